@@ -1,0 +1,22 @@
+// Errors. Two kinds leave a function: Error (the caller broke a rule, the message says which) and
+// FileError (the outside world did: path, byte offset and reason). Nothing calls exit() or abort().
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace rum {
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct FileError : Error {
+  using Error::Error;
+};
+[[noreturn]] void fail(const std::string& message);  // throws Error
+}  // namespace rum
+
+// Formatted check for host code; empty for nvcc, since fmt does not compile there.
+#ifndef __CUDACC__
+#include <fmt/format.h>
+#define RUM_CHECK(condition, ...) \
+  (static_cast<bool>(condition) ? void() : ::rum::fail(::fmt::format(__VA_ARGS__)))
+#endif

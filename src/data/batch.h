@@ -1,0 +1,39 @@
+// Examples to a batch of constant shape: packed one after another, never bucketed, never padded in between.
+// What is left at the end is one more text of tokens with weight 0.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "ops/attention.h"
+#include "text/tokenizer.h"
+
+namespace rum {
+struct Example {  // a document (prefix 0) or a pair: source and separator first, `prefix` tokens of it
+  std::vector<Token> tokens;
+  int32_t prefix = 0;
+  float weight = 1;
+};
+struct BatchShape {
+  int64_t tokens = 0, texts = 0;  // N and S_max, fixed per run
+  int64_t scored = 0;  // R: most tokens with a loss (those after a prefix); 0: all N rows get a loss
+  Mask mask = Mask::causal;
+  bool restart = false;  // positions start again at the last token of the prefix, the separator
+};
+struct Packed {  // on the host, plain vectors: a helper thread can make it
+  std::vector<int32_t> ids, positions, offsets, prefix;  // (N), (N), (S+1), (S)
+  std::vector<int32_t> rows;                             // (R): which rows get a loss; empty when scored is 0
+  std::vector<int32_t> targets;                          // (R), or (N)
+  std::vector<float> weights;                            // (R), or (N); 0 for what fills up
+  double total_weight = 0;
+  int64_t used = 0;  // tokens of examples, at most N
+  Mask mask = Mask::causal;
+};
+struct Batch {
+  Tensor ids, rows, targets, weights;  // (N) i32; (R) i32 or empty; (R or N) i32, f32
+  Layout layout;
+  double total_weight = 0;  // of this micro-batch; StepInputs carries the sum over the optimizer step
+};
+bool fits(std::span<const Example>, const BatchShape&);
+Packed pack(std::span<const Example>, const BatchShape&);  // Error when they do not fit
+Batch upload(const Packed&, DeviceKind = DeviceKind::cpu);
+}  // namespace rum

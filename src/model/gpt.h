@@ -1,0 +1,94 @@
+// The whole model. N packed tokens, C width, V vocabulary. One forward serves training, scoring and decoding.
+// GPT-2's blocks (Radford et al. 2019) and Llama's (Touvron et al. 2023) differ by the config alone.
+#pragma once
+#include <cmath>
+#include <vector>
+
+#include "data/batch.h"
+#include "model/layers.h"
+
+namespace rum {
+enum class Positions : uint8_t { learned, rope };
+
+struct GptConfig {
+  int64_t vocab = 4096, context = 256, layers = 6, heads = 6, kv_heads = 6, width = 384, inner = 1536;
+  Norm norm = Norm::layernorm;
+  Activation activation = Activation::gelu;
+  Positions positions = Positions::learned;
+  float rope_base = 10000;
+  bool bias = true;
+  bool tied = true;     // the output layer is the token embedding
+  bool restart = true;  // positions of a target start again at its separator
+  float dropout = 0, smoothing = 0;
+  bool recompute = false;
+};
+
+struct Block {
+  Normalise norm1, norm2;
+  Linear qkv, project;
+  FeedForward feed;
+  Heads heads;
+  int layer;
+  float rope, rate;
+  Block(Params p, const GptConfig& c, int i)
+      : norm1(p / "norm1", c.width, c.norm),
+        norm2(p / "norm2", c.width, c.norm),
+        qkv(p / "qkv", c.width, c.width + 2 * (c.width / c.heads) * c.kv_heads, c.bias),
+        project(p / "project", c.width, c.width, c.bias, residual_scale(c)),
+        feed(p / "feed", c.width, c.inner, c.activation, c.bias, residual_scale(c)),
+        heads{static_cast<int>(c.heads), static_cast<int>(c.kv_heads)},
+        layer(i),
+        rope(c.positions == Positions::rope ? c.rope_base : 0),
+        rate(c.dropout) {}
+  static float residual_scale(const GptConfig& c) {
+    return 0.02f / std::sqrt(2.0f * static_cast<float>(c.layers));
+  }
+
+  // x: (N, C) -> (N, C). With `rows` (R) the result is (R, C): these rows alone; keys and values come from
+  // all.
+  Tensor operator()(const Tensor& x, const Layout& layout, const Tensor& rows = {}) const {
+    const uint32_t site = 2 * static_cast<uint32_t>(layer) + 1;
+    Tensor a = attention(qkv(norm1(x)), heads, layout, layer, rope), kept = x;
+    if (rows) a = embedding(rows, a), kept = embedding(rows, x);
+    const auto [h, r] = norm2.after(kept, dropout(project(a), rate, site));
+    return r + dropout(feed(h), rate, site + 1);
+  }
+};
+
+struct Gpt {
+  GptConfig config;
+  Tensor tokens;     // (V, C)
+  Tensor positions;  // (context, C), or empty with RoPE
+  Tensor head;       // (V, C): tokens when tied
+  std::vector<Block> blocks;
+  Normalise last;
+  Gpt(Params p, const GptConfig& c)
+      : config(c),
+        tokens((p / "tokens").matrix({c.vocab, c.width}, {Init::normal})),
+        positions(c.positions == Positions::learned
+                      ? (p / "positions").matrix({c.context, c.width}, {Init::normal})
+                      : Tensor()),
+        head(c.tied ? tokens : (p / "head").matrix({c.vocab, c.width}, {Init::normal})),
+        last(p / "last", c.width, c.norm) {
+    for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "block" / std::to_string(i), c, i);
+  }
+  // ids: (N) -> (N, C), or (R, C) when only `rows` are wanted: then the last block works on them alone.
+  Tensor hidden(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {
+    Tensor x = embedding(ids, tokens);
+    if (positions) x = x + embedding(layout.positions, positions);
+    x = dropout(x, config.dropout, 0);
+    for (const Block& block : blocks) {
+      const Tensor wanted = &block == &blocks.back() ? rows : Tensor();
+      auto run = [&block, layout, wanted](const Tensor& t) { return block(t, layout, wanted); };
+      x = config.recompute ? checkpoint(run, x) : run(x);
+    }
+    return last(x);
+  }
+  Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {
+    return linear(hidden(ids, layout, rows), head);
+  }
+  HeadLoss loss(const Batch& b) const {
+    return head_loss(hidden(b.ids, b.layout, b.rows), head, b.targets, b.weights, config.smoothing);
+  }
+};
+}  // namespace rum

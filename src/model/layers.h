@@ -1,0 +1,56 @@
+// What models are made of: structs that take a named scope of the parameters and have operator(). No base
+// class.
+#pragma once
+#include "model/params.h"
+#include "ops/add.h"
+#include "ops/attention.h"
+#include "ops/dropout.h"
+#include "ops/embedding.h"
+#include "ops/gelu.h"
+#include "ops/head_loss.h"
+#include "ops/layernorm.h"
+#include "ops/linear.h"
+#include "ops/rmsnorm.h"
+#include "ops/swiglu.h"
+
+namespace rum {
+enum class Norm : uint8_t { layernorm, rmsnorm };
+enum class Activation : uint8_t { gelu, swiglu };
+
+struct Normalise {  // (..., C) -> (..., C)
+  Tensor weight, bias;
+  Norm kind;
+  Normalise(Params p, int64_t width, Norm k)
+      : weight((p / "weight").vector(width, {Init::ones})),
+        bias(k == Norm::layernorm ? (p / "bias").vector(width, {Init::zeros}) : Tensor()),
+        kind(k) {}
+  Tensor operator()(const Tensor& x) const {
+    return kind == Norm::layernorm ? layernorm(x, weight, bias) : rmsnorm(x, weight);
+  }
+  Normed after(const Tensor& x, const Tensor& delta) const {  // r = x + delta, y = norm(r)
+    return kind == Norm::layernorm ? residual_layernorm(x, delta, weight, bias)
+                                   : residual_rmsnorm(x, delta, weight);
+  }
+};
+
+struct Linear {  // (..., I) -> (..., O)
+  Tensor weight, bias;
+  Linear(Params p, int64_t in, int64_t out, bool biased = true, float scale = 0.02f)
+      : weight((p / "weight").matrix({out, in}, {Init::normal, scale})),
+        bias(biased ? (p / "bias").vector(out, {Init::zeros}) : Tensor()) {}
+  Tensor operator()(const Tensor& x) const { return linear(x, weight, bias); }
+};
+
+struct FeedForward {  // (..., C) -> (..., C)
+  Activation activation;
+  Linear up, down;  // SwiGLU's up makes gate and value side by side: (2 inner, C)
+  FeedForward(Params p, int64_t width, int64_t inner, Activation a, bool biased, float scale)
+      : activation(a),
+        up(p / "up", width, a == Activation::swiglu ? 2 * inner : inner, biased),
+        down(p / "down", inner, width, biased, scale) {}
+  Tensor operator()(const Tensor& x) const {
+    const Tensor h = up(x);
+    return down(activation == Activation::swiglu ? swiglu(h) : gelu(h));
+  }
+};
+}  // namespace rum

@@ -1,0 +1,46 @@
+// Attention over packed segments: N tokens stand in one row of memory, `offsets` say where each text begins.
+// All shapes are constant and lengths are data on the device, so one memory layout and one captured graph
+// serve a run.
+#pragma once
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace rum {
+enum class Mask : uint8_t { causal, full, prefix };
+
+struct Cache {  // keys and values of texts that are being written, one slot each; made outside any tape
+  std::vector<Tensor> keys, values;  // per layer: (slots, length, kv heads * D)
+  Tensor used;                       // (slots) i32: tokens that a slot holds
+  Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType, DeviceKind);
+  void advance(const Tensor& offsets);  // after each forward: used += the segments' lengths
+};
+
+// How N rows are cut into texts. It travels through the model; attention() alone looks inside.
+struct Layout {
+  Tensor offsets;    // (S+1) i32: text s is rows offsets[s] .. offsets[s+1]; padded with N
+  Tensor prefix;     // (S) i32: the first so many tokens of a text see each other (Mask::prefix)
+  Tensor positions;  // (N) i32: place in the text, for RoPE and for learned positions
+  Mask mask = Mask::causal;
+  Cache* cache = nullptr;  // text s goes on where slot s of the cache ends
+};
+
+struct Heads {
+  int query = 1,
+      kv = 1;  // kv divides query; head h reads keys and values of h / (query / kv) (Ainslie et al. 2023)
+};
+
+// qkv: (N, (query + 2 kv) D): all queries, then all keys, then all values, heads side by side; y: (N, query
+// D). rope: base of the rotary embedding (Su et al. 2021), 0 for none. layer: which of the cache's. Rows
+// after the last offset give 0. No T x T matrix is kept.
+Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, float rope = 10000);
+
+namespace kernels {
+inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, float /*rope*/,
+                        const Tensor& /*y*/, const Tensor& /*lse*/>
+    attention_forward{"attention_forward"};
+inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, float /*rope*/, const Tensor& /*y*/,
+                        const Tensor& /*lse*/, const Tensor& /*dy*/, const Grad& /*dqkv*/>
+    attention_backward{"attention_backward"};
+}  // namespace kernels
+}  // namespace rum

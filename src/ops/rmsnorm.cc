@@ -1,0 +1,140 @@
+// RMS normalisation: formula, CPU kernel, gradient and samples.
+#include "ops/rmsnorm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "ops/add.h"
+
+namespace rum {
+namespace {
+constexpr int64_t kRows = 16, kCols = 64;  // what one piece of work covers; fixed, so sums have one order
+
+void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon, const Tensor& r,
+             const Tensor& y, const Tensor& rstd) {
+  by_type(x.dtype(), [&]<class T> {
+    using S = Stats<T>;
+    const int64_t n = x.shape().rows(), c = x.shape()[-1];
+    const T* w = weight.data<T>();
+    parallel((n + kRows - 1) / kRows, [&](int64_t p) {
+      for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i) {
+        T *ri = r.data<T>() + i * c, *yi = y.data<T>() + i * c;
+        if (delta)
+          for (int64_t j = 0; j < c; ++j)
+            ri[j] = static_cast<T>(static_cast<S>(x.data<T>()[i * c + j]) +
+                                   static_cast<S>(delta.data<T>()[i * c + j]));
+        S v = 0;
+        for (int64_t j = 0; j < c; ++j) v += static_cast<S>(ri[j]) * static_cast<S>(ri[j]);
+        const S s = 1 / std::sqrt(v / static_cast<S>(c) + static_cast<S>(epsilon));
+        for (int64_t j = 0; j < c; ++j)
+          yi[j] = static_cast<T>(static_cast<S>(ri[j]) * s * static_cast<S>(w[j]));
+        rstd.data<S>()[i] = s;
+      }
+    });
+  });
+}
+
+void backward(const Tensor& r, const Tensor& weight, const Tensor& rstd, const Tensor& dy, const Grad& dr,
+              const Grad& dweight) {
+  by_type(r.dtype(), [&]<class T> {
+    using S = Stats<T>;
+    const int64_t n = r.shape().rows(), c = r.shape()[-1];
+    const T *x = r.data<T>(), *g = dy.data<T>(), *w = weight.data<T>();
+    const S* s = rstd.data<S>();
+    if (dr) {
+      T* out = dr.to().data<T>();
+      const bool add = dr.add();
+      parallel((n + kRows - 1) / kRows, [&](int64_t p) {
+        for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i) {
+          S b = 0;  // mean of dy * weight * xhat
+          for (int64_t j = 0; j < c; ++j)
+            b += static_cast<S>(g[i * c + j]) * static_cast<S>(w[j]) * static_cast<S>(x[i * c + j]);
+          b *= s[i] / static_cast<S>(c);
+          for (int64_t j = 0; j < c; ++j) {
+            const S d = (static_cast<S>(g[i * c + j]) * static_cast<S>(w[j]) -
+                         static_cast<S>(x[i * c + j]) * s[i] * b) *
+                        s[i];
+            out[i * c + j] = static_cast<T>(d + (add ? static_cast<S>(out[i * c + j]) : S{0}));
+          }
+        }
+      });
+    }
+    if (dweight) {
+      by_type(dweight.to().dtype(), [&]<class G> {
+        G* out = dweight.to().data<G>();
+        parallel((c + kCols - 1) / kCols, [&](int64_t p) {
+          S sum[kCols] = {};
+          const int64_t begin = p * kCols, end = std::min(c, begin + kCols);
+          for (int64_t i = 0; i < n; ++i)
+            for (int64_t j = begin; j < end; ++j)
+              sum[j - begin] += static_cast<S>(g[i * c + j]) * static_cast<S>(x[i * c + j]) * s[i];
+          for (int64_t j = begin; j < end; ++j)
+            out[j] = static_cast<G>(sum[j - begin] + (dweight.add() ? static_cast<S>(out[j]) : S{0}));
+        });
+      });
+    }
+  });
+}
+const bool provided = kernels::rmsnorm_forward.provide(DeviceKind::cpu, forward) &&
+                      kernels::rmsnorm_backward.provide(DeviceKind::cpu, backward);
+
+std::vector<Sample> samples() {
+  Apply f = [](std::span<const Tensor> in) { return rmsnorm(in[0], in[1]); };
+  return {{"rows", {noise({6, 5}, 1), noise({5}, 2)}, f},
+          {"one row", {noise({9}, 1), noise({9}, 2)}, f},
+          {"far from zero", {noise({3, 4}, 1, 50), noise({4}, 2)}, f},
+          {"rank 3", {noise({2, 3, 8}, 1), noise({8}, 2)}, f}};
+}
+std::vector<Sample> residual_samples() {
+  Apply both = [](std::span<const Tensor> in) {
+    Normed n = residual_rmsnorm(in[0], in[1], in[2]);
+    return n.y + n.r;
+  };
+  Apply plain = [](std::span<const Tensor> in) {
+    Tensor r = in[0] + in[1];
+    return rmsnorm(r, in[2]) + r;
+  };
+  Apply y_only = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[1], in[2]).y; };
+  Apply r_only = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[1], in[2]).r; };
+  Apply twice = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[0], in[1]).y; };
+  std::vector<Tensor> in{noise({6, 5}, 1), noise({6, 5}, 4), noise({5}, 2)};
+  return {{"both outputs", in, both, plain},
+          {"only y", in, y_only},
+          {"only r", in, r_only},
+          {"x is delta", {in[0], in[2]}, twice}};
+}
+const Op op{"rmsnorm", "y = x / sqrt(mean(x^2) + epsilon) * weight", samples};
+const Op residual_op{"residual_rmsnorm", "r = x + delta, y = rmsnorm(r)", residual_samples};
+
+Normed normalise(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon) {
+  RUM_CHECK(weight.shape() == Shape({x.shape()[-1]}), "rmsnorm: weight {} for x {}", str(weight.shape()),
+            str(x.shape()));
+  RUM_CHECK(!delta || delta.shape() == x.shape(), "residual_rmsnorm: x {}, delta {}", str(x.shape()),
+            str(delta.shape()));
+  Tensor y = Tensor::like(x), r = delta ? Tensor::like(x) : x;
+  Tensor rstd = Tensor::empty({x.shape().rows()}, stats_type(x.dtype()), x.device());
+  kernels::rmsnorm_forward(x.device(), x, delta, weight, epsilon, r, y, rstd);
+  if (!delta)
+    record(op, {y}, {x, weight}, [x, weight, rstd](Tensors dy, Grads d) {
+      kernels::rmsnorm_backward(x.device(), x, weight, rstd, dy[0], d[0], d[1]);
+    });
+  else
+    record(residual_op, {y, r}, {x, delta, weight}, [r, weight, rstd](Tensors dy, Grads d) {
+      GradSlot sum = GradSlot::of(r);  // dr itself collects the sum when nobody else holds it
+      sum.grad = std::move(dy[1]), sum.written = static_cast<bool>(sum.grad);
+      if (dy[0]) kernels::rmsnorm_backward(r.device(), r, weight, rstd, dy[0], Grad(&sum), d[2]);
+      d[0].share(sum.grad), d[1].share(sum.grad);
+    });
+  return {y, r};
+}
+}  // namespace
+
+Tensor rmsnorm(const Tensor& x, const Tensor& weight, float epsilon) {
+  return normalise(x, {}, weight, epsilon).y;
+}
+Normed residual_rmsnorm(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon) {
+  return normalise(x, delta, weight, epsilon);
+}
+}  // namespace rum

@@ -1,0 +1,70 @@
+// SwiGLU: formula, CPU kernel, gradient and samples.
+#include "ops/swiglu.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace rum {
+namespace {
+constexpr int64_t kRows = 16;
+
+void forward(const Tensor& x, const Tensor& y) {
+  by_type(x.dtype(), [&]<class T> {
+    using S = Stats<T>;
+    const int64_t n = y.shape().rows(), f = y.shape()[-1];
+    parallel((n + kRows - 1) / kRows, [&](int64_t p) {
+      for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i)
+        for (int64_t j = 0; j < f; ++j) {
+          const S g = static_cast<S>(x.data<T>()[i * 2 * f + j]),
+                  v = static_cast<S>(x.data<T>()[i * 2 * f + f + j]);
+          y.data<T>()[i * f + j] = static_cast<T>(g / (1 + std::exp(-g)) * v);
+        }
+    });
+  });
+}
+void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
+  by_type(x.dtype(), [&]<class T> {
+    using S = Stats<T>;
+    const int64_t n = dy.shape().rows(), f = dy.shape()[-1];
+    T* out = dx.to().data<T>();
+    const bool add = dx.add();
+    parallel((n + kRows - 1) / kRows, [&](int64_t p) {
+      for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i)
+        for (int64_t j = 0; j < f; ++j) {
+          const int64_t at = i * 2 * f + j;
+          const S g = static_cast<S>(x.data<T>()[at]), v = static_cast<S>(x.data<T>()[at + f]),
+                  d = static_cast<S>(dy.data<T>()[i * f + j]), s = 1 / (1 + std::exp(-g));
+          const S dg = d * v * s * (1 + g * (1 - s)), dv = d * g * s;
+          out[at] = static_cast<T>(dg + (add ? static_cast<S>(out[at]) : S{0}));
+          out[at + f] = static_cast<T>(dv + (add ? static_cast<S>(out[at + f]) : S{0}));
+        }
+    });
+  });
+}
+const bool provided = kernels::swiglu_forward.provide(DeviceKind::cpu, forward) &&
+                      kernels::swiglu_backward.provide(DeviceKind::cpu, backward);
+
+std::vector<Sample> samples() {
+  Apply f = [](std::span<const Tensor> in) { return swiglu(in[0]); };
+  return {{"odd width", {noise({5, 14}, 1)}, f},
+          {"one row", {noise({1, 2}, 2)}, f},
+          {"wide", {noise({3, 600}, 3, 4)}, f},
+          {"rank 3", {noise({2, 3, 8}, 4)}, f}};
+}
+const Op op{"swiglu", "y = silu(x[:F]) x[F:]", samples};
+}  // namespace
+
+Tensor swiglu(const Tensor& x) {
+  RUM_CHECK(x.shape()[-1] % 2 == 0, "swiglu: the last axis of {} is not gate and value side by side",
+            str(x.shape()));
+  Shape s = x.shape();
+  s.axis[static_cast<size_t>(s.rank - 1)] /= 2;
+  Tensor y = Tensor::empty(s, x.dtype(), x.device());
+  kernels::swiglu_forward(x.device(), x, y);
+  record(op, {y}, {x}, [x](Tensors dy, Grads d) { kernels::swiglu_backward(x.device(), x, dy[0], d[0]); });
+  return y;
+}
+}  // namespace rum

@@ -1,0 +1,181 @@
+#include "tensor/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+#include "tensor/arena.h"
+#include "tensor/kernel.h"
+
+namespace rum {
+namespace {
+class CpuBackend final : public Backend {
+  void* allocate(size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+  void release(void* p) override { std::free(p); }
+  void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void fill(void* to, int byte, size_t bytes) override { std::memset(to, byte, bytes); }
+  void wait() override {}
+};
+size_t rounded(size_t bytes) { return std::max<size_t>((bytes + 255) / 256 * 256, 256); }
+}  // namespace
+
+Backend& Backend::of(DeviceKind d) {
+  static CpuBackend cpu;
+  RUM_CHECK(d == DeviceKind::cpu, "this build has no CUDA");
+  return cpu;
+}
+void fail_no_kernel(const char* name, DeviceKind d) {
+  fail(fmt::format("{} has no {} kernel", name, d == DeviceKind::cpu ? "cpu" : "cuda"));
+}
+void fail_no_type(DType t) { fail(fmt::format("no kernel for dtype {}", static_cast<int>(t))); }
+
+Shape::Shape(std::initializer_list<int64_t> axes) : rank(static_cast<int>(axes.size())) {
+  RUM_CHECK(axes.size() <= 4, "a shape has at most four axes, not {}", axes.size());
+  std::copy(axes.begin(), axes.end(), axis.begin());
+}
+std::string str(const Shape& s) {
+  std::string out = "(";
+  for (int i = 0; i < s.rank; ++i) out += (i ? ", " : "") + std::to_string(s[i]);
+  return out + ")";
+}
+
+Arena::~Arena() {
+  for (auto& c : chunks_) backend_.release(c.first);
+}
+size_t Arena::reserved() const {
+  size_t n = 0;
+  for (auto& c : chunks_) n += c.second;
+  return n;
+}
+void Arena::add_chunk(size_t bytes) {
+  chunks_.emplace_back(static_cast<char*>(backend_.allocate(bytes)), bytes);
+  free_by_address_[chunks_.back().first] = bytes;
+  free_by_size_.insert({bytes, chunks_.back().first});
+}
+void* Arena::take(size_t bytes) {
+  bytes = rounded(bytes);
+  auto fit = free_by_size_.lower_bound({bytes, nullptr});
+  if (fit == free_by_size_.end()) {
+    add_chunk(std::max(bytes, rounded(peak_ / 16)));
+    fit = free_by_size_.lower_bound({bytes, nullptr});
+  }
+  auto [size, p] = *fit;
+  free_by_size_.erase(fit);
+  free_by_address_.erase(p);
+  if (size > bytes) {
+    free_by_address_[p + bytes] = size - bytes;
+    free_by_size_.insert({size - bytes, p + bytes});
+  }
+  peak_ = std::max(peak_, in_use_ += bytes);
+  trace_ = (trace_ ^ reinterpret_cast<uint64_t>(p)) * 0x100000001B3u + bytes;
+  return p;
+}
+void Arena::give(void* block, size_t bytes) {
+  char* p = static_cast<char*>(block);
+  size_t n = rounded(bytes);
+  in_use_ -= n;
+  static const bool poison = std::getenv("RUM_POISON") != nullptr;
+  if (poison) backend_.fill(p, 0xFF, n);
+  auto chunk_starts = [&](char* q) {
+    return std::any_of(chunks_.begin(), chunks_.end(), [q](auto& c) { return c.first == q; });
+  };
+  auto after = free_by_address_.lower_bound(p);
+  if (after != free_by_address_.end() && after->first == p + n && !chunk_starts(p + n)) {
+    n += after->second;
+    free_by_size_.erase({after->second, after->first});
+    after = free_by_address_.erase(after);
+  }
+  if (after != free_by_address_.begin() && !chunk_starts(p)) {
+    auto before = std::prev(after);
+    if (before->first + before->second == p) {
+      p = before->first, n += before->second;
+      free_by_size_.erase({before->second, before->first});
+      free_by_address_.erase(before);
+    }
+  }
+  free_by_address_[p] = n;
+  free_by_size_.insert({n, p});
+}
+void Arena::settle() {
+  RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held: clone() what outlives a step", in_use_);
+  trace_ = 0;
+  if (chunks_.size() < 2) return;
+  // Peak bytes first; if best fit leaves gaps a further chunk joins, and the next settle() adds it up.
+  const size_t bytes = chunks_.front().second >= peak_ ? reserved() : peak_;
+  for (auto& c : chunks_) backend_.release(c.first);
+  chunks_.clear(), free_by_address_.clear(), free_by_size_.clear();
+  add_chunk(bytes);
+}
+Arena*& current_arena() {
+  static Arena* a = nullptr;
+  return a;
+}
+
+Tensor Tensor::declared(Shape s) {
+  auto* b = new TensorBody;
+  b->shape = s;
+  return Tensor(b);
+}
+Tensor Tensor::empty(Shape s, DType t, DeviceKind d) {
+  auto* m = new Storage{current_arena(), d, nullptr, static_cast<size_t>(s.size()) * size_of(t), 1, 0};
+  m->data = static_cast<char*>(m->arena ? m->arena->take(m->bytes) : Backend::of(d).allocate(m->bytes));
+  Tensor out = declared(s);
+  out.body_->dtype = t, out.body_->device = d, out.body_->storage = m, out.body_->data = m->data;
+  return out;
+}
+void Tensor::release(TensorBody* b) {
+  if (--b->handles > 0) return;
+  if (Storage* m = b->storage; m && --m->refs == 0) {
+    m->arena ? m->arena->give(m->data, m->bytes) : Backend::of(m->device).release(m->data);
+    delete m;
+  }
+  delete b;
+}
+Tensor Tensor::as(Shape s) const {
+  RUM_CHECK(s.size() == size(), "{} cannot be seen as {}", str(shape()), str(s));
+  Tensor out = declared(s);
+  TensorBody node = *body_;
+  out.body_->dtype = node.dtype, out.body_->device = node.device, out.body_->data = node.data;
+  ++(out.body_->storage = node.storage)->refs;
+  return out;
+}
+Tensor Tensor::rows(int64_t begin, int64_t end) const {
+  RUM_CHECK(0 <= begin && begin <= end && end <= shape()[0], "rows {}..{} of {}", begin, end, str(shape()));
+  Tensor out = as(shape());
+  out.body_->shape.axis[0] = end - begin;
+  out.body_->data += static_cast<size_t>(begin * (size() / shape()[0])) * size_of(dtype());
+  return out;
+}
+Tensor Tensor::clone() const {
+  Tensor out = like(*this);
+  Backend::of(device()).copy(out.body_->data, body_->data, static_cast<size_t>(size()) * size_of(dtype()));
+  return out;
+}
+bool Tensor::shared() const { return body_->handles > 1 || body_->storage->refs > 1; }
+double Tensor::at(int64_t i) const {
+  if (dtype() == DType::i32) return data<int32_t>()[i];
+  double v = 0;
+  by_type(dtype(), [&]<class T> { v = static_cast<double>(data<T>()[i]); });
+  return v;
+}
+template <class T>
+Tensor Tensor::from(std::span<const T> values, Shape s, DType t, DeviceKind d) {
+  RUM_CHECK(static_cast<int64_t>(values.size()) == s.size(), "{} numbers for {}", values.size(), str(s));
+  Tensor out = empty(s, t, d);
+  if (t == DType::i32) {
+    for (size_t i = 0; i < values.size(); ++i) out.data<int32_t>()[i] = static_cast<int32_t>(values[i]);
+  } else {
+    by_type(t, [&]<class U> {
+      for (size_t i = 0; i < values.size(); ++i)
+        out.data<U>()[i] = static_cast<U>(static_cast<Stats<U>>(values[i]));
+    });
+  }
+  return out;
+}
+template Tensor Tensor::from(std::span<const float>, Shape, DType, DeviceKind);
+template Tensor Tensor::from(std::span<const double>, Shape, DType, DeviceKind);
+template Tensor Tensor::from(std::span<const int32_t>, Shape, DType, DeviceKind);
+}  // namespace rum

@@ -1,0 +1,148 @@
+#include "text/json.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "base/error.h"
+
+namespace rum {
+namespace {
+// Builds the tree while reading, so that what is refused is refused before it is stored.
+class Builder {
+ public:
+  using Base = nlohmann::json;
+  Builder(const std::string& name, JsonLimits limits) : name_(name), limits_(limits) {}
+  bool null() { return put(Json()); }
+  bool boolean(bool v) { return put(Json(v)); }
+  bool number_integer(int64_t v) { return put(Json(v)); }
+  bool number_unsigned(uint64_t v) {
+    return put(v <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) ? Json(static_cast<int64_t>(v))
+                                                                               : Json(v));
+  }
+  bool number_float(double v, const std::string&) { return put(Json(v)); }
+  bool string(std::string& v) { return put(Json(std::move(v))); }
+  bool binary(Base::binary_t&) { return false; }
+  bool start_object(size_t) { return open(Json(Json::Object())); }
+  bool start_array(size_t) { return open(Json(Json::Array())); }
+  bool key(std::string& k) {
+    if (!keys_.back().insert(k).second)
+      throw FileError(fmt::format("{}: the key \"{}\" stands twice in one object", name_, k));
+    std::get<Json::Object>(stack_.back().value).emplace_back(std::move(k), Json());
+    return true;
+  }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool parse_error(size_t at, const std::string& token, const Base::exception& e) {
+    std::string what = e.what();
+    if (const size_t colon = what.rfind("; expected "); colon != std::string::npos)
+      what = what.substr(colon + 2);
+    else
+      what = "not JSON";
+    std::string found = token.substr(token.size() > 40 ? token.size() - 40 : 0);
+    throw FileError(fmt::format("{}: byte {}: {}, found {}", name_, at, what,
+                                found.empty() ? "the end" : to_json(Json(found))));
+  }
+  Json result;
+
+ private:
+  bool put(Json v) {
+    if (stack_.empty()) {
+      result = std::move(v);
+    } else if (auto* a = std::get_if<Json::Array>(&stack_.back().value)) {
+      a->push_back(std::move(v));
+    } else {
+      std::get<Json::Object>(stack_.back().value).back().second = std::move(v);
+    }
+    return true;
+  }
+  bool open(Json v) {
+    if (static_cast<int>(stack_.size()) >= limits_.depth)
+      throw FileError(fmt::format("{}: more than {} levels of brackets", name_, limits_.depth));
+    stack_.push_back(std::move(v)), keys_.emplace_back();
+    return true;
+  }
+  bool close() {
+    Json v = std::move(stack_.back());
+    stack_.pop_back(), keys_.pop_back();
+    return put(std::move(v));
+  }
+  const std::string& name_;
+  JsonLimits limits_;
+  std::vector<Json> stack_;
+  std::vector<std::unordered_set<std::string>> keys_;
+};
+
+void write(const Json& j, int indent, int depth, std::string& out) {
+  auto line = [&](int d) {
+    if (indent >= 0) out += '\n', out.append(static_cast<size_t>(indent * d), ' ');
+  };
+  if (const auto* a = j.array()) {
+    out += '[';
+    for (size_t i = 0; i < a->size(); ++i) {
+      if (i) out += ',';
+      line(depth + 1), write((*a)[i], indent, depth + 1, out);
+    }
+    if (!a->empty()) line(depth);
+    out += ']';
+  } else if (const auto* o = j.object()) {
+    out += '{';
+    for (size_t i = 0; i < o->size(); ++i) {
+      if (i) out += ',';
+      line(depth + 1), write(Json((*o)[i].first), -1, 0, out), out += indent >= 0 ? ": " : ":";
+      write((*o)[i].second, indent, depth + 1, out);
+    }
+    if (!o->empty()) line(depth);
+    out += '}';
+  } else if (const auto* t = j.text()) {
+    out += nlohmann::json(*t).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  } else if (const auto* b = j.boolean()) {
+    out += *b ? "true" : "false";
+  } else if (const auto* d = std::get_if<double>(&j.value)) {
+    out += std::isfinite(*d) ? fmt::format("{}", *d) : "null";
+  } else if (const auto* i = std::get_if<int64_t>(&j.value)) {
+    out += fmt::format("{}", *i);
+  } else if (const auto* u = std::get_if<uint64_t>(&j.value)) {
+    out += fmt::format("{}", *u);
+  } else {
+    out += "null";
+  }
+}
+}  // namespace
+
+bool Json::whole(int64_t& out) const {
+  const auto* i = std::get_if<int64_t>(&value);
+  if (i) out = *i;
+  return i != nullptr;
+}
+bool Json::number(double& out) const {
+  if (const auto* d = std::get_if<double>(&value)) return out = *d, true;
+  if (const auto* u = std::get_if<uint64_t>(&value)) return out = static_cast<double>(*u), true;
+  int64_t i = 0;
+  if (!whole(i)) return false;
+  out = static_cast<double>(i);
+  return true;
+}
+const Json* Json::find(std::string_view key) const {
+  if (const Object* o = object())
+    for (const auto& [k, v] : *o)
+      if (k == key) return &v;
+  return nullptr;
+}
+Json parse_json(std::string_view text, const std::string& name, JsonLimits limits) {
+  if (text.size() > limits.bytes)
+    throw FileError(
+        fmt::format("{}: {} bytes of JSON, at most {} are read", name, text.size(), limits.bytes));
+  Builder builder(name, limits);
+  nlohmann::json::sax_parse(text, &builder);
+  return std::move(builder.result);
+}
+std::string to_json(const Json& j, int indent) {
+  std::string out;
+  write(j, indent, 0, out);
+  return out;
+}
+}  // namespace rum

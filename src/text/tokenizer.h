@@ -1,0 +1,48 @@
+// Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019): trained here, or read from a
+// Hugging Face tokenizer.json. decode(encode(s)) == s for any bytes.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rum {
+using Token = int32_t;
+
+struct TokenizerConfig {
+  int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges
+  std::vector<std::string>
+      special{};                 // get the first ids, in this order; cut out of no text, added by callers
+  std::string pattern = "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, whitespace
+  bool split_digits = false;     // each digit a token of its own
+  int64_t min_frequency = 2;     // pairs seen less often are not merged
+};
+
+class Tokenizer {
+ public:
+  // The training rule of Hugging Face's trainer, id for id (facts: ties go to the smaller pair of ids).
+  // `progress` is called with the number of merges made, from time to time.
+  static Tokenizer train(std::span<const std::string_view> texts, const TokenizerConfig&,
+                         const std::function<void(int64_t)>& progress = {});
+  static Tokenizer load(const std::string& path);  // FileError names what is wrong where
+  static Tokenizer parse(std::string_view json, const std::string& name);  // the same from memory
+  std::string json() const;                                                // a Hugging Face tokenizer.json
+  void save(const std::string& path) const;
+
+  std::vector<Token> encode(
+      std::string_view text) const;  // special tokens are never made from text; thread-safe
+  void encode(std::string_view text, std::vector<Token>& out) const;  // appends
+  std::string decode(std::span<const Token>) const;                   // special tokens give nothing
+  int64_t size() const;                                               // of the vocabulary
+  Token special(std::string_view name) const;                         // its id; Error when there is none
+  std::string_view bytes(Token) const;                                // what it stands for
+  uint64_t hash() const;                                              // of json()
+
+ private:
+  struct Model;
+  std::shared_ptr<const Model> model_;
+};
+}  // namespace rum

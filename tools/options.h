@@ -1,0 +1,37 @@
+// Command-line flags of one command. options.cc is the one file that includes CLI11 and toml++.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rum {
+// "; did you mean \"x\"?" for the nearest of `known`, or "" when none is near.
+std::string did_you_mean(std::string_view wrong, std::span<const std::string> known);
+
+class Flags {
+ public:
+  Flags(const char* command,
+        const char* about);  // e.g. "translate", "Translates lines with a trained model."
+  ~Flags();
+  // name: "--beam" or "--output,-o"; without dashes ("run") a positional argument. The variable's value is
+  // the default.
+  Flags& add(const char* name, std::string& value, const char* help, bool required = false);
+  Flags& add(const char* name, std::vector<std::string>& value, const char* help, bool required = false);
+  Flags& add(const char* name, int64_t& value, const char* help, int64_t low = INT64_MIN,
+             int64_t high = INT64_MAX);
+  Flags& add(const char* name, float& value, const char* help, float low = -1e30f, float high = 1e30f);
+  Flags& add(const char* name, bool& value, const char* help);
+  Flags& choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed);
+  // Nothing: go on. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
+  std::optional<int> parse(int argc, char** argv);
+  bool given(const char* name) const;  // was this flag on the command line?
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+}  // namespace rum
