@@ -25,7 +25,7 @@ std::string table_of_keys() {
   return out;
 }
 
-void apply(RunConfig& config, const std::vector<std::string>& settings) {
+void apply_settings(RunConfig& config, const std::vector<std::string>& settings) {
   for (const std::string& s : settings) {
     const size_t equals = s.find('=');
     RUM_CHECK(equals != std::string::npos, "--set {}: expected key=value, e.g. --set train.steps=500", s);
@@ -54,7 +54,7 @@ int run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
   RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
-  apply(config, settings);
+  apply_settings(config, settings);
   RUM_CHECK(resume.empty() || config.folder == resume, "--resume {}: the folder cannot be changed", resume);
   if (print_config) {
     fmt::print("{}", to_toml(config));
