@@ -39,6 +39,8 @@ $(BIN)/ruminate: $(call objects,$(ENGINE) $(wildcard tools/ruminate.cc) $(wildca
 $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS))
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+$(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
+	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -c $< -o $@
