@@ -51,6 +51,7 @@ std::vector<Variant> variants() {
           {"Llama", llama, prefix},      {"LlamaRows", llama, rows},     {"LlamaAllHeadsTied", mixed, prefix},
           {"LlamaCausal", llama, causal}};
 }
+void PrintTo(const Variant& v, std::ostream* out) { *out << v.name; }
 class Reference : public testing::TestWithParam<Variant> {};
 INSTANTIATE_TEST_SUITE_P(Gpt, Reference, testing::ValuesIn(variants()),
                          [](const auto& i) { return std::string(i.param.name); });
@@ -62,7 +63,7 @@ void compare(const Variant& v, DType t, double bound) {
     for (auto& e : w.params.entries())
       for (int64_t i = 0; i < e.shape.size(); ++i) {
         T& x = w.params.master().data<T>()[e.offset + i];
-        x = static_cast<T>(static_cast<float>(x) * 12 +
+        x = static_cast<T>(static_cast<float>(x) * (t == DType::f64 ? 12 : 4) +
                            (e.shape.rank == 1 ? 0.3f * std::sin(static_cast<float>(i)) : 0));
       }
   });

@@ -50,8 +50,8 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
       p.total_weight += static_cast<double>(e.weight);
     }
   }
-  if (text < s) p.offsets[text] = static_cast<int32_t>(at);  // the tail
-  for (size_t i = at; i < n; ++i) p.positions[i] = static_cast<int32_t>(i - at);
+  if (text < s) p.offsets[text] = static_cast<int32_t>(at);  // the tail; its positions stay 0, since it may be
+                                                             // longer than the context
   p.used = static_cast<int64_t>(at);
   return p;
 }
