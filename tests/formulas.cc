@@ -182,7 +182,9 @@ const std::map<std::string, Formula>& table() {
       {"sigmoid", pointwise([](double x) { return (1 + std::tanh(x / 2)) / 2; })},
       {"tanh", pointwise([](double x) { return 2 * logistic(2 * x) - 1; })},
       {"silu", pointwise([](double x) { return x * logistic(x); })},
-      {"softplus", pointwise([](double x) { return static_cast<double>(std::log(1 + std::exp(static_cast<long double>(x)))); })},
+      {"softplus", pointwise([](double x) {
+         return static_cast<double>(std::log(1 + std::exp(static_cast<long double>(x))));
+       })},
       {"dropout", dropout},
       {"head_loss", head_loss},
       {"pool", [](const Sample& s, const StepInputs&) { return pool(s); }},

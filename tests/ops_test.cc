@@ -337,7 +337,7 @@ TEST_P(OpSample, P3Types) {
       rounded.push_back(real(s.inputs[i]) ? cast(in[i], DType::f64) : in[i]);
     const Tensor y = run(s.apply, in).y, dy = cast(noise(y.shape(), 99), y.dtype());
     const double bound = t == DType::f32 ? op().tolerance.f32 : op().tolerance.bf16;
-    const double floor = t == DType::f32 ? 0.1 : 1e-3;  // where the truth is 0, as in a norm of one column
+    const double floor = t == DType::f32 ? 0.2 : 1e-3;  // where the truth is 0, as in a norm of one column
     const char* what = t == DType::f32 ? "f32 against f64, over RMS" : "bf16 against f64, over RMS";
     How how{wanted(s)};
     const Result exact = run(s.apply, rounded, how, cast(dy, DType::f64));

@@ -23,16 +23,16 @@ void forward(const Tensor& x, const Tensor& y) {
   });
 }
 template <class F>
-void backward(const Tensor& x, const Tensor& y, const Tensor& dy, const Grad& dx) {
+void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
   by_type(x.dtype(), [&]<class T> {
     using S = Stats<T>;
-    const T *in = x.data<T>(), *value = y.data<T>(), *g = dy.data<T>();
+    const T *in = x.data<T>(), *g = dy.data<T>();
     T* out = dx.to().data<T>();
     const bool add = dx.add();
     const int64_t n = x.size();
     parallel((n + kPiece - 1) / kPiece, [&](int64_t p) {
       for (int64_t i = p * kPiece, end = std::min(n, i + kPiece); i < end; ++i) {
-        const S d = static_cast<S>(g[i]) * F::df(static_cast<S>(in[i]), static_cast<S>(value[i]));
+        const S d = static_cast<S>(g[i]) * F::df(static_cast<S>(in[i]));
         out[i] = static_cast<T>(d + (add ? static_cast<S>(out[i]) : S{0}));
       }
     });

@@ -1,5 +1,5 @@
-// Functions of one number. Each is a struct with the function f(x) and its slope df(x, y), y = f(x), written
-// once for both devices and all types; its name in PointwiseOps gives it kernels, gradient and tests.
+// Functions of one number. Each is a struct with the function f(x) and its slope df(x), written once for
+// both devices and all types; its name in PointwiseOps gives it kernels, gradient and tests.
 #pragma once
 #include <cmath>
 #include <tuple>
@@ -15,7 +15,7 @@ struct Relu {
     return x > 0 ? x : S{0};
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S x, S) {
+  RUM_HOST_DEVICE static S df(S x) {
     return x > 0 ? S{1} : S{0};
   }
 };
@@ -26,7 +26,7 @@ struct SquaredRelu {  // So et al. 2021
     return x > 0 ? x * x : S{0};
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S x, S) {
+  RUM_HOST_DEVICE static S df(S x) {
     return x > 0 ? 2 * x : S{0};
   }
 };
@@ -37,7 +37,8 @@ struct Sigmoid {
     return 1 / (1 + std::exp(-x));
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S, S y) {
+  RUM_HOST_DEVICE static S df(S x) {
+    const S y = f(x);  // from x, not from the stored y: 1 - y would lose what rounding to bf16 took
     return y * (1 - y);
   }
 };
@@ -48,7 +49,8 @@ struct Tanh {
     return std::tanh(x);
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S, S y) {
+  RUM_HOST_DEVICE static S df(S x) {
+    const S y = std::tanh(x);
     return 1 - y * y;
   }
 };
@@ -59,7 +61,7 @@ struct Silu {  // Elfwing et al. 2018
     return x / (1 + std::exp(-x));
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S x, S) {
+  RUM_HOST_DEVICE static S df(S x) {
     const S s = 1 / (1 + std::exp(-x));
     return s * (1 + x * (1 - s));
   }
@@ -71,7 +73,7 @@ struct Softplus {  // without overflow: log(1 + exp(x)) = max(x, 0) + log(1 + ex
     return (x > 0 ? x : S{0}) + std::log1p(std::exp(x > 0 ? -x : x));
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S x, S) {
+  RUM_HOST_DEVICE static S df(S x) {
     return 1 / (1 + std::exp(-x));
   }
 };
@@ -82,7 +84,7 @@ struct GeluErf {  // the exact form (Hendrycks and Gimpel 2016); ops/gelu.h is t
     return x / 2 * (1 + std::erf(x * static_cast<S>(0.7071067811865476)));
   }
   template <class S>
-  RUM_HOST_DEVICE static S df(S x, S) {
+  RUM_HOST_DEVICE static S df(S x) {
     return (1 + std::erf(x * static_cast<S>(0.7071067811865476))) / 2 +
            x * static_cast<S>(0.3989422804014327) * std::exp(-x * x / 2);
   }
@@ -93,8 +95,8 @@ namespace kernels {
 template <class F>
 inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*y*/> pointwise_forward{F::name};
 template <class F>
-inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*y*/, const Tensor& /*dy*/, const Grad& /*dx*/>
-    pointwise_backward{F::name};
+inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*dy*/, const Grad& /*dx*/> pointwise_backward{
+    F::name};
 }  // namespace kernels
 
 std::vector<Sample> pointwise_samples(Tensor (*)(const Tensor&));
@@ -105,7 +107,7 @@ struct Pointwise {
     Tensor y = Tensor::like(x);
     kernels::pointwise_forward<F>(x.device(), x, y);
     record(op, {y}, {x},
-           [x, y](Tensors dy, Grads d) { kernels::pointwise_backward<F>(x.device(), x, y, dy[0], d[0]); });
+           [x](Tensors dy, Grads d) { kernels::pointwise_backward<F>(x.device(), x, dy[0], d[0]); });
     return y;
   }
 };
