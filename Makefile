@@ -38,8 +38,6 @@ all: $(BIN)/ruminate ## build the program, build/ruminate
 $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS))
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 	$(if $(filter 1,$(ONEDNN)),,@echo "built without oneDNN: matrix products are our own, somewhat slower; \`make deps\` installs it")
-$(BIN)/bench: $(call objects,$(ENGINE) $(BENCH))
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(BIN)/tests/run: $(call objects,$(ENGINE) tools/options.cc $(TESTS))
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
