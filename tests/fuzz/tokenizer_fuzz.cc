@@ -23,12 +23,12 @@ const std::array<Tokenizer, 4>& trained() {  // one for each pre-tokenisation pa
   return all;
 }
 void run(std::string_view bytes) {
-  for (const Tokenizer& t : trained()) promise(t.decode(t.encode(bytes)) == bytes);
+  const std::string_view text = bytes.substr(0, 500);
+  for (const Tokenizer& t : trained()) promise(t.decode(t.encode(text)) == text);
   accepted([&] {
     const Tokenizer read = Tokenizer::parse(bytes, "fuzz");
     const Tokenizer again = Tokenizer::parse(read.json(), "again");
     promise(again.hash() == read.hash() && again.size() == read.size());
-    const std::string_view text = bytes.substr(0, 2000);
     promise(again.encode(text) == read.encode(text));
     promise(read.decode(read.encode(text)) == text);
   });
