@@ -43,6 +43,8 @@ $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH))
 $(BIN)/tests/run: $(call objects,$(ENGINE) tools/options.cc $(TESTS))
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+$(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
+	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@

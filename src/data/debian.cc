@@ -292,6 +292,45 @@ std::string spaced(std::string_view s) {
   std::replace_if(out.begin(), out.end(), space, ' ');
   return out;
 }
+
+// Digits of the numbers in a text, their separators (which the languages swap) left out, sorted.
+std::vector<std::string> numbers(std::string_view s) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < s.size(); ++i) {
+    if (!digit(s[i])) continue;
+    std::string n;
+    for (; i < s.size(); ++i) {
+      if (digit(s[i]))
+        n += s[i];
+      else if ((s[i] != '.' && s[i] != ',') || i + 1 == s.size() || !digit(s[i + 1]))
+        break;
+    }
+    out.push_back(std::move(n));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// Adds what looks like a translation: German that is German, and the same numbers on both sides.
+void add_pair(std::string_view german, std::string_view english, std::vector<Text>& out) {
+  if (untranslated(german)) return;
+  const size_t first = out.size();
+  split_alike(german, english, out);
+  out.erase(std::remove_if(out.begin() + static_cast<ptrdiff_t>(first), out.end(),
+                           [](const Text& t) { return numbers(t.source) != numbers(t.target); }),
+            out.end());
+}
+
+// A paragraph with an id and those without one that follow it: the unit in which two pages are compared.
+using Run = std::vector<Paragraph>;
+std::vector<Run> runs(std::vector<Paragraph> page) {
+  std::vector<Run> out;
+  for (Paragraph& p : page) {
+    if (out.empty() || !p.id.empty()) out.emplace_back();
+    out.back().push_back(std::move(p));
+  }
+  return out;
+}
 }  // namespace
 
 void split_alike(std::string_view german, std::string_view english, std::vector<Text>& out) {
@@ -331,20 +370,17 @@ std::vector<Text> pair_descriptions(std::string_view german_index, std::string_v
     german.try_emplace(md5, parse_description(synopsis, lines));
   });
   std::vector<Text> out;
-  auto add = [&](const std::string& de, const std::string& en) {
-    if (!untranslated(de)) split_alike(de, en, out);
-  };
   each_description(english_index, [&](std::string_view md5, std::string_view synopsis, const Views& lines) {
     const auto found = german.find(md5);
     if (found == german.end()) return;
     const Description de = std::move(found->second), en = parse_description(synopsis, lines);
     german.erase(found);  // a text that several packages share comes once
-    add(de.synopsis, en.synopsis);
+    add_pair(de.synopsis, en.synopsis, out);
     if (de.paragraphs.size() != en.paragraphs.size()) return;
     for (size_t p = 0; p < de.paragraphs.size(); ++p) {
       const auto &a = de.paragraphs[p], &b = en.paragraphs[p];
       if (a.size() != b.size()) continue;
-      for (size_t i = 0; i < a.size(); ++i) add(a[i], b[i]);
+      for (size_t i = 0; i < a.size(); ++i) add_pair(a[i], b[i], out);
     }
   });
   return out;
@@ -353,21 +389,22 @@ std::vector<Text> pair_descriptions(std::string_view german_index, std::string_v
 std::vector<Paragraph> html_paragraphs(std::string_view html) { return Page().read(html); }
 
 std::vector<Text> pair_pages(std::string_view german_html, std::string_view english_html) {
-  const auto de = html_paragraphs(german_html), en = html_paragraphs(english_html);
+  const auto de = runs(html_paragraphs(german_html)), en = runs(html_paragraphs(english_html));
+  std::unordered_map<std::string_view, const Run*> by_id;
+  std::unordered_set<std::string_view> twice;
+  for (const Run& r : en)
+    if (!by_id.try_emplace(r[0].id, &r).second) twice.insert(r[0].id);
+  for (std::unordered_set<std::string_view> seen; const Run& r : de)
+    if (!seen.insert(r[0].id).second) twice.insert(r[0].id);
   std::vector<Text> out;
-  auto add = [&](const std::string& a, const std::string& b) {
-    if (!untranslated(a)) split_alike(a, b, out);
-  };
-  if (de.size() == en.size()) {
-    for (size_t i = 0; i < de.size(); ++i) add(de[i].text, en[i].text);
-    return out;
+  for (const Run& a : de) {
+    const auto found = by_id.find(a[0].id);
+    if (found == by_id.end() || twice.count(a[0].id)) continue;
+    const Run& b = *found->second;
+    const size_t paired = a.size() == b.size() ? a.size() : 1;
+    for (size_t i = a[0].id.empty() && paired == 1 ? 1 : 0; i < paired; ++i)
+      add_pair(a[i].text, b[i].text, out);
   }
-  std::unordered_map<std::string_view, const Paragraph*> by_id;
-  for (const Paragraph& p : en)
-    if (!p.id.empty()) by_id.try_emplace(p.id, &p);
-  for (const Paragraph& p : de)
-    if (const auto found = by_id.find(p.id); found != by_id.end())
-      add(p.text, found->second->text), by_id.erase(found);
   return out;
 }
 }  // namespace rum

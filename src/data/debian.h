@@ -10,16 +10,17 @@
 
 namespace rum {
 // Pairs of two Translation indexes (deb822): synopsis with synopsis, then paragraph with paragraph and list
-// item with list item where both sides have as many. Bytes that do not parse are passed over.
+// item with list item where both sides have as many. Bytes that do not parse are passed over. Here and below
+// a pair whose numbers differ, or whose German is English, is left out.
 std::vector<Text> pair_descriptions(std::string_view german_index, std::string_view english_index);
 
-// One page of LibreOffice's help in both languages: paragraph with paragraph when both have as many, else
-// those whose id is in both.
+// One page of LibreOffice's help in both languages: paragraphs with the same id, and those without one that
+// follow them when both sides have as many.
 std::vector<Text> pair_pages(std::string_view german_html, std::string_view english_html);
 
 struct Paragraph {
-  std::string id,
-      text;  // text: tags gone, entities resolved, white space made single spaces, <br> a line feed
+  std::string id;
+  std::string text;  // tags gone, entities resolved, white space made single spaces, <br> a line feed
 };
 // Paragraphs, headings, list items and table cells of a page, in order; code, scripts, the frame around the
 // help text and the variants for other systems are left out.

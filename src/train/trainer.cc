@@ -120,20 +120,21 @@ Trainer::~Trainer() = default;
 // --------------------------------------------------------------------------------------------
 void Trainer::State::open_folder() {
   Disk& disk = Disk::real();
+  disk.make_folders(folder.checkpoints());
+  remove_stale(folder.checkpoints());
   auto newest = newest_valid(folder.checkpoints(), [&](const std::string& w) { progress.line(w); });
   if (!resuming) {
     RUM_CHECK(
         !newest,
         "{} holds a run at step {}: `--resume {}` goes on with it, `--set run.folder=...` begins another",
         folder.path, newest->checkpoint.step, folder.path);
-    RUM_CHECK(disk.list(folder.checkpoints()).empty(),
+    RUM_CHECK(saved_steps(folder.checkpoints()).empty(),
               "{} holds checkpoints of which none can be read: move them away or choose another run.folder",
               folder.checkpoints());
   } else if (!newest) {
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
   }
-  disk.make_folders(folder.checkpoints());
   progress.log_to(folder.file("log.txt"));
   disk.replace_text(folder.config(), to_toml(config));
   tokenizer.save(folder.tokenizer());

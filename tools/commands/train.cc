@@ -50,7 +50,8 @@ int run(int argc, char** argv) {
       .add("--set", settings, "key=value, over the file; may stand several times")
       .add("--resume", resume, "a run folder to go on with, from its newest checkpoint")
       .add("--print-config", print_config, "print the resolved config as TOML and stop")
-      .add("--dry-run", dry_run, "print parameters, memory, steps and time, and stop");
+      .add("--dry-run", dry_run, "print parameters, memory, steps and time, and stop")
+      .footer(table_of_keys());
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
   RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
