@@ -125,14 +125,6 @@ Rows<const S> panels_of(Rows<const S> rows, int64_t n, int64_t d, Scratch<S>& sc
       to[i / simd::kLanes<S> * d * simd::kLanes<S> + e * simd::kLanes<S> + i % simd::kLanes<S>] = 0;
   return {to, simd::kLanes<S>, d * simd::kLanes<S>};
 }
-template <class S>
-simd::Vec<S> first_lanes(simd::Vec<S> v, int64_t n) {  // the others become 0, whatever stood there
-  S lane[simd::kLanes<S>];
-  simd::write(lane, v);
-  for (int64_t i = n; i < simd::kLanes<S>; ++i) lane[i] = 0;
-  return simd::read(lane);
-}
-
 // One head of one text: m queries, each of which sees the first seen(i) keys; seen never falls.
 // p: kMicroRows x `wide` numbers, o: kMicroRows x padded d.
 template <class S, class Seen, class Emit>
@@ -159,7 +151,7 @@ void attend(Rows<const S> q, Rows<const S> key_panels, Rows<const S> values, int
       }
       if (whole < n) {
         const simd::Vec<S> e =
-            first_lanes<S>(simd::exp(scale * simd::read(row + whole) - tops[r]), n - whole);
+            simd::first_lanes(simd::exp(scale * simd::read(row + whole) - tops[r]), n - whole);
         simd::write(row + whole, e), sum += e;
       }
       std::fill(row + padded<S>(n), row + padded<S>(most), S{0});
@@ -274,7 +266,7 @@ void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, 
         const S mean = simd::sum(products), z = x.lse[at * x.lse_step];
         for (int64_t j = 0; j < n; j += lanes) {
           simd::Vec<S> w = simd::exp(scale * simd::read(pr + j) - z);
-          if (j >= whole) w = first_lanes<S>(w, n - whole);
+          if (j >= whole) w = simd::first_lanes(w, n - whole);
           simd::write(pr + j, w);
           simd::write(dr + j, scale * w * (simd::read(dr + j) - mean));
         }

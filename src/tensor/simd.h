@@ -107,6 +107,13 @@ void each_in_parallel(int64_t n, F&& f) {
            [&](int64_t p) { each<S>(p * piece, n < (p + 1) * piece ? n : (p + 1) * piece, f); });
 }
 
+// The first n lanes; the others become 0, whatever stood there.
+template <class V>
+V first_lanes(V v, int64_t n) {
+  for (int64_t i = n; i < static_cast<int64_t>(sizeof(V) / sizeof(v[0])); ++i) v[i] = 0;
+  return v;
+}
+
 template <class S, class F>
 S fold(Vec<S> v, F&& f) {  // a tree: halves, quarters, ...
   S lane[kLanes<S>];
