@@ -389,6 +389,33 @@ void Cache::advance(const Tensor& offsets) {
   const int32_t* o = offsets.data<int32_t>();
   for (int64_t s = 0; s < used.size(); ++s) used.data<int32_t>()[s] += o[s + 1] - o[s];
 }
+void Cache::reorder(std::span<const int32_t> parents) {
+  RUM_CHECK(static_cast<int64_t>(parents.size()) == used.size(), "Cache::reorder: {} parents for {} slots",
+            parents.size(), used.size());
+  int32_t* const n = used.data<int32_t>();
+  std::vector<size_t> moved;
+  for (size_t s = 0; s < parents.size(); ++s) {
+    RUM_CHECK(parents[s] >= 0 && parents[s] < used.size(), "Cache::reorder: parent {} of slot {}", parents[s],
+              s);
+    if (parents[s] != static_cast<int32_t>(s)) moved.push_back(s);
+  }
+  if (moved.empty()) return;
+  const auto layers = static_cast<int64_t>(keys.size());
+  parallel(2 * layers, [&](int64_t piece) {  // read all first: a parent may itself be overwritten
+    const Tensor& t = (piece < layers ? keys : values)[static_cast<size_t>(piece % layers)];
+    const size_t row = static_cast<size_t>(t.shape()[2]) * size_of(t.dtype()),
+                 slot = row * static_cast<size_t>(t.shape()[1]);
+    std::vector<std::vector<char>> read;
+    for (const size_t s : moved) {
+      const char* from = t.data<char>() + static_cast<size_t>(parents[s]) * slot;
+      read.emplace_back(from, from + row * static_cast<size_t>(n[parents[s]]));
+    }
+    for (size_t i = 0; i < moved.size(); ++i)
+      std::copy(read[i].begin(), read[i].end(), t.data<char>() + moved[i] * slot);
+  });
+  const std::vector<int32_t> before(n, n + used.size());
+  for (const size_t s : moved) n[s] = before[static_cast<size_t>(parents[s])];
+}
 
 Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope) {
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
