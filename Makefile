@@ -1,6 +1,7 @@
 # Ruminate. `make` prints the targets. The only build file; sources are found by themselves.
 #   V=release|debug|asan|tsan   variants, side by side under build/ (release: build/ itself)
 #   MARCH=native                the processor to build for; ONEDNN=0, CUDA=0 build without
+#   GPU=80,90                   the GPU architectures to build for (newer ones compile the newest at first use)
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 V      ?= release
@@ -26,7 +27,7 @@ FEATURES := $(shell $(CXX) -march=$(MARCH) -dM -E -x c++ /dev/null 2>/dev/null |
 # ---- sources -----------------------------------------------------------------------------------------------
 ENGINE := $(filter-out $(if $(filter 1,$(ONEDNN)),,src/ops/gemm_onednn.cc),$(wildcard src/*/*.cc))
 TOOLS  := $(wildcard tools/commands/*.cc) tools/options.cc
-TESTS  := $(wildcard tests/*.cc tests/*/*.cc)
+TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 
@@ -43,6 +44,28 @@ $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -c $< -o $@
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+
+# ---- CUDA: optional; delete cuda/ and tests/cuda/ and the rest builds unchanged ----------------------------
+# The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
+# with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
+CUDA_CC    := $(wildcard cuda/*.cu)
+CUDA_TESTS := $(wildcard tests/cuda/*.cc) tests/main.cc
+emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(CUDA_CC)) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
+$(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
+$(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(OBJ)/checked/cuda/simt_check.cc.o
+$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(OBJ)/checked/cuda/simt_check.cc.o $(OBJ)/src/base/error.o
+$(BIN)/tests/emulated $(BIN)/tests/checked $(BIN)/tests/bugs:
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest -ldl
+$(OBJ)/emulated/%.o: %
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -O2 -x c++ -c $< -o $@
+$(OBJ)/checked/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK -x c++ -c $< -o $@
+$(OBJ)/checked/%.cc.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
