@@ -49,7 +49,7 @@ $(OBJ)/%.o: %.cc
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
 # with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
 CUDA_CC    := $(wildcard cuda/*.cu)
-CUDA_TESTS := $(wildcard tests/cuda/*.cc) tests/main.cc
+CUDA_TESTS := $(wildcard tests/cuda/*.cc)
 emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(CUDA_CC)) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
 $(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
 $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(OBJ)/checked/cuda/simt_check.cc.o

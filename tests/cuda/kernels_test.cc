@@ -164,6 +164,55 @@ TEST(CudaKernels, SumRows) {
         expect("sum_rows", t, db.cuda.grad, db.cpu.grad);
       }
 }
+TEST(CudaKernels,
+     AdamW) {  // against the CPU in f32: the block makes the moments of the same type as the weights
+  for (DType t : kTypes) {
+    for (float scale : {1e-3f, 1.0f}) {  // below and above the clip
+      ParameterBlock on[2];
+      Tensor norms[2], weights[2], shadows[2];
+      for (int d = 0; d < 2; ++d) {
+        const auto device = static_cast<DeviceKind>(d);
+        const Params p(on[d]);
+        (p / "a").matrix({130, 257}, {Init::normal, 0.5f}), (p / "b").vector(77, {Init::ones});
+        on[d].materialise(device, t, 3);
+        AdamW adamw(on[d], {});
+        const Tensor in = Tensor::empty({7}, DType::i32, device);
+        for (uint32_t step = 0; step < 3; ++step) {
+          const Tensor g =
+              cast(noise(on[d].grads().shape(), step + 1, static_cast<double>(scale)), DType::f32);
+          on[d].grads().copy_from(g);
+          const StepInputs inputs = adamw.inputs(step, 1e-2f, 1, 1);
+          Backend::of(device).upload(in.data<void>(), &inputs, sizeof inputs);
+          adamw.step(in.data<StepInputs>());
+        }
+        norms[d] = adamw.norm(), weights[d] = on[d].master(), shadows[d] = on[d].shadow();
+      }
+      EXPECT_LE(error("gradient_norm", DType::f32, norms[1], norms[0]), kF32);
+      EXPECT_LE(error("adamw", DType::f32, weights[1], weights[0]), kF32);
+      if (t == DType::bf16) {
+        EXPECT_LE(error("adamw", t, shadows[1], shadows[0]), kBf16);
+      }
+    }
+  }
+}
+TEST(CudaKernels, AdamWSkipsAStepThatIsNotFinite) {
+  for (float bad : {INFINITY, -INFINITY, NAN}) {
+    ParameterBlock block;
+    (Params(block) / "a").matrix({4, 5}, {Init::normal, 0.5f});
+    block.materialise(kCuda, DType::f32, 3);
+    AdamW adamw(block, {});
+    std::vector<float> g(static_cast<size_t>(block.grads().size()), 1.0f);
+    g[7] = bad;
+    block.grads().copy_from(Tensor::from<float>(g, block.grads().shape(), DType::f32));
+    const double before = block.master().at(3);
+    const StepInputs inputs = adamw.inputs(0, 1e-2f, 1, 1);
+    const Tensor in = Tensor::empty({7}, DType::i32, kCuda);
+    Backend::of(kCuda).upload(in.data<void>(), &inputs, sizeof inputs);
+    adamw.step(in.data<StepInputs>());
+    EXPECT_FALSE(std::isfinite(adamw.norm().at(0)));
+    EXPECT_EQ(block.master().at(3), before);
+  }
+}
 TEST(CudaKernels, CopiesAndFills) {
   for (int64_t n : {1, 256, 257, 5000}) {  // up to 1024 bytes an upload is a kernel's argument, then a copy
     const Tensor x = cast(noise({n}, 1), DType::f32), there = x.to(kCuda), again = there.clone();

@@ -1,12 +1,8 @@
 #include "parity.h"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
-#include <iostream>
 #include <map>
 
 #include "tensor/backend.h"
@@ -15,21 +11,6 @@ namespace rum::test {
 namespace {
 std::map<std::string, double> worst;
 std::vector<std::string> notes;
-
-// At the end of the run: to the file that RUM_EVIDENCE names, else to the terminal.
-class Evidence : public testing::Environment {
-  void TearDown() override {
-    std::string text;
-    for (const auto& [kernel, e] : worst) text += fmt::format("{:<34} {:.2e}\n", kernel, e);
-    for (const auto& n : notes) text += n + "\n";
-    const char* path = std::getenv("RUM_EVIDENCE");
-    if (path == nullptr)
-      std::cout << text;
-    else
-      std::ofstream(path) << "device: " << Backend::of(kCuda).describe() << "\n" << text;
-  }
-};
-const auto* const registered = testing::AddGlobalTestEnvironment(new Evidence);
 
 std::vector<double> numbers(const Tensor& t) {
   const Tensor on_cpu = cast(t.to(DeviceKind::cpu), DType::f64);
@@ -63,4 +44,10 @@ double error(const std::string& kernel, DType type, const Tensor& got, const Ten
   return e;
 }
 void note(const std::string& line) { notes.push_back(line); }
+std::string evidence() {
+  std::string text = "device: " + Backend::of(kCuda).describe() + "\n";
+  for (const auto& [kernel, e] : worst) text += fmt::format("{:<34} {:.2e}\n", kernel, e);
+  for (const std::string& n : notes) text += n + "\n";
+  return text;
+}
 }  // namespace rum::test
