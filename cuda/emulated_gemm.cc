@@ -31,6 +31,7 @@ void run(const Call& g) {
       else
         reinterpret_cast<float*>(g.c)[i * g.n + j] = sum;
     }
+  simt::written(g.c, static_cast<size_t>(g.m * g.n) * size_of(g.out));
 }
 void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
   if (a.dtype() == DType::f64) fail_no_type(a.dtype());

@@ -5,10 +5,10 @@
 #include "cuda/simt.h"
 
 namespace rum::cuda {
-__device__ inline float to_float(float v) { return v; }
-__device__ inline float to_float(simt::bf16 v) { return simt::to_f(v); }
+__device__ __forceinline__ float to_float(float v) { return v; }
+__device__ __forceinline__ float to_float(simt::bf16 v) { return simt::to_f(v); }
 template <class T>
-__device__ T from_float(float v) {
+__device__ __forceinline__ T from_float(float v) {
   if constexpr (sizeof(T) == 2)
     return simt::to_bf(v);
   else
@@ -51,14 +51,14 @@ struct alignas(V * sizeof(T)) Pack {
   T at[V];
 };
 template <class T, int V>
-__device__ Pack<T, V> load(const T* p) {
+__device__ __forceinline__ Pack<T, V> load(const T* p) {
   if constexpr (V == 1)
     return {{*p}};
   else
     return simt::ldv<Pack<T, V>>(p);
 }
 template <class T, int V>
-__device__ void store(T* p, const Pack<T, V>& v) {
+__device__ __forceinline__ void store(T* p, const Pack<T, V>& v) {
   if constexpr (V == 1)
     *p = v.at[0];
   else

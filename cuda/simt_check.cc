@@ -317,7 +317,9 @@ bool check_free(void* q) {
   auto it = live.find(p);
   if (it == live.end()) fail("free of %p, which is not a live device allocation", q);
   check_mark(p, it->second, Invalid);
-  madvise(p, it->second, MADV_DONTNEED);
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(p) + 4095) / 4096 * 4096,
+                  end = (reinterpret_cast<uintptr_t>(p) + it->second) / 4096 * 4096;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);  // whole pages only
   live.erase(it);
   return true;
 }

@@ -611,7 +611,7 @@ void dev_free(void* p) {
 #endif
   free(p);
 }
-static void written([[maybe_unused]] void* d, [[maybe_unused]] size_t n) {
+void written([[maybe_unused]] void* d, [[maybe_unused]] size_t n) {
 #ifdef SIMT_CHECK
   check_mark(d, n, 2);
 #endif

@@ -22,7 +22,8 @@
 #define __global__
 #define __device__
 #define __host__
-#define __forceinline__ inline
+// Really always: the checker does not see a struct that a function's return stores straight into memory.
+#define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __constant__ static const
 #define __grid_constant__
@@ -59,13 +60,13 @@ using loc = std::source_location;
 struct bf16 {
   uint16_t bits;
 };
-inline float to_f(bf16 v) { return std::bit_cast<float>(uint32_t(v.bits) << 16); }
-inline bf16 to_bf(float f) {
+__forceinline__ float to_f(bf16 v) { return std::bit_cast<float>(uint32_t(v.bits) << 16); }
+__forceinline__ bf16 to_bf(float f) {
   uint32_t u = std::bit_cast<uint32_t>(f);
   if ((u & 0x7fffffffu) > 0x7f800000u) return {0x7fff};  // NaN
   return {uint16_t((u + 0x7fffu + ((u >> 16) & 1)) >> 16)};
 }
-inline uint32_t pack_bf(float lo, float hi) {
+__forceinline__ uint32_t pack_bf(float lo, float hi) {
   return uint32_t(to_bf(lo).bits) | uint32_t(to_bf(hi).bits) << 16;
 }
 
@@ -139,6 +140,7 @@ void dev_fill(void* d, int byte, size_t n);
 inline void sync() {}
 inline void need_device() {}
 std::string describe();
+void written(void* d, size_t n);  // tells the checker that something else than a kernel has written there
 
 // Work runs at once, or is written down while a recording is open: launches with their arguments, copies,
 // fills and library calls, as a CUDA graph holds them.
