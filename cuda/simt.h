@@ -14,7 +14,7 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
-#define SIMT_SHARED(T, name, ...) __shared__ T name __VA_ARGS__
+#define SIMT_SHARED(T, name, ...) __shared__ __align__(16) T name __VA_ARGS__
 #define SIMT_UNROLL _Pragma("unroll")
 
 namespace simt {

@@ -114,6 +114,11 @@ struct Worker {
 static thread_local Worker* W = nullptr;
 static std::atomic<int> worker_ids{0};
 
+// A kernel's fault ends the program: a fibre cannot throw. SIMT_ABORT=1: stop in the debugger at the thread.
+[[noreturn]] static void stop() {
+  if (getenv("SIMT_ABORT")) std::abort();
+  _Exit(66);
+}
 void fail(const char* fmt, ...) {
   char buf[1024];
   va_list ap;
@@ -124,7 +129,7 @@ void fail(const char* fmt, ...) {
   fprintf(stderr, "SIMT ERROR: %s\n  in thread (%u,%u,%u) of block (%u,%u,%u)\n", buf, cur->tid.x, cur->tid.y,
           cur->tid.z, blk->bid.x, blk->bid.y, blk->bid.z);
   fflush(stderr);
-  std::abort();
+  stop();
 }
 
 static void stack_entry();
@@ -197,7 +202,7 @@ static void deadlock() {
     for (size_t i = 0; i < v.size() && i < 6; ++i) fprintf(stderr, "%u ", v[i]);
     fprintf(stderr, "%s\n", v.size() > 6 ? "..." : "");
   }
-  std::abort();
+  stop();
 }
 // Pick what runs next. Returns a stack to switch to (a blocked thread's, or a fresh one), or main when the
 // block is done.

@@ -1,5 +1,8 @@
-// simt_cpu.h - CUDA C++ subset on the CPU. Each CUDA thread is a fiber (started lazily: a kernel that never
-// blocks runs as a plain loop), each block runs on one host thread, blocks are spread over host threads.
+// CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a kernel that
+// never blocks runs as a plain loop. A block runs on one host thread; blocks are spread over host threads.
+//   SIMT_ORDER=inorder|reverse|random SIMT_SEED=7   in which order the threads of a block run
+//   SIMT_LINT=1    (checked build) bank conflicts and uncoalesced accesses of block 0
+//   SIMT_ABORT=1   stop in gdb at the thread that fails; break FILE:LINE if simt::cur->lin == 37
 #pragma once
 #define SIMT_CPU 1
 #include <algorithm>
