@@ -418,6 +418,7 @@ void Cache::reorder(std::span<const int32_t> parents) {
 }
 
 Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope) {
+  check_inputs("attention", {qkv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
             "attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
   const int64_t n = qkv.shape().rows(), all = hs.query + 2 * hs.kv, d = qkv.shape()[-1] / all;

@@ -104,6 +104,7 @@ template <class F>
 struct Pointwise {
   static const Op op;
   static Tensor apply(const Tensor& x) {
+    check_inputs(F::name, {x});
     Tensor y = Tensor::like(x);
     kernels::pointwise_forward<F>(x.device(), x, y);
     record(op, {y}, {x},

@@ -72,6 +72,7 @@ const Op op{"pool", "y[s] = mean, or the last, of the rows of text s", samples};
 
 Tensor pool(const Tensor& x, const Layout& layout, Pool kind) {
   const Tensor& offsets = layout.offsets;
+  check_inputs("pool", {x});
   RUM_CHECK(x.shape().rank == 2, "pool: x {} is not (N, C)", str(x.shape()));
   RUM_CHECK(offsets && offsets.dtype() == DType::i32 && offsets.size() >= 2,
             "pool: offsets must be i32 and name at least one text");

@@ -120,6 +120,7 @@ const Op op{"rmsnorm", "y = x / sqrt(mean(x^2) + epsilon) * weight", samples};
 const Op residual_op{"residual_rmsnorm", "r = x + delta, y = rmsnorm(r)", residual_samples};
 
 Normed normalise(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon) {
+  check_inputs("rmsnorm", {x, delta, weight});
   RUM_CHECK(weight.shape() == Shape({x.shape()[-1]}), "rmsnorm: weight {} for x {}", str(weight.shape()),
             str(x.shape()));
   RUM_CHECK(!delta || delta.shape() == x.shape(), "residual_rmsnorm: x {}, delta {}", str(x.shape()),

@@ -59,6 +59,7 @@ const Op op{"swiglu", "y = silu(x[:F]) x[F:]", samples};
 }  // namespace
 
 Tensor swiglu(const Tensor& x) {
+  check_inputs("swiglu", {x});
   RUM_CHECK(x.shape()[-1] % 2 == 0, "swiglu: the last axis of {} is not gate and value side by side",
             str(x.shape()));
   Shape s = x.shape();
