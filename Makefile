@@ -1,6 +1,7 @@
 # Ruminate. `make` lists the targets. The only build file; sources are found by themselves.
 #   V=release|debug|asan|tsan  variants, side by side: release in build/, the others in build/$(V)/
 #   MARCH=native  the processor to build for        ONEDNN=0  CUDA=0  build without
+#   GPU="80 90"   the GPU architectures to build for; newer cards compile the last one for themselves
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 V     ?= release
@@ -12,6 +13,11 @@ OBJ   := build/obj/$(V)
 has    = $(shell printf '\#include <$(1)>\n' | $(CXX) -std=c++20 -x c++ -E - >/dev/null 2>&1 && echo 1)
 ONEDNN ?= $(or $(call has,oneapi/dnnl/dnnl.hpp),0)
 COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown)
+# CUDA: a toolkit older than 12.4 counts as absent. cuBLASLt is opened when the first product runs on a GPU.
+NVCC     := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc) /usr/local/cuda/bin/nvcc /usr/local/cuda-*/bin/nvcc /usr/lib/cuda/bin/nvcc))
+NVCC_NEW := $(if $(NVCC),$(shell $(NVCC) --version | awk -F'[ ,.]+' '/release/ { for (i = 1; i < NF; ++i) if ($$i == "release") print ($$(i+1) * 100 + $$(i+2) >= 1204) }'))
+CUDA     ?= $(if $(wildcard cuda/backend.cu),$(if $(filter release,$(V)),$(or $(filter 1,$(NVCC_NEW)),0),0),0)
+GPU      ?= 80 90
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 WARN   := -Wall -Wextra -Wconversion -Werror -Wno-stringop-overflow  # GCC 12 misreads fmt 9 when inlined
@@ -26,27 +32,33 @@ FEATURES = $(shell $(CXX) -march=$(MARCH) -dM -E -x c++ /dev/null | grep -oE '__
 # ---- sources ---------------------------------------------------------------------------------------------------
 ENGINE := $(filter-out $(if $(filter 1,$(ONEDNN)),,src/ops/gemm_onednn.cc),$(wildcard src/*/*.cc))
 TOOLS  := tools/options.cc $(wildcard tools/commands/*.cc)
-TESTS  := $(wildcard tests/*.cc tests/*/*.cc)
+TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
+gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
+GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
+GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
+gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
+ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(foreach a,$(GPU),$(call gencode,$(a),sm)) $(call gencode,$(lastword $(GPU)),compute))
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 # ---- building --------------------------------------------------------------------------------------------------
 all: $(BIN)/ruminate ## build the program, build/ruminate
-$(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS))
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-	$(if $(filter 1,$(ONEDNN)),,@echo "built without oneDNN: matrix products are our own, somewhat slower; \`make deps\` installs it")
-$(BIN)/tests/run: $(call objects,$(ENGINE) tools/options.cc $(TESTS))
-	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+$(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(filter 1,$(CUDA)),$(GPU_OBJS))
+	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
+	@$(if $(filter 0,$(CUDA)),echo "built for the CPU alone: no CUDA toolkit of 12.4 or newer was asked for or found")
+	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: matrix products are our own; make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
+$(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
-$(OBJ)/src/base/processor.o: src/base/processor.cc
+$(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -march=x86-64 -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
 $(OBJ)/src/train/environment.o: DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
@@ -77,6 +89,43 @@ bench: ## speed beside the peers that are installed, as ratios
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
 	@bash tools/bench/run.sh
 
+# ---- CUDA: optional; delete cuda/ and tests/cuda/ and the rest builds unchanged --------------------------------
+$(gpu_obj)/%.o: %  # a kernel that spills registers is a failed build
+	@mkdir -p $(@D)
+	$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
+	@! grep -B2 -E '[1-9][0-9]* bytes spill' $@.log || { rm $@; exit 1; }
+cuda-compile: ## compile every kernel for sm_80, sm_90 and sm_90a, fail on register spills (no GPU needed)
+	@$(if $(filter 1,$(CUDA)),$(MAKE) --no-print-directory GPU="80 90 90a" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
+cuda-objects: $(GPU_OBJS)
+
+# The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
+# with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
+CUDA_TESTS := $(wildcard tests/cuda/*.cc)
+emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
+checker     = $(OBJ)/checked/cuda/simt_check.cc.o
+$(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS)
+$(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
+$(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
+$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(checker) $(OBJ)/src/base/error.o
+$(addprefix $(BIN)/tests/,gpu emulated checked bugs):
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest $(if $(filter %/gpu,$@),$(GPU_LIBS))
+$(OBJ)/emulated/%.o: %
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -O2 -x c++ -c $< -o $@
+$(OBJ)/checked/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK -x c++ -c $< -o $@
+$(OBJ)/checked/%.cc.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
+test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
+	@$(if $(filter 1,$(CUDA)),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here, so nothing was tested on a GPU"; exit 1; })
+	@$(MAKE) --no-print-directory GPU="$(if $(wildcard /dev/nvidia0),native,90)" $(BIN)/tests/gpu
+	@tools/parity.sh run $(BIN)/tests/gpu
+parity-changed: ## the CUDA files that have changed since they were proven on a GPU
+	@tools/parity.sh changed
+
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: help all deps train test test-all bench clean
+.PHONY: help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed
