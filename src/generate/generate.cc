@@ -183,8 +183,9 @@ class Writer {
     return copy;
   }
   double uniform(size_t text, int32_t draw, int64_t step) const {
-    const Bits4 b = Random{decoding_.seed, Stream::sample}.bits(
-        {static_cast<uint32_t>(step), static_cast<uint32_t>(draw), static_cast<uint32_t>(text), 0});
+    const Bits4 b =
+        Random{decoding_.seed, Stream::sample}.bits({static_cast<uint32_t>(step), static_cast<uint32_t>(draw),
+                                                     decoding_.first + static_cast<uint32_t>(text), 0});
     return static_cast<double>((uint64_t{b.at[0]} << 32 | b.at[1]) >> 11) * 0x1p-53;
   }
   int64_t advance() {  // how many texts are done

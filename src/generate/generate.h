@@ -1,6 +1,6 @@
 // Writing with a model: greedy, beam search, draws; many texts at once over slots of a key-value cache. What
 // a text becomes does not depend on the company it travels in: each draw has its own random numbers, a pure
-// function of (seed, text, draw, step).
+// function of (seed, number of the text, draw, step).
 #pragma once
 #include <functional>
 #include <span>
@@ -22,6 +22,7 @@ struct Decoding {
   int64_t max_new = 0;       // tokens, the end token included; 0: as far as the context allows
   float max_ratio = 0;       // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
   uint32_t seed = 1;
+  uint32_t first = 0;  // number of the first prompt, for its random stream: a long list may come in parts
   int64_t batch = 64;  // cache slots in flight, of which a text takes `beam` (draws: `best`); at least one
                        // text is. Changes speed and memory, never the output
 };
