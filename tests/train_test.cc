@@ -1,5 +1,5 @@
-// A run from its config to its model: learns, resumes to the same bits from every step, with any number of threads, and
-// refuses what would lose something.
+// A run from its config to its model: learns, resumes to the same bits from every step, with any number of
+// threads, and refuses what would lose something.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -36,10 +36,12 @@ struct Scene {  // corpora of the grammar and a config that learns them in secon
     config.folder = file("run");
     config.train = file("train.tsv"), config.valid = file("valid.tsv");
     config.bpe.vocab = 320;
-    config.model = {.context = 96, .layers = 2, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32, .dropout = 0.1f};
+    config.model = {
+        .context = 96, .layers = 2, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32, .dropout = 0.1f};
     config.tokens = 256;
     config.schedule = {.peak = 5e-3f, .warmup = 5, .steps = steps};
-    config.steps = steps, config.eval_every = 20, config.save_every = 10, config.keep = 2, config.bleu_texts = 4;
+    config.steps = steps, config.eval_every = 20, config.save_every = 10, config.keep = 2,
+    config.bleu_texts = 4;
     config.log_every = 5;
     testing::internal::CaptureStderr();
   }
@@ -63,7 +65,8 @@ std::string error_of(const std::function<void()>& f) {
   }
   return "";
 }
-Outcome train(const RunConfig& c, Progress& p, bool resume = false, const std::function<bool(int64_t)>& stop = {}) {
+Outcome train(const RunConfig& c, Progress& p, bool resume = false,
+              const std::function<bool(int64_t)>& stop = {}) {
   return Trainer(c, p, resume).run(stop);
 }
 
@@ -212,9 +215,12 @@ TEST(Train, NoticesAChangedCorpusAndAnotherModel) {
 
 TEST(Config, SaysWhatIsWrongWhere) {
   auto error = [](const char* toml) { return error_of([&] { parse_config(toml, "c.toml"); }); };
-  EXPECT_EQ(error("[model]\nwidht = 128\n"), "c.toml:2: unknown key model.widht; did you mean \"model.width\"?");
-  EXPECT_EQ(error("[model]\nlayers = 0\n"), "c.toml:2: model.layers: expected a whole number from 1 to 1024, found 0");
-  EXPECT_EQ(error("[model]\ndropout = 1.5\n"), "c.toml:2: model.dropout: expected a number from 0 to 0.9, found 1.5");
+  EXPECT_EQ(error("[model]\nwidht = 128\n"),
+            "c.toml:2: unknown key model.widht; did you mean \"model.width\"?");
+  EXPECT_EQ(error("[model]\nlayers = 0\n"),
+            "c.toml:2: model.layers: expected a whole number from 1 to 1024, found 0");
+  EXPECT_EQ(error("[model]\ndropout = 1.5\n"),
+            "c.toml:2: model.dropout: expected a number from 0 to 0.9, found 1.5");
   EXPECT_NE(error("[model]\nnorm = \"rmsnrom\"\n").find("did you mean \"rmsnorm\"?"), std::string::npos);
   EXPECT_NE(error("[model]\nbias = 3\n").find("expected true or false"), std::string::npos);
   EXPECT_NE(error("[model\n").find("c.toml:1"), std::string::npos);

@@ -11,7 +11,12 @@
 namespace rum {
 namespace {
 class CpuBackend final : public Backend {
-  void* allocate(size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+  void* allocate(size_t bytes) override {
+    void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (p == nullptr)
+      throw OutOfMemory(fmt::format("out of memory: {} MiB more were asked for", bytes >> 20));
+    return p;
+  }
   void release(void* p) override { std::free(p); }
   void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
   void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
@@ -120,6 +125,11 @@ void Arena::give(void* block, size_t bytes) {
   }
   free_by_address_[p] = n;
   free_by_size_.insert({n, p});
+}
+void Arena::clear() {
+  RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held", in_use_);
+  for (auto& c : chunks_) backend_.release(c.first);
+  chunks_.clear(), free_by_address_.clear(), free_by_size_.clear();
 }
 void Arena::settle() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held: clone() what outlives a step", in_use_);

@@ -101,6 +101,7 @@ struct Trainer::State {
   void restore(Checkpoint);
   void save_checkpoint();
   void one_step(const std::vector<Packed>&);
+  std::string what_fits();
   bool evaluate();  // true: stop early
   void note_metrics(Json::Object);
   bool scheduled(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
@@ -203,7 +204,13 @@ void Trainer::State::save_checkpoint() {
 void Trainer::State::one_step(const std::vector<Packed>& packed) {
   std::vector<Batch> batches;
   for (const Packed& p : packed) batches.push_back(upload(p));
-  step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done));
+  try {
+    step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done));
+  } catch (const OutOfMemory& e) {
+    batches.clear();
+    throw OutOfMemory(
+        fmt::format("{} at step {} with batch.tokens = {}; {}", e.what(), done, config.tokens, what_fits()));
+  }
   const double norm = adamw.norm().at(0);
   last_loss = step.loss();
   ++done;
@@ -223,6 +230,22 @@ void Trainer::State::one_step(const std::vector<Packed>& packed) {
       "three steps in a row were not finite, up to step {}: stopped; the last good checkpoint is {}. A lower "
       "optimizer.learning_rate or more schedule.warmup usually helps",
       done, newest ? newest->path : "none"));
+}
+
+// After an OutOfMemory: tries smaller batches, which fill up with tokens of no text.
+std::string Trainer::State::what_fits() {
+  step.arena().clear();
+  for (int64_t n = config.tokens / 2; n >= 16; n /= 2) try {
+      RunConfig smaller = config;
+      smaller.tokens = n, smaller.scored = std::min(config.scored, n);
+      const Batch batch = upload(pack({}, batch_shape(smaller)));
+      step.gradients({&batch, 1}, adamw.inputs(0, 0, 1, config.seed));
+      return fmt::format("batch.tokens = {} fits (with batch.micro_batches = {} for the same step)", n,
+                         config.tokens / n * config.micro_batches);
+    } catch (const OutOfMemory&) {
+      step.arena().clear();
+    }
+  return "not even a small batch fits: make the model smaller";
 }
 
 void Trainer::State::note_metrics(Json::Object line) {
