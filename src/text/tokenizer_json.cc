@@ -12,6 +12,7 @@
 namespace rum {
 namespace {
 constexpr size_t kMaxBytes = size_t{1} << 28;
+constexpr size_t kMaxValues = size_t{1} << 23;  // a vocabulary of a million with two million merges
 
 struct ByteCharacters {
   std::array<char32_t, 256> character{};
@@ -41,7 +42,7 @@ class Parser {
  public:
   Parser(const std::string& name) : name_(name) {}
   Bpe run(std::string_view text) {
-    const Json root = parse_json(text, name_, {.depth = 32, .bytes = kMaxBytes});
+    const Json root = parse_json(text, name_, {.depth = 32, .bytes = kMaxBytes, .values = kMaxValues});
     if (!root.object()) refuse("", "an object is expected", root);
     if (const Json& v = get(root, "", "version"); !v.text() || *v.text() != "1.0")
       refuse("version", "only \"1.0\" is known", v);
