@@ -136,7 +136,7 @@ TEST(DiskFaults, InterruptedCallsAndShortWritesAreGoneOnWith) {
     EXPECT_EQ(calls.failed, 1);
     expect_sample(newest_valid(folder.path)->checkpoint);
   }
-  for (const size_t most : {1, 7, 4096}) {
+  for (const size_t most : {size_t{1}, size_t{7}, size_t{4096}}) {
     Scratch folder;
     Faulty calls;
     calls.most_written = most;
