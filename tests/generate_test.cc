@@ -509,22 +509,25 @@ TEST(Generate, TellsItsProgress) {
   EXPECT_EQ(seen.back(), 20);
   EXPECT_GT(seen.size(), 3u);
 }
-TEST(Cache, ReorderCopiesEvenInCircles) {
+TEST(Cache, ReorderCopiesEvenInCircles) {  // full slots; Generate.Beam* has others
   for (int layers : {1, 3}) {
-    Cache cache(layers, 4, 5, 2, DType::f32, DeviceKind::cpu);
-    for (int s = 0; s < 4; ++s) cache.used.data<int32_t>()[s] = s + 1;
+    Cache cache(layers, 4, 16, 2, DType::f32, DeviceKind::cpu);
+    for (int s = 0; s < 4; ++s) cache.used.data<int32_t>()[s] = 16;
     for (auto* kv : {&cache.keys, &cache.values})
       for (Tensor& k : *kv)
-        for (int64_t i = 0; i < k.size(); ++i) k.data<float>()[i] = static_cast<float>(i / 10 * 100 + i % 10);
+        for (int64_t i = 0; i < k.size(); ++i) k.data<float>()[i] = static_cast<float>(i);
     const int32_t parents[] = {1, 2, 0, 2};
     cache.reorder(parents);
     for (int s = 0; s < 4; ++s) {
-      ASSERT_EQ(cache.used.at(s), parents[s] + 1);
+      ASSERT_EQ(cache.used.at(s), 16);
       for (auto* kv : {&cache.keys, &cache.values})
         for (Tensor& k : *kv)
-          for (int j = 0; j < 2 * (parents[s] + 1); ++j) ASSERT_EQ(k.at(s * 10 + j), parents[s] * 100 + j);
+          for (int j = 0; j < 32; ++j) ASSERT_EQ(k.at(s * 32 + j), parents[s] * 32 + j);
     }
-    const int32_t wrong[] = {0, 1, 2, 4};
+    cache.used.data<int32_t>()[3] = 5;
+    const int32_t last[] = {3, 1, 2, 3}, wrong[] = {0, 1, 2, 4};
+    cache.reorder(last);
+    EXPECT_EQ(cache.used.at(0), 5);
     EXPECT_THROW(cache.reorder(wrong), Error);
   }
 }

@@ -1,58 +1,34 @@
 #include "generate/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "tensor/simd.h"
 
 namespace rum {
 namespace {
-constexpr size_t kLanes =
-    16;  // partial sums and block maxima: a fixed order that compilers turn into vectors
+constexpr size_t kLanes = simd::kLanes<float>;
 
-// exp for x <= 0, relative error below 2e-7; 0 under -87. Branch-free, so that loops over it become vectors.
-inline float exp_negative(float x) {
-  const float y = std::max(x, -87.0f) * 1.44269504f;
-  const float n = (y + 12582912.0f) - 12582912.0f;  // to the nearest whole number
-  const float r = (std::max(x, -87.0f) - n * 0.693359375f) + n * 2.12194440e-4f;
-  const float p = (((((r / 720 + 1.0f / 120) * r + 1.0f / 24) * r + 1.0f / 6) * r + 0.5f) * r + 1) * r + 1;
-  const float power = std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
-  return x < -87.0f ? 0.0f : p * power;
-}
-float block_max(const float* z) {
-  float m = z[0];
-  for (size_t j = 1; j < kLanes; ++j) m = std::max(m, z[j]);
-  return m;
-}
 float highest(std::span<const float> z) {
-  float lanes[kLanes];
-  std::fill(lanes, lanes + kLanes, -INFINITY);
+  simd::Vec<float> top = simd::all(-INFINITY);
   size_t i = 0;
-  for (; i + kLanes <= z.size(); i += kLanes)
-    for (size_t j = 0; j < kLanes; ++j) lanes[j] = std::max(lanes[j], z[i + j]);
-  for (; i < z.size(); ++i) lanes[0] = std::max(lanes[0], z[i]);
-  return block_max(lanes);
+  for (; i + kLanes <= z.size(); i += kLanes) top = simd::max(top, simd::read(&z[i]));
+  float out = simd::max(top);
+  for (; i < z.size(); ++i) out = std::max(out, z[i]);
+  return out;
 }
 // sum(exp((z - top) / temperature)); the terms go to `weights` when that is not null.
 double sum_exp(std::span<const float> z, float top, float temperature, float* weights) {
   const float scale = 1 / temperature;
-  float lanes[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= z.size(); i += kLanes) {
-    float e[kLanes];
-    for (size_t j = 0; j < kLanes; ++j) e[j] = exp_negative((z[i + j] - top) * scale), lanes[j] += e[j];
-    if (weights) std::copy(e, e + kLanes, weights + i);
-  }
-  double sum = 0;
-  for (; i < z.size(); ++i) {
-    const float e = exp_negative((z[i] - top) * scale);
-    sum += static_cast<double>(e);
-    if (weights) weights[i] = e;
-  }
-  for (const float v : lanes) sum += static_cast<double>(v);
-  return sum;
+  simd::Vec<float> sum{};
+  simd::each<float>(0, static_cast<int64_t>(z.size()), [&](int64_t i, auto n) {
+    const simd::Vec<float> e = simd::exp((simd::get(z.data() + i, n) - top) * scale);
+    sum += simd::first_lanes(e, n);
+    if (weights) simd::put(weights + i, e, n);
+  });
+  return static_cast<double>(simd::sum(sum));
 }
 double log_sum_exp(std::span<const float> z, float top) {
   const double sum = std::log(sum_exp(z, top, 1, nullptr)) + static_cast<double>(top);
@@ -81,7 +57,8 @@ void best_tokens(std::span<const float> z, std::span<Choice> out) {
   };
   size_t i = 0;
   for (; i + kLanes <= z.size(); i += kLanes) {
-    if (have == out.size() && static_cast<double>(block_max(&z[i])) <= out[have - 1].log_prob) continue;
+    if (have == out.size() && static_cast<double>(simd::max(simd::read(&z[i]))) <= out[have - 1].log_prob)
+      continue;
     for (size_t j = i; j < i + kLanes; ++j) offer(j);
   }
   for (; i < z.size(); ++i) offer(i);

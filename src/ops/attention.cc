@@ -408,7 +408,9 @@ void Cache::reorder(std::span<const int32_t> parents) {
     std::vector<std::vector<char>> read;
     for (const size_t s : moved) {
       const char* from = t.data<char>() + static_cast<size_t>(parents[s]) * slot;
-      read.emplace_back(from, from + row * static_cast<size_t>(n[parents[s]]));
+      const int32_t held = n[parents[s]],
+                    rows = piece < layers ? (held + 15) / 16 * 16 : held;  // keys: panels
+      read.emplace_back(from, from + row * static_cast<size_t>(rows));
     }
     for (size_t i = 0; i < moved.size(); ++i)
       std::copy(read[i].begin(), read[i].end(), t.data<char>() + moved[i] * slot);
