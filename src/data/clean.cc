@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -82,25 +83,21 @@ void cut(const std::string& document, int64_t max_words, std::vector<Text>& out)
   close();
 }
 
-// Adds the tokens of s to the count, and their lower-case forms to the types.
+// Adds the tokens of s to the count, and hashes of their lower-case forms to the types.
 void count_tokens(std::string_view s, SideStats& stats, std::unordered_set<uint64_t>& types) {
-  const std::string lower = lower_case(s);
-  std::string_view rest = lower;
-  size_t word = 0;  // bytes of the word that `rest` begins with
-  auto take = [&](size_t bytes) {
-    if (bytes > 0) ++stats.tokens, types.insert(hash64(rest.substr(0, bytes)));
-  };
-  each_character(lower, [&](char32_t c, std::string_view bytes) {
+  constexpr uint64_t kStart = 0xCBF29CE484222325u, kPrime = 0x100000001B3u;  // FNV-1a, over code points
+  uint64_t word = kStart;
+  auto take = [&](uint64_t hash) { ++stats.tokens, types.insert(hash); };
+  each_character(lower_case(s), [&](char32_t c, std::string_view) {
     const CharClass kind = char_class(c);
     if (kind == CharClass::letter || kind == CharClass::number) {
-      word += bytes.size();
+      word = (word ^ c) * kPrime;
       return;
     }
-    take(word), rest.remove_prefix(word), word = 0;
-    if (kind != CharClass::space) take(bytes.size());
-    rest.remove_prefix(bytes.size());
+    if (word != kStart) take(std::exchange(word, kStart));
+    if (kind != CharClass::space) take((kStart ^ c) * kPrime);
   });
-  take(word);
+  if (word != kStart) take(word);
 }
 SideStats side_stats(const std::vector<Text>& texts, std::string Text::*side) {
   SideStats stats;

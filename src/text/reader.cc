@@ -203,13 +203,11 @@ bool LineReader::next(std::string_view& line) {
 std::string read_uncompressed(const std::string& path, size_t limit) {
   ByteReader bytes(path);
   std::string out;
-  for (;;) {
-    const size_t before = out.size();
-    out.resize(before + std::max(kChunk, std::min(before, size_t{1} << 26)));
-    const size_t n = bytes.read(out.data() + before, out.size() - before);
-    out.resize(before + n);
-    if (n == 0) return out;
+  std::vector<char> part(kChunk);
+  while (const size_t n = bytes.read(part.data(), part.size())) {
+    out.append(part.data(), n);
     if (out.size() > limit) throw FileError(fmt::format("{}: more than {} bytes", path, limit));
   }
+  return out;
 }
 }  // namespace rum
