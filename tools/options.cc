@@ -3,34 +3,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <numeric>
+
+#include "base/error.h"
 
 namespace rum {
-namespace {
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t swap = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, swap});
-    }
-  }
-  return row[b.size()];
-}
-}  // namespace
-
-std::string did_you_mean(std::string_view wrong, std::span<const std::string> known) {
-  const std::string* best = nullptr;
-  size_t least = 1 + std::max<size_t>(wrong.size() / 3, 1);
-  for (const std::string& k : known)
-    if (const size_t d = edit_distance(wrong, k); d < least) least = d, best = &k;
-  return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
-}
-
 struct Flags::State {
   CLI::App app;
   State(const char* command, const char* about) : app(about, std::string("ruminate ") + command) {
@@ -64,6 +40,10 @@ Flags& Flags::add(const char* name, bool& value, const char* help) {
 Flags& Flags::choice(const char* name, std::string& value, const char* help,
                      std::vector<std::string> allowed) {
   state_->app.add_option(name, value, help)->check(CLI::IsMember(std::move(allowed)));
+  return *this;
+}
+Flags& Flags::footer(const std::string& text) {
+  state_->app.footer(text);
   return *this;
 }
 std::optional<int> Flags::parse(int argc, char** argv) try {

@@ -9,9 +9,6 @@
 #include <vector>
 
 namespace rum {
-// "; did you mean \"x\"?" for the nearest of `known`, or "" when none is near.
-std::string did_you_mean(std::string_view wrong, std::span<const std::string> known);
-
 class Flags {
  public:
   Flags(const char* command,
@@ -26,6 +23,7 @@ class Flags {
   Flags& add(const char* name, float& value, const char* help, float low = -1e30f, float high = 1e30f);
   Flags& add(const char* name, bool& value, const char* help);
   Flags& choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed);
+  Flags& footer(const std::string& text);  // stands at the end of --help
   // Nothing: go on. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
   std::optional<int> parse(int argc, char** argv);
   bool given(const char* name) const;  // was this flag on the command line?

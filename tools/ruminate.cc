@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "tools/command.h"
-#include "tools/options.h"
 
 namespace rum {
 namespace {

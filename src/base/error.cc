@@ -1,5 +1,33 @@
 #include "base/error.h"
 
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
 namespace rum {
 void fail(const std::string& message) { throw Error(message); }
+
+namespace {
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t swap = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, swap});
+    }
+  }
+  return row[b.size()];
+}
+}  // namespace
+
+std::string did_you_mean(std::string_view wrong, std::span<const std::string> known) {
+  const std::string* best = nullptr;
+  size_t least = 1 + std::max<size_t>(wrong.size() / 3, 1);
+  for (const std::string& k : known)
+    if (const size_t d = edit_distance(wrong, k); d < least) least = d, best = &k;
+  return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
+}
 }  // namespace rum

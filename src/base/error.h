@@ -1,8 +1,10 @@
 // Errors. Two kinds leave a function: Error (the caller broke a rule, the message says which) and
 // FileError (the outside world did: path, byte offset and reason). Nothing calls exit() or abort().
 #pragma once
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace rum {
 struct Error : std::runtime_error {
@@ -11,7 +13,12 @@ struct Error : std::runtime_error {
 struct FileError : Error {
   using Error::Error;
 };
+struct OutOfMemory : Error {
+  using Error::Error;
+};
 [[noreturn]] void fail(const std::string& message);  // throws Error
+// "; did you mean \"x\"?" for the nearest of `known`, or "" when none is near.
+std::string did_you_mean(std::string_view wrong, std::span<const std::string> known);
 }  // namespace rum
 
 // Formatted check for host code; empty for nvcc, since fmt does not compile there.

@@ -1,5 +1,8 @@
-// The only code that touches the disk. Tests replace Disk to fail the n-th call.
+// The only code that touches the disk. Disk is made of the few system calls of SystemCalls, so that tests can
+// fail each of them in turn, cut writes short, or play a power cut.
 #pragma once
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -8,25 +11,67 @@
 #include <string_view>
 #include <vector>
 
+#include "base/hash.h"
+
 namespace rum {
+// As in the manual's section 2: -1 and errno when they fail. Tests override.
+class SystemCalls {
+ public:
+  virtual ~SystemCalls() = default;
+  virtual int open(const char* path, int flags, unsigned mode);
+  virtual ssize_t read(int file, void* to, size_t bytes, int64_t offset);  // pread
+  virtual ssize_t write(int file, const void* from, size_t bytes);
+  virtual int64_t size(int file);  // fstat; a folder is EISDIR
+  virtual int fsync(int file);
+  virtual int close(int file);
+  virtual int rename(const char* from, const char* to);
+  virtual int unlink(const char* path);
+  static SystemCalls& real();
+};
+
+// A file open for reading; FileError with the path and the system's reason.
+class File {
+ public:
+  File(const std::string& path, SystemCalls& = SystemCalls::real());
+  ~File();
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  uint64_t size() const { return size_; }               // when it was opened
+  void read(uint64_t offset, std::span<std::byte> to);  // all of it, or FileError
+
+ private:
+  std::string path_;
+  SystemCalls& calls_;
+  int file_;
+  uint64_t size_;
+};
+
 class Disk {
  public:
-  virtual ~Disk() = default;
-  // The whole file. FileError with the path and the system's reason.
-  virtual std::string read(const std::string& path) = 0;
+  using Part = std::span<const std::byte>;
+  explicit Disk(SystemCalls& calls) : calls_(calls) {}
+  SystemCalls& calls() { return calls_; }
+  // The whole file. FileError with the path and the system's reason, as all of these.
+  std::string read(const std::string& path);
   // All or nothing, and on the platter when it returns: temporary file beside it (PATH.tmp), write, fsync,
-  // rename, fsync of the folder. After a FileError the old file is as it was and the temporary one is gone.
-  virtual void replace(const std::string& path, std::initializer_list<std::span<const std::byte>> parts) = 0;
-  virtual void append(const std::string& path, std::string_view text) = 0;  // made when missing; one write
-  virtual void remove(const std::string& path) = 0;
-  virtual std::vector<std::string> list(const std::string& folder) = 0;  // names, sorted
-  virtual void make_folders(const std::string& path) = 0;                // with parents; fine when there
-  virtual bool exists(const std::string& path) = 0;
+  // rename, fsync of the folder. After a FileError the temporary file is gone and the old one as it was; only
+  // when the very last call fails, the fsync of the folder, does the new one stand already, whole.
+  void replace(const std::string& path, std::span<const Part> parts);
+  void replace(const std::string& path, std::initializer_list<Part> parts) {
+    replace(path, std::span(parts.begin(), parts.size()));
+  }
   void replace_text(const std::string& path, std::string_view text) {
     replace(path, {std::as_bytes(std::span(text))});
   }
+  void append(const std::string& path, std::string_view text);  // made when missing; one write; not synced
+  void remove(const std::string& path);                         // fine when it is not there
+  std::vector<std::string> list(const std::string& folder);     // names, sorted
+  void make_folders(const std::string& path);                   // with parents; fine when there
+  bool exists(const std::string& path);
   static Disk& real();
+
+ private:
+  void sync_folder(const std::string& folder);
+  SystemCalls& calls_;
 };
-uint64_t hash64(std::string_view bytes,
-                uint64_t seed = 0);  // XXH64: names of contents, checksums; not secret
 }  // namespace rum

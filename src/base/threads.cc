@@ -4,81 +4,98 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
-#include "base/threads.h"
-
 namespace rum {
 namespace {
+constexpr auto kSpin = std::chrono::microseconds(40);  // about the price of sleeping and waking once
+
+// True as soon as ready() is, false after kSpin: the longest that anyone waits without sleeping.
+template <class Ready>
+bool spin(Ready&& ready) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (ready()) return true;
+      __builtin_ia32_pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+// A job is announced by writing ticket_ = (its number, pieces left). Whoever lowers the right half by one
+// owns that piece; the number makes sure that a late thread cannot take a piece of a job it has not looked
+// at. The caller waits for the pieces, not for the threads: one that sleeps or was preempted holds nobody up.
 class Pool {
  public:
   explicit Pool(int count) { resize(count); }
   ~Pool() { resize(1); }
   void resize(int count) {
-    {
-      std::lock_guard lock(mutex_);
-      stop_ = true, ++job_;
-    }
-    wake_.notify_all();
+    stop_ = true, wake_.fetch_add(1), wake_.notify_all();
     for (auto& t : threads_) t.join();
-    threads_.clear();
-    stop_ = false;
-    const uint64_t seen = job_;
-    for (int i = 1; i < count; ++i) threads_.emplace_back([this, seen] { serve(seen); });
+    threads_.clear(), stop_ = false;
+    for (int i = 1; i < count; ++i) threads_.emplace_back([this] { serve(); });
   }
   int size() const { return static_cast<int>(threads_.size()) + 1; }
-  void run(int64_t pieces, const std::function<void(int64_t)>& work) {
-    if (threads_.empty() || pieces <= 1 || busy_) {  // a piece that asks for pieces gets them done in place
+  void run(int64_t pieces, const Work& work) {
+    const bool in_place = threads_.empty() || pieces <= 1 || busy_;  // a piece that asks for pieces does them
+    std::unique_lock<std::mutex> only(caller_, std::defer_lock);
+    if (in_place || pieces > UINT32_MAX || !only.try_lock()) {
       for (int64_t i = 0; i < pieces; ++i) work(i);
       return;
     }
-    {
-      std::lock_guard lock(mutex_);
-      work_ = &work, pieces_ = pieces, next_ = 0, left_ = static_cast<int>(threads_.size()), error_ = nullptr;
-      ++job_;
+    error_ = nullptr;
+    work_.store(&work, std::memory_order_release), left_.store(static_cast<uint32_t>(pieces));
+    const uint64_t job = (ticket_.load() >> 32) + 1;
+    ticket_.store(job << 32 | static_cast<uint64_t>(pieces), std::memory_order_release);
+    wake_.fetch_add(1), wake_.notify_all();
+    busy_ = true;
+    while (take()) {
     }
-    wake_.notify_all();
-    busy_ = true, take(), busy_ = false;
-    std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] { return left_ == 0; });
+    busy_ = false;
+    spin([&] { return left_.load() == 0; });
+    for (uint32_t n; (n = left_.load()) != 0;) left_.wait(n);
     if (error_) std::rethrow_exception(error_);
   }
 
  private:
-  void take() {
-    for (int64_t i; (i = next_.fetch_add(1)) < pieces_;) try {
-        (*work_)(i);
-      } catch (...) {
-        std::lock_guard lock(mutex_);
-        if (!error_) error_ = std::current_exception();
-      }
+  bool take() {  // one piece, if there is one
+    uint64_t t = ticket_.load(std::memory_order_acquire);
+    const Work* work = nullptr;
+    do {
+      if (static_cast<uint32_t>(t) == 0) return false;
+      work = work_.load(std::memory_order_acquire);
+    } while (!ticket_.compare_exchange_weak(t, t - 1));
+    try {
+      (*work)(static_cast<int64_t>(static_cast<uint32_t>(t)) - 1);
+    } catch (...) {
+      std::lock_guard lock(first_);
+      if (!error_) error_ = std::current_exception();
+    }
+    if (left_.fetch_sub(1) == 1) left_.notify_one();
+    return true;
   }
-  void serve(uint64_t seen) {
+  void serve() {
     busy_ = true;
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return job_ != seen; });
-      seen = job_;
+    while (!stop_) {
+      const uint32_t seen = wake_.load();
       if (stop_) return;
-      lock.unlock();
-      take();
-      lock.lock();
-      if (--left_ == 0) done_.notify_one();
+      while (take()) {
+      }
+      if (!spin([&] { return wake_.load() != seen; })) wake_.wait(seen);
     }
   }
   std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  const std::function<void(int64_t)>* work_ = nullptr;
-  std::atomic<int64_t> next_{0};
-  int64_t pieces_ = 0;
-  uint64_t job_ = 0;
-  int left_ = 0;
-  bool stop_ = false;
+  std::mutex caller_, first_;
+  std::atomic<const Work*> work_{nullptr};
+  alignas(64) std::atomic<uint64_t> ticket_{0};
+  alignas(64) std::atomic<uint32_t> left_{0};
+  alignas(64) std::atomic<uint32_t> wake_{0};
+  std::atomic<bool> stop_{false};
   std::exception_ptr error_;
   static thread_local bool busy_;
 };
@@ -94,5 +111,5 @@ Pool& pool() {
 }  // namespace
 void set_threads(int count) { pool().resize(std::max(count, 1)); }
 int threads() { return pool().size(); }
-void parallel(int64_t pieces, const std::function<void(int64_t)>& work) { pool().run(pieces, work); }
+void parallel(int64_t pieces, const Work& work) { pool().run(pieces, work); }
 }  // namespace rum

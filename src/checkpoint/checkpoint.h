@@ -1,5 +1,9 @@
-// One file per checkpoint in the safetensors layout, with a checksum of its body. Written whole or not at
-// all.
+// One file per checkpoint, in the safetensors layout, written whole or not at all.
+//
+// Its __metadata__ holds what is ours: "ruminate" (the kind of file), "step", and two checksums. "body_hash"
+// is XXH64 of all bytes after the header. "header_hash" is XXH64 of all bytes before them (length, JSON,
+// padding) with its own 16 digits read as zeros, so it covers "body_hash" too: no bit of the file is outside
+// a checksum.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -18,19 +22,25 @@ struct Checkpoint {
   std::map<std::string, std::string> meta;  // config, seed, hashes of plan and corpora, build id, metrics
   std::vector<std::pair<std::string, Tensor>> tensors;  // by name, never by position; f32 masters and moments
 };
+// On the platter when it returns. Error: a key of meta that is ours, or what write_safetensors refuses.
 void save(const Checkpoint&, const std::string& path, Disk& = Disk::real());
 Checkpoint load(const std::string& path, Disk& = Disk::real());  // FileError on the first byte that is wrong
+Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name);  // the same from memory
 
 // A folder of checkpoints step-00001200.ckpt; no `latest` file: the newest that validates is the latest.
 std::string checkpoint_path(const std::string& folder, int64_t step);
+std::vector<int64_t> saved_steps(const std::string& folder, Disk& = Disk::real());  // rising; not validated
 struct Found {
   std::string path;
   Checkpoint checkpoint;
 };
-// Falls back past a damaged file and says so through `warn`. Removes stale .tmp files.
+// Falls back past a damaged file and says so through `warn`. Changes nothing, so it may run beside a trainer.
+// Nothing is found in a folder that does not exist.
 std::optional<Found> newest_valid(const std::string& folder,
                                   const std::function<void(const std::string&)>& warn = {},
                                   Disk& = Disk::real());
-// Removes all but the newest `last` and the steps in `keep`.
+// For the one process that saves here, at its start: removes what a killed one left half written.
+void remove_stale(const std::string& folder, Disk& = Disk::real());
+// Removes all but the newest `last` (at least 1) and the steps in `keep`.
 void retain(const std::string& folder, int64_t last, const std::vector<int64_t>& keep, Disk& = Disk::real());
 }  // namespace rum

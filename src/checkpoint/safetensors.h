@@ -1,5 +1,6 @@
 // The safetensors format: an 8-byte length, a JSON header, one buffer. Read strictly, written byte for byte
-// as the reference writer does.
+// as the reference writer does. Reading takes the header in one piece and each tensor straight into its own
+// memory, after all sizes were checked against the file's: no header can ask for more than the file holds.
 #pragma once
 #include <map>
 #include <string>
@@ -14,9 +15,18 @@ namespace rum {
 struct TensorFile {
   std::map<std::string, std::string> meta;              // __metadata__; "format": "pt" is added when writing
   std::vector<std::pair<std::string, Tensor>> tensors;  // by name, on the CPU; f32, bf16, f64, i32
+  std::string header{};  // when read: the bytes before the first tensor, length and padding included
 };
-// FileError: path, byte offset, what was expected, what was found.
+// The tensors in the order of the file. FileError: path, byte offset, what was expected, what was found.
 TensorFile read_safetensors(const std::string& path, Disk& = Disk::real());
 TensorFile parse_safetensors(std::string_view bytes, const std::string& name);
+// Tensors of any device. Error: a name that stands twice, is "__metadata__", or a tensor without memory.
+// Names and metadata are UTF-8; bytes that are not become U+FFFD.
 void write_safetensors(const TensorFile&, const std::string& path, Disk& = Disk::real());
+
+// The two halves of writing. Brings the tensors into the order of the file (wider types first, then by name)
+// and to the CPU; then the header is what stands before their bytes.
+TensorFile in_file_order(const TensorFile&);
+std::string safetensors_header(const TensorFile& in_file_order);
+Disk::Part bytes_of(const Tensor&);  // of a tensor on the CPU
 }  // namespace rum

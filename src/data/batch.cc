@@ -50,8 +50,9 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
       p.total_weight += static_cast<double>(e.weight);
     }
   }
-  if (text < s) p.offsets[text] = static_cast<int32_t>(at);  // the tail
-  for (size_t i = at; i < n; ++i) p.positions[i] = static_cast<int32_t>(i - at);
+  // The tail is a text of its own, or none when all S are taken. Its positions stay 0: it may be longer than
+  // the context.
+  p.offsets[text] = static_cast<int32_t>(at);
   p.used = static_cast<int64_t>(at);
   return p;
 }

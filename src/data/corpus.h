@@ -1,20 +1,40 @@
-// Texts with provenance: pairs to translate, or documents (then `source` is empty). Read from
-// source<TAB>target files or plain text, also .gz and .xz.
+// Texts with provenance: pairs to translate, or documents (then `source` is empty). Pairs are read from
+// source<TAB>target files, documents from plain text (blank lines between them), also .gz and .xz.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "text/reader.h"
 
 namespace rum {
 struct Text {
   std::string source, target;
+  bool operator==(const Text&) const = default;
 };
+enum class CorpusKind : uint8_t { pairs, documents };
 struct Corpus {
   std::string name;         // the path it came from
   std::vector<Text> texts;  // example id = index
   uint64_t hash = 0;        // of the uncompressed bytes
+  CorpusKind kind = CorpusKind::pairs;
+  std::vector<int32_t>
+      lines;            // where each text begins in the file, counted from 1; empty when made in memory
+  int64_t skipped = 0;  // bad lines passed over
 };
-enum class CorpusKind : uint8_t { pairs, documents };
-// FileError: path, line, what was expected (one tab, UTF-8, no NUL, a line below the limit), what was found.
-Corpus read_corpus(const std::string& path, CorpusKind);
+struct ReadRules {
+  bool skip_bad = false;     // lines that are no pair or no UTF-8 are counted and passed over, not refused
+  bool empty_sides = false;  // keep pairs with an empty side (for cleaning, which counts them)
+  size_t line_bytes = kLineLimit;  // a longer line is bad
+};
+// A byte-order mark and the \r of \r\n are dropped; all else stays as it is. FileError: path, line, what was
+// expected (one tab, UTF-8, no NUL, a line below the limit, some text at all), what was found.
+Corpus read_corpus(const std::string& path, CorpusKind, const ReadRules& = {});
+// The same from memory; `name` stands for the path in messages.
+Corpus parse_corpus(std::string_view bytes, const std::string& name, CorpusKind, const ReadRules& = {});
+// A corpus of texts that are already here, with the hash that its file would have.
+Corpus make_corpus(std::string name, std::vector<Text> texts, CorpusKind = CorpusKind::pairs);
+// The bytes of its file: source<TAB>target lines, or documents with a blank line between them.
+std::string corpus_bytes(const std::vector<Text>&, CorpusKind);
 }  // namespace rum

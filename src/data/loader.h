@@ -10,40 +10,51 @@
 #include "data/plan.h"
 
 namespace rum {
-// How a text becomes tokens. Pair: source <sep> target <eos>, prefix up to and with <sep>. Document: text
-// <eos>.
+// How a text becomes tokens. Pair: source <sep> target <eos>, prefix up to and with <sep>. Document (empty
+// source): text <eos>, prefix 0.
 Example to_example(const Text&, const Tokenizer&, float weight = 1);
 inline constexpr const char *kSep = "<sep>", *kEos = "<eos>";
+
+// How many positions the model needs for it: its tokens, or with restarting positions the longer side.
+int64_t positions_of(const Example&, const BatchShape&);
 
 struct LoaderConfig {
   BatchShape shape;
   int64_t micro_batches = 1;  // per step
-  int64_t context = 0;        // a longer example is refused with its id, line and length
+  int64_t context = 0;        // an example that needs more positions is refused; 0: no limit but the shape's
 };
 class Loader {
  public:
-  // Tokenises the corpora (in parallel) and indexes where each step begins. One pass over the plan is an
-  // epoch; when `steps` asks for more, the plan's next epoch follows (plan.h says in which order).
+  // Tokenises the corpora (in parallel: call it from the main thread) and indexes where each micro-batch
+  // begins. One pass over the plan is an epoch; when `steps` asks for more, the plan's next epoch follows at
+  // once, in the same micro-batch (plan.h says in which order). steps = 0: one pass; what is left of its last
+  // step stays empty. Error when a corpus is not the one that the plan was made for, or an example does not
+  // fit: its id, line and lengths, how many there are, what to do.
   Loader(const Plan&, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps);
   ~Loader();
   Loader(Loader&&) noexcept;
   int64_t steps() const;
-  int64_t steps_per_epoch() const;                       // of the first epoch
-  std::vector<Packed> at(int64_t step) const;            // its micro-batches; the same for the same arguments
-  double epoch(int64_t step) const;                      // how far through the data, for the log
-  std::vector<int64_t> examples_of(int64_t step) const;  // ids, in order; for tests and for tracing
+  int64_t steps_per_epoch() const;             // that hold the first epoch; the last may hold more
+  int64_t tokens_per_epoch() const;            // of the plan's examples, without what fills up
+  std::vector<Packed> at(int64_t step) const;  // its micro-batches; thread-safe, a pure function
+  double epoch(int64_t step) const;            // how many epochs are behind when the step begins
+  std::vector<int64_t> examples_of(
+      int64_t step) const;  // rows of the plan, in order; for tests and for tracing
 
  private:
   struct Index;
   std::unique_ptr<Index> index_;
 };
 
-// Works a few steps ahead on a thread of its own; next() gives at(step), at(step + 1), ...
+// Works a few steps ahead on a thread of its own; next() gives at(step), at(step + 1), ... The loader must
+// outlive it.
 class Prefetch {
  public:
   Prefetch(const Loader&, int64_t first_step, int64_t ahead = 4);
   ~Prefetch();
-  std::vector<Packed> next();  // rethrows what the loader threw
+  Prefetch(const Prefetch&) = delete;
+  Prefetch& operator=(const Prefetch&) = delete;
+  std::vector<Packed> next();  // rethrows what the loader threw, also when there is no such step
 
  private:
   struct State;

@@ -1,6 +1,6 @@
-// Writing with a model: greedy, beam search, sampling; batched over slots of a key-value cache. What a text
-// becomes does not depend on the batch it travels in: each draws from its own random stream (seed, text,
-// sample).
+// Writing with a model: greedy, beam search, draws; many texts at once over slots of a key-value cache. What
+// a text becomes does not depend on the company it travels in: each draw has its own random numbers, a pure
+// function of (seed, number of the text, draw, step).
 #pragma once
 #include <functional>
 #include <span>
@@ -11,22 +11,24 @@
 
 namespace rum {
 struct Decoding {
-  int64_t beam = 1;          // hypotheses kept per text; 1 and not sample: greedy
-  float length_penalty = 1;  // score = log p / length^penalty (0: none)
+  int64_t beam = 1;  // hypotheses kept per text; 1 and not sample: greedy, which ends at the first end token
+  float length_penalty = 1;  // score = log p / length^penalty, the end token counted (0: log p itself)
   bool sample = false;       // draw instead of search
-  float temperature = 1;     // of the softmax
+  float temperature = 1;     // of the softmax; see generate/sampler.h for the order of these four
   int64_t top_k = 0;         // the k likeliest tokens; 0: all
   float top_p = 1;           // the smallest set with this much probability (Holtzman et al. 2020)
   float min_p = 0;           // tokens with at least this share of the likeliest one's probability
-  int64_t best = 1;          // how many hypotheses to return per text: beam: n-best, sample: n draws
-  int64_t max_new = 0;       // tokens; 0: as far as the context allows
+  int64_t best = 1;          // hypotheses to return per text: at most `beam` of a search, so many draws
+  int64_t max_new = 0;       // tokens, the end token included; 0: as far as the context allows
   float max_ratio = 0;       // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
   uint32_t seed = 1;
-  int64_t batch = 64;  // slots in flight; changes speed and memory, never the output
+  uint32_t first = 0;  // number of the first prompt, for its random stream: a long list may come in parts
+  int64_t batch = 64;  // cache slots in flight, of which a text takes `beam` (draws: `best`); at least one
+                       // text is. Changes speed and memory, never the output
 };
 struct Hypothesis {
   std::vector<Token> tokens;  // without the end token
-  double log_prob = 0;        // natural log, sum over tokens, end token included when finished
+  double log_prob = 0;        // natural log at temperature 1, sum over tokens, with the end token if finished
   double score = 0;           // what beams are ranked by
   bool finished = false;      // the end token came before the limit
 };
@@ -34,7 +36,21 @@ struct Prompt {
   std::vector<Token> tokens;  // for a translation: source and <sep>
   int32_t prefix = 0;         // as in Example
 };
-// result[i]: the hypotheses of prompts[i], best first. `done` is called with the number of finished texts.
+// result[i]: the hypotheses of prompts[i], best first; draws in the order of drawing. `done` is called with
+// the number of finished texts whenever it has grown.
+//
+// Beam search keeps the `beam` likeliest unfinished hypotheses; those that end while among the `beam`
+// likeliest continuations are put aside. A text is done when `beam` are put aside and the likeliest
+// unfinished one, by its score as it stands, is no better than the worst of them; or at the limit, where
+// unfinished hypotheses are returned after all finished ones.
+//
+// Error: an empty prompt or one that leaves no room in the context (with its number and lengths), a decoding
+// that makes no sense, logits that are not finite.
 std::vector<std::vector<Hypothesis>> generate(const Gpt&, std::span<const Prompt> prompts, Token end,
                                               const Decoding&, const std::function<void(int64_t)>& done = {});
+
+// log p(target | source) of each example, natural log, without label smoothing: the sum over its tokens after
+// the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.
+// Error: an example longer than the context or with a prefix that does not fit it.
+std::vector<double> log_probs(const Gpt&, std::span<const Example>, int64_t batch_tokens = 4096);
 }  // namespace rum

@@ -87,8 +87,10 @@ struct Gpt {
   Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {
     return linear(hidden(ids, layout, rows), head);
   }
-  HeadLoss loss(const Batch& b) const {
-    return head_loss(hidden(b.ids, b.layout, b.rows), head, b.targets, b.weights, config.smoothing);
+  // smoothed: with the config's label smoothing, for training; without it nll is -log p(target), for scoring.
+  HeadLoss loss(const Batch& b, bool smoothed = true) const {
+    return head_loss(hidden(b.ids, b.layout, b.rows), head, b.targets, b.weights,
+                     smoothed ? config.smoothing : 0);
   }
 };
 }  // namespace rum

@@ -2,6 +2,7 @@
 // All shapes are constant and lengths are data on the device, so one memory layout and one captured graph
 // serve a run.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -13,7 +14,8 @@ struct Cache {  // keys and values of texts that are being written, one slot eac
   std::vector<Tensor> keys, values;  // per layer: (slots, length, kv heads * D)
   Tensor used;                       // (slots) i32: tokens that a slot holds
   Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType, DeviceKind);
-  void advance(const Tensor& offsets);  // after each forward: used += the segments' lengths
+  void advance(const Tensor& offsets);             // after each forward: used += the segments' lengths
+  void reorder(std::span<const int32_t> parents);  // slot s becomes a copy of what slot parents[s] held
 };
 
 // How N rows are cut into texts. It travels through the model; attention() alone looks inside.

@@ -85,7 +85,10 @@ std::vector<Sample> samples() {
   return {{"rows", {noise({6, 5}, 1), noise({5}, 2)}, f},
           {"one row", {noise({9}, 1), noise({9}, 2)}, f},
           {"far from zero", {noise({3, 4}, 1, 50), noise({4}, 2)}, f},
-          {"rank 3", {noise({2, 3, 8}, 1), noise({8}, 2)}, f}};
+          {"rank 3", {noise({2, 3, 8}, 1), noise({8}, 2)}, f},
+          {"beyond one block", {noise({37, 131}, 1), noise({131}, 2)}, f},
+          {"one column", {noise({3, 1}, 1), noise({1}, 2)}, f},
+          {"more than 64k", {noise({67, 1001}, 1), noise({1001}, 2)}, f}};
 }
 std::vector<Sample> residual_samples() {
   Apply both = [](std::span<const Tensor> in) {
@@ -103,12 +106,21 @@ std::vector<Sample> residual_samples() {
   return {{"both outputs", in, both, plain},
           {"only y", in, y_only},
           {"only r", in, r_only},
-          {"x is delta", {in[0], in[2]}, twice}};
+          {"x is delta", {in[0], in[2]}, twice},
+          {"both outputs, beyond one block",
+           {noise({37, 131}, 1), noise({37, 131}, 4), noise({131}, 2)},
+           both,
+           plain},
+          {"both outputs, more than 64k",
+           {noise({67, 1001}, 1), noise({67, 1001}, 4), noise({1001}, 2)},
+           both,
+           plain}};
 }
 const Op op{"rmsnorm", "y = x / sqrt(mean(x^2) + epsilon) * weight", samples};
 const Op residual_op{"residual_rmsnorm", "r = x + delta, y = rmsnorm(r)", residual_samples};
 
 Normed normalise(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon) {
+  check_inputs("rmsnorm", {x, delta, weight});
   RUM_CHECK(weight.shape() == Shape({x.shape()[-1]}), "rmsnorm: weight {} for x {}", str(weight.shape()),
             str(x.shape()));
   RUM_CHECK(!delta || delta.shape() == x.shape(), "residual_rmsnorm: x {}, delta {}", str(x.shape()),

@@ -52,12 +52,14 @@ std::vector<Sample> samples() {
   return {{"odd width", {noise({5, 14}, 1)}, f},
           {"one row", {noise({1, 2}, 2)}, f},
           {"wide", {noise({3, 600}, 3, 4)}, f},
-          {"rank 3", {noise({2, 3, 8}, 4)}, f}};
+          {"rank 3", {noise({2, 3, 8}, 4)}, f},
+          {"more than 64k", {noise({131, 1006}, 5)}, f}};
 }
 const Op op{"swiglu", "y = silu(x[:F]) x[F:]", samples};
 }  // namespace
 
 Tensor swiglu(const Tensor& x) {
+  check_inputs("swiglu", {x});
   RUM_CHECK(x.shape()[-1] % 2 == 0, "swiglu: the last axis of {} is not gate and value side by side",
             str(x.shape()));
   Shape s = x.shape();

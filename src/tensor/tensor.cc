@@ -26,6 +26,10 @@ Backend& cpu() {
 }
 constinit Backend::Make makers[2] = {cpu, nullptr};
 size_t rounded(size_t bytes) { return std::max<size_t>((bytes + 255) / 256 * 256, 256); }
+bool& poison() {
+  static bool on = std::getenv("RUM_POISON") != nullptr;
+  return on;
+}
 }  // namespace
 
 bool Backend::provide(DeviceKind d, Make make) {
@@ -88,14 +92,15 @@ void* Arena::take(size_t bytes) {
   }
   peak_ = std::max(peak_, in_use_ += bytes);
   trace_ = (trace_ ^ reinterpret_cast<uint64_t>(p)) * 0x100000001B3u + bytes;
+  if (poison()) backend_.fill(p, 0xFF, bytes);
   return p;
 }
+void Arena::set_poison(bool on) { poison() = on; }
 void Arena::give(void* block, size_t bytes) {
   char* p = static_cast<char*>(block);
   size_t n = rounded(bytes);
   in_use_ -= n;
-  static const bool poison = std::getenv("RUM_POISON") != nullptr;
-  if (poison) backend_.fill(p, 0xFF, n);
+  if (poison()) backend_.fill(p, 0xFF, n);
   auto chunk_starts = [&](char* q) {
     return std::any_of(chunks_.begin(), chunks_.end(), [q](auto& c) { return c.first == q; });
   };

@@ -30,7 +30,7 @@ class Builder {
   bool start_array(size_t) { return open(Json(Json::Array())); }
   bool key(std::string& k) {
     if (!keys_.back().insert(k).second)
-      throw FileError(fmt::format("{}: the key \"{}\" stands twice in one object", name_, k));
+      throw FileError(fmt::format("{}: the key \"{}\" stands twice in one object", name_, k.substr(0, 80)));
     std::get<Json::Object>(stack_.back().value).emplace_back(std::move(k), Json());
     return true;
   }
@@ -50,6 +50,8 @@ class Builder {
 
  private:
   bool put(Json v) {
+    if (++values_ > limits_.values)
+      throw FileError(fmt::format("{}: more than {} values", name_, limits_.values));
     if (stack_.empty()) {
       result = std::move(v);
     } else if (auto* a = std::get_if<Json::Array>(&stack_.back().value)) {
@@ -72,6 +74,7 @@ class Builder {
   }
   const std::string& name_;
   JsonLimits limits_;
+  size_t values_ = 0;
   std::vector<Json> stack_;
   std::vector<std::unordered_set<std::string>> keys_;
 };
@@ -136,6 +139,9 @@ Json parse_json(std::string_view text, const std::string& name, JsonLimits limit
   if (text.size() > limits.bytes)
     throw FileError(
         fmt::format("{}: {} bytes of JSON, at most {} are read", name, text.size(), limits.bytes));
+  // The library takes a NUL for the end, so that anything could follow it.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
+    throw FileError(fmt::format("{}: byte {}: a NUL byte, which JSON never holds", name, nul));
   Builder builder(name, limits);
   nlohmann::json::sax_parse(text, &builder);
   return std::move(builder.result);

@@ -38,6 +38,7 @@ struct Json {
 struct JsonLimits {
   int depth = 32;
   size_t bytes = size_t{1} << 30;
+  size_t values = SIZE_MAX;  // numbers, strings, arrays, objects: each takes some 100 bytes of memory
 };
 // FileError: `name`, byte offset, what was expected, what was found.
 Json parse_json(std::string_view text, const std::string& name, JsonLimits = {});

@@ -1,0 +1,35 @@
+# What the corpus scripts share; each reads it first: . "$(dirname "$0")/common.sh" FOLDER
+# Sets out (the folder, made when missing, gone again when nothing came of it) and ruminate (our program).
+set -eu
+name=data/$(basename "$0")
+ruminate=${RUMINATE:-$(cd "$(dirname "$0")/.." && pwd)/build/ruminate}
+
+# Says what is missing and what to type instead, and ends.
+stop() {
+  printf '%s: %s\n' "$name" "$1" >&2
+  printf 'With sentence pairs of your own (one source<TAB>target a line): make train DATA=pairs.tsv\n' >&2
+  exit 1
+}
+
+# fetch ADDRESS FILE: FILE appears whole or not at all.
+fetch() {
+  echo "Fetching $(basename "$1") ..."
+  if command -v curl >/dev/null; then
+    curl -fsSL --retry 2 --connect-timeout 20 -o "$2.part" "$1" || stop "the network is missing, or $1 cannot be reached."
+  elif command -v wget >/dev/null; then
+    wget -nv -t 2 -T 20 -O "$2.part" "$1" || stop "the network is missing, or $1 cannot be reached."
+  else
+    stop 'curl and wget are both missing: install one (apt-get install curl).'
+  fi
+  mv "$2.part" "$2"
+}
+
+[ $# -ge 1 ] || { echo "usage: $name FOLDER [flags of \`ruminate data prepare\`]" >&2; exit 2; }
+[ -x "$ruminate" ] || { echo "$name: $ruminate is missing: type make" >&2; exit 1; }
+mkdir -p "$1" || exit 1
+out=$(cd "$1" && pwd)
+shift
+# What is half made has a name that ends in .part, and goes when the script ends, in whichever way.
+trap 'rm -rf "$out"/*.part; rmdir "$out" 2>/dev/null || :' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM

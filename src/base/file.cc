@@ -1,0 +1,190 @@
+// Disk over system calls: short writes and interruptions are gone on with, everything else becomes a
+// sentence.
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+
+namespace rum {
+namespace fs = std::filesystem;
+namespace {
+[[noreturn]] void refuse(const std::string& path, const char* doing, int error, uint64_t bytes = 0) {
+  if (error == ENOSPC || error == EDQUOT)
+    throw FileError(fmt::format("{}: no space left: free {} MB or choose another folder", path,
+                                std::max<uint64_t>((bytes + 999'999) / 1'000'000, 1)));
+  throw FileError(fmt::format("{}: cannot {}: {}", path, doing, std::generic_category().message(error)));
+}
+// Signals interrupt calls: that is no failure.
+template <class Call>
+auto again(Call&& call) {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
+// A file open for writing.
+class Output {
+ public:
+  Output(SystemCalls& calls, const std::string& path, int flags, uint64_t bytes)
+      : calls_(calls),
+        path_(path),
+        bytes_(bytes) {
+    file_ = again([&] { return calls.open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666); });
+    if (file_ == -1) refuse(path, "open for writing", errno, bytes);
+  }
+  ~Output() {
+    if (file_ != -1) calls_.close(file_);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+  void write(Disk::Part part) {
+    while (!part.empty()) {
+      const ssize_t n = again([&] { return calls_.write(file_, part.data(), part.size()); });
+      if (n <= 0) refuse(path_, "write", n == 0 ? EIO : errno, bytes_);
+      part = part.subspan(static_cast<size_t>(n));
+    }
+  }
+  void sync() {
+    if (again([&] { return calls_.fsync(file_); }) == -1)
+      refuse(path_, "write through (fsync)", errno, bytes_);
+  }
+  void close() {  // not repeated: after EINTR it is closed
+    const int result = calls_.close(std::exchange(file_, -1));
+    if (result == -1 && errno != EINTR) refuse(path_, "close", errno, bytes_);
+  }
+
+ private:
+  SystemCalls& calls_;
+  const std::string& path_;
+  uint64_t bytes_;
+  int file_ = -1;
+};
+std::string folder_of(const std::string& path) {
+  const std::string folder = fs::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+}  // namespace
+
+int SystemCalls::open(const char* path, int flags, unsigned mode) { return ::open(path, flags, mode); }
+ssize_t SystemCalls::read(int file, void* to, size_t bytes, int64_t offset) {
+  return ::pread(file, to, bytes, offset);
+}
+ssize_t SystemCalls::write(int file, const void* from, size_t bytes) { return ::write(file, from, bytes); }
+int64_t SystemCalls::size(int file) {
+  struct stat s;
+  if (::fstat(file, &s) == -1) return -1;
+  if (S_ISDIR(s.st_mode)) return errno = EISDIR, -1;
+  return s.st_size;
+}
+int SystemCalls::fsync(int file) { return ::fsync(file); }
+int SystemCalls::close(int file) { return ::close(file); }
+int SystemCalls::rename(const char* from, const char* to) { return std::rename(from, to); }
+int SystemCalls::unlink(const char* path) { return ::unlink(path); }
+SystemCalls& SystemCalls::real() {
+  static SystemCalls calls;
+  return calls;
+}
+
+File::File(const std::string& path, SystemCalls& calls) : path_(path), calls_(calls) {
+  file_ = again([&] { return calls.open(path.c_str(), O_RDONLY | O_CLOEXEC, 0); });
+  if (file_ == -1) refuse(path, "open", errno);
+  const int64_t size = calls.size(file_);
+  if (size == -1) {
+    const int error = errno;
+    calls.close(file_);
+    refuse(path, "read", error);
+  }
+  size_ = static_cast<uint64_t>(size);
+}
+File::~File() { calls_.close(file_); }
+void File::read(uint64_t offset, std::span<std::byte> to) {
+  while (!to.empty()) {
+    const ssize_t n =
+        again([&] { return calls_.read(file_, to.data(), to.size(), static_cast<int64_t>(offset)); });
+    if (n == -1) refuse(path_, "read", errno);
+    if (n == 0) throw FileError(fmt::format("{}: byte {}: the file ends while it is read", path_, offset));
+    offset += static_cast<uint64_t>(n), to = to.subspan(static_cast<size_t>(n));
+  }
+}
+
+std::string Disk::read(const std::string& path) {
+  File file(path, calls_);
+  std::string out(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(out)));
+  return out;
+}
+void Disk::replace(const std::string& path, std::span<const Part> parts) {
+  const std::string temporary = path + ".tmp";
+  uint64_t bytes = 0;
+  for (const Part& part : parts) bytes += part.size();
+  try {
+    Output out(calls_, temporary, O_TRUNC, bytes);
+    for (const Part& part : parts) out.write(part);
+    out.sync();
+    out.close();
+    if (calls_.rename(temporary.c_str(), path.c_str()) == -1)
+      refuse(path, "rename the finished PATH.tmp to", errno, bytes);
+  } catch (...) {
+    calls_.unlink(temporary.c_str());
+    throw;
+  }
+  sync_folder(folder_of(path));
+}
+void Disk::append(const std::string& path, std::string_view text) {
+  Output out(calls_, path, O_APPEND, text.size());
+  out.write(std::as_bytes(std::span(text)));
+  out.close();
+}
+void Disk::remove(const std::string& path) {
+  if (calls_.unlink(path.c_str()) == -1 && errno != ENOENT) refuse(path, "remove", errno);
+}
+std::vector<std::string> Disk::list(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    names.push_back(at->path().filename().string());
+  if (error) refuse(folder, "list the folder", error.value());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+void Disk::make_folders(const std::string& path) {
+  std::vector<fs::path> missing;
+  std::error_code unknown;
+  for (fs::path p = path; !p.empty() && !fs::is_directory(p, unknown); p = p.parent_path()) {
+    if (p.has_filename()) missing.push_back(p);  // "a/b/" ends in an empty name
+  }
+  for (; !missing.empty(); missing.pop_back()) {
+    std::error_code error;
+    fs::create_directory(missing.back(), error);
+    if (error) refuse(missing.back().string(), "make the folder", error.value());
+    sync_folder(folder_of(missing.back().string()));
+  }
+}
+bool Disk::exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+void Disk::sync_folder(const std::string& folder) {
+  const int file = again([&] { return calls_.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });
+  if (file == -1) refuse(folder, "open the folder", errno);
+  const int result = again([&] { return calls_.fsync(file); });
+  const int error = errno;
+  calls_.close(file);
+  if (result == -1 && error != EINVAL)  // some network folders know no such thing
+    refuse(folder, "write through the folder (fsync)", error);
+}
+Disk& Disk::real() {
+  static Disk disk(SystemCalls::real());
+  return disk;
+}
+}  // namespace rum

@@ -1,0 +1,256 @@
+#include "data/clean.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/threads.h"
+#include "text/unicode.h"
+
+namespace rum {
+namespace {
+// Calls f(code, bytes) for each character.
+template <class F>
+void each_character(std::string_view s, F f) {
+  for (const char *p = s.data(), *end = p + s.size(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    f(c.code, std::string_view(p, static_cast<size_t>(c.bytes)));
+    p += c.bytes;
+  }
+}
+bool invisible(char32_t c) {  // of no width: soft hyphen, joiners, marks of direction, byte-order mark
+  return c == 0xAD || (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
+         (c >= 0x2060 && c <= 0x2064) || c == 0xFEFF;
+}
+bool blank(char32_t c) { return c < 0x20 || (c >= 0x7F && c < 0xA0) || char_class(c) == CharClass::space; }
+
+std::string normalise_line(std::string_view s) {
+  std::string out;
+  out.reserve(s.size());
+  each_character(s, [&](char32_t c, std::string_view bytes) {
+    if (invisible(c)) return;
+    if (!blank(c))
+      out += bytes;
+    else if (!out.empty() && out.back() != ' ')
+      out += ' ';
+  });
+  if (!out.empty() && out.back() == ' ') out.pop_back();
+  return nfc(out);
+}
+
+struct Measure {
+  int64_t characters = 0, solid = 0, letters = 0, words = 0, longest = 0;
+};
+Measure measure(std::string_view s) {
+  Measure m;
+  int64_t word = 0;
+  each_character(s, [&](char32_t c, std::string_view) {
+    ++m.characters;
+    if (c == ' ' || c == '\n') {
+      word = 0;
+      return;
+    }
+    m.words += word == 0;
+    m.longest = std::max(m.longest, ++word);
+    ++m.solid, m.letters += char_class(c) == CharClass::letter;
+  });
+  return m;
+}
+
+// Pieces of at most so many words: cut between lines where that will do, else between words.
+void cut(const std::string& document, int64_t max_words, std::vector<Text>& out) {
+  if (max_words == 0 || measure(document).words <= max_words) return out.push_back({"", document});
+  std::string piece;
+  int64_t words = 0;
+  auto close = [&] {
+    if (!piece.empty()) out.push_back({"", std::move(piece)});
+    piece.clear(), words = 0;
+  };
+  for (size_t at = 0; at < document.size();) {
+    const size_t end = std::min(document.find('\n', at), document.size());
+    const std::string_view line = std::string_view(document).substr(at, end - at);
+    if (words + measure(line).words > max_words) close();
+    for (size_t from = 0; from < line.size();) {
+      const size_t to = std::min(line.find(' ', from), line.size());
+      if (words == max_words) close();
+      piece.append(piece.empty() ? "" : from == 0 ? "\n" : " ").append(line.substr(from, to - from));
+      ++words, from = to + 1;
+    }
+    at = end + 1;
+  }
+  close();
+}
+
+// Adds the tokens of s to the count, and their lower-case forms to the types.
+void count_tokens(std::string_view s, SideStats& stats, std::unordered_set<uint64_t>& types) {
+  const std::string lower = lower_case(s);
+  std::string_view rest = lower;
+  size_t word = 0;  // bytes of the word that `rest` begins with
+  auto take = [&](size_t bytes) {
+    if (bytes > 0) ++stats.tokens, types.insert(hash64(rest.substr(0, bytes)));
+  };
+  each_character(lower, [&](char32_t c, std::string_view bytes) {
+    const CharClass kind = char_class(c);
+    if (kind == CharClass::letter || kind == CharClass::number) {
+      word += bytes.size();
+      return;
+    }
+    take(word), rest.remove_prefix(word), word = 0;
+    if (kind != CharClass::space) take(bytes.size());
+    rest.remove_prefix(bytes.size());
+  });
+  take(word);
+}
+SideStats side_stats(const std::vector<Text>& texts, std::string Text::*side) {
+  SideStats stats;
+  std::unordered_set<uint64_t> types;
+  for (const Text& t : texts) count_tokens(t.*side, stats, types);
+  stats.types = static_cast<int64_t>(types.size());
+  stats.mean = texts.empty() ? 0 : static_cast<double>(stats.tokens) / static_cast<double>(texts.size());
+  return stats;
+}
+
+// One text with what decides about it.
+struct Entry {
+  Text text;
+  Drop drop = Drop::none;
+  uint64_t order = 0, source = 0, target = 0;  // hashes: of the text with the seed, of the folded sides
+};
+void examine(Entry& e, const CleanRules& rules) {
+  e.text = {normalise(e.text.source), normalise(e.text.target)};
+  e.drop = judge(e.text, rules);
+  if (e.drop != Drop::none) return;
+  e.order = hash64(e.text.source + '\t' + e.text.target, rules.seed);
+  e.target = hash64(fold(e.text.target));
+  e.source = rules.kind == CorpusKind::pairs ? hash64(fold(e.text.source), 1) : e.target;
+}
+
+// Entries in the order of their hashes become test, then valid, then train. What shares a side with a text
+// already held out goes nowhere: of several translations of one sentence, test has one.
+void split(std::vector<Entry>& entries, Prepared& out) {
+  const auto n = static_cast<int64_t>(entries.size());
+  const CleanRules& rules = out.rules;
+  std::unordered_set<uint64_t> held;  // folded sides of valid and test
+  auto free = [&](const Entry& e) { return !held.count(e.source) && !held.count(e.target); };
+  size_t at = 0;
+  for (const auto& [part, wanted] :
+       {std::pair{size_t{2}, std::min(rules.test, n / 10)}, {size_t{1}, std::min(rules.valid, n / 20)}}) {
+    for (; at < entries.size() && static_cast<int64_t>(out.parts[part].texts.size()) < wanted; ++at) {
+      Entry& e = entries[at];
+      if (!free(e)) {
+        ++out.dropped[static_cast<size_t>(Drop::held_out)];
+        continue;
+      }
+      held.insert(e.source), held.insert(e.target);
+      out.parts[part].texts.push_back(std::move(e.text));
+    }
+  }
+  for (; at < entries.size(); ++at) {
+    if (free(entries[at]))
+      out.parts[0].texts.push_back(std::move(entries[at].text));
+    else
+      ++out.dropped[static_cast<size_t>(Drop::held_out)];
+  }
+}
+}  // namespace
+
+std::string normalise(std::string_view s) {
+  std::string out;
+  for (size_t at = 0; at < s.size();) {
+    const size_t end = std::min(s.find('\n', at), s.size());
+    const std::string line = normalise_line(s.substr(at, end - at));
+    if (!line.empty()) out.append(out.empty() ? "" : "\n").append(line);
+    at = end + 1;
+  }
+  return out;
+}
+
+std::string fold(std::string_view s) {
+  std::string out;
+  each_character(lower_case(s), [&](char32_t c, std::string_view bytes) {
+    const CharClass kind = char_class(c);
+    if (kind == CharClass::letter || kind == CharClass::number)
+      out += bytes;
+    else if (kind == CharClass::space && !out.empty() && out.back() != ' ')
+      out += ' ';
+  });
+  if (!out.empty() && out.back() == ' ') out.pop_back();
+  return out.empty() ? std::string(s) : out;
+}
+
+const char* drop_name(Drop d) {
+  constexpr const char* names[kDrops] = {"kept",
+                                         "empty side",
+                                         "too few words",
+                                         "too many words",
+                                         "too many characters",
+                                         "lengths too different",
+                                         "too few letters",
+                                         "a word too long",
+                                         "source equals target",
+                                         "duplicate",
+                                         "a side is in valid or test"};
+  return names[static_cast<size_t>(d)];
+}
+
+Drop judge(const Text& t, const CleanRules& rules) {
+  const bool pair = rules.kind == CorpusKind::pairs;
+  if (t.target.empty() || (pair && t.source.empty())) return Drop::empty;
+  const Measure b = measure(t.target), a = pair ? measure(t.source) : b;
+  if (std::min(a.words, b.words) < rules.min_words) return Drop::short_;
+  if (pair && std::max(a.words, b.words) > rules.max_words) return Drop::long_;
+  if (pair && std::max(a.characters, b.characters) > rules.max_characters) return Drop::characters;
+  const auto x = static_cast<float>(a.characters + 10), y = static_cast<float>(b.characters + 10);
+  if (std::max(x, y) > rules.ratio * std::min(x, y)) return Drop::ratio;
+  for (const Measure& m : {a, b})
+    if (static_cast<float>(m.letters) < rules.letters * static_cast<float>(m.solid)) return Drop::letters;
+  if (std::max(a.longest, b.longest) > rules.word_characters) return Drop::word;
+  return pair && t.source == t.target ? Drop::copy : Drop::none;
+}
+
+Prepared prepare(std::vector<Text> raw, const CleanRules& rules) {
+  Prepared out;
+  out.rules = rules, out.read = static_cast<int64_t>(raw.size());
+  std::vector<Entry> entries;
+  if (rules.kind == CorpusKind::documents) {
+    std::vector<Text> pieces;
+    for (const Text& t : raw) cut(normalise(t.target), rules.max_words, pieces);
+    raw = std::move(pieces), out.read = static_cast<int64_t>(raw.size());
+  }
+  for (Text& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0});
+  char_classes(), raw.clear();  // the table is made before the threads need it
+  constexpr size_t kPiece = 1024;
+  parallel(static_cast<int64_t>((entries.size() + kPiece - 1) / kPiece), [&](int64_t p) {
+    const size_t first = static_cast<size_t>(p) * kPiece, last = std::min(first + kPiece, entries.size());
+    for (size_t i = first; i < last; ++i) examine(entries[i], rules);
+  });
+  auto drop = [&](auto&& which) {
+    const auto kept = std::remove_if(entries.begin(), entries.end(), which);
+    entries.erase(kept, entries.end());
+  };
+  drop([&](const Entry& e) { return e.drop != Drop::none && ++out.dropped[static_cast<size_t>(e.drop)]; });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.order, a.text.source, a.text.target) < std::tie(b.order, b.text.source, b.text.target);
+  });
+  const auto unique =
+      std::unique(entries.begin(), entries.end(), [](auto& a, auto& b) { return a.text == b.text; });
+  out.dropped[static_cast<size_t>(Drop::duplicate)] = entries.end() - unique;
+  entries.erase(unique, entries.end());
+  split(entries, out);
+  RUM_CHECK(!out.parts[0].texts.empty(),
+            "nothing is left of {} texts to train on after cleaning; the counts are: {}", out.read, [&] {
+              std::string why;
+              for (size_t d = 1; d < kDrops; ++d)
+                if (out.dropped[d] > 0)
+                  why += fmt::format("{}{} {}", why.empty() ? "" : ", ", out.dropped[d], drop_name(Drop(d)));
+              return why;
+            }());
+  for (Part& part : out.parts) {
+    out.dropped[0] += static_cast<int64_t>(part.texts.size());
+    part.source = side_stats(part.texts, &Text::source), part.target = side_stats(part.texts, &Text::target);
+    part.hash = hash64(corpus_bytes(part.texts, rules.kind));
+  }
+  return out;
+}
+}  // namespace rum

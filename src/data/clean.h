@@ -1,0 +1,79 @@
+// Raw text to train, valid and test: one cleaning for every corpus. Filters, exact deduplication, and splits
+// that share no side with each other; the same pairs give the same parts, whatever order or files they come
+// in.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "data/corpus.h"
+#include "text/json.h"
+
+namespace rum {
+struct CleanRules {
+  CorpusKind kind = CorpusKind::pairs;
+  int64_t min_words = 1,
+          max_words = 80;             // on either side; longer documents are cut instead, 0 leaves them whole
+  int64_t max_characters = 1000;      // on either side of a pair
+  float ratio = 3;                    // most between the longer and the shorter side, both in characters + 10
+  float letters = 0.5f;               // least share among the characters that are no space
+  int64_t word_characters = 60;       // most in a word
+  int64_t valid = 1000, test = 2000;  // pairs held out, but at most a 20th and a 10th of all
+  uint32_t seed = 1;                  // of the choice of those, and of the order of all
+};
+
+// NFC; control characters and every white space become plain spaces; zero-width characters and soft hyphens
+// go; runs of spaces become one; none at the ends. Lines of a document stay lines.
+std::string normalise(std::string_view);
+// What two sentences must share to count as the same: lower case, letters and digits only.
+std::string fold(std::string_view);
+
+// Why a text is left out. The first that applies is counted.
+enum class Drop : uint8_t {
+  none,
+  empty,
+  short_,
+  long_,
+  characters,
+  ratio,
+  letters,
+  word,
+  copy,
+  duplicate,
+  held_out
+};
+constexpr size_t kDrops = 11;
+const char* drop_name(Drop);
+Drop judge(const Text& normalised, const CleanRules&);  // none to copy
+
+struct SideStats {  // tokens: words and single punctuation marks; types: of them in lower case
+  int64_t tokens = 0, types = 0;
+  double mean = 0;  // tokens a text
+};
+struct Part {
+  std::vector<Text> texts;
+  SideStats source, target;
+  uint64_t hash = 0;  // of its file
+};
+struct Prepared {
+  CleanRules rules;
+  int64_t read = 0;
+  std::array<int64_t, kDrops> dropped{};  // by Drop; at none: kept
+  std::array<Part, 3> parts;              // kPartNames
+};
+constexpr std::array<const char*, 3> kPartNames = {"train", "valid", "test"};
+
+// Call it from the main thread: it uses parallel(). Error when nothing is left.
+Prepared prepare(std::vector<Text> raw, const CleanRules&);
+
+// The table for people, of a stats.json's contents.
+std::string stats_table(const Json& stats);
+// Writes train, valid and test (.tsv of pairs, .txt of documents) and, last, stats.json, each whole or not at
+// all; while stats.json is missing, the folder is not finished. `inputs`: what was read, for the record.
+Json save_prepared(const Prepared&, const std::string& folder, const Json& inputs, Disk& = Disk::real());
+// stats.json of a prepared folder; FileError when it is missing or the parts are not those that it describes.
+Json check_prepared(const std::string& folder, Disk& = Disk::real());
+}  // namespace rum

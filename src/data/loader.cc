@@ -1,0 +1,289 @@
+// Tokens of all texts lie in one row of memory per corpus; a step is found by where its micro-batches begin
+// in the endless sequence epoch 0, epoch 1, ... of the plan's rows.
+#include "data/loader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace rum {
+namespace {
+struct Tokens {  // of one corpus
+  std::vector<Token> all;
+  std::vector<int64_t> begin{0};  // text i is all[begin[i] .. begin[i + 1])
+  std::vector<int32_t> prefix;
+};
+
+Tokens tokenise(const Corpus& c, const Tokenizer& tokenizer) {
+  constexpr size_t kPiece = 256;
+  const size_t pieces = (c.texts.size() + kPiece - 1) / kPiece;
+  std::vector<Tokens> part(pieces);
+  parallel(static_cast<int64_t>(pieces), [&](int64_t p) {
+    Tokens& t = part[static_cast<size_t>(p)];
+    const size_t first = static_cast<size_t>(p) * kPiece, last = std::min(first + kPiece, c.texts.size());
+    for (size_t i = first; i < last; ++i) {
+      const Example e = to_example(c.texts[i], tokenizer);
+      t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
+      t.begin.push_back(static_cast<int64_t>(t.all.size())), t.prefix.push_back(e.prefix);
+    }
+  });
+  Tokens out;
+  for (const Tokens& t : part) {
+    const int64_t from = out.begin.back();
+    out.all.insert(out.all.end(), t.all.begin(), t.all.end());
+    for (size_t i = 1; i < t.begin.size(); ++i) out.begin.push_back(from + t.begin[i]);
+    out.prefix.insert(out.prefix.end(), t.prefix.begin(), t.prefix.end());
+  }
+  return out;
+}
+}  // namespace
+
+Example to_example(const Text& t, const Tokenizer& tokenizer, float weight) {
+  Example e;
+  e.weight = weight;
+  if (!t.source.empty()) {
+    tokenizer.encode(t.source, e.tokens);
+    e.tokens.push_back(tokenizer.special(kSep));
+    e.prefix = static_cast<int32_t>(e.tokens.size());
+  }
+  tokenizer.encode(t.target, e.tokens);
+  e.tokens.push_back(tokenizer.special(kEos));
+  return e;
+}
+
+int64_t positions_of(const Example& e, const BatchShape& shape) {
+  const auto n = static_cast<int64_t>(e.tokens.size());
+  return shape.restart && e.prefix > 0 ? std::max<int64_t>(e.prefix - 1, n - e.prefix + 1) : n;
+}
+
+struct Loader::Index {
+  using Order = std::shared_ptr<const std::vector<int64_t>>;
+  Plan plan;
+  LoaderConfig config;
+  std::vector<Tokens> tokens;   // per corpus
+  std::vector<int64_t> begins;  // where each micro-batch begins, in rows of all epochs; one more at the end
+  int64_t steps = 0, steps_per_epoch = 0, tokens_per_epoch = 0;
+  mutable std::mutex mutex;
+  mutable std::deque<std::pair<int64_t, Order>> orders;  // of the epochs asked for last
+
+  int64_t rows() const { return static_cast<int64_t>(plan.rows.size()); }
+  Order order(int64_t epoch) const {
+    std::lock_guard lock(mutex);
+    for (const auto& [e, o] : orders)
+      if (e == epoch) return o;
+    orders.emplace_front(epoch, std::make_shared<const std::vector<int64_t>>(epoch_order(plan, epoch)));
+    if (orders.size() > 3) orders.pop_back();
+    return orders.front().second;
+  }
+  Example example(int64_t row) const {
+    const PlanRow& r = plan.rows[static_cast<size_t>(row)];
+    const Tokens& t = tokens[static_cast<size_t>(r.source)];
+    const auto i = static_cast<size_t>(r.example);
+    return {{t.all.begin() + t.begin[i], t.all.begin() + t.begin[i + 1]}, t.prefix[i], r.weight};
+  }
+  // Calls f(row) for the rows at places first .. last-1 of the sequence of all epochs.
+  template <class F>
+  void each_row(int64_t first, int64_t last, F f) const {
+    Order now;
+    for (int64_t at = first, epoch = -1; at < last; ++at) {
+      if (at / rows() != epoch) epoch = at / rows(), now = order(epoch);
+      f((*now)[static_cast<size_t>(at % rows())]);
+    }
+  }
+  void check_corpora(std::span<const Corpus>) const;
+  void check_lengths(std::span<const Corpus>);
+  void build(int64_t wanted);
+};
+
+void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
+  RUM_CHECK(rows() > 0, "the plan has no rows: nothing to train on");
+  RUM_CHECK(corpora.size() == plan.corpora.size(), "the plan indexes {} corpora, {} were given",
+            plan.corpora.size(), corpora.size());
+  for (size_t i = 0; i < corpora.size(); ++i)
+    RUM_CHECK(
+        corpora[i].hash == plan.corpora[i],
+        "{}: the plan was made for other contents (hash {:016x}, the plan says {:016x}); make the plan anew",
+        corpora[i].name, corpora[i].hash, plan.corpora[i]);
+  for (const PlanRow& r : plan.rows) {
+    RUM_CHECK(r.source >= 0 && static_cast<size_t>(r.source) < corpora.size(),
+              "the plan names corpus {} of {}", r.source, corpora.size());
+    const Corpus& c = corpora[static_cast<size_t>(r.source)];
+    RUM_CHECK(r.example >= 0 && static_cast<size_t>(r.example) < c.texts.size(),
+              "{}: the plan names example {}, there are {}", c.name, r.example, c.texts.size());
+  }
+}
+
+void Loader::Index::check_lengths(std::span<const Corpus> corpora) {
+  const BatchShape& shape = config.shape;
+  int64_t refused = 0;
+  std::string first;
+  for (int64_t row = 0; row < rows(); ++row) {
+    const PlanRow& r = plan.rows[static_cast<size_t>(row)];
+    const Corpus& c = corpora[static_cast<size_t>(r.source)];
+    const auto i = static_cast<size_t>(r.example);
+    const Example e = example(row);
+    RUM_CHECK(c.kind == CorpusKind::documents || e.prefix > 0,
+              "{}: example {} has no source; `ruminate data prepare` "
+              "drops such pairs",
+              c.name, i);
+    tokens_per_epoch += static_cast<int64_t>(e.tokens.size());
+    const int64_t needs = positions_of(e, shape);
+    if ((config.context == 0 || needs <= config.context) && fits(std::span(&e, 1), shape)) continue;
+    if (refused++ > 0) continue;
+    const std::string line = c.lines.empty() ? "" : fmt::format(" (line {})", c.lines[i]);
+    const std::string sides = e.prefix == 0
+                                  ? ""
+                                  : fmt::format(" ({} of the source, {} of the target)", e.prefix - 1,
+                                                static_cast<int64_t>(e.tokens.size()) - e.prefix);
+    first = fmt::format("{}: example {}{} has {} tokens{}", c.name, i, line, e.tokens.size(), sides);
+  }
+  RUM_CHECK(refused == 0,
+            "{}; the context holds {} positions and a batch {} tokens; {} of {} examples are too long: leave "
+            "them out "
+            "(`ruminate data prepare --max-words`), or raise the context or the batch",
+            first, config.context, shape.tokens, refused, rows());
+}
+
+void Loader::Index::build(int64_t wanted) {
+  const BatchShape& shape = config.shape;
+  const int64_t m = config.micro_batches;
+  std::vector<int64_t> length(plan.rows.size()), scored(plan.rows.size());
+  for (int64_t row = 0; row < rows(); ++row) {
+    const Example e = example(row);
+    const auto n = static_cast<int64_t>(e.tokens.size());
+    length[static_cast<size_t>(row)] = n;
+    scored[static_cast<size_t>(row)] = std::max<int64_t>(n - std::max(e.prefix, 1), 0);
+  }
+  int64_t used = 0, losses = 0, texts = 0,
+          at = 0;  // of the micro-batch that is being filled; place in the sequence
+  auto full = [&](int64_t n, int64_t r) {
+    return used + n > shape.tokens || texts + 1 > shape.texts ||
+           (shape.scored > 0 && losses + r > shape.scored);
+  };
+  begins.push_back(0);
+  for (int64_t epoch = 0;; ++epoch) {
+    for (int64_t row : *order(epoch)) {
+      const int64_t n = length[static_cast<size_t>(row)], r = scored[static_cast<size_t>(row)];
+      if (full(n, r)) {
+        begins.push_back(at), used = losses = texts = 0;
+        // The first epoch is always gone through, to know its number of steps.
+        if (epoch > 0 && static_cast<int64_t>(begins.size()) > m * std::max(wanted, steps_per_epoch)) {
+          steps = wanted;
+          return;
+        }
+      }
+      used += n, losses += r, ++texts, ++at;
+    }
+    if (epoch > 0) continue;
+    steps_per_epoch = (static_cast<int64_t>(begins.size()) + m - 1) / m;
+    if (wanted == 0) {
+      steps = steps_per_epoch;
+      begins.resize(static_cast<size_t>(steps * m) + 1, at);  // the last step's empty micro-batches
+      return;
+    }
+  }
+}
+
+Loader::Loader(const Plan& plan, std::span<const Corpus> corpora, const Tokenizer& tokenizer,
+               const LoaderConfig& config, int64_t steps)
+    : index_(std::make_unique<Index>()) {
+  RUM_CHECK(config.shape.tokens > 0 && config.shape.texts > 0, "loader: a batch of {} tokens and {} texts",
+            config.shape.tokens, config.shape.texts);
+  RUM_CHECK(config.micro_batches > 0 && steps >= 0, "loader: {} micro-batches, {} steps",
+            config.micro_batches, steps);
+  index_->plan = plan, index_->config = config;
+  index_->check_corpora(corpora);
+  for (const Corpus& c : corpora) index_->tokens.push_back(tokenise(c, tokenizer));
+  index_->check_lengths(corpora);
+  index_->build(steps);
+}
+Loader::~Loader() = default;
+Loader::Loader(Loader&&) noexcept = default;
+
+int64_t Loader::steps() const { return index_->steps; }
+int64_t Loader::steps_per_epoch() const { return index_->steps_per_epoch; }
+int64_t Loader::tokens_per_epoch() const { return index_->tokens_per_epoch; }
+double Loader::epoch(int64_t step) const {
+  RUM_CHECK(step >= 0 && step <= steps(), "loader: step {} of {}", step, steps());
+  return static_cast<double>(index_->begins[static_cast<size_t>(step * index_->config.micro_batches)]) /
+         static_cast<double>(index_->rows());
+}
+
+std::vector<Packed> Loader::at(int64_t step) const {
+  RUM_CHECK(step >= 0 && step < steps(), "loader: step {} of {}", step, steps());
+  std::vector<Packed> out;
+  const int64_t m = index_->config.micro_batches;
+  for (int64_t micro = step * m; micro < (step + 1) * m; ++micro) {
+    std::vector<Example> examples;
+    index_->each_row(index_->begins[static_cast<size_t>(micro)],
+                     index_->begins[static_cast<size_t>(micro) + 1],
+                     [&](int64_t row) { examples.push_back(index_->example(row)); });
+    out.push_back(pack(examples, index_->config.shape));
+  }
+  return out;
+}
+
+std::vector<int64_t> Loader::examples_of(int64_t step) const {
+  RUM_CHECK(step >= 0 && step < steps(), "loader: step {} of {}", step, steps());
+  const int64_t m = index_->config.micro_batches;
+  std::vector<int64_t> out;
+  index_->each_row(index_->begins[static_cast<size_t>(step * m)],
+                   index_->begins[static_cast<size_t>((step + 1) * m)],
+                   [&](int64_t row) { out.push_back(row); });
+  return out;
+}
+
+struct Prefetch::State {
+  const Loader& loader;
+  size_t ahead;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::vector<Packed>> ready;
+  std::exception_ptr error;
+  bool stop = false;
+  std::thread thread;
+
+  void work(int64_t step) try {
+    for (;; ++step) {
+      auto made = loader.at(step);
+      std::unique_lock lock(mutex);
+      ready.push_back(std::move(made));
+      changed.notify_all();
+      changed.wait(lock, [&] { return stop || ready.size() < ahead; });
+      if (stop) return;
+    }
+  } catch (...) {
+    std::lock_guard lock(mutex);
+    error = std::current_exception();
+    changed.notify_all();
+  }
+};
+
+Prefetch::Prefetch(const Loader& loader, int64_t first_step, int64_t ahead)
+    : state_(new State{loader, static_cast<size_t>(std::max<int64_t>(ahead, 1)), {}, {}, {}, {}, false, {}}) {
+  state_->thread = std::thread([s = state_.get(), first_step] { s->work(first_step); });
+}
+Prefetch::~Prefetch() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->changed.notify_all();
+  state_->thread.join();
+}
+std::vector<Packed> Prefetch::next() {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return !state_->ready.empty() || state_->error; });
+  if (state_->ready.empty()) std::rethrow_exception(state_->error);
+  auto made = std::move(state_->ready.front());
+  state_->ready.pop_front();
+  state_->changed.notify_all();
+  return made;
+}
+}  // namespace rum

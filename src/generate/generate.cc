@@ -1,0 +1,238 @@
+// The loop: texts sit down in free slots, each forward takes a whole prompt or one token per live hypothesis,
+// and what every row says is read in parallel. Longest prompts first, so that the last ones to run are short.
+#include "generate/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "generate/beam.h"
+#include "generate/sampler.h"
+
+namespace rum {
+namespace {
+constexpr int64_t kRowStep =
+    16;  // rows are filled up to a multiple: few shapes, and one kernel for all of them
+
+void check(const Gpt& model, const Decoding& d) {
+  RUM_CHECK(d.beam >= 1 && d.best >= 1 && d.batch >= 1,
+            "generate: beam {}, best {} and batch {} must be at least 1", d.beam, d.best, d.batch);
+  RUM_CHECK(d.sample || d.best <= d.beam, "generate: {} best of {} beams: keep at least as many beams",
+            d.best, d.beam);
+  RUM_CHECK(!d.sample || d.beam == 1,
+            "generate: either draw or search: sample and beam {} exclude each other", d.beam);
+  RUM_CHECK(d.max_new >= 0 && d.max_ratio >= 0, "generate: max_new {} and max_ratio {} must not be negative",
+            d.max_new, d.max_ratio);
+  RUM_CHECK(model.config.context > 1, "generate: a context of {} leaves no room", model.config.context);
+}
+// Most tokens a text may get, the end token included.
+int64_t limit_of(const Gpt& model, const Prompt& p, size_t i, const Decoding& d) {
+  const auto length = static_cast<int64_t>(p.tokens.size());
+  RUM_CHECK(length > 0, "generate: text {} has an empty prompt", i);
+  RUM_CHECK(p.prefix >= 0 && p.prefix <= length, "generate: text {} has {} tokens and a prefix of {}", i,
+            length, p.prefix);
+  RUM_CHECK(length < model.config.context,
+            "generate: text {} has {} tokens, the model's context holds {}: nothing can be written after it",
+            i, length, model.config.context);
+  int64_t limit = model.config.context - length;
+  if (d.max_new > 0) limit = std::min(limit, d.max_new);
+  if (d.max_ratio > 0 && p.prefix > 0)
+    limit = std::min(limit, static_cast<int64_t>(d.max_ratio * static_cast<float>(p.prefix)) + 10);
+  return limit;
+}
+
+class Writer {
+ public:
+  Writer(const Gpt& model, std::span<const Prompt> prompts, Token end, const Decoding& d)
+      : model_(model),
+        prompts_(prompts),
+        end_(end),
+        decoding_(d),
+        device_(model.tokens.device()),
+        vocab_(model.head.shape()[0]),
+        width_(Search::slots(d)),
+        options_(Search::options(d, vocab_)),
+        seats_(static_cast<size_t>(
+            std::min(std::max<int64_t>(1, d.batch / width_), static_cast<int64_t>(prompts.size())))),
+        order_(prompts.size()),
+        results_(prompts.size()),
+        arena_(device_) {
+    int64_t longest = 0;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      limits_.push_back(limit_of(model, prompts[i], i, d));
+      longest = std::max(longest, static_cast<int64_t>(prompts[i].tokens.size()) + limits_.back() - 1);
+    }
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](size_t a, size_t b) { return prompts[a].tokens.size() > prompts[b].tokens.size(); });
+    const GptConfig& c = model.config;
+    const auto slots = static_cast<int64_t>(seats_.size()) * width_;
+    cache_ = std::make_unique<Cache>(c.layers, slots, longest, c.width / c.heads * c.kv_heads,
+                                     model.tokens.dtype(), device_);
+    parents_.resize(static_cast<size_t>(slots)), row_of_.resize(static_cast<size_t>(slots));
+  }
+  std::vector<std::vector<Hypothesis>> run(const std::function<void(int64_t)>& done) {
+    int64_t finished = 0;
+    while (finished < static_cast<int64_t>(prompts_.size())) {
+      sit_down();
+      forward();
+      const int64_t before = finished;
+      finished += advance();
+      if (done && finished > before) done(finished);
+    }
+    return std::move(results_);
+  }
+
+ private:
+  struct Seat {  // one text in `width_` slots side by side
+    size_t text = 0;
+    std::unique_ptr<Search> search;
+  };
+  struct Read {  // one live hypothesis reads one row of logits
+    int32_t row, seat, draw;
+  };
+
+  void sit_down() {
+    for (size_t i = 0; i < seats_.size(); ++i) {
+      if (seats_[i].search || next_ == order_.size()) continue;
+      const size_t text = order_[next_++];
+      seats_[i] = {text, std::make_unique<Search>(decoding_, end_, limits_[text])};
+      const int32_t none = 0;
+      Backend::of(device_).upload(cache_->used.data<int32_t>() + static_cast<int64_t>(i) * width_, &none, 4);
+    }
+  }
+  int32_t position(const Prompt& p, int64_t place) const {  // as pack() in data/batch.cc has it
+    const bool again = model_.config.restart && p.prefix > 0 && place >= p.prefix - 1;
+    return static_cast<int32_t>(again ? place - p.prefix + 1 : place);
+  }
+  // The rows of the next forward, in order of slots: a prompt where a text has just sat down, else one token
+  // for each live hypothesis.
+  void lay_out() {
+    ids_.clear(), positions_.clear(), rows_.clear(), prefix_.clear(), reads_.clear(), offsets_.assign(1, 0);
+    for (size_t i = 0; i < seats_.size(); ++i) {
+      const size_t base = i * static_cast<size_t>(width_);
+      token_of_.assign(static_cast<size_t>(width_), -1);
+      const Search* search = seats_[i].search.get();
+      const Prompt* p = search ? &prompts_[seats_[i].text] : nullptr;
+      if (search)
+        for (const Search::Live& l : search->live()) token_of_[static_cast<size_t>(l.slot)] = l.last;
+      for (size_t s = 0; s < static_cast<size_t>(width_); ++s) {
+        if (token_of_[s] >= 0) {
+          const bool fresh = search->steps() == 0;
+          const auto length = static_cast<int64_t>(p->tokens.size());
+          const int64_t begin = fresh ? 0 : length + search->steps() - 1, end = length + search->steps();
+          if (fresh)
+            ids_.insert(ids_.end(), p->tokens.begin(), p->tokens.end());
+          else
+            ids_.push_back(token_of_[s]);
+          for (int64_t place = begin; place < end; ++place) positions_.push_back(position(*p, place));
+          row_of_[base + s] = static_cast<int32_t>(rows_.size());
+          rows_.push_back(static_cast<int32_t>(ids_.size()) - 1);
+        }
+        offsets_.push_back(static_cast<int32_t>(ids_.size()));
+        prefix_.push_back(p ? p->prefix : 0);
+      }
+      if (search)
+        for (const Search::Live& l : search->live())
+          reads_.push_back({row_of_[base + static_cast<size_t>(l.slot)], static_cast<int32_t>(i), l.draw});
+    }
+    auto fill = [](std::vector<int32_t>& v) { v.resize((v.size() + kRowStep - 1) / kRowStep * kRowStep, 0); };
+    fill(ids_), fill(positions_), fill(rows_);
+  }
+  void forward() {
+    lay_out();
+    arena_.settle();
+    Tape tape(arena_, Tape::Mode::forward_only);
+    auto ints = [&](const std::vector<int32_t>& v) {
+      return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, device_);
+    };
+    const Layout layout{ints(offsets_), ints(prefix_), ints(positions_), Mask::prefix, cache_.get()};
+    read(model_.logits(ints(ids_), layout, ints(rows_)));
+    cache_->advance(layout.offsets);
+  }
+  void read(const Tensor& logits) {
+    choices_.resize(reads_.size() * static_cast<size_t>(options_));
+    constexpr int64_t kPiece = 4;
+    const auto n = static_cast<int64_t>(reads_.size());
+    parallel((n + kPiece - 1) / kPiece, [&](int64_t piece) {
+      thread_local std::vector<float> copy;
+      for (int64_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
+        const Read& r = reads_[static_cast<size_t>(i)];
+        const Seat& seat = seats_[static_cast<size_t>(r.seat)];
+        const std::span<const float> z = row(logits, r.row, copy);
+        Choice* out = &choices_[static_cast<size_t>(i * options_)];
+        if (decoding_.sample)
+          *out = draw(z, {decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p},
+                      uniform(seat.text, r.draw, seat.search->steps()));
+        else
+          best_tokens(z, {out, static_cast<size_t>(options_)});
+      }
+    });
+  }
+  std::span<const float> row(const Tensor& logits, int64_t r, std::vector<float>& copy) const {
+    const auto v = static_cast<size_t>(vocab_);
+    if (logits.dtype() == DType::f32 && device_ == DeviceKind::cpu)
+      return {logits.data<float>() + r * vocab_, v};
+    copy.resize(v);
+    for (size_t j = 0; j < v; ++j)
+      copy[j] = static_cast<float>(logits.at(r * vocab_ + static_cast<int64_t>(j)));
+    return copy;
+  }
+  double uniform(size_t text, int32_t draw, int64_t step) const {
+    const Bits4 b =
+        Random{decoding_.seed, Stream::sample}.bits({static_cast<uint32_t>(step), static_cast<uint32_t>(draw),
+                                                     decoding_.first + static_cast<uint32_t>(text), 0});
+    return static_cast<double>((uint64_t{b.at[0]} << 32 | b.at[1]) >> 11) * 0x1p-53;
+  }
+  int64_t advance() {  // how many texts are done
+    int64_t finished = 0;
+    const Choice* at = choices_.data();
+    for (size_t i = 0; i < seats_.size(); ++i) {
+      const std::span<int32_t> parents(parents_.data() + i * static_cast<size_t>(width_),
+                                       static_cast<size_t>(width_));
+      std::iota(parents.begin(), parents.end(), 0);
+      if (Search* search = seats_[i].search.get()) {
+        const size_t n = search->live().size() * static_cast<size_t>(options_);
+        search->advance({at, n}, parents);
+        at += n;
+        if (search->done()) {
+          results_[seats_[i].text] = search->results();
+          seats_[i].search.reset(), ++finished;
+        }
+      }
+      for (int32_t& p : parents) p += static_cast<int32_t>(i) * static_cast<int32_t>(width_);
+    }
+    cache_->reorder(parents_);
+    return finished;
+  }
+
+  const Gpt& model_;
+  std::span<const Prompt> prompts_;
+  Token end_;
+  const Decoding& decoding_;
+  DeviceKind device_;
+  int64_t vocab_, width_, options_;
+  std::vector<Seat> seats_;
+  std::vector<size_t> order_;  // of texts, longest prompt first
+  size_t next_ = 0;            // in order_
+  std::vector<int64_t> limits_;
+  std::vector<std::vector<Hypothesis>> results_;
+  std::unique_ptr<Cache> cache_;
+  Arena arena_;
+  std::vector<int32_t> ids_, positions_, offsets_, prefix_, rows_, parents_, row_of_, token_of_;
+  std::vector<Read> reads_;
+  std::vector<Choice> choices_;
+};
+}  // namespace
+
+std::vector<std::vector<Hypothesis>> generate(const Gpt& model, std::span<const Prompt> prompts, Token end,
+                                              const Decoding& d, const std::function<void(int64_t)>& done) {
+  check(model, d);
+  if (prompts.empty()) return {};
+  return Writer(model, prompts, end, d).run(done);
+}
+}  // namespace rum

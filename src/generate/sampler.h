@@ -1,0 +1,39 @@
+// What one row of logits says: the likeliest tokens with their log-probabilities, or one token drawn from
+// them. Pure functions of the logits and a uniform number; equal logits go to the smaller token id.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace rum {
+struct Choice {
+  Token token = 0;
+  double log_prob = 0;  // natural log of the softmax at temperature 1 over the whole vocabulary
+};
+
+// How the softmax is changed before a draw, in this order (each over what the one before leaves,
+// renormalised).
+struct Sampling {
+  float temperature = 1;  // logits / temperature
+  int64_t top_k = 0;      // the k likeliest tokens (Fan et al. 2018); 0: all
+  float top_p = 1;        // the fewest likeliest tokens with this much probability (Holtzman et al. 2020)
+  float min_p = 0;        // tokens with at least this share of the likeliest one's probability
+};
+struct Share {
+  Token token = 0;
+  double probability = 0;
+};
+
+// log(sum(exp(logits))). Error when a logit is not a number or none is finite.
+double log_sum_exp(std::span<const float> logits);
+// The out.size() likeliest tokens, best first; out.size() is at most logits.size().
+void best_tokens(std::span<const float> logits, std::span<Choice> out);
+// The tokens that may be drawn and their probabilities, which sum to 1: likeliest first when top_k, top_p or
+// min_p leave some out, in order of their ids otherwise.
+void allowed_tokens(std::span<const float> logits, const Sampling&, std::vector<Share>& out);
+// One of the allowed tokens: the first at which the running sum of probabilities exceeds `uniform`, in [0,
+// 1).
+Choice draw(std::span<const float> logits, const Sampling&, double uniform);
+}  // namespace rum

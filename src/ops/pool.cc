@@ -1,0 +1,86 @@
+// Mean or last row of each text: CPU kernel, gradient and samples. A piece of work is one text.
+#include "ops/pool.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace rum {
+namespace {
+void forward(const Tensor& x, const Tensor& offsets, Pool kind, const Tensor& y) {
+  by_type(x.dtype(), [&]<class T> {
+    using S = Stats<T>;
+    const int64_t c = x.shape()[1];
+    const int32_t* o = offsets.data<int32_t>();
+    for (int64_t s = 0; s + 1 < offsets.size(); ++s)
+      RUM_CHECK(0 <= o[s] && o[s] <= o[s + 1] && o[s + 1] <= x.shape()[0],
+                "pool: text {} is rows {}..{} of {}", s, o[s], o[s + 1], str(x.shape()));
+    parallel(offsets.size() - 1, [&](int64_t s) {
+      const int64_t begin = kind == Pool::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
+      std::vector<S> sum(static_cast<size_t>(c));
+      for (int64_t i = begin; i < end; ++i) {
+        const T* row = x.data<T>() + i * c;
+        for (int64_t j = 0; j < c; ++j) sum[static_cast<size_t>(j)] += static_cast<S>(row[j]);
+      }
+      const S count = static_cast<S>(std::max<int64_t>(end - begin, 1));
+      for (int64_t j = 0; j < c; ++j)
+        y.data<T>()[s * c + j] = static_cast<T>(sum[static_cast<size_t>(j)] / count);
+    });
+  });
+}
+void backward(const Tensor& dy, const Tensor& offsets, Pool kind, const Grad& dx) {
+  by_type(dy.dtype(), [&]<class T> {
+    using S = Stats<T>;
+    const int64_t c = dy.shape()[1], n = dx.to().shape()[0], texts = offsets.size() - 1;
+    const int32_t* o = offsets.data<int32_t>();
+    T* out = dx.to().data<T>();
+    const bool add = dx.add();
+    if (!add) std::fill_n(out, o[0] * c, T{}), std::fill(out + o[texts] * c, out + n * c, T{});  // in no text
+    parallel(texts, [&](int64_t s) {
+      const int64_t begin = kind == Pool::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
+      if (!add) std::fill(out + o[s] * c, out + begin * c, T{});
+      const S count = static_cast<S>(end - begin);
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t j = 0; j < c; ++j) {
+          const S d = static_cast<S>(dy.data<T>()[s * c + j]) / count;
+          out[i * c + j] = static_cast<T>(d + (add ? static_cast<S>(out[i * c + j]) : S{0}));
+        }
+    });
+  });
+}
+const bool provided = kernels::pool_forward.provide(DeviceKind::cpu, forward) &&
+                      kernels::pool_backward.provide(DeviceKind::cpu, backward);
+
+std::vector<Sample> samples() {
+  auto with = [](Pool kind, std::vector<int32_t> offsets) {
+    Layout l;
+    l.offsets = Tensor::from<int32_t>(offsets, {static_cast<int64_t>(offsets.size())}, DType::i32);
+    return [l, kind](std::span<const Tensor> in) { return pool(in[0], l, kind); };
+  };
+  return {{"mean 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::mean, {0, 3, 4, 4, 9})},
+          {"last 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::last, {0, 3, 4, 4, 9})},
+          {"mean 1 2 6", {noise({8, 3}, 2)}, with(Pool::mean, {1, 2, 6})},
+          {"last 1 2 6", {noise({8, 3}, 2)}, with(Pool::last, {1, 2, 6})},
+          {"mean 0 1", {noise({1, 1}, 3)}, with(Pool::mean, {0, 1})},
+          {"mean 0 100 130 517", {noise({517, 129}, 4)}, with(Pool::mean, {0, 100, 130, 517})},
+          {"last 0 100 130 517", {noise({517, 129}, 4)}, with(Pool::last, {0, 100, 130, 517})}};
+}
+const Op op{"pool", "y[s] = mean, or the last, of the rows of text s", samples};
+}  // namespace
+
+Tensor pool(const Tensor& x, const Layout& layout, Pool kind) {
+  const Tensor& offsets = layout.offsets;
+  check_inputs("pool", {x});
+  RUM_CHECK(x.shape().rank == 2, "pool: x {} is not (N, C)", str(x.shape()));
+  RUM_CHECK(offsets && offsets.dtype() == DType::i32 && offsets.size() >= 2,
+            "pool: offsets must be i32 and name at least one text");
+  Tensor y = Tensor::empty({offsets.size() - 1, x.shape()[1]}, x.dtype(), x.device());
+  kernels::pool_forward(x.device(), x, offsets, kind, y);
+  record(op, {y}, {x}, [offsets, kind](Tensors dy, Grads d) {
+    kernels::pool_backward(dy[0].device(), dy[0], offsets, kind, d[0]);
+  });
+  return y;
+}
+}  // namespace rum

@@ -1,0 +1,18 @@
+// From rows of tokens to one row per text, for classification.
+#pragma once
+#include "ops/attention.h"
+
+namespace rum {
+enum class Pool : uint8_t { mean, last };
+
+// y[s] = the mean of the rows of text s, or its last row; 0 for an empty text. x: (N, C); y: (S, C), S as
+// many as layout.offsets has beginnings. Error when the offsets do not rise within 0..N.
+Tensor pool(const Tensor& x, const Layout& layout, Pool kind);
+
+namespace kernels {
+inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*offsets*/, Pool, const Tensor& /*y*/>
+    pool_forward{"pool_forward"};
+inline constinit Kernel<const Tensor& /*dy*/, const Tensor& /*offsets*/, Pool, const Grad& /*dx*/>
+    pool_backward{"pool_backward"};
+}  // namespace kernels
+}  // namespace rum

@@ -1,0 +1,17 @@
+// The learning rate as a pure function of the step.
+#pragma once
+#include <cstdint>
+
+namespace rum {
+enum class Decay : uint8_t { cosine, linear, inverse_sqrt, constant };
+struct Schedule {
+  Decay decay = Decay::cosine;
+  float peak = 1e-3f;
+  int64_t warmup = 100;  // steps of linear rise
+  float floor = 0;       // share of the peak at the last step; inverse_sqrt and constant never reach it
+  int64_t steps = 1000;  // of the whole run
+};
+// Of step 0, 1, ...; step 0 already moves. Cosine: Loshchilov and Hutter 2017; inverse_sqrt: Vaswani et al.
+// 2017.
+float learning_rate(const Schedule&, int64_t step);
+}  // namespace rum

@@ -1,0 +1,216 @@
+// Vectors of numbers through the compiler's vector extensions: as wide as the target's registers, one source
+// for AVX-512, AVX2 and f32, bf16, f64. Sums run lane by lane and then as a fixed tree, so their bits depend
+// on the length alone. float has its own exp and tanh; double calls the standard library.
+#pragma once
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "base/threads.h"
+#include "tensor/dtype.h"
+
+namespace rum::simd {
+#ifdef __AVX512F__
+constexpr int kBytes = 64;
+#else
+constexpr int kBytes = 32;
+#endif
+template <class S>
+constexpr int kLanes = kBytes / static_cast<int>(sizeof(S));
+
+template <class S>
+struct VectorOf {
+  typedef S type __attribute__((vector_size(kBytes)));
+};
+template <class S>
+using Vec = typename VectorOf<S>::type;  // S is float or double: what kernels compute in (Stats<T>)
+
+template <std::floating_point S>
+Vec<S> all(S x) {
+  return Vec<S>{} + x;
+}
+template <std::floating_point S>
+Vec<S> read(const S* from) {
+  Vec<S> v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+template <std::floating_point S>
+void write(S* to, Vec<S> v) {
+  std::memcpy(to, &v, sizeof v);
+}
+inline Vec<float> read(const bf16* from) {
+  typedef uint16_t Half __attribute__((vector_size(kBytes / 2)));
+  typedef uint32_t Full __attribute__((vector_size(kBytes)));
+  Half h;
+  std::memcpy(&h, from, sizeof h);
+  return reinterpret_cast<Vec<float>>(__builtin_convertvector(h, Full) << 16);
+}
+inline void write(bf16* to, Vec<float> v) {
+  for (int i = 0; i < kLanes<float>; ++i) to[i] = bf16(v[i]);
+}
+// The first n numbers, n < kLanes; the other lanes are 0.
+template <class T>
+Vec<Stats<T>> read(const T* from, int64_t n) {
+  T part[kLanes<Stats<T>>] = {};
+  std::memcpy(static_cast<void*>(part), from, static_cast<size_t>(n) * sizeof(T));
+  return read(part);
+}
+template <class T>
+void write(T* to, Vec<Stats<T>> v, int64_t n) {
+  T part[kLanes<Stats<T>>];
+  write(part, v);
+  std::memcpy(static_cast<void*>(to), part, static_cast<size_t>(n) * sizeof(T));
+}
+
+// f(i, n) for i = begin, begin + kLanes, ...: n is how many of the lanes are used. Constant in the long loop,
+// so that there read() and write() with it are plain.
+template <class S, class F>
+void each(int64_t begin, int64_t end, F&& f) {
+  int64_t i = begin;
+  for (; i + kLanes<S> <= end; i += kLanes<S>) f(i, std::integral_constant<int64_t, kLanes<S>>());
+  if (i < end) f(i, end - i);
+}
+template <class T, class N>
+Vec<Stats<T>> get(const T* from, N n) {
+  if constexpr (std::is_same_v<N, int64_t>)
+    return read(from, n);
+  else
+    return read(from);
+}
+template <class T, class N>
+void put(T* to, Vec<Stats<T>> v, N n) {
+  if constexpr (std::is_same_v<N, int64_t>)
+    write(to, v, n);
+  else
+    write(to, v);
+}
+// As vectors of S, where T is S, bf16, or (rarely, never in a hot loop) of the other width.
+template <class S, class T, class N>
+Vec<S> get_as(const T* from, N n) {
+  if constexpr (std::is_same_v<Stats<T>, S>) {
+    return get(from, n);
+  } else {
+    Vec<S> v{};
+    for (int64_t i = 0; i < n; ++i) v[i] = static_cast<S>(from[i]);
+    return v;
+  }
+}
+
+// each() over 0 .. n, cut into pieces for the thread pool.
+template <class S, class F>
+void each_in_parallel(int64_t n, F&& f) {
+  constexpr int64_t piece = 16384;
+  parallel((n + piece - 1) / piece,
+           [&](int64_t p) { each<S>(p * piece, n < (p + 1) * piece ? n : (p + 1) * piece, f); });
+}
+
+// The first n lanes; the others become 0, whatever stood there.
+template <class V>
+V first_lanes(V v, int64_t n) {
+  for (int64_t i = n; i < static_cast<int64_t>(sizeof(V) / sizeof(v[0])); ++i) v[i] = 0;
+  return v;
+}
+
+// A square of kLanes x kLanes numbers, transposed: in step w = 1, 2, 4, ... the blocks of size w off the
+// diagonal change places.
+template <class S, int w = 1>
+void transpose(Vec<S> (&row)[kLanes<S>]) {
+  if constexpr (w < kLanes<S>) {
+    typedef std::conditional_t<sizeof(S) == 4, int32_t, int64_t> Index __attribute__((vector_size(kBytes)));
+    Index low{}, high{};
+    for (int i = 0; i < kLanes<S>; ++i) {
+      low[i] = i & w ? kLanes<S> + i - w : i;
+      high[i] = i & w ? kLanes<S> + i : i + w;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes<S>; ++i)
+      if (!(i & w)) {
+        const Vec<S> a = row[i], b = row[i + w];
+        row[i] = __builtin_shuffle(a, b, low), row[i + w] = __builtin_shuffle(a, b, high);
+      }
+    transpose<S, 2 * w>(row);
+  }
+}
+
+template <class S, class F>
+S fold(Vec<S> v, F&& f) {  // a tree: halves, quarters, ...
+  S lane[kLanes<S>];
+  write(lane, v);
+  for (int w = kLanes<S> / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; ++i) lane[i] = f(lane[i], lane[i + w]);
+  return lane[0];
+}
+inline float sum(Vec<float> v) {
+  return fold<float>(v, [](float a, float b) { return a + b; });
+}
+inline double sum(Vec<double> v) {
+  return fold<double>(v, [](double a, double b) { return a + b; });
+}
+inline float max(Vec<float> v) {
+  return fold<float>(v, [](float a, float b) { return a > b ? a : b; });
+}
+inline double max(Vec<double> v) {
+  return fold<double>(v, [](double a, double b) { return a > b ? a : b; });
+}
+// Lane by lane a NaN in b stays a NaN: never hidden by a limit.
+template <class V>
+V max(V a, V b) {
+  return a > b ? a : b;
+}
+template <class V>
+V min(V a, V b) {
+  return a < b ? a : b;
+}
+
+template <class S>
+Vec<S> sqrt_lanes(Vec<S> x) {
+  S lane[kLanes<S>];
+  write(lane, x);
+  for (S& v : lane) v = std::sqrt(v);
+  return read(lane);
+}
+inline Vec<float> sqrt(Vec<float> x) { return sqrt_lanes<float>(x); }
+inline Vec<double> sqrt(Vec<double> x) { return sqrt_lanes<double>(x); }
+
+// exp(x) = 2^n (1 + p), n = round(x / ln 2), p = exp(r) - 1 of the rest r in [-0.35, 0.35] by its series.
+struct Power {
+  Vec<float> p;
+  Vec<int32_t> n;
+};
+inline Power split_exp(Vec<float> x) {
+  const Vec<float> shift = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  const Vec<float> k = x * 1.44269504f + shift, n = k - shift;
+  const Vec<float> r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, the first exact
+  Vec<float> p = all(1.0f / 5040);
+  p = p * r + 1.0f / 720, p = p * r + 1.0f / 120, p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6, p = p * r + 0.5f, p = p * (r * r) + r;
+  return {p, reinterpret_cast<Vec<int32_t>>(k) - 0x4B400000};
+}
+inline Vec<float> two_to(Vec<int32_t> n) {  // for -126 <= n <= 127
+  return reinterpret_cast<Vec<float>>((n + 127) << 23);
+}
+// Error at most 2 units in the last place (tests/simd_test.cc); 0 below -104, infinity above 88.73.
+inline Vec<float> exp(Vec<float> x) {
+  const Power e = split_exp(min(all(89.0f), max(all(-105.0f), x)));
+  const Vec<int32_t> half = e.n >> 1;  // in two steps: the ends of the range are beyond one power of two
+  return (e.p + 1.0f) * two_to(half) * two_to(e.n - half);
+}
+// tanh(x) = q / (q + 2), q = exp(2x) - 1, without cancellation near 0. Error at most 4 units in the last
+// place.
+inline Vec<float> tanh(Vec<float> x) {
+  const Power e = split_exp(2.0f * min(all(10.0f), max(all(-10.0f), x)));
+  const Vec<float> scale = two_to(e.n), q = scale * e.p + (scale - 1.0f);
+  return q / (q + 2.0f);
+}
+inline Vec<double> exp(Vec<double> x) {
+  for (int i = 0; i < kLanes<double>; ++i) x[i] = std::exp(x[i]);
+  return x;
+}
+inline Vec<double> tanh(Vec<double> x) {
+  for (int i = 0; i < kLanes<double>; ++i) x[i] = std::tanh(x[i]);
+  return x;
+}
+}  // namespace rum::simd

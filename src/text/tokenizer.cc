@@ -1,0 +1,192 @@
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "text/bpe.h"
+#include "text/pair_table.h"
+
+namespace rum {
+namespace {
+// Pieces met lately and their tokens, one table per thread. A slot is one cache line, and its place follows
+// from the piece, so the table has a fixed size; longer pieces are merged anew each time.
+struct alignas(64) Slot {
+  static constexpr size_t kBytes = 24, kTokens = 8;
+  uint32_t model = 0;  // serial number; 0 is nobody's
+  uint8_t bytes = 0, tokens = 0;
+  uint64_t piece[kBytes / 8] = {};
+  Token token[kTokens] = {};
+
+  void set_piece(std::string_view p) {
+    bytes = static_cast<uint8_t>(p.size()), std::memcpy(piece, p.data(), p.size());
+  }
+  bool same_piece(const Slot& o) const {
+    return model == o.model && bytes == o.bytes && piece[0] == o.piece[0] && piece[1] == o.piece[1] &&
+           piece[2] == o.piece[2];
+  }
+  Slot& home(std::vector<Slot>& table) const {
+    uint64_t h = (piece[0] ^ bytes) * 0x9E3779B97F4A7C15u;
+    h = (h ^ (h >> 32) ^ piece[1]) * 0xC2B2AE3D27D4EB4Fu;
+    h = (h ^ (h >> 32) ^ piece[2]) * 0x9E3779B97F4A7C15u;
+    return table[(h >> 40) & (table.size() - 1)];
+  }
+};
+constexpr size_t kSlots = size_t{1} << 14;
+
+struct Symbol {
+  Token token;  // -1 when it went into the one before
+  uint32_t previous, next;
+};
+struct Candidate {
+  int32_t rank;
+  uint32_t at;
+  Token left, right;
+  bool operator<(const Candidate& o) const { return rank != o.rank ? rank > o.rank : at > o.at; }
+};
+struct Scratch {
+  std::vector<Slot> cache = std::vector<Slot>(kSlots);
+  std::vector<Symbol> symbols;
+  std::vector<Candidate> heap;
+};
+Scratch& scratch() {
+  static thread_local Scratch s;
+  return s;
+}
+constexpr uint32_t kNone = ~uint32_t{0};
+}  // namespace
+
+struct Tokenizer::Model {
+  explicit Model(Bpe b) : bpe(std::move(b)) {
+    static std::atomic<uint32_t> models{0};
+    serial = ++models;
+    std::vector<bool> is_added(bpe.tokens.size());
+    for (const AddedToken& a : bpe.added) {
+      is_added[static_cast<size_t>(a.id)] = true;
+      if (a.special) bpe.tokens[static_cast<size_t>(a.id)].clear();
+    }
+    for (size_t i = 0; i < bpe.tokens.size(); ++i) {
+      const auto id = static_cast<Token>(i);
+      if (is_added[i]) continue;
+      ids[bpe.tokens[i]] = id;
+      if (bpe.tokens[i].size() == 1) byte[static_cast<uint8_t>(bpe.tokens[i][0])] = id;
+    }
+    for (size_t rank = 0; rank < bpe.merges.size(); ++rank) {
+      const auto [l, r] = bpe.merges[rank];
+      ranks.at(l, r) = static_cast<int32_t>(rank);
+      made.push_back(ids.at(bpe.tokens[static_cast<size_t>(l)] + bpe.tokens[static_cast<size_t>(r)]));
+    }
+  }
+  void encode(std::string_view piece, std::vector<Token>& out) const;
+  void merge(std::string_view piece, std::vector<Token>& out) const;
+
+  Bpe bpe;
+  uint32_t serial;
+  std::unordered_map<std::string_view, Token> ids;  // by bytes, added tokens left out; views into bpe.tokens
+  std::array<Token, 256> byte{};
+  PairTable ranks;
+  std::vector<Token> made;  // by rank
+};
+
+// Of all neighbours the pair of lowest rank becomes one token, the leftmost first, until none has a rank.
+void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) const {
+  if (bpe.ignore_merges)
+    if (const auto whole = ids.find(piece); whole != ids.end()) return out.push_back(whole->second);
+  RUM_CHECK(piece.size() < kNone, "a word of {} bytes, at most 4 GiB", piece.size());
+  auto& symbols = scratch().symbols;  // not a structured binding: clang 14 cannot capture one
+  auto& heap = scratch().heap;
+  const auto n = static_cast<uint32_t>(piece.size());
+  symbols.resize(n), heap.clear();
+  for (uint32_t i = 0; i < n; ++i)
+    symbols[i] = {byte[static_cast<uint8_t>(piece[i])], i ? i - 1 : kNone, i + 1 < n ? i + 1 : kNone};
+  const auto propose = [&](uint32_t at) {
+    const Symbol& s = symbols[at];
+    if (s.next == kNone) return;
+    const Token right = symbols[s.next].token;
+    if (const int32_t rank = ranks.find(s.token, right); rank >= 0)
+      heap.push_back({rank, at, s.token, right});
+  };
+  for (uint32_t i = 0; i < n; ++i) propose(i);
+  std::make_heap(heap.begin(), heap.end());
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end());
+    const Candidate c = heap.back();
+    heap.pop_back();
+    Symbol& left = symbols[c.at];
+    if (left.token != c.left || left.next == kNone || symbols[left.next].token != c.right)
+      continue;  // outdated
+    symbols[left.next].token = -1;
+    left.token = made[static_cast<size_t>(c.rank)], left.next = symbols[left.next].next;
+    if (left.next != kNone) symbols[left.next].previous = c.at;
+    for (uint32_t at : {left.previous, c.at}) {
+      const size_t before = heap.size();
+      if (at != kNone) propose(at);
+      if (heap.size() > before) std::push_heap(heap.begin(), heap.end());
+    }
+  }
+  for (uint32_t i = 0; i != kNone && i < n; i = symbols[i].next) out.push_back(symbols[i].token);
+}
+
+void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) const {
+  if (piece.size() == 1) return out.push_back(byte[static_cast<uint8_t>(piece[0])]);
+  if (piece.size() > Slot::kBytes) return merge(piece, out);
+  Slot wanted;
+  wanted.model = serial, wanted.set_piece(piece);
+  Slot& slot = wanted.home(scratch().cache);
+  if (slot.same_piece(wanted)) {
+    out.insert(out.end(), slot.token, slot.token + slot.tokens);
+    return;
+  }
+  const size_t before = out.size();
+  merge(piece, out);
+  if (const size_t n = out.size() - before; n <= Slot::kTokens) {
+    wanted.tokens = static_cast<uint8_t>(n);
+    std::copy_n(out.end() - static_cast<ptrdiff_t>(n), n, wanted.token);
+    slot = wanted;
+  }
+}
+
+Tokenizer Tokenizer::train(std::span<const std::string_view> texts, const TokenizerConfig& config,
+                           const std::function<void(int64_t)>& progress) {
+  Tokenizer t;
+  t.model_ = std::make_shared<Model>(train_bpe(texts, config, progress));
+  return t;
+}
+Tokenizer Tokenizer::load(const std::string& path) { return parse(Disk::real().read(path), path); }
+Tokenizer Tokenizer::parse(std::string_view json, const std::string& name) {
+  Tokenizer t;
+  t.model_ = std::make_shared<Model>(parse_tokenizer_json(json, name));
+  return t;
+}
+std::string Tokenizer::json() const { return write_tokenizer_json(model_->bpe); }
+void Tokenizer::save(const std::string& path) const { Disk::real().replace_text(path, json()); }
+
+std::vector<Token> Tokenizer::encode(std::string_view text) const {
+  std::vector<Token> out;
+  encode(text, out);
+  return out;
+}
+void Tokenizer::encode(std::string_view text, std::vector<Token>& out) const {
+  for_each_piece(*model_->bpe.pattern, model_->bpe.split_digits, text,
+                 [&](std::string_view piece) { model_->encode(piece, out); });
+}
+std::string Tokenizer::decode(std::span<const Token> tokens) const {
+  std::string out;
+  for (Token t : tokens) out += bytes(t);
+  return out;
+}
+int64_t Tokenizer::size() const { return static_cast<int64_t>(model_->bpe.tokens.size()); }
+Token Tokenizer::special(std::string_view name) const {
+  for (const AddedToken& a : model_->bpe.added)
+    if (a.content == name) return a.id;
+  fail(fmt::format("the tokenizer has no special token \"{}\"", name));
+}
+std::string_view Tokenizer::bytes(Token t) const {
+  RUM_CHECK(t >= 0 && t < size(), "token {}: the tokenizer has 0 to {}", t, size() - 1);
+  return model_->bpe.tokens[static_cast<size_t>(t)];
+}
+uint64_t Tokenizer::hash() const { return hash64(json()); }
+}  // namespace rum

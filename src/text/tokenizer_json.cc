@@ -1,0 +1,343 @@
+// Hugging Face's tokenizer.json for byte-level BPE, read strictly (what would tokenise otherwise than this
+// code does is refused by name) and written so that their library loads it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "text/bpe.h"
+
+namespace rum {
+namespace {
+constexpr size_t kMaxBytes = size_t{1} << 28;
+
+struct ByteCharacters {
+  std::array<char32_t, 256> character{};
+  std::array<int, 0x144> byte{};
+  ByteCharacters() {
+    byte.fill(-1);
+    char32_t next = 0x100;
+    for (char32_t b = 0; b < 256; ++b) {
+      const bool itself = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
+      character[b] = itself ? b : next++;
+      byte[character[b]] = static_cast<int>(b);
+    }
+  }
+};
+const ByteCharacters& byte_characters() {
+  static const ByteCharacters table;
+  return table;
+}
+
+Json byte_level(bool use_regex) {
+  return Json::Object{
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+}
+
+// One reading of one file. Every complaint says where it is.
+class Parser {
+ public:
+  Parser(const std::string& name) : name_(name) {}
+  Bpe run(std::string_view text) {
+    const Json root = parse_json(text, name_, {.depth = 32, .bytes = kMaxBytes});
+    if (!root.object()) refuse("", "an object is expected", root);
+    if (const Json& v = get(root, "", "version"); !v.text() || *v.text() != "1.0")
+      refuse("version", "only \"1.0\" is known", v);
+    for (const char* key : {"truncation", "padding", "normalizer"})
+      if (const Json* j = root.find(key); j && !j->is_null())
+        refuse(key, "is not supported here, null is expected", *j);
+    read_pre_tokenizer(get(root, "", "pre_tokenizer"));
+    if (const Json& d = get(root, "", "decoder"); type(d) != "ByteLevel")
+      refuse("decoder", "only ByteLevel is supported", d);
+    if (const Json* p = root.find("post_processor"))
+      read_post_processor(*p, "post_processor"), bpe_.post_processor = *p;
+    const Json* added = root.find("added_tokens");
+    if (added && !added->is_null()) read_added(*added);
+    read_model(get(root, "", "model"));
+    return std::move(bpe_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
+    throw FileError(fmt::format("{}: {}{}{}", name_, key, key.empty() ? "" : ": ", what));
+  }
+  [[noreturn]] void refuse(const std::string& key, const std::string& what, const Json& found) const {
+    std::string text = to_json(found);
+    if (text.size() > 400) text = text.substr(0, 397) + "...";
+    refuse(key, what + ", found " + text);
+  }
+  const Json& get(const Json& object, const std::string& path, const char* key) const {
+    if (!object.object()) refuse(path, "an object is expected", object);
+    if (const Json* j = object.find(key)) return *j;
+    refuse(path.empty() ? key : path + "." + key, "is missing");
+  }
+  bool flag(const Json& object, const std::string& path, const char* key,
+            const bool* otherwise = nullptr) const {
+    const Json* j = object.find(key);
+    if (!j && otherwise) return *otherwise;
+    const Json& value = get(object, path, key);
+    if (!value.boolean()) refuse(path + "." + key, "true or false is expected", value);
+    return *value.boolean();
+  }
+  static std::string type(const Json& j) {
+    const Json* t = j.find("type");
+    return t && t->text() ? *t->text() : "";
+  }
+
+  void read_pre_tokenizer(const Json& j) {
+    const std::string path = "pre_tokenizer";
+    if (type(j) != "Sequence") {
+      if (type(j) != "ByteLevel")
+        refuse(path, "only ByteLevel, or a Sequence that ends in it, is supported", j);
+      if (!read_byte_level(j, path)) refuse(path, "without a pattern the whole text is one piece", j);
+      return;
+    }
+    const Json& list = get(j, path, "pretokenizers");
+    const Json::Array* steps = list.array();
+    if (!steps) refuse(path + ".pretokenizers", "an array is expected", list);
+    size_t i = 0;
+    const auto at = [&] { return fmt::format("{}.pretokenizers[{}]", path, i); };
+    const auto is = [&](const char* name) { return i < steps->size() && type((*steps)[i]) == name; };
+    if (is("Digits")) {
+      if (!flag((*steps)[i], at(), "individual_digits"))
+        refuse(at() + ".individual_digits", "only true is supported", false);
+      bpe_.split_digits = true, ++i;
+    }
+    if (is("Split")) read_split((*steps)[i], at()), ++i;
+    if (!is("ByteLevel"))
+      refuse(at(), "expected [Digits,] [Split,] ByteLevel",
+             i < steps->size() ? (*steps)[i] : Json("the end of the list"));
+    if (read_byte_level((*steps)[i], at()) && i > 0 && type((*steps)[i - 1]) == "Split")
+      refuse(at() + ".use_regex", "cuts a second time behind Split; false is expected", true);
+    if (!bpe_.pattern) refuse(at(), "without a pattern the whole text is one piece", (*steps)[i]);
+    if (++i < steps->size()) refuse(at(), "nothing is expected behind ByteLevel", (*steps)[i]);
+  }
+  // True when it cuts by GPT-2's pattern itself.
+  bool read_byte_level(const Json& j, const std::string& path) {
+    if (flag(j, path, "add_prefix_space"))
+      refuse(path + ".add_prefix_space", "would put a space before each text; only false is supported", true);
+    const bool yes = true, regex = flag(j, path, "use_regex", &yes);
+    if (regex) bpe_.pattern = &pattern_named("gpt2");
+    return regex;
+  }
+  void read_split(const Json& j, const std::string& path) {
+    const Json& pattern = get(j, path, "pattern");
+    const Json* regex = pattern.find("Regex");
+    if (!regex || !regex->text())
+      refuse(path + ".pattern",
+             "{\"Regex\": ...} is expected ({\"String\": ...} is a literal, not a pattern)", pattern);
+    if (const Json& b = get(j, path, "behavior"); !b.text() || *b.text() != "Isolated")
+      refuse(path + ".behavior", "only \"Isolated\" is supported", b);
+    if (flag(j, path, "invert")) refuse(path + ".invert", "only false is supported", true);
+    for (const Pattern& p : patterns())
+      if (*regex->text() == p.regex || (p.same && *regex->text() == p.same)) {
+        bpe_.pattern = &p;
+        return;
+      }
+    refuse(path + ".pattern.Regex", "no scanner is known for this pattern", *regex);
+  }
+  void read_post_processor(const Json& j, const std::string& path) const {
+    if (j.is_null() || type(j) == "ByteLevel" || type(j) == "TemplateProcessing") return;
+    if (type(j) != "Sequence") refuse(path, "only ByteLevel and TemplateProcessing are supported", j);
+    const Json& list = get(j, path, "processors");
+    if (!list.array()) refuse(path + ".processors", "an array is expected", list);
+    for (const Json& step : *list.array()) read_post_processor(step, path + ".processors");
+  }
+  void read_added(const Json& list) {
+    if (!list.array()) refuse("added_tokens", "an array is expected", list);
+    for (size_t i = 0; i < list.array()->size(); ++i) {
+      const Json& j = (*list.array())[i];
+      const std::string path = fmt::format("added_tokens[{}]", i);
+      AddedToken t;
+      t.id = read_id(get(j, path, "id"), path + ".id");
+      const Json& content = get(j, path, "content");
+      if (!content.text() || content.text()->empty()) refuse(path + ".content", "text is expected", content);
+      t.content = *content.text();
+      const bool no = false, yes = true;
+      t.special = flag(j, path, "special"), t.single_word = flag(j, path, "single_word", &no);
+      t.lstrip = flag(j, path, "lstrip", &no), t.rstrip = flag(j, path, "rstrip", &no);
+      t.normalized = flag(j, path, "normalized", &yes);
+      if (!by_content_.try_emplace(t.content, t.id).second)
+        refuse(path + ".content", "stands twice", content);
+      bpe_.added.push_back(std::move(t));
+    }
+    std::sort(bpe_.added.begin(), bpe_.added.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  }
+  Token read_id(const Json& j, const std::string& path) const {
+    int64_t id = 0;
+    if (!j.whole(id) || id < 0 || id >= int64_t{1} << 30)
+      refuse(path, "a whole number from 0 to 2^30 - 1 is expected", j);
+    return static_cast<Token>(id);
+  }
+
+  void read_model(const Json& m) {
+    if (!m.object()) refuse("model", "an object is expected", m);
+    if (const Json* t = m.find("type"); t && type(m) != "BPE")
+      refuse("model.type", "only \"BPE\" is supported", *t);
+    for (const auto& [key, value] : *m.object()) {
+      const bool empty = value.is_null() || (value.text() && value.text()->empty());
+      const bool off = value.is_null() || (value.boolean() && !*value.boolean());
+      if ((key == "continuing_subword_prefix" || key == "end_of_word_suffix") && !empty)
+        refuse("model." + key, "is not supported here, null is expected", value);
+      if (key == "dropout" && !value.is_null()) refuse("model.dropout", "null is expected", value);
+      if (key == "byte_fallback" && !off) refuse("model.byte_fallback", "false is expected", value);
+    }
+    const bool no = false;
+    bpe_.ignore_merges = flag(m, "model", "ignore_merges", &no);
+    read_vocab(get(m, "model", "vocab"));
+    const Json& merges = get(m, "model", "merges");
+    if (!merges.array()) refuse("model.merges", "an array is expected", merges);
+    for (size_t i = 0; i < merges.array()->size(); ++i) read_merge((*merges.array())[i], i);
+  }
+  void read_vocab(const Json& vocab) {
+    if (!vocab.object()) refuse("model.vocab", "an object is expected", vocab);
+    size_t total = vocab.object()->size() + bpe_.added.size();
+    for (const auto& [text, id] : *vocab.object()) total -= by_content_.count(text);
+    bpe_.tokens.resize(total);
+    std::vector<bool> taken(total);
+    const auto take = [&](Token id, const std::string& path, std::string bytes) {
+      const auto i = static_cast<size_t>(id);
+      if (i >= total || taken[i])
+        refuse(path,
+               fmt::format("{}; the {} tokens must have the ids 0 to {}, each once",
+                           i >= total ? "the ids have holes" : "the id is taken", total, total - 1),
+               Json(id));
+      taken[i] = true, bpe_.tokens[i] = std::move(bytes);
+    };
+    for (const auto& [text, value] : *vocab.object()) {
+      const std::string path = "model.vocab[" + to_json(Json(text)) + "]";
+      const Token id = read_id(value, path);
+      if (const auto a = by_content_.find(text); a != by_content_.end()) {
+        if (a->second != id) refuse(path, fmt::format("added_tokens gives it the id {}", a->second), value);
+        in_vocab_.insert(text);
+        continue;
+      }
+      std::string bytes;
+      if (!from_characters(text, bytes) || bytes.empty())
+        refuse(path, "is not spelled in the 256 characters that stand for bytes");
+      take(id, path, std::move(bytes));
+      ordinary_[text] = id;
+    }
+    for (AddedToken& a : bpe_.added) {
+      take(a.id, "added_tokens", a.content);
+      a.in_vocab = in_vocab_.count(a.content) > 0;
+    }
+    for (int b = 0; b < 256; ++b)
+      if (const std::string c = to_characters(std::string(1, static_cast<char>(b))); !ordinary_.count(c))
+        refuse("model.vocab", fmt::format("the token of byte 0x{:02X}, written \"{}\", is missing", b, c));
+  }
+  void read_merge(const Json& j, size_t i) {
+    const auto where = [&] { return fmt::format("model.merges[{}]", i); };
+    std::string left, right;
+    if (const std::string* line = j.text()) {  // the old spelling: "left right"
+      if (line->rfind("#version", 0) == 0) return;
+      const size_t space = line->find(' ');
+      if (space == std::string::npos || line->find(' ', space + 1) != std::string::npos)
+        refuse(where(), "two tokens with one space between are expected", j);
+      left = line->substr(0, space), right = line->substr(space + 1);
+    } else {
+      const Json::Array* pair = j.array();
+      if (!pair || pair->size() != 2 || !(*pair)[0].text() || !(*pair)[1].text())
+        refuse(where(), "a pair of tokens is expected", j);
+      left = *(*pair)[0].text(), right = *(*pair)[1].text();
+    }
+    const auto find = [&](const std::string& text) {
+      const auto t = ordinary_.find(text);
+      if (t == ordinary_.end())
+        refuse(where(), fmt::format("{} is not a token of the vocabulary", to_json(Json(text))), j);
+      return t->second;
+    };
+    const Token l = find(left), r = find(right);
+    find(left + right);
+    if (!seen_.insert(uint64_t{static_cast<uint32_t>(l)} << 32 | static_cast<uint32_t>(r)).second)
+      refuse(where(), "stands twice", j);
+    bpe_.merges.emplace_back(l, r);
+  }
+
+  const std::string& name_;
+  Bpe bpe_;
+  std::unordered_map<std::string, Token> by_content_, ordinary_;  // added tokens, all others
+  std::unordered_set<std::string> in_vocab_;
+  std::unordered_set<uint64_t> seen_;
+};
+
+Json write_pre_tokenizer(const Bpe& bpe) {
+  const bool gpt2 = bpe.pattern == &pattern_named("gpt2");
+  if (gpt2 && !bpe.split_digits) return byte_level(true);
+  Json::Array steps;
+  if (bpe.split_digits) steps.push_back(Json::Object{{"type", "Digits"}, {"individual_digits", true}});
+  if (!gpt2)
+    steps.push_back(Json::Object{{"type", "Split"},
+                                 {"pattern", Json::Object{{"Regex", bpe.pattern->regex}}},
+                                 {"behavior", "Isolated"},
+                                 {"invert", false}});
+  steps.push_back(byte_level(gpt2));
+  return Json::Object{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
+}
+}  // namespace
+
+char32_t byte_character(uint8_t byte) { return byte_characters().character[byte]; }
+std::string to_characters(std::string_view bytes) {
+  std::string out;
+  for (char b : bytes) append_utf8(out, byte_character(static_cast<uint8_t>(b)));
+  return out;
+}
+bool from_characters(std::string_view text, std::string& bytes) {
+  bytes.clear();
+  for (const char *p = text.data(), *end = p + text.size(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    const int byte = c.code < byte_characters().byte.size() ? byte_characters().byte[c.code] : -1;
+    if (byte < 0) return false;
+    bytes += static_cast<char>(byte), p += c.bytes;
+  }
+  return true;
+}
+
+Bpe parse_tokenizer_json(std::string_view json, const std::string& name) { return Parser(name).run(json); }
+
+std::string write_tokenizer_json(const Bpe& bpe) {
+  Json::Array added, merges;
+  Json::Object vocab;
+  std::vector<const AddedToken*> by_id(bpe.tokens.size());
+  for (const AddedToken& a : bpe.added) {
+    by_id[static_cast<size_t>(a.id)] = &a;
+    added.push_back(Json::Object{{"id", int64_t{a.id}},
+                                 {"content", a.content},
+                                 {"single_word", a.single_word},
+                                 {"lstrip", a.lstrip},
+                                 {"rstrip", a.rstrip},
+                                 {"normalized", a.normalized},
+                                 {"special", a.special}});
+  }
+  for (size_t i = 0; i < bpe.tokens.size(); ++i)
+    if (!by_id[i])
+      vocab.emplace_back(to_characters(bpe.tokens[i]), static_cast<int64_t>(i));
+    else if (by_id[i]->in_vocab)
+      vocab.emplace_back(by_id[i]->content, static_cast<int64_t>(i));
+  for (const auto& [l, r] : bpe.merges)
+    merges.push_back(Json::Array{to_characters(bpe.tokens[static_cast<size_t>(l)]),
+                                 to_characters(bpe.tokens[static_cast<size_t>(r)])});
+  return to_json(Json::Object{{"version", "1.0"},
+                              {"truncation", Json()},
+                              {"padding", Json()},
+                              {"added_tokens", std::move(added)},
+                              {"normalizer", Json()},
+                              {"pre_tokenizer", write_pre_tokenizer(bpe)},
+                              {"post_processor", bpe.post_processor},
+                              {"decoder", byte_level(true)},
+                              {"model", Json::Object{{"type", "BPE"},
+                                                     {"dropout", Json()},
+                                                     {"unk_token", Json()},
+                                                     {"continuing_subword_prefix", Json()},
+                                                     {"end_of_word_suffix", Json()},
+                                                     {"fuse_unk", false},
+                                                     {"byte_fallback", false},
+                                                     {"ignore_merges", bpe.ignore_merges},
+                                                     {"vocab", std::move(vocab)},
+                                                     {"merges", std::move(merges)}}}},
+                 2) +
+         "\n";
+}
+}  // namespace rum

@@ -1,0 +1,96 @@
+#include "text/unicode.h"
+
+#include <unicode/bytestream.h>
+#include <unicode/casemap.h>
+#include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+
+namespace rum {
+namespace {
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+}
+void check(UErrorCode status, const char* what) {
+  RUM_CHECK(U_SUCCESS(status), "{} failed: {}", what, u_errorName(status));
+}
+icu::StringPiece utf8(std::string_view text, const char* what) {
+  const size_t bad = find_invalid_utf8(text);
+  RUM_CHECK(bad == std::string_view::npos, "{}: the text is not UTF-8 at byte {}", what, bad);
+  RUM_CHECK(text.size() < size_t{1} << 30, "{}: {} bytes in one text, at most 1 GiB", what, text.size());
+  return {text.data(), static_cast<int32_t>(text.size())};
+}
+std::vector<CharClass> make_classes() {
+  std::vector<CharClass> table(kNotUtf8 + 1, CharClass::other);
+  const auto fill = [](const void* context, UChar32 start, UChar32 limit, UCharCategory category) -> UBool {
+    auto* classes = static_cast<CharClass*>(const_cast<void*>(context));
+    const uint32_t mask = U_MASK(category);
+    const CharClass c = mask & U_GC_L_MASK   ? CharClass::letter
+                        : mask & U_GC_N_MASK ? CharClass::number
+                                             : CharClass::other;
+    std::fill(classes + start, classes + limit, c);
+    return true;
+  };
+  u_enumCharTypes(fill, table.data());
+  for (char32_t c = 0; c < 0x3001; ++c)  // all of White_Space lies below; it shares nothing with L and N
+    if (u_isUWhiteSpace(static_cast<UChar32>(c))) table[c] = CharClass::space;
+  return table;
+}
+}  // namespace
+
+void append_utf8(std::string& out, char32_t c) {
+  const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
+  if (c < 0x80) return put(c);
+  if (c < 0x800) return put(0xC0 | c >> 6), put(0x80 | (c & 63));
+  if (c < 0x10000) return put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
+  put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 63)), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
+}
+size_t find_invalid_utf8(std::string_view text) {
+  const char *p = text.data(), *end = p + text.size();
+  while (p < end) {
+    uint64_t eight;
+    if (end - p >= 8 && (std::memcpy(&eight, p, 8), (eight & 0x8080808080808080u) == 0)) {
+      p += 8;
+      continue;
+    }
+    const Character c = decode_utf8(p, end);
+    if (c.code == kNotUtf8) return static_cast<size_t>(p - text.data());
+    p += c.bytes;
+  }
+  return std::string_view::npos;
+}
+const CharClass* char_classes() {
+  static const std::vector<CharClass> table = make_classes();
+  return table.data();
+}
+std::string nfc(std::string_view text) {
+  if (is_ascii(text)) return std::string(text);
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFCInstance(status);
+  check(status, "loading NFC");
+  std::string out;
+  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+  form->normalizeUTF8(0, utf8(text, "NFC"), sink, nullptr, status);
+  check(status, "NFC");
+  return out;
+}
+std::string lower_case(std::string_view text) {
+  std::string out;
+  if (is_ascii(text)) {
+    out = text;
+    for (char& c : out)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    return out;
+  }
+  UErrorCode status = U_ZERO_ERROR;
+  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+  icu::CaseMap::utf8ToLower("", 0, utf8(text, "lower case"), sink, nullptr, status);
+  check(status, "lower case");
+  return out;
+}
+}  // namespace rum

@@ -1,0 +1,47 @@
+// Unicode: strict UTF-8, character classes, NFC and lower case. Classes come from one table over all code
+// points, filled from ICU on first use; unicode.cc is the one file that includes ICU.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace rum {
+constexpr char32_t kNotUtf8 = 0x110000;  // stands for a byte that begins no well-formed character
+
+struct Character {
+  char32_t code;  // code point, or kNotUtf8
+  int bytes;      // 1 to 4; 1 for kNotUtf8
+};
+// The character at p < end: no surrogates, no overlong forms, nothing above U+10FFFF.
+inline Character decode_utf8(const char* p, const char* end) {
+  const auto byte = [&](int i) { return static_cast<uint8_t>(p[i]); };
+  const auto tail = [&](int i, unsigned low = 0x80, unsigned high = 0xBF) {
+    return i < end - p && byte(i) >= low && byte(i) <= high;
+  };
+  const char32_t a = byte(0);
+  if (a < 0x80) return {a, 1};
+  if (a >= 0xC2 && a <= 0xDF && tail(1)) return {(a & 31) << 6 | (byte(1) & 63u), 2};
+  if ((a & 0xF0) == 0xE0 && tail(1, a == 0xE0 ? 0xA0 : 0x80, a == 0xED ? 0x9F : 0xBF) && tail(2))
+    return {(a & 15) << 12 | (byte(1) & 63u) << 6 | (byte(2) & 63u), 3};
+  if (a >= 0xF0 && a <= 0xF4 && tail(1, a == 0xF0 ? 0x90 : 0x80, a == 0xF4 ? 0x8F : 0xBF) && tail(2) &&
+      tail(3))
+    return {(a & 7) << 18 | (byte(1) & 63u) << 12 | (byte(2) & 63u) << 6 | (byte(3) & 63u), 4};
+  return {kNotUtf8, 1};
+}
+// Appends the UTF-8 form of a code point (0 to 0x10FFFF).
+void append_utf8(std::string& out, char32_t code);
+// Offset of the first byte that is not part of well-formed UTF-8; npos when there is none.
+size_t find_invalid_utf8(std::string_view text);
+
+// The three classes that pre-tokenisers know: \p{L}, \p{N} and White_Space (\s); kNotUtf8 is `other`.
+enum class CharClass : uint8_t { other, letter, number, space };
+// 0x110001 entries, one per code point and one for kNotUtf8.
+const CharClass* char_classes();
+inline CharClass char_class(char32_t code) { return char_classes()[code]; }
+
+// Normalisation form C (UAX #15). Error with the byte offset when the text is not UTF-8.
+std::string nfc(std::string_view text);
+// Full lower case in no particular language (final sigma included). Error when the text is not UTF-8.
+std::string lower_case(std::string_view text);
+}  // namespace rum

@@ -1,0 +1,285 @@
+// The table of keys; the one file that includes toml++.
+#include "train/config.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace rum {
+namespace {
+std::string quoted(const std::string& s) {
+  std::string out = "\"";
+  for (const char c : s) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
+  }
+  return out + '"';
+}
+
+// One row of the table for each type of value. `at` gives the member that the key stands for.
+template <class At>
+Key whole(const char* name, At at, int64_t low, int64_t high, const char* help) {
+  return {name, "integer", help,
+          [at](const RunConfig& c) { return fmt::format("{}", at(const_cast<RunConfig&>(c))); },
+          [=](RunConfig& c, const std::string& text) {
+            int64_t v = 0;
+            const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
+            if (bad != std::errc() || end != text.data() + text.size() || v < low || v > high)
+              fail(fmt::format("expected a whole number from {} to {}, found {}", low, high, text));
+            auto& to = at(c);
+            to = static_cast<std::decay_t<decltype(to)>>(v);
+          }};
+}
+template <class At>
+Key real(const char* name, At at, double low, double high, const char* help) {
+  return {name, "number", help,
+          [at](const RunConfig& c) {
+            const std::string s = fmt::format("{}", at(const_cast<RunConfig&>(c)));
+            return s.find_first_of(".en") == std::string::npos ? s + ".0" : s;
+          },
+          [=](RunConfig& c, const std::string& text) {
+            double v = 0;
+            const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
+            if (bad != std::errc() || end != text.data() + text.size() || !(v >= low && v <= high))
+              fail(fmt::format("expected a number from {} to {}, found {}", low, high, text));
+            at(c) = static_cast<float>(v);
+          }};
+}
+template <class At>
+Key flag(const char* name, At at, const char* help) {
+  return {name, "true or false", help,
+          [at](const RunConfig& c) { return std::string(at(const_cast<RunConfig&>(c)) ? "true" : "false"); },
+          [=](RunConfig& c, const std::string& text) {
+            if (text != "true" && text != "false")
+              fail(fmt::format("expected true or false, found {}", text));
+            at(c) = text == "true";
+          }};
+}
+template <class At>
+Key text(const char* name, At at, const char* help) {
+  return {name, "text", help, [at](const RunConfig& c) { return quoted(at(const_cast<RunConfig&>(c))); },
+          [=](RunConfig& c, const std::string& v) { at(c) = v; }};
+}
+template <class At, class T>
+Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, const char* help) {
+  std::vector<std::string> names;
+  for (const auto& [n, v] : of) names.push_back(n);
+  return {name, fmt::format("{}", fmt::join(names, " | ")), help,
+          [=](const RunConfig& c) {
+            for (const auto& [n, v] : of)
+              if (v == at(const_cast<RunConfig&>(c))) return quoted(n);
+            return std::string();
+          },
+          [=](RunConfig& c, const std::string& found) {
+            for (const auto& [n, v] : of)
+              if (n == found) return void(at(c) = v);
+            fail(fmt::format("expected one of {}, found \"{}\"{}", fmt::join(names, ", "), found,
+                             did_you_mean(found, names)));
+          }};
+}
+#define AT(member) \
+  [](RunConfig & c) -> auto& { return c.member; }
+
+std::vector<Key> make_keys() {
+  const int64_t big = int64_t{1} << 40;
+  return {
+      text("run.folder", AT(folder), "where everything of the run goes"),
+      whole("run.seed", AT(seed), 0, UINT32_MAX, "of initial weights, order of the data, dropout"),
+      whole("run.threads", AT(threads), 0, 1024, "0: all processors; results do not depend on it"),
+      choice("data.kind", AT(kind),
+             std::vector<std::pair<std::string, CorpusKind>>{{"translation", CorpusKind::pairs},
+                                                             {"text", CorpusKind::documents}},
+             "source<TAB>target lines, or plain text with one document a line"),
+      text("data.train", AT(train), "corpus to learn from; .gz and .xz too"),
+      text("data.valid", AT(valid), "corpus that chooses the best checkpoint"),
+      text("data.test", AT(test), "corpus for the final figures; may be empty"),
+      text("tokenizer.file", AT(tokenizer), "a tokenizer.json; empty: trained on data.train"),
+      whole("tokenizer.vocab", AT(bpe.vocab), 258, 1 << 20, "tokens of a newly trained tokenizer"),
+      choice("tokenizer.pattern", AT(bpe.pattern),
+             std::vector<std::pair<std::string, std::string>>{
+                 {"gpt2", "gpt2"}, {"gpt4", "gpt4"}, {"llama3", "llama3"}, {"whitespace", "whitespace"}},
+             "how text is cut before merging"),
+      flag("tokenizer.split_digits", AT(bpe.split_digits), "each digit a token of its own"),
+      whole("model.layers", AT(model.layers), 1, 1024, "blocks"),
+      whole("model.heads", AT(model.heads), 1, 1024, "attention heads; they divide the width"),
+      whole("model.kv_heads", AT(model.kv_heads), 0, 1024, "heads of keys and values; 0: as many as heads"),
+      whole("model.width", AT(model.width), 2, 1 << 16, "C"),
+      whole("model.inner", AT(model.inner), 0, 1 << 20, "width inside the feed-forward layer; 0: 4 C"),
+      whole("model.context", AT(model.context), 2, 1 << 20, "longest text in tokens"),
+      choice("model.norm", AT(model.norm),
+             std::vector<std::pair<std::string, Norm>>{{"layernorm", Norm::layernorm},
+                                                       {"rmsnorm", Norm::rmsnorm}},
+             "normalisation"),
+      choice("model.activation", AT(model.activation),
+             std::vector<std::pair<std::string, Activation>>{{"gelu", Activation::gelu},
+                                                             {"swiglu", Activation::swiglu}},
+             "of the feed-forward layer"),
+      choice("model.positions", AT(model.positions),
+             std::vector<std::pair<std::string, Positions>>{{"learned", Positions::learned},
+                                                            {"rope", Positions::rope}},
+             "how a token knows its place"),
+      real("model.rope_base", AT(model.rope_base), 1, 1e9, "base of the rotary embedding"),
+      flag("model.bias", AT(model.bias), "linear layers have biases"),
+      flag("model.tied", AT(model.tied), "the output layer is the token embedding"),
+      flag("model.restart", AT(model.restart), "positions of a translation start again at 0"),
+      real("model.dropout", AT(model.dropout), 0, 0.9,
+           "share of numbers dropped after embedding and sublayers"),
+      flag("model.recompute", AT(model.recompute), "keep less in memory, compute blocks twice"),
+      whole("batch.tokens", AT(tokens), 2, big, "N, tokens of a packed batch"),
+      whole("batch.texts", AT(texts), 0, big, "most texts of a batch; 0: N / 8"),
+      whole("batch.scored", AT(scored), 0, big,
+            "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N"),
+      whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20, "batches whose gradients make one step"),
+      real("optimizer.learning_rate", AT(schedule.peak), 0, 10, "peak of the schedule"),
+      real("optimizer.beta1", AT(adamw.beta1), 0, 0.99999, "AdamW"),
+      real("optimizer.beta2", AT(adamw.beta2), 0, 0.99999, "AdamW"),
+      real("optimizer.epsilon", AT(adamw.epsilon), 0, 1, "AdamW"),
+      real("optimizer.weight_decay", AT(adamw.weight_decay), 0, 10, "of matrices"),
+      real("optimizer.clip", AT(adamw.clip), 0, 1e9, "largest norm of the gradient; 0: none"),
+      choice("schedule.decay", AT(schedule.decay),
+             std::vector<std::pair<std::string, Decay>>{{"cosine", Decay::cosine},
+                                                        {"linear", Decay::linear},
+                                                        {"inverse_sqrt", Decay::inverse_sqrt},
+                                                        {"constant", Decay::constant}},
+             "after the warm-up"),
+      whole("schedule.warmup", AT(schedule.warmup), 0, big, "steps of linear rise"),
+      real("schedule.floor", AT(schedule.floor), 0, 1, "share of the peak at the last step"),
+      whole("train.steps", AT(steps), 1, big, "optimizer steps"),
+      real("train.label_smoothing", AT(model.smoothing), 0, 0.99,
+           "share of the target spread over the vocabulary"),
+      whole("train.log_every", AT(log_every), 1, big, "steps"),
+      whole("train.eval_every", AT(eval_every), 1, big, "steps between evaluations"),
+      whole("train.save_every", AT(save_every), 1, big, "steps between checkpoints"),
+      whole("train.keep", AT(keep), 1, 1 << 20, "newest checkpoints kept; the best one stays too"),
+      whole("train.average", AT(average), 1, 100, "the final model is the mean of so many last checkpoints"),
+      whole("train.patience", AT(patience), 0, big, "evaluations without progress before stopping; 0: never"),
+      whole("eval.texts", AT(eval_texts), 0, big, "validation texts for the loss; 0: all"),
+      whole("eval.bleu_texts", AT(bleu_texts), 0, big, "validation texts translated for BLEU; 0: none"),
+      whole("eval.beam", AT(decoding.beam), 1, 256, "beam of the final translations; greedy while training"),
+      real("eval.length_penalty", AT(decoding.length_penalty), 0, 5, "score = log p / length^penalty"),
+  };
+}
+#undef AT
+
+std::vector<std::string> key_names() {
+  std::vector<std::string> out;
+  for (const Key& k : keys()) out.push_back(k.name);
+  return out;
+}
+// Leaves of a table as (key, text, line). An array or a date has no key that takes it.
+void flatten(const toml::table& t, const std::string& prefix, const std::string& name,
+             std::vector<std::tuple<std::string, std::string, uint32_t>>& out) {
+  for (const auto& [k, v] : t) {
+    const std::string key = prefix + std::string(k.str());
+    const uint32_t line = v.source().begin.line;
+    if (const auto* sub = v.as_table()) {
+      flatten(*sub, key + ".", name, out);
+    } else if (const auto* s = v.as_string()) {
+      out.emplace_back(key, s->get(), line);
+    } else if (const auto* i = v.as_integer()) {
+      out.emplace_back(key, fmt::format("{}", i->get()), line);
+    } else if (const auto* d = v.as_floating_point()) {
+      out.emplace_back(key, fmt::format("{}", d->get()), line);
+    } else if (const auto* b = v.as_boolean()) {
+      out.emplace_back(key, b->get() ? "true" : "false", line);
+    } else {
+      throw FileError(
+          fmt::format("{}:{}: {} is neither a number, a text nor true or false", name, line, key));
+    }
+  }
+}
+}  // namespace
+
+std::span<const Key> keys() {
+  static const std::vector<Key> all = make_keys();
+  return all;
+}
+
+void set_key(RunConfig& c, const std::string& name, const std::string& value) {
+  for (const Key& k : keys())
+    if (k.name == name) try {
+        return k.set(c, value);
+      } catch (const Error& e) {
+        fail(fmt::format("{}: {}", name, e.what()));
+      }
+  fail(fmt::format("unknown key {}{}", name, did_you_mean(name, key_names())));
+}
+
+RunConfig parse_config(std::string_view source, const std::string& name) {
+  toml::table table;
+  try {
+    table = toml::parse(source, name);
+  } catch (const toml::parse_error& e) {
+    throw FileError(fmt::format("{}:{}: {}", name, e.source().begin.line, e.description()));
+  }
+  std::vector<std::tuple<std::string, std::string, uint32_t>> leaves;
+  flatten(table, "", name, leaves);
+  RunConfig c;
+  for (const auto& [key, value, line] : leaves) try {
+      set_key(c, key, value);
+    } catch (const Error& e) {
+      throw FileError(fmt::format("{}:{}: {}", name, line, e.what()));
+    }
+  return c;
+}
+RunConfig read_config(const std::string& path) { return parse_config(Disk::real().read(path), path); }
+
+std::string to_toml(const RunConfig& c) {
+  std::string out, section;
+  for (const Key& k : keys()) {
+    const size_t dot = k.name.find('.');
+    if (k.name.substr(0, dot) != section) {
+      section = k.name.substr(0, dot);
+      out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", section);
+    }
+    out += fmt::format("{:<34}# {} ({})\n", fmt::format("{} = {}", k.name.substr(dot + 1), k.get(c)), k.help,
+                       k.type);
+  }
+  return out;
+}
+
+void check_config(const RunConfig& c) {
+  const GptConfig& m = c.model;
+  const int64_t kv = m.kv_heads == 0 ? m.heads : m.kv_heads;
+  RUM_CHECK(m.width % m.heads == 0, "model.heads = {} does not divide model.width = {}", m.heads, m.width);
+  RUM_CHECK(m.heads % kv == 0, "model.kv_heads = {} does not divide model.heads = {}", kv, m.heads);
+  RUM_CHECK(m.width / m.heads % 2 == 0,
+            "model.width / model.heads = {} is odd; heads must have an even width", m.width / m.heads);
+  RUM_CHECK(c.schedule.warmup <= c.steps, "schedule.warmup = {} is more than train.steps = {}",
+            c.schedule.warmup, c.steps);
+  RUM_CHECK(!c.train.empty(), "data.train is not set: name a corpus, e.g. --set data.train=pairs.tsv");
+  RUM_CHECK(!c.valid.empty(), "data.valid is not set: name a corpus that is not trained on");
+  RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
+            "run.folder = \"{}\" is not a folder of its own", c.folder);
+  RUM_CHECK(c.average <= c.keep, "train.average = {} needs as many checkpoints, but train.keep = {}",
+            c.average, c.keep);
+}
+
+GptConfig model_config(const RunConfig& c, int64_t vocab) {
+  GptConfig m = c.model;
+  m.vocab = vocab;
+  if (m.kv_heads == 0) m.kv_heads = m.heads;
+  if (m.inner == 0) m.inner = 4 * m.width;
+  return m;
+}
+
+BatchShape batch_shape(const RunConfig& c) {
+  const bool pairs = c.kind == CorpusKind::pairs;
+  return {.tokens = c.tokens,
+          .texts = c.texts > 0 ? c.texts : std::max<int64_t>(c.tokens / 8, 1),
+          .scored = c.scored > 0 ? c.scored
+                    : pairs      ? (c.tokens * 11 + 19) / 20
+                                 : 0,
+          .mask = pairs ? Mask::prefix : Mask::causal,
+          .restart = c.model.restart};
+}
+}  // namespace rum

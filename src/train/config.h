@@ -1,0 +1,56 @@
+// Everything a run can be told, and the one table of keys that feeds files (TOML), --set, --help and the
+// documentation.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/loader.h"
+#include "generate/generate.h"
+#include "model/gpt.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+
+namespace rum {
+struct RunConfig {
+  std::string folder = "runs/run";
+  uint32_t seed = 1;
+  int64_t threads = 0;  // 0: all processors
+
+  CorpusKind kind = CorpusKind::pairs;
+  std::string train, valid, test;  // corpora; test may be empty
+  std::string tokenizer;           // a tokenizer.json to use; empty: trained on `train`
+  TokenizerConfig bpe{
+      .vocab = 8192, .special = {}, .pattern = "gpt2", .split_digits = false, .min_frequency = 2};
+
+  GptConfig model{.kv_heads = 0, .inner = 0};  // model_config() fills in what is 0
+  int64_t tokens = 4096, texts = 0, scored = 0, micro_batches = 1;  // of a batch; 0: chosen from the data
+  AdamWConfig adamw;
+  Schedule schedule;  // steps: below
+
+  int64_t steps = 1000;
+  int64_t log_every = 20, eval_every = 500, save_every = 500, keep = 2;
+  int64_t average = 1;   // the final model is the mean of so many last checkpoints
+  int64_t patience = 0;  // evaluations without a better validation loss before stopping; 0: never
+  int64_t eval_texts = 0, bleu_texts = 200;  // of the validation corpus; 0: all (bleu_texts: none)
+  Decoding decoding{.beam = 4, .max_ratio = 2};
+};
+
+struct Key {
+  std::string name, type, help;
+  std::function<std::string(const RunConfig&)> get;              // as it stands in a TOML file
+  std::function<void(RunConfig&, const std::string& text)> set;  // Error: what was expected, what was found
+};
+std::span<const Key> keys();
+
+void set_key(RunConfig&, const std::string& name, const std::string& text);  // Error with a did-you-mean
+// FileError: path, line, key, what was expected, what was found.
+RunConfig read_config(const std::string& path);
+RunConfig parse_config(std::string_view toml, const std::string& name);
+std::string to_toml(const RunConfig&);  // all keys, with their help as comments
+void check_config(const RunConfig&);    // rules between keys: heads divide the width, ...
+BatchShape batch_shape(const RunConfig&);
+GptConfig model_config(const RunConfig&, int64_t vocab);
+}  // namespace rum

@@ -1,0 +1,412 @@
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
+#include "text/json.h"
+#include "train/evaluate.h"
+#include "train/events.h"
+#include "train/run.h"
+#include "train/step.h"
+
+namespace rum {
+namespace {
+Corpus corpus_of(const RunConfig& c, const std::string& path) {
+  Corpus corpus = read_corpus(path, c.kind);
+  RUM_CHECK(!corpus.texts.empty(), "{}: no text in it", path);
+  return corpus;
+}
+
+Tokenizer tokenizer_of(const RunConfig& c, const Corpus& train, bool resume, Progress& progress) {
+  if (resume) return Tokenizer::load(RunFolder{c.folder}.tokenizer());
+  if (!c.tokenizer.empty()) return Tokenizer::load(c.tokenizer);
+  std::vector<std::string_view> texts;
+  for (const Text& t : train.texts) {
+    if (!t.source.empty()) texts.push_back(t.source);
+    texts.push_back(t.target);
+  }
+  TokenizerConfig bpe = c.bpe;
+  bpe.special = {kEos, kSep};
+  return Tokenizer::train(texts, bpe, [&](int64_t merges) {
+    progress.status(fmt::format("tokenizer: {} of {} merges", merges, bpe.vocab - 258));
+  });
+}
+
+Plan plan_of(const RunConfig& c, const Corpus& train) {
+  const int64_t size = static_cast<int64_t>(train.texts.size());
+  Plan plan = shuffled_plan({&size, 1}, {&train.hash, 1}, c.seed);
+  plan.reshuffle = true;
+  return plan;
+}
+
+int64_t number_in(const Checkpoint& c, const char* key) {
+  const auto at = c.meta.find(key);
+  return at == c.meta.end() ? 0 : std::stoll(at->second);
+}
+std::string hex(uint64_t v) { return fmt::format("{:016x}", v); }
+}  // namespace
+
+struct Trainer::State {
+  RunConfig config;
+  Progress& progress;
+  bool resuming;
+  RunFolder folder;
+  Corpus train, valid;
+  Tokenizer tokenizer;
+  Plan plan;
+  std::unique_ptr<Loader> loader;
+  std::vector<Packed> validation;
+  ParameterBlock params;
+  Gpt model;
+  AdamW adamw;
+  Step step;
+  std::unique_ptr<EventWriter> events;
+
+  // What the next step depends on besides the weights; all of it is in a checkpoint.
+  int64_t done = 0, best_step = 0, stale = 0, skipped = 0;
+  double best_loss = std::numeric_limits<double>::infinity();
+  double last_loss = 0;
+
+  State(RunConfig c, Progress& p, bool resume)
+      : config(std::move(c)),
+        progress(p),
+        resuming(resume),
+        folder{config.folder},
+        train(corpus_of(config, config.train)),
+        valid(corpus_of(config, config.valid)),
+        tokenizer(tokenizer_of(config, train, resume, p)),
+        plan(plan_of(config, train)),
+        model(Params(params), model_config(config, tokenizer.size())),
+        adamw(materialised(), config.adamw),
+        step(
+            params, adamw, [this](const Batch& b) { return model.loss(b).loss; }, config.seed) {
+    config.schedule.steps = config.steps;
+    LoaderConfig lc{batch_shape(config), config.micro_batches, config.model.context};
+    loader = std::make_unique<Loader>(plan, std::span(&train, 1), tokenizer, lc, config.steps);
+    validation = evaluation_batches(valid, tokenizer, lc.shape, config.eval_texts);
+  }
+
+  ParameterBlock& materialised() {
+    params.materialise(DeviceKind::cpu, DType::f32, config.seed);
+    return params;
+  }
+  void open_folder();
+  void restore(Checkpoint);
+  void save_checkpoint();
+  void one_step(const std::vector<Packed>&);
+  bool evaluate();  // true: stop early
+  void note_metrics(Json::Object);
+  bool scheduled(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
+  std::string finish();
+  void average_into_block(const std::vector<int64_t>& steps);
+  std::vector<int64_t> averaged_steps() const;
+};
+
+Trainer::Trainer(RunConfig c, Progress& p, bool resume) {
+  check_config(c);
+  set_threads(c.threads > 0 ? static_cast<int>(c.threads) : threads());
+  state_ = std::make_unique<State>(std::move(c), p, resume);
+}
+Trainer::~Trainer() = default;
+
+// ---- the folder
+// --------------------------------------------------------------------------------------------
+void Trainer::State::open_folder() {
+  Disk& disk = Disk::real();
+  disk.make_folders(folder.checkpoints());
+  remove_stale(folder.checkpoints());
+  auto newest = newest_valid(folder.checkpoints(), [&](const std::string& w) { progress.line(w); });
+  if (!resuming) {
+    RUM_CHECK(
+        !newest,
+        "{} holds a run at step {}: `--resume {}` goes on with it, `--set run.folder=...` begins another",
+        folder.path, newest->checkpoint.step, folder.path);
+    RUM_CHECK(saved_steps(folder.checkpoints()).empty(),
+              "{} holds checkpoints of which none can be read: move them away or choose another run.folder",
+              folder.checkpoints());
+  } else if (!newest) {
+    throw FileError(
+        fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
+  }
+  progress.log_to(folder.file("log.txt"));
+  disk.replace_text(folder.config(), to_toml(config));
+  tokenizer.save(folder.tokenizer());
+  disk.replace_text(folder.file("environment.json"), to_json(environment(), 2) + "\n");
+  if (newest) restore(std::move(newest->checkpoint));
+  events = std::make_unique<EventWriter>(folder.path);
+  if (!newest) {
+    disk.replace_text(folder.file("samples.txt"), "");
+    disk.replace_text(folder.metrics(), "");
+    save_checkpoint();
+  }
+}
+
+void Trainer::State::restore(Checkpoint c) {
+  const std::string file = checkpoint_path(folder.checkpoints(), c.step);
+  for (const auto& [key, corpus] : {std::pair{"train_hash", &train}, std::pair{"valid_hash", &valid}})
+    RUM_CHECK(
+        c.meta[key] == hex(corpus->hash),
+        "{} has changed since this run began (hash {}, then {}): put the old file back or begin another run",
+        corpus->name, hex(corpus->hash), c.meta[key]);
+  set_weights(params, params.master(), c.tensors, "", file);
+  set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
+  set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
+  params.refresh_shadow();
+  done = c.step, best_step = number_in(c, "best_step"), stale = number_in(c, "stale");
+  skipped = number_in(c, "skipped");
+  if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
+  // Lines of steps that are done again would stand twice.
+  std::string kept;
+  const std::string old = Disk::real().exists(folder.metrics()) ? Disk::real().read(folder.metrics()) : "";
+  for (size_t at = 0, end; (end = old.find('\n', at)) != std::string::npos; at = end + 1) {
+    const Json line = parse_json(std::string_view(old).substr(at, end - at), folder.metrics());
+    int64_t s = 0;
+    if (const Json* j = line.find("step"); j && j->whole(s) && s <= done)
+      kept += old.substr(at, end - at + 1);
+  }
+  Disk::real().replace_text(folder.metrics(), kept);
+}
+
+void Trainer::State::save_checkpoint() {
+  Checkpoint c{done, {}, named_weights(params, params.master())};
+  for (auto& t : named_weights(params, adamw.first_moment(), "adamw.first."))
+    c.tensors.push_back(std::move(t));
+  for (auto& t : named_weights(params, adamw.second_moment(), "adamw.second."))
+    c.tensors.push_back(std::move(t));
+  c.meta = {{"config", to_toml(config)},
+            {"train_hash", hex(train.hash)},
+            {"valid_hash", hex(valid.hash)},
+            {"tokenizer_hash", hex(tokenizer.hash())},
+            {"plan_hash", hex(plan_hash(plan))},
+            {"best_step", fmt::format("{}", best_step)},
+            {"stale", fmt::format("{}", stale)},
+            {"skipped", fmt::format("{}", skipped)},
+            {"build", build_id()}};
+  if (std::isfinite(best_loss)) c.meta["best_loss"] = fmt::format("{}", best_loss);
+  save(c, checkpoint_path(folder.checkpoints(), done));
+  std::vector<int64_t> keep = averaged_steps();
+  for (int64_t s = done; s > 0 && static_cast<int64_t>(keep.size()) < config.keep; --s)
+    if (scheduled(s)) keep.push_back(s);
+  keep.push_back(best_step);
+  retain(folder.checkpoints(), 1, keep);
+}
+
+// ---- one step, one evaluation
+// ------------------------------------------------------------------------------
+void Trainer::State::one_step(const std::vector<Packed>& packed) {
+  std::vector<Batch> batches;
+  for (const Packed& p : packed) batches.push_back(upload(p));
+  step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done));
+  const double norm = adamw.norm().at(0);
+  last_loss = step.loss();
+  ++done;
+  if (std::isfinite(norm) && std::isfinite(last_loss)) return void(skipped = 0);
+  std::string where;
+  for (const ParameterBlock::Entry& e : params.entries()) {
+    const Tensor g = params.grads().rows(e.offset, e.offset + e.shape.size());
+    for (int64_t i = 0; i < g.size() && where.empty(); ++i)
+      if (!std::isfinite(g.at(i))) where = fmt::format(", first in the gradient of {}", e.name);
+  }
+  progress.line(fmt::format("step {}: loss {}, norm of the gradient {}{}; the step is skipped", done,
+                            last_loss, norm, where));
+  note_metrics({{"step", done}, {"skipped", true}, {"loss", last_loss}, {"norm", norm}});
+  if (++skipped < 3) return;
+  const auto newest = newest_valid(folder.checkpoints());
+  fail(fmt::format(
+      "three steps in a row were not finite, up to step {}: stopped; the last good checkpoint is {}. A lower "
+      "optimizer.learning_rate or more schedule.warmup usually helps",
+      done, newest ? newest->path : "none"));
+}
+
+void Trainer::State::note_metrics(Json::Object line) {
+  Disk::real().append(folder.metrics(), to_json(Json(std::move(line))) + "\n");
+}
+
+bool Trainer::State::evaluate() {
+  const double loss = mean_nll(model, validation);
+  Json::Object line{{"step", done}, {"valid_loss", loss}};
+  std::vector<Scalar> scalars{{"loss/valid", static_cast<float>(loss)}};
+  std::string text =
+      fmt::format("step {}: validation loss {:.4f} (perplexity {:.2f})", done, loss, std::exp(loss));
+  const auto some = std::min<int64_t>(config.bleu_texts, static_cast<int64_t>(valid.texts.size()));
+  if (config.kind == CorpusKind::pairs && some > 0) {
+    Decoding greedy = config.decoding;
+    greedy.beam = 1;
+    const auto texts = std::span(valid.texts).first(static_cast<size_t>(some));
+    const Judged judged = judge_translations(model, tokenizer, texts, greedy);
+    line.emplace_back("valid_bleu", judged.bleu.score);
+    scalars.push_back({"bleu/valid", static_cast<float>(judged.bleu.score)});
+    text += fmt::format(", BLEU {:.1f} on {} texts", judged.bleu.score, some);
+    std::string samples = fmt::format("step {}\n", done);
+    for (size_t i = 0; i < std::min<size_t>(texts.size(), 3); ++i)
+      samples +=
+          fmt::format("  {}\n  = {}\n  > {}\n", texts[i].source, texts[i].target, judged.translations[i]);
+    Disk::real().append(folder.file("samples.txt"), samples);
+  }
+  progress.line(text);
+  note_metrics(std::move(line));
+  events->write(done, scalars);
+  if (loss < best_loss) {
+    best_loss = loss, best_step = done, stale = 0;
+  } else if (++stale; config.patience > 0 && stale >= config.patience) {
+    progress.line(fmt::format("no better validation loss in {} evaluations: stopped early; step {} was best",
+                              stale, best_step));
+    return true;
+  }
+  return false;
+}
+
+// ---- the end
+// -----------------------------------------------------------------------------------------------
+std::vector<int64_t> Trainer::State::averaged_steps() const {
+  std::vector<int64_t> out;
+  for (int64_t s = done; s > 0 && static_cast<int64_t>(out.size()) < config.average; --s)
+    if (scheduled(s) || s == done) out.push_back(s);
+  return out;
+}
+
+// The mean of several checkpoints' weights, summed in double (Vaswani et al. 2017, section 6.1).
+void Trainer::State::average_into_block(const std::vector<int64_t>& steps) {
+  std::vector<double> sum(static_cast<size_t>(params.master().size()));
+  for (const int64_t s : steps) {
+    const std::string path = checkpoint_path(folder.checkpoints(), s);
+    set_weights(params, params.master(), load(path).tensors, "", path);
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(params.master().data<float>()[i]);
+  }
+  for (size_t i = 0; i < sum.size(); ++i)
+    params.master().data<float>()[i] = static_cast<float>(sum[i] / static_cast<double>(steps.size()));
+  params.refresh_shadow();
+}
+
+// Of the averaged weights and the best checkpoint, the one with the lower validation loss becomes the model.
+std::string Trainer::State::finish() {
+  const std::vector<int64_t> steps = averaged_steps();
+  average_into_block(steps);
+  double loss = mean_nll(model, validation);
+  std::string source = steps.size() > 1 ? fmt::format("mean of the last {} checkpoints", steps.size())
+                                        : fmt::format("step {}", done);
+  if (loss > best_loss) {
+    average_into_block({best_step});
+    loss = best_loss, source = fmt::format("step {}", best_step);
+  }
+  Json::Object results{{"step", done}, {"model", source}, {"valid_loss", loss}};
+  std::string text = fmt::format("model: {}, validation loss {:.4f}\n", source, loss);
+  if (!config.test.empty()) {
+    const Corpus test = corpus_of(config, config.test);
+    const double nll = mean_nll(model, evaluation_batches(test, tokenizer, batch_shape(config), 0));
+    results.emplace_back("test_loss", nll);
+    text += fmt::format("test loss: {:.4f}\n", nll);
+    if (config.kind == CorpusKind::pairs) {
+      const auto n = static_cast<int64_t>(test.texts.size());
+      const Judged judged = judge_translations(model, tokenizer, test.texts, config.decoding, [&](int64_t k) {
+        progress.status(fmt::format("translating the test set: {} of {}", k, n));
+      });
+      results.emplace_back("test_bleu", judged.bleu.score);
+      results.emplace_back("test_signature", bleu_signature({}, 1));
+      text += fmt::format("test BLEU: {:.2f} on {} texts, beam {} ({})\n", judged.bleu.score, n,
+                          config.decoding.beam, bleu_signature({}, 1));
+      for (size_t i = 0; i < std::min<size_t>(test.texts.size(), 5); ++i)
+        text += fmt::format("\n  source       {}\n  reference    {}\n  translation  {}\n",
+                            test.texts[i].source, test.texts[i].target, judged.translations[i]);
+    }
+  }
+  write_safetensors(
+      {{{"config", to_toml(config)}, {"source", source}}, named_weights(params, params.master())},
+      folder.model());
+  results.emplace_back("report", text);
+  Disk::real().replace_text(folder.results(), to_json(Json(std::move(results)), 2) + "\n");
+  return text;
+}
+
+// ---- the loop
+// ----------------------------------------------------------------------------------------------
+Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
+  State& s = *state_;
+  const RunConfig& c = s.config;
+  s.open_folder();
+  const int64_t first = s.done;
+  s.progress.line(fmt::format("{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){}",
+                              s.folder.path, s.params.numbers(), s.train.texts.size(), c.steps,
+                              c.tokens * c.micro_batches, s.loader->epoch(c.steps),
+                              first > 0 ? fmt::format(", resumed at step {}", first) : ""));
+  Prefetch ahead(*s.loader, first);
+  double begin = seconds_now(), spent = 0, logged_at = begin;
+  int64_t tokens = 0, logged_tokens = 0;
+  bool over = s.done >= c.steps, interrupted = false;
+  while (!over && !interrupted) {
+    const std::vector<Packed> packed = ahead.next();
+    s.one_step(packed);
+    for (const Packed& p : packed) tokens += p.used;
+    over = s.done >= c.steps;
+    if (s.done % c.log_every == 0 || over) {
+      const double now = seconds_now(),
+                   rate = static_cast<double>(tokens - logged_tokens) / (now - logged_at),
+                   left = (now - begin - spent) / static_cast<double>(s.done - first) *
+                          static_cast<double>(c.steps - s.done);
+      const double lr = static_cast<double>(learning_rate(c.schedule, s.done - 1)),
+                   norm = s.adamw.norm().at(0);
+      s.progress.status(fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {} left", s.done, c.steps,
+                                    s.last_loss, rate, duration(left)));
+      s.note_metrics({{"step", s.done},
+                      {"loss", s.last_loss},
+                      {"learning_rate", lr},
+                      {"norm", norm},
+                      {"epoch", s.loader->epoch(s.done)},
+                      {"tokens_per_second", rate}});
+      const Scalar scalars[] = {{"loss/train", static_cast<float>(s.last_loss)},
+                                {"optimizer/learning_rate", static_cast<float>(lr)},
+                                {"optimizer/norm", static_cast<float>(norm)}};
+      s.events->write(s.done, scalars);
+      logged_at = now, logged_tokens = tokens;
+    }
+    const double pause = seconds_now();
+    if (s.done % c.eval_every == 0 || over) over = s.evaluate() || over;
+    interrupted = stop && stop(s.done) && !over;
+    if (s.scheduled(s.done) || s.best_step == s.done || over || interrupted) s.save_checkpoint();
+    spent += seconds_now() - pause, logged_at += seconds_now() - pause;
+  }
+  Outcome out{s.done, over, s.last_loss, s.best_loss, ""};
+  if (over) {
+    s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(seconds_now() - begin)));
+    out.results = s.finish();
+  }
+  return out;
+}
+
+Estimate Trainer::estimate() {
+  State& s = *state_;
+  Estimate e{
+      .parameters = s.params.numbers(), .steps = s.config.steps, .epochs = s.loader->epoch(s.config.steps)};
+  double begin = 0, tokens = 0;
+  const int64_t tries = std::min<int64_t>(12, s.config.steps), warm = std::min<int64_t>(2, tries - 1);
+  for (int64_t i = 0; i < tries; ++i) {
+    if (i == warm) begin = seconds_now();
+    for (const auto packed = s.loader->at(i); const Packed& p : packed)
+      if (i >= warm) tokens += static_cast<double>(p.used);
+    s.one_step(s.loader->at(i));
+  }
+  const double seconds = seconds_now() - begin;
+  e.tokens_per_second = tokens / seconds;
+  e.seconds = seconds / static_cast<double>(tries - warm) * static_cast<double>(e.steps);
+  e.bytes =
+      static_cast<double>(s.step.arena().reserved()) + 16.0 * static_cast<double>(s.params.master().size());
+  return e;
+}
+
+RunConfig resumed_config(const std::string& folder) {
+  const RunFolder run{folder};
+  if (!Disk::real().exists(run.config()))
+    throw FileError(
+        fmt::format("{}: not a run folder, there is no config.toml in it; start without --resume", folder));
+  RunConfig c = read_config(run.config());
+  c.folder = folder;
+  return c;
+}
+}  // namespace rum

@@ -1,0 +1,40 @@
+// A training run from its config to its finished model. Everything that decides its numbers is in the config
+// and in the newest checkpoint, so a run can be stopped at any step and resumed to the same bits.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "metrics/bleu.h"
+#include "train/config.h"
+#include "train/progress.h"
+
+namespace rum {
+struct Outcome {
+  int64_t step = 0;  // optimizer steps done
+  bool finished = false;
+  double loss = 0, valid_loss = 0;  // of the last step; of the finished model
+  std::string results;              // the lines that close a finished run
+};
+struct Estimate {  // of a run that was only tried for a few steps
+  int64_t parameters = 0, steps = 0;
+  double epochs = 0, bytes = 0, seconds = 0, tokens_per_second = 0;
+};
+
+class Trainer {
+ public:
+  // Reads corpora and tokenizer, makes model and loader. Nothing is written yet.
+  Trainer(RunConfig, Progress&, bool resume);
+  ~Trainer();
+  // A fresh run refuses a folder that holds a run; resuming goes on at its newest valid checkpoint.
+  // `stop` is asked after every step: true saves and returns.
+  Outcome run(const std::function<bool(int64_t step)>& stop = {});
+  Estimate estimate();  // --dry-run: a few steps, nothing written
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The config of a run folder, to resume it; FileError when there is none or it never saved.
+RunConfig resumed_config(const std::string& folder);
+}  // namespace rum

@@ -1,0 +1,254 @@
+// Checkpoints: what is read back, what the reference package writes, and what every kind of damage gets.
+#include "checkpoint/checkpoint.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "base/error.h"
+#include "checkpoint/safetensors.h"
+#include "tests/scratch.h"
+
+using namespace rum;
+namespace {
+std::string unhex(std::string_view digits) {
+  std::string out;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2)
+    out += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
+  return out;
+}
+template <class T>
+Tensor tensor(std::vector<T> values, Shape shape, DType type) {
+  return Tensor::from<T>(std::span<const T>(values), shape, type);
+}
+std::string raw(const Tensor& t) {
+  const Disk::Part bytes = bytes_of(t);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+const Tensor& named(const std::vector<std::pair<std::string, Tensor>>& tensors, const std::string& name) {
+  for (const auto& [n, t] : tensors)
+    if (n == name) return t;
+  throw Error("no tensor " + name);
+}
+Checkpoint sample(int64_t step = 1200) {
+  return {
+      step,
+      {{"config", "width = 8\n\"quoted\" \\ ä \t \x01"}, {"seed", "1"}},
+      {{"weight", tensor<float>({1, -2, 0.5f, 3e-9f, -0.0f, static_cast<float>(step)}, {2, 3}, DType::f32)},
+       {"adam.m", tensor<double>({0.1, -1e300}, {2}, DType::f64)},
+       {"shadow", tensor<float>({1.5f, -2.25f, 3}, {3, 1, 1, 1}, DType::bf16)},
+       {"ids", tensor<int32_t>({-5, 1 << 30}, {1, 2}, DType::i32)},
+       {"nothing", Tensor::empty({0, 4}, DType::f32, DeviceKind::cpu)},
+       {"scalar", tensor<float>({42}, {}, DType::f32)}}};
+}
+// Equal in every bit: names, types, shapes, numbers, step and metadata.
+bool same(const Checkpoint& a, const Checkpoint& b) {
+  if (a.step != b.step || a.meta != b.meta || a.tensors.size() != b.tensors.size()) return false;
+  for (const auto& [name, t] : a.tensors) {
+    const Tensor& u = named(b.tensors, name);
+    if (t.dtype() != u.dtype() || t.shape() != u.shape() || raw(t) != raw(u)) return false;
+  }
+  return true;
+}
+// The message of the FileError that f throws; "" when it throws none.
+template <class F>
+std::string refusal(F&& f) {
+  try {
+    f();
+  } catch (const FileError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Checkpoint, RoundTrips) {
+  Scratch folder;
+  const std::string path = checkpoint_path(folder.path, 1200);
+  EXPECT_EQ(path, folder.path + "/step-00001200.ckpt");
+  save(sample(), path);
+  EXPECT_TRUE(same(load(path), sample()));
+  EXPECT_EQ(Disk::real().list(folder.path), std::vector<std::string>{"step-00001200.ckpt"});
+}
+
+// ---- the reference package (safetensors 0.8.0) wrote these bytes ----
+std::string reference_bytes() {
+  return unhex("8001000000000000") +
+         R"({"__metadata__":{"format":"pt"},"f64":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},)"
+         R"("a":{"dtype":"F32","shape":[],"data_offsets":[8,12]},)"
+         R"("z":{"dtype":"F32","shape":[2],"data_offsets":[12,20]},)"
+         R"("ä\"\n":{"dtype":"F32","shape":[0,3],"data_offsets":[20,20]},)"
+         R"("ids":{"dtype":"I32","shape":[2],"data_offsets":[20,28]},)"
+         R"("b.weight":{"dtype":"BF16","shape":[1,3],"data_offsets":[28,34]}}     )" +
+         unhex("9a9999999999b93f0000003f0000803f000000c0fbffffff00000040c03f10c04040");
+}
+TensorFile reference_tensors() {
+  return {{},
+          {{"z", tensor<float>({1, -2}, {2}, DType::f32)},
+           {"ids", tensor<int32_t>({-5, 1 << 30}, {2}, DType::i32)},
+           {"b.weight", tensor<float>({1.5f, -2.25f, 3}, {1, 3}, DType::bf16)},
+           {"a", tensor<float>({0.5f}, {}, DType::f32)},
+           {"ä\"\n", Tensor::empty({0, 3}, DType::f32, DeviceKind::cpu)},
+           {"f64", tensor<double>({0.1}, {1}, DType::f64)}}};
+}
+TEST(Safetensors, WritesTheBytesOfTheReference) {
+  Scratch folder;
+  write_safetensors(reference_tensors(), folder.path + "/x.safetensors");
+  EXPECT_EQ(Disk::real().read(folder.path + "/x.safetensors"), reference_bytes());
+  write_safetensors({}, folder.path + "/none.safetensors");
+  EXPECT_EQ(Disk::real().read(folder.path + "/none.safetensors"),
+            unhex("2000000000000000") + R"({"__metadata__":{"format":"pt"}})");
+}
+TEST(Safetensors, ReadsTheBytesOfTheReference) {
+  const TensorFile file = parse_safetensors(reference_bytes(), "reference"), expected = reference_tensors();
+  EXPECT_TRUE(same({0, file.meta, file.tensors}, {0, {{"format", "pt"}}, expected.tensors}));
+  EXPECT_EQ(file.header, reference_bytes().substr(0, 8 + 0x180));
+}
+TEST(Safetensors, ReadsTheVectorOfTheFormat) {  // without metadata
+  const TensorFile file = parse_safetensors(unhex("38000000000000007b2277223a7b226474797065223a22463332222c22"
+                                                  "7368617065223a5b325d2c22646174615f6f66667365"
+                                                  "7473223a5b302c385d7d7d20200000803f000000c0"),
+                                            "w");
+  ASSERT_EQ(file.tensors.size(), 1u);
+  EXPECT_EQ(file.tensors[0].second.at(0), 1);
+  EXPECT_EQ(file.tensors[0].second.at(1), -2);
+}
+TEST(Safetensors, WillNotWriteWhatNobodyCouldRead) {
+  const Tensor t = tensor<float>({1}, {1}, DType::f32);
+  EXPECT_THROW(in_file_order({{}, {{"w", t}, {"w", t}}}), Error);
+  EXPECT_THROW(in_file_order({{}, {{"__metadata__", t}}}), Error);
+  EXPECT_THROW(in_file_order({{}, {{"w", Tensor()}}}), Error);
+  EXPECT_THROW(in_file_order({{}, {{"w", Tensor::declared({2})}}}), Error);
+  Scratch folder;
+  EXPECT_THROW(save({1, {{"step", "2"}}, {}}, folder.path + "/x"), Error);
+  EXPECT_THROW(save({-1, {}, {}}, folder.path + "/x"), Error);
+  EXPECT_TRUE(Disk::real().list(folder.path).empty());
+}
+
+// ---- damage ----
+std::string saved_bytes(const Checkpoint& checkpoint) {
+  Scratch folder;
+  save(checkpoint, folder.path + "/x");
+  return Disk::real().read(folder.path + "/x");
+}
+uint64_t header_size(const std::string& bytes) {
+  uint64_t length = 0;
+  bytes.copy(reinterpret_cast<char*>(&length), 8);
+  return 8 + length;
+}
+TEST(Checkpoint, RefusesAFileCutAtAnyByte) {
+  const std::string whole = saved_bytes(sample());
+  for (size_t n = 0; n < whole.size(); ++n)
+    ASSERT_TRUE(refusal([&] { parse_checkpoint(whole.substr(0, n), "cut"); }).starts_with("cut: ")) << n;
+  EXPECT_TRUE(same(parse_checkpoint(whole, "whole"), sample()));
+}
+TEST(Checkpoint, RefusesEveryBitFlippedInHeaderAndBody) {
+  std::string bytes = saved_bytes(sample());
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    const char mask = static_cast<char>(1 << bit % 8);
+    bytes[bit / 8] ^= mask;
+    ASSERT_TRUE(refusal([&] { parse_checkpoint(bytes, "flipped"); }).starts_with("flipped: ")) << bit;
+    bytes[bit / 8] ^= mask;
+  }
+}
+TEST(Checkpoint, RefusesFlipsInALargeBody) {
+  std::vector<float> numbers(20'000);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i) * 0.37f;
+  const Shape shape{20, 1000};
+  std::string bytes = saved_bytes({5, {}, {{"a", tensor<float>(numbers, shape, DType::f32)}}});
+  std::mt19937_64 random(3);
+  const size_t begin = header_size(bytes);
+  for (int trial = 0; trial < (std::getenv("RUM_TEST_ALL") ? 10'000 : 1'000); ++trial) {
+    const size_t at = begin + random() % (bytes.size() - begin), count = 1 + random() % 3;
+    std::string damaged = bytes;
+    for (size_t i = 0; i < count; ++i)
+      damaged[(at + i) % bytes.size()] ^= static_cast<char>(1 << random() % 8);
+    const std::string message = refusal([&] { parse_checkpoint(damaged, "body"); });
+    ASSERT_NE(message.find("the tensors are damaged"), std::string::npos) << trial << message;
+  }
+}
+TEST(Checkpoint, RefusesHeaderFieldsEditedByHand) {
+  const std::string bytes = saved_bytes(sample());
+  auto edited = [&](const std::string& from, const std::string& to) {
+    std::string out = bytes;
+    return refusal([&] { parse_checkpoint(out.replace(out.find(from), from.size(), to), "edited"); });
+  };
+  EXPECT_NE(edited(R"("seed":"1")", R"("seed":"2")").find("the header is damaged"), std::string::npos);
+  EXPECT_NE(edited(R"("step":"1200")", R"("step":"1300")").find("the header is damaged"), std::string::npos);
+  EXPECT_NE(edited("\"scalar\"", "\"scaler\"").find("the header is damaged"), std::string::npos);
+  EXPECT_NE(edited(R"("header_hash")", R"("header_hasH")").find("expected \"header_hash\""),
+            std::string::npos);
+  EXPECT_NE(edited("checkpoint 1", "checkpoint 2").find("found a \"checkpoint 2\""), std::string::npos);
+}
+TEST(Checkpoint, SaysThatAForeignFileIsForeign) {
+  EXPECT_NE(refusal([] {
+              parse_checkpoint(reference_bytes(), "gpt2.safetensors");
+            }).find("gpt2.safetensors: a safetensors file but not a checkpoint of ruminate"),
+            std::string::npos);
+  EXPECT_NE(refusal([] {
+              parse_checkpoint("PK\3\4 a zip archive, such as a .pt file", "x.pt");
+            }).find("x.pt: byte 0"),
+            std::string::npos);
+}
+TEST(Checkpoint, RefusesWhatIsNoFile) {
+  Scratch folder;
+  EXPECT_EQ(refusal([&] { load(folder.path); }), folder.path + ": cannot read: Is a directory");
+  EXPECT_EQ(refusal([&] { load(folder.path + "/none"); }),
+            folder.path + "/none: cannot open: No such file or directory");
+  Disk::real().replace_text(folder.path + "/empty", "");
+  EXPECT_NE(refusal([&] { load(folder.path + "/empty"); }).find("found a file of 0 bytes"),
+            std::string::npos);
+}
+
+// ---- a folder of checkpoints ----
+TEST(Checkpoint, NewestValidFallsBackAndSaysSo) {
+  Scratch folder;
+  EXPECT_FALSE(newest_valid(folder.path));
+  EXPECT_FALSE(newest_valid(folder.path + "/none"));
+  for (const int64_t step : {5, 90, 100'000'000}) save(sample(step), checkpoint_path(folder.path, step));
+  Disk::real().replace_text(folder.path + "/notes.txt", "");
+  Disk::real().replace_text(folder.path + "/step-0000000x.ckpt", "");
+  EXPECT_EQ(saved_steps(folder.path), (std::vector<int64_t>{5, 90, 100'000'000}));
+  std::vector<std::string> warnings;
+  auto warn = [&](const std::string& text) { warnings.push_back(text); };
+  EXPECT_TRUE(same(newest_valid(folder.path, warn)->checkpoint, sample(100'000'000)));
+  EXPECT_TRUE(warnings.empty());
+
+  const std::string newest = checkpoint_path(folder.path, 100'000'000);
+  std::string bytes = Disk::real().read(newest);
+  bytes.back() ^= 1;
+  Disk::real().replace_text(newest, bytes);
+  const std::optional<Found> found = newest_valid(folder.path, warn);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->path, checkpoint_path(folder.path, 90));
+  EXPECT_TRUE(same(found->checkpoint, sample(90)));
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(warnings[0].starts_with(newest)) << warnings[0];
+  EXPECT_NE(warnings[0].find("falling back"), std::string::npos);
+
+  for (const int64_t step : {5, 90}) Disk::real().replace_text(checkpoint_path(folder.path, step), "");
+  EXPECT_FALSE(newest_valid(folder.path, warn));
+  EXPECT_EQ(warnings.size(), 4u);
+}
+TEST(Checkpoint, RetainKeepsTheNewestAndTheChosen) {
+  Scratch folder;
+  for (int64_t step = 10; step <= 60; step += 10) save({step, {}, {}}, checkpoint_path(folder.path, step));
+  Disk::real().replace_text(folder.path + "/best.ckpt", "");
+  retain(folder.path, 2, {20, 999});
+  EXPECT_EQ(saved_steps(folder.path), (std::vector<int64_t>{20, 50, 60}));
+  retain(folder.path, 9, {});
+  EXPECT_EQ(saved_steps(folder.path), (std::vector<int64_t>{20, 50, 60}));
+  EXPECT_TRUE(Disk::real().exists(folder.path + "/best.ckpt"));
+  EXPECT_THROW(retain(folder.path, 0, {}), Error);
+}
+TEST(Checkpoint, RemovesStaleFilesOnly) {
+  Scratch folder;
+  save({10, {}, {}}, checkpoint_path(folder.path, 10));
+  for (const char* name : {"/step-00000020.ckpt.tmp", "/notes.tmp"})
+    Disk::real().replace_text(folder.path + name, "");
+  EXPECT_EQ(newest_valid(folder.path)->checkpoint.step, 10);
+  remove_stale(folder.path);
+  EXPECT_EQ(Disk::real().list(folder.path), (std::vector<std::string>{"notes.tmp", "step-00000010.ckpt"}));
+  remove_stale(folder.path + "/none");
+}
+}  // namespace

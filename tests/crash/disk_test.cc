@@ -1,0 +1,330 @@
+// Disk faults: every system call of a save failed in turn, in every way, and a power cut at each of them. The
+// old checkpoint must still load, and an acknowledged step must never be lost.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "base/error.h"
+#include "checkpoint/checkpoint.h"
+#include "tests/scratch.h"
+
+using namespace rum;
+namespace {
+// Fails the call with number `fail_at`, counted from 0 over all kinds.
+class Faulty : public SystemCalls {
+ public:
+  int error = EIO;
+  int fail_at = INT_MAX;
+  bool for_good = false;           // every later call fails too
+  size_t most_written = SIZE_MAX;  // per call of write
+  int calls = 0, failed = 0;
+  std::string first_failed;
+
+  int open(const char* path, int flags, unsigned mode) override {
+    return strikes("open") ? -1 : SystemCalls::open(path, flags, mode);
+  }
+  ssize_t write(int file, const void* from, size_t bytes) override {
+    return strikes("write") ? -1 : SystemCalls::write(file, from, std::min(bytes, most_written));
+  }
+  int fsync(int file) override { return strikes("fsync") ? -1 : SystemCalls::fsync(file); }
+  int close(int file) override {  // a failing close has closed the file all the same
+    SystemCalls::close(file);
+    return strikes("close") ? -1 : 0;
+  }
+  int rename(const char* from, const char* to) override {
+    return strikes("rename") ? -1 : SystemCalls::rename(from, to);
+  }
+  int unlink(const char* path) override { return strikes("unlink") ? -1 : SystemCalls::unlink(path); }
+
+ private:
+  bool strikes(const char* name) {
+    const int number = calls++;
+    if (number != fail_at && !(for_good && number > fail_at)) return false;
+    if (++failed == 1) first_failed = name;
+    errno = error;
+    return true;
+  }
+};
+
+Checkpoint sample(int64_t step) {
+  std::vector<float> numbers(300);
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<float>(step) + static_cast<float>(i) * 0.5f;
+  const Shape shape{300};
+  return {step,
+          {{"seed", "1"}},
+          {{"w", Tensor::from<float>(std::span<const float>(numbers), shape, DType::f32)}}};
+}
+void expect_sample(const Checkpoint& c) {
+  ASSERT_EQ(c.tensors.size(), 1u);
+  ASSERT_EQ(c.tensors[0].second.size(), 300);
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(c.tensors[0].second.at(i), static_cast<double>(c.step) + i * 0.5);
+}
+bool has_temporary(const std::string& folder) {
+  for (const std::string& name : Disk::real().list(folder))
+    if (name.ends_with(".tmp")) return true;
+  return false;
+}
+
+int calls_of_a_save() {
+  Scratch folder;
+  Faulty calls;
+  Disk disk(calls);
+  save(sample(2), checkpoint_path(folder.path, 2), disk);
+  return calls.calls;
+}
+TEST(DiskFaults, EveryCallFailedInTurnLeavesTheOldCheckpoint) {
+  const int count = calls_of_a_save();
+  ASSERT_GE(count, 9);  // open, 2 writes, fsync, close, rename; open, fsync, close of the folder
+  std::map<std::string, int> seen;
+  for (const bool same_path : {false, true})
+    for (const bool for_good : {false, true})
+      for (const int error : {EIO, ENOSPC, EDQUOT})
+        for (int at = 0; at < count; ++at) {
+          Scratch folder;
+          Faulty calls;
+          Disk disk(calls);
+          const std::string old = checkpoint_path(folder.path, 1);
+          save(sample(1), old);
+          calls.error = error, calls.for_good = for_good, calls.fail_at = at;
+          SCOPED_TRACE(fmt::format("call {} fails, errno {}", at, error));
+          std::string message;
+          try {
+            save(sample(2), same_path ? old : checkpoint_path(folder.path, 2), disk);
+          } catch (const FileError& e) {
+            message = e.what();
+          }
+          ++seen[calls.first_failed];
+          // Only the close of the folder, after its fsync, makes no difference.
+          ASSERT_EQ(message.empty(), at == count - 1) << message;
+          if (!message.empty()) {
+            ASSERT_TRUE(message.starts_with(folder.path)) << message;
+            if (error == ENOSPC || error == EDQUOT) {
+              ASSERT_NE(message.find("no space left: free 1 MB or choose another folder"), std::string::npos)
+                  << message;
+            }
+          }
+          if (!for_good) {
+            ASSERT_FALSE(has_temporary(folder.path));
+          }
+          const std::optional<Found> found = newest_valid(folder.path);
+          ASSERT_TRUE(found);
+          expect_sample(found->checkpoint);
+          const bool renamed = at >= count - 3;
+          ASSERT_EQ(found->checkpoint.step, renamed ? 2 : 1);
+          if (!same_path) expect_sample(load(old));
+        }
+  EXPECT_EQ(seen.size(), 5u);  // open, write, fsync, close, rename
+}
+TEST(DiskFaults, InterruptedCallsAndShortWritesAreGoneOnWith) {
+  const int count = calls_of_a_save();
+  for (int at = 0; at < count; ++at) {
+    Scratch folder;
+    Faulty calls;
+    calls.fail_at = at, calls.error = EINTR;
+    Disk disk(calls);
+    const bool rename = at == count - 4;  // the one call that no signal interrupts
+    if (rename) continue;
+    save(sample(2), checkpoint_path(folder.path, 2), disk);
+    EXPECT_EQ(calls.failed, 1);
+    expect_sample(newest_valid(folder.path)->checkpoint);
+  }
+  for (const size_t most : {1, 7, 4096}) {
+    Scratch folder;
+    Faulty calls;
+    calls.most_written = most;
+    Disk disk(calls);
+    save(sample(2), checkpoint_path(folder.path, 2), disk);
+    expect_sample(newest_valid(folder.path)->checkpoint);
+    if (most == 1) {
+      EXPECT_GT(calls.calls, 1400);
+    }
+  }
+}
+TEST(DiskFaults, AShortWriteBeforeTheFullDiskLeavesNothing) {
+  Scratch folder;
+  save(sample(1), checkpoint_path(folder.path, 1));
+  for (int at = 1; at < 20; ++at) {
+    Faulty calls;
+    calls.most_written = 64, calls.error = ENOSPC, calls.fail_at = at;
+    Disk disk(calls);
+    EXPECT_THROW(save(sample(2), checkpoint_path(folder.path, 2), disk), FileError) << at;
+    ASSERT_EQ(calls.first_failed, "write");
+    ASSERT_EQ(Disk::real().list(folder.path).size(), 1u);
+  }
+  expect_sample(newest_valid(folder.path)->checkpoint);
+}
+
+// Plays a power cut: what was not synced is lost, or not, as the file system pleases.
+class PowerCut : public SystemCalls {
+ public:
+  struct Cut {};
+  explicit PowerCut(int calls_left) : left_(calls_left) {}
+  int open(const char* path, int flags, unsigned mode) override {
+    tick();
+    const int file = SystemCalls::open(path, flags, mode);
+    if (file != -1) {
+      path_[file] = path;
+      if (flags & O_TRUNC) synced_[path] = 0;
+    }
+    return file;
+  }
+  ssize_t write(int file, const void* from, size_t bytes) override {
+    tick();
+    synced_.try_emplace(path_.at(file), std::filesystem::file_size(path_.at(file)));
+    return SystemCalls::write(file, from, std::min<size_t>(bytes, 500));
+  }
+  int fsync(int file) override {
+    tick();
+    const std::string path = path_.at(file);
+    if (std::filesystem::is_directory(path))
+      renames_.clear();
+    else
+      synced_.erase(path);
+    return 0;
+  }
+  int close(int file) override {
+    path_.erase(file);
+    SystemCalls::close(file);
+    if (left_ >= 0) tick();  // without power a destructor closes in peace
+    return 0;
+  }
+  int rename(const char* from, const char* to) override {
+    tick();
+    std::optional<std::string> old;
+    if (Disk::real().exists(to)) old = Disk::real().read(to);
+    renames_.push_back({from, to, old});
+    if (synced_.contains(from)) synced_[to] = synced_[from], synced_.erase(from);
+    return SystemCalls::rename(from, to);
+  }
+  int unlink(const char* path) override {
+    tick();
+    return SystemCalls::unlink(path);
+  }
+  // What the disk holds afterwards, in the worst cases.
+  void lose(bool data, bool names) {
+    for (const auto& [file, path] : path_) SystemCalls::close(file);
+    if (data)
+      for (const auto& [path, size] : synced_) {
+        std::error_code gone;
+        std::filesystem::resize_file(path, size, gone);
+      }
+    if (!names) return;
+    for (auto r = renames_.rbegin(); r != renames_.rend(); ++r) {
+      std::filesystem::rename(r->to, r->from);
+      if (r->old) Disk::real().replace_text(r->to, *r->old);
+    }
+  }
+
+ private:
+  struct Rename {
+    std::string from, to;
+    std::optional<std::string> old;
+  };
+  void tick() {
+    if (--left_ < 0) throw Cut{};
+  }
+  int left_;
+  std::map<int, std::string> path_;       // open files
+  std::map<std::string, size_t> synced_;  // files with bytes that are not: what is sure to be there
+  std::vector<Rename> renames_;           // not synced yet
+};
+
+// Saves steps 1, 2, ... with `keep` checkpoints until the power goes; returns the last acknowledged step.
+int64_t save_until_cut(const std::string& folder, PowerCut& calls, bool& finished) {
+  Disk disk(calls);
+  int64_t acknowledged = 0;
+  finished = false;
+  try {
+    for (int64_t step = 1; step <= 3; ++step) {
+      save(sample(step), checkpoint_path(folder, step), disk);
+      acknowledged = step;
+      retain(folder, 1, {}, disk);
+    }
+    finished = true;
+  } catch (const PowerCut::Cut&) {
+  }
+  return acknowledged;
+}
+TEST(DiskFaults, APowerCutAtAnyCallLosesNoAcknowledgedStep) {
+  int cuts = 0;
+  for (const bool data : {false, true})
+    for (const bool names : {false, true}) {
+      bool finished = false;
+      for (int at = 0; !finished; ++at, ++cuts) {
+        Scratch folder;
+        PowerCut calls(at);
+        const int64_t acknowledged = save_until_cut(folder.path, calls, finished);
+        calls.lose(data, names);
+        remove_stale(folder.path);
+        const std::optional<Found> found = newest_valid(folder.path);
+        SCOPED_TRACE(fmt::format("cut at call {}, data lost {}, names lost {}", at, data, names));
+        ASSERT_GE(found ? found->checkpoint.step : 0, acknowledged);
+        if (found) expect_sample(found->checkpoint);
+      }
+    }
+  EXPECT_GT(cuts, 4 * 30);
+}
+TEST(DiskFaults, APowerCutWhileReplacingLeavesTheOldOrTheNewFileWhole) {
+  for (const bool data : {false, true})
+    for (const bool names : {false, true})
+      for (int at = 0, acknowledged = 1; acknowledged == 1; ++at) {
+        Scratch folder;
+        const std::string path = folder.path + "/best.ckpt";
+        save(sample(1), path);
+        PowerCut calls(at);
+        Disk disk(calls);
+        try {
+          save(sample(2), path, disk);
+          acknowledged = 2;
+        } catch (const PowerCut::Cut&) {
+        }
+        calls.lose(data, names);
+        const Checkpoint found = load(path);
+        ASSERT_GE(found.step, acknowledged);
+        expect_sample(found);
+      }
+}
+TEST(Disk, SaysWhatTheSystemRefused) {
+  Scratch folder;
+  auto refusal = [](auto&& f) -> std::string {
+    try {
+      f();
+    } catch (const FileError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  Disk& disk = Disk::real();
+  EXPECT_EQ(refusal([&] { disk.replace_text(folder.path + "/none/x", "text"); }),
+            folder.path + "/none/x.tmp: cannot open for writing: No such file or directory");
+  disk.make_folders(folder.path + "/a/b/");
+  disk.make_folders(folder.path + "/a/b/c");
+  disk.make_folders(folder.path + "/a/b/c");
+  EXPECT_TRUE(disk.exists(folder.path + "/a/b/c"));
+  EXPECT_NE(refusal([&] { disk.replace_text(folder.path + "/a", "text"); }).find("Is a directory"),
+            std::string::npos);
+  EXPECT_EQ(disk.list(folder.path), std::vector<std::string>{"a"});  // and no a.tmp
+  disk.append(folder.path + "/log", "one\n");
+  disk.append(folder.path + "/log", "two\n");
+  EXPECT_EQ(disk.read(folder.path + "/log"), "one\ntwo\n");
+  EXPECT_NE(refusal([&] { disk.make_folders(folder.path + "/log/x"); }).find("cannot make the folder"),
+            std::string::npos);
+  disk.remove(folder.path + "/log");
+  disk.remove(folder.path + "/log");
+  EXPECT_FALSE(disk.exists(folder.path + "/log"));
+  EXPECT_NE(refusal([&] { disk.remove(folder.path + "/a"); }).find("cannot remove"), std::string::npos);
+  EXPECT_NE(refusal([&] { disk.list(folder.path + "/none"); }).find("cannot list"), std::string::npos);
+  if (disk.exists("/dev/full")) {
+    EXPECT_EQ(refusal([&] { disk.append("/dev/full", "x"); }),
+              "/dev/full: no space left: free 1 MB or choose another folder");
+  }
+}
+}  // namespace

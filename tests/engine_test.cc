@@ -1,0 +1,416 @@
+// Random numbers, threads, arena, tape, parameters and the optimizer step: what the generic op test cannot
+// see.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "ops/gemm.h"
+#include "ops/pointwise.h"
+#include "toy.h"
+
+using namespace rum;
+using namespace rum::toy;
+namespace {
+const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
+Tensor numbers(std::initializer_list<double> v) {
+  return Tensor::from<double>({v.begin(), v.size()}, {static_cast<int64_t>(v.size())}, DType::f64);
+}
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+// ---- random
+// --------------------------------------------------------------------------------------------------
+TEST(Philox, KnownAnswers) {  // Random123, kat_vectors: philox4x32 10
+  const uint32_t one = ~0u;
+  const Bits4 a = Random{0, Stream{0}}.bits({}), b = Random{one, Stream{one}}.bits({one, one, one, one}),
+              c = Random{0xa4093822, Stream{0x299f31d0}}.bits(
+                  {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344});
+  const uint32_t zeros[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+                 ones[] = {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+                 pi[] = {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(a.at[i], zeros[i]);
+    EXPECT_EQ(b.at[i], ones[i]);
+    EXPECT_EQ(c.at[i], pi[i]);
+  }
+}
+TEST(Philox, UniformsAndNormals) {
+  EXPECT_EQ(Random::uniform(0), 0);
+  EXPECT_LT(Random::uniform(~0u), 1);
+  double sum = 0, square = 0;
+  for (uint32_t i = 0; i < 20000; ++i) {
+    const double v = static_cast<double>(Random{1, Stream::init}.normal(2, i));
+    sum += v, square += v * v;
+  }
+  EXPECT_NEAR(sum / 20000, 0, 0.03);
+  EXPECT_NEAR(square / 20000, 1, 0.04);
+}
+TEST(Dropout, DiffersByStepMicroBatchSiteAndSeedAndRepeats) {
+  Arena arena(DeviceKind::cpu);
+  const Tensor x = noise({10, 24}, 9);
+  auto drop = [&](StepInputs in, uint32_t site) {
+    Tape tape(arena, Tape::Mode::forward_only, &in);
+    return hash(dropout(x, 0.5f, site));
+  };
+  StepInputs micro = kInputs, step = kInputs, seed = kInputs;
+  ++micro.micro, ++step.step, ++seed.seed;
+  const uint64_t first = drop(kInputs, 1);
+  EXPECT_EQ(first, drop(kInputs, 1));
+  for (const uint64_t other : {drop(micro, 1), drop(step, 1), drop(seed, 1), drop(kInputs, 2)})
+    EXPECT_NE(first, other);
+  Tape tape(arena);  // without StepInputs: off
+  EXPECT_EQ(hash(dropout(x, 0.5f, 1)), hash(x));
+}
+
+// ---- threads
+// -------------------------------------------------------------------------------------------------
+TEST(Threads, EveryPieceOnceAndTheFirstErrorComesOut) {
+  for (const int n : {1, 2, 5}) {
+    set_threads(n);
+    EXPECT_EQ(threads(), n);
+    std::vector<std::atomic<int>> seen(1000);
+    parallel(1000, [&](int64_t i) { ++seen[static_cast<size_t>(i)]; });
+    for (auto& s : seen) EXPECT_EQ(s, 1);
+    EXPECT_EQ(error_of([] {
+                parallel(8, [](int64_t i) {
+                  if (i == 5) fail("piece five");
+                });
+              }),
+              "piece five");
+    std::atomic<int> inner = 0;
+    parallel(4, [&](int64_t) { parallel(4, [&](int64_t) { ++inner; }); });  // pieces within pieces
+    EXPECT_EQ(inner, 16);
+    parallel(0, [](int64_t) { fail("there is no piece"); });
+  }
+  set_threads(2);
+}
+
+// ---- types and tensors
+// ---------------------------------------------------------------------------------------
+TEST(BFloat16, RoundsToNearestEven) {
+  EXPECT_EQ(bf16(1.0f).bits, 0x3F80);
+  EXPECT_EQ(bf16(1.00390625f).bits, 0x3F80);  // half way: to even, down
+  EXPECT_EQ(bf16(1.01171875f).bits, 0x3F82);  // half way: to even, up
+  EXPECT_EQ(bf16(1.004f).bits, 0x3F81);
+  EXPECT_EQ(bf16(std::numeric_limits<float>::max()).bits, 0x7F80);
+  EXPECT_TRUE(std::isnan(static_cast<float>(bf16(std::numeric_limits<float>::quiet_NaN()))));
+  EXPECT_EQ(static_cast<float>(bf16(-0.15625f)), -0.15625f);
+}
+TEST(Tensors, ShareCopyAndLook) {
+  const Tensor a = numbers({1, 2, 3, 4, 5, 6});
+  Tensor b = a, c = a.clone(), d = a.as({3, 2}), e = d.rows(1, 3);
+  b.data<double>()[2] = 30;
+  EXPECT_EQ(a.at(2), 30);
+  EXPECT_EQ(c.at(2), 3);
+  EXPECT_EQ(e.at(0), 30);
+  EXPECT_EQ(e.shape(), Shape({2, 2}));
+  EXPECT_TRUE(a.shared());
+  EXPECT_FALSE(c.shared());
+  EXPECT_NE(error_of([&] { a.as({4}); }).find("cannot be seen as"), std::string::npos);
+  EXPECT_NE(error_of([&] { d.rows(2, 4); }).find("rows 2..4"), std::string::npos);
+  EXPECT_NE(error_of([] { Shape({1, 2, 3, 4, 5}); }).find("four axes"), std::string::npos);
+}
+
+// ---- arena
+// ---------------------------------------------------------------------------------------------------
+TEST(Arenas, SameCallsSameAddresses) {
+  Arena arena(DeviceKind::cpu);
+  std::vector<void*> first;
+  for (int round = 0; round < 4; ++round) {
+    std::vector<void*> at;
+    void *a = arena.take(1000), *b = arena.take(5000), *c = arena.take(300);
+    arena.give(b, 5000);
+    void *d = arena.take(2000), *e = arena.take(2500);  // both fit where b was
+    at = {a, b, c, d, e};
+    arena.give(a, 1000), arena.give(e, 2500), arena.give(c, 300), arena.give(d, 2000);
+    EXPECT_EQ(arena.in_use(), 0u);
+    if (round == 2) first = at;
+    if (round == 3) {
+      EXPECT_EQ(first, at);
+    }
+    arena.settle();
+  }
+  EXPECT_EQ(arena.chunks(), 1u);
+}
+TEST(Arenas, BlocksNeverOverlapAndMemoryComesBack) {
+  Arena arena(DeviceKind::cpu);
+  std::vector<std::pair<char*, size_t>> held;
+  const Random r{5, Stream::sample};
+  for (uint32_t i = 0; i < 3000; ++i) {
+    const Bits4 b = r.bits({i, 0, 0, 0});
+    if (held.size() < 40 && b.at[0] % 3 != 0) {
+      const size_t n = b.at[1] % 9000;
+      char* p = static_cast<char*>(arena.take(n));
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0u);
+      for (auto [q, m] : held) EXPECT_TRUE(p + n <= q || q + m <= p);
+      held.emplace_back(p, n);
+    } else if (!held.empty()) {
+      const size_t k = b.at[2] % held.size();
+      arena.give(held[k].first, held[k].second);
+      held.erase(held.begin() + static_cast<std::ptrdiff_t>(k));
+    }
+  }
+  EXPECT_NE(error_of([&] { arena.settle(); }).find("still held"), std::string::npos);
+  for (auto [p, n] : held) arena.give(p, n);
+  EXPECT_EQ(arena.in_use(), 0u);
+  arena.settle();
+  EXPECT_EQ(arena.chunks(), 1u);
+  const size_t all = arena.reserved();
+  arena.give(arena.take(all), all);  // all in one piece again
+  EXPECT_EQ(arena.chunks(), 1u);
+}
+TEST(Arenas, PoisonIsNotANumber) {
+  Arena arena(DeviceKind::cpu);
+  Arena::set_poison(true);
+  auto* p = static_cast<double*>(arena.take(64));
+  EXPECT_TRUE(std::isnan(p[3]));
+  p[3] = 1;
+  arena.give(p, 64);
+  EXPECT_TRUE(std::isnan(p[3]));
+  Arena::set_poison(false);
+}
+
+// ---- tape
+// ----------------------------------------------------------------------------------------------------
+struct Leaf {  // a tensor with a place for its gradient
+  Tensor x;
+  GradSlot slot;
+  explicit Leaf(Tensor t) : x(std::move(t)), slot(GradSlot::of(x)) { x.body()->leaf = &slot; }
+};
+TEST(Tapes, KeepNothingUnlessAsked) {
+  Arena arena(DeviceKind::cpu);
+  const Tensor x = noise({4}, 1);
+  {
+    Tape tape(arena);
+    relu(x);
+    EXPECT_EQ(tape.size(), 0u);  // nobody wants a gradient
+    EXPECT_NE(error_of([&] { tape.backward(relu(x)); }).find("nothing that needs a gradient"),
+              std::string::npos);
+  }
+  Leaf leaf(x);
+  {
+    Tape tape(arena, Tape::Mode::forward_only);
+    relu(leaf.x);
+    EXPECT_EQ(tape.size(), 0u);
+  }
+  Tape tape(arena);
+  const Tensor y = relu(leaf.x);
+  EXPECT_EQ(tape.size(), 1u);
+  EXPECT_NE(error_of([&] { tape.backward(y); }).find("needs a dy"), std::string::npos);
+}
+TEST(Tapes, BranchesAddUp) {  // y = 2 relu(x) + relu(relu(x)): slope 3 where x > 0
+  Leaf leaf(numbers({1, -2, 3}));
+  Arena arena(DeviceKind::cpu);
+  {
+    Tape tape(arena);
+    const Tensor r = relu(leaf.x), y = (r + r) + relu(r);
+    tape.backward(y, numbers({1, 10, 100}));
+    EXPECT_EQ(leaf.slot.grad.at(0), 3);
+    EXPECT_EQ(leaf.slot.grad.at(1), 0);
+    EXPECT_EQ(leaf.slot.grad.at(2), 300);
+    leaf.slot.grad = {};
+  }
+  EXPECT_EQ(arena.in_use(), 0u);
+}
+TEST(Tapes, UnusedOutputsGetNoGradient) {
+  Leaf used(noise({3}, 1)), unused(noise({3}, 2));
+  Arena arena(DeviceKind::cpu);
+  Tape tape(arena);
+  const Tensor a = relu(used.x), b = relu(unused.x);
+  tape.backward(a, numbers({1, 1, 1}));
+  EXPECT_TRUE(used.slot.grad);
+  EXPECT_FALSE(unused.slot.grad);
+  EXPECT_FALSE(unused.slot.written);
+  used.slot.grad = {};
+}
+TEST(Tapes, BackwardOfALeafIsItsDy) {
+  Leaf leaf(noise({3}, 1));
+  Arena arena(DeviceKind::cpu);
+  Tape tape(arena);
+  tape.backward(leaf.x, numbers({1, 2, 3}));
+  EXPECT_EQ(leaf.slot.grad.at(2), 3);
+}
+TEST(Tapes, NoticeHandlesOfAnotherStep) {
+  Leaf leaf(noise({3}, 1));
+  Arena arena(DeviceKind::cpu);
+  Tensor old;
+  {
+    Tape tape(arena);
+    old = relu(leaf.x);
+  }
+  EXPECT_NE(error_of([&] { arena.settle(); }).find("still held"), std::string::npos);
+  Tape tape(arena);
+  EXPECT_NE(error_of([&] { relu(old); }).find("is used on tape"), std::string::npos);
+  const Tensor captured = relu(leaf.x);
+  auto f = [&](const Tensor& x) { return x + captured; };  // not its argument: would lose a gradient
+  const Tensor y = checkpoint(f, relu(leaf.x));
+  EXPECT_NE(error_of([&] { tape.backward(y, numbers({1, 1, 1})); }).find("checkpoint()"), std::string::npos);
+  leaf.slot.grad = {};
+}
+TEST(Tapes, CheckpointGivesTheSameGradient) {
+  Leaf a(noise({5}, 1)), b(noise({5}, 1));
+  Arena arena(DeviceKind::cpu);
+  auto f = [](const Tensor& x) { return sigmoid(silu(x) + x); };
+  Tape tape(arena, Tape::Mode::record, &kInputs);
+  const Tensor y = f(dropout(a.x, 0.4f, 3)) + checkpoint(f, dropout(b.x, 0.4f, 3)), dy = noise({5}, 4);
+  tape.backward(y, dy.clone());
+  EXPECT_EQ(hash(a.slot.grad), hash(b.slot.grad));
+  a.slot.grad = {}, b.slot.grad = {};
+}
+
+// ---- memory claims of the design
+// -----------------------------------------------------------------------------
+TEST(Memory, OfOneBlockAndNoCopies) {
+  World w({.vocab = 50, .context = 64, .layers = 2, .heads = 4, .kv_heads = 4, .width = 64, .inner = 256},
+          DType::f32);
+  const Batch b = batch(pairs(12, 3, 8, 14), {.tokens = 256, .texts = 20, .mask = Mask::prefix});
+  Arena arena(DeviceKind::cpu);
+  Tape::copies = 0;
+  for (const bool recompute : {false, true}) {
+    Tape tape(arena, Tape::Mode::record, &kInputs);
+    Tensor x = embedding(b.ids, w.model.tokens);
+    const size_t before = arena.in_use(), entries = tape.size();
+    const Block& block = w.model.blocks[0];
+    const Tensor y =
+        recompute ? checkpoint([&](const Tensor& t) { return block(t, b.layout); }, x) : block(x, b.layout);
+    x = Tensor();
+    const double kept = static_cast<double>(arena.in_use() - before) / (256.0 * 64 * 4);
+    std::printf("  kept by one block, its output included: %.2f NC%s\n", kept,
+                recompute ? " recomputed" : "");
+    EXPECT_LT(kept, recompute ? 1.01 : 18);
+    EXPECT_GT(kept, recompute ? 0.99 : 8);
+    EXPECT_LE(tape.size() - entries, recompute ? 1u : 10u);
+    w.params.begin_step();
+    tape.backward(y, Tensor::like(y));
+  }
+  Tape tape(arena, Tape::Mode::record, &kInputs);
+  tape.backward(w.model.loss(b).loss);
+  EXPECT_EQ(Tape::copies, 0);  // the residual stream is one buffer
+}
+TEST(Steps, StandAtTheSameAddresses) {
+  World w(tiny(0.1f), DType::bf16);
+  AdamW adam(w.params, {});
+  Step step(w.params, adam, w.loss());
+  const auto data = batches(10, {.tokens = 192, .texts = 12, .mask = Mask::prefix}, 100);
+  uint64_t first = 0;
+  for (uint32_t i = 0; i < 25; ++i) {
+    const Batch micro[] = {data[i % 10], data[(i + 7) % 10]};
+    step.run(micro, i, 1e-3f);
+    if (i == 2) first = step.arena().trace();
+    if (i > 2) {
+      EXPECT_EQ(step.arena().trace(), first) << "step " << i;
+    }
+    EXPECT_EQ(step.arena().in_use(), 0u);
+  }
+  EXPECT_EQ(step.arena().chunks(), 1u);
+  EXPECT_LE(static_cast<double>(step.arena().reserved()), 1.2 * static_cast<double>(step.arena().peak()));
+}
+TEST(Steps, PackEachWeightOncePerUpdate) {
+  World w(tiny(), DType::f64);  // f64 always goes through our own product
+  AdamW adam(w.params, {});
+  Step step(w.params, adam, w.loss());
+  const auto data = batches(4, {.tokens = 192, .texts = 12, .mask = Mask::causal}, 60);
+  step.run(data, 0, 1e-3f);
+  const int64_t before = gemm_packs();
+  step.run(data, 1, 1e-3f);  // two forms (forward, backward) of four matrices in two blocks, and of the head
+  EXPECT_EQ(gemm_packs() - before, 18);
+}
+
+// ---- parameters and optimizer
+// --------------------------------------------------------------------------------
+TEST(Parameters, StandInOneBlockDecayedFirst) {
+  World w(tiny(), DType::bf16);
+  int64_t decayed = 0;
+  for (auto& e : w.params.entries()) {
+    EXPECT_EQ(e.decay, e.shape.rank == 2) << e.name;
+    EXPECT_EQ(e.offset % 64, 0) << e.name;
+    if (e.decay) decayed = std::max(decayed, e.offset + e.shape.size());
+    for (int64_t i = 0; i < e.shape.size(); ++i) {
+      const float master = w.params.master().data<float>()[e.offset + i];
+      ASSERT_EQ(e.value.at(i), static_cast<double>(static_cast<float>(bf16(master)))) << e.name;
+    }
+  }
+  for (auto& e : w.params.entries())
+    if (!e.decay) {
+      EXPECT_GE(e.offset, decayed) << e.name;
+    }
+  EXPECT_GE(w.params.decayed(), decayed);
+  EXPECT_NE(error_of([&] { Gpt(Params(w.params), tiny()); }).find("after the block was made"),
+            std::string::npos);
+  ParameterBlock twice;
+  const Params p(twice);
+  (p / "a" / "b").vector(3, {});
+  EXPECT_NE(error_of([&] { (p / "a" / "b").vector(3, {}); }).find("a.b"), std::string::npos);
+}
+TEST(Parameters, WhatNobodyWroteIsZero) {
+  World w(tiny(), DType::f32);
+  for (int64_t i = 0; i < w.params.grads().size(); ++i) w.params.grads().data<float>()[i] = 5;
+  w.params.begin_step(), w.params.finish_grads();
+  for (auto& e : w.params.entries())
+    for (int64_t i = 0; i < e.shape.size(); ++i) ASSERT_EQ(w.params.grads().at(e.offset + i), 0) << e.name;
+}
+// AdamW by its paper, number by number, in double.
+TEST(Optimizer, IsAdamW) {
+  ParameterBlock params;
+  const Tensor a = (Params(params) / "a").matrix({3, 5}, {Init::normal, 1.0f}),
+               b = (Params(params) / "b").vector(7, {Init::ones});
+  params.materialise(DeviceKind::cpu, DType::f64, 1);
+  AdamW adam(params,
+             {.beta1 = 0.75f, .beta2 = 0.5f, .epsilon = 0.0009765625f, .weight_decay = 0.25f, .clip = 0.5f});
+  const int64_t n = params.master().size();
+  std::vector<double> w, m(static_cast<size_t>(n)), v(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) w.push_back(params.master().at(i));
+  for (uint32_t t = 0; t < 4; ++t) {
+    double square = 0;
+    const double size = t == 2 ? 0.001 : 1;  // the third is too short to be clipped
+    for (int64_t i = 0; i < n; ++i) {
+      params.grads().data<double>()[i] = 0;
+      for (auto& e : params.entries())
+        if (i >= e.offset && i < e.offset + e.shape.size())
+          params.grads().data<double>()[i] = size * std::sin(static_cast<double>(i + 5 * t));
+      square += std::pow(params.grads().at(i), 2);
+    }
+    const uint64_t version = params.version();
+    const StepInputs in = adam.inputs(t, 0.125f, 1, 1);
+    adam.step(&in);
+    EXPECT_NE(params.version(), version);
+    EXPECT_NEAR(adam.norm().at(0), std::sqrt(square), 1e-6 * std::sqrt(square));
+    const double clip = std::sqrt(square) > 0.5 ? 0.5 / std::sqrt(square) : 1;
+    for (int64_t i = 0; i < n; ++i) {
+      const auto k = static_cast<size_t>(i);
+      const double g = clip * params.grads().at(i);
+      m[k] = 0.75 * m[k] + 0.25 * g, v[k] = 0.5 * v[k] + 0.5 * g * g;
+      const double up = m[k] / (1 - std::pow(0.75, t + 1)),
+                   down = std::sqrt(v[k] / (1 - std::pow(0.5, t + 1)));
+      w[k] -= 0.125 * (up / (down + 0.0009765625) + (i < params.decayed() ? 0.25 * w[k] : 0));
+      ASSERT_NEAR(params.master().at(i), w[k], 1e-6 * (1 + std::abs(w[k])))
+          << "step " << t << " number " << i;
+    }
+  }
+}
+TEST(Optimizer, SkipsAGradientThatIsNotFinite) {
+  World w(tiny(), DType::bf16);
+  AdamW adam(w.params, {});
+  Step step(w.params, adam, w.loss());
+  step.run(batches(1, {.tokens = 192, .texts = 12, .mask = Mask::causal}, 40), 0, 1e-3f);
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const uint64_t master = hash(w.params.master()), shadow = hash(w.params.shadow());
+    w.params.grads().data<float>()[5] = bad;
+    const StepInputs in = adam.inputs(1, 1e-3f, 1, 1);
+    adam.step(&in);
+    EXPECT_EQ(master, hash(w.params.master()));
+    EXPECT_EQ(shadow, hash(w.params.shadow()));
+    EXPECT_FALSE(std::isfinite(adam.norm().at(0)));
+  }
+}
+}  // namespace

@@ -1,0 +1,240 @@
+#include "formulas.h"
+
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "autograd/tape.h"
+#include "base/error.h"
+#include "base/random.h"
+
+namespace rum {
+namespace {
+using Values = std::vector<double>;
+using Index = size_t;
+Values values(const Tensor& t) {
+  Values v;
+  for (int64_t i = 0; i < t.size(); ++i) v.push_back(t.at(i));
+  return v;
+}
+Index width(const Tensor& t) { return static_cast<Index>(t.shape()[-1]); }
+bool says(const Sample& s, const char* words) { return s.label.find(words) != std::string::npos; }
+double number(const Sample& s, const std::string& key) {  // the number after `key` in the label
+  const size_t at = s.label.find(key + " ");
+  RUM_CHECK(at != std::string::npos, "the label \"{}\" does not say {}", s.label, key);
+  return std::stod(s.label.substr(at + key.size() + 1));
+}
+
+Values each(const Sample& s, const std::function<double(double)>& f) {
+  Values v = values(s.inputs[0]);
+  for (double& x : v) x = says(s, "twice") ? f(f(x)) : f(x);
+  return v;
+}
+double logistic(double x) { return x < 0 ? 1 - 1 / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
+
+// Rows of `c`: (x - mean) / sqrt(variance + 1e-5), or x / sqrt(mean of squares + 1e-5).
+Values normal(const Values& x, Index c, const Values& w, const Values& b) {
+  Values y(x.size());
+  for (Index i = 0; i < x.size(); i += c) {
+    double mean = 0, square = 0;
+    if (!b.empty())
+      for (Index j = 0; j < c; ++j) mean += x[i + j] / static_cast<double>(c);
+    for (Index j = 0; j < c; ++j) square += std::pow(x[i + j] - mean, 2) / static_cast<double>(c);
+    for (Index j = 0; j < c; ++j)
+      y[i + j] =
+          (x[i + j] - mean) / std::sqrt(square + static_cast<double>(1e-5f)) * w[j] + (b.empty() ? 0 : b[j]);
+  }
+  return y;
+}
+Values plus(Values a, const Values& b) {
+  for (Index i = 0; i < a.size(); ++i) a[i] += b[i];
+  return a;
+}
+Values residual(const Sample& s, bool layer) {
+  const bool same = says(s, "x is delta");
+  const Index w = same ? 1 : 2;
+  const Values r = plus(values(s.inputs[0]), values(s.inputs[w - 1]));
+  if (says(s, "only r")) return r;
+  const Values y =
+      normal(r, width(s.inputs[0]), values(s.inputs[w]), layer ? values(s.inputs[w + 1]) : Values());
+  return says(s, "both outputs") ? plus(y, r) : y;
+}
+Values product(const Values& x, const Values& w, Index k, const Values& bias) {  // x weight' + bias
+  const Index n = x.size() / k, o = w.size() / k;
+  Values y(n * o);
+  for (Index i = 0; i < n; ++i)
+    for (Index j = 0; j < o; ++j) {
+      double sum = bias.empty() ? 0 : bias[j];
+      for (Index e = 0; e < k; ++e) sum += x[i * k + e] * w[j * k + e];
+      y[i * o + j] = sum;
+    }
+  return y;
+}
+Values head_loss(const Sample& s, const StepInputs& in) {
+  const Index c = width(s.inputs[0]), v = static_cast<Index>(s.inputs[1].shape()[0]);
+  const Values z = product(values(s.inputs[0]), values(s.inputs[1]), c, {});
+  const double e = static_cast<double>(static_cast<float>(number(s, "smoothing")));
+  double total = 0;
+  for (Index i = 0; i < z.size() / v; ++i) {
+    double sum = 0;
+    for (Index j = 0; j < v; ++j) sum += std::exp(z[i * v + j]);
+    for (Index j = 0; j < v; ++j) {
+      const double p = std::exp(z[i * v + j]) / sum;
+      const double q = (static_cast<double>(j) == s.inputs[2].at(static_cast<int64_t>(i)) ? 1 - e : 0) +
+                       e / static_cast<double>(v);
+      total -= s.inputs[3].at(static_cast<int64_t>(i)) * q * std::log(p);
+    }
+  }
+  return {total / static_cast<double>(in.total_weight)};
+}
+Values dropout(const Sample& s, const StepInputs& in) {
+  Values v = values(s.inputs[0]);
+  const float rate = static_cast<float>(number(s, "rate"));
+  const auto site = static_cast<uint32_t>(number(s, "site"));
+  for (Index i = 0; i < v.size(); ++i) {
+    const Bits4 b =
+        Random{in.seed, Stream::dropout}.bits({in.step, in.micro, site, static_cast<uint32_t>(i / 4)});
+    const bool dropped = static_cast<double>(b.at[i % 4] >> 8) / 16777216.0 < static_cast<double>(rate);
+    v[i] = dropped ? 0 : v[i] / (1 - static_cast<double>(rate));
+  }
+  return v;
+}
+Values pool(const Sample& s) {
+  const bool mean = says(s, "mean");
+  std::vector<Index> offsets;
+  for (size_t at = 4; at < s.label.size();) {
+    size_t read = 0;
+    offsets.push_back(std::stoul(s.label.substr(at), &read));
+    at += read;
+  }
+  const Index c = width(s.inputs[0]);
+  const Values x = values(s.inputs[0]);
+  Values y;
+  for (Index t = 0; t + 1 < offsets.size(); ++t)
+    for (Index j = 0; j < c; ++j) {
+      double sum = 0;
+      for (Index i = offsets[t]; i < offsets[t + 1]; ++i)
+        if (mean)
+          sum += x[i * c + j] / static_cast<double>(offsets[t + 1] - offsets[t]);
+        else
+          sum = x[i * c + j];
+      y.push_back(sum);
+    }
+  return y;
+}
+
+using Formula = std::function<Values(const Sample&, const StepInputs&)>;
+const std::map<std::string, Formula>& table() {
+  auto pointwise = [](double (*f)(double)) {
+    return [f](const Sample& s, const StepInputs&) { return each(s, f); };
+  };
+  static const std::map<std::string, Formula> all{
+      {"add",
+       [](const Sample& s, const StepInputs&) {
+         const Values a = values(s.inputs[0]);
+         if (says(s, "itself")) return plus(a, a);
+         const Values y = plus(a, values(s.inputs[1]));
+         return says(s, "shared buffers") ? plus(y, y) : y;
+       }},
+      {"view",
+       [](const Sample& s, const StepInputs&) {
+         const Values x = values(s.inputs[0]);
+         return says(s, "two uses") ? plus(x, x) : x;
+       }},
+      {"layernorm",
+       [](const Sample& s, const StepInputs&) {
+         return normal(values(s.inputs[0]), width(s.inputs[0]), values(s.inputs[1]), values(s.inputs[2]));
+       }},
+      {"rmsnorm",
+       [](const Sample& s, const StepInputs&) {
+         return normal(values(s.inputs[0]), width(s.inputs[0]), values(s.inputs[1]), {});
+       }},
+      {"residual_layernorm", [](const Sample& s, const StepInputs&) { return residual(s, true); }},
+      {"residual_rmsnorm", [](const Sample& s, const StepInputs&) { return residual(s, false); }},
+      {"linear",
+       [](const Sample& s, const StepInputs&) {
+         return product(values(s.inputs[0]), values(s.inputs[1]), width(s.inputs[0]),
+                        s.inputs.size() > 2 ? values(s.inputs[2]) : Values());
+       }},
+      {"embedding",
+       [](const Sample& s, const StepInputs&) {
+         Values y;
+         const auto c = static_cast<double>(s.inputs[1].shape()[1]);
+         for (const double id : values(s.inputs[0]))
+           for (double j = 0; j < c; ++j) y.push_back(s.inputs[1].at(static_cast<int64_t>(id * c + j)));
+         return y;
+       }},
+      {"swiglu",
+       [](const Sample& s, const StepInputs&) {
+         const Values x = values(s.inputs[0]);
+         const Index c = width(s.inputs[0]), f = c / 2;
+         Values y;
+         for (Index i = 0; i < x.size(); i += c)
+           for (Index j = 0; j < f; ++j) y.push_back(x[i + j] * logistic(x[i + j]) * x[i + f + j]);
+         return y;
+       }},
+      {"gelu", pointwise([](double x) {  // x times the logistic of twice tanh's argument
+         return x * logistic(2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
+       })},
+      {"gelu_erf", pointwise([](double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; })},
+      {"relu", pointwise([](double x) { return (x + std::abs(x)) / 2; })},
+      {"squared_relu", pointwise([](double x) { return x * (x + std::abs(x)) / 2; })},
+      {"sigmoid", pointwise([](double x) { return (1 + std::tanh(x / 2)) / 2; })},
+      {"tanh", pointwise([](double x) { return 2 * logistic(2 * x) - 1; })},
+      {"silu", pointwise([](double x) { return x * logistic(x); })},
+      {"softplus", pointwise([](double x) {
+         return static_cast<double>(std::log(1 + std::exp(static_cast<long double>(x))));
+       })},
+      {"dropout", dropout},
+      {"head_loss", head_loss},
+      {"pool", [](const Sample& s, const StepInputs&) { return pool(s); }},
+  };
+  return all;
+}
+}  // namespace
+
+bool has_formula(const std::string& op) { return table().count(op) > 0; }
+std::vector<double> formula(const std::string& op, const Sample& sample, const StepInputs& inputs) {
+  RUM_CHECK(has_formula(op), "tests/formulas.cc has no formula for the op {}", op);
+  return table().at(op)(sample, inputs);
+}
+
+std::vector<int> places(const AttentionCase& c, int rows) {
+  std::vector<int> at(static_cast<Index>(rows));
+  for (Index s = 0; s + 1 < c.offsets.size(); ++s)
+    for (int i = c.offsets[s]; i < c.offsets[s + 1]; ++i) {
+      const int place = i - c.offsets[s], last = c.prefix[s] - 1;
+      at[static_cast<Index>(i)] = c.restart && last >= 0 && place >= last ? place - last : place;
+    }
+  return at;
+}
+std::vector<double> attention_by_definition(const AttentionCase& c, const Values& qkv, int rows) {
+  const int d = c.width, all = (c.heads + 2 * c.kv_heads) * d, out = c.heads * d;
+  const std::vector<int> at = places(c, rows);
+  Values y(static_cast<Index>(rows * out));
+  auto turned = [&](int row, int column, int k) {  // a rotation of the plane (k, k + d/2)
+    const double angle =
+        c.rope > 0 ? at[static_cast<Index>(row)] * std::pow(c.rope, -2.0 * (k % (d / 2)) / d) : 0;
+    const double *x = &qkv[static_cast<Index>(row * all + column)], self = x[k];
+    return k < d / 2 ? self * std::cos(angle) - x[k + d / 2] * std::sin(angle)
+                     : self * std::cos(angle) + x[k - d / 2] * std::sin(angle);
+  };
+  for (Index s = 0; s + 1 < c.offsets.size(); ++s)
+    for (int i = c.offsets[s]; i < c.offsets[s + 1]; ++i)
+      for (int h = 0; h < c.heads; ++h) {
+        const int kv = h / (c.heads / c.kv_heads), key = (c.heads + kv) * d, value = key + c.kv_heads * d;
+        double sum = 0;
+        double* o = &y[static_cast<Index>(i * out + h * d)];
+        for (int j = c.offsets[s]; j < c.offsets[s + 1]; ++j) {
+          const int end = c.offsets[s] + c.prefix[s];
+          if (c.mask != 1 && j > i && !(c.mask == 2 && i < end && j < end)) continue;
+          double p = 0;
+          for (int k = 0; k < d; ++k) p += turned(i, h * d, k) * turned(j, key, k);
+          sum += p = std::exp(p / std::sqrt(static_cast<double>(d)));
+          for (int k = 0; k < d; ++k) o[k] += p * qkv[static_cast<Index>(j * all + value + k)];
+        }
+        for (int k = 0; k < d; ++k) o[k] /= sum;
+      }
+  return y;
+}
+}  // namespace rum

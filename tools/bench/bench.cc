@@ -1,0 +1,211 @@
+// The benchmark of the engine: whole training steps and generation, one JSON line each.
+//   build/bench train --model nano|iwslt|gpt2-64|translate --threads N --json
+//   build/bench generate --model iwslt --batch 64 --json
+// The same work as a framework does on the same configuration: dense unpadded batches, learned positions,
+// tied head, AdamW with weight decay on matrices alone. `translate` is the small packed prefix model of `make
+// train`. With one thread the time is processor time, so other programs disturb it little; else the wall
+// clock.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "model/gpt.h"
+#include "text/json.h"
+#include "tools/options.h"
+#include "train/step.h"
+
+namespace rum {
+namespace {
+struct Setup {
+  const char* name;
+  int64_t layers, heads, width, inner, length, texts, vocab;
+  bool packed;  // many short prefix texts, half of each scored, instead of `texts` dense ones
+};
+constexpr Setup kSetups[] = {{"nano", 6, 6, 384, 1536, 256, 8, 8192, false},
+                             {"iwslt", 6, 8, 512, 2048, 128, 16, 8192, false},
+                             {"gpt2-64", 12, 12, 768, 3072, 64, 4, 50304, false},
+                             {"translate", 3, 4, 128, 512, 25, 20, 5000, true}};
+struct Options {
+  std::string model = "iwslt", dtype = "f32";
+  int64_t threads = 2, steps = 8, warmup = 2, batch = 64, fresh = 96;
+  bool json = false;
+};
+
+double seconds(bool processor) {
+  timespec t{};
+  clock_gettime(processor ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v.size() % 2 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
+}
+double peak_rss_mib() {
+  rusage u{};
+  getrusage(RUSAGE_SELF, &u);
+  return static_cast<double>(u.ru_maxrss) / 1024;
+}
+uint32_t draw(uint32_t i, uint32_t below) {
+  return Random{1, Stream::sample}.bits({0, 0, 0, i}).at[0] % below;
+}
+Tensor ints(const std::vector<int32_t>& v) {
+  return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
+}
+
+// Random tokens, so the loss starts at log(vocabulary) and falls as the batch is learned by heart.
+Batch batch_of(const Setup& s) {
+  std::vector<Example> examples;
+  const auto vocab = static_cast<uint32_t>(s.vocab - (s.packed ? 0 : 47));
+  uint32_t at = 0;
+  BatchShape shape{.tokens = s.length * s.texts, .texts = s.texts};
+  int64_t used = 0, scored = 0;
+  for (int64_t t = 0; t < s.texts; ++t) {
+    Example e;
+    const int64_t around = s.packed ? s.length - 7 + static_cast<int64_t>(draw(at++, 15)) : s.length;
+    const int64_t length = std::min(around, shape.tokens - used);
+    if (length < 4) break;
+    for (int64_t i = 0; i < length; ++i) e.tokens.push_back(static_cast<Token>(draw(at++, vocab)));
+    e.prefix = s.packed ? static_cast<int32_t>(length / 2) : 0;
+    used += length, scored += length - e.prefix;
+    examples.push_back(std::move(e));
+  }
+  if (s.packed) shape.scored = scored, shape.mask = Mask::prefix, shape.restart = true;
+  Packed p = pack(examples, shape);
+  if (!s.packed)  // dense language modelling: the last token of each text has a target too
+    for (int64_t t = 1; t <= s.texts; ++t) {
+      const auto last = static_cast<size_t>(t * s.length - 1);
+      p.targets[last] = static_cast<int32_t>(draw(at++, vocab)), p.weights[last] = 1;
+      p.total_weight += 1;
+    }
+  return upload(p);
+}
+GptConfig config_of(const Setup& s) {
+  return {.vocab = s.vocab,
+          .context = std::max<int64_t>(s.length, 256),
+          .layers = s.layers,
+          .heads = s.heads,
+          .kv_heads = s.heads,
+          .width = s.width,
+          .inner = s.inner,
+          .dropout = s.packed ? 0.05f : 0.0f};
+}
+void report(const char* kind, const Options& o, Json::Object more) {
+  Json::Object all{{"bench", kind}, {"model", o.model}, {"dtype", o.dtype}, {"threads", o.threads}};
+  for (auto& pair : more) all.push_back(std::move(pair));
+  all.emplace_back("peak_rss_mib", peak_rss_mib());
+  if (o.json) {
+    std::printf("%s\n", to_json(all).c_str());
+    return;
+  }
+  for (const auto& [name, value] : all) std::printf("%-14s %s\n", name.c_str(), to_json(value).c_str());
+}
+
+void train(const Options& o, const Setup& s) {
+  ParameterBlock params;
+  const Gpt model(Params(params), config_of(s));
+  params.materialise(DeviceKind::cpu, o.dtype == "bf16" ? DType::bf16 : DType::f32, 1);
+  AdamW adam(params, {.clip = 0});
+  Step step(params, adam, [&](const Batch& b) { return model.loss(b).loss; });
+  const Batch batch = batch_of(s);
+  std::vector<double> times;
+  double busy = 0;  // processor time of all threads
+  for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
+    const double begin = seconds(o.threads == 1), busy_before = seconds(true);
+    step.run({&batch, 1}, static_cast<uint32_t>(i), 3e-4f);
+    if (i < o.warmup) continue;
+    times.push_back(seconds(o.threads == 1) - begin), busy += seconds(true) - busy_before;
+  }
+  const double ms = 1e3 * median(times), best = 1e3 * *std::min_element(times.begin(), times.end());
+  const auto tokens = static_cast<double>(s.length * s.texts);
+  report("train", o,
+         {{"tokens_per_s", 1e3 * tokens / ms},
+          {"step_ms", ms},
+          {"best_step_ms", best},
+          {"processor_ms", 1e3 * busy / static_cast<double>(o.steps)},
+          {"steps", o.warmup + o.steps},
+          {"loss", step.loss()},
+          {"parameters", params.master().size()}});
+}
+
+// A token from softmax(z): the first whose cumulated probability passes a uniform number of (turn, text).
+int32_t draw_token(float* z, int64_t v, uint32_t turn, int64_t text) {
+  const float top = *std::max_element(z, z + v);
+  double sum = 0;
+  for (int64_t j = 0; j < v; ++j) sum += static_cast<double>(z[j] = std::exp(z[j] - top));
+  const Bits4 bits = Random{1, Stream::sample}.bits({turn, 0, 0, static_cast<uint32_t>(text)});
+  double left = sum * static_cast<double>(Random::uniform(bits.at[0]));
+  for (int64_t j = 0; j < v; ++j)
+    if ((left -= static_cast<double>(z[j])) < 0) return static_cast<int32_t>(j);
+  return static_cast<int32_t>(v - 1);
+}
+// Each text draws one token a call at temperature 1, from an empty prompt.
+void sample(const Tensor& logits, uint32_t turn, std::vector<int32_t>& ids) {
+  const int64_t v = logits.shape()[1];
+  parallel(logits.shape()[0], [&](int64_t i) {
+    ids[static_cast<size_t>(i)] = draw_token(logits.data<float>() + i * v, v, turn, i);
+  });
+}
+
+void generate(const Options& o, const Setup& s) {
+  ParameterBlock params;
+  const Gpt model(Params(params), config_of(s));
+  params.materialise(DeviceKind::cpu, DType::f32, 1);
+  Arena arena(DeviceKind::cpu);
+  std::vector<double> rates;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    Cache cache(s.layers, o.batch, o.fresh, s.width, DType::f32, DeviceKind::cpu);
+    std::vector<int32_t> ids(static_cast<size_t>(o.batch)), offsets(ids.size() + 1), prefix(ids.size());
+    for (size_t i = 0; i < offsets.size(); ++i) offsets[i] = static_cast<int32_t>(i);
+    const double begin = seconds(o.threads == 1);
+    for (int64_t turn = 0; turn < o.fresh; ++turn) {
+      const std::vector<int32_t> at(ids.size(), static_cast<int32_t>(turn));
+      const Layout layout{ints(offsets), ints(prefix), ints(at), Mask::causal, &cache};
+      {
+        Tape tape(arena, Tape::Mode::forward_only);
+        sample(model.logits(ints(ids), layout), static_cast<uint32_t>(turn), ids);
+      }
+      cache.advance(layout.offsets);
+      arena.settle();
+    }
+    rates.push_back(static_cast<double>(o.batch * o.fresh) / (seconds(o.threads == 1) - begin));
+  }
+  report("generate", o, {{"batch", o.batch}, {"new", o.fresh}, {"tokens_per_s", median(rates)}});
+}
+
+int run(int argc, char** argv) {
+  Options o;
+  std::string kind;
+  std::vector<std::string> names;
+  for (const Setup& s : kSetups) names.emplace_back(s.name);
+  Flags flags("bench", "Times training steps or generation.");
+  flags.choice("kind", kind, "train or generate", {"train", "generate"})
+      .choice("--model", o.model, "configuration", names)
+      .choice("--dtype", o.dtype, "compute type of training", {"f32", "bf16"})
+      .add("--threads", o.threads, "threads", 1, 1024)
+      .add("--steps", o.steps, "timed steps", 1)
+      .add("--warmup", o.warmup, "steps before the timed ones", 0)
+      .add("--batch", o.batch, "texts written at once", 1)
+      .add("--new", o.fresh, "tokens written for each text", 1)
+      .add("--json", o.json, "print one JSON line");
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  set_threads(static_cast<int>(o.threads));
+  const Setup& s = *std::find_if(std::begin(kSetups), std::end(kSetups),
+                                 [&](const Setup& x) { return o.model == x.name; });
+  kind == "generate" ? generate(o, s) : train(o, s);
+  return 0;
+}
+}  // namespace
+}  // namespace rum
+
+int main(int argc, char** argv) try { return rum::run(argc, argv); } catch (const std::exception& e) {
+  std::fprintf(stderr, "bench: %s\n", e.what());
+  return 1;
+}

@@ -1,0 +1,147 @@
+// ruminate data: raw pairs out of Debian packages, cleaning and splitting, and a look at the result.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "data/clean.h"
+#include "data/debian.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+namespace fs = std::filesystem;
+
+int prepare_command(int argc, char** argv) {
+  CleanRules rules;
+  std::vector<std::string> inputs;
+  std::string output;
+  bool documents = false, skip_bad = false;
+  int64_t seed = rules.seed;
+  Flags flags("data prepare", "Cleans raw text and splits it into train, valid and test.");
+  flags
+      .add("--input,-i", inputs, "files of source<TAB>target lines; .gz and .xz too; - is standard input",
+           true)
+      .add("--output,-o", output, "folder for train, valid, test and stats.json", true)
+      .add("--documents", documents, "plain text instead of pairs, blank lines between documents")
+      .add("--skip-bad", skip_bad,
+           "pass over lines that are no pair or no UTF-8 instead of refusing the file")
+      .add("--min-words", rules.min_words, "least words on either side", 0)
+      .add("--max-words", rules.max_words, "most words on either side; longer documents are cut, 0 never", 0)
+      .add("--max-characters", rules.max_characters, "most characters on either side of a pair", 1)
+      .add("--ratio", rules.ratio, "most between the longer and the shorter side, in characters + 10", 1)
+      .add("--letters", rules.letters, "least share of letters among the characters", 0, 1)
+      .add("--valid", rules.valid, "texts held out for validation, at most a 20th of all", 0)
+      .add("--test", rules.test, "texts held out for the test, at most a 10th of all", 0)
+      .add("--seed", seed, "of the split and the order", 0, UINT32_MAX);
+  if (const auto stop = flags.parse(argc, argv)) return *stop;
+  rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs,
+  rules.seed = static_cast<uint32_t>(seed);
+  if (!documents && rules.max_words < std::max<int64_t>(rules.min_words, 1))
+    throw Error(
+        fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));
+  Json::Array read;
+  std::vector<Text> raw;
+  for (const std::string& path : inputs) {
+    Corpus c = read_corpus(path, rules.kind, {.skip_bad = skip_bad, .empty_sides = true});
+    if (c.skipped > 0) fmt::print(stderr, "{}: {} bad lines passed over\n", path, c.skipped);
+    read.push_back(Json::Object{{"file", fs::path(path).filename().string()},
+                                {"hash", hex64(c.hash)},
+                                {"texts", static_cast<int64_t>(c.texts.size())},
+                                {"bad lines", c.skipped}});
+    std::move(c.texts.begin(), c.texts.end(), std::back_inserter(raw));
+  }
+  const Json stats = save_prepared(prepare(std::move(raw), rules), output, read);
+  fmt::print("{}\n{}", output, stats_table(stats));
+  return 0;
+}
+
+// Pages that are in both folders, by path below them, sorted.
+std::vector<std::string> common_pages(const std::string& german, const std::string& english) {
+  std::vector<std::string> pages;
+  for (const std::string& folder : {german, english})
+    if (!fs::is_directory(folder))
+      throw FileError(fmt::format("{}: expected a folder of html pages", folder));
+  for (const auto& entry : fs::recursive_directory_iterator(german)) {
+    const fs::path below = entry.path().lexically_relative(german);
+    if (entry.path().extension() == ".html" && fs::is_regular_file(fs::path(english) / below))
+      pages.push_back(below.string());
+  }
+  std::sort(pages.begin(), pages.end());
+  return pages;
+}
+
+int debian_command(int argc, char** argv) {
+  std::string index_de, index_en, help_de, help_en, output;
+  Flags flags("data debian",
+              "Writes raw German-English pairs out of Debian packages; data/debian.sh calls it.");
+  flags.add("--index-de", index_de, "the archive's Translation-de index, uncompressed")
+      .add("--index-en", index_en, "the archive's Translation-en index, uncompressed")
+      .add("--pages-de", help_de, "folder of LibreOffice's German help pages")
+      .add("--pages-en", help_en, "folder of LibreOffice's English help pages")
+      .add("--output,-o", output, "file for the pairs, source<TAB>target", true);
+  if (const auto stop = flags.parse(argc, argv)) return *stop;
+  if (index_de.empty() != index_en.empty() || help_de.empty() != help_en.empty() ||
+      (index_de + help_de).empty())
+    throw Error("give --index-de with --index-en, or --pages-de with --pages-en, or all four");
+  std::vector<Text> pairs;
+  Disk& disk = Disk::real();
+  if (!index_de.empty()) {
+    pairs = pair_descriptions(disk.read(index_de), disk.read(index_en));
+    fmt::print("{} pairs from package descriptions\n", pairs.size());
+  }
+  if (!help_de.empty()) {
+    const size_t before = pairs.size();
+    const auto pages = common_pages(help_de, help_en);
+    for (const std::string& page : pages)
+      for (Text& t : pair_pages(disk.read(help_de + "/" + page), disk.read(help_en + "/" + page)))
+        pairs.push_back(std::move(t));
+    fmt::print("{} pairs from {} pages of help\n", pairs.size() - before, pages.size());
+  }
+  if (pairs.empty())
+    throw FileError("no pair found: are these the German and the English side of the same release?");
+  disk.replace_text(output, corpus_bytes(pairs, CorpusKind::pairs));
+  return 0;
+}
+
+int show_command(int argc, char** argv) {
+  std::string folder;
+  int64_t examples = 5;
+  Flags flags("data show", "Prints what a prepared folder holds, and checks its hashes.");
+  flags.add("folder", folder, "made by data prepare", true)
+      .add("--examples,-n", examples, "texts to print", 0);
+  if (const auto stop = flags.parse(argc, argv)) return *stop;
+  const Json stats = check_prepared(folder);
+  fmt::print("{}\n{}", folder, stats_table(stats));
+  const bool pairs = stats.find("kind")->text() && *stats.find("kind")->text() == "pairs";
+  const Corpus train = read_corpus(folder + (pairs ? "/train.tsv" : "/train.txt"),
+                                   pairs ? CorpusKind::pairs : CorpusKind::documents);
+  for (size_t i = 0; i < std::min(train.texts.size(), static_cast<size_t>(examples)); ++i)
+    fmt::print("\n{}{}{}\n", train.texts[i].source, pairs ? "\n" : "", train.texts[i].target);
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  const std::string what = argc > 1 ? argv[1] : "";
+  if (what == "prepare") return prepare_command(argc - 1, argv + 1);
+  if (what == "debian") return debian_command(argc - 1, argv + 1);
+  if (what == "show") return show_command(argc - 1, argv + 1);
+  const bool help = what == "--help" || what == "-h";
+  const std::vector<std::string> known = {"prepare", "debian", "show"};
+  if (!help && !what.empty())
+    fmt::print(stderr, "no such command: data {}{}\n", what, did_you_mean(what, known));
+  fmt::print(help ? stdout : stderr,
+             "ruminate data prepare   clean raw text, split it into train, valid and test\n"
+             "ruminate data debian    raw German-English pairs out of Debian packages\n"
+             "ruminate data show      what a prepared folder holds\n"
+             "`ruminate data prepare --help` and so on tell the flags.\n");
+  return help ? 0 : 2;
+}
+const Command c{"data", "prepare corpora: extract, clean, split, show", run};
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,142 @@
+// `ruminate tokenizer train|encode|decode`: makes a tokenizer.json, and uses one on lines of text.
+#include "text/tokenizer.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <deque>
+#include <iostream>
+
+#include "base/error.h"
+#include "text/pretokenize.h"
+#include "text/reader.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+// All lines of the files; of a .tsv file (also .tsv.gz, .tsv.xz) each column is a text of its own.
+class Texts {
+ public:
+  void add(const std::string& path) {
+    const bool columns = path.find(".tsv", path.rfind('/') + 1) != std::string::npos;
+    std::string& all = files_.emplace_back();
+    std::vector<size_t> ends;
+    LineReader reader(path);
+    for (std::string_view line; reader.next(line);) {
+      for (size_t tab; columns && (tab = line.find('\t')) != std::string_view::npos;
+           line.remove_prefix(tab + 1))
+        all += line.substr(0, tab), ends.push_back(all.size());
+      all += line, ends.push_back(all.size());
+    }
+    size_t begin = 0;
+    for (size_t end : ends) views_.push_back(std::string_view(all).substr(begin, end - begin)), begin = end;
+    bytes_ += all.size();
+  }
+  const std::vector<std::string_view>& views() const { return views_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::deque<std::string> files_;  // views into them stay good
+  std::vector<std::string_view> views_;
+  size_t bytes_ = 0;
+};
+
+int train(int argc, char** argv) {
+  std::vector<std::string> input;
+  std::string output = "tokenizer.json";
+  TokenizerConfig config;
+  std::vector<std::string> names;
+  for (const Pattern& p : patterns()) names.emplace_back(p.name);
+  Flags flags("tokenizer train", "Trains a byte-level BPE tokenizer on lines of text.");
+  flags.add("--input", input, "text files, also .gz and .xz; of .tsv files all columns", true)
+      .add("--output,-o", output, "the tokenizer.json to write")
+      .add("--vocab", config.vocab, "tokens in all: special ones, 256 bytes, merges", 256, 1 << 24)
+      .add("--special", config.special, "special tokens; they get the first ids")
+      .choice("--pattern", config.pattern, "how text is cut into words", names)
+      .add("--split-digits", config.split_digits, "each digit is a token of its own")
+      .add("--min-frequency", config.min_frequency, "pairs seen less often are not merged", 1, INT64_MAX);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  Texts texts;
+  for (const std::string& path : input) texts.add(path);
+  if (texts.bytes() == 0)
+    throw FileError(input.front() + ": no text to train on in it, nor in any other --input");
+  const bool terminal = isatty(2);
+  const auto tokenizer = Tokenizer::train(texts.views(), config, [&](int64_t merges) {
+    if (terminal) fmt::print(stderr, "\r{} merges", merges), std::fflush(stderr);
+  });
+  tokenizer.save(output);
+  fmt::print(stderr, "{}{}: {} tokens from {} texts, {:.1f} MB\n", terminal ? "\r" : "", output,
+             tokenizer.size(), texts.views().size(), static_cast<double>(texts.bytes()) * 1e-6);
+  return 0;
+}
+
+// Standard input line by line (any bytes; a line ends at 0x0A only), what `convert` makes of it to standard
+// output.
+template <class F>
+int filter(int argc, char** argv, const char* name, const char* about, F&& convert) {
+  std::string path;
+  Flags flags(name, about);
+  flags.add("--tokenizer", path, "a tokenizer.json", true);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  const Tokenizer tokenizer = Tokenizer::load(path);
+  std::ios::sync_with_stdio(false);
+  std::string out;
+  int64_t number = 0;
+  for (std::string line; std::getline(std::cin, line); out += '\n') {
+    convert(tokenizer, line, ++number, out);
+    if (out.size() > (1 << 16)) std::cout << out, out.clear();
+  }
+  std::cout << out << std::flush;
+  if (!std::cout) throw FileError("standard output: cannot be written");
+  return 0;
+}
+int encode(int argc, char** argv) {
+  std::vector<Token> tokens;
+  return filter(argc, argv, "tokenizer encode", "Lines of text in, lines of token ids out.",
+                [&](const Tokenizer& t, const std::string& line, int64_t, std::string& out) {
+                  tokens.clear(), t.encode(line, tokens);
+                  for (size_t i = 0; i < tokens.size(); ++i) {
+                    if (i) out += ' ';
+                    out += fmt::format_int(tokens[i]).c_str();
+                  }
+                });
+}
+int decode(int argc, char** argv) {
+  return filter(
+      argc, argv, "tokenizer decode", "Lines of token ids in, lines of text out.",
+      [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
+        const char *p = line.c_str(), *end = p + line.size();
+        while (p < end) {
+          char* stop;
+          const long id = std::strtol(p, &stop, 10);
+          if (stop == p || id < 0 || id >= t.size())
+            throw FileError(fmt::format("standard input: line {}: ids from 0 to {} are expected, found {}",
+                                        number, t.size() - 1, std::string(p, end).substr(0, 40)));
+          out += t.bytes(static_cast<Token>(id));
+          for (p = stop; p < end && (*p == ' ' || *p == '\t' || *p == '\r');) ++p;
+        }
+      });
+}
+
+int run(int argc, char** argv) {
+  const std::string what = argc > 1 ? argv[1] : "";
+  if (what == "train") return train(argc - 1, argv + 1);
+  if (what == "encode") return encode(argc - 1, argv + 1);
+  if (what == "decode") return decode(argc - 1, argv + 1);
+  const bool help = what == "--help" || what == "-h";
+  fmt::print(help ? stdout : stderr,
+             "{}ruminate tokenizer train  --input FILE... --vocab N --output tokenizer.json\n"
+             "ruminate tokenizer encode --tokenizer FILE < text > ids\n"
+             "ruminate tokenizer decode --tokenizer FILE < ids > text\n"
+             "`ruminate tokenizer train --help` tells the rest.\n",
+             help || what.empty()
+                 ? ""
+                 : fmt::format("ruminate tokenizer: no \"{}\"{}\n", what,
+                               did_you_mean(what, std::vector<std::string>{"train", "encode", "decode"})));
+  return help ? 0 : 2;
+}
+const Command c{"tokenizer", "train a tokenizer, or turn text into token ids and back", run};
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,83 @@
+// ruminate train: a config becomes a run folder with a finished model. Start reading here.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "base/error.h"
+#include "tools/command.h"
+#include "tools/options.h"
+#include "train/trainer.h"
+
+namespace rum {
+namespace {
+volatile std::sig_atomic_t asked_to_stop = 0;
+void ask_to_stop(int signal) {
+  asked_to_stop = 1;
+  std::signal(signal, SIG_DFL);  // a second Ctrl-C ends the program at once
+}
+
+std::string table_of_keys() {
+  std::string out = "\nKeys, for the file and for --set:\n";
+  const RunConfig defaults;
+  for (const Key& k : keys())
+    out += fmt::format("  {:<26} {:<22} {} ({})\n", k.name, k.get(defaults), k.help, k.type);
+  return out;
+}
+
+void apply_settings(RunConfig& config, const std::vector<std::string>& settings) {
+  for (const std::string& s : settings) {
+    const size_t equals = s.find('=');
+    RUM_CHECK(equals != std::string::npos, "--set {}: expected key=value, e.g. --set train.steps=500", s);
+    set_key(config, s.substr(0, equals), s.substr(equals + 1));
+  }
+}
+
+void print_estimate(const RunConfig& config, const Estimate& e) {
+  fmt::print(
+      "parameters    {}\nsteps         {} of {} tokens ({:.1f} epochs)\nmemory        {:.0f} MiB\n"
+      "speed         {:.0f} tokens/s\ntime          {}\n",
+      e.parameters, e.steps, config.tokens * config.micro_batches, e.epochs, e.bytes / (1 << 20),
+      e.tokens_per_second, duration(e.seconds));
+}
+
+int run(int argc, char** argv) {
+  std::string file, resume;
+  std::vector<std::string> settings;
+  bool print_config = false, dry_run = false;
+  Flags flags("train", "Trains a model from a config (TOML), or goes on with a run.");
+  flags.add("config", file, "the config file")
+      .add("--set", settings, "key=value, over the file; may stand several times")
+      .add("--resume", resume, "a run folder to go on with, from its newest checkpoint")
+      .add("--print-config", print_config, "print the resolved config as TOML and stop")
+      .add("--dry-run", dry_run, "print parameters, memory, steps and time, and stop")
+      .footer(table_of_keys());
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  RUM_CHECK(file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
+  RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
+  apply_settings(config, settings);
+  RUM_CHECK(resume.empty() || config.folder == resume, "--resume {}: the folder cannot be changed", resume);
+  if (print_config) {
+    fmt::print("{}", to_toml(config));
+    return 0;
+  }
+  Progress progress;
+  Trainer trainer(config, progress, !resume.empty());
+  if (dry_run) {
+    print_estimate(config, trainer.estimate());
+    return 0;
+  }
+  std::signal(SIGINT, ask_to_stop);
+  std::signal(SIGTERM, ask_to_stop);
+  const Outcome out = trainer.run([](int64_t) { return asked_to_stop != 0; });
+  if (!out.finished) {
+    progress.line(fmt::format("stopped at step {}, all of it saved; `ruminate train --resume {}` goes on",
+                              out.step, config.folder));
+    return 130;
+  }
+  fmt::print("{}", out.results);
+  return 0;
+}
+const Command command{"train", "train a model from a config, or resume a run", run};
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,215 @@
+// `ruminate translate` and `ruminate generate`: a trained model writes, for each line of a file or after a
+// prompt.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/loader.h"
+#include "generate/generate.h"
+#include "text/reader.h"
+#include "text/unicode.h"
+#include "tools/command.h"
+#include "tools/options.h"
+#include "train/run.h"
+
+namespace rum {
+namespace {
+// The flags that say how to draw, and how many texts at once; values not given come from the run.
+struct DrawFlags {
+  Decoding asked;
+  int64_t seed = 1;
+  void add(Flags& flags) {
+    flags.add("--temperature", asked.temperature, "of the softmax when drawing", 1e-3f, 1e3f)
+        .add("--top-k", asked.top_k, "draw from the k likeliest tokens; 0: all", 0)
+        .add("--top-p", asked.top_p, "draw from the fewest likeliest tokens with this much probability",
+             1e-6f, 1)
+        .add("--min-p", asked.min_p, "draw from tokens with this share of the likeliest one's probability", 0,
+             1)
+        .add("--seed", seed, "of the random draws", 0, UINT32_MAX)
+        .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0)
+        .add("--batch", asked.batch, "cache slots in flight; changes speed and memory, never the output", 1,
+             1 << 20);
+  }
+  bool any(const Flags& flags) const {
+    for (const char* f : {"--temperature", "--top-k", "--top-p", "--min-p", "--seed"})
+      if (flags.given(f)) return true;
+    return false;
+  }
+  void apply(const Flags& flags, Decoding& d) const {
+    d.temperature = asked.temperature, d.top_k = asked.top_k, d.top_p = asked.top_p, d.min_p = asked.min_p;
+    d.seed = static_cast<uint32_t>(seed), d.batch = asked.batch;
+    if (flags.given("--max-new")) d.max_new = asked.max_new, d.max_ratio = 0;
+  }
+};
+
+// Written text as one line of a file: line ends and tabs become spaces, bytes that are not UTF-8 U+FFFD.
+std::string one_line(std::string_view text) {
+  std::string out;
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    if (c.code == kNotUtf8)
+      append_utf8(out, 0xFFFD);
+    else if (c.code == '\n' || c.code == '\r' || c.code == '\t' || c.code == 0)
+      out += ' ';
+    else
+      out.append(p, static_cast<size_t>(c.bytes));
+    p += c.bytes;
+  }
+  return out;
+}
+
+class Translator {
+ public:
+  Translator(const LoadedRun& run, std::string input, Decoding decoding, bool scores)
+      : run_(run),
+        input_(std::move(input)),
+        decoding_(decoding),
+        scores_(scores) {}
+  int64_t lines() const { return lines_; }
+
+  // What is written for the next lines of the input. An empty line stays empty.
+  std::string translate(const std::vector<std::string>& sources) {
+    const int64_t first = lines_ + 1;
+    std::vector<Prompt> prompts;
+    for (const std::string& source : sources) {
+      ++lines_;
+      if (!source.empty()) prompts.push_back(prompt(source, lines_));
+    }
+    const auto written = generate(*run_.model, prompts, run_.tokenizer.special(kEos), decoding_);
+    decoding_.first += static_cast<uint32_t>(prompts.size());
+    const std::vector<Hypothesis> nothing(1);
+    std::string out;
+    for (size_t i = 0, k = 0; i < sources.size(); ++i)
+      for (const Hypothesis& h : sources[i].empty() ? nothing : written[k++]) {
+        if (decoding_.best > 1) out += fmt::format("{}\t", first + static_cast<int64_t>(i));
+        if (scores_) out += fmt::format("{:.6f}\t", h.log_prob);
+        out += one_line(run_.tokenizer.decode(h.tokens)) + '\n';
+      }
+    return out;
+  }
+
+ private:
+  Prompt prompt(const std::string& source, int64_t line) const {
+    if (source.find('\t') != std::string::npos)
+      throw FileError(
+          fmt::format("{}: line {} has a tab; expected one sentence a line (`cut -f1` takes the first "
+                      "column)",
+                      input_, line));
+    Prompt p;
+    run_.tokenizer.encode(source, p.tokens);
+    p.tokens.push_back(run_.tokenizer.special(kSep));
+    p.prefix = static_cast<int32_t>(p.tokens.size());
+    if (p.prefix >= run_.model->config.context)
+      throw FileError(
+          fmt::format("{}: line {} has {} tokens with its separator, the model's context holds {}: "
+                      "nothing can be written after it; split the sentence",
+                      input_, line, p.prefix, run_.model->config.context));
+    return p;
+  }
+  const LoadedRun& run_;
+  std::string input_;
+  Decoding decoding_;
+  bool scores_;
+  int64_t lines_ = 0;
+};
+
+int translate(int argc, char** argv) {
+  std::string folder, input = "-", output = "-";
+  Decoding search{.beam = 4};
+  int64_t best = 1;
+  bool sample = false, scores = false;
+  DrawFlags draws;
+  Flags flags("translate", "Translates lines with a trained model: one sentence a line in, one a line out.");
+  flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
+      .add("--input,-i", input, "text file, also .gz and .xz; -: standard input")
+      .add("--output,-o", output, "file to write, whole or not at all; -: standard output, as it comes")
+      .add("--beam", search.beam, "hypotheses kept; 1: greedy (as the run was evaluated unless given)", 1,
+           1024)
+      .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
+      .add("--sample", sample, "draw instead of search")
+      .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
+      .add("--scores", scores, "the natural log-probability and a tab before each translation");
+  draws.add(flags);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  RUM_CHECK(sample || !draws.any(flags), "--temperature, --top-k, --top-p, --min-p and --seed need --sample");
+  RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
+  const auto run = load_run(folder);
+  RUM_CHECK(run->translation(),
+            "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
+            folder);
+  Decoding d = run->config.decoding;
+  draws.apply(flags, d);
+  if (flags.given("--beam")) d.beam = search.beam;
+  if (flags.given("--length-penalty")) d.length_penalty = search.length_penalty;
+  if ((d.sample = sample)) d.beam = 1;
+  d.best = best;
+  if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
+
+  Translator translator(*run, input == "-" ? "standard input" : input, d, scores);
+  const size_t part = input == "-" && isatty(0) ? 1 : 4096;  // someone who types wants an answer at once
+  const auto start = std::chrono::steady_clock::now();
+  LineReader reader(input);
+  std::string all;
+  std::vector<std::string> sources;
+  for (bool more = true; more;) {
+    std::string_view line;
+    if ((more = reader.next(line))) sources.emplace_back(line);
+    if (sources.empty() || (more && sources.size() < part)) continue;
+    const std::string text = translator.translate(sources);
+    sources.clear();
+    if (output != "-") {
+      all += text;
+    } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+      throw FileError("standard output: cannot be written");
+    }
+  }
+  if (output == "-") return 0;
+  Disk::real().replace_text(output, all);
+  const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", output, translator.lines(), s,
+             run->source);
+  return 0;
+}
+
+int generate(int argc, char** argv) {
+  std::string folder, prompt;
+  int64_t count = 1;
+  bool greedy = false;
+  DrawFlags draws;
+  Flags flags("generate", "Writes on after a prompt with a model of plain text.");
+  flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
+      .add("--prompt", prompt, "the beginning of the text", true)
+      .add("--count", count, "texts to write", 1, 1 << 20)
+      .add("--greedy", greedy, "always take the likeliest token instead of drawing");
+  draws.add(flags);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text and draws nothing");
+  const auto run = load_run(folder);
+  RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
+            folder);
+  const size_t bad = find_invalid_utf8(prompt);
+  RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
+  Prompt p;
+  run->tokenizer.encode(prompt, p.tokens);
+  RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to go on from");
+  RUM_CHECK(static_cast<int64_t>(p.tokens.size()) < run->model->config.context,
+            "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
+            p.tokens.size(), run->model->config.context);
+  Decoding d;
+  draws.apply(flags, d);
+  d.sample = !greedy, d.best = count;
+  for (const Hypothesis& h : rum::generate(*run->model, {&p, 1}, run->tokenizer.special(kEos), d)[0])
+    fmt::print("{}{}\n", prompt, run->tokenizer.decode(h.tokens));
+  return 0;
+}
+
+const Command translate_command{"translate", "translate lines with a trained model", translate};
+const Command generate_command{"generate", "write on after a prompt", generate};
+}  // namespace
+}  // namespace rum

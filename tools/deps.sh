@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs the Debian packages named as arguments that are missing; says what to type when it may not.
+set -u
+missing=()
+if command -v dpkg-query >/dev/null; then
+  for p in "$@"; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")
+  done
+else
+  have() { printf '#include <%s>\n' "$1" | "${CXX:-g++}" -std=c++20 -x c++ -E - >/dev/null 2>&1; }
+  for h in fmt/format.h gtest/gtest.h unicode/uchar.h zlib.h lzma.h CLI/CLI.hpp toml++/toml.h nlohmann/json.hpp; do
+    have "$h" || missing+=("$h")
+  done
+  [ ${#missing[@]} -eq 0 ] && exit 0
+  echo "ruminate needs these headers: ${missing[*]}. This is no Debian system (there is no dpkg): install them with" \
+       "your distribution's packages of fmt, GoogleTest, ICU, zlib, liblzma, CLI11, toml++ and nlohmann-json." >&2
+  exit 1
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+command="apt-get install -y --no-install-recommends ${missing[*]}"
+if [ "$(id -u)" = 0 ]; then
+  sudo=
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  sudo="sudo -n"
+else
+  echo "ruminate needs Debian packages and may not install them (neither root nor sudo). Please run: sudo $command" >&2
+  exit 1
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+$sudo $command >/dev/null 2>&1 || { $sudo apt-get update -q >/dev/null && $sudo $command >/dev/null; } || {
+  echo "apt-get could not install them: is there a network? To see why: $command" >&2
+  exit 1
+}

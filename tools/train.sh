@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# `make train`: finds or builds the corpus, then trains, goes on, or says that all is done.  train.sh CORPUS [DATA]
+set -u
+corpus=$1 data=${2:-}
+run=runs/translate
+set=()
+if [ -n "$data" ]; then
+  name=$(basename "${data%.*}")
+  folder=data/cache/own-$name-$(cksum <<<"$data" | cut -d' ' -f1)
+  [ -f "$folder/stats.json" ] ||
+    build/ruminate data prepare --input "$data" --output "$folder" || exit 1
+  run=runs/translate-$name
+else
+  case $corpus in
+    debian | tatoeba | europarl) ;;
+    *) echo "make train: no corpus \"$corpus\"; there are debian, tatoeba, europarl, or DATA=pairs.tsv" >&2; exit 1 ;;
+  esac
+  folder=data/cache/$corpus
+  [ -f "$folder/stats.json" ] || bash "data/$corpus.sh" "$folder" || exit 1
+  [ "$corpus" = debian ] || run=runs/translate-$corpus
+fi
+if compgen -G "$run/checkpoints/*.ckpt" >/dev/null; then
+  if [ -f "$run/results.json" ]; then
+    echo "$run is finished:"
+    build/ruminate inspect "$run" || exit 1
+  else
+    build/ruminate train --resume "$run"
+  fi
+else
+  build/ruminate train data/configs/translate.toml --set run.folder="$run" --set data.train="$folder/train.tsv" \
+    --set data.valid="$folder/valid.tsv" --set data.test="$folder/test.tsv"
+fi
+status=$?
+[ $status = 130 ] && { echo "stopped; \`make train\` goes on where it was"; exit 130; }
+[ $status = 0 ] || exit $status
+cat <<EOT
+
+Next:
+  echo 'Dieses Paket enthält die Dokumentation.' | build/ruminate translate $run --input - --output -
+  build/ruminate inspect $run
+  make train CORPUS=tatoeba        (or CORPUS=europarl, or DATA=pairs.tsv)
+EOT
