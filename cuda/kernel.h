@@ -74,6 +74,23 @@ bool packs(int64_t width,
   return yes;
 }
 
+// f(i) for every i below n: kernels that treat each number by itself.
+constexpr int kPointThreads = 256, kPointEach = 4;
+
+// Threads: 4 numbers each, a block apart. Reads: each input once; the output too when it adds.
+// Writes: each output once. Sums: none. Limit: memory; share not measured yet. Ladder: none.
+template <class F>
+__global__ void each(F f, int64_t n) {
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * (kPointThreads * kPointEach) + threadIdx.x;
+  SIMT_UNROLL
+  for (int k = 0; k < kPointEach; ++k)
+    if (const int64_t i = first + k * kPointThreads; i < n) f(i);
+}
+template <class F>
+void for_each(int64_t n, const F& f) {
+  simt::launch(each<F>, dim3(blocks(n, kPointThreads * kPointEach)), dim3(kPointThreads), 0, f, n);
+}
+
 // Sums over rows, one per column, for gradients of weights and biases: `term(i, j, out)` adds K numbers of
 // row i and column j. Rows are cut into chunks by the shape alone; a second kernel adds the chunks in order.
 constexpr int kColumnLanes = 8;  // threads that share a column of a chunk

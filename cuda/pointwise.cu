@@ -6,22 +6,6 @@
 
 namespace rum::cuda {
 namespace {
-constexpr int kThreads = 256, kEach = 4;  // numbers a thread makes, a block's width apart
-
-// Threads: 4 numbers each, a block apart. Reads: each input once; the output too when it adds.
-// Writes: each output once. Sums: none. Limit: memory; share not measured yet. Ladder: none.
-template <class F>
-__global__ void each(F f, int64_t n) {
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * (kThreads * kEach) + threadIdx.x;
-  SIMT_UNROLL
-  for (int k = 0; k < kEach; ++k)
-    if (const int64_t i = first + k * kThreads; i < n) f(i);
-}
-template <class F>
-void for_each(int64_t n, const F& f) {
-  simt::launch(each<F>, dim3(blocks(n, kThreads * kEach)), dim3(kThreads), 0, f, n);
-}
-
 template <class T, class G>
 struct Scale {  // y (+)= factor x; without a factor 1
   const T* x;
