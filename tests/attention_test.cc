@@ -1,0 +1,274 @@
+// Attention against its formula written down again in double, and what its bits may depend on: the text
+// alone, not the cache, the batch, or the number of threads.
+#include "ops/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace rum {
+namespace {
+using Ints = std::vector<int32_t>;
+Tensor ints(const Ints& v) { return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32); }
+Tensor cast(const Tensor& t, DType to) {
+  return Tensor::from<double>({t.data<double>(), static_cast<size_t>(t.size())}, t.shape(), to);
+}
+std::string row_bytes(const Tensor& t, int64_t begin, int64_t end) {
+  const size_t row = static_cast<size_t>(t.shape()[-1]) * size_of(t.dtype());
+  return {t.data<char>() + static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row};
+}
+std::string bytes(const Tensor& t) { return row_bytes(t, 0, t.shape()[0]); }
+
+struct Case {
+  Heads heads;
+  int64_t d;
+  Mask mask;
+  float rope;
+};
+std::vector<Case> cases() {
+  std::vector<Case> out;
+  for (const Mask mask : {Mask::causal, Mask::full, Mask::prefix})
+    for (const float rope : {0.0f, 10000.0f, 100.0f})
+      for (const Heads h : {Heads{1, 1}, Heads{2, 2}, Heads{4, 2}, Heads{4, 1}})
+        for (const int64_t d : {4, 6, 16, 32, 40}) out.push_back({h, d, mask, rope});
+  out.push_back({{1, 1}, 128, Mask::causal, 10000});
+  out.push_back({{2, 1}, 128, Mask::prefix, 0});
+  out.push_back({{2, 2}, 5, Mask::causal, 0});  // odd width
+  return out;
+}
+const Ints kOffsets{0, 4, 4, 25, 26, 92}, kPrefix{2, 0, 9, 1, 30};  // 5 texts, one empty; 3 rows in none
+constexpr int64_t kRows = 95;
+Ints places(const Ints& offsets, int64_t rows) {
+  Ints out(static_cast<size_t>(rows));
+  for (size_t s = 0; s + 1 < offsets.size(); ++s)
+    for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i) out[static_cast<size_t>(i)] = i - offsets[s];
+  return out;
+}
+Layout layout(Mask mask) { return {ints(kOffsets), ints(kPrefix), ints(places(kOffsets, kRows)), mask}; }
+
+double element(const Tensor& qkv, int64_t row, int64_t column, int64_t k, int64_t d, int64_t place,
+               double rope) {
+  const int64_t at = row * qkv.shape()[1] + column, half = d / 2;
+  if (rope <= 0) return qkv.at(at + k);
+  const int64_t j = k % half;
+  const double angle =
+      static_cast<double>(place) * std::pow(rope, -2.0 * static_cast<double>(j) / static_cast<double>(d));
+  const double a = qkv.at(at + j), b = qkv.at(at + j + half);
+  return k < half ? a * std::cos(angle) - b * std::sin(angle) : a * std::sin(angle) + b * std::cos(angle);
+}
+TEST(Attention, ValuesAgainstTheFormula) {
+  for (const Case& c : cases()) {
+    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, wide = c.heads.query * c.d;
+    const Tensor qkv = noise({kRows, width}, 9);
+    const Tensor y = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
+    double worst = 0;
+    for (size_t s = 0; s + 1 < kOffsets.size(); ++s) {
+      const int64_t begin = kOffsets[s], n = kOffsets[s + 1] - begin, prefix = kPrefix[s];
+      if (n > 30 && c.d > 6 && c.d < 128) continue;  // the long text only with some widths: time
+      for (int64_t h = 0; h < c.heads.query; ++h) {
+        const int64_t group = h / (c.heads.query / c.heads.kv);
+        std::vector<double> q(static_cast<size_t>(n * c.d)), k(q), v(q);
+        for (int64_t i = 0; i < n; ++i)
+          for (int64_t e = 0; e < c.d; ++e) {
+            const auto at = static_cast<size_t>(i * c.d + e);
+            q[at] = element(qkv, begin + i, h * c.d, e, c.d, i, static_cast<double>(c.rope));
+            k[at] = element(qkv, begin + i, wide + group * c.d, e, c.d, i, static_cast<double>(c.rope));
+            v[at] = element(qkv, begin + i, wide + (c.heads.kv + group) * c.d, e, c.d, i, 0);
+          }
+        for (int64_t i = 0; i < n; ++i) {
+          std::vector<double> o(static_cast<size_t>(c.d));
+          double sum = 0;
+          for (int64_t j = 0; j < n; ++j) {
+            const bool both = i < prefix && j < prefix;
+            if (c.mask != Mask::full && j > i && !(c.mask == Mask::prefix && both)) continue;
+            double z = 0;
+            for (int64_t e = 0; e < c.d; ++e)
+              z += q[static_cast<size_t>(i * c.d + e)] * k[static_cast<size_t>(j * c.d + e)];
+            const double w = std::exp(z / std::sqrt(static_cast<double>(c.d)));
+            sum += w;
+            for (int64_t e = 0; e < c.d; ++e)
+              o[static_cast<size_t>(e)] += w * v[static_cast<size_t>(j * c.d + e)];
+          }
+          for (int64_t e = 0; e < c.d; ++e)
+            worst = std::max(
+                worst, std::abs(y.at((begin + i) * wide + h * c.d + e) - o[static_cast<size_t>(e)] / sum));
+        }
+      }
+    }
+    EXPECT_LT(worst, 1e-12) << c.heads.query << ":" << c.heads.kv << " heads of " << c.d << ", mask "
+                            << static_cast<int>(c.mask) << ", rope " << c.rope;
+    for (int64_t i = kOffsets.back() * wide; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);  // rows in no text
+  }
+}
+TEST(Attention, CrossValuesAgainstTheFormula) {
+  const Ints from{0, 3, 3, 40, 41, 60}, to{0, 5, 9, 11, 30, 31};
+  for (const Heads hs : {Heads{1, 1}, Heads{2, 2}, Heads{4, 2}, Heads{4, 1}})
+    for (const int64_t d : {3, 16, 24, 128}) {
+      const int64_t c = hs.query * d, kv = hs.kv * d;
+      const Tensor q = noise({33, c}, 1), m = noise({64, 2 * kv}, 2);
+      const Tensor y = cross_attention(q, m, hs, Layout{ints(to), {}, {}}, Layout{ints(from), {}, {}});
+      for (size_t s = 0; s < 5; ++s)
+        for (int64_t i = to[s]; i < to[s + 1]; ++i)
+          for (int64_t h = 0; h < hs.query; ++h) {
+            const int64_t g = h / (hs.query / hs.kv);
+            std::vector<double> o(static_cast<size_t>(d));
+            double sum = 0;
+            for (int64_t j = from[s]; j < from[s + 1]; ++j) {
+              double z = 0;
+              for (int64_t e = 0; e < d; ++e) z += q.at(i * c + h * d + e) * m.at(j * 2 * kv + g * d + e);
+              const double w = std::exp(z / std::sqrt(static_cast<double>(d)));
+              sum += w;
+              for (int64_t e = 0; e < d; ++e)
+                o[static_cast<size_t>(e)] += w * m.at(j * 2 * kv + kv + g * d + e);
+            }
+            for (int64_t e = 0; e < d; ++e)
+              ASSERT_NEAR(y.at(i * c + h * d + e), sum > 0 ? o[static_cast<size_t>(e)] / sum : 0, 1e-12);
+          }
+      for (int64_t i = 31 * c; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);
+    }
+}
+// The whole text in one call, then the same text in several calls with a cache: some at once, then one by
+// one.
+void decode(const Case& c, DType type) {
+  const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, kv = c.heads.kv * c.d;
+  const Tensor qkv = cast(noise({kRows, width}, 9), type);
+  const Tensor whole = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
+  Cache cache(2, 5, 70, kv, type, DeviceKind::cpu);
+  const size_t row = static_cast<size_t>(width) * size_of(type);
+  Ints done(5);
+  for (int turn = 0; turn < 60; ++turn) {
+    Ints offsets{0}, place, source, prefix(kPrefix);
+    for (size_t s = 0; s < 5; ++s) {
+      const int32_t n = kOffsets[s + 1] - kOffsets[s], left = n - done[s];
+      int32_t take = std::min(left, turn == 0 ? kPrefix[s] + static_cast<int32_t>(s) : 1);
+      if (turn == 3) take = std::min(left, 5);
+      if (turn % 7 == 5 && s == 2) take = 0;  // a slot that rests
+      for (int32_t i = 0; i < take; ++i)
+        place.push_back(done[s] + i), source.push_back(kOffsets[s] + done[s] + i);
+      offsets.push_back(static_cast<int32_t>(place.size()));
+    }
+    if (place.empty()) continue;
+    Tensor part = Tensor::empty({static_cast<int64_t>(place.size()), width}, type, DeviceKind::cpu);
+    for (size_t i = 0; i < source.size(); ++i)
+      std::copy_n(qkv.data<char>() + static_cast<size_t>(source[i]) * row, row, part.data<char>() + i * row);
+    const Layout l{ints(offsets), ints(prefix), ints(place), c.mask, &cache};
+    const Tensor y = attention(part, c.heads, l, 1, c.rope);
+    for (size_t i = 0; i < source.size(); ++i)
+      ASSERT_EQ(row_bytes(y, static_cast<int64_t>(i), static_cast<int64_t>(i) + 1),
+                row_bytes(whole, source[i], source[i] + 1))
+          << "row " << source[i] << ", turn " << turn << ", heads of " << c.d;
+    cache.advance(l.offsets);
+    for (size_t s = 0; s < 5; ++s) done[s] += offsets[s + 1] - offsets[s];
+  }
+}
+TEST(Attention, DecodingWithTheCacheGivesTheBitsOfTheWholeForward) {
+  for (const Case& c : cases())
+    if (c.mask != Mask::full && c.d != 6)
+      for (const DType t : {DType::f32, DType::bf16}) decode(c, t);
+  decode({{2, 1}, 8, Mask::prefix, 10000}, DType::f64);
+}
+TEST(Attention, ATextHasTheSameBitsAloneAndInABatch) {
+  for (const Case& c : cases()) {
+    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d;
+    const Tensor qkv = cast(noise({kRows, width}, 9), DType::f32);
+    const Tensor all = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
+    for (size_t s = 0; s < 5; ++s) {
+      const int32_t begin = kOffsets[s], n = kOffsets[s + 1] - begin;
+      if (n == 0) continue;
+      const Layout l{ints({0, n}), ints({kPrefix[s]}), ints(places({0, n}, n)), c.mask};
+      ASSERT_EQ(bytes(attention(qkv.rows(begin, begin + n), c.heads, l, 0, c.rope)),
+                row_bytes(all, begin, begin + n));
+    }
+  }
+}
+TEST(Attention, EqualBitsForAnyNumberOfThreads) {
+  const int before = threads();
+  for (const Case& c : {Case{{4, 2}, 16, Mask::prefix, 10000}, Case{{2, 2}, 5, Mask::causal, 0}}) {
+    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, wide = c.heads.query * c.d;
+    const Tensor qkv = cast(noise({kRows, width}, 9), DType::f32),
+                 dy = cast(noise({kRows, wide}, 8), DType::f32);
+    std::string forward, gradient;
+    for (const int count : {1, 2, 3, 8}) {
+      set_threads(count);
+      Arena arena(DeviceKind::cpu);
+      GradSlot slot = GradSlot::of(qkv);
+      Tape tape(arena);
+      Tensor x = qkv.as(qkv.shape());
+      x.body()->leaf = &slot;
+      const Tensor y = attention(x, c.heads, layout(c.mask), 0, c.rope);
+      tape.backward(y, dy);
+      if (count == 1) forward = bytes(y), gradient = bytes(slot.grad);
+      EXPECT_EQ(bytes(y), forward) << count;
+      EXPECT_EQ(bytes(slot.grad), gradient) << count;
+      slot.grad = {};
+    }
+  }
+  set_threads(before);
+}
+// slots[s] after reorder(parents) must go on as slot parents[s] would have.
+TEST(Attention, ReorderedSlotsGoOnAsTheirParents) {
+  const Heads hs{2, 1};
+  const int64_t d = 20, width = 4 * d, slots = 6;
+  for (const DType type : {DType::f32, DType::bf16, DType::f64}) {
+    const Tensor first = cast(noise({60, width}, 1), type), next = cast(noise({1, width}, 2), type);
+    auto filled = [&] {  // slot s holds 3 + 5 s tokens: within, on and beyond a panel
+      Cache cache(2, slots, 40, d, type, DeviceKind::cpu);
+      for (int32_t s = 0; s < slots; ++s) {
+        Ints offsets(slots + 1, 0);
+        const int32_t n = 3 + 5 * s;
+        for (size_t i = static_cast<size_t>(s) + 1; i < offsets.size(); ++i) offsets[i] = n;
+        Ints place(static_cast<size_t>(n));
+        for (int32_t i = 0; i < n; ++i) place[static_cast<size_t>(i)] = i;
+        const Layout l{ints(offsets), ints(Ints(slots)), ints(place), Mask::causal, &cache};
+        for (int layer = 0; layer < 2; ++layer) attention(first.rows(2 * s, 2 * s + n), hs, l, layer, 100);
+        cache.advance(l.offsets);
+      }
+      return cache;
+    };
+    auto step = [&](Cache& cache, int32_t slot) {  // one more token in that slot, in both layers
+      Ints offsets(slots + 1, 0);
+      for (size_t i = static_cast<size_t>(slot) + 1; i < offsets.size(); ++i) offsets[i] = 1;
+      const Layout l{ints(offsets), ints(Ints(slots)), ints({cache.used.data<int32_t>()[slot]}), Mask::causal,
+                     &cache};
+      return bytes(attention(next, hs, l, 0, 100)) + bytes(attention(next, hs, l, 1, 100));
+    };
+    for (const Ints& parents : {Ints{0, 1, 2, 3, 4, 5}, Ints{1, 0, 2, 5, 3, 4}, Ints{5, 5, 0, 0, 1, 1},
+                                Ints{3, 3, 3, 3, 3, 3}, Ints{1, 2, 3, 4, 5, 0}}) {
+      Cache old = filled(), cache = filled();
+      cache.reorder(parents);
+      for (int32_t s = 0; s < slots; ++s) {
+        const int32_t p = parents[static_cast<size_t>(s)];
+        EXPECT_EQ(cache.used.data<int32_t>()[s], 3 + 5 * p);
+        EXPECT_EQ(step(cache, s), step(old, p)) << "slot " << s << " from " << p;
+      }
+    }
+    Cache cache = filled(), fresh(2, slots, 40, d, type, DeviceKind::cpu);
+    cache.clear(2);
+    EXPECT_EQ(step(cache, 2), step(fresh, 2));
+    EXPECT_THROW(cache.reorder(Ints{0, 1}), Error);
+    EXPECT_THROW(cache.reorder(Ints{0, 1, 2, 3, 4, 6}), Error);
+    EXPECT_THROW(cache.clear(6), Error);
+  }
+}
+TEST(Attention, RefusesWhatDoesNotFit) {
+  const Layout l = layout(Mask::causal);
+  EXPECT_THROW(attention(noise({kRows, 24}, 1), {3, 2}, l, 0), Error);
+  EXPECT_THROW(attention(noise({kRows, 25}, 1), {2, 2}, l, 0), Error);
+  EXPECT_THROW(attention(noise({kRows, 18}, 1), {2, 2}, l, 0, 100), Error);  // 3 is odd: no planes to turn
+  EXPECT_THROW(attention(noise({kRows + 1, 24}, 1), {2, 2}, l, 0), Error);
+  Cache cache(1, 5, 20, 8, DType::f64, DeviceKind::cpu);
+  Layout full = l;
+  full.cache = &cache;
+  EXPECT_THROW(attention(noise({kRows, 24}, 1), {2, 2}, full, 0), Error);  // 21 tokens into 20 places
+  EXPECT_THROW(cross_attention(noise({kRows, 8}, 1), noise({kRows, 12}, 2), {2, 2}, l, l), Error);
+  EXPECT_THROW(
+      cross_attention(noise({kRows, 8}, 1), noise({kRows, 16}, 2), {2, 2}, l, Layout{ints({0, 1}), {}, {}}),
+      Error);
+}
+}  // namespace
+}  // namespace rum
