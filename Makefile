@@ -36,6 +36,7 @@ TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
+KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu)
 GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
 GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
 gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
@@ -55,6 +56,7 @@ $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+$(OBJ)/tests/%.o: FLAGS += -O1 -g0
 $(OBJ)/tests/%.o: FLAGS += -O1 -g0
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
@@ -88,6 +90,8 @@ test-all: ## all of it: long trials, sanitizers, fuzzing, mutants (hours)
 	@$(MAKE) --no-print-directory test
 mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
 	@python3 tools/mutants.py --cxx "$(CXX)"
+mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
+	@python3 tools/mutants.py --cxx "$(CXX)"
 bench: ## speed beside the peers that are installed, as ratios
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
 	@bash tools/bench/run.sh
@@ -99,14 +103,14 @@ $(gpu_obj)/%.o: %  # a kernel that spills registers is a failed build
 	@! grep -B2 -E '[1-9][0-9]* bytes spill' $@.log || { rm $@; exit 1; }
 cuda-compile: ## compile every kernel for sm_80, sm_90 and sm_90a, fail on register spills (no GPU needed)
 	@$(if $(filter 1,$(CUDA)),$(MAKE) --no-print-directory GPU="80 90 90a" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
-cuda-objects: $(GPU_OBJS)
+cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
 # with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
 CUDA_TESTS := $(wildcard tests/cuda/*.cc)
-emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
+emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
 checker     = $(OBJ)/checked/cuda/simt_check.cc.o
-$(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS)
+$(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 $(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
 $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
 $(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(checker) $(OBJ)/src/base/error.o
@@ -123,12 +127,13 @@ $(OBJ)/checked/%.cc.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
-	@$(if $(filter 1,$(CUDA)),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here, so nothing was tested on a GPU"; exit 1; })
-	@$(MAKE) --no-print-directory GPU="$(if $(wildcard /dev/nvidia0),native,90)" $(BIN)/tests/gpu
+	@$(if $(filter 1,$(CUDA)),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here: nothing was tested on a GPU"; exit 1; })
+	@ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "test-gpu: this machine has no NVIDIA GPU: nothing was tested on a GPU"; exit 1; }
+	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
 	@tools/parity.sh run $(BIN)/tests/gpu
 parity-changed: ## the CUDA files that have changed since they were proven on a GPU
 	@tools/parity.sh changed
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed mutants
+.PHONY: mutants help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed mutants

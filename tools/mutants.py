@@ -89,6 +89,7 @@ def main():
 
     files = sorted(glob.glob("src/ops/*.cc") + ["src/autograd/tape.cc", "src/ops/pointwise.h"])
     files = [f for f in files if "gemm_onednn" not in f]
+    pristine = {f: open(f).read() for f in files}  # the tree here may change meanwhile
     everything = [c for f in files for c in candidates(f)]
     # As many from each file as its share of the places, each file at least twice.
     draw = random.Random(a.seed)
@@ -127,8 +128,7 @@ def main():
         killed, survived, broken = 0, [], 0
         while chosen and killed + len(survived) < a.count:
             path, line, name, changed = chosen.pop(0)
-            original = open(path).read()
-            lines = original.split("\n")
+            lines = pristine[path].split("\n")
             lines[line] = changed
             with open(os.path.join(tree, path), "w") as f:
                 f.write("\n".join(lines))
@@ -142,8 +142,8 @@ def main():
             else:
                 survived.append("%s:%d %s: %s" % (path, line + 1, name, changed.strip()))
                 print("survived", survived[-1], flush=True)
-            shutil.copy(path, os.path.join(tree, path))
-            os.utime(os.path.join(tree, path))
+            with open(os.path.join(tree, path), "w") as f:
+                f.write(pristine[path])
         total = killed + len(survived)
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
         report = ["%s, commit %s, seed %d" % (datetime.date.today(), commit, a.seed),

@@ -13,7 +13,7 @@
 namespace rum {
 namespace {
 constexpr uint64_t kMaxHeader = 100'000'000;  // the reference's limit, for reading and writing
-constexpr size_t kMaxValues = 1 << 21;        // about 190,000 tensors; bounds the memory of a hostile header
+constexpr size_t kMaxValues = 1 << 20;  // about 95,000 tensors; bounds memory and time of a hostile header
 constexpr const char* kMeta = "__metadata__";
 
 struct TypeName {
@@ -32,6 +32,11 @@ size_t rank_of(DType t) {
   return static_cast<size_t>(
       std::find_if(std::begin(kTypes), std::end(kTypes), [t](const TypeName& n) { return n.type == t; }) -
       kTypes);
+}
+
+// A name out of the file, quoted and cut, for a message.
+std::string shown(std::string_view name) {
+  return name.size() <= 80 ? to_json(Json(name)) : to_json(Json(name.substr(0, 80))) + "...";
 }
 
 struct Entry {
@@ -60,7 +65,7 @@ class Reader {
   [[noreturn]] void refuse(std::string_view tensor, const std::string& expected,
                            const std::string& found) const {
     const size_t at = header_.find(to_json(Json(tensor)), 8);
-    refuse(at == std::string::npos ? 8 : at, expected, fmt::format("{} in \"{}\"", found, tensor));
+    refuse(at == std::string::npos ? 8 : at, expected, fmt::format("{} in {}", found, shown(tensor)));
   }
   void read_header();
   void read_meta(const Json&);
@@ -95,7 +100,7 @@ void Reader::read_meta(const Json& json) {
   const Json::Object* object = json.object();
   if (!object) refuse(kMeta, "an object of strings", "another value");
   for (const auto& [key, value] : *object) {
-    if (!value.text()) refuse(kMeta, "an object of strings", "no string for the key \"" + key + "\"");
+    if (!value.text()) refuse(kMeta, "an object of strings", "no string for the key " + shown(key));
     meta_[key] = *value.text();
   }
 }
@@ -107,7 +112,7 @@ DType Reader::type(const std::string& name, const Json* json) const {
     if (*text == known.name) return known.type;
   for (const char* other : kOtherTypes)
     if (*text == other) refuse(name, "a dtype of F32, BF16, F64, I32", "the unsupported dtype " + *text);
-  refuse(name, "a dtype of the format", "the unknown dtype " + to_json(Json(*text)));
+  refuse(name, "a dtype of the format", "the unknown dtype " + shown(*text));
 }
 
 std::vector<uint64_t> Reader::numbers(const std::string& name, const char* key, const Json* json) const {
@@ -118,7 +123,9 @@ std::vector<uint64_t> Reader::numbers(const std::string& name, const char* key, 
     int64_t whole = -1;
     if (!value.whole(whole) || whole < 0)
       refuse(name, fmt::format("whole numbers from 0 to 2^63 - 1 in \"{}\"", key),
-             value.array() || value.object() ? "brackets" : to_json(value));
+             value.array() || value.object() ? "brackets"
+             : value.text()                  ? shown(*value.text())
+                                             : to_json(value));
     out.push_back(static_cast<uint64_t>(whole));
   }
   return out;
@@ -129,7 +136,7 @@ Entry Reader::entry(const std::string& name, const Json& json) const {
   if (!object) refuse(name, "an object with dtype, shape and data_offsets", "another value");
   for (const auto& [key, value] : *object)
     if (key != "dtype" && key != "shape" && key != "data_offsets")
-      refuse(name, "only dtype, shape and data_offsets", "the key " + to_json(Json(key)));
+      refuse(name, "only dtype, shape and data_offsets", "the key " + shown(key));
   Entry e{name, type(name, json.find("dtype")), numbers(name, "shape", json.find("shape")), 0, 0};
   if (e.axes.size() > 4) refuse(name, "at most 4 axes", fmt::format("{}", e.axes.size()));
   const std::vector<uint64_t> offsets = numbers(name, "data_offsets", json.find("data_offsets"));
@@ -255,6 +262,8 @@ TensorFile in_file_order(const TensorFile& file) {
 }
 
 std::string safetensors_header(const TensorFile& file) {
+  RUM_CHECK(10 * file.tensors.size() + file.meta.size() + 2 <= kMaxValues,
+            "{} tensors are too many for one safetensors file", file.tensors.size());
   Json::Object meta, all;
   for (const auto& [key, value] : file.meta) meta.emplace_back(key, value);
   all.emplace_back(kMeta, std::move(meta));

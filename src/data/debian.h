@@ -29,6 +29,9 @@ std::vector<Paragraph> html_paragraphs(std::string_view html);
 // Sentences of both sides one by one when there are equally many of like length; else the paragraph as it is.
 void split_alike(std::string_view german, std::string_view english, std::vector<Text>& out);
 
+// Adds the sentences of what looks like a translation: the German is German, the numbers are the same.
+void add_pair(std::string_view german, std::string_view english, std::vector<Text>& out);
+
 // Is the "German" side English that nobody translated yet?
 bool untranslated(std::string_view german);
 }  // namespace rum

@@ -111,26 +111,26 @@ Rows<const S> broadcast(Rows<const S> r) {  // the same rows as the left factor:
 template <class T, class S>
 void fill_panels(Rows<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel, int64_t first = 0) {
   constexpr int64_t lanes = simd::kLanes<S>;
-  for (int64_t i = 0; i < n; ++i) {
-    T* to = panels + (first + i) / lanes * panel + (first + i) % lanes;
-    for (int64_t e = 0; e < d; ++e) to[e * lanes] = static_cast<T>(rows.data[i * rows.step + e]);
+  for (int64_t i = 0; i < n;) {
+    const int64_t lane = (first + i) % lanes, count = std::min(n - i, lanes - lane);
+    T* to = panels + (first + i) / lanes * panel + lane;
+    const S* from = rows.data + i * rows.step;
+    if constexpr (std::is_same_v<T, S>) {
+      transpose_into(from, rows.step, count, d, to, lanes);
+    } else {
+      for (int64_t r = 0; r < count; ++r)
+        for (int64_t e = 0; e < d; ++e) to[e * lanes + r] = static_cast<T>(from[r * rows.step + e]);
+    }
+    i += count;
   }
 }
 template <class S>
 Rows<const S> panels_of(Rows<const S> rows, int64_t n, int64_t d, Scratch<S>& scratch) {
+  constexpr int64_t lanes = simd::kLanes<S>;
   S* to = scratch.take(padded<S>(n) * d);
-  fill_panels(rows, n, d, to, d * simd::kLanes<S>);
-  for (int64_t i = n; i < padded<S>(n); ++i)
-    for (int64_t e = 0; e < d; ++e)
-      to[i / simd::kLanes<S> * d * simd::kLanes<S> + e * simd::kLanes<S> + i % simd::kLanes<S>] = 0;
-  return {to, simd::kLanes<S>, d * simd::kLanes<S>};
-}
-template <class S>
-simd::Vec<S> first_lanes(simd::Vec<S> v, int64_t n) {  // the others become 0, whatever stood there
-  S lane[simd::kLanes<S>];
-  simd::write(lane, v);
-  for (int64_t i = n; i < simd::kLanes<S>; ++i) lane[i] = 0;
-  return simd::read(lane);
+  if (n % lanes != 0) std::fill(to + n / lanes * lanes * d, to + padded<S>(n) * d, S{0});
+  fill_panels(rows, n, d, to, d * lanes);
+  return {to, lanes, d * lanes};
 }
 
 // One head of one text: m queries, each of which sees the first seen(i) keys; seen never falls.
@@ -159,7 +159,7 @@ void attend(Rows<const S> q, Rows<const S> key_panels, Rows<const S> values, int
       }
       if (whole < n) {
         const simd::Vec<S> e =
-            first_lanes<S>(simd::exp(scale * simd::read(row + whole) - tops[r]), n - whole);
+            simd::first_lanes(simd::exp(scale * simd::read(row + whole) - tops[r]), n - whole);
         simd::write(row + whole, e), sum += e;
       }
       std::fill(row + padded<S>(n), row + padded<S>(most), S{0});
@@ -274,7 +274,7 @@ void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, 
         const S mean = simd::sum(products), z = x.lse[at * x.lse_step];
         for (int64_t j = 0; j < n; j += lanes) {
           simd::Vec<S> w = simd::exp(scale * simd::read(pr + j) - z);
-          if (j >= whole) w = first_lanes<S>(w, n - whole);
+          if (j >= whole) w = simd::first_lanes(w, n - whole);
           simd::write(pr + j, w);
           simd::write(dr + j, scale * w * (simd::read(dr + j) - mean));
         }

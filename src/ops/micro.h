@@ -40,6 +40,38 @@ template <class S, int R, int V>
   }
 }
 
+template <class S, int R, int V>
+[[gnu::always_inline]] inline void clear(
+    simd::Vec<S> (&sums)[R][V]) {  // in registers; "= {}" goes through memory
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) sums[r][v] = simd::Vec<S>{};
+}
+
+// to[j * step + r] = from[r * from_step + j] for r < n <= width and j < k: rows become columns.
+template <class S, class T>
+void transpose_into(const T* from, int64_t from_step, int64_t n, int64_t k, S* to, int64_t step) {
+  constexpr int64_t lanes = simd::kLanes<S>;
+  int64_t r = 0;
+  for (; r + lanes <= n; r += lanes) {
+    int64_t j = 0;
+    for (; j + lanes <= k; j += lanes) {
+      simd::Vec<S> square[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        square[i] = simd::get_as<S>(from + (r + i) * from_step + j, std::integral_constant<int64_t, lanes>());
+      simd::transpose<S>(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) simd::write(to + (j + i) * step + r, square[i]);
+    }
+    for (; j < k; ++j)
+      for (int64_t i = r; i < r + lanes; ++i) to[j * step + i] = static_cast<S>(from[i * from_step + j]);
+  }
+  for (; r < n; ++r)
+    for (int64_t j = 0; j < k; ++j) to[j * step + r] = static_cast<S>(from[r * from_step + j]);
+}
+
 // f.operator()<R>(i) for rows begin, begin + kMicroRows, ... with R rows each, fewer at the end.
 template <int R, class F>
 void last_rows(int64_t i, int64_t n, F&& f) {
@@ -63,7 +95,7 @@ template <class S, int R>
 void small_product(Rows<const S> a, Rows<const S> b, int64_t n, int64_t k, Rows<S> c, bool add) {
   constexpr int64_t lanes = simd::kLanes<S>;
   auto run = [&]<int V>(int64_t j) {
-    simd::Vec<S> sums[R][V] = {};
+    simd::Vec<S> sums[R][V];
     const int64_t used = std::min(n - j, V * lanes);
     auto each_vector = [&](auto&& f) {
       for (int r = 0; r < R; ++r)
@@ -75,6 +107,7 @@ void small_product(Rows<const S> a, Rows<const S> b, int64_t n, int64_t k, Rows<
             f(r, v, at, used - v * lanes);
         }
     };
+    if (!add) clear<S>(sums);
     if (add) each_vector([&](int r, int v, S* at, auto count) { sums[r][v] = simd::get(at, count); });
     multiply<S, R, V>(a, {b.data + j / lanes * b.stride, b.step, b.stride}, k, sums);
     each_vector([&](int r, int v, S* at, auto count) { simd::put(at, sums[r][v], count); });

@@ -107,6 +107,34 @@ void each_in_parallel(int64_t n, F&& f) {
            [&](int64_t p) { each<S>(p * piece, n < (p + 1) * piece ? n : (p + 1) * piece, f); });
 }
 
+// The first n lanes; the others become 0, whatever stood there.
+template <class V>
+V first_lanes(V v, int64_t n) {
+  for (int64_t i = n; i < static_cast<int64_t>(sizeof(V) / sizeof(v[0])); ++i) v[i] = 0;
+  return v;
+}
+
+// A square of kLanes x kLanes numbers, transposed: in step w = 1, 2, 4, ... the blocks of size w off the
+// diagonal change places.
+template <class S, int w = 1>
+void transpose(Vec<S> (&row)[kLanes<S>]) {
+  if constexpr (w < kLanes<S>) {
+    typedef std::conditional_t<sizeof(S) == 4, int32_t, int64_t> Index __attribute__((vector_size(kBytes)));
+    Index low{}, high{};
+    for (int i = 0; i < kLanes<S>; ++i) {
+      low[i] = i & w ? kLanes<S> + i - w : i;
+      high[i] = i & w ? kLanes<S> + i : i + w;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes<S>; ++i)
+      if (!(i & w)) {
+        const Vec<S> a = row[i], b = row[i + w];
+        row[i] = __builtin_shuffle(a, b, low), row[i + w] = __builtin_shuffle(a, b, high);
+      }
+    transpose<S, 2 * w>(row);
+  }
+}
+
 template <class S, class F>
 S fold(Vec<S> v, F&& f) {  // a tree: halves, quarters, ...
   S lane[kLanes<S>];

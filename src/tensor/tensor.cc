@@ -18,7 +18,13 @@ class CpuBackend final : public Backend {
   void copy(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
   void fill(void* to, int byte, size_t bytes) override { std::memset(to, byte, bytes); }
   void wait() override {}
+  std::string describe() override { return "CPU"; }
 };
+Backend& cpu() {
+  static CpuBackend backend;
+  return backend;
+}
+constinit Backend::Make makers[2] = {cpu, nullptr};
 size_t rounded(size_t bytes) { return std::max<size_t>((bytes + 255) / 256 * 256, 256); }
 bool& poison() {
   static bool on = std::getenv("RUM_POISON") != nullptr;
@@ -26,10 +32,21 @@ bool& poison() {
 }
 }  // namespace
 
+bool Backend::provide(DeviceKind d, Make make) {
+  makers[static_cast<int>(d)] = make;
+  return true;
+}
 Backend& Backend::of(DeviceKind d) {
-  static CpuBackend cpu;
-  RUM_CHECK(d == DeviceKind::cpu, "this build has no CUDA");
-  return cpu;
+  const Make make = makers[static_cast<int>(d)];
+  RUM_CHECK(make != nullptr,
+            "this build has no CUDA: install a CUDA toolkit (12.4 or newer) and build again");
+  return make();
+}
+std::string Backend::missing(DeviceKind d) try {
+  of(d);
+  return "";
+} catch (const Error& e) {
+  return e.what();
 }
 void fail_no_kernel(const char* name, DeviceKind d) {
   fail(fmt::format("{} has no {} kernel", name, d == DeviceKind::cpu ? "cpu" : "cuda"));
@@ -125,7 +142,8 @@ Tensor Tensor::declared(Shape s) {
   return Tensor(b);
 }
 Tensor Tensor::empty(Shape s, DType t, DeviceKind d) {
-  auto* m = new Storage{current_arena(), d, nullptr, static_cast<size_t>(s.size()) * size_of(t), 1, 0};
+  Arena* const arena = current_arena() && current_arena()->device() == d ? current_arena() : nullptr;
+  auto* m = new Storage{arena, d, nullptr, static_cast<size_t>(s.size()) * size_of(t), 1, 0};
   m->data = static_cast<char*>(m->arena ? m->arena->take(m->bytes) : Backend::of(d).allocate(m->bytes));
   Tensor out = declared(s);
   out.body_->dtype = t, out.body_->device = d, out.body_->storage = m, out.body_->data = m->data;
@@ -156,19 +174,23 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 }
 Tensor Tensor::clone() const {
   Tensor out = like(*this);
-  Backend::of(device()).copy(out.body_->data, body_->data, static_cast<size_t>(size()) * size_of(dtype()));
+  out.copy_from(*this);
   return out;
 }
 bool Tensor::shared() const { return body_->handles > 1 || body_->storage->refs > 1; }
 double Tensor::at(int64_t i) const {
-  if (dtype() == DType::i32) return data<int32_t>()[i];
+  const size_t width = size_of(dtype());
+  alignas(8) char bytes[8];
+  Backend::of(device()).download(bytes, body_->data + static_cast<size_t>(i) * width, width);
+  if (dtype() == DType::i32) return *reinterpret_cast<const int32_t*>(bytes);
   double v = 0;
-  by_type(dtype(), [&]<class T> { v = static_cast<double>(data<T>()[i]); });
+  by_type(dtype(), [&]<class T> { v = static_cast<double>(*reinterpret_cast<const T*>(bytes)); });
   return v;
 }
 template <class T>
 Tensor Tensor::from(std::span<const T> values, Shape s, DType t, DeviceKind d) {
   RUM_CHECK(static_cast<int64_t>(values.size()) == s.size(), "{} numbers for {}", values.size(), str(s));
+  if (d != DeviceKind::cpu) return from(values, s, t, DeviceKind::cpu).to(d);
   Tensor out = empty(s, t, d);
   if (t == DType::i32) {
     for (size_t i = 0; i < values.size(); ++i) out.data<int32_t>()[i] = static_cast<int32_t>(values[i]);
@@ -178,6 +200,22 @@ Tensor Tensor::from(std::span<const T> values, Shape s, DType t, DeviceKind d) {
         out.data<U>()[i] = static_cast<U>(static_cast<Stats<U>>(values[i]));
     });
   }
+  return out;
+}
+void Tensor::copy_from(const Tensor& t) const {
+  RUM_CHECK(t.shape() == shape() && t.dtype() == dtype(), "copy of {} to {}", str(t.shape()), str(shape()));
+  const size_t bytes = static_cast<size_t>(size()) * size_of(dtype());
+  if (t.device() == device())
+    Backend::of(device()).copy(body_->data, t.body_->data, bytes);
+  else if (t.device() == DeviceKind::cpu)
+    Backend::of(device()).upload(body_->data, t.body_->data, bytes);
+  else
+    Backend::of(t.device()).download(body_->data, t.body_->data, bytes);
+}
+Tensor Tensor::to(DeviceKind d) const {
+  if (d == device()) return *this;
+  Tensor out = empty(shape(), dtype(), d);
+  out.copy_from(*this);
   return out;
 }
 template Tensor Tensor::from(std::span<const float>, Shape, DType, DeviceKind);

@@ -96,7 +96,8 @@ void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) co
   if (bpe.ignore_merges)
     if (const auto whole = ids.find(piece); whole != ids.end()) return out.push_back(whole->second);
   RUM_CHECK(piece.size() < kNone, "a word of {} bytes, at most 4 GiB", piece.size());
-  auto& [cache, symbols, heap] = scratch();
+  auto& symbols = scratch().symbols;  // not a structured binding: clang 14 cannot capture one
+  auto& heap = scratch().heap;
   const auto n = static_cast<uint32_t>(piece.size());
   symbols.resize(n), heap.clear();
   for (uint32_t i = 0; i < n; ++i)

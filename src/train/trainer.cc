@@ -232,7 +232,7 @@ void Trainer::State::note_metrics(Json::Object line) {
 bool Trainer::State::evaluate() {
   const double loss = mean_nll(model, validation);
   Json::Object line{{"step", done}, {"valid_loss", loss}};
-  events->scalar("loss/valid", done, loss);
+  std::vector<Scalar> scalars{{"loss/valid", static_cast<float>(loss)}};
   std::string text =
       fmt::format("step {}: validation loss {:.4f} (perplexity {:.2f})", done, loss, std::exp(loss));
   const auto some = std::min<int64_t>(config.bleu_texts, static_cast<int64_t>(valid.texts.size()));
@@ -242,7 +242,7 @@ bool Trainer::State::evaluate() {
     const auto texts = std::span(valid.texts).first(static_cast<size_t>(some));
     const Judged judged = judge_translations(model, tokenizer, texts, greedy);
     line.emplace_back("valid_bleu", judged.bleu.score);
-    events->scalar("bleu/valid", done, judged.bleu.score);
+    scalars.push_back({"bleu/valid", static_cast<float>(judged.bleu.score)});
     text += fmt::format(", BLEU {:.1f} on {} texts", judged.bleu.score, some);
     std::string samples = fmt::format("step {}\n", done);
     for (size_t i = 0; i < std::min<size_t>(texts.size(), 3); ++i)
@@ -252,6 +252,7 @@ bool Trainer::State::evaluate() {
   }
   progress.line(text);
   note_metrics(std::move(line));
+  events->write(done, scalars);
   if (loss < best_loss) {
     best_loss = loss, best_step = done, stale = 0;
   } else if (++stale; config.patience > 0 && stale >= config.patience) {
@@ -359,9 +360,10 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
                       {"norm", norm},
                       {"epoch", s.loader->epoch(s.done)},
                       {"tokens_per_second", rate}});
-      s.events->scalar("loss/train", s.done, s.last_loss);
-      s.events->scalar("learning_rate", s.done, lr);
-      s.events->scalar("norm", s.done, norm);
+      const Scalar scalars[] = {{"loss/train", static_cast<float>(s.last_loss)},
+                                {"optimizer/learning_rate", static_cast<float>(lr)},
+                                {"optimizer/norm", static_cast<float>(norm)}};
+      s.events->write(s.done, scalars);
       logged_at = now, logged_tokens = tokens;
     }
     const double pause = seconds_now();

@@ -37,7 +37,8 @@ std::vector<Bad> lengths() {
   return {
       {"empty", "", "byte 0: expected the 8 bytes of a header's length, found a file of 0 bytes"},
       {"seven bytes", std::string(7, '\0'), "found a file of 7 bytes"},
-      {"no header", little(0), "header, which begins at byte 8: byte 1: expected '[', '{', or a literal, found the end"},
+      {"no header", little(0),
+       "header, which begins at byte 8: byte 1: expected '[', '{', or a literal, found the end"},
       {"length over the limit", little(100'000'001) + "{}",
        "byte 0: expected a header of at most 100000000 bytes, found a length of 100000001"},
       {"length 2^64 - 1", little(UINT64_MAX) + "{}", "found a length of 18446744073709551615"},
@@ -49,7 +50,7 @@ std::vector<Bad> lengths() {
 }
 std::string many_values() {
   std::string text = "{\"w\":[0";
-  for (int i = 0; i < 2'200'000; ++i) text += ",0";
+  for (int i = 0; i < 1'100'000; ++i) text += ",0";
   return text += "]}";
 }
 std::vector<Bad> json() {
@@ -82,13 +83,15 @@ std::vector<Bad> json() {
        "byte 9: expected an object of strings, found another value in \"__metadata__\""},
       {"a number in metadata", file(R"({"__metadata__":{"step":7}})"), "no string for the key \"step\""},
       {"nested metadata", file(R"({"__metadata__":{"a":{"b":"c"}}})"), "no string for the key \"a\""},
-      {"many values", file(many_values()), "more than 2097152 values"},
+      {"many values", file(many_values()), "more than 1048576 values"},
   };
 }
 std::vector<Bad> entries() {
   const std::string rest = R"(,"shape":[2],"data_offsets":[0,8])";
   return {
       {"an entry that is a string", file(R"({"w":"F32"})"), "byte 9: expected an object with dtype, shape"},
+      {"an endless name", file("{\"" + std::string(1 << 20, 'x') + "\":{}}"),
+       "found none in \"" + std::string(80, 'x') + "\"..."},
       {"an empty entry", file(R"({"w":{}})"), "expected a string \"dtype\", found none in \"w\""},
       {"a dtype that is a number", one("\"dtype\":32" + rest),
        "expected a string \"dtype\", found another value"},
@@ -162,7 +165,7 @@ TEST(BadSafetensors, EachDefectHasItsSentence) {
             << bad.name << ": " << e.what();
       }
     }
-  EXPECT_EQ(count, 74);
+  EXPECT_EQ(count, 75);
 }
 TEST(BadSafetensors, WhatIsUnusualButRightIsRead) {
   for (const std::string& bytes : {

@@ -116,10 +116,12 @@ void train(const Options& o, const Setup& s) {
   Step step(params, adam, [&](const Batch& b) { return model.loss(b).loss; });
   const Batch batch = batch_of(s);
   std::vector<double> times;
+  double busy = 0;  // processor time of all threads
   for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
-    const double begin = seconds(o.threads == 1);
+    const double begin = seconds(o.threads == 1), busy_before = seconds(true);
     step.run({&batch, 1}, static_cast<uint32_t>(i), 3e-4f);
-    if (i >= o.warmup) times.push_back(seconds(o.threads == 1) - begin);
+    if (i < o.warmup) continue;
+    times.push_back(seconds(o.threads == 1) - begin), busy += seconds(true) - busy_before;
   }
   const double ms = 1e3 * median(times), best = 1e3 * *std::min_element(times.begin(), times.end());
   const auto tokens = static_cast<double>(s.length * s.texts);
@@ -127,6 +129,7 @@ void train(const Options& o, const Setup& s) {
          {{"tokens_per_s", 1e3 * tokens / ms},
           {"step_ms", ms},
           {"best_step_ms", best},
+          {"processor_ms", 1e3 * busy / static_cast<double>(o.steps)},
           {"steps", o.warmup + o.steps},
           {"loss", step.loss()},
           {"parameters", params.master().size()}});

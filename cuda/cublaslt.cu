@@ -1,0 +1,173 @@
+// The cuda column of gemm: one cuBLASLt product with bias and "+=" in it. The library is opened at run time,
+// so a program that never multiplies on a GPU does not need it. Our own workspace, one stream, and for each
+// kind of call one algorithm, chosen at its first use and kept: the same bits every time, recorded or not.
+#include <cublasLt.h>
+#include <dlfcn.h>
+
+#include <map>
+#include <tuple>
+
+#include "cuda/kernel.h"
+#include "ops/gemm.h"
+
+namespace rum::cuda {
+namespace {
+constexpr size_t kWorkspace = size_t{32} << 20;
+
+struct Library {
+#define RUM_CUBLASLT(F) decltype(&::F) F = nullptr
+  RUM_CUBLASLT(cublasLtCreate);
+  RUM_CUBLASLT(cublasLtGetStatusString);
+  RUM_CUBLASLT(cublasLtGetVersion);
+  RUM_CUBLASLT(cublasLtMatmul);
+  RUM_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
+  RUM_CUBLASLT(cublasLtMatmulDescCreate);
+  RUM_CUBLASLT(cublasLtMatmulDescSetAttribute);
+  RUM_CUBLASLT(cublasLtMatmulPreferenceCreate);
+  RUM_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
+  RUM_CUBLASLT(cublasLtMatrixLayoutCreate);
+#undef RUM_CUBLASLT
+  cublasLtHandle_t handle = nullptr;
+  void* workspace = nullptr;
+
+  static const Library& open() {
+    static const Library library;
+    return library;
+  }
+  void check(cublasStatus_t s, const char* call) const {
+    if (s != CUBLAS_STATUS_SUCCESS)
+      fail(std::string("cuBLASLt: ") + call + ": " + cublasLtGetStatusString(s));
+  }
+
+ private:
+  Library() {
+    const std::string name = "libcublasLt.so." + std::to_string(CUDART_VERSION / 1000);
+    void* lib = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (lib == nullptr)
+      fail("matrix products on the GPU need " + name + ", which was not found (" + dlerror() +
+           "): install the CUDA libraries or set LD_LIBRARY_PATH");
+    auto get = [&](const char* symbol, auto& f) {
+      f = reinterpret_cast<std::decay_t<decltype(f)>>(dlsym(lib, symbol));
+      if (f == nullptr) fail(name + " has no " + symbol);
+    };
+#define RUM_CUBLASLT(F) get(#F, F)
+    RUM_CUBLASLT(cublasLtCreate);
+    RUM_CUBLASLT(cublasLtGetStatusString);
+    RUM_CUBLASLT(cublasLtGetVersion);
+    RUM_CUBLASLT(cublasLtMatmul);
+    RUM_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
+    RUM_CUBLASLT(cublasLtMatmulDescCreate);
+    RUM_CUBLASLT(cublasLtMatmulDescSetAttribute);
+    RUM_CUBLASLT(cublasLtMatmulPreferenceCreate);
+    RUM_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
+    RUM_CUBLASLT(cublasLtMatrixLayoutCreate);
+#undef RUM_CUBLASLT
+    check(cublasLtCreate(&handle), "cublasLtCreate");
+    workspace = simt::dev_malloc(kWorkspace);
+  }
+};
+
+cudaDataType_t type(DType t) {
+  if (t != DType::f32 && t != DType::bf16) fail_no_type(t);
+  return t == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+uint32_t alignment(const void* p) {  // what the heuristic may rely on: 256 at most, as it is by default
+  const uintptr_t at = reinterpret_cast<uintptr_t>(p) | 256;
+  return static_cast<uint32_t>(at & (~at + 1));
+}
+
+// cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M): it computes C' = op(B)' op(A)'.
+struct Plan {  // one kind of product, described once
+  cublasLtMatmulDesc_t product = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+  cublasLtMatmulAlgo_t algorithm{};
+};
+struct Kind {
+  int64_t m, n, k;
+  int flags;  // transpose_a, transpose_b, bias
+  DType in, out;
+  uint32_t align_a, align_b, align_c;
+  auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c); }
+  bool operator<(const Kind& o) const { return key() < o.key(); }
+};
+
+Plan make(const Kind& kind, const void* bias) {
+  const Library& lt = Library::open();
+  const bool ta = (kind.flags & 1) != 0, tb = (kind.flags & 2) != 0, biased = (kind.flags & 4) != 0;
+  Plan p;
+  // f32 sums for both types; CUBLAS_COMPUTE_32F does not round f32 operands to TF32.
+  lt.check(lt.cublasLtMatmulDescCreate(&p.product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+  auto set = [&](cublasLtMatmulDescAttributes_t what, const auto& value) {
+    lt.check(lt.cublasLtMatmulDescSetAttribute(p.product, what, &value, sizeof value),
+             "describing a product");
+  };
+  set(CUBLASLT_MATMUL_DESC_TRANSA, tb ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(CUBLASLT_MATMUL_DESC_TRANSB, ta ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (biased) {
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(kind.in));
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  }
+  auto layout = [&](cublasLtMatrixLayout_t& l, DType t, int64_t rows, int64_t cols) {
+    lt.check(lt.cublasLtMatrixLayoutCreate(&l, type(t), static_cast<uint64_t>(rows),
+                                           static_cast<uint64_t>(cols), rows),
+             "describing a matrix");
+  };
+  layout(p.b, kind.in, tb ? kind.k : kind.n, tb ? kind.n : kind.k);
+  layout(p.a, kind.in, ta ? kind.m : kind.k, ta ? kind.k : kind.m);
+  layout(p.c, kind.out, kind.n, kind.m);
+
+  cublasLtMatmulPreference_t wish = nullptr;
+  lt.check(lt.cublasLtMatmulPreferenceCreate(&wish), "cublasLtMatmulPreferenceCreate");
+  auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, const auto& value) {
+    lt.check(lt.cublasLtMatmulPreferenceSetAttribute(wish, what, &value, sizeof value),
+             "choosing an algorithm");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+  // A sum that is split along K: partial results side by side in f32, added in a separate step.
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, kind.align_b);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, kind.align_a);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, kind.align_c);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, kind.align_c);
+  cublasLtMatmulHeuristicResult_t best{};
+  int found = 0;
+  const cublasStatus_t s =
+      lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, 1, &best, &found);
+  if (s != CUBLAS_STATUS_SUCCESS || found == 0)
+    fail("cuBLASLt has no algorithm for a " + std::to_string(kind.m) + " x " + std::to_string(kind.n) +
+         " x " + std::to_string(kind.k) + " product: " + lt.cublasLtGetStatusString(s));
+  p.algorithm = best.algo;
+  return p;
+}
+
+void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+  static std::map<Kind, Plan> plans;
+  const Library& lt = Library::open();
+  const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
+  const Kind kind{f.transpose_a ? ak : am,
+                  f.transpose_b ? bm : bk,
+                  f.transpose_a ? am : ak,
+                  (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) | (bias ? 4 : 0),
+                  a.dtype(),
+                  c.dtype(),
+                  alignment(a.data<void>()),
+                  alignment(b.data<void>()),
+                  alignment(c.data<void>())};
+  const void* shift = bias ? bias.data<void>() : nullptr;
+  auto at = plans.find(kind);
+  if (at == plans.end()) at = plans.emplace(kind, make(kind, shift)).first;
+  const Plan& p = at->second;
+  if (bias)
+    lt.check(
+        lt.cublasLtMatmulDescSetAttribute(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &shift, sizeof shift),
+        "setting the bias");
+  const float alpha = 1, beta = f.add ? 1.0f : 0.0f;
+  lt.check(lt.cublasLtMatmul(lt.handle, p.product, &alpha, b.data<void>(), p.b, a.data<void>(), p.a, &beta,
+                             c.data<void>(), p.c, c.data<void>(), p.c, &p.algorithm, lt.workspace, kWorkspace,
+                             simt::stream()),
+           "cublasLtMatmul");
+}
+const bool provided = kernels::gemm.provide(DeviceKind::cuda, product);
+}  // namespace
+}  // namespace rum::cuda

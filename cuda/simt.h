@@ -1,0 +1,132 @@
+// The one header that a kernel includes. nvcc: thin aliases over CUDA (defines SIMT_GPU). g++: the emulation
+// of simt_cpu.h, where each CUDA thread is a fibre (defines SIMT_CPU). Both give memory, one stream with
+// recording and replay, launch(), bf16, vector loads and the tensor-core instructions under the same names.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+
+#ifdef __CUDACC__
+#define SIMT_GPU 1
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#define SIMT_SHARED(T, name, ...) __shared__ __align__(16) T name __VA_ARGS__
+#define SIMT_UNROLL _Pragma("unroll")
+
+namespace simt {
+using bf16 = __nv_bfloat16;
+using bf162 = __nv_bfloat162;
+
+inline void check(cudaError_t e, const char* call) {
+  if (e != cudaSuccess) rum::fail(std::string("CUDA: ") + call + ": " + cudaGetErrorString(e));
+}
+inline void need_device() {  // one clear sentence where there is no driver or no GPU
+  int count = 0;
+  const cudaError_t e = cudaGetDeviceCount(&count);
+  if (e == cudaErrorInsufficientDriver)
+    rum::fail("no CUDA driver on this machine, or one older than this program's toolkit");
+  if (e != cudaSuccess || count == 0) rum::fail("no GPU that CUDA can use on this machine");
+}
+inline cudaStream_t stream() {  // the one queue: what is put into it runs in order
+  static cudaStream_t s = [] {
+    cudaStream_t made = nullptr;
+    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreate");
+    return made;
+  }();
+  return s;
+}
+inline bool recording() {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream(), &status), "cudaStreamIsCapturing");
+  return status == cudaStreamCaptureStatusActive;
+}
+inline void* dev_malloc(size_t n) {
+  if (recording()) rum::fail("memory was asked for while a step is recorded");
+  void* p = nullptr;
+  const cudaError_t e = cudaMalloc(&p, n == 0 ? 1 : n);
+  if (e == cudaErrorMemoryAllocation) {
+    size_t left = 0, all = 0;
+    cudaGetLastError(), cudaMemGetInfo(&left, &all);
+    rum::fail("the GPU is out of memory: " + std::to_string(n >> 20) + " MiB were asked for, " +
+              std::to_string(left >> 20) + " of " + std::to_string(all >> 20) + " MiB are free");
+  }
+  check(e, "cudaMalloc");
+  return p;
+}
+inline void dev_free(void* p) { cudaFree(p); }  // called by destructors, which never throw
+inline void sync() { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
+inline void h2d(void* to, const void* from, size_t n) {  // `from` may be reused at once
+  check(cudaMemcpyAsync(to, from, n, cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync to the GPU");
+}
+inline void d2h(void* to, const void* from, size_t n) {
+  check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync from the GPU");
+  sync();
+}
+inline void d2d(void* to, const void* from, size_t n) {
+  check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToDevice, stream()), "cudaMemcpyAsync on the GPU");
+}
+inline void dev_fill(void* to, int byte, size_t n) {
+  check(cudaMemsetAsync(to, byte, n, stream()), "cudaMemsetAsync");
+}
+std::string describe();  // backend.cu
+
+inline void begin_recording() {  // relaxed: cuBLASLt may prepare itself while it is recorded
+  check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
+}
+inline void* end_recording() {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(stream(), &graph), "cudaStreamEndCapture");
+  cudaGraphExec_t exec = nullptr;
+  const cudaError_t e = cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  check(e, "cudaGraphInstantiate");
+  return exec;
+}
+inline void replay(void* r) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(r), stream()), "cudaGraphLaunch");
+}
+inline void discard(void* r) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(r)); }
+
+// launch(kernel, grid, block, bytes of dynamic shared memory, arguments...): arguments take the kernel's
+// types.
+template <class... P, class... A>
+void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&... a) {
+  if (shared > 48 * 1024)
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
+          "cudaFuncSetAttribute");
+  kernel<<<grid, block, shared, stream()>>>(static_cast<P>(std::forward<A>(a))...);
+  check(cudaGetLastError(), "launch");
+}
+
+template <class T>
+__device__ __forceinline__ T* dyn_shared() {  // one untyped symbol, so that every kernel can use it
+  extern __shared__ __align__(128) unsigned char simt_dyn_shared_[];
+  return reinterpret_cast<T*>(simt_dyn_shared_);
+}
+__device__ __forceinline__ float to_f(bf16 v) { return __bfloat162float(v); }
+__device__ __forceinline__ bf16 to_bf(float v) { return __float2bfloat16_rn(v); }
+__device__ __forceinline__ uint32_t pack_bf(float lo, float hi) {
+  bf162 v = __floats2bfloat162_rn(lo, hi);
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  return u;
+}
+// One access of sizeof(V) bytes; both compilers trap when it is not aligned.
+template <class V, class T>
+__device__ __forceinline__ V ldv(const T* p) {
+  return *reinterpret_cast<const V*>(p);
+}
+template <class V, class T>
+__device__ __forceinline__ void stv(T* p, const V& v) {
+  *reinterpret_cast<V*>(p) = v;
+}
+}  // namespace simt
+#else
+#include "cuda/simt_cpu.h"
+#endif
+#include "cuda/simt_mma.h"

@@ -1,0 +1,424 @@
+// simt_check.cpp - memcheck + initcheck + racecheck + access-pattern lint for emulated kernels.
+// Kernel sources are compiled with -fsanitize=thread so that the compiler calls __tsan_* at every memory
+// access, but the program is linked WITHOUT libtsan: this file is the runtime. Every 2 bytes of device or
+// shared memory have a shadow cell (last write, last readers, code addresses). This file itself is compiled
+// without -fsanitize.
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cuda/simt.h"
+#undef threadIdx
+#undef blockIdx
+extern char __executable_start, _end;
+
+namespace simt {
+struct Cell {
+  uint64_t w, r;
+  uint32_t wpc, rpc;
+};
+constexpr size_t kRegion = size_t(4) << 30, kArena = 320 << 10, kStacks = size_t(1) << 30;
+static unsigned char *region, *stacks;
+static Cell* shadow;
+static size_t brk_ = 8 << 20, stack_brk;  // the first 8 MiB hold the shared-memory arenas
+static std::map<unsigned char*, size_t> live;
+static uint64_t launch_no = 1;
+static std::vector<std::pair<const unsigned char*, size_t>> allowed(
+    1);  // emulator state that kernels touch; [0]: launch arguments
+static int errors = 0;
+static bool lint = false, abort_on_error = false;
+static uintptr_t img;
+
+// access id: 63 valid | 62 atomic | 61:60 reader class | 59:50 launch | 49:30 block | 29:20 thread | 19:10
+// barriers | 9:0 __syncwarps
+enum : uint64_t { Invalid = 0, Uninit = 1, HostInit = 2, Valid = 1ull << 63, Atomic = 1ull << 62 };
+static uint64_t f_launch(uint64_t v) { return v >> 50 & 1023; }
+static uint64_t f_block(uint64_t v) { return v >> 30 & 0xfffff; }
+static uint64_t f_tid(uint64_t v) { return v >> 20 & 1023; }
+static uint64_t f_bar(uint64_t v) { return v >> 10 & 1023; }
+static uint64_t f_wep(uint64_t v) { return v & 1023; }
+static int f_cls(uint64_t v) { return v >> 60 & 3; }
+static uint64_t me_id() {
+  return Valid | launch_no << 50 | uint64_t(blk->bid_lin & 0xfffff) << 30 | uint64_t(cur->lin) << 20 |
+         uint64_t(cur->bar_epoch & 1023) << 10 | (cur->warp_epoch & 1023);
+}
+static bool ordered(uint64_t p, uint64_t me, bool shared) {
+  if (!(p & Valid) || f_launch(p) != launch_no) return true;
+  if (f_block(p) != f_block(me)) return shared;
+  if (f_tid(p) == f_tid(me) || f_bar(p) != f_bar(me)) return true;
+  return f_tid(p) / 32 == f_tid(me) / 32 && f_wep(p) != f_wep(me);
+}
+static void init() {
+  if (region) return;
+  auto map = [](size_t n) {
+    void* p = mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) fail("checker: cannot reserve %zu bytes", n);
+    return p;
+  };
+  region = static_cast<unsigned char*>(map(kRegion));
+  shadow = static_cast<Cell*>(map(kRegion / 2 * sizeof(Cell)));
+  stacks = static_cast<unsigned char*>(map(kStacks));
+  img = reinterpret_cast<uintptr_t>(&__executable_start);
+  lint = getenv("SIMT_LINT");
+  abort_on_error = getenv("SIMT_ABORT");
+  atexit([] {
+    if (errors) {
+      fprintf(stderr, "SIMT CHECK: %d distinct errors\n", errors);
+      fflush(nullptr);
+      _Exit(66);
+    }
+  });
+}
+static std::string where(uint32_t pc) {
+  if (!pc) return "?";
+  Dl_info di;
+  uintptr_t a = img + pc - 1;
+  dladdr(&__executable_start, &di);
+  char cmd[512], line[512];
+  std::string out;
+  snprintf(cmd, sizeof cmd, "addr2line -Cifpse /proc/%d/exe 0x%lx 2>/dev/null", getpid(),
+           *(uint16_t*)(img + 16) == 3 ? (unsigned long)(a - img) : (unsigned long)a);
+  FILE* f = popen(cmd, "r");
+  while (f && fgets(line, sizeof line, f)) {
+    std::string s(line);
+    while (!s.empty() && s.back() == '\n') s.pop_back();
+    if (size_t q = s.rfind(" at "); q != std::string::npos) {
+      std::string fn = s.substr(0, s.find('(')), fl = s.substr(q + 4);
+      s = fl + (fn.find("inlined") == std::string::npos ? " " + fn : "");
+    }
+    if (s.find("simt_cpu.h") != std::string::npos || s.find("simt_mma.h") != std::string::npos ||
+        s.find("simt.h") != std::string::npos)
+      continue;
+    if (out.empty()) out = s;
+  }
+  if (f) pclose(f);
+  return out.empty() ? "?" : out;
+}
+static std::string who(uint64_t v) {
+  char b[96];
+  snprintf(b, sizeof b, "thread %lu of block %lu", f_tid(v), f_block(v));
+  return b;
+}
+static bool reporting = false;  // the report's own code may come from an instrumented object
+static void report(const char* kind, const void* addr, size_t n, bool write, uint32_t pc, uint64_t me,
+                   uint64_t prev = 0, uint32_t ppc = 0, const char* prev_what = "") {
+  struct Quiet {
+    Quiet() { reporting = true; }
+    ~Quiet() { reporting = false; }
+  } quiet;
+  static std::set<std::tuple<std::string, uint32_t, uint32_t>> seen;
+  if (!seen.insert({kind, pc, ppc}).second) return;
+  ++errors;
+  size_t off = static_cast<const unsigned char*>(addr) - region;
+  fprintf(stderr, "SIMT CHECK: %s: %s of %zu bytes at %s %p by %s\n    at %s\n", kind,
+          write ? "write" : "read", n,
+          off < (8 << 20) ? "shared"
+          : off < kRegion ? "global"
+                          : "host",
+          addr, who(me).c_str(), where(pc).c_str());
+  if (prev)
+    fprintf(stderr, "    conflicts with %s by %s\n    at %s\n", prev_what, who(prev).c_str(),
+            where(ppc).c_str());
+  if (off >= (8 << 20) && off < kRegion) {
+    auto it = live.upper_bound(static_cast<unsigned char*>(const_cast<void*>(addr)));
+    if (it != live.begin()) {
+      --it;
+      fprintf(stderr, "    nearest allocation: %zu bytes at %p (address is at offset %td)\n", it->second,
+              (void*)it->first, static_cast<const unsigned char*>(addr) - it->first);
+    }
+  }
+  if (abort_on_error) std::abort();
+}
+// ---------------------------------------------------------------- lint: how a warp's accesses fall on banks
+// and sectors
+struct Rec {
+  uint32_t pc, warp, occ;
+  uint16_t lane, size;
+  uint64_t off;
+  bool write;
+};
+static std::vector<Rec> recs;
+static std::unordered_map<uint64_t, uint32_t> occs;
+struct PcStat {
+  uint64_t warps = 0, degree = 0, worst = 0, ideal = 0;
+  bool shared = false, write = false;
+  uint32_t size = 0;
+};
+static std::map<uint32_t, PcStat> pcs;
+static void lint_flush() {
+  std::sort(recs.begin(), recs.end(), [](const Rec& a, const Rec& b) {
+    return std::tie(a.pc, a.warp, a.occ, a.lane) < std::tie(b.pc, b.warp, b.occ, b.lane);
+  });
+  for (size_t i = 0, j; i < recs.size(); i = j) {
+    for (j = i; j < recs.size() && recs[j].pc == recs[i].pc && recs[j].warp == recs[i].warp &&
+                recs[j].occ == recs[i].occ;)
+      ++j;
+    PcStat& s = pcs[recs[i].pc];
+    s.shared = recs[i].off < (8 << 20);
+    s.write = recs[i].write;
+    s.size = recs[i].size;
+    uint64_t deg = 0, ideal = 0;
+    if (s.shared) {
+      unsigned lanes = s.size <= 4 ? 32 : 128 / s.size;  // lanes served per phase
+      for (unsigned l0 = 0; l0 < 32; l0 += lanes) {
+        std::set<uint64_t> words;
+        int bank[32] = {};
+        int mx = 0;
+        for (size_t k = i; k < j; ++k)
+          if (recs[k].lane / lanes == l0 / lanes)
+            for (unsigned b = 0; b < s.size; b += 4)
+              if (words.insert((recs[k].off + b) / 4).second)
+                mx = std::max(mx, ++bank[(recs[k].off + b) / 4 % 32]);
+        deg += mx;
+        ideal += mx > 0;
+      }
+    } else {
+      std::set<uint64_t> sect;
+      uint64_t bytes = 0;
+      std::set<uint64_t> uniq;
+      for (size_t k = i; k < j; ++k) {
+        if (uniq.insert(recs[k].off).second) bytes += s.size;
+        for (unsigned b = 0; b < s.size; b += 4) sect.insert((recs[k].off + b) / 32);
+      }
+      deg = sect.size();
+      ideal = (bytes + 31) / 32;
+    }
+    ++s.warps;
+    s.degree += deg;
+    s.ideal += ideal;
+    s.worst = std::max(s.worst, deg);
+  }
+  recs.clear();
+  occs.clear();
+}
+static void lint_print() {
+  for (auto& [pc, s] : pcs)
+    if (s.degree > s.ideal * 5 / 4)
+      fprintf(stderr, "SIMT LINT: %s %s (%u B): %.1f %s per warp access, ideal %.1f   at %s\n",
+              s.shared ? "shared" : "global", s.write ? "write" : "read ", s.size,
+              double(s.degree) / double(s.warps), s.shared ? "wavefronts" : "sectors",
+              double(s.ideal) / double(s.warps), where(pc).c_str());
+  pcs.clear();
+}
+// ---------------------------------------------------------------- the access check
+static void access(const void* p, size_t n, bool write, bool atomic, void* ret) {
+  if (!cur || reporting) return;  // host code
+  auto* a = static_cast<const unsigned char*>(p);
+  uint32_t pc = uint32_t(reinterpret_cast<uintptr_t>(ret) - img);
+  size_t off = size_t(a - region);
+  if (off >= kRegion) {
+    if (size_t(a - stacks) < kStacks || (a >= reinterpret_cast<unsigned char*>(&__executable_start) &&
+                                         a < reinterpret_cast<unsigned char*>(&_end)))
+      return;
+    for (auto& [q, m] : allowed)
+      if (size_t(a - q) < m) return;
+    report("host pointer used in a kernel", p, n, write, pc, me_id());
+    return;
+  }
+  uint64_t me = me_id();
+  bool shared = off < (8 << 20);
+  if (reinterpret_cast<uintptr_t>(p) % n && (n & (n - 1)) == 0 && n <= 16)
+    report("misaligned access", p, n, write, pc, me);
+  if (lint && blk->bid_lin == 0)
+    recs.push_back(
+        {pc, cur->warp, occs[uint64_t(cur->lin) << 32 | pc]++, uint16_t(cur->lane), uint16_t(n), off, write});
+  for (Cell *c = shadow + off / 2, *e = shadow + (off + n + 1) / 2; c != e; ++c) {
+    if (c->w == Invalid) {
+      report("out of bounds", p, n, write, pc, me);
+      return;
+    }
+    bool both_atomic = atomic && (c->w & Atomic);
+    if (!both_atomic && !ordered(c->w, me, shared)) {
+      report("race", p, n, write, pc, me, c->w, c->wpc, c->w & Atomic ? "an atomic" : "a write");
+      c->w = HostInit;
+      c->r = 0;
+      continue;
+    }
+    if (!write || atomic) {
+      if (c->w == Uninit) {
+        report("uninitialised read", p, n, write, pc, me);
+        c->w = HostInit;
+      }
+    }
+    uint64_t r = c->r;
+    bool same_launch = (r & Valid) && f_launch(r) == launch_no;
+    bool same_block = same_launch && f_block(r) == f_block(me),
+         same_epoch = same_block && f_bar(r) == f_bar(me);
+    bool same_warp = same_epoch && f_tid(r) / 32 == f_tid(me) / 32;
+    if (!write) {
+      int cls = 0;  // 0 one reader, 1 lanes of a warp, 2 warps of a block, 3 blocks
+      if (same_launch && !shared && (!same_block || f_cls(r) == 3))
+        cls = 3;
+      else if (same_warp)
+        cls = f_tid(r) == f_tid(me) ? f_cls(r) : std::max(f_cls(r), f_wep(r) == f_wep(me) ? 1 : 0);
+      else if (same_epoch)
+        cls = 2;
+      c->r = me | uint64_t(cls) << 60;
+      c->rpc = pc;
+    } else {
+      bool bad = false;
+      if (same_launch) switch (f_cls(r)) {
+          case 0:
+            bad = !ordered(r, me, shared);
+            break;
+          case 1:
+            bad = same_epoch && (!same_warp || f_wep(r) == f_wep(me));
+            break;
+          case 2:
+            bad = same_epoch;
+            break;
+          case 3:
+            bad = true;
+            break;
+        }
+      if (bad && !(atomic && (r & Atomic))) {
+        report("race", p, n, write, pc, me, r, c->rpc, "a read");
+        c->r = 0;
+      }
+      c->w = me | (atomic ? uint64_t(Atomic) : 0);
+      c->wpc = pc;
+    }
+  }
+}
+void checked_copy(void* reg, const void* mem, size_t n, bool store) noexcept {
+  access(mem, n, store, false, __builtin_return_address(0));
+  if (store)
+    memcpy(const_cast<void*>(mem), reg, n);
+  else
+    memcpy(reg, mem, n);
+}
+// ---------------------------------------------------------------- services for simt_cpu.cpp
+void check_mark(void* p, size_t n, int state) {
+  size_t off = static_cast<unsigned char*>(p) - region;
+  if (off >= kRegion) return;
+  for (size_t i = off / 2; i < (off + n + 1) / 2; ++i) shadow[i] = {uint64_t(state), 0, 0, 0};
+}
+bool check_alloc(size_t n, void** out) {
+  init();
+  brk_ = (brk_ + 512 + 255) / 256 * 256;  // never reused: use after free stays visible
+  if (brk_ + n + 512 > kRegion) fail("checker: device memory (%zu bytes) exhausted", kRegion);
+  unsigned char* p = region + brk_;
+  brk_ += n;
+  memset(p, 0xff, n);
+  check_mark(p, n, Uninit);
+  live[p] = n;
+  *out = p;
+  return true;
+}
+bool check_free(void* q) {
+  auto* p = static_cast<unsigned char*>(q);
+  if (!p) return true;
+  auto it = live.find(p);
+  if (it == live.end()) fail("free of %p, which is not a live device allocation", q);
+  check_mark(p, it->second, Invalid);
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(p) + 4095) / 4096 * 4096,
+                  end = (reinterpret_cast<uintptr_t>(p) + it->second) / 4096 * 4096;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);  // whole pages only
+  live.erase(it);
+  return true;
+}
+void* check_arena(int worker) {
+  init();
+  return region + size_t(worker) * kArena;
+}
+void* check_stack(size_t n) {
+  init();
+  stack_brk += n;
+  if (stack_brk > kStacks) fail("checker: stacks exhausted");
+  return stacks + stack_brk - n;
+}
+void check_block_begin(void* arena, size_t n) {
+  size_t o = (static_cast<unsigned char*>(arena) - region) / 2;
+  memset(static_cast<void*>(shadow + o), 0, n / 2 * sizeof(Cell));
+}
+void check_shared_alloc(void* p, size_t n) { check_mark(p, n, Uninit); }
+void check_block_end() {
+  if (lint && !recs.empty()) {
+    lint_flush();
+    lint_print();
+  }
+}
+void check_allow(const void* p, size_t n) {
+  for (auto& [q, m] : allowed)
+    if (q == p) {
+      m = n;
+      return;
+    }
+  allowed.push_back({static_cast<const unsigned char*>(p), n});
+}
+void check_launch(void* args, size_t n) {
+  init();
+  allowed[0] = {static_cast<unsigned char*>(args), n};
+  if (++launch_no == 1024) {  // clock wraps: forget old accesses, keep init state
+    launch_no = 1;
+    for (auto& [p, sz] : live)
+      for (size_t i = (p - region) / 2; i < (p - region + sz + 1) / 2; ++i) {
+        if (shadow[i].w & Valid) shadow[i].w = HostInit;
+        shadow[i].r = 0;
+      }
+  }
+}
+}  // namespace simt
+
+// ---------------------------------------------------------------- the compiler's interface
+#define RET __builtin_return_address(0)
+extern "C" {
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_vptr_update(void**, void*) {}
+void __tsan_vptr_read(void**) {}
+#define RW(N)                                                                       \
+  void __tsan_read##N(void* p) { simt::access(p, N, false, false, RET); }           \
+  void __tsan_write##N(void* p) { simt::access(p, N, true, false, RET); }           \
+  void __tsan_unaligned_read##N(void* p) { simt::access(p, N, false, false, RET); } \
+  void __tsan_unaligned_write##N(void* p) { simt::access(p, N, true, false, RET); } \
+  void __tsan_volatile_read##N(void* p) { simt::access(p, N, false, true, RET); }   \
+  void __tsan_volatile_write##N(void* p) { simt::access(p, N, true, true, RET); }
+RW(1) RW(2) RW(4) RW(8) RW(16) void __tsan_read_range(void* p, size_t n) {
+  simt::access(p, n, false, false, RET);
+}
+void __tsan_write_range(void* p, size_t n) { simt::access(p, n, true, false, RET); }
+#define AT(N, T)                                                                                       \
+  T __tsan_atomic##N##_load(const volatile T* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
+  void __tsan_atomic##N##_store(volatile T* p, T v, int) {                                             \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    __atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                          \
+  }                                                                                                    \
+  T __tsan_atomic##N##_exchange(volatile T* p, T v, int) {                                             \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);                                                \
+  }                                                                                                    \
+  T __tsan_atomic##N##_fetch_add(volatile T* p, T v, int) {                                            \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);                                                 \
+  }                                                                                                    \
+  T __tsan_atomic##N##_fetch_sub(volatile T* p, T v, int) {                                            \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST);                                                 \
+  }                                                                                                    \
+  T __tsan_atomic##N##_fetch_or(volatile T* p, T v, int) {                                             \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);                                                  \
+  }                                                                                                    \
+  T __tsan_atomic##N##_fetch_and(volatile T* p, T v, int) {                                            \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);                                                 \
+  }                                                                                                    \
+  bool __tsan_atomic##N##_compare_exchange_strong(volatile T* p, T* e, T v, int, int) {                \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);            \
+  }                                                                                                    \
+  bool __tsan_atomic##N##_compare_exchange_weak(volatile T* p, T* e, T v, int, int) {                  \
+    simt::access((void*)p, sizeof(T), true, true, RET);                                                \
+    return __atomic_compare_exchange_n(p, e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);            \
+  }
+AT(8, uint8_t) AT(16, uint16_t) AT(32, uint32_t) AT(64, uint64_t) void __tsan_atomic_thread_fence(int) {}
+void __tsan_atomic_signal_fence(int) {}
+}

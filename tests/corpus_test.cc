@@ -1,0 +1,268 @@
+// Corpora: reading, every kind of bad line, cleaning, splits, the prepared folder.
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "base/error.h"
+#include "data/clean.h"
+#include "tests/grammar/grammar.h"
+#include "tests/scratch.h"
+
+using namespace rum;
+namespace {
+std::string refusal(std::string_view bytes, CorpusKind kind = CorpusKind::pairs,
+                    const ReadRules& rules = {}) {
+  try {
+    parse_corpus(bytes, "pairs.tsv", kind, rules);
+  } catch (const FileError& e) {
+    return e.what();
+  }
+  return "nothing was refused";
+}
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+TEST(Corpus, ReadsPairs) {
+  const Corpus c = parse_corpus(
+      "\xEF\xBB\xBF"
+      "ein Haus\ta house\r\nzwei\ttwo\nohne Zeilenende\tno line end",
+      "f", CorpusKind::pairs);
+  ASSERT_EQ(c.texts.size(), 3u);
+  EXPECT_EQ(c.texts[0], (Text{"ein Haus", "a house"}));
+  EXPECT_EQ(c.texts[1], (Text{"zwei", "two"}));
+  EXPECT_EQ(c.texts[2], (Text{"ohne Zeilenende", "no line end"}));
+  EXPECT_EQ(c.lines, (std::vector<int32_t>{1, 2, 3}));
+}
+TEST(Corpus, ReadsDocuments) {
+  const Corpus c = parse_corpus("\n\none\r\ntwo\n  \nthree\twith a tab\n", "f", CorpusKind::documents);
+  ASSERT_EQ(c.texts.size(), 2u);
+  EXPECT_EQ(c.texts[0], (Text{"", "one\ntwo"}));
+  EXPECT_EQ(c.texts[1], (Text{"", "three\twith a tab"}));
+  EXPECT_EQ(c.lines, (std::vector<int32_t>{3, 6}));
+}
+TEST(Corpus, RefusesWithLineAndReason) {
+  EXPECT_TRUE(has(refusal("a\tb\nno tab here\n"),
+                  "pairs.tsv: line 2: expected source<TAB>target with one tab, found 0"));
+  EXPECT_TRUE(has(refusal("a\tb\tc\n"), "line 1: expected source<TAB>target with one tab, found 2"));
+  EXPECT_TRUE(has(refusal("a\tb\n\nc\td\n"), "line 2: expected source<TAB>target with one tab, found 0"));
+  EXPECT_TRUE(has(refusal("a\tb\na\xFF\tb\n"), "line 2: expected UTF-8, found 0xFF at byte 1"));
+  EXPECT_TRUE(has(refusal("a\t\xED\xA0\x80\n"), "expected UTF-8"));  // a surrogate
+  EXPECT_TRUE(
+      has(refusal(std::string_view("a\tb\0c\n", 6)), "line 1: expected text, found a NUL byte at byte 3"));
+  EXPECT_TRUE(has(refusal("\tb\n"), "line 1: the source is empty"));
+  EXPECT_TRUE(has(refusal("a\t\r\n"), "line 1: the target is empty"));
+  EXPECT_TRUE(has(refusal(""), "no text in it"));
+  EXPECT_TRUE(has(refusal("\n \n", CorpusKind::documents), "no text in it"));
+  EXPECT_TRUE(has(refusal("a\tb\n" + std::string(10'000'000, 'x') + "\ty\n"),
+                  "line 2: expected at most 1048576 bytes, found 10000002"));
+}
+TEST(Corpus, SkipsAndCountsBadLinesWhenAsked) {
+  const std::string bytes = "a\tb\nnone\n\xFF\tc\n" + std::string(2'000'000, 'x') + "\ty\nd\te\n\tf\n";
+  const Corpus c = parse_corpus(bytes, "f", CorpusKind::pairs, {.skip_bad = true, .empty_sides = true});
+  EXPECT_EQ(c.texts, (std::vector<Text>{{"a", "b"}, {"d", "e"}, {"", "f"}}));
+  EXPECT_EQ(c.skipped, 3);
+  EXPECT_EQ(c.lines, (std::vector<int32_t>{1, 5, 6}));
+  EXPECT_TRUE(has(refusal("none\nnone\n", CorpusKind::pairs, {.skip_bad = true}), "2 bad lines"));
+}
+TEST(Corpus, MissingFileAndGzip) {
+  Scratch scratch;
+  EXPECT_THROW(read_corpus(scratch.path + "/none.tsv", CorpusKind::pairs), FileError);
+  const std::string bytes = corpus_bytes(grammar_pairs(500, 1), CorpusKind::pairs);
+  const std::string path = scratch.path + "/pairs.tsv.gz";
+  gzFile f = gzopen(path.c_str(), "wb");
+  ASSERT_EQ(gzwrite(f, bytes.data(), static_cast<unsigned>(bytes.size())), static_cast<int>(bytes.size()));
+  gzclose(f);
+  const Corpus zipped = read_corpus(path, CorpusKind::pairs), plain = make_corpus("p", grammar_pairs(500, 1));
+  EXPECT_EQ(zipped.texts, plain.texts);
+  EXPECT_EQ(zipped.hash, plain.hash);
+}
+TEST(Corpus, BytesAndBack) {
+  for (const CorpusKind kind : {CorpusKind::pairs, CorpusKind::documents}) {
+    std::vector<Text> texts = grammar_pairs(200, 3);
+    if (kind == CorpusKind::documents)
+      for (Text& t : texts) t.target = t.source + "\n" + t.target, t.source.clear();
+    const Corpus c = parse_corpus(corpus_bytes(texts, kind), "f", kind);
+    EXPECT_EQ(c.texts, texts);
+    EXPECT_EQ(c.hash, make_corpus("x", texts, kind).hash);
+  }
+}
+
+TEST(Clean, Normalises) {
+  EXPECT_EQ(normalise("  a\t b\u00A0c\u2009d  "), "a b c d");
+  EXPECT_EQ(normalise("a\u200Bb\u00ADc\uFEFFd\u200Ee"), "abcde");
+  EXPECT_EQ(normalise("u\u0308ber a\u200B\u0308"), "über ä");
+  EXPECT_EQ(normalise("a\x01\x7F\u0085z"), "a z");
+  EXPECT_EQ(normalise("\n one \r\n\n two\n"), "one\ntwo");
+  EXPECT_EQ(normalise(" \u00A0\u200B "), "");
+}
+TEST(Clean, NormalisingTwiceChangesNothing) {
+  std::mt19937 random(5);
+  const std::vector<std::string> bits = {"a",      "B",      " ",      "\t",     "\u00A0",
+                                         "\u0308", "\u200B", "\u00AD", "\uAC00", "\u1100",
+                                         "\u1161", "\u2126", "\n",     "\u0301"};
+  for (int trial = 0; trial < 3000; ++trial) {
+    std::string s;
+    for (int i = 0; i < 12; ++i) s += bits[random() % bits.size()];
+    const std::string once = normalise(s);
+    EXPECT_EQ(normalise(once), once);
+  }
+}
+TEST(Clean, Folds) {
+  EXPECT_EQ(fold("„Über“ – den FLUSS!"), "über den fluss");
+  EXPECT_EQ(fold("Don't, 3 x."), "dont 3 x");
+  EXPECT_EQ(fold("?!"), "?!");  // nothing but punctuation: itself
+}
+TEST(Clean, JudgesByEachRule) {
+  CleanRules r;
+  r.min_words = 2, r.max_words = 4, r.max_characters = 30, r.word_characters = 12, r.ratio = 2;
+  const std::pair<Text, Drop> cases[] = {
+      {{"ein Haus", "a house"}, Drop::none},
+      {{"", "a house"}, Drop::empty},
+      {{"ein Haus", ""}, Drop::empty},
+      {{"Haus", "a house"}, Drop::short_},
+      {{"ein Haus", "a b c d e"}, Drop::long_},
+      {{"eins zwei drei vier", "one two three four"}, Drop::none},
+      {{"neunundneunzig mal neununddrei", "99 times one hundred"}, Drop::word},
+      {{"aaaaaaaaaa bbbbbbbbbb cccccccccc", "a house"}, Drop::characters},
+      {{"aaaaaaaaaa bbbbbbbbbbbb", "a b"}, Drop::ratio},
+      {{"1 2 3 a", "a house"}, Drop::letters},
+      {{"ein Haus", "ein Haus"}, Drop::copy}};
+  for (const auto& [text, expected] : cases)
+    EXPECT_EQ(drop_name(judge(text, r)), std::string(drop_name(expected)))
+        << text.source << " | " << text.target;
+  r.kind = CorpusKind::documents;
+  EXPECT_EQ(judge({"", "a document may be as long as it likes"}, r), Drop::none);
+  EXPECT_EQ(judge({"", "word"}, r), Drop::short_);
+}
+
+// Grammar pairs, some twice, some with a second translation or other spacing.
+std::vector<Text> raw_pairs(int count) {
+  std::vector<Text> raw = grammar_pairs(count, 11);
+  std::mt19937 random(1);
+  for (int i = 0; i < count; i += 3) {
+    Text t = raw[random() % static_cast<size_t>(count)];
+    if (i % 2 == 0) t.target = "Well, " + t.target;
+    if (i % 5 == 0) t.source = "  " + t.source + "\u00A0";
+    raw.push_back(t);
+  }
+  return raw;
+}
+TEST(Clean, PartsShareNoSide) {
+  CleanRules rules;
+  rules.valid = 200, rules.test = 400;
+  const Prepared p = prepare(raw_pairs(6000), rules);
+  EXPECT_EQ(p.parts[1].texts.size(), 200u);
+  EXPECT_EQ(p.parts[2].texts.size(), 400u);
+  EXPECT_GT(p.parts[0].texts.size(), 4000u);
+  std::map<std::string, size_t> where;  // folded side -> part
+  for (size_t part : {1u, 2u, 0u})
+    for (const Text& t : p.parts[part].texts)
+      for (const std::string& side : {"s " + fold(t.source), "t " + fold(t.target)}) {
+        const auto [at, fresh] = where.try_emplace(side, part);
+        EXPECT_EQ(at->second, part) << side;
+        if (part != 0) {
+          EXPECT_TRUE(fresh) << "twice in one held-out part: " << side;
+        }
+      }
+  int64_t sum = 0;
+  for (int64_t n : p.dropped) sum += n;
+  EXPECT_EQ(sum, p.read);
+  EXPECT_GT(p.dropped[static_cast<size_t>(Drop::duplicate)], 0);
+  EXPECT_GT(p.dropped[static_cast<size_t>(Drop::held_out)], 0);
+}
+TEST(Clean, KeepsEveryDistinctPairOnce) {
+  CleanRules rules;
+  rules.valid = rules.test = 0;
+  const std::vector<Text> raw = raw_pairs(2000);
+  const Prepared p = prepare(raw, rules);
+  std::set<std::string> expected, found;
+  for (const Text& t : raw) expected.insert(normalise(t.source) + "\t" + normalise(t.target));
+  for (const Text& t : p.parts[0].texts) EXPECT_TRUE(found.insert(t.source + "\t" + t.target).second);
+  EXPECT_EQ(found, expected);
+}
+TEST(Clean, OrderOfTheInputDoesNotMatterTheSeedDoes) {
+  CleanRules rules;
+  rules.valid = 50, rules.test = 100;
+  std::vector<Text> raw = raw_pairs(2000);
+  const Prepared a = prepare(raw, rules);
+  std::shuffle(raw.begin(), raw.end(), std::mt19937(9));
+  const Prepared b = prepare(raw, rules);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(a.parts[i].texts, b.parts[i].texts);
+  rules.seed = 2;
+  EXPECT_NE(prepare(raw, rules).parts[2].texts, a.parts[2].texts);
+}
+TEST(Clean, SmallCorporaKeepMostForTraining) {
+  const Prepared p = prepare(grammar_pairs(100, 1), CleanRules());
+  EXPECT_EQ(p.parts[1].texts.size(), 5u);
+  EXPECT_EQ(p.parts[2].texts.size(), 10u);
+}
+TEST(Clean, CountsTokensAndTypes) {
+  CleanRules rules;
+  rules.valid = rules.test = 0;
+  const Prepared p = prepare({{"Das Haus, das alte.", "The old house."}}, rules);
+  EXPECT_EQ(p.parts[0].source.tokens, 6);  // das haus , das alte .
+  EXPECT_EQ(p.parts[0].source.types, 5);
+  EXPECT_EQ(p.parts[0].target.tokens, 4);
+  EXPECT_DOUBLE_EQ(p.parts[0].source.mean, 6);
+}
+TEST(Clean, CutsLongDocuments) {
+  CleanRules rules;
+  rules.kind = CorpusKind::documents, rules.max_words = 4, rules.valid = rules.test = 0;
+  const Prepared p = prepare({{"", "a b\nc d\ne f g h i j\nk"}, {"", "short"}}, rules);
+  std::set<std::string> found;
+  for (const Text& t : p.parts[0].texts) found.insert(t.target);
+  EXPECT_EQ(found, (std::set<std::string>{"a b\nc d", "e f g h", "i j\nk", "short"}));
+}
+TEST(Clean, NothingLeftIsAnErrorWithCounts) {
+  try {
+    prepare({{"", "b"}, {"gleich viel", "gleich viel"}}, CleanRules());
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_TRUE(has(e.what(), "1 empty side, 1 source equals target")) << e.what();
+  }
+}
+
+TEST(Prepared, FolderIsReadBackAndChecked) {
+  Scratch scratch;
+  const std::string folder = scratch.path + "/out";
+  const Prepared p = prepare(raw_pairs(1000), CleanRules());
+  const Json stats = save_prepared(p, folder, Json::Array{});
+  for (size_t i = 0; i < 3; ++i) {
+    const Corpus c = read_corpus(folder + "/" + kPartNames[i] + ".tsv", CorpusKind::pairs);
+    EXPECT_EQ(c.texts, p.parts[i].texts);
+    EXPECT_EQ(c.hash, p.parts[i].hash);
+  }
+  EXPECT_EQ(to_json(check_prepared(folder)), to_json(stats));
+  EXPECT_TRUE(has(stats_table(stats), "kept"));
+  Disk::real().append(folder + "/valid.tsv", "x\ty\n");
+  EXPECT_THROW(check_prepared(folder), FileError);
+  Disk::real().remove(folder + "/stats.json");
+  EXPECT_THROW(check_prepared(folder), FileError);
+}
+
+TEST(Grammar, WritesManyDifferentPairsAndTheSameAgain) {
+  const std::vector<Text> a = grammar_pairs(25'000, 7);
+  EXPECT_EQ(a, grammar_pairs(25'000, 7));
+  EXPECT_NE(a, grammar_pairs(25'000, 8));
+  std::map<std::string, std::string> translation;
+  for (uint32_t seed : {7u, 8u})
+    for (const Text& t : grammar_pairs(25'000, seed)) {
+      const auto [at, fresh] = translation.try_emplace(t.source, t.target);
+      EXPECT_EQ(at->second, t.target) << t.source;
+    }
+  EXPECT_GT(translation.size(), 30'000u);
+}
+TEST(Grammar, KnowsGerman) {
+  std::set<std::string> words;
+  bool separated = false, last = false;
+  for (const Text& t : grammar_pairs(5000, 1)) {
+    EXPECT_EQ(normalise(t.source), t.source);
+    EXPECT_FALSE(has(t.source, "der rote Ball.")) << "an object takes the accusative: " << t.source;
+    separated = separated || (has(t.source, "macht") && has(t.source, " auf.") && has(t.target, "opens"));
+    last = last || (has(t.source, "weil") && has(t.source, "aufmacht.") && has(t.target, "because"));
+  }
+  EXPECT_TRUE(separated && last);
+}
+}  // namespace

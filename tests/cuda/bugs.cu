@@ -1,0 +1,192 @@
+// Planted bugs, one per number: the checker must catch each ("bugs N"), and stay silent on its correct twin
+// ("bugs N fixed"). Run by `make test`.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "cuda/kernel.h"
+
+namespace {
+constexpr int kBugs = 13;
+using rum::cuda::warp_sum;
+template <class T>
+struct Dev {  // device memory with numbers in it
+  T* p;
+  explicit Dev(size_t n) : p(static_cast<T*>(simt::dev_malloc(n * sizeof(T)))) {}
+  explicit Dev(const std::vector<T>& h) : Dev(h.size()) { simt::h2d(p, h.data(), h.size() * sizeof(T)); }
+  Dev(const Dev&) = delete;
+  ~Dev() { simt::dev_free(p); }
+  operator T*() const { return p; }
+};
+std::vector<float> some(size_t n) {
+  std::vector<float> v(n);
+  for (size_t i = 0; i < n; ++i) v[i] = static_cast<float>(i % 7) - 3;
+  return v;
+}
+
+template <bool Bug>
+__global__ void missing_sync(float* y, const float* x) {  // 1: reverse through shared memory
+  SIMT_SHARED(float, s, [64]);
+  s[threadIdx.x] = x[threadIdx.x];
+  if (!Bug) __syncthreads();
+  y[threadIdx.x] = s[63 - threadIdx.x];
+}
+template <bool Bug>
+__global__ void missing_second_sync(float* y, const float* x, int tiles) {  // 2: tile reused too early
+  SIMT_SHARED(float, s, [64]);
+  float a = 0;
+  for (int t = 0; t < tiles; ++t) {
+    s[threadIdx.x] = x[t * 64 + threadIdx.x];
+    __syncthreads();
+    a += s[(threadIdx.x + 33) & 63];
+    if (!Bug) __syncthreads();
+  }
+  y[threadIdx.x] = a;
+}
+template <bool Bug>
+__global__ void off_by_one(float* y, const float* x, int n) {  // 3: global out of bounds
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (Bug ? i <= n : i < n) y[i] = x[i] * 2;
+}
+template <bool Bug>
+__global__ void shared_oob(float* y) {  // 4: shared out of bounds
+  SIMT_SHARED(float, s, [8][33]);
+  for (int i = threadIdx.x; i < (Bug ? 9 : 8) * 33; i += blockDim.x) (&s[0][0])[i] = float(i);
+  __syncthreads();
+  y[threadIdx.x] = s[threadIdx.x & 7][3];
+}
+template <bool Bug>
+__global__ void wrong_mask(float* y, const float* x, int n) {  // 5: tail lanes skip the shuffle
+  int i = threadIdx.x;
+  if (Bug) {
+    if (i < n) {
+      float v = x[i];
+      for (int o = 16; o; o >>= 1) v += __shfl_down_sync(0xffffffffu, v, o);
+      if (!i) y[0] = v;
+    }
+  } else {
+    float v = i < n ? x[i] : 0.f;
+    for (int o = 16; o; o >>= 1) v += __shfl_down_sync(0xffffffffu, v, o);
+    if (!i) y[0] = v;
+  }
+}
+template <bool Bug>
+__global__ void divergent_sync(float* y) {  // 6: barrier in a branch
+  if (Bug) {
+    if (threadIdx.x < 40)
+      __syncthreads();
+    else
+      y[threadIdx.x] = 1;
+    if (threadIdx.x >= 40) {
+      __syncthreads();
+    }
+  } else
+    __syncthreads();
+  y[threadIdx.x] = 0;
+}
+template <bool Bug>
+__global__ void block_race(float* sum, const float* x) {  // 7: += instead of atomicAdd across blocks
+  float v = warp_sum(x[blockIdx.x * 32 + threadIdx.x]);
+  if (threadIdx.x == 0) {
+    if (Bug)
+      *sum += v;
+    else
+      atomicAdd(sum, v);
+  }
+}
+template <bool Bug>
+__global__ void uninit(float* y) {  // 8: accumulator in shared memory not zeroed
+  SIMT_SHARED(float, s, [32]);
+  if (!Bug || threadIdx.x < 31) s[threadIdx.x] = 0;
+  __syncthreads();
+  s[threadIdx.x] += 1;
+  y[threadIdx.x] = s[threadIdx.x];
+}
+template <bool Bug>
+__global__ void cp_async_nowait(float* y, const float* x) {  // 9: cp.async consumed without wait
+  SIMT_SHARED(float, s, [128]);
+  simt::cp_async16(&s[threadIdx.x * 4], x + threadIdx.x * 4);
+  simt::cp_async_commit();
+  if (!Bug) simt::cp_async_wait<0>();
+  __syncthreads();
+  y[threadIdx.x] = s[127 - threadIdx.x];
+  if (Bug) simt::cp_async_wait<0>();
+}
+template <bool Bug>
+__global__ void missing_syncwarp(float* y, const float* x) {  // 10: warp-synchronous code without __syncwarp
+  SIMT_SHARED(float, s, [32]);
+  s[threadIdx.x] = x[threadIdx.x];
+  if (!Bug) __syncwarp();
+  y[threadIdx.x] = s[threadIdx.x ^ 1];
+}
+__global__ void copy1(float* y, const float* x) {
+  y[threadIdx.x] = x[threadIdx.x];
+}  // 11: host pointer, 12: misaligned, 13: use after free
+__global__ void load4(float4* y, const float* x) { y[threadIdx.x] = simt::ldv<float4>(x + 4 * threadIdx.x); }
+
+template <bool Bug>
+void run(int n) {
+  const Dev<float> x(some(256)), y(256), z(std::vector<float>{0}), x100(some(100)), y100(100);
+  dim3 g1(1);
+  switch (n) {
+    case 1:
+      simt::launch(missing_sync<Bug>, g1, dim3(64), 0, y, x);
+      break;
+    case 2:
+      simt::launch(missing_second_sync<Bug>, g1, dim3(64), 0, y, x, 4);
+      break;
+    case 3:
+      simt::launch(off_by_one<Bug>, dim3(4), dim3(32), 0, y100, x100, 100);
+      break;
+    case 4:
+      simt::launch(shared_oob<Bug>, g1, dim3(64), 0, y);
+      break;
+    case 5:
+      simt::launch(wrong_mask<Bug>, g1, dim3(32), 0, y, x, 20);
+      break;
+    case 6:
+      simt::launch(divergent_sync<Bug>, g1, dim3(64), 0, y);
+      break;
+    case 7:
+      simt::launch(block_race<Bug>, dim3(4), dim3(32), 0, z, x);
+      break;
+    case 8:
+      simt::launch(uninit<Bug>, g1, dim3(32), 0, y);
+      break;
+    case 9:
+      simt::launch(cp_async_nowait<Bug>, g1, dim3(32), 0, y, x);
+      break;
+    case 10:
+      simt::launch(missing_syncwarp<Bug>, g1, dim3(32), 0, y, x);
+      break;
+    case 11: {
+      std::vector<float> h(32, 1.f);
+      simt::launch(copy1, g1, dim3(32), 0, y, Bug ? h.data() : x.p);
+      break;
+    }
+    case 12: {
+      Dev<float4> v(32);
+      simt::launch(load4, g1, dim3(32), 0, v, x.p + Bug);
+      break;
+    }
+    case 13: {
+      auto* d = new Dev<float>(some(32));
+      float* p = *d;
+      if (Bug) delete d;
+      simt::launch(copy1, g1, dim3(32), 0, y, p);
+      if (!Bug) delete d;
+      break;
+    }
+  }
+}
+}  // namespace
+int main(int argc, char** argv) {
+  const int n = argc > 1 ? std::atoi(argv[1]) : 0;
+  if (n < 1 || n > kBugs) return std::printf("usage: bugs N [fixed], N from 1 to %d\n", kBugs), 2;
+  if (argc > 2)
+    run<false>(n);
+  else
+    run<true>(n);
+  std::puts("finished");
+}

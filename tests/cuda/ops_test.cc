@@ -1,0 +1,91 @@
+// Every sample of every op, forward and gradient, on the device against the CPU in double precision. An op
+// whose kernels are not all there yet is counted and named, never silently green.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "autograd/tape.h"
+#include "base/error.h"
+#include "parity.h"
+
+namespace rum::test {
+namespace {
+struct Result {
+  Tensor y;
+  std::vector<Tensor> gradients;  // empty where an input is not differentiated
+};
+Tensor kept(const Tensor& t) {  // on the CPU, in memory that outlives the tape
+  Arena* const arena = std::exchange(current_arena(), nullptr);
+  const Tensor out = t.to(DeviceKind::cpu).clone();
+  current_arena() = arena;
+  return out;
+}
+Result run(const Sample& sample, const std::vector<Tensor>& inputs, DeviceKind device) {
+  Arena arena(device);
+  Result out;
+  const StepInputs step{3, 1, 7, 1e-3f, 1, 1, 4};
+  const Tensor on_device = Tensor::empty({sizeof step / 4}, DType::i32, device);
+  Backend::of(device).upload(on_device.data<void>(), &step, sizeof step);
+  std::vector<GradSlot> slots(inputs.size());
+  std::vector<Tensor> leaves;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    leaves.push_back(inputs[i].to(device).clone());
+    slots[i] = GradSlot::of(leaves[i]);
+    if (inputs[i].dtype() != DType::i32) leaves[i].body()->leaf = &slots[i];
+  }
+  {
+    Tape tape(arena, Tape::Mode::record, on_device.data<StepInputs>());
+    const Tensor y = sample.apply(leaves);
+    const Tensor dy = cast(noise(y.shape(), 99), DType::bf16);  // the same numbers for every type
+    tape.backward(y, cast(dy, y.dtype()).to(device));
+    out.y = kept(y);
+    for (const GradSlot& s : slots) out.gradients.push_back(s.grad ? kept(s.grad) : Tensor());
+    for (GradSlot& s : slots) s.grad = Tensor();
+  }
+  return out;
+}
+// Runs one sample on both; false when a kernel is not there yet.
+bool compare(const Op& op, const Sample& sample, DType t) {
+  std::vector<Tensor> rounded, doubles;
+  for (const Tensor& x : sample.inputs)
+    rounded.push_back(cast(x, t)), doubles.push_back(cast(rounded.back(), DType::f64));
+  Result cuda;
+  try {
+    cuda = run(sample, rounded, kCuda);
+  } catch (const Error& e) {
+    if (std::string(e.what()).find("has no cuda kernel") == std::string::npos) throw;
+    return false;
+  }
+  const Result cpu = run(sample, doubles, DeviceKind::cpu);
+  const double most = t == DType::bf16 ? op.tolerance.bf16 : op.tolerance.f32;
+  EXPECT_LE(error(fmt::format("op {}", op.name), t, cuda.y, cpu.y), most);
+  for (size_t i = 0; i < cpu.gradients.size(); ++i) {
+    EXPECT_EQ(static_cast<bool>(cuda.gradients[i]), static_cast<bool>(cpu.gradients[i]));
+    if (cpu.gradients[i]) {
+      EXPECT_LE(error(fmt::format("op {} gradient", op.name), t, cuda.gradients[i], cpu.gradients[i]), most);
+    }
+  }
+  return true;
+}
+TEST(CudaOps, EverySampleAgreesWithTheCpu) {
+  std::set<std::string> there, missing;
+  int samples = 0;
+  for (const Op* op : Op::all())
+    for (const Sample& sample : op->samples())
+      for (DType t : {DType::f32, DType::bf16}) {
+        SCOPED_TRACE(fmt::format("{}: {} {}", op->name, sample.label, name(t)));
+        if (compare(*op, sample, t))
+          there.insert(op->name), ++samples;
+        else
+          missing.insert(op->name);
+      }
+  std::string names;
+  for (const std::string& n : missing) names += " " + n;
+  note(fmt::format("ops on the device: {} ({} samples); not there yet: {}{}", there.size(), samples,
+                   missing.size(), names));
+  for (const char* op : {"layernorm", "residual_layernorm", "linear", "add", "view"})
+    EXPECT_TRUE(there.contains(op) && !missing.contains(op)) << op << " has lost its kernels";
+}
+}  // namespace
+}  // namespace rum::test

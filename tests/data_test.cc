@@ -1,0 +1,378 @@
+// Plans, packing, the loader and its helper thread.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "base/error.h"
+#include "data/loader.h"
+#include "tests/grammar/grammar.h"
+#include "tests/scratch.h"
+
+using namespace rum;
+namespace {
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+template <class F>
+std::string refusal(F f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "nothing was refused";
+}
+
+// ---- pack
+// -----------------------------------------------------------------------------------------------------
+const std::vector<Example> kTwo = {{{11, 12, 1, 21, 22, 2}, 3, 0.5f}, {{31, 32, 2}, 0, 2}};
+
+TEST(Pack, EveryRowHasALoss) {
+  const Packed p = pack(kTwo, {.tokens = 12, .texts = 3});
+  EXPECT_EQ(p.ids, (std::vector<int32_t>{11, 12, 1, 21, 22, 2, 31, 32, 2, 0, 0, 0}));
+  EXPECT_EQ(p.positions, (std::vector<int32_t>{0, 1, 2, 3, 4, 5, 0, 1, 2, 0, 0, 0}));
+  EXPECT_EQ(p.offsets, (std::vector<int32_t>{0, 6, 9, 12}));
+  EXPECT_EQ(p.prefix, (std::vector<int32_t>{3, 0, 0}));
+  EXPECT_TRUE(p.rows.empty());
+  EXPECT_EQ(p.targets, (std::vector<int32_t>{0, 0, 21, 22, 2, 0, 32, 2, 0, 0, 0, 0}));
+  EXPECT_EQ(p.weights, (std::vector<float>{0, 0, 0.5f, 0.5f, 0.5f, 0, 2, 2, 0, 0, 0, 0}));
+  EXPECT_DOUBLE_EQ(p.total_weight, 3 * 0.5 + 2 * 2);
+  EXPECT_EQ(p.used, 9);
+}
+TEST(Pack, OnlyScoredRowsAndPositionsThatRestart) {
+  const Packed p = pack(kTwo, {.tokens = 10, .texts = 4, .scored = 6, .mask = Mask::prefix, .restart = true});
+  EXPECT_EQ(p.positions, (std::vector<int32_t>{0, 1, 0, 1, 2, 3, 0, 1, 2, 0}));
+  EXPECT_EQ(p.offsets, (std::vector<int32_t>{0, 6, 9, 10, 10}));
+  EXPECT_EQ(p.rows, (std::vector<int32_t>{2, 3, 4, 6, 7, 0}));
+  EXPECT_EQ(p.targets, (std::vector<int32_t>{21, 22, 2, 32, 2, 0}));
+  EXPECT_EQ(p.weights, (std::vector<float>{0.5f, 0.5f, 0.5f, 2, 2, 0}));
+  EXPECT_EQ(p.mask, Mask::prefix);
+}
+TEST(Pack, WithAllTextsTakenTheTailBelongsToNone) {
+  EXPECT_EQ(pack(kTwo, {.tokens = 12, .texts = 2}).offsets, (std::vector<int32_t>{0, 6, 9}));
+  EXPECT_EQ(pack(kTwo, {.tokens = 9, .texts = 2}).offsets, (std::vector<int32_t>{0, 6, 9}));
+  const Packed none = pack({}, {.tokens = 4, .texts = 2});
+  EXPECT_EQ(none.offsets, (std::vector<int32_t>{0, 4, 4}));
+  EXPECT_EQ(none.total_weight, 0);
+}
+TEST(Pack, RefusesWhatDoesNotFit) {
+  EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 8, .texts = 2}); }), "do not fit 8 tokens"));
+  EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 9, .texts = 1}); }), "1 texts"));
+  EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 9, .texts = 2, .scored = 4}); }), "4 scored"));
+}
+
+// ---- plans
+// ----------------------------------------------------------------------------------------------------
+Plan small_plan() {
+  return {
+      {{3, 0, 0.1f, 1}, {0, 1, -1e-30f, 0.333333343f}, {2, 0, 3.5f, 2}}, {17, 0xFFFFFFFFFFFFFFFFu}, true, 5};
+}
+bool equal(const Plan& a, const Plan& b) {
+  if (a.corpora != b.corpora || a.reshuffle != b.reshuffle || a.seed != b.seed ||
+      a.rows.size() != b.rows.size())
+    return false;
+  for (size_t i = 0; i < a.rows.size(); ++i) {
+    const PlanRow &x = a.rows[i], &y = b.rows[i];
+    if (x.example != y.example || x.source != y.source || x.score != y.score || x.weight != y.weight)
+      return false;
+  }
+  return true;
+}
+TEST(Plan, SavedAndLoadedIsTheSame) {
+  Scratch scratch;
+  const int64_t sizes[] = {500, 20};
+  const uint64_t hashes[] = {1, 2};
+  for (const Plan& plan : {small_plan(), shuffled_plan(sizes, hashes, 3), Plan{}}) {
+    save_plan(plan, scratch.path + "/plan");
+    const Plan back = load_plan(scratch.path + "/plan");
+    EXPECT_TRUE(equal(plan, back));
+    EXPECT_EQ(plan_hash(plan), plan_hash(back));
+  }
+  Plan other = small_plan();
+  other.rows[1].weight = 0.25f;
+  EXPECT_NE(plan_hash(other), plan_hash(small_plan()));
+}
+TEST(Plan, EveryDamageIsRefused) {
+  Scratch scratch;
+  const std::string path = scratch.path + "/plan";
+  save_plan(small_plan(), path);
+  const std::string good = Disk::real().read(path);
+  auto loads = [&](const std::string& bytes) {
+    std::ofstream(path, std::ios::binary) << bytes;
+    return refusal([&] { load_plan(path); });
+  };
+  for (size_t i = 0; i + 1 < good.size(); ++i) EXPECT_TRUE(has(loads(good.substr(0, i)), path)) << i;
+  for (size_t i = 0; i < good.size(); ++i)
+    for (int bit : {0, 3, 6}) {
+      std::string bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ (1 << bit));
+      EXPECT_TRUE(has(loads(bad), path)) << i << " " << bit;
+    }
+  EXPECT_TRUE(has(loads(good + "x"), "the end of the file"));
+  EXPECT_TRUE(has(loads("a\tb\n"), "no plan of this version"));
+  EXPECT_TRUE(has(loads("ruminate-plan 1\nseed 1 reshuffle 0\ncorpora 1\n00\nrows 99999999999\n"), "line 5"));
+}
+TEST(Plan, ShuffledHasEachExampleOnce) {
+  const int64_t sizes[] = {300, 7};
+  const uint64_t hashes[] = {1, 2};
+  const Plan a = shuffled_plan(sizes, hashes, 3);
+  std::map<std::pair<int, int>, int> count;
+  for (const PlanRow& r : a.rows) ++count[{r.source, r.example}];
+  EXPECT_EQ(count.size(), 307u);
+  for (const auto& [key, n] : count) EXPECT_EQ(n, 1) << key.second << (key.first ? " of 7" : " of 300");
+  EXPECT_TRUE(equal(a, shuffled_plan(sizes, hashes, 3)));
+  EXPECT_FALSE(equal(a, shuffled_plan(sizes, hashes, 4)));
+}
+TEST(Plan, EpochsArePermutations) {
+  const int64_t sizes[] = {1000};
+  const uint64_t hashes[] = {1};
+  Plan plan = shuffled_plan(sizes, hashes, 3);
+  std::vector<int64_t> plain(1000);
+  for (size_t i = 0; i < 1000; ++i) plain[i] = static_cast<int64_t>(i);
+  EXPECT_EQ(epoch_order(plan, 0), plain);
+  std::vector<int64_t> one = epoch_order(plan, 1), two = epoch_order(plan, 2);
+  EXPECT_EQ(one, epoch_order(plan, 1));
+  EXPECT_NE(one, two);
+  int64_t in_place = 0;
+  for (size_t i = 0; i < 1000; ++i) in_place += one[i] == static_cast<int64_t>(i);
+  EXPECT_LT(in_place, 10);  // about one is expected
+  std::sort(one.begin(), one.end());
+  EXPECT_EQ(one, plain);
+  plan.reshuffle = false;
+  EXPECT_EQ(epoch_order(plan, 5), plain);
+}
+TEST(Plan, ShuffleIsFair) {  // each of 6 orders of 3 rows in 1/6 of 6000 epochs
+  Plan plan{{{}, {}, {}}, {}, true, 9};
+  std::map<std::vector<int64_t>, int> count;
+  for (int64_t e = 1; e <= 6000; ++e) ++count[epoch_order(plan, e)];
+  ASSERT_EQ(count.size(), 6u);
+  for (const auto& [order, n] : count) EXPECT_NEAR(n, 1000, 5 * 29);
+}
+
+// ---- the loader
+// -----------------------------------------------------------------------------------------------
+class LoaderTest : public testing::Test {
+ protected:
+  static Tokenizer& tokenizer() {
+    static Tokenizer t = [] {
+      std::vector<std::string_view> texts;
+      for (const Text& p : corpora()[0].texts) texts.push_back(p.source), texts.push_back(p.target);
+      TokenizerConfig config;
+      config.vocab = 400, config.special = {kEos, kSep};
+      return Tokenizer::train(texts, config);
+    }();
+    return t;
+  }
+  static std::vector<Corpus>& corpora() {
+    static std::vector<Corpus> c = [] {
+      std::vector<Text> documents;
+      for (const Text& t : grammar_pairs(60, 2)) documents.push_back({"", t.target});
+      return std::vector<Corpus>{make_corpus("pairs", grammar_pairs(700, 1)),
+                                 make_corpus("documents", documents, CorpusKind::documents)};
+    }();
+    return c;
+  }
+  static Plan plan(uint32_t seed = 1) {
+    const int64_t sizes[] = {700, 60};
+    const uint64_t hashes[] = {corpora()[0].hash, corpora()[1].hash};
+    Plan p = shuffled_plan(sizes, hashes, seed);
+    for (size_t i = 0; i < p.rows.size(); i += 3) p.rows[i].weight = 0.25f * static_cast<float>(i % 5 + 1);
+    p.rows.push_back(p.rows[7]), p.rows.push_back(p.rows[7]);  // a plan may name an example several times
+    return p;
+  }
+  static LoaderConfig config(int64_t tokens, int64_t micro_batches = 1) {
+    return {{.tokens = tokens, .texts = 12, .scored = tokens / 2 + 20, .mask = Mask::prefix, .restart = true},
+            micro_batches,
+            64};
+  }
+  // What lies in a micro-batch, taken apart again: the token rows of its texts.
+  static std::vector<std::vector<Token>> texts_of(const Packed& p) {
+    std::vector<std::vector<Token>> out;
+    for (size_t s = 0; s + 1 < p.offsets.size() && p.offsets[s] < p.used; ++s)
+      out.emplace_back(p.ids.begin() + p.offsets[s], p.ids.begin() + p.offsets[s + 1]);
+    return out;
+  }
+  static bool same(const Packed& a, const Packed& b) {
+    return a.ids == b.ids && a.positions == b.positions && a.offsets == b.offsets && a.prefix == b.prefix &&
+           a.rows == b.rows && a.targets == b.targets && a.weights == b.weights &&
+           a.total_weight == b.total_weight && a.used == b.used && a.mask == b.mask;
+  }
+  static bool same(const std::vector<Packed>& a, const std::vector<Packed>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](auto& x, auto& y) { return same(x, y); });
+  }
+};
+
+TEST_F(LoaderTest, TextsBecomeTokens) {
+  const Token sep = tokenizer().special(kSep), eos = tokenizer().special(kEos);
+  const Text& t = corpora()[0].texts[5];
+  const Example e = to_example(t, tokenizer(), 0.5f);
+  EXPECT_EQ(e.tokens[static_cast<size_t>(e.prefix) - 1], sep);
+  EXPECT_EQ(e.tokens.back(), eos);
+  EXPECT_EQ(tokenizer().decode(std::span(e.tokens).first(static_cast<size_t>(e.prefix))), t.source);
+  EXPECT_EQ(tokenizer().decode(std::span(e.tokens).subspan(static_cast<size_t>(e.prefix))), t.target);
+  EXPECT_EQ(e.weight, 0.5f);
+  const Example d = to_example({"", "text"}, tokenizer());
+  EXPECT_EQ(d.prefix, 0);
+  EXPECT_EQ(d.tokens.back(), eos);
+  EXPECT_EQ(positions_of({{1, 2, 3, 4, 5}, 4}, {.restart = true}), 3);
+  EXPECT_EQ(positions_of({{1, 2, 3, 4, 5}, 2}, {.restart = true}), 4);
+  EXPECT_EQ(positions_of({{1, 2, 3, 4, 5}, 2}, {.restart = false}), 5);
+}
+
+// Every example of the plan exactly as often and in the order that the plan says, for three epochs.
+TEST_F(LoaderTest, ReplaysThePlan) {
+  const Plan p = plan();
+  for (int64_t micro : {1, 2, 4}) {
+    const LoaderConfig c = config(150, micro);
+    const int64_t epoch = Loader(p, corpora(), tokenizer(), c, 0).steps();
+    const Loader loader(p, corpora(), tokenizer(), c, 3 * epoch);
+    EXPECT_EQ(loader.steps(), 3 * epoch);
+    EXPECT_EQ(loader.steps_per_epoch(), epoch);
+    std::vector<int64_t> expected;
+    for (int64_t e = 0; e < 4; ++e)
+      for (int64_t row : epoch_order(p, e)) expected.push_back(row);
+    size_t at = 0;
+    for (int64_t step = 0; step < loader.steps(); ++step) {
+      EXPECT_NEAR(loader.epoch(step), static_cast<double>(at) / static_cast<double>(p.rows.size()), 1e-12);
+      const std::vector<int64_t> rows = loader.examples_of(step);
+      const std::vector<Packed> batches = loader.at(step);
+      ASSERT_EQ(batches.size(), static_cast<size_t>(micro));
+      size_t within = 0;
+      for (const Packed& b : batches) {
+        double weight = 0;
+        for (const std::vector<Token>& tokens : texts_of(b)) {
+          ASSERT_LT(within, rows.size());
+          ASSERT_EQ(rows[within], expected[at]);
+          const PlanRow& r = p.rows[static_cast<size_t>(rows[within])];
+          const Text& text = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
+          const Example e = to_example(text, tokenizer(), r.weight);
+          EXPECT_EQ(tokens, e.tokens);
+          weight += static_cast<double>(e.weight) *
+                    static_cast<double>(static_cast<int64_t>(e.tokens.size()) - std::max(e.prefix, 1));
+          ++within, ++at;
+        }
+        EXPECT_NEAR(b.total_weight, weight, 1e-5);
+      }
+      EXPECT_EQ(within, rows.size());
+    }
+  }
+}
+TEST_F(LoaderTest, PacksGreedily) {  // the next example never fits into the micro-batch before
+  const Plan p = plan();
+  const LoaderConfig c = config(150);
+  const Loader loader(p, corpora(), tokenizer(), c, 0);
+  for (int64_t step = 0; step + 1 < loader.steps(); ++step) {
+    std::vector<Example> examples;
+    auto add = [&](int64_t row) {
+      const PlanRow& r = p.rows[static_cast<size_t>(row)];
+      examples.push_back(
+          to_example(corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)],
+                     tokenizer(), r.weight));
+    };
+    for (int64_t row : loader.examples_of(step)) add(row);
+    EXPECT_TRUE(fits(examples, c.shape));
+    add(loader.examples_of(step + 1)[0]);
+    EXPECT_FALSE(fits(examples, c.shape));
+  }
+}
+TEST_F(LoaderTest, OnePassEndsWithThePlan) {
+  const Plan p = plan();
+  for (int64_t micro : {1, 2, 4}) {
+    const Loader loader(p, corpora(), tokenizer(), config(150, micro), 0);
+    std::vector<int64_t> all;
+    int64_t tokens = 0;
+    for (int64_t step = 0; step < loader.steps(); ++step) {
+      const auto rows = loader.examples_of(step);
+      EXPECT_FALSE(rows.empty());
+      all.insert(all.end(), rows.begin(), rows.end());
+      for (const Packed& b : loader.at(step)) tokens += b.used;
+    }
+    EXPECT_EQ(all, epoch_order(p, 0));
+    EXPECT_EQ(tokens, loader.tokens_per_epoch());
+    EXPECT_EQ(loader.epoch(loader.steps()), 1);
+    EXPECT_TRUE(has(refusal([&] { loader.at(loader.steps()); }), "step"));
+    EXPECT_TRUE(has(refusal([&] { loader.at(-1); }), "step"));
+  }
+}
+TEST_F(LoaderTest, RebuiltGivesEqualStepsInAnyOrder) {
+  const Plan p = plan();
+  const Loader a(p, corpora(), tokenizer(), config(120, 2), 0);
+  const int64_t steps = 2 * a.steps();
+  const Loader first(p, corpora(), tokenizer(), config(120, 2), steps),
+      again(p, corpora(), tokenizer(), config(120, 2), steps + 13);
+  for (int64_t step = steps - 1; step >= 0; --step) EXPECT_TRUE(same(first.at(step), again.at(step))) << step;
+  EXPECT_FALSE(same(first.at(1), first.at(2)));
+}
+TEST_F(LoaderTest, ThreadsMayAskAtOnce) {
+  const Loader loader(plan(), corpora(), tokenizer(), config(120, 2), 400);
+  std::vector<std::vector<Packed>> expected;
+  for (int64_t step = 0; step < 400; ++step) expected.push_back(loader.at(step));
+  std::vector<int> wrong(4);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(static_cast<unsigned>(t));
+      for (int i = 0; i < 200; ++i) {
+        const size_t step = random() % 400;
+        wrong[t] += !same(loader.at(static_cast<int64_t>(step)), expected[step]);
+      }
+    });
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(wrong, (std::vector<int>{0, 0, 0, 0}));
+}
+TEST_F(LoaderTest, PrefetchGivesTheSameSteps) {
+  const Loader loader(plan(), corpora(), tokenizer(), config(120, 2), 40);
+  for (int64_t ahead : {1, 4, 100}) {
+    Prefetch prefetch(loader, 5, ahead);
+    for (int64_t step = 5; step < 40; ++step) EXPECT_TRUE(same(prefetch.next(), loader.at(step))) << step;
+    EXPECT_THROW(prefetch.next(), Error);
+    EXPECT_THROW(prefetch.next(), Error);
+  }
+  Prefetch abandoned(loader, 0);  // its thread ends with it
+  abandoned.next();
+}
+TEST_F(LoaderTest, RefusesWhatIsTooLong) {
+  Plan p = plan();
+  LoaderConfig c = config(150);
+  c.context = 12;
+  const std::string message = refusal([&] { Loader(p, corpora(), tokenizer(), c, 0); });
+  EXPECT_TRUE(has(message, ": example ") && has(message, "of the source") && has(message, "12 positions"))
+      << message;
+  int64_t too_long = 0;
+  for (const PlanRow& r : p.rows) {
+    const Text& t = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
+    too_long += positions_of(to_example(t, tokenizer()), c.shape) > 12;
+  }
+  EXPECT_TRUE(has(message, fmt::format("{} of {} examples", too_long, p.rows.size()))) << message;
+
+  const Corpus two =
+      parse_corpus("ein Ball\ta ball\nein " + std::string(400, '-') + "\ta\n", "long.tsv", CorpusKind::pairs);
+  const int64_t size[] = {2};
+  const Plan of_two = shuffled_plan(size, std::span(&two.hash, 1), 1);
+  EXPECT_TRUE(has(refusal([&] {
+                    Loader(of_two, std::span(&two, 1), tokenizer(), {{.tokens = 100, .texts = 4}, 1, 0}, 0);
+                  }),
+                  "long.tsv: example 1 (line 2) has"));
+}
+TEST_F(LoaderTest, RefusesAnotherCorpus) {
+  std::vector<Corpus> changed = corpora();
+  changed[0].hash ^= 1;
+  EXPECT_TRUE(has(refusal([&] { Loader(plan(), changed, tokenizer(), config(150), 0); }),
+                  "pairs: the plan was made for"));
+  Plan beyond = plan();
+  beyond.rows[3].example = 700, beyond.rows[3].source = 0;
+  EXPECT_TRUE(has(refusal([&] { Loader(beyond, corpora(), tokenizer(), config(150), 0); }),
+                  "example 700, there are 700"));
+  Plan empty = plan();
+  empty.rows.clear();
+  EXPECT_TRUE(has(refusal([&] { Loader(empty, corpora(), tokenizer(), config(150), 0); }), "no rows"));
+  std::vector<Corpus> one = {make_corpus("half", {{"", "no source"}})};
+  const int64_t size[] = {1};
+  EXPECT_TRUE(has(refusal([&] {
+                    Loader(shuffled_plan(size, std::span(&one[0].hash, 1), 1), one, tokenizer(), config(150),
+                           0);
+                  }),
+                  "half: example 0 has no source"));
+}
+}  // namespace

@@ -1,0 +1,432 @@
+// Unicode against ICU's own functions, the reader against a naive split of what zlib and liblzma packed, and
+// the pre-tokenisers against a small backtracking matcher that reads the regular expressions themselves.
+#include <gtest/gtest.h>
+#include <lzma.h>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+#include <zlib.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <random>
+
+#include "base/error.h"
+#include "text/pretokenize.h"
+#include "text/reader.h"
+#include "text/unicode.h"
+
+using namespace rum;
+namespace {
+// ---- Unicode
+// -----------------------------------------------------------------------------------------------
+size_t icu_first_invalid(std::string_view s) {
+  for (int32_t i = 0, n = static_cast<int32_t>(s.size()); i < n;) {
+    const int32_t start = i;
+    UChar32 c;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"  // inside the macro
+    U8_NEXT(s.data(), i, n, c);
+#pragma GCC diagnostic pop
+    if (c < 0) return static_cast<size_t>(start);
+  }
+  return std::string::npos;
+}
+TEST(Unicode, ValidationAgreesWithIcuOnAllShortAndManyLongSequences) {
+  for (uint32_t n = 0; n < 1 << 24; n += n < 1 << 16 ? 1 : 7) {
+    const char s[3] = {static_cast<char>(n), static_cast<char>(n >> 8), static_cast<char>(n >> 16)};
+    const std::string_view text(s, n < 1 << 8 ? 1 : n < 1 << 16 ? 2 : 3);
+    ASSERT_EQ(find_invalid_utf8(text), icu_first_invalid(text)) << n;
+  }
+  std::mt19937 random(1);
+  const std::string bytes =
+      "\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xed\xef\xf0\xf4\xf5\xff"
+      "aaaaaaaa";
+  for (int i = 0; i < 300000; ++i) {
+    std::string s;
+    for (size_t k = random() % 20; k-- > 0;) s += bytes[random() % bytes.size()];
+    ASSERT_EQ(find_invalid_utf8(s), icu_first_invalid(s));
+  }
+}
+TEST(Unicode, EveryCodePointGoesThroughUtf8) {
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    std::string s;
+    append_utf8(s, c);
+    const Character back = decode_utf8(s.data(), s.data() + s.size());
+    if (c >= 0xD800 && c < 0xE000) {
+      ASSERT_EQ(back.code, kNotUtf8);
+    } else {
+      ASSERT_EQ(back.code, c);
+      ASSERT_EQ(back.bytes, static_cast<int>(s.size()));
+    }
+  }
+}
+TEST(Unicode, ClassesAreLettersNumbersAndThe25WhiteSpaces) {
+  int spaces = 0;
+  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
+    const uint32_t mask = U_MASK(u_charType(static_cast<UChar32>(c)));
+    const bool space = (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+                       (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+                       c == 0x205F || c == 0x3000;
+    spaces += space;
+    ASSERT_EQ(char_class(c), space                ? CharClass::space
+                             : mask & U_GC_L_MASK ? CharClass::letter
+                             : mask & U_GC_N_MASK ? CharClass::number
+                                                  : CharClass::other)
+        << static_cast<uint32_t>(c);
+  }
+  EXPECT_EQ(spaces, 25);
+  EXPECT_EQ(char_class(kNotUtf8), CharClass::other);
+}
+TEST(Unicode, NormalisesAndLowers) {
+  EXPECT_EQ(nfc("plain"), "plain");
+  EXPECT_EQ(nfc("e\u0301 \u212B \u1112\u1161\u11ab \ufb01"), "\u00e9 \u00c5 \ud55c \ufb01");
+  EXPECT_EQ(lower_case("GRÜSSE, ẞ"), "grüsse, ß");
+  EXPECT_EQ(lower_case("\u039f\u0394\u039f\u03a3"), "\u03bf\u03b4\u03bf\u03c2");
+  EXPECT_EQ(lower_case("ABC[z"), "abc[z");
+  EXPECT_THROW(nfc("ab\xff"), Error);
+  EXPECT_THROW(lower_case("ab\xc3"), Error);
+}
+
+// ---- Reader
+// ------------------------------------------------------------------------------------------------
+std::string path_of(const std::string& name) { return testing::TempDir() + "rum_text_" + name; }
+std::string write(const std::string& name, std::string_view bytes) {
+  std::ofstream(path_of(name), std::ios::binary) << bytes;
+  return path_of(name);
+}
+std::string gzip(std::string_view bytes) {
+  z_stream z{};
+  deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  std::string out(bytes.size() + bytes.size() / 8 + 128, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data())),
+  z.avail_in = static_cast<uInt>(bytes.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data()), z.avail_out = static_cast<uInt>(out.size());
+  deflate(&z, Z_FINISH);
+  out.resize(z.total_out);
+  deflateEnd(&z);
+  return out;
+}
+std::string xz(std::string_view bytes) {
+  std::string out(lzma_stream_buffer_bound(bytes.size()), '\0');
+  size_t size = 0;
+  lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, nullptr, reinterpret_cast<const uint8_t*>(bytes.data()),
+                          bytes.size(), reinterpret_cast<uint8_t*>(out.data()), &size, out.size());
+  out.resize(size);
+  return out;
+}
+struct Line {
+  std::string text;
+  int64_t number, offset;
+  bool operator==(const Line&) const = default;
+};
+std::vector<Line> lines_of(const std::string& path) {
+  std::vector<Line> out;
+  LineReader reader(path);
+  for (std::string_view line; reader.next(line);)
+    out.push_back({std::string(line), reader.line(), reader.offset()});
+  return out;
+}
+std::string complaint(const std::string& path, size_t limit = kLineLimit) {
+  try {
+    LineReader reader(path, limit);
+    for (std::string_view line; reader.next(line);) {
+    }
+  } catch (const FileError& e) {
+    return e.what();
+  }
+  return "nothing";
+}
+void expect_mentions(const std::string& message, std::initializer_list<const char*> parts) {
+  for (const char* part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << message << " lacks " << part;
+}
+
+TEST(Reader, SplitsAtLineFeedsOnly) {
+  const std::string text = "a\vb\fc\u2028d\u0085e\r\n\n\r\nx\r\r\ny\rz";
+  const std::vector<Line> expected = {
+      {"a\vb\fc\u2028d\u0085e", 1, 0}, {"", 2, 14}, {"", 3, 15}, {"x\r", 4, 17}, {"y\rz", 5, 21}};
+  EXPECT_EQ(lines_of(write("ends", text)), expected);
+  EXPECT_EQ(lines_of(write("ends", text + "\n")), expected);
+  EXPECT_TRUE(lines_of(write("empty", "")).empty());
+  EXPECT_EQ(lines_of(write("one", "\n")), (std::vector<Line>{{"", 1, 0}}));
+}
+TEST(Reader, PlainGzipAndXzGiveTheSameLines) {
+  std::mt19937 random(2);
+  std::string text;
+  std::vector<Line> expected;
+  for (int64_t i = 1; i <= 400; ++i) {  // lengths around the size of a chunk too
+    const size_t length = i % 40 == 0 ? 65530 + random() % 12 : random() % 300;
+    const int64_t offset = static_cast<int64_t>(text.size());
+    for (size_t k = 0; k < length; ++k) text += static_cast<char>('a' + random() % 26);
+    expected.push_back({text.substr(static_cast<size_t>(offset)), i, offset});
+    text += '\n';
+  }
+  const std::string_view all = text;
+  const size_t half = text.size() / 2;
+  const std::string parts[] = {text, gzip(all), gzip(all.substr(0, half)) + gzip(all.substr(half)), xz(all),
+                               xz(all.substr(0, half)) + xz(all.substr(half))};
+  for (const std::string& bytes : parts) {
+    const std::string path = write("packed", bytes);
+    EXPECT_TRUE(lines_of(path) == expected);
+    EXPECT_TRUE(read_uncompressed(path) == text);
+  }
+  EXPECT_THROW(read_uncompressed(path_of("packed"), text.size() - 1), FileError);
+}
+TEST(Reader, SaysWhatIsWrongAndWhere) {
+  expect_mentions(complaint("/no/such/file"), {"/no/such/file", "cannot be opened", "No such file"});
+  expect_mentions(complaint(testing::TempDir()), {"Is a directory"});
+  expect_mentions(complaint(write("bad",
+                                  "ab\nc\xff"
+                                  "d\n")),
+                  {"rum_text_bad", "line 2", "byte 4", "0xFF", "not UTF-8"});
+  expect_mentions(complaint(write("bad", "ab\nü\xc3")), {"line 2", "byte 5", "0xC3"});
+  expect_mentions(complaint(write("bad", std::string("ab\ncde\0f\xff", 9))), {"line 2", "byte 6", "NUL"});
+  expect_mentions(complaint(write("bad", "ok\n" + std::string(101, 'a')), 100),
+                  {"line 2", "byte 3", "longer than 100"});
+  EXPECT_EQ(complaint(write("bad", "ok\n" + std::string(100, 'a') + "\r\n"), 100), "nothing");
+  expect_mentions(complaint(write("bad", std::string(10 << 20, 'a'))), {"line 1", "longer than 1048576"});
+  expect_mentions(complaint(write("bad", gzip("hello\n") + "junk")), {"damaged gzip data"});
+}
+TEST(Reader, DamageIsNoticed) {
+  const std::string text = "one line\nand another one, with a number: 12345\n";
+  const std::string packed[] = {gzip(text), xz(text)};
+  for (const std::string& whole : packed) {
+    for (size_t n = 6; n < whole.size(); ++n)
+      expect_mentions(complaint(write("cut", std::string_view(whole).substr(0, n))),
+                      {"damaged", "byte", "ends in"});
+    int noticed = 0;
+    for (size_t bit = 0; bit < 8 * whole.size(); bit += 5) {
+      std::string flipped = whole;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+      try {
+        ASSERT_EQ(read_uncompressed(write("flip", flipped)) == text || bit < 8 * 6, true) << bit;
+      } catch (const FileError&) {
+        ++noticed;
+      }
+    }
+    EXPECT_GT(noticed, static_cast<int>(whole.size()));  // the rest: gzip's time stamp and the like
+  }
+}
+
+// ---- Pre-tokenisers
+// ----------------------------------------------------------------------------------------
+using Codes = std::vector<char32_t>;
+// A backtracking matcher for what the patterns use: | ( ) (?: (?i: (?! [^ ] \p{L} \p{N} \s \S \r \n $ ? * +
+// {a,b}, possessive ones too. A node is matched at i and calls `rest` with each end it can have, best first.
+class Regex {
+ public:
+  explicit Regex(const char* text) : p_(text) { root_ = alternatives(); }
+  size_t match(const Codes& s, size_t i) const {
+    size_t end = std::string::npos;
+    root_(s, i, [&](size_t e) { return end = e, true; });
+    return end;
+  }
+
+ private:
+  using Rest = std::function<bool(size_t)>;
+  using Node = std::function<bool(const Codes&, size_t, const Rest&)>;
+  using Set = std::function<bool(char32_t)>;
+  Node alternatives() {
+    std::vector<Node> all = {sequence()};
+    while (*p_ == '|') ++p_, all.push_back(sequence());
+    return [all](const Codes& s, size_t i, const Rest& rest) {
+      for (const Node& n : all)
+        if (n(s, i, rest)) return true;
+      return false;
+    };
+  }
+  Node sequence() {
+    Node all = [](const Codes&, size_t i, const Rest& rest) { return rest(i); };
+    while (*p_ && *p_ != '|' && *p_ != ')')
+      all = [first = all, second = repeated()](const Codes& s, size_t i, const Rest& rest) {
+        return first(s, i, [&](size_t e) { return second(s, e, rest); });
+      };
+    return all;
+  }
+  Node repeated() {
+    const Node one = atom();
+    size_t least = 1, most = 1;
+    if (*p_ == '?')
+      ++p_, least = 0;
+    else if (*p_ == '*')
+      ++p_, least = 0, most = 1000;
+    else if (*p_ == '+')
+      ++p_, most = 1000;
+    else if (*p_ == '{')
+      least = static_cast<size_t>(p_[1] - '0'), most = static_cast<size_t>(p_[3] - '0'), p_ += 5;
+    else
+      return one;
+    const Node greedy = [=](const Codes& s, size_t i, const Rest& rest) {
+      return more(one, least, most, s, i, rest);
+    };
+    if (*p_ != '+') return greedy;
+    ++p_;
+    return [greedy](const Codes& s, size_t i, const Rest& rest) {
+      size_t end = 0;
+      return greedy(s, i, [&](size_t e) { return end = e, true; }) && rest(end);
+    };
+  }
+  static bool more(const Node& one, size_t least, size_t most, const Codes& s, size_t i, const Rest& rest) {
+    if (most > 0 &&
+        one(s, i, [&](size_t e) { return more(one, least ? least - 1 : 0, most - 1, s, e, rest); }))
+      return true;
+    return least == 0 && rest(i);
+  }
+  Node atom() {
+    if (*p_ == '$')
+      return ++p_, [](const Codes& s, size_t i, const Rest& rest) { return i == s.size() && rest(i); };
+    if (*p_ != '(') return character();
+    ++p_;
+    bool ahead = false, fold = fold_;
+    if (*p_ == '?') {
+      ahead = p_[1] == '!';
+      if (p_[1] == 'i') fold_ = true, ++p_;
+      p_ += 2;
+    }
+    const Node inside = alternatives();
+    ++p_, fold_ = fold;
+    if (!ahead) return inside;
+    return [inside](const Codes& s, size_t i, const Rest& rest) {
+      return !inside(s, i, [](size_t) { return true; }) && rest(i);
+    };
+  }
+  Node character() {
+    Set set;
+    if (*p_ == '[') {
+      const bool inverted = *++p_ == '^';
+      p_ += inverted;
+      std::vector<Set> any;
+      while (*p_ != ']') any.push_back(single());
+      ++p_;
+      set = [=](char32_t c) {
+        bool in = false;
+        for (const Set& x : any) in = in || x(c);
+        return in != inverted;
+      };
+    } else {
+      set = single();
+    }
+    return [set](const Codes& s, size_t i, const Rest& rest) {
+      return i < s.size() && set(s[i]) && rest(i + 1);
+    };
+  }
+  Set single() {
+    const auto is = [](uint32_t mask) {
+      return [mask](char32_t c) {
+        return c != kNotUtf8 && (U_MASK(u_charType(static_cast<UChar32>(c))) & mask) != 0;
+      };
+    };
+    const auto space = [](char32_t c) { return c != kNotUtf8 && u_isUWhiteSpace(static_cast<UChar32>(c)); };
+    char c = *p_++;
+    if (c == '\\') switch (c = *p_++) {
+        case 'p':
+          p_ += 3;
+          return p_[-2] == 'L' ? is(U_GC_L_MASK) : is(U_GC_N_MASK);
+        case 's':
+          return space;
+        case 'S':
+          return [space](char32_t x) { return !space(x); };
+        case 'r':
+          c = '\r';
+          break;
+        case 'n':
+          c = '\n';
+          break;
+      }
+    const auto fold = [](char32_t x) {
+      return x == kNotUtf8 ? x
+                           : static_cast<char32_t>(u_foldCase(static_cast<UChar32>(x), U_FOLD_CASE_DEFAULT));
+    };
+    const auto code = static_cast<char32_t>(c);
+    if (fold_) return [=](char32_t x) { return fold(x) == fold(code); };
+    return [code](char32_t x) { return x == code; };
+  }
+  const char* p_;
+  bool fold_ = false;
+  Node root_;
+};
+using Pieces = std::vector<std::string>;
+Pieces slow_pieces(const Regex& regex, const std::string& text) {
+  Codes codes;
+  std::vector<size_t> at;
+  for (size_t i = 0; i < text.size();) {
+    const Character c = decode_utf8(text.data() + i, text.data() + text.size());
+    codes.push_back(c.code), at.push_back(i), i += static_cast<size_t>(c.bytes);
+  }
+  at.push_back(text.size());
+  Pieces out;
+  for (size_t i = 0; i < codes.size();) {
+    const size_t end = regex.match(codes, i);
+    if (end == std::string::npos || end <= i) return {"no match"};
+    out.push_back(text.substr(at[i], at[end] - at[i])), i = end;
+  }
+  return out;
+}
+Pieces slow_pieces_between_digits(const Regex& regex, const std::string& text) {
+  Pieces out;
+  std::string stretch;
+  const auto flush = [&] {
+    for (std::string& piece : slow_pieces(regex, stretch)) out.push_back(std::move(piece));
+    stretch.clear();
+  };
+  for (size_t i = 0; i < text.size();) {
+    const Character c = decode_utf8(text.data() + i, text.data() + text.size());
+    const std::string one = text.substr(i, static_cast<size_t>(c.bytes));
+    i += one.size();
+    if (c.code != kNotUtf8 && U_MASK(u_charType(static_cast<UChar32>(c.code))) & U_GC_N_MASK)
+      flush(), out.push_back(one);
+    else
+      stretch += one;
+  }
+  flush();
+  return out;
+}
+Pieces pieces(const char* pattern, const std::string& text, bool split_digits = false) {
+  Pieces out;
+  for_each_piece(pattern_named(pattern), split_digits, text,
+                 [&](std::string_view p) { out.emplace_back(p); });
+  return out;
+}
+
+TEST(PreTokenize, EqualsTheRegularExpressions) {
+  const Pieces alphabet = {
+      "a",      "z",      "B",      "s",       "S",    "t",      "d",      "r",        "e",
+      "V",      "l",      "L",      "'",       "'",    "'",      " ",      " ",        " ",
+      "\t",     "\n",     "\r",     "\v",      "\x1c", "\u0085", "\u00a0", "\u1680",   "\u180e",
+      "\u2003", "\u2028", "\u200b", "1",       "2",    "3",      "\u0663", "\u2167",   "\u00b2",
+      "\u00bd", "\u017f", "\u212a", "e\u0301", "ß",    "漢",     "ʰ",      "😀",        "𐐀",
+      "𝟘",      "-",      "!",      "_",       "\x7f", "\xff",   "\xc3",   "\xe2\x80", "\xed\xa0\x80",
+      "\ufb05", "\ufeff"};
+  std::mt19937 random(3);
+  for (const Pattern& p : patterns()) {
+    const Regex regex(p.regex), same(p.same ? p.same : p.regex);
+    for (int i = 0; i < 10000; ++i) {
+      std::string text;
+      const size_t choice = i % 3 == 0 ? 22 : alphabet.size();  // often letters, quotes and spaces only
+      for (size_t k = random() % 24; k-- > 0;) text += alphabet[random() % choice];
+      const Pieces expected = slow_pieces(regex, text);
+      ASSERT_EQ(pieces(p.name, text), expected) << p.name;
+      ASSERT_EQ(slow_pieces(same, text), expected);
+      ASSERT_EQ(pieces(p.name, text, true), slow_pieces_between_digits(regex, text)) << p.name;
+    }
+  }
+}
+// As Hugging Face's tokenizers 0.23.3 cuts them.
+TEST(PreTokenize, KnownCuts) {
+  EXPECT_EQ(pieces("gpt2", "a   b"), (Pieces{"a", "  ", " b"}));
+  EXPECT_EQ(pieces("gpt2", "I don't, DON'T "), (Pieces{"I", " don", "'t", ",", " DON", "'", "T", " "}));
+  EXPECT_EQ(pieces("gpt4", "DON'T 12345\n\n x"), (Pieces{"DON", "'T", " ", "123", "45", "\n\n", " x"}));
+  EXPECT_EQ(pieces("llama3", "x.\n  \n y"), (Pieces{"x", ".\n", "  \n", " y"}));
+  EXPECT_EQ(pieces("whitespace", "it's  2nd\n"), (Pieces{"it's", " ", " 2nd", "\n"}));
+  EXPECT_EQ(pieces("gpt2", "am 12. Mai", true), (Pieces{"am", " ", "1", "2", ".", " Mai"}));
+}
+TEST(PreTokenize, UnknownNameListsTheKnown) {
+  try {
+    pattern_named("gpt5");
+    FAIL();
+  } catch (const Error& e) {
+    expect_mentions(e.what(), {"gpt5", "gpt2", "llama3", "whitespace"});
+  }
+}
+}  // namespace

@@ -1,0 +1,252 @@
+// A run from its config to its model: learns, resumes to the same bits from every step, with any number of threads, and
+// refuses what would lose something.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "checkpoint/checkpoint.h"
+#include "tests/grammar/grammar.h"
+#include "tests/scratch.h"
+#include "text/json.h"
+#include "train/evaluate.h"
+#include "train/run.h"
+#include "train/trainer.h"
+
+using namespace rum;
+namespace fs = std::filesystem;
+namespace {
+void write_pairs(const std::string& path, std::span<const Text> pairs) {
+  std::ofstream out(path);
+  for (const Text& t : pairs) out << t.source << '\t' << t.target << '\n';
+}
+
+struct Scene {  // corpora of the grammar and a config that learns them in seconds
+  Scratch scratch;
+  RunConfig config;
+  Progress progress;
+  explicit Scene(int64_t steps = 60) {
+    const std::vector<Text> pairs = grammar_pairs(460, 7);
+    write_pairs(file("train.tsv"), std::span(pairs).first(400));
+    write_pairs(file("valid.tsv"), std::span(pairs).subspan(400, 30));
+    write_pairs(file("test.tsv"), std::span(pairs).subspan(430));
+    config.folder = file("run");
+    config.train = file("train.tsv"), config.valid = file("valid.tsv");
+    config.bpe.vocab = 320;
+    config.model = {.context = 96, .layers = 2, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32, .dropout = 0.1f};
+    config.tokens = 256;
+    config.schedule = {.peak = 5e-3f, .warmup = 5, .steps = steps};
+    config.steps = steps, config.eval_every = 20, config.save_every = 10, config.keep = 2, config.bleu_texts = 4;
+    config.log_every = 5;
+    testing::internal::CaptureStderr();
+  }
+  ~Scene() { testing::internal::GetCapturedStderr(); }
+  std::string file(const std::string& name) const { return scratch.path + "/" + name; }
+};
+
+// Of everything that decides how a run goes on: weights and moments, in order of their names.
+uint64_t fingerprint(const std::string& folder, int64_t step) {
+  const Checkpoint c = load(checkpoint_path(RunFolder{folder}.checkpoints(), step));
+  uint64_t h = 0;
+  for (const auto& [name, t] : c.tensors)
+    h = hash64({t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())}, h ^ hash64(name));
+  return h;
+}
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+Outcome train(const RunConfig& c, Progress& p, bool resume = false, const std::function<bool(int64_t)>& stop = {}) {
+  return Trainer(c, p, resume).run(stop);
+}
+
+TEST(Train, ResumesToTheSameBitsFromEveryStep) {
+  Scene s;
+  s.config.save_every = 1, s.config.keep = 61;
+  ASSERT_TRUE(train(s.config, s.progress).finished);
+  const uint64_t whole = fingerprint(s.config.folder, 60);
+  ASSERT_NE(whole, fingerprint(s.config.folder, 59));
+  for (int64_t from = 0; from < 60; ++from) {
+    RunConfig again = s.config;
+    again.folder = s.file("again");
+    fs::remove_all(again.folder);
+    fs::create_directories(RunFolder{again.folder}.checkpoints());
+    for (const char* name : {"config.toml", "tokenizer.json", "metrics.jsonl"})
+      fs::copy(s.config.folder + "/" + name, again.folder + "/" + name);
+    fs::copy(checkpoint_path(RunFolder{s.config.folder}.checkpoints(), from),
+             RunFolder{again.folder}.checkpoints());
+    again.save_every = 100, again.keep = 1;
+    ASSERT_EQ(train(again, s.progress, true).step, 60);
+    ASSERT_EQ(fingerprint(again.folder, 60), whole) << "resumed from step " << from;
+  }
+}
+
+TEST(Train, StoppedAndResumedEqualsWhole) {
+  Scene s(30);
+  ASSERT_TRUE(train(s.config, s.progress).finished);
+  RunConfig halted = s.config;
+  halted.folder = s.file("halted");
+  Outcome out = train(halted, s.progress, false, [](int64_t step) { return step == 13; });
+  EXPECT_FALSE(out.finished);
+  EXPECT_EQ(out.step, 13);
+  out = train(resumed_config(halted.folder), s.progress, true, [](int64_t step) { return step == 17; });
+  EXPECT_EQ(out.step, 17);
+  EXPECT_TRUE(train(resumed_config(halted.folder), s.progress, true).finished);
+  EXPECT_EQ(fingerprint(halted.folder, 30), fingerprint(s.config.folder, 30));
+  // The log has each step once, in order.
+  int64_t last = 0;
+  std::ifstream metrics(RunFolder{halted.folder}.metrics());
+  for (std::string line; std::getline(metrics, line);) {
+    int64_t step = 0;
+    ASSERT_TRUE(parse_json(line, "metrics").find("step")->whole(step));
+    EXPECT_GE(step, last);
+    last = step;
+  }
+  EXPECT_EQ(last, 30);
+}
+
+TEST(Train, ThreadsDoNotMatter) {
+  Scene s(20);
+  uint64_t first = 0;
+  const int before = threads();
+  for (const int64_t n : {1, 2, 3, 8}) {
+    s.config.threads = n, s.config.folder = s.file("run" + std::to_string(n));
+    train(s.config, s.progress);
+    const uint64_t h = fingerprint(s.config.folder, 20);
+    if (n == 1) first = h;
+    EXPECT_EQ(h, first) << n << " threads";
+  }
+  set_threads(before);
+}
+
+TEST(Train, LearnsTheGrammarAndLeavesAModel) {
+  Scene s(300);
+  s.config.model.width = 48, s.config.model.inner = 96, s.config.model.dropout = 0;
+  s.config.eval_every = 100, s.config.average = 2, s.config.test = s.file("test.tsv");
+  const Outcome out = train(s.config, s.progress);
+  EXPECT_LT(out.loss, 2.0);  // log 320 is 5.8
+  EXPECT_NE(out.results.find("test BLEU"), std::string::npos);
+  const auto run = load_run(s.config.folder);
+  EXPECT_TRUE(run->source.ends_with("model.safetensors"));
+  const Corpus valid = read_corpus(s.config.valid, CorpusKind::pairs);
+  const auto batches = evaluation_batches(valid, run->tokenizer, batch_shape(run->config), 0);
+  const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
+  double noted = 0;
+  ASSERT_TRUE(results.find("valid_loss")->number(noted));
+  EXPECT_NEAR(mean_nll(*run->model, batches), noted, 1e-6);  // the file holds the model that was measured
+  for (const char* name : {"config.toml", "environment.json", "metrics.jsonl", "log.txt", "samples.txt"})
+    EXPECT_TRUE(fs::exists(s.config.folder + "/" + name)) << name;
+}
+
+TEST(Train, PlainTextToo) {
+  Scene s(40);
+  std::ofstream text(s.file("train.txt"));
+  for (const Text& t : grammar_pairs(300, 3)) text << t.target << '\n';
+  text.close();
+  fs::copy(s.file("train.txt"), s.file("valid.txt"));
+  s.config.kind = CorpusKind::documents;
+  s.config.train = s.file("train.txt"), s.config.valid = s.file("valid.txt");
+  const Outcome out = train(s.config, s.progress);
+  EXPECT_TRUE(out.finished);
+  EXPECT_LT(out.valid_loss, std::log(320.0) - 1);
+}
+
+TEST(Train, StopsEarlyWhenNothingImproves) {
+  Scene s(60);
+  s.config.schedule.peak = 0, s.config.patience = 2, s.config.eval_every = 5;
+  const Outcome out = train(s.config, s.progress);
+  EXPECT_TRUE(out.finished);
+  EXPECT_EQ(out.step, 15);  // the first evaluation is a best one, two more are not better
+}
+
+TEST(Train, NonFiniteStepsAreNamedAndEndTheRun) {
+  Scene s(30);
+  s.config.schedule.peak = 10, s.config.schedule.warmup = 0, s.config.adamw.clip = 0;
+  s.config.schedule.decay = Decay::constant;
+  // Weights that overflow: the first checkpoint's, made huge.
+  train(s.config, s.progress, false, [](int64_t step) { return step == 1; });
+  Checkpoint c = load(checkpoint_path(RunFolder{s.config.folder}.checkpoints(), 1));
+  for (auto& [name, t] : c.tensors)
+    if (name == "tokens")
+      for (int64_t i = 0; i < t.size(); ++i) t.data<float>()[i] = 1e30f;
+  for (const char* ours : {"step", "ruminate", "header_hash", "body_hash"}) c.meta.erase(ours);
+  save(c, checkpoint_path(RunFolder{s.config.folder}.checkpoints(), 1));
+  const std::string error = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
+  EXPECT_NE(error.find("three steps in a row"), std::string::npos) << error;
+  EXPECT_NE(error.find("step-00000001.ckpt"), std::string::npos) << error;
+  const std::string log = Disk::real().read(s.config.folder + "/log.txt");
+  EXPECT_NE(log.find("step 2: loss"), std::string::npos) << log;
+  EXPECT_NE(log.find("is skipped"), std::string::npos);
+}
+
+TEST(Train, RefusesWhatWouldLoseARun) {
+  Scene s(10);
+  train(s.config, s.progress);
+  std::string e = error_of([&] { train(s.config, s.progress); });
+  EXPECT_NE(e.find("holds a run at step 10"), std::string::npos) << e;
+  e = error_of([&] { resumed_config(s.file("nowhere")); });
+  EXPECT_NE(e.find("not a run folder"), std::string::npos) << e;
+  fs::remove_all(RunFolder{s.config.folder}.checkpoints());
+  e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
+  EXPECT_NE(e.find("never saved"), std::string::npos) << e;
+}
+
+TEST(Train, NoticesAChangedCorpusAndAnotherModel) {
+  Scene s(20);
+  train(s.config, s.progress, false, [](int64_t step) { return step == 5; });
+  RunConfig other = resumed_config(s.config.folder);
+  other.model.width = 32;
+  std::string e = error_of([&] { train(other, s.progress, true); });
+  EXPECT_NE(e.find("of another model"), std::string::npos) << e;
+  std::ofstream(s.config.train, std::ios::app) << "Haus\thouse\n";
+  e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
+  EXPECT_NE(e.find("has changed since this run began"), std::string::npos) << e;
+}
+
+TEST(Config, SaysWhatIsWrongWhere) {
+  auto error = [](const char* toml) { return error_of([&] { parse_config(toml, "c.toml"); }); };
+  EXPECT_EQ(error("[model]\nwidht = 128\n"), "c.toml:2: unknown key model.widht; did you mean \"model.width\"?");
+  EXPECT_EQ(error("[model]\nlayers = 0\n"), "c.toml:2: model.layers: expected a whole number from 1 to 1024, found 0");
+  EXPECT_EQ(error("[model]\ndropout = 1.5\n"), "c.toml:2: model.dropout: expected a number from 0 to 0.9, found 1.5");
+  EXPECT_NE(error("[model]\nnorm = \"rmsnrom\"\n").find("did you mean \"rmsnorm\"?"), std::string::npos);
+  EXPECT_NE(error("[model]\nbias = 3\n").find("expected true or false"), std::string::npos);
+  EXPECT_NE(error("[model\n").find("c.toml:1"), std::string::npos);
+  EXPECT_NE(error("[model]\nlayers = [1]\n").find("c.toml:2"), std::string::npos);
+  RunConfig c;
+  c.train = "a", c.valid = "b", c.model.heads = 5;
+  EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
+}
+
+TEST(Config, WritesWhatItReads) {
+  RunConfig c;
+  set_key(c, "model.width", "96");
+  set_key(c, "optimizer.learning_rate", "0.00025");
+  set_key(c, "data.train", "a \"b\"\\c.tsv");
+  const RunConfig again = parse_config(to_toml(c), "again");
+  EXPECT_EQ(to_toml(again), to_toml(c));
+  EXPECT_EQ(again.model.width, 96);
+  EXPECT_EQ(again.train, "a \"b\"\\c.tsv");
+  EXPECT_EQ(again.schedule.peak, 0.00025f);
+}
+
+TEST(Schedule, FollowsItsFormulas) {
+  Schedule s{.decay = Decay::cosine, .peak = 2, .warmup = 10, .floor = 0.1f, .steps = 110};
+  EXPECT_FLOAT_EQ(learning_rate(s, 0), 0.2f);
+  EXPECT_FLOAT_EQ(learning_rate(s, 9), 2);
+  EXPECT_FLOAT_EQ(learning_rate(s, 60), 2 * (0.1f + 0.9f * 0.5f));
+  EXPECT_FLOAT_EQ(learning_rate(s, 110), 0.2f);
+  s.decay = Decay::linear;
+  EXPECT_FLOAT_EQ(learning_rate(s, 35), 2 * (0.1f + 0.9f * 0.75f));
+  s.decay = Decay::inverse_sqrt;
+  EXPECT_FLOAT_EQ(learning_rate(s, 39), 1);
+  s.decay = Decay::constant;
+  EXPECT_FLOAT_EQ(learning_rate(s, 1000), 2);
+}
+}  // namespace

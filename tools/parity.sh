@@ -1,0 +1,42 @@
+#!/bin/sh
+# Evidence that the CUDA kernels agree with the CPU on a real GPU. Used by the Makefile.
+#   parity.sh run PROGRAM   runs the GPU tests and writes data/evidence/parity-<gpu>.txt
+#   parity.sh changed       lists the .cu files that differ from the newest evidence
+set -u
+folder=data/evidence
+
+hashes() { sha256sum cuda/*.cu cuda/kernel.h cuda/simt.h cuda/simt_mma.h | awk '{ print substr($1, 1, 16), $2 }'; }
+
+case "${1:-}" in
+run)
+  work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+  found=$work/evidence
+  RUM_EVIDENCE=$found "$2"
+  status=$?
+  [ -f "$found" ] || exit 1 # no GPU: the program has said so
+  gpu=$(sed -n 's/^device: \([^,]*\).*/\1/p' "$found" | tr -cs 'A-Za-z0-9' '-' | sed 's/-*$//' | tr 'A-Z' 'a-z')
+  case $gpu in emulation*) cat "$found"; echo "that was the emulation: it proves nothing about a GPU"; exit 1 ;; esac
+  [ $status = 0 ] || { cat "$found"; echo "not written to $folder: a test failed"; exit 1; }
+  mkdir -p "$folder"
+  {
+    echo "CUDA kernels against the CPU in double precision: worst |difference| / RMS of each kernel"
+    echo "limits: f32 1e-05, bf16 2e-02"
+    echo "date: $(date -u +%Y-%m-%d)"
+    echo "commit: $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"
+    sed -n 's/.*Kernel Module[^0-9]*\([0-9.]*\).*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+    cat "$found"
+    hashes | sed 's/^/file: /'
+  } >"$folder/parity-$gpu.txt"
+  echo "written: $folder/parity-$gpu.txt"
+  ;;
+changed)
+  newest=$(ls -t "$folder"/parity-*.txt 2>/dev/null | head -n 1)
+  [ -n "$newest" ] || { echo "no evidence of a GPU run yet: every kernel is unproven on hardware (make test-gpu)"; exit 0; }
+  hashes | grep -vxF "$(sed -n 's/^file: //p' "$newest")" | awk '{ print $2, "has changed since" }' |
+    sed "s|\$| $newest|"
+  ;;
+*)
+  echo "usage: parity.sh run PROGRAM | changed"
+  exit 2
+  ;;
+esac
