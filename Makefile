@@ -57,7 +57,6 @@ $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
 $(OBJ)/tests/%.o: FLAGS += -O1 -g0
-$(OBJ)/tests/%.o: FLAGS += -O1 -g0
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
@@ -88,8 +87,6 @@ test: ## build and run all tests; the last line is `N passed, N failed, N skippe
 	@bash tests/run.sh build/tests/run
 test-all: ## all of it: long trials, sanitizers, fuzzing, mutants (hours)
 	@$(MAKE) --no-print-directory test
-mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
-	@python3 tools/mutants.py --cxx "$(CXX)"
 mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
 	@python3 tools/mutants.py --cxx "$(CXX)"
 bench: ## speed beside the peers that are installed, as ratios
@@ -136,4 +133,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: mutants help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed mutants
+.PHONY: help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed mutants
