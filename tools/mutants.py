@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 # what to find, what to put there, what to call it; applied to code only, not to comments, includes or messages
 RULES = [
@@ -81,6 +82,7 @@ def command(args, folder, seconds):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--count", type=int, default=60)
+    p.add_argument("--minutes", type=float, default=1e9, help="stop after so many, with what was tried")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--out", default="data/evidence/mutants.txt")
     p.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -126,7 +128,8 @@ def main():
             sys.exit("mutants: the unchanged tree does not build or does not pass")
         print("unchanged: passes", flush=True)
         killed, survived, broken = 0, [], 0
-        while chosen and killed + len(survived) < a.count:
+        end = time.monotonic() + 60 * a.minutes
+        while chosen and killed + len(survived) < a.count and time.monotonic() < end:
             path, line, name, changed = chosen.pop(0)
             lines = pristine[path].split("\n")
             lines[line] = changed
