@@ -61,6 +61,8 @@ std::vector<Sample> pointwise_samples(Tensor (*f)(const Tensor&)) {
   };
   return {{"one number", {numbers({1}, 1, 1)}, one}, {"odd", {numbers({3, 5}, 2, 1)}, one},
           {"far", {numbers({2, 50}, 3, 6)}, one},    {"rank 4", {numbers({2, 1, 3, 4}, 4, 1)}, one},
-          {"twice", {numbers({7}, 5, 1)}, chain},    {"beyond one piece", {numbers({129, 511}, 6, 2)}, one}};
+          {"twice", {numbers({7}, 5, 1)}, chain},    {"15", {numbers({15}, 7, 1)}, one},
+          {"16", {numbers({16}, 8, 1)}, one},        {"17", {numbers({17}, 9, 1)}, one},
+          {"65", {numbers({65}, 10, 1)}, one},       {"beyond one piece", {numbers({129, 511}, 6, 2)}, one}};
 }
 }  // namespace rum

@@ -63,6 +63,8 @@ std::vector<Sample> samples() {
           {"last 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::last, {0, 3, 4, 4, 9})},
           {"mean 1 2 6", {noise({8, 3}, 2)}, with(Pool::mean, {1, 2, 6})},
           {"last 1 2 6", {noise({8, 3}, 2)}, with(Pool::last, {1, 2, 6})},
+          {"mean 0 2 5", {noise({5, 16}, 5)}, with(Pool::mean, {0, 2, 5})},
+          {"last 0 2 5", {noise({5, 17}, 6)}, with(Pool::last, {0, 2, 5})},
           {"mean 0 1", {noise({1, 1}, 3)}, with(Pool::mean, {0, 1})},
           {"mean 0 100 130 517", {noise({517, 129}, 4)}, with(Pool::mean, {0, 100, 130, 517})},
           {"last 0 100 130 517", {noise({517, 129}, 4)}, with(Pool::last, {0, 100, 130, 517})}};

@@ -87,6 +87,10 @@ std::vector<Sample> samples() {
           {"far from zero", {noise({3, 4}, 1, 50), noise({4}, 2)}, f},
           {"rank 3", {noise({2, 3, 8}, 1), noise({8}, 2)}, f},
           {"beyond one block", {noise({37, 131}, 1), noise({131}, 2)}, f},
+          {"15", {noise({3, 15}, 1), noise({15}, 2)}, f},
+          {"16", {noise({3, 16}, 1), noise({16}, 2)}, f},
+          {"17", {noise({4, 17}, 1), noise({17}, 2)}, f},
+          {"17 rows of 65", {noise({17, 65}, 1), noise({65}, 2)}, f},
           {"one column", {noise({3, 1}, 1), noise({1}, 2)}, f},
           {"more than 64k", {noise({67, 1001}, 1), noise({1001}, 2)}, f}};
 }
@@ -103,18 +107,22 @@ std::vector<Sample> residual_samples() {
   Apply r_only = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[1], in[2]).r; };
   Apply twice = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[0], in[1]).y; };
   std::vector<Tensor> in{noise({6, 5}, 1), noise({6, 5}, 4), noise({5}, 2)};
-  return {{"both outputs", in, both, plain},
-          {"only y", in, y_only},
-          {"only r", in, r_only},
-          {"x is delta", {in[0], in[2]}, twice},
-          {"both outputs, beyond one block",
-           {noise({37, 131}, 1), noise({37, 131}, 4), noise({131}, 2)},
-           both,
-           plain},
-          {"both outputs, more than 64k",
-           {noise({67, 1001}, 1), noise({67, 1001}, 4), noise({1001}, 2)},
-           both,
-           plain}};
+  return {
+      {"both outputs", in, both, plain},
+      {"only y", in, y_only},
+      {"only r", in, r_only},
+      {"x is delta", {in[0], in[2]}, twice},
+      {"both outputs, 16", {noise({3, 16}, 1), noise({3, 16}, 4), noise({16}, 2)}, both, plain},
+      {"both outputs, 17 rows of 33", {noise({17, 33}, 1), noise({17, 33}, 4), noise({33}, 2)}, both, plain},
+      {"both outputs, one row", {noise({1, 7}, 1), noise({1, 7}, 4), noise({7}, 2)}, both, plain},
+      {"both outputs, beyond one block",
+       {noise({37, 131}, 1), noise({37, 131}, 4), noise({131}, 2)},
+       both,
+       plain},
+      {"both outputs, more than 64k",
+       {noise({67, 1001}, 1), noise({67, 1001}, 4), noise({1001}, 2)},
+       both,
+       plain}};
 }
 const Op op{"rmsnorm", "y = x / sqrt(mean(x^2) + epsilon) * weight", samples};
 const Op residual_op{"residual_rmsnorm", "r = x + delta, y = rmsnorm(r)", residual_samples};

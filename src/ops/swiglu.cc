@@ -49,11 +49,10 @@ const bool provided = kernels::swiglu_forward.provide(DeviceKind::cpu, forward) 
 
 std::vector<Sample> samples() {
   Apply f = [](std::span<const Tensor> in) { return swiglu(in[0]); };
-  return {{"odd width", {noise({5, 14}, 1)}, f},
-          {"one row", {noise({1, 2}, 2)}, f},
-          {"wide", {noise({3, 600}, 3, 4)}, f},
-          {"rank 3", {noise({2, 3, 8}, 4)}, f},
-          {"more than 64k", {noise({131, 1006}, 5)}, f}};
+  return {{"odd width", {noise({5, 14}, 1)}, f}, {"one row", {noise({1, 2}, 2)}, f},
+          {"wide", {noise({3, 600}, 3, 4)}, f},  {"15", {noise({2, 30}, 6)}, f},
+          {"16", {noise({2, 32}, 7)}, f},        {"33", {noise({2, 66}, 8)}, f},
+          {"rank 3", {noise({2, 3, 8}, 4)}, f},  {"more than 64k", {noise({131, 1006}, 5)}, f}};
 }
 const Op op{"swiglu", "y = silu(x[:F]) x[F:]", samples};
 }  // namespace
