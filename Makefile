@@ -85,13 +85,37 @@ test: ## build and run all tests; the last line is `N passed, N failed, N skippe
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run
 	@bash tests/run.sh build/tests/run
-test-all: ## all of it: long trials, sanitizers, fuzzing, mutants (hours)
-	@$(MAKE) --no-print-directory test
+test-all: ## all of it: long trials, sanitizers, every reader fuzzed, mutants (hours)
+	@bash tools/check.sh
+	@RUM_TEST_ALL=1 $(MAKE) --no-print-directory test
+	@for v in asan tsan; do \
+	  $(MAKE) --no-print-directory -j$$(nproc) V=$$v build/$$v/ruminate build/$$v/tests/run || exit 1; \
+	  RUM_PROGRAM=build/$$v/ruminate bash tests/run.sh build/$$v/tests/run || exit 1; done
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory mutants
+check: ## order of folders, includes, kernel comments, format
+	@bash tools/check.sh
 mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
 	@python3 tools/mutants.py --cxx "$(CXX)"
 bench: ## speed beside the peers that are installed, as ratios
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
 	@bash tools/bench/run.sh
+
+# ---- fuzzing: needs clang (libFuzzer) --------------------------------------------------------------------------
+FUZZ_SECONDS ?= 60
+FUZZ_CXX     ?= clang++
+OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ   := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
+FUZZED := $(filter-out src/ops/gemm_onednn.cc,$(wildcard src/*/*.cc)) tests/fuzz/main/fuzz_main.cc
+fuzz: ## every reader of files against libFuzzer, FUZZ_SECONDS=60 each
+	$(MAKE) V=fuzz CXX="$(FUZZ_CXX)" ONEDNN=0 $(FUZZ:%=build/fuzz/%)
+	@for t in $(FUZZ); do mkdir -p build/fuzz/found/$$t; echo "fuzzing $$t for $(FUZZ_SECONDS) s"; \
+	  build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=5 -max_len=8192 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=build/fuzz/$$t- build/fuzz/found/$$t tests/fuzz/$$t || exit 1; done
+.PRECIOUS: build/obj/fuzz/%.o
+build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/%.o,$(FUZZED))
+	@mkdir -p $(@D)
+	$(CXX) -fsanitize=fuzzer,address,undefined $^ -o $@ $(LIBS)
 
 # ---- CUDA: optional; delete cuda/ and tests/cuda/ and the rest builds unchanged --------------------------------
 $(gpu_obj)/%.o: %  # a kernel that spills registers is a failed build
@@ -133,4 +157,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed mutants
+.PHONY: help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects test-gpu parity-changed mutants

@@ -1,0 +1,15 @@
+// A config file either is refused with a place and a reason, or says the same again when it is written and read.
+#include "tests/fuzz/fuzz.h"
+#include "train/config.h"
+
+namespace {
+using namespace rum;
+
+void run(std::string_view bytes) {
+  accepted([&] {
+    const RunConfig read = parse_config(bytes, "fuzz.toml");
+    promise(to_toml(parse_config(to_toml(read), "again.toml")) == to_toml(read));
+  });
+}
+const FuzzTarget target("config", run);
+}  // namespace

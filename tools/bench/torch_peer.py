@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""The same training and generation as build/bench, in PyTorch: `make bench` runs both in turn.
+
+    torch_peer.py train|generate --model nano|iwslt|gpt2-64|translate --threads N [--batch B]
+
+A training step: forward, next-token cross-entropy over all B*T tokens, backward, AdamW. Generation: one token at a time
+from a key-value cache, drawn at temperature 1. Prints one JSON line."""
+import argparse
+import json
+import math
+import resource
+import statistics
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+MODELS = {  # layers, heads, width, inner, T, B, vocabulary
+    "nano": (6, 6, 384, 1536, 256, 8, 8192),
+    "iwslt": (6, 8, 512, 2048, 128, 16, 8192),
+    "gpt2-64": (12, 12, 768, 3072, 64, 4, 50304),
+    "translate": (3, 4, 128, 512, 25, 20, 5000),
+}
+parser = argparse.ArgumentParser()
+parser.add_argument("kind", choices=["train", "generate"])
+parser.add_argument("--model", choices=MODELS, default="iwslt")
+parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--steps", type=int, default=8)
+parser.add_argument("--warmup", type=int, default=2)
+parser.add_argument("--batch", type=int, default=64)
+parser.add_argument("--new", type=int, default=96)
+args = parser.parse_args()
+torch.set_num_threads(args.threads)
+torch.manual_seed(1)
+LAYERS, HEADS, WIDTH, INNER, LENGTH, TEXTS, VOCAB = MODELS[args.model]
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.qkv, self.project = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.up, self.down = nn.Linear(WIDTH, INNER), nn.Linear(INNER, WIDTH)
+        self.register_buffer("hidden", torch.ones(1024, 1024, dtype=torch.bool).triu(1), persistent=False)
+
+    def forward(self, x, cache=None, start=0):
+        texts, length, _ = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(texts, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            cache[0][:, :, start:start + length], cache[1][:, :, start:start + length] = k, v
+            k, v = cache[0][:, :, :start + length], cache[1][:, :, :start + length]
+        scores = q @ k.transpose(-2, -1) / math.sqrt(WIDTH // HEADS)
+        if length > 1:
+            scores = scores.masked_fill(self.hidden[:length, :length], float("-inf"))
+        y = (F.softmax(scores, -1) @ v).transpose(1, 2).reshape(texts, length, WIDTH)
+        x = x + self.project(y)
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+
+class Gpt(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(VOCAB, WIDTH), nn.Embedding(256, WIDTH)
+        self.blocks = nn.ModuleList(Block() for _ in range(LAYERS))
+        self.last = nn.LayerNorm(WIDTH)
+        for p in self.parameters():
+            if p.dim() > 1:
+                nn.init.normal_(p, std=0.02)
+
+    def forward(self, ids, cache=None, start=0):
+        x = self.tokens(ids) + self.positions.weight[start:start + ids.shape[1]]
+        for i, block in enumerate(self.blocks):
+            x = block(x, None if cache is None else cache[i], start)
+        return F.linear(self.last(x), self.tokens.weight)
+
+
+def report(rates, **more):
+    print(json.dumps({"kind": args.kind, "model": args.model, "threads": args.threads,
+                      "tokens_per_s": statistics.median(rates),
+                      "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **more}))
+
+
+net = Gpt()
+if args.kind == "train":
+    matrices = [p for p in net.parameters() if p.dim() > 1]
+    vectors = [p for p in net.parameters() if p.dim() <= 1]
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+                                  lr=3e-4, betas=(0.9, 0.95))
+    ids = torch.randint(0, VOCAB - 47, (TEXTS, LENGTH + 1))
+    rates = []
+    for step in range(args.warmup + args.steps):
+        begin = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(net(ids[:, :-1]).reshape(-1, VOCAB), ids[:, 1:].reshape(-1))
+        loss.backward()
+        optimizer.step()
+        if step >= args.warmup:
+            rates.append(TEXTS * LENGTH / (time.perf_counter() - begin))
+    report(rates, loss=loss.item())
+else:
+    net.eval()
+    rates = []
+    with torch.no_grad():
+        for _ in range(3):
+            ids = torch.randint(0, VOCAB, (args.batch, 1))
+            shape = (args.batch, HEADS, args.new + 1, WIDTH // HEADS)
+            cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in range(LAYERS)]
+            begin = time.perf_counter()
+            for i in range(args.new):
+                share = F.softmax(net(ids, cache, i)[:, -1], -1)
+                ids = torch.multinomial(share, 1)
+            rates.append(args.batch * args.new / (time.perf_counter() - begin))
+    report(rates, batch=args.batch)

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Rules that no compiler checks: the order of folders, the format, the five lines of every CUDA kernel.
+set -u
+cd "$(dirname "$0")/.."
+bad=0
+say() { echo "$*"; bad=1; }
+
+order=(base tensor autograd ops text data model optim checkpoint metrics generate train)
+for i in "${!order[@]}"; do
+  right=$(IFS='|'; echo "${order[*]:$((i + 1))}")
+  [ -n "$right" ] || continue
+  hits=$(grep -nE "^#include \"($right|tools|cuda|tests)/" src/"${order[$i]}"/* /dev/null)
+  [ -z "$hits" ] || say "src/${order[$i]} includes what stands to its right: $hits"
+done
+for folder in src/*/; do
+  [[ " ${order[*]} " == *" $(basename "$folder") "* ]] || say "$folder is not in the order of folders (tools/check.sh, README.md)"
+done
+for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'toml\+\+:src/train/config.cc' 'nlohmann/:src/text/json.cc'; do
+  others=$(grep -lE "#include <${rule%%:*}" -r src tools tests cuda | grep -v "^${rule##*:}$")
+  [ -z "$others" ] || say "<${rule%%:*}> is included by ${rule##*:} alone, not by: $others"
+done
+
+for line in Threads: Reads: Sums: Limit: Ladder:; do
+  for f in cuda/*.cu; do
+    grep -q '__global__' "$f" || continue
+    [ "$(grep -c "// $line" "$f")" -gt 0 ] || say "$f: a kernel without the line \"$line\""
+  done
+done
+
+if command -v clang-format >/dev/null; then
+  # shellcheck disable=SC2046
+  clang-format --dry-run -Werror $(git ls-files 'src/*.cc' 'src/*.h' 'tools/*.cc' 'tools/*.h' 'tests/*.cc' 'tests/*.h') 2>&1 |
+    grep -E 'error' | cut -d: -f1 | sort | uniq -c | { ! grep . ; } || say "clang-format -i these files"
+else
+  echo "clang-format is not installed: the format was not checked"
+fi
+[ $bad = 0 ] && echo "order of folders, includes, kernel comments, format: fine"
+exit $bad
