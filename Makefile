@@ -123,6 +123,9 @@ $(OBJ)/checked/%.cu.o: %.cu
 $(OBJ)/checked/%.cc.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
+CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
+test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in three orders and with every access checked
+	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
 	@$(if $(filter 1,$(CUDA)),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here: nothing was tested on a GPU"; exit 1; })
 	@ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "test-gpu: this machine has no NVIDIA GPU: nothing was tested on a GPU"; exit 1; }
@@ -133,4 +136,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: help all deps train test test-all bench clean cuda-compile cuda-objects test-gpu parity-changed mutants
+.PHONY: help all deps train test test-all bench clean cuda-compile cuda-objects test-emulated test-gpu parity-changed mutants
