@@ -1,6 +1,7 @@
 # Ruminate. `make` lists the targets. The only build file; sources are found by themselves.
 #   V=release|debug|asan|tsan  variants, side by side: release in build/, the others in build/$(V)/
-#   MARCH=native  the processor to build for        ONEDNN=0  CUDA=0  build without
+#   MARCH=native  the processor to build for        ONEDNN=0  build without oneDNN
+#   CUDA=1        link the CUDA kernels into the program (training waits for more of them, so not by default)
 #   GPU="80 90"   the GPU architectures to build for; newer cards compile the last one for themselves
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -16,7 +17,8 @@ COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo 
 # CUDA: a toolkit older than 12.4 counts as absent. cuBLASLt is opened when the first product runs on a GPU.
 NVCC     := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc) /usr/local/cuda/bin/nvcc /usr/local/cuda-*/bin/nvcc /usr/lib/cuda/bin/nvcc))
 NVCC_NEW := $(if $(NVCC),$(shell $(NVCC) --version | awk -F'[ ,.]+' '/release/ { for (i = 1; i < NF; ++i) if ($$i == "release") print ($$(i+1) * 100 + $$(i+2) >= 1204) }'))
-CUDA     ?= $(if $(wildcard cuda/backend.cu),$(if $(filter release,$(V)),$(or $(filter 1,$(NVCC_NEW)),0),0),0)
+TOOLKIT  := $(if $(wildcard cuda/backend.cu),$(filter 1,$(NVCC_NEW)))
+CUDA     ?= 0
 GPU      ?= 80 90
 
 # ---- flags -----------------------------------------------------------------------------------------------------
@@ -49,7 +51,7 @@ help: ## this list
 all: $(BIN)/ruminate ## build the program, build/ruminate
 $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(filter 1,$(CUDA)),$(GPU_OBJS))
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
-	@$(if $(filter 0,$(CUDA)),echo "built for the CPU alone: no CUDA toolkit of 12.4 or newer was asked for or found")
+	@$(if $(filter 0,$(CUDA)),echo "built for the CPU$(if $(TOOLKIT),; CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here)")
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: matrix products are our own; make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
@@ -81,10 +83,12 @@ train: ## train a German-English translator on real text, then show its BLEU and
 	@bash tools/train.sh "$(or $(CORPUS),debian)" "$(DATA)"
 
 # ---- testing ---------------------------------------------------------------------------------------------------
+CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
 test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run
-	@bash tests/run.sh build/tests/run
+	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run $(CUDA_PROGRAMS)
+	@$(MAKE) --no-print-directory -j$$(nproc) cuda-compile COMPILE_FOR=90
+	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
 test-all: ## all of it: long trials, sanitizers, every reader fuzzed, mutants (hours)
 	@bash tools/check.sh
 	@RUM_TEST_ALL=1 $(MAKE) --no-print-directory test
@@ -123,7 +127,7 @@ $(gpu_obj)/%.o: %  # a kernel that spills registers is a failed build
 	$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@! grep -B2 -E '[1-9][0-9]* bytes spill' $@.log || { rm $@; exit 1; }
 cuda-compile: ## compile every kernel for sm_80, sm_90 and sm_90a, fail on register spills (no GPU needed)
-	@$(if $(filter 1,$(CUDA)),$(MAKE) --no-print-directory GPU="80 90 90a" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
+	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU="$(or $(COMPILE_FOR),80 90 90a)" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
 cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
@@ -147,8 +151,10 @@ $(OBJ)/checked/%.cu.o: %.cu
 $(OBJ)/checked/%.cc.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
+test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in three orders and with every access checked
+	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
-	@$(if $(filter 1,$(CUDA)),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here: nothing was tested on a GPU"; exit 1; })
+	@$(if $(TOOLKIT),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here: nothing was tested on a GPU"; exit 1; })
 	@ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "test-gpu: this machine has no NVIDIA GPU: nothing was tested on a GPU"; exit 1; }
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
 	@tools/parity.sh run $(BIN)/tests/gpu
@@ -157,4 +163,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects test-gpu parity-changed mutants
+.PHONY: help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects test-emulated test-gpu parity-changed mutants

@@ -19,7 +19,7 @@ run)
   [ $status = 0 ] || { cat "$found"; echo "not written to $folder: a test failed"; exit 1; }
   mkdir -p "$folder"
   {
-    echo "CUDA kernels against the CPU in double precision: worst |difference| / RMS of each kernel"
+    echo "CUDA kernels against the CPU (in double precision; whole ops in bf16 against bf16): worst |difference| / max(RMS, |truth| / 4) of each kernel"
     echo "limits: f32 1e-05, bf16 2e-02"
     echo "date: $(date -u +%Y-%m-%d)"
     echo "commit: $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"

@@ -31,14 +31,14 @@ Tensor cast(const Tensor& t, DType to) {
 }
 double error(const std::string& kernel, DType type, const Tensor& got, const Tensor& truth) {
   const std::vector<double> a = numbers(got), b = numbers(truth);
-  double most = a.size() == b.size() ? 0 : INFINITY, square = 0;
+  double square = 0, e = a.size() == b.size() ? 0 : INFINITY;
+  for (const double x : b) square += x * x;
+  // Where the truth is next to 0, as in a norm of one column, there is nothing to be relative to.
+  const double rms = std::max(0.1, std::sqrt(square / static_cast<double>(b.size())));
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    const double d = std::abs(a[i] - b[i]);
-    most = d <= most ? most : std::isnan(d) ? INFINITY : d;
-    square += b[i] * b[i];
+    const double d = std::abs(a[i] - b[i]) / std::max(rms, std::abs(b[i]) / 4);
+    e = d <= e ? e : std::isnan(d) ? INFINITY : d;
   }
-  const double rms = std::sqrt(square / static_cast<double>(b.size()));
-  const double e = most == 0 ? 0 : most / rms;
   double& w = worst[fmt::format("{} {}", kernel, name(type))];
   w = std::max(w, e);
   return e;

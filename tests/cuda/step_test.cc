@@ -123,6 +123,35 @@ TEST(CudaStep, OtherShapesAreRecordedAgain) {
   }
   EXPECT_EQ(losses[0], losses[1]);
 }
+TEST(CudaStep, MoreMicroBatchesMayComeLater) {  // the first one is replayed by then, a further one still runs
+  std::vector<double> losses[2];
+  for (bool eager : {true, false}) {
+    Tiny m(kCuda, DType::f32);
+    Backend::of(kCuda).fill(m.block.grads().data<void>(), 0x3f,
+                            4 * static_cast<size_t>(m.block.grads().size()));
+    Step step(m.block, *m.adamw, [&](const Batch& b) { return m.loss(b); });
+    step.set_eager(eager);
+    for (uint32_t s = 0; s < 12; ++s) {
+      const Batch three[] = {batch(s, 0), batch(s, 1), batch(s, 2)};
+      step.run(std::span(three).first(s < 5 ? 1 : s < 8 ? 2 : 3), s, 2e-3f);
+      losses[eager].push_back(step.loss());
+    }
+    for (int64_t i = 0; i < 5; ++i)
+      EXPECT_EQ(m.unused.at(i), 1);  // its gradient was cleared, not left as it was
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+}
+TEST(CudaStep, MicroBatchesAreNumbered) {
+  Tiny m(DeviceKind::cpu, DType::f32);
+  std::vector<uint32_t> seen;
+  Step step(m.block, *m.adamw, [&](const Batch& b) {
+    seen.push_back(Tape::current()->inputs()->micro);
+    return m.loss(b);
+  });
+  const Batch three[] = {batch(0, 0), batch(0, 1), batch(0, 2)};
+  step.run(three, 0, 1e-3f), step.run(three, 1, 1e-3f);
+  EXPECT_EQ(seen, (std::vector<uint32_t>{0, 1, 2, 0, 1, 2}));
+}
 TEST(CudaStep, AGradientThatOnlyLaterMicroBatchesWriteIsRefused) {
   Tiny m(kCuda, DType::f32);
   int call = 0;
