@@ -513,16 +513,21 @@ TEST(Cache, ReorderCopiesEvenInCircles) {
   for (int layers : {1, 3}) {
     Cache cache(layers, 4, 5, 2, DType::f32, DeviceKind::cpu);
     for (int s = 0; s < 4; ++s) cache.used.data<int32_t>()[s] = s + 1;
+    auto slot = [](const Tensor& k) {
+      return k.shape()[1] * 2;
+    };  // keys stand in whole panels: more than 5 rows
     for (auto* kv : {&cache.keys, &cache.values})
       for (Tensor& k : *kv)
-        for (int64_t i = 0; i < k.size(); ++i) k.data<float>()[i] = static_cast<float>(i / 10 * 100 + i % 10);
+        for (int64_t i = 0; i < k.size(); ++i)
+          k.data<float>()[i] = static_cast<float>(i / slot(k) * 100 + i % slot(k));
     const int32_t parents[] = {1, 2, 0, 2};
     cache.reorder(parents);
     for (int s = 0; s < 4; ++s) {
       ASSERT_EQ(cache.used.at(s), parents[s] + 1);
       for (auto* kv : {&cache.keys, &cache.values})
         for (Tensor& k : *kv)
-          for (int j = 0; j < 2 * (parents[s] + 1); ++j) ASSERT_EQ(k.at(s * 10 + j), parents[s] * 100 + j);
+          for (int j = 0; j < 2 * (parents[s] + 1); ++j)
+            ASSERT_EQ(k.at(s * slot(k) + j), parents[s] * 100 + j);
     }
     const int32_t wrong[] = {0, 1, 2, 4};
     EXPECT_THROW(cache.reorder(wrong), Error);
