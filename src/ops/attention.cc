@@ -86,6 +86,7 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope
              const Tensor& lse) {
   by_type(qkv.dtype(), [&]<class T> {
     const int64_t c = y.shape()[1], texts = l.offsets.size() - 1, end = l.offsets.data<int32_t>()[texts];
+    RUM_CHECK(end <= qkv.shape()[0], "attention: the texts have {} rows, qkv is {}", end, str(qkv.shape()));
     std::fill(y.data<T>() + end * c, y.data<T>() + y.size(), T{});
     for (int64_t s = 0; l.cache && s < texts; ++s) {
       const Span r = span_of(l, s);

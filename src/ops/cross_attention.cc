@@ -22,6 +22,10 @@ void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
     using S = Stats<T>;
     const int64_t c = y.shape()[1], d = c / hs.query, width = kv.shape()[1], group = hs.query / hs.kv;
     const int64_t texts = queries.offsets.size() - 1, end = queries.offsets.data<int32_t>()[texts];
+    const int64_t given = memory.offsets.data<int32_t>()[texts];
+    RUM_CHECK(end <= q.shape()[0] && given <= kv.shape()[0],
+              "cross_attention: the texts have {} queries and {} keys, q is {}, kv {}", end, given,
+              str(q.shape()), str(kv.shape()));
     std::fill(y.data<T>() + end * c, y.data<T>() + y.size(), T{});
     parallel(texts * hs.kv, [&](int64_t piece) {
       const int64_t s = piece / hs.kv, g = piece % hs.kv, step = padded<S>(d);

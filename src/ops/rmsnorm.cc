@@ -7,10 +7,11 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "ops/add.h"
+#include "ops/columns.h"
 
 namespace rum {
 namespace {
-constexpr int64_t kRows = 16, kCols = 64;  // what one piece of work covers; fixed, so sums have one order
+constexpr int64_t kRows = 16;  // what one piece of work covers
 
 void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon, const Tensor& r,
              const Tensor& y, const Tensor& rstd) {
@@ -21,15 +22,17 @@ void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float e
     parallel((n + kRows - 1) / kRows, [&](int64_t p) {
       for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i) {
         T *ri = r.data<T>() + i * c, *yi = y.data<T>() + i * c;
-        if (delta)
-          for (int64_t j = 0; j < c; ++j)
-            ri[j] = static_cast<T>(static_cast<S>(x.data<T>()[i * c + j]) +
-                                   static_cast<S>(delta.data<T>()[i * c + j]));
-        S v = 0;
-        for (int64_t j = 0; j < c; ++j) v += static_cast<S>(ri[j]) * static_cast<S>(ri[j]);
-        const S s = 1 / std::sqrt(v / static_cast<S>(c) + static_cast<S>(epsilon));
-        for (int64_t j = 0; j < c; ++j)
-          yi[j] = static_cast<T>(static_cast<S>(ri[j]) * s * static_cast<S>(w[j]));
+        const T *xi = x.data<T>() + i * c, *di = delta ? delta.data<T>() + i * c : nullptr;
+        simd::Vec<S> squares{};
+        simd::each<S>(0, c, [&](int64_t j, auto lanes) {
+          if (di) simd::put(ri + j, simd::get(xi + j, lanes) + simd::get(di + j, lanes), lanes);
+          const simd::Vec<S> v = simd::get(ri + j, lanes);
+          squares += v * v;
+        });
+        const S s = 1 / std::sqrt(simd::sum(squares) / static_cast<S>(c) + static_cast<S>(epsilon));
+        simd::each<S>(0, c, [&](int64_t j, auto lanes) {
+          simd::put(yi + j, simd::get(ri + j, lanes) * s * simd::get(w + j, lanes), lanes);
+        });
         rstd.data<S>()[i] = s;
       }
     });
@@ -48,33 +51,25 @@ void backward(const Tensor& r, const Tensor& weight, const Tensor& rstd, const T
       const bool add = dr.add();
       parallel((n + kRows - 1) / kRows, [&](int64_t p) {
         for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i) {
-          S b = 0;  // mean of dy * weight * xhat
-          for (int64_t j = 0; j < c; ++j)
-            b += static_cast<S>(g[i * c + j]) * static_cast<S>(w[j]) * static_cast<S>(x[i * c + j]);
-          b *= s[i] / static_cast<S>(c);
-          for (int64_t j = 0; j < c; ++j) {
-            const S d = (static_cast<S>(g[i * c + j]) * static_cast<S>(w[j]) -
-                         static_cast<S>(x[i * c + j]) * s[i] * b) *
-                        s[i];
-            out[i * c + j] = static_cast<T>(d + (add ? static_cast<S>(out[i * c + j]) : S{0}));
-          }
+          simd::Vec<S> products{};  // their sum / c: mean of dy * weight * xhat
+          simd::each<S>(0, c, [&](int64_t j, auto lanes) {
+            products +=
+                simd::get(g + i * c + j, lanes) * simd::get(w + j, lanes) * simd::get(x + i * c + j, lanes);
+          });
+          const S b = simd::sum(products) * s[i] / static_cast<S>(c);
+          simd::each<S>(0, c, [&](int64_t j, auto lanes) {
+            simd::Vec<S> d = (simd::get(g + i * c + j, lanes) * simd::get(w + j, lanes) -
+                              simd::get(x + i * c + j, lanes) * s[i] * b) *
+                             s[i];
+            if (add) d += simd::get(out + i * c + j, lanes);
+            simd::put(out + i * c + j, d, lanes);
+          });
         }
       });
     }
-    if (dweight) {
-      by_type(dweight.to().dtype(), [&]<class G> {
-        G* out = dweight.to().data<G>();
-        parallel((c + kCols - 1) / kCols, [&](int64_t p) {
-          S sum[kCols] = {};
-          const int64_t begin = p * kCols, end = std::min(c, begin + kCols);
-          for (int64_t i = 0; i < n; ++i)
-            for (int64_t j = begin; j < end; ++j)
-              sum[j - begin] += static_cast<S>(g[i * c + j]) * static_cast<S>(x[i * c + j]) * s[i];
-          for (int64_t j = begin; j < end; ++j)
-            out[j] = static_cast<G>(sum[j - begin] + (dweight.add() ? static_cast<S>(out[j]) : S{0}));
-        });
-      });
-    }
+    sum_columns<T, S>(dweight, n, c, [&](int64_t i, int64_t j, auto lanes) {
+      return simd::get(g + i * c + j, lanes) * simd::get(x + i * c + j, lanes) * s[i];
+    });
   });
 }
 const bool provided = kernels::rmsnorm_forward.provide(DeviceKind::cpu, forward) &&

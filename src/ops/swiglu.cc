@@ -2,10 +2,10 @@
 #include "ops/swiglu.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "tensor/simd.h"
 
 namespace rum {
 namespace {
@@ -17,11 +17,11 @@ void forward(const Tensor& x, const Tensor& y) {
     const int64_t n = y.shape().rows(), f = y.shape()[-1];
     parallel((n + kRows - 1) / kRows, [&](int64_t p) {
       for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i)
-        for (int64_t j = 0; j < f; ++j) {
-          const S g = static_cast<S>(x.data<T>()[i * 2 * f + j]),
-                  v = static_cast<S>(x.data<T>()[i * 2 * f + f + j]);
-          y.data<T>()[i * f + j] = static_cast<T>(g / (1 + std::exp(-g)) * v);
-        }
+        simd::each<S>(0, f, [&](int64_t j, auto lanes) {
+          const T* from = x.data<T>() + i * 2 * f + j;
+          const simd::Vec<S> gate = simd::get(from, lanes), value = simd::get(from + f, lanes);
+          simd::put(y.data<T>() + i * f + j, gate / (1 + simd::exp(-gate)) * value, lanes);
+        });
     });
   });
 }
@@ -33,14 +33,15 @@ void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
     const bool add = dx.add();
     parallel((n + kRows - 1) / kRows, [&](int64_t p) {
       for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i)
-        for (int64_t j = 0; j < f; ++j) {
+        simd::each<S>(0, f, [&](int64_t j, auto lanes) {
           const int64_t at = i * 2 * f + j;
-          const S g = static_cast<S>(x.data<T>()[at]), v = static_cast<S>(x.data<T>()[at + f]),
-                  d = static_cast<S>(dy.data<T>()[i * f + j]), s = 1 / (1 + std::exp(-g));
-          const S dg = d * v * s * (1 + g * (1 - s)), dv = d * g * s;
-          out[at] = static_cast<T>(dg + (add ? static_cast<S>(out[at]) : S{0}));
-          out[at + f] = static_cast<T>(dv + (add ? static_cast<S>(out[at + f]) : S{0}));
-        }
+          const simd::Vec<S> gate = simd::get(x.data<T>() + at, lanes),
+                             value = simd::get(x.data<T>() + at + f, lanes),
+                             d = simd::get(dy.data<T>() + i * f + j, lanes), s = 1 / (1 + simd::exp(-gate));
+          simd::Vec<S> dgate = d * value * s * (1 + gate * (1 - s)), dvalue = d * gate * s;
+          if (add) dgate += simd::get(out + at, lanes), dvalue += simd::get(out + at + f, lanes);
+          simd::put(out + at, dgate, lanes), simd::put(out + at + f, dvalue, lanes);
+        });
     });
   });
 }

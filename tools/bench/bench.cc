@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "base/threads.h"
 #include "model/gpt.h"
+#include "tensor/simd.h"
 #include "text/json.h"
 #include "tools/options.h"
 #include "train/step.h"
@@ -137,12 +138,26 @@ void train(const Options& o, const Setup& s) {
 
 // A token from softmax(z): the first whose cumulated probability passes a uniform number of (turn, text).
 int32_t draw_token(float* z, int64_t v, uint32_t turn, int64_t text) {
-  const float top = *std::max_element(z, z + v);
+  simd::Vec<float> tops = simd::all(-INFINITY);
+  simd::each<float>(0, v, [&](int64_t j, auto n) {
+    tops = simd::max(
+        tops, n < simd::kLanes<float> ? simd::all(*std::max_element(z + j, z + j + n)) : simd::get(z + j, n));
+  });
+  const float top = simd::max(tops);
   double sum = 0;
-  for (int64_t j = 0; j < v; ++j) sum += static_cast<double>(z[j] = std::exp(z[j] - top));
+  simd::each<float>(0, v, [&](int64_t j, auto n) {
+    const simd::Vec<float> e = simd::first_lanes(simd::exp(simd::get(z + j, n) - top), n);
+    simd::put(z + j, e, n), sum += static_cast<double>(simd::sum(e));
+  });
   const Bits4 bits = Random{1, Stream::sample}.bits({turn, 0, 0, static_cast<uint32_t>(text)});
   double left = sum * static_cast<double>(Random::uniform(bits.at[0]));
-  for (int64_t j = 0; j < v; ++j)
+  int64_t j = 0;  // whole vectors are passed over by their sum
+  for (; j + simd::kLanes<float> <= v; j += simd::kLanes<float>) {
+    const double part = static_cast<double>(simd::sum(simd::read(z + j)));
+    if (left < part) break;
+    left -= part;
+  }
+  for (; j < v; ++j)
     if ((left -= static_cast<double>(z[j])) < 0) return static_cast<int32_t>(j);
   return static_cast<int32_t>(v - 1);
 }
