@@ -1,104 +1,274 @@
-// Attention against its definition (tests/formulas.cc): every mask, rotary positions or none, grouped
-// queries, ragged and empty texts; and a cache that gives the bits of the whole forward.
+// Attention against its formula written down again in double, and what its bits may depend on: the text
+// alone, not the cache, the batch, or the number of threads.
 #include "ops/attention.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
-#include "formulas.h"
+#include "base/threads.h"
 
-using namespace rum;
+namespace rum {
 namespace {
-Tensor ints(const std::vector<int>& v) {
-  return Tensor::from<int32_t>(std::vector<int32_t>(v.begin(), v.end()), {static_cast<int64_t>(v.size())},
-                               DType::i32);
+using Ints = std::vector<int32_t>;
+Tensor ints(const Ints& v) { return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32); }
+Tensor cast(const Tensor& t, DType to) {
+  return Tensor::from<double>({t.data<double>(), static_cast<size_t>(t.size())}, t.shape(), to);
 }
-Layout layout(const AttentionCase& c, int rows) {
-  Layout l;
-  l.offsets = ints(c.offsets), l.prefix = ints(c.prefix), l.positions = ints(places(c, rows));
-  l.mask = c.mask == 0 ? Mask::causal : c.mask == 1 ? Mask::full : Mask::prefix;
-  return l;
+std::string row_bytes(const Tensor& t, int64_t begin, int64_t end) {
+  const size_t row = static_cast<size_t>(t.shape()[-1]) * size_of(t.dtype());
+  return {t.data<char>() + static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row};
 }
-TEST(Attention, EqualsItsDefinition) {
-  double worst = 0;
-  int count = 0;
-  struct Form {
-    int heads, kv, width;
-  };
-  struct Cut {
-    int rows;
-    std::vector<int> offsets, prefix;
-  };
-  const std::vector<Cut> cuts{{10, {0, 4, 9, 10, 10}, {2, 3, 0, 0}},
-                              {1, {0, 1}, {1}},
-                              {150, {0, 3, 3, 73, 149, 150}, {2, 0, 40, 76, 0}}};
-  for (const Form f : {Form{2, 2, 4}, Form{4, 2, 6}, Form{3, 1, 2}, Form{2, 1, 34}})
-    for (const Cut& cut : cuts)
-      for (const int mask : {0, 1, 2})
-        for (const double rope : {0.0, 10000.0, 50.0}) {
-          const AttentionCase c{f.heads, f.kv, f.width, cut.offsets, cut.prefix, mask, rope, mask == 2};
-          const Tensor qkv = noise({cut.rows, (f.heads + 2 * f.kv) * f.width}, 9);
-          std::vector<double> numbers;
-          for (int64_t i = 0; i < qkv.size(); ++i) numbers.push_back(qkv.at(i));
-          const std::vector<double> truth = attention_by_definition(c, numbers, cut.rows);
-          const Tensor y = attention(qkv, {f.heads, f.kv}, layout(c, cut.rows), 0, static_cast<float>(rope));
-          ASSERT_EQ(static_cast<size_t>(y.size()), truth.size());
-          for (int64_t i = 0; i < y.size(); ++i) {
-            const double t = truth[static_cast<size_t>(i)];
-            worst = std::max(worst, std::abs(y.at(i) - t) / (1 + std::abs(t)));
+std::string bytes(const Tensor& t) { return row_bytes(t, 0, t.shape()[0]); }
+
+struct Case {
+  Heads heads;
+  int64_t d;
+  Mask mask;
+  float rope;
+};
+std::vector<Case> cases() {
+  std::vector<Case> out;
+  for (const Mask mask : {Mask::causal, Mask::full, Mask::prefix})
+    for (const float rope : {0.0f, 10000.0f, 100.0f})
+      for (const Heads h : {Heads{1, 1}, Heads{2, 2}, Heads{4, 2}, Heads{4, 1}})
+        for (const int64_t d : {4, 6, 16, 32, 40}) out.push_back({h, d, mask, rope});
+  out.push_back({{1, 1}, 128, Mask::causal, 10000});
+  out.push_back({{2, 1}, 128, Mask::prefix, 0});
+  out.push_back({{2, 2}, 5, Mask::causal, 0});  // odd width
+  return out;
+}
+const Ints kOffsets{0, 4, 4, 25, 26, 92}, kPrefix{2, 0, 9, 1, 30};  // 5 texts, one empty; 3 rows in none
+constexpr int64_t kRows = 95;
+Ints places(const Ints& offsets, int64_t rows) {
+  Ints out(static_cast<size_t>(rows));
+  for (size_t s = 0; s + 1 < offsets.size(); ++s)
+    for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i) out[static_cast<size_t>(i)] = i - offsets[s];
+  return out;
+}
+Layout layout(Mask mask) { return {ints(kOffsets), ints(kPrefix), ints(places(kOffsets, kRows)), mask}; }
+
+double element(const Tensor& qkv, int64_t row, int64_t column, int64_t k, int64_t d, int64_t place,
+               double rope) {
+  const int64_t at = row * qkv.shape()[1] + column, half = d / 2;
+  if (rope <= 0) return qkv.at(at + k);
+  const int64_t j = k % half;
+  const double angle =
+      static_cast<double>(place) * std::pow(rope, -2.0 * static_cast<double>(j) / static_cast<double>(d));
+  const double a = qkv.at(at + j), b = qkv.at(at + j + half);
+  return k < half ? a * std::cos(angle) - b * std::sin(angle) : a * std::sin(angle) + b * std::cos(angle);
+}
+TEST(Attention, ValuesAgainstTheFormula) {
+  for (const Case& c : cases()) {
+    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, wide = c.heads.query * c.d;
+    const Tensor qkv = noise({kRows, width}, 9);
+    const Tensor y = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
+    double worst = 0;
+    for (size_t s = 0; s + 1 < kOffsets.size(); ++s) {
+      const int64_t begin = kOffsets[s], n = kOffsets[s + 1] - begin, prefix = kPrefix[s];
+      if (n > 30 && c.d > 6 && c.d < 128) continue;  // the long text only with some widths: time
+      for (int64_t h = 0; h < c.heads.query; ++h) {
+        const int64_t group = h / (c.heads.query / c.heads.kv);
+        std::vector<double> q(static_cast<size_t>(n * c.d)), k(q), v(q);
+        for (int64_t i = 0; i < n; ++i)
+          for (int64_t e = 0; e < c.d; ++e) {
+            const auto at = static_cast<size_t>(i * c.d + e);
+            q[at] = element(qkv, begin + i, h * c.d, e, c.d, i, static_cast<double>(c.rope));
+            k[at] = element(qkv, begin + i, wide + group * c.d, e, c.d, i, static_cast<double>(c.rope));
+            v[at] = element(qkv, begin + i, wide + (c.heads.kv + group) * c.d, e, c.d, i, 0);
           }
-          ++count;
+        for (int64_t i = 0; i < n; ++i) {
+          std::vector<double> o(static_cast<size_t>(c.d));
+          double sum = 0;
+          for (int64_t j = 0; j < n; ++j) {
+            const bool both = i < prefix && j < prefix;
+            if (c.mask != Mask::full && j > i && !(c.mask == Mask::prefix && both)) continue;
+            double z = 0;
+            for (int64_t e = 0; e < c.d; ++e)
+              z += q[static_cast<size_t>(i * c.d + e)] * k[static_cast<size_t>(j * c.d + e)];
+            const double w = std::exp(z / std::sqrt(static_cast<double>(c.d)));
+            sum += w;
+            for (int64_t e = 0; e < c.d; ++e)
+              o[static_cast<size_t>(e)] += w * v[static_cast<size_t>(j * c.d + e)];
+          }
+          for (int64_t e = 0; e < c.d; ++e)
+            worst = std::max(
+                worst, std::abs(y.at((begin + i) * wide + h * c.d + e) - o[static_cast<size_t>(e)] / sum));
         }
-  EXPECT_LT(worst, 1e-12);
-  std::printf("  %d forms of attention, worst %.1e\n", count, worst);
-}
-TEST(Attention, OfRowsInNoTextIsZero) {
-  const AttentionCase c{2, 2, 4, {0, 3, 5}, {0, 0}, 0, 0, false};
-  const Tensor y = attention(noise({8, 24}, 1), {2, 2}, layout(c, 8), 0, 0);
-  for (int64_t i = 5 * 8; i < y.size(); ++i) EXPECT_EQ(y.at(i), 0);
-}
-// One text: its first tokens in one call, the others one by one; each row must have the whole forward's bits.
-TEST(Attention, WithACacheHasTheBitsOfTheWhole) {
-  const int heads = 4, kv = 2, d = 8, rows = 13, prefix = 5, all = (heads + 2 * kv) * d;
-  for (const DType t : {DType::f32, DType::bf16, DType::f64})
-    for (const int mask : {0, 2}) {
-      std::vector<double> v;
-      const Tensor from = noise({rows, all}, 3);
-      for (int64_t i = 0; i < from.size(); ++i) v.push_back(from.at(i));
-      const Tensor qkv = Tensor::from<double>(v, {rows, all}, t);
-      const AttentionCase c{heads, kv, d, {0, rows}, {prefix}, mask, 100, false};
-      const Tensor whole = attention(qkv, {heads, kv}, layout(c, rows), 0, 100);
-      Cache cache(1, 1, rows, kv * d, t, DeviceKind::cpu);
-      for (int at = 0; at < rows;) {
-        const int n = at == 0 ? prefix : 1;
-        Layout l;
-        std::vector<int> place;
-        for (int i = 0; i < n; ++i) place.push_back(at + i);
-        l.offsets = ints({0, n}), l.prefix = ints({prefix}), l.positions = ints(place);
-        l.mask = mask == 0 ? Mask::causal : Mask::prefix, l.cache = &cache;
-        const Tensor y = attention(qkv.rows(at, at + n).clone(), {heads, kv}, l, 0, 100);
-        cache.advance(l.offsets);
-        EXPECT_EQ(std::memcmp(y.data<char>(), whole.rows(at, at + n).data<char>(),
-                              static_cast<size_t>(y.size()) * size_of(t)),
-                  0)
-            << "rows from " << at << ", type " << static_cast<int>(t);
-        at += n;
       }
-      Layout more;
-      more.offsets = ints({0, 1}), more.prefix = ints({prefix}), more.positions = ints({rows});
-      more.cache = &cache;
-      EXPECT_THROW(attention(qkv.rows(0, 1).clone(), {heads, kv}, more, 0, 100), Error);  // the slot is full
+    }
+    EXPECT_LT(worst, 1e-12) << c.heads.query << ":" << c.heads.kv << " heads of " << c.d << ", mask "
+                            << static_cast<int>(c.mask) << ", rope " << c.rope;
+    for (int64_t i = kOffsets.back() * wide; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);  // rows in no text
+  }
+}
+TEST(Attention, CrossValuesAgainstTheFormula) {
+  const Ints from{0, 3, 3, 40, 41, 60}, to{0, 5, 9, 11, 30, 31};
+  for (const Heads hs : {Heads{1, 1}, Heads{2, 2}, Heads{4, 2}, Heads{4, 1}})
+    for (const int64_t d : {3, 16, 24, 128}) {
+      const int64_t c = hs.query * d, kv = hs.kv * d;
+      const Tensor q = noise({33, c}, 1), m = noise({64, 2 * kv}, 2);
+      const Tensor y = cross_attention(q, m, hs, Layout{ints(to), {}, {}}, Layout{ints(from), {}, {}});
+      for (size_t s = 0; s < 5; ++s)
+        for (int64_t i = to[s]; i < to[s + 1]; ++i)
+          for (int64_t h = 0; h < hs.query; ++h) {
+            const int64_t g = h / (hs.query / hs.kv);
+            std::vector<double> o(static_cast<size_t>(d));
+            double sum = 0;
+            for (int64_t j = from[s]; j < from[s + 1]; ++j) {
+              double z = 0;
+              for (int64_t e = 0; e < d; ++e) z += q.at(i * c + h * d + e) * m.at(j * 2 * kv + g * d + e);
+              const double w = std::exp(z / std::sqrt(static_cast<double>(d)));
+              sum += w;
+              for (int64_t e = 0; e < d; ++e)
+                o[static_cast<size_t>(e)] += w * m.at(j * 2 * kv + kv + g * d + e);
+            }
+            for (int64_t e = 0; e < d; ++e)
+              ASSERT_NEAR(y.at(i * c + h * d + e), sum > 0 ? o[static_cast<size_t>(e)] / sum : 0, 1e-12);
+          }
+      for (int64_t i = 31 * c; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);
     }
 }
-TEST(Attention, RefusesHeadsThatDoNotFit) {
-  const AttentionCase c{2, 2, 4, {0, 3}, {0}, 0, 0, false};
-  const Tensor qkv = noise({3, 24}, 1);
-  EXPECT_THROW(attention(qkv, {3, 2}, layout(c, 3), 0, 0), Error);
-  EXPECT_THROW(attention(qkv, {0, 1}, layout(c, 3), 0, 0), Error);
-  EXPECT_THROW(attention(qkv, {5, 5}, layout(c, 3), 0, 0), Error);
-  EXPECT_THROW(attention(noise({4, 24}, 1), {2, 2}, layout(c, 3), 0, 0), Error);
+// The whole text in one call, then the same text in several calls with a cache: some at once, then one by
+// one.
+void decode(const Case& c, DType type) {
+  const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, kv = c.heads.kv * c.d;
+  const Tensor qkv = cast(noise({kRows, width}, 9), type);
+  const Tensor whole = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
+  Cache cache(2, 5, 70, kv, type, DeviceKind::cpu);
+  const size_t row = static_cast<size_t>(width) * size_of(type);
+  Ints done(5);
+  for (int turn = 0; turn < 60; ++turn) {
+    Ints offsets{0}, place, source, prefix(kPrefix);
+    for (size_t s = 0; s < 5; ++s) {
+      const int32_t n = kOffsets[s + 1] - kOffsets[s], left = n - done[s];
+      int32_t take = std::min(left, turn == 0 ? kPrefix[s] + static_cast<int32_t>(s) : 1);
+      if (turn == 3) take = std::min(left, 5);
+      if (turn % 7 == 5 && s == 2) take = 0;  // a slot that rests
+      for (int32_t i = 0; i < take; ++i)
+        place.push_back(done[s] + i), source.push_back(kOffsets[s] + done[s] + i);
+      offsets.push_back(static_cast<int32_t>(place.size()));
+    }
+    if (place.empty()) continue;
+    Tensor part = Tensor::empty({static_cast<int64_t>(place.size()), width}, type, DeviceKind::cpu);
+    for (size_t i = 0; i < source.size(); ++i)
+      std::copy_n(qkv.data<char>() + static_cast<size_t>(source[i]) * row, row, part.data<char>() + i * row);
+    const Layout l{ints(offsets), ints(prefix), ints(place), c.mask, &cache};
+    const Tensor y = attention(part, c.heads, l, 1, c.rope);
+    for (size_t i = 0; i < source.size(); ++i)
+      ASSERT_EQ(row_bytes(y, static_cast<int64_t>(i), static_cast<int64_t>(i) + 1),
+                row_bytes(whole, source[i], source[i] + 1))
+          << "row " << source[i] << ", turn " << turn << ", heads of " << c.d;
+    cache.advance(l.offsets);
+    for (size_t s = 0; s < 5; ++s) done[s] += offsets[s + 1] - offsets[s];
+  }
+}
+TEST(Attention, DecodingWithTheCacheGivesTheBitsOfTheWholeForward) {
+  for (const Case& c : cases())
+    if (c.mask != Mask::full && c.d != 6)
+      for (const DType t : {DType::f32, DType::bf16}) decode(c, t);
+  decode({{2, 1}, 8, Mask::prefix, 10000}, DType::f64);
+}
+TEST(Attention, ATextHasTheSameBitsAloneAndInABatch) {
+  for (const Case& c : cases()) {
+    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d;
+    const Tensor qkv = cast(noise({kRows, width}, 9), DType::f32);
+    const Tensor all = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
+    for (size_t s = 0; s < 5; ++s) {
+      const int32_t begin = kOffsets[s], n = kOffsets[s + 1] - begin;
+      if (n == 0) continue;
+      const Layout l{ints({0, n}), ints({kPrefix[s]}), ints(places({0, n}, n)), c.mask};
+      ASSERT_EQ(bytes(attention(qkv.rows(begin, begin + n), c.heads, l, 0, c.rope)),
+                row_bytes(all, begin, begin + n));
+    }
+  }
+}
+TEST(Attention, EqualBitsForAnyNumberOfThreads) {
+  const int before = threads();
+  for (const Case& c : {Case{{4, 2}, 16, Mask::prefix, 10000}, Case{{2, 2}, 5, Mask::causal, 0}}) {
+    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, wide = c.heads.query * c.d;
+    const Tensor qkv = cast(noise({kRows, width}, 9), DType::f32),
+                 dy = cast(noise({kRows, wide}, 8), DType::f32);
+    std::string forward, gradient;
+    for (const int count : {1, 2, 3, 8}) {
+      set_threads(count);
+      Arena arena(DeviceKind::cpu);
+      GradSlot slot = GradSlot::of(qkv);
+      Tape tape(arena);
+      Tensor x = qkv.as(qkv.shape());
+      x.body()->leaf = &slot;
+      const Tensor y = attention(x, c.heads, layout(c.mask), 0, c.rope);
+      tape.backward(y, dy);
+      if (count == 1) forward = bytes(y), gradient = bytes(slot.grad);
+      EXPECT_EQ(bytes(y), forward) << count;
+      EXPECT_EQ(bytes(slot.grad), gradient) << count;
+      slot.grad = {};
+    }
+  }
+  set_threads(before);
+}
+// slots[s] after reorder(parents) must go on as slot parents[s] would have.
+TEST(Attention, ReorderedSlotsGoOnAsTheirParents) {
+  const Heads hs{2, 1};
+  const int64_t d = 20, width = 4 * d, slots = 6;
+  for (const DType type : {DType::f32, DType::bf16, DType::f64}) {
+    const Tensor first = cast(noise({60, width}, 1), type), next = cast(noise({1, width}, 2), type);
+    auto filled = [&] {  // slot s holds 3 + 5 s tokens: within, on and beyond a panel
+      Cache cache(2, slots, 40, d, type, DeviceKind::cpu);
+      for (int32_t s = 0; s < slots; ++s) {
+        Ints offsets(slots + 1, 0);
+        const int32_t n = 3 + 5 * s;
+        for (size_t i = static_cast<size_t>(s) + 1; i < offsets.size(); ++i) offsets[i] = n;
+        Ints place(static_cast<size_t>(n));
+        for (int32_t i = 0; i < n; ++i) place[static_cast<size_t>(i)] = i;
+        const Layout l{ints(offsets), ints(Ints(slots)), ints(place), Mask::causal, &cache};
+        for (int layer = 0; layer < 2; ++layer) attention(first.rows(2 * s, 2 * s + n), hs, l, layer, 100);
+        cache.advance(l.offsets);
+      }
+      return cache;
+    };
+    auto step = [&](Cache& cache, int32_t slot) {  // one more token in that slot, in both layers
+      Ints offsets(slots + 1, 0);
+      for (size_t i = static_cast<size_t>(slot) + 1; i < offsets.size(); ++i) offsets[i] = 1;
+      const Layout l{ints(offsets), ints(Ints(slots)), ints({cache.used.data<int32_t>()[slot]}), Mask::causal,
+                     &cache};
+      return bytes(attention(next, hs, l, 0, 100)) + bytes(attention(next, hs, l, 1, 100));
+    };
+    for (const Ints& parents : {Ints{0, 1, 2, 3, 4, 5}, Ints{1, 0, 2, 5, 3, 4}, Ints{5, 5, 0, 0, 1, 1},
+                                Ints{3, 3, 3, 3, 3, 3}, Ints{1, 2, 3, 4, 5, 0}}) {
+      Cache old = filled(), cache = filled();
+      cache.reorder(parents);
+      for (int32_t s = 0; s < slots; ++s) {
+        const int32_t p = parents[static_cast<size_t>(s)];
+        EXPECT_EQ(cache.used.data<int32_t>()[s], 3 + 5 * p);
+        EXPECT_EQ(step(cache, s), step(old, p)) << "slot " << s << " from " << p;
+      }
+    }
+    Cache cache = filled(), fresh(2, slots, 40, d, type, DeviceKind::cpu);
+    cache.clear(2);
+    EXPECT_EQ(step(cache, 2), step(fresh, 2));
+    EXPECT_THROW(cache.reorder(Ints{0, 1}), Error);
+    EXPECT_THROW(cache.reorder(Ints{0, 1, 2, 3, 4, 6}), Error);
+    EXPECT_THROW(cache.clear(6), Error);
+  }
+}
+TEST(Attention, RefusesWhatDoesNotFit) {
+  const Layout l = layout(Mask::causal);
+  EXPECT_THROW(attention(noise({kRows, 24}, 1), {3, 2}, l, 0), Error);
+  EXPECT_THROW(attention(noise({kRows, 25}, 1), {2, 2}, l, 0), Error);
+  EXPECT_THROW(attention(noise({kRows, 18}, 1), {2, 2}, l, 0, 100), Error);  // 3 is odd: no planes to turn
+  EXPECT_THROW(attention(noise({kRows + 1, 24}, 1), {2, 2}, l, 0), Error);
+  Cache cache(1, 5, 20, 8, DType::f64, DeviceKind::cpu);
+  Layout full = l;
+  full.cache = &cache;
+  EXPECT_THROW(attention(noise({kRows, 24}, 1), {2, 2}, full, 0), Error);  // 21 tokens into 20 places
+  EXPECT_THROW(cross_attention(noise({kRows, 8}, 1), noise({kRows, 12}, 2), {2, 2}, l, l), Error);
+  EXPECT_THROW(
+      cross_attention(noise({kRows, 8}, 1), noise({kRows, 16}, 2), {2, 2}, l, Layout{ints({0, 1}), {}, {}}),
+      Error);
 }
 }  // namespace
+}  // namespace rum

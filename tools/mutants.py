@@ -113,7 +113,7 @@ def main():
             shutil.copytree("build/obj/release", os.path.join(tree, "build/obj/release"))
         engine = [f for d in ("autograd", "base", "tensor", "ops", "model", "optim") for f in glob.glob("src/%s/*.cc" % d)]
         engine += ["src/data/batch.cc", "src/train/step.cc", "src/text/json.cc"]
-        tests = ["tests/%s.cc" % t for t in ("main", "ops_test", "formulas", "engine_test", "attention_test", "model_test",
+        tests = ["tests/%s.cc" % t for t in ("main", "ops_test", "formulas", "engine_test", "attention_test", "attention_forms_test", "model_test",
                                              "reference/gpt")]
         make = ["make", "-s", "-j%d" % a.jobs, "CXX=" + a.cxx, "ENGINE=" + " ".join(engine),
                 "TESTS=" + " ".join(tests), "OPT_release=-O1", "build/tests/run"]

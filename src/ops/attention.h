@@ -11,11 +11,14 @@ namespace rum {
 enum class Mask : uint8_t { causal, full, prefix };
 
 struct Cache {  // keys and values of texts that are being written, one slot each; made outside any tape
-  std::vector<Tensor> keys, values;  // per layer: (slots, length, kv heads * D)
-  Tensor used;                       // (slots) i32: tokens that a slot holds
+  // Per layer (slots, length, kv heads * D). Values token by token; keys in panels of as many tokens as a
+  // vector has lanes, number by number (ops/attend.h): a query meets a panel with one multiply-add a number.
+  std::vector<Tensor> keys, values;
+  Tensor used;  // (slots) i32: tokens that a slot holds
   Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType, DeviceKind);
   void advance(const Tensor& offsets);             // after each forward: used += the segments' lengths
   void reorder(std::span<const int32_t> parents);  // slot s becomes a copy of what slot parents[s] held
+  void clear(int64_t slot);                        // a new text begins there
 };
 
 // How N rows are cut into texts. It travels through the model; attention() alone looks inside.
@@ -37,6 +40,11 @@ struct Heads {
 // after the last offset give 0. No T x T matrix is kept.
 Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, float rope = 10000);
 
+// The decoder's look at the encoder: text s of `queries` sees all of text s of `memory`. q: (N, query D), kv:
+// (M, 2 kv D), all keys, then all values; y: (N, query D). Of the layouts only the offsets count. Queries of
+// a text without memory, and rows in no text, give 0.
+Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads, const Layout& queries, const Layout& memory);
+
 namespace kernels {
 inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, float /*rope*/,
                         const Tensor& /*y*/, const Tensor& /*lse*/>
@@ -44,5 +52,12 @@ inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer
 inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, float /*rope*/, const Tensor& /*y*/,
                         const Tensor& /*lse*/, const Tensor& /*dy*/, const Grad& /*dqkv*/>
     attention_backward{"attention_backward"};
+inline constinit Kernel<const Tensor& /*q*/, const Tensor& /*kv*/, Heads, const Layout& /*queries*/,
+                        const Layout& /*memory*/, const Tensor& /*y*/, const Tensor& /*lse*/>
+    cross_attention_forward{"cross_attention_forward"};
+inline constinit Kernel<const Tensor& /*q*/, const Tensor& /*kv*/, Heads, const Layout& /*queries*/,
+                        const Layout& /*memory*/, const Tensor& /*y*/, const Tensor& /*lse*/,
+                        const Tensor& /*dy*/, const Grad& /*dq*/, const Grad& /*dkv*/>
+    cross_attention_backward{"cross_attention_backward"};
 }  // namespace kernels
 }  // namespace rum

@@ -1,0 +1,208 @@
+// The arithmetic of attention for one head of one text, shared by self- and cross-attention on the CPU:
+// queries times panels of keys, softmax, weights times values, all through the micro-kernel of ops/micro.h.
+// What a query sees is always a beginning of the keys; sums run over keys in their order, so company changes
+// no bit.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "ops/micro.h"
+#include "tensor/tensor.h"
+
+namespace rum {
+// cos and sin of the angles of all positions, in double and rounded once: (position, d / 2).
+template <class S>
+class Rotation {
+ public:
+  Rotation(const Tensor& positions, int64_t d, float base) : half_(d / 2), on_(base > 0) {
+    if (!on_) return;
+    const int32_t* at = positions.data<int32_t>();
+    const int64_t count = *std::max_element(at, at + positions.size()) + 1;
+    static std::map<std::pair<float, int64_t>, std::vector<S>>
+        tables;  // built by the thread that has the tape
+    std::vector<S>& t = tables[{base, d}];
+    for (int64_t i = static_cast<int64_t>(t.size()) / d; i < count; ++i)
+      for (int64_t j = 0; j < d; ++j) {
+        const double angle =
+            static_cast<double>(i) * std::pow(static_cast<double>(base),
+                                              -2.0 * static_cast<double>(j % half_) / static_cast<double>(d));
+        t.push_back(static_cast<S>(j < half_ ? std::cos(angle) : std::sin(angle)));
+      }
+    table_ = t.data();
+  }
+  bool on() const { return on_; }
+  void turn(S* row, int64_t position, S sign) const {  // planes (j, j + d / 2)
+    const S* t = table_ + position * 2 * half_;
+    for (int64_t j = 0; j < half_; ++j) {
+      const S c = t[j], s = sign * t[half_ + j], a = row[j], b = row[half_ + j];
+      row[j] = a * c - b * s, row[half_ + j] = a * s + b * c;
+    }
+  }
+
+ private:
+  int64_t half_;
+  bool on_;
+  const S* table_ = nullptr;
+};
+
+// Memory of one thread for one piece of work; what take() gives is overwritten by the next piece.
+template <class S>
+class Scratch {
+ public:
+  explicit Scratch(int64_t numbers) {
+    static thread_local std::vector<S> memory;
+    const auto need = static_cast<size_t>(numbers) + 64;
+    if (memory.size() < need) memory.resize(need);
+    at_ = memory.data();
+    at_ += (64 - reinterpret_cast<uintptr_t>(at_) % 64) % 64 / sizeof(S);
+  }
+  S* take(int64_t numbers) { return std::exchange(at_, at_ + numbers); }
+
+ private:
+  S* at_;
+};
+template <class S>
+int64_t padded(int64_t n) {  // to whole vectors
+  return (n + simd::kLanes<S> - 1) / simd::kLanes<S> * simd::kLanes<S>;
+}
+
+// Rows of one head, `n` x `d`, as numbers to calculate with: where they are, when they can be read there as
+// whole vectors; else a copy, rotated and then rounded to T as the cache would: so that writing with a cache
+// gives the bits of the whole forward.
+template <class T, class S = Stats<T>>
+Rows<const S> head_rows(Rows<const T> from, int64_t n, int64_t d, Scratch<S>& scratch,
+                        const Rotation<S>* rotation = nullptr, const int32_t* positions = nullptr) {
+  const bool turned = rotation && rotation->on();
+  if constexpr (std::is_same_v<T, S>)
+    if (!turned && d % simd::kLanes<S> == 0) return {from.data, from.step, simd::kLanes<S>};
+  const int64_t step = padded<S>(d);
+  S* to = scratch.take(n * step);
+  for (int64_t i = 0; i < n; ++i) {
+    S* row = to + i * step;
+    for (int64_t j = 0; j < step; ++j) row[j] = j < d ? static_cast<S>(from.data[i * from.step + j]) : S{0};
+    if (!turned) continue;
+    rotation->turn(row, positions[i], S{1});
+    for (int64_t j = 0; j < d; ++j) row[j] = static_cast<S>(static_cast<T>(row[j]));
+  }
+  return {to, step, simd::kLanes<S>};
+}
+template <class S>
+Rows<const S> broadcast(Rows<const S> r) {  // the same rows as the left factor: numbers side by side
+  return {r.data, r.step, 1};
+}
+// Panels of kLanes keys, d vectors each: key j's number e stands at panel j / kLanes, vector e, lane j %
+// kLanes. As a right factor, rows are e and columns are keys. `first`: the number of the first key.
+template <class T, class S>
+void fill_panels(Rows<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel, int64_t first = 0) {
+  constexpr int64_t lanes = simd::kLanes<S>;
+  for (int64_t i = 0; i < n;) {
+    const int64_t lane = (first + i) % lanes, count = std::min(n - i, lanes - lane);
+    T* to = panels + (first + i) / lanes * panel + lane;
+    const S* from = rows.data + i * rows.step;
+    if constexpr (std::is_same_v<T, S>) {
+      transpose_into(from, rows.step, count, d, to, lanes);
+    } else {
+      for (int64_t r = 0; r < count; ++r)
+        for (int64_t e = 0; e < d; ++e) to[e * lanes + r] = static_cast<T>(from[r * rows.step + e]);
+    }
+    i += count;
+  }
+}
+template <class S>
+Rows<const S> panels_of(Rows<const S> rows, int64_t n, int64_t d, Scratch<S>& scratch) {
+  constexpr int64_t lanes = simd::kLanes<S>;
+  S* to = scratch.take(padded<S>(n) * d);
+  if (n % lanes != 0) std::fill(to + n / lanes * lanes * d, to + padded<S>(n) * d, S{0});
+  fill_panels(rows, n, d, to, d * lanes);
+  return {to, lanes, d * lanes};
+}
+
+// One head of one text: m queries, each of which sees the first seen(i) keys; seen never falls.
+// p: kMicroRows x `wide` numbers, o: kMicroRows x padded d.
+template <class S, class Seen, class Emit>
+void attend(Rows<const S> q, Rows<const S> key_panels, Rows<const S> values, int64_t m, int64_t d,
+            Seen&& seen, S* p, int64_t wide, S* o, Emit&& emit) {
+  constexpr int64_t lanes = simd::kLanes<S>;
+  const S scale = 1 / std::sqrt(static_cast<S>(d));
+  const int64_t step = padded<S>(d);
+  by_rows(0, m, [&]<int R>(int64_t i) {
+    const int64_t most = seen(i + R - 1);
+    small_product<S, R>({q.at(i, 0), q.step}, key_panels, padded<S>(most), d, {p, wide}, false);
+    S tops[R], sums[R];
+    for (int r = 0; r < R; ++r) {
+      S* row = p + r * wide;
+      const int64_t n = seen(i + r), whole = n / lanes * lanes;
+      simd::Vec<S> top = simd::all<S>(-INFINITY), sum{};
+      for (int64_t j = 0; j < whole; j += lanes) top = simd::max(top, simd::read(row + j));
+      tops[r] = simd::max(top);
+      for (int64_t j = whole; j < n; ++j) tops[r] = std::max(tops[r], row[j]);
+      tops[r] *= scale;
+      for (int64_t j = 0; j < whole; j += lanes) {
+        const simd::Vec<S> e = simd::exp(scale * simd::read(row + j) - tops[r]);
+        simd::write(row + j, e), sum += e;
+      }
+      if (whole < n) {
+        const simd::Vec<S> e =
+            simd::first_lanes(simd::exp(scale * simd::read(row + whole) - tops[r]), n - whole);
+        simd::write(row + whole, e), sum += e;
+      }
+      std::fill(row + padded<S>(n), row + padded<S>(most), S{0});
+      sums[r] = simd::sum(sum);
+    }
+    small_product<S, R>({p, wide}, values, step, most, {o, step}, false);
+    for (int r = 0; r < R; ++r) emit(i + r, o + r * step, 1 / sums[r], tops[r] + std::log(sums[r]));
+  });
+}
+
+// One head of one text, backward. dk and dv (n rows of padded d) are added to; emit(i, row) gets dq.
+constexpr int64_t kBlock = 8 * kMicroRows;  // queries whose weights are kept at once
+template <class S>
+struct Piece {
+  Rows<const S> q, keys, key_panels, value_panels, o, dy;
+  const S* lse;
+  int64_t lse_step, m, n, d;
+};
+template <class S, class Seen, class Emit>
+void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, S* dv, Emit&& emit) {
+  constexpr int64_t lanes = simd::kLanes<S>;
+  const int64_t step = padded<S>(x.d), wide = padded<S>(x.n), d = x.d;
+  const S scale = 1 / std::sqrt(static_cast<S>(d));
+  for (int64_t b = 0; b < x.m; b += kBlock) {
+    const int64_t rows = std::min(kBlock, x.m - b), most = padded<S>(seen(b + rows - 1));
+    by_rows(0, rows, [&]<int R>(int64_t i) {
+      const int64_t some = padded<S>(seen(b + i + R - 1));
+      small_product<S, R>({x.q.at(b + i, 0), x.q.step}, x.key_panels, some, d, {p + i * wide, wide}, false);
+      small_product<S, R>({x.dy.at(b + i, 0), x.dy.step}, x.value_panels, some, d, {ds + i * wide, wide},
+                          false);
+      for (int r = 0; r < R; ++r) {
+        S *pr = p + (i + r) * wide, *dr = ds + (i + r) * wide;
+        const int64_t at = b + i + r, n = seen(at), whole = n / lanes * lanes;
+        simd::Vec<S> products{};
+        simd::each<S>(0, d, [&](int64_t e, auto count) {
+          products += simd::get(x.o.at(at, 0) + e, count) * simd::get(x.dy.at(at, 0) + e, count);
+        });
+        const S mean = simd::sum(products), z = x.lse[at * x.lse_step];
+        for (int64_t j = 0; j < n; j += lanes) {
+          simd::Vec<S> w = simd::exp(scale * simd::read(pr + j) - z);
+          if (j >= whole) w = simd::first_lanes(w, n - whole);
+          simd::write(pr + j, w);
+          simd::write(dr + j, scale * w * (simd::read(dr + j) - mean));
+        }
+        std::fill(pr + padded<S>(n), pr + most, S{0}), std::fill(dr + padded<S>(n), dr + most, S{0});
+      }
+      small_product<S, R>({ds + i * wide, wide}, x.keys, step, seen(b + i + R - 1), {dq, step}, false);
+      for (int r = 0; r < R; ++r) emit(b + i + r, dq + r * step);
+    });
+    const int64_t n = seen(b + rows - 1);
+    const auto at_block = [&](Rows<const S> all) {
+      return Rows<const S>{all.data + b * all.step, all.step, lanes};
+    };
+    small_product<S>({p, 1, wide}, at_block(x.dy), n, step, rows, {dv, step}, true);
+    small_product<S>({ds, 1, wide}, at_block(x.q), n, step, rows, {dk, step}, true);
+  }
+}
+
+}  // namespace rum
