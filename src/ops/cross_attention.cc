@@ -16,8 +16,18 @@ Spans spans(const Layout& queries, const Layout& memory, int64_t s) {
   return {a[s], a[s + 1] - a[s], b[s], b[s + 1] - b[s]};
 }
 
+void check(const Layout& l, const Tensor& rows, const char* whose) {  // offsets rise within the rows
+  const int32_t* o = l.offsets.data<int32_t>();
+  for (int64_t s = 0; s + 1 < l.offsets.size(); ++s)
+    RUM_CHECK(0 <= o[s] && o[s] <= o[s + 1] && o[s + 1] <= rows.shape()[0],
+              "cross_attention: text {} of the {} is rows {}..{} of {}", s, whose, o[s], o[s + 1],
+              str(rows.shape()));
+}
+
 void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries, const Layout& memory,
              const Tensor& y, const Tensor& lse) {
+  check(queries, q, "queries");
+  check(memory, kv, "memory");
   by_type(q.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t c = y.shape()[1], d = c / hs.query, width = kv.shape()[1], group = hs.query / hs.kv;
@@ -145,6 +155,7 @@ const Op op{"cross_attention", "y = softmax(q k' / sqrt(d)) v per head and text;
 
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
                        const Layout& memory) {
+  check_inputs("cross_attention", {q, kv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
             "cross_attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
   const int64_t d = q.shape()[-1] / hs.query;
