@@ -260,8 +260,8 @@ Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float 
   check_inputs("attention", {qkv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
             "attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
-  const int64_t n = qkv.shape().rows(), all = hs.query + 2 * hs.kv, d = qkv.shape()[-1] / all;
-  RUM_CHECK(qkv.shape().rank == 2 && qkv.shape()[1] == all * d && (rope <= 0 || d % 2 == 0),
+  const int64_t n = qkv.shape()[0], all = hs.query + 2 * hs.kv, d = qkv.shape()[-1] / all;
+  RUM_CHECK(qkv.shape().rank == 2 && qkv.shape()[1] == all * d && d > 0 && (rope <= 0 || d % 2 == 0),
             "attention: qkv {} for {} query and 2 x {} key and value heads of {} width", str(qkv.shape()),
             hs.query, hs.kv, rope > 0 ? "even" : "equal");
   RUM_CHECK(l.positions.size() == n, "attention: {} rows, {} positions", n, l.positions.size());
