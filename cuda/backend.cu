@@ -28,8 +28,11 @@ struct Small {
 };
 // A small upload travels as the kernel's argument: it neither waits for the stream nor, in a recording, reads
 // host memory that is gone at replay.
-// Threads: one per word. Reads: arguments. Writes: each word once. Sums: none. Limit: the launch. Ladder:
-// none.
+// Threads: one per word.
+// Reads: the launch's arguments. Writes: each word once.
+// Sums: none.
+// Limit: the launch.
+// Ladder: none.
 __global__ void put(uint16_t* to, Small from, int words) {
   const int i = static_cast<int>(threadIdx.x);
   if (i < words) to[i] = from.at[i];

@@ -161,13 +161,14 @@ TEST(Program, BadInputGetsOneSentence) {
   };
   expect_refusal(train({"model.widht=8"}), "did you mean \"model.width\"?");
   expect_refusal(train({"model.heads=3"}), "model.heads = 3 does not divide model.width = 16");
-  expect_refusal(train({"model.context=4"}), "model.context");
-  expect_refusal(train({"batch.tokens=8"}), "batch.tokens");
+  expect_refusal(train({"model.context=4"}), "the context holds 4 positions");
+  expect_refusal(train({"batch.tokens=8"}), "a batch 8 tokens");
   expect_refusal(train({"data.train=" + p.file("none.tsv")}), "none.tsv");
   p.write("empty.tsv", "");
   expect_refusal(train({"data.train=" + p.file("empty.tsv")}), "empty.tsv");
   p.write("notab.tsv", "Haus\thouse\nkein Tabulator\n");
-  expect_refusal(train({"data.train=" + p.file("notab.tsv")}), "notab.tsv:2");
+  expect_refusal(train({"data.train=" + p.file("notab.tsv")}),
+                 "notab.tsv: line 2: expected source<TAB>target");
   p.write("utf8.tsv", "Haus\thouse\nH\xff\thouse\n");
   expect_refusal(train({"data.train=" + p.file("utf8.tsv")}), "utf8.tsv");
   expect_refusal(p.run({"train", p.file("none.toml")}), "none.toml");

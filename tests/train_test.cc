@@ -130,7 +130,7 @@ TEST(Train, ThreadsDoNotMatter) {
 }
 
 TEST(Train, LearnsTheGrammarAndLeavesAModel) {
-  Scene s(300);
+  Scene s(400);
   s.config.model.width = 48, s.config.model.inner = 96, s.config.model.dropout = 0;
   s.config.eval_every = 100, s.config.average = 2, s.config.test = s.file("test.tsv");
   const Outcome out = train(s.config, s.progress);
@@ -151,7 +151,7 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
 TEST(Train, PlainTextToo) {
   Scene s(40);
   std::ofstream text(s.file("train.txt"));
-  for (const Text& t : grammar_pairs(300, 3)) text << t.target << '\n';
+  for (const Text& t : grammar_pairs(300, 3)) text << t.target << "\n\n";  // documents end with an empty line
   text.close();
   fs::copy(s.file("train.txt"), s.file("valid.txt"));
   s.config.kind = CorpusKind::documents;

@@ -25,7 +25,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string did_you_mean(std::string_view wrong, std::span<const std::string> known) {
   const std::string* best = nullptr;
-  size_t least = 1 + std::max<size_t>(wrong.size() / 3, 1);
+  size_t least = 1 + (wrong.size() + 2) / 3;
   for (const std::string& k : known)
     if (const size_t d = edit_distance(wrong, k); d < least) least = d, best = &k;
   return best ? fmt::format("; did you mean \"{}\"?", *best) : "";

@@ -2,7 +2,6 @@
 #include "train/config.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <charconv>
 #include <map>
@@ -10,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#define NDEBUG  // toml++ 3.3 has assertions that a malformed file trips; without them it reports an error
+#include <toml++/toml.h>
 
 namespace rum {
 namespace {
@@ -98,7 +99,7 @@ std::vector<Key> make_keys() {
       choice("data.kind", AT(kind),
              std::vector<std::pair<std::string, CorpusKind>>{{"translation", CorpusKind::pairs},
                                                              {"text", CorpusKind::documents}},
-             "source<TAB>target lines, or plain text with one document a line"),
+             "source<TAB>target lines, or plain text, documents separated by empty lines"),
       text("data.train", AT(train), "corpus to learn from; .gz and .xz too"),
       text("data.valid", AT(valid), "corpus that chooses the best checkpoint"),
       text("data.test", AT(test), "corpus for the final figures; may be empty"),

@@ -192,8 +192,8 @@ void Trainer::State::save_checkpoint() {
             {"build", build_id()}};
   if (std::isfinite(best_loss)) c.meta["best_loss"] = fmt::format("{}", best_loss);
   save(c, checkpoint_path(folder.checkpoints(), done));
-  std::vector<int64_t> keep = averaged_steps();
-  for (int64_t s = done; s > 0 && static_cast<int64_t>(keep.size()) < config.keep; --s)
+  std::vector<int64_t> keep;
+  for (int64_t s = done; s >= 0 && static_cast<int64_t>(keep.size()) < config.keep; --s)
     if (scheduled(s)) keep.push_back(s);
   keep.push_back(best_step);
   retain(folder.checkpoints(), 1, keep);
@@ -232,13 +232,17 @@ void Trainer::State::one_step(const std::vector<Packed>& packed) {
       done, newest ? newest->path : "none"));
 }
 
-// After an OutOfMemory: tries smaller batches, which fill up with tokens of no text.
+// After an OutOfMemory: tries smaller batches, of texts as long as they may be.
 std::string Trainer::State::what_fits() {
   step.arena().clear();
   for (int64_t n = config.tokens / 2; n >= 16; n /= 2) try {
       RunConfig smaller = config;
       smaller.tokens = n, smaller.scored = std::min(config.scored, n);
-      const Batch batch = upload(pack({}, batch_shape(smaller)));
+      const Example longest{std::vector<Token>(static_cast<size_t>(std::min(config.model.context, n)))};
+      std::vector<Example> texts{longest};
+      while (fits(texts, batch_shape(smaller))) texts.push_back(longest);
+      texts.pop_back();
+      const Batch batch = upload(pack(texts, batch_shape(smaller)));
       step.gradients({&batch, 1}, adamw.inputs(0, 0, 1, config.seed));
       return fmt::format("batch.tokens = {} fits (with batch.micro_batches = {} for the same step)", n,
                          config.tokens / n * config.micro_batches);

@@ -1,4 +1,5 @@
-// A config file either is refused with a place and a reason, or says the same again when it is written and read.
+// A config file either is refused with a place and a reason, or says the same again when it is written and
+// read.
 #include "tests/fuzz/fuzz.h"
 #include "train/config.h"
 
