@@ -3,21 +3,21 @@
 set -u
 corpus=$1 data=${2:-}
 run=runs/translate
-set=()
+short=(--max-words 30 --max-characters 240)  # so that no pair is longer than the model's context
 if [ -n "$data" ]; then
-  name=$(basename "${data%.*}")
-  folder=data/cache/own-$name-$(cksum <<<"$data" | cut -d' ' -f1)
-  [ -f "$folder/stats.json" ] ||
-    build/ruminate data prepare --input "$data" --output "$folder" || exit 1
-  run=runs/translate-$name
+  [ -f "$data" ] || { echo "make train: DATA=$data is not a file; expected source<TAB>target lines" >&2; exit 1; }
+  name=$(basename "${data%%.tsv*}")-$(cksum <"$data" | cut -d' ' -f1)
+  folder=data/cache/$name run=runs/translate-$name
+  [ -f "$folder/stats.json" ] || build/ruminate data prepare --input "$data" --output "$folder" "${short[@]}" || exit 1
 else
+  folder=data/cache/$corpus
   case $corpus in
-    debian | tatoeba | europarl) ;;
+    debian) flags=() ;;
+    tatoeba) flags=() run=runs/translate-tatoeba ;;
+    europarl) flags=("${short[@]}") run=runs/translate-europarl ;;
     *) echo "make train: no corpus \"$corpus\"; there are debian, tatoeba, europarl, or DATA=pairs.tsv" >&2; exit 1 ;;
   esac
-  folder=data/cache/$corpus
-  [ -f "$folder/stats.json" ] || bash "data/$corpus.sh" "$folder" || exit 1
-  [ "$corpus" = debian ] || run=runs/translate-$corpus
+  [ -f "$folder/stats.json" ] || bash "data/$corpus.sh" "$folder" "${flags[@]}" || exit 1
 fi
 if compgen -G "$run/checkpoints/*.ckpt" >/dev/null; then
   if [ -f "$run/results.json" ]; then
