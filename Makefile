@@ -3,10 +3,12 @@
 #   MARCH=native  the processor to build for        ONEDNN=0  build without oneDNN
 #   CUDA=1        link the CUDA kernels into the program (training waits for more of them, so not by default)
 #   GPU="80 90"   the GPU architectures to build for; newer cards compile the last one for themselves
+#   VERBOSE=1     print the commands
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 V     ?= release
 MARCH ?= native
+Q     := $(if $(VERBOSE),,@)
 BIN   := build$(if $(filter-out release,$(V)),/$(V))
 OBJ   := build/obj/$(V)
 
@@ -50,22 +52,31 @@ help: ## this list
 # ---- building --------------------------------------------------------------------------------------------------
 all: $(BIN)/ruminate ## build the program, build/ruminate
 $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(filter 1,$(CUDA)),$(GPU_OBJS))
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
 	@$(if $(filter 0,$(CUDA)),echo "built for the CPU$(if $(TOOLKIT),; CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here)")
-	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower, f32 uses our own products anyway; make deps installs it")
+	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
 $(OBJ)/tests/%.o: FLAGS += -O1 -g0
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
 $(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) -march=x86-64 -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -march=x86-64 -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
 $(OBJ)/src/train/environment.o: DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
+$(OBJ)/src/train/environment.o: build/commit  # rebuilt when the commit changes
+build/commit: FORCE
+	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+FORCE:
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 
 # ---- setting up ------------------------------------------------------------------------------------------------
@@ -119,12 +130,14 @@ fuzz: ## every reader of files against libFuzzer, FUZZ_SECONDS=60 each
 .PRECIOUS: build/obj/fuzz/%.o
 build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/%.o,$(FUZZED))
 	@mkdir -p $(@D)
-	$(CXX) -fsanitize=fuzzer,address,undefined $^ -o $@ $(LIBS)
+	@echo "  $@"
+	$(Q)$(CXX) -fsanitize=fuzzer,address,undefined $^ -o $@ $(LIBS)
 
 # ---- CUDA: optional; delete cuda/ and tests/cuda/ and the rest builds unchanged --------------------------------
 $(gpu_obj)/%.o: %  # a kernel that spills registers is a failed build
 	@mkdir -p $(@D)
-	$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
+	@echo "  $@"
+	$(Q)$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@! grep -B2 -E '[1-9][0-9]* bytes spill' $@.log || { rm $@; exit 1; }
 cuda-compile: ## compile every kernel for sm_80, sm_90 and sm_90a, fail on register spills (no GPU needed)
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU="$(or $(COMPILE_FOR),80 90 90a)" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
@@ -141,16 +154,20 @@ $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,ch
 $(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(checker) $(OBJ)/src/base/error.o
 $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest $(if $(filter %/gpu,$@),$(GPU_LIBS))
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest $(if $(filter %/gpu,$@),$(GPU_LIBS))
 $(OBJ)/emulated/%.o: %
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) -O2 -x c++ -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -O2 -x c++ -c $< -o $@
 $(OBJ)/checked/%.cu.o: %.cu
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK -x c++ -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK -x c++ -c $< -o $@
 $(OBJ)/checked/%.cc.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
 test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in three orders and with every access checked
 	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
@@ -163,4 +180,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects test-emulated test-gpu parity-changed mutants
+.PHONY: FORCE help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects test-emulated test-gpu parity-changed mutants

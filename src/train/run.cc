@@ -2,13 +2,26 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <charconv>
 #include <map>
 
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
 
 namespace rum {
+int64_t noted(const Checkpoint& c, const std::string& key) {
+  const auto at = c.meta.find(key);
+  const std::string text = at == c.meta.end() ? "" : at->second;
+  int64_t v = 0;
+  if (const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
+      bad != std::errc() || text.empty() || end != text.data() + text.size())
+    throw FileError(
+        fmt::format("the checkpoint of step {} notes {} = \"{}\", expected a whole number; it was not "
+                    "written by `ruminate train`",
+                    c.step, key, text));
+  return v;
+}
+
 Named named_weights(const ParameterBlock& block, const Tensor& flat, const std::string& prefix) {
   Named out;
   for (const ParameterBlock::Entry& e : block.entries())
@@ -71,9 +84,9 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given) {
       auto newest = newest_valid(folder.checkpoints());
       if (!newest)
         throw FileError(fmt::format("{}: no checkpoint yet; `ruminate train --resume` goes on", given));
-      const std::string best =
-          checkpoint_path(folder.checkpoints(), std::stoll(newest->checkpoint.meta["best_step"]));
-      file = disk.exists(best) ? best : newest->path;
+      const int64_t best = noted(newest->checkpoint, "best_step");  // 0: none was evaluated yet
+      const std::string path = checkpoint_path(folder.checkpoints(), best);
+      file = best > 0 && disk.exists(path) ? path : newest->path;
     }
     weights = load(file).tensors;
   }

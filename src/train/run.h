@@ -38,6 +38,9 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file);
 Json environment();      // program, compiler, processor, libraries: what a result may depend on
 std::string build_id();  // commit and flags of this build
 
+// A whole number that the trainer noted in a checkpoint; FileError when it is not there.
+int64_t noted(const Checkpoint&, const std::string& key);
+
 // Weights by name: out of a block (copies), and into one. Error names what is missing, extra or of another
 // shape.
 using Named = std::vector<std::pair<std::string, Tensor>>;

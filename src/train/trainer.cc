@@ -46,10 +46,6 @@ Plan plan_of(const RunConfig& c, const Corpus& train) {
   return plan;
 }
 
-int64_t number_in(const Checkpoint& c, const char* key) {
-  const auto at = c.meta.find(key);
-  return at == c.meta.end() ? 0 : std::stoll(at->second);
-}
 std::string hex(uint64_t v) { return fmt::format("{:016x}", v); }
 }  // namespace
 
@@ -160,8 +156,8 @@ void Trainer::State::restore(Checkpoint c) {
   set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
   set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
   params.refresh_shadow();
-  done = c.step, best_step = number_in(c, "best_step"), stale = number_in(c, "stale");
-  skipped = number_in(c, "skipped");
+  done = c.step, best_step = noted(c, "best_step"), stale = noted(c, "stale");
+  skipped = noted(c, "skipped");
   if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
   // Lines of steps that are done again would stand twice.
   std::string kept;

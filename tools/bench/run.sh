@@ -4,9 +4,11 @@
 set -u
 rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt translate}
 peer=tools/bench/torch_peer.py
-python=${PYTHON:-python3}
-"$python" -c 'import torch' 2>/dev/null && torch=1 || torch=
-[ -n "$torch" ] || echo "no PyTorch for $python: our figures alone (Debian's package is python3-torch)"
+torch= python=
+for python in "${PYTHON:-python3}" /usr/bin/python3; do
+  "$python" -c 'import torch' 2>/dev/null && torch=1 && break
+done
+[ -n "$torch" ] || echo "no PyTorch here: our figures alone (Debian's package is python3-torch; PYTHON names another python)"
 # Debian's PyTorch calls the system's BLAS; the OpenMP build of OpenBLAS is the one that does not fight its threads.
 blas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
 [ -d "$blas" ] && export LD_LIBRARY_PATH=$blas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
