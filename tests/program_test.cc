@@ -132,6 +132,27 @@ TEST(Program, TrainsTranslatesScoresInspects) {
   EXPECT_NE(p.run({"inspect", "--ops"}).out.find("layernorm"), std::string::npos);
 }
 
+TEST(Program, WritesPlainText) {
+  Program p;
+  std::string text;
+  for (const Text& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
+  p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000));
+  p.config();
+  const std::vector<std::string> words{"train", p.file("c.toml"),
+                                       "--set", "data.kind=text",
+                                       "--set", "data.train=" + p.file("train.txt"),
+                                       "--set", "data.valid=" + p.file("valid.txt"),
+                                       "--set", "data.test="};
+  ASSERT_EQ(p.run(words).status, 0) << slurp(p.file("err"));
+  const Ran one = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "3", "--max-new", "5"});
+  EXPECT_EQ(one.status, 0) << one.err;
+  EXPECT_EQ(one.out.rfind("the", 0), 0u) << one.out;
+  const Ran again = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "3", "--max-new", "5"});
+  EXPECT_EQ(again.out, one.out);  // the same seed
+  expect_refusal(p.run({"translate", p.file("run")}, "x\n"), "is a model of plain text");
+  expect_refusal(p.run({"generate", p.file("run"), "--prompt", ""}), "--prompt is empty");
+}
+
 TEST(Program, InterruptedItSavesAndResumes) {
   Program p;
   p.corpora(), p.config("log_every = 1\n");

@@ -204,8 +204,8 @@ int generate(int argc, char** argv) {
   Decoding d;
   draws.apply(flags, d);
   d.sample = !greedy, d.best = count;
-  for (const Hypothesis& h : rum::generate(*run->model, {&p, 1}, run->tokenizer.special(kEos), d)[0])
-    fmt::print("{}{}\n", prompt, run->tokenizer.decode(h.tokens));
+  const auto written = rum::generate(*run->model, {&p, 1}, run->tokenizer.special(kEos), d);
+  for (const Hypothesis& h : written.front()) fmt::print("{}{}\n", prompt, run->tokenizer.decode(h.tokens));
   return 0;
 }
 
