@@ -144,7 +144,8 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
   EXPECT_NEAR(mean_nll(*run->model, batches), noted, 1e-6);  // the file holds the model that was measured
-  for (const char* name : {"config.toml", "environment.json", "metrics.jsonl", "log.txt", "samples.txt"})
+  for (const char* name :
+       {"config.toml", "environment.json", "data.json", "metrics.jsonl", "log.txt", "samples.txt"})
     EXPECT_TRUE(fs::exists(s.config.folder + "/" + name)) << name;
 }
 

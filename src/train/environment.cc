@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "base/file.h"
+#include <algorithm>
+#include <fstream>
+
 #include "base/threads.h"
 #include "ops/gemm.h"
 #include "train/run.h"
@@ -18,19 +20,17 @@ namespace rum {
 std::string build_id() { return fmt::format("{} -march={} gcc {}", RUM_COMMIT, RUM_MARCH, __VERSION__); }
 
 Json environment() {
-  std::string processor = "unknown";
-  if (Disk::real().exists("/proc/cpuinfo")) {
-    const std::string info = Disk::real().read("/proc/cpuinfo");
-    if (const size_t at = info.find("model name"); at != std::string::npos) {
-      const size_t begin = info.find(": ", at) + 2;
-      processor = info.substr(begin, info.find('\n', begin) - begin);
+  std::string processor = "unknown", line;
+  for (std::ifstream info("/proc/cpuinfo"); std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0) {
+      processor = line.substr(std::min(line.find(':') + 2, line.size()));
+      break;
     }
-  }
   return Json(Json::Object{{"build", build_id()},
                            {"processor", processor},
                            {"threads", threads()},
                            {"memory_mib", static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) / 1024 *
                                               static_cast<int64_t>(sysconf(_SC_PAGESIZE)) / 1024},
-                           {"matrix_products", onednn_tile ? "oneDNN" : "ours"}});
+                           {"onednn", onednn_tile != nullptr}});
 }
 }  // namespace rum

@@ -136,6 +136,11 @@ void Trainer::State::open_folder() {
   disk.replace_text(folder.config(), to_toml(config));
   tokenizer.save(folder.tokenizer());
   disk.replace_text(folder.file("environment.json"), to_json(environment(), 2) + "\n");
+  Json::Array corpora;
+  for (const Corpus* c : {&train, &valid})
+    corpora.push_back(Json(Json::Object{
+        {"file", c->name}, {"texts", static_cast<int64_t>(c->texts.size())}, {"hash", hex(c->hash)}}));
+  disk.replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
   if (newest) restore(std::move(newest->checkpoint));
   events = std::make_unique<EventWriter>(folder.path);
   if (!newest) {
