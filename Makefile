@@ -52,11 +52,13 @@ help: ## this list
 # ---- building --------------------------------------------------------------------------------------------------
 all: $(BIN)/ruminate ## build the program, build/ruminate
 $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(filter 1,$(CUDA)),$(GPU_OBJS))
+	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
 	@$(if $(filter 0,$(CUDA)),echo "built for the CPU$(if $(TOOLKIT),; CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here)")
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
+	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
