@@ -51,7 +51,7 @@ inline Vec<float> read(const bf16* from) {
 inline void write(bf16* to, Vec<float> v) {
   for (int i = 0; i < kLanes<float>; ++i) to[i] = bf16(v[i]);
 }
-// The first n numbers, n < kLanes; the other lanes are 0.
+// The first n numbers, 0 < n < kLanes; the other lanes are 0.
 template <class T>
 Vec<Stats<T>> read(const T* from, int64_t n) {
   T part[kLanes<Stats<T>>] = {};
