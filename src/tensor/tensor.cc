@@ -26,8 +26,8 @@ class CpuBackend final : public Backend {
   std::string describe() override { return "CPU"; }
 };
 Backend& cpu() {
-  static CpuBackend backend;
-  return backend;
+  static CpuBackend* const backend = new CpuBackend;  // never destroyed: statics may hold tensors to the end
+  return *backend;
 }
 constinit Backend::Make makers[2] = {cpu, nullptr};
 size_t rounded(size_t bytes) { return std::max<size_t>((bytes + 255) / 256 * 256, 256); }
