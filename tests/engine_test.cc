@@ -239,6 +239,7 @@ TEST(Tapes, BackwardOfALeafIsItsDy) {
   Tape tape(arena);
   tape.backward(leaf.x, numbers({1, 2, 3}));
   EXPECT_EQ(leaf.slot.grad.at(2), 3);
+  leaf.slot.grad = {};  // the arena's: gone before the arena
 }
 TEST(Tapes, NoticeHandlesOfAnotherStep) {
   Leaf leaf(noise({3}, 1));
