@@ -65,6 +65,10 @@ $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+$(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc) tests/golden/main/golden_cases.cc)
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(OBJ)/tests/%.o: FLAGS += -O1 -g0
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
@@ -99,7 +103,7 @@ train: ## train a German-English translator on real text, then show its BLEU and
 CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
 test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run $(CUDA_PROGRAMS)
+	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
 	@$(MAKE) --no-print-directory -j$$(nproc) cuda-compile COMPILE_FOR=90
 	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
 test-all: ## all of it: long trials, sanitizers, every reader fuzzed, mutants (hours)

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -18,32 +19,6 @@ bool is_stop(char c) { return c == '.' || c == ','; }
 bool is_symbol(char c) {
   return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
          (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
-}
-// Python's str.isspace(): more than ASCII and more than Unicode's White_Space (U+001C to U+001F).
-bool is_space(char32_t c) {
-  return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
-}
-std::vector<std::string_view> split(std::string_view text) {
-  std::vector<std::string_view> out;
-  const char *const end = text.data() + text.size(), *word = nullptr;
-  for (const char* p = text.data(); p < end;) {
-    const Character c = decode_utf8(p, end);
-    if (!is_space(c.code)) {
-      if (word == nullptr) word = p;
-    } else if (word != nullptr) {
-      out.emplace_back(word, static_cast<size_t>(p - word)), word = nullptr;
-    }
-    p += c.bytes;
-  }
-  if (word != nullptr) out.emplace_back(word, static_cast<size_t>(end - word));
-  return out;
-}
-std::string_view without_trailing_space(std::string_view text) {
-  const std::vector<std::string_view> words = split(text);
-  if (words.empty()) return {};
-  return text.substr(0, static_cast<size_t>(words.back().data() + words.back().size() - text.data()));
 }
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
@@ -66,8 +41,8 @@ Tokenize tokenizer(const std::string& name) {
   fail(fmt::format("bleu: no tokenization \"{}\"; there are {}", name, known));
 }
 std::string prepare(std::string_view line, Tokenize tokenize, const BleuConfig& c) {
-  return c.lowercase ? tokenize(without_trailing_space(lower_case(line)))
-                     : tokenize(without_trailing_space(line));
+  return c.lowercase ? tokenize(without_trailing_blanks(lower_case(line)))
+                     : tokenize(without_trailing_blanks(line));
 }
 
 // Numbers for n-grams: an (n+1)-gram is the pair of the n-gram it begins with and its last word, so equal
@@ -84,7 +59,7 @@ class Grams {
   // counts[n][id]: how often the (n+1)-gram with this number occurs.
   int64_t count(const std::string& text, std::array<std::vector<int32_t>, 4>& counts) {
     std::vector<uint32_t> words, grams;
-    for (const std::string_view w : split(text)) words.push_back(word(w));
+    for (const std::string_view w : split_at_blanks(text)) words.push_back(word(w));
     grams = words;
     for (int n = 0; n < 4; ++n) {
       if (n > 0) {
@@ -145,7 +120,7 @@ std::string tokenize_13a(std::string_view line) {
        });
   pass([](char a, char b) { return is_digit(a) && b == '-'; }, after_second);
   s.clear();
-  for (const std::string_view w : split(t)) s.append(s.empty() ? "" : " ").append(w);
+  for (const std::string_view w : split_at_blanks(t)) s.append(s.empty() ? "" : " ").append(w);
   return s;
 }
 

@@ -41,6 +41,24 @@ std::vector<CharClass> make_classes() {
     if (u_isUWhiteSpace(static_cast<UChar32>(c))) table[c] = CharClass::space;
   return table;
 }
+std::vector<Category> make_categories() {
+  std::vector<Category> table(kNotUtf8 + 1, Category::other);
+  const auto fill = [](const void* context, UChar32 start, UChar32 limit, UCharCategory general) -> UBool {
+    auto* to = static_cast<Category*>(const_cast<void*>(context));
+    const uint32_t mask = U_MASK(general);
+    const Category c = mask & U_GC_L_MASK   ? Category::letter
+                       : mask & U_GC_M_MASK ? Category::mark
+                       : mask & U_GC_N_MASK ? Category::number
+                       : mask & U_GC_P_MASK ? Category::punctuation
+                       : mask & U_GC_S_MASK ? Category::symbol
+                       : mask & U_GC_Z_MASK ? Category::separator
+                                            : Category::other;
+    std::fill(to + start, to + limit, c);
+    return true;
+  };
+  u_enumCharTypes(fill, table.data());
+  return table;
+}
 }  // namespace
 
 void append_utf8(std::string& out, char32_t c) {
@@ -66,6 +84,10 @@ size_t find_invalid_utf8(std::string_view text) {
 }
 const CharClass* char_classes() {
   static const std::vector<CharClass> table = make_classes();
+  return table.data();
+}
+const Category* categories() {
+  static const std::vector<Category> table = make_categories();
   return table.data();
 }
 std::string nfc(std::string_view text) {

@@ -40,6 +40,11 @@ enum class CharClass : uint8_t { other, letter, number, space };
 const CharClass* char_classes();
 inline CharClass char_class(char32_t code) { return char_classes()[code]; }
 
+// The first letter of the general category (UAX #44), for tokenizers that go by it; kNotUtf8 is `other`.
+enum class Category : uint8_t { other, letter, mark, number, punctuation, symbol, separator };
+const Category* categories();  // as char_classes()
+inline Category category(char32_t code) { return categories()[code]; }
+
 // Normalisation form C (UAX #15). Error with the byte offset when the text is not UTF-8.
 std::string nfc(std::string_view text);
 // Full lower case in no particular language (final sigma included). Error when the text is not UTF-8.

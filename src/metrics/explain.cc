@@ -1,0 +1,43 @@
+#include "metrics/explain.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+
+namespace rum {
+namespace {
+std::vector<const Explanation*>& registry() {
+  static std::vector<const Explanation*> all;
+  return all;
+}
+}  // namespace
+Explanation::Explanation(const char* n, const char* t, const char* d, const char* s, const char* x)
+    : name(n),
+      title(t),
+      definition(d),
+      source(s),
+      disagreements(x) {
+  auto& all = registry();
+  all.insert(std::upper_bound(all.begin(), all.end(), this,
+                              [](const Explanation* a, const Explanation* b) {
+                                return std::strcmp(a->name, b->name) < 0;
+                              }),
+             this);
+}
+std::span<const Explanation* const> Explanation::all() { return registry(); }
+
+std::string explain(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Explanation* e : Explanation::all()) {
+    names.emplace_back(e->name);
+    if (name != e->name) continue;
+    std::string out = fmt::format("{}\n\n{}\n\nSource: {}\n", e->title, e->definition, e->source);
+    if (*e->disagreements) out += fmt::format("Tools disagree: {}\n", e->disagreements);
+    return out;
+  }
+  fail(fmt::format("no measure \"{}\"{}; there are {}", name, did_you_mean(name, names),
+                   fmt::join(names, ", ")));
+}
+}  // namespace rum

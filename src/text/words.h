@@ -1,0 +1,20 @@
+// How a line is cut into words for measuring: at blanks, as Python's str.split does and so most reference
+// tools do, or by `words`, the tokenizer of every lexical measure here.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rum {
+// Python's str.isspace(): more than ASCII, and more than Unicode's White_Space (U+001C to U+001F).
+bool is_blank(char32_t code);
+// The stretches between blanks, none of them empty. Bytes that are not UTF-8 are no blanks.
+std::vector<std::string_view> split_at_blanks(std::string_view line);
+// The line without the blanks at its end.
+std::string_view without_trailing_blanks(std::string_view line);
+
+// The tokenizer `words_v1`: lower case, then the longest stretches of letters, marks and numbers (L, M, N),
+// joined across a single inner apostrophe (U+0027, U+2019) or hyphen (U+002D, U+2010) that has such a
+// character on both sides. Punctuation is dropped. Error with the byte offset when the line is not UTF-8.
+std::vector<std::string> words(std::string_view line);
+}  // namespace rum
