@@ -134,17 +134,17 @@ int jobs(const Asked& a) {
   if (a.slurm) {
     fmt::print(
         "#!/bin/bash\n# One array per wave; a wave begins when the one before has ended well. Run it with "
-        "bash where\n"
-        "# sbatch is; SBATCH_* variables set partition, time and memory.\nset -e\nafter=\n");
+        "bash "
+        "where sbatch is;\n# SBATCH_* variables set partition, time and memory.\nset -e\nafter=()\n");
     for (size_t w = 0; w < waves.size(); ++w) {
-      fmt::print("read -r -d '' ids <<'END' || true\n");
-      for (const Stage* s : waves[w]) fmt::print("{}\n", s->id);
+      const std::string ids = fmt::format("{}/logs/wave-{}.txt", c.folder, w + 1);
+      std::string lines;
+      for (const Stage* s : waves[w]) lines += s->id + "\n";
+      fmt::print("cat >{0} <<'END'\n{1}END\n", shell({ids}), lines);
       fmt::print(
-          "END\nafter=$(ids=\"$ids\" sbatch --parsable --export=ALL $after --array=1-{} "
-          "--output={}/logs/slurm-%A_%a.txt \\\n"
-          "  --wrap \"{} \\$(sed -n \\${{SLURM_ARRAY_TASK_ID}}p "
-          "<<<\\\"\\$ids\\\")\")\nafter=--dependency=afterok:$after\n",
-          waves[w].size(), c.folder, command);
+          "job=$(sbatch --parsable \"${{after[@]}}\" --array=1-{} --output={} \\\n  --wrap \"{} "
+          "\\$(sed -n \\${{SLURM_ARRAY_TASK_ID}}p {})\")\nafter=(--dependency=afterok:$job)\n",
+          waves[w].size(), shell({c.folder + "/logs/slurm-%A_%a.txt"}), command, shell({ids}));
     }
     return 0;
   }
