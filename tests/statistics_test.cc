@@ -1,0 +1,220 @@
+// Judging differences: against every resample enumerated, against simulated arms whose true difference is
+// known, and against numbers worked out by hand.
+#include "experiment/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace rum {
+namespace {
+const Scoring kMean{2, [](std::span<const double> s) { return s[0] / s[1]; }};  // sum, count
+
+Rows rows_of(const std::vector<std::vector<double>>& values) {
+  Rows rows;
+  for (const auto& seed : values) {
+    rows.emplace_back();
+    for (double v : seed) rows.back().push_back(v), rows.back().push_back(1);
+  }
+  return rows;
+}
+// Arms a, b whose sentences differ by `effect` + seed part + sentence part + a part of its own.
+struct Simulation {
+  int seeds, sentences;
+  double effect, seed_sd, sentence_sd, own_sd;
+  std::pair<Rows, Rows> draw(std::mt19937& g) const {
+    std::normal_distribution<double> z;
+    const auto n = static_cast<size_t>(sentences);
+    std::vector<double> level(n), part(n);
+    for (size_t i = 0; i < n; ++i) level[i] = 3 * z(g), part[i] = sentence_sd * z(g);
+    std::vector<std::vector<double>> a, b;
+    for (int s = 0; s < seeds; ++s) {
+      const double seed_part = seed_sd * z(g);
+      a.emplace_back(), b.emplace_back();
+      for (size_t i = 0; i < n; ++i) {
+        b.back().push_back(level[i]);
+        a.back().push_back(level[i] + effect + seed_part + part[i] + own_sd * z(g));
+      }
+    }
+    return {rows_of(a), rows_of(b)};
+  }
+  // Shares of trials: the interval covers the effect; it excludes 0.
+  std::pair<double, double> run(int trials, uint32_t seed) const {
+    std::mt19937 g(seed);
+    int covered = 0, found = 0;
+    for (int t = 0; t < trials; ++t) {
+      const auto [a, b] = draw(g);
+      const Resampling r{400, static_cast<uint32_t>(t) + 1};
+      const Estimate e = difference(bootstrap(kMean, a, r), bootstrap(kMean, b, r));
+      covered += e.low <= effect && effect <= e.high;
+      found += e.low > 0 || e.high < 0;
+    }
+    return {static_cast<double>(covered) / trials, static_cast<double>(found) / trials};
+  }
+};
+
+TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
+  // A ratio of sums, not a mean of ratios: rows (x, y), score sum x / sum y. 2 seeds, 3 sentences: 4 x 27
+  // draws.
+  const Rows a{{1, 2, 5, 3, 2, 7}, {4, 2, 1, 3, 9, 7}}, b{{0, 2, 3, 3, 6, 7}, {1, 2, 1, 3, 2, 7}};
+  std::vector<double> exact;
+  auto score = [](const std::vector<double>& r, int i, int j, int k) {
+    double x = 0, y = 0;
+    for (int t : {i, j, k}) x += r[static_cast<size_t>(2 * t)], y += r[static_cast<size_t>(2 * t + 1)];
+    return x / y;
+  };
+  for (size_t s : {0, 1})
+    for (size_t t : {0, 1})
+      for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+          for (int k = 0; k < 3; ++k)
+            exact.push_back((score(a[s], i, j, k) + score(a[t], i, j, k)) / 2 -
+                            (score(b[s], i, j, k) + score(b[t], i, j, k)) / 2);
+  std::sort(exact.begin(), exact.end());
+
+  const Resampling r{40000, 7};
+  const Bootstrap x = bootstrap(kMean, a, r), y = bootstrap(kMean, b, r);
+  std::vector<double> drawn;
+  for (size_t i = 0; i < x.replicates.size(); ++i) drawn.push_back(x.replicates[i] - y.replicates[i]);
+  std::sort(drawn.begin(), drawn.end());
+  auto share = [](const std::vector<double>& sorted, double at) {
+    return static_cast<double>(std::upper_bound(sorted.begin(), sorted.end(), at + 1e-9) - sorted.begin()) /
+           static_cast<double>(sorted.size());
+  };
+  for (double at : exact)
+    EXPECT_NEAR(share(drawn, at), share(exact, at), .0125) << at;  // 5 sd of 40,000 draws
+
+  const Estimate e = difference(x, y);
+  EXPECT_NEAR(e.value, (8. / 12 + 14. / 12) / 2 - (9. / 12 + 4. / 12) / 2, 1e-12);
+  EXPECT_NEAR(share(exact, e.low), .025, .02);
+  EXPECT_NEAR(share(exact, e.high), .975, .02);
+  const double m = std::accumulate(exact.begin(), exact.end(), 0.0) / 108;
+  double v = 0;
+  for (double d : exact) v += (d - m) * (d - m) / 108;
+  EXPECT_NEAR(e.error, std::sqrt(v), .01 * std::sqrt(v));
+  EXPECT_NEAR(e.detectable(), 2.8016 * e.error, 1e-4 * e.error);
+  EXPECT_NEAR(e.p, 2 * std::min(share(exact, 0), 1 - share(exact, -1e-6)), .02);
+  EXPECT_DOUBLE_EQ(e.seeds.high, 14. / 12 - 4. / 12);
+  EXPECT_NEAR(e.seeds.low, 8. / 12 - 9. / 12, 1e-12);
+  EXPECT_NEAR(e.seeds.sd, (10. / 12 + 1. / 12) / std::sqrt(2.0), 1e-12);
+}
+TEST(Statistics, RandomisationIsTheEnumeratedTest) {
+  const Rows a = rows_of({{3, 1, 4, 1, 5}, {9, 2, 6, 5, 3}}), b = rows_of({{2, 1, 1, 3, 1}, {5, 2, 7, 1, 3}});
+  auto mean_of = [](const Rows& r, size_t s, size_t i) { return r[s][2 * i]; };
+  double observed = 0;
+  for (size_t s = 0; s < 2; ++s)
+    for (size_t i = 0; i < 5; ++i) observed += mean_of(a, s, i) - mean_of(b, s, i);
+  int extreme = 0;
+  for (unsigned swaps = 0; swaps < 1024; ++swaps) {
+    double d = 0;
+    for (size_t s = 0; s < 2; ++s)
+      for (size_t i = 0; i < 5; ++i)
+        d += (swaps >> (s * 5 + i) & 1 ? -1 : 1) * (mean_of(a, s, i) - mean_of(b, s, i));
+    extreme += std::abs(d) >= std::abs(observed);
+  }
+  const double exact = extreme / 1024.;
+  ASSERT_GT(exact, .02);
+  ASSERT_LT(exact, .5);  // neither end would test much
+  EXPECT_NEAR(randomisation_p(kMean, a, b, {20000, 3}), exact, 5 * std::sqrt(exact * (1 - exact) / 20000));
+}
+TEST(Statistics, EqualArmsAreNotDifferent) {
+  std::mt19937 g(1);
+  const auto [a, unused] = Simulation{3, 50, 0, 1, 1, 1}.draw(g);
+  const Bootstrap x = bootstrap(kMean, a);
+  const Estimate e = difference(x, x);
+  EXPECT_EQ(e.value, 0);
+  EXPECT_EQ(e.low, 0);
+  EXPECT_EQ(e.high, 0);
+  EXPECT_EQ(e.p, 1);
+  EXPECT_EQ(randomisation_p(kMean, a, a), 1);
+  EXPECT_EQ(judge(e, e.p, Direction::greater), Verdict::undecided);
+}
+TEST(Statistics, IntervalsCoverTheTruth) {
+  const int trials = 400;  // sd of a share of .95: .011
+  struct {
+    Simulation world;
+    double least, most;
+  } cases[] = {
+      {{1, 80, .3, 0, 1, 0}, .90, .98},     // one seed: the plain bootstrap of sentences
+      {{3, 80, .3, .05, 1, .3}, .90, .99},  // sentences differ more than seeds, the case of a real test set
+      {{3, 80, .3, 0, 1, 0}, .90, .98},  // sentences alone: drawn anew within each seed they would cover .77
+      {{5, 80, .3, .1, 1, 1}, .90, .995},
+      {{3, 80, .3, 1, .1, .1}, .65, .85},  // seeds alone: as documented, three of them cover 3/4
+  };
+  for (const auto& c : cases) {
+    const double covered = c.world.run(trials, 11).first;
+    EXPECT_GE(covered, c.least) << c.world.seeds << " seeds, sd " << c.world.seed_sd;
+    EXPECT_LE(covered, c.most) << c.world.seeds << " seeds, sd " << c.world.seed_sd;
+  }
+}
+TEST(Statistics, DetectableEffectIsFoundFourTimesInFive) {
+  const double error = 1 / std::sqrt(100.0);  // of the mean of 100 sentences with sd 1
+  EXPECT_NEAR((Simulation{1, 100, 2.8016 * error, 0, 1, 0}.run(500, 5).second), .80, .06);  // 3.3 sd
+  EXPECT_NEAR((Simulation{1, 100, 0, 0, 1, 0}.run(500, 6).second), .05, .035);
+}
+TEST(Statistics, SameBitsForAnyNumberOfThreads) {
+  std::mt19937 g(2);
+  const auto [a, b] = Simulation{3, 37, .5, 1, 1, 1}.draw(g);
+  const int before = threads();
+  set_threads(1);
+  const Bootstrap one = bootstrap(kMean, a, {333, 9});
+  const double p = randomisation_p(kMean, a, b, {333, 9});
+  for (int n : {2, 3, 8}) {
+    set_threads(n);
+    EXPECT_EQ(bootstrap(kMean, a, {333, 9}).replicates, one.replicates);
+    EXPECT_EQ(randomisation_p(kMean, a, b, {333, 9}), p);
+  }
+  EXPECT_NE(bootstrap(kMean, a, {333, 10}).replicates, one.replicates);
+  set_threads(before);
+}
+TEST(Statistics, HolmByHand) {
+  const std::vector<double> p{.01, .04, .03, .005, .9};
+  const std::vector<double> wanted{.04, .09, .09, .025,
+                                   .9};  // 4 x .01; max(.09, 2 x .04); 3 x .03; 5 x .005; .9
+  const std::vector<double> got = holm(p);
+  for (size_t i = 0; i < p.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-15) << i;
+  EXPECT_EQ(holm(std::vector<double>{.6, .7}), (std::vector<double>{1, 1}));
+  EXPECT_TRUE(holm({}).empty());
+  EXPECT_THROW(holm(std::vector<double>{.1, 1.5}), Error);
+  EXPECT_THROW(holm(std::vector<double>{std::nan("")}), Error);
+}
+TEST(Statistics, VerdictsByTheirDefinition) {
+  const Estimate above{.value = 2, .low = 1, .high = 3}, across{.value = 1, .low = -.1, .high = 2};
+  EXPECT_EQ(judge(above, .01, Direction::greater), Verdict::holds);
+  EXPECT_EQ(judge(above, .01, Direction::less), Verdict::does_not_hold);
+  EXPECT_EQ(judge(above, .05, Direction::greater), Verdict::undecided);  // by the family's correction
+  EXPECT_EQ(judge(across, .01, Direction::greater), Verdict::undecided);
+  const Estimate below{.value = -2, .low = -3, .high = -1};
+  EXPECT_EQ(judge(below, .01, Direction::less), Verdict::holds);
+  EXPECT_EQ(judge(below, .01, Direction::greater), Verdict::does_not_hold);
+}
+TEST(Statistics, BadInputIsNamed) {
+  auto message = [](auto&& f) -> std::string {
+    try {
+      f();
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  const Rows good = rows_of({{1, 2}, {3, 4}});
+  auto says = [&](auto&& f, const char* part) {
+    EXPECT_NE(message(f).find(part), std::string::npos) << message(f);
+  };
+  says([] { bootstrap(kMean, {}); }, "without seeds");
+  says([] { bootstrap(kMean, {{}}); }, "without test sentences");
+  says([] { bootstrap(kMean, {{1, 2, 3}}); }, "3 numbers are no rows of 2");
+  says([] { bootstrap(kMean, {{1, 1}, {1, 1, 2, 1}}); }, "1 test sentences, another 2");
+  says([&] { bootstrap(kMean, good, {99, 1}); }, "at least 100");
+  says([] { bootstrap(kMean, {{0, 0}}); }, "too few sentences");
+  says([&] { difference(bootstrap(kMean, good), bootstrap(kMean, rows_of({{1, 2}}))); }, "2 and 1 seeds");
+  says([&] { randomisation_p(kMean, good, rows_of({{1, 2}})); }, "cannot be paired");
+}
+}  // namespace
+}  // namespace rum
