@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "metrics/token_stats.h"
 #include "model/gpt.h"
 #include "text/tokenizer.h"
 
@@ -53,4 +54,8 @@ std::vector<std::vector<Hypothesis>> generate(const Gpt&, std::span<const Prompt
 // the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.
 // Error: an example longer than the context or with a prefix that does not fit it.
 std::vector<double> log_probs(const Gpt&, std::span<const Example>, int64_t batch_tokens = 4096);
+// The same tokens one by one: result[i][k] of the k-th token of example i after its prefix (or after its
+// first).
+std::vector<std::vector<TokenStats>> text_stats(const Gpt&, std::span<const Example>,
+                                                int64_t batch_tokens = 4096);
 }  // namespace rum
