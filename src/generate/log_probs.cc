@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "data/loader.h"
 #include "generate/generate.h"
 #include "ops/head_loss.h"
 #include "ops/linear.h"
@@ -41,8 +42,10 @@ void in_batches(const char* who, const Gpt& model, std::span<const Example> exam
     int64_t tokens = 0;
     for (; end < examples.size(); ++end) {
       const auto n = static_cast<int64_t>(examples[end].tokens.size());
-      RUM_CHECK(n <= model.config.context, "{}: text {} has {} tokens, the model's context holds {}", who,
-                end, n, model.config.context);
+      const int64_t needed = positions_of(examples[end], {.restart = model.config.restart});
+      RUM_CHECK(needed <= model.config.context,
+                "{}: text {} needs {} positions, the model's context holds {}", who, end, needed,
+                model.config.context);
       RUM_CHECK(examples[end].prefix >= 0 && examples[end].prefix <= n,
                 "{}: text {} has {} tokens and a prefix of {}", who, end, n, examples[end].prefix);
       if (end > begin && tokens + n > batch_tokens) break;
