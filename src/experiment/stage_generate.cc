@@ -20,10 +20,11 @@ void generate(const StageContext& x) {
   d.seed = static_cast<uint32_t>(seed);
   std::vector<std::string> sources;
   for (const Text& t : out.texts) sources.push_back(t.source);
-  const std::vector<std::string> written = translate(*run->model, run->tokenizer, sources, d, [&](int64_t done) {
-    x.progress.status(fmt::format("{} of {} translated", done, sources.size()));
-    if (x.stop()) throw Stopped();
-  });
+  const std::vector<std::string> written =
+      translate(*run->model, run->tokenizer, sources, d, [&](int64_t done) {
+        x.progress.status(fmt::format("{} of {} translated", done, sources.size()));
+        if (x.stop()) throw Stopped();
+      });
   for (size_t i = 0; i < written.size(); ++i) out.texts[i].target = written[i];
   write_targets(x.folder, out);
 }

@@ -1,7 +1,7 @@
 // The stage that measures targets against the human ones of the same sentences.
+#include "base/file.h"
 #include "experiment/stage.h"
 #include "experiment/targets.h"
-#include "base/file.h"
 
 namespace rum {
 namespace {
