@@ -53,7 +53,8 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
   std::string longer;
   for (int i = 0; i < 200; ++i) longer += "Hund ";
   p.write("long.tsv", "a\tb\n" + longer + "\tb\n");
-  expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("long.tsv")}), "long.tsv: line 2 needs ");
+  expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("long.tsv")}),
+                 "long.tsv: line 2 needs ");
   p.write("plain", "no tab\n");
   expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("plain")}),
                  "expected source<TAB>target");

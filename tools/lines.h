@@ -1,49 +1,50 @@
-// Files of one sentence a line, as commands read them: plain, .gz, .xz, a column of tab-separated lines, or
-// standard input.
+// Texts that commands read: one a line, or one column of tab-separated lines.
 #pragma once
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "text/reader.h"
 
 namespace rum {
-inline std::string shown_path(const std::string& path) { return path == "-" ? "standard input" : path; }
+inline std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
 
-// column: which one to take, from 1, of a file whose first line has a tab; other files are read whole. 0:
-// lines as they are, and a tab is refused. FileError: no line at all, a line without this column.
-inline std::vector<std::string> read_lines(const std::string& path, int64_t column) {
-  std::vector<std::string> out;
-  LineReader reader(path);
-  bool columns = false;
-  for (std::string_view line; reader.next(line);) {
-    const bool tab = line.find('\t') != std::string_view::npos;
-    if (tab && column == 0)
-      throw FileError(
-          fmt::format("{}: line {} has a tab; expected one sentence a line (--column 1 takes the "
-                      "first column)",
-                      shown_path(path), reader.line()));
-    if (reader.line() == 1) columns = tab;
-    for (int64_t skip = columns ? column - 1 : 0; skip > 0; --skip) {
-      const size_t end = line.find('\t');
-      if (end == std::string_view::npos)
-        throw FileError(fmt::format("{}: line {} has {} columns, expected at least {} (--column)",
-                                    shown_path(path), reader.line(), column - skip, column));
-      line.remove_prefix(end + 1);
-    }
-    out.emplace_back(columns ? line.substr(0, line.find('\t')) : line);
+// The lines of "FILE", "FILE.gz", "FILE.xz" or "-" (standard input); with ":N" after it, of column N of a
+// TSV, counted from 1. A line may have fewer columns: none. FileError when there is no line at all.
+inline std::vector<std::optional<std::string>> read_columns(const std::string& given) {
+  std::string path = given;
+  size_t column = 0;
+  const size_t colon = given.rfind(':');
+  if (colon != std::string::npos && colon + 1 < given.size() && given.size() - colon < 5 &&
+      given.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
+      !std::filesystem::exists(given)) {
+    path = given.substr(0, colon), column = std::stoul(given.substr(colon + 1));
+    RUM_CHECK(column > 0, "{}: columns are counted from 1", given);
   }
-  if (out.empty()) throw FileError(shown_path(path) + ": no line in it; expected one sentence a line");
+  std::vector<std::optional<std::string>> out;
+  LineReader reader(path, size_t{1} << 26);
+  for (std::string_view line; reader.next(line);) {
+    for (size_t i = 1; i < column && line.data() != nullptr; ++i) {
+      const size_t tab = line.find('\t');
+      line = tab == std::string_view::npos ? std::string_view() : line.substr(tab + 1);
+    }
+    if (column > 0 && line.data() != nullptr) line = line.substr(0, line.find('\t'));
+    line.data() != nullptr ? out.emplace_back(line) : out.emplace_back();
+  }
+  if (out.empty()) throw FileError(shown(path) + ": no line in it; expected one sentence a line");
   return out;
 }
-// FileError that names both files and their numbers of lines, unless they are the same.
-inline void check_same_lines(const std::string& path, size_t lines, const std::string& other,
-                             size_t expected) {
-  if (lines != expected)
-    throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown_path(path),
-                                lines, shown_path(other), expected));
+// The same where every line must have the column.
+inline std::vector<std::string> read_lines(const std::string& given) {
+  std::vector<std::string> out;
+  for (auto& line : read_columns(given)) {
+    if (!line) throw FileError(fmt::format("{}: line {} has no such column", given, out.size() + 1));
+    out.push_back(std::move(*line));
+  }
+  return out;
 }
 }  // namespace rum

@@ -90,7 +90,8 @@ const Explanation numbers(
 const Explanation names(
     "name_mismatch", "Name mismatches",
     "(m + a) / (r + h) as in number_mismatch, over names: words (words_v1, own case, parted at "
-    "hyphens) that begin with a capital and do not begin a sentence, that is, a word stands before them and none of . ! ? : ( or a double "
+    "hyphens) that begin with a capital and do not begin a sentence, that is, a word stands before them and "
+    "none of . ! ? : ( or a double "
     "quotation mark between. A line without a single small-lettered word is a heading and has no names. "
     "English: without \"I\" and its short forms; a possessive 's is cut off. A name is missing when "
     "the other side has fewer words of the same letters and case, at a beginning or not. Means something for "
@@ -103,7 +104,8 @@ const Explanation negation(
     "(m + a) / (r + h), which is 1 - F1, over sentences: r references and h translations hold a negation; in "
     "m "
     "sentences only the reference does, in a only the translation. English: cannot, neither, never, no, "
-    "no-one, nobody, none, nor, not, nothing, nowhere, without, and whatever ends in n't. German: kein in all its "
+    "no-one, nobody, none, nor, not, nothing, nowhere, without, and whatever ends in n't. German: kein in "
+    "all its "
     "endings, keinerlei, keineswegs, keinesfalls, nein, nicht, nichts, nie, niemals, niemand in all its "
     "endings, nirgends, nirgendwo, ohne, weder.",
     "this project",

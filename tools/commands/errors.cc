@@ -18,7 +18,7 @@ namespace {
 struct Asked {
   std::vector<std::string> systems, lexicons;
   std::string reference, source, language = "en", by = "ter", explained;
-  int64_t worst = 0, column = 0;
+  int64_t worst = 0;
   bool json = false, no_text = false;
 };
 struct Texts {
@@ -39,21 +39,22 @@ Texts read_texts(const Asked& asked) {
   paths.insert(paths.end(), asked.lexicons.begin(), asked.lexicons.end());
   RUM_CHECK(std::count(paths.begin(), paths.end(), "-") <= 1, "standard input (-) can be read only once");
   Texts t;
-  t.references = read_lines(asked.reference, asked.column);
-  for (const std::string& path : asked.systems) {
-    t.systems.push_back(read_lines(path, asked.column));
-    check_same_lines(path, t.systems.back().size(), asked.reference, t.references.size());
-  }
-  if (!asked.source.empty()) {
-    t.sources = read_lines(asked.source, asked.column);
-    check_same_lines(asked.source, t.sources.size(), asked.reference, t.references.size());
-  }
+  t.references = read_lines(asked.reference);
+  const auto read = [&](const std::string& path) {
+    std::vector<std::string> lines = read_lines(path);
+    if (lines.size() != t.references.size())
+      throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path),
+                                  lines.size(), shown(asked.reference), t.references.size()));
+    return lines;
+  };
+  for (const std::string& path : asked.systems) t.systems.push_back(read(path));
+  if (!asked.source.empty()) t.sources = read(asked.source);
   return t;
 }
 
 System analyse(const std::string& path, const std::vector<std::string>& lines, const Texts& texts,
                const ErrorRules& rules, const Asked& asked) {
-  System s{shown_path(path), find_errors(lines, texts.references, texts.sources, rules), {}, {}, {}};
+  System s{shown(path), find_errors(lines, texts.references, texts.sources, rules), {}, {}, {}};
   std::map<std::string, int64_t> invented;
   for (const SentenceErrors& e : s.sentences) {
     s.sum += e.counts;
@@ -90,14 +91,14 @@ std::string brief(const SentenceErrors& e, bool no_text) {
   }
   return out.empty() ? "none" : out;
 }
-std::string shown(const ErrorMeasure& m, const ErrorCounts& c) {
+std::string written(const ErrorMeasure& m, const ErrorCounts& c) {
   const auto v = m.value(c);
   if (!v) return "undefined";
   return m.share ? fmt::format("{:.2f}%", 100 * *v) : fmt::format("{:.4f}", *v);
 }
 
 void print_table(const std::vector<System>& systems, const Asked& asked) {
-  fmt::print("errors against {}: share, and how many\n", shown_path(asked.reference));
+  fmt::print("errors against {}: share, and how many\n", shown(asked.reference));
   std::string head = fmt::format("{:<18}", "");
   for (const System& s : systems) head += fmt::format("  {:>20}", s.name);
   fmt::print("{}\n", head);
@@ -108,8 +109,9 @@ void print_table(const std::vector<System>& systems, const Asked& asked) {
   };
   row("sentences", [](const System& s) { return fmt::format("{}", s.sentences.size()); });
   for (const ErrorMeasure& m : error_measures())
-    row(m.name,
-        [&](const System& s) { return fmt::format("{} {:>9.0f}", shown(m, s.sum), m.count_errors(s.sum)); });
+    row(m.name, [&](const System& s) {
+      return fmt::format("{} {:>9.0f}", written(m, s.sum), m.count_errors(s.sum));
+    });
   row("invented types", [](const System& s) { return fmt::format("{}", s.invented.size()); });
   for (const System& s : systems) {
     if (asked.no_text || s.invented.empty()) continue;
@@ -128,7 +130,7 @@ void print_worst(const System& s, const std::vector<std::string>& lines, const T
   fmt::print("\nworst of {} by {}\n", s.name, by.name);
   for (const size_t i : s.worst) {
     const SentenceErrors& e = s.sentences[i];
-    fmt::print("line {}: {} {}\n", i + 1, by.name, shown(by, e.counts));
+    fmt::print("line {}: {} {}\n", i + 1, by.name, written(by, e.counts));
     if (!asked.no_text) {
       if (!texts.sources.empty()) fmt::print("  source       {}\n", texts.sources[i]);
       fmt::print("  reference    {}\n  translation  {}\n", texts.references[i], lines[i]);
@@ -179,19 +181,18 @@ int run(int argc, char** argv) {
   Asked asked;
   Flags flags("errors", "What is wrong with translations: errors by kind, systems side by side.");
   flags.add("--hyp", asked.systems, "translations, one a line; several files or --hyp several times")
-      .add("--ref", asked.reference,
-           "their reference, one a line; all files also .gz and .xz; -: standard input")
+      .add("--ref", asked.reference, "their reference, one a line")
       .add("--src", asked.source, "their sources: tells copied words from invented ones")
       .add("--lexicon", asked.lexicons,
            "more human text of the target language: its words are no inventions; the reference's never are")
       .choice("--lang", asked.language, "language of translations and reference; the source is in the other",
               {"en", "de"})
-      .add("--worst", asked.worst, "list so many of the worst sentences of each system", 0)
+      .add("--worst", asked.worst, "list so many of the worst sentences of each system", 0, 1 << 30)
       .add("--by", asked.by, "the measure by which they are worst")
-      .add("--column", asked.column, "the column to read, from 1, of files that have tabs", 1, 1000)
       .add("--json", asked.json, "one JSON object")
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
-      .add("--explain", asked.explained, "print what a measure is");
+      .add("--explain", asked.explained, "print what a measure is")
+      .footer("FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
     fmt::print("{}", explain(asked.explained));
@@ -203,7 +204,7 @@ int run(int argc, char** argv) {
   const Texts texts = read_texts(asked);
   HumanText human;
   human.add(texts.references);
-  for (const std::string& path : asked.lexicons) human.add(read_lines(path, asked.column));
+  for (const std::string& path : asked.lexicons) human.add(read_lines(path));
   const ErrorRules rules{human, asked.language == "de" ? Language::german : Language::english};
   std::vector<System> systems;
   for (size_t i = 0; i < texts.systems.size(); ++i)
@@ -212,7 +213,7 @@ int run(int argc, char** argv) {
     Json::Array list;
     for (size_t i = 0; i < systems.size(); ++i)
       list.push_back(system_json(systems[i], texts.systems[i], texts, asked));
-    Json::Object out{{"reference", shown_path(asked.reference)},
+    Json::Object out{{"reference", shown(asked.reference)},
                      {"language", asked.language},
                      {"sentences", static_cast<int64_t>(texts.references.size())}};
     if (asked.worst > 0) out.emplace_back("worst_by", asked.by);
