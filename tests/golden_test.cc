@@ -62,7 +62,7 @@ TEST_P(Collection, IsAnswered) {
 }
 INSTANTIATE_TEST_SUITE_P(Golden, Collection,
                          testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata",
-                                         "detector_scores"),
+                                         "mt_significance_inline", "mt_significance_real", "detector_scores"),
                          [](const auto& i) { return std::string(i.param); });
 }  // namespace
 }  // namespace rum::golden
