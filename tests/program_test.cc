@@ -15,7 +15,8 @@ TEST(Program, HelpNamesEveryCommandAndKey) {
   Program p;
   const Ran all = p.run({"--help"});
   EXPECT_EQ(all.status, 0);
-  for (const char* name : {"data", "tokenizer", "train", "translate", "generate", "score", "inspect"}) {
+  for (const char* name :
+       {"data", "tokenizer", "train", "translate", "generate", "score", "errors", "perplexity", "inspect"}) {
     EXPECT_NE(all.out.find(std::string("ruminate ") + name), std::string::npos) << name;
     const Ran one = p.run({name, "--help"});
     EXPECT_EQ(one.status, 0) << one.err;

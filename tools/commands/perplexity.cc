@@ -9,6 +9,7 @@
 #include "metrics/explain.h"
 #include "text/json.h"
 #include "tools/command.h"
+#include "tools/lines.h"
 #include "tools/options.h"
 #include "train/run.h"
 
@@ -80,8 +81,7 @@ int run(int argc, char** argv) {
   }
   RUM_CHECK(!folder.empty() && !input.empty(), "expected a run folder and --input FILE; --help says more");
   const auto model = load_run(folder);
-  const Corpus corpus =
-      parse_corpus(read_uncompressed(input), input == "-" ? "standard input" : input, model->config.kind);
+  const Corpus corpus = parse_corpus(read_uncompressed(input), shown(input), model->config.kind);
   const std::vector<Example> examples = examples_of(corpus, *model);
   const auto stats = text_stats(*model->model, examples);
   TokenSums all;
