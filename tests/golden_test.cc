@@ -60,7 +60,8 @@ TEST_P(Collection, IsAnswered) {
   if (!fs::exists(path)) GTEST_SKIP() << "no golden collection in " << collection();
   EXPECT_GT(check(path, collection() + "/data"), 0);
 }
-INSTANTIATE_TEST_SUITE_P(Golden, Collection, testing::Values("words_tokenizer"),
+INSTANTIATE_TEST_SUITE_P(Golden, Collection,
+                         testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata"),
                          [](const auto& i) { return std::string(i.param); });
 }  // namespace
 }  // namespace rum::golden

@@ -2,234 +2,178 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_map>
+#include <cstdlib>
 
 #include "base/error.h"
-#include "base/threads.h"
+#include "metrics/explain.h"
+#include "metrics/ngrams.h"
+#include "metrics/tokenize.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
 namespace rum {
 namespace {
-constexpr const char* kVersion = "ruminate-1";  // of these definitions; grows when a score would change
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_stop(char c) { return c == '.' || c == ','; }
-// What 13a puts spaces round wherever it stands: ASCII symbols but ' , - . and all letters and digits.
-bool is_symbol(char c) {
-  return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
-         (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
+const std::string kSmoothings[] = {"exp", "floor", "add-k", "none"};
+double smooth_value(const BleuConfig& c) {
+  return c.smooth_value >= 0 ? c.smooth_value : c.smooth == "floor" ? 0.1 : 1;
 }
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
-}
-
-using Tokenize = std::string (*)(std::string_view);
-struct Named {
-  const char* name;
-  Tokenize tokenize;
+// Each thread keeps one of these, so that a sentence allocates next to nothing.
+struct Scratch {
+  WordNumbers words;
+  NgramTrie ngrams;
+  std::vector<uint32_t> text;
+  std::vector<int64_t> matches;
 };
-constexpr Named kTokenizers[] = {{"13a", tokenize_13a},
-                                 {"none", [](std::string_view line) { return std::string(line); }}};
-Tokenize tokenizer(const std::string& name) {
-  std::string known;
-  for (const Named& t : kTokenizers) {
-    if (name == t.name) return t.tokenize;
-    known.append(known.empty() ? "" : ", ").append(t.name);
-  }
-  fail(fmt::format("bleu: no tokenization \"{}\"; there are {}", name, known));
-}
-std::string prepare(std::string_view line, Tokenize tokenize, const BleuConfig& c) {
-  return c.lowercase ? tokenize(without_trailing_blanks(lower_case(line)))
-                     : tokenize(without_trailing_blanks(line));
-}
 
-// Numbers for n-grams: an (n+1)-gram is the pair of the n-gram it begins with and its last word, so equal
-// numbers mean equal n-grams, without hashing away.
-class Grams {
+class BleuMetric : public Metric {
  public:
-  uint32_t word(std::string_view w) {
-    return words_.try_emplace(std::string(w), static_cast<uint32_t>(words_.size())).first->second;
+  explicit BleuMetric(const BleuConfig& c) : config_(c), tokenize_(bleu_tokenizer(c.tokenize)) {
+    check_known("bleu: smoothing", c.smooth, kSmoothings);
+    RUM_CHECK(c.max_ngram_order >= 1 && c.max_ngram_order <= 100,
+              "bleu: max_ngram_order must be from 1 to 100, found {}", c.max_ngram_order);
   }
-  uint32_t longer(int n, uint32_t begin, uint32_t word) {
-    auto& known = pairs_[static_cast<size_t>(n)];
-    return known.try_emplace(uint64_t{begin} << 32 | word, static_cast<uint32_t>(known.size())).first->second;
+  std::string name() const override { return "BLEU"; }
+  std::string settings() const override {
+    std::string smooth = config_.smooth;
+    if (smooth == "floor" || smooth == "add-k") smooth += fmt::format("[{:.2f}]", smooth_value(config_));
+    return fmt::format("case:{}|eff:{}|tok:{}|smooth:{}", config_.lowercase ? "lc" : "mixed",
+                       config_.effective_order ? "yes" : "no", config_.tokenize, smooth);
   }
-  // counts[n][id]: how often the (n+1)-gram with this number occurs.
-  int64_t count(const std::string& text, std::array<std::vector<int32_t>, 4>& counts) {
-    std::vector<uint32_t> words, grams;
-    for (const std::string_view w : split_at_blanks(text)) words.push_back(word(w));
-    grams = words;
-    for (int n = 0; n < 4; ++n) {
-      if (n > 0) {
-        if (!grams.empty()) grams.pop_back();
-        for (size_t i = 0; i < grams.size(); ++i)
-          grams[i] = longer(n, grams[i], words[i + static_cast<size_t>(n)]);
-      }
-      auto& to = counts[static_cast<size_t>(n)];
-      std::fill(to.begin(), to.end(), 0);
-      for (const uint32_t g : grams) {
-        if (g >= to.size()) to.resize(g + 1);
-        ++to[g];
+  std::vector<std::string> columns() const override {
+    std::vector<std::string> out{"hyp_len", "ref_len"};
+    for (const char* what : {"matches", "totals"})
+      for (int n = 1; n <= config_.max_ngram_order; ++n) out.push_back(fmt::format("{}_{}", what, n));
+    return out;
+  }
+  void count(std::span<const std::string_view> hypotheses, std::span<const std::string_view> references,
+             std::span<double> rows) const override {
+    static thread_local Scratch at;
+    const size_t orders = static_cast<size_t>(config_.max_ngram_order);
+    std::vector<std::string> texts;  // outlive the words
+    std::vector<std::vector<std::string_view>> refs;
+    texts.reserve(references.size());
+    size_t most = 0;
+    for (const std::string_view r : references)
+      most += refs.emplace_back(split_at_blanks(texts.emplace_back(prepare(r)))).size();
+    at.words.clear(most), at.ngrams.clear(most, orders), at.matches.resize(orders);
+    for (const auto& ref : refs) {
+      at.text.clear();
+      for (const std::string_view w : ref) at.text.push_back(at.words.add(w));
+      at.ngrams.add(at.text);
+    }
+    for (size_t s = 0; s < hypotheses.size(); ++s) {
+      const std::string text = prepare(hypotheses[s]);
+      at.text.clear();
+      for (const std::string_view w : split_at_blanks(text)) at.text.push_back(at.words.find(w));
+      at.ngrams.match(at.text, at.matches);
+      const size_t length = at.text.size();
+      double* row = rows.data() + s * (2 + 2 * orders);
+      row[0] = static_cast<double>(length), row[1] = static_cast<double>(closest(length, refs));
+      for (size_t n = 0; n < orders; ++n) {
+        row[2 + n] = static_cast<double>(at.matches[n]);
+        row[2 + orders + n] = static_cast<double>(length > n ? length - n : 0);
       }
     }
-    return static_cast<int64_t>(words.size());
+  }
+  double score(std::span<const double> sum) const override { return bleu(sum, config_).score; }
+  Json::Object fields(std::span<const double> sum) const override {
+    const Bleu b = bleu(sum, config_);
+    const auto whole = [](double x) { return x == std::floor(x) ? Json(static_cast<int64_t>(x)) : Json(x); };
+    Json::Array matches, totals;
+    for (const double x : b.matches) matches.push_back(whole(x));
+    for (const double x : b.totals) totals.push_back(whole(x));
+    return {{"score", b.score},
+            {"counts", std::move(matches)},
+            {"totals", std::move(totals)},
+            {"precisions", Json::Array(b.precisions.begin(), b.precisions.end())},
+            {"bp", b.brevity_penalty},
+            {"sys_len", whole(b.hyp_len)},
+            {"ref_len", whole(b.ref_len)}};
+  }
+  std::string details(std::span<const double> sum) const override {
+    const Bleu b = bleu(sum, config_);
+    std::string precisions;
+    for (const double p : b.precisions)
+      precisions += fmt::format("{}{:.1f}", precisions.empty() ? "" : "/", p);
+    return fmt::format("{} (BP = {:.3f} ratio = {:.3f} hyp_len = {} ref_len = {})", precisions,
+                       b.brevity_penalty, b.ref_len > 0 ? b.hyp_len / b.ref_len : 0, b.hyp_len, b.ref_len);
   }
 
  private:
-  std::unordered_map<std::string, uint32_t> words_;
-  std::array<std::unordered_map<uint64_t, uint32_t>, 4> pairs_;
+  std::string prepare(std::string_view line) const {
+    if (!config_.lowercase) return tokenize_(without_trailing_blanks(line));
+    const std::string lower = lower_case(line);
+    return tokenize_(without_trailing_blanks(lower));
+  }
+  // Of the references' lengths that nearest to the hypothesis's; of two as near, the shorter.
+  static size_t closest(size_t length, const std::vector<std::vector<std::string_view>>& refs) {
+    const auto far = [&](size_t l) { return std::max(l, length) - std::min(l, length); };
+    size_t best = refs[0].size();
+    for (const auto& r : refs)
+      if (std::pair(far(r.size()), r.size()) < std::pair(far(best), best)) best = r.size();
+    return best;
+  }
+  BleuConfig config_;
+  Tokenize tokenize_;
 };
+
+const Explanation explanation(
+    "bleu", "BLEU, bilingual evaluation understudy",
+    "100 x BP x exp(mean over n = 1..4 of ln p_n). p_n = matched n-grams / n-grams of the translations, "
+    "summed over "
+    "sentences; an n-gram matches at most as often as the reference that has most of it. BP = exp(1 - r/c) "
+    "when the "
+    "translations' c tokens are fewer than the r of the closest references, else 1. An order without a match "
+    "is "
+    "smoothed: exp halves per such order, floor counts 0.1, add-k adds 1 above and below for n > 1; no "
+    "matched word "
+    "at all is 0.",
+    "Papineni et al. 2002; Chen and Cherry 2014 (smoothings); sacreBLEU 2.6.0, Post 2018 (all conventions)",
+    "Scores compare only under one signature: tokenization alone moves them by points. Moses and NLTK take "
+    "another "
+    "closest length or smoothing; sacreBLEU's command line turns effective order on for single sentences.");
 }  // namespace
 
-std::string tokenize_13a(std::string_view line) {
-  std::string s(line), t(1, ' ');
-  replace_all(s, "<skipped>", "");
-  replace_all(s, "-\n", "");
-  std::replace(s.begin(), s.end(), '\n', ' ');
-  if (s.find('&') != std::string::npos) {
-    replace_all(s, "&quot;", "\"");
-    replace_all(s, "&amp;", "&");
-    replace_all(s, "&lt;", "<");
-    replace_all(s, "&gt;", ">");
-  }
-  for (const char c : s) {
-    if (is_symbol(c)) t += ' ';
-    t += c;
-    if (is_symbol(c)) t += ' ';
-  }
-  t += ' ';
-  // Each rule is one pass of matches that do not overlap: a match eats both of its characters. Bytes serve as
-  // characters, since only ASCII decides and a neighbour of several bytes is copied whole either way.
-  auto pass = [&](auto matches, auto emit) {
-    s.clear();
-    for (size_t i = 0; i < t.size(); ++i) {
-      if (i + 1 < t.size() && matches(t[i], t[i + 1]))
-        emit(t[i], t[i + 1]), ++i;
-      else
-        s += t[i];
-    }
-    t.swap(s);
+Bleu bleu(std::span<const double> sum, const BleuConfig& c) {
+  const size_t orders = static_cast<size_t>(c.max_ngram_order);
+  const auto part = [&](size_t from) {
+    return std::vector<double>(sum.begin() + static_cast<std::ptrdiff_t>(from),
+                               sum.begin() + static_cast<std::ptrdiff_t>(from + orders));
   };
-  auto after_second = [&](char a, char b) { s += a, s += ' ', s += b, s += ' '; };
-  pass([](char a, char b) { return !is_digit(a) && is_stop(b); }, after_second);
-  pass([](char a, char b) { return is_stop(a) && !is_digit(b); },
-       [&](char a, char b) {
-         s.append({' ', a, ' ', b});
-       });
-  pass([](char a, char b) { return is_digit(a) && b == '-'; }, after_second);
-  s.clear();
-  for (const std::string_view w : split_at_blanks(t)) s.append(s.empty() ? "" : " ").append(w);
-  return s;
-}
-
-BleuStats& BleuStats::operator+=(const BleuStats& o) {
-  for (size_t n = 0; n < 4; ++n) matches[n] += o.matches[n], totals[n] += o.totals[n];
-  hyp_len += o.hyp_len, ref_len += o.ref_len;
-  return *this;
-}
-
-BleuStats bleu_stats(std::string_view hypothesis, std::span<const std::string> references,
-                     const BleuConfig& c) {
-  RUM_CHECK(!references.empty(), "bleu: a sentence without a reference");
-  const Tokenize tokenize = tokenizer(c.tokenize);
-  Grams grams;
-  std::array<std::vector<int32_t>, 4> of_hyp, of_ref, most;
-  BleuStats out;
-  out.hyp_len = grams.count(prepare(hypothesis, tokenize, c), of_hyp);
-  for (size_t r = 0; r < references.size(); ++r) {
-    const int64_t length = grams.count(prepare(references[r], tokenize, c), of_ref);
-    const int64_t far = std::abs(out.hyp_len - length), nearest = std::abs(out.hyp_len - out.ref_len);
-    if (r == 0 || far < nearest || (far == nearest && length < out.ref_len)) out.ref_len = length;
-    for (size_t n = 0; n < 4; ++n) {
-      most[n].resize(std::max(most[n].size(), of_ref[n].size()));
-      for (size_t g = 0; g < of_ref[n].size(); ++g) most[n][g] = std::max(most[n][g], of_ref[n][g]);
-    }
-  }
-  for (size_t n = 0; n < 4; ++n)
-    for (size_t g = 0; g < of_hyp[n].size(); ++g) {
-      out.totals[n] += of_hyp[n][g];
-      if (g < most[n].size()) out.matches[n] += std::min(of_hyp[n][g], most[n][g]);
-    }
-  return out;
-}
-
-Bleu bleu(const BleuStats& s, const BleuConfig& c) {
-  const bool exponential = c.smooth == "exp", floor = c.smooth == "floor", add = c.smooth == "add-k";
-  RUM_CHECK(exponential || floor || add || c.smooth == "none",
-            "bleu: no smoothing \"{}\"; there are exp, floor, add-k, none", c.smooth);
-  const double value = c.smooth_value >= 0 ? c.smooth_value : floor ? 0.1 : 1;
-  Bleu out{.hyp_len = s.hyp_len, .ref_len = s.ref_len};
-  out.brevity_penalty = s.hyp_len >= s.ref_len ? 1
-                        : s.hyp_len > 0
-                            ? std::exp(1 - static_cast<double>(s.ref_len) / static_cast<double>(s.hyp_len))
-                            : 0;
-  if (std::all_of(s.matches.begin(), s.matches.end(), [](int64_t m) { return m == 0; })) return out;
-  double halved = 1;
-  size_t orders = 4;
-  for (size_t n = 0; n < 4; ++n) {
-    const double more = add && n > 0 ? value : 0;
-    const double matches = static_cast<double>(s.matches[n]) + more,
-                 total = static_cast<double>(s.totals[n]) + more;
+  Bleu out{.precisions = std::vector<double>(orders),
+           .matches = part(2),
+           .totals = part(2 + orders),
+           .hyp_len = sum[0],
+           .ref_len = sum[1]};
+  out.brevity_penalty = out.hyp_len >= out.ref_len ? 1
+                        : out.hyp_len > 0          ? std::exp(1 - out.ref_len / out.hyp_len)
+                                                   : 0;
+  if (std::all_of(out.matches.begin(), out.matches.end(), [](double m) { return m == 0; })) return out;
+  double halved = 1, logs = 0;
+  size_t used = orders;
+  for (size_t n = 0; n < orders; ++n) {
+    double &matches = out.matches[n], &total = out.totals[n], &p = out.precisions[n];
+    if (c.smooth == "add-k" && n > 0) matches += smooth_value(c), total += smooth_value(c);
     if (total == 0) break;
-    if (c.effective_order) orders = n + 1;
-    double& p = out.precisions[n];
+    if (c.effective_order) used = n + 1;
     if (matches > 0)
       p = 100 * matches / total;
-    else if (exponential)
+    else if (c.smooth == "exp")
       p = 100 / ((halved *= 2) * total);
-    else if (floor)
-      p = 100 * value / total;
+    else if (c.smooth == "floor")
+      p = 100 * smooth_value(c) / total;
   }
-  double sum = 0;
-  for (size_t n = 0; n < orders; ++n)
-    sum += out.precisions[n] > 0 ? std::log(out.precisions[n]) : -9999999999.0;
-  out.score = out.brevity_penalty * std::exp(sum / static_cast<double>(orders));
+  for (size_t n = 0; n < used; ++n)
+    logs += out.precisions[n] > 0 ? std::log(out.precisions[n]) : -9999999999.0;
+  out.score = out.brevity_penalty * std::exp(logs / static_cast<double>(used));
   return out;
 }
 
-std::vector<BleuStats> bleu_sentences(std::span<const std::string> hypotheses,
-                                      std::span<const std::vector<std::string>> references,
-                                      const BleuConfig& c) {
-  for (size_t r = 0; r < references.size(); ++r)
-    RUM_CHECK(references[r].size() == hypotheses.size(), "bleu: {} hypotheses, but reference {} has {} lines",
-              hypotheses.size(), r + 1, references[r].size());
-  std::vector<BleuStats> out(hypotheses.size());
-  constexpr size_t kPiece = 64;
-  parallel(static_cast<int64_t>((out.size() + kPiece - 1) / kPiece), [&](int64_t piece) {
-    std::vector<std::string> refs(references.size());
-    const size_t begin = static_cast<size_t>(piece) * kPiece;
-    for (size_t i = begin; i < std::min(out.size(), begin + kPiece); ++i) {
-      for (size_t r = 0; r < refs.size(); ++r) refs[r] = references[r][i];
-      out[i] = bleu_stats(hypotheses[i], refs, c);
-    }
-  });
-  return out;
-}
-Bleu corpus_bleu(std::span<const std::string> hypotheses,
-                 std::span<const std::vector<std::string>> references, const BleuConfig& c) {
-  BleuStats sum;
-  for (const BleuStats& s : bleu_sentences(hypotheses, references, c)) sum += s;
-  return bleu(sum, c);
-}
+std::unique_ptr<Metric> make_bleu(const BleuConfig& c) { return std::make_unique<BleuMetric>(c); }
+
 Bleu corpus_bleu(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references,
                  const BleuConfig& c) {
-  return corpus_bleu(hypotheses, std::span(&references, 1), c);
-}
-
-std::string bleu_signature(const BleuConfig& c, size_t references) {
-  std::string smooth = c.smooth;
-  if (smooth == "floor" || smooth == "add-k")
-    smooth += fmt::format("[{:.2f}]", c.smooth_value >= 0 ? c.smooth_value : smooth == "floor" ? 0.1 : 1.0);
-  return fmt::format("nrefs:{}|case:{}|eff:{}|tok:{}|smooth:{}|version:{}", references,
-                     c.lowercase ? "lc" : "mixed", c.effective_order ? "yes" : "no", c.tokenize, smooth,
-                     kVersion);
-}
-std::string bleu_details(const Bleu& b) {
-  const double ratio = b.ref_len > 0 ? static_cast<double>(b.hyp_len) / static_cast<double>(b.ref_len) : 0;
-  return fmt::format("{:.1f}/{:.1f}/{:.1f}/{:.1f} (BP = {:.3f} ratio = {:.3f} hyp_len = {} ref_len = {})",
-                     b.precisions[0], b.precisions[1], b.precisions[2], b.precisions[3], b.brevity_penalty,
-                     ratio, b.hyp_len, b.ref_len);
+  const Reference reference(references.begin(), references.end());
+  return bleu(count(BleuMetric(c), hypotheses, std::span(&reference, 1)).sum(), c);
 }
 }  // namespace rum

@@ -337,9 +337,9 @@ std::string Trainer::State::finish() {
         progress.status(fmt::format("translating the test set: {} of {}", k, n));
       });
       results.emplace_back("test_bleu", judged.bleu.score);
-      results.emplace_back("test_signature", bleu_signature({}, 1));
+      results.emplace_back("test_signature", signature(*make_bleu()));
       text += fmt::format("test BLEU: {:.2f} on {} texts, beam {} ({})\n", judged.bleu.score, n,
-                          config.decoding.beam, bleu_signature({}, 1));
+                          config.decoding.beam, signature(*make_bleu()));
       for (size_t i = 0; i < std::min<size_t>(test.texts.size(), 5); ++i)
         text += fmt::format("\n  source       {}\n  reference    {}\n  translation  {}\n",
                             test.texts[i].source, test.texts[i].target, judged.translations[i]);

@@ -37,23 +37,26 @@ int run(int argc, char** argv) {
       .add("--json", json, "one JSON object");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const std::vector<std::string> hyps = read_lines(hypotheses);
-  std::vector<std::vector<std::string>> refs;
+  std::vector<Reference> refs;
   for (const std::string& path : references) {
-    refs.push_back(read_lines(path));
+    const std::vector<std::string> lines = read_lines(path);
+    refs.emplace_back(lines.begin(), lines.end());
     if (refs.back().size() != hyps.size())
       throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path),
                                   refs.back().size(), shown(hypotheses), hyps.size()));
   }
-  const Bleu b = corpus_bleu(hyps, refs, config);
-  const std::string signature = bleu_signature(config, refs.size());
+  const auto metric = make_bleu(config);
+  const std::vector<double> sum = count(*metric, hyps, refs).sum();
+  const Bleu b = bleu(sum, config);
+  const std::string of = signature(*metric, reference_count(refs));
   if (!json) {
-    fmt::print("BLEU|{} = {:.1f} {}\n", signature, b.score, bleu_details(b));
+    fmt::print("BLEU|{} = {:.1f} {}\n", of, b.score, metric->details(sum));
     return 0;
   }
   const Json out(Json::Object{
       {"name", "BLEU"},
       {"score", b.score},
-      {"signature", signature},
+      {"signature", of},
       {"precisions", Json::Array(b.precisions.begin(), b.precisions.end())},
       {"brevity_penalty", b.brevity_penalty},
       {"hyp_len", b.hyp_len},

@@ -1,0 +1,26 @@
+// TER, translation edit rate (Snover et al. 2006): the fewest edits that make the reference of a translation,
+// where moving a stretch of words is one edit, over the reference's words. Which moves are tried, and the
+// beam of the edit distance, are those of sacreBLEU's Tercom, edit for edit.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "metrics/metric.h"
+#include "metrics/tokenize.h"
+
+namespace rum {
+struct TerEdits {             // of the translation, to make it the reference
+  int64_t insertions = 0;     // words of the reference that are missing
+  int64_t deletions = 0;      // words that are too many
+  int64_t substitutions = 0;  // words that are wrong
+  int64_t shifts = 0;         // stretches moved
+  int64_t total() const { return insertions + deletions + substitutions + shifts; }
+};
+// Words as numbers: equal where the words are.
+TerEdits ter_edits(std::span<const uint32_t> hypothesis, std::span<const uint32_t> reference);
+
+// Columns: edits, ref_length (mean over the references), insertions, deletions, substitutions, shifts, all of
+// the reference with the fewest edits.
+std::unique_ptr<Metric> make_ter(const TerConfig& = {});
+}  // namespace rum

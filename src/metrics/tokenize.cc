@@ -1,0 +1,219 @@
+#include "metrics/tokenize.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "metrics/metric.h"
+#include "text/unicode.h"
+#include "text/words.h"
+
+namespace rum {
+namespace {
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_stop(char c) { return c == '.' || c == ','; }
+// What 13a puts spaces round wherever it stands: ASCII symbols but ' , - . and all letters and digits.
+bool is_symbol(char c) {
+  return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
+         (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
+}
+struct Range {
+  char32_t first, last;
+};
+template <size_t n>
+bool within(char32_t c, const Range (&ranges)[n]) {
+  return std::any_of(ranges, ranges + n, [c](const Range& r) { return c >= r.first && c <= r.last; });
+}
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  if (text.find(from) == std::string::npos) return;
+  std::string out;
+  size_t done = 0;
+  for (size_t at; (at = text.find(from, done)) != std::string::npos; done = at + from.size())
+    out.append(text, done, at - done).append(to);
+  text = out.append(text, done);
+}
+void unescape(std::string& text) {
+  if (text.find('&') == std::string::npos) return;
+  replace_all(text, "&quot;", "\"");
+  replace_all(text, "&amp;", "&");
+  replace_all(text, "&lt;", "<");
+  replace_all(text, "&gt;", ">");
+}
+// Calls emit(code, its bytes) for each character.
+template <class Emit>
+void each_character(std::string_view line, const Emit& emit) {
+  const char* const end = line.data() + line.size();
+  for (const char* p = line.data(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    emit(c.code, std::string_view(p, static_cast<size_t>(c.bytes)));
+    p += c.bytes;
+  }
+}
+// Spaces round each character that `apart` names.
+template <class Apart>
+std::string set_apart(std::string_view line, const Apart& apart) {
+  std::string out;
+  out.reserve(2 * line.size());
+  each_character(line, [&](char32_t c, std::string_view bytes) {
+    if (apart(c))
+      (out += ' ').append(bytes) += ' ';
+    else
+      out.append(bytes);
+  });
+  return out;
+}
+std::string joined(std::string_view text) {  // at single spaces
+  std::string out;
+  out.reserve(text.size());
+  for (const std::string_view w : split_at_blanks(text)) (out.empty() ? out : out += ' ').append(w);
+  return out;
+}
+
+// The rules that 13a, zh and Tercom share. Each is one pass of matches that do not overlap: a match eats both
+// of its characters. Bytes serve as characters: only ASCII decides, and a neighbour of several bytes is
+// copied whole either way.
+std::string symbols_apart(std::string_view text) {
+  std::string out;
+  out.reserve(2 * text.size());
+  for (const char c : text) {
+    if (is_symbol(c))
+      ((out += ' ') += c) += ' ';
+    else
+      out += c;
+  }
+  return out;
+}
+void stops_apart(std::string& text) {
+  std::string out;
+  const auto pass = [&](const auto& matches, const auto& emit) {
+    out.clear(), out.reserve(2 * text.size());
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (i + 1 < text.size() && matches(text[i], text[i + 1]))
+        emit(text[i], text[i + 1]), ++i;
+      else
+        out += text[i];
+    }
+    text.swap(out);
+  };
+  const auto after_second = [&](char a, char b) { out.append({a, ' ', b, ' '}); };
+  pass([](char a, char b) { return is_stop(b) && !is_digit(a); }, after_second);
+  pass([](char a, char b) { return is_stop(a) && !is_digit(b); },
+       [&](char a, char b) {
+         out.append({' ', a, ' ', b});
+       });
+  pass([](char a, char b) { return b == '-' && is_digit(a); }, after_second);
+}
+std::string western(std::string_view text) {
+  std::string out = symbols_apart(text);
+  stops_apart(out);
+  return joined(out);
+}
+
+std::string tokenize_13a(std::string_view line) {
+  std::string s = " ";
+  s += line;
+  replace_all(s, "<skipped>", "");
+  replace_all(s, "-\n", "");
+  std::replace(s.begin(), s.end(), '\n', ' ');
+  unescape(s);
+  return western(s += ' ');
+}
+
+std::string tokenize_intl(std::string_view line) {
+  const Category* kinds = categories();
+  std::u32string text, out;
+  each_character(line, [&](char32_t c, std::string_view) { text += c; });
+  // `mark` is a punctuation character beside one that is no number; both are eaten, as in 13a.
+  const auto mark = [&](char32_t c) { return kinds[c] == Category::punctuation; };
+  const auto other = [&](char32_t c) { return kinds[c] != Category::number; };
+  for (const bool mark_first : {false, true}) {
+    out.clear();
+    for (size_t i = 0; i < text.size(); ++i) {
+      const char32_t a = text[i], b = i + 1 < text.size() ? text[i + 1] : 0;
+      if (i + 1 == text.size() || !(mark_first ? mark(a) && other(b) : other(a) && mark(b)))
+        out += a;
+      else
+        mark_first ? out.append({U' ', a, U' ', b}) : out.append({a, U' ', b, U' '}), ++i;
+    }
+    text.swap(out);
+  }
+  std::string bytes;
+  for (const char32_t c : text) {
+    const bool symbol = kinds[c] == Category::symbol;
+    if (symbol) bytes += ' ';
+    append_utf8(bytes, c);
+    if (symbol) bytes += ' ';
+  }
+  return joined(bytes);
+}
+
+std::string tokenize_char(std::string_view line) {
+  std::string out;
+  each_character(line,
+                 [&](char32_t, std::string_view bytes) { (out.empty() ? out : out += ' ').append(bytes); });
+  return out;
+}
+
+// As the reference tool has them. It writes two ranges beyond U+FFFF with four digits too few, as texts of
+// two characters; comparing with those catches U+2001 to U+2A6D and U+2F81 to U+2FA1 instead.
+constexpr Range kChinese[] = {{0x3400, 0x4DB5}, {0x4E00, 0x9FBB}, {0xF900, 0xFA2D}, {0xFA30, 0xFA6A},
+                              {0xFA70, 0xFAD9}, {0x2001, 0x2A6D}, {0x2F81, 0x2FA1}, {0xFF00, 0xFFEF},
+                              {0x2E80, 0x2EFF}, {0x3000, 0x303F}, {0x31C0, 0x31EF}, {0x2F00, 0x2FDF},
+                              {0x2FF0, 0x2FFF}, {0x3100, 0x312F}, {0x31A0, 0x31BF}, {0xFE10, 0xFE1F},
+                              {0xFE30, 0xFE4F}, {0x2600, 0x27BF}, {0x3200, 0x33FF}};
+std::string_view without_leading_blanks(std::string_view line) {
+  while (!line.empty()) {
+    const Character c = decode_utf8(line.data(), line.data() + line.size());
+    if (!is_blank(c.code)) break;
+    line.remove_prefix(static_cast<size_t>(c.bytes));
+  }
+  return line;
+}
+std::string tokenize_zh(std::string_view line) {
+  return western(set_apart(without_leading_blanks(without_trailing_blanks(line)),
+                           [](char32_t c) { return within(c, kChinese); }));
+}
+
+const std::string kNames[] = {"13a", "intl", "char", "zh", "none"};
+constexpr Tokenize kTokenizers[] = {tokenize_13a, tokenize_intl, tokenize_char, tokenize_zh,
+                                    [](std::string_view line) { return std::string(line); }};
+
+// Tercom: ideographs and their kin, each a word of its own (0x3F22 is what the reference tool has), and
+// marks.
+constexpr Range kIdeographs[] = {{0x2E80, 0x2EFF}, {0x31C0, 0x31EF}, {0x3200, 0x3F22}, {0x3400, 0x4DBF},
+                                 {0x4E00, 0x9FFF}, {0xF900, 0xFAFF}, {0xFE30, 0xFE4F}};
+constexpr Range kAsianMarks[] = {{0x3001, 0x3002}, {0x3008, 0x3011}, {0x3014, 0x301F}, {0xFF61, 0xFF65},
+                                 {0x30FB, 0x30FB}, {0xFF0E, 0xFF0E}, {0xFF0C, 0xFF0C}, {0xFF1F, 0xFF1F},
+                                 {0xFF1A, 0xFF1B}, {0xFF01, 0xFF02}, {0xFF08, 0xFF09}};
+}  // namespace
+
+std::span<const std::string> bleu_tokenizers() { return kNames; }
+Tokenize bleu_tokenizer(std::string_view name) {
+  check_known("bleu: tokenizer", name, kNames);
+  return kTokenizers[std::find(std::begin(kNames), std::end(kNames), name) - std::begin(kNames)];
+}
+
+std::string tokenize_ter(std::string_view line, const TerConfig& c) {
+  std::string s = c.case_sensitive ? std::string(line) : lower_case(line);
+  if (c.normalized && !s.empty()) {
+    replace_all(s, "\n-", "");
+    std::replace(s.begin(), s.end(), '\n', ' ');
+    unescape(s);
+    s = symbols_apart(" " + s + " ");
+    replace_all(s, "'s ", " 's ");
+    stops_apart(s);
+    if (c.asian_support)
+      s = set_apart(s, [](char32_t x) { return within(x, kIdeographs) || within(x, kAsianMarks); });
+  }
+  if (c.no_punct) {
+    std::string kept;
+    each_character(s, [&](char32_t x, std::string_view bytes) {
+      const bool mark =
+          x < 0x80 && std::string_view(".,?:;!\"()").find(static_cast<char>(x)) != std::string_view::npos;
+      if (!mark && !(c.asian_support && within(x, kAsianMarks))) kept.append(bytes);
+    });
+    s.swap(kept);
+  }
+  return joined(s);
+}
+}  // namespace rum
