@@ -120,7 +120,8 @@ class Builder {
     StudentRun run{&arm, seed, volume, targets, "", {}};
     run.student = train(fmt::format("student {}, seed {}{}", arm.name, seed,
                                     volume < 1 ? fmt::format(", {:g} % of the pool", 100 * volume) : ""),
-                        c_.recipes.at(c_.student), seed, {{"volume", volume}}, targets);
+                        c_.recipes.at(arm.student.empty() ? c_.student : arm.student), seed,
+                        {{"volume", volume}}, targets);
     for (const std::string& model : arm.models)
       run.judged[model] = out_.graph.add("judge",
                                          fmt::format("test of {}, seed {}{}", arm.name, seed,

@@ -253,7 +253,8 @@ class Reader {
   void arm(Section& s) {
     Arm a;
     s.read("name", a.name, true), s.read("group", a.group), s.read("targets", a.targets, true);
-    s.read("volumes", a.volumes, 1e-6, 1), s.read("judge", a.models);
+    s.read("volumes", a.volumes, 1e-6, 1), s.read("judge", a.models), s.read("student", a.student);
+    if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, recipe_names());
     check_targets(s.place("targets"), a.targets);
     for (const std::string& m : a.models)
       check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});

@@ -35,6 +35,7 @@ struct Arm {
   std::string targets;             // "human", or GENERATOR/DECODING
   std::vector<Operation> apply;    // in order
   std::vector<double> volumes{1};  // shares of the pool; target tokens in proportion
+  std::string student;             // recipe of its students; empty: that of the experiment
   std::vector<std::string> models{
       "last"};  // which weights of the student are judged: last, best (on validation)
 };

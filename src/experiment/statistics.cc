@@ -37,12 +37,6 @@ void add_rows(std::span<const double> times, const double* rows, std::span<doubl
     if (times[i] != 0)
       for (size_t k = 0; k < width; ++k) sum[k] += times[i] * rows[k];
 }
-std::vector<double> total(std::span<const double> rows, size_t width) {
-  std::vector<double> sum(width);
-  const std::vector<double> once(rows.size() / width, 1.0);
-  add_rows(once, rows.data(), sum);
-  return sum;
-}
 double mean(std::span<const double> x) {
   return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
 }
@@ -57,24 +51,24 @@ void check_finite(std::span<const double> scores) {
     RUM_CHECK(std::isfinite(x), "statistics: the score of a resampled test set is {}: too few sentences?", x);
 }
 
-void check(const Scoring& s, const Rows& rows, const Resampling& r) {
-  RUM_CHECK(s.width > 0 && s.score, "statistics: a scoring needs a width and a function");
+void check(const SeedRows& rows, const Resampling& r) {
   RUM_CHECK(!rows.empty(), "statistics: an arm without seeds");
-  RUM_CHECK(!rows[0].empty(), "statistics: an arm without test sentences");
-  for (const auto& seed : rows) {
-    RUM_CHECK(seed.size() % s.width == 0, "statistics: {} numbers are no rows of {}", seed.size(), s.width);
+  RUM_CHECK(rows[0].size() > 0, "statistics: an arm without test sentences");
+  for (const Rows& seed : rows) {
+    RUM_CHECK(seed.columns == rows[0].columns, "statistics: one seed has rows of {} numbers, another of {}",
+              rows[0].columns, seed.columns);
     RUM_CHECK(seed.size() == rows[0].size(), "statistics: one seed has {} test sentences, another {}",
-              rows[0].size() / s.width, seed.size() / s.width);
+              rows[0].size(), seed.size());
   }
   RUM_CHECK(r.replicates >= 100, "statistics: at least 100 replicates are needed, not {}", r.replicates);
 }
 }  // namespace
 
-Bootstrap bootstrap(const Scoring& scoring, const Rows& rows, const Resampling& resampling) {
-  check(scoring, rows, resampling);
-  const size_t seeds = rows.size(), width = scoring.width, sentences = rows[0].size() / width;
+Bootstrap bootstrap(const Score& score_of, const SeedRows& rows, const Resampling& resampling) {
+  check(rows, resampling);
+  const size_t seeds = rows.size(), width = rows[0].columns, sentences = rows[0].size();
   Bootstrap out;
-  for (const auto& seed : rows) out.by_seed.push_back(scoring.score(total(seed, width)));
+  for (const Rows& seed : rows) out.by_seed.push_back(score_of(seed.sum()));
   out.score = mean(out.by_seed);
   out.replicates.resize(static_cast<size_t>(resampling.replicates));
 
@@ -82,7 +76,7 @@ Bootstrap bootstrap(const Scoring& scoring, const Rows& rows, const Resampling& 
                                seeds);  // sentence after sentence, all its seeds side by side
   for (size_t i = 0; i < sentences; ++i)
     for (size_t s = 0; s < seeds; ++s)
-      std::copy_n(rows[s].data() + i * width, width, together.data() + (i * seeds + s) * width);
+      std::copy_n(rows[s].values.data() + i * width, width, together.data() + (i * seeds + s) * width);
 
   const Random random{resampling.seed, Stream::bootstrap};
   over_replicates(resampling.replicates, [&](int64_t begin, int64_t end) {
@@ -95,7 +89,7 @@ Bootstrap bootstrap(const Scoring& scoring, const Rows& rows, const Resampling& 
       add_rows(times, together.data(), sum);
       double score = 0;
       for (size_t s = 0; s < seeds; ++s)
-        if (seed_times[s] != 0) score += seed_times[s] * scoring.score({sum.data() + s * width, width});
+        if (seed_times[s] != 0) score += seed_times[s] * score_of({sum.data() + s * width, width});
       out.replicates[static_cast<size_t>(r)] = score / static_cast<double>(seeds);
     }
   });
@@ -138,19 +132,20 @@ Estimate difference(const Bootstrap& a, const Bootstrap& b) {
   return estimate(d);
 }
 
-double randomisation_p(const Scoring& scoring, const Rows& a, const Rows& b, const Resampling& resampling) {
-  check(scoring, a, resampling), check(scoring, b, resampling);
-  const size_t seeds = a.size(), width = scoring.width, sentences = a[0].size() / width;
-  RUM_CHECK(b.size() == seeds && b[0].size() == a[0].size(),
+double randomisation_p(const Score& score_of, const SeedRows& a, const SeedRows& b,
+                       const Resampling& resampling) {
+  check(a, resampling), check(b, resampling);
+  const size_t seeds = a.size(), width = a[0].columns, sentences = a[0].size();
+  RUM_CHECK(b.size() == seeds && b[0].size() == sentences && b[0].columns == width,
             "statistics: arms of {} x {} and {} x {} seeds and sentences cannot be paired", seeds, sentences,
-            b.size(), b[0].size() / width);
-  Rows change = b;  // what a swap adds to a's sum and takes from b's
+            b.size(), b[0].size());
+  SeedRows change = b;  // what a swap adds to a's sum and takes from b's
   std::vector<std::vector<double>> sum_a, sum_b;
   double observed = 0;
   for (size_t s = 0; s < seeds; ++s) {
-    for (size_t k = 0; k < change[s].size(); ++k) change[s][k] -= a[s][k];
-    sum_a.push_back(total(a[s], width)), sum_b.push_back(total(b[s], width));
-    observed += scoring.score(sum_a[s]) - scoring.score(sum_b[s]);
+    for (size_t k = 0; k < change[s].values.size(); ++k) change[s].values[k] -= a[s].values[k];
+    sum_a.push_back(a[s].sum()), sum_b.push_back(b[s].sum());
+    observed += score_of(sum_a[s]) - score_of(sum_b[s]);
   }
   const double at_least = std::abs(observed) * (1 - 1e-12);  // sums of the same rows in another order
 
@@ -167,9 +162,9 @@ double randomisation_p(const Scoring& scoring, const Rows& a, const Rows& b, con
           for (size_t j = 0; j < 128 && i < sentences; ++j, ++i) swapped[i] = bits.at[j / 32] >> j % 32 & 1;
         }
         std::fill(x.begin(), x.end(), 0.0);
-        add_rows(swapped, change[s].data(), x);
+        add_rows(swapped, change[s].values.data(), x);
         for (size_t k = 0; k < width; ++k) y[k] = sum_b[s][k] - x[k], x[k] += sum_a[s][k];
-        d += scoring.score(x) - scoring.score(y);
+        d += score_of(x) - score_of(y);
       }
       differences[static_cast<size_t>(r)] = d;
     }

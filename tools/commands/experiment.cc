@@ -4,21 +4,33 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/threads.h"
 #include "experiment/arms.h"
+#include "experiment/export.h"
+#include "experiment/report.h"
 #include "experiment/runner.h"
+#include "experiment/tables.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
+#include "train/run.h"
 
 namespace rum {
 namespace {
+std::string today() {
+  const std::time_t t = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&t));
+  return text;
+}
 struct Asked {
-  std::string what, config, stage, folder, data;
+  std::string what, config, stage, folder, data, arm, output;
   std::vector<std::string> generated;
-  int64_t jobs = 0, threads = 0;
+  int64_t jobs = 0, threads = 0, seed = 1;
   bool slurm = false, plain = false, no_text = false;
 };
 
@@ -177,6 +189,62 @@ int stage(const Asked& a) {
   return 0;
 }
 
+// report.html, results.csv, sentences.csv and claims.json, beside the stages or where --output says.
+int report(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  const ExperimentResults results = gather(c, g, Store(c.folder));
+  const std::string folder = a.output.empty() ? c.folder : a.output;
+  Disk& disk = Disk::real();
+  disk.make_folders(folder);
+  const Json here = environment();
+  const auto fact = [&](const char* key) {
+    const Json* j = here.find(key);
+    return j && j->text() ? *j->text() : std::string("unknown");
+  };
+  const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text};
+  disk.replace_text(folder + "/report.html", report_html(results, facts));
+  disk.replace_text(folder + "/results.csv", results_csv(results));
+  disk.replace_text(folder + "/sentences.csv", sentences_csv(results));
+  disk.replace_text(folder + "/claims.json", to_json(claims_json(results), 1) + "\n");
+  for (const ClaimResult& x : results.claims) {
+    std::string verdicts;
+    for (const ClaimResult::Row& row : x.rows)
+      verdicts += fmt::format("{}{}: {} ({:+.2f})", verdicts.empty() ? "" : ", ", row.by, name(row.verdict),
+                              row.difference.value);
+    fmt::print("{:<4} {}: {}\n", x.claim->id, x.claim->text, verdicts);
+  }
+  if (results.gate)
+    fmt::print("gate: {} (BLEU {:.1f} of {:.1f}, half-width {:.2f} of {:.2f})\n",
+               results.gate->met ? "met" : "NOT met", results.gate->bleu, c.gate.bleu,
+               results.gate->half_width, c.gate.half_width);
+  fmt::print("{}/report.html, results.csv, sentences.csv, claims.json\n", folder);
+  return 0;
+}
+
+int export_targets(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  const Store store(c.folder);
+  std::vector<std::string> arms;
+  for (const StudentRun& run : g.students) {
+    arms.push_back(run.arm->name);
+    if (run.arm->name != a.arm || run.seed != a.seed) continue;
+    RUM_CHECK(store.finished(run.targets),
+              "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
+              a.config);
+    const std::string chats =
+        chat_json_lines(read_targets(store.folder(run.targets)), "Translate from German to English.");
+    if (a.output.empty())
+      fmt::print("{}", chats);
+    else
+      Disk::real().replace_text(a.output, chats);
+    return 0;
+  }
+  fail(fmt::format("--arm \"{}\" --seed {}: no such arm{}; `ruminate experiment status {}` counts them",
+                   a.arm, a.seed, did_you_mean(a.arm, arms), a.config));
+}
+
 int experiment(int argc, char** argv) {
   Asked a;
   Flags flags("experiment", "Runs an experiment: trains generators and students, measures, judges, reports.");
@@ -191,10 +259,15 @@ int experiment(int argc, char** argv) {
       .add("--stage", a.stage, "id of the stage to make")
       .add("--slurm", a.slurm, "jobs: as a script of job arrays for Slurm")
       .add("--plain", a.plain, "jobs: the commands alone, in an order that works one after another")
+      .add("--arm", a.arm, "export: whose targets, as chats for fine-tuning, one JSON object a line")
+      .add("--seed", a.seed, "export: of the arm", 1, 1000)
+      .add("--output", a.output,
+           "report: a folder, over the experiment's; export: a file, else standard output")
       .add("--no-text", a.no_text, "report: ids and numbers only, no line of a corpus");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const std::pair<const char*, int (*)(const Asked&)> actions[] = {
-      {"run", run}, {"status", status}, {"jobs", jobs}, {"stage", stage}};
+      {"run", run},       {"status", status},         {"jobs", jobs},
+      {"report", report}, {"export", export_targets}, {"stage", stage}};
   std::vector<std::string> names;
   for (const auto& [name, f] : actions) {
     if (a.what == name) return f(a);
