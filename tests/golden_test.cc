@@ -60,7 +60,10 @@ TEST_P(Collection, IsAnswered) {
   if (!fs::exists(path)) GTEST_SKIP() << "no golden collection in " << collection();
   EXPECT_GT(check(path, collection() + "/data"), 0);
 }
-INSTANTIATE_TEST_SUITE_P(Golden, Collection, testing::Values("words_tokenizer"),
+INSTANTIATE_TEST_SUITE_P(Golden, Collection,
+                         testing::Values("words_tokenizer", "lexdiv_tokens", "lexdiv_realdata",
+                                         "lexdiv_permutation", "diversity_corpus", "corpus_compare",
+                                         "mauve_histograms"),
                          [](const auto& i) { return std::string(i.param); });
 }  // namespace
 }  // namespace rum::golden
