@@ -345,7 +345,8 @@ int run(int argc, char** argv) {
       .footer(
           "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
           "evenly "
-          "spaced. All other measures are of the whole corpus.");
+          "spaced; with long documents for lines it is slow, so leave it out by --measures. All other "
+          "measures are of the whole corpus.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
