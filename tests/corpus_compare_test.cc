@@ -86,10 +86,6 @@ TEST(CorpusCompare, ByHand) {
   EXPECT_DOUBLE_EQ(x.bands[0], .5);
   EXPECT_DOUBLE_EQ(x.bands[2], 1);
   EXPECT_TRUE(std::isnan(x.bands[1]));
-  const Attested a = attested(s, r);
-  EXPECT_EQ(a.types, 2);
-  EXPECT_EQ(a.other_types, 1);
-  EXPECT_EQ(a.other_tokens, 2);
   const Comparison none = compare(r, Tokens(v.size()), v);
   EXPECT_TRUE(std::isnan(none.js_divergence_bits));
   EXPECT_TRUE(std::isnan(none.oov_rate));

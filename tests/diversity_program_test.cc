@@ -83,13 +83,11 @@ TEST(DiversityProgram, JsonHoldsTheNumbersOfTheLibrary) {
   const std::string both = d.write("a", text_of(a)) + " " + d.write("b", text_of(b));
   d.run(both + " --json --permutations 50 --seed 4 --train " + d.file("b"));
   ASSERT_EQ(d.status, 0) << d.err;
-  Vocabulary v;
-  Ngrams ngrams;
-  const Corpus x{&a, ngrams.number(number_words(a, v))}, y{&b, ngrams.number(number_words(b, v))};
+  Corpora corpora;
+  corpora.add(a), corpora.add(b);
   const std::vector<Measure> measures{find_measure("mtld", 1), find_measure("distinct_2", 1),
                                       find_measure("yule_k", 1)};
-  const auto tests = permutation_test(x, y, {v.size(), ngrams.size(2), ngrams.size(3), ngrams.size(4)}, {},
-                                      measures, 50, random_swaps(4));
+  const auto tests = permutation_test(corpora, 0, 1, measures, 50, random_swaps(4));
   const Json all = parse_json(d.out, "out");
   for (size_t m = 0; m < measures.size(); ++m) {
     const std::string& name = measures[m].name;
@@ -161,6 +159,11 @@ TEST(DiversityProgram, BadInput) {
   d.expect_refusal("needs --reference");
   d.run("--explain mtdl");
   d.expect_refusal("did you mean \"mtld\"?");
+  for (const char* name : {"length_median", "lines_without_word", "coverage_ref_freq_3_5", "lfp_rest",
+                           "novelty_2", "longest_copy_in_line", "frontier_integral", "expected_types_77"}) {
+    d.run(std::string("--explain ") + name);
+    EXPECT_NE(d.out.find("Source: "), std::string::npos) << name << d.err;
+  }
   d.run("--explain mattr_50");
   EXPECT_NE(d.out.find("Covington and McFall"), std::string::npos);
 }

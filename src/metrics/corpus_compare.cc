@@ -95,14 +95,4 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
   }
   return out;
 }
-
-Attested attested(std::span<const int32_t> counts, std::span<const int32_t> reference) {
-  Attested out;
-  for (size_t w = 0; w < counts.size(); ++w)
-    if (counts[w] > 0 && reference[w] > 0)
-      ++out.types;
-    else if (counts[w] > 0)
-      ++out.other_types, out.other_tokens += counts[w];
-  return out;
-}
 }  // namespace rum

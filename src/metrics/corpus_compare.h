@@ -26,9 +26,4 @@ struct Comparison {             // shares; NaN where there is nothing to divide 
 };
 // Counts by number of word, for all words of the vocabulary.
 Comparison compare(std::span<const int32_t> reference, std::span<const int32_t> system, const Vocabulary&);
-
-struct Attested {  // types of a corpus that a reference has too, its tokens of other types
-  int64_t types = 0, other_types = 0, other_tokens = 0;
-};
-Attested attested(std::span<const int32_t> counts, std::span<const int32_t> reference);
 }  // namespace rum

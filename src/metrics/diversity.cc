@@ -11,18 +11,16 @@
 namespace rum {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-unsigned need_of_order(size_t n) { return 1u << (n - 1); }
 
-// Lines picked from corpus a or b, counted; what a measure does not need stays empty.
+// Lines picked from parts of the corpora, counted; what no measure needs stays empty.
 struct Counting {
-  const std::array<size_t, kNgramOrders>& sizes;
-  const std::vector<bool>& attests;
+  const Corpora& corpora;
   unsigned needs;
 
-  template <class Pick>  // pick(i): the corpus that line i comes from
-  Sample count(size_t lines, Pick&& pick, std::vector<int32_t>& tokens) const {
-    Sample out;
-    out.lines = static_cast<int64_t>(lines), out.size = sizes[0];
+  template <class Pick>  // pick(i): the part that line i comes from
+  DiversitySample count(size_t lines, Pick&& pick, std::vector<int32_t>& tokens) const {
+    DiversitySample out;
+    out.lines = static_cast<int64_t>(lines), out.size = corpora.types(1);
     tokens.clear();
     for (size_t i = 0; i < lines; ++i) {
       const auto line = pick(i).ngrams[0].line(i);
@@ -31,28 +29,37 @@ struct Counting {
     out.tokens = tokens;
     std::vector<int32_t> counts;
     for (size_t n = kNgramOrders; n >= 1; --n) {  // words last: `attested` needs their counts
-      if (!(needs & (n == 1 ? kWords | kAttested : need_of_order(n)))) continue;
-      counts.assign(sizes[n - 1], 0);
+      if (!(needs & (n == 1 ? kWords | kAttested : 1u << (n - 1)))) continue;
+      counts.assign(corpora.types(n), 0);
       for (size_t i = 0; i < lines; ++i)
         for (const int32_t t : pick(i).ngrams[n - 1].line(i)) ++counts[static_cast<size_t>(t)];
       out.spectra[n - 1] = spectrum(counts);
     }
     if (!(needs & kAttested)) return out;
     for (size_t w = 0; w < counts.size(); ++w)
-      if (!attests[w]) counts[w] = 0;
+      if (w >= corpora.reference.size() || corpora.reference[w] == 0) counts[w] = 0;
     out.attested = spectrum(counts);
     return out;
   }
 };
 }  // namespace
 
-Sample sample(const Corpus& corpus, const std::array<size_t, kNgramOrders>& sizes,
-              const std::vector<bool>& attests, unsigned needs) {
+void Corpora::add(const std::vector<std::string>& lines) {
+  add(number_words(lines, vocabulary));
+  parts.back().text = &lines;
+}
+void Corpora::add(NumberedLines words) { parts.push_back({nullptr, ngrams_.number(std::move(words))}); }
+void Corpora::attest(std::span<const std::string> lines) {
+  const NumberedLines words = number_words(lines, vocabulary);
+  reference = count_tokens(words.tokens, vocabulary.size());
+}
+
+DiversitySample sample(const Corpora& corpora, size_t part, unsigned needs) {
+  const Corpora::Part& from = corpora.parts[part];
   std::vector<int32_t> copy;
-  Sample out = Counting{sizes, attests, needs}.count(
-      corpus.ngrams[0].lines(), [&](size_t) -> const Corpus& { return corpus; }, copy);
-  out.tokens = corpus.ngrams[0].tokens;
-  out.text = corpus.text, out.words = &corpus.ngrams[0];
+  DiversitySample out = Counting{corpora, needs}.count(
+      from.ngrams[0].lines(), [&](size_t) -> const Corpora::Part& { return from; }, copy);
+  out.tokens = from.ngrams[0].tokens, out.text = from.text, out.words = &from.ngrams[0];
   return out;
 }
 
@@ -77,16 +84,15 @@ Keep random_swaps(uint32_t seed) {
   };
 }
 
-std::vector<DifferenceTest> permutation_test(const Corpus& a, const Corpus& b,
-                                             const std::array<size_t, kNgramOrders>& sizes,
-                                             const std::vector<bool>& attests,
+std::vector<DifferenceTest> permutation_test(const Corpora& corpora, size_t part_a, size_t part_b,
                                              std::span<const Measure> measures, int64_t permutations,
                                              const Keep& keep) {
-  const size_t lines = a.ngrams[0].lines();
-  RUM_CHECK(lines == b.ngrams[0].lines(),
-            "the paired test needs as many lines in both corpora; they have {} and {}", lines,
-            b.ngrams[0].lines());
-  Counting counting{sizes, attests, 0};
+  const Corpora::Part* const sides[2] = {&corpora.parts[part_b], &corpora.parts[part_a]};
+  const size_t lines = sides[0]->ngrams[0].lines();
+  RUM_CHECK(lines == sides[1]->ngrams[0].lines(),
+            "the paired test needs as many lines in both corpora; they have {} and {}",
+            sides[1]->ngrams[0].lines(), lines);
+  Counting counting{corpora, 0};
   for (const Measure& m : measures) {
     RUM_CHECK(!(m.needs() & kText), "{}: too slow for a permutation test", m.name);
     counting.needs |= m.needs();
@@ -94,12 +100,11 @@ std::vector<DifferenceTest> permutation_test(const Corpus& a, const Corpus& b,
   std::vector<DifferenceTest> out(measures.size());
   for (DifferenceTest& t : out) t.permuted.resize(static_cast<size_t>(permutations));
   const auto differ = [&](std::span<const uint8_t> marks, auto&& result) {
-    const Corpus* sides[2] = {&b, &a};
     std::vector<int32_t> tokens[2];
-    const Sample first = counting.count(
-        lines, [&](size_t i) -> const Corpus& { return *sides[marks[i]]; }, tokens[0]);
-    const Sample second = counting.count(
-        lines, [&](size_t i) -> const Corpus& { return *sides[!marks[i]]; }, tokens[1]);
+    const auto first = counting.count(
+        lines, [&](size_t i) -> const auto& { return *sides[marks[i]]; }, tokens[0]);
+    const auto second = counting.count(
+        lines, [&](size_t i) -> const auto& { return *sides[!marks[i]]; }, tokens[1]);
     for (size_t m = 0; m < measures.size(); ++m) result(m, measures[m](first), measures[m](second));
   };
   differ(std::vector<uint8_t>(lines, 1),

@@ -15,7 +15,27 @@
 #include "metrics/sentence_diversity.h"
 
 namespace rum {
-struct Sample {
+// Corpora that are measured together: they share the numbers of words and n-grams.
+struct Corpora {
+  struct Part {
+    const std::vector<std::string>* text;            // lines; null when there are only tokens
+    std::array<NumberedLines, kNgramOrders> ngrams;  // n = 1, the words, to 4
+  };
+  Vocabulary vocabulary;
+  std::vector<Part> parts;
+  std::vector<int32_t> reference;  // of each word, how often the text that attests has it; empty without one
+
+  // Cut by words_v1. The lines are kept by reference. Error when one is not UTF-8.
+  void add(const std::vector<std::string>& lines);
+  void add(NumberedLines words);  // by the numbers of the vocabulary
+  void attest(std::span<const std::string> lines);
+  size_t types(size_t n) const { return n == 1 ? vocabulary.size() : ngrams_.size(n); }  // in all parts
+
+ private:
+  Ngrams ngrams_;
+};
+// What measures read of a corpus.
+struct DiversitySample {
   std::span<const int32_t> tokens;  // words in order
   size_t size = 0;                  // each is less
   int64_t lines = 0;
@@ -40,7 +60,7 @@ struct MeasureKind {
   Explanation explanation;
   int64_t parameter;  // of names like mattr_50: its default; kNone: it has none; kCallers: to be given
   unsigned needs;
-  double (*value)(const Sample&, int64_t parameter);
+  double (*value)(const DiversitySample&, int64_t parameter);
   static constexpr int64_t kNone = -1, kCallers = 0;
   static std::span<const MeasureKind> all();  // in the order of a table
 };
@@ -49,21 +69,14 @@ struct Measure {
   const MeasureKind* kind;
   int64_t parameter;
   unsigned needs() const;
-  double operator()(const Sample& s) const { return kind->value(s, parameter); }
+  double operator()(const DiversitySample& s) const { return kind->value(s, parameter); }
 };
 // "mtld", "mattr_50"; `tokens`: the parameter of a bare "expected_types". Error with a did-you-mean when
 // nothing has this name, or with the range when its number does not fit.
 Measure find_measure(std::string_view name, int64_t tokens);
 
-// A corpus ready for measures.
-struct Corpus {
-  const std::vector<std::string>* text;
-  std::array<NumberedLines, kNgramOrders> ngrams;  // [0]: words
-};
-// The sample of a whole corpus, with the spectra in `needs`; `sizes`: of the numbers of n-grams; `attests`:
-// of each word, whether the reference has it (empty: there is none).
-Sample sample(const Corpus&, const std::array<size_t, kNgramOrders>& sizes, const std::vector<bool>& attests,
-              unsigned needs);
+// Of a whole part, with the spectra in `needs`.
+DiversitySample sample(const Corpora&, size_t part, unsigned needs);
 
 struct DifferenceTest {
   double a, b, difference;       // a - b
@@ -78,8 +91,6 @@ Keep random_swaps(uint32_t seed);  // each line with probability 1/2; Stream::bo
 // The paired swap-permutation test: under the null hypothesis the two corpora say the same things in the same
 // way, so line i of one could as well stand in the other. Same bits for any number of threads. Error when the
 // numbers of lines differ or a measure needs the text itself.
-std::vector<DifferenceTest> permutation_test(const Corpus& a, const Corpus& b,
-                                             const std::array<size_t, kNgramOrders>& sizes,
-                                             const std::vector<bool>& attests, std::span<const Measure>,
-                                             int64_t permutations, const Keep&);
+std::vector<DifferenceTest> permutation_test(const Corpora&, size_t part_a, size_t part_b,
+                                             std::span<const Measure>, int64_t permutations, const Keep&);
 }  // namespace rum

@@ -11,7 +11,7 @@
 
 namespace rum {
 namespace {
-using S = const Sample&;
+using S = const DiversitySample&;
 constexpr int64_t kNone = MeasureKind::kNone;
 
 const Spectrum& words(S s) { return s.spectra[0]; }
@@ -215,6 +215,12 @@ const MeasureKind kinds[] = {
      kNone,
      kAttested,
      [](S s, int64_t) { return real(s.attested.types); }},
+    {{"unattested_types", "Unattested types",
+      "types that the reference text lacks: rare, misspelt and invented words", "This program.",
+      "Depends on the size of the reference."},
+     kNone,
+     kAttested,
+     [](S s, int64_t) { return real(words(s).types - s.attested.types); }},
     {{"attested_token_share", "Attested tokens", "share of tokens whose type the reference text has",
       "This program."},
      kNone,

@@ -5,10 +5,20 @@
 #include <limits>
 #include <vector>
 
+#include "metrics/explain.h"
+
 namespace rum {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-}
+const Explanation explanations[] = {
+    {"lines", "Lines", "lines of the file, which end at line feeds alone; those without a word beside them",
+     "This program."},
+    {"length", "Lengths of lines",
+     "in tokens, lines without a word included: standard deviation of the sample, median, 90th percentile "
+     "(interpolated), longest",
+     "This program."},
+};
+}  // namespace
 
 LineFit fit_line(std::span<const double> x, std::span<const double> y) {
   const auto n = static_cast<double>(x.size());

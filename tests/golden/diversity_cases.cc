@@ -30,7 +30,7 @@ std::vector<std::string> lexical_names() {
   }
   return out;
 }
-void answer_all(Json::Object& out, const Sample& s) {
+void answer_all(Json::Object& out, const DiversitySample& s) {
   for (const std::string& name : lexical_names()) {
     const double x = find_measure(name, 0)(s);
     const std::string key = name.starts_with("ead_") ? name + "_vocab30000" : name;
@@ -43,24 +43,14 @@ NumberedLines one_line(const std::vector<std::string>& tokens, Vocabulary& vocab
   out.begins.push_back(out.tokens.size());
   return out;
 }
-struct Whole {  // a corpus by itself
-  Ngrams ngrams;
-  Corpus corpus;
-  Sample all;
-  Whole(NumberedLines words, size_t types, const std::vector<std::string>* text) {
-    corpus = {text, ngrams.number(std::move(words))};
-    all = sample(corpus, {types, ngrams.size(2), ngrams.size(3), ngrams.size(4)}, {},
-                 kWords | kBigrams | kTrigrams | kFourgrams);
-  }
-};
+constexpr unsigned kAllOrders = kWords | kBigrams | kTrigrams | kFourgrams;
 
 const Area tokens("lexdiv/measures of one token list", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
-    Vocabulary vocabulary;
-    NumberedLines words = one_line(strings(at(c, "tokens")), vocabulary);
-    const Whole whole(std::move(words), vocabulary.size(), nullptr);
+    Corpora corpora;
+    corpora.add(one_line(strings(at(c, "tokens")), corpora.vocabulary));
     Json::Object got;
-    answer_all(got, whole.all);
+    answer_all(got, sample(corpora, 0, kAllOrders));
     emit(text(at(c, "id")), Json(Json::Object{{"adopt", Json(std::move(got))}}));
   }
 });
@@ -68,11 +58,11 @@ const Area tokens("lexdiv/measures of one token list", [](const Request& request
 const Area files("lexdiv of whole real corpora", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
     const std::vector<std::string> text_lines = lines(request, text(at(c, "file")));
-    Vocabulary vocabulary;
-    NumberedLines words = number_words(text_lines, vocabulary);
-    const Whole whole(std::move(words), vocabulary.size(), &text_lines);
+    Corpora corpora;
+    corpora.add(text_lines);
+    const DiversitySample whole = sample(corpora, 0, kAllOrders);
     Json::Object got;
-    answer_all(got, whole.all);
+    answer_all(got, whole);
     got.emplace_back("compression_ratio", compress(text_lines).ratio());
     emit(text(at(c, "id")), Json(Json::Object{{"adopt", Json(std::move(got))}}));
   }
@@ -81,18 +71,18 @@ const Area files("lexdiv of whole real corpora", [](const Request& request, cons
 const Area sentences("diversity of a list of sentences", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
     const std::vector<std::string> text_lines = strings(at(c, "sentences"));
-    Vocabulary vocabulary;
-    NumberedLines words = number_words(text_lines, vocabulary);
-    const Whole whole(std::move(words), vocabulary.size(), &text_lines);
+    Corpora corpora;
+    corpora.add(text_lines);
+    const DiversitySample whole = sample(corpora, 0, kAllOrders);
     Json::Object got;
-    answer_all(got, whole.all);
+    answer_all(got, whole);
     const Compression zipped = compress(text_lines);
     got.emplace_back("bytes_lf", zipped.bytes), got.emplace_back("deflate9_raw_bytes_zlib", zipped.deflated);
     for (const auto& [key, name] : {std::pair{"compression_ratio", "compression_ratio"},
                                     {"self_bleu_sacrebleu_eff_exp_13a", "self_bleu"},
                                     {"self_bleu_texygen_nltk_method1_words", "self_bleu_words"},
                                     {"homogenization_rougeL", "homogenization_rougeL"}})
-      got.emplace_back(key, value(find_measure(name, 0)(whole.all)));
+      got.emplace_back(key, value(find_measure(name, 0)(whole)));
     Json::Array first;
     for (const double x : self_bleu(text_lines))
       if (first.size() < 5) first.emplace_back(x);
@@ -114,10 +104,8 @@ const Area permutation("paired permutation test of lexical diversity", [](const 
   for (const Json& c : *at(request.file, "cases").array()) {
     const std::vector<std::string> text_a = lines_of(request, c, "a"), text_b = lines_of(request, c, "b");
     const auto n0 = static_cast<int64_t>(number(at(c, "n0")));
-    Vocabulary vocabulary;
-    Ngrams ngrams;
-    const Corpus a{&text_a, ngrams.number(number_words(text_a, vocabulary), 1)},
-        b{&text_b, ngrams.number(number_words(text_b, vocabulary), 1)};
+    Corpora corpora;
+    corpora.add(text_a), corpora.add(text_b);
     std::vector<Measure> measures;
     for (const std::string& name : lexical_names()) {
       Measure m = find_measure(name, n0);
@@ -126,8 +114,8 @@ const Area permutation("paired permutation test of lexical diversity", [](const 
     measures.push_back(find_measure("expected_types", n0));
     measures.back().name = "expected_types_n0";
     const auto& masks = *at(c, "swap_masks").array();
-    const auto tests = permutation_test(a, b, {vocabulary.size(), 0, 0, 0}, {}, measures,
-                                        static_cast<int64_t>(masks.size()), [&](int64_t k, auto marks) {
+    const auto tests = permutation_test(corpora, 0, 1, measures, static_cast<int64_t>(masks.size()),
+                                        [&](int64_t k, auto marks) {
                                           const auto& mask = *masks[static_cast<size_t>(k)].array();
                                           for (size_t i = 0; i < marks.size(); ++i)
                                             marks[i] = number(mask.at(i)) != 0;

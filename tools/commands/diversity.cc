@@ -27,7 +27,8 @@ constexpr const char* kUsual =
     "entropy_miller_madow_bits,msttr_100,mattr_50,mattr_500,mtld,hdd_42,vocd_exact,expected_types,chao1,"
     "good_turing_coverage,hapax_ratio_types,distinct_2,distinct_3,ngram_entropy_bits_2,ead_1,"
     "zipf_mle_exponent,zipf_ols_exponent,heaps_beta,compression_ratio,self_bleu,homogenization_rougeL";
-constexpr const char* kAttestedUsual = ",attested_types,attested_token_share,attested_expected_types";
+constexpr const char* kAttestedUsual =
+    ",attested_types,unattested_types,attested_token_share,attested_expected_types";
 
 struct Options {
   std::vector<std::string> files;
@@ -81,35 +82,13 @@ std::vector<std::string> read_lines(const std::string& path, int64_t column) {
   return out;
 }
 
-struct Corpora {
-  std::vector<std::vector<std::string>> texts;
-  Vocabulary vocabulary;
-  Ngrams ngrams;
-  std::vector<Corpus> all;
-  std::vector<int32_t> reference;  // counts by word; empty without one
-  std::vector<bool> attests;
-  std::array<size_t, kNgramOrders> sizes;
-};
-Corpora read_corpora(const Options& o) {
-  Corpora c;
-  for (const std::string& path : o.files) c.texts.push_back(read_lines(path, o.column));
-  for (const auto& text : c.texts)
-    c.all.push_back({&text, c.ngrams.number(number_words(text, c.vocabulary))});
-  if (!o.reference.empty()) {
-    const NumberedLines words = number_words(read_lines(o.reference, o.column), c.vocabulary);
-    c.reference = count_tokens(words.tokens, c.vocabulary.size());
-    for (const int32_t n : c.reference) c.attests.push_back(n > 0);
-  }
-  c.sizes = {c.vocabulary.size(), c.ngrams.size(2), c.ngrams.size(3), c.ngrams.size(4)};
-  return c;
-}
 // What all corpora can be cut down to; in a paired test, what any swap of lines leaves.
 int64_t common_tokens(const Corpora& c, bool paired) {
   size_t least = SIZE_MAX, sum = 0;
-  for (const Corpus& one : c.all) least = std::min(least, one.ngrams[0].tokens.size());
+  for (const Corpora::Part& one : c.parts) least = std::min(least, one.ngrams[0].tokens.size());
   if (!paired) return static_cast<int64_t>(least);
-  for (size_t i = 0; i < c.texts[0].size(); ++i)
-    sum += std::min(c.all[0].ngrams[0].line(i).size(), c.all[1].ngrams[0].line(i).size());
+  for (size_t i = 0; i < c.parts[0].text->size(); ++i)
+    sum += std::min(c.parts[0].ngrams[0].line(i).size(), c.parts[1].ngrams[0].line(i).size());
   return static_cast<int64_t>(sum);
 }
 std::vector<Measure> choose(const Options& o, int64_t tokens) {
@@ -135,20 +114,20 @@ void measure(const Options& o, const Corpora& c, bool paired, Table& table) {
   const std::vector<Measure> measures = choose(o, table.tokens);
   unsigned needs = 0;
   for (const Measure& m : measures) {
-    table.measures.push_back({m.name, std::vector<double>(c.all.size())});
+    table.measures.push_back({m.name, std::vector<double>(c.parts.size())});
     needs |= m.needs();
   }
-  std::vector<Sample> samples(c.all.size());
+  std::vector<DiversitySample> samples(c.parts.size());
   parallel(static_cast<int64_t>(samples.size()), [&](int64_t i) {
     const auto at = static_cast<size_t>(i);
-    samples[at] = sample(c.all[at], c.sizes, c.attests, needs);
+    samples[at] = sample(c, at, needs);
   });
   parallel(static_cast<int64_t>(samples.size() * measures.size()), [&](int64_t piece) {
     const size_t m = static_cast<size_t>(piece) / samples.size(),
                  i = static_cast<size_t>(piece) % samples.size();
     table.measures[m].values[i] = measures[m](samples[i]);
   });
-  if (c.all.size() != 2) return;
+  if (c.parts.size() != 2) return;
   std::vector<Measure> tested;
   std::vector<Row*> rows;
   for (size_t m = 0; m < measures.size(); ++m) {
@@ -158,8 +137,8 @@ void measure(const Options& o, const Corpora& c, bool paired, Table& table) {
     tested.push_back(measures[m]), rows.push_back(&row);
   }
   if (!paired || o.permutations == 0) return;
-  const auto tests = permutation_test(c.all[0], c.all[1], c.sizes, c.attests, tested, o.permutations,
-                                      random_swaps(static_cast<uint32_t>(o.seed)));
+  const auto tests =
+      permutation_test(c, 0, 1, tested, o.permutations, random_swaps(static_cast<uint32_t>(o.seed)));
   for (size_t t = 0; t < tests.size(); ++t) {
     rows[t]->tested = true;
     if (const int64_t n = tests[t].undefined(); n == 0)
@@ -178,7 +157,7 @@ void add(std::vector<Row>& rows, const std::string& name, double value) {
   rows.push_back({name, {value}});
 }
 void add_lengths(const Corpora& c, std::vector<Row>& rows) {
-  for (const Corpus& one : c.all) {
+  for (const Corpora::Part& one : c.parts) {
     std::vector<int64_t> tokens;
     for (size_t i = 0; i < one.ngrams[0].lines(); ++i)
       tokens.push_back(static_cast<int64_t>(one.ngrams[0].line(i).size()));
@@ -191,7 +170,7 @@ void add_lengths(const Corpora& c, std::vector<Row>& rows) {
   }
 }
 void add_comparison(const Corpora& c, std::vector<Row>& rows) {
-  for (const Corpus& one : c.all) {
+  for (const Corpora::Part& one : c.parts) {
     const std::vector<int32_t> counts = count_tokens(one.ngrams[0].tokens, c.vocabulary.size());
     const Comparison x = compare(c.reference, counts, c.vocabulary);
     add(rows, "js_divergence_bits", x.js_divergence_bits), add(rows, "jaccard", x.jaccard);
@@ -213,7 +192,7 @@ void add_comparison(const Corpora& c, std::vector<Row>& rows) {
 }
 void add_novelty(const Options& o, const Corpora& c, std::vector<Row>& rows) {
   std::vector<CopyFinder> finders;
-  for (const Corpus& one : c.all) finders.emplace_back(one.ngrams[0]);
+  for (const Corpora::Part& one : c.parts) finders.emplace_back(one.ngrams[0]);
   constexpr size_t kBatch = 1 << 14;  // lines: the training corpus passes by and is not kept
   std::vector<std::string> batch;
   Lines reader(o.train, o.column);
@@ -297,7 +276,7 @@ void print_json(const Options& o, const Table& t) {
     }
     files.emplace_back(std::move(file));
   }
-  Json::Object out{{"tokenizer", "words_v1"}, {"tokens", t.tokens}, {"files", std::move(files)}};
+  Json::Object out{{"tokenizer", "words_v1"}, {"rarefied_to", t.tokens}, {"files", std::move(files)}};
   if (!o.reference.empty()) out.emplace_back("reference", o.reference);
   if (!o.train.empty()) out.emplace_back("train", o.train);
   if (o.files.size() == 2) {
@@ -351,16 +330,21 @@ int run(int argc, char** argv) {
   if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
   choose(o, 1);  // wrong names are told before anything is read
-  const Corpora c = read_corpora(o);
+  std::vector<std::vector<std::string>> texts;
+  for (const std::string& path : o.files) texts.push_back(read_lines(path, o.column));
+  Corpora c;
+  for (const auto& text : texts) c.add(text);
+  if (!o.reference.empty()) c.attest(read_lines(o.reference, o.column));
   Table table;
   if (o.files.size() != 2)
     table.no_p = fmt::format("the paired test compares exactly two files, {} given", o.files.size());
-  else if (c.texts[0].size() != c.texts[1].size())
-    table.no_p = fmt::format("the paired test needs files aligned line by line; {} has {} lines, {} has {}",
-                             shown(o.files[0]), c.texts[0].size(), shown(o.files[1]), c.texts[1].size());
+  else if (c.parts[0].text->size() != c.parts[1].text->size())
+    table.no_p =
+        fmt::format("the paired test needs files aligned line by line; {} has {} lines, {} has {}",
+                    shown(o.files[0]), c.parts[0].text->size(), shown(o.files[1]), c.parts[1].text->size());
   else if (o.permutations == 0)
     table.no_p = "--permutations 0";
-  const bool paired = o.files.size() == 2 && c.texts[0].size() == c.texts[1].size();
+  const bool paired = o.files.size() == 2 && c.parts[0].text->size() == c.parts[1].text->size();
   table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired);
   measure(o, c, paired, table);
   add_lengths(c, table.lengths);
