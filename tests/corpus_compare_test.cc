@@ -91,6 +91,17 @@ TEST(CorpusCompare, ByHand) {
   EXPECT_TRUE(std::isnan(none.oov_rate));
   EXPECT_DOUBLE_EQ(none.type_coverage, 0);
 }
+TEST(CorpusCompare, EquallyFrequentTypesRankByCodePoints) {
+  std::string ref;
+  for (int i = 1005; i > 0; --i) ref += " w" + std::to_string(10'000 + i);
+  Vocabulary v;
+  const NumberedLines r = number_words(std::vector<std::string>{ref}, v),
+                      s = number_words(std::vector<std::string>{"w11001 w11001 w11001 w10001"}, v);
+  const Comparison x = compare(count_tokens(r.tokens, v.size()), count_tokens(s.tokens, v.size()), v);
+  EXPECT_DOUBLE_EQ(x.profile_system[0], .25);
+  EXPECT_DOUBLE_EQ(x.profile_system[1], .75);
+  EXPECT_DOUBLE_EQ(x.profile_reference[0], 1000. / 1005);
+}
 TEST(Mauve, FrontierIntegralIsTheIntegral) {  // 2 int l KL(p, r) + (1 - l) KL(q, r) dl, r = l p + (1 - l) q
   const std::vector<double> p{.5, .3, .2, 0}, q{.1, .3, .2, .4};
   double sum = 0;
