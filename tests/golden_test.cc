@@ -61,7 +61,8 @@ TEST_P(Collection, IsAnswered) {
   EXPECT_GT(check(path, collection() + "/data"), 0);
 }
 INSTANTIATE_TEST_SUITE_P(Golden, Collection,
-                         testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata"),
+                         testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata",
+                                         "mt_significance_inline", "mt_significance_real", "detector_scores"),
                          [](const auto& i) { return std::string(i.param); });
 }  // namespace
 }  // namespace rum::golden

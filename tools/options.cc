@@ -33,6 +33,10 @@ Flags& Flags::add(const char* name, float& value, const char* help, float low, f
   if (low > -1e30f || high < 1e30f) o->check(CLI::Range(low, high));
   return *this;
 }
+Flags& Flags::add(const char* name, double& value, const char* help) {
+  state_->app.add_option(name, value, help);
+  return *this;
+}
 Flags& Flags::add(const char* name, bool& value, const char* help) {
   state_->app.add_flag(name, value, help);
   return *this;

@@ -21,6 +21,7 @@ class Flags {
   Flags& add(const char* name, int64_t& value, const char* help, int64_t low = INT64_MIN,
              int64_t high = INT64_MAX);
   Flags& add(const char* name, float& value, const char* help, float low = -1e30f, float high = 1e30f);
+  Flags& add(const char* name, double& value, const char* help);
   Flags& add(const char* name, bool& value, const char* help);
   Flags& choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed);
   Flags& footer(const std::string& text);  // stands at the end of --help

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "metrics/token_stats.h"
 #include "model/gpt.h"
 #include "text/tokenizer.h"
 
@@ -51,6 +52,10 @@ std::vector<std::vector<Hypothesis>> generate(const Gpt&, std::span<const Prompt
 
 // log p(target | source) of each example, natural log, without label smoothing: the sum over its tokens after
 // the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.
-// Error: an example longer than the context or with a prefix that does not fit it.
+// Error: an example that needs more positions than the context, or with a prefix that does not fit it.
 std::vector<double> log_probs(const Gpt&, std::span<const Example>, int64_t batch_tokens = 4096);
+// The same tokens one by one: result[i][k] of the k-th token of example i after its prefix (or after its
+// first).
+std::vector<std::vector<TokenStats>> text_stats(const Gpt&, std::span<const Example>,
+                                                int64_t batch_tokens = 4096);
 }  // namespace rum

@@ -1,19 +1,29 @@
-// Scoring: log p(target | source) of given texts, many to a forward.
+// Scoring: log p(target | source) of given texts, and what the model says of each of their tokens; many texts
+// to a forward.
 #include <algorithm>
+#include <functional>
 
 #include "base/error.h"
+#include "base/threads.h"
+#include "data/loader.h"
 #include "generate/generate.h"
 #include "ops/head_loss.h"
+#include "ops/linear.h"
 
 namespace rum {
 namespace {
+constexpr int64_t kRows = 256;  // of logits at a time: a table of all would be the largest thing in memory
 // Tokens that are predicted: those after the prefix, or all but the first.
 int64_t predicted(const Example& e) {
   return std::max<int64_t>(static_cast<int64_t>(e.tokens.size()) - std::max(e.prefix, 1), 0);
 }
 int64_t filled(int64_t n, int64_t step) { return std::max<int64_t>((n + step - 1) / step * step, step); }
 
-void score(const Gpt& model, Arena& arena, std::span<const Example> examples, double* out) {
+// Forwards of at most `batch_tokens` tokens, or of one text. use(index of the first text, texts, their batch,
+// what the head reads: (R, C), the rows before each predicted token, text by text).
+using Use = std::function<void(size_t, std::span<const Example>, const Batch&, const Tensor&)>;
+void forward(const Gpt& model, Arena& arena, size_t first, std::span<const Example> examples,
+             const Use& use) {
   int64_t tokens = 0, rows = 0;
   for (const Example& e : examples) tokens += static_cast<int64_t>(e.tokens.size()), rows += predicted(e);
   const BatchShape shape{filled(tokens, 64), static_cast<int64_t>(examples.size()) + 1, filled(rows, 64),
@@ -23,34 +33,73 @@ void score(const Gpt& model, Arena& arena, std::span<const Example> examples, do
   Packed packed = pack(examples, shape);
   std::fill(packed.positions.begin() + packed.used, packed.positions.end(), 0);  // may exceed the context
   const Batch b = upload(packed, model.tokens.device());
-  // Not Gpt::loss: its nll carries the label smoothing of the training.
-  const Tensor nll =
-      head_loss(model.hidden(b.ids, b.layout, b.rows), model.head, b.targets, b.weights, 0, 256).nll;
-  int64_t row = 0;
-  for (const Example& e : examples) {
-    double sum = 0;
-    for (int64_t i = 0; i < predicted(e); ++i) sum -= nll.at(row++);
-    *out++ = sum;
+  use(first, examples, b, model.hidden(b.ids, b.layout, b.rows));
+}
+void in_batches(const char* who, const Gpt& model, std::span<const Example> examples, int64_t batch_tokens,
+                const Use& use) {
+  Arena arena(model.tokens.device());
+  for (size_t begin = 0, end = 0; begin < examples.size(); begin = end) {
+    int64_t tokens = 0;
+    for (; end < examples.size(); ++end) {
+      const auto n = static_cast<int64_t>(examples[end].tokens.size());
+      const int64_t needed = positions_of(examples[end], {.restart = model.config.restart});
+      RUM_CHECK(needed <= model.config.context,
+                "{}: text {} needs {} positions, the model's context holds {}", who, end, needed,
+                model.config.context);
+      RUM_CHECK(examples[end].prefix >= 0 && examples[end].prefix <= n,
+                "{}: text {} has {} tokens and a prefix of {}", who, end, n, examples[end].prefix);
+      if (end > begin && tokens + n > batch_tokens) break;
+      tokens += n;
+    }
+    forward(model, arena, begin, examples.subspan(begin, end - begin), use);
   }
 }
 }  // namespace
 
 std::vector<double> log_probs(const Gpt& model, std::span<const Example> examples, int64_t batch_tokens) {
   std::vector<double> out(examples.size());
-  Arena arena(model.tokens.device());
-  for (size_t begin = 0, end = 0; begin < examples.size(); begin = end) {
-    int64_t tokens = 0;
-    for (; end < examples.size(); ++end) {
-      const auto n = static_cast<int64_t>(examples[end].tokens.size());
-      RUM_CHECK(n <= model.config.context, "log_probs: text {} has {} tokens, the model's context holds {}",
-                end, n, model.config.context);
-      RUM_CHECK(examples[end].prefix >= 0 && examples[end].prefix <= n,
-                "log_probs: text {} has {} tokens and a prefix of {}", end, n, examples[end].prefix);
-      if (end > begin && tokens + n > batch_tokens) break;
-      tokens += n;
-    }
-    score(model, arena, examples.subspan(begin, end - begin), &out[begin]);
-  }
+  in_batches("log_probs", model, examples, batch_tokens,
+             [&](size_t first, std::span<const Example> texts, const Batch& b, const Tensor& hidden) {
+               // Not Gpt::loss: its nll carries the label smoothing of the training.
+               const Tensor nll = head_loss(hidden, model.head, b.targets, b.weights, 0, kRows).nll;
+               int64_t row = 0;
+               for (size_t i = 0; i < texts.size(); ++i)
+                 for (int64_t k = predicted(texts[i]); k > 0; --k) out[first + i] -= nll.at(row++);
+             });
+  return out;
+}
+
+std::vector<std::vector<TokenStats>> text_stats(const Gpt& model, std::span<const Example> examples,
+                                                int64_t batch_tokens) {
+  std::vector<std::vector<TokenStats>> out(examples.size());
+  in_batches("text_stats", model, examples, batch_tokens,
+             [&](size_t first, std::span<const Example> texts, const Batch&, const Tensor& hidden) {
+               struct Place {
+                 TokenStats* to;
+                 Token target;
+               };
+               std::vector<Place> places;  // by row
+               for (size_t i = 0; i < texts.size(); ++i) {
+                 const std::vector<Token>& tokens = texts[i].tokens;
+                 std::vector<TokenStats>& stats = out[first + i];
+                 stats.resize(static_cast<size_t>(predicted(texts[i])));
+                 for (size_t k = 0; k < stats.size(); ++k)
+                   places.push_back({&stats[k], tokens[tokens.size() - stats.size() + k]});
+               }
+               const auto rows = static_cast<int64_t>(places.size());
+               for (int64_t from = 0; from < rows; from += kRows) {
+                 const int64_t to = std::min(from + kRows, rows);
+                 const Tensor logits = linear(hidden.rows(from, to), model.head).to(DeviceKind::cpu);
+                 parallel(to - from, [&](int64_t i) {
+                   std::vector<float> row(static_cast<size_t>(model.config.vocab));
+                   const int64_t begin = i * model.config.vocab;
+                   for (size_t v = 0; v < row.size(); ++v)
+                     row[v] = static_cast<float>(logits.at(begin + static_cast<int64_t>(v)));
+                   const Place& p = places[static_cast<size_t>(from + i)];
+                   *p.to = token_stats(row, p.target);
+                 });
+               }
+             });
   return out;
 }
 }  // namespace rum

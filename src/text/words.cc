@@ -42,20 +42,24 @@ std::string_view without_trailing_blanks(std::string_view line) {
   return line.substr(0, stop);
 }
 
-std::vector<std::string> words(std::string_view line) {
-  const std::string lower = lower_case(line);
-  std::vector<std::string> out;
-  const char *const end = lower.data() + lower.size(), *word = nullptr;
-  for (const char* p = lower.data(); p < end;) {
+std::vector<std::string_view> words_in(std::string_view line) {
+  std::vector<std::string_view> out;
+  const char *const end = line.data() + line.size(), *word = nullptr;
+  for (const char* p = line.data(); p < end;) {
     const Character c = decode_utf8(p, end);
     const char* const next = p + c.bytes;
     const bool inside = is_part(c.code) || (word != nullptr && is_joint(c.code) && next < end &&
                                             is_part(decode_utf8(next, end).code));
     if (inside && word == nullptr) word = p;
-    if (!inside && word != nullptr) out.emplace_back(word, p), word = nullptr;
+    if (!inside && word != nullptr) out.emplace_back(word, static_cast<size_t>(p - word)), word = nullptr;
     p = next;
   }
-  if (word != nullptr) out.emplace_back(word, end);
+  if (word != nullptr) out.emplace_back(word, static_cast<size_t>(end - word));
   return out;
+}
+std::vector<std::string> words(std::string_view line) {
+  const std::string lower = lower_case(line);
+  const std::vector<std::string_view> found = words_in(lower);
+  return {found.begin(), found.end()};
 }
 }  // namespace rum

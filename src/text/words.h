@@ -17,4 +17,6 @@ std::string_view without_trailing_blanks(std::string_view line);
 // joined across a single inner apostrophe (U+0027, U+2019) or hyphen (U+002D, U+2010) that has such a
 // character on both sides. Punctuation is dropped. Error with the byte offset when the line is not UTF-8.
 std::vector<std::string> words(std::string_view line);
+// The same stretches where they stand in the line, in their own case.
+std::vector<std::string_view> words_in(std::string_view line);
 }  // namespace rum

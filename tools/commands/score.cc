@@ -1,71 +1,307 @@
-// `ruminate score`: BLEU of translations against references.
+// `ruminate score`: BLEU, chrF, TER of one or several systems against references, and what their differences
+// are worth.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
-#include "metrics/bleu.h"
-#include "text/json.h"
-#include "text/reader.h"
+#include "metrics/explain.h"
+#include "metrics/significance.h"
+#include "text/unicode.h"
+#include "text/words.h"
 #include "tools/command.h"
+#include "tools/lines.h"
 #include "tools/options.h"
 
 namespace rum {
 namespace {
-std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
-std::vector<std::string> read_lines(const std::string& path) {
-  std::vector<std::string> out;
-  LineReader reader(path);
-  for (std::string_view line; reader.next(line);) out.emplace_back(line);
-  if (out.empty()) throw FileError(shown(path) + ": no line in it; expected one sentence a line");
+struct Options {
+  std::vector<std::string> hyps, refs, metrics{"bleu"};
+  std::string tokenize = "13a", smooth_method = "exp", explain;
+  double smooth_value = -1;
+  int64_t max_ngram_order = 4, char_order = 6, word_order = 0, beta = 2, width = 1;
+  bool lowercase = false, effective_order = false, chrf_lowercase = false, chrf_whitespace = false;
+  bool chrf_eps_smoothing = false, ter_case_sensitive = false, ter_normalized = false, ter_no_punct = false;
+  bool ter_asian_support = false;
+  bool sentence_level = false, confidence = false, bootstrap = false, randomisation = false,
+       significance = false;
+  int64_t confidence_n = 1000, bootstrap_n = 1000, randomisation_n = 10000, seed = 12345;
+  bool json = false;
+};
+constexpr int64_t kMany = 10000000;
+
+void declare(Flags& flags, Options& o) {
+  flags
+      .add("--hyp", o.hyps,
+           "translations, one a line; several files: several systems, the first is the baseline")
+      .add("--ref", o.refs, "references, one a line; several files or --ref several times")
+      .add("--metrics,-m", o.metrics, "bleu, chrf, chrf++, ter; several with commas or blanks")
+      .add("--sentence-level", o.sentence_level, "a row per sentence; BLEU with effective order")
+      .add("--confidence", o.confidence, "95 % intervals by bootstrap resampling")
+      .add("--confidence-n", o.confidence_n, "resamples of --confidence", 1, kMany)
+      .add("--paired-bs", o.bootstrap, "each system against the baseline by paired bootstrap")
+      .add("--paired-bs-n", o.bootstrap_n, "its resamples", 1, kMany)
+      .add("--paired-ar", o.randomisation, "the same by paired approximate randomisation")
+      .add("--paired-ar-n", o.randomisation_n, "its trials", 1, kMany)
+      .add("--significance", o.significance, "both tests: they answer different questions")
+      .add("--seed", o.seed, "of the resamples", 0, UINT32_MAX)
+      .add("--tokenize", o.tokenize, "BLEU: how sentences are cut into words: 13a, intl, char, zh, none")
+      .add("--lowercase", o.lowercase, "BLEU: compare in lower case")
+      .add("--smooth-method", o.smooth_method,
+           "BLEU: what an order without a match counts: exp, floor, add-k, none")
+      .add("--smooth-value", o.smooth_value, "BLEU: of floor (0.1) and add-k (1)")
+      .add("--max-ngram-order", o.max_ngram_order, "BLEU: longest n-grams", 1, 100)
+      .add("--effective-order", o.effective_order, "BLEU: leave out orders that nothing reaches")
+      .add("--chrf-char-order", o.char_order, "chrF: longest character n-grams", 0, 100)
+      .add("--chrf-word-order", o.word_order, "chrF: longest word n-grams; 2 is chrF++", 0, 100)
+      .add("--chrf-beta", o.beta, "chrF: how much more recall counts than precision", 1, 100)
+      .add("--chrf-lowercase", o.chrf_lowercase, "chrF: compare in lower case")
+      .add("--chrf-whitespace", o.chrf_whitespace, "chrF: blanks are characters too")
+      .add("--chrf-eps-smoothing", o.chrf_eps_smoothing, "chrF: average F over all orders, as chrF++.py does")
+      .add("--ter-case-sensitive", o.ter_case_sensitive, "TER: compare with the case as it is")
+      .add("--ter-normalized", o.ter_normalized, "TER: set punctuation apart")
+      .add("--ter-no-punct", o.ter_no_punct, "TER: drop punctuation")
+      .add("--ter-asian-support", o.ter_asian_support, "TER: the two above know Chinese and Japanese")
+      .add("--width", o.width, "digits after the point", 0, 17)
+      .add("--json", o.json, "all of it as one JSON object, numbers in full")
+      .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
+      .footer(
+          "FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV, and a\n"
+          "reference line without that column is no reference for its sentence.");
+}
+
+std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
+  std::vector<std::unique_ptr<Metric>> out;
+  for (const std::string& some : o.metrics)
+    for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
+      end = some.find(',', begin);
+      const std::string name = some.substr(begin, end - begin);
+      Json::Object options;
+      if (name == "bleu")
+        options = {{"tokenize", o.tokenize},
+                   {"lowercase", o.lowercase},
+                   {"smooth_method", o.smooth_method},
+                   {"smooth_value", o.smooth_value},
+                   {"max_ngram_order", o.max_ngram_order},
+                   {"effective_order", o.effective_order || o.sentence_level}};
+      else if (name == "ter")
+        options = {{"case_sensitive", o.ter_case_sensitive},
+                   {"normalized", o.ter_normalized},
+                   {"no_punct", o.ter_no_punct},
+                   {"asian_support", o.ter_asian_support}};
+      else
+        options = {{"char_order", o.char_order},
+                   {"beta", o.beta},
+                   {"lowercase", o.chrf_lowercase},
+                   {"whitespace", o.chrf_whitespace},
+                   {"eps_smoothing", o.chrf_eps_smoothing},
+                   {"word_order", name == "chrf" ? o.word_order : 2}};
+      out.push_back(make_metric(name, options));
+    }
   return out;
 }
 
+struct Texts {
+  std::vector<std::vector<std::string>> systems;
+  std::vector<Reference> references;
+};
+Texts read(const Options& o) {
+  RUM_CHECK(!o.hyps.empty() && !o.refs.empty(),
+            "expected --hyp FILE and --ref FILE; `ruminate score --help` tells more");
+  const auto same_length = [&](const std::string& path, size_t lines, size_t expected) {
+    if (lines != expected)
+      throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path), lines,
+                                  shown(o.hyps[0]), expected));
+  };
+  Texts t;
+  for (const std::string& path : o.hyps) {
+    t.systems.push_back(read_lines(path));
+    same_length(path, t.systems.back().size(), t.systems[0].size());
+    for (std::string& l : t.systems.back()) l.resize(without_trailing_blanks(l).size());
+  }
+  for (const std::string& path : o.refs) {
+    t.references.push_back(read_columns(path));
+    same_length(path, t.references.back().size(), t.systems[0].size());
+    for (auto& l : t.references.back())
+      if (l) l->resize(without_trailing_blanks(*l).size());
+  }
+  return t;
+}
+
+// What one metric says of all systems.
+struct Judged {
+  std::unique_ptr<Metric> metric;
+  std::string signature;
+  std::vector<Rows> rows;
+  std::vector<Bootstrapped> bootstrapped;  // empty: not asked for
+  std::vector<Swapped> swapped;
+};
+Judged judge(std::unique_ptr<Metric> metric, const Texts& texts, const Options& o) {
+  Judged j{std::move(metric), "", {}, {}, {}};
+  j.rows = count(*j.metric, texts.systems, texts.references);
+  const auto seed = static_cast<uint32_t>(o.seed);
+  const bool paired = texts.systems.size() > 1, bs = o.bootstrap || (o.significance && paired);
+  std::string trials;
+  if (bs || o.confidence) {
+    const int64_t n = bs ? o.bootstrap_n : o.confidence_n;
+    j.bootstrapped = paired_bootstrap(*j.metric, j.rows, n, bootstrap_weights(seed));
+    if (!bs)
+      for (Bootstrapped& b : j.bootstrapped) b.p.reset();
+    trials += fmt::format("bs:{}|", n);
+  }
+  if (o.randomisation || (o.significance && paired)) {
+    j.swapped = paired_randomisation(*j.metric, j.rows, o.randomisation_n, swap_weights(seed));
+    trials += fmt::format("ar:{}|", o.randomisation_n);
+  }
+  if (!trials.empty()) trials += fmt::format("seed:{}", seed);
+  j.signature = signature(*j.metric, reference_count(texts.references), trials);
+  return j;
+}
+
+// ---- as text
+std::string number(double x, int64_t width) { return fmt::format("{:.{}f}", x, width); }
+std::string with_interval(const Bootstrapped& b, int64_t width) {
+  return fmt::format("{} ± {}", number(b.interval.mean, width), number(b.interval.half_width, width));
+}
+std::string p_of(const std::optional<double>& p) {
+  return p ? fmt::format("{:.4f}{}", *p, *p < 0.05 ? "*" : " ") : "";
+}
+
+size_t characters(const std::string& s) {
+  return static_cast<size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+// The first column to the left, the others to the right.
+std::string table(const std::vector<std::vector<std::string>>& cells) {
+  std::vector<size_t> widths(cells[0].size());
+  for (const auto& row : cells)
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], characters(row[c]));
+  std::string out;
+  for (const auto& row : cells) {
+    std::string text;
+    for (size_t c = 0; c < row.size(); ++c) {
+      const std::string gap(widths[c] - characters(row[c]), ' ');
+      c == 0 ? text.append(row[c]).append(gap) : text.append("  ").append(gap).append(row[c]);
+    }
+    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+  }
+  return out;
+}
+
+std::string sentence_table(const std::vector<Judged>& all, const Options& o) {
+  std::string out = o.hyps.size() > 1 ? "line\tsystem" : "line";
+  for (const Judged& j : all) out += "\t" + j.metric->name();
+  out += "\n";
+  for (size_t i = 0; i < all[0].rows[0].size(); ++i)
+    for (size_t s = 0; s < o.hyps.size(); ++s) {
+      out += std::to_string(i + 1);
+      if (o.hyps.size() > 1) out += "\t" + o.hyps[s];
+      for (const Judged& j : all) out.append("\t").append(number(j.metric->score(j.rows[s][i]), o.width));
+      out += "\n";
+    }
+  return out;
+}
+std::string one_system(const Judged& j, const Options& o) {  // as sacreBLEU writes it
+  const std::vector<double> sum = j.rows[0].sum();
+  const std::string details = j.metric->details(sum);
+  std::string score = number(j.metric->score(sum), o.width);
+  if (!j.bootstrapped.empty()) score += " (μ = " + with_interval(j.bootstrapped[0], o.width) + ")";
+  return fmt::format("{}|{} = {}{}{}\n", j.metric->name(), j.signature, score, details.empty() ? "" : " ",
+                     details);
+}
+std::string many_systems(const std::vector<Judged>& all, const Options& o) {
+  std::string out;
+  std::vector<std::vector<std::string>> scores{{"system"}};
+  for (const std::string& path : o.hyps) scores.push_back({path});
+  for (const Judged& j : all) {
+    const bool tested = !j.bootstrapped.empty() || !j.swapped.empty();
+    auto cells = scores;
+    auto& to = tested ? cells : scores;
+    to[0].push_back(j.metric->name());
+    for (size_t s = 0; s < o.hyps.size(); ++s)
+      to[s + 1].push_back(number(j.metric->score(j.rows[s].sum()), o.width));
+    if (!tested) continue;
+    const auto column = [&](const char* title, const auto& value) {
+      cells[0].push_back(title);
+      for (size_t s = 0; s < o.hyps.size(); ++s) cells[s + 1].push_back(value(s));
+    };
+    const bool paired = !j.bootstrapped.empty() && j.bootstrapped.back().p;
+    if (!j.bootstrapped.empty())
+      column("mean ± 95 %", [&](size_t s) { return with_interval(j.bootstrapped[s], o.width); });
+    if (paired) column("p bootstrap", [&](size_t s) { return p_of(j.bootstrapped[s].p); });
+    if (!j.swapped.empty()) column("p randomisation", [&](size_t s) { return p_of(j.swapped[s].p); });
+    if (paired || !j.swapped.empty()) cells[1].back() = "baseline";
+    out += table(cells) + "\n";
+  }
+  if (scores[0].size() > 1) out += table(scores) + "\n";
+  for (const Judged& j : all)
+    out += fmt::format("{}|{} ({} is better)\n", j.metric->name(), j.signature,
+                       j.metric->higher_is_better() ? "higher" : "lower");
+  if (!all[0].swapped.empty() || (!all[0].bootstrapped.empty() && all[0].bootstrapped.back().p))
+    out +=
+        "p: against the baseline, two-sided; * below 0.05. --explain paired-bs and paired-ar define them.\n";
+  return out;
+}
+
+Json as_json(const std::vector<Judged>& all, const Options& o) {
+  Json::Array metrics;
+  for (const Judged& j : all) {
+    Json::Array systems;
+    for (size_t s = 0; s < o.hyps.size(); ++s) {
+      Json::Object system{{"system", o.hyps[s]}};
+      for (auto& field : j.metric->fields(j.rows[s].sum())) system.push_back(std::move(field));
+      if (!j.bootstrapped.empty()) {
+        const Bootstrapped& b = j.bootstrapped[s];
+        system.emplace_back("confidence_mean", b.interval.mean);
+        system.emplace_back("confidence_half_width", b.interval.half_width);
+        if (b.p) system.emplace_back("p_bootstrap", *b.p);
+      }
+      if (!j.swapped.empty() && j.swapped[s].p) system.emplace_back("p_randomisation", *j.swapped[s].p);
+      Json::Array sentences;
+      for (size_t i = 0; o.sentence_level && i < j.rows[s].size(); ++i)
+        sentences.emplace_back(j.metric->fields(j.rows[s][i]));
+      if (o.sentence_level) system.emplace_back("sentences", std::move(sentences));
+      systems.emplace_back(std::move(system));
+    }
+    metrics.emplace_back(Json::Object{{"name", j.metric->name()},
+                                      {"signature", j.signature},
+                                      {"higher_is_better", j.metric->higher_is_better()},
+                                      {"systems", std::move(systems)}});
+  }
+  return Json::Object{{"lines", static_cast<int64_t>(all[0].rows[0].size())},
+                      {"references", static_cast<int64_t>(o.refs.size())},
+                      {"metrics", std::move(metrics)}};
+}
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw FileError("standard output cannot be written");
+}
+
 int run(int argc, char** argv) {
-  std::string hypotheses;
-  std::vector<std::string> references;
-  BleuConfig config;
-  bool json = false;
-  Flags flags("score", "BLEU of translations, as sacreBLEU computes it.");
-  flags.add("--hyp", hypotheses, "translations, one a line; also .gz and .xz; -: standard input", true)
-      .add("--ref", references, "references, one a line; several files or --ref several times", true)
-      .choice("--tokenize", config.tokenize, "how sentences are cut into words", {"13a", "none"})
-      .choice("--smooth", config.smooth, "what an order of n-grams without a match counts",
-              {"exp", "floor", "add-k", "none"})
-      .add("--lowercase", config.lowercase, "compare in lower case")
-      .add("--effective-order", config.effective_order, "leave out orders that nothing reaches")
-      .add("--json", json, "one JSON object");
+  Options o;
+  Flags flags("score", "BLEU, chrF and TER of translations, as sacreBLEU computes them.");
+  declare(flags, o);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  const std::vector<std::string> hyps = read_lines(hypotheses);
-  std::vector<Reference> refs;
-  for (const std::string& path : references) {
-    const std::vector<std::string> lines = read_lines(path);
-    refs.emplace_back(lines.begin(), lines.end());
-    if (refs.back().size() != hyps.size())
-      throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path),
-                                  refs.back().size(), shown(hypotheses), hyps.size()));
-  }
-  const auto metric = make_bleu(config);
-  const std::vector<double> sum = count(*metric, hyps, refs).sum();
-  const Bleu b = bleu(sum, config);
-  const std::string of = signature(*metric, reference_count(refs));
-  if (!json) {
-    fmt::print("BLEU|{} = {:.1f} {}\n", of, b.score, metric->details(sum));
-    return 0;
-  }
-  const Json out(Json::Object{
-      {"name", "BLEU"},
-      {"score", b.score},
-      {"signature", of},
-      {"precisions", Json::Array(b.precisions.begin(), b.precisions.end())},
-      {"brevity_penalty", b.brevity_penalty},
-      {"hyp_len", b.hyp_len},
-      {"ref_len", b.ref_len},
-      {"lines", static_cast<int64_t>(hyps.size())},
-  });
-  fmt::print("{}\n", to_json(out, 1));
+  if (flags.given("--explain")) return print(explain(o.explain)), 0;
+  auto metrics = metrics_of(o);
+  const Texts texts = read(o);
+  RUM_CHECK(texts.systems.size() > 1 || !(o.bootstrap || o.randomisation || o.significance),
+            "a paired test needs a baseline and another system: --hyp BASELINE SYSTEM...");
+  std::vector<Judged> all;
+  for (auto& m : metrics) all.push_back(judge(std::move(m), texts, o));
+  std::string out;
+  if (o.json)
+    out = to_json(as_json(all, o), 1) + "\n";
+  else if (o.sentence_level)
+    out = sentence_table(all, o);
+  else if (o.hyps.size() == 1)
+    for (const Judged& j : all) out += one_system(j, o);
+  else
+    out = many_systems(all, o);
+  print(out);
   return 0;
 }
-const Command command{"score", "BLEU of translations against references", run};
+const Command command{"score", "BLEU, chrF and TER of translations, with significance", run};
 }  // namespace
 }  // namespace rum

@@ -1,0 +1,30 @@
+// The words that people have written: what attests a word, and how much information it carries.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace rum {
+class HumanText {
+ public:
+  // Lines of text, cut by words_v1 on all threads. Error with the byte offset when one is not UTF-8.
+  void add(std::span<const std::string> lines);
+  bool attests(std::string_view word) const { return count(word) > 0; }
+  // log2(words in all / occurrences of this one), in bits; a word never seen counts as seen once.
+  double information(std::string_view word) const;
+  int64_t types() const { return static_cast<int64_t>(counts_.size()); }
+
+ private:
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  int64_t count(std::string_view word) const {
+    const auto at = counts_.find(word);
+    return at == counts_.end() ? 0 : at->second;
+  }
+  std::unordered_map<std::string, int64_t, Hash, std::equal_to<>> counts_;
+  int64_t words_ = 0;
+};
+}  // namespace rum

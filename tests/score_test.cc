@@ -1,0 +1,192 @@
+// `ruminate score` as a user meets it: tables, JSON, columns, compressed files, and what it says to bad
+// input.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "golden/cases.h"
+#include "tests/scratch.h"
+#include "text/json.h"
+
+using namespace rum;
+namespace {
+struct Ran {
+  int status;
+  std::string out, err;
+};
+struct Score {
+  Scratch scratch;
+  std::string file(const std::string& name) const { return scratch.path + "/" + name; }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(file(name), std::ios::binary) << text;
+    return file(name);
+  }
+  Ran run(const std::string& flags, const std::string& before = "") const {
+    const char* program = getenv("RUM_PROGRAM");
+    const std::string command = before + (program ? program : "build/ruminate") + " score " + flags + " >" +
+                                file("out") + " 2>" + file("err");
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, golden::slurp(file("out")),
+            golden::slurp(file("err"))};
+  }
+  std::string base() const {
+    write("hyp", "The mill stands by the river.\nRain again!\n\nNobody came on Monday, 3.5 miles away.\n");
+    write("other", "A mill is at a river.\nIt rains\nx\nNobody came, on Monday\n");
+    write("ref",
+          "The mill is standing by the river.\nIt rains again.\n\nNobody came on Monday, 3.5 miles off.\n");
+    return "--hyp " + file("hyp") + " --ref " + file("ref");
+  }
+  void refused(const std::string& flags, const std::string& part) const {
+    const Ran r = run(flags);
+    EXPECT_EQ(r.status, 1) << flags << r.err;
+    EXPECT_NE(r.err.find(part), std::string::npos) << r.err << "expected: " << part;
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+    EXPECT_EQ(r.out, "");
+  }
+};
+double at(const Json& all, size_t metric, size_t system, const char* key) {
+  return golden::number(golden::at(
+      (*golden::at((*golden::at(all, "metrics").array())[metric], "systems").array())[system], key));
+}
+
+TEST(Score, TextAndJsonSayTheSame) {
+  Score s;
+  const std::string flags = s.base() + " --metrics bleu,chrf chrf++ ter --width 4";
+  const Ran text = s.run(flags), json = s.run(flags + " --json");
+  ASSERT_EQ(text.status, 0) << text.err;
+  ASSERT_EQ(json.status, 0) << json.err;
+  const Json all = parse_json(json.out, "json");
+  const char* names[] = {"BLEU", "chrF2", "chrF2++", "TER"};
+  std::istringstream lines(text.out);
+  std::string line;
+  for (size_t m = 0; m < 4; ++m) {
+    ASSERT_TRUE(std::getline(lines, line));
+    EXPECT_EQ(line.rfind(std::string(names[m]) + "|nrefs:1|case:", 0), 0u) << line;
+    char expected[64];
+    std::snprintf(expected, sizeof expected, " = %.4f", at(all, m, 0, "score"));
+    EXPECT_NE(line.find(expected), std::string::npos) << line << expected;
+  }
+  EXPECT_FALSE(std::getline(lines, line));
+}
+TEST(Score, OptionsReachTheirMetric) {
+  Score s;
+  const std::string base = s.base();
+  const auto signature = [&](const std::string& flags) {
+    return s.run(base + " --metrics bleu,chrf,ter " + flags).out;
+  };
+  for (const auto& [flag, part] : {std::pair<std::string, std::string>{"--tokenize intl", "tok:intl"},
+                                   {"--smooth-method floor --smooth-value 0.02", "smooth:floor[0.02]"},
+                                   {"--lowercase", "BLEU|nrefs:1|case:lc"},
+                                   {"--effective-order", "eff:yes|tok"},
+                                   {"--max-ngram-order 2", "(BP"},
+                                   {"--chrf-char-order 3", "nc:3"},
+                                   {"--chrf-word-order 1", "nw:1"},
+                                   {"--chrf-beta 3", "chrF3|"},
+                                   {"--chrf-lowercase", "chrF2|nrefs:1|case:lc"},
+                                   {"--chrf-whitespace", "space:yes"},
+                                   {"--chrf-eps-smoothing", "eff:no|nc"},
+                                   {"--ter-case-sensitive", "TER|nrefs:1|case:mixed"},
+                                   {"--ter-normalized", "norm:yes"},
+                                   {"--ter-no-punct", "punct:no"},
+                                   {"--ter-asian-support", "asian:yes"},
+                                   {"--confidence --seed 3 --confidence-n 50", "bs:50|seed:3|"}})
+    EXPECT_NE(signature(flag).find(part), std::string::npos) << flag << "\n" << signature(flag);
+}
+TEST(Score, SystemsSentencesSignificance) {
+  Score s;
+  const std::string flags = "--hyp " + (s.base(), s.file("hyp")) + " " + s.file("other") + " --ref " +
+                            s.file("ref") + " --metrics bleu ter --paired-bs-n 99 --paired-ar-n 99";
+  const Ran json = s.run(flags + " --significance --sentence-level --json");
+  ASSERT_EQ(json.status, 0) << json.err;
+  const Json all = parse_json(json.out, "json");
+  for (size_t m = 0; m < 2; ++m)
+    for (const char* key : {"p_bootstrap", "p_randomisation"}) {
+      EXPECT_GE(at(all, m, 1, key), 0.01);
+      EXPECT_LE(at(all, m, 1, key), 1);
+    }
+  EXPECT_EQ(s.run(flags + " --significance --sentence-level --json").out, json.out);  // the same seed
+  const std::string table = s.run(flags + " --significance").out;
+  EXPECT_NE(table.find("baseline"), std::string::npos) << table;
+  EXPECT_NE(table.find("p randomisation"), std::string::npos) << table;
+  EXPECT_NE(table.find("bs:99|ar:99|seed:12345"), std::string::npos) << table;
+  EXPECT_EQ(s.run(flags + " --paired-bs").out.find("p randomisation"), std::string::npos);
+  EXPECT_EQ(s.run(flags + " --paired-ar").out.find("p bootstrap"), std::string::npos);
+  const std::string sentences = s.run(flags + " --sentence-level").out;
+  EXPECT_EQ(std::count(sentences.begin(), sentences.end(), '\n'), 1 + 4 * 2) << sentences;
+  EXPECT_EQ(sentences.rfind("line\tsystem\tBLEU\tTER\n", 0), 0u) << sentences;
+  EXPECT_NE(sentences.find("\n3\t" + s.file("hyp") + "\t0.0\t0.0\n"), std::string::npos)
+      << sentences;  // empty lines
+  s.refused(s.base() + " --significance", "a paired test needs a baseline and another system");
+}
+TEST(Score, ColumnsCompressedAndStandardInput) {
+  Score s;
+  const Ran plain = s.run(s.base());
+  std::ifstream hyp(s.file("hyp")), ref(s.file("ref"));
+  std::string tsv, h, r;
+  while (std::getline(hyp, h) && std::getline(ref, r)) tsv += "id\t" + h + "\t" + r + "\n";
+  s.write("both.tsv", tsv);
+  EXPECT_EQ(s.run("--hyp " + s.file("both.tsv:2") + " --ref " + s.file("both.tsv:3")).out, plain.out);
+  gzFile gz = gzopen(s.file("ref.gz").c_str(), "wb");
+  const std::string text = golden::slurp(s.file("ref"));
+  gzwrite(gz, text.data(), static_cast<unsigned>(text.size())), gzclose(gz);
+  EXPECT_EQ(s.run("--hyp " + s.file("hyp") + " --ref " + s.file("ref.gz")).out, plain.out);
+  EXPECT_EQ(s.run("--hyp - --ref " + s.file("ref"), "cat " + s.file("hyp") + " | ").out, plain.out);
+  s.write("refs.tsv", "the cat\ta cat\nno other\n"), s.write("two", "the cat\nno other\n");
+  const Ran some =
+      s.run("--hyp " + s.file("two") + " --ref " + s.file("refs.tsv:1") + " " + s.file("refs.tsv:2"));
+  EXPECT_EQ(some.out.rfind("BLEU|nrefs:var|", 0), 0u) << some.out << some.err;
+  s.refused("--hyp " + s.file("refs.tsv:2") + " --ref " + s.file("two"),
+            "refs.tsv:2: line 2 has no such column");
+}
+TEST(Score, BadInputGetsOneSentence) {
+  Score s;
+  const std::string base = s.base(), ref = " --ref " + s.file("ref");
+  s.write("short", "a\nb\n"), s.write("empty", ""), s.write("latin", "fine\nna\xefve\n\n\n");
+  s.refused("--hyp " + s.file("hyp") + " --ref " + s.file("short"), "short has 2 lines, ");
+  s.refused("--hyp " + s.file("hyp") + " --ref " + s.file("short"), "hyp has 4; expected the same number");
+  s.refused("--hyp " + s.file("hyp") + " " + s.file("short") + ref, "short has 2 lines");
+  s.refused("--hyp " + s.file("empty") + ref, "empty: no line in it");
+  s.refused("--hyp " + s.file("latin") + ref,
+            "latin: line 2, byte 7 (byte 2 of the line): 0xEF is not UTF-8 here");
+  s.refused("--hyp " + s.file("none") + ref, "none: cannot be opened");
+  s.refused(base + " --metrics blue", "did you mean \"bleu\"?");
+  s.refused(base + " --tokenize 13", "did you mean \"13a\"?");
+  s.refused(base + " --smooth-method add", "there is no \"add\"");
+  s.refused(ref, "expected --hyp FILE and --ref FILE");
+  s.refused("--explain blue", "did you mean \"bleu\"?");
+  EXPECT_EQ(s.run(base + " --chrf-bta 2").status, 2);
+  EXPECT_NE(s.run("--explain ter").out.find("Snover et al. 2006"), std::string::npos);
+  EXPECT_NE(s.run("--explain paired-bs").out.find("mean d*"), std::string::npos);
+}
+// U+2028, U+0085 and a mark U+FEFF are characters of a line; only LF ends one.
+TEST(Score, OnlyLineFeedEndsALine) {
+  Score s;
+  s.write("hyp",
+          "\ufeff"
+          "a b\nc\u2028d\u0085e\x0b"
+          "f\n"),
+      s.write("ref", "a b\nc d e f\n");
+  const Ran r = s.run("--hyp " + s.file("hyp") + " --ref " + s.file("ref") + " --tokenize none");
+  EXPECT_NE(r.out.find("hyp_len = 6 ref_len = 6"), std::string::npos) << r.out << r.err;
+  EXPECT_NE(r.out.find(" 83.3/"), std::string::npos) << r.out;  // the word with the mark differs
+}
+TEST(Score, AClosedPipeIsNoCrash) {
+  Score s;
+  std::string many;
+  for (int i = 0; i < 20000; ++i) many += "a line of words\n";
+  s.write("hyp", many);
+  const Ran r = s.run("--hyp " + s.file("hyp") + " --ref " + s.file("hyp") + " --sentence-level | head -n 1");
+  EXPECT_EQ(r.out, "line\tBLEU\n");
+  EXPECT_EQ(r.err, "");
+  if (access("/dev/full", W_OK) == 0) {
+    const Ran full = s.run(s.base() + " 2>" + s.file("why") + " >/dev/full; echo $?");
+    EXPECT_NE(golden::slurp(s.file("why")).find("standard output cannot be written"), std::string::npos);
+  }
+}
+}  // namespace

@@ -1,0 +1,230 @@
+// `ruminate errors`: what is wrong with translations, by kind, systems side by side, and their worst
+// sentences.
+#include "metrics/errors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "metrics/explain.h"
+#include "text/json.h"
+#include "tools/command.h"
+#include "tools/lines.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+struct Asked {
+  std::vector<std::string> systems, lexicons;
+  std::string reference, source, language = "en", by = "ter", explained;
+  int64_t worst = 0;
+  bool json = false, no_text = false;
+};
+struct Texts {
+  std::vector<std::vector<std::string>> systems;
+  std::vector<std::string> references, sources;
+};
+struct System {
+  std::string name;
+  std::vector<SentenceErrors> sentences;
+  ErrorCounts sum;
+  std::vector<std::pair<std::string, int64_t>> invented;  // types, most frequent first
+  std::vector<size_t> worst;
+};
+
+Texts read_texts(const Asked& asked) {
+  std::vector<std::string> paths = asked.systems;
+  for (const std::string& p : {asked.reference, asked.source}) paths.push_back(p);
+  paths.insert(paths.end(), asked.lexicons.begin(), asked.lexicons.end());
+  RUM_CHECK(std::count(paths.begin(), paths.end(), "-") <= 1, "standard input (-) can be read only once");
+  Texts t;
+  t.references = read_lines(asked.reference);
+  const auto read = [&](const std::string& path) {
+    std::vector<std::string> lines = read_lines(path);
+    if (lines.size() != t.references.size())
+      throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path),
+                                  lines.size(), shown(asked.reference), t.references.size()));
+    return lines;
+  };
+  for (const std::string& path : asked.systems) t.systems.push_back(read(path));
+  if (!asked.source.empty()) t.sources = read(asked.source);
+  return t;
+}
+
+System analyse(const std::string& path, const std::vector<std::string>& lines, const Texts& texts,
+               const ErrorRules& rules, const Asked& asked) {
+  System s{shown(path), find_errors(lines, texts.references, texts.sources, rules), {}, {}, {}};
+  std::map<std::string, int64_t> invented;
+  for (const SentenceErrors& e : s.sentences) {
+    s.sum += e.counts;
+    for (const std::string& w : e.words.invented) ++invented[w];
+  }
+  s.invented.assign(invented.begin(), invented.end());
+  std::stable_sort(s.invented.begin(), s.invented.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  s.worst = worst_sentences(s.sentences, error_measure(asked.by), static_cast<size_t>(asked.worst));
+  return s;
+}
+
+using Words = std::vector<std::pair<const char*, const std::vector<std::string>*>>;
+Words named(const ErrorWords& w) {  // as the counts are named
+  return {{"numbers_missing", &w.numbers_missing},
+          {"numbers_added", &w.numbers_added},
+          {"names_missing", &w.names_missing},
+          {"names_added", &w.names_added},
+          {"copied", &w.copied},
+          {"invented", &w.invented},
+          {"repeated", &w.repeated}};
+}
+// "insertions 2, numbers_missing 1 (1000)": what is not 0 of what measures count as errors.
+std::string brief(const SentenceErrors& e, bool no_text) {
+  std::string out;
+  for (const NamedCount& c : error_counts()) {
+    bool is_error = false;
+    for (const ErrorMeasure& m : error_measures())
+      is_error |= m.share && std::find(m.errors.begin(), m.errors.end(), c.count) != m.errors.end();
+    if (!is_error || e.counts.*c.count == 0) continue;
+    out += fmt::format("{}{} {:.4g}", out.empty() ? "" : ", ", c.name, e.counts.*c.count);
+    for (const auto& [name, words] : named(e.words))
+      if (!no_text && std::string_view(name) == c.name) out += fmt::format(" ({})", fmt::join(*words, ", "));
+  }
+  return out.empty() ? "none" : out;
+}
+std::string written(const ErrorMeasure& m, const ErrorCounts& c) {
+  const auto v = m.value(c);
+  if (!v) return "undefined";
+  return m.share ? fmt::format("{:.2f}%", 100 * *v) : fmt::format("{:.4f}", *v);
+}
+
+void print_table(const std::vector<System>& systems, const Asked& asked) {
+  fmt::print("errors against {}: share, and how many\n", shown(asked.reference));
+  std::string head = fmt::format("{:<18}", "");
+  for (const System& s : systems) head += fmt::format("  {:>20}", s.name);
+  fmt::print("{}\n", head);
+  const auto row = [&](const char* name, const auto& cell) {
+    fmt::print("{:<18}", name);
+    for (const System& s : systems) fmt::print("  {:>{}}", cell(s), std::max<size_t>(20, s.name.size()));
+    fmt::print("\n");
+  };
+  row("sentences", [](const System& s) { return fmt::format("{}", s.sentences.size()); });
+  for (const ErrorMeasure& m : error_measures())
+    row(m.name, [&](const System& s) {
+      return fmt::format("{} {:>9.0f}", written(m, s.sum), m.count_errors(s.sum));
+    });
+  row("invented types", [](const System& s) { return fmt::format("{}", s.invented.size()); });
+  for (const System& s : systems) {
+    if (asked.no_text || s.invented.empty()) continue;
+    std::string list;
+    for (size_t i = 0; i < std::min<size_t>(s.invented.size(), 10); ++i)
+      list += fmt::format(" {} {}", s.invented[i].first, s.invented[i].second);
+    fmt::print("most frequent invented words of {}:{}\n", s.name, list);
+  }
+  if (asked.language == "de")
+    fmt::print("name_mismatch: all German nouns count, names cannot be told from them\n");
+}
+void print_worst(const System& s, const std::vector<std::string>& lines, const Texts& texts,
+                 const Asked& asked) {
+  if (s.worst.empty()) return;
+  const ErrorMeasure& by = error_measure(asked.by);
+  fmt::print("\nworst of {} by {}\n", s.name, by.name);
+  for (const size_t i : s.worst) {
+    const SentenceErrors& e = s.sentences[i];
+    fmt::print("line {}: {} {}\n", i + 1, by.name, written(by, e.counts));
+    if (!asked.no_text) {
+      if (!texts.sources.empty()) fmt::print("  source       {}\n", texts.sources[i]);
+      fmt::print("  reference    {}\n  translation  {}\n", texts.references[i], lines[i]);
+    }
+    fmt::print("  errors       {}\n", brief(e, asked.no_text));
+  }
+}
+
+Json::Object measured(const ErrorCounts& c) {
+  Json::Object measures, counts;
+  for (const ErrorMeasure& m : error_measures()) {
+    const auto v = m.value(c);
+    measures.emplace_back(m.name, v ? Json(*v) : Json());
+  }
+  for (const NamedCount& n : error_counts()) counts.emplace_back(n.name, c.*n.count);
+  return {{"measures", std::move(measures)}, {"counts", std::move(counts)}};
+}
+Json system_json(const System& s, const std::vector<std::string>& lines, const Texts& texts,
+                 const Asked& asked) {
+  Json::Object out{{"name", s.name}};
+  for (auto& field : measured(s.sum)) out.push_back(std::move(field));
+  out.emplace_back("invented_types", static_cast<int64_t>(s.invented.size()));
+  if (!asked.no_text) {
+    Json::Array list;
+    for (size_t i = 0; i < std::min<size_t>(s.invented.size(), 10); ++i)
+      list.push_back(Json::Array{s.invented[i].first, s.invented[i].second});
+    out.emplace_back("most_frequent_invented", std::move(list));
+  }
+  Json::Array worst;
+  for (const size_t i : s.worst) {
+    Json::Object o{{"line", static_cast<int64_t>(i + 1)}};
+    for (auto& field : measured(s.sentences[i].counts)) o.push_back(std::move(field));
+    if (!asked.no_text) {
+      if (!texts.sources.empty()) o.emplace_back("source", texts.sources[i]);
+      o.emplace_back("reference", texts.references[i]), o.emplace_back("translation", lines[i]);
+      Json::Object words;
+      for (const auto& [name, list] : named(s.sentences[i].words))
+        if (!list->empty()) words.emplace_back(name, Json::Array(list->begin(), list->end()));
+      o.emplace_back("words", std::move(words));
+    }
+    worst.emplace_back(std::move(o));
+  }
+  if (asked.worst > 0) out.emplace_back("worst", std::move(worst));
+  return out;
+}
+
+int run(int argc, char** argv) {
+  Asked asked;
+  Flags flags("errors", "What is wrong with translations: errors by kind, systems side by side.");
+  flags.add("--hyp", asked.systems, "translations, one a line; several files or --hyp several times")
+      .add("--ref", asked.reference, "their reference, one a line")
+      .add("--src", asked.source, "their sources: tells copied words from invented ones")
+      .add("--lexicon", asked.lexicons,
+           "more human text of the target language: its words are no inventions; the reference's never are")
+      .choice("--lang", asked.language, "language of translations and reference; the source is in the other",
+              {"en", "de"})
+      .add("--worst", asked.worst, "list so many of the worst sentences of each system", 0, 1 << 30)
+      .add("--by", asked.by, "the measure by which they are worst")
+      .add("--json", asked.json, "one JSON object")
+      .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
+      .add("--explain", asked.explained, "print what a measure is")
+      .footer("FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV.");
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  if (flags.given("--explain")) {
+    fmt::print("{}", explain(asked.explained));
+    return 0;
+  }
+  RUM_CHECK(!asked.systems.empty() && !asked.reference.empty(),
+            "expected --hyp FILE and --ref FILE; --help says more");
+  error_measure(asked.by);  // refused before anything is read
+  const Texts texts = read_texts(asked);
+  HumanText human;
+  human.add(texts.references);
+  for (const std::string& path : asked.lexicons) human.add(read_lines(path));
+  const ErrorRules rules{human, asked.language == "de" ? Language::german : Language::english};
+  std::vector<System> systems;
+  for (size_t i = 0; i < texts.systems.size(); ++i)
+    systems.push_back(analyse(asked.systems[i], texts.systems[i], texts, rules, asked));
+  if (asked.json) {
+    Json::Array list;
+    for (size_t i = 0; i < systems.size(); ++i)
+      list.push_back(system_json(systems[i], texts.systems[i], texts, asked));
+    Json::Object out{{"reference", shown(asked.reference)},
+                     {"language", asked.language},
+                     {"sentences", static_cast<int64_t>(texts.references.size())}};
+    if (asked.worst > 0) out.emplace_back("worst_by", asked.by);
+    out.emplace_back("systems", std::move(list));
+    fmt::print("{}\n", to_json(Json(std::move(out)), 1));
+    return 0;
+  }
+  print_table(systems, asked);
+  for (size_t i = 0; i < systems.size(); ++i) print_worst(systems[i], texts.systems[i], texts, asked);
+  return 0;
+}
+const Command command{"errors", "what is wrong with translations, by kind, and the worst of them", run};
+}  // namespace
+}  // namespace rum
