@@ -9,16 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "metrics/metric.h"
+
 namespace rum {
-// A corpus metric: sentences give rows of `width` numbers, the score is a function of the sum of the rows.
-// `score` is called from several threads.
-struct Scoring {
-  size_t width = 0;
-  std::function<double(std::span<const double>)> score;
-};
-// What one arm's students did on the test set: rows[s] are the rows of seed s, sentence after sentence
-// (sentences x width). Seeds and sentences stand in the same order in every arm.
-using Rows = std::vector<std::vector<double>>;
+// The score of a sum of rows: Metric::score, or a function of one's own. Called from several threads.
+using Score = std::function<double(std::span<const double>)>;
+// What one arm's students did on the test set: the rows (metrics/metric.h) of each seed. Seeds and sentences
+// stand in the same order in every arm.
+using SeedRows = std::vector<Rows>;
 
 struct Resampling {
   int replicates = 2000;  // of the bootstrap, and random swaps of the randomisation test; at least 100
@@ -34,16 +32,16 @@ struct Bootstrap {
   std::vector<double> by_seed;     // the score of each
   std::vector<double> replicates;  // in the order of the draws
 };
-// Same bits for any number of threads. Error: no seed, no sentence, seeds of different length, a length that
-// is no multiple of the width, fewer than 100 replicates.
-Bootstrap bootstrap(const Scoring&, const Rows&, const Resampling& = {});
+// Same bits for any number of threads. Error: no seed, no sentence, seeds of different length or width, fewer
+// than 100 replicates.
+Bootstrap bootstrap(const Score&, const SeedRows&, const Resampling& = {});
 
 struct Spread {                                // of one number per seed
   double mean = 0, sd = 0, low = 0, high = 0;  // sd with n - 1, NaN for one seed; smallest and largest
 };
 Spread spread(std::span<const double> by_seed);
 
-struct Estimate {
+struct Effect {
   double value = 0, low = 0, high = 0;  // 95 % percentile interval of the replicates
   double error = 0;                     // their standard deviation
   double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1
@@ -56,15 +54,15 @@ struct Estimate {
 // their variance, and the interval cannot leave the range of the seeds' own differences by more than the
 // sentences' share: where seeds differ more than sentences explain, 3 seeds cover about 75 %, not 95 % (see
 // `seeds`).
-Estimate estimate(const Bootstrap&);
+Effect effect(const Bootstrap&);
 // a - b. Error when the two differ in seeds or replicates.
-Estimate difference(const Bootstrap& a, const Bootstrap& b);
+Effect difference(const Bootstrap& a, const Bootstrap& b);
 
 // Approximate randomisation (Noreen 1989; Riezler and Maxwell 2005): p, two-sided, of "it does not matter
 // which of the two arms wrote this translation". Each trial swaps the rows of each seed and sentence with
 // probability 1/2. p = (#{|d*| >= |d|} + 1) / (trials + 1): equal arms give 1. The seeds that were drawn are
 // taken as given.
-double randomisation_p(const Scoring&, const Rows& a, const Rows& b, const Resampling& = {});
+double randomisation_p(const Score&, const SeedRows& a, const SeedRows& b, const Resampling& = {});
 
 // Holm's (1979) corrected p-values of a family, in the order given: p_(i) becomes max over j <= i of
 // min(1, (m - j + 1) p_(j)). Error: a p outside 0..1 or NaN.
@@ -75,6 +73,6 @@ enum class Verdict : uint8_t { holds, does_not_hold, undecided };
 // holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same on the
 // other side. undecided: everything else; `detectable` then tells how small an effect could have stayed
 // unseen.
-Verdict judge(const Estimate&, double corrected_p, Direction);
+Verdict judge(const Effect&, double corrected_p, Direction);
 const char* name(Verdict);  // "holds", "does not hold", "undecided"
 }  // namespace rum

@@ -1,0 +1,55 @@
+// Text as numbers: every distinct word gets a number once, and whatever follows counts integers. So counting
+// again, which permutation tests do a thousand times, never touches a string.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "text/pair_table.h"
+
+namespace rum {
+// Numbers of words, from 0, in the order they came.
+class Vocabulary {
+ public:
+  int32_t add(std::string_view word);         // a new number if the word is new
+  int32_t find(std::string_view word) const;  // -1 when it was never added
+  size_t size() const { return words_.size(); }
+  const std::string& word(int32_t number) const { return *words_[static_cast<size_t>(number)]; }
+
+ private:
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> numbers_;
+  std::vector<const std::string*> words_;
+};
+
+struct NumberedLines {
+  std::vector<int32_t> tokens;    // all lines, one after another
+  std::vector<size_t> begins{0};  // line i is tokens[begins[i]] to tokens[begins[i + 1]], which is not of it
+  size_t lines() const { return begins.size() - 1; }
+  std::span<const int32_t> line(size_t i) const {
+    return {tokens.data() + begins[i], begins[i + 1] - begins[i]};
+  }
+};
+using Cut = std::vector<std::string> (*)(std::string_view line);
+// Lines cut into tokens (on all threads) and numbered. Error with line number and byte offset when a line is
+// not UTF-8 and `cut` needs it to be.
+NumberedLines number_lines(std::span<const std::string> lines, Vocabulary&, Cut cut);
+NumberedLines number_words(std::span<const std::string> lines, Vocabulary&);  // cut by words_v1
+
+// Numbers of n-grams of one n, shared by the corpora that are to be compared.
+struct NgramTable {
+  PairTable numbers;  // (number of the first n - 1 tokens, last token)
+  int32_t size = 0;
+};
+// n-grams from `shorter`, those of n - 1 tokens (of n = 2: the tokens themselves). None crosses a line.
+NumberedLines number_ngrams(const NumberedLines& tokens, const NumberedLines& shorter, NgramTable&);
+
+// How often each number below `size` occurs.
+std::vector<int32_t> count_tokens(std::span<const int32_t> tokens, size_t size);
+}  // namespace rum
