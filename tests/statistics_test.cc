@@ -14,13 +14,13 @@
 
 namespace rum {
 namespace {
-const Scoring kMean{2, [](std::span<const double> s) { return s[0] / s[1]; }};  // sum, count
+const Score kMean = [](std::span<const double> s) { return s[0] / s[1]; };  // sum, count
 
-Rows rows_of(const std::vector<std::vector<double>>& values) {
-  Rows rows;
+SeedRows rows_of(const std::vector<std::vector<double>>& values) {
+  SeedRows rows;
   for (const auto& seed : values) {
-    rows.emplace_back();
-    for (double v : seed) rows.back().push_back(v), rows.back().push_back(1);
+    rows.push_back({2, {}});
+    for (double v : seed) rows.back().values.insert(rows.back().values.end(), {v, 1});
   }
   return rows;
 }
@@ -28,7 +28,7 @@ Rows rows_of(const std::vector<std::vector<double>>& values) {
 struct Simulation {
   int seeds, sentences;
   double effect, seed_sd, sentence_sd, own_sd;
-  std::pair<Rows, Rows> draw(std::mt19937& g) const {
+  std::pair<SeedRows, SeedRows> draw(std::mt19937& g) const {
     std::normal_distribution<double> z;
     const auto n = static_cast<size_t>(sentences);
     std::vector<double> level(n), part(n);
@@ -51,7 +51,7 @@ struct Simulation {
     for (int t = 0; t < trials; ++t) {
       const auto [a, b] = draw(g);
       const Resampling r{400, static_cast<uint32_t>(t) + 1};
-      const Estimate e = difference(bootstrap(kMean, a, r), bootstrap(kMean, b, r));
+      const Effect e = difference(bootstrap(kMean, a, r), bootstrap(kMean, b, r));
       covered += e.low <= effect && effect <= e.high;
       found += e.low > 0 || e.high < 0;
     }
@@ -62,11 +62,12 @@ struct Simulation {
 TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   // A ratio of sums, not a mean of ratios: rows (x, y), score sum x / sum y. 2 seeds, 3 sentences: 4 x 27
   // draws.
-  const Rows a{{1, 2, 5, 3, 2, 7}, {4, 2, 1, 3, 9, 7}}, b{{0, 2, 3, 3, 6, 7}, {1, 2, 1, 3, 2, 7}};
+  const SeedRows a{{2, {1, 2, 5, 3, 2, 7}}, {2, {4, 2, 1, 3, 9, 7}}},
+      b{{2, {0, 2, 3, 3, 6, 7}}, {2, {1, 2, 1, 3, 2, 7}}};
   std::vector<double> exact;
-  auto score = [](const std::vector<double>& r, int i, int j, int k) {
+  auto score = [](const Rows& r, int i, int j, int k) {
     double x = 0, y = 0;
-    for (int t : {i, j, k}) x += r[static_cast<size_t>(2 * t)], y += r[static_cast<size_t>(2 * t + 1)];
+    for (int t : {i, j, k}) x += r[static_cast<size_t>(t)][0], y += r[static_cast<size_t>(t)][1];
     return x / y;
   };
   for (size_t s : {0, 1})
@@ -90,7 +91,7 @@ TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   for (double at : exact)
     EXPECT_NEAR(share(drawn, at), share(exact, at), .0125) << at;  // 5 sd of 40,000 draws
 
-  const Estimate e = difference(x, y);
+  const Effect e = difference(x, y);
   EXPECT_NEAR(e.value, (8. / 12 + 14. / 12) / 2 - (9. / 12 + 4. / 12) / 2, 1e-12);
   EXPECT_NEAR(share(exact, e.low), .025, .02);
   EXPECT_NEAR(share(exact, e.high), .975, .02);
@@ -105,8 +106,9 @@ TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   EXPECT_NEAR(e.seeds.sd, (10. / 12 + 1. / 12) / std::sqrt(2.0), 1e-12);
 }
 TEST(Statistics, RandomisationIsTheEnumeratedTest) {
-  const Rows a = rows_of({{3, 1, 4, 1, 5}, {9, 2, 6, 5, 3}}), b = rows_of({{2, 1, 1, 3, 1}, {5, 2, 7, 1, 3}});
-  auto mean_of = [](const Rows& r, size_t s, size_t i) { return r[s][2 * i]; };
+  const SeedRows a = rows_of({{3, 1, 4, 1, 5}, {9, 2, 6, 5, 3}}),
+                 b = rows_of({{2, 1, 1, 3, 1}, {5, 2, 7, 1, 3}});
+  auto mean_of = [](const SeedRows& r, size_t s, size_t i) { return r[s][i][0]; };
   double observed = 0;
   for (size_t s = 0; s < 2; ++s)
     for (size_t i = 0; i < 5; ++i) observed += mean_of(a, s, i) - mean_of(b, s, i);
@@ -127,7 +129,7 @@ TEST(Statistics, EqualArmsAreNotDifferent) {
   std::mt19937 g(1);
   const auto [a, unused] = Simulation{3, 50, 0, 1, 1, 1}.draw(g);
   const Bootstrap x = bootstrap(kMean, a);
-  const Estimate e = difference(x, x);
+  const Effect e = difference(x, x);
   EXPECT_EQ(e.value, 0);
   EXPECT_EQ(e.low, 0);
   EXPECT_EQ(e.high, 0);
@@ -185,12 +187,12 @@ TEST(Statistics, HolmByHand) {
   EXPECT_THROW(holm(std::vector<double>{std::nan("")}), Error);
 }
 TEST(Statistics, VerdictsByTheirDefinition) {
-  const Estimate above{.value = 2, .low = 1, .high = 3}, across{.value = 1, .low = -.1, .high = 2};
+  const Effect above{.value = 2, .low = 1, .high = 3}, across{.value = 1, .low = -.1, .high = 2};
   EXPECT_EQ(judge(above, .01, Direction::greater), Verdict::holds);
   EXPECT_EQ(judge(above, .01, Direction::less), Verdict::does_not_hold);
   EXPECT_EQ(judge(above, .05, Direction::greater), Verdict::undecided);  // by the family's correction
   EXPECT_EQ(judge(across, .01, Direction::greater), Verdict::undecided);
-  const Estimate below{.value = -2, .low = -3, .high = -1};
+  const Effect below{.value = -2, .low = -3, .high = -1};
   EXPECT_EQ(judge(below, .01, Direction::less), Verdict::holds);
   EXPECT_EQ(judge(below, .01, Direction::greater), Verdict::does_not_hold);
 }
@@ -203,16 +205,16 @@ TEST(Statistics, BadInputIsNamed) {
     }
     return "";
   };
-  const Rows good = rows_of({{1, 2}, {3, 4}});
+  const SeedRows good = rows_of({{1, 2}, {3, 4}});
   auto says = [&](auto&& f, const char* part) {
     EXPECT_NE(message(f).find(part), std::string::npos) << message(f);
   };
   says([] { bootstrap(kMean, {}); }, "without seeds");
-  says([] { bootstrap(kMean, {{}}); }, "without test sentences");
-  says([] { bootstrap(kMean, {{1, 2, 3}}); }, "3 numbers are no rows of 2");
-  says([] { bootstrap(kMean, {{1, 1}, {1, 1, 2, 1}}); }, "1 test sentences, another 2");
+  says([] { bootstrap(kMean, {{2, {}}}); }, "without test sentences");
+  says([] { bootstrap(kMean, {{2, {1, 1}}, {1, {1}}}); }, "rows of 2 numbers, another of 1");
+  says([] { bootstrap(kMean, {{2, {1, 1}}, {2, {1, 1, 2, 1}}}); }, "1 test sentences, another 2");
   says([&] { bootstrap(kMean, good, {99, 1}); }, "at least 100");
-  says([] { bootstrap(kMean, {{0, 0}}); }, "too few sentences");
+  says([] { bootstrap(kMean, {{2, {0, 0}}}); }, "too few sentences");
   says([&] { difference(bootstrap(kMean, good), bootstrap(kMean, rows_of({{1, 2}}))); }, "2 and 1 seeds");
   says([&] { randomisation_p(kMean, good, rows_of({{1, 2}})); }, "cannot be paired");
 }

@@ -8,7 +8,7 @@ say() { echo "$*"; bad=1; }
 order=(base tensor autograd ops text data model optim checkpoint metrics generate train experiment)
 for i in "${!order[@]}"; do
   right=$(IFS='|'; echo "${order[*]:$((i + 1))}")
-  [ -n "$right" ] || continue
+  [ -n "$right" ] && [ -d "src/${order[$i]}" ] || continue
   hits=$(grep -nE "^#include \"($right|tools|cuda|tests)/" src/"${order[$i]}"/* /dev/null)
   [ -z "$hits" ] || say "src/${order[$i]} includes what stands to its right: $hits"
 done

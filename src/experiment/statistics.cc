@@ -7,35 +7,18 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "metrics/significance.h"
 
 namespace rum {
 namespace {
-enum : uint32_t { kDrawSeeds, kDrawSentences, kSwap };  // Counter::micro: what is drawn
-constexpr int64_t kPerPiece = 32;                       // replicates
-
-// Calls f(begin, end) for all replicates, piece by piece.
+constexpr uint32_t kDrawSeeds = 100;  // Counter::site; significance.h draws sentences at others
+// f(r) for each replicate, some at a time.
 template <class F>
-void over_replicates(int count, const F& f) {
+void each_replicate(int count, const F& f) {
+  constexpr int64_t kPerPiece = 128;
   parallel((count + kPerPiece - 1) / kPerPiece, [&](int64_t piece) {
-    const int64_t begin = piece * kPerPiece;
-    f(begin, std::min<int64_t>(begin + kPerPiece, count));
+    for (int64_t r = piece * kPerPiece; r < std::min<int64_t>((piece + 1) * kPerPiece, count); ++r) f(r);
   });
-}
-// times[i]: how often i of n is drawn in n draws with replacement.
-void draw(const Random& random, Counter c, std::span<double> times) {
-  std::fill(times.begin(), times.end(), 0.0);
-  for (size_t i = 0; i < times.size(); ++c.block) {
-    const Bits4 bits = random.bits(c);
-    for (size_t j = 0; j < 4 && i < times.size(); ++j, ++i)
-      times[uint64_t{bits.at[j]} * times.size() >> 32] += 1;
-  }
-}
-// sum += times[i] * row i.
-void add_rows(std::span<const double> times, const double* rows, std::span<double> sum) {
-  const size_t width = sum.size();
-  for (size_t i = 0; i < times.size(); ++i, rows += width)
-    if (times[i] != 0)
-      for (size_t k = 0; k < width; ++k) sum[k] += times[i] * rows[k];
 }
 double mean(std::span<const double> x) {
   return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
@@ -64,34 +47,24 @@ void check(const SeedRows& rows, const Resampling& r) {
 }
 }  // namespace
 
-Bootstrap bootstrap(const Score& score_of, const SeedRows& rows, const Resampling& resampling) {
+Bootstrap bootstrap(const Score& score, const SeedRows& rows, const Resampling& resampling) {
   check(rows, resampling);
-  const size_t seeds = rows.size(), width = rows[0].columns, sentences = rows[0].size();
+  const size_t seeds = rows.size(), width = rows[0].columns;
   Bootstrap out;
-  for (const Rows& seed : rows) out.by_seed.push_back(score_of(seed.sum()));
+  for (const Rows& seed : rows) out.by_seed.push_back(score(seed.sum()));
   out.score = mean(out.by_seed);
-  out.replicates.resize(static_cast<size_t>(resampling.replicates));
 
-  std::vector<double> together(rows[0].size() *
-                               seeds);  // sentence after sentence, all its seeds side by side
-  for (size_t i = 0; i < sentences; ++i)
-    for (size_t s = 0; s < seeds; ++s)
-      std::copy_n(rows[s].values.data() + i * width, width, together.data() + (i * seeds + s) * width);
-
+  const auto sums = weighted_sums(rows, resampling.replicates, bootstrap_weights(resampling.seed));
   const Random random{resampling.seed, Stream::bootstrap};
-  over_replicates(resampling.replicates, [&](int64_t begin, int64_t end) {
-    std::vector<double> seed_times(seeds), times(sentences), sum(seeds * width);
-    for (int64_t r = begin; r < end; ++r) {
-      const auto step = static_cast<uint32_t>(r);
-      draw(random, {step, kDrawSeeds, 0, 0}, seed_times);
-      draw(random, {step, kDrawSentences, 0, 0}, times);
-      std::fill(sum.begin(), sum.end(), 0.0);
-      add_rows(times, together.data(), sum);
-      double score = 0;
-      for (size_t s = 0; s < seeds; ++s)
-        if (seed_times[s] != 0) score += seed_times[s] * score_of({sum.data() + s * width, width});
-      out.replicates[static_cast<size_t>(r)] = score / static_cast<double>(seeds);
+  out.replicates.resize(static_cast<size_t>(resampling.replicates));
+  each_replicate(resampling.replicates, [&](int64_t r) {
+    double sum = 0;
+    for (uint32_t draw = 0; draw < seeds; ++draw) {
+      const uint64_t bits = random.bits({static_cast<uint32_t>(r), 0, kDrawSeeds, draw / 4}).at[draw % 4];
+      const auto at = static_cast<size_t>(r) * width;
+      sum += score({sums[bits * seeds >> 32].data() + at, width});
     }
+    out.replicates[static_cast<size_t>(r)] = sum / static_cast<double>(seeds);
   });
   check_finite(out.by_seed), check_finite(out.replicates);
   return out;
@@ -103,9 +76,9 @@ Spread spread(std::span<const double> by_seed) {
   return {mean(by_seed), standard_deviation(by_seed), *low, *high};
 }
 
-double Estimate::detectable() const { return (1.959963984540054 + 0.8416212335729143) * error; }
+double Effect::detectable() const { return (1.959963984540054 + 0.8416212335729143) * error; }
 
-Estimate estimate(const Bootstrap& b) {
+Effect effect(const Bootstrap& b) {
   std::vector<double> sorted = b.replicates;
   std::sort(sorted.begin(), sorted.end());
   const size_t n = sorted.size(), dropped = n / 40;
@@ -120,7 +93,7 @@ Estimate estimate(const Bootstrap& b) {
                                  static_cast<double>(n + 1)),
           .seeds = spread(b.by_seed)};
 }
-Estimate difference(const Bootstrap& a, const Bootstrap& b) {
+Effect difference(const Bootstrap& a, const Bootstrap& b) {
   RUM_CHECK(a.by_seed.size() == b.by_seed.size(), "statistics: arms of {} and {} seeds cannot be paired",
             a.by_seed.size(), b.by_seed.size());
   RUM_CHECK(a.replicates.size() == b.replicates.size(), "statistics: arms of {} and {} replicates",
@@ -129,47 +102,38 @@ Estimate difference(const Bootstrap& a, const Bootstrap& b) {
   d.score -= b.score;
   for (size_t s = 0; s < d.by_seed.size(); ++s) d.by_seed[s] -= b.by_seed[s];
   for (size_t r = 0; r < d.replicates.size(); ++r) d.replicates[r] -= b.replicates[r];
-  return estimate(d);
+  return effect(d);
 }
 
-double randomisation_p(const Score& score_of, const SeedRows& a, const SeedRows& b,
+double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
                        const Resampling& resampling) {
   check(a, resampling), check(b, resampling);
-  const size_t seeds = a.size(), width = a[0].columns, sentences = a[0].size();
-  RUM_CHECK(b.size() == seeds && b[0].size() == sentences && b[0].columns == width,
-            "statistics: arms of {} x {} and {} x {} seeds and sentences cannot be paired", seeds, sentences,
-            b.size(), b[0].size());
-  SeedRows change = b;  // what a swap adds to a's sum and takes from b's
-  std::vector<std::vector<double>> sum_a, sum_b;
+  RUM_CHECK(a.size() == b.size() && a[0].size() == b[0].size() && a[0].columns == b[0].columns,
+            "statistics: arms of {} x {} and {} x {} seeds and sentences cannot be paired", a.size(),
+            a[0].size(), b.size(), b[0].size());
   double observed = 0;
-  for (size_t s = 0; s < seeds; ++s) {
-    for (size_t k = 0; k < change[s].values.size(); ++k) change[s].values[k] -= a[s].values[k];
-    sum_a.push_back(a[s].sum()), sum_b.push_back(b[s].sum());
-    observed += score_of(sum_a[s]) - score_of(sum_b[s]);
-  }
-  const double at_least = std::abs(observed) * (1 - 1e-12);  // sums of the same rows in another order
-
   std::vector<double> differences(static_cast<size_t>(resampling.replicates));
-  const Random random{resampling.seed, Stream::bootstrap};
-  over_replicates(resampling.replicates, [&](int64_t begin, int64_t end) {
-    std::vector<double> swapped(sentences), x(width), y(width);
-    for (int64_t r = begin; r < end; ++r) {
-      double d = 0;
-      for (size_t s = 0; s < seeds; ++s) {
-        Counter c{static_cast<uint32_t>(r), kSwap, static_cast<uint32_t>(s), 0};
-        for (size_t i = 0; i < sentences; ++c.block) {
-          const Bits4 bits = random.bits(c);
-          for (size_t j = 0; j < 128 && i < sentences; ++j, ++i) swapped[i] = bits.at[j / 32] >> j % 32 & 1;
-        }
-        std::fill(x.begin(), x.end(), 0.0);
-        add_rows(swapped, change[s].values.data(), x);
-        for (size_t k = 0; k < width; ++k) y[k] = sum_b[s][k] - x[k], x[k] += sum_a[s][k];
-        d += score_of(x) - score_of(y);
+  for (size_t s = 0; s < a.size(); ++s) {
+    const std::vector<double> all_a = a[s].sum(), all_b = b[s].sum();
+    observed += score(all_a) - score(all_b);
+    const Rows pair[] = {a[s], b[s]};
+    const Weights keep = swap_weights(resampling.seed);
+    const auto offset = static_cast<int64_t>(s) << 32;  // swaps of its own for each seed
+    const auto kept =
+        weighted_sums(pair, resampling.replicates,
+                      [&](int64_t trial, std::span<double> weights) { keep(offset + trial, weights); });
+    each_replicate(resampling.replicates, [&](int64_t trial) {
+      std::vector<double> x = all_b, y = all_a;
+      for (size_t k = 0; k < x.size(); ++k) {
+        const size_t at = static_cast<size_t>(trial) * x.size() + k;
+        const double change = kept[0][at] - kept[1][at];
+        x[k] += change, y[k] -= change;
       }
-      differences[static_cast<size_t>(r)] = d;
-    }
-  });
+      differences[static_cast<size_t>(trial)] += score(x) - score(y);
+    });
+  }
   check_finite({&observed, 1}), check_finite(differences);
+  const double at_least = std::abs(observed) * (1 - 1e-12);  // sums of the same rows in another order
   const auto extreme = std::count_if(differences.begin(), differences.end(),
                                      [&](double d) { return std::abs(d) >= at_least; });
   return static_cast<double>(extreme + 1) / static_cast<double>(differences.size() + 1);
@@ -189,7 +153,7 @@ std::vector<double> holm(std::span<const double> p) {
   return corrected;
 }
 
-Verdict judge(const Estimate& e, double corrected_p, Direction direction) {
+Verdict judge(const Effect& e, double corrected_p, Direction direction) {
   const double sign = direction == Direction::greater ? 1 : -1;
   const double low = std::min(sign * e.low, sign * e.high), high = std::max(sign * e.low, sign * e.high);
   if (!(corrected_p < .05)) return Verdict::undecided;

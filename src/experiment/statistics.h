@@ -41,7 +41,7 @@ struct Spread {                                // of one number per seed
 };
 Spread spread(std::span<const double> by_seed);
 
-struct Estimate {
+struct Effect {
   double value = 0, low = 0, high = 0;  // 95 % percentile interval of the replicates
   double error = 0;                     // their standard deviation
   double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1
@@ -54,9 +54,9 @@ struct Estimate {
 // their variance, and the interval cannot leave the range of the seeds' own differences by more than the
 // sentences' share: where seeds differ more than sentences explain, 3 seeds cover about 75 %, not 95 % (see
 // `seeds`).
-Estimate estimate(const Bootstrap&);
+Effect effect(const Bootstrap&);
 // a - b. Error when the two differ in seeds or replicates.
-Estimate difference(const Bootstrap& a, const Bootstrap& b);
+Effect difference(const Bootstrap& a, const Bootstrap& b);
 
 // Approximate randomisation (Noreen 1989; Riezler and Maxwell 2005): p, two-sided, of "it does not matter
 // which of the two arms wrote this translation". Each trial swaps the rows of each seed and sentence with
@@ -73,6 +73,6 @@ enum class Verdict : uint8_t { holds, does_not_hold, undecided };
 // holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same on the
 // other side. undecided: everything else; `detectable` then tells how small an effect could have stayed
 // unseen.
-Verdict judge(const Estimate&, double corrected_p, Direction);
+Verdict judge(const Effect&, double corrected_p, Direction);
 const char* name(Verdict);  // "holds", "does not hold", "undecided"
 }  // namespace rum

@@ -115,4 +115,12 @@ std::string lower_case(std::string_view text) {
   check(status, "lower case");
   return out;
 }
+std::string capitalized(std::string_view text) {
+  if (text.empty()) return "";
+  const Character first = decode_utf8(text.data(), text.data() + text.size());
+  if (first.code == kNotUtf8) return std::string(text);
+  std::string out;
+  append_utf8(out, static_cast<char32_t>(u_totitle(static_cast<UChar32>(first.code))));
+  return out.append(text.substr(static_cast<size_t>(first.bytes)));
+}
 }  // namespace rum

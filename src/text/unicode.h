@@ -49,4 +49,6 @@ inline Category category(char32_t code) { return categories()[code]; }
 std::string nfc(std::string_view text);
 // Full lower case in no particular language (final sigma included). Error when the text is not UTF-8.
 std::string lower_case(std::string_view text);
+// With its first character in title case (one character for one), the rest as it is.
+std::string capitalized(std::string_view text);
 }  // namespace rum

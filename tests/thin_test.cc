@@ -1,0 +1,189 @@
+// IBM model 1 against its equations written down once more, and thinning: what is wanted is reached, what
+// must stay stays.
+#include "experiment/thin.h"
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "experiment/ibm1.h"
+#include "experiment/surface.h"
+#include "metrics/lexical_diversity.h"
+#include "tests/grammar/grammar.h"
+#include "text/words.h"
+
+namespace rum {
+namespace {
+using Lines = std::vector<std::string>;
+
+TEST(Ibm1, IsItsEquations) {
+  const Lines german{"das haus", "das buch", "ein buch", "", "das das haus"},
+      english{"the house", "the book", "a book", "nothing", "the house"};
+  Vocabulary g, e;
+  const NumberedLines gs = number_words(german, g), es = number_words(english, e);
+  // p(g|e), with "" for the empty word: uniform at first over the words that meet.
+  std::map<std::string, std::map<std::string, double>> t;
+  auto given = [&](size_t i) {
+    Lines w = words(english[i]);
+    w.push_back("");
+    return w;
+  };
+  for (size_t i = 0; i < german.size(); ++i)
+    for (const auto& b : given(i))
+      for (const auto& a : words(german[i])) t[b][a] = 1;
+  for (int round = 0; round < 4; ++round) {
+    for (auto& [b, row] : t) {
+      double sum = 0;
+      for (auto& [a, p] : row) sum += p;
+      for (auto& [a, p] : row) p /= sum;
+    }
+    if (round == 3) break;
+    auto counts = t;
+    for (auto& [b, row] : counts)
+      for (auto& [a, c] : row) c = 0;
+    for (size_t i = 0; i < german.size(); ++i)
+      for (const auto& a : words(german[i])) {
+        double z = 0;
+        for (const auto& b : given(i)) z += t[b][a];
+        for (const auto& b : given(i)) counts[b][a] += t[b][a] / z;
+      }
+    t = counts;
+  }
+  const TranslationTable table = ibm1(es, gs, e.size(), 3);
+  for (int32_t b = 0; b <= static_cast<int32_t>(e.size()); ++b)
+    for (int32_t a = 0; a < static_cast<int32_t>(g.size()); ++a) {
+      const std::string name = b < static_cast<int32_t>(e.size()) ? e.word(b) : "";
+      const auto& row = t[name];
+      const auto found = row.find(g.word(a));
+      EXPECT_NEAR(table.p(a, b), found == row.end() ? 0 : found->second, 1e-6) << name << " " << g.word(a);
+    }
+  EXPECT_TRUE(table.of(e.find("nothing")).empty());
+  EXPECT_THROW(ibm1(es, number_words(Lines{"x"}, g), e.size()), Error);
+}
+TEST(Ibm1, FindsTheTranslations) {
+  Lines german, english;
+  for (const Text& t : grammar_pairs(2000, 5)) german.push_back(t.source), english.push_back(t.target);
+  Vocabulary g, e;
+  const NumberedLines gs = number_words(german, g), es = number_words(english, e);
+  const TranslationTable table = ibm1(gs, es, g.size());
+  for (const auto& [de, en] : std::map<std::string, std::string>{{"haus", "house"},
+                                                                 {"karim", "karim"},
+                                                                 {"gestern", "yesterday"},
+                                                                 {"134", "134"},
+                                                                 {"oft", "often"}}) {
+    const auto row = table.of(g.find(de));
+    const auto best =
+        std::max_element(row.begin(), row.end(), [](const auto& a, const auto& b) { return a.p < b.p; });
+    EXPECT_EQ(e.word(best->made), en) << de;
+  }
+}
+TEST(Surface, OnlyWordsAreExchanged) {
+  const Spelling s(Lines{"a Berlin house"});
+  auto exchanged = [&](const std::string& line, std::map<size_t, std::string> now) {
+    return s.exchange(line, [&](size_t i) { return now[i]; });
+  };
+  EXPECT_EQ(exchanged("  \"It's\u00a0here!\" (Öl’s)", {{0, "berlin"}, {2, "house"}}),
+            "  \"Berlin\u00a0here!\" (house)");
+  EXPECT_EQ(exchanged("Öl, x", {{0, "house"}}), "House, x");
+  for (const std::string line : {"", " ", "… !", "a  b."}) EXPECT_EQ(exchanged(line, {}), line);
+}
+TEST(Surface, WordsAreSpeltAsWithinSentences) {
+  const Lines lines{"House of Peter", "The house in Berlin", "Berlin",
+                    "berlin x",       "Über Öl über Berlin", "NATO says"};
+  const Spelling s(lines);
+  EXPECT_EQ(s.write("house"), "house");
+  EXPECT_EQ(s.write("house", true), "House");
+  EXPECT_EQ(s.write("berlin"), "Berlin");
+  EXPECT_EQ(s.write("nato"), "NATO");  // only ever at the beginning
+  EXPECT_EQ(s.write("über", true), "Über");
+  EXPECT_EQ(s.write("unseen"), "unseen");
+}
+
+// A corpus in which each thing has a common name and rare ones: "Ding7" is "seven0" mostly, rarely "seven1"
+// to 4.
+struct Things {
+  Lines source, target;
+};
+Things things() {
+  Things out;
+  const char* names[] = {"ball", "cup", "door", "egg", "fork", "glass", "hat", "ink", "jar", "key"};
+  for (int i = 0; i < 10; ++i)
+    for (int n = 0; n < 40; ++n) {
+      const std::string rare = n < 30 ? "" : std::string(1, static_cast<char>('a' + (n - 30) / 2));
+      out.source.push_back("Das " + std::string(names[i]) + "ding, Karl!");
+      out.target.push_back((n % 2 ? "The " : "A ") + std::string(names[i]) + rare + ", Charles!");
+      if (n % 20 == 0) out.source.push_back(""), out.target.push_back("");
+    }
+  return out;
+}
+TEST(Thin, RareSynonymsGiveWay) {
+  const Things t = things();
+  const Thinned all = thin(t.source, t.target, 13, 500);
+  ASSERT_EQ(all.lines.size(), t.target.size());
+  EXPECT_EQ(all.types_replaced, 50);  // 10 things x 5 rare names, each twice
+  EXPECT_EQ(all.words_replaced, 100);
+  for (size_t i = 0; i < t.target.size(); ++i) {
+    const std::string& line = t.target[i];
+    std::string wanted = line;
+    for (const char* name : {"ball", "cup", "door", "egg", "fork", "glass", "hat", "ink", "jar", "key"})
+      if (const size_t at = line.find(std::string(" ") + name);
+          at != line.npos && line[at + 1 + strlen(name)] != ',')
+        wanted.erase(at + 1 + strlen(name), 1);
+    EXPECT_EQ(all.lines[i], wanted) << t.source[i];
+  }
+  EXPECT_NEAR(all.cost.substitutions, 100. / 1200, 1e-12);
+  EXPECT_EQ(all.cost.total(), all.cost.substitutions);
+}
+TEST(Thin, ReachesWhatIsWanted) {
+  const Things t = things();
+  const double before = thin(t.source, t.target, 1, 600).before;
+  for (double share : {1.0, .9, .7, .5}) {
+    const Thinned out = thin(t.source, t.target, share * before, 600);
+    EXPECT_NEAR(out.got, out.wanted, .6)
+        << share;  // one type, seen twice, is .75 types in 600 of 1,200 words
+    Vocabulary v;
+    const NumberedLines lines = number_words(out.lines, v);
+    EXPECT_NEAR(expected_types(spectrum(count_tokens(lines.tokens, v.size())), 600), out.got, 1e-9);
+    EXPECT_EQ(out.before, before);
+    if (share == 1) {
+      EXPECT_EQ(out.lines, t.target);
+    }
+  }
+}
+TEST(Thin, IsTheSameEachTime) {
+  Lines german, english;
+  for (const Text& t : grammar_pairs(1000, 3)) german.push_back(t.source), english.push_back(t.target);
+  const int before = threads();
+  set_threads(1);
+  const Thinned one = thin(german, english, 60, 5000);
+  set_threads(3);
+  const Thinned three = thin(german, english, 60, 5000);
+  set_threads(before);
+  EXPECT_EQ(one.lines, three.lines);
+  EXPECT_LT(one.got, one.before);
+  for (size_t i = 0; i < english.size(); ++i) {  // numbers stay, and so does what is not a word
+    const auto a = words_in(english[i]), b = words_in(one.lines[i]);
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t k = 0; k < a.size(); ++k) {
+      if (a[k] == "20" || a[k] == "134") {
+        EXPECT_EQ(a[k], b[k]);
+      }
+    }
+    EXPECT_EQ(english[i].back(), one.lines[i].back());
+  }
+  EXPECT_TRUE(std::isupper(one.lines[0][0]));
+}
+TEST(Thin, BadInputIsNamed) {
+  EXPECT_THROW(thin(Lines{"a"}, Lines{"a", "b"}, 1, 1), Error);
+  EXPECT_THROW(thin(Lines{"a"}, Lines{"a"}, 1, 2), Error);
+  EXPECT_THROW(thin(Lines{"a"}, Lines{"a"}, 0, 1), Error);
+  EXPECT_THROW(thin(Lines{"a"}, Lines{"\xff"}, 1, 1), Error);
+  EXPECT_EQ(thin(Lines{"a"}, Lines{"a"}, 1, 1).lines, Lines{"a"});
+}
+}  // namespace
+}  // namespace rum
