@@ -47,7 +47,7 @@ int digits_of(const std::string& by) { return by == "NLL" ? 2 : 1; }
 std::string p_value(double p) {
   return !std::isfinite(p) ? "–" : p < 0.001 ? "&lt; .001" : fmt::format("{:.3f}", p).substr(1);
 }
-std::string interval(const Estimate& e, int digits) {
+std::string interval(const Effect& e, int digits) {
   return fmt::format("{} [{}, {}]", signed_number(e.value, digits), signed_number(e.low, digits),
                      signed_number(e.high, digits));
 }

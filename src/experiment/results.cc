@@ -82,7 +82,7 @@ class Gatherer {
     for (ArmResult& arm : out_.arms)
       for (size_t m = 0; m < kScores.size(); ++m) {
         arm.replicates[m] = bootstrap(scores_[m], arm.rows[m], resampling_);
-        arm.scores[m] = estimate(arm.replicates[m]);
+        arm.scores[m] = effect(arm.replicates[m]);
       }
   }
   ArmResult& arm_of(const StudentRun& run, const std::string& model) {
@@ -211,7 +211,7 @@ class Gatherer {
       const auto [other, p] = values(generated, measure, false);
       const auto [human, _] = values(generated, measure, true);
       if (other.empty()) continue;
-      Estimate e;
+      Effect e;
       std::vector<double> d;
       for (size_t i = 0; i < other.size(); ++i)
         d.push_back(human_better ? human[i] - other[i] : other[i] - human[i]);

@@ -15,7 +15,7 @@ namespace rum {
 // How students are judged, side by side. NLL: mean natural -log p of a token of the human target.
 inline constexpr std::array<const char*, 3> kScores{"BLEU", "chrF", "NLL"};
 inline constexpr std::array<bool, 3> kHigherIsBetter{true, true, false};
-using ByScore = std::array<Estimate, kScores.size()>;
+using ByScore = std::array<Effect, kScores.size()>;
 
 struct ArmResult {
   const Arm* arm = nullptr;
@@ -48,7 +48,7 @@ struct ClaimResult {
   const Claim* claim = nullptr;
   struct Row {
     std::string by;                        // a score or a measure
-    Estimate difference;                   // better - worse, in the measure's unit
+    Effect difference;                     // better - worse, in the measure's unit
     double randomised = 1, corrected = 1;  // p: other test; by the bootstrap (or permutation) after Holm
     Verdict verdict = Verdict::undecided;
   };

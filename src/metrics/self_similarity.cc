@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "metrics/sentence_diversity.h"
+#include "metrics/tokenize.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -35,7 +36,8 @@ int64_t closest_other_length(int64_t own, const std::vector<int64_t>& sorted) {
 }
 std::vector<std::string> cut_13a(std::string_view line) {
   std::vector<std::string> out;
-  const std::string tokens = tokenize_13a(without_trailing_blanks(line));
+  static const Tokenize tokenize = bleu_tokenizer("13a");
+  const std::string tokens = tokenize(without_trailing_blanks(line));
   for (const std::string_view t : split_at_blanks(tokens)) out.emplace_back(t);
   return out;
 }
@@ -50,26 +52,29 @@ std::vector<std::string> cut_rouge(std::string_view line) {
   }
   return out;
 }
-double method1(const BleuStats& s) {  // sentence_bleu of NLTK with its smoothing `method1`
-  if (s.matches[0] == 0) return 0;
+// Columns of a row of BLEU with 4 orders.
+constexpr size_t kHypLen = 0, kRefLen = 1, kMatches = 2, kTotals = 6, kColumns = 10;
+double method1(std::span<const double> row) {  // sentence_bleu of NLTK with its smoothing `method1`
+  if (row[kMatches] == 0) return 0;
   double sum = 0;
-  for (size_t n = 0; n < 4; ++n) {
-    const auto total = static_cast<double>(std::max<int64_t>(1, s.totals[n]));
-    sum += std::log((s.matches[n] ? static_cast<double>(s.matches[n]) : 0.1) / total) / 4;
-  }
-  const auto hyp = static_cast<double>(s.hyp_len), ref = static_cast<double>(s.ref_len);
-  return 100 * std::exp(sum + (hyp > ref ? 0 : 1 - ref / hyp));
+  for (size_t n = 0; n < 4; ++n)
+    sum += std::log((row[kMatches + n] > 0 ? row[kMatches + n] : 0.1) / std::max(1.0, row[kTotals + n])) / 4;
+  return 100 * std::exp(sum + (row[kHypLen] > row[kRefLen] ? 0 : 1 - row[kRefLen] / row[kHypLen]));
 }
 }  // namespace
 
-std::vector<BleuStats> leave_one_out(NumberedLines tokens) {
-  std::vector<BleuStats> out(tokens.lines());
+Rows leave_one_out(NumberedLines tokens) {
+  const size_t lines = tokens.lines();
+  Rows out{kColumns, std::vector<double>(lines * kColumns)};
+  const auto at = [&](size_t line, size_t column) -> double& { return out.values[line * kColumns + column]; };
   std::vector<int64_t> lengths;
-  for (size_t i = 0; i < out.size(); ++i) lengths.push_back(static_cast<int64_t>(tokens.line(i).size()));
+  for (size_t i = 0; i < lines; ++i) lengths.push_back(static_cast<int64_t>(tokens.line(i).size()));
   std::vector<int64_t> sorted_lengths = lengths;
   std::sort(sorted_lengths.begin(), sorted_lengths.end());
-  for (size_t i = 0; i < out.size(); ++i)
-    out[i].hyp_len = lengths[i], out[i].ref_len = closest_other_length(lengths[i], sorted_lengths);
+  for (size_t i = 0; i < lines; ++i) {
+    at(i, kHypLen) = static_cast<double>(lengths[i]);
+    at(i, kRefLen) = static_cast<double>(closest_other_length(lengths[i], sorted_lengths));
+  }
 
   struct Best {  // the highest count of an n-gram in one line, in which, and the highest in another
     int32_t count = 0, line = -1, second = 0;
@@ -80,7 +85,7 @@ std::vector<BleuStats> leave_one_out(NumberedLines tokens) {
     for (const int32_t t : orders[n].tokens) size = std::max(size, t + 1);
     std::vector<Best> best(static_cast<size_t>(size));
     std::vector<int32_t> sorted;
-    for (size_t i = 0; i < out.size(); ++i)
+    for (size_t i = 0; i < lines; ++i)
       each_type(orders[n].line(i), sorted, [&](int32_t ngram, int32_t c) {
         Best& b = best[static_cast<size_t>(ngram)];
         if (c > b.count)
@@ -89,15 +94,15 @@ std::vector<BleuStats> leave_one_out(NumberedLines tokens) {
           b.second = std::max(b.second, c);
       });
     constexpr size_t kPiece = 1024;  // lines
-    parallel(static_cast<int64_t>((out.size() + kPiece - 1) / kPiece), [&](int64_t piece) {
+    parallel(static_cast<int64_t>((lines + kPiece - 1) / kPiece), [&](int64_t piece) {
       std::vector<int32_t> room;
       const size_t from = static_cast<size_t>(piece) * kPiece;
-      for (size_t i = from; i < std::min(out.size(), from + kPiece); ++i) {
+      for (size_t i = from; i < std::min(lines, from + kPiece); ++i) {
         const auto line = orders[n].line(i);
-        out[i].totals[n] = static_cast<int64_t>(line.size());
+        at(i, kTotals + n) = static_cast<double>(line.size());
         each_type(line, room, [&](int32_t ngram, int32_t c) {
           const Best& b = best[static_cast<size_t>(ngram)];
-          out[i].matches[n] += std::min(c, b.line == static_cast<int32_t>(i) ? b.second : b.count);
+          at(i, kMatches + n) += std::min(c, b.line == static_cast<int32_t>(i) ? b.second : b.count);
         });
       }
     });
@@ -111,14 +116,15 @@ std::vector<double> self_bleu(std::span<const std::string> lines) {
   BleuConfig config;
   config.effective_order = true;
   Vocabulary vocabulary;
-  for (const BleuStats& s : leave_one_out(number_lines(lines, vocabulary, cut_13a)))
-    out.push_back(bleu(s, config).score);
+  const Rows rows = leave_one_out(number_lines(lines, vocabulary, cut_13a));
+  for (size_t i = 0; i < rows.size(); ++i) out.push_back(bleu(rows[i], config).score);
   return out;
 }
 std::vector<double> self_bleu_words(const NumberedLines& words) {
   std::vector<double> out;
   if (words.lines() < 2) return out;
-  for (const BleuStats& s : leave_one_out(words)) out.push_back(method1(s));
+  const Rows rows = leave_one_out(words);
+  for (size_t i = 0; i < rows.size(); ++i) out.push_back(method1(rows[i]));
   return out;
 }
 
