@@ -8,7 +8,6 @@
 #include "experiment/surface.h"
 #include "metrics/numbered.h"
 #include "text/unicode.h"
-#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -16,10 +15,8 @@ constexpr int kRounds = 10;
 
 size_t below(uint32_t bits, size_t n) { return static_cast<size_t>(uint64_t{bits} * n >> 32); }
 
-// What blanks part: a word with the marks about it, or marks alone.
-struct Token {
-  std::string_view before, word, after;
-  int32_t number = -1;  // of the word; -1: none
+struct Token : MarkedWord {
+  int32_t number = -1;  // of the word; -1: there is none
 };
 // A token of a new line; without one, a word too many.
 struct Slot {
@@ -40,7 +37,8 @@ class Injector {
         random_{seed, Stream::sample} {
     for (const std::string& line : human) {
       std::vector<Token>& tokens = lines_.emplace_back();
-      for (const std::string_view text : split_at_blanks(line)) tokens.push_back(cut(text));
+      for (const MarkedWord& w : marked_words(line))
+        tokens.push_back({w, w.word.empty() ? -1 : vocabulary_.add(lower_case(w.word))});
       for (const Token& t : tokens)
         if (t.number >= 0) corpus_.push_back(t.number);
     }
@@ -56,14 +54,6 @@ class Injector {
   }
 
  private:
-  Token cut(std::string_view text) {
-    const std::vector<std::string_view> words = words_in(text);
-    if (words.empty()) return {text, {}, {}};
-    const char *const begin = words.front().data(), *const end = words.back().data() + words.back().size();
-    const std::string_view word(begin, static_cast<size_t>(end - begin));
-    const auto at = static_cast<size_t>(begin - text.data());
-    return {text.substr(0, at), word, text.substr(at + word.size()), vocabulary_.add(lower_case(word))};
-  }
   void edit(size_t line, const EditRates&, Draft&) const;
   std::string write(size_t line, const Draft&, size_t& next) const;
 
