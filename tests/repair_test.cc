@@ -34,11 +34,15 @@ TEST(Repair, NumbersAndNames) {
   EXPECT_EQ(repaired("", "We saw 20 cats in May.", "We saw 30 cats in May."), "We saw 20 cats in May.");
   EXPECT_EQ(repaired("", "We watched 20 cats.", "We saw cats.", {"saw"}), "We saw 20 cats.");
   EXPECT_EQ(repaired("", "Then Anna left.", "Then Peter went.", {"Peter went"}), "Then Anna went.");
+  EXPECT_EQ(repaired("", "See the Town Hall.", "Look at the town hall.", {"look at"}),
+            "Look at the Town Hall.");
   EXPECT_EQ(repaired("", "We went.", "We went Rome.", {"Rome"}), "We went.");
 }
 TEST(Repair, Negation) {
-  EXPECT_EQ(repaired("", "He does not read.", "He reads.", {"reads"}), "He does not reads.");
+  EXPECT_EQ(repaired("", "He does not read.", "He reads.", {"reads"}), "He does not read.");
   EXPECT_EQ(repaired("", "He often reads.", "He never reads.", {"never"}), "He often reads.");
+  EXPECT_EQ(repaired("", "A man never sees it all.", "One man sees it all.", {"one"}),
+            "One man never sees it all.");
 }
 TEST(Repair, Stuttering) {
   EXPECT_EQ(repaired("", "The end of the day.", "The end of the of the day."), "The end of the day.");

@@ -87,16 +87,14 @@ class Repair {
   }
   std::string line(const Spelling& spelling) const {
     std::string out;
-    const std::vector<char> comes = coming();
+    const std::vector<char> human = taken();
     for (size_t s = 0; s < path_.size(); ++s) {
       const Step& step = path_[s];
-      if (step.hyp < 0 && !comes[s]) continue;
-      const bool exchanged = step.hyp >= 0 && !step.kept && (wrong(step.hyp) || (step.ref >= 0 && comes[s]));
-      if (exchanged && step.ref < 0) continue;
-      const Word& now = exchanged || step.hyp < 0 ? ref_[at(step.ref)] : hyp_[at(step.hyp)];
+      const int from = human[s] ? step.ref : step.hyp;
+      if (from < 0) continue;
+      const Word& now = human[s] ? ref_[at(from)] : hyp_[at(from)];
       if (!out.empty()) out += ' ';
-      out += written(now, step.hyp < 0 || (exchanged && now.word.empty()) ? nullptr : &hyp_[at(step.hyp)],
-                     out.empty(), spelling);
+      out += written(now, step.hyp < 0 ? nullptr : &hyp_[at(step.hyp)], out.empty(), spelling);
     }
     return out.append(end_);
   }
@@ -115,34 +113,43 @@ class Repair {
   }
   bool capital_begins() const { return !hyp_.empty() && lower_case(hyp_[0].word) != hyp_[0].word; }
   bool negates(const Word& w) const { return negated(words(w.word), language_); }
+  bool negation_differs(const Step& s) const {
+    return (errors_.counts.negation_added > 0 && s.hyp >= 0 && negates(hyp_[at(s.hyp)])) ||
+           (errors_.counts.negation_missing > 0 && s.ref >= 0 && negates(ref_[at(s.ref)]));
+  }
   bool wrong(int i) const {
     const Word& w = hyp_[at(i)];
     const ErrorWords& e = errors_.words;
     const std::vector<std::string> all = words(w.word);
     return repeated_[at(i)] || any_in(all, e.invented) || any_in(all, e.copied) ||
            any_in(numbers_in(w.word), e.numbers_added) ||
-           any_in(name_forms(w.word, language_), e.names_added) ||
-           (errors_.counts.negation_added > 0 && negates(w));
+           any_in(name_forms(w.word, language_), e.names_added);
   }
-  bool missing(int i) const {
-    const Word& w = ref_[at(i)];
+  bool missing(const Step& s) const {
+    const Word& w = ref_[at(s.ref)];
     const ErrorWords& e = errors_.words;
     return any_in(numbers_in(w.word), e.numbers_missing) ||
            any_in(name_forms(w.word, language_), e.names_missing) ||
-           (errors_.counts.negation_missing > 0 && negates(w));
+           (errors_.counts.under > 0 && s.hyp < 0 && lacking_.at(w.text) > 0);
   }
-  // The steps whose human word comes in: the missing ones, and beside them what only the human text has.
-  std::vector<char> coming() const {
+  // The steps that follow the human text: with it a word is exchanged, comes or goes.
+  std::vector<char> taken() const {
     std::vector<char> out(path_.size());
+    const auto spread = [&](size_t s, const auto& also) {
+      out[s] = 1;
+      for (size_t t = s; t > 0 && also(path_[t - 1]); --t) out[t - 1] = 1;
+      for (size_t t = s + 1; t < path_.size() && also(path_[t]); ++t) out[t] = 1;
+    };
     for (size_t s = 0; s < path_.size(); ++s) {
       const Step& step = path_[s];
-      if (step.ref < 0 || step.kept) continue;
-      const bool lacking =
-          errors_.counts.under > 0 && step.hyp < 0 && lacking_.at(ref_[at(step.ref)].text) > 0;
-      if (!missing(step.ref) && !lacking) continue;
-      out[s] = 1;
-      for (size_t t = s; t > 0 && path_[t - 1].hyp < 0; --t) out[t - 1] = 1;
-      for (size_t t = s + 1; t < path_.size() && path_[t].hyp < 0; ++t) out[t] = 1;
+      if (step.kept)
+        out[s] = missing(step) || wrong(step.hyp);  // a name without its capital, or the reverse
+      else if (negation_differs(step))
+        spread(s, [](const Step& t) { return !t.kept; });
+      else if (step.ref >= 0 && missing(step))
+        spread(s, [](const Step& t) { return t.hyp < 0; });
+      else if (step.hyp >= 0 && wrong(step.hyp))
+        out[s] = 1;
     }
     return out;
   }
