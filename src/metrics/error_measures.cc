@@ -83,9 +83,9 @@ const Explanation numbers(
     "of exactly 3: thousands, dropped (1.000 and 1,000 are 1000); (2) else one comma or point, alone or "
     "after thousands separated otherwise: decimals (3,5 is 3.5; 1.234,5 is 1234.5); (3) else each "
     "stretch of digits is a number of its own (dates, versions). Leading and trailing zeros stay: 3.50 "
-    "is not 3.5. Number words are not recognised: \"three\" for 3 counts as a missing 3.",
-    "this project",
-    "3.142 is taken as 3142 in both languages; signs, units and ordinal dots are no part of a number");
+    "is not 3.5. Number words are not recognised: \"three\" for 3 counts as a missing 3. In both "
+    "languages 3.142 is taken as 3142. Signs, units and the dots of ordinals are no part of a number.",
+    "this project");
 const Explanation names(
     "name_mismatch", "Name mismatches",
     "(m + a) / (r + h) as in number_mismatch, over names: words (words_v1, own case, parted at hyphens) "
@@ -94,18 +94,18 @@ const Explanation names(
     "heading and has no names. English: without \"I\" and its short forms; a possessive 's is cut off. A "
     "name is missing when the other side has fewer words of the same letters and case, at a beginning or "
     "not. Means something for target language English (names, and what derives from them: German, "
-    "Monday). In German every noun has a capital: there it is the mismatch of nouns and names together.",
-    "this project",
-    "a name after an abbreviation's full stop is not seen; one that begins every sentence neither");
+    "Monday). In German every noun has a capital: there it is the mismatch of nouns and names together. "
+    "A name is not seen after an abbreviation's full stop.",
+    "this project");
 const Explanation negation(
     "negation_mismatch", "Negation mismatches",
     "(m + a) / (r + h), which is 1 - F1, over sentences: r references and h translations hold a "
     "negation; in m sentences only the reference does, in a only the translation. English: cannot, "
     "neither, never, no, no-one, nobody, none, nor, not, nothing, nowhere, without, and whatever ends in "
     "n't. German: kein in all its endings, keinerlei, keineswegs, keinesfalls, nein, nicht, nichts, nie, "
-    "niemals, niemand in all its endings, nirgends, nirgendwo, ohne, weder.",
-    "this project",
-    "negation by prefix (un-, in-) is not seen; a second negation in one sentence changes nothing");
+    "niemals, niemand in all its endings, nirgends, nirgendwo, ohne, weder. Negation by prefix (un-, "
+    "in-) is not seen; a second negation in one sentence changes nothing.",
+    "this project");
 const Explanation over(
     "over_translation", "Over-translation",
     "Share of sentences whose translation is far longer than expected, the expected length being that of "
@@ -134,10 +134,9 @@ const Explanation copied(
     "Words (words_v1) of the translation that stand in its source, but neither in its reference nor "
     "anywhere in the human text (references and lexicons), per word of the translations that have a "
     "source. Words with a number in them do not count, nor, where the source is English, its names "
-    "(name_mismatch); German writes all nouns with a capital, so there names cannot be told.",
-    "this project",
-    "words that both languages have (in, die, Computer) count where the human text is too small to "
-    "attest them");
+    "(name_mismatch); German writes all nouns with a capital, so there names cannot be told. Words that "
+    "both languages have (in, die, Computer) count where the human text is too small to attest them.",
+    "this project");
 const Explanation invented(
     "invented_words", "Invented words",
     "Words (words_v1) of the translation that no human text attests: neither the references nor the "
@@ -150,10 +149,8 @@ const Explanation repeated(
     "Stuttering: sum over pairs of neighbouring words g of max(0, h(g) - max(r(g), 1)), h and r being "
     "their counts in the translation and in the reference of the same sentence (words_v1), per bigram of "
     "the translations. A word twice in a row is allowed only as often as the reference has it: max(0, "
-    "h(g) - r(g)).",
-    "this project",
-    "longer loops are counted by their bigrams; tools that count without a reference punish the source's "
-    "own repetitions");
+    "h(g) - r(g)). Longer loops are counted by their bigrams.",
+    "this project", "tools that count without a reference punish the source's own repetitions");
 
 double sum(const std::array<ErrorMeasure::Count, 4>& which, const ErrorCounts& c) {
   double out = 0;
