@@ -54,6 +54,27 @@ TEST(Golden, OwnTexts) {
     if (check(path, "tests/golden") > 0) ++checked;
   EXPECT_GE(checked, 1);
 }
+// Not merely near: the scores of sentences and corpora have the reference tool's own bits.
+TEST(Golden, TranslationScoresToTheLastBit) {
+  const std::string path = "tests/golden/mt_corpus.json";
+  const Json file = parse_json(slurp(path), path);
+  std::map<std::string, const Json*> expected;
+  for (const Json& c : *at(file, "cases").array())
+    if (const Json* e = c.find("expected")) expected[text(at(c, "id"))] = e;
+  int compared = 0;
+  std::vector<std::string> differences;
+  Area::find("mt/corpus+sentence scores")
+      ->answer({file, "tests/golden"}, [&](const std::string& id, Json got) {
+        compare(
+            id, *expected.at(id), got,
+            [](const std::string&) {
+              return Tolerance{0, 0};
+            },
+            differences, compared);
+      });
+  EXPECT_GT(compared, 5000);
+  EXPECT_EQ(differences.size(), 0u) << differences[0];
+}
 class Collection : public testing::TestWithParam<const char*> {};
 TEST_P(Collection, IsAnswered) {
   const std::string path = collection() + "/" + GetParam() + ".json";

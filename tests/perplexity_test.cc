@@ -59,6 +59,37 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
   expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("plain")}),
                  "expected source<TAB>target");
 }
+TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
+  Program p;
+  std::string text;
+  for (const Text& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
+  p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000)), p.config();
+  ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "data.kind=text", "--set",
+                   "data.train=" + p.file("train.txt"), "--set", "data.valid=" + p.file("valid.txt"), "--set",
+                   "data.test="})
+                .status,
+            0);
+  p.write("two.txt", "the dog\n\na cat\nsees it\n");
+  const Ran r = p.run({"perplexity", p.file("run"), "-i", p.file("two.txt"), "--json", "--per-token"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json j = parse_json(r.out, "json");
+  const Json::Array& texts = *j.find("per_token")->array();
+  ASSERT_EQ(texts.size(), 2u);
+  const std::string whole[] = {"the dog", "a cat\nsees it"};
+  const double lines[] = {1, 3};
+  double bytes = 0;
+  for (size_t i = 0; i < 2; ++i) {
+    std::string written;
+    for (const Json& t : *texts[i].find("tokens")->array()) written += *t.find("token")->text();
+    EXPECT_EQ(number(texts[i], "line"), lines[i]);
+    ASSERT_TRUE(written.ends_with("<eos>"));
+    written.resize(written.size() - 5);
+    EXPECT_TRUE(whole[i].ends_with(written)) << written;
+    EXPECT_LT(written.size(), whole[i].size());
+    bytes += static_cast<double>(written.size());
+  }
+  EXPECT_EQ(number(j, "bytes"), bytes);
+}
 TEST(PerplexityCommand, AsksForWhatItNeeds) {
   Program p;
   expect_refusal(p.run({"perplexity"}), "expected a run folder and --input FILE");

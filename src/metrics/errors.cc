@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "metrics/metric.h"
 #include "metrics/ter.h"
 #include "text/unicode.h"
 #include "text/words.h"
@@ -69,21 +68,21 @@ void compare_lengths(ErrorCounts& c) {
   c.over = h >= r * kFarFactor && h - r >= kFarWords;
   c.under = r >= h * kFarFactor && r - h >= kFarWords;
 }
+// Both sides sorted.
 void compare_content(const std::vector<std::string>& hyp, const std::vector<std::string>& ref,
                      const HumanText& human, ErrorCounts& c) {
-  const auto from = sorted(ref);
-  for (const std::string& w : from) c.bits += human.information(w);
-  for (const std::string& w : beyond(from, sorted(hyp))) c.bits_missing += human.information(w);
+  for (const std::string& w : ref) c.bits += human.information(w);
+  for (const std::string& w : beyond(ref, hyp)) c.bits_missing += human.information(w);
 }
-// Words that no human text attests came from the source as they were, or from nowhere.
+// Words that no human text attests came from the source as they were, or from nowhere. In the order of the
+// translation, the reference sorted.
 void find_unattested(const std::vector<std::string>& hyp, const std::vector<std::string>& ref,
                      std::string_view source, const ErrorRules& rules, SentenceErrors& e) {
   std::unordered_set<std::string> in_source, names;
   const Language other = rules.language == Language::german ? Language::english : Language::german;
   bool read = false;
   for (const std::string& w : hyp) {
-    if (rules.human.attests(w) || has_number(w) || std::find(ref.begin(), ref.end(), w) != ref.end())
-      continue;
+    if (rules.human.attests(w) || has_number(w) || std::binary_search(ref.begin(), ref.end(), w)) continue;
     if (!read && !source.empty()) {
       for (std::string& s : words(source)) in_source.insert(std::move(s));
       if (other == Language::english)  // German writes all nouns like names
@@ -130,8 +129,9 @@ SentenceErrors find_errors(std::string_view hypothesis, std::string_view referen
   compare_names(hypothesis, reference, rules.language, e);
   compare_negation(hyp, ref, rules.language, e.counts);
   compare_lengths(e.counts);
-  compare_content(hyp, ref, rules.human, e.counts);
-  find_unattested(hyp, ref, source, rules, e);
+  const auto sorted_ref = sorted(ref);
+  compare_content(sorted(hyp), sorted_ref, rules.human, e.counts);
+  find_unattested(hyp, sorted_ref, source, rules, e);
   find_repeats(hyp, ref, e);
   return e;
 }

@@ -12,6 +12,7 @@
 
 #include "metrics/critical.h"
 #include "metrics/human_text.h"
+#include "metrics/metric.h"
 
 namespace rum {
 struct ErrorCounts {  // of a sentence, or a sum over sentences
@@ -69,6 +70,9 @@ struct NamedCount {
   ErrorMeasure::Count count;
 };
 std::span<const NamedCount> error_counts();
+// One row a sentence, in that order, for significance.h; and a row, or a sum of rows, back.
+Rows error_rows(std::span<const SentenceErrors>);
+ErrorCounts from_row(std::span<const double>);
 
 // At most n sentences where the measure is largest, worst first: then more errors, then the earlier one.
 // Sentences where it is undefined or 0 are left out.

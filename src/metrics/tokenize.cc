@@ -11,9 +11,10 @@ namespace rum {
 namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_stop(char c) { return c == '.' || c == ','; }
-// What 13a puts spaces round wherever it stands: ASCII symbols but ' , - . and all letters and digits.
+// What 13a puts spaces round wherever it stands: ASCII symbols but ' , - . and all letters and digits. (Round
+// a space as well, but that only makes more of them.)
 bool is_symbol(char c) {
-  return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
+  return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= '!' && c <= '&') ||
          (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
 }
 struct Range {
@@ -69,9 +70,8 @@ std::string joined(std::string_view text) {  // at single spaces
   return out;
 }
 
-// The rules that 13a, zh and Tercom share. Each is one pass of matches that do not overlap: a match eats both
-// of its characters. Bytes serve as characters: only ASCII decides, and a neighbour of several bytes is
-// copied whole either way.
+// The rules that 13a, zh and Tercom share. Bytes serve as characters: only ASCII decides, and a neighbour of
+// several bytes is copied whole either way.
 std::string symbols_apart(std::string_view text) {
   std::string out;
   out.reserve(2 * text.size());
@@ -83,25 +83,29 @@ std::string symbols_apart(std::string_view text) {
   }
   return out;
 }
-void stops_apart(std::string& text) {
+// One rule: emit(a, b) for the pairs of characters that match, from the left; a match eats both. `mark` is
+// one that every pair has, at place `at` of it.
+template <class Mark, class Other, class Emit>
+void each_pair(std::string& text, size_t at, const Mark& mark, const Other& other, const Emit& emit) {
   std::string out;
-  const auto pass = [&](const auto& matches, const auto& emit) {
-    out.clear(), out.reserve(2 * text.size());
-    for (size_t i = 0; i < text.size(); ++i) {
-      if (i + 1 < text.size() && matches(text[i], text[i + 1]))
-        emit(text[i], text[i + 1]), ++i;
-      else
-        out += text[i];
-    }
-    text.swap(out);
-  };
-  const auto after_second = [&](char a, char b) { out.append({a, ' ', b, ' '}); };
-  pass([](char a, char b) { return is_stop(b) && !is_digit(a); }, after_second);
-  pass([](char a, char b) { return is_stop(a) && !is_digit(b); },
-       [&](char a, char b) {
-         out.append({' ', a, ' ', b});
-       });
-  pass([](char a, char b) { return b == '-' && is_digit(a); }, after_second);
+  out.reserve(text.size() + 64);
+  size_t done = 0;
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    if (!mark(text[i + at]) || !other(text[i + 1 - at])) continue;
+    out.append(text, done, i - done);
+    emit(out, text[i], text[i + 1]);
+    done = i++ + 2;
+  }
+  text = out.append(text, done);
+}
+void stops_apart(std::string& text) {
+  const auto after_second = [](std::string& out, char a, char b) { out.append({a, ' ', b, ' '}); };
+  const auto round_first = [](std::string& out, char a, char b) { out.append({' ', a, ' ', b}); };
+  const auto other = [](char c) { return !is_digit(c); };
+  each_pair(text, 1, is_stop, other, after_second);
+  each_pair(text, 0, is_stop, other, round_first);
+  each_pair(
+      text, 1, [](char c) { return c == '-'; }, is_digit, after_second);
 }
 std::string western(std::string_view text) {
   std::string out = symbols_apart(text);

@@ -1,5 +1,7 @@
 #include "text/words.h"
 
+#include <algorithm>
+
 #include "text/unicode.h"
 
 namespace rum {
@@ -16,30 +18,35 @@ bool is_blank(char32_t c) {
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
          c == 0x3000;
 }
+namespace {
+// Bytes of the blank that begins at p, or 0. Beyond ASCII they begin with C2, E1, E2 or E3.
+int blank_bytes(const char* p, const char* end) {
+  const auto first = static_cast<uint8_t>(*p);
+  if (first > ' ' && first != 0xC2 && (first < 0xE1 || first > 0xE3)) return 0;
+  const Character c = decode_utf8(p, end);
+  return is_blank(c.code) ? c.bytes : 0;
+}
+}  // namespace
 std::vector<std::string_view> split_at_blanks(std::string_view line) {
   std::vector<std::string_view> out;
-  const char *const end = line.data() + line.size(), *word = nullptr;
-  for (const char* p = line.data(); p < end;) {
-    const Character c = decode_utf8(p, end);
-    if (!is_blank(c.code)) {
-      if (word == nullptr) word = p;
-    } else if (word != nullptr) {
-      out.emplace_back(word, static_cast<size_t>(p - word)), word = nullptr;
-    }
-    p += c.bytes;
+  out.reserve(line.size() / 4);
+  const char *const end = line.data() + line.size(), *p = line.data();
+  while (true) {
+    int blank = 0;
+    while (p < end && (blank = blank_bytes(p, end)) > 0) p += blank;
+    if (p == end) return out;
+    const char* const word = p;
+    while (p < end && blank_bytes(p, end) == 0) ++p;  // bytes within a character begin no blank
+    out.emplace_back(word, static_cast<size_t>(p - word));
   }
-  if (word != nullptr) out.emplace_back(word, static_cast<size_t>(end - word));
-  return out;
 }
 std::string_view without_trailing_blanks(std::string_view line) {
-  size_t stop = 0;  // after the last character that is no blank
-  const char *const begin = line.data(), *const end = begin + line.size();
-  for (const char* p = begin; p < end;) {
-    const Character c = decode_utf8(p, end);
-    p += c.bytes;
-    if (!is_blank(c.code)) stop = static_cast<size_t>(p - begin);
+  for (size_t n = 1; n <= std::min<size_t>(3, line.size()); ++n) {
+    const char* const end = line.data() + line.size();
+    if (blank_bytes(end - n, end) != static_cast<int>(n)) continue;
+    line.remove_suffix(n), n = 0;
   }
-  return line.substr(0, stop);
+  return line;
 }
 
 std::vector<std::string_view> words_in(std::string_view line) {
