@@ -95,6 +95,7 @@ TEST(Score, OptionsReachTheirMetric) {
                                    {"--ter-normalized", "norm:yes"},
                                    {"--ter-no-punct", "punct:no"},
                                    {"--ter-asian-support", "asian:yes"},
+                                   {"--metrics BLEU", "BLEU|nrefs:1|case:mixed|eff:no"},
                                    {"--confidence --seed 3 --confidence-n 50", "bs:50|seed:3|"}})
     EXPECT_NE(signature(flag).find(part), std::string::npos) << flag << "\n" << signature(flag);
 }

@@ -6,6 +6,18 @@
 #include "text/words.h"
 
 namespace rum {
+std::vector<MarkedWord> marked_words(std::string_view line) {
+  std::vector<MarkedWord> out;
+  for (const std::string_view text : split_at_blanks(line)) {
+    const std::vector<std::string_view> words = words_in(text);
+    const char* const begin = words.empty() ? text.data() + text.size() : words.front().data();
+    const char* const end = words.empty() ? begin : words.back().data() + words.back().size();
+    const auto at = static_cast<size_t>(begin - text.data()), length = static_cast<size_t>(end - begin);
+    out.push_back({text.substr(0, at), text.substr(at, length), text.substr(at + length)});
+  }
+  return out;
+}
+
 Spelling::Spelling(std::span<const std::string> lines) {
   struct Count {
     int within = 0, first = 0;

@@ -1,12 +1,21 @@
-// Words exchanged in text that otherwise stays as it is written.
+// Words exchanged in text that otherwise stays as it is written: where words stand among marks, and how a
+// corpus writes them.
 #pragma once
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace rum {
+// What blanks part: a word with the marks before and after it, or marks alone (then `word` is empty). The
+// word runs from the first word of words_v1 to the last: "U.S".
+struct MarkedWord {
+  std::string_view before, word, after;
+};
+std::vector<MarkedWord> marked_words(std::string_view line);
+
 // How a corpus writes its words within a sentence: "Berlin", "house", "NATO".
 class Spelling {
  public:

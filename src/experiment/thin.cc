@@ -100,8 +100,13 @@ void Thinner::rank_by_count() {
   order_.resize(order_.size() - order_.size() / kStay);
 }
 Links Thinner::find_links() const {
-  const TranslationTable source_of = ibm1(target_, source_, target_words_.size()),
-                         target_of = ibm1(source_, target_, source_words_.size());
+  TranslationTable source_of, target_of;
+  parallel(2, [&](int64_t direction) {
+    if (direction == 0)
+      source_of = ibm1(target_, source_, target_words_.size());
+    else
+      target_of = ibm1(source_, target_, source_words_.size());
+  });
   Links links(source_words_.size());
   parallel(static_cast<int64_t>(links.size()), [&](int64_t piece) {
     const auto f = static_cast<int32_t>(piece);

@@ -2,10 +2,10 @@
 // the node of the n-gram that it begins with. Equal nodes mean equal n-grams; no hash stands for a word. Both
 // are cleared in constant time, so that one of each serves a thread for all sentences.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,7 +13,8 @@
 namespace rum {
 constexpr uint32_t kNone = UINT32_MAX;
 
-// Open addressing; a slot belongs to the present text only when it carries its stamp.
+// Keys to numbers from 0 on. Open addressing; a slot belongs to the present text only when it carries its
+// stamp.
 template <class Key>
 class Numbers {
  public:
@@ -23,26 +24,25 @@ class Numbers {
     if (++stamp_ == 0) std::fill(slots_.begin(), slots_.end(), Slot{}), stamp_ = 1;
     mask_ = size - 1, used_ = 0;
   }
-  uint32_t find(const Key& key, uint64_t hash) const {
-    return const_cast<Numbers*>(this)->slot(key, hash).number_or(stamp_);
+  uint32_t find(const Key& key, uint64_t hash) const {  // kNone when it was never added
+    const Slot& s = slots_[place(key, hash)];
+    return s.stamp == stamp_ ? s.number : kNone;
   }
   uint32_t add(const Key& key, uint64_t hash) {
-    Slot& s = slot(key, hash);
+    Slot& s = slots_[place(key, hash)];
     if (s.stamp != stamp_) s = {key, used_++, stamp_};
     return s.number;
   }
-  uint32_t size() const { return used_; }
 
  private:
   struct Slot {
     Key key{};
     uint32_t number = 0, stamp = 0;
-    uint32_t number_or(uint32_t now) const { return stamp == now ? number : kNone; }
   };
-  Slot& slot(const Key& key, uint64_t hash) {
+  size_t place(const Key& key, uint64_t hash) const {
     size_t i = (hash ^ hash >> 32) & mask_;
     while (slots_[i].stamp == stamp_ && !(slots_[i].key == key)) i = (i + 1) & mask_;
-    return slots_[i];
+    return i;
   }
   std::vector<Slot> slots_;
   size_t mask_ = 0;
@@ -54,9 +54,7 @@ class WordNumbers {
  public:
   void clear(size_t most) { words_.clear(most); }
   uint32_t add(std::string_view w) { return words_.add(w, hash(w)); }
-  uint32_t find(std::string_view w) const {
-    return words_.find(w, hash(w));
-  }  // kNone when it was never added
+  uint32_t find(std::string_view w) const { return words_.find(w, hash(w)); }
 
  private:
   static uint64_t hash(std::string_view w) {

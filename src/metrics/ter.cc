@@ -151,8 +151,8 @@ struct Alignment {
 // its end, as in the reference tool.
 struct Shift {
   int gain = 0, length = 0, start = 0, to = 0;
-  bool better_than(
-      const Shift& o) const {  // more gained, then longer, then earlier, then to an earlier place
+  // More gained, then longer, then earlier, then to an earlier place.
+  bool better_than(const Shift& o) const {
     return std::tuple(gain, length, -start, -to) > std::tuple(o.gain, o.length, -o.start, -o.to);
   }
   int from() const { return std::min(start, to); }  // words [from(), end()) change places

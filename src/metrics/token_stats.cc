@@ -62,38 +62,39 @@ const TokenMeasure kMeasures[] = {
 
 const Explanation perplexity(
     "perplexity", "Perplexity under a model",
-    "exp of the mean of -log p over the predicted tokens: those of the target and its end token given the "
-    "source (translation model), or all tokens of a text but its first, and the end token (model of text). "
-    "Only models with the same tokenizer can be compared by it; bits_per_byte compares any two.",
+    "exp of the mean of -log p over the predicted tokens: those of the target and its end token given "
+    "the source (translation model), or all tokens of a text but its first, and the end token (model of "
+    "text). Only models with the same tokenizer can be compared by it; bits_per_byte compares any two.",
     "Jelinek et al. 1977",
     "many tools leave out the end token, or score the first token after a start token");
 const Explanation bits_per_byte(
     "bits_per_byte", "Bits per byte",
     "Sum of -log2 p over the predicted tokens, end token included, per byte of UTF-8 that the predicted "
     "tokens stand for (the end token for none). Comparable between tokenizers.",
-    "as the evaluation harness of EleutherAI (lm-eval) defines it", "");
+    "cross-entropy in bits (Shannon 1951), per byte of UTF-8",
+    "lm-eval scores the first token after a start token, and no end token");
 const Explanation log_likelihood("log_likelihood", "Mean log-likelihood",
                                  "Mean natural log p of the predicted tokens. Machine text has a larger one.",
                                  "Solaiman et al. 2019; Gehrmann et al. 2019 (GLTR)");
 const Explanation rank(
     "rank", "Mean rank",
-    "Mean over the predicted tokens of 1 + the number of tokens with a larger logit. Machine "
-    "text has a smaller one.",
+    "Mean over the predicted tokens of 1 + the number of tokens with a larger logit. Machine text has a "
+    "smaller one.",
     "Gehrmann et al. 2019 (GLTR)",
-    "among equal logits tools that sort give a rank by the order of sorting; here all of "
-    "them get the best one");
+    "among equal logits tools that sort give a rank by the order of sorting; here all of them get the "
+    "best one");
 const Explanation log_rank("log_rank", "Mean log-rank",
                            "Mean natural log of the rank (see rank). Machine text has a smaller one.",
                            "Mitchell et al. 2023 (DetectGPT)");
 const Explanation lrr(
     "lrr", "LRR, log-likelihood log-rank ratio",
-    "|sum of log p| / sum of log rank over the predicted tokens; undefined when every token "
-    "has rank 1. Machine text has a larger one.",
+    "|sum of log p| / sum of log rank over the predicted tokens; undefined when every token has rank 1. "
+    "Machine text has a larger one.",
     "Su et al. 2023 (DetectLLM)", "tools answer infinity where it is undefined");
 const Explanation token_entropy(
     "token_entropy", "Mean entropy of the model's predictions",
-    "Mean over the predicted tokens of -sum p log p, in nats, of the distribution "
-    "that the model gives at this place. Machine text usually has a smaller one.",
+    "Mean over the predicted tokens of -sum p log p, in nats, of the distribution that the model gives "
+    "at this place. Machine text usually has a smaller one.",
     "Gehrmann et al. 2019 (GLTR)");
 }  // namespace
 

@@ -76,7 +76,7 @@ std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
   for (const std::string& some : o.metrics)
     for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
       end = some.find(',', begin);
-      const std::string name = some.substr(begin, end - begin);
+      const std::string name = lower_case(some.substr(begin, end - begin));
       Json::Object options;
       if (name == "bleu")
         options = {{"tokenize", o.tokenize},

@@ -1,0 +1,144 @@
+#include "experiment/inject.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "experiment/surface.h"
+#include "metrics/numbered.h"
+#include "text/unicode.h"
+
+namespace rum {
+namespace {
+constexpr int kRounds = 10;
+
+size_t below(uint32_t bits, size_t n) { return static_cast<size_t>(uint64_t{bits} * n >> 32); }
+
+struct Token : MarkedWord {
+  int32_t number = -1;  // of the word; -1: there is none
+};
+// A token of a new line; without one, a word too many.
+struct Slot {
+  const Token* token = nullptr;
+  bool open = false;  // takes another word
+  uint32_t any = 0;   // which of the corpus, when nothing is left of what went out
+};
+struct Draft {  // of a whole corpus
+  std::vector<std::vector<Slot>> lines;
+  std::vector<std::pair<uint32_t, int32_t>> out;  // words that went out, each with a number to shuffle by
+};
+
+class Injector {
+ public:
+  Injector(std::span<const std::string> human, uint32_t seed)
+      : human_(human),
+        spelling_(human),
+        random_{seed, Stream::sample} {
+    for (const std::string& line : human) {
+      std::vector<Token>& tokens = lines_.emplace_back();
+      for (const MarkedWord& w : marked_words(line))
+        tokens.push_back({w, w.word.empty() ? -1 : vocabulary_.add(lower_case(w.word))});
+      for (const Token& t : tokens)
+        if (t.number >= 0) corpus_.push_back(t.number);
+    }
+  }
+  std::vector<std::string> lines(const EditRates& rates) const {
+    Draft draft;
+    for (size_t i = 0; i < lines_.size(); ++i) edit(i, rates, draft);
+    std::sort(draft.out.begin(), draft.out.end());
+    std::vector<std::string> out;
+    size_t next = 0;  // of what went out
+    for (size_t i = 0; i < lines_.size(); ++i) out.push_back(write(i, draft, next));
+    return out;
+  }
+
+ private:
+  void edit(size_t line, const EditRates&, Draft&) const;
+  std::string write(size_t line, const Draft&, size_t& next) const;
+
+  std::span<const std::string> human_;
+  Spelling spelling_;
+  Random random_;
+  Vocabulary vocabulary_;
+  std::vector<std::vector<Token>> lines_;
+  std::vector<int32_t> corpus_;  // all its words
+};
+
+void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
+  const std::vector<Token>& tokens = lines_[line];
+  std::vector<Slot>& slots = draft.lines.emplace_back();
+  std::vector<std::pair<const Token*, uint32_t>> moves;  // and where to
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const auto bits = [&](uint32_t block) {
+      return random_.bits({static_cast<uint32_t>(line), static_cast<uint32_t>(t), 0, block});
+    };
+    const Bits4 what = bits(0), which = bits(1);
+    const auto happens = [&](int i, double rate) { return Random::uniform(what.at[i]) < rate; };
+    const Token& token = tokens[t];
+    const bool last = slots.empty() && t + 1 == tokens.size();
+    const bool dropped = !last && happens(0, rates.insertions),
+               wrong = !dropped && token.number >= 0 && happens(1, rates.substitutions);
+    if ((dropped || wrong) && token.number >= 0) draft.out.emplace_back(which.at[0], token.number);
+    if (!dropped) slots.push_back({&token, wrong, which.at[1]});
+    if (happens(2, rates.deletions)) slots.push_back({nullptr, true, which.at[2]});
+    if (!dropped && happens(3, rates.shifts)) moves.emplace_back(&token, which.at[3]);
+  }
+  if (slots.size() < 2) return;
+  for (const auto& [token, bits] : moves) {
+    const auto from =
+        std::find_if(slots.begin(), slots.end(), [&](const Slot& s) { return s.token == token; });
+    const Slot slot = *from;
+    const auto old = static_cast<size_t>(slots.erase(from) - slots.begin());
+    const size_t place = below(bits, slots.size());  // of all but the old one
+    slots.insert(slots.begin() + static_cast<std::ptrdiff_t>(place + (place >= old)), slot);
+  }
+}
+
+std::string Injector::write(size_t line, const Draft& draft, size_t& next) const {
+  const std::vector<Token>& tokens = lines_[line];
+  const std::vector<Slot>& slots = draft.lines[line];
+  bool same = slots.size() == tokens.size();
+  for (size_t i = 0; i < slots.size() && same; ++i) same = slots[i].token == &tokens[i] && !slots[i].open;
+  if (same) return human_[line];
+  std::string out;
+  for (const Slot& slot : slots) {
+    if (&slot != &slots[0]) out += ' ';
+    const Token* const t = slot.token;
+    if (t != nullptr) out += t->before;
+    if (!slot.open) {
+      out += t->word;
+    } else {
+      const int32_t word =
+          next < draft.out.size() ? draft.out[next++].second : corpus_[below(slot.any, corpus_.size())];
+      const bool capital = t != nullptr && t == &tokens[0] && lower_case(t->word) != t->word;
+      out += spelling_.write(vocabulary_.word(word), capital);
+    }
+    if (t != nullptr) out += t->after;
+  }
+  return out;
+}
+
+double corrected(double rate, double wanted, double got) { return std::clamp(rate + wanted - got, 0.0, 1.0); }
+}  // namespace
+
+Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed) {
+  for (const double rate : {wanted.insertions, wanted.deletions, wanted.substitutions, wanted.shifts})
+    RUM_CHECK(rate >= 0 && rate <= 1, "inject: a rate of {}; expected 0 to 1 edits per word", rate);
+  const Injector injector(human, seed);
+  Injected best{{}, wanted, {}};
+  double nearest = std::numeric_limits<double>::infinity();
+  EditRates rates = wanted;
+  for (int round = 0; round < kRounds && nearest > 0; ++round) {
+    std::vector<std::string> lines = injector.lines(rates);
+    const EditRates got = edit_rates(lines, human);
+    rates = {corrected(rates.insertions, wanted.insertions, got.insertions),
+             corrected(rates.deletions, wanted.deletions, got.deletions),
+             corrected(rates.substitutions, wanted.substitutions, got.substitutions),
+             corrected(rates.shifts, wanted.shifts, got.shifts)};
+    if (const double d = got.distance(wanted); d < nearest)
+      nearest = d, best.lines = std::move(lines), best.got = got;
+  }
+  return best;
+}
+}  // namespace rum
