@@ -217,6 +217,7 @@ class Gatherer {
         d.push_back(human_better ? human[i] - other[i] : other[i] - human[i]);
       e.seeds = spread(d), e.value = e.seeds.mean, e.low = e.seeds.low, e.high = e.seeds.high;
       e.p = p.empty() ? 1 : *std::max_element(p.begin(), p.end());
+      if (!std::isfinite(e.p) || !std::isfinite(e.value)) e.p = 1;  // not defined for every generator
       r.rows.push_back({measure, e, NAN, 1, Verdict::undecided});
     }
   }
