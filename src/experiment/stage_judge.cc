@@ -5,6 +5,7 @@
 #include "data/loader.h"
 #include "experiment/arms.h"
 #include "experiment/stage.h"
+#include "text/unicode.h"
 #include "train/evaluate.h"
 #include "train/run.h"
 
@@ -29,7 +30,7 @@ void judge(const StageContext& x) {
   for (size_t i = 0; i < test.texts.size(); ++i)
     out += to_json(Json(Json::Object{
                {"id", static_cast<int64_t>(i)},
-               {"translation", judged.translations[i]},
+               {"translation", one_line(judged.translations[i])},
                {"nll", -log_p[i]},
                {"tokens", static_cast<int64_t>(examples[i].tokens.size()) - examples[i].prefix}})) +
            "\n";

@@ -77,8 +77,8 @@ Json of_floor(const Targets& targets, const Targets& human, const ErrorRules& ru
     const bool defined = std::isfinite(value) && std::isfinite(other);
     const double chance =
         defined ? randomisation_p(
-                      [&](std::span<const double> s) { return measure.value(from_row(s)).value_or(0); },
-                      {m}, {p}, {1000, 1})
+                      [&](std::span<const double> s) { return measure.value(from_row(s)).value_or(0); }, {m},
+                      {p}, {1000, 1})
                 : NAN;
     out.emplace_back(measure.name, Json(Json::Object{{"value", value}, {"human", other}, {"p", chance}}));
   }

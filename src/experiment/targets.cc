@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "text/reader.h"
+#include "text/unicode.h"
 
 namespace rum {
 Targets read_targets(const std::string& folder) {
@@ -31,7 +32,7 @@ void write_targets(const std::string& folder, const Targets& t) {
   std::string ids;
   for (size_t i = 0; i < t.texts.size(); ++i) {
     if (t.texts[i].source.empty() || t.texts[i].target.empty()) continue;
-    kept.texts.push_back(t.texts[i]);
+    kept.texts.push_back({t.texts[i].source, one_line(t.texts[i].target)});
     ids += fmt::format("{}\n", t.ids[i]);
   }
   RUM_CHECK(!kept.texts.empty(), "{}: not one pair with a target: there is nothing to learn from", folder);
