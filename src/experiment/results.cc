@@ -210,8 +210,12 @@ class Gatherer {
     for (const std::string& measure : r.claim->measures) {
       const auto [other, p] = values(generated, measure, false);
       const auto [human, _] = values(generated, measure, true);
-      if (other.empty()) continue;
       Effect e;
+      if (other.empty()) {  // the pool has no sentence that two people translated
+        e.value = e.low = e.high = NAN;
+        r.rows.push_back({measure + " (no floor)", e, NAN, 1, Verdict::undecided});
+        continue;
+      }
       std::vector<double> d;
       for (size_t i = 0; i < other.size(); ++i)
         d.push_back(human_better ? human[i] - other[i] : other[i] - human[i]);

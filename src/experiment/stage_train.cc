@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
+#include "data/loader.h"
 #include "experiment/stage.h"
 #include "experiment/targets.h"
 #include "train/run.h"
@@ -38,6 +39,16 @@ std::vector<Text> training_texts(const StageContext& x, RunConfig& config) {
   config.schedule.warmup = std::min(config.schedule.warmup, config.steps);
   return out;
 }
+// A generator may write what no batch can hold: such pairs are left out, and counted.
+std::vector<Text> that_fit(std::vector<Text> texts, const RunConfig& config) {
+  const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
+  const BatchShape shape = batch_shape(config);
+  std::erase_if(texts, [&](const Text& t) {
+    const Example e = to_example(t, tokenizer);
+    return positions_of(e, shape) > config.model.context || !fits({&e, 1}, shape);
+  });
+  return texts;
+}
 void save_weights(const RunFolder& run, int64_t step, const char* name) {
   const std::string path = checkpoint_path(run.checkpoints(), step);
   TensorFile file{{{"step", fmt::format("{}", step)}}, {}};
@@ -60,7 +71,14 @@ void train(const StageContext& x) {
   config.folder = run.path;
   config.tokenizer = x.inputs[0] + "/tokenizer.json";
   config.train = x.folder + "/train.tsv", config.valid = x.inputs[1] + "/valid.tsv";
-  Disk::real().replace_text(config.train, corpus_bytes(training_texts(x, config), CorpusKind::pairs));
+  const std::vector<Text> texts = training_texts(x, config), kept = that_fit(texts, config);
+  RUM_CHECK(!kept.empty(), "{}: no pair fits a batch of {} tokens", x.stage.label, config.tokens);
+  Disk::real().replace_text(config.train, corpus_bytes(kept, CorpusKind::pairs));
+  Disk::real().replace_text(
+      x.folder + "/data.json",
+      to_json(Json(Json::Object{{"pairs", static_cast<int64_t>(kept.size())},
+                                {"too_long", static_cast<int64_t>(texts.size() - kept.size())}})) +
+          "\n");
 
   const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
   Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
