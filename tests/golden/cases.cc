@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <regex>
 #include <sstream>
 
 #include "base/error.h"
@@ -114,25 +113,21 @@ void compare(const std::string& path, const Json& expected, const Json& got,
 
 Tolerance tolerance(const std::string& path) {
   struct Rule {
-    std::regex path;
+    const char *area, *field;
     Tolerance tolerance;
   };
-  static const std::vector<Rule> rules = [] {
-    std::vector<Rule> out;
-    const auto rule = [&](const char* pattern, double absolute, double relative) {
-      out.push_back({std::regex(pattern), {absolute, relative}});
-    };
-    rule("significance on WMT17.*p_value", 0.015, 0);  // other random draws
-    rule("significance on WMT17.*\\.mean", 0.05, 0);
-    rule("significance on WMT17.*ci_halfwidth", 0.06, 0);
-    rule("vocd_exact", 1e-9, 1e-6);
-    rule("zipf_mle", 1e-9, 0);
-    rule("compression_ratio|deflate9", 0, 0.01);  // another zlib
-    rule("expected_types", 1e-6, 1e-9);
-    return out;
-  }();
+  static constexpr Rule rules[] = {
+      {"significance on WMT17", "p_value", {0.015, 0}},  // other random draws
+      {"significance on WMT17", ".mean", {0.05, 0}},
+      {"significance on WMT17", "ci_halfwidth", {0.06, 0}},
+      {"", "vocd_exact", {1e-9, 1e-6}},
+      {"", "zipf_mle", {1e-9, 0}},
+      {"", "compression_ratio", {0, 0.01}},  // another zlib
+      {"", "deflate9", {0, 0.01}},
+      {"", "expected_types", {1e-6, 1e-9}},
+  };
   for (const Rule& r : rules)
-    if (std::regex_search(path, r.path)) return r.tolerance;
+    if (path.find(r.area) != std::string::npos && path.find(r.field) != std::string::npos) return r.tolerance;
   return {};
 }
 }  // namespace rum::golden

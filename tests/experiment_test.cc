@@ -1,0 +1,386 @@
+// Experiments: the graph, the store, the runner, and the program from its corpora to its report, on pairs of
+// our own grammar.
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <regex>
+#include <set>
+#include <thread>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "experiment/arms.h"
+#include "experiment/chart.h"
+#include "experiment/store.h"
+#include "experiment/targets.h"
+#include "program.h"
+#include "text/words.h"
+
+namespace rum {
+namespace {
+namespace fs = std::filesystem;
+
+std::string message(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+void expect_error(const std::function<void()>& f, const std::string& part) {
+  const std::string said = message(f);
+  EXPECT_NE(said.find(part), std::string::npos) << "said: " << said << "\nexpected: " << part;
+}
+const std::function<bool()> kGoOn = [] { return false; };
+
+// Kinds of stages for these tests: one writes its parameter, one joins what its inputs wrote.
+int made = 0;
+void write_parameter(const StageContext& x) {
+  ++made;
+  Disk::real().replace_text(x.folder + "/out.txt", *x.stage.parameters.find("text")->text());
+}
+void join(const StageContext& x) {
+  ++made;
+  std::string out;
+  for (const std::string& i : x.inputs) out += Disk::real().read(i + "/out.txt");
+  Disk::real().replace_text(x.folder + "/out.txt", out);
+}
+const StageKind kinds[] = {{"test-write", 1, false, write_parameter}, {"test-join", 1, false, join}};
+
+TEST(Graph, AStageIsNamedByWhatDecidesItsOutput) {
+  const auto ids = [](const std::string& a, const std::string& label, const std::string& hint) {
+    Graph g;
+    const std::string first = g.add("test-write", label, {{"text", a}}, {}, 1, {{"where", hint}});
+    const std::string second = g.add("test-write", "b", {{"text", "b"}}, {});
+    const std::string both = g.add("test-join", "both", {}, {first, second});
+    return std::array{first, second, both};
+  };
+  const auto one = ids("a", "first", "here"), same = ids("a", "another label", "there"),
+             other = ids("x", "first", "here");
+  EXPECT_EQ(one, same);         // labels and hints do not count
+  EXPECT_NE(one[0], other[0]);  // parameters do, and all that depends on them
+  EXPECT_NE(one[2], other[2]);
+  EXPECT_EQ(one[1], other[1]);  // and nothing else
+  Graph g;
+  EXPECT_EQ(g.add("test-write", "a", {{"text", "a"}}, {}), g.add("test-write", "again", {{"text", "a"}}, {}));
+  EXPECT_EQ(g.stages().size(), 1u);
+  expect_error([&] { g.add("test-wirte", "a", {}, {}); }, "did you mean \"test-write\"?");
+  expect_error([&] { g.at("train-0"); }, "no stage \"train-0\"");
+}
+
+TEST(Store, MakesOnceAndSeesDamage) {
+  Scratch scratch;
+  Store store(scratch.path + "/x");
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}),
+                    b = g.add("test-join", "b", {}, {a, a});
+  expect_error([&] { store.make(g, b, progress, kGoOn); }, "needs " + a);
+  made = 0;
+  for (int i = 0; i < 2; ++i) store.make(g, a, progress, kGoOn), store.make(g, b, progress, kGoOn);
+  EXPECT_EQ(made, 2);
+  EXPECT_EQ(slurp(store.folder(b) + "/out.txt"), "AA");
+  EXPECT_FALSE(store.begun(b));
+  EXPECT_EQ(store.damage(b), "");
+  Disk::real().replace_text(store.folder(b) + "/out.txt", "AB");
+  EXPECT_NE(store.damage(b).find("out.txt does not match"), std::string::npos) << store.damage(b);
+  store.remove(b);
+  EXPECT_FALSE(store.finished(b));
+  store.make(g, b, progress, kGoOn);
+  EXPECT_EQ(slurp(store.folder(b) + "/out.txt"), "AA");
+  fs::remove(store.folder(a) + "/out.txt");
+  EXPECT_NE(store.damage(a), "");
+  Disk::real().replace_text(store.folder(b) + "/more.txt", "");
+  EXPECT_NE(store.damage(b), "");
+}
+TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
+  Disk::real().make_folders(store.part(a));
+  Disk::real().replace_text(store.part(a) + "/half.txt", "x");
+  EXPECT_FALSE(store.finished(a));
+  store.make(g, a, progress, kGoOn);
+  EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind begins afresh
+  EXPECT_EQ(store.damage(a), "");
+}
+TEST(Store, OneAtATime) {
+  Scratch scratch;
+  const Lock first(scratch.path + "/lock", false);
+  EXPECT_TRUE(first.held());
+  EXPECT_FALSE(Lock(scratch.path + "/lock", false).held());
+}
+
+TEST(Chart, TicksAreRoundAndTextIsEscaped) {
+  EXPECT_EQ(ticks(0, 10), (std::vector<double>{0, 2, 4, 6, 8, 10}));
+  const auto t = ticks(-1.3, 0.9);
+  EXPECT_NE(std::find(t.begin(), t.end(), 0.0), t.end());
+  EXPECT_EQ(escape_html("a<b & \"c\""), "a&lt;b &amp; &quot;c&quot;");
+  const std::string drawn =
+      svg(LineChart{"t", "x", "y", {{"<name>", {{1, 2, 1, 3}, {2, 3, 3, 3}}, false}}, false});
+  EXPECT_NE(drawn.find("&lt;name&gt;"), std::string::npos);
+  EXPECT_EQ(drawn.find("<name>"), std::string::npos);
+  EXPECT_EQ(drawn.find("nan"), std::string::npos);
+}
+
+// ---- configs
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+TEST(ExperimentConfig, TheScalesAreRead) {
+  for (const char* scale : {"smoke", "laptop", "paper"}) {
+    const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
+    const ExperimentConfig c = read_experiment(path);
+    EXPECT_GE(c.arms.size(), 5u) << path;
+    EXPECT_GE(c.claims.size(), 4u) << path;
+    if (std::string(scale) != "smoke") {
+      EXPECT_GE(c.seeds, 3) << path;
+    }
+  }
+}
+TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
+  const std::string good = slurp("data/configs/experiments/smoke.toml");
+  const auto refuse = [&](const char* from, const char* to, const char* part) {
+    expect_error([&] { parse_experiment(replaced(good, from, to), "x.toml"); }, part);
+  };
+  refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
+  refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a number from 1");
+  refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");
+  refuse("pool_pairs = 500\n", "", "data.pool_pairs is missing");
+  refuse("targets = \"self/greedy\"", "targets = \"slef/greedy\"",
+         "no generator \"slef\"; did you mean \"self\"?");
+  refuse("targets = \"self/greedy\"", "targets = \"self/gredy\"",
+         "no decoding \"gredy\"; did you mean \"greedy\"?");
+  refuse("targets = \"outside\"", "targets = \"outside/greedy\"", "has no decoding here");
+  refuse("student = \"student\"", "student = \"studnt\"", "no recipe \"studnt\"; did you mean \"student\"?");
+  refuse("width = 32", "widht = 32", "did you mean \"model.width\"?");
+  refuse("better = \"human\"", "better = \"humna\"", "no arm \"humna\"; did you mean \"human\"?");
+  refuse("kind = \"students\"", "kind = \"student\"", "did you mean \"students\"?");
+  refuse("pairs = 200", "pairs = 2000",
+         "generator low asks for 2000 pairs, the seed set has data.seed_pairs = 700");
+  refuse("name = \"self, sampled\"", "name = \"human\"", "two arms are named \"human\"");
+  refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
+  refuse("[experiment]", "[experiment", "x.toml:");
+}
+
+// ---- the program
+struct Experiment : Program {
+  std::string config = slurp("data/configs/experiments/smoke.toml");
+  Experiment() {
+    const std::vector<Text> pairs = grammar_pairs(2000, 7);
+    std::string parts[3], outside;
+    std::set<std::string> sides;
+    int64_t pool = 0;
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      parts[i < 1700 ? 0 : i < 1800 ? 1 : 2] += pairs[i].source + "\t" + pairs[i].target + "\n";
+      if (i < 700) sides.insert(pairs[i].source), sides.insert(pairs[i].target);
+      if (i < 700 || i >= 1700 || sides.contains(pairs[i].source) || sides.contains(pairs[i].target) ||
+          pool == 500)
+        continue;
+      outside += to_json(Json(
+                     Json::Object{{"id", pool++}, {"target", pairs[i].target + " indeed"}, {"model", "x"}})) +
+                 "\n";
+    }
+    write("train.tsv", parts[0]), write("valid.tsv", parts[1]), write("test.tsv", parts[2]),
+        write("outside.jsonl", outside);
+  }
+  std::vector<std::string> words(const char* action, const std::string& folder,
+                                 std::vector<std::string> more = {}) {
+    write("c.toml", config);
+    std::vector<std::string> out{"experiment", action,        file("c.toml"),
+                                 "--data",     scratch.path,  "--folder",
+                                 file(folder), "--generated", "outside=" + file("outside.jsonl")};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+};
+// Everything but times: how long stages took, and when.
+std::string timeless(std::string html) {
+  html = std::regex_replace(html, std::regex("<td>[0-9]+\\.[0-9][0-9]</td></tr>\n"), "");
+  return std::regex_replace(html, std::regex("Made [0-9-]+ "), "");
+}
+
+TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
+  Experiment e;
+  const Ran ran = e.run(e.words("run", "x"));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const Ran again = e.run(e.words("run", "x"));
+  EXPECT_NE(again.err.find("0 of them now"), std::string::npos) << again.err;
+  EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
+  const Ran report = e.run(e.words("report", "x"));
+  ASSERT_EQ(report.status, 0) << report.err;
+  for (const char* claim : {"C1", "C3", "C4", "C5"})
+    EXPECT_NE(report.out.find(claim), std::string::npos) << report.out;
+  const std::string html = slurp(e.file("x/report.html"));
+  for (const char* part :
+       {"<h2>Claims", "Learning curves", "A fraction of real data", "What each mechanism costs", "wanted",
+        "<h2>Samples", "What differs from the paper"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  for (const char* bad : {"http://", "https://", "<script", ">nan<", ">-nan<", ">inf<"})
+    EXPECT_EQ(html.find(bad), std::string::npos) << bad;
+  // 13 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.
+  const std::string rows = slurp(e.file("x/results.csv")), sentences = slurp(e.file("x/sentences.csv"));
+  EXPECT_GT(std::count(rows.begin(), rows.end(), '\n'), 13 * 2 * 3);
+  EXPECT_EQ((std::count(sentences.begin(), sentences.end(), '\n') - 1) % 200, 0);
+  const Json claims = parse_json(slurp(e.file("x/claims.json")), "claims.json");
+  EXPECT_EQ(claims.find("claims")->array()->size(), 4u);
+
+  // Without text nothing of the corpus is left: no five words in a row.
+  ASSERT_EQ(e.run(e.words("report", "x", {"--no-text", "--output", e.file("bare")})).status, 0);
+  std::set<std::string> runs;
+  for (const char* corpus : {"train.tsv", "test.tsv"}) {
+    std::string text = slurp(e.file(corpus));
+    std::replace(text.begin(), text.end(), '\t', '\n');
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      const auto w = words(line);
+      for (size_t i = 0; i + 5 <= w.size(); ++i)
+        runs.insert(fmt::format("{}", fmt::join(w.begin() + static_cast<ptrdiff_t>(i),
+                                                w.begin() + static_cast<ptrdiff_t>(i + 5), " ")));
+    }
+  }
+  ASSERT_GT(runs.size(), 1000u);
+  const auto holds_text = [&](const std::string& file) {
+    const auto w = words(slurp(e.file(file)));
+    for (size_t i = 0; i + 5 <= w.size(); ++i)
+      if (runs.contains(fmt::format("{}", fmt::join(w.begin() + static_cast<ptrdiff_t>(i),
+                                                    w.begin() + static_cast<ptrdiff_t>(i + 5), " "))))
+        return true;
+    return false;
+  };
+  EXPECT_TRUE(holds_text("x/report.html"));  // so the search does find what is there
+  for (const auto& entry : fs::directory_iterator(e.file("bare")))
+    EXPECT_FALSE(holds_text("bare/" + entry.path().filename().string())) << entry.path();
+
+  // Targets as chats.
+  const Ran chats = e.run(e.words("export", "x", {"--arm", "self, greedy", "--seed", "2"}));
+  ASSERT_EQ(chats.status, 0) << chats.err;
+  const Json first = parse_json(chats.out.substr(0, chats.out.find('\n')), "chat");
+  EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
+  expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
+
+  // A damaged stage is made again, with what it said before.
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages")))
+    if (entry.path().filename().string().starts_with("judge-")) {
+      std::ofstream(entry.path() / "test.jsonl", std::ios::app) << "x";
+      break;
+    }
+  const Ran mended = e.run(e.words("run", "x"));
+  EXPECT_NE(mended.err.find("is damaged (test.jsonl does not match its checksum): it is made again"),
+            std::string::npos)
+      << mended.err;
+  EXPECT_NE(mended.err.find("1 of them now"), std::string::npos) << mended.err;
+  ASSERT_EQ(e.run(e.words("report", "x")).status, 0);
+  EXPECT_EQ(timeless(slurp(e.file("x/report.html"))), timeless(html));
+  EXPECT_EQ(slurp(e.file("x/sentences.csv")), sentences);
+}
+
+// A config small enough to be run often: one seed, three arms.
+std::string small(const std::string& config) {
+  std::string out = replaced(config, "seeds = 2", "seeds = 1");
+  const size_t arms = out.find("[[arm]]"), claims = out.find("[[claim]]"),
+               c3 = out.find("[[claim]]\nid = \"C3\""), gate = out.find("[gate]");
+  out = out.substr(0, arms) +
+        "[[arm]]\nname = \"human\"\ntargets = \"human\"\n[[arm]]\nname = \"self, greedy\"\ntargets = "
+        "\"self/greedy\"\n" +
+        "[[arm]]\nname = \"mixed\"\ntargets = \"self/greedy\"\napply = [{ op = \"mix\", real = 0.5 }]\n" +
+        out.substr(claims, c3 - claims) + out.substr(gate);
+  return out;
+}
+TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
+  Experiment e;
+  e.config = small(e.config);
+  const Ran whole = e.run(e.words("run", "whole"));
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  ASSERT_EQ(e.run(e.words("report", "whole")).status, 0);
+  const int kills = std::getenv("RUM_TEST_ALL") ? 100 : 6;
+  const Random random{3, Stream::sample};
+  int killed = 0;
+  for (uint32_t i = 0; i < 1000 && killed < kills; ++i) {
+    const pid_t child = e.start(e.words("run", "killed"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + random.bits({0, 0, 0, i}).at[0] % 700));
+    kill(child, SIGKILL);
+    if (e.end(child).status == 128 + SIGKILL) {
+      ++killed;
+    } else {  // it was finished: begin another one
+      fs::remove_all(e.file("killed"));
+    }
+  }
+  EXPECT_EQ(killed, kills);
+  const Ran rest = e.run(e.words("run", "killed"));
+  ASSERT_EQ(rest.status, 0) << rest.err;
+  ASSERT_EQ(e.run(e.words("report", "killed")).status, 0);
+  EXPECT_EQ(timeless(slurp(e.file("killed/report.html"))), timeless(slurp(e.file("whole/report.html"))));
+  for (const char* f : {"results.csv", "sentences.csv", "claims.json"})
+    EXPECT_EQ(slurp(e.file(std::string("killed/") + f)), slurp(e.file(std::string("whole/") + f))) << f;
+}
+TEST(ExperimentProgram, AChangedSettingRedoesWhatDependsOnIt) {
+  Experiment e;
+  e.config = small(e.config);
+  ASSERT_EQ(e.run(e.words("run", "x")).status, 0);
+  e.config = replaced(e.config, "real = 0.5", "real = 0.25");
+  const Ran ran = e.run(e.words("run", "x"));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  // The mixture, its measures, its student, the judgement: nothing else.
+  EXPECT_NE(ran.err.find("4 of them now"), std::string::npos) << ran.err;
+}
+TEST(ExperimentProgram, TwoRunsAtOnceAreRefused) {
+  Experiment e;
+  e.config = small(e.config);
+  fs::create_directories(e.file("x/locks"));
+  const Lock held(e.file("x/locks/experiment"), false);
+  expect_refusal(e.run(e.words("run", "x")), "another process runs this experiment");
+}
+TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
+  Experiment e;
+  e.config = small(e.config);
+  const Ran jobs = e.run(e.words("jobs", "x", {"--plain"}));
+  ASSERT_EQ(jobs.status, 0) << jobs.err;
+  std::istringstream lines(jobs.out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const std::string id = line.substr(line.rfind(' ') + 1);
+    const Ran made = e.run(e.words("stage", "x", {"--stage", id, "--threads", "1"}));
+    EXPECT_EQ(made.status, 0) << made.err;
+  }
+  EXPECT_GT(count, 10);
+  EXPECT_EQ(e.run(e.words("report", "x")).status, 0);
+  EXPECT_NE(e.run(e.words("jobs", "y", {"--slurm"})).out.find("sbatch --parsable"), std::string::npos);
+  expect_refusal(e.run(e.words("report", "y")), "are not made yet");
+  expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
+  expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
+}
+TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
+  Experiment e;
+  e.config = small(e.config);
+  const std::string train = slurp(e.file("train.tsv")), test = slurp(e.file("test.tsv")),
+                    outside = slurp(e.file("outside.jsonl"));
+  e.write("test.tsv", train.substr(0, train.find('\n') + 1) + test);
+  expect_refusal(e.run(e.words("run", "a")), "overlap in 1 pairs (line 1 and line 1 share a source)");
+  e.write("test.tsv", test);
+  e.config = replaced(e.config, "pool_pairs = 500", "pool_pairs = 1500");
+  expect_refusal(e.run(e.words("run", "b")), "data.seed_pairs and data.pool_pairs ask for 2200");
+  e.config = replaced(e.config, "pool_pairs = 1500", "pool_pairs = 500");
+  // What an outside model wrote.
+  e.config = replaced(e.config, "targets = \"self/greedy\"", "targets = \"outside\"");
+  const auto refuse = [&](const std::string& lines, const char* part) {
+    e.write("outside.jsonl", lines);
+    expect_refusal(e.run(e.words("run", "c")), part);
+  };
+  refuse(outside.substr(outside.find('\n') + 1), "1 ids of the pool are missing: 0");
+  refuse(outside + outside.substr(0, outside.find('\n') + 1), "line 501: id 0 stands twice");
+  refuse(outside + "{\"id\": 500, \"target\": \"x\"}\n", "id 500 is not in the pool, which has ids 0 to 499");
+  refuse(outside + "{\"id\": 3}\n", "expected {\"id\": number, \"target\": text}");
+  refuse("Haus\thouse\n", "has 1 lines, the pool 500");
+  fs::remove(e.file("outside.jsonl"));
+  expect_refusal(e.run(e.words("run", "c")), "outside.jsonl");
+  expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml");
+}
+}  // namespace
+}  // namespace rum
