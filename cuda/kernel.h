@@ -102,6 +102,18 @@ void for_each(int64_t n, bool wide, const F& f) {
     simt::launch(wide ? each<V, F> : each<1, F>, dim3(blocks(threads, kPointThreads)), dim3(kPointThreads), 0,
                  f, n);
 }
+template <class F>
+struct One {
+  F f;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    f(i);
+  }
+};
+template <class F>
+void for_each(int64_t n, const F& f) {  // f(i) for every i below n
+  for_each<1>(n, false, One<F>{f});
+}
 template <class F, class T, class G>
 struct Map {  // y (+)= f(a) or f(a, b)
   F f;

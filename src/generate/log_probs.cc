@@ -25,7 +25,8 @@ void score(const Gpt& model, Arena& arena, std::span<const Example> examples, do
   const Batch b = upload(packed, model.tokens.device());
   // Not Gpt::loss: its nll carries the label smoothing of the training.
   const Tensor nll =
-      head_loss(model.hidden(b.ids, b.layout, b.rows), model.head, b.targets, b.weights, 0, 256).nll;
+      head_loss(model.hidden(b.ids, b.layout, b.rows), model.head, b.targets, b.weights, 0, 256)
+          .nll.to(DeviceKind::cpu);
   int64_t row = 0;
   for (const Example& e : examples) {
     double sum = 0;

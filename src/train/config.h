@@ -17,7 +17,8 @@ namespace rum {
 struct RunConfig {
   std::string folder = "runs/run";
   uint32_t seed = 1;
-  int64_t threads = 0;  // 0: all processors
+  std::string device = "auto";  // auto, cpu or cuda: see pick_device()
+  int64_t threads = 0;          // 0: all processors
 
   CorpusKind kind = CorpusKind::pairs;
   std::string train, valid, test;  // corpora; test may be empty
