@@ -180,10 +180,11 @@ test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in thre
 # debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
 OP     ?= layernorm
 THREAD ?= 0
-$(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o,$(call emulated,emulated)) FORCE
+$(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o %/simt_cpu.cc.o,$(call emulated,emulated)) FORCE
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) -O0 -g -x c++ -c cuda/$(OP).cu -o $(OBJ)/emulated/debug.o
-	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(OBJ)/emulated/debug.o -o $@ $(LIBS) -lgtest
+	$(Q)$(CXX) $(FLAGS) -g -c cuda/simt_cpu.cc -o $(OBJ)/emulated/debug-simt.o
+	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(OBJ)/emulated/debug.o $(OBJ)/emulated/debug-simt.o -o $@ $(LIBS) -lgtest
 debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one emulated CUDA thread of an op's kernel
 	@[ -f cuda/$(OP).cu ] || { echo "debug-kernel: no cuda/$(OP).cu; there are: $(patsubst cuda/%.cu,%,$(wildcard cuda/*.cu))"; exit 1; }
 	@command -v gdb >/dev/null || bash tools/deps.sh gdb

@@ -231,6 +231,19 @@ TEST(Config, SaysWhatIsWrongWhere) {
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
 }
 
+TEST(Config, DeviceIsPickedOrRefusedInOneSentence) {
+  EXPECT_EQ(pick_device("cpu"), DeviceKind::cpu);
+  EXPECT_EQ(error_of([] {
+              parse_config("[run]\ndevice = \"gpu\"\n", "c.toml");
+            }).find("c.toml:2: run.device: expected"),
+            0u);
+  const std::string missing = Backend::missing(DeviceKind::cuda);
+  EXPECT_EQ(pick_device("auto"), missing.empty() ? DeviceKind::cuda : DeviceKind::cpu);
+  if (missing.empty()) return;
+  EXPECT_EQ(error_of([] { pick_device("cuda"); }), missing);
+  EXPECT_NE(missing.find("--device cpu"), std::string::npos) << missing;
+}
+
 TEST(Config, WritesWhatItReads) {
   RunConfig c;
   set_key(c, "model.width", "96");
