@@ -21,7 +21,7 @@ COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo 
 NVCC     := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc) /usr/local/cuda/bin/nvcc /usr/local/cuda-*/bin/nvcc /usr/lib/cuda/bin/nvcc))
 NVCC_NEW := $(if $(NVCC),$(shell $(NVCC) --version | awk -F'[ ,.]+' '/release/ { for (i = 1; i < NF; ++i) if ($$i == "release") print ($$(i+1) * 100 + $$(i+2) >= 1204) }'))
 TOOLKIT  := $(if $(wildcard cuda/backend.cu),$(filter 1,$(NVCC_NEW)))
-CARD     := $(firstword $(wildcard /dev/nvidia[0-9]* /dev/dxg))
+CARD     := $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),$(shell nvidia-smi -L 2>/dev/null | head -n 1))
 CUDA     ?= $(if $(TOOLKIT),$(if $(CARD),1,0),0)
 GPU      ?= $(if $(CARD),native,80 90)
 ifeq ($(CUDA)$(TOOLKIT),1)

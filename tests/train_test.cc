@@ -202,6 +202,18 @@ TEST(Train, RefusesWhatWouldLoseARun) {
   EXPECT_NE(e.find("never saved"), std::string::npos) << e;
 }
 
+TEST(Train, InBf16ItLearnsAndResumesToTheSameBits) {
+  Scene s(20);
+  s.config.dtype = DType::bf16;
+  const Outcome whole = train(s.config, s.progress, false);
+  const uint64_t bits = fingerprint(s.config.folder, 20);
+  s.config.folder = s.file("again");
+  train(s.config, s.progress, false, [](int64_t step) { return step == 7; });
+  const Outcome resumed = train(resumed_config(s.config.folder), s.progress, true);
+  EXPECT_EQ(fingerprint(s.config.folder, 20), bits);
+  EXPECT_EQ(resumed.valid_loss, whole.valid_loss);
+  EXPECT_LT(whole.valid_loss, std::log(320.0) - 0.5);
+}
 TEST(Train, NoticesAChangedCorpusAndAnotherModel) {
   Scene s(20);
   train(s.config, s.progress, false, [](int64_t step) { return step == 5; });

@@ -93,7 +93,7 @@ struct Trainer::State {
   }
 
   ParameterBlock& materialised() {
-    params.materialise(device, DType::f32, config.seed);
+    params.materialise(device, config.dtype, config.seed);
     return params;
   }
   void open_folder();
