@@ -19,7 +19,7 @@ __global__ void cross_entropy_row(T* logits, const int32_t* targets, const float
   T* const z = logits + row * width;
   // A target outside the vocabulary makes loss and gradient NaN, and the step is skipped.
   const float right = target >= 0 && target < width ? to_float(z[target]) : NAN;
-  Softmax p;
+  Softmax p = Softmax::none();
   along_row(z, 0, width, [&]<int V>(int64_t j) { p.take(load<T, V>(z + j)); });
   p = join_block(p);  // from here on the logits may be overwritten
   const float lse = p.top + logf(p.sum), spread = smoothing / static_cast<float>(width);

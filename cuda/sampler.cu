@@ -30,7 +30,7 @@ __device__ S over_block(S v, const F& op) {
 }
 template <class T>
 __device__ Softmax softmax_of(const T* z, int64_t width) {
-  Softmax p;
+  Softmax p = Softmax::none();
   along_row(z, 0, width, [&]<int V>(int64_t j) { p.take(load<T, V>(z + j)); });
   return join_block(p);
 }

@@ -9,8 +9,9 @@ constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works
 
 __device__ __forceinline__ float exp_of(float x) { return exp2f(x * 1.4426950408889634f); }
 
-struct Softmax {  // of a part of a row: largest logit, sum of exp(logit - top), sum of the logits
-  float top = -3.402823466e38f, sum = 0, total = 0;
+struct Softmax {          // of a part of a row: largest logit, sum of exp(logit - top), sum of the logits
+  float top, sum, total;  // without a constructor: shared memory takes none
+  __device__ static Softmax none() { return {-3.402823466e38f, 0, 0}; }
   template <class T, int V>
   __device__ __forceinline__ void take(const Pack<T, V>& x) {
     float highest = top;
@@ -40,7 +41,7 @@ __device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets
   p = join_warp(p);
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = p;
   __syncthreads();
-  p = Softmax();
+  p = Softmax::none();
   if (threadIdx.x % 32 < kRowWarps) p = parts[threadIdx.x % 32];
   return join_warp(p);
 }
