@@ -1,8 +1,9 @@
 # Ruminate. `make` lists the targets. The only build file; sources are found by themselves.
 #   V=release|debug|asan|tsan  variants, side by side: release in build/, the others in build/$(V)/
 #   MARCH=native  the processor to build for        ONEDNN=0  build without oneDNN
-#   CUDA=1        link the CUDA kernels into the program (training waits for more of them, so not by default)
-#   GPU="80 90"   the GPU architectures to build for; newer cards compile the last one for themselves
+#   CUDA=1|0      link the CUDA kernels into the program or not; unset: where there is a toolkit and a GPU
+#   GPU="80 90"   the GPU architectures to build for; newer cards compile the last one for themselves; unset: this
+#                 machine's GPU, if it has one
 #   VERBOSE=1     print the commands
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -20,8 +21,12 @@ COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo 
 NVCC     := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc) /usr/local/cuda/bin/nvcc /usr/local/cuda-*/bin/nvcc /usr/lib/cuda/bin/nvcc))
 NVCC_NEW := $(if $(NVCC),$(shell $(NVCC) --version | awk -F'[ ,.]+' '/release/ { for (i = 1; i < NF; ++i) if ($$i == "release") print ($$(i+1) * 100 + $$(i+2) >= 1204) }'))
 TOOLKIT  := $(if $(wildcard cuda/backend.cu),$(filter 1,$(NVCC_NEW)))
-CUDA     ?= 0
-GPU      ?= 80 90
+CARD     := $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),$(shell nvidia-smi -L 2>/dev/null | head -n 1))
+CUDA     ?= $(if $(TOOLKIT),$(if $(CARD),1,0),0)
+GPU      ?= $(if $(CARD),native,80 90)
+ifeq ($(CUDA)$(TOOLKIT),1)
+$(error CUDA=1 needs a CUDA toolkit of 12.4 or newer: set CUDA_HOME to it)
+endif
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 WARN   := -Wall -Wextra -Wconversion -Werror -Wno-stringop-overflow  # GCC 12 misreads fmt 9 when inlined
@@ -55,7 +60,7 @@ $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(fil
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
-	@$(if $(filter 0,$(CUDA)),echo "built for the CPU$(if $(TOOLKIT),; CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here)")
+	@echo "built for the CPU$(if $(filter 1,$(CUDA)), and CUDA,$(if $(TOOLKIT), alone$(if $(CARD),, (no GPU here)); CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here))"
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	@mkdir -p $(@D)
@@ -177,6 +182,19 @@ $(OBJ)/checked/%.cc.o: %.cc
 	$(Q)$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
 test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in three orders and with every access checked
 	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
+# debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
+OP     ?= layernorm
+THREAD ?= 0
+$(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o %/simt_cpu.cc.o,$(call emulated,emulated)) FORCE
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -O0 -g -x c++ -c cuda/$(OP).cu -o $(OBJ)/emulated/debug.o
+	$(Q)$(CXX) $(FLAGS) -g -c cuda/simt_cpu.cc -o $(OBJ)/emulated/debug-simt.o
+	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(OBJ)/emulated/debug.o $(OBJ)/emulated/debug-simt.o -o $@ $(LIBS) -lgtest
+debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one emulated CUDA thread of an op's kernel
+	@[ -f cuda/$(OP).cu ] || { echo "debug-kernel: no cuda/$(OP).cu; there are: $(patsubst cuda/%.cu,%,$(wildcard cuda/*.cu))"; exit 1; }
+	@command -v gdb >/dev/null || bash tools/deps.sh gdb
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BIN)/tests/debug-kernel
+	@bash tools/debug_kernel.sh $(BIN)/tests/debug-kernel cuda/$(OP).cu $(THREAD)
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
 	@$(if $(TOOLKIT),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here: nothing was tested on a GPU"; exit 1; })
 	@ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "test-gpu: this machine has no NVIDIA GPU: nothing was tested on a GPU"; exit 1; }
@@ -187,4 +205,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: FORCE help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects test-emulated test-gpu parity-changed mutants
+.PHONY: FORCE help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu parity-changed mutants

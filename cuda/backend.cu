@@ -7,12 +7,35 @@
 
 namespace simt {
 #ifdef SIMT_GPU
+namespace {
+std::string version(int v) { return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10); }
+}  // namespace
+void need_device() {
+  const std::string instead = ", or run on the CPU (--device cpu)";
+  int driver = 0, count = 0;
+  cudaDriverGetVersion(&driver);  // 0 where there is none
+  if (driver == 0) rum::fail("no CUDA driver on this machine: install NVIDIA's" + instead);
+  if (driver / 1000 < CUDART_VERSION / 1000)
+    rum::fail("the driver on this machine is for CUDA " + version(driver) +
+              ", this program was built with CUDA " + version(CUDART_VERSION) + ": update the driver" +
+              instead);
+  const cudaError_t e = cudaGetDeviceCount(&count);
+  if (e != cudaSuccess || count == 0)
+    rum::fail(std::string("no GPU that CUDA can use on this machine (") +
+              (e == cudaSuccess ? "there is none" : cudaGetErrorString(e)) + "): look at `nvidia-smi`" +
+              instead);
+  cudaDeviceProp p;
+  check(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
+  if (p.major < 8)
+    rum::fail(std::string("the ") + p.name + " has compute capability " + std::to_string(p.major) + "." +
+              std::to_string(p.minor) + ", the kernels need 8.0 (Ampere) or newer: use another GPU" +
+              instead);
+}
 std::string describe() {
   cudaDeviceProp p;
   int driver = 0;
   check(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  auto version = [](int v) { return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10); };
   return std::string(p.name) + ", compute capability " + std::to_string(p.major) + "." +
          std::to_string(p.minor) + ", driver for CUDA " + version(driver) + ", toolkit " +
          version(CUDART_VERSION);

@@ -1,10 +1,14 @@
 // The cuda column of gemm: one cuBLASLt product with bias and "+=" in it. The library is opened at run time,
 // so a program that never multiplies on a GPU does not need it. Our own workspace, one stream, and for each
-// kind of call one algorithm, chosen at its first use and kept: the same bits every time, recorded or not.
+// kind of call one algorithm: the fastest of those that the library proposes, timed at the first use and
+// kept, so the same bits every time, recorded or not. A run stores its choices (ops/gemm.h) and resumes with
+// them.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
 #include <map>
+#include <span>
+#include <sstream>
 #include <tuple>
 
 #include "cuda/kernel.h"
@@ -91,7 +95,45 @@ struct Kind {
   bool operator<(const Kind& o) const { return key() < o.key(); }
 };
 
-Plan make(const Kind& kind, const void* bias) {
+using Algorithm = cublasLtMatmulAlgo_t;
+std::map<Kind, Algorithm>& chosen() {
+  static std::map<Kind, Algorithm> all;
+  return all;
+}
+void run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b, float beta, void* c) {
+  const Library& lt = Library::open();
+  const float alpha = 1;
+  lt.check(lt.cublasLtMatmul(lt.handle, p.product, &alpha, b, p.b, a, p.a, &beta, c, p.c, c, p.c, &algorithm,
+                             lt.workspace, kWorkspace, simt::stream()),
+           "cublasLtMatmul");
+}
+// The candidate whose best of three runs is the shortest; they write to memory of their own. The first one
+// (the library's guess) while a step is recorded or when there is no memory left to try.
+Algorithm fastest(const Plan& p, std::span<const cublasLtMatmulHeuristicResult_t> candidates, size_t bytes,
+                  const void* a, const void* b) {
+  void* c = nullptr;
+  if (candidates.size() == 1 || simt::recording()) return candidates[0].algo;
+  if (cudaMalloc(&c, bytes) != cudaSuccess) return cudaGetLastError(), candidates[0].algo;
+  cudaEvent_t begin, end;
+  simt::check(cudaEventCreate(&begin), "cudaEventCreate");
+  simt::check(cudaEventCreate(&end), "cudaEventCreate");
+  size_t best = 0;
+  float least = INFINITY;
+  for (size_t i = 0; i < candidates.size(); ++i)
+    for (int trial = 0; trial < 4; ++trial) {
+      simt::check(cudaEventRecord(begin, simt::stream()), "cudaEventRecord");
+      run(p, candidates[i].algo, a, b, 0, c);
+      simt::check(cudaEventRecord(end, simt::stream()), "cudaEventRecord");
+      simt::check(cudaEventSynchronize(end), "timing a product");
+      float ms = 0;
+      simt::check(cudaEventElapsedTime(&ms, begin, end), "timing a product");
+      if (trial > 0 && ms < least) least = ms, best = i;  // the first one warms up
+    }
+  cudaEventDestroy(begin), cudaEventDestroy(end), cudaFree(c);
+  return candidates[best].algo;
+}
+
+Plan make(const Kind& kind, const void* a, const void* b, const void* bias) {
   const Library& lt = Library::open();
   const bool ta = (kind.flags & 1) != 0, tb = (kind.flags & 2) != 0, biased = (kind.flags & 4) != 0;
   Plan p;
@@ -117,6 +159,10 @@ Plan make(const Kind& kind, const void* bias) {
   layout(p.a, kind.in, ta ? kind.m : kind.k, ta ? kind.k : kind.m);
   layout(p.c, kind.out, kind.n, kind.m);
 
+  if (const auto known = chosen().find(kind); known != chosen().end()) {
+    p.algorithm = known->second;
+    return p;
+  }
   cublasLtMatmulPreference_t wish = nullptr;
   lt.check(lt.cublasLtMatmulPreferenceCreate(&wish), "cublasLtMatmulPreferenceCreate");
   auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, const auto& value) {
@@ -130,15 +176,48 @@ Plan make(const Kind& kind, const void* bias) {
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, kind.align_a);
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, kind.align_c);
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, kind.align_c);
-  cublasLtMatmulHeuristicResult_t best{};
-  int found = 0;
+  constexpr int kMost = 8;
+  cublasLtMatmulHeuristicResult_t found[kMost] = {};
+  int count = 0;
   const cublasStatus_t s =
-      lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, 1, &best, &found);
-  if (s != CUBLAS_STATUS_SUCCESS || found == 0)
+      lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, kMost, found, &count);
+  if (s != CUBLAS_STATUS_SUCCESS || count == 0)
     fail("cuBLASLt has no algorithm for a " + std::to_string(kind.m) + " x " + std::to_string(kind.n) +
          " x " + std::to_string(kind.k) + " product: " + lt.cublasLtGetStatusString(s));
-  p.algorithm = best.algo;
+  p.algorithm = fastest(p, std::span(found, static_cast<size_t>(count)),
+                        static_cast<size_t>(kind.m * kind.n) * size_of(kind.out), a, b);
+  chosen()[kind] = p.algorithm;
   return p;
+}
+
+// One line says what they hold for, then one for each kind: its key and the algorithm's words.
+std::string heading() {
+  return "cuBLASLt " + std::to_string(Library::open().cublasLtGetVersion()) + " on " +
+         simt::describe().substr(0, simt::describe().find(','));
+}
+std::string save() {
+  std::ostringstream out;
+  out << heading() << '\n';
+  for (const auto& [k, algorithm] : chosen()) {
+    out << k.m << ' ' << k.n << ' ' << k.k << ' ' << k.flags << ' ' << static_cast<int>(k.in) << ' '
+        << static_cast<int>(k.out) << ' ' << k.align_a << ' ' << k.align_b << ' ' << k.align_c;
+    for (const uint64_t word : algorithm.data) out << ' ' << word;
+    out << '\n';
+  }
+  return out.str();
+}
+void load(const std::string& text) {
+  std::istringstream in(text);
+  std::string line;
+  if (text.empty() || !std::getline(in, line) || line != heading()) return;
+  Kind k;
+  for (int from = 0, to = 0;
+       in >> k.m >> k.n >> k.k >> k.flags >> from >> to >> k.align_a >> k.align_b >> k.align_c;) {
+    k.in = static_cast<DType>(from), k.out = static_cast<DType>(to);
+    Algorithm algorithm{};
+    for (uint64_t& word : algorithm.data) in >> word;
+    if (in) chosen()[k] = algorithm;
+  }
 }
 
 void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
@@ -156,18 +235,14 @@ void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, con
                   alignment(c.data<void>())};
   const void* shift = bias ? bias.data<void>() : nullptr;
   auto at = plans.find(kind);
-  if (at == plans.end()) at = plans.emplace(kind, make(kind, shift)).first;
+  if (at == plans.end()) at = plans.emplace(kind, make(kind, a.data<void>(), b.data<void>(), shift)).first;
   const Plan& p = at->second;
   if (bias)
     lt.check(
         lt.cublasLtMatmulDescSetAttribute(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &shift, sizeof shift),
         "setting the bias");
-  const float alpha = 1, beta = f.add ? 1.0f : 0.0f;
-  lt.check(lt.cublasLtMatmul(lt.handle, p.product, &alpha, b.data<void>(), p.b, a.data<void>(), p.a, &beta,
-                             c.data<void>(), p.c, c.data<void>(), p.c, &p.algorithm, lt.workspace, kWorkspace,
-                             simt::stream()),
-           "cublasLtMatmul");
+  run(p, p.algorithm, a.data<void>(), b.data<void>(), f.add ? 1.0f : 0.0f, c.data<void>());
 }
-const bool provided = kernels::gemm.provide(DeviceKind::cuda, product);
+const bool provided = (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, product));
 }  // namespace
 }  // namespace rum::cuda

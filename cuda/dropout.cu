@@ -6,29 +6,38 @@
 namespace rum::cuda {
 namespace {
 template <class T>
-struct Four {  // one draw of Philox gives four neighbours their bits
+struct Drop {  // one draw of Philox gives four neighbours their bits
   const T* x;
   T* y;
-  int64_t n;
   float rate, scale;
   uint32_t site;
   const StepInputs* in;
   bool add;
-  __device__ void operator()(int64_t q) const {
-    const Bits4 bits =
-        Random{in->seed, Stream::dropout}.bits({in->step, in->micro, site, static_cast<uint32_t>(q)});
-    for (int k = 0; k < 4; ++k) {
-      const int64_t i = 4 * q + k;
-      if (i >= n) return;
-      const float v = Random::uniform(bits.at[k]) < rate ? 0.0f : scale * to_float(x[i]);
-      y[i] = from_float<T>(v + (add ? to_float(y[i]) : 0.0f));
+  template <int V>
+  __device__ void at(int64_t i) const {
+    const Random random{in->seed, Stream::dropout};
+    const Pack<T, V> from = load<T, V>(x + i);
+    Pack<T, V> to;
+    if (add) to = load<T, V>(y + i);
+    Bits4 bits;
+    for (int k = 0; k < V; ++k) {
+      if (k % 4 == 0) bits = random.bits({in->step, in->micro, site, static_cast<uint32_t>((i + k) / 4)});
+      const int word = V == 1 ? static_cast<int>(i % 4) : k % 4;
+      const uint32_t drawn = word == 0   ? bits.at[0]
+                             : word == 1 ? bits.at[1]
+                             : word == 2 ? bits.at[2]
+                                         : bits.at[3];
+      const float v = Random::uniform(drawn) < rate ? 0.0f : scale * to_float(from.at[k]);
+      to.at[k] = from_float<T>(add ? v + to_float(to.at[k]) : v);
     }
+    store<T, V>(y + i, to);
   }
 };
 void apply(const Tensor& x, float rate, uint32_t site, const StepInputs* in, const Grad& y) {
   by_device_type(x.dtype(), [&]<class T> {
-    const int64_t n = x.size();
-    for_each((n + 3) / 4, Four<T>{x.data<T>(), y.to().data<T>(), n, rate, 1 / (1 - rate), site, in, y.add()});
+    T* const to = y.to().data<T>();
+    for_each<kPack<T>>(x.size(), aligned({x.data<T>(), to}),
+                       Drop<T>{x.data<T>(), to, rate, 1 / (1 - rate), site, in, y.add()});
   });
 }
 const bool provided = kernels::dropout.provide(DeviceKind::cuda, apply);

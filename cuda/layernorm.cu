@@ -90,9 +90,14 @@ struct WeightTerm {  // dweight += dy xhat, dbias += dy
   const T *r, *dy;
   const float *mean, *rstd;
   int64_t width;
-  __device__ void operator()(int64_t i, int64_t j, float (&sum)[2]) const {
-    const float g = to_float(dy[i * width + j]);
-    sum[0] += g * (to_float(r[i * width + j]) - mean[i]) * rstd[i], sum[1] += g;
+  template <int V>
+  __device__ void at(int64_t i, int64_t j, float (&sum)[2][V]) const {
+    const Pack<T, V> x = load<T, V>(r + i * width + j), d = load<T, V>(dy + i * width + j);
+    const float m = mean[i], s = rstd[i];
+    for (int k = 0; k < V; ++k) {
+      const float g = to_float(d.at[k]);
+      sum[0][k] += g * (to_float(x.at[k]) - m) * s, sum[1][k] += g;
+    }
   }
 };
 
@@ -120,8 +125,9 @@ void backward(const Tensor& r, const Tensor& weight, const Tensor& mean, const T
                    rstd.data<float>(), dy.data<T>(), out, dr.add(), n, static_cast<int>(c));
     }
     if (dweight || dbias)
-      column_sums(WeightTerm<T>{r.data<T>(), dy.data<T>(), mean.data<float>(), rstd.data<float>(), c}, n, c,
-                  {dweight, dbias});
+      column_sums<kPack<T>>(
+          WeightTerm<T>{r.data<T>(), dy.data<T>(), mean.data<float>(), rstd.data<float>(), c}, n, c,
+          packs<T>(c, {r.data<T>(), dy.data<T>()}), {dweight, dbias});
   });
 }
 const bool provided = kernels::layernorm_forward.provide(DeviceKind::cuda, forward) &&

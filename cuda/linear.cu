@@ -9,13 +9,17 @@ struct BiasTerm {
   static constexpr int kSums = 1;
   const T* dy;
   int64_t width;
-  __device__ void operator()(int64_t i, int64_t j, float (&sum)[1]) const {
-    sum[0] += to_float(dy[i * width + j]);
+  template <int V>
+  __device__ void at(int64_t i, int64_t j, float (&sum)[1][V]) const {
+    const Pack<T, V> d = load<T, V>(dy + i * width + j);
+    for (int k = 0; k < V; ++k) sum[0][k] += to_float(d.at[k]);
   }
 };
 void sum_rows(const Tensor& dy, const Grad& db) {
   by_device_type(dy.dtype(), [&]<class T> {
-    column_sums(BiasTerm<T>{dy.data<T>(), dy.shape()[-1]}, dy.shape().rows(), dy.shape()[-1], {db});
+    const int64_t c = dy.shape()[-1];
+    column_sums<kPack<T>>(BiasTerm<T>{dy.data<T>(), c}, dy.shape().rows(), c, packs<T>(c, {dy.data<T>()}),
+                          {db});
   });
 }
 const bool provided = kernels::sum_rows.provide(DeviceKind::cuda, sum_rows);

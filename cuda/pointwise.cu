@@ -1,48 +1,67 @@
-// GPU twins of kernels that treat each number by itself: accumulate, add, scale.
+// GPU twins of what treats each number by itself: accumulate, add, scale, and every function in PointwiseOps.
 #include "autograd/tape.h"
 #include "cuda/kernel.h"
 #include "ops/add.h"
 #include "ops/head_loss.h"
+#include "ops/pointwise.h"
 
 namespace rum::cuda {
 namespace {
-template <class T, class G>
-struct Scale {  // y (+)= factor x; without a factor 1
-  const T* x;
-  const float* factor32;
-  const simt::bf16* factor16;
-  G* y;
-  bool add;
-  __device__ void operator()(int64_t i) const {
-    const float f = factor32 ? *factor32 : factor16 ? to_float(*factor16) : 1.0f;
-    y[i] = from_float<G>(f * to_float(x[i]) + (add ? to_float(y[i]) : 0.0f));
-  }
+struct Same {
+  __device__ float operator()(float x) const { return x; }
 };
-template <class T>
-struct Add {
-  const T *a, *b;
-  T* y;
-  __device__ void operator()(int64_t i) const { y[i] = from_float<T>(to_float(a[i]) + to_float(b[i])); }
+template <class S>
+struct Times {  // a number that is known on the device alone
+  const S* factor;
+  __device__ float operator()(float x) const { return to_float(*factor) * x; }
+};
+struct Plus {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+template <class F>
+struct Value {
+  __device__ float operator()(float x) const { return F::f(x); }
+};
+template <class F>
+struct Slope {
+  __device__ float operator()(float x, float dy) const { return dy * F::df(x); }
 };
 
-void scale(const Tensor& x, const Tensor& factor, const Grad& y) {
+template <class F>
+void to_grad(const F& f, const Tensor& x, const Grad& y) {  // y may be of another type
   by_device_type(x.dtype(), [&]<class T> {
-    by_device_type(y.to().dtype(), [&]<class G> {
-      const bool narrow = factor && factor.dtype() == DType::bf16;
-      for_each(x.size(),
-               Scale<T, G>{x.data<T>(), factor && !narrow ? factor.data<float>() : nullptr,
-                           narrow ? factor.data<simt::bf16>() : nullptr, y.to().data<G>(), y.add()});
-    });
+    by_device_type(y.to().dtype(),
+                   [&]<class G> { map<F, T>(f, x.size(), x.data<T>(), nullptr, y.to().data<G>(), y.add()); });
   });
 }
-void accumulate(const Tensor& dy, const Grad& dx) { scale(dy, Tensor(), dx); }
+void accumulate(const Tensor& dy, const Grad& dx) { to_grad(Same{}, dy, dx); }
+void scale(const Tensor& x, const Tensor& factor, const Grad& y) {
+  by_device_type(factor.dtype(), [&]<class S> { to_grad(Times<S>{factor.data<S>()}, x, y); });
+}
 void add(const Tensor& a, const Tensor& b, const Tensor& y) {
-  by_device_type(a.dtype(), [&]<class T> {
-    for_each(a.size(), Add<T>{a.data<T>(), b.data<T>(), y.data<T>()});
+  by_device_type(a.dtype(), [&]<class T> { map(Plus{}, a.size(), a.data<T>(), b.data<T>(), y.data<T>()); });
+}
+template <class F>
+void forward(const Tensor& x, const Tensor& y) {
+  by_device_type(x.dtype(),
+                 [&]<class T> { map<Value<F>, T>(Value<F>{}, x.size(), x.data<T>(), nullptr, y.data<T>()); });
+}
+template <class F>
+void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
+  by_device_type(x.dtype(), [&]<class T> {
+    map(Slope<F>{}, x.size(), x.data<T>(), dy.data<T>(), dx.to().data<T>(), dx.add());
   });
+}
+template <class... F>
+bool provide(std::tuple<F...>*) {
+  ((kernels::pointwise_forward<F>.provide(DeviceKind::cuda, forward<F>),
+    kernels::pointwise_backward<F>.provide(DeviceKind::cuda, backward<F>)),
+   ...);
+  return true;
 }
 const bool provided = kernels::accumulate.provide(DeviceKind::cuda, accumulate) &&
                       kernels::add.provide(DeviceKind::cuda, add) &&
-                      kernels::scale.provide(DeviceKind::cuda, scale);
+                      kernels::scale.provide(DeviceKind::cuda, scale) &&
+                      provide(static_cast<PointwiseOps*>(nullptr));
 }  // namespace
 }  // namespace rum::cuda

@@ -21,15 +21,12 @@ namespace simt {
 using bf16 = __nv_bfloat16;
 using bf162 = __nv_bfloat162;
 
+void need_device();      // backend.cu: one clear sentence where no GPU can be used
+std::string describe();  // backend.cu
 inline void check(cudaError_t e, const char* call) {
+  if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorUnsupportedPtxVersion)
+    rum::fail("this program holds no kernels for " + describe() + ": build it again on this machine");
   if (e != cudaSuccess) rum::fail(std::string("CUDA: ") + call + ": " + cudaGetErrorString(e));
-}
-inline void need_device() {  // one clear sentence where there is no driver or no GPU
-  int count = 0;
-  const cudaError_t e = cudaGetDeviceCount(&count);
-  if (e == cudaErrorInsufficientDriver)
-    rum::fail("no CUDA driver on this machine, or one older than this program's toolkit");
-  if (e != cudaSuccess || count == 0) rum::fail("no GPU that CUDA can use on this machine");
 }
 inline cudaStream_t stream() {  // the one queue: what is put into it runs in order
   static cudaStream_t s = [] {
@@ -51,8 +48,8 @@ inline void* dev_malloc(size_t n) {
   if (e == cudaErrorMemoryAllocation) {
     size_t left = 0, all = 0;
     cudaGetLastError(), cudaMemGetInfo(&left, &all);
-    rum::fail("the GPU is out of memory: " + std::to_string(n >> 20) + " MiB were asked for, " +
-              std::to_string(left >> 20) + " of " + std::to_string(all >> 20) + " MiB are free");
+    throw rum::OutOfMemory("the GPU is out of memory: " + std::to_string(n >> 20) + " MiB were asked for, " +
+                           std::to_string(left >> 20) + " of " + std::to_string(all >> 20) + " MiB are free");
   }
   check(e, "cudaMalloc");
   return p;
@@ -72,8 +69,6 @@ inline void d2d(void* to, const void* from, size_t n) {
 inline void dev_fill(void* to, int byte, size_t n) {
   check(cudaMemsetAsync(to, byte, n, stream()), "cudaMemsetAsync");
 }
-std::string describe();  // backend.cu
-
 inline void begin_recording() {  // relaxed: cuBLASLt may prepare itself while it is recorded
   check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
 }

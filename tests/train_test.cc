@@ -202,6 +202,18 @@ TEST(Train, RefusesWhatWouldLoseARun) {
   EXPECT_NE(e.find("never saved"), std::string::npos) << e;
 }
 
+TEST(Train, InBf16ItLearnsAndResumesToTheSameBits) {
+  Scene s(20);
+  s.config.dtype = DType::bf16;
+  const Outcome whole = train(s.config, s.progress, false);
+  const uint64_t bits = fingerprint(s.config.folder, 20);
+  s.config.folder = s.file("again");
+  train(s.config, s.progress, false, [](int64_t step) { return step == 7; });
+  const Outcome resumed = train(resumed_config(s.config.folder), s.progress, true);
+  EXPECT_EQ(fingerprint(s.config.folder, 20), bits);
+  EXPECT_EQ(resumed.valid_loss, whole.valid_loss);
+  EXPECT_LT(whole.valid_loss, std::log(320.0) - 0.5);
+}
 TEST(Train, NoticesAChangedCorpusAndAnotherModel) {
   Scene s(20);
   train(s.config, s.progress, false, [](int64_t step) { return step == 5; });
@@ -229,6 +241,19 @@ TEST(Config, SaysWhatIsWrongWhere) {
   RunConfig c;
   c.train = "a", c.valid = "b", c.model.heads = 5;
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
+}
+
+TEST(Config, DeviceIsPickedOrRefusedInOneSentence) {
+  EXPECT_EQ(pick_device("cpu"), DeviceKind::cpu);
+  EXPECT_EQ(error_of([] {
+              parse_config("[run]\ndevice = \"gpu\"\n", "c.toml");
+            }).find("c.toml:2: run.device: expected"),
+            0u);
+  const std::string missing = Backend::missing(DeviceKind::cuda);
+  EXPECT_EQ(pick_device("auto"), missing.empty() ? DeviceKind::cuda : DeviceKind::cpu);
+  if (missing.empty()) return;
+  EXPECT_EQ(error_of([] { pick_device("cuda"); }), missing);
+  EXPECT_NE(missing.find("--device cpu"), std::string::npos) << missing;
 }
 
 TEST(Config, WritesWhatItReads) {

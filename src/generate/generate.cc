@@ -1,5 +1,6 @@
 // The loop: texts sit down in free slots, each forward takes a whole prompt or one token per live hypothesis,
-// and what every row says is read in parallel. Longest prompts first, so that the last ones to run are short.
+// and each row of logits is read on the device where it lies. Longest prompts first, so that the last ones to
+// run are short.
 #include "generate/generate.h"
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "base/threads.h"
 #include "generate/beam.h"
 #include "generate/sampler.h"
 
@@ -92,17 +92,13 @@ class Writer {
     size_t text = 0;
     std::unique_ptr<Search> search;
   };
-  struct Read {  // one live hypothesis reads one row of logits
-    int32_t row, seat, draw;
-  };
 
   void sit_down() {
     for (size_t i = 0; i < seats_.size(); ++i) {
       if (seats_[i].search || next_ == order_.size()) continue;
       const size_t text = order_[next_++];
       seats_[i] = {text, std::make_unique<Search>(decoding_, end_, limits_[text])};
-      const int32_t none = 0;
-      Backend::of(device_).upload(cache_->used.data<int32_t>() + static_cast<int64_t>(i) * width_, &none, 4);
+      cache_->clear(static_cast<int64_t>(i) * width_);
     }
   }
   int32_t position(const Prompt& p, int64_t place) const {  // as pack() in data/batch.cc has it
@@ -138,7 +134,8 @@ class Writer {
       }
       if (search)
         for (const Search::Live& l : search->live())
-          reads_.push_back({row_of_[base + static_cast<size_t>(l.slot)], static_cast<int32_t>(i), l.draw});
+          reads_.push_back({row_of_[base + static_cast<size_t>(l.slot)],
+                            decoding_.sample ? uniform(seats_[i].text, l.draw, search->steps()) : 0});
     }
     auto fill = [](std::vector<int32_t>& v) { v.resize((v.size() + kRowStep - 1) / kRowStep * kRowStep, 0); };
     fill(ids_), fill(positions_), fill(rows_);
@@ -156,31 +153,8 @@ class Writer {
   }
   void read(const Tensor& logits) {
     choices_.resize(reads_.size() * static_cast<size_t>(options_));
-    constexpr int64_t kPiece = 4;
-    const auto n = static_cast<int64_t>(reads_.size());
-    parallel((n + kPiece - 1) / kPiece, [&](int64_t piece) {
-      thread_local std::vector<float> copy;
-      for (int64_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
-        const Read& r = reads_[static_cast<size_t>(i)];
-        const Seat& seat = seats_[static_cast<size_t>(r.seat)];
-        const std::span<const float> z = row(logits, r.row, copy);
-        Choice* out = &choices_[static_cast<size_t>(i * options_)];
-        if (decoding_.sample)
-          *out = draw(z, {decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p},
-                      uniform(seat.text, r.draw, seat.search->steps()));
-        else
-          best_tokens(z, {out, static_cast<size_t>(options_)});
-      }
-    });
-  }
-  std::span<const float> row(const Tensor& logits, int64_t r, std::vector<float>& copy) const {
-    const auto v = static_cast<size_t>(vocab_);
-    if (logits.dtype() == DType::f32 && device_ == DeviceKind::cpu)
-      return {logits.data<float>() + r * vocab_, v};
-    copy.resize(v);
-    for (size_t j = 0; j < v; ++j)
-      copy[j] = static_cast<float>(logits.at(r * vocab_ + static_cast<int64_t>(j)));
-    return copy;
+    const Sampling sampling{decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
+    kernels::choose(device_, logits, reads_, decoding_.sample ? &sampling : nullptr, choices_);
   }
   double uniform(size_t text, int32_t draw, int64_t step) const {
     const Bits4 b =

@@ -61,7 +61,8 @@ std::vector<double> log_probs(const Gpt& model, std::span<const Example> example
   in_batches("log_probs", model, examples, batch_tokens,
              [&](size_t first, std::span<const Example> texts, const Batch& b, const Tensor& hidden) {
                // Not Gpt::loss: its nll carries the label smoothing of the training.
-               const Tensor nll = head_loss(hidden, model.head, b.targets, b.weights, 0, kRows).nll;
+               const Tensor nll =
+                   head_loss(hidden, model.head, b.targets, b.weights, 0, kRows).nll.to(DeviceKind::cpu);
                int64_t row = 0;
                for (size_t i = 0; i < texts.size(); ++i)
                  for (int64_t k = predicted(texts[i]); k > 0; --k) out[first + i] -= nll.at(row++);

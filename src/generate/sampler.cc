@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "tensor/simd.h"
 
 namespace rum {
@@ -32,15 +33,53 @@ double sum_exp(std::span<const float> z, float top, float temperature, float* we
 }
 double log_sum_exp(std::span<const float> z, float top) {
   const double sum = std::log(sum_exp(z, top, 1, nullptr)) + static_cast<double>(top);
-  RUM_CHECK(std::isfinite(sum), "the model's logits are not finite numbers: its weights may be damaged");
+  if (!std::isfinite(sum)) fail_not_finite();
   return sum;
 }
 struct Likelier {  // by logit, then by the smaller id
   const float* z;
   bool operator()(Token a, Token b) const { return z[a] != z[b] ? z[a] > z[b] : a < b; }
 };
+
+std::span<const float> row_of(const Tensor& logits, int64_t row, std::vector<float>& copy) {
+  const int64_t v = logits.shape()[1];
+  const auto size = static_cast<size_t>(v);
+  if (logits.dtype() == DType::f32) return {logits.data<float>() + row * v, size};
+  copy.resize(size);
+  by_type(logits.dtype(), [&]<class T> {
+    for (size_t j = 0; j < size; ++j)
+      copy[j] = static_cast<float>(logits.data<T>()[row * v + static_cast<int64_t>(j)]);
+  });
+  return copy;
+}
+void choose(const Tensor& logits, std::span<const Read> reads, const Sampling* sampling,
+            std::span<Choice> out) {
+  const size_t each = out.size() / std::max<size_t>(reads.size(), 1);
+  constexpr int64_t kPiece = 4;
+  const auto n = static_cast<int64_t>(reads.size());
+  parallel((n + kPiece - 1) / kPiece, [&](int64_t piece) {
+    thread_local std::vector<float> copy;
+    for (int64_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
+      const Read& r = reads[static_cast<size_t>(i)];
+      const std::span<const float> z = row_of(logits, r.row, copy);
+      const std::span<Choice> to = out.subspan(static_cast<size_t>(i) * each, each);
+      if (sampling)
+        to[0] = draw(z, *sampling, r.uniform);
+      else
+        best_tokens(z, to);
+    }
+  });
+}
+const bool provided = kernels::choose.provide(DeviceKind::cpu, choose);
 }  // namespace
 
+void fail_not_finite() { fail("the model's logits are not finite numbers: its weights may be damaged"); }
+void check(const Sampling& s) {
+  RUM_CHECK(s.temperature > 0 && s.top_k >= 0 && s.top_p > 0 && s.top_p <= 1 && s.min_p >= 0 && s.min_p <= 1,
+            "sampling: temperature {} must be over 0, top-k {} at least 0, top-p {} over 0 and at most 1, "
+            "min-p {} from 0 to 1",
+            s.temperature, s.top_k, s.top_p, s.min_p);
+}
 double log_sum_exp(std::span<const float> logits) { return log_sum_exp(logits, highest(logits)); }
 
 void best_tokens(std::span<const float> z, std::span<Choice> out) {
@@ -66,17 +105,14 @@ void best_tokens(std::span<const float> z, std::span<Choice> out) {
 }
 
 void allowed_tokens(std::span<const float> z, const Sampling& s, std::vector<Share>& out) {
-  RUM_CHECK(s.temperature > 0 && s.top_k >= 0 && s.top_p > 0 && s.top_p <= 1 && s.min_p >= 0 && s.min_p <= 1,
-            "sampling: temperature {} must be over 0, top-k {} at least 0, top-p {} over 0 and at most 1, "
-            "min-p {} from 0 to 1",
-            s.temperature, s.top_k, s.top_p, s.min_p);
+  check(s);
   thread_local std::vector<Token> ids;
   thread_local std::vector<float> weights;
   const auto v = static_cast<int64_t>(z.size());
   const auto weight = [](Token t) { return static_cast<double>(weights[static_cast<size_t>(t)]); };
   weights.resize(z.size());
   double sum = sum_exp(z, highest(z), s.temperature, weights.data());  // the likeliest one's weight is 1
-  RUM_CHECK(std::isfinite(sum), "the model's logits are not finite numbers: its weights may be damaged");
+  if (!std::isfinite(sum)) fail_not_finite();
   out.clear(), ids.resize(z.size());
   std::iota(ids.begin(), ids.end(), 0);
   const bool few = s.top_k > 0 && s.top_k < v;

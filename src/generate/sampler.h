@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "tensor/kernel.h"
+#include "tensor/tensor.h"
 #include "text/tokenizer.h"
 
 namespace rum {
@@ -36,4 +38,19 @@ void allowed_tokens(std::span<const float> logits, const Sampling&, std::vector<
 // One of the allowed tokens: the first at which the running sum of probabilities exceeds `uniform`, in [0,
 // 1).
 Choice draw(std::span<const float> logits, const Sampling&, double uniform);
+
+struct Read {
+  int32_t row = 0;     // of the logits
+  double uniform = 0;  // for a draw
+};
+void check(const Sampling&);          // Error when a value makes no sense
+[[noreturn]] void fail_not_finite();  // the Error of logits that are not numbers
+
+namespace kernels {
+// For each of `reads` its share of `out`, which all get the same number of: the likeliest tokens, best first,
+// or with Sampling one that is drawn. The rows may lie on the device, what is chosen comes to the host.
+inline constinit Kernel<const Tensor& /*logits (R, V)*/, std::span<const Read>, const Sampling*,
+                        std::span<Choice> /*out*/>
+    choose{"choose"};
+}  // namespace kernels
 }  // namespace rum

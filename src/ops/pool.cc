@@ -55,9 +55,12 @@ const bool provided = kernels::pool_forward.provide(DeviceKind::cpu, forward) &&
 
 std::vector<Sample> samples() {
   auto with = [](Pool kind, std::vector<int32_t> offsets) {
-    Layout l;
-    l.offsets = Tensor::from<int32_t>(offsets, {static_cast<int64_t>(offsets.size())}, DType::i32);
-    return [l, kind](std::span<const Tensor> in) { return pool(in[0], l, kind); };
+    return [=](std::span<const Tensor> in) {
+      Layout l;
+      l.offsets =
+          Tensor::from<int32_t>(offsets, {static_cast<int64_t>(offsets.size())}, DType::i32, in[0].device());
+      return pool(in[0], l, kind);
+    };
   };
   return {{"mean 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::mean, {0, 3, 4, 4, 9})},
           {"last 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::last, {0, 3, 4, 4, 9})},
@@ -76,8 +79,8 @@ Tensor pool(const Tensor& x, const Layout& layout, Pool kind) {
   const Tensor& offsets = layout.offsets;
   check_inputs("pool", {x});
   RUM_CHECK(x.shape().rank == 2, "pool: x {} is not (N, C)", str(x.shape()));
-  RUM_CHECK(offsets && offsets.dtype() == DType::i32 && offsets.size() >= 2,
-            "pool: offsets must be i32 and name at least one text");
+  RUM_CHECK(offsets && offsets.dtype() == DType::i32 && offsets.size() >= 2 && offsets.device() == x.device(),
+            "pool: offsets must be i32, on the device of x, and name at least one text");
   Tensor y = Tensor::empty({offsets.size() - 1, x.shape()[1]}, x.dtype(), x.device());
   kernels::pool_forward(x.device(), x, offsets, kind, y);
   record(op, {y}, {x}, [offsets, kind](Tensors dy, Grads d) {

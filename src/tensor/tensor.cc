@@ -43,8 +43,10 @@ bool Backend::provide(DeviceKind d, Make make) {
 }
 Backend& Backend::of(DeviceKind d) {
   const Make make = makers[static_cast<int>(d)];
-  RUM_CHECK(make != nullptr,
-            "this build has no CUDA: install a CUDA toolkit (12.4 or newer) and build again");
+  RUM_CHECK(
+      make != nullptr,
+      "this build has no CUDA kernels: run on the CPU (--device cpu), or build with `make CUDA=1` where "
+      "a CUDA toolkit of 12.4 or newer is installed");
   return make();
 }
 std::string Backend::missing(DeviceKind d) try {
@@ -54,7 +56,9 @@ std::string Backend::missing(DeviceKind d) try {
   return e.what();
 }
 void fail_no_kernel(const char* name, DeviceKind d) {
-  fail(fmt::format("{} has no {} kernel", name, d == DeviceKind::cpu ? "cpu" : "cuda"));
+  fail(fmt::format("{} has no {} kernel: it runs on the {} alone (--device {})", name,
+                   d == DeviceKind::cpu ? "cpu" : "cuda", d == DeviceKind::cpu ? "GPU" : "CPU",
+                   d == DeviceKind::cpu ? "cuda" : "cpu"));
 }
 void fail_no_type(DType t) { fail(fmt::format("no kernel for dtype {}", static_cast<int>(t))); }
 

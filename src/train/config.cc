@@ -94,6 +94,13 @@ std::vector<Key> make_keys() {
   return {
       text("run.folder", AT(folder), "where everything of the run goes"),
       whole("run.seed", AT(seed), 0, UINT32_MAX, "of initial weights, order of the data, dropout"),
+      choice("run.device", AT(device),
+             std::vector<std::pair<std::string, std::string>>{
+                 {"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}},
+             "auto: a GPU where this program can use one, else the CPU"),
+      choice("run.dtype", AT(dtype),
+             std::vector<std::pair<std::string, DType>>{{"f32", DType::f32}, {"bf16", DType::bf16}},
+             "of activations and products in training; bf16 uses a GPU's tensor cores"),
       whole("run.threads", AT(threads), 0, 1024, "0: all processors; results do not depend on it"),
       choice("data.kind", AT(kind),
              std::vector<std::pair<std::string, CorpusKind>>{{"translation", CorpusKind::pairs},

@@ -17,7 +17,9 @@ namespace rum {
 struct RunConfig {
   std::string folder = "runs/run";
   uint32_t seed = 1;
-  int64_t threads = 0;  // 0: all processors
+  std::string device = "auto";  // auto, cpu or cuda: see pick_device()
+  DType dtype = DType::f32;     // of the model's numbers; weights and sums are f32 always
+  int64_t threads = 0;          // 0: all processors
 
   CorpusKind kind = CorpusKind::pairs;
   std::string train, valid, test;  // corpora; test may be empty

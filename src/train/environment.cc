@@ -19,7 +19,7 @@
 namespace rum {
 std::string build_id() { return fmt::format("{} -march={} gcc {}", RUM_COMMIT, RUM_MARCH, __VERSION__); }
 
-Json environment() {
+Json environment(DeviceKind device) {
   std::string processor = "unknown", line;
   for (std::ifstream info("/proc/cpuinfo"); std::getline(info, line);)
     if (line.rfind("model name", 0) == 0) {
@@ -27,6 +27,7 @@ Json environment() {
       break;
     }
   return Json(Json::Object{{"build", build_id()},
+                           {"device", Backend::of(device).describe()},
                            {"processor", processor},
                            {"threads", threads()},
                            {"memory_mib", static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) / 1024 *

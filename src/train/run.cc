@@ -59,7 +59,13 @@ namespace {
 bool is_file(const std::string& path, const char* extension) { return path.ends_with(extension); }
 }  // namespace
 
-std::unique_ptr<LoadedRun> load_run(const std::string& given) {
+DeviceKind pick_device(const std::string& name) {
+  if (name == "cuda") Backend::of(DeviceKind::cuda);
+  const bool gpu = name == "cuda" || (name == "auto" && Backend::missing(DeviceKind::cuda).empty());
+  return gpu ? DeviceKind::cuda : DeviceKind::cpu;
+}
+
+std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device) {
   Disk& disk = Disk::real();
   RunFolder folder{given};
   std::string file;
@@ -91,7 +97,7 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given) {
     weights = load(file).tensors;
   }
   run->model = std::make_unique<Gpt>(Params(run->params), model_config(run->config, run->tokenizer.size()));
-  run->params.materialise(DeviceKind::cpu, DType::f32, run->config.seed);
+  run->params.materialise(device, DType::f32, run->config.seed);
   set_weights(run->params, run->params.master(), weights, "", file);
   run->params.refresh_shadow();
   run->source = file;

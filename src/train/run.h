@@ -1,6 +1,6 @@
 // A run's folder: config.toml, tokenizer.json, environment.json, data.json, metrics.jsonl, log.txt,
-// TensorBoard events, samples.txt, checkpoints/, and, when the run is finished, model.safetensors and
-// results.json.
+// TensorBoard events, samples.txt, checkpoints/, gemm.txt on a GPU, and, when the run is finished,
+// model.safetensors and results.json.
 #pragma once
 #include <memory>
 #include <optional>
@@ -33,10 +33,14 @@ struct LoadedRun {
   std::string source;  // the file that the weights came from
   bool translation() const { return config.kind == CorpusKind::pairs; }
 };
-std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file);
+std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, DeviceKind = DeviceKind::cpu);
 
-Json environment();      // program, compiler, processor, libraries: what a result may depend on
-std::string build_id();  // commit and flags of this build
+// "auto": a GPU where this build and machine have one that works, else the CPU. "cuda": Error that says what
+// is missing.
+DeviceKind pick_device(const std::string& name);
+
+Json environment(DeviceKind);  // program, compiler, device, libraries: what a result may depend on
+std::string build_id();        // commit and flags of this build
 
 // A whole number that the trainer noted in a checkpoint; FileError when it is not there.
 int64_t noted(const Checkpoint&, const std::string& key);

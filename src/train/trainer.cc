@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
+#include "ops/gemm.h"
 #include "text/json.h"
 #include "train/evaluate.h"
 #include "train/events.h"
@@ -53,6 +54,7 @@ struct Trainer::State {
   RunConfig config;
   Progress& progress;
   bool resuming;
+  DeviceKind device;
   RunFolder folder;
   Corpus train, valid;
   Tokenizer tokenizer;
@@ -74,6 +76,7 @@ struct Trainer::State {
       : config(std::move(c)),
         progress(p),
         resuming(resume),
+        device(pick_device(config.device)),
         folder{config.folder},
         train(corpus_of(config, config.train)),
         valid(corpus_of(config, config.valid)),
@@ -90,7 +93,7 @@ struct Trainer::State {
   }
 
   ParameterBlock& materialised() {
-    params.materialise(DeviceKind::cpu, DType::f32, config.seed);
+    params.materialise(device, config.dtype, config.seed);
     return params;
   }
   void open_folder();
@@ -135,7 +138,7 @@ void Trainer::State::open_folder() {
   progress.log_to(folder.file("log.txt"));
   disk.replace_text(folder.config(), to_toml(config));
   tokenizer.save(folder.tokenizer());
-  disk.replace_text(folder.file("environment.json"), to_json(environment(), 2) + "\n");
+  disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   Json::Array corpora;
   for (const Corpus* c : {&train, &valid})
     corpora.push_back(Json(Json::Object{
@@ -161,6 +164,7 @@ void Trainer::State::restore(Checkpoint c) {
   set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
   set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
   params.refresh_shadow();
+  if (device == DeviceKind::cuda && gemm_choices.load) gemm_choices.load(c.meta["gemm"]);
   done = c.step, best_step = noted(c, "best_step"), stale = noted(c, "stale");
   skipped = noted(c, "skipped");
   if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
@@ -191,6 +195,10 @@ void Trainer::State::save_checkpoint() {
             {"stale", fmt::format("{}", stale)},
             {"skipped", fmt::format("{}", skipped)},
             {"build", build_id()}};
+  if (device == DeviceKind::cuda && gemm_choices.save) {
+    c.meta["gemm"] = gemm_choices.save();
+    Disk::real().replace_text(folder.file("gemm.txt"), c.meta["gemm"]);
+  }
   if (std::isfinite(best_loss)) c.meta["best_loss"] = fmt::format("{}", best_loss);
   save(c, checkpoint_path(folder.checkpoints(), done));
   std::vector<int64_t> keep;
@@ -218,7 +226,7 @@ void Trainer::State::one_step(const std::vector<Packed>& packed) {
   if (std::isfinite(norm) && std::isfinite(last_loss)) return void(skipped = 0);
   std::string where;
   for (const ParameterBlock::Entry& e : params.entries()) {
-    const Tensor g = params.grads().rows(e.offset, e.offset + e.shape.size());
+    const Tensor g = params.grads().rows(e.offset, e.offset + e.shape.size()).to(DeviceKind::cpu);
     for (int64_t i = 0; i < g.size() && where.empty(); ++i)
       if (!std::isfinite(g.at(i))) where = fmt::format(", first in the gradient of {}", e.name);
   }
@@ -306,10 +314,11 @@ void Trainer::State::average_into_block(const std::vector<int64_t>& steps) {
   for (const int64_t s : steps) {
     const std::string path = checkpoint_path(folder.checkpoints(), s);
     set_weights(params, params.master(), load(path).tensors, "", path);
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(params.master().data<float>()[i]);
+    const Tensor weights = params.master().to(DeviceKind::cpu);
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(weights.data<float>()[i]);
   }
-  for (size_t i = 0; i < sum.size(); ++i)
-    params.master().data<float>()[i] = static_cast<float>(sum[i] / static_cast<double>(steps.size()));
+  for (double& w : sum) w /= static_cast<double>(steps.size());
+  params.master().copy_from(Tensor::from<double>(sum, params.master().shape(), DType::f32));
   params.refresh_shadow();
 }
 
@@ -360,10 +369,10 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   const RunConfig& c = s.config;
   s.open_folder();
   const int64_t first = s.done;
-  s.progress.line(fmt::format("{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){}",
-                              s.folder.path, s.params.numbers(), s.train.texts.size(), c.steps,
-                              c.tokens * c.micro_batches, s.loader->epoch(c.steps),
-                              first > 0 ? fmt::format(", resumed at step {}", first) : ""));
+  s.progress.line(fmt::format(
+      "{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){} on {}", s.folder.path,
+      s.params.numbers(), s.train.texts.size(), c.steps, c.tokens * c.micro_batches, s.loader->epoch(c.steps),
+      first > 0 ? fmt::format(", resumed at step {},", first) : "", Backend::of(s.device).describe()));
   Prefetch ahead(*s.loader, first);
   double begin = seconds_now(), spent = 0, logged_at = begin;
   int64_t tokens = 0, logged_tokens = 0;

@@ -13,42 +13,6 @@
 
 namespace rum::test {
 namespace {
-constexpr DeviceKind kCpu = DeviceKind::cpu;
-struct Both {  // the same numbers on the device in the tested type, and on the CPU in double precision
-  Tensor cuda, cpu;
-  Both() = default;
-  Both(const Tensor& f64, DType t) {
-    const Tensor rounded = cast(f64, t);
-    cuda = rounded.to(kCuda), cpu = cast(rounded, DType::f64).clone();
-  }
-};
-Both numbers(Shape s, DType t, uint32_t seed, double scale = 1) { return {noise(s, seed, scale), t}; }
-// A norm's weight, near 1. (With products of two wide factors the largest of 64k numbers is over 10 RMS, and
-// then half a bf16 step of it alone is above the limit.)
-Both near_one(int64_t n, DType t, uint32_t seed) {
-  Tensor w = noise({n}, seed, 0.2);
-  for (int64_t i = 0; i < n; ++i) w.data<double>()[i] += 1;
-  return {w, t};
-}
-Both room(Shape s, DType t) {  // to be written
-  Both b;
-  b.cuda = Tensor::empty(s, t, kCuda), b.cpu = Tensor::empty(s, DType::f64, kCpu);
-  return b;
-}
-struct Slots {  // a gradient on both sides; it starts from the same numbers, which count only when adding
-  GradSlot cuda, cpu;
-  Slots(const Both& start, bool add) {
-    cuda = GradSlot::of(start.cuda), cpu = GradSlot::of(start.cpu);
-    cuda.grad = start.cuda, cpu.grad = start.cpu;
-    cuda.fixed = cpu.fixed = true;
-    cuda.written = cpu.written = add;
-  }
-};
-void expect(const char* kernel, DType t, const Tensor& got, const Tensor& truth) {
-  EXPECT_LE(error(kernel, t, got, truth), limit(t)) << kernel << " " << name(t) << " " << str(truth.shape());
-}
-constexpr DType kTypes[] = {DType::f32, DType::bf16};
-
 void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   SCOPED_TRACE(fmt::format("({}, {}) {} residual {} add {}", n, c, name(t), residual, add));
   const Both x = numbers({n, c}, t, 1, 3), delta = numbers({n, c}, t, 2), w = near_one(c, t, 3),

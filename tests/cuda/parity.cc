@@ -1,6 +1,7 @@
 #include "parity.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <cmath>
 #include <map>
@@ -49,5 +50,31 @@ std::string evidence() {
   for (const auto& [kernel, e] : worst) text += fmt::format("{:<34} {:.2e}\n", kernel, e);
   for (const std::string& n : notes) text += n + "\n";
   return text;
+}
+Both::Both(const Tensor& f64, DType t) {
+  const Tensor rounded = cast(f64, t);
+  cuda = rounded.to(kCuda), cpu = cast(rounded, DType::f64).clone();
+}
+Both numbers(Shape s, DType t, uint32_t seed, double scale) { return {noise(s, seed, scale), t}; }
+// Near 1: with products of two wide factors the largest of 64k numbers is over 10 RMS, and then half a bf16
+// step of it alone is above the limit.
+Both near_one(int64_t n, DType t, uint32_t seed) {
+  Tensor w = noise({n}, seed, 0.2);
+  for (int64_t i = 0; i < n; ++i) w.data<double>()[i] += 1;
+  return {w, t};
+}
+Both room(Shape s, DType t) {
+  Both b;
+  b.cuda = Tensor::empty(s, t, kCuda), b.cpu = Tensor::empty(s, DType::f64, kCpu);
+  return b;
+}
+Slots::Slots(const Both& start, bool add) {
+  cuda = GradSlot::of(start.cuda), cpu = GradSlot::of(start.cpu);
+  cuda.grad = start.cuda, cpu.grad = start.cpu;
+  cuda.fixed = cpu.fixed = true;
+  cuda.written = cpu.written = add;
+}
+void expect(const char* kernel, DType t, const Tensor& got, const Tensor& truth) {
+  EXPECT_LE(error(kernel, t, got, truth), limit(t)) << kernel << " " << name(t) << " " << str(truth.shape());
 }
 }  // namespace rum::test

@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
 namespace rum::test {
-constexpr DeviceKind kCuda = DeviceKind::cuda;
+constexpr DeviceKind kCuda = DeviceKind::cuda, kCpu = DeviceKind::cpu;
 constexpr double kF32 = 1e-5,
                  kBf16 = 2e-2;  // largest |difference| / RMS of the truth (RELIABILITY, rows 4 and 5)
 inline const char* name(DType t) { return t == DType::bf16 ? "bf16" : "f32"; }
@@ -19,4 +19,20 @@ Tensor cast(const Tensor& t, DType to);  // on the CPU; i32 stays
 double error(const std::string& kernel, DType, const Tensor& got, const Tensor& truth);
 void note(const std::string& line);  // a line for the evidence
 std::string evidence();              // device, worst error of each kernel, notes
+
+struct Both {  // the same numbers on the device in the tested type, and on the CPU in double precision
+  Tensor cuda, cpu;
+  Both() = default;
+  Both(const Tensor& f64, DType);
+};
+Both numbers(Shape, DType, uint32_t seed, double scale = 1);
+Both near_one(int64_t n, DType, uint32_t seed);  // a norm's weight
+Both room(Shape, DType);                         // to be written
+struct Slots {  // a gradient on both sides; it starts from the same numbers, which count only when adding
+  GradSlot cuda, cpu;
+  Slots(const Both& start, bool add);
+};
+// EXPECTs that the error is within the limit of the type.
+void expect(const char* kernel, DType, const Tensor& got, const Tensor& truth);
+constexpr DType kTypes[] = {DType::f32, DType::bf16};
 }  // namespace rum::test

@@ -36,11 +36,12 @@ void print_estimate(const RunConfig& config, const Estimate& e) {
 }
 
 int run(int argc, char** argv) {
-  std::string file, resume;
+  std::string file, resume, device = "auto";
   std::vector<std::string> settings;
   bool print_config = false, dry_run = false;
   Flags flags("train", "Trains a model from a config (TOML), or goes on with a run.");
   flags.add("config", file, "the config file")
+      .choice("--device", device, "short for --set run.device=...", {"auto", "cpu", "cuda"})
       .add("--set", settings, "key=value, over the file; may stand several times")
       .add("--resume", resume, "a run folder to go on with, from its newest checkpoint")
       .add("--print-config", print_config, "print the resolved config as TOML and stop")
@@ -50,6 +51,7 @@ int run(int argc, char** argv) {
   RUM_CHECK(file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
   RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
   apply_settings(config, settings);
+  if (flags.given("--device")) config.device = device;
   RUM_CHECK(resume.empty() || config.folder == resume, "--resume {}: the folder cannot be changed", resume);
   if (print_config) {
     fmt::print("{}", to_toml(config));

@@ -19,9 +19,11 @@
 
 namespace rum {
 namespace {
-// The flags that say how to draw, and how many texts at once; values not given come from the run.
+// The flags that say where to run, how to draw, and how many texts at once; values not given come from the
+// run.
 struct DrawFlags {
   Decoding asked;
+  std::string device = "auto";
   int64_t seed = 1;
   void add(Flags& flags) {
     flags.add("--temperature", asked.temperature, "of the softmax when drawing", 1e-3f, 1e3f)
@@ -33,7 +35,8 @@ struct DrawFlags {
         .add("--seed", seed, "of the random draws", 0, UINT32_MAX)
         .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0)
         .add("--batch", asked.batch, "cache slots in flight; changes speed and memory, never the output", 1,
-             1 << 20);
+             1 << 20)
+        .choice("--device", device, "auto: a GPU where there is one", {"auto", "cpu", "cuda"});
   }
   bool any(const Flags& flags) const {
     for (const char* f : {"--temperature", "--top-k", "--top-p", "--min-p", "--seed"})
@@ -122,7 +125,7 @@ int translate(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(sample || !draws.any(flags), "--temperature, --top-k, --top-p, --min-p and --seed need --sample");
   RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
-  const auto run = load_run(folder);
+  const auto run = load_run(folder, pick_device(draws.device));
   RUM_CHECK(run->translation(),
             "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
             folder);
@@ -173,7 +176,7 @@ int generate(int argc, char** argv) {
   draws.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text and draws nothing");
-  const auto run = load_run(folder);
+  const auto run = load_run(folder, pick_device(draws.device));
   RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
             folder);
   const size_t bad = find_invalid_utf8(prompt);

@@ -1,0 +1,66 @@
+// GPU twin of src/ops/head_loss.cc: cross-entropy and, in place of the logits, its gradient. (`scale` is in
+// pointwise.cu.)
+#include "cuda/softmax.h"
+#include "ops/head_loss.h"
+
+namespace rum::cuda {
+namespace {
+// Threads: one block per row.
+// Reads: each logit once from memory and, for the gradient, once more from the cache.
+// Writes: the gradient over the logits; nll once per row.
+// Sums: each thread its packs in order, relative to its largest so far; then 32 lanes, then 16 warps, as
+// butterflies.
+// Limit: memory; share not measured yet (no GPU so far).
+// Ladder: none.
+template <class T>
+__global__ void cross_entropy_row(T* logits, const int32_t* targets, const float* weights, float smoothing,
+                                  const StepInputs* in, bool gradient, float* nll, int64_t width) {
+  const int64_t row = blockIdx.x, target = targets[row];
+  T* const z = logits + row * width;
+  // A target outside the vocabulary makes loss and gradient NaN, and the step is skipped.
+  const float right = target >= 0 && target < width ? to_float(z[target]) : NAN;
+  Softmax p = Softmax::none();
+  along_row(z, 0, width, [&]<int V>(int64_t j) { p.take(load<T, V>(z + j)); });
+  p = join_block(p);  // from here on the logits may be overwritten
+  const float lse = p.top + logf(p.sum), spread = smoothing / static_cast<float>(width);
+  if (threadIdx.x == 0) nll[row] = lse - (1 - smoothing) * right - spread * p.total;
+  if (!gradient) return;
+  const float w = weights[row] / (in != nullptr ? in->total_weight : 1.0f);
+  const float shift = right == right ? 0.0f : right;
+  along_row(z, 0, width, [&]<int V>(int64_t j) {
+    Pack<T, V> x = load<T, V>(z + j);
+    for (int k = 0; k < V; ++k) {
+      const float share = exp_of(to_float(x.at[k]) - lse) - spread + shift;
+      x.at[k] = from_float<T>(w * (j + k == target ? share - (1 - smoothing) : share));
+    }
+    store<T, V>(z + j, x);
+  });
+}
+// Threads: one block.
+// Reads: weight and nll of each row once. Writes: the loss.
+// Sums: each thread every 512th row in order, then a butterfly, then the warps in order.
+// Limit: the launch.
+// Ladder: none.
+__global__ void sum_rows(const float* nll, const float* weights, const StepInputs* in, bool first, int64_t n,
+                         float* loss) {
+  const float divisor = in != nullptr ? in->total_weight : 1.0f;
+  float sum = 0;
+  for (int64_t i = threadIdx.x; i < n; i += kRowThreads) sum += weights[i] / divisor * nll[i];
+  sum = block_sum<float, kRowThreads>(sum);
+  if (threadIdx.x == 0) *loss = first ? sum : *loss + sum;
+}
+
+void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& weights, float smoothing,
+                   const StepInputs* in, bool gradient, bool first, const Tensor& nll, const Tensor& loss) {
+  by_device_type(logits.dtype(), [&]<class T> {
+    const int64_t n = logits.shape()[0], v = logits.shape()[1];
+    simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(kRowThreads), 0, logits.data<T>(),
+                 targets.data<int32_t>(), weights.data<float>(), smoothing, in, gradient, nll.data<float>(),
+                 v);
+    simt::launch(sum_rows, dim3(1), dim3(kRowThreads), 0, nll.data<float>(), weights.data<float>(), in, first,
+                 n, loss.data<float>());
+  });
+}
+const bool provided = kernels::cross_entropy.provide(DeviceKind::cuda, cross_entropy);
+}  // namespace
+}  // namespace rum::cuda

@@ -1,0 +1,62 @@
+// What kernels that see a row of logits share: a walk along it in packs, and its softmax in one pass.
+// exp(x) is 2^(x log2 e): for x <= 0 the error is at most 2 + |x| units in the last place, and terms that far
+// down weigh less in the sum than that.
+#pragma once
+#include "cuda/kernel.h"
+
+namespace rum::cuda {
+constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row
+
+__device__ __forceinline__ float exp_of(float x) { return exp2f(x * 1.4426950408889634f); }
+
+struct Softmax {          // of a part of a row: largest logit, sum of exp(logit - top), sum of the logits
+  float top, sum, total;  // without a constructor: shared memory takes none
+  __device__ static Softmax none() { return {-3.402823466e38f, 0, 0}; }
+  template <class T, int V>
+  __device__ __forceinline__ void take(const Pack<T, V>& x) {
+    float highest = top;
+    for (int k = 0; k < V; ++k) highest = fmaxf(highest, to_float(x.at[k]));
+    sum *= exp_of(top - highest), top = highest;
+    for (int k = 0; k < V; ++k) sum += exp_of(to_float(x.at[k]) - highest), total += to_float(x.at[k]);
+  }
+  __device__ __forceinline__ void join(const Softmax& o) {
+    const float highest = fmaxf(top, o.top);
+    sum = sum * exp_of(top - highest) + o.sum * exp_of(o.top - highest);
+    top = highest, total += o.total;
+  }
+};
+__device__ __forceinline__ Softmax join_warp(Softmax p) {  // every lane gets the same
+  SIMT_UNROLL
+  for (int o = 16; o > 0; o >>= 1) {
+    Softmax other;
+    other.top = __shfl_xor_sync(0xffffffffu, p.top, o);
+    other.sum = __shfl_xor_sync(0xffffffffu, p.sum, o);
+    other.total = __shfl_xor_sync(0xffffffffu, p.total, o);
+    p.join(other);
+  }
+  return p;
+}
+__device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets the same; once in a kernel
+  SIMT_SHARED(Softmax, parts, [kRowWarps]);
+  p = join_warp(p);
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = p;
+  __syncthreads();
+  p = Softmax::none();
+  if (threadIdx.x % 32 < kRowWarps) p = parts[threadIdx.x % 32];
+  return join_warp(p);
+}
+
+// f.operator()<V>(j) for all V neighbours from j on, j in begin..end: packs where the row lies on 16 bytes,
+// single numbers at its ends. A row of 50257 numbers begins anywhere.
+template <class T, class F>
+__device__ __forceinline__ void along_row(const T* row, int64_t begin, int64_t end, const F& f) {
+  constexpr int V = kPack<T>;
+  const int64_t width = end - begin;
+  const auto off =
+      static_cast<int64_t>((16 - reinterpret_cast<uintptr_t>(row + begin) % 16) % 16 / sizeof(T));
+  const int64_t head = off < width ? off : width, whole = (width - head) / V, tail = head + whole * V;
+  for (int64_t q = threadIdx.x; q < whole; q += kRowThreads) f.template operator()<V>(begin + head + q * V);
+  const int64_t i = threadIdx.x, single = i < head ? i : tail + i - head;
+  if (single < width) f.template operator()<1>(begin + single);
+}
+}  // namespace rum::cuda
