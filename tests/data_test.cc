@@ -56,6 +56,31 @@ TEST(Pack, WithAllTextsTakenTheTailBelongsToNone) {
   EXPECT_EQ(none.offsets, (std::vector<int32_t>{0, 4, 4}));
   EXPECT_EQ(none.total_weight, 0);
 }
+TEST(Pack, SourcesApartForAnEncoder) {
+  // By hand: source 5 6 <7>, target 8 9; source 5 <7>, target 4.
+  const std::vector<Example> two{{{5, 6, 7, 8, 9}, 3, 2}, {{5, 7, 4}, 2, 1}};
+  const BatchShape shape{.tokens = 4, .texts = 3, .sources = 6};
+  const Packed p = pack(two, shape);
+  EXPECT_EQ(p.source_ids, (std::vector<int32_t>{5, 6, 7, 5, 7, 0}));
+  EXPECT_EQ(p.source_positions, (std::vector<int32_t>{0, 1, 2, 0, 1, 0}));
+  EXPECT_EQ(p.source_offsets, (std::vector<int32_t>{0, 3, 5, 6}));
+  EXPECT_EQ(p.ids, (std::vector<int32_t>{7, 8, 7, 0}));
+  EXPECT_EQ(p.positions, (std::vector<int32_t>{0, 1, 0, 0}));
+  EXPECT_EQ(p.offsets, (std::vector<int32_t>{0, 2, 3, 4}));
+  EXPECT_EQ(p.prefix, (std::vector<int32_t>{0, 0, 0}));
+  EXPECT_EQ(p.targets, (std::vector<int32_t>{8, 9, 4, 0}));
+  EXPECT_EQ(p.weights, (std::vector<float>{2, 2, 1, 0}));
+  EXPECT_TRUE(p.rows.empty());
+  EXPECT_EQ(p.total_weight, 5);
+  EXPECT_EQ(p.used, 8);
+  EXPECT_EQ(positions_of(two[0], shape), 3);
+  EXPECT_EQ(positions_of({{5, 7, 4, 4, 4, 4}, 2}, shape), 4);
+  EXPECT_TRUE(fits(two, {.tokens = 3, .texts = 2, .sources = 5}));
+  EXPECT_FALSE(fits(two, {.tokens = 2, .texts = 2, .sources = 5}));
+  EXPECT_TRUE(has(refusal([&] { pack(two, {.tokens = 4, .texts = 2, .sources = 4}); }), "4 of sources"));
+  const Example document{{5, 6}, 0};
+  EXPECT_TRUE(has(refusal([&] { pack({&document, 1}, shape); }), "no source"));
+}
 TEST(Pack, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 8, .texts = 2}); }), "do not fit 8 tokens"));
   EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 9, .texts = 1}); }), "1 texts"));
@@ -257,6 +282,58 @@ TEST_F(LoaderTest, ReplaysThePlan) {
       EXPECT_EQ(within, rows.size());
     }
   }
+}
+TEST_F(LoaderTest, ReplaysThePlanForAnEncoder) {
+  Plan p = plan();
+  std::erase_if(p.rows, [](const PlanRow& r) { return r.source == 1; });  // documents have no source
+  for (int64_t micro : {1, 2}) {
+    const LoaderConfig c{{.tokens = 60, .texts = 9, .sources = 70}, micro, 60};
+    const Loader loader(p, corpora(), tokenizer(), c, 50);
+    std::vector<std::pair<std::vector<Token>, std::vector<Token>>> found, wanted;
+    int64_t losses = 0;
+    for (int64_t step = 0; step < 50; ++step) {
+      EXPECT_EQ(loader.target_tokens(step), losses);
+      for (const int64_t row : loader.examples_of(step)) {
+        const Example e = to_example(
+            corpora()[0].texts[static_cast<size_t>(p.rows[static_cast<size_t>(row)].example)], tokenizer());
+        wanted.push_back({{e.tokens.begin(), e.tokens.begin() + e.prefix},
+                          {e.tokens.begin() + e.prefix - 1, e.tokens.end() - 1}});
+        losses += static_cast<int64_t>(e.tokens.size()) - e.prefix;
+      }
+      for (const Packed& b : loader.at(step))
+        for (size_t s = 0; b.offsets[s] < 60 && b.weights[static_cast<size_t>(b.offsets[s])] > 0; ++s)
+          found.push_back(
+              {{b.source_ids.begin() + b.source_offsets[s], b.source_ids.begin() + b.source_offsets[s + 1]},
+               {b.ids.begin() + b.offsets[s], b.ids.begin() + b.offsets[s + 1]}});
+    }
+    EXPECT_EQ(found, wanted);
+  }
+}
+// As many steps as it takes, however many epochs that is, and not one more.
+TEST_F(LoaderTest, StepsForSoManyTargetTokens) {
+  const Plan p = plan();
+  for (int64_t micro : {1, 3}) {
+    LoaderConfig c = config(150, micro);
+    const Loader long_one(p, corpora(), tokenizer(), c, 1000);
+    std::vector<int64_t> before{0};  // counted in the batches themselves
+    for (int64_t step = 0; step < 1000; ++step) {
+      before.push_back(before.back());
+      for (const Packed& b : long_one.at(step))
+        before.back() += std::count_if(b.weights.begin(), b.weights.end(), [](float w) { return w > 0; });
+      ASSERT_EQ(long_one.target_tokens(step + 1), before.back());
+    }
+    for (const int64_t steps : {1, 2, 50, 700})
+      for (const int64_t less : {0, 1}) {
+        c.target_tokens = before[static_cast<size_t>(steps)] - less;
+        const Loader loader(p, corpora(), tokenizer(), c, 0);
+        EXPECT_EQ(loader.steps(), steps);
+        EXPECT_EQ(loader.steps_per_epoch(), long_one.steps_per_epoch());
+        EXPECT_TRUE(same(loader.at(steps - 1), long_one.at(steps - 1)));
+      }
+  }
+  LoaderConfig both = config(150);
+  both.target_tokens = 10;
+  EXPECT_TRUE(has(refusal([&] { Loader(p, corpora(), tokenizer(), both, 5); }), "5 steps, 10 target"));
 }
 TEST_F(LoaderTest, PacksGreedily) {  // the next example never fits into the micro-batch before
   const Plan p = plan();

@@ -18,8 +18,9 @@ namespace rum {
 namespace {
 struct Tiny {  // a small model with weights large enough that its softmax is far from uniform
   ParameterBlock block;
-  Gpt model;
-  explicit Tiny(GptConfig c, uint32_t seed = 3, float scale = 12) : model(Params(block), c) {
+  Model model;
+  explicit Tiny(GptConfig c, uint32_t seed = 3, float scale = 12, ModelKind kind = ModelKind::gpt)
+      : model(kind, Params(block), c) {
     block.materialise(DeviceKind::cpu, DType::f32, seed);
     for (int64_t i = 0; i < block.decayed(); ++i) block.master().data<float>()[i] *= scale;
     block.changed();
@@ -30,21 +31,35 @@ GptConfig small(int64_t vocab = 13, int64_t context = 24) {
       .vocab = vocab, .context = context, .layers = 2, .heads = 2, .kv_heads = 2, .width = 16, .inner = 32};
 }
 constexpr Token kEnd = 1;
+const ModelKind kKinds[] = {ModelKind::gpt, ModelKind::encoder_decoder};
 
-// log softmax of what follows `tokens`: the whole forward, one text, no cache, sums in double.
-std::vector<double> next_log_probs(const Gpt& model, const std::vector<Token>& tokens, int32_t prefix) {
-  const auto n = static_cast<int64_t>(tokens.size());
+Tensor ints(const std::vector<int32_t>& v) {
+  return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
+}
+// One text of n tokens, in places 0, 1, ...; from `again` on they are counted from 0 once more.
+Layout one_text(int32_t n, Mask mask, int32_t prefix = 0, int32_t again = 0) {
   std::vector<int32_t> positions;
-  for (int32_t i = 0; i < n; ++i)
-    positions.push_back(model.config.restart && prefix > 0 && i >= prefix - 1 ? i - (prefix - 1) : i);
-  auto ints = [](const std::vector<int32_t>& v) {
-    return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
-  };
-  const Layout layout{ints({0, static_cast<int32_t>(n)}), ints({prefix}), ints(positions), Mask::prefix};
-  const Tensor z = model.logits(ints(tokens), layout);
+  for (int32_t i = 0; i < n; ++i) positions.push_back(i >= again ? i - again : i);
+  return {ints({0, n}), ints({prefix}), ints(positions), mask};
+}
+// log softmax of what follows `tokens`: the whole forward, one text, no cache, sums in double.
+std::vector<double> next_log_probs(const Model& model, const std::vector<Token>& tokens, int32_t prefix) {
+  auto n = static_cast<int32_t>(tokens.size());
+  Tensor z;
+  if (const EncoderDecoder* pair = model.encoder_decoder()) {
+    const std::vector<Token> source(tokens.begin(), tokens.begin() + prefix),
+        target(tokens.begin() + prefix - 1, tokens.end());
+    n = static_cast<int32_t>(target.size());
+    const Layout sources = one_text(prefix, Mask::full), targets = one_text(n, Mask::causal);
+    const Memory memory{pair->encode(ints(source), sources), targets, sources};
+    z = linear(pair->decode(ints(target), targets, memory), model.head());
+  } else {
+    const int32_t again = model.config().restart && prefix > 0 ? prefix - 1 : 0;
+    z = model.gpt()->logits(ints(tokens), one_text(n, Mask::prefix, prefix, again));
+  }
   std::vector<double> out;
   double sum = 0;
-  for (int64_t v = 0; v < model.config.vocab; ++v) out.push_back(z.at((n - 1) * model.config.vocab + v));
+  for (int64_t v = 0; v < model.config().vocab; ++v) out.push_back(z.at((n - 1) * model.config().vocab + v));
   for (const double v : out) sum += std::exp(v);
   for (double& v : out) v -= std::log(sum);
   return out;
@@ -207,19 +222,22 @@ TEST(Sampler, Refusals) {
 // ---- whole texts
 TEST(Generate, GreedyIsTheLoopWithoutACache) {
   int ended = 0, all = 0;
-  for (const bool translation : {true, false})
+  enum Form { text, prefix_lm, encoder_decoder };
+  for (const Form form : {text, prefix_lm, encoder_decoder})
     for (const Positions kind : {Positions::learned, Positions::rope})
       for (const Token end : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}) {
         GptConfig c = small(11);
-        c.positions = kind, c.restart = translation;
-        const Tiny t(c);
-        const auto in = prompts(8, c.vocab, translation);
+        c.positions = kind, c.restart = form == prefix_lm;
+        const Tiny t(c, 3, 12, kKinds[form == encoder_decoder]);
+        const auto in = prompts(8, c.vocab, form != text);
         const auto out = generate(t.model, in, end, {});
         for (size_t i = 0; i < in.size(); ++i) {
           std::vector<Token> text = in[i].tokens, written;
           double sum = 0;
           bool finished = false;
-          while (!finished && static_cast<int64_t>(text.size()) < c.context) {
+          const auto begin =  // where the decoder begins: its context starts there
+              static_cast<int64_t>(form == encoder_decoder ? in[i].tokens.size() - 1 : 0);
+          while (!finished && static_cast<int64_t>(text.size()) - begin < c.context) {
             const auto p = next_log_probs(t.model, text, in[i].prefix);
             const auto best = std::max_element(p.begin(), p.end());
             text.push_back(static_cast<Token>(best - p.begin())), sum += *best;
@@ -283,7 +301,7 @@ TEST(Generate, WideBeamIsExhaustiveSearch) {
   }
 }
 // The search of the header's comment, once more, without a cache and without slots.
-std::vector<Hypothesis> naive_beam(const Gpt& model, const Prompt& p, const Decoding& d) {
+std::vector<Hypothesis> naive_beam(const Model& model, const Prompt& p, const Decoding& d) {
   struct Path {
     std::vector<Token> tokens;
     double log_prob;
@@ -329,27 +347,32 @@ std::vector<Hypothesis> naive_beam(const Gpt& model, const Prompt& p, const Deco
 }
 TEST(Generate, BeamIsTheSearchWithoutACache) {
   const GptConfig c = small(17);
-  const Tiny t(c);
   const auto in = prompts(20, c.vocab, true);
-  for (const int64_t beam : {2, 3, 5}) {
-    const Decoding d{.beam = beam, .length_penalty = .8f, .best = beam, .max_new = 12, .batch = 32};
-    const auto out = generate(t.model, in, kEnd, d);
-    for (size_t i = 0; i < in.size(); ++i) {
-      const auto wanted = naive_beam(t.model, in[i], d);
-      ASSERT_EQ(out[i].size(), wanted.size());
-      for (size_t j = 0; j < wanted.size(); ++j) {
-        EXPECT_EQ(out[i][j].tokens, wanted[j].tokens) << beam << " " << i << " " << j;
-        EXPECT_NEAR(out[i][j].score, wanted[j].score, 1e-4);
+  for (const ModelKind kind : kKinds)
+    for (const int64_t beam : {2, 3, 5}) {
+      const Tiny t(c, 3, 12, kind);
+      const Decoding d{.beam = beam, .length_penalty = .8f, .best = beam, .max_new = 12, .batch = 32};
+      const auto out = generate(t.model, in, kEnd, d);
+      for (size_t i = 0; i < in.size(); ++i) {
+        const auto wanted = naive_beam(t.model, in[i], d);
+        ASSERT_EQ(out[i].size(), wanted.size());
+        for (size_t j = 0; j < wanted.size(); ++j) {
+          EXPECT_EQ(out[i][j].tokens, wanted[j].tokens) << beam << " " << i << " " << j;
+          EXPECT_NEAR(out[i][j].score, wanted[j].score, 1e-4);
+        }
       }
     }
-  }
 }
 TEST(Generate, BestAreSortedDistinctAndTheirLogProbsAreTheScorersOnes) {
   GptConfig c = small(17);
   c.smoothing = .1f;  // of the training; it must not show
-  const Tiny t(c);
   const auto in = prompts(16, c.vocab, true);
-  for (const Decoding& d : {Decoding{.beam = 4, .best = 4}, Decoding{.sample = true, .best = 3}}) {
+  const Decoding search{.beam = 4, .best = 4}, draws{.sample = true, .best = 3};
+  for (const auto& [kind, d] : {std::pair{ModelKind::gpt, search},
+                                {ModelKind::gpt, draws},
+                                {ModelKind::encoder_decoder, search},
+                                {ModelKind::encoder_decoder, draws}}) {
+    const Tiny t(c, 3, 12, kind);
     const auto out = generate(t.model, in, kEnd, d);
     for (size_t i = 0; i < in.size(); ++i) {
       std::vector<Example> examples;
@@ -377,10 +400,12 @@ TEST(Generate, BestAreSortedDistinctAndTheirLogProbsAreTheScorersOnes) {
   }
 }
 TEST(Generate, LogProbsAreTheLossOfTraining) {
-  for (const bool translation : {true, false}) {
+  enum Form { text, prefix_lm, encoder_decoder };
+  for (const Form form : {text, prefix_lm, encoder_decoder}) {
+    const bool translation = form != text, pair = form == encoder_decoder;
     GptConfig c = small(17);
     c.restart = translation;
-    const Tiny t(c);
+    const Tiny t(c, 3, 12, kKinds[pair]);
     std::vector<Example> examples;
     for (const Prompt& p : prompts(30, c.vocab, translation, 15)) {
       examples.push_back({p.tokens, translation ? (p.prefix + 1) / 2 : 0});
@@ -389,8 +414,8 @@ TEST(Generate, LogProbsAreTheLossOfTraining) {
     const auto got = log_probs(t.model, examples, 40);
     for (size_t i = 0; i < examples.size(); ++i) {
       const Example& e = examples[i];
-      const Batch b =
-          upload(pack({&e, 1}, {static_cast<int64_t>(e.tokens.size()), 1, 0, Mask::prefix, c.restart}));
+      const Batch b = upload(pack({&e, 1}, {static_cast<int64_t>(e.tokens.size()), 1, 0,
+                                            pair ? Mask::causal : Mask::prefix, c.restart, pair ? 20 : 0}));
       const HeadLoss loss = t.model.loss(b);
       double sum = 0, slow = 0;
       for (int64_t r = 0; r < loss.nll.size(); ++r)
@@ -407,7 +432,7 @@ TEST(Generate, LogProbsAreTheLossOfTraining) {
 TEST(Generate, SameForEveryBatchAndThreads) {
   GptConfig c = small(300, 40);
   c.width = 32, c.inner = 80;
-  const Tiny t(c, 5, 8);
+  const Tiny gpt(c, 5, 8), pair(c, 5, 8, ModelKind::encoder_decoder);
   const auto in = prompts(50, c.vocab, true, 17);
   const int before = threads();
   const std::vector<Decoding> modes{
@@ -415,8 +440,9 @@ TEST(Generate, SameForEveryBatchAndThreads) {
       {.beam = 4, .best = 2, .max_ratio = 1.5f},
       {.sample = true, .temperature = .9f, .best = 3, .seed = 7},
       {.sample = true, .temperature = 1.2f, .top_k = 20, .top_p = .9f, .min_p = .02f, .max_new = 9}};
-  for (size_t m = 0; m < modes.size(); ++m) {
-    Decoding d = modes[m];
+  for (size_t m = 0; m < 2 * modes.size(); ++m) {
+    const Tiny& t = m < modes.size() ? gpt : pair;
+    Decoding d = modes[m % modes.size()];
     d.batch = 64;
     set_threads(2);
     const auto wanted = generate(t.model, in, kEnd, d);
@@ -495,6 +521,22 @@ TEST(Generate, Refusals) {
   EXPECT_NE(message({fine}, {.sample = true, .temperature = 0}), "");
   EXPECT_NE(message({fine}, {.batch = 0}), "");
   EXPECT_THROW(log_probs(t.model, std::vector<Example>{{std::vector<Token>(11, 2), 1}}), Error);
+  const Tiny pair(c, 3, 12, ModelKind::encoder_decoder);
+  auto refused = [&](const Prompt& p) {
+    try {
+      generate(pair.model, {&p, 1}, kEnd, {});
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refused(fine), "");
+  EXPECT_NE(refused({{2, 3}, 0}).find("text 0 has no source"), std::string::npos);
+  EXPECT_EQ(refused({big.tokens, 10}), "");  // the decoder has a context of its own
+  EXPECT_NE(refused({std::vector<Token>(11, 2), 11}).find("context holds 10"), std::string::npos);
+  EXPECT_THROW(log_probs(pair.model, std::vector<Example>{{{2, 3}, 0}}), Error);
+  EXPECT_THROW(log_probs(pair.model, std::vector<Example>{{std::vector<Token>(13, 2), 11}}), Error);
+  EXPECT_NO_THROW(log_probs(pair.model, std::vector<Example>{{std::vector<Token>(20, 2), 10}}));
   Tiny broken(c);
   broken.block.master().data<float>()[0] = NAN, broken.block.changed();
   const Prompt zero{{0, 2}, 0};

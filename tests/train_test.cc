@@ -12,6 +12,7 @@
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 #include "text/json.h"
+#include "train/data.h"
 #include "train/evaluate.h"
 #include "train/run.h"
 #include "train/trainer.h"
@@ -34,7 +35,7 @@ struct Scene {  // corpora of the grammar and a config that learns them in secon
     write_pairs(file("valid.tsv"), std::span(pairs).subspan(400, 30));
     write_pairs(file("test.tsv"), std::span(pairs).subspan(430));
     config.folder = file("run");
-    config.train = file("train.tsv"), config.valid = file("valid.tsv");
+    config.train = {file("train.tsv")}, config.valid = file("valid.tsv");
     config.bpe.vocab = 320;
     config.model = {
         .context = 96, .layers = 2, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32, .dropout = 0.1f};
@@ -149,6 +150,126 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
     EXPECT_TRUE(fs::exists(s.config.folder + "/" + name)) << name;
 }
 
+TEST(Train, AnEncoderDecoderFromItsConfigToItsModel) {
+  Scene s(400);
+  s.config.model_kind = ModelKind::encoder_decoder, s.config.model.positions = Positions::rope;
+  s.config.model.width = 48, s.config.model.inner = 96, s.config.model.dropout = 0;
+  s.config.eval_every = 100, s.config.average = 2, s.config.test = s.file("test.tsv");
+  const Estimate estimate = Trainer(s.config, s.progress, false).estimate();
+  EXPECT_EQ(estimate.steps, 400);
+  const Outcome out = train(s.config, s.progress);
+  EXPECT_LT(out.loss, 2.3);  // log 320 is 5.8
+  EXPECT_NE(out.results.find("test BLEU"), std::string::npos);
+  const auto run = load_run(s.config.folder);
+  ASSERT_TRUE(run->model->encoder_decoder());
+  const Corpus valid = read_corpus(s.config.valid, CorpusKind::pairs);
+  const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
+  double noted = 0;
+  ASSERT_TRUE(results.find("valid_loss")->number(noted));
+  // The same number from the sentences one by one.
+  double log_prob = 0, tokens = 0;
+  for (const SentenceScore& one : sentence_scores(*run->model, run->tokenizer, valid.texts))
+    log_prob += one.log_prob, tokens += static_cast<double>(one.tokens);
+  EXPECT_NEAR(-log_prob / tokens, noted, 1e-5);
+  // Translations one at a time and all at once.
+  std::vector<std::string> sources;
+  for (const Text& t : valid.texts) sources.push_back(t.source);
+  const auto all = translate(*run->model, run->tokenizer, sources, {.beam = 2});
+  int64_t written = 0;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    EXPECT_EQ(translate(*run->model, run->tokenizer, {&sources[i], 1}, {.beam = 2})[0], all[i]);
+    written += !all[i].empty();
+  }
+  EXPECT_GT(written, 20);
+}
+
+TEST(Train, AnEncoderDecoderResumesToTheSameBits) {
+  Scene s(30);
+  s.config.model_kind = ModelKind::encoder_decoder, s.config.micro_batches = 2;
+  ASSERT_TRUE(train(s.config, s.progress).finished);
+  RunConfig halted = s.config;
+  halted.folder = s.file("halted"), halted.threads = 1;
+  EXPECT_EQ(train(halted, s.progress, false, [](int64_t step) { return step == 13; }).step, 13);
+  EXPECT_TRUE(train(resumed_config(halted.folder), s.progress, true).finished);
+  EXPECT_EQ(fingerprint(halted.folder, 30), fingerprint(s.config.folder, 30));
+  RunConfig other = resumed_config(halted.folder);
+  other.model_kind = ModelKind::gpt;
+  const std::string e = error_of([&] { train(other, s.progress, true); });
+  EXPECT_NE(e.find("of another model"), std::string::npos) << e;
+  other.model_kind = ModelKind::encoder_decoder, other.kind = CorpusKind::documents;
+  EXPECT_NE(error_of([&] { check_config(other); }).find("plain text has no source"), std::string::npos);
+}
+
+// Texts of two files in the order and with the weights of a plan.
+TEST(Train, FollowsAPlanFile) {
+  Scene s(20);
+  s.config.train = {s.file("train.tsv"), s.file("test.tsv")};
+  const std::vector<Corpus> corpora = training_corpora(s.config);
+  run_tokenizer(s.config, corpora, false, s.progress).save(s.file("tokenizer.json"));
+  s.config.tokenizer = s.file("tokenizer.json");
+  auto with = [&](const char* name, const Plan* plan) {
+    RunConfig c = s.config;
+    c.folder = s.file(name);
+    if (plan) save_plan(*plan, c.plan = s.file(name) + ".plan");
+    train(c, s.progress);
+    return fingerprint(c.folder, 20);
+  };
+  Plan plan = training_plan(s.config, corpora);
+  ASSERT_EQ(plan.rows.size(), 430u);
+  const uint64_t shuffled = with("shuffled", nullptr);
+  EXPECT_EQ(with("same", &plan), shuffled);  // the plan of a run without one
+  std::reverse(plan.rows.begin(), plan.rows.end());
+  const uint64_t reversed = with("reversed", &plan);
+  EXPECT_NE(reversed, shuffled);
+  for (size_t i = 0; i < plan.rows.size(); i += 2) plan.rows[i].weight = 0;
+  EXPECT_NE(with("weighted", &plan), reversed);
+  // A plan of the even rows alone trains on those, in that order, and on nothing else.
+  Plan even = plan;
+  even.rows.clear();
+  for (size_t i = 0; i < plan.rows.size(); i += 2)
+    even.rows.push_back({.example = plan.rows[i].example, .source = plan.rows[i].source});
+  RunConfig c = s.config;
+  save_plan(even, c.plan = s.file("even.plan"));
+  const std::vector<PlanRow> read = training_plan(c, corpora).rows;
+  ASSERT_EQ(read.size(), 215u);
+  for (size_t i = 0; i < read.size(); ++i) {
+    EXPECT_EQ(read[i].example, even.rows[i].example);
+    EXPECT_EQ(read[i].source, even.rows[i].source);
+  }
+  // Refusals: another number of corpora, other contents, a plan that has changed under a run.
+  c.train = {s.file("train.tsv")};
+  EXPECT_NE(error_of([&] { Trainer(c, s.progress, false); }).find("for 2 corpora, data.train names 1"),
+            std::string::npos);
+  c.train = {s.file("train.tsv"), s.file("valid.tsv")};
+  EXPECT_NE(error_of([&] { Trainer(c, s.progress, false); }).find("valid.tsv: the plan was made for"),
+            std::string::npos);
+  c = resumed_config(s.file("reversed"));
+  save_plan(even, c.plan);
+  EXPECT_NE(error_of([&] { train(c, s.progress, true); }).find("reversed.plan has changed"),
+            std::string::npos);
+}
+
+TEST(Train, ForSoManyTargetTokens) {
+  Scene s(30);
+  RunConfig wanted = s.config;
+  wanted.folder = s.file("wanted"), wanted.target_tokens = 3000, wanted.steps = 1;
+  const Outcome out = train(wanted, s.progress);
+  const RunConfig resolved = resumed_config(wanted.folder);
+  EXPECT_EQ(resolved.steps, out.step);
+  EXPECT_EQ(resolved.target_tokens, 0);
+  int64_t seen = 0;
+  const Json results = parse_json(Disk::real().read(RunFolder{wanted.folder}.results()), "results");
+  ASSERT_TRUE(results.find("target_tokens")->whole(seen));
+  EXPECT_GE(seen, 3000);
+  EXPECT_LT(seen, 3000 + batch_shape(wanted).scored);
+  // The run that asks for these steps is the same run.
+  s.config.steps = out.step;
+  train(s.config, s.progress);
+  EXPECT_EQ(fingerprint(s.config.folder, out.step), fingerprint(wanted.folder, out.step));
+  wanted.schedule.warmup = out.step + 1;
+  EXPECT_NE(error_of([&] { Trainer(wanted, s.progress, false); }).find("schedule.warmup"), std::string::npos);
+}
+
 TEST(Train, PlainTextToo) {
   Scene s(40);
   std::ofstream text(s.file("train.txt"));
@@ -156,7 +277,7 @@ TEST(Train, PlainTextToo) {
   text.close();
   fs::copy(s.file("train.txt"), s.file("valid.txt"));
   s.config.kind = CorpusKind::documents;
-  s.config.train = s.file("train.txt"), s.config.valid = s.file("valid.txt");
+  s.config.train = {s.file("train.txt")}, s.config.valid = s.file("valid.txt");
   const Outcome out = train(s.config, s.progress);
   EXPECT_TRUE(out.finished);
   EXPECT_LT(out.valid_loss, std::log(320.0) - 1);
@@ -221,7 +342,7 @@ TEST(Train, NoticesAChangedCorpusAndAnotherModel) {
   other.model.width = 32;
   std::string e = error_of([&] { train(other, s.progress, true); });
   EXPECT_NE(e.find("of another model"), std::string::npos) << e;
-  std::ofstream(s.config.train, std::ios::app) << "Haus\thouse\n";
+  std::ofstream(s.config.train[0], std::ios::app) << "Haus\thouse\n";
   e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
   EXPECT_NE(e.find("has changed since this run began"), std::string::npos) << e;
 }
@@ -238,8 +359,10 @@ TEST(Config, SaysWhatIsWrongWhere) {
   EXPECT_NE(error("[model]\nbias = 3\n").find("expected true or false"), std::string::npos);
   EXPECT_NE(error("[model\n").find("c.toml:1"), std::string::npos);
   EXPECT_NE(error("[model]\nlayers = [1]\n").find("c.toml:2"), std::string::npos);
+  EXPECT_NE(error("[data]\ntrain = [1]\n").find("c.toml:2: data.train is neither"), std::string::npos);
+  EXPECT_NE(error("[data]\nvalid = [\"a\"]\n").find("c.toml:2: data.valid is neither"), std::string::npos);
   RunConfig c;
-  c.train = "a", c.valid = "b", c.model.heads = 5;
+  c.train = {"a"}, c.valid = "b", c.model.heads = 5;
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
 }
 
@@ -264,8 +387,17 @@ TEST(Config, WritesWhatItReads) {
   const RunConfig again = parse_config(to_toml(c), "again");
   EXPECT_EQ(to_toml(again), to_toml(c));
   EXPECT_EQ(again.model.width, 96);
-  EXPECT_EQ(again.train, "a \"b\"\\c.tsv");
+  EXPECT_EQ(again.train, std::vector<std::string>{"a \"b\"\\c.tsv"});
   EXPECT_EQ(again.schedule.peak, 0.00025f);
+  using List = std::vector<std::string>;
+  for (const List& files : {List{}, List{""}, List{"a", "b"}, List{"[a"}, List{"a, \"b\"", "[\"c\"]"}}) {
+    c.train = files;
+    EXPECT_EQ(parse_config(to_toml(c), "again").train, files);
+  }
+  set_key(c, "data.train", R"(["a.tsv", "b.tsv"])");
+  EXPECT_EQ(c.train, (List{"a.tsv", "b.tsv"}));
+  for (const char* wrong : {"[a", "[1]", "[\"a\", 2]", "[\"a\"]\nb = 1\n["})
+    EXPECT_THROW(set_key(c, "data.train", wrong), Error) << wrong;
 }
 
 TEST(Schedule, FollowsItsFormulas) {

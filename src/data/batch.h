@@ -18,22 +18,37 @@ struct BatchShape {
   int64_t scored = 0;  // R: most tokens with a loss (those after a prefix); 0: all N rows get a loss
   Mask mask = Mask::causal;
   bool restart = false;  // positions start again at the last token of the prefix, the separator
+  // M: for an encoder. The prefixes stand apart, in M rows of their own, and N holds what a decoder reads,
+  // from the separator to the last token but one: all of it gets a loss, so `scored` stays 0. 0: no encoder.
+  int64_t sources = 0;
 };
+struct Load {  // what examples take of a batch
+  int64_t tokens = 0, texts = 0, scored = 0, sources = 0;
+  Load operator+(const Load& o) const {
+    return {tokens + o.tokens, texts + o.texts, scored + o.scored, sources + o.sources};
+  }
+  bool fits(const BatchShape&) const;
+};
+Load load_of(const Example&, const BatchShape&);
 struct Packed {  // on the host, plain vectors: a helper thread can make it
   std::vector<int32_t> ids, positions, offsets, prefix;  // (N), (N), (S+1), (S)
   std::vector<int32_t> rows;                             // (R): which rows get a loss; empty when scored is 0
   std::vector<int32_t> targets;                          // (R), or (N)
   std::vector<float> weights;                            // (R), or (N); 0 for what fills up
   double total_weight = 0;
-  int64_t used = 0;  // tokens of examples, at most N
+  int64_t used = 0;  // tokens of examples
   Mask mask = Mask::causal;
+  std::vector<int32_t> source_ids, source_positions, source_offsets;  // (M), (M), (S+1), or empty
 };
 struct Batch {
   Tensor ids, rows, targets, weights;  // (N) i32; (R) i32 or empty; (R or N) i32, f32
   Layout layout;
   double total_weight = 0;  // of this micro-batch; StepInputs carries the sum over the optimizer step
+  Tensor source_ids;        // (M) i32, or empty: what an encoder reads; text s of it is the source of text s
+  Layout source;
 };
 bool fits(std::span<const Example>, const BatchShape&);
-Packed pack(std::span<const Example>, const BatchShape&);  // Error when they do not fit
+// Error when they do not fit, or one has no source to set apart.
+Packed pack(std::span<const Example>, const BatchShape&);
 Batch upload(const Packed&, DeviceKind = DeviceKind::cpu);
 }  // namespace rum

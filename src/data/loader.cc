@@ -59,6 +59,7 @@ Example to_example(const Text& t, const Tokenizer& tokenizer, float weight) {
 
 int64_t positions_of(const Example& e, const BatchShape& shape) {
   const auto n = static_cast<int64_t>(e.tokens.size());
+  if (shape.sources > 0) return std::max<int64_t>(e.prefix, n - e.prefix);
   return shape.restart && e.prefix > 0 ? std::max<int64_t>(e.prefix - 1, n - e.prefix + 1) : n;
 }
 
@@ -68,6 +69,7 @@ struct Loader::Index {
   LoaderConfig config;
   std::vector<Tokens> tokens;   // per corpus
   std::vector<int64_t> begins;  // where each micro-batch begins, in rows of all epochs; one more at the end
+  std::vector<int64_t> scored;  // how many tokens had a loss before it
   int64_t steps = 0, steps_per_epoch = 0, tokens_per_epoch = 0;
   mutable std::mutex mutex;
   mutable std::deque<std::pair<int64_t, Order>> orders;  // of the epochs asked for last
@@ -153,38 +155,36 @@ void Loader::Index::check_lengths(std::span<const Corpus> corpora) {
 void Loader::Index::build(int64_t wanted) {
   const BatchShape& shape = config.shape;
   const int64_t m = config.micro_batches;
-  std::vector<int64_t> length(plan.rows.size()), scored(plan.rows.size());
-  for (int64_t row = 0; row < rows(); ++row) {
-    const Example e = example(row);
-    const auto n = static_cast<int64_t>(e.tokens.size());
-    length[static_cast<size_t>(row)] = n;
-    scored[static_cast<size_t>(row)] = std::max<int64_t>(n - std::max(e.prefix, 1), 0);
-  }
-  int64_t used = 0, losses = 0, texts = 0,
-          at = 0;  // of the micro-batch that is being filled; place in the sequence
-  auto full = [&](int64_t n, int64_t r) {
-    return used + n > shape.tokens || texts + 1 > shape.texts ||
-           (shape.scored > 0 && losses + r > shape.scored);
-  };
-  begins.push_back(0);
+  std::vector<Load> load(plan.rows.size());
+  for (int64_t row = 0; row < rows(); ++row) load[static_cast<size_t>(row)] = load_of(example(row), shape);
+  Load open;                   // the micro-batch that is being filled
+  int64_t at = 0, losses = 0;  // place in the sequence, tokens with a loss before it
+  auto begin = [&] { begins.push_back(at), scored.push_back(losses), open = {}; };
+  auto begun = [&] { return static_cast<int64_t>(begins.size()); };
+  begin();
   for (int64_t epoch = 0;; ++epoch) {
     for (int64_t row : *order(epoch)) {
-      const int64_t n = length[static_cast<size_t>(row)], r = scored[static_cast<size_t>(row)];
-      if (full(n, r)) {
-        begins.push_back(at), used = losses = texts = 0;
+      const Load& next = load[static_cast<size_t>(row)];
+      if (!(open + next).fits(shape)) {
+        begin();
+        if (wanted == 0 && config.target_tokens > 0 && losses >= config.target_tokens &&
+            (begun() - 1) % m == 0)
+          wanted = (begun() - 1) / m;
         // The first epoch is always gone through, to know its number of steps.
-        if (epoch > 0 && static_cast<int64_t>(begins.size()) > m * std::max(wanted, steps_per_epoch)) {
+        if (epoch > 0 && wanted > 0 && begun() > m * std::max(wanted, steps_per_epoch)) {
           steps = wanted;
           return;
         }
       }
-      used += n, losses += r, ++texts, ++at;
+      open = open + next, losses += next.scored, ++at;
     }
     if (epoch > 0) continue;
-    steps_per_epoch = (static_cast<int64_t>(begins.size()) + m - 1) / m;
-    if (wanted == 0) {
+    RUM_CHECK(config.target_tokens == 0 || losses > 0, "the plan's examples have no token that gets a loss");
+    steps_per_epoch = (begun() + m - 1) / m;
+    if (wanted == 0 && config.target_tokens == 0) {
       steps = steps_per_epoch;
       begins.resize(static_cast<size_t>(steps * m) + 1, at);  // the last step's empty micro-batches
+      scored.resize(begins.size(), losses);
       return;
     }
   }
@@ -195,8 +195,9 @@ Loader::Loader(const Plan& plan, std::span<const Corpus> corpora, const Tokenize
     : index_(std::make_unique<Index>()) {
   RUM_CHECK(config.shape.tokens > 0 && config.shape.texts > 0, "loader: a batch of {} tokens and {} texts",
             config.shape.tokens, config.shape.texts);
-  RUM_CHECK(config.micro_batches > 0 && steps >= 0, "loader: {} micro-batches, {} steps",
-            config.micro_batches, steps);
+  RUM_CHECK(config.micro_batches > 0 && steps >= 0 && (steps == 0 || config.target_tokens == 0),
+            "loader: {} micro-batches, {} steps, {} target tokens", config.micro_batches, steps,
+            config.target_tokens);
   index_->plan = plan, index_->config = config;
   index_->check_corpora(corpora);
   for (const Corpus& c : corpora) index_->tokens.push_back(tokenise(c, tokenizer));
@@ -213,6 +214,10 @@ double Loader::epoch(int64_t step) const {
   RUM_CHECK(step >= 0 && step <= steps(), "loader: step {} of {}", step, steps());
   return static_cast<double>(index_->begins[static_cast<size_t>(step * index_->config.micro_batches)]) /
          static_cast<double>(index_->rows());
+}
+int64_t Loader::target_tokens(int64_t step) const {
+  RUM_CHECK(step >= 0 && step <= steps(), "loader: step {} of {}", step, steps());
+  return index_->scored[static_cast<size_t>(step * index_->config.micro_batches)];
 }
 
 std::vector<Packed> Loader::at(int64_t step) const {

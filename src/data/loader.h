@@ -15,21 +15,23 @@ namespace rum {
 Example to_example(const Text&, const Tokenizer&, float weight = 1);
 inline constexpr const char *kSep = "<sep>", *kEos = "<eos>";
 
-// How many positions the model needs for it: its tokens, or with restarting positions the longer side.
+// How many positions the model needs for it: its tokens, or with restarting positions the longer side, or the
+// longer of what encoder and decoder read.
 int64_t positions_of(const Example&, const BatchShape&);
 
 struct LoaderConfig {
   BatchShape shape;
   int64_t micro_batches = 1;  // per step
   int64_t context = 0;        // an example that needs more positions is refused; 0: no limit but the shape's
+  int64_t target_tokens = 0;  // not 0: as many steps as it takes to give so many tokens a loss
 };
 class Loader {
  public:
   // Tokenises the corpora (in parallel: call it from the main thread) and indexes where each micro-batch
   // begins. One pass over the plan is an epoch; when `steps` asks for more, the plan's next epoch follows at
-  // once, in the same micro-batch (plan.h says in which order). steps = 0: one pass; what is left of its last
-  // step stays empty. Error when a corpus is not the one that the plan was made for, or an example does not
-  // fit: its id, line and lengths, how many there are, what to do.
+  // once, in the same micro-batch (plan.h says in which order). steps = 0 and no target_tokens: one pass;
+  // what is left of its last step stays empty. Error when a corpus is not the one that the plan was made for,
+  // or an example does not fit: its id, line and lengths, how many there are, what to do.
   Loader(const Plan&, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps);
   ~Loader();
   Loader(Loader&&) noexcept;
@@ -38,6 +40,7 @@ class Loader {
   int64_t tokens_per_epoch() const;            // of the plan's examples, without what fills up
   std::vector<Packed> at(int64_t step) const;  // its micro-batches; thread-safe, a pure function
   double epoch(int64_t step) const;            // how many epochs are behind when the step begins
+  int64_t target_tokens(int64_t step) const;   // how many tokens had a loss before the step begins
   std::vector<int64_t> examples_of(
       int64_t step) const;  // rows of the plan, in order; for tests and for tracing
 

@@ -96,7 +96,12 @@ class Builder {
                     const std::string& targets) {
     std::vector<std::string> inputs{tokenizer_, out_.split};
     if (!targets.empty()) inputs.push_back(targets);
-    const double tokens = static_cast<double>(recipe.steps * recipe.tokens * recipe.micro_batches);
+    double tokens = static_cast<double>(recipe.steps * recipe.tokens * recipe.micro_batches);
+    if (recipe.target_tokens > 0) tokens = 2.2 * static_cast<double>(recipe.target_tokens);
+    if (const Json whole{data}; whole.find("volume")) {
+      double volume = 1;
+      whole.find("volume")->number(volume), tokens *= volume;
+    }
     return out_.graph.add("train", label,
                           {{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}},
                           std::move(inputs), tokens / 20000);

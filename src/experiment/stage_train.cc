@@ -35,8 +35,11 @@ std::vector<Text> training_texts(const StageContext& x, RunConfig& config) {
   for (size_t i = 0; i < t.ids.size(); ++i)
     if (static_cast<double>(t.ids[i]) < volume * pool) out.push_back(std::move(t.texts[i]));
   RUM_CHECK(!out.empty(), "{}: no targets among the first {:g} of the pool", x.stage.label, volume);
-  config.steps = std::max<int64_t>(1, std::llround(volume * static_cast<double>(config.steps)));
-  config.schedule.warmup = std::min(config.schedule.warmup, config.steps);
+  const auto part = [&](int64_t n) {
+    return n > 0 ? std::max<int64_t>(1, std::llround(volume * static_cast<double>(n))) : 0;
+  };
+  config.steps = part(config.steps), config.target_tokens = part(config.target_tokens);
+  if (config.target_tokens == 0) config.schedule.warmup = std::min(config.schedule.warmup, config.steps);
   return out;
 }
 // A generator may write what no batch can hold: such pairs are left out, and counted.
@@ -70,10 +73,11 @@ void train(const StageContext& x) {
   const RunFolder run{x.folder + "/run"};
   config.folder = run.path;
   config.tokenizer = x.inputs[0] + "/tokenizer.json";
-  config.train = x.folder + "/train.tsv", config.valid = x.inputs[1] + "/valid.tsv";
+  const std::string data = x.folder + "/train.tsv";
+  config.train = {data}, config.valid = x.inputs[1] + "/valid.tsv";
   const std::vector<Text> texts = training_texts(x, config), kept = that_fit(texts, config);
   RUM_CHECK(!kept.empty(), "{}: no pair fits a batch of {} tokens", x.stage.label, config.tokens);
-  Disk::real().replace_text(config.train, corpus_bytes(kept, CorpusKind::pairs));
+  Disk::real().replace_text(data, corpus_bytes(kept, CorpusKind::pairs));
   Disk::real().replace_text(
       x.folder + "/data.json",
       to_json(Json(Json::Object{{"pairs", static_cast<int64_t>(kept.size())},
@@ -87,7 +91,7 @@ void train(const StageContext& x) {
   const auto newest = newest_valid(run.checkpoints());
   save_weights(run, out.step, "last.safetensors");
   save_weights(run, noted(newest->checkpoint, "best_step"), "best.safetensors");
-  Disk::real().remove(config.train);
+  Disk::real().remove(data);
   std::filesystem::remove_all(run.checkpoints());
 }
 const StageKind kind("train", 1, true, train);

@@ -7,10 +7,12 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "generate/beam.h"
+#include "generate/memory.h"
 #include "generate/sampler.h"
 
 namespace rum {
@@ -18,7 +20,7 @@ namespace {
 constexpr int64_t kRowStep =
     16;  // rows are filled up to a multiple: few shapes, and one kernel for all of them
 
-void check(const Gpt& model, const Decoding& d) {
+void check(const Model& model, const Decoding& d) {
   RUM_CHECK(d.beam >= 1 && d.best >= 1 && d.batch >= 1,
             "generate: beam {}, best {} and batch {} must be at least 1", d.beam, d.best, d.batch);
   RUM_CHECK(d.sample || d.best <= d.beam, "generate: {} best of {} beams: keep at least as many beams",
@@ -27,18 +29,20 @@ void check(const Gpt& model, const Decoding& d) {
             "generate: either draw or search: sample and beam {} exclude each other", d.beam);
   RUM_CHECK(d.max_new >= 0 && d.max_ratio >= 0, "generate: max_new {} and max_ratio {} must not be negative",
             d.max_new, d.max_ratio);
-  RUM_CHECK(model.config.context > 1, "generate: a context of {} leaves no room", model.config.context);
+  RUM_CHECK(model.config().context > 1, "generate: a context of {} leaves no room", model.config().context);
 }
 // Most tokens a text may get, the end token included.
-int64_t limit_of(const Gpt& model, const Prompt& p, size_t i, const Decoding& d) {
+int64_t limit_of(const Model& model, const Prompt& p, size_t i, const Decoding& d) {
   const auto length = static_cast<int64_t>(p.tokens.size());
   RUM_CHECK(length > 0, "generate: text {} has an empty prompt", i);
   RUM_CHECK(p.prefix >= 0 && p.prefix <= length, "generate: text {} has {} tokens and a prefix of {}", i,
             length, p.prefix);
-  RUM_CHECK(length < model.config.context,
+  RUM_CHECK(!model.encoder_decoder() || p.prefix > 0,
+            "generate: text {} has no source, and the model is an encoder-decoder", i);
+  int64_t limit = room(model, p);
+  RUM_CHECK(limit > 0,
             "generate: text {} has {} tokens, the model's context holds {}: nothing can be written after it",
-            i, length, model.config.context);
-  int64_t limit = model.config.context - length;
+            i, length, model.config().context);
   if (d.max_new > 0) limit = std::min(limit, d.max_new);
   if (d.max_ratio > 0 && p.prefix > 0)
     limit = std::min(limit, static_cast<int64_t>(d.max_ratio * static_cast<float>(p.prefix)) + 10);
@@ -47,13 +51,14 @@ int64_t limit_of(const Gpt& model, const Prompt& p, size_t i, const Decoding& d)
 
 class Writer {
  public:
-  Writer(const Gpt& model, std::span<const Prompt> prompts, Token end, const Decoding& d)
+  Writer(const Model& model, std::span<const Prompt> prompts, Token end, const Decoding& d)
       : model_(model),
+        pair_(model.encoder_decoder()),
         prompts_(prompts),
         end_(end),
         decoding_(d),
-        device_(model.tokens.device()),
-        vocab_(model.head.shape()[0]),
+        device_(model.tokens().device()),
+        vocab_(model.head().shape()[0]),
         width_(Search::slots(d)),
         options_(Search::options(d, vocab_)),
         seats_(static_cast<size_t>(
@@ -61,18 +66,20 @@ class Writer {
         order_(prompts.size()),
         results_(prompts.size()),
         arena_(device_) {
-    int64_t longest = 0;
+    int64_t longest = 0, longest_source = 0;
     for (size_t i = 0; i < prompts.size(); ++i) {
       limits_.push_back(limit_of(model, prompts[i], i, d));
-      longest = std::max(longest, static_cast<int64_t>(prompts[i].tokens.size()) + limits_.back() - 1);
+      longest = std::max(longest, length(prompts[i]) + limits_.back() - 1);
+      longest_source = std::max<int64_t>(longest_source, prompts[i].prefix);
     }
     std::iota(order_.begin(), order_.end(), size_t{0});
     std::stable_sort(order_.begin(), order_.end(),
                      [&](size_t a, size_t b) { return prompts[a].tokens.size() > prompts[b].tokens.size(); });
-    const GptConfig& c = model.config;
+    const GptConfig& c = model.config();
+    if (pair_) memory_.emplace(*pair_, seats_.size(), longest_source);
     const auto slots = static_cast<int64_t>(seats_.size()) * width_;
     cache_ = std::make_unique<Cache>(c.layers, slots, longest, c.width / c.heads * c.kv_heads,
-                                     model.tokens.dtype(), device_);
+                                     model.tokens().dtype(), device_);
     parents_.resize(static_cast<size_t>(slots)), row_of_.resize(static_cast<size_t>(slots));
   }
   std::vector<std::vector<Hypothesis>> run(const std::function<void(int64_t)>& done) {
@@ -93,22 +100,35 @@ class Writer {
     std::unique_ptr<Search> search;
   };
 
+  // What the decoder begins with. Under an encoder-decoder that is the last token of the prefix and on: all
+  // of the prefix is the encoder's.
+  std::span<const Token> opening(const Prompt& p) const {
+    return std::span(p.tokens).subspan(pair_ ? static_cast<size_t>(p.prefix) - 1 : 0);
+  }
+  int64_t length(const Prompt& p) const { return static_cast<int64_t>(opening(p).size()); }
+
   void sit_down() {
+    arrivals_.clear();
     for (size_t i = 0; i < seats_.size(); ++i) {
       if (seats_[i].search || next_ == order_.size()) continue;
       const size_t text = order_[next_++];
       seats_[i] = {text, std::make_unique<Search>(decoding_, end_, limits_[text])};
       cache_->clear(static_cast<int64_t>(i) * width_);
+      if (pair_)
+        arrivals_.push_back(
+            {i, std::span(prompts_[text].tokens).first(static_cast<size_t>(prompts_[text].prefix))});
     }
+    if (!arrivals_.empty()) memory_->read(arrivals_, arena_);
   }
   int32_t position(const Prompt& p, int64_t place) const {  // as pack() in data/batch.cc has it
-    const bool again = model_.config.restart && p.prefix > 0 && place >= p.prefix - 1;
+    const bool again = !pair_ && model_.config().restart && p.prefix > 0 && place >= p.prefix - 1;
     return static_cast<int32_t>(again ? place - p.prefix + 1 : place);
   }
   // The rows of the next forward, in order of slots: a prompt where a text has just sat down, else one token
   // for each live hypothesis.
   void lay_out() {
     ids_.clear(), positions_.clear(), rows_.clear(), prefix_.clear(), reads_.clear(), offsets_.assign(1, 0);
+    seat_ends_.clear();
     for (size_t i = 0; i < seats_.size(); ++i) {
       const size_t base = i * static_cast<size_t>(width_);
       token_of_.assign(static_cast<size_t>(width_), -1);
@@ -119,19 +139,21 @@ class Writer {
       for (size_t s = 0; s < static_cast<size_t>(width_); ++s) {
         if (token_of_[s] >= 0) {
           const bool fresh = search->steps() == 0;
-          const auto length = static_cast<int64_t>(p->tokens.size());
-          const int64_t begin = fresh ? 0 : length + search->steps() - 1, end = length + search->steps();
+          const std::span<const Token> prompt = opening(*p);
+          const int64_t end = length(*p) + search->steps();
           if (fresh)
-            ids_.insert(ids_.end(), p->tokens.begin(), p->tokens.end());
+            ids_.insert(ids_.end(), prompt.begin(), prompt.end());
           else
             ids_.push_back(token_of_[s]);
-          for (int64_t place = begin; place < end; ++place) positions_.push_back(position(*p, place));
+          for (int64_t place = fresh ? 0 : end - 1; place < end; ++place)
+            positions_.push_back(position(*p, place));
           row_of_[base + s] = static_cast<int32_t>(rows_.size());
           rows_.push_back(static_cast<int32_t>(ids_.size()) - 1);
         }
         offsets_.push_back(static_cast<int32_t>(ids_.size()));
-        prefix_.push_back(p ? p->prefix : 0);
+        prefix_.push_back(p && !pair_ ? p->prefix : 0);
       }
+      seat_ends_.push_back(static_cast<int32_t>(ids_.size()));
       if (search)
         for (const Search::Live& l : search->live())
           reads_.push_back({row_of_[base + static_cast<size_t>(l.slot)],
@@ -148,7 +170,12 @@ class Writer {
       return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, device_);
     };
     const Layout layout{ints(offsets_), ints(prefix_), ints(positions_), Mask::prefix, cache_.get()};
-    read(model_.logits(ints(ids_), layout, ints(rows_)));
+    if (pair_) {
+      const Tensor h = pair_->decode(ints(ids_), layout, memory_->of_seats(seat_ends_));
+      read(linear(embedding(ints(rows_), h), model_.head()));
+    } else {
+      read(model_.gpt()->logits(ints(ids_), layout, ints(rows_)));
+    }
     cache_->advance(layout.offsets);
   }
   void read(const Tensor& logits) {
@@ -184,7 +211,8 @@ class Writer {
     return finished;
   }
 
-  const Gpt& model_;
+  const Model& model_;
+  const EncoderDecoder* pair_;  // when it is one
   std::span<const Prompt> prompts_;
   Token end_;
   const Decoding& decoding_;
@@ -196,14 +224,22 @@ class Writer {
   std::vector<int64_t> limits_;
   std::vector<std::vector<Hypothesis>> results_;
   std::unique_ptr<Cache> cache_;
+  std::optional<SourceMemory> memory_;  // of an encoder-decoder
+  std::vector<SourceMemory::Arrival> arrivals_;
   Arena arena_;
-  std::vector<int32_t> ids_, positions_, offsets_, prefix_, rows_, parents_, row_of_, token_of_;
+  std::vector<int32_t> ids_, positions_, offsets_, prefix_, rows_, parents_, row_of_, token_of_, seat_ends_;
   std::vector<Read> reads_;
   std::vector<Choice> choices_;
 };
 }  // namespace
 
-std::vector<std::vector<Hypothesis>> generate(const Gpt& model, std::span<const Prompt> prompts, Token end,
+int64_t room(const Model& model, const Prompt& p) {
+  const int64_t context = model.config().context, length = static_cast<int64_t>(p.tokens.size());
+  if (!model.encoder_decoder()) return context - length;
+  return p.prefix > context ? 0 : context - (length - p.prefix + 1);
+}
+
+std::vector<std::vector<Hypothesis>> generate(const Model& model, std::span<const Prompt> prompts, Token end,
                                               const Decoding& d, const std::function<void(int64_t)>& done) {
   check(model, d);
   if (prompts.empty()) return {};

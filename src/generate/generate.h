@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "metrics/token_stats.h"
-#include "model/gpt.h"
+#include "model/model.h"
 #include "text/tokenizer.h"
 
 namespace rum {
@@ -35,8 +35,10 @@ struct Hypothesis {
 };
 struct Prompt {
   std::vector<Token> tokens;  // for a translation: source and <sep>
-  int32_t prefix = 0;         // as in Example
+  int32_t prefix = 0;         // as in Example; an encoder-decoder needs one
 };
+// Most tokens, the end token included, that the model's context leaves after a prompt; at most 0: none.
+int64_t room(const Model&, const Prompt&);
 // result[i]: the hypotheses of prompts[i], best first; draws in the order of drawing. `done` is called with
 // the number of finished texts whenever it has grown.
 //
@@ -47,15 +49,15 @@ struct Prompt {
 //
 // Error: an empty prompt or one that leaves no room in the context (with its number and lengths), a decoding
 // that makes no sense, logits that are not finite.
-std::vector<std::vector<Hypothesis>> generate(const Gpt&, std::span<const Prompt> prompts, Token end,
+std::vector<std::vector<Hypothesis>> generate(const Model&, std::span<const Prompt> prompts, Token end,
                                               const Decoding&, const std::function<void(int64_t)>& done = {});
 
 // log p(target | source) of each example, natural log, without label smoothing: the sum over its tokens after
 // the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.
-// Error: an example that needs more positions than the context, or with a prefix that does not fit it.
-std::vector<double> log_probs(const Gpt&, std::span<const Example>, int64_t batch_tokens = 4096);
+// Error: an example that needs more positions than the context has, or with a prefix that does not fit it.
+std::vector<double> log_probs(const Model&, std::span<const Example>, int64_t batch_tokens = 4096);
 // The same tokens one by one: result[i][k] of the k-th token of example i after its prefix (or after its
 // first).
-std::vector<std::vector<TokenStats>> text_stats(const Gpt&, std::span<const Example>,
+std::vector<std::vector<TokenStats>> text_stats(const Model&, std::span<const Example>,
                                                 int64_t batch_tokens = 4096);
 }  // namespace rum

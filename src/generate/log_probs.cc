@@ -13,41 +13,53 @@
 namespace rum {
 namespace {
 constexpr int64_t kRows = 256;  // of logits at a time: a table of all would be the largest thing in memory
-// Tokens that are predicted: those after the prefix, or all but the first.
-int64_t predicted(const Example& e) {
-  return std::max<int64_t>(static_cast<int64_t>(e.tokens.size()) - std::max(e.prefix, 1), 0);
-}
 int64_t filled(int64_t n, int64_t step) { return std::max<int64_t>((n + step - 1) / step * step, step); }
 
-// Forwards of at most `batch_tokens` tokens, or of one text. use(index of the first text, texts, their batch,
-// what the head reads: (R, C), the rows before each predicted token, text by text).
-using Use = std::function<void(size_t, std::span<const Example>, const Batch&, const Tensor&)>;
-void forward(const Gpt& model, Arena& arena, size_t first, std::span<const Example> examples,
+// The smallest shape of a batch that holds the examples; without them, the kind of shape.
+BatchShape shape_of(const Model& model, std::span<const Example> examples) {
+  const bool pair = model.encoder_decoder() != nullptr;
+  BatchShape shape{
+      .mask = pair ? Mask::causal : Mask::prefix, .restart = model.config().restart, .sources = pair ? 1 : 0};
+  Load all;
+  for (const Example& e : examples) all = all + load_of(e, shape);
+  shape.tokens = filled(all.tokens, 64), shape.texts = all.texts + 1;
+  if (pair)
+    shape.sources = filled(all.sources, 64);
+  else
+    shape.scored = filled(all.scored, 64);
+  return shape;
+}
+
+// One forward. use(index of the first text, texts, their batch, what the head reads: (R, C), the rows before
+// each predicted token, text by text; how many such tokens a text has).
+using Count = std::function<int64_t(const Example&)>;
+using Use = std::function<void(size_t, std::span<const Example>, const Batch&, const Tensor&,
+                               const Count& predicted)>;
+void forward(const Model& model, Arena& arena, size_t first, std::span<const Example> examples,
              const Use& use) {
-  int64_t tokens = 0, rows = 0;
-  for (const Example& e : examples) tokens += static_cast<int64_t>(e.tokens.size()), rows += predicted(e);
-  const BatchShape shape{filled(tokens, 64), static_cast<int64_t>(examples.size()) + 1, filled(rows, 64),
-                         Mask::prefix, model.config.restart};
   arena.settle();
   Tape tape(arena, Tape::Mode::forward_only);
+  const BatchShape shape = shape_of(model, examples);
   Packed packed = pack(examples, shape);
   std::fill(packed.positions.begin() + packed.used, packed.positions.end(), 0);  // may exceed the context
-  const Batch b = upload(packed, model.tokens.device());
-  use(first, examples, b, model.hidden(b.ids, b.layout, b.rows));
+  const Batch b = upload(packed, model.tokens().device());
+  use(first, examples, b, model.hidden(b), [&](const Example& e) { return load_of(e, shape).scored; });
 }
-void in_batches(const char* who, const Gpt& model, std::span<const Example> examples, int64_t batch_tokens,
+// Forwards of at most `batch_tokens` tokens, or of one text.
+void in_batches(const char* who, const Model& model, std::span<const Example> examples, int64_t batch_tokens,
                 const Use& use) {
-  Arena arena(model.tokens.device());
+  Arena arena(model.tokens().device());
+  const BatchShape shape = shape_of(model, {});
   for (size_t begin = 0, end = 0; begin < examples.size(); begin = end) {
     int64_t tokens = 0;
     for (; end < examples.size(); ++end) {
       const auto n = static_cast<int64_t>(examples[end].tokens.size());
-      const int64_t needed = positions_of(examples[end], {.restart = model.config.restart});
-      RUM_CHECK(needed <= model.config.context,
-                "{}: text {} needs {} positions, the model's context holds {}", who, end, needed,
-                model.config.context);
       RUM_CHECK(examples[end].prefix >= 0 && examples[end].prefix <= n,
                 "{}: text {} has {} tokens and a prefix of {}", who, end, n, examples[end].prefix);
+      const int64_t needed = positions_of(examples[end], shape);
+      RUM_CHECK(needed <= model.config().context,
+                "{}: text {} needs {} positions, the model's context holds {}", who, end, needed,
+                model.config().context);
       if (end > begin && tokens + n > batch_tokens) break;
       tokens += n;
     }
@@ -56,25 +68,30 @@ void in_batches(const char* who, const Gpt& model, std::span<const Example> exam
 }
 }  // namespace
 
-std::vector<double> log_probs(const Gpt& model, std::span<const Example> examples, int64_t batch_tokens) {
+std::vector<double> log_probs(const Model& model, std::span<const Example> examples, int64_t batch_tokens) {
   std::vector<double> out(examples.size());
   in_batches("log_probs", model, examples, batch_tokens,
-             [&](size_t first, std::span<const Example> texts, const Batch& b, const Tensor& hidden) {
-               // Not Gpt::loss: its nll carries the label smoothing of the training.
+             [&](size_t first, std::span<const Example> texts, const Batch& b, const Tensor& hidden,
+                 const Count& predicted) {
+               // Not loss(): its nll carries the label smoothing of the training.
                const Tensor nll =
-                   head_loss(hidden, model.head, b.targets, b.weights, 0, kRows).nll.to(DeviceKind::cpu);
+                   head_loss(hidden, model.head(), b.targets, b.weights, 0, kRows).nll.to(DeviceKind::cpu);
                int64_t row = 0;
-               for (size_t i = 0; i < texts.size(); ++i)
-                 for (int64_t k = predicted(texts[i]); k > 0; --k) out[first + i] -= nll.at(row++);
+               for (size_t i = 0; i < texts.size(); ++i) {
+                 double sum = 0;
+                 for (int64_t k = predicted(texts[i]); k > 0; --k) sum -= nll.at(row++);
+                 out[first + i] = sum;
+               }
              });
   return out;
 }
 
-std::vector<std::vector<TokenStats>> text_stats(const Gpt& model, std::span<const Example> examples,
+std::vector<std::vector<TokenStats>> text_stats(const Model& model, std::span<const Example> examples,
                                                 int64_t batch_tokens) {
   std::vector<std::vector<TokenStats>> out(examples.size());
   in_batches("text_stats", model, examples, batch_tokens,
-             [&](size_t first, std::span<const Example> texts, const Batch&, const Tensor& hidden) {
+             [&](size_t first, std::span<const Example> texts, const Batch&, const Tensor& hidden,
+                 const Count& predicted) {
                struct Place {
                  TokenStats* to;
                  Token target;
@@ -90,10 +107,10 @@ std::vector<std::vector<TokenStats>> text_stats(const Gpt& model, std::span<cons
                const auto rows = static_cast<int64_t>(places.size());
                for (int64_t from = 0; from < rows; from += kRows) {
                  const int64_t to = std::min(from + kRows, rows);
-                 const Tensor logits = linear(hidden.rows(from, to), model.head).to(DeviceKind::cpu);
+                 const Tensor logits = linear(hidden.rows(from, to), model.head()).to(DeviceKind::cpu);
                  parallel(to - from, [&](int64_t i) {
-                   std::vector<float> row(static_cast<size_t>(model.config.vocab));
-                   const int64_t begin = i * model.config.vocab;
+                   std::vector<float> row(static_cast<size_t>(model.config().vocab));
+                   const int64_t begin = i * model.config().vocab;
                    for (size_t v = 0; v < row.size(); ++v)
                      row[v] = static_cast<float>(logits.at(begin + static_cast<int64_t>(v)));
                    const Place& p = places[static_cast<size_t>(from + i)];

@@ -1,6 +1,6 @@
 // The original Transformer shape (Vaswani et al. 2017, with norms in front): an encoder that sees a whole
 // source, and a decoder that sees its own beginning and, through cross-attention, the source. GptConfig
-// describes both.
+// describes both: `layers` is the number of blocks of each. `recompute` serves the encoder's blocks alone.
 #pragma once
 #include "model/gpt.h"
 
@@ -28,21 +28,29 @@ struct DecoderBlock {
         rate(c.dropout) {}
   static int64_t keys(const GptConfig& c) { return c.width / c.heads * c.kv_heads; }
 
-  // x: (N, C) of the targets, source: (M, C) from the encoder; text s of one belongs to text s of the other.
-  Tensor operator()(const Tensor& x, const Tensor& source, const Layout& targets,
+  // x: (N, C) of the targets, read: (M, 2 keys), what `memory` made of the encoder's output. Text s of
+  // `readers` (rows of x) sees text s of `sources` (rows of `read`).
+  Tensor operator()(const Tensor& x, const Layout& targets, const Tensor& read, const Layout& readers,
                     const Layout& sources) const {
     const uint32_t site = kSites + 3 * static_cast<uint32_t>(layer);
     const Tensor a = attention(qkv(norm1(x)), heads, targets, layer, rope);
     const auto [h, r] = norm2.after(x, dropout(project(a), rate, site));
-    const Tensor b = cross_attention(query(h), memory(source), heads, targets, sources);
+    const Tensor b = cross_attention(query(h), read, heads, readers, sources);
     const auto [h2, r2] = norm3.after(r, dropout(mix(b), rate, site + 1));
     return r2 + dropout(feed(h2), rate, site + 2);
   }
   static constexpr uint32_t kSites = 1000;  // dropout's call sites, after all of the encoder's
 };
 
+// What the decoder reads of the sources: made once per text, used for each token that is written. Of the
+// layouts the offsets alone count.
+struct Memory {
+  std::vector<Tensor> read;  // of each block: keys and values, (M, 2 keys)
+  Layout readers, sources;   // text s of `readers` (rows of the targets) sees text s of `sources` (rows of M)
+};
+
 struct EncoderDecoder {
-  Gpt encoder;       // its `tokens` serve both sides
+  Gpt encoder;       // its `tokens` serve both sides, its `head` is the output layer
   Tensor positions;  // (context, C) of the targets, or empty with RoPE
   std::vector<DecoderBlock> blocks;
   Normalise last;
@@ -54,20 +62,27 @@ struct EncoderDecoder {
         last(p / "last", c.width, c.norm) {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "decoder" / std::to_string(i), c, i);
   }
-  // source: ids of the texts to read, its layout with Mask::full; ids: those to write, Mask::causal: (N, C).
-  Tensor hidden(const Tensor& source, const Layout& sources, const Tensor& ids, const Layout& targets) const {
-    const GptConfig& c = encoder.config;
-    const Tensor memory = encoder.hidden(source, sources);
+  // source: (M) ids of the texts to read, their layout with Mask::full: for each block (M, 2 keys).
+  std::vector<Tensor> encode(const Tensor& source, const Layout& sources) const {
+    const Tensor states = encoder.hidden(source, sources);
+    std::vector<Tensor> out;
+    for (const DecoderBlock& block : blocks) out.push_back(block.memory(states));
+    return out;
+  }
+  // ids: (N), what is written so far, Mask::causal: (N, C).
+  Tensor decode(const Tensor& ids, const Layout& targets, const Memory& memory) const {
     Tensor x = embedding(ids, encoder.tokens);
     if (positions) x = x + embedding(targets.positions, positions);
-    x = dropout(x, c.dropout, DecoderBlock::kSites - 1);
-    for (const DecoderBlock& block : blocks) x = block(x, memory, targets, sources);
+    x = dropout(x, encoder.config.dropout, DecoderBlock::kSites - 1);
+    for (size_t i = 0; i < blocks.size(); ++i)
+      x = blocks[i](x, targets, memory.read[i], memory.readers, memory.sources);
     return last(x);
   }
-  // source: a batch of the sources (targets and weights unused), b: the batch of the targets, text by text.
-  HeadLoss loss(const Batch& source, const Batch& b) const {
-    return head_loss(hidden(source.ids, source.layout, b.ids, b.layout), encoder.head, b.targets, b.weights,
-                     encoder.config.smoothing);
+  Tensor hidden(const Batch& b) const {  // of a batch with sources: (N, C)
+    return decode(b.ids, b.layout, {encode(b.source_ids, b.source), b.layout, b.source});
+  }
+  HeadLoss loss(const Batch& b, bool smoothed = true) const {  // as Gpt::loss
+    return head_loss(hidden(b), encoder.head, b.targets, b.weights, smoothed ? encoder.config.smoothing : 0);
   }
 };
 }  // namespace rum

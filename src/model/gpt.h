@@ -84,13 +84,13 @@ struct Gpt {
     }
     return last(x);
   }
+  Tensor hidden(const Batch& b) const { return hidden(b.ids, b.layout, b.rows); }
   Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {
     return linear(hidden(ids, layout, rows), head);
   }
   // smoothed: with the config's label smoothing, for training; without it nll is -log p(target), for scoring.
   HeadLoss loss(const Batch& b, bool smoothed = true) const {
-    return head_loss(hidden(b.ids, b.layout, b.rows), head, b.targets, b.weights,
-                     smoothed ? config.smoothing : 0);
+    return head_loss(hidden(b), head, b.targets, b.weights, smoothed ? config.smoothing : 0);
   }
 };
 }  // namespace rum

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
@@ -69,6 +70,39 @@ Key text(const char* name, At at, const char* help) {
   return {name, "text", help, [at](const RunConfig& c) { return quoted(at(const_cast<RunConfig&>(c))); },
           [=](RunConfig& c, const std::string& v) { at(c) = v; }};
 }
+// One text, or several: as a TOML array, which is also how they stand on the command line.
+constexpr const char* kTexts = "text or list of texts";
+std::string array_of(const std::vector<std::string>& all) {
+  std::string out;
+  for (const std::string& one : all) out += (out.empty() ? "" : ", ") + quoted(one);
+  return '[' + out + ']';
+}
+std::vector<std::string> from_array(const Json* list, const std::string& found) {
+  std::vector<std::string> out;
+  if (list && list->array())
+    for (const Json& one : *list->array())
+      if (one.text()) out.push_back(*one.text());
+  if (!list || !list->array() || out.size() != list->array()->size())
+    fail(fmt::format("expected a text, or several like [\"one\", \"another\"], found {}", found));
+  return out;
+}
+template <class At>
+Key texts(const char* name, At at, const char* help) {
+  return {name, kTexts, help,
+          [at](const RunConfig& c) {
+            const std::vector<std::string>& all = at(const_cast<RunConfig&>(c));
+            return all.size() == 1 && !all[0].starts_with('[') ? quoted(all[0]) : array_of(all);
+          },
+          [at](RunConfig& c, const std::string& found) {
+            if (!found.starts_with('[')) return void(at(c) = {found});
+            Toml read;
+            try {
+              read = parse_toml("list = " + found, "");
+            } catch (const FileError&) {  // then there is no list
+            }
+            at(c) = from_array(read.tree.find("list"), found);
+          }};
+}
 template <class At, class T>
 Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, const char* help) {
   std::vector<std::string> names;
@@ -106,9 +140,11 @@ std::vector<Key> make_keys() {
              std::vector<std::pair<std::string, CorpusKind>>{{"translation", CorpusKind::pairs},
                                                              {"text", CorpusKind::documents}},
              "source<TAB>target lines, or plain text, documents separated by empty lines"),
-      text("data.train", AT(train), "corpus to learn from; .gz and .xz too"),
+      texts("data.train", AT(train), "corpus to learn from, or a list of them; .gz and .xz too"),
       text("data.valid", AT(valid), "corpus that chooses the best checkpoint"),
       text("data.test", AT(test), "corpus for the final figures; may be empty"),
+      text("data.plan", AT(plan),
+           "a plan file: which texts of data.train, in which order; empty: all, shuffled"),
       text("tokenizer.file", AT(tokenizer), "a tokenizer.json; empty: trained on data.train"),
       whole("tokenizer.vocab", AT(bpe.vocab), 258, 1 << 20, "tokens of a newly trained tokenizer"),
       choice("tokenizer.pattern", AT(bpe.pattern),
@@ -116,7 +152,11 @@ std::vector<Key> make_keys() {
                  {"gpt2", "gpt2"}, {"gpt4", "gpt4"}, {"llama3", "llama3"}, {"whitespace", "whitespace"}},
              "how text is cut before merging"),
       flag("tokenizer.split_digits", AT(bpe.split_digits), "each digit a token of its own"),
-      whole("model.layers", AT(model.layers), 1, 1024, "blocks"),
+      choice("model.kind", AT(model_kind),
+             std::vector<std::pair<std::string, ModelKind>>{{"gpt", ModelKind::gpt},
+                                                            {"encoder_decoder", ModelKind::encoder_decoder}},
+             "one stack of blocks (for pairs: a prefix LM), or two (Vaswani et al. 2017)"),
+      whole("model.layers", AT(model.layers), 1, 1024, "blocks; an encoder-decoder has as many of each kind"),
       whole("model.heads", AT(model.heads), 1, 1024, "attention heads; they divide the width"),
       whole("model.kv_heads", AT(model.kv_heads), 0, 1024, "heads of keys and values; 0: as many as heads"),
       whole("model.width", AT(model.width), 2, 1 << 16, "C"),
@@ -143,8 +183,10 @@ std::vector<Key> make_keys() {
       flag("model.recompute", AT(model.recompute), "keep less in memory, compute blocks twice"),
       whole("batch.tokens", AT(tokens), 2, big, "N, tokens of a packed batch"),
       whole("batch.texts", AT(texts), 0, big, "most texts of a batch; 0: N / 8"),
-      whole("batch.scored", AT(scored), 0, big,
-            "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N"),
+      whole(
+          "batch.scored", AT(scored), 0, big,
+          "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N; an encoder reads as many, or "
+          "the rest of N"),
       whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20, "batches whose gradients make one step"),
       real("optimizer.learning_rate", AT(schedule.peak), 0, 10, "peak of the schedule"),
       real("optimizer.beta1", AT(adamw.beta1), 0, 0.99999, "AdamW"),
@@ -161,6 +203,8 @@ std::vector<Key> make_keys() {
       whole("schedule.warmup", AT(schedule.warmup), 0, big, "steps of linear rise"),
       real("schedule.floor", AT(schedule.floor), 0, 1, "share of the peak at the last step"),
       whole("train.steps", AT(steps), 1, big, "optimizer steps"),
+      whole("train.target_tokens", AT(target_tokens), 0, big,
+            "instead of train.steps: as many steps as give so many tokens a loss; 0: train.steps"),
       real("train.label_smoothing", AT(model.smoothing), 0, 0.99,
            "share of the target spread over the vocabulary"),
       whole("train.log_every", AT(log_every), 1, big, "steps"),
@@ -182,17 +226,22 @@ std::vector<std::string> key_names() {
   for (const Key& k : keys()) out.push_back(k.name);
   return out;
 }
-// Sets every leaf of a table. A list has no key that takes it.
+// Sets every leaf of a table. A list has few keys that take it.
 void set_all(RunConfig& c, const Toml& file, const Json& node, const std::string& path) {
   if (const auto* table = node.object()) {
     for (const auto& [key, value] : *table) set_all(c, file, value, path.empty() ? key : path + "." + key);
     return;
   }
-  const auto* s = node.text();
-  if (node.array())
-    throw FileError(file.place(path) + path + " is a list; expected a number, a text, true or false");
+  const bool lists = std::any_of(keys().begin(), keys().end(),
+                                 [&](const Key& k) { return k.name == path && k.type == kTexts; });
   try {
-    set_key(c, path, s ? *s : to_json(node));
+    if (node.array() && !lists) fail(path + " is a list; expected a number, a text, true or false");
+    const std::string* s = node.text();
+    set_key(c, path,
+            lists && s     ? array_of({*s})
+            : lists        ? array_of(from_array(&node, to_json(node)))
+            : s != nullptr ? *s
+                           : to_json(node));
   } catch (const Error& e) {
     throw FileError(file.place(path) + e.what());
   }
@@ -243,9 +292,13 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(m.heads % kv == 0, "model.kv_heads = {} does not divide model.heads = {}", kv, m.heads);
   RUM_CHECK(m.width / m.heads % 2 == 0,
             "model.width / model.heads = {} is odd; heads must have an even width", m.width / m.heads);
-  RUM_CHECK(c.schedule.warmup <= c.steps, "schedule.warmup = {} is more than train.steps = {}",
-            c.schedule.warmup, c.steps);
-  RUM_CHECK(!c.train.empty(), "data.train is not set: name a corpus, e.g. --set data.train=pairs.tsv");
+  RUM_CHECK(c.model_kind == ModelKind::gpt || c.kind == CorpusKind::pairs,
+            "model.kind = \"encoder_decoder\" needs data.kind = \"translation\": plain text has no source");
+  RUM_CHECK(c.target_tokens > 0 || c.schedule.warmup <= c.steps,
+            "schedule.warmup = {} is more than train.steps = {}", c.schedule.warmup, c.steps);
+  RUM_CHECK(
+      !c.train.empty() && std::none_of(c.train.begin(), c.train.end(), std::mem_fn(&std::string::empty)),
+      "data.train is not set: name a corpus, e.g. --set data.train=pairs.tsv");
   RUM_CHECK(!c.valid.empty(), "data.valid is not set: name a corpus that is not trained on");
   RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
             "run.folder = \"{}\" is not a folder of its own", c.folder);
@@ -263,11 +316,16 @@ GptConfig model_config(const RunConfig& c, int64_t vocab) {
 
 BatchShape batch_shape(const RunConfig& c) {
   const bool pairs = c.kind == CorpusKind::pairs;
+  const int64_t texts = c.texts > 0 ? c.texts : std::max<int64_t>(c.tokens / 8, 1);
+  const int64_t scored = c.scored > 0 ? c.scored : pairs ? (c.tokens * 11 + 19) / 20 : 0;
+  if (c.model_kind == ModelKind::encoder_decoder)  // holds about what a prefix LM's batch does
+    return {.tokens = scored,
+            .texts = texts,
+            .mask = Mask::causal,
+            .sources = std::max(scored, c.tokens - scored)};
   return {.tokens = c.tokens,
-          .texts = c.texts > 0 ? c.texts : std::max<int64_t>(c.tokens / 8, 1),
-          .scored = c.scored > 0 ? c.scored
-                    : pairs      ? (c.tokens * 11 + 19) / 20
-                                 : 0,
+          .texts = texts,
+          .scored = scored,
           .mask = pairs ? Mask::prefix : Mask::causal,
           .restart = c.model.restart};
 }

@@ -9,7 +9,7 @@
 
 #include "data/loader.h"
 #include "generate/generate.h"
-#include "model/gpt.h"
+#include "model/model.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 
@@ -22,17 +22,21 @@ struct RunConfig {
   int64_t threads = 0;          // 0: all processors
 
   CorpusKind kind = CorpusKind::pairs;
-  std::string train, valid, test;  // corpora; test may be empty
+  std::vector<std::string> train;  // corpora; a plan names them by their place in this list
+  std::string valid, test;         // test may be empty
+  std::string plan;                // order and weights of the training texts; empty: shuffled
   std::string tokenizer;           // a tokenizer.json to use; empty: trained on `train`
   TokenizerConfig bpe{
       .vocab = 8192, .special = {}, .pattern = "gpt2", .split_digits = false, .min_frequency = 2};
 
+  ModelKind model_kind = ModelKind::gpt;
   GptConfig model{.kv_heads = 0, .inner = 0};                       // model_config() fills in what is 0
   int64_t tokens = 4096, texts = 0, scored = 0, micro_batches = 1;  // of a batch; 0: chosen from the data
   AdamWConfig adamw;
   Schedule schedule;  // steps: below
 
   int64_t steps = 1000;
+  int64_t target_tokens = 0;  // when set: the trainer resolves it to `steps` and sets it to 0
   int64_t log_every = 20, eval_every = 500, save_every = 500, keep = 2;
   int64_t average = 1;   // the final model is the mean of so many last checkpoints
   int64_t patience = 0;  // evaluations without a better validation loss before stopping; 0: never

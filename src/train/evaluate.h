@@ -14,14 +14,23 @@ namespace rum {
 // are left out.
 std::vector<Packed> evaluation_batches(const Corpus&, const Tokenizer&, const BatchShape&, int64_t count);
 // Mean of -log p (natural) over the scored tokens, without label smoothing.
-double mean_nll(const Gpt&, std::span<const Packed>);
+double mean_nll(const Model&, std::span<const Packed>);
+struct SentenceScore {
+  double log_prob = 0;  // log p(target | source), natural, the end token included
+  int64_t tokens = 0;   // of the target, with the end token
+};
+// Of each text, in order. Error: a text that is too long for the context, by its number.
+std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::span<const Text>);
+
+// What a model that translates is given to write after.
+Prompt source_prompt(std::string_view source, const Tokenizer&);
 // Best translation of each source, in order. A source too long for the context gives "".
-std::vector<std::string> translate(const Gpt&, const Tokenizer&, std::span<const std::string> sources,
+std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<const std::string> sources,
                                    const Decoding&, const std::function<void(int64_t)>& done = {});
 struct Judged {
   Bleu bleu;
   std::vector<std::string> translations;
 };
-Judged judge_translations(const Gpt&, const Tokenizer&, std::span<const Text>, const Decoding&,
+Judged judge_translations(const Model&, const Tokenizer&, std::span<const Text>, const Decoding&,
                           const std::function<void(int64_t)>& done = {});
 }  // namespace rum

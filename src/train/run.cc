@@ -96,7 +96,8 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device)
     }
     weights = load(file).tensors;
   }
-  run->model = std::make_unique<Gpt>(Params(run->params), model_config(run->config, run->tokenizer.size()));
+  run->model.emplace(run->config.model_kind, Params(run->params),
+                     model_config(run->config, run->tokenizer.size()));
   run->params.materialise(device, DType::f32, run->config.seed);
   set_weights(run->params, run->params.master(), weights, "", file);
   run->params.refresh_shadow();

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "checkpoint/checkpoint.h"
-#include "model/gpt.h"
+#include "model/model.h"
 #include "text/json.h"
 #include "train/config.h"
 
@@ -29,8 +29,8 @@ struct LoadedRun {
   RunConfig config;
   Tokenizer tokenizer;
   ParameterBlock params;
-  std::unique_ptr<Gpt> model;
-  std::string source;  // the file that the weights came from
+  std::optional<Model> model;  // always there
+  std::string source;          // the file that the weights came from
   bool translation() const { return config.kind == CorpusKind::pairs; }
 };
 std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, DeviceKind = DeviceKind::cpu);

@@ -12,6 +12,7 @@
 #include "checkpoint/safetensors.h"
 #include "ops/gemm.h"
 #include "text/json.h"
+#include "train/data.h"
 #include "train/evaluate.h"
 #include "train/events.h"
 #include "train/run.h"
@@ -19,34 +20,6 @@
 
 namespace rum {
 namespace {
-Corpus corpus_of(const RunConfig& c, const std::string& path) {
-  Corpus corpus = read_corpus(path, c.kind);
-  RUM_CHECK(!corpus.texts.empty(), "{}: no text in it", path);
-  return corpus;
-}
-
-Tokenizer tokenizer_of(const RunConfig& c, const Corpus& train, bool resume, Progress& progress) {
-  if (resume) return Tokenizer::load(RunFolder{c.folder}.tokenizer());
-  if (!c.tokenizer.empty()) return Tokenizer::load(c.tokenizer);
-  std::vector<std::string_view> texts;
-  for (const Text& t : train.texts) {
-    if (!t.source.empty()) texts.push_back(t.source);
-    texts.push_back(t.target);
-  }
-  TokenizerConfig bpe = c.bpe;
-  bpe.special = {kEos, kSep};
-  return Tokenizer::train(texts, bpe, [&](int64_t merges) {
-    progress.status(fmt::format("tokenizer: {} of {} merges", merges, bpe.vocab - 258));
-  });
-}
-
-Plan plan_of(const RunConfig& c, const Corpus& train) {
-  const int64_t size = static_cast<int64_t>(train.texts.size());
-  Plan plan = shuffled_plan({&size, 1}, {&train.hash, 1}, c.seed);
-  plan.reshuffle = true;
-  return plan;
-}
-
 std::string hex(uint64_t v) { return fmt::format("{:016x}", v); }
 }  // namespace
 
@@ -56,13 +29,14 @@ struct Trainer::State {
   bool resuming;
   DeviceKind device;
   RunFolder folder;
-  Corpus train, valid;
+  std::vector<Corpus> train;
+  Corpus valid;
   Tokenizer tokenizer;
   Plan plan;
   std::unique_ptr<Loader> loader;
   std::vector<Packed> validation;
   ParameterBlock params;
-  Gpt model;
+  Model model;
   AdamW adamw;
   Step step;
   std::unique_ptr<EventWriter> events;
@@ -78,17 +52,20 @@ struct Trainer::State {
         resuming(resume),
         device(pick_device(config.device)),
         folder{config.folder},
-        train(corpus_of(config, config.train)),
-        valid(corpus_of(config, config.valid)),
-        tokenizer(tokenizer_of(config, train, resume, p)),
-        plan(plan_of(config, train)),
-        model(Params(params), model_config(config, tokenizer.size())),
+        train(training_corpora(config)),
+        valid(read_corpus(config.valid, config.kind)),
+        tokenizer(run_tokenizer(config, train, resume, p)),
+        plan(training_plan(config, train)),
+        model(config.model_kind, Params(params), model_config(config, tokenizer.size())),
         adamw(materialised(), config.adamw),
         step(
             params, adamw, [this](const Batch& b) { return model.loss(b).loss; }, config.seed) {
-    config.schedule.steps = config.steps;
-    LoaderConfig lc{batch_shape(config), config.micro_batches, config.model.context};
-    loader = std::make_unique<Loader>(plan, std::span(&train, 1), tokenizer, lc, config.steps);
+    const LoaderConfig lc{batch_shape(config), config.micro_batches, config.model.context,
+                          config.target_tokens};
+    loader =
+        std::make_unique<Loader>(plan, train, tokenizer, lc, config.target_tokens > 0 ? 0 : config.steps);
+    config.steps = config.schedule.steps = loader->steps(), config.target_tokens = 0;  // resolved
+    check_config(config);
     validation = evaluation_batches(valid, tokenizer, lc.shape, config.eval_texts);
   }
 
@@ -140,9 +117,11 @@ void Trainer::State::open_folder() {
   tokenizer.save(folder.tokenizer());
   disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   Json::Array corpora;
-  for (const Corpus* c : {&train, &valid})
+  auto note = [&](const Corpus& c) {
     corpora.push_back(Json(Json::Object{
-        {"file", c->name}, {"texts", static_cast<int64_t>(c->texts.size())}, {"hash", hex(c->hash)}}));
+        {"file", c.name}, {"texts", static_cast<int64_t>(c.texts.size())}, {"hash", hex(c.hash)}}));
+  };
+  std::for_each(train.begin(), train.end(), note), note(valid);
   disk.replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
   if (newest) restore(std::move(newest->checkpoint));
   events = std::make_unique<EventWriter>(folder.path);
@@ -155,11 +134,16 @@ void Trainer::State::open_folder() {
 
 void Trainer::State::restore(Checkpoint c) {
   const std::string file = checkpoint_path(folder.checkpoints(), c.step);
-  for (const auto& [key, corpus] : {std::pair{"train_hash", &train}, std::pair{"valid_hash", &valid}})
+  auto unchanged = [&](const char* key, const std::string& name, const std::string& hash) {
     RUM_CHECK(
-        c.meta[key] == hex(corpus->hash),
+        c.meta[key] == hash,
         "{} has changed since this run began (hash {}, then {}): put the old file back or begin another run",
-        corpus->name, hex(corpus->hash), c.meta[key]);
+        name, hash, c.meta[key]);
+  };
+  unchanged("train_hash", fmt::format("{}", fmt::join(config.train, ", ")), corpora_hash(train));
+  unchanged("valid_hash", valid.name, hex(valid.hash));
+  unchanged("plan_hash", config.plan.empty() ? "the order of the training texts" : config.plan,
+            hex(plan_hash(plan)));
   set_weights(params, params.master(), c.tensors, "", file);
   set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
   set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
@@ -187,7 +171,7 @@ void Trainer::State::save_checkpoint() {
   for (auto& t : named_weights(params, adamw.second_moment(), "adamw.second."))
     c.tensors.push_back(std::move(t));
   c.meta = {{"config", to_toml(config)},
-            {"train_hash", hex(train.hash)},
+            {"train_hash", corpora_hash(train)},
             {"valid_hash", hex(valid.hash)},
             {"tokenizer_hash", hex(tokenizer.hash())},
             {"plan_hash", hex(plan_hash(plan))},
@@ -247,7 +231,9 @@ std::string Trainer::State::what_fits() {
   for (int64_t n = config.tokens / 2; n >= 16; n /= 2) try {
       RunConfig smaller = config;
       smaller.tokens = n, smaller.scored = std::min(config.scored, n);
-      const Example longest{std::vector<Token>(static_cast<size_t>(std::min(config.model.context, n)))};
+      const int64_t length = std::min(config.model.context, n);
+      const Example longest{std::vector<Token>(static_cast<size_t>(length)),
+                            static_cast<int32_t>(model.encoder_decoder() ? length / 2 : 0)};
       std::vector<Example> texts{longest};
       while (fits(texts, batch_shape(smaller))) texts.push_back(longest);
       texts.pop_back();
@@ -333,10 +319,13 @@ std::string Trainer::State::finish() {
     average_into_block({best_step});
     loss = best_loss, source = fmt::format("step {}", best_step);
   }
-  Json::Object results{{"step", done}, {"model", source}, {"valid_loss", loss}};
+  Json::Object results{{"step", done},
+                       {"target_tokens", loader->target_tokens(done)},
+                       {"model", source},
+                       {"valid_loss", loss}};
   std::string text = fmt::format("model: {}, validation loss {:.4f}\n", source, loss);
   if (!config.test.empty()) {
-    const Corpus test = corpus_of(config, config.test);
+    const Corpus test = read_corpus(config.test, config.kind);
     const double nll = mean_nll(model, evaluation_batches(test, tokenizer, batch_shape(config), 0));
     results.emplace_back("test_loss", nll);
     text += fmt::format("test loss: {:.4f}\n", nll);
@@ -371,7 +360,7 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   const int64_t first = s.done;
   s.progress.line(fmt::format(
       "{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){} on {}", s.folder.path,
-      s.params.numbers(), s.train.texts.size(), c.steps, c.tokens * c.micro_batches, s.loader->epoch(c.steps),
+      s.params.numbers(), s.plan.rows.size(), c.steps, c.tokens * c.micro_batches, s.loader->epoch(c.steps),
       first > 0 ? fmt::format(", resumed at step {},", first) : "", Backend::of(s.device).describe()));
   Prefetch ahead(*s.loader, first);
   double begin = seconds_now(), spent = 0, logged_at = begin;

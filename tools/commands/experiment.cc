@@ -197,7 +197,7 @@ int report(const Asked& a) {
   const std::string folder = a.output.empty() ? c.folder : a.output;
   Disk& disk = Disk::real();
   disk.make_folders(folder);
-  const Json here = environment();
+  const Json here = environment(DeviceKind::cpu);
   const auto fact = [&](const char* key) {
     const Json* j = here.find(key);
     return j && j->text() ? *j->text() : std::string("unknown");

@@ -9,6 +9,7 @@
 #include "text/json.h"
 #include "tools/command.h"
 #include "tools/options.h"
+#include "train/data.h"
 #include "train/run.h"
 #include "train/step.h"
 
@@ -59,10 +60,11 @@ void show_tensors(const std::string& path) {
 void show_run(const std::string& path) {
   const RunFolder folder{path};
   const auto run = load_run(path);
-  const GptConfig& m = run->model->config;
+  const GptConfig& m = run->model->config();
   fmt::print("{}: {}, weights from {}\n", path, run->translation() ? "translation" : "text", run->source);
-  fmt::print("model         {} layers, width {}, {} heads, inner {}, vocabulary {}, {} parameters\n",
-             m.layers, m.width, m.heads, m.inner, m.vocab, run->params.numbers());
+  fmt::print("model         {}{} layers, width {}, {} heads, inner {}, vocabulary {}, {} parameters\n",
+             run->model->encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
+             m.inner, m.vocab, run->params.numbers());
   std::vector<double> losses;
   int64_t last = 0;
   std::string evaluations;
@@ -92,10 +94,8 @@ void show_run(const std::string& path) {
 // One step of the run's model on its own data, written down entry by entry.
 void show_step(const std::string& path) {
   const auto run = load_run(path);
-  const Corpus corpus = read_corpus(run->config.train, run->config.kind);
-  const int64_t size = static_cast<int64_t>(corpus.texts.size());
-  const Plan plan = shuffled_plan({&size, 1}, {&corpus.hash, 1}, run->config.seed);
-  const Loader loader(plan, {&corpus, 1}, run->tokenizer,
+  const std::vector<Corpus> corpora = training_corpora(run->config);
+  const Loader loader(training_plan(run->config, corpora), corpora, run->tokenizer,
                       {batch_shape(run->config), 1, run->config.model.context}, 1);
   AdamW adamw(run->params, run->config.adamw);
   Step step(

@@ -19,11 +19,11 @@ std::vector<Example> examples_of(const Corpus& corpus, const LoadedRun& run) {
   std::vector<Example> out;
   for (size_t i = 0; i < corpus.texts.size(); ++i) {
     out.push_back(to_example(corpus.texts[i], run.tokenizer));
-    const int64_t needed = positions_of(out.back(), {.restart = run.model->config.restart});
-    if (needed > run.model->config.context)
+    const int64_t needed = positions_of(out.back(), {.restart = run.model->config().restart});
+    if (needed > run.model->config().context)
       throw FileError(fmt::format(
           "{}: line {} needs {} positions, the model's context holds {}; split the {}", corpus.name,
-          corpus.lines[i], needed, run.model->config.context, run.translation() ? "sentence" : "text"));
+          corpus.lines[i], needed, run.model->config().context, run.translation() ? "sentence" : "text"));
   }
   return out;
 }

@@ -15,6 +15,7 @@
 #include "text/unicode.h"
 #include "tools/command.h"
 #include "tools/options.h"
+#include "train/evaluate.h"
 #include "train/run.h"
 
 namespace rum {
@@ -87,15 +88,12 @@ class Translator {
           fmt::format("{}: line {} has a tab; expected one sentence a line (`cut -f1` takes the first "
                       "column)",
                       input_, line));
-    Prompt p;
-    run_.tokenizer.encode(source, p.tokens);
-    p.tokens.push_back(run_.tokenizer.special(kSep));
-    p.prefix = static_cast<int32_t>(p.tokens.size());
-    if (p.prefix >= run_.model->config.context)
+    Prompt p = source_prompt(source, run_.tokenizer);
+    if (room(*run_.model, p) < 1)
       throw FileError(
           fmt::format("{}: line {} has {} tokens with its separator, the model's context holds {}: "
                       "nothing can be written after it; split the sentence",
-                      input_, line, p.prefix, run_.model->config.context));
+                      input_, line, p.prefix, run_.model->config().context));
     return p;
   }
   const LoadedRun& run_;
@@ -184,9 +182,9 @@ int generate(int argc, char** argv) {
   Prompt p;
   run->tokenizer.encode(prompt, p.tokens);
   RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to go on from");
-  RUM_CHECK(static_cast<int64_t>(p.tokens.size()) < run->model->config.context,
+  RUM_CHECK(room(*run->model, p) > 0,
             "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
-            p.tokens.size(), run->model->config.context);
+            p.tokens.size(), run->model->config().context);
   Decoding d;
   draws.apply(flags, d);
   d.sample = !greedy, d.best = count;

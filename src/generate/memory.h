@@ -1,0 +1,30 @@
+// The encoder's share in writing: each source is read once, when its text sits down, and what the decoder's
+// blocks need of it stays in the seat's own rows until the next text takes them.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "model/encoder_decoder.h"
+#include "text/tokenizer.h"
+
+namespace rum {
+class SourceMemory {
+ public:
+  struct Arrival {
+    size_t seat;
+    std::span<const Token> source;
+  };
+  // longest: of all sources, in tokens.
+  SourceMemory(const EncoderDecoder&, size_t seats, int64_t longest);
+  // One forward of the encoder over all that arrive. The arena must hold nothing else.
+  void read(std::span<const Arrival>, Arena&);
+  // ends[i]: rows ends[i - 1] (or 0) .. ends[i] of the next decode() belong to seat i.
+  Memory of_seats(std::span<const int32_t> ends) const;
+
+ private:
+  const EncoderDecoder& model_;
+  int64_t longest_;
+  std::vector<int32_t> length_;  // of the source of each seat
+  std::vector<Tensor> read_;     // of each block (seats * longest, 2 keys)
+};
+}  // namespace rum
