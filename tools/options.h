@@ -1,4 +1,4 @@
-// Command-line flags of one command. options.cc is the one file that includes CLI11 and toml++.
+// Command-line flags of one command. options.cc is the one file that includes CLI11.
 #pragma once
 #include <cstdint>
 #include <memory>

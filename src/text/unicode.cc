@@ -82,6 +82,21 @@ size_t find_invalid_utf8(std::string_view text) {
   }
   return std::string_view::npos;
 }
+std::string one_line(std::string_view bytes) {
+  std::string out;
+  const char* const end = bytes.data() + bytes.size();
+  for (const char* p = bytes.data(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    if (c.code == kNotUtf8)
+      append_utf8(out, 0xFFFD);
+    else if (c.code == '\n' || c.code == '\r' || c.code == '\t' || c.code == 0)
+      out += ' ';
+    else
+      out.append(p, static_cast<size_t>(c.bytes));
+    p += c.bytes;
+  }
+  return out;
+}
 const CharClass* char_classes() {
   static const std::vector<CharClass> table = make_classes();
   return table.data();

@@ -1,4 +1,4 @@
-// The table of keys; the one file that includes toml++.
+// The table of keys.
 #include "train/config.h"
 
 #include <fmt/format.h>
@@ -9,8 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#define NDEBUG  // toml++ 3.3 has assertions that a malformed file trips; without them it reports an error
-#include <toml++/toml.h>
+#include "text/toml.h"
 
 namespace rum {
 namespace {
@@ -176,26 +175,19 @@ std::vector<std::string> key_names() {
   for (const Key& k : keys()) out.push_back(k.name);
   return out;
 }
-// Leaves of a table as (key, text, line). An array or a date has no key that takes it.
-void flatten(const toml::table& t, const std::string& prefix, const std::string& name,
-             std::vector<std::tuple<std::string, std::string, uint32_t>>& out) {
-  for (const auto& [k, v] : t) {
-    const std::string key = prefix + std::string(k.str());
-    const uint32_t line = v.source().begin.line;
-    if (const auto* sub = v.as_table()) {
-      flatten(*sub, key + ".", name, out);
-    } else if (const auto* s = v.as_string()) {
-      out.emplace_back(key, s->get(), line);
-    } else if (const auto* i = v.as_integer()) {
-      out.emplace_back(key, fmt::format("{}", i->get()), line);
-    } else if (const auto* d = v.as_floating_point()) {
-      out.emplace_back(key, fmt::format("{}", d->get()), line);
-    } else if (const auto* b = v.as_boolean()) {
-      out.emplace_back(key, b->get() ? "true" : "false", line);
-    } else {
-      throw FileError(
-          fmt::format("{}:{}: {} is neither a number, a text nor true or false", name, line, key));
-    }
+// Sets every leaf of a table. A list has no key that takes it.
+void set_all(RunConfig& c, const Toml& file, const Json& node, const std::string& path) {
+  if (const auto* table = node.object()) {
+    for (const auto& [key, value] : *table) set_all(c, file, value, path.empty() ? key : path + "." + key);
+    return;
+  }
+  const auto* s = node.text();
+  if (node.array())
+    throw FileError(file.place(path) + path + " is a list; expected a number, a text, true or false");
+  try {
+    set_key(c, path, s ? *s : to_json(node));
+  } catch (const Error& e) {
+    throw FileError(file.place(path) + e.what());
   }
 }
 }  // namespace
@@ -216,20 +208,9 @@ void set_key(RunConfig& c, const std::string& name, const std::string& value) {
 }
 
 RunConfig parse_config(std::string_view source, const std::string& name) {
-  toml::table table;
-  try {
-    table = toml::parse(source, name);
-  } catch (const toml::parse_error& e) {
-    throw FileError(fmt::format("{}:{}: {}", name, e.source().begin.line, e.description()));
-  }
-  std::vector<std::tuple<std::string, std::string, uint32_t>> leaves;
-  flatten(table, "", name, leaves);
+  const Toml file = parse_toml(source, name);
   RunConfig c;
-  for (const auto& [key, value, line] : leaves) try {
-      set_key(c, key, value);
-    } catch (const Error& e) {
-      throw FileError(fmt::format("{}:{}: {}", name, line, e.what()));
-    }
+  set_all(c, file, file.tree, "");
   return c;
 }
 RunConfig read_config(const std::string& path) { return parse_config(Disk::real().read(path), path); }

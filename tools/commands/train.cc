@@ -1,22 +1,16 @@
 // ruminate train: a config becomes a run folder with a finished model. Start reading here.
 #include <fmt/format.h>
 
-#include <csignal>
 #include <cstdio>
 
 #include "base/error.h"
 #include "tools/command.h"
+#include "tools/interrupt.h"
 #include "tools/options.h"
 #include "train/trainer.h"
 
 namespace rum {
 namespace {
-volatile std::sig_atomic_t asked_to_stop = 0;
-void ask_to_stop(int signal) {
-  asked_to_stop = 1;
-  std::signal(signal, SIG_DFL);  // a second Ctrl-C ends the program at once
-}
-
 std::string table_of_keys() {
   std::string out = "\nKeys, for the file and for --set:\n";
   const RunConfig defaults;
@@ -67,9 +61,8 @@ int run(int argc, char** argv) {
     print_estimate(config, trainer.estimate());
     return 0;
   }
-  std::signal(SIGINT, ask_to_stop);
-  std::signal(SIGTERM, ask_to_stop);
-  const Outcome out = trainer.run([](int64_t) { return asked_to_stop != 0; });
+  listen_for_interrupts();
+  const Outcome out = trainer.run([](int64_t) { return interrupted(); });
   if (!out.finished) {
     progress.line(fmt::format("stopped at step {}, all of it saved; `ruminate train --resume {}` goes on",
                               out.step, config.folder));

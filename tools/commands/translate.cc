@@ -47,23 +47,6 @@ struct DrawFlags {
   }
 };
 
-// Written text as one line of a file: line ends and tabs become spaces, bytes that are not UTF-8 U+FFFD.
-std::string one_line(std::string_view text) {
-  std::string out;
-  const char* const end = text.data() + text.size();
-  for (const char* p = text.data(); p < end;) {
-    const Character c = decode_utf8(p, end);
-    if (c.code == kNotUtf8)
-      append_utf8(out, 0xFFFD);
-    else if (c.code == '\n' || c.code == '\r' || c.code == '\t' || c.code == 0)
-      out += ' ';
-    else
-      out.append(p, static_cast<size_t>(c.bytes));
-    p += c.bytes;
-  }
-  return out;
-}
-
 class Translator {
  public:
   Translator(const LoadedRun& run, std::string input, Decoding decoding, bool scores)

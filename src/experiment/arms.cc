@@ -1,0 +1,171 @@
+#include "experiment/arms.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "text/reader.h"
+
+namespace rum {
+namespace {
+struct FileFacts {
+  std::string hash;
+  int64_t lines = 0;
+};
+FileFacts facts_of(const std::string& path) {
+  const std::string bytes = read_uncompressed(path);
+  FileFacts f{hex64(hash64(bytes)), std::count(bytes.begin(), bytes.end(), '\n')};
+  if (!bytes.empty() && bytes.back() != '\n') ++f.lines;
+  return f;
+}
+
+class Builder {
+ public:
+  explicit Builder(const ExperimentConfig& c) : c_(c) {}
+  ExperimentGraph build() {
+    split();
+    out_.measured[{"human", 0}] = measure("human", human_, human_);
+    for (const Arm& arm : c_.arms)
+      for (int64_t seed = 1; seed <= c_.seeds; ++seed)
+        for (const double volume : arm.volumes) student(arm, seed, volume);
+    for (const Claim& claim : c_.claims)
+      if (claim.kind != "students")
+        for (const std::string& t : {claim.better, claim.worse})
+          for (int64_t seed = 1; seed <= c_.seeds; ++seed) named(t, seed);
+    return std::move(out_);
+  }
+
+ private:
+  void split() {
+    const ExperimentData& d = c_.data;
+    const FileFacts train = facts_of(d.train), valid = facts_of(d.valid), test = facts_of(d.test);
+    const auto enough = [](const std::string& file, const FileFacts& f, int64_t wanted, const char* keys) {
+      if (f.lines < wanted)
+        throw FileError(fmt::format("{} has {} lines, {} ask for {}", file, f.lines, keys, wanted));
+    };
+    enough(d.train, train, d.seed_pairs + d.pool_pairs, "data.seed_pairs and data.pool_pairs");
+    enough(d.valid, valid, d.valid_pairs, "data.valid_pairs");
+    enough(d.test, test, d.test_pairs, "data.test_pairs");
+    out_.split = out_.graph.add("split", "seed set, pool, valid, test",
+                                {{"train", train.hash},
+                                 {"valid", valid.hash},
+                                 {"test", test.hash},
+                                 {"seed_pairs", d.seed_pairs},
+                                 {"pool_pairs", d.pool_pairs},
+                                 {"valid_pairs", d.valid_pairs},
+                                 {"test_pairs", d.test_pairs}},
+                                {}, 1, {{"train", d.train}, {"valid", d.valid}, {"test", d.test}});
+    const TokenizerConfig& t = c_.recipes.at(c_.student).bpe;
+    tokenizer_ = out_.graph.add("tokenizer", "tokenizer",
+                                {{"vocab", int64_t{t.vocab}},
+                                 {"pattern", t.pattern},
+                                 {"split_digits", t.split_digits},
+                                 {"min_frequency", int64_t{t.min_frequency}}},
+                                {out_.split}, 3);
+    human_ = out_.graph.add("human", "human targets", {}, {out_.split});
+  }
+  // Targets by name at a seed, measured.
+  std::string named(const std::string& name, int64_t seed) {
+    if (name == "human") return human_;
+    const std::string targets = write(name, seed);
+    out_.generated[{name, seed}] = targets;
+    out_.measured[{name, seed}] = measure(fmt::format("{}, seed {}", name, seed), targets, human_);
+    return targets;
+  }
+  std::string write(const std::string& name, int64_t seed) {
+    const size_t slash = name.find('/');
+    const std::string generator = name.substr(0, slash);
+    const Generator& g = *std::find_if(c_.generators.begin(), c_.generators.end(),
+                                       [&](const Generator& x) { return x.name == generator; });
+    if (!g.file.empty())
+      return out_.graph.add("import", fmt::format("{}: {}", name, g.file),
+                            {{"name", name}, {"hash", facts_of(g.file).hash}}, {out_.split}, 1,
+                            {{"file", g.file}});
+    const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
+    const std::string model = train(fmt::format("generator {}, seed {}", generator, seed),
+                                    c_.recipes.at(g.recipe), 1000 + seed, {{"seed_pairs", pairs}}, {});
+    const Decoding& d = c_.decodings.at(name.substr(slash + 1));
+    return out_.graph.add("generate", fmt::format("{}, seed {}: translating the pool", name, seed),
+                          {{"name", name}, {"decoding", decoding_json(d)}, {"seed", seed}},
+                          {model, out_.split},
+                          static_cast<double>(c_.data.pool_pairs * (d.sample ? 1 : d.beam)) / 500);
+  }
+  std::string train(const std::string& label, const RunConfig& recipe, int64_t seed, Json::Object data,
+                    const std::string& targets) {
+    std::vector<std::string> inputs{tokenizer_, out_.split};
+    if (!targets.empty()) inputs.push_back(targets);
+    const double tokens = static_cast<double>(recipe.steps * recipe.tokens * recipe.micro_batches);
+    return out_.graph.add("train", label,
+                          {{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}},
+                          std::move(inputs), tokens / 20000);
+  }
+  std::string measure(const std::string& label, const std::string& targets, const std::string& human) {
+    return out_.graph.add("measure", "measures of " + label, {}, {targets, human, out_.split},
+                          static_cast<double>(c_.data.pool_pairs) / 5000);
+  }
+  void student(const Arm& arm, int64_t seed, double volume) {
+    std::string targets = named(arm.targets, seed);
+    for (const Operation& o : arm.apply) {
+      Json::Object parameters = o.parameters;
+      parameters.emplace_back("seed", seed);
+      std::vector<std::string> inputs{targets, human_, out_.split};
+      if (!o.like.empty()) inputs.push_back(named(o.like, seed));
+      targets = out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op),
+                               std::move(parameters), std::move(inputs), 10);
+    }
+    if (!arm.apply.empty())
+      out_.measured[{arm.name, seed}] = measure(fmt::format("{}, seed {}", arm.name, seed), targets, human_);
+    StudentRun run{&arm, seed, volume, targets, "", {}};
+    run.student = train(fmt::format("student {}, seed {}{}", arm.name, seed,
+                                    volume < 1 ? fmt::format(", {:g} % of the pool", 100 * volume) : ""),
+                        c_.recipes.at(arm.student.empty() ? c_.student : arm.student), seed,
+                        {{"volume", volume}}, targets);
+    for (const std::string& model : arm.models)
+      run.judged[model] = out_.graph.add("judge",
+                                         fmt::format("test of {}, seed {}{}", arm.name, seed,
+                                                     volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
+                                         {{"model", model}, {"decoding", decoding_json(c_.judging)}},
+                                         {run.student, out_.split}, 10);
+    out_.students.push_back(std::move(run));
+  }
+  const ExperimentConfig& c_;
+  ExperimentGraph out_;
+  std::string tokenizer_, human_;
+};
+}  // namespace
+
+ExperimentGraph experiment_graph(const ExperimentConfig& c) { return Builder(c).build(); }
+
+Json::Object recipe_json(const RunConfig& c) {
+  const RunConfig defaults;
+  Json::Object out;
+  for (const Key& k : keys()) {
+    if (k.name.starts_with("run.") || k.name.starts_with("data.") || k.name.starts_with("tokenizer."))
+      continue;
+    if (k.get(c) != k.get(defaults)) out.emplace_back(k.name, k.get(c));
+  }
+  return out;
+}
+Json::Object decoding_json(const Decoding& d) {
+  return {{"beam", d.beam},     {"length_penalty", d.length_penalty},
+          {"sample", d.sample}, {"temperature", d.temperature},
+          {"top_k", d.top_k},   {"top_p", d.top_p},
+          {"min_p", d.min_p},   {"max_ratio", d.max_ratio}};
+}
+Decoding decoding_of(const Json& j) {
+  Decoding d;
+  const auto real = [&](const char* key, float& to) {
+    double v = 0;
+    if (const Json* x = j.find(key); x && x->number(v)) to = static_cast<float>(v);
+  };
+  const auto whole = [&](const char* key, int64_t& to) {
+    if (const Json* x = j.find(key)) x->whole(to);
+  };
+  whole("beam", d.beam), real("length_penalty", d.length_penalty), real("temperature", d.temperature);
+  whole("top_k", d.top_k), real("top_p", d.top_p), real("min_p", d.min_p), real("max_ratio", d.max_ratio);
+  if (const Json* x = j.find("sample"); x && x->boolean()) d.sample = *x->boolean();
+  return d;
+}
+}  // namespace rum

@@ -1,0 +1,44 @@
+// From a config to the graph of its stages: what has to be trained, written, changed, judged and measured,
+// once for every seed. A remedy or a detector comes in as another kind of stage that an arm applies to its
+// targets.
+//
+//   split ---> tokenizer ---> train (generator) ---> generate ---> op, op, ... ---> train (student) --->
+//   judge
+//     |                                                  |             |
+//     +---> human targets -------------------------------+-------------+--------> measure
+#pragma once
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiment/config.h"
+#include "experiment/stage.h"
+
+namespace rum {
+// One student: an arm at one seed and volume. All ids are of stages in the graph.
+struct StudentRun {
+  const Arm* arm = nullptr;
+  int64_t seed = 0;
+  double volume = 1;
+  std::string targets, student;
+  std::map<std::string, std::string> judged;  // by kind of weights: last, best
+};
+struct ExperimentGraph {
+  Graph graph;
+  std::string split;
+  std::vector<StudentRun> students;
+  // Measures of targets against the human ones, by what they are called ("self/greedy", or an arm's name when
+  // it changes them) and seed. Human targets have seed 0.
+  std::map<std::pair<std::string, int64_t>, std::string> measured;
+  std::map<std::pair<std::string, int64_t>, std::string> generated;  // by targets' name and seed
+};
+// Reads the corpora for their hashes and sizes. FileError: a file that is not there or too small, naming the
+// key that asks for more.
+ExperimentGraph experiment_graph(const ExperimentConfig&);
+
+// The settings of a training recipe that are not defaults, by key: what a train stage is told.
+Json::Object recipe_json(const RunConfig&);
+Json::Object decoding_json(const Decoding&);
+Decoding decoding_of(const Json&);
+}  // namespace rum

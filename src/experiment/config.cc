@@ -1,0 +1,323 @@
+#include "experiment/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace rum {
+namespace {
+// One table of the file: what is read from it is checked, and what is left unread is an unknown key.
+class Section {
+ public:
+  Section(const Toml& file, const Json* node, std::string path)
+      : file_(file),
+        node_(node),
+        path_(std::move(path)) {
+    if (node_ && node_->object() == nullptr) wrong("", "a table", *node_);
+  }
+  explicit operator bool() const { return node_ != nullptr; }
+  const Json* find(const std::string& key) {
+    known_.push_back(key);
+    return node_ ? node_->find(key) : nullptr;
+  }
+  Section table(const std::string& key) { return Section(file_, find(key), path(key)); }
+  std::vector<Section> tables(const std::string& key) {
+    std::vector<Section> out;
+    const Json* list = find(key);
+    if (list == nullptr) return out;
+    if (list->array() == nullptr) wrong(key, "a list of tables", *list);
+    for (size_t i = 0; i < list->array()->size(); ++i)
+      out.emplace_back(file_, &(*list->array())[i], fmt::format("{}[{}]", path(key), i));
+    return out;
+  }
+  void read(const std::string& key, std::string& to, bool required = false) {
+    const Json* j = value(key, required);
+    if (j == nullptr) return;
+    if (j->text() == nullptr) wrong(key, "a text", *j);
+    to = *j->text();
+  }
+  void read(const std::string& key, bool& to) {
+    const Json* j = value(key, false);
+    if (j == nullptr) return;
+    if (j->boolean() == nullptr) wrong(key, "true or false", *j);
+    to = *j->boolean();
+  }
+  template <class T>
+  void read(const std::string& key, T& to, double low, double high, bool required = false) {
+    const Json* j = value(key, required);
+    if (j == nullptr) return;
+    double v = 0;
+    int64_t whole = 0;
+    if (std::is_integral_v<T> ? !j->whole(whole) : !j->number(v))
+      wrong(key, std::is_integral_v<T> ? "a whole number" : "a number", *j);
+    if (std::is_integral_v<T>) v = static_cast<double>(whole);
+    if (!(v >= low && v <= high)) wrong(key, fmt::format("a number from {} to {}", low, high), *j);
+    to = static_cast<T>(v);
+  }
+  void read(const std::string& key, std::vector<std::string>& to) {
+    const Json* j = value(key, false);
+    if (j == nullptr) return;
+    if (j->array() == nullptr) wrong(key, "a list of texts", *j);
+    to.clear();
+    for (const Json& x : *j->array()) {
+      if (x.text() == nullptr) wrong(key, "a list of texts", *j);
+      to.push_back(*x.text());
+    }
+  }
+  void read(const std::string& key, std::vector<double>& to, double low, double high) {
+    const Json* j = value(key, false);
+    if (j == nullptr) return;
+    if (j->array() == nullptr || j->array()->empty()) wrong(key, "a list of numbers", *j);
+    to.clear();
+    for (const Json& x : *j->array()) {
+      double v = 0;
+      if (!x.number(v) || !(v >= low && v <= high))
+        wrong(key, fmt::format("numbers from {} to {}", low, high), x);
+      to.push_back(v);
+    }
+  }
+  void done() const {
+    if (node_ == nullptr) return;
+    for (const auto& [key, _] : *node_->object())
+      if (std::find(known_.begin(), known_.end(), key) == known_.end())
+        throw FileError(file_.place(path(key)) + "unknown key " + path(key) + did_you_mean(key, known_));
+  }
+  std::vector<std::string> keys() const {
+    std::vector<std::string> out;
+    if (node_)
+      for (const auto& [key, _] : *node_->object()) out.push_back(key);
+    return out;
+  }
+  const Json* node() const { return node_; }
+  std::string path(const std::string& key) const {
+    return path_.empty() ? key : key.empty() ? path_ : path_ + "." + key;
+  }
+  std::string place(const std::string& key) const { return file_.place(path(key)); }
+  [[noreturn]] void wrong(const std::string& key, const std::string& expected, const Json& found) const {
+    throw FileError(fmt::format("{}{}: expected {}, found {}", place(key), path(key), expected,
+                                to_json(found).substr(0, 80)));
+  }
+
+ private:
+  const Json* value(const std::string& key, bool required) {
+    const Json* j = find(key);
+    if (j == nullptr && required)
+      throw FileError(fmt::format("{}{} is missing", file_.place(path_), path(key)));
+    return j;
+  }
+  const Toml& file_;
+  const Json* node_;
+  std::string path_;
+  std::vector<std::string> known_;
+};
+
+void set_recipe(RunConfig& c, const Section& section, const Json& node, const std::string& key) {
+  if (node.object()) {
+    for (const auto& [name, value] : *node.object())
+      set_recipe(c, section, value, key.empty() ? name : key + "." + name);
+    return;
+  }
+  for (const char* ours : {"run.", "data.", "tokenizer.file"})
+    if (key.starts_with(ours))
+      throw FileError(
+          fmt::format("{}{} is set by the experiment itself", section.place(key), section.path(key)));
+  try {
+    set_key(c, key, node.text() ? *node.text() : to_json(node));
+  } catch (const Error& e) {
+    throw FileError(section.place(key) + e.what());
+  }
+}
+
+template <class Names>
+void check_name(const std::string& place, const char* what, const std::string& name, const Names& known) {
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  const std::vector<std::string> names(known.begin(), known.end());
+  throw FileError(fmt::format("{}no {} \"{}\"{}; there are {}", place, what, name, did_you_mean(name, names),
+                              fmt::join(names, ", ")));
+}
+
+class Reader {
+ public:
+  explicit Reader(const Toml& file) : file_(file), root_(file, &file.tree, "") {}
+  ExperimentConfig read() {
+    Section e = root_.table("experiment");
+    e.read("folder", c_.folder, true), e.read("title", c_.title);
+    e.read("seeds", c_.seeds, 1, 1000), e.read("jobs", c_.jobs, 1, 1024);
+    e.read("student", c_.student, true), e.read("bootstrap", c_.bootstrap, 100, 1e6);
+    e.done();
+    Section d = root_.table("data");
+    d.read("train", c_.data.train, true), d.read("valid", c_.data.valid, true),
+        d.read("test", c_.data.test, true);
+    d.read("seed_pairs", c_.data.seed_pairs, 1, 1e9, true),
+        d.read("pool_pairs", c_.data.pool_pairs, 1, 1e9, true);
+    d.read("valid_pairs", c_.data.valid_pairs, 0, 1e9), d.read("test_pairs", c_.data.test_pairs, 0, 1e9);
+    d.done();
+    recipes(), generators(), decodings();
+    for (Section& a : root_.tables("arm")) arm(a);
+    if (c_.arms.empty()) throw FileError(file_.name + ": no [[arm]]: an experiment compares arms");
+    for (Section& x : root_.tables("claim")) claim(x);
+    Section g = root_.table("gate");
+    g.read("arm", c_.gate.arm), g.read("claim", c_.gate.claim), g.read("bleu", c_.gate.bleu, 0, 100),
+        g.read("half_width", c_.gate.half_width, 0, 100), g.done();
+    if (!c_.gate.arm.empty()) check_name(g.place("arm"), "arm", c_.gate.arm, arm_names());
+    if (!c_.gate.claim.empty()) check_name(g.place("claim"), "claim", c_.gate.claim, claim_names());
+    root_.done();
+    return std::move(c_);
+  }
+
+ private:
+  void recipes() {
+    Section all = root_.table("recipe");
+    const std::vector<std::string> names = all.keys();
+    for (const std::string& name : names) {
+      Section r = all.table(name);
+      std::string like;
+      r.read("like", like);
+      if (!like.empty()) {
+        std::vector<std::string> before;
+        for (const auto& [n, _] : c_.recipes) before.push_back(n);
+        check_name(r.place("like"), "recipe before this one", like, before);
+      }
+      RunConfig config = like.empty() ? RunConfig{} : c_.recipes.at(like);
+      for (const auto& [key, value] : *r.node()->object())
+        if (key != "like") set_recipe(config, r, value, key);
+      c_.recipes.emplace(name, config);
+    }
+    check_name(file_.place("experiment.student"), "recipe", c_.student, recipe_names());
+  }
+  void generators() {
+    Section all = root_.table("generator");
+    for (const std::string& name : all.keys()) {
+      Section s = all.table(name);
+      Generator g{name, "", 0, ""};
+      s.read("recipe", g.recipe), s.read("pairs", g.pairs, 1, 1e9), s.read("file", g.file);
+      s.done();
+      if (g.recipe.empty() == g.file.empty())
+        throw FileError(
+            fmt::format("{}generator {}: give either a recipe to train it here, or the file that an "
+                        "outside model wrote",
+                        s.place(""), name));
+      if (!g.recipe.empty()) check_name(s.place("recipe"), "recipe", g.recipe, recipe_names());
+      if (g.pairs > c_.data.seed_pairs)
+        throw FileError(fmt::format("{}generator {} asks for {} pairs, the seed set has data.seed_pairs = {}",
+                                    s.place("pairs"), name, g.pairs, c_.data.seed_pairs));
+      if (name == "human")
+        throw FileError(s.place("") + "\"human\" names the pool's own targets; choose another name");
+      c_.generators.push_back(std::move(g));
+    }
+  }
+  void decodings() {
+    Section all = root_.table("decoding");
+    for (const std::string& name : all.keys()) {
+      Section s = all.table(name);
+      Decoding d{.max_ratio = 2};
+      decoding(s, d);
+      c_.decodings.emplace(name, d);
+    }
+    Section judging = root_.table("judging");
+    decoding(judging, c_.judging);
+  }
+  static void decoding(Section& s, Decoding& d) {
+    s.read("beam", d.beam, 1, 256), s.read("length_penalty", d.length_penalty, 0, 5),
+        s.read("sample", d.sample);
+    s.read("temperature", d.temperature, 1e-3, 1e3), s.read("top_k", d.top_k, 0, 1e9);
+    s.read("top_p", d.top_p, 1e-6, 1), s.read("min_p", d.min_p, 0, 1);
+    s.done();
+    if (d.sample && d.beam > 1)
+      throw FileError(s.place("beam") + s.path("") + ": drawing and beam search exclude each other");
+  }
+  // "human", or a generator and how it writes.
+  void check_targets(const std::string& place, const std::string& targets) const {
+    if (targets == "human") return;
+    const size_t slash = targets.find('/');
+    const std::string name = targets.substr(0, slash);
+    std::vector<std::string> names;
+    for (const Generator& g : c_.generators) names.push_back(g.name);
+    check_name(place, "generator", name, names);
+    const auto g = std::find_if(c_.generators.begin(), c_.generators.end(),
+                                [&](const Generator& x) { return x.name == name; });
+    if (!g->file.empty()) {
+      if (slash != std::string::npos)
+        throw FileError(fmt::format("{}{}: an outside model's output has no decoding here; write \"{}\"",
+                                    place, targets, name));
+      return;
+    }
+    std::vector<std::string> known;
+    for (const auto& [n, _] : c_.decodings) known.push_back(n);
+    check_name(place, "decoding", slash == std::string::npos ? "" : targets.substr(slash + 1), known);
+  }
+  void arm(Section& s) {
+    Arm a;
+    s.read("name", a.name, true), s.read("group", a.group), s.read("targets", a.targets, true);
+    s.read("volumes", a.volumes, 1e-6, 1), s.read("judge", a.models), s.read("student", a.student);
+    if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, recipe_names());
+    check_targets(s.place("targets"), a.targets);
+    for (const std::string& m : a.models)
+      check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
+    for (Section& o : s.tables("apply")) {
+      Operation op;
+      o.read("op", op.op, true), o.read("like", op.like);
+      if (!op.like.empty()) check_targets(o.place("like"), op.like);
+      for (const auto& [key, value] : *o.node()->object())
+        if (key != "op" && key != "like") op.parameters.emplace_back(key, value);
+      a.apply.push_back(std::move(op));
+    }
+    s.done();
+    for (const Arm& other : c_.arms)
+      if (other.name == a.name)
+        throw FileError(fmt::format("{}two arms are named \"{}\"", s.place("name"), a.name));
+    c_.arms.push_back(std::move(a));
+  }
+  void claim(Section& s) {
+    Claim x;
+    s.read("id", x.id, true), s.read("text", x.text, true), s.read("kind", x.kind, true);
+    s.read("better", x.better, true), s.read("worse", x.worse, true), s.read("model", x.model);
+    s.read("measures", x.measures), s.read("chosen_later", x.chosen_later);
+    s.done();
+    check_name(s.place("kind"), "kind of claim", x.kind,
+               std::vector<std::string>{"students", "errors", "diversity"});
+    for (const auto& [key, name] : {std::pair{"better", x.better}, std::pair{"worse", x.worse}})
+      if (x.kind == "students")
+        check_name(s.place(key), "arm", name, arm_names());
+      else
+        check_targets(s.place(key), name);
+    for (const Claim& other : c_.claims)
+      if (other.id == x.id) throw FileError(fmt::format("{}two claims are named {}", s.place("id"), x.id));
+    c_.claims.push_back(std::move(x));
+  }
+  std::vector<std::string> recipe_names() const {
+    std::vector<std::string> out;
+    for (const auto& [n, _] : c_.recipes) out.push_back(n);
+    return out;
+  }
+  std::vector<std::string> arm_names() const {
+    std::vector<std::string> out;
+    for (const Arm& a : c_.arms) out.push_back(a.name);
+    return out;
+  }
+  std::vector<std::string> claim_names() const {
+    std::vector<std::string> out;
+    for (const Claim& x : c_.claims) out.push_back(x.id);
+    return out;
+  }
+  const Toml& file_;
+  Section root_;
+  ExperimentConfig c_;
+};
+}  // namespace
+
+ExperimentConfig parse_experiment(std::string_view text, const std::string& name) {
+  const Toml file = parse_toml(text, name);
+  ExperimentConfig c = Reader(file).read();
+  c.text = text;
+  if (c.title.empty()) c.title = name;
+  return c;
+}
+ExperimentConfig read_experiment(const std::string& path) {
+  return parse_experiment(Disk::real().read(path), path);
+}
+}  // namespace rum

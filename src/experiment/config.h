@@ -1,0 +1,72 @@
+// What an experiment is told: one TOML file of corpora, recipes, generators, decodings, arms and claims.
+// data/configs/experiments/ has one per scale; only sizes differ.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "generate/generate.h"
+#include "text/toml.h"
+#include "train/config.h"
+
+namespace rum {
+// Vocabulary (design): generators learn from the seed set and translate the pool; students learn from the
+// pool with one choice of targets, which is an arm. All sets are disjoint on both sides.
+struct ExperimentData {
+  std::string train, valid, test;           // source<TAB>target files
+  int64_t seed_pairs = 0;                   // first of `train`: the seed set
+  int64_t pool_pairs = 0;                   // of `train` after the seed set
+  int64_t valid_pairs = 0, test_pairs = 0;  // first of `valid` and `test`; 0: all
+};
+struct Generator {
+  std::string name;
+  std::string recipe;  // trained here on the first `pairs` of the seed set
+  int64_t pairs = 0;   // 0: all of it
+  std::string file;    // or: what an outside model made of the pool (TSV or JSON lines)
+};
+// One operation on targets, such as {op = "mix", real = 0.25}; a stage of kind `op` with the rest as
+// parameters. `like` names other targets whose measured rates the operation is to match.
+struct Operation {
+  std::string op, like;
+  Json::Object parameters;
+};
+struct Arm {
+  std::string name, group;
+  std::string targets;             // "human", or GENERATOR/DECODING
+  std::vector<Operation> apply;    // in order
+  std::vector<double> volumes{1};  // shares of the pool; target tokens in proportion
+  std::string student;             // recipe of its students; empty: that of the experiment
+  std::vector<std::string> models{
+      "last"};  // which weights of the student are judged: last, best (on validation)
+};
+struct Claim {
+  std::string id, text;       // "C1", "real beats regurgitated"
+  std::string kind;           // students: scores of two arms; errors, diversity: measures of two targets
+  std::string better, worse;  // arms, or targets; the claim is that `better` is better
+  std::string model = "last";
+  std::vector<std::string> measures;  // of errors or diversity; empty: all
+  bool chosen_later = false;          // after looking at results
+};
+struct Gate {  // of the scale: if it is not met the sizes are wrong, not the claims
+  std::string arm, claim;
+  double bleu = 0, half_width = 1.5;
+};
+struct ExperimentConfig {
+  std::string folder, title;
+  int64_t seeds = 3, jobs = 1;
+  ExperimentData data;
+  std::map<std::string, RunConfig> recipes;
+  std::string student;  // the recipe of students
+  std::vector<Generator> generators;
+  std::map<std::string, Decoding> decodings;
+  Decoding judging{.beam = 1, .max_ratio = 2};  // how students translate the test set
+  std::vector<Arm> arms;
+  std::vector<Claim> claims;
+  Gate gate;
+  int64_t bootstrap = 2000;  // replicates
+  std::string text;          // of the file, for the record
+};
+// FileError: file, line, key, what was expected, what was found; unknown keys and names with a did-you-mean.
+ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
+ExperimentConfig read_experiment(const std::string& path);
+}  // namespace rum

@@ -1,0 +1,13 @@
+// The report of an experiment: one HTML file that needs nothing else. Claims first, then what they rest on.
+#pragma once
+#include <string>
+
+#include "experiment/results.h"
+
+namespace rum {
+struct ReportFacts {  // of this moment and machine; everything else is in the results
+  std::string machine, commit, made;
+  bool text = true;  // false: no line of a corpus, only ids and numbers
+};
+std::string report_html(const ExperimentResults&, const ReportFacts&);
+}  // namespace rum

@@ -1,0 +1,290 @@
+#include "experiment/results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "data/corpus.h"
+#include "experiment/targets.h"
+#include "text/reader.h"
+
+namespace rum {
+namespace {
+double number(const Json& j, const char* key, double otherwise = NAN) {
+  double v = otherwise;
+  if (const Json* x = j.find(key)) x->number(v);
+  return v;
+}
+struct Judgement {  // a test.jsonl
+  std::vector<std::string> translations;
+  Rows nll;
+};
+Judgement read_judgement(const std::string& path) {
+  Judgement out{{}, {2, {}}};
+  LineReader reader(path);
+  for (std::string_view line; reader.next(line);) {
+    const Json j = parse_json(line, fmt::format("{}: line {}", path, reader.line()));
+    out.translations.push_back(*j.find("translation")->text());
+    out.nll.values.push_back(number(j, "nll")), out.nll.values.push_back(number(j, "tokens"));
+  }
+  return out;
+}
+Json read_json(const std::string& path) { return parse_json(Disk::real().read(path), path); }
+
+class Gatherer {
+ public:
+  Gatherer(const ExperimentConfig& c, const ExperimentGraph& g, const Store& s)
+      : config_(c),
+        graph_(g),
+        store_(s),
+        test_(read_corpus(s.folder(g.split) + "/test.tsv", CorpusKind::pairs).texts),
+        metrics_{make_metric("bleu"), make_metric("chrf")} {
+    Reference reference;
+    for (const Text& t : test_) reference.emplace_back(t.target);
+    references_.push_back(std::move(reference));
+    resampling_.replicates = static_cast<int>(c.bootstrap);
+    scores_ = {[this](std::span<const double> sum) { return metrics_[0]->score(sum); },
+               [this](std::span<const double> sum) { return metrics_[1]->score(sum); },
+               [](std::span<const double> sum) { return sum[0] / sum[1]; }};
+  }
+  ExperimentResults run() {
+    out_.config = &config_;
+    out_.test_sentences = static_cast<int64_t>(test_.size());
+    arms(), differences(), targets(), claims(), gate(), samples(), costs();
+    return std::move(out_);
+  }
+
+ private:
+  // ---- students
+  void arms() {
+    for (const StudentRun& run : graph_.students)
+      for (const auto& [model, id] : run.judged) {
+        ArmResult& arm = arm_of(run, model);
+        const Judgement j = read_judgement(store_.folder(id) + "/test.jsonl");
+        judged_.emplace(std::pair{arm.name(), run.seed}, j.translations);
+        for (size_t m = 0; m < metrics_.size(); ++m)
+          arm.rows[m].push_back(count(*metrics_[m], j.translations, references_));
+        arm.rows[2].push_back(j.nll);
+        const auto n = static_cast<double>(arm.rows[0].size());
+        const Json facts = store_.facts(run.student);
+        arm.seconds += (number(facts, "seconds", 0) - arm.seconds) / n;
+        const Json trained = read_json(store_.folder(run.student) + "/run/results.json");
+        arm.steps += (number(trained, "step", 0) - arm.steps) / n;
+        int64_t pairs = 0;
+        const Targets t = read_targets(store_.folder(run.targets));
+        const auto pool = static_cast<double>(config_.data.pool_pairs);
+        for (const int64_t i : t.ids) pairs += static_cast<double>(i) < run.volume * pool;
+        arm.pool_pairs += (pairs - arm.pool_pairs) / static_cast<int64_t>(n);
+      }
+    for (ArmResult& arm : out_.arms)
+      for (size_t m = 0; m < kScores.size(); ++m) {
+        arm.replicates[m] = bootstrap(scores_[m], arm.rows[m], resampling_);
+        arm.scores[m] = effect(arm.replicates[m]);
+      }
+  }
+  ArmResult& arm_of(const StudentRun& run, const std::string& model) {
+    for (ArmResult& a : out_.arms)
+      if (a.arm == run.arm && a.volume == run.volume && a.model == model) return a;
+    ArmResult a;
+    a.arm = run.arm, a.volume = run.volume, a.model = model;
+    const std::string generator = run.arm->targets.substr(0, run.arm->targets.find('/'));
+    for (const Generator& g : config_.generators)
+      if (g.name == generator && g.file.empty())
+        a.seed_pairs = g.pairs > 0 ? g.pairs : config_.data.seed_pairs;
+    out_.arms.push_back(std::move(a));
+    return out_.arms.back();
+  }
+  const ArmResult* find(const std::string& arm, const std::string& model, double volume = 1) const {
+    for (const ArmResult& a : out_.arms)
+      if (a.arm->name == arm && a.model == model && a.volume == volume) return &a;
+    return nullptr;
+  }
+  const ArmResult* real(double volume) const {
+    for (const ArmResult& a : out_.arms)
+      if (a.arm->targets == "human" && a.arm->apply.empty() && a.model == "last" && a.volume == volume)
+        return &a;
+    return nullptr;
+  }
+  void differences() {
+    for (ArmResult& a : out_.arms) {
+      const ArmResult* r = real(a.volume);
+      if (r == nullptr || r == &a) continue;
+      for (size_t m = 0; m < kScores.size(); ++m) {
+        a.to_real[m] = difference(a.replicates[m], r->replicates[m]);
+        a.randomised[m] = randomisation_p(scores_[m], a.rows[m], r->rows[m], resampling_);
+      }
+    }
+  }
+
+  // ---- targets
+  void targets() {
+    std::vector<std::string> names;
+    for (const auto& [key, id] : graph_.measured)
+      if (key.first != "human" && std::find(names.begin(), names.end(), key.first) == names.end())
+        names.push_back(key.first);
+    for (const std::string& name : names) {
+      TargetsResult t{name, {}, {}, {}, {}};
+      for (int64_t seed = 1; seed <= config_.seeds; ++seed) {
+        const auto at = graph_.measured.find({name, seed});
+        if (at == graph_.measured.end()) continue;
+        const Json j = read_json(store_.folder(at->second) + "/measures.json");
+        add(t.errors, j.find("errors")), add(t.floor, j.find("floor")), add(t.diversity, j.find("diversity"));
+        notes(t, at->second, seed);
+      }
+      out_.targets.push_back(std::move(t));
+    }
+  }
+  static void add(std::vector<MeasureResult>& to, const Json* from) {
+    if (from == nullptr || from->object() == nullptr) return;
+    for (const auto& [name, values] : *from->object()) {
+      auto at = std::find_if(to.begin(), to.end(), [&](const MeasureResult& m) { return m.measure == name; });
+      if (at == to.end()) at = to.insert(to.end(), {name, {}, {}, {}});
+      at->values.push_back(number(values, "value")), at->human.push_back(number(values, "human"));
+      if (values.find("p")) at->p.push_back(number(values, "p"));
+    }
+  }
+  // What the operations on the way to these targets say of themselves.
+  void notes(TargetsResult& t, const std::string& measure, int64_t seed) {
+    for (std::string id = graph_.graph.at(measure).inputs[0];;) {
+      const Stage& s = graph_.graph.at(id);
+      const std::string path = store_.folder(id) + "/match.json";
+      if (Disk::real().exists(path))
+        t.notes.push_back(
+            fmt::format("seed {}, {}: {}", seed, s.kind, *read_json(path).find("summary")->text()));
+      if (s.kind == "human" || s.kind == "generate" || s.kind == "import" || s.inputs.empty()) return;
+      id = s.inputs[0];
+    }
+  }
+
+  // ---- claims
+  void claims() {
+    for (const Claim& claim : config_.claims) {
+      ClaimResult r{&claim, {}};
+      claim.kind == "students" ? of_students(r) : of_targets(r);
+      out_.claims.push_back(std::move(r));
+    }
+    // Holm over all claims that are judged by the same kind of number.
+    std::map<std::string, std::vector<ClaimResult::Row*>> families;
+    for (ClaimResult& c : out_.claims)
+      for (ClaimResult::Row& row : c.rows)
+        families[c.claim->kind == "students" ? row.by : c.claim->kind].push_back(&row);
+    for (auto& [_, rows] : families) {
+      std::vector<double> p;
+      for (const auto* row : rows) p.push_back(row->difference.p);
+      const std::vector<double> corrected = holm(p);
+      for (size_t i = 0; i < rows.size(); ++i) rows[i]->corrected = corrected[i];
+    }
+    for (ClaimResult& c : out_.claims)
+      for (ClaimResult::Row& row : c.rows) {
+        const bool greater = c.claim->kind == "students" ? row.by != "NLL" : c.claim->kind == "diversity";
+        row.verdict =
+            rum::judge(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
+      }
+  }
+  void of_students(ClaimResult& r) {
+    const ArmResult *a = find(r.claim->better, r.claim->model), *b = find(r.claim->worse, r.claim->model);
+    if (b == nullptr) b = find(r.claim->worse, "last");
+    RUM_CHECK(a && b, "claim {}: the arms \"{}\" and \"{}\" are not judged with the weights \"{}\"",
+              r.claim->id, r.claim->better, r.claim->worse, r.claim->model);
+    for (size_t m = 0; m < kScores.size(); ++m)
+      r.rows.push_back({kScores[m], difference(a->replicates[m], b->replicates[m]),
+                        randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1,
+                        Verdict::undecided});
+  }
+  // Of errors and diversity: the mean over seeds of the difference, its range over seeds as interval, and as
+  // p the largest of any seed: a claim about targets holds when it holds for every generator that was
+  // trained.
+  void of_targets(ClaimResult& r) {
+    const auto values = [&](const std::string& name, const std::string& measure, bool human) {
+      for (const TargetsResult& t : out_.targets)
+        if (t.name == name)
+          for (const MeasureResult& m : r.claim->kind == "errors" ? t.floor : t.diversity)
+            if (m.measure == measure) return std::pair(human ? m.human : m.values, m.p);
+      return std::pair<std::vector<double>, std::vector<double>>();
+    };
+    const bool human_better = r.claim->better == "human";
+    const std::string& generated = human_better ? r.claim->worse : r.claim->better;
+    for (const std::string& measure : r.claim->measures) {
+      const auto [other, p] = values(generated, measure, false);
+      const auto [human, _] = values(generated, measure, true);
+      Effect e;
+      if (other.empty()) {  // the pool has no sentence that two people translated
+        e.value = e.low = e.high = NAN;
+        r.rows.push_back({measure + " (no floor)", e, NAN, 1, Verdict::undecided});
+        continue;
+      }
+      std::vector<double> d;
+      for (size_t i = 0; i < other.size(); ++i)
+        d.push_back(human_better ? human[i] - other[i] : other[i] - human[i]);
+      e.seeds = spread(d), e.value = e.seeds.mean, e.low = e.seeds.low, e.high = e.seeds.high;
+      e.p = p.empty() ? 1 : *std::max_element(p.begin(), p.end());
+      if (!std::isfinite(e.p) || !std::isfinite(e.value)) e.p = 1;  // not defined for every generator
+      r.rows.push_back({measure, e, NAN, 1, Verdict::undecided});
+    }
+  }
+  void gate() {
+    if (config_.gate.arm.empty()) return;
+    ExperimentResults::GateResult g;
+    if (const ArmResult* a = find(config_.gate.arm, "last")) g.bleu = a->scores[0].value;
+    for (const ClaimResult& c : out_.claims)
+      if (c.claim->id == config_.gate.claim && !c.rows.empty())
+        g.half_width = (c.rows[0].difference.high - c.rows[0].difference.low) / 2;
+    g.met = g.bleu >= config_.gate.bleu && g.half_width <= config_.gate.half_width;
+    out_.gate = g;
+  }
+
+  void samples() {
+    // Spread over the test set, not chosen by what the arms make of them.
+    const size_t wanted = 8, n = test_.size();
+    for (size_t k = 0; k < std::min(wanted, n); ++k) {
+      const size_t i = k * n / std::min(wanted, n);
+      TranslationSample s{static_cast<int64_t>(i), test_[i].source, test_[i].target, {}};
+      for (const ArmResult& a : out_.arms)
+        if (a.volume == 1 && a.model == "last")
+          s.translations.emplace_back(a.name(), judged_.at({a.name(), 1})[i]);
+      out_.samples.push_back(std::move(s));
+    }
+  }
+  void costs() {
+    std::set<std::string> builds;
+    for (const Stage& s : graph_.graph.stages()) {
+      const Json facts = store_.facts(s.id);
+      auto at =
+          std::find_if(out_.costs.begin(), out_.costs.end(), [&](const auto& c) { return c.kind == s.kind; });
+      if (at == out_.costs.end()) at = out_.costs.insert(out_.costs.end(), {s.kind, 0, 0});
+      ++at->stages, at->seconds += number(facts, "seconds", 0);
+      if (const Json* b = facts.find("build"); b && b->text()) builds.insert(*b->text());
+    }
+    out_.builds.assign(builds.begin(), builds.end());
+  }
+
+  const ExperimentConfig& config_;
+  const ExperimentGraph& graph_;
+  const Store& store_;
+  std::vector<Text> test_;
+  std::vector<Reference> references_;
+  std::array<std::unique_ptr<Metric>, 2> metrics_;
+  std::array<Score, kScores.size()> scores_;
+  Resampling resampling_;
+  std::map<std::pair<std::string, int64_t>, std::vector<std::string>> judged_;
+  ExperimentResults out_;
+};
+}  // namespace
+
+std::string ArmResult::name() const {
+  std::string out = arm->name;
+  if (volume < 1) out += fmt::format(", {:g} % of the pool", 100 * volume);
+  if (model != "last") out += ", " + model + " weights";
+  return out;
+}
+ExperimentResults gather(const ExperimentConfig& c, const ExperimentGraph& g, const Store& s) {
+  int64_t missing = 0;
+  for (const Stage& x : g.graph.stages()) missing += !s.finished(x.id);
+  RUM_CHECK(missing == 0, "{} of {} stages are not made yet: `ruminate experiment run` makes them", missing,
+            g.graph.stages().size());
+  return Gatherer(c, g, s).run();
+}
+}  // namespace rum

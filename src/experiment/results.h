@@ -1,0 +1,84 @@
+// What the finished stages of an experiment say, put together and judged: scores of every arm, differences to
+// the arm of human targets, claims, the gate of the scale. report.h and tables.h only show it.
+#pragma once
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiment/arms.h"
+#include "experiment/statistics.h"
+#include "experiment/store.h"
+
+namespace rum {
+// How students are judged, side by side. NLL: mean natural -log p of a token of the human target.
+inline constexpr std::array<const char*, 3> kScores{"BLEU", "chrF", "NLL"};
+inline constexpr std::array<bool, 3> kHigherIsBetter{true, true, false};
+using ByScore = std::array<Effect, kScores.size()>;
+
+struct ArmResult {
+  const Arm* arm = nullptr;
+  double volume = 1;
+  std::string model;       // last, best
+  int64_t seed_pairs = 0;  // that its generator learned from; 0: human targets
+  int64_t pool_pairs = 0;  // that the student saw, on average over seeds
+  std::array<SeedRows, kScores.size()> rows;
+  std::array<Bootstrap, kScores.size()> replicates;
+  ByScore scores, to_real;  // to_real: difference to the arm of human targets at the same volume
+  std::array<double, kScores.size()> randomised{1, 1,
+                                                1};  // p of that difference by approximate randomisation
+  double steps = 0, seconds = 0;                     // of one student, on average
+  std::string name() const;  // with volume and model where they are not the usual ones
+};
+// A measure of targets beside the human ones, over seeds.
+struct MeasureResult {
+  std::string measure;
+  std::vector<double> values, human;  // by seed; human is the same in each
+  std::vector<double> p;              // of floor and diversity: by swapping lines, by seed
+};
+struct TargetsResult {
+  std::string name;
+  std::vector<MeasureResult> errors;  // against the human target of the same sentence
+  std::vector<MeasureResult> floor;   // where the pool has a second human translation: beside that one
+  std::vector<MeasureResult> diversity;
+  std::vector<std::string> notes;  // what an operation reached: the match, by seed
+};
+struct ClaimResult {
+  const Claim* claim = nullptr;
+  struct Row {
+    std::string by;                        // a score or a measure
+    Effect difference;                     // better - worse, in the measure's unit
+    double randomised = 1, corrected = 1;  // p: other test; by the bootstrap (or permutation) after Holm
+    Verdict verdict = Verdict::undecided;
+  };
+  std::vector<Row> rows;
+};
+struct TranslationSample {  // of the test set, as the students of seed 1 translate it
+  int64_t id = 0;
+  std::string source, reference;
+  std::vector<std::pair<std::string, std::string>> translations;  // by arm
+};
+struct ExperimentResults {
+  const ExperimentConfig* config = nullptr;
+  int64_t test_sentences = 0;
+  std::vector<ArmResult> arms;
+  std::vector<TargetsResult> targets;
+  std::vector<ClaimResult> claims;
+  struct GateResult {
+    double bleu = 0, half_width = 0;
+    bool met = false;
+  };
+  std::optional<GateResult> gate;
+  std::vector<TranslationSample> samples;
+  struct Cost {
+    std::string kind;
+    int64_t stages = 0;
+    double seconds = 0;
+  };
+  std::vector<Cost> costs;
+  std::vector<std::string> builds;  // of the program that made the stages
+};
+// Error when stages are missing: how many, and the command that makes them.
+ExperimentResults gather(const ExperimentConfig&, const ExperimentGraph&, const Store&);
+}  // namespace rum

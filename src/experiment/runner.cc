@@ -1,0 +1,177 @@
+#include "experiment/runner.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+
+namespace rum {
+namespace {
+// A process that writes to a log; it is told to stop when we die.
+pid_t start(const std::vector<std::string>& command, const std::string& log) {
+  std::vector<char*> words;
+  for (const std::string& w : command) words.push_back(const_cast<char*>(w.c_str()));
+  words.push_back(nullptr);
+  const pid_t parent = ::getpid(), child = ::fork();
+  if (child < 0) fail(fmt::format("cannot start a process: {}", std::strerror(errno)));
+  if (child > 0) return child;
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(1);
+  ::setpgid(0, 0);  // Ctrl-C reaches us alone; we pass it on
+  const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644),
+            in = ::open("/dev/null", O_RDONLY);
+  if (out >= 0) ::dup2(out, 1), ::dup2(out, 2);
+  if (in >= 0) ::dup2(in, 0);
+  ::execvp(words[0], words.data());
+  ::_exit(127);
+}
+std::string last_line(const std::string& path) {
+  const std::string text = Disk::real().exists(path) ? Disk::real().read(path) : "";
+  const size_t end = text.find_last_not_of("\n");
+  if (end == std::string::npos) return "it said nothing";
+  const size_t begin = text.rfind('\n', end);
+  return text.substr(begin == std::string::npos ? 0 : begin + 1,
+                     end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+}
+
+class Runner {
+ public:
+  Runner(const Graph& graph, Store& store, const RunnerConfig& config, Progress& progress)
+      : graph_(graph),
+        store_(store),
+        config_(config),
+        progress_(progress) {
+    for (const Stage& s : graph.stages()) {
+      if (!store.finished(s.id)) continue;
+      const std::string damage = store.damage(s.id);
+      if (damage.empty()) {
+        ++result_.there;
+        continue;
+      }
+      progress.line(fmt::format("{} is damaged ({}): it is made again", s.label, damage));
+      store.remove(s.id);
+    }
+  }
+  RunnerResult run(const std::function<bool()>& stop) {
+    for (;;) {
+      if (!result_.stopped && stop()) {
+        result_.stopped = true;
+        for (const Job& j : running_) ::kill(j.process, SIGTERM);
+      }
+      reap();
+      if (!result_.stopped && failure_.empty()) launch();
+      if (running_.empty()) break;
+      show();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    if (!failure_.empty()) fail(failure_);
+    return result_;
+  }
+
+ private:
+  struct Job {
+    const Stage* stage;
+    pid_t process;
+    double since;
+  };
+  void launch() {
+    for (const Stage& s : graph_.stages()) {
+      if (static_cast<int64_t>(running_.size()) >= config_.jobs) return;
+      if (store_.finished(s.id)) continue;
+      bool ready =
+          std::none_of(running_.begin(), running_.end(), [&](const Job& j) { return j.stage == &s; });
+      for (const std::string& i : s.inputs) ready = ready && store_.finished(i);
+      if (!ready) continue;
+      std::vector<std::string> command = config_.command;
+      command.push_back(s.id);
+      running_.push_back({&s, start(command, store_.log(s.id)), seconds_now()});
+    }
+  }
+  void reap() {
+    for (size_t i = 0; i < running_.size();) {
+      int status = 0;
+      const Job job = running_[i];
+      if (::waitpid(job.process, &status, WNOHANG) != job.process) {
+        ++i;
+        continue;
+      }
+      running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
+      if (store_.finished(job.stage->id)) {
+        ++result_.made;
+        progress_.line(fmt::format("{} of {}: {} ({})", result_.made + result_.there, graph_.stages().size(),
+                                   job.stage->label, duration(seconds_now() - job.since)));
+      } else if (!result_.stopped && failure_.empty()) {
+        failure_ = fmt::format("{} failed ({}): {}; the whole log: {}", job.stage->label,
+                               WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                                                   : fmt::format("status {}", WEXITSTATUS(status)),
+                               last_line(store_.log(job.stage->id)), store_.log(job.stage->id));
+      }
+    }
+  }
+  void show() {
+    const double now = seconds_now();
+    if (now - shown_ < 0.5) return;
+    shown_ = now;
+    std::string names;
+    double running = 0;
+    for (const Job& j : running_)
+      names += (names.empty() ? "" : "; ") + j.stage->label, running += now - j.since;
+    const double left =
+        std::max(0.0, seconds_left(graph_, store_) - running) / static_cast<double>(config_.jobs);
+    progress_.status(fmt::format("{} of {} stages, {} left: {}", result_.made + result_.there,
+                                 graph_.stages().size(), duration(left), names));
+  }
+
+  const Graph& graph_;
+  Store& store_;
+  const RunnerConfig& config_;
+  Progress& progress_;
+  RunnerResult result_;
+  std::vector<Job> running_;
+  std::string failure_;
+  double shown_ = 0;
+};
+}  // namespace
+
+double seconds_left(const Graph& graph, const Store& store) {
+  struct Rate {
+    double expected = 0, took = 0;
+  };
+  std::map<std::string, Rate> rates;
+  Rate all;
+  for (const Stage& s : graph.stages()) {
+    if (!store.finished(s.id)) continue;
+    double seconds = 0;
+    if (const Json facts = store.facts(s.id);
+        !facts.find("seconds") || !facts.find("seconds")->number(seconds))
+      continue;
+    for (Rate* r : {&rates[s.kind], &all}) r->expected += s.cost, r->took += seconds;
+  }
+  double left = 0;
+  for (const Stage& s : graph.stages()) {
+    if (store.finished(s.id)) continue;
+    const auto at = rates.find(s.kind);
+    const Rate& r = at == rates.end() ? all : at->second;
+    left += s.cost * (r.expected > 0 ? r.took / r.expected : 1);
+  }
+  return left;
+}
+
+RunnerResult run_stages(const Graph& graph, Store& store, const RunnerConfig& config, Progress& progress,
+                        const std::function<bool()>& stop) {
+  const Lock only(store.path() + "/locks/experiment", false);
+  RUM_CHECK(only.held(),
+            "{}: another process runs this experiment; `ruminate experiment status` shows how far it is",
+            store.path());
+  return Runner(graph, store, config, progress).run(stop);
+}
+}  // namespace rum

@@ -1,0 +1,51 @@
+#include "experiment/stage.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace rum {
+namespace {
+std::map<std::string, const StageKind*>& kinds() {
+  static std::map<std::string, const StageKind*> all;
+  return all;
+}
+}  // namespace
+
+StageKind::StageKind(const char* n, int v, bool r, std::function<void(const StageContext&)> f)
+    : name(n),
+      version(v),
+      resumes(r),
+      run(std::move(f)) {
+  kinds()[n] = this;
+}
+const StageKind& StageKind::named(const std::string& name) {
+  if (const auto at = kinds().find(name); at != kinds().end()) return *at->second;
+  std::vector<std::string> known;
+  for (const auto& [k, _] : kinds()) known.push_back(k);
+  fail(fmt::format("no kind of stage \"{}\"{}; there are {}", name, did_you_mean(name, known),
+                   fmt::join(known, ", ")));
+}
+
+std::string Graph::add(std::string kind, std::string label, Json::Object parameters,
+                       std::vector<std::string> inputs, double cost, Json::Object hints) {
+  Json::Array before;
+  for (const std::string& i : inputs) before.emplace_back(at(i).id);
+  const Json whole(Json::Object{{"kind", kind},
+                                {"version", StageKind::named(kind).version},
+                                {"parameters", parameters},
+                                {"inputs", std::move(before)}});
+  std::string id = kind + "-" + hex64(hash64(to_json(whole)));
+  if (by_id_.try_emplace(id, stages_.size()).second)
+    stages_.push_back({id, std::move(kind), std::move(label), Json(std::move(parameters)),
+                       Json(std::move(hints)), std::move(inputs), cost});
+  return id;
+}
+const Stage& Graph::at(const std::string& id) const {
+  const auto found = by_id_.find(id);
+  RUM_CHECK(found != by_id_.end(),
+            "no stage \"{}\" in this experiment; `ruminate experiment jobs CONFIG` lists them", id);
+  return stages_[found->second];
+}
+}  // namespace rum

@@ -1,0 +1,58 @@
+// A stage is one piece of an experiment: it makes a folder of files from its parameters and from the folders
+// of the stages before it. Its id is the hash of both, so equal work is done once, and a changed setting
+// redoes what depends on it and nothing else.
+#pragma once
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "text/json.h"
+#include "train/progress.h"
+
+namespace rum {
+struct Stage {
+  std::string id;                   // "train-0123456789abcdef"; made by Graph::add
+  std::string kind;                 // a StageKind's name
+  std::string label;                // for people: "student: real, seed 1"
+  Json parameters;                  // an object: all that decides the output besides the inputs
+  Json hints;                       // an object: what does not decide it, such as where a corpus lies
+  std::vector<std::string> inputs;  // ids, each added before
+  double cost = 1;                  // expected seconds on one thread, for the time left
+};
+
+// The stages of one experiment, each after its inputs.
+class Graph {
+ public:
+  // Returns the id; an equal stage is there once. Error: an unknown kind or input.
+  std::string add(std::string kind, std::string label, Json::Object parameters,
+                  std::vector<std::string> inputs, double cost = 1, Json::Object hints = {});
+  const Stage& at(const std::string& id) const;  // Error that says which command lists the ids
+  std::span<const Stage> stages() const { return stages_; }
+
+ private:
+  std::vector<Stage> stages_;
+  std::map<std::string, size_t> by_id_;
+};
+
+// What a stage has to work with.
+struct StageContext {
+  const Stage& stage;
+  std::vector<std::string> inputs;  // folders, in the order of stage.inputs
+  std::string folder;  // to write into; after a kill it holds what was there, if the kind resumes
+  Progress& progress;
+  const std::function<bool()>& stop;  // asked now and then; when true the stage saves and throws Stopped
+};
+struct Stopped {};  // a stage was asked to stop; its folder holds what it needs to go on
+
+// A kind of stage: one file of this folder, registered by a static of this type.
+struct StageKind {
+  const char* name;
+  int version;   // grows when the same parameters give another output
+  bool resumes;  // goes on in a folder that was left half done; else it starts afresh
+  std::function<void(const StageContext&)> run;
+  StageKind(const char* name, int version, bool resumes, std::function<void(const StageContext&)> run);
+  static const StageKind& named(const std::string&);  // Error that lists the known ones
+};
+}  // namespace rum

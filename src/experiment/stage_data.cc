@@ -1,0 +1,224 @@
+// Stages of data: the four sets of an experiment, its tokenizer, and the plain choices of targets.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "data/loader.h"
+#include "experiment/stage.h"
+#include "experiment/targets.h"
+#include "text/tokenizer.h"
+
+namespace rum {
+namespace {
+const Json& given(const Json& object, const char* key) {
+  const Json* j = object.find(key);
+  RUM_CHECK(j != nullptr, "a stage without \"{}\"", key);
+  return *j;
+}
+int64_t whole(const Json& object, const char* key) {
+  int64_t v = 0;
+  RUM_CHECK(given(object, key).whole(v), "{} = {} is no whole number", key, to_json(given(object, key)));
+  return v;
+}
+double share(const Json& object, const char* key) {
+  double v = 0;
+  RUM_CHECK(object.find(key) && object.find(key)->number(v) && v > 0 && v <= 1,
+            "{} = {}: expected a share above 0, up to 1", key,
+            object.find(key) ? to_json(*object.find(key)) : "nothing");
+  return v;
+}
+
+// ---- split: seed set, pool, valid, test, disjoint on both sides
+using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and the line where it stands
+void add_sides(const Corpus& c, Sides& sources, Sides& targets) {
+  for (size_t i = 0; i < c.texts.size(); ++i) {
+    sources.try_emplace(c.texts[i].source, c.lines[i]);
+    targets.try_emplace(c.texts[i].target, c.lines[i]);
+  }
+}
+// Sets that come from different files may not share a sentence: then a test would not be one.
+void refuse_overlap(const Corpus& held_out, const Corpus& other, const Sides& sources, const Sides& targets) {
+  std::string examples;
+  int64_t count = 0;
+  for (size_t i = 0; i < held_out.texts.size(); ++i) {
+    const auto s = sources.find(held_out.texts[i].source), t = targets.find(held_out.texts[i].target);
+    const bool by_source = s != sources.end();
+    if (!by_source && t == targets.end()) continue;
+    if (++count <= 5)
+      examples += fmt::format("{}line {} and line {} share a {}", count > 1 ? ", " : "", held_out.lines[i],
+                              by_source ? s->second : t->second, by_source ? "source" : "target");
+  }
+  if (count > 0)
+    throw FileError(
+        fmt::format("{} and {} overlap in {} pairs ({}{}); the sets of an experiment must be disjoint on "
+                    "both sides: `ruminate data prepare` makes such files",
+                    held_out.name, other.name, count, examples, count > 5 ? ", ..." : ""));
+}
+Corpus first(Corpus c, int64_t pairs) {
+  if (pairs > 0 && pairs < static_cast<int64_t>(c.texts.size()))
+    c.texts.resize(static_cast<size_t>(pairs)), c.lines.resize(static_cast<size_t>(pairs));
+  return c;
+}
+void split(const StageContext& x) {
+  const Json &p = x.stage.parameters, &at = x.stage.hints;
+  const auto read = [&](const char* key) { return read_corpus(*given(at, key).text(), CorpusKind::pairs); };
+  const Corpus train = read("train"), valid = first(read("valid"), whole(p, "valid_pairs")),
+               test = first(read("test"), whole(p, "test_pairs"));
+  Sides sources, targets;
+  add_sides(train, sources, targets);
+  refuse_overlap(valid, train, sources, targets), refuse_overlap(test, train, sources, targets);
+  sources.clear(), targets.clear();
+  add_sides(valid, sources, targets);
+  refuse_overlap(test, valid, sources, targets);
+
+  // Within `train` a sentence often has several translations: the pool takes no pair of which a side stands
+  // in the seed set.
+  const auto seeds = static_cast<size_t>(whole(p, "seed_pairs")),
+             wanted = static_cast<size_t>(whole(p, "pool_pairs"));
+  std::vector<Text> seed(train.texts.begin(), train.texts.begin() + static_cast<std::ptrdiff_t>(
+                                                                        std::min(seeds, train.texts.size()))),
+      pool;
+  sources.clear(), targets.clear();
+  for (const Text& t : seed) sources.try_emplace(t.source, 0), targets.try_emplace(t.target, 0);
+  int64_t passed_over = 0;
+  for (size_t i = seed.size(); i < train.texts.size() && pool.size() < wanted; ++i) {
+    const Text& t = train.texts[i];
+    if (sources.contains(t.source) || targets.contains(t.target))
+      ++passed_over;
+    else
+      pool.push_back(t);
+  }
+  if (pool.size() < wanted)
+    throw FileError(fmt::format(
+        "{}: a pool of {} pairs beside the seed set of {}, data.pool_pairs asks for {} ({} pairs share a "
+        "sentence with the seed set)",
+        train.name, pool.size(), seed.size(), wanted, passed_over));
+  const std::pair<const char*, const std::vector<Text>*> sets[] = {
+      {"seed", &seed}, {"pool", &pool}, {"valid", &valid.texts}, {"test", &test.texts}};
+  for (const auto& [name, texts] : sets)
+    Disk::real().replace_text(fmt::format("{}/{}.tsv", x.folder, name),
+                              corpus_bytes(*texts, CorpusKind::pairs));
+  Disk::real().replace_text(x.folder + "/counts.json",
+                            to_json(Json(Json::Object{{"seed", static_cast<int64_t>(seed.size())},
+                                                      {"pool", static_cast<int64_t>(pool.size())},
+                                                      {"valid", static_cast<int64_t>(valid.texts.size())},
+                                                      {"test", static_cast<int64_t>(test.texts.size())},
+                                                      {"passed_over", passed_over}}),
+                                    1) +
+                                "\n");
+}
+
+// ---- tokenizer: one for all models, trained on the seed set, which is real text
+void tokenizer(const StageContext& x) {
+  const Json& p = x.stage.parameters;
+  const Corpus seed = read_corpus(x.inputs[0] + "/seed.tsv", CorpusKind::pairs);
+  std::vector<std::string_view> texts;
+  for (const Text& t : seed.texts) texts.push_back(t.source), texts.push_back(t.target);
+  TokenizerConfig c;
+  c.vocab = static_cast<decltype(c.vocab)>(whole(p, "vocab"));
+  c.min_frequency = static_cast<decltype(c.min_frequency)>(whole(p, "min_frequency"));
+  c.pattern = *given(p, "pattern").text(), c.split_digits = *given(p, "split_digits").boolean();
+  c.special = {kEos, kSep};
+  Tokenizer::train(texts, c).save(x.folder + "/tokenizer.json");
+}
+
+// ---- targets
+void human(const StageContext& x) { write_targets(x.folder, read_pool(x.inputs[0])); }
+
+// The beginning of the pool, which is in random order: smaller shares lie within larger ones.
+void subset(const StageContext& x) {
+  const double part = share(x.stage.parameters, "share");
+  const auto pool = static_cast<double>(read_pool(x.inputs[2]).texts.size());
+  Targets all = read_targets(x.inputs[0]), out;
+  for (size_t i = 0; i < all.ids.size(); ++i)
+    if (static_cast<double>(all.ids[i]) < part * pool)
+      out.ids.push_back(all.ids[i]), out.texts.push_back(std::move(all.texts[i]));
+  write_targets(x.folder, out);
+}
+
+// Human targets for a random share of the pool, the given ones for the rest.
+void mix(const StageContext& x) {
+  const double real = share(x.stage.parameters, "real");
+  const Random random{static_cast<uint32_t>(whole(x.stage.parameters, "seed")), Stream::shuffle};
+  const Targets human = read_targets(x.inputs[1]), given = read_targets(x.inputs[0]);
+  std::vector<std::pair<uint32_t, int64_t>> order;
+  for (const int64_t id : human.ids)
+    order.emplace_back(random.bits({0, 0, 0x4d49580a, static_cast<uint32_t>(id)}).at[0], id);
+  std::sort(order.begin(), order.end());
+  std::vector<int64_t> chosen;
+  for (size_t i = 0; i < static_cast<size_t>(real * static_cast<double>(order.size()) + 0.5); ++i)
+    chosen.push_back(order[i].second);
+  std::sort(chosen.begin(), chosen.end());
+  Targets out;
+  size_t g = 0;
+  for (size_t h = 0; h < human.ids.size(); ++h) {
+    const int64_t id = human.ids[h];
+    while (g < given.ids.size() && given.ids[g] < id) ++g;
+    const bool is_human = std::binary_search(chosen.begin(), chosen.end(), id);
+    if (!is_human && (g == given.ids.size() || given.ids[g] != id)) continue;
+    out.ids.push_back(id), out.texts.push_back(is_human ? human.texts[h] : given.texts[g]);
+  }
+  write_targets(x.folder, out);
+}
+
+// ---- import: what an outside model made of the pool, as source<TAB>target lines in the pool's order, or as
+// JSON lines {"id": place in the pool, "target": text, ...}
+Targets from_json_lines(const std::string& path, const Targets& pool) {
+  std::vector<std::optional<std::string>> by_id(pool.texts.size());
+  LineReader reader(path);
+  for (std::string_view line; reader.next(line);) {
+    const std::string where = fmt::format("{}: line {}", path, reader.line());
+    const Json j = parse_json(line, where);
+    int64_t id = -1;
+    const Json *given_id = j.find("id"), *target = j.find("target");
+    if (!given_id || !given_id->whole(id) || !target || !target->text())
+      throw FileError(where + ": expected {\"id\": number, \"target\": text}");
+    if (id < 0 || id >= static_cast<int64_t>(by_id.size()))
+      throw FileError(
+          fmt::format("{}: id {} is not in the pool, which has ids 0 to {}", where, id, by_id.size() - 1));
+    if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} stands twice", where, id));
+    by_id[static_cast<size_t>(id)] = *target->text();
+  }
+  Targets out;
+  std::string missing;
+  int64_t count = 0;
+  for (size_t i = 0; i < by_id.size(); ++i) {
+    if (!by_id[i] && ++count <= 5) missing += fmt::format("{}{}", count > 1 ? ", " : "", i);
+    out.ids.push_back(static_cast<int64_t>(i)),
+        out.texts.push_back({pool.texts[i].source, by_id[i].value_or("")});
+  }
+  if (count > 0)
+    throw FileError(fmt::format("{}: {} ids of the pool are missing: {}{}", path, count, missing,
+                                count > 5 ? ", ..." : ""));
+  return out;
+}
+void import(const StageContext& x) {
+  const std::string path = *given(x.stage.hints, "file").text();
+  const Targets pool = read_pool(x.inputs[0]);
+  std::string_view start;
+  LineReader peek(path);
+  const bool json = peek.next(start) && start.starts_with('{');
+  if (json) return write_targets(x.folder, from_json_lines(path, pool));
+  Targets out{pool.ids, read_corpus(path, CorpusKind::pairs, {.empty_sides = true}).texts};
+  if (out.texts.size() != pool.texts.size())
+    throw FileError(
+        fmt::format("{} has {} lines, the pool {}; expected one pair for each sentence of the pool", path,
+                    out.texts.size(), pool.texts.size()));
+  for (size_t i = 0; i < out.texts.size(); ++i)
+    if (out.texts[i].source != pool.texts[i].source)
+      throw FileError(fmt::format("{}: line {}: its source is not that of the pool's pair {} (\"{}\")", path,
+                                  i + 1, i, pool.texts[i].source));
+  write_targets(x.folder, out);
+}
+
+const StageKind kinds[] = {{"split", 1, false, split}, {"tokenizer", 1, false, tokenizer},
+                           {"human", 1, false, human}, {"subset", 1, false, subset},
+                           {"mix", 1, false, mix},     {"import", 1, false, import}};
+}  // namespace
+}  // namespace rum

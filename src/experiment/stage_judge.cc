@@ -1,0 +1,41 @@
+// The stage that judges a student on the test set: its translations, and how likely it holds the human ones.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "data/loader.h"
+#include "experiment/arms.h"
+#include "experiment/stage.h"
+#include "text/unicode.h"
+#include "train/evaluate.h"
+#include "train/run.h"
+
+namespace rum {
+namespace {
+// inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
+// -log p of the human target) and the tokens that it sums over.
+void judge(const StageContext& x) {
+  const auto run =
+      load_run(fmt::format("{}/run/{}.safetensors", x.inputs[0], *x.stage.parameters.find("model")->text()));
+  const Corpus test = read_corpus(x.inputs[1] + "/test.tsv", CorpusKind::pairs);
+  const Judged judged =
+      judge_translations(*run->model, run->tokenizer, test.texts,
+                         decoding_of(*x.stage.parameters.find("decoding")), [&](int64_t done) {
+                           x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
+                           if (x.stop()) throw Stopped();
+                         });
+  std::vector<Example> examples;
+  for (const Text& t : test.texts) examples.push_back(to_example(t, run->tokenizer));
+  const std::vector<double> log_p = log_probs(*run->model, examples);
+  std::string out;
+  for (size_t i = 0; i < test.texts.size(); ++i)
+    out += to_json(Json(Json::Object{
+               {"id", static_cast<int64_t>(i)},
+               {"translation", one_line(judged.translations[i])},
+               {"nll", -log_p[i]},
+               {"tokens", static_cast<int64_t>(examples[i].tokens.size()) - examples[i].prefix}})) +
+           "\n";
+  Disk::real().replace_text(x.folder + "/test.jsonl", out);
+}
+const StageKind kind("judge", 1, false, judge);
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,130 @@
+// The stage that measures targets against the human ones of the same sentences: errors, what another human
+// translation would show (the floor), and lexical diversity with its paired test.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/file.h"
+#include "experiment/stage.h"
+#include "experiment/statistics.h"
+#include "experiment/targets.h"
+#include "metrics/diversity.h"
+#include "metrics/errors.h"
+
+namespace rum {
+namespace {
+constexpr int64_t kPermutations = 1000;
+constexpr const char* kDiversity[] = {"tokens",           "types",
+                                      "expected_types",   "attested_types",
+                                      "unattested_types", "attested_expected_types",
+                                      "mattr_50",         "mtld",
+                                      "hdd_42",           "yule_k",
+                                      "entropy_bits",     "distinct_2",
+                                      "hapax_ratio_types"};
+
+struct Aligned {  // line by line, the pairs of the pool that both have
+  std::vector<std::string> sources, targets, human;
+};
+Aligned align(const Targets& targets, const Targets& human) {
+  Aligned out;
+  for (size_t t = 0, h = 0; t < targets.ids.size() && h < human.ids.size();) {
+    if (targets.ids[t] < human.ids[h]) {
+      ++t;
+    } else if (targets.ids[t] > human.ids[h]) {
+      ++h;
+    } else {
+      out.sources.push_back(human.texts[h].source), out.human.push_back(human.texts[h].target);
+      out.targets.push_back(targets.texts[t].target), ++t, ++h;
+    }
+  }
+  return out;
+}
+
+Json of_errors(const Aligned& a, const ErrorRules& rules) {
+  ErrorCounts sum;
+  for (const SentenceErrors& s : find_errors(a.targets, a.human, a.sources, rules)) sum += s.counts;
+  Json::Object out;
+  for (const ErrorMeasure& m : error_measures())
+    out.emplace_back(m.name, Json(Json::Object{{"value", m.value(sum).value_or(NAN)}}));
+  return Json(std::move(out));
+}
+
+// Sources that the pool has twice were translated by two people: one is the reference, and the targets stand
+// beside the other.
+Json of_floor(const Targets& targets, const Targets& human, const ErrorRules& rules, int64_t& sentences) {
+  std::map<std::string, size_t> first;
+  std::map<int64_t, const std::string*> by_id;
+  for (size_t i = 0; i < targets.ids.size(); ++i) by_id[targets.ids[i]] = &targets.texts[i].target;
+  std::vector<std::string> sources, references, machine, person;
+  for (size_t i = 0; i < human.ids.size(); ++i) {
+    const Text& t = human.texts[i];
+    const auto [at, fresh] = first.try_emplace(t.source, i);
+    if (fresh || human.texts[at->second].target == t.target || !by_id.contains(human.ids[at->second]))
+      continue;
+    sources.push_back(t.source), references.push_back(human.texts[at->second].target);
+    machine.push_back(*by_id[human.ids[at->second]]), person.push_back(t.target);
+  }
+  sentences = static_cast<int64_t>(sources.size());
+  Json::Object out;
+  if (sources.empty()) return Json(std::move(out));
+  const Rows m = error_rows(find_errors(machine, references, sources, rules)),
+             p = error_rows(find_errors(person, references, sources, rules));
+  for (const ErrorMeasure& measure : error_measures()) {
+    const Score score = [&](std::span<const double> sum) {
+      return measure.value(from_row(sum)).value_or(NAN);
+    };
+    const double value = score(m.sum()), other = score(p.sum());
+    const bool defined = std::isfinite(value) && std::isfinite(other);
+    const double chance =
+        defined ? randomisation_p(
+                      [&](std::span<const double> s) { return measure.value(from_row(s)).value_or(0); }, {m},
+                      {p}, {1000, 1})
+                : NAN;
+    out.emplace_back(measure.name, Json(Json::Object{{"value", value}, {"human", other}, {"p", chance}}));
+  }
+  return Json(std::move(out));
+}
+
+Json of_diversity(const Aligned& a, const std::vector<std::string>& attesting) {
+  Corpora corpora;
+  corpora.add(a.targets), corpora.add(a.human), corpora.attest(attesting);
+  // Types are compared at a size that any swap of lines leaves.
+  size_t tokens = 0;
+  for (size_t i = 0; i < a.targets.size(); ++i)
+    tokens += std::min(corpora.parts[0].ngrams[0].line(i).size(), corpora.parts[1].ngrams[0].line(i).size());
+  std::vector<Measure> measures;
+  unsigned needs = 0;
+  for (const char* name : kDiversity)
+    measures.push_back(find_measure(name, static_cast<int64_t>(tokens))), needs |= measures.back().needs();
+  const DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
+  const auto tests = permutation_test(corpora, 0, 1, measures, kPermutations, random_swaps(1));
+  Json::Object out;
+  for (size_t m = 0; m < measures.size(); ++m)
+    out.emplace_back(kDiversity[m], Json(Json::Object{{"value", measures[m](targets)},
+                                                      {"human", measures[m](human)},
+                                                      {"p", tests[m].undefined() ? NAN : tests[m].p()}}));
+  return Json(std::move(out));
+}
+
+// inputs: targets, human targets, split. Writes measures.json.
+void measure(const StageContext& x) {
+  const Targets targets = read_targets(x.inputs[0]), human = read_targets(x.inputs[1]);
+  std::vector<std::string> attesting;
+  for (const Text& t : read_corpus(x.inputs[2] + "/seed.tsv", CorpusKind::pairs).texts)
+    attesting.push_back(t.target);
+  const Aligned a = align(targets, human);
+  HumanText people;
+  people.add(attesting), people.add(a.human);
+  const ErrorRules rules{people, Language::english};
+  int64_t doubled = 0;
+  Json floor = of_floor(targets, human, rules, doubled);
+  const Json out(Json::Object{{"pairs", static_cast<int64_t>(a.targets.size())},
+                              {"errors", of_errors(a, rules)},
+                              {"floor_sentences", doubled},
+                              {"floor", std::move(floor)},
+                              {"diversity", of_diversity(a, attesting)}});
+  Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
+}
+const StageKind kind("measure", 1, false, measure);
+}  // namespace
+}  // namespace rum

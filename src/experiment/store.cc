@@ -1,0 +1,133 @@
+#include "experiment/store.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "train/run.h"
+
+namespace rum {
+namespace fs = std::filesystem;
+
+Lock::Lock(const std::string& path, bool wait) {
+  Disk::real().make_folders(fs::path(path).parent_path().string());
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (file_ < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
+  int status;
+  do status = ::flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+  while (status != 0 && errno == EINTR);
+  if (status == 0) return;
+  const int error = errno;
+  ::close(std::exchange(file_, -1));
+  if (error != EWOULDBLOCK)
+    throw FileError(fmt::format("{}: cannot be locked: {}", path, std::strerror(error)));
+}
+Lock::~Lock() {
+  if (file_ >= 0) ::close(file_);
+}
+
+namespace {
+constexpr const char* kFacts = "stage.json";
+
+// Paths of the files below a folder, relative to it, sorted.
+std::vector<std::string> files_below(const std::string& folder) {
+  std::vector<std::string> out;
+  for (const auto& e : fs::recursive_directory_iterator(folder))
+    if (e.is_regular_file()) out.push_back(fs::relative(e.path(), folder).string());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+std::string now() {
+  const std::time_t t = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&t));
+  return text;
+}
+}  // namespace
+
+Store::Store(std::string folder) : folder_(std::move(folder)) {
+  Disk::real().make_folders(folder_ + "/stages");
+  Disk::real().make_folders(folder_ + "/logs");
+}
+bool Store::finished(const std::string& id) const { return Disk::real().exists(folder(id) + "/" + kFacts); }
+bool Store::begun(const std::string& id) const { return Disk::real().exists(part(id)); }
+Json Store::facts(const std::string& id) const {
+  const std::string path = folder(id) + "/" + kFacts;
+  return parse_json(Disk::real().read(path), path);
+}
+
+std::string Store::damage(const std::string& id) const try {
+  const Json facts = this->facts(id);
+  const Json* files = facts.find("files");
+  if (files == nullptr || files->object() == nullptr) return "stage.json does not list its files";
+  const std::vector<std::string> there = files_below(folder(id));
+  if (there.size() != files->object()->size() + 1) return "files are missing or were added";
+  for (const auto& [name, hash] : *files->object()) {
+    const std::string path = folder(id) + "/" + name;
+    if (!Disk::real().exists(path)) return name + " is missing";
+    if (hash.text() == nullptr || *hash.text() != hex64(hash64(Disk::real().read(path))))
+      return name + " does not match its checksum";
+  }
+  return "";
+} catch (const Error& e) {
+  return e.what();
+}
+
+void Store::remove(const std::string& id) {
+  // First out of the way in one move, so that no half of it can be taken for a finished stage.
+  const std::string away = folder(id) + ".old";
+  std::error_code error;
+  fs::remove_all(away, error);
+  if (Disk::real().exists(folder(id))) fs::rename(folder(id), away, error);
+  fs::remove_all(away, error);
+  if (error) throw FileError(fmt::format("{}: cannot be removed: {}", folder(id), error.message()));
+}
+
+void Store::make(const Graph& graph, const std::string& id, Progress& progress,
+                 const std::function<bool()>& stop) {
+  const Stage& stage = graph.at(id);
+  const StageKind& kind = StageKind::named(stage.kind);
+  const Lock alone(folder_ + "/locks/" + id, true);
+  if (finished(id)) return;
+  std::vector<std::string> inputs;
+  for (const std::string& i : stage.inputs) {
+    RUM_CHECK(finished(i),
+              "{} ({}) needs {} ({}), which is not made yet; `ruminate experiment run` makes all in order",
+              id, stage.label, i, graph.at(i).label);
+    inputs.push_back(folder(i));
+  }
+  std::error_code error;
+  if (!kind.resumes) fs::remove_all(part(id), error);
+  Disk::real().make_folders(part(id));
+  const double start = seconds_now();
+  kind.run({stage, std::move(inputs), part(id), progress, stop});
+
+  Json::Object files;
+  for (const std::string& f : files_below(part(id)))
+    if (f != kFacts) files.emplace_back(f, hex64(hash64(Disk::real().read(part(id) + "/" + f))));
+  Json::Array before;
+  for (const std::string& i : stage.inputs) before.emplace_back(i);
+  const Json facts(Json::Object{{"id", id},
+                                {"kind", stage.kind},
+                                {"label", stage.label},
+                                {"parameters", stage.parameters},
+                                {"inputs", std::move(before)},
+                                {"files", std::move(files)},
+                                {"cost", stage.cost},
+                                {"seconds", seconds_now() - start},
+                                {"finished", now()},
+                                {"build", build_id()}});
+  Disk::real().replace_text(part(id) + "/" + kFacts, to_json(facts, 1) + "\n");
+  remove(id);
+  fs::rename(part(id), folder(id), error);
+  if (error) throw FileError(fmt::format("{}: cannot be renamed to {}: {}", part(id), id, error.message()));
+}
+}  // namespace rum

@@ -1,0 +1,46 @@
+// Where stages keep what they made: FOLDER/stages/ID, which appears whole or not at all, with stage.json:
+// what it was made from and a checksum of every file. Until then it is ID.part.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "experiment/stage.h"
+
+namespace rum {
+// One process at a time: held until it dies, however it dies (flock). A folder that is not there is made.
+class Lock {
+ public:
+  // Waits for the one who holds it when `wait`, else held() says how it went.
+  Lock(const std::string& path, bool wait);
+  ~Lock();
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  bool held() const { return file_ >= 0; }
+
+ private:
+  int file_ = -1;
+};
+
+class Store {
+ public:
+  explicit Store(std::string folder);
+  const std::string& path() const { return folder_; }
+  std::string folder(const std::string& id) const { return folder_ + "/stages/" + id; }
+  std::string part(const std::string& id) const { return folder(id) + ".part"; }
+  std::string log(const std::string& id) const { return folder_ + "/logs/" + id + ".txt"; }
+
+  bool finished(const std::string& id) const;  // its folder stands; not checked
+  bool begun(const std::string& id) const;     // some work lies in ID.part
+  // "" when every file has the checksum that stage.json states, else what is wrong.
+  std::string damage(const std::string& id) const;
+  void remove(const std::string& id);
+  // Runs one stage whose inputs are finished, alone on this machine; returns at once when somebody finished
+  // it meanwhile. Error of an input that is missing; what the stage throws.
+  void make(const Graph&, const std::string& id, Progress&, const std::function<bool()>& stop);
+  Json facts(const std::string& id) const;  // stage.json of a finished stage; FileError
+
+ private:
+  std::string folder_;
+};
+}  // namespace rum

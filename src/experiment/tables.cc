@@ -1,0 +1,86 @@
+#include "experiment/tables.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace rum {
+namespace {
+std::string quoted(const std::string& s) {
+  if (s.find_first_of(",\"\n") == std::string::npos) return s;
+  std::string out = "\"";
+  for (const char c : s) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + '"';
+}
+std::string number(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
+std::string head_of(const ArmResult& a, size_t seed) {
+  return fmt::format("{},{},{},{},{},{},{},{}", quoted(a.arm->name), quoted(a.arm->group),
+                     quoted(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1);
+}
+}  // namespace
+
+std::string results_csv(const ExperimentResults& r) {
+  std::string out = "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value\n";
+  for (const ArmResult& a : r.arms)
+    for (size_t m = 0; m < kScores.size(); ++m)
+      for (size_t s = 0; s < a.replicates[m].by_seed.size(); ++s)
+        out += fmt::format("{},{},{}\n", head_of(a, s), kScores[m], number(a.replicates[m].by_seed[s]));
+  for (const TargetsResult& t : r.targets)
+    for (const auto* list : {&t.errors, &t.diversity})
+      for (const MeasureResult& m : *list)
+        for (size_t s = 0; s < m.values.size(); ++s) {
+          out += fmt::format("{},targets,{},1,,,,{},{},{}\n", quoted(t.name), quoted(t.name), s + 1,
+                             m.measure, number(m.values[s]));
+          out += fmt::format("human,targets,human,1,,,,{},{},{}\n", s + 1, m.measure, number(m.human[s]));
+        }
+  return out;
+}
+
+std::string sentences_csv(const ExperimentResults& r) {
+  const auto bleu = make_metric("bleu", {{"effective_order", true}}), chrf = make_metric("chrf");
+  std::string out = "arm,volume,weights,seed,sentence,BLEU,chrF,nll,tokens\n";
+  for (const ArmResult& a : r.arms)
+    for (size_t s = 0; s < a.rows[0].size(); ++s)
+      for (size_t i = 0; i < a.rows[0][s].size(); ++i)
+        out += fmt::format("{},{},{},{},{},{:.4f},{:.4f},{:.5f},{}\n", quoted(a.arm->name), a.volume, a.model,
+                           s + 1, i, bleu->score(a.rows[0][s][i]), chrf->score(a.rows[1][s][i]),
+                           a.rows[2][s][i][0], a.rows[2][s][i][1]);
+  return out;
+}
+
+Json claims_json(const ExperimentResults& r) {
+  Json::Array claims;
+  for (const ClaimResult& c : r.claims) {
+    Json::Array rows;
+    for (const ClaimResult::Row& row : c.rows)
+      rows.push_back(Json(Json::Object{{"by", row.by},
+                                       {"verdict", name(row.verdict)},
+                                       {"difference", row.difference.value},
+                                       {"low", row.difference.low},
+                                       {"high", row.difference.high},
+                                       {"p", row.difference.p},
+                                       {"p_holm", row.corrected},
+                                       {"p_randomisation", row.randomised},
+                                       {"detectable", row.difference.detectable()},
+                                       {"seed_sd", row.difference.seeds.sd},
+                                       {"seed_low", row.difference.seeds.low},
+                                       {"seed_high", row.difference.seeds.high}}));
+    claims.push_back(Json(Json::Object{{"id", c.claim->id},
+                                       {"text", c.claim->text},
+                                       {"better", c.claim->better},
+                                       {"worse", c.claim->worse},
+                                       {"chosen_later", c.claim->chosen_later},
+                                       {"rows", std::move(rows)}}));
+  }
+  Json::Object out{
+      {"experiment", r.config->title}, {"seeds", r.config->seeds}, {"test_sentences", r.test_sentences}};
+  if (r.gate)
+    out.emplace_back("gate", Json(Json::Object{{"met", r.gate->met},
+                                               {"bleu", r.gate->bleu},
+                                               {"bleu_asked", r.config->gate.bleu},
+                                               {"half_width", r.gate->half_width},
+                                               {"half_width_asked", r.config->gate.half_width}}));
+  out.emplace_back("claims", std::move(claims));
+  return Json(std::move(out));
+}
+}  // namespace rum

@@ -1,0 +1,19 @@
+// Targets for the pool: what a stage of an arm hands to the next. A folder with targets.tsv
+// (source<TAB>target) and ids.txt, the place of each pair in the pool. Pool sentences without a target (an
+// empty translation, a smaller share) are simply not there.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "data/corpus.h"
+
+namespace rum {
+struct Targets {
+  std::vector<int64_t> ids;  // rising
+  std::vector<Text> texts;
+};
+Targets read_targets(const std::string& folder);                // FileError when the two files do not agree
+void write_targets(const std::string& folder, const Targets&);  // pairs with an empty side are left out
+// The pool itself, from a split stage's folder: ids are 0, 1, ...
+Targets read_pool(const std::string& split_folder);
+}  // namespace rum

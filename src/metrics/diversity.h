@@ -1,0 +1,96 @@
+// The measures of diversity by name, and the paired permutation test of any of them. A sample holds what they
+// read, frequency spectra and numbered tokens, and each measure says which of it it needs: so the test builds
+// just that for each permutation and never counts strings again.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "metrics/explain.h"
+#include "metrics/lexical_diversity.h"
+#include "metrics/sentence_diversity.h"
+
+namespace rum {
+// Corpora that are measured together: they share the numbers of words and n-grams.
+struct Corpora {
+  struct Part {
+    const std::vector<std::string>* text;            // lines; null when there are only tokens
+    std::array<NumberedLines, kNgramOrders> ngrams;  // n = 1, the words, to 4
+  };
+  Vocabulary vocabulary;
+  std::vector<Part> parts;
+  std::vector<int32_t> reference;  // of each word, how often the text that attests has it; empty without one
+
+  // Cut by words_v1. The lines are kept by reference. Error when one is not UTF-8.
+  void add(const std::vector<std::string>& lines);
+  void add(NumberedLines words);  // by the numbers of the vocabulary
+  void attest(std::span<const std::string> lines);
+  size_t types(size_t n) const { return n == 1 ? vocabulary.size() : ngrams_.size(n); }  // in all parts
+
+ private:
+  Ngrams ngrams_;
+};
+// What measures read of a corpus.
+struct DiversitySample {
+  std::span<const int32_t> tokens;  // words in order
+  size_t size = 0;                  // each is less
+  int64_t lines = 0;
+  std::array<Spectrum, kNgramOrders> spectra;  // of n-grams, n = 1 to 4
+  Spectrum attested;                           // of the types that a reference attests
+  const std::vector<std::string>* text = nullptr;
+  const NumberedLines* words = nullptr;
+};
+// What of a sample a measure reads. The test leaves out what needs the text itself: it would be too slow.
+enum Needs : unsigned {
+  kTokens = 0,
+  kWords = 1,
+  kBigrams = 2,
+  kTrigrams = 4,
+  kFourgrams = 8,
+  kAttested = 16,
+  kText = 32,
+  kByOrder = 64,  // one of the four spectra: n is the parameter
+};
+
+struct MeasureKind {
+  Explanation explanation;
+  int64_t parameter;  // of names like mattr_50: its default; kNone: it has none; kCallers: to be given
+  unsigned needs;
+  double (*value)(const DiversitySample&, int64_t parameter);
+  static constexpr int64_t kNone = -1, kCallers = 0;
+  static std::span<const MeasureKind> all();  // in the order of a table
+};
+struct Measure {
+  std::string name;
+  const MeasureKind* kind;
+  int64_t parameter;
+  unsigned needs() const;
+  double operator()(const DiversitySample& s) const { return kind->value(s, parameter); }
+};
+// "mtld", "mattr_50"; `tokens`: the parameter of a bare "expected_types". Error with a did-you-mean when
+// nothing has this name, or with the range when its number does not fit.
+Measure find_measure(std::string_view name, int64_t tokens);
+
+// Of a whole part, with the spectra in `needs`.
+DiversitySample sample(const Corpora&, size_t part, unsigned needs);
+
+struct DifferenceTest {
+  double a, b, difference;       // a - b
+  std::vector<double> permuted;  // the difference in each permutation
+  // (1 + #{|permuted| >= |difference|}) / (1 + permutations), equal within 1e-12; NaN for an undefined one.
+  double p() const;
+  int64_t undefined() const;  // permutations whose difference is; p() does not count them
+};
+// keep(permutation, marks): sets marks[i] to whether line i stays or goes to the other corpus.
+using Keep = std::function<void(int64_t permutation, std::span<uint8_t> marks)>;
+Keep random_swaps(uint32_t seed);  // each line with probability 1/2; Stream::bootstrap
+// The paired swap-permutation test: under the null hypothesis the two corpora say the same things in the same
+// way, so line i of one could as well stand in the other. Same bits for any number of threads. Error when the
+// numbers of lines differ or a measure needs the text itself.
+std::vector<DifferenceTest> permutation_test(const Corpora&, size_t part_a, size_t part_b,
+                                             std::span<const Measure>, int64_t permutations, const Keep&);
+}  // namespace rum

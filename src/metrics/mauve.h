@@ -1,0 +1,29 @@
+// MAUVE (Pillutla et al. 2021) from two histograms: the area under the frontier that mixtures of two
+// distributions trace out, between 0 (nothing in common) and 1 (the same). What the bins are is the caller's
+// choice and belongs to the name of the result; the original clusters embeddings of texts.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace rum {
+struct MauveConfig {
+  double scaling = 5;   // c
+  int64_t points = 25;  // mixture weights, evenly from 1e-6 to 1 - 1e-6; both extreme points come on top
+};
+double mauve(std::span<const double> p, std::span<const double> q, const MauveConfig& = {});
+// Liu et al. 2021: the area of the same frontier without exponentials, in closed form; 0: the same, 1:
+// disjoint.
+double frontier_integral(std::span<const double> p, std::span<const double> q);
+// Counts to probabilities; each bin gets `add` more (1/2: the smoothing of MAUVE*, Pillutla et al. 2023).
+// Error when there is nothing to divide by.
+std::vector<double> distribution(std::span<const int64_t> counts, double add = 0);
+
+// The histogram of `ruminate diversity`: the `bins` - 1 words most frequent in both corpora together have a
+// bin each, all other words share the last. Counts are by number of word; words equally frequent rank by it.
+constexpr size_t kWordBins = 500;
+std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<const int32_t> p,
+                                                                      std::span<const int32_t> q,
+                                                                      size_t bins = kWordBins);
+}  // namespace rum

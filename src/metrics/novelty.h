@@ -1,0 +1,51 @@
+// N-gram novelty (McCoy et al. 2023): what share of a text's n-grams the training corpus does not hold, for
+// all n at once, and the longest stretch copied from it. The text's stretches live in a suffix automaton; the
+// training corpus streams through it once and need not fit into memory. Exact, in linear time.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "metrics/numbered.h"
+
+namespace rum {
+struct Novelty {
+  struct Order {
+    int64_t ngrams = 0, novel = 0;
+    double share() const;  // novel / ngrams, NaN without any
+  };
+  std::vector<Order> orders;                   // n = 1, 2, ...
+  int64_t longest = 0, line = -1, begin = -1;  // copied stretch: tokens, and where the first such stands in
+                                               // the text; -1 when nothing was copied
+};
+
+class CopyFinder {
+ public:
+  explicit CopyFinder(NumberedLines text);  // no stretch crosses a line
+  // A line of the training corpus, by the numbers of the text's vocabulary; -1: a word that it lacks.
+  void train(std::span<const int32_t> line);
+  // Lines cut by words_v1, on all threads; Error when one is not UTF-8.
+  void train(std::span<const std::string> lines, const Vocabulary& of_text);
+  // Against all lines given to train() so far.
+  Novelty novelty(size_t orders) const;
+
+ private:
+  struct State {  // the stretches that end at the same places of the text: lengths (link's length, length]
+    int32_t link, length;
+    int32_t edges = -1;    // the first of its list
+    int32_t attested = 0;  // the longest that the training corpus holds
+  };
+  struct Edge {
+    int32_t token, next;
+  };
+  int32_t extend(int32_t last, int32_t token);
+  int32_t copy_of(int32_t state, int32_t length);
+  void connect(int32_t from, int32_t token, int32_t to);
+
+  NumberedLines text_;
+  std::vector<State> states_;
+  std::vector<Edge> edges_;
+  PairTable targets_;  // (state, token) to state
+};
+}  // namespace rum

@@ -1,0 +1,54 @@
+#include "metrics/sentence_diversity.h"
+
+#include <zlib.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace rum {
+std::array<NumberedLines, kNgramOrders> Ngrams::number(NumberedLines words) {
+  std::array<NumberedLines, kNgramOrders> out;
+  out[0] = std::move(words);
+  for (size_t n = 2; n <= kNgramOrders; ++n) out[n - 1] = number_ngrams(out[0], out[n - 2], tables_[n - 2]);
+  return out;
+}
+
+double expectation_adjusted_distinct(const Spectrum& s, double vocabulary) {
+  if (s.tokens == 0) return std::numeric_limits<double>::quiet_NaN();
+  const double unseen = static_cast<double>(s.tokens) * std::log1p(-1 / vocabulary);  // ln of its chance
+  return static_cast<double>(s.types) / (-vocabulary * std::expm1(unseen));
+}
+
+double Compression::ratio() const {
+  if (bytes == 0) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(bytes) / static_cast<double>(deflated + 18);
+}
+Compression compress(std::span<const std::string> lines) {
+  Compression out;
+  z_stream z{};
+  RUM_CHECK(deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK, "zlib: out of memory");
+  Bytef room[1 << 14];
+  const auto feed = [&](const char* bytes, size_t size, int flush) {
+    constexpr size_t kMost = size_t{1} << 30;  // zlib counts in 32 bits
+    do {
+      const size_t now = std::min(size, kMost);
+      z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes)), z.avail_in = static_cast<uInt>(now);
+      do {
+        z.next_out = room, z.avail_out = sizeof room;
+        deflate(&z, flush);
+        out.deflated += static_cast<int64_t>(sizeof room - z.avail_out);
+      } while (z.avail_out == 0);
+      bytes += now, size -= now;
+    } while (size > 0);
+  };
+  for (const std::string& line : lines) {
+    feed(line.data(), line.size(), Z_NO_FLUSH), feed("\n", 1, Z_NO_FLUSH);
+    out.bytes += static_cast<int64_t>(line.size()) + 1;
+  }
+  feed("", 0, Z_FINISH);
+  deflateEnd(&z);
+  return out;
+}
+}  // namespace rum

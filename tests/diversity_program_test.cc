@@ -1,0 +1,220 @@
+// `ruminate diversity` as a user meets it: tables and JSON, what it reads, and what it says to bad input.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <zlib.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "metrics/diversity.h"
+#include "tests/random_lines.h"
+#include "tests/scratch.h"
+#include "text/json.h"
+
+namespace rum {
+namespace {
+struct Diversity {
+  Scratch scratch;
+  int status = -1;
+  std::string out, err;
+  std::string file(const std::string& name) const { return scratch.path + "/" + name; }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(file(name), std::ios::binary) << text;
+    return file(name);
+  }
+  std::string slurp(const std::string& name) const {
+    std::ifstream in(file(name));
+    std::stringstream s;
+    s << in.rdbuf();
+    return s.str();
+  }
+  // `before`: the environment; `after`: redirection.
+  void run(const std::string& words, const std::string& before = "",
+           const std::string& after = "</dev/null") {
+    const char* program = std::getenv("RUM_PROGRAM");
+    const std::string line = before + " " + (program ? program : "build/ruminate") + " diversity " + words +
+                             " >" + file("out") + " 2>" + file("err") + " " + after;
+    const int ended = std::system(line.c_str());
+    status = WIFEXITED(ended) ? WEXITSTATUS(ended) : 128;
+    out = slurp("out"), err = slurp("err");
+  }
+  void expect_refusal(const std::string& part) const {
+    EXPECT_EQ(status, 1) << err;
+    EXPECT_EQ(out, "");
+    EXPECT_NE(err.find(part), std::string::npos) << err;
+    EXPECT_EQ(err.find('\n'), err.size() - 1) << err;  // one sentence
+  }
+  double number(size_t of_file, const char* part, const char* name) const {
+    const Json all = parse_json(out, "out");
+    double x = std::nan("");
+    const Json* value = (*all.find("files")->array())[of_file].find(part)->find(name);
+    EXPECT_TRUE(value && (value->is_null() || value->number(x))) << name;
+    return x;
+  }
+};
+std::string text_of(const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& l : lines) out += l + "\n";
+  return out;
+}
+
+TEST(DiversityProgram, TableOfThreeFitsAHundredColumns) {
+  Diversity d;
+  std::string files;
+  for (uint32_t i = 1; i <= 3; ++i)
+    files += d.write("corpus" + std::to_string(i), text_of(random_lines(90, 14, 60, i))) + " ";
+  d.run(files + "--reference " + d.file("corpus1") + " --train " + d.file("corpus2") + " --measures all");
+  ASSERT_EQ(d.status, 0) << d.err;
+  std::istringstream lines(d.out);
+  for (std::string line; std::getline(lines, line);) {
+    if (line[0] != '#' && line.find(d.scratch.path) == std::string::npos) {
+      EXPECT_LE(line.size(), 100u) << line;
+    }
+  }
+  for (const char* part : {"mtld", "attested_types", "mauve_words", "novelty_3",
+                           "no p: the paired test compares exactly two files, 3 given"})
+    EXPECT_NE(d.out.find(part), std::string::npos) << part;
+}
+TEST(DiversityProgram, JsonHoldsTheNumbersOfTheLibrary) {
+  Diversity d;
+  const auto a = random_lines(60, 14, 60, 1), b = random_lines(60, 14, 70, 2);
+  const std::string both = d.write("a", text_of(a)) + " " + d.write("b", text_of(b));
+  d.run(both + " --json --permutations 50 --seed 4 --train " + d.file("b"));
+  ASSERT_EQ(d.status, 0) << d.err;
+  Corpora corpora;
+  corpora.add(a), corpora.add(b);
+  const std::vector<Measure> measures{find_measure("mtld", 1), find_measure("distinct_2", 1),
+                                      find_measure("yule_k", 1)};
+  const auto tests = permutation_test(corpora, 0, 1, measures, 50, random_swaps(4));
+  const Json all = parse_json(d.out, "out");
+  for (size_t m = 0; m < measures.size(); ++m) {
+    const std::string& name = measures[m].name;
+    EXPECT_DOUBLE_EQ(d.number(0, "measures", name.c_str()), tests[m].a);
+    EXPECT_DOUBLE_EQ(d.number(1, "measures", name.c_str()), tests[m].b);
+    double p = 0;
+    ASSERT_TRUE(all.find("difference")->find(name)->find("p")->number(p));
+    EXPECT_DOUBLE_EQ(p, tests[m].p());
+  }
+  EXPECT_EQ(d.number(1, "train", "novelty_2"), 0);  // b against itself
+  EXPECT_TRUE(all.find("difference")->find("self_bleu")->find("p")->is_null());
+  EXPECT_FALSE(all.find("no_p"));
+}
+TEST(DiversityProgram, SaysWhyThereIsNoP) {
+  Diversity d;
+  const std::string a = d.write("a", "a b\nc d\n"), b = d.write("b", "a b\n");
+  d.run(a + " " + b);
+  EXPECT_NE(d.out.find("no p: the paired test needs files aligned line by line; " + a + " has 2 lines, " + b +
+                       " has 1"),
+            std::string::npos)
+      << d.out;
+  d.run(a + " " + a + " --permutations 0");
+  EXPECT_NE(d.out.find("no p: --permutations 0"), std::string::npos);
+  d.run(a);
+  EXPECT_NE(d.out.find("no p: the paired test compares exactly two files, 1 given"), std::string::npos);
+}
+TEST(DiversityProgram, ReadsGzipColumnsAndStandardInput) {
+  Diversity d;
+  d.write("plain", "one two two\nthree\n"), d.write("pairs", "x\tone two two\ny\tthree\tmore\n");
+  gzFile gz = gzopen(d.file("packed").c_str(), "wb");
+  gzputs(gz, "one two two\nthree\n"), gzclose(gz);
+  d.run(d.file("plain") + " --measures tokens,ttr,entropy_bits --json");
+  const double wanted = d.number(0, "measures", "ttr");
+  EXPECT_DOUBLE_EQ(wanted, .75);
+  for (const std::string& words : {d.file("packed"), std::string("-"), d.file("pairs") + " --column 2"}) {
+    d.run(words + " --measures tokens,ttr,entropy_bits --json", "", "<" + d.file("plain"));
+    ASSERT_EQ(d.status, 0) << d.err;
+    EXPECT_DOUBLE_EQ(d.number(0, "measures", "ttr"), wanted) << words;
+    EXPECT_DOUBLE_EQ(d.number(0, "measures", "entropy_bits"), 1.5) << words;
+  }
+  d.run(d.file("pairs") + " --column 3");
+  d.expect_refusal("pairs: line 1: 2 tab-separated columns, --column asks for number 3");
+}
+TEST(DiversityProgram, BadInput) {
+  Diversity d;
+  const std::string good = d.write("good", "a b c\n"), empty = d.write("empty", ""),
+                    bad = d.write("bad", "ab\nc\xFF\x64\n");
+  d.run(d.file("none"));
+  d.expect_refusal("none: cannot be opened");
+  d.run(empty);
+  d.expect_refusal("empty: no line in it");
+  d.run("-");
+  d.expect_refusal("standard input: no line in it");
+  d.run(good + " --reference " + empty);
+  d.expect_refusal("empty: no line in it");
+  d.run(good + " --train " + empty);
+  d.expect_refusal("empty: no line in it");
+  d.run(bad);
+  d.expect_refusal("bad: line 2, byte 4");
+  d.run(good + " --train " + bad);
+  d.expect_refusal("bad: line 2, byte 4");
+  d.run("");
+  d.expect_refusal("no file given");
+  d.run(good + " --measures ttr,mtdl");
+  d.expect_refusal("no measure \"mtdl\"; did you mean \"mtld\"?");
+  d.run(good + " --measures distinct_7");
+  d.expect_refusal("the number after distinct is from 1 to 4");
+  d.run(good + " --measures attested_types");
+  d.expect_refusal("needs --reference");
+  d.run("--explain mtdl");
+  d.expect_refusal("did you mean \"mtld\"?");
+  for (const char* name : {"length_median", "lines_without_word", "coverage_ref_freq_3_5", "lfp_rest",
+                           "novelty_2", "longest_copy_in_line", "frontier_integral", "expected_types_77"}) {
+    d.run(std::string("--explain ") + name);
+    EXPECT_NE(d.out.find("Source: "), std::string::npos) << name << d.err;
+  }
+  d.run("--explain mattr_50");
+  EXPECT_NE(d.out.find("Covington and McFall"), std::string::npos);
+}
+TEST(DiversityProgram, UndefinedIsShownSo) {
+  Diversity d;
+  const std::string blank = d.write("blank", "\n\n"), one = d.write("one", "word\n\n");
+  for (const std::string& files : {blank + " " + one, blank + " " + blank, one, one + " " + one}) {
+    d.run(files + " --measures all --reference " + one + " --train " + blank);
+    ASSERT_EQ(d.status, 0) << d.err;
+    EXPECT_NE(d.out.find("undefined"), std::string::npos);
+    EXPECT_EQ(d.out.find("nan"), std::string::npos) << d.out;
+    d.run(files + " --json");
+    EXPECT_TRUE(std::isnan(d.number(0, "measures", "mtld")));
+    EXPECT_EQ(d.number(0, "lines", "lines"), 2);
+  }
+}
+TEST(DiversityProgram, OddLines) {
+  Diversity d;
+  d.write("odd",
+          "\xEF\xBB\xBFone\xE2\x80\xA8two\xC2\x85three\n\nfour\x1C"
+          "five\r\n");  // BOM, U+2028, NEL, FS
+  d.run(d.file("odd") + " --json");
+  EXPECT_EQ(d.number(0, "lines", "lines"), 3);
+  EXPECT_EQ(d.number(0, "lines", "lines_without_word"), 1);
+  EXPECT_EQ(d.number(0, "measures", "tokens"), 5);
+  std::string million;  // characters, and more than a megabyte
+  for (int i = 0; i < 200'000; ++i) million += "\xC3\xA4" + std::to_string(1000 + i % 997) + " ";
+  d.write("million", million +
+                         "\n\xC3\xA4"
+                         "1000\n");
+  d.run(d.file("million") + " --json --measures tokens,types,mtld,self_bleu,homogenization_rougeL --train " +
+        d.file("odd"));
+  ASSERT_EQ(d.status, 0) << d.err;
+  EXPECT_EQ(d.number(0, "measures", "tokens"), 200'001);
+  EXPECT_EQ(d.number(0, "measures", "types"), 997);
+  EXPECT_DOUBLE_EQ(d.number(0, "measures", "homogenization_rougeL"), 2. / 200'001);
+}
+TEST(DiversityProgram, SameForAnyThreadsAndLocale) {
+  Diversity d;
+  const std::string files = d.write("a", text_of(random_lines(400, 14, 200, 1))) + " " +
+                            d.write("b", text_of(random_lines(400, 14, 220, 2)));
+  const std::string words = files + " --json --measures all --permutations 60 --reference " + d.file("a") +
+                            " --train " + d.file("b");
+  d.run(words);
+  ASSERT_EQ(d.status, 0) << d.err;
+  const std::string first = d.out;
+  for (const char* before : {"taskset 1", "LC_ALL=de_DE.UTF-8", "LC_ALL=tr_TR.UTF-8", "LC_ALL=C"}) {
+    d.run(words, before);
+    ASSERT_EQ(d.status, 0) << d.err;
+    EXPECT_EQ(d.out, first) << before;
+  }
+}
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,358 @@
+// `ruminate diversity`: how varied the words and sentences of corpora are, side by side, and whether two
+// corpora that say the same things line by line differ by more than chance.
+#include "metrics/diversity.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "metrics/corpus_compare.h"
+#include "metrics/mauve.h"
+#include "metrics/novelty.h"
+#include "metrics/shape.h"
+#include "text/json.h"
+#include "text/reader.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+constexpr size_t kNoveltyOrders = 6, kLongestLine = size_t{1} << 28;
+constexpr const char* kUsual =
+    "tokens,types,length_mean,ttr,rttr_guiraud,herdan_c,maas_a2_ln,yule_k,simpson_d,entropy_bits,"
+    "entropy_miller_madow_bits,msttr_100,mattr_50,mattr_500,mtld,hdd_42,vocd_exact,expected_types,chao1,"
+    "good_turing_coverage,hapax_ratio_types,distinct_2,distinct_3,ngram_entropy_bits_2,ead_1,"
+    "zipf_mle_exponent,zipf_ols_exponent,heaps_beta,compression_ratio,self_bleu,homogenization_rougeL";
+constexpr const char* kAttestedUsual =
+    ",attested_types,unattested_types,attested_token_share,attested_expected_types";
+
+struct Options {
+  std::vector<std::string> files;
+  std::string reference, train, measures, explain;
+  int64_t tokens = 0, permutations = 1000, seed = 1, column = 0;
+  bool json = false;
+};
+struct Row {
+  std::string name;
+  std::vector<double> values;  // one a file
+  double difference = std::numeric_limits<double>::quiet_NaN(), p = difference;
+  bool tested = false;
+};
+struct Table {
+  std::vector<Row> measures, lengths, reference, train;
+  int64_t tokens = 0;  // of expected_types
+  std::string no_p;    // why there is no p
+  std::vector<std::string> notes;
+};
+
+std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
+// The lines of a file, or one column of each.
+class Lines {
+ public:
+  Lines(const std::string& path, int64_t column) : reader_(path, kLongestLine), column_(column) {}
+  bool next(std::string_view& line) {
+    if (!reader_.next(line)) return false;
+    for (int64_t c = 1; c <= column_; ++c) {
+      const size_t tab = line.find('\t');
+      if (c == column_) {
+        line = line.substr(0, tab);
+      } else if (tab != std::string_view::npos) {
+        line.remove_prefix(tab + 1);
+      } else {
+        throw FileError(fmt::format("{}: line {}: {} tab-separated columns, --column asks for number {}",
+                                    shown(reader_.path()), reader_.line(), c, column_));
+      }
+    }
+    return true;
+  }
+
+ private:
+  LineReader reader_;
+  int64_t column_;
+};
+std::vector<std::string> read_lines(const std::string& path, int64_t column) {
+  std::vector<std::string> out;
+  Lines reader(path, column);
+  for (std::string_view line; reader.next(line);) out.emplace_back(line);
+  if (out.empty()) throw FileError(shown(path) + ": no line in it; expected one sentence a line");
+  return out;
+}
+
+// What all corpora can be cut down to; in a paired test, what any swap of lines leaves.
+int64_t common_tokens(const Corpora& c, bool paired) {
+  size_t least = SIZE_MAX, sum = 0;
+  for (const Corpora::Part& one : c.parts) least = std::min(least, one.ngrams[0].tokens.size());
+  if (!paired) return static_cast<int64_t>(least);
+  for (size_t i = 0; i < c.parts[0].text->size(); ++i)
+    sum += std::min(c.parts[0].ngrams[0].line(i).size(), c.parts[1].ngrams[0].line(i).size());
+  return static_cast<int64_t>(sum);
+}
+std::vector<Measure> choose(const Options& o, int64_t tokens) {
+  std::string list = o.measures;
+  if (list.empty()) list = std::string(kUsual) + (o.reference.empty() ? "" : kAttestedUsual);
+  if (list == "all") {
+    list.clear();
+    for (const MeasureKind& kind : MeasureKind::all())
+      if (!(kind.needs & kAttested) || !o.reference.empty())
+        list += (list.empty() ? "" : ",") + std::string(kind.explanation.name);
+  }
+  std::vector<Measure> out;
+  for (size_t from = 0, to; from <= list.size(); from = to + 1) {
+    to = std::min(list.find(',', from), list.size());
+    out.push_back(find_measure(list.substr(from, to - from), tokens));
+    RUM_CHECK(!(out.back().needs() & kAttested) || !o.reference.empty(),
+              "measure \"{}\" needs --reference, the text that attests words", out.back().name);
+  }
+  return out;
+}
+
+void measure(const Options& o, const Corpora& c, bool paired, Table& table) {
+  const std::vector<Measure> measures = choose(o, table.tokens);
+  unsigned needs = 0;
+  for (const Measure& m : measures) {
+    table.measures.push_back({m.name, std::vector<double>(c.parts.size())});
+    needs |= m.needs();
+  }
+  std::vector<DiversitySample> samples(c.parts.size());
+  parallel(static_cast<int64_t>(samples.size()), [&](int64_t i) {
+    const auto at = static_cast<size_t>(i);
+    samples[at] = sample(c, at, needs);
+  });
+  parallel(static_cast<int64_t>(samples.size() * measures.size()), [&](int64_t piece) {
+    const size_t m = static_cast<size_t>(piece) / samples.size(),
+                 i = static_cast<size_t>(piece) % samples.size();
+    table.measures[m].values[i] = measures[m](samples[i]);
+  });
+  if (c.parts.size() != 2) return;
+  std::vector<Measure> tested;
+  std::vector<Row*> rows;
+  for (size_t m = 0; m < measures.size(); ++m) {
+    Row& row = table.measures[m];
+    row.difference = row.values[0] - row.values[1];
+    if (measures[m].needs() & kText) continue;
+    tested.push_back(measures[m]), rows.push_back(&row);
+  }
+  if (!paired || o.permutations == 0) return;
+  const auto tests =
+      permutation_test(c, 0, 1, tested, o.permutations, random_swaps(static_cast<uint32_t>(o.seed)));
+  for (size_t t = 0; t < tests.size(); ++t) {
+    rows[t]->tested = true;
+    if (const int64_t n = tests[t].undefined(); n == 0)
+      rows[t]->p = tests[t].p();
+    else if (!std::isnan(tests[t].difference))
+      table.notes.push_back(
+          fmt::format("{}: no p, undefined in {} of {} permutations", rows[t]->name, n, o.permutations));
+  }
+  if (tests.size() < measures.size())
+    table.notes.push_back("-: needs the text itself, which is too slow for a permutation test");
+}
+
+void add(std::vector<Row>& rows, const std::string& name, double value) {
+  for (Row& row : rows)
+    if (row.name == name) return row.values.push_back(value);
+  rows.push_back({name, {value}});
+}
+void add_lengths(const Corpora& c, std::vector<Row>& rows) {
+  for (const Corpora::Part& one : c.parts) {
+    std::vector<int64_t> tokens;
+    for (size_t i = 0; i < one.ngrams[0].lines(); ++i)
+      tokens.push_back(static_cast<int64_t>(one.ngrams[0].line(i).size()));
+    const Lengths l = lengths(tokens);
+    add(rows, "lines", static_cast<double>(l.lines)),
+        add(rows, "lines_without_word", static_cast<double>(l.empty));
+    add(rows, "length_deviation", l.deviation), add(rows, "length_median", l.median);
+    add(rows, "length_percentile_90", l.percentile90),
+        add(rows, "length_longest", static_cast<double>(l.longest));
+  }
+}
+void add_comparison(const Corpora& c, std::vector<Row>& rows) {
+  for (const Corpora::Part& one : c.parts) {
+    const std::vector<int32_t> counts = count_tokens(one.ngrams[0].tokens, c.vocabulary.size());
+    const Comparison x = compare(c.reference, counts, c.vocabulary);
+    add(rows, "js_divergence_bits", x.js_divergence_bits), add(rows, "jaccard", x.jaccard);
+    add(rows, "type_coverage", x.type_coverage), add(rows, "token_coverage", x.token_coverage);
+    add(rows, "oov_rate", x.oov_rate);
+    const char* bands[] = {"1", "2", "3_5", "6_10", "11_100", "over_100"};
+    for (size_t b = 0; b < x.bands.size(); ++b)
+      add(rows, std::string("coverage_ref_freq_") + bands[b], x.bands[b]);
+    const char* levels[] = {"lfp_top1000", "lfp_1001_2000", "lfp_rest"};
+    for (size_t l = 0; l < 3; ++l) add(rows, levels[l], x.profile_system[l]);
+    const auto [p, q] = word_histograms(c.reference, counts);
+    double area = std::numeric_limits<double>::quiet_NaN(), integral = area;
+    if (x.js_divergence_bits >= 0) {  // else one of them has no word
+      area = mauve(distribution(p), distribution(q));
+      integral = frontier_integral(distribution(p), distribution(q));
+    }
+    add(rows, "mauve_words", area), add(rows, "frontier_integral", integral);
+  }
+}
+void add_novelty(const Options& o, const Corpora& c, std::vector<Row>& rows) {
+  std::vector<CopyFinder> finders;
+  for (const Corpora::Part& one : c.parts) finders.emplace_back(one.ngrams[0]);
+  constexpr size_t kBatch = 1 << 14;  // lines: the training corpus passes by and is not kept
+  std::vector<std::string> batch;
+  Lines reader(o.train, o.column);
+  bool any = false;
+  for (bool more = true; more;) {
+    batch.clear();
+    std::string_view line;
+    while (batch.size() < kBatch && (more = reader.next(line))) batch.emplace_back(line);
+    any |= !batch.empty();
+    for (CopyFinder& f : finders) f.train(batch, c.vocabulary);
+  }
+  if (!any) throw FileError(shown(o.train) + ": no line in it; expected one sentence a line");
+  for (const CopyFinder& f : finders) {
+    const Novelty x = f.novelty(kNoveltyOrders);
+    for (size_t n = 0; n < kNoveltyOrders; ++n)
+      add(rows, fmt::format("novelty_{}", n + 1), x.orders[n].share());
+    add(rows, "longest_copy", static_cast<double>(x.longest));
+    add(rows, "longest_copy_in_line",
+        x.longest ? static_cast<double>(x.line + 1) : std::numeric_limits<double>::quiet_NaN());
+  }
+}
+
+std::string cell(double x) {
+  if (std::isnan(x)) return "undefined";
+  if (std::isinf(x)) return "infinite";
+  if (x == std::rint(x) && std::abs(x) < 1e15) return fmt::format("{:.0f}", x);
+  const double size = std::abs(x);
+  return size >= 1000 ? fmt::format("{:.1f}", x)
+         : size >= 10 ? fmt::format("{:.3f}", x)
+                      : fmt::format("{:.5f}", x);
+}
+void print_rows(const char* title, const std::vector<Row>& rows, bool pair) {
+  if (rows.empty()) return;
+  fmt::print("\n{}\n", title);
+  for (const Row& row : rows) {
+    fmt::print("  {:<30}", row.name);
+    for (const double x : row.values) fmt::print(" {:>15}", cell(x));
+    if (pair)
+      fmt::print(" {:>15} {:>9}", cell(row.difference),
+                 row.tested ? std::isnan(row.p) ? "undefined" : fmt::format("{:.4f}", row.p) : "-");
+    fmt::print("\n");
+  }
+}
+void print_table(const Options& o, const Table& t) {
+  for (size_t i = 0; i < o.files.size(); ++i) fmt::print("#{}  {}\n", i + 1, shown(o.files[i]));
+  if (!o.reference.empty()) fmt::print("reference  {}\n", shown(o.reference));
+  if (!o.train.empty()) fmt::print("training corpus  {}\n", shown(o.train));
+  fmt::print("\n{:<32}", "");
+  for (size_t i = 0; i < o.files.size(); ++i) fmt::print(" {:>15}", fmt::format("#{}", i + 1));
+  const bool pair = o.files.size() == 2;
+  if (pair) fmt::print(" {:>15} {:>9}", "#1 - #2", t.no_p.empty() ? "p" : "");
+  fmt::print("\n");
+  print_rows("Diversity (words_v1; --explain NAME tells what a measure is)", t.measures, pair);
+  print_rows("Lines", t.lengths, false);
+  print_rows("Against the reference", t.reference, false);
+  print_rows("Against the training corpus", t.train, false);
+  fmt::print("\n");
+  if (t.no_p.empty())
+    fmt::print("p: paired swap-permutation test, two-sided, {} permutations, seed {}\n", o.permutations,
+               o.seed);
+  else
+    fmt::print("no p: {}\n", t.no_p);
+  for (const std::string& note : t.notes) fmt::print("{}\n", note);
+}
+Json value(double x) {
+  return std::isinf(x)                             ? Json("inf")
+         : x == std::rint(x) && std::abs(x) < 1e15 ? Json(static_cast<int64_t>(x))
+                                                   : Json(x);
+}
+void print_json(const Options& o, const Table& t) {
+  Json::Array files;
+  for (size_t i = 0; i < o.files.size(); ++i) {
+    Json::Object file{{"file", o.files[i]}};
+    for (const auto& [key, rows] : {std::pair{"measures", &t.measures},
+                                    {"lines", &t.lengths},
+                                    {"reference", &t.reference},
+                                    {"train", &t.train}}) {
+      Json::Object values;
+      for (const Row& row : *rows) values.emplace_back(row.name, value(row.values[i]));
+      if (!rows->empty()) file.emplace_back(key, std::move(values));
+    }
+    files.emplace_back(std::move(file));
+  }
+  Json::Object out{{"tokenizer", "words_v1"}, {"rarefied_to", t.tokens}, {"files", std::move(files)}};
+  if (!o.reference.empty()) out.emplace_back("reference", o.reference);
+  if (!o.train.empty()) out.emplace_back("train", o.train);
+  if (o.files.size() == 2) {
+    Json::Object differences;
+    for (const Row& row : t.measures)
+      differences.emplace_back(row.name, Json::Object{{"difference", value(row.difference)},
+                                                      {"p", row.tested ? Json(row.p) : Json()}});
+    out.emplace_back("difference", std::move(differences));
+  }
+  if (t.no_p.empty())
+    out.emplace_back("test", Json::Object{{"method", "paired swap permutation"},
+                                          {"permutations", o.permutations},
+                                          {"seed", o.seed}});
+  else
+    out.emplace_back("no_p", t.no_p);
+  fmt::print("{}\n", to_json(Json(std::move(out)), 1));
+}
+
+// "mattr_50" is explained by "mattr".
+std::string explain_measure(std::string name) {
+  const auto known = [&] {
+    for (const Explanation* e : Explanation::all())
+      if (name == e->name) return true;
+    return false;
+  };
+  const std::string asked = name;
+  while (!known() && name.find('_') != std::string::npos) name.resize(name.rfind('_'));
+  return explain(known() ? name : asked);
+}
+
+int run(int argc, char** argv) {
+  Options o;
+  Flags flags("diversity", "How varied the words and sentences of corpora are, side by side.");
+  flags.add("files", o.files, "corpora, one sentence a line; also .gz and .xz; -: standard input")
+      .add("--reference", o.reference, "text by people, to compare with; its words count as attested")
+      .add("--train", o.train, "training corpus: n-grams that it lacks are novel")
+      .add("--tokens", o.tokens, "cut corpora down to this many tokens for expected_types (0: what all have)",
+           0)
+      .add("--permutations", o.permutations, "of the paired test of two files (0: no test)", 0, 1'000'000)
+      .add("--seed", o.seed, "of the permutations", 0, UINT32_MAX)
+      .add("--column", o.column, "read this column, from 1, of tab-separated files (0: whole lines)", 0)
+      .add("--measures", o.measures, "comma-separated names, or all")
+      .add("--json", o.json, "one JSON object")
+      .add("--explain", o.explain, "print what a measure is, and stop")
+      .footer(
+          "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
+          "evenly "
+          "spaced; with long documents for lines it is slow, so leave it out by --measures. All other "
+          "measures are of the whole corpus.");
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
+  RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
+  choose(o, 1);  // wrong names are told before anything is read
+  std::vector<std::vector<std::string>> texts;
+  for (const std::string& path : o.files) texts.push_back(read_lines(path, o.column));
+  Corpora c;
+  for (const auto& text : texts) c.add(text);
+  if (!o.reference.empty()) c.attest(read_lines(o.reference, o.column));
+  Table table;
+  if (o.files.size() != 2)
+    table.no_p = fmt::format("the paired test compares exactly two files, {} given", o.files.size());
+  else if (c.parts[0].text->size() != c.parts[1].text->size())
+    table.no_p =
+        fmt::format("the paired test needs files aligned line by line; {} has {} lines, {} has {}",
+                    shown(o.files[0]), c.parts[0].text->size(), shown(o.files[1]), c.parts[1].text->size());
+  else if (o.permutations == 0)
+    table.no_p = "--permutations 0";
+  const bool paired = o.files.size() == 2 && c.parts[0].text->size() == c.parts[1].text->size();
+  table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired);
+  measure(o, c, paired, table);
+  add_lengths(c, table.lengths);
+  if (!o.reference.empty()) add_comparison(c, table.reference);
+  if (!o.train.empty()) add_novelty(o, c, table.train);
+  o.json ? print_json(o, table) : print_table(o, table);
+  return 0;
+}
+const Command command{"diversity", "lexical diversity of corpora, side by side", run};
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,282 @@
+// `ruminate experiment`: makes an experiment out of its config, stage by stage, and reports on it.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/threads.h"
+#include "experiment/arms.h"
+#include "experiment/export.h"
+#include "experiment/report.h"
+#include "experiment/runner.h"
+#include "experiment/tables.h"
+#include "tools/command.h"
+#include "tools/interrupt.h"
+#include "tools/options.h"
+#include "train/run.h"
+
+namespace rum {
+namespace {
+std::string today() {
+  const std::time_t t = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&t));
+  return text;
+}
+struct Asked {
+  std::string what, config, stage, folder, data, arm, output;
+  std::vector<std::string> generated;
+  int64_t jobs = 0, threads = 0, seed = 1;
+  bool slurm = false, plain = false, no_text = false;
+};
+
+ExperimentConfig config_of(const Asked& a) {
+  ExperimentConfig c = read_experiment(a.config);
+  if (!a.folder.empty()) c.folder = a.folder;
+  if (a.jobs > 0) c.jobs = a.jobs;
+  if (!a.data.empty())
+    c.data.train = a.data + "/train.tsv", c.data.valid = a.data + "/valid.tsv",
+    c.data.test = a.data + "/test.tsv";
+  for (const std::string& g : a.generated) {
+    const size_t equals = g.find('=');
+    RUM_CHECK(equals != std::string::npos && equals > 0, "--generated {}: expected NAME=FILE", g);
+    const std::string name = g.substr(0, equals);
+    const auto at = std::find_if(c.generators.begin(), c.generators.end(),
+                                 [&](const Generator& x) { return x.name == name; });
+    RUM_CHECK(at != c.generators.end() && at->recipe.empty(),
+              "--generated {}: {} has no [generator.{}] with a file; arms refer to it by that name", g,
+              a.config, name);
+    at->file = g.substr(equals + 1);
+  }
+  return c;
+}
+// The command that makes one stage when its id is added.
+std::vector<std::string> stage_command(const Asked& a, const std::string& program,
+                                       const std::string& folder) {
+  std::vector<std::string> out{program,     "experiment", "stage",    a.config,
+                               "--threads", "1",          "--folder", folder};
+  if (!a.data.empty()) out.insert(out.end(), {"--data", a.data});
+  for (const std::string& g : a.generated) out.insert(out.end(), {"--generated", g});
+  out.push_back("--stage");
+  return out;
+}
+std::string shell(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& w : words) {
+    const bool plain =
+        !w.empty() &&
+        w.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,") ==
+            std::string::npos;
+    std::string quoted = w;
+    for (size_t at = 0; (at = quoted.find('\'', at)) != std::string::npos; at += 4)
+      quoted.replace(at, 1, "'\\''");
+    out += (out.empty() ? "" : " ") + (plain ? w : "'" + quoted + "'");
+  }
+  return out;
+}
+
+int run(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  Store store(c.folder);
+  Progress progress(c.folder + "/log.txt");
+  listen_for_interrupts();
+  RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs};
+  progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
+                            g.students.size(), r.jobs));
+  Disk::real().replace_text(c.folder + "/config.toml", c.text);
+  const RunnerResult result = run_stages(g.graph, store, r, progress, [] { return interrupted(); });
+  if (result.stopped) {
+    progress.line(fmt::format("stopped: {} of {} stages are made; the same command goes on",
+                              result.made + result.there, g.graph.stages().size()));
+    return 130;
+  }
+  progress.line(fmt::format("all {} stages are made, {} of them now", g.graph.stages().size(), result.made));
+  return 0;
+}
+
+int status(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  const Store store(c.folder);
+  struct Kind {
+    int64_t all = 0, made = 0, begun = 0;
+  };
+  std::vector<std::pair<std::string, Kind>> kinds;
+  Kind sum;
+  for (const Stage& s : g.graph.stages()) {
+    auto at = std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return k.first == s.kind; });
+    if (at == kinds.end()) at = kinds.insert(kinds.end(), {s.kind, {}});
+    for (Kind* k : {&at->second, &sum})
+      ++k->all, k->made += store.finished(s.id), k->begun += store.begun(s.id);
+  }
+  fmt::print("{:<12} {:>6} {:>6} {:>6}\n", "stages", "made", "begun", "all");
+  for (const auto& [name, k] : kinds) fmt::print("{:<12} {:>6} {:>6} {:>6}\n", name, k.made, k.begun, k.all);
+  fmt::print("{:<12} {:>6} {:>6} {:>6}\n", "all", sum.made, sum.begun, sum.all);
+  fmt::print("about {} left with {} at a time\n",
+             duration(seconds_left(g.graph, store) / static_cast<double>(c.jobs)), c.jobs);
+  return 0;
+}
+
+// Waves: stages whose inputs all lie in earlier waves.
+std::vector<std::vector<const Stage*>> waves_of(const Graph& graph, const Store& store) {
+  std::vector<std::vector<const Stage*>> out;
+  std::map<std::string, size_t> wave;
+  for (const Stage& s : graph.stages()) {
+    if (store.finished(s.id)) continue;
+    size_t w = 0;
+    for (const std::string& i : s.inputs)
+      if (const auto at = wave.find(i); at != wave.end()) w = std::max(w, at->second + 1);
+    wave[s.id] = w;
+    if (out.size() <= w) out.resize(w + 1);
+    out[w].push_back(&s);
+  }
+  return out;
+}
+int jobs(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  const Store store(c.folder);
+  const std::string command = shell(stage_command(a, "build/ruminate", c.folder));
+  const auto waves = waves_of(g.graph, store);
+  if (a.slurm) {
+    fmt::print(
+        "#!/bin/bash\n# One array per wave; a wave begins when the one before has ended well. Run it with "
+        "bash "
+        "where sbatch is;\n# SBATCH_* variables set partition, time and memory.\nset -e\nafter=()\n");
+    for (size_t w = 0; w < waves.size(); ++w) {
+      const std::string ids = fmt::format("{}/logs/wave-{}.txt", c.folder, w + 1);
+      std::string lines;
+      for (const Stage* s : waves[w]) lines += s->id + "\n";
+      fmt::print("cat >{0} <<'END'\n{1}END\n", shell({ids}), lines);
+      fmt::print(
+          "job=$(sbatch --parsable \"${{after[@]}}\" --array=1-{} --output={} \\\n  --wrap \"{} "
+          "\\$(sed -n \\${{SLURM_ARRAY_TASK_ID}}p {})\")\nafter=(--dependency=afterok:$job)\n",
+          waves[w].size(), shell({c.folder + "/logs/slurm-%A_%a.txt"}), command, shell({ids}));
+    }
+    return 0;
+  }
+  for (size_t w = 0; w < waves.size(); ++w)
+    for (const Stage* s : waves[w]) {
+      if (!a.plain) {
+        std::string inputs;
+        for (const std::string& i : s->inputs) inputs += " " + i;
+        fmt::print("# wave {}: {}\n#   after{}\n", w + 1, s->label, inputs.empty() ? " nothing" : inputs);
+      }
+      fmt::print("{} {}\n", command, s->id);
+    }
+  return 0;
+}
+
+int stage(const Asked& a) {
+  RUM_CHECK(!a.stage.empty(), "which stage? `ruminate experiment jobs {}` lists them with their commands",
+            a.config);
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  if (a.threads > 0) set_threads(static_cast<int>(a.threads));
+  Store store(c.folder);
+  Progress progress;
+  listen_for_interrupts();
+  try {
+    store.make(g.graph, a.stage, progress, [] { return interrupted(); });
+  } catch (const Stopped&) {
+    return 130;
+  }
+  return 0;
+}
+
+// report.html, results.csv, sentences.csv and claims.json, beside the stages or where --output says.
+int report(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  const ExperimentResults results = gather(c, g, Store(c.folder));
+  const std::string folder = a.output.empty() ? c.folder : a.output;
+  Disk& disk = Disk::real();
+  disk.make_folders(folder);
+  const Json here = environment();
+  const auto fact = [&](const char* key) {
+    const Json* j = here.find(key);
+    return j && j->text() ? *j->text() : std::string("unknown");
+  };
+  const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text};
+  disk.replace_text(folder + "/report.html", report_html(results, facts));
+  disk.replace_text(folder + "/results.csv", results_csv(results));
+  disk.replace_text(folder + "/sentences.csv", sentences_csv(results));
+  disk.replace_text(folder + "/claims.json", to_json(claims_json(results), 1) + "\n");
+  for (const ClaimResult& x : results.claims) {
+    std::string verdicts;
+    for (const ClaimResult::Row& row : x.rows)
+      verdicts += fmt::format("{}{}: {} ({:+.2f})", verdicts.empty() ? "" : ", ", row.by, name(row.verdict),
+                              row.difference.value);
+    fmt::print("{:<4} {}: {}\n", x.claim->id, x.claim->text, verdicts);
+  }
+  if (results.gate)
+    fmt::print("gate: {} (BLEU {:.1f} of {:.1f}, half-width {:.2f} of {:.2f})\n",
+               results.gate->met ? "met" : "NOT met", results.gate->bleu, c.gate.bleu,
+               results.gate->half_width, c.gate.half_width);
+  fmt::print("{}/report.html, results.csv, sentences.csv, claims.json\n", folder);
+  return 0;
+}
+
+int export_targets(const Asked& a) {
+  const ExperimentConfig c = config_of(a);
+  const ExperimentGraph g = experiment_graph(c);
+  const Store store(c.folder);
+  std::vector<std::string> arms;
+  for (const StudentRun& run : g.students) {
+    arms.push_back(run.arm->name);
+    if (run.arm->name != a.arm || run.seed != a.seed) continue;
+    RUM_CHECK(store.finished(run.targets),
+              "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
+              a.config);
+    const std::string chats =
+        chat_json_lines(read_targets(store.folder(run.targets)), "Translate from German to English.");
+    if (a.output.empty())
+      fmt::print("{}", chats);
+    else
+      Disk::real().replace_text(a.output, chats);
+    return 0;
+  }
+  fail(fmt::format("--arm \"{}\" --seed {}: no such arm{}; `ruminate experiment status {}` counts them",
+                   a.arm, a.seed, did_you_mean(a.arm, arms), a.config));
+}
+
+int experiment(int argc, char** argv) {
+  Asked a;
+  Flags flags("experiment", "Runs an experiment: trains generators and students, measures, judges, reports.");
+  flags
+      .add("action", a.what, "run, status, jobs, report, export; stage: one of those that `jobs` lists", true)
+      .add("config", a.config, "the experiment's TOML file, as in data/configs/experiments", true)
+      .add("--folder", a.folder, "where everything goes, over the file's experiment.folder")
+      .add("--data", a.data, "a folder with train.tsv, valid.tsv and test.tsv, over the file's [data]")
+      .add("--generated", a.generated, "NAME=FILE: what the outside model [generator.NAME] made of the pool")
+      .add("--jobs", a.jobs, "stages side by side, over the file's experiment.jobs", 0, 1024)
+      .add("--threads", a.threads, "of one stage; 0: all processors", 0, 1024)
+      .add("--stage", a.stage, "id of the stage to make")
+      .add("--slurm", a.slurm, "jobs: as a script of job arrays for Slurm")
+      .add("--plain", a.plain, "jobs: the commands alone, in an order that works one after another")
+      .add("--arm", a.arm, "export: whose targets, as chats for fine-tuning, one JSON object a line")
+      .add("--seed", a.seed, "export: of the arm", 1, 1000)
+      .add("--output", a.output,
+           "report: a folder, over the experiment's; export: a file, else standard output")
+      .add("--no-text", a.no_text, "report: ids and numbers only, no line of a corpus");
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  const std::pair<const char*, int (*)(const Asked&)> actions[] = {
+      {"run", run},       {"status", status},         {"jobs", jobs},
+      {"report", report}, {"export", export_targets}, {"stage", stage}};
+  std::vector<std::string> names;
+  for (const auto& [name, f] : actions) {
+    if (a.what == name) return f(a);
+    names.emplace_back(name);
+  }
+  fail(fmt::format("no action \"{}\"{}; there are {}", a.what, did_you_mean(a.what, names),
+                   fmt::join(names, ", ")));
+}
+const Command command{"experiment", "reproduce the paper's experiments: run, status, jobs, report",
+                      experiment};
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,15 @@
+// Ctrl-C and SIGTERM for commands that can save what they have: the first one asks, the second one ends.
+#pragma once
+#include <csignal>
+
+namespace rum {
+inline volatile std::sig_atomic_t asked_to_stop = 0;
+inline void listen_for_interrupts() {
+  const auto ask = [](int signal) {
+    asked_to_stop = 1;
+    std::signal(signal, SIG_DFL);
+  };
+  std::signal(SIGINT, ask), std::signal(SIGTERM, ask);
+}
+inline bool interrupted() { return asked_to_stop != 0; }
+}  // namespace rum
