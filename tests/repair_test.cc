@@ -24,6 +24,7 @@ TEST(Repair, InventedWords) {
   EXPECT_EQ(repaired("", "The old house burnt.", "The ancient hozzle burnt.", {"ancient"}),
             "The ancient house burnt.");  // "ancient" is a choice of words
   EXPECT_EQ(repaired("", "He sleeps.", "He blorps sleeps."), "He sleeps.");
+  EXPECT_EQ(repaired("", "He sleeps.", "Blorp he sleeps."), "He sleeps.");
   EXPECT_EQ(repaired("", "Peter sings", "(Blorp), sings!"), "(Peter), sings!");
 }
 TEST(Repair, CopiedWords) {
@@ -47,6 +48,7 @@ TEST(Repair, Negation) {
 TEST(Repair, Stuttering) {
   EXPECT_EQ(repaired("", "The end of the day.", "The end of the of the day."), "The end of the day.");
   EXPECT_EQ(repaired("", "A very good day.", "A very very very good day."), "A very good day.");
+  EXPECT_EQ(repaired("", "A nice day.", "A bad bad day.", {"bad"}), "A bad day.");
   EXPECT_EQ(repaired("", "Bye bye now.", "Bye bye now."), "Bye bye now.");
 }
 TEST(Repair, Omissions) {
@@ -54,6 +56,8 @@ TEST(Repair, Omissions) {
             "On Monday we went to the old mill by the river.");
   EXPECT_EQ(repaired("", "We went to the mill.", "We went there.", {"there"}),
             "We went there.");  // short, not far too
+  EXPECT_EQ(repaired("", "Yesterday we all went there to see the old mill", "we went yesterday"),
+            "we all went there to see the old yesterday");  // which is there, if elsewhere: not missing
   EXPECT_EQ(repaired("", "One two three four.", ""), "One two three four.");
 }
 TEST(Repair, WhatIsRightStaysByteForByte) {

@@ -125,6 +125,11 @@ TEST(Statistics, RandomisationIsTheEnumeratedTest) {
   ASSERT_LT(exact, .5);  // neither end would test much
   EXPECT_NEAR(randomisation_p(kMean, a, b, {20000, 3}), exact, 5 * std::sqrt(exact * (1 - exact) / 20000));
 }
+TEST(Statistics, RandomisationSwapsEachSeedForItself) {
+  const Rows twos{2, {2, 1, 2, 1, 2, 1, 2, 1, 2, 1}}, ones{2, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
+  // Only all ten swaps or none are as extreme: 2 of 1,024. With the same swaps for both seeds: 2 of 32.
+  EXPECT_NEAR(randomisation_p(kMean, {twos, twos}, {ones, ones}, {20000, 3}), 2. / 1024, .0016);
+}
 TEST(Statistics, EqualArmsAreNotDifferent) {
   std::mt19937 g(1);
   const auto [a, unused] = Simulation{3, 50, 0, 1, 1, 1}.draw(g);

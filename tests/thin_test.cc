@@ -155,6 +155,28 @@ TEST(Thin, ReachesWhatIsWanted) {
     }
   }
 }
+TEST(Thin, TheSurestOfTheRarestGoesFirst) {
+  Lines source, target;
+  for (int i = 0; i < 20; ++i)
+    for (const char* pair : {"auto car", "haus house", "baum tree"}) {
+      const std::string both = pair;
+      source.push_back(both.substr(0, 4)), target.push_back(both.substr(5));
+    }
+  source.push_back("haus auto fluss baum"), target.push_back("river house car");
+  source.push_back("auto"), target.push_back("vehicle");
+  const Thinned one = thin(source, target, 4, 64);  // of five types in all 64 words
+  EXPECT_EQ(one.lines.back(), "car");
+  EXPECT_EQ(one.words_replaced, 1);
+}
+TEST(Thin, NoLineSaysAWordTwiceForIt) {
+  Lines source, target;
+  for (int i = 0; i < 20; ++i) source.push_back("auto"), target.push_back("car");
+  source.push_back("auto wagen"), target.push_back("automobile car");
+  source.push_back("auto"), target.push_back("automobile");
+  const Thinned out = thin(source, target, 1, 12);
+  EXPECT_EQ(out.lines[20], "automobile car");
+  EXPECT_EQ(out.lines[21], "car");
+}
 TEST(Thin, IsTheSameEachTime) {
   Lines german, english;
   for (const Text& t : grammar_pairs(1000, 3)) german.push_back(t.source), english.push_back(t.target);

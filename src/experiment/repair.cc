@@ -153,21 +153,22 @@ class Repair {
     }
     return out;
   }
-  // Marks, from the end, as many repeated pairs as there are too many; kept words stay.
+  // Marks, from the end, as many repeated pairs as there are too many. Kept words stay; of one word twice
+  // that goes which stands for nothing.
   void find_repeated() {
-    std::vector<char> kept(hyp_.size());
+    std::vector<char> kept(hyp_.size()), alone(hyp_.size());
     for (const Step& s : path_)
-      if (s.hyp >= 0) kept[at(s.hyp)] = s.kept;
+      if (s.hyp >= 0) kept[at(s.hyp)] = s.kept, alone[at(s.hyp)] = s.ref < 0;
     std::map<std::string, int> excess;
     for (const std::string& pair : errors_.words.repeated) ++excess[pair];
-    for (size_t i = hyp_.size(); i-- > 1 && !excess.empty();) {
+    for (size_t i = hyp_.size(); i-- > 1;) {
       const auto found = excess.find(hyp_[i - 1].text + " " + hyp_[i].text);
-      if (found == excess.end() || found->second == 0) continue;
-      const bool twice = hyp_[i - 1].text == hyp_[i].text;
-      if (kept[i] && kept[i - 1]) continue;
+      if (found == excess.end() || found->second == 0 || (kept[i] && kept[i - 1])) continue;
       --found->second;
-      if (!kept[i]) repeated_[i] = 1;
-      if (!kept[i - 1] && (!twice || kept[i])) repeated_[i - 1] = 1;
+      if (hyp_[i - 1].text == hyp_[i].text)
+        repeated_[kept[i] || (alone[i - 1] && !alone[i]) ? i - 1 : i] = 1;
+      else
+        repeated_[i] = !kept[i], repeated_[i - 1] = !kept[i - 1];
     }
   }
 
