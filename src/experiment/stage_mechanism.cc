@@ -61,7 +61,13 @@ void inject(const StageContext& x) {
   need_like(x);
   Targets targets = read_targets(x.inputs[kTargets]);
   const auto [like, human] = aligned(read_targets(x.inputs[kLike]), read_targets(x.inputs[kHuman]));
-  const EditRates wanted = edit_rates(sides(like.texts, &Text::target), sides(human.texts, &Text::target));
+  EditRates wanted = edit_rates(sides(like.texts, &Text::target), sides(human.texts, &Text::target));
+  // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
+  const auto [now, people] = aligned(targets, read_targets(x.inputs[kHuman]));
+  const EditRates there = edit_rates(sides(now.texts, &Text::target), sides(people.texts, &Text::target));
+  for (double EditRates::*kind :
+       {&EditRates::insertions, &EditRates::deletions, &EditRates::substitutions, &EditRates::shifts})
+    wanted.*kind = std::max(0.0, wanted.*kind - there.*kind);
   int64_t seed = 1;
   x.stage.parameters.find("seed")->whole(seed);
   const Injected done = rum::inject(sides(targets.texts, &Text::target), wanted, static_cast<uint32_t>(seed));

@@ -40,9 +40,7 @@ void forward(const Model& model, Arena& arena, size_t first, std::span<const Exa
   arena.settle();
   Tape tape(arena, Tape::Mode::forward_only);
   const BatchShape shape = shape_of(model, examples);
-  Packed packed = pack(examples, shape);
-  std::fill(packed.positions.begin() + packed.used, packed.positions.end(), 0);  // may exceed the context
-  const Batch b = upload(packed, model.tokens().device());
+  const Batch b = upload(pack(examples, shape), model.tokens().device());
   use(first, examples, b, model.hidden(b), [&](const Example& e) { return load_of(e, shape).scored; });
 }
 // Forwards of at most `batch_tokens` tokens, or of one text.
