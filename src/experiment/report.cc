@@ -161,17 +161,17 @@ class Report {
       std::string cells;
       for (size_t m = 0; m < kScores.size(); ++m) {
         const int d = digits_of(kScores[m]);
-        const bool compared = a.to_real[m].error > 0;
+
         cells +=
             fmt::format("<td>{}<span class=\"soft\"> ±{}</span></td><td>{}</td>", shown(a.scores[m].value, d),
-                        shown(a.scores[m].seeds.sd, d), compared ? interval(a.to_real[m], d) : "–");
+                        shown(a.scores[m].seeds.sd, d), a.compared ? interval(a.to_real[m], d) : "–");
       }
       put(
           fmt::format("<tr><td>{}</td><td class=\"left\">{}</td><td "
                       "class=\"left\">{}</td><td>{}</td><td>{}</td>{}</tr>\n",
                       escape_html(a.name()), escape_html(a.arm->group), escape_html(a.arm->targets),
                       ratio(a, c_.data.pool_pairs), a.pool_pairs, cells));
-      if (a.to_real[0].error > 0 && a.volume == 1 && a.model == "last")
+      if (a.compared && a.volume == 1 && a.model == "last")
         chart.rows.push_back({a.name(), interval(a.to_real[0], 1), a.to_real[0].value, a.to_real[0].low,
                               a.to_real[0].high, a.arm->group.empty() ? 0 : a.arm->group[0] - 'A'});
     }
@@ -247,7 +247,7 @@ class Report {
       put("<p>What the changed targets reached:</p><ul class=\"soft\">" + notes + "</ul>\n");
     IntervalChart chart{"What each mechanism costs, BLEU (95 %)", "difference to human targets", {}};
     for (const ArmResult& a : r_.arms)
-      if (a.arm->group == "C" && a.to_real[0].error > 0)
+      if (a.arm->group == "C" && a.compared)
         chart.rows.push_back({a.name(), interval(a.to_real[0], 1), a.to_real[0].value, a.to_real[0].low,
                               a.to_real[0].high, 2});
     put("<figure>" + svg(chart) + "</figure>\n"), end();

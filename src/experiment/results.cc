@@ -112,6 +112,7 @@ class Gatherer {
     for (ArmResult& a : out_.arms) {
       const ArmResult* r = real(a.volume);
       if (r == nullptr || r == &a) continue;
+      a.compared = true;
       for (size_t m = 0; m < kScores.size(); ++m) {
         a.to_real[m] = difference(a.replicates[m], r->replicates[m]);
         a.randomised[m] = randomisation_p(scores_[m], a.rows[m], r->rows[m], resampling_);

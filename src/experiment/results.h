@@ -25,7 +25,9 @@ struct ArmResult {
   int64_t pool_pairs = 0;  // that the student saw, on average over seeds
   std::array<SeedRows, kScores.size()> rows;
   std::array<Bootstrap, kScores.size()> replicates;
-  ByScore scores, to_real;  // to_real: difference to the arm of human targets at the same volume
+  ByScore scores;
+  bool compared = false;  // with the arm of human targets at the same volume: the next two
+  ByScore to_real;
   std::array<double, kScores.size()> randomised{1, 1,
                                                 1};  // p of that difference by approximate randomisation
   double steps = 0, seconds = 0;                     // of one student, on average
