@@ -1,8 +1,7 @@
 // The cuda column of gemm: one cuBLASLt product with bias and "+=" in it. The library is opened at run time,
 // so a program that never multiplies on a GPU does not need it. Our own workspace, one stream, and for each
-// kind of call one algorithm: the fastest of those that the library proposes, timed at the first use and
-// kept, so the same bits every time, recorded or not. A run stores its choices (ops/gemm.h) and resumes with
-// them.
+// kind of call one algorithm, chosen at its first use and kept: the same bits every time, recorded or not. In
+// a training run it is the fastest of those that the library proposes, and the run stores it (ops/gemm.h).
 #include <cublasLt.h>
 #include <dlfcn.h>
 
@@ -96,6 +95,7 @@ struct Kind {
 };
 
 using Algorithm = cublasLtMatmulAlgo_t;
+bool timed = false;  // a run keeps what is chosen
 std::map<Kind, Algorithm>& chosen() {
   static std::map<Kind, Algorithm> all;
   return all;
@@ -108,11 +108,11 @@ void run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b
            "cublasLtMatmul");
 }
 // The candidate whose best of three runs is the shortest; they write to memory of their own. The first one
-// (the library's guess) while a step is recorded or when there is no memory left to try.
+// (the library's guess) outside a run, while a step is recorded, or when there is no memory left to try.
 Algorithm fastest(const Plan& p, std::span<const cublasLtMatmulHeuristicResult_t> candidates, size_t bytes,
                   const void* a, const void* b) {
   void* c = nullptr;
-  if (candidates.size() == 1 || simt::recording()) return candidates[0].algo;
+  if (!timed || candidates.size() == 1 || simt::recording()) return candidates[0].algo;
   if (cudaMalloc(&c, bytes) != cudaSuccess) return cudaGetLastError(), candidates[0].algo;
   cudaEvent_t begin, end;
   simt::check(cudaEventCreate(&begin), "cudaEventCreate");
@@ -120,7 +120,7 @@ Algorithm fastest(const Plan& p, std::span<const cublasLtMatmulHeuristicResult_t
   size_t best = 0;
   float least = INFINITY;
   for (size_t i = 0; i < candidates.size(); ++i)
-    for (int trial = 0; trial < 4; ++trial) {
+    for (int trial = 0; trial < 4 && candidates[i].state == CUBLAS_STATUS_SUCCESS; ++trial) {
       simt::check(cudaEventRecord(begin, simt::stream()), "cudaEventRecord");
       run(p, candidates[i].algo, a, b, 0, c);
       simt::check(cudaEventRecord(end, simt::stream()), "cudaEventRecord");
@@ -207,6 +207,7 @@ std::string save() {
   return out.str();
 }
 void load(const std::string& text) {
+  timed = true;
   std::istringstream in(text);
   std::string line;
   if (text.empty() || !std::getline(in, line) || line != heading()) return;

@@ -123,6 +123,8 @@ void Trainer::State::open_folder() {
   };
   std::for_each(train.begin(), train.end(), note), note(valid);
   disk.replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
+  if (device == DeviceKind::cuda && gemm_choices.load)
+    gemm_choices.load(newest ? newest->checkpoint.meta["gemm"] : "");
   if (newest) restore(std::move(newest->checkpoint));
   events = std::make_unique<EventWriter>(folder.path);
   if (!newest) {
@@ -148,7 +150,6 @@ void Trainer::State::restore(Checkpoint c) {
   set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
   set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
   params.refresh_shadow();
-  if (device == DeviceKind::cuda && gemm_choices.load) gemm_choices.load(c.meta["gemm"]);
   done = c.step, best_step = noted(c, "best_step"), stale = noted(c, "stale");
   skipped = noted(c, "skipped");
   if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
