@@ -198,13 +198,17 @@ std::vector<Sample> samples() {
   };
   auto with = [&](Mask m, float rope, std::vector<int32_t> offsets, Heads hs = {2, 2}) {
     Layout l{ints(std::move(offsets)), ints({2, 3, 0, 0}), ints({0, 1, 2, 3, 0, 1, 2, 3, 4, 0}), m};
-    return [l, rope, hs](std::span<const Tensor> in) { return attention(in[0], hs, l, 0, rope); };
+    return [l, rope, hs](std::span<const Tensor> in) {
+      return attention(in[0], hs, l.to(in[0].device()), 0, rope);
+    };
   };
   auto one_text = [&](Mask m, int32_t n, int32_t prefix, float rope, Heads hs) {
     std::vector<int32_t> positions(static_cast<size_t>(n));
     for (int32_t i = 0; i < n; ++i) positions[static_cast<size_t>(i)] = i;
     Layout l{ints({0, n}), ints({prefix}), ints(positions), m};
-    return [l, rope, hs](std::span<const Tensor> in) { return attention(in[0], hs, l, 0, rope); };
+    return [l, rope, hs](std::span<const Tensor> in) {
+      return attention(in[0], hs, l.to(in[0].device()), 0, rope);
+    };
   };
   const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9};
   const std::vector<Tensor> in{noise({10, 24}, 1)};
@@ -269,6 +273,10 @@ void Cache::clear(int64_t slot) {
   Backend::of(used.device()).fill(used.data<int32_t>() + slot, 0, 4);
 }
 
+Layout Layout::to(DeviceKind d) const {
+  auto there = [&](const Tensor& t) { return t ? t.to(d) : t; };
+  return {there(offsets), there(prefix), there(positions), mask, cache};
+}
 Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope) {
   check_inputs("attention", {qkv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
@@ -278,6 +286,10 @@ Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float 
             "attention: qkv {} for {} query and 2 x {} key and value heads of {} width", str(qkv.shape()),
             hs.query, hs.kv, rope > 0 ? "even" : "equal");
   RUM_CHECK(l.positions.size() == n, "attention: {} rows, {} positions", n, l.positions.size());
+  RUM_CHECK(l.offsets.device() == qkv.device() && l.positions.device() == qkv.device() &&
+                (l.mask != Mask::prefix || l.prefix.device() == qkv.device()) &&
+                (!l.cache || l.cache->used.device() == qkv.device()),
+            "attention: the layout or its cache is not on the device of qkv: Layout::to() brings it there");
   RUM_CHECK(!(l.cache && Tape::current() && Tape::current()->wants(qkv)),
             "attention: a cache is for reading alone");
   Tensor y = Tensor::empty({n, hs.query * d}, qkv.dtype(), qkv.device());

@@ -31,7 +31,8 @@ struct Layout {
   Tensor prefix;     // (S) i32: the first so many tokens of a text see each other (Mask::prefix)
   Tensor positions;  // (N) i32: place in the text, for RoPE and for learned positions
   Mask mask = Mask::causal;
-  Cache* cache = nullptr;  // text s goes on where slot s of the cache ends
+  Cache* cache = nullptr;       // text s goes on where slot s of the cache ends
+  Layout to(DeviceKind) const;  // with the same cache
 };
 
 struct Heads {

@@ -136,7 +136,7 @@ std::vector<Sample> samples() {
   };
   auto with = [&](Heads hs, std::vector<int32_t> to, std::vector<int32_t> from) {
     return [=, a = layout(std::move(to)), b = layout(std::move(from))](std::span<const Tensor> in) {
-      return cross_attention(in[0], in[1], hs, a, b);
+      return cross_attention(in[0], in[1], hs, a.to(in[0].device()), b.to(in[0].device()));
     };
   };
   return {
@@ -165,6 +165,8 @@ Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout
                 kv.shape()[1] == 2 * hs.kv * d && d > 0 && q.dtype() == kv.dtype(),
             "cross_attention: q {} for {} heads, kv {} for 2 x {}", str(q.shape()), hs.query, str(kv.shape()),
             hs.kv);
+  RUM_CHECK(queries.offsets.device() == q.device() && memory.offsets.device() == q.device(),
+            "cross_attention: a layout is not on the device of q: Layout::to() brings it there");
   RUM_CHECK(queries.offsets.size() == memory.offsets.size(), "cross_attention: {} texts ask, {} answer",
             queries.offsets.size() - 1, memory.offsets.size() - 1);
   Tensor y = Tensor::like(q);

@@ -69,15 +69,16 @@ Tensor columns(const Tensor& t, int64_t first, int64_t count) {
     std::copy_n(from.data<double>() + i * t.shape()[1] + first, count, out.data<double>() + i * count);
   return out;
 }
-// Weights in bf16 cost a number of a row much larger than the others more than the 2e-2 of other kernels; so
-// the error's square is bounded too.
+// bf16: rotated queries and keys, weights and their gradients are rounded, 4e-3 each. In a row much larger
+// than the others (few keys) that is more than 2e-2 of the RMS of all; so their mean square is bounded too.
 void expect(const std::string& kernel, DType t, const Tensor& got, const Tensor& truth) {
-  EXPECT_LE(error(kernel, t, got, truth), t == DType::bf16 ? 5e-2 : kF32) << kernel << " " << name(t);
+  EXPECT_LE(error(kernel, t, got, truth), t == DType::bf16 ? 8e-2 : kF32) << kernel << " " << name(t);
   const Tensor a = columns(got, 0, got.shape()[1]), b = columns(truth, 0, truth.shape()[1]);
   double square = 0, all = 0;
   for (int64_t i = 0; i < a.size(); ++i)
     square += std::pow(a.at(i) - b.at(i), 2), all += std::pow(b.at(i), 2);
-  EXPECT_LE(square, 1e-4 * std::max(all, 1e-2 * static_cast<double>(b.size()))) << kernel << " " << name(t);
+  const double nmse = square / std::max({all, 1e-2 * static_cast<double>(b.size()), 1e-9});
+  EXPECT_LE(nmse, t == DType::bf16 ? 1e-4 : 1e-10) << kernel << " " << name(t);
 }
 void expect_parts(const std::string& kernel, DType t, const Tensor& got, const Tensor& truth, const Form& f,
                   std::string_view parts) {
@@ -275,15 +276,17 @@ void decode(const Form& f, DType type) {
     }
     const auto rows = static_cast<int64_t>(place.size()) + 1;  // one in no text
     place.push_back(0);
-    const Tensor x = cast(noise({rows, f.width()}, static_cast<uint32_t>(turn)), type);
-    Tensor y[2];
+    Tensor y[2][2];
     for (int side = 0; side < 2; ++side) {
       const DeviceKind d = side == 0 ? kCuda : kCpu;
       const Layout l{ints(offsets, d), ints(prefix, d), ints(place, d), f.mask, &caches[side]};
-      y[side] = attention(cast(x, side == 0 ? type : on_cpu).to(d), f.heads, l, 1, f.rope);
+      for (int layer = 0; layer < 2; ++layer) {
+        const Tensor x = cast(noise({rows, f.width()}, static_cast<uint32_t>(2 * turn + layer)), type);
+        y[layer][side] = attention(cast(x, side == 0 ? type : on_cpu).to(d), f.heads, l, layer, f.rope);
+      }
       caches[side].advance(l.offsets);
     }
-    expect("attention_forward, cache", type, y[0], y[1]);
+    for (const auto& layer : y) expect("attention_forward, cache", type, layer[0], layer[1]);
     for (size_t s = 0; s < kSlots; ++s) {
       held[s] += offsets[s + 1] - offsets[s];
       EXPECT_EQ(caches[0].used.at(static_cast<int64_t>(s)), held[s]);
