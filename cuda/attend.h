@@ -64,6 +64,31 @@ void attend_forward(const Attend<T>&);  // y and lse
 template <class T>
 void attend_backward(AttendBackward<T>&, const Tensor& y, const Tensor& lse);  // dq, dk, dv; null: not wanted
 
+// RoPE of one number of a plane (own, other): the sine is negative for the first number, or to turn back.
+__device__ __forceinline__ float turned(float own, float other, float c, float s) {
+  return own * c + other * s;
+}
+template <int V>
+struct Several {
+  float at[V];
+};
+template <int V>
+__device__ __forceinline__ Several<V> floats(
+    const float* p) {  // V of them, 16 bytes at a time if there are 4
+  Several<V> v;
+  if constexpr (V % 4 == 0) {
+    SIMT_UNROLL
+    for (int k = 0; k < V; k += 4) {
+      const float4 q = simt::ldv<float4>(p + k);
+      v.at[k] = q.x, v.at[k + 1] = q.y, v.at[k + 2] = q.z, v.at[k + 3] = q.w;
+    }
+  } else {
+    SIMT_UNROLL
+    for (int k = 0; k < V; ++k) v.at[k] = p[k];
+  }
+  return v;
+}
+
 // Tiles of `each` rows: those of text s begin at number offsets[s] / each + s, which leaves room for every
 // row and is found without a sum over the texts. The last texts, with most keys, start first.
 struct Place {

@@ -5,7 +5,7 @@
 // s[n][0..3] = rows l / 4 (0, 1) and l / 4 + 8 (2, 3), columns 8 n + l % 4
 // * 2 (+ 1). Rows in shared memory are 16 bytes longer than D numbers: so 8 rows lie on different banks.
 #pragma once
-#include "cuda/kernel.h"
+#include "cuda/attend.h"
 
 namespace rum::cuda {
 using simt::bf16;
@@ -35,9 +35,6 @@ __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, 
         at[k] = r < there && c + k < d ? from[r * step + c + k] : from_float<T>(0.0f);
     }
   }
-}
-__device__ __forceinline__ float turned(float own, float other, float c, float s) {
-  return own * c + other * s;
 }
 // Rotates the rows of a tile where they stand: plane j is (j, j + d / 2).
 template <class T, int D>
@@ -176,10 +173,13 @@ __device__ void stage(float* room, const float (&o)[D / 8][4], const float (&fac
     simt::stv(room + (g + 8) * (D + 8) + n * 8 + t, make_float2(o[n][2] * factor[1], o[n][3] * factor[1]));
   }
 }
-template <int D, int kParts = 1>
-__device__ float staged_at(const float* room, int r, int j) {
-  float v = 0;
-  for (int p = 0; p < kParts; ++p) v += room[p * 16 * (D + 8) + r * (D + 8) + j];
+template <int D, int kParts, int V>
+__device__ Several<V> staged_at(const float* room, int r, int j) {
+  Several<V> v = floats<V>(room + r * (D + 8) + j);
+  for (int p = 1; p < kParts; ++p) {
+    const Several<V> more = floats<V>(room + p * 16 * (D + 8) + r * (D + 8) + j);
+    for (int k = 0; k < V; ++k) v.at[k] += more.at[k];
+  }
   return v;
 }
 struct Out {
@@ -194,25 +194,24 @@ __device__ void put_rows(const float* room, T* to, const Out& out, int first, in
   for (int i = first; i < min(out.there, 16) * per; i += stride) {
     const int r = i / per, c = i % per * V;
     T* const at = to + r * out.step + c;
+    Several<V> x = staged_at<D, kParts, V>(room, r, c);
+    if (out.turn != nullptr) {
+      const bool low = c < half;
+      const float* const t = out.turn + r * out.d + (low ? c : c - half);
+      const Several<V> other = staged_at<D, kParts, V>(room, r, low ? c + half : c - half),
+                       cosine = floats<V>(t), sine = floats<V>(t + half);
+      for (int k = 0; k < V; ++k)
+        x.at[k] = turned(x.at[k], other.at[k], cosine.at[k], low ? sine.at[k] : -sine.at[k]);
+    }
     Pack<T, V> v;
     if (out.add) v = load<T, V>(at);
-    for (int k = 0; k < V; ++k) {
-      const int j = c + k;
-      float x = staged_at<D, kParts>(room, r, j);
-      if (out.turn != nullptr) {
-        const bool low = j < half;
-        const float* const t = out.turn + r * out.d + (low ? j : j - half);
-        x = turned(x, staged_at<D, kParts>(room, r, low ? j + half : j - half), t[0],
-                   low ? t[half] : -t[half]);
-      }
-      v.at[k] = from_float<T>(out.add ? x + to_float(v.at[k]) : x);
-    }
+    for (int k = 0; k < V; ++k) v.at[k] = from_float<T>(out.add ? x.at[k] + to_float(v.at[k]) : x.at[k]);
     store<T, V>(at, v);
   }
 }
 template <int D, int kParts, class T>
 __device__ void put(const float* room, T* to, const Out& out, int first, int stride) {
-  if (out.wide)
+  if (out.wide && (out.turn == nullptr || out.d / 2 % kPack<T> == 0))
     put_rows<D, kParts, kPack<T>>(room, to, out, first, stride);
   else
     put_rows<D, kParts, 1>(room, to, out, first, stride);

@@ -70,10 +70,11 @@ struct Move {
     Pack<T, V> a = load<T, V>(x);
     if (turn != nullptr) {
       Pack<T, V> b = load<T, V>(x + half);
+      const Several<V> c = floats<V>(turn + i * d + j), s = floats<V>(turn + i * d + half + j);
       for (int k = 0; k < V; ++k) {
-        const float c = turn[i * d + j + k], s = turn[i * d + half + j + k];
         const float u = to_float(a.at[k]), v = to_float(b.at[k]);
-        a.at[k] = from_float<T>(u * c - v * s), b.at[k] = from_float<T>(u * s + v * c);
+        a.at[k] = from_float<T>(turned(u, v, c.at[k], -s.at[k]));
+        b.at[k] = from_float<T>(turned(v, u, c.at[k], s.at[k]));
       }
       store<T, V>(y + half, b);
     }
@@ -127,7 +128,8 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope
       move<T>(a.v, a.v_step, vs.data<T>(), width, hs.kv, a.d, nullptr, a.rows, slots);
       a.k = ks.data<T>(), a.v = vs.data<T>(), a.k_step = a.v_step = width;
     } else if (turn) {
-      keys = Tensor::empty({a.rows, width}, qkv.dtype(), DeviceKind::cuda);
+      const Shape shape{qkv.shape()[0], width};
+      keys = Tensor::empty(shape, qkv.dtype(), DeviceKind::cuda);
       move<T>(a.k, a.k_step, keys.data<T>(), width, hs.kv, a.d, a.turn, a.rows, {});
       a.k = keys.data<T>(), a.k_step = width;
     }
@@ -145,7 +147,8 @@ void backward(const Tensor& qkv, Heads hs, const Layout& l, float rope, const Te
     Tensor turned;
     if (turn) {  // queries and keys
       const int64_t width = (hs.query + hs.kv) * a.d;
-      turned = Tensor::empty({a.rows, width}, qkv.dtype(), DeviceKind::cuda);
+      const Shape shape{qkv.shape()[0], width};
+      turned = Tensor::empty(shape, qkv.dtype(), DeviceKind::cuda);
       move<T>(a.q, a.q_step, turned.data<T>(), width, hs.query + hs.kv, a.d, a.turn, a.rows, {});
       a.q = turned.data<T>(), a.k = a.q + hs.query * a.d, a.q_step = a.k_step = width;
     }
