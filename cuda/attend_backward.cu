@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
     sees[half] = r <= last ? seen(r) : 0;
     stats[half] = r <= last ? a.stats[static_cast<int64_t>(h) * a.rows + row + r] : make_float2(0, 0);
   }
-  const int most = mine <= last ? seen(mine + 15) : 0;
+  const int least = seen(mine), most = mine <= last ? seen(mine + 15) : 0;
   for (int t = 0; t < tiles; ++t) {
     simt::cp_async_wait<0>();
     __syncthreads();
@@ -83,15 +83,18 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
     simt::cp_async_commit();
     const int first = t * Z::keys;
     if (first >= most) continue;
+    const bool whole = first + Z::keys <= least;
     float s[N][4], dp[N][4];
     product<D>(s, q, keys + t % 2 * kTile);
     product<D>(dp, dy, values + t % 2 * kTile);
     SIMT_UNROLL
-    for (int n = 0; n < N; ++n) SIMT_UNROLL
-    for (int e = 0; e < 4; ++e) {
-      const bool visible = first + n * 8 + lane % 4 * 2 + e % 2 < sees[e / 2];
-      const float w = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
-      s[n][e] = visible ? w * (dp[n][e] - stats[e / 2].y) : 0.0f;
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        const bool visible = whole || first + n * 8 + lane % 4 * 2 + e % 2 < sees[e / 2];
+        const float w = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
+        s[n][e] = visible ? w * (dp[n][e] - stats[e / 2].y) : 0.0f;
+      }
     }
     accumulate<D>(dq, s, keys + t % 2 * kTile, room);
   }
@@ -162,17 +165,20 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
     simt::cp_async_commit();
     const int first = first_of(t), left = min(kQueries, m - first);
     if (mine >= there || x.seen(first + left - 1) <= key) continue;
+    const bool whole = left == kQueries && key + 16 <= x.seen(first);
     const float2* const now = stats + t % 2 * kQueries;
     float p[N][4], ds[N][4];
     product<D>(p, k, queries + t % 2 * kTile);
     product<D>(ds, v, gradients + t % 2 * kTile);
     SIMT_UNROLL
-    for (int n = 0; n < N; ++n) SIMT_UNROLL
-    for (int e = 0; e < 4; ++e) {
-      const int i = n * 8 + lane % 4 * 2 + e % 2;
-      const bool visible = i < left && key + lane / 4 + e / 2 * 8 < x.seen(first + i);
-      const float w = simt::exp2_approx(p[n][e] * a.scale - now[i].x);
-      p[n][e] = visible ? w : 0.0f, ds[n][e] = visible ? w * (ds[n][e] - now[i].y) : 0.0f;
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        const int i = n * 8 + lane % 4 * 2 + e % 2;
+        const bool visible = whole || (i < left && key + lane / 4 + e / 2 * 8 < x.seen(first + i));
+        const float w = simt::exp2_approx(p[n][e] * a.scale - now[i].x);
+        p[n][e] = visible ? w : 0.0f, ds[n][e] = visible ? w * (ds[n][e] - now[i].y) : 0.0f;
+      }
     }
     accumulate<D>(dv, p, gradients + t % 2 * kTile, room);
     accumulate<D>(dk, ds, queries + t % 2 * kTile, room);

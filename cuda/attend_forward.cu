@@ -18,26 +18,29 @@ __device__ __forceinline__ void weigh(float (&s)[N][4], float (&o)[D / 8][4], fl
   for (int half = 0; half < 2; ++half) {
     float most = -INFINITY;
     SIMT_UNROLL
-    for (int n = 0; n < N; ++n) SIMT_UNROLL
-    for (int e = 0; e < 2; ++e) {
-      float& x = s[n][2 * half + e];
-      x *= scale;
-      if (!whole && column + n * 8 + e >= sees[half]) x = -INFINITY;
-      most = fmaxf(most, x);
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 2; ++e) {
+        float& x = s[n][2 * half + e];
+        if (!whole && column + n * 8 + e >= sees[half]) x = -INFINITY;
+        most = fmaxf(most, x);
+      }
     }
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-    most = fmaxf(most, top[half]);
+    most = fmaxf(scale * most, top[half]);
     const float base = most == -INFINITY ? 0.0f : most;  // nothing seen yet
     const float shrink = simt::exp2_approx(top[half] - base);
     top[half] = most;
     float added = 0;
     SIMT_UNROLL
-    for (int n = 0; n < N; ++n) SIMT_UNROLL
-    for (int e = 0; e < 2; ++e) {
-      float& x = s[n][2 * half + e];
-      x = simt::exp2_approx(x - base);
-      added += x;
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 2; ++e) {
+        float& x = s[n][2 * half + e];
+        x = simt::exp2_approx(x * scale - base);  // one multiply-add
+        added += x;
+      }
     }
     sum[half] = sum[half] * shrink + added;
     SIMT_UNROLL
@@ -51,8 +54,8 @@ constexpr float kLn2 = 0.693147181f;
 // Reads: q once; keys and values once per tile of queries, through cp.async, the next tile while one is used.
 // Writes: y and lse once.
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
-// Limit: shared memory: an ldmatrix (4 clocks) feeds two tensor products; kSplit: reading keys and values.
-// Not measured yet (no GPU so far). Ladder: none yet.
+// Limit: exponentials and shared memory (an ldmatrix feeds 2 products), kSplit: memory; not measured yet.
+// Ladder: none yet.
 template <class T, int D, bool kSplit>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) {
   using Z = Sizes<T, D>;

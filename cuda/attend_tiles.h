@@ -156,8 +156,10 @@ __device__ __forceinline__ void accumulate(float (&o)[D / 8][4], const float (&p
       }
     }
     SIMT_UNROLL
-    for (int c = 0; c < kGroup; ++c) SIMT_UNROLL
-    for (int e = 0; e < 4; ++e) o[n + c][e] += sum[c][e];
+    for (int c = 0; c < kGroup; ++c) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e) o[n + c][e] += sum[c][e];
+    }
   }
   __syncwarp();
 }
