@@ -36,22 +36,22 @@ TEST(CudaOrder, AttentionHasTheSameBitsInAnyOrder) {
   const std::vector<int32_t> texts{0, 71, 100};
   std::vector<int32_t> many(101);  // one row each: the kernel for few queries
   for (int32_t i = 0; i < 101; ++i) many[static_cast<size_t>(i)] = i;
-  for (const DType type : {DType::f32, DType::bf16})
-    for (const int64_t d : {20, 64, 128})
-      for (const auto& ends : {texts, many}) {
-        const std::string first = attend(type, d, ends);
+  const std::pair<DType, int64_t> cases[] = {{DType::f32, 20}, {DType::bf16, 64}};
+  for (const auto& [type, d] : cases)
+    for (const auto& ends : {texts, many}) {
+      const std::string first = attend(type, d, ends);
 #ifdef SIMT_CPU
-        const auto before = simt::cfg.order;
-        for (const auto order : {simt::Config::InOrder, simt::Config::Reverse, simt::Config::Random}) {
-          simt::cfg.order = order;
-          EXPECT_EQ(attend(type, d, ends), first) << name(type) << " " << d << " order " << order;
-        }
-        simt::cfg.order = before;
-#else
-        for (int again = 0; again < 3; ++again)
-          EXPECT_EQ(attend(type, d, ends), first) << name(type) << " " << d;
-#endif
+      const auto before = simt::cfg.order;  // that of `first`
+      for (const auto order : {simt::Config::InOrder, simt::Config::Reverse, simt::Config::Random}) {
+        if (order == before) continue;
+        simt::cfg.order = order;
+        EXPECT_EQ(attend(type, d, ends), first) << name(type) << " " << d << " order " << order;
       }
+      simt::cfg.order = before;
+#else
+      for (int again = 0; again < 2; ++again) EXPECT_EQ(attend(type, d, ends), first) << name(type) << d;
+#endif
+    }
 }
 }  // namespace
 }  // namespace rum::test
