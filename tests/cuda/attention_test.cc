@@ -27,7 +27,7 @@ struct Texts {
   int64_t rows;  // those after the last offset are in no text
   Ints offsets, prefix;
 };
-const Texts kRagged{150, {0, 1, 1, 71, 85, 140}, {1, 0, 33, 100, 5}}, kWhole{129, {0, 129}, {70}},
+const Texts kRagged{150, {0, 1, 1, 71, 85, 140}, {1, 0, 33, 100, 5}}, kWhole{129, {0, 129}, {75}},
     kOneRow{1, {0, 1}, {0}}, kNone{70, {0, 0, 0}, {0, 0}},
     kShort{66, {0, 17, 33, 33, 34, 50, 50, 66, 66, 66}, {0, 16, 0, 1, 2, 0, 16, 0, 0}};
 Layout layout(const Texts& t, Mask mask, DeviceKind d) {
