@@ -1,4 +1,4 @@
-// Tensor cores: mma.sync m16n8k16 bf16, ldmatrix, cp.async. Inline PTX under nvcc; on the
+// Tensor cores: mma.sync m16n8k16 bf16, ldmatrix, cp.async; ex2.approx. Inline PTX under nvcc; on the
 // CPU the same functions are warp collectives that follow the fragment layouts of the PTX ISA exactly.
 #pragma once
 namespace simt {
@@ -34,6 +34,18 @@ __device__ __forceinline__ void cp_async16(void* dst, const void* src, bool vali
   int n = valid ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(smem_u32(dst)), "l"(src), "r"(n)
                : "memory");
+}
+// 8 bytes, as above
+__device__ __forceinline__ void cp_async8(void* dst, const void* src, bool valid = true) {
+  int n = valid ? 8 : 0;
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;\n" ::"r"(smem_u32(dst)), "l"(src), "r"(n)
+               : "memory");
+}
+// 2^x, 2 ulp; numbers below 2^-126 become 0
+__device__ __forceinline__ float exp2_approx(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
 }
 __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
 template <int N>
@@ -73,7 +85,9 @@ inline void cp_run(Thread& t,
   int keep = 0;
   for (int i = 0; i < t.cp_n; ++i) {
     AsyncCopy& c = t.cp[i];
-    if (c.group <= upto_group) {
+    if (c.group <= upto_group && c.bytes == 8) {
+      stv(static_cast<uint2*>(c.dst), c.zfill ? uint2{} : ldv<uint2>(static_cast<const uint2*>(c.src)));
+    } else if (c.group <= upto_group) {
       stv(static_cast<uint4*>(c.dst), c.zfill ? uint4{} : ldv<uint4>(static_cast<const uint4*>(c.src)));
     } else
       t.cp[keep++] = c;
@@ -119,14 +133,26 @@ inline void ldmatrix_x4(uint32_t (&r)[4], const void* row, loc l = loc::current(
 inline void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row, loc l = loc::current()) {
   detail::ldmatrix<true>("ldmatrix.x4.trans", r, row, l);
 }
-inline void cp_async16(void* dst, const void* src, bool valid = true) {
-  if (reinterpret_cast<uintptr_t>(dst) % 16 || (valid && reinterpret_cast<uintptr_t>(src) % 16))
+namespace detail {
+template <class V>  // as wide as the copy
+void cp_async(void* dst, const void* src, bool valid) {
+  if (reinterpret_cast<uintptr_t>(dst) % sizeof(V) || (valid && reinterpret_cast<uintptr_t>(src) % sizeof(V)))
     fail("cp.async: misaligned address");
   if (cur->cp_n == 64) fail("cp.async: more than 64 copies in flight in one thread");
   // the hardware may write from now on ...
-  stv(static_cast<uint4*>(dst), uint4{~0u, ~0u, ~0u, ~0u});      // ... so the old contents are gone now,
-  cur->cp[cur->cp_n++] = {dst, src, 16, !valid, cur->cp_group};  // and the new ones come as late as legal
+  V gone;
+  std::memset(&gone, 0xff, sizeof gone);
+  stv(static_cast<V*>(dst), gone);  // ... so the old contents are gone now,
+  cur->cp[cur->cp_n++] = {dst, src, sizeof(V), !valid, cur->cp_group};  // and the new ones come late
 }
+}  // namespace detail
+inline void cp_async16(void* dst, const void* src, bool valid = true) {
+  detail::cp_async<uint4>(dst, src, valid);
+}
+inline void cp_async8(void* dst, const void* src, bool valid = true) {
+  detail::cp_async<uint2>(dst, src, valid);
+}
+inline float exp2_approx(float x) { return x < -126 ? 0 : std::exp2(x); }
 inline void cp_async_commit() { ++cur->cp_group; }
 template <int N>
 inline void cp_async_wait() {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
@@ -163,8 +162,35 @@ void backward(const Tensor& qkv, Heads hs, const Layout& l, float rope, const Te
     });
   });
 }
+void advance(const Tensor& offsets, const Tensor& used) {
+  const int32_t* o = offsets.data<int32_t>();
+  for (int64_t s = 0; s < used.size(); ++s) used.data<int32_t>()[s] += o[s + 1] - o[s];
+}
+void reorder(const Cache& cache, std::span<const Cache::Copy> copies) {
+  const auto layers = static_cast<int64_t>(cache.keys.size());
+  int32_t* const used = cache.used.data<int32_t>();
+  parallel(2 * layers, [&](int64_t piece) {
+    const bool panels = piece < layers;  // keys stand in panels: these are copied whole
+    const Tensor& t = (panels ? cache.keys : cache.values)[static_cast<size_t>(piece % layers)];
+    const int64_t row = t.shape()[2] * static_cast<int64_t>(size_of(t.dtype())), slot = row * t.shape()[1];
+    std::vector<char> spare;
+    for (const auto& [to, from] : copies) {
+      const int64_t held = from < 0 ? 0 : panels ? (used[from] + 15) / 16 * 16 : used[from];
+      const char* source = from < 0 ? spare.data() : t.data<char>() + from * slot;
+      if (to < 0)
+        spare.assign(source, source + held * row);
+      else
+        std::copy_n(source, from < 0 ? static_cast<int64_t>(spare.size()) : held * row,
+                    t.data<char>() + to * slot);
+    }
+  });
+  int32_t spare = 0;
+  for (const auto& [to, from] : copies) (to < 0 ? spare : used[to]) = from < 0 ? spare : used[from];
+}
 const bool provided = kernels::attention_forward.provide(DeviceKind::cpu, forward) &&
-                      kernels::attention_backward.provide(DeviceKind::cpu, backward);
+                      kernels::attention_backward.provide(DeviceKind::cpu, backward) &&
+                      kernels::cache_advance.provide(DeviceKind::cpu, advance) &&
+                      kernels::cache_reorder.provide(DeviceKind::cpu, reorder);
 
 std::vector<Sample> samples() {
   auto ints = [](std::vector<int32_t> v) {
@@ -172,13 +198,17 @@ std::vector<Sample> samples() {
   };
   auto with = [&](Mask m, float rope, std::vector<int32_t> offsets, Heads hs = {2, 2}) {
     Layout l{ints(std::move(offsets)), ints({2, 3, 0, 0}), ints({0, 1, 2, 3, 0, 1, 2, 3, 4, 0}), m};
-    return [l, rope, hs](std::span<const Tensor> in) { return attention(in[0], hs, l, 0, rope); };
+    return [l, rope, hs](std::span<const Tensor> in) {
+      return attention(in[0], hs, l.to(in[0].device()), 0, rope);
+    };
   };
   auto one_text = [&](Mask m, int32_t n, int32_t prefix, float rope, Heads hs) {
     std::vector<int32_t> positions(static_cast<size_t>(n));
     for (int32_t i = 0; i < n; ++i) positions[static_cast<size_t>(i)] = i;
     Layout l{ints({0, n}), ints({prefix}), ints(positions), m};
-    return [l, rope, hs](std::span<const Tensor> in) { return attention(in[0], hs, l, 0, rope); };
+    return [l, rope, hs](std::span<const Tensor> in) {
+      return attention(in[0], hs, l.to(in[0].device()), 0, rope);
+    };
   };
   const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9};
   const std::vector<Tensor> in{noise({10, 24}, 1)};
@@ -195,7 +225,8 @@ std::vector<Sample> samples() {
           {"beyond a block", {noise({71, 54}, 7)}, one_text(Mask::prefix, 71, 20, 10000, {1, 1})},
           {"long", {noise({530, 128}, 8, 0.5)}, one_text(Mask::causal, 530, 0, 10000, {2, 1})}};
 }
-const Op op{"attention", "y = softmax(q k' / sqrt(d) + mask) v per head and text", samples};
+// bf16: tensor cores take the weights in bf16, and one step of a number at 4 RMS is 3.1e-2 already.
+const Op op{"attention", "y = softmax(q k' / sqrt(d) + mask) v per head and text", samples, {.bf16 = 5e-2}};
 }  // namespace
 
 Cache::Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType t, DeviceKind d)
@@ -207,55 +238,45 @@ Cache::Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType
     Backend::of(d).fill(keys.back().data<void>(), 0, static_cast<size_t>(keys.back().size()) * size_of(t));
   }
 }
-void Cache::advance(const Tensor& offsets) {
-  const int32_t* o = offsets.data<int32_t>();
-  for (int64_t s = 0; s < used.size(); ++s) used.data<int32_t>()[s] += o[s + 1] - o[s];
-}
+void Cache::advance(const Tensor& offsets) { kernels::cache_advance(used.device(), offsets, used); }
 void Cache::reorder(std::span<const int32_t> parents) {
-  RUM_CHECK(static_cast<int64_t>(parents.size()) == used.size(), "Cache::reorder: {} parents for {} slots",
-            parents.size(), used.size());
-  int32_t* const n = used.data<int32_t>();
-  std::vector<size_t> moved;
-  for (size_t s = 0; s < parents.size(); ++s) {
-    RUM_CHECK(parents[s] >= 0 && parents[s] < used.size(), "Cache::reorder: parent {} of slot {}", parents[s],
-              s);
-    if (parents[s] != static_cast<int32_t>(s)) moved.push_back(s);
+  const auto slots = static_cast<int32_t>(used.size());
+  RUM_CHECK(static_cast<int32_t>(parents.size()) == slots, "Cache::reorder: {} parents for {} slots",
+            parents.size(), slots);
+  auto parent = [&](int32_t s) { return parents[static_cast<size_t>(s)]; };
+  std::vector<int> readers(parents.size());  // of what a slot holds now
+  auto waiting = [&](int32_t s) -> int& { return readers[static_cast<size_t>(s)]; };
+  for (int32_t s = 0; s < slots; ++s) {
+    RUM_CHECK(parent(s) >= 0 && parent(s) < slots, "Cache::reorder: parent {} of slot {}", parent(s), s);
+    if (parent(s) != s) ++waiting(parent(s));
   }
-  if (moved.empty()) return;
-  std::vector<bool> lost(parents.size());  // read by another slot, and overwritten itself: saved first
-  for (const size_t s : moved) {
-    const auto p = static_cast<size_t>(parents[s]);
-    lost[p] = parents[p] != static_cast<int32_t>(p);
+  std::vector<Copy> copies;
+  std::vector<bool> done(parents.size());
+  // Fills s, which nobody waits for, then its parent if that has become free, and so on.
+  auto fill_from = [&](int32_t s) {
+    while (parent(s) != s && waiting(s) == 0 && !done[static_cast<size_t>(s)]) {
+      copies.push_back({s, parent(s)}), done[static_cast<size_t>(s)] = true;
+      s = parent(s), --waiting(s);
+    }
+  };
+  for (int32_t s = 0; s < slots; ++s) fill_from(s);
+  for (int32_t s = 0; s < slots; ++s) {  // what is left are circles: one slot of each is set aside
+    if (parent(s) == s || done[static_cast<size_t>(s)]) continue;
+    copies.push_back({-1, s}), waiting(s) = 0;
+    fill_from(s);
+    copies.back().from = -1;
   }
-  const auto layers = static_cast<int64_t>(keys.size());
-  parallel(2 * layers, [&](int64_t piece) {
-    const bool panels = piece < layers;  // keys stand in panels: these are copied whole
-    const Tensor& t = (panels ? keys : values)[static_cast<size_t>(piece % layers)];
-    const size_t row = static_cast<size_t>(t.shape()[2]) * size_of(t.dtype()),
-                 slot = row * static_cast<size_t>(t.shape()[1]);
-    auto bytes = [&](size_t p) { return row * static_cast<size_t>(panels ? (n[p] + 15) / 16 * 16 : n[p]); };
-    std::vector<size_t> at(parents.size());
-    std::vector<char> saved;
-    for (size_t p = 0; p < parents.size(); ++p) {
-      if (!lost[p]) continue;
-      at[p] = saved.size();
-      const char* from = t.data<char>() + p * slot;
-      saved.insert(saved.end(), from, from + bytes(p));
-    }
-    for (const size_t s : moved) {
-      const auto p = static_cast<size_t>(parents[s]);
-      std::memcpy(t.data<char>() + s * slot, lost[p] ? saved.data() + at[p] : t.data<char>() + p * slot,
-                  bytes(p));
-    }
-  });
-  const std::vector<int32_t> before(n, n + used.size());
-  for (const size_t s : moved) n[s] = before[static_cast<size_t>(parents[s])];
+  if (!copies.empty()) kernels::cache_reorder(used.device(), *this, copies);
 }
 void Cache::clear(int64_t slot) {
   RUM_CHECK(slot >= 0 && slot < used.size(), "Cache::clear: slot {} of {}", slot, used.size());
-  used.data<int32_t>()[slot] = 0;
+  Backend::of(used.device()).fill(used.data<int32_t>() + slot, 0, 4);
 }
 
+Layout Layout::to(DeviceKind d) const {
+  auto there = [&](const Tensor& t) { return t ? t.to(d) : t; };
+  return {there(offsets), there(prefix), there(positions), mask, cache};
+}
 Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope) {
   check_inputs("attention", {qkv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
@@ -265,6 +286,10 @@ Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float 
             "attention: qkv {} for {} query and 2 x {} key and value heads of {} width", str(qkv.shape()),
             hs.query, hs.kv, rope > 0 ? "even" : "equal");
   RUM_CHECK(l.positions.size() == n, "attention: {} rows, {} positions", n, l.positions.size());
+  RUM_CHECK(l.offsets.device() == qkv.device() && l.positions.device() == qkv.device() &&
+                (l.mask != Mask::prefix || l.prefix.device() == qkv.device()) &&
+                (!l.cache || l.cache->used.device() == qkv.device()),
+            "attention: the layout or its cache is not on the device of qkv: Layout::to() brings it there");
   RUM_CHECK(!(l.cache && Tape::current() && Tape::current()->wants(qkv)),
             "attention: a cache is for reading alone");
   Tensor y = Tensor::empty({n, hs.query * d}, qkv.dtype(), qkv.device());

@@ -11,14 +11,18 @@ namespace rum {
 enum class Mask : uint8_t { causal, full, prefix };
 
 struct Cache {  // keys and values of texts that are being written, one slot each; made outside any tape
-  // Per layer (slots, length, kv heads * D). Values token by token; keys in panels of as many tokens as a
-  // vector has lanes, number by number (ops/attend.h): a query meets a panel with one multiply-add a number.
+  // Per layer (slots, length, kv heads * D). Values token by token; so are keys on the GPU. On the CPU keys
+  // stand in panels of as many tokens as a vector has lanes, number by number (ops/attend.h): a query meets a
+  // panel with one multiply-add a number.
   std::vector<Tensor> keys, values;
   Tensor used;  // (slots) i32: tokens that a slot holds
   Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType, DeviceKind);
   void advance(const Tensor& offsets);             // after each forward: used += the segments' lengths
   void reorder(std::span<const int32_t> parents);  // slot s becomes a copy of what slot parents[s] held
   void clear(int64_t slot);                        // a new text begins there
+  struct Copy {                                    // of one slot into another; -1 is a spare one
+    int32_t to, from;
+  };
 };
 
 // How N rows are cut into texts. It travels through the model; attention() alone looks inside.
@@ -27,7 +31,8 @@ struct Layout {
   Tensor prefix;     // (S) i32: the first so many tokens of a text see each other (Mask::prefix)
   Tensor positions;  // (N) i32: place in the text, for RoPE and for learned positions
   Mask mask = Mask::causal;
-  Cache* cache = nullptr;  // text s goes on where slot s of the cache ends
+  Cache* cache = nullptr;       // text s goes on where slot s of the cache ends
+  Layout to(DeviceKind) const;  // with the same cache
 };
 
 struct Heads {
@@ -59,5 +64,7 @@ inline constinit Kernel<const Tensor& /*q*/, const Tensor& /*kv*/, Heads, const 
                         const Layout& /*memory*/, const Tensor& /*y*/, const Tensor& /*lse*/,
                         const Tensor& /*dy*/, const Grad& /*dq*/, const Grad& /*dkv*/>
     cross_attention_backward{"cross_attention_backward"};
+inline constinit Kernel<const Tensor& /*offsets*/, const Tensor& /*used*/> cache_advance{"cache_advance"};
+inline constinit Kernel<const Cache&, std::span<const Cache::Copy>> cache_reorder{"cache_reorder"};
 }  // namespace kernels
 }  // namespace rum

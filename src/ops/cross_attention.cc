@@ -136,7 +136,7 @@ std::vector<Sample> samples() {
   };
   auto with = [&](Heads hs, std::vector<int32_t> to, std::vector<int32_t> from) {
     return [=, a = layout(std::move(to)), b = layout(std::move(from))](std::span<const Tensor> in) {
-      return cross_attention(in[0], in[1], hs, a, b);
+      return cross_attention(in[0], in[1], hs, a.to(in[0].device()), b.to(in[0].device()));
     };
   };
   return {
@@ -149,8 +149,10 @@ std::vector<Sample> samples() {
       {"one query, one key", {noise({1, 5}, 1), noise({1, 10}, 2)}, with({1, 1}, {0, 1}, {0, 1})},
       {"beyond a block", {noise({60, 34}, 1), noise({70, 68}, 2)}, with({2, 2}, {0, 53, 60}, {0, 67, 70})}};
 }
-const Op op{"cross_attention", "y = softmax(q k' / sqrt(d)) v per head and text; k, v from another sequence",
-            samples};
+const Op op{"cross_attention",
+            "y = softmax(q k' / sqrt(d)) v per head and text; k, v from another sequence",
+            samples,
+            {.bf16 = 5e-2}};  // as attention's
 }  // namespace
 
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
@@ -163,6 +165,8 @@ Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout
                 kv.shape()[1] == 2 * hs.kv * d && d > 0 && q.dtype() == kv.dtype(),
             "cross_attention: q {} for {} heads, kv {} for 2 x {}", str(q.shape()), hs.query, str(kv.shape()),
             hs.kv);
+  RUM_CHECK(queries.offsets.device() == q.device() && memory.offsets.device() == q.device(),
+            "cross_attention: a layout is not on the device of q: Layout::to() brings it there");
   RUM_CHECK(queries.offsets.size() == memory.offsets.size(), "cross_attention: {} texts ask, {} answer",
             queries.offsets.size() - 1, memory.offsets.size() - 1);
   Tensor y = Tensor::like(q);

@@ -93,7 +93,8 @@ TEST(CudaOps, EverySampleAgreesWithTheCpu) {
   for (const std::string& n : missing) names += " " + n;
   note(fmt::format("ops on the device: {} ({} samples); not there yet: {}{}", there.size(), samples,
                    missing.size(), names));
-  for (const char* op : {"layernorm", "residual_layernorm", "linear", "add", "view", "gelu", "dropout"})
+  for (const char* op : {"layernorm", "residual_layernorm", "linear", "add", "view", "gelu", "dropout",
+                         "attention", "cross_attention"})
     EXPECT_TRUE(there.contains(op) && !missing.contains(op)) << op << " has lost its kernels";
 }
 }  // namespace

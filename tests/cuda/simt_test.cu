@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cmath>
 #include <vector>
 
 #include "cuda/kernel.h"
@@ -86,6 +87,47 @@ TEST(Simt, Collectives) {
     const int want[6] = {i ^ 5,         i < 29 ? i + 3 : i,       i < 2 ? i : i - 2,
                          i / 8 * 8 + 1, static_cast<int>(thirds), 496};
     for (int k = 0; k < 6; ++k) EXPECT_EQ(got[static_cast<size_t>(i * 6 + k)], want[k]) << i << ", " << k;
+  }
+}
+
+__global__ void copies_of_8(const float2* from, int valid, float2* to) {
+  SIMT_SHARED(float2, there, [32]);
+  const int lane = static_cast<int>(threadIdx.x);
+  simt::cp_async8(&there[lane], from + lane, lane < valid);
+  simt::cp_async_commit();
+  simt::cp_async_wait<0>();
+  __syncwarp();
+  to[lane] = there[31 - lane];
+}
+TEST(Simt, CopiesOf8Bytes) {
+  std::vector<float2> from(20);
+  for (size_t i = 0; i < from.size(); ++i) from[i] = make_float2(static_cast<float>(i), -1);
+  const Dev<float2> in(from), out(32);
+  simt::launch(copies_of_8, dim3(1), dim3(32), 0, in.p, 20, out.p);
+  const std::vector<float2> got = out.get();
+  for (size_t i = 0; i < 32; ++i) {
+    EXPECT_EQ(got[31 - i].x, i < 20 ? static_cast<float>(i) : 0.0f);
+    EXPECT_EQ(got[31 - i].y, i < 20 ? -1.0f : 0.0f);
+  }
+}
+
+__global__ void functions(const float* x, float* y, int n) {
+  for (int i = 0; i < n; ++i) {
+    y[3 * i] = simt::exp2_approx(x[i]);
+    sincospif(x[i], y + 3 * i + 1, y + 3 * i + 2);
+  }
+}
+TEST(Simt, PowersOf2AndTurns) {
+  const std::vector<float> x{-INFINITY, -1000, -126.5f, -20.3f, -1, -0.3f, 0, 0.25f, 0.7f, 1};
+  const Dev<float> in(x), out(3 * x.size());
+  simt::launch(functions, dim3(1), dim3(1), 0, in.p, out.p, static_cast<int>(x.size()));
+  const std::vector<float> got = out.get();
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double truth = x[i] < -126 ? 0 : std::exp2(static_cast<double>(x[i])), angle = M_PI * x[i];
+    EXPECT_NEAR(got[3 * i], truth, 3e-7 * truth) << x[i];
+    if (std::abs(x[i]) > 1) continue;
+    EXPECT_NEAR(got[3 * i + 1], std::sin(angle), 2e-7) << x[i];
+    EXPECT_NEAR(got[3 * i + 2], std::cos(angle), 2e-7) << x[i];
   }
 }
 }  // namespace

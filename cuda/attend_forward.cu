@@ -1,0 +1,177 @@
+// Attention forward (Dao 2023): a block holds its queries and streams keys and values through shared memory;
+// weights live in registers and are rescaled when a larger score comes.
+#include <algorithm>
+
+#include "cuda/attend.h"
+#include "cuda/attend_tiles.h"
+
+namespace rum::cuda {
+namespace {
+// One more tile of scores: they become weights, powers of 2 below the largest so far, and what was summed
+// before is scaled down to match. Keys from `sees` on are not seen.
+template <int D, int N>
+__device__ __forceinline__ void weigh(float (&s)[N][4], float (&o)[D / 8][4], float (&top)[2],
+                                      float (&sum)[2], const int (&sees)[2], int first, float scale,
+                                      bool whole) {
+  const int column = first + static_cast<int>(threadIdx.x % 4) * 2;
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    float most = -INFINITY;
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 2; ++e) {
+        float& x = s[n][2 * half + e];
+        if (!whole && column + n * 8 + e >= sees[half]) x = -INFINITY;
+        most = fmaxf(most, x);
+      }
+    }
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+    most = fmaxf(scale * most, top[half]);
+    const float base = most == -INFINITY ? 0.0f : most;  // nothing seen yet
+    const float shrink = simt::exp2_approx(top[half] - base);
+    top[half] = most;
+    float added = 0;
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 2; ++e) {
+        float& x = s[n][2 * half + e];
+        x = simt::exp2_approx(x * scale - base);  // one multiply-add
+        added += x;
+      }
+    }
+    sum[half] = sum[half] * shrink + added;
+    SIMT_UNROLL
+    for (int n = 0; n < D / 8; ++n) o[n][2 * half] *= shrink, o[n][2 * half + 1] *= shrink;
+  }
+}
+constexpr float kLn2 = 0.693147181f;
+
+// Threads: a block has one tile of queries of one text and head, a warp 16 of them. kSplit, for few queries:
+// 16 in all, and each warp takes its share of every tile of keys; the shares are joined in warp order.
+// Reads: q once; keys and values once per tile of queries, through cp.async, the next tile while one is used.
+// Writes: y and lse once.
+// Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
+// Limit: exponentials and shared memory (an ldmatrix feeds 2 products), kSplit: memory; not measured yet.
+// Ladder: none yet.
+template <class T, int D, bool kSplit>
+__global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) {
+  using Z = Sizes<T, D>;
+  constexpr int kRows = kSplit ? 16 : Z::rows, kTile = Z::keys * Z::step;
+  constexpr int N = (kSplit ? Z::keys / Z::warps : Z::keys) / 8;
+  const Place at = find_tile(a.offsets, a.texts, kRows);
+  const Text x = a.text(at.text);
+  const int there = min(x.m - at.row, kRows);
+  if (there <= 0) return;
+  const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
+  const int h = static_cast<int>(blockIdx.y), column = h / a.group * a.d;
+  T *const own = simt::dyn_shared<T>(), *const keys = own + kRows * Z::step, *const values = keys + 2 * kTile;
+  float* const room = reinterpret_cast<float*>(values + 2 * kTile) + (Z::kFloat ? warp * kRoom<N> : 0);
+
+  const int64_t row = x.q + at.row;  // of q and y
+  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + Z::keys - 1) / Z::keys;
+  auto fetch = [&](int t) {
+    const int first = t * Z::keys, left = x.n - first;
+    load_tile<T, D, Z::keys>(keys + t % 2 * kTile, a.k + (x.k + first) * a.k_step + column, a.k_step, left,
+                             a.d, a.wide);
+    load_tile<T, D, Z::keys>(values + t % 2 * kTile, a.v + (x.v + first) * a.v_step + column, a.v_step, left,
+                             a.d, a.wide);
+  };
+  load_tile<T, D, kRows>(own, a.q + row * a.q_step + h * a.d, a.q_step, there, a.d, a.wide);
+  simt::cp_async_commit();
+  if (tiles > 0) fetch(0);
+  simt::cp_async_commit();
+  simt::cp_async_wait<1>();
+  __syncthreads();
+  if (a.turn != nullptr) {
+    turn_tile<T, D>(own, a.turn + row * a.d, there, a.d);
+    __syncthreads();
+  }
+
+  const int mine = kSplit ? 0 : warp * 16, last = there - 1;  // the warp's first row in the tile
+  const Own<T, D> q(own + mine * Z::step);
+  float o[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+  auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
+  const int sees[2] = {seen(mine + lane / 4), seen(mine + lane / 4 + 8)};
+  const int least = seen(mine), most = mine <= last ? seen(mine + 15) : 0;
+  for (int t = 0; t < tiles; ++t) {
+    simt::cp_async_wait<0>();
+    __syncthreads();  // tile t is there, and nobody uses t - 1 any more
+    if (t + 1 < tiles) fetch(t + 1);
+    simt::cp_async_commit();
+    const int share = kSplit ? warp * 8 * N : 0, first = t * Z::keys + share;
+    if (first < most) {
+      float s[N][4];
+      product<D>(s, q, keys + t % 2 * kTile + share * Z::step);
+      weigh<D>(s, o, top, sum, sees, first, a.scale, first + 8 * N <= least);
+      accumulate<D>(o, s, values + t % 2 * kTile + share * Z::step, room);
+    }
+  }
+  __syncthreads();
+
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 1);
+    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 2);
+  }
+  float factor[2];
+  if constexpr (kSplit) {
+    SIMT_SHARED(float2, parts, [Z::warps][16]);
+    if (lane % 4 == 0)
+      for (int half = 0; half < 2; ++half)
+        parts[warp][lane / 4 + 8 * half] = make_float2(top[half], sum[half]);
+    __syncthreads();
+    for (int half = 0; half < 2; ++half) {
+      const float before = top[half];
+      for (int w = 0; w < Z::warps; ++w) top[half] = fmaxf(top[half], parts[w][lane / 4 + 8 * half].x);
+      const float base = top[half] == -INFINITY ? 0.0f : top[half];
+      sum[half] = 0;
+      for (int w = 0; w < Z::warps; ++w) {
+        const float2 p = parts[w][lane / 4 + 8 * half];
+        sum[half] += p.y * simt::exp2_approx(p.x - base);
+      }
+      factor[half] = simt::exp2_approx(before - base);
+    }
+  } else {
+    factor[0] = factor[1] = 1;
+  }
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    const int r = mine + lane / 4 + 8 * half;
+    factor[half] = tiles == 0 ? 0.0f : factor[half] / sum[half];
+    if (lane % 4 == 0 && r < there && (!kSplit || warp == 0))
+      a.lse[(row + r) * a.heads + h] = tiles == 0 ? 0.0f : top[half] * kLn2 + logf(sum[half]);
+  }
+  float* const staged = simt::dyn_shared<float>();
+  stage<D>(staged + warp * Z::staged, o, factor);
+  T* const to = a.y + (row + mine) * a.y_step + h * a.d;
+  const Out out{a.y_step, there - mine, a.d, nullptr, false, a.wide};
+  if constexpr (kSplit) {
+    __syncthreads();
+    put<D, Z::warps>(staged, to, out, thread, Z::threads);
+  } else {
+    __syncwarp();
+    put<D, 1>(staged + warp * Z::staged, to, out, lane, 32);
+  }
+}
+}  // namespace
+
+template <class T>
+void attend_forward(const Attend<T>& a) {
+  by_head("attention", a.d, [&]<int D> {
+    using Z = Sizes<T, D>;
+    const bool few = a.rows <= 8 * a.texts;  // decoding
+    const int rows = few ? 16 : Z::rows;
+    const size_t tiles = static_cast<size_t>((rows + 4 * Z::keys) * Z::step) * sizeof(T),
+                 room = Z::kFloat ? sizeof(float) * Z::warps * kRoom<Z::keys / 8> : 0,
+                 staged = sizeof(float) * Z::warps * Z::staged;
+    simt::launch(few ? forward<T, D, true> : forward<T, D, false>,
+                 dim3(tile_count(a.rows, a.texts, rows), static_cast<unsigned>(a.heads)), dim3(Z::threads),
+                 std::max(tiles + room, staged), a);
+  });
+}
+template void attend_forward(const Attend<float>&);
+template void attend_forward(const Attend<bf16>&);
+}  // namespace rum::cuda

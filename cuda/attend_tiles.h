@@ -1,0 +1,221 @@
+// The arithmetic of one warp in attention: 16 rows of its own against a tile of rows that the block streams
+// through shared memory. Two products are all that forward and backward need: own rows times streamed rows,
+// and the 16 x N result times streamed rows. bf16 runs on tensor cores; f32 is added up by the lanes that
+// hold the same numbers of the result, so the kernels are written once. Lane l holds of a 16 x 8 n result:
+// s[n][0..3] = rows l / 4 (0, 1) and l / 4 + 8 (2, 3), columns 8 n + l % 4
+// * 2 (+ 1). Rows in shared memory are 16 bytes longer than D numbers: so 8 rows lie on different banks.
+#pragma once
+#include "cuda/attend.h"
+
+namespace rum::cuda {
+using simt::bf16;
+
+template <class T, int D>
+struct Sizes {
+  static constexpr bool kFloat = sizeof(T) == 4;
+  static constexpr int warps = kFloat && D > 64 ? 2 : 4, threads = 32 * warps, rows = 16 * warps;
+  static constexpr int keys = kFloat ? (D > 64 ? 16 : 32) : 64;      // streamed at a time
+  static constexpr int queries = kFloat || D <= 64 ? keys : 32;      // by the kernel with two results
+  static constexpr int step = D + static_cast<int>(16 / sizeof(T));  // numbers from row to row
+  static constexpr int staged = 16 * (D + 8);                        // floats of a result on its way out
+};
+
+// Rows from `from` on to shared memory: those from `there` on, and columns from d on, become 0.
+template <class T, int D, int kRows>
+__device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, bool wide) {
+  constexpr int V = static_cast<int>(16 / sizeof(T)), kPer = D / V;
+  SIMT_UNROLL
+  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPer; i += Sizes<T, D>::threads) {
+    const int r = i / kPer, c = i % kPer * V;
+    T* const at = to + r * Sizes<T, D>::step + c;
+    if (wide) {
+      simt::cp_async16(at, from + r * step + c, r < there && c < d);
+    } else {
+      for (int k = 0; k < V; ++k)
+        at[k] = r < there && c + k < d ? from[r * step + c + k] : from_float<T>(0.0f);
+    }
+  }
+}
+// Rotates the rows of a tile where they stand: plane j is (j, j + d / 2).
+template <class T, int D>
+__device__ void turn_tile(T* tile, const float* turn, int there, int d) {
+  const int half = d / 2;
+  for (int i = static_cast<int>(threadIdx.x); i < there * half; i += Sizes<T, D>::threads) {
+    const int r = i / half, j = i % half;
+    T* const at = tile + r * Sizes<T, D>::step + j;
+    const float a = to_float(at[0]), b = to_float(at[half]), c = turn[r * d + j], s = turn[r * d + half + j];
+    at[0] = from_float<T>(turned(a, b, c, -s)), at[half] = from_float<T>(turned(b, a, c, s));
+  }
+}
+
+template <class T, int D>
+struct Own;  // the warp's 16 rows, as a left factor
+template <int D>
+struct Own<bf16, D> {
+  static constexpr bool kHeld = D <= 64;  // in registers, as far as there are enough
+  const bf16* rows;
+  uint32_t held[kHeld ? D / 16 : 1][4];
+  __device__ explicit Own(const bf16* at) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    rows = at + lane % 16 * Sizes<bf16, D>::step + lane / 16 * 8;
+    if constexpr (kHeld) {
+      SIMT_UNROLL
+      for (int k = 0; k < D / 16; ++k) simt::ldmatrix_x4(held[k], rows + k * 16);
+    }
+  }
+};
+template <int D>
+struct Own<float, D> {
+  const float* rows;
+  __device__ explicit Own(const float* at)
+      : rows(at + threadIdx.x % 32 / 4 * static_cast<unsigned>(Sizes<float, D>::step)) {}
+};
+
+// s (16, 8 N) = own (16, D) times rows (8 N, D) transposed.
+template <int D, int N>
+__device__ __forceinline__ void product(float (&s)[N][4], const Own<bf16, D>& own, const bf16* rows) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const bf16* const at = rows + (lane % 8 + lane / 16 * 8) * Sizes<bf16, D>::step + lane / 8 % 2 * 8;
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
+  SIMT_UNROLL
+  for (int k = 0; k < D / 16; ++k) {
+    uint32_t a[4];
+    if constexpr (Own<bf16, D>::kHeld)
+      for (int e = 0; e < 4; ++e) a[e] = own.held[k][e];
+    else
+      simt::ldmatrix_x4(a, own.rows + k * 16);
+    SIMT_UNROLL
+    for (int n = 0; n < N; n += 2) {
+      uint32_t b[4];
+      simt::ldmatrix_x4(b, at + n * 8 * Sizes<bf16, D>::step + k * 16);
+      simt::mma_bf16_16816(s[n], a, {b[0], b[1]});
+      simt::mma_bf16_16816(s[n + 1], a, {b[2], b[3]});
+    }
+  }
+}
+template <int D, int N>
+__device__ __forceinline__ void product(float (&s)[N][4], const Own<float, D>& own, const float* rows) {
+  constexpr int kStep = Sizes<float, D>::step;
+  const float* const at = rows + threadIdx.x % 4 * 2 * kStep;
+  auto dot = [](const float4& a, const float4& b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; };
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
+  for (int k = 0; k < D; k += 4) {
+    const float4 a0 = simt::ldv<float4>(own.rows + k), a1 = simt::ldv<float4>(own.rows + 8 * kStep + k);
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) {
+      const float4 b0 = simt::ldv<float4>(at + n * 8 * kStep + k),
+                   b1 = simt::ldv<float4>(at + (n * 8 + 1) * kStep + k);
+      s[n][0] += dot(a0, b0), s[n][1] += dot(a0, b1), s[n][2] += dot(a1, b0), s[n][3] += dot(a1, b1);
+    }
+  }
+}
+// o (16, D) += p (16, 8 N) times rows (8 N, D). f32: p passes through `room`, the warp's own.
+template <int D, int N>
+__device__ __forceinline__ void accumulate(float (&o)[D / 8][4], const float (&p)[N][4], const bf16* rows,
+                                           float*) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const bf16* const at = rows + lane % 16 * Sizes<bf16, D>::step + lane / 16 * 8;
+  SIMT_UNROLL
+  for (int k = 0; k < N; k += 2) {
+    const uint32_t a[4] = {simt::pack_bf(p[k][0], p[k][1]), simt::pack_bf(p[k][2], p[k][3]),
+                           simt::pack_bf(p[k + 1][0], p[k + 1][1]), simt::pack_bf(p[k + 1][2], p[k + 1][3])};
+    SIMT_UNROLL
+    for (int n = 0; n < D / 8; n += 2) {
+      uint32_t b[4];
+      simt::ldmatrix_x4_trans(b, at + k * 8 * Sizes<bf16, D>::step + n * 8);
+      simt::mma_bf16_16816(o[n], a, {b[0], b[1]});
+      simt::mma_bf16_16816(o[n + 1], a, {b[2], b[3]});
+    }
+  }
+}
+template <int N>
+constexpr int kRoom = 16 * (8 * N + 4);  // floats
+template <int D, int N>
+__device__ __forceinline__ void accumulate(float (&o)[D / 8][4], const float (&p)[N][4], const float* rows,
+                                           float* room) {
+  constexpr int kWide = 8 * N + 4;
+  const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4 * 2;
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) {
+    simt::stv(room + g * kWide + n * 8 + t, make_float2(p[n][0], p[n][1]));
+    simt::stv(room + (g + 8) * kWide + n * 8 + t, make_float2(p[n][2], p[n][3]));
+  }
+  __syncwarp();
+  constexpr int kGroup = 4;  // of columns; each tile is summed by itself first: less rounding in long sums
+  SIMT_UNROLL
+  for (int n = 0; n < D / 8; n += kGroup) {
+    float sum[kGroup][4] = {};
+    for (int k = 0; k < 8 * N; ++k) {
+      const float a0 = room[g * kWide + k], a1 = room[(g + 8) * kWide + k];
+      SIMT_UNROLL
+      for (int c = 0; c < kGroup; ++c) {
+        const float2 b = simt::ldv<float2>(rows + k * Sizes<float, D>::step + (n + c) * 8 + t);
+        sum[c][0] += a0 * b.x, sum[c][1] += a0 * b.y, sum[c][2] += a1 * b.x, sum[c][3] += a1 * b.y;
+      }
+    }
+    SIMT_UNROLL
+    for (int c = 0; c < kGroup; ++c) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e) o[n + c][e] += sum[c][e];
+    }
+  }
+  __syncwarp();
+}
+
+// A result (16, D) on its way out: first to shared memory, then to `to` in whole rows, kParts of them added
+// up; turned back where `turn` is given, and added to what is there.
+template <int D>
+__device__ void stage(float* room, const float (&o)[D / 8][4], const float (&factor)[2]) {
+  const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4 * 2;
+  SIMT_UNROLL
+  for (int n = 0; n < D / 8; ++n) {
+    simt::stv(room + g * (D + 8) + n * 8 + t, make_float2(o[n][0] * factor[0], o[n][1] * factor[0]));
+    simt::stv(room + (g + 8) * (D + 8) + n * 8 + t, make_float2(o[n][2] * factor[1], o[n][3] * factor[1]));
+  }
+}
+template <int D, int kParts, int V>
+__device__ Several<V> staged_at(const float* room, int r, int j) {
+  Several<V> v = floats<V>(room + r * (D + 8) + j);
+  for (int p = 1; p < kParts; ++p) {
+    const Several<V> more = floats<V>(room + p * 16 * (D + 8) + r * (D + 8) + j);
+    for (int k = 0; k < V; ++k) v.at[k] += more.at[k];
+  }
+  return v;
+}
+struct Out {
+  int64_t step;       // of the rows at `to`
+  int there, d;       // rows wanted, of up to 16; numbers in each
+  const float* turn;  // of the first row
+  bool add, wide;
+};
+template <int D, int kParts, int V, class T>
+__device__ void put_rows(const float* room, T* to, const Out& out, int first, int stride) {
+  const int half = out.d / 2, per = out.d / V;
+  for (int i = first; i < min(out.there, 16) * per; i += stride) {
+    const int r = i / per, c = i % per * V;
+    T* const at = to + r * out.step + c;
+    Several<V> x = staged_at<D, kParts, V>(room, r, c);
+    if (out.turn != nullptr) {
+      const bool low = c < half;
+      const float* const t = out.turn + r * out.d + (low ? c : c - half);
+      const Several<V> other = staged_at<D, kParts, V>(room, r, low ? c + half : c - half),
+                       cosine = floats<V>(t), sine = floats<V>(t + half);
+      for (int k = 0; k < V; ++k)
+        x.at[k] = turned(x.at[k], other.at[k], cosine.at[k], low ? sine.at[k] : -sine.at[k]);
+    }
+    Pack<T, V> v;
+    if (out.add) v = load<T, V>(at);
+    for (int k = 0; k < V; ++k) v.at[k] = from_float<T>(out.add ? x.at[k] + to_float(v.at[k]) : x.at[k]);
+    store<T, V>(at, v);
+  }
+}
+template <int D, int kParts, class T>
+__device__ void put(const float* room, T* to, const Out& out, int first, int stride) {
+  if (out.wide && (out.turn == nullptr || out.d / 2 % kPack<T> == 0))
+    put_rows<D, kParts, kPack<T>>(room, to, out, first, stride);
+  else
+    put_rows<D, kParts, 1>(room, to, out, first, stride);
+}
+}  // namespace rum::cuda
