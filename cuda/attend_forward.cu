@@ -162,7 +162,7 @@ template <class T>
 void attend_forward(const Attend<T>& a) {
   by_head("attention", a.d, [&]<int D> {
     using Z = Sizes<T, D>;
-    const bool few = a.rows <= 8 * a.texts;  // decoding
+    const bool few = a.rows <= 2 * a.texts;  // decoding: a token a text; a training batch has 8 rows a text
     const int rows = few ? 16 : Z::rows;
     const size_t tiles = static_cast<size_t>((rows + 4 * Z::keys) * Z::step) * sizeof(T),
                  room = Z::kFloat ? sizeof(float) * Z::warps * kRoom<Z::keys / 8> : 0,

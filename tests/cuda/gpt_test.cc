@@ -133,7 +133,7 @@ TEST_F(CudaGpt, ARunFromItsConfigToItsModel) {
   for (const char* word : {"ab", "cd", "ef", "gh", "kl", "mn"}) out << word << '\t' << word << word << '\n';
   out.close();
   RunConfig c;
-  c.train = c.valid = corpus, c.bpe.vocab = 264, c.bpe.min_frequency = 1;
+  c.train = {corpus}, c.valid = corpus, c.bpe.vocab = 264, c.bpe.min_frequency = 1;
   c.model = {
       .context = 32, .layers = 1, .heads = 2, .kv_heads = 0, .width = 16, .inner = 24, .dropout = 0.1f};
   c.tokens = 48, c.schedule = {.peak = 5e-3f, .warmup = 2}, c.steps = 8, c.bleu_texts = 1;
