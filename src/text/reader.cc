@@ -210,4 +210,20 @@ std::string read_uncompressed(const std::string& path, size_t limit) {
   }
   return out;
 }
+
+std::string one_line(std::string_view text) {
+  std::string out;
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    if (c.code == kNotUtf8)
+      append_utf8(out, 0xFFFD);
+    else if (c.code == '\n' || c.code == '\r' || c.code == '\t' || c.code == 0)
+      out += ' ';
+    else
+      out.append(p, static_cast<size_t>(c.bytes));
+    p += c.bytes;
+  }
+  return out;
+}
 }  // namespace rum

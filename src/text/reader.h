@@ -43,6 +43,10 @@ class LineReader {
   bool ended_ = false;
 };
 
+// Text as one line that LineReader reads: line ends, tabs and NUL become spaces, bytes that are not UTF-8
+// U+FFFD.
+std::string one_line(std::string_view text);
+
 // The whole file uncompressed, any bytes (for hashing). FileError when there are more than `limit`.
 std::string read_uncompressed(const std::string& path, size_t limit = size_t{1} << 34);
 }  // namespace rum
