@@ -98,6 +98,57 @@ TEST(Program, InterruptedItSavesAndResumes) {
   EXPECT_NE(more.err.find("resumed at step " + std::to_string(step)), std::string::npos) << more.err;
 }
 
+TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
+  Program p;
+  p.corpora(), p.config();
+  ASSERT_EQ(
+      p.run({"train", p.file("c.toml"), "--set", "model.kind=encoder_decoder", "--set", "data.test="}).status,
+      0)
+      << slurp(p.file("err"));
+  EXPECT_NE(p.run({"inspect", p.file("run")}).out.find("encoder-decoder, twice 1 layers"), std::string::npos);
+  const Ran step = p.run({"inspect", p.file("run"), "--step"});
+  EXPECT_NE(step.out.find("cross_attention"), std::string::npos) << step.err;
+  EXPECT_EQ(p.run({"translate", p.file("run")}, "Haus\n").status, 0) << slurp(p.file("err"));
+  std::string pool;
+  for (const Text& t : grammar_pairs(2500, 3)) pool += t.source + "\n";
+  p.write("pool", pool);
+  auto words = [&](const char* to) {
+    return std::vector<std::string>{"translate", p.file("run"), "--input",  p.file("pool"), "--output",
+                                    p.file(to),  "--jsonl",     "--sample", "--generation", "2"};
+  };
+  ASSERT_EQ(p.run(words("whole.jsonl")).status, 0) << slurp(p.file("err"));
+  const std::string whole = slurp(p.file("whole.jsonl"));
+  EXPECT_EQ(std::count(whole.begin(), whole.end(), '\n'), 2500);
+  EXPECT_NE(whole.find("\"generator\":\"run\""), std::string::npos);
+  EXPECT_NE(whole.find("\"generation\":2"), std::string::npos);
+  int killed = 0;
+  for (size_t had = 0, size = 0; had < whole.size();
+       had = size) {  // killed whenever it has written something
+    const pid_t child = p.start(words("cut.jsonl"));
+    for (int status = 0;
+         (size = slurp(p.file("cut.jsonl")).size()) <= had && waitpid(child, &status, WNOHANG) == 0;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    killed += kill(child, SIGKILL) == 0;
+    waitpid(child, nullptr, 0);
+    size = slurp(p.file("cut.jsonl")).size();
+    ASSERT_GT(size, had) << slurp(p.file("err"));
+    // The end of a write that a power cut loses.
+    if (size < whole.size()) p.write("cut.jsonl", slurp(p.file("cut.jsonl")).substr(0, size -= 7));
+  }
+  EXPECT_GE(killed, 3);
+  EXPECT_EQ(slurp(p.file("cut.jsonl")), whole);
+  auto other = words("cut.jsonl");
+  other.back() = "3";
+  expect_refusal(p.run(other), "line 1: the generation is \"2\"");
+  expect_refusal(p.run({"translate", p.file("run"), "--jsonl"}), "--jsonl needs --output");
+  expect_refusal(p.run({"translate", p.file("run"), "--generation", "2"}), "need --jsonl");
+  p.write("tab", "a\tb\n"), other[3] = p.file("tab"), other[5] = p.file("new.jsonl");
+  expect_refusal(p.run(other), "tab: line 1 has a tab");
+  p.write("gap", "Haus\n\nHaus\n"), other[3] = p.file("gap");
+  expect_refusal(p.run(other), "source 1 is empty");
+  EXPECT_FALSE(fs::exists(p.file("new.jsonl")));
+}
+
 TEST(Program, BadInputGetsOneSentence) {
   Program p;
   p.corpora(), p.config();

@@ -210,4 +210,5 @@ std::string read_uncompressed(const std::string& path, size_t limit) {
   }
   return out;
 }
+
 }  // namespace rum

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "checkpoint/safetensors.h"
 
 namespace rum {
@@ -20,6 +21,15 @@ int64_t noted(const Checkpoint& c, const std::string& key) {
                     "written by `ruminate train`",
                     c.step, key, text));
   return v;
+}
+
+uint64_t weights_hash(const ParameterBlock& block) {
+  Hash64 hash;
+  for (const auto& [name, t] : named_weights(block, block.master())) {
+    hash.add(name + str(t.shape()));
+    hash.add({t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())});
+  }
+  return hash.value();
 }
 
 Named named_weights(const ParameterBlock& block, const Tensor& flat, const std::string& prefix) {

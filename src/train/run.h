@@ -42,6 +42,8 @@ DeviceKind pick_device(const std::string& name);
 Json environment(DeviceKind);  // program, compiler, device, libraries: what a result may depend on
 std::string build_id();        // commit and flags of this build
 
+uint64_t weights_hash(const ParameterBlock&);  // of names, shapes and numbers: the same in any file
+
 // A whole number that the trainer noted in a checkpoint; FileError when it is not there.
 int64_t noted(const Checkpoint&, const std::string& key);
 

@@ -16,7 +16,8 @@
 #include "tools/command.h"
 #include "tools/options.h"
 #include "train/evaluate.h"
-#include "train/run.h"
+#include "train/generation.h"
+#include "train/progress.h"
 
 namespace rum {
 namespace {
@@ -51,6 +52,11 @@ struct DrawFlags {
   }
 };
 
+[[noreturn]] void refuse_tab(const std::string& input, int64_t line) {
+  throw FileError(fmt::format(
+      "{}: line {} has a tab; expected one sentence a line (`cut -f1` takes the first column)", input, line));
+}
+
 class Translator {
  public:
   Translator(const LoadedRun& run, std::string input, Decoding decoding, bool scores)
@@ -83,11 +89,7 @@ class Translator {
 
  private:
   Prompt prompt(const std::string& source, int64_t line) const {
-    if (source.find('\t') != std::string::npos)
-      throw FileError(
-          fmt::format("{}: line {} has a tab; expected one sentence a line (`cut -f1` takes the first "
-                      "column)",
-                      input_, line));
+    if (source.find('\t') != std::string::npos) refuse_tab(input_, line);
     Prompt p = source_prompt(source, run_.tokenizer);
     if (room(*run_.model, p) < 1)
       throw FileError(
@@ -103,11 +105,35 @@ class Translator {
   int64_t lines_ = 0;
 };
 
+// --jsonl: all of the input is read and checked first, then the file grows.
+int translate_pool(const LoadedRun& run, const std::string& input, const Decoding& d, const Provenance& from,
+                   const std::string& output) {
+  std::vector<std::string> sources;
+  LineReader reader(input);
+  for (std::string_view line; reader.next(line);) {
+    if (line.find('\t') != std::string_view::npos) refuse_tab(reader.path(), reader.line());
+    sources.emplace_back(line);
+  }
+  const auto n = static_cast<int64_t>(sources.size());
+  Progress progress;
+  const double start = seconds_now();
+  const int64_t had = generate_file(run, sources, d, from, output, [&](int64_t lines, int64_t before) {
+    const double left =
+        (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
+    progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
+  });
+  progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
+                            duration(seconds_now() - start), from.decoding));
+  return 0;
+}
+
 int translate(int argc, char** argv) {
   std::string folder, input = "-", output = "-";
   Decoding search{.beam = 4};
   int64_t best = 1;
-  bool sample = false, scores = false;
+  bool sample = false, scores = false, jsonl = false;
+  std::string generator;
+  int64_t generation = 1;
   DrawFlags draws;
   Flags flags("translate", "Translates lines with a trained model: one sentence a line in, one a line out.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
@@ -118,10 +144,20 @@ int translate(int argc, char** argv) {
       .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
       .add("--sample", sample, "draw instead of search")
       .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
-      .add("--scores", scores, "the natural log-probability and a tab before each translation");
+      .add("--scores", scores, "the natural log-probability and a tab before each translation")
+      .add("--jsonl", jsonl,
+           "JSON lines with source, log-probability and provenance, appended to --output; started again, it "
+           "goes on where the file ends")
+      .add("--generator", generator, "with --jsonl: the name to note; the run's unless given")
+      .add("--generation", generation,
+           "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
   draws.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(sample || !draws.any(flags), "--temperature, --top-k, --top-p, --min-p and --seed need --sample");
+  RUM_CHECK(!jsonl || (output != "-" && best == 1 && !scores),
+            "--jsonl needs --output with a file, and excludes --n-best and --scores");
+  RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
+            "--generator and --generation need --jsonl");
   RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
   const auto run = load_run(folder, pick_device(draws.device));
   RUM_CHECK(run->translation(),
@@ -135,6 +171,11 @@ int translate(int argc, char** argv) {
   d.best = best;
   if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
+  if (jsonl) {
+    Provenance from = provenance_of(*run, d, generation);
+    if (!generator.empty()) from.generator = generator;
+    return translate_pool(*run, input, d, from, output);
+  }
   Translator translator(*run, input == "-" ? "standard input" : input, d, scores);
   const size_t part = input == "-" && isatty(0) ? 1 : 4096;  // someone who types wants an answer at once
   const auto start = std::chrono::steady_clock::now();

@@ -1,0 +1,158 @@
+#include "train/generation.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "text/reader.h"
+#include "text/unicode.h"
+#include "train/evaluate.h"
+
+namespace rum {
+namespace {
+constexpr size_t kPart = 512;  // texts between two writes: what a cut can cost
+
+// One member of a line, as the type that it must have.
+struct Line {
+  const Json& json;
+  std::string where;  // "path: line 3"
+  const Json& member(const char* key) const {
+    if (const Json* found = json.find(key)) return *found;
+    throw FileError(fmt::format("{}: expected the key \"{}\", it is missing", where, key));
+  }
+  [[noreturn]] void bad(const char* key, const char* expected) const {
+    throw FileError(
+        fmt::format("{}: \"{}\": expected {}, found {}", where, key, expected, to_json(member(key))));
+  }
+  std::string text(const char* key) const {
+    const std::string* s = member(key).text();
+    return s ? *s : (bad(key, "a text"), "");
+  }
+  int64_t whole(const char* key) const {
+    int64_t v = 0;
+    return member(key).whole(v) ? v : (bad(key, "a whole number"), 0);
+  }
+  double number(const char* key) const {
+    double v = 0;
+    return member(key).number(v) ? v : (bad(key, "a number"), 0);
+  }
+  bool flag(const char* key) const {
+    const bool* b = member(key).boolean();
+    return b ? *b : (bad(key, "true or false"), false);
+  }
+};
+
+Generated from_line(std::string_view text, const std::string& where) {
+  const Json json = parse_json(text, where, {.depth = 4, .bytes = kLineLimit * 8, .values = 100});
+  const Line l{json, where};
+  return {l.whole("id"),
+          l.text("source"),
+          l.text("target"),
+          l.number("log_prob"),
+          l.whole("tokens"),
+          l.flag("finished"),
+          {l.text("generator"), l.text("checkpoint"), l.text("decoding"), l.whole("seed"),
+           l.whole("generation")}};
+}
+
+// How many whole lines the file holds, all of them a beginning of this work. A last line that was cut off is
+// removed.
+int64_t lines_done(std::span<const std::string> sources, const Provenance& from, const std::string& path) {
+  Disk& disk = Disk::real();
+  if (!disk.exists(path)) return 0;
+  const std::string all = disk.read(path);
+  size_t id = 0, at = 0;
+  for (size_t end; (end = all.find('\n', at)) != std::string::npos; at = end + 1, ++id) {
+    const std::string where = fmt::format("{}: line {}", path, id + 1);
+    const Generated g = from_line(std::string_view(all).substr(at, end - at), where);
+    auto same = [&](const char* what, const auto& found, const auto& wanted) {
+      if (found != wanted)
+        throw FileError(
+            fmt::format("{}: {} is \"{}\", but this work has \"{}\" there; remove the file or "
+                        "choose another",
+                        where, what, found, wanted));
+    };
+    same("the id", g.id, static_cast<int64_t>(id));
+    if (id >= sources.size())
+      throw FileError(fmt::format("{}: there are only {} sources; remove the file or choose another", where,
+                                  sources.size()));
+    same("the source", g.source, sources[id]);
+    same("the generator", g.from.generator, from.generator);
+    same("the checkpoint", g.from.checkpoint, from.checkpoint);
+    same("the decoding", g.from.decoding, from.decoding);
+    same("the seed", g.from.seed, from.seed);
+    same("the generation", g.from.generation, from.generation);
+  }
+  if (at < all.size()) disk.replace_text(path, std::string_view(all).substr(0, at));
+  return static_cast<int64_t>(id);
+}
+}  // namespace
+
+std::string describe(const Decoding& d) {
+  const std::string limits = fmt::format("max_new {} max_ratio {}", d.max_new, d.max_ratio);
+  if (d.sample)
+    return fmt::format("sample temperature {} top_k {} top_p {} min_p {} {}", d.temperature, d.top_k, d.top_p,
+                       d.min_p, limits);
+  if (d.beam == 1) return "greedy " + limits;
+  return fmt::format("beam {} length_penalty {} {}", d.beam, d.length_penalty, limits);
+}
+
+Provenance provenance_of(const LoadedRun& run, const Decoding& d, int64_t generation) {
+  std::string name = run.config.folder;
+  while (name.ends_with('/')) name.pop_back();
+  name = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
+  return {name, hex64(weights_hash(run.params)), describe(d), d.seed, generation};
+}
+
+std::string to_line(const Generated& g) {
+  return to_json(Json(Json::Object{{"id", g.id},
+                                   {"source", g.source},
+                                   {"target", g.target},
+                                   {"log_prob", g.log_prob},
+                                   {"tokens", g.tokens},
+                                   {"finished", g.finished},
+                                   {"generator", g.from.generator},
+                                   {"checkpoint", g.from.checkpoint},
+                                   {"decoding", g.from.decoding},
+                                   {"seed", g.from.seed},
+                                   {"generation", g.from.generation}})) +
+         '\n';
+}
+
+std::vector<Generated> read_generated(const std::string& path) {
+  std::vector<Generated> out;
+  LineReader reader(path, kLineLimit * 8);
+  for (std::string_view line; reader.next(line);)
+    out.push_back(from_line(line, fmt::format("{}: line {}", path, reader.line())));
+  return out;
+}
+
+int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources, const Decoding& decoding,
+                      const Provenance& from, const std::string& path,
+                      const std::function<void(int64_t, int64_t)>& done) {
+  RUM_CHECK(decoding.best == 1, "one line for each source, but {} translations are asked for", decoding.best);
+  std::vector<Prompt> prompts;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    RUM_CHECK(!sources[i].empty(), "source {} is empty: nothing to translate", i);
+    prompts.push_back(source_prompt(sources[i], run.tokenizer));
+    RUM_CHECK(room(*run.model, prompts[i]) > 0,
+              "source {} has {} tokens with its separator, the model's context holds {}: leave it out", i,
+              prompts[i].prefix, run.model->config().context);
+  }
+  const int64_t had = lines_done(sources, from, path);
+  for (auto at = static_cast<size_t>(had); at < sources.size();) {
+    Decoding d = decoding;
+    d.first = static_cast<uint32_t>(at);
+    const auto part = std::span(prompts).subspan(at, std::min(kPart, sources.size() - at));
+    std::string lines;
+    for (const auto& best : generate(*run.model, part, run.tokenizer.special(kEos), d)) {
+      const Hypothesis& h = best.at(0);
+      lines += to_line({static_cast<int64_t>(at), sources[at], one_line(run.tokenizer.decode(h.tokens)),
+                        h.log_prob, static_cast<int64_t>(h.tokens.size()) + h.finished, h.finished, from});
+      ++at;
+    }
+    Disk::real().append(path, lines);
+    if (done) done(static_cast<int64_t>(at), had);
+  }
+  return had;
+}
+}  // namespace rum

@@ -1,0 +1,47 @@
+// A corpus that a model writes: one JSON line for each source, in order, with where it came from. The file
+// only grows, and may be cut off anywhere: the same call again goes on at the first id that is missing, and
+// the bytes at the end are those of one undisturbed run.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "generate/generate.h"
+#include "train/run.h"
+
+namespace rum {
+struct Provenance {
+  std::string generator;   // the name of a run, or of a model from outside
+  std::string checkpoint;  // hash of its weights
+  std::string decoding;    // describe()
+  int64_t seed = 1;        // of the draws
+  int64_t generation = 1;  // 1: the generator learned from human text, 2: from text of generation 1, ...
+  bool operator==(const Provenance&) const = default;
+};
+struct Generated {
+  int64_t id = 0;  // place of the source among all
+  std::string source, target;
+  double log_prob = 0;    // natural, sum over the tokens
+  int64_t tokens = 0;     // of the target, with the end token if it was written
+  bool finished = false;  // the end token came before the limit
+  Provenance from;
+};
+
+// All of a Decoding that its output depends on, but the seed, in words.
+std::string describe(const Decoding&);
+// The provenance of what a run writes; its name is the last part of its folder.
+Provenance provenance_of(const LoadedRun&, const Decoding&, int64_t generation = 1);
+
+std::string to_line(const Generated&);  // with its line end
+// FileError: path, line, what was expected, what was found.
+std::vector<Generated> read_generated(const std::string& path);
+
+// Translates what is missing of `sources`; returns how many lines the file already had. Text i draws from its
+// own stream, (seed, i). `done` is told how many lines the file has, whenever it has grown, and how many it
+// had at first. Error: sources that are empty or too long, by their number, before anything is written; best
+// > 1. FileError: the file holds something else than a beginning of this very work.
+int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
+                      const Provenance&, const std::string& path,
+                      const std::function<void(int64_t lines, int64_t before)>& done = {});
+}  // namespace rum

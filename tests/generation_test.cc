@@ -1,0 +1,199 @@
+// A pool translated as a stage: cut off anywhere and started again, the file has the bytes of one undisturbed
+// run, whatever the batch and the number of threads; what belongs to other work is refused.
+#include "train/generation.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "tests/grammar/grammar.h"
+#include "tests/scratch.h"
+#include "train/evaluate.h"
+#include "train/trainer.h"
+
+using namespace rum;
+namespace fs = std::filesystem;
+namespace {
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+// Two models of a few steps, one of each kind, trained once for all tests.
+class Generation : public testing::TestWithParam<ModelKind> {
+ protected:
+  static Scratch& folder() {
+    static Scratch scratch;
+    return scratch;
+  }
+  static const LoadedRun& run(ModelKind kind) {
+    static std::map<ModelKind, std::unique_ptr<LoadedRun>> runs;
+    if (!runs.contains(kind)) {
+      RunConfig c;
+      c.folder = folder().path + (kind == ModelKind::gpt ? "/gpt" : "/pair");
+      c.train = {folder().path + "/train.tsv"}, c.valid = c.train[0];
+      Disk::real().replace_text(c.valid, corpus_bytes(grammar_pairs(200, 7), CorpusKind::pairs));
+      c.model_kind = kind;
+      c.model = {.context = 96, .layers = 1, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32};
+      c.bpe.vocab = 300, c.tokens = 256, c.steps = 30, c.bleu_texts = 0, c.schedule.warmup = 2;
+      c.schedule.peak = 1e-2f;
+      testing::internal::CaptureStderr();
+      Progress progress;
+      Trainer(c, progress, false).run();
+      testing::internal::GetCapturedStderr();
+      runs[kind] = load_run(c.folder);
+    }
+    return *runs[kind];
+  }
+  const LoadedRun& run() const { return run(GetParam()); }
+  std::string file(const std::string& name) const {
+    const std::string path = folder().path + "/" + name;
+    fs::remove(path);
+    return path;
+  }
+  static std::vector<std::string> sources(int n) {
+    std::vector<std::string> out;
+    for (const Text& t : grammar_pairs(n, 11)) out.push_back(t.source);
+    return out;
+  }
+  std::string bytes(std::span<const std::string> pool, const Decoding& d, const std::string& path) const {
+    generate_file(run(), pool, d, provenance_of(run(), d), path);
+    return Disk::real().read(path);
+  }
+};
+const Decoding kModes[] = {{.max_ratio = 1.5f},
+                           {.beam = 3, .max_ratio = 1.5f},
+                           {.sample = true, .temperature = .8f, .top_k = 50, .max_ratio = 1.5f, .seed = 4}};
+
+TEST_P(Generation, LinesSayWhatTheModelWroteAndWhereItCameFrom) {
+  const auto pool = sources(40);
+  for (const Decoding& d : kModes) {
+    const std::string path = file("lines.jsonl");
+    bytes(pool, d, path);
+    const auto lines = read_generated(path);
+    ASSERT_EQ(lines.size(), pool.size());
+    std::vector<Text> pairs;
+    std::vector<Example> examples;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const Generated& g = lines[i];
+      EXPECT_EQ(g.id, static_cast<int64_t>(i));
+      EXPECT_EQ(g.source, pool[i]);
+      EXPECT_EQ(g.from.generator, GetParam() == ModelKind::gpt ? "gpt" : "pair");
+      EXPECT_EQ(g.from.checkpoint, hex64(weights_hash(run().params)));
+      EXPECT_EQ(g.from.seed, d.seed);
+      // One text alone, with its number: what generate() says.
+      const Prompt p = source_prompt(pool[i], run().tokenizer);
+      Decoding alone = d;
+      alone.first = static_cast<uint32_t>(i);
+      const Hypothesis h = generate(*run().model, {&p, 1}, run().tokenizer.special(kEos), alone)[0][0];
+      EXPECT_EQ(g.target, one_line(run().tokenizer.decode(h.tokens)));
+      EXPECT_EQ(g.log_prob, h.log_prob);
+      EXPECT_EQ(g.tokens, static_cast<int64_t>(h.tokens.size()) + h.finished);
+      EXPECT_EQ(to_line(g), to_line(lines[i]));
+      Example& e = examples.emplace_back(p.tokens, p.prefix);
+      e.tokens.insert(e.tokens.end(), h.tokens.begin(), h.tokens.end());
+      if (h.finished) e.tokens.push_back(run().tokenizer.special(kEos));
+    }
+    const auto scores = log_probs(*run().model, examples);  // the scorer, a path of its own
+    for (size_t i = 0; i < lines.size(); ++i)
+      EXPECT_NEAR(lines[i].log_prob, scores[i], 1e-4 * std::max(1.0, -scores[i]));
+  }
+  EXPECT_EQ(describe(kModes[0]), "greedy max_new 0 max_ratio 1.5");
+  EXPECT_EQ(describe(kModes[1]), "beam 3 length_penalty 1 max_new 0 max_ratio 1.5");
+  EXPECT_EQ(describe(kModes[2]), "sample temperature 0.8 top_k 50 top_p 1 min_p 0 max_new 0 max_ratio 1.5");
+}
+
+TEST_P(Generation, CutOffAnywhereItEndsWithTheSameBytes) {
+  const auto pool = sources(12);
+  for (const Decoding& d : kModes) {
+    const std::string path = file("cut.jsonl"), whole = bytes(pool, d, path);
+    ASSERT_EQ(std::count(whole.begin(), whole.end(), '\n'), 12);
+    EXPECT_EQ(bytes(pool, d, path), whole);  // nothing to do
+    for (size_t cut = 0; cut < whole.size(); cut += 61 + cut % 157) {
+      std::ofstream(path, std::ios::binary) << whole.substr(0, cut);
+      int64_t last = -1, before = -1;
+      const int64_t had = generate_file(run(), pool, d, provenance_of(run(), d), path,
+                                        [&](int64_t lines, int64_t b) { last = lines, before = b; });
+      EXPECT_EQ(had, std::count(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut), '\n'));
+      EXPECT_EQ(last, 12);
+      EXPECT_EQ(before, had);
+      ASSERT_EQ(Disk::real().read(path), whole) << "cut at byte " << cut;
+    }
+  }
+}
+
+TEST_P(Generation, BatchAndThreadsDoNotMatter) {
+  const auto pool = sources(30);
+  const int before = threads();
+  for (Decoding d : kModes) {
+    d.batch = 64;
+    const std::string whole = bytes(pool, d, file("whole.jsonl"));
+    for (const int64_t batch : {1, 5, 200})
+      for (const int n : {1, 3}) {
+        d.batch = batch;
+        set_threads(n);
+        EXPECT_EQ(bytes(pool, d, file("part.jsonl")), whole) << batch << " " << n;
+      }
+  }
+  set_threads(before);
+}
+
+TEST_P(Generation, OtherWorkIsRefused) {
+  auto pool = sources(5);
+  const Decoding d = kModes[2];
+  const std::string path = file("other.jsonl"), whole = bytes(pool, d, path);
+  auto refusal = [&](const Decoding& with, const Provenance& from) {
+    const std::string e = error_of([&] { generate_file(run(), pool, with, from, path); });
+    EXPECT_EQ(Disk::real().read(path), whole);
+    return e;
+  };
+  auto expect = [](const std::string& e, const char* part) {
+    EXPECT_NE(e.find(part), std::string::npos) << e;
+  };
+  Decoding other = d;
+  other.seed = 5;
+  expect(refusal(other, provenance_of(run(), other)), "line 1: the seed is \"4\", but this work has \"5\"");
+  other = d, other.top_k = 49;
+  expect(refusal(other, provenance_of(run(), other)), "the decoding is");
+  Provenance from = provenance_of(run(), d);
+  from.generation = 2;
+  expect(refusal(d, from), "the generation is \"1\"");
+  from = provenance_of(run(), d), from.checkpoint = "0";
+  expect(refusal(d, from), "the checkpoint is");
+  from = provenance_of(run(), d);
+  other = d, other.best = 2;
+  expect(refusal(other, from), "2 translations are asked for");
+  std::swap(pool[1], pool[2]);
+  expect(refusal(d, from), "line 2: the source is");
+  std::swap(pool[1], pool[2]);
+  pool.pop_back();
+  expect(refusal(d, from), "line 5: there are only 4 sources");
+  pool.push_back("");
+  expect(refusal(d, from), "source 4 is empty");
+  pool.back() = std::string(3000, 'x');
+  expect(refusal(d, from), "source 4 has");
+  pool = sources(5);
+  const size_t second = whole.find('\n') + 1;
+  auto with_line = [&](const std::string& line) {
+    std::ofstream(path, std::ios::binary) << whole.substr(0, second) << line << '\n';
+    return error_of([&] { generate_file(run(), pool, d, from, path); });
+  };
+  expect(with_line("{\"id\":1}"), "line 2: expected the key \"source\"");
+  expect(with_line("nonsense"), "other.jsonl: line 2");
+  expect(with_line(whole.substr(0, second - 1)), "line 2: the id is \"0\"");
+  std::string wrong = whole.substr(0, second - 1);
+  wrong.replace(wrong.find("\"finished\":"), 11, "\"finished\":3,\"x\":");
+  expect(with_line(wrong), "\"finished\": expected true or false, found 3");
+}
+INSTANTIATE_TEST_SUITE_P(Kinds, Generation, testing::Values(ModelKind::gpt, ModelKind::encoder_decoder),
+                         [](const auto& i) { return i.param == ModelKind::gpt ? "gpt" : "encoder_decoder"; });
+}  // namespace
