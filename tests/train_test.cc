@@ -227,6 +227,9 @@ TEST(Config, SaysWhatIsWrongWhere) {
   EXPECT_NE(error("[model]\nbias = 3\n").find("expected true or false"), std::string::npos);
   EXPECT_NE(error("[model\n").find("c.toml:1"), std::string::npos);
   EXPECT_NE(error("[model]\nlayers = [1]\n").find("c.toml:2"), std::string::npos);
+  for (const char* odd : {"ä = 1", "seed = ä", "\uFCFF = 1", "seed = 1 \uFCFF", "seed = \u3007"})
+    EXPECT_NE(error(fmt::format("[run]\n{}\n", odd).c_str()).find("c.toml:2: "), std::string::npos) << odd;
+  EXPECT_EQ(error("[run]\n\nseed = \"\xE4\"\n"), "c.toml:3: not UTF-8");
   RunConfig c;
   c.train = "a", c.valid = "b", c.model.heads = 5;
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
@@ -242,6 +245,10 @@ TEST(Config, WritesWhatItReads) {
   EXPECT_EQ(again.model.width, 96);
   EXPECT_EQ(again.train, "a \"b\"\\c.tsv");
   EXPECT_EQ(again.schedule.peak, 0.00025f);
+  const std::string name = "Sätze \uFCFF \U0001F642.tsv";  // in a comment, in quotes, and written again
+  const RunConfig odd = parse_config("\uFEFF# ä \uFCFF\n[data]\ntrain = \"" + name + "\" # ö\n", "odd");
+  EXPECT_EQ(odd.train, name);
+  EXPECT_EQ(parse_config(to_toml(odd), "again").train, name);
 }
 
 TEST(Schedule, FollowsItsFormulas) {

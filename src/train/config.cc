@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/unicode.h"
 #define NDEBUG  // toml++ 3.3 has assertions that a malformed file trips; without them it reports an error
 #include <toml++/toml.h>
 
@@ -176,16 +178,40 @@ std::vector<std::string> key_names() {
   for (const Key& k : keys()) out.push_back(k.name);
   return out;
 }
+// toml++ 3.3 runs off the end of its table of spaces when some characters (U+00E4, U+FCFF) stand outside of
+// quotes. So it is given each byte beyond ASCII as the private character U+10FF00 + byte, and its texts are
+// turned back.
+std::string hide(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (const auto byte = static_cast<uint8_t>(c); byte < 0x80)
+      out += c;
+    else
+      append_utf8(out, char32_t{0x10FF00} + byte);
+  return out;
+}
+std::string show(std::string_view text) {
+  std::string out;
+  for (const char *p = text.data(), *end = p + text.size(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    if (c.code >= 0x10FF80 && c.code < kNotUtf8)
+      out += static_cast<char>(c.code & 0xFF);
+    else
+      out.append(p, static_cast<size_t>(c.bytes));
+    p += c.bytes;
+  }
+  return out;
+}
 // Leaves of a table as (key, text, line). An array or a date has no key that takes it.
 void flatten(const toml::table& t, const std::string& prefix, const std::string& name,
              std::vector<std::tuple<std::string, std::string, uint32_t>>& out) {
   for (const auto& [k, v] : t) {
-    const std::string key = prefix + std::string(k.str());
+    const std::string key = prefix + show(k.str());
     const uint32_t line = v.source().begin.line;
     if (const auto* sub = v.as_table()) {
       flatten(*sub, key + ".", name, out);
     } else if (const auto* s = v.as_string()) {
-      out.emplace_back(key, s->get(), line);
+      out.emplace_back(key, show(s->get()), line);
     } else if (const auto* i = v.as_integer()) {
       out.emplace_back(key, fmt::format("{}", i->get()), line);
     } else if (const auto* d = v.as_floating_point()) {
@@ -216,11 +242,16 @@ void set_key(RunConfig& c, const std::string& name, const std::string& value) {
 }
 
 RunConfig parse_config(std::string_view source, const std::string& name) {
+  if (const size_t bad = find_invalid_utf8(source); bad != std::string::npos)
+    throw FileError(
+        fmt::format("{}:{}: not UTF-8", name,
+                    1 + std::count(source.begin(), source.begin() + static_cast<ptrdiff_t>(bad), '\n')));
+  if (source.starts_with("\xEF\xBB\xBF")) source.remove_prefix(3);  // a byte order mark
   toml::table table;
   try {
-    table = toml::parse(source, name);
+    table = toml::parse(hide(source), name);
   } catch (const toml::parse_error& e) {
-    throw FileError(fmt::format("{}:{}: {}", name, e.source().begin.line, e.description()));
+    throw FileError(fmt::format("{}:{}: {}", name, e.source().begin.line, show(e.description())));
   }
   std::vector<std::tuple<std::string, std::string, uint32_t>> leaves;
   flatten(table, "", name, leaves);
