@@ -17,8 +17,8 @@ class CpuBackend final : public Backend {
   void* allocate(size_t bytes) override {
     constexpr size_t kHuge = size_t{2} << 20;
     const size_t unit = bytes < kHuge ? 64 : kHuge, size = (bytes + 63) / 64 * 64;
-    void* p = std::aligned_alloc(unit, size);
-    if (p == nullptr)
+    void* p = nullptr;
+    if (::posix_memalign(&p, unit, size) != 0)
       throw OutOfMemory(fmt::format("out of memory: {} MiB more were asked for", bytes >> 20));
     if (unit == kHuge) ::madvise(p, size, MADV_HUGEPAGE);  // a wish: where it fails, small pages serve
     return p;
