@@ -34,6 +34,7 @@ OPT_release := -O3 -g1
 OPT_debug   := -O0 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option
 FLAGS  := -std=c++20 -fno-math-errno -fno-trapping-math $(OPT_$(V)) $(WARN) -Isrc -I. -MMD -MP -pthread
 LIBS   := -lfmt -licuuc -lz -llzma $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
 FEATURES = $(shell $(CXX) -march=$(MARCH) -dM -E -x c++ /dev/null | grep -oE '__(AVX512F|AVX512VL|AVX512BW|AVX512DQ|AVX512BF16|AVX512VNNI|AVX2|FMA|BMI2)__' | tr -d _ | tr A-Z a-z | sed 's/.*/X("&")/')
@@ -112,14 +113,20 @@ test: ## build and run all tests; the last line is `N passed, N failed, N skippe
 	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
 	@$(MAKE) --no-print-directory -j$$(nproc) cuda-compile COMPILE_FOR=90
 	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
-test-all: ## all of it: long trials, sanitizers, every reader fuzzed, mutants (hours)
-	@bash tools/check.sh
+# All of it in parts; each is a target of its own, so that one can be repeated without the others.
+PARTS := check test-long test-asan test-tsan fuzz mutants
+test-all: ## check, test-long, test-asan, test-tsan, fuzz, mutants in turn (hours); the last line names what failed
+	@failed=; for part in $(PARTS); do echo "== make $$part"; \
+	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	if [ -n "$$failed" ]; then echo "test-all failed:$$failed"; exit 1; fi; echo "test-all passed: $(PARTS)"
+test-long: ## make test with the long trials: 1,000 times kill -9 and the like
 	@RUM_TEST_ALL=1 $(MAKE) --no-print-directory test
-	@for v in asan tsan; do : tsan cannot see the locks inside oneDNN; \
-	  $(MAKE) --no-print-directory -j$$(nproc) V=$$v ONEDNN=0 build/$$v/ruminate build/$$v/tests/run || exit 1; \
-	  RUM_PROGRAM=build/$$v/ruminate bash tests/run.sh build/$$v/tests/run || exit 1; done
-	@$(MAKE) --no-print-directory fuzz
-	@$(MAKE) --no-print-directory mutants
+test-asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-tsan: ## the tests under ThreadSanitizer
+test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cannot see
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run
+	@RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run
 check: ## order of folders, includes, kernel comments, format
 	@bash tools/check.sh
 mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
@@ -131,14 +138,18 @@ bench: ## speed beside the peers that are installed, as ratios
 # ---- fuzzing: needs clang (libFuzzer) --------------------------------------------------------------------------
 FUZZ_SECONDS ?= 60
 FUZZ_CXX     ?= clang++
-OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ   := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
-FUZZED := $(filter-out src/ops/gemm_onednn.cc,$(wildcard src/*/*.cc)) tests/fuzz/main/fuzz_main.cc
+FUZZED := $(wildcard src/base/*.cc src/tensor/*.cc src/text/*.cc src/checkpoint/*.cc) src/data/corpus.cc \
+          src/train/config.cc src/experiment/config.cc tests/fuzz/main/fuzz_main.cc  # what reads files; the vectors of the engine are GCC's
 fuzz: ## every reader of files against libFuzzer, FUZZ_SECONDS=60 each
-	$(MAKE) V=fuzz CXX="$(FUZZ_CXX)" ONEDNN=0 $(FUZZ:%=build/fuzz/%)
+	@mkdir -p build/fuzz; echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' >build/fuzz/probe.cc
+	@{ $(FUZZ_CXX) -fsanitize=fuzzer build/fuzz/probe.cc -o build/fuzz/probe; } >/dev/null 2>&1 || { \
+	  echo "make fuzz needs clang++ with libFuzzer: install Debian's clang and libclang-rt-14-dev, or name one with FUZZ_CXX="; exit 1; }
+	@$(MAKE) --no-print-directory -j$$(nproc) V=fuzz CXX="$(FUZZ_CXX)" ONEDNN=0 $(FUZZ:%=build/fuzz/%)
 	@for t in $(FUZZ); do mkdir -p build/fuzz/found/$$t; echo "fuzzing $$t for $(FUZZ_SECONDS) s"; \
 	  build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=5 -max_len=8192 -verbosity=0 \
 	    -print_final_stats=1 -artifact_prefix=build/fuzz/$$t- build/fuzz/found/$$t tests/fuzz/$$t || exit 1; done
+	@echo "fuzz: nothing found in $(FUZZ)"
 .PRECIOUS: build/obj/fuzz/%.o
 build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/%.o,$(FUZZED))
 	@mkdir -p $(@D)
@@ -205,4 +216,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: FORCE help all deps train test test-all check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu parity-changed mutants
+.PHONY: FORCE help all deps train test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu parity-changed mutants

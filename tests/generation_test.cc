@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
+#include "text/unicode.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
 

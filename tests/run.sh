@@ -15,7 +15,7 @@ for program in "$@"; do
     failed=$((failed + 1))
     echo "$program ended with status $status and no result"
   fi
-  if [ "$status" != 0 ]; then grep -vE '^\[ *(OK|RUN|-+)' "$log" | tail -n 100; fi
+  if [ "$status" != 0 ]; then grep -vE '^\[ *(OK|RUN|SKIPPED|-+)' "$log" | tail -n 300; fi
   echo "$program: $last"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

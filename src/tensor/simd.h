@@ -29,7 +29,7 @@ using Vec = typename VectorOf<S>::type;  // S is float or double: what kernels c
 
 template <std::floating_point S>
 Vec<S> all(S x) {
-  return Vec<S>{} + x;
+  return x - Vec<S>{};  // x - 0 is x, so nothing is left to subtract; x + 0 is not when x is -0
 }
 template <std::floating_point S>
 Vec<S> read(const S* from) {

@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -11,10 +13,14 @@
 namespace rum {
 namespace {
 class CpuBackend final : public Backend {
+  // Large blocks ask for huge pages: decoding walks through all weights for every token.
   void* allocate(size_t bytes) override {
-    void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-    if (p == nullptr)
+    constexpr size_t kHuge = size_t{2} << 20;
+    const size_t unit = bytes < kHuge ? 64 : kHuge, size = (bytes + 63) / 64 * 64;
+    void* p = nullptr;
+    if (::posix_memalign(&p, unit, size) != 0)
       throw OutOfMemory(fmt::format("out of memory: {} MiB more were asked for", bytes >> 20));
+    if (unit == kHuge) ::madvise(p, size, MADV_HUGEPAGE);  // a wish: where it fails, small pages serve
     return p;
   }
   void release(void* p) override { std::free(p); }

@@ -5,11 +5,36 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/unicode.h"
 #define NDEBUG  // toml++ 3.3 has assertions that a malformed file trips; without them it reports an error
 #include <toml++/toml.h>
 
 namespace rum {
 namespace {
+// toml++ 3.3 runs off the end of its table of spaces when some characters (U+00E4, U+FCFF) stand outside of
+// quotes. So it is given each byte beyond ASCII as the private character U+10FF00 + byte, and its texts are
+// turned back.
+std::string hide(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (const auto byte = static_cast<uint8_t>(c); byte < 0x80)
+      out += c;
+    else
+      append_utf8(out, char32_t{0x10FF00} + byte);
+  return out;
+}
+std::string show(std::string_view text) {
+  std::string out;
+  for (const char *p = text.data(), *end = p + text.size(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    if (c.code >= 0x10FF80 && c.code < kNotUtf8)
+      out += static_cast<char>(c.code & 0xFF);
+    else
+      out.append(p, static_cast<size_t>(c.bytes));
+    p += c.bytes;
+  }
+  return out;
+}
 Json convert(const toml::node& v, const std::string& path, Toml& out) {
   const auto line = static_cast<int64_t>(v.source().begin.line);
   out.lines[path] = line;
@@ -17,7 +42,7 @@ Json convert(const toml::node& v, const std::string& path, Toml& out) {
     Json::Object object;
     std::vector<std::pair<int64_t, size_t>> order;  // toml++ sorts by name
     for (const auto& [k, sub] : *table) {
-      const std::string key(k.str());
+      const std::string key = show(k.str());
       order.emplace_back(static_cast<int64_t>(k.source().begin.line), object.size());
       object.emplace_back(key, convert(sub, path.empty() ? key : path + "." + key, out));
     }
@@ -32,7 +57,7 @@ Json convert(const toml::node& v, const std::string& path, Toml& out) {
       items.push_back(convert(item, fmt::format("{}[{}]", path, items.size()), out));
     return Json(std::move(items));
   }
-  if (const auto* s = v.as_string()) return Json(s->get());
+  if (const auto* s = v.as_string()) return Json(show(s->get()));
   if (const auto* i = v.as_integer()) return Json(int64_t{i->get()});
   if (const auto* d = v.as_floating_point()) return Json(d->get());
   if (const auto* b = v.as_boolean()) return Json(b->get());
@@ -47,11 +72,16 @@ std::string Toml::place(const std::string& path) const {
   return at == lines.end() ? name + ": " : fmt::format("{}:{}: ", name, at->second);
 }
 Toml parse_toml(std::string_view text, const std::string& name) {
+  if (const size_t bad = find_invalid_utf8(text); bad != std::string::npos)
+    throw FileError(
+        fmt::format("{}:{}: not UTF-8", name,
+                    1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(bad), '\n')));
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark
   Toml out{name, {}, {}};
   try {
-    out.tree = convert(toml::parse(text, name), "", out);
+    out.tree = convert(toml::parse(hide(text), name), "", out);
   } catch (const toml::parse_error& e) {
-    throw FileError(fmt::format("{}:{}: {}", name, e.source().begin.line, e.description()));
+    throw FileError(fmt::format("{}:{}: {}", name, e.source().begin.line, show(e.description())));
   }
   return out;
 }

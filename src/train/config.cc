@@ -237,11 +237,7 @@ void set_all(RunConfig& c, const Toml& file, const Json& node, const std::string
   try {
     if (node.array() && !lists) fail(path + " is a list; expected a number, a text, true or false");
     const std::string* s = node.text();
-    set_key(c, path,
-            lists && s     ? array_of({*s})
-            : lists        ? array_of(from_array(&node, to_json(node)))
-            : s != nullptr ? *s
-                           : to_json(node));
+    set_key(c, path, s == nullptr ? to_json(node) : lists ? array_of({*s}) : *s);
   } catch (const Error& e) {
     throw FileError(file.place(path) + e.what());
   }
