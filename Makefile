@@ -106,6 +106,13 @@ train: ## train a German-English translator on real text, then show its BLEU and
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@bash tools/train.sh "$(or $(CORPUS),debian)" "$(DATA)"
 
+#   make reproduce                groups A to C at laptop scale   SCALE=paper  for a GPU
+#   make reproduce CORPUS=debian  the same on another corpus
+reproduce: ## the experiments of the paper: run them, or go on, then write the report (hours)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@bash tools/reproduce.sh "$(or $(SCALE),laptop)" "$(CORPUS)"
+
 # ---- testing ---------------------------------------------------------------------------------------------------
 CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
 test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
@@ -216,4 +223,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: FORCE help all deps train test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu parity-changed mutants
+.PHONY: FORCE help all deps train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu parity-changed mutants

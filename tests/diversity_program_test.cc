@@ -122,14 +122,14 @@ TEST(DiversityProgram, ReadsGzipColumnsAndStandardInput) {
   d.run(d.file("plain") + " --measures tokens,ttr,entropy_bits --json");
   const double wanted = d.number(0, "measures", "ttr");
   EXPECT_DOUBLE_EQ(wanted, .75);
-  for (const std::string& words : {d.file("packed"), std::string("-"), d.file("pairs") + " --column 2"}) {
+  for (const std::string& words : {d.file("packed"), std::string("-"), d.file("pairs") + ":2"}) {
     d.run(words + " --measures tokens,ttr,entropy_bits --json", "", "<" + d.file("plain"));
     ASSERT_EQ(d.status, 0) << d.err;
     EXPECT_DOUBLE_EQ(d.number(0, "measures", "ttr"), wanted) << words;
     EXPECT_DOUBLE_EQ(d.number(0, "measures", "entropy_bits"), 1.5) << words;
   }
-  d.run(d.file("pairs") + " --column 3");
-  d.expect_refusal("pairs: line 1: 2 tab-separated columns, --column asks for number 3");
+  d.run(d.file("pairs") + ":3");
+  d.expect_refusal("pairs:3: line 1 has no such column");
 }
 TEST(DiversityProgram, BadInput) {
   Diversity d;

@@ -17,11 +17,12 @@
 #include "text/json.h"
 #include "text/reader.h"
 #include "tools/command.h"
+#include "tools/lines.h"
 #include "tools/options.h"
 
 namespace rum {
 namespace {
-constexpr size_t kNoveltyOrders = 6, kLongestLine = size_t{1} << 28;
+constexpr size_t kNoveltyOrders = 6;
 constexpr const char* kUsual =
     "tokens,types,length_mean,ttr,rttr_guiraud,herdan_c,maas_a2_ln,yule_k,simpson_d,entropy_bits,"
     "entropy_miller_madow_bits,msttr_100,mattr_50,mattr_500,mtld,hdd_42,vocd_exact,expected_types,chao1,"
@@ -33,7 +34,7 @@ constexpr const char* kAttestedUsual =
 struct Options {
   std::vector<std::string> files;
   std::string reference, train, measures, explain;
-  int64_t tokens = 0, permutations = 1000, seed = 1, column = 0;
+  int64_t tokens = 0, permutations = 1000, seed = 1;
   bool json = false;
 };
 struct Row {
@@ -48,39 +49,6 @@ struct Table {
   std::string no_p;    // why there is no p
   std::vector<std::string> notes;
 };
-
-std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
-// The lines of a file, or one column of each.
-class Lines {
- public:
-  Lines(const std::string& path, int64_t column) : reader_(path, kLongestLine), column_(column) {}
-  bool next(std::string_view& line) {
-    if (!reader_.next(line)) return false;
-    for (int64_t c = 1; c <= column_; ++c) {
-      const size_t tab = line.find('\t');
-      if (c == column_) {
-        line = line.substr(0, tab);
-      } else if (tab != std::string_view::npos) {
-        line.remove_prefix(tab + 1);
-      } else {
-        throw FileError(fmt::format("{}: line {}: {} tab-separated columns, --column asks for number {}",
-                                    shown(reader_.path()), reader_.line(), c, column_));
-      }
-    }
-    return true;
-  }
-
- private:
-  LineReader reader_;
-  int64_t column_;
-};
-std::vector<std::string> read_lines(const std::string& path, int64_t column) {
-  std::vector<std::string> out;
-  Lines reader(path, column);
-  for (std::string_view line; reader.next(line);) out.emplace_back(line);
-  if (out.empty()) throw FileError(shown(path) + ": no line in it; expected one sentence a line");
-  return out;
-}
 
 // What all corpora can be cut down to; in a paired test, what any swap of lines leaves.
 int64_t common_tokens(const Corpora& c, bool paired) {
@@ -195,7 +163,7 @@ void add_novelty(const Options& o, const Corpora& c, std::vector<Row>& rows) {
   for (const Corpora::Part& one : c.parts) finders.emplace_back(one.ngrams[0]);
   constexpr size_t kBatch = 1 << 14;  // lines: the training corpus passes by and is not kept
   std::vector<std::string> batch;
-  Lines reader(o.train, o.column);
+  Lines reader(o.train);
   bool any = false;
   for (bool more = true; more;) {
     batch.clear();
@@ -204,7 +172,7 @@ void add_novelty(const Options& o, const Corpora& c, std::vector<Row>& rows) {
     any |= !batch.empty();
     for (CopyFinder& f : finders) f.train(batch, c.vocabulary);
   }
-  if (!any) throw FileError(shown(o.train) + ": no line in it; expected one sentence a line");
+  if (!any) reader.refuse_empty();
   for (const CopyFinder& f : finders) {
     const Novelty x = f.novelty(kNoveltyOrders);
     for (size_t n = 0; n < kNoveltyOrders; ++n)
@@ -310,14 +278,16 @@ std::string explain_measure(std::string name) {
 int run(int argc, char** argv) {
   Options o;
   Flags flags("diversity", "How varied the words and sentences of corpora are, side by side.");
-  flags.add("files", o.files, "corpora, one sentence a line; also .gz and .xz; -: standard input")
+  flags
+      .add("files", o.files,
+           "corpora, one sentence a line; also .gz and .xz; -: standard input; FILE:2: the second column of "
+           "a TSV")
       .add("--reference", o.reference, "text by people, to compare with; its words count as attested")
       .add("--train", o.train, "training corpus: n-grams that it lacks are novel")
       .add("--tokens", o.tokens, "cut corpora down to this many tokens for expected_types (0: what all have)",
            0)
       .add("--permutations", o.permutations, "of the paired test of two files (0: no test)", 0, 1'000'000)
       .add("--seed", o.seed, "of the permutations", 0, UINT32_MAX)
-      .add("--column", o.column, "read this column, from 1, of tab-separated files (0: whole lines)", 0)
       .add("--measures", o.measures, "comma-separated names, or all")
       .add("--json", o.json, "one JSON object")
       .add("--explain", o.explain, "print what a measure is, and stop")
@@ -331,10 +301,10 @@ int run(int argc, char** argv) {
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
   choose(o, 1);  // wrong names are told before anything is read
   std::vector<std::vector<std::string>> texts;
-  for (const std::string& path : o.files) texts.push_back(read_lines(path, o.column));
+  for (const std::string& path : o.files) texts.push_back(read_lines(path));
   Corpora c;
   for (const auto& text : texts) c.add(text);
-  if (!o.reference.empty()) c.attest(read_lines(o.reference, o.column));
+  if (!o.reference.empty()) c.attest(read_lines(o.reference));
   Table table;
   if (o.files.size() != 2)
     table.no_p = fmt::format("the paired test compares exactly two files, {} given", o.files.size());
