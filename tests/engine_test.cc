@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "ops/gemm.h"
 #include "ops/pointwise.h"
+#include "tests/error_of.h"
 #include "toy.h"
 
 using namespace rum;
@@ -18,14 +19,6 @@ namespace {
 const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
 Tensor numbers(std::initializer_list<double> v) {
   return Tensor::from<double>({v.begin(), v.size()}, {static_cast<int64_t>(v.size())}, DType::f64);
-}
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 // ---- random

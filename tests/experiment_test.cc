@@ -15,22 +15,15 @@
 #include "experiment/store.h"
 #include "experiment/targets.h"
 #include "program.h"
+#include "tests/error_of.h"
 #include "text/words.h"
 
 namespace rum {
 namespace {
 namespace fs = std::filesystem;
 
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 void expect_error(const std::function<void()>& f, const std::string& part) {
-  const std::string said = message(f);
+  const std::string said = error_of(f);
   EXPECT_NE(said.find(part), std::string::npos) << "said: " << said << "\nexpected: " << part;
 }
 const std::function<bool()> kGoOn = [] { return false; };

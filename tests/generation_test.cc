@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 #include "text/unicode.h"
@@ -20,14 +21,6 @@
 using namespace rum;
 namespace fs = std::filesystem;
 namespace {
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 // Two models of a few steps, one of each kind, trained once for all tests.
 class Generation : public testing::TestWithParam<ModelKind> {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
+#include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/sanitizer.h"
 #include "tests/scratch.h"
@@ -58,14 +59,6 @@ uint64_t fingerprint(const std::string& folder, int64_t step) {
   for (const auto& [name, t] : c.tensors)
     h = hash64({t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())}, h ^ hash64(name));
   return h;
-}
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 Outcome train(const RunConfig& c, Progress& p, bool resume = false,
               const std::function<bool(int64_t)>& stop = {}) {

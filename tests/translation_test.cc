@@ -13,19 +13,12 @@
 #include "metrics/chrf.h"
 #include "metrics/explain.h"
 #include "metrics/ter.h"
+#include "tests/error_of.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
 namespace rum {
 namespace {
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 double column(const Metric& metric, std::span<const double> row, const std::string& name) {
   const auto names = metric.columns();
   const auto at = std::find(names.begin(), names.end(), name);
@@ -211,26 +204,28 @@ TEST(Metrics, Refusals) {
   const std::vector<Reference> ref{{"a"}}, none{{std::nullopt}}, longer{{"a", "b"}};
   const std::vector<std::vector<std::string>> uneven{two, one};
   const auto metric = make_bleu();
-  EXPECT_EQ(message([&] { count(*metric, one, longer); }), "BLEU: 1 hypotheses, but reference 1 has 2 lines");
-  EXPECT_EQ(message([&] { count(*metric, uneven, longer); }),
+  EXPECT_EQ(error_of([&] { count(*metric, one, longer); }),
+            "BLEU: 1 hypotheses, but reference 1 has 2 lines");
+  EXPECT_EQ(error_of([&] { count(*metric, uneven, longer); }),
             "BLEU: system 1 has 2 lines, but system 2 has 1");
-  EXPECT_EQ(message([&] { count(*metric, one, none); }), "BLEU: sentence 1 has no reference");
-  EXPECT_EQ(message([] { make_metric("belu"); }),
+  EXPECT_EQ(error_of([&] { count(*metric, one, none); }), "BLEU: sentence 1 has no reference");
+  EXPECT_EQ(error_of([] { make_metric("belu"); }),
             "metrics: there is no \"belu\"; did you mean \"bleu\"?; there are bleu, chrf, chrf++, ter");
-  EXPECT_NE(message([] { make_bleu({.tokenize = "13b"}); }).find("did you mean \"13a\"?"), std::string::npos);
-  EXPECT_NE(message([] { make_bleu({.smooth = "flor"}); }).find("did you mean \"floor\"?"),
+  EXPECT_NE(error_of([] { make_bleu({.tokenize = "13b"}); }).find("did you mean \"13a\"?"),
             std::string::npos);
-  EXPECT_NE(message([] { make_bleu({.max_ngram_order = 0}); }).find("from 1 to 100"), std::string::npos);
-  EXPECT_NE(message([] { make_chrf({.char_order = 0}); }).find("above 0"), std::string::npos);
-  EXPECT_NE(message([] {
+  EXPECT_NE(error_of([] { make_bleu({.smooth = "flor"}); }).find("did you mean \"floor\"?"),
+            std::string::npos);
+  EXPECT_NE(error_of([] { make_bleu({.max_ngram_order = 0}); }).find("from 1 to 100"), std::string::npos);
+  EXPECT_NE(error_of([] { make_chrf({.char_order = 0}); }).find("above 0"), std::string::npos);
+  EXPECT_NE(error_of([] {
               make_metric("ter", {{"no_punkt", true}});
             }).find("did you mean \"no_punct\"?"),
             std::string::npos);
-  EXPECT_EQ(message([] {
+  EXPECT_EQ(error_of([] {
               make_metric("ter", {{"no_punct", 1}});
             }),
             "ter: no_punct: expected true or false, found 1");
-  EXPECT_NE(message([] { make_metric("chrf", {{"beta", -1}}); }).find("whole number"), std::string::npos);
+  EXPECT_NE(error_of([] { make_metric("chrf", {{"beta", -1}}); }).find("whole number"), std::string::npos);
 }
 TEST(Metrics, ExplainThemselves) {
   for (const std::string& name : metric_names()) EXPECT_GT(explain(name).size(), 300u) << name;
