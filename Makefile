@@ -106,12 +106,11 @@ train: ## train a German-English translator on real text, then show its BLEU and
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@bash tools/train.sh "$(or $(CORPUS),debian)" "$(DATA)"
 
-#   make reproduce                groups A to C at laptop scale   SCALE=paper  for a GPU
-#   make reproduce CORPUS=debian  the same on another corpus
+#   make reproduce                groups A to C at laptop scale   SCALE=laptop-debian|paper  other configs of theirs
 reproduce: ## the experiments of the paper: run them, or go on, then write the report (hours)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@bash tools/reproduce.sh "$(or $(SCALE),laptop)" "$(CORPUS)"
+	@bash tools/reproduce.sh "$(or $(SCALE),laptop)"
 
 # ---- testing ---------------------------------------------------------------------------------------------------
 CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))

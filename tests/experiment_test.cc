@@ -127,7 +127,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
-  for (const char* scale : {"smoke", "laptop", "paper"}) {
+  for (const char* scale : {"smoke", "laptop", "laptop-debian", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
