@@ -130,7 +130,10 @@ std::string svg(const IntervalChart& c) {
   double low = 0, high = 0;
   for (const IntervalRow& r : c.rows)
     low = std::min({low, r.low, r.value}), high = std::max({high, r.high, r.value});
-  const double names = 220, notes = 120, row = 24, bottom = kTop + row * static_cast<double>(c.rows.size());
+  size_t longest = 0;
+  for (const IntervalRow& r : c.rows) longest = std::max(longest, r.name.size());
+  const double names = std::min(280.0, 24 + 6.6 * static_cast<double>(longest)), notes = 120, row = 24,
+               bottom = kTop + row * static_cast<double>(c.rows.size());
   const Axis x = axis(low, high, names, kWidth - notes);
   std::string out = head(c.title, kWidth, bottom + 44);
   for (const double t : ticks(x.low, x.high)) {

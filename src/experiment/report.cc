@@ -22,7 +22,7 @@ h1{font-size:1.7rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.2rem;margin:
 p,li{max-width:44rem}.soft{color:var(--soft);font-size:.9rem}
 .scroll{overflow-x:auto;margin:.8rem 0}table{border-collapse:collapse;font:.85rem/1.4 system-ui,sans-serif;font-variant-numeric:tabular-nums}
 th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}th{font-weight:600;color:var(--soft)}
-td:first-child,th:first-child,.left{text-align:left}.wrap{white-space:normal;min-width:14rem}tr.main td{background:var(--shade)}
+td:first-child,th:first-child,.left{text-align:left}.wrap{white-space:normal;min-width:14rem}.many th{white-space:normal;min-width:5.5rem;vertical-align:bottom}tr.main td{background:var(--shade)}
 .verdict{font-weight:600}.holds{color:var(--good)}.does_not_hold{color:var(--bad)}.undecided{color:var(--open)}
 figure{margin:1rem 0}svg{width:100%;height:auto;font:12px system-ui,sans-serif}
 svg text{fill:var(--ink)}svg .title{font-size:13px;font-weight:600}svg .tick,svg .label{fill:var(--soft)}svg .label,svg .tick{font-size:11px}
@@ -39,6 +39,9 @@ mark{background:none;color:var(--bad);text-decoration:underline dotted}
 
 std::string shown(double v, int digits = 1) {
   return std::isfinite(v) ? fmt::format("{:.{}f}", v, digits) : "not defined";
+}
+std::string measured(double v) {  // about four digits
+  return shown(v, std::abs(v) >= 1000 ? 0 : std::abs(v) >= 100 ? 1 : std::abs(v) >= 10 ? 2 : 3);
 }
 std::string signed_number(double v, int digits) {
   return std::isfinite(v) ? fmt::format("{:+.{}f}", v, digits) : "not defined";
@@ -219,8 +222,11 @@ class Report {
         add("mixed with " + a.arm->targets);
     }
     if (chart.lines.empty()) return;
+    const auto compared = [&](const std::string& arm) {  // in the first claim: real and regurgitated
+      return !c_.claims.empty() && (arm == c_.claims.front().better || arm == c_.claims.front().worse);
+    };
     for (const ArmResult& a : r_.arms)
-      if (a.volume == 1 && a.model == "last" && a.arm->apply.empty() && (a.arm->group == "A"))
+      if (a.volume == 1 && a.model == "last" && compared(a.arm->name))
         chart.lines.push_back(
             {a.arm->name, {{0, a.scores[0].value, a.scores[0].value, a.scores[0].value}}, true});
     for (ChartLine& l : chart.lines)
@@ -236,9 +242,10 @@ class Report {
     section(
         "Mechanisms",
         "What differs between the targets, sentence by sentence against the human ones (mean over seeds). "
-        "Measures of errors "
-        "beside what another human translation of the same sentence shows where the pool has one (floor).");
-    table("errors", &TargetsResult::errors), table("lexical diversity", &TargetsResult::diversity);
+        "Beside errors stands the floor: what a second human translation shows, on the sentences of the pool "
+        "that have one.");
+    table("errors", "floor", &TargetsResult::errors, &TargetsResult::floor);
+    table("lexical diversity", "human", &TargetsResult::diversity, &TargetsResult::diversity);
     std::string notes;
     for (const TargetsResult& t : r_.targets)
       for (const std::string& n : t.notes)
@@ -252,20 +259,36 @@ class Report {
                               a.to_real[0].high, 2});
     put("<figure>" + svg(chart) + "</figure>\n"), end();
   }
-  void table(const char* title, std::vector<MeasureResult> TargetsResult::*list) {
-    const std::vector<MeasureResult>* columns = nullptr;
+  // Whose targets are shown: those of generators, and of arms that change mechanisms; shares and mixtures of
+  // these are nothing new.
+  bool is_mechanism(const TargetsResult& t) const {
+    return std::none_of(c_.arms.begin(), c_.arms.end(), [&](const Arm& a) {
+      return a.name == t.name && std::all_of(a.apply.begin(), a.apply.end(), [](const Operation& o) {
+               return o.op == "subset" || o.op == "mix";
+             });
+    });
+  }
+  static const MeasureResult* find(const std::vector<MeasureResult>& list, const std::string& measure) {
+    const auto at =
+        std::find_if(list.begin(), list.end(), [&](const MeasureResult& m) { return m.measure == measure; });
+    return at == list.end() ? nullptr : &*at;
+  }
+  void table(const char* title, const char* people, std::vector<MeasureResult> TargetsResult::*list,
+             std::vector<MeasureResult> TargetsResult::*human) {
+    std::vector<const TargetsResult*> shown;
     for (const TargetsResult& t : r_.targets)
-      if (columns == nullptr || (t.*list).size() > columns->size()) columns = &(t.*list);
-    if (columns == nullptr || columns->empty()) return;
-    put(fmt::format("<div class=\"scroll\"><table><tr><th>{}</th><th>human</th>", title));
-    for (const TargetsResult& t : r_.targets) put("<th>" + escape_html(t.name) + "</th>");
+      if (is_mechanism(t)) shown.push_back(&t);
+    if (shown.empty() || (shown.front()->*list).empty()) return;
+    put(fmt::format("<div class=\"scroll\"><table class=\"many\"><tr><th>{}</th><th>{}</th>", title, people));
+    for (const TargetsResult* t : shown) put("<th>" + escape_html(t->name) + "</th>");
     put("</tr>\n");
-    for (const MeasureResult& m : *columns) {
-      put(fmt::format("<tr><td>{}</td><td>{}</td>", escape_html(m.measure), shown(spread(m.human).mean, 3)));
-      for (const TargetsResult& t : r_.targets) {
-        const auto at = std::find_if((t.*list).begin(), (t.*list).end(),
-                                     [&](const MeasureResult& x) { return x.measure == m.measure; });
-        put(at == (t.*list).end() ? "<td>–</td>" : "<td>" + shown(spread(at->values).mean, 3) + "</td>");
+    for (const MeasureResult& m : shown.front()->*list) {
+      const MeasureResult* floor = find(shown.front()->*human, m.measure);
+      put(fmt::format("<tr><td>{}</td><td>{}</td>", escape_html(m.measure),
+                      floor ? measured(spread(floor->human).mean) : "–"));
+      for (const TargetsResult* t : shown) {
+        const MeasureResult* x = find(t->*list, m.measure);
+        put("<td>" + (x ? measured(spread(x->values).mean) : "–") + "</td>");
       }
       put("</tr>\n");
     }
@@ -298,7 +321,7 @@ class Report {
     for (const TranslationSample& s : r_.samples) {
       put(
           fmt::format("<div class=\"sample\"><span class=\"soft\">sentence {}</span><dl><dt>source</dt><dd "
-                      "lang=\"de\">{}</dd><dt>human</dt><dd>{}</dd>",
+                      "lang=\"de\">{}</dd><dt>reference</dt><dd>{}</dd>",
                       s.id, escape_html(s.source), escape_html(s.reference)));
       for (const auto& [arm, translation] : s.translations)
         put(fmt::format("<dt>{}</dt><dd>{}</dd>", escape_html(arm), marked(translation, s.reference)));

@@ -122,10 +122,16 @@ class Gatherer {
 
   // ---- targets
   void targets() {
-    std::vector<std::string> names;
-    for (const auto& [key, id] : graph_.measured)
-      if (key.first != "human" && std::find(names.begin(), names.end(), key.first) == names.end())
-        names.push_back(key.first);
+    std::vector<std::string> names;  // in the order of the arms
+    const auto add_name = [&](const std::string& name) {
+      if (graph_.measured.contains({name, 1}) && std::find(names.begin(), names.end(), name) == names.end())
+        names.push_back(name);
+    };
+    for (const Arm& arm : config_.arms) {
+      for (const Operation& o : arm.apply) add_name(o.like);
+      add_name(arm.targets), add_name(arm.name);
+    }
+    for (const Claim& claim : config_.claims) add_name(claim.better), add_name(claim.worse);
     for (const std::string& name : names) {
       TargetsResult t{name, {}, {}, {}, {}};
       for (int64_t seed = 1; seed <= config_.seeds; ++seed) {
