@@ -1,8 +1,8 @@
 // Causal attention, y = softmax(q k' / sqrt(d)) v for each head, in five steps. T^2 / 2 scores a head, 4 d
 // FLOP for each; q, k, v and y are 16 T d bytes: at T = 1024 and d = 64 that is 128 FLOP a byte, far above
 // the 14 at which f32 arithmetic becomes the limit of an H200. What is slow is the matrix of scores on its
-// way to memory and back; then the loads from shared memory; then f32 arithmetic itself. The last step is
-// that of the program.
+// way to memory and back; then the loads from shared memory; then f32 itself. Step 5 is the core of
+// cuda/attend_forward.cu.
 #include <cmath>
 
 #include "cuda/attend_tiles.h"
@@ -26,14 +26,15 @@ struct Heads {
   }
 };
 
-// 1. The formula, a kernel for each of its three parts, and the scores in memory between them: per score 4
-// bytes written by the first, 12 read and 8 written by the second, 4 and more read by the third. 28 bytes
-// through memory for 4 d FLOP, 9 FLOP a byte at d = 64; and T^2 floats a head must fit: 4 GB at T = 32768.
+// 1. The formula, a kernel for each of its three parts, and the scores in memory between them. Per score 4
+// bytes are written by the first, 12 read and 8 written by the second; both products load two numbers for
+// each multiply-add, 16 d bytes: 0.24 FLOP a byte at d = 64, before the caches help. And T^2 floats a head
+// must fit: 4 GB at T = 32768.
 //
 // Threads: one a score, 16 x 16 a block; those above the diagonal have none.
 // Reads: 8 d bytes per score, from the caches. Writes: 4 bytes.
 // Sums: d in order.
-// Limit: load instructions, 2 for a multiply-add; share not measured yet (no GPU so far).
+// Limit: load instructions, 2 for a multiply-add; share not measured yet.
 // Ladder: step 1 of 5.
 __global__ void scores_1(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.y * 16 + threadIdx.y),
@@ -48,7 +49,7 @@ __global__ void scores_1(Heads<float> a) {
 // Threads: one a row of scores, which becomes weights in its place.
 // Reads: 3 x 4 bytes per score. Writes: 2 x 4 bytes.
 // Sums: the row in order.
-// Limit: sectors that are read for 4 of their 32 bytes; share not measured yet (no GPU so far).
+// Limit: sectors that are read for 4 of their 32 bytes; share not measured yet.
 // Ladder: step 1 of 5.
 __global__ void weights_1(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.x * 128 + threadIdx.x);
@@ -62,7 +63,7 @@ __global__ void weights_1(Heads<float> a) {
 // Threads: one an output, 16 x 16 a block.
 // Reads: 8 bytes per output and key, from the caches. Writes: 4 bytes per output.
 // Sums: keys in order.
-// Limit: load instructions, 2 for a multiply-add; share not measured yet (no GPU so far).
+// Limit: load instructions, 2 for a multiply-add; share not measured yet.
 // Ladder: step 1 of 5.
 __global__ void outputs_1(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.y * 16 + threadIdx.y),
@@ -75,14 +76,13 @@ __global__ void outputs_1(Heads<float> a) {
 }
 
 // 2. Shared tiles for the two products, as in matmul's step 3, and a warp a row for the weights: each number
-// that comes from memory is used 32 times, and every sector is used whole. The scores still go to memory and
-// back: 20 bytes for each, and d / 2 for q, k, v and the weights' reading: 5 FLOP a byte at d = 64 if none of
-// it is found in a cache, where step 1 leans on the caches for 16 d.
+// that comes from memory is used 32 times, and every sector is used whole. Per score 20 + d / 2 bytes instead
+// of 24 + 16 d: 5 FLOP a byte, and 20 of the 52 bytes are the scores' way to memory and back.
 //
 // Threads: one a score, 32 x 32 a block; blocks above the diagonal leave at once.
 // Reads: d / 4 bytes per score; 8 d from shared memory. Writes: 4 bytes.
 // Sums: d in order.
-// Limit: shared memory, 2 loads for a multiply-add; share not measured yet (no GPU so far).
+// Limit: shared memory, 2 loads for a multiply-add; share not measured yet.
 // Ladder: step 2 of 5.
 __global__ void scores_2(Heads<float> a) {
   SIMT_SHARED(float, q, [32][33]);
@@ -106,7 +106,7 @@ __global__ void scores_2(Heads<float> a) {
 // Threads: a warp a row, 4 a block; each lane every 32nd score.
 // Reads: 3 x 4 bytes per score. Writes: 4 bytes.
 // Sums: each lane in order, then a butterfly.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory; share not measured yet.
 // Ladder: step 2 of 5.
 __global__ void weights_2(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.x * 4 + threadIdx.x / 32),
@@ -124,7 +124,7 @@ __global__ void weights_2(Heads<float> a) {
 // Threads: one an output, 32 x 32 a block; each brings one weight and one number of v.
 // Reads: 8 / 32 bytes per output and key; 8 from shared memory. Writes: 4 bytes per output.
 // Sums: keys in order.
-// Limit: shared memory, 2 loads for a multiply-add; share not measured yet (no GPU so far).
+// Limit: shared memory, 2 loads for a multiply-add; share not measured yet.
 // Ladder: step 2 of 5.
 __global__ void outputs_2(Heads<float> a) {
   SIMT_SHARED(float, w, [32][32]);
@@ -155,14 +155,14 @@ __device__ void rows_to_shared(float* to, const float* head, int first, int t, i
 
 // 3. Online softmax (Dao 2022): one kernel, and no score ever reaches memory. A thread has a query and its
 // output in registers and takes the keys as they come; when a larger score comes, what was summed is scaled
-// down to match (softmax's step 4). Memory: k and v once per 64 queries, d / 8 bytes per score instead of
-// 20 + d / 2.
+// down to match (softmax's step 4). Memory: k and v once per 64 queries, d / 8 bytes per score, 32 FLOP a
+// byte: no longer the limit.
 //
 // Threads: one a query, 64 a block; tiles of 32 keys and values pass through shared memory.
 // Reads: d / 8 bytes per score; 8 d from shared memory, the same for all lanes. Writes: 4 bytes per output.
 // Sums: d in order; keys in order.
 // Limit: shared memory, 1 load of 16 bytes for 4 multiply-adds, and few threads: their registers hold 128
-// numbers each; share not measured yet (no GPU so far).
+// numbers each; share not measured yet.
 // Ladder: step 3 of 5.
 constexpr int kQueries = 64, kKeys = 32;
 __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
@@ -214,12 +214,15 @@ __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
 // from the threads that made them to those that need them through shared memory; 16 lanes share a row and
 // agree on its maximum by shuffles. Four times as many threads for the same queries.
 //
-// Threads: 16 x 16 a block of 64 queries; each has rows y + 16 i, keys x + 16 j of 32, columns 4 x to 4 x
-// + 3. Reads: d / 8 bytes per score; 3 d from shared memory for the scores, 2 d for the outputs. Writes:
-// 4 bytes per output. Sums: d in order; keys in order, for the sum of weights a lane's first, then 16 lanes
-// as a butterfly. Limit: f32 multiply-adds; share not measured yet (no GPU so far). Ladder: step 4 of 5.
+// Threads: 16 x 16 a block of 64 queries; each has rows y + 16 i, keys x + 16 j and 4 columns from 4 x on.
+// Reads: d / 8 bytes per score; 3 d from shared memory for the scores, 2 d for the outputs.
+// Writes: 4 bytes per output.
+// Sums: d in order; keys in order; for the sum of weights a lane's first, then 16 lanes as a butterfly.
+// Limit: f32 multiply-adds; share not measured yet.
+// Ladder: step 4 of 5.
 __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
-  constexpr int kStep = kMost + 4, kWide = kKeys + 4;  // with 4 more, 8 rows lie on 32 banks
+  constexpr int kStep = kMost + 4;   // so 8 rows, read 16 bytes at a time, lie on 32 banks
+  constexpr int kWide = kKeys + 16;  // and 2 rows, written 4 bytes at a time
   SIMT_SHARED(float, queries, [kQueries][kStep]);
   SIMT_SHARED(float, keys, [kKeys][kStep]);
   SIMT_SHARED(float, values, [kKeys][kStep]);
@@ -300,7 +303,7 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
 // Threads: 4 warps a block of 64 queries, 16 each; tiles of 64 keys and values.
 // Reads: d / 16 bytes per score; d / 4 from shared memory. Writes: 2 bytes per output.
 // Sums: d and keys in groups of 16 in order; of the weights' sum a lane's first, then 4 lanes as a butterfly.
-// Limit: exponentials, 16 a clock and multiprocessor, and mma.sync; share not measured yet (no GPU so far).
+// Limit: exponentials, 16 a clock and multiprocessor, and mma.sync; share not measured yet.
 // Ladder: step 5 of 5; cuda/attend_forward.cu has texts, masks, groups of heads, rotation and the cache too.
 using Tile = Sizes<bf16, kMost>;
 __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool wide) {

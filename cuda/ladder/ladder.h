@@ -1,7 +1,8 @@
 // The ladder: four operations, each climbed from the kernel that one writes first to the one that a GPU is
 // built for, one idea a step. Read a file from top to bottom: every step says what it changes and counts what
 // that saves. For teaching: tests and timings walk all steps by these tables; the program itself holds none
-// of them.
+// of them. What is counted is exact; which share of its limit a step reaches has not been measured (no GPU so
+// far).
 #pragma once
 #include <span>
 

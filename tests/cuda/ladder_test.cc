@@ -104,6 +104,16 @@ TEST(CudaLadder, SoftmaxOfLargeNumbersAndOfMinusInfinity) {
           << step.number << " " << step.idea;
     }
 }
+TEST(CudaLadder, SoftmaxFindsTheLargestWhereverItIs) {  // exp of it less any other would be infinite
+  for (const LadderStep& step : cuda::softmax_ladder())
+    for (int64_t place : {0, 3001, 8191, 8192, 8451}) {
+      Tensor logits = noise({1, 8452}, 1);
+      logits.data<double>()[place] = 200;
+      const Both x(logits, step.type);
+      EXPECT_LE(error_of(step, {x.cuda}, softmax_truth(x.cpu)), limit(step.type))
+          << step.number << " " << step.idea << ": " << place;
+    }
+}
 
 Tensor layernorm_truth(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor y = zeros(x.shape());
