@@ -46,7 +46,7 @@ TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
-KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu)
+KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu cuda/ladder/*.cu)  # and the ladder: not in the program
 GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
 GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
 gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)

@@ -14,7 +14,7 @@ constexpr int kStatWarps = 4;
 // Reads: y and dy once, lse. Writes: 8 bytes per row and head.
 // Sums: each lane every 32nd number in order, then a butterfly.
 // Limit: memory; share not measured yet (no GPU so far).
-// Ladder: none yet.
+// Ladder: none.
 template <class T>
 __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* stats, int rows, int heads,
                           int d) {
@@ -32,7 +32,7 @@ __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* sta
 // Writes: dq once.
 // Sums: keys in their order.
 // Limit: shared memory and tensor cores, 3 products a tile; not measured yet (no GPU so far).
-// Ladder: none yet.
+// Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(AttendBackward<T> a) {
   using Z = Sizes<T, D>;
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
 // Writes: dk and dv once.
 // Sums: heads in their order, in each the queries in theirs.
 // Limit: shared memory and tensor cores, 4 products a tile; not measured yet (no GPU so far).
-// Ladder: none yet.
+// Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendBackward<T> a) {
   using Z = Sizes<T, D>;

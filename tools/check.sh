@@ -20,10 +20,10 @@ for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'tom
   [ -z "$others" ] || say "<${rule%%:*}> is included by ${rule##*:} alone, not by: $others"
 done
 
-for line in Threads: Reads: Sums: Limit: Ladder:; do
-  for f in cuda/*.cu; do
-    grep -q '__global__' "$f" || continue
-    [ "$(grep -c "// $line" "$f")" -gt 0 ] || say "$f: a kernel without the line \"$line\""
+for f in cuda/*.cu cuda/ladder/*.cu; do
+  kernels=$(grep -c '__global__' "$f")
+  for line in Threads: Reads: Writes: Sums: Limit: Ladder:; do
+    [ "$(grep -o "$line" "$f" | wc -l)" -ge "$kernels" ] || say "$f: a kernel without the line \"$line\""
   done
 done
 

@@ -5,7 +5,7 @@
 set -u
 folder=data/evidence
 
-hashes() { sha256sum cuda/*.cu cuda/*.h | awk '{ print substr($1, 1, 16), $2 }'; }
+hashes() { sha256sum cuda/*.cu cuda/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }
 
 case "${1:-}" in
 run)

@@ -1,0 +1,23 @@
+// The ladder: four operations, each climbed from the kernel that one writes first to the one that a GPU is
+// built for, one idea a step. Read a file from top to bottom: every step says what it changes and counts what
+// that saves. For teaching: tests and timings walk all steps by these tables; the program itself holds none
+// of them. What is counted is exact; which share of its limit a step reaches has not been measured (no GPU so
+// far).
+#pragma once
+#include <span>
+
+#include "tensor/tensor.h"
+
+namespace rum::cuda {
+struct LadderStep {
+  const char* op;
+  int number;  // from 1
+  const char* idea;
+  DType type;                                                  // of every input and of the output
+  void (*run)(std::span<const Tensor> in, const Tensor& out);  // all on the GPU, in rows; any sizes above 0
+};
+std::span<const LadderStep> matmul_ladder();     // a (M, K), b (K, N): (M, N)
+std::span<const LadderStep> softmax_ladder();    // x (rows, width): the same, over each row
+std::span<const LadderStep> layernorm_ladder();  // x (rows, width), weight and bias (width): as x
+std::span<const LadderStep> attention_ladder();  // causal; q, k, v (heads, T, d), d up to 64: as q
+}  // namespace rum::cuda
