@@ -11,7 +11,7 @@ constexpr double kWidth = 640, kHeight = 300, kLeft = 56, kRight = 16, kTop = 34
 constexpr int kColours = 8;
 
 std::string number(double v) {
-  const std::string s = fmt::format("{:.3g}", v);
+  const std::string s = fmt::format("{:.5g}", v);
   return s == "-0" ? "0" : s;
 }
 std::string text(double x, double y, const char* anchor, const char* style, const std::string& what) {

@@ -40,9 +40,10 @@ mark{background:none;color:var(--bad);text-decoration:underline dotted}
 std::string shown(double v, int digits = 1) {
   return std::isfinite(v) ? fmt::format("{:.{}f}", v, digits) : "not defined";
 }
-std::string measured(double v) {  // about four digits
-  return shown(v, std::abs(v) >= 1000 ? 0 : std::abs(v) >= 100 ? 1 : std::abs(v) >= 10 ? 2 : 3);
+int digits_for(double v) {  // so that about four are shown
+  return std::abs(v) >= 1000 ? 0 : std::abs(v) >= 100 ? 1 : std::abs(v) >= 10 ? 2 : 3;
 }
+std::string measured(double v) { return shown(v, digits_for(v)); }
 std::string signed_number(double v, int digits) {
   return std::isfinite(v) ? fmt::format("{:+.{}f}", v, digits) : "not defined";
 }
@@ -108,24 +109,24 @@ class Report {
     for (const ClaimResult& c : r_.claims) {
       bool first = true;
       for (const ClaimResult::Row& row : c.rows) {
-        const int d = c.claim->kind == "students" ? digits_of(row.by) : 3;
+        const bool students = c.claim->kind == "students";
+        const int d = students ? digits_of(row.by) : digits_for(row.difference.value);
         const std::string verdict = name(row.verdict);
         std::string css = verdict;
         std::replace(css.begin(), css.end(), ' ', '_');
-        put(
-            fmt::format("<tr{}><td class=\"wrap\">{}</td><td class=\"left\">{}</td><td class=\"left verdict "
-                        "{}\">{}</td><td>{}</td>"
-                        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                        first ? " class=\"main\"" : "",
-                        first ? fmt::format("<b>{}</b> {}{}<br><span class=\"soft\">{} against {}</span>",
-                                            escape_html(c.claim->id), escape_html(c.claim->text),
-                                            c.claim->chosen_later ? " <i>(chosen after looking)</i>" : "",
-                                            escape_html(c.claim->better), escape_html(c.claim->worse))
-                              : "",
-                        escape_html(row.by), css, verdict, interval(row.difference, d),
-                        p_value(row.difference.p), p_value(row.corrected), p_value(row.randomised),
-                        c.claim->kind == "students" ? shown(row.difference.detectable(), d) : "–",
-                        shown(row.difference.seeds.sd, d + 1)));
+        put(fmt::format(
+            "<tr{}><td class=\"wrap\">{}</td><td class=\"left\">{}</td><td class=\"left verdict "
+            "{}\">{}</td><td>{}</td>"
+            "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            first ? " class=\"main\"" : "",
+            first ? fmt::format("<b>{}</b> {}{}<br><span class=\"soft\">{} against {}</span>",
+                                escape_html(c.claim->id), escape_html(c.claim->text),
+                                c.claim->chosen_later ? " <i>(chosen after looking)</i>" : "",
+                                escape_html(c.claim->better), escape_html(c.claim->worse))
+                  : "",
+            escape_html(row.by), css, verdict, interval(row.difference, d), p_value(row.difference.p),
+            p_value(row.corrected), p_value(row.randomised),
+            students ? shown(row.difference.detectable(), d) : "–", shown(row.difference.seeds.sd, d + 1)));
         first = false;
       }
     }
