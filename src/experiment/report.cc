@@ -34,7 +34,7 @@ svg text{fill:var(--ink)}svg .title{font-size:13px;font-weight:600}svg .tick,svg
 mark{background:none;color:var(--bad);text-decoration:underline dotted}
 .sample{border-left:3px solid var(--rule);padding:.1rem .9rem;margin:1rem 0}.sample dl{display:grid;grid-template-columns:11rem 1fr;gap:.1rem .8rem;margin:.4rem 0;font-size:.92rem}
 .sample dt{color:var(--soft);font:.8rem/1.7 system-ui,sans-serif}.sample dd{margin:0}
-@media (max-width:600px){.sample dl{grid-template-columns:1fr}body{padding:1rem .7rem 3rem}}
+@media (max-width:600px){.wrap{min-width:8rem}td,th{padding:.25rem .35rem}.sample dl{grid-template-columns:1fr}body{padding:1rem .7rem 3rem}}
 )";
 
 std::string shown(double v, int digits = 1) {

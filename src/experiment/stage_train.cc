@@ -18,7 +18,7 @@ namespace rum {
 namespace {
 // inputs: tokenizer, split, and for a student its targets. data: {"seed_pairs": n}, a generator on the first
 // n pairs of the seed set; or {"volume": v}, a student on the targets of the first v of the pool, for v times
-// the steps of the recipe, so that all volumes see their texts equally often.
+// the target tokens (or steps) of the recipe, so that all volumes see their texts equally often.
 std::vector<Text> training_texts(const StageContext& x, RunConfig& config) {
   const Json& data = *x.stage.parameters.find("data");
   int64_t pairs = 0;
