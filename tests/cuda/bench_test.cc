@@ -39,6 +39,20 @@ TEST(CudaBench, WhatIsRecordedRunsAsOftenAsItIsDividedBy) {
   EXPECT_EQ(calls, 3 + 500);
   EXPECT_EQ(sum.at(0), 3 + 4 * 500);
 }
+TEST(CudaBench, FillsAllOfATensorWithNumbers) {
+  for (const int64_t n : {1, 65536, 65537, 200001}) {
+    const Tensor t = bench::filled({n}, DType::f32).to(DeviceKind::cpu);
+    double sum = 0, square = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const double v = static_cast<double>(t.data<float>()[i]);
+      EXPECT_TRUE(v >= -1 && v < 1);
+      sum += v, square += v * v;
+    }
+    if (n == 1) continue;
+    EXPECT_NEAR(sum / static_cast<double>(n), 0, 0.01);  // of [-1, 1)
+    EXPECT_NEAR(square / static_cast<double>(n), 1.0 / 3, 0.01);
+  }
+}
 TEST(CudaBench, Median) {
   EXPECT_EQ(bench::median({3, 1, 2}), 2);
   EXPECT_EQ(bench::median({4, 1, 2, 3}), 2.5);
@@ -114,10 +128,12 @@ TEST(CudaBench, TheTableHasTheStepsKernels) {
 TEST(CudaBench, EverythingRuns) {
   bench::Report report;
   testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();  // the logged loss
   bench::kernels_and_step(bench::tiny(), report);
   bench::train(bench::tiny(), report);
   bench::generate(bench::tiny(), report);
   const std::string table = testing::internal::GetCapturedStdout();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("step 0 loss 3.9"), std::string::npos);  // log(50)
   std::map<std::string, int> parts;
   for (const std::string& line : report.lines) {
     const Json row = parse_json(line, "row");

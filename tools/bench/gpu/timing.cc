@@ -78,25 +78,22 @@ double seconds(const Work& work, const Sizes& sizes) {
   return median(times);
 }
 
-// The same numbers again and again, from one piece on the host.
+// One piece from the host, copied on the device until it fills all.
 Tensor filled(Shape shape, DType type) {
-  constexpr int64_t kPiece = 1 << 16;
-  static const std::vector<float> numbers = [] {
-    std::vector<float> v;
-    for (uint32_t i = 0; i < kPiece / 4; ++i)
-      for (const uint32_t bits : Random{1, Stream::sample}.bits({0, 0, 0, i}).at)
-        v.push_back(2 * Random::uniform(bits) - 1);
-    return v;
-  }();
   const Tensor t = Tensor::empty(shape, type, kCuda);
+  const int64_t piece = std::min<int64_t>(t.size(), 1 << 16);
+  Backend& backend = Backend::of(kCuda);
   by_type(type, [&]<class T> {
-    std::vector<T> piece;
-    for (const float v : numbers) piece.push_back(static_cast<T>(v));
-    for (int64_t i = 0; i < t.size(); i += kPiece)
-      Backend::of(kCuda).upload(t.data<T>() + i, piece.data(),
-                                static_cast<size_t>(std::min(kPiece, t.size() - i)) * sizeof(T));
+    std::vector<T> numbers;
+    for (uint32_t i = 0; i < piece; ++i)
+      numbers.push_back(
+          static_cast<T>(2 * Random::uniform(Random{1, Stream::sample}.bits({0, 0, 0, i}).at[0]) - 1));
+    backend.upload(t.data<T>(), numbers.data(), numbers.size() * sizeof(T));
+    for (int64_t done = piece; done < t.size(); done *= 2)
+      backend.copy(t.data<T>() + done, t.data<T>(),
+                   static_cast<size_t>(std::min(done, t.size() - done)) * sizeof(T));
   });
-  Backend::of(kCuda).wait();
+  backend.wait();
   return t;
 }
 Tensor random_ids(int64_t n, int64_t below, uint32_t seed) {
