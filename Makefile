@@ -47,7 +47,8 @@ BENCH  := $(wildcard tools/bench/*.cc)
 BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
 objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
-KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu cuda/ladder/*.cu)  # and the ladder: not in the program
+LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
+KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu) $(LADDER)
 GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
 GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
 gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
@@ -220,7 +221,7 @@ test-gpu: ## every kernel on this machine's GPU against the CPU, replay against 
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
 	@tools/parity.sh run $(BIN)/tests/gpu
 # bench-gpu: PEER=script.py one more PyTorch peer of the training step   TEXTS=16 for a card with less memory
-$(BIN)/bench-gpu: $(call objects,$(ENGINE) $(BENCH_GPU) tools/bench/gpu/main/bench_gpu.cc tools/options.cc) $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
+$(BIN)/bench-gpu: $(call objects,$(ENGINE) $(BENCH_GPU) tools/bench/gpu/main/bench_gpu.cc tools/options.cc) $(GPU_OBJS) $(LADDER:%=$(gpu_obj)/%.o)
 bench-gpu: ## time kernels, ladder, training step and generation on this machine's GPU beside PyTorch; writes data/evidence/
 	@$(call on_gpu,timed)
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/bench-gpu

@@ -25,7 +25,9 @@ int run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   sizes.texts = texts;
   if (small) sizes = tiny();
-  if (part == "device") std::printf("device: %s\n", Backend::of(kCuda).describe().c_str());
+  const std::string gpu =
+      Backend::of(kCuda).describe();  // where there is none it says so before anything else
+  if (part == "device") std::printf("device: %s\n", gpu.c_str());
   Report report;
   if (part == "kernels") kernels_and_step(sizes, report);
   if (part == "train") train(sizes, report);
