@@ -44,9 +44,11 @@ ENGINE := $(filter-out $(if $(filter 1,$(ONEDNN)),,src/ops/gemm_onednn.cc),$(wil
 TOOLS  := tools/options.cc $(wildcard tools/commands/*.cc)
 TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
+BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
 objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
-KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu cuda/ladder/*.cu)  # and the ladder: not in the program
+LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
+KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu) $(LADDER)
 GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
 GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
 gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
@@ -174,17 +176,17 @@ cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
 # with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
-CUDA_TESTS := $(wildcard tests/cuda/*.cc)
+CUDA_TESTS := $(wildcard tests/cuda/*.cc) $(BENCH_GPU)  # the benchmark runs at tiny sizes there
 emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
 checker     = $(OBJ)/checked/cuda/simt_check.cc.o
 $(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 $(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
 $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
 $(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(checker) $(OBJ)/src/base/error.o
-$(addprefix $(BIN)/tests/,gpu emulated checked bugs):
+$(BIN)/bench-gpu $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
 	@mkdir -p $(@D)
 	@echo "  $@"
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest $(if $(filter %/gpu,$@),$(GPU_LIBS))
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))
 $(OBJ)/emulated/%.o: %
 	@mkdir -p $(@D)
 	@echo "  $@"
@@ -212,14 +214,21 @@ debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one emulated CUDA thread of
 	@command -v gdb >/dev/null || bash tools/deps.sh gdb
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BIN)/tests/debug-kernel
 	@bash tools/debug_kernel.sh $(BIN)/tests/debug-kernel cuda/$(OP).cu $(THREAD)
+on_gpu = $(if $(TOOLKIT),true,{ echo "$@: no CUDA toolkit of 12.4 or newer here: nothing was $(1) on a GPU"; exit 1; }); \
+  ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "$@: this machine has no NVIDIA GPU: nothing was $(1) on a GPU"; exit 1; }
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
-	@$(if $(TOOLKIT),true,{ echo "test-gpu: no CUDA toolkit of 12.4 or newer here: nothing was tested on a GPU"; exit 1; })
-	@ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "test-gpu: this machine has no NVIDIA GPU: nothing was tested on a GPU"; exit 1; }
+	@$(call on_gpu,tested)
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
 	@tools/parity.sh run $(BIN)/tests/gpu
+# bench-gpu: PEER=script.py one more PyTorch peer of the training step   TEXTS=16 for a card with less memory
+$(BIN)/bench-gpu: $(call objects,$(ENGINE) $(BENCH_GPU) tools/bench/gpu/main/bench_gpu.cc tools/options.cc) $(GPU_OBJS) $(LADDER:%=$(gpu_obj)/%.o)
+bench-gpu: ## time kernels, ladder, training step and generation on this machine's GPU beside PyTorch; writes data/evidence/
+	@$(call on_gpu,timed)
+	@$(MAKE) --no-print-directory GPU=native $(BIN)/bench-gpu
+	@bash tools/bench/gpu.sh $(BIN)/bench-gpu
 parity-changed: ## the CUDA files that have changed since they were proven on a GPU
 	@tools/parity.sh changed
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: FORCE help all deps train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu parity-changed mutants
+.PHONY: FORCE help all deps train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu bench-gpu parity-changed mutants

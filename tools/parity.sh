@@ -1,11 +1,20 @@
 #!/bin/sh
 # Evidence that the CUDA kernels agree with the CPU on a real GPU. Used by the Makefile.
 #   parity.sh run PROGRAM   runs the GPU tests and writes data/evidence/parity-<gpu>.txt
+#   parity.sh gpu FILE      the GPU of its line `device: ...`, as part of a file's name
+#   parity.sh state         date, commit and driver
+#   parity.sh hashes        of each CUDA file
 #   parity.sh changed       lists the .cu files that differ from the newest evidence
 set -u
 folder=data/evidence
 
 hashes() { sha256sum cuda/*.cu cuda/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }
+gpu() { sed -n 's/^device: \([^,]*\).*/\1/p' "$1" | tr -cs 'A-Za-z0-9' '-' | sed 's/-*$//' | tr 'A-Z' 'a-z'; }
+state() {
+  echo "date: $(date -u +%Y-%m-%d)"
+  echo "commit: $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"
+  sed -n 's/.*Kernel Module[^0-9]*\([0-9.]*\).*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+}
 
 case "${1:-}" in
 run)
@@ -14,21 +23,22 @@ run)
   RUM_EVIDENCE=$found "$2"
   status=$?
   [ -f "$found" ] || exit 1 # no GPU: the program has said so
-  gpu=$(sed -n 's/^device: \([^,]*\).*/\1/p' "$found" | tr -cs 'A-Za-z0-9' '-' | sed 's/-*$//' | tr 'A-Z' 'a-z')
+  gpu=$(gpu "$found")
   case $gpu in emulation*) cat "$found"; echo "that was the emulation: it proves nothing about a GPU"; exit 1 ;; esac
   [ $status = 0 ] || { cat "$found"; echo "not written to $folder: a test failed"; exit 1; }
   mkdir -p "$folder"
   {
     echo "CUDA kernels against the CPU (in double precision; whole ops in bf16 against bf16): worst |difference| / max(RMS, |truth| / 4) of each kernel"
     echo "limits: f32 1e-05, bf16 2e-02"
-    echo "date: $(date -u +%Y-%m-%d)"
-    echo "commit: $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"
-    sed -n 's/.*Kernel Module[^0-9]*\([0-9.]*\).*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+    state
     cat "$found"
     hashes | sed 's/^/file: /'
   } >"$folder/parity-$gpu.txt"
   echo "written: $folder/parity-$gpu.txt"
   ;;
+gpu) gpu "$2" ;;
+state) state ;;
+hashes) hashes ;;
 changed)
   newest=$(ls -t "$folder"/parity-*.txt 2>/dev/null | head -n 1)
   [ -n "$newest" ] || { echo "no evidence of a GPU run yet: every kernel is unproven on hardware (make test-gpu)"; exit 0; }
@@ -36,7 +46,7 @@ changed)
     sed "s|\$| $newest|"
   ;;
 *)
-  echo "usage: parity.sh run PROGRAM | changed"
+  echo "usage: parity.sh run PROGRAM | gpu FILE | state | hashes | changed"
   exit 2
   ;;
 esac
