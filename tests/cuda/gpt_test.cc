@@ -64,14 +64,7 @@ std::vector<double> train(Model& m, uint32_t steps) {
   }
   return losses;
 }
-class CudaGpt : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!kernels::attention_forward.has(kCuda))
-      GTEST_SKIP() << "attention has no CUDA kernels in this build: a GPT cannot run";
-  }
-};
-TEST_F(CudaGpt, TrainsAsOnTheCpu) {
+TEST(CudaGpt, TrainsAsOnTheCpu) {
   for (Positions p : {Positions::learned, Positions::rope})
     for (DType t : kTypes) {
       Model cpu(kCpu, t, p), cuda(kCuda, t, p);
@@ -88,7 +81,7 @@ TEST_F(CudaGpt, TrainsAsOnTheCpu) {
                        b.back()));
     }
 }
-TEST_F(CudaGpt, ScoresAndWritesAsOnTheCpu) {
+TEST(CudaGpt, ScoresAndWritesAsOnTheCpu) {
   for (Positions p : {Positions::learned, Positions::rope}) {
     Model cpu(kCpu, DType::f32, p), cuda(kCuda, DType::f32, p);
     train(cpu, 30);
@@ -126,7 +119,7 @@ std::vector<float> weights_of(const RunConfig& c) {
   const Tensor w = run->params.master();
   return {w.data<float>(), w.data<float>() + w.size()};
 }
-TEST_F(CudaGpt, ARunFromItsConfigToItsModel) {
+TEST(CudaGpt, ARunFromItsConfigToItsModel) {
   const Scratch scratch;
   const std::string corpus = scratch.path + "/pairs.tsv";
   std::ofstream out(corpus);
