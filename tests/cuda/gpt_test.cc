@@ -1,5 +1,4 @@
-// A whole GPT on the device against the CPU: training, scoring, writing. Skipped, and counted as skipped, in
-// a build whose attention has no CUDA kernels.
+// A whole GPT on the device against the CPU: training, scoring, writing.
 #include "model/gpt.h"
 
 #include <fmt/format.h>
