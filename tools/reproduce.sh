@@ -9,6 +9,10 @@ config=data/configs/experiments/$scale.toml
   exit 1
 }
 folder=$(sed -nE 's/^train = "(.*)\/train\.tsv"$/\1/p' "$config")
+[ -n "$folder" ] || {
+  echo "make reproduce: $config names no corpus below data/cache; the smoke scale belongs to \`make test\`" >&2
+  exit 1
+}
 name=${folder#data/cache/}
 [ -f "data/$name.sh" ] || {
   echo "make reproduce: $config names data/cache/$name, and there is no data/$name.sh to make it" >&2
