@@ -25,22 +25,6 @@ icu::StringPiece utf8(std::string_view text, const char* what) {
   RUM_CHECK(text.size() < size_t{1} << 30, "{}: {} bytes in one text, at most 1 GiB", what, text.size());
   return {text.data(), static_cast<int32_t>(text.size())};
 }
-std::vector<CharClass> make_classes() {
-  std::vector<CharClass> table(kNotUtf8 + 1, CharClass::other);
-  const auto fill = [](const void* context, UChar32 start, UChar32 limit, UCharCategory category) -> UBool {
-    auto* classes = static_cast<CharClass*>(const_cast<void*>(context));
-    const uint32_t mask = U_MASK(category);
-    const CharClass c = mask & U_GC_L_MASK   ? CharClass::letter
-                        : mask & U_GC_N_MASK ? CharClass::number
-                                             : CharClass::other;
-    std::fill(classes + start, classes + limit, c);
-    return true;
-  };
-  u_enumCharTypes(fill, table.data());
-  for (char32_t c = 0; c < 0x3001; ++c)  // all of White_Space lies below; it shares nothing with L and N
-    if (u_isUWhiteSpace(static_cast<UChar32>(c))) table[c] = CharClass::space;
-  return table;
-}
 std::vector<Category> make_categories() {
   std::vector<Category> table(kNotUtf8 + 1, Category::other);
   const auto fill = [](const void* context, UChar32 start, UChar32 limit, UCharCategory general) -> UBool {
@@ -57,6 +41,16 @@ std::vector<Category> make_categories() {
     return true;
   };
   u_enumCharTypes(fill, table.data());
+  return table;
+}
+std::vector<CharClass> make_classes() {
+  std::vector<CharClass> table(kNotUtf8 + 1, CharClass::other);
+  for (char32_t c = 0; c < kNotUtf8; ++c) {
+    if (category(c) == Category::letter) table[c] = CharClass::letter;
+    if (category(c) == Category::number) table[c] = CharClass::number;
+  }
+  for (char32_t c = 0; c < 0x3001; ++c)  // all of White_Space lies below; it shares nothing with L and N
+    if (u_isUWhiteSpace(static_cast<UChar32>(c))) table[c] = CharClass::space;
   return table;
 }
 }  // namespace
