@@ -107,6 +107,22 @@ TEST(Store, OneAtATime) {
   EXPECT_FALSE(Lock(scratch.path + "/lock", false).held());
 }
 
+TEST(Targets, AreAlignedBySentence) {
+  // Pool sentences 0 and 2 are one source, translated by two people; the machine left 1 out.
+  const Targets human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}},
+      machine{{0, 2, 3}, {{"a", "x"}, {"a", "y"}, {"a", "z"}}};
+  const auto [m, h] = aligned(machine, human);
+  EXPECT_EQ(m.ids, (std::vector<int64_t>{0, 2, 3}));
+  EXPECT_EQ(h.ids, m.ids);
+  EXPECT_EQ(sides(m.texts, &Text::target), (std::vector<std::string>{"x", "y", "z"}));
+  EXPECT_EQ(sides(h.texts, &Text::target), (std::vector<std::string>{"A", "AA", "A"}));
+  const TranslatedTwice t = translated_twice(machine, human);
+  EXPECT_EQ(t.references, std::vector<std::string>{"A"});  // the third says the same as the first
+  EXPECT_EQ(t.second, std::vector<std::string>{"AA"});
+  EXPECT_EQ(t.targets, std::vector<std::string>{"x"});
+  EXPECT_TRUE(translated_twice({{1}, {{"b", "x"}}}, human).sources.empty());
+}
+
 TEST(Chart, TicksAreRoundAndTextIsEscaped) {
   EXPECT_EQ(ticks(0, 10), (std::vector<double>{0, 2, 4, 6, 8, 10}));
   const auto t = ticks(-1.3, 0.9);
@@ -158,6 +174,12 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "generator low asks for 2000 pairs, the seed set has data.seed_pairs = 700");
   refuse("name = \"self, sampled\"", "name = \"human\"", "two arms are named \"human\"");
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
+  refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
+  refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
+  refuse("real = 0.5", "reel = 0.5", "real is missing");
+  refuse("share = 0.25", "share = 1.25", "share: expected a number from");
+  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[11].apply[0].like");
+  refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
   refuse("[experiment]", "[experiment", "x.toml:");
 }
 
@@ -165,7 +187,9 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
 struct Experiment : Program {
   std::string config = slurp("data/configs/experiments/smoke.toml");
   Experiment() {
-    const std::vector<Text> pairs = grammar_pairs(2000, 7);
+    std::vector<Text> pairs = grammar_pairs(2000, 7);
+    for (size_t i = 700; i < 1700; i += 10)  // a second human translation
+      pairs[i + 1] = {pairs[i].source, "indeed " + pairs[i].target};
     std::string parts[3], outside;
     std::set<std::string> sides;
     int64_t pool = 0;
@@ -221,9 +245,9 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
   for (const char* bad : {"http://", "https://", "<script", ">nan<", ">-nan<", ">inf<"})
     EXPECT_EQ(html.find(bad), std::string::npos) << bad;
-  // 13 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.
+  // 14 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.
   const std::string rows = slurp(e.file("x/results.csv")), sentences = slurp(e.file("x/sentences.csv"));
-  EXPECT_GT(std::count(rows.begin(), rows.end(), '\n'), 13 * 2 * 3);
+  EXPECT_GT(std::count(rows.begin(), rows.end(), '\n'), 14 * 2 * 3);
   EXPECT_EQ((std::count(sentences.begin(), sentences.end(), '\n') - 1) % 200, 0);
   const Json claims = parse_json(slurp(e.file("x/claims.json")), "claims.json");
   EXPECT_EQ(claims.find("claims")->array()->size(), 4u);

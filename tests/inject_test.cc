@@ -83,6 +83,22 @@ TEST(Inject, WordsAreTheSameAsBefore) {
                                        std::count(before.begin(), before.end(), "the"));
   EXPECT_NEAR(the / added, share, 4 * std::sqrt(share / added));  // frequent words come more often
 }
+TEST(Inject, RepeatedErrorsAreTheSameInTheSamePlace) {
+  const Lines human = english(2000);
+  const EditRates wanted{.05, .05, .2, 0};
+  const Injected out = inject(human, wanted, 4, true);
+  EXPECT_NEAR(out.got.total(), wanted.total(), .015);
+  EXPECT_EQ(out.got.distance(edit_rates(out.lines, human)), 0);
+  int differ = 0;
+  Lines doubled = human;
+  doubled.insert(doubled.end(), human.begin(), human.end());
+  const Lines repeated = inject(doubled, wanted, 4, true).lines, once = inject(doubled, wanted, 4).lines;
+  for (size_t i = 0; i < human.size(); ++i) {
+    EXPECT_EQ(repeated[i], repeated[human.size() + i]);
+    differ += once[i] != once[human.size() + i];
+  }
+  EXPECT_GT(differ, 1000);
+}
 TEST(Inject, MarksAndCapitalsStay) {
   const Lines human{"Tom (said) \"hello\", Anna!", "The Dog."};
   for (uint32_t seed = 0; seed < 20; ++seed) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "experiment/stage.h"
 
 namespace rum {
 namespace {
@@ -258,19 +259,29 @@ class Reader {
     check_targets(s.place("targets"), a.targets);
     for (const std::string& m : a.models)
       check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
-    for (Section& o : s.tables("apply")) {
-      Operation op;
-      o.read("op", op.op, true), o.read("like", op.like);
-      if (!op.like.empty()) check_targets(o.place("like"), op.like);
-      for (const auto& [key, value] : *o.node()->object())
-        if (key != "op" && key != "like") op.parameters.emplace_back(key, value);
-      a.apply.push_back(std::move(op));
-    }
+    for (Section& o : s.tables("apply")) a.apply.push_back(operation(o));
     s.done();
     for (const Arm& other : c_.arms)
       if (other.name == a.name)
         throw FileError(fmt::format("{}two arms are named \"{}\"", s.place("name"), a.name));
     c_.arms.push_back(std::move(a));
+  }
+  Operation operation(Section& s) const {
+    Operation op;
+    s.read("op", op.op, true);
+    check_name(s.place("op"), "operation", op.op, StageKind::operations());
+    const OperationKeys& keys = *StageKind::named(op.op).operation;
+    if (keys.like) s.read("like", op.like, true), check_targets(s.place("like"), op.like);
+    for (const std::string& key : keys.shares) {
+      double share = 0;
+      s.read(key, share, 1e-6, 1, true), op.parameters.emplace_back(key, share);
+    }
+    for (const std::string& key : keys.flags) {
+      bool on = false;
+      if (s.read(key, on), on) op.parameters.emplace_back(key, on);
+    }
+    s.done();
+    return op;
   }
   void claim(Section& s) {
     Claim x;

@@ -22,7 +22,7 @@ struct Token : MarkedWord {
 struct Slot {
   const Token* token = nullptr;
   bool open = false;  // takes another word
-  uint32_t any = 0;   // which of the corpus, when nothing is left of what went out
+  uint32_t any = 0;   // which of the corpus, when none of what went out is left
 };
 struct Draft {  // of a whole corpus
   std::vector<std::vector<Slot>> lines;
@@ -31,8 +31,9 @@ struct Draft {  // of a whole corpus
 
 class Injector {
  public:
-  Injector(std::span<const std::string> human, uint32_t seed)
+  Injector(std::span<const std::string> human, uint32_t seed, bool repeated)
       : human_(human),
+        repeated_(repeated),
         spelling_(human),
         random_{seed, Stream::sample} {
     for (const std::string& line : human) {
@@ -54,10 +55,12 @@ class Injector {
   }
 
  private:
+  Bits4 bits(size_t line, size_t token, uint32_t block) const;
   void edit(size_t line, const EditRates&, Draft&) const;
   std::string write(size_t line, const Draft&, size_t& next) const;
 
   std::span<const std::string> human_;
+  bool repeated_;
   Spelling spelling_;
   Random random_;
   Vocabulary vocabulary_;
@@ -65,21 +68,26 @@ class Injector {
   std::vector<int32_t> corpus_;  // all its words
 };
 
+// What befalls a token: drawn for this one place, or for every place with this word after that one.
+Bits4 Injector::bits(size_t line, size_t token, uint32_t block) const {
+  if (!repeated_) return random_.bits({static_cast<uint32_t>(line), static_cast<uint32_t>(token), 0, block});
+  const std::vector<Token>& all = lines_[line];
+  return random_.bits({static_cast<uint32_t>(all[token].number),
+                       static_cast<uint32_t>(token > 0 ? all[token - 1].number : -1), 1, block});
+}
 void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
   const std::vector<Token>& tokens = lines_[line];
   std::vector<Slot>& slots = draft.lines.emplace_back();
   std::vector<std::pair<const Token*, uint32_t>> moves;  // and where to
   for (size_t t = 0; t < tokens.size(); ++t) {
-    const auto bits = [&](uint32_t block) {
-      return random_.bits({static_cast<uint32_t>(line), static_cast<uint32_t>(t), 0, block});
-    };
-    const Bits4 what = bits(0), which = bits(1);
+    const Bits4 what = bits(line, t, 0), which = bits(line, t, 1);
     const auto happens = [&](int i, double rate) { return Random::uniform(what.at[i]) < rate; };
     const Token& token = tokens[t];
     const bool last = slots.empty() && t + 1 == tokens.size();
     const bool dropped = !last && happens(0, rates.insertions),
                wrong = !dropped && token.number >= 0 && happens(1, rates.substitutions);
-    if ((dropped || wrong) && token.number >= 0) draft.out.emplace_back(which.at[0], token.number);
+    if (!repeated_ && (dropped || wrong) && token.number >= 0)
+      draft.out.emplace_back(which.at[0], token.number);
     if (!dropped) slots.push_back({&token, wrong, which.at[1]});
     if (happens(2, rates.deletions)) slots.push_back({nullptr, true, which.at[2]});
     if (!dropped && happens(3, rates.shifts)) moves.emplace_back(&token, which.at[3]);
@@ -122,10 +130,10 @@ std::string Injector::write(size_t line, const Draft& draft, size_t& next) const
 double corrected(double rate, double wanted, double got) { return std::clamp(rate + wanted - got, 0.0, 1.0); }
 }  // namespace
 
-Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed) {
+Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed, bool repeated) {
   for (const double rate : {wanted.insertions, wanted.deletions, wanted.substitutions, wanted.shifts})
     RUM_CHECK(rate >= 0 && rate <= 1, "inject: a rate of {}; expected 0 to 1 edits per word", rate);
-  const Injector injector(human, seed);
+  const Injector injector(human, seed, repeated);
   Injected best{{}, wanted, {}};
   double nearest = std::numeric_limits<double>::infinity();
   EditRates rates = wanted;

@@ -23,7 +23,14 @@ struct Injected {
 // out, further ones are drawn from all words of the corpus, frequent ones more often. So the corpus keeps its
 // counts of words but for the difference of two rates, and its lexical diversity hardly moves. A new word
 // takes over the punctuation of the one whose place it takes, and is written as within sentences, or with a
-// capital where a line begins with one. A line keeps at least one word. Same seed, same lines, for any number
-// of threads. Error: a rate outside 0..1, a text that is not UTF-8.
-Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed);
+// capital where a line begins with one. A line keeps at least one word.
+//
+// `repeated`: what befalls a word is drawn once for all places where it follows the same word, and what comes
+// in is drawn for them as well, from all words of the corpus. Such errors can be learned, as those of a
+// generator can, which errs in the same way wherever it reads the same; those drawn anew for each place only
+// blur what is there to be learned.
+//
+// Same seed, same lines, for any number of threads. Error: a rate outside 0..1, a text that is not UTF-8.
+Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed,
+                bool repeated = false);
 }  // namespace rum

@@ -13,11 +13,13 @@ std::map<std::string, const StageKind*>& kinds() {
 }
 }  // namespace
 
-StageKind::StageKind(const char* n, int v, bool r, std::function<void(const StageContext&)> f)
+StageKind::StageKind(const char* n, int v, bool r, std::function<void(const StageContext&)> f,
+                     std::optional<OperationKeys> o)
     : name(n),
       version(v),
       resumes(r),
-      run(std::move(f)) {
+      run(std::move(f)),
+      operation(std::move(o)) {
   kinds()[n] = this;
 }
 const StageKind& StageKind::named(const std::string& name) {
@@ -26,6 +28,12 @@ const StageKind& StageKind::named(const std::string& name) {
   for (const auto& [k, _] : kinds()) known.push_back(k);
   fail(fmt::format("no kind of stage \"{}\"{}; there are {}", name, did_you_mean(name, known),
                    fmt::join(known, ", ")));
+}
+std::vector<std::string> StageKind::operations() {
+  std::vector<std::string> out;
+  for (const auto& [name, kind] : kinds())
+    if (kind->operation) out.push_back(name);
+  return out;
 }
 
 std::string Graph::add(std::string kind, std::string label, Json::Object parameters,

@@ -4,6 +4,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,13 +47,23 @@ struct StageContext {
 };
 struct Stopped {};  // a stage was asked to stop; its folder holds what it needs to go on
 
+// What an arm says to an operation on its targets (config.h), besides its name.
+struct OperationKeys {
+  bool like = false;                  // names the targets whose measured rates are matched
+  std::vector<std::string> shares{};  // each must be given: above 0, up to 1
+  std::vector<std::string> flags{};   // false when not given
+};
 // A kind of stage: one file of this folder, registered by a static of this type.
 struct StageKind {
   const char* name;
   int version;   // grows when the same parameters give another output
   bool resumes;  // goes on in a folder that was left half done; else it starts afresh
   std::function<void(const StageContext&)> run;
-  StageKind(const char* name, int version, bool resumes, std::function<void(const StageContext&)> run);
+  std::optional<OperationKeys>
+      operation;  // an arm may apply it: inputs are targets, human targets, split, like
+  StageKind(const char* name, int version, bool resumes, std::function<void(const StageContext&)> run,
+            std::optional<OperationKeys> operation = {});
   static const StageKind& named(const std::string&);  // Error that lists the known ones
+  static std::vector<std::string> operations();
 };
 }  // namespace rum

@@ -28,9 +28,7 @@ int64_t whole(const Json& object, const char* key) {
 }
 double share(const Json& object, const char* key) {
   double v = 0;
-  RUM_CHECK(object.find(key) && object.find(key)->number(v) && v > 0 && v <= 1,
-            "{} = {}: expected a share above 0, up to 1", key,
-            object.find(key) ? to_json(*object.find(key)) : "nothing");
+  RUM_CHECK(given(object, key).number(v), "{} = {} is no number", key, to_json(given(object, key)));
   return v;
 }
 
@@ -217,8 +215,11 @@ void import(const StageContext& x) {
   write_targets(x.folder, out);
 }
 
-const StageKind kinds[] = {{"split", 1, false, split}, {"tokenizer", 1, false, tokenizer},
-                           {"human", 1, false, human}, {"subset", 1, false, subset},
-                           {"mix", 1, false, mix},     {"import", 1, false, import}};
+const StageKind kinds[] = {{"split", 1, false, split},
+                           {"tokenizer", 1, false, tokenizer},
+                           {"human", 1, false, human},
+                           {"subset", 1, false, subset, OperationKeys{.shares = {"share"}}},
+                           {"mix", 1, false, mix, OperationKeys{.shares = {"real"}}},
+                           {"import", 1, false, import}};
 }  // namespace
 }  // namespace rum

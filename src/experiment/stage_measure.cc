@@ -2,7 +2,6 @@
 // translation would show (the floor), and lexical diversity with its paired test.
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "base/file.h"
 #include "experiment/stage.h"
@@ -22,25 +21,11 @@ constexpr const char* kDiversity[] = {"tokens",           "types",
                                       "entropy_bits",     "distinct_2",
                                       "hapax_ratio_types"};
 
-struct Aligned {  // line by line, the pairs of the pool that both have
+struct Lines {  // of the pairs of the pool that both have
   std::vector<std::string> sources, targets, human;
 };
-Aligned align(const Targets& targets, const Targets& human) {
-  Aligned out;
-  for (size_t t = 0, h = 0; t < targets.ids.size() && h < human.ids.size();) {
-    if (targets.ids[t] < human.ids[h]) {
-      ++t;
-    } else if (targets.ids[t] > human.ids[h]) {
-      ++h;
-    } else {
-      out.sources.push_back(human.texts[h].source), out.human.push_back(human.texts[h].target);
-      out.targets.push_back(targets.texts[t].target), ++t, ++h;
-    }
-  }
-  return out;
-}
 
-Json of_errors(const Aligned& a, const ErrorRules& rules) {
+Json of_errors(const Lines& a, const ErrorRules& rules) {
   ErrorCounts sum;
   for (const SentenceErrors& s : find_errors(a.targets, a.human, a.sources, rules)) sum += s.counts;
   Json::Object out;
@@ -49,26 +34,14 @@ Json of_errors(const Aligned& a, const ErrorRules& rules) {
   return Json(std::move(out));
 }
 
-// Sources that the pool has twice were translated by two people: one is the reference, and the targets stand
-// beside the other.
+// The targets beside a second person's translations: one person's are the references of both.
 Json of_floor(const Targets& targets, const Targets& human, const ErrorRules& rules, int64_t& sentences) {
-  std::map<std::string, size_t> first;
-  std::map<int64_t, const std::string*> by_id;
-  for (size_t i = 0; i < targets.ids.size(); ++i) by_id[targets.ids[i]] = &targets.texts[i].target;
-  std::vector<std::string> sources, references, machine, person;
-  for (size_t i = 0; i < human.ids.size(); ++i) {
-    const Text& t = human.texts[i];
-    const auto [at, fresh] = first.try_emplace(t.source, i);
-    if (fresh || human.texts[at->second].target == t.target || !by_id.contains(human.ids[at->second]))
-      continue;
-    sources.push_back(t.source), references.push_back(human.texts[at->second].target);
-    machine.push_back(*by_id[human.ids[at->second]]), person.push_back(t.target);
-  }
-  sentences = static_cast<int64_t>(sources.size());
+  const TranslatedTwice t = translated_twice(targets, human);
+  sentences = static_cast<int64_t>(t.sources.size());
   Json::Object out;
-  if (sources.empty()) return Json(std::move(out));
-  const Rows m = error_rows(find_errors(machine, references, sources, rules)),
-             p = error_rows(find_errors(person, references, sources, rules));
+  if (t.sources.empty()) return Json(std::move(out));
+  const Rows m = error_rows(find_errors(t.targets, t.references, t.sources, rules)),
+             p = error_rows(find_errors(t.second, t.references, t.sources, rules));
   for (const ErrorMeasure& measure : error_measures()) {
     const Score score = [&](std::span<const double> sum) {
       return measure.value(from_row(sum)).value_or(NAN);
@@ -85,7 +58,7 @@ Json of_floor(const Targets& targets, const Targets& human, const ErrorRules& ru
   return Json(std::move(out));
 }
 
-Json of_diversity(const Aligned& a, const std::vector<std::string>& attesting) {
+Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   Corpora corpora;
   corpora.add(a.targets), corpora.add(a.human), corpora.attest(attesting);
   // Types are compared at a size that any swap of lines leaves.
@@ -109,10 +82,10 @@ Json of_diversity(const Aligned& a, const std::vector<std::string>& attesting) {
 // inputs: targets, human targets, split. Writes measures.json.
 void measure(const StageContext& x) {
   const Targets targets = read_targets(x.inputs[0]), human = read_targets(x.inputs[1]);
-  std::vector<std::string> attesting;
-  for (const Text& t : read_corpus(x.inputs[2] + "/seed.tsv", CorpusKind::pairs).texts)
-    attesting.push_back(t.target);
-  const Aligned a = align(targets, human);
+  const std::vector<std::string> attesting =
+      sides(read_corpus(x.inputs[2] + "/seed.tsv", CorpusKind::pairs).texts, &Text::target);
+  const auto [t, h] = aligned(targets, human);
+  const Lines a{sides(h.texts, &Text::source), sides(t.texts, &Text::target), sides(h.texts, &Text::target)};
   HumanText people;
   people.add(attesting), people.add(a.human);
   const ErrorRules rules{people, Language::english};

@@ -18,23 +18,6 @@ namespace rum {
 namespace {
 enum Input : size_t { kTargets, kHuman, kSplit, kLike };  // in the order of the inputs
 
-std::vector<std::string> sides(const std::vector<Text>& texts, std::string Text::*side) {
-  std::vector<std::string> out;
-  for (const Text& t : texts) out.push_back(t.*side);
-  return out;
-}
-// The two sets where both have the sentence, line by line.
-std::pair<Targets, Targets> aligned(const Targets& a, const Targets& b) {
-  std::pair<Targets, Targets> out;
-  for (size_t i = 0, j = 0; i < a.ids.size() && j < b.ids.size();) {
-    if (a.ids[i] == b.ids[j]) {
-      out.first.ids.push_back(a.ids[i]), out.first.texts.push_back(a.texts[i]);
-      out.second.ids.push_back(b.ids[j]), out.second.texts.push_back(b.texts[j]);
-    }
-    a.ids[i]<b.ids[j] ? ++i : a.ids[i]> b.ids[j] ? ++j : (++i, ++j);
-  }
-  return out;
-}
 void finish(const StageContext& x, Targets targets, const std::vector<std::string>& lines,
             std::string summary, Json::Object numbers) {
   for (size_t i = 0; i < lines.size(); ++i) targets.texts[i].target = lines[i];
@@ -42,10 +25,7 @@ void finish(const StageContext& x, Targets targets, const std::vector<std::strin
   numbers.insert(numbers.begin(), {"summary", std::move(summary)});
   Disk::real().replace_text(x.folder + "/match.json", to_json(Json(std::move(numbers)), 1) + "\n");
 }
-void need_like(const StageContext& x) {
-  RUM_CHECK(x.inputs.size() > kLike, "{}: expected `like`, the targets whose rates are to be matched",
-            x.stage.label);
-}
+bool on(const StageContext& x, const char* flag) { return x.stage.parameters.find(flag) != nullptr; }
 Json json(const EditRates& r) {
   return Json(Json::Object{{"insertions", r.insertions},
                            {"deletions", r.deletions},
@@ -57,27 +37,44 @@ std::string text(const EditRates& r) {
                      100 * r.insertions, 100 * r.deletions, 100 * r.substitutions, 100 * r.shifts);
 }
 
-void inject(const StageContext& x) {
-  need_like(x);
-  Targets targets = read_targets(x.inputs[kTargets]);
-  const auto [like, human] = aligned(read_targets(x.inputs[kLike]), read_targets(x.inputs[kHuman]));
-  EditRates wanted = edit_rates(sides(like.texts, &Text::target), sides(human.texts, &Text::target));
-  // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
-  const auto [now, people] = aligned(targets, read_targets(x.inputs[kHuman]));
-  const EditRates there = edit_rates(sides(now.texts, &Text::target), sides(people.texts, &Text::target));
+EditRates less(EditRates a, const EditRates& b) {  // kind by kind, never below 0
   for (double EditRates::*kind :
        {&EditRates::insertions, &EditRates::deletions, &EditRates::substitutions, &EditRates::shifts})
-    wanted.*kind = std::max(0.0, wanted.*kind - there.*kind);
+    a.*kind = std::max(0.0, a.*kind - b.*kind);
+  return a;
+}
+// The rates of `like`: against the human targets as they are, or above those that a second human translation
+// of the same sentence shows.
+EditRates wanted_rates(const StageContext& x, const Targets& all_human) {
+  const Targets all_like = read_targets(x.inputs[kLike]);
+  if (!on(x, "above_human")) {
+    const auto [like, human] = aligned(all_like, all_human);
+    return edit_rates(sides(like.texts, &Text::target), sides(human.texts, &Text::target));
+  }
+  const TranslatedTwice t = translated_twice(all_like, all_human);
+  RUM_CHECK(!t.sources.empty(),
+            "{}: above_human needs sources that two people translated, and the pool has none: leave it out",
+            x.stage.label);
+  return less(edit_rates(t.targets, t.references), edit_rates(t.second, t.references));
+}
+
+void inject(const StageContext& x) {
+  Targets targets = read_targets(x.inputs[kTargets]);
+  const Targets human = read_targets(x.inputs[kHuman]);
+  // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
+  const auto [now, people] = aligned(targets, human);
+  const EditRates there = edit_rates(sides(now.texts, &Text::target), sides(people.texts, &Text::target)),
+                  wanted = less(wanted_rates(x, human), there);
   int64_t seed = 1;
   x.stage.parameters.find("seed")->whole(seed);
-  const Injected done = rum::inject(sides(targets.texts, &Text::target), wanted, static_cast<uint32_t>(seed));
+  const Injected done = rum::inject(sides(targets.texts, &Text::target), wanted, static_cast<uint32_t>(seed),
+                                    on(x, "repeated"));
   finish(x, std::move(targets), done.lines,
          fmt::format("edits per 100 words: wanted {}, got {}", text(done.wanted), text(done.got)),
          {{"wanted", json(done.wanted)}, {"got", json(done.got)}});
 }
 
 void thin(const StageContext& x) {
-  need_like(x);
   Targets targets = read_targets(x.inputs[kTargets]);
   const Targets like = read_targets(x.inputs[kLike]);
   const auto spectrum_of = [](const std::vector<std::string>& lines) {
@@ -126,6 +123,8 @@ void repair(const StageContext& x) {
          std::move(numbers));
 }
 const StageKind kinds[] = {
-    {"inject", 1, false, inject}, {"thin", 1, false, thin}, {"repair", 1, false, repair}};
+    {"inject", 1, false, inject, OperationKeys{.like = true, .flags = {"above_human", "repeated"}}},
+    {"thin", 1, false, thin, OperationKeys{.like = true}},
+    {"repair", 1, false, repair, OperationKeys{}}};
 }  // namespace
 }  // namespace rum

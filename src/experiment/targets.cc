@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -38,6 +39,41 @@ void write_targets(const std::string& folder, const Targets& t) {
   RUM_CHECK(!kept.texts.empty(), "{}: not one pair with a target: there is nothing to learn from", folder);
   Disk::real().replace_text(folder + "/targets.tsv", corpus_bytes(kept.texts, CorpusKind::pairs));
   Disk::real().replace_text(folder + "/ids.txt", ids);
+}
+std::pair<Targets, Targets> aligned(const Targets& a, const Targets& b) {
+  std::pair<Targets, Targets> out;
+  for (size_t i = 0, j = 0; i < a.ids.size() && j < b.ids.size();) {
+    if (a.ids[i] < b.ids[j]) {
+      ++i;
+    } else if (a.ids[i] > b.ids[j]) {
+      ++j;
+    } else {
+      out.first.ids.push_back(a.ids[i]), out.first.texts.push_back(a.texts[i++]);
+      out.second.ids.push_back(b.ids[j]), out.second.texts.push_back(b.texts[j++]);
+    }
+  }
+  return out;
+}
+std::vector<std::string> sides(const std::vector<Text>& texts, std::string Text::*side) {
+  std::vector<std::string> out;
+  for (const Text& t : texts) out.push_back(t.*side);
+  return out;
+}
+TranslatedTwice translated_twice(const Targets& targets, const Targets& human) {
+  TranslatedTwice out;
+  std::map<std::string, size_t> first;
+  std::map<int64_t, const std::string*> by_id;
+  for (size_t i = 0; i < targets.ids.size(); ++i) by_id[targets.ids[i]] = &targets.texts[i].target;
+  for (size_t i = 0; i < human.ids.size(); ++i) {
+    const Text& t = human.texts[i];
+    const auto [at, fresh] = first.try_emplace(t.source, i);
+    const std::string& reference = human.texts[at->second].target;
+    const auto target = by_id.find(human.ids[at->second]);
+    if (fresh || reference == t.target || target == by_id.end()) continue;
+    out.sources.push_back(t.source), out.references.push_back(reference);
+    out.second.push_back(t.target), out.targets.push_back(*target->second);
+  }
+  return out;
 }
 Targets read_pool(const std::string& split_folder) {
   Targets out;

@@ -3,6 +3,7 @@
 // empty translation, a smaller share) are simply not there.
 #pragma once
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/corpus.h"
@@ -14,6 +15,15 @@ struct Targets {
 };
 Targets read_targets(const std::string& folder);                // FileError when the two files do not agree
 void write_targets(const std::string& folder, const Targets&);  // pairs with an empty side are left out
+// The two sets where both have the sentence, line by line.
+std::pair<Targets, Targets> aligned(const Targets&, const Targets&);
+std::vector<std::string> sides(const std::vector<Text>&, std::string Text::*side);
+// Sources that stand twice in the human targets were translated by two people. Line by line: the source, the
+// first person's translation, the second's, and what `targets` has for it.
+struct TranslatedTwice {
+  std::vector<std::string> sources, references, second, targets;
+};
+TranslatedTwice translated_twice(const Targets& targets, const Targets& human);
 // The pool itself, from a split stage's folder: ids are 0, 1, ...
 Targets read_pool(const std::string& split_folder);
 }  // namespace rum
