@@ -243,6 +243,8 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
        {"<h2>Claims", "Learning curves", "A fraction of real data", "What each mechanism costs", "wanted",
         "<h2>Samples", "What differs from the paper"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
+  const size_t pair = html.find("<td>human, encoder-decoder</td>");  // it has no peer but itself
+  EXPECT_NE(html.substr(pair, html.find("</tr>", pair) - pair).find("<td>–</td>"), std::string::npos);
   for (const char* bad : {"http://", "https://", "<script", ">nan<", ">-nan<", ">inf<"})
     EXPECT_EQ(html.find(bad), std::string::npos) << bad;
   // 14 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.

@@ -153,7 +153,8 @@ class Report {
     section("Arms",
             "Scores of students on the human test set: mean over seeds, and the difference to the students "
             "of human targets at the "
-            "same volume with its 95 % interval. The sign of such a difference depends on how much real text "
+            "same volume (and of the same recipe) with its 95 % interval. The sign of such a difference "
+            "depends on how much real text "
             "the generator "
             "learned from and on how it writes, so both stand on every row.");
     put("<div class=\"scroll\"><table><tr><th>arm</th><th class=\"left\">group</th><th "

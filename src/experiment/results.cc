@@ -102,15 +102,19 @@ class Gatherer {
       if (a.arm->name == arm && a.model == model && a.volume == volume) return &a;
     return nullptr;
   }
-  const ArmResult* real(double volume) const {
+  // Students of human targets at the same volume; of the same recipe, where there are any.
+  const ArmResult* real(const ArmResult& beside) const {
+    const ArmResult* found = nullptr;
     for (const ArmResult& a : out_.arms)
-      if (a.arm->targets == "human" && a.arm->apply.empty() && a.model == "last" && a.volume == volume)
-        return &a;
-    return nullptr;
+      if (a.arm->targets == "human" && a.arm->apply.empty() && a.model == "last" && a.volume == beside.volume)
+        if (found == nullptr ||
+            (a.arm->student == beside.arm->student && found->arm->student != a.arm->student))
+          found = &a;
+    return found;
   }
   void differences() {
     for (ArmResult& a : out_.arms) {
-      const ArmResult* r = real(a.volume);
+      const ArmResult* r = real(a);
       if (r == nullptr || r == &a) continue;
       a.compared = true;
       for (size_t m = 0; m < kScores.size(); ++m) {
