@@ -91,9 +91,16 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
     for (int n = 0; n < N; ++n) {
       SIMT_UNROLL
       for (int e = 0; e < 4; ++e) {
-        const bool visible = whole || first + n * 8 + lane % 4 * 2 + e % 2 < sees[e / 2];
         const float w = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
-        s[n][e] = visible ? w * (dp[n][e] - stats[e / 2].y) : 0.0f;
+        s[n][e] = w * (dp[n][e] - stats[e / 2].y);
+      }
+    }
+    if (!whole) {
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e)
+          if (first + n * 8 + lane % 4 * 2 + e % 2 >= sees[e / 2]) s[n][e] = 0;
       }
     }
     accumulate<D>(dq, s, keys + t % 2 * kTile, room);
@@ -133,11 +140,17 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
 
   // Queries before `from` see none of these keys.
   const int m = at.text == a.texts ? 0 : x.m, from = x.least > at.row ? 0 : at.row;
-  const int per_head = max(0, (m - from + kQueries - 1) / kQueries), tiles = a.group * per_head;
-  auto first_of = [&](int t) { return from + t % per_head * kQueries; };
-  auto fetch = [&](int t) {
-    const int h = g * a.group + t / per_head, first = first_of(t), left = m - first;
-    const int64_t row = x.q + first;
+  const int tiles = a.group * max(0, (m - from + kQueries - 1) / kQueries);
+  struct Streamed {  // a tile of queries: all of one head, then of the next that shares these keys
+    int head, first;
+  } now{g * a.group, from};
+  auto after = [&](Streamed s) {
+    s.first += kQueries;
+    return s.first < m ? s : Streamed{s.head + 1, from};
+  };
+  auto fetch = [&](int t, Streamed s) {
+    const int h = s.head, left = m - s.first;
+    const int64_t row = x.q + s.first;
     load_tile<T, D, kQueries>(queries + t % 2 * kTile, a.q + row * a.q_step + h * a.d, a.q_step, left, a.d,
                               a.wide);
     load_tile<T, D, kQueries>(gradients + t % 2 * kTile, a.dy + row * a.y_step + h * a.d, a.y_step, left, a.d,
@@ -150,7 +163,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
   load_tile<T, D, Z::rows>(own_k, a.k + k_row * a.k_step + g * a.d, a.k_step, there, a.d, a.wide);
   load_tile<T, D, Z::rows>(own_v, a.v + v_row * a.v_step + g * a.d, a.v_step, there, a.d, a.wide);
   simt::cp_async_commit();
-  if (tiles > 0) fetch(0);
+  if (tiles > 0) fetch(0, now);
   simt::cp_async_commit();
   simt::cp_async_wait<1>();
   __syncthreads();
@@ -158,15 +171,15 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
   const int mine = warp * 16, key = at.row + mine;  // the warp's first
   const Own<T, D> k(own_k + mine * Z::step), v(own_v + mine * Z::step);
   float dk[D / 8][4] = {}, dv[D / 8][4] = {};
-  for (int t = 0; t < tiles; ++t) {
+  for (int t = 0; t < tiles; ++t, now = after(now)) {
     simt::cp_async_wait<0>();
     __syncthreads();
-    if (t + 1 < tiles) fetch(t + 1);
+    if (t + 1 < tiles) fetch(t + 1, after(now));
     simt::cp_async_commit();
-    const int first = first_of(t), left = min(kQueries, m - first);
+    const int first = now.first, left = min(kQueries, m - first);
     if (mine >= there || x.seen(first + left - 1) <= key) continue;
     const bool whole = left == kQueries && key + 16 <= x.seen(first);
-    const float2* const now = stats + t % 2 * kQueries;
+    const float2* const here = stats + t % 2 * kQueries;
     float p[N][4], ds[N][4];
     product<D>(p, k, queries + t % 2 * kTile);
     product<D>(ds, v, gradients + t % 2 * kTile);
@@ -174,10 +187,19 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
     for (int n = 0; n < N; ++n) {
       SIMT_UNROLL
       for (int e = 0; e < 4; ++e) {
-        const int i = n * 8 + lane % 4 * 2 + e % 2;
-        const bool visible = whole || (i < left && key + lane / 4 + e / 2 * 8 < x.seen(first + i));
-        const float w = simt::exp2_approx(p[n][e] * a.scale - now[i].x);
-        p[n][e] = visible ? w : 0.0f, ds[n][e] = visible ? w * (ds[n][e] - now[i].y) : 0.0f;
+        const float2 stat = here[n * 8 + lane % 4 * 2 + e % 2];
+        p[n][e] = simt::exp2_approx(p[n][e] * a.scale - stat.x);
+        ds[n][e] = p[n][e] * (ds[n][e] - stat.y);
+      }
+    }
+    if (!whole) {
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e)
+          if (const int i = n * 8 + lane % 4 * 2 + e % 2;
+              i >= left || key + lane / 4 + e / 2 * 8 >= x.seen(first + i))
+            p[n][e] = ds[n][e] = 0;
       }
     }
     accumulate<D>(dv, p, gradients + t % 2 * kTile, room);

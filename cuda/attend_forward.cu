@@ -13,19 +13,20 @@ template <int D, int N>
 __device__ __forceinline__ void weigh(float (&s)[N][4], float (&o)[D / 8][4], float (&top)[2],
                                       float (&sum)[2], const int (&sees)[2], int first, float scale,
                                       bool whole) {
-  const int column = first + static_cast<int>(threadIdx.x % 4) * 2;
+  if (!whole) {  // a branch of the warp: most tiles are whole, and pay nothing for those that are not
+    const int column = first + static_cast<int>(threadIdx.x % 4) * 2;
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e)
+        if (column + n * 8 + e % 2 >= sees[e / 2]) s[n][e] = -INFINITY;
+    }
+  }
   SIMT_UNROLL
   for (int half = 0; half < 2; ++half) {
     float most = -INFINITY;
     SIMT_UNROLL
-    for (int n = 0; n < N; ++n) {
-      SIMT_UNROLL
-      for (int e = 0; e < 2; ++e) {
-        float& x = s[n][2 * half + e];
-        if (!whole && column + n * 8 + e >= sees[half]) x = -INFINITY;
-        most = fmaxf(most, x);
-      }
-    }
+    for (int n = 0; n < N; ++n) most = fmaxf(most, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
     most = fmaxf(scale * most, top[half]);

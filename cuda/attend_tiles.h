@@ -5,6 +5,8 @@
 // s[n][0..3] = rows l / 4 (0, 1) and l / 4 + 8 (2, 3), columns 8 n + l % 4
 // * 2 (+ 1). Rows in shared memory are 16 bytes longer than D numbers: so 8 rows lie on different banks.
 #pragma once
+#include <bit>
+
 #include "cuda/attend.h"
 
 namespace rum::cuda {
@@ -23,17 +25,21 @@ struct Sizes {
 // Rows from `from` on to shared memory: those from `there` on, and columns from d on, become 0.
 template <class T, int D, int kRows>
 __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, bool wide) {
-  constexpr int V = static_cast<int>(16 / sizeof(T)), kPer = D / V;
-  SIMT_UNROLL
-  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPer; i += Sizes<T, D>::threads) {
-    const int r = i / kPer, c = i % kPer * V;
-    T* const at = to + r * Sizes<T, D>::step + c;
-    if (wide) {
-      simt::cp_async16(at, from + r * step + c, r < there && c < d);
-    } else {
+  // A thread keeps its column, and its rows are a constant apart: so the loop unrolls into copies alone.
+  constexpr int V = static_cast<int>(16 / sizeof(T)), kLanes = std::bit_ceil(static_cast<unsigned>(D / V)),
+                kAtOnce = Sizes<T, D>::threads / kLanes;
+  const int first = static_cast<int>(threadIdx.x) / kLanes, c = static_cast<int>(threadIdx.x) % kLanes * V;
+  if (c >= D || first >= kRows) return;
+  to += first * Sizes<T, D>::step + c, from += first * step + c, there -= first;
+  if (wide) {
+    SIMT_UNROLL
+    for (int r = 0; r < kRows; r += kAtOnce)
+      simt::cp_async16(to + r * Sizes<T, D>::step, from + r * step, r < there && c < d);
+  } else {
+    SIMT_ROLLED
+    for (int r = 0; r < kRows; r += kAtOnce)
       for (int k = 0; k < V; ++k)
-        at[k] = r < there && c + k < d ? from[r * step + c + k] : from_float<T>(0.0f);
-    }
+        to[r * Sizes<T, D>::step + k] = r < there && c + k < d ? from[r * step + k] : from_float<T>(0.0f);
   }
 }
 // Rotates the rows of a tile where they stand: plane j is (j, j + d / 2).

@@ -16,6 +16,7 @@
 
 #define SIMT_SHARED(T, name, ...) __shared__ __align__(16) T name __VA_ARGS__
 #define SIMT_UNROLL _Pragma("unroll")
+#define SIMT_ROLLED _Pragma("unroll 1")
 
 namespace simt {
 using bf16 = __nv_bfloat16;

@@ -34,6 +34,7 @@
 // g++.
 #define __align__(n) alignas(n)
 #define SIMT_UNROLL
+#define SIMT_ROLLED
 #define SIMT_SHARED(T, name, ...) auto& name = ::simt::static_shared<T __VA_ARGS__>([] {})
 
 // ---------------------------------------------------------------- vector types
