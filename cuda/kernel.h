@@ -148,9 +148,11 @@ void map(const F& f, int64_t n, const T* a, const T* b, G* y, bool add = false) 
 // of row i to each of the V columns from j. Rows are cut into chunks by the shape alone; a second kernel adds
 // the chunks in order.
 constexpr int kColumnLanes = 8;  // threads that share columns of a chunk
-constexpr int kMostChunks = 64;
-inline int64_t chunk_rows(int64_t rows) {
-  const int64_t least = 64, even = (rows + kMostChunks - 1) / kMostChunks;
+// So many chunks that about 512 blocks are there, four for each multiprocessor of an H100: with fewer, some
+// of them work while others wait. At least 64 rows each.
+inline int64_t chunk_rows(int64_t rows, int64_t cols) {
+  const int64_t across = (cols + 255) / 256, chunks = across < 64 ? 512 / across : 8, least = 64,
+                even = (rows + chunks - 1) / chunks;
   return even < least ? least : even;
 }
 // Threads: 32 V columns x 8 rows of one chunk a block.
@@ -201,7 +203,7 @@ __global__ void column_finish(const float* partial, int chunks, int64_t cols, bo
 // to[k] may be false: nobody wants that sum. wide: term may read packs of V columns.
 template <int V, class Term>
 void column_sums(const Term& term, int64_t rows, int64_t cols, bool wide, const Grad (&to)[Term::kSums]) {
-  const int64_t chunk = chunk_rows(rows);
+  const int64_t chunk = chunk_rows(rows, cols);
   const unsigned chunks = blocks(rows, chunk);
   const Tensor partial =
       Tensor::empty({Term::kSums, static_cast<int64_t>(chunks), cols}, DType::f32, DeviceKind::cuda);
