@@ -55,7 +55,9 @@ constexpr float kLn2 = 0.693147181f;
 // Reads: q once; keys and values once per tile of queries, through cp.async, the next tile while one is used.
 // Writes: y and lse once.
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
-// Limit: exponentials and shared memory (an ldmatrix feeds 2 products), kSplit: memory; not measured yet.
+// Limit: shared memory, since an ldmatrix feeds only 2 products: with bf16 and 64 numbers a head, four warps read
+// 64 KiB a tile, 512 cycles of a multiprocessor, where their products take about 400 and their instructions 460.
+// kSplit: memory. Counted, not measured yet (no GPU so far).
 // Ladder: cuda/ladder/attention.cu, five steps to this kernel.
 template <class T, int D, bool kSplit>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) {
