@@ -126,7 +126,11 @@ TEST(CudaAttention, GroupsOfHeadsAndLongTexts) {
   for (const DType type : kTypes) {
     attention_case(kRagged, {{4, 1}, 64, Mask::causal, 10000}, type, true);
     attention_case(kRagged, {{6, 2}, 24, Mask::full, 0}, type, true);
+    // 128 rows a text and more: tiles of 128 queries, the last of them begun.
     attention_case({300, {0, 3, 297}, {0, 100}}, {{1, 1}, 64, Mask::prefix, 10000}, type, false);
+    attention_case({277, {0, 277}, {0}}, {{2, 1}, 32, Mask::causal, 0}, type, false);
+    attention_case({277, {0, 20, 277}, {0, 0}}, {{1, 1}, 40, Mask::full, 0}, type, false);
+    attention_case({128, {0, 128}, {0}}, {{1, 1}, 24, Mask::causal, 100}, type, false);
   }
 }
 TEST(CudaAttention, AFarPositionIsTurnedAsExactly) {  // where a f32 angle would be off by 1e-2
