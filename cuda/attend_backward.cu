@@ -65,8 +65,8 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
   __syncthreads();
 
   const int mine = warp * 16, last = there - 1;
-  const Own<T, D> q(own_q + mine * Z::step), dy(own_dy + mine * Z::step);
-  float dq[D / 8][4] = {};
+  const Own<T, D> q[1]{Own<T, D>(own_q + mine * Z::step)}, dy[1]{Own<T, D>(own_dy + mine * Z::step)};
+  float dq[1][D / 8][4] = {};
   auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
   int sees[2];
   float2 stats[2];
@@ -84,15 +84,15 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
     const int first = t * Z::keys;
     if (first >= most) continue;
     const bool whole = first + Z::keys <= least;
-    float s[N][4], dp[N][4];
+    float s[1][N][4], dp[1][N][4];
     product<D>(s, q, keys + t % 2 * kTile);
     product<D>(dp, dy, values + t % 2 * kTile);
     SIMT_UNROLL
     for (int n = 0; n < N; ++n) {
       SIMT_UNROLL
       for (int e = 0; e < 4; ++e) {
-        const float w = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
-        s[n][e] = w * (dp[n][e] - stats[e / 2].y);
+        const float w = simt::exp2_approx(s[0][n][e] * a.scale - stats[e / 2].x);
+        s[0][n][e] = w * (dp[0][n][e] - stats[e / 2].y);
       }
     }
     if (!whole) {
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
       for (int n = 0; n < N; ++n) {
         SIMT_UNROLL
         for (int e = 0; e < 4; ++e)
-          if (first + n * 8 + lane % 4 * 2 + e % 2 >= sees[e / 2]) s[n][e] = 0;
+          if (first + n * 8 + lane % 4 * 2 + e % 2 >= sees[e / 2]) s[0][n][e] = 0;
       }
     }
     accumulate<D>(dq, s, keys + t % 2 * kTile, room);
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
   __syncthreads();
   float* const staged = simt::dyn_shared<float>() + warp * Z::staged;
   const float scale = a.scale / kLog2e, factor[2] = {scale, scale};
-  stage<D>(staged, dq, factor);
+  stage<D>(staged, dq[0], factor);
   __syncwarp();
   const int64_t to = row + mine;
   put<D, 1>(staged, a.dq + to * a.dq_step + h * a.d,
@@ -169,8 +169,8 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
   __syncthreads();
 
   const int mine = warp * 16, key = at.row + mine;  // the warp's first
-  const Own<T, D> k(own_k + mine * Z::step), v(own_v + mine * Z::step);
-  float dk[D / 8][4] = {}, dv[D / 8][4] = {};
+  const Own<T, D> k[1]{Own<T, D>(own_k + mine * Z::step)}, v[1]{Own<T, D>(own_v + mine * Z::step)};
+  float dk[1][D / 8][4] = {}, dv[1][D / 8][4] = {};
   for (int t = 0; t < tiles; ++t, now = after(now)) {
     simt::cp_async_wait<0>();
     __syncthreads();
@@ -180,7 +180,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
     if (mine >= there || x.seen(first + left - 1) <= key) continue;
     const bool whole = left == kQueries && key + 16 <= x.seen(first);
     const float2* const here = stats + t % 2 * kQueries;
-    float p[N][4], ds[N][4];
+    float p[1][N][4], ds[1][N][4];
     product<D>(p, k, queries + t % 2 * kTile);
     product<D>(ds, v, gradients + t % 2 * kTile);
     SIMT_UNROLL
@@ -188,8 +188,8 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
       SIMT_UNROLL
       for (int e = 0; e < 4; ++e) {
         const float2 stat = here[n * 8 + lane % 4 * 2 + e % 2];
-        p[n][e] = simt::exp2_approx(p[n][e] * a.scale - stat.x);
-        ds[n][e] = p[n][e] * (ds[n][e] - stat.y);
+        p[0][n][e] = simt::exp2_approx(p[0][n][e] * a.scale - stat.x);
+        ds[0][n][e] = p[0][n][e] * (ds[0][n][e] - stat.y);
       }
     }
     if (!whole) {
@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
         for (int e = 0; e < 4; ++e)
           if (const int i = n * 8 + lane % 4 * 2 + e % 2;
               i >= left || key + lane / 4 + e / 2 * 8 >= x.seen(first + i))
-            p[n][e] = ds[n][e] = 0;
+            p[0][n][e] = ds[0][n][e] = 0;
       }
     }
     accumulate<D>(dv, p, gradients + t % 2 * kTile, room);
@@ -210,11 +210,11 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
   const float scale = a.scale / kLog2e, factor[2] = {scale, scale}, one[2] = {1, 1};
   const int64_t to = k_row + mine, place = to * a.dkv_step + g * a.d;
   Out out{a.dkv_step, there - mine, a.d, nullptr, a.add_kv, a.wide};
-  stage<D>(staged, dv, one);
+  stage<D>(staged, dv[0], one);
   __syncwarp();
   put<D, 1>(staged, a.dv + place, out, lane, 32);
   __syncwarp();
-  stage<D>(staged, dk, factor);
+  stage<D>(staged, dk[0], factor);
   __syncwarp();
   if (a.turn != nullptr) out.turn = a.turn + to * a.d;
   put<D, 1>(staged, a.dk + place, out, lane, 32);

@@ -48,19 +48,45 @@ __device__ __forceinline__ void weigh(float (&s)[N][4], float (&o)[D / 8][4], fl
     for (int n = 0; n < D / 8; ++n) o[n][2 * half] *= shrink, o[n][2 * half + 1] *= shrink;
   }
 }
+// The shares of the warps become one: largest score, sum, and what each warp's result counts in it.
+template <int kWarps>
+__device__ void join(float (&top)[2], float (&sum)[2], float (&factor)[2]) {
+  SIMT_SHARED(float2, parts, [kWarps][16]);
+  const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+  if (lane % 4 == 0)
+    for (int half = 0; half < 2; ++half) parts[warp][lane / 4 + 8 * half] = make_float2(top[half], sum[half]);
+  __syncthreads();
+  for (int half = 0; half < 2; ++half) {
+    const float before = top[half];
+    for (int w = 0; w < kWarps; ++w) top[half] = fmaxf(top[half], parts[w][lane / 4 + 8 * half].x);
+    const float base = top[half] == -INFINITY ? 0.0f : top[half];
+    sum[half] = 0;
+    for (int w = 0; w < kWarps; ++w) {
+      const float2 p = parts[w][lane / 4 + 8 * half];
+      sum[half] += p.y * simt::exp2_approx(p.x - base);
+    }
+    factor[half] = simt::exp2_approx(before - base);
+  }
+}
 constexpr float kLn2 = 0.693147181f;
+constexpr int kFew = 16;  // rows of a block that splits the keys among its warps
 
-// Threads: a block has one tile of queries of one text and head, a warp 16 of them. kSplit, for few queries:
-// 16 in all, and each warp takes its share of every tile of keys; the shares are joined in warp order.
+// Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32 where texts are
+// long. kSplit, for few queries: 16 in all, and each warp takes its share of every tile of keys; the shares
+// are joined in warp order.
 // Reads: q once; keys and values once per tile of queries, through cp.async, the next tile while one is used.
 // Writes: y and lse once.
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
-// Limit: exponentials and shared memory (an ldmatrix feeds 2 products), kSplit: memory; not measured yet.
+// Limit: with 16 rows a warp shared memory, since an ldmatrix feeds only 2 products: with bf16 and 64 numbers
+// a head, four warps read 64 KiB a tile, 512 cycles of a multiprocessor, where their products take about 400.
+// With 32 rows it feeds 4, and products (800 cycles), instructions (720) and shared memory (640) are close
+// together. kSplit: memory. Counted, not measured yet (no GPU so far).
 // Ladder: cuda/ladder/attention.cu, five steps to this kernel.
-template <class T, int D, bool kSplit>
+template <class T, int D, int kRows>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) {
   using Z = Sizes<T, D>;
-  constexpr int kRows = kSplit ? 16 : Z::rows, kTile = Z::keys * Z::step;
+  constexpr bool kSplit = kRows == kFew;
+  constexpr int M = kSplit ? 1 : kRows / Z::rows, kTile = Z::keys * Z::step;
   constexpr int N = (kSplit ? Z::keys / Z::warps : Z::keys) / 8;
   const Place at = find_tile(a.offsets, a.texts, kRows);
   const Text x = a.text(at.text);
@@ -91,12 +117,19 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
     __syncthreads();
   }
 
-  const int mine = kSplit ? 0 : warp * 16, last = there - 1;  // the warp's first row in the tile
-  const Own<T, D> q(own + mine * Z::step);
-  float o[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+  const int mine = kSplit ? 0 : warp * 16 * M, last = there - 1;  // the warp's first row in the tile
   auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
-  const int sees[2] = {seen(mine + lane / 4), seen(mine + lane / 4 + 8)};
-  const int least = seen(mine), most = mine <= last ? seen(mine + 15) : 0;
+  Own<T, D> q[M];
+  float o[M][D / 8][4] = {}, top[M][2], sum[M][2] = {};
+  int sees[M][2];
+  SIMT_UNROLL
+  for (int m = 0; m < M; ++m) {
+    q[m] = Own<T, D>(own + (mine + 16 * m) * Z::step);
+    SIMT_UNROLL
+    for (int half = 0; half < 2; ++half)
+      top[m][half] = -INFINITY, sees[m][half] = seen(mine + 16 * m + lane / 4 + 8 * half);
+  }
+  const int least = seen(mine), most = mine <= last ? seen(mine + 16 * M - 1) : 0;
   for (int t = 0; t < tiles; ++t) {
     simt::cp_async_wait<0>();
     __syncthreads();  // tile t is there, and nobody uses t - 1 any more
@@ -104,57 +137,44 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
     simt::cp_async_commit();
     const int share = kSplit ? warp * 8 * N : 0, first = t * Z::keys + share;
     if (first < most) {
-      float s[N][4];
+      float s[M][N][4];
       product<D>(s, q, keys + t % 2 * kTile + share * Z::step);
-      weigh<D>(s, o, top, sum, sees, first, a.scale, first + 8 * N <= least);
+      SIMT_UNROLL
+      for (int m = 0; m < M; ++m)
+        weigh<D>(s[m], o[m], top[m], sum[m], sees[m], first, a.scale, first + 8 * N <= least);
       accumulate<D>(o, s, values + t % 2 * kTile + share * Z::step, room);
     }
   }
   __syncthreads();
 
-  SIMT_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 1);
-    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 2);
-  }
-  float factor[2];
-  if constexpr (kSplit) {
-    SIMT_SHARED(float2, parts, [Z::warps][16]);
-    if (lane % 4 == 0)
-      for (int half = 0; half < 2; ++half)
-        parts[warp][lane / 4 + 8 * half] = make_float2(top[half], sum[half]);
-    __syncthreads();
-    for (int half = 0; half < 2; ++half) {
-      const float before = top[half];
-      for (int w = 0; w < Z::warps; ++w) top[half] = fmaxf(top[half], parts[w][lane / 4 + 8 * half].x);
-      const float base = top[half] == -INFINITY ? 0.0f : top[half];
-      sum[half] = 0;
-      for (int w = 0; w < Z::warps; ++w) {
-        const float2 p = parts[w][lane / 4 + 8 * half];
-        sum[half] += p.y * simt::exp2_approx(p.x - base);
-      }
-      factor[half] = simt::exp2_approx(before - base);
-    }
-  } else {
-    factor[0] = factor[1] = 1;
-  }
-  SIMT_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    const int r = mine + lane / 4 + 8 * half;
-    factor[half] = tiles == 0 ? 0.0f : factor[half] / sum[half];
-    if (lane % 4 == 0 && r < there && (!kSplit || warp == 0))
-      a.lse[(row + r) * a.heads + h] = tiles == 0 ? 0.0f : top[half] * kLn2 + logf(sum[half]);
-  }
   float* const staged = simt::dyn_shared<float>();
-  stage<D>(staged + warp * Z::staged, o, factor);
-  T* const to = a.y + (row + mine) * a.y_step + h * a.d;
-  const Out out{a.y_step, there - mine, a.d, nullptr, false, a.wide};
-  if constexpr (kSplit) {
-    __syncthreads();
-    put<D, Z::warps>(staged, to, out, thread, Z::threads);
-  } else {
-    __syncwarp();
-    put<D, 1>(staged + warp * Z::staged, to, out, lane, 32);
+  for (int m = 0; m < M; ++m) {
+    SIMT_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      sum[m][half] += __shfl_xor_sync(0xffffffffu, sum[m][half], 1);
+      sum[m][half] += __shfl_xor_sync(0xffffffffu, sum[m][half], 2);
+    }
+    float factor[2] = {1, 1};
+    if constexpr (kSplit) join<Z::warps>(top[m], sum[m], factor);
+    const int first = mine + 16 * m;
+    SIMT_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int r = first + lane / 4 + 8 * half;
+      factor[half] = tiles == 0 ? 0.0f : factor[half] / sum[m][half];
+      if (lane % 4 == 0 && r < there && (!kSplit || warp == 0))
+        a.lse[(row + r) * a.heads + h] = tiles == 0 ? 0.0f : top[m][half] * kLn2 + logf(sum[m][half]);
+    }
+    stage<D>(staged + warp * Z::staged, o[m], factor);
+    T* const to = a.y + (row + first) * a.y_step + h * a.d;
+    const Out out{a.y_step, there - first, a.d, nullptr, false, a.wide};
+    if constexpr (kSplit) {
+      __syncthreads();
+      put<D, Z::warps>(staged, to, out, thread, Z::threads);
+    } else {
+      __syncwarp();
+      put<D, 1>(staged + warp * Z::staged, to, out, lane, 32);
+      __syncwarp();
+    }
   }
 }
 }  // namespace
@@ -163,14 +183,18 @@ template <class T>
 void attend_forward(const Attend<T>& a) {
   by_head("attention", a.d, [&]<int D> {
     using Z = Sizes<T, D>;
-    const bool few = a.rows <= 2 * a.texts;  // decoding: a token a text; a training batch has 8 rows a text
-    const int rows = few ? 16 : Z::rows;
-    const size_t tiles = static_cast<size_t>((rows + 4 * Z::keys) * Z::step) * sizeof(T),
-                 room = Z::kFloat ? sizeof(float) * Z::warps * kRoom<Z::keys / 8> : 0,
-                 staged = sizeof(float) * Z::warps * Z::staged;
-    simt::launch(few ? forward<T, D, true> : forward<T, D, false>,
-                 dim3(tile_count(a.rows, a.texts, rows), static_cast<unsigned>(a.heads)), dim3(Z::threads),
-                 std::max(tiles + room, staged), a);
+    auto run = [&]<int kRows> {
+      const size_t tiles = static_cast<size_t>((kRows + 4 * Z::keys) * Z::step) * sizeof(T),
+                   room = Z::kFloat ? sizeof(float) * Z::warps * kRoom<Z::keys / 8> : 0,
+                   staged = sizeof(float) * Z::warps * Z::staged;
+      simt::launch(forward<T, D, kRows>,
+                   dim3(tile_count(a.rows, a.texts, kRows), static_cast<unsigned>(a.heads)), dim3(Z::threads),
+                   std::max(tiles + room, staged), a);
+    };
+    if (a.rows <= 2 * a.texts) return run.template operator()<kFew>();  // decoding: a token a text
+    if constexpr (!Z::kFloat && D <= 64)
+      if (a.rows >= 2 * Z::rows * a.texts) return run.template operator()<2 * Z::rows>();  // long texts
+    run.template operator()<Z::rows>();
   });
 }
 template void attend_forward(const Attend<float>&);

@@ -1,9 +1,10 @@
-// The arithmetic of one warp in attention: 16 rows of its own against a tile of rows that the block streams
-// through shared memory. Two products are all that forward and backward need: own rows times streamed rows,
-// and the 16 x N result times streamed rows. bf16 runs on tensor cores; f32 is added up by the lanes that
-// hold the same numbers of the result, so the kernels are written once. Lane l holds of a 16 x 8 n result:
-// s[n][0..3] = rows l / 4 (0, 1) and l / 4 + 8 (2, 3), columns 8 n + l % 4
-// * 2 (+ 1). Rows in shared memory are 16 bytes longer than D numbers: so 8 rows lie on different banks.
+// The arithmetic of one warp in attention: M times 16 rows of its own against a tile of rows that the block
+// streams through shared memory. Two products are all that forward and backward need: own rows times streamed
+// rows, and the 16 x N results times streamed rows. What is read of the streamed rows serves all M. bf16 runs
+// on tensor cores; f32 is added up by the lanes that hold the same numbers of the result, so the kernels are
+// written once. Lane l holds of a 16 x 8 N result: s[n][0..3] = rows l / 4 (0, 1) and l / 4 + 8 (2, 3),
+// columns 8 n + 2 (l % 4) and the next. Rows in shared memory are 16 bytes longer than D numbers: so 8 rows
+// lie on different banks.
 #pragma once
 #include <bit>
 
@@ -59,8 +60,9 @@ struct Own;  // the warp's 16 rows, as a left factor
 template <int D>
 struct Own<bf16, D> {
   static constexpr bool kHeld = D <= 64;  // in registers, as far as there are enough
-  const bf16* rows;
+  const bf16* rows = nullptr;
   uint32_t held[kHeld ? D / 16 : 1][4];
+  Own() = default;
   __device__ explicit Own(const bf16* at) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     rows = at + lane % 16 * Sizes<bf16, D>::step + lane / 16 * 8;
@@ -72,43 +74,58 @@ struct Own<bf16, D> {
 };
 template <int D>
 struct Own<float, D> {
-  const float* rows;
+  const float* rows = nullptr;
+  Own() = default;
   __device__ explicit Own(const float* at)
       : rows(at + threadIdx.x % 32 / 4 * static_cast<unsigned>(Sizes<float, D>::step)) {}
 };
 
-// s (16, 8 N) = own (16, D) times rows (8 N, D) transposed.
-template <int D, int N>
-__device__ __forceinline__ void product(float (&s)[N][4], const Own<bf16, D>& own, const bf16* rows) {
+template <int M, int N>
+__device__ __forceinline__ void clear(float (&s)[M][N][4]) {
+  SIMT_UNROLL
+  for (int m = 0; m < M; ++m) {
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) s[m][n][0] = s[m][n][1] = s[m][n][2] = s[m][n][3] = 0;
+  }
+}
+// s (M 16, 8 N) = own (M 16, D) times rows (8 N, D) transposed.
+template <int D, int M, int N>
+__device__ __forceinline__ void product(float (&s)[M][N][4], const Own<bf16, D> (&own)[M], const bf16* rows) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const bf16* const at = rows + (lane % 8 + lane / 16 * 8) * Sizes<bf16, D>::step + lane / 8 % 2 * 8;
-  SIMT_UNROLL
-  for (int n = 0; n < N; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
+  clear(s);
   SIMT_UNROLL
   for (int k = 0; k < D / 16; ++k) {
-    uint32_t a[4];
-    if constexpr (Own<bf16, D>::kHeld)
-      for (int e = 0; e < 4; ++e) a[e] = own.held[k][e];
-    else
-      simt::ldmatrix_x4(a, own.rows + k * 16);
+    uint32_t a[M][4];
+    SIMT_UNROLL
+    for (int m = 0; m < M; ++m) {
+      if constexpr (Own<bf16, D>::kHeld)
+        for (int e = 0; e < 4; ++e) a[m][e] = own[m].held[k][e];
+      else
+        simt::ldmatrix_x4(a[m], own[m].rows + k * 16);
+    }
     SIMT_UNROLL
     for (int n = 0; n < N; n += 2) {
       uint32_t b[4];
       simt::ldmatrix_x4(b, at + n * 8 * Sizes<bf16, D>::step + k * 16);
-      simt::mma_bf16_16816(s[n], a, {b[0], b[1]});
-      simt::mma_bf16_16816(s[n + 1], a, {b[2], b[3]});
+      SIMT_UNROLL
+      for (int m = 0; m < M; ++m) {
+        simt::mma_bf16_16816(s[m][n], a[m], {b[0], b[1]});
+        simt::mma_bf16_16816(s[m][n + 1], a[m], {b[2], b[3]});
+      }
     }
   }
 }
 template <int D, int N>
-__device__ __forceinline__ void product(float (&s)[N][4], const Own<float, D>& own, const float* rows) {
+__device__ __forceinline__ void product(float (&all)[1][N][4], const Own<float, D> (&own)[1],
+                                        const float* rows) {
   constexpr int kStep = Sizes<float, D>::step;
+  float(&s)[N][4] = all[0];
+  clear(all);
   const float* const at = rows + threadIdx.x % 4 * 2 * kStep;
   auto dot = [](const float4& a, const float4& b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; };
-  SIMT_UNROLL
-  for (int n = 0; n < N; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
   for (int k = 0; k < D; k += 4) {
-    const float4 a0 = simt::ldv<float4>(own.rows + k), a1 = simt::ldv<float4>(own.rows + 8 * kStep + k);
+    const float4 a0 = simt::ldv<float4>(own[0].rows + k), a1 = simt::ldv<float4>(own[0].rows + 8 * kStep + k);
     SIMT_UNROLL
     for (int n = 0; n < N; ++n) {
       const float4 b0 = simt::ldv<float4>(at + n * 8 * kStep + k),
@@ -117,30 +134,40 @@ __device__ __forceinline__ void product(float (&s)[N][4], const Own<float, D>& o
     }
   }
 }
-// o (16, D) += p (16, 8 N) times rows (8 N, D). f32: p passes through `room`, the warp's own.
-template <int D, int N>
-__device__ __forceinline__ void accumulate(float (&o)[D / 8][4], const float (&p)[N][4], const bf16* rows,
-                                           float*) {
+// o (M 16, D) += p (M 16, 8 N) times rows (8 N, D). f32: p passes through `room`, the warp's own.
+template <int D, int M, int N>
+__device__ __forceinline__ void accumulate(float (&o)[M][D / 8][4], const float (&p)[M][N][4],
+                                           const bf16* rows, float*) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const bf16* const at = rows + lane % 16 * Sizes<bf16, D>::step + lane / 16 * 8;
   SIMT_UNROLL
   for (int k = 0; k < N; k += 2) {
-    const uint32_t a[4] = {simt::pack_bf(p[k][0], p[k][1]), simt::pack_bf(p[k][2], p[k][3]),
-                           simt::pack_bf(p[k + 1][0], p[k + 1][1]), simt::pack_bf(p[k + 1][2], p[k + 1][3])};
+    uint32_t a[M][4];
+    SIMT_UNROLL
+    for (int m = 0; m < M; ++m) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e)
+        a[m][e] = simt::pack_bf(p[m][k + e / 2][e % 2 * 2], p[m][k + e / 2][e % 2 * 2 + 1]);
+    }
     SIMT_UNROLL
     for (int n = 0; n < D / 8; n += 2) {
       uint32_t b[4];
       simt::ldmatrix_x4_trans(b, at + k * 8 * Sizes<bf16, D>::step + n * 8);
-      simt::mma_bf16_16816(o[n], a, {b[0], b[1]});
-      simt::mma_bf16_16816(o[n + 1], a, {b[2], b[3]});
+      SIMT_UNROLL
+      for (int m = 0; m < M; ++m) {
+        simt::mma_bf16_16816(o[m][n], a[m], {b[0], b[1]});
+        simt::mma_bf16_16816(o[m][n + 1], a[m], {b[2], b[3]});
+      }
     }
   }
 }
 template <int N>
 constexpr int kRoom = 16 * (8 * N + 4);  // floats
 template <int D, int N>
-__device__ __forceinline__ void accumulate(float (&o)[D / 8][4], const float (&p)[N][4], const float* rows,
-                                           float* room) {
+__device__ __forceinline__ void accumulate(float (&all)[1][D / 8][4], const float (&weights)[1][N][4],
+                                           const float* rows, float* room) {
+  float(&o)[D / 8][4] = all[0];
+  const float(&p)[N][4] = weights[0];
   constexpr int kWide = 8 * N + 4;
   const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4 * 2;
   SIMT_UNROLL

@@ -1,16 +1,20 @@
-// The cuda column of gemm: one cuBLASLt product with bias and "+=" in it. The library is opened at run time,
-// so a program that never multiplies on a GPU does not need it. Our own workspace, one stream, and for each
-// kind of call one algorithm, chosen at its first use and kept: the same bits every time, recorded or not. In
-// a training run it is the fastest of those that the library proposes, and the run stores it (ops/gemm.h).
+// The cuda column of gemm: one cuBLASLt product with bias, "+=", and GELU or its slope in it. (The library
+// could sum a bias gradient too, but not add to one, and only in the type of the product.) The library is
+// opened at run time, so a program that never multiplies on a GPU does not need it. Our own workspace, one
+// stream, and for each kind of call one algorithm, chosen at its first use and kept: the same bits every
+// time, recorded or not. In a training run it is the fastest of those that the library proposes, and the run
+// stores it (ops/gemm.h).
 #include <cublasLt.h>
 #include <dlfcn.h>
 
 #include <map>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <tuple>
 
 #include "cuda/kernel.h"
+#include "ops/gelu_mlp.h"
 #include "ops/gemm.h"
 
 namespace rum::cuda {
@@ -80,14 +84,25 @@ uint32_t alignment(const void* p) {  // what the heuristic may rely on: 256 at m
 }
 
 // cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M): it computes C' = op(B)' op(A)'.
+// What a product does last: h = gelu(it), with `pre` for what it was before (or h itself: not wanted); or
+// it times gelu'(pre).
+enum After : int { kNothing = 0, kGelu = 8, kGeluAndBefore = 16, kSlope = 32 };
+cublasLtEpilogue_t epilogue(int flags) {
+  const bool biased = (flags & 4) != 0;
+  if ((flags & kGelu) != 0) return biased ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+  if ((flags & kGeluAndBefore) != 0)
+    return biased ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+  if ((flags & kSlope) != 0) return CUBLASLT_EPILOGUE_DGELU;
+  return biased ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+}
 struct Plan {  // one kind of product, described once
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
-  cublasLtMatmulAlgo_t algorithm{};
+  std::optional<cublasLtMatmulAlgo_t> algorithm;  // none: the library cannot
 };
 struct Kind {
   int64_t m, n, k;
-  int flags;  // transpose_a, transpose_b, bias
+  int flags;  // transpose_a, transpose_b, bias, and an After
   DType in, out;
   uint32_t align_a, align_b, align_c;
   auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c); }
@@ -133,7 +148,15 @@ Algorithm fastest(const Plan& p, std::span<const cublasLtMatmulHeuristicResult_t
   return candidates[best].algo;
 }
 
-Plan make(const Kind& kind, const void* a, const void* b, const void* bias) {
+void point(const Plan& p, const void* bias, const void* pre) {  // the addresses that a product does not take
+  const Library& lt = Library::open();
+  auto set = [&](cublasLtMatmulDescAttributes_t what, const void* at) {
+    if (at != nullptr)
+      lt.check(lt.cublasLtMatmulDescSetAttribute(p.product, what, &at, sizeof at), "placing bias and GELU");
+  };
+  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias), set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, pre);
+}
+Plan make(const Kind& kind, const void* a, const void* b, const void* bias, const void* pre) {
   const Library& lt = Library::open();
   const bool ta = (kind.flags & 1) != 0, tb = (kind.flags & 2) != 0, biased = (kind.flags & 4) != 0;
   Plan p;
@@ -145,11 +168,10 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias) {
   };
   set(CUBLASLT_MATMUL_DESC_TRANSA, tb ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(CUBLASLT_MATMUL_DESC_TRANSB, ta ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (biased) {
-    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(kind.in));
-    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-  }
+  set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue(kind.flags));
+  if (biased) set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(kind.in));
+  if (pre != nullptr) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, kind.n);
+  point(p, bias, pre);
   auto layout = [&](cublasLtMatrixLayout_t& l, DType t, int64_t rows, int64_t cols) {
     lt.check(lt.cublasLtMatrixLayoutCreate(&l, type(t), static_cast<uint64_t>(rows),
                                            static_cast<uint64_t>(cols), rows),
@@ -181,12 +203,10 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias) {
   int count = 0;
   const cublasStatus_t s =
       lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, kMost, found, &count);
-  if (s != CUBLAS_STATUS_SUCCESS || count == 0)
-    fail("cuBLASLt has no algorithm for a " + std::to_string(kind.m) + " x " + std::to_string(kind.n) +
-         " x " + std::to_string(kind.k) + " product: " + lt.cublasLtGetStatusString(s));
+  if (s != CUBLAS_STATUS_SUCCESS || count == 0) return p;
   p.algorithm = fastest(p, std::span(found, static_cast<size_t>(count)),
                         static_cast<size_t>(kind.m * kind.n) * size_of(kind.out), a, b);
-  chosen()[kind] = p.algorithm;
+  chosen()[kind] = *p.algorithm;
   return p;
 }
 
@@ -221,29 +241,52 @@ void load(const std::string& text) {
   }
 }
 
-void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+// False: the library cannot do what is to come last with it.
+bool product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias, After after,
+             const Tensor& pre) {
   static std::map<Kind, Plan> plans;
-  const Library& lt = Library::open();
   const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
   const Kind kind{f.transpose_a ? ak : am,
                   f.transpose_b ? bm : bk,
                   f.transpose_a ? am : ak,
-                  (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) | (bias ? 4 : 0),
+                  (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) | (bias ? 4 : 0) | after,
                   a.dtype(),
                   c.dtype(),
                   alignment(a.data<void>()),
                   alignment(b.data<void>()),
                   alignment(c.data<void>())};
-  const void* shift = bias ? bias.data<void>() : nullptr;
+  const void *shift = bias ? bias.data<void>() : nullptr, *before = pre ? pre.data<void>() : nullptr;
   auto at = plans.find(kind);
-  if (at == plans.end()) at = plans.emplace(kind, make(kind, a.data<void>(), b.data<void>(), shift)).first;
+  if (at == plans.end())
+    at = plans.emplace(kind, make(kind, a.data<void>(), b.data<void>(), shift, before)).first;
   const Plan& p = at->second;
-  if (bias)
-    lt.check(
-        lt.cublasLtMatmulDescSetAttribute(p.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &shift, sizeof shift),
-        "setting the bias");
-  run(p, p.algorithm, a.data<void>(), b.data<void>(), f.add ? 1.0f : 0.0f, c.data<void>());
+  if (!p.algorithm) {
+    if (after != kNothing) return false;
+    fail("cuBLASLt has no algorithm for a " + std::to_string(kind.m) + " x " + std::to_string(kind.n) +
+         " x " + std::to_string(kind.k) + " product");
+  }
+  point(p, shift, before);
+  run(p, *p.algorithm, a.data<void>(), b.data<void>(), f.add ? 1.0f : 0.0f, c.data<void>());
+  return true;
 }
-const bool provided = (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, product));
+void plain(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+  product(a, b, c, f, bias, kNothing, {});
+}
+// The library asks this of the numbers before GELU.
+bool may_hold(const Tensor& pre) { return pre.shape()[-1] % 8 == 0 && alignment(pre.data<void>()) >= 16; }
+void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
+                 const Tensor& h) {
+  const bool wanted = pre.data<void>() != h.data<void>();
+  if ((wanted && !may_hold(pre)) || !product(x, weight, h, {.transpose_b = true}, bias,
+                                             wanted ? kGeluAndBefore : kGelu, wanted ? pre : Tensor()))
+    linear_then_gelu(x, weight, bias, pre, h);
+}
+void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
+  if (!may_hold(pre) || !product(dy, weight, dpre, {}, {}, kSlope, pre))
+    product_then_slope(dy, weight, pre, dpre);
+}
+const bool provided = (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, plain)) &&
+                      kernels::linear_gelu.provide(DeviceKind::cuda, linear_gelu) &&
+                      kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward);
 }  // namespace
 }  // namespace rum::cuda

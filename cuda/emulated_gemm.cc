@@ -1,7 +1,10 @@
 // Matrix products of the emulated device. On a GPU they are library calls (cublaslt.cu), which cannot be
-// emulated; this plain triple loop stands in for them, in the order of k, and goes through the stream as they
-// do.
+// emulated; this plain triple loop stands in for them, in the order of k, with GELU or its slope on the sum
+// as they have it, and goes through the stream as they do.
+#include <cmath>
+
 #include "cuda/simt.h"
+#include "ops/gelu_mlp.h"
 #include "ops/gemm.h"
 
 namespace rum::cuda {
@@ -12,10 +15,25 @@ struct Call {
   DType in, out;
   const char *a, *b, *bias;
   char* c;
+  char* pre = nullptr;  // of GELU: written before it, or read for its slope
+  enum { nothing, gelu, slope } last = nothing;
 };
 float number(const char* p, DType t, int64_t i) {
   return t == DType::bf16 ? static_cast<float>(reinterpret_cast<const rum::bf16*>(p)[i])
                           : reinterpret_cast<const float*>(p)[i];
+}
+void put(char* p, DType t, int64_t i, float v) {
+  if (t == DType::bf16)
+    reinterpret_cast<rum::bf16*>(p)[i] = rum::bf16(v);
+  else
+    reinterpret_cast<float*>(p)[i] = v;
+}
+float gate(float x) {  // gelu(x) = x gate(x)
+  return 1 / (1 + std::exp(-2 * 0.7978845608f * (x + 0.044715f * x * x * x)));
+}
+float slope(float x) {
+  const float s = gate(x);
+  return s + x * s * (1 - s) * 2 * 0.7978845608f * (1 + 3 * 0.044715f * x * x);
 }
 void run(const Call& g) {
   for (int64_t i = 0; i < g.m; ++i)
@@ -26,20 +44,51 @@ void run(const Call& g) {
                number(g.b, g.in, g.f.transpose_b ? j * g.k + l : l * g.n + j);
       if (g.bias) sum += number(g.bias, g.in, j);
       if (g.f.add) sum += number(g.c, g.out, i * g.n + j);
-      if (g.out == DType::bf16)
-        reinterpret_cast<rum::bf16*>(g.c)[i * g.n + j] = rum::bf16(sum);
-      else
-        reinterpret_cast<float*>(g.c)[i * g.n + j] = sum;
+      if (g.last == Call::slope) sum *= slope(number(g.pre, g.out, i * g.n + j));
+      if (g.last == Call::gelu) {
+        if (g.pre) put(g.pre, g.out, i * g.n + j, sum);
+        sum *= gate(sum);
+      }
+      put(g.c, g.out, i * g.n + j, sum);
     }
-  simt::written(g.c, static_cast<size_t>(g.m * g.n) * size_of(g.out));
+  const auto bytes = static_cast<size_t>(g.m * g.n) * size_of(g.out);
+  simt::written(g.c, bytes);
+  if (g.last == Call::gelu && g.pre) simt::written(g.pre, bytes);
 }
-void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+Call call(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
   if (a.dtype() == DType::f64) fail_no_type(a.dtype());
   const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
-  simt::enqueue([g = Call{f.transpose_a ? ak : am, f.transpose_b ? bm : bk, f.transpose_a ? am : ak, f,
-                          a.dtype(), c.dtype(), a.data<char>(), b.data<char>(),
-                          bias ? bias.data<char>() : nullptr, c.data<char>()}] { run(g); });
+  return {f.transpose_a ? ak : am,
+          f.transpose_b ? bm : bk,
+          f.transpose_a ? am : ak,
+          f,
+          a.dtype(),
+          c.dtype(),
+          a.data<char>(),
+          b.data<char>(),
+          bias ? bias.data<char>() : nullptr,
+          c.data<char>()};
 }
-const bool provided = kernels::gemm.provide(DeviceKind::cuda, product);
+void enqueue(const Call& g) {
+  simt::enqueue([g] { run(g); });
+}
+void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+  enqueue(call(a, b, c, f, bias));
+}
+void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
+                 const Tensor& h) {
+  Call g = call(x, weight, h, {.transpose_b = true}, bias);
+  g.last = Call::gelu;
+  if (pre.data<void>() != h.data<void>()) g.pre = pre.data<char>();
+  enqueue(g);
+}
+void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
+  Call g = call(dy, weight, dpre, {}, {});
+  g.last = Call::slope, g.pre = pre.data<char>();
+  enqueue(g);
+}
+const bool provided = kernels::gemm.provide(DeviceKind::cuda, product) &&
+                      kernels::linear_gelu.provide(DeviceKind::cuda, linear_gelu) &&
+                      kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward);
 }  // namespace
 }  // namespace rum::cuda

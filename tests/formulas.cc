@@ -176,6 +176,15 @@ const std::map<std::string, Formula>& table() {
       {"gelu", pointwise([](double x) {  // x times the logistic of twice tanh's argument
          return x * logistic(2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
        })},
+      {"gelu_mlp",
+       [](const Sample& s, const StepInputs&) {
+         const bool biased = s.inputs.size() == 5;
+         const Values x = values(s.inputs[0]), up = values(s.inputs[1]),
+                      down = values(s.inputs[biased ? 3 : 2]);
+         Values h = product(x, up, width(s.inputs[0]), biased ? values(s.inputs[2]) : Values());
+         for (double& v : h) v *= logistic(2 * std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v));
+         return product(h, down, width(s.inputs[biased ? 3 : 2]), biased ? values(s.inputs[4]) : Values());
+       }},
       {"gelu_erf", pointwise([](double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; })},
       {"relu", pointwise([](double x) { return (x + std::abs(x)) / 2; })},
       {"squared_relu", pointwise([](double x) { return x * (x + std::abs(x)) / 2; })},

@@ -328,24 +328,24 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
   fetch(0);
   simt::cp_async_wait<1>();
   __syncthreads();
-  const Own<bf16, kMost> q(own + warp * 16 * Tile::step);
-  float o[kMost / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+  const Own<bf16, kMost> q[1]{Own<bf16, kMost>(own + warp * 16 * Tile::step)};
+  float o[1][kMost / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
   const int tiles = (end + Tile::keys - 1) / Tile::keys, row = first + warp * 16 + lane / 4;  // and row + 8
   for (int t = 0; t < tiles; ++t) {
     simt::cp_async_wait<0>();
     __syncthreads();  // tile t is there, and nobody reads t - 1 any more
     if (t + 1 < tiles) fetch(t + 1);
-    float s[N][4];
+    float s[1][N][4];
     product<kMost>(s, q, keys[t % 2]);
     SIMT_UNROLL
     for (int half = 0; half < 2; ++half) {
-      const int seen = row + 8 * half - t * Tile::keys - lane % 4 * 2;  // s[n][2 half + e]: up to 8 n + e
+      const int seen = row + 8 * half - t * Tile::keys - lane % 4 * 2;  // s[0][n][2 half + e]: up to 8 n + e
       float most = -INFINITY;
       SIMT_UNROLL
       for (int n = 0; n < N; ++n) {
         SIMT_UNROLL
         for (int e = 0; e < 2; ++e) {
-          float& x = s[n][2 * half + e];
+          float& x = s[0][n][2 * half + e];
           x = 8 * n + e <= seen ? x * a.scale : -INFINITY;
           most = fmaxf(most, x);
         }
@@ -359,10 +359,10 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
       for (int n = 0; n < N; ++n) {
         SIMT_UNROLL
         for (int e = 0; e < 2; ++e)
-          sum[half] += s[n][2 * half + e] = simt::exp2_approx(s[n][2 * half + e] - most);
+          sum[half] += s[0][n][2 * half + e] = simt::exp2_approx(s[0][n][2 * half + e] - most);
       }
       SIMT_UNROLL
-      for (int n = 0; n < kMost / 8; ++n) o[n][2 * half] *= shrink, o[n][2 * half + 1] *= shrink;
+      for (int n = 0; n < kMost / 8; ++n) o[0][n][2 * half] *= shrink, o[0][n][2 * half + 1] *= shrink;
     }
     accumulate<kMost>(o, s, values[t % 2], nullptr);
   }
@@ -375,7 +375,7 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
     for (int n = 0; n < kMost / 8; ++n) {
       const int c = 8 * n + lane % 4 * 2;
       bf16* const to = a.y + head + static_cast<int64_t>(row + 8 * half) * a.d + c;
-      const float x = o[n][2 * half] / sum[half], y = o[n][2 * half + 1] / sum[half];
+      const float x = o[0][n][2 * half] / sum[half], y = o[0][n][2 * half + 1] / sum[half];
       if (wide && c < a.d) {
         simt::stv(to, simt::pack_bf(x, y));
       } else {

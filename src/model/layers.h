@@ -6,7 +6,7 @@
 #include "ops/attention.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
-#include "ops/gelu.h"
+#include "ops/gelu_mlp.h"
 #include "ops/head_loss.h"
 #include "ops/layernorm.h"
 #include "ops/linear.h"
@@ -49,8 +49,8 @@ struct FeedForward {  // (..., C) -> (..., C)
         up(p / "up", width, a == Activation::swiglu ? 2 * inner : inner, biased),
         down(p / "down", inner, width, biased, scale) {}
   Tensor operator()(const Tensor& x) const {
-    const Tensor h = up(x);
-    return down(activation == Activation::swiglu ? swiglu(h) : gelu(h));
+    return activation == Activation::swiglu ? down(swiglu(up(x)))
+                                            : gelu_mlp(x, up.weight, up.bias, down.weight, down.bias);
   }
 };
 }  // namespace rum

@@ -54,8 +54,7 @@ bool compare(const Op& op, const Sample& sample, DType t) {
   std::vector<Tensor> rounded, truths;
   for (const Tensor& x : sample.inputs) {  // ids and weights of rows keep their type
     rounded.push_back(x.dtype() == DType::f64 ? cast(x, t) : x);
-    truths.push_back(x.dtype() == DType::f64 && t == DType::f32 ? cast(rounded.back(), DType::f64)
-                                                                : rounded.back());
+    truths.push_back(x.dtype() == DType::f64 ? cast(rounded.back(), DType::f64) : rounded.back());
   }
   Result cuda;
   try {

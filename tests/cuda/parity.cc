@@ -30,14 +30,28 @@ Tensor cast(const Tensor& t, DType to) {
   });
   return out;
 }
+// What storing x in bf16 costs at most: half of the distance of its neighbours.
+static double half_step(double x) {
+  int exponent = 0;
+  std::frexp(x, &exponent);  // |x| = 0.5..1 times 2^exponent, with 8 bits of it kept
+  return x == 0 ? 0 : std::ldexp(1, exponent - 9);
+}
 double error(const std::string& kernel, DType type, const Tensor& got, const Tensor& truth) {
   const std::vector<double> a = numbers(got), b = numbers(truth);
   double square = 0, e = a.size() == b.size() ? 0 : INFINITY;
   for (const double x : b) square += x * x;
   // Where the truth is next to 0, as in a norm of one column, there is nothing to be relative to.
   const double rms = std::max(0.1, std::sqrt(square / static_cast<double>(b.size())));
+  const auto width = static_cast<size_t>(truth.shape().rank > 0 ? truth.shape()[-1] : 1);
+  double row = 0;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    const double d = std::abs(a[i] - b[i]) / std::max(rms, std::abs(b[i]) / 4);
+    if (i % width == 0) {
+      row = 0;
+      for (size_t j = i; j < i + width; ++j) row += b[j] * b[j];
+      row = std::sqrt(row / static_cast<double>(width));
+    }
+    const double stored = got.dtype() == DType::bf16 ? half_step(b[i]) : 0,
+                 d = std::max(0.0, std::abs(a[i] - b[i]) - stored) / std::max({rms, row, std::abs(b[i]) / 4});
     e = d <= e ? e : std::isnan(d) ? INFINITY : d;
   }
   double& w = worst[fmt::format("{} {}", kernel, name(type))];

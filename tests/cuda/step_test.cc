@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "model/layers.h"
+#include "ops/gelu.h"
 #include "parity.h"
 
 namespace rum::test {

@@ -10,6 +10,7 @@
 #include "ops/dropout.h"
 #include "ops/embedding.h"
 #include "ops/gelu.h"
+#include "ops/gelu_mlp.h"
 #include "ops/gemm.h"
 #include "ops/pointwise.h"
 #include "ops/pool.h"
@@ -54,15 +55,19 @@ Work product(int64_t m, int64_t n, int64_t k, GemmFlags f, DType in, DType out, 
   return {
       .flops = 2 * real(m) * real(n) * real(k), .in_step = in_step, .run = [=] { gemm(a, b, c, f, bias); }};
 }
-// The three products of a linear layer of the model: y = x w', dx = dy w, dw = dy' x in f32.
-void linear_layer(std::vector<Case>& to, const char* layer, DType t, auto in, auto out, auto in_step) {
+// The three products of a linear layer of the model: y = x w', dx = dy w, dw = dy' x in f32. One of them the
+// step has with GELU in it.
+void linear_layer(std::vector<Case>& to, const char* layer, DType t, auto in, auto out, auto in_step,
+                  std::string_view with_gelu = "") {
   const std::string name = std::string("gemm ") + layer;
+  const double y_in_step = with_gelu == "y" ? 0 : 1, dx_in_step = with_gelu == "dx" ? 0 : 1;
   const bool biased = std::string_view(layer) != "head";
   to.push_back({name + " y", t, [=](const Sizes& s) {
-                  return product(s.tokens(), out(s), in(s), {.transpose_b = true}, t, t, biased, in_step(s));
+                  return product(s.tokens(), out(s), in(s), {.transpose_b = true}, t, t, biased,
+                                 y_in_step * in_step(s));
                 }});
   to.push_back({name + " dx", t, [=](const Sizes& s) {
-                  return product(s.tokens(), in(s), out(s), {}, t, t, false, in_step(s));
+                  return product(s.tokens(), in(s), out(s), {}, t, t, false, dx_in_step * in_step(s));
                 }});
   to.push_back({name + " dw", t, [=](const Sizes& s) {
                   return product(out(s), in(s), s.tokens(), {.transpose_a = true}, t, DType::f32, false,
@@ -84,11 +89,34 @@ void products(std::vector<Case>& to, DType t) {
       to, "qkv", t, width, [](const Sizes& s) { return 3 * s.width; }, each);
   linear_layer(to, "project", t, width, width, each);
   linear_layer(
-      to, "up", t, width, [](const Sizes& s) { return 4 * s.width; }, each);
+      to, "up", t, width, [](const Sizes& s) { return 4 * s.width; }, each, "y");
   linear_layer(
-      to, "down", t, [](const Sizes& s) { return 4 * s.width; }, width, each);
+      to, "down", t, [](const Sizes& s) { return 4 * s.width; }, width, each, "dx");
   linear_layer(
       to, "head", t, width, [](const Sizes& s) { return s.vocab; }, [](const Sizes&) { return 1.0; });
+}
+
+// The two products of a feed-forward block that end in GELU and in its slope.
+void products_with_gelu(std::vector<Case>& to, DType t) {
+  auto work = [](const Sizes& s) {
+    return Work{.flops = 2 * real(s.tokens()) * real(s.width) * real(4 * s.width), .in_step = real(s.layers)};
+  };
+  to.push_back({"linear_gelu", t, [=](const Sizes& s) {
+                  const Tensor x = filled({s.tokens(), s.width}, t), w = filled({4 * s.width, s.width}, t),
+                               bias = filled({4 * s.width}, t),
+                               pre = Tensor::empty({s.tokens(), 4 * s.width}, t, kCuda),
+                               h = Tensor::like(pre);
+                  Work made = work(s);
+                  made.run = [=] { kernels::linear_gelu(kCuda, x, w, bias, pre, h); };
+                  return made;
+                }});
+  to.push_back({"linear_gelu_backward", t, [=](const Sizes& s) {
+                  const Tensor dy = filled({s.tokens(), s.width}, t), w = filled({s.width, 4 * s.width}, t),
+                               pre = filled({s.tokens(), 4 * s.width}, t), dpre = Tensor::like(pre);
+                  Work made = work(s);
+                  made.run = [=] { kernels::linear_gelu_backward(kCuda, dy, w, pre, dpre); };
+                  return made;
+                }});
 }
 
 // y = f(x) and its gradient, number by number; `from` numbers of x make one of y.
@@ -350,10 +378,10 @@ std::vector<Case> kernels(DType t) {
   const auto never = [](const Sizes&) { return 0.0; };
   std::vector<Case> all;
   products(all, t);
+  products_with_gelu(all, t);
   attentions(all, t);
   norms(all, t);
-  by_number<kernels::gelu_forward, kernels::gelu_backward>(all, "gelu", t, 1,
-                                                           [](const Sizes& s) { return real(s.layers); });
+  by_number<kernels::gelu_forward, kernels::gelu_backward>(all, "gelu", t, 1, never);
   by_number<kernels::swiglu_forward, kernels::swiglu_backward>(all, "swiglu", t, 2, never);
   pointwise(all, t, static_cast<PointwiseOps*>(nullptr));
   sums(all, t);
