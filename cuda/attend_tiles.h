@@ -6,8 +6,6 @@
 // columns 8 n + 2 (l % 4) and the next. Rows in shared memory are 16 bytes longer than D numbers: so 8 rows
 // lie on different banks.
 #pragma once
-#include <bit>
-
 #include "cuda/attend.h"
 
 namespace rum::cuda {
@@ -21,13 +19,16 @@ struct Sizes {
   static constexpr int queries = kFloat || D <= 64 ? keys : 32;      // by the kernel with two results
   static constexpr int step = D + static_cast<int>(16 / sizeof(T));  // numbers from row to row
   static constexpr int staged = 16 * (D + 8);                        // floats of a result on its way out
+  // Threads that copy one row, 16 bytes each, and have a power of two to themselves.
+  static constexpr int pieces = D * static_cast<int>(sizeof(T)) / 16;
+  static constexpr int lanes = pieces <= 4 ? 4 : pieces <= 8 ? 8 : pieces <= 16 ? 16 : 32;
 };
 
 // Rows from `from` on to shared memory: those from `there` on, and columns from d on, become 0.
 template <class T, int D, int kRows>
 __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, bool wide) {
   // A thread keeps its column, and its rows are a constant apart: so the loop unrolls into copies alone.
-  constexpr int V = static_cast<int>(16 / sizeof(T)), kLanes = std::bit_ceil(static_cast<unsigned>(D / V)),
+  constexpr int V = static_cast<int>(16 / sizeof(T)), kLanes = Sizes<T, D>::lanes,
                 kAtOnce = Sizes<T, D>::threads / kLanes;
   const int first = static_cast<int>(threadIdx.x) / kLanes, c = static_cast<int>(threadIdx.x) % kLanes * V;
   if (c >= D || first >= kRows) return;
