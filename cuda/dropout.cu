@@ -27,7 +27,7 @@ struct Drop {  // one draw of Philox gives four neighbours their bits
                              : word == 1 ? bits.at[1]
                              : word == 2 ? bits.at[2]
                                          : bits.at[3];
-      const float v = Random::uniform(drawn) < rate ? 0.0f : scale * to_float(from.at[k]);
+      const float v = (Random::uniform(drawn) < rate ? 0.0f : scale) * to_float(from.at[k]);  // NaN stays
       to.at[k] = from_float<T>(add ? v + to_float(to.at[k]) : v);
     }
     store<T, V>(y + i, to);

@@ -89,5 +89,36 @@ TEST(CudaOps, EverySampleAgreesWithTheCpu) {
   note(fmt::format("ops on the device: {} ({} samples)", there.size(), samples));
   EXPECT_EQ(missing, std::set<std::string>()) << "ops without their kernels";
 }
+
+std::string finite(const Tensor& t) {  // one character a number
+  std::string out;
+  for (int64_t i = 0; t && i < t.size(); ++i) out += std::isfinite(t.at(i)) ? '.' : 'x';
+  return out;
+}
+// A number that is not one spoils on the device what it spoils on the CPU, and no other row or column. In
+// gradients of attention it may spoil more of its own text (nothing times NaN), and differently:
+// attention_test.cc has that.
+TEST(CudaOps, WhatIsNotFiniteSpreadsAsOnTheCpu) {
+  int spoilt = 0;
+  for (const Op* op : Op::all())
+    for (const Sample& sample : op->samples())
+      for (size_t i = 0; i < sample.inputs.size(); ++i)
+        for (const double bad : {double{NAN}, double{INFINITY}, -double{INFINITY}}) {
+          if (sample.inputs[i].dtype() != DType::f64 || sample.inputs[i].size() > 4096) continue;
+          SCOPED_TRACE(fmt::format("{}: {}, input {} with {}", op->name, sample.label, i, bad));
+          std::vector<Tensor> inputs;
+          for (const Tensor& x : sample.inputs)
+            inputs.push_back(x.dtype() == DType::f64 ? cast(x, DType::f32).clone() : x);
+          inputs[i].data<float>()[inputs[i].size() / 2] = static_cast<float>(bad);
+          const Result cuda = run(sample, inputs, kCuda), cpu = run(sample, inputs, kCpu);
+          EXPECT_EQ(finite(cuda.y), finite(cpu.y));
+          const bool attention = std::string(op->name).find("attention") != std::string::npos;
+          for (size_t g = 0; g < cpu.gradients.size() && !attention; ++g) {
+            EXPECT_EQ(finite(cuda.gradients[g]), finite(cpu.gradients[g])) << "gradient of input " << g;
+          }
+          spoilt += finite(cpu.y).find('x') != std::string::npos;
+        }
+  EXPECT_GT(spoilt, 300);
+}
 }  // namespace
 }  // namespace rum::test
