@@ -216,10 +216,11 @@ debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one emulated CUDA thread of
 	@bash tools/debug_kernel.sh $(BIN)/tests/debug-kernel cuda/$(OP).cu $(THREAD)
 on_gpu = $(if $(TOOLKIT),true,{ echo "$@: no CUDA toolkit of 12.4 or newer here: nothing was $(1) on a GPU"; exit 1; }); \
   ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "$@: this machine has no NVIDIA GPU: nothing was $(1) on a GPU"; exit 1; }
-test-gpu: ## every kernel on this machine's GPU against the CPU, replay against eager; writes data/evidence/
+test-gpu: ## every kernel on this machine's GPU against the CPU, replay, compute-sanitizer; writes data/evidence/
 	@$(call on_gpu,tested)
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
 	@tools/parity.sh run $(BIN)/tests/gpu
+	@tools/parity.sh sanitize $(BIN)/tests/gpu
 # bench-gpu: PEER=script.py one more PyTorch peer of the training step   TEXTS=16 for a card with less memory
 $(BIN)/bench-gpu: $(call objects,$(ENGINE) $(BENCH_GPU) tools/bench/gpu/main/bench_gpu.cc tools/options.cc) $(GPU_OBJS) $(LADDER:%=$(gpu_obj)/%.o)
 bench-gpu: ## time kernels, ladder, training step and generation on this machine's GPU beside PyTorch; writes data/evidence/

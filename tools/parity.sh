@@ -1,6 +1,7 @@
 #!/bin/sh
 # Evidence that the CUDA kernels agree with the CPU on a real GPU. Used by the Makefile.
 #   parity.sh run PROGRAM   runs the GPU tests and writes data/evidence/parity-<gpu>.txt
+#   parity.sh sanitize PROGRAM   the same under compute-sanitizer's four tools; data/evidence/sanitizer-<gpu>.txt
 #   parity.sh gpu FILE      the GPU of its line `device: ...`, as part of a file's name
 #   parity.sh state         date, commit and driver
 #   parity.sh hashes        of each CUDA file
@@ -36,6 +37,31 @@ run)
   } >"$folder/parity-$gpu.txt"
   echo "written: $folder/parity-$gpu.txt"
   ;;
+sanitize)
+  tool=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer 2>/dev/null) || {
+    echo "compute-sanitizer was not found: its four tools were NOT run (it is part of the CUDA toolkit)"
+    exit 0
+  }
+  work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+  status=0
+  for t in memcheck racecheck initcheck synccheck; do
+    # What libraries do inside is theirs: races and first reads are looked for in our kernels.
+    case $t in racecheck | initcheck) ours='--kernel-name kernel_substring=rum' ;; *) ours= ;; esac
+    # shellcheck disable=SC2086
+    "$tool" --tool $t $ours --error-exitcode 9 "$2" --gtest_brief=1 \
+      --gtest_filter='CudaKernels.*:CudaRows.*:CudaAttention.*:CudaChoose.*:CudaOps.Every*:CudaLadder.*' >"$work/$t" 2>&1
+    code=$?
+    echo "$t: $(grep 'SUMMARY' "$work/$t" | tail -n 1 | sed 's/^=* *//'); $(grep -E '^[0-9]+ passed' "$work/$t")" | tee -a "$work/lines"
+    [ $code = 0 ] || { status=1; grep -v '^=* *$' "$work/$t" | head -n 60; }
+  done
+  [ $status = 0 ] || { echo "not written to $folder: compute-sanitizer reported something"; exit 1; }
+  gpu=$(gpu "$work/memcheck")
+  case $gpu in emulation*) echo "that was the emulation: it proves nothing about a GPU"; exit 1 ;; esac
+  mkdir -p "$folder"
+  { echo "the tests of single kernels under compute-sanitizer"; state; cat "$work/lines"; hashes | sed 's/^/file: /'; } \
+    >"$folder/sanitizer-$gpu.txt"
+  echo "written: $folder/sanitizer-$gpu.txt"
+  ;;
 gpu) gpu "$2" ;;
 state) state ;;
 hashes) hashes ;;
@@ -46,7 +72,7 @@ changed)
     sed "s|\$| $newest|"
   ;;
 *)
-  echo "usage: parity.sh run PROGRAM | gpu FILE | state | hashes | changed"
+  echo "usage: parity.sh run PROGRAM | sanitize PROGRAM | gpu FILE | state | hashes | changed"
   exit 2
   ;;
 esac
