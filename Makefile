@@ -216,6 +216,8 @@ debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one emulated CUDA thread of
 	@bash tools/debug_kernel.sh $(BIN)/tests/debug-kernel cuda/$(OP).cu $(THREAD)
 on_gpu = $(if $(TOOLKIT),true,{ echo "$@: no CUDA toolkit of 12.4 or newer here: nothing was $(1) on a GPU"; exit 1; }); \
   ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "$@: this machine has no NVIDIA GPU: nothing was $(1) on a GPU"; exit 1; }
+lab: ## N=3: a copy of the tree with one function left for you to write, and its tests; without N the list
+	@bash tools/lab.sh $(or $(N),list)
 test-gpu: ## every kernel on this machine's GPU against the CPU, replay, compute-sanitizer; writes data/evidence/
 	@$(call on_gpu,tested)
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
@@ -232,4 +234,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: FORCE help all deps train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel test-emulated test-gpu bench-gpu parity-changed mutants
+.PHONY: FORCE help all deps train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel lab test-emulated test-gpu bench-gpu parity-changed mutants

@@ -30,6 +30,9 @@ TEST(Program, HelpNamesEveryCommandAndKey) {
   EXPECT_EQ(p.run({"train", "--bogus"}).status, 2);
 }
 
+TEST(Lab, EveryExerciseIsStillThere) {  // `make lab`: functions are found by how they begin
+  EXPECT_EQ(std::system("bash tools/lab.sh check"), 0);
+}
 TEST(Program, TrainsTranslatesScoresInspects) {
   Program p;
   p.corpora(), p.config();

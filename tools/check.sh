@@ -27,6 +27,7 @@ for f in cuda/*.cu cuda/ladder/*.cu; do
   done
 done
 
+bash tools/lab.sh check || bad=1
 if command -v clang-format >/dev/null; then
   # shellcheck disable=SC2046
   clang-format --dry-run -Werror $(git ls-files 'src/*.cc' 'src/*.h' 'tools/*.cc' 'tools/*.h' 'tests/*.cc' 'tests/*.h') 2>&1 |

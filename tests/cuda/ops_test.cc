@@ -74,6 +74,20 @@ bool compare(const Op& op, const Sample& sample, DType t) {
   }
   return true;
 }
+TEST(CudaParity, TheMeasureSeesWhatIsWrong) {
+  const Tensor truth = Tensor::from<double>(std::vector<double>{1, -1, 1, -1}, {2, 2}, DType::f64);
+  const auto off = [&](DType t, double by) {
+    const Tensor got = cast(truth, t).clone();
+    by_type(t, [&]<class T> { got.data<T>()[3] = static_cast<T>(static_cast<Stats<T>>(-1 + by)); });
+    return distance(got, truth);
+  };
+  EXPECT_EQ(off(DType::f32, 0), 0);
+  EXPECT_NEAR(off(DType::f32, 0.03), 0.03, 1e-6);
+  EXPECT_NEAR(off(DType::bf16, -0.03125), 0.03125 - 0.00390625, 1e-12);  // less half a step of 1
+  for (const double bad : {double{NAN}, double{INFINITY}, -double{INFINITY}})
+    for (const DType t : kTypes) EXPECT_EQ(off(t, bad), INFINITY);
+  EXPECT_EQ(distance(truth.rows(0, 1), truth), INFINITY);
+}
 TEST(CudaOps, EverySampleAgreesWithTheCpu) {
   std::set<std::string> there, missing;
   int samples = 0;
