@@ -82,6 +82,15 @@ class CudaBackend final : public Backend {
       fail("a number is read back while a step is recorded: a recorded step cannot depend on it");
     simt::d2h(to, from, bytes);
   }
+#ifdef SIMT_GPU
+  void* start_download(const void* from, size_t bytes) override {
+    if (simt::recording() || bytes > kMostQueued) fail("a download cannot be queued here");
+    return simt::start_d2h(from, bytes);
+  }
+  void finish_download(void* started, void* to, size_t bytes) override {
+    simt::finish_d2h(started, to, bytes);
+  }
+#endif
   void copy(void* to, const void* from, size_t bytes) override { simt::d2d(to, from, bytes); }
   void fill(void* to, int byte, size_t bytes) override { simt::dev_fill(to, byte, bytes); }
   void wait() override { simt::sync(); }

@@ -4,8 +4,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -63,6 +65,36 @@ inline void h2d(void* to, const void* from, size_t n) {  // `from` may be reused
 inline void d2h(void* to, const void* from, size_t n) {
   check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync from the GPU");
   sync();
+}
+// Up to 64 bytes to the host in the order of the queue; whoever collects them waits for them alone.
+struct Later {
+  void* pinned = nullptr;
+  cudaEvent_t there = nullptr;
+};
+inline std::vector<Later*>& spare_laters() {
+  static std::vector<Later*> all;
+  return all;
+}
+inline void* start_d2h(const void* from, size_t n) {
+  std::vector<Later*>& spare = spare_laters();
+  if (spare.empty()) {
+    auto* const made = new Later;
+    check(cudaMallocHost(&made->pinned, 64), "cudaMallocHost");
+    check(cudaEventCreateWithFlags(&made->there, cudaEventDisableTiming), "cudaEventCreate");
+    spare.push_back(made);
+  }
+  Later* const later = spare.back();
+  spare.pop_back();
+  check(cudaMemcpyAsync(later->pinned, from, n, cudaMemcpyDeviceToHost, stream()),
+        "cudaMemcpyAsync from the GPU");
+  check(cudaEventRecord(later->there, stream()), "cudaEventRecord");
+  return later;
+}
+inline void finish_d2h(void* started, void* to, size_t n) {
+  auto* const later = static_cast<Later*>(started);
+  check(cudaEventSynchronize(later->there), "cudaEventSynchronize");
+  std::memcpy(to, later->pinned, n);
+  spare_laters().push_back(later);
 }
 inline void d2d(void* to, const void* from, size_t n) {
   check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToDevice, stream()), "cudaMemcpyAsync on the GPU");

@@ -1,7 +1,9 @@
 // simt_cpu.cpp - fiber scheduler and device memory of the CPU emulation.
 // Scheduling: stacks run "start the next CUDA thread" loops. While threads do not block, one stack runs them
 // all (plain loop). A thread that blocks keeps its stack; the loop goes on on a fresh one.
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <cstdarg>
@@ -596,33 +598,117 @@ void run_grid(dim3 grid, dim3 bd, size_t smem, void (*thunk)(void*), void* args,
 }
 // ------------------------------------------------------------------ device memory (ASan red zones come with
 // malloc)
+// With SIMT_GUARD=1 device memory can be touched only while the device works or copies: a host that reads or writes
+// it, as nothing here would notice and every GPU would, is stopped where it does.
+class Guard {
+ public:
+  static Guard* get() {  // null: not asked for
+    static Guard* const guard = getenv("SIMT_GUARD") ? new Guard : nullptr;
+    return guard;
+  }
+  void* take(size_t n) {
+    n = whole(n);
+    const auto fits = free_.lower_bound(n);
+    char* const p = fits == free_.end() ? base_ + std::exchange(top_, top_ + n) : fits->second;
+    if (p + n > base_ + kMost) return nullptr;
+    if (fits != free_.end()) {
+      if (fits->first > n) free_.emplace(fits->first - n, p + n);
+      free_.erase(fits);
+    }
+    protect(depth_ > 0);
+    return p;
+  }
+  void give(void* p, size_t n) { free_.emplace(whole(n), static_cast<char*>(p)); }
+  void open() {
+    if (depth_++ == 0) protect(true);
+  }
+  void close() {
+    if (--depth_ == 0) protect(false);
+  }
+
+ private:
+  static constexpr size_t kMost = size_t{64} << 30, kPage = 4096;
+  static size_t whole(size_t n) { return (n + kPage) / kPage * kPage; }
+  Guard() : base_(static_cast<char*>(mmap(nullptr, kMost, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+    struct sigaction stop {};
+    stop.sa_flags = SA_SIGINFO | SA_RESETHAND;
+    stop.sa_sigaction = [](int, siginfo_t* at, void*) {
+      const char* const p = static_cast<const char*>(at->si_addr);
+      if (p >= get()->base_ && p < get()->base_ + kMost) {
+        const char said[] = "the host touches device memory (SIMT_GUARD=1): a GPU's it cannot\n";
+        if (write(2, said, sizeof said - 1) < 0) return;
+      }
+    };  // and once more, to end it
+    sigaction(SIGSEGV, &stop, nullptr);
+  }
+  void protect(bool usable) {
+    if (top_ > 0) mprotect(base_, top_, usable ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+  char* const base_;
+  size_t top_ = 0;
+  int depth_ = 0;
+  std::multimap<size_t, char*> free_;  // by size
+};
+struct DeviceWorks {
+  DeviceWorks() {
+    if (Guard* const g = Guard::get()) g->open();
+  }
+  ~DeviceWorks() {
+    if (Guard* const g = Guard::get()) g->close();
+  }
+};
+
+static std::map<void*, size_t> allocated;
+static size_t allocated_bytes = 0;
+static void* note(void* p, size_t n) {
+  allocated[p] = n, allocated_bytes += n;
+  return p;
+}
 void* dev_malloc(size_t n) {
   if (recording()) fail("memory was asked for while a step is recorded");
+  if (const char* most = getenv("SIMT_MEMORY"))
+    if (const size_t all = strtoull(most, nullptr, 10); allocated_bytes + n > all)
+      throw rum::OutOfMemory("the emulated GPU is out of memory: " + std::to_string(n) +
+                             " bytes were asked for, " + std::to_string(allocated_bytes) + " of " +
+                             std::to_string(all) + " are in use");
 #ifdef SIMT_CHECK
   void* q;
-  if (check_alloc(n, &q)) return q;
+  if (check_alloc(n, &q)) return note(q, n);
 #endif
   const size_t whole = (n + 255) / 256 * 256 + 256;
-  void* p = aligned_alloc(256, whole);
+  const DeviceWorks now;
+  void* p = Guard::get() ? Guard::get()->take(whole) : aligned_alloc(256, whole);
   memset(p, 0xff, n);  // uninitialised device memory is NaN
 #ifdef SIMT_ASAN
   ASAN_POISON_MEMORY_REGION(static_cast<char*>(p) + n, whole - n);
 #endif
-  return p;
+  return note(p, n);
 }
 void dev_free(void* p) {
+  const auto at = allocated.find(p);
+  const size_t n = at == allocated.end() ? 0 : at->second;
+  if (n > 0) allocated_bytes -= n, allocated.erase(at);
 #ifdef SIMT_CHECK
   if (check_free(p)) return;
 #endif
-  free(p);
+  if (Guard* const g = Guard::get())
+    g->give(p, (n + 255) / 256 * 256 + 256);
+  else
+    free(p);
 }
 void written([[maybe_unused]] void* d, [[maybe_unused]] size_t n) {
 #ifdef SIMT_CHECK
   check_mark(d, n, 2);
 #endif
 }
-void h2d(void* d, const void* s, size_t n) { memcpy(d, s, n), written(d, n); }
-void d2h(void* d, const void* s, size_t n) { memcpy(d, s, n); }
+void h2d(void* d, const void* s, size_t n) {
+  const DeviceWorks now;
+  memcpy(d, s, n), written(d, n);
+}
+void d2h(void* d, const void* s, size_t n) {
+  const DeviceWorks now;
+  memcpy(d, s, n);
+}
 void d2d(void* d, const void* s, size_t n) {
   enqueue([=] { memcpy(d, s, n), written(d, n); });
 }
@@ -636,13 +722,14 @@ static Recording* open_recording = nullptr;
 bool recording() { return open_recording != nullptr; }
 void enqueue(std::function<void()> work) {
   if (open_recording)
-    open_recording->push_back(std::move(work));
-  else
-    work();
+    return open_recording->push_back(std::move(work));
+  const DeviceWorks now;
+  work();
 }
 void begin_recording() { open_recording = new Recording; }
 void* end_recording() { return std::exchange(open_recording, nullptr); }
 void replay(void* r) {
+  const DeviceWorks now;
   for (auto& work : *static_cast<Recording*>(r)) work();
 }
 void discard(void* r) { delete static_cast<Recording*>(r); }

@@ -1,6 +1,8 @@
 // CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a kernel that
 // never blocks runs as a plain loop. A block runs on one host thread; blocks are spread over host threads.
 //   SIMT_ORDER=inorder|reverse|random SIMT_SEED=7   in which order the threads of a block run
+//   SIMT_GUARD=1   device memory is out of the host's reach, as a GPU's is (not in the checked build)
+//   SIMT_MEMORY=bytes   how much memory the device has; unset: no end of it
 //   SIMT_LINT=1    (checked build) bank conflicts and uncoalesced accesses of block 0
 //   SIMT_ABORT=1   stop in gdb at the thread that fails; break FILE:LINE if simt::cur->lin == 37
 #pragma once

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -46,6 +47,17 @@ bool& poison() {
 bool Backend::provide(DeviceKind d, Make make) {
   makers[static_cast<int>(d)] = make;
   return true;
+}
+void* Backend::start_download(const void* from, size_t bytes) {
+  RUM_CHECK(bytes <= kMostQueued, "a queued download of {} bytes: {} at most", bytes, kMostQueued);
+  auto* const held = new std::array<std::byte, kMostQueued>;
+  download(held->data(), from, bytes);
+  return held;
+}
+void Backend::finish_download(void* started, void* to, size_t bytes) {
+  auto* const held = static_cast<std::array<std::byte, kMostQueued>*>(started);
+  std::memcpy(to, held->data(), bytes);
+  delete held;
 }
 Backend& Backend::of(DeviceKind d) {
   const Make make = makers[static_cast<int>(d)];

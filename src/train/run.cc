@@ -32,10 +32,14 @@ uint64_t weights_hash(const ParameterBlock& block) {
   return hash.value();
 }
 
+// Without a copy on the device first: a run saves when its memory is exhausted, too.
+static Tensor copy_on_cpu(const Tensor& t) {
+  return t.device() == DeviceKind::cpu ? t.clone() : t.to(DeviceKind::cpu);
+}
 Named named_weights(const ParameterBlock& block, const Tensor& flat, const std::string& prefix) {
   Named out;
   for (const ParameterBlock::Entry& e : block.entries())
-    out.emplace_back(prefix + e.name, flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape).clone());
+    out.emplace_back(prefix + e.name, copy_on_cpu(flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape)));
   return out;
 }
 

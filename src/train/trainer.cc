@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <limits>
 
 #include "base/error.h"
@@ -45,6 +46,12 @@ struct Trainer::State {
   int64_t done = 0, best_step = 0, stale = 0, skipped = 0;
   double best_loss = std::numeric_limits<double>::infinity();
   double last_loss = 0;
+  int64_t used = 0;        // tokens, in this process
+  struct Queued {          // a step whose outcome the host does not know yet
+    int64_t step, tokens;  // `used` after it
+    Readback outcome;
+  };
+  std::deque<Queued> queued;
 
   State(RunConfig c, Progress& p, bool resume)
       : config(std::move(c)),
@@ -77,6 +84,8 @@ struct Trainer::State {
   void restore(Checkpoint);
   void save_checkpoint();
   void one_step(const std::vector<Packed>&);
+  void settle(size_t late, const std::function<void(const Queued&, double loss, double norm)>& each);
+  void skip(int64_t step, double loss, double norm);
   std::string what_fits();
   bool evaluate();  // true: stop early
   void note_metrics(Json::Object);
@@ -197,7 +206,8 @@ void Trainer::State::save_checkpoint() {
 // ------------------------------------------------------------------------------
 void Trainer::State::one_step(const std::vector<Packed>& packed) {
   std::vector<Batch> batches;
-  for (const Packed& p : packed) batches.push_back(upload(p));
+  int64_t tokens = 0;
+  for (const Packed& p : packed) batches.push_back(upload(p)), tokens += p.used;
   try {
     step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done));
   } catch (const OutOfMemory& e) {
@@ -205,25 +215,40 @@ void Trainer::State::one_step(const std::vector<Packed>& packed) {
     throw OutOfMemory(
         fmt::format("{} at step {} with batch.tokens = {}; {}", e.what(), done, config.tokens, what_fits()));
   }
-  const double norm = adamw.norm().at(0);
-  last_loss = step.loss();
-  ++done;
-  if (std::isfinite(norm) && std::isfinite(last_loss)) return void(skipped = 0);
+  queued.push_back({++done, used += tokens, step.outcome()});
+}
+// Learns how the queued steps went, oldest first, but for the newest `late`: so a GPU has its next step
+// before the host asks about the last one.
+void Trainer::State::settle(size_t late,
+                            const std::function<void(const Queued&, double loss, double norm)>& each) {
+  while (queued.size() > late) {
+    Queued q = std::move(queued.front());
+    queued.pop_front();
+    const double norm = q.outcome.at(1);
+    last_loss = q.outcome.at(0);
+    std::isfinite(norm) && std::isfinite(last_loss) ? void(skipped = 0) : skip(q.step, last_loss, norm);
+    each(q, last_loss, norm);
+  }
+}
+// The update has left weights and moments alone. Which gradient it was is known while no later step has
+// written them.
+void Trainer::State::skip(int64_t at, double loss, double norm) {
   std::string where;
   for (const ParameterBlock::Entry& e : params.entries()) {
+    if (!queued.empty() || !where.empty()) break;
     const Tensor g = params.grads().rows(e.offset, e.offset + e.shape.size()).to(DeviceKind::cpu);
     for (int64_t i = 0; i < g.size() && where.empty(); ++i)
       if (!std::isfinite(g.at(i))) where = fmt::format(", first in the gradient of {}", e.name);
   }
-  progress.line(fmt::format("step {}: loss {}, norm of the gradient {}{}; the step is skipped", done,
-                            last_loss, norm, where));
-  note_metrics({{"step", done}, {"skipped", true}, {"loss", last_loss}, {"norm", norm}});
+  progress.line(
+      fmt::format("step {}: loss {}, norm of the gradient {}{}; the step is skipped", at, loss, norm, where));
+  note_metrics({{"step", at}, {"skipped", true}, {"loss", loss}, {"norm", norm}});
   if (++skipped < 3) return;
   const auto newest = newest_valid(folder.checkpoints());
   fail(fmt::format(
       "three steps in a row were not finite, up to step {}: stopped; the last good checkpoint is {}. A lower "
       "optimizer.learning_rate or more schedule.warmup usually helps",
-      done, newest ? newest->path : "none"));
+      at, newest ? newest->path : "none"));
 }
 
 // After an OutOfMemory: tries smaller batches, of texts as long as they may be.
@@ -365,44 +390,55 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
       first > 0 ? fmt::format(", resumed at step {},", first) : "", Backend::of(s.device).describe()));
   Prefetch ahead(*s.loader, first);
   double begin = seconds_now(), spent = 0, logged_at = begin;
-  int64_t tokens = 0, logged_tokens = 0;
-  bool over = s.done >= c.steps, interrupted = false;
-  while (!over && !interrupted) {
-    const std::vector<Packed> packed = ahead.next();
-    s.one_step(packed);
-    for (const Packed& p : packed) tokens += p.used;
-    over = s.done >= c.steps;
-    if (s.done % c.log_every == 0 || over) {
-      const double now = seconds_now(),
-                   rate = static_cast<double>(tokens - logged_tokens) / (now - logged_at),
-                   left = (now - begin - spent) / static_cast<double>(s.done - first) *
-                          static_cast<double>(c.steps - s.done);
-      const double lr = static_cast<double>(learning_rate(c.schedule, s.done - 1)),
-                   norm = s.adamw.norm().at(0);
-      s.progress.status(fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {} left", s.done, c.steps,
-                                    s.last_loss, rate, duration(left)));
-      s.note_metrics({{"step", s.done},
-                      {"loss", s.last_loss},
-                      {"learning_rate", lr},
-                      {"norm", norm},
-                      {"epoch", s.loader->epoch(s.done)},
-                      {"tokens_per_second", rate}});
-      const Scalar scalars[] = {{"loss/train", static_cast<float>(s.last_loss)},
-                                {"optimizer/learning_rate", static_cast<float>(lr)},
-                                {"optimizer/norm", static_cast<float>(norm)}};
-      s.events->write(s.done, scalars);
-      logged_at = now, logged_tokens = tokens;
+  int64_t logged_tokens = 0;
+  const auto log = [&](const State::Queued& q, double loss, double norm) {
+    if (q.step % c.log_every != 0 && q.step < c.steps) return;
+    const double now = seconds_now(),
+                 rate = static_cast<double>(q.tokens - logged_tokens) / (now - logged_at),
+                 left = (now - begin - spent) / static_cast<double>(q.step - first) *
+                        static_cast<double>(c.steps - q.step),
+                 lr = static_cast<double>(learning_rate(c.schedule, q.step - 1));
+    s.progress.status(fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {} left", q.step, c.steps, loss,
+                                  rate, duration(left)));
+    s.note_metrics({{"step", q.step},
+                    {"loss", loss},
+                    {"learning_rate", lr},
+                    {"norm", norm},
+                    {"epoch", s.loader->epoch(q.step)},
+                    {"tokens_per_second", rate}});
+    const Scalar scalars[] = {{"loss/train", static_cast<float>(loss)},
+                              {"optimizer/learning_rate", static_cast<float>(lr)},
+                              {"optimizer/norm", static_cast<float>(norm)}};
+    s.events->write(q.step, scalars);
+    logged_at = now, logged_tokens = q.tokens;
+  };
+  const size_t late = s.device == DeviceKind::cpu ? 0 : 1;
+  bool over = s.done >= c.steps, interrupted = false, trained = false;
+  Outcome out;
+  try {
+    while (!over && !interrupted) {
+      s.one_step(ahead.next());
+      over = s.done >= c.steps;
+      const bool asked = stop && stop(s.done), evaluated = s.done % c.eval_every == 0 || over;
+      s.settle(asked || evaluated || s.scheduled(s.done) ? 0 : late, log);
+      const double pause = seconds_now();
+      if (evaluated) over = s.evaluate() || over;
+      interrupted = asked && !over;
+      if (s.scheduled(s.done) || s.best_step == s.done || over || interrupted) s.save_checkpoint();
+      spent += seconds_now() - pause, logged_at += seconds_now() - pause;
     }
-    const double pause = seconds_now();
-    if (s.done % c.eval_every == 0 || over) over = s.evaluate() || over;
-    interrupted = stop && stop(s.done) && !over;
-    if (s.scheduled(s.done) || s.best_step == s.done || over || interrupted) s.save_checkpoint();
-    spent += seconds_now() - pause, logged_at += seconds_now() - pause;
-  }
-  Outcome out{s.done, over, s.last_loss, s.best_loss, ""};
-  if (over) {
-    s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(seconds_now() - begin)));
-    out.results = s.finish();
+    trained = true;
+    out = {s.done, over, s.last_loss, s.best_loss, ""};
+    if (over) {
+      s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(seconds_now() - begin)));
+      out.results = s.finish();
+    }
+  } catch (const OutOfMemory& e) {
+    if (!trained) s.settle(0, log), s.save_checkpoint();  // the step that failed has not touched the weights
+    throw OutOfMemory(
+        fmt::format("{}; step {} is saved, `ruminate train --resume {}` goes on, with less memory by "
+                    "--set batch.tokens=... (in evaluation also eval.bleu_texts=0)",
+                    e.what(), s.done, s.folder.path));
   }
   return out;
 }
@@ -418,6 +454,7 @@ Estimate Trainer::estimate() {
     for (const auto packed = s.loader->at(i); const Packed& p : packed)
       if (i >= warm) tokens += static_cast<double>(p.used);
     s.one_step(s.loader->at(i));
+    s.settle(0, [](const auto&, double, double) {});  // waits for it
   }
   const double seconds = seconds_now() - begin;
   e.tokens_per_second = tokens / seconds;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "base/error.h"
 #include "generate/generate.h"
 #include "parity.h"
 #include "tests/scratch.h"
@@ -95,6 +96,12 @@ TEST(CudaGpt, ScoresAndWritesAsOnTheCpu) {
     }
     const std::vector<double> a = log_probs(cpu.gpt, texts, 24), b = log_probs(cuda.gpt, texts, 24);
     for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-4 * (1 + std::abs(a[i])));
+    const auto each = text_stats(cuda.gpt, texts, 24);
+    for (size_t i = 0; i < a.size(); ++i) {
+      double sum = 0;
+      for (const TokenStats& token : each[i]) sum += token.log_p;
+      EXPECT_NEAR(a[i], sum, 1e-4 * (1 + std::abs(a[i])));
+    }
     const Decoding ways[] = {{.beam = 1, .max_new = 8},
                              {.beam = 3, .best = 2, .max_new = 8},
                              {.sample = true, .best = 2, .max_new = 8},
@@ -118,18 +125,29 @@ std::vector<float> weights_of(const RunConfig& c) {
   const Tensor w = run->params.master();
   return {w.data<float>(), w.data<float>() + w.size()};
 }
-TEST(CudaGpt, ARunFromItsConfigToItsModel) {
-  const Scratch scratch;
-  const std::string corpus = scratch.path + "/pairs.tsv";
+RunConfig small_run(const std::string& folder) {
+  const std::string corpus = folder + "/pairs.tsv";
   std::ofstream out(corpus);
   for (const char* word : {"ab", "cd", "ef", "gh", "kl", "mn"}) out << word << '\t' << word << word << '\n';
-  out.close();
   RunConfig c;
   c.train = {corpus}, c.valid = corpus, c.bpe.vocab = 264, c.bpe.min_frequency = 1;
   c.model = {
       .context = 32, .layers = 1, .heads = 2, .kv_heads = 0, .width = 16, .inner = 24, .dropout = 0.1f};
-  c.tokens = 48, c.schedule = {.peak = 5e-3f, .warmup = 2}, c.steps = 8, c.bleu_texts = 1;
-  c.eval_every = 4, c.save_every = 1, c.keep = 3, c.average = 2, c.decoding.beam = 2, c.decoding.max_new = 4;
+  c.tokens = 48, c.schedule = {.peak = 5e-3f, .warmup = 2}, c.steps = 8, c.bleu_texts = 1, c.log_every = 1;
+  c.eval_every = 4, c.save_every = 3, c.keep = 3, c.average = 2, c.decoding.beam = 2, c.decoding.max_new = 4;
+  return c;
+}
+// The lines of metrics.jsonl without what a clock decides.
+std::vector<std::string> metrics_of(const std::string& folder) {
+  std::vector<std::string> out;
+  std::ifstream in(RunFolder{folder}.metrics());
+  for (std::string line; std::getline(in, line);)
+    out.push_back(line.substr(0, line.find(",\"tokens_per_second\"")));
+  return out;
+}
+TEST(CudaGpt, ARunFromItsConfigToItsModel) {
+  const Scratch scratch;
+  RunConfig c = small_run(scratch.path);
   testing::internal::CaptureStderr();
   double loss[2] = {};
   for (const char* device : {"cpu", "cuda"}) {
@@ -138,6 +156,13 @@ TEST(CudaGpt, ARunFromItsConfigToItsModel) {
     loss[c.device == "cuda"] = Trainer(c, progress, false).run().valid_loss;
   }
   const std::vector<float> whole = weights_of(c);
+  const std::vector<std::string> lines = metrics_of(c.folder);
+  // Steps are learned of one late, and noted all the same: each once, with its own loss and norm.
+  ASSERT_EQ(lines.size(), 10u);  // and two evaluations
+  for (size_t i = 0, step = 1; i < lines.size(); ++i)
+    if (lines[i].find("valid_loss") == std::string::npos) {
+      EXPECT_EQ(lines[i].find(fmt::format("{{\"step\":{},", step++)), 0u) << lines[i];
+    }
   c.folder = scratch.path + "/resumed";
   {
     Progress progress;
@@ -146,8 +171,93 @@ TEST(CudaGpt, ARunFromItsConfigToItsModel) {
   }
   testing::internal::GetCapturedStderr();
   EXPECT_EQ(whole, weights_of(c));
+  EXPECT_EQ(lines, metrics_of(c.folder));
   EXPECT_NEAR(loss[0], loss[1], 1e-4);
   EXPECT_LT(loss[1], std::log(264.0));
+}
+// Everything that a run does on a device, for the models that the other tests do not have: an
+// encoder-decoder, and the same in bf16.
+TEST(CudaGpt, AnEncoderDecoderRunsAsOnTheCpu) {
+  const Scratch scratch;
+  for (const DType t : kTypes) {
+    RunConfig c = small_run(scratch.path);
+    c.model_kind = ModelKind::encoder_decoder, c.dtype = t, c.test = c.valid, c.steps = 24, c.eval_every = 12;
+    testing::internal::CaptureStderr();
+    double loss[2] = {};
+    for (const char* device : {"cpu", "cuda"}) {
+      c.device = device, c.folder = fmt::format("{}/{} {}", scratch.path, device, name(t));
+      Progress progress;
+      loss[c.device == "cuda"] = Trainer(c, progress, false).run().valid_loss;
+    }
+    testing::internal::GetCapturedStderr();
+    EXPECT_NEAR(loss[0], loss[1], t == DType::f32 ? 1e-4 : 2e-2 * loss[0]) << name(t);
+    EXPECT_LT(loss[1], std::log(264.0));
+  }
+}
+TEST(CudaGpt, OutOfMemoryInMidRunLosesNothing) {
+  if (Backend::of(kCuda).describe().find("emulation") == std::string::npos)
+    GTEST_SKIP() << "skipped: only the emulated device can be told how much memory it has";
+  const Scratch scratch;
+  RunConfig c = small_run(scratch.path);
+  c.device = "cuda", c.folder = scratch.path + "/whole";
+  testing::internal::CaptureStderr();
+  Progress progress;
+  Trainer(c, progress, false).run();
+  const std::vector<float> whole = weights_of(c);
+  for (const int64_t at : {1, 4}) {  // in a step (the arena takes one block for its pieces); in an evaluation
+    c.folder = fmt::format("{}/after {}", scratch.path, at);
+    std::string said;
+    try {
+      Trainer(c, progress, false).run([&](int64_t step) {
+        if (step == at) setenv("SIMT_MEMORY", "0", 1);
+        return false;
+      });
+    } catch (const OutOfMemory& e) {
+      said = e.what();
+    }
+    unsetenv("SIMT_MEMORY");
+    EXPECT_NE(said.find(fmt::format("step {} is saved, `ruminate train --resume {}`", at, c.folder)),
+              std::string::npos)
+        << said;
+    EXPECT_NE(said.find(at == 1 ? "not even a small batch fits" : "out of memory"), std::string::npos)
+        << said;
+    Trainer(resumed_config(c.folder), progress, true).run();
+    EXPECT_EQ(whole, weights_of(c)) << at;
+  }
+  testing::internal::GetCapturedStderr();
+}
+TEST(CudaGpt, ThreeStepsThatAreNotFiniteEndTheRun) {
+  const Scratch scratch;
+  RunConfig c = small_run(scratch.path);
+  c.device = "cuda", c.folder = scratch.path + "/run", c.schedule.peak = 1e30f, c.schedule.warmup = 0,
+  c.adamw.clip = 0;
+  testing::internal::CaptureStderr();
+  Progress progress;
+  std::string said;
+  try {
+    Trainer(c, progress, false).run();
+  } catch (const Error& e) {
+    said = e.what();
+  }
+  testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("three steps in a row were not finite"), std::string::npos) << said;
+  int skipped = 0;
+  for (const std::string& line : metrics_of(c.folder))
+    skipped += line.find("\"skipped\":true") != std::string::npos;
+  EXPECT_EQ(skipped, 3);
+}
+TEST(CudaGpt, ANumberOnItsWayStaysWhatItWas) {
+  for (const DeviceKind d : {kCpu, kCuda}) {
+    const Tensor x = Tensor::from<float>(std::vector<float>{1.5f}, {1}, DType::f32).to(d).clone();
+    Readback first{x, x};
+    x.copy_from(Tensor::from<float>(std::vector<float>{2}, {1}, DType::f32));
+    Readback second{x};
+    EXPECT_EQ(second.at(0), 2);
+    EXPECT_EQ(first.at(1), 1.5);
+    EXPECT_THROW(first.at(2), Error);
+    const Readback nobody_asks{x};
+  }
+  EXPECT_THROW(Readback{Tensor::empty({2}, DType::f32, kCpu)}, Error);
 }
 }  // namespace
 }  // namespace rum::test

@@ -130,4 +130,19 @@ TEST(Simt, PowersOf2AndTurns) {
     EXPECT_NEAR(got[3 * i + 2], std::cos(angle), 2e-7) << x[i];
   }
 }
+
+#if defined(SIMT_CPU) && !defined(SIMT_CHECK)
+TEST(Simt, AHostThatTouchesDeviceMemoryIsStopped) {  // as by every GPU; the checked build has other allocations
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";  // a process of its own, which reads SIMT_GUARD anew
+  const char* const before = getenv("SIMT_GUARD");
+  setenv("SIMT_GUARD", "1", 1);
+  auto touch = [] {
+    const Dev<float> d(std::vector<float>{1, 2, 3});
+    const volatile float* const p = d.p;
+    return p[1];
+  };
+  EXPECT_DEATH(std::printf("%g", static_cast<double>(touch())), "the host touches device memory");
+  if (before == nullptr) unsetenv("SIMT_GUARD");
+}
+#endif
 }  // namespace
