@@ -174,6 +174,9 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "generator low asks for 2000 pairs, the seed set has data.seed_pairs = 700");
   refuse("name = \"self, sampled\"", "name = \"human\"", "two arms are named \"human\"");
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
+  refuse("[recipe.student.model]", "[recipe.student.run]\nfolder = \"x\"\n[recipe.student.model]",
+         "recipe.student.run.folder is set by the experiment itself");
+  EXPECT_EQ(read_experiment("data/configs/experiments/paper.toml").recipes.at("large").dtype, DType::bf16);
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");

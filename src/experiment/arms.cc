@@ -147,7 +147,8 @@ Json::Object recipe_json(const RunConfig& c) {
   const RunConfig defaults;
   Json::Object out;
   for (const Key& k : keys()) {
-    if (k.name.starts_with("run.") || k.name.starts_with("data.") || k.name.starts_with("tokenizer."))
+    if ((k.name.starts_with("run.") && k.name != "run.dtype") || k.name.starts_with("data.") ||
+        k.name.starts_with("tokenizer."))
       continue;
     if (k.get(c) != k.get(defaults)) out.emplace_back(k.name, k.get(c));
   }

@@ -123,7 +123,7 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
     return;
   }
   for (const char* ours : {"run.", "data.", "tokenizer.file"})
-    if (key.starts_with(ours))
+    if (key.starts_with(ours) && key != "run.dtype")
       throw FileError(
           fmt::format("{}{} is set by the experiment itself", section.place(key), section.path(key)));
   try {

@@ -7,12 +7,13 @@
 #include "experiment/stage.h"
 #include "experiment/targets.h"
 #include "train/generation.h"
+#include "train/run.h"
 
 namespace rum {
 namespace {
 // inputs: generator, split. Writes generated.jsonl (generation.h), and targets of it.
 void generate(const StageContext& x) {
-  const auto run = load_run(x.inputs[0] + "/run/last.safetensors");
+  const auto run = load_run(x.inputs[0] + "/run/last.safetensors", pick_device("auto"));
   const Json& p = x.stage.parameters;
   Decoding d = decoding_of(*p.find("decoding"));
   int64_t seed = 1;

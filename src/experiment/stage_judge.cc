@@ -15,7 +15,8 @@ namespace {
 // -log p of the human target) and the tokens that it sums over.
 void judge(const StageContext& x) {
   const auto run =
-      load_run(fmt::format("{}/run/{}.safetensors", x.inputs[0], *x.stage.parameters.find("model")->text()));
+      load_run(fmt::format("{}/run/{}.safetensors", x.inputs[0], *x.stage.parameters.find("model")->text()),
+               pick_device("auto"));
   const Corpus test = read_corpus(x.inputs[1] + "/test.tsv", CorpusKind::pairs);
   const Judged judged =
       judge_translations(*run->model, run->tokenizer, test.texts,

@@ -39,7 +39,8 @@ static Tensor copy_on_cpu(const Tensor& t) {
 Named named_weights(const ParameterBlock& block, const Tensor& flat, const std::string& prefix) {
   Named out;
   for (const ParameterBlock::Entry& e : block.entries())
-    out.emplace_back(prefix + e.name, copy_on_cpu(flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape)));
+    out.emplace_back(prefix + e.name,
+                     copy_on_cpu(flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape)));
   return out;
 }
 
