@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "generate/beam.h"
 #include "generate/memory.h"
 #include "generate/sampler.h"
+#include "tensor/recording.h"
 
 namespace rum {
 namespace {
@@ -95,6 +97,12 @@ class Writer {
   }
 
  private:
+  struct Decode {  // a forward of so many rows: where it reads, and what comes of it
+    Tensor ids, rows;
+    Layout layout;
+    Tensor logits;
+    Recording recording;
+  };
   struct Seat {  // one text in `width_` slots side by side
     size_t text = 0;
     std::unique_ptr<Search> search;
@@ -165,10 +173,11 @@ class Writer {
   void forward() {
     lay_out();
     arena_.settle();
-    Tape tape(arena_, Tape::Mode::forward_only);
     auto ints = [&](const std::vector<int32_t>& v) {
       return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, device_);
     };
+    if (device_ != DeviceKind::cpu && !pair_ && ids_.size() == rows_.size()) return again();
+    Tape tape(arena_, Tape::Mode::forward_only);
     const Layout layout{ints(offsets_), ints(prefix_), ints(positions_), Mask::prefix, cache_.get()};
     if (pair_) {
       const Tensor h = pair_->decode(ints(ids_), layout, memory_->of_seats(seat_ends_));
@@ -177,6 +186,32 @@ class Writer {
       read(model_.gpt()->logits(ints(ids_), layout, ints(rows_)));
     }
     cache_->advance(layout.offsets);
+  }
+  // A token for each live hypothesis: the same work as every time with so many rows, so a device that can
+  // replays it. An encoder-decoder's forward is not recorded: what it reads of the sources moves with the
+  // seats.
+  void again() {
+    std::unique_ptr<Decode>& d = decodes_[rows_.size()];
+    if (!d) {
+      auto room = [&](size_t n) { return Tensor::empty({static_cast<int64_t>(n)}, DType::i32, device_); };
+      d = std::make_unique<Decode>();
+      d->ids = room(ids_.size()), d->rows = room(rows_.size());
+      d->layout = {room(offsets_.size()), room(prefix_.size()), room(positions_.size()), Mask::prefix,
+                   cache_.get()};
+      d->logits =
+          Tensor::empty({static_cast<int64_t>(rows_.size()), vocab_}, model_.tokens().dtype(), device_);
+    }
+    auto put = [](const Tensor& to, const std::vector<int32_t>& from) {
+      Backend::of(to.device()).upload(to.data<void>(), from.data(), 4 * from.size());
+    };
+    put(d->ids, ids_), put(d->rows, rows_), put(d->layout.offsets, offsets_), put(d->layout.prefix, prefix_),
+        put(d->layout.positions, positions_);
+    d->recording.play(arena_, [&] {
+      Tape tape(arena_, Tape::Mode::forward_only);
+      d->logits.copy_from(model_.gpt()->logits(d->ids, d->layout, d->rows));
+      cache_->advance(d->layout.offsets);
+    });
+    read(d->logits);
   }
   void read(const Tensor& logits) {
     choices_.resize(reads_.size() * static_cast<size_t>(options_));
@@ -230,6 +265,7 @@ class Writer {
   std::vector<int32_t> ids_, positions_, offsets_, prefix_, rows_, parents_, row_of_, token_of_, seat_ends_;
   std::vector<Read> reads_;
   std::vector<Choice> choices_;
+  std::map<size_t, std::unique_ptr<Decode>> decodes_;  // by rows
 };
 }  // namespace
 

@@ -150,6 +150,7 @@ void Arena::give(void* block, size_t bytes) {
 }
 void Arena::clear() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held", in_use_);
+  ++moves_;
   for (auto& c : chunks_) backend_.release(c.first);
   chunks_.clear(), free_by_address_.clear(), free_by_size_.clear();
 }
@@ -161,6 +162,7 @@ void Arena::settle() {
   const size_t bytes = chunks_.front().second >= peak_ ? reserved() : peak_;
   for (auto& c : chunks_) backend_.release(c.first);
   chunks_.clear(), free_by_address_.clear(), free_by_size_.clear();
+  ++moves_;
   add_chunk(bytes);
 }
 Arena*& current_arena() {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autograd/tape.h"
+#include "tensor/recording.h"
 
 namespace rum::test {
 constexpr DeviceKind kCuda = DeviceKind::cuda, kCpu = DeviceKind::cpu;
@@ -36,5 +37,9 @@ struct Slots {  // a gradient on both sides; it starts from the same numbers, wh
 };
 // EXPECTs that the error is within the limit of the type.
 void expect(const char* kernel, DType, const Tensor& got, const Tensor& truth);
+struct Eagerly {  // or, with false, as it comes: recorded and replayed
+  explicit Eagerly(bool on = true) { Recording::set_eager(on); }
+  ~Eagerly() { Recording::set_eager(false); }
+};
 constexpr DType kTypes[] = {DType::f32, DType::bf16};
 }  // namespace rum::test

@@ -61,7 +61,7 @@ Trace train(DeviceKind d, DType t, bool eager, uint32_t steps) {
   Tiny m(d, t);
   Step step(
       m.block, *m.adamw, [&](const Batch& b) { return m.loss(b); }, 11);
-  step.set_eager(eager);
+  const Eagerly way(eager);
   Trace out;
   for (uint32_t s = 0; s < steps; ++s) {
     std::vector<Batch> batches;
@@ -109,7 +109,7 @@ TEST(CudaStep, OtherShapesAreRecordedAgain) {
       cut.weights = b.weights.rows(0, kN * kC);
       return m.loss(cut);
     });
-    step.set_eager(eager);
+    const Eagerly way(eager);
     for (uint32_t s = 0; s < 24; ++s) {
       const Batch one[] = {batch(s, 0, s < 8 || s >= 16 ? kN * kC : kN * kC + 7)};
       step.run(one, s, 2e-3f);
@@ -131,7 +131,7 @@ TEST(CudaStep, MoreMicroBatchesMayComeLater) {  // the first one is replayed by 
     Backend::of(kCuda).fill(m.block.grads().data<void>(), 0x3f,
                             4 * static_cast<size_t>(m.block.grads().size()));
     Step step(m.block, *m.adamw, [&](const Batch& b) { return m.loss(b); });
-    step.set_eager(eager);
+    const Eagerly way(eager);
     for (uint32_t s = 0; s < 12; ++s) {
       const Batch three[] = {batch(s, 0), batch(s, 1), batch(s, 2)};
       step.run(std::span(three).first(s < 5 ? 1 : s < 8 ? 2 : 3), s, 2e-3f);
@@ -183,7 +183,7 @@ TEST(CudaStep, ReadingANumberWhileRecordingIsRefused) {
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("while a step is recorded"), std::string::npos) << e.what();
   }
-  step.set_eager(true);  // and nothing is broken
+  const Eagerly now;  // and nothing is broken
   step.run(one, 6, 1e-3f);
   EXPECT_TRUE(std::isfinite(step.loss()));
 }

@@ -85,7 +85,7 @@ void step_beside(double sum_of_kernels, const Sizes& s, Report& report) try {
   uint32_t at = 0;
   double found[2] = {};
   for (const bool replayed : {false, true}) {
-    t.step.set_eager(!replayed);
+    Recording::set_eager(!replayed);
     for (int i = 0; i < 5; ++i) t.step.run({&batch, 1}, at++, 3e-4f);
     RUM_CHECK((t.step.recorded() == 2) == replayed, "bench: {} graphs are in use after five steps",
               t.step.recorded());
