@@ -1,6 +1,6 @@
-// Every sample of every op on the device against the CPU: f32 against double precision, bf16 against bf16,
-// since what an op rounds on its way belongs to it. An op whose kernels are not all there yet is counted and
-// named.
+// Every sample of every op on the device against the CPU in double precision, on the same (rounded) inputs:
+// what an op rounds on its way is its error, what it costs to store its result in bf16 is not. An op whose
+// kernels are not all there yet is counted and named.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -51,7 +51,7 @@ double distance(const Tensor& got, const Tensor& truth) {
       row = std::sqrt(row / static_cast<double>(width));
     }
     const double stored = got.dtype() == DType::bf16 ? half_step(b[i]) : 0, gap = std::abs(a[i] - b[i]),
-                 d = std::max(gap - stored, 0.0) / std::max({rms, row, std::abs(b[i]) / 4});
+                 d = std::max(gap - stored, 0.0) / std::max(rms, row);
     e = std::isfinite(gap) ? std::max(e, d) : INFINITY;
   }
   return e;
