@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <map>
 #include <set>
 #include <string>
@@ -48,11 +49,73 @@ static uint64_t me_id() {
   return Valid | launch_no << 50 | uint64_t(blk->bid_lin & 0xfffff) << 30 | uint64_t(cur->lin) << 20 |
          uint64_t(cur->bar_epoch & 1023) << 10 | (cur->warp_epoch & 1023);
 }
+// Lanes: seen[t][l] is how far thread t knows lane l of its warp: what l did at an earlier warp_epoch comes
+// before what t does now. __syncwarp joins this among the lanes of its mask and no others.
+// Blocks: a fence releases what its thread did and knew; an atomic leaves that at its address, and takes what
+// others have left there; the next fence of the taker makes that known to it (the GPU's memory model wants both
+// fences), and with barriers to its block.
+using Lanes = std::array<uint32_t, 32>;
+struct Release {
+  uint64_t id;  // of the fence
+  Lanes seen;
+};
+struct Taken {
+  std::vector<Release>* from = nullptr;
+  size_t count = 0;
+  uint64_t id = 0;  // of the fence that made it known
+};
+static std::vector<Lanes> seen(1024);
+static std::vector<Release> released(1024);  // per thread: its last fence; id 0: none
+static std::vector<Taken> taken(1024);       // per thread, waiting for a fence
+static std::vector<Taken> known;             // of this block
+static std::map<const void*, std::vector<Release>> left;
+static bool earlier(uint64_t a, uint64_t b) { return ((a - b) & 1023) >= 512; }  // of 10 bits each
+
+static bool in_block(uint64_t p, uint64_t me) {  // p, of this block, comes before what `cur` does now
+  if (f_tid(p) == f_tid(me) || f_bar(p) != f_bar(me)) return true;
+  if (f_tid(p) / 32 != f_tid(me) / 32) return false;
+  const uint32_t now = (cur - cur->lin + f_tid(p))->warp_epoch;
+  return now - ((now - f_wep(p)) & 1023) < seen[cur->lin][f_tid(p) % 32];
+}
+static bool covers(const Release& r, uint64_t p) {
+  if (f_block(r.id) != f_block(p)) return false;
+  if (f_bar(r.id) != f_bar(p)) return earlier(f_bar(p), f_bar(r.id));
+  if (f_tid(r.id) == f_tid(p)) return !earlier(f_wep(r.id), f_wep(p));
+  return f_tid(r.id) / 32 == f_tid(p) / 32 && earlier(f_wep(p), r.seen[f_tid(p) % 32]);
+}
+static bool across_blocks(uint64_t p, uint64_t me) {
+  for (const Taken& t : known)
+    if (in_block(t.id, me))
+      for (size_t i = 0; i < t.count; ++i)
+        if (covers((*t.from)[i], p)) return true;
+  return false;
+}
+static void meet_at(const void* p) {  // an atomic
+  auto at = left.find(p);
+  if (at != left.end()) taken[cur->lin] = {&at->second, at->second.size()};
+  if (released[cur->lin].id != 0) left[p].push_back(released[cur->lin]);
+}
+void check_fence() {
+  if (!cur) return;
+  const uint64_t id = me_id();
+  released[cur->lin] = {id, seen[cur->lin]};
+  if (Taken& t = taken[cur->lin]; t.from) t.id = id, known.push_back(t), t = {};
+  ++cur->warp_epoch;
+}
+void check_met(const Thread* warp, uint32_t mask) {
+  Lanes all{};
+  for (unsigned m = 0; m < 32; ++m)
+    if (mask >> m & 1) {
+      for (unsigned l = 0; l < 32; ++l) all[l] = std::max(all[l], seen[warp[m].lin][l]);
+      all[m] = std::max(all[m], warp[m].warp_epoch);
+    }
+  for (unsigned m = 0; m < 32; ++m)
+    if (mask >> m & 1) seen[warp[m].lin] = all;
+}
 static bool ordered(uint64_t p, uint64_t me, bool shared) {
   if (!(p & Valid) || f_launch(p) != launch_no) return true;
-  if (f_block(p) != f_block(me)) return shared;
-  if (f_tid(p) == f_tid(me) || f_bar(p) != f_bar(me)) return true;
-  return f_tid(p) / 32 == f_tid(me) / 32 && f_wep(p) != f_wep(me);
+  if (f_block(p) != f_block(me)) return shared || across_blocks(p, me);
+  return in_block(p, me);
 }
 static void init() {
   if (region) return;
@@ -223,6 +286,7 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
   }
   uint64_t me = me_id();
   bool shared = off < (8 << 20);
+  if (atomic && write) meet_at(p);
   if (reinterpret_cast<uintptr_t>(p) % n && (n & (n - 1)) == 0 && n <= 16)
     report("misaligned access", p, n, write, pc, me);
   if (lint && blk->bid_lin == 0)
@@ -256,7 +320,7 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
       if (same_launch && !shared && (!same_block || f_cls(r) == 3))
         cls = 3;
       else if (same_warp)
-        cls = f_tid(r) == f_tid(me) ? f_cls(r) : std::max(f_cls(r), f_wep(r) == f_wep(me) ? 1 : 0);
+        cls = f_tid(r) == f_tid(me) ? f_cls(r) : std::max(f_cls(r), ordered(r, me, shared) ? 0 : 1);
       else if (same_epoch)
         cls = 2;
       c->r = me | uint64_t(cls) << 60;
@@ -268,7 +332,8 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
             bad = !ordered(r, me, shared);
             break;
           case 1:
-            bad = same_epoch && (!same_warp || f_wep(r) == f_wep(me));
+            bad = same_epoch && (!same_warp || (f_tid(r) == f_tid(me) && f_wep(r) == f_wep(me)) ||
+                                 !ordered(r, me, shared));
             break;
           case 2:
             bad = same_epoch;
@@ -334,6 +399,10 @@ void* check_stack(size_t n) {
   return stacks + stack_brk - n;
 }
 void check_block_begin(void* arena, size_t n) {
+  std::fill(seen.begin(), seen.end(), Lanes{});
+  std::fill(released.begin(), released.end(), Release{});
+  std::fill(taken.begin(), taken.end(), Taken{});
+  known.clear();
   size_t o = (static_cast<unsigned char*>(arena) - region) / 2;
   memset(static_cast<void*>(shadow + o), 0, n / 2 * sizeof(Cell));
 }
@@ -354,6 +423,7 @@ void check_allow(const void* p, size_t n) {
 }
 void check_launch(void* args, size_t n) {
   init();
+  left.clear();
   allowed[0] = {static_cast<unsigned char*>(args), n};
   if (++launch_no == 1024) {  // clock wraps: forget old accesses, keep init state
     launch_no = 1;

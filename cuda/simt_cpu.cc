@@ -40,6 +40,7 @@ void check_block_begin(void* arena, size_t n);
 void check_shared_alloc(void* p, size_t n);
 void check_mark(void* p, size_t n, int state);
 void check_launch(void* args, size_t bytes);
+void check_met(const Thread* warp, uint32_t mask);
 void* check_stack(size_t n);
 void check_allow(const void* p, size_t n);
 void check_block_end();
@@ -332,9 +333,12 @@ void warp_op(const char* name, size_t sig, uint32_t mask, void* in, void* out, W
     for (unsigned i = 0; i < 32; ++i)
       if (mask >> i & 1) {
         Thread& t = w.th[base + i];
-        if (orders && mask == ~0u) ++t.warp_epoch;
+        if (orders) ++t.warp_epoch;
         if (&t != me) make_ready(t);
       }
+#ifdef SIMT_CHECK
+    if (orders) check_met(&w.th[base], mask);
+#endif
   } else
     block_current(State::InWarpOp, name, l);
 }

@@ -88,8 +88,7 @@ struct AsyncCopy {
 struct Thread {
   dim3 tid;
   unsigned lin = 0, lane = 0, warp = 0;
-  uint32_t bar_epoch = 0,
-           warp_epoch = 0;  // number of block barriers / __syncwarp passed: the race checker's clock
+  uint32_t bar_epoch = 0, warp_epoch = 0;  // block barriers passed, __syncwarps and fences: the checker's clock
   State state = State::NotStarted;
   Stack* stack = nullptr;
   loc where;  // where it is blocked
@@ -232,7 +231,14 @@ inline int __syncthreads_and(int p, simt::loc l = simt::loc::current()) {
 inline int __syncthreads_or(int p, simt::loc l = simt::loc::current()) {
   return simt::block_barrier(3, p, l);
 }
+#ifdef SIMT_CHECK
+namespace simt {
+void check_fence();
+}
+inline void __threadfence() { simt::check_fence(); }
+#else
 inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+#endif
 inline void __threadfence_block() {}
 inline void __nanosleep(unsigned) { simt::yield_thread(); }
 

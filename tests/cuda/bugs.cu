@@ -8,7 +8,7 @@
 #include "cuda/kernel.h"
 
 namespace {
-constexpr int kBugs = 13;
+constexpr int kBugs = 17;
 using rum::cuda::warp_sum;
 template <class T>
 struct Dev {  // device memory with numbers in it
@@ -120,6 +120,43 @@ __global__ void missing_syncwarp(float* y, const float* x) {  // 10: warp-synchr
   if (!Bug) __syncwarp();
   y[threadIdx.x] = s[threadIdx.x ^ 1];
 }
+template <bool Bug>
+__global__ void half_mask(float* y, const float* x) {  // 14: each half of a warp meets alone, and reads the other's
+  SIMT_SHARED(float, s, [32]);
+  s[threadIdx.x] = 0;
+  __syncwarp();
+  s[threadIdx.x] = x[threadIdx.x];
+  __syncwarp(threadIdx.x < 16 ? 0xffffu : 0xffff0000u);
+  y[threadIdx.x] = s[threadIdx.x ^ (Bug ? 16 : 8)];
+}
+template <bool Bug>
+__global__ void shuffle_as_barrier(float* y, const float* x) {  // 15: a shuffle orders no memory
+  SIMT_SHARED(float, s, [32]);
+  s[threadIdx.x] = 0;
+  __syncwarp();
+  s[threadIdx.x] = x[threadIdx.x];
+  float v = __shfl_xor_sync(0xffffffffu, x[threadIdx.x], 1);
+  if (!Bug) __syncwarp();
+  y[threadIdx.x] = v + s[threadIdx.x ^ 1];
+}
+// 16, 17: the last block to arrive adds up what all have written; without the fence before the counter it may
+// not be there yet, without the one after it the reads may have been made before.
+template <bool Release, bool Acquire>
+__global__ void last_block(float* y, const float* x, float* partial, unsigned* counter) {
+  SIMT_SHARED(bool, last, [1]);
+  partial[blockIdx.x * 64 + threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    if (Release) __threadfence();
+    last[0] = atomicAdd(counter, 1u) == gridDim.x - 1;
+    if (Acquire) __threadfence();
+  }
+  __syncthreads();
+  if (!last[0]) return;
+  float sum = 0;
+  for (unsigned b = 0; b < gridDim.x; ++b) sum += partial[b * 64 + threadIdx.x];
+  y[threadIdx.x] = sum;
+}
 __global__ void copy1(float* y, const float* x) {
   y[threadIdx.x] = x[threadIdx.x];
 }  // 11: host pointer, 12: misaligned, 13: use after free
@@ -160,6 +197,20 @@ void run(int n) {
     case 10:
       simt::launch(missing_syncwarp<Bug>, g1, dim3(32), 0, y, x);
       break;
+    case 14:
+      simt::launch(half_mask<Bug>, g1, dim3(32), 0, y, x);
+      break;
+    case 15:
+      simt::launch(shuffle_as_barrier<Bug>, g1, dim3(32), 0, y, x);
+      break;
+    case 16:
+    case 17: {
+      const Dev<unsigned> counter(std::vector<unsigned>{0});
+      const Dev<float> partial(256);
+      simt::launch(n == 16 ? last_block<!Bug, true> : last_block<true, !Bug>, dim3(4), dim3(64), 0, y, x,
+                   partial, counter);
+      break;
+    }
     case 11: {
       std::vector<float> h(32, 1.f);
       simt::launch(copy1, g1, dim3(32), 0, y, Bug ? h.data() : x.p);

@@ -4,11 +4,15 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "ops/add.h"
 #include "ops/embedding.h"
 #include "ops/gelu.h"
 #include "ops/head_loss.h"
 #include "ops/layernorm.h"
+#include "ops/linear.h"
+#include "optim/adamw.h"
 #include "parity.h"
 
 namespace rum::test {
@@ -26,6 +30,16 @@ void check(int64_t rows, int64_t width) {
   const Both some = numbers({kLast, width}, t, 1), weight = near_one(width, t, 2),
              bias = numbers({width}, t, 3), truth = room({kLast, width}, t), mean = room({kLast}, DType::f32),
              rstd = room({kLast}, DType::f32);
+  {  // the norm of all gradients
+    const Tensor grads = zeros({rows, width}, DType::f32), got = Tensor::empty({1}, DType::f32, kCuda),
+                 parts = Tensor::empty({(grads.size() + 16383) / 16384}, DType::f64, kCuda);
+    const Both g = numbers({kLast, width}, DType::f32, 4);
+    last(grads).copy_from(g.cuda);
+    kernels::gradient_norm(kCuda, grads, parts, got);
+    double square = 0;
+    for (int64_t i = 0; i < g.cpu.size(); ++i) square += g.cpu.at(i) * g.cpu.at(i);
+    EXPECT_NEAR(got.at(0) / std::sqrt(square), 1, 1e-6);
+  }
   const Tensor x = zeros({rows, width}, t), y = Tensor::like(x);
   last(x).copy_from(some.cuda);
 
@@ -33,6 +47,10 @@ void check(int64_t rows, int64_t width) {
   expect("gelu_forward", t, last(y), truth.cpu);
   kernels::add(kCuda, x, x, y), kernels::add(kCpu, some.cpu, some.cpu, truth.cpu);
   expect("add", t, last(y), truth.cpu);
+
+  Slots sum(numbers({width}, DType::f32, 5), false);
+  kernels::sum_rows(kCuda, x, Grad(&sum.cuda)), kernels::sum_rows(kCpu, some.cpu, Grad(&sum.cpu));
+  expect("sum_rows", DType::f32, sum.cuda.grad, sum.cpu.grad);
 
   const Tensor means = Tensor::empty({rows}, DType::f32, kCuda), rstds = Tensor::like(means);
   kernels::layernorm_forward(kCuda, x, {}, weight.cuda, bias.cuda, 1e-5f, x, y, means, rstds);

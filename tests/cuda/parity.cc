@@ -50,8 +50,9 @@ double distance(const Tensor& got, const Tensor& truth) {
       for (size_t j = i; j < i + width; ++j) row += b[j] * b[j];
       row = std::sqrt(row / static_cast<double>(width));
     }
-    const double stored = got.dtype() == DType::bf16 ? half_step(b[i]) : 0, gap = std::abs(a[i] - b[i]),
-                 d = std::max(gap - stored, 0.0) / std::max(rms, row);
+    const bool rounded = got.dtype() == DType::bf16;
+    const double gap = std::abs(a[i] - b[i]), own = rounded ? std::max(gap - half_step(b[i]), 0.0) : gap,
+                 d = own / std::max({rms, row, rounded ? 0 : std::abs(b[i]) / 4});
     e = std::isfinite(gap) ? std::max(e, d) : INFINITY;
   }
   return e;

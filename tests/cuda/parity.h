@@ -15,8 +15,8 @@ inline double limit(DType t) { return t == DType::bf16 ? kBf16 : kF32; }
 
 Tensor cast(const Tensor& t, DType to);  // on the CPU; i32 stays
 // Largest |got - truth| / RMS(truth), less what it costs to store `got` in bf16: half a step at the truth,
-// which is above the limit beyond 5 RMS. A row larger than the others is measured by its own RMS. Infinity
-// when something is not a number.
+// which is above the limit beyond 5 RMS. A row larger than the others is measured by its own RMS; of f32
+// results also a number beyond 4 RMS by a quarter of itself. Infinity when something is not a number.
 double distance(const Tensor& got, const Tensor& truth);
 // The same, noted for the evidence as an error of `kernel`.
 double error(const std::string& kernel, DType, const Tensor& got, const Tensor& truth);
