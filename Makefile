@@ -129,12 +129,13 @@ test-all: ## check, test-long, test-asan, test-tsan, fuzz, mutants in turn (hour
 	if [ -n "$$failed" ]; then echo "test-all failed:$$failed"; exit 1; fi; echo "test-all passed: $(PARTS)"
 test-long: ## make test with the long trials: 1,000 times kill -9 and the like
 	@RUM_TEST_ALL=1 $(MAKE) --no-print-directory test
-test-asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-asan: EMULATED := $(if $(CUDA_PROGRAMS),build/asan/tests/emulated)
+test-asan: ## the tests, those of the emulated kernels too, under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tsan: ## the tests under ThreadSanitizer
 test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cannot see
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run
-	@RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run
+	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run $(EMULATED)
+	@SIMT_ORDER=random RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run $(EMULATED)
 check: ## order of folders, includes, kernel comments, format
 	@bash tools/check.sh
 mutants: ## seed defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)

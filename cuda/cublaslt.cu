@@ -7,15 +7,16 @@
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <span>
 #include <sstream>
 #include <tuple>
 
+#include "cuda/gemm.h"
 #include "cuda/kernel.h"
 #include "ops/gelu_mlp.h"
-#include "ops/gemm.h"
 
 namespace rum::cuda {
 namespace {
@@ -83,7 +84,6 @@ uint32_t alignment(const void* p) {  // what the heuristic may rely on: 256 at m
   return static_cast<uint32_t>(at & (~at + 1));
 }
 
-// cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M): it computes C' = op(B)' op(A)'.
 // What a product does last: h = gelu(it), with `pre` for what it was before (or h itself: not wanted); or
 // it times gelu'(pre).
 enum After : int { kNothing = 0, kGelu = 8, kGeluAndBefore = 16, kSlope = 32 };
@@ -95,7 +95,9 @@ cublasLtEpilogue_t epilogue(int flags) {
   if ((flags & kSlope) != 0) return CUBLASLT_EPILOGUE_DGELU;
   return biased ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
-struct Plan {  // one kind of product, described once
+// One kind of product, described once. cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M):
+// it computes C' = op(B)' op(A)'.
+struct Plan {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   std::optional<cublasLtMatmulAlgo_t> algorithm;  // none: the library cannot
@@ -104,8 +106,8 @@ struct Kind {
   int64_t m, n, k;
   int flags;  // transpose_a, transpose_b, bias, and an After
   DType in, out;
-  uint32_t align_a, align_b, align_c;
-  auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c); }
+  uint32_t align_a, align_b, align_c, align_last;  // the last: of bias and of what GELU reads or keeps
+  auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c, align_last); }
   bool operator<(const Kind& o) const { return key() < o.key(); }
 };
 
@@ -115,12 +117,12 @@ std::map<Kind, Algorithm>& chosen() {
   static std::map<Kind, Algorithm> all;
   return all;
 }
-void run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b, float beta, void* c) {
+cublasStatus_t run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b, float beta,
+                   void* c) {
   const Library& lt = Library::open();
   const float alpha = 1;
-  lt.check(lt.cublasLtMatmul(lt.handle, p.product, &alpha, b, p.b, a, p.a, &beta, c, p.c, c, p.c, &algorithm,
-                             lt.workspace, kWorkspace, simt::stream()),
-           "cublasLtMatmul");
+  return lt.cublasLtMatmul(lt.handle, p.product, &alpha, b, p.b, a, p.a, &beta, c, p.c, c, p.c, &algorithm,
+                           lt.workspace, kWorkspace, simt::stream());
 }
 // The candidate whose best of three runs is the shortest; they write to memory of their own. The first one
 // (the library's guess) outside a run, while a step is recorded, or when there is no memory left to try.
@@ -135,9 +137,10 @@ Algorithm fastest(const Plan& p, std::span<const cublasLtMatmulHeuristicResult_t
   size_t best = 0;
   float least = INFINITY;
   for (size_t i = 0; i < candidates.size(); ++i)
-    for (int trial = 0; trial < 4 && candidates[i].state == CUBLAS_STATUS_SUCCESS; ++trial) {
+    for (int trial = 0; trial < 4; ++trial) {
       simt::check(cudaEventRecord(begin, simt::stream()), "cudaEventRecord");
-      run(p, candidates[i].algo, a, b, 0, c);
+      if (run(p, candidates[i].algo, a, b, 0, c) != CUBLAS_STATUS_SUCCESS)
+        break;  // it proposed it, and refuses
       simt::check(cudaEventRecord(end, simt::stream()), "cudaEventRecord");
       simt::check(cudaEventSynchronize(end), "timing a product");
       float ms = 0;
@@ -203,9 +206,12 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias, cons
   int count = 0;
   const cublasStatus_t s =
       lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, kMost, found, &count);
-  if (s != CUBLAS_STATUS_SUCCESS || count == 0) return p;
-  p.algorithm = fastest(p, std::span(found, static_cast<size_t>(count)),
-                        static_cast<size_t>(kind.m * kind.n) * size_of(kind.out), a, b);
+  size_t good = 0;
+  for (int i = 0; i < count && s == CUBLAS_STATUS_SUCCESS; ++i)
+    if (found[i].state == CUBLAS_STATUS_SUCCESS) found[good++] = found[i];
+  if (good == 0) return p;
+  p.algorithm =
+      fastest(p, std::span(found, good), static_cast<size_t>(kind.m * kind.n) * size_of(kind.out), a, b);
   chosen()[kind] = *p.algorithm;
   return p;
 }
@@ -220,7 +226,8 @@ std::string save() {
   out << heading() << '\n';
   for (const auto& [k, algorithm] : chosen()) {
     out << k.m << ' ' << k.n << ' ' << k.k << ' ' << k.flags << ' ' << static_cast<int>(k.in) << ' '
-        << static_cast<int>(k.out) << ' ' << k.align_a << ' ' << k.align_b << ' ' << k.align_c;
+        << static_cast<int>(k.out) << ' ' << k.align_a << ' ' << k.align_b << ' ' << k.align_c << ' '
+        << k.align_last;
     for (const uint64_t word : algorithm.data) out << ' ' << word;
     out << '\n';
   }
@@ -232,8 +239,8 @@ void load(const std::string& text) {
   std::string line;
   if (text.empty() || !std::getline(in, line) || line != heading()) return;
   Kind k;
-  for (int from = 0, to = 0;
-       in >> k.m >> k.n >> k.k >> k.flags >> from >> to >> k.align_a >> k.align_b >> k.align_c;) {
+  for (int from = 0, to = 0; in >> k.m >> k.n >> k.k >> k.flags >> from >> to >> k.align_a >> k.align_b >>
+                             k.align_c >> k.align_last;) {
     k.in = static_cast<DType>(from), k.out = static_cast<DType>(to);
     Algorithm algorithm{};
     for (uint64_t& word : algorithm.data) in >> word;
@@ -245,6 +252,7 @@ void load(const std::string& text) {
 bool product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias, After after,
              const Tensor& pre) {
   static std::map<Kind, Plan> plans;
+  const void *shift = bias ? bias.data<void>() : nullptr, *before = pre ? pre.data<void>() : nullptr;
   const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
   const Kind kind{f.transpose_a ? ak : am,
                   f.transpose_b ? bm : bk,
@@ -254,39 +262,41 @@ bool product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, con
                   c.dtype(),
                   alignment(a.data<void>()),
                   alignment(b.data<void>()),
-                  alignment(c.data<void>())};
-  const void *shift = bias ? bias.data<void>() : nullptr, *before = pre ? pre.data<void>() : nullptr;
+                  alignment(c.data<void>()),
+                  std::min(alignment(shift), alignment(before))};
   auto at = plans.find(kind);
   if (at == plans.end())
     at = plans.emplace(kind, make(kind, a.data<void>(), b.data<void>(), shift, before)).first;
   const Plan& p = at->second;
-  if (!p.algorithm) {
-    if (after != kNothing) return false;
-    fail("cuBLASLt has no algorithm for a " + std::to_string(kind.m) + " x " + std::to_string(kind.n) +
-         " x " + std::to_string(kind.k) + " product");
-  }
+  if (!p.algorithm) return false;
   point(p, shift, before);
-  run(p, *p.algorithm, a.data<void>(), b.data<void>(), f.add ? 1.0f : 0.0f, c.data<void>());
+  const Library& lt = Library::open();
+  lt.check(run(p, *p.algorithm, a.data<void>(), b.data<void>(), f.add ? 1.0f : 0.0f, c.data<void>()),
+           "cublasLtMatmul");
   return true;
 }
-void plain(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
-  product(a, b, c, f, bias, kNothing, {});
+void library_or_own(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+  if (!product(a, b, c, f, bias, kNothing, {})) plain_gemm(a, b, c, f, bias);
 }
-// The library asks this of the numbers before GELU.
-bool may_hold(const Tensor& pre) { return pre.shape()[-1] % 8 == 0 && alignment(pre.data<void>()) >= 16; }
+// In f32 GELU stays a pass of its own: how exact the library's is, nobody says. And the library asks this of
+// where the numbers before GELU are.
+bool may_hold(const Tensor& pre) {
+  return pre.dtype() == DType::bf16 && pre.shape()[-1] % 8 == 0 && alignment(pre.data<void>()) >= 16;
+}
 void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
                  const Tensor& h) {
   const bool wanted = pre.data<void>() != h.data<void>();
-  if ((wanted && !may_hold(pre)) || !product(x, weight, h, {.transpose_b = true}, bias,
-                                             wanted ? kGeluAndBefore : kGelu, wanted ? pre : Tensor()))
+  if (!may_hold(pre) || !product(x, weight, h, {.transpose_b = true}, bias, wanted ? kGeluAndBefore : kGelu,
+                                 wanted ? pre : Tensor()))
     linear_then_gelu(x, weight, bias, pre, h);
 }
 void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
   if (!may_hold(pre) || !product(dy, weight, dpre, {}, {}, kSlope, pre))
     product_then_slope(dy, weight, pre, dpre);
 }
-const bool provided = (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, plain)) &&
-                      kernels::linear_gelu.provide(DeviceKind::cuda, linear_gelu) &&
-                      kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward);
+const bool provided =
+    (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, library_or_own)) &&
+    kernels::linear_gelu.provide(DeviceKind::cuda, linear_gelu) &&
+    kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward);
 }  // namespace
 }  // namespace rum::cuda

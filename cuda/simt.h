@@ -27,9 +27,13 @@ using bf162 = __nv_bfloat162;
 void need_device();      // backend.cu: one clear sentence where no GPU can be used
 std::string describe();  // backend.cu
 inline void check(cudaError_t e, const char* call) {
+  if (e == cudaSuccess) return;
+  cudaGetLastError();  // or the next launch would find this error again
   if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorUnsupportedPtxVersion)
     rum::fail("this program holds no kernels for " + describe() + ": build it again on this machine");
-  if (e != cudaSuccess) rum::fail(std::string("CUDA: ") + call + ": " + cudaGetErrorString(e));
+  if (e == cudaErrorMemoryAllocation)
+    throw rum::OutOfMemory(std::string("the GPU is out of memory in ") + call);
+  rum::fail(std::string("CUDA: ") + call + ": " + cudaGetErrorString(e));
 }
 inline cudaStream_t stream() {  // the one queue: what is put into it runs in order
   static cudaStream_t s = [] {
@@ -57,10 +61,44 @@ inline void* dev_malloc(size_t n) {
   check(e, "cudaMalloc");
   return p;
 }
-inline void dev_free(void* p) { cudaFree(p); }  // called by destructors, which never throw
+inline void dev_free(void* p) {  // called by destructors, which never throw
+  if (cudaFree(p) != cudaSuccess) cudaGetLastError();
+}
 inline void sync() { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
+// Uploads pass through pinned memory in two halves: the host fills one while the GPU reads the other, and
+// only waits when it is more than a half ahead. From pageable memory the driver may wait for all that is
+// queued.
+struct Staging {
+  static constexpr size_t kHalf = size_t{4} << 20;
+  char* pinned = nullptr;
+  cudaEvent_t read[2] = {};  // of each half, once it was full
+  size_t used = 0;           // of the half in use
+  int half = 0;
+  Staging() {
+    check(cudaMallocHost(&pinned, 2 * kHalf), "cudaMallocHost");
+    for (cudaEvent_t& e : read)
+      check(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "cudaEventCreate");
+  }
+  char* take(size_t n) {
+    if (used + n > kHalf) {
+      check(cudaEventRecord(read[half], stream()), "cudaEventRecord");
+      half = 1 - half, used = 0;
+      check(cudaEventSynchronize(read[half]), "cudaEventSynchronize");
+    }
+    char* const at = pinned + static_cast<size_t>(half) * kHalf + used;
+    used += (n + 255) / 256 * 256;
+    return at;
+  }
+};
 inline void h2d(void* to, const void* from, size_t n) {  // `from` may be reused at once
-  check(cudaMemcpyAsync(to, from, n, cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync to the GPU");
+  static Staging staging;
+  for (size_t done = 0; done < n; done += Staging::kHalf) {
+    const size_t part = n - done < Staging::kHalf ? n - done : Staging::kHalf;
+    char* const at = staging.take(part);
+    std::memcpy(at, static_cast<const char*>(from) + done, part);
+    check(cudaMemcpyAsync(static_cast<char*>(to) + done, at, part, cudaMemcpyHostToDevice, stream()),
+          "cudaMemcpyAsync to the GPU");
+  }
 }
 inline void d2h(void* to, const void* from, size_t n) {
   check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync from the GPU");
@@ -117,13 +155,15 @@ inline void* end_recording() {
 inline void replay(void* r) {
   check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(r), stream()), "cudaGraphLaunch");
 }
-inline void discard(void* r) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(r)); }
+inline void discard(void* r) {  // called by destructors; it may still be running
+  cudaStreamSynchronize(stream()), cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(r));
+}
 
 // launch(kernel, grid, block, bytes of dynamic shared memory, arguments...): arguments take the kernel's
 // types.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&... a) {
-  if (shared > 48 * 1024)
+  if (shared > 32 * 1024)  // the 48 KiB that need no asking hold the kernel's fixed arrays too
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
           "cudaFuncSetAttribute");

@@ -31,8 +31,8 @@
 #undef gridDim
 
 namespace simt {
-thread_local Thread* cur = nullptr;
-thread_local Block* blk = nullptr;
+constinit thread_local Thread* cur = nullptr;
+constinit thread_local Block* blk = nullptr;
 Config cfg;
 Stats stats;
 #ifdef SIMT_CHECK  // hooks into simt_check.cpp

@@ -110,8 +110,8 @@ struct Block {
   size_t dyn_bytes = 0;
   unsigned char* dyn = nullptr;
 };
-extern thread_local Thread* cur;  // the CUDA thread now executing on this host thread
-extern thread_local Block* blk;
+extern constinit thread_local Thread* cur;  // the CUDA thread now executing on this host thread
+extern constinit thread_local Block* blk;
 
 // runtime services (simt_cpu.cpp)
 [[noreturn]] void fail(const char* fmt, ...) __attribute__((format(printf, 1, 2)));

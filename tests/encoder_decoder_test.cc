@@ -136,7 +136,8 @@ TEST(EncoderDecoder, CachedMemoryGivesTheBitsOfTheWholeForward) {
           }
           if (ids.empty()) break;
           const Layout layout{ints(begins), ints({0, 0, 0}), ints(places), Mask::causal, &cache};
-          const Tensor h = w.model.decode(ints(ids), layout, memory.of_seats(ends));
+          memory.seat(ends);
+          const Tensor h = w.model.decode(ints(ids), layout, memory.seen());
           for (size_t r = 0; r < rows.size(); ++r)
             for (int64_t j = 0; j < c.width; ++j)
               ASSERT_EQ(h.at(static_cast<int64_t>(r) * c.width + j), whole.at(rows[r] * c.width + j))

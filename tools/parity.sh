@@ -14,7 +14,7 @@ gpu() { sed -n 's/^device: \([^,]*\).*/\1/p' "$1" | tr -cs 'A-Za-z0-9' '-' | sed
 state() {
   echo "date: $(date -u +%Y-%m-%d)"
   echo "commit: $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"
-  sed -n 's/.*Kernel Module[^0-9]*\([0-9.]*\).*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+  sed -n 's/.*Kernel Module.* \([0-9][0-9][0-9]*\.[0-9.]*\) .*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
 }
 
 case "${1:-}" in
@@ -46,13 +46,14 @@ sanitize)
   work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
   status=0
   for t in memcheck racecheck initcheck synccheck; do
-    # What libraries do inside is theirs: races and first reads are looked for in our kernels.
-    case $t in racecheck | initcheck) ours='--kernel-name kernel_substring=rum' ;; *) ours= ;; esac
+    # Races are looked for in our kernels alone. First reads are not: what cuBLASLt's kernels wrote must count.
+    case $t in racecheck) ours='--kernel-name kernel_substring=rum' ;; *) ours= ;; esac
     # shellcheck disable=SC2086
-    "$tool" --tool $t $ours --error-exitcode 9 "$2" --gtest_brief=1 \
+    "$tool" --tool $t $ours --show-backtrace no --error-exitcode 9 "$2" --gtest_brief=1 \
       --gtest_filter='CudaKernels.*:CudaRows.*:CudaAttention.*:CudaChoose.*:CudaOps.Every*:CudaLadder.*' >"$work/$t" 2>&1
     code=$?
     echo "$t: $(grep 'SUMMARY' "$work/$t" | tail -n 1 | sed 's/^=* *//'); $(grep -E '^[0-9]+ passed' "$work/$t")" | tee -a "$work/lines"
+    [ $code = 9 ] && [ $t = initcheck ] && ! grep -q ' rum::' "$work/$t" && code=0 # first reads of the library's kernels
     [ $code = 0 ] || { status=1; grep -v '^=* *$' "$work/$t" | head -n 60; }
   done
   [ $status = 0 ] || { echo "not written to $folder: compute-sanitizer reported something"; exit 1; }

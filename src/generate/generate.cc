@@ -176,20 +176,19 @@ class Writer {
     auto ints = [&](const std::vector<int32_t>& v) {
       return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, device_);
     };
-    if (device_ != DeviceKind::cpu && !pair_ && ids_.size() == rows_.size()) return again();
+    if (pair_) memory_->seat(seat_ends_);
+    if (device_ != DeviceKind::cpu && ids_.size() == rows_.size()) return again();
     Tape tape(arena_, Tape::Mode::forward_only);
     const Layout layout{ints(offsets_), ints(prefix_), ints(positions_), Mask::prefix, cache_.get()};
-    if (pair_) {
-      const Tensor h = pair_->decode(ints(ids_), layout, memory_->of_seats(seat_ends_));
-      read(linear(embedding(ints(rows_), h), model_.head()));
-    } else {
-      read(model_.gpt()->logits(ints(ids_), layout, ints(rows_)));
-    }
+    read(logits(ints(ids_), layout, ints(rows_)));
     cache_->advance(layout.offsets);
   }
+  Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows) const {
+    if (!pair_) return model_.gpt()->logits(ids, layout, rows);
+    return linear(embedding(rows, pair_->decode(ids, layout, memory_->seen())), model_.head());
+  }
   // A token for each live hypothesis: the same work as every time with so many rows, so a device that can
-  // replays it. An encoder-decoder's forward is not recorded: what it reads of the sources moves with the
-  // seats.
+  // replays it.
   void again() {
     std::unique_ptr<Decode>& d = decodes_[rows_.size()];
     if (!d) {
@@ -208,9 +207,10 @@ class Writer {
         put(d->layout.positions, positions_);
     d->recording.play(arena_, [&] {
       Tape tape(arena_, Tape::Mode::forward_only);
-      d->logits.copy_from(model_.gpt()->logits(d->ids, d->layout, d->rows));
+      d->logits.copy_from(logits(d->ids, d->layout, d->rows));
       cache_->advance(d->layout.offsets);
     });
+    Tape tape(arena_, Tape::Mode::forward_only);  // the choice, too, takes its memory from the arena
     read(d->logits);
   }
   void read(const Tensor& logits) {
@@ -242,6 +242,7 @@ class Writer {
       }
       for (int32_t& p : parents) p += static_cast<int32_t>(i) * static_cast<int32_t>(width_);
     }
+    Tape tape(arena_, Tape::Mode::forward_only);
     cache_->reorder(parents_);
     return finished;
   }

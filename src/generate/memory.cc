@@ -12,9 +12,12 @@ SourceMemory::SourceMemory(const EncoderDecoder& model, size_t seats, int64_t lo
       longest_(longest),
       length_(seats) {
   const Tensor& t = model.encoder.tokens;
-  const int64_t width = 2 * DecoderBlock::keys(model.encoder.config);
+  const int64_t width = 2 * DecoderBlock::keys(model.encoder.config), texts = 2 * static_cast<int64_t>(seats);
   for (size_t i = 0; i < model.blocks.size(); ++i)
-    read_.push_back(Tensor::empty({static_cast<int64_t>(seats) * longest, width}, t.dtype(), t.device()));
+    seen_.read.push_back(
+        Tensor::empty({static_cast<int64_t>(seats) * longest, width}, t.dtype(), t.device()));
+  for (Layout* l : {&seen_.readers, &seen_.sources})
+    l->offsets = Tensor::empty({texts + 1}, DType::i32, t.device());
 }
 
 void SourceMemory::read(std::span<const Arrival> arrivals, Arena& arena) {
@@ -34,7 +37,7 @@ void SourceMemory::read(std::span<const Arrival> arrivals, Arena& arena) {
   for (size_t block = 0; block < made.size(); ++block)
     for (size_t i = 0; i < arrivals.size(); ++i) {
       const int64_t at = static_cast<int64_t>(arrivals[i].seat) * longest_;
-      read_[block]
+      seen_.read[block]
           .rows(at, at + offsets[i + 1] - offsets[i])
           .copy_from(made[block].rows(offsets[i], offsets[i + 1]));
     }
@@ -42,14 +45,16 @@ void SourceMemory::read(std::span<const Arrival> arrivals, Arena& arena) {
 
 // Rows of a seat that its source does not fill are a text that nobody reads: so offsets say where each source
 // ends.
-Memory SourceMemory::of_seats(std::span<const int32_t> ends) const {
+void SourceMemory::seat(std::span<const int32_t> ends) {
   std::vector<int32_t> readers{0}, sources{0};
   for (size_t i = 0; i < ends.size(); ++i) {
     const auto begin = static_cast<int32_t>(static_cast<int64_t>(i) * longest_);
     readers.insert(readers.end(), 2, ends[i]);
     sources.push_back(begin + length_[i]), sources.push_back(begin + static_cast<int32_t>(longest_));
   }
-  const DeviceKind device = model_.encoder.tokens.device();
-  return {read_, Layout{ints(readers, device), {}, {}}, Layout{ints(sources, device), {}, {}}};
+  auto put = [](const Tensor& to, const std::vector<int32_t>& from) {
+    Backend::of(to.device()).upload(to.data<void>(), from.data(), 4 * from.size());
+  };
+  put(seen_.readers.offsets, readers), put(seen_.sources.offsets, sources);
 }
 }  // namespace rum

@@ -19,12 +19,13 @@ class SourceMemory {
   // One forward of the encoder over all that arrive. The arena must hold nothing else.
   void read(std::span<const Arrival>, Arena&);
   // ends[i]: rows ends[i - 1] (or 0) .. ends[i] of the next decode() belong to seat i.
-  Memory of_seats(std::span<const int32_t> ends) const;
+  void seat(std::span<const int32_t> ends);
+  const Memory& seen() const { return seen_; }  // by the rows as seated; always at the same addresses
 
  private:
   const EncoderDecoder& model_;
   int64_t longest_;
   std::vector<int32_t> length_;  // of the source of each seat
-  std::vector<Tensor> read_;     // of each block (seats * longest, 2 keys)
+  Memory seen_;                  // read: of each block (seats * longest, 2 keys)
 };
 }  // namespace rum

@@ -177,8 +177,9 @@ Tensor Tensor::declared(Shape s) {
 }
 Tensor Tensor::empty(Shape s, DType t, DeviceKind d) {
   Arena* const arena = current_arena() && current_arena()->device() == d ? current_arena() : nullptr;
-  auto* m = new Storage{arena, d, nullptr, static_cast<size_t>(s.size()) * size_of(t), 1, 0};
-  m->data = static_cast<char*>(m->arena ? m->arena->take(m->bytes) : Backend::of(d).allocate(m->bytes));
+  const size_t bytes = static_cast<size_t>(s.size()) * size_of(t);
+  auto* data = static_cast<char*>(arena ? arena->take(bytes) : Backend::of(d).allocate(bytes));
+  auto* m = new Storage{arena, d, data, bytes, 1, 0};
   Tensor out = declared(s);
   out.body_->dtype = t, out.body_->device = d, out.body_->storage = m, out.body_->data = m->data;
   return out;

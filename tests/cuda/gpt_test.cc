@@ -121,6 +121,33 @@ TEST(CudaGpt, ScoresAndWritesAsOnTheCpu) {
 
 // Texts of different lengths that end at different times: forwards of several sizes, each recorded and
 // replayed.
+void replayed_as_eagerly(const rum::Model& model, const std::vector<Prompt>& prompts, const Decoding& d) {
+  std::vector<std::vector<Hypothesis>> written[2];
+  int64_t replays[2];
+  for (const bool eager : {false, true}) {
+    const Eagerly way(eager);
+    const int64_t before = Recording::replays;
+    written[eager] = generate(model, prompts, kEnd, d);
+    replays[eager] = Recording::replays - before;
+  }
+  EXPECT_GT(replays[0], 3);
+  EXPECT_EQ(replays[1], 0);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    ASSERT_EQ(written[0][i].size(), written[1][i].size());
+    for (size_t h = 0; h < written[0][i].size(); ++h) {
+      EXPECT_EQ(written[0][i][h].tokens, written[1][i][h].tokens) << i;
+      EXPECT_EQ(written[0][i][h].log_prob, written[1][i][h].log_prob) << i;
+    }
+  }
+}
+std::vector<Prompt> openings(int64_t n) {
+  std::vector<Prompt> prompts;
+  for (int64_t i = 0; i < n; ++i) {
+    const Example e = text(i);
+    prompts.push_back({{e.tokens.begin(), e.tokens.begin() + e.prefix}, e.prefix});
+  }
+  return prompts;
+}
 TEST(CudaGpt, WritesReplayedAsEagerly) {
   for (const DType t : kTypes) {
     const Positions p = t == DType::f32 ? Positions::learned : Positions::rope;
@@ -128,33 +155,22 @@ TEST(CudaGpt, WritesReplayedAsEagerly) {
     train(cpu, 30);
     cuda.block.master().copy_from(cpu.block.master());
     cuda.block.refresh_shadow();
-    std::vector<Prompt> prompts;
-    for (int64_t i = 0; i < 20; ++i) {
-      const Example e = text(i);
-      prompts.push_back({{e.tokens.begin(), e.tokens.begin() + e.prefix}, e.prefix});
-    }
     std::vector<Decoding> ways{{.beam = 1, .max_new = 10, .batch = 20}};
     if (t == DType::f32) ways.push_back({.beam = 2, .max_new = 8, .batch = 20});
     if (t == DType::f32) ways.push_back({.sample = true, .max_new = 8, .batch = 18});
-    for (const Decoding& d : ways) {
-      std::vector<std::vector<Hypothesis>> written[2];
-      int64_t replays[2];
-      for (const bool eager : {false, true}) {
-        const Eagerly way(eager);
-        const int64_t before = Recording::replays;
-        written[eager] = generate(cuda.gpt, prompts, kEnd, d);
-        replays[eager] = Recording::replays - before;
-      }
-      EXPECT_GT(replays[0], 3);
-      EXPECT_EQ(replays[1], 0);
-      for (size_t i = 0; i < prompts.size(); ++i) {
-        ASSERT_EQ(written[0][i].size(), written[1][i].size());
-        for (size_t h = 0; h < written[0][i].size(); ++h) {
-          EXPECT_EQ(written[0][i][h].tokens, written[1][i][h].tokens) << i;
-          EXPECT_EQ(written[0][i][h].log_prob, written[1][i][h].log_prob) << i;
-        }
-      }
-    }
+    for (const Decoding& d : ways) replayed_as_eagerly(cuda.gpt, openings(20), d);
+  }
+}
+// Here what is read of the sources moves too, as seats are taken anew: fewer seats than texts.
+TEST(CudaGpt, AnEncoderDecoderWritesReplayedAsEagerly) {
+  for (const DType t : kTypes) {
+    GptConfig c = config_of(t == DType::f32 ? Positions::learned : Positions::rope);
+    c.dropout = 0;
+    ParameterBlock block;
+    const EncoderDecoder model{Params(block), c};
+    block.materialise(kCuda, t, 5);
+    replayed_as_eagerly(model, openings(30), {.beam = 1, .max_new = 9, .batch = 16});
+    replayed_as_eagerly(model, openings(14), {.beam = 2, .max_new = 6, .batch = 16});
   }
 }
 

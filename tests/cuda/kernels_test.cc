@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "cuda/gemm.h"
 #include "ops/add.h"
 #include "ops/gemm.h"
 #include "ops/head_loss.h"
@@ -99,6 +100,23 @@ TEST(CudaKernels, Gemm) {
             gemm(a.cpu, b.cpu, c.cpu, f, biased ? bias.cpu : Tensor());
             expect("gemm", t, c.cuda, c.cpu);
           }
+}
+TEST(CudaKernels, GemmWithoutTheLibrary) {
+  const std::array<int64_t, 3> shapes[] = {{1, 1, 1}, {1, 33, 7}, {40, 1, 70}, {24, 65, 1}, {33, 65, 70}};
+  for (auto [m, n, k] : shapes)
+    for (int flags = 0; flags < 8; ++flags)
+      for (DType t : kTypes)
+        for (bool biased : {false, true}) {
+          const GemmFlags f{(flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0};
+          SCOPED_TRACE(fmt::format("{} x {} x {} flags {} bias {} {}", m, n, k, flags, biased, name(t)));
+          const DType out = f.add && !biased ? DType::f32 : t;  // as the gradients of weights
+          const Both a = numbers(f.transpose_a ? Shape{k, m} : Shape{m, k}, t, 1),
+                     b = numbers(f.transpose_b ? Shape{n, k} : Shape{k, n}, t, 2), bias = numbers({n}, t, 3),
+                     c = numbers({m, n}, out, 4);
+          cuda::plain_gemm(a.cuda, b.cuda, c.cuda, f, biased ? bias.cuda : Tensor());
+          gemm(a.cpu, b.cpu, c.cpu, f, biased ? bias.cpu : Tensor());
+          expect("plain_gemm", out, c.cuda, c.cpu);
+        }
 }
 TEST(CudaKernels, Pointwise) {
   for (int64_t n : {1, 7, 1023, 1024, 1025, 70001})
