@@ -90,15 +90,19 @@ __device__ __forceinline__ Several<V> floats(
 }
 
 // Tiles of `each` rows: those of text s begin at number offsets[s] / each + s, which leaves room for every
-// row and is found without a sum over the texts. The last texts, with most keys, start first.
+// row and is found without a sum over the texts. The tiles with most to do start first: under a causal mask
+// those of the last queries, and of the first keys.
+enum class Order { first_first, last_first };
 struct Place {
   int text, row;  // the tile's first row, counted in its text
 };
 inline unsigned tile_count(int rows, int texts, int each) {
   return static_cast<unsigned>(rows / each + texts + 1);
 }
-__device__ inline Place find_tile(const int32_t* offsets, int texts, int each) {  // by all lanes of a warp
-  const int v = static_cast<int>(gridDim.x - 1 - blockIdx.x), lane = static_cast<int>(threadIdx.x % 32);
+// By all lanes of a warp.
+__device__ inline Place find_tile(const int32_t* offsets, int texts, int each, Order order) {
+  const int v = static_cast<int>(order == Order::last_first ? gridDim.x - 1 - blockIdx.x : blockIdx.x),
+            lane = static_cast<int>(threadIdx.x % 32);
   int low = 0, high = texts + 1;
   while (high - low > 1) {  // each lane tries one of 32 places
     const int step = (high - low + 31) / 32, i = low + lane * step;

@@ -36,8 +36,8 @@ __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* sta
 template <class T, int D>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(AttendBackward<T> a) {
   using Z = Sizes<T, D>;
-  constexpr int kTile = Z::keys * Z::step, N = Z::keys / 8;
-  const Place at = find_tile(a.offsets, a.texts, Z::rows);
+  constexpr int kTile = Z::back * Z::step, N = Z::back / 8;
+  const Place at = find_tile(a.offsets, a.texts, Z::rows, Order::last_first);
   const Text x = a.text(at.text);
   const int there = min(x.m - at.row, Z::rows);
   if (there <= 0) return;
@@ -48,12 +48,12 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
   float* const room = reinterpret_cast<float*>(values + 2 * kTile) + (Z::kFloat ? warp * kRoom<N> : 0);
 
   const int64_t row = x.q + at.row;
-  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + Z::keys - 1) / Z::keys;
+  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + Z::back - 1) / Z::back;
   auto fetch = [&](int t) {
-    const int first = t * Z::keys, left = x.n - first;
-    load_tile<T, D, Z::keys>(keys + t % 2 * kTile, a.k + (x.k + first) * a.k_step + column, a.k_step, left,
+    const int first = t * Z::back, left = x.n - first;
+    load_tile<T, D, Z::back>(keys + t % 2 * kTile, a.k + (x.k + first) * a.k_step + column, a.k_step, left,
                              a.d, a.wide);
-    load_tile<T, D, Z::keys>(values + t % 2 * kTile, a.v + (x.v + first) * a.v_step + column, a.v_step, left,
+    load_tile<T, D, Z::back>(values + t % 2 * kTile, a.v + (x.v + first) * a.v_step + column, a.v_step, left,
                              a.d, a.wide);
   };
   load_tile<T, D, Z::rows>(own_q, a.q + row * a.q_step + h * a.d, a.q_step, there, a.d, a.wide);
@@ -81,9 +81,9 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
     __syncthreads();
     if (t + 1 < tiles) fetch(t + 1);
     simt::cp_async_commit();
-    const int first = t * Z::keys;
+    const int first = t * Z::back;
     if (first >= most) continue;
-    const bool whole = first + Z::keys <= least;
+    const bool whole = first + Z::back <= least;
     float s[1][N][4], dp[1][N][4];
     product<D>(s, q, keys + t % 2 * kTile);
     product<D>(dp, dy, values + t % 2 * kTile);
@@ -127,7 +127,7 @@ template <class T, int D>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendBackward<T> a) {
   using Z = Sizes<T, D>;
   constexpr int kQueries = Z::queries, kTile = kQueries * Z::step, N = kQueries / 8;
-  const Place at = find_tile(a.k_offsets, a.texts, Z::rows);
+  const Place at = find_tile(a.k_offsets, a.texts, Z::rows, Order::first_first);
   const Text x = a.text(at.text);
   const int there = min(x.n - at.row, Z::rows);
   if (there <= 0) return;
@@ -244,7 +244,7 @@ void attend_backward(AttendBackward<T>& a, const Tensor& y, const Tensor& lse) {
     if (a.dq != nullptr)
       simt::launch(backward_queries<T, D>,
                    dim3(tile_count(a.rows, a.texts, Z::rows), static_cast<unsigned>(a.heads)),
-                   dim3(Z::threads), shared(Z::keys, 0, kRoom<Z::keys / 8>), a);
+                   dim3(Z::threads), shared(Z::back, 0, kRoom<Z::back / 8>), a);
   });
 }
 template void attend_backward(AttendBackward<float>&, const Tensor&, const Tensor&);

@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
   constexpr bool kSplit = kRows == kFew;
   constexpr int M = kSplit ? 1 : kRows / Z::rows, kTile = Z::keys * Z::step;
   constexpr int N = (kSplit ? Z::keys / Z::warps : Z::keys) / 8;
-  const Place at = find_tile(a.offsets, a.texts, kRows);
+  const Place at = find_tile(a.offsets, a.texts, kRows, Order::last_first);
   const Text x = a.text(at.text);
   const int there = min(x.m - at.row, kRows);
   if (there <= 0) return;
@@ -148,23 +148,29 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
   __syncthreads();
 
   float* const staged = simt::dyn_shared<float>();
+  float factor[M][2];
+  SIMT_UNROLL
   for (int m = 0; m < M; ++m) {
     SIMT_UNROLL
     for (int half = 0; half < 2; ++half) {
       sum[m][half] += __shfl_xor_sync(0xffffffffu, sum[m][half], 1);
       sum[m][half] += __shfl_xor_sync(0xffffffffu, sum[m][half], 2);
+      factor[m][half] = 1;
     }
-    float factor[2] = {1, 1};
-    if constexpr (kSplit) join<Z::warps>(top[m], sum[m], factor);
-    const int first = mine + 16 * m;
+    if constexpr (kSplit) join<Z::warps>(top[m], sum[m], factor[m]);
     SIMT_UNROLL
     for (int half = 0; half < 2; ++half) {
-      const int r = first + lane / 4 + 8 * half;
-      factor[half] = tiles == 0 ? 0.0f : factor[half] / sum[m][half];
+      const int r = mine + 16 * m + lane / 4 + 8 * half;
+      factor[m][half] = tiles == 0 ? 0.0f : factor[m][half] / sum[m][half];
       if (lane % 4 == 0 && r < there && (!kSplit || warp == 0))
         a.lse[(row + r) * a.heads + h] = tiles == 0 ? 0.0f : top[m][half] * kLn2 + logf(sum[m][half]);
     }
-    stage<D>(staged + warp * Z::staged, o[m], factor);
+  }
+  SIMT_UNROLL
+  for (int m = 0; m < M; ++m) stage<D>(staged + (warp * M + m) * Z::staged, o[m], factor[m]);
+  SIMT_ROLLED
+  for (int m = 0; m < M; ++m) {
+    const int first = mine + 16 * m;
     T* const to = a.y + (row + first) * a.y_step + h * a.d;
     const Out out{a.y_step, there - first, a.d, nullptr, false, a.wide};
     if constexpr (kSplit) {
@@ -172,8 +178,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
       put<D, Z::warps>(staged, to, out, thread, Z::threads);
     } else {
       __syncwarp();
-      put<D, 1>(staged + warp * Z::staged, to, out, lane, 32);
-      __syncwarp();
+      put<D, 1>(staged + (warp * M + m) * Z::staged, to, out, lane, 32);
     }
   }
 }
@@ -186,12 +191,13 @@ void attend_forward(const Attend<T>& a) {
     auto run = [&]<int kRows> {
       const size_t tiles = static_cast<size_t>((kRows + 4 * Z::keys) * Z::step) * sizeof(T),
                    room = Z::kFloat ? sizeof(float) * Z::warps * kRoom<Z::keys / 8> : 0,
-                   staged = sizeof(float) * Z::warps * Z::staged;
+                   staged = sizeof(float) * std::max(Z::warps, kRows / 16) * Z::staged;
       simt::launch(forward<T, D, kRows>,
                    dim3(tile_count(a.rows, a.texts, kRows), static_cast<unsigned>(a.heads)), dim3(Z::threads),
                    std::max(tiles + room, staged), a);
     };
-    if (a.rows <= 2 * a.texts) return run.template operator()<kFew>();  // decoding: a token a text
+    if (a.rows <= std::max(2 * a.texts, kFew))
+      return run.template operator()<kFew>();  // decoding: a token a text
     if constexpr (!Z::kFloat && D <= 64)
       if (a.rows >= 2 * Z::rows * a.texts) return run.template operator()<2 * Z::rows>();  // long texts
     run.template operator()<Z::rows>();

@@ -15,8 +15,10 @@ template <class T, int D>
 struct Sizes {
   static constexpr bool kFloat = sizeof(T) == 4;
   static constexpr int warps = kFloat && D > 64 ? 2 : 4, threads = 32 * warps, rows = 16 * warps;
-  static constexpr int keys = kFloat ? (D > 64 ? 16 : 32) : 64;      // streamed at a time
-  static constexpr int queries = kFloat || D <= 64 ? keys : 32;      // by the kernel with two results
+  static constexpr int keys = kFloat ? (D > 64 ? 16 : 32) : 64;  // streamed at a time
+  static constexpr int queries = kFloat || D <= 64 ? keys : 32;  // by the kernel with two results
+  // By the one that makes dq: within the 99 KiB of shared memory that a block has on the smaller cards.
+  static constexpr int back = !kFloat && D > 96 ? 32 : keys;
   static constexpr int step = D + static_cast<int>(16 / sizeof(T));  // numbers from row to row
   static constexpr int staged = 16 * (D + 8);                        // floats of a result on its way out
   // Threads that copy one row, 16 bytes each, and have a power of two to themselves.

@@ -115,8 +115,8 @@ __global__ void sum_pieces(const int32_t* sorted, const int32_t* from, int n, in
       for (int k = 0; k < V; ++k) part[j + k] = sum[k];
   }
 }
-// Threads: one warp per piece; it works when a run begins in its piece and goes on beyond.
-// Reads: the run's partial sums. Writes: the id's sum once.
+// Threads: one warp per piece and 32 V columns; it works when a run begins in its piece and goes on beyond.
+// Reads: the run's partial sums; 32 ids at once to find its end. Writes: the id's sum once.
 // Sums: pieces in order.
 // Limit: the length of the longest run.
 // Ladder: none.
@@ -128,14 +128,22 @@ __global__ void join_pieces(const int32_t* sorted, int n, int64_t rows, const fl
   if (next >= n) return;
   const int32_t id = sorted[next];
   if (id < 0 || id >= rows || sorted[next - 1] != id || (first > 0 && sorted[first - 1] == id)) return;
-  const float* const head = partial + (2 * p + (sorted[first] == id ? 0 : 1)) * width;
-  for (int64_t j = threadIdx.x % 32 * V; j < width; j += 32 * V) {
-    float sum[V];
-    for (int k = 0; k < V; ++k) sum[k] = head[j + k];
-    for (int q = next; q < n && sorted[q] == id; q += kPiece)
-      for (int k = 0; k < V; ++k) sum[k] += partial[q / kPiece * 2 * width + j + k];
-    put<G, V>(table + id * width + j, add, sum);
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  int more = 0;  // pieces that the run goes on in: it lies at the beginning of each
+  for (unsigned others = 0; others == 0; more += others == 0 ? 32 : __ffs(static_cast<int>(others)) - 1) {
+    const int q = next + (more + lane) * kPiece;
+    others = __ballot_sync(0xffffffffu, q >= n || sorted[q] != id);
   }
+  const int64_t j = static_cast<int64_t>(blockIdx.y) * (32 * V) + lane * V;
+  if (j >= width) return;
+  const float* part = partial + (2 * p + (sorted[first] == id ? 0 : 1)) * width + j;
+  Pack<float, V> sum = load<float, V>(part);
+  part = partial + 2 * (p + 1) * width + j;
+  for (int q = 0; q < more; ++q, part += 2 * width) {
+    const Pack<float, V> one = load<float, V>(part);
+    for (int k = 0; k < V; ++k) sum.at[k] += one.at[k];
+  }
+  put<G, V>(table + id * width + j, add, sum.at);
 }
 
 void forward(const Tensor& ids, const Tensor& table, const Tensor& y) {
@@ -167,9 +175,9 @@ void backward(const Tensor& ids, const Tensor& dy, const Grad& dtable) {
       simt::launch(wide ? sum_pieces<T, G, V> : sum_pieces<T, G, 1>, dim3(blocks(n, kWarps)),
                    dim3(32 * kWarps), 0, sorted, from, count, table.shape()[0], dy.data<T>(),
                    partial.data<float>(), table.data<G>(), dtable.add(), c);
-      simt::launch(wide ? join_pieces<G, V> : join_pieces<G, 1>, dim3(blocks(pieces, kWarps)),
-                   dim3(32 * kWarps), 0, sorted, count, table.shape()[0], partial.data<float>(),
-                   table.data<G>(), dtable.add(), c);
+      simt::launch(wide ? join_pieces<G, V> : join_pieces<G, 1>,
+                   dim3(blocks(pieces, kWarps), blocks(c, wide ? 32 * V : 32)), dim3(32 * kWarps), 0, sorted,
+                   count, table.shape()[0], partial.data<float>(), table.data<G>(), dtable.add(), c);
     });
   });
 }

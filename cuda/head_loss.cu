@@ -8,13 +8,14 @@ namespace {
 // Threads: one block per row.
 // Reads: each logit once from memory and, for the gradient, once more from the cache.
 // Writes: the gradient over the logits; nll once per row.
-// Sums: each thread its packs in order, relative to its largest so far; then 32 lanes, then 16 warps, as
+// Sums: each thread its packs in order, relative to its largest so far; then 32 lanes, then the warps, as
 // butterflies.
 // Limit: memory; share not measured yet (no GPU so far).
 // Ladder: none.
 template <class T>
-__global__ void cross_entropy_row(T* logits, const int32_t* targets, const float* weights, float smoothing,
-                                  const StepInputs* in, bool gradient, float* nll, int64_t width) {
+__global__ void __launch_bounds__(2 * kRowThreads)
+    cross_entropy_row(T* logits, const int32_t* targets, const float* weights, float smoothing,
+                      const StepInputs* in, bool gradient, float* nll, int64_t width) {
   const int64_t row = blockIdx.x, target = targets[row];
   T* const z = logits + row * width;
   // A target outside the vocabulary makes loss and gradient NaN, and the step is skipped.
@@ -54,7 +55,10 @@ void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& we
                    const StepInputs* in, bool gradient, bool first, const Tensor& nll, const Tensor& loss) {
   by_device_type(logits.dtype(), [&]<class T> {
     const int64_t n = logits.shape()[0], v = logits.shape()[1];
-    simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(kRowThreads), 0, logits.data<T>(),
+    // A multiprocessor works on 2048 threads' rows at once: of long rows half as many, or all of them
+    // together would not stay in the cache until they are read again.
+    const unsigned threads = v * static_cast<int64_t>(sizeof(T)) > 64 * 1024 ? 2 * kRowThreads : kRowThreads;
+    simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(threads), 0, logits.data<T>(),
                  targets.data<int32_t>(), weights.data<float>(), smoothing, in, gradient, nll.data<float>(),
                  v);
     simt::launch(sum_rows, dim3(1), dim3(kRowThreads), 0, nll.data<float>(), weights.data<float>(), in, first,

@@ -195,6 +195,7 @@ void choose(const Tensor& logits, std::span<const Read> reads, const Sampling* s
                to = Tensor::empty(words(out.size_bytes()), DType::i32, DeviceKind::cuda);
   Backend& backend = Backend::of(DeviceKind::cuda);
   backend.upload(from.data<void>(), reads.data(), reads.size_bytes());
+  backend.fill(to.data<void>(), 0, out.size_bytes());  // a Choice has a gap that no kernel writes
   by_device_type(logits.dtype(), [&]<class T> {
     const dim3 grid(static_cast<unsigned>(n)), block(kRowThreads);
     if (sampling)

@@ -1,5 +1,6 @@
-// CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a kernel that
-// never blocks runs as a plain loop. A block runs on one host thread; blocks are spread over host threads.
+// CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a kernel
+// that never blocks runs as a plain loop. A block runs on one host thread; blocks are spread over host
+// threads.
 //   SIMT_ORDER=inorder|reverse|random SIMT_SEED=7   in which order the threads of a block run
 //   SIMT_GUARD=1   device memory is out of the host's reach, as a GPU's is (not in the checked build)
 //   SIMT_MEMORY=bytes   how much memory the device has; unset: no end of it
@@ -88,7 +89,8 @@ struct AsyncCopy {
 struct Thread {
   dim3 tid;
   unsigned lin = 0, lane = 0, warp = 0;
-  uint32_t bar_epoch = 0, warp_epoch = 0;  // block barriers passed, __syncwarps and fences: the checker's clock
+  uint32_t bar_epoch = 0,
+           warp_epoch = 0;  // block barriers passed, __syncwarps and fences: the checker's clock
   State state = State::NotStarted;
   Stack* stack = nullptr;
   loc where;  // where it is blocked
@@ -448,6 +450,8 @@ inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline float __fdividef(float a, float b) { return a / b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline void sincospif(float x, float* sine, float* cosine) {
   const double angle = 3.14159265358979323846 * static_cast<double>(x);

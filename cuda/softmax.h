@@ -5,7 +5,7 @@
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
-constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row
+constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row; see cross_entropy
 
 __device__ __forceinline__ float exp_of(float x) { return exp2f(x * 1.4426950408889634f); }
 
@@ -21,7 +21,9 @@ struct Softmax {          // of a part of a row: largest logit, sum of exp(logit
   }
   __device__ __forceinline__ void join(const Softmax& o) {
     const float highest = fmaxf(top, o.top);
-    sum = sum * exp_of(top - highest) + o.sum * exp_of(o.top - highest);
+    // Not fused: a.join(b) and b.join(a) are then the same in every bit, and so are the lanes after a
+    // butterfly.
+    sum = __fadd_rn(__fmul_rn(sum, exp_of(top - highest)), __fmul_rn(o.sum, exp_of(o.top - highest)));
     top = highest, total += o.total;
   }
 };
@@ -37,12 +39,12 @@ __device__ __forceinline__ Softmax join_warp(Softmax p) {  // every lane gets th
   return p;
 }
 __device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets the same; once in a kernel
-  SIMT_SHARED(Softmax, parts, [kRowWarps]);
+  SIMT_SHARED(Softmax, parts, [32]);
   p = join_warp(p);
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = p;
   __syncthreads();
   p = Softmax::none();
-  if (threadIdx.x % 32 < kRowWarps) p = parts[threadIdx.x % 32];
+  if (threadIdx.x % 32 < blockDim.x / 32) p = parts[threadIdx.x % 32];
   return join_warp(p);
 }
 
@@ -55,7 +57,7 @@ __device__ __forceinline__ void along_row(const T* row, int64_t begin, int64_t e
   const auto off =
       static_cast<int64_t>((16 - reinterpret_cast<uintptr_t>(row + begin) % 16) % 16 / sizeof(T));
   const int64_t head = off < width ? off : width, whole = (width - head) / V, tail = head + whole * V;
-  for (int64_t q = threadIdx.x; q < whole; q += kRowThreads) f.template operator()<V>(begin + head + q * V);
+  for (int64_t q = threadIdx.x; q < whole; q += blockDim.x) f.template operator()<V>(begin + head + q * V);
   const int64_t i = threadIdx.x, single = i < head ? i : tail + i - head;
   if (single < width) f.template operator()<1>(begin + single);
 }

@@ -40,7 +40,8 @@ TEST(CudaRows, Embedding) {
   struct Case {
     int64_t n, rows, c;
   };
-  for (const Case& k : {Case{1, 1, 1}, {5, 6, 3}, {31, 4, 8}, {33, 40, 17}, {1100, 9, 24}, {513, 700, 64}})
+  for (const Case& k :
+       {Case{1, 1, 1}, {5, 6, 3}, {31, 4, 8}, {33, 40, 17}, {1100, 9, 24}, {513, 700, 64}, {2200, 3, 40}})
     for (int kind = 0; kind < 4; ++kind)
       for (DType t : kTypes) {
         SCOPED_TRACE(fmt::format("{} ids of {}, width {}, kind {} {}", k.n, k.rows, k.c, kind, name(t)));
@@ -106,7 +107,8 @@ struct Loss {  // what cross_entropy is told and writes, on both sides
   }
 };
 TEST(CudaRows, CrossEntropy) {
-  // Odd vocabularies: a row begins anywhere between two multiples of 16 bytes. 5000 is more than one round.
+  // Odd vocabularies: a row begins anywhere between two multiples of 16 bytes. 5000 is more than one round,
+  // 40001 has the blocks of twice the threads.
   for (const auto& [n, v] : {std::pair<int64_t, int64_t>{1, 1},
                              {3, 2},
                              {5, 7},
@@ -114,7 +116,8 @@ TEST(CudaRows, CrossEntropy) {
                              {9, 509},
                              {2, 512},
                              {3, 5003},
-                             {1, 10000}})
+                             {1, 10000},
+                             {2, 40001}})
     for (DType t : kTypes)
       for (float smoothing : {0.0f, 0.1f})
         for (bool gradient : {false, true})
