@@ -9,4 +9,4 @@ echo "stops in thread $3 of a block at $2:$line; useful: next, step, info args, 
 # One host thread, so that gdb follows one CUDA thread after the other.
 SIMT_WORKERS=1 exec gdb -q -ex 'set breakpoint pending on' -ex 'set pagination off' \
   -ex "break $2:$line if simt::cur->lin == $3" -ex run \
-  --args "$1" --gtest_brief=1 --gtest_filter='CudaOps.*:CudaChoose.*:CudaStep.MemoryStaysWhereItIs'
+  --args "$1" --gtest_brief=1 --gtest_filter='CudaOps.*:CudaChoose.*:CudaKernels.GemmWithoutTheLibrary:CudaStep.MemoryStaysWhereItIs'
