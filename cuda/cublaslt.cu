@@ -1,5 +1,5 @@
-// The cuda column of gemm: one cuBLASLt product with bias, "+=", and GELU or its slope in it. (The library
-// could sum a bias gradient too, but not add to one, and only in the type of the product.) The library is
+// The cuda column of gemm: one cuBLASLt product with bias, "+=", and GELU, its slope or the gradient of a
+// bias in it. The library is
 // opened at run time, so a program that never multiplies on a GPU does not need it. Our own workspace, one
 // stream, and for each kind of call one algorithm, chosen at its first use and kept: the same bits every
 // time, recorded or not. In a training run it is the fastest of those that the library proposes, and the run
@@ -17,6 +17,7 @@
 #include "cuda/gemm.h"
 #include "cuda/kernel.h"
 #include "ops/gelu_mlp.h"
+#include "ops/linear.h"
 
 namespace rum::cuda {
 namespace {
@@ -84,15 +85,17 @@ uint32_t alignment(const void* p) {  // what the heuristic may rely on: 256 at m
   return static_cast<uint32_t>(at & (~at + 1));
 }
 
-// What a product does last: h = gelu(it), with `pre` for what it was before (or h itself: not wanted); or
-// it times gelu'(pre).
-enum After : int { kNothing = 0, kGelu = 8, kGeluAndBefore = 16, kSlope = 32 };
+// What a product does besides: h = gelu(it), with `pre` for what it was before (or h itself: not wanted); it
+// times gelu'(pre); or the sums of A' over k, the gradient of a bias. The library can only write those, not
+// add.
+enum Besides : int { kNothing = 0, kGelu = 8, kGeluAndBefore = 16, kSlope = 32, kBiasGradient = 64 };
 cublasLtEpilogue_t epilogue(int flags) {
   const bool biased = (flags & 4) != 0;
   if ((flags & kGelu) != 0) return biased ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
   if ((flags & kGeluAndBefore) != 0)
     return biased ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
   if ((flags & kSlope) != 0) return CUBLASLT_EPILOGUE_DGELU;
+  if ((flags & kBiasGradient) != 0) return CUBLASLT_EPILOGUE_BGRADB;  // its B is our A
   return biased ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
 // One kind of product, described once. cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M):
@@ -104,7 +107,7 @@ struct Plan {
 };
 struct Kind {
   int64_t m, n, k;
-  int flags;  // transpose_a, transpose_b, bias, and an After
+  int flags;  // transpose_a, transpose_b, bias, and a Besides
   DType in, out;
   uint32_t align_a, align_b, align_c, align_last;  // the last: of bias and of what GELU reads or keeps
   auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c, align_last); }
@@ -173,6 +176,7 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias, cons
   set(CUBLASLT_MATMUL_DESC_TRANSB, ta ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue(kind.flags));
   if (biased) set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(kind.in));
+  if ((kind.flags & kBiasGradient) != 0) set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type(kind.out));
   if (pre != nullptr) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, kind.n);
   point(p, bias, pre);
   auto layout = [&](cublasLtMatrixLayout_t& l, DType t, int64_t rows, int64_t cols) {
@@ -248,16 +252,18 @@ void load(const std::string& text) {
   }
 }
 
-// False: the library cannot do what is to come last with it.
-bool product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias, After after,
-             const Tensor& pre) {
+// False: the library cannot do that product with what is wanted besides. bias: added, or with kBiasGradient
+// written.
+bool product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias,
+             Besides besides, const Tensor& pre) {
   static std::map<Kind, Plan> plans;
   const void *shift = bias ? bias.data<void>() : nullptr, *before = pre ? pre.data<void>() : nullptr;
   const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
   const Kind kind{f.transpose_a ? ak : am,
                   f.transpose_b ? bm : bk,
                   f.transpose_a ? am : ak,
-                  (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) | (bias ? 4 : 0) | after,
+                  (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) |
+                      (bias && besides != kBiasGradient ? 4 : 0) | besides,
                   a.dtype(),
                   c.dtype(),
                   alignment(a.data<void>()),
@@ -294,9 +300,15 @@ void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& 
   if (!may_hold(pre) || !product(dy, weight, dpre, {}, {}, kSlope, pre))
     product_then_slope(dy, weight, pre, dpre);
 }
+void linear_backward_weights(const Tensor& dy, const Tensor& x, const Grad& dw, const Grad& db) {
+  const bool together = dw && db && !dw.add() && !db.add() && dw.to().dtype() == db.to().dtype();
+  if (!together || !product(dy, x, dw.to(), {.transpose_a = true}, db.to(), kBiasGradient, {}))
+    product_then_sum(dy, x, dw, db);
+}
 const bool provided =
     (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, library_or_own)) &&
     kernels::linear_gelu.provide(DeviceKind::cuda, linear_gelu) &&
-    kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward);
+    kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward) &&
+    kernels::linear_backward_weights.provide(DeviceKind::cuda, linear_backward_weights);
 }  // namespace
 }  // namespace rum::cuda

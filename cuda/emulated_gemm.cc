@@ -1,11 +1,12 @@
 // Matrix products of the emulated device. On a GPU they are library calls (cublaslt.cu), which cannot be
-// emulated; this plain triple loop stands in for them, in the order of k, with GELU or its slope on the sum
-// as they have it, and goes through the stream as they do.
+// emulated; this plain triple loop stands in for them, in the order of k, with GELU, its slope or the
+// gradient of a bias as they have it, and goes through the stream as they do.
 #include <cmath>
 
 #include "cuda/simt.h"
 #include "ops/gelu_mlp.h"
 #include "ops/gemm.h"
+#include "ops/linear.h"
 
 namespace rum::cuda {
 namespace {
@@ -17,6 +18,7 @@ struct Call {
   char* c;
   char* pre = nullptr;  // of GELU: written before it, or read for its slope
   enum { nothing, gelu, slope } last = nothing;
+  char* bias_gradient = nullptr;  // the sums over k of A, of the type of C
 };
 float number(const char* p, DType t, int64_t i) {
   return t == DType::bf16 ? static_cast<float>(reinterpret_cast<const rum::bf16*>(p)[i])
@@ -51,6 +53,12 @@ void run(const Call& g) {
       }
       put(g.c, g.out, i * g.n + j, sum);
     }
+  for (int64_t i = 0; i < g.m && g.bias_gradient; ++i) {
+    float sum = 0;
+    for (int64_t l = 0; l < g.k; ++l) sum += number(g.a, g.in, g.f.transpose_a ? l * g.m + i : i * g.k + l);
+    put(g.bias_gradient, g.out, i, sum);
+  }
+  if (g.bias_gradient) simt::written(g.bias_gradient, static_cast<size_t>(g.m) * size_of(g.out));
   const auto bytes = static_cast<size_t>(g.m * g.n) * size_of(g.out);
   simt::written(g.c, bytes);
   if (g.last == Call::gelu && g.pre) simt::written(g.pre, bytes);
@@ -87,8 +95,16 @@ void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& 
   g.last = Call::slope, g.pre = pre.data<char>();
   enqueue(g);
 }
+void linear_backward_weights(const Tensor& dy, const Tensor& x, const Grad& dw, const Grad& db) {
+  if (!dw || !db || dw.add() || db.add() || dw.to().dtype() != db.to().dtype())
+    return product_then_sum(dy, x, dw, db);
+  Call g = call(dy, x, dw.to(), {.transpose_a = true}, {});
+  g.bias_gradient = db.to().data<char>();
+  enqueue(g);
+}
 const bool provided = kernels::gemm.provide(DeviceKind::cuda, product) &&
                       kernels::linear_gelu.provide(DeviceKind::cuda, linear_gelu) &&
-                      kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward);
+                      kernels::linear_gelu_backward.provide(DeviceKind::cuda, linear_gelu_backward) &&
+                      kernels::linear_backward_weights.provide(DeviceKind::cuda, linear_backward_weights);
 }  // namespace
 }  // namespace rum::cuda

@@ -100,12 +100,9 @@ inline void h2d(void* to, const void* from, size_t n) {  // `from` may be reused
           "cudaMemcpyAsync to the GPU");
   }
 }
-inline void d2h(void* to, const void* from, size_t n) {
-  check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync from the GPU");
-  sync();
-}
-// Up to 64 bytes to the host in the order of the queue; whoever collects them waits for them alone.
+// A little to the host in the order of the queue; whoever collects it waits for it alone.
 struct Later {
+  static constexpr size_t kMost = 16 << 10;
   void* pinned = nullptr;
   cudaEvent_t there = nullptr;
 };
@@ -117,7 +114,7 @@ inline void* start_d2h(const void* from, size_t n) {
   std::vector<Later*>& spare = spare_laters();
   if (spare.empty()) {
     auto* const made = new Later;
-    check(cudaMallocHost(&made->pinned, 64), "cudaMallocHost");
+    check(cudaMallocHost(&made->pinned, Later::kMost), "cudaMallocHost");
     check(cudaEventCreateWithFlags(&made->there, cudaEventDisableTiming), "cudaEventCreate");
     spare.push_back(made);
   }
@@ -133,6 +130,11 @@ inline void finish_d2h(void* started, void* to, size_t n) {
   check(cudaEventSynchronize(later->there), "cudaEventSynchronize");
   std::memcpy(to, later->pinned, n);
   spare_laters().push_back(later);
+}
+inline void d2h(void* to, const void* from, size_t n) {
+  if (n <= Later::kMost) return finish_d2h(start_d2h(from, n), to, n);
+  check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync from the GPU");
+  sync();
 }
 inline void d2d(void* to, const void* from, size_t n) {
   check(cudaMemcpyAsync(to, from, n, cudaMemcpyDeviceToDevice, stream()), "cudaMemcpyAsync on the GPU");

@@ -72,14 +72,12 @@ Tensor gelu_mlp(const Tensor& x, const Tensor& up, const Tensor& up_bias, const 
 
   record(op, {y}, {x, up, up_bias, down, down_bias}, [x, up, down, pre, h](Tensors dy, Grads d) {
     const DeviceKind on = x.device();
-    if (d[3]) gemm(dy[0], h, d[3].to(), {.transpose_a = true, .add = d[3].add()});
-    if (d[4]) kernels::sum_rows(on, dy[0], d[4]);
+    kernels::linear_backward_weights(on, dy[0], h, d[3], d[4]);
     if (!d[0] && !d[1] && !d[2]) return;
     const Tensor dpre = Tensor::like(pre);
     kernels::linear_gelu_backward(on, dy[0], down, pre, dpre);
     if (d[0]) gemm(dpre, up, d[0].to(), {.add = d[0].add()});
-    if (d[1]) gemm(dpre, x, d[1].to(), {.transpose_a = true, .add = d[1].add()});
-    if (d[2]) kernels::sum_rows(on, dpre, d[2]);
+    kernels::linear_backward_weights(on, dpre, x, d[1], d[2]);
   });
   return y;
 }

@@ -110,8 +110,8 @@ TEST(CudaBench, TheTableHasTheStepsKernels) {
   EXPECT_EQ(kernels["linear_gelu_backward"], ops["gelu_mlp"]);
   EXPECT_EQ(kernels["gemm y"], layers - ops["gelu_mlp"] + ops["head_loss"]);
   EXPECT_EQ(kernels["gemm dx"], layers - ops["gelu_mlp"] + ops["head_loss"]);
-  EXPECT_EQ(kernels["gemm dw"], layers + ops["head_loss"]);
-  EXPECT_EQ(kernels["sum_rows"], layers);
+  EXPECT_EQ(kernels["gemm dw"], ops["head_loss"]);
+  EXPECT_EQ(kernels["linear_backward_weights"], layers);
   EXPECT_EQ(kernels["layernorm_forward"], ops["layernorm"] + ops["residual_layernorm"]);
   EXPECT_EQ(kernels["layernorm_backward"], ops["layernorm"] + ops["residual_layernorm"]);
   for (const char* op : {"attention", "embedding"}) {

@@ -56,7 +56,7 @@ Work product(int64_t m, int64_t n, int64_t k, GemmFlags f, DType in, DType out, 
       .flops = 2 * real(m) * real(n) * real(k), .in_step = in_step, .run = [=] { gemm(a, b, c, f, bias); }};
 }
 // The three products of a linear layer of the model: y = x w', dx = dy w, dw = dy' x in f32. One of them the
-// step has with GELU in it.
+// step has with GELU in it; where there is a bias, its gradient comes with dw.
 void linear_layer(std::vector<Case>& to, const char* layer, DType t, auto in, auto out, auto in_step,
                   std::string_view with_gelu = "") {
   const std::string name = std::string("gemm ") + layer;
@@ -71,15 +71,23 @@ void linear_layer(std::vector<Case>& to, const char* layer, DType t, auto in, au
                 }});
   to.push_back({name + " dw", t, [=](const Sizes& s) {
                   return product(out(s), in(s), s.tokens(), {.transpose_a = true}, t, DType::f32, false,
-                                 in_step(s));
+                                 biased ? 0 : in_step(s));
                 }});
   if (!biased) return;
+  to.push_back(
+      {std::string("linear_backward_weights ") + layer, t, [=](const Sizes& s) {
+         const Tensor dy = filled({s.tokens(), out(s)}, t), x = filled({s.tokens(), in(s)}, t);
+         const auto dw = slot({out(s), in(s)}, DType::f32), db = slot({out(s)}, DType::f32);
+         return Work{
+             .flops = 2 * real(s.tokens()) * real(in(s)) * real(out(s)), .in_step = in_step(s), .run = [=] {
+               kernels::linear_backward_weights(kCuda, dy, x, Grad(dw.get()), Grad(db.get()));
+             }};
+       }});
   to.push_back({std::string("sum_rows ") + layer, t, [=](const Sizes& s) {
                   const Tensor dy = filled({s.tokens(), out(s)}, t);
                   const auto db = slot({out(s)}, DType::f32);
-                  return Work{.bytes = bytes(dy), .in_step = in_step(s), .run = [=] {
-                                kernels::sum_rows(kCuda, dy, Grad(db.get()));
-                              }};
+                  return Work{.bytes = bytes(dy),
+                              .run = [=] { kernels::sum_rows(kCuda, dy, Grad(db.get())); }};
                 }});
 }
 void products(std::vector<Case>& to, DType t) {
