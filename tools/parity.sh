@@ -51,9 +51,11 @@ sanitize)
     # shellcheck disable=SC2086
     "$tool" --tool $t $ours --show-backtrace no --error-exitcode 9 "$2" --gtest_brief=1 \
       --gtest_filter='CudaKernels.*:CudaRows.*:CudaAttention.*:CudaChoose.*:CudaOps.Every*:CudaLadder.*' >"$work/$t" 2>&1
-    code=$?
-    echo "$t: $(grep 'SUMMARY' "$work/$t" | tail -n 1 | sed 's/^=* *//'); $(grep -E '^[0-9]+ passed' "$work/$t")" | tee -a "$work/lines"
-    [ $code = 9 ] && [ $t = initcheck ] && ! grep -q ' rum::' "$work/$t" && code=0 # first reads of the library's kernels
+    code=$? whose=
+    if [ $code = 9 ] && [ $t = initcheck ] && ! grep -qE ' rum::|N3rum' "$work/$t" && grep -q '^[0-9]* passed, 0 failed' "$work/$t"; then
+      code=0 whose=' (none in our kernels)'
+    fi
+    echo "$t: $(grep 'SUMMARY' "$work/$t" | tail -n 1 | sed 's/^=* *//')$whose; $(grep -E '^[0-9]+ passed' "$work/$t")" | tee -a "$work/lines"
     [ $code = 0 ] || { status=1; grep -v '^=* *$' "$work/$t" | head -n 60; }
   done
   [ $status = 0 ] || { echo "not written to $folder: compute-sanitizer reported something"; exit 1; }
