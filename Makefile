@@ -166,11 +166,12 @@ build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/
 	$(Q)$(CXX) -fsanitize=fuzzer,address,undefined $^ -o $@ $(LIBS)
 
 # ---- CUDA: optional; delete cuda/ and tests/cuda/ and the rest builds unchanged --------------------------------
-$(gpu_obj)/%.o: %  # a kernel that spills registers, or puts an array into memory, is a failed build
+# A kernel that spills registers, or puts an array into memory, is a failed build, but not on a user's own card.
+$(gpu_obj)/%.o: %
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
-	@! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; }
+	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; })
 cuda-compile: ## compile every kernel for sm_80, sm_90 and sm_90a, fail on register spills (no GPU needed)
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU="$(or $(COMPILE_FOR),80 90 90a)" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
 cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
