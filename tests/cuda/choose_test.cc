@@ -64,7 +64,7 @@ TEST(CudaChoose, Draws) {
     for (DType t : kTypes)
       for (bool coarse : {false, true}) {
         const Tensor z = logits_of(4, v, t, coarse);
-        const std::vector<Read> reads = reads_of(4, 5);
+        const std::vector<Read> reads = reads_of(4, 3);
         for (const Sampling& s : kinds) {
           SCOPED_TRACE(fmt::format("{} {} coarse {} temperature {} top-k {} top-p {} min-p {}", v, name(t),
                                    coarse, s.temperature, s.top_k, s.top_p, s.min_p));
