@@ -40,8 +40,7 @@ TEST(CudaRows, Embedding) {
   struct Case {
     int64_t n, rows, c;
   };
-  for (const Case& k :
-       {Case{1, 1, 1}, {5, 6, 3}, {31, 4, 8}, {33, 40, 17}, {1100, 9, 24}, {513, 700, 64}})
+  for (const Case& k : {Case{1, 1, 1}, {5, 6, 3}, {31, 4, 8}, {33, 40, 17}, {1100, 9, 24}, {513, 700, 64}})
     for (int kind = 0; kind < 4; ++kind)
       for (DType t : kTypes) {
         SCOPED_TRACE(fmt::format("{} ids of {}, width {}, kind {} {}", k.n, k.rows, k.c, kind, name(t)));
