@@ -200,11 +200,9 @@ class Writer {
       d->logits =
           Tensor::empty({static_cast<int64_t>(rows_.size()), vocab_}, model_.tokens().dtype(), device_);
     }
-    auto put = [](const Tensor& to, const std::vector<int32_t>& from) {
-      Backend::of(to.device()).upload(to.data<void>(), from.data(), 4 * from.size());
-    };
-    put(d->ids, ids_), put(d->rows, rows_), put(d->layout.offsets, offsets_), put(d->layout.prefix, prefix_),
-        put(d->layout.positions, positions_);
+    d->ids.copy_from(ids_), d->rows.copy_from(rows_);
+    d->layout.offsets.copy_from(offsets_), d->layout.prefix.copy_from(prefix_);
+    d->layout.positions.copy_from(positions_);
     d->recording.play(arena_, [&] {
       Tape tape(arena_, Tape::Mode::forward_only);
       d->logits.copy_from(logits(d->ids, d->layout, d->rows));

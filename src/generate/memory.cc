@@ -52,9 +52,6 @@ void SourceMemory::seat(std::span<const int32_t> ends) {
     readers.insert(readers.end(), 2, ends[i]);
     sources.push_back(begin + length_[i]), sources.push_back(begin + static_cast<int32_t>(longest_));
   }
-  auto put = [](const Tensor& to, const std::vector<int32_t>& from) {
-    Backend::of(to.device()).upload(to.data<void>(), from.data(), 4 * from.size());
-  };
-  put(seen_.readers.offsets, readers), put(seen_.sources.offsets, sources);
+  seen_.readers.offsets.copy_from(readers), seen_.sources.offsets.copy_from(sources);
 }
 }  // namespace rum
