@@ -22,9 +22,9 @@ __global__ void __launch_bounds__(kTile* kRows)
   SIMT_SHARED(float, left, [kTile][kTile + 1]);
   SIMT_SHARED(float, right, [kTile][kTile + 1]);
   const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
+  const int64_t j = static_cast<int64_t>(blockIdx.x) * kTile + x;
   // Tiles beyond 65535 along M are taken in turns.
-  for (int64_t top = static_cast<int64_t>(blockIdx.y) * kTile; top < m; top += int64_t{kTile} * gridDim.y) {
-    const int64_t i0 = top, j = static_cast<int64_t>(blockIdx.x) * kTile + x;
+  for (int64_t i0 = static_cast<int64_t>(blockIdx.y) * kTile; i0 < m; i0 += int64_t{kTile} * gridDim.y) {
     float sum[kTile / kRows] = {};
     for (int64_t l0 = 0; l0 < k; l0 += kTile) {
       SIMT_UNROLL

@@ -5,7 +5,7 @@
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
-constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row; see cross_entropy
+constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row
 
 __device__ __forceinline__ float exp_of(float x) { return exp2f(x * 1.4426950408889634f); }
 
@@ -39,7 +39,7 @@ __device__ __forceinline__ Softmax join_warp(Softmax p) {  // every lane gets th
   return p;
 }
 __device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets the same; once in a kernel
-  SIMT_SHARED(Softmax, parts, [32]);
+  SIMT_SHARED(Softmax, parts, [32]);  // a block may have more than kRowThreads: cross_entropy of long rows
   p = join_warp(p);
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = p;
   __syncthreads();
