@@ -1,0 +1,146 @@
+// The register of kinds, and the file that a detector is kept in.
+#include "detect/detector.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "base/error.h"
+
+namespace rum::detect {
+namespace {
+constexpr int64_t kVersion = 1;
+constexpr const char* kHead = "detector";  // key of the metadata
+
+std::vector<const Kind*>& kinds() {
+  static std::vector<const Kind*> all;
+  return all;
+}
+uint64_t from_hex(const std::string& digits) { return std::stoull(digits, nullptr, 16); }
+
+Json::Object head_of(const Origin& o) {
+  Json::Array corpora, generators(o.generators.begin(), o.generators.end());
+  for (const auto& [path, hash] : o.corpora)
+    corpora.emplace_back(Json::Object{{"path", path}, {"hash", hex64(hash)}});
+  return {{"corpora", std::move(corpora)},
+          {"humans", o.humans},
+          {"machines", o.machines},
+          {"generators", std::move(generators)},
+          {"minimum_characters", o.minimum_characters}};
+}
+const Json& member(const Json& head, const char* key, const std::string& path) {
+  const Json* found = head.find(key);
+  if (!found) throw FileError(fmt::format("{}: the detector's head has no \"{}\"", path, key));
+  return *found;
+}
+int64_t whole(const Json& head, const char* key, const std::string& path) {
+  int64_t n = 0;
+  if (!member(head, key, path).whole(n))
+    throw FileError(fmt::format("{}: \"{}\" in the detector's head: expected an integer", path, key));
+  return n;
+}
+template <class T>
+const T& as(const Json& head, const char* key, const std::string& path) {
+  if (const T* found = std::get_if<T>(&member(head, key, path).value)) return *found;
+  throw FileError(fmt::format("{}: \"{}\" in the detector's head has another type than expected", path, key));
+}
+Origin origin_of(const Json& head, const std::string& path) {
+  Origin o;
+  for (const Json& c : as<Json::Array>(head, "corpora", path)) {
+    const std::string& digits = as<std::string>(c, "hash", path);
+    if (digits.size() != 16 || digits.find_first_not_of("0123456789abcdef") != std::string::npos)
+      throw FileError(
+          fmt::format("{}: a corpus hash is \"{}\"; expected 16 hexadecimal digits", path, digits));
+    o.corpora.emplace_back(as<std::string>(c, "path", path), from_hex(digits));
+  }
+  for (const Json& g : as<Json::Array>(head, "generators", path))
+    if (const std::string* name = g.text()) o.generators.push_back(*name);
+  o.humans = whole(head, "humans", path);
+  o.machines = whole(head, "machines", path);
+  o.minimum_characters = whole(head, "minimum_characters", path);
+  return o;
+}
+}  // namespace
+
+Kind::Kind(const char* n, const char* h,
+           std::unique_ptr<Detector> (*f)(std::span<const Text>, const Json::Object&),
+           std::unique_ptr<Detector> (*l)(const Saved&, const std::string&))
+    : name(n),
+      help(h),
+      fit(f),
+      load(l) {
+  kinds().push_back(this);
+  std::sort(kinds().begin(), kinds().end(),
+            [](const Kind* a, const Kind* b) { return std::strcmp(a->name, b->name) < 0; });
+}
+std::span<const Kind* const> Kind::all() { return kinds(); }
+const Kind& Kind::find(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Kind* k : kinds()) {
+    if (name == k->name) return *k;
+    names.emplace_back(k->name);
+  }
+  fail(fmt::format("no kind of detector \"{}\"; there are {}{}", name, fmt::join(names, ", "),
+                   did_you_mean(name, names)));
+}
+
+std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
+                              const Json::Object& options) {
+  const Kind& k = Kind::find(kind);
+  Origin origin;
+  std::set<std::string> generators;
+  for (const Text& t : texts) {
+    RUM_CHECK(t.author != Author::unknown, "text {}: expected a label, human or machine, to fit on", t.id);
+    ++(t.author == Author::human ? origin.humans : origin.machines);
+    if (!t.generator.empty()) generators.insert(t.generator);
+  }
+  RUM_CHECK(origin.humans > 0 && origin.machines > 0,
+            "{} texts by people and {} by machines: a detector is fitted on both", origin.humans,
+            origin.machines);
+  origin.generators.assign(generators.begin(), generators.end());
+  auto detector = k.fit(texts, options);
+  detector->kind = k.name;
+  detector->origin = std::move(origin);
+  return detector;
+}
+
+Saved pack(const Detector& d) {
+  Saved out = d.saved();
+  out.settings = Json::Object{{"version", kVersion},
+                              {"kind", d.kind},
+                              {"origin", head_of(d.origin)},
+                              {"settings", std::move(out.settings)}};
+  return out;
+}
+std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
+  const Json head(saved.settings);
+  if (const int64_t version = whole(head, "version", path); version != kVersion)
+    throw FileError(
+        fmt::format("{}: a detector of format version {}; this program reads version {}: fit it "
+                    "again",
+                    path, version, kVersion));
+  const std::string& name = as<std::string>(head, "kind", path);
+  Saved own{as<Json::Object>(head, "settings", path), saved.tensors};
+  Origin origin = origin_of(member(head, "origin", path), path);
+  auto detector = Kind::find(name).load(own, path);
+  detector->kind = name;
+  detector->origin = std::move(origin);
+  return detector;
+}
+
+void save(const Detector& d, const std::string& path, Disk& disk) {
+  Saved packed = pack(d);
+  write_safetensors({{{kHead, to_json(Json(std::move(packed.settings)))}}, std::move(packed.tensors)}, path,
+                    disk);
+}
+std::unique_ptr<Detector> load(const std::string& path, Disk& disk) {
+  TensorFile file = read_safetensors(path, disk);
+  const auto head = file.meta.find(kHead);
+  if (head == file.meta.end())
+    throw FileError(path +
+                    ": no detector: its metadata has no \"detector\"; `ruminate detect fit` makes one");
+  const Json parsed = parse_json(head->second, path);
+  if (!parsed.object()) throw FileError(path + ": the detector's head is no JSON object");
+  return unpack({*parsed.object(), std::move(file.tensors)}, path);
+}
+}  // namespace rum::detect

@@ -1,0 +1,92 @@
+// Detectors: who wrote this, a person or a model? A detector gives every text one number, and a higher number
+// always says machine. Each kind is one file that registers itself; thresholds, probabilities, folds and
+// plans are made from the numbers alone (calibrate.h, folds.h, evaluate.h) and are the same for all kinds.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "checkpoint/safetensors.h"
+#include "text/json.h"
+
+namespace rum::detect {
+enum class Author : uint8_t { unknown, human, machine };
+struct Text {
+  std::string id;                   // as given, else its line number
+  std::string source;               // what the target translates; may be empty
+  std::string target;               // what is judged
+  Author author = Author::unknown;  // of the target
+  std::string generator;            // which machine; empty for people and where nobody knows
+  std::string decoding;             // and how it chose its words: "greedy", "sampled"
+};
+
+// What a stretch of the target, bytes [begin, end), adds to the score.
+struct Contribution {
+  size_t begin = 0, end = 0;
+  double adds = 0;
+  int64_t rank = 0;        // language models: of this token among all, from 1; 0: not known
+  double probability = 0;  // and its probability
+};
+struct Explanation {
+  double constant = 0;  // score = constant + sum of what the parts add
+  std::vector<Contribution> parts;
+};
+
+// What a detector keeps: its settings and numbers, apart from what all detectors keep.
+struct Saved {
+  Json::Object settings;
+  std::vector<std::pair<std::string, Tensor>> tensors;
+};
+
+// What all detectors tell of themselves.
+struct Origin {
+  std::vector<std::pair<std::string, uint64_t>> corpora;  // fitted on: path and hash of the bytes
+  int64_t humans = 0, machines = 0;                       // texts of each
+  std::vector<std::string> generators;                    // of the machines' texts, sorted
+  int64_t minimum_characters = 0;  // it abstains from targets that are shorter (calibrate.h sets it)
+};
+
+class Detector {
+ public:
+  virtual ~Detector() = default;
+  // One score a text, higher = machine; the same whichever texts stand beside it, on all threads. Error when
+  // a text lacks the source that this detector needs. A score is finite, or the text's id is in the Error.
+  virtual std::vector<double> score(std::span<const Text> texts) const = 0;
+  virtual bool needs_source() const { return false; }
+  virtual Explanation explain(const Text&) const = 0;
+  virtual Saved saved() const = 0;
+
+  std::string kind;  // name of its Kind
+  Origin origin;
+};
+
+// A kind of detector: how it is made. Constructing one registers it.
+struct Kind {
+  const char* name;
+  const char* help;  // one line
+  // From labelled texts of both authors (checked by fit() below); what has nothing to learn ignores them.
+  // Options come from the command line; unknown ones are refused with a did-you-mean.
+  std::unique_ptr<Detector> (*fit)(std::span<const Text> texts, const Json::Object& options);
+  std::unique_ptr<Detector> (*load)(const Saved&, const std::string& path);  // path: for messages
+  Kind(const char* name, const char* help,
+       std::unique_ptr<Detector> (*fit)(std::span<const Text>, const Json::Object&),
+       std::unique_ptr<Detector> (*load)(const Saved&, const std::string&));
+  static std::span<const Kind* const> all();         // by name
+  static const Kind& find(const std::string& name);  // Error with a did-you-mean
+};
+
+// Error: a text without an author, or all by one.
+std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
+                              const Json::Object& options = {});
+// One safetensors file; its metadata holds the head, a JSON object with the format's version, the kind, the
+// origin and the settings. FileError: not a detector, another version, cut short, an unknown kind.
+void save(const Detector&, const std::string& path, Disk& = Disk::real());
+std::unique_ptr<Detector> load(const std::string& path, Disk& = Disk::real());
+// The two halves, for a detector that contains others (combine.h).
+Saved pack(const Detector&);
+std::unique_ptr<Detector> unpack(const Saved&, const std::string& path);
+}  // namespace rum::detect
