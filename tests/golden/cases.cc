@@ -17,6 +17,12 @@ bool undefined(const Json& j) {
   const double* d = std::get_if<double>(&j.value);
   return j.is_null() || (s && *s == "nan") || (d && std::isnan(*d));
 }
+// Areas that define their errors and nulls: there an error is answered by the same error, and every field.
+bool own_definition(const std::string& path) {
+  for (const char* area : {"remedies:"})
+    if (path.starts_with(area)) return true;
+  return false;
+}
 std::string brief(const Json& j) { return to_json(j).substr(0, 300); }
 }  // namespace
 
@@ -52,6 +58,20 @@ std::vector<std::string> strings(const Json& j) {
   for (const Json& x : *j.array()) out.push_back(text(x));
   return out;
 }
+std::vector<double> numbers(const Json& j) {
+  RUM_CHECK(j.array() != nullptr, "a golden case with {} where a list was expected", brief(j));
+  std::vector<double> out;
+  for (const Json& x : *j.array()) out.push_back(undefined(x) ? std::nan("") : number(x));
+  return out;
+}
+Json::Array list(std::span<const double> numbers) {
+  Json::Array out;
+  for (const double x : numbers) {
+    out.emplace_back();
+    if (!std::isnan(x)) out.back().value = x;
+  }
+  return out;
+}
 std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw FileError(path + ": cannot be opened");
@@ -74,11 +94,19 @@ void compare(const std::string& path, const Json& expected, const Json& got,
   const auto differ = [&] {
     differences.push_back(path + ": expected " + brief(expected) + ", got " + brief(got));
   };
-  if (expected.object() && expected.find("error")) return;  // the reference tool raised: nothing to match
+  if (expected.object() && expected.find("error")) {
+    if (!own_definition(path)) return;  // the reference tool raised: nothing to match
+    ++compared;
+    if (to_json(expected) != to_json(got)) differ();
+    return;
+  }
   if (const auto* fields = expected.object()) {
     if (!got.object()) return ++compared, differ();
     for (const auto& [key, value] : *fields)
-      if (const Json* g = got.find(key)) compare(path + "." + key, value, *g, rule, differences, compared);
+      if (const Json* g = got.find(key))
+        compare(path + "." + key, value, *g, rule, differences, compared);
+      else if (own_definition(path))
+        ++compared, differences.push_back(path + "." + key + ": not answered");
     return;
   }
   if (const auto* items = expected.array()) {
@@ -120,6 +148,7 @@ Tolerance tolerance(const std::string& path) {
       {"significance on WMT17", "p_value", {0.015, 0}},  // other random draws
       {"significance on WMT17", ".mean", {0.05, 0}},
       {"significance on WMT17", "ci_halfwidth", {0.06, 0}},
+      {"remedies", "density/", {1e-7, 1e-7}},  // found by bisection
       {"", "vocd_exact", {1e-9, 1e-6}},
       {"", "zipf_mle", {1e-9, 0}},
       {"", "compression_ratio", {0, 0.01}},  // another zlib

@@ -3,6 +3,7 @@
 // and the program build/tests/golden_cases prints them for another judge.
 #pragma once
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,14 +31,17 @@ const Json& at(const Json&, std::string_view key);
 double number(const Json&);
 const std::string& text(const Json&);
 std::vector<std::string> strings(const Json&);
+std::vector<double> numbers(const Json&);    // the text "nan" is one
+Json::Array list(std::span<const double>);   // NaN as null
 std::string slurp(const std::string& path);  // FileError when it is not there
 // Lines [from, to) of a file of the folder, which end at LF alone.
 std::vector<std::string> lines(const Request&, const std::string& file, size_t from = 0,
                                size_t to = SIZE_MAX);
 
 // Differences between what is expected and what was got, one line each; `compared` counts values. Fields that
-// were not answered are left out. Whole numbers and strings are equal or not (a signature up to its version);
-// other numbers within 1e-9 + 1e-9 |expected|, or as `tolerance(path)` says.
+// were not answered are left out, but in areas of our own definition. Whole numbers and strings are equal or
+// not (a signature up to its version); other numbers within 1e-9 + 1e-9 |expected|, or as `tolerance(path)`
+// says.
 struct Tolerance {
   double absolute = 1e-9, relative = 1e-9;
 };

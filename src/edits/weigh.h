@@ -1,0 +1,39 @@
+// Weights of generated pairs by how human they look: resampling by a detector (Drayson et al. 2025) and
+// density ratios of two models, capped so that no few lines outweigh all others.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace rum {
+// (sum w)^2 / sum w^2: as many lines of equal weight would vary as little (Kish 1965).
+double effective_sample_size(std::span<const double> weights);
+
+struct ResamplingWeights {
+  std::vector<double> scaled_probabilities;  // q = sigmoid(logit(p) / temperature)
+  std::vector<double> weights;               // (1 - q)^exponent, sum 1
+  double effective_sample_size = 0;
+};
+// p: the probability that a machine wrote the line. Error: NaN or outside 0..1, a temperature not above 0, an
+// exponent below 0, or no line with a weight above 0.
+ResamplingWeights resampling_weights(std::span<const double> probabilities, double temperature,
+                                     double exponent);
+
+// How often each line is taken when n lines are drawn by weight, none more than `most` times: expected counts
+// proportional to the weights, the surplus of a line at its limit shared among the others, rounded by
+// systematic sampling with one uniform number of `seed`. Error: a weight that is negative or not finite, or
+// fewer than n places among the lines with a weight.
+std::vector<int64_t> resample(std::span<const double> weights, int64_t n, int64_t most, uint32_t seed);
+
+struct DensityRatioWeights {
+  double cap = 0;
+  int64_t capped = 0;           // ratios above it
+  std::vector<double> weights;  // min(ratio, cap), mean 1
+  double effective_sample_size = 0;
+};
+// log_ratios: log p_human - log p_generated of each line, clipped to -log_clip..log_clip. The cap is the
+// largest, at most the largest ratio, whose effective sample size is at least half the lines; where even the
+// smallest ratio as cap does not reach it nothing would: there all weights are equal. Error: NaN, no line, or
+// a clip not above 0.
+DensityRatioWeights density_ratio_weights(std::span<const double> log_ratios, double log_clip = 20);
+}  // namespace rum

@@ -1,0 +1,23 @@
+// The share of the gap between human and generated text that a remedy closes: (R - G) / (H - G), a ratio of
+// means with the interval of its replicates, in which all three arms saw the same draws.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "experiment/statistics.h"
+
+namespace rum {
+struct GapClosed {
+  std::optional<double> share;                    // none where |H - G| is at most 1e-12
+  std::vector<std::optional<double>> replicates;  // likewise
+  int64_t undefined_replicates = 0;
+  std::optional<std::pair<double, double>> interval;  // 2.5 % and 97.5 % quantiles; none without a share
+  // Replicates in which H - G has the other sign. Where there are many the gap itself is uncertain, and its
+  // closed share means nothing.
+  int64_t gap_sign_flips = 0;
+};
+// Error when the arms differ in the number of replicates.
+GapClosed gap_closed(const Bootstrap& human, const Bootstrap& generated, const Bootstrap& remedy);
+}  // namespace rum

@@ -1,0 +1,57 @@
+// Choosing among several translations of a source, by hand and against the corpus metrics.
+#include "generate/choose.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "error_of.h"
+#include "metrics/bleu.h"
+#include "metrics/chrf.h"
+
+namespace rum {
+namespace {
+using Texts = std::vector<std::string>;
+
+TEST(Choose, UtilitiesAreSentenceScores) {
+  const Texts hypotheses{"the cat sat on the mat", "a cat sat on a mat", "", "dogs"};
+  for (const auto& metric : {make_chrf(), make_chrf({.beta = 1}), make_bleu({.effective_order = true})}) {
+    const std::vector<double> all = utilities(*metric, hypotheses);
+    for (size_t i = 0; i < 4; ++i)
+      for (size_t j = 0; j < 4; ++j) {
+        const Reference reference{hypotheses[j]};
+        const Rows rows = count(*metric, {hypotheses[i]}, std::span(&reference, 1));
+        EXPECT_DOUBLE_EQ(all[i * 4 + j], metric->score(rows[0])) << metric->name() << i << j;
+      }
+  }
+}
+TEST(Choose, MinimumRiskIsTheOneMostLikeTheOthers) {
+  EXPECT_EQ(choose_mbr(*make_chrf(), Texts{"Hunde bellen", "ein Haus steht hier",
+                                           "ein Haus steht hier nun gut", "Haus steht hier"}),
+            1);
+  EXPECT_EQ(choose_mbr(*make_chrf(), Texts{"einzig"}), 0);
+  // Equal ones differ by nothing but their place.
+  EXPECT_EQ(choose_mbr(*make_chrf(), Texts{"x y", "a b c", "a b c", "a b c"}), 1);
+}
+TEST(Choose, BetaTwoPrefersLongTranslations) {
+  // Of a text and the same text with a tail, each is the reference of the other: recall is worth more.
+  const Texts pair{"we saw the house", "we saw the house over there"};
+  const auto two = utilities(*make_chrf(), pair), one = utilities(*make_chrf({.beta = 1}), pair);
+  EXPECT_GT(two[2], two[1]);
+  EXPECT_NEAR(one[2], one[1], 1e-9);
+}
+TEST(Choose, MeansByHand) {
+  const std::vector<double> all{100, 20, 40, 10, 100, 30, 0, 50, 100};
+  const std::vector<double> with = mean_utilities(all), without = mean_utilities(all, Self::left_out);
+  EXPECT_NEAR(with[0], 160. / 3, 1e-12);
+  EXPECT_NEAR(without[0], 30, 1e-12);
+  EXPECT_NEAR(without[2], 25, 1e-12);
+  EXPECT_EQ(best(with), 0);
+  EXPECT_NE(error_of([] { mean_utilities(std::vector<double>{100}, Self::left_out); }), "");
+  EXPECT_NE(error_of([] { best({}); }), "");
+  EXPECT_NE(error_of([] { best(std::vector<double>{1, NAN}); }), "");
+}
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,139 @@
+// Answers for the remedies: choosing, weighing and ordering generated text, and the share of the gap closed.
+#include <map>
+
+#include "base/error.h"
+#include "cases.h"
+#include "edits/order.h"
+#include "edits/scorers.h"
+#include "edits/weigh.h"
+#include "experiment/gap.h"
+#include "generate/choose.h"
+#include "metrics/chrf.h"
+
+namespace rum::golden {
+namespace {
+std::vector<int64_t> integers(const Json& j) {
+  std::vector<int64_t> out;
+  for (const double x : numbers(j)) out.push_back(static_cast<int64_t>(x));
+  return out;
+}
+Json::Array list(const std::vector<int64_t>& x) { return Json::Array(x.begin(), x.end()); }
+using golden::list;
+
+Json mbr(const Json& c) {
+  const auto hypotheses = strings(at(c, "hypotheses"));
+  const size_t n = hypotheses.size();
+  const std::vector<double> all = utilities(*make_chrf(), hypotheses);
+  Json::Array rows;
+  for (size_t i = 0; i < n; ++i) rows.push_back(list(std::span(all).subspan(i * n, n)));
+  const std::vector<double> with = mean_utilities(all);
+  Json::Object out{{"utilities", rows}, {"mean_with_self", list(with)}, {"best_with_self", best(with)}};
+  if (n == 1) {
+    out.emplace_back("mean_without_self", Json());
+    out.emplace_back("best_without_self", 0);
+    return out;
+  }
+  const std::vector<double> without = mean_utilities(all, Self::left_out);
+  out.emplace_back("mean_without_self", list(without));
+  out.emplace_back("best_without_self", best(without));
+  return out;
+}
+Json adq(const Json& c) {
+  return Json::Object{{"adq", list(dual_cross_entropy(numbers(at(c, "h_a")), numbers(at(c, "h_b"))))}};
+}
+Json adq_from_sums(const Json& c) {
+  const auto h_a = cross_entropy(numbers(at(c, "log_prob_a")), numbers(at(c, "tokens_a"))),
+             h_b = cross_entropy(numbers(at(c, "log_prob_b")), numbers(at(c, "tokens_b")));
+  return Json::Object{{"h_a", list(h_a)}, {"h_b", list(h_b)}, {"adq", list(dual_cross_entropy(h_a, h_b))}};
+}
+Json resampling(const Json& c) {
+  const ResamplingWeights w = resampling_weights(numbers(at(c, "probabilities")),
+                                                 number(at(c, "temperature")), number(at(c, "exponent")));
+  return Json::Object{{"scaled_probabilities", list(w.scaled_probabilities)},
+                      {"weights", list(w.weights)},
+                      {"effective_sample_size", w.effective_sample_size}};
+}
+Json density_ratio(const Json& c) {
+  const DensityRatioWeights w =
+      density_ratio_weights(numbers(at(c, "log_ratios")), number(at(c, "log_clip")));
+  return Json::Object{{"cap", w.cap},
+                      {"capped", w.capped},
+                      {"weights", list(w.weights)},
+                      {"effective_sample_size", w.effective_sample_size}};
+}
+Json ranks(const Json& c) {
+  const BinnedRanks r =
+      binned_ranks(numbers(at(c, "scores")), integers(at(c, "lengths")), integers(at(c, "edges")));
+  return Json::Object{{"bins", list(r.bins)},
+                      {"ranks", list(r.ranks)},
+                      {"relative_ranks", list(r.relative_ranks)},
+                      {"order", list(r.order)}};
+}
+// The draws are given: the mean of the drawn seeds and sentences, and one for each replicate.
+Bootstrap drawn(const Json& c, const char* arm) {
+  std::vector<std::vector<double>> sums;
+  for (const Json& seed : *at(c, arm).array()) sums.push_back(numbers(seed));
+  const std::vector<double> counts = numbers(at(c, "counts"));
+  const auto mean = [&](const auto& seeds, const auto& sentences) {
+    double all = 0, count = 0;
+    for (const auto i : sentences) count += counts[static_cast<size_t>(i)];
+    for (const auto s : seeds)
+      for (const auto i : sentences) all += sums[static_cast<size_t>(s)][static_cast<size_t>(i)];
+    return all / (static_cast<double>(seeds.size()) * count);
+  };
+  std::vector<size_t> every_seed, every_sentence;
+  for (size_t s = 0; s < sums.size(); ++s) every_seed.push_back(s);
+  for (size_t i = 0; i < counts.size(); ++i) every_sentence.push_back(i);
+  Bootstrap out;
+  out.score = mean(every_seed, every_sentence);
+  const Json::Array &seeds = *at(c, "seed_indices").array(), &sentences = *at(c, "sentence_indices").array();
+  for (size_t b = 0; b < seeds.size(); ++b)
+    out.replicates.push_back(mean(integers(seeds[b]), integers(sentences[b])));
+  return out;
+}
+Json or_null(const std::optional<double>& x) {
+  Json out;
+  if (x) out.value = *x;
+  return out;
+}
+Json gap(const Json& c) {
+  const Bootstrap human = drawn(c, "human"), generated = drawn(c, "generated"), remedy = drawn(c, "remedy");
+  const GapClosed g = gap_closed(human, generated, remedy);
+  Json::Array replicates;
+  for (const auto& r : g.replicates) replicates.push_back(or_null(r));
+  Json interval;
+  if (g.interval) interval = Json::Array{g.interval->first, g.interval->second};
+  return Json::Object{{"mean_human", human.score},   {"mean_generated", generated.score},
+                      {"mean_remedy", remedy.score}, {"share", or_null(g.share)},
+                      {"replicates", replicates},    {"undefined_replicates", g.undefined_replicates},
+                      {"interval", interval},        {"gap_sign_flips", g.gap_sign_flips}};
+}
+// The collection names its refusals; ours are sentences.
+Json refusal(const std::string& message) {
+  for (const auto& [part, code] : {std::pair{"is NaN", "nan"},
+                                   {"expected a probability", "not_probability"},
+                                   {"all weights are zero", "zero_weights"}})
+    if (message.find(part) != std::string::npos) return Json::Object{{"error", code}};
+  return Json::Object{{"error", message}};
+}
+
+const Area remedies("remedies", [](const Request& request, const Emit& emit) {
+  const std::map<std::string, Json (*)(const Json&)> kinds{{"mbr", mbr},
+                                                           {"adq", adq},
+                                                           {"adq_from_sums", adq_from_sums},
+                                                           {"resampling_weights", resampling},
+                                                           {"density_ratio", density_ratio},
+                                                           {"binned_ranks", ranks},
+                                                           {"gap_closed", gap}};
+  for (const Json& c : *at(request.file, "cases").array()) {
+    const auto kind = kinds.find(text(at(c, "kind")));
+    RUM_CHECK(kind != kinds.end(), "remedies: no case of kind \"{}\" is known", text(at(c, "kind")));
+    try {
+      emit(text(at(c, "id")), kind->second(c));
+    } catch (const Error& e) {
+      emit(text(at(c, "id")), refusal(e.what()));
+    }
+  }
+});
+}  // namespace
+}  // namespace rum::golden
