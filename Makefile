@@ -87,8 +87,8 @@ $(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says wh
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) -march=x86-64 -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
-$(OBJ)/src/train/environment.o: DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
-$(OBJ)/src/train/environment.o: build/commit  # rebuilt when the commit changes
+$(OBJ)/src/run/environment.o: DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
+$(OBJ)/src/run/environment.o: build/commit  # rebuilt when the commit changes
 build/commit: FORCE
 	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
 FORCE:
@@ -149,7 +149,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_CXX     ?= clang++
 FUZZ   := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 FUZZED := $(wildcard src/base/*.cc src/tensor/*.cc src/text/*.cc src/checkpoint/*.cc) src/data/corpus.cc \
-          src/train/config.cc src/experiment/config.cc tests/fuzz/main/fuzz_main.cc  # what reads files; the vectors of the engine are GCC's
+          src/run/config.cc src/experiment/config.cc tests/fuzz/main/fuzz_main.cc  # what reads files; the vectors of the engine are GCC's
 fuzz: ## every reader of files against libFuzzer, FUZZ_SECONDS=60 each
 	@mkdir -p build/fuzz; echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' >build/fuzz/probe.cc
 	@{ $(FUZZ_CXX) -fsanitize=fuzzer build/fuzz/probe.cc -o build/fuzz/probe; } >/dev/null 2>&1 || { \

@@ -30,16 +30,16 @@ TEST(Corpus, ReadsPairs) {
       "ein Haus\ta house\r\nzwei\ttwo\nohne Zeilenende\tno line end",
       "f", CorpusKind::pairs);
   ASSERT_EQ(c.texts.size(), 3u);
-  EXPECT_EQ(c.texts[0], (Text{"ein Haus", "a house"}));
-  EXPECT_EQ(c.texts[1], (Text{"zwei", "two"}));
-  EXPECT_EQ(c.texts[2], (Text{"ohne Zeilenende", "no line end"}));
+  EXPECT_EQ(c.texts[0], (Pair{"ein Haus", "a house"}));
+  EXPECT_EQ(c.texts[1], (Pair{"zwei", "two"}));
+  EXPECT_EQ(c.texts[2], (Pair{"ohne Zeilenende", "no line end"}));
   EXPECT_EQ(c.lines, (std::vector<int32_t>{1, 2, 3}));
 }
 TEST(Corpus, ReadsDocuments) {
   const Corpus c = parse_corpus("\n\none\r\ntwo\n  \nthree\twith a tab\n", "f", CorpusKind::documents);
   ASSERT_EQ(c.texts.size(), 2u);
-  EXPECT_EQ(c.texts[0], (Text{"", "one\ntwo"}));
-  EXPECT_EQ(c.texts[1], (Text{"", "three\twith a tab"}));
+  EXPECT_EQ(c.texts[0], (Pair{"", "one\ntwo"}));
+  EXPECT_EQ(c.texts[1], (Pair{"", "three\twith a tab"}));
   EXPECT_EQ(c.lines, (std::vector<int32_t>{3, 6}));
 }
 TEST(Corpus, RefusesWithLineAndReason) {
@@ -61,7 +61,7 @@ TEST(Corpus, RefusesWithLineAndReason) {
 TEST(Corpus, SkipsAndCountsBadLinesWhenAsked) {
   const std::string bytes = "a\tb\nnone\n\xFF\tc\n" + std::string(2'000'000, 'x') + "\ty\nd\te\n\tf\n";
   const Corpus c = parse_corpus(bytes, "f", CorpusKind::pairs, {.skip_bad = true, .empty_sides = true});
-  EXPECT_EQ(c.texts, (std::vector<Text>{{"a", "b"}, {"d", "e"}, {"", "f"}}));
+  EXPECT_EQ(c.texts, (std::vector<Pair>{{"a", "b"}, {"d", "e"}, {"", "f"}}));
   EXPECT_EQ(c.skipped, 3);
   EXPECT_EQ(c.lines, (std::vector<int32_t>{1, 5, 6}));
   EXPECT_TRUE(has(refusal("none\nnone\n", CorpusKind::pairs, {.skip_bad = true}), "2 bad lines"));
@@ -80,9 +80,9 @@ TEST(Corpus, MissingFileAndGzip) {
 }
 TEST(Corpus, BytesAndBack) {
   for (const CorpusKind kind : {CorpusKind::pairs, CorpusKind::documents}) {
-    std::vector<Text> texts = grammar_pairs(200, 3);
+    std::vector<Pair> texts = grammar_pairs(200, 3);
     if (kind == CorpusKind::documents)
-      for (Text& t : texts) t.target = t.source + "\n" + t.target, t.source.clear();
+      for (Pair& t : texts) t.target = t.source + "\n" + t.target, t.source.clear();
     const Corpus c = parse_corpus(corpus_bytes(texts, kind), "f", kind);
     EXPECT_EQ(c.texts, texts);
     EXPECT_EQ(c.hash, make_corpus("x", texts, kind).hash);
@@ -117,7 +117,7 @@ TEST(Clean, Folds) {
 TEST(Clean, JudgesByEachRule) {
   CleanRules r;
   r.min_words = 2, r.max_words = 4, r.max_characters = 30, r.word_characters = 12, r.ratio = 2;
-  const std::pair<Text, Drop> cases[] = {
+  const std::pair<Pair, Drop> cases[] = {
       {{"ein Haus", "a house"}, Drop::none},
       {{"", "a house"}, Drop::empty},
       {{"ein Haus", ""}, Drop::empty},
@@ -138,11 +138,11 @@ TEST(Clean, JudgesByEachRule) {
 }
 
 // Grammar pairs, some twice, some with a second translation or other spacing.
-std::vector<Text> raw_pairs(int count) {
-  std::vector<Text> raw = grammar_pairs(count, 11);
+std::vector<Pair> raw_pairs(int count) {
+  std::vector<Pair> raw = grammar_pairs(count, 11);
   std::mt19937 random(1);
   for (int i = 0; i < count; i += 3) {
-    Text t = raw[random() % static_cast<size_t>(count)];
+    Pair t = raw[random() % static_cast<size_t>(count)];
     if (i % 2 == 0) t.target = "Well, " + t.target;
     if (i % 5 == 0) t.source = "  " + t.source + "\u00A0";
     raw.push_back(t);
@@ -158,7 +158,7 @@ TEST(Clean, PartsShareNoSide) {
   EXPECT_GT(p.parts[0].texts.size(), 4000u);
   std::map<std::string, size_t> where;  // folded side -> part
   for (size_t part : {1u, 2u, 0u})
-    for (const Text& t : p.parts[part].texts)
+    for (const Pair& t : p.parts[part].texts)
       for (const std::string& side : {"s " + fold(t.source), "t " + fold(t.target)}) {
         const auto [at, fresh] = where.try_emplace(side, part);
         EXPECT_EQ(at->second, part) << side;
@@ -175,17 +175,17 @@ TEST(Clean, PartsShareNoSide) {
 TEST(Clean, KeepsEveryDistinctPairOnce) {
   CleanRules rules;
   rules.valid = rules.test = 0;
-  const std::vector<Text> raw = raw_pairs(2000);
+  const std::vector<Pair> raw = raw_pairs(2000);
   const Prepared p = prepare(raw, rules);
   std::set<std::string> expected, found;
-  for (const Text& t : raw) expected.insert(normalise(t.source) + "\t" + normalise(t.target));
-  for (const Text& t : p.parts[0].texts) EXPECT_TRUE(found.insert(t.source + "\t" + t.target).second);
+  for (const Pair& t : raw) expected.insert(normalise(t.source) + "\t" + normalise(t.target));
+  for (const Pair& t : p.parts[0].texts) EXPECT_TRUE(found.insert(t.source + "\t" + t.target).second);
   EXPECT_EQ(found, expected);
 }
 TEST(Clean, OrderOfTheInputDoesNotMatterTheSeedDoes) {
   CleanRules rules;
   rules.valid = 50, rules.test = 100;
-  std::vector<Text> raw = raw_pairs(2000);
+  std::vector<Pair> raw = raw_pairs(2000);
   const Prepared a = prepare(raw, rules);
   std::shuffle(raw.begin(), raw.end(), std::mt19937(9));
   const Prepared b = prepare(raw, rules);
@@ -212,7 +212,7 @@ TEST(Clean, CutsLongDocuments) {
   rules.kind = CorpusKind::documents, rules.max_words = 4, rules.valid = rules.test = 0;
   const Prepared p = prepare({{"", "a b\nc d\ne f g h i j\nk"}, {"", "short"}}, rules);
   std::set<std::string> found;
-  for (const Text& t : p.parts[0].texts) found.insert(t.target);
+  for (const Pair& t : p.parts[0].texts) found.insert(t.target);
   EXPECT_EQ(found, (std::set<std::string>{"a b\nc d", "e f g h", "i j\nk", "short"}));
 }
 TEST(Clean, NothingLeftIsAnErrorWithCounts) {
@@ -243,12 +243,12 @@ TEST(Prepared, FolderIsReadBackAndChecked) {
 }
 
 TEST(Grammar, WritesManyDifferentPairsAndTheSameAgain) {
-  const std::vector<Text> a = grammar_pairs(25'000, 7);
+  const std::vector<Pair> a = grammar_pairs(25'000, 7);
   EXPECT_EQ(a, grammar_pairs(25'000, 7));
   EXPECT_NE(a, grammar_pairs(25'000, 8));
   std::map<std::string, std::string> translation;
   for (uint32_t seed : {7u, 8u})
-    for (const Text& t : grammar_pairs(25'000, seed)) {
+    for (const Pair& t : grammar_pairs(25'000, seed)) {
       const auto [at, fresh] = translation.try_emplace(t.source, t.target);
       EXPECT_EQ(at->second, t.target) << t.source;
     }
@@ -257,7 +257,7 @@ TEST(Grammar, WritesManyDifferentPairsAndTheSameAgain) {
 TEST(Grammar, KnowsGerman) {
   std::set<std::string> words;
   bool separated = false, last = false;
-  for (const Text& t : grammar_pairs(5000, 1)) {
+  for (const Pair& t : grammar_pairs(5000, 1)) {
     EXPECT_EQ(normalise(t.source), t.source);
     EXPECT_FALSE(has(t.source, "der rote Ball.")) << "an object takes the accusative: " << t.source;
     separated = separated || (has(t.source, "macht") && has(t.source, " auf.") && has(t.target, "opens"));

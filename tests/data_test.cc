@@ -182,7 +182,7 @@ class LoaderTest : public testing::Test {
   static Tokenizer& tokenizer() {
     static Tokenizer t = [] {
       std::vector<std::string_view> texts;
-      for (const Text& p : corpora()[0].texts) texts.push_back(p.source), texts.push_back(p.target);
+      for (const Pair& p : corpora()[0].texts) texts.push_back(p.source), texts.push_back(p.target);
       TokenizerConfig config;
       config.vocab = 400, config.special = {kEos, kSep};
       return Tokenizer::train(texts, config);
@@ -191,8 +191,8 @@ class LoaderTest : public testing::Test {
   }
   static std::vector<Corpus>& corpora() {
     static std::vector<Corpus> c = [] {
-      std::vector<Text> documents;
-      for (const Text& t : grammar_pairs(60, 2)) documents.push_back({"", t.target});
+      std::vector<Pair> documents;
+      for (const Pair& t : grammar_pairs(60, 2)) documents.push_back({"", t.target});
       return std::vector<Corpus>{make_corpus("pairs", grammar_pairs(700, 1)),
                                  make_corpus("documents", documents, CorpusKind::documents)};
     }();
@@ -230,7 +230,7 @@ class LoaderTest : public testing::Test {
 
 TEST_F(LoaderTest, TextsBecomeTokens) {
   const Token sep = tokenizer().special(kSep), eos = tokenizer().special(kEos);
-  const Text& t = corpora()[0].texts[5];
+  const Pair& t = corpora()[0].texts[5];
   const Example e = to_example(t, tokenizer(), 0.5f);
   EXPECT_EQ(e.tokens[static_cast<size_t>(e.prefix) - 1], sep);
   EXPECT_EQ(e.tokens.back(), eos);
@@ -270,7 +270,7 @@ TEST_F(LoaderTest, ReplaysThePlan) {
           ASSERT_LT(within, rows.size());
           ASSERT_EQ(rows[within], expected[at]);
           const PlanRow& r = p.rows[static_cast<size_t>(rows[within])];
-          const Text& text = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
+          const Pair& text = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
           const Example e = to_example(text, tokenizer(), r.weight);
           EXPECT_EQ(tokens, e.tokens);
           weight += static_cast<double>(e.weight) *
@@ -418,7 +418,7 @@ TEST_F(LoaderTest, RefusesWhatIsTooLong) {
       << message;
   int64_t too_long = 0;
   for (const PlanRow& r : p.rows) {
-    const Text& t = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
+    const Pair& t = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
     too_long += positions_of(to_example(t, tokenizer()), c.shape) > 12;
   }
   EXPECT_TRUE(has(message, fmt::format("{} of {} examples", too_long, p.rows.size()))) << message;

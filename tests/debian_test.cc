@@ -21,7 +21,7 @@ TEST(Descriptions, PairByMd5AndParagraph) {
       "Package: eins-copy\nDescription-md5: 11\nDescription-en: small calculator\n again\n\n"
       "Package: vier\nDescription-md5: 44\nDescription-en: a tool for the shell and the desktop\n Text "
       "here.\n\n";
-  const std::vector<Text> expected = {{"anderer Aufbau", "another structure"},
+  const std::vector<Pair> expected = {{"anderer Aufbau", "another structure"},
                                       {"kleiner Rechner", "small calculator"},
                                       {"Er rechnet mit ganzen Zahlen.", "It computes with whole numbers."},
                                       {"Was er kann:", "What it can do:"},
@@ -41,10 +41,10 @@ TEST(Descriptions, AnyBytesAreSurvived) {
 }
 
 TEST(Sentences, SplitWhenBothSidesSplitAlike) {
-  std::vector<Text> out;
+  std::vector<Pair> out;
   split_alike("Das ist z.B. gut. Am 3. Mai kommt Dr. Fuchs! Gehen wir?",
               "This is good, e.g. now. Dr. Fox comes on 3 May. Shall we go?", out);
-  const std::vector<Text> expected = {{"Das ist z.B. gut.", "This is good, e.g. now."},
+  const std::vector<Pair> expected = {{"Das ist z.B. gut.", "This is good, e.g. now."},
                                       {"Am 3. Mai kommt Dr. Fuchs!", "Dr. Fox comes on 3 May."},
                                       {"Gehen wir?", "Shall we go?"}};
   EXPECT_EQ(out, expected);
@@ -84,7 +84,7 @@ TEST(Pages, PairById) {
   const auto pairs = pair_pages(
       "<p id=\"a\">Eins</p><p>Gast</p><p id=\"b\">Zwei 2,5</p><p id=\"c\">Drei</p><p id=\"d\">5 Vier</p>",
       "<p id=\"b\">Two 2.5</p><p id=\"a\">One</p><p>Guest</p><p id=\"d\">4 Four</p><p id=\"e\">Five</p>");
-  const std::vector<Text> expected = {{"Eins", "One"}, {"Gast", "Guest"}, {"Zwei 2,5", "Two 2.5"}};
+  const std::vector<Pair> expected = {{"Eins", "One"}, {"Gast", "Guest"}, {"Zwei 2,5", "Two 2.5"}};
   EXPECT_EQ(pairs, expected);
 }
 TEST(Pages, SeesWhatNobodyTranslated) {

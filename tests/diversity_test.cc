@@ -172,14 +172,14 @@ TEST(Shape, ZipfIsMostLikelyAndLinesFitByHand) {
   EXPECT_NEAR(l.deviation, std::sqrt(2.5), 1e-12);
 }
 
-struct Pair : Corpora {
+struct TwoCorpora : Corpora {
   std::vector<std::string> a, b;
-  Pair(std::vector<std::string> a_, std::vector<std::string> b_) : a(std::move(a_)), b(std::move(b_)) {
+  TwoCorpora(std::vector<std::string> a_, std::vector<std::string> b_) : a(std::move(a_)), b(std::move(b_)) {
     add(a), add(b);
   }
 };
 TEST(PermutationTest, ByFullEnumeration) {
-  Pair two({"a b a", "c c d", "a", "b c d e"}, {"a b b a", "c d", "e f", "b c"});
+  TwoCorpora two({"a b a", "c c d", "a", "b c d e"}, {"a b b a", "c d", "e f", "b c"});
   const std::vector<Measure> measures{find_measure("ttr", 1), find_measure("distinct_2", 1),
                                       find_measure("types", 1), find_measure("attested_types", 1)};
   two.attest(std::vector<std::string>{"a d d"});
@@ -219,7 +219,7 @@ TEST(PermutationTest, ByFullEnumeration) {
 }
 TEST(PermutationTest, SameBitsForAnyNumberOfThreads) {
   const Threads restore;
-  Pair two(random_lines(300, 12, 80, 1), random_lines(300, 12, 90, 2));
+  TwoCorpora two(random_lines(300, 12, 80, 1), random_lines(300, 12, 90, 2));
   std::vector<Measure> measures;
   for (const MeasureKind& kind : MeasureKind::all())
     if (!(kind.needs & kText)) measures.push_back(find_measure(kind.explanation.name, 500));
@@ -249,11 +249,11 @@ TEST(PermutationTest, SwapsAreFairAndSeeded) {
   EXPECT_NEAR(static_cast<double>(same) / 1e5, .5, .008);
 }
 TEST(PermutationTest, RefusesWhatItCannotPair) {
-  const Pair two({"a", "b"}, {"a"});
+  const TwoCorpora two({"a", "b"}, {"a"});
   const std::vector<Measure> ttr{find_measure("ttr", 1)}, text{find_measure("self_bleu", 1)};
   EXPECT_THROW(permutation_test(two, 0, 1, ttr, 2, random_swaps(1)), Error);
   EXPECT_THROW(permutation_test(two, 0, 0, text, 2, random_swaps(1)), Error);
-  const Pair undefined({"a b", "c d"}, {"e f", "g h"});
+  const TwoCorpora undefined({"a b", "c d"}, {"e f", "g h"});
   const std::vector<Measure> mtld{find_measure("mtld", 1)};
   const auto got = permutation_test(undefined, 0, 1, mtld, 3, random_swaps(1));
   EXPECT_TRUE(std::isnan(got[0].p()));

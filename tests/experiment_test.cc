@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "edits/targets.h"
 #include "experiment/arms.h"
 #include "experiment/chart.h"
-#include "experiment/store.h"
-#include "experiment/targets.h"
+#include "pipeline/store.h"
 #include "program.h"
 #include "tests/error_of.h"
 #include "text/words.h"
@@ -114,8 +114,8 @@ TEST(Targets, AreAlignedBySentence) {
   const auto [m, h] = aligned(machine, human);
   EXPECT_EQ(m.ids, (std::vector<int64_t>{0, 2, 3}));
   EXPECT_EQ(h.ids, m.ids);
-  EXPECT_EQ(sides(m.texts, &Text::target), (std::vector<std::string>{"x", "y", "z"}));
-  EXPECT_EQ(sides(h.texts, &Text::target), (std::vector<std::string>{"A", "AA", "A"}));
+  EXPECT_EQ(sides(m.texts, &Pair::target), (std::vector<std::string>{"x", "y", "z"}));
+  EXPECT_EQ(sides(h.texts, &Pair::target), (std::vector<std::string>{"A", "AA", "A"}));
   const TranslatedTwice t = translated_twice(machine, human);
   EXPECT_EQ(t.references, std::vector<std::string>{"A"});  // the third says the same as the first
   EXPECT_EQ(t.second, std::vector<std::string>{"AA"});
@@ -190,7 +190,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
 struct Experiment : Program {
   std::string config = slurp("data/configs/experiments/smoke.toml");
   Experiment() {
-    std::vector<Text> pairs = grammar_pairs(2000, 7);
+    std::vector<Pair> pairs = grammar_pairs(2000, 7);
     for (size_t i = 700; i < 1700; i += 10)  // a second human translation
       pairs[i + 1] = {pairs[i].source, "indeed " + pairs[i].target};
     std::string parts[3], outside;

@@ -1,6 +1,6 @@
 // Injected errors: the rates that were wanted, counted another way where there is one, and the same words as
 // before.
-#include "experiment/inject.h"
+#include "edits/inject.h"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ namespace {
 using Lines = std::vector<std::string>;
 Lines english(int count) {
   Lines out;
-  for (Text& t : grammar_pairs(count, 9)) out.push_back(std::move(t.target));
+  for (Pair& t : grammar_pairs(count, 9)) out.push_back(std::move(t.target));
   return out;
 }
 Lines sorted_words(const Lines& lines) {

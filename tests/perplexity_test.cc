@@ -62,7 +62,7 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
 TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
   Program p;
   std::string text;
-  for (const Text& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
+  for (const Pair& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
   p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000)), p.config();
   ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "data.kind=text", "--set",
                    "data.train=" + p.file("train.txt"), "--set", "data.valid=" + p.file("valid.txt"), "--set",

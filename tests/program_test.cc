@@ -65,7 +65,7 @@ TEST(Program, TrainsTranslatesScoresInspects) {
 TEST(Program, WritesPlainText) {
   Program p;
   std::string text;
-  for (const Text& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
+  for (const Pair& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
   p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000));
   p.config();
   const std::vector<std::string> words{"train", p.file("c.toml"),
@@ -114,7 +114,7 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   EXPECT_NE(step.out.find("cross_attention"), std::string::npos) << step.err;
   EXPECT_EQ(p.run({"translate", p.file("run")}, "Haus\n").status, 0) << slurp(p.file("err"));
   std::string pool;
-  for (const Text& t : grammar_pairs(2500, 3)) pool += t.source + "\n";
+  for (const Pair& t : grammar_pairs(2500, 3)) pool += t.source + "\n";
   p.write("pool", pool);
   auto words = [&](const char* to) {
     return std::vector<std::string>{"translate", p.file("run"), "--input",  p.file("pool"), "--output",

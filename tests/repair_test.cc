@@ -1,11 +1,11 @@
 // Repairs of single errors worked out by hand, and of a corpus of ours with errors planted in it.
-#include "experiment/repair.h"
+#include "edits/repair.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "experiment/inject.h"
+#include "edits/inject.h"
 #include "tests/grammar/grammar.h"
 
 namespace rum {
@@ -67,7 +67,7 @@ TEST(Repair, WhatIsRightStaysByteForByte) {
 }
 TEST(Repair, ACorpusWithPlantedErrors) {
   Lines source, human;
-  for (const Text& t : grammar_pairs(1000, 8)) source.push_back(t.source), human.push_back(t.target);
+  for (const Pair& t : grammar_pairs(1000, 8)) source.push_back(t.source), human.push_back(t.target);
   HumanText attested;
   attested.add(human);
   const ErrorRules rules{attested, Language::english};

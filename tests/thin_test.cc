@@ -1,6 +1,6 @@
 // IBM model 1 against its equations written down once more, and thinning: what is wanted is reached, what
 // must stay stays.
-#include "experiment/thin.h"
+#include "edits/thin.h"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "experiment/ibm1.h"
-#include "experiment/surface.h"
+#include "edits/ibm1.h"
+#include "edits/surface.h"
 #include "metrics/lexical_diversity.h"
 #include "tests/grammar/grammar.h"
 #include "text/words.h"
@@ -67,7 +67,7 @@ TEST(Ibm1, IsItsEquations) {
 }
 TEST(Ibm1, FindsTheTranslations) {
   Lines german, english;
-  for (const Text& t : grammar_pairs(2000, 5)) german.push_back(t.source), english.push_back(t.target);
+  for (const Pair& t : grammar_pairs(2000, 5)) german.push_back(t.source), english.push_back(t.target);
   Vocabulary g, e;
   const NumberedLines gs = number_words(german, g), es = number_words(english, e);
   const TranslationTable table = ibm1(gs, es, g.size());
@@ -179,7 +179,7 @@ TEST(Thin, NoLineSaysAWordTwiceForIt) {
 }
 TEST(Thin, IsTheSameEachTime) {
   Lines german, english;
-  for (const Text& t : grammar_pairs(1000, 3)) german.push_back(t.source), english.push_back(t.target);
+  for (const Pair& t : grammar_pairs(1000, 3)) german.push_back(t.source), english.push_back(t.target);
   const int before = threads();
   set_threads(1);
   const Thinned one = thin(german, english, 60, 5000);

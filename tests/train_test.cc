@@ -9,6 +9,10 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
+#include "generate/translate.h"
+#include "run/environment.h"
+#include "run/folder.h"
+#include "run/run.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/sanitizer.h"
@@ -16,15 +20,14 @@
 #include "text/json.h"
 #include "train/data.h"
 #include "train/evaluate.h"
-#include "train/run.h"
 #include "train/trainer.h"
 
 using namespace rum;
 namespace fs = std::filesystem;
 namespace {
-void write_pairs(const std::string& path, std::span<const Text> pairs) {
+void write_pairs(const std::string& path, std::span<const Pair> pairs) {
   std::ofstream out(path);
-  for (const Text& t : pairs) out << t.source << '\t' << t.target << '\n';
+  for (const Pair& t : pairs) out << t.source << '\t' << t.target << '\n';
 }
 
 struct Scene {  // corpora of the grammar and a config that learns them in seconds
@@ -32,7 +35,7 @@ struct Scene {  // corpora of the grammar and a config that learns them in secon
   RunConfig config;
   Progress progress;
   explicit Scene(int64_t steps = 60) {
-    const std::vector<Text> pairs = grammar_pairs(460, 7);
+    const std::vector<Pair> pairs = grammar_pairs(460, 7);
     write_pairs(file("train.tsv"), std::span(pairs).first(400));
     write_pairs(file("valid.tsv"), std::span(pairs).subspan(400, 30));
     write_pairs(file("test.tsv"), std::span(pairs).subspan(430));
@@ -138,7 +141,7 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
   const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
-  EXPECT_NEAR(mean_nll(*run->model, batches), noted, 1e-6);  // the file holds the model that was measured
+  EXPECT_NEAR(mean_nll(run->model, batches), noted, 1e-6);  // the file holds the model that was measured
   for (const char* name :
        {"config.toml", "environment.json", "data.json", "metrics.jsonl", "log.txt", "samples.txt"})
     EXPECT_TRUE(fs::exists(s.config.folder + "/" + name)) << name;
@@ -155,23 +158,23 @@ TEST(Train, AnEncoderDecoderFromItsConfigToItsModel) {
   EXPECT_LT(out.loss, 2.3);  // log 320 is 5.8
   EXPECT_NE(out.results.find("test BLEU"), std::string::npos);
   const auto run = load_run(s.config.folder);
-  ASSERT_TRUE(run->model->encoder_decoder());
+  ASSERT_TRUE(run->model.encoder_decoder());
   const Corpus valid = read_corpus(s.config.valid, CorpusKind::pairs);
   const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
   // The same number from the sentences one by one.
   double log_prob = 0, tokens = 0;
-  for (const SentenceScore& one : sentence_scores(*run->model, run->tokenizer, valid.texts))
+  for (const SentenceScore& one : sentence_scores(run->model, run->tokenizer, valid.texts))
     log_prob += one.log_prob, tokens += static_cast<double>(one.tokens);
   EXPECT_NEAR(-log_prob / tokens, noted, 1e-5);
   // Translations one at a time and all at once.
   std::vector<std::string> sources;
-  for (const Text& t : valid.texts) sources.push_back(t.source);
-  const auto all = translate(*run->model, run->tokenizer, sources, {.beam = 2});
+  for (const Pair& t : valid.texts) sources.push_back(t.source);
+  const auto all = translate(run->model, run->tokenizer, sources, {.beam = 2});
   int64_t written = 0;
   for (size_t i = 0; i < sources.size(); ++i) {
-    EXPECT_EQ(translate(*run->model, run->tokenizer, {&sources[i], 1}, {.beam = 2})[0], all[i]);
+    EXPECT_EQ(translate(run->model, run->tokenizer, {&sources[i], 1}, {.beam = 2})[0], all[i]);
     written += !all[i].empty();
   }
   EXPECT_GT(written, 20);
@@ -267,7 +270,7 @@ TEST(Train, ForSoManyTargetTokens) {
 TEST(Train, PlainTextToo) {
   Scene s(40);
   std::ofstream text(s.file("train.txt"));
-  for (const Text& t : grammar_pairs(300, 3)) text << t.target << "\n\n";  // documents end with an empty line
+  for (const Pair& t : grammar_pairs(300, 3)) text << t.target << "\n\n";  // documents end with an empty line
   text.close();
   fs::copy(s.file("train.txt"), s.file("valid.txt"));
   s.config.kind = CorpusKind::documents;

@@ -1,6 +1,8 @@
 // Checkpoints: safetensors with checksums, a name that sorts, and rules for which to trust and which to keep.
 #include "checkpoint/checkpoint.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -85,6 +87,19 @@ void save(const Checkpoint& checkpoint, const std::string& path, Disk& disk) {
 Checkpoint load(const std::string& path, Disk& disk) { return validated(read_safetensors(path, disk), path); }
 Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name) {
   return validated(parse_safetensors(bytes, name), name);
+}
+
+int64_t noted(const Checkpoint& c, const std::string& key) {
+  const auto at = c.meta.find(key);
+  const std::string text = at == c.meta.end() ? "" : at->second;
+  int64_t v = 0;
+  if (const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
+      bad != std::errc() || text.empty() || end != text.data() + text.size())
+    throw FileError(
+        fmt::format("the checkpoint of step {} notes {} = \"{}\", expected a whole number; it was not "
+                    "written by `ruminate train`",
+                    c.step, key, text));
+  return v;
 }
 
 std::string checkpoint_path(const std::string& folder, int64_t step) {

@@ -27,6 +27,9 @@ void save(const Checkpoint&, const std::string& path, Disk& = Disk::real());
 Checkpoint load(const std::string& path, Disk& = Disk::real());  // FileError on the first byte that is wrong
 Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name);  // the same from memory
 
+// A whole number that the trainer noted in `meta`; FileError when it is not there.
+int64_t noted(const Checkpoint&, const std::string& key);
+
 // A folder of checkpoints step-00001200.ckpt; no `latest` file: the newest that validates is the latest.
 std::string checkpoint_path(const std::string& folder, int64_t step);
 std::vector<int64_t> saved_steps(const std::string& folder, Disk& = Disk::real());  // rising; not validated

@@ -60,7 +60,7 @@ Measure measure(std::string_view s) {
 }
 
 // Pieces of at most so many words: cut between lines where that will do, else between words.
-void cut(const std::string& document, int64_t max_words, std::vector<Text>& out) {
+void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out) {
   if (max_words == 0 || measure(document).words <= max_words) return out.push_back({"", document});
   std::string piece;
   int64_t words = 0;
@@ -99,10 +99,10 @@ void count_tokens(std::string_view s, SideStats& stats, std::unordered_set<uint6
   });
   if (word != kStart) take(word);
 }
-SideStats side_stats(const std::vector<Text>& texts, std::string Text::*side) {
+SideStats side_stats(const std::vector<Pair>& texts, std::string Pair::*side) {
   SideStats stats;
   std::unordered_set<uint64_t> types;
-  for (const Text& t : texts) count_tokens(t.*side, stats, types);
+  for (const Pair& t : texts) count_tokens(t.*side, stats, types);
   stats.types = static_cast<int64_t>(types.size());
   stats.mean = texts.empty() ? 0 : static_cast<double>(stats.tokens) / static_cast<double>(texts.size());
   return stats;
@@ -110,7 +110,7 @@ SideStats side_stats(const std::vector<Text>& texts, std::string Text::*side) {
 
 // One text with what decides about it.
 struct Entry {
-  Text text;
+  Pair text;
   Drop drop = Drop::none;
   uint64_t order = 0, source = 0, target = 0;  // hashes: of the text with the seed, of the folded sides
 };
@@ -191,7 +191,7 @@ const char* drop_name(Drop d) {
   return names[static_cast<size_t>(d)];
 }
 
-Drop judge(const Text& t, const CleanRules& rules) {
+Drop judge(const Pair& t, const CleanRules& rules) {
   const bool pair = rules.kind == CorpusKind::pairs;
   if (t.target.empty() || (pair && t.source.empty())) return Drop::empty;
   const Measure b = measure(t.target), a = pair ? measure(t.source) : b;
@@ -206,16 +206,16 @@ Drop judge(const Text& t, const CleanRules& rules) {
   return pair && t.source == t.target ? Drop::copy : Drop::none;
 }
 
-Prepared prepare(std::vector<Text> raw, const CleanRules& rules) {
+Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
   Prepared out;
   out.rules = rules, out.read = static_cast<int64_t>(raw.size());
   std::vector<Entry> entries;
   if (rules.kind == CorpusKind::documents) {
-    std::vector<Text> pieces;
-    for (const Text& t : raw) cut(normalise(t.target), rules.max_words, pieces);
+    std::vector<Pair> pieces;
+    for (const Pair& t : raw) cut(normalise(t.target), rules.max_words, pieces);
     raw = std::move(pieces), out.read = static_cast<int64_t>(raw.size());
   }
-  for (Text& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0});
+  for (Pair& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0});
   char_classes(), raw.clear();  // the table is made before the threads need it
   constexpr size_t kPiece = 1024;
   parallel(static_cast<int64_t>((entries.size() + kPiece - 1) / kPiece), [&](int64_t p) {
@@ -245,7 +245,7 @@ Prepared prepare(std::vector<Text> raw, const CleanRules& rules) {
             }());
   for (Part& part : out.parts) {
     out.dropped[0] += static_cast<int64_t>(part.texts.size());
-    part.source = side_stats(part.texts, &Text::source), part.target = side_stats(part.texts, &Text::target);
+    part.source = side_stats(part.texts, &Pair::source), part.target = side_stats(part.texts, &Pair::target);
     part.hash = hash64(corpus_bytes(part.texts, rules.kind));
   }
   return out;

@@ -47,14 +47,14 @@ enum class Drop : uint8_t {
 };
 constexpr size_t kDrops = 11;
 const char* drop_name(Drop);
-Drop judge(const Text& normalised, const CleanRules&);  // none to copy
+Drop judge(const Pair& normalised, const CleanRules&);  // none to copy
 
 struct SideStats {  // tokens: words and single punctuation marks; types: of them in lower case
   int64_t tokens = 0, types = 0;
   double mean = 0;  // tokens a text
 };
 struct Part {
-  std::vector<Text> texts;
+  std::vector<Pair> texts;
   SideStats source, target;
   uint64_t hash = 0;  // of its file
 };
@@ -67,7 +67,7 @@ struct Prepared {
 constexpr std::array<const char*, 3> kPartNames = {"train", "valid", "test"};
 
 // Call it from the main thread: it uses parallel(). Error when nothing is left.
-Prepared prepare(std::vector<Text> raw, const CleanRules&);
+Prepared prepare(std::vector<Pair> raw, const CleanRules&);
 
 // The table for people, of a stats.json's contents.
 std::string stats_table(const Json& stats);

@@ -71,9 +71,9 @@ Corpus read_corpus(const std::string& path, CorpusKind kind, const ReadRules& ru
   return parse_corpus(read_uncompressed(path), path, kind, rules);
 }
 
-std::string corpus_bytes(const std::vector<Text>& texts, CorpusKind kind) {
+std::string corpus_bytes(const std::vector<Pair>& texts, CorpusKind kind) {
   std::string out;
-  for (const Text& t : texts) {
+  for (const Pair& t : texts) {
     if (kind == CorpusKind::pairs)
       out.append(t.source).append(1, '\t').append(t.target).append(1, '\n');
     else
@@ -82,7 +82,7 @@ std::string corpus_bytes(const std::vector<Text>& texts, CorpusKind kind) {
   return out;
 }
 
-Corpus make_corpus(std::string name, std::vector<Text> texts, CorpusKind kind) {
+Corpus make_corpus(std::string name, std::vector<Pair> texts, CorpusKind kind) {
   const uint64_t hash = hash64(corpus_bytes(texts, kind));
   return {std::move(name), std::move(texts), hash, kind, {}, 0};
 }

@@ -9,14 +9,14 @@
 #include "text/reader.h"
 
 namespace rum {
-struct Text {
+struct Pair {
   std::string source, target;
-  bool operator==(const Text&) const = default;
+  bool operator==(const Pair&) const = default;
 };
 enum class CorpusKind : uint8_t { pairs, documents };
 struct Corpus {
   std::string name;         // the path it came from
-  std::vector<Text> texts;  // example id = index
+  std::vector<Pair> texts;  // example id = index
   uint64_t hash = 0;        // of the uncompressed bytes
   CorpusKind kind = CorpusKind::pairs;
   std::vector<int32_t>
@@ -34,7 +34,7 @@ Corpus read_corpus(const std::string& path, CorpusKind, const ReadRules& = {});
 // The same from memory; `name` stands for the path in messages.
 Corpus parse_corpus(std::string_view bytes, const std::string& name, CorpusKind, const ReadRules& = {});
 // A corpus of texts that are already here, with the hash that its file would have.
-Corpus make_corpus(std::string name, std::vector<Text> texts, CorpusKind = CorpusKind::pairs);
+Corpus make_corpus(std::string name, std::vector<Pair> texts, CorpusKind = CorpusKind::pairs);
 // The bytes of its file: source<TAB>target lines, or documents with a blank line between them.
-std::string corpus_bytes(const std::vector<Text>&, CorpusKind);
+std::string corpus_bytes(const std::vector<Pair>&, CorpusKind);
 }  // namespace rum

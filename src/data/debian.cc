@@ -180,7 +180,7 @@ std::vector<std::string> numbers(std::string_view s) {
 
 }  // namespace
 
-void split_alike(std::string_view german, std::string_view english, std::vector<Text>& out) {
+void split_alike(std::string_view german, std::string_view english, std::vector<Pair>& out) {
   const Views a = sentences(german), b = sentences(english);
   bool alike = a.size() == b.size();
   for (size_t i = 0; alike && i < a.size(); ++i) {
@@ -211,21 +211,21 @@ bool untranslated(std::string_view s) {
   return of_english >= 2;
 }
 
-void add_pair(std::string_view german, std::string_view english, std::vector<Text>& out) {
+void add_pair(std::string_view german, std::string_view english, std::vector<Pair>& out) {
   if (untranslated(german)) return;
   const size_t first = out.size();
   split_alike(german, english, out);
   out.erase(std::remove_if(out.begin() + static_cast<ptrdiff_t>(first), out.end(),
-                           [](const Text& t) { return numbers(t.source) != numbers(t.target); }),
+                           [](const Pair& t) { return numbers(t.source) != numbers(t.target); }),
             out.end());
 }
 
-std::vector<Text> pair_descriptions(std::string_view german_index, std::string_view english_index) {
+std::vector<Pair> pair_descriptions(std::string_view german_index, std::string_view english_index) {
   std::unordered_map<std::string_view, Description> german;
   each_description(german_index, [&](std::string_view md5, std::string_view synopsis, const Views& lines) {
     german.try_emplace(md5, parse_description(synopsis, lines));
   });
-  std::vector<Text> out;
+  std::vector<Pair> out;
   each_description(english_index, [&](std::string_view md5, std::string_view synopsis, const Views& lines) {
     const auto found = german.find(md5);
     if (found == german.end()) return;

@@ -157,7 +157,7 @@ std::vector<Run> runs(std::vector<Paragraph> page) {
 
 std::vector<Paragraph> html_paragraphs(std::string_view html) { return Page().read(html); }
 
-std::vector<Text> pair_pages(std::string_view german_html, std::string_view english_html) {
+std::vector<Pair> pair_pages(std::string_view german_html, std::string_view english_html) {
   const auto de = runs(html_paragraphs(german_html)), en = runs(html_paragraphs(english_html));
   std::unordered_map<std::string_view, const Run*> by_id;
   std::unordered_set<std::string_view> twice;
@@ -165,7 +165,7 @@ std::vector<Text> pair_pages(std::string_view german_html, std::string_view engl
     if (!by_id.try_emplace(r[0].id, &r).second) twice.insert(r[0].id);
   for (std::unordered_set<std::string_view> seen; const Run& r : de)
     if (!seen.insert(r[0].id).second) twice.insert(r[0].id);
-  std::vector<Text> out;
+  std::vector<Pair> out;
   for (const Run& a : de) {
     const auto found = by_id.find(a[0].id);
     if (found == by_id.end() || twice.count(a[0].id)) continue;

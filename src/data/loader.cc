@@ -44,7 +44,7 @@ Tokens tokenise(const Corpus& c, const Tokenizer& tokenizer) {
 }
 }  // namespace
 
-Example to_example(const Text& t, const Tokenizer& tokenizer, float weight) {
+Example to_example(const Pair& t, const Tokenizer& tokenizer, float weight) {
   Example e;
   e.weight = weight;
   if (!t.source.empty()) {

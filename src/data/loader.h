@@ -12,7 +12,7 @@
 namespace rum {
 // How a text becomes tokens. Pair: source <sep> target <eos>, prefix up to and with <sep>. Document (empty
 // source): text <eos>, prefix 0.
-Example to_example(const Text&, const Tokenizer&, float weight = 1);
+Example to_example(const Pair&, const Tokenizer&, float weight = 1);
 inline constexpr const char *kSep = "<sep>", *kEos = "<eos>";
 
 // How many positions the model needs for it: its tokens, or with restarting positions the longer side, or the

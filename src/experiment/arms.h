@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "experiment/config.h"
-#include "experiment/stage.h"
+#include "pipeline/stage.h"
 
 namespace rum {
 // One student: an arm at one seed and volume. All ids are of stages in the graph.

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "experiment/stage.h"
+#include "pipeline/stage.h"
 
 namespace rum {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "generate/generate.h"
+#include "run/config.h"
+#include "run/decoding.h"
 #include "text/toml.h"
-#include "train/config.h"
 
 namespace rum {
 // Vocabulary (design): generators learn from the seed set and translate the pool; students learn from the

@@ -8,7 +8,7 @@ std::string chat_json_lines(const Targets& targets, const std::string& instructi
     return Json(Json::Object{{"role", role}, {"content", content}});
   };
   std::string out;
-  for (const Text& t : targets.texts)
+  for (const Pair& t : targets.texts)
     out += to_json(Json(Json::Object{
                {"messages", Json(Json::Array{message("system", instruction), message("user", t.source),
                                              message("assistant", t.target)})}})) +

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "experiment/targets.h"
+#include "edits/targets.h"
 
 namespace rum {
 // One chat per pair, a JSON object a line: the instruction, the source, and the target as the answer. The

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "data/corpus.h"
-#include "experiment/targets.h"
+#include "edits/targets.h"
 #include "text/reader.h"
 
 namespace rum {
@@ -43,7 +43,7 @@ class Gatherer {
         test_(read_corpus(s.folder(g.split) + "/test.tsv", CorpusKind::pairs).texts),
         metrics_{make_metric("bleu"), make_metric("chrf")} {
     Reference reference;
-    for (const Text& t : test_) reference.emplace_back(t.target);
+    for (const Pair& t : test_) reference.emplace_back(t.target);
     references_.push_back(std::move(reference));
     resampling_.replicates = static_cast<int>(c.bootstrap);
     scores_ = {[this](std::span<const double> sum) { return metrics_[0]->score(sum); },
@@ -275,7 +275,7 @@ class Gatherer {
   const ExperimentConfig& config_;
   const ExperimentGraph& graph_;
   const Store& store_;
-  std::vector<Text> test_;
+  std::vector<Pair> test_;
   std::vector<Reference> references_;
   std::array<std::unique_ptr<Metric>, 2> metrics_;
   std::array<Score, kScores.size()> scores_;

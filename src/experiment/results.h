@@ -9,7 +9,7 @@
 
 #include "experiment/arms.h"
 #include "experiment/statistics.h"
-#include "experiment/store.h"
+#include "pipeline/store.h"
 
 namespace rum {
 // How students are judged, side by side. NLL: mean natural -log p of a token of the human target.

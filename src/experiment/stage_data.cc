@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "data/loader.h"
-#include "experiment/stage.h"
-#include "experiment/targets.h"
+#include "edits/targets.h"
+#include "pipeline/stage.h"
 #include "text/tokenizer.h"
 
 namespace rum {
@@ -79,14 +79,14 @@ void split(const StageContext& x) {
   // in the seed set.
   const auto seeds = static_cast<size_t>(whole(p, "seed_pairs")),
              wanted = static_cast<size_t>(whole(p, "pool_pairs"));
-  std::vector<Text> seed(train.texts.begin(), train.texts.begin() + static_cast<std::ptrdiff_t>(
+  std::vector<Pair> seed(train.texts.begin(), train.texts.begin() + static_cast<std::ptrdiff_t>(
                                                                         std::min(seeds, train.texts.size()))),
       pool;
   sources.clear(), targets.clear();
-  for (const Text& t : seed) sources.try_emplace(t.source, 0), targets.try_emplace(t.target, 0);
+  for (const Pair& t : seed) sources.try_emplace(t.source, 0), targets.try_emplace(t.target, 0);
   int64_t passed_over = 0;
   for (size_t i = seed.size(); i < train.texts.size() && pool.size() < wanted; ++i) {
-    const Text& t = train.texts[i];
+    const Pair& t = train.texts[i];
     if (sources.contains(t.source) || targets.contains(t.target))
       ++passed_over;
     else
@@ -97,7 +97,7 @@ void split(const StageContext& x) {
         "{}: a pool of {} pairs beside the seed set of {}, data.pool_pairs asks for {} ({} pairs share a "
         "sentence with the seed set)",
         train.name, pool.size(), seed.size(), wanted, passed_over));
-  const std::pair<const char*, const std::vector<Text>*> sets[] = {
+  const std::pair<const char*, const std::vector<Pair>*> sets[] = {
       {"seed", &seed}, {"pool", &pool}, {"valid", &valid.texts}, {"test", &test.texts}};
   for (const auto& [name, texts] : sets)
     Disk::real().replace_text(fmt::format("{}/{}.tsv", x.folder, name),
@@ -117,7 +117,7 @@ void tokenizer(const StageContext& x) {
   const Json& p = x.stage.parameters;
   const Corpus seed = read_corpus(x.inputs[0] + "/seed.tsv", CorpusKind::pairs);
   std::vector<std::string_view> texts;
-  for (const Text& t : seed.texts) texts.push_back(t.source), texts.push_back(t.target);
+  for (const Pair& t : seed.texts) texts.push_back(t.source), texts.push_back(t.target);
   TokenizerConfig c;
   c.vocab = static_cast<decltype(c.vocab)>(whole(p, "vocab"));
   c.min_frequency = static_cast<decltype(c.min_frequency)>(whole(p, "min_frequency"));

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "edits/targets.h"
 #include "experiment/arms.h"
-#include "experiment/stage.h"
-#include "experiment/targets.h"
-#include "train/generation.h"
-#include "train/run.h"
+#include "generate/pool.h"
+#include "pipeline/stage.h"
+#include "run/environment.h"
+#include "run/provenance.h"
+#include "run/run.h"
 
 namespace rum {
 namespace {
@@ -23,7 +25,7 @@ void generate(const StageContext& x) {
   from.generator = *p.find("name")->text();
   Targets out = read_pool(x.inputs[1]);
   std::vector<std::string> sources;
-  for (const Text& t : out.texts) sources.push_back(t.source);
+  for (const Pair& t : out.texts) sources.push_back(t.source);
   const std::string file = x.folder + "/generated.jsonl";
   generate_file(*run, sources, d, from, file, [&](int64_t lines, int64_t) {
     x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));

@@ -4,10 +4,12 @@
 #include "base/error.h"
 #include "data/loader.h"
 #include "experiment/arms.h"
-#include "experiment/stage.h"
+#include "generate/translate.h"
+#include "pipeline/stage.h"
+#include "run/environment.h"
+#include "run/run.h"
 #include "text/unicode.h"
 #include "train/evaluate.h"
-#include "train/run.h"
 
 namespace rum {
 namespace {
@@ -19,14 +21,14 @@ void judge(const StageContext& x) {
                pick_device("auto"));
   const Corpus test = read_corpus(x.inputs[1] + "/test.tsv", CorpusKind::pairs);
   const Judged judged =
-      judge_translations(*run->model, run->tokenizer, test.texts,
+      judge_translations(run->model, run->tokenizer, test.texts,
                          decoding_of(*x.stage.parameters.find("decoding")), [&](int64_t done) {
                            x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
                            if (x.stop()) throw Stopped();
                          });
   std::vector<Example> examples;
-  for (const Text& t : test.texts) examples.push_back(to_example(t, run->tokenizer));
-  const std::vector<double> log_p = log_probs(*run->model, examples);
+  for (const Pair& t : test.texts) examples.push_back(to_example(t, run->tokenizer));
+  const std::vector<double> log_p = log_probs(run->model, examples);
   std::string out;
   for (size_t i = 0; i < test.texts.size(); ++i)
     out += to_json(Json(Json::Object{

@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "base/file.h"
-#include "experiment/stage.h"
+#include "edits/targets.h"
 #include "experiment/statistics.h"
-#include "experiment/targets.h"
 #include "metrics/diversity.h"
 #include "metrics/errors.h"
+#include "pipeline/stage.h"
 
 namespace rum {
 namespace {
@@ -83,9 +83,9 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
 void measure(const StageContext& x) {
   const Targets targets = read_targets(x.inputs[0]), human = read_targets(x.inputs[1]);
   const std::vector<std::string> attesting =
-      sides(read_corpus(x.inputs[2] + "/seed.tsv", CorpusKind::pairs).texts, &Text::target);
+      sides(read_corpus(x.inputs[2] + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
   const auto [t, h] = aligned(targets, human);
-  const Lines a{sides(h.texts, &Text::source), sides(t.texts, &Text::target), sides(h.texts, &Text::target)};
+  const Lines a{sides(h.texts, &Pair::source), sides(t.texts, &Pair::target), sides(h.texts, &Pair::target)};
   HumanText people;
   people.add(attesting), people.add(a.human);
   const ErrorRules rules{people, Language::english};

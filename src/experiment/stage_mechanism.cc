@@ -6,13 +6,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "experiment/inject.h"
-#include "experiment/repair.h"
-#include "experiment/stage.h"
-#include "experiment/targets.h"
-#include "experiment/thin.h"
+#include "edits/inject.h"
+#include "edits/repair.h"
+#include "edits/targets.h"
+#include "edits/thin.h"
 #include "metrics/numbered.h"
 #include "metrics/sentence_diversity.h"
+#include "pipeline/stage.h"
 
 namespace rum {
 namespace {
@@ -49,7 +49,7 @@ EditRates wanted_rates(const StageContext& x, const Targets& all_human) {
   const Targets all_like = read_targets(x.inputs[kLike]);
   if (!on(x, "above_human")) {
     const auto [like, human] = aligned(all_like, all_human);
-    return edit_rates(sides(like.texts, &Text::target), sides(human.texts, &Text::target));
+    return edit_rates(sides(like.texts, &Pair::target), sides(human.texts, &Pair::target));
   }
   const TranslatedTwice t = translated_twice(all_like, all_human);
   RUM_CHECK(!t.sources.empty(),
@@ -63,11 +63,11 @@ void inject(const StageContext& x) {
   const Targets human = read_targets(x.inputs[kHuman]);
   // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
   const auto [now, people] = aligned(targets, human);
-  const EditRates there = edit_rates(sides(now.texts, &Text::target), sides(people.texts, &Text::target)),
+  const EditRates there = edit_rates(sides(now.texts, &Pair::target), sides(people.texts, &Pair::target)),
                   wanted = less(wanted_rates(x, human), there);
   int64_t seed = 1;
   x.stage.parameters.find("seed")->whole(seed);
-  const Injected done = rum::inject(sides(targets.texts, &Text::target), wanted, static_cast<uint32_t>(seed),
+  const Injected done = rum::inject(sides(targets.texts, &Pair::target), wanted, static_cast<uint32_t>(seed),
                                     on(x, "repeated"));
   finish(x, std::move(targets), done.lines,
          fmt::format("edits per 100 words: wanted {}, got {}", text(done.wanted), text(done.got)),
@@ -82,11 +82,11 @@ void thin(const StageContext& x) {
     const NumberedLines words = number_words(lines, vocabulary);
     return spectrum(count_tokens(words.tokens, vocabulary.size()));
   };
-  const std::vector<std::string> lines = sides(targets.texts, &Text::target);
-  const Spectrum goal = spectrum_of(sides(like.texts, &Text::target));
+  const std::vector<std::string> lines = sides(targets.texts, &Pair::target);
+  const Spectrum goal = spectrum_of(sides(like.texts, &Pair::target));
   const int64_t sample = std::min(goal.tokens, spectrum_of(lines).tokens);
   const Thinned done =
-      rum::thin(sides(targets.texts, &Text::source), lines, expected_types(goal, sample), sample);
+      rum::thin(sides(targets.texts, &Pair::source), lines, expected_types(goal, sample), sample);
   finish(x, std::move(targets), done.lines,
          fmt::format("types in {} words: wanted {:.0f}, got {:.0f} (before {:.0f}); {:.1f} % of the words "
                      "replaced, {:.1f} "
@@ -104,10 +104,10 @@ void thin(const StageContext& x) {
 void repair(const StageContext& x) {
   const auto [targets, human] = aligned(read_targets(x.inputs[kTargets]), read_targets(x.inputs[kHuman]));
   HumanText people;
-  people.add(sides(read_corpus(x.inputs[kSplit] + "/seed.tsv", CorpusKind::pairs).texts, &Text::target));
-  people.add(sides(human.texts, &Text::target));
-  const Repaired done = rum::repair(sides(targets.texts, &Text::source), sides(human.texts, &Text::target),
-                                    sides(targets.texts, &Text::target), {people, Language::english});
+  people.add(sides(read_corpus(x.inputs[kSplit] + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
+  people.add(sides(human.texts, &Pair::target));
+  const Repaired done = rum::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
+                                    sides(targets.texts, &Pair::target), {people, Language::english});
   std::string rates;
   Json::Object numbers;
   for (const char* name : {"number_mismatch", "name_mismatch", "negation_mismatch", "copied_words",

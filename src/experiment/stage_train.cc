@@ -9,9 +9,10 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "data/loader.h"
-#include "experiment/stage.h"
-#include "experiment/targets.h"
-#include "train/run.h"
+#include "edits/targets.h"
+#include "pipeline/stage.h"
+#include "run/folder.h"
+#include "run/run.h"
 #include "train/trainer.h"
 
 namespace rum {
@@ -19,11 +20,11 @@ namespace {
 // inputs: tokenizer, split, and for a student its targets. data: {"seed_pairs": n}, a generator on the first
 // n pairs of the seed set; or {"volume": v}, a student on the targets of the first v of the pool, for v times
 // the target tokens (or steps) of the recipe, so that all volumes see their texts equally often.
-std::vector<Text> training_texts(const StageContext& x, RunConfig& config) {
+std::vector<Pair> training_texts(const StageContext& x, RunConfig& config) {
   const Json& data = *x.stage.parameters.find("data");
   int64_t pairs = 0;
   if (const Json* j = data.find("seed_pairs"); j && j->whole(pairs)) {
-    std::vector<Text> seed = read_corpus(x.inputs[1] + "/seed.tsv", CorpusKind::pairs).texts;
+    std::vector<Pair> seed = read_corpus(x.inputs[1] + "/seed.tsv", CorpusKind::pairs).texts;
     seed.resize(std::min(seed.size(), static_cast<size_t>(pairs)));
     return seed;
   }
@@ -31,7 +32,7 @@ std::vector<Text> training_texts(const StageContext& x, RunConfig& config) {
   data.find("volume")->number(volume);
   const auto pool = static_cast<double>(read_pool(x.inputs[1]).texts.size());
   Targets t = read_targets(x.inputs[2]);
-  std::vector<Text> out;
+  std::vector<Pair> out;
   for (size_t i = 0; i < t.ids.size(); ++i)
     if (static_cast<double>(t.ids[i]) < volume * pool) out.push_back(std::move(t.texts[i]));
   RUM_CHECK(!out.empty(), "{}: no targets among the first {:g} of the pool", x.stage.label, volume);
@@ -43,10 +44,10 @@ std::vector<Text> training_texts(const StageContext& x, RunConfig& config) {
   return out;
 }
 // A generator may write what no batch can hold: such pairs are left out, and counted.
-std::vector<Text> that_fit(std::vector<Text> texts, const RunConfig& config) {
+std::vector<Pair> that_fit(std::vector<Pair> texts, const RunConfig& config) {
   const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
   const BatchShape shape = batch_shape(config);
-  std::erase_if(texts, [&](const Text& t) {
+  std::erase_if(texts, [&](const Pair& t) {
     const Example e = to_example(t, tokenizer);
     return positions_of(e, shape) > config.model.context || !fits({&e, 1}, shape);
   });
@@ -75,7 +76,7 @@ void train(const StageContext& x) {
   config.tokenizer = x.inputs[0] + "/tokenizer.json";
   const std::string data = x.folder + "/train.tsv";
   config.train = {data}, config.valid = x.inputs[1] + "/valid.tsv";
-  const std::vector<Text> texts = training_texts(x, config), kept = that_fit(texts, config);
+  const std::vector<Pair> texts = training_texts(x, config), kept = that_fit(texts, config);
   RUM_CHECK(!kept.empty(), "{}: no pair fits a batch of {} tokens", x.stage.label, config.tokens);
   Disk::real().replace_text(data, corpus_bytes(kept, CorpusKind::pairs));
   Disk::real().replace_text(

@@ -4,7 +4,8 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "train/run.h"
+#include "run/folder.h"
+#include "run/run.h"
 
 namespace rum {
 std::vector<Corpus> training_corpora(const RunConfig& c) {
@@ -33,7 +34,7 @@ Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, boo
   if (!c.tokenizer.empty()) return Tokenizer::load(c.tokenizer);
   std::vector<std::string_view> texts;
   for (const Corpus& corpus : corpora)
-    for (const Text& t : corpus.texts) {
+    for (const Pair& t : corpus.texts) {
       if (!t.source.empty()) texts.push_back(t.source);
       texts.push_back(t.target);
     }

@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
-#include "train/config.h"
-#include "train/progress.h"
+#include "base/progress.h"
+#include "run/config.h"
 
 namespace rum {
 std::vector<Corpus> training_corpora(const RunConfig&);  // in the order of data.train

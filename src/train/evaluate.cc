@@ -32,49 +32,4 @@ double mean_nll(const Model& model, std::span<const Packed> batches) {
   }
   return weight > 0 ? sum / weight : 0;
 }
-
-std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& tokenizer,
-                                           std::span<const Text> texts) {
-  std::vector<Example> examples;
-  for (const Text& t : texts) examples.push_back(to_example(t, tokenizer));
-  const std::vector<double> log_prob = log_probs(model, examples);
-  std::vector<SentenceScore> out;
-  for (size_t i = 0; i < examples.size(); ++i) out.push_back({log_prob[i], load_of(examples[i], {}).scored});
-  return out;
-}
-
-Prompt source_prompt(std::string_view source, const Tokenizer& tokenizer) {
-  Prompt p;
-  tokenizer.encode(source, p.tokens);
-  p.tokens.push_back(tokenizer.special(kSep));
-  p.prefix = static_cast<int32_t>(p.tokens.size());
-  return p;
-}
-
-std::vector<std::string> translate(const Model& model, const Tokenizer& tokenizer,
-                                   std::span<const std::string> sources, const Decoding& decoding,
-                                   const std::function<void(int64_t)>& done) {
-  std::vector<Prompt> prompts;
-  std::vector<size_t> of;
-  for (size_t i = 0; i < sources.size(); ++i) {
-    Prompt p = source_prompt(sources[i], tokenizer);
-    if (room(model, p) <= 1) continue;
-    prompts.push_back(std::move(p)), of.push_back(i);
-  }
-  std::vector<std::string> out(sources.size());
-  const auto written = generate(model, prompts, tokenizer.special(kEos), decoding, done);
-  for (size_t i = 0; i < of.size(); ++i)
-    if (!written[i].empty()) out[of[i]] = tokenizer.decode(written[i].front().tokens);
-  return out;
-}
-
-Judged judge_translations(const Model& model, const Tokenizer& tokenizer, std::span<const Text> texts,
-                          const Decoding& decoding, const std::function<void(int64_t)>& done) {
-  std::vector<std::string> sources, references;
-  for (const Text& t : texts) sources.push_back(t.source), references.push_back(t.target);
-  Judged j;
-  j.translations = translate(model, tokenizer, sources, decoding, done);
-  j.bleu = corpus_bleu(j.translations, references);
-  return j;
-}
 }  // namespace rum

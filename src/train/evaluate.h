@@ -1,13 +1,10 @@
-// How good a model is: loss on held-out texts, and BLEU of its translations.
+// How likely a model holds texts that it has not learned from.
 #pragma once
-#include <functional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "data/loader.h"
-#include "generate/generate.h"
-#include "metrics/bleu.h"
+#include "model/model.h"
 
 namespace rum {
 // Batches that hold the first `count` texts (0: all), in order, each once; texts that do not fit the shape
@@ -15,22 +12,4 @@ namespace rum {
 std::vector<Packed> evaluation_batches(const Corpus&, const Tokenizer&, const BatchShape&, int64_t count);
 // Mean of -log p (natural) over the scored tokens, without label smoothing.
 double mean_nll(const Model&, std::span<const Packed>);
-struct SentenceScore {
-  double log_prob = 0;  // log p(target | source), natural, the end token included
-  int64_t tokens = 0;   // of the target, with the end token
-};
-// Of each text, in order. Error: a text that is too long for the context, by its number.
-std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::span<const Text>);
-
-// What a model that translates is given to write after.
-Prompt source_prompt(std::string_view source, const Tokenizer&);
-// Best translation of each source, in order. A source too long for the context gives "".
-std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<const std::string> sources,
-                                   const Decoding&, const std::function<void(int64_t)>& done = {});
-struct Judged {
-  Bleu bleu;
-  std::vector<std::string> translations;
-};
-Judged judge_translations(const Model&, const Tokenizer&, std::span<const Text>, const Decoding&,
-                          const std::function<void(int64_t)>& done = {});
 }  // namespace rum

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/weights.h"
+#include "generate/translate.h"
 #include "train/state.h"
 
 namespace rum {

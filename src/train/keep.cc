@@ -5,7 +5,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "checkpoint/weights.h"
 #include "ops/gemm.h"
+#include "run/environment.h"
+#include "run/folder.h"
 #include "train/state.h"
 
 namespace rum {

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "run/environment.h"
+#include "run/folder.h"
+#include "run/run.h"
 #include "text/json.h"
 #include "train/data.h"
 #include "train/evaluate.h"
 #include "train/events.h"
-#include "train/run.h"
 #include "train/step.h"
 #include "train/trainer.h"
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "base/progress.h"
 #include "metrics/bleu.h"
-#include "train/config.h"
-#include "train/progress.h"
+#include "run/config.h"
 
 namespace rum {
 struct Outcome {

@@ -10,8 +10,9 @@
 #include "base/error.h"
 #include "generate/generate.h"
 #include "parity.h"
+#include "run/folder.h"
+#include "run/run.h"
 #include "tests/scratch.h"
-#include "train/run.h"
 #include "train/step.h"
 #include "train/trainer.h"
 

@@ -1,7 +1,7 @@
 // A config file either is refused with a place and a reason, or says the same again when it is written and
 // read.
+#include "run/config.h"
 #include "tests/fuzz/fuzz.h"
-#include "train/config.h"
 
 namespace {
 using namespace rum;

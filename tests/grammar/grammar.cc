@@ -163,7 +163,7 @@ Clause clause(Dice& d) {
   return {std::move(s), std::move(o), &d.pick(kVerbs)};
 }
 
-Text sentence(Dice& d) {
+Pair sentence(Dice& d) {
   const Clause c = clause(d);
   const std::string &s = c.subject.german, &o = c.object.german, &e = c.subject.english;
   switch (d.roll(8)) {
@@ -211,13 +211,13 @@ void capital(std::string& s) {
 }
 }  // namespace
 
-std::vector<Text> grammar_pairs(int count, uint32_t seed) {
+std::vector<Pair> grammar_pairs(int count, uint32_t seed) {
   RUM_CHECK(count >= 0 && count <= 100'000, "grammar_pairs: {} pairs, at most 100,000", count);
-  std::vector<Text> out;
+  std::vector<Pair> out;
   std::unordered_set<std::string> seen;
   for (uint32_t n = 0; static_cast<int>(out.size()) < count; ++n) {
     Dice dice(seed, n);
-    Text t = sentence(dice);
+    Pair t = sentence(dice);
     capital(t.source), capital(t.target);
     if (seen.insert(t.source).second) out.push_back(std::move(t));
   }

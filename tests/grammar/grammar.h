@@ -9,5 +9,5 @@ namespace rum {
 // `count` different pairs (at most 100,000), of 3 to about 20 words: articles, adjectives and verbs agree,
 // objects take their case, verbs go second, last, or in two, and every sentence has exactly one translation.
 // The same arguments give the same pairs.
-std::vector<Text> grammar_pairs(int count, uint32_t seed);
+std::vector<Pair> grammar_pairs(int count, uint32_t seed);
 }  // namespace rum

@@ -46,7 +46,7 @@ int prepare_command(int argc, char** argv) {
     throw Error(
         fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));
   Json::Array read;
-  std::vector<Text> raw;
+  std::vector<Pair> raw;
   for (const std::string& path : inputs) {
     Corpus c = read_corpus(path, rules.kind, {.skip_bad = skip_bad, .empty_sides = true});
     if (c.skipped > 0) fmt::print(stderr, "{}: {} bad lines passed over\n", path, c.skipped);
@@ -89,7 +89,7 @@ int debian_command(int argc, char** argv) {
   if (index_de.empty() != index_en.empty() || help_de.empty() != help_en.empty() ||
       (index_de + help_de).empty())
     throw Error("give --index-de with --index-en, or --pages-de with --pages-en, or all four");
-  std::vector<Text> pairs;
+  std::vector<Pair> pairs;
   Disk& disk = Disk::real();
   if (!index_de.empty()) {
     pairs = pair_descriptions(disk.read(index_de), disk.read(index_en));
@@ -99,7 +99,7 @@ int debian_command(int argc, char** argv) {
     const size_t before = pairs.size();
     const auto pages = common_pages(help_de, help_en);
     for (const std::string& page : pages)
-      for (Text& t : pair_pages(disk.read(help_de + "/" + page), disk.read(help_en + "/" + page)))
+      for (Pair& t : pair_pages(disk.read(help_de + "/" + page), disk.read(help_en + "/" + page)))
         pairs.push_back(std::move(t));
     fmt::print("{} pairs from {} pages of help\n", pairs.size() - before, pages.size());
   }

@@ -12,12 +12,13 @@
 #include "experiment/arms.h"
 #include "experiment/export.h"
 #include "experiment/report.h"
-#include "experiment/runner.h"
 #include "experiment/tables.h"
+#include "pipeline/runner.h"
+#include "run/environment.h"
+#include "run/run.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
-#include "train/run.h"
 
 namespace rum {
 namespace {

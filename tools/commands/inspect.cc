@@ -6,11 +6,12 @@
 
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "run/folder.h"
+#include "run/run.h"
 #include "text/json.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "train/data.h"
-#include "train/run.h"
 #include "train/step.h"
 
 namespace rum {
@@ -60,10 +61,10 @@ void show_tensors(const std::string& path) {
 void show_run(const std::string& path) {
   const RunFolder folder{path};
   const auto run = load_run(path);
-  const GptConfig& m = run->model->config();
+  const GptConfig& m = run->model.config();
   fmt::print("{}: {}, weights from {}\n", path, run->translation() ? "translation" : "text", run->source);
   fmt::print("model         {}{} layers, width {}, {} heads, inner {}, vocabulary {}, {} parameters\n",
-             run->model->encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
+             run->model.encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
              m.inner, m.vocab, run->params.numbers());
   std::vector<double> losses;
   int64_t last = 0;
@@ -99,7 +100,7 @@ void show_step(const std::string& path) {
                       {batch_shape(run->config), 1, run->config.model.context}, 1);
   AdamW adamw(run->params, run->config.adamw);
   Step step(
-      run->params, adamw, [&](const Batch& b) { return run->model->loss(b).loss; }, run->config.seed);
+      run->params, adamw, [&](const Batch& b) { return run->model.loss(b).loss; }, run->config.seed);
   const Batch batch = upload(loader.at(0).front());
   std::vector<TapeLine> lines;
   for (int i = 0; i < 4; ++i) {  // the first ones settle the memory

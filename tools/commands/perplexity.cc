@@ -7,11 +7,11 @@
 #include "data/loader.h"
 #include "generate/generate.h"
 #include "metrics/explain.h"
+#include "run/run.h"
 #include "text/json.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
-#include "train/run.h"
 
 namespace rum {
 namespace {
@@ -19,11 +19,11 @@ std::vector<Example> examples_of(const Corpus& corpus, const LoadedRun& run) {
   std::vector<Example> out;
   for (size_t i = 0; i < corpus.texts.size(); ++i) {
     out.push_back(to_example(corpus.texts[i], run.tokenizer));
-    const int64_t needed = positions_of(out.back(), {.restart = run.model->config().restart});
-    if (needed > run.model->config().context)
+    const int64_t needed = positions_of(out.back(), {.restart = run.model.config().restart});
+    if (needed > run.model.config().context)
       throw FileError(fmt::format(
           "{}: line {} needs {} positions, the model's context holds {}; split the {}", corpus.name,
-          corpus.lines[i], needed, run.model->config().context, run.translation() ? "sentence" : "text"));
+          corpus.lines[i], needed, run.model.config().context, run.translation() ? "sentence" : "text"));
   }
   return out;
 }
@@ -83,7 +83,7 @@ int run(int argc, char** argv) {
   const auto model = load_run(folder);
   const Corpus corpus = parse_corpus(read_uncompressed(input), shown(input), model->config.kind);
   const std::vector<Example> examples = examples_of(corpus, *model);
-  const auto stats = text_stats(*model->model, examples);
+  const auto stats = text_stats(model->model, examples);
   TokenSums all;
   Json::Array texts;
   if (per_token && !json) fmt::print("line\tnumber\ttoken\tlog_p\trank\tentropy\n");

@@ -1,5 +1,7 @@
 // `ruminate translate` and `ruminate generate`: a trained model writes, for each line of a file or after a
 // prompt.
+#include "generate/translate.h"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,15 +11,17 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/progress.h"
 #include "data/loader.h"
 #include "generate/generate.h"
+#include "generate/pool.h"
+#include "run/environment.h"
+#include "run/provenance.h"
 #include "text/reader.h"
 #include "text/unicode.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "train/evaluate.h"
-#include "train/generation.h"
-#include "train/progress.h"
 
 namespace rum {
 namespace {
@@ -74,7 +78,7 @@ class Translator {
       ++lines_;
       if (!source.empty()) prompts.push_back(prompt(source, lines_));
     }
-    const auto written = generate(*run_.model, prompts, run_.tokenizer.special(kEos), decoding_);
+    const auto written = generate(run_.model, prompts, run_.tokenizer.special(kEos), decoding_);
     decoding_.first += static_cast<uint32_t>(prompts.size());
     const std::vector<Hypothesis> nothing(1);
     std::string out;
@@ -91,11 +95,11 @@ class Translator {
   Prompt prompt(const std::string& source, int64_t line) const {
     if (source.find('\t') != std::string::npos) refuse_tab(input_, line);
     Prompt p = source_prompt(source, run_.tokenizer);
-    if (room(*run_.model, p) < 1)
+    if (room(run_.model, p) < 1)
       throw FileError(
           fmt::format("{}: line {} has {} tokens with its separator, the model's context holds {}: "
                       "nothing can be written after it; split the sentence",
-                      input_, line, p.prefix, run_.model->config().context));
+                      input_, line, p.prefix, run_.model.config().context));
     return p;
   }
   const LoadedRun& run_;
@@ -223,13 +227,13 @@ int generate(int argc, char** argv) {
   Prompt p;
   run->tokenizer.encode(prompt, p.tokens);
   RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to go on from");
-  RUM_CHECK(room(*run->model, p) > 0,
+  RUM_CHECK(room(run->model, p) > 0,
             "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
-            p.tokens.size(), run->model->config().context);
+            p.tokens.size(), run->model.config().context);
   Decoding d;
   draws.apply(flags, d);
   d.sample = !greedy, d.best = count;
-  const auto written = rum::generate(*run->model, {&p, 1}, run->tokenizer.special(kEos), d);
+  const auto written = rum::generate(run->model, {&p, 1}, run->tokenizer.special(kEos), d);
   for (const Hypothesis& h : written.front()) fmt::print("{}{}\n", prompt, run->tokenizer.decode(h.tokens));
   return 0;
 }

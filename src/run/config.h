@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "data/loader.h"
-#include "generate/generate.h"
 #include "model/model.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
+#include "run/decoding.h"
 
 namespace rum {
 struct RunConfig {

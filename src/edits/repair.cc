@@ -1,11 +1,11 @@
-#include "experiment/repair.h"
+#include "edits/repair.h"
 
 #include <algorithm>
 #include <map>
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "experiment/surface.h"
+#include "edits/surface.h"
 #include "text/unicode.h"
 #include "text/words.h"
 

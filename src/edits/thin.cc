@@ -1,4 +1,4 @@
-#include "experiment/thin.h"
+#include "edits/thin.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "experiment/edit_rates.h"
-#include "experiment/ibm1.h"
-#include "experiment/surface.h"
+#include "edits/edit_rates.h"
+#include "edits/ibm1.h"
+#include "edits/surface.h"
 #include "metrics/lexical_diversity.h"
 #include "metrics/numbered.h"
 #include "text/unicode.h"

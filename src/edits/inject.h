@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "experiment/edit_rates.h"
+#include "edits/edit_rates.h"
 
 namespace rum {
 struct Injected {

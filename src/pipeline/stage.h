@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.h"
 #include "text/json.h"
-#include "train/progress.h"
 
 namespace rum {
 struct Stage {

@@ -1,4 +1,4 @@
-#include "experiment/targets.h"
+#include "edits/targets.h"
 
 #include <fmt/format.h>
 
@@ -54,9 +54,9 @@ std::pair<Targets, Targets> aligned(const Targets& a, const Targets& b) {
   }
   return out;
 }
-std::vector<std::string> sides(const std::vector<Text>& texts, std::string Text::*side) {
+std::vector<std::string> sides(const std::vector<Pair>& texts, std::string Pair::*side) {
   std::vector<std::string> out;
-  for (const Text& t : texts) out.push_back(t.*side);
+  for (const Pair& t : texts) out.push_back(t.*side);
   return out;
 }
 TranslatedTwice translated_twice(const Targets& targets, const Targets& human) {
@@ -65,7 +65,7 @@ TranslatedTwice translated_twice(const Targets& targets, const Targets& human) {
   std::map<int64_t, const std::string*> by_id;
   for (size_t i = 0; i < targets.ids.size(); ++i) by_id[targets.ids[i]] = &targets.texts[i].target;
   for (size_t i = 0; i < human.ids.size(); ++i) {
-    const Text& t = human.texts[i];
+    const Pair& t = human.texts[i];
     const auto [at, fresh] = first.try_emplace(t.source, i);
     const std::string& reference = human.texts[at->second].target;
     const auto target = by_id.find(human.ids[at->second]);

@@ -1,4 +1,4 @@
-#include "experiment/stage.h"
+#include "pipeline/stage.h"
 
 #include <fmt/format.h>
 

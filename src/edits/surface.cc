@@ -1,4 +1,4 @@
-#include "experiment/surface.h"
+#include "edits/surface.h"
 
 #include <map>
 

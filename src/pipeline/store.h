@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/file.h"
-#include "experiment/stage.h"
+#include "pipeline/stage.h"
 
 namespace rum {
 // One process at a time: held until it dies, however it dies (flock). A folder that is not there is made.

@@ -1,4 +1,4 @@
-#include "experiment/ibm1.h"
+#include "edits/ibm1.h"
 
 #include <algorithm>
 

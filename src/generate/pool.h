@@ -8,17 +8,10 @@
 #include <vector>
 
 #include "generate/generate.h"
-#include "train/run.h"
+#include "run/provenance.h"
+#include "run/run.h"
 
 namespace rum {
-struct Provenance {
-  std::string generator;   // the name of a run, or of a model from outside
-  std::string checkpoint;  // hash of its weights
-  std::string decoding;    // describe()
-  int64_t seed = 1;        // of the draws
-  int64_t generation = 1;  // 1: the generator learned from human text, 2: from text of generation 1, ...
-  bool operator==(const Provenance&) const = default;
-};
 struct Generated {
   int64_t id = 0;  // place of the source among all
   std::string source, target;
@@ -27,11 +20,6 @@ struct Generated {
   bool finished = false;  // the end token came before the limit
   Provenance from;
 };
-
-// All of a Decoding that its output depends on, but the seed, in words.
-std::string describe(const Decoding&);
-// The provenance of what a run writes; its name is the last part of its folder.
-Provenance provenance_of(const LoadedRun&, const Decoding&, int64_t generation = 1);
 
 std::string to_line(const Generated&);  // with its line end
 // FileError: path, line, what was expected, what was found.

@@ -1,11 +1,11 @@
-#include "train/generation.h"
+#include "generate/pool.h"
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "generate/translate.h"
 #include "text/reader.h"
 #include "text/unicode.h"
-#include "train/evaluate.h"
 
 namespace rum {
 namespace {
@@ -87,22 +87,6 @@ int64_t lines_done(std::span<const std::string> sources, const Provenance& from,
 }
 }  // namespace
 
-std::string describe(const Decoding& d) {
-  const std::string limits = fmt::format("max_new {} max_ratio {}", d.max_new, d.max_ratio);
-  if (d.sample)
-    return fmt::format("sample temperature {} top_k {} top_p {} min_p {} {}", d.temperature, d.top_k, d.top_p,
-                       d.min_p, limits);
-  if (d.beam == 1) return "greedy " + limits;
-  return fmt::format("beam {} length_penalty {} {}", d.beam, d.length_penalty, limits);
-}
-
-Provenance provenance_of(const LoadedRun& run, const Decoding& d, int64_t generation) {
-  std::string name = run.config.folder;
-  while (name.ends_with('/')) name.pop_back();
-  name = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
-  return {name, hex64(weights_hash(run.params)), describe(d), d.seed, generation};
-}
-
 std::string to_line(const Generated& g) {
   return to_json(Json(Json::Object{{"id", g.id},
                                    {"source", g.source},
@@ -134,9 +118,9 @@ int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources
   for (size_t i = 0; i < sources.size(); ++i) {
     RUM_CHECK(!sources[i].empty(), "source {} is empty: nothing to translate", i);
     prompts.push_back(source_prompt(sources[i], run.tokenizer));
-    RUM_CHECK(room(*run.model, prompts[i]) > 0,
+    RUM_CHECK(room(run.model, prompts[i]) > 0,
               "source {} has {} tokens with its separator, the model's context holds {}: leave it out", i,
-              prompts[i].prefix, run.model->config().context);
+              prompts[i].prefix, run.model.config().context);
   }
   const int64_t had = lines_done(sources, from, path);
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
@@ -144,7 +128,7 @@ int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources
     d.first = static_cast<uint32_t>(at);
     const auto part = std::span(prompts).subspan(at, std::min(kPart, sources.size() - at));
     std::string lines;
-    for (const auto& best : generate(*run.model, part, run.tokenizer.special(kEos), d)) {
+    for (const auto& best : generate(run.model, part, run.tokenizer.special(kEos), d)) {
       const Hypothesis& h = best.at(0);
       lines += to_line({static_cast<int64_t>(at), sources[at], one_line(run.tokenizer.decode(h.tokens)),
                         h.log_prob, static_cast<int64_t>(h.tokens.size()) + h.finished, h.finished, from});

@@ -1,4 +1,4 @@
-#include "experiment/edit_rates.h"
+#include "edits/edit_rates.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "experiment/runner.h"
+#include "pipeline/runner.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

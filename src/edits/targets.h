@@ -11,13 +11,13 @@
 namespace rum {
 struct Targets {
   std::vector<int64_t> ids;  // rising
-  std::vector<Text> texts;
+  std::vector<Pair> texts;
 };
 Targets read_targets(const std::string& folder);                // FileError when the two files do not agree
 void write_targets(const std::string& folder, const Targets&);  // pairs with an empty side are left out
 // The two sets where both have the sentence, line by line.
 std::pair<Targets, Targets> aligned(const Targets&, const Targets&);
-std::vector<std::string> sides(const std::vector<Text>&, std::string Text::*side);
+std::vector<std::string> sides(const std::vector<Pair>&, std::string Pair::*side);
 // Sources that stand twice in the human targets were translated by two people. Line by line: the source, the
 // first person's translation, the second's, and what `targets` has for it.
 struct TranslatedTwice {

@@ -1,11 +1,11 @@
-#include "experiment/inject.h"
+#include "edits/inject.h"
 
 #include <algorithm>
 #include <limits>
 
 #include "base/error.h"
 #include "base/random.h"
-#include "experiment/surface.h"
+#include "edits/surface.h"
 #include "metrics/numbered.h"
 #include "text/unicode.h"
 

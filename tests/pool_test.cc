@@ -1,6 +1,6 @@
 // A pool translated as a stage: cut off anywhere and started again, the file has the bytes of one undisturbed
 // run, whatever the batch and the number of threads; what belongs to other work is refused.
-#include "train/generation.h"
+#include "generate/pool.h"
 
 #include <gtest/gtest.h>
 
@@ -11,6 +11,9 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "checkpoint/weights.h"
+#include "generate/translate.h"
+#include "run/provenance.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
@@ -56,7 +59,7 @@ class Generation : public testing::TestWithParam<ModelKind> {
   }
   static std::vector<std::string> sources(int n) {
     std::vector<std::string> out;
-    for (const Text& t : grammar_pairs(n, 11)) out.push_back(t.source);
+    for (const Pair& t : grammar_pairs(n, 11)) out.push_back(t.source);
     return out;
   }
   std::string bytes(std::span<const std::string> pool, const Decoding& d, const std::string& path) const {
@@ -75,7 +78,7 @@ TEST_P(Generation, LinesSayWhatTheModelWroteAndWhereItCameFrom) {
     bytes(pool, d, path);
     const auto lines = read_generated(path);
     ASSERT_EQ(lines.size(), pool.size());
-    std::vector<Text> pairs;
+    std::vector<Pair> pairs;
     std::vector<Example> examples;
     for (size_t i = 0; i < lines.size(); ++i) {
       const Generated& g = lines[i];
@@ -88,7 +91,7 @@ TEST_P(Generation, LinesSayWhatTheModelWroteAndWhereItCameFrom) {
       const Prompt p = source_prompt(pool[i], run().tokenizer);
       Decoding alone = d;
       alone.first = static_cast<uint32_t>(i);
-      const Hypothesis h = generate(*run().model, {&p, 1}, run().tokenizer.special(kEos), alone)[0][0];
+      const Hypothesis h = generate(run().model, {&p, 1}, run().tokenizer.special(kEos), alone)[0][0];
       EXPECT_EQ(g.target, one_line(run().tokenizer.decode(h.tokens)));
       EXPECT_EQ(g.log_prob, h.log_prob);
       EXPECT_EQ(g.tokens, static_cast<int64_t>(h.tokens.size()) + h.finished);
@@ -97,7 +100,7 @@ TEST_P(Generation, LinesSayWhatTheModelWroteAndWhereItCameFrom) {
       e.tokens.insert(e.tokens.end(), h.tokens.begin(), h.tokens.end());
       if (h.finished) e.tokens.push_back(run().tokenizer.special(kEos));
     }
-    const auto scores = log_probs(*run().model, examples);  // the scorer, a path of its own
+    const auto scores = log_probs(run().model, examples);  // the scorer, a path of its own
     for (size_t i = 0; i < lines.size(); ++i)
       EXPECT_NEAR(lines[i].log_prob, scores[i], 1e-4 * std::max(1.0, -scores[i]));
   }

@@ -1,4 +1,4 @@
-#include "experiment/store.h"
+#include "pipeline/store.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +12,8 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "train/run.h"
+#include "run/environment.h"
+#include "run/run.h"
 
 namespace rum {
 namespace fs = std::filesystem;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "experiment/store.h"
+#include "pipeline/store.h"
 
 namespace rum {
 struct RunnerConfig {

@@ -1,5 +1,5 @@
 // The table of keys.
-#include "train/config.h"
+#include "run/config.h"
 
 #include <fmt/format.h>
 

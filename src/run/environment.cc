@@ -1,4 +1,5 @@
-// What this build and machine are, for the run folder.
+#include "run/environment.h"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -7,7 +8,7 @@
 
 #include "base/threads.h"
 #include "ops/gemm.h"
-#include "train/run.h"
+#include "tensor/backend.h"
 
 #ifndef RUM_COMMIT
 #define RUM_COMMIT "unknown"
@@ -18,6 +19,12 @@
 
 namespace rum {
 std::string build_id() { return fmt::format("{} -march={} gcc {}", RUM_COMMIT, RUM_MARCH, __VERSION__); }
+
+DeviceKind pick_device(const std::string& name) {
+  if (name == "cuda") Backend::of(DeviceKind::cuda);
+  const bool gpu = name == "cuda" || (name == "auto" && Backend::missing(DeviceKind::cuda).empty());
+  return gpu ? DeviceKind::cuda : DeviceKind::cpu;
+}
 
 Json environment(DeviceKind device) {
   std::string processor = "unknown", line;

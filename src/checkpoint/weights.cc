@@ -1,0 +1,57 @@
+#include "checkpoint/weights.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace rum {
+uint64_t weights_hash(const ParameterBlock& block) {
+  Hash64 hash;
+  for (const auto& [name, t] : named_weights(block, block.master())) {
+    hash.add(name + str(t.shape()));
+    hash.add({t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())});
+  }
+  return hash.value();
+}
+
+// Without a copy on the device first: a run saves when its memory is exhausted, too.
+static Tensor copy_on_cpu(const Tensor& t) {
+  return t.device() == DeviceKind::cpu ? t.clone() : t.to(DeviceKind::cpu);
+}
+NamedTensors named_weights(const ParameterBlock& block, const Tensor& flat, const std::string& prefix) {
+  NamedTensors out;
+  for (const ParameterBlock::Entry& e : block.entries())
+    out.emplace_back(prefix + e.name,
+                     copy_on_cpu(flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape)));
+  return out;
+}
+
+void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTensors& from,
+                 const std::string& prefix, const std::string& file) {
+  std::map<std::string, const Tensor*> by_name;
+  for (const auto& [name, tensor] : from)
+    if (name.starts_with(prefix)) by_name[name.substr(prefix.size())] = &tensor;
+  for (const ParameterBlock::Entry& e : block.entries()) {
+    const auto at = by_name.find(e.name);
+    if (at == by_name.end())
+      throw FileError(
+          fmt::format("{}: no tensor \"{}{}\"; this file is of another model", file, prefix, e.name));
+    const Tensor& t = *at->second;
+    if (t.shape() != e.shape || t.dtype() != flat.dtype())
+      throw FileError(
+          fmt::format("{}: \"{}{}\" is {}, the model's config says {}; this file is of another model", file,
+                      prefix, e.name, str(t.shape()), str(e.shape)));
+    Backend::of(flat.device())
+        .upload(flat.data<char>() + static_cast<size_t>(e.offset) * size_of(flat.dtype()), t.data<char>(),
+                static_cast<size_t>(t.size()) * size_of(t.dtype()));
+    by_name.erase(at);
+  }
+  for (const auto& [name, tensor] : by_name)
+    if (!name.starts_with("adamw."))
+      throw FileError(fmt::format("{}: tensor \"{}\" is no part of the model; this file is of another model",
+                                  file, name));
+}
+}  // namespace rum

@@ -1,0 +1,22 @@
+// A model's weights by name, between the flat block that computes with them and the files that keep them.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/params.h"
+
+namespace rum {
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+// Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each name
+// after `prefix`.
+NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
+// The other way: those of `from` whose name begins with `prefix`. FileError, with `file` for the message: a
+// tensor that is missing, is no part of the model, or has another shape or type.
+void set_weights(const ParameterBlock&, const Tensor& flat, const NamedTensors& from,
+                 const std::string& prefix, const std::string& file);
+// Of names, shapes and numbers: the same in any file.
+uint64_t weights_hash(const ParameterBlock&);
+}  // namespace rum

@@ -1,0 +1,31 @@
+// What a translation model is asked for: translations, how good they are, and how likely it holds given ones.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/loader.h"
+#include "generate/generate.h"
+#include "metrics/bleu.h"
+
+namespace rum {
+struct SentenceScore {
+  double log_prob = 0;  // log p(target | source), natural, the end token included
+  int64_t tokens = 0;   // of the target, with the end token
+};
+// Of each text, in order. Error: a text that is too long for the context, by its number.
+std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::span<const Pair>);
+
+// What a model that translates is given to write after.
+Prompt source_prompt(std::string_view source, const Tokenizer&);
+// Best translation of each source, in order. A source too long for the context gives "".
+std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<const std::string> sources,
+                                   const Decoding&, const std::function<void(int64_t)>& done = {});
+struct Judged {
+  Bleu bleu;
+  std::vector<std::string> translations;
+};
+Judged judge_translations(const Model&, const Tokenizer&, std::span<const Pair>, const Decoding&,
+                          const std::function<void(int64_t)>& done = {});
+}  // namespace rum

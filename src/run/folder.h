@@ -1,0 +1,23 @@
+// A run's folder: what `ruminate train` leaves on disk, file by file.
+//
+//   config.toml        all keys, resolved             metrics.jsonl      a line per logged step and
+//   evaluation tokenizer.json                                    log.txt            what was printed
+//   environment.json   machine, build, libraries      samples.txt        translations as they improved
+//   data.json          the corpora and their hashes   events.out.*       for TensorBoard
+//   checkpoints/       to resume from                 gemm.txt           on a GPU: which products were chosen
+//   model.safetensors, results.json                   when the run is finished
+#pragma once
+#include <string>
+
+namespace rum {
+struct RunFolder {
+  std::string path;
+  std::string file(const char* name) const { return path + "/" + name; }
+  std::string config() const { return file("config.toml"); }
+  std::string tokenizer() const { return file("tokenizer.json"); }
+  std::string metrics() const { return file("metrics.jsonl"); }
+  std::string checkpoints() const { return file("checkpoints"); }
+  std::string model() const { return file("model.safetensors"); }  // the finished model: weights alone
+  std::string results() const { return file("results.json"); }
+};
+}  // namespace rum

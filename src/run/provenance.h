@@ -1,0 +1,20 @@
+// Where a generated text comes from: which model with which weights wrote it, and how.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "run/decoding.h"
+#include "run/run.h"
+
+namespace rum {
+struct Provenance {
+  std::string generator;   // the name of a run, or of a model from outside
+  std::string checkpoint;  // hash of its weights
+  std::string decoding;    // describe()
+  int64_t seed = 1;        // of the draws
+  int64_t generation = 1;  // 1: the generator learned from human text, 2: from text of generation 1, ...
+  bool operator==(const Provenance&) const = default;
+};
+// Of what a run writes; the generator is named by the last part of the run's folder.
+Provenance provenance_of(const LoadedRun&, const Decoding&, int64_t generation = 1);
+}  // namespace rum

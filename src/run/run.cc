@@ -1,0 +1,55 @@
+#include "run/run.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/weights.h"
+#include "run/folder.h"
+
+namespace rum {
+namespace {
+bool is_weights(const std::string& path) { return path.ends_with(".ckpt") || path.ends_with(".safetensors"); }
+
+// The run folder that a file of weights lies in: RUN/model.safetensors or RUN/checkpoints/step-00000100.ckpt.
+RunFolder folder_around(const std::string& file) {
+  const size_t slash = file.rfind('/');
+  const RunFolder folder{slash == std::string::npos ? "." : file.substr(0, slash)};
+  return Disk::real().exists(folder.config()) ? folder : RunFolder{folder.path + "/.."};
+}
+// The finished model, else the best checkpoint, else the newest.
+std::string weights_file(const RunFolder& folder) {
+  Disk& disk = Disk::real();
+  if (disk.exists(folder.model())) return folder.model();
+  const auto newest = newest_valid(folder.checkpoints());
+  if (!newest)
+    throw FileError(fmt::format("{}: no checkpoint yet; `ruminate train --resume` goes on", folder.path));
+  const int64_t best = noted(newest->checkpoint, "best_step");  // 0: none was evaluated yet
+  const std::string path = checkpoint_path(folder.checkpoints(), best);
+  return best > 0 && disk.exists(path) ? path : newest->path;
+}
+}  // namespace
+
+LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device)
+    : config(std::move(c)),
+      tokenizer(std::move(t)),
+      model(config.model_kind, Params(params), model_config(config, tokenizer.size())) {
+  params.materialise(device, DType::f32, config.seed);
+}
+
+std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device) {
+  const RunFolder folder = is_weights(given) ? folder_around(given) : RunFolder{given};
+  if (!Disk::real().exists(folder.config()))
+    throw FileError(fmt::format(
+        "{}: not a run folder, there is no config.toml in it; `ruminate train` makes one", given));
+  auto run =
+      std::make_unique<LoadedRun>(read_config(folder.config()), Tokenizer::load(folder.tokenizer()), device);
+  run->source = is_weights(given) ? given : weights_file(folder);
+  const NamedTensors weights = run->source.ends_with(".safetensors") ? read_safetensors(run->source).tensors
+                                                                     : load(run->source).tensors;
+  set_weights(run->params, run->params.master(), weights, "", run->source);
+  run->params.refresh_shadow();
+  return run;
+}
+}  // namespace rum

@@ -1,0 +1,24 @@
+// A model that was trained, ready to use.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "model/model.h"
+#include "run/config.h"
+#include "text/tokenizer.h"
+
+namespace rum {
+struct LoadedRun {
+  RunConfig config;
+  Tokenizer tokenizer;
+  ParameterBlock params;
+  Model model;         // holds tensors of `params`
+  std::string source;  // the file that the weights came from
+  // The model with its initial values; load_run() puts the saved ones in their place.
+  LoadedRun(RunConfig, Tokenizer, DeviceKind);
+  bool translation() const { return config.kind == CorpusKind::pairs; }
+};
+// From a run folder (the finished model, else the best checkpoint, else the newest) or from one checkpoint or
+// model file inside a run folder. FileError says what is missing or does not belong together.
+std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, DeviceKind = DeviceKind::cpu);
+}  // namespace rum
