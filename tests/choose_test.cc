@@ -54,5 +54,18 @@ TEST(Choose, MeansByHand) {
   EXPECT_NE(error_of([] { best({}); }), "");
   EXPECT_NE(error_of([] { best(std::vector<double>{1, NAN}); }), "");
 }
+TEST(Choose, TheNoisyChannelByHand) {
+  EXPECT_NEAR(channel_score({-1, -2, -3}, {.5, .1}), -2.3, 1e-12);
+  // The forward model prefers the first of each pair, the reverse model the second, which is better: any
+  // weight of reverse from 1 on; the language model knows nothing.
+  const std::vector<std::vector<ChannelTerms>> terms(2, {{-1, -3, -1}, {-1.9, -2, -1}});
+  const std::vector<std::vector<double>> quality(2, {10, 20});
+  const ChannelWeights w = fit_channel(terms, quality);
+  EXPECT_EQ(w.reverse, 1);
+  EXPECT_EQ(w.lm, 0);
+  EXPECT_NE(error_of([&] { fit_channel(terms, {}); }).find("2 sources with the qualities of 0"),
+            std::string::npos);
+  EXPECT_NE(error_of([] { fit_channel({}, {}); }), "");
+}
 }  // namespace
 }  // namespace rum

@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "checkpoint/weights.h"
 #include "generate/translate.h"
+#include "metrics/chrf.h"
 #include "run/provenance.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
@@ -37,19 +38,46 @@ class Generation : public testing::TestWithParam<ModelKind> {
     if (!runs.contains(kind)) {
       RunConfig c;
       c.folder = folder().path + (kind == ModelKind::gpt ? "/gpt" : "/pair");
-      c.train = {folder().path + "/train.tsv"}, c.valid = c.train[0];
-      Disk::real().replace_text(c.valid, corpus_bytes(grammar_pairs(200, 7), CorpusKind::pairs));
       c.model_kind = kind;
-      c.model = {.context = 96, .layers = 1, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32};
-      c.bpe.vocab = 300, c.tokens = 256, c.steps = 30, c.bleu_texts = 0, c.schedule.warmup = 2;
-      c.schedule.peak = 1e-2f;
-      testing::internal::CaptureStderr();
-      Progress progress;
-      Trainer(c, progress, false).run();
-      testing::internal::GetCapturedStderr();
-      runs[kind] = load_run(c.folder);
+      runs[kind] = train(std::move(c), grammar_pairs(200, 7));
     }
     return *runs[kind];
+  }
+  // A model from target to source, and one of targets alone.
+  static const LoadedRun& reverse() {
+    static std::unique_ptr<LoadedRun> run;
+    if (!run) {
+      auto pairs = grammar_pairs(200, 7);
+      for (Pair& t : pairs) std::swap(t.source, t.target);
+      RunConfig c;
+      c.folder = folder().path + "/reverse";
+      run = train(std::move(c), pairs);
+    }
+    return *run;
+  }
+  static const LoadedRun& lm() {
+    static std::unique_ptr<LoadedRun> run;
+    if (!run) {
+      auto texts = grammar_pairs(200, 7);
+      for (Pair& t : texts) t.source.clear();
+      RunConfig c;
+      c.folder = folder().path + "/lm";
+      c.kind = CorpusKind::documents;
+      run = train(std::move(c), texts);
+    }
+    return *run;
+  }
+  static std::unique_ptr<LoadedRun> train(RunConfig c, const std::vector<Pair>& texts) {
+    c.train = {c.folder + ".txt"}, c.valid = c.train[0];
+    Disk::real().replace_text(c.valid, corpus_bytes(texts, c.kind));
+    c.model = {.context = 96, .layers = 1, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32};
+    c.bpe.vocab = 300, c.tokens = 256, c.steps = 30, c.bleu_texts = 0, c.schedule.warmup = 2;
+    c.schedule.peak = 1e-2f;
+    testing::internal::CaptureStderr();
+    Progress progress;
+    Trainer(c, progress, false).run();
+    testing::internal::GetCapturedStderr();
+    return load_run(c.folder);
   }
   const LoadedRun& run() const { return run(GetParam()); }
   std::string file(const std::string& name) const {
@@ -166,9 +194,11 @@ TEST_P(Generation, OtherWorkIsRefused) {
   expect(refusal(d, from), "the generation is \"1\"");
   from = provenance_of(run(), d), from.checkpoint = "0";
   expect(refusal(d, from), "the checkpoint is");
+  other = d, other.best = 2, from = provenance_of(run(), other);
+  expect(refusal(other, from), "the decoding is");
+  other.sample = false;
+  expect(refusal(other, from), "made of draws alone");
   from = provenance_of(run(), d);
-  other = d, other.best = 2;
-  expect(refusal(other, from), "2 translations are asked for");
   std::swap(pool[1], pool[2]);
   expect(refusal(d, from), "line 2: the source is");
   std::swap(pool[1], pool[2]);
@@ -190,6 +220,102 @@ TEST_P(Generation, OtherWorkIsRefused) {
   std::string wrong = whole.substr(0, second - 1);
   wrong.replace(wrong.find("\"finished\":"), 11, "\"finished\":3,\"x\":");
   expect(with_line(wrong), "\"finished\": expected true or false, found 3");
+}
+TEST_P(Generation, SeveralDrawsOfASourceStandTogether) {
+  const auto pool = sources(9);
+  Decoding d = kModes[2];
+  d.best = 3;
+  const std::string path = file("draws.jsonl"), whole = bytes(pool, d, path);
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 27u);
+  for (size_t i = 0; i < pool.size(); ++i) {
+    const Prompt p = source_prompt(pool[i], run().tokenizer);
+    Decoding alone = d;
+    alone.first = static_cast<uint32_t>(i);
+    const auto drawn = generate(run().model, {&p, 1}, run().tokenizer.special(kEos), alone)[0];
+    for (size_t k = 0; k < 3; ++k) {
+      EXPECT_EQ(lines[3 * i + k].id, static_cast<int64_t>(i));
+      EXPECT_EQ(lines[3 * i + k].target, one_line(run().tokenizer.decode(drawn[k].tokens)));
+    }
+  }
+  for (size_t cut = 0; cut < whole.size(); cut += 173) {
+    std::ofstream(path, std::ios::binary) << whole.substr(0, cut);
+    const int64_t had = generate_file(run(), pool, d, provenance_of(run(), d), path);
+    EXPECT_EQ(had, std::count(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut), '\n') / 3);
+    ASSERT_EQ(Disk::real().read(path), whole) << "cut at byte " << cut;
+  }
+}
+
+TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
+  const auto pool = sources(60);
+  Decoding draws = kModes[2];
+  draws.best = 5, draws.temperature = .5f;
+  bytes(pool, draws, file("draws.jsonl")), bytes(pool, kModes[0], file("greedy.jsonl"));
+  const auto drawn = read_generated(folder().path + "/draws.jsonl"),
+             greedy = read_generated(folder().path + "/greedy.jsonl");
+  const auto log_p = [](const LoadedRun& of, const Pair& t) {
+    const Example e = to_example(t, of.tokenizer);
+    return log_probs(of.model, {&e, 1})[0] / static_cast<double>(load_of(e, {}).scored);
+  };
+  const auto mbr_score = [](const Generated& g, const std::vector<Generated>& all) {
+    double sum = 0;
+    for (const Generated& other : all) {
+      const Reference reference{other.target};
+      const auto metric = make_chrf({.beta = 1});
+      sum += metric->score(count(*metric, {g.target}, std::span(&reference, 1))[0]);
+    }
+    return sum;
+  };
+  const auto channel = [&](const Generated& g, const std::vector<Generated>&) {
+    if (g.target.empty()) return -std::numeric_limits<double>::infinity();
+    return g.log_prob / static_cast<double>(g.tokens) + 20 * log_p(reverse(), {g.target, g.source}) +
+           .2 * log_p(lm(), {"", g.target});
+  };
+  const std::pair<BestOf, std::function<double(const Generated&, const std::vector<Generated>&)>> ways[] = {
+      {best_by_mbr(5, "chrf1"), mbr_score}, {best_by_channel(5, reverse(), &lm(), {20, .2}), channel}};
+  for (const auto& [best_of, score] : ways) {
+    const std::string path = file("best.jsonl");
+    Decoding d = draws;
+    d.best = 1;
+    Provenance from = provenance_of(run(), d);
+    from.decoding = describe(best_of, d);
+    EXPECT_NE(from.decoding.find("best of greedy and 5 x sample temperature 0.5"), std::string::npos);
+    generate_file(run(), pool, d, from, path, {}, &best_of);
+    const std::string whole = Disk::real().read(path);
+    const auto kept = read_generated(path);
+    ASSERT_EQ(kept.size(), pool.size());
+    int not_greedy = 0;
+    for (size_t i = 0; i < pool.size(); ++i) {
+      std::vector<Generated> all(drawn.begin() + static_cast<std::ptrdiff_t>(5 * i),
+                                 drawn.begin() + static_cast<std::ptrdiff_t>(5 * i + 5));
+      all.push_back(greedy[i]);
+      double highest = -INFINITY;
+      for (const Generated& g : all) highest = std::max(highest, score(g, all));
+      const bool there = std::any_of(all.begin(), all.end(), [&](const Generated& g) {
+        return g.target == kept[i].target && g.log_prob == kept[i].log_prob &&
+               score(g, all) >= highest - 1e-4 * std::abs(highest);
+      });
+      EXPECT_TRUE(there) << best_of.how << ": " << kept[i].target;
+      not_greedy += kept[i].target != greedy[i].target;
+    }
+    EXPECT_GT(not_greedy, 0) << best_of.how;
+    std::ofstream(path, std::ios::binary) << whole.substr(0, whole.size() / 2);
+    generate_file(run(), pool, d, from, path, {}, &best_of);
+    EXPECT_EQ(Disk::real().read(path), whole);
+  }
+  EXPECT_NE(error_of([] {
+              best_by_channel(5, lm(), nullptr, {1, 0});
+            }).find("plain text"),
+            std::string::npos);
+  EXPECT_NE(error_of([] {
+              best_by_channel(5, reverse(), &reverse(), {1, 1});
+            }).find("translates"),
+            std::string::npos);
+  EXPECT_NE(error_of([] {
+              best_by_channel(5, reverse(), nullptr, {1, 1});
+            }).find("there is none"),
+            std::string::npos);
+  EXPECT_NE(error_of([] { best_by_mbr(5, "chrf3"); }).find("chrf1"), std::string::npos);
 }
 INSTANTIATE_TEST_SUITE_P(Kinds, Generation, testing::Values(ModelKind::gpt, ModelKind::encoder_decoder),
                          [](const auto& i) { return i.param == ModelKind::gpt ? "gpt" : "encoder_decoder"; });

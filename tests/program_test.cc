@@ -146,6 +146,18 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   expect_refusal(p.run(other), "line 1: the generation is \"2\"");
   expect_refusal(p.run({"translate", p.file("run"), "--jsonl"}), "--jsonl needs --output");
   expect_refusal(p.run({"translate", p.file("run"), "--generation", "2"}), "need --jsonl");
+  const auto refused = [&](std::vector<std::string> more, const char* part) {
+    more.insert(more.begin(), {"translate", p.file("run")});
+    expect_refusal(p.run(more), part);
+  };
+  refused({"--best-of", "4", "--beam", "2"}, "--best-of excludes --sample, --beam and --n-best");
+  refused({"--utility", "bleu"}, "--utility needs --best-of");
+  refused({"--best-of", "4", "--reverse", "x"}, "--reverse needs --choose channel");
+  refused({"--best-of", "4", "--choose", "channel"}, "needs --reverse RUN");
+  refused({"--best-of", "4", "--choose", "channel", "--reverse", p.file("none")}, "none");
+  const Ran best = p.run({"translate", p.file("run"), "--best-of", "4", "--scores"}, "Haus\n\nder Hund\n");
+  EXPECT_EQ(best.status, 0) << best.err;
+  EXPECT_EQ(std::count(best.out.begin(), best.out.end(), '\n'), 3) << best.out;
   p.write("tab", "a\tb\n"), other[3] = p.file("tab"), other[5] = p.file("new.jsonl");
   expect_refusal(p.run(other), "tab: line 1 has a tab");
   p.write("gap", "Haus\n\nHaus\n"), other[3] = p.file("gap");

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/threads.h"
 
 namespace rum {
 std::vector<double> utilities(const Metric& metric, std::span<const std::string> hypotheses) {
@@ -43,5 +44,48 @@ int64_t best(std::span<const double> scores) {
 
 int64_t choose_mbr(const Metric& metric, std::span<const std::string> hypotheses) {
   return best(mean_utilities(utilities(metric, hypotheses)));
+}
+
+std::vector<int64_t> choose_mbr(const Metric& metric, std::span<const Candidates> sources) {
+  std::vector<int64_t> out(sources.size());
+  parallel(static_cast<int64_t>(sources.size()), [&](int64_t i) {
+    std::vector<std::string> texts;
+    for (const Candidate& c : sources[static_cast<size_t>(i)].all) texts.push_back(c.text);
+    out[static_cast<size_t>(i)] = choose_mbr(metric, texts);
+  });
+  return out;
+}
+
+double channel_score(const ChannelTerms& t, const ChannelWeights& w) {
+  return t.forward + w.reverse * t.reverse + w.lm * t.lm;
+}
+
+ChannelWeights fit_channel(std::span<const std::vector<ChannelTerms>> terms,
+                           std::span<const std::vector<double>> quality) {
+  RUM_CHECK(!terms.empty() && terms.size() == quality.size(),
+            "weights of the noisy channel: {} sources with the qualities of {}", terms.size(),
+            quality.size());
+  for (size_t i = 0; i < terms.size(); ++i)
+    RUM_CHECK(terms[i].size() == quality[i].size(),
+              "weights of the noisy channel: source {} has {} candidates, "
+              "{} of them judged",
+              i + 1, terms[i].size(), quality[i].size());
+  const double grid[] = {0, .1, .2, .3, .5, .7, 1, 1.5, 2};
+  ChannelWeights found;
+  double highest = -INFINITY;
+  for (const double reverse : grid)
+    for (const double lm : grid) {
+      double sum = 0;
+      for (size_t i = 0; i < terms.size(); ++i) {
+        std::vector<double> scores;
+        for (const ChannelTerms& t : terms[i]) scores.push_back(channel_score(t, {reverse, lm}));
+        sum += quality[i][static_cast<size_t>(best(scores))];
+      }
+      RUM_CHECK(!std::isnan(sum), "weights of the noisy channel: a candidate of quality NaN");
+      if (sum <= highest) continue;
+      highest = sum;
+      found = {reverse, lm};
+    }
+  return found;
 }
 }  // namespace rum

@@ -20,7 +20,35 @@ std::vector<double> mean_utilities(std::span<const double> utilities, Self = Sel
 // The first index within 1e-9 of the largest: equal hypotheses differ by rounding alone. Error for none or
 // NaN.
 int64_t best(std::span<const double> scores);
+// What was written for a source, of which one is kept.
+struct Candidate {
+  std::string text;
+  double log_prob = 0;    // natural, under the model that wrote it, sum over tokens
+  int64_t tokens = 0;     // with the end token if it was written
+  bool finished = false;  // the end token came before the limit
+};
+struct Candidates {
+  std::string source;
+  std::vector<Candidate> all;
+};
+
 // Minimum Bayes risk: best(mean_utilities(utilities(metric, hypotheses))). chrF with beta 2 prefers long
 // translations, since recall counts more; beta 1 and sentence BLEU do not.
 int64_t choose_mbr(const Metric&, std::span<const std::string> hypotheses);
+// The same for many sources, on all threads.
+std::vector<int64_t> choose_mbr(const Metric&, std::span<const Candidates>);
+
+// What the noisy channel knows of a candidate, each log p divided by the length that it is summed over.
+struct ChannelTerms {
+  double forward = 0, reverse = 0, lm = 0;  // log p(y | x) / |y|, log p(x | y) / |x|, log p(y) / |y|
+};
+struct ChannelWeights {
+  double reverse = 1, lm = .3;
+};
+double channel_score(const ChannelTerms&, const ChannelWeights&);
+// The weights, of a grid from 0 to 2, whose choices have the highest mean quality; the smallest of equal
+// ones. terms[i][k], quality[i][k]: of candidate k of source i. Error: no source, lists of different lengths,
+// NaN.
+ChannelWeights fit_channel(std::span<const std::vector<ChannelTerms>> terms,
+                           std::span<const std::vector<double>> quality);
 }  // namespace rum

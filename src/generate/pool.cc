@@ -54,15 +54,17 @@ Generated from_line(std::string_view text, const std::string& where) {
            l.whole("generation")}};
 }
 
-// How many whole lines the file holds, all of them a beginning of this work. A last line that was cut off is
-// removed.
-int64_t lines_done(std::span<const std::string> sources, const Provenance& from, const std::string& path) {
+// For how many sources the file holds all `best` lines, a beginning of this work. What was cut off after them
+// is removed.
+int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance& from,
+                     const std::string& path) {
   Disk& disk = Disk::real();
   if (!disk.exists(path)) return 0;
   const std::string all = disk.read(path);
-  size_t id = 0, at = 0;
-  for (size_t end; (end = all.find('\n', at)) != std::string::npos; at = end + 1, ++id) {
-    const std::string where = fmt::format("{}: line {}", path, id + 1);
+  size_t line = 0, at = 0, whole = 0;
+  for (size_t end; (end = all.find('\n', at)) != std::string::npos; at = end + 1) {
+    const size_t id = line++ / static_cast<size_t>(best);
+    const std::string where = fmt::format("{}: line {}", path, line);
     const Generated g = from_line(std::string_view(all).substr(at, end - at), where);
     auto same = [&](const char* what, const auto& found, const auto& wanted) {
       if (found != wanted)
@@ -81,9 +83,10 @@ int64_t lines_done(std::span<const std::string> sources, const Provenance& from,
     same("the decoding", g.from.decoding, from.decoding);
     same("the seed", g.from.seed, from.seed);
     same("the generation", g.from.generation, from.generation);
+    if (line % static_cast<size_t>(best) == 0) whole = end + 1;
   }
-  if (at < all.size()) disk.replace_text(path, std::string_view(all).substr(0, at));
-  return static_cast<int64_t>(id);
+  if (whole < all.size()) disk.replace_text(path, std::string_view(all).substr(0, whole));
+  return static_cast<int64_t>(line) / best;
 }
 }  // namespace
 
@@ -112,26 +115,26 @@ std::vector<Generated> read_generated(const std::string& path) {
 
 int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources, const Decoding& decoding,
                       const Provenance& from, const std::string& path,
-                      const std::function<void(int64_t, int64_t)>& done) {
-  RUM_CHECK(decoding.best == 1, "one line for each source, but {} translations are asked for", decoding.best);
-  std::vector<Prompt> prompts;
+                      const std::function<void(int64_t, int64_t)>& done, const BestOf* best_of) {
+  RUM_CHECK(decoding.best == 1 || (decoding.sample && best_of == nullptr),
+            "a file of {} translations for each source is made of draws alone", decoding.best);
   for (size_t i = 0; i < sources.size(); ++i) {
     RUM_CHECK(!sources[i].empty(), "source {} is empty: nothing to translate", i);
-    prompts.push_back(source_prompt(sources[i], run.tokenizer));
-    RUM_CHECK(room(run.model, prompts[i]) > 0,
+    const Prompt prompt = source_prompt(sources[i], run.tokenizer);
+    RUM_CHECK(room(run.model, prompt) > 0,
               "source {} has {} tokens with its separator, the model's context holds {}: leave it out", i,
-              prompts[i].prefix, run.model.config().context);
+              prompt.prefix, run.model.config().context);
   }
-  const int64_t had = lines_done(sources, from, path);
+  const int64_t had = sources_done(sources, decoding.best, from, path);
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
     Decoding d = decoding;
     d.first = static_cast<uint32_t>(at);
-    const auto part = std::span(prompts).subspan(at, std::min(kPart, sources.size() - at));
+    const auto part = sources.subspan(at, std::min(kPart, sources.size() - at));
     std::string lines;
-    for (const auto& best : generate(run.model, part, run.tokenizer.special(kEos), d)) {
-      const Hypothesis& h = best.at(0);
-      lines += to_line({static_cast<int64_t>(at), sources[at], one_line(run.tokenizer.decode(h.tokens)),
-                        h.log_prob, static_cast<int64_t>(h.tokens.size()) + h.finished, h.finished, from});
+    for (const auto& candidates : translations(run, part, d, best_of)) {
+      for (const Candidate& c : candidates)
+        lines +=
+            to_line({static_cast<int64_t>(at), sources[at], c.text, c.log_prob, c.tokens, c.finished, from});
       ++at;
     }
     Disk::real().append(path, lines);

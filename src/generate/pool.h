@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/best_of.h"
 #include "generate/generate.h"
 #include "run/provenance.h"
 #include "run/run.h"
@@ -25,11 +26,13 @@ std::string to_line(const Generated&);  // with its line end
 // FileError: path, line, what was expected, what was found.
 std::vector<Generated> read_generated(const std::string& path);
 
-// Translates what is missing of `sources`; returns how many lines the file already had. Text i draws from its
-// own stream, (seed, i). `done` is told how many lines the file has, whenever it has grown, and how many it
-// had at first. Error: sources that are empty or too long, by their number, before anything is written; best
-// > 1. FileError: the file holds something else than a beginning of this very work.
+// Translates what is missing of `sources`, into a line for each or, of draws, decoding.best lines; returns
+// for how many the file already had them. Text i draws from its own stream, (seed, i). `done` is told how
+// many sources the file has, whenever it has grown, and how many it had at first. Error: sources that are
+// empty or too long, by their number, before anything is written; best > 1 of a search or with BestOf.
+// FileError: the file holds something else than a beginning of this very work.
 int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
                       const Provenance&, const std::string& path,
-                      const std::function<void(int64_t lines, int64_t before)>& done = {});
+                      const std::function<void(int64_t sources, int64_t before)>& done = {},
+                      const BestOf* = nullptr);
 }  // namespace rum

@@ -7,7 +7,8 @@ std::string describe(const Decoding& d) {
   const std::string limits = fmt::format("max_new {} max_ratio {}", d.max_new, d.max_ratio);
   if (d.sample)
     return fmt::format("sample temperature {} top_k {} top_p {} min_p {} {}", d.temperature, d.top_k, d.top_p,
-                       d.min_p, limits);
+                       d.min_p, limits) +
+           (d.best > 1 ? fmt::format(" best {}", d.best) : "");
   if (d.beam == 1) return "greedy " + limits;
   return fmt::format("beam {} length_penalty {} {}", d.beam, d.length_penalty, limits);
 }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "data/loader.h"
+#include "generate/best_of.h"
 #include "generate/generate.h"
 #include "generate/pool.h"
 #include "run/environment.h"
@@ -61,57 +62,104 @@ struct DrawFlags {
       "{}: line {} has a tab; expected one sentence a line (`cut -f1` takes the first column)", input, line));
 }
 
+// --best-of and what chooses.
+struct BestOfFlags {
+  int64_t samples = 0;
+  std::string choose = "mbr", utility = "chrf1", reverse, lm;
+  ChannelWeights weights;
+  std::unique_ptr<LoadedRun> reverse_run, lm_run;
+  std::optional<BestOf> best_of;
+
+  void add(Flags& flags) {
+    flags
+        .add("--best-of", samples, "draw so many translations beside the greedy one and keep the best", 1,
+             1024)
+        .choice(
+            "--choose", choose,
+            "with --best-of: mbr, the one most like the others; channel, the likeliest by log p(y|x)/|y| + "
+            "reverse-weight log p(x|y)/|x| + lm-weight log p(y)/|y|",
+            {"mbr", "channel"})
+        .choice("--utility", utility,
+                "of mbr: chrF of beta 1 or 2 (which prefers long ones), or sentence BLEU",
+                {"chrf1", "chrf2", "bleu"})
+        .add("--reverse", reverse, "of channel: a run that translates from target to source")
+        .add("--lm", lm, "of channel: a run of plain text in the target language")
+        .add("--reverse-weight", weights.reverse, "of channel")
+        .add("--lm-weight", weights.lm, "of channel; needs --lm");
+  }
+  // Null without --best-of. What it points to lives as long as these flags.
+  const BestOf* read(const Flags& flags, DeviceKind device) {
+    const bool channel = choose == "channel";
+    for (const char* f : {"--choose", "--utility", "--reverse", "--lm", "--reverse-weight", "--lm-weight"})
+      RUM_CHECK(samples > 0 || !flags.given(f), "{} needs --best-of", f);
+    for (const char* f : {"--reverse", "--lm", "--reverse-weight", "--lm-weight"})
+      RUM_CHECK(channel || !flags.given(f), "{} needs --choose channel", f);
+    if (samples == 0) return nullptr;
+    if (!channel) return &best_of.emplace(best_by_mbr(samples, utility));
+    RUM_CHECK(!flags.given("--utility"), "--utility needs --choose mbr");
+    RUM_CHECK(!reverse.empty(), "--choose channel needs --reverse RUN, a model from target to source");
+    RUM_CHECK(!lm.empty() || !flags.given("--lm-weight"), "--lm-weight needs --lm");
+    if (lm.empty()) weights.lm = 0;
+    reverse_run = load_run(reverse, device);
+    if (!lm.empty()) lm_run = load_run(lm, device);
+    return &best_of.emplace(best_by_channel(samples, *reverse_run, lm_run.get(), weights));
+  }
+};
+
 class Translator {
  public:
-  Translator(const LoadedRun& run, std::string input, Decoding decoding, bool scores)
+  Translator(const LoadedRun& run, std::string input, Decoding decoding, const BestOf* best_of, bool scores)
       : run_(run),
         input_(std::move(input)),
         decoding_(decoding),
+        best_of_(best_of),
         scores_(scores) {}
   int64_t lines() const { return lines_; }
 
   // What is written for the next lines of the input. An empty line stays empty.
   std::string translate(const std::vector<std::string>& sources) {
     const int64_t first = lines_ + 1;
-    std::vector<Prompt> prompts;
+    std::vector<std::string> there;
     for (const std::string& source : sources) {
       ++lines_;
-      if (!source.empty()) prompts.push_back(prompt(source, lines_));
+      if (source.empty()) continue;
+      check(source, lines_);
+      there.push_back(source);
     }
-    const auto written = generate(run_.model, prompts, run_.tokenizer.special(kEos), decoding_);
-    decoding_.first += static_cast<uint32_t>(prompts.size());
-    const std::vector<Hypothesis> nothing(1);
+    const auto written = translations(run_, there, decoding_, best_of_);
+    decoding_.first += static_cast<uint32_t>(there.size());
+    const std::vector<Candidate> nothing(1);
     std::string out;
     for (size_t i = 0, k = 0; i < sources.size(); ++i)
-      for (const Hypothesis& h : sources[i].empty() ? nothing : written[k++]) {
+      for (const Candidate& c : sources[i].empty() ? nothing : written[k++]) {
         if (decoding_.best > 1) out += fmt::format("{}\t", first + static_cast<int64_t>(i));
-        if (scores_) out += fmt::format("{:.6f}\t", h.log_prob);
-        out += one_line(run_.tokenizer.decode(h.tokens)) + '\n';
+        if (scores_) out += fmt::format("{:.6f}\t", c.log_prob);
+        out += c.text + '\n';
       }
     return out;
   }
 
  private:
-  Prompt prompt(const std::string& source, int64_t line) const {
+  void check(const std::string& source, int64_t line) const {
     if (source.find('\t') != std::string::npos) refuse_tab(input_, line);
-    Prompt p = source_prompt(source, run_.tokenizer);
+    const Prompt p = source_prompt(source, run_.tokenizer);
     if (room(run_.model, p) < 1)
       throw FileError(
           fmt::format("{}: line {} has {} tokens with its separator, the model's context holds {}: "
                       "nothing can be written after it; split the sentence",
                       input_, line, p.prefix, run_.model.config().context));
-    return p;
   }
   const LoadedRun& run_;
   std::string input_;
   Decoding decoding_;
+  const BestOf* best_of_;
   bool scores_;
   int64_t lines_ = 0;
 };
 
 // --jsonl: all of the input is read and checked first, then the file grows.
-int translate_pool(const LoadedRun& run, const std::string& input, const Decoding& d, const Provenance& from,
-                   const std::string& output) {
+int translate_pool(const LoadedRun& run, const std::string& input, const Decoding& d, const BestOf* best_of,
+                   const Provenance& from, const std::string& output) {
   std::vector<std::string> sources;
   LineReader reader(input);
   for (std::string_view line; reader.next(line);) {
@@ -121,11 +169,14 @@ int translate_pool(const LoadedRun& run, const std::string& input, const Decodin
   const auto n = static_cast<int64_t>(sources.size());
   Progress progress;
   const double start = seconds_now();
-  const int64_t had = generate_file(run, sources, d, from, output, [&](int64_t lines, int64_t before) {
-    const double left =
-        (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
-    progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
-  });
+  const int64_t had = generate_file(
+      run, sources, d, from, output,
+      [&](int64_t lines, int64_t before) {
+        const double left =
+            (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
+        progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
+      },
+      best_of);
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
   return 0;
@@ -139,6 +190,7 @@ int translate(int argc, char** argv) {
   std::string generator;
   int64_t generation = 1;
   DrawFlags draws;
+  BestOfFlags best_of;
   Flags flags("translate", "Translates lines with a trained model: one sentence a line in, one a line out.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
       .add("--input,-i", input, "text file, also .gz and .xz; -: standard input")
@@ -156,14 +208,21 @@ int translate(int argc, char** argv) {
       .add("--generation", generation,
            "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
   draws.add(flags);
+  best_of.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(sample || !draws.any(flags), "--temperature, --top-k, --top-p, --min-p and --seed need --sample");
-  RUM_CHECK(!jsonl || (output != "-" && best == 1 && !scores),
-            "--jsonl needs --output with a file, and excludes --n-best and --scores");
+  const bool several = best_of.samples > 0;
+  RUM_CHECK(sample || several || !draws.any(flags),
+            "--temperature, --top-k, --top-p, --min-p and --seed need --sample or --best-of");
+  RUM_CHECK(!several || !(sample || flags.given("--beam") || best > 1),
+            "--best-of excludes --sample, --beam and --n-best");
+  RUM_CHECK(!jsonl || (output != "-" && !scores),
+            "--jsonl needs --output with a file, and excludes --scores");
+  RUM_CHECK(!jsonl || best == 1 || sample, "--jsonl with --n-best needs --sample");
   RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
             "--generator and --generation need --jsonl");
   RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
-  const auto run = load_run(folder, pick_device(draws.device));
+  const DeviceKind device = pick_device(draws.device);
+  const auto run = load_run(folder, device);
   RUM_CHECK(run->translation(),
             "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
             folder);
@@ -175,12 +234,14 @@ int translate(int argc, char** argv) {
   d.best = best;
   if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
+  const BestOf* chosen = best_of.read(flags, device);
   if (jsonl) {
     Provenance from = provenance_of(*run, d, generation);
+    if (chosen) from.decoding = describe(*chosen, d);
     if (!generator.empty()) from.generator = generator;
-    return translate_pool(*run, input, d, from, output);
+    return translate_pool(*run, input, d, chosen, from, output);
   }
-  Translator translator(*run, input == "-" ? "standard input" : input, d, scores);
+  Translator translator(*run, input == "-" ? "standard input" : input, d, chosen, scores);
   const size_t part = input == "-" && isatty(0) ? 1 : 4096;  // someone who types wants an answer at once
   const auto start = std::chrono::steady_clock::now();
   LineReader reader(input);

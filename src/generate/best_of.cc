@@ -1,0 +1,152 @@
+#include "generate/best_of.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "checkpoint/weights.h"
+#include "generate/translate.h"
+#include "metrics/bleu.h"
+#include "metrics/chrf.h"
+#include "text/unicode.h"
+
+namespace rum {
+namespace {
+std::unique_ptr<Metric> utility_of(const std::string& name) {
+  static const std::vector<std::string> known{"chrf1", "chrf2", "bleu"};
+  check_known("utility", name, known);
+  if (name == "bleu") return make_bleu({.effective_order = true});
+  return make_chrf({.beta = name == "chrf1" ? 1 : 2});
+}
+
+// Scores under one model of many texts, of which some do not fit: those have none.
+class Scored {
+ public:
+  explicit Scored(const LoadedRun& run) : run_(run) {}
+  void add(Pair text) {
+    const int64_t needed =
+        positions_of(to_example(text, run_.tokenizer), {.restart = run_.model.config().restart});
+    fits_.push_back(needed <= run_.model.config().context);
+    if (fits_.back()) texts_.push_back(std::move(text));
+  }
+  std::vector<double> per_token() const {  // NaN where there is none
+    const std::vector<SentenceScore> scores = sentence_scores(run_.model, run_.tokenizer, texts_);
+    std::vector<double> out;
+    size_t k = 0;
+    for (const bool fits : fits_) {
+      out.push_back(NAN);
+      if (!fits) continue;
+      out.back() = scores[k].log_prob / static_cast<double>(scores[k].tokens);
+      ++k;
+    }
+    return out;
+  }
+
+ private:
+  const LoadedRun& run_;
+  std::vector<Pair> texts_;
+  std::vector<bool> fits_;
+};
+
+std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
+                                          const Decoding& d) {
+  std::vector<Prompt> prompts;
+  for (const std::string& s : sources) prompts.push_back(source_prompt(s, run.tokenizer));
+  std::vector<std::vector<Candidate>> out;
+  for (const auto& hypotheses : generate(run.model, prompts, run.tokenizer.special(kEos), d)) {
+    out.emplace_back();
+    for (const Hypothesis& h : hypotheses)
+      out.back().push_back({one_line(run.tokenizer.decode(h.tokens)), h.log_prob,
+                            static_cast<int64_t>(h.tokens.size()) + h.finished, h.finished});
+  }
+  return out;
+}
+}  // namespace
+
+std::string describe(const BestOf& best_of, const Decoding& d) {
+  Decoding drawn = d;
+  drawn.sample = true;
+  return fmt::format("best of greedy and {} x {} by {}", best_of.samples, describe(drawn), best_of.how);
+}
+
+BestOf best_by_mbr(int64_t samples, const std::string& utility) {
+  const std::shared_ptr<const Metric> metric = utility_of(utility);
+  return {samples, "mbr " + utility,
+          [metric](std::span<const Candidates> c) { return choose_mbr(*metric, c); }};
+}
+
+BestOf best_by_channel(int64_t samples, const LoadedRun& reverse, const LoadedRun* lm,
+                       const ChannelWeights& weights) {
+  RUM_CHECK(reverse.translation(),
+            "{} is a model of plain text; the noisy channel needs one that translates "
+            "from target to source",
+            reverse.source);
+  RUM_CHECK(lm == nullptr || !lm->translation(),
+            "{} translates; the noisy channel needs a model of plain text there", lm->source);
+  RUM_CHECK((lm == nullptr) == (weights.lm == 0),
+            "the noisy channel: the language model has a weight of {}{}", weights.lm,
+            lm == nullptr ? ", but there is none" : "");
+  const auto hash = [](const LoadedRun& run) { return hex64(weights_hash(run.params)); };
+  std::string how = fmt::format("channel reverse {} x {}", hash(reverse), weights.reverse);
+  if (lm) how += fmt::format(" lm {} x {}", hash(*lm), weights.lm);
+  return {samples, std::move(how), [&reverse, lm, weights](std::span<const Candidates> candidates) {
+            std::vector<int64_t> out;
+            for (const auto& terms : channel_terms(reverse, lm, candidates)) {
+              std::vector<double> scores;
+              for (const ChannelTerms& t : terms) scores.push_back(channel_score(t, weights));
+              out.push_back(best(scores));
+            }
+            return out;
+          }};
+}
+
+std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, const LoadedRun* lm,
+                                                     std::span<const Candidates> sources) {
+  Scored back(reverse);
+  std::optional<Scored> fluent;
+  if (lm) fluent.emplace(*lm);
+  for (const Candidates& source : sources)
+    for (const Candidate& c : source.all) {
+      if (c.text.empty()) continue;
+      back.add({c.text, source.source});
+      if (fluent) fluent->add({"", c.text});
+    }
+  const std::vector<double> reversed = back.per_token(),
+                            fluency = fluent ? fluent->per_token() : std::vector<double>(reversed.size());
+  std::vector<std::vector<ChannelTerms>> out;
+  size_t k = 0;
+  for (const Candidates& source : sources) {
+    out.emplace_back();
+    for (const Candidate& c : source.all) {
+      ChannelTerms& t = out.back().emplace_back();
+      t.forward = -INFINITY;
+      if (c.text.empty()) continue;
+      const double r = reversed[k], l = fluency[k];
+      ++k;
+      if (std::isnan(r) || std::isnan(l)) continue;
+      t = {c.log_prob / static_cast<double>(c.tokens), r, l};
+    }
+  }
+  return out;
+}
+
+std::vector<std::vector<Candidate>> translations(const LoadedRun& run, std::span<const std::string> sources,
+                                                 const Decoding& decoding, const BestOf* best_of) {
+  if (best_of == nullptr) return write(run, sources, decoding);
+  Decoding drawn = decoding, greedy = decoding;
+  drawn.sample = true;
+  greedy.sample = false;
+  drawn.beam = greedy.beam = greedy.best = 1;
+  drawn.best = best_of->samples;
+  std::vector<Candidates> all;
+  for (const std::string& s : sources) all.push_back({s, {}});
+  for (const Decoding& d : {drawn, greedy}) {
+    const auto written = write(run, sources, d);
+    for (size_t i = 0; i < all.size(); ++i)
+      all[i].all.insert(all[i].all.end(), written[i].begin(), written[i].end());
+  }
+  const std::vector<int64_t> kept = best_of->choose(all);
+  std::vector<std::vector<Candidate>> out;
+  for (size_t i = 0; i < all.size(); ++i) out.push_back({all[i].all[static_cast<size_t>(kept[i])]});
+  return out;
+}
+}  // namespace rum
