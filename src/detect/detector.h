@@ -16,12 +16,12 @@
 namespace rum::detect {
 enum class Author : uint8_t { unknown, human, machine };
 struct Text {
-  std::string id;                   // as given, else its line number
-  std::string source;               // what the target translates; may be empty
-  std::string target;               // what is judged
+  std::string id{};                 // as given, else its line number
+  std::string source{};             // what the target translates; may be empty
+  std::string target{};             // what is judged
   Author author = Author::unknown;  // of the target
-  std::string generator;            // which machine; empty for people and where nobody knows
-  std::string decoding;             // and how it chose its words: "greedy", "sampled"
+  std::string generator{};          // which machine; empty for people and where nobody knows
+  std::string decoding{};           // and how it chose its words: "greedy", "sampled"
 };
 
 // What a stretch of the target, bytes [begin, end), adds to the score.

@@ -1,0 +1,122 @@
+#include "detect/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace rum::detect {
+namespace {
+// log(1 + exp(x)) for any x.
+double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+double logistic(double x) {
+  const double e = std::exp(-std::abs(x));
+  if (x >= 0) return 1 / (1 + e);
+  return e / (1 + e);
+}
+
+// The cross-entropy in z = -(a s + b), with scores of mean 0 and deviation 1: Newton's steps, halved while
+// they do not descend. Strictly convex, for no target is 0 or 1.
+struct PlattFit {
+  std::vector<double> s, target;
+  double mean = 0, deviation = 1;
+  explicit PlattFit(const Scores& scores) {
+    const double n1 = static_cast<double>(scores.machine.size()),
+                 n0 = static_cast<double>(scores.human.size());
+    s = scores.human;
+    s.insert(s.end(), scores.machine.begin(), scores.machine.end());
+    target.assign(scores.human.size(), 1 / (n0 + 2));
+    target.resize(s.size(), (n1 + 1) / (n1 + 2));
+    mean = std::accumulate(s.begin(), s.end(), 0.0) / (n0 + n1);
+    double squares = 0;
+    for (double& x : s) {
+      x -= mean;
+      squares += x * x;
+    }
+    deviation = std::sqrt(squares / (n0 + n1));
+    for (double& x : s) x /= deviation;
+  }
+  double objective(double slope, double constant) const {
+    double sum = 0;
+    for (size_t i = 0; i < s.size(); ++i) {
+      const double z = slope * s[i] + constant;
+      sum += softplus(z) - target[i] * z;
+    }
+    return sum;
+  }
+  Platt solve() const {
+    double slope = 0, constant = 0, now = objective(0, 0);
+    for (int step = 0; step < 200; ++step) {
+      double g0 = 0, g1 = 0, h00 = 0, h01 = 0, h11 = 0;
+      for (size_t i = 0; i < s.size(); ++i) {
+        const double p = logistic(slope * s[i] + constant), r = p - target[i], w = p * (1 - p);
+        g0 += r * s[i], g1 += r;
+        h00 += w * s[i] * s[i], h01 += w * s[i], h11 += w;
+      }
+      const double determinant = h00 * h11 - h01 * h01;
+      const double d0 = -(h11 * g0 - h01 * g1) / determinant, d1 = -(h00 * g1 - h01 * g0) / determinant;
+      double size = 1, next = objective(slope + d0, constant + d1);
+      while (next > now && size > 1e-10) {
+        size /= 2;
+        next = objective(slope + size * d0, constant + size * d1);
+      }
+      if (!(next <= now)) break;
+      slope += size * d0, constant += size * d1;
+      now = next;
+      if (std::abs(size * d0) + std::abs(size * d1) < 1e-13 * (1 + std::abs(slope) + std::abs(constant)))
+        break;
+    }
+    return {-slope / deviation, slope * mean / deviation - constant, now};
+  }
+};
+void check_finite(const Scores& scores) {
+  check(scores);
+  for (const auto* list : {&scores.human, &scores.machine})
+    for (const double x : *list)
+      RUM_CHECK(std::isfinite(x), "a score is infinite: no probability can be fitted to it");
+}
+}  // namespace
+
+double Platt::operator()(double score) const { return logistic(-(a * score + b)); }
+Platt fit_platt(const Scores& scores) {
+  check_finite(scores);
+  return PlattFit(scores).solve();
+}
+
+double Isotonic::operator()(double score) const {
+  const auto right = std::lower_bound(scores.begin(), scores.end(), score);
+  if (right == scores.begin()) return values.front();
+  if (right == scores.end()) return values.back();
+  const auto i = static_cast<size_t>(right - scores.begin());
+  const double share = (score - scores[i - 1]) / (scores[i] - scores[i - 1]);
+  return values[i - 1] + share * (values[i] - values[i - 1]);
+}
+Isotonic fit_isotonic(const Scores& scores) {
+  check_finite(scores);
+  std::vector<std::pair<double, double>> all;
+  for (const double s : scores.human) all.emplace_back(s, 0);
+  for (const double s : scores.machine) all.emplace_back(s, 1);
+  std::sort(all.begin(), all.end());
+  // Pools of neighbours that would otherwise fall; each knows how many distinct scores it covers.
+  struct Pool {
+    double sum, texts;
+    size_t distinct;
+    bool falls_to(const Pool& next) const { return sum * next.texts >= next.sum * texts; }
+  };
+  Isotonic out;
+  std::vector<Pool> pools;
+  for (size_t i = 0; i < all.size();) {
+    Pool pool{0, 0, 1};
+    const double score = all[i].first;
+    for (; i < all.size() && all[i].first == score; ++i) pool.sum += all[i].second, pool.texts += 1;
+    out.scores.push_back(score);
+    while (!pools.empty() && pools.back().falls_to(pool)) {
+      pool.sum += pools.back().sum, pool.texts += pools.back().texts;
+      pool.distinct += pools.back().distinct;
+      pools.pop_back();
+    }
+    pools.push_back(pool);
+  }
+  for (const Pool& p : pools) out.values.insert(out.values.end(), p.distinct, p.sum / p.texts);
+  return out;
+}
+}  // namespace rum::detect

@@ -1,0 +1,219 @@
+#include "detect/logistic.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace rum::detect {
+namespace {
+// Newton's steps end when one promises less than this share of the objective; a step's directions when the
+// latest brings less than this share of their mean (Nash and Sofer 1990).
+constexpr double kClose = 1e-9, kWorth = 0.05;
+using Vector = std::vector<double>;  // a number a column, then the constant's
+
+double dot(const Vector& a, const Vector& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// Columns by how many rows hold them, the most frequent first, so that what is used together lies together;
+// those that no row holds are left out.
+std::vector<int32_t> by_frequency(const SparseRows& rows) {
+  std::vector<int32_t> count(static_cast<size_t>(rows.columns)), order;
+  for (const int32_t c : rows.column) ++count[static_cast<size_t>(c)];
+  for (int32_t c = 0; c < rows.columns; ++c)
+    if (count[static_cast<size_t>(c)] > 0) order.push_back(c);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return count[static_cast<size_t>(a)] > count[static_cast<size_t>(b)];
+  });
+  return order;
+}
+void renumber(SparseRows& rows, const std::vector<int32_t>& order) {
+  std::vector<int32_t> number(static_cast<size_t>(rows.columns));
+  for (size_t i = 0; i < order.size(); ++i) number[static_cast<size_t>(order[i])] = static_cast<int32_t>(i);
+  for (int32_t& c : rows.column) c = number[static_cast<size_t>(c)];
+  rows.columns = static_cast<int32_t>(order.size());
+}
+
+class Newton {
+ public:
+  Newton(const SparseRows& rows, std::span<const uint8_t> machine, double c)
+      : rows_(rows),
+        c_(c),
+        width_(static_cast<size_t>(rows.columns) + 1),
+        sign_(rows.size()),
+        z_(rows.size()),
+        along_(rows.size()),
+        slope_(rows.size()),
+        curve_(rows.size()),
+        w_(width_),
+        gradient_(width_),
+        diagonal_(width_),
+        direction_(width_) {
+    for (size_t i = 0; i < sign_.size(); ++i) sign_[i] = machine[i] ? 1 : -1;
+    const auto entries = static_cast<int64_t>(rows.column.size());
+    pieces_ = std::clamp<int64_t>(entries / static_cast<int64_t>(2 * width_), 1, 16);
+    partial_.assign(static_cast<size_t>(pieces_), Vector(width_));
+    partial_diagonal_ = partial_;
+  }
+  Logistic solve() {
+    double now = objective(0);
+    for (int step = 0; step < 100; ++step) {
+      differentiate();
+      const double decrease = solve_direction();
+      if (decrease <= kClose * now) break;
+      const double next = search(now, decrease);
+      if (!(next < now)) break;
+      now = next;
+    }
+    const double constant = w_.back();
+    w_.pop_back();
+    return {std::move(w_), constant, now};
+  }
+
+ private:
+  template <class EachRow>
+  void walk(EachRow&& each) {  // each(row, piece), the pieces side by side
+    const auto n = static_cast<int64_t>(rows_.size());
+    parallel(pieces_, [&](int64_t piece) {
+      const auto p = static_cast<size_t>(piece);
+      for (int64_t i = n * piece / pieces_; i < n * (piece + 1) / pieces_; ++i)
+        each(static_cast<size_t>(i), p);
+    });
+  }
+  void add_up(std::vector<Vector>& partial, Vector& sum) {  // and leaves zeros behind
+    constexpr size_t kBlock = 8192;
+    parallel(static_cast<int64_t>((width_ + kBlock - 1) / kBlock), [&](int64_t block) {
+      const size_t from = static_cast<size_t>(block) * kBlock, to = std::min(from + kBlock, width_);
+      std::fill(sum.begin() + static_cast<int64_t>(from), sum.begin() + static_cast<int64_t>(to), 0.0);
+      for (Vector& p : partial)
+        for (size_t j = from; j < to; ++j) {
+          sum[j] += p[j];
+          p[j] = 0;
+        }
+    });
+  }
+  double objective(double step) {
+    double sum = 0, squares = 0;
+    for (size_t j = 0; j + 1 < width_; ++j) {
+      const double w = w_[j] + step * direction_[j];
+      squares += w * w;
+    }
+    Vector by_piece(static_cast<size_t>(pieces_));
+    walk([&](size_t i, size_t piece) {
+      const double m = sign_[i] * (z_[i] + step * along_[i]);
+      by_piece[piece] += std::max(-m, 0.0) + std::log1p(std::exp(-std::abs(m)));
+    });
+    for (const double s : by_piece) sum += s;
+    return squares / 2 + c_ * sum;
+  }
+  // Gradient and diagonal of the Hessian at w.
+  void differentiate() {
+    walk([&](size_t i, size_t piece) {
+      const double p = 1 / (1 + std::exp(sign_[i] * z_[i]));  // of the wrong answer
+      const double r = -c_ * sign_[i] * p, h = c_ * p * (1 - p);
+      curve_[i] = h;
+      double *g = partial_[piece].data(), *d = partial_diagonal_[piece].data();
+      for (int64_t k = rows_.begin[i]; k < rows_.begin[i + 1]; ++k) {
+        const auto e = static_cast<size_t>(k);
+        const double x = rows_.value[e];
+        g[rows_.column[e]] += r * x;
+        d[rows_.column[e]] += h * x * x;
+      }
+      g[width_ - 1] += r;
+      d[width_ - 1] += h;
+    });
+    add_up(partial_, gradient_);
+    add_up(partial_diagonal_, diagonal_);
+    for (size_t j = 0; j + 1 < width_; ++j) {
+      gradient_[j] += w_[j];
+      diagonal_[j] += 1;
+    }
+  }
+  // out = H v; slope_ = X v.
+  void multiply(const Vector& v, Vector& out) {
+    walk([&](size_t i, size_t piece) {
+      double s = v[width_ - 1];
+      for (int64_t k = rows_.begin[i]; k < rows_.begin[i + 1]; ++k) {
+        const auto e = static_cast<size_t>(k);
+        s += v[static_cast<size_t>(rows_.column[e])] * rows_.value[e];
+      }
+      slope_[i] = s;
+      const double t = curve_[i] * s;
+      double* o = partial_[piece].data();
+      for (int64_t k = rows_.begin[i]; k < rows_.begin[i + 1]; ++k) {
+        const auto e = static_cast<size_t>(k);
+        o[rows_.column[e]] += t * rows_.value[e];
+      }
+      o[width_ - 1] += t;
+    });
+    add_up(partial_, out);
+    for (size_t j = 0; j + 1 < width_; ++j) out[j] += v[j];
+  }
+  // Newton's direction, and along_ = X direction. Returns the decrease that the quadratic model promises.
+  double solve_direction() {
+    Vector r(width_), s(width_), p(width_), hp(width_);
+    std::fill(direction_.begin(), direction_.end(), 0.0);
+    std::fill(along_.begin(), along_.end(), 0.0);
+    for (size_t j = 0; j < width_; ++j) {
+      r[j] = -gradient_[j];
+      p[j] = s[j] = r[j] / diagonal_[j];
+    }
+    double rs = dot(r, s);
+    double promised = 0, gain = 0;
+    for (int k = 0; k < 1000 && rs > 0 && (k == 0 || k * gain > kWorth * promised); ++k) {
+      multiply(p, hp);
+      const double a = rs / dot(p, hp);
+      gain = a * rs / 2;
+      promised += gain;
+      for (size_t j = 0; j < width_; ++j) {
+        direction_[j] += a * p[j];
+        r[j] -= a * hp[j];
+        s[j] = r[j] / diagonal_[j];
+      }
+      for (size_t i = 0; i < along_.size(); ++i) along_[i] += a * slope_[i];
+      const double next = dot(r, s), b = next / rs;
+      rs = next;
+      for (size_t j = 0; j < width_; ++j) p[j] = s[j] + b * p[j];
+    }
+    return promised;
+  }
+  // Goes along the direction, half as far until a tenth of the promise is kept.
+  double search(double now, double promised) {
+    double step = 1, next = objective(step);
+    while (!(next <= now - 0.1 * step * promised) && step > 1e-8) {
+      step /= 2;
+      next = objective(step);
+    }
+    if (!(next < now)) return now;
+    for (size_t j = 0; j < width_; ++j) w_[j] += step * direction_[j];
+    for (size_t i = 0; i < z_.size(); ++i) z_[i] += step * along_[i];
+    return next;
+  }
+
+  const SparseRows& rows_;
+  double c_;
+  size_t width_;
+  int64_t pieces_ = 1;
+  std::vector<double> sign_, z_, along_, slope_, curve_;  // a number a row
+  Vector w_, gradient_, diagonal_, direction_;
+  std::vector<Vector> partial_, partial_diagonal_;
+};
+}  // namespace
+
+Logistic fit_logistic(SparseRows rows, std::span<const uint8_t> machine, double c) {
+  RUM_CHECK(rows.size() == machine.size(), "{} rows and {} labels", rows.size(), machine.size());
+  RUM_CHECK(c > 0 && std::isfinite(c), "C = {}: expected a number above 0", c);
+  const auto columns = static_cast<size_t>(rows.columns);
+  const std::vector<int32_t> order = by_frequency(rows);
+  renumber(rows, order);
+  Logistic found = Newton(rows, machine, c).solve();
+  Vector weights(columns);
+  for (size_t i = 0; i < order.size(); ++i) weights[static_cast<size_t>(order[i])] = found.weights[i];
+  found.weights = std::move(weights);
+  return found;
+}
+}  // namespace rum::detect

@@ -1,0 +1,256 @@
+#include "detect/ngrams.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "text/unicode.h"
+#include "text/words.h"
+
+namespace rum::detect {
+namespace {
+struct Name {
+  Analyzer analyzer;
+  const char* name;
+};
+constexpr Name kNames[] = {{Analyzer::chars, "char"},
+                           {Analyzer::chars_in_words, "char_wb"},
+                           {Analyzer::words, "word"},
+                           {Analyzer::word_pairs, "pair"}};
+
+uint32_t rotate(uint32_t x, int by) { return x << by | x >> (32 - by); }
+uint32_t mixed(uint32_t block) { return rotate(block * 0xCC9E2D51u, 15) * 0x1B873593u; }
+
+std::string lower(const std::string& text) {
+  std::string out = text;
+  for (char& c : out) {
+    if (c & 0x80) return lower_case(text);
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return out;
+}
+int character_bytes(char first) {
+  const auto b = static_cast<uint8_t>(first);
+  return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
+}
+// Offsets of all characters, and the end.
+void characters(std::string_view text, std::vector<size_t>& out) {
+  out.clear();
+  for (size_t i = 0; i < text.size(); i += static_cast<size_t>(character_bytes(text[i]))) out.push_back(i);
+  out.push_back(text.size());
+}
+bool is_word_character(char32_t c) {
+  const Category k = category(c);
+  return c == '_' || k == Category::letter || k == Category::number;
+}
+std::vector<std::string_view> long_words(std::string_view text) {
+  std::vector<std::string_view> out;
+  size_t begin = 0;
+  int run = 0;
+  for (size_t i = 0; i <= text.size();) {
+    const Character c =
+        i < text.size() ? decode_utf8(text.data() + i, text.data() + text.size()) : Character{' ', 1};
+    if (is_word_character(c.code)) {
+      if (run++ == 0) begin = i;
+    } else {
+      if (run >= 2) out.push_back(text.substr(begin, i - begin));
+      run = 0;
+    }
+    i += static_cast<size_t>(c.bytes);
+  }
+  return out;
+}
+}  // namespace
+
+int32_t murmur3(std::string_view bytes, uint32_t seed) {
+  uint32_t h = seed;
+  size_t i = 0;
+  for (; i + 4 <= bytes.size(); i += 4) {
+    uint32_t block;
+    std::memcpy(&block, bytes.data() + i, 4);
+    h = rotate(h ^ mixed(block), 13) * 5 + 0xE6546B64u;
+  }
+  uint32_t rest = 0;
+  for (size_t k = bytes.size(); k > i; --k) rest = rest << 8 | static_cast<uint8_t>(bytes[k - 1]);
+  h ^= mixed(rest) ^ static_cast<uint32_t>(bytes.size());
+  h = (h ^ h >> 16) * 0x85EBCA6Bu;
+  h = (h ^ h >> 13) * 0xC2B2AE35u;
+  return static_cast<int32_t>(h ^ h >> 16);
+}
+
+std::vector<Ngrams> parse_ngrams(const std::string& text) {
+  std::vector<std::string> names;
+  for (const Name& n : kNames) names.emplace_back(n.name);
+  std::vector<Ngrams> out;
+  for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
+    end = text.find(',', begin);
+    const std::string item = text.substr(begin, end - begin), name = item.substr(0, item.find(':'));
+    const auto known = std::find(names.begin(), names.end(), name);
+    RUM_CHECK(known != names.end(), "no kind of n-grams \"{}\"; there are {}{}", name, fmt::join(names, ", "),
+              did_you_mean(name, names));
+    Ngrams n{kNames[known - names.begin()].analyzer, 1, 1};
+    int read = 0;
+    const std::string range = item.substr(std::min(item.size(), name.size() + 1));
+    if (n.analyzer == Analyzer::word_pairs) {
+      RUM_CHECK(item == name, "n-grams \"{}\": pairs have no length", item);
+    } else {
+      const bool fits = std::sscanf(range.c_str(), "%d-%d%n", &n.low, &n.high, &read) == 2 &&
+                        static_cast<size_t>(read) == range.size() && 1 <= n.low && n.low <= n.high &&
+                        n.high <= 100;
+      RUM_CHECK(fits, "n-grams \"{}\": expected lengths such as {}:2-5", item, name);
+    }
+    out.push_back(n);
+  }
+  return out;
+}
+std::string to_string(std::span<const Ngrams> kinds) {
+  std::string out;
+  for (const Ngrams& n : kinds) {
+    if (!out.empty()) out += ",";
+    for (const Name& name : kNames)
+      if (name.analyzer == n.analyzer) out += name.name;
+    if (n.analyzer != Analyzer::word_pairs) out += fmt::format(":{}-{}", n.low, n.high);
+  }
+  return out;
+}
+Lowered::Lowered(const Text& t) : source(lower(t.source)), target(lower(t.target)) {}
+
+namespace {
+// All n-grams of characters of `piece`, whose byte `at` of the target is piece[pad].
+template <class Each>
+void of_characters(std::string_view piece, size_t pad, size_t at, size_t at_end, const Ngrams& n,
+                   bool whole_if_short, std::vector<size_t>& offsets, Each&& each) {
+  characters(piece, offsets);
+  const size_t count = offsets.size() - 1;
+  for (auto length = static_cast<size_t>(n.low); length <= static_cast<size_t>(n.high); ++length) {
+    if (count < length && !(whole_if_short && count > 0)) break;
+    const size_t last = count > length ? count - length : 0;
+    for (size_t i = 0; i <= last; ++i) {
+      const size_t begin = offsets[i], end = offsets[std::min(i + length, count)];
+      const auto in_target = [&](size_t x) { return std::min(at + (x > pad ? x - pad : 0), at_end); };
+      each(Ngram{piece.substr(begin, end - begin), in_target(begin), in_target(end)});
+    }
+    if (whole_if_short && last == 0) break;  // a short word counts once
+  }
+}
+template <class Each>
+void chars(const std::string& target, const Ngrams& n, Each&& each) {
+  std::string squeezed;                 // runs of blanks become one space; a single blank stays what it is
+  std::vector<size_t> offsets, origin;  // origin: where each byte of `squeezed` stands in the target
+  size_t blanks = 0, run = 0;
+  for (size_t i = 0; i < target.size();) {
+    const Character c = decode_utf8(target.data() + i, target.data() + target.size());
+    const auto bytes = static_cast<size_t>(c.bytes);
+    blanks = is_blank(c.code) ? blanks + 1 : 0;
+    if (blanks == 1) run = squeezed.size();
+    if (blanks < 2) {
+      squeezed.append(target, i, bytes);
+      for (size_t k = 0; k < bytes; ++k) origin.push_back(i + k);
+    } else {
+      squeezed.resize(run + 1);
+      squeezed[run] = ' ';
+      origin.resize(run + 1);
+    }
+    i += bytes;
+  }
+  origin.push_back(target.size());
+  of_characters(squeezed, 0, 0, squeezed.size(), n, false, offsets, [&](const Ngram& g) {
+    each(Ngram{g.bytes, origin[g.begin], origin[g.end]});
+  });
+}
+template <class Each>
+void chars_in_words(const std::string& target, const Ngrams& n, Each&& each) {
+  std::string padded;
+  std::vector<size_t> offsets;
+  for (const std::string_view word : split_at_blanks(target)) {
+    padded.assign(1, ' ').append(word).push_back(' ');
+    const auto at = static_cast<size_t>(word.data() - target.data());
+    of_characters(padded, 1, at, at + word.size(), n, true, offsets, each);
+  }
+}
+template <class Each>
+void words_of(const std::string& target, const Ngrams& n, Each&& each) {
+  const std::vector<std::string_view> words = long_words(target);
+  std::string joined;
+  for (auto length = static_cast<size_t>(n.low); length <= static_cast<size_t>(n.high); ++length)
+    for (size_t i = 0; i + length <= words.size(); ++i) {
+      joined.assign(words[i]);
+      for (size_t k = 1; k < length; ++k) joined.append(1, ' ').append(words[i + k]);
+      const std::string_view last = words[i + length - 1];
+      each(Ngram{joined, static_cast<size_t>(words[i].data() - target.data()),
+                 static_cast<size_t>(last.data() + last.size() - target.data())});
+    }
+}
+template <class Each>
+void word_pairs(const Lowered& text, Each&& each) {
+  const std::vector<std::string_view> sources = long_words(text.source);
+  std::string pair;
+  for (const std::string_view t : long_words(text.target))
+    for (const std::string_view s : sources) {
+      pair.assign(s).append(1, '\t').append(t);
+      const auto at = static_cast<size_t>(t.data() - text.target.data());
+      each(Ngram{pair, at, at + t.size()});
+    }
+}
+template <class Each>
+void hash_each(const Lowered& text, const Ngrams& n, uint32_t columns, Each&& each) {
+  const uint32_t mask = (columns & (columns - 1)) == 0 ? columns - 1 : 0;
+  const auto hashed = [&](const Ngram& g) {
+    const int32_t h = murmur3(g.bytes);
+    const uint32_t size = h < 0 ? 0u - static_cast<uint32_t>(h) : static_cast<uint32_t>(h);
+    each(g, mask != 0 ? size & mask : size % columns, h < 0 ? -1 : 1);
+  };
+  switch (n.analyzer) {
+    case Analyzer::chars:
+      return chars(text.target, n, hashed);
+    case Analyzer::chars_in_words:
+      return chars_in_words(text.target, n, hashed);
+    case Analyzer::words:
+      return words_of(text.target, n, hashed);
+    case Analyzer::word_pairs:
+      return word_pairs(text, hashed);
+  }
+}
+}  // namespace
+
+std::span<const Hasher::Hashed> Hasher::count(const Lowered& text, const Ngrams& n) {
+  // A column is touched when its count leaves 0, perhaps again after signs cancelled: counted once.
+  touched_.clear(), out_.clear();
+  hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
+    if (count_[column] == 0) touched_.push_back(column);
+    count_[column] += sign;
+  });
+  for (const uint32_t column : touched_) {
+    if (count_[column] == kTaken) continue;
+    out_.push_back({column, count_[column]});
+    count_[column] = kTaken;
+  }
+  for (const uint32_t column : touched_) count_[column] = 0;
+  return out_;
+}
+double Hasher::dot(const Lowered& text, const Ngrams& n, std::span<const double> weights) {
+  touched_.clear();
+  double sum = 0;
+  int64_t squares = 0;
+  hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
+    int32_t& c = count_[column];
+    if (c == 0) touched_.push_back(column);
+    squares += 2 * sign * c + 1;  // (c + sign)^2 - c^2
+    c += sign;
+    sum += sign * weights[column];
+  });
+  for (const uint32_t column : touched_) count_[column] = 0;
+  if (squares == 0) return 0;
+  return sum / std::sqrt(static_cast<double>(squares));
+}
+void for_each_ngram(const Lowered& text, const Ngrams& n, uint32_t columns,
+                    const std::function<void(const Ngram&, uint32_t, int)>& each) {
+  hash_each(text, n, columns, each);
+}
+double length(std::span<const Hasher::Hashed> counts) {
+  double squares = 0;
+  for (const auto& c : counts) squares += static_cast<double>(c.count) * c.count;
+  return std::sqrt(squares);
+}
+}  // namespace rum::detect
