@@ -19,7 +19,8 @@ bool undefined(const Json& j) {
 }
 // Areas that define their errors and nulls: there an error is answered by the same error, and every field.
 bool own_definition(const std::string& path) {
-  for (const char* area : {"remedies:"})
+  for (const char* area :
+       {"remedies:", "detector thresholds:", "detector calibration:", "detector evaluation:"})
     if (path.starts_with(area)) return true;
   return false;
 }
