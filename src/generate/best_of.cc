@@ -18,35 +18,6 @@ std::unique_ptr<Metric> utility_of(const std::string& name) {
   return make_chrf({.beta = name == "chrf1" ? 1 : 2});
 }
 
-// Scores under one model of many texts, of which some do not fit: those have none.
-class Scored {
- public:
-  explicit Scored(const LoadedRun& run) : run_(run) {}
-  void add(Pair text) {
-    const int64_t needed =
-        positions_of(to_example(text, run_.tokenizer), {.restart = run_.model.config().restart});
-    fits_.push_back(needed <= run_.model.config().context);
-    if (fits_.back()) texts_.push_back(std::move(text));
-  }
-  std::vector<double> per_token() const {  // NaN where there is none
-    const std::vector<SentenceScore> scores = sentence_scores(run_.model, run_.tokenizer, texts_);
-    std::vector<double> out;
-    size_t k = 0;
-    for (const bool fits : fits_) {
-      out.push_back(NAN);
-      if (!fits) continue;
-      out.back() = scores[k].log_prob / static_cast<double>(scores[k].tokens);
-      ++k;
-    }
-    return out;
-  }
-
- private:
-  const LoadedRun& run_;
-  std::vector<Pair> texts_;
-  std::vector<bool> fits_;
-};
-
 std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
                                           const Decoding& d) {
   std::vector<Prompt> prompts;
@@ -101,17 +72,16 @@ BestOf best_by_channel(int64_t samples, const LoadedRun& reverse, const LoadedRu
 
 std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, const LoadedRun* lm,
                                                      std::span<const Candidates> sources) {
-  Scored back(reverse);
-  std::optional<Scored> fluent;
-  if (lm) fluent.emplace(*lm);
+  std::vector<Pair> reversed, texts;
   for (const Candidates& source : sources)
     for (const Candidate& c : source.all) {
       if (c.text.empty()) continue;
-      back.add({c.text, source.source});
-      if (fluent) fluent->add({"", c.text});
+      reversed.push_back({c.text, source.source});
+      texts.push_back({"", c.text});
     }
-  const std::vector<double> reversed = back.per_token(),
-                            fluency = fluent ? fluent->per_token() : std::vector<double>(reversed.size());
+  const std::vector<double> back = log_prob_per_token(reverse.model, reverse.tokenizer, reversed);
+  std::vector<double> fluency(texts.size());
+  if (lm) fluency = log_prob_per_token(lm->model, lm->tokenizer, texts);
   std::vector<std::vector<ChannelTerms>> out;
   size_t k = 0;
   for (const Candidates& source : sources) {
@@ -120,7 +90,7 @@ std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, c
       ChannelTerms& t = out.back().emplace_back();
       t.forward = -INFINITY;
       if (c.text.empty()) continue;
-      const double r = reversed[k], l = fluency[k];
+      const double r = back[k], l = fluency[k];
       ++k;
       if (std::isnan(r) || std::isnan(l)) continue;
       t = {c.log_prob / static_cast<double>(c.tokens), r, l};

@@ -1,5 +1,7 @@
 #include "generate/translate.h"
 
+#include <cmath>
+
 namespace rum {
 std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& tokenizer,
                                            std::span<const Pair> texts) {
@@ -8,6 +10,23 @@ std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& 
   const std::vector<double> log_prob = log_probs(model, examples);
   std::vector<SentenceScore> out;
   for (size_t i = 0; i < examples.size(); ++i) out.push_back({log_prob[i], load_of(examples[i], {}).scored});
+  return out;
+}
+
+std::vector<double> log_prob_per_token(const Model& model, const Tokenizer& tokenizer,
+                                       std::span<const Pair> texts) {
+  std::vector<Pair> fitting;
+  std::vector<size_t> of;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const Example e = to_example(texts[i], tokenizer);
+    if (positions_of(e, {.restart = model.config().restart}) > model.config().context) continue;
+    fitting.push_back(texts[i]);
+    of.push_back(i);
+  }
+  std::vector<double> out(texts.size(), NAN);
+  const std::vector<SentenceScore> scores = sentence_scores(model, tokenizer, fitting);
+  for (size_t k = 0; k < of.size(); ++k)
+    out[of[k]] = scores[k].log_prob / static_cast<double>(scores[k].tokens);
   return out;
 }
 

@@ -16,6 +16,8 @@ struct SentenceScore {
 };
 // Of each text, in order. Error: a text that is too long for the context, by its number.
 std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::span<const Pair>);
+// log_prob / tokens of each text; NaN where one needs more positions than the model's context holds.
+std::vector<double> log_prob_per_token(const Model&, const Tokenizer&, std::span<const Pair>);
 
 // What a model that translates is given to write after.
 Prompt source_prompt(std::string_view source, const Tokenizer&);

@@ -1,0 +1,215 @@
+// Scores of generated pairs against hand computation, other formulas and planted faults; scores.tsv and its
+// refusals.
+#include "edits/scorers.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "base/file.h"
+#include "edits/filter.h"
+#include "edits/ridge.h"
+#include "edits/scores.h"
+#include "error_of.h"
+#include "generate/translate.h"
+#include "metrics/chrf.h"
+#include "scratch.h"
+#include "tests/grammar/grammar.h"
+#include "train/trainer.h"
+
+namespace rum {
+namespace {
+using Numbers = std::vector<double>;
+
+TEST(Scorers, ConfidenceIsPerToken) {
+  Generated a, b;
+  a.log_prob = -6, a.tokens = 4, b.log_prob = -1, b.tokens = 1;
+  const std::vector<Generated> lines{a, b};
+  EXPECT_EQ(generator_confidence(lines), (Numbers{-1.5, -1}));
+}
+TEST(Scorers, ExpectedLengthIsAPowerOfTheSource) {
+  // Targets of twice the square root of their source's length, in characters and not in bytes.
+  std::vector<Pair> pairs;
+  for (const int n : {1, 4, 9, 16, 25}) {
+    std::string target;
+    for (int i = 0; i < 2 * std::lround(std::sqrt(n)); ++i) target += "ö";
+    pairs.push_back({std::string(static_cast<size_t>(n), 'x'), target});
+  }
+  const LengthModel m = fit_length(pairs);
+  EXPECT_NEAR(m.slope, .5, 1e-12);
+  EXPECT_NEAR(m.intercept, std::log(2), 1e-12);
+  const std::vector<Pair> given{{"xxxxxxxxx", "yyyyyy"}, {"xxxxxxxxx", "yyy"}, {"xxxxxxxxx", "yyyyyyyyyyyy"}};
+  const Numbers scores = length_agreement(m, given);
+  EXPECT_NEAR(scores[0], 0, 1e-12);
+  EXPECT_NEAR(scores[1], -std::log(2), 1e-12);  // half and double are as far
+  EXPECT_NEAR(scores[2], -std::log(2), 1e-12);
+  EXPECT_NE(error_of([] { fit_length(std::vector<Pair>{{"a", "b"}, {"c", "dd"}}); }), "");
+}
+TEST(Scorers, ConsistencyIsTheMeanOfSentenceScores) {
+  const std::vector<Pair> pairs{{"x", "the house is old"}, {"x", "dogs"}};
+  const std::vector<std::vector<std::string>> draws{{"the house is old", "a house is new"},
+                                                    {"cats", "dogs bark"}};
+  const Numbers scores = consistency(pairs, draws);
+  const auto metric = make_chrf();
+  for (size_t i = 0; i < 2; ++i) {
+    double sum = 0;
+    for (const std::string& d : draws[i]) {
+      const Reference r{d};
+      sum += metric->score(count(*metric, {pairs[i].target}, std::span(&r, 1))[0]);
+    }
+    EXPECT_NEAR(scores[i], sum / 2, 1e-9);
+  }
+  EXPECT_NEAR(agreement(pairs, std::vector<std::string>{"the house is old", "cats"})[0], 100, 1e-9);
+  EXPECT_NE(error_of([&] { agreement(pairs, std::vector<std::string>{"a"}); }).find("of 1"),
+            std::string::npos);
+}
+TEST(Scorers, CopiesAreSeen) {
+  const std::vector<Pair> pairs{{"Das Haus ist alt", "Das Haus ist alt"},
+                                {"Das Haus ist alt", "the house is old"},
+                                {"Peter sieht Anna 3 mal", "Peter sees Anna 3 times"},
+                                {"so", "so so so so"},
+                                {"Das Haus", "!"}};
+  const Numbers scores = not_copied(pairs);
+  EXPECT_EQ(scores, (Numbers{-1, 0, -.5, -.25, 0}));
+  EXPECT_EQ(without_copies(pairs), (std::vector<int64_t>{1, 2, 3}));
+  EXPECT_NE(error_of([&] { without_copies(std::span(pairs).first(1)); }).find("copies its source"),
+            std::string::npos);
+  EXPECT_EQ(kept(std::vector<int64_t>{3, 0, 2, 1}, .5), (std::vector<int64_t>{0, 3}));
+}
+TEST(Scorers, RarityByHand) {
+  const std::vector<std::string> corpus{"a a a b", "A b c d"};  // a 4, b 2, c 1, d 1 of 8
+  const Numbers r = rarity(std::vector<std::string>{"a", "a c", "new", ""}, corpus);
+  EXPECT_NEAR(r[0], std::log(2), 1e-12);
+  EXPECT_NEAR(r[1], (std::log(2) + std::log(8)) / 2, 1e-12);
+  EXPECT_NEAR(r[2], std::log(16), 1e-12);
+  EXPECT_EQ(r[3], 0);
+}
+
+// Models of a few steps on the grammar: what they say is held against log_probs(), pair by pair, and against
+// faults planted into the pairs.
+TEST(Scorers, ModelsPreferPairsThatBelongTogether) {
+  const Scratch folder;
+  const auto trained = [&](const std::string& name, CorpusKind kind, bool reversed) {
+    RunConfig c;
+    c.folder = folder.path + "/" + name;
+    c.kind = kind;
+    auto pairs = grammar_pairs(400, 7);
+    for (Pair& p : pairs) {
+      if (reversed) std::swap(p.source, p.target);
+      if (kind == CorpusKind::documents) p.source.clear();
+    }
+    c.train = {c.folder + ".txt"}, c.valid = c.train[0];
+    Disk::real().replace_text(c.valid, corpus_bytes(pairs, kind));
+    c.model = {.context = 96, .layers = 1, .heads = 2, .kv_heads = 0, .width = 32, .inner = 64};
+    c.bpe.vocab = 300, c.tokens = 512, c.steps = 300, c.bleu_texts = 0, c.schedule.warmup = 10;
+    c.schedule.peak = 1e-2f;
+    testing::internal::CaptureStderr();
+    Progress progress;
+    Trainer(c, progress, false).run();
+    testing::internal::GetCapturedStderr();
+    return load_run(c.folder);
+  };
+  const auto forward = trained("forward", CorpusKind::pairs, false),
+             reverse = trained("reverse", CorpusKind::pairs, true),
+             lm = trained("lm", CorpusKind::documents, false);
+  std::vector<Pair> good = grammar_pairs(60, 11), shuffled = good, scrambled = good;
+  for (size_t i = 0; i < good.size(); ++i) {
+    shuffled[i].target = good[(i + 1) % good.size()].target;
+    scrambled[i].target.assign(good[i].target.rbegin(), good[i].target.rend());
+  }
+  const auto wins = [](const Numbers& a, const Numbers& b) {
+    int out = 0;
+    for (size_t i = 0; i < a.size(); ++i) out += a[i] > b[i];
+    return out;
+  };
+  EXPECT_GE(wins(forward_score(*forward, good), forward_score(*forward, shuffled)), 41);
+  EXPECT_GE(wins(reverse_score(*reverse, good), reverse_score(*reverse, shuffled)), 41);
+  EXPECT_GE(wins(fluency(*lm, good), fluency(*lm, scrambled)), 58);
+
+  const Numbers scores = reverse_score(*reverse, good);
+  for (size_t i = 0; i < good.size(); ++i) {
+    const Example e = to_example({good[i].target, good[i].source}, reverse->tokenizer);
+    EXPECT_NEAR(scores[i], log_probs(reverse->model, {&e, 1})[0] / static_cast<double>(load_of(e, {}).scored),
+                1e-4);
+  }
+  // What does not fit, or is no pair, is as bad as the worst.
+  good[3].target = std::string(400, 'x'), good[5].target.clear();
+  const Numbers with = reverse_score(*reverse, good);
+  const double worst = *std::min_element(with.begin(), with.end());
+  EXPECT_EQ(with[3], worst);
+  EXPECT_EQ(with[5], worst);
+  EXPECT_NE(error_of([&] { fluency(*forward, good); }).find("needs a model of plain text"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { reverse_score(*lm, good); }).find("needs one that translates"), std::string::npos);
+  EXPECT_NE(error_of([&] { reverse_score(*reverse, std::span(good).subspan(3, 1)); }).find("not one of 1"),
+            std::string::npos);
+}
+
+TEST(Ridge, FindsTheWeightsThatMadeTheQuality) {
+  std::mt19937 random(5);
+  std::normal_distribution<double> z;
+  std::vector<Numbers> features(3);
+  Numbers quality;
+  for (int i = 0; i < 5000; ++i) {
+    const double a = 3 + 2 * z(random), b = -1 + .5 * z(random);
+    features[0].push_back(a), features[1].push_back(b), features[2].push_back(7);
+    quality.push_back(10 + 4 * a - 6 * b + z(random));
+  }
+  const Ridge r = fit_ridge(features, quality, 1e-9);
+  EXPECT_NEAR(r.weights[0] / r.deviations[0], 4, .05);
+  EXPECT_NEAR(r.weights[1] / r.deviations[1], -6, .15);
+  EXPECT_EQ(r.weights[2], 0);
+  const std::vector<Numbers> one{{1}, {1}, {7}};
+  EXPECT_NEAR(predict(r, one)[0], 8, .2);
+}
+TEST(Ridge, OneFeatureByHand) {
+  // x standardised is -1, 0, 1 times sqrt(3/2); y - 2 is -1, 0, 1: the slope sqrt(2/3) is shrunk by 1 +
+  // penalty.
+  const Ridge r = fit_ridge(std::vector<Numbers>{{1, 2, 3}}, Numbers{1, 2, 3}, .5);
+  EXPECT_NEAR(r.weights[0], std::sqrt(2. / 3) / 1.5, 1e-12);
+  EXPECT_EQ(r.intercept, 2);
+  EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, 2}}, Numbers{1, 2}); }), "");
+  EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, NAN, 3}}, Numbers{1, 2, 3}); }), "");
+  EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, 2, 3, 4}}, Numbers{1, 2, 3}); }), "");
+}
+
+TEST(Scores, WrittenAndReadAreTheSame) {
+  const Scratch folder;
+  const std::string path = folder.path + "/scores.tsv";
+  write_scores(path, {{0, 2, 3}, {-1.5, 1. / 3, 1e-300}});
+  const Scores s = read_scores(path);
+  EXPECT_EQ(s.ids, (std::vector<int64_t>{0, 2, 3}));
+  EXPECT_EQ(s.values, (Numbers{-1.5, 1. / 3, 1e-300}));
+  EXPECT_EQ(scores_of(s, std::vector<int64_t>{2, 3}, path), (Numbers{1. / 3, 1e-300}));
+  EXPECT_EQ(tied(Numbers{1, 2, 1, 3, 3, 3}), 5);
+  EXPECT_EQ(tied(Numbers{1, 2}), 0);
+}
+TEST(Scores, BadInputIsNamed) {
+  const Scratch folder;
+  const std::string path = folder.path + "/scores.tsv";
+  const auto says = [](const std::string& error, const char* part) {
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  };
+  const auto reading = [&](const std::string& text) {
+    Disk::real().replace_text(path, text);
+    return error_of([&] { read_scores(path); });
+  };
+  says(reading(""), "empty");
+  says(reading("1\t2\n"), "line 1: expected the heading");
+  says(reading("id\tscore\n1 2\n"), "line 2: expected id<TAB>score");
+  says(reading("id\tscore\nx\t2\n"), "a whole number as id, found \"x\"");
+  says(reading("id\tscore\n1\tnan\n"), "a finite number as score, found \"nan\"");
+  says(reading("id\tscore\n1\t2\n1\t3\n"), "line 3: expected an id above 1");
+  const Scores s{{0, 1, 2}, {5, 5, 6}};
+  says(error_of([&] {
+         scores_of(s, std::vector<int64_t>{1, 7, 8}, path);
+       }),
+       "2 of 3 pairs have no score, the first of them id 7");
+  says(error_of([&] { scores_of(s, std::vector<int64_t>{0, 1}, path); }), "all 2 pairs have the score 5");
+  says(error_of([&] { write_scores(path, {{0}, {NAN}}); }), "the score of id 0 is nan");
+  says(error_of([&] { write_scores(path, {{1, 0}, {1, 2}}); }), "ids must rise");
+  says(error_of([&] { write_scores(path, {{1}, {}}); }), "1 ids for 0 scores");
+}
+}  // namespace
+}  // namespace rum
