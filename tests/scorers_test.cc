@@ -11,6 +11,7 @@
 #include "edits/filter.h"
 #include "edits/ridge.h"
 #include "edits/scores.h"
+#include "edits/validity.h"
 #include "error_of.h"
 #include "generate/translate.h"
 #include "metrics/chrf.h"
@@ -172,6 +173,28 @@ TEST(Ridge, OneFeatureByHand) {
   EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, 2}}, Numbers{1, 2}); }), "");
   EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, NAN, 3}}, Numbers{1, 2, 3}); }), "");
   EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, 2, 3, 4}}, Numbers{1, 2, 3}); }), "");
+}
+
+TEST(Validity, CorrelationsOfRanksByHand) {
+  // Ranks of a: 1 2 3 4; of quality: 2 1 3 4 (sum of squares 2: 1 - 6 x 2 / 60 = .8); length falls with a.
+  const std::vector<NamedScores> scores{{"a", {.1, .2, .5, 9}}, {"flat", {3, 3, 3, 3}}, {"b", {2, 1, 3, 3}}};
+  const auto rows = validity(scores, Numbers{20, 10, 30, 40}, Numbers{9, 8, 7, 6}, Numbers{1, 1, 1, 1});
+  EXPECT_NEAR(*rows[0].quality, .8, 1e-12);
+  EXPECT_NEAR(*rows[0].length, -1, 1e-12);
+  EXPECT_FALSE(rows[0].rarity);
+  EXPECT_FALSE(rows[1].quality);
+  EXPECT_EQ(rows[1].tied, 4);
+  EXPECT_EQ(rows[2].tied, 2);
+  EXPECT_NEAR(*rows[0].others[0], 1, 1e-12);
+  // b has ranks 2 1 3.5 3.5: covariance 3.5, variances 5 and 4.5.
+  EXPECT_NEAR(*rows[0].others[2], 3.5 / std::sqrt(5 * 4.5), 1e-12);
+  EXPECT_EQ(to_tsv(rows).substr(0, 80).find(
+                "score\tquality\tlength\trarity\ttied\ta\tflat\tb\na\t0.8000\t-1.0000\t\t0\t"),
+            0u);
+  EXPECT_NE(error_of([&] {
+              validity(scores, Numbers{1, 2}, Numbers{1, 2}, Numbers{1, 2});
+            }).find("a of 4 pairs"),
+            std::string::npos);
 }
 
 TEST(Scores, WrittenAndReadAreTheSame) {
