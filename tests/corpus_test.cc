@@ -56,7 +56,7 @@ TEST(Corpus, RefusesWithLineAndReason) {
   EXPECT_TRUE(has(refusal(""), "no text in it"));
   EXPECT_TRUE(has(refusal("\n \n", CorpusKind::documents), "no text in it"));
   EXPECT_TRUE(has(refusal("a\tb\n" + std::string(10'000'000, 'x') + "\ty\n"),
-                  "line 2: expected at most 1048576 bytes, found 10000002"));
+                  "line 2: expected at most 1048576 bytes, found more"));
 }
 TEST(Corpus, SkipsAndCountsBadLinesWhenAsked) {
   const std::string bytes = "a\tb\nnone\n\xFF\tc\n" + std::string(2'000'000, 'x') + "\ty\nd\te\n\tf\n";
@@ -65,6 +65,22 @@ TEST(Corpus, SkipsAndCountsBadLinesWhenAsked) {
   EXPECT_EQ(c.skipped, 3);
   EXPECT_EQ(c.lines, (std::vector<int32_t>{1, 5, 6}));
   EXPECT_TRUE(has(refusal("none\nnone\n", CorpusKind::pairs, {.skip_bad = true}), "2 bad lines"));
+}
+TEST(Corpus, EmptyLinesAtTheEndOfPairsAreNoLines) {
+  const Corpus c = parse_corpus("a\tb\n\n \n\xC2\xA0\r\n", "f", CorpusKind::pairs);
+  EXPECT_EQ(c.texts, (std::vector<Pair>{{"a", "b"}}));
+  EXPECT_EQ(c.skipped, 0);
+  EXPECT_TRUE(has(refusal("a\tb\n\n\nc\td\n"), "line 2: expected source<TAB>target with one tab, found 0"));
+  EXPECT_TRUE(has(refusal("a\tb\tc\n"), "`ruminate data prepare --skip-bad` passes over such lines"));
+  const Corpus loose = parse_corpus("a\tb\n\n\nc\td\n\n", "f", CorpusKind::pairs, {.skip_bad = true});
+  EXPECT_EQ(loose.skipped, 2);
+  EXPECT_EQ(loose.lines, (std::vector<int32_t>{1, 4}));
+}
+TEST(Corpus, TextsAreNfcAndBlankLinesOfAnyKindPartDocuments) {
+  const std::string nfd = "Cafe\u0301", nfc = "Caf\u00E9";
+  EXPECT_EQ(parse_corpus(nfd + "\t" + nfd + "\n", "f", CorpusKind::pairs).texts.at(0), (Pair{nfc, nfc}));
+  const Corpus c = parse_corpus("one\n\u00A0\u3000\ntwo\n", "f", CorpusKind::documents);
+  EXPECT_EQ(c.texts, (std::vector<Pair>{{"", "one"}, {"", "two"}}));
 }
 TEST(Corpus, MissingFileAndGzip) {
   Scratch scratch;
@@ -113,6 +129,50 @@ TEST(Clean, Folds) {
   EXPECT_EQ(fold("„Über“ – den FLUSS!"), "über den fluss");
   EXPECT_EQ(fold("Don't, 3 x."), "dont 3 x");
   EXPECT_EQ(fold("?!"), "?!");  // nothing but punctuation: itself
+}
+TEST(Clean, JoinersStayWhereTheyJoin) {
+  const std::string persian = "\u0645\u06CC\u200C\u0631\u0648\u0645";       // mi + ZWNJ + ravam
+  const std::string hindi = "\u0915\u094D\u200D\u0937";                     // ka, virama, ZWJ, ssa
+  const std::string chillu = "\u0D28\u0D4D\u200D";                          // Malayalam, at the end of a word
+  const std::string family = "\U0001F468\u200D\U0001F469\u200D\U0001F467";  // one emoji of three
+  const std::string heart = "\u2764\uFE0F\u200D\U0001F525";                 // behind a variation selector
+  for (const std::string& s : {persian, hindi, chillu, family, heart}) EXPECT_EQ(normalise(s), s);
+  EXPECT_EQ(normalise("\u200Cab \u200D cd\u200C e\u200D, \u200C"), "ab cd e,");
+  EXPECT_EQ(normalise("a\u200C\u200Cb"), "a\u200Cb");
+  EXPECT_EQ(normalise("\U0001F468\u200C\U0001F469"), "\U0001F468\U0001F469");
+  EXPECT_EQ(fold(persian), fold("\u0645\u06CC\u0631\u0648\u0645"));  // one sentence in two spellings
+}
+TEST(Clean, MarksBelongToTheLetterBeforeThem) {
+  // Hindi: "ki ka ke" differ in vowel signs alone.
+  const std::string ki = "\u0915\u0940", ka = "\u0915\u093E", text = ki + " " + ka + " " + ki;
+  EXPECT_NE(fold(ki), fold(ka));
+  EXPECT_EQ(drop_name(judge({text, "one two"}, CleanRules())), std::string("kept"));
+  CleanRules rules;
+  rules.valid = rules.test = 0, rules.letters = 1;
+  const Prepared p = prepare({{text, "one two"}}, rules);
+  EXPECT_EQ(p.parts[0].source.tokens, 3);
+  EXPECT_EQ(p.parts[0].source.types, 2);
+  EXPECT_EQ(drop_name(judge({"\u0301 \u0301 a", "b c d"}, rules)), std::string("too few letters"));
+}
+TEST(Clean, ScriptsWithoutBlanksHaveWords) {
+  std::string chinese, thai;
+  for (int i = 0; i < 20; ++i) chinese += "\u4F60\u597D\u4E16\u754C";  // "hello world", 80 characters
+  for (int i = 0; i < 12; ++i) thai += "\u0E2D\u0E32\u0E01\u0E32\u0E28\u0E14\u0E35";  // "air good", 84
+  const std::string english = "one sentence in as many letters as the other side of it has characters";
+  CleanRules rules;
+  rules.valid = rules.test = 0;
+  for (const std::string& s : {chinese, thai})
+    EXPECT_EQ(drop_name(judge({s, english}, rules)), std::string("kept")) << s;
+  const Prepared p = prepare({{chinese, english}}, rules);
+  EXPECT_EQ(p.parts[0].source.tokens, 40);
+  EXPECT_EQ(p.parts[0].source.types, 2);
+  rules.kind = CorpusKind::documents, rules.max_words = 10;  // cut between words, none invented
+  const Prepared cut = prepare({{"", thai}}, rules);
+  std::string joined;
+  ASSERT_EQ(
+      cut.parts[0].texts.size() + static_cast<size_t>(cut.dropped[static_cast<size_t>(Drop::duplicate)]),
+      3u);  // 24 words
+  for (const Pair& t : cut.parts[0].texts) EXPECT_EQ(t.target.find(' '), std::string::npos);
 }
 TEST(Clean, JudgesByEachRule) {
   CleanRules r;

@@ -53,6 +53,20 @@ std::vector<std::string> row(const std::string& table, const std::string& name) 
   return out;
 }
 
+TEST_F(ErrorsCommand, TheSameTextInAnyFormAndWithAMarkIsTheSame) {
+  const std::string nfd = "Das Cafe\u0301 ist scho\u0308n\nder Ka\u0308se ist gut\n";
+  p.write("nfd", "\xEF\xBB\xBF" + nfd),
+      p.write("nfc", "Das Caf\u00E9 ist sch\u00F6n\nder K\u00E4se ist gut\n");
+  const Ran errors = p.run({"errors", "--hyp", p.file("nfd"), "--ref", p.file("nfc"), "--lang", "de"});
+  EXPECT_EQ(row(errors.out, "ter"), (std::vector<std::string>{"0.00%", "0"})) << errors.out << errors.err;
+  EXPECT_EQ(row(errors.out, "invented"), (std::vector<std::string>{"types", "0"})) << errors.out;
+  for (const char* flag : {"--reference", "--train"}) {
+    const Ran r = p.run({"diversity", p.file("nfd"), flag, p.file("nfc"), "--measures", "types"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    const auto found = row(r.out, flag == std::string("--train") ? "novelty_1" : "oov_rate");
+    EXPECT_EQ(found, std::vector<std::string>{"0"}) << r.out;
+  }
+}
 TEST_F(ErrorsCommand, TableAndJsonAgree) {
   const Ran table = run(), json = run({"--json", "--worst", "2", "--by", "name_mismatch"});
   ASSERT_EQ(table.status, 0) << table.err;

@@ -1,10 +1,12 @@
 // Unicode against ICU's own functions, the reader against a naive split of what zlib and liblzma packed, and
 // the pre-tokenisers against a small backtracking matcher that reads the regular expressions themselves.
+#include <bzlib.h>
 #include <gtest/gtest.h>
 #include <lzma.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -15,6 +17,7 @@
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 using namespace rum;
 namespace {
@@ -107,6 +110,19 @@ std::string gzip(std::string_view bytes) {
   deflateEnd(&z);
   return out;
 }
+std::string bzip2(std::string_view bytes) {
+  std::string out(bytes.size() + bytes.size() / 50 + 700, '\0');
+  auto size = static_cast<unsigned>(out.size());
+  BZ2_bzBuffToBuffCompress(out.data(), &size, const_cast<char*>(bytes.data()),
+                           static_cast<unsigned>(bytes.size()), 1, 0, 0);
+  out.resize(size);
+  return out;
+}
+std::string zstd(std::string_view bytes) {
+  std::string out(ZSTD_compressBound(bytes.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), 3));
+  return out;
+}
 std::string xz(std::string_view bytes) {
   std::string out(lzma_stream_buffer_bound(bytes.size()), '\0');
   size_t size = 0;
@@ -151,7 +167,7 @@ TEST(Reader, SplitsAtLineFeedsOnly) {
   EXPECT_TRUE(lines_of(write("empty", "")).empty());
   EXPECT_EQ(lines_of(write("one", "\n")), (std::vector<Line>{{"", 1, 0}}));
 }
-TEST(Reader, PlainGzipAndXzGiveTheSameLines) {
+TEST(Reader, PlainAndPackedGiveTheSameLines) {
   std::mt19937 random(2);
   std::string text;
   std::vector<Line> expected;
@@ -164,14 +180,62 @@ TEST(Reader, PlainGzipAndXzGiveTheSameLines) {
   }
   const std::string_view all = text;
   const size_t half = text.size() / 2;
-  const std::string parts[] = {text, gzip(all), gzip(all.substr(0, half)) + gzip(all.substr(half)), xz(all),
-                               xz(all.substr(0, half)) + xz(all.substr(half))};
+  const std::string parts[] = {text,
+                               gzip(all),
+                               gzip(all.substr(0, half)) + gzip(all.substr(half)),
+                               xz(all),
+                               xz(all.substr(0, half)) + xz(all.substr(half)),
+                               zstd(all),
+                               zstd(all.substr(0, half)) + zstd(all.substr(half)),
+                               bzip2(all),
+                               bzip2(all.substr(0, half)) + bzip2(all.substr(half)),
+                               gzip(all) + std::string(70'000, '\0'),
+                               gzip(all.substr(0, half)) + std::string(512, '\0') + gzip(all.substr(half)),
+                               bzip2(all) + std::string(512, '\0'),
+                               xz(all) + std::string(512, '\0')};
   for (const std::string& bytes : parts) {
     const std::string path = write("packed", bytes);
     EXPECT_TRUE(lines_of(path) == expected);
     EXPECT_TRUE(read_uncompressed(path) == text);
   }
   EXPECT_THROW(read_uncompressed(path_of("packed"), text.size() - 1), FileError);
+}
+TEST(Reader, AByteOrderMarkIsNoTextAndNfcIsAsked) {
+  const std::string path = write("mark",
+                                 "\xEF\xBB\xBF"
+                                 "Cafe\u0301\n\xEF\xBB\xBFx\n");
+  EXPECT_EQ(lines_of(path), (std::vector<Line>{{"Cafe\u0301", 1, 3}, {"\xEF\xBB\xBFx", 2, 10}}));
+  LineReader reader(path, kLineLimit, Form::nfc);
+  std::string_view line;
+  ASSERT_TRUE(reader.next(line));
+  EXPECT_EQ(line, "Caf\u00E9");
+  ASSERT_TRUE(reader.next(line));
+  EXPECT_TRUE(reader.had_mark());
+  EXPECT_EQ(reader.recomposed(), 1);
+  EXPECT_TRUE(lines_of(write("mark", "\xEF\xBB\xBF")).empty());
+}
+TEST(Reader, WhatUnpacksToAHundredsfoldIsRefusedBeforeItIsRead) {
+  const std::string many(size_t{96} << 20, 'a');
+  for (const std::string& packed : {gzip(many), xz(many), zstd(many), bzip2(many)}) {
+    const std::string path = write("bomb", packed);
+    std::vector<char> to(1 << 16);
+    size_t read = 0;
+    const std::string said = [&]() -> std::string {
+      try {
+        ByteReader bytes(path);
+        while (const size_t n = bytes.read(to.data(), to.size())) read += n;
+      } catch (const FileError& e) {
+        return e.what();
+      }
+      return "nothing";
+    }();
+    expect_mentions(said, {"rum_text_bomb", "250 times", "unpack it first"});
+    EXPECT_LT(read, size_t{70} << 20);
+    ByteReader trusted(path, 1 << 20);
+    read = 0;
+    while (const size_t n = trusted.read(to.data(), to.size())) read += n;
+    EXPECT_EQ(read, many.size());
+  }
 }
 TEST(Reader, SaysWhatIsWrongAndWhere) {
   expect_mentions(complaint("/no/such/file"), {"/no/such/file", "cannot be opened", "No such file"});
@@ -190,9 +254,9 @@ TEST(Reader, SaysWhatIsWrongAndWhere) {
 }
 TEST(Reader, DamageIsNoticed) {
   const std::string text = "one line\nand another one, with a number: 12345\n";
-  const std::string packed[] = {gzip(text), xz(text)};
+  const std::string packed[] = {gzip(text), xz(text), bzip2(text)};
   for (const std::string& whole : packed) {
-    for (size_t n = 6; n < whole.size(); ++n)
+    for (size_t n = 10; n < whole.size(); ++n)
       expect_mentions(complaint(write("cut", std::string_view(whole).substr(0, n))),
                       {"damaged", "byte", "ends in"});
     int noticed = 0;
@@ -200,13 +264,33 @@ TEST(Reader, DamageIsNoticed) {
       std::string flipped = whole;
       flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
       try {
-        ASSERT_EQ(read_uncompressed(write("flip", flipped)) == text || bit < 8 * 6, true) << bit;
+        ASSERT_EQ(read_uncompressed(write("flip", flipped)) == text || bit < 8 * 10, true) << bit;
       } catch (const FileError&) {
         ++noticed;
       }
     }
     EXPECT_GT(noticed, static_cast<int>(whole.size()));  // the rest: gzip's time stamp and the like
   }
+}
+
+// ---- Words
+// -------------------------------------------------------------------------------------------------
+TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
+  using W = std::vector<std::string>;
+  EXPECT_EQ(words("\u4F60\u597D\u4E16\u754C"), (W{"\u4F60\u597D", "\u4E16\u754C"}));  // hello world
+  EXPECT_EQ(words_v1("\u4F60\u597D\u4E16\u754C"), (W{"\u4F60\u597D\u4E16\u754C"}));
+  // "The weather, day, this", Thai; "GPT model", "water-proof" in one stretch with it.
+  EXPECT_EQ(words("\u0E2D\u0E32\u0E01\u0E32\u0E28\u0E27\u0E31\u0E19\u0E19\u0E35\u0E49"),
+            (W{"\u0E2D\u0E32\u0E01\u0E32\u0E28", "\u0E27\u0E31\u0E19", "\u0E19\u0E35\u0E49"}));
+  EXPECT_EQ(words("GPT\u6A21\u578B water-proof\u6A21\u578B"),
+            (W{"gpt", "\u6A21\u578B", "water-proof", "\u6A21\u578B"}));
+  EXPECT_EQ(words("\u0645\u06CC\u200C\u0631\u0648\u0645"), (W{"\u0645\u06CC\u200C\u0631\u0648\u0645"}));
+  // Khmer, Lao and Burmese have dictionaries, too: more than one word each.
+  for (const char* s : {"ខ្ញុំស្រឡាញ់ភាសាខ្មែរ", "ຂ້ອຍເວົ້າພາສາລາວ", "ကျွန်တော်မြန်မာစကားပြောတယ်"})
+    EXPECT_GT(words(s).size(), 1u) << s;
+  for (const char* s : {"Don't stop the well-known na\u00EFve Stra\u00DFe, 3.5 km!",
+                        "\uD55C\uAD6D\uC5B4 \uB2E8\uC5B4", "\u0939\u093F\u0928\u094D\u0926\u0940"})
+    EXPECT_EQ(words(s), words_v1(s));
 }
 
 // ---- Pre-tokenisers

@@ -12,16 +12,14 @@
 #include "text/reader.h"
 
 namespace rum {
-inline std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
-
-// The lines of "FILE", "FILE.gz", "FILE.xz" or "-" (standard input); with ":N" after it, column N of each
-// line of a TSV, counted from 1.
+// The lines of "FILE", plain or packed, or "-" (standard input); with ":N" after it, column N of each line of
+// a TSV, counted from 1. In NFC, unless a measure must see them as they are.
 class Lines {
  public:
-  explicit Lines(const std::string& given)
+  explicit Lines(const std::string& given, Form form = Form::nfc)
       : given_(given),
         column_(column_of(given)),
-        reader_(path_of(given, column_), kLongest) {}
+        reader_(path_of(given, column_), kLongest, form) {}
   // False at the end. `there`: whether the line has the column; if not, `line` is empty.
   bool next(std::string_view& line, bool& there) {
     there = true;
@@ -40,8 +38,18 @@ class Lines {
     if (!there) throw FileError(fmt::format("{}: line {} has no such column", given_, reader_.line()));
     return true;
   }
+  // After the last line, of lines that are counted as they are: what elsewhere would make them equal.
+  void warn_of_forms() const {
+    if (reader_.recomposed() > 0)
+      fmt::print(stderr,
+                 "{}: {} of {} lines are not in Unicode's form NFC; they count as they stand, so as other "
+                 "text than the same in NFC\n",
+                 reader_.path(), reader_.recomposed(), reader_.line());
+    if (reader_.had_mark())
+      fmt::print(stderr, "{}: the byte-order mark at its start is no text and is left out\n", reader_.path());
+  }
   [[noreturn]] void refuse_empty() const {
-    throw FileError(shown(reader_.path()) + ": no line in it; expected one sentence a line");
+    throw FileError(reader_.path() + ": no line in it; expected one sentence a line");
   }
 
  private:
@@ -65,20 +73,22 @@ class Lines {
 };
 
 // All of them; FileError when there is no line at all.
-inline std::vector<std::optional<std::string>> read_columns(const std::string& given) {
+inline std::vector<std::optional<std::string>> read_columns(const std::string& given, Form form = Form::nfc) {
   std::vector<std::optional<std::string>> out;
-  Lines lines(given);
+  Lines lines(given, form);
   bool there = true;
   for (std::string_view line; lines.next(line, there);)
     there ? out.emplace_back(std::string(line)) : out.emplace_back();
   if (out.empty()) lines.refuse_empty();
+  if (form == Form::as_is) lines.warn_of_forms();
   return out;
 }
-inline std::vector<std::string> read_lines(const std::string& given) {
+inline std::vector<std::string> read_lines(const std::string& given, Form form = Form::nfc) {
   std::vector<std::string> out;
-  Lines lines(given);
+  Lines lines(given, form);
   for (std::string_view line; lines.next(line);) out.emplace_back(line);
   if (out.empty()) lines.refuse_empty();
+  if (form == Form::as_is) lines.warn_of_forms();
   return out;
 }
 }  // namespace rum

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/threads.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -20,41 +21,77 @@ void each_character(std::string_view s, F f) {
     p += c.bytes;
   }
 }
+bool joiner(char32_t c) { return c == 0x200C || c == 0x200D; }
+// Calls f(code, bytes, class) for each character; marks and joiners are of the class of the letter before.
+template <class F>
+void each_classed(std::string_view s, F f) {
+  CharClass kind = CharClass::other;
+  each_character(s, [&](char32_t c, std::string_view bytes) {
+    const bool clings = category(c) == Category::mark || joiner(c);
+    if (!clings || kind == CharClass::space) kind = char_class(c);
+    f(c, bytes, kind);
+  });
+}
 bool invisible(char32_t c) {  // of no width: soft hyphen, joiners, marks of direction, byte-order mark
   return c == 0xAD || (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
-         (c >= 0x2060 && c <= 0x2064) || c == 0xFEFF;
+         (c >= 0x2060 && c <= 0x2064) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
 bool blank(char32_t c) { return c < 0x20 || (c >= 0x7F && c < 0xA0) || char_class(c) == CharClass::space; }
+bool in_word(char32_t c) {
+  const Category k = category(c);
+  return k == Category::letter || k == Category::mark;
+}
+// Does U+200C or U+200D say something between these two? Between letters it chooses their forms (Persian,
+// Hindi), behind a virama too; U+200D makes one emoji of several.
+bool joins(char32_t before, char32_t which, char32_t after) {
+  if (in_word(before) && (in_word(after) || is_virama(before))) return true;
+  return which == 0x200D && is_emoji(before) && is_emoji(after);
+}
 
 std::string normalise_line(std::string_view s) {
-  std::string out;
+  std::string out, waiting;  // a joiner waits for what it would join
+  char32_t before = ' ', which = 0;
   out.reserve(s.size());
   each_character(s, [&](char32_t c, std::string_view bytes) {
+    if (joiner(c)) waiting = bytes, which = c;
     if (invisible(c)) return;
+    if (!waiting.empty() && joins(before, which, c)) out += waiting;
+    waiting.clear(), before = c;
     if (!blank(c))
       out += bytes;
     else if (!out.empty() && out.back() != ' ')
       out += ' ';
   });
+  if (!waiting.empty() && joins(before, which, ' ')) out += waiting;
   if (!out.empty() && out.back() == ' ') out.pop_back();
   return nfc(out);
 }
 
+// Calls f(word, glued) for what stands between spaces, parted further where the script has no blanks: then
+// nothing stands between `word` and the one before it.
+template <class F>
+void each_word(std::string_view s, F f) {
+  std::vector<std::string_view> parts;
+  for (size_t at = 0; at < s.size();) {
+    const size_t end = std::min(s.find_first_of(" \n", at), s.size());
+    parts.clear();
+    if (end > at) part_unspaced(s.substr(at, end - at), parts);
+    for (size_t i = 0; i < parts.size(); ++i) f(parts[i], i > 0);
+    at = end + 1;
+  }
+}
 struct Measure {
   int64_t characters = 0, solid = 0, letters = 0, words = 0, longest = 0;
 };
 Measure measure(std::string_view s) {
   Measure m;
-  int64_t word = 0;
-  each_character(s, [&](char32_t c, std::string_view) {
-    ++m.characters;
-    if (c == ' ' || c == '\n') {
-      word = 0;
-      return;
-    }
-    m.words += word == 0;
-    m.longest = std::max(m.longest, ++word);
-    ++m.solid, m.letters += char_class(c) == CharClass::letter;
+  each_classed(s, [&](char32_t c, std::string_view, CharClass kind) {
+    ++m.characters, m.solid += c != ' ' && c != '\n', m.letters += kind == CharClass::letter;
+  });
+  each_word(s, [&](std::string_view word, bool) {
+    int64_t length = 0;
+    each_character(word, [&](char32_t, std::string_view) { ++length; });
+    ++m.words, m.longest = std::max(m.longest, length);
   });
   return m;
 }
@@ -72,12 +109,12 @@ void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out)
     const size_t end = std::min(document.find('\n', at), document.size());
     const std::string_view line = std::string_view(document).substr(at, end - at);
     if (words + measure(line).words > max_words) close();
-    for (size_t from = 0; from < line.size();) {
-      const size_t to = std::min(line.find(' ', from), line.size());
+    const char* between = "\n";
+    each_word(line, [&](std::string_view word, bool glued) {
       if (words == max_words) close();
-      piece.append(piece.empty() ? "" : from == 0 ? "\n" : " ").append(line.substr(from, to - from));
-      ++words, from = to + 1;
-    }
+      if (!piece.empty() && !glued) piece += between;
+      piece += word, between = " ", ++words;
+    });
     at = end + 1;
   }
   close();
@@ -85,19 +122,25 @@ void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out)
 
 // Adds the tokens of s to the count, and hashes of their lower-case forms to the types.
 void count_tokens(std::string_view s, SideStats& stats, std::unordered_set<uint64_t>& types) {
-  constexpr uint64_t kStart = 0xCBF29CE484222325u, kPrime = 0x100000001B3u;  // FNV-1a, over code points
-  uint64_t word = kStart;
-  auto take = [&](uint64_t hash) { ++stats.tokens, types.insert(hash); };
-  each_character(lower_case(s), [&](char32_t c, std::string_view) {
-    const CharClass kind = char_class(c);
+  const auto take = [&](std::string_view token) { ++stats.tokens, types.insert(hash64(token)); };
+  const std::string lower = lower_case(s);
+  std::string word;
+  std::vector<std::string_view> parts;
+  const auto close = [&] {
+    parts.clear();
+    if (!word.empty()) part_unspaced(word, parts);
+    for (const std::string_view part : parts) take(part);
+    word.clear();
+  };
+  each_classed(lower, [&](char32_t, std::string_view bytes, CharClass kind) {
     if (kind == CharClass::letter || kind == CharClass::number) {
-      word = (word ^ c) * kPrime;
+      word += bytes;
       return;
     }
-    if (word != kStart) take(std::exchange(word, kStart));
-    if (kind != CharClass::space) take((kStart ^ c) * kPrime);
+    close();
+    if (kind != CharClass::space) take(bytes);
   });
-  if (word != kStart) take(word);
+  close();
 }
 SideStats side_stats(const std::vector<Pair>& texts, std::string Pair::*side) {
   SideStats stats;
@@ -165,8 +208,9 @@ std::string normalise(std::string_view s) {
 
 std::string fold(std::string_view s) {
   std::string out;
-  each_character(lower_case(s), [&](char32_t c, std::string_view bytes) {
-    const CharClass kind = char_class(c);
+  const std::string lower = lower_case(s);
+  each_classed(lower, [&](char32_t c, std::string_view bytes, CharClass kind) {
+    if (joiner(c)) return;
     if (kind == CharClass::letter || kind == CharClass::number)
       out += bytes;
     else if (kind == CharClass::space && !out.empty() && out.back() != ' ')

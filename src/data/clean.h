@@ -20,18 +20,20 @@ struct CleanRules {
   int64_t max_characters = 1000;      // on either side of a pair
   float ratio = 3;                    // most between the longer and the shorter side, both in characters + 10
   float letters = 0.5f;               // least share among the characters that are no space
-  int64_t word_characters = 60;       // most in a word
+  int64_t word_characters = 60;       // most in a word; where a script has no blanks ICU finds the words
   int64_t valid = 1000, test = 2000;  // pairs held out, but at most a 20th and a 10th of all
   uint32_t seed = 1;                  // of the choice of those, and of the order of all
 };
 
 // NFC; control characters and every white space become plain spaces; zero-width characters and soft hyphens
-// go; runs of spaces become one; none at the ends. Lines of a document stay lines.
+// go, but not U+200C and U+200D where they join letters or emoji; runs of spaces become one; none at the
+// ends. Lines of a document stay lines.
 std::string normalise(std::string_view);
-// What two sentences must share to count as the same: lower case, letters and digits only.
+// What two sentences must share to count as the same: lower case, letters with their marks and digits only.
 std::string fold(std::string_view);
 
-// Why a text is left out. The first that applies is counted.
+// Marks (vowel signs, accents) count with the letter before them in all that follows. Why a text is left out.
+// The first that applies is counted.
 enum class Drop : uint8_t {
   none,
   empty,

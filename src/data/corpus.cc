@@ -7,14 +7,15 @@
 #include "base/hash.h"
 #include "text/reader.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
 // What makes a line unfit, as the second half of a message; empty when it is fit.
 std::string defect(std::string_view line, CorpusKind kind, const ReadRules& rules) {
   if (line.size() > rules.line_bytes)
-    return fmt::format("expected at most {} bytes, found {}; is this a text file with line ends?",
-                       rules.line_bytes, line.size());
+    return fmt::format("expected at most {} bytes, found more; is this a text file with line ends?",
+                       rules.line_bytes);
   if (const size_t nul = line.find('\0'); nul != std::string_view::npos)
     return fmt::format("expected text, found a NUL byte at byte {} of the line", nul);
   if (const size_t bad = find_invalid_utf8(line); bad != std::string_view::npos)
@@ -31,44 +32,109 @@ std::string defect(std::string_view line, CorpusKind kind, const ReadRules& rule
                        tab == 0 ? "source" : "target");
   return "";
 }
-bool blank(std::string_view line) { return line.find_first_not_of(" \t") == std::string_view::npos; }
+// Calls f(line) for each line of what read(to, size) gives, without its end. Of a line that is longer than
+// `limit` no more is held than shows that.
+template <class Read, class F>
+void each_line(Read&& read, size_t limit, F&& f) {
+  std::vector<char> chunk(size_t{1} << 16);
+  std::string line;
+  bool open = false;  // a line has begun
+  while (const size_t n = read(chunk.data(), chunk.size())) {
+    for (size_t at = 0; at < n;) {
+      const char* const from = chunk.data() + at;
+      const auto* end = static_cast<const char*>(std::memchr(from, '\n', n - at));
+      const size_t length = end ? static_cast<size_t>(end - from) : n - at;
+      line.append(from, std::min(length, limit + 2 - std::min(line.size(), limit + 2)));
+      open = end == nullptr, at += length + (end != nullptr);
+      if (end) f(line), line.clear();
+    }
+  }
+  if (open) f(line);
+}
+
+class CorpusReader {
+ public:
+  CorpusReader(const std::string& name, CorpusKind kind, const ReadRules& rules)
+      : kind_(kind),
+        rules_(rules) {
+    corpus_.name = name, corpus_.kind = kind;
+  }
+  template <class Read>
+  Corpus run(Read&& read) {
+    Hash64 hash;
+    size_t bytes = 0;
+    const auto counted = [&](char* to, size_t size) {
+      const size_t n = read(to, size);
+      hash.add({to, n}), bytes += n;
+      return n;
+    };
+    each_line(counted, rules_.line_bytes, [&](std::string_view line) { take(line); });
+    corpus_.hash = hash.value();
+    if (corpus_.texts.empty())
+      throw FileError(fmt::format("{}: no text in it ({} bytes, {} bad lines); expected {}", corpus_.name,
+                                  bytes, corpus_.skipped,
+                                  kind_ == CorpusKind::pairs ? "source<TAB>target lines" : "plain text"));
+    return std::move(corpus_);
+  }
+
+ private:
+  void take(std::string_view line) {
+    ++number_;
+    if (number_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    const bool blank = blank_line(line);
+    if (blank && kind_ == CorpusKind::pairs && line.find('\t') == std::string_view::npos) {
+      ++blanks_;  // those at the end of the file are no lines
+      return;
+    }
+    for (; blanks_ > 0; --blanks_) refuse(number_ - blanks_, defect("", kind_, rules_));
+    if (const std::string why = defect(line, kind_, rules_); !why.empty()) return refuse(number_, why);
+    if (blank && kind_ == CorpusKind::documents)
+      goes_on_ = false;
+    else
+      keep(nfc(line));
+  }
+  void refuse(int32_t number, const std::string& why) {
+    if (!rules_.skip_bad)
+      throw FileError(
+          fmt::format("{}: line {}: {}; `ruminate data prepare --skip-bad` passes over such lines",
+                      corpus_.name, number, why));
+    ++corpus_.skipped;
+  }
+  void keep(std::string line) {
+    if (goes_on_) {
+      corpus_.texts.back().target.append(1, '\n').append(line);
+      return;
+    }
+    corpus_.lines.push_back(number_);
+    if (kind_ == CorpusKind::documents) {
+      corpus_.texts.push_back({"", std::move(line)}), goes_on_ = true;
+      return;
+    }
+    const size_t tab = line.find('\t');
+    corpus_.texts.push_back({line.substr(0, tab), line.substr(tab + 1)});
+  }
+  const CorpusKind kind_;
+  const ReadRules& rules_;
+  Corpus corpus_;
+  int32_t number_ = 0, blanks_ = 0;  // of the line; empty ones before it
+  bool goes_on_ = false;             // with the document of the line before
+};
 }  // namespace
 
 Corpus parse_corpus(std::string_view bytes, const std::string& name, CorpusKind kind,
                     const ReadRules& rules) {
-  Corpus c{name, {}, hash64(bytes), kind, {}, 0};
-  if (bytes.substr(0, 3) == "\xEF\xBB\xBF") bytes.remove_prefix(3);
-  int32_t number = 0;
-  bool goes_on = false;  // with the document of the line before
-  for (size_t at = 0; at < bytes.size();) {
-    const size_t end = std::min(bytes.find('\n', at), bytes.size());
-    std::string_view line = bytes.substr(at, end - at);
-    at = end + 1, ++number;
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (const std::string why = defect(line, kind, rules); !why.empty()) {
-      if (!rules.skip_bad) throw FileError(fmt::format("{}: line {}: {}", name, number, why));
-      ++c.skipped;
-    } else if (kind == CorpusKind::pairs) {
-      const size_t tab = line.find('\t');
-      c.texts.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
-      c.lines.push_back(number);
-    } else if (blank(line)) {
-      goes_on = false;
-    } else if (goes_on) {
-      c.texts.back().target.append(1, '\n').append(line);
-    } else {
-      c.texts.push_back({"", std::string(line)}), c.lines.push_back(number), goes_on = true;
-    }
-  }
-  if (c.texts.empty())
-    throw FileError(fmt::format("{}: no text in it ({} bytes, {} bad lines); expected {}", name, bytes.size(),
-                                c.skipped,
-                                kind == CorpusKind::pairs ? "source<TAB>target lines" : "plain text"));
-  return c;
+  return CorpusReader(name, kind, rules).run([&](char* to, size_t size) {
+    const size_t n = bytes.copy(to, size);
+    bytes.remove_prefix(n);
+    return n;
+  });
 }
-
 Corpus read_corpus(const std::string& path, CorpusKind kind, const ReadRules& rules) {
-  return parse_corpus(read_uncompressed(path), path, kind, rules);
+  ByteReader file(path, rules.unpack_ratio);
+  return CorpusReader(shown(path), kind, rules).run([&](char* to, size_t size) {
+    return file.read(to, size);
+  });
 }
 
 std::string corpus_bytes(const std::vector<Pair>& texts, CorpusKind kind) {

@@ -1,5 +1,5 @@
 // Texts with provenance: pairs to translate, or documents (then `source` is empty). Pairs are read from
-// source<TAB>target files, documents from plain text (blank lines between them), also .gz and .xz.
+// source<TAB>target files, documents from plain text (blank lines between them), also packed (text/unpack.h).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -27,8 +27,10 @@ struct ReadRules {
   bool skip_bad = false;     // lines that are no pair or no UTF-8 are counted and passed over, not refused
   bool empty_sides = false;  // keep pairs with an empty side (for cleaning, which counts them)
   size_t line_bytes = kLineLimit;  // a longer line is bad
+  int64_t unpack_ratio = kUnpackRatio;
 };
-// A byte-order mark and the \r of \r\n are dropped; all else stays as it is. FileError: path, line, what was
+// A stream: only what is kept is held. A byte-order mark and the \r of \r\n are dropped, texts become NFC;
+// empty lines at the end of pairs are no lines. FileError: path, line, what was
 // expected (one tab, UTF-8, no NUL, a line below the limit, some text at all), what was found.
 Corpus read_corpus(const std::string& path, CorpusKind, const ReadRules& = {});
 // The same from memory; `name` stands for the path in messages.

@@ -10,7 +10,7 @@
 
 namespace rum {
 // What blanks part: a word with the marks before and after it, or marks alone (then `word` is empty). The
-// word runs from the first word of words_v1 to the last: "U.S".
+// word runs from the first word of words_v2 to the last: "U.S".
 struct MarkedWord {
   std::string_view before, word, after;
 };
@@ -23,7 +23,7 @@ class Spelling {
   // The word (lower case) in its most frequent form, the first word of a line counting only if there is no
   // other place; with a capital at the beginning when asked for.
   std::string write(const std::string& word, bool capital = false) const;
-  // The line with other words (of words_v1): now(i) is what word i becomes, in lower case, or "" for what it
+  // The line with other words (of words_v2): now(i) is what word i becomes, in lower case, or "" for what it
   // is. What takes the place of a first word that has a capital gets one.
   std::string exchange(std::string_view line, const std::function<std::string(size_t i)>& now) const;
 

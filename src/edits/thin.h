@@ -14,7 +14,7 @@ struct Thinned {
   std::vector<std::string> lines;
   double wanted = 0, before = 0, got = 0;  // expected types in `sample` tokens (lexical_diversity.h)
   int64_t types_replaced = 0;              // types that were to go
-  int64_t words = 0, words_replaced = 0;   // tokens of words_v1
+  int64_t words = 0, words_replaced = 0;   // tokens of words_v2
   EditRates cost{};                        // of the thinned lines against the human ones
 };
 // A word e1 of a target becomes a word e2 that is more frequent in `targets`, not itself replaced and not in

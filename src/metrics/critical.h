@@ -17,6 +17,6 @@ std::vector<std::string> numbers_in(std::string_view line);
 std::vector<std::string> names_in(std::string_view line, Language);
 // All words of a line as names are compared: hyphens part them, in English a possessive 's is cut off.
 std::vector<std::string> name_forms(std::string_view line, Language);
-// Is one of these words (words_v1) a negation?
+// Is one of these words (words_v2) a negation?
 bool negated(const std::vector<std::string>& words, Language);
 }  // namespace rum

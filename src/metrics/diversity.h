@@ -25,7 +25,7 @@ struct Corpora {
   std::vector<Part> parts;
   std::vector<int32_t> reference;  // of each word, how often the text that attests has it; empty without one
 
-  // Cut by words_v1. The lines are kept by reference. Error when one is not UTF-8.
+  // Cut by words_v2. The lines are kept by reference. Error when one is not UTF-8.
   void add(const std::vector<std::string>& lines);
   void add(NumberedLines words);  // by the numbers of the vocabulary
   void attest(std::span<const std::string> lines);

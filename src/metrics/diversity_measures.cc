@@ -25,7 +25,7 @@ const char *const kRichness = "Mingled with length: compare corpora of one lengt
 
 const MeasureKind kinds[] = {
     {{"tokens", "Tokens",
-      "N, words by the tokenizer words_v1: lower case, letters, marks and numbers, joined "
+      "N, words by the tokenizer words_v2: lower case, letters, marks and numbers, joined "
       "over one inner apostrophe or hyphen.",
       "This program.", "Every tokenizer counts otherwise."},
      kNone,
@@ -308,7 +308,7 @@ const MeasureKind kinds[] = {
      kText,
      [](S s, int64_t) { return mean(self_bleu(*s.text)); }},
     {{"self_bleu_words", "Self-BLEU as Texygen has it",
-      "mean BLEU of each sentence against all others: words_v1, 4-grams, 0.1 for an order "
+      "mean BLEU of each sentence against all others: words_v2, 4-grams, 0.1 for an order "
       "without a match, 0..100",
       "Zhu et al. 2018 with NLTK's method1.", "Texygen itself cuts the number of references."},
      kNone,

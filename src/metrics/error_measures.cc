@@ -88,7 +88,7 @@ const Explanation numbers(
     "this project");
 const Explanation names(
     "name_mismatch", "Name mismatches",
-    "(m + a) / (r + h) as in number_mismatch, over names: words (words_v1, own case, parted at hyphens) "
+    "(m + a) / (r + h) as in number_mismatch, over names: words (words_v2, own case, parted at hyphens) "
     "that begin with a capital and do not begin a sentence, that is, a word stands before them and none "
     "of . ! ? : ( or a double quotation mark between. A line without a single small-lettered word is a "
     "heading and has no names. English: without \"I\" and its short forms; a possessive 's is cut off. A "
@@ -109,29 +109,29 @@ const Explanation negation(
 const Explanation over(
     "over_translation", "Over-translation",
     "Share of sentences whose translation is far longer than expected, the expected length being that of "
-    "the reference in words (words_v1): at least 1.5 times as long and at least 3 words longer.",
+    "the reference in words (words_v2): at least 1.5 times as long and at least 3 words longer.",
     "this project");
 const Explanation under(
     "under_translation", "Under-translation",
     "Share of sentences whose translation is far shorter than expected, the expected length being that "
-    "of the reference in words (words_v1): the reference is at least 1.5 times as long and at least 3 "
+    "of the reference in words (words_v2): the reference is at least 1.5 times as long and at least 3 "
     "words longer. An empty translation is one when the reference has 3 words.",
     "this project");
 const Explanation ratio(
     "length_ratio", "Length ratio",
-    "Words (words_v1) of the translations / words of the references. Not an error: 1 is best; "
+    "Words (words_v2) of the translations / words of the references. Not an error: 1 is best; "
     "over_translation and under_translation count what is far off.",
     "this project", "BLEU's ratio counts its own tokens");
 const Explanation content(
     "content_missing", "Missing content",
     "Share of the references' information that the translations lack. A word w carries log2(N / n) bits, "
-    "n of the N words of the human text (references and lexicons, words_v1) being w. Lacking are the "
+    "n of the N words of the human text (references and lexicons, words_v2) being w. Lacking are the "
     "words that the reference has more often than the translation. Function words weigh little, so no "
     "list of them is needed; synonyms count as lacking.",
     "information weights as in NIST (Doddington 2002); the measure: this project");
 const Explanation copied(
     "copied_words", "Source words copied",
-    "Words (words_v1) of the translation that stand in its source, but neither in its reference nor "
+    "Words (words_v2) of the translation that stand in its source, but neither in its reference nor "
     "anywhere in the human text (references and lexicons), per word of the translations that have a "
     "source. Words with a number in them do not count, nor, where the source is English, its names "
     "(name_mismatch); German writes all nouns with a capital, so there names cannot be told. Words that "
@@ -139,7 +139,7 @@ const Explanation copied(
     "this project");
 const Explanation invented(
     "invented_words", "Invented words",
-    "Words (words_v1) of the translation that no human text attests: neither the references nor the "
+    "Words (words_v2) of the translation that no human text attests: neither the references nor the "
     "lexicons nor the source. Per word of the translations. Words with a number in them do not count. "
     "New compounds and rare names count too: give a large lexicon, and compare with the same of human "
     "text that is no part of it, which is the floor.",
@@ -147,7 +147,7 @@ const Explanation invented(
 const Explanation repeated(
     "repeated_bigrams", "Repeated bigrams",
     "Stuttering: sum over pairs of neighbouring words g of max(0, h(g) - max(r(g), 1)), h and r being "
-    "their counts in the translation and in the reference of the same sentence (words_v1), per bigram of "
+    "their counts in the translation and in the reference of the same sentence (words_v2), per bigram of "
     "the translations. A word twice in a row is allowed only as often as the reference has it: max(0, "
     "h(g) - r(g)). Longer loops are counted by their bigrams.",
     "this project", "tools that count without a reference punish the source's own repetitions");

@@ -17,7 +17,7 @@
 namespace rum {
 struct ErrorCounts {  // of a sentence, or a sum over sentences
   double sentences = 0;
-  double hyp_words = 0, ref_words = 0;                                  // words_v1
+  double hyp_words = 0, ref_words = 0;                                  // words_v2
   double insertions = 0, deletions = 0, substitutions = 0, shifts = 0;  // TER's edits of the translation
   double ter_words = 0;                                                 // of the reference, cut as TER does
   double numbers = 0, numbers_missing = 0, numbers_added = 0;           // numbers: of both sides

@@ -9,7 +9,7 @@
 namespace rum {
 class HumanText {
  public:
-  // Lines of text, cut by words_v1 on all threads. Error with the byte offset when one is not UTF-8.
+  // Lines of text, cut by words_v2 on all threads. Error with the byte offset when one is not UTF-8.
   void add(std::span<const std::string> lines);
   bool attests(std::string_view word) const { return count(word) > 0; }
   // log2(words in all / occurrences of this one), in bits; a word never seen counts as seen once.

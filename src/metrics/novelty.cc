@@ -13,7 +13,7 @@ namespace rum {
 namespace {
 const Explanation novelty_{"novelty", "n-gram novelty",
                            "share of the text's n-grams (novelty_3: n = 3) that the training corpus does not "
-                           "hold; words_v1, none crosses a line",
+                           "hold; words_v2, none crosses a line",
                            "McCoy et al. 2023 (RAVEN).", "Depends on the size of the training corpus."};
 const Explanation longest_{"longest_copy", "Longest copied stretch",
                            "tokens of the longest stretch of one line of the text that stands in one line of "

@@ -25,7 +25,7 @@ class CopyFinder {
   explicit CopyFinder(NumberedLines text);  // no stretch crosses a line
   // A line of the training corpus, by the numbers of the text's vocabulary; -1: a word that it lacks.
   void train(std::span<const int32_t> line);
-  // Lines cut by words_v1, on all threads; Error when one is not UTF-8.
+  // Lines cut by words_v2, on all threads; Error when one is not UTF-8.
   void train(std::span<const std::string> lines, const Vocabulary& of_text);
   // Against all lines given to train() so far.
   Novelty novelty(size_t orders) const;

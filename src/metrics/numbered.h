@@ -40,7 +40,7 @@ using Cut = std::vector<std::string> (*)(std::string_view line);
 // Lines cut into tokens (on all threads) and numbered. Error with line number and byte offset when a line is
 // not UTF-8 and `cut` needs it to be.
 NumberedLines number_lines(std::span<const std::string> lines, Vocabulary&, Cut cut);
-NumberedLines number_words(std::span<const std::string> lines, Vocabulary&);  // cut by words_v1
+NumberedLines number_words(std::span<const std::string> lines, Vocabulary&);  // cut by words_v2
 
 // Numbers of n-grams of one n, shared by the corpora that are to be compared.
 struct NgramTable {

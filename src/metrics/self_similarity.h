@@ -15,7 +15,7 @@ namespace rum {
 Rows leave_one_out(NumberedLines tokens);
 // BLEU of each line (13a, exponential smoothing, effective order), in 0..100. Empty below two lines.
 std::vector<double> self_bleu(std::span<const std::string> lines);
-// As Texygen has it: words_v1, 4-grams, 0.1 for an order without a match (NLTK's method1), no effective
+// As Texygen has it: words_v2, 4-grams, 0.1 for an order without a match (NLTK's method1), no effective
 // order.
 std::vector<double> self_bleu_words(const NumberedLines& words);
 

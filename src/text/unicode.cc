@@ -1,12 +1,16 @@
 #include "text/unicode.h"
 
+#include <unicode/brkiter.h>
 #include <unicode/bytestream.h>
 #include <unicode/casemap.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
+#include <unicode/uscript.h>
+#include <unicode/utext.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "base/error.h"
@@ -110,6 +114,15 @@ std::string nfc(std::string_view text) {
   check(status, "NFC");
   return out;
 }
+bool is_nfc(std::string_view text) {
+  if (is_ascii(text)) return true;
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFCInstance(status);
+  check(status, "loading NFC");
+  const bool is = form->isNormalizedUTF8(utf8(text, "NFC"), status);
+  check(status, "NFC");
+  return is;
+}
 std::string lower_case(std::string_view text) {
   std::string out;
   if (is_ascii(text)) {
@@ -123,6 +136,39 @@ std::string lower_case(std::string_view text) {
   icu::CaseMap::utf8ToLower("", 0, utf8(text, "lower case"), sink, nullptr, status);
   check(status, "lower case");
   return out;
+}
+bool is_unspaced(char32_t code) {
+  if (code < 0xE00 || code >= kNotUtf8) return false;
+  const auto c = static_cast<UChar32>(code);
+  if (u_getIntPropertyValue(c, UCHAR_LINE_BREAK) == U_LB_COMPLEX_CONTEXT) return true;
+  UErrorCode status = U_ZERO_ERROR;
+  const UScriptCode script = uscript_getScript(c, &status);
+  return script == USCRIPT_HAN || script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA;
+}
+std::vector<size_t> word_breaks(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  // One for each thread: making one reads the rules, and one is not to be shared.
+  static thread_local const std::unique_ptr<icu::BreakIterator> words(
+      icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
+  check(status, "loading the word breaks");
+  UText* chars = utext_openUTF8(nullptr, text.data(), static_cast<int64_t>(text.size()), &status);
+  check(status, "word breaks");
+  words->setText(chars, status);
+  std::vector<size_t> out;
+  for (int32_t at = words->next(); at != icu::BreakIterator::DONE; at = words->next())
+    if (static_cast<size_t>(at) < text.size()) out.push_back(static_cast<size_t>(at));
+  utext_close(chars);
+  check(status, "word breaks");
+  return out;
+}
+bool is_emoji(char32_t code) {
+  const auto c = static_cast<UChar32>(code);
+  return code == 0xFE0F || (code >= 0xA9 && code < kNotUtf8 &&
+                            (u_hasBinaryProperty(c, UCHAR_EXTENDED_PICTOGRAPHIC) ||
+                             u_hasBinaryProperty(c, UCHAR_EMOJI_MODIFIER)));
+}
+bool is_virama(char32_t code) {
+  return code >= 0x94D && code < kNotUtf8 && u_getCombiningClass(static_cast<UChar32>(code)) == 9;
 }
 std::string capitalized(std::string_view text) {
   if (text.empty()) return "";

@@ -1,10 +1,11 @@
-// Unicode: strict UTF-8, character classes, NFC and lower case. Classes come from one table over all code
-// points, filled from ICU on first use; unicode.cc is the one file that includes ICU.
+// Unicode: strict UTF-8, character classes, NFC, lower case, word breaks. Classes come from one table over
+// all code points, filled from ICU on first use; unicode.cc is the one file that includes ICU.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rum {
 constexpr char32_t kNotUtf8 = 0x110000;  // stands for a byte that begins no well-formed character
@@ -49,8 +50,20 @@ enum class Category : uint8_t { other, letter, mark, number, punctuation, symbol
 const Category* categories();  // as char_classes()
 inline Category category(char32_t code) { return categories()[code]; }
 
+// Is it a letter of a script that is written without blanks between words (Han, Kana, Thai, Lao, Khmer,
+// Burmese and their kin)?
+bool is_unspaced(char32_t code);
+// Where words of such a text may part (UAX #29, ICU's dictionaries): byte offsets, rising, 0 and the end left
+// out. The text is UTF-8.
+std::vector<size_t> word_breaks(std::string_view text);
+// Does it draw as an emoji, or change the one before it (skin, U+FE0F)?
+bool is_emoji(char32_t code);
+bool is_virama(char32_t code);  // kills the vowel of the letter before it: Devanagari's U+094D and its kin
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 // Normalisation form C (UAX #15). Error with the byte offset when the text is not UTF-8.
 std::string nfc(std::string_view text);
+bool is_nfc(std::string_view text);  // would nfc() leave it as it is?
 // Full lower case in no particular language (final sigma included). Error when the text is not UTF-8.
 std::string lower_case(std::string_view text);
 // With its first character in title case (one character for one), the rest as it is.

@@ -40,6 +40,7 @@ std::vector<std::string_view> split_at_blanks(std::string_view line) {
     out.emplace_back(word, static_cast<size_t>(p - word));
   }
 }
+bool blank_line(std::string_view line) { return split_at_blanks(line).empty(); }
 std::string_view without_trailing_blanks(std::string_view line) {
   for (size_t n = 1; n <= std::min<size_t>(3, line.size()); ++n) {
     const char* const end = line.data() + line.size();
@@ -49,13 +50,16 @@ std::string_view without_trailing_blanks(std::string_view line) {
   return line;
 }
 
-std::vector<std::string_view> words_in(std::string_view line) {
+namespace {
+// The stretches of words_v1; `joint`: what joins two characters of a word beside what is part of one.
+template <class Joint>
+std::vector<std::string_view> stretches(std::string_view line, Joint&& joint) {
   std::vector<std::string_view> out;
   const char *const end = line.data() + line.size(), *word = nullptr;
   for (const char* p = line.data(); p < end;) {
     const Character c = decode_utf8(p, end);
     const char* const next = p + c.bytes;
-    const bool inside = is_part(c.code) || (word != nullptr && is_joint(c.code) && next < end &&
+    const bool inside = is_part(c.code) || (word != nullptr && joint(c.code) && next < end &&
                                             is_part(decode_utf8(next, end).code));
     if (inside && word == nullptr) word = p;
     if (!inside && word != nullptr) out.emplace_back(word, static_cast<size_t>(p - word)), word = nullptr;
@@ -64,9 +68,52 @@ std::vector<std::string_view> words_in(std::string_view line) {
   if (word != nullptr) out.emplace_back(word, static_cast<size_t>(end - word));
   return out;
 }
+bool has_unspaced(std::string_view s) {
+  for (const char *p = s.data(), *end = p + s.size(); p < end;) {
+    if (static_cast<uint8_t>(*p) < 0xE0) {  // two bytes at most: below U+0800
+      ++p;
+      continue;
+    }
+    const Character c = decode_utf8(p, end);
+    if (is_unspaced(c.code)) return true;
+    p += c.bytes;
+  }
+  return false;
+}
+char32_t last_character(std::string_view s) {
+  size_t n = 1;
+  while (n < s.size() && (static_cast<uint8_t>(s[s.size() - n]) & 0xC0) == 0x80) ++n;
+  return decode_utf8(s.data() + s.size() - n, s.data() + s.size()).code;
+}
+}  // namespace
+
+void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out) {
+  if (!has_unspaced(stretch)) return out.push_back(stretch);
+  size_t begin = 0;
+  for (const size_t at : word_breaks(stretch)) {
+    const char* const here = stretch.data() + at;
+    const Character next = decode_utf8(here, stretch.data() + stretch.size());
+    if (!is_unspaced(next.code) && !is_unspaced(last_character(stretch.substr(0, at)))) continue;
+    out.push_back(stretch.substr(begin, at - begin)), begin = at;
+  }
+  out.push_back(stretch.substr(begin));
+}
+
+std::vector<std::string_view> words_in(std::string_view line) {
+  std::vector<std::string_view> out;
+  for (const std::string_view s :
+       stretches(line, [](char32_t c) { return is_joint(c) || c == 0x200C || c == 0x200D; }))
+    part_unspaced(s, out);
+  return out;
+}
 std::vector<std::string> words(std::string_view line) {
   const std::string lower = lower_case(line);
   const std::vector<std::string_view> found = words_in(lower);
+  return {found.begin(), found.end()};
+}
+std::vector<std::string> words_v1(std::string_view line) {
+  const std::string lower = lower_case(line);
+  const std::vector<std::string_view> found = stretches(lower, is_joint);
   return {found.begin(), found.end()};
 }
 }  // namespace rum

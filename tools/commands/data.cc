@@ -21,21 +21,24 @@ int prepare_command(int argc, char** argv) {
   CleanRules rules;
   std::vector<std::string> inputs;
   std::string output;
-  bool documents = false, skip_bad = false;
+  bool documents = false;
+  ReadRules read_rules{.empty_sides = true};
   int64_t seed = rules.seed;
   Flags flags("data prepare", "Cleans raw text and splits it into train, valid and test.");
   flags
-      .add("--input,-i", inputs, "files of source<TAB>target lines; .gz and .xz too; - is standard input",
-           true)
+      .add("--input,-i", inputs,
+           "files of source<TAB>target lines, plain or packed (.gz .xz .zst .bz2); - is standard input", true)
       .add("--output,-o", output, "folder for train, valid, test and stats.json", true)
       .add("--documents", documents, "plain text instead of pairs, blank lines between documents")
-      .add("--skip-bad", skip_bad,
+      .add("--skip-bad", read_rules.skip_bad,
            "pass over lines that are no pair or no UTF-8 instead of refusing the file")
       .add("--min-words", rules.min_words, "least words on either side", 0)
       .add("--max-words", rules.max_words, "most words on either side; longer documents are cut, 0 never", 0)
       .add("--max-characters", rules.max_characters, "most characters on either side of a pair", 1)
       .add("--ratio", rules.ratio, "most between the longer and the shorter side, in characters + 10", 1)
       .add("--letters", rules.letters, "least share of letters among the characters", 0, 1)
+      .add("--word-characters", rules.word_characters, "most characters in a word", 1)
+      .add("--unpack-ratio", read_rules.unpack_ratio, "a packed file may become so many times as large", 1)
       .add("--valid", rules.valid, "texts held out for validation, at most a 20th of all", 0)
       .add("--test", rules.test, "texts held out for the test, at most a 10th of all", 0)
       .add("--seed", seed, "of the split and the order", 0, UINT32_MAX);
@@ -48,7 +51,7 @@ int prepare_command(int argc, char** argv) {
   Json::Array read;
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {
-    Corpus c = read_corpus(path, rules.kind, {.skip_bad = skip_bad, .empty_sides = true});
+    Corpus c = read_corpus(path, rules.kind, read_rules);
     if (c.skipped > 0) fmt::print(stderr, "{}: {} bad lines passed over\n", path, c.skipped);
     read.push_back(Json::Object{{"file", fs::path(path).filename().string()},
                                 {"hash", hex64(c.hash)},

@@ -213,7 +213,7 @@ void print_table(const Options& o, const Table& t) {
   const bool pair = o.files.size() == 2;
   if (pair) fmt::print(" {:>15} {:>9}", "#1 - #2", t.no_p.empty() ? "p" : "");
   fmt::print("\n");
-  print_rows("Diversity (words_v1; --explain NAME tells what a measure is)", t.measures, pair);
+  print_rows("Diversity (words_v2; --explain NAME tells what a measure is)", t.measures, pair);
   print_rows("Lines", t.lengths, false);
   print_rows("Against the reference", t.reference, false);
   print_rows("Against the training corpus", t.train, false);
@@ -244,7 +244,7 @@ void print_json(const Options& o, const Table& t) {
     }
     files.emplace_back(std::move(file));
   }
-  Json::Object out{{"tokenizer", "words_v1"}, {"rarefied_to", t.tokens}, {"files", std::move(files)}};
+  Json::Object out{{"tokenizer", "words_v2"}, {"rarefied_to", t.tokens}, {"files", std::move(files)}};
   if (!o.reference.empty()) out.emplace_back("reference", o.reference);
   if (!o.train.empty()) out.emplace_back("train", o.train);
   if (o.files.size() == 2) {

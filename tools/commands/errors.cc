@@ -192,7 +192,9 @@ int run(int argc, char** argv) {
       .add("--json", asked.json, "one JSON object")
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
       .add("--explain", asked.explained, "print what a measure is")
-      .footer("FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV.");
+      .footer(
+          "FILE may be plain, packed (.gz .xz .zst .bz2) or - for standard input; FILE:2 is the second "
+          "column of a TSV.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
     fmt::print("{}", explain(asked.explained));

@@ -116,12 +116,12 @@ Texts read(const Options& o) {
   };
   Texts t;
   for (const std::string& path : o.hyps) {
-    t.systems.push_back(read_lines(path));
+    t.systems.push_back(read_lines(path, Form::as_is));
     same_length(path, t.systems.back().size(), t.systems[0].size());
     for (std::string& l : t.systems.back()) l.resize(without_trailing_blanks(l).size());
   }
   for (const std::string& path : o.refs) {
-    t.references.push_back(read_columns(path));
+    t.references.push_back(read_columns(path, Form::as_is));
     same_length(path, t.references.back().size(), t.systems[0].size());
     for (auto& l : t.references.back())
       if (l) l->resize(without_trailing_blanks(*l).size());

@@ -1,0 +1,33 @@
+// The bytes of a file as a stream, unpacked where it is .gz, .xz, .zst or .bz2 (told by its first bytes, not
+// by its name): memory does not grow with the file, and a small file cannot become a huge one unasked.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace rum {
+// Text packs to a tenth, seldom to a hundredth. Beyond this ratio, and beyond kUnpackFree bytes, a file is
+// refused.
+constexpr int64_t kUnpackRatio = 250;
+constexpr uint64_t kUnpackFree = uint64_t{1} << 26;
+
+class ByteReader {
+ public:
+  // "-" is standard input; FileError when it cannot be opened.
+  explicit ByteReader(const std::string& path, int64_t ratio = kUnpackRatio);
+  ~ByteReader();
+  // Fills up to `size` bytes; 0 only at the end. FileError when the disk or the packed data are damaged, or
+  // they unpack to more than `ratio` times their size.
+  size_t read(char* to, size_t size);
+
+ private:
+  struct Source;
+  std::unique_ptr<Source> source_;
+};
+
+// "standard input" for "-", in messages.
+std::string shown(const std::string& path);
+// The whole file unpacked, any bytes (for hashing). FileError when there are more than `limit`.
+std::string read_uncompressed(const std::string& path, size_t limit = size_t{1} << 34);
+}  // namespace rum
