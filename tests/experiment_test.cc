@@ -36,7 +36,7 @@ void write_parameter(const StageContext& x) {
 void join(const StageContext& x) {
   ++made;
   std::string out;
-  for (const std::string& i : x.inputs) out += Disk::real().read(i + "/out.txt");
+  for (const std::string& i : x.inputs("part")) out += Disk::real().read(i + "/out.txt");
   Disk::real().replace_text(x.folder + "/out.txt", out);
 }
 const StageKind kinds[] = {{"test-write", 1, false, write_parameter}, {"test-join", 1, false, join}};
@@ -46,7 +46,7 @@ TEST(Graph, AStageIsNamedByWhatDecidesItsOutput) {
     Graph g;
     const std::string first = g.add("test-write", label, {{"text", a}}, {}, 1, {{"where", hint}});
     const std::string second = g.add("test-write", "b", {{"text", "b"}}, {});
-    const std::string both = g.add("test-join", "both", {}, {first, second});
+    const std::string both = g.add("test-join", "both", {}, {{"part", first}, {"part", second}});
     return std::array{first, second, both};
   };
   const auto one = ids("a", "first", "here"), same = ids("a", "another label", "there"),
@@ -68,7 +68,7 @@ TEST(Store, MakesOnceAndSeesDamage) {
   Progress progress;
   Graph g;
   const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}),
-                    b = g.add("test-join", "b", {}, {a, a});
+                    b = g.add("test-join", "b", {}, {{"part", a}, {"part", a}});
   expect_error([&] { store.make(g, b, progress, kGoOn); }, "needs " + a);
   made = 0;
   for (int i = 0; i < 2; ++i) store.make(g, a, progress, kGoOn), store.make(g, b, progress, kGoOn);
@@ -109,8 +109,8 @@ TEST(Store, OneAtATime) {
 
 TEST(Targets, AreAlignedBySentence) {
   // Pool sentences 0 and 2 are one source, translated by two people; the machine left 1 out.
-  const Targets human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}},
-      machine{{0, 2, 3}, {{"a", "x"}, {"a", "y"}, {"a", "z"}}};
+  const Targets human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}, {}},
+      machine{{0, 2, 3}, {{"a", "x"}, {"a", "y"}, {"a", "z"}}, {}};
   const auto [m, h] = aligned(machine, human);
   EXPECT_EQ(m.ids, (std::vector<int64_t>{0, 2, 3}));
   EXPECT_EQ(h.ids, m.ids);
@@ -120,7 +120,7 @@ TEST(Targets, AreAlignedBySentence) {
   EXPECT_EQ(t.references, std::vector<std::string>{"A"});  // the third says the same as the first
   EXPECT_EQ(t.second, std::vector<std::string>{"AA"});
   EXPECT_EQ(t.targets, std::vector<std::string>{"x"});
-  EXPECT_TRUE(translated_twice({{1}, {{"b", "x"}}}, human).sources.empty());
+  EXPECT_TRUE(translated_twice({{1}, {{"b", "x"}}, {}}, human).sources.empty());
 }
 
 TEST(Chart, TicksAreRoundAndTextIsEscaped) {

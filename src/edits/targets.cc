@@ -11,46 +11,71 @@
 #include "text/unicode.h"
 
 namespace rum {
+namespace {
+// One number a line.
+template <class T>
+std::vector<T> read_numbers(const std::string& path) {
+  std::vector<T> out;
+  LineReader reader(path);
+  for (std::string_view line; reader.next(line);) {
+    T v{};
+    const auto [end, bad] = std::from_chars(line.data(), line.data() + line.size(), v);
+    if (bad != std::errc() || end != line.data() + line.size() || !(v >= 0))
+      throw FileError(fmt::format("{}: line {}: expected a number, found \"{}\"", path, reader.line(), line));
+    out.push_back(v);
+  }
+  return out;
+}
+}  // namespace
+
 Targets read_targets(const std::string& folder) {
   Targets out;
   out.texts = read_corpus(folder + "/targets.tsv", CorpusKind::pairs).texts;
-  LineReader reader(folder + "/ids.txt");
-  for (std::string_view line; reader.next(line);) {
-    int64_t id = -1;
-    const auto [end, bad] = std::from_chars(line.data(), line.data() + line.size(), id);
-    if (bad != std::errc() || end != line.data() + line.size() ||
-        id <= (out.ids.empty() ? -1 : out.ids.back()))
-      throw FileError(fmt::format("{}/ids.txt: line {}: expected a rising number, found \"{}\"", folder,
-                                  reader.line(), line));
-    out.ids.push_back(id);
-  }
+  out.ids = read_numbers<int64_t>(folder + "/ids.txt");
+  out.ordered = Disk::real().exists(folder + "/ordered");
+  if (const std::string weights = folder + "/weights.txt"; Disk::real().exists(weights))
+    out.weights = read_numbers<float>(weights);
   if (out.ids.size() != out.texts.size())
     throw FileError(fmt::format("{}: {} ids for {} pairs", folder, out.ids.size(), out.texts.size()));
+  if (!out.weights.empty() && out.weights.size() != out.texts.size())
+    throw FileError(fmt::format("{}: {} weights for {} pairs", folder, out.weights.size(), out.texts.size()));
   return out;
 }
 void write_targets(const std::string& folder, const Targets& t) {
-  Targets kept;
-  std::string ids;
+  std::vector<Pair> kept;
+  std::string ids, weights;
   for (size_t i = 0; i < t.texts.size(); ++i) {
     if (t.texts[i].source.empty() || t.texts[i].target.empty()) continue;
-    kept.texts.push_back({t.texts[i].source, one_line(t.texts[i].target)});
+    kept.push_back({t.texts[i].source, one_line(t.texts[i].target)});
     ids += fmt::format("{}\n", t.ids[i]);
+    if (!t.weights.empty()) weights += fmt::format("{}\n", t.weights[i]);
   }
-  RUM_CHECK(!kept.texts.empty(), "{}: not one pair with a target: there is nothing to learn from", folder);
-  Disk::real().replace_text(folder + "/targets.tsv", corpus_bytes(kept.texts, CorpusKind::pairs));
+  RUM_CHECK(!kept.empty(), "{}: not one pair with a target: there is nothing to learn from", folder);
+  Disk::real().replace_text(folder + "/targets.tsv", corpus_bytes(kept, CorpusKind::pairs));
   Disk::real().replace_text(folder + "/ids.txt", ids);
+  if (!t.weights.empty()) Disk::real().replace_text(folder + "/weights.txt", weights);
+  if (t.ordered) Disk::real().replace_text(folder + "/ordered", "");
 }
 std::pair<Targets, Targets> aligned(const Targets& a, const Targets& b) {
+  std::map<int64_t, size_t> in_a, in_b;
+  for (size_t i = 0; i < a.ids.size(); ++i) in_a.try_emplace(a.ids[i], i);
+  for (size_t i = 0; i < b.ids.size(); ++i) in_b.try_emplace(b.ids[i], i);
   std::pair<Targets, Targets> out;
-  for (size_t i = 0, j = 0; i < a.ids.size() && j < b.ids.size();) {
-    if (a.ids[i] < b.ids[j]) {
-      ++i;
-    } else if (a.ids[i] > b.ids[j]) {
-      ++j;
-    } else {
-      out.first.ids.push_back(a.ids[i]), out.first.texts.push_back(a.texts[i++]);
-      out.second.ids.push_back(b.ids[j]), out.second.texts.push_back(b.texts[j++]);
-    }
+  for (const auto& [id, i] : in_a) {
+    const auto j = in_b.find(id);
+    if (j == in_b.end()) continue;
+    out.first.ids.push_back(id), out.first.texts.push_back(a.texts[i]);
+    out.second.ids.push_back(id), out.second.texts.push_back(b.texts[j->second]);
+  }
+  return out;
+}
+Targets picked(const Targets& t, std::span<const int64_t> rows) {
+  Targets out;
+  out.ordered = t.ordered;
+  for (const int64_t row : rows) {
+    const auto i = static_cast<size_t>(row);
+    out.ids.push_back(t.ids[i]), out.texts.push_back(t.texts[i]);
+    if (!t.weights.empty()) out.weights.push_back(t.weights[i]);
   }
   return out;
 }
@@ -75,9 +100,9 @@ TranslatedTwice translated_twice(const Targets& targets, const Targets& human) {
   }
   return out;
 }
-Targets read_pool(const std::string& split_folder) {
+Targets read_pool(const std::string& split_folder, const std::string& set) {
   Targets out;
-  out.texts = read_corpus(split_folder + "/pool.tsv", CorpusKind::pairs).texts;
+  out.texts = read_corpus(fmt::format("{}/{}.tsv", split_folder, set), CorpusKind::pairs).texts;
   for (size_t i = 0; i < out.texts.size(); ++i) out.ids.push_back(static_cast<int64_t>(i));
   return out;
 }

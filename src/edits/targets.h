@@ -1,7 +1,9 @@
 // Targets for the pool: what a stage of an arm hands to the next. A folder with targets.tsv
-// (source<TAB>target) and ids.txt, the place of each pair in the pool. Pool sentences without a target (an
-// empty translation, a smaller share) are simply not there.
+// (source<TAB>target), ids.txt, the place of each pair in the pool, and where they matter weights.txt and an
+// empty file `ordered`. Pool sentences without a target (an empty translation, a smaller share) are simply
+// not there.
 #pragma once
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,13 +12,17 @@
 
 namespace rum {
 struct Targets {
-  std::vector<int64_t> ids;  // rising
+  std::vector<int64_t> ids;  // a pair may stand several times: students see it so often
   std::vector<Pair> texts;
+  std::vector<float> weights;  // of each pair's loss; empty: all 1
+  bool ordered = false;        // students read them in this order in every epoch; else shuffled
 };
-Targets read_targets(const std::string& folder);                // FileError when the two files do not agree
+Targets read_targets(const std::string& folder);                // FileError when its files do not agree
 void write_targets(const std::string& folder, const Targets&);  // pairs with an empty side are left out
-// The two sets where both have the sentence, line by line.
+// The two sets where both have the sentence, line by line, in the order of the pool, each once.
 std::pair<Targets, Targets> aligned(const Targets&, const Targets&);
+// Some of the rows, in this order, with their weights.
+Targets picked(const Targets&, std::span<const int64_t> rows);
 std::vector<std::string> sides(const std::vector<Pair>&, std::string Pair::*side);
 // Sources that stand twice in the human targets were translated by two people. Line by line: the source, the
 // first person's translation, the second's, and what `targets` has for it.
@@ -24,6 +30,6 @@ struct TranslatedTwice {
   std::vector<std::string> sources, references, second, targets;
 };
 TranslatedTwice translated_twice(const Targets& targets, const Targets& human);
-// The pool itself, from a split stage's folder: ids are 0, 1, ...
-Targets read_pool(const std::string& split_folder);
+// The pool itself, or the judge set, from a split stage's folder: ids are 0, 1, ...
+Targets read_pool(const std::string& split_folder, const std::string& set = "pool");
 }  // namespace rum

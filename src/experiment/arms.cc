@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "edits/operation.h"
 #include "text/reader.h"
 
 namespace rum {
@@ -45,15 +46,18 @@ class Builder {
       if (f.lines < wanted)
         throw FileError(fmt::format("{} has {} lines, {} ask for {}", file, f.lines, keys, wanted));
     };
-    enough(d.train, train, d.seed_pairs + d.pool_pairs, "data.seed_pairs and data.pool_pairs");
+    enough(d.train, train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
+           d.judge_pairs > 0 ? "data.seed_pairs, data.pool_pairs and data.judge_pairs"
+                             : "data.seed_pairs and data.pool_pairs");
     enough(d.valid, valid, d.valid_pairs, "data.valid_pairs");
     enough(d.test, test, d.test_pairs, "data.test_pairs");
-    out_.split = out_.graph.add("split", "seed set, pool, valid, test",
+    out_.split = out_.graph.add("split", "seed set, pool, judge set, valid, test",
                                 {{"train", train.hash},
                                  {"valid", valid.hash},
                                  {"test", test.hash},
                                  {"seed_pairs", d.seed_pairs},
                                  {"pool_pairs", d.pool_pairs},
+                                 {"judge_pairs", d.judge_pairs},
                                  {"valid_pairs", d.valid_pairs},
                                  {"test_pairs", d.test_pairs}},
                                 {}, 1, {{"train", d.train}, {"valid", d.valid}, {"test", d.test}});
@@ -63,8 +67,8 @@ class Builder {
                                  {"pattern", t.pattern},
                                  {"split_digits", t.split_digits},
                                  {"min_frequency", int64_t{t.min_frequency}}},
-                                {out_.split}, 3);
-    human_ = out_.graph.add("human", "human targets", {}, {out_.split});
+                                {{"split", out_.split}}, 3);
+    human_ = out_.graph.add("human", "human targets", {}, {{"split", out_.split}});
   }
   // Targets by name at a seed, measured.
   std::string named(const std::string& name, int64_t seed) {
@@ -81,21 +85,34 @@ class Builder {
                                        [&](const Generator& x) { return x.name == generator; });
     if (!g.file.empty())
       return out_.graph.add("import", fmt::format("{}: {}", name, g.file),
-                            {{"name", name}, {"hash", facts_of(g.file).hash}}, {out_.split}, 1,
+                            {{"name", name}, {"hash", facts_of(g.file).hash}}, {{"split", out_.split}}, 1,
                             {{"file", g.file}});
+    return written(generator, name.substr(slash + 1), seed, "pool", 1);
+  }
+  // What a generator trained here makes of a set's sources, so many times each.
+  std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
+                      const std::string& set, int64_t draws) {
+    const Generator& g = *std::find_if(c_.generators.begin(), c_.generators.end(),
+                                       [&](const Generator& x) { return x.name == generator; });
     const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
     const std::string model = train(fmt::format("generator {}, seed {}", generator, seed),
                                     c_.recipes.at(g.recipe), 1000 + seed, {{"seed_pairs", pairs}}, {});
-    const Decoding& d = c_.decodings.at(name.substr(slash + 1));
-    return out_.graph.add("generate", fmt::format("{}, seed {}: translating the pool", name, seed),
-                          {{"name", name}, {"decoding", decoding_json(d)}, {"seed", seed}},
-                          {model, out_.split},
-                          static_cast<double>(c_.data.pool_pairs * (d.sample ? 1 : d.beam)) / 500);
+    const std::string name = generator + "/" + decoding;
+    const Decoding& d = c_.decodings.at(decoding);
+    Json::Object parameters{{"name", name}, {"decoding", decoding_json(d)}, {"seed", seed}};
+    if (set != "pool") parameters.emplace_back("set", set);
+    if (draws != 1) parameters.emplace_back("draws", draws);
+    const int64_t lines = (set == "pool" ? c_.data.pool_pairs : c_.data.judge_pairs) * draws;
+    return out_.graph.add("generate",
+                          fmt::format("{}, seed {}: translating the {}{}", name, seed, set,
+                                      draws == 1 ? "" : fmt::format(" {} times", draws)),
+                          std::move(parameters), {{"generator", model}, {"split", out_.split}},
+                          static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500);
   }
   std::string train(const std::string& label, const RunConfig& recipe, int64_t seed, Json::Object data,
                     const std::string& targets) {
-    std::vector<std::string> inputs{tokenizer_, out_.split};
-    if (!targets.empty()) inputs.push_back(targets);
+    std::vector<StageInput> inputs{{"tokenizer", tokenizer_}, {"split", out_.split}};
+    if (!targets.empty()) inputs.push_back({"targets", targets});
     double tokens = static_cast<double>(recipe.steps * recipe.tokens * recipe.micro_batches);
     if (recipe.target_tokens > 0) tokens = 2.2 * static_cast<double>(recipe.target_tokens);
     if (const Json whole{data}; whole.find("volume")) {
@@ -107,19 +124,57 @@ class Builder {
                           std::move(inputs), tokens / 20000);
   }
   std::string measure(const std::string& label, const std::string& targets, const std::string& human) {
-    return out_.graph.add("measure", "measures of " + label, {}, {targets, human, out_.split},
+    return out_.graph.add("measure", "measures of " + label, {},
+                          {{"targets", targets}, {"human", human}, {"split", out_.split}},
                           static_cast<double>(c_.data.pool_pairs) / 5000);
+  }
+  std::string applied(const Arm& arm, const AppliedOperation& o, const std::string& targets, int64_t seed) {
+    Json::Object parameters = o.parameters;
+    parameters.emplace_back("seed", seed);
+    std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
+    if (Operation::named(o.op).sees_human) inputs.push_back({"human", human_});
+    for (const auto& [key, name] : o.targets) inputs.push_back({key, named(name, seed)});
+    for (const auto& [key, name] : o.scores)
+      inputs.push_back({key, scores(c_.scorers.at(name), arm.targets, targets, seed)});
+    return out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op), std::move(parameters),
+                          std::move(inputs), 10);
+  }
+  // What a scorer says of targets; its models learn from the judge set.
+  std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed) {
+    const RunConfig& recipe = c_.recipes.at(s.recipe.empty() ? c_.student : s.recipe);
+    const auto judge_model = [&](const char* learns) {
+      return train(fmt::format("{} model of the judge set, seed {}", learns, seed), recipe, 2000 + seed,
+                   {{"judge_set", learns}}, {});
+    };
+    std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
+    const std::string& k = s.kind;
+    if (k == "fluency") inputs.push_back({"fluency", judge_model("target language")});
+    if (k == "forward" || k == "dual_cross_entropy") inputs.push_back({"forward", judge_model("forward")});
+    if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", judge_model("reverse")});
+    if (k == "agreement") inputs.push_back({"with", named(s.with, seed)});
+    if (k == "confidence") inputs.push_back({"written", named(origin, seed)});
+    if (k == "consistency")
+      inputs.push_back(
+          {"draws", written(origin.substr(0, origin.find('/')), s.decoding, seed, "pool", s.draws)});
+    std::string generated;  // the judge set's sources as this generator translates them
+    if (k == "linear" || k == "density") {
+      const size_t slash = origin.find('/');
+      generated = written(origin.substr(0, slash), origin.substr(slash + 1), seed, "judge", 1);
+      inputs.push_back({"judge", generated});
+    }
+    if (k == "density") {
+      inputs.push_back({"human_model", judge_model("forward")});
+      inputs.push_back(
+          {"generated_model", train(fmt::format("forward model of generated targets, seed {}", seed), recipe,
+                                    2000 + seed, {{"judge_set", "generated"}}, generated)});
+    }
+    if (k == "oracle") inputs.push_back({"human", human_});
+    return out_.graph.add("score", fmt::format("{} of {}, seed {}", s.name, origin, seed),
+                          {{"kind", k}, {"seed", seed}}, std::move(inputs), 20);
   }
   void student(const Arm& arm, int64_t seed, double volume) {
     std::string targets = named(arm.targets, seed);
-    for (const Operation& o : arm.apply) {
-      Json::Object parameters = o.parameters;
-      parameters.emplace_back("seed", seed);
-      std::vector<std::string> inputs{targets, human_, out_.split};
-      if (!o.like.empty()) inputs.push_back(named(o.like, seed));
-      targets = out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op),
-                               std::move(parameters), std::move(inputs), 10);
-    }
+    for (const AppliedOperation& o : arm.apply) targets = applied(arm, o, targets, seed);
     if (!arm.apply.empty())
       out_.measured[{arm.name, seed}] = measure(fmt::format("{}, seed {}", arm.name, seed), targets, human_);
     StudentRun run{&arm, seed, volume, targets, "", {}};
@@ -132,7 +187,7 @@ class Builder {
                                          fmt::format("test of {}, seed {}{}", arm.name, seed,
                                                      volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
                                          {{"model", model}, {"decoding", decoding_json(c_.judging)}},
-                                         {run.student, out_.split}, 10);
+                                         {{"student", run.student}, {"split", out_.split}}, 10);
     out_.students.push_back(std::move(run));
   }
   const ExperimentConfig& c_;

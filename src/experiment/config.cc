@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "pipeline/stage.h"
+#include "edits/operation.h"
 
 namespace rum {
 namespace {
@@ -155,9 +155,10 @@ class Reader {
         d.read("test", c_.data.test, true);
     d.read("seed_pairs", c_.data.seed_pairs, 1, 1e9, true),
         d.read("pool_pairs", c_.data.pool_pairs, 1, 1e9, true);
+    d.read("judge_pairs", c_.data.judge_pairs, 1, 1e9);
     d.read("valid_pairs", c_.data.valid_pairs, 0, 1e9), d.read("test_pairs", c_.data.test_pairs, 0, 1e9);
     d.done();
-    recipes(), generators(), decodings();
+    recipes(), generators(), decodings(), scorers();
     for (Section& a : root_.tables("arm")) arm(a);
     if (c_.arms.empty()) throw FileError(file_.name + ": no [[arm]]: an experiment compares arms");
     for (Section& x : root_.tables("claim")) claim(x);
@@ -231,6 +232,35 @@ class Reader {
     if (d.sample && d.beam > 1)
       throw FileError(s.place("beam") + s.path("") + ": drawing and beam search exclude each other");
   }
+  void scorers() {
+    static const std::vector<std::string> kinds = {
+        "confidence", "length",      "fluency", "forward", "reverse", "dual_cross_entropy",
+        "agreement",  "consistency", "linear",  "density", "random",  "oracle"};
+    Section all = root_.table("scorer");
+    for (const std::string& name : all.keys()) {
+      Section s = all.table(name);
+      Scorer x;
+      x.name = name;
+      s.read("kind", x.kind, true), s.read("recipe", x.recipe), s.read("with", x.with);
+      s.read("decoding", x.decoding), s.read("draws", x.draws, 2, 1000);
+      s.done();
+      check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
+      if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, recipe_names());
+      if (x.kind == "agreement") check_targets(s.place("with"), x.with);
+      const bool learns = x.kind != "confidence" && x.kind != "agreement" && x.kind != "consistency" &&
+                          x.kind != "random" && x.kind != "oracle";
+      if (learns && c_.data.judge_pairs == 0)
+        throw FileError(
+            fmt::format("{}scorer {} learns from the judge set: set data.judge_pairs", s.place(""), name));
+      if (x.kind == "consistency") {
+        std::vector<std::string> known;
+        for (const auto& [n, d] : c_.decodings)
+          if (d.sample) known.push_back(n);
+        check_name(s.place("decoding"), "decoding that draws", x.decoding, known);
+      }
+      c_.scorers.emplace(name, std::move(x));
+    }
+  }
   // "human", or a generator and how it writes.
   void check_targets(const std::string& place, const std::string& targets) const {
     if (targets == "human") return;
@@ -266,22 +296,63 @@ class Reader {
         throw FileError(fmt::format("{}two arms are named \"{}\"", s.place("name"), a.name));
     c_.arms.push_back(std::move(a));
   }
-  Operation operation(Section& s) const {
-    Operation op;
-    s.read("op", op.op, true);
-    check_name(s.place("op"), "operation", op.op, StageKind::operations());
-    const OperationKeys& keys = *StageKind::named(op.op).operation;
-    if (keys.like) s.read("like", op.like, true), check_targets(s.place("like"), op.like);
-    for (const std::string& key : keys.shares) {
-      double share = 0;
-      s.read(key, share, 1e-6, 1, true), op.parameters.emplace_back(key, share);
-    }
-    for (const std::string& key : keys.flags) {
-      bool on = false;
-      if (s.read(key, on), on) op.parameters.emplace_back(key, on);
-    }
+  AppliedOperation operation(Section& s) const {
+    AppliedOperation out;
+    s.read("op", out.op, true);
+    check_name(s.place("op"), "operation", out.op, Operation::names());
+    for (const OperationKey& key : Operation::named(out.op).keys) operation_key(s, key, out);
     s.done();
-    return op;
+    return out;
+  }
+  void operation_key(Section& s, const OperationKey& key, AppliedOperation& out) const {
+    if (!key.required && s.find(key.name) == nullptr) return;
+    switch (key.type) {
+      case OperationKey::number: {
+        double v = 0;
+        s.read(key.name, v, key.low, key.high, true);
+        out.parameters.emplace_back(key.name, v);
+        break;
+      }
+      case OperationKey::whole: {
+        int64_t v = 0;
+        s.read(key.name, v, key.low, key.high, true);
+        out.parameters.emplace_back(key.name, v);
+        break;
+      }
+      case OperationKey::flag: {
+        bool on = false;
+        s.read(key.name, on);
+        if (on) out.parameters.emplace_back(key.name, on);
+        break;
+      }
+      case OperationKey::choice: {
+        std::string v;
+        s.read(key.name, v, true);
+        check_name(s.place(key.name), key.name.c_str(), v, key.choices);
+        out.parameters.emplace_back(key.name, v);
+        break;
+      }
+      case OperationKey::targets: {
+        std::vector<std::string> names(1);
+        if (key.several) {
+          s.read(key.name, names);
+        } else {
+          s.read(key.name, names[0], true);
+        }
+        for (const std::string& name : names) {
+          check_targets(s.place(key.name), name);
+          out.targets.emplace_back(key.name, name);
+        }
+        break;
+      }
+      case OperationKey::scores: {
+        std::string v;
+        s.read(key.name, v, true);
+        check_name(s.place(key.name), "scorer", v, scorer_names());
+        out.scores.emplace_back(key.name, v);
+        break;
+      }
+    }
   }
   void claim(Section& s) {
     Claim x;
@@ -303,6 +374,11 @@ class Reader {
   std::vector<std::string> recipe_names() const {
     std::vector<std::string> out;
     for (const auto& [n, _] : c_.recipes) out.push_back(n);
+    return out;
+  }
+  std::vector<std::string> scorer_names() const {
+    std::vector<std::string> out;
+    for (const auto& [n, _] : c_.scorers) out.push_back(n);
     return out;
   }
   std::vector<std::string> arm_names() const {

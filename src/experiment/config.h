@@ -13,9 +13,10 @@ namespace rum {
 // Vocabulary (design): generators learn from the seed set and translate the pool; students learn from the
 // pool with one choice of targets, which is an arm. All sets are disjoint on both sides.
 struct ExperimentData {
-  std::string train, valid, test;           // source<TAB>target files
-  int64_t seed_pairs = 0;                   // first of `train`: the seed set
-  int64_t pool_pairs = 0;                   // of `train` after the seed set
+  std::string train, valid, test;  // source<TAB>target files
+  int64_t seed_pairs = 0;          // first of `train`: the seed set
+  int64_t pool_pairs = 0;          // of `train` after the seed set
+  int64_t judge_pairs = 0;         // of `train` after the pool: what ranks the pool learns from them alone
   int64_t valid_pairs = 0, test_pairs = 0;  // first of `valid` and `test`; 0: all
 };
 struct Generator {
@@ -24,18 +25,29 @@ struct Generator {
   int64_t pairs = 0;   // 0: all of it
   std::string file;    // or: what an outside model made of the pool (TSV or JSON lines)
 };
-// One operation on targets, such as {op = "mix", real = 0.25}; a stage of kind `op` with the rest as
-// parameters. `like` names other targets whose measured rates the operation is to match.
-struct Operation {
-  std::string op, like;
+// A score of generated pairs by which operations order, filter or weigh them. What it ranks with is trained
+// on the judge set alone.
+struct Scorer {
+  std::string name, kind;
+  std::string recipe;  // of the models that it trains; empty: the students'
+  std::string with;    // agreement: the second generator's targets
+  std::string
+      decoding;       // consistency: how the generator draws; density: how its judge-set targets are written
+  int64_t draws = 8;  // consistency
+};
+// An operation as an arm applies it, such as {op = "mix", real = 0.25} (edits/operation.h).
+struct AppliedOperation {
+  std::string op;
   Json::Object parameters;
+  std::vector<std::pair<std::string, std::string>> targets;  // key and the targets that it names
+  std::vector<std::pair<std::string, std::string>> scores;   // key and the scorer that it names
 };
 struct Arm {
   std::string name, group;
-  std::string targets;             // "human", or GENERATOR/DECODING
-  std::vector<Operation> apply;    // in order
-  std::vector<double> volumes{1};  // shares of the pool; target tokens in proportion
-  std::string student;             // recipe of its students; empty: that of the experiment
+  std::string targets;                  // "human", or GENERATOR/DECODING
+  std::vector<AppliedOperation> apply;  // in order
+  std::vector<double> volumes{1};       // shares of the pool; target tokens in proportion
+  std::string student;                  // recipe of its students; empty: that of the experiment
   std::vector<std::string> models{
       "last"};  // which weights of the student are judged: last, best (on validation)
 };
@@ -59,6 +71,7 @@ struct ExperimentConfig {
   std::string student;  // the recipe of students
   std::vector<Generator> generators;
   std::map<std::string, Decoding> decodings;
+  std::map<std::string, Scorer> scorers;
   Decoding judging{.beam = 1, .max_ratio = 2};  // how students translate the test set
   std::vector<Arm> arms;
   std::vector<Claim> claims;

@@ -211,7 +211,7 @@ class Report {
     };
     for (const ArmResult& a : r_.arms) {
       if (a.volume != 1 || a.arm->apply.size() != 1) continue;
-      const Operation& o = a.arm->apply.front();
+      const AppliedOperation& o = a.arm->apply.front();
       const Json whole{o.parameters};
       double share = 0;
       const ChartPoint p{0, a.scores[0].value, a.scores[0].low, a.scores[0].high};
@@ -265,7 +265,7 @@ class Report {
   // these are nothing new.
   bool is_mechanism(const TargetsResult& t) const {
     return std::none_of(c_.arms.begin(), c_.arms.end(), [&](const Arm& a) {
-      return a.name == t.name && std::all_of(a.apply.begin(), a.apply.end(), [](const Operation& o) {
+      return a.name == t.name && std::all_of(a.apply.begin(), a.apply.end(), [](const AppliedOperation& o) {
                return o.op == "subset" || o.op == "mix";
              });
     });

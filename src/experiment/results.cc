@@ -132,7 +132,8 @@ class Gatherer {
         names.push_back(name);
     };
     for (const Arm& arm : config_.arms) {
-      for (const Operation& o : arm.apply) add_name(o.like);
+      for (const AppliedOperation& o : arm.apply)
+        for (const auto& [_, name] : o.targets) add_name(name);
       add_name(arm.targets), add_name(arm.name);
     }
     for (const Claim& claim : config_.claims) add_name(claim.better), add_name(claim.worse);
@@ -159,14 +160,13 @@ class Gatherer {
   }
   // What the operations on the way to these targets say of themselves.
   void notes(TargetsResult& t, const std::string& measure, int64_t seed) {
-    for (std::string id = graph_.graph.at(measure).inputs[0];;) {
+    for (std::string id = graph_.graph.at(measure).input("targets"); !id.empty();) {
       const Stage& s = graph_.graph.at(id);
       const std::string path = store_.folder(id) + "/match.json";
       if (Disk::real().exists(path))
         t.notes.push_back(
             fmt::format("seed {}, {}: {}", seed, s.kind, *read_json(path).find("summary")->text()));
-      if (s.kind == "human" || s.kind == "generate" || s.kind == "import" || s.inputs.empty()) return;
-      id = s.inputs[0];
+      id = s.input("targets");
     }
   }
 

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/random.h"
 #include "data/loader.h"
 #include "edits/targets.h"
 #include "pipeline/stage.h"
@@ -26,12 +25,6 @@ int64_t whole(const Json& object, const char* key) {
   RUM_CHECK(given(object, key).whole(v), "{} = {} is no whole number", key, to_json(given(object, key)));
   return v;
 }
-double share(const Json& object, const char* key) {
-  double v = 0;
-  RUM_CHECK(given(object, key).number(v), "{} = {} is no number", key, to_json(given(object, key)));
-  return v;
-}
-
 // ---- split: seed set, pool, valid, test, disjoint on both sides
 using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and the line where it stands
 void add_sides(const Corpus& c, Sides& sources, Sides& targets) {
@@ -76,46 +69,55 @@ void split(const StageContext& x) {
   refuse_overlap(test, valid, sources, targets);
 
   // Within `train` a sentence often has several translations: the pool takes no pair of which a side stands
-  // in the seed set.
-  const auto seeds = static_cast<size_t>(whole(p, "seed_pairs")),
-             wanted = static_cast<size_t>(whole(p, "pool_pairs"));
-  std::vector<Pair> seed(train.texts.begin(), train.texts.begin() + static_cast<std::ptrdiff_t>(
-                                                                        std::min(seeds, train.texts.size()))),
-      pool;
-  sources.clear(), targets.clear();
-  for (const Pair& t : seed) sources.try_emplace(t.source, 0), targets.try_emplace(t.target, 0);
+  // in the seed set, and the judge set none of which a side stands in either.
+  const auto seeds = static_cast<size_t>(whole(p, "seed_pairs"));
+  const std::vector<Pair> seed(
+      train.texts.begin(),
+      train.texts.begin() + static_cast<std::ptrdiff_t>(std::min(seeds, train.texts.size())));
+  sources.clear();
+  targets.clear();
+  size_t next = seed.size();
   int64_t passed_over = 0;
-  for (size_t i = seed.size(); i < train.texts.size() && pool.size() < wanted; ++i) {
-    const Pair& t = train.texts[i];
-    if (sources.contains(t.source) || targets.contains(t.target))
-      ++passed_over;
-    else
-      pool.push_back(t);
-  }
-  if (pool.size() < wanted)
-    throw FileError(fmt::format(
-        "{}: a pool of {} pairs beside the seed set of {}, data.pool_pairs asks for {} ({} pairs share a "
-        "sentence with the seed set)",
-        train.name, pool.size(), seed.size(), wanted, passed_over));
+  const auto take = [&](const std::vector<Pair>& before, const char* set, const char* key) {
+    for (const Pair& t : before) {
+      sources.try_emplace(t.source, 0);
+      targets.try_emplace(t.target, 0);
+    }
+    const auto wanted = static_cast<size_t>(whole(p, key));
+    std::vector<Pair> out;
+    for (; next < train.texts.size() && out.size() < wanted; ++next) {
+      const Pair& t = train.texts[next];
+      if (sources.contains(t.source) || targets.contains(t.target))
+        ++passed_over;
+      else
+        out.push_back(t);
+    }
+    if (out.size() < wanted)
+      throw FileError(
+          fmt::format("{}: {} pairs are left for the {}, data.{} asks for {} ({} pairs share a sentence with "
+                      "another set)",
+                      train.name, out.size(), set, key, wanted, passed_over));
+    return out;
+  };
+  const std::vector<Pair> pool = take(seed, "pool", "pool_pairs"),
+                          judges = take(pool, "judge set", "judge_pairs");
   const std::pair<const char*, const std::vector<Pair>*> sets[] = {
-      {"seed", &seed}, {"pool", &pool}, {"valid", &valid.texts}, {"test", &test.texts}};
-  for (const auto& [name, texts] : sets)
-    Disk::real().replace_text(fmt::format("{}/{}.tsv", x.folder, name),
-                              corpus_bytes(*texts, CorpusKind::pairs));
-  Disk::real().replace_text(x.folder + "/counts.json",
-                            to_json(Json(Json::Object{{"seed", static_cast<int64_t>(seed.size())},
-                                                      {"pool", static_cast<int64_t>(pool.size())},
-                                                      {"valid", static_cast<int64_t>(valid.texts.size())},
-                                                      {"test", static_cast<int64_t>(test.texts.size())},
-                                                      {"passed_over", passed_over}}),
-                                    1) +
-                                "\n");
+      {"seed", &seed}, {"pool", &pool}, {"judge", &judges}, {"valid", &valid.texts}, {"test", &test.texts}};
+  Json::Object counts;
+  for (const auto& [name, texts] : sets) {
+    counts.emplace_back(name, static_cast<int64_t>(texts->size()));
+    if (!texts->empty())
+      Disk::real().replace_text(fmt::format("{}/{}.tsv", x.folder, name),
+                                corpus_bytes(*texts, CorpusKind::pairs));
+  }
+  counts.emplace_back("passed_over", passed_over);
+  Disk::real().replace_text(x.folder + "/counts.json", to_json(Json(std::move(counts)), 1) + "\n");
 }
 
 // ---- tokenizer: one for all models, trained on the seed set, which is real text
 void tokenizer(const StageContext& x) {
   const Json& p = x.stage.parameters;
-  const Corpus seed = read_corpus(x.inputs[0] + "/seed.tsv", CorpusKind::pairs);
+  const Corpus seed = read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs);
   std::vector<std::string_view> texts;
   for (const Pair& t : seed.texts) texts.push_back(t.source), texts.push_back(t.target);
   TokenizerConfig c;
@@ -127,43 +129,7 @@ void tokenizer(const StageContext& x) {
 }
 
 // ---- targets
-void human(const StageContext& x) { write_targets(x.folder, read_pool(x.inputs[0])); }
-
-// The beginning of the pool, which is in random order: smaller shares lie within larger ones.
-void subset(const StageContext& x) {
-  const double part = share(x.stage.parameters, "share");
-  const auto pool = static_cast<double>(read_pool(x.inputs[2]).texts.size());
-  Targets all = read_targets(x.inputs[0]), out;
-  for (size_t i = 0; i < all.ids.size(); ++i)
-    if (static_cast<double>(all.ids[i]) < part * pool)
-      out.ids.push_back(all.ids[i]), out.texts.push_back(std::move(all.texts[i]));
-  write_targets(x.folder, out);
-}
-
-// Human targets for a random share of the pool, the given ones for the rest.
-void mix(const StageContext& x) {
-  const double real = share(x.stage.parameters, "real");
-  const Random random{static_cast<uint32_t>(whole(x.stage.parameters, "seed")), Stream::shuffle};
-  const Targets human = read_targets(x.inputs[1]), given = read_targets(x.inputs[0]);
-  std::vector<std::pair<uint32_t, int64_t>> order;
-  for (const int64_t id : human.ids)
-    order.emplace_back(random.bits({0, 0, 0x4d49580a, static_cast<uint32_t>(id)}).at[0], id);
-  std::sort(order.begin(), order.end());
-  std::vector<int64_t> chosen;
-  for (size_t i = 0; i < static_cast<size_t>(real * static_cast<double>(order.size()) + 0.5); ++i)
-    chosen.push_back(order[i].second);
-  std::sort(chosen.begin(), chosen.end());
-  Targets out;
-  size_t g = 0;
-  for (size_t h = 0; h < human.ids.size(); ++h) {
-    const int64_t id = human.ids[h];
-    while (g < given.ids.size() && given.ids[g] < id) ++g;
-    const bool is_human = std::binary_search(chosen.begin(), chosen.end(), id);
-    if (!is_human && (g == given.ids.size() || given.ids[g] != id)) continue;
-    out.ids.push_back(id), out.texts.push_back(is_human ? human.texts[h] : given.texts[g]);
-  }
-  write_targets(x.folder, out);
-}
+void human(const StageContext& x) { write_targets(x.folder, read_pool(x.input("split"))); }
 
 // ---- import: what an outside model made of the pool, as source<TAB>target lines in the pool's order, or as
 // JSON lines {"id": place in the pool, "target": text, ...}
@@ -198,12 +164,12 @@ Targets from_json_lines(const std::string& path, const Targets& pool) {
 }
 void import(const StageContext& x) {
   const std::string path = *given(x.stage.hints, "file").text();
-  const Targets pool = read_pool(x.inputs[0]);
+  const Targets pool = read_pool(x.input("split"));
   std::string_view start;
   LineReader peek(path);
   const bool json = peek.next(start) && start.starts_with('{');
   if (json) return write_targets(x.folder, from_json_lines(path, pool));
-  Targets out{pool.ids, read_corpus(path, CorpusKind::pairs, {.empty_sides = true}).texts};
+  Targets out{pool.ids, read_corpus(path, CorpusKind::pairs, {.empty_sides = true}).texts, {}};
   if (out.texts.size() != pool.texts.size())
     throw FileError(
         fmt::format("{} has {} lines, the pool {}; expected one pair for each sentence of the pool", path,
@@ -215,11 +181,9 @@ void import(const StageContext& x) {
   write_targets(x.folder, out);
 }
 
-const StageKind kinds[] = {{"split", 1, false, split},
+const StageKind kinds[] = {{"split", 2, false, split},
                            {"tokenizer", 1, false, tokenizer},
                            {"human", 1, false, human},
-                           {"subset", 1, false, subset, OperationKeys{.shares = {"share"}}},
-                           {"mix", 1, false, mix, OperationKeys{.shares = {"real"}}},
                            {"import", 1, false, import}};
 }  // namespace
 }  // namespace rum

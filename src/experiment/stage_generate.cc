@@ -13,26 +13,31 @@
 
 namespace rum {
 namespace {
-// inputs: generator, split. Writes generated.jsonl (generation.h), and targets of it.
+// inputs: generator, split. Writes generated.jsonl (generate/pool.h), and targets of it: of the pool unless
+// the parameters name another set, and of several draws all, one after another.
 void generate(const StageContext& x) {
-  const auto run = load_run(x.inputs[0] + "/run/last.safetensors", pick_device("auto"));
+  const auto run = load_run(x.input("generator") + "/run/last.safetensors", pick_device("auto"));
   const Json& p = x.stage.parameters;
   Decoding d = decoding_of(*p.find("decoding"));
   int64_t seed = 1;
   p.find("seed")->whole(seed);
   d.seed = static_cast<uint32_t>(seed);
+  if (const Json* draws = p.find("draws")) draws->whole(d.best);
   Provenance from = provenance_of(*run, d);
   from.generator = *p.find("name")->text();
-  Targets out = read_pool(x.inputs[1]);
-  std::vector<std::string> sources;
-  for (const Pair& t : out.texts) sources.push_back(t.source);
+  const Json* set = p.find("set");
+  const Targets pool = read_pool(x.input("split"), set ? *set->text() : "pool");
+  const std::vector<std::string> sources = sides(pool.texts, &Pair::source);
   const std::string file = x.folder + "/generated.jsonl";
   generate_file(*run, sources, d, from, file, [&](int64_t lines, int64_t) {
     x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));
     if (x.stop()) throw Stopped();
   });
-  const std::vector<Generated> written = read_generated(file);
-  for (size_t i = 0; i < written.size(); ++i) out.texts[i].target = written[i].target;
+  Targets out;
+  for (const Generated& g : read_generated(file)) {
+    out.ids.push_back(g.id);
+    out.texts.push_back({g.source, g.target});
+  }
   write_targets(x.folder, out);
 }
 const StageKind kind("generate", 1, true, generate);

@@ -16,10 +16,10 @@ namespace {
 // inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
 // -log p of the human target) and the tokens that it sums over.
 void judge(const StageContext& x) {
-  const auto run =
-      load_run(fmt::format("{}/run/{}.safetensors", x.inputs[0], *x.stage.parameters.find("model")->text()),
-               pick_device("auto"));
-  const Corpus test = read_corpus(x.inputs[1] + "/test.tsv", CorpusKind::pairs);
+  const auto run = load_run(
+      fmt::format("{}/run/{}.safetensors", x.input("student"), *x.stage.parameters.find("model")->text()),
+      pick_device("auto"));
+  const Corpus test = read_corpus(x.input("split") + "/test.tsv", CorpusKind::pairs);
   const Judged judged =
       judge_translations(run->model, run->tokenizer, test.texts,
                          decoding_of(*x.stage.parameters.find("decoding")), [&](int64_t done) {

@@ -81,9 +81,9 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
 
 // inputs: targets, human targets, split. Writes measures.json.
 void measure(const StageContext& x) {
-  const Targets targets = read_targets(x.inputs[0]), human = read_targets(x.inputs[1]);
+  const Targets targets = read_targets(x.input("targets")), human = read_targets(x.input("human"));
   const std::vector<std::string> attesting =
-      sides(read_corpus(x.inputs[2] + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
+      sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
   const auto [t, h] = aligned(targets, human);
   const Lines a{sides(h.texts, &Pair::source), sides(t.texts, &Pair::target), sides(h.texts, &Pair::target)};
   HumanText people;

@@ -17,41 +17,70 @@
 
 namespace rum {
 namespace {
-// inputs: tokenizer, split, and for a student its targets. data: {"seed_pairs": n}, a generator on the first
-// n pairs of the seed set; or {"volume": v}, a student on the targets of the first v of the pool, for v times
-// the target tokens (or steps) of the recipe, so that all volumes see their texts equally often.
-std::vector<Pair> training_texts(const StageContext& x, RunConfig& config) {
+// inputs: tokenizer, split, and for a student its targets. data says what is learned:
+//   {"seed_pairs": n}   a generator, on the first n pairs of the seed set
+//   {"judge_set": what} a model that ranks the pool, on the judge set: "forward", "reverse" (from target to
+//                       source), "target language" (targets alone), or "generated" (the given targets)
+//   {"volume": v}       a student, on the targets of the first v of the pool, for v times the target tokens
+//                       (or steps) of the recipe, so that all volumes see their texts equally often
+Targets training_set(const StageContext& x, RunConfig& config) {
   const Json& data = *x.stage.parameters.find("data");
   int64_t pairs = 0;
   if (const Json* j = data.find("seed_pairs"); j && j->whole(pairs)) {
-    std::vector<Pair> seed = read_corpus(x.inputs[1] + "/seed.tsv", CorpusKind::pairs).texts;
-    seed.resize(std::min(seed.size(), static_cast<size_t>(pairs)));
+    Targets seed = read_pool(x.input("split"), "seed");
+    const size_t count = std::min(seed.texts.size(), static_cast<size_t>(pairs));
+    seed.texts.resize(count);
+    seed.ids.resize(count);
     return seed;
   }
+  if (const Json* what = data.find("judge_set"))
+    return *what->text() == "generated" ? read_targets(x.input("targets"))
+                                        : read_pool(x.input("split"), "judge");
   double volume = 1;
   data.find("volume")->number(volume);
-  const auto pool = static_cast<double>(read_pool(x.inputs[1]).texts.size());
-  Targets t = read_targets(x.inputs[2]);
-  std::vector<Pair> out;
+  const auto pool = static_cast<double>(read_pool(x.input("split")).texts.size());
+  const Targets t = read_targets(x.input("targets"));
+  std::vector<int64_t> rows;
   for (size_t i = 0; i < t.ids.size(); ++i)
-    if (static_cast<double>(t.ids[i]) < volume * pool) out.push_back(std::move(t.texts[i]));
-  RUM_CHECK(!out.empty(), "{}: no targets among the first {:g} of the pool", x.stage.label, volume);
+    if (static_cast<double>(t.ids[i]) < volume * pool) rows.push_back(static_cast<int64_t>(i));
+  RUM_CHECK(!rows.empty(), "{}: no targets among the first {:g} of the pool", x.stage.label, volume);
   const auto part = [&](int64_t n) {
     return n > 0 ? std::max<int64_t>(1, std::llround(volume * static_cast<double>(n))) : 0;
   };
   config.steps = part(config.steps), config.target_tokens = part(config.target_tokens);
   if (config.target_tokens == 0) config.schedule.warmup = std::min(config.schedule.warmup, config.steps);
-  return out;
+  return picked(t, rows);
+}
+// Which way the pairs are read; "target language" keeps the targets alone, as documents.
+void turn(std::vector<Pair>& pairs, const std::string& what) {
+  for (Pair& p : pairs) {
+    if (what == "reverse") std::swap(p.source, p.target);
+    if (what == "target language") p.source.clear();
+  }
 }
 // A generator may write what no batch can hold: such pairs are left out, and counted.
-std::vector<Pair> that_fit(std::vector<Pair> texts, const RunConfig& config) {
+Targets that_fit(const Targets& t, const RunConfig& config) {
   const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
   const BatchShape shape = batch_shape(config);
-  std::erase_if(texts, [&](const Pair& t) {
-    const Example e = to_example(t, tokenizer);
-    return positions_of(e, shape) > config.model.context || !fits({&e, 1}, shape);
-  });
-  return texts;
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < t.texts.size(); ++i) {
+    const Example e = to_example(t.texts[i], tokenizer);
+    if (positions_of(e, shape) <= config.model.context && fits({&e, 1}, shape))
+      rows.push_back(static_cast<int64_t>(i));
+  }
+  return picked(t, rows);
+}
+// Targets whose order or weights matter are read by a plan that says so.
+void write_plan(const Targets& t, const Corpus& corpus, uint32_t seed, const std::string& path) {
+  const auto count = static_cast<int64_t>(t.texts.size());
+  Plan plan = shuffled_plan({&count, 1}, {&corpus.hash, 1}, seed);
+  if (t.ordered) {
+    plan.reshuffle = false;
+    for (int64_t i = 0; i < count; ++i) plan.rows[static_cast<size_t>(i)].example = static_cast<int32_t>(i);
+  }
+  if (!t.weights.empty())
+    for (PlanRow& row : plan.rows) row.weight = t.weights[static_cast<size_t>(row.example)];
+  save_plan(plan, path);
 }
 void save_weights(const RunFolder& run, int64_t step, const char* name) {
   const std::string path = checkpoint_path(run.checkpoints(), step);
@@ -73,17 +102,33 @@ void train(const StageContext& x) {
   config.seed = static_cast<uint32_t>(seed);
   const RunFolder run{x.folder + "/run"};
   config.folder = run.path;
-  config.tokenizer = x.inputs[0] + "/tokenizer.json";
-  const std::string data = x.folder + "/train.tsv";
-  config.train = {data}, config.valid = x.inputs[1] + "/valid.tsv";
-  const std::vector<Pair> texts = training_texts(x, config), kept = that_fit(texts, config);
-  RUM_CHECK(!kept.empty(), "{}: no pair fits a batch of {} tokens", x.stage.label, config.tokens);
-  Disk::real().replace_text(data, corpus_bytes(kept, CorpusKind::pairs));
+  config.tokenizer = x.input("tokenizer") + "/tokenizer.json";
+  const Json* judge = x.stage.parameters.find("data")->find("judge_set");
+  const std::string what = judge ? *judge->text() : "forward";
+  if (what == "target language") config.kind = CorpusKind::documents;
+  const std::string data = x.folder + (config.kind == CorpusKind::pairs ? "/train.tsv" : "/train.txt"),
+                    plan = x.folder + "/plan.tsv";
+  Targets all = training_set(x, config);
+  turn(all.texts, what);
+  const Targets kept = that_fit(all, config);
+  RUM_CHECK(!kept.texts.empty(), "{}: no pair fits a batch of {} tokens", x.stage.label, config.tokens);
+  Disk::real().replace_text(data, corpus_bytes(kept.texts, config.kind));
+  config.train = {data};
+  config.valid = x.input("split") + "/valid.tsv";
+  if (what == "reverse" || what == "target language") {
+    std::vector<Pair> valid = read_corpus(config.valid, CorpusKind::pairs).texts;
+    turn(valid, what);
+    config.valid = x.folder + (config.kind == CorpusKind::pairs ? "/valid.tsv" : "/valid.txt");
+    Disk::real().replace_text(config.valid, corpus_bytes(valid, config.kind));
+  }
+  if (kept.ordered || !kept.weights.empty()) {
+    write_plan(kept, read_corpus(data, config.kind), config.seed, plan);
+    config.plan = plan;
+  }
+  const auto count = [](const Targets& t) { return static_cast<int64_t>(t.texts.size()); };
   Disk::real().replace_text(
       x.folder + "/data.json",
-      to_json(Json(Json::Object{{"pairs", static_cast<int64_t>(kept.size())},
-                                {"too_long", static_cast<int64_t>(texts.size() - kept.size())}})) +
-          "\n");
+      to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
   const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
   Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
@@ -92,7 +137,8 @@ void train(const StageContext& x) {
   const auto newest = newest_valid(run.checkpoints());
   save_weights(run, out.step, "last.safetensors");
   save_weights(run, noted(newest->checkpoint, "best_step"), "best.safetensors");
-  Disk::real().remove(data);
+  for (const std::string& made_again : {data, plan, x.folder + "/valid.tsv", x.folder + "/valid.txt"})
+    if (Disk::real().exists(made_again)) Disk::real().remove(made_again);
   std::filesystem::remove_all(run.checkpoints());
 }
 const StageKind kind("train", 1, true, train);

@@ -89,7 +89,7 @@ class Runner {
       if (store_.finished(s.id)) continue;
       bool ready =
           std::none_of(running_.begin(), running_.end(), [&](const Job& j) { return j.stage == &s; });
-      for (const std::string& i : s.inputs) ready = ready && store_.finished(i);
+      for (const StageInput& i : s.inputs) ready = ready && store_.finished(i.id);
       if (!ready) continue;
       std::vector<std::string> command = config_.command;
       command.push_back(s.id);

@@ -7,39 +7,47 @@
 
 namespace rum {
 namespace {
-std::map<std::string, const StageKind*>& kinds() {
-  static std::map<std::string, const StageKind*> all;
+std::map<std::string, StageKind>& kinds() {
+  static std::map<std::string, StageKind> all;
   return all;
 }
 }  // namespace
 
-StageKind::StageKind(const char* n, int v, bool r, std::function<void(const StageContext&)> f,
-                     std::optional<OperationKeys> o)
+StageKind::StageKind(const char* n, int v, bool r, std::function<void(const StageContext&)> f)
     : name(n),
       version(v),
       resumes(r),
-      run(std::move(f)),
-      operation(std::move(o)) {
-  kinds()[n] = this;
+      run(std::move(f)) {
+  kinds().insert_or_assign(n, *this);
 }
 const StageKind& StageKind::named(const std::string& name) {
-  if (const auto at = kinds().find(name); at != kinds().end()) return *at->second;
+  if (const auto at = kinds().find(name); at != kinds().end()) return at->second;
   std::vector<std::string> known;
   for (const auto& [k, _] : kinds()) known.push_back(k);
   fail(fmt::format("no kind of stage \"{}\"{}; there are {}", name, did_you_mean(name, known),
                    fmt::join(known, ", ")));
 }
-std::vector<std::string> StageKind::operations() {
+std::string Stage::input(const std::string& name) const {
+  for (const StageInput& i : inputs)
+    if (i.name == name) return i.id;
+  return "";
+}
+const std::string& StageContext::input(const std::string& name) const {
+  for (size_t i = 0; i < folders.size(); ++i)
+    if (stage.inputs[i].name == name) return folders[i];
+  fail(fmt::format("{}: a stage of kind {} needs an input \"{}\"", stage.label, stage.kind, name));
+}
+std::vector<std::string> StageContext::inputs(const std::string& name) const {
   std::vector<std::string> out;
-  for (const auto& [name, kind] : kinds())
-    if (kind->operation) out.push_back(name);
+  for (size_t i = 0; i < folders.size(); ++i)
+    if (stage.inputs[i].name == name) out.push_back(folders[i]);
   return out;
 }
 
 std::string Graph::add(std::string kind, std::string label, Json::Object parameters,
-                       std::vector<std::string> inputs, double cost, Json::Object hints) {
+                       std::vector<StageInput> inputs, double cost, Json::Object hints) {
   Json::Array before;
-  for (const std::string& i : inputs) before.emplace_back(at(i).id);
+  for (const StageInput& i : inputs) before.emplace_back(Json::Array{i.name, at(i.id).id});
   const Json whole(Json::Object{{"kind", kind},
                                 {"version", StageKind::named(kind).version},
                                 {"parameters", parameters},

@@ -4,7 +4,6 @@
 #pragma once
 #include <functional>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,14 +12,21 @@
 #include "text/json.h"
 
 namespace rum {
+// Another stage's folder, and what it is to this one: "targets", "split". Several may go by one name.
+struct StageInput {
+  std::string name, id;
+};
 struct Stage {
-  std::string id;                   // "train-0123456789abcdef"; made by Graph::add
-  std::string kind;                 // a StageKind's name
-  std::string label;                // for people: "student: real, seed 1"
-  Json parameters;                  // an object: all that decides the output besides the inputs
-  Json hints;                       // an object: what does not decide it, such as where a corpus lies
-  std::vector<std::string> inputs;  // ids, each added before
-  double cost = 1;                  // expected seconds on one thread, for the time left
+  std::string id;                  // "train-0123456789abcdef"; made by Graph::add
+  std::string kind;                // a StageKind's name
+  std::string label;               // for people: "student: real, seed 1"
+  Json parameters;                 // an object: all that decides the output besides the inputs
+  Json hints;                      // an object: what does not decide it, such as where a corpus lies
+  std::vector<StageInput> inputs;  // each added before
+  double cost = 1;                 // expected seconds on one thread, for the time left
+
+  // The id of the first input of this name, or "".
+  std::string input(const std::string& name) const;
 };
 
 // The stages of one experiment, each after its inputs.
@@ -28,7 +34,7 @@ class Graph {
  public:
   // Returns the id; an equal stage is there once. Error: an unknown kind or input.
   std::string add(std::string kind, std::string label, Json::Object parameters,
-                  std::vector<std::string> inputs, double cost = 1, Json::Object hints = {});
+                  std::vector<StageInput> inputs, double cost = 1, Json::Object hints = {});
   const Stage& at(const std::string& id) const;  // Error that says which command lists the ids
   std::span<const Stage> stages() const { return stages_; }
 
@@ -40,30 +46,23 @@ class Graph {
 // What a stage has to work with.
 struct StageContext {
   const Stage& stage;
-  std::vector<std::string> inputs;  // folders, in the order of stage.inputs
+  std::vector<std::string> folders;  // of stage.inputs, in their order
   std::string folder;  // to write into; after a kill it holds what was there, if the kind resumes
   Progress& progress;
   const std::function<bool()>& stop;  // asked now and then; when true the stage saves and throws Stopped
+
+  const std::string& input(const std::string& name) const;  // folder of the first of this name; Error without
+  std::vector<std::string> inputs(const std::string& name) const;  // of all, in order
 };
 struct Stopped {};  // a stage was asked to stop; its folder holds what it needs to go on
 
-// What an arm says to an operation on its targets (config.h), besides its name.
-struct OperationKeys {
-  bool like = false;                  // names the targets whose measured rates are matched
-  std::vector<std::string> shares{};  // each must be given: above 0, up to 1
-  std::vector<std::string> flags{};   // false when not given
-};
-// A kind of stage: one file of this folder, registered by a static of this type.
+// A kind of stage: constructing one registers it.
 struct StageKind {
   const char* name;
   int version;   // grows when the same parameters give another output
   bool resumes;  // goes on in a folder that was left half done; else it starts afresh
   std::function<void(const StageContext&)> run;
-  std::optional<OperationKeys>
-      operation;  // an arm may apply it: inputs are targets, human targets, split, like
-  StageKind(const char* name, int version, bool resumes, std::function<void(const StageContext&)> run,
-            std::optional<OperationKeys> operation = {});
+  StageKind(const char* name, int version, bool resumes, std::function<void(const StageContext&)> run);
   static const StageKind& named(const std::string&);  // Error that lists the known ones
-  static std::vector<std::string> operations();
 };
 }  // namespace rum

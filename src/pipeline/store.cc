@@ -98,24 +98,24 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
   const StageKind& kind = StageKind::named(stage.kind);
   const Lock alone(folder_ + "/locks/" + id, true);
   if (finished(id)) return;
-  std::vector<std::string> inputs;
-  for (const std::string& i : stage.inputs) {
+  std::vector<std::string> folders;
+  for (const auto& [name, i] : stage.inputs) {
     RUM_CHECK(finished(i),
               "{} ({}) needs {} ({}), which is not made yet; `ruminate experiment run` makes all in order",
               id, stage.label, i, graph.at(i).label);
-    inputs.push_back(folder(i));
+    folders.push_back(folder(i));
   }
   std::error_code error;
   if (!kind.resumes) fs::remove_all(part(id), error);
   Disk::real().make_folders(part(id));
   const double start = seconds_now();
-  kind.run({stage, std::move(inputs), part(id), progress, stop});
+  kind.run({stage, std::move(folders), part(id), progress, stop});
 
   Json::Object files;
   for (const std::string& f : files_below(part(id)))
     if (f != kFacts) files.emplace_back(f, hex64(hash64(Disk::real().read(part(id) + "/" + f))));
   Json::Array before;
-  for (const std::string& i : stage.inputs) before.emplace_back(i);
+  for (const StageInput& i : stage.inputs) before.emplace_back(i.id);
   const Json facts(Json::Object{{"id", id},
                                 {"kind", stage.kind},
                                 {"label", stage.label},

@@ -130,7 +130,7 @@ std::vector<std::vector<const Stage*>> waves_of(const Graph& graph, const Store&
   for (const Stage& s : graph.stages()) {
     if (store.finished(s.id)) continue;
     size_t w = 0;
-    for (const std::string& i : s.inputs)
+    for (const auto& [_, i] : s.inputs)
       if (const auto at = wave.find(i); at != wave.end()) w = std::max(w, at->second + 1);
     wave[s.id] = w;
     if (out.size() <= w) out.resize(w + 1);
@@ -165,7 +165,7 @@ int jobs(const Asked& a) {
     for (const Stage* s : waves[w]) {
       if (!a.plain) {
         std::string inputs;
-        for (const std::string& i : s->inputs) inputs += " " + i;
+        for (const StageInput& i : s->inputs) inputs += " " + i.id;
         fmt::print("# wave {}: {}\n#   after{}\n", w + 1, s->label, inputs.empty() ? " nothing" : inputs);
       }
       fmt::print("{} {}\n", command, s->id);

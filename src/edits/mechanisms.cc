@@ -1,4 +1,4 @@
-// Stages of the causal arms: errors injected into targets, their diversity thinned, errors repaired. Each
+// Operations of the causal arms: errors injected into targets, their diversity thinned, errors repaired. Each
 // matches what was measured of other targets (`like`) and says in match.json how near it came.
 #include <fmt/format.h>
 
@@ -7,23 +7,20 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "edits/inject.h"
+#include "edits/operation.h"
 #include "edits/repair.h"
 #include "edits/targets.h"
 #include "edits/thin.h"
 #include "metrics/numbered.h"
 #include "metrics/sentence_diversity.h"
-#include "pipeline/stage.h"
 
 namespace rum {
 namespace {
-enum Input : size_t { kTargets, kHuman, kSplit, kLike };  // in the order of the inputs
-
 void finish(const StageContext& x, Targets targets, const std::vector<std::string>& lines,
             std::string summary, Json::Object numbers) {
   for (size_t i = 0; i < lines.size(); ++i) targets.texts[i].target = lines[i];
   write_targets(x.folder, targets);
-  numbers.insert(numbers.begin(), {"summary", std::move(summary)});
-  Disk::real().replace_text(x.folder + "/match.json", to_json(Json(std::move(numbers)), 1) + "\n");
+  write_summary(x, std::move(summary), std::move(numbers));
 }
 bool on(const StageContext& x, const char* flag) { return x.stage.parameters.find(flag) != nullptr; }
 Json json(const EditRates& r) {
@@ -46,7 +43,7 @@ EditRates less(EditRates a, const EditRates& b) {  // kind by kind, never below 
 // The rates of `like`: against the human targets as they are, or above those that a second human translation
 // of the same sentence shows.
 EditRates wanted_rates(const StageContext& x, const Targets& all_human) {
-  const Targets all_like = read_targets(x.inputs[kLike]);
+  const Targets all_like = read_targets(x.input("like"));
   if (!on(x, "above_human")) {
     const auto [like, human] = aligned(all_like, all_human);
     return edit_rates(sides(like.texts, &Pair::target), sides(human.texts, &Pair::target));
@@ -59,8 +56,8 @@ EditRates wanted_rates(const StageContext& x, const Targets& all_human) {
 }
 
 void inject(const StageContext& x) {
-  Targets targets = read_targets(x.inputs[kTargets]);
-  const Targets human = read_targets(x.inputs[kHuman]);
+  Targets targets = read_targets(x.input("targets"));
+  const Targets human = read_targets(x.input("human"));
   // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
   const auto [now, people] = aligned(targets, human);
   const EditRates there = edit_rates(sides(now.texts, &Pair::target), sides(people.texts, &Pair::target)),
@@ -75,8 +72,8 @@ void inject(const StageContext& x) {
 }
 
 void thin(const StageContext& x) {
-  Targets targets = read_targets(x.inputs[kTargets]);
-  const Targets like = read_targets(x.inputs[kLike]);
+  Targets targets = read_targets(x.input("targets"));
+  const Targets like = read_targets(x.input("like"));
   const auto spectrum_of = [](const std::vector<std::string>& lines) {
     Vocabulary vocabulary;
     const NumberedLines words = number_words(lines, vocabulary);
@@ -102,9 +99,9 @@ void thin(const StageContext& x) {
 }
 
 void repair(const StageContext& x) {
-  const auto [targets, human] = aligned(read_targets(x.inputs[kTargets]), read_targets(x.inputs[kHuman]));
+  const auto [targets, human] = aligned(read_targets(x.input("targets")), read_targets(x.input("human")));
   HumanText people;
-  people.add(sides(read_corpus(x.inputs[kSplit] + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
+  people.add(sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
   people.add(sides(human.texts, &Pair::target));
   const Repaired done = rum::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
                                     sides(targets.texts, &Pair::target), {people, Language::english});
@@ -122,9 +119,10 @@ void repair(const StageContext& x) {
          fmt::format("{} of {} lines changed; percent: {}", done.lines_changed, done.lines.size(), rates),
          std::move(numbers));
 }
-const StageKind kinds[] = {
-    {"inject", 1, false, inject, OperationKeys{.like = true, .flags = {"above_human", "repeated"}}},
-    {"thin", 1, false, thin, OperationKeys{.like = true}},
-    {"repair", 1, false, repair, OperationKeys{}}};
+using Key = OperationKey;
+const OperationKey kLike{"like", Key::targets, true};
+const Operation kInject("inject", 1, true, {kLike, {"above_human", Key::flag}, {"repeated", Key::flag}},
+                        inject),
+    kThin("thin", 1, false, {kLike}, thin), kRepair("repair", 1, true, {}, repair);
 }  // namespace
 }  // namespace rum

@@ -1,0 +1,113 @@
+// Operations that choose whose target a pool sentence has: a smaller pool, human targets for some of its
+// sentences, several generators.
+#include <algorithm>
+#include <map>
+
+#include "base/random.h"
+#include "edits/operation.h"
+#include "edits/targets.h"
+
+namespace rum {
+namespace {
+double share(const StageContext& x, const char* key) {
+  double v = 0;
+  x.stage.parameters.find(key)->number(v);
+  return v;
+}
+// The beginning of the pool, which is in random order: smaller shares lie within larger ones.
+void subset(const StageContext& x) {
+  const double part = share(x, "share");
+  const auto pool = static_cast<double>(read_pool(x.input("split")).texts.size());
+  const Targets all = read_targets(x.input("targets"));
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < all.ids.size(); ++i)
+    if (static_cast<double>(all.ids[i]) < part * pool) rows.push_back(static_cast<int64_t>(i));
+  write_targets(x.folder, picked(all, rows));
+}
+
+uint32_t seed_of(const StageContext& x) {
+  int64_t seed = 1;
+  x.stage.parameters.find("seed")->whole(seed);
+  return static_cast<uint32_t>(seed);
+}
+// All ids, in an order that the seed and `use` alone decide.
+std::vector<int64_t> drawn_order(const std::vector<int64_t>& ids, uint32_t seed, uint32_t use) {
+  const Random random{seed, Stream::shuffle};
+  std::vector<std::pair<uint32_t, int64_t>> drawn;
+  for (const int64_t id : ids)
+    drawn.emplace_back(random.bits({0, 0, use, static_cast<uint32_t>(id)}).at[0], id);
+  std::sort(drawn.begin(), drawn.end());
+  std::vector<int64_t> out;
+  for (const auto& [_, id] : drawn) out.push_back(id);
+  return out;
+}
+std::multimap<int64_t, const Pair*> by_id(const Targets& t) {
+  std::multimap<int64_t, const Pair*> out;
+  for (size_t i = 0; i < t.ids.size(); ++i) out.emplace(t.ids[i], &t.texts[i]);
+  return out;
+}
+void add(Targets& to, int64_t id, const Pair& pair) {
+  to.ids.push_back(id);
+  to.texts.push_back(pair);
+}
+
+// Human targets for a random share of the pool, the given ones for the rest. With real_last students read the
+// human ones at the end of every epoch.
+void mix(const StageContext& x) {
+  const double real = share(x, "real");
+  const Targets human = read_targets(x.input("human")), given = read_targets(x.input("targets"));
+  std::vector<int64_t> chosen = drawn_order(human.ids, seed_of(x), 0x4d49580a);
+  chosen.resize(static_cast<size_t>(real * static_cast<double>(chosen.size()) + 0.5));
+  std::sort(chosen.begin(), chosen.end());
+  const auto generated = by_id(given);
+  Targets out, last;
+  out.ordered = x.stage.parameters.find("real_last") != nullptr;
+  for (size_t h = 0; h < human.ids.size(); ++h) {
+    const int64_t id = human.ids[h];
+    if (std::binary_search(chosen.begin(), chosen.end(), id)) {
+      add(out.ordered ? last : out, id, human.texts[h]);
+      continue;
+    }
+    for (auto [at, end] = generated.equal_range(id); at != end; ++at) add(out, id, *at->second);
+  }
+  for (size_t i = 0; i < last.ids.size(); ++i) add(out, last.ids[i], last.texts[i]);
+  write_targets(x.folder, out);
+}
+
+// Every pool sentence has the target of one of several generators, each as often as the others.
+void alternate(const StageContext& x) {
+  std::vector<std::string> folders = x.inputs("with");
+  folders.insert(folders.begin(), x.input("targets"));
+  std::vector<Targets> all;
+  for (const std::string& f : folders) all.push_back(read_targets(f));
+  const std::vector<int64_t> order = drawn_order(read_pool(x.input("split")).ids, seed_of(x), 0x414c5421);
+  std::vector<size_t> writer(order.size());
+  for (size_t i = 0; i < order.size(); ++i) writer[static_cast<size_t>(order[i])] = i % all.size();
+  std::vector<std::multimap<int64_t, const Pair*>> maps;
+  for (const Targets& t : all) maps.push_back(by_id(t));
+  Targets out;
+  for (size_t id = 0; id < writer.size(); ++id) {
+    const auto key = static_cast<int64_t>(id);
+    for (auto [at, end] = maps[writer[id]].equal_range(key); at != end; ++at) add(out, key, *at->second);
+  }
+  write_targets(x.folder, out);
+}
+
+// All targets of several sources one after another: several translations of a sentence.
+void join(const StageContext& x) {
+  Targets out = read_targets(x.input("targets"));
+  for (const std::string& folder : x.inputs("with")) {
+    const Targets more = read_targets(folder);
+    for (size_t i = 0; i < more.ids.size(); ++i) add(out, more.ids[i], more.texts[i]);
+  }
+  out.weights.clear();
+  write_targets(x.folder, out);
+}
+
+using Key = OperationKey;
+const OperationKey kWith{.name = "with", .type = Key::targets, .required = true, .several = true};
+const Operation kSubset("subset", 1, false, {{"share", Key::number, true, 1e-6, 1}}, subset),
+    kMix("mix", 1, true, {{"real", Key::number, true, 1e-6, 1}, {"real_last", Key::flag}}, mix),
+    kAlternate("alternate", 1, false, {kWith}, alternate), kJoin("join", 1, false, {kWith}, join);
+}  // namespace
+}  // namespace rum

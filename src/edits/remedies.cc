@@ -1,0 +1,103 @@
+// The remedies as operations: the best share of the targets, their order within an epoch, how often and with
+// what weight each is read, by the scores of stage_score.cc. None sees the pool's human targets.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "edits/filter.h"
+#include "edits/operation.h"
+#include "edits/order.h"
+#include "edits/scores.h"
+#include "edits/targets.h"
+#include "edits/weigh.h"
+
+namespace rum {
+namespace {
+double number(const StageContext& x, const char* key, double otherwise) {
+  double v = otherwise;
+  if (const Json* j = x.stage.parameters.find(key)) j->number(v);
+  return v;
+}
+std::vector<double> scores(const StageContext& x, const Targets& t) {
+  const std::string path = x.input("by") + "/scores.tsv";
+  return scores_of(read_scores(path), t.ids, path);
+}
+// Rows of the targets, best first; within bins of source length when asked for.
+std::vector<int64_t> best_first(const StageContext& x, const Targets& t) {
+  std::vector<int64_t> lengths;
+  for (const Pair& p : t.texts) lengths.push_back(std::count(p.source.begin(), p.source.end(), ' ') + 1);
+  const int bins = static_cast<int>(number(x, "bins", 1));
+  return binned_ranks(scores(x, t), lengths, length_edges(lengths, bins)).order;
+}
+
+// A growing set at one of its sizes: the best `keep` of all targets.
+void filter(const StageContext& x) {
+  const Targets t = read_targets(x.input("targets"));
+  const std::vector<int64_t> order = best_first(x, t), rows = kept(order, number(x, "keep", 1));
+  write_targets(x.folder, picked(t, rows));
+  write_summary(x, fmt::format("{} of {} pairs kept", rows.size(), t.ids.size()),
+                {{"kept", static_cast<int64_t>(rows.size())}, {"of", static_cast<int64_t>(t.ids.size())}});
+}
+// Students read the targets in this order in every epoch.
+void order(const StageContext& x) {
+  const Targets t = read_targets(x.input("targets"));
+  std::vector<int64_t> rows = best_first(x, t);
+  if (*x.stage.parameters.find("first")->text() == "worst") std::reverse(rows.begin(), rows.end());
+  Targets out = picked(t, rows);
+  out.ordered = true;
+  write_targets(x.folder, out);
+}
+// As many lines as before, each drawn by how human it looks, at most `most` times.
+void resample(const StageContext& x) {
+  const Targets t = read_targets(x.input("targets"));
+  std::vector<double> p = scores(x, t);  // log odds of a human
+  for (double& s : p) s = 1 / (1 + std::exp(s));
+  const ResamplingWeights w = resampling_weights(p, number(x, "temperature", 1), number(x, "exponent", 10));
+  int64_t seed = 1;
+  x.stage.parameters.find("seed")->whole(seed);
+  const std::vector<int64_t> times =
+      rum::resample(w.weights, static_cast<int64_t>(t.ids.size()), static_cast<int64_t>(number(x, "most", 3)),
+                    static_cast<uint32_t>(seed));
+  std::vector<int64_t> rows;
+  int64_t distinct = 0;
+  for (size_t i = 0; i < times.size(); ++i) {
+    distinct += times[i] > 0;
+    rows.insert(rows.end(), static_cast<size_t>(times[i]), static_cast<int64_t>(i));
+  }
+  write_targets(x.folder, picked(t, rows));
+  write_summary(x, fmt::format("{} draws of {} different pairs", rows.size(), distinct),
+                {{"draws", static_cast<int64_t>(rows.size())}, {"different", distinct}});
+}
+// The loss of each line weighs as much as its density ratio, capped.
+void weigh(const StageContext& x) {
+  Targets t = read_targets(x.input("targets"));
+  const DensityRatioWeights w = density_ratio_weights(scores(x, t));
+  t.weights.assign(w.weights.begin(), w.weights.end());
+  write_targets(x.folder, t);
+  write_summary(x,
+                fmt::format("effective sample size {:.0f} of {}, {} ratios capped", w.effective_sample_size,
+                            t.ids.size(), w.capped),
+                {{"effective_sample_size", w.effective_sample_size}, {"capped", w.capped}});
+}
+// Lines that were hardly translated are left out.
+void drop_copies(const StageContext& x) {
+  const Targets t = read_targets(x.input("targets"));
+  write_targets(x.folder, picked(t, without_copies(t.texts, number(x, "share", 0.5))));
+}
+
+using Key = OperationKey;
+const OperationKey kBy{"by", Key::scores, true}, kBins{"bins", Key::whole, false, 1, 100};
+const Operation kFilter("filter", 1, false, {kBy, kBins, {"keep", Key::number, true, 1e-6, 1}}, filter),
+    kOrder("order", 1, false, {kBy, kBins, {"first", Key::choice, true, 0, 1, {"best", "worst"}}}, order),
+    kResample("resample", 1, false,
+              {kBy,
+               {"exponent", Key::number, false, 0, 100},
+               {"temperature", Key::number, false, 1e-3, 1e3},
+               {"most", Key::whole, false, 1, 1000}},
+              resample),
+    kWeigh("weigh", 1, false, {kBy}, weigh),
+    kCopies("drop_copies", 1, false, {{"share", Key::number, false, 0, 1}}, drop_copies);
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,174 @@
+// The stage in which a scorer says how good, or how human, each generated pair looks (scorers.h, detectors).
+// Writes scores.tsv, higher is better, and match.json with how much it can be trusted.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "detect/evaluate.h"
+#include "detect/linear.h"
+#include "edits/operation.h"
+#include "edits/scorers.h"
+#include "edits/scores.h"
+#include "edits/targets.h"
+#include "metrics/chrf.h"
+#include "run/environment.h"
+
+namespace rum {
+namespace {
+using Values = std::vector<double>;
+std::unique_ptr<LoadedRun> model(const StageContext& x, const char* input) {
+  return load_run(x.input(input) + "/run/last.safetensors", pick_device("auto"));
+}
+uint32_t seed_of(const StageContext& x) {
+  int64_t seed = 1;
+  x.stage.parameters.find("seed")->whole(seed);
+  return static_cast<uint32_t>(seed);
+}
+Values confidence(const StageContext& x, const Targets& t) {
+  std::map<int64_t, double> by_id;
+  const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
+  const Values scores = generator_confidence(written);
+  for (size_t i = 0; i < written.size(); ++i) by_id.try_emplace(written[i].id, scores[i]);
+  Values out;
+  for (const int64_t id : t.ids) out.push_back(by_id.at(id));
+  return out;
+}
+Values length(const StageContext& x, const Targets& t) {
+  return length_agreement(fit_length(read_pool(x.input("split"), "judge").texts), t.texts);
+}
+Values dual(const StageContext& x, const Targets& t) {
+  Values forward = forward_score(*model(x, "forward"), t.texts),
+         reverse = reverse_score(*model(x, "reverse"), t.texts);
+  for (Values* v : {&forward, &reverse})
+    for (double& s : *v) s = -s;
+  return dual_cross_entropy(forward, reverse);
+}
+// Targets of other writers by id, several of each.
+std::map<int64_t, std::vector<std::string>> lines_by_id(const std::string& folder) {
+  std::map<int64_t, std::vector<std::string>> out;
+  const Targets t = read_targets(folder);
+  for (size_t i = 0; i < t.ids.size(); ++i) out[t.ids[i]].push_back(t.texts[i].target);
+  return out;
+}
+Values with_second(const StageContext& x, const Targets& t) {
+  const auto second = lines_by_id(x.input("with"));
+  std::vector<std::string> lines;
+  for (const int64_t id : t.ids) {
+    const auto at = second.find(id);
+    lines.push_back(at == second.end() ? "" : at->second.front());
+  }
+  return agreement(t.texts, lines);
+}
+Values with_draws(const StageContext& x, const Targets& t) {
+  const auto drawn = lines_by_id(x.input("draws"));
+  std::vector<std::vector<std::string>> lines;
+  for (const int64_t id : t.ids) {
+    const auto at = drawn.find(id);
+    lines.push_back(at == drawn.end() ? std::vector<std::string>{""} : at->second);
+  }
+  return consistency(t.texts, lines);
+}
+// The judge set's targets by people and by the generator, where it wrote one: labelled texts, two a source.
+std::vector<detect::Text> labelled(const StageContext& x) {
+  std::vector<detect::Text> out;
+  const Targets human = read_pool(x.input("split"), "judge");
+  const auto machine = lines_by_id(x.input("judge"));
+  for (size_t i = 0; i < human.ids.size(); ++i) {
+    const auto at = machine.find(human.ids[i]);
+    if (at == machine.end()) continue;
+    const std::string id = fmt::format("{}", human.ids[i]);
+    const Pair& p = human.texts[i];
+    out.push_back({id, p.source, p.target, detect::Author::human, "", ""});
+    out.push_back({id, p.source, at->second.front(), detect::Author::machine, "generator", ""});
+  }
+  return out;
+}
+std::vector<detect::Text> unlabelled(const Targets& t) {
+  std::vector<detect::Text> out;
+  for (size_t i = 0; i < t.ids.size(); ++i)
+    out.push_back(
+        {fmt::format("{}", t.ids[i]), t.texts[i].source, t.texts[i].target, detect::Author::unknown, "", ""});
+  return out;
+}
+// How well a detector tells the judge set's authors apart: fitted on four fifths of its sources, tried on the
+// rest. Error when that is no better than chance by its own error: an order by it may be the wrong way round.
+void check_detector(const StageContext& x, const std::vector<detect::Text>& texts,
+                    const std::function<Values(std::span<const detect::Text> fitted_on,
+                                               std::span<const detect::Text> tried_on)>& try_on) {
+  const size_t cut = texts.size() / 2 * 4 / 5 * 2;
+  const auto fitted_on = std::span(texts).first(cut), tried_on = std::span(texts).subspan(cut);
+  const detect::Auroc a = detect::auroc(detect::by_author(tried_on, try_on(fitted_on, tried_on)));
+  const auto [low, high] = a.interval();
+  RUM_CHECK(low > 0.5,
+            "{}: on held-out sources of the judge set its AUROC is {:.3f} [{:.3f}, {:.3f}], not above .5: it "
+            "cannot tell people from the generator, so nothing is ordered by it",
+            x.stage.label, a.value, low, high);
+  write_summary(x, fmt::format("held-out AUROC {:.3f} [{:.3f}, {:.3f}]", a.value, low, high),
+                {{"auroc", a.value}, {"low", low}, {"high", high}});
+}
+Values negated(Values v) {
+  for (double& s : v) s = -s;
+  return v;
+}
+Values linear(const StageContext& x, const Targets& t) {
+  const std::vector<detect::Text> texts = labelled(x);
+  check_detector(x, texts, [](auto fitted_on, auto tried_on) {
+    return detect::fit_linear(fitted_on, {})->score(tried_on);
+  });
+  return negated(detect::fit_linear(texts, {})->score(unlabelled(t)));
+}
+// log p_human - log p_generated of each whole target: of two models of the judge set's sources, one of the
+// human targets and one of the generated ones.
+Values density(const StageContext& x, const Targets& t) {
+  const auto human = model(x, "human_model"), generated = model(x, "generated_model");
+  Values out = forward_score(*human, t.texts);
+  const Values minus = forward_score(*generated, t.texts);
+  for (size_t i = 0; i < out.size(); ++i) {
+    std::vector<Token> tokens;
+    human->tokenizer.encode(t.texts[i].target, tokens);
+    out[i] = (out[i] - minus[i]) * static_cast<double>(tokens.size() + 1);
+  }
+  return out;
+}
+Values random(const StageContext& x, const Targets& t) {
+  const Random random{seed_of(x), Stream::shuffle};
+  Values out;
+  for (size_t i = 0; i < t.ids.size(); ++i)
+    out.push_back(static_cast<double>(
+        random.bits({0, static_cast<uint32_t>(i), 0x52414e44, static_cast<uint32_t>(t.ids[i])}).at[0]));
+  return out;
+}
+// Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle wherever it is
+// used.
+Values oracle(const StageContext& x, const Targets& t) {
+  const auto human = lines_by_id(x.input("human"));
+  std::vector<std::string> lines;
+  for (const int64_t id : t.ids) lines.push_back(human.at(id).front());
+  return agreement(t.texts, lines);
+}
+
+void score(const StageContext& x) {
+  const Targets t = read_targets(x.input("targets"));
+  const std::string& kind = *x.stage.parameters.find("kind")->text();
+  const std::map<std::string, std::function<Values()>> scorers = {
+      {"confidence", [&] { return confidence(x, t); }},
+      {"length", [&] { return length(x, t); }},
+      {"fluency", [&] { return fluency(*model(x, "fluency"), t.texts); }},
+      {"forward", [&] { return forward_score(*model(x, "forward"), t.texts); }},
+      {"reverse", [&] { return reverse_score(*model(x, "reverse"), t.texts); }},
+      {"dual_cross_entropy", [&] { return dual(x, t); }},
+      {"agreement", [&] { return with_second(x, t); }},
+      {"consistency", [&] { return with_draws(x, t); }},
+      {"linear", [&] { return linear(x, t); }},
+      {"density", [&] { return density(x, t); }},
+      {"random", [&] { return random(x, t); }},
+      {"oracle", [&] { return oracle(x, t); }}};
+  write_scores(x.folder + "/scores.tsv", {t.ids, scorers.at(kind)()});
+}
+const StageKind kind("score", 1, false, score);
+}  // namespace
+}  // namespace rum
