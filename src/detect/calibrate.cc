@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "detect/head.h"
+
 namespace rum::detect {
 namespace {
 // log(1 + exp(x)) for any x.
@@ -118,5 +120,70 @@ Isotonic fit_isotonic(const Scores& scores) {
   }
   for (const Pool& p : pools) out.values.insert(out.values.end(), p.distinct, p.sum / p.texts);
   return out;
+}
+
+std::optional<double> probability(const Calibration& c, double score) {
+  if (const auto* platt = std::get_if<Platt>(&c.curve)) return (*platt)(score);
+  if (const auto* isotonic = std::get_if<Isotonic>(&c.curve)) return (*isotonic)(score);
+  return std::nullopt;
+}
+std::vector<Calibration::Threshold> thresholds(std::span<const double> human, std::span<const double> fprs) {
+  std::vector<Calibration::Threshold> out;
+  const auto n = static_cast<int64_t>(human.size());
+  for (const double fpr : fprs) {
+    RUM_CHECK(fpr > 0 && fpr < 1, "a false-positive rate of {}: expected more than 0 and less than 1", fpr);
+    const auto needed = static_cast<int64_t>(std::ceil(10 / fpr - 1e-9));
+    RUM_CHECK(n >= needed,
+              "a false-positive rate of {} needs {} human texts, so that ten are flagged; there are {}: give "
+              "more or ask for a larger rate",
+              fpr, needed, n);
+    out.push_back({fpr, threshold(human, fpr), n});
+  }
+  return out;
+}
+namespace {
+int64_t characters(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+}
+}  // namespace
+int64_t usual_minimum(std::span<const Text> texts) {
+  std::vector<int64_t> lengths;
+  for (const Text& t : texts) lengths.push_back(characters(t.target));
+  if (lengths.empty()) return 0;
+  const auto at = lengths.begin() + static_cast<int64_t>(lengths.size() / 20);
+  std::nth_element(lengths.begin(), at, lengths.end());
+  return *at;
+}
+bool abstains(const Calibration& c, const Text& t) { return characters(t.target) < c.minimum_characters; }
+
+Json::Object to_json_object(const Calibration& c) {
+  Json::Object out{{"minimum_characters", c.minimum_characters}};
+  if (const auto* platt = std::get_if<Platt>(&c.curve))
+    out.emplace_back("platt", Json::Object{{"a", platt->a}, {"b", platt->b}});
+  if (const auto* isotonic = std::get_if<Isotonic>(&c.curve))
+    out.emplace_back("isotonic",
+                     Json::Object{{"scores", Json::Array(isotonic->scores.begin(), isotonic->scores.end())},
+                                  {"values", Json::Array(isotonic->values.begin(), isotonic->values.end())}});
+  Json::Array thresholds;
+  for (const auto& t : c.thresholds)
+    thresholds.emplace_back(Json::Object{{"fpr", t.fpr}, {"score", t.score}, {"humans", t.humans}});
+  out.emplace_back("thresholds", std::move(thresholds));
+  return out;
+}
+Calibration calibration_of(const Json& j, const std::string& path) {
+  Calibration c;
+  c.minimum_characters = whole(j, "minimum_characters", path);
+  if (const Json* platt = j.find("platt"))
+    c.curve = Platt{real(*platt, "a", path), real(*platt, "b", path), 0};
+  if (const Json* isotonic = j.find("isotonic")) {
+    Isotonic curve{reals(*isotonic, "scores", path), reals(*isotonic, "values", path)};
+    if (curve.scores.empty() || curve.scores.size() != curve.values.size() ||
+        !std::is_sorted(curve.scores.begin(), curve.scores.end()))
+      throw FileError(path + ": the detector's isotonic curve is damaged");
+    c.curve = std::move(curve);
+  }
+  for (const Json& t : as<Json::Array>(j, "thresholds", path))
+    c.thresholds.push_back({real(t, "fpr", path), real(t, "score", path), whole(t, "humans", path)});
+  return c;
 }
 }  // namespace rum::detect

@@ -6,17 +6,20 @@
 #include "detect/evaluate.h"
 
 namespace rum::detect {
-// p = 1 / (1 + exp(a s + b)), of least cross-entropy (`objective`, a sum in nats) against the targets
-// (N1 + 1) / (N1 + 2) and 1 / (N0 + 2) (Platt 1999). a is negative where machines score higher.
-struct Platt {
-  double a = 0, b = 0, objective = 0;
-  double operator()(double score) const;
-};
-Platt fit_platt(const Scores&);  // BadScores as check(); an infinite score is an Error
-// Least squares among all curves that do not fall; straight lines between the distinct scores, flat outside.
-struct Isotonic {
-  std::vector<double> scores, values;
-  double operator()(double score) const;
-};
+// Of least cross-entropy (`objective`, a sum in nats) against the targets (N1 + 1) / (N1 + 2) for machines
+// and 1 / (N0 + 2) for people. BadScores as check(); an infinite score is an Error.
+Platt fit_platt(const Scores&);
+// Of least squares among all curves that do not fall.
 Isotonic fit_isotonic(const Scores&);
+
+// The probability that a machine wrote it; nothing without a curve.
+std::optional<double> probability(const Calibration&, double score);
+// Thresholds on one's own human texts. Error: a rate at which fewer than ten of them would be flagged.
+std::vector<Calibration::Threshold> thresholds(std::span<const double> human, std::span<const double> fprs);
+// The length, in characters, that all but a twentieth of the texts reach; 0 for none.
+int64_t usual_minimum(std::span<const Text>);
+bool abstains(const Calibration&, const Text&);
+
+Json::Object to_json_object(const Calibration&);
+Calibration calibration_of(const Json&, const std::string& path);  // FileError
 }  // namespace rum::detect

@@ -6,6 +6,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "detect/calibrate.h"
+#include "detect/head.h"
 
 namespace rum::detect {
 namespace {
@@ -22,27 +24,15 @@ Json::Object head_of(const Origin& o) {
   Json::Array corpora, generators(o.generators.begin(), o.generators.end());
   for (const auto& [path, hash] : o.corpora)
     corpora.emplace_back(Json::Object{{"path", path}, {"hash", hex64(hash)}});
-  return {{"corpora", std::move(corpora)},
-          {"humans", o.humans},
-          {"machines", o.machines},
-          {"generators", std::move(generators)},
-          {"minimum_characters", o.minimum_characters}};
-}
-const Json& member(const Json& head, const char* key, const std::string& path) {
-  const Json* found = head.find(key);
-  if (!found) throw FileError(fmt::format("{}: the detector's head has no \"{}\"", path, key));
-  return *found;
-}
-int64_t whole(const Json& head, const char* key, const std::string& path) {
-  int64_t n = 0;
-  if (!member(head, key, path).whole(n))
-    throw FileError(fmt::format("{}: \"{}\" in the detector's head: expected an integer", path, key));
-  return n;
-}
-template <class T>
-const T& as(const Json& head, const char* key, const std::string& path) {
-  if (const T* found = std::get_if<T>(&member(head, key, path).value)) return *found;
-  throw FileError(fmt::format("{}: \"{}\" in the detector's head has another type than expected", path, key));
+  Json::Object out{{"corpora", std::move(corpora)},
+                   {"humans", o.humans},
+                   {"machines", o.machines},
+                   {"generators", std::move(generators)}};
+  if (o.held_out)
+    out.emplace_back("held_out", Json::Object{{"folds", o.held_out->folds},
+                                              {"auroc", o.held_out->auroc},
+                                              {"error", o.held_out->error}});
+  return out;
 }
 Origin origin_of(const Json& head, const std::string& path) {
   Origin o;
@@ -57,7 +47,8 @@ Origin origin_of(const Json& head, const std::string& path) {
     if (const std::string* name = g.text()) o.generators.push_back(*name);
   o.humans = whole(head, "humans", path);
   o.machines = whole(head, "machines", path);
-  o.minimum_characters = whole(head, "minimum_characters", path);
+  if (const Json* h = head.find("held_out"))
+    o.held_out = HeldOut{whole(*h, "folds", path), real(*h, "auroc", path), real(*h, "error", path)};
   return o;
 }
 }  // namespace
@@ -84,9 +75,8 @@ const Kind& Kind::find(const std::string& name) {
                    did_you_mean(name, names)));
 }
 
-std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
-                              const Json::Object& options) {
-  const Kind& k = Kind::find(kind);
+namespace {
+Origin authors_of(std::span<const Text> texts) {
   Origin origin;
   std::set<std::string> generators;
   for (const Text& t : texts) {
@@ -98,6 +88,14 @@ std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> tex
             "{} texts by people and {} by machines: a detector is fitted on both", origin.humans,
             origin.machines);
   origin.generators.assign(generators.begin(), generators.end());
+  return origin;
+}
+}  // namespace
+void check_authors(std::span<const Text> texts) { authors_of(texts); }
+std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
+                              const Json::Object& options) {
+  const Kind& k = Kind::find(kind);
+  Origin origin = authors_of(texts);
   auto detector = k.fit(texts, options);
   detector->kind = k.name;
   detector->origin = std::move(origin);
@@ -109,6 +107,7 @@ Saved pack(const Detector& d) {
   out.settings = Json::Object{{"version", kVersion},
                               {"kind", d.kind},
                               {"origin", head_of(d.origin)},
+                              {"calibration", to_json_object(d.calibration)},
                               {"settings", std::move(out.settings)}};
   return out;
 }
@@ -122,8 +121,10 @@ std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
   const std::string& name = as<std::string>(head, "kind", path);
   Saved own{as<Json::Object>(head, "settings", path), saved.tensors};
   Origin origin = origin_of(member(head, "origin", path), path);
+  Calibration calibration = calibration_of(member(head, "calibration", path), path);
   auto detector = Kind::find(name).load(own, path);
   detector->kind = name;
+  detector->calibration = std::move(calibration);
   detector->origin = std::move(origin);
   return detector;
 }

@@ -4,13 +4,16 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/file.h"
 #include "checkpoint/safetensors.h"
+#include "detect/curves.h"
 #include "text/json.h"
 
 namespace rum::detect {
@@ -42,12 +45,28 @@ struct Saved {
   std::vector<std::pair<std::string, Tensor>> tensors;
 };
 
+// How well the recipe did on texts of sources that it had not seen (folds.h).
+struct HeldOut {
+  int64_t folds = 0;
+  double auroc = 0.5, error = 0;  // and its standard error
+};
 // What all detectors tell of themselves.
 struct Origin {
-  std::vector<std::pair<std::string, uint64_t>> corpora;  // fitted on: path and hash of the bytes
+  std::vector<std::pair<std::string, uint64_t>> corpora;  // fitted on: path and hash of the lines
   int64_t humans = 0, machines = 0;                       // texts of each
   std::vector<std::string> generators;                    // of the machines' texts, sorted
-  int64_t minimum_characters = 0;  // it abstains from targets that are shorter (calibrate.h sets it)
+  std::optional<HeldOut> held_out{};
+};
+
+// From scores to answers (calibrate.h makes it).
+struct Calibration {
+  std::variant<std::monostate, Platt, Isotonic> curve;  // from score to probability; none was fitted
+  struct Threshold {
+    double fpr = 0, score = 0;  // a text scoring above is flagged, and so are at most this share of people
+    int64_t humans = 0;         // texts that this was measured on
+  };
+  std::vector<Threshold> thresholds{};
+  int64_t minimum_characters = 0;  // it abstains from targets that are shorter
 };
 
 class Detector {
@@ -62,6 +81,7 @@ class Detector {
 
   std::string kind;  // name of its Kind
   Origin origin;
+  Calibration calibration;
 };
 
 // A kind of detector: how it is made. Constructing one registers it.
@@ -80,6 +100,8 @@ struct Kind {
 };
 
 // Error: a text without an author, or all by one.
+void check_authors(std::span<const Text>);
+// Checked so.
 std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
                               const Json::Object& options = {});
 // One safetensors file; its metadata holds the head, a JSON object with the format's version, the kind, the

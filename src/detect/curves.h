@@ -1,0 +1,16 @@
+// Two curves from scores to probabilities; calibrate.h fits them.
+#pragma once
+#include <vector>
+
+namespace rum::detect {
+// p = 1 / (1 + exp(a s + b)); a is negative where machines score higher (Platt 1999).
+struct Platt {
+  double a = 0, b = 0, objective = 0;
+  double operator()(double score) const;
+};
+// Straight lines between the distinct scores, flat outside; never falls.
+struct Isotonic {
+  std::vector<double> scores, values;
+  double operator()(double score) const;
+};
+}  // namespace rum::detect

@@ -1,0 +1,121 @@
+#include "detect/folds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "base/hash.h"
+#include "detect/calibrate.h"
+
+namespace rum::detect {
+namespace {
+const std::string& group_of(const Text& t) { return t.source.empty() ? t.id : t.source; }
+
+// Fits on the texts of the other folds that `learns` keeps, scores those of each fold that `tried` keeps.
+std::vector<double> fit_and_score(const std::string& kind, std::span<const Text> texts,
+                                  const Json::Object& options, const std::vector<int64_t>& fold,
+                                  int64_t folds, const std::function<bool(const Text&)>& learns,
+                                  const std::function<bool(const Text&)>& tried) {
+  std::vector<double> out(texts.size());
+  for (int64_t f = 0; f < folds; ++f) {
+    std::vector<Text> seen, unseen;
+    std::vector<size_t> where;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      if (fold[i] != f && learns(texts[i])) seen.push_back(texts[i]);
+      if (fold[i] != f || !tried(texts[i])) continue;
+      unseen.push_back(texts[i]);
+      where.push_back(i);
+    }
+    if (unseen.empty()) continue;
+    const std::vector<double> scores = fit(kind, seen, options)->score(unseen);
+    for (size_t k = 0; k < where.size(); ++k) out[where[k]] = scores[k];
+  }
+  return out;
+}
+bool everyone(const Text&) { return true; }
+Auroc against(std::span<const Text> texts, std::span<const double> scores, const std::string& generator) {
+  Scores s;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].author == Author::human) s.human.push_back(scores[i]);
+    if (texts[i].author == Author::machine && texts[i].generator == generator) s.machine.push_back(scores[i]);
+  }
+  return auroc(s);
+}
+}  // namespace
+
+std::vector<int64_t> folds_of(std::span<const Text> texts, int64_t folds, uint32_t seed) {
+  RUM_CHECK(folds >= 2, "{} folds: expected at least 2", folds);
+  std::set<std::pair<uint64_t, std::string_view>> groups;  // in an order that says nothing of their content
+  for (const Text& t : texts) groups.emplace(hash64(group_of(t), seed), group_of(t));
+  RUM_CHECK(static_cast<int64_t>(groups.size()) >= folds,
+            "{} sources for {} folds: expected at least one each", groups.size(), folds);
+  std::map<std::string_view, int64_t> fold;
+  for (const auto& [hash, group] : groups) {
+    const auto next = static_cast<int64_t>(fold.size());
+    fold[group] = next % folds;
+  }
+  std::vector<int64_t> out;
+  for (const Text& t : texts) out.push_back(fold[group_of(t)]);
+  return out;
+}
+std::vector<double> cross_fit(const std::string& kind, std::span<const Text> texts,
+                              const Json::Object& options, int64_t folds, uint32_t seed) {
+  check_authors(texts);
+  return fit_and_score(kind, texts, options, folds_of(texts, folds, seed), folds, everyone, everyone);
+}
+HeldOut held_out(std::span<const Text> texts, std::span<const double> scores, int64_t folds) {
+  const Auroc area = auroc(by_author(texts, scores));
+  return {folds, area.value, area.variance ? std::sqrt(*area.variance) : 1.0};
+}
+std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<const Text> texts,
+                                         const Json::Object& options, int64_t folds, uint32_t seed,
+                                         const std::string& curve) {
+  const std::vector<double> scores = cross_fit(kind, texts, options, folds, seed);
+  auto detector = fit(kind, texts, options);
+  detector->origin.held_out = held_out(texts, scores, folds);
+  const Scores s = by_author(texts, scores);
+  if (curve == "isotonic")
+    detector->calibration.curve = fit_isotonic(s);
+  else
+    detector->calibration.curve = fit_platt(s);
+  detector->calibration.minimum_characters = usual_minimum(texts);
+  return detector;
+}
+std::optional<std::string> why_not_order(const std::optional<HeldOut>& h) {
+  if (!h) return "it was never tried on sources that it had not seen";
+  if (h->auroc - 1.959963984540054 * h->error > 0.5) return std::nullopt;
+  return fmt::format(
+      "on sources that it had not seen its AUROC is {:.3f} +- {:.3f}, not above .5 by its own error: its "
+      "order would "
+      "be chance, or upside down",
+      h->auroc, 1.959963984540054 * h->error);
+}
+
+CrossGenerator cross_generator(const std::string& kind, std::span<const Text> texts,
+                               const Json::Object& options, int64_t folds, uint32_t seed) {
+  check_authors(texts);
+  CrossGenerator out;
+  std::set<std::string> names;
+  for (const Text& t : texts)
+    if (t.author == Author::machine) names.insert(t.generator);
+  out.generators.assign(names.begin(), names.end());
+  const std::vector<int64_t> fold = folds_of(texts, folds, seed);
+  for (const std::string& name : out.generators) {
+    const auto only = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
+    const auto scores = fit_and_score(kind, texts, options, fold, folds, only, everyone);
+    out.matrix.emplace_back();
+    for (const std::string& other : out.generators)
+      out.matrix.back().push_back(against(texts, scores, other));
+  }
+  if (out.generators.size() < 2) return out;
+  for (const std::string& name : out.generators) {
+    const auto others = [&](const Text& t) { return t.author == Author::human || t.generator != name; };
+    const auto tried = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
+    const auto scores = fit_and_score(kind, texts, options, fold, folds, others, tried);
+    out.leave_one_out.push_back(against(texts, scores, name));
+  }
+  return out;
+}
+}  // namespace rum::detect

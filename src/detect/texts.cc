@@ -1,0 +1,114 @@
+#include "detect/texts.h"
+
+#include <map>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "text/reader.h"
+#include "text/words.h"
+
+namespace rum::detect {
+namespace {
+class Reading {
+ public:
+  Reading(const TextFile& file, Texts& out) : file_(file), out_(out), lines_(file.path) {
+    if (!file.sources.empty()) sources_.emplace(file.sources);
+  }
+  void all() {
+    const bool json = file_.path.ends_with(".jsonl"), pairs = file_.path.ends_with(".tsv");
+    if (sources_ && (json || pairs))
+      fail(file_.path + ": it holds its own sources; leave out the file of sources");
+    Hash64 hash;
+    std::string_view line;
+    while (lines_.next(line)) {
+      hash.add(line);
+      hash.add("\n");
+      Text t;
+      t.id = std::to_string(lines_.line());
+      t.author = file_.author;
+      t.generator = file_.generator;
+      if (json)
+        from_json(line, t);
+      else if (pairs)
+        from_pair(line, t);
+      else
+        t.target = line;
+      if (sources_) t.source = next_source();
+      if (without_trailing_blanks(t.target).empty())
+        ++out_.empty;
+      else
+        out_.texts.push_back(std::move(t));
+    }
+    if (lines_.line() == 0) throw FileError(file_.path + ": no line in it; expected one text a line");
+    end_of_sources();
+    out_.corpora.emplace_back(file_.path, hash.value());
+  }
+
+ private:
+  [[noreturn]] void bad(const std::string& what) const {
+    throw FileError(fmt::format("{}: line {}: {}", file_.path, lines_.line(), what));
+  }
+  void from_pair(std::string_view line, Text& t) const {
+    const size_t tab = line.find('\t');
+    if (tab == std::string_view::npos) bad("expected source<TAB>target, found no tab");
+    t.source = line.substr(0, tab);
+    t.target = line.substr(tab + 1, line.find('\t', tab + 1) - tab - 1);
+  }
+  // The text under one of these keys, or null.
+  const std::string* text(const Json& j, std::initializer_list<const char*> keys) const {
+    for (const char* key : keys)
+      if (const Json* found = j.find(key); found != nullptr && !found->is_null()) {
+        if (!found->text()) bad(fmt::format("\"{}\": expected a text", key));
+        return found->text();
+      }
+    return nullptr;
+  }
+  void from_json(std::string_view line, Text& t) const {
+    const Json j = parse_json(line, fmt::format("{}: line {}", file_.path, lines_.line()));
+    if (!j.object()) bad("expected a JSON object");
+    const std::string* target = text(j, {"target", "text", "generation"});
+    if (!target) bad("expected \"target\", \"text\" or \"generation\"");
+    t.target = *target;
+    if (const std::string* source = text(j, {"source"})) t.source = *source;
+    if (const std::string* decoding = text(j, {"decoding"})) t.decoding = *decoding;
+    if (const std::string* id = text(j, {"id"})) t.id = *id;
+    if (const std::string* model = text(j, {"generator", "model"})) {
+      t.author = *model == "human" ? Author::human : Author::machine;
+      if (t.author == Author::machine) t.generator = *model;
+    }
+    const std::string* label = text(j, {"label"});
+    if (!label) return;
+    if (*label != "human" && *label != "machine")
+      bad(fmt::format("label \"{}\": expected human or machine", *label));
+    t.author = *label == "human" ? Author::human : Author::machine;
+  }
+  std::string next_source() {
+    std::string_view line;
+    if (!sources_->next(line))
+      throw FileError(fmt::format("{} has {} lines, {} has more; expected a source for every line",
+                                  file_.sources, sources_->line(), file_.path));
+    return std::string(line);
+  }
+  void end_of_sources() {
+    std::string_view line;
+    if (sources_ && sources_->next(line))
+      throw FileError(fmt::format("{} has {} lines, {} has more; expected a line for every source",
+                                  file_.path, lines_.line(), file_.sources));
+  }
+  const TextFile& file_;
+  Texts& out_;
+  LineReader lines_;
+  std::optional<LineReader> sources_;
+};
+}  // namespace
+
+void read_texts(const TextFile& file, Texts& out) { Reading(file, out).all(); }
+int64_t count_in_both(std::span<const Text> texts) {
+  std::map<std::pair<std::string_view, std::string_view>, int> authors;
+  for (const Text& t : texts)
+    authors[{t.source, t.target}] |= t.author == Author::human ? 1 : t.author == Author::machine ? 2 : 0;
+  int64_t both = 0;
+  for (const auto& [text, who] : authors) both += who == 3;
+  return both;
+}
+}  // namespace rum::detect

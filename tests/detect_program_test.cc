@@ -1,0 +1,153 @@
+// `ruminate detect` as people run it: fit, calibrate, score, evaluate, plan, and what it refuses.
+#include <gtest/gtest.h>
+
+#include "data/corpus.h"
+#include "data/plan.h"
+#include "tests/program.h"
+#include "text/json.h"
+
+namespace rum {
+namespace {
+// Line i of a person, or of a machine with words of its own in `share` of them.
+std::string line(int i, bool machine, int percent) {
+  static const char* words[] = {"house", "river", "night", "garden", "letter", "winter", "market", "window"};
+  std::string out = "they found the";
+  for (int k = 0; k < 5; ++k) out += std::string(" ") + words[(i * (k + 3) + k * k + i / 8) % 8];
+  if (i * 37 % 100 < percent) out += machine ? " furthermore" : " anyway";
+  return out;
+}
+struct Detecting : Program, testing::Test {
+  std::string human, machine, human_pairs, machine_pairs, sources;
+  void make(int lines, int percent) {
+    for (int i = 0; i < lines; ++i) {
+      const std::string source = "Satz " + std::to_string(i);
+      human += line(i, false, percent) + "\n";
+      machine += line(i + 3, true, percent) + "\n";
+      sources += source + "\n";
+      human_pairs += source + "\t" + line(i, false, percent) + "\n";
+      machine_pairs += source + "\t" + line(i + 3, true, percent) + "\n";
+    }
+    write("human", human), write("machine", machine), write("sources", sources);
+    write("human.tsv", human_pairs), write("pool.tsv", machine_pairs);
+  }
+  Ran detect(std::vector<std::string> words) {
+    words.insert(words.begin(), "detect");
+    for (std::string& w : words)
+      if (w.starts_with("@")) w = file(w.substr(1));
+    return run(words);
+  }
+  Ran fit() {
+    return detect({"fit", "--human", "@human", "--machine", "m=" + file("machine"), "--source", "@sources",
+                   "--option", "features=4096", "-o", "@d"});
+  }
+};
+TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
+  make(300, 60);
+  const Ran fitted = fit();
+  ASSERT_EQ(fitted.status, 0) << fitted.err;
+  EXPECT_NE(fitted.out.find("fitted on 300 texts by people and 300 by machines"), std::string::npos);
+  EXPECT_EQ(fitted.out.find("may not order"), std::string::npos) << fitted.out;
+  const Ran calibrated = detect(
+      {"calibrate", "--detector", "@d", "--human", "@human", "--fpr", "0.05", "--minimum", "30", "-o", "@c"});
+  ASSERT_EQ(calibrated.status, 0) << calibrated.err;
+
+  write("new.jsonl",
+        "{\"id\": \"a\", \"generation\": \"they found the house and the river furthermore\", \"model\": "
+        "\"m\"}\n"
+        "{\"id\": \"b\", \"text\": \"short\"}\n{\"id\": \"c\", \"text\": \"  \"}\n");
+  const Ran scored = detect({"score", "--detector", "@c", "--in", "@new.jsonl"});
+  ASSERT_EQ(scored.status, 0) << scored.err;
+  EXPECT_EQ(scored.err, "1 empty lines left out\n");
+  const Json a = parse_json(scored.out.substr(0, scored.out.find('\n')), "a");
+  const Json b = parse_json(scored.out.substr(scored.out.find('\n') + 1), "b");
+  EXPECT_EQ(to_json(*a.find("id")), "\"a\"");
+  double p = 0;
+  ASSERT_TRUE(a.find("probability")->number(p));
+  EXPECT_GT(p, 0.5);
+  EXPECT_EQ(to_json(*b.find("abstains")), "true");
+  EXPECT_TRUE(b.find("probability")->is_null());
+  const Ran raid = detect({"score", "--detector", "@c", "--in", "@new.jsonl", "--format", "raid"});
+  EXPECT_EQ(raid.out.substr(0, 20), "{\"id\":\"a\",\"score\":" + raid.out.substr(18, 2));
+
+  const Ran judged = detect({"evaluate", "--detector", "@d", "@c", "--human", "@human.tsv", "--machine",
+                             "m=" + file("pool.tsv"), "--attacks", "--matrix", "--option", "features=1024"});
+  ASSERT_EQ(judged.status, 0) << judged.err;
+  const Json all = parse_json(judged.out, "out"), &one = *all.find(file("d"));
+  double area = 0;
+  ASSERT_TRUE(one.find("auroc")->number(area));
+  EXPECT_GT(area, 0.7);
+  EXPECT_EQ(to_json(*one.find("by_generator")->find("m")->find("machines")), "300");
+  EXPECT_EQ(to_json(*all.find(file("c"))->find("against_the_first")->find("p")), "1");
+  EXPECT_NE(one.find("attacks")->find("homoglyph"), nullptr);
+  EXPECT_NE(all.find("matrix")->find("fitted_on_one")->find("m"), nullptr);
+
+  const Ran planned = detect(
+      {"plan", "--pool", "@pool.tsv", "--detector", "@d", "--keep", "0.5", "--weigh", "2", "-o", "@plan"});
+  ASSERT_EQ(planned.status, 0) << planned.err;
+  const Plan plan = load_plan(file("plan"));
+  ASSERT_EQ(plan.rows.size(), 150u);
+  EXPECT_EQ(plan.corpora[0], read_corpus(file("pool.tsv"), CorpusKind::pairs).hash);
+  double weights = 0;
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    EXPECT_GE(plan.rows[i].score, plan.rows[i == 0 ? 0 : i - 1].score);
+    weights += plan.rows[i].weight;
+  }
+  EXPECT_NEAR(weights, 150, 1e-3);
+  const Ran folded = detect({"plan", "--pool", "@pool.tsv", "--human", "@human.tsv", "--option",
+                             "features=1024", "--order", "human-last", "-o", "@plan"});
+  ASSERT_EQ(folded.status, 0) << folded.err;
+  EXPECT_GE(load_plan(file("plan")).rows.front().score, load_plan(file("plan")).rows.back().score);
+}
+TEST_F(Detecting, NoOrderByADetectorNoBetterThanChance) {
+  make(60, 0);
+  ASSERT_EQ(fit().status, 0);
+  const std::vector<std::string> plan{"plan", "--pool", "@pool.tsv", "--detector", "@d", "-o", "@plan"};
+  const Ran refused = detect(plan);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(
+      refused.err.find("this detector may not order a corpus: on sources that it had not seen its AUROC is"),
+      std::string::npos)
+      << refused.err;
+  EXPECT_FALSE(std::filesystem::exists(file("plan")));
+  std::vector<std::string> anyway = plan;
+  anyway.emplace_back("--anyway");
+  const Ran done = detect(anyway);
+  EXPECT_EQ(done.status, 0);
+  EXPECT_EQ(done.err.substr(0, 9), "warning: ");
+}
+TEST_F(Detecting, BadInputIsNamed) {
+  make(20, 50);
+  const auto refused = [&](const std::vector<std::string>& words, const std::string& why) {
+    const Ran r = detect(words);
+    EXPECT_EQ(r.status, 1) << why;
+    EXPECT_NE(r.err.find(why), std::string::npos) << r.err;
+    EXPECT_FALSE(std::filesystem::exists(file("d")));
+  };
+  refused({"fit", "--human", "@human", "-o", "@d"}, "20 texts by people and 0 by machines");
+  write("short", "Satz\nSatz\n");
+  refused({"fit", "--human", "@human", "--machine", "@machine", "--source", "@short", "-o", "@d"},
+          "short has 2 lines, " + file("human") + " has more");
+  write("long", sources + "Satz\n");
+  refused({"fit", "--human", "@human", "--machine", "@machine", "--source", "@long", "-o", "@d"},
+          "human has 20 lines, " + file("long") + " has more");
+  write("wrong.jsonl", "{\"text\": \"a\", \"label\": \"human\"}\n{\"text\": \"b\", \"label\": \"robot\"}\n");
+  refused({"fit", "--in", "@wrong.jsonl", "-o", "@d"},
+          "wrong.jsonl: line 2: label \"robot\": expected human or machine");
+  write("few.jsonl", "{\"text\": \"a\", \"label\": \"human\"}\n{\"text\": \"b\", \"label\": \"machine\"}\n");
+  refused({"fit", "--in", "@few.jsonl", "-o", "@d"}, "2 sources for 5 folds");
+  write("blank", "\n \n");
+  refused({"fit", "--human", "@blank", "--machine", "@blank", "-o", "@d"}, "all 4 lines are empty");
+  refused({"score", "--detector", "@human", "--in", "@human"}, "human");
+  refused({"calibrate", "--detector", "@nothing", "--human", "@human", "-o", "@d"}, "nothing");
+}
+TEST_F(Detecting, LinesOfBothAndEmptyLinesAreCounted) {
+  make(40, 60);
+  write("human", human + "the same words\n\n"), write("machine", machine + "the same words\n\n");
+  write("sources", sources + "Satz\nSatz 2\n");
+  const Ran r = fit();
+  EXPECT_EQ(r.status, 0);
+  EXPECT_EQ(r.err.substr(0, 22), "2 empty lines left out");
+  EXPECT_NE(r.err.find("both a person's and a machine's"), std::string::npos);
+}
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,244 @@
+// `ruminate detect`: who wrote this, a person or a model? Fits, calibrates and uses detectors.
+#include "tools/commands/detect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+#include "detect/calibrate.h"
+#include "detect/folds.h"
+#include "tools/command.h"
+
+namespace rum {
+using namespace detect;
+namespace {
+std::vector<const DetectVerb*>& verbs() {
+  static std::vector<const DetectVerb*> all;
+  return all;
+}
+// "NAME=FILE", or "FILE", whose name without folders is the machine's.
+TextFile machine_file(const std::string& given, const std::string& sources) {
+  const size_t equals = given.find('=');
+  if (equals != std::string::npos && equals > 0 && given.find('/') > equals)
+    return {given.substr(equals + 1), sources, Author::machine, given.substr(0, equals)};
+  return {given, sources, Author::machine, std::filesystem::path(given).filename().string()};
+}
+Json value_of(const std::string& text) {
+  if (text == "true" || text == "false") return text == "true";
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !std::isfinite(number)) return text;
+  if (std::floor(number) == number && std::abs(number) < 1e15 &&
+      text.find_first_of(".eE") == std::string::npos)
+    return static_cast<int64_t>(number);
+  return number;
+}
+}  // namespace
+
+DetectVerb::DetectVerb(const char* n, const char* h, int (*r)(int, char**)) : name(n), help(h), run(r) {
+  verbs().push_back(this);
+  std::sort(verbs().begin(), verbs().end(),
+            [](const DetectVerb* a, const DetectVerb* b) { return std::strcmp(a->name, b->name) < 0; });
+}
+
+void DetectInput::declare(Flags& flags) {
+  flags.add("--human", humans, "texts by people: lines, source<TAB>target (.tsv) or JSON lines (.jsonl)")
+      .add("--machine", machines, "texts by machines: NAME=FILE or FILE, one or several")
+      .add("--in", in, "texts whose author the file says (.jsonl) or nobody knows")
+      .add("--source", sources, "source sentences, line by line beside each plain file");
+}
+Texts DetectInput::read() const {
+  Texts out;
+  for (const std::string& path : humans) read_texts({path, sources, Author::human, ""}, out);
+  for (const std::string& given : machines) read_texts(machine_file(given, sources), out);
+  for (const std::string& path : in) read_texts({path, sources, Author::unknown, ""}, out);
+  RUM_CHECK(!out.corpora.empty(), "expected texts: --human, --machine or --in FILE");
+  RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
+  if (out.empty > 0) fmt::print(stderr, "{} empty lines left out\n", out.empty);
+  if (const int64_t both = count_in_both(out.texts); both > 0)
+    fmt::print(stderr, "{} texts are both a person's and a machine's: nothing tells these apart\n", both);
+  return out;
+}
+
+void DetectRecipe::declare(Flags& flags) {
+  std::vector<std::string> names;
+  std::string kinds;
+  for (const Kind* k : Kind::all()) {
+    names.emplace_back(k->name);
+    kinds += fmt::format("  {:<12} {}\n", k->name, k->help);
+  }
+  flags.choice("--kind", kind, "of detector", names)
+      .add("--option", options, "of the kind, as NAME=VALUE; the same name again makes a list")
+      .add("--folds", folds, "in which sources are held out in turn", 2, 100)
+      .add("--seed", seed, "of the folds", 0, UINT32_MAX)
+      .footer("Kinds:\n" + kinds);
+}
+Json::Object DetectRecipe::parsed() const {
+  Json::Object out;
+  for (const std::string& given : options) {
+    const size_t equals = given.find('=');
+    RUM_CHECK(equals != std::string::npos && equals > 0, "--option {}: expected NAME=VALUE", given);
+    const std::string name = given.substr(0, equals);
+    Json value = value_of(given.substr(equals + 1));
+    const auto same = std::find_if(out.begin(), out.end(), [&](const auto& o) { return o.first == name; });
+    if (same == out.end())
+      out.emplace_back(name, std::move(value));
+    else if (auto* list = std::get_if<Json::Array>(&same->second.value))
+      list->push_back(std::move(value));
+    else
+      same->second = Json::Array{same->second, std::move(value)};
+  }
+  return out;
+}
+std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts) {
+  std::vector<double> scores = d.score(texts);
+  for (size_t i = 0; i < scores.size(); ++i)
+    RUM_CHECK(std::isfinite(scores[i]), "text {}: its score is {}; a detector must give every text a number",
+              texts[i].id, scores[i]);
+  return scores;
+}
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw FileError("standard output cannot be written");
+}
+
+namespace {
+std::string told(const Detector& d) {
+  std::string out = fmt::format("{}: fitted on {} texts by people and {} by machines\n", d.kind,
+                                d.origin.humans, d.origin.machines);
+  if (const auto& h = d.origin.held_out)
+    out += fmt::format("sources held out ({} folds): AUROC {:.4f} +- {:.4f}\n", h->folds, h->auroc,
+                       1.96 * h->error);
+  if (const auto why = why_not_order(d.origin.held_out)) out += "it may not order a corpus: " + *why + "\n";
+  for (const auto& t : d.calibration.thresholds)
+    out += fmt::format("flags above {:.6f}: at most {} of people, of {} texts\n", t.score, t.fpr, t.humans);
+  return out + fmt::format("abstains below {} characters\n", d.calibration.minimum_characters);
+}
+
+int run_fit(int argc, char** argv) {
+  DetectInput input;
+  DetectRecipe recipe;
+  std::string output;
+  Flags flags("detect fit",
+              "Fits a detector on texts of both authors, and on the way finds out how good it is.");
+  input.declare(flags);
+  recipe.declare(flags);
+  flags.choice("--curve", recipe.curve, "from scores to probabilities", {"platt", "isotonic"})
+      .add("--output,-o", output, "the detector, a safetensors file", true);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  const Texts texts = input.read();
+  auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
+                                 static_cast<uint32_t>(recipe.seed), recipe.curve);
+  detector->origin.corpora = texts.corpora;
+  save(*detector, output);
+  return print(told(*detector)), 0;
+}
+
+int run_calibrate(int argc, char** argv) {
+  DetectInput input;
+  std::string path, output;
+  std::vector<std::string> rates{"0.05", "0.01"};
+  int64_t minimum = -1;
+  Flags flags("detect calibrate",
+              "Sets a detector's thresholds on your own human texts, and its curve too where there are "
+              "machine texts.");
+  input.declare(flags);
+  flags.add("--detector", path, "file of a detector", true)
+      .add("--fpr", rates, "shares of people that may be flagged: a threshold each")
+      .add("--minimum", minimum, "characters below which it abstains; unset: what 95 % of these texts reach",
+           0)
+      .add("--output,-o", output, "the calibrated detector", true);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  auto detector = load(path);
+  const Texts texts = input.read();
+  const std::vector<double> scores = finite_scores(*detector, texts.texts);
+  const Scores s = by_author(texts.texts, scores);
+  RUM_CHECK(!s.human.empty(), "expected human texts to calibrate on: --human FILE");
+  std::vector<double> fprs;
+  for (const std::string& r : rates) {
+    char* end = nullptr;
+    fprs.push_back(std::strtod(r.c_str(), &end));
+    RUM_CHECK(!r.empty() && *end == '\0', "--fpr {}: expected a number", r);
+  }
+  detector->calibration.thresholds = thresholds(s.human, fprs);
+  if (!s.machine.empty()) detector->calibration.curve = fit_platt(s);
+  detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);
+  save(*detector, output);
+  return print(told(*detector)), 0;
+}
+
+// One text's answer: RAID's {id, score}, or all that is known.
+std::string answer(const Detector& d, const Text& t, double score, const std::string& format) {
+  if (format == "plain") return fmt::format("{}\n", score);
+  Json::Object out{{"id", t.id}, {"score", score}};
+  if (format == "raid") return to_json(Json(std::move(out))) + "\n";
+  const bool silent = abstains(d.calibration, t);
+  out.emplace_back("abstains", silent);
+  if (const auto p = probability(d.calibration, score))
+    out.emplace_back("probability", silent ? Json() : Json(*p));
+  Json::Array flagged;
+  for (const auto& at : d.calibration.thresholds)
+    flagged.emplace_back(
+        Json::Object{{"fpr", at.fpr}, {"machine", silent ? Json() : Json(score > at.score)}});
+  if (!flagged.empty()) out.emplace_back("flagged", std::move(flagged));
+  return to_json(Json(std::move(out))) + "\n";
+}
+int run_score(int argc, char** argv) {
+  DetectInput input;
+  std::string path, output, format = "json";
+  Flags flags("detect score", "A score for every text, higher = more machine-like.");
+  input.declare(flags);
+  flags.add("--detector", path, "file of a detector", true)
+      .choice("--format", format,
+              "json lines with probability and flags, raid's {id, score}, or plain numbers",
+              {"json", "raid", "plain"})
+      .add("--output,-o", output, "a file instead of standard output");
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  const auto detector = load(path);
+  const Texts texts = input.read();
+  RUM_CHECK(format != "plain" || texts.empty == 0,
+            "{} empty lines would be left out: their numbers would not stand "
+            "beside their texts; use --format json",
+            texts.empty);
+  const std::vector<double> scores = finite_scores(*detector, texts.texts);
+  std::string out;
+  for (size_t i = 0; i < scores.size(); ++i) out += answer(*detector, texts.texts[i], scores[i], format);
+  if (output.empty())
+    print(out);
+  else
+    Disk::real().replace_text(output, out);
+  return 0;
+}
+
+void usage(FILE* to) {
+  fmt::print(to, "ruminate detect: who wrote this, a person or a model?\n\n");
+  for (const DetectVerb* v : verbs()) fmt::print(to, "  ruminate detect {:<10} {}\n", v->name, v->help);
+  fmt::print(to, "\n`ruminate detect VERB --help` tells the rest.\n");
+}
+int run(int argc, char** argv) {
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name.empty() || name == "--help" || name == "-h") {
+    usage(name.empty() ? stderr : stdout);
+    return name.empty() ? 2 : 0;
+  }
+  std::vector<std::string> names;
+  for (const DetectVerb* v : verbs()) {
+    if (name == v->name) return v->run(argc - 1, argv + 1);
+    names.emplace_back(v->name);
+  }
+  fmt::print(stderr, "ruminate detect: no verb \"{}\"{}; `ruminate detect --help` lists them\n", name,
+             did_you_mean(name, names));
+  return 2;
+}
+const DetectVerb kVerbs[] = {{"fit", "fit a detector on texts of both authors", run_fit},
+                             {"calibrate", "set its thresholds on your own human texts", run_calibrate},
+                             {"score", "score texts with it", run_score}};
+const Command command{"detect", "who wrote this, a person or a model? Fit, calibrate, evaluate detectors",
+                      run};
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,38 @@
+// `ruminate detect VERB`: each verb registers itself, so that a new one is a new file (detect_VERB.cc).
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "detect/texts.h"
+#include "tools/options.h"
+
+namespace rum {
+struct DetectVerb {
+  const char* name;
+  const char* help;  // one line
+  int (*run)(int argc, char** argv);
+  DetectVerb(const char* name, const char* help, int (*run)(int, char**));
+};
+
+// The texts that a verb works on, and the flags that name them.
+struct DetectInput {
+  std::vector<std::string> humans, machines, in;
+  std::string sources;
+  void declare(Flags&);
+  // All of them in the order of the flags. Says on standard error how many lines were empty, and how many are
+  // both human and machine.
+  detect::Texts read() const;
+};
+// The kind of detector and its options, as `--kind linear --option C=1`.
+struct DetectRecipe {
+  std::string kind = "linear", curve = "platt";
+  std::vector<std::string> options;
+  int64_t folds = 5, seed = 1;
+  void declare(Flags&);
+  Json::Object parsed() const;
+};
+// Error: a score that is not finite, naming the text.
+std::vector<double> finite_scores(const detect::Detector&, std::span<const detect::Text>);
+void print(const std::string&);  // to standard output; FileError when that cannot be written
+}  // namespace rum

@@ -1,0 +1,126 @@
+// `ruminate detect plan`: a plan for training (data/plan.h) in the order of resemblance to human text,
+// filtered or weighted by it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "data/corpus.h"
+#include "data/plan.h"
+#include "detect/calibrate.h"
+#include "detect/folds.h"
+#include "edits/order.h"
+#include "edits/weigh.h"
+#include "tools/commands/detect.h"
+
+namespace rum {
+using namespace detect;
+namespace {
+struct PlanFlags {
+  std::string detector, pool, human, output, order = "human-first";
+  double keep = 1, exponent = 0;
+  int64_t bins = 1;
+  bool anyway = false;
+};
+std::vector<Text> texts_of(const Corpus& corpus, Author author) {
+  std::vector<Text> out;
+  for (size_t i = 0; i < corpus.texts.size(); ++i)
+    out.push_back({std::to_string(corpus.lines[i]), corpus.texts[i].source, corpus.texts[i].target, author});
+  return out;
+}
+struct Judged {
+  std::vector<double> scores;  // of the pool
+  std::vector<double> probabilities;
+  std::optional<HeldOut> held_out;
+};
+Judged by_file(const std::string& path, const std::vector<Text>& pool) {
+  const auto detector = load(path);
+  Judged out{finite_scores(*detector, pool), {}, detector->origin.held_out};
+  for (const double s : out.scores)
+    if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
+  return out;
+}
+// No text is scored by a detector that saw its source.
+Judged by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const std::vector<Text>& human) {
+  std::vector<Text> all = pool;
+  all.insert(all.end(), human.begin(), human.end());
+  const auto scores =
+      cross_fit(recipe.kind, all, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
+  const Platt curve = fit_platt(by_author(all, scores));
+  Judged out{{scores.begin(), scores.begin() + static_cast<int64_t>(pool.size())},
+             {},
+             held_out(all, scores, recipe.folds)};
+  for (const double s : out.scores) out.probabilities.push_back(curve(s));
+  return out;
+}
+Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
+  std::vector<double> human_like;  // binned_ranks puts the highest first
+  std::vector<int64_t> lengths;
+  for (size_t i = 0; i < pool.size(); ++i) {
+    human_like.push_back(-judged.scores[i]);
+    lengths.push_back(static_cast<int64_t>(pool[i].source.size()));
+  }
+  const BinnedRanks ranks =
+      binned_ranks(human_like, lengths, length_edges(lengths, static_cast<int>(o.bins)));
+  const auto kept = top(ranks.order, o.keep);
+  std::vector<int64_t> order(kept.begin(), kept.end());
+  if (o.order == "human-last") std::reverse(order.begin(), order.end());
+  if (o.order == "shuffled") std::sort(order.begin(), order.end());
+  std::vector<double> weights(pool.size(), 1.0);
+  if (o.exponent > 0) {
+    RUM_CHECK(judged.probabilities.size() == pool.size(),
+              "weights need probabilities, and this detector has no curve: fit it again");
+    weights = resampling_weights(judged.probabilities, 1, o.exponent).weights;
+    double sum = 0;
+    for (const int64_t i : order) sum += weights[static_cast<size_t>(i)];
+    for (double& w : weights) w *= static_cast<double>(order.size()) / sum;  // mean 1
+  }
+  Plan plan{{}, {corpus}, o.order == "shuffled"};
+  for (const int64_t i : order) {
+    const auto at = static_cast<size_t>(i);
+    plan.rows.push_back(
+        {static_cast<int32_t>(i), 0, static_cast<float>(judged.scores[at]), static_cast<float>(weights[at])});
+  }
+  return plan;
+}
+
+int run(int argc, char** argv) {
+  PlanFlags o;
+  DetectRecipe recipe;
+  Flags flags("detect plan",
+              "Orders, filters or weighs generated pairs by how human they look. With --detector by one that "
+              "is fitted "
+              "already; with --human by detectors fitted on the other folds of the pool itself.");
+  recipe.declare(flags);
+  flags.add("--pool", o.pool, "generated source<TAB>target lines", true)
+      .add("--detector", o.detector, "file of a detector that never saw them")
+      .add("--human", o.human, "human source<TAB>target lines to fit on beside the pool")
+      .choice("--order", o.order, "of the plan", {"human-first", "human-last", "shuffled"})
+      .add("--keep", o.keep, "this share, the most human-like")
+      .add("--weigh", o.exponent, "weights (1 - probability)^EXPONENT; 0: none")
+      .add("--bins", o.bins, "ranks within as many bins of source length", 1, 1000)
+      .add("--anyway", o.anyway, "even by a detector that is no better than chance")
+      .add("--output,-o", o.output, "the plan", true);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  RUM_CHECK(o.detector.empty() != o.human.empty(), "expected either --detector FILE or --human FILE");
+  RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
+  RUM_CHECK(o.exponent >= 0, "--weigh {}: expected at least 0", o.exponent);
+  const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
+  const std::vector<Text> pool = texts_of(corpus, Author::machine);
+  Judged judged;
+  if (o.human.empty())
+    judged = by_file(o.detector, pool);
+  else
+    judged = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
+  if (const auto why = why_not_order(judged.held_out)) {
+    RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway does it all the same", *why);
+    fmt::print(stderr, "warning: {}\n", *why);
+  }
+  const Plan plan = plan_of(judged, pool, corpus.hash, o);
+  save_plan(plan, o.output);
+  print(fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
+  return 0;
+}
+const DetectVerb verb{"plan", "a training plan in the order of resemblance to human text", run};
+}  // namespace
+}  // namespace rum
