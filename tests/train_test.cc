@@ -2,13 +2,16 @@
 // threads, and refuses what would lose something.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "base/error.h"
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/weights.h"
 #include "generate/translate.h"
 #include "run/environment.h"
 #include "run/folder.h"
@@ -202,7 +205,7 @@ TEST(Train, FollowsAPlanFile) {
   Scene s(20);
   s.config.train = {s.file("train.tsv"), s.file("test.tsv")};
   const std::vector<Corpus> corpora = training_corpora(s.config);
-  run_tokenizer(s.config, corpora, false, s.progress).save(s.file("tokenizer.json"));
+  run_tokenizer(s.config, corpora, nullptr, false, s.progress).save(s.file("tokenizer.json"));
   s.config.tokenizer = s.file("tokenizer.json");
   auto with = [&](const char* name, const Plan* plan) {
     RunConfig c = s.config;
@@ -286,6 +289,133 @@ TEST(Train, StopsEarlyWhenNothingImproves) {
   const Outcome out = train(s.config, s.progress);
   EXPECT_TRUE(out.finished);
   EXPECT_EQ(out.step, 15);  // the first evaluation is a best one, two more are not better
+}
+
+// Evaluations of a run, by step, out of its log: validation loss and BLEU.
+std::map<int64_t, std::pair<double, double>> evaluations(const std::string& folder) {
+  std::map<int64_t, std::pair<double, double>> out;
+  std::ifstream metrics(RunFolder{folder}.metrics());
+  for (std::string line; std::getline(metrics, line);) {
+    const Json j = parse_json(line, "metrics");
+    int64_t step = 0;
+    j.find("step")->whole(step);
+    if (const Json* loss = j.find("valid_loss")) {
+      loss->number(out[step].first);
+      j.find("valid_bleu")->number(out[step].second);
+    }
+  }
+  return out;
+}
+uint64_t weights_at(const std::string& file) {  // load_run() on a checkpoint or a model file
+  return weights_hash(load_run(file)->params);
+}
+TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
+  // Validation whose second half reads backwards: the better the model translates the first, the less likely
+  // it holds the second. So loss is lowest early and BLEU, of the first half alone, highest late.
+  std::map<Best, int64_t> chosen;
+  for (const Best by : {Best::loss, Best::bleu, Best::last}) {
+    Scene s(160);
+    auto valid = grammar_pairs(460, 7);
+    valid.erase(valid.begin(), valid.begin() + 400);
+    for (size_t i = 30; i < valid.size(); ++i) std::reverse(valid[i].target.begin(), valid[i].target.end());
+    write_pairs(s.file("valid.tsv"), valid);
+    s.config.best = by, s.config.bleu_texts = 30, s.config.model.dropout = 0, s.config.schedule.peak = 2e-2f;
+    s.config.save_every = 20, s.config.keep = 20;
+    s.config.schedule.floor = 1;
+    ASSERT_TRUE(train(s.config, s.progress).finished);
+    const auto seen = evaluations(s.config.folder);
+    ASSERT_EQ(seen.size(), 8u);
+    int64_t expected = by == Best::last ? 160 : 20;
+    for (const auto& [step, e] : seen) {
+      if (by == Best::loss && e.first < seen.at(expected).first) expected = step;
+      if (by == Best::bleu && e.second > seen.at(expected).second) expected = step;
+    }
+    chosen[by] = expected;
+    EXPECT_EQ(weights_at(s.config.folder + "/model.safetensors"),
+              weights_at(checkpoint_path(RunFolder{s.config.folder}.checkpoints(), expected)))
+        << static_cast<int>(by);
+    const std::string results = Disk::real().read(RunFolder{s.config.folder}.results());
+    EXPECT_NE(results.find("valid_bleu"), std::string::npos);
+    const bool warned = results.find("would have chosen it") != std::string::npos;
+    double highest = 0;
+    for (const auto& [step, e] : seen) highest = std::max(highest, e.second);
+    EXPECT_EQ(warned, seen.at(expected).second < highest - 1);
+  }
+  EXPECT_LT(chosen[Best::loss], chosen[Best::bleu]);
+}
+TEST(Train, PatienceGoesByBleuToo) {
+  Scene s(60);
+  s.config.schedule.peak = 0, s.config.patience = 2, s.config.eval_every = 5, s.config.best = Best::bleu;
+  const Outcome out = train(s.config, s.progress, false, [](int64_t step) { return step == 7; });
+  EXPECT_FALSE(out.finished);
+  EXPECT_EQ(train(resumed_config(s.config.folder), s.progress, true).step, 15);
+  s.config.bleu_texts = 0;
+  EXPECT_NE(error_of([&] { check_config(s.config); }).find("needs translations to judge"), std::string::npos);
+  s.config.best = Best::last;
+  EXPECT_NE(error_of([&] { check_config(s.config); }).find("compares nothing"), std::string::npos);
+}
+
+TEST(Train, StartsFromTheWeightsOfAnotherRun) {
+  Scene s(60);
+  train(s.config, s.progress);
+  const auto source = load_run(s.config.folder);
+  RunConfig c = s.config;
+  c.folder = s.file("tuned"), c.from = s.config.folder, c.seed = 5;
+  write_pairs(s.file("other.tsv"), grammar_pairs(100, 99));
+  c.train = {s.file("other.tsv")};
+  c.model.dropout = 0, c.steps = 10, c.log_every = 1, c.save_every = 1, c.keep = 20;
+  train(c, s.progress, false, [](int64_t step) { return step == 3; });
+
+  // Step 0 has the source's weights, to the last bit, and so its loss; the optimizer has seen nothing.
+  const std::string first = checkpoint_path(RunFolder{c.folder}.checkpoints(), 0);
+  const auto start = load_run(first);
+  EXPECT_EQ(weights_hash(start->params), weights_hash(source->params));
+  const Corpus valid = read_corpus(c.valid, c.kind);
+  const auto batches = evaluation_batches(valid, source->tokenizer, batch_shape(c), 0);
+  EXPECT_EQ(mean_nll(start->model, batches), mean_nll(source->model, batches));
+  for (const auto& [name, t] : load(first).tensors)
+    for (int64_t i = 0; name.starts_with("adamw.") && i < t.size(); ++i) ASSERT_EQ(t.at(i), 0) << name;
+  EXPECT_EQ(start->tokenizer.hash(), source->tokenizer.hash());
+
+  // The first step's loss, noted by the trainer, is what the source's weights give its batch.
+  const Corpus other = read_corpus(c.train[0], c.kind);
+  const Loader loader(training_plan(c, {&other, 1}), {&other, 1}, source->tokenizer,
+                      {batch_shape(c), 1, c.model.context, 0}, c.steps);
+  double noted = 0;
+  std::ifstream metrics(RunFolder{c.folder}.metrics());
+  std::string line;
+  std::getline(metrics, line);
+  ASSERT_TRUE(parse_json(line, "metrics").find("loss")->number(noted)) << line;
+  EXPECT_NEAR(noted, mean_nll(source->model, loader.at(0)), 1e-5);
+
+  // It goes on where it stopped, also when the source is gone.
+  fs::remove_all(s.config.folder);
+  EXPECT_TRUE(train(resumed_config(c.folder), s.progress, true).finished);
+}
+TEST(Train, StartsFromNothingOfAnotherShapeOrTokenizer) {
+  Scene s(10);
+  train(s.config, s.progress);
+  RunConfig c = s.config;
+  c.folder = s.file("tuned"), c.from = s.config.folder;
+  const auto refused = [&](const RunConfig& with) {
+    const std::string e = error_of([&] { train(with, s.progress); });
+    EXPECT_FALSE(fs::exists(c.folder));
+    return e;
+  };
+  RunConfig other = c;
+  other.model.width = 32;
+  EXPECT_NE(refused(other).find("has model.width = 16, this config 32"), std::string::npos);
+  other = c, other.model.heads = 1;  // the same tensors, but another model
+  EXPECT_NE(refused(other).find("has model.heads = 2, this config 1"), std::string::npos);
+  other = c, other.model_kind = ModelKind::encoder_decoder;
+  EXPECT_NE(refused(other).find("model.kind"), std::string::npos);
+  RunConfig small = s.config;
+  small.folder = s.file("small"), small.bpe.vocab = 300;
+  train(small, s.progress);
+  other = c, other.tokenizer = RunFolder{small.folder}.tokenizer();
+  EXPECT_NE(refused(other).find("has another tokenizer than"), std::string::npos);
+  other = c, other.from = s.file("nowhere");
+  EXPECT_NE(refused(other).find("not a run folder"), std::string::npos);
 }
 
 TEST(Train, NonFiniteStepsAreNamedAndEndTheRun) {

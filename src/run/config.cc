@@ -212,6 +212,16 @@ std::vector<Key> make_keys() {
       whole("train.save_every", AT(save_every), 1, big, "steps between checkpoints"),
       whole("train.keep", AT(keep), 1, 1 << 20, "newest checkpoints kept; the best one stays too"),
       whole("train.average", AT(average), 1, 100, "the final model is the mean of so many last checkpoints"),
+      choice(
+          "train.best", AT(best),
+          std::vector<std::pair<std::string, Best>>{
+              {"loss", Best::loss}, {"bleu", Best::bleu}, {"last", Best::last}},
+          "what picks the model: validation loss, validation BLEU, or nothing: the last weights. Students of "
+          "generated text lose by human loss long before they translate well"),
+      text("train.from", AT(from),
+           "a run, checkpoint or model file whose weights to start from, with its tokenizer; its model.* "
+           "must be "
+           "the same"),
       whole("train.patience", AT(patience), 0, big, "evaluations without progress before stopping; 0: never"),
       whole("eval.texts", AT(eval_texts), 0, big, "validation texts for the loss; 0: all"),
       whole("eval.bleu_texts", AT(bleu_texts), 0, big, "validation texts translated for BLEU; 0: none"),
@@ -298,6 +308,13 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(!c.valid.empty(), "data.valid is not set: name a corpus that is not trained on");
   RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
             "run.folder = \"{}\" is not a folder of its own", c.folder);
+  RUM_CHECK(c.best != Best::bleu || (c.kind == CorpusKind::pairs && c.bleu_texts > 0),
+            "train.best = \"bleu\" needs translations to judge: data.kind = \"translation\" and "
+            "eval.bleu_texts above "
+            "0");
+  RUM_CHECK(c.best != Best::last || c.patience == 0,
+            "train.patience = {} waits for something better, but train.best = \"last\" compares nothing",
+            c.patience);
   RUM_CHECK(c.average <= c.keep, "train.average = {} needs as many checkpoints, but train.keep = {}",
             c.average, c.keep);
 }

@@ -14,6 +14,10 @@
 #include "run/decoding.h"
 
 namespace rum {
+// Whose weights become the model: those of the evaluation with the lowest validation loss or the highest
+// BLEU, or the last ones. Patience goes by the same.
+enum class Best : uint8_t { loss, bleu, last };
+
 struct RunConfig {
   std::string folder = "runs/run";
   uint32_t seed = 1;
@@ -38,8 +42,10 @@ struct RunConfig {
   int64_t steps = 1000;
   int64_t target_tokens = 0;  // when set: the trainer resolves it to `steps` and sets it to 0
   int64_t log_every = 20, eval_every = 500, save_every = 500, keep = 2;
-  int64_t average = 1;   // the final model is the mean of so many last checkpoints
-  int64_t patience = 0;  // evaluations without a better validation loss before stopping; 0: never
+  int64_t average = 1;  // the final model is the mean of so many last checkpoints
+  Best best = Best::loss;
+  int64_t patience = 0;                      // evaluations without a better one before stopping; 0: never
+  std::string from;                          // a run whose weights to start from; empty: random ones
   int64_t eval_texts = 0, bleu_texts = 200;  // of the validation corpus; 0: all (bleu_texts: none)
   Decoding decoding{.beam = 4, .max_ratio = 2};
 };

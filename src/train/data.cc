@@ -28,9 +28,32 @@ Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
   return shuffled_plan(sizes, hashes, c.seed);
 }
 
-Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, bool resume,
-                        Progress& progress) {
+std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {
+  if (resume || c.from.empty()) return nullptr;
+  auto from = load_run(c.from);
+  RUM_CHECK(c.tokenizer.empty() || Tokenizer::load(c.tokenizer).hash() == from->tokenizer.hash(),
+            "train.from = \"{}\" has another tokenizer than tokenizer.file = \"{}\"; leave that empty to "
+            "take its own",
+            c.from, c.tokenizer);
+  RunConfig ours = c, theirs = from->config;
+  ours.model = model_config(c, 0), theirs.model = model_config(theirs, 0);
+  for (const Key& key : keys()) {
+    // Neither changes what the weights are.
+    if (!key.name.starts_with("model.") || key.name == "model.dropout" || key.name == "model.recompute")
+      continue;
+    RUM_CHECK(
+        key.get(ours) == key.get(theirs),
+        "train.from = \"{}\" has {} = {}, this config {}; only a model of the same shape can go on from its "
+        "weights",
+        c.from, key.name, key.get(theirs), key.get(ours));
+  }
+  return from;
+}
+
+Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const LoadedRun* from,
+                        bool resume, Progress& progress) {
   if (resume) return Tokenizer::load(RunFolder{c.folder}.tokenizer());
+  if (from) return from->tokenizer;
   if (!c.tokenizer.empty()) return Tokenizer::load(c.tokenizer);
   std::vector<std::string_view> texts;
   for (const Corpus& corpus : corpora)

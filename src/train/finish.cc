@@ -11,35 +11,46 @@
 #include "train/state.h"
 
 namespace rum {
+std::optional<Judged> Trainer::State::judge_validation() const {
+  const auto some = std::min<int64_t>(config.bleu_texts, static_cast<int64_t>(valid.texts.size()));
+  if (config.kind != CorpusKind::pairs || some == 0) return {};
+  Decoding greedy = config.decoding;
+  greedy.beam = 1;
+  return judge_translations(model, tokenizer, std::span(valid.texts).first(static_cast<size_t>(some)),
+                            greedy);
+}
+
 bool Trainer::State::evaluate() {
   const double loss = mean_nll(model, validation);
   Json::Object line{{"step", done}, {"valid_loss", loss}};
   std::vector<Scalar> scalars{{"loss/valid", static_cast<float>(loss)}};
   std::string text =
       fmt::format("step {}: validation loss {:.4f} (perplexity {:.2f})", done, loss, std::exp(loss));
-  const auto some = std::min<int64_t>(config.bleu_texts, static_cast<int64_t>(valid.texts.size()));
-  if (config.kind == CorpusKind::pairs && some > 0) {
-    Decoding greedy = config.decoding;
-    greedy.beam = 1;
-    const auto texts = std::span(valid.texts).first(static_cast<size_t>(some));
-    const Judged judged = judge_translations(model, tokenizer, texts, greedy);
-    line.emplace_back("valid_bleu", judged.bleu.score);
-    scalars.push_back({"bleu/valid", static_cast<float>(judged.bleu.score)});
-    text += fmt::format(", BLEU {:.1f} on {} texts", judged.bleu.score, some);
+  bool higher_bleu = false;
+  if (const auto judged = judge_validation()) {
+    const double bleu = judged->bleu.score;
+    higher_bleu = bleu > best_bleu;
+    if (higher_bleu) best_bleu = bleu, best_bleu_step = done;
+    line.emplace_back("valid_bleu", bleu);
+    scalars.push_back({"bleu/valid", static_cast<float>(bleu)});
+    text += fmt::format(", BLEU {:.1f} on {} texts", bleu, judged->translations.size());
     std::string samples = fmt::format("step {}\n", done);
-    for (size_t i = 0; i < std::min<size_t>(texts.size(), 3); ++i)
-      samples +=
-          fmt::format("  {}\n  = {}\n  > {}\n", texts[i].source, texts[i].target, judged.translations[i]);
+    for (size_t i = 0; i < std::min<size_t>(judged->translations.size(), 3); ++i)
+      samples += fmt::format("  {}\n  = {}\n  > {}\n", valid.texts[i].source, valid.texts[i].target,
+                             judged->translations[i]);
     Disk::real().append(folder.file("samples.txt"), samples);
   }
   progress.line(text);
   note_metrics(std::move(line));
   events->write(done, scalars);
-  if (loss < best_loss) {
+  bool better = true;  // the last weights always are
+  if (config.best == Best::loss) better = loss < best_loss;
+  if (config.best == Best::bleu) better = higher_bleu;
+  if (better) {
     best_loss = loss, best_step = done, stale = 0;
   } else if (++stale; config.patience > 0 && stale >= config.patience) {
-    progress.line(fmt::format("no better validation loss in {} evaluations: stopped early; step {} was best",
-                              stale, best_step));
+    progress.line(fmt::format("no better validation {} in {} evaluations: stopped early; step {} was best",
+                              config.best == Best::bleu ? "BLEU" : "loss", stale, best_step));
     return true;
   }
   return false;
@@ -66,14 +77,20 @@ void Trainer::State::average_into_block(const std::vector<int64_t>& steps) {
   params.refresh_shadow();
 }
 
-// Of the averaged weights and the best checkpoint, the one with the lower validation loss becomes the model.
+bool Trainer::State::worse_than_best(double loss) const {
+  if (config.best == Best::loss) return loss > best_loss;
+  if (config.best == Best::bleu) return judge_validation()->bleu.score < best_bleu;
+  return false;
+}
+
+// Of the averaged weights and the best checkpoint, the better one becomes the model.
 std::string Trainer::State::finish() {
   const std::vector<int64_t> steps = averaged_steps();
   average_into_block(steps);
   double loss = mean_nll(model, validation);
   std::string source = steps.size() > 1 ? fmt::format("mean of the last {} checkpoints", steps.size())
                                         : fmt::format("step {}", done);
-  if (loss > best_loss) {
+  if (worse_than_best(loss)) {
     average_into_block({best_step});
     loss = best_loss, source = fmt::format("step {}", best_step);
   }
@@ -82,6 +99,14 @@ std::string Trainer::State::finish() {
                        {"model", source},
                        {"valid_loss", loss}};
   std::string text = fmt::format("model: {}, validation loss {:.4f}\n", source, loss);
+  if (const auto judged = judge_validation()) {
+    const double bleu = judged->bleu.score;
+    results.emplace_back("valid_bleu", bleu);
+    text += fmt::format("validation BLEU: {:.1f} on {} texts\n", bleu, judged->translations.size());
+    if (bleu < best_bleu - 1)
+      text += fmt::format("step {} had validation BLEU {:.1f}: train.best = \"bleu\" would have chosen it\n",
+                          best_bleu_step, best_bleu);
+  }
   if (!config.test.empty()) {
     const Corpus test = read_corpus(config.test, config.kind);
     const double nll = mean_nll(model, evaluation_batches(test, tokenizer, batch_shape(config), 0));

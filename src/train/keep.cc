@@ -49,6 +49,13 @@ void Trainer::State::open_folder() {
   if (newest) restore(std::move(newest->checkpoint));
   events = std::make_unique<EventWriter>(folder.path);
   if (!newest) {
+    if (from) {
+      progress.line(fmt::format("starts from {}, weights {}", from->source, hex(weights_hash(from->params))));
+      set_weights(params, params.master(), named_weights(from->params, from->params.master()), "",
+                  from->source);
+      params.refresh_shadow();
+      from.reset();
+    }
     disk.replace_text(folder.file("samples.txt"), "");
     disk.replace_text(folder.metrics(), "");
     save_checkpoint();
@@ -74,6 +81,10 @@ void Trainer::State::restore(Checkpoint c) {
   done = c.step, best_step = noted(c, "best_step"), stale = noted(c, "stale");
   skipped = noted(c, "skipped");
   if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
+  if (c.meta.contains("best_bleu")) {
+    best_bleu = std::stod(c.meta["best_bleu"]);
+    best_bleu_step = noted(c, "best_bleu_step");
+  }
   // Lines of steps that are done again would stand twice.
   std::string kept;
   const std::string old = Disk::real().exists(folder.metrics()) ? Disk::real().read(folder.metrics()) : "";
@@ -106,6 +117,10 @@ void Trainer::State::save_checkpoint() {
     Disk::real().replace_text(folder.file("gemm.txt"), c.meta["gemm"]);
   }
   if (std::isfinite(best_loss)) c.meta["best_loss"] = fmt::format("{}", best_loss);
+  if (std::isfinite(best_bleu)) {
+    c.meta["best_bleu"] = fmt::format("{}", best_bleu);
+    c.meta["best_bleu_step"] = fmt::format("{}", best_bleu_step);
+  }
   save(c, checkpoint_path(folder.checkpoints(), done));
   std::vector<int64_t> keep;
   for (int64_t s = done; s >= 0 && static_cast<int64_t>(keep.size()) < config.keep; --s)

@@ -5,10 +5,12 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "generate/translate.h"
 #include "run/environment.h"
 #include "run/folder.h"
 #include "run/run.h"
@@ -28,6 +30,7 @@ struct Trainer::State {
   RunFolder folder;
   std::vector<Corpus> train;
   Corpus valid;
+  std::unique_ptr<LoadedRun> from;  // until its weights are taken
   Tokenizer tokenizer;
   Plan plan;
   std::unique_ptr<Loader> loader;
@@ -40,7 +43,9 @@ struct Trainer::State {
 
   // What the next step depends on besides the weights; all of it is in a checkpoint.
   int64_t done = 0, best_step = 0, stale = 0, skipped = 0;
-  double best_loss = std::numeric_limits<double>::infinity();
+  double best_loss = std::numeric_limits<double>::infinity();   // of validation, at best_step
+  double best_bleu = -std::numeric_limits<double>::infinity();  // the highest of all evaluations
+  int64_t best_bleu_step = 0;
   double last_loss = 0;
   int64_t used = 0;        // tokens, in this process
   struct Queued {          // a step whose outcome the host does not know yet
@@ -57,7 +62,8 @@ struct Trainer::State {
         folder{config.folder},
         train(training_corpora(config)),
         valid(read_corpus(config.valid, config.kind)),
-        tokenizer(run_tokenizer(config, train, resume, p)),
+        from(starting_run(config, resume)),
+        tokenizer(run_tokenizer(config, train, from.get(), resume, p)),
         plan(training_plan(config, train)),
         model(config.model_kind, Params(params), model_config(config, tokenizer.size())),
         adamw(materialised(), config.adamw),
@@ -83,7 +89,9 @@ struct Trainer::State {
   void settle(size_t late, const std::function<void(const Queued&, double loss, double norm)>& each);
   void skip(int64_t step, double loss, double norm);
   std::string what_fits();
-  bool evaluate();  // true: stop early
+  bool evaluate();                                 // true: stop early
+  std::optional<Judged> judge_validation() const;  // where there are pairs and eval.bleu_texts
+  bool worse_than_best(double loss) const;         // the weights in the block, with this validation loss
   void note_metrics(Json::Object);
   bool scheduled(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
   std::string finish();
