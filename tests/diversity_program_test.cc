@@ -139,6 +139,8 @@ TEST(DiversityProgram, BadInput) {
   d.expect_refusal("none: cannot be opened");
   d.run(empty);
   d.expect_refusal("empty: no line in it");
+  d.run("- --reference -", "", "<" + good);
+  d.expect_refusal("standard input (-) can be read only once");
   d.run("-");
   d.expect_refusal("standard input: no line in it");
   d.run(good + " --reference " + empty);
@@ -179,6 +181,21 @@ TEST(DiversityProgram, UndefinedIsShownSo) {
     EXPECT_TRUE(std::isnan(d.number(0, "measures", "mtld")));
     EXPECT_EQ(d.number(0, "lines", "lines"), 2);
   }
+}
+// Each word once: the curve that vocd fits never bends.
+TEST(DiversityProgram, InfinityIsATextInJson) {
+  Diversity d;
+  std::string unique;
+  for (char a = 'a'; a <= 'j'; ++a)
+    for (char b = 'a'; b <= 'j'; ++b) unique += std::string("word") + a + b + " ";
+  d.write("unique", unique + "\n");
+  d.run(d.file("unique") + " --measures vocd_exact,mtld --json");
+  const Json all = parse_json(d.out, "out");
+  const Json* value = (*all.find("files")->array())[0].find("measures")->find("vocd_exact");
+  ASSERT_TRUE(value && value->text()) << d.out;
+  EXPECT_EQ(*value->text(), "inf");
+  d.run("--help");
+  EXPECT_NE(d.out.find("undefined is null"), std::string::npos) << d.out;
 }
 TEST(DiversityProgram, OddLines) {
   Diversity d;

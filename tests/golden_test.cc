@@ -85,9 +85,10 @@ INSTANTIATE_TEST_SUITE_P(Golden, Collection,
                          testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata",
                                          "detector_scores", "detector_eval", "detector_hashing",
                                          "detector_thresholds", "detector_calibration", "detector_linear",
-                                         "mt_significance_inline", "mt_significance_real", "lexdiv_tokens",
-                                         "lexdiv_realdata", "lexdiv_permutation", "diversity_corpus",
-                                         "corpus_compare", "mauve_histograms", "remedies"),
+                                         "mt_significance_inline", "mt_significance_real",
+                                         "mt_significance_ties", "lexdiv_tokens", "lexdiv_realdata",
+                                         "lexdiv_permutation", "diversity_corpus", "corpus_compare",
+                                         "mauve_histograms", "remedies"),
                          [](const auto& i) { return std::string(i.param); });
 }  // namespace
 }  // namespace rum::golden

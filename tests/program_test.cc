@@ -165,6 +165,35 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   EXPECT_FALSE(fs::exists(p.file("new.jsonl")));
 }
 
+// Whatever prints, exit status 0 means that all of it has arrived.
+TEST(Program, OutputThatDoesNotArriveIsAnError) {
+  const Program p;
+  p.corpora();
+  p.write("hyp", "a b\nc d\n");
+  const std::string hyp = p.file("hyp"), pairs = p.file("train.tsv");
+  const std::string commands[] = {
+      "--help",
+      "score --help",
+      "score --hyp " + hyp + " --ref " + hyp,
+      "score --explain bleu",
+      "diversity " + hyp + " --measures ttr",
+      "diversity " + hyp + " --measures ttr --json",
+      "diversity --explain ttr",
+      "errors --hyp " + hyp + " --ref " + hyp,
+      "errors --explain ter",
+      "data prepare --input " + pairs + " --output " + p.file("prepared"),
+      "data show " + p.file("prepared"),
+      "inspect --ops",
+  };
+  for (const std::string& command : commands)
+    for (const char* to : {" >/dev/full", " >&-"}) {
+      const char* program = getenv("RUM_PROGRAM");
+      const std::string line = std::string(program ? program : "build/ruminate") + " " + command;
+      const int status = std::system((line + to + " 2>" + p.file("err")).c_str());
+      EXPECT_EQ(WEXITSTATUS(status), 1) << command << to;
+      EXPECT_NE(slurp(p.file("err")).find("standard output"), std::string::npos) << command << to;
+    }
+}
 TEST(Program, BadInputGetsOneSentence) {
   Program p;
   p.corpora(), p.config();

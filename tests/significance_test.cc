@@ -44,15 +44,71 @@ TEST(Significance, ByHand) {
   EXPECT_EQ(bs[0].scores, (std::vector<double>{1, 2, 3}));
   EXPECT_EQ(bs[1].scores, (std::vector<double>{2, 4, 3}));
   EXPECT_FALSE(bs[0].p);
-  EXPECT_EQ(*bs[1].p, 0.25);  // d* = 1, 2, 0, less their mean 1: none is above 1
+  EXPECT_EQ(*bs[1].p, 0.75);  // d* = 1, 2, 0, less their mean 0, 1, -1: two go as far as 1
   const auto ar =
       paired_randomisation(Mean(), systems, 4, mask_weights({{1, 1, 1}, {0, 0, 0}, {1, 0, 1}, {0, 1, 0}}));
   EXPECT_EQ(ar[1].baseline, (std::vector<double>{2, 3, 8. / 3, 7. / 3}));
   EXPECT_EQ(ar[1].system, (std::vector<double>{3, 2, 7. / 3, 8. / 3}));
-  EXPECT_EQ(*ar[1].p, 0.2);  // a tie is not further
+  EXPECT_EQ(*ar[1].p, 0.6);  // d* = 1, -1, -1/3, 1/3: two ties
   const auto wide = paired_bootstrap(Mean(), std::vector<Rows>{rows({0, 0, 9}), rows({0, 1, 9})}, 3,
                                      resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}));
-  EXPECT_EQ(*wide[1].p, 0.5);  // d = 1/3; d* = 0, 1, 0, less 1/3: one is above
+  EXPECT_EQ(*wide[1].p, 1);  // d = 1/3; d* = 0, 1, 0, less 1/3: all go as far
+}
+// The same draws by sacreBLEU's rule, where a tie does not count and the bootstrap drops signs first.
+TEST(Significance, SacrebleusRuleByHand) {
+  const std::vector<Rows> systems{rows({1, 2, 3}), rows({2, 4, 3})};
+  const Weights draws = resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}),
+                swaps = mask_weights({{1, 1, 1}, {0, 0, 0}, {1, 0, 1}, {0, 1, 0}});
+  EXPECT_EQ(*paired_bootstrap(Mean(), systems, 3, draws, PRule::sacrebleu)[1].p, 0.25);
+  EXPECT_EQ(*paired_randomisation(Mean(), systems, 4, swaps, PRule::sacrebleu)[1].p, 0.2);
+  const std::vector<Rows> wide{rows({0, 0, 9}), rows({0, 1, 9})};
+  EXPECT_EQ(*paired_bootstrap(Mean(), wide, 3, draws, PRule::sacrebleu)[1].p, 0.5);
+  // d* = 1, -3, 1, d = -1/3: without sign 1, 3, 1 less 5/3 leave one, with it less -1/3 all three.
+  const std::vector<Rows> both_ways{rows({0, 3, 0}), rows({1, 0, 1})};
+  EXPECT_EQ(*paired_bootstrap(Mean(), both_ways, 3, draws, PRule::sacrebleu)[1].p, 0.5);
+  EXPECT_EQ(*paired_bootstrap(Mean(), both_ways, 3, draws)[1].p, 1);
+}
+TEST(Significance, SystemsThatDoNotDifferHaveP1) {
+  const Rows x = rows(noise(40, 1));
+  const std::vector<Rows> same{x, x};
+  EXPECT_EQ(*paired_bootstrap(Mean(), same, 99, bootstrap_weights(1))[1].p, 1);
+  EXPECT_EQ(*paired_randomisation(Mean(), same, 99, swap_weights(1))[1].p, 1);
+  EXPECT_TRUE(differing(x, x).empty());
+  const Exact e = exact_randomisation(Mean(), x, x, {});
+  EXPECT_EQ(e.swaps, 1);
+  EXPECT_EQ(e.p(), 1);
+}
+// Against plain enumeration, of tenths, which no sum of doubles holds exactly.
+TEST(Significance, ExactIsTheEnumeratedTest) {
+  for (const size_t different : {1u, 2u, 3u, 7u, 12u}) {
+    std::vector<double> a(15, .7), b(15, .7);
+    const std::vector<double> noises = noise(2 * different, static_cast<uint32_t>(different));
+    for (size_t i = 0; i < different; ++i) {
+      a[i] = std::floor(10 * noises[2 * i]) / 10;
+      b[i] = a[i] + (std::floor(9 * noises[2 * i + 1]) - 2.5) / 10;
+    }
+    int tenths_twice = 0;  // the difference in twentieths, whole numbers
+    std::vector<int> parts;
+    for (size_t i = 0; i < different; ++i) parts.push_back(static_cast<int>(std::lround(20 * (b[i] - a[i]))));
+    for (const int part : parts) tenths_twice += part;
+    int64_t as_far = 0;
+    for (unsigned mask = 0; mask < 1u << different; ++mask) {
+      int d = 0;
+      for (size_t i = 0; i < different; ++i) d += mask >> i & 1 ? -parts[i] : parts[i];
+      as_far += std::abs(d) >= std::abs(tenths_twice);
+    }
+    const Rows x = rows(a), y = rows(b);
+    const auto lines = differing(x, y);
+    ASSERT_EQ(lines.size(), different);
+    const Exact e = exact_randomisation(Mean(), x, y, lines);
+    EXPECT_EQ(e.swaps, int64_t{1} << different);
+    EXPECT_EQ(e.as_far, as_far) << different;
+    // By chance it comes to the same.
+    const double p = *paired_randomisation(Mean(), std::vector<Rows>{x, y}, 4000, swap_weights(5))[1].p;
+    EXPECT_NEAR(p, e.p(), 5 * std::sqrt(e.p() * (1 - e.p()) / 4000) + 1. / 4000) << different;
+  }
+  const Rows many = rows(noise(21, 1)), others = rows(noise(21, 2));
+  EXPECT_THROW(exact_randomisation(Mean(), many, others, differing(many, others)), Error);
 }
 TEST(Significance, IntervalCutsAFortiethAtEachEnd) {
   std::vector<double> x(80);
@@ -96,15 +152,40 @@ TEST(Significance, IntervalOfAMean) {
   EXPECT_NEAR(b.interval.mean, mean, 4 * deviation / std::sqrt(4000));
   EXPECT_NEAR(b.interval.half_width, 1.96 * deviation, 0.06 * deviation * 1.96);
 }
-// Under no difference at all, p of the randomisation test is uniform: one in five lies below 0.2.
-TEST(Significance, PIsFairUnderChance) {
-  int below = 0;
-  for (uint32_t i = 0; i < 200; ++i) {
-    const std::vector<Rows> systems{rows(noise(60, 2 * i)), rows(noise(60, 2 * i + 1))};
-    const auto r = paired_randomisation(Mean(), systems, 200, swap_weights(i));
-    below += *r[1].p < 0.2;
+// How often the two tests call noise a difference at nominal 5 %, and how often they find a true one. A third
+// of the lines are the same in both systems, and values are of a few steps only: so there are many ties.
+struct Rejections {
+  double bootstrap, randomisation;
+};
+Rejections rejections(size_t lines, double effect, int worlds) {
+  int bootstrap = 0, randomisation = 0;
+  for (int w = 0; w < worlds; ++w) {
+    const std::vector<double> z = noise(3 * lines, 1000 + static_cast<uint32_t>(w));
+    std::vector<double> a, b;
+    for (size_t i = 0; i < lines; ++i) {
+      a.push_back(std::floor(5 * z[i]));
+      b.push_back(z[2 * lines + i] < 1. / 3 ? a.back() : std::floor(5 * z[lines + i]) + effect);
+    }
+    const std::vector<Rows> systems{rows(a), rows(b)};
+    const auto seed = static_cast<uint32_t>(w);
+    bootstrap += *paired_bootstrap(Mean(), systems, 199, bootstrap_weights(seed))[1].p <= .05;
+    randomisation += *paired_randomisation(Mean(), systems, 199, swap_weights(seed))[1].p <= .05;
   }
-  EXPECT_NEAR(below, 40, 25);
+  return {bootstrap / static_cast<double>(worlds), randomisation / static_cast<double>(worlds)};
+}
+TEST(Significance, NoiseIsCalledADifferenceOnceInTwenty) {
+  const Rejections null = rejections(60, 0, 1000);
+  RecordProperty("bootstrap", std::to_string(null.bootstrap));
+  RecordProperty("randomisation", std::to_string(null.randomisation));
+  EXPECT_LE(null.bootstrap, .07);
+  EXPECT_LE(null.randomisation, .07);
+  EXPECT_GE(null.bootstrap, .03);  // a test that never rejects would be no test
+  EXPECT_GE(null.randomisation, .03);
+  const Rejections real = rejections(60, 2, 200);
+  EXPECT_GE(real.bootstrap, .9);
+  EXPECT_GE(real.randomisation, .9);
+}
+TEST(Significance, FarApartIsTheSmallestP) {
   const std::vector<Rows> apart{rows(noise(60, 1)), rows(std::vector<double>(60, 3))};
   EXPECT_EQ(*paired_randomisation(Mean(), apart, 200, swap_weights(1))[1].p, 1. / 201);
   EXPECT_EQ(*paired_bootstrap(Mean(), apart, 200, bootstrap_weights(1))[1].p, 1. / 201);
@@ -131,7 +212,7 @@ TEST(Significance, CompanyAndThreadsDoNotMatter) {
   EXPECT_EQ(all[0][3][201], by_hand[1]);
 }
 // With three references TER divides by sums of thirds. Two systems that differ in one sentence have only one
-// possible difference; rounding must not make it greater than itself.
+// possible difference; rounding must make it neither greater nor smaller than itself.
 TEST(Significance, RoundingIsNoEvidence) {
   std::vector<std::vector<std::string>> systems(2);
   std::vector<Reference> refs(3);
@@ -146,8 +227,10 @@ TEST(Significance, RoundingIsNoEvidence) {
   }
   systems[1][17] += " b c d";
   const auto metric = make_metric("ter");
-  EXPECT_EQ(*paired_randomisation(*metric, count(*metric, systems, refs), 500, swap_weights(4))[1].p,
-            1. / 501);
+  const auto counted = count(*metric, systems, refs);
+  EXPECT_EQ(*paired_randomisation(*metric, counted, 500, swap_weights(4), PRule::sacrebleu)[1].p, 1. / 501);
+  EXPECT_EQ(*paired_randomisation(*metric, counted, 500, swap_weights(4))[1].p, 1);
+  EXPECT_EQ(exact_randomisation(*metric, counted[0], counted[1], differing(counted[0], counted[1])).p(), 1);
 }
 TEST(Significance, Refusals) {
   const auto message = [](const std::function<void()>& f) -> std::string {

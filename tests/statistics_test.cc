@@ -105,30 +105,47 @@ TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   EXPECT_NEAR(e.seeds.low, 8. / 12 - 9. / 12, 1e-12);
   EXPECT_NEAR(e.seeds.sd, (10. / 12 + 1. / 12) / std::sqrt(2.0), 1e-12);
 }
+// 2 seeds of 5 translations: all 1,024 swaps. Then 2 of 11, which are too many to count: random swaps.
 TEST(Statistics, RandomisationIsTheEnumeratedTest) {
   const SeedRows a = rows_of({{3, 1, 4, 1, 5}, {9, 2, 6, 5, 3}}),
                  b = rows_of({{2, 1, 1, 3, 1}, {5, 2, 7, 1, 3}});
-  auto mean_of = [](const SeedRows& r, size_t s, size_t i) { return r[s][i][0]; };
   double observed = 0;
   for (size_t s = 0; s < 2; ++s)
-    for (size_t i = 0; i < 5; ++i) observed += mean_of(a, s, i) - mean_of(b, s, i);
+    for (size_t i = 0; i < 5; ++i) observed += a[s][i][0] - b[s][i][0];
   int extreme = 0;
   for (unsigned swaps = 0; swaps < 1024; ++swaps) {
     double d = 0;
     for (size_t s = 0; s < 2; ++s)
-      for (size_t i = 0; i < 5; ++i)
-        d += (swaps >> (s * 5 + i) & 1 ? -1 : 1) * (mean_of(a, s, i) - mean_of(b, s, i));
+      for (size_t i = 0; i < 5; ++i) d += (swaps >> (s * 5 + i) & 1 ? -1 : 1) * (a[s][i][0] - b[s][i][0]);
     extreme += std::abs(d) >= std::abs(observed);
   }
   const double exact = extreme / 1024.;
   ASSERT_GT(exact, .02);
   ASSERT_LT(exact, .5);  // neither end would test much
-  EXPECT_NEAR(randomisation_p(kMean, a, b, {20000, 3}), exact, 5 * std::sqrt(exact * (1 - exact) / 20000));
+  EXPECT_EQ(randomisation_p(kMean, a, b, {100, 3}), exact);
 }
 TEST(Statistics, RandomisationSwapsEachSeedForItself) {
   const Rows twos{2, {2, 1, 2, 1, 2, 1, 2, 1, 2, 1}}, ones{2, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
   // Only all ten swaps or none are as extreme: 2 of 1,024. With the same swaps for both seeds: 2 of 32.
-  EXPECT_NEAR(randomisation_p(kMean, {twos, twos}, {ones, ones}, {20000, 3}), 2. / 1024, .0016);
+  EXPECT_EQ(randomisation_p(kMean, {twos, twos}, {ones, ones}, {100, 3}), 2. / 1024);
+}
+// More translations than can be counted. By hand: 22 differences of +1 except 4 of -1 give d = 14, and of n
+// signs at least 18 are alike in 2 sum_{k >= 18} C(22, k) of 2^22 swaps: 2 (7315 + 1540 + 231 + 22 + 1).
+TEST(Statistics, RandomSwapsComeNearTheExactP) {
+  std::vector<std::vector<double>> x(2, std::vector<double>(11, 1)), y(2, std::vector<double>(11, 0));
+  for (size_t i = 0; i < 4; ++i) std::swap(x[i % 2][i], y[i % 2][i]);
+  const double exact = 2. * 9109 / (1 << 22);
+  EXPECT_NEAR(randomisation_p(kMean, rows_of(x), rows_of(y), {20000, 3}), exact,
+              5 * std::sqrt(exact / 20000) + 1. / 20000);
+  // With the same swaps for both seeds it would be 2 / 2^7: seven pairs of +2, and four of 0.
+}
+TEST(Statistics, FewTranslationsThatDifferAreCounted) {
+  std::vector<std::vector<double>> x(3, std::vector<double>(50, .7));
+  auto y = x;
+  y[0][3] = y[1][7] = y[2][40] = .9;  // all one way: of 8 swaps 2 go as far
+  EXPECT_EQ(randomisation_p(kMean, rows_of(y), rows_of(x)), .25);
+  y[2][40] = .7;
+  EXPECT_EQ(randomisation_p(kMean, rows_of(y), rows_of(x)), .5);
 }
 TEST(Statistics, EqualArmsAreNotDifferent) {
   std::mt19937 g(1);

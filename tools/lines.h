@@ -2,8 +2,10 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +74,14 @@ class Lines {
   LineReader reader_;
 };
 
+// Error when standard input is named more than once among the files of a command, as a whole or by columns.
+inline void refuse_second_reading(std::span<const std::string> files) {
+  const auto standard = [](const std::string& f) {
+    return f == "-" || f.starts_with("-:") || f == "/dev/stdin";
+  };
+  RUM_CHECK(std::count_if(files.begin(), files.end(), standard) <= 1,
+            "standard input (-) can be read only once");
+}
 // All of them; FileError when there is no line at all.
 inline std::vector<std::optional<std::string>> read_columns(const std::string& given, Form form = Form::nfc) {
   std::vector<std::optional<std::string>> out;

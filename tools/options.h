@@ -9,6 +9,10 @@
 #include <vector>
 
 namespace rum {
+// Of every --json: to_json (text/json.h) writes it so.
+constexpr const char* kJsonHelp =
+    "one JSON object, numbers in full; what is undefined is null, what is infinite \"inf\" or \"-inf\"";
+
 class Flags {
  public:
   Flags(const char* command,

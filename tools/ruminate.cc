@@ -1,12 +1,16 @@
 // The program: reads its first argument and calls one of tools/commands. Errors end here: one line, exit
-// status 1.
+// status 1. So do outputs that have not arrived in full.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"
@@ -27,31 +31,60 @@ Command::Command(const char* n, const char* h, int (*r)(int, char**)) : name(n),
 std::span<const Command* const> Command::all() { return commands(); }
 }  // namespace rum
 
-int main(int argc, char** argv) {
-  using rum::Command;
-  auto list = [](FILE* to) {
-    fmt::print(to,
-               "ruminate: train small transformers from scratch, generate with them, measure corpora\n\n");
-    for (const Command* c : Command::all()) fmt::print(to, "  ruminate {:<10} {}\n", c->name, c->help);
-    fmt::print(to, "\n`ruminate COMMAND --help` tells the rest.\n");
-  };
-  const std::string_view name = argc > 1 ? argv[1] : "";
-  if (name.empty() || name == "--help" || name == "-h" || name == "help") {
-    list(name.empty() ? stderr : stdout);
-    return name.empty() ? 2 : 0;
+namespace {
+using rum::Command;
+
+// Where the caller closed standard input, output or error, no file that a command opens may take its place:
+// what is printed would end in it. Writing to it still fails.
+void keep_standard_files() {
+  for (int file = 0; file <= 2; ++file)
+    if (fcntl(file, F_GETFD) == -1 && errno == EBADF) open("/dev/null", file == 0 ? O_WRONLY : O_RDONLY);
+}
+void say(const std::string& line) { std::fputs(line.c_str(), stderr); }  // which may be closed
+
+void list(FILE* to) {
+  std::string out =
+      "ruminate: train small transformers from scratch, generate with them, measure corpora\n\n";
+  for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<10} {}\n", c->name, c->help);
+  out += "\n`ruminate COMMAND --help` tells the rest.\n";
+  std::fputs(out.c_str(), to);
+}
+// Exit status 0 means that all of the output has arrived.
+int finish(const std::string& name, int status) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && !std::ferror(stdout)) return status;
+  const std::string why = errno != 0 ? ": " + std::generic_category().message(errno) : "";
+  say(fmt::format("{}: standard output cannot be written{}\n", name, why));
+  return status == 0 ? 1 : status;
+}
+int run(const Command& command, int argc, char** argv) {
+  const std::string name = fmt::format("ruminate {}", command.name);
+  try {
+    return finish(name, command.run(argc, argv));
+  } catch (const std::exception& e) {
+    std::fflush(stdout);
+    const auto* system = dynamic_cast<const std::system_error*>(&e);  // fmt::print's
+    if (std::ferror(stdout) && system != nullptr)
+      say(fmt::format("{}: standard output cannot be written: {}\n", name, system->code().message()));
+    else
+      say(fmt::format("{}: {}\n", name, e.what()));
+    return 1;
   }
+}
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_standard_files();
+  const std::string name = argc > 1 ? argv[1] : "";
+  if (name.empty()) return list(stderr), 2;
+  if (name == "--help" || name == "-h" || name == "help") return list(stdout), finish("ruminate", 0);
   std::vector<std::string> names;
   for (const Command* c : Command::all()) {
-    if (name == c->name) try {
-        return c->run(argc - 1, argv + 1);
-      } catch (const std::exception& e) {
-        std::fflush(stdout);
-        fmt::print(stderr, "ruminate {}: {}\n", name, e.what());
-        return 1;
-      }
+    if (name == c->name) return run(*c, argc - 1, argv + 1);
     names.emplace_back(c->name);
   }
-  fmt::print(stderr, "ruminate: no command \"{}\"{}; `ruminate --help` lists them\n", name,
-             rum::did_you_mean(name, names));
+  say(fmt::format("ruminate: no command \"{}\"{}; `ruminate --help` lists them\n", name,
+                  rum::did_you_mean(name, names)));
   return 2;
 }

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
-#include "metrics/significance.h"
 
 namespace rum {
 namespace {
@@ -83,8 +83,9 @@ Effect effect(const Bootstrap& b) {
   std::sort(sorted.begin(), sorted.end());
   const size_t n = sorted.size(), dropped = n / 40;
   RUM_CHECK(n >= 100, "statistics: at least 100 replicates are needed, not {}", n);
-  const auto not_above = std::upper_bound(sorted.begin(), sorted.end(), 0.0) - sorted.begin(),
-             not_below = sorted.end() - std::lower_bound(sorted.begin(), sorted.end(), 0.0);
+  constexpr double kRounding = 1e-12;  // of scores up to some hundreds
+  const auto not_above = std::upper_bound(sorted.begin(), sorted.end(), kRounding) - sorted.begin(),
+             not_below = sorted.end() - std::lower_bound(sorted.begin(), sorted.end(), -kRounding);
   return {.value = b.score,
           .low = sorted[dropped],
           .high = sorted[n - 1 - dropped],
@@ -105,19 +106,29 @@ Effect difference(const Bootstrap& a, const Bootstrap& b) {
   return effect(d);
 }
 
-double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
-                       const Resampling& resampling) {
-  check(a, resampling), check(b, resampling);
-  RUM_CHECK(a.size() == b.size() && a[0].size() == b[0].size() && a[0].columns == b[0].columns,
-            "statistics: arms of {} x {} and {} x {} seeds and sentences cannot be paired", a.size(),
-            a[0].size(), b.size(), b[0].size());
-  double observed = 0;
+namespace {
+// Every way to swap the rows that differ, of all seeds together; none when there are too many.
+std::optional<std::vector<double>> every_swap(const Score& score, const SeedRows& a, const SeedRows& b) {
+  std::vector<std::vector<size_t>> differ;
+  size_t all = 0;
+  for (size_t s = 0; s < a.size(); ++s) all += differ.emplace_back(differing(b[s], a[s])).size();
+  if (all > kMostExact) return {};
+  std::vector<double> sums{0};
+  for (size_t s = 0; s < a.size(); ++s) {
+    std::vector<double> longer;
+    for (const double d : all_swaps(score, b[s], a[s], differ[s]))
+      for (const double sum : sums) longer.push_back(sum + d);
+    sums = std::move(longer);
+  }
+  return sums;
+}
+std::vector<double> random_swaps(const Score& score, const SeedRows& a, const SeedRows& b,
+                                 const Resampling& resampling) {
   std::vector<double> differences(static_cast<size_t>(resampling.replicates));
+  const Weights keep = swap_weights(resampling.seed);
   for (size_t s = 0; s < a.size(); ++s) {
     const std::vector<double> all_a = a[s].sum(), all_b = b[s].sum();
-    observed += score(all_a) - score(all_b);
     const Rows pair[] = {a[s], b[s]};
-    const Weights keep = swap_weights(resampling.seed);
     const auto offset = static_cast<int64_t>(s) << 32;  // swaps of its own for each seed
     const auto kept =
         weighted_sums(pair, resampling.replicates,
@@ -132,11 +143,29 @@ double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
       differences[static_cast<size_t>(trial)] += score(x) - score(y);
     });
   }
-  check_finite({&observed, 1}), check_finite(differences);
-  const double at_least = std::abs(observed) * (1 - 1e-12);  // sums of the same rows in another order
-  const auto extreme = std::count_if(differences.begin(), differences.end(),
-                                     [&](double d) { return std::abs(d) >= at_least; });
-  return static_cast<double>(extreme + 1) / static_cast<double>(differences.size() + 1);
+  return differences;
+}
+}  // namespace
+
+double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
+                       const Resampling& resampling) {
+  check(a, resampling), check(b, resampling);
+  RUM_CHECK(a.size() == b.size() && a[0].size() == b[0].size() && a[0].columns == b[0].columns,
+            "statistics: arms of {} x {} and {} x {} seeds and sentences cannot be paired", a.size(),
+            a[0].size(), b.size(), b[0].size());
+  double observed = 0, scale = 0;
+  for (size_t s = 0; s < a.size(); ++s) {
+    const double one = score(a[s].sum()), other = score(b[s].sum());
+    observed += one - other, scale += std::max(std::abs(one), std::abs(other));
+  }
+  check_finite({&observed, 1});
+  if (const auto swaps = every_swap(score, a, b)) {
+    check_finite(*swaps);
+    return static_cast<double>(as_far(*swaps, observed, scale)) / static_cast<double>(swaps->size());
+  }
+  const std::vector<double> swaps = random_swaps(score, a, b, resampling);
+  check_finite(swaps);
+  return p_value(as_far(swaps, observed, scale), swaps.size());
 }
 
 std::vector<double> holm(std::span<const double> p) {

@@ -4,16 +4,13 @@
 // from text.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "metrics/metric.h"
+#include "metrics/significance.h"
 
 namespace rum {
-// The score of a sum of rows: Metric::score, or a function of one's own. Called from several threads.
-using Score = std::function<double(std::span<const double>)>;
 // What one arm's students did on the test set: the rows (metrics/metric.h) of each seed. Seeds and sentences
 // stand in the same order in every arm.
 using SeedRows = std::vector<Rows>;
@@ -46,7 +43,8 @@ Spread spread(std::span<const double> by_seed);
 struct Effect {
   double value = 0, low = 0, high = 0;  // 95 % percentile interval of the replicates
   double error = 0;                     // their standard deviation
-  double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1
+  double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1; what only
+                 // rounding tells from 0 is 0
   Spread seeds{};
   // The smallest true effect that would be found with 80 % power at the 5 % level: (z_.975 + z_.80) error
   // = 2.80 error.
@@ -61,8 +59,9 @@ Effect difference(const Bootstrap& a, const Bootstrap& b);
 
 // Approximate randomisation (Noreen 1989; Riezler and Maxwell 2005): p, two-sided, of "it does not matter
 // which of the two arms wrote this translation". Each trial swaps the rows of each seed and sentence with
-// probability 1/2. p = (#{|d*| >= |d|} + 1) / (trials + 1): equal arms give 1. The seeds that were drawn are
-// taken as given.
+// probability 1/2. p = (#{|d*| >= |d|} + 1) / (trials + 1): equal arms give 1. Where at most kMostExact
+// translations differ, all ways to swap them are counted instead: p = #{|d*| >= |d|} / 2^k, exact. The seeds
+// that were drawn are taken as given.
 double randomisation_p(const Score&, const SeedRows& a, const SeedRows& b, const Resampling& = {});
 
 // Holm's (1979) corrected p-values of a family, in the order given: p_(i) becomes max over j <= i of

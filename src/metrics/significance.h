@@ -11,6 +11,9 @@
 #include "metrics/metric.h"
 
 namespace rum {
+using Score =
+    std::function<double(std::span<const double>)>;  // of a sum of rows; called from several threads
+
 // Writes how often each sentence counts in a trial. Pure: the same trial, the same weights, on any thread.
 using Weights = std::function<void(int64_t trial, std::span<double> sentences)>;
 Weights bootstrap_weights(uint32_t seed);  // as many draws as sentences, with replacement
@@ -28,23 +31,56 @@ struct Interval {
 // Mean, and half the width that is left when the n/40 (rounded down) lowest and highest are cut off: 95 %.
 Interval interval(std::span<const double> scores);
 
+// How p-values count the trials that go exactly as far as the real difference.
+enum class PRule : uint8_t {
+  ties,      // they count: systems that do not differ have p = 1
+  sacrebleu  // they do not; and its bootstrap takes differences without their sign
+};
+// How many of `by_chance` go as far as `real`, ignoring the sign of both. Equal is what only rounding tells
+// apart: sums of the same rows in another order, relative to `scale`, the larger of the two scores.
+int64_t as_far(std::span<const double> by_chance, double real, double scale);
+// (count + 1) / (trials + 1): the real difference is one more trial, so p is never 0.
+double p_value(int64_t count, size_t trials);
+
 struct Bootstrapped {
   double score = 0;            // of all sentences as they are
   std::vector<double> scores;  // of each resample
   Interval interval;
-  // Against the first system (which has none): d* are the differences of the resamples, d the real one, all
-  // without sign: (#{d* - mean d* > d} + 1) / (trials + 1). Koehn 2004 as Moses and sacreBLEU do it.
+  // Against the first system (which has none). d is the real difference of the scores, d* that of a trial:
+  // p = (#{|d* - mean d*| >= |d|} + 1) / (trials + 1). By sacreBLEU's rule, Koehn 2004 as Moses has it,
+  // (#{|d*| - mean |d*| > |d|} + 1) / (trials + 1).
+  int64_t as_far = 0;  // the # above
   std::optional<double> p;
 };
 struct Swapped {
   double score = 0;
   std::vector<double> baseline, system;  // scores of each trial, after the swaps
-  // (#{d* > d} + 1) / (trials + 1). Riezler and Maxwell 2005 as MultEval and sacreBLEU do it.
+  // (#{|d*| >= |d|} + 1) / (trials + 1), Riezler and Maxwell 2005; by sacreBLEU's rule > as in MultEval.
+  int64_t as_far = 0;
   std::optional<double> p;
 };
 // One result per system, the first of which is the baseline. Error when there is no trial.
 std::vector<Bootstrapped> paired_bootstrap(const Metric&, std::span<const Rows> systems, int64_t trials,
-                                           const Weights&);
+                                           const Weights&, PRule = PRule::ties);
 std::vector<Swapped> paired_randomisation(const Metric&, std::span<const Rows> systems, int64_t trials,
-                                          const Weights&);
+                                          const Weights&, PRule = PRule::ties);
+
+// Randomisation without chance, for systems that differ in few sentences: every way to swap these.
+constexpr size_t kMostExact = 20;  // a million ways
+// The sentences whose rows are not the same.
+std::vector<size_t> differing(const Rows& baseline, const Rows& system);
+// score(system) - score(baseline) for all 2^k ways to swap k sentences, the others staying: bit i of the
+// index swaps sentences[i], so the first is the real difference. Error when k is above kMostExact.
+std::vector<double> all_swaps(const Score&, const Rows& baseline, const Rows& system,
+                              std::span<const size_t> sentences);
+struct Exact {
+  size_t differing = 0;  // sentences
+  int64_t swaps = 0, as_far = 0;
+  double p() const {
+    return static_cast<double>(as_far) / static_cast<double>(swaps);
+  }  // the real one is among them
+};
+// Of the sentences that differ; more of them that do not would change nothing. Error as of all_swaps.
+Exact exact_randomisation(const Metric&, const Rows& baseline, const Rows& system,
+                          std::span<const size_t> sentences);
 }  // namespace rum

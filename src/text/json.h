@@ -42,7 +42,7 @@ struct JsonLimits {
 };
 // FileError: `name`, byte offset, what was expected, what was found.
 Json parse_json(std::string_view text, const std::string& name, JsonLimits = {});
-// indent < 0: one line. Numbers round-trip; non-finite ones become null; bytes that are not UTF-8 become
-// U+FFFD.
+// indent < 0: one line. Numbers round-trip; infinite ones become "inf" and "-inf", NaN null; bytes that are
+// not UTF-8 become U+FFFD.
 std::string to_json(const Json&, int indent = -1);
 }  // namespace rum

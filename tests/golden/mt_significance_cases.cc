@@ -1,4 +1,5 @@
-// Answers for significance: with given resamples and masks, and with our own random numbers on files.
+// Answers for significance by sacreBLEU's rule: with given resamples and masks, and with our own random
+// numbers on files.
 #include "cases.h"
 #include "metrics/significance.h"
 
@@ -37,8 +38,8 @@ const Area given("mt/significance with explicit indices", [](const Request& requ
     }
     const auto metric = make_metric(text(at(c, "metric")), *at(c, "options").object());
     const auto rows = count(*metric, systems, refs);
-    const auto bs = paired_bootstrap(*metric, rows, resampled, resamples);
-    const auto ar = paired_randomisation(*metric, rows, swapped, masks);
+    const auto bs = paired_bootstrap(*metric, rows, resampled, resamples, PRule::sacrebleu);
+    const auto ar = paired_randomisation(*metric, rows, swapped, masks, PRule::sacrebleu);
     emit(text(at(c, "id")), Json::Object{{"baseline", bs[0].score},
                                          {"system", bs[1].score},
                                          {"bootstrap_baseline", list(bs[0].scores)},
@@ -71,13 +72,15 @@ const Area real("mt/significance on WMT17", [](const Request& request, const Emi
     const auto trials = static_cast<int64_t>(number(at(c, "samples")));
     const auto seed = static_cast<uint32_t>(number(at(c, "seed")));
     if (text(at(c, "test")) == "bs") {
-      const Bootstrapped b = paired_bootstrap(*metric, rows, trials, bootstrap_weights(seed)).back();
+      const Bootstrapped b =
+          paired_bootstrap(*metric, rows, trials, bootstrap_weights(seed), PRule::sacrebleu).back();
       emit(text(at(c, "id")), Json::Object{{"score", b.score},
                                            {"p_value", or_null(b.p)},
                                            {"mean", b.interval.mean},
                                            {"ci_halfwidth", b.interval.half_width}});
     } else {
-      const Swapped s = paired_randomisation(*metric, rows, trials, swap_weights(seed)).back();
+      const Swapped s =
+          paired_randomisation(*metric, rows, trials, swap_weights(seed), PRule::sacrebleu).back();
       emit(text(at(c, "id")),
            Json::Object{{"score", s.score}, {"p_value", or_null(s.p)}, {"mean", {}}, {"ci_halfwidth", {}}});
     }

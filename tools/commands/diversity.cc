@@ -226,9 +226,7 @@ void print_table(const Options& o, const Table& t) {
   for (const std::string& note : t.notes) fmt::print("{}\n", note);
 }
 Json value(double x) {
-  return std::isinf(x)                             ? Json("inf")
-         : x == std::rint(x) && std::abs(x) < 1e15 ? Json(static_cast<int64_t>(x))
-                                                   : Json(x);
+  return x == std::rint(x) && std::abs(x) < 1e15 ? Json(static_cast<int64_t>(x)) : Json(x);
 }
 void print_json(const Options& o, const Table& t) {
   Json::Array files;
@@ -289,7 +287,7 @@ int run(int argc, char** argv) {
       .add("--permutations", o.permutations, "of the paired test of two files (0: no test)", 0, 1'000'000)
       .add("--seed", o.seed, "of the permutations", 0, UINT32_MAX)
       .add("--measures", o.measures, "comma-separated names, or all")
-      .add("--json", o.json, "one JSON object")
+      .add("--json", o.json, kJsonHelp)
       .add("--explain", o.explain, "print what a measure is, and stop")
       .footer(
           "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
@@ -300,6 +298,9 @@ int run(int argc, char** argv) {
   if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
   choose(o, 1);  // wrong names are told before anything is read
+  std::vector<std::string> paths = o.files;
+  paths.insert(paths.end(), {o.reference, o.train});
+  refuse_second_reading(paths);
   std::vector<std::vector<std::string>> texts;
   for (const std::string& path : o.files) texts.push_back(read_lines(path));
   Corpora c;

@@ -37,7 +37,7 @@ Texts read_texts(const Asked& asked) {
   std::vector<std::string> paths = asked.systems;
   for (const std::string& p : {asked.reference, asked.source}) paths.push_back(p);
   paths.insert(paths.end(), asked.lexicons.begin(), asked.lexicons.end());
-  RUM_CHECK(std::count(paths.begin(), paths.end(), "-") <= 1, "standard input (-) can be read only once");
+  refuse_second_reading(paths);
   Texts t;
   t.references = read_lines(asked.reference);
   const auto read = [&](const std::string& path) {
@@ -189,7 +189,7 @@ int run(int argc, char** argv) {
               {"en", "de"})
       .add("--worst", asked.worst, "list so many of the worst sentences of each system", 0, 1 << 30)
       .add("--by", asked.by, "the measure by which they are worst")
-      .add("--json", asked.json, "one JSON object")
+      .add("--json", asked.json, kJsonHelp)
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
       .add("--explain", asked.explained, "print what a measure is")
       .footer(

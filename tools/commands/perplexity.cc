@@ -72,7 +72,7 @@ int run(int argc, char** argv) {
            ".gz and .xz; -: standard input")
       .add("--per-token", per_token,
            "each predicted token: line, number in its text, token, log p, rank, entropy, with tabs between")
-      .add("--json", json, "one JSON object")
+      .add("--json", json, kJsonHelp)
       .add("--explain", explained, "print what a measure is");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "base/error.h"
 #include "metrics/explain.h"
@@ -18,7 +19,7 @@ namespace rum {
 namespace {
 struct Options {
   std::vector<std::string> hyps, refs, metrics{"bleu"};
-  std::string tokenize = "13a", smooth_method = "exp", explain;
+  std::string tokenize = "13a", smooth_method = "exp", p_rule = "ties", explain;
   double smooth_value = -1;
   int64_t max_ngram_order = 4, char_order = 6, word_order = 0, beta = 2, width = 1;
   bool lowercase = false, effective_order = false, chrf_lowercase = false, chrf_whitespace = false;
@@ -45,6 +46,9 @@ void declare(Flags& flags, Options& o) {
       .add("--paired-ar", o.randomisation, "the same by paired approximate randomisation")
       .add("--paired-ar-n", o.randomisation_n, "its trials", 1, kMany)
       .add("--significance", o.significance, "both tests: they answer different questions")
+      .choice("--p-rule", o.p_rule,
+              "ties: they count, and few differing lines are counted exactly; sacrebleu: as it does",
+              {"ties", "sacrebleu"})
       .add("--seed", o.seed, "of the resamples", 0, UINT32_MAX)
       .add("--tokenize", o.tokenize, "BLEU: how sentences are cut into words: 13a, intl, char, zh, none")
       .add("--lowercase", o.lowercase, "BLEU: compare in lower case")
@@ -64,7 +68,7 @@ void declare(Flags& flags, Options& o) {
       .add("--ter-no-punct", o.ter_no_punct, "TER: drop punctuation")
       .add("--ter-asian-support", o.ter_asian_support, "TER: the two above know Chinese and Japanese")
       .add("--width", o.width, "digits after the point", 0, 17)
-      .add("--json", o.json, "all of it as one JSON object, numbers in full")
+      .add("--json", o.json, kJsonHelp)
       .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
       .footer(
           "FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV, and a\n"
@@ -106,9 +110,25 @@ struct Texts {
   std::vector<std::vector<std::string>> systems;
   std::vector<Reference> references;
 };
+// A system is compared with others, not with itself.
+void refuse_same_system(const std::vector<std::string>& hyps) {
+  for (size_t i = 0; i < hyps.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      std::error_code none;
+      if (hyps[i] == hyps[j] || std::filesystem::equivalent(hyps[i], hyps[j], none))
+        fail(
+            fmt::format("--hyp: {} and {} are the same file, and a system is not compared with itself; name "
+                        "each system once",
+                        hyps[j], hyps[i]));
+    }
+}
 Texts read(const Options& o) {
   RUM_CHECK(!o.hyps.empty() && !o.refs.empty(),
             "expected --hyp FILE and --ref FILE; `ruminate score --help` tells more");
+  std::vector<std::string> paths = o.hyps;
+  paths.insert(paths.end(), o.refs.begin(), o.refs.end());
+  refuse_second_reading(paths);
+  refuse_same_system(o.hyps);
   const auto same_length = [&](const std::string& path, size_t lines, size_t expected) {
     if (lines != expected)
       throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path), lines,
@@ -136,22 +156,40 @@ struct Judged {
   std::vector<Rows> rows;
   std::vector<Bootstrapped> bootstrapped;  // empty: not asked for
   std::vector<Swapped> swapped;
+  std::vector<std::optional<Exact>> exact;  // of each system whose p of randomisation it gives
 };
+constexpr size_t kFewLines = 25;  // fewer, and the bootstrap's own error is above 7 % where 5 % are meant
+
+void test_by_swaps(Judged& j, const Options& o, PRule rule) {
+  j.swapped = paired_randomisation(*j.metric, j.rows, o.randomisation_n,
+                                   swap_weights(static_cast<uint32_t>(o.seed)), rule);
+  j.exact.resize(j.rows.size());
+  if (rule == PRule::sacrebleu) return;
+  for (size_t s = 1; s < j.rows.size(); ++s) {
+    const std::vector<size_t> lines = differing(j.rows[0], j.rows[s]);
+    if (lines.size() > kMostExact) continue;
+    j.exact[s] = exact_randomisation(*j.metric, j.rows[0], j.rows[s], lines);
+    j.swapped[s].p = j.exact[s]->p();
+  }
+}
+// One line cannot vary by resampling: a p-value of it would mean nothing.
+bool too_few(const Judged& j) { return j.rows[0].size() < 2; }
 Judged judge(std::unique_ptr<Metric> metric, const Texts& texts, const Options& o) {
-  Judged j{std::move(metric), "", {}, {}, {}};
+  Judged j{std::move(metric), "", {}, {}, {}, {}};
   j.rows = count(*j.metric, texts.systems, texts.references);
   const auto seed = static_cast<uint32_t>(o.seed);
+  const PRule rule = o.p_rule == "ties" ? PRule::ties : PRule::sacrebleu;
   const bool paired = texts.systems.size() > 1, bs = o.bootstrap || (o.significance && paired);
   std::string trials;
   if (bs || o.confidence) {
     const int64_t n = bs ? o.bootstrap_n : o.confidence_n;
-    j.bootstrapped = paired_bootstrap(*j.metric, j.rows, n, bootstrap_weights(seed));
-    if (!bs)
+    j.bootstrapped = paired_bootstrap(*j.metric, j.rows, n, bootstrap_weights(seed), rule);
+    if (!bs || too_few(j))
       for (Bootstrapped& b : j.bootstrapped) b.p.reset();
     trials += fmt::format("bs:{}|", n);
   }
   if (o.randomisation || (o.significance && paired)) {
-    j.swapped = paired_randomisation(*j.metric, j.rows, o.randomisation_n, swap_weights(seed));
+    test_by_swaps(j, o, rule);
     trials += fmt::format("ar:{}|", o.randomisation_n);
   }
   if (!trials.empty()) trials += fmt::format("seed:{}", seed);
@@ -209,6 +247,27 @@ std::string one_system(const Judged& j, const Options& o) {  // as sacreBLEU wri
   return fmt::format("{}|{} = {}{}{}\n", j.metric->name(), j.signature, score, details.empty() ? "" : " ",
                      details);
 }
+// What the p-values of a table mean, and which of them are not to be relied on.
+std::string notes(const std::vector<Judged>& all, const Options& o) {
+  const bool bs = o.bootstrap || o.significance;
+  if (!bs && !o.randomisation) return "";
+  std::string out = fmt::format(
+      "p: against the baseline, two-sided, {}; * below 0.05. --explain paired-bs and paired-ar define "
+      "them.\n",
+      o.p_rule == "ties" ? "ties count" : "ties do not count (sacreBLEU's rule)");
+  for (const Judged& j : all)
+    for (size_t s = 1; s < j.exact.size(); ++s)
+      if (const auto& e = j.exact[s])
+        out += fmt::format(
+            "{}: {} and {} {}\n", j.metric->name(), shown(o.hyps[0]), shown(o.hyps[s]),
+            e->differing == 0 ? "do not differ in any line"
+                              : fmt::format("differ in {} of {} lines: p randomisation is exact, of {} swaps",
+                                            e->differing, j.rows[s].size(), e->swaps));
+  if (const size_t lines = all[0].rows[0].size(); bs && lines < kFewLines && lines > 1)
+    out += fmt::format("p bootstrap: with {} lines, fewer than {}, it finds differences too readily\n", lines,
+                       kFewLines);
+  return out;
+}
 std::string many_systems(const std::vector<Judged>& all, const Options& o) {
   std::string out;
   std::vector<std::vector<std::string>> scores{{"system"}};
@@ -225,10 +284,12 @@ std::string many_systems(const std::vector<Judged>& all, const Options& o) {
       cells[0].push_back(title);
       for (size_t s = 0; s < o.hyps.size(); ++s) cells[s + 1].push_back(value(s));
     };
-    const bool paired = !j.bootstrapped.empty() && j.bootstrapped.back().p;
+    const bool paired = !j.bootstrapped.empty() && (o.bootstrap || o.significance);
     if (!j.bootstrapped.empty())
       column("mean ± 95 %", [&](size_t s) { return with_interval(j.bootstrapped[s], o.width); });
-    if (paired) column("p bootstrap", [&](size_t s) { return p_of(j.bootstrapped[s].p); });
+    if (paired)
+      column("p bootstrap",
+             [&](size_t s) { return s > 0 && too_few(j) ? "too few lines" : p_of(j.bootstrapped[s].p); });
     if (!j.swapped.empty()) column("p randomisation", [&](size_t s) { return p_of(j.swapped[s].p); });
     if (paired || !j.swapped.empty()) cells[1].back() = "baseline";
     out += table(cells) + "\n";
@@ -237,10 +298,7 @@ std::string many_systems(const std::vector<Judged>& all, const Options& o) {
   for (const Judged& j : all)
     out += fmt::format("{}|{} ({} is better)\n", j.metric->name(), j.signature,
                        j.metric->higher_is_better() ? "higher" : "lower");
-  if (!all[0].swapped.empty() || (!all[0].bootstrapped.empty() && all[0].bootstrapped.back().p))
-    out +=
-        "p: against the baseline, two-sided; * below 0.05. --explain paired-bs and paired-ar define them.\n";
-  return out;
+  return out + notes(all, o);
 }
 
 Json as_json(const std::vector<Judged>& all, const Options& o) {
@@ -255,8 +313,15 @@ Json as_json(const std::vector<Judged>& all, const Options& o) {
         system.emplace_back("confidence_mean", b.interval.mean);
         system.emplace_back("confidence_half_width", b.interval.half_width);
         if (b.p) system.emplace_back("p_bootstrap", *b.p);
+        if (s > 0 && (o.bootstrap || o.significance) && too_few(j)) {
+          system.emplace_back("p_bootstrap", Json());
+          system.emplace_back("no_p_bootstrap", "too few lines");
+        }
       }
-      if (!j.swapped.empty() && j.swapped[s].p) system.emplace_back("p_randomisation", *j.swapped[s].p);
+      if (!j.swapped.empty() && j.swapped[s].p) {
+        system.emplace_back("p_randomisation", *j.swapped[s].p);
+        system.emplace_back("p_randomisation_exact", j.exact[s].has_value());
+      }
       Json::Array sentences;
       for (size_t i = 0; o.sentence_level && i < j.rows[s].size(); ++i)
         sentences.emplace_back(j.metric->fields(j.rows[s][i]));
@@ -268,14 +333,11 @@ Json as_json(const std::vector<Judged>& all, const Options& o) {
                                       {"higher_is_better", j.metric->higher_is_better()},
                                       {"systems", std::move(systems)}});
   }
-  return Json::Object{{"lines", static_cast<int64_t>(all[0].rows[0].size())},
-                      {"references", static_cast<int64_t>(o.refs.size())},
-                      {"metrics", std::move(metrics)}};
-}
-
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw FileError("standard output cannot be written");
+  Json::Object out{{"lines", static_cast<int64_t>(all[0].rows[0].size())},
+                   {"references", static_cast<int64_t>(o.refs.size())}};
+  if (o.bootstrap || o.randomisation || o.significance) out.emplace_back("p_rule", o.p_rule);
+  out.emplace_back("metrics", std::move(metrics));
+  return out;
 }
 
 int run(int argc, char** argv) {
@@ -283,7 +345,7 @@ int run(int argc, char** argv) {
   Flags flags("score", "BLEU, chrF and TER of translations, as sacreBLEU computes them.");
   declare(flags, o);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  if (flags.given("--explain")) return print(explain(o.explain)), 0;
+  if (flags.given("--explain")) return fmt::print("{}", explain(o.explain)), 0;
   auto metrics = metrics_of(o);
   const Texts texts = read(o);
   RUM_CHECK(texts.systems.size() > 1 || !(o.bootstrap || o.randomisation || o.significance),
@@ -299,7 +361,7 @@ int run(int argc, char** argv) {
     for (const Judged& j : all) out += one_system(j, o);
   else
     out = many_systems(all, o);
-  print(out);
+  fmt::print("{}", out);
   return 0;
 }
 const Command command{"score", "BLEU, chrF and TER of translations, with significance", run};
