@@ -2,6 +2,7 @@
 // queries, ragged and empty texts; and a cache that gives the bits of the whole forward.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "formulas.h"

@@ -1,6 +1,7 @@
 // Plans, packing, the loader and its helper thread.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <random>

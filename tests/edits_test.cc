@@ -1,6 +1,7 @@
 // Ordering, weighing and scoring generated pairs, by hand and by other formulas.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 

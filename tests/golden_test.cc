@@ -2,6 +2,7 @@
 // repository: what other tools say of the same texts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <map>

@@ -2,6 +2,7 @@
 // with equal bits whatever the number of threads and whether blocks are kept or recomputed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/threads.h"

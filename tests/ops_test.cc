@@ -2,6 +2,7 @@
 // here, and fails until its formula stands in tests/formulas.cc (or each of its samples names a composition).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>

@@ -1,6 +1,7 @@
 // `ruminate perplexity` as a user meets it, on a model that was trained for a moment.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/program.h"

@@ -2,6 +2,7 @@
 // texts, threads, refusals.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <clocale>
 #include <numeric>

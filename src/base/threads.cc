@@ -14,6 +14,15 @@ namespace rum {
 namespace {
 constexpr auto kSpin = std::chrono::microseconds(40);  // about the price of sleeping and waking once
 
+// Tells the processor that this thread only waits.
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // True as soon as ready() is, false after kSpin: the longest that anyone waits without sleeping.
 template <class Ready>
 bool spin(Ready&& ready) {
@@ -21,7 +30,7 @@ bool spin(Ready&& ready) {
   do {
     for (int i = 0; i < 64; ++i) {
       if (ready()) return true;
-      __builtin_ia32_pause();
+      relax();
     }
   } while (std::chrono::steady_clock::now() < end);
   return false;

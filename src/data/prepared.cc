@@ -17,7 +17,7 @@ std::string grouped(int64_t n) {  // 1,234,567
   }
   return s;
 }
-const Json& member(const Json& j, const std::string& key) {
+const Json& member(const Json& j, std::string_view key) {
   const Json* found = j.find(key);
   if (!found) throw FileError(fmt::format("stats.json: expected the key \"{}\", it is missing", key));
   return *found;

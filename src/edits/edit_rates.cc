@@ -1,5 +1,6 @@
 #include "edits/edit_rates.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"

@@ -3,6 +3,7 @@
 // (last.safetensors) and those of the lowest validation loss (best.safetensors).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"

@@ -3,6 +3,7 @@
 // What a query sees is always a beginning of the keys; sums run over keys in their order, so company changes
 // no bit.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>

@@ -1,4 +1,5 @@
 // Answers for detectors: evaluation, thresholds, calibration, hashed n-grams, logistic regression.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
