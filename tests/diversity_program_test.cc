@@ -4,12 +4,15 @@
 #include <zlib.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "base/error.h"
 #include "metrics/diversity.h"
+#include "tests/program.h"
 #include "tests/random_lines.h"
+#include "tests/sanitizer.h"
 #include "tests/scratch.h"
 #include "text/json.h"
 
@@ -181,6 +184,35 @@ TEST(DiversityProgram, UndefinedIsShownSo) {
     EXPECT_TRUE(std::isnan(d.number(0, "measures", "mtld")));
     EXPECT_EQ(d.number(0, "lines", "lines"), 2);
   }
+}
+// A corpus beside a copy of itself: every permutation is a tie.
+TEST(DiversityProgram, EqualCorporaHaveP1) {
+  Diversity d;
+  const std::string text = text_of(random_lines(40, 14, 60, 1));
+  d.run(d.write("a", text) + " " + d.write("copy", text) +
+        " --json --permutations 99 --measures mtld,ttr,tokens");
+  const Json all = parse_json(d.out, "out");
+  for (const char* name : {"mtld", "ttr", "tokens"}) {
+    double p = 0;
+    ASSERT_TRUE(all.find("difference")->find(name)->find("p")->number(p)) << name;
+    EXPECT_EQ(p, 1) << name;
+  }
+}
+// Longer n-grams than the measures ask for are never numbered. 1.2 MB, of which only words are counted: what
+// it takes besides what any text takes stays below 8 bytes a byte (with all n-grams it was 16).
+TEST(DiversityProgram, MemoryOfWhatIsAskedAlone) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's memory is its own";
+  Program p;
+  p.write("large", text_of(random_lines(20000, 14, 5000, 1))), p.write("small", "one line\n");
+  const auto kilobytes = [&](const std::string& file) {
+    int status = 0;
+    rusage used{};
+    wait4(p.start({"diversity", p.file(file), "--measures", "types,mtld"}), &status, 0, &used);
+    EXPECT_EQ(status, 0) << slurp(p.file("err"));
+    return used.ru_maxrss;
+  };
+  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(p.file("large")));
+  EXPECT_LE(1024 * (kilobytes("large") - kilobytes("small")), 8 * bytes);
 }
 // Each word once: the curve that vocd fits never bends.
 TEST(DiversityProgram, InfinityIsATextInJson) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "metrics/significance.h"
 
 namespace rum {
 namespace {
@@ -48,13 +49,22 @@ void Corpora::add(const std::vector<std::string>& lines) {
   add(number_words(lines, vocabulary));
   parts.back().text = &lines;
 }
-void Corpora::add(NumberedLines words) { parts.push_back({nullptr, ngrams_.number(std::move(words))}); }
+void Corpora::add(NumberedLines words) {
+  parts.push_back({nullptr, ngrams_.number(std::move(words), longest)});
+}
 void Corpora::attest(std::span<const std::string> lines) {
   const NumberedLines words = number_words(lines, vocabulary);
   reference = count_tokens(words.tokens, vocabulary.size());
 }
 
+size_t longest_ngram(unsigned needs) {
+  size_t n = kNgramOrders;
+  while (n > 1 && !(needs & 1u << (n - 1))) --n;
+  return n;
+}
 DiversitySample sample(const Corpora& corpora, size_t part, unsigned needs) {
+  RUM_CHECK(longest_ngram(needs) <= corpora.longest, "diversity: {}-grams were not numbered",
+            longest_ngram(needs));
   const Corpora::Part& from = corpora.parts[part];
   std::vector<int32_t> copy;
   DiversitySample out = Counting{corpora, needs}.count(
@@ -65,9 +75,7 @@ DiversitySample sample(const Corpora& corpora, size_t part, unsigned needs) {
 
 double DifferenceTest::p() const {
   if (std::isnan(difference)) return kUndefined;
-  int64_t extreme = 0;
-  for (const double d : permuted) extreme += std::abs(d) >= std::abs(difference) - 1e-12;
-  return static_cast<double>(1 + extreme) / static_cast<double>(1 + permuted.size());
+  return p_value(as_far(permuted, difference, std::max(std::abs(a), std::abs(b))), permuted.size());
 }
 int64_t DifferenceTest::undefined() const {
   return std::count_if(permuted.begin(), permuted.end(), [](double d) { return std::isnan(d); });
@@ -97,6 +105,8 @@ std::vector<DifferenceTest> permutation_test(const Corpora& corpora, size_t part
     RUM_CHECK(!(m.needs() & kText), "{}: too slow for a permutation test", m.name);
     counting.needs |= m.needs();
   }
+  RUM_CHECK(longest_ngram(counting.needs) <= corpora.longest, "diversity: {}-grams were not numbered",
+            longest_ngram(counting.needs));
   std::vector<DifferenceTest> out(measures.size());
   for (DifferenceTest& t : out) t.permuted.resize(static_cast<size_t>(permutations));
   const auto differ = [&](std::span<const uint8_t> marks, auto&& result) {

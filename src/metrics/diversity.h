@@ -23,6 +23,7 @@ struct Corpora {
   };
   Vocabulary vocabulary;
   std::vector<Part> parts;
+  size_t longest = kNgramOrders;   // n-grams that are numbered: as long as a measure needs, by longest_ngram
   std::vector<int32_t> reference;  // of each word, how often the text that attests has it; empty without one
 
   // Cut by words_v2. The lines are kept by reference. Error when one is not UTF-8.
@@ -56,6 +57,9 @@ enum Needs : unsigned {
   kByOrder = 64,  // one of the four spectra: n is the parameter
 };
 
+// The longest n-gram that a measure with these needs counts, at least 1.
+size_t longest_ngram(unsigned needs);
+
 struct MeasureKind {
   Explanation explanation;
   int64_t parameter;  // of names like mattr_50: its default; kNone: it has none; kCallers: to be given
@@ -81,7 +85,8 @@ DiversitySample sample(const Corpora&, size_t part, unsigned needs);
 struct DifferenceTest {
   double a, b, difference;       // a - b
   std::vector<double> permuted;  // the difference in each permutation
-  // (1 + #{|permuted| >= |difference|}) / (1 + permutations), equal within 1e-12; NaN for an undefined one.
+  // (#{|permuted| >= |difference|} + 1) / (permutations + 1), with ties as significance.h counts them; NaN
+  // for an undefined one.
   double p() const;
   int64_t undefined() const;  // permutations whose difference is; p() does not count them
 };

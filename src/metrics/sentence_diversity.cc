@@ -9,10 +9,10 @@
 #include "base/error.h"
 
 namespace rum {
-std::array<NumberedLines, kNgramOrders> Ngrams::number(NumberedLines words) {
+std::array<NumberedLines, kNgramOrders> Ngrams::number(NumberedLines words, size_t longest) {
   std::array<NumberedLines, kNgramOrders> out;
   out[0] = std::move(words);
-  for (size_t n = 2; n <= kNgramOrders; ++n) out[n - 1] = number_ngrams(out[0], out[n - 2], tables_[n - 2]);
+  for (size_t n = 2; n <= longest; ++n) out[n - 1] = number_ngrams(out[0], out[n - 2], tables_[n - 2]);
   return out;
 }
 

@@ -14,7 +14,8 @@ constexpr size_t kNgramOrders = 4;
 // n-grams of n = 1 to 4 as numbers, of one corpus or of several that share them.
 class Ngrams {
  public:
-  std::array<NumberedLines, kNgramOrders> number(NumberedLines words);
+  // Those up to `longest`; the others stay empty.
+  std::array<NumberedLines, kNgramOrders> number(NumberedLines words, size_t longest = kNgramOrders);
   // How many numbers there are of n-grams of this n, at least 2.
   size_t size(size_t n) const { return static_cast<size_t>(tables_[n - 2].size); }
 

@@ -298,13 +298,15 @@ int run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
-  choose(o, 1);  // wrong names are told before anything is read
+  unsigned needs = 0;
+  for (const Measure& m : choose(o, 1)) needs |= m.needs();  // wrong names are told before anything is read
   std::vector<std::string> paths = o.files;
   paths.insert(paths.end(), {o.reference, o.train});
   refuse_second_reading(paths);
   std::vector<std::vector<std::string>> texts;
   for (const std::string& path : o.files) texts.push_back(read_lines(path));
   Corpora c;
+  c.longest = longest_ngram(needs);
   for (const auto& text : texts) c.add(text);
   if (!o.reference.empty()) c.attest(read_lines(o.reference));
   Table table;
