@@ -36,7 +36,7 @@ OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option
 FLAGS  := -std=c++20 -fno-math-errno -fno-trapping-math $(OPT_$(V)) $(WARN) -Isrc -I. -MMD -MP -pthread
-LIBS   := -lfmt -licuuc -lz -llzma -lzstd -lbz2 $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
+LIBS   := -lfmt -licuuc -lz -llzma -lcurl -lzstd -lbz2 $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
 FEATURES = $(shell $(CXX) -march=$(MARCH) -dM -E -x c++ /dev/null | grep -oE '__(AVX512F|AVX512VL|AVX512BW|AVX512DQ|AVX512BF16|AVX512VNNI|AVX2|FMA|BMI2)__' | tr -d _ | tr A-Z a-z | sed 's/.*/X("&")/')
 
 # ---- sources ---------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ FORCE:
 
 # ---- setting up ------------------------------------------------------------------------------------------------
 PACKAGES := g++ libfmt-dev libgtest-dev libicu-dev zlib1g-dev liblzma-dev libzstd-dev libbz2-dev libcli11-dev \
-            libtomlplusplus-dev nlohmann-json3-dev libdnnl-dev
+            libtomlplusplus-dev nlohmann-json3-dev libcurl4-openssl-dev libdnnl-dev
 deps: ## install the Debian packages that are missing (as root or with sudo; else it prints the command)
 	@bash tools/deps.sh $(PACKAGES)
 

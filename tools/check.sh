@@ -15,7 +15,7 @@ done
 for folder in src/*/; do
   [[ " ${order[*]} " == *" $(basename "$folder") "* ]] || say "$folder is not in the order of folders (tools/check.sh, README.md)"
 done
-for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'toml\+\+:src/text/toml.cc' 'nlohmann/:src/text/json.cc'; do
+for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'toml\+\+:src/text/toml.cc' 'nlohmann/:src/text/json.cc' 'curl/:src/generate/http.cc'; do
   others=$(grep -lE "#include <${rule%%:*}" -r src tools tests cuda | grep -v "^${rule##*:}$")
   [ -z "$others" ] || say "<${rule%%:*}> is included by ${rule##*:} alone, not by: $others"
 done

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "generate/translate.h"
@@ -33,9 +34,10 @@ struct Line {
     int64_t v = 0;
     return member(key).whole(v) ? v : (bad(key, "a whole number"), 0);
   }
-  double number(const char* key) const {
-    double v = 0;
-    return member(key).number(v) ? v : (bad(key, "a number"), 0);
+  double number_or_null(const char* key) const {  // null: NaN, as to_json writes it
+    double v = NAN;
+    if (!member(key).is_null() && !member(key).number(v)) bad(key, "a number or null");
+    return v;
   }
   bool flag(const char* key) const {
     const bool* b = member(key).boolean();
@@ -49,15 +51,14 @@ Generated from_line(std::string_view text, const std::string& where) {
   return {l.whole("id"),
           l.text("source"),
           l.text("target"),
-          l.number("log_prob"),
+          l.number_or_null("log_prob"),
           l.whole("tokens"),
           l.flag("finished"),
           {l.text("generator"), l.text("checkpoint"), l.text("decoding"), l.whole("seed"),
            l.whole("generation")}};
 }
+}  // namespace
 
-// For how many sources the file holds all `best` lines, a beginning of this work. What was cut off after them
-// is removed.
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance& from,
                      const std::string& path) {
   Disk& disk = Disk::real();
@@ -90,7 +91,6 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
   if (whole < all.size()) disk.replace_text(path, std::string_view(all).substr(0, whole));
   return static_cast<int64_t>(line) / best;
 }
-}  // namespace
 
 std::string to_line(const Generated& g) {
   return to_json(Json(Json::Object{{"id", g.id},

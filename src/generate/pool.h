@@ -16,7 +16,7 @@ namespace rum {
 struct Generated {
   int64_t id = 0;  // place of the source among all
   std::string source, target;
-  double log_prob = 0;    // natural, sum over the tokens
+  double log_prob = 0;    // natural, sum over the tokens; NaN where a hosted model does not say
   int64_t tokens = 0;     // of the target, with the end token if it was written
   bool finished = false;  // the end token came before the limit
   Provenance from;
@@ -25,6 +25,11 @@ struct Generated {
 std::string to_line(const Generated&);  // with its line end
 // FileError: path, line, what was expected, what was found.
 std::vector<Generated> read_generated(const std::string& path);
+
+// For how many sources the file holds all `best` lines, a beginning of this work; what was cut off after them
+// is removed. FileError: it holds anything else.
+int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance&,
+                     const std::string& path);
 
 // Translates what is missing of `sources`, into a line for each or, of draws, decoding.best lines; returns
 // for how many the file already had them. Text i draws from its own stream, (seed, i). `done` is told how

@@ -1,0 +1,43 @@
+// Models that others host: a pool written by any server that speaks the chat protocol of OpenAI (POST
+// URL/chat/completions), in the very form of pools that our own models write, and pairs as chat lines for
+// their fine-tuning.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/corpus.h"
+#include "generate/pool.h"
+
+namespace rum {
+struct ChatConfig {
+  std::string url;     // up to and without /chat/completions
+  std::string model;   // as the server names it
+  std::string system;  // what it is told to do with each source
+  std::string key;     // sent as a bearer token; empty: none. Never written anywhere
+  double temperature = 0;
+  int64_t max_tokens = 256;  // of an answer
+  int64_t seed = 1;          // servers may ignore it
+  double timeout = 60;       // seconds for one request
+  int64_t tries = 6;         // of one source
+  double wait = 1;  // seconds before the second try, then twice as many; what the server asks for counts
+  double per_minute = 0;  // most requests; 0: no limit
+  int64_t parallel = 4;   // requests in flight
+};
+// generator: the model; checkpoint: the server; decoding: temperature, limit and the hash of `system`.
+Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
+
+// Asks for what is missing of `sources`, one line each, and appends it in their order; returns how many lines
+// the file already had. Each line: log_prob null (servers do not say), tokens as the server counts them.
+// Tries again after 429, 5xx, no answer or a late one, and an answer that is no chat completion. Error: a
+// source that is empty; an answer that trying again does not mend (status and the beginning of what the
+// server said), or too many tries. What was answered before that stays in the file.
+int64_t chat_file(std::span<const std::string> sources, const ChatConfig&, const Provenance&,
+                  const std::string& path,
+                  const std::function<void(int64_t lines, int64_t before)>& done = {});
+
+// {"messages": [system, user: source, assistant: target]} lines, as fine-tuning services take them.
+std::string fine_tuning_lines(std::span<const Pair>, const std::string& system);
+}  // namespace rum

@@ -1,0 +1,255 @@
+// The client of hosted models against a server of our own that answers well, slowly, with refusals, with
+// nonsense, or not at all.
+#include "generate/chat.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <thread>
+
+#include "base/file.h"
+#include "error_of.h"
+#include "program.h"
+#include "scratch.h"
+#include "text/json.h"
+
+namespace rum {
+namespace {
+struct Reply {
+  int status = 200;
+  std::string body, header;
+  double delay = 0;
+};
+// One connection, one request, one answer; each on a thread of its own.
+class Server {
+ public:
+  using Handler = std::function<Reply(const std::string& head, const Json& body, int number)>;
+  explicit Server(Handler handler) : handler_(std::move(handler)), socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET, address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(socket_, 64) != 0 ||
+        getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+      throw Error("no port for a server");
+    port_ = ntohs(address.sin_port);
+    accepting_ = std::jthread([this] {
+      for (int c; (c = accept(socket_, nullptr, nullptr)) >= 0;) {
+        const std::lock_guard lock(mutex_);
+        clients_.emplace_back([this, c] { serve(c); });
+      }
+    });
+  }
+  ~Server() {
+    shutdown(socket_, SHUT_RDWR);
+    accepting_.join();
+    clients_.clear();
+    close(socket_);
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/v1"; }
+  int requests() const { return count_; }
+
+ private:
+  void serve(int c) {
+    std::string all;
+    char part[4096];
+    size_t head = 0, length = 0;
+    for (ssize_t n; (n = read(c, part, sizeof part)) > 0;) {
+      all.append(part, static_cast<size_t>(n));
+      if (head == 0 && (head = all.find("\r\n\r\n")) == std::string::npos) head = 0;
+      if (head > 0) length = std::stoul(all.substr(all.find("Content-Length:") + 15));
+      if (head > 0 && all.size() >= head + 4 + length) break;
+    }
+    const Reply r = handler_(all.substr(0, head), parse_json(all.substr(head + 4), "a request"), ++count_);
+    std::this_thread::sleep_for(std::chrono::duration<double>(r.delay));
+    const std::string out = "HTTP/1.1 " + std::to_string(r.status) + " X\r\n" + r.header +
+                            "Content-Length: " + std::to_string(r.body.size()) +
+                            "\r\nConnection: close\r\n\r\n" + r.body;
+    [[maybe_unused]] const ssize_t sent = send(c, out.data(), out.size(), MSG_NOSIGNAL);
+    close(c);
+  }
+  Handler handler_;
+  int socket_;
+  uint16_t port_ = 0;
+  std::atomic<int> count_ = 0;
+  std::mutex mutex_;
+  std::vector<std::jthread> clients_;
+  std::jthread accepting_;
+};
+
+std::string asked(const Json& body) { return *body.find("messages")->array()->at(1).find("content")->text(); }
+Reply completion(const std::string& text, const char* reason = "stop") {
+  const Json choice = Json::Object{{"message", Json::Object{{"content", text}}}, {"finish_reason", reason}};
+  Json::Array choices;
+  choices.push_back(choice);
+  return {200, to_json(Json::Object{{"choices", choices}, {"usage", Json::Object{{"completion_tokens", 7}}}}),
+          "", 0};
+}
+Reply echo(const std::string&, const Json& body, int) { return completion("<" + asked(body) + ">"); }
+ChatConfig config(const Server& s) {
+  ChatConfig c;
+  c.url = s.url(), c.model = "m", c.system = "Translate.", c.wait = .01, c.timeout = 5, c.tries = 4;
+  return c;
+}
+struct Chat : testing::Test {
+  Scratch folder;
+  std::string path = folder.path + "/pool.jsonl";
+  std::vector<std::string> sources{"eins", "zwei", "drei \"x\"", "vier", "fünf", "sechs", "sieben"};
+  int64_t write(const ChatConfig& c) { return chat_file(sources, c, provenance_of(c), path); }
+};
+
+TEST_F(Chat, APoolLikeAnyOther) {
+  Json last;
+  std::string head;
+  std::mutex mutex;
+  const Server server([&](const std::string& h, const Json& body, int) {
+    const std::lock_guard lock(mutex);
+    head = h, last = body;
+    return asked(body) == "zwei" ? completion(" two\nlines ", "length") : completion("<" + asked(body) + ">");
+  });
+  ChatConfig c = config(server);
+  c.key = "secret", c.temperature = .5;
+  EXPECT_EQ(write(c), 0);
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(lines[i].id, static_cast<int64_t>(i));
+    EXPECT_EQ(lines[i].source, sources[i]);
+    EXPECT_EQ(lines[i].tokens, 7);
+    EXPECT_TRUE(std::isnan(lines[i].log_prob));
+    EXPECT_EQ(lines[i].finished, i != 1);
+    if (i != 1) {
+      EXPECT_EQ(lines[i].target, "<" + sources[i] + ">");
+    }
+    EXPECT_EQ(lines[i].from, provenance_of(c));
+  }
+  EXPECT_EQ(lines[1].target, "two lines");
+  EXPECT_EQ(lines[0].from.generator, "m");
+  EXPECT_EQ(lines[0].from.decoding.find("chat temperature 0.5 max_tokens 256 system "), 0u);
+  EXPECT_NE(head.find("POST /v1/chat/completions "), std::string::npos) << head;
+  EXPECT_NE(head.find("Authorization: Bearer secret"), std::string::npos) << head;
+  EXPECT_EQ(*last.find("model")->text(), "m");
+  EXPECT_EQ(*last.find("messages")->array()->at(0).find("content")->text(), "Translate.");
+  EXPECT_EQ(Disk::real().read(path).find("secret"), std::string::npos);
+}
+TEST_F(Chat, CutOffItAsksOnlyForWhatIsMissing) {
+  const Server server(echo);
+  write(config(server));
+  const std::string whole = Disk::real().read(path);
+  const size_t third = whole.find("{\"id\":3");
+  Disk::real().replace_text(path, whole.substr(0, third + 10));
+  const int before = server.requests();
+  EXPECT_EQ(write(config(server)), 3);
+  EXPECT_EQ(server.requests() - before, 4);
+  EXPECT_EQ(Disk::real().read(path), whole);
+  ChatConfig other = config(server);
+  other.system = "Übersetze.";
+  EXPECT_NE(error_of([&] { write(other); }).find("the decoding is"), std::string::npos);
+}
+TEST_F(Chat, TriesAgainWhatMayPass) {
+  // Each source first meets another trouble: 429 with a wait, 500, no JSON, JSON of another kind, no choices.
+  std::map<std::string, int> seen;
+  std::mutex mutex;
+  const Server server([&](const std::string&, const Json& body, int) -> Reply {
+    const std::lock_guard lock(mutex);
+    const std::string source = asked(body);
+    if (seen[source]++ > 0) return completion(source);
+    if (source == "eins") return {429, "{}", "Retry-After: 1\r\n", 0};
+    if (source == "zwei") return {500, "oh", "", 0};
+    if (source == "vier") return {200, "<html>nonsense", "", 0};
+    if (source == "fünf") return {200, "[1, 2]", "", 0};
+    if (source == "sechs") return {200, "{\"choices\": []}", "", 0};
+    return completion(source);
+  });
+  const auto start = std::chrono::steady_clock::now();
+  write(config(server));
+  EXPECT_GE(std::chrono::steady_clock::now() - start,
+            std::chrono::milliseconds(1000));  // as the server asked
+  EXPECT_EQ(server.requests(), 12);
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) EXPECT_EQ(lines[i].target, sources[i]);
+}
+TEST_F(Chat, GivesUpWithTheServersOwnWords) {
+  const auto failing = [&](Reply with, const char* part, int tries) {
+    const Server server([&](const std::string&, const Json& body, int) {
+      return asked(body) == "sechs" ? with : completion(asked(body));
+    });
+    ChatConfig c = config(server);
+    c.tries = 2, c.timeout = .3, c.parallel = 1;
+    Disk::real().remove(path);
+    const std::string e = error_of([&] { write(c); });
+    EXPECT_NE(e.find(part), std::string::npos) << e;
+    EXPECT_NE(e.find("source 5"), std::string::npos) << e;
+    EXPECT_EQ(server.requests(), 5 + tries);
+    EXPECT_EQ(read_generated(path).size(), 5u);  // what was answered is kept
+  };
+  failing({429, "slow down", "", 0}, "no answer in 2 tries, the last: status 429: \"slow down\"", 2);
+  failing({200, "<html>", "", 0}, "no chat completion, but \"<html>\"", 2);
+  failing({401, "wrong key", "", 0}, "status 401: \"wrong key\"; trying again would not help", 1);
+  failing({200, "{}", "", 1}, "timed out", 2);
+}
+TEST_F(Chat, AnAbsentServerIsNamed) {
+  ChatConfig c;
+  {
+    const Server server(echo);
+    c = config(server);
+  }
+  c.tries = 2;
+  const std::string e = error_of([&] { write(c); });
+  EXPECT_NE(e.find(c.url), std::string::npos) << e;
+  EXPECT_NE(e.find("no answer in 2 tries"), std::string::npos) << e;
+}
+TEST_F(Chat, KeepsToItsPace) {
+  const Server server(echo);
+  ChatConfig c = config(server);
+  c.per_minute = 1200;  // one in 50 ms
+  const auto start = std::chrono::steady_clock::now();
+  write(c);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(6 * 50));
+}
+TEST_F(Chat, RequestsGoSideBySide) {
+  std::atomic<int> open = 0, most = 0;
+  const Server server([&](const std::string&, const Json& body, int) {
+    most = std::max<int>(most, ++open);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    --open;
+    return completion(asked(body));
+  });
+  ChatConfig c = config(server);
+  c.parallel = 3;
+  write(c);
+  EXPECT_EQ(most, 3);
+}
+TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
+  const Server server(echo);
+  Program p;
+  p.write("sources", "eins\nzwei\n"), p.write("pairs.tsv", "eins\tone \"1\"\n");
+  const Ran ran = p.run({"chat", "--system", "T.", "--input", p.file("sources"), "--output", p.file("pool"),
+                         "--url", server.url() + "/", "--model", "m"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(read_generated(p.file("pool")).at(1).target, "<zwei>");
+  EXPECT_EQ(
+      p.run({"chat", "--system", "T.", "--pairs", p.file("pairs.tsv"), "--output", p.file("tuning")}).status,
+      0);
+  const Json line = parse_json(slurp(p.file("tuning")), "tuning");
+  const Json::Array& messages = *line.find("messages")->array();
+  ASSERT_EQ(messages.size(), 3u);
+  EXPECT_EQ(*messages[0].find("content")->text(), "T.");
+  EXPECT_EQ(*messages[1].find("content")->text(), "eins");
+  EXPECT_EQ(*messages[2].find("role")->text(), "assistant");
+  EXPECT_EQ(*messages[2].find("content")->text(), "one \"1\"");
+  expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x")}), "one of the two");
+  expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources")}),
+                 "needs --url and --model");
+  expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources"),
+                        "--url", server.url(), "--model", "m", "--key-from", "RUM_NO_SUCH_KEY"}),
+                 "not set");
+}
+}  // namespace
+}  // namespace rum
