@@ -199,7 +199,7 @@ TEST(DiversityProgram, EqualCorporaHaveP1) {
   }
 }
 // Longer n-grams than the measures ask for are never numbered. 1.2 MB, of which only words are counted: what
-// it takes besides what any text takes stays below 8 bytes a byte (with all n-grams it was 16).
+// it takes besides what any text takes stays below 8 bytes a byte (with all n-grams it was 19).
 TEST(DiversityProgram, MemoryOfWhatIsAskedAlone) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer's memory is its own";
   Program p;
