@@ -28,6 +28,7 @@ TEST(TokenStats, ByHand) {
   EXPECT_NEAR(t.log_p, -2 * ln2, 1e-7);
   EXPECT_EQ(t.rank, 2);
   EXPECT_NEAR(t.entropy, 1.75 * ln2, 1e-7);
+  EXPECT_NEAR(t.variance, (9. / 8 + 1. / 2 + 4. / 4 + 9. / 8 - 1.75 * 1.75) * ln2 * ln2, 1e-7);
   EXPECT_EQ(token_stats(z, 0).rank, 3);  // equal logits share the best rank
   EXPECT_EQ(token_stats(z, 3).rank, 3);
   TokenSums s;
@@ -40,6 +41,19 @@ TEST(TokenStats, ByHand) {
   EXPECT_NEAR(value("log_rank", s), (ln2 + std::log(3.)) / 3, 1e-12);
   EXPECT_NEAR(value("lrr", s), 6 * ln2 / (ln2 + std::log(3.)), 1e-6);
   EXPECT_NEAR(value("token_entropy", s), 1.75 * ln2, 1e-7);
+}
+TEST(TokenStats, UnderAReferenceByHand) {
+  // log2 p = -3, -1, -2, -3 under the reference's 1/2, 1/4, 1/8, 1/8.
+  const double ln2 = std::log(2.);
+  const float z[] = {std::log(1.f), std::log(4.f), std::log(2.f), std::log(1.f)};
+  const float r[] = {std::log(8.f), std::log(4.f), std::log(2.f), std::log(2.f)};
+  const TokenStats t = token_stats(z, r, 2);
+  EXPECT_EQ(t.log_p, token_stats(z, 2).log_p);
+  EXPECT_EQ(t.rank, 2);
+  const double mean = 3. / 2 + 1. / 4 + 2. / 8 + 3. / 8;
+  EXPECT_NEAR(t.entropy, mean * ln2, 1e-6);
+  EXPECT_NEAR(t.variance, (9. / 2 + 1. / 4 + 4. / 8 + 9. / 8 - mean * mean) * ln2 * ln2, 1e-6);
+  EXPECT_THROW(token_stats(z, std::span(r, 3), 2), Error);
 }
 TEST(TokenStats, WhatIsUndefined) {
   for (const TokenMeasure& m : token_measures()) {
@@ -111,6 +125,34 @@ TEST(TextStats, EveryPlaceByItsOwnForward) {
     for (const TokenStats& t : got[i]) sum += t.log_p;
     EXPECT_NEAR(sum, sums[i], 1e-5);
   }
+}
+TEST(TextStats, ReferenceInTheSameForwards) {
+  const toy::World w(toy::tiny(), DType::f32, 3), other(toy::tiny(), DType::f32, 4);
+  const std::vector<Example> examples = toy::pairs(200, 4, 7, 14);  // more rows than one block of logits
+  const auto own = text_stats(w.model, examples);
+  const auto both = text_stats(w.model, other.model, examples);
+  for (size_t i = 0; i < examples.size(); i += 17) {
+    const Example& e = examples[i];
+    const Batch b = upload(pack({&e, 1}, {static_cast<int64_t>(e.tokens.size()), 1, 0, Mask::prefix, true}));
+    const Tensor q = w.model.logits(b.ids, b.layout), r = other.model.logits(b.ids, b.layout);
+    for (size_t k = 0; k < both[i].size(); ++k) {
+      const int64_t row = static_cast<int64_t>(e.prefix + k - 1) * 14;
+      double zq = 0, zr = 0, mean = 0, square = 0;
+      for (int64_t v = 0; v < 14; ++v) zq += std::exp(q.at(row + v)), zr += std::exp(r.at(row + v));
+      for (int64_t v = 0; v < 14; ++v) {
+        const double p = std::exp(r.at(row + v)) / zr, log_q = q.at(row + v) - std::log(zq);
+        mean += p * log_q, square += p * log_q * log_q;
+      }
+      EXPECT_EQ(both[i][k].log_p, own[i][k].log_p);
+      EXPECT_EQ(both[i][k].rank, own[i][k].rank);
+      EXPECT_NEAR(both[i][k].entropy, -mean, 1e-5);
+      EXPECT_NEAR(both[i][k].variance, square - mean * mean, 1e-5);
+    }
+  }
+  GptConfig larger = toy::tiny();
+  larger.vocab = 15;
+  const toy::World another(larger, DType::f32);
+  EXPECT_THROW(text_stats(w.model, another.model, examples), Error);
 }
 TEST(TextStats, SameBitsForAnyBatchAndThreads) {
   const toy::World w(toy::tiny(), DType::f32, 3);

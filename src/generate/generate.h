@@ -45,4 +45,7 @@ std::vector<double> log_probs(const Model&, std::span<const Example>, int64_t ba
 // first).
 std::vector<std::vector<TokenStats>> text_stats(const Model&, std::span<const Example>,
                                                 int64_t batch_tokens = 4096);
+// With a second model of the same vocabulary as the reference of token_stats(). Error also: another one.
+std::vector<std::vector<TokenStats>> text_stats(const Model&, const Model& reference,
+                                                std::span<const Example>, int64_t batch_tokens = 4096);
 }  // namespace rum

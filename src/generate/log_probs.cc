@@ -30,6 +30,10 @@ BatchShape shape_of(const Model& model, std::span<const Example> examples) {
   return shape;
 }
 
+Batch batch_of(const Model& model, std::span<const Example> examples) {
+  return upload(pack(examples, shape_of(model, examples)), model.tokens().device());
+}
+
 // One forward. use(index of the first text, texts, their batch, what the head reads: (R, C), the rows before
 // each predicted token, text by text; how many such tokens a text has).
 using Count = std::function<int64_t(const Example&)>;
@@ -40,35 +44,80 @@ void forward(const Model& model, Arena& arena, size_t first, std::span<const Exa
   arena.settle();
   Tape tape(arena, Tape::Mode::forward_only);
   const BatchShape shape = shape_of(model, examples);
-  const Batch b = upload(pack(examples, shape), model.tokens().device());
+  const Batch b = batch_of(model, examples);
   use(first, examples, b, model.hidden(b), [&](const Example& e) { return load_of(e, shape).scored; });
 }
+void check_room(const char* who, const Model& model, std::span<const Example> examples, size_t i) {
+  const int64_t needed = positions_of(examples[i], shape_of(model, {}));
+  RUM_CHECK(needed <= model.config().context, "{}: text {} needs {} positions, the model's context holds {}",
+            who, i, needed, model.config().context);
+}
 // Forwards of at most `batch_tokens` tokens, or of one text.
-void in_batches(const char* who, const Model& model, std::span<const Example> examples, int64_t batch_tokens,
-                const Use& use) {
+void in_batches(const char* who, const Model& model, const Model* reference,
+                std::span<const Example> examples, int64_t batch_tokens, const Use& use) {
   Arena arena(model.tokens().device());
-  const BatchShape shape = shape_of(model, {});
   for (size_t begin = 0, end = 0; begin < examples.size(); begin = end) {
     int64_t tokens = 0;
     for (; end < examples.size(); ++end) {
       const auto n = static_cast<int64_t>(examples[end].tokens.size());
       RUM_CHECK(examples[end].prefix >= 0 && examples[end].prefix <= n,
                 "{}: text {} has {} tokens and a prefix of {}", who, end, n, examples[end].prefix);
-      const int64_t needed = positions_of(examples[end], shape);
-      RUM_CHECK(needed <= model.config().context,
-                "{}: text {} needs {} positions, the model's context holds {}", who, end, needed,
-                model.config().context);
+      check_room(who, model, examples, end);
+      if (reference) check_room(who, *reference, examples, end);
       if (end > begin && tokens + n > batch_tokens) break;
       tokens += n;
     }
     forward(model, arena, begin, examples.subspan(begin, end - begin), use);
   }
 }
+
+std::vector<float> logits_of(const Tensor& logits, int64_t row) {
+  const int64_t vocab = logits.shape()[1];
+  std::vector<float> out(static_cast<size_t>(vocab));
+  for (int64_t v = 0; v < vocab; ++v)
+    out[static_cast<size_t>(v)] = static_cast<float>(logits.at(row * vocab + v));
+  return out;
+}
+std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* reference,
+                                              std::span<const Example> examples, int64_t batch_tokens) {
+  std::vector<std::vector<TokenStats>> out(examples.size());
+  const auto use = [&](size_t first, std::span<const Example> texts, const Batch&, const Tensor& hidden,
+                       const Count& predicted) {
+    struct Place {
+      TokenStats* to;
+      Token target;
+    };
+    std::vector<Place> places;  // by row
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const std::vector<Token>& tokens = texts[i].tokens;
+      std::vector<TokenStats>& stats = out[first + i];
+      stats.resize(static_cast<size_t>(predicted(texts[i])));
+      for (size_t k = 0; k < stats.size(); ++k)
+        places.push_back({&stats[k], tokens[tokens.size() - stats.size() + k]});
+    }
+    Tensor other;  // what the reference's head reads
+    if (reference) other = reference->hidden(batch_of(*reference, texts));
+    const auto rows = static_cast<int64_t>(places.size());
+    for (int64_t from = 0; from < rows; from += kRows) {
+      const int64_t to = std::min(from + kRows, rows);
+      const Tensor logits = linear(hidden.rows(from, to), model.head()).to(DeviceKind::cpu);
+      Tensor others;
+      if (reference) others = linear(other.rows(from, to), reference->head()).to(DeviceKind::cpu);
+      parallel(to - from, [&](int64_t i) {
+        const Place& p = places[static_cast<size_t>(from + i)];
+        const std::vector<float> row = logits_of(logits, i);
+        *p.to = reference ? token_stats(row, logits_of(others, i), p.target) : token_stats(row, p.target);
+      });
+    }
+  };
+  in_batches("text_stats", model, reference, examples, batch_tokens, use);
+  return out;
+}
 }  // namespace
 
 std::vector<double> log_probs(const Model& model, std::span<const Example> examples, int64_t batch_tokens) {
   std::vector<double> out(examples.size());
-  in_batches("log_probs", model, examples, batch_tokens,
+  in_batches("log_probs", model, nullptr, examples, batch_tokens,
              [&](size_t first, std::span<const Example> texts, const Batch& b, const Tensor& hidden,
                  const Count& predicted) {
                // Not loss(): its nll carries the label smoothing of the training.
@@ -86,36 +135,13 @@ std::vector<double> log_probs(const Model& model, std::span<const Example> examp
 
 std::vector<std::vector<TokenStats>> text_stats(const Model& model, std::span<const Example> examples,
                                                 int64_t batch_tokens) {
-  std::vector<std::vector<TokenStats>> out(examples.size());
-  in_batches("text_stats", model, examples, batch_tokens,
-             [&](size_t first, std::span<const Example> texts, const Batch&, const Tensor& hidden,
-                 const Count& predicted) {
-               struct Place {
-                 TokenStats* to;
-                 Token target;
-               };
-               std::vector<Place> places;  // by row
-               for (size_t i = 0; i < texts.size(); ++i) {
-                 const std::vector<Token>& tokens = texts[i].tokens;
-                 std::vector<TokenStats>& stats = out[first + i];
-                 stats.resize(static_cast<size_t>(predicted(texts[i])));
-                 for (size_t k = 0; k < stats.size(); ++k)
-                   places.push_back({&stats[k], tokens[tokens.size() - stats.size() + k]});
-               }
-               const auto rows = static_cast<int64_t>(places.size());
-               for (int64_t from = 0; from < rows; from += kRows) {
-                 const int64_t to = std::min(from + kRows, rows);
-                 const Tensor logits = linear(hidden.rows(from, to), model.head()).to(DeviceKind::cpu);
-                 parallel(to - from, [&](int64_t i) {
-                   std::vector<float> row(static_cast<size_t>(model.config().vocab));
-                   const int64_t begin = i * model.config().vocab;
-                   for (size_t v = 0; v < row.size(); ++v)
-                     row[v] = static_cast<float>(logits.at(begin + static_cast<int64_t>(v)));
-                   const Place& p = places[static_cast<size_t>(from + i)];
-                   *p.to = token_stats(row, p.target);
-                 });
-               }
-             });
-  return out;
+  return stats_of(model, nullptr, examples, batch_tokens);
+}
+std::vector<std::vector<TokenStats>> text_stats(const Model& model, const Model& reference,
+                                                std::span<const Example> examples, int64_t batch_tokens) {
+  RUM_CHECK(model.config().vocab == reference.config().vocab,
+            "text_stats: a vocabulary of {} tokens, the reference has {}", model.config().vocab,
+            reference.config().vocab);
+  return stats_of(model, &reference, examples, batch_tokens);
 }
 }  // namespace rum

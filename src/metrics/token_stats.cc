@@ -10,25 +10,43 @@
 namespace rum {
 namespace {
 template <class T>
-TokenStats stats_of(std::span<const T> logits, int64_t target) {
+TokenStats stats_of(std::span<const T> logits, std::span<const T> reference, int64_t target) {
   RUM_CHECK(target >= 0 && target < static_cast<int64_t>(logits.size()),
             "token_stats: token {} of a row of {} logits", target, logits.size());
+  RUM_CHECK(reference.size() == logits.size(), "token_stats: a row of {} logits, of the reference {}",
+            logits.size(), reference.size());
+  const bool apart = reference.data() != logits.data();
   const T own = logits[static_cast<size_t>(target)], top = *std::max_element(logits.begin(), logits.end());
-  double sum = 0, weighted = 0;  // of exp(x), and of x exp(x), with x = logit - top
+  const auto highest = static_cast<double>(*std::max_element(reference.begin(), reference.end()));
+  // With x = logit - top: sums of exp(x), and of w, w x, w x^2 where w is the reference's exp(x).
+  double sum = 0, weight = 0, first = 0, second = 0;
   TokenStats s;
-  for (const T logit : logits) {
-    const double x = static_cast<double>(logit) - static_cast<double>(top), e = std::exp(x);
-    sum += e, weighted += x * e;
-    s.rank += logit > own;
+  for (size_t v = 0; v < logits.size(); ++v) {
+    const double x = static_cast<double>(logits[v]) - static_cast<double>(top), e = std::exp(x);
+    const double w = apart ? std::exp(static_cast<double>(reference[v]) - highest) : e;
+    sum += e, weight += w, first += w * x, second += w * x * x;
+    s.rank += logits[v] > own;
   }
-  RUM_CHECK(std::isfinite(weighted), "token_stats: logits are not finite");
+  RUM_CHECK(std::isfinite(first), "token_stats: logits are not finite");
+  const double mean = first / weight;
   s.log_p = static_cast<double>(own) - static_cast<double>(top) - std::log(sum);
-  s.entropy = std::log(sum) - weighted / sum;  // -sum p log p with log p = x - log(sum)
+  s.entropy = std::log(sum) - mean;  // log p = x - log(sum)
+  s.variance = std::max(0.0, second / weight - mean * mean);
   return s;
 }
 }  // namespace
-TokenStats token_stats(std::span<const float> logits, int64_t target) { return stats_of(logits, target); }
-TokenStats token_stats(std::span<const double> logits, int64_t target) { return stats_of(logits, target); }
+TokenStats token_stats(std::span<const float> logits, int64_t target) {
+  return stats_of(logits, logits, target);
+}
+TokenStats token_stats(std::span<const double> logits, int64_t target) {
+  return stats_of(logits, logits, target);
+}
+TokenStats token_stats(std::span<const float> logits, std::span<const float> reference, int64_t target) {
+  return stats_of(logits, reference, target);
+}
+TokenStats token_stats(std::span<const double> logits, std::span<const double> reference, int64_t target) {
+  return stats_of(logits, reference, target);
+}
 
 TokenSums& TokenSums::operator+=(const TokenStats& t) {
   ++tokens, log_p += t.log_p, rank += static_cast<double>(t.rank), entropy += t.entropy;

@@ -7,14 +7,19 @@
 
 namespace rum {
 struct TokenStats {
-  double log_p = 0;    // natural log of the probability of the token that stands there
-  int64_t rank = 1;    // 1 and how many tokens have a larger logit
-  double entropy = 0;  // of the model's distribution at this place, in nats
+  double log_p = 0;     // natural log of the probability of the token that stands there
+  int64_t rank = 1;     // 1 and how many tokens have a larger logit
+  double entropy = 0;   // -sum p log p of the model's distribution at this place, in nats
+  double variance = 0;  // of log p under the same distribution
 };
 // logits: (V), of the place before the token; sums are double. Error: a target outside the row, a logit that
 // is not finite.
 TokenStats token_stats(std::span<const float> logits, int64_t target);
 TokenStats token_stats(std::span<const double> logits, int64_t target);
+// With the mean and variance of log p taken under the distribution of another model, the reference: so
+// `entropy` is the cross-entropy -sum p_reference log p. Error also: rows of different lengths.
+TokenStats token_stats(std::span<const float> logits, std::span<const float> reference, int64_t target);
+TokenStats token_stats(std::span<const double> logits, std::span<const double> reference, int64_t target);
 
 struct TokenSums {  // over tokens; they add up, so resampling never recounts
   int64_t tokens = 0, bytes = 0;

@@ -1,0 +1,201 @@
+#include "detect/likelihood.h"
+
+#include <cmath>
+#include <functional>
+#include <optional>
+
+#include "base/error.h"
+#include "detect/options.h"
+#include "generate/generate.h"
+
+namespace rum::detect {
+namespace {
+using Stats = std::span<const TokenStats>;
+using Parts = std::vector<double>;
+
+Parts each(Stats stats, double divisor, const std::function<double(const TokenStats&)>& value) {
+  Parts out;
+  for (const TokenStats& t : stats) out.push_back(value(t) / divisor);
+  return out;
+}
+double count(Stats stats) { return static_cast<double>(stats.size()); }
+double log_rank(const TokenStats& t) { return std::log(static_cast<double>(t.rank)); }
+double total(Stats stats, const std::function<double(const TokenStats&)>& value) {
+  double sum = 0;
+  for (const TokenStats& t : stats) sum += value(t);
+  return sum;
+}
+
+Parts likelihood_parts(Stats s) {
+  return each(s, count(s), [](const TokenStats& t) { return t.log_p; });
+}
+Parts rank_parts(Stats s) {
+  return each(s, -count(s), [](const TokenStats& t) { return static_cast<double>(t.rank); });
+}
+Parts log_rank_parts(Stats s) { return each(s, -count(s), log_rank); }
+// L / R, L = sum of -log p and R = sum of log rank, as L / (L + R): the same order, and finite when R = 0.
+Parts lrr_parts(Stats s) {
+  const double whole = total(s, [](const TokenStats& t) { return log_rank(t) - t.log_p; });
+  if (whole <= 0) return Parts(s.size(), 1 / count(s));  // every probability is 1
+  return each(s, -whole, [](const TokenStats& t) { return t.log_p; });
+}
+Parts entropy_parts(Stats s) {
+  return each(s, -count(s), [](const TokenStats& t) { return t.entropy; });
+}
+template <int64_t top>
+Parts top_parts(Stats s) {
+  return each(s, count(s), [](const TokenStats& t) { return t.rank <= top ? 1.0 : 0.0; });
+}
+Parts curvature_parts(Stats s) {
+  const double variance = total(s, [](const TokenStats& t) { return t.variance; });
+  if (variance <= 0) return Parts(s.size(), 0);  // nothing else could have been written
+  return each(s, std::sqrt(variance), [](const TokenStats& t) { return t.log_p + t.entropy; });
+}
+// log perplexity over cross-entropy, negative since it is the lower the more machine-like a text is.
+Parts binoculars_parts(Stats s) {
+  const double cross = total(s, [](const TokenStats& t) { return t.entropy; });
+  if (cross <= 0) return Parts(s.size(), 0);
+  return each(s, cross, [](const TokenStats& t) { return t.log_p; });
+}
+// The published code leaves the last prediction, here of the end, out of the perplexity and not of the
+// cross-entropy. A single prediction stays.
+Parts published_parts(Stats s) {
+  if (s.size() < 2) return binoculars_parts(s);
+  Parts out = binoculars_parts(s);
+  for (double& part : out) part *= count(s) / (count(s) - 1);
+  out.back() = 0;
+  return out;
+}
+
+const Statistic kStatistics[] = {
+    {"log_likelihood", "mean log p of the tokens (Solaiman et al. 2019)", likelihood_parts},
+    {"rank", "minus the mean rank of the tokens (Gehrmann et al. 2019)", rank_parts},
+    {"log_rank", "minus the mean log rank (Mitchell et al. 2023)", log_rank_parts},
+    {"lrr", "LRR of DetectLLM (Su et al. 2023) as L / (L + R): the same order, always finite", lrr_parts},
+    {"entropy", "minus the mean entropy of the model's predictions (Gehrmann et al. 2019)", entropy_parts},
+    {"top_10", "share of tokens among the 10 likeliest (GLTR, Gehrmann et al. 2019)", top_parts<10>},
+    {"top_100", "share of tokens among the 100 likeliest (GLTR)", top_parts<100>},
+    {"top_1000", "share of tokens among the 1000 likeliest (GLTR)", top_parts<1000>},
+    {"curvature", "Fast-DetectGPT's analytic curvature (Bao et al. 2024), model and reference the same",
+     curvature_parts},
+    {"curvature_reference", "the same with the moments of a second model, the reference", curvature_parts,
+     true},
+    {"binoculars", "minus log perplexity over cross-entropy with the reference (Hans et al. 2024)",
+     binoculars_parts, true},
+    {"binoculars_published", "the same as its published code computes it, see the source", published_parts,
+     true},
+};
+const Statistic& find(const std::string& name) {
+  std::vector<std::string> known;
+  for (const Statistic& s : kStatistics) {
+    if (s.name == name) return s;
+    known.push_back(s.name);
+  }
+  fail(fmt::format("likelihood: no statistic \"{}\"{}", name, did_you_mean(name, known)));
+}
+}  // namespace
+
+std::span<const Statistic> statistics() { return kStatistics; }
+double sum_of(const Statistic& statistic, std::span<const TokenStats> stats) {
+  double sum = 0;
+  for (const double part : statistic.parts(stats)) sum += part;
+  return sum;
+}
+std::vector<std::vector<TokenStats>> read_texts(const OwnModel& model, const OwnModel* reference,
+                                                std::span<const Text> texts) {
+  const std::vector<Example> examples = model.examples(texts);
+  return reference ? text_stats(model.model(), reference->model(), examples)
+                   : text_stats(model.model(), examples);
+}
+std::vector<std::vector<double>> all_statistics(const OwnModel& model, std::span<const Text> texts) {
+  std::vector<std::vector<double>> out;
+  for (const std::vector<TokenStats>& stats : read_texts(model, nullptr, texts)) {
+    std::vector<double>& row = out.emplace_back();
+    for (const Statistic& s : kStatistics)
+      if (!s.reference) row.push_back(sum_of(s, stats));
+  }
+  return out;
+}
+std::vector<Contribution> token_parts(const OwnModel& model, const Text& text, Stats stats,
+                                      std::span<const double> adds) {
+  const Example example = std::move(model.examples({&text, 1}).front());
+  std::vector<Contribution> out;
+  const size_t first = example.tokens.size() - stats.size();  // one token of a document is not predicted
+  size_t at = 0;
+  for (size_t i = static_cast<size_t>(example.prefix); i < example.tokens.size(); ++i) {
+    const bool end = i + 1 == example.tokens.size();
+    const size_t bytes = end ? 0 : model.tokenizer().bytes(example.tokens[i]).size();
+    if (i >= first) {
+      const TokenStats& t = stats[i - first];
+      out.push_back({at, at + bytes, adds[i - first], t.rank, std::exp(t.log_p)});
+    }
+    at += bytes;
+  }
+  return out;
+}
+
+namespace {
+class Likelihood : public Detector {
+ public:
+  Likelihood(const Statistic& statistic, OwnModel model, std::optional<OwnModel> reference)
+      : statistic_(statistic),
+        model_(std::move(model)),
+        reference_(std::move(reference)) {
+    RUM_CHECK(reference_ || !statistic.reference, "likelihood: {} needs a second model, option \"reference\"",
+              statistic.name);
+    RUM_CHECK(!reference_ || statistic.reference, "likelihood: {} has no use for option \"reference\"",
+              statistic.name);
+    if (!reference_) return;
+    model_.check_alike(*reference_);
+    RUM_CHECK(model_.weights() != reference_->weights(),
+              "likelihood: {} and its reference {} are the same model; statistic curvature is for one model",
+              model_.path(), reference_->path());
+  }
+  std::vector<double> score(std::span<const Text> texts) const override {
+    std::vector<double> out;
+    for (const auto& stats : read(texts)) out.push_back(sum_of(statistic_, stats));
+    return out;
+  }
+  bool needs_source() const override { return model_.translation(); }
+  Explanation explain(const Text& text) const override {
+    const std::vector<TokenStats> stats = std::move(read({&text, 1}).front());
+    return {0, token_parts(model_, text, stats, statistic_.parts(stats))};
+  }
+  Saved saved() const override {
+    Saved out;
+    out.settings = {{"statistic", statistic_.name}, {"model", model_.saved()}};
+    if (reference_) out.settings.emplace_back("reference", reference_->saved());
+    return out;
+  }
+
+ private:
+  std::vector<std::vector<TokenStats>> read(std::span<const Text> texts) const {
+    return read_texts(model_, reference_ ? &*reference_ : nullptr, texts);
+  }
+  const Statistic& statistic_;
+  OwnModel model_;
+  std::optional<OwnModel> reference_;
+};
+
+std::unique_ptr<Detector> fit_kind(std::span<const Text>, const Json::Object& given) {
+  std::string model, reference, statistic = "curvature";
+  Options options("likelihood", given);
+  options.take("model", model).take("reference", reference).take("statistic", statistic).end();
+  RUM_CHECK(!model.empty(), "likelihood: option \"model\": expected a run folder, as `ruminate train` makes");
+  std::optional<OwnModel> second;
+  if (!reference.empty()) second.emplace(reference);
+  return std::make_unique<Likelihood>(find(statistic), OwnModel(model), std::move(second));
+}
+std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
+  const Json settings(saved.settings);
+  const Json* statistic = settings.find("statistic");
+  if (!statistic || !statistic->text()) throw FileError(path + ": the detector's file names no statistic");
+  std::optional<OwnModel> second;
+  if (settings.find("reference")) second = OwnModel::from(saved.settings, "reference", path);
+  return std::make_unique<Likelihood>(find(*statistic->text()), OwnModel::from(saved.settings, "model", path),
+                                      std::move(second));
+}
+const Kind kind{"likelihood", "one statistic of a text's tokens under a model of ours; nothing is fitted",
+                fit_kind, load_kind};
+}  // namespace
+}  // namespace rum::detect

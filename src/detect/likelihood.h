@@ -1,0 +1,33 @@
+// What a language model finds in a text that was written by a model: likely tokens. Each statistic is a sum
+// of what the tokens add, signed so that a higher number says machine.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "detect/own_model.h"
+#include "metrics/token_stats.h"
+
+namespace rum::detect {
+struct Statistic {
+  const char* name;
+  const char* help;
+  // What each token adds; at least one token. Of two models where `reference`: then the token's entropy and
+  // variance are taken under the other model (metrics/token_stats.h).
+  std::vector<double> (*parts)(std::span<const TokenStats>);
+  bool reference = false;
+};
+// log_likelihood, rank, log_rank, lrr, entropy, top_10, top_100, top_1000 (GLTR's histogram), curvature;
+// with two models: curvature_reference, binoculars, binoculars_published.
+std::span<const Statistic> statistics();
+double sum_of(const Statistic&, std::span<const TokenStats>);
+
+// One forward of the model (and one of the reference) over all texts.
+std::vector<std::vector<TokenStats>> read_texts(const OwnModel& model, const OwnModel* reference,
+                                                std::span<const Text> texts);
+// For each text all statistics of one model, in the order of statistics(), from a single forward.
+std::vector<std::vector<double>> all_statistics(const OwnModel&, std::span<const Text>);
+// One part a predicted token, with the bytes of the target it stands for (the end token: none).
+std::vector<Contribution> token_parts(const OwnModel&, const Text&, std::span<const TokenStats>,
+                                      std::span<const double> adds);
+}  // namespace rum::detect

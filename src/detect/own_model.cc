@@ -1,0 +1,58 @@
+#include "detect/own_model.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "checkpoint/weights.h"
+
+namespace rum::detect {
+OwnModel::OwnModel(const std::string& path) : path_(path), run_(load_run(path)) {
+  weights_ = hex64(weights_hash(run_->params));
+}
+Json::Object OwnModel::saved() const { return {{"path", path_}, {"weights", weights_}}; }
+OwnModel OwnModel::from(const Json::Object& settings, const std::string& key, const std::string& file) {
+  const Json all(settings);
+  const Json* model = all.find(key);
+  const Json* path = model ? model->find("path") : nullptr;
+  const Json* weights = model ? model->find("weights") : nullptr;
+  if (!path || !path->text() || !weights || !weights->text())
+    throw FileError(fmt::format("{}: no \"{}\" with the path and the weights of a model", file, key));
+  OwnModel out(*path->text());
+  if (out.weights_ != *weights->text())
+    throw FileError(
+        fmt::format("{}: the detector was made with other weights of {} (hash {}, now {}); fit it anew", file,
+                    out.path_, *weights->text(), out.weights_));
+  return out;
+}
+
+std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
+  const int64_t context = model().config().context;
+  const BatchShape shape{.restart = model().config().restart, .sources = model().encoder_decoder() ? 1 : 0};
+  std::vector<Example> out;
+  int64_t refused = 0, longest = 0;
+  std::string first;
+  for (const Text& t : texts) {
+    RUM_CHECK(!t.target.empty(), "text {} is empty: there is nothing to judge", t.id);
+    RUM_CHECK(!translation() || !t.source.empty(),
+              "text {} has no source, and {} is a translation model; give the source beside each text, or a "
+              "language model",
+              t.id, path_);
+    out.push_back(to_example(Pair{translation() ? t.source : "", t.target}, tokenizer()));
+    const int64_t needed = positions_of(out.back(), shape);
+    if (needed <= context) continue;
+    if (refused++ == 0) first = t.id, longest = needed;
+  }
+  RUM_CHECK(refused == 0,
+            "text {} needs {} positions, the context of {} holds {}; {} of {} texts are too long: leave them "
+            "out or split them",
+            first, longest, path_, context, refused, texts.size());
+  return out;
+}
+void OwnModel::check_alike(const OwnModel& other) const {
+  RUM_CHECK(tokenizer().hash() == other.tokenizer().hash(),
+            "{} and {} have different tokenizers, so their probabilities cannot be compared; train one with "
+            "the tokenizer of the other (data.tokenizer)",
+            path_, other.path_);
+  RUM_CHECK(translation() == other.translation(), "of {} and {} one translates and one does not", path_,
+            other.path_);
+}
+}  // namespace rum::detect

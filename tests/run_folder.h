@@ -1,0 +1,42 @@
+// A run folder for tests, of a model that was never trained: its weights are noise, large enough that its
+// predictions differ.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/safetensors.h"
+#include "checkpoint/weights.h"
+#include "run/folder.h"
+#include "run/run.h"
+#include "tests/grammar/grammar.h"
+
+namespace rum {
+struct NoiseRun {
+  CorpusKind kind = CorpusKind::pairs;
+  ModelKind model = ModelKind::gpt;
+  uint32_t seed = 1;
+  int64_t vocab = 300, context = 64;
+};
+inline void write_run(const std::string& path, const NoiseRun& r) {
+  std::vector<Pair> pairs = grammar_pairs(200, 5);
+  std::vector<std::string_view> texts;
+  for (const Pair& p : pairs) texts.push_back(p.source), texts.push_back(p.target);
+  RunConfig c;
+  c.folder = path, c.seed = r.seed, c.kind = r.kind, c.model_kind = r.model;
+  c.train = {"train.tsv"}, c.valid = "valid.tsv";
+  c.model.layers = 2, c.model.width = 32, c.model.heads = 2, c.model.context = r.context;
+  c.bpe.vocab = r.vocab;
+  TokenizerConfig bpe = c.bpe;
+  bpe.special = {kSep, kEos};
+  const Tokenizer tokenizer = Tokenizer::train(texts, bpe);
+  LoadedRun run(c, tokenizer, DeviceKind::cpu);
+  const Tensor all = run.params.master();
+  for (int64_t i = 0; i < all.size(); ++i) all.data<float>()[i] *= 6;
+  Disk::real().make_folders(path);
+  const RunFolder folder{path};
+  Disk::real().replace_text(folder.config(), to_toml(c));
+  tokenizer.save(folder.tokenizer());
+  write_safetensors({{}, named_weights(run.params, all)}, folder.model());
+}
+}  // namespace rum
