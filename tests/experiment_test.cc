@@ -391,7 +391,8 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   expect_refusal(e.run(e.words("run", "a")), "overlap in 1 pairs (line 1 and line 1 share a source)");
   e.write("test.tsv", test);
   e.config = replaced(e.config, "pool_pairs = 500", "pool_pairs = 1500");
-  expect_refusal(e.run(e.words("run", "b")), "data.seed_pairs, data.pool_pairs and data.judge_pairs ask for 2500");
+  expect_refusal(e.run(e.words("run", "b")),
+                 "data.seed_pairs, data.pool_pairs and data.judge_pairs ask for 2500");
   e.config = replaced(e.config, "pool_pairs = 1500", "pool_pairs = 500");
   // What an outside model wrote.
   e.config = replaced(e.config, "targets = \"self/greedy\"", "targets = \"outside\"");
