@@ -80,7 +80,7 @@ struct Gpt {
     for (const Block& block : blocks) {
       const Tensor wanted = &block == &blocks.back() ? rows : Tensor();
       auto run = [&block, layout, wanted](const Tensor& t) { return block(t, layout, wanted); };
-      x = config.recompute ? checkpoint(run, x) : run(x);
+      x = config.recompute ? recompute(run, x) : run(x);
     }
     return last(x);
   }

@@ -74,7 +74,7 @@ int64_t padded(int64_t n) {  // to whole vectors
 // whole vectors; else a copy, rotated and then rounded to T as the cache would: so that writing with a cache
 // gives the bits of the whole forward.
 template <class T, class S = Stats<T>>
-Rows<const S> head_rows(Rows<const T> from, int64_t n, int64_t d, Scratch<S>& scratch,
+MatrixView<const S> head_rows(MatrixView<const T> from, int64_t n, int64_t d, Scratch<S>& scratch,
                         const Rotation<S>* rotation = nullptr, const int32_t* positions = nullptr) {
   const bool turned = rotation && rotation->on();
   if constexpr (std::is_same_v<T, S>)
@@ -91,13 +91,13 @@ Rows<const S> head_rows(Rows<const T> from, int64_t n, int64_t d, Scratch<S>& sc
   return {to, step, simd::kLanes<S>};
 }
 template <class S>
-Rows<const S> broadcast(Rows<const S> r) {  // the same rows as the left factor: numbers side by side
+MatrixView<const S> broadcast(MatrixView<const S> r) {  // the same rows as the left factor: numbers side by side
   return {r.data, r.step, 1};
 }
 // Panels of kLanes keys, d vectors each: key j's number e stands at panel j / kLanes, vector e, lane j %
 // kLanes. As a right factor, rows are e and columns are keys. `first`: the number of the first key.
 template <class T, class S>
-void fill_panels(Rows<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel, int64_t first = 0) {
+void fill_panels(MatrixView<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel, int64_t first = 0) {
   constexpr int64_t lanes = simd::kLanes<S>;
   for (int64_t i = 0; i < n;) {
     const int64_t lane = (first + i) % lanes, count = std::min(n - i, lanes - lane);
@@ -113,7 +113,7 @@ void fill_panels(Rows<const S> rows, int64_t n, int64_t d, T* panels, int64_t pa
   }
 }
 template <class S>
-Rows<const S> panels_of(Rows<const S> rows, int64_t n, int64_t d, Scratch<S>& scratch) {
+MatrixView<const S> panels_of(MatrixView<const S> rows, int64_t n, int64_t d, Scratch<S>& scratch) {
   constexpr int64_t lanes = simd::kLanes<S>;
   S* to = scratch.take(padded<S>(n) * d);
   if (n % lanes != 0) std::fill(to + n / lanes * lanes * d, to + padded<S>(n) * d, S{0});
@@ -124,7 +124,7 @@ Rows<const S> panels_of(Rows<const S> rows, int64_t n, int64_t d, Scratch<S>& sc
 // One head of one text: m queries, each of which sees the first seen(i) keys; seen never falls.
 // p: kMicroRows x `wide` numbers, o: kMicroRows x padded d.
 template <class S, class Seen, class Emit>
-void attend(Rows<const S> q, Rows<const S> key_panels, Rows<const S> values, int64_t m, int64_t d,
+void attend(MatrixView<const S> q, MatrixView<const S> key_panels, MatrixView<const S> values, int64_t m, int64_t d,
             Seen&& seen, S* p, int64_t wide, S* o, Emit&& emit) {
   constexpr int64_t lanes = simd::kLanes<S>;
   const S scale = 1 / std::sqrt(static_cast<S>(d));
@@ -162,7 +162,7 @@ void attend(Rows<const S> q, Rows<const S> key_panels, Rows<const S> values, int
 constexpr int64_t kBlock = 8 * kMicroRows;  // queries whose weights are kept at once
 template <class S>
 struct Piece {
-  Rows<const S> q, keys, key_panels, value_panels, o, dy;
+  MatrixView<const S> q, keys, key_panels, value_panels, o, dy;
   const S* lse;
   int64_t lse_step, m, n, d;
 };
@@ -198,8 +198,8 @@ void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, 
       for (int r = 0; r < R; ++r) emit(b + i + r, dq + r * step);
     });
     const int64_t n = seen(b + rows - 1);
-    const auto at_block = [&](Rows<const S> all) {
-      return Rows<const S>{all.data + b * all.step, all.step, lanes};
+    const auto at_block = [&](MatrixView<const S> all) {
+      return MatrixView<const S>{all.data + b * all.step, all.step, lanes};
     };
     small_product<S>({p, 1, wide}, at_block(x.dy), n, step, rows, {dv, step}, true);
     small_product<S>({ds, 1, wide}, at_block(x.q), n, step, rows, {dk, step}, true);

@@ -37,9 +37,9 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
   Scratch<S> scratch(wide * d + total * step + (2 * r.length + kMicroRows) * step + kMicroRows * wide);
   const T* first = qkv.data<T>() + r.begin * width;
   const int32_t* positions = l.positions.data<int32_t>() + r.begin;
-  const Rows<const T> new_keys{first + c + g * d, width}, new_values{first + c + kv + g * d, width};
+  const MatrixView<const T> new_keys{first + c + g * d, width}, new_values{first + c + kv + g * d, width};
   S *p = scratch.take(kMicroRows * wide), *o = scratch.take(kMicroRows * step);
-  Rows<const S> keys, values;
+  MatrixView<const S> keys, values;
   if (l.cache) {  // append, then read everything the slot holds
     const Tensor &ks = l.cache->keys[static_cast<size_t>(layer)],
                  &vs = l.cache->values[static_cast<size_t>(layer)];
@@ -69,7 +69,7 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
   }
   for (int64_t h = g * group; h < (g + 1) * group; ++h) {
     Scratch<S> again = scratch;
-    const Rows<const S> q = head_rows<T>({first + h * d, width}, r.length, d, again, &rotation, positions);
+    const MatrixView<const S> q = head_rows<T>({first + h * d, width}, r.length, d, again, &rotation, positions);
     attend(
         broadcast(q), keys, values, r.length, d, [&](int64_t i) { return r.seen_by(i); }, p, wide, o,
         [&](int64_t i, const S* row, S factor, S z) {
@@ -115,10 +115,10 @@ void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation
   S *p = scratch.take(kBlock * wide), *ds = scratch.take(kBlock * wide),
     *dq = scratch.take(kMicroRows * step), *dk = scratch.take(n * step), *dv = scratch.take(n * step);
   std::fill(dk, dk + n * step, S{0}), std::fill(dv, dv + n * step, S{0});
-  const Rows<const S> keys = head_rows<T>({first + c + g * d, width}, n, d, scratch, &rotation, positions);
-  const Rows<const S> key_panels = panels_of(keys, n, d, scratch);
-  const Rows<const S> values = head_rows<T>({first + c + kv + g * d, width}, n, d, scratch);
-  const Rows<const S> value_panels = panels_of(values, n, d, scratch);
+  const MatrixView<const S> keys = head_rows<T>({first + c + g * d, width}, n, d, scratch, &rotation, positions);
+  const MatrixView<const S> key_panels = panels_of(keys, n, d, scratch);
+  const MatrixView<const S> values = head_rows<T>({first + c + kv + g * d, width}, n, d, scratch);
+  const MatrixView<const S> value_panels = panels_of(values, n, d, scratch);
   auto emit = [&](S* row, int64_t i, int64_t column, bool turned) {
     if (turned && rotation.on()) rotation.turn(row, positions[i], S{-1});
     T* place = to + i * width + column;

@@ -48,8 +48,8 @@ void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
       Scratch<S> scratch(wide * d + (2 * t.n + t.m + kMicroRows) * step + kMicroRows * wide);
       S *p = scratch.take(kMicroRows * wide), *o = scratch.take(kMicroRows * step);
       const T* from = kv.data<T>() + t.k * width + g * d;
-      const Rows<const S> values = head_rows<T>({from + width / 2, width}, t.n, d, scratch);
-      const Rows<const S> keys = panels_of(head_rows<T>({from, width}, t.n, d, scratch), t.n, d, scratch);
+      const MatrixView<const S> values = head_rows<T>({from + width / 2, width}, t.n, d, scratch);
+      const MatrixView<const S> keys = panels_of(head_rows<T>({from, width}, t.n, d, scratch), t.n, d, scratch);
       for (int64_t h = g * group; h < (g + 1) * group; ++h) {
         Scratch<S> again = scratch;
         attend(
@@ -96,9 +96,9 @@ void backward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries
         *dv = scratch.take(t.n * step);
       std::fill(dk, dk + t.n * step, S{0}), std::fill(dv, dv + t.n * step, S{0});
       const T* from = kv.data<T>() + t.k * width + g * d;
-      const Rows<const S> keys = head_rows<T>({from, width}, t.n, d, scratch);
-      const Rows<const S> key_panels = panels_of(keys, t.n, d, scratch);
-      const Rows<const S> value_panels =
+      const MatrixView<const S> keys = head_rows<T>({from, width}, t.n, d, scratch);
+      const MatrixView<const S> key_panels = panels_of(keys, t.n, d, scratch);
+      const MatrixView<const S> value_panels =
           panels_of(head_rows<T>({from + width / 2, width}, t.n, d, scratch), t.n, d, scratch);
       for (int64_t h = g * group; h < (g + 1) * group; ++h) {
         Scratch<S> again = scratch;

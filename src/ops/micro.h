@@ -16,7 +16,7 @@ template <class S>
 constexpr int kMicroCols = kMicroVectors* simd::kLanes<S>;
 
 template <class S>
-struct Rows {  // a matrix: rows `step` apart, the numbers of a row `stride` apart
+struct MatrixView {  // a matrix: rows `step` apart, the numbers of a row `stride` apart
   S* data;
   int64_t step, stride = 1;
   S* at(int64_t i, int64_t j) const { return data + i * step + j * stride; }
@@ -24,7 +24,7 @@ struct Rows {  // a matrix: rows `step` apart, the numbers of a row `stride` apa
 
 // sums[r][v] += A (R, k) B (k, V vectors). In B `step` leads from row to row, `stride` from vector to vector.
 template <class S, int R, int V>
-[[gnu::always_inline]] inline void multiply(Rows<const S> a, Rows<const S> b, int64_t k,
+[[gnu::always_inline]] inline void multiply(MatrixView<const S> a, MatrixView<const S> b, int64_t k,
                                             simd::Vec<S> (&sums)[R][V]) {
   const S *x = a.data, *y = b.data;
   for (int64_t j = 0; j < k; ++j, x += a.stride, y += b.step) {
@@ -92,7 +92,7 @@ void by_rows(int64_t begin, int64_t end, F&& f) {
 // C (R rows, n columns) = or += A (R, k) B (k, n) through vectors of columns; B must be readable up to whole
 // vectors, C is written no further than n.
 template <class S, int R>
-void small_product(Rows<const S> a, Rows<const S> b, int64_t n, int64_t k, Rows<S> c, bool add) {
+void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t n, int64_t k, MatrixView<S> c, bool add) {
   constexpr int64_t lanes = simd::kLanes<S>;
   auto run = [&]<int V>(int64_t j) {
     simd::Vec<S> sums[R][V];
@@ -120,7 +120,7 @@ void small_product(Rows<const S> a, Rows<const S> b, int64_t n, int64_t k, Rows<
 }
 // The same for m rows.
 template <class S>
-void small_product(Rows<const S> a, Rows<const S> b, int64_t m, int64_t n, int64_t k, Rows<S> c, bool add) {
+void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t m, int64_t n, int64_t k, MatrixView<S> c, bool add) {
   by_rows(0, m, [&]<int R>(int64_t i) {
     small_product<S, R>({a.at(i, 0), a.step, a.stride}, b, n, k, {c.at(i, 0), c.step, c.stride}, add);
   });
