@@ -27,6 +27,23 @@ for f in cuda/*.cu cuda/ladder/*.cu; do
   done
 done
 
+# Every header compiles alone (those with a source do so there, as its first include), and all of them beside
+# each other, whichever comes first.
+headers=$(find src -name '*.h' | sort)
+compile() { ${CXX:-g++} -std=c++20 -march=native -Isrc -I. -fsyntax-only -x c++ -; }
+for h in $headers; do
+  [ -f "${h%.h}.cc" ] || echo "#include \"$h\"" | compile || say "$h does not compile alone"
+done
+for f in $(find src -name '*.cc'); do
+  h=${f#src/}; h=${h%.cc}.h
+  [ ! -f "src/$h" ] || [ "$(grep -m1 '^#include' "$f")" = "#include \"$h\"" ] || say "$f does not include $h first"
+done
+for direction in '' -r; do
+  # shellcheck disable=SC2086
+  printf '%s\n' $headers | sort $direction | sed 's/.*/#include "&"/' | compile ||
+    say "the headers do not compile beside each other"
+done
+
 bash tools/lab.sh check || bad=1
 if command -v clang-format >/dev/null; then
   # shellcheck disable=SC2046

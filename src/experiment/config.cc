@@ -358,6 +358,7 @@ class Reader {
     Claim x;
     s.read("id", x.id, true), s.read("text", x.text, true), s.read("kind", x.kind, true);
     s.read("better", x.better, true), s.read("worse", x.worse, true), s.read("model", x.model);
+    s.read("ceiling", x.ceiling);
     s.read("measures", x.measures), s.read("chosen_later", x.chosen_later);
     s.done();
     check_name(s.place("kind"), "kind of claim", x.kind,
@@ -367,6 +368,9 @@ class Reader {
         check_name(s.place(key), "arm", name, arm_names());
       else
         check_targets(s.place(key), name);
+    if (!x.ceiling.empty()) check_name(s.place("ceiling"), "arm", x.ceiling, arm_names());
+    if (!x.ceiling.empty() && x.kind != "students")
+      throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");
     for (const Claim& other : c_.claims)
       if (other.id == x.id) throw FileError(fmt::format("{}two claims are named {}", s.place("id"), x.id));
     c_.claims.push_back(std::move(x));

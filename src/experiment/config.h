@@ -55,6 +55,7 @@ struct Claim {
   std::string id, text;       // "C1", "real beats regurgitated"
   std::string kind;           // students: scores of two arms; errors, diversity: measures of two targets
   std::string better, worse;  // arms, or targets; the claim is that `better` is better
+  std::string ceiling;        // an arm: of the gap from `worse` to it, which share does `better` close?
   std::string model = "last";
   std::vector<std::string> measures;  // of errors or diversity; empty: all
   bool chosen_later = false;          // after looking at results

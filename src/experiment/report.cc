@@ -93,6 +93,12 @@ class Report {
     return n;
   }
 
+  // "46 % [31, 60]"; a gap whose sign is uncertain has no share.
+  static std::string share_of_gap(const GapClosed& g) {
+    if (!g.share || !g.interval) return "no gap";
+    return fmt::format("{:.0f} % [{:.0f}, {:.0f}]{}", 100 * *g.share, 100 * g.interval->first,
+                       100 * g.interval->second, g.gap_sign_flips > 0 ? ", of a gap of uncertain sign" : "");
+  }
   void claims() {
     section("Claims",
             "Each claim is a difference between two arms, or between two sets of targets, that should have "
@@ -105,7 +111,8 @@ class Report {
             "of 100 repetitions.");
     put("<div class=\"scroll\"><table><tr><th>claim</th><th class=\"left\">by</th><th "
         "class=\"left\">verdict</th><th>difference "
-        "[95 %]</th><th>p</th><th>p, Holm</th><th>p, swaps</th><th>could see</th><th>seeds, sd</th></tr>\n");
+        "[95 %]</th><th>p</th><th>p, Holm</th><th>p, swaps</th><th>could see</th><th>seeds, sd</th><th>gap "
+        "closed</th></tr>\n");
     for (const ClaimResult& c : r_.claims) {
       bool first = true;
       for (const ClaimResult::Row& row : c.rows) {
@@ -114,19 +121,20 @@ class Report {
         const std::string verdict = name(row.verdict);
         std::string css = verdict;
         std::replace(css.begin(), css.end(), ' ', '_');
-        put(fmt::format(
-            "<tr{}><td class=\"wrap\">{}</td><td class=\"left\">{}</td><td class=\"left verdict "
-            "{}\">{}</td><td>{}</td>"
-            "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-            first ? " class=\"main\"" : "",
-            first ? fmt::format("<b>{}</b> {}{}<br><span class=\"soft\">{} against {}</span>",
-                                escape_html(c.claim->id), escape_html(c.claim->text),
-                                c.claim->chosen_later ? " <i>(chosen after looking)</i>" : "",
-                                escape_html(c.claim->better), escape_html(c.claim->worse))
-                  : "",
-            escape_html(row.by), css, verdict, interval(row.difference, d), p_value(row.difference.p),
-            p_value(row.corrected), p_value(row.randomised),
-            students ? shown(row.difference.detectable(), d) : "–", shown(row.difference.seeds.sd, d + 1)));
+        put(
+            fmt::format("<tr{}><td class=\"wrap\">{}</td><td class=\"left\">{}</td><td class=\"left verdict "
+                        "{}\">{}</td><td>{}</td>"
+                        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                        first ? " class=\"main\"" : "",
+                        first ? fmt::format("<b>{}</b> {}{}<br><span class=\"soft\">{} against {}</span>",
+                                            escape_html(c.claim->id), escape_html(c.claim->text),
+                                            c.claim->chosen_later ? " <i>(chosen after looking)</i>" : "",
+                                            escape_html(c.claim->better), escape_html(c.claim->worse))
+                              : "",
+                        escape_html(row.by), css, verdict, interval(row.difference, d),
+                        p_value(row.difference.p), p_value(row.corrected), p_value(row.randomised),
+                        students ? shown(row.difference.detectable(), d) : "–",
+                        shown(row.difference.seeds.sd, d + 1), row.gap ? share_of_gap(*row.gap) : "–"));
         first = false;
       }
     }
@@ -135,7 +143,9 @@ class Report {
         "For claims about targets the interval is the range over the generators of all seeds and p the "
         "largest of theirs. "
         "NLL is the mean negative log-likelihood of a token of the human translation, in nats: lower is "
-        "better.</p>\n");
+        "better. Gap closed: how far the better arm goes from the worse one to the claim&rsquo;s ceiling, as "
+        "a "
+        "ratio of means that are resampled together.</p>\n");
     end();
   }
   void gate() {

@@ -200,10 +200,13 @@ class Gatherer {
     if (b == nullptr) b = find(r.claim->worse, "last");
     RUM_CHECK(a && b, "claim {}: the arms \"{}\" and \"{}\" are not judged with the weights \"{}\"",
               r.claim->id, r.claim->better, r.claim->worse, r.claim->model);
-    for (size_t m = 0; m < kScores.size(); ++m)
+    const ArmResult* top = r.claim->ceiling.empty() ? nullptr : find(r.claim->ceiling, "last");
+    for (size_t m = 0; m < kScores.size(); ++m) {
       r.rows.push_back({kScores[m], difference(a->replicates[m], b->replicates[m]),
                         randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1,
                         Verdict::undecided});
+      if (top) r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
+    }
   }
   // Of errors and diversity: the mean over seeds of the difference, its range over seeds as interval, and as
   // p the largest of any seed: a claim about targets holds when it holds for every generator that was

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiment/arms.h"
+#include "experiment/gap.h"
 #include "experiment/statistics.h"
 #include "pipeline/store.h"
 
@@ -53,6 +54,7 @@ struct ClaimResult {
     Effect difference;                     // better - worse, in the measure's unit
     double randomised = 1, corrected = 1;  // p: other test; by the bootstrap (or permutation) after Holm
     Verdict verdict = Verdict::undecided;
+    std::optional<GapClosed> gap{};  // where the claim names a ceiling
   };
   std::vector<Row> rows;
 };

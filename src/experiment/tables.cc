@@ -48,23 +48,33 @@ std::string sentences_csv(const ExperimentResults& r) {
   return out;
 }
 
+static Json gap_json(const GapClosed& g) {
+  const auto or_null = [](bool there, double v) { return there ? Json(v) : Json(nullptr); };
+  return Json(Json::Object{{"share", or_null(g.share.has_value(), g.share.value_or(0))},
+                           {"low", or_null(g.interval.has_value(), g.interval ? g.interval->first : 0)},
+                           {"high", or_null(g.interval.has_value(), g.interval ? g.interval->second : 0)},
+                           {"gap_sign_flips", g.gap_sign_flips}});
+}
 Json claims_json(const ExperimentResults& r) {
   Json::Array claims;
   for (const ClaimResult& c : r.claims) {
     Json::Array rows;
-    for (const ClaimResult::Row& row : c.rows)
-      rows.push_back(Json(Json::Object{{"by", row.by},
-                                       {"verdict", name(row.verdict)},
-                                       {"difference", row.difference.value},
-                                       {"low", row.difference.low},
-                                       {"high", row.difference.high},
-                                       {"p", row.difference.p},
-                                       {"p_holm", row.corrected},
-                                       {"p_randomisation", row.randomised},
-                                       {"detectable", row.difference.detectable()},
-                                       {"seed_sd", row.difference.seeds.sd},
-                                       {"seed_low", row.difference.seeds.low},
-                                       {"seed_high", row.difference.seeds.high}}));
+    for (const ClaimResult::Row& row : c.rows) {
+      Json::Object o{{"by", row.by},
+                     {"verdict", name(row.verdict)},
+                     {"difference", row.difference.value},
+                     {"low", row.difference.low},
+                     {"high", row.difference.high},
+                     {"p", row.difference.p},
+                     {"p_holm", row.corrected},
+                     {"p_randomisation", row.randomised},
+                     {"detectable", row.difference.detectable()},
+                     {"seed_sd", row.difference.seeds.sd},
+                     {"seed_low", row.difference.seeds.low},
+                     {"seed_high", row.difference.seeds.high}};
+      if (row.gap) o.emplace_back("gap_closed", gap_json(*row.gap));
+      rows.push_back(Json(std::move(o)));
+    }
     claims.push_back(Json(Json::Object{{"id", c.claim->id},
                                        {"text", c.claim->text},
                                        {"better", c.claim->better},

@@ -75,7 +75,7 @@ int64_t padded(int64_t n) {  // to whole vectors
 // gives the bits of the whole forward.
 template <class T, class S = Stats<T>>
 MatrixView<const S> head_rows(MatrixView<const T> from, int64_t n, int64_t d, Scratch<S>& scratch,
-                        const Rotation<S>* rotation = nullptr, const int32_t* positions = nullptr) {
+                              const Rotation<S>* rotation = nullptr, const int32_t* positions = nullptr) {
   const bool turned = rotation && rotation->on();
   if constexpr (std::is_same_v<T, S>)
     if (!turned && d % simd::kLanes<S> == 0) return {from.data, from.step, simd::kLanes<S>};
@@ -91,13 +91,15 @@ MatrixView<const S> head_rows(MatrixView<const T> from, int64_t n, int64_t d, Sc
   return {to, step, simd::kLanes<S>};
 }
 template <class S>
-MatrixView<const S> broadcast(MatrixView<const S> r) {  // the same rows as the left factor: numbers side by side
+MatrixView<const S> broadcast(
+    MatrixView<const S> r) {  // the same rows as the left factor: numbers side by side
   return {r.data, r.step, 1};
 }
 // Panels of kLanes keys, d vectors each: key j's number e stands at panel j / kLanes, vector e, lane j %
 // kLanes. As a right factor, rows are e and columns are keys. `first`: the number of the first key.
 template <class T, class S>
-void fill_panels(MatrixView<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel, int64_t first = 0) {
+void fill_panels(MatrixView<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel,
+                 int64_t first = 0) {
   constexpr int64_t lanes = simd::kLanes<S>;
   for (int64_t i = 0; i < n;) {
     const int64_t lane = (first + i) % lanes, count = std::min(n - i, lanes - lane);
@@ -124,8 +126,8 @@ MatrixView<const S> panels_of(MatrixView<const S> rows, int64_t n, int64_t d, Sc
 // One head of one text: m queries, each of which sees the first seen(i) keys; seen never falls.
 // p: kMicroRows x `wide` numbers, o: kMicroRows x padded d.
 template <class S, class Seen, class Emit>
-void attend(MatrixView<const S> q, MatrixView<const S> key_panels, MatrixView<const S> values, int64_t m, int64_t d,
-            Seen&& seen, S* p, int64_t wide, S* o, Emit&& emit) {
+void attend(MatrixView<const S> q, MatrixView<const S> key_panels, MatrixView<const S> values, int64_t m,
+            int64_t d, Seen&& seen, S* p, int64_t wide, S* o, Emit&& emit) {
   constexpr int64_t lanes = simd::kLanes<S>;
   const S scale = 1 / std::sqrt(static_cast<S>(d));
   const int64_t step = padded<S>(d);

@@ -69,7 +69,8 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
   }
   for (int64_t h = g * group; h < (g + 1) * group; ++h) {
     Scratch<S> again = scratch;
-    const MatrixView<const S> q = head_rows<T>({first + h * d, width}, r.length, d, again, &rotation, positions);
+    const MatrixView<const S> q =
+        head_rows<T>({first + h * d, width}, r.length, d, again, &rotation, positions);
     attend(
         broadcast(q), keys, values, r.length, d, [&](int64_t i) { return r.seen_by(i); }, p, wide, o,
         [&](int64_t i, const S* row, S factor, S z) {
@@ -115,7 +116,8 @@ void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation
   S *p = scratch.take(kBlock * wide), *ds = scratch.take(kBlock * wide),
     *dq = scratch.take(kMicroRows * step), *dk = scratch.take(n * step), *dv = scratch.take(n * step);
   std::fill(dk, dk + n * step, S{0}), std::fill(dv, dv + n * step, S{0});
-  const MatrixView<const S> keys = head_rows<T>({first + c + g * d, width}, n, d, scratch, &rotation, positions);
+  const MatrixView<const S> keys =
+      head_rows<T>({first + c + g * d, width}, n, d, scratch, &rotation, positions);
   const MatrixView<const S> key_panels = panels_of(keys, n, d, scratch);
   const MatrixView<const S> values = head_rows<T>({first + c + kv + g * d, width}, n, d, scratch);
   const MatrixView<const S> value_panels = panels_of(values, n, d, scratch);

@@ -49,7 +49,8 @@ void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
       S *p = scratch.take(kMicroRows * wide), *o = scratch.take(kMicroRows * step);
       const T* from = kv.data<T>() + t.k * width + g * d;
       const MatrixView<const S> values = head_rows<T>({from + width / 2, width}, t.n, d, scratch);
-      const MatrixView<const S> keys = panels_of(head_rows<T>({from, width}, t.n, d, scratch), t.n, d, scratch);
+      const MatrixView<const S> keys =
+          panels_of(head_rows<T>({from, width}, t.n, d, scratch), t.n, d, scratch);
       for (int64_t h = g * group; h < (g + 1) * group; ++h) {
         Scratch<S> again = scratch;
         attend(

@@ -92,7 +92,8 @@ void by_rows(int64_t begin, int64_t end, F&& f) {
 // C (R rows, n columns) = or += A (R, k) B (k, n) through vectors of columns; B must be readable up to whole
 // vectors, C is written no further than n.
 template <class S, int R>
-void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t n, int64_t k, MatrixView<S> c, bool add) {
+void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t n, int64_t k, MatrixView<S> c,
+                   bool add) {
   constexpr int64_t lanes = simd::kLanes<S>;
   auto run = [&]<int V>(int64_t j) {
     simd::Vec<S> sums[R][V];
@@ -120,7 +121,8 @@ void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t n, int6
 }
 // The same for m rows.
 template <class S>
-void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t m, int64_t n, int64_t k, MatrixView<S> c, bool add) {
+void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t m, int64_t n, int64_t k,
+                   MatrixView<S> c, bool add) {
   by_rows(0, m, [&]<int R>(int64_t i) {
     small_product<S, R>({a.at(i, 0), a.step, a.stride}, b, n, k, {c.at(i, 0), c.step, c.stride}, add);
   });

@@ -1,6 +1,7 @@
 // A hash table from pairs of tokens to int32, for the trainer and the encoder: open addressing, linear
 // probing, at most half full; nothing is ever removed.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
