@@ -57,6 +57,22 @@ TEST(Pack, WithAllTextsTakenTheTailBelongsToNone) {
   EXPECT_EQ(none.offsets, (std::vector<int32_t>{0, 4, 4}));
   EXPECT_EQ(none.total_weight, 0);
 }
+// A new member does not compile here until somebody has said whether tensors() holds it.
+TEST(Batch, NamesAllOfItsTensors) {
+  Batch b;
+  std::vector<Tensor*> all;
+  auto add_layout = [&](Layout& l) {
+    auto& [offsets, prefix, positions, mask, cache] = l;
+    all.insert(all.end(), {&offsets, &prefix, &positions});
+  };
+  auto& [ids, rows, targets, weights, layout, total_weight, source_ids, source] = b;
+  all.insert(all.end(), {&ids, &rows, &targets, &weights, &source_ids});
+  add_layout(layout);
+  add_layout(source);
+  const auto named = b.tensors();
+  EXPECT_EQ(named.size(), all.size());
+  for (Tensor* t : all) EXPECT_EQ(std::count(named.begin(), named.end(), t), 1);
+}
 TEST(Pack, SourcesApartForAnEncoder) {
   // By hand: source 5 6 <7>, target 8 9; source 5 <7>, target 4.
   const std::vector<Example> two{{{5, 6, 7, 8, 9}, 3, 2}, {{5, 7, 4}, 2, 1}};

@@ -1,6 +1,7 @@
 // Examples to a batch of constant shape: packed one after another, never bucketed, never padded in between.
 // What is left at the end is one more text of tokens with weight 0.
 #pragma once
+#include <array>
 #include <span>
 #include <vector>
 
@@ -46,6 +47,20 @@ struct Batch {
   double total_weight = 0;  // of this micro-batch; StepInputs carries the sum over the optimizer step
   Tensor source_ids;        // (M) i32, or empty: what an encoder reads; text s of it is the source of text s
   Layout source;
+  // All of them, so that whoever moves a batch to a device moves everything. data_test counts them.
+  std::array<Tensor*, 11> tensors() {
+    return {&ids,
+            &rows,
+            &targets,
+            &weights,
+            &layout.offsets,
+            &layout.prefix,
+            &layout.positions,
+            &source_ids,
+            &source.offsets,
+            &source.prefix,
+            &source.positions};
+  }
 };
 bool fits(std::span<const Example>, const BatchShape&);
 // Error when they do not fit, or one has no source to set apart.

@@ -20,12 +20,12 @@ void judge(const StageContext& x) {
       fmt::format("{}/run/{}.safetensors", x.input("student"), *x.stage.parameters.find("model")->text()),
       pick_device("auto"));
   const Corpus test = read_corpus(x.input("split") + "/test.tsv", CorpusKind::pairs);
-  const Judged judged =
-      judge_translations(run->model, run->tokenizer, test.texts,
-                         decoding_of(*x.stage.parameters.find("decoding")), [&](int64_t done) {
-                           x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
-                           if (x.stop()) throw Stopped();
-                         });
+  const ScoredTranslations scored =
+      translate_and_score(run->model, run->tokenizer, test.texts,
+                          decoding_of(*x.stage.parameters.find("decoding")), [&](int64_t done) {
+                            x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
+                            if (x.stop()) throw Stopped();
+                          });
   std::vector<Example> examples;
   for (const Pair& t : test.texts) examples.push_back(to_example(t, run->tokenizer));
   const std::vector<double> log_p = log_probs(run->model, examples);
@@ -33,7 +33,7 @@ void judge(const StageContext& x) {
   for (size_t i = 0; i < test.texts.size(); ++i)
     out += to_json(Json(Json::Object{
                {"id", static_cast<int64_t>(i)},
-               {"translation", one_line(judged.translations[i])},
+               {"translation", one_line(scored.translations[i])},
                {"nll", -log_p[i]},
                {"tokens", static_cast<int64_t>(examples[i].tokens.size()) - examples[i].prefix}})) +
            "\n";

@@ -55,13 +55,14 @@ std::vector<std::string> translate(const Model& model, const Tokenizer& tokenize
   return out;
 }
 
-Judged judge_translations(const Model& model, const Tokenizer& tokenizer, std::span<const Pair> texts,
-                          const Decoding& decoding, const std::function<void(int64_t)>& done) {
+ScoredTranslations translate_and_score(const Model& model, const Tokenizer& tokenizer,
+                                       std::span<const Pair> texts, const Decoding& decoding,
+                                       const std::function<void(int64_t)>& done) {
   std::vector<std::string> sources, references;
   for (const Pair& t : texts) sources.push_back(t.source), references.push_back(t.target);
-  Judged j;
-  j.translations = translate(model, tokenizer, sources, decoding, done);
-  j.bleu = corpus_bleu(j.translations, references);
-  return j;
+  ScoredTranslations out;
+  out.translations = translate(model, tokenizer, sources, decoding, done);
+  out.bleu = corpus_bleu(out.translations, references);
+  return out;
 }
 }  // namespace rum

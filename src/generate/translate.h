@@ -24,10 +24,11 @@ Prompt source_prompt(std::string_view source, const Tokenizer&);
 // Best translation of each source, in order. A source too long for the context gives "".
 std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<const std::string> sources,
                                    const Decoding&, const std::function<void(int64_t)>& done = {});
-struct Judged {
+// Translations of the sources, and their BLEU against the targets.
+struct ScoredTranslations {
   Bleu bleu;
   std::vector<std::string> translations;
 };
-Judged judge_translations(const Model&, const Tokenizer&, std::span<const Pair>, const Decoding&,
-                          const std::function<void(int64_t)>& done = {});
+ScoredTranslations translate_and_score(const Model&, const Tokenizer&, std::span<const Pair>, const Decoding&,
+                                       const std::function<void(int64_t)>& done = {});
 }  // namespace rum

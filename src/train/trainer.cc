@@ -1,4 +1,4 @@
-// The training loop.
+// The training loop. Start at Trainer::run() and read down.
 #include "train/trainer.h"
 
 #include <fmt/format.h>
@@ -14,70 +14,125 @@ namespace rum {
 Trainer::Trainer(RunConfig c, Progress& p, bool resume) {
   check_config(c);
   set_threads(c.threads > 0 ? static_cast<int>(c.threads) : threads());
-  state_ = std::make_unique<State>(std::move(c), p, resume);
+  std::unique_ptr<Task> task = make_task(c, resume, p);
+  state_ = std::make_unique<State>(std::move(c), std::move(task), p, resume);
 }
 Trainer::~Trainer() = default;
 
-void Trainer::State::one_step(const std::vector<Packed>& packed) {
+Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
+  State& s = *state_;
+  s.open_folder();
+  s.introduce();
+  const int64_t first = s.done;
+  Prefetch batches(s.task->loader(), first);
+  const size_t late =
+      s.device == DeviceKind::cpu ? 0 : 1;  // a GPU has its next step before we ask how it went
+  bool finished = s.done >= s.config.steps, interrupted = false, trained = false;
+  Outcome out;
+  try {
+    while (!finished && !interrupted) {
+      s.take_step(batches.next());
+      finished = s.done >= s.config.steps;
+      interrupted = stop && stop(s.done);
+      const bool evaluate = finished || s.done % s.config.eval_every == 0;
+      const bool save = finished || interrupted || s.save_due(s.done);
+      if (!evaluate && !save) {
+        s.read_outcomes(late);
+        continue;
+      }
+      s.read_outcomes(0);
+      s.log->pause();
+      if (evaluate && s.evaluate()) finished = true;
+      if (save || finished || s.best_step == s.done) s.save_checkpoint();
+      s.log->go_on();
+    }
+    trained = true;
+    out = {s.done, finished, s.last_loss, s.best_loss, ""};
+    if (finished) {
+      s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(s.log->seconds())));
+      out.results = s.finish();
+    }
+  } catch (const OutOfMemory& e) {
+    if (!trained) {  // the step that failed has not touched the weights
+      s.read_outcomes(0);
+      s.save_checkpoint();
+    }
+    throw OutOfMemory(
+        fmt::format("{}; step {} is saved, `ruminate train --resume {}` goes on, with less memory by "
+                    "--set batch.tokens=... (in evaluation also eval.bleu_texts=0)",
+                    e.what(), s.done, s.folder.path));
+  }
+  return out;
+}
+
+void Trainer::State::introduce() {
+  const std::string resumed = done > 0 ? fmt::format(", resumed at step {},", done) : "";
+  progress.line(fmt::format(
+      "{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){} on {}", folder.path,
+      params.numbers(), task->texts(), config.steps, config.tokens * config.micro_batches,
+      task->loader().epoch(config.steps), resumed, Backend::of(device).describe()));
+}
+
+// Queues it. On a GPU its outcome is known later.
+void Trainer::State::take_step(const std::vector<Packed>& micro_batches) {
   std::vector<Batch> batches;
-  int64_t tokens = 0;
-  for (const Packed& p : packed) batches.push_back(upload(p)), tokens += p.used;
+  for (const Packed& p : micro_batches) {
+    batches.push_back(upload(p));
+    tokens += p.used;
+  }
   try {
     step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done));
   } catch (const OutOfMemory& e) {
     batches.clear();
-    throw OutOfMemory(
-        fmt::format("{} at step {} with batch.tokens = {}; {}", e.what(), done, config.tokens, what_fits()));
+    throw OutOfMemory(fmt::format("{} at step {} with batch.tokens = {}; {}", e.what(), done, config.tokens,
+                                  smaller_batch()));
   }
-  queued.push_back({++done, used += tokens, step.outcome()});
+  ++done;
+  in_flight.push_back({done, tokens, step.outcome()});
 }
-// Learns how the queued steps went, oldest first, but for the newest `late`: so a GPU has its next step
-// before the host asks about the last one.
-void Trainer::State::settle(size_t late,
-                            const std::function<void(const Queued&, double loss, double norm)>& each) {
-  while (queued.size() > late) {
-    Queued q = std::move(queued.front());
-    queued.pop_front();
-    const double norm = q.outcome.at(1);
-    last_loss = q.outcome.at(0);
-    std::isfinite(norm) && std::isfinite(last_loss) ? void(skipped = 0) : skip(q.step, last_loss, norm);
-    each(q, last_loss, norm);
+
+void Trainer::State::read_outcomes(size_t leave) {
+  while (in_flight.size() > leave) {
+    InFlight oldest = std::move(in_flight.front());
+    in_flight.pop_front();
+    const double norm = oldest.outcome.at(1);
+    read_outcome({oldest.step, oldest.tokens, oldest.outcome.at(0), norm});
   }
+}
+void Trainer::State::read_outcome(const StepOutcome& s) {
+  last_loss = s.loss;
+  if (std::isfinite(s.norm) && std::isfinite(s.loss))
+    skipped = 0;
+  else
+    skip(s);
+  if (log && (s.step % config.log_every == 0 || s.step == config.steps))
+    log->step(s, static_cast<double>(learning_rate(config.schedule, s.step - 1)),
+              task->loader().epoch(s.step), config.steps);
 }
 // The update has left weights and moments alone. Which gradient it was is known while no later step has
 // written them.
-void Trainer::State::skip(int64_t at, double loss, double norm) {
+void Trainer::State::skip(const StepOutcome& s) {
   std::string where;
   for (const ParameterBlock::Entry& e : params.entries()) {
-    if (!queued.empty() || !where.empty()) break;
+    if (!in_flight.empty() || !where.empty()) break;
     const Tensor g = params.grads().rows(e.offset, e.offset + e.shape.size()).to(DeviceKind::cpu);
     for (int64_t i = 0; i < g.size() && where.empty(); ++i)
       if (!std::isfinite(g.at(i))) where = fmt::format(", first in the gradient of {}", e.name);
   }
-  progress.line(
-      fmt::format("step {}: loss {}, norm of the gradient {}{}; the step is skipped", at, loss, norm, where));
-  note_metrics({{"step", at}, {"skipped", true}, {"loss", loss}, {"norm", norm}});
+  if (log) log->skipped(s, where);
   if (++skipped < 3) return;
   const auto newest = newest_valid(folder.checkpoints());
   fail(fmt::format(
       "three steps in a row were not finite, up to step {}: stopped; the last good checkpoint is {}. A lower "
       "optimizer.learning_rate or more schedule.warmup usually helps",
-      at, newest ? newest->path : "none"));
+      s.step, newest ? newest->path : "none"));
 }
 
-// After an OutOfMemory: tries smaller batches, of texts as long as they may be.
-std::string Trainer::State::what_fits() {
+// After an OutOfMemory: half as many tokens, and half of that, until a batch fits.
+std::string Trainer::State::smaller_batch() {
   step.arena().clear();
   for (int64_t n = config.tokens / 2; n >= 16; n /= 2) try {
-      RunConfig smaller = config;
-      smaller.tokens = n, smaller.scored = std::min(config.scored, n);
-      const int64_t length = std::min(config.model.context, n);
-      const Example longest{std::vector<Token>(static_cast<size_t>(length)),
-                            static_cast<int32_t>(model.encoder_decoder() ? length / 2 : 0)};
-      std::vector<Example> texts{longest};
-      while (fits(texts, batch_shape(smaller))) texts.push_back(longest);
-      texts.pop_back();
-      const Batch batch = upload(pack(texts, batch_shape(smaller)));
+      const Batch batch = upload(task->largest_batch(n));
       step.gradients({&batch, 1}, adamw.inputs(0, 0, 1, config.seed));
       return fmt::format("batch.tokens = {} fits (with batch.micro_batches = {} for the same step)", n,
                          config.tokens / n * config.micro_batches);
@@ -87,88 +142,28 @@ std::string Trainer::State::what_fits() {
   return "not even a small batch fits: make the model smaller";
 }
 
-Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
-  State& s = *state_;
-  const RunConfig& c = s.config;
-  s.open_folder();
-  const int64_t first = s.done;
-  s.progress.line(fmt::format(
-      "{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){} on {}", s.folder.path,
-      s.params.numbers(), s.plan.rows.size(), c.steps, c.tokens * c.micro_batches, s.loader->epoch(c.steps),
-      first > 0 ? fmt::format(", resumed at step {},", first) : "", Backend::of(s.device).describe()));
-  Prefetch ahead(*s.loader, first);
-  double begin = seconds_now(), spent = 0, logged_at = begin;
-  int64_t logged_tokens = 0;
-  const auto log = [&](const State::Queued& q, double loss, double norm) {
-    if (q.step % c.log_every != 0 && q.step < c.steps) return;
-    const double now = seconds_now(),
-                 rate = static_cast<double>(q.tokens - logged_tokens) / (now - logged_at),
-                 left = (now - begin - spent) / static_cast<double>(q.step - first) *
-                        static_cast<double>(c.steps - q.step),
-                 lr = static_cast<double>(learning_rate(c.schedule, q.step - 1));
-    s.progress.status(fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s  {} left", q.step, c.steps, loss,
-                                  rate, duration(left)));
-    s.note_metrics({{"step", q.step},
-                    {"loss", loss},
-                    {"learning_rate", lr},
-                    {"norm", norm},
-                    {"epoch", s.loader->epoch(q.step)},
-                    {"tokens_per_second", rate}});
-    const Scalar scalars[] = {{"loss/train", static_cast<float>(loss)},
-                              {"optimizer/learning_rate", static_cast<float>(lr)},
-                              {"optimizer/norm", static_cast<float>(norm)}};
-    s.events->write(q.step, scalars);
-    logged_at = now, logged_tokens = q.tokens;
-  };
-  const size_t late = s.device == DeviceKind::cpu ? 0 : 1;
-  bool over = s.done >= c.steps, interrupted = false, trained = false;
-  Outcome out;
-  try {
-    while (!over && !interrupted) {
-      s.one_step(ahead.next());
-      over = s.done >= c.steps;
-      const bool asked = stop && stop(s.done), evaluated = s.done % c.eval_every == 0 || over;
-      s.settle(asked || evaluated || s.scheduled(s.done) ? 0 : late, log);
-      const double pause = seconds_now();
-      if (evaluated) over = s.evaluate() || over;
-      interrupted = asked && !over;
-      if (s.scheduled(s.done) || s.best_step == s.done || over || interrupted) s.save_checkpoint();
-      spent += seconds_now() - pause, logged_at += seconds_now() - pause;
-    }
-    trained = true;
-    out = {s.done, over, s.last_loss, s.best_loss, ""};
-    if (over) {
-      s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(seconds_now() - begin)));
-      out.results = s.finish();
-    }
-  } catch (const OutOfMemory& e) {
-    if (!trained) s.settle(0, log), s.save_checkpoint();  // the step that failed has not touched the weights
-    throw OutOfMemory(
-        fmt::format("{}; step {} is saved, `ruminate train --resume {}` goes on, with less memory by "
-                    "--set batch.tokens=... (in evaluation also eval.bleu_texts=0)",
-                    e.what(), s.done, s.folder.path));
-  }
-  return out;
-}
-
 Estimate Trainer::estimate() {
   State& s = *state_;
-  Estimate e{
-      .parameters = s.params.numbers(), .steps = s.config.steps, .epochs = s.loader->epoch(s.config.steps)};
-  double begin = 0, tokens = 0;
-  const int64_t tries = std::min<int64_t>(12, s.config.steps), warm = std::min<int64_t>(2, tries - 1);
+  const Loader& loader = s.task->loader();
+  const int64_t steps = s.config.steps, tries = std::min<int64_t>(12, steps);
+  const int64_t warm = std::min<int64_t>(2, tries - 1);  // steps that settle the memory are not timed
+  double begin = 0;
+  int64_t tokens_before = 0;
   for (int64_t i = 0; i < tries; ++i) {
-    if (i == warm) begin = seconds_now();
-    for (const auto packed = s.loader->at(i); const Packed& p : packed)
-      if (i >= warm) tokens += static_cast<double>(p.used);
-    s.one_step(s.loader->at(i));
-    s.settle(0, [](const auto&, double, double) {});  // waits for it
+    if (i == warm) {
+      begin = seconds_now();
+      tokens_before = s.tokens;
+    }
+    s.take_step(loader.at(i));
+    s.read_outcomes(0);
   }
   const double seconds = seconds_now() - begin;
-  e.tokens_per_second = tokens / seconds;
-  e.seconds = seconds / static_cast<double>(tries - warm) * static_cast<double>(e.steps);
-  e.bytes =
-      static_cast<double>(s.step.arena().reserved()) + 16.0 * static_cast<double>(s.params.master().size());
-  return e;
+  return {.parameters = s.params.numbers(),
+          .steps = steps,
+          .epochs = loader.epoch(steps),
+          .bytes = static_cast<double>(s.step.arena().reserved()) +
+                   16.0 * static_cast<double>(s.params.master().size()),
+          .seconds = seconds / static_cast<double>(tries - warm) * static_cast<double>(steps),
+          .tokens_per_second = static_cast<double>(s.tokens - tokens_before) / seconds};
 }
 }  // namespace rum

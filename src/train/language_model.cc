@@ -1,0 +1,87 @@
+#include "train/language_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+#include "checkpoint/weights.h"
+
+namespace rum {
+namespace {
+LoaderConfig loader_config(const RunConfig& c) {
+  return {batch_shape(c), c.micro_batches, c.model.context, c.target_tokens};
+}
+int64_t wanted_steps(const RunConfig& c) { return c.target_tokens > 0 ? 0 : c.steps; }
+}  // namespace
+
+LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress)
+    : config_(c),
+      train_(training_corpora(c)),
+      valid_(read_corpus(c.valid, c.kind)),
+      from_(starting_run(c, resume)),
+      tokenizer_(run_tokenizer(c, train_, from_.get(), resume, progress)),
+      plan_(training_plan(c, train_)),
+      model_(c.model_kind, Params(params), model_config(c, tokenizer_.size())),
+      loader_(plan_, train_, tokenizer_, loader_config(c), wanted_steps(c)),
+      validation_(evaluation_batches(valid_, tokenizer_, batch_shape(c), c.eval_texts)) {}
+
+Packed LanguageModel::largest_batch(int64_t tokens) const {
+  RunConfig c = config_;
+  c.tokens = tokens, c.scored = std::min(c.scored, tokens);
+  const BatchShape shape = batch_shape(c);
+  const int64_t length = std::min(c.model.context, tokens);
+  const Example longest{std::vector<Token>(static_cast<size_t>(length)),
+                        static_cast<int32_t>(model_.encoder_decoder() ? length / 2 : 0)};
+  std::vector<Example> texts{longest};
+  while (fits(texts, shape)) texts.push_back(longest);
+  texts.pop_back();
+  return pack(texts, shape);
+}
+
+std::string LanguageModel::take_weights() {
+  if (!from_) return "";
+  set_weights(params, params.master(), named_weights(from_->params, from_->params.master()), "",
+              from_->source);
+  params.refresh_shadow();
+  const std::string said =
+      fmt::format("starts from {}, weights {}", from_->source, hex64(weights_hash(from_->params)));
+  from_.reset();
+  return said;
+}
+
+Evaluation LanguageModel::evaluate() const {
+  const double loss = mean_nll(model_, validation_);
+  return {loss, {}, fmt::format("validation loss {:.4f} (perplexity {:.2f})", loss, std::exp(loss))};
+}
+
+TestReport LanguageModel::test(Progress&) const {
+  if (config_.test.empty()) return {};
+  return test_loss(read_corpus(config_.test, config_.kind));
+}
+TestReport LanguageModel::test_loss(const Corpus& test) const {
+  const double loss = mean_nll(model_, evaluation_batches(test, tokenizer_, batch_shape(config_), 0));
+  return {{{"test_loss", loss}}, fmt::format("test loss: {:.4f}\n", loss)};
+}
+
+std::vector<Fingerprint> LanguageModel::fingerprints() const {
+  return {{"train_hash", fmt::format("{}", fmt::join(config_.train, ", ")), corpora_hash(train_)},
+          {"valid_hash", valid_.name, hex64(valid_.hash)},
+          {"tokenizer_hash", "tokenizer.json", hex64(tokenizer_.hash())},
+          {"plan_hash", config_.plan.empty() ? "the order of the training texts" : config_.plan,
+           hex64(plan_hash(plan_))}};
+}
+
+void LanguageModel::write_files(const RunFolder& folder) const {
+  tokenizer_.save(folder.tokenizer());
+  Json::Array corpora;
+  auto note = [&](const Corpus& c) {
+    corpora.push_back(Json(Json::Object{
+        {"file", c.name}, {"texts", static_cast<int64_t>(c.texts.size())}, {"hash", hex64(c.hash)}}));
+  };
+  std::for_each(train_.begin(), train_.end(), note);
+  note(valid_);
+  Disk::real().replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
+}
+}  // namespace rum

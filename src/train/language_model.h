@@ -1,0 +1,39 @@
+// Predicting the next token of plain text. All that translation shares with it is here.
+#pragma once
+
+#include "model/model.h"
+#include "train/data.h"
+#include "train/evaluate.h"
+#include "train/task.h"
+
+namespace rum {
+class LanguageModel : public Task {
+ public:
+  LanguageModel(const RunConfig&, bool resume, Progress&);
+
+  Tensor loss(const Batch& b) const override { return model_.loss(b).loss; }
+  const Loader& loader() const override { return loader_; }
+  int64_t texts() const override { return static_cast<int64_t>(plan_.rows.size()); }
+  Packed largest_batch(int64_t tokens) const override;
+
+  std::string take_weights() override;  // those of train.from
+  Evaluation evaluate() const override;
+  TestReport test(Progress&) const override;
+
+  std::vector<Fingerprint> fingerprints() const override;
+  void write_files(const RunFolder&) const override;
+
+ protected:
+  TestReport test_loss(const Corpus&) const;
+
+  RunConfig config_;
+  std::vector<Corpus> train_;
+  Corpus valid_;
+  std::unique_ptr<LoadedRun> from_;  // until its weights are taken
+  Tokenizer tokenizer_;
+  Plan plan_;
+  Model model_;
+  Loader loader_;
+  std::vector<Packed> validation_;
+};
+}  // namespace rum

@@ -1,0 +1,42 @@
+// What a run tells of itself while it trains: metrics.jsonl, TensorBoard's events, and the line that shows
+// how far it is.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "base/progress.h"
+#include "run/folder.h"
+#include "text/json.h"
+#include "train/events.h"
+#include "train/task.h"
+
+namespace rum {
+struct StepOutcome {
+  int64_t step = 0;    // counted from 1
+  int64_t tokens = 0;  // that this process has trained on up to and with this step
+  double loss = 0, norm = 0;
+};
+class TrainingLog {
+ public:
+  // Times steps from now on; `first` were done before. Opens an event file.
+  TrainingLog(const RunFolder&, Progress&, int64_t first);
+  void step(const StepOutcome&, double learning_rate, double epoch, int64_t steps);
+  void skipped(const StepOutcome&, const std::string& where);
+  void evaluation(int64_t step, const Evaluation&, const std::string& score_name);
+
+  double seconds() const;  // since it was made
+  // Time that is no training: between these two the clock of the steps stands still.
+  void pause();
+  void go_on();
+
+ private:
+  void note(Json::Object line);
+  RunFolder folder_;
+  Progress& progress_;
+  EventWriter events_;
+  int64_t first_, logged_tokens_ = 0;
+  double begin_, spent_ = 0, logged_at_, paused_at_ = 0;
+};
+// Leaves out the lines of steps after `step`, which will be done again.
+void cut_metrics(const RunFolder&, int64_t step);
+}  // namespace rum

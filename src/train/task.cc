@@ -1,0 +1,11 @@
+#include "train/task.h"
+
+#include "train/language_model.h"
+#include "train/translation.h"
+
+namespace rum {
+std::unique_ptr<Task> make_task(const RunConfig& c, bool resume, Progress& progress) {
+  if (c.kind == CorpusKind::pairs) return std::make_unique<Translation>(c, resume, progress);
+  return std::make_unique<LanguageModel>(c, resume, progress);
+}
+}  // namespace rum

@@ -1,0 +1,60 @@
+// What is learned, apart from how: its texts, its model, its loss, and what is measured and left behind. The
+// trainer (trainer.cc) takes steps, saves, logs and resumes, and knows no more of a task than this.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "data/loader.h"
+#include "model/params.h"
+#include "run/config.h"
+#include "run/folder.h"
+#include "text/json.h"
+
+namespace rum {
+// How good the model is on texts that it has not learned from.
+struct Evaluation {
+  double loss = 0;              // per target; lower is better
+  std::optional<double> score;  // the task's own figure, see score_name(); higher is better
+  std::string text;             // both in a line for people
+  std::string samples{};        // for samples.txt; may be empty
+};
+// Something outside the checkpoint that a resumed run must find as it was.
+struct Fingerprint {
+  std::string key, name, hash;  // where the checkpoint keeps it, what people call it, and its hash now
+};
+struct TestReport {
+  Json::Object figures;  // for results.json
+  std::string text;      // lines for people
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  ParameterBlock params;  // declared by the constructor; the trainer gives them their numbers
+
+  // A single number, made by the same ops for every micro-batch: the sum over the targets.
+  virtual Tensor loss(const Batch&) const = 0;
+  virtual const Loader& loader() const = 0;  // the micro-batches of each step
+  virtual int64_t texts() const = 0;         // in an epoch
+  // A batch of so many tokens, in texts as long as the model takes: what needs the most memory.
+  virtual Packed largest_batch(int64_t tokens) const = 0;
+
+  // Other weights than random ones for a run that begins; says whose they are, or "" when there are none.
+  virtual std::string take_weights() { return ""; }
+
+  virtual Evaluation evaluate() const = 0;               // on data.valid
+  virtual std::string score_name() const { return ""; }  // "bleu", of 100; "" without one
+  virtual TestReport test(Progress&) const = 0;          // of the finished model; nothing without data.test
+
+  virtual std::vector<Fingerprint> fingerprints() const = 0;
+  // What belongs to the model besides its weights, and what it was made from.
+  virtual void write_files(const RunFolder&) const = 0;
+};
+
+// The task that data.kind names: reads its corpora and, of a resumed run, its tokenizer. Writes nothing.
+std::unique_ptr<Task> make_task(const RunConfig&, bool resume, Progress&);
+}  // namespace rum

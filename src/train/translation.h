@@ -1,0 +1,13 @@
+// Translating: a language model of targets, each after its source, that is also measured by BLEU.
+#pragma once
+#include "train/language_model.h"
+
+namespace rum {
+class Translation : public LanguageModel {
+ public:
+  using LanguageModel::LanguageModel;
+  Evaluation evaluate() const override;  // BLEU of eval.bleu_texts greedy translations
+  std::string score_name() const override { return "bleu"; }
+  TestReport test(Progress&) const override;  // BLEU of the whole test corpus, with eval.beam
+};
+}  // namespace rum
