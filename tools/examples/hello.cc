@@ -1,5 +1,5 @@
 // The engine in a few lines: tensors, a tape that writes down what is done to them, and the way back.
-// `make hello` builds and runs it; nothing but base, tensor, autograd and ops is linked.
+// It needs nothing but base, tensor, autograd and ops; tests/hello_test.cc runs it.
 #include <cstdio>
 #include <vector>
 
