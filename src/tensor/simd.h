@@ -54,12 +54,14 @@ inline void write(bf16* to, Vec<float> v) {
 // The first n numbers, 0 < n < kLanes; the other lanes are 0.
 template <class T>
 Vec<Stats<T>> read(const T* from, int64_t n) {
+  if (n < 0 || n > kLanes<Stats<T>>) __builtin_unreachable();  // GCC else warns of sizes that cannot be
   T part[kLanes<Stats<T>>] = {};
   std::memcpy(static_cast<void*>(part), from, static_cast<size_t>(n) * sizeof(T));
   return read(part);
 }
 template <class T>
 void write(T* to, Vec<Stats<T>> v, int64_t n) {
+  if (n < 0 || n > kLanes<Stats<T>>) __builtin_unreachable();  // GCC else warns of sizes that cannot be
   T part[kLanes<Stats<T>>];
   write(part, v);
   std::memcpy(static_cast<void*>(to), part, static_cast<size_t>(n) * sizeof(T));
