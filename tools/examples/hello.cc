@@ -20,4 +20,5 @@ int main() {
   std::printf("y = gelu(x w') = %.4f\n", y.at(0));
   for (int i = 0; i < 3; ++i)
     std::printf("dy/dw[%d] = %.4f   dy/dx[%d] = %.4f\n", i, w.grad().at(i), i, x.grad().at(i));
+  return 0;  // tests/hello_test.cc calls this as a function
 }
