@@ -183,7 +183,28 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[11].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
+  refuse("by = \"dual\", keep", "by = \"duel\", keep", "no scorer \"duel\"; did you mean \"dual\"?");
+  refuse("judge_pairs = 300\n", "", "learns from the judge set: set data.judge_pairs");
+  refuse("with = \"low/greedy\"\n[scorer", "with = \"human\"\n[scorer", "may see its human targets");
+  refuse("targets = \"self/greedy\"\napply = [{ op = \"resample\"",
+         "targets = \"human\"\napply = [{ op = \"resample\"",
+         "scorer detector (linear) asks the generator that wrote the targets, and \"human\" are by none");
+  refuse("ceiling = \"human\"", "ceiling = \"people\"", "no arm \"people\"");
   refuse("[experiment]", "[experiment", "x.toml:");
+}
+
+// A recipe is checked when its stage runs, which may be an hour after the start: those that ship are sound.
+TEST(ExperimentConfigs, ThoseThatShipHaveRecipesThatTrain) {
+  int64_t read = 0;
+  for (const auto& e : std::filesystem::directory_iterator("data/configs/experiments")) {
+    const ExperimentConfig c = read_experiment(e.path().string());
+    ++read;
+    for (auto [name, recipe] : c.recipes) {
+      recipe.train = {"x"}, recipe.valid = "y";
+      EXPECT_NO_THROW(check_config(recipe)) << e.path() << ", recipe " << name;
+    }
+  }
+  EXPECT_GE(read, 5);
 }
 
 // ---- the program

@@ -10,25 +10,10 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "tests/mean_metric.h"
 
 namespace rum {
 namespace {
-// A measure whose score is the mean of a column: sum over the number of sentences.
-class Mean : public Metric {
- public:
-  std::string name() const override { return "mean"; }
-  std::string settings() const override { return ""; }
-  std::vector<std::string> columns() const override { return {"value", "one"}; }
-  void count(std::span<const std::string_view>, std::span<const std::string_view>,
-             std::span<double>) const override {}
-  double score(std::span<const double> sum) const override { return sum[1] > 0 ? sum[0] / sum[1] : 0; }
-  Json::Object fields(std::span<const double> sum) const override { return {{"score", score(sum)}}; }
-};
-Rows rows(const std::vector<double>& values) {
-  Rows out{2, {}};
-  for (const double v : values) out.values.insert(out.values.end(), {v, 1});
-  return out;
-}
 std::vector<double> noise(size_t n, uint32_t seed) {
   std::vector<double> out;
   for (uint32_t i = 0; i < n; ++i)
@@ -37,44 +22,46 @@ std::vector<double> noise(size_t n, uint32_t seed) {
 }
 
 TEST(Significance, ByHand) {
-  const std::vector<Rows> systems{rows({1, 2, 3}), rows({2, 4, 3})};  // means 2 and 3: d = 1
-  const auto bs = paired_bootstrap(Mean(), systems, 3, resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}));
+  const std::vector<Rows> systems{mean_rows({1, 2, 3}), mean_rows({2, 4, 3})};  // means 2 and 3: d = 1
+  const auto bs =
+      paired_bootstrap(MeanMetric(), systems, 3, resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}));
   EXPECT_EQ(bs[0].score, 2);
   EXPECT_EQ(bs[1].score, 3);
   EXPECT_EQ(bs[0].scores, (std::vector<double>{1, 2, 3}));
   EXPECT_EQ(bs[1].scores, (std::vector<double>{2, 4, 3}));
   EXPECT_FALSE(bs[0].p);
   EXPECT_EQ(*bs[1].p, 0.75);  // d* = 1, 2, 0, less their mean 0, 1, -1: two go as far as 1
-  const auto ar =
-      paired_randomisation(Mean(), systems, 4, mask_weights({{1, 1, 1}, {0, 0, 0}, {1, 0, 1}, {0, 1, 0}}));
+  const auto ar = paired_randomisation(MeanMetric(), systems, 4,
+                                       mask_weights({{1, 1, 1}, {0, 0, 0}, {1, 0, 1}, {0, 1, 0}}));
   EXPECT_EQ(ar[1].baseline, (std::vector<double>{2, 3, 8. / 3, 7. / 3}));
   EXPECT_EQ(ar[1].system, (std::vector<double>{3, 2, 7. / 3, 8. / 3}));
   EXPECT_EQ(*ar[1].p, 0.6);  // d* = 1, -1, -1/3, 1/3: two ties
-  const auto wide = paired_bootstrap(Mean(), std::vector<Rows>{rows({0, 0, 9}), rows({0, 1, 9})}, 3,
-                                     resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}));
+  const auto wide =
+      paired_bootstrap(MeanMetric(), std::vector<Rows>{mean_rows({0, 0, 9}), mean_rows({0, 1, 9})}, 3,
+                       resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}));
   EXPECT_EQ(*wide[1].p, 1);  // d = 1/3; d* = 0, 1, 0, less 1/3: all go as far
 }
 // The same draws by sacreBLEU's rule, where a tie does not count and the bootstrap drops signs first.
 TEST(Significance, SacrebleusRuleByHand) {
-  const std::vector<Rows> systems{rows({1, 2, 3}), rows({2, 4, 3})};
+  const std::vector<Rows> systems{mean_rows({1, 2, 3}), mean_rows({2, 4, 3})};
   const Weights draws = resample_weights({{0, 0, 0}, {1, 1, 1}, {2, 2, 2}}),
                 swaps = mask_weights({{1, 1, 1}, {0, 0, 0}, {1, 0, 1}, {0, 1, 0}});
-  EXPECT_EQ(*paired_bootstrap(Mean(), systems, 3, draws, PRule::sacrebleu)[1].p, 0.25);
-  EXPECT_EQ(*paired_randomisation(Mean(), systems, 4, swaps, PRule::sacrebleu)[1].p, 0.2);
-  const std::vector<Rows> wide{rows({0, 0, 9}), rows({0, 1, 9})};
-  EXPECT_EQ(*paired_bootstrap(Mean(), wide, 3, draws, PRule::sacrebleu)[1].p, 0.5);
+  EXPECT_EQ(*paired_bootstrap(MeanMetric(), systems, 3, draws, PRule::sacrebleu)[1].p, 0.25);
+  EXPECT_EQ(*paired_randomisation(MeanMetric(), systems, 4, swaps, PRule::sacrebleu)[1].p, 0.2);
+  const std::vector<Rows> wide{mean_rows({0, 0, 9}), mean_rows({0, 1, 9})};
+  EXPECT_EQ(*paired_bootstrap(MeanMetric(), wide, 3, draws, PRule::sacrebleu)[1].p, 0.5);
   // d* = 1, -3, 1, d = -1/3: without sign 1, 3, 1 less 5/3 leave one, with it less -1/3 all three.
-  const std::vector<Rows> both_ways{rows({0, 3, 0}), rows({1, 0, 1})};
-  EXPECT_EQ(*paired_bootstrap(Mean(), both_ways, 3, draws, PRule::sacrebleu)[1].p, 0.5);
-  EXPECT_EQ(*paired_bootstrap(Mean(), both_ways, 3, draws)[1].p, 1);
+  const std::vector<Rows> both_ways{mean_rows({0, 3, 0}), mean_rows({1, 0, 1})};
+  EXPECT_EQ(*paired_bootstrap(MeanMetric(), both_ways, 3, draws, PRule::sacrebleu)[1].p, 0.5);
+  EXPECT_EQ(*paired_bootstrap(MeanMetric(), both_ways, 3, draws)[1].p, 1);
 }
 TEST(Significance, SystemsThatDoNotDifferHaveP1) {
-  const Rows x = rows(noise(40, 1));
+  const Rows x = mean_rows(noise(40, 1));
   const std::vector<Rows> same{x, x};
-  EXPECT_EQ(*paired_bootstrap(Mean(), same, 99, bootstrap_weights(1))[1].p, 1);
-  EXPECT_EQ(*paired_randomisation(Mean(), same, 99, swap_weights(1))[1].p, 1);
+  EXPECT_EQ(*paired_bootstrap(MeanMetric(), same, 99, bootstrap_weights(1))[1].p, 1);
+  EXPECT_EQ(*paired_randomisation(MeanMetric(), same, 99, swap_weights(1))[1].p, 1);
   EXPECT_TRUE(differing(x, x).empty());
-  const Exact e = exact_randomisation(Mean(), x, x, {});
+  const Exact e = exact_randomisation(MeanMetric(), x, x, {});
   EXPECT_EQ(e.swaps, 1);
   EXPECT_EQ(e.p(), 1);
 }
@@ -97,18 +84,18 @@ TEST(Significance, ExactIsTheEnumeratedTest) {
       for (size_t i = 0; i < different; ++i) d += mask >> i & 1 ? -parts[i] : parts[i];
       as_far += std::abs(d) >= std::abs(tenths_twice);
     }
-    const Rows x = rows(a), y = rows(b);
+    const Rows x = mean_rows(a), y = mean_rows(b);
     const auto lines = differing(x, y);
     ASSERT_EQ(lines.size(), different);
-    const Exact e = exact_randomisation(Mean(), x, y, lines);
+    const Exact e = exact_randomisation(MeanMetric(), x, y, lines);
     EXPECT_EQ(e.swaps, int64_t{1} << different);
     EXPECT_EQ(e.as_far, as_far) << different;
     // By chance it comes to the same.
-    const double p = *paired_randomisation(Mean(), std::vector<Rows>{x, y}, 4000, swap_weights(5))[1].p;
+    const double p = *paired_randomisation(MeanMetric(), std::vector<Rows>{x, y}, 4000, swap_weights(5))[1].p;
     EXPECT_NEAR(p, e.p(), 5 * std::sqrt(e.p() * (1 - e.p()) / 4000) + 1. / 4000) << different;
   }
-  const Rows many = rows(noise(21, 1)), others = rows(noise(21, 2));
-  EXPECT_THROW(exact_randomisation(Mean(), many, others, differing(many, others)), Error);
+  const Rows many = mean_rows(noise(21, 1)), others = mean_rows(noise(21, 2));
+  EXPECT_THROW(exact_randomisation(MeanMetric(), many, others, differing(many, others)), Error);
 }
 TEST(Significance, IntervalCutsAFortiethAtEachEnd) {
   std::vector<double> x(80);
@@ -146,8 +133,8 @@ TEST(Significance, IntervalOfAMean) {
   const double mean = std::accumulate(x.begin(), x.end(), 0.0) / 400;
   double square = 0;
   for (const double v : x) square += (v - mean) * (v - mean);
-  const Rows system = rows(x);
-  const auto b = paired_bootstrap(Mean(), std::span(&system, 1), 4000, bootstrap_weights(3))[0];
+  const Rows system = mean_rows(x);
+  const auto b = paired_bootstrap(MeanMetric(), std::span(&system, 1), 4000, bootstrap_weights(3))[0];
   const double deviation = std::sqrt(square / 400 / 400);
   EXPECT_NEAR(b.interval.mean, mean, 4 * deviation / std::sqrt(4000));
   EXPECT_NEAR(b.interval.half_width, 1.96 * deviation, 0.06 * deviation * 1.96);
@@ -166,10 +153,10 @@ Rejections rejections(size_t lines, double effect, int worlds) {
       a.push_back(std::floor(5 * z[i]));
       b.push_back(z[2 * lines + i] < 1. / 3 ? a.back() : std::floor(5 * z[lines + i]) + effect);
     }
-    const std::vector<Rows> systems{rows(a), rows(b)};
+    const std::vector<Rows> systems{mean_rows(a), mean_rows(b)};
     const auto seed = static_cast<uint32_t>(w);
-    bootstrap += *paired_bootstrap(Mean(), systems, 199, bootstrap_weights(seed))[1].p <= .05;
-    randomisation += *paired_randomisation(Mean(), systems, 199, swap_weights(seed))[1].p <= .05;
+    bootstrap += *paired_bootstrap(MeanMetric(), systems, 199, bootstrap_weights(seed))[1].p <= .05;
+    randomisation += *paired_randomisation(MeanMetric(), systems, 199, swap_weights(seed))[1].p <= .05;
   }
   return {bootstrap / static_cast<double>(worlds), randomisation / static_cast<double>(worlds)};
 }
@@ -186,13 +173,13 @@ TEST(Significance, NoiseIsCalledADifferenceOnceInTwenty) {
   EXPECT_GE(real.randomisation, .9);
 }
 TEST(Significance, FarApartIsTheSmallestP) {
-  const std::vector<Rows> apart{rows(noise(60, 1)), rows(std::vector<double>(60, 3))};
-  EXPECT_EQ(*paired_randomisation(Mean(), apart, 200, swap_weights(1))[1].p, 1. / 201);
-  EXPECT_EQ(*paired_bootstrap(Mean(), apart, 200, bootstrap_weights(1))[1].p, 1. / 201);
+  const std::vector<Rows> apart{mean_rows(noise(60, 1)), mean_rows(std::vector<double>(60, 3))};
+  EXPECT_EQ(*paired_randomisation(MeanMetric(), apart, 200, swap_weights(1))[1].p, 1. / 201);
+  EXPECT_EQ(*paired_bootstrap(MeanMetric(), apart, 200, bootstrap_weights(1))[1].p, 1. / 201);
 }
 TEST(Significance, CompanyAndThreadsDoNotMatter) {
   std::vector<Rows> systems;
-  for (uint32_t s = 0; s < 4; ++s) systems.push_back(rows(noise(333, s)));
+  for (uint32_t s = 0; s < 4; ++s) systems.push_back(mean_rows(noise(333, s)));
   const int before = threads();
   std::vector<std::vector<std::vector<double>>> all;
   for (const int n : {1, 2, 3}) {
@@ -241,12 +228,13 @@ TEST(Significance, Refusals) {
     }
     return "";
   };
-  const std::vector<Rows> uneven{rows({1, 2}), rows({1})}, none{rows({})}, one{rows({1, 2})};
-  EXPECT_EQ(message([&] { paired_bootstrap(Mean(), uneven, 5, bootstrap_weights(1)); }),
+  const std::vector<Rows> uneven{mean_rows({1, 2}), mean_rows({1})}, none{mean_rows({})},
+      one{mean_rows({1, 2})};
+  EXPECT_EQ(message([&] { paired_bootstrap(MeanMetric(), uneven, 5, bootstrap_weights(1)); }),
             "significance: systems of 2 and 1 sentences");
-  EXPECT_EQ(message([&] { paired_bootstrap(Mean(), none, 5, bootstrap_weights(1)); }),
+  EXPECT_EQ(message([&] { paired_bootstrap(MeanMetric(), none, 5, bootstrap_weights(1)); }),
             "significance: no sentence to resample");
-  EXPECT_NE(message([&] { paired_bootstrap(Mean(), one, 0, bootstrap_weights(1)); }).find("1 or more"),
+  EXPECT_NE(message([&] { paired_bootstrap(MeanMetric(), one, 0, bootstrap_weights(1)); }).find("1 or more"),
             std::string::npos);
   EXPECT_EQ(message([&] {
               weighted_sums(one, 1, resample_weights({{0, 2}}));

@@ -247,6 +247,9 @@ class Reader {
       check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
       if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, recipe_names());
       if (x.kind == "agreement") check_targets(s.place("with"), x.with);
+      if (x.with == "human")
+        throw FileError(s.place("with") +
+                        "nothing that ranks the pool may see its human targets: name a generator's");
       const bool learns = x.kind != "confidence" && x.kind != "agreement" && x.kind != "consistency" &&
                           x.kind != "random" && x.kind != "oracle";
       if (learns && c_.data.judge_pairs == 0)
@@ -289,12 +292,26 @@ class Reader {
     check_targets(s.place("targets"), a.targets);
     for (const std::string& m : a.models)
       check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
-    for (Section& o : s.tables("apply")) a.apply.push_back(operation(o));
+    for (Section& o : s.tables("apply")) {
+      a.apply.push_back(operation(o));
+      for (const auto& [key, scorer] : a.apply.back().scores)
+        check_scorer(o.place(key), c_.scorers.at(scorer), a.targets);
+    }
     s.done();
     for (const Arm& other : c_.arms)
       if (other.name == a.name)
         throw FileError(fmt::format("{}two arms are named \"{}\"", s.place("name"), a.name));
     c_.arms.push_back(std::move(a));
+  }
+  // Some scorers ask the generator itself for more than its targets: other texts, or how likely it held them.
+  void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets) const {
+    const std::string& kind = scorer.kind;
+    const bool asks = kind == "confidence" || kind == "consistency" || kind == "linear" || kind == "density";
+    if (!asks || targets.find('/') != std::string::npos) return;
+    throw FileError(fmt::format(
+        "{}scorer {} ({}) asks the generator that wrote the targets, and \"{}\" are by none that is "
+        "trained here: name a scorer of another kind",
+        place, scorer.name, kind, targets));
   }
   AppliedOperation operation(Section& s) const {
     AppliedOperation out;

@@ -5,25 +5,10 @@
 #include "base/error.h"
 #include "cases.h"
 #include "metrics/significance.h"
+#include "tests/mean_metric.h"
 
 namespace rum::golden {
 namespace {
-// A measure whose score is the mean over sentences: rows of (value, 1).
-class Mean : public Metric {
- public:
-  std::string name() const override { return "mean"; }
-  std::string settings() const override { return ""; }
-  std::vector<std::string> columns() const override { return {"value", "one"}; }
-  void count(std::span<const std::string_view>, std::span<const std::string_view>,
-             std::span<double>) const override {}
-  double score(std::span<const double> sum) const override { return sum[0] / sum[1]; }
-  Json::Object fields(std::span<const double> sum) const override { return {{"score", score(sum)}}; }
-};
-Rows mean_rows(const std::vector<double>& values) {
-  Rows out{2, {}};
-  for (const double v : values) out.values.insert(out.values.end(), {v, 1});
-  return out;
-}
 std::vector<std::vector<int64_t>> table(const Json& rows) {
   std::vector<std::vector<int64_t>> out;
   for (const Json& row : *rows.array()) {
@@ -97,7 +82,7 @@ Json tested(const Metric& metric, const std::vector<Rows>& rows,
 }
 Json of_numbers(const Json& c) {
   const auto baseline = numbers(at(c, "baseline_values")), system = numbers(at(c, "system_values"));
-  return tested(Mean(), {mean_rows(baseline), mean_rows(system)}, table(at(c, "resample_indices")),
+  return tested(MeanMetric(), {mean_rows(baseline), mean_rows(system)}, table(at(c, "resample_indices")),
                 table(at(c, "swap_masks")), unequal(baseline, system));
 }
 Json of_texts(const Json& c, const Set& set) {
@@ -112,7 +97,7 @@ Json of_texts(const Json& c, const Set& set) {
     for (size_t i = 0; i < one.size(); ++i) scores.push_back(metric->score(one[i]));
     one = mean_rows(scores);
   }
-  return tested(Mean(), rows, set.resamples, set.masks, different);
+  return tested(MeanMetric(), rows, set.resamples, set.masks, different);
 }
 
 const Area ties("mt/significance with ties counted", [](const Request& request, const Emit& emit) {
