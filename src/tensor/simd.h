@@ -12,11 +12,11 @@
 #include "tensor/dtype.h"
 
 namespace rum::simd {
-#ifdef __AVX512F__
-constexpr int kBytes = 64;
-#else
-constexpr int kBytes = 32;
-#endif
+// One register: 64 bytes with AVX-512, 32 with AVX, 16 with SSE2 or NEON.
+constexpr int kBytes = __BIGGEST_ALIGNMENT__;
+// How many numbers that is. The last bits of a sum may differ between programs built for registers of another
+// width (16 floats with AVX-512, 8 with AVX, 4 otherwise), and between processors with and without the fused
+// multiply-add.
 template <class S>
 constexpr int kLanes = kBytes / static_cast<int>(sizeof(S));
 
