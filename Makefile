@@ -1,6 +1,6 @@
 # Ruminate. `make` lists the targets. The only build file; sources are found by themselves.
 #   V=release|debug|asan|tsan  variants, side by side: release in build/, the others in build/$(V)/
-#   MARCH=native  the processor to build for        ONEDNN=0  build without oneDNN
+#   MARCH=native  the processor to build for; any other builds beside it, in build/$(MARCH)/     ONEDNN=0  build without oneDNN
 #   CUDA=1|0      link the CUDA kernels into the program or not; unset: where there is a toolkit and a GPU
 #   GPU="80 90"   the GPU architectures to build for; newer cards compile the last one for themselves; unset: this
 #                 machine's GPU, if it has one
@@ -10,8 +10,9 @@ SHELL := /bin/bash
 V     ?= release
 MARCH ?= native
 Q     := $(if $(VERBOSE),,@)
-BIN   := build$(if $(filter-out release,$(V)),/$(V))
-OBJ   := build/obj/$(V)
+OTHER := $(subst $() ,-,$(strip $(filter-out native,$(MARCH)) $(filter-out release,$(V))))
+BIN   := build$(OTHER:%=/%)
+OBJ   := build/obj/$(or $(OTHER),release)
 
 # ---- what is there ---------------------------------------------------------------------------------------------
 has    = $(shell printf '\#include <$(1)>\n' | $(CXX) -std=c++20 -x c++ -E - >/dev/null 2>&1 && echo 1)
@@ -37,6 +38,7 @@ OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option
 FLAGS  := -std=c++20 -fno-math-errno -fno-trapping-math $(OPT_$(V)) $(WARN) -Isrc -I. -MMD -MP -pthread
 LIBS   := -lfmt -licuuc -lz -llzma -lcurl -lzstd -lbz2 $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
+MACHINE  = $(shell $(CXX) -dumpmachine)
 FEATURES = $(shell $(CXX) -march=$(MARCH) -dM -E -x c++ /dev/null | grep -oE '__(AVX512F|AVX512VL|AVX512BW|AVX512DQ|AVX512BF16|AVX512VNNI|AVX2|FMA|BMI2)__' | tr -d _ | tr A-Z a-z | sed 's/.*/X("&")/')
 
 # ---- sources ---------------------------------------------------------------------------------------------------
@@ -73,6 +75,12 @@ $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+# The engine and its tests alone: quick to build for another processor.
+$(BIN)/tests/engine: $(call objects,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
+    tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention attention_forms ops)))
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
 $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc) tests/golden/main/golden_cases.cc)
 	@mkdir -p $(@D)
 	@echo "  $@"
@@ -86,7 +94,7 @@ $(OBJ)/%.o: %.cc
 $(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
 	@mkdir -p $(@D)
 	@echo "  $@"
-	$(Q)$(CXX) $(FLAGS) -march=x86-64 -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
+	$(Q)$(CXX) $(FLAGS) $(if $(findstring x86_64,$(MACHINE)),-march=x86-64) -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
 $(OBJ)/src/run/environment.o: DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
 $(OBJ)/src/run/environment.o: build/commit  # rebuilt when the commit changes
 build/commit: FORCE
