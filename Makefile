@@ -108,6 +108,12 @@ PACKAGES := g++ libfmt-dev libgtest-dev libicu-dev zlib1g-dev liblzma-dev libzst
 deps: ## install the Debian packages that are missing (as root or with sudo; else it prints the command)
 	@bash tools/deps.sh $(PACKAGES)
 
+# make install PREFIX=$HOME/.local     DESTDIR=folder  before it, for packagers
+PREFIX ?= /usr/local
+export PREFIX DESTDIR
+install: ## install what make all has built, with the configs and bash's completion, to PREFIX=/usr/local
+	@bash tools/install.sh $(BIN)/ruminate "$$DESTDIR$$PREFIX"
+
 # ---- the main job ----------------------------------------------------------------------------------------------
 #   make train                    pairs from Debian packages        CORPUS=tatoeba|europarl   other corpora
 #   make train DATA=pairs.tsv     your own source<TAB>target lines
@@ -248,4 +254,4 @@ parity-changed: ## the CUDA files that have changed since they were proven on a 
 
 clean: ## remove what was built (runs/ and data/cache/ stay)
 	rm -rf build
-.PHONY: FORCE help all deps train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel lab test-emulated test-gpu bench-gpu parity-changed mutants
+.PHONY: FORCE help all deps install train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean cuda-compile cuda-objects debug-kernel lab test-emulated test-gpu bench-gpu parity-changed mutants

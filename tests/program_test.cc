@@ -43,6 +43,11 @@ TEST(Program, TrainsTranslatesScoresInspects) {
   const Ran trained = p.run({"train", p.file("c.toml")});
   EXPECT_EQ(trained.status, 0) << trained.err;
   EXPECT_NE(trained.out.find("test BLEU"), std::string::npos) << trained.out;
+  const std::string version = p.run({"--version"}).out;
+  ASSERT_EQ(version.rfind("ruminate ", 0), 0u) << version;
+  EXPECT_NE(slurp(p.file("run/environment.json")).find('"' + version.substr(9, version.size() - 10) + '"'),
+            std::string::npos)
+      << version;
   expect_refusal(p.run({"train", p.file("c.toml")}), "holds a run at step 20");
   const std::string source = grammar_pairs(1, 5)[0].source;
   const Ran translated = p.run({"translate", p.file("run"), "--input", "-", "--output", "-", "--beam", "2"},

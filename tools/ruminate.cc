@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "run/environment.h"
 #include "tools/command.h"
 
 namespace rum {
@@ -46,7 +47,7 @@ void list(FILE* to) {
   std::string out =
       "ruminate: train small transformers from scratch, generate with them, measure corpora\n\n";
   for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<10} {}\n", c->name, c->help);
-  out += "\n`ruminate COMMAND --help` tells the rest.\n";
+  out += "\n`ruminate COMMAND --help` tells the rest, `ruminate --version` which build this is.\n";
   std::fputs(out.c_str(), to);
 }
 // Exit status 0 means that all of the output has arrived.
@@ -79,6 +80,10 @@ int main(int argc, char** argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   if (name.empty()) return list(stderr), 2;
   if (name == "--help" || name == "-h" || name == "help") return list(stdout), finish("ruminate", 0);
+  if (name == "--version") {
+    std::fputs(fmt::format("ruminate {}\n", rum::build_id()).c_str(), stdout);
+    return finish("ruminate", 0);
+  }
   std::vector<std::string> names;
   for (const Command* c : Command::all()) {
     if (name == c->name) return run(*c, argc - 1, argv + 1);

@@ -1,0 +1,61 @@
+// What make install leaves: the program, the configs, and a completion that knows the program's own words.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "tests/program.h"
+using namespace rum;
+namespace fs = std::filesystem;
+namespace {
+struct Installed : testing::Test {
+  Program p;
+  std::string program = getenv("RUM_PROGRAM") ? getenv("RUM_PROGRAM") : "build/ruminate";
+  std::string prefix = p.file("a prefix");
+  // Standard output of a command line of bash, and that it succeeds.
+  std::string said(const std::string& command) {
+    p.write("command", command);
+    EXPECT_EQ(std::system(("bash " + p.file("command") + " >" + p.file("said")).c_str()), 0) << command;
+    return slurp(p.file("said"));
+  }
+  void SetUp() override { said("bash tools/install.sh '" + program + "' '" + prefix + "'"); }
+  // What bash offers for the last of the words, which begins so.
+  std::string offered(const std::string& words) {
+    return said(". '" + prefix + "/share/bash-completion/completions/ruminate'\nCOMP_WORDS=(ruminate " +
+                words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n_ruminate '" + prefix +
+                "/bin/ruminate'\necho \"${COMPREPLY[*]}\"");
+  }
+};
+
+TEST_F(Installed, TheProgramIsTheOneThatWasBuilt) {
+  const std::string version = p.run({"--version"}).out;
+  EXPECT_EQ(version.rfind("ruminate ", 0), 0u) << version;
+  EXPECT_EQ(said("'" + prefix + "/bin/ruminate' --version"), version);
+}
+TEST_F(Installed, EveryConfigIsThere) {
+  int configs = 0;
+  for (const auto& entry : fs::recursive_directory_iterator("data/configs"))
+    if (entry.is_regular_file()) {
+      const fs::path there =
+          fs::path(prefix) / "share/ruminate/configs" / fs::relative(entry.path(), "data/configs");
+      EXPECT_EQ(slurp(there), slurp(entry.path())) << there;
+      configs += !slurp(there).empty();
+    }
+  EXPECT_GE(configs, 7);
+}
+TEST_F(Installed, CommandsAndFlagsAreCompleted) {
+  EXPECT_EQ(offered("tr"), "train translate\n");
+  EXPECT_EQ(offered("detect ev"), "evaluate\n");
+  EXPECT_EQ(offered("train --dr"), "--dry-run\n");
+  EXPECT_EQ(offered("data prepare --input a.tsv --min"), "--min-words\n");
+  EXPECT_EQ(offered("train c"), "\n");  // nothing of ours: bash offers files
+  EXPECT_EQ(offered("trian ''"), "\n");
+}
+TEST_F(Installed, NothingIsInstalledBeforeItIsBuilt) {
+  EXPECT_NE(std::system(
+                ("bash tools/install.sh build/nothing " + p.file("empty") + " 2>" + p.file("said")).c_str()),
+            0);
+  EXPECT_EQ(slurp(p.file("said")), "make install: there is no build/nothing yet: build it with make all\n");
+  EXPECT_FALSE(fs::exists(p.file("empty")));
+}
+}  // namespace

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs what is built, with the configs and the completion of bash: install.sh build/ruminate /usr/local
+set -eu
+program=$1 prefix=$2
+cd "$(dirname "$0")/.."
+[ -x "$program" ] || { echo "make install: there is no $program yet: build it with make all" >&2; exit 1; }
+install -D -m 755 "$program" "$prefix/bin/ruminate"
+install -D -m 644 tools/completion.bash "$prefix/share/bash-completion/completions/ruminate"
+while read -r config; do
+  install -D -m 644 "data/configs/$config" "$prefix/share/ruminate/configs/$config"
+done < <(cd data/configs && find . -name '*.toml')
+echo "installed $prefix/bin/ruminate, and the configs in $prefix/share/ruminate/configs"
