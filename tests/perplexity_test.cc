@@ -53,9 +53,23 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
 
   std::string longer;
   for (int i = 0; i < 200; ++i) longer += "Hund ";
-  p.write("long.tsv", "a\tb\n" + longer + "\tb\n");
-  expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("long.tsv")}),
-                 "long.tsv: line 2 needs ");
+  const auto ask = [&](const std::string& text, std::vector<std::string> more) {
+    p.write("asked.tsv", text);
+    more.insert(more.begin(), {"perplexity", p.file("run"), "-i", p.file("asked.tsv")});
+    return p.run(more);
+  };
+  const std::string good = slurp(p.file("test.tsv"));
+  const Ran skipped = ask("a\tb\tc\n" + longer + "\tb\n" + good + "\n", {});
+  EXPECT_EQ(skipped.status, 1);
+  EXPECT_EQ(skipped.out, table.out);  // the figures of the others
+  for (const char* part : {"line 1: expected source<TAB>target", "line 2 needs ", "2 lines were left out"})
+    EXPECT_NE(skipped.err.find(part), std::string::npos) << skipped.err;
+  EXPECT_EQ(ask(good + "\n", {}).status, 0);  // a blank last line is no line
+  expect_refusal(ask(longer + "\tb\n" + good, {"--on-long", "fail"}), "asked.tsv: line 1 needs ");
+  const Ran cut = ask("Hund\t" + longer + "\n", {"--on-long", "cut", "--per-token"});
+  EXPECT_EQ(cut.status, 0) << cut.err;
+  EXPECT_EQ(cut.out.find("<eos>"), std::string::npos);  // its end was cut off
+  EXPECT_NE(cut.err.find("1 texts were cut"), std::string::npos) << cut.err;
   p.write("plain", "no tab\n");
   expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("plain")}),
                  "expected source<TAB>target");

@@ -204,10 +204,6 @@ TEST_P(Generation, OtherWorkIsRefused) {
   std::swap(pool[1], pool[2]);
   pool.pop_back();
   expect(refusal(d, from), "line 5: there are only 4 sources");
-  pool.push_back("");
-  expect(refusal(d, from), "source 4 is empty");
-  pool.back() = std::string(3000, 'x');
-  expect(refusal(d, from), "source 4 has");
   pool = sources(5);
   const size_t second = whole.find('\n') + 1;
   auto with_line = [&](const std::string& line) {
@@ -220,6 +216,29 @@ TEST_P(Generation, OtherWorkIsRefused) {
   std::string wrong = whole.substr(0, second - 1);
   wrong.replace(wrong.find("\"finished\":"), 11, "\"finished\":3,\"x\":");
   expect(with_line(wrong), "\"finished\": expected true or false, found 3");
+}
+TEST_P(Generation, WhatCannotBeTranslatedIsAnEmptyTargetAndChangesNoOther) {
+  const auto pool = sources(7);
+  auto holes = pool;
+  holes[2] = " \u00A0", holes[5] = std::string(3000, 'x');
+  const Decoding d = kModes[2];  // draws: each source has its own stream
+  const std::string of_whole = file("whole.jsonl"), of_holes = file("holes.jsonl");
+  bytes(pool, d, of_whole), bytes(holes, d, of_holes);
+  const auto whole = read_generated(of_whole), with = read_generated(of_holes);
+  ASSERT_EQ(with.size(), pool.size());
+  for (size_t i = 0; i < pool.size(); ++i) {
+    const bool hole = i == 2 || i == 5;
+    EXPECT_EQ(with[i].target, hole ? "" : whole[i].target) << i;
+    EXPECT_EQ(with[i].finished, !hole && whole[i].finished) << i;
+  }
+}
+TEST_P(Generation, ASecondWriterIsRefused) {
+  const std::string path = file("two.jsonl");
+  const FileLock other(path);
+  const auto pool = sources(2);
+  const Decoding d = kModes[0];
+  const std::string e = error_of([&] { generate_file(run(), pool, d, provenance_of(run(), d), path); });
+  EXPECT_NE(e.find("another process is at work on it"), std::string::npos) << e;
 }
 TEST_P(Generation, SeveralDrawsOfASourceStandTogether) {
   const auto pool = sources(9);

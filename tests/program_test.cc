@@ -163,11 +163,19 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   const Ran best = p.run({"translate", p.file("run"), "--best-of", "4", "--scores"}, "Haus\n\nder Hund\n");
   EXPECT_EQ(best.status, 0) << best.err;
   EXPECT_EQ(std::count(best.out.begin(), best.out.end(), '\n'), 3) << best.out;
-  p.write("tab", "a\tb\n"), other[3] = p.file("tab"), other[5] = p.file("new.jsonl");
-  expect_refusal(p.run(other), "tab: line 1 has a tab");
-  p.write("gap", "Haus\n\nHaus\n"), other[3] = p.file("gap");
-  expect_refusal(p.run(other), "source 1 is empty");
+  // What is refused leaves nothing behind; a line that is left out keeps its place.
+  std::string far;
+  for (int i = 0; i < 300; ++i) far += "Haus ";
+  p.write("far", far + "\n"), other[3] = p.file("far"), other[5] = p.file("new.jsonl");
+  other.insert(other.end(), {"--on-long", "fail"});
+  expect_refusal(p.run(other), "far: line 1 has");
   EXPECT_FALSE(fs::exists(p.file("new.jsonl")));
+  p.write("tab", "a\tb\n\nHaus\n"), other[3] = p.file("tab");
+  const Ran gaps = p.run(other);
+  EXPECT_EQ(gaps.status, 1);
+  EXPECT_NE(gaps.err.find("tab: line 1 has a tab"), std::string::npos) << gaps.err;
+  const std::string lines = slurp(p.file("new.jsonl"));
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3) << lines;
 }
 
 // Whatever prints, exit status 0 means that all of it has arrived.

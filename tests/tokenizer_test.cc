@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "tests/error_of.h"
 #include "text/bpe.h"
 #include "text/json.h"
 
@@ -422,5 +423,64 @@ TEST(TokenizerFile, CutAnywhereIsAFileError) {
   const std::string json = base_json();
   for (size_t n = 0; n < json.size(); n += 7) EXPECT_NE(complaint(json.substr(0, n)), "nothing") << n;
   EXPECT_THROW(Tokenizer::load("/no/such/tokenizer.json"), FileError);
+}
+// A tokenizer of the 256 bytes alone, so that ids can be seen: a byte's is its place among the bytes of the
+// trained one.
+Tokenizer with(std::string_view from, std::string_view to) {
+  TokenizerConfig config;
+  config.vocab = 256;
+  const std::vector<std::string_view> nothing{"x"};
+  std::string json = Tokenizer::train(nothing, config).json();
+  const size_t at = json.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return Tokenizer::parse(json.replace(at, from.size(), to), "t.json");
+}
+std::string added(const std::string& more) {
+  const auto one = [&](int id, const char* content, const char* special) {
+    return fmt::format(R"({{"id":{},"content":"{}","special":{},"single_word":false,"rstrip":false{}}})", id,
+                       content, special, more);
+  };
+  return R"("added_tokens": [)" + one(256, "<br>", "false") + "," + one(257, "<br><b>", "false") + "," +
+         one(258, "<end>", "true") + "]";
+}
+TEST(Tokenizer, AddedTokensAreFoundTheLongestFirst) {
+  const Tokenizer t = with(R"("added_tokens": [])", added(""));
+  const auto bytes = [&](std::string_view s) { return t.encode(s); };
+  std::vector<Token> expected = bytes("a");
+  for (const Token id : {256, 257}) expected.push_back(id);
+  const auto rest = bytes("<b <end>");  // a special token is not made from text ...
+  EXPECT_EQ(rest.size(), 8u);
+  expected.insert(expected.end(), rest.begin(), rest.end());
+  EXPECT_EQ(t.encode("a<br><br><b><b <end>"), expected);
+  expected.resize(expected.size() - 5), expected.push_back(258);  // ... but where one asks for all
+  EXPECT_EQ(t.encode_with_special("a<br><br><b><b <end>"), expected);
+  EXPECT_EQ(t.decode(t.encode("a<br>b")), "a<br>b");
+  const Tokenizer strips = with(R"("added_tokens": [])", added(R"(,"lstrip":true)"));
+  EXPECT_EQ(strips.encode("<b>").size(), 3u);
+  EXPECT_NE(error_of([&] { strips.encode("a <br>"); }).find("\"<br>\" has lstrip"), std::string::npos);
+}
+TEST(Tokenizer, ATemplateIsPutAroundOrRefusedByItsKey) {
+  std::string json = with(R"("added_tokens": [])", added("")).json();
+  const auto parse = [&](const std::string& post) {
+    std::string s = json;
+    const std::string from = R"("post_processor": null)";
+    EXPECT_NE(s.find(from), std::string::npos);
+    return Tokenizer::parse(s.replace(s.find(from), from.size(), R"("post_processor": )" + post), "t.json");
+  };
+  const std::string begin =
+      R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<end>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[],"special_tokens":{"<end>":{"id":"<end>","ids":[)";
+  const Tokenizer t = parse(begin + R"(258],"tokens":["<end>"]}}})");
+  std::vector<Token> expected{258};
+  for (const Token x : t.encode("one")) expected.push_back(x);
+  EXPECT_EQ(expected.size(), 4u);
+  EXPECT_EQ(t.encode_with_special("one"), expected);
+  EXPECT_NE(error_of([&] {
+              parse(begin + R"(999],"tokens":["<end>"]}}})");
+            }).find("special_tokens: only ids below 259"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] {
+              parse(R"({"type":"TemplateProcessing","single":[],"special_tokens":{}})");
+            }).find("post_processor.single"),
+            std::string::npos);
 }
 }  // namespace

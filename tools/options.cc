@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -23,18 +25,56 @@ Flags& Flags::add(const char* name, std::vector<std::string>& value, const char*
   state_->app.add_option(name, value, help)->required(required);
   return *this;
 }
+namespace {
+template <class T>
+bool read(const std::string& text, T& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+// "from 1 to 10", "of at least 1", "": only what someone has set is named.
+template <class T>
+std::string bounds(T low, T high, bool has_low, bool has_high) {
+  if (has_low && has_high) return fmt::format(" from {} to {}", low, high);
+  if (has_low) return fmt::format(" of at least {}", low);
+  return has_high ? fmt::format(" of at most {}", high) : "";
+}
+CLI::Validator number(double low, double high) {
+  const bool has_low = low > -1e30, has_high = high < 1e30;
+  return CLI::Validator(
+      [=](std::string& text) -> std::string {
+        double x = 0;
+        if (read(text, x) && std::isfinite(x) && (!has_low || x >= low) && (!has_high || x <= high))
+          return "";
+        return fmt::format("expected a number such as 2.5{}, found {}", bounds(low, high, has_low, has_high),
+                           text);
+      },
+      "");
+}
+// "1e6" is a whole number, too.
+CLI::Validator whole_number(int64_t low, int64_t high) {
+  return CLI::Validator(
+      [=](std::string& text) -> std::string {
+        int64_t n = 0;
+        double x = 0;
+        if (!read(text, n) && read(text, x) && std::abs(x) < 1e15 && x == std::floor(x))
+          n = static_cast<int64_t>(x), text = fmt::format("{}", n);
+        if (read(text, n) && n >= low && n <= high) return "";
+        return fmt::format("expected a whole number{}, found {}",
+                           bounds(low, high, low != INT64_MIN, high != INT64_MAX), text);
+      },
+      "");
+}
+}  // namespace
 Flags& Flags::add(const char* name, int64_t& value, const char* help, int64_t low, int64_t high) {
-  auto* o = state_->app.add_option(name, value, help);
-  if (low != INT64_MIN || high != INT64_MAX) o->check(CLI::Range(low, high));
+  state_->app.add_option(name, value, help)->transform(whole_number(low, high));
   return *this;
 }
 Flags& Flags::add(const char* name, float& value, const char* help, float low, float high) {
-  auto* o = state_->app.add_option(name, value, help);
-  if (low > -1e30f || high < 1e30f) o->check(CLI::Range(low, high));
+  state_->app.add_option(name, value, help)->transform(number(low, high));
   return *this;
 }
 Flags& Flags::add(const char* name, double& value, const char* help) {
-  state_->app.add_option(name, value, help);
+  state_->app.add_option(name, value, help)->transform(number(-1e300, 1e300));
   return *this;
 }
 Flags& Flags::add(const char* name, bool& value, const char* help) {

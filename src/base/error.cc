@@ -24,6 +24,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string did_you_mean(std::string_view wrong, std::span<const std::string> known) {
+  constexpr size_t kLongest = 100;  // no name of ours is; a hostile file's may be of megabytes
+  if (wrong.size() > kLongest) return "";
   const std::string* best = nullptr;
   size_t least = 1 + (wrong.size() + 2) / 3;
   for (const std::string& k : known)

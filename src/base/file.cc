@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,6 +116,38 @@ void File::read(uint64_t offset, std::span<std::byte> to) {
     if (n == 0) throw FileError(fmt::format("{}: byte {}: the file ends while it is read", path_, offset));
     offset += static_cast<uint64_t>(n), to = to.subspan(static_cast<size_t>(n));
   }
+}
+
+FileLock::FileLock(const std::string& path) : path_(path) {
+  while (true) {
+    file_ = again([&] { return ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC); });
+    if (file_ == -1 && errno == ENOENT) {
+      file_ = again([&] { return ::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+      if (file_ == -1 && errno == EEXIST) continue;
+      made_ = file_ != -1;
+    }
+    if (file_ == -1) refuse(path, "open", errno);
+    const int result = again([&] { return ::flock(file_, LOCK_EX | LOCK_NB); });
+    if (result == -1 && errno == EWOULDBLOCK) {
+      ::close(file_);
+      throw FileError(fmt::format(
+          "{}: another process is at work on it; wait until it is done, or choose another name", path));
+    }
+    // Any other failure: a file system that knows no locks. Was it renamed or removed meanwhile by the one
+    // who had it? Then the path is another file by now.
+    struct stat held, named;
+    if (::fstat(file_, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+        held.st_dev == named.st_dev)
+      return;
+    ::close(file_), made_ = false;
+  }
+}
+FileLock::~FileLock() {
+  struct stat held, named;
+  if (made_ && ::fstat(file_, &held) == 0 && held.st_size == 0 && ::stat(path_.c_str(), &named) == 0 &&
+      held.st_ino == named.st_ino)
+    ::unlink(path_.c_str());
+  ::close(file_);
 }
 
 std::string Disk::read(const std::string& path) {

@@ -46,6 +46,22 @@ class File {
   uint64_t size_;
 };
 
+// One process at a time: an exclusive lock (flock) on a file or a folder, which goes when its process does
+// and holds whatever name the path is given by. A file that is missing is made, and removed if it is still
+// empty.
+class FileLock {
+ public:
+  explicit FileLock(const std::string& path);  // FileError when another process has it
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  std::string path_;
+  int file_;
+  bool made_ = false;
+};
+
 class Disk {
  public:
   using Part = std::span<const std::byte>;

@@ -100,6 +100,7 @@ class CorpusReader {
           fmt::format("{}: line {}: {}; `ruminate data prepare --skip-bad` passes over such lines",
                       corpus_.name, number, why));
     ++corpus_.skipped;
+    if (rules_.passed_over) rules_.passed_over(fmt::format("{}: line {}: {}", corpus_.name, number, why));
   }
   void keep(std::string line) {
     if (goes_on_) {

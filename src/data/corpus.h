@@ -2,6 +2,7 @@
 // source<TAB>target files, documents from plain text (blank lines between them), also packed (text/unpack.h).
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct ReadRules {
   bool empty_sides = false;  // keep pairs with an empty side (for cleaning, which counts them)
   size_t line_bytes = kLineLimit;  // a longer line is bad
   int64_t unpack_ratio = kUnpackRatio;
+  std::function<void(const std::string&)> passed_over{};  // is told of each bad line that skip_bad leaves out
 };
 // A stream: only what is kept is held. A byte-order mark and the \r of \r\n are dropped, texts become NFC;
 // empty lines at the end of pairs are no lines. FileError: path, line, what was

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "base/error.h"
 #include "generate/translate.h"
 #include "text/reader.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -88,10 +90,32 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
     same("the generation", g.from.generation, from.generation);
     if (line % static_cast<size_t>(best) == 0) whole = end + 1;
   }
-  if (whole < all.size()) disk.replace_text(path, std::string_view(all).substr(0, whole));
+  if (whole < all.size()) std::filesystem::resize_file(path, whole);  // in place: the file is locked
   return static_cast<int64_t>(line) / best;
 }
+namespace {
+// As translations(); a source that cannot be translated gets empty ones. Each keeps its own random stream.
+std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
+                                                        std::span<const std::string> sources, Decoding d,
+                                                        const BestOf* best_of) {
+  const std::vector<Candidate> nothing(static_cast<size_t>(d.best));
+  const uint32_t first = d.first;
+  std::vector<std::vector<Candidate>> out;
+  while (out.size() < sources.size()) {
+    size_t end = out.size();
+    while (end < sources.size() && translatable(run, sources[end])) ++end;
+    d.first = first + static_cast<uint32_t>(out.size());
+    for (auto& t : translations(run, sources.subspan(out.size(), end - out.size()), d, best_of))
+      out.push_back(std::move(t));
+    if (end < sources.size()) out.push_back(nothing);
+  }
+  return out;
+}
+}  // namespace
 
+bool translatable(const LoadedRun& run, std::string_view source) {
+  return !blank_line(source) && room(run.model, source_prompt(source, run.tokenizer)) > 0;
+}
 std::string to_line(const Generated& g) {
   return to_json(Json(Json::Object{{"id", g.id},
                                    {"source", g.source},
@@ -120,20 +144,14 @@ int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources
                       const std::function<void(int64_t, int64_t)>& done, const BestOf* best_of) {
   RUM_CHECK(decoding.best == 1 || (decoding.sample && best_of == nullptr),
             "a file of {} translations for each source is made of draws alone", decoding.best);
-  for (size_t i = 0; i < sources.size(); ++i) {
-    RUM_CHECK(!sources[i].empty(), "source {} is empty: nothing to translate", i);
-    const Prompt prompt = source_prompt(sources[i], run.tokenizer);
-    RUM_CHECK(room(run.model, prompt) > 0,
-              "source {} has {} tokens with its separator, the model's context holds {}: leave it out", i,
-              prompt.prefix, run.model.config().context);
-  }
+  const FileLock lock(path);
   const int64_t had = sources_done(sources, decoding.best, from, path);
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
     Decoding d = decoding;
     d.first = static_cast<uint32_t>(at);
     const auto part = sources.subspan(at, std::min(kPart, sources.size() - at));
     std::string lines;
-    for (const auto& candidates : translations(run, part, d, best_of)) {
+    for (const auto& candidates : translations_of_all(run, part, d, best_of)) {
       for (const Candidate& c : candidates)
         lines +=
             to_line({static_cast<int64_t>(at), sources[at], c.text, c.log_prob, c.tokens, c.finished, from});

@@ -26,6 +26,8 @@ std::string to_line(const Generated&);  // with its line end
 // FileError: path, line, what was expected, what was found.
 std::vector<Generated> read_generated(const std::string& path);
 
+// Is there something to translate, and room in the context for more than it?
+bool translatable(const LoadedRun&, std::string_view source);
 // For how many sources the file holds all `best` lines, a beginning of this work; what was cut off after them
 // is removed. FileError: it holds anything else.
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance&,
@@ -33,9 +35,9 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
 
 // Translates what is missing of `sources`, into a line for each or, of draws, decoding.best lines; returns
 // for how many the file already had them. Text i draws from its own stream, (seed, i). `done` is told how
-// many sources the file has, whenever it has grown, and how many it had at first. Error: sources that are
-// empty or too long, by their number, before anything is written; best > 1 of a search or with BestOf.
-// FileError: the file holds something else than a beginning of this very work.
+// many sources the file has, whenever it has grown, and how many it had at first. A source that is
+// not translatable gets an empty target. Error: best > 1 of a search or with BestOf. FileError: another
+// process writes the file, or it holds something else than a beginning of this very work.
 int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
                       const Provenance&, const std::string& path,
                       const std::function<void(int64_t sources, int64_t before)>& done = {},

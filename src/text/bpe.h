@@ -17,9 +17,10 @@ namespace rum {
 struct AddedToken {
   Token id = 0;
   std::string content;
-  bool special = true;                                                           // decodes to nothing
-  bool in_vocab = true;                                                          // or among added_tokens only
-  bool single_word = false, lstrip = false, rstrip = false, normalized = false;  // kept for others' sake
+  bool special = true;   // decodes to nothing
+  bool in_vocab = true;  // or among added_tokens only
+  bool single_word = false, lstrip = false, rstrip = false,
+       normalized = false;  // refused where such a token stands in a text
 };
 struct Bpe {
   const Pattern* pattern = nullptr;
@@ -28,7 +29,8 @@ struct Bpe {
   std::vector<std::string> tokens;              // bytes by id; of an added token its content
   std::vector<AddedToken> added;                // by id
   std::vector<std::pair<Token, Token>> merges;  // by rank; left + right is a token
-  Json post_processor;                          // not obeyed (callers add special tokens), but kept
+  std::vector<Token> before, after;             // what the post-processor's template puts around one text
+  Json post_processor;                          // as it was written
 };
 
 // The 256 characters that stand for bytes in Hugging Face's files (Radford et al. 2019), in order of bytes.

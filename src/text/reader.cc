@@ -24,8 +24,8 @@ void LineReader::check(std::string_view line) const {
   if (bad == std::string_view::npos) return;
   const std::string where = fmt::format("{}: line {}, byte {} (byte {} of the line)", path_, line_,
                                         offset_ + static_cast<int64_t>(bad), bad);
-  if (bad == nul) throw FileError(where + ": a NUL byte, expected text; is this a binary file?");
-  throw FileError(fmt::format("{}: 0x{:02X} is not UTF-8 here; convert the file, for instance with iconv",
+  if (bad == nul) throw LineError(where + ": a NUL byte, expected text; is this a binary file?");
+  throw LineError(fmt::format("{}: 0x{:02X} is not UTF-8 here; convert the file, for instance with iconv",
                               where, static_cast<uint8_t>(line[bad])));
 }
 
@@ -53,9 +53,9 @@ bool LineReader::next(std::string_view& line) {
         fmt::format("{}: line {}, byte {}: longer than {} bytes; one sentence or document a line is "
                     "expected",
                     path_, line_, offset_, limit_));
-  check(line);
   next_offset_ += static_cast<int64_t>(stop - begin_ + (end != std::string::npos));
   begin_ = stop + (end != std::string::npos);
+  check(line);
   if (is_nfc(line)) return true;
   ++recomposed_;
   if (form_ == Form::nfc) line = composed_ = nfc(line);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "text/unpack.h"
 
 namespace rum {
@@ -16,11 +17,18 @@ constexpr size_t kLineLimit = size_t{1} << 20;  // bytes
 // bytes.
 enum class Form : uint8_t { as_is, nfc };
 
+struct LineError : FileError {  // one line is unfit; the next call gives the one after it
+  using FileError::FileError;
+};
+
 class LineReader {
  public:
   explicit LineReader(const std::string& path, size_t line_limit = kLineLimit, Form = Form::as_is);
-  // The next line without its end; it lives until the next call. False after the last one.
+  // The next line without its end; it lives until the next call. False after the last one. LineError: NUL or
+  // bytes that are not UTF-8.
   bool next(std::string_view& line);
+  // Would next() answer at once, without waiting for whoever writes a pipe?
+  bool ready() const { return ended_ || buffer_.find('\n', begin_) != std::string::npos; }
   int64_t line() const { return line_; }              // number of the line just read, from 1
   int64_t offset() const { return offset_; }          // of its first byte in the uncompressed text
   bool had_mark() const { return had_mark_; }         // a byte-order mark, which was dropped

@@ -67,6 +67,9 @@ struct Tokenizer::Model {
     for (const AddedToken& a : bpe.added) {
       is_added[static_cast<size_t>(a.id)] = true;
       if (a.special) bpe.tokens[static_cast<size_t>(a.id)].clear();
+      begins[0][static_cast<uint8_t>(a.content[0])] |= !a.special;
+      begins[1][static_cast<uint8_t>(a.content[0])] = true;
+      any[0] |= !a.special, any[1] = true;
     }
     for (size_t i = 0; i < bpe.tokens.size(); ++i) {
       const auto id = static_cast<Token>(i);
@@ -81,6 +84,8 @@ struct Tokenizer::Model {
     }
   }
   void encode(std::string_view piece, std::vector<Token>& out) const;
+  void encode_text(std::string_view text, bool special, std::vector<Token>& out) const;
+  const AddedToken* added_at(std::string_view text, bool special) const;
   void merge(std::string_view piece, std::vector<Token>& out) const;
 
   Bpe bpe;
@@ -89,6 +94,9 @@ struct Tokenizer::Model {
   std::array<Token, 256> byte{};
   PairTable ranks;
   std::vector<Token> made;  // by rank
+  // Of added tokens, those that are not special and all: which bytes they begin with, and is there one?
+  std::array<std::array<bool, 256>, 2> begins{};
+  std::array<bool, 2> any{};
 };
 
 // Of all neighbours the pair of lowest rank becomes one token, the leftmost first, until none has a rank.
@@ -149,6 +157,39 @@ void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) c
   }
 }
 
+// The longest added token that the text begins with, or null.
+const AddedToken* Tokenizer::Model::added_at(std::string_view text, bool special) const {
+  const AddedToken* best = nullptr;
+  for (const AddedToken& a : bpe.added)
+    if ((special || !a.special) && text.starts_with(a.content) &&
+        (!best || a.content.size() > best->content.size()))
+      best = &a;
+  if (best)
+    RUM_CHECK(!best->lstrip && !best->rstrip && !best->single_word,
+              "the added token \"{}\" has {}, which is not supported, and stands in a text", best->content,
+              best->lstrip   ? "lstrip"
+              : best->rstrip ? "rstrip"
+                             : "single_word");
+  return best;
+}
+void Tokenizer::Model::encode_text(std::string_view text, bool special, std::vector<Token>& out) const {
+  const auto ordinary = [&](std::string_view part) {
+    for_each_piece(*bpe.pattern, bpe.split_digits, part, [&](std::string_view piece) { encode(piece, out); });
+  };
+  if (!any[special]) return ordinary(text);
+  for (size_t at = 0; at < text.size();) {
+    const AddedToken* added = nullptr;
+    if (begins[special][static_cast<uint8_t>(text[at])]) added = added_at(text.substr(at), special);
+    if (!added) {
+      ++at;
+      continue;
+    }
+    ordinary(text.substr(0, at)), out.push_back(added->id);
+    text.remove_prefix(at + added->content.size()), at = 0;
+  }
+  ordinary(text);
+}
+
 Tokenizer Tokenizer::train(std::span<const std::string_view> texts, const TokenizerConfig& config,
                            const std::function<void(int64_t)>& progress) {
   Tokenizer t;
@@ -170,8 +211,13 @@ std::vector<Token> Tokenizer::encode(std::string_view text) const {
   return out;
 }
 void Tokenizer::encode(std::string_view text, std::vector<Token>& out) const {
-  for_each_piece(*model_->bpe.pattern, model_->bpe.split_digits, text,
-                 [&](std::string_view piece) { model_->encode(piece, out); });
+  model_->encode_text(text, false, out);
+}
+std::vector<Token> Tokenizer::encode_with_special(std::string_view text) const {
+  std::vector<Token> out = model_->bpe.before;
+  model_->encode_text(text, true, out);
+  out.insert(out.end(), model_->bpe.after.begin(), model_->bpe.after.end());
+  return out;
 }
 std::string Tokenizer::decode(std::span<const Token> tokens) const {
   std::string out;

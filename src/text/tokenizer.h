@@ -32,14 +32,17 @@ class Tokenizer {
   std::string json() const;                                                // a Hugging Face tokenizer.json
   void save(const std::string& path) const;
 
-  std::vector<Token> encode(
-      std::string_view text) const;  // special tokens are never made from text; thread-safe
+  // Added tokens that are not special are found in the text, special ones never made from it; thread-safe.
+  // Error: an added token that stands there wants lstrip, rstrip or single_word.
+  std::vector<Token> encode(std::string_view text) const;
   void encode(std::string_view text, std::vector<Token>& out) const;  // appends
-  std::string decode(std::span<const Token>) const;                   // special tokens give nothing
-  int64_t size() const;                                               // of the vocabulary
-  Token special(std::string_view name) const;                         // its id; Error when there is none
-  std::string_view bytes(Token) const;                                // what it stands for
-  uint64_t hash() const;                                              // of json()
+  // As Hugging Face's encode(): special tokens are found, too, and the post-processor's template put around.
+  std::vector<Token> encode_with_special(std::string_view text) const;
+  std::string decode(std::span<const Token>) const;  // special tokens give nothing
+  int64_t size() const;                              // of the vocabulary
+  Token special(std::string_view name) const;        // its id; Error when there is none
+  std::string_view bytes(Token) const;               // what it stands for
+  uint64_t hash() const;                             // of json()
 
  private:
   struct Model;

@@ -57,6 +57,11 @@ class Parser {
     const Json* added = root.find("added_tokens");
     if (added && !added->is_null()) read_added(*added);
     read_model(get(root, "", "model"));
+    for (const auto* around : {&bpe_.before, &bpe_.after})
+      for (const Token t : *around)
+        if (static_cast<size_t>(t) >= bpe_.tokens.size())
+          refuse(template_, fmt::format("only ids below {} are tokens", bpe_.tokens.size()),
+                 Json(int64_t{t}));
     return std::move(bpe_);
   }
 
@@ -139,12 +144,41 @@ class Parser {
       }
     refuse(path + ".pattern.Regex", "no scanner is known for this pattern", *regex);
   }
-  void read_post_processor(const Json& j, const std::string& path) const {
-    if (j.is_null() || type(j) == "ByteLevel" || type(j) == "TemplateProcessing") return;
+  void read_post_processor(const Json& j, const std::string& path) {
+    if (j.is_null() || type(j) == "ByteLevel") return;
+    if (type(j) == "TemplateProcessing") return read_template(j, path);
     if (type(j) != "Sequence") refuse(path, "only ByteLevel and TemplateProcessing are supported", j);
     const Json& list = get(j, path, "processors");
     if (!list.array()) refuse(path + ".processors", "an array is expected", list);
-    for (const Json& step : *list.array()) read_post_processor(step, path + ".processors");
+    for (size_t i = 0; i < list.array()->size(); ++i)
+      read_post_processor((*list.array())[i], fmt::format("{}.processors[{}]", path, i));
+  }
+  // What stands before and after the one text of `single`.
+  void read_template(const Json& j, const std::string& path) {
+    const Json& single = get(j, path, "single");
+    if (!single.array()) refuse(path + ".single", "an array is expected", single);
+    if (!bpe_.before.empty() || !bpe_.after.empty()) refuse(path, "a second template", j);
+    bool behind = false;
+    for (const Json& step : *single.array()) {
+      if (step.find("Sequence") && behind) refuse(path + ".single", "the text is expected once", single);
+      if (step.find("Sequence")) {
+        behind = true;
+        continue;
+      }
+      const Json* special = step.find("SpecialToken");
+      if (!special) refuse(path + ".single", "SpecialToken or Sequence is expected", step);
+      const Json& id = get(*special, path + ".single.SpecialToken", "id");
+      if (!id.text()) refuse(path + ".single.SpecialToken.id", "a text is expected", id);
+      const Json& known = get(j, path, "special_tokens");
+      const Json& token = get(known, path + ".special_tokens", id.text()->c_str());
+      const Json& ids = get(token, path + ".special_tokens." + *id.text(), "ids");
+      if (!ids.array()) refuse(path + ".special_tokens." + *id.text() + ".ids", "an array is expected", ids);
+      for (const Json& t : *ids.array())
+        (behind ? bpe_.after : bpe_.before)
+            .push_back(read_id(t, path + ".special_tokens." + *id.text() + ".ids"));
+    }
+    if (!behind) refuse(path + ".single", "the text is expected once", single);
+    template_ = path + ".special_tokens";
   }
   void read_added(const Json& list) {
     if (!list.array()) refuse("added_tokens", "an array is expected", list);
@@ -258,6 +292,7 @@ class Parser {
   }
 
   const std::string& name_;
+  std::string template_;  // where its ids stand
   Bpe bpe_;
   std::unordered_map<std::string, Token> by_content_, ordinary_;  // added tokens, all others
   std::unordered_set<std::string> in_vocab_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "text/unicode.h"
@@ -35,6 +36,34 @@ std::string show(std::string_view text) {
   }
   return out;
 }
+// toml++ and what walks its tree go down once for each part of a dotted key. The line of a key of more than
+// kDeepest parts, or 0.
+constexpr int kDeepest = 64;
+int64_t line_of_deep_key(std::string_view text) {
+  int64_t line = 1;
+  int dots = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"' || c == '\'') {  // a text: to its closing quotes
+      const bool three = text.substr(i, 3) == std::string(3, c);
+      const std::string quotes(three ? 3 : 1, c);
+      for (i += quotes.size(); i < text.size() && text.substr(i, quotes.size()) != quotes; ++i) {
+        if (!three && text[i] == '\n') break;
+        i += c == '"' && text[i] == '\\';
+        line += i < text.size() && text[i] == '\n';
+      }
+      i += three ? 2 : 0;
+    } else if (c == '#') {
+      i = std::min(text.find('\n', i), text.size()) - 1;
+    } else if (c == '.') {
+      if (++dots >= kDeepest) return line;
+    } else if (c == '\n' || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}') {
+      dots = 0, line += c == '\n';
+    }
+    if (i < text.size() && text[i] == '\n' && c != '\n') dots = 0, ++line;
+  }
+  return 0;
+}
 Json convert(const toml::node& v, const std::string& path, Toml& out) {
   const auto line = static_cast<int64_t>(v.source().begin.line);
   out.lines[path] = line;
@@ -59,7 +88,12 @@ Json convert(const toml::node& v, const std::string& path, Toml& out) {
   }
   if (const auto* s = v.as_string()) return Json(show(s->get()));
   if (const auto* i = v.as_integer()) return Json(int64_t{i->get()});
-  if (const auto* d = v.as_floating_point()) return Json(d->get());
+  if (const auto* d = v.as_floating_point()) {
+    if (!std::isfinite(d->get()))
+      throw FileError(
+          fmt::format("{}:{}: {}: expected a finite number, found {}", out.name, line, path, d->get()));
+    return Json(d->get());
+  }
   if (const auto* b = v.as_boolean()) return Json(b->get());
   throw FileError(
       fmt::format("{}:{}: {} is a date or a time; expected a number, a text, true or false, or a list",
@@ -77,6 +111,8 @@ Toml parse_toml(std::string_view text, const std::string& name) {
         fmt::format("{}:{}: not UTF-8", name,
                     1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(bad), '\n')));
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark
+  if (const int64_t line = line_of_deep_key(text))
+    throw FileError(fmt::format("{}:{}: a key of more than {} parts", name, line, kDeepest));
   Toml out{name, {}, {}};
   try {
     out.tree = convert(toml::parse(hide(text), name), "", out);

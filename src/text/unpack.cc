@@ -141,6 +141,13 @@ struct Xz : Decoder {
     return status == LZMA_OK || status == LZMA_BUF_ERROR ? Step::more : Step::damaged;
   }
 };
+// Could these first bytes go on as those of a packed file? Someone who types shall not wait for more of them.
+bool may_be_packed(std::string_view start) {
+  using namespace std::string_view_literals;
+  for (const std::string_view magic : {"\x1f\x8b"sv, "\xFD\x37zXZ\0"sv, "\x28\xB5\x2F\xFD"sv, "BZh"sv})
+    if (magic.starts_with(start.substr(0, magic.size()))) return true;
+  return false;
+}
 std::unique_ptr<Decoder> decoder_of(std::string_view start) {
   using namespace std::string_view_literals;
   if (start.starts_with("\x1f\x8b")) return std::make_unique<Gzip>();
@@ -155,9 +162,10 @@ std::unique_ptr<Decoder> decoder_of(std::string_view start) {
 
 struct ByteReader::Source {
   Source(const std::string& path, int64_t r) : file(path), chunk(kChunk), ratio(static_cast<uint64_t>(r)) {
-    while (left < 10 && fill()) {
+    const auto start = [&] { return std::string_view(reinterpret_cast<char*>(chunk.data()), left); };
+    while (left < 10 && may_be_packed(start()) && fill()) {
     }
-    decoder = decoder_of({reinterpret_cast<char*>(chunk.data()), left});
+    decoder = decoder_of(start());
   }
   // Reads on when the chunk has room; false at the end of the file.
   bool fill() {

@@ -15,18 +15,52 @@
 
 namespace rum {
 namespace {
-std::vector<Example> examples_of(const Corpus& corpus, const LoadedRun& run) {
-  std::vector<Example> out;
-  for (size_t i = 0; i < corpus.texts.size(); ++i) {
-    out.push_back(to_example(corpus.texts[i], run.tokenizer));
-    const int64_t needed = positions_of(out.back(), {.restart = run.model.config().restart});
-    if (needed > run.model.config().context)
-      throw FileError(fmt::format(
-          "{}: line {} needs {} positions, the model's context holds {}; split the {}", corpus.name,
-          corpus.lines[i], needed, run.model.config().context, run.translation() ? "sentence" : "text"));
+// What the model is asked about. One bad line does not cost the others: what is unfit, or longer than the
+// context, is told of on standard error and left out.
+struct Asked {
+  std::vector<Example> examples;
+  std::vector<int32_t> lines;  // where each begins
+  int64_t left_out = 0, cut = 0;
+  std::string name;  // of the file
+
+  Asked(const std::string& input, const LoadedRun& run, const std::string& on_long, int64_t unpack_ratio) {
+    ReadRules rules{.skip_bad = true, .unpack_ratio = unpack_ratio};
+    rules.passed_over = [](const std::string& why) { fmt::print(stderr, "{}; left out\n", why); };
+    const Corpus corpus = read_corpus(input, run.config.kind, rules);
+    name = corpus.name, left_out = corpus.skipped;
+    for (size_t i = 0; i < corpus.texts.size(); ++i) {
+      Example e = to_example(corpus.texts[i], run.tokenizer);
+      if (!fits(e, run) && !shorten(e, corpus.lines[i], run, on_long)) continue;
+      examples.push_back(std::move(e)), lines.push_back(corpus.lines[i]);
+    }
   }
-  return out;
-}
+  // What the program ends with: 1 when lines were left out, after saying how many.
+  int status() const {
+    if (cut > 0) fmt::print(stderr, "{}: {} texts were cut\n", name, cut);
+    if (left_out > 0) fmt::print(stderr, "{}: {} lines were left out\n", name, left_out);
+    return left_out > 0;
+  }
+
+ private:
+  static bool fits(const Example& e, const LoadedRun& run) {
+    return positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context;
+  }
+  // False: it is left out.
+  bool shorten(Example& e, int32_t line, const LoadedRun& run, const std::string& on_long) {
+    const std::string why =
+        fmt::format("{}: line {} needs {} positions, the model's context holds {}", name, line,
+                    positions_of(e, {.restart = run.model.config().restart}), run.model.config().context);
+    if (on_long == "fail")
+      throw FileError(fmt::format("{}; split the {}, or give --on-long skip or cut", why,
+                                  run.translation() ? "sentence" : "text"));
+    const auto least = static_cast<size_t>(e.prefix) + 1;  // a token to say something of
+    while (on_long == "cut" && e.tokens.size() > least && !fits(e, run)) e.tokens.pop_back();
+    const bool kept = fits(e, run);
+    fmt::print(stderr, "{}; {}\n", why, kept ? "cut" : "left out");
+    ++(kept ? cut : left_out);
+    return kept;
+  }
+};
 std::string number(std::optional<double> v) { return v ? fmt::format("{:.4f}", *v) : "undefined"; }
 
 // One example at a time: its tokens with their statistics, those of the prefix left out.
@@ -62,14 +96,19 @@ class Shown {
 };
 
 int run(int argc, char** argv) {
-  std::string folder, input, explained;
+  std::string folder, input, explained, on_long = "skip";
+  int64_t unpack_ratio = kUnpackRatio;
   bool json = false, per_token = false;
   Flags flags("perplexity",
               "What a trained model says of a text: perplexity, bits per byte, ranks, entropy.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
       .add("--input,-i", input,
-           "source<TAB>target lines for a translation model, else texts with blank lines between them; also "
-           ".gz and .xz; -: standard input")
+           "source<TAB>target lines for a translation model, else texts with blank lines between them; "
+           "plain or packed (.gz .xz .zst .bz2); -: standard input")
+      .choice("--on-long", on_long,
+              "a text longer than the context: skip it (exit status 1), cut it, or fail",
+              {"skip", "cut", "fail"})
+      .add("--unpack-ratio", unpack_ratio, "a packed file may become so many times as large", 1)
       .add("--per-token", per_token,
            "each predicted token: line, number in its text, token, log p, rank, entropy, with tabs between")
       .add("--json", json, kJsonHelp)
@@ -81,8 +120,8 @@ int run(int argc, char** argv) {
   }
   RUM_CHECK(!folder.empty() && !input.empty(), "expected a run folder and --input FILE; --help says more");
   const auto model = load_run(folder);
-  const Corpus corpus = parse_corpus(read_uncompressed(input), shown(input), model->config.kind);
-  const std::vector<Example> examples = examples_of(corpus, *model);
+  const Asked asked(input, *model, on_long, unpack_ratio);
+  const std::vector<Example>& examples = asked.examples;
   const auto stats = text_stats(model->model, examples);
   TokenSums all;
   Json::Array texts;
@@ -90,18 +129,18 @@ int run(int argc, char** argv) {
   for (size_t i = 0; i < examples.size(); ++i) {
     for (const TokenStats& t : stats[i]) all += t;
     const std::vector<Token>& tokens = examples[i].tokens;
-    for (size_t k = tokens.size() - stats[i].size(); k + 1 < tokens.size(); ++k)  // all but the end token
+    for (size_t k = tokens.size() - stats[i].size(); k < tokens.size(); ++k)  // the end token has none
       all.bytes += static_cast<int64_t>(model->tokenizer.bytes(tokens[k]).size());
     if (!per_token) continue;
     const Shown shown(examples[i], stats[i], model->tokenizer);
     if (json)
-      texts.push_back(Json::Object{{"line", int64_t{corpus.lines[i]}}, {"tokens", shown.json()}});
+      texts.push_back(Json::Object{{"line", int64_t{asked.lines[i]}}, {"tokens", shown.json()}});
     else
-      shown.print(corpus.lines[i]);
+      shown.print(asked.lines[i]);
   }
   if (json) {
     Json::Object out{{"model", model->source},
-                     {"texts", static_cast<int64_t>(corpus.texts.size())},
+                     {"texts", static_cast<int64_t>(examples.size())},
                      {"tokens", all.tokens},
                      {"bytes", all.bytes}};
     for (const TokenMeasure& m : token_measures()) {
@@ -112,14 +151,14 @@ int run(int argc, char** argv) {
     fmt::print("{}\n", to_json(Json(std::move(out)), 1));
   } else if (!per_token) {
     std::string head = fmt::format("{:>8} {:>10}", "texts", "tokens");
-    std::string row = fmt::format("{:>8} {:>10}", corpus.texts.size(), all.tokens);
+    std::string row = fmt::format("{:>8} {:>10}", examples.size(), all.tokens);
     for (const TokenMeasure& m : token_measures()) {
       head += fmt::format(" {:>14}", m.name);
       row += fmt::format(" {:>14}", number(m.value(all)));
     }
     fmt::print("{}\n{}\n", head, row);
   }
-  return 0;
+  return asked.status();
 }
 const Command command{"perplexity", "what a model says of a text: perplexity, ranks, entropy", run};
 }  // namespace

@@ -9,8 +9,10 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
+#include "text/unicode.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -23,7 +25,7 @@ class Texts {
     const bool columns = path.find(".tsv", path.rfind('/') + 1) != std::string::npos;
     std::string& all = files_.emplace_back();
     std::vector<size_t> ends;
-    LineReader reader(path);
+    LineReader reader(path, kLineLimit, Form::nfc);
     for (std::string_view line; reader.next(line);) {
       for (size_t tab; columns && (tab = line.find('\t')) != std::string_view::npos;
            line.remove_prefix(tab + 1))
@@ -50,7 +52,7 @@ int train(int argc, char** argv) {
   std::vector<std::string> names;
   for (const Pattern& p : patterns()) names.emplace_back(p.name);
   Flags flags("tokenizer train", "Trains a byte-level BPE tokenizer on lines of text.");
-  flags.add("--input", input, "text files, also .gz and .xz; of .tsv files all columns", true)
+  flags.add("--input", input, "text files, plain or packed; of .tsv files all columns", true)
       .add("--output,-o", output, "the tokenizer.json to write")
       .add("--vocab", config.vocab, "tokens in all: special ones, 256 bytes, merges", 256, 1 << 24)
       .add("--special", config.special, "special tokens; they get the first ids")
@@ -58,6 +60,7 @@ int train(int argc, char** argv) {
       .add("--split-digits", config.split_digits, "each digit is a token of its own")
       .add("--min-frequency", config.min_frequency, "pairs seen less often are not merged", 1, INT64_MAX);
   if (const auto status = flags.parse(argc, argv)) return *status;
+  check_output(output);
   Texts texts;
   for (const std::string& path : input) texts.add(path);
   if (texts.bytes() == 0)
@@ -93,10 +96,14 @@ int filter(int argc, char** argv, const char* name, const char* about, F&& conve
   return 0;
 }
 int encode(int argc, char** argv) {
-  std::vector<Token> tokens;
-  return filter(argc, argv, "tokenizer encode", "Lines of text in, lines of token ids out.",
-                [&](const Tokenizer& t, const std::string& line, int64_t, std::string& out) {
-                  tokens.clear(), t.encode(line, tokens);
+  return filter(argc, argv, "tokenizer encode",
+                "Lines of text in, lines of token ids out: those of Hugging Face, of each line in NFC.",
+                [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
+                  std::string_view text = line;
+                  if (number == 1 && text.starts_with(kByteOrderMark))
+                    text.remove_prefix(kByteOrderMark.size());
+                  const bool is_text = find_invalid_utf8(text) == std::string_view::npos;
+                  const std::vector<Token> tokens = t.encode_with_special(is_text ? nfc(text) : line);
                   for (size_t i = 0; i < tokens.size(); ++i) {
                     if (i) out += ' ';
                     out += fmt::format_int(tokens[i]).c_str();

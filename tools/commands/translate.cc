@@ -3,14 +3,14 @@
 #include "generate/translate.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/output.h"
 #include "base/progress.h"
 #include "data/loader.h"
 #include "generate/best_of.h"
@@ -20,6 +20,7 @@
 #include "run/provenance.h"
 #include "text/reader.h"
 #include "text/unicode.h"
+#include "text/words.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "train/evaluate.h"
@@ -56,11 +57,6 @@ struct DrawFlags {
     if (flags.given("--max-new")) d.max_new = asked.max_new, d.max_ratio = 0;
   }
 };
-
-[[noreturn]] void refuse_tab(const std::string& input, int64_t line) {
-  throw FileError(fmt::format(
-      "{}: line {} has a tab; expected one sentence a line (`cut -f1` takes the first column)", input, line));
-}
 
 // --best-of and what chooses.
 struct BestOfFlags {
@@ -106,66 +102,116 @@ struct BestOfFlags {
   }
 };
 
+// The lines to translate. What is unfit is told of on standard error and stays empty, so that one bad line
+// does not cost the others: a tab, bytes that are not UTF-8, more tokens than the context holds.
+class Sources {
+ public:
+  Sources(const LoadedRun& run, const std::string& input, const std::string& on_long)
+      : run_(run),
+        on_long_(on_long),
+        reader_(input, kLineLimit, Form::nfc) {}
+  // False at the end. `source` is empty for a line without anything to translate.
+  bool next(std::string& source) {
+    source.clear();
+    std::string_view line;
+    try {
+      if (!reader_.next(line)) return false;
+    } catch (const LineError& e) {
+      leave_out(e.what());
+      return true;
+    }
+    if (blank_line(line)) return true;
+    if (line.find('\t') != std::string_view::npos)
+      leave_out(fmt::format("{} has a tab; expected one sentence a line (`cut -f1` takes the first column)",
+                            place()));
+    else
+      source = fitting(line);
+    return true;
+  }
+  bool ready() const { return reader_.ready(); }
+  int64_t lines() const { return reader_.line(); }
+  // What the program ends with: 1 when lines were left out, after saying how many.
+  int status() const {
+    if (cut_ > 0) fmt::print(stderr, "{}: {} of {} lines were cut\n", reader_.path(), cut_, lines());
+    if (left_out_ > 0)
+      fmt::print(stderr, "{}: {} of {} lines were left out; their translations are empty\n", reader_.path(),
+                 left_out_, lines());
+    return left_out_ > 0;
+  }
+
+ private:
+  std::string place() const { return fmt::format("{}: line {}", reader_.path(), reader_.line()); }
+  void leave_out(const std::string& why) {
+    ++left_out_;
+    fmt::print(stderr, "{}; left out\n", why);
+  }
+  std::string fitting(std::string_view line) {
+    if (translatable(run_, line)) return std::string(line);
+    const std::string why = fmt::format(
+        "{} has {} tokens with its separator, the model's context holds {}: nothing can be written after it",
+        place(), source_prompt(line, run_.tokenizer).prefix, run_.model.config().context);
+    if (on_long_ == "fail") throw FileError(why + "; split the sentence, or give --on-long skip or cut");
+    if (on_long_ == "skip") {
+      leave_out(why);
+      return "";
+    }
+    ++cut_;
+    std::vector<Token> tokens = run_.tokenizer.encode(line);
+    tokens.resize(std::min(tokens.size(), static_cast<size_t>(run_.model.config().context / 2)));
+    std::string text = run_.tokenizer.decode(tokens);
+    text.resize(std::min(text.size(), find_invalid_utf8(text)));  // half a character
+    fmt::print(stderr, "{}; its first {} tokens are translated\n", why, tokens.size());
+    return text;
+  }
+  const LoadedRun& run_;
+  const std::string on_long_;
+  LineReader reader_;
+  int64_t left_out_ = 0, cut_ = 0;
+};
+
+// How translations are written: one a line, with what the flags ask for before it.
 class Translator {
  public:
-  Translator(const LoadedRun& run, std::string input, Decoding decoding, const BestOf* best_of, bool scores)
+  Translator(const LoadedRun& run, Decoding decoding, const BestOf* best_of, bool scores)
       : run_(run),
-        input_(std::move(input)),
         decoding_(decoding),
         best_of_(best_of),
         scores_(scores) {}
-  int64_t lines() const { return lines_; }
 
   // What is written for the next lines of the input. An empty line stays empty.
   std::string translate(const std::vector<std::string>& sources) {
-    const int64_t first = lines_ + 1;
     std::vector<std::string> there;
-    for (const std::string& source : sources) {
-      ++lines_;
-      if (source.empty()) continue;
-      check(source, lines_);
-      there.push_back(source);
-    }
+    for (const std::string& source : sources)
+      if (!source.empty()) there.push_back(source);
     const auto written = translations(run_, there, decoding_, best_of_);
     decoding_.first += static_cast<uint32_t>(there.size());
     const std::vector<Candidate> nothing(1);
     std::string out;
-    for (size_t i = 0, k = 0; i < sources.size(); ++i)
-      for (const Candidate& c : sources[i].empty() ? nothing : written[k++]) {
-        if (decoding_.best > 1) out += fmt::format("{}\t", first + static_cast<int64_t>(i));
+    size_t k = 0;
+    for (const std::string& source : sources) {
+      ++lines_;
+      for (const Candidate& c : source.empty() ? nothing : written[k++]) {
+        if (decoding_.best > 1) out += fmt::format("{}\t", lines_);
         if (scores_) out += fmt::format("{:.6f}\t", c.log_prob);
         out += c.text + '\n';
       }
+    }
     return out;
   }
 
  private:
-  void check(const std::string& source, int64_t line) const {
-    if (source.find('\t') != std::string::npos) refuse_tab(input_, line);
-    const Prompt p = source_prompt(source, run_.tokenizer);
-    if (room(run_.model, p) < 1)
-      throw FileError(
-          fmt::format("{}: line {} has {} tokens with its separator, the model's context holds {}: "
-                      "nothing can be written after it; split the sentence",
-                      input_, line, p.prefix, run_.model.config().context));
-  }
   const LoadedRun& run_;
-  std::string input_;
   Decoding decoding_;
   const BestOf* best_of_;
   bool scores_;
   int64_t lines_ = 0;
 };
 
-// --jsonl: all of the input is read and checked first, then the file grows.
-int translate_pool(const LoadedRun& run, const std::string& input, const Decoding& d, const BestOf* best_of,
+// --jsonl: all of the input is read first, then the file grows.
+int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d, const BestOf* best_of,
                    const Provenance& from, const std::string& output) {
   std::vector<std::string> sources;
-  LineReader reader(input);
-  for (std::string_view line; reader.next(line);) {
-    if (line.find('\t') != std::string_view::npos) refuse_tab(reader.path(), reader.line());
-    sources.emplace_back(line);
-  }
+  for (std::string source; from_input.next(source);) sources.push_back(source);
   const auto n = static_cast<int64_t>(sources.size());
   Progress progress;
   const double start = seconds_now();
@@ -179,7 +225,30 @@ int translate_pool(const LoadedRun& run, const std::string& input, const Decodin
       best_of);
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
-  return 0;
+  return from_input.status();
+}
+
+bool is_pipe(int file) {
+  struct stat s;
+  return fstat(file, &s) == 0 && S_ISFIFO(s.st_mode);
+}
+// Lines are translated many at once; with `flush` no more than have come, so that each is answered.
+void translate_lines(Sources& input, Translator& translator, OutputFile& output, bool flush) {
+  constexpr size_t kLines = 4096;
+  const bool typed = flush && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+  std::vector<std::string> sources;
+  const auto answer = [&] {
+    output.write(translator.translate(sources));
+    sources.clear();
+  };
+  std::string source;
+  while (true) {
+    if (typed) fmt::print(stderr, "> ");
+    if (!input.next(source)) break;
+    sources.push_back(source);
+    if (sources.size() == kLines || (flush && !input.ready())) answer();
+  }
+  answer();
 }
 
 int translate(int argc, char** argv) {
@@ -187,14 +256,21 @@ int translate(int argc, char** argv) {
   Decoding search{.beam = 4};
   int64_t best = 1;
   bool sample = false, scores = false, jsonl = false;
-  std::string generator;
+  std::string generator, on_long = "skip";
+  bool flush = false;
   int64_t generation = 1;
   DrawFlags draws;
   BestOfFlags best_of;
   Flags flags("translate", "Translates lines with a trained model: one sentence a line in, one a line out.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
-      .add("--input,-i", input, "text file, also .gz and .xz; -: standard input")
-      .add("--output,-o", output, "file to write, whole or not at all; -: standard output, as it comes")
+      .add("--input,-i", input, "text file, plain or packed; -: standard input")
+      .add("--output,-o", output,
+           "file to write, whole or not at all; a pipe, a device or -, standard output: as it comes")
+      .choice(
+          "--on-long", on_long,
+          "a line longer than the context: skip it (an empty translation, exit status 1), cut it, or fail",
+          {"skip", "cut", "fail"})
+      .add("--flush", flush, "answer each line when it has come; on by itself on a terminal or a pipe")
       .add("--beam", search.beam, "hypotheses kept; 1: greedy (as the run was evaluated unless given)", 1,
            1024)
       .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
@@ -221,6 +297,11 @@ int translate(int argc, char** argv) {
   RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
             "--generator and --generation need --jsonl");
   RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
+  std::optional<OutputFile> written;
+  if (jsonl)
+    check_output(output);
+  else
+    written.emplace(output);
   const DeviceKind device = pick_device(draws.device);
   const auto run = load_run(folder, device);
   RUM_CHECK(run->translation(),
@@ -235,36 +316,22 @@ int translate(int argc, char** argv) {
   if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
   const BestOf* chosen = best_of.read(flags, device);
+  Sources sources(*run, input, on_long);
   if (jsonl) {
     Provenance from = provenance_of(*run, d, generation);
     if (chosen) from.decoding = describe(*chosen, d);
     if (!generator.empty()) from.generator = generator;
-    return translate_pool(*run, input, d, chosen, from, output);
+    return translate_pool(*run, sources, d, chosen, from, output);
   }
-  Translator translator(*run, input == "-" ? "standard input" : input, d, chosen, scores);
-  const size_t part = input == "-" && isatty(0) ? 1 : 4096;  // someone who types wants an answer at once
-  const auto start = std::chrono::steady_clock::now();
-  LineReader reader(input);
-  std::string all;
-  std::vector<std::string> sources;
-  for (bool more = true; more;) {
-    std::string_view line;
-    if ((more = reader.next(line))) sources.emplace_back(line);
-    if (sources.empty() || (more && sources.size() < part)) continue;
-    const std::string text = translator.translate(sources);
-    sources.clear();
-    if (output != "-") {
-      all += text;
-    } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-      throw FileError("standard output: cannot be written");
-    }
-  }
-  if (output == "-") return 0;
-  Disk::real().replace_text(output, all);
-  const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", output, translator.lines(), s,
-             run->source);
-  return 0;
+  Translator translator(*run, d, chosen, scores);
+  const double start = seconds_now();
+  const bool live = input == "-" && (isatty(STDIN_FILENO) || is_pipe(STDIN_FILENO));
+  translate_lines(sources, translator, *written, flush || live);
+  written->finish();
+  if (output != "-")
+    fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", output, sources.lines(),
+               seconds_now() - start, run->source);
+  return sources.status();
 }
 
 int generate(int argc, char** argv) {

@@ -1,0 +1,30 @@
+// Where a command's output goes, opened before its work begins: a file that appears whole or not at all, or,
+// written to as it is, standard output, a pipe or a device.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+
+namespace rum {
+// FileError when no file can be written there: a folder, a folder that is missing, no right. Makes nothing.
+void check_output(const std::string& path);
+
+class OutputFile {
+ public:
+  // "-": standard output. FileError as check_output, and when another process writes the same file.
+  explicit OutputFile(const std::string& path, SystemCalls& = SystemCalls::real());
+  ~OutputFile();  // without finish() a file is as it was
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  void write(std::string_view);  // at once; FileError when the disk is full, the reader gone ...
+  void finish();                 // the file stands under its name, on the platter
+
+ private:
+  std::string path_, temporary_;  // temporary_: empty when written to as it is
+  SystemCalls& calls_;
+  std::optional<FileLock> lock_;
+  int file_ = -1;
+};
+}  // namespace rum

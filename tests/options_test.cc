@@ -1,0 +1,76 @@
+// Numbers that flags and configuration files give, and names that are hostile.
+#include "tools/options.h"
+
+#include <chrono>
+
+#include "base/error.h"
+#include "tests/error_of.h"
+#include "tests/program.h"
+#include "text/toml.h"
+
+using namespace rum;
+namespace {
+struct Parsed {
+  int64_t whole = 0;
+  double number = 0;
+  std::string said;
+};
+Parsed parse(std::vector<std::string> words) {
+  Parsed p;
+  float some = 2;
+  Flags flags("test", "about");
+  flags.add("--whole", p.whole, "help", 1, 1 << 20)
+      .add("--ratio", some, "help", 1)
+      .add("--any", p.number, "help");
+  words.insert(words.begin(), "test");
+  std::vector<char*> argv;
+  for (std::string& w : words) argv.push_back(w.data());
+  testing::internal::CaptureStderr();
+  const auto status = flags.parse(static_cast<int>(argv.size()), argv.data());
+  p.said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(status.has_value(), !p.said.empty());
+  return p;
+}
+TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
+  EXPECT_EQ(parse({"--whole", "1e6"}).whole, 1'000'000);
+  EXPECT_EQ(parse({"--whole", "12"}).whole, 12);
+  EXPECT_EQ(parse({"--any", "-2.5e3"}).number, -2500);
+  const auto expect = [](std::vector<std::string> words, const std::string& says) {
+    const std::string said = parse(words).said;
+    EXPECT_NE(said.find(says), std::string::npos) << said;
+  };
+  expect({"--ratio", "2,5"}, "--ratio: expected a number such as 2.5 of at least 1, found 2,5");
+  expect({"--ratio", "0.5"}, "of at least 1, found 0.5");
+  for (const char* x : {"nan", "inf", "-inf", "NaN"})
+    for (const char* flag : {"--ratio", "--any"}) expect({flag, x}, std::string("found ") + x);
+  expect({"--any", "3x"}, "expected a number such as 2.5, found 3x");
+  expect({"--whole", "1.5"}, "--whole: expected a whole number from 1 to 1048576, found 1.5");
+  expect({"--whole", "0"}, "found 0");
+  expect({"--whole", "99999999999999999999"}, "expected a whole number");
+}
+TEST(Options, HostileNamesTakeNoTimeAndKeysNoStack) {
+  std::vector<std::string> known(100, std::string(100'000, 'a'));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(did_you_mean(std::string(100'000, 'b'), known), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_NE(did_you_mean("layerz", std::vector<std::string>{"layers"}), "");
+
+  std::string deep = "a";
+  for (int i = 0; i < 20'000; ++i) deep += ".a";
+  const auto said = [](const std::string& text) { return error_of([&] { parse_toml(text, "c.toml"); }); };
+  EXPECT_EQ(said("x = 1\n\"q.\\\"\" = '''\n" + deep + "\n'''\n" + deep + " = 1\n"),
+            "c.toml:5: a key of more than 64 parts");
+  EXPECT_EQ(said("[" + deep + "]\n"), "c.toml:1: a key of more than 64 parts");
+  EXPECT_EQ(said("x = { " + deep + " = 1 }\n"), "c.toml:1: a key of more than 64 parts");
+  std::string numbers = "x = [0.5";
+  for (int i = 0; i < 200; ++i) numbers += ", 0.5";
+  EXPECT_EQ(said(numbers + "]\ny = \"" + deep + "\"  # " + deep + "\n[a.b.c]\nd.e = 1\n"), "");
+  EXPECT_EQ(said("x = 1\ny = nan\n"), "c.toml:2: y: expected a finite number, found nan");
+  EXPECT_EQ(said("y = -inf\n"), "c.toml:1: y: expected a finite number, found -inf");
+}
+TEST(Options, TheTokenizersFileIsLookedAtBeforeTheTraining) {
+  const Program p;
+  expect_refusal(p.run({"tokenizer", "train", "--input", p.file("none"), "-o", p.scratch.path}),
+                 "is a folder; name a file");
+}
+}  // namespace

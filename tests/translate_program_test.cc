@@ -1,0 +1,129 @@
+// `ruminate translate` as a user meets it: bad lines among good ones, where the output goes, answers as the
+// lines come.
+#include <sys/stat.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "base/file.h"
+#include "tests/program.h"
+
+using namespace rum;
+namespace {
+struct TranslateCommand : testing::Test {
+  static inline std::unique_ptr<Program> p;
+  static void SetUpTestSuite() {
+    p = std::make_unique<Program>();
+    p->corpora(), p->config();
+    const Ran r = p->run({"train", p->file("c.toml")});
+    ASSERT_EQ(r.status, 0) << r.err;
+  }
+  static void TearDownTestSuite() { p.reset(); }
+  static std::vector<std::string> words(std::vector<std::string> more) {
+    more.insert(more.begin(), {"translate", p->file("run"), "--max-new", "8"});
+    return more;
+  }
+  static Ran run(std::vector<std::string> more, const std::string& in = "") {
+    return p->run(words(std::move(more)), in);
+  }
+  static std::vector<std::string> lines(const std::string& text) {
+    std::istringstream in(text);
+    std::vector<std::string> out;
+    for (std::string line; std::getline(in, line);) out.push_back(line);
+    return out;
+  }
+};
+const std::string kLong = [] {
+  std::string s;
+  for (int i = 0; i < 300; ++i) s += "Haus ";
+  return s;
+}();
+
+TEST_F(TranslateCommand, OneBadLineCostsNoOther) {
+  const Ran good = run({}, "das Haus\nder Hund\n");
+  ASSERT_EQ(good.status, 0) << good.err;
+  const auto two = lines(good.out);
+  ASSERT_EQ(two.size(), 2u);
+  const std::string in = "das Haus\n" + kLong + "\na\tb\n\xFFx\n \xC2\xA0\nder Hund\n";
+  const Ran r = run({}, in);
+  EXPECT_EQ(r.status, 1);
+  EXPECT_EQ(lines(r.out), (std::vector<std::string>{two[0], "", "", "", "", two[1]}));
+  for (const char* part :
+       {"line 2 has", "line 3 has a tab", "line 4", "not UTF-8", "3 of 6 lines were left out"})
+    EXPECT_NE(r.err.find(part), std::string::npos) << r.err;
+  EXPECT_EQ(r.err.find("line 5"), std::string::npos) << r.err;  // blank: nothing to translate
+}
+TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
+  const std::string in = "das Haus\n" + kLong + "\n";
+  const Ran cut = run({"--on-long", "cut"}, in);
+  EXPECT_EQ(cut.status, 0) << cut.err;
+  EXPECT_EQ(lines(cut.out).size(), 2u);
+  EXPECT_NE(cut.err.find("1 of 2 lines were cut"), std::string::npos) << cut.err;
+  const Ran failed = run({"--on-long", "fail", "-o", p->file("failed")}, in);
+  expect_refusal(failed, "--on-long skip or cut");
+  EXPECT_FALSE(std::filesystem::exists(p->file("failed")));
+  EXPECT_FALSE(std::filesystem::exists(p->file("failed.tmp")));
+  const Ran pool = run({"--jsonl", "-o", p->file("pool.jsonl")}, "\n" + in);
+  EXPECT_EQ(pool.status, 1);
+  const auto written = lines(slurp(p->file("pool.jsonl")));
+  ASSERT_EQ(written.size(), 3u);
+  EXPECT_NE(written[0].find("\"target\":\"\""), std::string::npos) << written[0];
+  EXPECT_NE(written[2].find("\"target\":\"\""), std::string::npos) << written[2];
+}
+TEST_F(TranslateCommand, TheSameLineInAnyFormIsTheSame) {
+  const Ran a = run({"--scores"},
+                    "u\xCC\x88"
+                    "ber\n"),
+            b = run({"--scores"},
+                    "\xEF\xBB\xBF\xC3\xBC"
+                    "ber\n");
+  EXPECT_EQ(a.out, b.out);
+  EXPECT_EQ(lines(a.out).size(), 1u);
+}
+TEST_F(TranslateCommand, TheOutputIsLookedAtBeforeTheInput) {
+  for (const bool jsonl : {false, true})
+    for (const auto& [to, says] :
+         {std::pair{p->file("none/out"), "there is no folder"}, {p->scratch.path, "is a folder"}}) {
+      std::vector<std::string> more{"-i", p->file("no such input"), "-o", to};
+      if (jsonl) more.push_back("--jsonl");
+      expect_refusal(run(more), says);
+    }
+}
+TEST_F(TranslateCommand, APipeIsWrittenToAsItIs) {
+  const std::string pipe = p->file("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string got;
+  std::thread reader([&] { got = slurp(pipe); });
+  const Ran r = run({"-o", pipe}, "das Haus\n");
+  reader.join();
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(got, run({}, "das Haus\n").out);
+  struct stat s;
+  ASSERT_EQ(stat(pipe.c_str(), &s), 0);
+  EXPECT_TRUE(S_ISFIFO(s.st_mode));
+}
+TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
+  const FileLock first(p->file("two.tmp"));
+  expect_refusal(run({"-o", p->file("two")}, "das Haus\n"), "another process is at work on it");
+}
+// "x\n" is shorter than what tells packed files apart.
+TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
+  const std::string in = p->file("in");
+  std::filesystem::remove(in);
+  ASSERT_EQ(mkfifo(in.c_str(), 0600), 0);
+  const int keep =
+      open(in.c_str(), O_RDWR | O_CLOEXEC);  // so that neither side waits for the other one to open it
+  const pid_t child = p->start(words({}));
+  ASSERT_EQ(write(keep, "x\n", 2), 2);
+  bool answered = false;
+  for (int i = 0; i < 600 && !answered; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    answered = slurp(p->file("out")).ends_with('\n');
+  }
+  EXPECT_TRUE(answered);
+  close(keep);
+  EXPECT_EQ(p->end(child).status, 0);
+  std::filesystem::remove(in);
+}
+}  // namespace
