@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "run/environment.h"
 #include "tools/command.h"
 
@@ -77,6 +78,7 @@ int run(const Command& command, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   keep_standard_files();
+  rum::guard_terminals();
   const std::string name = argc > 1 ? argv[1] : "";
   if (name.empty()) return list(stderr), 2;
   if (name == "--help" || name == "-h" || name == "help") return list(stdout), finish("ruminate", 0);

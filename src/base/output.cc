@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace rum {
 namespace fs = std::filesystem;
@@ -48,6 +49,7 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
     file_ =
         path == "-" ? ::dup(STDOUT_FILENO) : calls_.open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC, 0);
     if (file_ == -1) refuse(path_, "open for writing");
+    terminal_ = isatty(file_) == 1;
     return;
   }
   std::error_code none;
@@ -61,7 +63,9 @@ OutputFile::~OutputFile() {
   if (file_ != -1) calls_.close(file_);
   if (!temporary_.empty()) calls_.unlink(temporary_.c_str());
 }
-void OutputFile::write(std::string_view text) {
+void OutputFile::write(std::string_view given) {
+  const std::string shown = terminal_ ? visible(given) : "";
+  std::string_view text = terminal_ ? shown : given;
   while (!text.empty()) {
     const ssize_t n = calls_.write(file_, text.data(), text.size());
     if (n == -1 && errno == EINTR) continue;

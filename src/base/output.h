@@ -26,5 +26,6 @@ class OutputFile {
   SystemCalls& calls_;
   std::optional<FileLock> lock_;
   int file_ = -1;
+  bool terminal_ = false;
 };
 }  // namespace rum

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/file.h"
+#include "base/terminal.h"
 
 namespace rum {
 Progress::Progress(std::string log_file) : log_(std::move(log_file)) {}
@@ -18,7 +19,7 @@ bool Progress::terminal() {
   return is;
 }
 void Progress::line(const std::string& text) {
-  if (open_) std::fputs("\r\033[K", stderr);
+  if (open_) erase_line();
   open_ = false;
   fmt::print(stderr, "{}\n", text);
   if (!log_.empty()) Disk::real().append(log_, text + "\n");
@@ -26,7 +27,8 @@ void Progress::line(const std::string& text) {
 void Progress::status(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   if (terminal()) {
-    fmt::print(stderr, "\r\033[K{}", text);
+    erase_line();
+    fmt::print(stderr, "{}", text);
     std::fflush(stderr);
     open_ = true;
   } else if (now - last_ >= std::chrono::seconds(10)) {

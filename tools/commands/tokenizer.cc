@@ -2,14 +2,13 @@
 #include "text/tokenizer.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <deque>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/progress.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"
@@ -65,13 +64,12 @@ int train(int argc, char** argv) {
   for (const std::string& path : input) texts.add(path);
   if (texts.bytes() == 0)
     throw FileError(input.front() + ": no text to train on in it, nor in any other --input");
-  const bool terminal = isatty(2);
-  const auto tokenizer = Tokenizer::train(texts.views(), config, [&](int64_t merges) {
-    if (terminal) fmt::print(stderr, "\r{} merges", merges), std::fflush(stderr);
-  });
+  Progress progress;
+  const auto tokenizer = Tokenizer::train(
+      texts.views(), config, [&](int64_t merges) { progress.status(fmt::format("{} merges", merges)); });
   tokenizer.save(output);
-  fmt::print(stderr, "{}{}: {} tokens from {} texts, {:.1f} MB\n", terminal ? "\r" : "", output,
-             tokenizer.size(), texts.views().size(), static_cast<double>(texts.bytes()) * 1e-6);
+  progress.line(fmt::format("{}: {} tokens from {} texts, {:.1f} MB", output, tokenizer.size(),
+                            texts.views().size(), static_cast<double>(texts.bytes()) * 1e-6));
   return 0;
 }
 
@@ -89,10 +87,11 @@ int filter(int argc, char** argv, const char* name, const char* about, F&& conve
   int64_t number = 0;
   for (std::string line; std::getline(std::cin, line); out += '\n') {
     convert(tokenizer, line, ++number, out);
-    if (out.size() > (1 << 16)) std::cout << out, out.clear();
+    if (out.size() <= (1 << 16)) continue;
+    fmt::print("{}", out);
+    out.clear();
   }
-  std::cout << out << std::flush;
-  if (!std::cout) throw FileError("standard output: cannot be written");
+  fmt::print("{}", out);
   return 0;
 }
 int encode(int argc, char** argv) {

@@ -1,0 +1,89 @@
+#include "base/terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+
+namespace rum {
+namespace {
+// Bytes that a character's first byte announces; 0: no character begins with it.
+size_t announced(unsigned char c) {
+  if (c < 0x80) return 1;
+  if (c >= 0xC2 && c < 0xE0) return 2;
+  if (c >= 0xE0 && c < 0xF0) return 3;
+  return c >= 0xF0 && c < 0xF5 ? 4 : 0;
+}
+bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+// Of the character at the front: its bytes, or 0 when it is none.
+size_t character(std::string_view text) {
+  const size_t n = announced(static_cast<unsigned char>(text.front()));
+  if (n == 0 || n > text.size()) return 0;
+  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(n), continues) ? n : 0;
+}
+// Bytes at the end of `text` that begin a character whose rest is still to come.
+size_t unfinished(std::string_view text) {
+  for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
+    const char c = text[text.size() - n];
+    if (!continues(c)) return announced(static_cast<unsigned char>(c)) > n ? n : 0;
+  }
+  return 0;
+}
+
+// A stream onto a terminal.
+struct Guard {
+  int file;
+  std::string rest{};  // an unfinished character
+  bool write(std::string_view text) const {
+    while (!text.empty()) {
+      const ssize_t n = ::write(file, text.data(), text.size());
+      if (n == -1 && errno != EINTR) return false;
+      if (n > 0) text.remove_prefix(static_cast<size_t>(n));
+    }
+    return true;
+  }
+};
+ssize_t pass_on(void* cookie, const char* bytes, size_t n) {
+  Guard& guard = *static_cast<Guard*>(cookie);
+  std::string text = guard.rest + std::string(bytes, n);
+  guard.rest = text.substr(text.size() - unfinished(text));
+  text.resize(text.size() - guard.rest.size());
+  return guard.write(visible(text)) ? static_cast<ssize_t>(n) : 0;
+}
+FILE* guarded(FILE* stream, int file, int buffering) {
+  if (isatty(file) != 1) return stream;
+  static Guard guards[] = {{STDOUT_FILENO}, {STDERR_FILENO}};
+  FILE* out = fopencookie(&guards[file - STDOUT_FILENO], "w", {nullptr, pass_on, nullptr, nullptr});
+  if (out == nullptr) return stream;
+  std::setvbuf(out, nullptr, buffering, BUFSIZ);
+  return out;
+}
+}  // namespace
+
+std::string visible(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t n = character(text);
+    const auto first = static_cast<uint8_t>(text[0]);
+    if (n == 2 && first == 0xC2 && static_cast<uint8_t>(text[1]) < 0xA0)
+      out += fmt::format("\\u{:04x}", static_cast<uint8_t>(text[1]));
+    else if (n == 0 || first == 0x7F || (first < 0x20 && first != '\t' && first != '\n'))
+      out += fmt::format("\\x{:02x}", first);
+    else
+      out += text.substr(0, n);
+    text.remove_prefix(std::max<size_t>(n, 1));
+  }
+  return out;
+}
+void guard_terminals() {
+  stdout = guarded(stdout, STDOUT_FILENO, _IOLBF);
+  stderr = guarded(stderr, STDERR_FILENO, _IONBF);
+}
+void erase_line() {
+  std::fflush(stderr);
+  const std::string_view sequence = "\r\033[K";
+  Guard{STDERR_FILENO}.write(sequence);
+}
+}  // namespace rum

@@ -1,0 +1,17 @@
+// What a terminal is shown. Texts, file names and metadata come from strangers and may hold escape sequences,
+// which recolour a terminal, rename its window or do worse: there they appear as visible characters.
+#pragma once
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace rum {
+// `\x1b` for an ESC: each C0 control but tab and line feed, DEL, each C1 control (`\u009b`), each byte that
+// is not UTF-8.
+std::string visible(std::string_view);
+// From now on what goes to standard output or standard error passes through visible() where that is a
+// terminal. Elsewhere it arrives byte for byte.
+void guard_terminals();
+// The cursor back to the start of an emptied line: the one control sequence that is ours.
+void erase_line();
+}  // namespace rum

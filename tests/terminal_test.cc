@@ -1,0 +1,90 @@
+// What strangers' texts can do to a terminal: nothing.
+#include "base/terminal.h"
+
+#include <pty.h>
+
+#include <algorithm>
+#include <array>
+
+#include "checkpoint/safetensors.h"
+#include "tests/program.h"
+
+using namespace rum;
+namespace {
+// All that a command writes to a terminal of its own, standard output and error together.
+std::string typed(const Program& p, std::vector<std::string> words) {
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    const char* program = getenv("RUM_PROGRAM");
+    words.insert(words.begin(), program ? program : "build/ruminate");
+    std::vector<char*> argv;
+    for (std::string& w : words) argv.push_back(w.data());
+    argv.push_back(nullptr);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  std::string all;
+  std::array<char, 4096> part{};
+  for (ssize_t n; (n = read(terminal, part.data(), part.size())) > 0;)
+    all.append(part.data(), static_cast<size_t>(n));
+  close(terminal);
+  p.end(child);
+  return all;
+}
+bool harmless(const std::string& text) {
+  return text.find("\xC2\x9B") == std::string::npos && std::all_of(text.begin(), text.end(), [](char c) {
+           const auto u = static_cast<unsigned char>(c);
+           return (u >= 0x20 && u != 0x7F) || c == '\n' || c == '\r' || c == '\t';
+         });
+}
+
+TEST(Terminal, ControlCharactersBecomeVisible) {
+  EXPECT_EQ(visible("plain \xC3\xBC \xE2\x82\xAC \xF0\x9F\x98\x80\ttab\n"),
+            "plain \xC3\xBC \xE2\x82\xAC \xF0\x9F\x98\x80\ttab\n");
+  EXPECT_EQ(visible("\x1B[31mred\x07"), "\\x1b[31mred\\x07");
+  EXPECT_EQ(visible("a\rb\x7F"), "a\\x0db\\x7f");
+  EXPECT_EQ(visible(std::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(visible("\xC2\x9B"
+                    "31m\xC2\xA0"),
+            "\\u009b31m\xC2\xA0");                 // C1; a no-break space is none
+  EXPECT_EQ(visible("\x9B\xC3("), "\\x9b\\xc3(");  // not UTF-8
+}
+
+TEST(Terminal, FilesCannotSendItEscapeSequences) {
+  Program p;
+  p.corpora(), p.config();
+  const std::string evil =
+      "\x1B]0;title\x07\x1B[31mHaus \xC2\x9B"
+      "2J Baum";
+  p.write("escape", evil + "\n"), p.write("plain", "Haus Baum\n");
+  p.write("name\x1B[31m", "Haus Baum\n");
+  p.write("hyp", "Haus Tor\n");
+  write_safetensors({{{"note\x1B[31m", evil}}, {}}, p.file("evil.safetensors"));
+  const std::vector<std::vector<std::string>> commands{
+      {"errors", "--hyp", p.file("escape"), "--ref", p.file("plain"), "--worst", "1"},
+      {"inspect", p.file("evil.safetensors")},
+      {"score", "--hyp", p.file("name\x1B[31m"), p.file("plain"), "--ref", p.file("plain")},  // a label
+      {"score", "--hyp", p.file("none\x1B[31m"), "--ref", p.file("plain")},                   // an error
+      {"train", p.file("c.toml"), "--set", "data.valid=" + p.file("none\x1B[31m")},
+      {"translate", p.file("none\x1B[31m")},
+      {"\x1B[31m"}};
+  for (const auto& words : commands) {
+    const std::string shown = typed(p, words);
+    EXPECT_TRUE(harmless(shown)) << words[0] << ": " << visible(shown);
+    EXPECT_NE(shown.find("\\x1b["), std::string::npos) << words[0] << ": " << visible(shown);
+  }
+  // Elsewhere than on a terminal the bytes are the file's.
+  const Ran r = p.run({"errors", "--hyp", p.file("escape"), "--ref", p.file("plain"), "--worst", "1"});
+  EXPECT_NE(r.out.find(evil), std::string::npos);
+}
+TEST(Terminal, LongTextsArriveWhole) {
+  Program p;
+  std::string line;
+  for (int i = 0; i < 20000; ++i) line += "\xE2\x82\xAC\xC3\xBC";
+  p.write("hyp", line + "\n"), p.write("ref", "Haus\n");
+  const std::string shown =
+      typed(p, {"errors", "--hyp", p.file("hyp"), "--ref", p.file("ref"), "--worst", "1", "--by", "ter"});
+  EXPECT_NE(shown.find(line), std::string::npos);
+}
+}  // namespace
