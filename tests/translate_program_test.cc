@@ -126,4 +126,26 @@ TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
   EXPECT_EQ(p->end(child).status, 0);
   std::filesystem::remove(in);
 }
+// Weights and tokenizer belong together, wherever they meet.
+TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {
+  namespace fs = std::filesystem;
+  const std::string other = p->file("other");
+  fs::copy(p->file("run"), other, fs::copy_options::recursive);
+  const Ran trained = p->run({"tokenizer", "train", "--input", p->file("valid.tsv"), "--vocab", "300",
+                              "--special", "<eos>", "<sep>", "-o", other + "/tokenizer.json"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string says = "not the tokenizer that";
+  const std::string checkpoint = other + "/checkpoints/step-00000020.ckpt";
+  for (const std::string& what : {other, other + "/model.safetensors", checkpoint}) {
+    expect_refusal(p->run({"translate", what}, "das Haus\n"), says);
+    expect_refusal(p->run({"perplexity", what, "--input", p->file("valid.tsv")}), says);
+  }
+  expect_refusal(p->run({"inspect", other}), says);
+  expect_refusal(p->run({"train", p->file("c.toml"), "--set", "train.from=" + other, "--set",
+                         "run.folder=" + p->file("on")}),
+                 says);
+  EXPECT_FALSE(fs::exists(p->file("on")));
+  expect_refusal(p->run({"train", "--resume", other, "--set", "train.steps=30"}),
+                 "tokenizer.json has changed");
+}
 }  // namespace

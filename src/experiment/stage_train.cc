@@ -85,8 +85,9 @@ void write_plan(const Targets& t, const Corpus& corpus, uint32_t seed, const std
 }
 void save_weights(const RunFolder& run, int64_t step, const char* name) {
   const std::string path = checkpoint_path(run.checkpoints(), step);
-  TensorFile file{{{"step", fmt::format("{}", step)}}, {}};
-  for (auto& [tensor, numbers] : load(path).tensors)
+  Checkpoint c = load(path);
+  TensorFile file{{{"step", fmt::format("{}", step)}, {kTokenizerHash, c.meta[kTokenizerHash]}}, {}};
+  for (auto& [tensor, numbers] : c.tensors)
     if (!tensor.starts_with("adamw.")) file.tensors.emplace_back(tensor, std::move(numbers));
   write_safetensors(file, run.file(name));
 }

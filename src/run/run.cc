@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
@@ -29,6 +30,11 @@ std::string weights_file(const RunFolder& folder) {
   const std::string path = checkpoint_path(folder.checkpoints(), best);
   return best > 0 && disk.exists(path) ? path : newest->path;
 }
+TensorFile read_weights(const std::string& path) {
+  if (path.ends_with(".safetensors")) return read_safetensors(path);
+  Checkpoint c = load(path);
+  return {std::move(c.meta), std::move(c.tensors)};
+}
 }  // namespace
 
 LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device)
@@ -46,9 +52,13 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device)
   auto run =
       std::make_unique<LoadedRun>(read_config(folder.config()), Tokenizer::load(folder.tokenizer()), device);
   run->source = is_weights(given) ? given : weights_file(folder);
-  const NamedTensors weights = run->source.ends_with(".safetensors") ? read_safetensors(run->source).tensors
-                                                                     : load(run->source).tensors;
-  set_weights(run->params, run->params.master(), weights, "", run->source);
+  const TensorFile file = read_weights(run->source);
+  const auto trained_with = file.meta.find(kTokenizerHash);
+  if (trained_with != file.meta.end() && trained_with->second != hex64(run->tokenizer.hash()))
+    throw FileError(fmt::format(
+        "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
+        folder.tokenizer(), run->source, hex64(run->tokenizer.hash()), trained_with->second));
+  set_weights(run->params, run->params.master(), file.tensors, "", run->source);
   run->params.refresh_shadow();
   return run;
 }

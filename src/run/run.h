@@ -8,6 +8,9 @@
 #include "text/tokenizer.h"
 
 namespace rum {
+// The key under which files of weights note the hash of their tokenizer.
+inline constexpr const char* kTokenizerHash = "tokenizer_hash";
+
 struct LoadedRun {
   RunConfig config;
   Tokenizer tokenizer;

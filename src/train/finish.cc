@@ -79,9 +79,9 @@ std::string Trainer::State::finish() {
     e = task->evaluate();
     source = fmt::format("step {}", best_step);
   }
-  write_safetensors(
-      {{{"config", to_toml(config)}, {"source", source}}, named_weights(params, params.master())},
-      folder.model());
+  TensorFile model{{{"config", to_toml(config)}, {"source", source}}, named_weights(params, params.master())};
+  for (const Fingerprint& f : task->fingerprints()) model.meta[f.key] = f.hash;
+  write_safetensors(model, folder.model());
 
   Json::Object results{{"step", done},
                        {"target_tokens", task->loader().target_tokens(done)},

@@ -68,7 +68,7 @@ TestReport LanguageModel::test_loss(const Corpus& test) const {
 std::vector<Fingerprint> LanguageModel::fingerprints() const {
   return {{"train_hash", fmt::format("{}", fmt::join(config_.train, ", ")), corpora_hash(train_)},
           {"valid_hash", valid_.name, hex64(valid_.hash)},
-          {"tokenizer_hash", "tokenizer.json", hex64(tokenizer_.hash())},
+          {kTokenizerHash, "tokenizer.json", hex64(tokenizer_.hash())},
           {"plan_hash", config_.plan.empty() ? "the order of the training texts" : config_.plan,
            hex64(plan_hash(plan_))}};
 }
