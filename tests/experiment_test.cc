@@ -379,6 +379,29 @@ TEST(ExperimentProgram, AChangedSettingRedoesWhatDependsOnIt) {
   // The mixture, its measures, its student, the judgement: nothing else.
   EXPECT_NE(ran.err.find("4 of them now"), std::string::npos) << ran.err;
 }
+TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
+  Experiment e;
+  e.config = small(e.config);
+  std::istringstream lines(slurp(e.file("train.tsv")));
+  std::string train;
+  int number = 0;
+  for (std::string line; std::getline(lines, line); train += line + "\n")
+    if (++number == 710)  // of the pool
+      for (int i = 0; i < 7; ++i) line = line.substr(0, line.find('\t')) + " " + line;
+  e.write("train.tsv", train);
+  const Ran ran = e.run(e.words("run", "x"));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  int stages = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string stage = entry.path().filename().string();
+    if (!stage.starts_with("generate-")) continue;
+    ++stages;
+    EXPECT_NE(slurp(entry.path() / "counts.json").find("\"left_out\":1"), std::string::npos) << stage;
+    const std::string targets = slurp(entry.path() / "targets.tsv");
+    EXPECT_LT(std::count(targets.begin(), targets.end(), '\n'), 500) << stage;
+  }
+  EXPECT_GE(stages, 1);
+}
 TEST(ExperimentProgram, TwoRunsAtOnceAreRefused) {
   Experiment e;
   e.config = small(e.config);

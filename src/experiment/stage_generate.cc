@@ -1,8 +1,12 @@
 // The stage in which a generator translates the pool: each line with where it came from, appended in order,
-// so a stage that was killed goes on at the first missing line.
+// so a stage that was killed goes on at the first missing line. A source that leaves no room in the context
+// has no target; counts.json says how many.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/file.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
 #include "generate/pool.h"
@@ -28,6 +32,15 @@ void generate(const StageContext& x) {
   const Json* set = p.find("set");
   const Targets pool = read_pool(x.input("split"), set ? *set->text() : "pool");
   const std::vector<std::string> sources = sides(pool.texts, &Pair::source);
+  const auto left_out = std::count_if(sources.begin(), sources.end(),
+                                      [&](const std::string& s) { return !translatable(*run, s); });
+  if (left_out > 0)
+    x.progress.line(fmt::format("{}: {} of {} sources fill the context of {} tokens and are left out",
+                                x.stage.label, left_out, sources.size(), run->model.config().context));
+  Disk::real().replace_text(
+      x.folder + "/counts.json",
+      to_json(Json(Json::Object{{"sources", static_cast<int64_t>(sources.size())}, {"left_out", left_out}})) +
+          "\n");
   const std::string file = x.folder + "/generated.jsonl";
   generate_file(*run, sources, d, from, file, [&](int64_t lines, int64_t) {
     x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));
