@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <random>
@@ -153,6 +154,10 @@ TEST(Plan, EveryDamageIsRefused) {
     }
   EXPECT_TRUE(has(loads(good + "x"), "the end of the file"));
   EXPECT_TRUE(has(loads("a\tb\n"), "no plan of this version"));
+  Plan none = small_plan();
+  none.rows[0].weight = NAN;
+  save_plan(none, path);
+  EXPECT_TRUE(has(refusal([&] { load_plan(path); }), "expected a weight, found \"nan\""));
   EXPECT_TRUE(has(loads("ruminate-plan 1\nseed 1 reshuffle 0\ncorpora 1\n00\nrows 99999999999\n"), "line 5"));
 }
 TEST(Plan, ShuffledHasEachExampleOnce) {

@@ -17,10 +17,11 @@ struct Parsed {
 };
 Parsed parse(std::vector<std::string> words) {
   Parsed p;
-  float some = 2;
+  float some = 2, part = 1;
   Flags flags("test", "about");
   flags.add("--whole", p.whole, "help", 1, 1 << 20)
       .add("--ratio", some, "help", 1)
+      .add("--part", part, "help", 1e-3f, 1e3f)
       .add("--any", p.number, "help");
   words.insert(words.begin(), "test");
   std::vector<char*> argv;
@@ -43,6 +44,7 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   expect({"--ratio", "0.5"}, "of at least 1, found 0.5");
   for (const char* x : {"nan", "inf", "-inf", "NaN"})
     for (const char* flag : {"--ratio", "--any"}) expect({flag, x}, std::string("found ") + x);
+  expect({"--part", "0"}, "expected a number such as 2.5 from 0.001 to 1000, found 0");
   expect({"--any", "3x"}, "expected a number such as 2.5, found 3x");
   expect({"--whole", "1.5"}, "--whole: expected a whole number from 1 to 1048576, found 1.5");
   expect({"--whole", "0"}, "found 0");

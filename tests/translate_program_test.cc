@@ -145,7 +145,13 @@ TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {
                          "run.folder=" + p->file("on")}),
                  says);
   EXPECT_FALSE(fs::exists(p->file("on")));
+  const std::string config = slurp(other + "/config.toml"), metrics = slurp(other + "/metrics.jsonl");
   expect_refusal(p->run({"train", "--resume", other, "--set", "train.steps=30"}),
                  "tokenizer.json has changed");
+  EXPECT_EQ(slurp(other + "/config.toml"), config);
+  EXPECT_EQ(slurp(other + "/metrics.jsonl"), metrics);
+  const std::string run = p->file("run"), whole = slurp(run + "/config.toml");
+  expect_refusal(p->run({"train", "--resume", run, "--set", "model.width=32"}), "of another model");
+  EXPECT_EQ(slurp(run + "/config.toml"), whole);
 }
 }  // namespace

@@ -34,9 +34,13 @@ bool read(const std::string& text, T& out) {
 // "from 1 to 10", "of at least 1", "": only what someone has set is named.
 template <class T>
 std::string bounds(T low, T high, bool has_low, bool has_high) {
-  if (has_low && has_high) return fmt::format(" from {} to {}", low, high);
-  if (has_low) return fmt::format(" of at least {}", low);
-  return has_high ? fmt::format(" of at most {}", high) : "";
+  const auto shown = [](T v) {
+    if constexpr (std::is_floating_point_v<T>) return fmt::format("{:g}", v);
+    return fmt::format("{}", v);
+  };
+  if (has_low && has_high) return fmt::format(" from {} to {}", shown(low), shown(high));
+  if (has_low) return " of at least " + shown(low);
+  return has_high ? " of at most " + shown(high) : "";
 }
 CLI::Validator number(double low, double high) {
   const bool has_low = low > -1e30, has_high = high < 1e30;

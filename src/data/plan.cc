@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -62,7 +63,9 @@ class Reader {
       r = std::from_chars(w.data(), w.data() + w.size(), value);
     else
       r = std::from_chars(w.data(), w.data() + w.size(), value, base);
-    if (r.ec != std::errc() || r.ptr != w.data() + w.size()) bad(what, w);
+    bool good = r.ec == std::errc() && r.ptr == w.data() + w.size();
+    if constexpr (std::is_floating_point_v<T>) good = good && std::isfinite(value);
+    if (!good) bad(what, w);
     return value;
   }
   void end() {

@@ -29,14 +29,15 @@ void Trainer::State::open_folder() {
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
   }
+  if (device == DeviceKind::cuda && gemm_choices.load)
+    gemm_choices.load(newest ? newest->checkpoint.meta["gemm"] : "");
+  if (newest) restore(std::move(newest->checkpoint));  // what it refuses changes no file
   progress.log_to(folder.file("log.txt"));
   disk.replace_text(folder.config(), to_toml(config));
   disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   task->write_files(folder);
-  if (device == DeviceKind::cuda && gemm_choices.load)
-    gemm_choices.load(newest ? newest->checkpoint.meta["gemm"] : "");
-  if (newest) {
-    restore(std::move(newest->checkpoint));
+  if (resuming) {
+    cut_metrics(folder, done);
   } else {
     if (const std::string from = task->take_weights(); !from.empty()) progress.line(from);
     disk.replace_text(folder.file("samples.txt"), "");
@@ -66,7 +67,6 @@ void Trainer::State::restore(Checkpoint c) {
     best_score = std::stod(c.meta["best_score"]);
     best_score_step = noted(c, "best_score_step");
   }
-  cut_metrics(folder, done);
 }
 
 void Trainer::State::save_checkpoint() {

@@ -163,7 +163,7 @@ int run_calibrate(int argc, char** argv) {
   for (const std::string& r : rates) {
     char* end = nullptr;
     fprs.push_back(std::strtod(r.c_str(), &end));
-    RUM_CHECK(!r.empty() && *end == '\0', "--fpr {}: expected a number", r);
+    RUM_CHECK(!r.empty() && *end == '\0' && std::isfinite(fprs.back()), "--fpr {}: expected a number", r);
   }
   detector->calibration.thresholds = thresholds(s.human, fprs);
   if (!s.machine.empty()) detector->calibration.curve = fit_platt(s);

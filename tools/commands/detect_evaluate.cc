@@ -112,7 +112,7 @@ double correlation(std::span<const Text> texts, std::span<const double> scores, 
   for (const std::string& line : read_lines(path)) {
     char* end = nullptr;
     quality.push_back(std::strtod(line.c_str(), &end));
-    if (line.empty() || *end != '\0')
+    if (line.empty() || *end != '\0' || !std::isfinite(quality.back()))
       throw FileError(
           fmt::format("{}: line {}: expected a number, found \"{}\"", path, quality.size(), line));
   }
