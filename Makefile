@@ -85,17 +85,29 @@ $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-$(OBJ)/tests/%.o: FLAGS += -O1 -g0
-$(OBJ)/src/metrics/%.o: FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
+$(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -O1 -g0
+$(OBJ)/tests/%.o: private COMMON := tests/pch.h
+$(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  $@"
-	$(Q)$(CXX) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
+	$(Q)$(CXX) $(if $(PCH),-I$(OBJ)/pch -include $(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
+# The headers that nearly everything includes are read once. Not by the other variants: these show a missing include.
+COMMON := src/pch.h
+PCH    := $(if $(filter release,$(V)),1)
+ifdef PCH
+$(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc): $(OBJ)/pch/src/pch.h.gch
+$(call objects,$(TESTS) tests/golden/main/golden_cases.cc $(wildcard tests/cuda/*.cc)): $(OBJ)/pch/tests/pch.h.gch
+$(OBJ)/pch/%.gch: %
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
+endif
 $(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $(if $(findstring x86_64,$(MACHINE)),-march=x86-64) -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
-$(OBJ)/src/run/environment.o: DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
+$(OBJ)/src/run/environment.o: private DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
 $(OBJ)/src/run/environment.o: build/commit  # rebuilt when the commit changes
 build/commit: FORCE
 	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@

@@ -6,7 +6,7 @@
 
 namespace rum {
 namespace {
-std::string quoted(const std::string& s) {
+std::string csv_text(const std::string& s) {
   if (s.find_first_of(",\"\n") == std::string::npos) return s;
   std::string out = "\"";
   for (const char c : s) out += c == '"' ? std::string("\"\"") : std::string(1, c);
@@ -14,8 +14,8 @@ std::string quoted(const std::string& s) {
 }
 std::string number(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
 std::string head_of(const ArmResult& a, size_t seed) {
-  return fmt::format("{},{},{},{},{},{},{},{}", quoted(a.arm->name), quoted(a.arm->group),
-                     quoted(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1);
+  return fmt::format("{},{},{},{},{},{},{},{}", csv_text(a.arm->name), csv_text(a.arm->group),
+                     csv_text(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1);
 }
 }  // namespace
 
@@ -29,7 +29,7 @@ std::string results_csv(const ExperimentResults& r) {
     for (const auto* list : {&t.errors, &t.diversity})
       for (const MeasureResult& m : *list)
         for (size_t s = 0; s < m.values.size(); ++s) {
-          out += fmt::format("{},targets,{},1,,,,{},{},{}\n", quoted(t.name), quoted(t.name), s + 1,
+          out += fmt::format("{},targets,{},1,,,,{},{},{}\n", csv_text(t.name), csv_text(t.name), s + 1,
                              m.measure, number(m.values[s]));
           out += fmt::format("human,targets,human,1,,,,{},{},{}\n", s + 1, m.measure, number(m.human[s]));
         }
@@ -42,8 +42,8 @@ std::string sentences_csv(const ExperimentResults& r) {
   for (const ArmResult& a : r.arms)
     for (size_t s = 0; s < a.rows[0].size(); ++s)
       for (size_t i = 0; i < a.rows[0][s].size(); ++i)
-        out += fmt::format("{},{},{},{},{},{:.4f},{:.4f},{:.5f},{}\n", quoted(a.arm->name), a.volume, a.model,
-                           s + 1, i, bleu->score(a.rows[0][s][i]), chrf->score(a.rows[1][s][i]),
+        out += fmt::format("{},{},{},{},{},{:.4f},{:.4f},{:.5f},{}\n", csv_text(a.arm->name), a.volume,
+                           a.model, s + 1, i, bleu->score(a.rows[0][s][i]), chrf->score(a.rows[1][s][i]),
                            a.rows[2][s][i][0], a.rows[2][s][i][1]);
   return out;
 }

@@ -14,7 +14,7 @@
 
 namespace rum {
 namespace {
-std::string quoted(const std::string& s) {
+std::string toml_text(const std::string& s) {
   std::string out = "\"";
   for (const char c : s) {
     if (c == '"' || c == '\\') out += '\\';
@@ -67,14 +67,14 @@ Key flag(const char* name, At at, const char* help) {
 }
 template <class At>
 Key text(const char* name, At at, const char* help) {
-  return {name, "text", help, [at](const RunConfig& c) { return quoted(at(const_cast<RunConfig&>(c))); },
+  return {name, "text", help, [at](const RunConfig& c) { return toml_text(at(const_cast<RunConfig&>(c))); },
           [=](RunConfig& c, const std::string& v) { at(c) = v; }};
 }
 // One text, or several: as a TOML array, which is also how they stand on the command line.
 constexpr const char* kTexts = "text or list of texts";
 std::string array_of(const std::vector<std::string>& all) {
   std::string out;
-  for (const std::string& one : all) out += (out.empty() ? "" : ", ") + quoted(one);
+  for (const std::string& one : all) out += (out.empty() ? "" : ", ") + toml_text(one);
   return '[' + out + ']';
 }
 std::vector<std::string> from_array(const Json* list, const std::string& found) {
@@ -91,7 +91,7 @@ Key texts(const char* name, At at, const char* help) {
   return {name, kTexts, help,
           [at](const RunConfig& c) {
             const std::vector<std::string>& all = at(const_cast<RunConfig&>(c));
-            return all.size() == 1 && !all[0].starts_with('[') ? quoted(all[0]) : array_of(all);
+            return all.size() == 1 && !all[0].starts_with('[') ? toml_text(all[0]) : array_of(all);
           },
           [at](RunConfig& c, const std::string& found) {
             if (!found.starts_with('[')) return void(at(c) = {found});
@@ -110,7 +110,7 @@ Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, c
   return {name, fmt::format("{}", fmt::join(names, " | ")), help,
           [=](const RunConfig& c) {
             for (const auto& [n, v] : of)
-              if (v == at(const_cast<RunConfig&>(c))) return quoted(n);
+              if (v == at(const_cast<RunConfig&>(c))) return toml_text(n);
             return std::string();
           },
           [=](RunConfig& c, const std::string& found) {

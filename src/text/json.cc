@@ -144,6 +144,10 @@ Json parse_json(std::string_view text, const std::string& name, JsonLimits limit
   // The library takes a NUL for the end, so that anything could follow it.
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
     throw FileError(fmt::format("{}: byte {}: a NUL byte, which JSON never holds", name, nul));
+  // Newer versions of the library have another sentence for a text with nothing in it.
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    throw FileError(
+        fmt::format("{}: byte {}: expected '[', '{{', or a literal, found the end", name, text.size() + 1));
   Builder builder(name, limits);
   nlohmann::json::sax_parse(text, &builder);
   return std::move(builder.result);

@@ -1,0 +1,8 @@
+// What every test includes, compiled once a build (see PCH in the Makefile).
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "src/pch.h"
