@@ -1,5 +1,5 @@
-// What nearly every source includes, compiled once a build (see PCH in the Makefile): a third of the compiler's time.
-// Sources still include what they use: the sanitizers' builds go without this file.
+// What nearly every source includes, compiled once a build (see PCH in the Makefile): a third of the
+// compiler's time. Sources still include what they use: the sanitizers' builds go without this file.
 #include <fmt/format.h>
 
 #include <algorithm>
