@@ -26,6 +26,16 @@ struct Ran {
   std::string out, err;
 };
 
+// In a child: from here on it is the program, RUM_PROGRAM or build/ruminate, with these words.
+[[noreturn]] inline void become(std::vector<std::string> words) {
+  const char* program = getenv("RUM_PROGRAM");
+  words.insert(words.begin(), program ? program : "build/ruminate");
+  std::vector<char*> argv;
+  for (std::string& w : words) argv.push_back(w.data());
+  argv.push_back(nullptr);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
 struct Program {
   Scratch scratch;
   std::string file(const std::string& name) const { return scratch.path + "/" + name; }
@@ -40,13 +50,7 @@ struct Program {
     for (const auto& [name, to] : {std::pair{"out", 1}, std::pair{"err", 2}})
       dup2(open(file(name).c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), to);
     dup2(open(file("in").c_str(), O_RDONLY | O_CREAT, 0600), 0);
-    const char* program = getenv("RUM_PROGRAM");
-    words.insert(words.begin(), program ? program : "build/ruminate");
-    std::vector<char*> argv;
-    for (std::string& w : words) argv.push_back(w.data());
-    argv.push_back(nullptr);
-    execv(argv[0], argv.data());
-    _exit(127);
+    become(std::move(words));
   }
   Ran end(pid_t child) const {
     int status = 0;

@@ -15,15 +15,7 @@ namespace {
 std::string typed(const Program& p, std::vector<std::string> words) {
   int terminal = -1;
   const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
-  if (child == 0) {
-    const char* program = getenv("RUM_PROGRAM");
-    words.insert(words.begin(), program ? program : "build/ruminate");
-    std::vector<char*> argv;
-    for (std::string& w : words) argv.push_back(w.data());
-    argv.push_back(nullptr);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
+  if (child == 0) become(std::move(words));
   std::string all;
   std::array<char, 4096> part{};
   for (ssize_t n; (n = read(terminal, part.data(), part.size())) > 0;)
