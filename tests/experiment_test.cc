@@ -428,6 +428,31 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
 }
+// Names that would run commands if they were pasted into a script as they are.
+TEST(ExperimentProgram, JobsRunNothingButTheirStages) {
+  Experiment e;
+  e.config = small(e.config);
+  const std::string folder = "x '$(touch ran)'; touch ran `touch ran` \"end";
+  e.write("sbatch",
+          "#!/bin/bash\nfor word; do last=$word; done\nSLURM_ARRAY_TASK_ID=1 bash -c \"$last\"\n"
+          "echo 7\n");
+  fs::create_directories(e.file("build"));
+  e.write("build/ruminate", "#!/bin/bash\nprintf '%s\\n' \"$7\" \"${@: -1}\" >>seen\n");
+  for (const char* program : {"sbatch", "build/ruminate"})
+    fs::permissions(e.file(program), fs::perms::owner_all);
+  for (const char* kind : {"--plain", "--slurm"}) {
+    const Ran jobs = e.run(e.words("jobs", folder, {kind}));
+    ASSERT_EQ(jobs.status, 0) << jobs.err;
+    e.write("script", jobs.out), e.write("seen", "");
+    ASSERT_EQ(system(("cd " + e.scratch.path + " && PATH=.:$PATH bash script >said 2>&1").c_str()), 0)
+        << slurp(e.file("said"));
+    EXPECT_FALSE(fs::exists(e.file("ran"))) << jobs.out;
+    std::istringstream seen(slurp(e.file("seen")));
+    std::string where, id;
+    while (std::getline(seen, where) && std::getline(seen, id)) EXPECT_EQ(where, e.file(folder));
+    EXPECT_EQ(id.substr(0, 5), "judge") << "the last wave";
+  }
+}
 TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   Experiment e;
   e.config = small(e.config);

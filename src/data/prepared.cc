@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/shell.h"
 #include "data/clean.h"
 
 namespace rum {
@@ -117,7 +118,8 @@ Json save_prepared(const Prepared& p, const std::string& folder, const Json& inp
 Json check_prepared(const std::string& folder, Disk& disk) {
   const std::string path = folder + "/stats.json";
   if (!disk.exists(path))
-    throw FileError(fmt::format("{}: not there; `ruminate data prepare --output {}` makes it", path, folder));
+    throw FileError(fmt::format("{}: not there; `ruminate data prepare --output {}` makes it", path,
+                                shell_quoted(folder)));
   Json stats = parse_json(disk.read(path), path);
   for (const char* name : kPartNames) {
     const Json& part = member(member(stats, "parts"), name);

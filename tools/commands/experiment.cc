@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shell.h"
 #include "base/threads.h"
 #include "experiment/arms.h"
 #include "experiment/export.h"
@@ -68,14 +69,8 @@ std::vector<std::string> stage_command(const Asked& a, const std::string& progra
 std::string shell(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& w : words) {
-    const bool plain =
-        !w.empty() &&
-        w.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,") ==
-            std::string::npos;
-    std::string quoted = w;
-    for (size_t at = 0; (at = quoted.find('\'', at)) != std::string::npos; at += 4)
-      quoted.replace(at, 1, "'\\''");
-    out += (out.empty() ? "" : " ") + (plain ? w : "'" + quoted + "'");
+    if (!out.empty()) out += ' ';
+    out += shell_quoted(w);
   }
   return out;
 }
@@ -150,14 +145,16 @@ int jobs(const Asked& a) {
         "bash "
         "where sbatch is;\n# SBATCH_* variables set partition, time and memory.\nset -e\nafter=()\n");
     for (size_t w = 0; w < waves.size(); ++w) {
-      const std::string ids = fmt::format("{}/logs/wave-{}.txt", c.folder, w + 1);
+      const std::string ids = shell_quoted(fmt::format("{}/logs/wave-{}.txt", c.folder, w + 1));
       std::string lines;
       for (const Stage* s : waves[w]) lines += s->id + "\n";
-      fmt::print("cat >{0} <<'END'\n{1}END\n", shell({ids}), lines);
+      fmt::print("cat >{} <<'END'\n{}END\n", ids, lines);
+      // The command of one job is a word of this script: it is quoted as a whole once more.
+      const std::string job = fmt::format("{} \"$(sed -n \"${{SLURM_ARRAY_TASK_ID}}p\" {})\"", command, ids);
       fmt::print(
-          "job=$(sbatch --parsable \"${{after[@]}}\" --array=1-{} --output={} \\\n  --wrap \"{} "
-          "\\$(sed -n \\${{SLURM_ARRAY_TASK_ID}}p {})\")\nafter=(--dependency=afterok:$job)\n",
-          waves[w].size(), shell({c.folder + "/logs/slurm-%A_%a.txt"}), command, shell({ids}));
+          "job=$(sbatch --parsable \"${{after[@]}}\" --array=1-{} --output={} \\\n  --wrap {})\n"
+          "after=(--dependency=afterok:\"$job\")\n",
+          waves[w].size(), shell_quoted(c.folder + "/logs/slurm-%A_%a.txt"), shell_quoted(job));
     }
     return 0;
   }
@@ -175,7 +172,7 @@ int jobs(const Asked& a) {
 
 int stage(const Asked& a) {
   RUM_CHECK(!a.stage.empty(), "which stage? `ruminate experiment jobs {}` lists them with their commands",
-            a.config);
+            shell_quoted(a.config));
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
   if (a.threads > 0) set_threads(static_cast<int>(a.threads));
@@ -233,7 +230,7 @@ int export_targets(const Asked& a) {
     if (run.arm->name != a.arm || run.seed != a.seed) continue;
     RUM_CHECK(store.finished(run.targets),
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
-              a.config);
+              shell_quoted(a.config));
     const std::string chats =
         chat_json_lines(read_targets(store.folder(run.targets)), "Translate from German to English.");
     if (a.output.empty())
@@ -243,7 +240,7 @@ int export_targets(const Asked& a) {
     return 0;
   }
   fail(fmt::format("--arm \"{}\" --seed {}: no such arm{}; `ruminate experiment status {}` counts them",
-                   a.arm, a.seed, did_you_mean(a.arm, arms), a.config));
+                   a.arm, a.seed, did_you_mean(a.arm, arms), shell_quoted(a.config)));
 }
 
 int experiment(int argc, char** argv) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"
+#include "base/shell.h"
 #include "data/loader.h"
 #include "generate/best_of.h"
 #include "generate/generate.h"
@@ -306,7 +307,7 @@ int translate(int argc, char** argv) {
   const auto run = load_run(folder, device);
   RUM_CHECK(run->translation(),
             "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
-            folder);
+            shell_quoted(folder));
   Decoding d = run->config.decoding;
   draws.apply(flags, d);
   if (flags.given("--beam")) d.beam = search.beam;
@@ -349,7 +350,7 @@ int generate(int argc, char** argv) {
   RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text and draws nothing");
   const auto run = load_run(folder, pick_device(draws.device));
   RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
-            folder);
+            shell_quoted(folder));
   const size_t bad = find_invalid_utf8(prompt);
   RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
   Prompt p;
