@@ -7,12 +7,15 @@
 #include <string_view>
 
 namespace rum {
+// One sentence for the user: what was expected, what was found, what to do.
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+// The same about a file: its path first, then the line or byte.
 struct FileError : Error {
   using Error::Error;
 };
+// The device's memory is used up; what was made before stays valid.
 struct OutOfMemory : Error {
   using Error::Error;
 };

@@ -1,5 +1,5 @@
-// The only code that touches the disk. Disk is made of the few system calls of SystemCalls, so that tests can
-// fail each of them in turn, cut writes short, or play a power cut.
+// The only code that touches the disk. Disk goes through the few system calls of SystemCalls, so tests can
+// make each of them fail in turn, cut writes short, or simulate a power cut.
 #pragma once
 #include <sys/types.h>
 

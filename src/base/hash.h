@@ -1,4 +1,4 @@
-// XXH64 (Collet 2012), written from its specification: names of contents and checksums. Finds accidents, not
+// XXH64 (Collet 2012), written from its specification: content hashes and checksums. It finds accidents, not
 // forgeries.
 #pragma once
 #include <array>
@@ -20,6 +20,6 @@ class Hash64 {
   uint64_t seed_, total_ = 0;
   std::array<char, 32> rest_{};  // total_ % 32 bytes that do not fill a stripe yet
 };
-uint64_t hash64(std::string_view bytes, uint64_t seed = 0);
-std::string hex64(uint64_t);  // 16 lower-case digits
+uint64_t hash64(std::string_view bytes, uint64_t seed = 0);  // all in one call
+std::string hex64(uint64_t);                                 // 16 lower-case digits
 }  // namespace rum

@@ -1,5 +1,5 @@
-// Where a command's output goes, opened before its work begins: a file that appears whole or not at all, or,
-// written to as it is, standard output, a pipe or a device.
+// Where a command's output goes, opened before its work begins: a file that appears whole or not at all, or
+// standard output, a pipe or a device, which are written to directly.
 #pragma once
 #include <optional>
 #include <string>

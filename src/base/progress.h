@@ -1,5 +1,5 @@
-// What long work shows: one line that is rewritten on a terminal, plain lines elsewhere; lasting lines go to
-// a log too.
+// What a long job shows: one status line that is rewritten in place on a terminal, plain lines elsewhere.
+// Lines that stay also go to a log.
 #pragma once
 #include <chrono>
 #include <string>
@@ -10,10 +10,10 @@ class Progress {
   explicit Progress(std::string log_file = "");  // empty: no log
   ~Progress();
   void log_to(std::string file) { log_ = std::move(file); }
-  void line(const std::string& text);  // lasting
-  void status(
-      const std::string& text);  // rewritten in place on a terminal; elsewhere at most one line in 10 s
-  static bool terminal();        // is standard error one?
+  void line(const std::string& text);  // one that stays
+  // Rewritten in place on a terminal; elsewhere at most one line in 10 s.
+  void status(const std::string& text);
+  static bool terminal();  // is standard error one?
 
  private:
   std::string log_;

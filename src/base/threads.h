@@ -1,12 +1,12 @@
 // The one thread pool. Work is cut into pieces by its shape alone, never by the number of threads, and each
-// piece writes its own output: so results have the same bits with any number of threads.
+// piece writes its own output, so results are bit-identical with any number of threads.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <type_traits>
 
 namespace rum {
-// A reference to something that can be called with the number of a piece: no copy, no allocation.
+// A reference to a callable that takes the number of a piece: no copy, no allocation.
 class Work {
  public:
   template <class F>

@@ -1,6 +1,6 @@
 // The safetensors format: an 8-byte length, a JSON header, one buffer. Read strictly, written byte for byte
-// as the reference writer does. Reading takes the header in one piece and each tensor straight into its own
-// memory, after all sizes were checked against the file's: no header can ask for more than the file holds.
+// as the reference writer does. The header is read in one piece and each tensor straight into its own memory,
+// after all sizes have been checked against the file's, so no header can claim more than the file holds.
 #pragma once
 #include <map>
 #include <string>

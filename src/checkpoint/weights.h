@@ -1,4 +1,4 @@
-// A model's weights by name, between the flat block that computes with them and the files that keep them.
+// A model's weights by name: between the flat block that computes with them and the files that store them.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
-// Examples to a batch of constant shape: packed one after another, never bucketed, never padded in between.
-// What is left at the end is one more text of tokens with weight 0.
+// From examples to a batch of constant shape: packed one after another, never bucketed, no padding in
+// between. What is left at the end becomes one more text, of tokens with weight 0.
 #pragma once
 #include <array>
 #include <span>
@@ -31,7 +31,8 @@ struct Load {  // what examples take of a batch
   bool fits(const BatchShape&) const;
 };
 Load load_of(const Example&, const BatchShape&);
-struct Packed {  // on the host, plain vectors: a helper thread can make it
+// A batch on the host, as plain vectors: a helper thread can make it.
+struct Packed {
   std::vector<int32_t> ids, positions, offsets, prefix;  // (N), (N), (S+1), (S)
   std::vector<int32_t> rows;                             // (R): which rows get a loss; empty when scored is 0
   std::vector<int32_t> targets;                          // (R), or (N)
@@ -41,6 +42,7 @@ struct Packed {  // on the host, plain vectors: a helper thread can make it
   Mask mask = Mask::causal;
   std::vector<int32_t> source_ids, source_positions, source_offsets;  // (M), (M), (S+1), or empty
 };
+// The same on a device.
 struct Batch {
   Tensor ids, rows, targets, weights;  // (N) i32; (R) i32 or empty; (R or N) i32, f32
   Layout layout;
@@ -62,7 +64,7 @@ struct Batch {
             &source.positions};
   }
 };
-bool fits(std::span<const Example>, const BatchShape&);
+bool fits(std::span<const Example>, const BatchShape&);  // all of them, in one batch
 // Error when they do not fit, or one has no source to set apart.
 Packed pack(std::span<const Example>, const BatchShape&);
 Batch upload(const Packed&, DeviceKind = DeviceKind::cpu);

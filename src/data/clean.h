@@ -1,6 +1,6 @@
-// Raw text to train, valid and test: one cleaning for every corpus. Filters, exact deduplication, and splits
-// that share no side with each other; the same pairs give the same parts, whatever order or files they come
-// in.
+// From raw text to train, valid and test, with the same cleaning for every corpus: filters, exact
+// deduplication, and splits no two of which share a side. The same pairs give the same parts, in whatever
+// order and files they come.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -32,8 +32,8 @@ std::string normalise(std::string_view);
 // What two sentences must share to count as the same: lower case, letters with their marks and digits only.
 std::string fold(std::string_view);
 
-// Marks (vowel signs, accents) count with the letter before them in all that follows. Why a text is left out.
-// The first that applies is counted.
+// Why a text is left out; the first reason that applies is counted. Marks (vowel signs, accents) count as
+// part of the letter before them.
 enum class Drop : uint8_t {
   none,
   empty,
@@ -48,14 +48,14 @@ enum class Drop : uint8_t {
   held_out
 };
 constexpr size_t kDrops = 11;
-const char* drop_name(Drop);
+const char* drop_name(Drop);                            // as stats.json spells it
 Drop judge(const Pair& normalised, const CleanRules&);  // none to copy
 
 struct SideStats {  // tokens: words and single punctuation marks; types: of them in lower case
   int64_t tokens = 0, types = 0;
   double mean = 0;  // tokens a text
 };
-struct Part {
+struct Part {  // train, valid or test
   std::vector<Pair> texts;
   SideStats source, target;
   uint64_t hash = 0;  // of its file

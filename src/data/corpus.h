@@ -1,5 +1,5 @@
-// Texts with provenance: pairs to translate, or documents (then `source` is empty). Pairs are read from
-// source<TAB>target files, documents from plain text (blank lines between them), also packed (text/unpack.h).
+// Texts with provenance: pairs to translate, or documents (whose `source` is empty). Pairs are read from
+// source<TAB>target files, documents from plain text with blank lines between them; both may be compressed.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -10,7 +10,7 @@
 #include "text/reader.h"
 
 namespace rum {
-struct Pair {
+struct Pair {  // a text to translate and its translation; a document is a target alone
   std::string source, target;
   bool operator==(const Pair&) const = default;
 };
@@ -20,20 +20,19 @@ struct Corpus {
   std::vector<Pair> texts;  // example id = index
   uint64_t hash = 0;        // of the uncompressed bytes
   CorpusKind kind = CorpusKind::pairs;
-  std::vector<int32_t>
-      lines;            // where each text begins in the file, counted from 1; empty when made in memory
-  int64_t skipped = 0;  // bad lines passed over
+  std::vector<int32_t> lines;  // on which each text begins, counted from 1; empty when made in memory
+  int64_t skipped = 0;         // bad lines passed over
 };
-struct ReadRules {
-  bool skip_bad = false;     // lines that are no pair or no UTF-8 are counted and passed over, not refused
+struct ReadRules {           // what read_corpus() lets pass
+  bool skip_bad = false;     // lines that are not a pair, or not UTF-8, are counted and skipped, not refused
   bool empty_sides = false;  // keep pairs with an empty side (for cleaning, which counts them)
   size_t line_bytes = kLineLimit;  // a longer line is bad
   int64_t unpack_ratio = kUnpackRatio;
   std::function<void(const std::string&)> passed_over{};  // is told of each bad line that skip_bad leaves out
 };
-// A stream: only what is kept is held. A byte-order mark and the \r of \r\n are dropped, texts become NFC;
-// empty lines at the end of pairs are no lines. FileError: path, line, what was
-// expected (one tab, UTF-8, no NUL, a line below the limit, some text at all), what was found.
+// Reads a stream and holds only what is kept. A byte-order mark and the \r of \r\n are dropped, texts become
+// NFC, and empty lines after the last pair are ignored. FileError: path, line, what was expected (one tab,
+// UTF-8, no NUL, a line below the limit, some text at all), what was found.
 Corpus read_corpus(const std::string& path, CorpusKind, const ReadRules& = {});
 // The same from memory; `name` stands for the path in messages.
 Corpus parse_corpus(std::string_view bytes, const std::string& name, CorpusKind, const ReadRules& = {});

@@ -1,4 +1,4 @@
-// Real German-English pairs out of Debian packages: package descriptions (Translation-de and -en indexes of
+// Real German-English pairs from Debian packages: package descriptions (Translation-de and -en indexes of
 // the archive, paired by Description-md5) and LibreOffice's help (html, paired by file and paragraph). What
 // comes out is raw; clean.h does the rest.
 #pragma once

@@ -1,5 +1,5 @@
-// Which examples are in which step, as a pure function of (plan, corpus, tokenizer, shape): the plan's
-// examples are packed greedily, in order. There is no state, so resuming needs the step number alone.
+// Which examples are in which step, as a pure function of (plan, corpora, tokenizer, shape): the plan's
+// examples are packed greedily, in order. There is no state, so resuming needs only the step number.
 #pragma once
 #include <memory>
 #include <span>
@@ -35,21 +35,20 @@ class Loader {
   Loader(const Plan&, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps);
   ~Loader();
   Loader(Loader&&) noexcept;
-  int64_t steps() const;
-  int64_t steps_per_epoch() const;             // that hold the first epoch; the last may hold more
-  int64_t tokens_per_epoch() const;            // of the plan's examples, without what fills up
-  std::vector<Packed> at(int64_t step) const;  // its micro-batches; thread-safe, a pure function
-  double epoch(int64_t step) const;            // how many epochs are behind when the step begins
-  int64_t target_tokens(int64_t step) const;   // how many tokens had a loss before the step begins
-  std::vector<int64_t> examples_of(
-      int64_t step) const;  // rows of the plan, in order; for tests and for tracing
+  int64_t steps() const;                                 // of the whole run
+  int64_t steps_per_epoch() const;                       // that hold the first epoch; the last may hold more
+  int64_t tokens_per_epoch() const;                      // of the plan's examples, without what fills up
+  std::vector<Packed> at(int64_t step) const;            // its micro-batches; thread-safe, a pure function
+  double epoch(int64_t step) const;                      // how many epochs are behind when the step begins
+  int64_t target_tokens(int64_t step) const;             // how many tokens had a loss before the step begins
+  std::vector<int64_t> examples_of(int64_t step) const;  // rows of the plan, in order; for tests and tracing
 
  private:
   struct Index;
   std::unique_ptr<Index> index_;
 };
 
-// Works a few steps ahead on a thread of its own; next() gives at(step), at(step + 1), ... The loader must
+// Works a few steps ahead, on a thread of its own: next() gives at(step), at(step + 1), ... The loader must
 // outlive it.
 class Prefetch {
  public:

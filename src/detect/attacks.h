@@ -1,5 +1,5 @@
-// What people do to machine-written text so that it is not found, as far as no model is needed: the kinds and
-// rates of RAID (Dugan et al. 2024), with small tables of our own.
+// What people do to machine-written text to hide its origin, as far as it needs no model: the kinds and rates
+// of RAID (Dugan et al. 2024), with small tables of our own.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -1,5 +1,5 @@
-// Scores of texts by detectors that never saw their source: human and machine targets of one source are near
-// copies, so all of them lie in one fold.
+// Scores of texts by detectors that never saw their source: human and machine targets of one source are
+// nearly copies of each other, so all of them lie in one fold.
 #pragma once
 #include "detect/evaluate.h"
 

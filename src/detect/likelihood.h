@@ -1,5 +1,5 @@
-// What a language model finds in a text that was written by a model: likely tokens. Each statistic is a sum
-// of what the tokens add, signed so that a higher number says machine.
+// Text written by a model is likely under a model. Each statistic is a sum of what the tokens add, signed so
+// that a higher number says machine.
 #pragma once
 #include <span>
 #include <string>

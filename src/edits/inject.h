@@ -1,6 +1,5 @@
-// Injecting errors: human translations with words missing, too many, wrong and out of place at given rates,
-// and with hardly another vocabulary. Words are moved about, never invented: what one sentence loses another
-// gets.
+// Injecting errors: human translations with words missing, added, wrong and out of place at given rates, and
+// with almost the same vocabulary. Words are moved, never invented: what one sentence loses another gets.
 #pragma once
 #include <cstdint>
 #include <span>

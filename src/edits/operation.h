@@ -1,6 +1,6 @@
-// An operation changes targets: an arm of an experiment applies it, and its result stands for the targets
-// that students learn from. Each is a stage; its card says what a config may tell it, so that a new operation
-// is one new registration and no change anywhere else.
+// An operation changes targets: an arm of an experiment applies it, and students learn from the result. Each
+// is a stage, and declares what a config may tell it, so a new operation is one registration and no change
+// anywhere else.
 #pragma once
 #include <functional>
 #include <string>
@@ -40,6 +40,6 @@ struct Operation {
   static std::vector<std::string> names();
 };
 
-// What an operation says of itself in a report: match.json with "summary", a sentence, and its numbers.
+// What an operation reports: match.json with "summary", a sentence, and its numbers.
 void write_summary(const StageContext&, std::string summary, Json::Object numbers);
 }  // namespace rum

@@ -1,5 +1,5 @@
-// A learned score: ridge regression of other scores to a quality that was measured, on judge-set pairs, where
-// there are human targets to measure it by.
+// A learned score: ridge regression (Hoerl and Kennard 1970) from other scores to a measured quality, fitted
+// on judge-set pairs, which have human targets to measure it by.
 #pragma once
 #include <span>
 #include <string>

@@ -1,5 +1,5 @@
-// Words exchanged in text that otherwise stays as it is written: where words stand among marks, and how a
-// corpus writes them.
+// Replacing words in text that otherwise stays as written: where words stand among punctuation, and how a
+// corpus spells them.
 #pragma once
 #include <functional>
 #include <span>
@@ -14,7 +14,7 @@ namespace rum {
 struct MarkedWord {
   std::string_view before, word, after;
 };
-std::vector<MarkedWord> marked_words(std::string_view line);
+std::vector<MarkedWord> marked_words(std::string_view line);  // of a line, in order
 
 // How a corpus writes its words within a sentence: "Berlin", "house", "NATO".
 class Spelling {

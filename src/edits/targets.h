@@ -1,7 +1,7 @@
-// Targets for the pool: what a stage of an arm hands to the next. A folder with targets.tsv
-// (source<TAB>target), ids.txt, the place of each pair in the pool, and where they matter weights.txt and an
-// empty file `ordered`. Pool sentences without a target (an empty translation, a smaller share) are simply
-// not there.
+// Targets for the pool: what one stage of an arm hands to the next. A folder with targets.tsv
+// (source<TAB>target) and ids.txt (the place of each pair in the pool); where they matter, also weights.txt
+// and an empty file `ordered`. Pool sentences without a target (an empty translation, a smaller share) are
+// left out.
 #pragma once
 #include <span>
 #include <string>
@@ -19,11 +19,11 @@ struct Targets {
 };
 Targets read_targets(const std::string& folder);                // FileError when its files do not agree
 void write_targets(const std::string& folder, const Targets&);  // pairs with an empty side are left out
-// The two sets where both have the sentence, line by line, in the order of the pool, each once.
+// The sentences that both have, line by line, in the order of the pool, each once.
 std::pair<Targets, Targets> aligned(const Targets&, const Targets&);
 // Some of the rows, in this order, with their weights.
 Targets picked(const Targets&, std::span<const int64_t> rows);
-std::vector<std::string> sides(const std::vector<Pair>&, std::string Pair::*side);
+std::vector<std::string> sides(const std::vector<Pair>&, std::string Pair::*side);  // all sources, or targets
 // Sources that stand twice in the human targets were translated by two people. Line by line: the source, the
 // first person's translation, the second's, and what `targets` has for it.
 struct TranslatedTwice {

@@ -1,5 +1,5 @@
-// Weights of generated pairs by how human they look: resampling by a detector (Drayson et al. 2025) and
-// density ratios of two models, capped so that no few lines outweigh all others.
+// Weights of generated pairs by how human they look: resampling by a detector (Drayson et al. 2025), and
+// density ratios of two models, capped so that a few lines never outweigh all others.
 #pragma once
 #include <cstdint>
 #include <span>

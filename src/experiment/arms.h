@@ -1,11 +1,9 @@
-// From a config to the graph of its stages: what has to be trained, written, changed, judged and measured,
-// once for every seed. A remedy or a detector comes in as another kind of stage that an arm applies to its
-// targets.
+// From a config to the graph of its stages: what must be trained, generated, changed, judged and measured,
+// once for every seed. A remedy or a detector is one more kind of stage that an arm applies to its targets.
 //
-//   split ---> tokenizer ---> train (generator) ---> generate ---> op, op, ... ---> train (student) --->
-//   judge
-//     |                                                  |             |
-//     +---> human targets -------------------------------+-------------+--------> measure
+//   split --> tokenizer --> train (generator) --> generate --> op, op, ... --> train (student) --> judge
+//     |                                               |             |
+//     +--> human targets -----------------------------+-------------+--> measure
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
 // What an experiment is told: one TOML file of corpora, recipes, generators, decodings, arms and claims.
-// data/configs/experiments/ has one per scale; only sizes differ.
+// data/configs/experiments/ has one for each scale. The README's glossary explains these words.
 #pragma once
 #include <map>
 #include <string>
@@ -19,6 +19,7 @@ struct ExperimentData {
   int64_t judge_pairs = 0;         // of `train` after the pool: what ranks the pool learns from them alone
   int64_t valid_pairs = 0, test_pairs = 0;  // first of `valid` and `test`; 0: all
 };
+// A model whose translations of the pool are targets.
 struct Generator {
   std::string name;
   std::string recipe;  // trained here on the first `pairs` of the seed set
@@ -29,11 +30,10 @@ struct Generator {
 // on the judge set alone.
 struct Scorer {
   std::string name, kind;
-  std::string recipe;  // of the models that it trains; empty: the students'
-  std::string with;    // agreement: the second generator's targets
-  std::string
-      decoding;       // consistency: how the generator draws; density: how its judge-set targets are written
-  int64_t draws = 8;  // consistency
+  std::string recipe;    // of the models that it trains; empty: the students'
+  std::string with;      // agreement: the second generator's targets
+  std::string decoding;  // consistency: how the generator draws; density: how it translated the judge set
+  int64_t draws = 8;     // consistency
 };
 // An operation as an arm applies it, such as {op = "mix", real = 0.25} (edits/operation.h).
 struct AppliedOperation {
@@ -42,15 +42,16 @@ struct AppliedOperation {
   std::vector<std::pair<std::string, std::string>> targets;  // key and the targets that it names
   std::vector<std::pair<std::string, std::string>> scores;   // key and the scorer that it names
 };
+// One choice of targets for the pool, and the students that learn from it.
 struct Arm {
   std::string name, group;
-  std::string targets;                  // "human", or GENERATOR/DECODING
-  std::vector<AppliedOperation> apply;  // in order
-  std::vector<double> volumes{1};       // shares of the pool; target tokens in proportion
-  std::string student;                  // recipe of its students; empty: that of the experiment
-  std::vector<std::string> models{
-      "last"};  // which weights of the student are judged: last, best (on validation)
+  std::string targets;                      // "human", or GENERATOR/DECODING
+  std::vector<AppliedOperation> apply;      // in order
+  std::vector<double> volumes{1};           // shares of the pool; target tokens in proportion
+  std::string student;                      // recipe of its students; empty: that of the experiment
+  std::vector<std::string> models{"last"};  // whose weights are judged: last, best (on validation)
 };
+// A sentence about two arms, or two sets of targets, that the results confirm, refute or leave open.
 struct Claim {
   std::string id, text;       // "C1", "real beats regurgitated"
   std::string kind;           // students: scores of two arms; errors, diversity: measures of two targets

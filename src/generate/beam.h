@@ -1,5 +1,5 @@
-// One text while it is written: its live hypotheses, who of them sits in which of the text's cache slots, and
-// the finished ones. Beam search, greedy and draws differ only in how advance() picks.
+// One text while it is being written: its live hypotheses, which cache slot each of them has, and the
+// finished ones. Greedy decoding, beam search and sampling differ only in how advance() picks.
 #pragma once
 #include <cstdint>
 #include <span>

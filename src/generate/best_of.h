@@ -1,5 +1,4 @@
-// Best of several: a run writes some draws and its greedy translation of each source, and one of them is
-// kept.
+// Best of several: a run samples some translations of each source, adds the greedy one, and one is kept.
 #pragma once
 #include <functional>
 #include <span>

@@ -1,6 +1,5 @@
-// Models that others host: a pool written by any server that speaks the chat protocol of OpenAI (POST
-// URL/chat/completions), in the very form of pools that our own models write, and pairs as chat lines for
-// their fine-tuning.
+// Hosted models: a pool written by any server that speaks OpenAI's chat protocol (POST URL/chat/completions),
+// in the same format as the pools that our own models write, and pairs as chat lines for fine-tuning there.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -31,9 +30,9 @@ Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 
 // Asks for what is missing of `sources`, one line each, and appends it in their order; returns how many lines
 // the file already had. Each line: log_prob null (servers do not say), tokens as the server counts them.
-// Tries again after 429, 5xx, no answer or a late one, and an answer that is no chat completion. Error: a
-// source that is empty; an answer that trying again does not mend (status and the beginning of what the
-// server said), or too many tries. What was answered before that stays in the file.
+// Tries again after 429, 5xx, no answer or a late one, and an answer that is not a chat completion. Error: an
+// empty source; an answer that trying again cannot change (status and the beginning of what the server said);
+// too many tries. What was answered before that stays in the file.
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig&, const Provenance&,
                   const std::string& path,
                   const std::function<void(int64_t lines, int64_t before)>& done = {});

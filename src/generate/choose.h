@@ -1,6 +1,6 @@
 // Choosing among several translations of one source: minimum Bayes risk (Kumar and Byrne 2004) takes the one
-// most like all others; the noisy channel (Yee et al. 2019) the one that three models together find most
-// likely.
+// most like all the others, the noisy channel (Yee et al. 2019) the one that three models together find
+// likeliest.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -20,7 +20,7 @@ std::vector<double> mean_utilities(std::span<const double> utilities, Self = Sel
 // The first index within 1e-9 of the largest: equal hypotheses differ by rounding alone. Error for none or
 // NaN.
 int64_t best(std::span<const double> scores);
-// What was written for a source, of which one is kept.
+// One of the translations of a source.
 struct Candidate {
   std::string text;
   double log_prob = 0;    // natural, under the model that wrote it, sum over tokens
@@ -45,7 +45,7 @@ struct ChannelTerms {
 struct ChannelWeights {
   double reverse = 1, lm = .3;
 };
-double channel_score(const ChannelTerms&, const ChannelWeights&);
+double channel_score(const ChannelTerms&, const ChannelWeights&);  // forward + the weighted others
 // The weights, of a grid from 0 to 2, whose choices have the highest mean quality; the smallest of equal
 // ones. terms[i][k], quality[i][k]: of candidate k of source i. Error: no source, lists of different lengths,
 // NaN.

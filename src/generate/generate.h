@@ -1,6 +1,6 @@
-// Writing with a model: greedy, beam search, draws; many texts at once over slots of a key-value cache. What
-// a text becomes does not depend on the company it travels in: each draw has its own random numbers, a pure
-// function of (seed, number of the text, draw, step).
+// Writing with a model: greedy, beam search, sampling; many texts at once over the slots of a key-value
+// cache. The output does not depend on what else is in the batch: each draw has its own random numbers, a
+// pure function of (seed, number of the text, draw, step).
 #pragma once
 #include <functional>
 #include <span>

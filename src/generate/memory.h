@@ -1,5 +1,5 @@
-// The encoder's share in writing: each source is read once, when its text sits down, and what the decoder's
-// blocks need of it stays in the seat's own rows until the next text takes them.
+// The encoder's part in generation: each source is read once, when its text gets a seat, and what the
+// decoder's blocks need of it stays in the seat's own rows until the next text takes them.
 #pragma once
 #include <span>
 #include <vector>
@@ -16,7 +16,7 @@ class SourceMemory {
   };
   // longest: of all sources, in tokens.
   SourceMemory(const EncoderDecoder&, size_t seats, int64_t longest);
-  // One forward of the encoder over all that arrive. The arena must hold nothing else.
+  // One forward pass of the encoder over all that arrive. The arena must hold nothing else.
   void read(std::span<const Arrival>, Arena&);
   // ends[i]: rows ends[i - 1] (or 0) .. ends[i] of the next decode() belong to seat i.
   void seat(std::span<const int32_t> ends);

@@ -1,6 +1,6 @@
-// A corpus that a model writes: one JSON line for each source, in order, with where it came from. The file
-// only grows, and may be cut off anywhere: the same call again goes on at the first id that is missing, and
-// the bytes at the end are those of one undisturbed run.
+// A corpus that a model writes: one JSON line per source, in order, with its provenance. The file only grows
+// and may be cut off anywhere: the same call again continues at the first missing id, and in the end the
+// bytes are those of a run without interruption.
 #pragma once
 #include <functional>
 #include <span>

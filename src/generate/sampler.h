@@ -15,15 +15,14 @@ struct Choice {
   double log_prob = 0;  // natural log of the softmax at temperature 1 over the whole vocabulary
 };
 
-// How the softmax is changed before a draw, in this order (each over what the one before leaves,
-// renormalised).
+// How the softmax is changed before a draw, in this order, each applied to what the one before leaves.
 struct Sampling {
   float temperature = 1;  // logits / temperature
   int64_t top_k = 0;      // the k likeliest tokens (Fan et al. 2018); 0: all
   float top_p = 1;        // the fewest likeliest tokens with this much probability (Holtzman et al. 2020)
   float min_p = 0;        // tokens with at least this share of the likeliest one's probability
 };
-struct Share {
+struct Share {  // of the probability
   Token token = 0;
   double probability = 0;
 };
@@ -35,8 +34,7 @@ void best_tokens(std::span<const float> logits, std::span<Choice> out);
 // The tokens that may be drawn and their probabilities, which sum to 1: likeliest first when top_k, top_p or
 // min_p leave some out, in order of their ids otherwise.
 void allowed_tokens(std::span<const float> logits, const Sampling&, std::vector<Share>& out);
-// One of the allowed tokens: the first at which the running sum of probabilities exceeds `uniform`, in [0,
-// 1).
+// One of the allowed tokens: the first at which the running sum of probabilities exceeds `uniform` in [0, 1).
 Choice draw(std::span<const float> logits, const Sampling&, double uniform);
 
 struct Read {
@@ -47,8 +45,8 @@ void check(const Sampling&);          // Error when a value makes no sense
 [[noreturn]] void fail_not_finite();  // the Error of logits that are not numbers
 
 namespace kernels {
-// For each of `reads` its share of `out`, which all get the same number of: the likeliest tokens, best first,
-// or with Sampling one that is drawn. The rows may lie on the device, what is chosen comes to the host.
+// For each of `reads` an equal part of `out`: the likeliest tokens, best first, or with Sampling one that is
+// drawn. The rows may lie on the device; what is chosen comes to the host.
 inline constinit Kernel<const Tensor& /*logits (R, V)*/, std::span<const Read>, const Sampling*,
                         std::span<Choice> /*out*/>
     choose{"choose"};

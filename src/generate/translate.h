@@ -1,4 +1,4 @@
-// What a translation model is asked for: translations, how good they are, and how likely it holds given ones.
+// What a translation model is asked for: translations, how good they are, and how likely it finds given ones.
 #pragma once
 #include <functional>
 #include <span>
@@ -19,7 +19,7 @@ std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::
 // log_prob / tokens of each text; NaN where one needs more positions than the model's context holds.
 std::vector<double> log_prob_per_token(const Model&, const Tokenizer&, std::span<const Pair>);
 
-// What a model that translates is given to write after.
+// What a translation model is given to continue: the source and <sep>.
 Prompt source_prompt(std::string_view source, const Tokenizer&);
 // Best translation of each source, in order. A source too long for the context gives "".
 std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<const std::string> sources,

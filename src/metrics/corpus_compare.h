@@ -1,5 +1,5 @@
-// Two corpora side by side: how far their word distributions are apart, and how much of the reference's
-// vocabulary, band by band of frequency, the system still uses.
+// Two corpora side by side: how far apart their word distributions are, and how much of the reference's
+// vocabulary the system still uses, by bands of frequency.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -19,10 +19,9 @@ struct Comparison {             // shares; NaN where there is nothing to divide 
   double token_coverage;        // tokens of the reference whose type the system has
   double oov_rate;              // tokens of the system whose type the reference lacks
   std::array<double, 6> bands;  // type_coverage among types of each frequency in the reference
-  std::array<double, 3> profile_reference,
-      profile_system;  // of tokens: the 1000 most frequent types of the
-                       // reference, the next 1000, all others (Laufer and Nation 1995); types equally
-                       // frequent rank by code points
+  // Shares of tokens: of the 1000 most frequent types of the reference, the next 1000, all others (Laufer and
+  // Nation 1995). Equally frequent types rank by code points.
+  std::array<double, 3> profile_reference, profile_system;
 };
 // Counts by number of word, for all words of the vocabulary.
 Comparison compare(std::span<const int32_t> reference, std::span<const int32_t> system, const Vocabulary&);

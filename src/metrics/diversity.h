@@ -1,6 +1,6 @@
 // The measures of diversity by name, and the paired permutation test of any of them. A sample holds what they
-// read, frequency spectra and numbered tokens, and each measure says which of it it needs: so the test builds
-// just that for each permutation and never counts strings again.
+// read, frequency spectra and numbered tokens, and each measure says what it needs of these, so the test
+// builds only that for each permutation and never counts strings again.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -28,8 +28,8 @@ struct Corpora {
 
   // Cut by words_v2. The lines are kept by reference. Error when one is not UTF-8.
   void add(const std::vector<std::string>& lines);
-  void add(NumberedLines words);  // by the numbers of the vocabulary
-  void attest(std::span<const std::string> lines);
+  void add(NumberedLines words);                    // by the numbers of the vocabulary
+  void attest(std::span<const std::string> lines);  // a reference: sets `reference`
   size_t types(size_t n) const { return n == 1 ? vocabulary.size() : ngrams_.size(n); }  // in all parts
 
  private:
@@ -82,7 +82,7 @@ Measure find_measure(std::string_view name, int64_t tokens);
 // Of a whole part, with the spectra in `needs`.
 DiversitySample sample(const Corpora&, size_t part, unsigned needs);
 
-struct DifferenceTest {
+struct DifferenceTest {          // of one measure
   double a, b, difference;       // a - b
   std::vector<double> permuted;  // the difference in each permutation
   // (#{|permuted| >= |difference|} + 1) / (permutations + 1), with ties as significance.h counts them; NaN

@@ -1,6 +1,6 @@
-// What is wrong with a translation, held against its reference and its source: counts of errors of each kind
-// beside the counts of what could have gone wrong. Counts add up over sentences, and each measure is a ratio
-// of two sums, so a resample of sentences never looks at a text again.
+// What is wrong with a translation, compared with its reference and its source: counts of errors of each kind
+// beside counts of what could have gone wrong. Counts add up over sentences, and each measure is a ratio of
+// two sums, so resampling sentences never looks at a text again.
 #pragma once
 #include <array>
 #include <cstdint>

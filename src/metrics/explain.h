@@ -1,5 +1,5 @@
 // What a measure is, for people: its definition, where it comes from, and where tools disagree about it. Each
-// file of this folder states its own measures; `--explain NAME` of the program prints them.
+// file of this folder explains its own measures; the program's `--explain NAME` prints them.
 #pragma once
 #include <span>
 #include <string>

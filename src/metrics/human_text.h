@@ -1,4 +1,4 @@
-// The words that people have written: what attests a word, and how much information it carries.
+// The words of human text: whether a word is attested, and how much information it carries.
 #pragma once
 #include <cstdint>
 #include <span>

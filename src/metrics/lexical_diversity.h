@@ -1,5 +1,5 @@
-// Lexical diversity of a list of tokens. Most measures need only its frequency spectrum, how many types occur
-// r times; those that read the tokens in order take them as numbers. Nothing is sampled: where the literature
+// Lexical diversity of a list of tokens. Most measures need only its frequency spectrum: how many types occur
+// r times. Those that read the tokens in order take them as numbers. Nothing is sampled: where the literature
 // draws at random (vocd-D, rarefaction), the expected value is computed. Undefined is NaN, never 0.
 //
 // Symbols: N tokens, V types, V_r types that occur r times.
@@ -45,7 +45,8 @@ double hdd(const Spectrum&, int64_t n = 42);  // expected_types / n
 // at n = 35..50. Infinite when no type occurs twice, undefined below 50 tokens.
 double vocd_exact(const Spectrum&);
 
-// Of tokens in order; each is less than `size`.
+// Of tokens in order; each is less than `size`. Johnson 1944; Covington and McFall 2010 (a moving window);
+// McCarthy and Jarvis 2010.
 double msttr(std::span<const int32_t> tokens, size_t size, int64_t segment);  // a shorter tail is left out
 double mattr(std::span<const int32_t> tokens, size_t size, int64_t window);
 struct MtldRule {

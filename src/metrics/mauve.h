@@ -1,6 +1,6 @@
 // MAUVE (Pillutla et al. 2021) from two histograms: the area under the frontier that mixtures of two
 // distributions trace out, between 0 (nothing in common) and 1 (the same). What the bins are is the caller's
-// choice and belongs to the name of the result; the original clusters embeddings of texts.
+// choice and part of the result's name; the original clusters embeddings of texts.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -1,6 +1,6 @@
 // What all measures of translations share: a sentence gives a row of numbers, rows add up, and a score is a
-// function of the sum. So a corpus, a bootstrap resample and a swap of two systems are all sums of the same
-// rows, and nothing is ever counted twice (significance.h).
+// function of the sum. So a corpus, a bootstrap resample and a swap between two systems are all sums of the
+// same rows, and nothing is ever counted twice (significance.h).
 #pragma once
 #include <cstddef>
 #include <initializer_list>
@@ -47,7 +47,7 @@ struct Rows {
 // "bleu", "chrf", "chrf++" or "ter", in any case, with options under sacreBLEU's names (max_ngram_order,
 // word_order, no_punct, ...). Error with a did-you-mean for what does not exist.
 std::unique_ptr<Metric> make_metric(std::string_view name, const Json::Object& options = {});
-std::span<const std::string> metric_names();
+std::span<const std::string> metric_names();  // those four
 
 // The rows of every system, on all threads. Error when a system or a reference has another number of lines
 // than the first system, or a sentence has no reference at all.
@@ -68,6 +68,7 @@ struct Option {
   const char* name;
   std::variant<bool*, int*, double*, std::string*> to;
 };
+// Puts each option that was given where it goes. Error: unknown, with a did-you-mean, or of another type.
 void read_options(const char* metric, const Json::Object& given, std::initializer_list<Option> known);
 // Error that lists `known`, with a did-you-mean, unless `name` is one of them.
 void check_known(const char* what, std::string_view name, std::span<const std::string> known);

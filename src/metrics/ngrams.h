@@ -1,6 +1,6 @@
 // Counting n-grams without allocating: words become numbers, and an n-gram is a node of a trie, reached from
-// the node of the n-gram that it begins with. Equal nodes mean equal n-grams; no hash stands for a word. Both
-// are cleared in constant time, so that one of each serves a thread for all sentences.
+// the node of its first n - 1 words. Equal nodes mean equal n-grams: no hash stands in for a word. Both
+// tables are cleared in constant time, so one of each serves a thread for all sentences.
 #pragma once
 #include <algorithm>
 #include <bit>

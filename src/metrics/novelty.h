@@ -1,6 +1,6 @@
-// N-gram novelty (McCoy et al. 2023): what share of a text's n-grams the training corpus does not hold, for
-// all n at once, and the longest stretch copied from it. The text's stretches live in a suffix automaton; the
-// training corpus streams through it once and need not fit into memory. Exact, in linear time.
+// N-gram novelty (McCoy et al. 2023): what share of a text's n-grams does not occur in the training corpus,
+// for all n at once, and the longest stretch copied from it. A suffix automaton holds the text; the training
+// corpus streams through it once and need not fit into memory. Exact, in linear time.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -15,9 +15,9 @@ struct Novelty {
     int64_t ngrams = 0, novel = 0;
     double share() const;  // novel / ngrams, NaN without any
   };
-  std::vector<Order> orders;                   // n = 1, 2, ...
-  int64_t longest = 0, line = -1, begin = -1;  // copied stretch: tokens, and where the first such stands in
-                                               // the text; -1 when nothing was copied
+  std::vector<Order> orders;  // n = 1, 2, ...
+  // The longest copied stretch: tokens, and where the first such stands in the text; -1: nothing was copied.
+  int64_t longest = 0, line = -1, begin = -1;
 };
 
 class CopyFinder {

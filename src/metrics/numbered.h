@@ -1,5 +1,5 @@
-// Text as numbers: every distinct word gets a number once, and whatever follows counts integers. So counting
-// again, which permutation tests do a thousand times, never touches a string.
+// Text as numbers: every distinct word gets a number once, and everything after that counts integers.
+// Counting again, which permutation tests do a thousand times, never touches a string.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -30,7 +30,7 @@ class Vocabulary {
 
 struct NumberedLines {
   std::vector<int32_t> tokens;    // all lines, one after another
-  std::vector<size_t> begins{0};  // line i is tokens[begins[i]] to tokens[begins[i + 1]], which is not of it
+  std::vector<size_t> begins{0};  // line i is tokens[begins[i]] up to, but without, tokens[begins[i + 1]]
   size_t lines() const { return begins.size() - 1; }
   std::span<const int32_t> line(size_t i) const {
     return {tokens.data() + begins[i], begins[i + 1] - begins[i]};

@@ -15,8 +15,7 @@ namespace rum {
 Rows leave_one_out(NumberedLines tokens);
 // BLEU of each line (13a, exponential smoothing, effective order), in 0..100. Empty below two lines.
 std::vector<double> self_bleu(std::span<const std::string> lines);
-// As Texygen has it: words_v2, 4-grams, 0.1 for an order without a match (NLTK's method1), no effective
-// order.
+// As in Texygen: words_v2, 4-grams, 0.1 for an order without a match (NLTK's method1), no effective order.
 std::vector<double> self_bleu_words(const NumberedLines& words);
 
 // Mean ROUGE-L F1 over all pairs of lines. ROUGE's tokens: lower case, stretches of a-z and 0-9. The cost is

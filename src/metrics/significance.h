@@ -1,6 +1,6 @@
 // Is the difference between two systems more than chance? Resamples and swaps are weights on sentences, so
-// the sums of all systems and all trials are one product of weights and rows (metric.h): nothing is counted
-// again, and any measure, any number of systems and any scheme of resampling take the same way.
+// the sums of all systems and all trials are one product of weights and rows (metric.h). Nothing is counted
+// again, and any measure, any number of systems and any resampling scheme go through the same code.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -11,8 +11,8 @@
 #include "metrics/metric.h"
 
 namespace rum {
-using Score =
-    std::function<double(std::span<const double>)>;  // of a sum of rows; called from several threads
+// Of a sum of rows; called from several threads.
+using Score = std::function<double(std::span<const double>)>;
 
 // Writes how often each sentence counts in a trial. Pure: the same trial, the same weights, on any thread.
 using Weights = std::function<void(int64_t trial, std::span<double> sentences)>;
@@ -76,9 +76,8 @@ std::vector<double> all_swaps(const Score&, const Rows& baseline, const Rows& sy
 struct Exact {
   size_t differing = 0;  // sentences
   int64_t swaps = 0, as_far = 0;
-  double p() const {
-    return static_cast<double>(as_far) / static_cast<double>(swaps);
-  }  // the real one is among them
+  // The real difference is one of the swaps, so p is never 0.
+  double p() const { return static_cast<double>(as_far) / static_cast<double>(swaps); }
 };
 // Of the sentences that differ; more of them that do not would change nothing. Error as of all_swaps.
 Exact exact_randomisation(const Metric&, const Rows& baseline, const Rows& system,

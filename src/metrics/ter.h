@@ -1,6 +1,6 @@
-// TER, translation edit rate (Snover et al. 2006): the fewest edits that make the reference of a translation,
-// where moving a stretch of words is one edit, over the reference's words. Which moves are tried, and the
-// beam of the edit distance, are those of sacreBLEU's Tercom, edit for edit.
+// TER, translation edit rate (Snover et al. 2006): the fewest edits that turn a translation into its
+// reference, where moving a stretch of words is one edit, divided by the reference's words. The moves that
+// are tried and the beam of the edit distance are those of sacreBLEU's Tercom, edit for edit.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -1,5 +1,5 @@
-// What a language model says of a text, token by token: from a row of logits to log p, rank and entropy, and
-// from sums over tokens to perplexity and the statistics that detectors of machine text start from.
+// What a language model says about a text, token by token: from a row of logits to log p, rank and entropy,
+// and from sums over tokens to perplexity and the statistics that detectors of machine text start from.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -5,7 +5,7 @@
 #include "model/gpt.h"
 
 namespace rum {
-struct DecoderBlock {
+struct DecoderBlock {  // self-attention, cross-attention, feed-forward
   Normalise norm1, norm2, norm3;
   Linear qkv, project, query, memory, mix;
   FeedForward feed;

@@ -8,9 +8,9 @@
 #include "model/layers.h"
 
 namespace rum {
-enum class Positions : uint8_t { learned, rope };
+enum class Positions : uint8_t { learned, rope };  // a table, or rotary embedding (Su et al. 2021)
 
-struct GptConfig {
+struct GptConfig {  // `inner`: width of the feed-forward layer; the others are the field's usual words
   int64_t vocab = 4096, context = 256, layers = 6, heads = 6, kv_heads = 6, width = 384, inner = 1536;
   Norm norm = Norm::layernorm;
   Activation activation = Activation::gelu;
@@ -23,7 +23,7 @@ struct GptConfig {
   bool recompute = false;
 };
 
-struct Block {
+struct Block {  // attention and feed-forward, each after a norm and beside the residual stream
   Normalise norm1, norm2;
   Linear qkv, project;
   FeedForward feed;

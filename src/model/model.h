@@ -1,5 +1,5 @@
-// The kinds of model that a config can ask for, as one type. Training, scoring and writing see no more of it
-// than this. A model is handles to its parameters, so a copy is the same model.
+// The kinds of model that a config can ask for, as one type; training, scoring and generation see nothing
+// else. A model is handles to its parameters, so a copy is the same model.
 #pragma once
 #include <variant>
 

@@ -1,7 +1,7 @@
 // The arithmetic of attention for one head of one text, shared by self- and cross-attention on the CPU:
 // queries times panels of keys, softmax, weights times values, all through the micro-kernel of ops/micro.h.
-// What a query sees is always a beginning of the keys; sums run over keys in their order, so company changes
-// no bit.
+// A query always sees the first so many keys, and sums run over keys in their order, so the bits of a text do
+// not depend on what else is in the batch.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -22,8 +22,8 @@ class Rotation {
     if (!on_) return;
     const int32_t* at = positions.data<int32_t>();
     const int64_t count = *std::max_element(at, at + positions.size()) + 1;
-    static std::map<std::pair<float, int64_t>, std::vector<S>>
-        tables;  // built by the thread that has the tape
+    // Built by the thread that has the tape.
+    static std::map<std::pair<float, int64_t>, std::vector<S>> tables;
     std::vector<S>& t = tables[{base, d}];
     for (int64_t i = static_cast<int64_t>(t.size()) / d; i < count; ++i)
       for (int64_t j = 0; j < d; ++j) {
@@ -90,9 +90,9 @@ MatrixView<const S> head_rows(MatrixView<const T> from, int64_t n, int64_t d, Sc
   }
   return {to, step, simd::kLanes<S>};
 }
+// The same rows as a left factor: single numbers side by side.
 template <class S>
-MatrixView<const S> broadcast(
-    MatrixView<const S> r) {  // the same rows as the left factor: numbers side by side
+MatrixView<const S> broadcast(MatrixView<const S> r) {
   return {r.data, r.step, 1};
 }
 // Panels of kLanes keys, d vectors each: key j's number e stands at panel j / kLanes, vector e, lane j %
@@ -114,6 +114,7 @@ void fill_panels(MatrixView<const S> rows, int64_t n, int64_t d, T* panels, int6
     i += count;
   }
 }
+// Panels of these rows, in scratch memory; the last one is filled up with zeros.
 template <class S>
 MatrixView<const S> panels_of(MatrixView<const S> rows, int64_t n, int64_t d, Scratch<S>& scratch) {
   constexpr int64_t lanes = simd::kLanes<S>;
@@ -123,8 +124,9 @@ MatrixView<const S> panels_of(MatrixView<const S> rows, int64_t n, int64_t d, Sc
   return {to, lanes, d * lanes};
 }
 
-// One head of one text: m queries, each of which sees the first seen(i) keys; seen never falls.
-// p: kMicroRows x `wide` numbers, o: kMicroRows x padded d.
+// One head of one text: m queries, of which query i sees the first seen(i) keys; seen never falls. For each,
+// emit(i, o, factor, lse): y = o * factor, and lse = log sum_j exp(q k_j / sqrt d), which backward starts
+// from. Scratch: p, kMicroRows x `wide` numbers; o, kMicroRows x padded d.
 template <class S, class Seen, class Emit>
 void attend(MatrixView<const S> q, MatrixView<const S> key_panels, MatrixView<const S> values, int64_t m,
             int64_t d, Seen&& seen, S* p, int64_t wide, S* o, Emit&& emit) {
@@ -160,14 +162,21 @@ void attend(MatrixView<const S> q, MatrixView<const S> key_panels, MatrixView<co
   });
 }
 
-// One head of one text, backward. dk and dv (n rows of padded d) are added to; emit(i, row) gets dq.
-constexpr int64_t kBlock = 8 * kMicroRows;  // queries whose weights are kept at once
+constexpr int64_t kBlock = 8 * kMicroRows;  // queries whose weights are kept at once in the backward pass
 template <class S>
-struct Piece {
+struct Piece {  // one head of one text: m queries, n keys, d numbers each; o and lse as attend() gave them
   MatrixView<const S> q, keys, key_panels, value_panels, o, dy;
   const S* lse;
   int64_t lse_step, m, n, d;
 };
+// The gradients of y_i = sum_j p_ij v_j, p_ij = exp(s_ij - lse_i), s_ij = q_i k_j / sqrt d (scaled
+// dot-product attention, Vaswani et al. 2017), given dy = d(loss)/dy:
+//   dv_j  = sum_i p_ij dy_i
+//   dp_ij = dy_i v_j
+//   ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij) = p_ij (dp_ij - dy_i y_i): softmax's gradient. The sum over j is
+//           dy_i times sum_j p_ij v_j, which is y_i, so no row of dp has to be whole first (Dao et al. 2022).
+//   dq_i  = sum_j ds_ij k_j / sqrt d,  dk_j = sum_i ds_ij q_i / sqrt d
+// p is computed again from q, k and lse. dk and dv (n rows of padded d) are added to; emit(i, row) gets dq.
 template <class S, class Seen, class Emit>
 void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, S* dv, Emit&& emit) {
   constexpr int64_t lanes = simd::kLanes<S>;

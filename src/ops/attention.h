@@ -1,6 +1,6 @@
-// Attention over packed segments: N tokens stand in one row of memory, `offsets` say where each text begins.
-// All shapes are constant and lengths are data on the device, so one memory layout and one captured graph
-// serve a run.
+// Attention (Vaswani et al. 2017) over packed texts: N tokens stand one after another, `offsets` say where
+// each text begins. Shapes are constant and lengths are data on the device, so one memory layout and one
+// recorded graph serve a whole run.
 #pragma once
 #include <span>
 #include <vector>
@@ -8,9 +8,11 @@
 #include "autograd/tape.h"
 
 namespace rum {
+// What a token sees of its text: itself and what is before it; all; the same, but a prefix sees itself whole.
 enum class Mask : uint8_t { causal, full, prefix };
 
-struct Cache {  // keys and values of texts that are being written, one slot each; made outside any tape
+// Keys and values of texts that are being written, one slot each. Made outside any tape.
+struct Cache {
   // Per layer (slots, length, kv heads * D). Values token by token; so are keys on the GPU. On the CPU keys
   // stand in panels of as many tokens as a vector has lanes, number by number (ops/attend.h): a query meets a
   // panel with one multiply-add a number.
@@ -35,14 +37,14 @@ struct Layout {
   Layout to(DeviceKind) const;  // with the same cache
 };
 
+// kv divides query; head h reads the keys and values of head h / (query / kv) (Ainslie et al. 2023).
 struct Heads {
-  int query = 1,
-      kv = 1;  // kv divides query; head h reads keys and values of h / (query / kv) (Ainslie et al. 2023)
+  int query = 1, kv = 1;
 };
 
-// qkv: (N, (query + 2 kv) D): all queries, then all keys, then all values, heads side by side; y: (N, query
-// D). rope: base of the rotary embedding (Su et al. 2021), 0 for none. layer: which of the cache's. Rows
-// after the last offset give 0. No T x T matrix is kept.
+// y = softmax(q k' / sqrt D) v, head by head and text by text. qkv: (N, (query + 2 kv) D), all queries, then
+// all keys, then all values, heads side by side; y: (N, query D), 0 in rows after the last offset. rope: base
+// of the rotary embedding (Su et al. 2021), 0 for none. layer: which of the cache's. Keeps no T x T matrix.
 Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, float rope = 10000);
 
 // The decoder's look at the encoder: text s of `queries` sees all of text s of `memory`. q: (N, query D), kv:

@@ -7,8 +7,8 @@
 #include "tensor/simd.h"
 
 namespace rum {
-// to (c) = or += sum over i < n of term(i, j, lanes), a vector of columns j, j + 1, ... Nothing when `to` is
-// unwanted.
+// to (c) = or += sum over i < n of term(i, j, lanes), a vector of columns j, j + 1, ... Does nothing when
+// nobody wants `to`.
 template <class T, class S, class Term>
 void sum_columns(const Grad& to, int64_t n, int64_t c, Term&& term) {
   if (!to) return;

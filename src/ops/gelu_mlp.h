@@ -1,10 +1,10 @@
+// GPT-2's feed-forward layer as one op: two products with GELU between them.
 #pragma once
 #include "autograd/tape.h"
 
 namespace rum {
-// y = gelu(x up' + up_bias) down' + down_bias: the feed-forward part of GPT-2's block as one op, so that GELU
-// and its slope can be the last step of a product. x: (..., C), up: (F, C), down: (C', F), biases (F) and
-// (C') or empty; y: (..., C').
+// y = gelu(x up' + up_bias) down' + down_bias. One op, so that GELU and its slope can be the last step of a
+// product. x: (..., C), up: (F, C), down: (C', F), biases (F) and (C') or null; y: (..., C').
 Tensor gelu_mlp(const Tensor& x, const Tensor& up, const Tensor& up_bias, const Tensor& down,
                 const Tensor& down_bias);
 
@@ -19,7 +19,8 @@ inline constinit Kernel<const Tensor& /*dy*/, const Tensor& /*weight*/, const Te
     linear_gelu_backward{"linear_gelu_backward"};
 }  // namespace kernels
 
-// The same as a product and a pass over its result: the CPU's way, and a device's where its library cannot.
+// The same two as a product followed by a pass over its result: on the CPU, and where a device's library has
+// no such epilogue.
 void linear_then_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
                       const Tensor& h);
 void product_then_slope(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre);

@@ -1,5 +1,5 @@
 // The innermost loop of every product, ours and attention's: R rows times V vectors of columns, all sums in
-// registers. Each sum runs over k in order with one fused multiply-add a step, whatever R and V: so a number
+// registers. Each sum runs over k in order, one fused multiply-add a step, whatever R and V are, so a number
 // has the same bits in any tile, batch or number of threads.
 #pragma once
 #include <algorithm>
@@ -41,8 +41,7 @@ template <class S, int R, int V>
 }
 
 template <class S, int R, int V>
-[[gnu::always_inline]] inline void clear(
-    simd::Vec<S> (&sums)[R][V]) {  // in registers; "= {}" goes through memory
+[[gnu::always_inline]] inline void clear(simd::Vec<S> (&sums)[R][V]) {  // "= {}" would go through memory
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4

@@ -1,4 +1,4 @@
-// From rows of tokens to one row per text, for classification.
+// From one row per token to one row per text, for classification.
 #pragma once
 #include "ops/attention.h"
 

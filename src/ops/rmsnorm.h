@@ -1,9 +1,9 @@
+// RMS normalisation (Zhang and Sennrich 2019): layer normalisation without mean and bias, as in Llama.
 #pragma once
 #include "ops/layernorm.h"
 
 namespace rum {
-// y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + epsilon), over the last axis. Zhang and Sennrich 2019.
-// x: (..., C), weight: (C).
+// y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + epsilon), over the last axis. x: (..., C), weight: (C).
 Tensor rmsnorm(const Tensor& x, const Tensor& weight, float epsilon = 1e-5f);
 
 // r = x + delta, y = rmsnorm(r), in one pass over memory.

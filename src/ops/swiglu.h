@@ -1,9 +1,9 @@
+// SwiGLU (Shazeer 2020): the gated activation of Llama's feed-forward layers.
 #pragma once
 #include "autograd/tape.h"
 
 namespace rum {
 // y = silu(gate) * value, silu(g) = g / (1 + exp(-g)). x: (..., 2 F), gate first, then value; y: (..., F).
-// Shazeer 2020.
 Tensor swiglu(const Tensor& x);
 
 namespace kernels {

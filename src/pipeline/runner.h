@@ -1,6 +1,5 @@
-// Makes all stages of an experiment, several at a time, each in a process of its own: the same command that a
-// cluster's scheduler would run. Stopped at any moment and started again it repeats nothing and loses
-// nothing.
+// Makes all stages of an experiment, several at a time, each in its own process, by the same command that a
+// cluster's scheduler would run. Stopped at any moment and started again, it loses and repeats nothing.
 #pragma once
 #include <functional>
 #include <string>
@@ -10,16 +9,15 @@
 
 namespace rum {
 struct RunnerConfig {
-  std::vector<std::string>
-      command;       // makes one stage when its id is added: {"ruminate", "experiment", "stage", ...}
-  int64_t jobs = 1;  // processes side by side
+  std::vector<std::string> command;  // makes one stage, given its id: {"ruminate", "experiment", "stage"}
+  int64_t jobs = 1;                  // processes side by side
 };
 struct RunnerResult {
   int64_t made = 0, there = 0;  // stages made now, and found finished
   bool stopped = false;
 };
-// Stages whose checksums do not hold are removed and made again, which is said. One failed stage lets those
-// that run end, then throws Error with the stage's label, what it said last, and where its log lies. Error at
+// Stages with a wrong checksum are removed and made again, with a message. When a stage fails, those that are
+// running end first; then Error with its label, the last line of its output, and where its log is. Error at
 // once when another process runs this experiment.
 RunnerResult run_stages(const Graph&, Store&, const RunnerConfig&, Progress&,
                         const std::function<bool()>& stop);

@@ -1,5 +1,5 @@
-// Where stages keep what they made: FOLDER/stages/ID, which appears whole or not at all, with stage.json:
-// what it was made from and a checksum of every file. Until then it is ID.part.
+// Where stages keep what they made: FOLDER/stages/ID, which appears whole or not at all (until then it is
+// ID.part), with stage.json: what it was made from, and a checksum of every file.
 #pragma once
 #include <memory>
 #include <string>

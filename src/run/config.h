@@ -1,5 +1,5 @@
-// Everything a run can be told, and the one table of keys that feeds files (TOML), --set, --help and the
-// documentation.
+// Everything a run can be told, and the one table of keys behind TOML files, --set, --help and the comments
+// of a written config.
 #pragma once
 #include <functional>
 #include <span>

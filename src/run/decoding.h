@@ -1,5 +1,5 @@
-// How a model writes: greedy, beam search or draws, and how far. Part of a run's config and of the provenance
-// of whatever is written; generate/generate.h does it.
+// How a model writes: greedily, by beam search or by sampling, and how far. Part of a run's config and of the
+// provenance of whatever it writes; generate/generate.h does the work.
 #pragma once
 #include <cstdint>
 #include <string>

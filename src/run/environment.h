@@ -1,4 +1,4 @@
-// What this build and machine are: what a result may depend on besides its config.
+// The build and the machine: what a result may depend on besides its config.
 #pragma once
 #include <string>
 

@@ -1,7 +1,7 @@
 // A run's folder: what `ruminate train` leaves on disk, file by file.
 //
-//   config.toml        all keys, resolved             metrics.jsonl      a line per logged step and
-//   evaluation tokenizer.json                                    log.txt            what was printed
+//   config.toml        all keys, resolved             metrics.jsonl      a line per logged step, evaluation
+//   tokenizer.json                                    log.txt            what was printed
 //   environment.json   machine, build, libraries      samples.txt        translations as they improved
 //   data.json          the corpora and their hashes   events.out.*       for TensorBoard
 //   checkpoints/       to resume from                 gemm.txt           on a GPU: which products were chosen

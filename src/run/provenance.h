@@ -1,4 +1,4 @@
-// Where a generated text comes from: which model with which weights wrote it, and how.
+// Where a generated text comes from: which model wrote it, with which weights, and how.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,4 +1,4 @@
-// A model that was trained, ready to use.
+// A trained model, loaded from its run folder and ready to use.
 #pragma once
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
-// A few numbers on their way from a device to the host. They are what they were when this was made, whatever
-// has been queued since; asking for them waits for them alone, so the device never waits for the host.
+// A few numbers on their way from a device to the host: their values are those at the time this was made,
+// whatever was queued later. Asking for them waits for them alone, so the device never waits for the host.
 #pragma once
 #include <initializer_list>
 #include <vector>

@@ -1,6 +1,6 @@
-// Work that makes the same calls each time, on the same addresses: eager until two runs in a row took the
-// same memory of the arena, then recorded, from then on replayed. A device that cannot record runs it eagerly
-// always.
+// Work that makes the same calls each time, on the same addresses. It runs eagerly until two runs in a row
+// have taken the same memory from the arena, is then recorded, and replayed from there on. A device that
+// cannot record always runs it eagerly.
 #pragma once
 #include <functional>
 
@@ -13,13 +13,13 @@ class Recording {
   ~Recording() { forget(); }
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
-  // `arena` is empty before the work and after it. What the work reads and writes besides lies where it did
-  // the last time. When the arena's memory has moved since, all begins anew.
+  // `arena` is empty before and after the work. Whatever else the work reads or writes must lie where it did
+  // last time. If the arena's memory has moved since, everything starts over.
   void play(Arena& arena, const std::function<void()>& work);
   bool recorded() const { return graph_ != nullptr; }
-  void forget();
+  void forget();  // drops the graph; the next runs are eager again
 
-  // Never record: slower, same bits. On at first when the environment has RUM_EAGER; tests switch it.
+  // Never record: slower, same bits. Initially on if the environment has RUM_EAGER; tests switch it.
   static void set_eager(bool on);
   static int64_t replays;  // how often anything was replayed
 

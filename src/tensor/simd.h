@@ -1,6 +1,9 @@
 // Vectors of numbers through the compiler's vector extensions: as wide as the target's registers, one source
 // for AVX-512, AVX2 and f32, bf16, f64. Sums run lane by lane and then as a fixed tree, so their bits depend
 // on the length alone. float has its own exp and tanh; double calls the standard library.
+//
+// Kernels use five of these words: Vec<S>, a register of numbers; all(x), the same number in each lane;
+// each(), the loop over a row; get() and put(), a vector's worth of it, or what is left at its end.
 #pragma once
 #include <cmath>
 #include <concepts>
@@ -28,11 +31,11 @@ template <class S>
 using Vec = typename VectorOf<S>::type;  // S is float or double: what kernels compute in (Stats<T>)
 
 template <std::floating_point S>
-Vec<S> all(S x) {
+Vec<S> all(S x) {       // x in every lane
   return x - Vec<S>{};  // x - 0 is x, so nothing is left to subtract; x + 0 is not when x is -0
 }
 template <std::floating_point S>
-Vec<S> read(const S* from) {
+Vec<S> read(const S* from) {  // kLanes numbers, from any address
   Vec<S> v;
   std::memcpy(&v, from, sizeof v);
   return v;
@@ -41,40 +44,41 @@ template <std::floating_point S>
 void write(S* to, Vec<S> v) {
   std::memcpy(to, &v, sizeof v);
 }
-inline Vec<float> read(const bf16* from) {
+inline Vec<float> read(const bf16* from) {  // widened
   typedef uint16_t Half __attribute__((vector_size(kBytes / 2)));
   typedef uint32_t Full __attribute__((vector_size(kBytes)));
   Half h;
   std::memcpy(&h, from, sizeof h);
   return reinterpret_cast<Vec<float>>(__builtin_convertvector(h, Full) << 16);
 }
-inline void write(bf16* to, Vec<float> v) {
+inline void write(bf16* to, Vec<float> v) {  // rounded to nearest even
   for (int i = 0; i < kLanes<float>; ++i) to[i] = bf16(v[i]);
 }
 // The first n numbers, 0 < n < kLanes; the other lanes are 0.
 template <class T>
 Vec<Stats<T>> read(const T* from, int64_t n) {
-  if (n < 0 || n > kLanes<Stats<T>>) __builtin_unreachable();  // GCC else warns of sizes that cannot be
+  if (n < 0 || n > kLanes<Stats<T>>) __builtin_unreachable();  // else GCC warns of impossible sizes
   T part[kLanes<Stats<T>>] = {};
   std::memcpy(static_cast<void*>(part), from, static_cast<size_t>(n) * sizeof(T));
   return read(part);
 }
 template <class T>
 void write(T* to, Vec<Stats<T>> v, int64_t n) {
-  if (n < 0 || n > kLanes<Stats<T>>) __builtin_unreachable();  // GCC else warns of sizes that cannot be
+  if (n < 0 || n > kLanes<Stats<T>>) __builtin_unreachable();  // else GCC warns of impossible sizes
   T part[kLanes<Stats<T>>];
   write(part, v);
   std::memcpy(static_cast<void*>(to), part, static_cast<size_t>(n) * sizeof(T));
 }
 
-// f(i, n) for i = begin, begin + kLanes, ...: n is how many of the lanes are used. Constant in the long loop,
-// so that there read() and write() with it are plain.
+// f(i, n) for i = begin, begin + kLanes, ...: n of the lanes are in use. In the long loop n is a constant, so
+// get() and put() compile to plain loads and stores there.
 template <class S, class F>
 void each(int64_t begin, int64_t end, F&& f) {
   int64_t i = begin;
   for (; i + kLanes<S> <= end; i += kLanes<S>) f(i, std::integral_constant<int64_t, kLanes<S>>());
   if (i < end) f(i, end - i);
 }
+// n numbers as each() counts them: a whole vector, or the first n lanes.
 template <class T, class N>
 Vec<Stats<T>> get(const T* from, N n) {
   if constexpr (std::is_same_v<N, int64_t>)
@@ -145,7 +149,7 @@ S fold(Vec<S> v, F&& f) {  // a tree: halves, quarters, ...
     for (int i = 0; i < w; ++i) lane[i] = f(lane[i], lane[i + w]);
   return lane[0];
 }
-inline float sum(Vec<float> v) {
+inline float sum(Vec<float> v) {  // of all lanes, as max below
   return fold<float>(v, [](float a, float b) { return a + b; });
 }
 inline double sum(Vec<double> v) {
@@ -168,7 +172,7 @@ V min(V a, V b) {
 }
 
 template <class S>
-Vec<S> sqrt_lanes(Vec<S> x) {
+Vec<S> sqrt_lanes(Vec<S> x) {  // GCC has none for vectors
   S lane[kLanes<S>];
   write(lane, x);
   for (S& v : lane) v = std::sqrt(v);

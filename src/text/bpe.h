@@ -1,5 +1,5 @@
-// What a byte-level BPE tokenizer is, as plain data: made by the trainer or by reading tokenizer.json, turned
-// into look-up tables by Tokenizer.
+// A byte-level BPE tokenizer as plain data: made by the trainer or read from tokenizer.json, and turned into
+// look-up tables by Tokenizer.
 #pragma once
 #include <functional>
 #include <span>
@@ -19,8 +19,8 @@ struct AddedToken {
   std::string content;
   bool special = true;   // decodes to nothing
   bool in_vocab = true;  // or among added_tokens only
-  bool single_word = false, lstrip = false, rstrip = false,
-       normalized = false;  // refused where such a token stands in a text
+  // Refused where such a token stands in a text.
+  bool single_word = false, lstrip = false, rstrip = false, normalized = false;
 };
 struct Bpe {
   const Pattern* pattern = nullptr;
@@ -39,9 +39,10 @@ char32_t byte_character(uint8_t byte);
 std::string to_characters(std::string_view bytes);
 bool from_characters(std::string_view characters, std::string& bytes);
 
+// See Tokenizer::train().
 Bpe train_bpe(std::span<const std::string_view> texts, const TokenizerConfig&,
               const std::function<void(int64_t)>& progress);
 // FileError: `name`, the key, what is wrong, what was found.
 Bpe parse_tokenizer_json(std::string_view json, const std::string& name);
-std::string write_tokenizer_json(const Bpe&);
+std::string write_tokenizer_json(const Bpe&);  // which Hugging Face's tokenizers reads
 }  // namespace rum

@@ -1,6 +1,6 @@
-// Lines of text files, plain or packed (text/unpack.h). A line ends at byte 0x0A
-// and nowhere else; one 0x0D before it is dropped, and a byte-order mark at the start. Strict: NUL, invalid
-// UTF-8 and endless lines are FileErrors.
+// Lines of text files, plain or compressed (text/unpack.h). A line ends at byte 0x0A and nowhere else; one
+// 0x0D before it and a byte-order mark at the start are dropped. Strict: NUL, invalid UTF-8 and endless lines
+// are FileErrors.
 #pragma once
 #include <cstddef>
 #include <cstdint>

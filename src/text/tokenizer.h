@@ -14,8 +14,8 @@ using Token = int32_t;
 
 struct TokenizerConfig {
   int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges
-  std::vector<std::string>
-      special{};                 // get the first ids, in this order; cut out of no text, added by callers
+  // These get the first ids, in this order; they are never found in a text, callers add them.
+  std::vector<std::string> special{};
   std::string pattern = "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, whitespace
   bool split_digits = false;     // each digit a token of its own
   int64_t min_frequency = 2;     // pairs seen less often are not merged
@@ -23,8 +23,8 @@ struct TokenizerConfig {
 
 class Tokenizer {
  public:
-  // The training rule of Hugging Face's trainer, id for id (facts: ties go to the smaller pair of ids).
-  // `progress` is called with the number of merges made, from time to time.
+  // By the rule of Hugging Face's trainer, id for id: of equally frequent pairs the one with the smaller ids
+  // is merged. `progress` is called with the number of merges made, from time to time.
   static Tokenizer train(std::span<const std::string_view> texts, const TokenizerConfig&,
                          const std::function<void(int64_t)>& progress = {});
   static Tokenizer load(const std::string& path);  // FileError names what is wrong where
@@ -32,11 +32,11 @@ class Tokenizer {
   std::string json() const;                                                // a Hugging Face tokenizer.json
   void save(const std::string& path) const;
 
-  // Added tokens that are not special are found in the text, special ones never made from it; thread-safe.
-  // Error: an added token that stands there wants lstrip, rstrip or single_word.
+  // Added tokens are found in the text unless they are special; thread-safe. Error: the text holds an added
+  // token that asks for lstrip, rstrip or single_word.
   std::vector<Token> encode(std::string_view text) const;
   void encode(std::string_view text, std::vector<Token>& out) const;  // appends
-  // As Hugging Face's encode(): special tokens are found, too, and the post-processor's template put around.
+  // As Hugging Face's encode() does: special tokens too are found, and the post-processor's template added.
   std::vector<Token> encode_with_special(std::string_view text) const;
   std::string decode(std::span<const Token>) const;  // special tokens give nothing
   int64_t size() const;                              // of the vocabulary

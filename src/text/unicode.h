@@ -35,8 +35,8 @@ void append_utf8(std::string& out, char32_t code);
 // Offset of the first byte that is not part of well-formed UTF-8; npos when there is none.
 size_t find_invalid_utf8(std::string_view text);
 
-// Any bytes, such as what a model of bytes wrote, as one line of a text file: line ends, tabs and NUL become
-// spaces, bytes that are not UTF-8 become U+FFFD.
+// Any bytes, such as a byte-level model writes, as one line of a text file: line ends, tabs and NUL become
+// spaces, and bytes that are not UTF-8 become U+FFFD.
 std::string one_line(std::string_view bytes);
 
 // The three classes that pre-tokenisers know: \p{L}, \p{N} and White_Space (\s); kNotUtf8 is `other`.

@@ -1,5 +1,5 @@
-// The bytes of a file as a stream, unpacked where it is .gz, .xz, .zst or .bz2 (told by its first bytes, not
-// by its name): memory does not grow with the file, and a small file cannot become a huge one unasked.
+// The bytes of a file as a stream, decompressed if it is .gz, .xz, .zst or .bz2 (by its first bytes, not by
+// its name). Memory does not grow with the file, and a small file cannot silently become a huge one.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <string>
 
 namespace rum {
-// Text packs to a tenth, seldom to a hundredth. Beyond this ratio, and beyond kUnpackFree bytes, a file is
+// Text compresses to a tenth, seldom to a hundredth. A file beyond this ratio and beyond kUnpackFree bytes is
 // refused.
 constexpr int64_t kUnpackRatio = 250;
 constexpr uint64_t kUnpackFree = uint64_t{1} << 26;

@@ -1,5 +1,5 @@
-// How a line is cut into words for measuring: at blanks, as Python's str.split does and so most reference
-// tools do, or by `words`, the tokenizer of every lexical measure here.
+// How a line is cut into words to be measured: at blanks, like Python's str.split and so most reference
+// tools, or by `words`, the tokenizer of every lexical measure here.
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,4 +1,4 @@
-// How likely a model holds texts that it has not learned from.
+// How likely a model finds texts that it has not been trained on.
 #pragma once
 #include <span>
 #include <vector>

@@ -1,4 +1,4 @@
-// Predicting the next token of plain text. All that translation shares with it is here.
+// Predicting the next token of plain text, and everything that translation shares with it.
 #pragma once
 
 #include "model/model.h"

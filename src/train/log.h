@@ -1,5 +1,4 @@
-// What a run tells of itself while it trains: metrics.jsonl, TensorBoard's events, and the line that shows
-// how far it is.
+// What a run reports while it trains: metrics.jsonl, TensorBoard's events, and the progress line.
 #pragma once
 #include <optional>
 #include <string>

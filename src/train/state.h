@@ -1,5 +1,5 @@
-// What a training run is made of, shared by the loop (trainer.cc), what it keeps in its folder (keep.cc), and
-// its evaluations and end (finish.cc). Nobody else includes this.
+// What a training run is made of, shared by the loop (trainer.cc), its folder (keep.cc), and its evaluations
+// and end (finish.cc). Nothing else includes this.
 #pragma once
 #include <deque>
 #include <limits>

@@ -1,5 +1,5 @@
-// What is learned, apart from how: its texts, its model, its loss, and what is measured and left behind. The
-// trainer (trainer.cc) takes steps, saves, logs and resumes, and knows no more of a task than this.
+// What is learned, apart from how: the texts, the model, the loss, what is measured and what is left behind.
+// The trainer (trainer.cc) takes steps, saves, logs and resumes, and knows nothing else about a task.
 #pragma once
 #include <functional>
 #include <memory>

@@ -1,5 +1,5 @@
-// A training run from its config to its finished model. Everything that decides its numbers is in the config
-// and in the newest checkpoint, so a run can be stopped at any step and resumed to the same bits.
+// A training run, from its config to its finished model. Everything that decides its numbers is in the config
+// and the newest checkpoint, so a run can be stopped at any step and resumed to the same bits.
 #pragma once
 #include <functional>
 #include <memory>

@@ -1,4 +1,4 @@
-// Translating: a language model of targets, each after its source, that is also measured by BLEU.
+// Translation: a language model of targets, each after its source, that is also measured by BLEU.
 #pragma once
 #include "train/language_model.h"
 
