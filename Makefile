@@ -30,7 +30,7 @@ $(error CUDA=1 needs a CUDA toolkit of 12.4 or newer: set CUDA_HOME to it)
 endif
 
 # ---- flags -----------------------------------------------------------------------------------------------------
-WARN   := -Wall -Wextra -Wconversion $(if $(DEV),-Werror) -Wno-stringop-overflow  # GCC 12 misreads fmt 9 when inlined
+WARN   := -Wall -Wextra -Wconversion $(if $(DEV),-Werror) -Winvalid-pch -Wno-stringop-overflow  # GCC 12 misreads fmt 9 when inlined
 OPT_release := -O3 -g1
 OPT_debug   := -O0 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -91,7 +91,7 @@ $(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tool
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  $@"
-	$(Q)$(CXX) $(if $(PCH),-I$(OBJ)/pch -include $(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
+	$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
 # The headers that nearly everything includes are read once. Not by the other variants: these show a missing include.
 COMMON := src/pch.h
 PCH    := $(if $(filter release,$(V)),1)
