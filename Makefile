@@ -229,7 +229,7 @@ $(OBJ)/checked/%.cc.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
-test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in three orders and with every access checked
+test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in several orders and with every access checked
 	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
 # debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
 OP     ?= layernorm
