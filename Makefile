@@ -10,6 +10,19 @@ SHELL := /bin/bash
 V     ?= release
 MARCH ?= native
 Q     := $(if $(VERBOSE),,@)
+# Nobody's names run code. Those that a recipe takes from the environment are kept as they were typed, $ signs and all;
+# settings that are pasted into commands hold none of a shell's signs.
+NAMES    := CORPUS DATA SCALE N PREFIX DESTDIR OP THREAD FUZZ_SECONDS
+SETTINGS := V MARCH ONEDNN CUDA GPU COMPILE_FOR OP
+define LINE
+
+
+endef
+given = $(filter command environment,$(firstword $(origin $(1))))
+signs = $(foreach s,; & | < > ( ) ` ' " \ $$,$(findstring $(s),$(value $(1)))) $(findstring $(LINE),$(value $(1)))
+$(foreach s,$(SETTINGS),$(if $(call given,$(s)),$(if $(strip $(call signs,$(s))),$(error $(s) holds a sign that a shell would read))))
+$(foreach n,$(NAMES),$(if $(call given,$(n)),$(eval override $(n) := $$(value $(n)))))
+export $(NAMES)
 OTHER := $(subst $() ,-,$(strip $(filter-out native,$(MARCH)) $(filter-out release,$(V))))
 BIN   := build$(OTHER:%=/%)
 OBJ   := build/obj/$(or $(OTHER),release)
@@ -17,7 +30,7 @@ OBJ   := build/obj/$(or $(OTHER),release)
 # ---- what is there ---------------------------------------------------------------------------------------------
 has    = $(shell printf '\#include <$(1)>\n' | $(CXX) -std=c++20 -x c++ -E - >/dev/null 2>&1 && echo 1)
 ONEDNN ?= $(or $(call has,oneapi/dnnl/dnnl.hpp),0)
-COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown)
+COMMIT := $(shell { git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown; } | tr -cd 'A-Za-z0-9._/+-')
 # CUDA: a toolkit older than 12.4 counts as absent. cuBLASLt is opened when the first product runs on a GPU.
 NVCC     := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc) /usr/local/cuda/bin/nvcc /usr/local/cuda-*/bin/nvcc /usr/lib/cuda/bin/nvcc))
 NVCC_NEW := $(if $(NVCC),$(shell $(NVCC) --version | awk -F'[ ,.]+' '/release/ { for (i = 1; i < NF; ++i) if ($$i == "release") print ($$(i+1) * 100 + $$(i+2) >= 1204) }'))
@@ -122,14 +135,12 @@ deps: ## install the Debian packages that are missing (as root or with sudo; els
 
 # make install PREFIX=$HOME/.local     DESTDIR=folder  before it, for packagers
 PREFIX ?= /usr/local
-export PREFIX DESTDIR
 install: ## install what make all has built, with the configs and bash's completion, to PREFIX=/usr/local
 	@bash tools/install.sh $(BIN)/ruminate "$$DESTDIR$$PREFIX"
 
 # ---- the main job ----------------------------------------------------------------------------------------------
 #   make train                    pairs from Debian packages        CORPUS=tatoeba|europarl   other corpora
 #   make train DATA=pairs.tsv     your own source<TAB>target lines
-# Names reach the shell by the environment: pasted by make they could run code.
 train: ## train a German-English translator on real text, then show its BLEU and translations
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
@@ -183,8 +194,8 @@ fuzz: ## every reader of files against libFuzzer, FUZZ_SECONDS=60 each
 	@{ $(FUZZ_CXX) -fsanitize=fuzzer build/fuzz/probe.cc -o build/fuzz/probe; } >/dev/null 2>&1 || { \
 	  echo "make fuzz needs clang++ with libFuzzer: install Debian's clang and libclang-rt-14-dev, or name one with FUZZ_CXX="; exit 1; }
 	@$(MAKE) --no-print-directory -j$$(nproc) V=fuzz CXX="$(FUZZ_CXX)" ONEDNN=0 $(FUZZ:%=build/fuzz/%)
-	@for t in $(FUZZ); do mkdir -p build/fuzz/found/$$t; echo "fuzzing $$t for $(FUZZ_SECONDS) s"; \
-	  build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=5 -max_len=8192 -verbosity=0 \
+	@for t in $(FUZZ); do mkdir -p build/fuzz/found/$$t; echo "fuzzing $$t for $$FUZZ_SECONDS s"; \
+	  build/fuzz/$$t -max_total_time="$$FUZZ_SECONDS" -rss_limit_mb=2048 -timeout=5 -max_len=8192 -verbosity=0 \
 	    -print_final_stats=1 -artifact_prefix=build/fuzz/$$t- build/fuzz/found/$$t tests/fuzz/$$t || exit 1; done
 	@echo "fuzz: nothing found in $(FUZZ)"
 .PRECIOUS: build/obj/fuzz/%.o
@@ -234,7 +245,6 @@ test-emulated: $(CUDA_PROGRAMS) ## the CUDA kernels on emulated threads, in seve
 # debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
 OP     ?= layernorm
 THREAD ?= 0
-export OP THREAD
 $(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o %/simt_cpu.cc.o,$(call emulated,emulated)) FORCE
 	@mkdir -p $(@D)
 	@echo "  $@"

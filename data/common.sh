@@ -1,5 +1,6 @@
 # What the corpus scripts share; each reads it first: . "$(dirname "$0")/common.sh" FOLDER
-# Sets out (the folder, made when missing, gone again when nothing came of it) and ruminate (our program).
+# Sets out (the folder, made when missing, gone again when nothing came of it), half (a folder in it for what is half
+# made, gone when the script ends, in whichever way) and ruminate (our program).
 set -eu
 name=data/$(basename "$0")
 ruminate=${RUMINATE:-$(cd "$(dirname "$0")/.." && pwd)/build/ruminate}
@@ -11,25 +12,28 @@ stop() {
   exit 1
 }
 
-# fetch ADDRESS FILE: FILE appears whole or not at all.
+# fetch ADDRESS FILE: FILE appears whole or not at all. Nothing leads to an unencrypted address.
 fetch() {
   echo "Fetching $(basename "$1") ..."
   if command -v curl >/dev/null; then
-    curl -fsSL --retry 2 --connect-timeout 20 -o "$2.part" "$1" || stop "the network is missing, or $1 cannot be reached."
+    curl -fsSL --proto =https --proto-redir =https --retry 2 --connect-timeout 20 -o "$half/fetched" "$1" || stop "the network is missing, or $1 cannot be reached."
   elif command -v wget >/dev/null; then
-    wget -nv -t 2 -T 20 -O "$2.part" "$1" || stop "the network is missing, or $1 cannot be reached."
+    wget -nv --https-only --max-redirect 0 -t 2 -T 20 -O "$half/fetched" "$1" || stop "the network is missing, or $1 cannot be reached."
   else
     stop 'curl and wget are both missing: install one (apt-get install curl).'
   fi
-  mv "$2.part" "$2"
+  mv "$half/fetched" "$2"
 }
 
 [ $# -ge 1 ] || { echo "usage: $name FOLDER [flags of \`ruminate data prepare\`]" >&2; exit 2; }
 [ -x "$ruminate" ] || { echo "$name: $ruminate is missing: type make" >&2; exit 1; }
-mkdir -p "$1" || exit 1
-out=$(cd "$1" && pwd)
+old=
+[ ! -d "$1" ] || old=1
+mkdir -p -- "$1" || exit 1
+out=$(cd -- "$1" && pwd)
 shift
-# What is half made has a name that ends in .part, and goes when the script ends, in whichever way.
-trap 'rm -rf "$out"/*.part; rmdir "$out" 2>/dev/null || :' EXIT
+half=$(mktemp -d "$out/ruminate-XXXXXXXX.part")
+trap 'rm -rf "$half"; [ -n "$old" ] || rmdir "$out" 2>/dev/null || :' EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -19,8 +19,6 @@ Acquire::http::Timeout "20";
 Acquire::https::Timeout "20";
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
-Dir::State::lists "$1/lists";
-Dir::Cache "$1/cache";
 EOF
   echo "Fetching package indexes in German and English, and LibreOffice's help (about 25 MB) ..."
   apt "$1" update
@@ -31,10 +29,12 @@ EOF
   (cd "$1" && apt "$1" download libreoffice-help-de libreoffice-help-en-us)
 }
 apt() { # FOLDER COMMAND ...
-  conf=$1/apt.conf log=$1/log
+  work=$1
   shift
-  apt-get -q -c "$conf" "$@" >"$log" 2>&1 && return
-  grep -E '^[EW]:' "$log" | tail -n 2 >&2
+  # The folder's name is no line of the file: apt reads commands there.
+  apt-get -q -c "$work/apt.conf" -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" "$@" >"$work/log" 2>&1 &&
+    return
+  grep -E '^[EW]:' "$work/log" | tail -n 2 >&2
   stop "the network is missing, or the package archive cannot be reached (apt-get $1 failed, see above)."
 }
 
@@ -43,15 +43,13 @@ if [ ! -s "$out/raw.tsv" ]; then
     command -v $tool >/dev/null || stop "apt is missing ($tool was not found), so there are no packages to take text from."
   done
   if [ ! -d "$out/download" ]; then
-    download "$out/download.part"
-    mv "$out/download.part" "$out/download"
+    download "$half/download"
+    mv "$half/download" "$out/download"
   fi
-  work=$out/work.part
-  mkdir -p "$work"
-  for l in de en; do $helper cat-file "$out"/download/lists/*_i18n_Translation-$l* >"$work/$l"; done
-  for deb in "$out"/download/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
-  pages=$work/root/usr/share/libreoffice/help
-  "$ruminate" data debian --index-de "$work/de" --index-en "$work/en" \
+  for l in de en; do $helper cat-file "$out"/download/lists/*_i18n_Translation-$l* >"$half/$l"; done
+  for deb in "$out"/download/*.deb; do dpkg-deb -x "$deb" "$half/root"; done
+  pages=$half/root/usr/share/libreoffice/help
+  "$ruminate" data debian --index-de "$half/de" --index-en "$half/en" \
     --pages-de "$pages/de" --pages-en "$pages/en-US" --output "$out/raw.tsv"
 fi
 "$ruminate" data prepare --input "$out/raw.tsv" --output "$out" "$@"

@@ -9,18 +9,16 @@ if [ ! -s "$out/raw.tsv" ]; then
   archive=${ARCHIVE:-$out/de-en.tgz}
   [ -s "$archive" ] || [ -n "${ARCHIVE:-}" ] || fetch https://www.statmt.org/europarl/v7/de-en.tgz "$archive"
   [ -s "$archive" ] || stop "$archive is missing or empty."
-  work=$out/work.part
-  mkdir -p "$work"
   # Members are read by name to standard output: whatever else the archive holds is not unpacked.
   for l in de en; do
-    tar -xzOf "$archive" "europarl-v7.de-en.$l" >"$work/$l" 2>"$work/log" ||
-      stop "$archive: europarl-v7.de-en.$l cannot be read from it ($(tail -n 1 "$work/log")); remove it and try again."
-    [ "$(tail -c 1 "$work/$l" | wc -l)" -eq 1 ] || echo >>"$work/$l"
+    tar -xzO "europarl-v7.de-en.$l" <"$archive" >"$half/$l" 2>"$half/log" ||
+      stop "$archive: europarl-v7.de-en.$l cannot be read from it ($(tail -n 1 "$half/log")); remove it and try again."
+    [ "$(tail -c 1 "$half/$l" | wc -l)" -eq 1 ] || echo >>"$half/$l"
   done
-  lines() { wc -l <"$work/$1" | tr -d ' '; }
+  lines() { wc -l <"$half/$1" | tr -d ' '; }
   [ "$(lines de)" = "$(lines en)" ] || stop "$archive: $(lines de) German lines, $(lines en) English ones; expected as many."
-  for l in de en; do tr '\t' ' ' <"$work/$l" >"$work/$l.plain"; done
-  paste "$work/de.plain" "$work/en.plain" >"$work/raw"
-  mv "$work/raw" "$out/raw.tsv"
+  for l in de en; do tr '\t' ' ' <"$half/$l" >"$half/$l.plain"; done
+  paste "$half/de.plain" "$half/en.plain" >"$half/raw"
+  mv "$half/raw" "$out/raw.tsv"
 fi
 "$ruminate" data prepare --input "$out/raw.tsv" --output "$out" --skip-bad "$@"

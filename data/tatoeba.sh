@@ -22,10 +22,10 @@ if [ ! -s "$out/raw.tsv" ]; then
   archive=${ARCHIVE:-$out/deu-eng.zip}
   [ -s "$archive" ] || [ -n "${ARCHIVE:-}" ] || fetch https://www.manythings.org/anki/deu-eng.zip "$archive"
   [ -s "$archive" ] || stop "$archive is missing or empty."
-  unpack "$archive" >"$out/text.part" || stop "$archive: deu.txt cannot be read from it; remove it and try again."
+  unpack "$archive" >"$half/text" || stop "$archive: deu.txt cannot be read from it; remove it and try again."
   # English, German, attribution.
-  awk -F '\t' 'NF < 2 { exit 1 } { print $2 "\t" $1 }' "$out/text.part" >"$out/raw.part" ||
+  awk -F '\t' 'NF < 2 { exit 1 } { print $2 "\t" $1 }' "$half/text" >"$half/raw" ||
     stop "$archive: a line of deu.txt has no tab; expected English<TAB>German."
-  mv "$out/raw.part" "$out/raw.tsv"
+  mv "$half/raw" "$out/raw.tsv"
 fi
 "$ruminate" data prepare --input "$out/raw.tsv" --output "$out" "$@"

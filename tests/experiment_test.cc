@@ -173,6 +173,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("pairs = 200", "pairs = 2000",
          "generator low asks for 2000 pairs, the seed set has data.seed_pairs = 700");
   refuse("name = \"self, sampled\"", "name = \"human\"", "two arms are named \"human\"");
+  refuse("name = \"self, sampled\"", "name = \"self\\ntouch ran\"", "name: expected a text without control");
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
   refuse("[recipe.student.model]", "[recipe.student.run]\nfolder = \"x\"\n[recipe.student.model]",
          "recipe.student.run.folder is set by the experiment itself");
@@ -456,6 +457,7 @@ TEST(ExperimentProgram, JobsRunNothingButTheirStages) {
 TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   Experiment e;
   e.config = small(e.config);
+  expect_refusal(e.run(e.words("jobs", "x\ntouch ran")), "without control characters");
   const std::string train = slurp(e.file("train.tsv")), test = slurp(e.file("test.tsv")),
                     outside = slurp(e.file("outside.jsonl"));
   e.write("test.tsv", train.substr(0, train.find('\n') + 1) + test);

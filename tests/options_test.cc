@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "run/config.h"
 #include "tests/error_of.h"
 #include "tests/program.h"
 #include "text/toml.h"
@@ -69,6 +70,24 @@ TEST(Options, HostileNamesTakeNoTimeAndKeysNoStack) {
   EXPECT_EQ(said(numbers + "]\ny = \"" + deep + "\"  # " + deep + "\n[a.b.c]\nd.e = 1\n"), "");
   EXPECT_EQ(said("x = 1\ny = nan\n"), "c.toml:2: y: expected a finite number, found nan");
   EXPECT_EQ(said("y = -inf\n"), "c.toml:1: y: expected a finite number, found -inf");
+}
+TEST(Options, ControlCharactersInNamesAreRefused) {
+  const auto said = [](const std::string& text) { return error_of([&] { parse_toml(text, "c.toml"); }); };
+  EXPECT_EQ(said("x = 1\n[a]\nname = \"runs/x\\ntouch ran\"\n"),
+            "c.toml:3: a.name: expected a text without control characters, found \"runs/x\\ntouch ran\"");
+  for (const char* name : {"a\\tb", "\\u001b[31m", "\\u007f", "\\u009b", "a\\u202eb", "\\u2066"}) {
+    const std::string quoted = std::string("\"") + name + "\"";
+    EXPECT_NE(said("name = [" + quoted + "]\n").find("c.toml:1: name[0]: "), std::string::npos) << name;
+    EXPECT_NE(said("x = 1\n[arm." + quoted + "]\ny = 1\n").find("c.toml:2: arm: "), std::string::npos)
+        << name;
+  }
+  EXPECT_EQ(said("x = \"\\u00e4 \\u200c \\U0001F642\"\n"), "");
+  RunConfig c;
+  for (const char* key : {"run.folder", "data.train"})
+    for (const char* name : {"a\nb", "[\"a\\nb\"]", "\x1B", "\xFC"})
+      if (std::string(key) == "data.train" || name[0] != '[') {
+        EXPECT_NE(error_of([&] { set_key(c, key, name); }), "") << key << " " << name;
+      }
 }
 TEST(Options, TheTokenizersFileIsLookedAtBeforeTheTraining) {
   const Program p;

@@ -1,6 +1,7 @@
 // What is printed for a shell runs nothing but itself.
 #include "base/shell.h"
 
+#include "base/file.h"
 #include "tests/program.h"
 
 using namespace rum;
@@ -43,5 +44,93 @@ TEST(Shell, AQuotedWordIsThatWordInEveryShell) {
   for (const char* shell : {"sh", "bash"}) EXPECT_EQ(words_of(line, shell), expected) << shell;
   EXPECT_EQ(shell_quoted("runs/translate-2.1"), "runs/translate-2.1");
   EXPECT_EQ(shell_quoted("my run"), "'my run'");
+}
+
+// Status of a command line of bash in this folder; `said` gets all that it wrote. Not as a part of the make
+// that runs us.
+int bash(const Program& p, const std::string& command, std::string& said) {
+  p.write("command", "unset MAKEFLAGS MAKELEVEL MFLAGS\n" + command + "\n");
+  const int status = system(("bash '" + p.file("command") + "' >'" + p.file("said") + "' 2>&1").c_str());
+  said = slurp(p.file("said"));
+  return WEXITSTATUS(status);
+}
+TEST(Scripts, VariablesOfMakeRunNothing) {
+  const Program p;
+  const std::string touch = "touch " + p.file("ran");
+  const std::string hostile =
+      "$(shell " + touch + ")$$(" + touch + ")`" + touch + "`';" + touch + ";'$(" + touch + ")";
+  const std::string word = shell_quoted(hostile);
+  std::string given, said;
+  for (const char* name : {"DATA=", "CORPUS=", "SCALE=", "N=", "THREAD="}) given += name + word + ' ';
+  // MAKE=true: nothing is built before these.
+  for (const std::string& typed : {"make " + given, given + "make "}) {
+    bash(p, typed + "-k MAKE=true train reproduce lab", said);
+    for (const std::string& part : {"make train: DATA=" + hostile + " is not a file",
+                                    "no scale \"" + hostile + "\"", "no exercise \"" + hostile + "\""})
+      EXPECT_NE(said.find(part), std::string::npos) << said;
+  }
+  EXPECT_NE(bash(p, "make MAKE=true debug-kernel OP=" + word, said), 0);
+  EXPECT_NE(said.find("OP holds a sign that a shell would read"), std::string::npos) << said;
+  EXPECT_FALSE(std::filesystem::exists(p.file("ran")));
+}
+TEST(Scripts, NamesAndNumbersRunNothing) {
+  const Program p;
+  const std::string touch = "touch " + p.file("ran"), hostile = shell_quoted("a[$(" + touch + ")]");
+  std::string said;
+  EXPECT_NE(
+      bash(p, "bash tools/debug_kernel.sh build/none cuda/layernorm.cu '0 || system(\"" + touch + "\")'",
+           said),
+      0);
+  EXPECT_NE(said.find("expected a thread's number"), std::string::npos) << said;
+  EXPECT_NE(bash(p, "ROUNDS=" + hostile + " bash tools/bench/run.sh", said), 0);
+  EXPECT_NE(bash(p, "ROUNDS=" + hostile + " bash tools/bench/gpu.sh true", said), 0);
+  // A config that names a script elsewhere.
+  p.write("evil.toml", "train = \"" + p.file("evil") + "/train.tsv\"\n"), p.write("evil.sh", touch);
+  const std::string up = "../../../../../../../../../..";
+  p.write("up.toml", "train = \"" + up + p.file("evil") + "/train.tsv\"\n");
+  for (const char* config : {"/evil", "/up"}) {
+    EXPECT_NE(bash(p, "bash tools/reproduce.sh '" + up + p.scratch.path + config + "'", said), 0);
+    EXPECT_NE(said.find("to make it"), std::string::npos) << said;
+  }
+  EXPECT_FALSE(std::filesystem::exists(p.file("ran")));
+}
+TEST(Scripts, NothingOfOthersIsRemovedFromACorpusFolder) {
+  const Program p;
+  std::filesystem::create_directories(p.file("out/strange.part"));
+  p.write("out/mine.part", "mine"), p.write("out/raw.part", "mine"), p.write("out/work.part", "mine");
+  std::filesystem::create_directories(p.file("empty"));
+  std::string said;
+  for (const char* folder : {"out", "empty", "new"}) {
+    const std::string archive = "ARCHIVE=" + p.file("none") + " RUMINATE=/bin/true sh data/";
+    for (const char* script : {"europarl.sh ", "tatoeba.sh "}) {
+      EXPECT_EQ(bash(p, archive + script + p.file(folder), said), 1);
+      EXPECT_NE(said.find("none is missing or empty"), std::string::npos) << said;
+    }
+  }
+  EXPECT_EQ(Disk::real().list(p.file("out")),
+            (std::vector<std::string>{"mine.part", "raw.part", "strange.part", "work.part"}));
+  EXPECT_EQ(slurp(p.file("out/work.part")), "mine");
+  EXPECT_TRUE(std::filesystem::is_directory(p.file("empty")));
+  EXPECT_FALSE(std::filesystem::exists(p.file("new")));
+}
+TEST(Scripts, AnArchiveBecomesPairs) {
+  const Program p;
+  p.write("europarl-v7.de-en.de",
+          "Das Haus ist alt .\nDer\tHund schl\xC3\xA4"
+          "ft hier .\n");
+  p.write("europarl-v7.de-en.en", "The house is old .\nThe dog sleeps here .");
+  std::string said;
+  const std::string archive = "here:a.tgz";  // no host is asked for it
+  ASSERT_EQ(bash(p, "cd " + p.scratch.path + " && tar -czf - europarl* >" + archive, said), 0) << said;
+  ASSERT_EQ(bash(p,
+                 "cd " + p.scratch.path + " && ARCHIVE=" + archive + " RUMINATE=/bin/true sh " +
+                     std::filesystem::current_path().string() + "/data/europarl.sh o",
+                 said),
+            0)
+      << said;
+  EXPECT_EQ(slurp(p.file("o/raw.tsv")),
+            "Das Haus ist alt .\tThe house is old .\nDer Hund schl\xC3\xA4"
+            "ft hier .\tThe dog sleeps here .\n");
+  EXPECT_EQ(Disk::real().list(p.file("o")), std::vector<std::string>{"raw.tsv"});
 }
 }  // namespace

@@ -14,7 +14,7 @@ folder=$(sed -nE 's/^train = "(.*)\/train\.tsv"$/\1/p' "$config")
   exit 1
 }
 name=${folder#data/cache/}
-[ -f "data/$name.sh" ] || {
+[[ $name =~ ^[a-z0-9-]+$ ]] && [ -f "data/$name.sh" ] || { # a config names no script elsewhere
   echo "make reproduce: $config names data/cache/$name, and there is no data/$name.sh to make it" >&2
   exit 1
 }

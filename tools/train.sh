@@ -6,7 +6,7 @@ run=runs/translate
 short=(--max-words 30 --max-characters 240)  # so that no pair is longer than the model's context
 if [ -n "$data" ]; then
   [ -f "$data" ] || { echo "make train: DATA=$data is not a file; expected source<TAB>target lines" >&2; exit 1; }
-  name=$(basename "${data%%.tsv*}")-$(cksum <"$data" | cut -d' ' -f1)
+  name=$(basename -- "${data%%.tsv*}")-$(cksum <"$data" | cut -d' ' -f1)
   folder=data/cache/$name run=runs/translate-$name
   [ -f "$folder/stats.json" ] || build/ruminate data prepare --input "$data" --output "$folder" "${short[@]}" || exit 1
 else
@@ -33,10 +33,11 @@ fi
 status=$?
 [ $status = 130 ] && { echo "stopped; \`make train\` goes on where it was"; exit 130; }
 [ $status = 0 ] || exit $status
+printf -v quoted %q "$run"
 cat <<EOT
 
 Next:
-  echo 'Dieses Paket enthält die Dokumentation.' | build/ruminate translate $run --input - --output -
-  build/ruminate inspect $run
+  echo 'Dieses Paket enthält die Dokumentation.' | build/ruminate translate $quoted --input - --output -
+  build/ruminate inspect $quoted
   make train CORPUS=tatoeba        (or CORPUS=europarl, or DATA=pairs.tsv)
 EOT

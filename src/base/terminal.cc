@@ -23,6 +23,12 @@ size_t character(std::string_view text) {
   if (n == 0 || n > text.size()) return 0;
   return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(n), continues) ? n : 0;
 }
+// U+202A to U+202E and U+2066 to U+2069: what follows reads from right to left, or goes on as before.
+bool turns(std::string_view c) {
+  if (c.size() != 3 || c[0] != '\xE2') return false;
+  return (c[1] == '\x80' && c[2] >= '\xAA' && c[2] <= '\xAE') ||
+         (c[1] == '\x81' && c[2] >= '\xA6' && c[2] <= '\xA9');
+}
 // Bytes at the end of `text` that begin a character whose rest is still to come.
 size_t unfinished(std::string_view text) {
   for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
@@ -71,11 +77,16 @@ std::string visible(std::string_view text) {
       out += fmt::format("\\u{:04x}", static_cast<uint8_t>(text[1]));
     else if (n == 0 || first == 0x7F || (first < 0x20 && first != '\t' && first != '\n'))
       out += fmt::format("\\x{:02x}", first);
+    else if (turns(text.substr(0, n)))
+      out += fmt::format("\\u20{:02x}", static_cast<uint8_t>(text[2]) - (text[1] == '\x80' ? 0x80 : 0x40));
     else
       out += text.substr(0, n);
     text.remove_prefix(std::max<size_t>(n, 1));
   }
   return out;
+}
+bool has_controls(std::string_view name) {
+  return name.find_first_of("\t\n") != std::string::npos || visible(name) != name;
 }
 void guard_terminals() {
   stdout = guarded(stdout, STDOUT_FILENO, _IOLBF);

@@ -6,9 +6,11 @@
 #include <string_view>
 
 namespace rum {
-// `\x1b` for an ESC: each C0 control but tab and line feed, DEL, each C1 control (`\u009b`), each byte that
-// is not UTF-8.
+// `\x1b` for an ESC: each C0 control but tab and line feed, DEL, each C1 control (`\u009b`), each character
+// that turns the direction of those around it (`\u202e`), each byte that is not UTF-8.
 std::string visible(std::string_view);
+// Whether a name holds one of these, a tab or a line feed: no name of ours does.
+bool has_controls(std::string_view name);
 // From now on what goes to standard output or standard error passes through visible() where that is a
 // terminal. Elsewhere it arrives byte for byte.
 void guard_terminals();

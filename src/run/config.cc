@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "text/toml.h"
 
 namespace rum {
@@ -260,6 +261,9 @@ std::span<const Key> keys() {
 }
 
 void set_key(RunConfig& c, const std::string& name, const std::string& value) {
+  if (has_controls(value))
+    fail(fmt::format("{}: expected UTF-8 without control characters, found {}", name,
+                     to_json(Json(value)).substr(0, 80)));
   for (const Key& k : keys())
     if (k.name == name) try {
         return k.set(c, value);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "text/unicode.h"
 #define NDEBUG  // toml++ 3.3 has assertions that a malformed file trips; without them it reports an error
 #include <toml++/toml.h>
@@ -64,6 +65,12 @@ int64_t line_of_deep_key(std::string_view text) {
   }
   return 0;
 }
+// Keys and texts become names of folders, arms and the like, which stand in messages, logs and scripts.
+void check_text(const std::string& text, int64_t line, const std::string& path, const Toml& file) {
+  if (!has_controls(text)) return;
+  throw FileError(fmt::format("{}:{}: {}: expected a text without control characters, found {}", file.name,
+                              line, path, to_json(Json(text)).substr(0, 80)));
+}
 Json convert(const toml::node& v, const std::string& path, Toml& out) {
   const auto line = static_cast<int64_t>(v.source().begin.line);
   out.lines[path] = line;
@@ -72,6 +79,7 @@ Json convert(const toml::node& v, const std::string& path, Toml& out) {
     std::vector<std::pair<int64_t, size_t>> order;  // toml++ sorts by name
     for (const auto& [k, sub] : *table) {
       const std::string key = show(k.str());
+      check_text(key, static_cast<int64_t>(k.source().begin.line), path.empty() ? "a key" : path, out);
       order.emplace_back(static_cast<int64_t>(k.source().begin.line), object.size());
       object.emplace_back(key, convert(sub, path.empty() ? key : path + "." + key, out));
     }
@@ -86,7 +94,11 @@ Json convert(const toml::node& v, const std::string& path, Toml& out) {
       items.push_back(convert(item, fmt::format("{}[{}]", path, items.size()), out));
     return Json(std::move(items));
   }
-  if (const auto* s = v.as_string()) return Json(show(s->get()));
+  if (const auto* s = v.as_string()) {
+    std::string text = show(s->get());
+    check_text(text, line, path, out);
+    return Json(std::move(text));
+  }
   if (const auto* i = v.as_integer()) return Json(int64_t{i->get()});
   if (const auto* d = v.as_floating_point()) {
     if (!std::isfinite(d->get()))

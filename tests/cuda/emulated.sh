@@ -4,6 +4,7 @@
 set -u
 folder=${FOLDER:-build/tests}
 programs=()
+printf -v quoted %q "$folder"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 runs() { # name, command: a program for run.sh
@@ -24,10 +25,10 @@ if [ "${1:-}" = bugs ]; then bugs; exit; fi
 long='CudaStep.ReplayHas*:CudaStep.Agrees*:CudaGpt.Trains*:CudaGpt.A*Run*:CudaGpt.*Writes*Replayed*:CudaGpt.OutOfMemory*'
 long+=':CudaChoose.Draws:CudaBench.EverythingRuns'
 [ -z "${RUM_TEST_ALL:-}" ] || long=
-runs emulated-random "SIMT_ORDER=random SIMT_GUARD=1 exec $folder/emulated --gtest_brief=1"
-runs emulated-reverse "SIMT_ORDER=reverse exec $folder/emulated --gtest_brief=1 --gtest_filter='*-$long'"
-[ -z "${RUM_TEST_ALL:-}" ] || runs emulated-inorder "SIMT_ORDER=inorder exec $folder/emulated --gtest_brief=1"
-runs checked "exec $folder/checked --gtest_brief=1 --gtest_filter='*-$long'"
-runs planted-bugs "FOLDER=$folder exec bash tests/cuda/emulated.sh bugs"
+runs emulated-random "SIMT_ORDER=random SIMT_GUARD=1 exec $quoted/emulated --gtest_brief=1"
+runs emulated-reverse "SIMT_ORDER=reverse exec $quoted/emulated --gtest_brief=1 --gtest_filter='*-$long'"
+[ -z "${RUM_TEST_ALL:-}" ] || runs emulated-inorder "SIMT_ORDER=inorder exec $quoted/emulated --gtest_brief=1"
+runs checked "exec $quoted/checked --gtest_brief=1 --gtest_filter='*-$long'"
+runs planted-bugs "FOLDER=$quoted exec bash tests/cuda/emulated.sh bugs"
 bash tests/run.sh "${programs[@]}" | sed "s|$work/|cuda: |"
 exit "${PIPESTATUS[0]}"

@@ -7,6 +7,7 @@
 set -u
 program=$1 rounds=${ROUNDS:-3} texts=${TEXTS:-64} python=${PYTHON:-python3} peer=tools/bench/torch_gpu_peer.py
 [ -z "${PEER:-}" ] || [ -f "$PEER" ] || { echo "bench-gpu: no file $PEER: PEER names a PyTorch script of the training step"; exit 1; }
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || { echo "bench-gpu: ROUNDS=$rounds: expected a number"; exit 1; }
 work=$(mktemp -d) sampler=
 trap '[ -z "$sampler" ] || kill "$sampler" 2>/dev/null; rm -rf "$work"' EXIT
 json=$work/json report=$work/report

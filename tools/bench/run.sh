@@ -4,6 +4,9 @@
 set -u
 rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt translate}
 peer=tools/bench/torch_peer.py
+for number in "$rounds" "$threads"; do
+  [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "bench: expected a number for ROUNDS and THREADS, found $number" >&2; exit 1; }
+done
 torch= python=
 for python in "${PYTHON:-python3}" /usr/bin/python3; do
   "$python" -c 'import torch' 2>/dev/null && torch=1 && break

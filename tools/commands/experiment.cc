@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/shell.h"
+#include "base/terminal.h"
 #include "base/threads.h"
 #include "experiment/arms.h"
 #include "experiment/export.h"
@@ -37,6 +38,10 @@ struct Asked {
 };
 
 ExperimentConfig config_of(const Asked& a) {
+  std::vector<std::string> names = a.generated;
+  names.insert(names.end(), {a.folder, a.data});
+  for (const std::string& name : names)
+    RUM_CHECK(!has_controls(name), "{}: expected a name without control characters", to_json(Json(name)));
   ExperimentConfig c = read_experiment(a.config);
   if (!a.folder.empty()) c.folder = a.folder;
   if (a.jobs > 0) c.jobs = a.jobs;
