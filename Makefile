@@ -98,6 +98,10 @@ $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc
 	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
+$(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) tests/grammar/main/smoke.cc)
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -O1 -g0
 $(OBJ)/tests/%.o: private COMMON := tests/pch.h
 $(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
@@ -110,7 +114,7 @@ COMMON := src/pch.h
 PCH    := $(if $(filter release,$(V)),1)
 ifdef PCH
 $(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc): $(OBJ)/pch/src/pch.h.gch
-$(call objects,$(TESTS) tests/golden/main/golden_cases.cc $(wildcard tests/cuda/*.cc)): $(OBJ)/pch/tests/pch.h.gch
+$(call objects,$(TESTS) tests/golden/main/golden_cases.cc tests/grammar/main/smoke.cc $(wildcard tests/cuda/*.cc)): $(OBJ)/pch/tests/pch.h.gch
 $(OBJ)/pch/%.gch: %
 	@mkdir -p $(@D)
 	@echo "  $@"
@@ -140,16 +144,17 @@ install: ## install what make all has built, with the configs and bash's complet
 
 # ---- the main job ----------------------------------------------------------------------------------------------
 #   make train                    pairs from Debian packages        CORPUS=tatoeba|europarl   other corpora
+#   make train CORPUS=shakespeare characters of plays, then a passage
 #   make train DATA=pairs.tsv     your own source<TAB>target lines
 train: ## train a German-English translator on real text, then show its BLEU and translations
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
 
-#   make reproduce                groups A to C at laptop scale   SCALE=laptop-debian|paper  other configs of theirs
+#   make reproduce                groups A to C at laptop scale   SCALE=laptop-debian|paper|smoke  other configs
 reproduce: ## the experiments of the paper: run them, or go on, then write the report (hours)
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),build/tests/smoke)
 	@bash tools/reproduce.sh "$${SCALE:-laptop}"
 
 # ---- testing ---------------------------------------------------------------------------------------------------

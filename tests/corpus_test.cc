@@ -259,6 +259,18 @@ TEST(Clean, SmallCorporaKeepMostForTraining) {
   EXPECT_EQ(p.parts[1].texts.size(), 5u);
   EXPECT_EQ(p.parts[2].texts.size(), 10u);
 }
+TEST(Clean, EachPartHasATextOrTheMinimumIsNamed) {
+  for (const int n : {3, 10, 19}) {
+    const Prepared p = prepare(grammar_pairs(n, 1), CleanRules());
+    for (const Part& part : p.parts) EXPECT_FALSE(part.texts.empty()) << n;
+  }
+  for (const int n : {1, 2}) try {
+      prepare(grammar_pairs(n, 1), CleanRules());
+      FAIL() << n;
+    } catch (const Error& e) {
+      EXPECT_TRUE(has(e.what(), "take at least one each")) << e.what();
+    }
+}
 TEST(Clean, CountsTokensAndTypes) {
   CleanRules rules;
   rules.valid = rules.test = 0;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -431,28 +432,43 @@ TEST_F(LoaderTest, PrefetchGivesTheSameSteps) {
   Prefetch abandoned(loader, 0);  // its thread ends with it
   abandoned.next();
 }
-TEST_F(LoaderTest, RefusesWhatIsTooLong) {
-  Plan p = plan();
+TEST_F(LoaderTest, LeavesOutPairsThatAreTooLong) {
+  const Plan p = plan();
   LoaderConfig c = config(150);
-  c.context = 12;
-  const std::string message = refusal([&] { Loader(p, corpora(), tokenizer(), c, 0); });
-  EXPECT_TRUE(has(message, ": example ") && has(message, "of the source") && has(message, "12 positions"))
-      << message;
-  int64_t too_long = 0;
-  for (const PlanRow& r : p.rows) {
+  c.context = 20;
+  const Loader loader(p, corpora(), tokenizer(), c, 0);
+  std::vector<int64_t> expected;
+  for (size_t row = 0; row < p.rows.size(); ++row) {
+    const PlanRow& r = p.rows[row];
     const Pair& t = corpora()[static_cast<size_t>(r.source)].texts[static_cast<size_t>(r.example)];
-    too_long += positions_of(to_example(t, tokenizer()), c.shape) > 12;
+    const Example e = to_example(t, tokenizer());
+    if (r.source == 0 && (positions_of(e, c.shape) > 20 || !fits({&e, 1}, c.shape))) continue;
+    // A document is cut into as many pieces as it takes.
+    const auto n = static_cast<int64_t>(e.tokens.size());
+    const int64_t pieces = r.source == 0 ? 1 : n <= 20 ? 1 : (n - 1 + 19) / 20;
+    expected.insert(expected.end(), static_cast<size_t>(pieces), static_cast<int64_t>(row));
   }
-  EXPECT_TRUE(has(message, fmt::format("{} of {} examples", too_long, p.rows.size()))) << message;
+  std::vector<int64_t> found;
+  for (int64_t step = 0; step < loader.steps(); ++step)
+    for (const int64_t row : loader.examples_of(step)) found.push_back(row);
+  EXPECT_EQ(found, expected);
+  EXPECT_LT(std::set<int64_t>(found.begin(), found.end()).size(), p.rows.size());
+  ASSERT_GE(loader.notes().size(), 1u);
+  EXPECT_TRUE(has(loader.notes()[0], "of 700 pairs are left out: the context holds 20 positions"));
 
   const Corpus two =
       parse_corpus("ein Ball\ta ball\nein " + std::string(400, '-') + "\ta\n", "long.tsv", CorpusKind::pairs);
   const int64_t size[] = {2};
-  const Plan of_two = shuffled_plan(size, std::span(&two.hash, 1), 1);
-  EXPECT_TRUE(has(refusal([&] {
-                    Loader(of_two, std::span(&two, 1), tokenizer(), {{.tokens = 100, .texts = 4}, 1, 0}, 0);
-                  }),
-                  "long.tsv: example 1 (line 2) has"));
+  const Loader one(shuffled_plan(size, std::span(&two.hash, 1), 1), std::span(&two, 1), tokenizer(),
+                   {{.tokens = 100, .texts = 4}, 1, 0}, 0);
+  EXPECT_EQ(one.pieces(), 1);
+  EXPECT_TRUE(has(one.notes().at(0), "long.tsv: 1 of 2 pairs") && has(one.notes()[0], "line 2 with"));
+  c.context = 2;
+  std::vector<Corpus> pairs{corpora()[0]};
+  const int64_t all[] = {700};
+  EXPECT_TRUE(has(
+      refusal([&] { Loader(shuffled_plan(all, std::span(&pairs[0].hash, 1), 1), pairs, tokenizer(), c, 0); }),
+      "nothing is left to train on"));
 }
 TEST_F(LoaderTest, RefusesAnotherCorpus) {
   std::vector<Corpus> changed = corpora();

@@ -15,6 +15,7 @@
 #include "pipeline/store.h"
 #include "program.h"
 #include "tests/error_of.h"
+#include "tests/grammar/smoke.h"
 #include "text/words.h"
 
 namespace rum {
@@ -211,26 +212,7 @@ TEST(ExperimentConfigs, ThoseThatShipHaveRecipesThatTrain) {
 // ---- the program
 struct Experiment : Program {
   std::string config = slurp("data/configs/experiments/smoke.toml");
-  Experiment() {
-    std::vector<Pair> pairs = grammar_pairs(2000, 7);
-    for (size_t i = 700; i < 1700; i += 10)  // a second human translation
-      pairs[i + 1] = {pairs[i].source, "indeed " + pairs[i].target};
-    std::string parts[3], outside;
-    std::set<std::string> sides;
-    int64_t pool = 0;
-    for (size_t i = 0; i < pairs.size(); ++i) {
-      parts[i < 1700 ? 0 : i < 1800 ? 1 : 2] += pairs[i].source + "\t" + pairs[i].target + "\n";
-      if (i < 700) sides.insert(pairs[i].source), sides.insert(pairs[i].target);
-      if (i < 700 || i >= 1700 || sides.contains(pairs[i].source) || sides.contains(pairs[i].target) ||
-          pool == 500)
-        continue;
-      outside += to_json(Json(
-                     Json::Object{{"id", pool++}, {"target", pairs[i].target + " indeed"}, {"model", "x"}})) +
-                 "\n";
-    }
-    write("train.tsv", parts[0]), write("valid.tsv", parts[1]), write("test.tsv", parts[2]),
-        write("outside.jsonl", outside);
-  }
+  Experiment() { write_smoke_corpus(scratch.path); }
   std::vector<std::string> words(const char* action, const std::string& folder,
                                  std::vector<std::string> more = {}) {
     write("c.toml", config);

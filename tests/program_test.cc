@@ -67,6 +67,16 @@ TEST(Program, TrainsTranslatesScoresInspects) {
   EXPECT_NE(p.run({"inspect", "--ops"}).out.find("layernorm"), std::string::npos);
 }
 
+TEST(Program, SettingsStandBeforeOrBehindTheConfig) {
+  Program p;
+  p.corpora(), p.config();
+  const Ran behind = p.run({"train", p.file("c.toml"), "--set", "run.seed=5", "--print-config"}),
+            before = p.run({"train", "--set", "run.seed=5", p.file("c.toml"), "--print-config"});
+  EXPECT_EQ(before.status, 0) << before.err;
+  EXPECT_NE(before.out.find("seed = 5"), std::string::npos);
+  EXPECT_EQ(before.out, behind.out);
+}
+
 TEST(Program, WritesPlainText) {
   Program p;
   std::string text;
@@ -85,6 +95,14 @@ TEST(Program, WritesPlainText) {
   const Ran again = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "3", "--max-new", "5"});
   EXPECT_EQ(again.out, one.out);  // the same seed
   expect_refusal(p.run({"translate", p.file("run")}, "x\n"), "is a model of plain text");
+  // Text i is the same however many are asked for; a passage is longer than the context, of 96 tokens.
+  const Ran more = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "520", "--max-new", "5"});
+  EXPECT_EQ(more.out.substr(0, one.out.size()), one.out);
+  const Ran part = p.run({"generate", p.file("run"), "--prompt", "the", "--greedy", "--max-new", "60"}),
+            passage = p.run({"generate", p.file("run"), "--prompt", "the", "--greedy", "--max-new", "400"});
+  EXPECT_EQ(passage.status, 0) << passage.err;
+  EXPECT_EQ(passage.out.substr(0, part.out.size() - 1), part.out.substr(0, part.out.size() - 1));
+  expect_refusal(p.run({"generate", p.file("run"), "--prompt", "the", "--temperature", "0"}), "--greedy");
   expect_refusal(p.run({"generate", p.file("run"), "--prompt", ""}), "--prompt is empty");
 }
 

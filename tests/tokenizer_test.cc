@@ -32,6 +32,12 @@ Texts sentences(uint32_t seed, size_t count) {
     for (size_t n = 1 + random() % 40; n-- > 0;) s += syllables[random() % syllables.size()];
   return out;
 }
+// Patterns whose pieces are made of bytes: all but that of characters (tests/windows_test.cc).
+std::vector<Pattern> byte_patterns() {
+  std::vector<Pattern> out(patterns().begin(), patterns().end());
+  std::erase_if(out, [](const Pattern& p) { return std::string_view(p.name) == "characters"; });
+  return out;
+}
 std::string random_bytes(std::mt19937& random) {
   std::string s(random() % 48, '\0');
   const uint32_t kind = static_cast<uint32_t>(random() % 3);
@@ -54,7 +60,7 @@ TEST(ByteCharacters, AreGpt2s) {  // facts: 188 bytes are themselves, the other 
 }
 void round_trips(int64_t count) {
   std::vector<Tokenizer> all;
-  for (const Pattern& p : patterns())
+  for (const Pattern& p : byte_patterns())
     for (bool digits : {false, true})
       all.push_back(train(sentences(1, 300),
                           {.vocab = 700, .special = {"<s>"}, .pattern = p.name, .split_digits = digits}));
@@ -291,7 +297,7 @@ TEST(TokenizerFile, IsWrittenAsHuggingFaceWritesIt) {
       R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})"));
   EXPECT_TRUE(has(R"("model":{"type":"BPE","dropout":null,"unk_token":null,)"));
   EXPECT_TRUE(has(R"("vocab":{"<s>":0,"!":1,)"));
-  for (const Pattern& p : patterns())
+  for (const Pattern& p : byte_patterns())
     for (bool digits : {false, true}) {
       const Tokenizer t = train({"a text"}, {.vocab = 260, .pattern = p.name, .split_digits = digits});
       const Tokenizer back = Tokenizer::parse(t.json(), "json");

@@ -140,7 +140,7 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
   const auto run = load_run(s.config.folder);
   EXPECT_TRUE(run->source.ends_with("model.safetensors"));
   const Corpus valid = read_corpus(s.config.valid, CorpusKind::pairs);
-  const auto batches = evaluation_batches(valid, run->tokenizer, batch_shape(run->config), 0);
+  const auto batches = evaluation_batches(valid, run->tokenizer, run->config, 0).batches;
   const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
@@ -371,7 +371,7 @@ TEST(Train, StartsFromTheWeightsOfAnotherRun) {
   const auto start = load_run(first);
   EXPECT_EQ(weights_hash(start->params), weights_hash(source->params));
   const Corpus valid = read_corpus(c.valid, c.kind);
-  const auto batches = evaluation_batches(valid, source->tokenizer, batch_shape(c), 0);
+  const auto batches = evaluation_batches(valid, source->tokenizer, c, 0).batches;
   EXPECT_EQ(mean_nll(start->model, batches), mean_nll(source->model, batches));
   for (const auto& [name, t] : load(first).tensors)
     for (int64_t i = 0; name.starts_with("adamw.") && i < t.size(); ++i) ASSERT_EQ(t.at(i), 0) << name;

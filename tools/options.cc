@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -95,6 +96,11 @@ Flags& Flags::footer(const std::string& text) {
   return *this;
 }
 std::optional<int> Flags::parse(int argc, char** argv) try {
+  // Where there are positional arguments, a flag takes one value each time: more of them would swallow those.
+  const auto options = state_->app.get_options();
+  if (std::any_of(options.begin(), options.end(), [](const CLI::Option* o) { return o->get_positional(); }))
+    for (CLI::Option* o : options)
+      if (!o->get_positional() && o->get_expected_max() > 1) o->allow_extra_args(false);
   state_->app.parse(argc, argv);
   return {};
 } catch (const CLI::ParseError& e) {

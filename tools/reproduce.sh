@@ -10,7 +10,7 @@ config=data/configs/experiments/$scale.toml
 }
 folder=$(sed -nE 's/^train = "(.*)\/train\.tsv"$/\1/p' "$config")
 [ -n "$folder" ] || {
-  echo "make reproduce: $config names no corpus below data/cache; the smoke scale belongs to \`make test\`" >&2
+  echo "make reproduce: $config names no corpus below data/cache" >&2
   exit 1
 }
 name=${folder#data/cache/}
@@ -18,6 +18,8 @@ name=${folder#data/cache/}
   echo "make reproduce: $config names data/cache/$name, and there is no data/$name.sh to make it" >&2
   exit 1
 }
-[ -f "$folder/stats.json" ] || bash "data/$name.sh" "$folder" || exit 1
+last=stats.json
+[ "$name" != smoke ] || last=outside.jsonl
+[ -f "$folder/$last" ] || bash "data/$name.sh" "$folder" || exit 1
 build/ruminate experiment run "$config" || exit $?
 build/ruminate experiment report "$config"

@@ -2,7 +2,7 @@
 # `make train`: finds or builds the corpus, then trains, goes on, or says that all is done.  train.sh CORPUS [DATA]
 set -u
 corpus=$1 data=${2:-}
-run=runs/translate
+config=data/configs/translate.toml run=runs/translate
 short=(--max-words 30 --max-characters 240)  # so that no pair is longer than the model's context
 if [ -n "$data" ]; then
   [ -f "$data" ] || { echo "make train: DATA=$data is not a file; expected source<TAB>target lines" >&2; exit 1; }
@@ -10,15 +10,18 @@ if [ -n "$data" ]; then
   folder=data/cache/$name run=runs/translate-$name
   [ -f "$folder/stats.json" ] || build/ruminate data prepare --input "$data" --output "$folder" "${short[@]}" || exit 1
 else
-  folder=data/cache/$corpus
+  folder=data/cache/$corpus flags=() last=stats.json
   case $corpus in
-    debian) flags=() ;;
-    tatoeba) flags=() run=runs/translate-tatoeba ;;
+    debian) ;;
+    tatoeba) run=runs/translate-tatoeba ;;
     europarl) flags=("${short[@]}") run=runs/translate-europarl ;;
-    *) echo "make train: no corpus \"$corpus\"; there are debian, tatoeba, europarl, or DATA=pairs.tsv" >&2; exit 1 ;;
+    shakespeare) config=data/configs/shakespeare.toml run=runs/shakespeare last=valid.txt ;;
+    *) echo "make train: no corpus \"$corpus\"; there are debian, tatoeba, europarl, shakespeare, or DATA=pairs.tsv" >&2; exit 1 ;;
   esac
-  [ -f "$folder/stats.json" ] || bash "data/$corpus.sh" "$folder" "${flags[@]}" || exit 1
+  [ -f "$folder/$last" ] || bash "data/$corpus.sh" "$folder" "${flags[@]}" || exit 1
 fi
+files=(--set "data.train=$folder/train.tsv" --set "data.valid=$folder/valid.tsv" --set "data.test=$folder/test.tsv")
+[ "$corpus" != shakespeare ] || [ -n "$data" ] || files=()  # the config names them
 if compgen -G "$run/checkpoints/*.ckpt" >/dev/null; then
   if [ -f "$run/results.json" ]; then
     echo "$run is finished:"
@@ -27,17 +30,23 @@ if compgen -G "$run/checkpoints/*.ckpt" >/dev/null; then
     build/ruminate train --resume "$run"
   fi
 else
-  build/ruminate train data/configs/translate.toml --set run.folder="$run" --set data.train="$folder/train.tsv" \
-    --set data.valid="$folder/valid.tsv" --set data.test="$folder/test.tsv"
+  build/ruminate train "$config" --set run.folder="$run" "${files[@]}"
 fi
 status=$?
 [ $status = 130 ] && { echo "stopped; \`make train\` goes on where it was"; exit 130; }
 [ $status = 0 ] || exit $status
+if [ "$config" = data/configs/shakespeare.toml ]; then
+  write=(build/ruminate generate "$run" --prompt ROMEO: --max-new 500 --temperature 0.8)
+  printf '\n'
+  "${write[@]}" || exit 1
+  printf '\nNext, for another passage:\n  %s --seed 2\n' "${write[*]}"
+  exit
+fi
 printf -v quoted %q "$run"
 cat <<EOT
 
 Next:
   echo 'Dieses Paket enthält die Dokumentation.' | build/ruminate translate $quoted --input - --output -
   build/ruminate inspect $quoted
-  make train CORPUS=tatoeba        (or CORPUS=europarl, or DATA=pairs.tsv)
+  make train CORPUS=tatoeba        (or CORPUS=europarl, CORPUS=shakespeare, or DATA=pairs.tsv)
 EOT

@@ -10,11 +10,11 @@ bool Load::fits(const BatchShape& b) const {
          (b.sources == 0 || sources <= b.sources);
 }
 // Rows that get a loss: the last token of the prefix predicts the first of the target; the text's last
-// predicts nothing.
+// predicts nothing, and of a piece that goes on it is no row at all.
 Load load_of(const Example& e, const BatchShape& b) {
   const auto n = static_cast<int64_t>(e.tokens.size());
   const int64_t scored = std::max<int64_t>(n - std::max(e.prefix, 1), 0);
-  return b.sources > 0 ? Load{scored, 1, scored, e.prefix} : Load{n, 1, scored, 0};
+  return b.sources > 0 ? Load{scored, 1, scored, e.prefix} : Load{n - e.goes_on, 1, scored, 0};
 }
 
 bool fits(std::span<const Example> examples, const BatchShape& b) {
@@ -44,7 +44,7 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
     if (apart) p.source_offsets[text] = static_cast<int32_t>(source);
     for (int32_t i = 0; apart && i < e.prefix; ++i, ++source)
       p.source_ids[source] = e.tokens[static_cast<size_t>(i)], p.source_positions[source] = i;
-    const size_t first = apart ? static_cast<size_t>(e.prefix) - 1 : 0, cut = apart ? 1 : 0;
+    const size_t first = apart ? static_cast<size_t>(e.prefix) - 1 : 0, cut = apart || e.goes_on ? 1 : 0;
     for (size_t i = first; i + cut < e.tokens.size(); ++i, ++at) {
       p.ids[at] = e.tokens[i];
       const auto place = static_cast<int32_t>(i);
@@ -56,7 +56,7 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
       p.targets[to] = e.tokens[i + 1], p.weights[to] = e.weight;
       p.total_weight += static_cast<double>(e.weight);
     }
-    p.used += static_cast<int64_t>(e.tokens.size()), ++text;
+    p.used += static_cast<int64_t>(e.tokens.size()) - e.goes_on, ++text;
   }
   // The tail is a text of its own, or none when all S are taken. Its positions stay 0: it may be longer than
   // the context.

@@ -13,6 +13,7 @@ struct Example {  // a document (prefix 0) or a pair: source and separator first
   std::vector<Token> tokens;
   int32_t prefix = 0;
   float weight = 1;
+  bool goes_on = false;  // a piece of a longer document: its last token is predicted, and not read
 };
 struct BatchShape {
   int64_t tokens = 0, texts = 0;  // N and S_max, fixed per run

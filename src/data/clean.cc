@@ -174,8 +174,8 @@ void split(std::vector<Entry>& entries, Prepared& out) {
   std::unordered_set<uint64_t> held;  // folded sides of valid and test
   auto free = [&](const Entry& e) { return !held.count(e.source) && !held.count(e.target); };
   size_t at = 0;
-  for (const auto& [part, wanted] :
-       {std::pair{size_t{2}, std::min(rules.test, n / 10)}, {size_t{1}, std::min(rules.valid, n / 20)}}) {
+  for (const auto& [part, wanted] : {std::pair{size_t{2}, std::min(rules.test, std::max<int64_t>(n / 10, 1))},
+                                     {size_t{1}, std::min(rules.valid, std::max<int64_t>(n / 20, 1))}}) {
     for (; at < entries.size() && static_cast<int64_t>(out.parts[part].texts.size()) < wanted; ++at) {
       Entry& e = entries[at];
       if (!free(e)) {
@@ -279,14 +279,18 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
   out.dropped[static_cast<size_t>(Drop::duplicate)] = entries.end() - unique;
   entries.erase(unique, entries.end());
   split(entries, out);
-  RUM_CHECK(!out.parts[0].texts.empty(),
-            "nothing is left of {} texts to train on after cleaning; the counts are: {}", out.read, [&] {
-              std::string why;
-              for (size_t d = 1; d < kDrops; ++d)
-                if (out.dropped[d] > 0)
-                  why += fmt::format("{}{} {}", why.empty() ? "" : ", ", out.dropped[d], drop_name(Drop(d)));
-              return why;
-            }());
+  std::string counts;
+  for (size_t d = 1; d < kDrops; ++d)
+    if (out.dropped[d] > 0)
+      counts +=
+          fmt::format("{}{} {}", counts.empty() ? "; left out: " : ", ", out.dropped[d], drop_name(Drop(d)));
+  RUM_CHECK(!entries.empty(), "nothing is left of {} texts to train on after cleaning{}", out.read, counts);
+  RUM_CHECK(
+      !out.parts[0].texts.empty() && (rules.valid == 0 || !out.parts[1].texts.empty()) &&
+          (rules.test == 0 || !out.parts[2].texts.empty()),
+      "{} texts are left of {} after cleaning, too few: train, valid and test take at least one each, which "
+      "shares no side with the others; --valid 0 and --test 0 do without{}",
+      entries.size(), out.read, counts);
   for (Part& part : out.parts) {
     out.dropped[0] += static_cast<int64_t>(part.texts.size());
     part.source = side_stats(part.texts, &Pair::source), part.target = side_stats(part.texts, &Pair::target);

@@ -138,6 +138,25 @@ Corpus read_corpus(const std::string& path, CorpusKind kind, const ReadRules& ru
   });
 }
 
+Corpus read_stream(const std::string& path) {
+  std::string bytes = read_uncompressed(path);
+  Corpus c{path, {}, hash64(bytes), CorpusKind::documents, {1}, 0};
+  if (bytes.starts_with(kByteOrderMark)) bytes.erase(0, kByteOrderMark.size());
+  std::erase(bytes, '\r');
+  ReadRules rules;
+  rules.line_bytes = bytes.size();  // a stream needs no line ends
+  int64_t number = 0;
+  for (size_t at = 0; at < bytes.size(); ++number) {
+    const size_t end = std::min(bytes.find('\n', at), bytes.size());
+    const std::string why = defect(std::string_view(bytes).substr(at, end - at), c.kind, rules);
+    if (!why.empty()) throw FileError(fmt::format("{}: line {}: {}", path, number + 1, why));
+    at = end + 1;
+  }
+  if (bytes.empty()) throw FileError(fmt::format("{}: no text in it (0 bytes); expected plain text", path));
+  c.texts.push_back({"", nfc(bytes)});
+  return c;
+}
+
 std::string corpus_bytes(const std::vector<Pair>& texts, CorpusKind kind) {
   std::string out;
   for (const Pair& t : texts) {

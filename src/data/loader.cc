@@ -1,73 +1,26 @@
-// Tokens of all texts lie in one row of memory per corpus; a step is found by where its micro-batches begin
-// in the endless sequence epoch 0, epoch 1, ... of the plan's rows.
+// A step is found by where its micro-batches begin in the endless sequence epoch 0, epoch 1, ... of the
+// plan's rows, each replaced by the pieces of its text.
 #include "data/loader.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <thread>
 
 #include "base/error.h"
-#include "base/threads.h"
+#include "base/random.h"
 
 namespace rum {
-namespace {
-struct Tokens {  // of one corpus
-  std::vector<Token> all;
-  std::vector<int64_t> begin{0};  // text i is all[begin[i] .. begin[i + 1])
-  std::vector<int32_t> prefix;
-};
-
-Tokens tokenise(const Corpus& c, const Tokenizer& tokenizer) {
-  constexpr size_t kPiece = 256;
-  const size_t pieces = (c.texts.size() + kPiece - 1) / kPiece;
-  std::vector<Tokens> part(pieces);
-  parallel(static_cast<int64_t>(pieces), [&](int64_t p) {
-    Tokens& t = part[static_cast<size_t>(p)];
-    const size_t first = static_cast<size_t>(p) * kPiece, last = std::min(first + kPiece, c.texts.size());
-    for (size_t i = first; i < last; ++i) {
-      const Example e = to_example(c.texts[i], tokenizer);
-      t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
-      t.begin.push_back(static_cast<int64_t>(t.all.size())), t.prefix.push_back(e.prefix);
-    }
-  });
-  Tokens out;
-  for (const Tokens& t : part) {
-    const int64_t from = out.begin.back();
-    out.all.insert(out.all.end(), t.all.begin(), t.all.end());
-    for (size_t i = 1; i < t.begin.size(); ++i) out.begin.push_back(from + t.begin[i]);
-    out.prefix.insert(out.prefix.end(), t.prefix.begin(), t.prefix.end());
-  }
-  return out;
-}
-}  // namespace
-
-Example to_example(const Pair& t, const Tokenizer& tokenizer, float weight) {
-  Example e;
-  e.weight = weight;
-  if (!t.source.empty()) {
-    tokenizer.encode(t.source, e.tokens);
-    e.tokens.push_back(tokenizer.special(kSep));
-    e.prefix = static_cast<int32_t>(e.tokens.size());
-  }
-  tokenizer.encode(t.target, e.tokens);
-  e.tokens.push_back(tokenizer.special(kEos));
-  return e;
-}
-
-int64_t positions_of(const Example& e, const BatchShape& shape) {
-  const auto n = static_cast<int64_t>(e.tokens.size());
-  if (shape.sources > 0) return std::max<int64_t>(e.prefix, n - e.prefix);
-  return shape.restart && e.prefix > 0 ? std::max<int64_t>(e.prefix - 1, n - e.prefix + 1) : n;
-}
-
 struct Loader::Index {
   using Order = std::shared_ptr<const std::vector<int64_t>>;
-  Plan plan;
+  Plan plan;                    // with a row for each piece
+  std::vector<int64_t> row_of;  // of the plan as it was given, by piece
   LoaderConfig config;
-  std::vector<Tokens> tokens;   // per corpus
+  std::vector<TokenCorpus> tokens;  // per corpus
+  std::vector<std::string> notes;
   std::vector<int64_t> begins;  // where each micro-batch begins, in rows of all epochs; one more at the end
   std::vector<int64_t> scored;  // how many tokens had a loss before it
   int64_t steps = 0, steps_per_epoch = 0, tokens_per_epoch = 0;
@@ -79,27 +32,37 @@ struct Loader::Index {
     std::lock_guard lock(mutex);
     for (const auto& [e, o] : orders)
       if (e == epoch) return o;
-    orders.emplace_front(epoch, std::make_shared<const std::vector<int64_t>>(epoch_order(plan, epoch)));
+    // Epoch 0 has the plan's own order, which for windows is that of the text.
+    const int64_t which = config.windows == Windows::stream ? epoch + 1 : epoch;
+    orders.emplace_front(epoch, std::make_shared<const std::vector<int64_t>>(epoch_order(plan, which)));
     if (orders.size() > 3) orders.pop_back();
     return orders.front().second;
   }
-  Example example(int64_t row) const {
+  Example example(int64_t row, int64_t epoch) const {
     const PlanRow& r = plan.rows[static_cast<size_t>(row)];
-    const Tokens& t = tokens[static_cast<size_t>(r.source)];
-    const auto i = static_cast<size_t>(r.example);
-    return {{t.all.begin() + t.begin[i], t.all.begin() + t.begin[i + 1]}, t.prefix[i], r.weight};
+    return tokens[static_cast<size_t>(r.source)].example(static_cast<size_t>(r.example), r.weight,
+                                                         shift(r, epoch));
   }
-  // Calls f(row) for the rows at places first .. last-1 of the sequence of all epochs.
+  // By how many tokens the windows of a stream are shifted in an epoch: from 0 to the slack of their text.
+  int64_t shift(const PlanRow& r, int64_t epoch) const {
+    const TokenCorpus& t = tokens[static_cast<size_t>(r.source)];
+    if (t.slack.empty()) return 0;
+    const auto text = static_cast<uint32_t>(t.pieces[static_cast<size_t>(r.example)].text);
+    const Bits4 draw = Random{plan.seed, Stream::shuffle}.bits(
+        {static_cast<uint32_t>(epoch), 2, static_cast<uint32_t>(r.source), text});
+    return static_cast<int64_t>(uint64_t{draw.at[0]} * static_cast<uint64_t>(t.slack[text] + 1) >> 32);
+  }
+  // Calls f(row, epoch) for the rows at places first .. last-1 of the sequence of all epochs.
   template <class F>
   void each_row(int64_t first, int64_t last, F f) const {
     Order now;
     for (int64_t at = first, epoch = -1; at < last; ++at) {
       if (at / rows() != epoch) epoch = at / rows(), now = order(epoch);
-      f((*now)[static_cast<size_t>(at % rows())]);
+      f((*now)[static_cast<size_t>(at % rows())], epoch);
     }
   }
   void check_corpora(std::span<const Corpus>) const;
-  void check_lengths(std::span<const Corpus>);
+  void expand();
   void build(int64_t wanted);
 };
 
@@ -121,44 +84,33 @@ void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
   }
 }
 
-void Loader::Index::check_lengths(std::span<const Corpus> corpora) {
-  const BatchShape& shape = config.shape;
-  int64_t refused = 0;
-  std::string first;
+// Rows of texts become rows of their pieces.
+void Loader::Index::expand() {
+  std::vector<PlanRow> all;
   for (int64_t row = 0; row < rows(); ++row) {
     const PlanRow& r = plan.rows[static_cast<size_t>(row)];
-    const Corpus& c = corpora[static_cast<size_t>(r.source)];
-    const auto i = static_cast<size_t>(r.example);
-    const Example e = example(row);
-    RUM_CHECK(c.kind == CorpusKind::documents || e.prefix > 0,
-              "{}: example {} has no source; `ruminate data prepare` "
-              "drops such pairs",
-              c.name, i);
-    tokens_per_epoch += static_cast<int64_t>(e.tokens.size());
-    const int64_t needs = positions_of(e, shape);
-    if ((config.context == 0 || needs <= config.context) && fits(std::span(&e, 1), shape)) continue;
-    if (refused++ > 0) continue;
-    const std::string line = c.lines.empty() ? "" : fmt::format(" (line {})", c.lines[i]);
-    const std::string sides = e.prefix == 0
-                                  ? ""
-                                  : fmt::format(" ({} of the source, {} of the target)", e.prefix - 1,
-                                                static_cast<int64_t>(e.tokens.size()) - e.prefix);
-    first = fmt::format("{}: example {}{} has {} tokens{}", c.name, i, line, e.tokens.size(), sides);
+    const std::vector<TextPiece>& pieces = tokens[static_cast<size_t>(r.source)].pieces;
+    const auto [first, last] =
+        std::equal_range(pieces.begin(), pieces.end(), TextPiece{.text = r.example},
+                         [](const TextPiece& a, const TextPiece& b) { return a.text < b.text; });
+    for (auto p = first; p < last; ++p) {
+      all.push_back({static_cast<int32_t>(p - pieces.begin()), r.source, r.score, r.weight});
+      row_of.push_back(row), tokens_per_epoch += p->tokens - p->goes_on;
+    }
   }
-  RUM_CHECK(refused == 0,
-            "{}; the context holds {} positions and a batch {} tokens; {} of {} examples are too long: leave "
-            "them out "
-            "(`ruminate data prepare --max-words`), or raise the context or the batch",
-            first, config.context, shape.tokens, refused, rows());
+  RUM_CHECK(!all.empty(), "{}; nothing is left to train on: raise the context or the batch",
+            fmt::join(notes, "; "));
+  plan.rows = std::move(all);
 }
 
 void Loader::Index::build(int64_t wanted) {
   const BatchShape& shape = config.shape;
   const int64_t m = config.micro_batches;
   std::vector<Load> load(plan.rows.size());
-  for (int64_t row = 0; row < rows(); ++row) load[static_cast<size_t>(row)] = load_of(example(row), shape);
-  Load open;                   // the micro-batch that is being filled
-  int64_t at = 0, losses = 0;  // place in the sequence, tokens with a loss before it
+  for (int64_t row = 0; row < rows(); ++row) load[static_cast<size_t>(row)] = load_of(example(row, 0), shape);
+  Load open;                                           // the micro-batch that is being filled
+  int64_t at = 0, losses = 0;                          // place in the sequence, tokens with a loss before it
+  int64_t most = std::numeric_limits<int64_t>::max();  // steps, by the number of epochs
   auto begin = [&] { begins.push_back(at), scored.push_back(losses), open = {}; };
   auto begun = [&] { return static_cast<int64_t>(begins.size()); };
   begin();
@@ -170,9 +122,12 @@ void Loader::Index::build(int64_t wanted) {
         if (wanted == 0 && config.target_tokens > 0 && losses >= config.target_tokens &&
             (begun() - 1) % m == 0)
           wanted = (begun() - 1) / m;
+        if (config.epochs > 0 && at >= config.epochs * rows() && (begun() - 1) % m == 0)
+          most = std::min(most, (begun() - 1) / m);
         // The first epoch is always gone through, to know its number of steps.
-        if (epoch > 0 && wanted > 0 && begun() > m * std::max(wanted, steps_per_epoch)) {
-          steps = wanted;
+        const int64_t last = wanted > 0 ? std::min(wanted, most) : most;
+        if (epoch > 0 && (begun() - 1) / m >= std::max(last, steps_per_epoch)) {
+          steps = last;
           return;
         }
       }
@@ -200,13 +155,18 @@ Loader::Loader(const Plan& plan, std::span<const Corpus> corpora, const Tokenize
             config.target_tokens);
   index_->plan = plan, index_->config = config;
   index_->check_corpora(corpora);
-  for (const Corpus& c : corpora) index_->tokens.push_back(tokenise(c, tokenizer));
-  index_->check_lengths(corpora);
+  for (const Corpus& c : corpora) {
+    index_->tokens.push_back(tokenise(c, tokenizer, config.shape, config.context, config.windows));
+    if (!index_->tokens.back().note.empty()) index_->notes.push_back(index_->tokens.back().note);
+  }
+  index_->expand();
   index_->build(steps);
 }
 Loader::~Loader() = default;
 Loader::Loader(Loader&&) noexcept = default;
 
+const std::vector<std::string>& Loader::notes() const { return index_->notes; }
+int64_t Loader::pieces() const { return index_->rows(); }
 int64_t Loader::steps() const { return index_->steps; }
 int64_t Loader::steps_per_epoch() const { return index_->steps_per_epoch; }
 int64_t Loader::tokens_per_epoch() const { return index_->tokens_per_epoch; }
@@ -228,7 +188,7 @@ std::vector<Packed> Loader::at(int64_t step) const {
     std::vector<Example> examples;
     index_->each_row(index_->begins[static_cast<size_t>(micro)],
                      index_->begins[static_cast<size_t>(micro) + 1],
-                     [&](int64_t row) { examples.push_back(index_->example(row)); });
+                     [&](int64_t row, int64_t epoch) { examples.push_back(index_->example(row, epoch)); });
     out.push_back(pack(examples, index_->config.shape));
   }
   return out;
@@ -240,7 +200,7 @@ std::vector<int64_t> Loader::examples_of(int64_t step) const {
   std::vector<int64_t> out;
   index_->each_row(index_->begins[static_cast<size_t>(step * m)],
                    index_->begins[static_cast<size_t>((step + 1) * m)],
-                   [&](int64_t row) { out.push_back(row); });
+                   [&](int64_t row, int64_t) { out.push_back(index_->row_of[static_cast<size_t>(row)]); });
   return out;
 }
 

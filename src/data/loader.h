@@ -5,43 +5,39 @@
 #include <span>
 #include <vector>
 
-#include "data/batch.h"
-#include "data/corpus.h"
 #include "data/plan.h"
+#include "data/tokens.h"
 
 namespace rum {
-// How a text becomes tokens. Pair: source <sep> target <eos>, prefix up to and with <sep>. Document (empty
-// source): text <eos>, prefix 0.
-Example to_example(const Pair&, const Tokenizer&, float weight = 1);
-inline constexpr const char *kSep = "<sep>", *kEos = "<eos>";
-
-// How many positions the model needs for it: its tokens, or with restarting positions the longer side, or the
-// longer of what encoder and decoder read.
-int64_t positions_of(const Example&, const BatchShape&);
-
 struct LoaderConfig {
   BatchShape shape;
   int64_t micro_batches = 1;  // per step
-  int64_t context = 0;        // an example that needs more positions is refused; 0: no limit but the shape's
+  int64_t context = 0;        // most positions of an example (tokens.h); 0: no limit but the shape's
   int64_t target_tokens = 0;  // not 0: as many steps as it takes to give so many tokens a loss
+  int64_t epochs = 0;         // not 0: no step begins behind so many
+  Windows windows = Windows::documents;
 };
 class Loader {
  public:
   // Tokenises the corpora (in parallel: call it from the main thread) and indexes where each micro-batch
   // begins. One pass over the plan is an epoch; when `steps` asks for more, the plan's next epoch follows at
   // once, in the same micro-batch (plan.h says in which order). steps = 0 and no target_tokens: one pass;
-  // what is left of its last step stays empty. Error when a corpus is not the one that the plan was made for,
-  // or an example does not fit: its id, line and lengths, how many there are, what to do.
+  // what is left of its last step stays empty. A row of the plan stands for all pieces of its text, one
+  // after the other. Windows of a stream are shuffled in each epoch, and shifted by a number of tokens drawn
+  // for it. Error when a corpus is not the one that the plan was made for, or nothing of it fits.
   Loader(const Plan&, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps);
   ~Loader();
   Loader(Loader&&) noexcept;
-  int64_t steps() const;                                 // of the whole run
-  int64_t steps_per_epoch() const;                       // that hold the first epoch; the last may hold more
-  int64_t tokens_per_epoch() const;                      // of the plan's examples, without what fills up
-  std::vector<Packed> at(int64_t step) const;            // its micro-batches; thread-safe, a pure function
-  double epoch(int64_t step) const;                      // how many epochs are behind when the step begins
-  int64_t target_tokens(int64_t step) const;             // how many tokens had a loss before the step begins
-  std::vector<int64_t> examples_of(int64_t step) const;  // rows of the plan, in order; for tests and tracing
+  const std::vector<std::string>& notes() const;  // what was cut or left out, a line for each corpus
+  int64_t pieces() const;                         // of an epoch: texts, or as many windows as they take
+  int64_t steps() const;                          // of the whole run
+  int64_t steps_per_epoch() const;                // that hold the first epoch; the last may hold more
+  int64_t tokens_per_epoch() const;               // of the plan's examples, without what fills up
+  std::vector<Packed> at(int64_t step) const;     // its micro-batches; thread-safe, a pure function
+  double epoch(int64_t step) const;               // how many epochs are behind when the step begins
+  int64_t target_tokens(int64_t step) const;      // how many tokens had a loss before the step begins
+  // Rows of the plan, in order, one for each piece; for tests and tracing.
+  std::vector<int64_t> examples_of(int64_t step) const;
 
  private:
   struct Index;

@@ -141,6 +141,12 @@ std::vector<Key> make_keys() {
              std::vector<std::pair<std::string, CorpusKind>>{{"translation", CorpusKind::pairs},
                                                              {"text", CorpusKind::documents}},
              "source<TAB>target lines, or plain text, documents separated by empty lines"),
+      choice("data.windows", AT(windows),
+             std::vector<std::pair<std::string, Windows>>{{"documents", Windows::documents},
+                                                          {"stream", Windows::stream},
+                                                          {"stream_in_order", Windows::stream_in_order}},
+             "plain text: documents, of which long ones are cut, or each file one stream of windows of "
+             "model.context tokens, shuffled in each epoch or in order"),
       texts("data.train", AT(train), "corpus to learn from, or a list of them; .gz and .xz too"),
       text("data.valid", AT(valid), "corpus that chooses the best checkpoint"),
       text("data.test", AT(test), "corpus for the final figures; may be empty"),
@@ -149,9 +155,12 @@ std::vector<Key> make_keys() {
       text("tokenizer.file", AT(tokenizer), "a tokenizer.json; empty: trained on data.train"),
       whole("tokenizer.vocab", AT(bpe.vocab), 258, 1 << 20, "tokens of a newly trained tokenizer"),
       choice("tokenizer.pattern", AT(bpe.pattern),
-             std::vector<std::pair<std::string, std::string>>{
-                 {"gpt2", "gpt2"}, {"gpt4", "gpt4"}, {"llama3", "llama3"}, {"whitespace", "whitespace"}},
-             "how text is cut before merging"),
+             std::vector<std::pair<std::string, std::string>>{{"gpt2", "gpt2"},
+                                                              {"gpt4", "gpt4"},
+                                                              {"llama3", "llama3"},
+                                                              {"whitespace", "whitespace"},
+                                                              {"characters", "characters"}},
+             "how text is cut before merging; characters: each a token, without merges or tokenizer.vocab"),
       flag("tokenizer.split_digits", AT(bpe.split_digits), "each digit a token of its own"),
       choice("model.kind", AT(model_kind),
              std::vector<std::pair<std::string, ModelKind>>{{"gpt", ModelKind::gpt},
@@ -162,7 +171,7 @@ std::vector<Key> make_keys() {
       whole("model.kv_heads", AT(model.kv_heads), 0, 1024, "heads of keys and values; 0: as many as heads"),
       whole("model.width", AT(model.width), 2, 1 << 16, "C"),
       whole("model.inner", AT(model.inner), 0, 1 << 20, "width inside the feed-forward layer; 0: 4 C"),
-      whole("model.context", AT(model.context), 2, 1 << 20, "longest text in tokens"),
+      whole("model.context", AT(model.context), 2, 1 << 20, "longest text in tokens, or length of a window"),
       choice("model.norm", AT(model.norm),
              std::vector<std::pair<std::string, Norm>>{{"layernorm", Norm::layernorm},
                                                        {"rmsnorm", Norm::rmsnorm}},
@@ -183,7 +192,8 @@ std::vector<Key> make_keys() {
            "share of numbers dropped after embedding and sublayers"),
       flag("model.recompute", AT(model.recompute), "keep less in memory, compute blocks twice"),
       whole("batch.tokens", AT(tokens), 2, big, "N, tokens of a packed batch"),
-      whole("batch.texts", AT(texts), 0, big, "most texts of a batch; 0: N / 8"),
+      whole("batch.texts", AT(texts), 0, big,
+            "most texts of a batch; 0: N / 8, or as many windows as it holds"),
       whole(
           "batch.scored", AT(scored), 0, big,
           "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N; an encoder reads as many, or "
@@ -206,6 +216,8 @@ std::vector<Key> make_keys() {
       whole("train.steps", AT(steps), 1, big, "optimizer steps"),
       whole("train.target_tokens", AT(target_tokens), 0, big,
             "instead of train.steps: as many steps as give so many tokens a loss; 0: train.steps"),
+      whole("train.epochs", AT(epochs), 0, 1 << 20,
+            "at most so many passes over the texts; 0: train.steps decides"),
       real("train.label_smoothing", AT(model.smoothing), 0, 0.99,
            "share of the target spread over the vocabulary"),
       whole("train.log_every", AT(log_every), 1, big, "steps"),
@@ -224,7 +236,8 @@ std::vector<Key> make_keys() {
            "must be "
            "the same"),
       whole("train.patience", AT(patience), 0, big, "evaluations without progress before stopping; 0: never"),
-      whole("eval.texts", AT(eval_texts), 0, big, "validation texts for the loss; 0: all"),
+      whole("eval.texts", AT(eval_texts), 0, big,
+            "validation texts (windows of a stream) for the loss; 0: all"),
       whole("eval.bleu_texts", AT(bleu_texts), 0, big, "validation texts translated for BLEU; 0: none"),
       whole("eval.beam", AT(decoding.beam), 1, 256, "beam of the final translations; greedy while training"),
       real("eval.length_penalty", AT(decoding.length_penalty), 0, 5, "score = log p / length^penalty"),
@@ -304,6 +317,8 @@ void check_config(const RunConfig& c) {
             "model.width / model.heads = {} is odd; heads must have an even width", m.width / m.heads);
   RUM_CHECK(c.model_kind == ModelKind::gpt || c.kind == CorpusKind::pairs,
             "model.kind = \"encoder_decoder\" needs data.kind = \"translation\": plain text has no source");
+  RUM_CHECK(c.windows == Windows::documents || (c.kind == CorpusKind::documents && c.plan.empty()),
+            "data.windows = \"stream\" needs data.kind = \"text\", and excludes data.plan");
   RUM_CHECK(c.target_tokens > 0 || c.schedule.warmup <= c.steps,
             "schedule.warmup = {} is more than train.steps = {}", c.schedule.warmup, c.steps);
   RUM_CHECK(
@@ -333,7 +348,8 @@ GptConfig model_config(const RunConfig& c, int64_t vocab) {
 
 BatchShape batch_shape(const RunConfig& c) {
   const bool pairs = c.kind == CorpusKind::pairs;
-  const int64_t texts = c.texts > 0 ? c.texts : std::max<int64_t>(c.tokens / 8, 1);
+  const int64_t usual = c.windows == Windows::documents ? 8 : std::min(c.model.context, c.tokens);
+  const int64_t texts = c.texts > 0 ? c.texts : std::max<int64_t>(c.tokens / usual, 1);
   const int64_t scored = c.scored > 0 ? c.scored : pairs ? (c.tokens * 11 + 19) / 20 : 0;
   if (c.model_kind == ModelKind::encoder_decoder)  // holds about what a prefix LM's batch does
     return {.tokens = scored,

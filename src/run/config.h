@@ -26,6 +26,7 @@ struct RunConfig {
   int64_t threads = 0;          // 0: all processors
 
   CorpusKind kind = CorpusKind::pairs;
+  Windows windows = Windows::documents;
   std::vector<std::string> train;  // corpora; a plan names them by their place in this list
   std::string valid, test;         // test may be empty
   std::string plan;                // order and weights of the training texts; empty: shuffled
@@ -41,6 +42,7 @@ struct RunConfig {
 
   int64_t steps = 1000;
   int64_t target_tokens = 0;  // when set: the trainer resolves it to `steps` and sets it to 0
+  int64_t epochs = 0;         // at most, when set
   int64_t log_every = 20, eval_every = 500, save_every = 500, keep = 2;
   int64_t average = 1;  // the final model is the mean of so many last checkpoints
   Best best = Best::loss;

@@ -31,6 +31,8 @@ struct Bpe {
   std::vector<std::pair<Token, Token>> merges;  // by rank; left + right is a token
   std::vector<Token> before, after;             // what the post-processor's template puts around one text
   Json post_processor;                          // as it was written
+  // Not BPE at all, but a token for each known character.
+  bool characters() const { return pattern == &pattern_named("characters"); }
 };
 
 // The 256 characters that stand for bytes in Hugging Face's files (Radford et al. 2019), in order of bytes.

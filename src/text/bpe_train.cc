@@ -2,6 +2,7 @@
 // id: the most frequent pair first, of equals the one with the smaller ids. Counts of pairs are kept up to
 // date word by word; the queue holds old counts, which are put right when they come up.
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -196,11 +197,35 @@ class Trainer {
   std::vector<Entry> queue_;  // a heap
   size_t serial_ = 0;
 };
+
+// The special tokens, then all distinct characters in the order of their codes.
+Bpe train_characters(std::span<const std::string_view> texts, const TokenizerConfig& config) {
+  RUM_CHECK(!config.split_digits, "characters are tokens of their own, digits too: leave split_digits out");
+  std::set<std::string> characters;  // the order of UTF-8 is that of the codes
+  for (const std::string_view text : texts) {
+    RUM_CHECK(find_invalid_utf8(text) == std::string::npos, "a text to take characters from is not UTF-8");
+    for_each_piece(pattern_named(config.pattern), false, text,
+                   [&](std::string_view c) { characters.emplace(c); });
+  }
+  Bpe bpe;
+  bpe.pattern = &pattern_named(config.pattern), bpe.ignore_merges = true;
+  for (const std::string& s : config.special) {
+    RUM_CHECK(!s.empty() && find_invalid_utf8(s) == std::string::npos && !characters.contains(s) &&
+                  std::count(config.special.begin(), config.special.end(), s) == 1,
+              "special token \"{}\" is empty, not UTF-8, a character of the text, or stands twice", s);
+    AddedToken added;
+    added.id = static_cast<Token>(bpe.tokens.size()), added.content = s;
+    bpe.tokens.push_back(s), bpe.added.push_back(std::move(added));
+  }
+  bpe.tokens.insert(bpe.tokens.end(), characters.begin(), characters.end());
+  return bpe;
+}
 }  // namespace
 
 Bpe train_bpe(std::span<const std::string_view> texts, const TokenizerConfig& config,
               const std::function<void(int64_t)>& progress) {
   const Pattern& pattern = pattern_named(config.pattern);
+  if (&pattern == &pattern_named("characters")) return train_characters(texts, config);
   Trainer trainer(config, pattern);  // checks the configuration before the long part
   return trainer.run(count_pieces(texts, pattern, config.split_digits), progress);
 }

@@ -111,6 +111,8 @@ const char* scan_whitespace(const char* p, const char* end) {
   return run<true>(kSpace, q, end);
 }
 
+const char* scan_characters(const char* p, const char* end) { return p + at(p, end).bytes; }
+
 constexpr const char* kGpt4 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr Pattern kPatterns[] = {
@@ -119,6 +121,7 @@ constexpr Pattern kPatterns[] = {
     {"gpt4", kGpt4, nullptr, scan_gpt4},
     {"llama3", kGpt4, nullptr, scan_gpt4},  // the same expression under its other name
     {"whitespace", R"( ?\S+|\s+(?!\S)|\s+)", nullptr, scan_whitespace},
+    {"characters", R"([\s\S])", nullptr, scan_characters},
 };
 }  // namespace
 

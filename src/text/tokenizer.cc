@@ -62,7 +62,7 @@ constexpr uint32_t kNone = ~uint32_t{0};
 struct Tokenizer::Model {
   explicit Model(Bpe b) : bpe(std::move(b)) {
     static std::atomic<uint32_t> models{0};
-    serial = ++models;
+    serial = ++models, byte.fill(-1);
     std::vector<bool> is_added(bpe.tokens.size());
     for (const AddedToken& a : bpe.added) {
       is_added[static_cast<size_t>(a.id)] = true;
@@ -87,6 +87,7 @@ struct Tokenizer::Model {
   void encode_text(std::string_view text, bool special, std::vector<Token>& out) const;
   const AddedToken* added_at(std::string_view text, bool special) const;
   void merge(std::string_view piece, std::vector<Token>& out) const;
+  [[noreturn]] void refuse(std::string_view character) const;
 
   Bpe bpe;
   uint32_t serial;
@@ -101,8 +102,10 @@ struct Tokenizer::Model {
 
 // Of all neighbours the pair of lowest rank becomes one token, the leftmost first, until none has a rank.
 void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) const {
-  if (bpe.ignore_merges)
+  if (bpe.ignore_merges) {
     if (const auto whole = ids.find(piece); whole != ids.end()) return out.push_back(whole->second);
+    if (bpe.characters()) refuse(piece);
+  }
   RUM_CHECK(piece.size() < kNone, "a word of {} bytes, at most 4 GiB", piece.size());
   auto& symbols = scratch().symbols;  // not a structured binding: clang 14 cannot capture one
   auto& heap = scratch().heap;
@@ -139,7 +142,11 @@ void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) co
 }
 
 void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) const {
-  if (piece.size() == 1) return out.push_back(byte[static_cast<uint8_t>(piece[0])]);
+  if (piece.size() == 1) {
+    const Token only = byte[static_cast<uint8_t>(piece[0])];
+    if (only < 0) refuse(piece);
+    return out.push_back(only);
+  }
   if (piece.size() > Slot::kBytes) return merge(piece, out);
   Slot wanted;
   wanted.model = serial, wanted.set_piece(piece);
@@ -188,6 +195,15 @@ void Tokenizer::Model::encode_text(std::string_view text, bool special, std::vec
     text.remove_prefix(at + added->content.size()), at = 0;
   }
   ordinary(text);
+}
+
+void Tokenizer::Model::refuse(std::string_view character) const {
+  const char* p = character.data();
+  fail(fmt::format(
+      "the character U+{:04X} \"{}\" is none of the {} of this tokenizer; take it out, or train the "
+      "tokenizer on text that has it",
+      static_cast<uint32_t>(decode_utf8(p, p + character.size()).code), character,
+      bpe.tokens.size() - bpe.added.size()));
 }
 
 Tokenizer Tokenizer::train(std::span<const std::string_view> texts, const TokenizerConfig& config,

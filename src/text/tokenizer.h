@@ -1,5 +1,6 @@
-// Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019): trained here, or read from a
-// Hugging Face tokenizer.json. decode(encode(s)) == s for any bytes.
+// Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019), or single characters: trained here,
+// or read from a Hugging Face tokenizer.json. decode(encode(s)) == s for any bytes, or for all known
+// characters.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -13,10 +14,10 @@ namespace rum {
 using Token = int32_t;
 
 struct TokenizerConfig {
-  int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges
+  int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges; characters: as many as there are
   // These get the first ids, in this order; they are never found in a text, callers add them.
   std::vector<std::string> special{};
-  std::string pattern = "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, whitespace
+  std::string pattern = "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, whitespace, or characters: no merges
   bool split_digits = false;     // each digit a token of its own
   int64_t min_frequency = 2;     // pairs seen less often are not merged
 };
@@ -33,7 +34,7 @@ class Tokenizer {
   void save(const std::string& path) const;
 
   // Added tokens are found in the text unless they are special; thread-safe. Error: the text holds an added
-  // token that asks for lstrip, rstrip or single_word.
+  // token that asks for lstrip, rstrip or single_word, or a character that a vocabulary of characters lacks.
   std::vector<Token> encode(std::string_view text) const;
   void encode(std::string_view text, std::vector<Token>& out) const;  // appends
   // As Hugging Face's encode() does: special tokens too are found, and the post-processor's template added.

@@ -50,13 +50,14 @@ class Parser {
       if (const Json* j = root.find(key); j && !j->is_null())
         refuse(key, "is not supported here, null is expected", *j);
     read_pre_tokenizer(get(root, "", "pre_tokenizer"));
-    if (const Json& d = get(root, "", "decoder"); type(d) != "ByteLevel")
-      refuse("decoder", "only ByteLevel is supported", d);
+    if (const Json& d = get(root, "", "decoder"); type(d) != (bpe_.characters() ? "Fuse" : "ByteLevel"))
+      refuse("decoder", bpe_.characters() ? "Fuse is expected" : "only ByteLevel is supported", d);
     if (const Json* p = root.find("post_processor"))
       read_post_processor(*p, "post_processor"), bpe_.post_processor = *p;
     const Json* added = root.find("added_tokens");
     if (added && !added->is_null()) read_added(*added);
-    read_model(get(root, "", "model"));
+    const Json& model = get(root, "", "model");
+    bpe_.characters() ? read_characters(model) : read_model(model);
     for (const auto* around : {&bpe_.before, &bpe_.after})
       for (const Token t : *around)
         if (static_cast<size_t>(t) >= bpe_.tokens.size())
@@ -94,6 +95,11 @@ class Parser {
 
   void read_pre_tokenizer(const Json& j) {
     const std::string path = "pre_tokenizer";
+    if (type(j) == "Split") {
+      read_split(j, path);
+      if (!bpe_.characters()) refuse(path, "a pattern alone is supported where it cuts characters", j);
+      return;
+    }
     if (type(j) != "Sequence") {
       if (type(j) != "ByteLevel")
         refuse(path, "only ByteLevel, or a Sequence that ends in it, is supported", j);
@@ -111,7 +117,11 @@ class Parser {
         refuse(at() + ".individual_digits", "only true is supported", false);
       bpe_.split_digits = true, ++i;
     }
-    if (is("Split")) read_split((*steps)[i], at()), ++i;
+    if (is("Split")) {
+      read_split((*steps)[i], at());
+      if (bpe_.characters()) refuse(at(), "characters take a Split alone", (*steps)[i]);
+      ++i;
+    }
     if (!is("ByteLevel"))
       refuse(at(), "expected [Digits,] [Split,] ByteLevel",
              i < steps->size() ? (*steps)[i] : Json("the end of the list"));
@@ -226,6 +236,15 @@ class Parser {
     if (!merges.array()) refuse("model.merges", "an array is expected", merges);
     for (size_t i = 0; i < merges.array()->size(); ++i) read_merge((*merges.array())[i], i);
   }
+  // A token for each character: Hugging Face's WordLevel, which too refuses what is not in its vocabulary.
+  void read_characters(const Json& m) {
+    if (type(m) != "WordLevel") refuse("model", "the pattern cuts characters: WordLevel is expected", m);
+    bpe_.ignore_merges = true;
+    read_vocab(get(m, "model", "vocab"));
+  }
+  bool one_character(const std::string& s) const {
+    return !s.empty() && decode_utf8(s.data(), s.data() + s.size()).bytes == static_cast<int>(s.size());
+  }
   void read_vocab(const Json& vocab) {
     if (!vocab.object()) refuse("model.vocab", "an object is expected", vocab);
     size_t total = vocab.object()->size() + bpe_.added.size();
@@ -249,8 +268,9 @@ class Parser {
         in_vocab_.insert(text);
         continue;
       }
-      std::string bytes;
-      if (!from_characters(text, bytes) || bytes.empty())
+      std::string bytes = text;
+      if (bpe_.characters() && !one_character(text)) refuse(path, "is not a single character");
+      if (!bpe_.characters() && (!from_characters(text, bytes) || bytes.empty()))
         refuse(path, "is not spelled in the 256 characters that stand for bytes");
       take(id, path, std::move(bytes));
       ordinary_[text] = id;
@@ -259,7 +279,7 @@ class Parser {
       take(a.id, "added_tokens", a.content);
       a.in_vocab = in_vocab_.count(a.content) > 0;
     }
-    for (int b = 0; b < 256; ++b)
+    for (int b = 0; b < 256 && !bpe_.characters(); ++b)
       if (const std::string c = to_characters(std::string(1, static_cast<char>(b))); !ordinary_.count(c))
         refuse("model.vocab", fmt::format("the token of byte 0x{:02X}, written \"{}\", is missing", b, c));
   }
@@ -299,18 +319,35 @@ class Parser {
   std::unordered_set<uint64_t> seen_;
 };
 
+Json write_split(const Bpe& bpe) {
+  return Json::Object{{"type", "Split"},
+                      {"pattern", Json::Object{{"Regex", bpe.pattern->regex}}},
+                      {"behavior", "Isolated"},
+                      {"invert", false}};
+}
 Json write_pre_tokenizer(const Bpe& bpe) {
+  if (bpe.characters()) return write_split(bpe);
   const bool gpt2 = bpe.pattern == &pattern_named("gpt2");
   if (gpt2 && !bpe.split_digits) return byte_level(true);
   Json::Array steps;
   if (bpe.split_digits) steps.push_back(Json::Object{{"type", "Digits"}, {"individual_digits", true}});
-  if (!gpt2)
-    steps.push_back(Json::Object{{"type", "Split"},
-                                 {"pattern", Json::Object{{"Regex", bpe.pattern->regex}}},
-                                 {"behavior", "Isolated"},
-                                 {"invert", false}});
+  if (!gpt2) steps.push_back(write_split(bpe));
   steps.push_back(byte_level(gpt2));
   return Json::Object{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
+}
+Json write_model(const Bpe& bpe, Json::Object vocab, Json::Array merges) {
+  if (bpe.characters())  // "<unk>" is not in the vocabulary: so Hugging Face refuses unknown characters, too
+    return Json::Object{{"type", "WordLevel"}, {"vocab", std::move(vocab)}, {"unk_token", "<unk>"}};
+  return Json::Object{{"type", "BPE"},
+                      {"dropout", Json()},
+                      {"unk_token", Json()},
+                      {"continuing_subword_prefix", Json()},
+                      {"end_of_word_suffix", Json()},
+                      {"fuse_unk", false},
+                      {"byte_fallback", false},
+                      {"ignore_merges", bpe.ignore_merges},
+                      {"vocab", std::move(vocab)},
+                      {"merges", std::move(merges)}};
 }
 }  // namespace
 
@@ -349,7 +386,8 @@ std::string write_tokenizer_json(const Bpe& bpe) {
   }
   for (size_t i = 0; i < bpe.tokens.size(); ++i)
     if (!by_id[i])
-      vocab.emplace_back(to_characters(bpe.tokens[i]), static_cast<int64_t>(i));
+      vocab.emplace_back(bpe.characters() ? bpe.tokens[i] : to_characters(bpe.tokens[i]),
+                         static_cast<int64_t>(i));
     else if (by_id[i]->in_vocab)
       vocab.emplace_back(by_id[i]->content, static_cast<int64_t>(i));
   for (const auto& [l, r] : bpe.merges)
@@ -362,17 +400,9 @@ std::string write_tokenizer_json(const Bpe& bpe) {
                               {"normalizer", Json()},
                               {"pre_tokenizer", write_pre_tokenizer(bpe)},
                               {"post_processor", bpe.post_processor},
-                              {"decoder", byte_level(true)},
-                              {"model", Json::Object{{"type", "BPE"},
-                                                     {"dropout", Json()},
-                                                     {"unk_token", Json()},
-                                                     {"continuing_subword_prefix", Json()},
-                                                     {"end_of_word_suffix", Json()},
-                                                     {"fuse_unk", false},
-                                                     {"byte_fallback", false},
-                                                     {"ignore_merges", bpe.ignore_merges},
-                                                     {"vocab", std::move(vocab)},
-                                                     {"merges", std::move(merges)}}}},
+                              {"decoder",
+                               bpe.characters() ? Json(Json::Object{{"type", "Fuse"}}) : byte_level(true)},
+                              {"model", write_model(bpe, std::move(vocab), std::move(merges))}},
                  2) +
          "\n";
 }

@@ -8,9 +8,12 @@
 #include "run/run.h"
 
 namespace rum {
+Corpus run_corpus(const RunConfig& c, const std::string& path) {
+  return c.windows == Windows::documents ? read_corpus(path, c.kind) : read_stream(path);
+}
 std::vector<Corpus> training_corpora(const RunConfig& c) {
   std::vector<Corpus> out;
-  for (const std::string& path : c.train) out.push_back(read_corpus(path, c.kind));
+  for (const std::string& path : c.train) out.push_back(run_corpus(c, path));
   return out;
 }
 
@@ -25,7 +28,10 @@ Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
   std::vector<uint64_t> hashes;
   for (const Corpus& corpus : corpora)
     sizes.push_back(static_cast<int64_t>(corpus.texts.size())), hashes.push_back(corpus.hash);
-  return shuffled_plan(sizes, hashes, c.seed);
+  if (c.windows != Windows::stream_in_order) return shuffled_plan(sizes, hashes, c.seed);
+  Plan plan{{}, hashes, false, c.seed};
+  for (size_t i = 0; i < corpora.size(); ++i) plan.rows.push_back({0, static_cast<int32_t>(i)});
+  return plan;
 }
 
 std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {

@@ -8,8 +8,10 @@
 #include "run/run.h"
 
 namespace rum {
-std::vector<Corpus> training_corpora(const RunConfig&);  // in the order of data.train
-// data.plan, or all texts shuffled by the run's seed. The loader checks that it was made for these corpora.
+Corpus run_corpus(const RunConfig&, const std::string& path);  // by data.kind and data.windows
+std::vector<Corpus> training_corpora(const RunConfig&);        // in the order of data.train
+// data.plan, or all texts shuffled by the run's seed (a stream in order as it stands). The loader checks that
+// it was made for these corpora.
 Plan training_plan(const RunConfig&, std::span<const Corpus>);
 // The run of train.from, checked against the config; null without one, and for a resumed run, which has its
 // own weights. Error: another tokenizer or shape, by the key that differs.

@@ -2,23 +2,29 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace rum {
-std::vector<Packed> evaluation_batches(const Corpus& corpus, const Tokenizer& tokenizer,
-                                       const BatchShape& shape, int64_t count) {
-  const auto n = static_cast<int64_t>(corpus.texts.size());
-  std::vector<Packed> out;
+EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& tokenizer, const RunConfig& c,
+                                     int64_t count) {
+  const bool stream = c.windows != Windows::documents;
+  const BatchShape shape = batch_shape(c);
+  const TokenCorpus tokens =
+      tokenise(corpus, tokenizer, shape, c.model.context, stream ? Windows::stream_in_order : c.windows);
+  EvaluationBatches out{{}, tokens.note};
   std::vector<Example> open;
-  for (int64_t i = 0; i < (count > 0 ? std::min(count, n) : n); ++i) {
-    Example e = to_example(corpus.texts[static_cast<size_t>(i)], tokenizer);
-    if (!fits({&e, 1}, shape)) continue;
-    open.push_back(std::move(e));
+  for (size_t i = 0; i < tokens.pieces.size(); ++i) {
+    const int64_t number = stream ? static_cast<int64_t>(i) : tokens.pieces[i].text;
+    if (count > 0 && number >= count) break;
+    open.push_back(tokens.example(i));
     if (fits(open, shape)) continue;
     Example last = std::move(open.back());
     open.pop_back();
-    out.push_back(pack(open, shape));
+    out.batches.push_back(pack(open, shape));
     open.assign(1, std::move(last));
   }
-  if (!open.empty()) out.push_back(pack(open, shape));
+  RUM_CHECK(!open.empty(), "{}; nothing is left to evaluate on: raise the context or the batch", tokens.note);
+  out.batches.push_back(pack(open, shape));
   return out;
 }
 
@@ -30,6 +36,7 @@ double mean_nll(const Model& model, std::span<const Packed> batches) {
     Tape tape(arena, Tape::Mode::forward_only);
     sum += model.loss(b, false).loss.at(0), weight += p.total_weight;
   }
-  return weight > 0 ? sum / weight : 0;
+  RUM_CHECK(weight > 0, "no token of {} batches gets a loss: there is no mean", batches.size());
+  return sum / weight;
 }
 }  // namespace rum

@@ -5,11 +5,16 @@
 
 #include "data/loader.h"
 #include "model/model.h"
+#include "run/config.h"
 
 namespace rum {
-// Batches that hold the first `count` texts (0: all), in order, each once; texts that do not fit the shape
-// are left out.
-std::vector<Packed> evaluation_batches(const Corpus&, const Tokenizer&, const BatchShape&, int64_t count);
-// Mean of -log p (natural) over the scored tokens, without label smoothing.
+struct EvaluationBatches {
+  std::vector<Packed> batches;
+  std::string note;  // what was cut or left out, for people; or empty
+};
+// Batches that hold the first `count` texts (windows of a stream; 0: all), in order, each once. Error when
+// nothing is left of them.
+EvaluationBatches evaluation_batches(const Corpus&, const Tokenizer&, const RunConfig&, int64_t count);
+// Mean of -log p (natural) over the scored tokens, without label smoothing. Error when there are none.
 double mean_nll(const Model&, std::span<const Packed>);
 }  // namespace rum

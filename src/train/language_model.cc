@@ -11,7 +11,7 @@
 namespace rum {
 namespace {
 LoaderConfig loader_config(const RunConfig& c) {
-  return {batch_shape(c), c.micro_batches, c.model.context, c.target_tokens};
+  return {batch_shape(c), c.micro_batches, c.model.context, c.target_tokens, c.epochs, c.windows};
 }
 int64_t wanted_steps(const RunConfig& c) { return c.target_tokens > 0 ? 0 : c.steps; }
 }  // namespace
@@ -19,13 +19,20 @@ int64_t wanted_steps(const RunConfig& c) { return c.target_tokens > 0 ? 0 : c.st
 LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress)
     : config_(c),
       train_(training_corpora(c)),
-      valid_(read_corpus(c.valid, c.kind)),
+      valid_(run_corpus(c, c.valid)),
       from_(starting_run(c, resume)),
       tokenizer_(run_tokenizer(c, train_, from_.get(), resume, progress)),
       plan_(training_plan(c, train_)),
       model_(c.model_kind, Params(params), model_config(c, tokenizer_.size())),
       loader_(plan_, train_, tokenizer_, loader_config(c), wanted_steps(c)),
-      validation_(evaluation_batches(valid_, tokenizer_, batch_shape(c), c.eval_texts)) {}
+      validation_(evaluation_batches(valid_, tokenizer_, c, c.eval_texts)) {
+  notes = loader_.notes();
+  if (!validation_.note.empty()) notes.push_back(validation_.note);
+  if (c.test.empty()) return;
+  // Read once more at the end: here for what would stop it there.
+  const std::string note = evaluation_batches(run_corpus(c, c.test), tokenizer_, c, 0).note;
+  if (!note.empty()) notes.push_back(note);
+}
 
 Packed LanguageModel::largest_batch(int64_t tokens) const {
   RunConfig c = config_;
@@ -52,16 +59,16 @@ std::string LanguageModel::take_weights() {
 }
 
 Evaluation LanguageModel::evaluate() const {
-  const double loss = mean_nll(model_, validation_);
+  const double loss = mean_nll(model_, validation_.batches);
   return {loss, {}, fmt::format("validation loss {:.4f} (perplexity {:.2f})", loss, std::exp(loss))};
 }
 
 TestReport LanguageModel::test(Progress&) const {
   if (config_.test.empty()) return {};
-  return test_loss(read_corpus(config_.test, config_.kind));
+  return test_loss(run_corpus(config_, config_.test));
 }
 TestReport LanguageModel::test_loss(const Corpus& test) const {
-  const double loss = mean_nll(model_, evaluation_batches(test, tokenizer_, batch_shape(config_), 0));
+  const double loss = mean_nll(model_, evaluation_batches(test, tokenizer_, config_, 0).batches);
   return {{{"test_loss", loss}}, fmt::format("test loss: {:.4f}\n", loss)};
 }
 

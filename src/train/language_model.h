@@ -13,7 +13,7 @@ class LanguageModel : public Task {
 
   Tensor loss(const Batch& b) const override { return model_.loss(b).loss; }
   const Loader& loader() const override { return loader_; }
-  int64_t texts() const override { return static_cast<int64_t>(plan_.rows.size()); }
+  int64_t texts() const override { return loader_.pieces(); }
   Packed largest_batch(int64_t tokens) const override;
 
   std::string take_weights() override;  // those of train.from
@@ -34,6 +34,6 @@ class LanguageModel : public Task {
   Plan plan_;
   Model model_;
   Loader loader_;
-  std::vector<Packed> validation_;
+  EvaluationBatches validation_;
 };
 }  // namespace rum

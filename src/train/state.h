@@ -53,8 +53,7 @@ struct Trainer::State {
         adamw(materialised(), config.adamw),
         step(
             params, adamw, [this](const Batch& b) { return task->loss(b); }, config.seed) {
-    config.steps = config.schedule.steps = task->loader().steps();  // resolves train.target_tokens
-    config.target_tokens = 0;
+    settle_steps();
     check_config(config);
   }
   ParameterBlock& materialised() {
@@ -63,6 +62,7 @@ struct Trainer::State {
   }
 
   // trainer.cc
+  void settle_steps();
   void introduce();
   void take_step(const std::vector<Packed>& micro_batches);
   void read_outcomes(size_t leave);  // of the steps in flight, oldest first, all but the newest `leave`

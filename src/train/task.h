@@ -34,12 +34,13 @@ struct TestReport {
 class Task {
  public:
   virtual ~Task() = default;
-  ParameterBlock params;  // declared by the constructor; the trainer gives them their numbers
+  ParameterBlock params;           // declared by the constructor; the trainer gives them their numbers
+  std::vector<std::string> notes;  // what was cut or left out of the texts, a line each for people
 
   // A single number, made by the same ops for every micro-batch: the sum over the targets.
   virtual Tensor loss(const Batch&) const = 0;
   virtual const Loader& loader() const = 0;  // the micro-batches of each step
-  virtual int64_t texts() const = 0;         // in an epoch
+  virtual int64_t texts() const = 0;         // in an epoch, or pieces of them
   // A batch of so many tokens, in texts as long as the model takes: what needs the most memory.
   virtual Packed largest_batch(int64_t tokens) const = 0;
 

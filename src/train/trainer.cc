@@ -65,12 +65,29 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   return out;
 }
 
+// train.target_tokens and train.epochs become a number of steps.
+void Trainer::State::settle_steps() {
+  const Loader& loader = task->loader();
+  const int64_t asked = config.target_tokens > 0 ? 0 : config.steps;
+  config.steps = config.schedule.steps = loader.steps();
+  config.target_tokens = 0;
+  if (config.steps >= asked) return;
+  config.schedule.warmup = std::min(config.schedule.warmup, config.steps / 10);
+  const double epochs =
+      loader.epoch(config.steps) * static_cast<double>(asked) / static_cast<double>(config.steps);
+  task->notes.push_back(fmt::format(
+      "train.steps = {} would be {:.0f} epochs; train.epochs = {} makes it {} steps, with a warm-up of {}",
+      asked, epochs, config.epochs, config.steps, config.schedule.warmup));
+}
+
 void Trainer::State::introduce() {
+  for (const std::string& note : task->notes) progress.line(note);
   const std::string resumed = done > 0 ? fmt::format(", resumed at step {},", done) : "";
   progress.line(fmt::format(
-      "{}: {} parameters, {} training texts, {} steps of {} tokens ({:.1f} epochs){} on {}", folder.path,
-      params.numbers(), task->texts(), config.steps, config.tokens * config.micro_batches,
-      task->loader().epoch(config.steps), resumed, Backend::of(device).describe()));
+      "{}: {} parameters, {} training {}, {} steps of {} tokens ({:.1f} epochs){} on {}", folder.path,
+      params.numbers(), task->texts(), config.windows == Windows::documents ? "texts" : "windows",
+      config.steps, config.tokens * config.micro_batches, task->loader().epoch(config.steps), resumed,
+      Backend::of(device).describe()));
 }
 
 // Queues it. On a GPU its outcome is known later.

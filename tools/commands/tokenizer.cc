@@ -35,6 +35,7 @@ class Texts {
     for (size_t end : ends) views_.push_back(std::string_view(all).substr(begin, end - begin)), begin = end;
     bytes_ += all.size();
   }
+  void add_line_end() { views_.push_back("\n"); }
   const std::vector<std::string_view>& views() const { return views_; }
   size_t bytes() const { return bytes_; }
 
@@ -53,7 +54,8 @@ int train(int argc, char** argv) {
   Flags flags("tokenizer train", "Trains a byte-level BPE tokenizer on lines of text.");
   flags.add("--input", input, "text files, plain or packed; of .tsv files all columns", true)
       .add("--output,-o", output, "the tokenizer.json to write")
-      .add("--vocab", config.vocab, "tokens in all: special ones, 256 bytes, merges", 256, 1 << 24)
+      .add("--vocab", config.vocab,
+           "tokens in all: special ones, 256 bytes, merges (characters: as many as there are)", 256, 1 << 24)
       .add("--special", config.special, "special tokens; they get the first ids")
       .choice("--pattern", config.pattern, "how text is cut into words", names)
       .add("--split-digits", config.split_digits, "each digit is a token of its own")
@@ -62,6 +64,7 @@ int train(int argc, char** argv) {
   check_output(output);
   Texts texts;
   for (const std::string& path : input) texts.add(path);
+  if (config.pattern == "characters") texts.add_line_end();  // which whole files have
   if (texts.bytes() == 0)
     throw FileError(input.front() + ": no text to train on in it, nor in any other --input");
   Progress progress;

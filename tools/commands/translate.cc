@@ -16,6 +16,7 @@
 #include "data/loader.h"
 #include "generate/best_of.h"
 #include "generate/generate.h"
+#include "generate/passage.h"
 #include "generate/pool.h"
 #include "run/environment.h"
 #include "run/provenance.h"
@@ -35,14 +36,15 @@ struct DrawFlags {
   std::string device = "auto";
   int64_t seed = 1;
   void add(Flags& flags) {
-    flags.add("--temperature", asked.temperature, "of the softmax when drawing", 1e-3f, 1e3f)
+    flags.add("--temperature", asked.temperature, "of the softmax when drawing", 0, 1e3f)
         .add("--top-k", asked.top_k, "draw from the k likeliest tokens; 0: all", 0)
         .add("--top-p", asked.top_p, "draw from the fewest likeliest tokens with this much probability",
              1e-6f, 1)
         .add("--min-p", asked.min_p, "draw from tokens with this share of the likeliest one's probability", 0,
              1)
         .add("--seed", seed, "of the random draws", 0, UINT32_MAX)
-        .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0)
+        .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0,
+             int64_t{1} << 30)
         .add("--batch", asked.batch, "cache slots in flight; changes speed and memory, never the output", 1,
              1 << 20)
         .choice("--device", device, "auto: a GPU where there is one", {"auto", "cpu", "cuda"});
@@ -52,7 +54,10 @@ struct DrawFlags {
       if (flags.given(f)) return true;
     return false;
   }
-  void apply(const Flags& flags, Decoding& d) const {
+  // `greedy`: what to give instead of a temperature of 0.
+  void apply(const Flags& flags, Decoding& d, const char* greedy) const {
+    RUM_CHECK(asked.temperature > 0,
+              "--temperature 0 would take the likeliest token each time: give {} instead", greedy);
     d.temperature = asked.temperature, d.top_k = asked.top_k, d.top_p = asked.top_p, d.min_p = asked.min_p;
     d.seed = static_cast<uint32_t>(seed), d.batch = asked.batch;
     if (flags.given("--max-new")) d.max_new = asked.max_new, d.max_ratio = 0;
@@ -309,7 +314,7 @@ int translate(int argc, char** argv) {
             "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
             shell_quoted(folder));
   Decoding d = run->config.decoding;
-  draws.apply(flags, d);
+  draws.apply(flags, d, "--beam 1 without --sample");
   if (flags.given("--beam")) d.beam = search.beam;
   if (flags.given("--length-penalty")) d.length_penalty = search.length_penalty;
   if ((d.sample = sample)) d.beam = 1;
@@ -336,6 +341,7 @@ int translate(int argc, char** argv) {
 }
 
 int generate(int argc, char** argv) {
+  constexpr int64_t kPart = 512;  // texts at once
   std::string folder, prompt;
   int64_t count = 1;
   bool greedy = false;
@@ -343,7 +349,7 @@ int generate(int argc, char** argv) {
   Flags flags("generate", "Writes on after a prompt with a model of plain text.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
       .add("--prompt", prompt, "the beginning of the text", true)
-      .add("--count", count, "texts to write", 1, 1 << 20)
+      .add("--count", count, "texts to write", 1, UINT32_MAX)
       .add("--greedy", greedy, "always take the likeliest token instead of drawing");
   draws.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
@@ -360,10 +366,16 @@ int generate(int argc, char** argv) {
             "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
             p.tokens.size(), run->model.config().context);
   Decoding d;
-  draws.apply(flags, d);
-  d.sample = !greedy, d.best = count;
-  const auto written = rum::generate(run->model, {&p, 1}, run->tokenizer.special(kEos), d);
-  for (const Hypothesis& h : written.front()) fmt::print("{}{}\n", prompt, run->tokenizer.decode(h.tokens));
+  draws.apply(flags, d, "--greedy");
+  d.sample = !greedy;
+  for (int64_t at = 0; at < count; at += kPart) {  // written as they come
+    d.first = static_cast<uint32_t>(at);
+    const auto texts =
+        write_passages(run->model, p.tokens, run->tokenizer.special(kEos), d, std::min(kPart, count - at));
+    for (const std::vector<Token>& text : texts)
+      fmt::print("{}{}\n", prompt, run->tokenizer.decode(std::span(text).subspan(p.tokens.size())));
+    if (std::fflush(stdout) != 0) throw FileError("standard output: cannot be written");
+  }
   return 0;
 }
 
