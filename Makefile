@@ -152,10 +152,11 @@ train: ## train a German-English translator on real text, then show its BLEU and
 	@bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
 
 #   make reproduce                groups A to C at laptop scale   SCALE=laptop-debian|paper|smoke  other configs
+#   make reproduce SCALE=remedies GROUP="D E"                     the remedies; some of the groups, an hour or so each
 reproduce: ## the experiments of the paper: run them, or go on, then write the report (hours)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),build/tests/smoke)
-	@bash tools/reproduce.sh "$${SCALE:-laptop}"
+	@read -ra groups <<<"$${GROUP:-}" && bash tools/reproduce.sh "$${SCALE:-laptop}" "$${groups[@]}"
 
 # ---- testing ---------------------------------------------------------------------------------------------------
 CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))

@@ -12,6 +12,7 @@
 #include "edits/targets.h"
 #include "experiment/arms.h"
 #include "experiment/chart.h"
+#include "experiment/part.h"
 #include "pipeline/store.h"
 #include "program.h"
 #include "tests/error_of.h"
@@ -143,7 +144,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
-  for (const char* scale : {"smoke", "laptop", "laptop-debian", "paper"}) {
+  for (const char* scale : {"smoke", "laptop", "laptop-debian", "remedies", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -152,6 +153,19 @@ TEST(ExperimentConfig, TheScalesAreRead) {
       EXPECT_GE(c.seeds, 3) << path;
     }
   }
+}
+// By hand from remedies.toml: E's arms, those that their claims name, and what the gate needs.
+TEST(ExperimentPart, AGroupComesWithWhatItIsComparedWith) {
+  const ExperimentConfig all = read_experiment("data/configs/experiments/remedies.toml"),
+                         e = only_groups(all, {"E"});
+  std::vector<std::string> arms, claims;
+  for (const Arm& a : e.arms) arms.push_back(a.name);
+  for (const Claim& c : e.claims) claims.push_back(c.id);
+  EXPECT_EQ(arms, (std::vector<std::string>{"human", "self, greedy", "two generators", "greedy and drawn"}));
+  EXPECT_EQ(claims, (std::vector<std::string>{"C1", "C7", "R join"}));
+  EXPECT_EQ(e.gate.claim, "C1");
+  expect_error([&] { only_groups(all, {"e"}); },
+               "no group \"e\"; did you mean \"E\"?; there are A, D, E, F, R");
 }
 TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   const std::string good = slurp("data/configs/experiments/smoke.toml");
@@ -236,6 +250,13 @@ std::string timeless(std::string html) {
 
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
+  // A group alone first: its report says what it leaves out, and the rest takes its stages over.
+  const Ran part = e.run(e.words("run", "x", {"--group", "A"}));
+  ASSERT_EQ(part.status, 0) << part.err;
+  const Ran early = e.run(e.words("report", "x", {"--output", e.file("early")}));
+  ASSERT_EQ(early.status, 0) << early.err;
+  EXPECT_NE(early.out.find("C1"), std::string::npos) << early.out;
+  EXPECT_NE(early.out.find("arms are made; left out: "), std::string::npos) << early.out;
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
   const Ran again = e.run(e.words("run", "x"));
@@ -243,6 +264,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
   const Ran report = e.run(e.words("report", "x"));
   ASSERT_EQ(report.status, 0) << report.err;
+  EXPECT_EQ(report.out.find("left out"), std::string::npos) << report.out;
   for (const char* claim : {"C1", "C3", "C4", "C5"})
     EXPECT_NE(report.out.find(claim), std::string::npos) << report.out;
   const std::string html = slurp(e.file("x/report.html"));

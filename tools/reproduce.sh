@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # `make reproduce`: fetches the corpus of a scale, runs its experiment or goes on with it, and writes the report.
-# reproduce.sh SCALE
+# reproduce.sh SCALE [GROUP...]
 set -u
 scale=$1
+shift
 config=data/configs/experiments/$scale.toml
 [ -f "$config" ] || {
   echo "make reproduce: no scale \"$scale\"; there are $(cd data/configs/experiments && echo *.toml | sed 's/\.toml//g')" >&2
@@ -21,5 +22,5 @@ name=${folder#data/cache/}
 last=stats.json
 [ "$name" != smoke ] || last=outside.jsonl
 [ -f "$folder/$last" ] || bash "data/$name.sh" "$folder" || exit 1
-build/ruminate experiment run "$config" || exit $?
-build/ruminate experiment report "$config"
+build/ruminate experiment run "$config" ${1:+--group "$@"} || exit $?
+build/ruminate experiment report "$config" ${1:+--group "$@"}

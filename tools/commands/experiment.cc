@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "experiment/arms.h"
 #include "experiment/export.h"
+#include "experiment/part.h"
 #include "experiment/report.h"
 #include "experiment/tables.h"
 #include "pipeline/runner.h"
@@ -32,7 +33,7 @@ std::string today() {
 }
 struct Asked {
   std::string what, config, stage, folder, data, arm, output;
-  std::vector<std::string> generated;
+  std::vector<std::string> generated, groups;
   int64_t jobs = 0, threads = 0, seed = 1;
   bool slurm = false, plain = false, no_text = false;
 };
@@ -59,6 +60,7 @@ ExperimentConfig config_of(const Asked& a) {
               a.config, name);
     at->file = g.substr(equals + 1);
   }
+  if (!a.groups.empty()) return only_groups(std::move(c), a.groups);
   return c;
 }
 // The command that makes one stage when its id is added.
@@ -68,6 +70,7 @@ std::vector<std::string> stage_command(const Asked& a, const std::string& progra
                                "--threads", "1",          "--folder", folder};
   if (!a.data.empty()) out.insert(out.end(), {"--data", a.data});
   for (const std::string& g : a.generated) out.insert(out.end(), {"--generated", g});
+  for (const std::string& g : a.groups) out.insert(out.end(), {"--group", g});
   out.push_back("--stage");
   return out;
 }
@@ -192,11 +195,14 @@ int stage(const Asked& a) {
   return 0;
 }
 
-// report.html, results.csv, sentences.csv and claims.json, beside the stages or where --output says.
+// report.html, results.csv, sentences.csv and claims.json, beside the stages or where --output says; of the arms
+// that are made, since a long experiment is looked at before its end.
 int report(const Asked& a) {
-  const ExperimentConfig c = config_of(a);
+  const ExperimentConfig whole = config_of(a);
+  const Store store(whole.folder);
+  const auto [c, waiting] = made_so_far(whole, store);
   const ExperimentGraph g = experiment_graph(c);
-  const ExperimentResults results = gather(c, g, Store(c.folder));
+  const ExperimentResults results = gather(c, g, store);
   const std::string folder = a.output.empty() ? c.folder : a.output;
   Disk& disk = Disk::real();
   disk.make_folders(folder);
@@ -221,6 +227,9 @@ int report(const Asked& a) {
     fmt::print("gate: {} (BLEU {:.1f} of {:.1f}, half-width {:.2f} of {:.2f})\n",
                results.gate->met ? "met" : "NOT met", results.gate->bleu, c.gate.bleu,
                results.gate->half_width, c.gate.half_width);
+  if (!waiting.empty())
+    fmt::print("{} of {} arms are made; left out: {}\n", c.arms.size(), whole.arms.size(),
+               fmt::join(waiting, "; "));
   fmt::print("{}/report.html, results.csv, sentences.csv, claims.json\n", folder);
   return 0;
 }
@@ -257,6 +266,7 @@ int experiment(int argc, char** argv) {
       .add("--folder", a.folder, "where everything goes, over the file's experiment.folder")
       .add("--data", a.data, "a folder with train.tsv, valid.tsv and test.tsv, over the file's [data]")
       .add("--generated", a.generated, "NAME=FILE: what the outside model [generator.NAME] made of the pool")
+      .add("--group", a.groups, "only arms of these groups, and those that their claims compare them with")
       .add("--jobs", a.jobs, "stages side by side, over the file's experiment.jobs", 0, 1024)
       .add("--threads", a.threads, "of one stage; 0: all processors", 0, 1024)
       .add("--stage", a.stage, "id of the stage to make")

@@ -1,0 +1,70 @@
+#include "experiment/part.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "experiment/arms.h"
+
+namespace rum {
+namespace {
+// What a claim needs: arms if it is about students, else targets, of which "human" is always there.
+std::vector<std::string> needs(const Claim& c) {
+  std::vector<std::string> out{c.better, c.worse};
+  if (!c.ceiling.empty()) out.push_back(c.ceiling);
+  return out;
+}
+// Keeps these arms, and the claims and the gate for which they are enough.
+void keep(ExperimentConfig& c, const std::set<std::string>& arms) {
+  std::erase_if(c.arms, [&](const Arm& a) { return !arms.contains(a.name); });
+  std::set<std::string> targets{"human"};
+  for (const Arm& a : c.arms) targets.insert(a.targets), targets.insert(a.name);
+  std::erase_if(c.claims, [&](const Claim& x) {
+    const auto& there = x.kind == "students" ? arms : targets;
+    const std::vector<std::string> all = needs(x);
+    return !std::all_of(all.begin(), all.end(), [&](const std::string& n) { return there.contains(n); });
+  });
+  const bool judged =
+      std::any_of(c.claims.begin(), c.claims.end(), [&](const Claim& x) { return x.id == c.gate.claim; });
+  if (!arms.contains(c.gate.arm) || !(judged || c.gate.claim.empty())) c.gate = {};
+}
+}  // namespace
+
+ExperimentConfig only_groups(ExperimentConfig c, const std::vector<std::string>& groups) {
+  std::set<std::string> known, wanted(groups.begin(), groups.end()), arms;
+  for (const Arm& a : c.arms) known.insert(a.group);
+  const std::vector<std::string> names(known.begin(), known.end());
+  for (const std::string& g : groups)
+    RUM_CHECK(known.contains(g), "no group \"{}\"{}; there are {}", g, did_you_mean(g, names),
+              fmt::join(names, ", "));
+  for (const Arm& a : c.arms)
+    if (wanted.contains(a.group)) arms.insert(a.name);
+  const std::set<std::string> asked = arms;
+  for (const Claim& x : c.claims)
+    if (x.kind == "students" && (asked.contains(x.better) || x.id == c.gate.claim))
+      for (const std::string& name : needs(x)) arms.insert(name);
+  if (!c.gate.arm.empty()) arms.insert(c.gate.arm);
+  keep(c, arms);
+  return c;
+}
+
+MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store) {
+  MadeSoFar out{c, {}};
+  std::set<std::string> made;
+  for (const Arm& a : c.arms) {
+    ExperimentConfig alone = c;
+    alone.arms = {a}, alone.claims.clear();
+    const ExperimentGraph g = experiment_graph(alone);
+    const auto stages = g.graph.stages();
+    if (std::all_of(stages.begin(), stages.end(), [&](const Stage& s) { return store.finished(s.id); }))
+      made.insert(a.name);
+    else
+      out.waiting.push_back(a.name);
+  }
+  RUM_CHECK(!made.empty(), "no arm is made yet: `ruminate experiment run` makes them");
+  if (!out.waiting.empty()) keep(out.config, made);
+  return out;
+}
+}  // namespace rum

@@ -1,0 +1,20 @@
+// A part of an experiment: the arms of some groups, or those that are made so far. Stages are stored by what
+// they are made from, so parts of one config share theirs.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "experiment/config.h"
+#include "pipeline/store.h"
+
+namespace rum {
+// The arms of these groups, the claims about them, and the arms that these claims and the gate compare them
+// with. Error: a group that no arm has, with a did-you-mean.
+ExperimentConfig only_groups(ExperimentConfig, const std::vector<std::string>& groups);
+
+struct MadeSoFar {
+  ExperimentConfig config;           // arms whose stages are all finished, and the claims between them
+  std::vector<std::string> waiting;  // names of the other arms
+};
+MadeSoFar made_so_far(const ExperimentConfig&, const Store&);
+}  // namespace rum
