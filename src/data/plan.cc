@@ -125,7 +125,7 @@ Plan load_plan(const std::string& path, Disk& disk) {
   const std::string text = disk.read(path);
   Reader r(text, path);
   Plan plan;
-  if (text.substr(0, kMagic.size() + 1) != std::string(kMagic) + "\n")
+  if (std::string_view(text).substr(0, text.find('\n')) != kMagic)
     throw FileError(fmt::format("{}: line 1: expected \"{}\", found \"{}\"; this is no plan of this version",
                                 path, kMagic, text.substr(0, std::min<size_t>(text.find('\n'), 40))));
   r.line(), r.line();
