@@ -9,7 +9,7 @@
 
 namespace rum {
 // The arms of these groups, the claims about them, and the arms that these claims and the gate compare them
-// with. Error: a group that no arm has, with a did-you-mean.
+// with. Error: a group that no arm has.
 ExperimentConfig only_groups(ExperimentConfig, const std::vector<std::string>& groups);
 
 struct MadeSoFar {
