@@ -12,7 +12,7 @@ MARCH ?= native
 Q     := $(if $(VERBOSE),,@)
 # Nobody's names run code. Those that a recipe takes from the environment are kept as they were typed, $ signs and all;
 # settings that are pasted into commands hold none of a shell's signs.
-NAMES    := CORPUS DATA SCALE N PREFIX DESTDIR OP THREAD FUZZ_SECONDS
+NAMES    := CORPUS DATA SCALE GROUP N PREFIX DESTDIR OP THREAD FUZZ_SECONDS
 SETTINGS := V MARCH ONEDNN CUDA GPU COMPILE_FOR OP
 define LINE
 
