@@ -105,6 +105,34 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
   }
   EXPECT_EQ(number(j, "bytes"), bytes);
 }
+TEST(PerplexityCommand, AStreamIsReadInTheWindowsOfItsRun) {
+  Program p;
+  std::string text;
+  for (const Pair& t : grammar_pairs(300, 9)) text += t.target + "\n";
+  text.resize(6000);
+  p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000)), p.config();
+  ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "data.kind=text", "--set", "data.windows=stream",
+                   "--set", "tokenizer.pattern=characters", "--set", "data.train=" + p.file("train.txt"),
+                   "--set", "data.valid=" + p.file("valid.txt"), "--set", "data.test="})
+                .status,
+            0);
+  const Ran r = p.run({"perplexity", p.file("run"), "-i", p.file("valid.txt"), "--json", "--per-token"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json j = parse_json(r.out, "json"),
+             results = parse_json(slurp(p.file("run/results.json")), "results");
+  EXPECT_NEAR(std::log(number(j, "perplexity")), number(results, "valid_loss"), 1e-5);
+  EXPECT_EQ(number(j, "tokens"), 1999);  // ASCII: a token a byte, and nothing is before the first
+  EXPECT_EQ(number(j, "bytes"), 1999);
+  std::string written = text.substr(0, 1);
+  for (const Json& window : *j.find("per_token")->array()) {
+    EXPECT_EQ(number(window, "line"), 1 + std::count(written.begin(), written.end() - 1, '\n'));
+    for (const Json& t : *window.find("tokens")->array()) written += *t.find("token")->text();
+  }
+  EXPECT_EQ(written, text.substr(0, 2000));
+  EXPECT_EQ(
+      p.run({"perplexity", p.file("run"), "-i", "-", "--json", "--per-token"}, text.substr(0, 2000)).out,
+      r.out);
+}
 TEST(PerplexityCommand, AsksForWhatItNeeds) {
   Program p;
   expect_refusal(p.run({"perplexity"}), "expected a run folder and --input FILE");

@@ -138,9 +138,12 @@ Corpus read_corpus(const std::string& path, CorpusKind kind, const ReadRules& ru
   });
 }
 
-Corpus read_stream(const std::string& path) {
-  std::string bytes = read_uncompressed(path);
-  Corpus c{path, {}, hash64(bytes), CorpusKind::documents, {1}, 0};
+Corpus read_stream(const std::string& path, int64_t unpack_ratio) {
+  ByteReader file(path, unpack_ratio);
+  std::string bytes;
+  std::vector<char> part(size_t{1} << 16);
+  while (const size_t n = file.read(part.data(), part.size())) bytes.append(part.data(), n);
+  Corpus c{shown(path), {}, hash64(bytes), CorpusKind::documents, {1}, 0};
   if (bytes.starts_with(kByteOrderMark)) bytes.erase(0, kByteOrderMark.size());
   std::erase(bytes, '\r');
   ReadRules rules;
@@ -149,10 +152,10 @@ Corpus read_stream(const std::string& path) {
   for (size_t at = 0; at < bytes.size(); ++number) {
     const size_t end = std::min(bytes.find('\n', at), bytes.size());
     const std::string why = defect(std::string_view(bytes).substr(at, end - at), c.kind, rules);
-    if (!why.empty()) throw FileError(fmt::format("{}: line {}: {}", path, number + 1, why));
+    if (!why.empty()) throw FileError(fmt::format("{}: line {}: {}", c.name, number + 1, why));
     at = end + 1;
   }
-  if (bytes.empty()) throw FileError(fmt::format("{}: no text in it (0 bytes); expected plain text", path));
+  if (bytes.empty()) throw FileError(c.name + ": no text in it (0 bytes); expected plain text");
   c.texts.push_back({"", nfc(bytes)});
   return c;
 }

@@ -37,7 +37,7 @@ Corpus read_corpus(const std::string& path, CorpusKind, const ReadRules& = {});
 // The same from memory; `name` stands for the path in messages.
 Corpus parse_corpus(std::string_view bytes, const std::string& name, CorpusKind, const ReadRules& = {});
 // A file of plain text as a single document, line ends and empty lines included.
-Corpus read_stream(const std::string& path);
+Corpus read_stream(const std::string& path, int64_t unpack_ratio = kUnpackRatio);
 // A corpus of texts that are already here, with the hash that its file would have.
 Corpus make_corpus(std::string name, std::vector<Pair> texts, CorpusKind = CorpusKind::pairs);
 // The bytes of its file: source<TAB>target lines, or documents with a blank line between them.

@@ -1,6 +1,7 @@
 // `ruminate perplexity`: what a trained model says of a text, as one row of statistics, or token by token.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
@@ -24,6 +25,21 @@ struct Asked {
   std::string name;  // of the file
 
   Asked(const std::string& input, const LoadedRun& run, const std::string& on_long, int64_t unpack_ratio) {
+    if (run.config.windows == Windows::documents)
+      read_texts(input, run, on_long, unpack_ratio);
+    else
+      read_windows(read_stream(input, unpack_ratio), run);
+  }
+  // What the program ends with: 1 when lines were left out, after saying how many.
+  int status() const {
+    if (cut > 0) fmt::print(stderr, "{}: {} texts were cut\n", name, cut);
+    if (left_out > 0) fmt::print(stderr, "{}: {} lines were left out\n", name, left_out);
+    return left_out > 0;
+  }
+
+ private:
+  void read_texts(const std::string& input, const LoadedRun& run, const std::string& on_long,
+                  int64_t unpack_ratio) {
     ReadRules rules{.skip_bad = true, .unpack_ratio = unpack_ratio};
     rules.passed_over = [](const std::string& why) { fmt::print(stderr, "{}; left out\n", why); };
     const Corpus corpus = read_corpus(input, run.config.kind, rules);
@@ -34,14 +50,20 @@ struct Asked {
       examples.push_back(std::move(e)), lines.push_back(corpus.lines[i]);
     }
   }
-  // What the program ends with: 1 when lines were left out, after saying how many.
-  int status() const {
-    if (cut > 0) fmt::print(stderr, "{}: {} texts were cut\n", name, cut);
-    if (left_out > 0) fmt::print(stderr, "{}: {} lines were left out\n", name, left_out);
-    return left_out > 0;
+  // A file as validation reads it: each of its tokens but the first is predicted once.
+  void read_windows(const Corpus& corpus, const LoadedRun& run) {
+    name = corpus.name;
+    const int64_t context = run.model.config().context;
+    const TokenCorpus tokens =
+        tokenise(corpus, run.tokenizer, {.tokens = context}, context, Windows::stream_in_order);
+    int32_t line = 1;
+    for (size_t i = 0; i < tokens.pieces.size(); ++i) {
+      examples.push_back(tokens.example(i)), lines.push_back(line);
+      const std::span<const Token> read(examples.back().tokens);
+      const std::string text = run.tokenizer.decode(read.first(read.size() - 1));
+      line += static_cast<int32_t>(std::count(text.begin(), text.end(), '\n'));
+    }
   }
-
- private:
   static bool fits(const Example& e, const LoadedRun& run) {
     return positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context;
   }
@@ -102,9 +124,11 @@ int run(int argc, char** argv) {
   Flags flags("perplexity",
               "What a trained model says of a text: perplexity, bits per byte, ranks, entropy.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
-      .add("--input,-i", input,
-           "source<TAB>target lines for a translation model, else texts with blank lines between them; "
-           "plain or packed (.gz .xz .zst .bz2); -: standard input")
+      .add(
+          "--input,-i", input,
+          "source<TAB>target lines for a translation model; texts with blank lines between them, or one text "
+          "where the model was trained on windows of a stream; plain or packed (.gz .xz .zst .bz2); -: "
+          "standard input")
       .choice("--on-long", on_long,
               "a text longer than the context: skip it (exit status 1), cut it, or fail",
               {"skip", "cut", "fail"})
