@@ -303,6 +303,7 @@ TEST(TooLong, PairsAreLeftOutOfEverySetAndCounted) {
       for (const char* name : {"train.txt: ", "valid.txt: ", "test.txt: "})
         EXPECT_TRUE(has(log, name)) << log;
       EXPECT_TRUE(has(log, "of 11 pairs are left out") && has(log, "the first is line 1 with")) << log;
+      EXPECT_TRUE(has(read(RunFolder{s.config.folder}.results()), " on 10 texts"));  // BLEU of the others
       // A set of nothing else is refused before there is a folder.
       s.config.folder = s.file("other"), s.config.valid = s.file("only.txt");
       write(s.config.valid, longest);

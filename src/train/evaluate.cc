@@ -11,7 +11,9 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   const BatchShape shape = batch_shape(c);
   const TokenCorpus tokens =
       tokenise(corpus, tokenizer, shape, c.model.context, stream ? Windows::stream_in_order : c.windows);
-  EvaluationBatches out{{}, tokens.note};
+  EvaluationBatches out{{}, {}, tokens.note};
+  for (const TextPiece& p : tokens.pieces)
+    if (out.texts.empty() || out.texts.back() != p.text) out.texts.push_back(p.text);
   std::vector<Example> open;
   for (size_t i = 0; i < tokens.pieces.size(); ++i) {
     const int64_t number = stream ? static_cast<int64_t>(i) : tokens.pieces[i].text;

@@ -65,10 +65,10 @@ Evaluation LanguageModel::evaluate() const {
 
 TestReport LanguageModel::test(Progress&) const {
   if (config_.test.empty()) return {};
-  return test_loss(run_corpus(config_, config_.test));
+  return test_loss(evaluation_batches(run_corpus(config_, config_.test), tokenizer_, config_, 0));
 }
-TestReport LanguageModel::test_loss(const Corpus& test) const {
-  const double loss = mean_nll(model_, evaluation_batches(test, tokenizer_, config_, 0).batches);
+TestReport LanguageModel::test_loss(const EvaluationBatches& test) const {
+  const double loss = mean_nll(model_, test.batches);
   return {{{"test_loss", loss}}, fmt::format("test loss: {:.4f}\n", loss)};
 }
 

@@ -24,7 +24,7 @@ class LanguageModel : public Task {
   void write_files(const RunFolder&) const override;
 
  protected:
-  TestReport test_loss(const Corpus&) const;
+  TestReport test_loss(const EvaluationBatches&) const;
 
   RunConfig config_;
   std::vector<Corpus> train_;

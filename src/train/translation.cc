@@ -7,16 +7,26 @@
 #include "generate/translate.h"
 
 namespace rum {
+namespace {
+// The first pairs, at most so many, that have room in the context: what is left out of the loss is left out
+// of BLEU.
+std::vector<Pair> pairs_of(const EvaluationBatches& batches, const Corpus& corpus, size_t most) {
+  std::vector<Pair> out;
+  for (size_t i = 0; i < std::min(most, batches.texts.size()); ++i)
+    out.push_back(corpus.texts[static_cast<size_t>(batches.texts[i])]);
+  return out;
+}
+}  // namespace
+
 Evaluation Translation::evaluate() const {
   Evaluation out = LanguageModel::evaluate();
-  const auto some = std::min<int64_t>(config_.bleu_texts, static_cast<int64_t>(valid_.texts.size()));
-  if (some == 0) return out;
+  const auto texts = pairs_of(validation_, valid_, static_cast<size_t>(config_.bleu_texts));
+  if (texts.empty()) return out;
   Decoding greedy = config_.decoding;
   greedy.beam = 1;
-  const auto texts = std::span(valid_.texts).first(static_cast<size_t>(some));
   const ScoredTranslations scored = translate_and_score(model_, tokenizer_, texts, greedy);
   out.score = scored.bleu.score;
-  out.text += fmt::format(", BLEU {:.1f} on {} texts", scored.bleu.score, some);
+  out.text += fmt::format(", BLEU {:.1f} on {} texts", scored.bleu.score, texts.size());
   for (size_t i = 0; i < std::min<size_t>(texts.size(), 3); ++i)
     out.samples +=
         fmt::format("  {}\n  = {}\n  > {}\n", texts[i].source, texts[i].target, scored.translations[i]);
@@ -26,19 +36,21 @@ Evaluation Translation::evaluate() const {
 TestReport Translation::test(Progress& progress) const {
   if (config_.test.empty()) return {};
   const Corpus test = read_corpus(config_.test, config_.kind);
-  TestReport out = test_loss(test);
-  const auto n = static_cast<int64_t>(test.texts.size());
-  const ScoredTranslations scored = translate_and_score(
-      model_, tokenizer_, test.texts, config_.decoding,
-      [&](int64_t k) { progress.status(fmt::format("translating the test set: {} of {}", k, n)); });
+  const EvaluationBatches batches = evaluation_batches(test, tokenizer_, config_, 0);
+  TestReport out = test_loss(batches);
+  const auto texts = pairs_of(batches, test, test.texts.size());
+  const ScoredTranslations scored =
+      translate_and_score(model_, tokenizer_, texts, config_.decoding, [&](int64_t k) {
+        progress.status(fmt::format("translating the test set: {} of {}", k, texts.size()));
+      });
   const std::string how = signature(*make_bleu());
   out.figures.emplace_back("test_bleu", scored.bleu.score);
   out.figures.emplace_back("test_signature", how);
-  out.text += fmt::format("test BLEU: {:.2f} on {} texts, beam {} ({})\n", scored.bleu.score, n,
+  out.text += fmt::format("test BLEU: {:.2f} on {} texts, beam {} ({})\n", scored.bleu.score, texts.size(),
                           config_.decoding.beam, how);
-  for (size_t i = 0; i < std::min<size_t>(test.texts.size(), 5); ++i)
-    out.text += fmt::format("\n  source       {}\n  reference    {}\n  translation  {}\n",
-                            test.texts[i].source, test.texts[i].target, scored.translations[i]);
+  for (size_t i = 0; i < std::min<size_t>(texts.size(), 5); ++i)
+    out.text += fmt::format("\n  source       {}\n  reference    {}\n  translation  {}\n", texts[i].source,
+                            texts[i].target, scored.translations[i]);
   return out;
 }
 }  // namespace rum
