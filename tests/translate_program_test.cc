@@ -54,6 +54,23 @@ TEST_F(TranslateCommand, OneBadLineCostsNoOther) {
     EXPECT_NE(r.err.find(part), std::string::npos) << r.err;
   EXPECT_EQ(r.err.find("line 5"), std::string::npos) << r.err;  // blank: nothing to translate
 }
+TEST_F(TranslateCommand, ACharacterThatTheTokenizerLacksCostsItsLineAlone) {
+  const Ran trained = p->run({"train", p->file("c.toml"), "--set", "tokenizer.pattern=characters", "--set",
+                              "run.folder=" + p->file("characters"), "--set", "train.steps=3"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const Ran r = p->run({"translate", p->file("characters"), "--max-new", "8"},
+                       "das Haus\ndas \u20ac\nder Hund\n"),
+            good = p->run({"translate", p->file("characters"), "--max-new", "8"}, "das Haus\n\nder Hund\n");
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(r.status, 1);
+  EXPECT_EQ(r.out, good.out);
+  EXPECT_NE(r.err.find("line 2: the character U+20AC"), std::string::npos) << r.err;
+  const std::string pairs = "das Haus\tthe house\n", bad = "das Haus\tdas \u20ac\n";
+  const Ran some = p->run({"perplexity", p->file("characters"), "-i", "-"}, pairs + bad + pairs);
+  EXPECT_EQ(some.status, 1);
+  EXPECT_EQ(some.out, p->run({"perplexity", p->file("characters"), "-i", "-"}, pairs + pairs).out);
+  EXPECT_NE(some.err.find("line 2: the character U+20AC"), std::string::npos) << some.err;
+}
 TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
   const std::string in = "das Haus\n" + kLong + "\n";
   const Ran cut = run({"--on-long", "cut"}, in);

@@ -262,7 +262,7 @@ TEST(Stream, AnUnknownCharacterIsNamedBeforeTheRunBegins) {
   Scene s;
   write(s.config.valid, "the dog\nsees a \u20ac\n");
   const std::string e = error_of([&] { s.train(); });
-  EXPECT_TRUE(has(e, s.config.valid) && has(e, "U+20AC")) << e;
+  EXPECT_TRUE(has(e, s.config.valid + ": line 2: ") && has(e, "U+20AC")) << e;
   EXPECT_FALSE(fs::exists(s.config.folder));
   s.config.kind = CorpusKind::pairs;
   EXPECT_TRUE(has(error_of([&] { s.train(); }), "needs data.kind"));

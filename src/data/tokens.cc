@@ -14,6 +14,17 @@ struct Encoded {
   std::vector<int64_t> begin{0};  // text i is all[begin[i] .. begin[i + 1])
   std::vector<int32_t> prefix;
 };
+// In which of its lines, from 0, does a text have what the tokenizer refuses?
+int32_t refused_line(const std::string& text, const Tokenizer& tokenizer) {
+  int32_t line = 0;
+  for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1, ++line)
+    try {
+      tokenizer.encode(std::string_view(text).substr(begin, end + 1 - begin));
+    } catch (const Error&) {
+      return line;
+    }
+  return line;
+}
 Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
   constexpr size_t kPart = 256;
   const size_t parts = (c.texts.size() + kPart - 1) / kPart;
@@ -27,8 +38,11 @@ Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
         t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
         t.begin.push_back(static_cast<int64_t>(t.all.size())), t.prefix.push_back(e.prefix);
       } catch (const Error& e) {
-        fail(fmt::format("{}: {}{}", c.name, c.lines.empty() ? "" : fmt::format("line {}: ", c.lines[i]),
-                         e.what()));
+        const std::string line =
+            c.lines.empty()
+                ? ""
+                : fmt::format("line {}: ", c.lines[i] + refused_line(c.texts[i].target, tokenizer));
+        fail(fmt::format("{}: {}{}", c.name, line, e.what()));
       }
   });
   Encoded out;

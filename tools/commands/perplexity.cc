@@ -45,7 +45,14 @@ struct Asked {
     const Corpus corpus = read_corpus(input, run.config.kind, rules);
     name = corpus.name, left_out = corpus.skipped;
     for (size_t i = 0; i < corpus.texts.size(); ++i) {
-      Example e = to_example(corpus.texts[i], run.tokenizer);
+      Example e;
+      try {
+        e = to_example(corpus.texts[i], run.tokenizer);
+      } catch (const Error& why) {  // a character that the tokenizer does not have
+        fmt::print(stderr, "{}: line {}: {}; left out\n", name, corpus.lines[i], why.what());
+        ++left_out;
+        continue;
+      }
       if (!fits(e, run) && !shorten(e, corpus.lines[i], run, on_long)) continue;
       examples.push_back(std::move(e)), lines.push_back(corpus.lines[i]);
     }

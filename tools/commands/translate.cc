@@ -109,7 +109,8 @@ struct BestOfFlags {
 };
 
 // The lines to translate. What is unfit is told of on standard error and stays empty, so that one bad line
-// does not cost the others: a tab, bytes that are not UTF-8, more tokens than the context holds.
+// does not cost the others: a tab, bytes that are not UTF-8, a character that the tokenizer does not have,
+// more tokens than the context holds.
 class Sources {
  public:
   Sources(const LoadedRun& run, const std::string& input, const std::string& on_long)
@@ -152,6 +153,13 @@ class Sources {
     fmt::print(stderr, "{}; left out\n", why);
   }
   std::string fitting(std::string_view line) {
+    std::vector<Token> tokens;
+    try {
+      tokens = run_.tokenizer.encode(line);
+    } catch (const Error& e) {  // a character that it does not have
+      leave_out(fmt::format("{}: {}", place(), e.what()));
+      return "";
+    }
     if (translatable(run_, line)) return std::string(line);
     const std::string why = fmt::format(
         "{} has {} tokens with its separator, the model's context holds {}: nothing can be written after it",
@@ -162,7 +170,6 @@ class Sources {
       return "";
     }
     ++cut_;
-    std::vector<Token> tokens = run_.tokenizer.encode(line);
     tokens.resize(std::min(tokens.size(), static_cast<size_t>(run_.model.config().context / 2)));
     std::string text = run_.tokenizer.decode(tokens);
     text.resize(std::min(text.size(), find_invalid_utf8(text)));  // half a character
