@@ -77,6 +77,29 @@ TEST(Program, SettingsStandBeforeOrBehindTheConfig) {
   EXPECT_EQ(before.out, behind.out);
 }
 
+TEST(Program, AnyTextTrainsAsTheReadmeSays) {
+  Program p;
+  std::string book, longest;
+  for (const Pair& t : grammar_pairs(200, 11)) book += t.target + "\n\n", longest += t.target + " ";
+  p.write("book.txt", book + longest + "\n");
+  const std::string command = "data prepare --documents --max-words 0 --input ",
+                    readme = slurp("README.md") + slurp("data/configs/text.toml");
+  for (size_t at = 0, found = 0; found < 2; ++found, ++at)  // in both
+    ASSERT_NE(at = readme.find(command, at), std::string::npos);
+  const Ran prepared = p.run({"data", "prepare", "--documents", "--max-words", "0", "--input",
+                              p.file("book.txt"), "--output", p.file("text"), "--valid", "5", "--test", "5"});
+  ASSERT_EQ(prepared.status, 0) << prepared.err;
+  std::vector<std::string> words{"train", "data/configs/text.toml", "--dry-run"};
+  for (const char* part : {"train", "valid", "test"})
+    words.insert(words.end(), {"--set", std::string("data.") + part + "=" + p.file("text/") + part + ".txt"});
+  for (const char* small : {"model.layers=1", "model.width=32", "model.heads=2", "tokenizer.vocab=300"})
+    words.insert(words.end(), {"--set", small});
+  const Ran dry = p.run(words);
+  EXPECT_EQ(dry.status, 0) << dry.err;
+  EXPECT_NE(dry.err.find("documents are longer than 512 tokens"), std::string::npos) << dry.err;
+  EXPECT_NE(dry.err.find("train.epochs = 100 makes it"), std::string::npos) << dry.err;
+}
+
 TEST(Program, WritesPlainText) {
   Program p;
   std::string text;

@@ -320,5 +320,7 @@ TEST(Epochs, AreBoundedAndSaid) {
   const int64_t windows = (static_cast<int64_t>(fs::file_size(s.config.train[0])) - 1) / 24 - 1;
   EXPECT_EQ(out.step, (2 * windows + 4) / 5);
   EXPECT_TRUE(has(read(s.config.folder + "/log.txt"), "train.epochs = 2 makes it"));
+  for (const char* shipped : {"translate", "text"})
+    EXPECT_GT(read_config(std::string("data/configs/") + shipped + ".toml").epochs, 0) << shipped;
 }
 }  // namespace

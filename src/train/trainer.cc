@@ -162,6 +162,7 @@ std::string Trainer::State::smaller_batch() {
 Estimate Trainer::estimate() {
   State& s = *state_;
   const Loader& loader = s.task->loader();
+  for (const std::string& note : s.task->notes) s.progress.line(note);
   const int64_t steps = s.config.steps, tries = std::min<int64_t>(12, steps);
   const int64_t warm = std::min<int64_t>(2, tries - 1);  // steps that settle the memory are not timed
   double begin = 0;
