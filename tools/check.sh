@@ -44,6 +44,18 @@ for direction in '' -r; do
     say "the headers do not compile beside each other"
 done
 
+# In a fresh clone no folder is there: whatever make compiles or links into one makes it first.
+for program in run smoke golden_cases debug-kernel; do
+  bare=$(make -n BIN=bare OBJ=bare/obj "bare/tests/$program" | awk '
+    $1 == "mkdir" { made[$3 "/"] }
+    match($0, / -o bare[^ ]*/) {
+      file = substr($0, RSTART + 4, RLENGTH - 4); folder = file; sub(/[^\/]*$/, "", folder)
+      for (m in made) if (index(m, folder) == 1) next
+      print file
+    }' | head -3)
+  [ -z "$bare" ] || say "Makefile: nothing makes the folder of $bare"
+done
+
 bash tools/lab.sh check || bad=1
 if command -v clang-format >/dev/null; then
   # shellcheck disable=SC2046
