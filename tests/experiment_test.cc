@@ -191,6 +191,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
   refuse("[recipe.student.model]", "[recipe.student.run]\nfolder = \"x\"\n[recipe.student.model]",
          "recipe.student.run.folder is set by the experiment itself");
+  refuse("[recipe.student.tokenizer]", "[recipe.student.tokenizer]\npattern = \"characters\"",
+         "recipe.student.tokenizer.pattern = \"characters\" knows those of the seed set alone");
   EXPECT_EQ(read_experiment("data/configs/experiments/paper.toml").recipes.at("large").dtype, DType::bf16);
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");

@@ -187,6 +187,10 @@ class Reader {
       RunConfig config = like.empty() ? RunConfig{} : c_.recipes.at(like);
       for (const auto& [key, value] : *r.node()->object())
         if (key != "like") set_recipe(config, r, value, key);
+      if (config.bpe.pattern == "characters")
+        throw FileError(r.place("tokenizer") + r.path("tokenizer") +
+                        ".pattern = \"characters\" knows those of the seed set alone, and the pool may have "
+                        "others: take a pattern of bytes, such as \"gpt2\"");
       c_.recipes.emplace(name, config);
     }
     check_name(file_.place("experiment.student"), "recipe", c_.student, recipe_names());
