@@ -76,6 +76,7 @@ void add_row(T* to, const Stats<T>* row, int64_t d, bool add) {
   });
 }
 
+// The gradients of one head are derived in ops/attend.h. Query heads with the same keys and values add up.
 void backward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries, const Layout& memory,
               const Tensor& y, const Tensor& lse, const Tensor& dy, const Grad& dq, const Grad& dkv) {
   by_type(q.dtype(), [&]<class T> {

@@ -70,6 +70,9 @@ Tensor gelu_mlp(const Tensor& x, const Tensor& up, const Tensor& up_bias, const 
   Tensor y = rows_of(down.shape()[0]);
   gemm(h, down, y, {.transpose_b = true}, down_bias);
 
+  // pre = x up' + up_bias, h = gelu(pre), y = h down' + down_bias; backwards, with dy = d(loss)/dy:
+  //   ddown = dy' h,  ddown_bias = sum of dy's rows,  dh = dy down,  dpre = dh gelu'(pre),
+  //   dup = dpre' x,  dup_bias = sum of dpre's rows,  dx = dpre up.
   record(op, {y}, {x, up, up_bias, down, down_bias}, [x, up, down, pre, h](Tensors dy, Grads d) {
     const DeviceKind on = x.device();
     kernels::linear_backward_weights(on, dy[0], h, d[3], d[4]);

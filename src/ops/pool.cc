@@ -30,6 +30,7 @@ void forward(const Tensor& x, const Tensor& offsets, Pool kind, const Tensor& y)
     });
   });
 }
+// y_s = sum of the chosen rows of text s / their count, so each of these gets dx_i = dy_s / count; others 0.
 void backward(const Tensor& dy, const Tensor& offsets, Pool kind, const Grad& dx) {
   by_type(dy.dtype(), [&]<class T> {
     using S = Stats<T>;

@@ -39,6 +39,13 @@ void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float e
   });
 }
 
+// For each row of C numbers: y_j = h_j w_j, h_j = r_j s, s = rstd = 1 / sqrt(mean(r^2) + epsilon). Let
+// dy = d(loss)/dy, and g_j = dy_j w_j = d(loss)/dh_j.
+//   dw_j = sum over rows of dy_j h_j
+//   ds/dr_j = -s^3 r_j / C = -s^2 h_j / C
+//   dh_k/dr_j = s [k = j] + r_k ds/dr_j = s ([k = j] - h_k h_j / C)
+//   dr_j = sum_k g_k dh_k/dr_j = s (g_j - h_j mean(g h))
+// Below, b = mean(g h).
 void backward(const Tensor& r, const Tensor& weight, const Tensor& rstd, const Tensor& dy, const Grad& dr,
               const Grad& dweight) {
   by_type(r.dtype(), [&]<class T> {
@@ -51,7 +58,7 @@ void backward(const Tensor& r, const Tensor& weight, const Tensor& rstd, const T
       const bool add = dr.add();
       parallel((n + kRows - 1) / kRows, [&](int64_t p) {
         for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i) {
-          simd::Vec<S> products{};  // their sum / c: mean of dy * weight * xhat
+          simd::Vec<S> products{};  // of g and r: h has one factor s more
           simd::each<S>(0, c, [&](int64_t j, auto lanes) {
             products +=
                 simd::get(g + i * c + j, lanes) * simd::get(w + j, lanes) * simd::get(x + i * c + j, lanes);
@@ -135,7 +142,7 @@ Normed normalise(const Tensor& x, const Tensor& delta, const Tensor& weight, flo
     record(op, {y}, {x, weight}, [x, weight, rstd](Tensors dy, Grads d) {
       kernels::rmsnorm_backward(x.device(), x, weight, rstd, dy[0], d[0], d[1]);
     });
-  else
+  else  // as in layernorm.cc
     record(residual_op, {y, r}, {x, delta, weight}, [r, weight, rstd](Tensors dy, Grads d) {
       GradSlot sum = GradSlot::of(r);  // dr itself collects the sum when nobody else holds it
       sum.grad = std::move(dy[1]), sum.written = static_cast<bool>(sum.grad);

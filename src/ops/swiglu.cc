@@ -25,6 +25,8 @@ void forward(const Tensor& x, const Tensor& y) {
     });
   });
 }
+// y = gate s value, s = 1 / (1 + exp(-gate)), ds/dgate = s (1 - s). With dy = d(loss)/dy
+//   dvalue = dy gate s,  dgate = dy value (s + gate s (1 - s)) = dy value s (1 + gate (1 - s)).
 void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
   by_type(x.dtype(), [&]<class T> {
     using S = Stats<T>;
