@@ -27,6 +27,15 @@ for f in cuda/*.cu cuda/ladder/*.cu; do
   done
 done
 
+# What the README names is there, and its core reading stays an afternoon.
+for path in $(grep -oE '`(src|tools|tests|data|cuda)/[a-z0-9_./-]+`' README.md | tr -d '`'); do
+  [ -e "$path" ] || say "README.md names $path, which is not there"
+done
+core=$(sed -n '/^The core, /,/^7/p' README.md | grep -oE '`[a-z_/]+\.(cc|h)`' | tr -d '`')
+# shellcheck disable=SC2086
+lines=$(cat $core | wc -l)
+[ "$lines" -gt 500 ] && [ "$lines" -le 1100 ] || say "the core of the README's reading order has $lines lines, not about 1,000"
+
 # Every header compiles alone (those with a source do so there, as its first include), and all of them beside
 # each other, whichever comes first.
 headers=$(find src -name '*.h' | sort)
