@@ -1,0 +1,67 @@
+# CUDA, the Makefile's optional part: kernels for GPUs and on emulated threads. Delete cuda/ and tests/cuda/ and the
+# rest builds unchanged.
+
+# ---- for GPUs --------------------------------------------------------------------------------------------------
+# A kernel that spills registers, or puts an array into memory, is a failed build, but not on a user's own card.
+$(gpu_obj)/%.o: %
+	$(say)
+	$(Q)$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
+	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; })
+cuda-compile: ##- compile every kernel for sm_80, sm_90 and sm_90a; fail on register spills (no GPU needed)
+	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU="$(or $(COMPILE_FOR),80 90 90a)" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
+cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
+
+# ---- emulated --------------------------------------------------------------------------------------------------
+# The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
+# with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
+CUDA_TESTS := $(wildcard tests/cuda/*.cc) $(BENCH_GPU)  # the benchmark runs at tiny sizes there
+emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
+checker     = $(OBJ)/checked/cuda/simt_check.cc.o
+$(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
+$(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
+$(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
+$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(checker) $(OBJ)/src/base/error.o
+$(BIN)/bench-gpu $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
+	$(say)
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))
+$(OBJ)/emulated/%.o: %
+	$(say)
+	$(Q)$(CXX) $(FLAGS) -O2 -x c++ -c $< -o $@
+$(OBJ)/checked/%.cu.o: %.cu
+	$(say)
+	$(Q)$(CXX) $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK -x c++ -c $< -o $@
+$(OBJ)/checked/%.cc.o: %.cc
+	$(say)
+	$(Q)$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
+test-emulated: $(CUDA_PROGRAMS) ##- the CUDA kernels on emulated threads, in several orders and with every access checked
+	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
+# debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
+OP     ?= layernorm
+THREAD ?= 0
+$(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o %/simt_cpu.cc.o,$(call emulated,emulated)) FORCE
+	$(say)
+	$(Q)$(CXX) $(FLAGS) -O0 -g -x c++ -c cuda/$(OP).cu -o $(OBJ)/emulated/debug.o
+	$(Q)$(CXX) $(FLAGS) -g -c cuda/simt_cpu.cc -o $(OBJ)/emulated/debug-simt.o
+	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(OBJ)/emulated/debug.o $(OBJ)/emulated/debug-simt.o -o $@ $(LIBS) -lgtest
+debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one (emulated) CUDA thread of an op's kernel
+	@[ -f "cuda/$$OP.cu" ] || { echo "debug-kernel: no kernel of that name; there are: $(patsubst cuda/%.cu,%,$(wildcard cuda/*.cu))"; exit 1; }
+	@command -v gdb >/dev/null || bash tools/deps.sh gdb
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BIN)/tests/debug-kernel
+	@bash tools/debug_kernel.sh $(BIN)/tests/debug-kernel "cuda/$$OP.cu" "$$THREAD"
+# ---- on this machine's GPU -------------------------------------------------------------------------------------
+on_gpu = $(if $(TOOLKIT),true,{ echo "$@: no CUDA toolkit of 12.4 or newer here: nothing was $(1) on a GPU"; exit 1; }); \
+  ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || { echo "$@: this machine has no NVIDIA GPU: nothing was $(1) on a GPU"; exit 1; }
+test-gpu: ##- every kernel on this GPU against the CPU, replay, compute-sanitizer; writes data/evidence/
+	@$(call on_gpu,tested)
+	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
+	@tools/parity.sh run $(BIN)/tests/gpu
+	@tools/parity.sh sanitize $(BIN)/tests/gpu
+# bench-gpu: PEER=script.py one more PyTorch peer of the training step   TEXTS=16 for a card with less memory
+$(BIN)/bench-gpu: $(call objects,$(ENGINE) $(BENCH_GPU) tools/bench/gpu/main/bench_gpu.cc tools/options.cc) $(GPU_OBJS) $(LADDER:%=$(gpu_obj)/%.o)
+bench-gpu: ##- time kernels, ladder, training and generation on this GPU beside PyTorch; writes data/evidence/
+	@$(call on_gpu,timed)
+	@$(MAKE) --no-print-directory GPU=native $(BIN)/bench-gpu
+	@bash tools/bench/gpu.sh $(BIN)/bench-gpu
+parity-changed: ##- list the CUDA files that have changed since they were proven on a GPU
+	@tools/parity.sh changed
+.PHONY: cuda-compile cuda-objects debug-kernel test-emulated test-gpu bench-gpu parity-changed
