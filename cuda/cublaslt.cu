@@ -1,8 +1,8 @@
 // The cuda column of gemm: one cuBLASLt product with bias, "+=", and GELU, its slope or the gradient of a
 // bias in it. The library is opened at run time, so a program that never multiplies on a GPU does not need
 // it. Our own workspace, one stream, and for each kind of call one algorithm, chosen at its first use and
-// kept: the same bits every time, recorded or not. In a training run it is the fastest of those that the
-// library proposes, and the run stores it (ops/gemm.h).
+// kept, so the bits are the same every time, recorded or not. In a training run it is the fastest of those
+// that the library proposes, and the run stores it (ops/gemm.h).
 #include <cublasLt.h>
 #include <dlfcn.h>
 

@@ -1,5 +1,5 @@
-// GPU twin of src/ops/head_loss.cc: cross-entropy and, in place of the logits, its gradient. (`scale` is in
-// pointwise.cu.)
+// GPU twin of src/ops/head_loss.cc: cross-entropy and, in place of the logits, its gradient (`scale` is in
+// pointwise.cu).
 #include "cuda/softmax.h"
 #include "ops/head_loss.h"
 

@@ -1,4 +1,4 @@
-// simt_check.cpp - memcheck + initcheck + racecheck + access-pattern lint for emulated kernels.
+// memcheck, initcheck, racecheck and access-pattern lint for emulated kernels.
 // Kernel sources are compiled with -fsanitize=thread so that the compiler calls __tsan_* at every memory
 // access, but the program is linked WITHOUT libtsan: this file is the runtime. Every 2 bytes of device or
 // shared memory have a shadow cell (last write, last readers, code addresses). This file itself is compiled
@@ -50,10 +50,10 @@ static uint64_t me_id() {
          uint64_t(cur->bar_epoch & 1023) << 10 | (cur->warp_epoch & 1023);
 }
 // Lanes: seen[t][l] is how far thread t knows lane l of its warp: what l did at an earlier warp_epoch comes
-// before what t does now. __syncwarp joins this among the lanes of its mask and no others.
-// Blocks: a fence releases what its thread did and knew; an atomic leaves that at its address, and takes what
-// others have left there; the next fence of the taker makes that known to it (the GPU's memory model wants both
-// fences), and with barriers to its block.
+// before what t does now. __syncwarp joins this among the lanes of its mask and no others. Blocks: a fence
+// releases what its thread did and knew; an atomic leaves that at its address, and takes what others have
+// left there; the next fence of the taker makes that known to it (the GPU's memory model wants both fences),
+// and with barriers to its block.
 using Lanes = std::array<uint32_t, 32>;
 struct Release {
   uint64_t id;  // of the fence
@@ -358,7 +358,7 @@ void checked_copy(void* reg, const void* mem, size_t n, bool store) noexcept {
   else
     memcpy(reg, mem, n);
 }
-// ---------------------------------------------------------------- services for simt_cpu.cpp
+// ---------------------------------------------------------------- services for simt_cpu.cc
 void check_mark(void* p, size_t n, int state) {
   size_t off = static_cast<unsigned char*>(p) - region;
   if (off >= kRegion) return;

@@ -1,6 +1,6 @@
-// simt_cpu.cpp - fiber scheduler and device memory of the CPU emulation.
+// The fibre scheduler and the device memory of the CPU emulation.
 // Scheduling: stacks run "start the next CUDA thread" loops. While threads do not block, one stack runs them
-// all (plain loop). A thread that blocks keeps its stack; the loop goes on on a fresh one.
+// all (plain loop). A thread that blocks keeps its stack; the loop continues on a fresh one.
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ constinit thread_local Thread* cur = nullptr;
 constinit thread_local Block* blk = nullptr;
 Config cfg;
 Stats stats;
-#ifdef SIMT_CHECK  // hooks into simt_check.cpp
+#ifdef SIMT_CHECK  // hooks into simt_check.cc
 void check_block_begin(void* arena, size_t n);
 void check_shared_alloc(void* p, size_t n);
 void check_mark(void* p, size_t n, int state);
@@ -601,9 +601,8 @@ void run_grid(dim3 grid, dim3 bd, size_t smem, void (*thunk)(void*), void* args,
     job();
 }
 // ------------------------------------------------------------------ device memory (ASan red zones come with
-// malloc)
-// With SIMT_GUARD=1 device memory can be touched only while the device works or copies: a host that reads or writes
-// it, as nothing here would notice and every GPU would, is stopped where it does.
+// malloc) With SIMT_GUARD=1 device memory can be touched only while the device works or copies: a host that
+// reads or writes it, as nothing here would notice and every GPU would, is stopped where it does.
 class Guard {
  public:
   static Guard* get() {  // null: not asked for

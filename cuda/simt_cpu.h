@@ -3,7 +3,7 @@
 // threads.
 //   SIMT_ORDER=inorder|reverse|random SIMT_SEED=7   in which order the threads of a block run
 //   SIMT_GUARD=1   device memory is out of the host's reach, as a GPU's is (not in the checked build)
-//   SIMT_MEMORY=bytes   how much memory the device has; unset: no end of it
+//   SIMT_MEMORY=bytes   how much memory the device has; unset: no limit
 //   SIMT_LINT=1    (checked build) bank conflicts and uncoalesced accesses of block 0
 //   SIMT_ABORT=1   stop in gdb at the thread that fails; break FILE:LINE if simt::cur->lin == 37
 #pragma once
@@ -115,7 +115,7 @@ struct Block {
 extern constinit thread_local Thread* cur;  // the CUDA thread now executing on this host thread
 extern constinit thread_local Block* blk;
 
-// runtime services (simt_cpu.cpp)
+// runtime services (simt_cpu.cc)
 [[noreturn]] void fail(const char* fmt, ...) __attribute__((format(printf, 1, 2)));
 void* shared_slot(const void* key, size_t bytes, size_t align);
 int block_barrier(int kind, int pred, const loc& l);  // kind 0 sync, 1 count, 2 and, 3 or

@@ -1,5 +1,5 @@
-// Attention against its formula written down again in double, and what its bits may depend on: the text
-// alone, not the cache, the batch, or the number of threads.
+// Attention against an independent implementation in double, and what its bits may depend on: the text alone,
+// not the cache, the batch or the number of threads.
 #include "ops/attention.h"
 
 #include <gtest/gtest.h>

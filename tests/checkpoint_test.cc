@@ -1,4 +1,4 @@
-// Checkpoints: what is read back, what the reference package writes, and what every kind of damage gets.
+// Checkpoints: round trips, what the reference package writes, and how every kind of damage is refused.
 #include "checkpoint/checkpoint.h"
 
 #include <gtest/gtest.h>

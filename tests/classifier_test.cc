@@ -1,4 +1,4 @@
-// The classification head: gradients, company of other texts, empty texts, and learning.
+// The classification head: gradients, independence from the batch, empty texts, and learning.
 #include "model/classifier.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
-// What compares sentences and corpora, against the slow way: BLEU with all other sentences as references, the
-// table of common subsequences, sets of strings, a numeric integral, and by hand.
+// Comparisons of sentences and corpora against slow implementations: BLEU with all other sentences as
+// references, the table of common subsequences, sets of strings, a numeric integral; and against hand
+// computation.
 #include "metrics/corpus_compare.h"
 
 #include <gtest/gtest.h>

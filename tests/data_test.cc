@@ -27,8 +27,7 @@ std::string refusal(F f) {
   return "nothing was refused";
 }
 
-// ---- pack
-// -----------------------------------------------------------------------------------------------------
+// ---- pack -------------------------------------------------------------------------------------------------
 const std::vector<Example> kTwo = {{{11, 12, 1, 21, 22, 2}, 3, 0.5f}, {{31, 32, 2}, 0, 2}};
 
 TEST(Pack, EveryRowHasALoss) {
@@ -106,8 +105,7 @@ TEST(Pack, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 9, .texts = 2, .scored = 4}); }), "4 scored"));
 }
 
-// ---- plans
-// ----------------------------------------------------------------------------------------------------
+// ---- plans ------------------------------------------------------------------------------------------------
 Plan small_plan() {
   return {
       {{3, 0, 0.1f, 1}, {0, 1, -1e-30f, 0.333333343f}, {2, 0, 3.5f, 2}}, {17, 0xFFFFFFFFFFFFFFFFu}, true, 5};
@@ -198,8 +196,7 @@ TEST(Plan, ShuffleIsFair) {  // each of 6 orders of 3 rows in 1/6 of 6000 epochs
   for (const auto& [order, n] : count) EXPECT_NEAR(n, 1000, 5 * 29);
 }
 
-// ---- the loader
-// -----------------------------------------------------------------------------------------------
+// ---- the loader -------------------------------------------------------------------------------------------
 class LoaderTest : public testing::Test {
  protected:
   static Tokenizer& tokenizer() {

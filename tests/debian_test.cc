@@ -1,4 +1,4 @@
-// Pairs out of Debian's files, on small files of our own.
+// Pairs from Debian's files, on small files of our own.
 #include "data/debian.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,4 @@
-// Hashed n-grams and their logistic regression: published hashes, n-grams by hand, the optimum by its
-// gradient.
+// Hashed n-grams and their logistic regression: published hashes, n-grams by hand, no gradient at the optimum.
 #include <gtest/gtest.h>
 
 #include <cmath>

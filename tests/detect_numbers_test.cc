@@ -1,4 +1,4 @@
-// Evaluation and calibration of detectors against definitions written down again, and numbers by hand.
+// Evaluation and calibration of detectors against independent implementations and hand computation.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// `ruminate diversity` as a user meets it: tables and JSON, what it reads, and what it says to bad input.
+// `ruminate diversity` as a user meets it: tables and JSON, what it reads, and how it refuses bad input.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <zlib.h>

@@ -1,5 +1,5 @@
-// Diversity where golden numbers do not reach: against enumeration, naive counting with strings and sets, and
-// by hand.
+// Diversity where there are no golden numbers: against enumeration, naive counting with strings and sets, and
+// hand computation.
 #include "metrics/diversity.h"
 
 #include <gtest/gtest.h>

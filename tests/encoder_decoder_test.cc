@@ -1,4 +1,4 @@
-// The encoder-decoder: gradients against differences, who sees whom, and a toy translation learned.
+// The encoder-decoder: gradients against finite differences, who sees whom, and learning a toy translation.
 #include "model/encoder_decoder.h"
 
 #include <gtest/gtest.h>

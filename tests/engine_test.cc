@@ -1,5 +1,4 @@
-// Random numbers, threads, arena, tape, parameters and the optimizer step: what the generic op test cannot
-// see.
+// Random numbers, threads, arena, tape, parameters, the optimizer step: what the generic op test cannot see.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,8 +21,7 @@ Tensor numbers(std::initializer_list<double> v) {
   return Tensor::from<double>({v.begin(), v.size()}, {static_cast<int64_t>(v.size())}, DType::f64);
 }
 
-// ---- random
-// --------------------------------------------------------------------------------------------------
+// ---- random -----------------------------------------------------------------------------------------------
 TEST(Philox, KnownAnswers) {  // Random123, kat_vectors: philox4x32 10
   const uint32_t one = ~0u;
   const Bits4 a = Random{0, Stream{0}}.bits({}), b = Random{one, Stream{one}}.bits({one, one, one, one}),
@@ -66,8 +64,7 @@ TEST(Dropout, DiffersByStepMicroBatchSiteAndSeedAndRepeats) {
   EXPECT_EQ(hash(dropout(x, 0.5f, 1)), hash(x));
 }
 
-// ---- threads
-// -------------------------------------------------------------------------------------------------
+// ---- threads ----------------------------------------------------------------------------------------------
 TEST(Threads, EveryPieceOnceAndTheFirstErrorComesOut) {
   for (const int n : {1, 2, 5}) {
     set_threads(n);
@@ -89,8 +86,7 @@ TEST(Threads, EveryPieceOnceAndTheFirstErrorComesOut) {
   set_threads(2);
 }
 
-// ---- types and tensors
-// ---------------------------------------------------------------------------------------
+// ---- types and tensors ------------------------------------------------------------------------------------
 TEST(BFloat16, RoundsToNearestEven) {
   EXPECT_EQ(bf16(1.0f).bits, 0x3F80);
   EXPECT_EQ(bf16(1.00390625f).bits, 0x3F80);  // half way: to even, down
@@ -115,8 +111,7 @@ TEST(Tensors, ShareCopyAndLook) {
   EXPECT_NE(error_of([] { Shape({1, 2, 3, 4, 5}); }).find("four axes"), std::string::npos);
 }
 
-// ---- arena
-// ---------------------------------------------------------------------------------------------------
+// ---- arena ------------------------------------------------------------------------------------------------
 TEST(Arenas, SameCallsSameAddresses) {
   Arena arena(DeviceKind::cpu);
   std::vector<void*> first;
@@ -174,8 +169,7 @@ TEST(Arenas, PoisonIsNotANumber) {
   Arena::set_poison(false);
 }
 
-// ---- tape
-// ----------------------------------------------------------------------------------------------------
+// ---- tape -------------------------------------------------------------------------------------------------
 TEST(Tapes, KeepNothingUnlessAsked) {
   Arena arena(DeviceKind::cpu);
   const Tensor x = noise({4}, 1);
@@ -263,8 +257,7 @@ TEST(Tapes, RecomputingGivesTheSameGradient) {
   EXPECT_EQ(hash(a.grad()), hash(b.grad()));
 }
 
-// ---- memory claims of the design
-// -----------------------------------------------------------------------------
+// ---- memory claims of the design --------------------------------------------------------------------------
 TEST(Memory, OfOneBlockAndNoCopies) {
   World w({.vocab = 50, .context = 64, .layers = 2, .heads = 4, .kv_heads = 4, .width = 64, .inner = 256},
           DType::f32);
@@ -321,8 +314,7 @@ TEST(Steps, PackEachWeightOncePerUpdate) {
   EXPECT_EQ(gemm_packs() - before, 18);
 }
 
-// ---- parameters and optimizer
-// --------------------------------------------------------------------------------
+// ---- parameters and optimizer -----------------------------------------------------------------------------
 TEST(Parameters, StandInOneBlockDecayedFirst) {
   World w(tiny(), DType::bf16);
   int64_t decayed = 0;

@@ -1,4 +1,4 @@
-// Error analysis by hand: every count of short sentences, and the whole against a second, slower way.
+// Error analysis by hand: every count of short sentences, and the whole against a slow implementation.
 #include "metrics/errors.h"
 
 #include <gtest/gtest.h>

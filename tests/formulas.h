@@ -1,5 +1,5 @@
-// The formula of every op written down a second time, in plain double loops that share no code with src/ops
-// but the random bits of dropout: gradient checks cannot see a forward that is wrong in itself.
+// An independent implementation of every op in plain double loops, which share nothing with src/ops but the
+// random bits of dropout: a gradient check cannot see that the forward pass itself is wrong.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-// The share of the gap closed, from replicates written down by hand and from simulated arms.
+// The share of the gap that is closed, from replicates made by hand and from simulated arms.
 #include "experiment/gap.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Generation against independent truths: a loop without a cache, exhaustive search, definitions written down
-// again, and the chi-square distribution.
+// Generation against independent truths: a loop without a cache, exhaustive search, naive implementations of
+// the definitions, and the chi-square distribution.
 #include "generate/generate.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Every golden file of tests/golden, and of the large collection of real text when it lies beside the
-// repository: what other tools say of the same texts.
+// Every golden file of tests/golden, and of the large collection of real text if it lies beside the
+// repository: what other tools say about the same texts.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,4 @@
-// hash64 against the numbers of an independent XXH64, for lengths round the 32-byte stripe, whole and in
-// pieces.
+// hash64 against an independent XXH64's values, for lengths around the 32-byte stripe, whole and in pieces.
 #include "base/hash.h"
 
 #include <gtest/gtest.h>

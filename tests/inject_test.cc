@@ -1,5 +1,4 @@
-// Injected errors: the rates that were wanted, counted another way where there is one, and the same words as
-// before.
+// Injected errors: the wanted rates, counted another way where there is one, with the same words as before.
 #include "edits/inject.h"
 
 #include <gtest/gtest.h>

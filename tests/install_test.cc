@@ -1,4 +1,4 @@
-// What make install leaves: the program, the configs, and a completion that knows the program's own words.
+// What `make install` installs: the program, the configs, and a completion that knows the program's words.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 

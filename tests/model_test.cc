@@ -1,5 +1,5 @@
-// The whole GPT: against the independent reference and against differences, learning a toy translation, and
-// with equal bits whatever the number of threads and whether blocks are kept or recomputed.
+// The whole GPT: against the independent reference and finite differences, learning a toy translation, and
+// with the same bits for any number of threads, whether blocks are kept or recomputed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,8 +14,7 @@ using namespace rum::toy;
 namespace {
 const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
 
-// ---- against tests/reference
-// -------------------------------------------------------------------------------
+// ---- against tests/reference ------------------------------------------------------------------------------
 struct Variant {
   const char* name;
   GptConfig config;
@@ -128,8 +127,7 @@ void compare(const Variant& v, DType t, double bound) {
 TEST_P(Reference, SameLossAndGradientsInF64) { compare(GetParam(), DType::f64, 1e-9); }
 TEST_P(Reference, SameLossAndGradientsInF32) { compare(GetParam(), DType::f32, 1e-5); }
 
-// ---- what the reference has not: dropout and recomputation
-// --------------------------------------------------
+// ---- what the reference has not: dropout and recomputation ------------------------------------------------
 TEST(Model, GradientWithDropoutAgainstDifferences) {
   for (const bool recompute : {false, true}) {
     GptConfig c = tiny(0.1f);

@@ -1,5 +1,5 @@
-// Ten properties of every sample of every op. The registry is walked: a new op is tested without an edit
-// here, and fails until its formula stands in tests/formulas.cc (or each of its samples names a composition).
+// Ten properties of every sample of every op. The registry is walked, so a new op is tested without an edit
+// here, and fails until its formula is in tests/formulas.cc (or each of its samples names a composition).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,8 +53,7 @@ std::string case_name(const testing::TestParamInfo<Case>& i) {
   return spelled(std::string(i.param.op->name) + "__" + samples(*i.param.op)[i.param.sample].label);
 }
 
-// ---- running a sample
-// --------------------------------------------------------------------------------------
+// ---- running a sample -------------------------------------------------------------------------------------
 bool real(const Tensor& t) { return t.dtype() == DType::f64; }  // what is differentiated and cast
 Tensor cast(const Tensor& t, DType to) {
   Values v;
@@ -177,8 +176,7 @@ class OpSample : public testing::TestWithParam<Case> {
 };
 INSTANTIATE_TEST_SUITE_P(All, OpSample, testing::ValuesIn(cases()), case_name);
 
-// ---- 0 to 8
-// ------------------------------------------------------------------------------------------------
+// ---- 0 to 8 -----------------------------------------------------------------------------------------------
 TEST_P(OpSample, P0Values) {
   const Sample& s = sample();
   const std::string name = op().name;
@@ -461,13 +459,10 @@ TEST_P(Fused, P8EqualsComposition) {
           << "input " << i;
     }
 }
-// ---- 9 and 10, and what is counted
-// -------------------------------------------------------------------------
-class OpOnGpu : public testing::TestWithParam<const Op*> {};
-INSTANTIATE_TEST_SUITE_P(All, OpOnGpu, testing::ValuesIn(Op::all().begin(), Op::all().end()),
-                         [](const auto& i) { return std::string(i.param->name); });
-TEST_P(OpOnGpu, P9AgainstCuda) { GTEST_SKIP() << "skipped: no GPU (`make test-gpu` runs it on hardware)"; }
-TEST_P(OpOnGpu, P10EagerAgainstReplayed) { GTEST_SKIP() << "skipped: no GPU"; }
+// ---- 9 and 10, and what is counted ------------------------------------------------------------------------
+TEST(Ops, P9AgainstCudaAndP10EagerAgainstReplayed) {
+  GTEST_SKIP() << "no GPU: `make test-gpu` runs them on hardware, tests/cuda on emulated threads";
+}
 
 TEST(Ops, AreSampledEnough) {
   size_t mutated = 0;

@@ -1,4 +1,4 @@
-// Numbers that flags and configuration files give, and names that are hostile.
+// Numbers from flags and configuration files, and hostile names.
 #include "tools/options.h"
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// `ruminate perplexity` as a user meets it, on a model that was trained for a moment.
+// `ruminate perplexity` as a user meets it, on a model trained for a moment.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// A pool translated as a stage: cut off anywhere and started again, the file has the bytes of one undisturbed
-// run, whatever the batch and the number of threads; what belongs to other work is refused.
+// A pool translated in a stage: interrupted anywhere and started again, the file has the bytes of an
+// uninterrupted run, whatever the batch and the number of threads. Files of other work are refused.
 #include "generate/pool.h"
 
 #include <gtest/gtest.h>

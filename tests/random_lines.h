@@ -1,4 +1,4 @@
-// Random text for tests that compare a fast way with a slow one.
+// Random text for tests that compare a fast implementation with a slow one.
 #pragma once
 #include <cstdint>
 #include <random>

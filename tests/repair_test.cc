@@ -1,4 +1,4 @@
-// Repairs of single errors worked out by hand, and of a corpus of ours with errors planted in it.
+// Repairs of single errors, worked out by hand, and of a corpus of our own with planted errors.
 #include "edits/repair.h"
 
 #include <gtest/gtest.h>

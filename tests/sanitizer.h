@@ -1,5 +1,4 @@
-// Whether a sanitizer watches: it is after accesses, not bits, so loops that compare bits may take fewer
-// turns.
+// Is a sanitizer watching? It looks for bad accesses, not wrong bits, so loops over bits may be shorter.
 #pragma once
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kSanitized = true;

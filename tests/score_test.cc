@@ -1,5 +1,4 @@
-// `ruminate score` as a user meets it: tables, JSON, columns, compressed files, and what it says to bad
-// input.
+// `ruminate score` as a user meets it: tables, JSON, columns, compressed files, and how it refuses bad input.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

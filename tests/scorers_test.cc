@@ -1,5 +1,4 @@
-// Scores of generated pairs against hand computation, other formulas and planted faults; scores.tsv and its
-// refusals.
+// Scores of generated pairs against hand computation, other formulas and planted faults; reading scores.tsv.
 #include "edits/scorers.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// A folder of its own for one test, removed at the end.
+// A folder for one test alone, removed at its end.
 #pragma once
 #include <stdlib.h>
 

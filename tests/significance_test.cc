@@ -1,4 +1,4 @@
-// Significance beside the golden cases: what can be computed by hand, what randomness must look like, and
+// Significance beyond the golden cases: what can be computed by hand, what randomness must look like, and
 // that neither threads nor the number of systems change a bit.
 #include "metrics/significance.h"
 

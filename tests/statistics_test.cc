@@ -1,5 +1,5 @@
-// Judging differences: against every resample enumerated, against simulated arms whose true difference is
-// known, and against numbers worked out by hand.
+// Judging differences: against an enumeration of every resample, simulated arms whose true difference is
+// known, and numbers worked out by hand.
 #include "experiment/statistics.h"
 
 #include <gtest/gtest.h>

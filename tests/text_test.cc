@@ -1,5 +1,5 @@
-// Unicode against ICU's own functions, the reader against a naive split of what zlib and liblzma packed, and
-// the pre-tokenisers against a small backtracking matcher that reads the regular expressions themselves.
+// Unicode against ICU's own functions, the reader against a naive split of what zlib and liblzma compressed,
+// and the pre-tokenisers against a small backtracking matcher that reads the regular expressions themselves.
 #include <bzlib.h>
 #include <gtest/gtest.h>
 #include <lzma.h>
@@ -21,8 +21,7 @@
 
 using namespace rum;
 namespace {
-// ---- Unicode
-// -----------------------------------------------------------------------------------------------
+// ---- Unicode ----------------------------------------------------------------------------------------------
 size_t icu_first_invalid(std::string_view s) {
   for (int32_t i = 0, n = static_cast<int32_t>(s.size()); i < n;) {
     const int32_t start = i;
@@ -91,8 +90,7 @@ TEST(Unicode, NormalisesAndLowers) {
   EXPECT_THROW(lower_case("ab\xc3"), Error);
 }
 
-// ---- Reader
-// ------------------------------------------------------------------------------------------------
+// ---- Reader -----------------------------------------------------------------------------------------------
 std::string path_of(const std::string& name) { return testing::TempDir() + "rum_text_" + name; }
 std::string write(const std::string& name, std::string_view bytes) {
   std::ofstream(path_of(name), std::ios::binary) << bytes;
@@ -273,8 +271,7 @@ TEST(Reader, DamageIsNoticed) {
   }
 }
 
-// ---- Words
-// -------------------------------------------------------------------------------------------------
+// ---- Words ------------------------------------------------------------------------------------------------
 TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
   using W = std::vector<std::string>;
   EXPECT_EQ(words("\u4F60\u597D\u4E16\u754C"), (W{"\u4F60\u597D", "\u4E16\u754C"}));  // hello world
@@ -293,8 +290,7 @@ TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
     EXPECT_EQ(words(s), words_v1(s));
 }
 
-// ---- Pre-tokenisers
-// ----------------------------------------------------------------------------------------
+// ---- Pre-tokenisers ---------------------------------------------------------------------------------------
 using Codes = std::vector<char32_t>;
 // A backtracking matcher for what the patterns use: | ( ) (?: (?i: (?! [^ ] \p{L} \p{N} \s \S \r \n $ ? * +
 // {a,b}, possessive ones too. A node is matched at i and calls `rest` with each end it can have, best first.

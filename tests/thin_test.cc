@@ -1,5 +1,5 @@
-// IBM model 1 against its equations written down once more, and thinning: what is wanted is reached, what
-// must stay stays.
+// IBM model 1 against an independent implementation, and thinning: the wanted value is reached, and what must
+// stay stays.
 #include "edits/thin.h"
 
 #include <gtest/gtest.h>

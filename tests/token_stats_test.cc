@@ -1,4 +1,4 @@
-// Statistics of tokens under a model: by hand, and a trained-sized forward against the plain one.
+// Statistics of tokens under a model: by hand, and many texts in one forward pass against each alone.
 #include "metrics/token_stats.h"
 
 #include <gtest/gtest.h>

@@ -264,8 +264,7 @@ TEST(Encoder, ThreadsAndTokenizersDoNotDisturbEachOther) {
   EXPECT_EQ(wrong, (std::array<int, 4>{}));
 }
 
-// ---- Files
-// -------------------------------------------------------------------------------------------------
+// ---- Files ------------------------------------------------------------------------------------------------
 std::string base_json() {
   static const std::string json = to_json(parse_json(
       train({"hat hat that"}, {.vocab = 262, .special = {"<s>"}, .min_frequency = 1}).json(), "json"));

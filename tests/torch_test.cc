@@ -1,4 +1,4 @@
-// Ten training steps against PyTorch: the losses that tests/golden/torch_losses.py wrote.
+// Ten training steps against PyTorch: the losses that tests/golden/torch_losses.py recorded.
 #include <gtest/gtest.h>
 
 #include <algorithm>

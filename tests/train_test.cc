@@ -1,5 +1,5 @@
-// A run from its config to its model: learns, resumes to the same bits from every step, with any number of
-// threads, and refuses what would lose something.
+// A run from its config to its model: it learns, resumes to the same bits from every step with any number of
+// threads, and refuses whatever would lose something.
 #include <gtest/gtest.h>
 
 #include <algorithm>

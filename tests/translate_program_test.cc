@@ -1,5 +1,5 @@
-// `ruminate translate` as a user meets it: bad lines among good ones, where the output goes, answers as the
-// lines come.
+// `ruminate translate` as a user meets it: bad lines among good ones, where the output goes, and an answer to
+// each line as it comes.
 #include <sys/stat.h>
 
 #include <chrono>

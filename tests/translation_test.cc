@@ -1,4 +1,4 @@
-// Translation quality beside the golden cases (tests/golden/mt_*.json): examples by hand, edits by kind, long
+// Translation quality beyond the golden cases (tests/golden/mt_*.json): examples by hand, edits by kind, long
 // texts, threads, refusals.
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is built, with the configs and the completion of bash: install.sh build/ruminate /usr/local
+# Installs the program, the configs and the completion for bash: install.sh build/ruminate /usr/local
 set -eu
 program=$1 prefix=$2
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM for commands that can save what they have: the first one asks, the second one ends.
+// Ctrl-C and SIGTERM for commands that can save their work: the first one asks to stop, the second one kills.
 #pragma once
 #include <csignal>
 

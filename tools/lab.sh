@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Exercises. `make lab` lists them; `make lab N=3` makes a copy of the tree in build/lab/3 in which one function is
-# empty, and the next time builds the copy and runs the tests that must turn green again.
+# Exercises. `make lab` lists them; `make lab N=3` copies the tree to build/lab/3 with one function left empty, and the
+# next time builds the copy and runs the tests that must pass again.
 #   lab.sh list | check | N     check: every function is still where the list says
 set -u
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-// Texts that commands read: one a line, or one column of tab-separated lines.
+// The texts that commands read: one per line, or one column of tab-separated lines.
 #pragma once
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make reproduce`: fetches the corpus of a scale, runs its experiment or goes on with it, and writes the report.
+# `make reproduce`: fetches the corpus of a scale, runs or resumes its experiment, and writes the report.
 # reproduce.sh SCALE [GROUP...]
 set -u
 scale=$1

@@ -1,5 +1,5 @@
-// The program: reads its first argument and calls one of tools/commands. Errors end here: one line, exit
-// status 1. So do outputs that have not arrived in full.
+// The program: reads its first argument and calls one of tools/commands. Errors end here, in one line and
+// exit status 1; so does output that did not arrive in full.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>

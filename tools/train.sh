@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make train`: finds or builds the corpus, then trains, goes on, or says that all is done.  train.sh CORPUS [DATA]
+# `make train`: finds or builds the corpus, then trains, resumes, or says that all is done.  train.sh CORPUS [DATA]
 set -u
 corpus=$1 data=${2:-}
 config=data/configs/translate.toml run=runs/translate
@@ -33,7 +33,7 @@ else
   build/ruminate train "$config" --set run.folder="$run" "${files[@]}"
 fi
 status=$?
-[ $status = 130 ] && { echo "stopped; \`make train\` goes on where it was"; exit 130; }
+[ $status = 130 ] && { echo "stopped; \`make train\` picks up where it stopped"; exit 130; }
 [ $status = 0 ] || exit $status
 if [ "$config" = data/configs/shakespeare.toml ]; then
   write=(build/ruminate generate "$run" --prompt ROMEO: --max-new 500 --temperature 0.8)

@@ -1,5 +1,4 @@
-// Disk over system calls: short writes and interruptions are gone on with, everything else becomes a
-// sentence.
+// Disk over system calls: short writes and interruptions are retried, everything else becomes a sentence.
 #include "base/file.h"
 
 #include <fcntl.h>

@@ -19,7 +19,7 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   void write(std::string_view);  // at once; FileError when the disk is full, the reader gone ...
-  void finish();                 // the file stands under its name, on the platter
+  void finish();                 // the file is complete under its name, durable on disk
 
  private:
   std::string path_, temporary_;  // temporary_: empty when written to as it is

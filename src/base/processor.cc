@@ -1,5 +1,5 @@
-// A program built for one processor says so on another, instead of dying of an illegal instruction. Runs
-// before all other code, and is compiled for any x86-64 (see the Makefile): so nothing here may come from a
+// A program built for one processor says so on another, instead of dying of an illegal instruction. This runs
+// before all other code and is compiled for any x86-64 (see the Makefile), so nothing here may come from a
 // header with code in it.
 #if defined(__x86_64__) && defined(RUM_FEATURES)
 extern "C" long write(int, const void*, unsigned long);

@@ -22,7 +22,7 @@ struct Checkpoint {
   std::map<std::string, std::string> meta;  // config, seed, hashes of plan and corpora, build id, metrics
   std::vector<std::pair<std::string, Tensor>> tensors;  // by name, never by position; f32 masters and moments
 };
-// On the platter when it returns. Error: a key of meta that is ours, or what write_safetensors refuses.
+// Durable on disk when it returns. Error: a key of meta that is ours, or what write_safetensors refuses.
 void save(const Checkpoint&, const std::string& path, Disk& = Disk::real());
 Checkpoint load(const std::string& path, Disk& = Disk::real());  // FileError on the first byte that is wrong
 Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name);  // the same from memory

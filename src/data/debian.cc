@@ -27,8 +27,7 @@ void each_line(std::string_view text, F f) {
   }
 }
 
-// ---- package descriptions
-// -------------------------------------------------------------------------------------
+// ---- package descriptions ---------------------------------------------------------------------------------
 struct Description {
   std::string synopsis;
   std::vector<std::vector<std::string>> paragraphs;  // of blocks: running text, or the items of a list
@@ -106,8 +105,7 @@ void each_description(std::string_view index, F f) {
   record();
 }
 
-// ---- sentences
-// --------------------------------------------------------------------------------------------------
+// ---- sentences --------------------------------------------------------------------------------------------
 constexpr std::array kAbbreviations = {
     "bzw",  "usw",  "etc", "ca",  "evtl", "ggf", "inkl", "vgl",     "sog", "zB",  "Dr",  "Nr",   "Abb",
     "bspw", "allg", "max", "min", "Mr",   "Mrs", "vs",   "e.g",     "i.e", "No",  "Inc", "Corp", "Fig",

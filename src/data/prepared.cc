@@ -1,5 +1,4 @@
-// The folder that cleaning leaves behind: three parts and stats.json, which says what they are. Declared in
-// clean.h.
+// The folder that cleaning leaves behind: three parts, and stats.json, which describes them (clean.h).
 #include <fmt/format.h>
 
 #include "base/error.h"

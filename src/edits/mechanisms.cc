@@ -1,5 +1,5 @@
 // Operations of the causal arms: errors injected into targets, their diversity thinned, errors repaired. Each
-// matches what was measured of other targets (`like`) and says in match.json how near it came.
+// matches what was measured on other targets (`like`), and match.json says how near it came.
 #include <fmt/format.h>
 
 #include <algorithm>

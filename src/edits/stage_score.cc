@@ -1,5 +1,5 @@
 // The stage in which a scorer says how good, or how human, each generated pair looks (scorers.h, detectors).
-// Writes scores.tsv, higher is better, and match.json with how much it can be trusted.
+// Writes scores.tsv (higher is better), and match.json with how far the scores can be trusted.
 #include <fmt/format.h>
 
 #include <cmath>

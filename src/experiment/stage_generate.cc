@@ -1,6 +1,6 @@
-// The stage in which a generator translates the pool: each line with where it came from, appended in order,
-// so a stage that was killed goes on at the first missing line. A source that leaves no room in the context
-// has no target; counts.json says how many.
+// The stage in which a generator translates the pool: each line with its provenance, appended in order, so a
+// killed stage continues at the first missing line. A source that leaves no room in the context gets no
+// target; counts.json says how many do not.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The stage that judges a student on the test set: its translations, and how likely it holds the human ones.
+// The stage that judges a student on the test set: its translations, and how likely it finds the human ones.
 #include <fmt/format.h>
 
 #include "base/error.h"

@@ -1,5 +1,5 @@
 // The stage that trains a generator or a student: the same trainer as `ruminate train`, which saves as it
-// goes, so a stage that was killed goes on where it was. Leaves run/ with the weights after the last step
+// goes, so a killed stage picks up where it was. Leaves run/ with the weights after the last step
 // (last.safetensors) and those of the lowest validation loss (best.safetensors).
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-// The loop: texts sit down in free slots, each forward takes a whole prompt or one token per live hypothesis,
-// and each row of logits is read on the device where it lies. Longest prompts first, so that the last ones to
+// The loop: texts take free slots, each forward pass takes a whole prompt or one token per live hypothesis,
+// and each row of logits is read on the device where it lies. Longest prompts go first, so the last ones to
 // run are short.
 #include "generate/generate.h"
 

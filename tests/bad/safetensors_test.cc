@@ -1,4 +1,4 @@
-// Malformed safetensors files, one defect each: every one gets its own sentence with path, byte and reason.
+// Malformed safetensors files, one defect each: each gets a sentence of its own, with path, byte and reason.
 #include "checkpoint/safetensors.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Disk faults: every system call of a save failed in turn, in every way, and a power cut at each of them. The
-// old checkpoint must still load, and an acknowledged step must never be lost.
+// Disk faults: every system call of a save fails in turn, in every way, and the power is cut at each of them.
+// The old checkpoint must still load, and an acknowledged step must never be lost.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

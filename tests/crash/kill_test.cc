@@ -1,7 +1,7 @@
 // kill -9 while saving: a child saves in a loop and acknowledges each step through a pipe once save() has
 // returned; the parent kills it at a random moment, every second time just after a file was begun, however
-// slow the machine. The newest checkpoint must load and be no older than the last acknowledged one. The next
-// child goes on in the same folder, as a resumed run does.
+// slow the machine is. The newest checkpoint must load and be no older than the last acknowledged one. The
+// next child continues in the same folder, as a resumed run does.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,5 +1,4 @@
-// The benchmark of `make bench-gpu` at tiny sizes: its clock, what its table counts, and that every case
-// runs.
+// The benchmark of `make bench-gpu` at tiny sizes: its clock, its counts, and that every case runs.
 #include "tools/bench/gpu/bench.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,5 @@
-// More than 2^31 numbers in one tensor: where an index of 32 bits would wrap. All but the last rows are 0,
-// and those are compared with the CPU. The same lines run small first, so that without a GPU they are known
-// to work.
+// More than 2^31 numbers in one tensor, where a 32-bit index would wrap. All but the last rows are 0, and
+// those are compared with the CPU. The same lines also run small, so they are known to work without a GPU.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

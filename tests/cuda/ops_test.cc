@@ -1,6 +1,6 @@
 // Every sample of every op on the device against the CPU in double precision, on the same (rounded) inputs:
-// what an op rounds on its way is its error, what it costs to store its result in bf16 is not. An op whose
-// kernels are not all there yet is counted and named.
+// what an op rounds on the way is its error, what storing the result in bf16 costs is not. An op without all
+// of its kernels is counted and named.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// What the safetensors reader takes, the writer writes and the reader takes again, equal in every bit.
+// Whatever the safetensors reader accepts, the writer writes and the reader accepts again, bit for bit.
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,5 +1,4 @@
-// A config file either is refused with a place and a reason, or says the same again when it is written and
-// read.
+// A config is either refused, with a place and a reason, or means the same once it is written and read.
 #include "run/config.h"
 #include "tests/fuzz/fuzz.h"
 

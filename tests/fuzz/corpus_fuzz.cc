@@ -1,4 +1,4 @@
-// A corpus either is refused with its line or gives texts that come back from the file made of them. The
+// A corpus is either refused, with the line, or gives texts that come back from the file made of them. The
 // bytes are read as a file too, since .gz and .xz are told by their first bytes.
 #include <sys/mman.h>
 #include <unistd.h>

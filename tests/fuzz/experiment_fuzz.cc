@@ -1,4 +1,4 @@
-// The config of an experiment either is refused with a place and a reason, or reads the same once more.
+// The config of an experiment is either refused, with a place and a reason, or reads the same a second time.
 #include "experiment/config.h"
 #include "tests/fuzz/fuzz.h"
 

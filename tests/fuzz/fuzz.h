@@ -1,6 +1,6 @@
 // A fuzz target: bytes in, and only FileError may come out. Each registers itself; libFuzzer drives one of
 // them (main/fuzz_main.cc), the ordinary tests replay the stored inputs of all (replay_test.cc). A broken
-// promise throws what nobody catches, so that both see it.
+// promise throws what nobody catches, so both notice.
 #pragma once
 #include <stdexcept>
 #include <string_view>

@@ -1,5 +1,5 @@
-// A tokenizer.json either is refused or gives a tokenizer that survives its own file; and whatever the bytes
-// are as a text, the tokenizers trained here give them back.
+// A tokenizer.json is either refused or gives a tokenizer that survives being saved and loaded; and the
+// tokenizers trained here give back any bytes.
 #include <array>
 
 #include "tests/fuzz/fuzz.h"

@@ -1,5 +1,5 @@
 // Golden cases: files of {area, notes, cases: [{id, inputs, expected}]}. An area is a function that answers
-// the cases of one kind from their inputs alone; golden_test.cc holds the answers against what is expected,
+// the cases of one kind from their inputs alone; golden_test.cc compares the answers with what is expected,
 // and the program build/tests/golden_cases prints them for another judge.
 #pragma once
 #include <functional>

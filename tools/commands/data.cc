@@ -1,4 +1,4 @@
-// ruminate data: raw pairs out of Debian packages, cleaning and splitting, and a look at the result.
+// `ruminate data`: raw pairs from Debian packages, cleaning and splitting, and a look at the result.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// `ruminate errors`: what is wrong with translations, by kind, systems side by side, and their worst
+// `ruminate errors`: what is wrong with translations, by kind, several systems side by side, and their worst
 // sentences.
 #include "metrics/errors.h"
 

@@ -1,4 +1,4 @@
-// `ruminate experiment`: makes an experiment out of its config, stage by stage, and reports on it.
+// `ruminate experiment`: runs an experiment from its config, stage by stage, and reports on it.
 #include <fmt/format.h>
 #include <unistd.h>
 

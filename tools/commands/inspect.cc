@@ -1,4 +1,4 @@
-// ruminate inspect: what is in a run, in a checkpoint, on the tape of one step; the catalogue of ops.
+// `ruminate inspect`: what is in a run, in a checkpoint, on the tape of one step; the catalogue of ops.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -92,7 +92,7 @@ void show_run(const std::string& path) {
   }
 }
 
-// One step of the run's model on its own data, written down entry by entry.
+// One step of the run's model on its own data, recorded entry by entry.
 void show_step(const std::string& path) {
   const auto run = load_run(path);
   const std::vector<Corpus> corpora = training_corpora(run->config);

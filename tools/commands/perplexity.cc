@@ -1,4 +1,4 @@
-// `ruminate perplexity`: what a trained model says of a text, as one row of statistics, or token by token.
+// `ruminate perplexity`: what a trained model says about a text, as one row of statistics, or token by token.
 #include <fmt/format.h>
 
 #include <algorithm>

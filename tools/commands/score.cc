@@ -1,5 +1,5 @@
-// `ruminate score`: BLEU, chrF, TER of one or several systems against references, and what their differences
-// are worth.
+// `ruminate score`: BLEU, chrF and TER of one or several systems against references, and whether their
+// differences mean anything.
 #include <fmt/format.h>
 
 #include <algorithm>

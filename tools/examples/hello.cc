@@ -1,4 +1,4 @@
-// The engine in a few lines: tensors, a tape that writes down what is done to them, and the way back.
+// The engine in a few lines: tensors, a tape that records what is done to them, and the way back.
 // It needs nothing but base, tensor, autograd and ops; tests/hello_test.cc runs it.
 #include <cstdio>
 #include <vector>
