@@ -78,7 +78,9 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
   Program p;
   std::string text;
   for (const Pair& t : grammar_pairs(300, 9)) text += t.target + "\n\n";
-  p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000)), p.config();
+  std::string longest = text.substr(2000, 1000);
+  for (size_t at; (at = longest.find("\n\n")) != std::string::npos;) longest.erase(at, 1);
+  p.write("train.txt", text), p.write("valid.txt", text.substr(0, 2000) + "\n\n" + longest), p.config();
   ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "data.kind=text", "--set",
                    "data.train=" + p.file("train.txt"), "--set", "data.valid=" + p.file("valid.txt"), "--set",
                    "data.test="})
@@ -104,6 +106,20 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
     bytes += static_cast<double>(written.size());
   }
   EXPECT_EQ(number(j, "bytes"), bytes);
+  // A document that is longer than the context, of 96 tokens, is read as validation reads it.
+  const auto ask = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"perplexity", p.file("run"), "-i", p.file("valid.txt"), "--json"});
+    return p.run(more);
+  };
+  const Ran cut = ask({}), skipped = ask({"--on-long", "skip"});
+  ASSERT_EQ(cut.status, 0) << cut.err;
+  EXPECT_NE(cut.err.find("1 texts were cut"), std::string::npos) << cut.err;
+  const Json results = parse_json(slurp(p.file("run/results.json")), "results");
+  EXPECT_NEAR(std::log(number(parse_json(cut.out, "json"), "perplexity")), number(results, "valid_loss"),
+              1e-5);
+  EXPECT_EQ(skipped.status, 1);
+  EXPECT_NE(skipped.err.find("1 lines were left out"), std::string::npos) << skipped.err;
+  expect_refusal(ask({"--on-long", "fail"}), "split the text");
 }
 TEST(PerplexityCommand, AStreamIsReadInTheWindowsOfItsRun) {
   Program p;

@@ -16,8 +16,8 @@
 
 namespace rum {
 namespace {
-// What the model is asked about. One bad line does not cost the others: what is unfit, or longer than the
-// context, is told of on standard error and left out.
+// What the model is asked about. One bad line does not cost the others: what is unfit is told of on standard
+// error and left out; what is longer than the context, by --on-long.
 struct Asked {
   std::vector<Example> examples;
   std::vector<int32_t> lines;  // where each begins
@@ -53,41 +53,50 @@ struct Asked {
         ++left_out;
         continue;
       }
-      if (!fits(e, run) && !shorten(e, corpus.lines[i], run, on_long)) continue;
-      examples.push_back(std::move(e)), lines.push_back(corpus.lines[i]);
+      if (fits(e, run))
+        examples.push_back(std::move(e)), lines.push_back(corpus.lines[i]);
+      else
+        add_long(corpus.texts[i], std::move(e), corpus.lines[i], run, on_long);
     }
   }
-  // A file as validation reads it: each of its tokens but the first is predicted once.
-  void read_windows(const Corpus& corpus, const LoadedRun& run) {
-    name = corpus.name;
+  void read_windows(const Corpus& stream, const LoadedRun& run) {
+    name = stream.name;
+    add_pieces(stream, 1, run);
+  }
+  // A text as validation reads it, in pieces: each of its tokens but the first is predicted once.
+  void add_pieces(const Corpus& text, int32_t line, const LoadedRun& run) {
+    const bool documents = run.config.windows == Windows::documents;
     const int64_t context = run.model.config().context;
-    const TokenCorpus tokens =
-        tokenise(corpus, run.tokenizer, {.tokens = context}, context, Windows::stream_in_order);
-    int32_t line = 1;
+    const TokenCorpus tokens = tokenise(text, run.tokenizer, {.tokens = context}, context,
+                                        documents ? Windows::documents : Windows::stream_in_order);
     for (size_t i = 0; i < tokens.pieces.size(); ++i) {
       examples.push_back(tokens.example(i)), lines.push_back(line);
       const std::span<const Token> read(examples.back().tokens);
-      const std::string text = run.tokenizer.decode(read.first(read.size() - 1));
-      line += static_cast<int32_t>(std::count(text.begin(), text.end(), '\n'));
+      const std::string before = run.tokenizer.decode(read.first(read.size() - 1));
+      line += static_cast<int32_t>(std::count(before.begin(), before.end(), '\n'));
     }
   }
   static bool fits(const Example& e, const LoadedRun& run) {
     return positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context;
   }
-  // False: it is left out.
-  bool shorten(Example& e, int32_t line, const LoadedRun& run, const std::string& on_long) {
+  void add_long(const Pair& text, Example e, int32_t line, const LoadedRun& run, const std::string& on_long) {
     const std::string why =
         fmt::format("{}: line {} needs {} positions, the model's context holds {}", name, line,
                     positions_of(e, {.restart = run.model.config().restart}), run.model.config().context);
     if (on_long == "fail")
       throw FileError(fmt::format("{}; split the {}, or give --on-long skip or cut", why,
                                   run.translation() ? "sentence" : "text"));
-    const auto least = static_cast<size_t>(e.prefix) + 1;  // a token to say something of
-    while (on_long == "cut" && e.tokens.size() > least && !fits(e, run)) e.tokens.pop_back();
-    const bool kept = fits(e, run);
+    const size_t before = examples.size();
+    if (on_long == "cut" && run.translation()) {
+      const auto least = static_cast<size_t>(e.prefix) + 1;  // a token to say something of
+      while (e.tokens.size() > least && !fits(e, run)) e.tokens.pop_back();
+      if (fits(e, run)) examples.push_back(std::move(e)), lines.push_back(line);
+    } else if (on_long == "cut") {
+      add_pieces(make_corpus(name, {text}, CorpusKind::documents), line, run);
+    }
+    const bool kept = examples.size() > before;
     fmt::print(stderr, "{}; {}\n", why, kept ? "cut" : "left out");
     ++(kept ? cut : left_out);
-    return kept;
   }
 };
 std::string number(std::optional<double> v) { return v ? fmt::format("{:.4f}", *v) : "undefined"; }
@@ -137,7 +146,8 @@ int run(int argc, char** argv) {
           "where the model was trained on windows of a stream; plain or packed (.gz .xz .zst .bz2); -: "
           "standard input")
       .choice("--on-long", on_long,
-              "a text longer than the context: skip it (exit status 1), cut it, or fail",
+              "a text longer than the context: skip it (exit status 1; pairs unless given), cut it (plain "
+              "text unless given, into pieces as training does; of a pair the end is cut off), or fail",
               {"skip", "cut", "fail"})
       .add("--unpack-ratio", unpack_ratio, "a packed file may become so many times as large", 1)
       .add("--per-token", per_token,
@@ -151,6 +161,7 @@ int run(int argc, char** argv) {
   }
   RUM_CHECK(!folder.empty() && !input.empty(), "expected a run folder and --input FILE; --help says more");
   const auto model = load_run(folder);
+  if (!flags.given("--on-long") && !model->translation()) on_long = "cut";
   const Asked asked(input, *model, on_long, unpack_ratio);
   const std::vector<Example>& examples = asked.examples;
   const auto stats = text_stats(model->model, examples);
