@@ -244,11 +244,12 @@ TEST(Checkpoint, RetainKeepsTheNewestAndTheChosen) {
 TEST(Checkpoint, RemovesStaleFilesOnly) {
   Scratch folder;
   save({10, {}, {}}, checkpoint_path(folder.path, 10));
-  for (const char* name : {"/step-00000020.ckpt.tmp", "/notes.tmp"})
+  for (const char* name : {"/step-00000020.ckpt.ruminate-0123abcd.tmp", "/notes.tmp", "/step-1.tmp"})
     Disk::real().replace_text(folder.path + name, "");
   EXPECT_EQ(newest_valid(folder.path)->checkpoint.step, 10);
   remove_stale(folder.path);
-  EXPECT_EQ(Disk::real().list(folder.path), (std::vector<std::string>{"notes.tmp", "step-00000010.ckpt"}));
+  EXPECT_EQ(Disk::real().list(folder.path),
+            (std::vector<std::string>{"notes.tmp", "step-00000010.ckpt", "step-1.tmp"}));
   remove_stale(folder.path + "/none");
 }
 }  // namespace

@@ -80,7 +80,7 @@ TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
   const Ran failed = run({"--on-long", "fail", "-o", p->file("failed")}, in);
   expect_refusal(failed, "--on-long skip or cut");
   EXPECT_FALSE(std::filesystem::exists(p->file("failed")));
-  EXPECT_FALSE(std::filesystem::exists(p->file("failed.tmp")));
+  EXPECT_FALSE(std::filesystem::exists(p->file("failed.ruminate.tmp")));
   const Ran pool = run({"--jsonl", "-o", p->file("pool.jsonl")}, "\n" + in);
   EXPECT_EQ(pool.status, 1);
   const auto written = lines(slurp(p->file("pool.jsonl")));
@@ -121,7 +121,7 @@ TEST_F(TranslateCommand, APipeIsWrittenToAsItIs) {
   EXPECT_TRUE(S_ISFIFO(s.st_mode));
 }
 TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
-  const FileLock first(p->file("two.tmp"));
+  const FileLock first(p->file("two.ruminate.tmp"));
   expect_refusal(run({"-o", p->file("two")}, "das Haus\n"), "another process is at work on it");
 }
 // "x\n" is shorter than what tells packed files apart.

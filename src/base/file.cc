@@ -14,16 +14,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/unfinished.h"
 
 namespace rum {
 namespace fs = std::filesystem;
 namespace {
-[[noreturn]] void refuse(const std::string& path, const char* doing, int error, uint64_t bytes = 0) {
-  if (error == ENOSPC || error == EDQUOT)
-    throw FileError(fmt::format("{}: no space left: free {} MB or choose another folder", path,
-                                std::max<uint64_t>((bytes + 999'999) / 1'000'000, 1)));
-  throw FileError(fmt::format("{}: cannot {}: {}", path, doing, std::generic_category().message(error)));
-}
 // Signals interrupt calls: that is no failure.
 template <class Call>
 auto again(Call&& call) {
@@ -32,14 +27,14 @@ auto again(Call&& call) {
   return result;
 }
 
-// A file open for writing.
+// A file open for writing; `path` is for messages.
 class Output {
  public:
-  Output(SystemCalls& calls, const std::string& path, int flags, uint64_t bytes)
+  Output(SystemCalls& calls, int file, const std::string& path, uint64_t bytes)
       : calls_(calls),
         path_(path),
-        bytes_(bytes) {
-    file_ = again([&] { return calls.open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666); });
+        bytes_(bytes),
+        file_(file) {
     if (file_ == -1) refuse(path, "open for writing", errno, bytes);
   }
   ~Output() {
@@ -67,12 +62,8 @@ class Output {
   SystemCalls& calls_;
   const std::string& path_;
   uint64_t bytes_;
-  int file_ = -1;
+  int file_;
 };
-std::string folder_of(const std::string& path) {
-  const std::string folder = fs::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
 }  // namespace
 
 int SystemCalls::open(const char* path, int flags, unsigned mode) { return ::open(path, flags, mode); }
@@ -156,16 +147,23 @@ std::string Disk::read(const std::string& path) {
   return out;
 }
 void Disk::replace(const std::string& path, std::span<const Part> parts) {
-  const std::string temporary = path + ".tmp";
   uint64_t bytes = 0;
   for (const Part& part : parts) bytes += part.size();
+  // A new file under a new name: nothing that lies there is written to, no link followed.
+  constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  std::string temporary;
+  int file = -1;
+  do {
+    temporary = unfinished_name(path);
+    file = again([&] { return calls_.open(temporary.c_str(), kNew, 0666); });
+  } while (file == -1 && errno == EEXIST);
+  Output out(calls_, file, path, bytes);
   try {
-    Output out(calls_, temporary, O_TRUNC, bytes);
     for (const Part& part : parts) out.write(part);
     out.sync();
     out.close();
     if (calls_.rename(temporary.c_str(), path.c_str()) == -1)
-      refuse(path, "rename the finished PATH.tmp to", errno, bytes);
+      refuse(path, "give the finished file its name", errno, bytes);
   } catch (...) {
     calls_.unlink(temporary.c_str());
     throw;
@@ -173,7 +171,9 @@ void Disk::replace(const std::string& path, std::span<const Part> parts) {
   sync_folder(folder_of(path));
 }
 void Disk::append(const std::string& path, std::string_view text) {
-  Output out(calls_, path, O_APPEND, text.size());
+  constexpr int kLonger = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+  const int file = again([&] { return calls_.open(path.c_str(), kLonger, 0666); });
+  Output out(calls_, file, path, text.size());
   out.write(std::as_bytes(std::span(text)));
   out.close();
 }

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/unfinished.h"
 #include "checkpoint/safetensors.h"
 
 namespace rum {
@@ -64,7 +65,7 @@ Checkpoint validated(TensorFile file, const std::string& name) {
   return out;
 }
 
-constexpr std::string_view kBefore = "step-", kAfter = ".ckpt", kUnfinished = ".ckpt.tmp";
+constexpr std::string_view kBefore = "step-", kAfter = ".ckpt";
 int64_t step_of(std::string_view name) {  // -1: not a checkpoint's name
   if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) return -1;
   if (name.size() < kBefore.size() + 8 + kAfter.size()) return -1;
@@ -129,7 +130,7 @@ std::optional<Found> newest_valid(const std::string& folder,
 void remove_stale(const std::string& folder, Disk& disk) {
   if (!disk.exists(folder)) return;
   for (const std::string& name : disk.list(folder))
-    if (name.starts_with(kBefore) && name.ends_with(kUnfinished)) disk.remove(folder + "/" + name);
+    if (name.starts_with(kBefore) && is_unfinished(name)) disk.remove(folder + "/" + name);
 }
 void retain(const std::string& folder, int64_t last, const std::vector<int64_t>& keep, Disk& disk) {
   RUM_CHECK(last >= 1, "retain() must keep at least the newest checkpoint, not {}", last);

@@ -13,7 +13,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/output.h"
+#include "base/unfinished.h"
 #include "checkpoint/checkpoint.h"
+#include "tests/error_of.h"
 #include "tests/scratch.h"
 
 using namespace rum;
@@ -293,6 +296,64 @@ TEST(DiskFaults, APowerCutWhileReplacingLeavesTheOldOrTheNewFileWhole) {
         expect_sample(found);
       }
 }
+TEST(Disk, NoLinkIsFollowedAndNothingOfOthersIsOverwritten) {
+  Scratch folder;
+  const auto path = [&](const char* name) { return folder.path + "/" + name; };
+  Disk& disk = Disk::real();
+  disk.append(path("victim"), "mine");
+  std::filesystem::create_symlink("victim", path("config.toml.tmp"));  // as a received folder may hold
+  std::filesystem::create_symlink("victim", path("linked"));
+  std::filesystem::create_symlink("victim", path("log.txt"));
+  std::filesystem::create_symlink("none", path("dangling"));
+  disk.append(path("report.html.tmp"), "mine, too");
+  disk.replace_text(path("config.toml"), "new");
+  disk.replace_text(path("report.html"), "new");
+  disk.replace_text(path("linked"), "new");  // the link goes, not what it leads to
+  for (const char* link : {"log.txt", "dangling"})
+    EXPECT_NE(error_of([&] { disk.append(path(link), "x"); }).find("it is a symbolic link"),
+              std::string::npos);
+  for (const char* name : {"config.toml", "report.html", "linked"}) EXPECT_EQ(disk.read(path(name)), "new");
+  EXPECT_EQ(disk.read(path("victim")), "mine");
+  EXPECT_EQ(disk.read(path("report.html.tmp")), "mine, too");
+  EXPECT_TRUE(std::filesystem::is_symlink(path("config.toml.tmp")));
+  EXPECT_FALSE(disk.exists(path("none")));
+
+  Faulty calls;  // the first name is taken
+  calls.fail_at = 0, calls.error = EEXIST;
+  Disk(calls).replace_text(path("config.toml"), "newer");
+  EXPECT_EQ(calls.failed, 1);
+  EXPECT_EQ(disk.read(path("config.toml")), "newer");
+  EXPECT_EQ(disk.list(folder.path).size(), 8u);  // and no leftover
+}
+TEST(Disk, UnfinishedFilesAreToldFromThoseOfOthers) {
+  const std::string a = unfinished_name("runs/x/step-1.ckpt"), b = unfinished_name("runs/x/step-1.ckpt");
+  EXPECT_NE(a, b);
+  EXPECT_TRUE(a.starts_with("runs/x/step-1.ckpt."));
+  for (const std::string& ours : {a, b, std::string("out.ruminate.tmp")})
+    EXPECT_TRUE(is_unfinished(ours)) << ours;
+  for (const char* others : {"a.tmp", "step-1.ckpt.tmp", "a.ruminate-0123456.tmp", "a.ruminate-0123456g.tmp",
+                             "a.ruminate-01234567.tmp2", "a-01234567.tmp", ".tmp", "ruminate.tmp", ""})
+    EXPECT_FALSE(is_unfinished(others)) << others;
+}
+TEST(OutputFile, WritesIntoNoFileThatLiesThere) {
+  Scratch folder;
+  const auto path = [&](const char* name) { return folder.path + "/" + name; };
+  Disk& disk = Disk::real();
+  disk.append(path("victim"), "mine"), disk.append(path("out.tmp"), "mine, too");
+  std::filesystem::create_hard_link(path("victim"), path("out.ruminate.tmp"));
+  const auto write = [&] {
+    OutputFile out(path("out"));
+    out.write("new");
+    out.finish();
+  };
+  write();
+  EXPECT_EQ(disk.read(path("out")), "new");
+  EXPECT_EQ(disk.list(folder.path), (std::vector<std::string>{"out", "out.tmp", "victim"}));
+  std::filesystem::create_symlink("victim", path("out.ruminate.tmp"));
+  EXPECT_NE(error_of(write).find("it is a symbolic link"), std::string::npos);
+  EXPECT_EQ(disk.read(path("victim")), "mine");
+  EXPECT_EQ(disk.read(path("out.tmp")), "mine, too");
+}
 TEST(Disk, SaysWhatTheSystemRefused) {
   Scratch folder;
   auto refusal = [](auto&& f) -> std::string {
@@ -305,7 +366,7 @@ TEST(Disk, SaysWhatTheSystemRefused) {
   };
   Disk& disk = Disk::real();
   EXPECT_EQ(refusal([&] { disk.replace_text(folder.path + "/none/x", "text"); }),
-            folder.path + "/none/x.tmp: cannot open for writing: No such file or directory");
+            folder.path + "/none/x: cannot open for writing: No such file or directory");
   disk.make_folders(folder.path + "/a/b/");
   disk.make_folders(folder.path + "/a/b/c");
   disk.make_folders(folder.path + "/a/b/c");

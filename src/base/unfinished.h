@@ -1,0 +1,18 @@
+// Until a file is whole it has a name of its own beside the one that it gets: what bears that name is ours, and
+// what a killed process left can be told from the files of others.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace rum {
+// PATH.ruminate-XXXXXXXX.tmp, another one each time.
+std::string unfinished_name(const std::string& path);
+// Whether a file is named so, or as OutputFile names what it writes, PATH.ruminate.tmp.
+bool is_unfinished(std::string_view name);
+
+// The folder in which a file lies.
+std::string folder_of(const std::string& path);
+// FileError of a system call that failed: what it was doing to the file, errno, the bytes that had to be written.
+[[noreturn]] void refuse(const std::string& path, const char* doing, int error, uint64_t bytes = 0);
+}  // namespace rum
