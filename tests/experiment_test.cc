@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/random.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
@@ -41,7 +42,9 @@ void join(const StageContext& x) {
   for (const std::string& i : x.inputs("part")) out += Disk::real().read(i + "/out.txt");
   Disk::real().replace_text(x.folder + "/out.txt", out);
 }
-const StageKind kinds[] = {{"test-write", 1, false, write_parameter}, {"test-join", 1, false, join}};
+const StageKind kinds[] = {{"test-write", 1, false, write_parameter},
+                           {"test-join", 1, false, join},
+                           {"test-resume", 1, true, write_parameter}};
 
 TEST(Graph, AStageIsNamedByWhatDecidesItsOutput) {
   const auto ids = [](const std::string& a, const std::string& label, const std::string& hint) {
@@ -80,14 +83,54 @@ TEST(Store, MakesOnceAndSeesDamage) {
   EXPECT_EQ(store.damage(b), "");
   Disk::real().replace_text(store.folder(b) + "/out.txt", "AB");
   EXPECT_NE(store.damage(b).find("out.txt does not match"), std::string::npos) << store.damage(b);
-  store.remove(b);
+  store.remove(b, progress);
   EXPECT_FALSE(store.finished(b));
   store.make(g, b, progress, kGoOn);
   EXPECT_EQ(slurp(store.folder(b) + "/out.txt"), "AA");
   fs::remove(store.folder(a) + "/out.txt");
   EXPECT_NE(store.damage(a), "");
-  Disk::real().replace_text(store.folder(b) + "/more.txt", "");
-  EXPECT_NE(store.damage(b), "");
+  Disk::real().replace_text(store.folder(b) + "/stage.json", "{\"files\":{\"../../../x\":\"0\"}}");
+  EXPECT_NE(store.damage(b).find("not in the folder"), std::string::npos) << store.damage(b);
+}
+TEST(Store, FilesOfOthersAreNoDamageAndStay) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
+  store.make(g, a, progress, kGoOn);
+  EXPECT_TRUE(store.strangers(a).empty());
+  Disk::real().make_folders(store.folder(a) + "/mine");
+  Disk::real().replace_text(store.folder(a) + "/mine/notes.txt", "mine");
+  fs::create_symlink(scratch.path, store.folder(a) + "/link");
+  EXPECT_EQ(store.damage(a), "");
+  EXPECT_EQ(store.strangers(a), (std::vector<std::string>{"link", "mine/notes.txt"}));
+  for (const char* old : {".old-1", ".old-2"}) {  // with a new one each time
+    store.remove(a, progress);
+    EXPECT_FALSE(store.finished(a));
+    EXPECT_EQ(slurp(store.folder(a) + old + "/mine/notes.txt"), "mine");
+    EXPECT_FALSE(fs::exists(store.folder(a) + old + "/out.txt"));
+    store.make(g, a, progress, kGoOn);
+    Disk::real().make_folders(store.folder(a) + "/mine");
+    Disk::real().replace_text(store.folder(a) + "/mine/notes.txt", "mine");
+  }
+  Disk::real().replace_text(store.folder(a) + "/stage.json", "{");  // whose out.txt is, nobody knows any more
+  store.remove(a, progress);
+  EXPECT_EQ(slurp(store.folder(a) + ".old-3/out.txt"), "A");
+  EXPECT_EQ(slurp(scratch.path + "/stages/" + a + ".old-3/mine/notes.txt"), "mine");
+}
+TEST(Store, WhatAKilledWriterLeftIsNoFileOfAStage) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-resume", "a", {{"text", "A"}}, {});
+  Disk::real().make_folders(store.part(a));
+  for (const char* name : {"/out.txt.ruminate-0123abcd.tmp", "/half.txt"})
+    Disk::real().replace_text(store.part(a) + name, "x");
+  store.make(g, a, progress, kGoOn);
+  EXPECT_EQ(Disk::real().list(store.folder(a)),
+            (std::vector<std::string>{"half.txt", "out.txt", "stage.json"}));
 }
 TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
   Scratch scratch;
@@ -320,13 +363,39 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
 
-  // A damaged stage is made again, with what it said before.
+  // Without its corpora a finished experiment says what it said.
+  const std::vector<std::string> files{"train.tsv", "valid.tsv", "test.tsv", "outside.jsonl"};
+  for (const std::string& file : files) fs::rename(e.file(file), e.file(file + ".away"));
+  EXPECT_EQ(e.run(e.words("status", "x")).status, 0);
+  const Ran away = e.run(e.words("report", "x"));
+  EXPECT_EQ(away.status, 0) << away.err;
+  EXPECT_EQ(timeless(slurp(e.file("x/report.html"))), timeless(html));
+  expect_refusal(e.run(e.words("run", "x")), "cannot be opened");
+  expect_refusal(e.run(e.words("status", "none")), "cannot be opened");
+  for (const std::string& file : files) fs::rename(e.file(file + ".away"), e.file(file));
+
+  // What is not of a stage is left alone; altered files are refused, whatever they hold.
+  std::string judged;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages")))
-    if (entry.path().filename().string().starts_with("judge-")) {
-      std::ofstream(entry.path() / "test.jsonl", std::ios::app) << "x";
-      break;
-    }
+    if (entry.path().filename().string().starts_with("judge-")) judged = entry.path().string();
+  std::ofstream(judged + "/notes.txt") << "mine";
+  const Ran left = e.run(e.words("run", "x"));
+  EXPECT_NE(left.err.find("left alone: notes.txt"), std::string::npos) << left.err;
+  EXPECT_NE(left.err.find("0 of them now"), std::string::npos) << left.err;
+  EXPECT_EQ(e.run(e.words("report", "x")).status, 0);
+  const std::string facts = slurp(judged + "/stage.json"), before = slurp(judged + "/test.jsonl");
+  const std::string hash = hex64(hash64(before));
+  for (const std::string& now :
+       {before + "{\"nll\": 1}\n", before + before, std::string("[]\n"), std::string()}) {
+    std::ofstream(judged + "/test.jsonl") << now;
+    expect_refusal(e.run(e.words("report", "x")), "test.jsonl does not match its checksum");
+    std::ofstream(judged + "/stage.json") << replaced(facts, hash, hex64(hash64(now)));
+    expect_refusal(e.run(e.words("report", "x")), "test.jsonl: ");
+    std::ofstream(judged + "/stage.json") << facts;
+  }
+  // A damaged stage is made again, with what it said before.
   const Ran mended = e.run(e.words("run", "x"));
+  EXPECT_EQ(slurp(judged + ".old-1/notes.txt"), "mine");
   EXPECT_NE(mended.err.find("is damaged (test.jsonl does not match its checksum): it is made again"),
             std::string::npos)
       << mended.err;

@@ -12,19 +12,29 @@
 namespace rum {
 namespace {
 struct FileFacts {
-  std::string hash;
+  std::string hash;  // of the text, unpacked
   int64_t lines = 0;
 };
 FileFacts facts_of(const std::string& path) {
-  const std::string bytes = read_uncompressed(path);
-  FileFacts f{hex64(hash64(bytes)), std::count(bytes.begin(), bytes.end(), '\n')};
-  if (!bytes.empty() && bytes.back() != '\n') ++f.lines;
+  ByteReader bytes(path);
+  Hash64 hash;
+  FileFacts f;
+  std::string part(size_t{1} << 18, '\0');
+  char last = '\n';
+  while (const size_t n = bytes.read(part.data(), part.size())) {
+    const std::string_view read(part.data(), n);
+    hash.add(read);
+    f.lines += std::count(read.begin(), read.end(), '\n');
+    last = read.back();
+  }
+  f.lines += last != '\n';
+  f.hash = hex64(hash.value());
   return f;
 }
 
 class Builder {
  public:
-  explicit Builder(const ExperimentConfig& c) : c_(c) {}
+  Builder(const ExperimentConfig& c, const Store* made) : c_(c), made_(made) {}
   ExperimentGraph build() {
     split();
     out_.measured[{"human", 0}] = measure("human", human_, human_);
@@ -41,25 +51,25 @@ class Builder {
  private:
   void split() {
     const ExperimentData& d = c_.data;
-    const FileFacts train = facts_of(d.train), valid = facts_of(d.valid), test = facts_of(d.test);
-    const auto enough = [](const std::string& file, const FileFacts& f, int64_t wanted, const char* keys) {
-      if (f.lines < wanted)
-        throw FileError(fmt::format("{} has {} lines, {} ask for {}", file, f.lines, keys, wanted));
+    const auto enough = [&](const std::string& file, int64_t wanted, const char* keys) {
+      if (const FileFacts* f = facts(file); f && f->lines < wanted)
+        throw FileError(fmt::format("{} has {} lines, {} ask for {}", file, f->lines, keys, wanted));
     };
-    enough(d.train, train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
+    enough(d.train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
            d.judge_pairs > 0 ? "data.seed_pairs, data.pool_pairs and data.judge_pairs"
                              : "data.seed_pairs and data.pool_pairs");
-    enough(d.valid, valid, d.valid_pairs, "data.valid_pairs");
-    enough(d.test, test, d.test_pairs, "data.test_pairs");
+    enough(d.valid, d.valid_pairs, "data.valid_pairs");
+    enough(d.test, d.test_pairs, "data.test_pairs");
     out_.split = out_.graph.add("split", "seed set, pool, judge set, valid, test",
-                                {{"train", train.hash},
-                                 {"valid", valid.hash},
-                                 {"test", test.hash},
-                                 {"seed_pairs", d.seed_pairs},
-                                 {"pool_pairs", d.pool_pairs},
-                                 {"judge_pairs", d.judge_pairs},
-                                 {"valid_pairs", d.valid_pairs},
-                                 {"test_pairs", d.test_pairs}},
+                                recalled("split", {d.train, d.valid, d.test},
+                                         {{"train", hash(d.train)},
+                                          {"valid", hash(d.valid)},
+                                          {"test", hash(d.test)},
+                                          {"seed_pairs", d.seed_pairs},
+                                          {"pool_pairs", d.pool_pairs},
+                                          {"judge_pairs", d.judge_pairs},
+                                          {"valid_pairs", d.valid_pairs},
+                                          {"test_pairs", d.test_pairs}}),
                                 {}, 1, {{"train", d.train}, {"valid", d.valid}, {"test", d.test}});
     const TokenizerConfig& t = c_.recipes.at(c_.student).bpe;
     tokenizer_ = out_.graph.add("tokenizer", "tokenizer",
@@ -69,6 +79,36 @@ class Builder {
                                  {"min_frequency", int64_t{t.min_frequency}}},
                                 {{"split", out_.split}}, 3);
     human_ = out_.graph.add("human", "human targets", {}, {{"split", out_.split}});
+  }
+  // Of a file, read once; null when it is gone and finished stages may speak for it.
+  const FileFacts* facts(const std::string& path) {
+    if (made_ && !Disk::real().exists(path)) return nullptr;
+    auto at = read_.find(path);
+    if (at == read_.end()) at = read_.emplace(path, facts_of(path)).first;
+    return &at->second;
+  }
+  Json hash(const std::string& path) {
+    const FileFacts* f = facts(path);
+    return f ? Json(f->hash) : Json();
+  }
+  // A stage's parameters, in which the hashes of files that are gone are those of the newest finished stage
+  // that agrees in all the rest.
+  Json::Object recalled(const std::string& kind, const std::vector<std::string>& files, Json::Object given) {
+    const auto unknown = [](const auto& x) { return x.second.is_null(); };
+    if (std::none_of(given.begin(), given.end(), unknown)) return given;
+    for (const Json& made : made_->all_facts(kind)) {
+      const Json* found = made.find("parameters");
+      if (found == nullptr || found->object() == nullptr) continue;
+      const auto agrees = [&](const auto& x) {
+        const Json* there = found->find(x.first);
+        return there && (unknown(x) ? there->text() != nullptr : to_json(*there) == to_json(x.second));
+      };
+      if (!std::all_of(given.begin(), given.end(), agrees)) continue;
+      for (auto& [key, value] : given) value = *found->find(key);
+      return given;
+    }
+    for (const std::string& file : files) facts_of(file);  // says which one cannot be opened
+    return given;
   }
   // Targets by name at a seed, measured.
   std::string named(const std::string& name, int64_t seed) {
@@ -85,8 +125,8 @@ class Builder {
                                        [&](const Generator& x) { return x.name == generator; });
     if (!g.file.empty())
       return out_.graph.add("import", fmt::format("{}: {}", name, g.file),
-                            {{"name", name}, {"hash", facts_of(g.file).hash}}, {{"split", out_.split}}, 1,
-                            {{"file", g.file}});
+                            recalled("import", {g.file}, {{"name", name}, {"hash", hash(g.file)}}),
+                            {{"split", out_.split}}, 1, {{"file", g.file}});
     return written(generator, name.substr(slash + 1), seed, "pool", 1);
   }
   // What a generator trained here makes of a set's sources, so many times each.
@@ -191,12 +231,16 @@ class Builder {
     out_.students.push_back(std::move(run));
   }
   const ExperimentConfig& c_;
+  const Store* made_;
+  std::map<std::string, FileFacts> read_;
   ExperimentGraph out_;
   std::string tokenizer_, human_;
 };
 }  // namespace
 
-ExperimentGraph experiment_graph(const ExperimentConfig& c) { return Builder(c).build(); }
+ExperimentGraph experiment_graph(const ExperimentConfig& c, const Store* made) {
+  return Builder(c, made).build();
+}
 
 Json::Object recipe_json(const RunConfig& c) {
   const RunConfig defaults;

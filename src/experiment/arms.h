@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "experiment/config.h"
-#include "pipeline/stage.h"
+#include "pipeline/store.h"
 
 namespace rum {
 // One student: an arm at one seed and volume. All ids are of stages in the graph.
@@ -33,7 +33,8 @@ struct ExperimentGraph {
 };
 // Reads the corpora for their hashes and sizes. FileError: a file that is not there or too small, naming the
 // key that asks for more.
-ExperimentGraph experiment_graph(const ExperimentConfig&);
+// With `made`, a file that is gone counts as the one that its finished stages were made from.
+ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nullptr);
 
 // The settings of a training recipe that are not defaults, by key: what a train stage is told.
 Json::Object recipe_json(const RunConfig&);

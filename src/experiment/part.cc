@@ -54,7 +54,7 @@ MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store) {
   for (const Arm& a : c.arms) {
     ExperimentConfig alone = c;
     alone.arms = {a}, alone.claims.clear();
-    const ExperimentGraph g = experiment_graph(alone);
+    const ExperimentGraph g = experiment_graph(alone, &store);
     const auto stages = g.graph.stages();
     if (std::all_of(stages.begin(), stages.end(), [&](const Stage& s) { return store.finished(s.id); }))
       made.insert(a.name);

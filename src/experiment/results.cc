@@ -22,14 +22,20 @@ struct Judgement {  // a test.jsonl
   std::vector<std::string> translations;
   Rows nll;
 };
-Judgement read_judgement(const std::string& path) {
+Judgement read_judgement(const std::string& path, size_t sentences) {
   Judgement out{{}, {2, {}}};
   LineReader reader(path);
   for (std::string_view line; reader.next(line);) {
     const Json j = parse_json(line, fmt::format("{}: line {}", path, reader.line()));
-    out.translations.push_back(*j.find("translation")->text());
+    const Json* translation = j.find("translation");
+    if (translation == nullptr || translation->text() == nullptr)
+      throw FileError(fmt::format("{}: line {}: no \"translation\"", path, reader.line()));
+    out.translations.push_back(*translation->text());
     out.nll.values.push_back(number(j, "nll")), out.nll.values.push_back(number(j, "tokens"));
   }
+  if (out.translations.size() != sentences)
+    throw FileError(
+        fmt::format("{}: {} translations of {} sentences", path, out.translations.size(), sentences));
   return out;
 }
 Json read_json(const std::string& path) { return parse_json(Disk::real().read(path), path); }
@@ -63,7 +69,7 @@ class Gatherer {
     for (const StudentRun& run : graph_.students)
       for (const auto& [model, id] : run.judged) {
         ArmResult& arm = arm_of(run, model);
-        const Judgement j = read_judgement(store_.folder(id) + "/test.jsonl");
+        const Judgement j = read_judgement(store_.folder(id) + "/test.jsonl", test_.size());
         judged_.emplace(std::pair{arm.name(), run.seed}, j.translations);
         for (size_t m = 0; m < metrics_.size(); ++m)
           arm.rows[m].push_back(count(*metrics_[m], j.translations, references_));
@@ -163,9 +169,12 @@ class Gatherer {
     for (std::string id = graph_.graph.at(measure).input("targets"); !id.empty();) {
       const Stage& s = graph_.graph.at(id);
       const std::string path = store_.folder(id) + "/match.json";
-      if (Disk::real().exists(path))
-        t.notes.push_back(
-            fmt::format("seed {}, {}: {}", seed, s.kind, *read_json(path).find("summary")->text()));
+      if (Disk::real().exists(path)) {
+        const Json match = read_json(path);
+        const Json* summary = match.find("summary");
+        if (summary == nullptr || summary->text() == nullptr) throw FileError(path + ": no \"summary\"");
+        t.notes.push_back(fmt::format("seed {}, {}: {}", seed, s.kind, *summary->text()));
+      }
       id = s.input("targets");
     }
   }
@@ -299,6 +308,7 @@ ExperimentResults gather(const ExperimentConfig& c, const ExperimentGraph& g, co
   for (const Stage& x : g.graph.stages()) missing += !s.finished(x.id);
   RUM_CHECK(missing == 0, "{} of {} stages are not made yet: `ruminate experiment run` makes them", missing,
             g.graph.stages().size());
+  for (const Stage& x : g.graph.stages()) s.check(x);
   return Gatherer(c, g, s).run();
 }
 }  // namespace rum

@@ -28,7 +28,7 @@ pid_t start(const std::vector<std::string>& command, const std::string& log) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);
   ::setpgid(0, 0);  // Ctrl-C reaches us alone; we pass it on
-  const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644),
+  const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644),
             in = ::open("/dev/null", O_RDONLY);
   if (out >= 0) ::dup2(out, 1), ::dup2(out, 2);
   if (in >= 0) ::dup2(in, 0);
@@ -56,10 +56,13 @@ class Runner {
       const std::string damage = store.damage(s.id);
       if (damage.empty()) {
         ++result_.there;
+        if (const auto others = store.strangers(s.id); !others.empty())
+          progress.line(fmt::format("{}: not of this stage, left alone: {}", store.folder(s.id),
+                                    fmt::join(others, ", ")));
         continue;
       }
       progress.line(fmt::format("{} is damaged ({}): it is made again", s.label, damage));
-      store.remove(s.id);
+      store.remove(s.id, progress);
     }
   }
   RunnerResult run(const std::function<bool()>& stop) {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/unfinished.h"
 #include "run/environment.h"
 #include "run/run.h"
 
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 
 Lock::Lock(const std::string& path, bool wait) {
   Disk::real().make_folders(fs::path(path).parent_path().string());
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (file_ < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
   int status;
   do status = ::flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
@@ -39,13 +40,17 @@ Lock::~Lock() {
 namespace {
 constexpr const char* kFacts = "stage.json";
 
-// Paths of the files below a folder, relative to it, sorted.
+// Paths of all below a folder that is no folder itself, relative to it, sorted. Links are not followed.
 std::vector<std::string> files_below(const std::string& folder) {
   std::vector<std::string> out;
   for (const auto& e : fs::recursive_directory_iterator(folder))
-    if (e.is_regular_file()) out.push_back(fs::relative(e.path(), folder).string());
+    if (e.is_symlink() || !e.is_directory()) out.push_back(e.path().lexically_relative(folder).string());
   std::sort(out.begin(), out.end());
   return out;
+}
+bool outside(const std::string& name) {
+  const fs::path path = fs::path(name).lexically_normal();
+  return path.empty() || path.is_absolute() || *path.begin() == "..";
 }
 std::string now() {
   const std::time_t t = std::time(nullptr);
@@ -66,15 +71,32 @@ Json Store::facts(const std::string& id) const {
   return parse_json(Disk::real().read(path), path);
 }
 
+std::vector<Json> Store::all_facts(const std::string& kind) const {
+  std::vector<std::pair<std::string, Json>> found;
+  for (const std::string& id : Disk::real().list(folder_ + "/stages")) {
+    if (!id.starts_with(kind + "-") || !finished(id)) continue;
+    try {
+      Json facts = this->facts(id);
+      const Json* when = facts.find("finished");
+      found.emplace_back(when && when->text() ? *when->text() : "", std::move(facts));
+    } catch (const FileError&) {  // damage is told where the stage itself is asked for
+    }
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<Json> out;
+  for (auto& [_, facts] : found) out.push_back(std::move(facts));
+  return out;
+}
+
 std::string Store::damage(const std::string& id) const try {
   const Json facts = this->facts(id);
   const Json* files = facts.find("files");
   if (files == nullptr || files->object() == nullptr) return "stage.json does not list its files";
-  const std::vector<std::string> there = files_below(folder(id));
-  if (there.size() != files->object()->size() + 1) return "files are missing or were added";
   for (const auto& [name, hash] : *files->object()) {
+    if (outside(name)) return "stage.json lists " + name + ", which is not in the folder";
     const std::string path = folder(id) + "/" + name;
-    if (!Disk::real().exists(path)) return name + " is missing";
+    if (!fs::is_regular_file(path)) return name + " is missing";
     if (hash.text() == nullptr || *hash.text() != hex64(hash64(Disk::real().read(path))))
       return name + " does not match its checksum";
   }
@@ -82,15 +104,41 @@ std::string Store::damage(const std::string& id) const try {
 } catch (const Error& e) {
   return e.what();
 }
+void Store::check(const Stage& stage) const {
+  const std::string found = damage(stage.id);
+  if (!found.empty())
+    throw FileError(fmt::format("{}: {} is damaged ({}); `ruminate experiment run` makes it again",
+                                folder(stage.id), stage.label, found));
+}
+std::vector<std::string> Store::strangers(const std::string& id) const {
+  std::vector<std::string> out;
+  Json facts;
+  try {
+    facts = this->facts(id);
+  } catch (const FileError&) {  // nobody knows whose they are: none is touched
+  }
+  const Json* files = facts.find("files");
+  for (const std::string& name : files_below(folder(id)))
+    if (name != kFacts && !(files && files->find(name))) out.push_back(name);
+  return out;
+}
 
-void Store::remove(const std::string& id) {
+void Store::remove(const std::string& id, Progress& progress) {
+  if (!Disk::real().exists(folder(id))) return;
+  const std::vector<std::string> others = strangers(id);
   // First out of the way in one move, so that no half of it can be taken for a finished stage.
-  const std::string away = folder(id) + ".old";
+  std::string away;
+  for (int n = 1; away.empty() || Disk::real().exists(away); ++n)
+    away = fmt::format("{}.old-{}", folder(id), n);
   std::error_code error;
-  fs::remove_all(away, error);
-  if (Disk::real().exists(folder(id))) fs::rename(folder(id), away, error);
-  fs::remove_all(away, error);
+  fs::rename(folder(id), away, error);
   if (error) throw FileError(fmt::format("{}: cannot be removed: {}", folder(id), error.message()));
+  for (const std::string& name : files_below(away))
+    if (!std::binary_search(others.begin(), others.end(), name)) fs::remove(away + "/" + name, error);
+  if (others.empty())
+    fs::remove_all(away, error);  // folders
+  else
+    progress.line(fmt::format("{}: what is not of this stage stays here: {}", away, fmt::join(others, ", ")));
 }
 
 void Store::make(const Graph& graph, const std::string& id, Progress& progress,
@@ -109,6 +157,8 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
   std::error_code error;
   if (!kind.resumes) fs::remove_all(part(id), error);
   Disk::real().make_folders(part(id));
+  for (const std::string& f : files_below(part(id)))
+    if (is_unfinished(f)) Disk::real().remove(part(id) + "/" + f);  // a killed process left it
   const double start = seconds_now();
   kind.run({stage, std::move(folders), part(id), progress, stop});
 
@@ -128,7 +178,7 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
                                 {"finished", now()},
                                 {"build", build_id()}});
   Disk::real().replace_text(part(id) + "/" + kFacts, to_json(facts, 1) + "\n");
-  remove(id);
+  remove(id, progress);
   fs::rename(part(id), folder(id), error);
   if (error) throw FileError(fmt::format("{}: cannot be renamed to {}: {}", part(id), id, error.message()));
 }

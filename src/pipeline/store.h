@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "pipeline/stage.h"
@@ -32,13 +33,19 @@ class Store {
 
   bool finished(const std::string& id) const;  // its folder stands; not checked
   bool begun(const std::string& id) const;     // some work lies in ID.part
-  // "" when every file has the checksum that stage.json states, else what is wrong.
+  // "" when every file has the checksum that stage.json states, else what is wrong. Other files are no damage.
   std::string damage(const std::string& id) const;
-  void remove(const std::string& id);
+  void check(const Stage&) const;  // FileError of a stage that is damaged
+  // Files in a finished stage's folder that are not its own, relative to it, sorted.
+  std::vector<std::string> strangers(const std::string& id) const;
+  // Files that are not the stage's own stay, in a folder ID.old-1, ID.old-2 ... that is named to people.
+  void remove(const std::string& id, Progress&);
   // Runs one stage whose inputs are finished, alone on this machine; returns at once when somebody finished
   // it meanwhile. Error of an input that is missing; what the stage throws.
   void make(const Graph&, const std::string& id, Progress&, const std::function<bool()>& stop);
   Json facts(const std::string& id) const;  // stage.json of a finished stage; FileError
+  std::vector<Json> all_facts(
+      const std::string& kind) const;  // of all finished stages that can be read, newest first
 
  private:
   std::string folder_;

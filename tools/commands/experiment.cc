@@ -105,8 +105,8 @@ int run(const Asked& a) {
 
 int status(const Asked& a) {
   const ExperimentConfig c = config_of(a);
-  const ExperimentGraph g = experiment_graph(c);
   const Store store(c.folder);
+  const ExperimentGraph g = experiment_graph(c, &store);
   struct Kind {
     int64_t all = 0, made = 0, begun = 0;
   };
@@ -201,7 +201,7 @@ int report(const Asked& a) {
   const ExperimentConfig whole = config_of(a);
   const Store store(whole.folder);
   const auto [c, waiting] = made_so_far(whole, store);
-  const ExperimentGraph g = experiment_graph(c);
+  const ExperimentGraph g = experiment_graph(c, &store);
   const ExperimentResults results = gather(c, g, store);
   const std::string folder = a.output.empty() ? c.folder : a.output;
   Disk& disk = Disk::real();
@@ -236,8 +236,8 @@ int report(const Asked& a) {
 
 int export_targets(const Asked& a) {
   const ExperimentConfig c = config_of(a);
-  const ExperimentGraph g = experiment_graph(c);
   const Store store(c.folder);
+  const ExperimentGraph g = experiment_graph(c, &store);
   std::vector<std::string> arms;
   for (const StudentRun& run : g.students) {
     arms.push_back(run.arm->name);
@@ -245,6 +245,7 @@ int export_targets(const Asked& a) {
     RUM_CHECK(store.finished(run.targets),
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
               shell_quoted(a.config));
+    store.check(g.graph.at(run.targets));
     const std::string chats =
         chat_json_lines(read_targets(store.folder(run.targets)), "Translate from German to English.");
     if (a.output.empty())
