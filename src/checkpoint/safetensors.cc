@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 #include "tensor/backend.h"
 #include "text/json.h"
 
@@ -214,6 +215,8 @@ TensorFile Reader::read() {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
   check_offsets();
+  check_memory(source_.name,
+               static_cast<double>(source_.size));  // a file with holes takes no room on the disk
   TensorFile out{std::move(meta_), {}, {}};
   for (const Entry& e : entries_) out.tensors.emplace_back(e.name, tensor(e));
   out.header = std::move(header_);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -29,29 +30,45 @@ NamedTensors named_weights(const ParameterBlock& block, const Tensor& flat, cons
   return out;
 }
 
-void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTensors& from,
-                 const std::string& prefix, const std::string& file) {
+namespace {
+std::map<std::string, const Tensor*> checked(const ParameterBlock& block, DType type,
+                                             const NamedTensors& from, const std::string& prefix,
+                                             const std::string& file) {
   std::map<std::string, const Tensor*> by_name;
   for (const auto& [name, tensor] : from)
     if (name.starts_with(prefix)) by_name[name.substr(prefix.size())] = &tensor;
+  std::set<std::string> parts;
   for (const ParameterBlock::Entry& e : block.entries()) {
+    parts.insert(e.name);
     const auto at = by_name.find(e.name);
     if (at == by_name.end())
       throw FileError(
           fmt::format("{}: no tensor \"{}{}\"; this file is of another model", file, prefix, e.name));
     const Tensor& t = *at->second;
-    if (t.shape() != e.shape || t.dtype() != flat.dtype())
+    if (t.shape() != e.shape || t.dtype() != type)
       throw FileError(
           fmt::format("{}: \"{}{}\" is {}, the model's config says {}; this file is of another model", file,
                       prefix, e.name, str(t.shape()), str(e.shape)));
+  }
+  for (const auto& [name, tensor] : by_name)
+    if (!name.starts_with("adamw.") && !parts.contains(name))
+      throw FileError(fmt::format("{}: tensor \"{}\" is no part of the model; this file is of another model",
+                                  file, name));
+  return by_name;
+}
+}  // namespace
+void check_weights(const ParameterBlock& block, DType type, const NamedTensors& from,
+                   const std::string& prefix, const std::string& file) {
+  checked(block, type, from, prefix, file);
+}
+void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTensors& from,
+                 const std::string& prefix, const std::string& file) {
+  const auto by_name = checked(block, flat.dtype(), from, prefix, file);
+  for (const ParameterBlock::Entry& e : block.entries()) {
+    const Tensor& t = *by_name.at(e.name);
     Backend::of(flat.device())
         .upload(flat.data<char>() + static_cast<size_t>(e.offset) * size_of(flat.dtype()), t.data<char>(),
                 static_cast<size_t>(t.size()) * size_of(t.dtype()));
-    by_name.erase(at);
   }
-  for (const auto& [name, tensor] : by_name)
-    if (!name.starts_with("adamw."))
-      throw FileError(fmt::format("{}: tensor \"{}\" is no part of the model; this file is of another model",
-                                  file, name));
 }
 }  // namespace rum

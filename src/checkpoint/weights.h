@@ -13,6 +13,9 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 // Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each name
 // after `prefix`.
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
+// Whether a model can take them, before it has any memory: names and shapes. FileError as set_weights.
+void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,
+                   const std::string& file);
 // The other way: those of `from` whose name begins with `prefix`. FileError, with `file` for the message: a
 // tensor that is missing, is no part of the model, or has another shape or type.
 void set_weights(const ParameterBlock&, const Tensor& flat, const NamedTensors& from,

@@ -35,6 +35,13 @@ TensorFile read_weights(const std::string& path) {
   Checkpoint c = load(path);
   return {std::move(c.meta), std::move(c.tensors)};
 }
+// A config may claim any size: no memory is taken before the file of weights bears it out.
+void check_shapes(const RunConfig& config, const Tokenizer& tokenizer, const TensorFile& file,
+                  const std::string& source) {
+  ParameterBlock declared;
+  const Model model(config.model_kind, Params(declared), model_config(config, tokenizer.size()));
+  check_weights(declared, DType::f32, file.tensors, "", source);
+}
 }  // namespace
 
 LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device)
@@ -49,15 +56,18 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device)
   if (!Disk::real().exists(folder.config()))
     throw FileError(fmt::format(
         "{}: not a run folder, there is no config.toml in it; `ruminate train` makes one", given));
-  auto run =
-      std::make_unique<LoadedRun>(read_config(folder.config()), Tokenizer::load(folder.tokenizer()), device);
-  run->source = is_weights(given) ? given : weights_file(folder);
-  const TensorFile file = read_weights(run->source);
+  RunConfig config = read_config(folder.config());
+  Tokenizer tokenizer = Tokenizer::load(folder.tokenizer());
+  const std::string source = is_weights(given) ? given : weights_file(folder);
+  const TensorFile file = read_weights(source);
   const auto trained_with = file.meta.find(kTokenizerHash);
-  if (trained_with != file.meta.end() && trained_with->second != hex64(run->tokenizer.hash()))
+  if (trained_with != file.meta.end() && trained_with->second != hex64(tokenizer.hash()))
     throw FileError(fmt::format(
         "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
-        folder.tokenizer(), run->source, hex64(run->tokenizer.hash()), trained_with->second));
+        folder.tokenizer(), source, hex64(tokenizer.hash()), trained_with->second));
+  check_shapes(config, tokenizer, file, source);
+  auto run = std::make_unique<LoadedRun>(std::move(config), std::move(tokenizer), device);
+  run->source = source;
   set_weights(run->params, run->params.master(), file.tensors, "", run->source);
   run->params.refresh_shadow();
   return run;

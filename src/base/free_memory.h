@@ -1,0 +1,12 @@
+// How much memory there is, for those who are told a size by a file of somebody else.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace rum {
+// Bytes that this process can still get without swapping: what the system calls available, or what is left of its
+// control group's limit. 2^62 where nobody says.
+uint64_t free_memory();
+// OutOfMemory when `bytes` for `what` ("the weights of x") are more than that.
+void check_memory(const std::string& what, double bytes);
+}  // namespace rum
