@@ -62,6 +62,11 @@ TEST(Program, TrainsTranslatesScoresInspects) {
   EXPECT_EQ(step.status, 0) << step.err;
   EXPECT_NE(step.out.find("attention"), std::string::npos);
   EXPECT_NE(p.run({"inspect", p.file("run")}).out.find("training loss"), std::string::npos);
+  const Ran drawn = p.run({"inspect", p.file("run"), "--svg", "-"});
+  EXPECT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_EQ(drawn.out.find("<svg xmlns="), 0u) << drawn.out;
+  for (const char* part : {"viewBox=", "<style>", ">validation</text>", "class=\"line s0\"", "</svg>\n"})
+    EXPECT_NE(drawn.out.find(part), std::string::npos) << part << drawn.out;
   EXPECT_NE(p.run({"inspect", p.file("run/model.safetensors")}).out.find("block.0.qkv.weight"),
             std::string::npos);
   EXPECT_NE(p.run({"inspect", "--ops"}).out.find("layernorm"), std::string::npos);

@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "checkpoint/safetensors.h"
+#include "experiment/chart.h"
 #include "run/folder.h"
 #include "run/run.h"
 #include "text/json.h"
@@ -16,14 +18,15 @@
 
 namespace rum {
 namespace {
-std::string sparkline(const std::vector<double>& values, size_t width) {
+std::string sparkline(const std::vector<ChartPoint>& points, size_t width) {
   static const char* bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  if (values.empty()) return "";
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  if (points.empty()) return "";
+  const auto by_y = [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; };
+  const auto [low, high] = std::minmax_element(points.begin(), points.end(), by_y);
   std::string out;
-  for (size_t i = 0; i < std::min(width, values.size()); ++i) {
-    const double v = values[i * values.size() / std::min(width, values.size())];
-    out += bars[*high > *low ? static_cast<int>(7.999 * (v - *low) / (*high - *low)) : 0];
+  for (size_t i = 0; i < std::min(width, points.size()); ++i) {
+    const double v = points[i * points.size() / std::min(width, points.size())].y;
+    out += bars[high->y > low->y ? static_cast<int>(7.999 * (v - low->y) / (high->y - low->y)) : 0];
   }
   return out;
 }
@@ -58,6 +61,72 @@ void show_tensors(const std::string& path) {
   fmt::print("{} tensors, {} numbers\n", file.tensors.size(), total);
 }
 
+// What metrics.jsonl says of a run: a point per logged step, and one per evaluation.
+struct History {
+  std::vector<ChartPoint> training, validation;  // step and loss
+  std::string evaluations;                       // lines for people
+};
+History history_of(const RunFolder& folder) {
+  History h;
+  if (!Disk::real().exists(folder.metrics())) return h;
+  const std::string text = Disk::real().read(folder.metrics());
+  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
+    const Json line = parse_json(std::string_view(text).substr(at, end - at), folder.metrics());
+    double step = 0, loss = 0, bleu = 0;
+    if (const Json* s = line.find("step")) s->number(step);
+    if (const Json* l = line.find("loss"); l && l->number(loss))
+      h.training.push_back({step, loss, loss, loss});
+    if (const Json* l = line.find("valid_loss"); l && l->number(loss)) {
+      h.validation.push_back({step, loss, loss, loss});
+      h.evaluations += fmt::format("  step {:>8.0f}  validation loss {:.4f}", step, loss);
+      if (const Json* b = line.find("valid_bleu"); b && b->number(bleu))
+        h.evaluations += fmt::format("  BLEU {:.1f}", bleu);
+      h.evaluations += '\n';
+    }
+  }
+  return h;
+}
+
+// At most `most` points: means of neighbours.
+std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, size_t most) {
+  std::vector<ChartPoint> out;
+  const size_t groups = std::min(most, points.size());
+  for (size_t g = 0; g < groups; ++g) {
+    const size_t begin = g * points.size() / groups, end = (g + 1) * points.size() / groups;
+    double x = 0, y = 0;
+    for (size_t i = begin; i < end; ++i) x += points[i].x, y += points[i].y;
+    const double n = static_cast<double>(end - begin);
+    out.push_back({x / n, y / n, y / n, y / n});
+  }
+  return out;
+}
+
+// The chart as a file of its own, in colours that suit light and dark pages.
+void draw_loss(const std::string& path, const std::string& to) {
+  constexpr std::string_view head =
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" style=\"font: 12px sans-serif\" ";
+  constexpr std::string_view style = R"(<style>
+svg { color: #1f2328 } text { fill: currentColor } .title { font-weight: bold }
+.grid { stroke: currentColor; stroke-opacity: .15 } .line { fill: none; stroke-width: 2 }
+.s0 { stroke: #0969da } .s1 { stroke: #bc4c00 } circle.s0 { display: none } circle.s1 { fill: #bc4c00 }
+@media (prefers-color-scheme: dark) {
+  svg { color: #e6edf3 } .s0 { stroke: #58a6ff } .s1 { stroke: #f0883e } circle.s1 { fill: #f0883e }
+}
+</style>
+)";
+  const History h = history_of({path});
+  RUM_CHECK(!h.training.empty(), "{}: no step was logged yet, so there is no loss to draw", path);
+  std::string picture = svg(LineChart{"Loss of " + path,
+                                      "step",
+                                      "nats per token",
+                                      {{"training", thinned(h.training, 80)}, {"validation", h.validation}}});
+  picture.replace(0, std::string_view("<svg ").size(), head);
+  picture.insert(picture.find(">\n") + 2, style);
+  OutputFile file(to);
+  file.write(picture);
+  file.finish();
+}
+
 void show_run(const std::string& path) {
   const RunFolder folder{path};
   const auto run = load_run(path);
@@ -66,25 +135,11 @@ void show_run(const std::string& path) {
   fmt::print("model         {}{} layers, width {}, {} heads, inner {}, vocabulary {}, {} parameters\n",
              run->model.encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
              m.inner, m.vocab, run->params.numbers());
-  std::vector<double> losses;
-  int64_t last = 0;
-  std::string evaluations;
-  const std::string text = Disk::real().exists(folder.metrics()) ? Disk::real().read(folder.metrics()) : "";
-  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
-    const Json line = parse_json(std::string_view(text).substr(at, end - at), folder.metrics());
-    double v = 0, b = 0;
-    if (const Json* s = line.find("step")) s->whole(last);
-    if (const Json* l = line.find("loss"); l && l->number(v)) losses.push_back(v);
-    if (const Json* l = line.find("valid_loss"); l && l->number(v)) {
-      evaluations += fmt::format("  step {:>8}  validation loss {:.4f}", last, v);
-      if (const Json* j = line.find("valid_bleu"); j && j->number(b))
-        evaluations += fmt::format("  BLEU {:.1f}", b);
-      evaluations += '\n';
-    }
-  }
-  if (!losses.empty())
-    fmt::print("training loss {:.3f} {} {:.3f} at step {} of {}\n{}", losses.front(), sparkline(losses, 60),
-               losses.back(), last, run->config.steps, evaluations);
+  const History h = history_of(folder);
+  if (!h.training.empty())
+    fmt::print("training loss {:.3f} {} {:.3f} at step {:.0f} of {}\n{}", h.training.front().y,
+               sparkline(h.training, 60), h.training.back().y, h.training.back().x, run->config.steps,
+               h.evaluations);
   if (Disk::real().exists(folder.results())) {
     const Json results = parse_json(Disk::real().read(folder.results()), folder.results());
     if (const Json* report = results.find("report"); report && report->text())
@@ -124,16 +179,19 @@ void show_step(const std::string& path) {
 }
 
 int run(int argc, char** argv) {
-  std::string what;
+  std::string what, drawing;
   bool step = false, ops = false;
   Flags flags("inspect", "Shows a run folder, a checkpoint or model file, the tape of one step, or the ops.");
   flags.add("what", what, "a run folder, or a .ckpt or .safetensors file")
       .add("--step", step, "run one step of the run folder and print its tape")
+      .add("--svg", drawing, "draw the run's training and validation loss into this file")
       .add("--ops", ops, "print the catalogue of ops");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(ops != !what.empty(), "give a run folder or a file, or --ops");
   if (ops) {
     show_ops();
+  } else if (!drawing.empty()) {
+    draw_loss(what, drawing);
   } else if (what.ends_with(".ckpt") || what.ends_with(".safetensors")) {
     show_tensors(what);
   } else {
