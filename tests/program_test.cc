@@ -33,6 +33,20 @@ TEST(Program, HelpNamesEveryCommandAndKey) {
 TEST(Lab, EveryExerciseIsStillThere) {  // `make lab`: functions are found by how they begin
   EXPECT_EQ(std::system("bash tools/lab.sh check"), 0);
 }
+TEST(Lab, TheTestsOfEveryExerciseExist) {  // a filter that finds none would call any attempt solved
+  const std::string tests = fs::read_symlink("/proc/self/exe");
+  std::ifstream lab("tools/lab.sh");
+  int exercises = 0;
+  for (std::string line; std::getline(lab, line);) {
+    const size_t at = line.find("|run|");
+    if (at == std::string::npos) continue;
+    const std::string filter = line.substr(at + 5);
+    const std::string look = tests + " --gtest_list_tests --gtest_filter='" + filter + "' | grep -q '^  '";
+    EXPECT_EQ(std::system(look.c_str()), 0) << filter;
+    ++exercises;
+  }
+  EXPECT_EQ(exercises, 6);
+}
 TEST(Program, TrainsTranslatesScoresInspects) {
   Program p;
   p.corpora(), p.config();

@@ -9,7 +9,7 @@ exercises() {
   cat <<'LIST'
 1|src/ops/layernorm.cc|void backward(|the gradient of layer normalisation, on the CPU|run|*ayernorm*
 2|src/ops/gelu.cc|void backward(|the gradient of GELU, on the CPU|run|*gelu*
-3|src/autograd/tape.cc|void Tape::backward(|how the tape is read from its end|run|Tape.*:Engine.*
+3|src/autograd/tape.cc|void Tape::backward(|how the tape is read from its end|run|Tapes.*
 4|src/ops/attention.cc|void forward_piece(|attention over one text, on the CPU|run|*attention*:*Attention*
 5|src/optim/adamw.cc|void update(|AdamW, on the CPU|run|*Adam*
 6|src/generate/beam.cc|void Search::advance_beam(|one step of beam search|run|*Beam*
