@@ -152,7 +152,7 @@ TEST(Plan, EveryDamageIsRefused) {
       EXPECT_TRUE(has(loads(bad), path)) << i << " " << bit;
     }
   EXPECT_TRUE(has(loads(good + "x"), "the end of the file"));
-  EXPECT_TRUE(has(loads("a\tb\n"), "no plan of this version"));
+  EXPECT_TRUE(has(loads("a\tb\n"), "not a plan of this version"));
   Plan none = small_plan();
   none.rows[0].weight = NAN;
   save_plan(none, path);

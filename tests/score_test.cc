@@ -228,7 +228,7 @@ TEST(Score, OnlyLineFeedEndsALine) {
   const Ran r = s.run("--hyp " + s.file("hyp") + " --ref " + s.file("ref") + " --tokenize none");
   EXPECT_NE(r.out.find("hyp_len = 6 ref_len = 6"), std::string::npos) << r.out << r.err;
   EXPECT_NE(r.out.find(" 100.0/"), std::string::npos) << r.out;  // the mark is no part of the first word
-  EXPECT_NE(r.err.find("hyp: the byte-order mark at its start is no text"), std::string::npos) << r.err;
+  EXPECT_NE(r.err.find("hyp: the byte-order mark at its start is not text"), std::string::npos) << r.err;
 }
 TEST(Score, LinesThatAreNotNfcCountAsTheyStandWithAWarning) {
   Score s;

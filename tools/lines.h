@@ -48,7 +48,8 @@ class Lines {
                  "text than the same in NFC\n",
                  reader_.path(), reader_.recomposed(), reader_.line());
     if (reader_.had_mark())
-      fmt::print(stderr, "{}: the byte-order mark at its start is no text and is left out\n", reader_.path());
+      fmt::print(stderr, "{}: the byte-order mark at its start is not text and is left out\n",
+                 reader_.path());
   }
   [[noreturn]] void refuse_empty() const {
     throw FileError(reader_.path() + ": no line in it; expected one sentence a line");

@@ -126,8 +126,9 @@ Plan load_plan(const std::string& path, Disk& disk) {
   Reader r(text, path);
   Plan plan;
   if (std::string_view(text).substr(0, text.find('\n')) != kMagic)
-    throw FileError(fmt::format("{}: line 1: expected \"{}\", found \"{}\"; this is no plan of this version",
-                                path, kMagic, text.substr(0, std::min<size_t>(text.find('\n'), 40))));
+    throw FileError(
+        fmt::format("{}: line 1: expected \"{}\", found \"{}\"; this is not a plan of this version", path,
+                    kMagic, text.substr(0, std::min<size_t>(text.find('\n'), 40))));
   r.line(), r.line();
   r.word("seed"), plan.seed = r.number<uint32_t>("a seed below 2^32");
   r.word("reshuffle"), plan.reshuffle = r.number<int>("0 or 1") != 0, r.end();

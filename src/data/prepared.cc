@@ -24,17 +24,17 @@ const Json& member(const Json& j, std::string_view key) {
 }
 int64_t whole(const Json& j, const std::string& key) {
   int64_t n = 0;
-  if (!member(j, key).whole(n)) throw FileError(fmt::format("stats.json: \"{}\" is no whole number", key));
+  if (!member(j, key).whole(n)) throw FileError(fmt::format("stats.json: \"{}\" is not a whole number", key));
   return n;
 }
 double number(const Json& j, const std::string& key) {
   double n = 0;
-  if (!member(j, key).number(n)) throw FileError(fmt::format("stats.json: \"{}\" is no number", key));
+  if (!member(j, key).number(n)) throw FileError(fmt::format("stats.json: \"{}\" is not a number", key));
   return n;
 }
 std::string words(const Json& j, const std::string& key) {
   const std::string* s = member(j, key).text();
-  if (!s) throw FileError(fmt::format("stats.json: \"{}\" is no string", key));
+  if (!s) throw FileError(fmt::format("stats.json: \"{}\" is not a string", key));
   return *s;
 }
 Json side_json(const SideStats& s) {
@@ -124,7 +124,7 @@ Json check_prepared(const std::string& folder, Disk& disk) {
     const Json& part = member(member(stats, "parts"), name);
     const std::string file = words(part, "file");
     if (file.find('/') != std::string::npos)
-      throw FileError(fmt::format("{}: \"{}\" is no file name", path, file));
+      throw FileError(fmt::format("{}: \"{}\" is not a file name", path, file));
     const uint64_t hash = hash64(disk.read(folder + "/" + file));
     if (hex64(hash) != words(part, "hash"))
       throw FileError(fmt::format("{}/{}: hash {:016x}, but stats.json says {}; prepare the corpus again",

@@ -22,7 +22,7 @@ const Json& given(const Json& object, const char* key) {
 }
 int64_t whole(const Json& object, const char* key) {
   int64_t v = 0;
-  RUM_CHECK(given(object, key).whole(v), "{} = {} is no whole number", key, to_json(given(object, key)));
+  RUM_CHECK(given(object, key).whole(v), "{} = {} is not a whole number", key, to_json(given(object, key)));
   return v;
 }
 // ---- split: seed set, pool, valid, test, disjoint on both sides

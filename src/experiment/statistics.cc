@@ -171,7 +171,7 @@ double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
 std::vector<double> holm(std::span<const double> p) {
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  for (double x : p) RUM_CHECK(x >= 0 && x <= 1, "statistics: {} is no p-value", x);
+  for (double x : p) RUM_CHECK(x >= 0 && x <= 1, "statistics: {} is not a p-value", x);
   std::stable_sort(order.begin(), order.end(), [&](size_t i, size_t j) { return p[i] < p[j]; });
   std::vector<double> corrected(p.size());
   double largest = 0;

@@ -142,7 +142,7 @@ const Explanation invented(
     "Words (words_v2) of the translation that no human text attests: neither the references nor the "
     "lexicons nor the source. Per word of the translations. Words with a number in them do not count. "
     "New compounds and rare names count too: give a large lexicon, and compare with the same of human "
-    "text that is no part of it, which is the floor.",
+    "text that is not part of it, which is the floor.",
     "this project");
 const Explanation repeated(
     "repeated_bigrams", "Repeated bigrams",

@@ -21,12 +21,12 @@ int chat(int argc, char** argv) {
   Flags flags(
       "chat",
       "Has a hosted model write a pool: one source a line in, JSON lines with provenance out, appended; "
-      "started again, it goes on where the file ends. Or turns pairs into lines for fine-tuning.");
+      "started again, it continues where the file ends. Or turns pairs into lines for fine-tuning.");
   flags
       .add("--system", c.system, "what the model is told to do, e.g. \"Translate German into English.\"",
            true)
       .add("--output,-o", output, "file to write", true)
-      .add("--input,-i", input, "sources, one a line; also .gz and .xz")
+      .add("--input,-i", input, "sources, one per line; also .gz and .xz")
       .add("--pairs", pairs,
            "instead of --input: source<TAB>target lines, written as chat lines for fine-tuning")
       .add("--url", c.url, "of any server with OpenAI's protocol, up to /v1: https://api.openai.com/v1")
@@ -38,7 +38,7 @@ int chat(int argc, char** argv) {
       .add("--timeout", c.timeout, "seconds for one request")
       .add("--tries", c.tries,
            "of one source, with pauses of 1, 2, 4 ... seconds, or what the server asks for", 1, 100)
-      .add("--per-minute", c.per_minute, "most requests a minute; 0: no limit")
+      .add("--per-minute", c.per_minute, "most requests per minute; 0: no limit")
       .add("--parallel", c.parallel, "requests in flight", 1, 256)
       .add("--generation", generation, "1 for a model of human text, 2 for one of text of 1, ...", 1,
            1 << 20);

@@ -27,20 +27,22 @@ int prepare_command(int argc, char** argv) {
   Flags flags("data prepare", "Cleans raw text and splits it into train, valid and test.");
   flags
       .add("--input,-i", inputs,
-           "files of source<TAB>target lines, plain or packed (.gz .xz .zst .bz2); - is standard input", true)
+           "files of source<TAB>target lines, plain or compressed (.gz .xz .zst .bz2); - is standard input",
+           true)
       .add("--output,-o", output, "folder for train, valid, test and stats.json", true)
       .add("--documents", documents, "plain text instead of pairs, blank lines between documents")
       .add("--skip-bad", read_rules.skip_bad,
            "pass over lines that are no pair or no UTF-8 instead of refusing the file")
-      .add("--min-words", rules.min_words, "least words on either side", 0)
+      .add("--min-words", rules.min_words, "fewest words on either side", 0)
       .add("--max-words", rules.max_words, "most words on either side; longer documents are cut, 0 never", 0)
       .add("--max-characters", rules.max_characters, "most characters on either side of a pair", 1)
-      .add("--ratio", rules.ratio, "most between the longer and the shorter side, in characters + 10", 1)
-      .add("--letters", rules.letters, "least share of letters among the characters", 0, 1)
+      .add("--ratio", rules.ratio, "largest ratio of the longer side to the shorter, in characters + 10", 1)
+      .add("--letters", rules.letters, "smallest share of letters among the characters", 0, 1)
       .add("--word-characters", rules.word_characters, "most characters in a word", 1)
-      .add("--unpack-ratio", read_rules.unpack_ratio, "a packed file may become so many times as large", 1)
-      .add("--valid", rules.valid, "texts held out for validation, at most a 20th of all", 0)
-      .add("--test", rules.test, "texts held out for the test, at most a 10th of all", 0)
+      .add("--unpack-ratio", read_rules.unpack_ratio,
+           "how many times its size a compressed file may expand to", 1)
+      .add("--valid", rules.valid, "texts held out for validation; at most a 20th of all", 0)
+      .add("--test", rules.test, "texts held out for the test; at most a 10th of all", 0)
       .add("--seed", seed, "of the split and the order", 0, UINT32_MAX);
   if (const auto stop = flags.parse(argc, argv)) return *stop;
   rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs,

@@ -180,20 +180,20 @@ Json system_json(const System& s, const std::vector<std::string>& lines, const T
 int run(int argc, char** argv) {
   Asked asked;
   Flags flags("errors", "What is wrong with translations: errors by kind, systems side by side.");
-  flags.add("--hyp", asked.systems, "translations, one a line; several files or --hyp several times")
-      .add("--ref", asked.reference, "their reference, one a line")
+  flags.add("--hyp", asked.systems, "translations, one per line; several files or --hyp several times")
+      .add("--ref", asked.reference, "their reference, one per line")
       .add("--src", asked.source, "their sources: tells copied words from invented ones")
       .add("--lexicon", asked.lexicons,
            "more human text of the target language: its words are no inventions; the reference's never are")
       .choice("--lang", asked.language, "language of translations and reference; the source is in the other",
               {"en", "de"})
-      .add("--worst", asked.worst, "list so many of the worst sentences of each system", 0, 1 << 30)
+      .add("--worst", asked.worst, "how many of each system's worst sentences to list", 0, 1 << 30)
       .add("--by", asked.by, "the measure by which they are worst")
       .add("--json", asked.json, kJsonHelp)
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
       .add("--explain", asked.explained, "print what a measure is")
       .footer(
-          "FILE may be plain, packed (.gz .xz .zst .bz2) or - for standard input; FILE:2 is the second "
+          "FILE may be plain, compressed (.gz .xz .zst .bz2) or - for standard input; FILE:2 is the second "
           "column of a TSV.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {

@@ -95,7 +95,7 @@ int run(const Asked& a) {
   Disk::real().replace_text(c.folder + "/config.toml", c.text);
   const RunnerResult result = run_stages(g.graph, store, r, progress, [] { return interrupted(); });
   if (result.stopped) {
-    progress.line(fmt::format("stopped: {} of {} stages are made; the same command goes on",
+    progress.line(fmt::format("stopped: {} of {} stages are made; the same command continues",
                               result.made + result.there, g.graph.stages().size()));
     return 130;
   }

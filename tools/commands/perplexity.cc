@@ -143,13 +143,13 @@ int run(int argc, char** argv) {
       .add(
           "--input,-i", input,
           "source<TAB>target lines for a translation model; texts with blank lines between them, or one text "
-          "where the model was trained on windows of a stream; plain or packed (.gz .xz .zst .bz2); -: "
+          "where the model was trained on windows of a stream; plain or compressed (.gz .xz .zst .bz2); -: "
           "standard input")
       .choice("--on-long", on_long,
               "a text longer than the context: skip it (exit status 1; pairs unless given), cut it (plain "
               "text unless given, into pieces as training does; of a pair the end is cut off), or fail",
               {"skip", "cut", "fail"})
-      .add("--unpack-ratio", unpack_ratio, "a packed file may become so many times as large", 1)
+      .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
       .add("--per-token", per_token,
            "each predicted token: line, number in its text, token, log p, rank, entropy, with tabs between")
       .add("--json", json, kJsonHelp)

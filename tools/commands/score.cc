@@ -35,8 +35,8 @@ constexpr int64_t kMany = 10000000;
 void declare(Flags& flags, Options& o) {
   flags
       .add("--hyp", o.hyps,
-           "translations, one a line; several files: several systems, the first is the baseline")
-      .add("--ref", o.refs, "references, one a line; several files or --ref several times")
+           "translations, one per line; several files: several systems, the first is the baseline")
+      .add("--ref", o.refs, "references, one per line; several files or --ref several times")
       .add("--metrics,-m", o.metrics, "bleu, chrf, chrf++, ter; several with commas or blanks")
       .add("--sentence-level", o.sentence_level, "a row per sentence; BLEU with effective order")
       .add("--confidence", o.confidence, "95 % intervals by bootstrap resampling")
@@ -72,7 +72,7 @@ void declare(Flags& flags, Options& o) {
       .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
       .footer(
           "FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV, and a\n"
-          "reference line without that column is no reference for its sentence.");
+          "reference line without that column does not count as a reference for its sentence.");
 }
 
 std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {

@@ -52,7 +52,7 @@ int train(int argc, char** argv) {
   std::vector<std::string> names;
   for (const Pattern& p : patterns()) names.emplace_back(p.name);
   Flags flags("tokenizer train", "Trains a byte-level BPE tokenizer on lines of text.");
-  flags.add("--input", input, "text files, plain or packed; of .tsv files all columns", true)
+  flags.add("--input", input, "text files, plain or compressed; of .tsv files all columns", true)
       .add("--output,-o", output, "the tokenizer.json to write")
       .add("--vocab", config.vocab,
            "tokens in all: special ones, 256 bytes, merges (characters: as many as there are)", 256, 1 << 24)

@@ -39,11 +39,11 @@ int run(int argc, char** argv) {
   std::string file, resume, device = "auto";
   std::vector<std::string> settings;
   bool print_config = false, dry_run = false;
-  Flags flags("train", "Trains a model from a config (TOML), or goes on with a run.");
+  Flags flags("train", "Trains a model from a config (TOML), or resumes a run.");
   flags.add("config", file, "the config file")
       .choice("--device", device, "short for --set run.device=...", {"auto", "cpu", "cuda"})
       .add("--set", settings, "key=value, over the file; may stand several times")
-      .add("--resume", resume, "a run folder to go on with, from its newest checkpoint")
+      .add("--resume", resume, "a run folder to resume from its newest checkpoint")
       .add("--print-config", print_config, "print the resolved config as TOML and stop")
       .add("--dry-run", dry_run, "print parameters, memory, steps and time, and stop")
       .footer(table_of_keys());

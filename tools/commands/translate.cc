@@ -74,7 +74,7 @@ struct BestOfFlags {
 
   void add(Flags& flags) {
     flags
-        .add("--best-of", samples, "draw so many translations beside the greedy one and keep the best", 1,
+        .add("--best-of", samples, "draw this many translations beside the greedy one and keep the best", 1,
              1024)
         .choice(
             "--choose", choose,
@@ -182,7 +182,7 @@ class Sources {
   int64_t left_out_ = 0, cut_ = 0;
 };
 
-// How translations are written: one a line, with what the flags ask for before it.
+// How translations are written: one per line, with what the flags ask for before it.
 class Translator {
  public:
   Translator(const LoadedRun& run, Decoding decoding, const BestOf* best_of, bool scores)
@@ -274,16 +274,16 @@ int translate(int argc, char** argv) {
   int64_t generation = 1;
   DrawFlags draws;
   BestOfFlags best_of;
-  Flags flags("translate", "Translates lines with a trained model: one sentence a line in, one a line out.");
+  Flags flags("translate", "Translates lines with a trained model: one sentence per line, in and out.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
-      .add("--input,-i", input, "text file, plain or packed; -: standard input")
+      .add("--input,-i", input, "text file, plain or compressed; -: standard input")
       .add("--output,-o", output,
            "file to write, whole or not at all; a pipe, a device or -, standard output: as it comes")
       .choice(
           "--on-long", on_long,
           "a line longer than the context: skip it (an empty translation, exit status 1), cut it, or fail",
           {"skip", "cut", "fail"})
-      .add("--flush", flush, "answer each line when it has come; on by itself on a terminal or a pipe")
+      .add("--flush", flush, "answer each line as it comes; on by itself on a terminal or a pipe")
       .add("--beam", search.beam, "hypotheses kept; 1: greedy (as the run was evaluated unless given)", 1,
            1024)
       .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
@@ -292,7 +292,7 @@ int translate(int argc, char** argv) {
       .add("--scores", scores, "the natural log-probability and a tab before each translation")
       .add("--jsonl", jsonl,
            "JSON lines with source, log-probability and provenance, appended to --output; started again, it "
-           "goes on where the file ends")
+           "continues where the file ends")
       .add("--generator", generator, "with --jsonl: the name to note; the run's unless given")
       .add("--generation", generation,
            "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
@@ -353,7 +353,7 @@ int generate(int argc, char** argv) {
   int64_t count = 1;
   bool greedy = false;
   DrawFlags draws;
-  Flags flags("generate", "Writes on after a prompt with a model of plain text.");
+  Flags flags("generate", "Continues a prompt with a model of plain text.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
       .add("--prompt", prompt, "the beginning of the text", true)
       .add("--count", count, "texts to write", 1, UINT32_MAX)
@@ -368,7 +368,7 @@ int generate(int argc, char** argv) {
   RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
   Prompt p;
   run->tokenizer.encode(prompt, p.tokens);
-  RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to go on from");
+  RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to start from");
   RUM_CHECK(room(run->model, p) > 0,
             "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
             p.tokens.size(), run->model.config().context);
