@@ -147,13 +147,13 @@ TEST(Clean, MarksBelongToTheLetterBeforeThem) {
   // Hindi: "ki ka ke" differ in vowel signs alone.
   const std::string ki = "\u0915\u0940", ka = "\u0915\u093E", text = ki + " " + ka + " " + ki;
   EXPECT_NE(fold(ki), fold(ka));
-  EXPECT_EQ(drop_name(judge({text, "one two"}, CleanRules())), std::string("kept"));
+  EXPECT_EQ(drop_name(reason_to_drop({text, "one two"}, CleanRules())), std::string("kept"));
   CleanRules rules;
   rules.valid = rules.test = 0, rules.letters = 1;
   const Prepared p = prepare({{text, "one two"}}, rules);
   EXPECT_EQ(p.parts[0].source.tokens, 3);
   EXPECT_EQ(p.parts[0].source.types, 2);
-  EXPECT_EQ(drop_name(judge({"\u0301 \u0301 a", "b c d"}, rules)), std::string("too few letters"));
+  EXPECT_EQ(drop_name(reason_to_drop({"\u0301 \u0301 a", "b c d"}, rules)), std::string("too few letters"));
 }
 TEST(Clean, ScriptsWithoutBlanksHaveWords) {
   std::string chinese, thai;
@@ -163,7 +163,7 @@ TEST(Clean, ScriptsWithoutBlanksHaveWords) {
   CleanRules rules;
   rules.valid = rules.test = 0;
   for (const std::string& s : {chinese, thai})
-    EXPECT_EQ(drop_name(judge({s, english}, rules)), std::string("kept")) << s;
+    EXPECT_EQ(drop_name(reason_to_drop({s, english}, rules)), std::string("kept")) << s;
   const Prepared p = prepare({{chinese, english}}, rules);
   EXPECT_EQ(p.parts[0].source.tokens, 40);
   EXPECT_EQ(p.parts[0].source.types, 2);
@@ -191,11 +191,11 @@ TEST(Clean, JudgesByEachRule) {
       {{"1 2 3 a", "a house"}, Drop::letters},
       {{"ein Haus", "ein Haus"}, Drop::copy}};
   for (const auto& [text, expected] : cases)
-    EXPECT_EQ(drop_name(judge(text, r)), std::string(drop_name(expected)))
+    EXPECT_EQ(drop_name(reason_to_drop(text, r)), std::string(drop_name(expected)))
         << text.source << " | " << text.target;
   r.kind = CorpusKind::documents;
-  EXPECT_EQ(judge({"", "a document may be as long as it likes"}, r), Drop::none);
-  EXPECT_EQ(judge({"", "word"}, r), Drop::short_);
+  EXPECT_EQ(reason_to_drop({"", "a document may be as long as it likes"}, r), Drop::none);
+  EXPECT_EQ(reason_to_drop({"", "word"}, r), Drop::short_);
 }
 
 // Grammar pairs, some twice, some with a second translation or other spacing.

@@ -86,7 +86,7 @@ TEST(DiversityProgram, JsonHoldsTheNumbersOfTheLibrary) {
   const std::string both = d.write("a", text_of(a)) + " " + d.write("b", text_of(b));
   d.run(both + " --json --permutations 50 --seed 4 --train " + d.file("b"));
   ASSERT_EQ(d.status, 0) << d.err;
-  Corpora corpora;
+  ComparedCorpora corpora;
   corpora.add(a), corpora.add(b);
   const std::vector<Measure> measures{find_measure("mtld", 1), find_measure("distinct_2", 1),
                                       find_measure("yule_k", 1)};

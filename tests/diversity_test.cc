@@ -173,7 +173,7 @@ TEST(Shape, ZipfIsMostLikelyAndLinesFitByHand) {
   EXPECT_NEAR(l.deviation, std::sqrt(2.5), 1e-12);
 }
 
-struct TwoCorpora : Corpora {
+struct TwoCorpora : ComparedCorpora {
   std::vector<std::string> a, b;
   TwoCorpora(std::vector<std::string> a_, std::vector<std::string> b_) : a(std::move(a_)), b(std::move(b_)) {
     add(a), add(b);
@@ -277,7 +277,7 @@ TEST(Measures, NamesAndExplanations) {
 }
 TEST(Measures, UndefinedIsNeverZero) {  // nothing, and a single word
   for (const std::vector<std::string>& lines : {std::vector<std::string>{""}, {"word"}}) {
-    Corpora corpora;
+    ComparedCorpora corpora;
     corpora.add(lines), corpora.attest(lines);
     const DiversitySample s = sample(corpora, 0, 63);
     for (const char* name : {"mtld",

@@ -157,7 +157,7 @@ TEST(Statistics, EqualArmsAreNotDifferent) {
   EXPECT_EQ(e.high, 0);
   EXPECT_EQ(e.p, 1);
   EXPECT_EQ(randomisation_p(kMean, a, a), 1);
-  EXPECT_EQ(judge(e, e.p, Direction::greater), Verdict::undecided);
+  EXPECT_EQ(verdict_of(e, e.p, Direction::greater), Verdict::undecided);
 }
 TEST(Statistics, IntervalsCoverTheTruth) {
   const int trials = 400;  // sd of a share of .95: .011
@@ -210,13 +210,13 @@ TEST(Statistics, HolmByHand) {
 }
 TEST(Statistics, VerdictsByTheirDefinition) {
   const Effect above{.value = 2, .low = 1, .high = 3}, across{.value = 1, .low = -.1, .high = 2};
-  EXPECT_EQ(judge(above, .01, Direction::greater), Verdict::holds);
-  EXPECT_EQ(judge(above, .01, Direction::less), Verdict::does_not_hold);
-  EXPECT_EQ(judge(above, .05, Direction::greater), Verdict::undecided);  // by the family's correction
-  EXPECT_EQ(judge(across, .01, Direction::greater), Verdict::undecided);
+  EXPECT_EQ(verdict_of(above, .01, Direction::greater), Verdict::holds);
+  EXPECT_EQ(verdict_of(above, .01, Direction::less), Verdict::does_not_hold);
+  EXPECT_EQ(verdict_of(above, .05, Direction::greater), Verdict::undecided);  // by the family's correction
+  EXPECT_EQ(verdict_of(across, .01, Direction::greater), Verdict::undecided);
   const Effect below{.value = -2, .low = -3, .high = -1};
-  EXPECT_EQ(judge(below, .01, Direction::less), Verdict::holds);
-  EXPECT_EQ(judge(below, .01, Direction::greater), Verdict::does_not_hold);
+  EXPECT_EQ(verdict_of(below, .01, Direction::less), Verdict::holds);
+  EXPECT_EQ(verdict_of(below, .01, Direction::greater), Verdict::does_not_hold);
 }
 TEST(Statistics, BadInputIsNamed) {
   auto message = [](auto&& f) -> std::string {

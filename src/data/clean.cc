@@ -159,7 +159,7 @@ struct Entry {
 };
 void examine(Entry& e, const CleanRules& rules) {
   e.text = {normalise(e.text.source), normalise(e.text.target)};
-  e.drop = judge(e.text, rules);
+  e.drop = reason_to_drop(e.text, rules);
   if (e.drop != Drop::none) return;
   e.order = hash64(e.text.source + '\t' + e.text.target, rules.seed);
   e.target = hash64(fold(e.text.target));
@@ -235,7 +235,7 @@ const char* drop_name(Drop d) {
   return names[static_cast<size_t>(d)];
 }
 
-Drop judge(const Pair& t, const CleanRules& rules) {
+Drop reason_to_drop(const Pair& t, const CleanRules& rules) {
   const bool pair = rules.kind == CorpusKind::pairs;
   if (t.target.empty() || (pair && t.source.empty())) return Drop::empty;
   const Measure b = measure(t.target), a = pair ? measure(t.source) : b;

@@ -48,8 +48,8 @@ enum class Drop : uint8_t {
   held_out
 };
 constexpr size_t kDrops = 11;
-const char* drop_name(Drop);                            // as stats.json spells it
-Drop judge(const Pair& normalised, const CleanRules&);  // none to copy
+const char* drop_name(Drop);                                     // as stats.json spells it
+Drop reason_to_drop(const Pair& normalised, const CleanRules&);  // none to copy
 
 struct SideStats {  // tokens: words and single punctuation marks; types: of them in lower case
   int64_t tokens = 0, types = 0;

@@ -201,7 +201,7 @@ class Gatherer {
       for (ClaimResult::Row& row : c.rows) {
         const bool greater = c.claim->kind == "students" ? row.by != "NLL" : c.claim->kind == "diversity";
         row.verdict =
-            rum::judge(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
+            verdict_of(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
       }
   }
   void of_students(ClaimResult& r) {

@@ -59,7 +59,7 @@ Json of_floor(const Targets& targets, const Targets& human, const ErrorRules& ru
 }
 
 Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
-  Corpora corpora;
+  ComparedCorpora corpora;
   corpora.add(a.targets), corpora.add(a.human), corpora.attest(attesting);
   // Types are compared at a size that any swap of lines leaves.
   size_t tokens = 0;

@@ -182,7 +182,7 @@ std::vector<double> holm(std::span<const double> p) {
   return corrected;
 }
 
-Verdict judge(const Effect& e, double corrected_p, Direction direction) {
+Verdict verdict_of(const Effect& e, double corrected_p, Direction direction) {
   const double sign = direction == Direction::greater ? 1 : -1;
   const double low = std::min(sign * e.low, sign * e.high), high = std::max(sign * e.low, sign * e.high);
   if (!(corrected_p < .05)) return Verdict::undecided;

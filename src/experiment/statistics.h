@@ -73,6 +73,6 @@ enum class Verdict : uint8_t { holds, does_not_hold, undecided };
 // holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same on the
 // other side. undecided: everything else; `detectable` then tells how small an effect could have stayed
 // unseen.
-Verdict judge(const Effect&, double corrected_p, Direction);
+Verdict verdict_of(const Effect&, double corrected_p, Direction);
 const char* name(Verdict);  // "holds", "does not hold", "undecided"
 }  // namespace rum

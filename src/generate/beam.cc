@@ -40,7 +40,7 @@ void Search::advance(std::span<const Choice> options, std::span<int32_t> parents
   else
     advance_beam();
   live_.swap(next_);
-  settle_slots(parents);
+  assign_slots(parents);
 }
 void Search::advance_each() {
   for (const Candidate& c : candidates_) {
@@ -78,7 +78,7 @@ void Search::advance_beam() {
 }
 // The first child of a slot stays where it is, the others take slots whose hypothesis has gone: few copies,
 // and none from a slot that is itself overwritten.
-void Search::settle_slots(std::span<int32_t> parents) {
+void Search::assign_slots(std::span<int32_t> parents) {
   taken_.assign(parents.size(), 0), kept_.assign(parents.size(), 0);
   for (size_t s = 0; s < parents.size(); ++s) parents[s] = static_cast<int32_t>(s);
   for (const Live& l : live_) taken_[static_cast<size_t>(l.slot)] = 1;

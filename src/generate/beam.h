@@ -54,7 +54,7 @@ class Search {
   void advance_beam();
   void extend(const Candidate&);
   void end(const Candidate&, bool finished);
-  void settle_slots(std::span<int32_t> parents);
+  void assign_slots(std::span<int32_t> parents);
   double score(double log_prob) const;
 
   Decoding decoding_;

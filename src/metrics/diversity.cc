@@ -15,7 +15,7 @@ constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
 // Lines picked from parts of the corpora, counted; what no measure needs stays empty.
 struct Counting {
-  const Corpora& corpora;
+  const ComparedCorpora& corpora;
   unsigned needs;
 
   template <class Pick>  // pick(i): the part that line i comes from
@@ -45,14 +45,14 @@ struct Counting {
 };
 }  // namespace
 
-void Corpora::add(const std::vector<std::string>& lines) {
+void ComparedCorpora::add(const std::vector<std::string>& lines) {
   add(number_words(lines, vocabulary));
   parts.back().text = &lines;
 }
-void Corpora::add(NumberedLines words) {
+void ComparedCorpora::add(NumberedLines words) {
   parts.push_back({nullptr, ngrams_.number(std::move(words), longest)});
 }
-void Corpora::attest(std::span<const std::string> lines) {
+void ComparedCorpora::attest(std::span<const std::string> lines) {
   const NumberedLines words = number_words(lines, vocabulary);
   reference = count_tokens(words.tokens, vocabulary.size());
 }
@@ -62,13 +62,13 @@ size_t longest_ngram(unsigned needs) {
   while (n > 1 && !(needs & 1u << (n - 1))) --n;
   return n;
 }
-DiversitySample sample(const Corpora& corpora, size_t part, unsigned needs) {
+DiversitySample sample(const ComparedCorpora& corpora, size_t part, unsigned needs) {
   RUM_CHECK(longest_ngram(needs) <= corpora.longest, "diversity: {}-grams were not numbered",
             longest_ngram(needs));
-  const Corpora::Part& from = corpora.parts[part];
+  const ComparedCorpora::Part& from = corpora.parts[part];
   std::vector<int32_t> copy;
   DiversitySample out = Counting{corpora, needs}.count(
-      from.ngrams[0].lines(), [&](size_t) -> const Corpora::Part& { return from; }, copy);
+      from.ngrams[0].lines(), [&](size_t) -> const ComparedCorpora::Part& { return from; }, copy);
   out.tokens = from.ngrams[0].tokens, out.text = from.text, out.words = &from.ngrams[0];
   return out;
 }
@@ -92,10 +92,10 @@ Keep random_swaps(uint32_t seed) {
   };
 }
 
-std::vector<DifferenceTest> permutation_test(const Corpora& corpora, size_t part_a, size_t part_b,
+std::vector<DifferenceTest> permutation_test(const ComparedCorpora& corpora, size_t part_a, size_t part_b,
                                              std::span<const Measure> measures, int64_t permutations,
                                              const Keep& keep) {
-  const Corpora::Part* const sides[2] = {&corpora.parts[part_b], &corpora.parts[part_a]};
+  const ComparedCorpora::Part* const sides[2] = {&corpora.parts[part_b], &corpora.parts[part_a]};
   const size_t lines = sides[0]->ngrams[0].lines();
   RUM_CHECK(lines == sides[1]->ngrams[0].lines(),
             "the paired test needs as many lines in both corpora; they have {} and {}",

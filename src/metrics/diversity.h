@@ -16,7 +16,7 @@
 
 namespace rum {
 // Corpora that are measured together: they share the numbers of words and n-grams.
-struct Corpora {
+struct ComparedCorpora {
   struct Part {
     const std::vector<std::string>* text;            // lines; null when there are only tokens
     std::array<NumberedLines, kNgramOrders> ngrams;  // n = 1, the words, to 4
@@ -80,7 +80,7 @@ struct Measure {
 Measure find_measure(std::string_view name, int64_t tokens);
 
 // Of a whole part, with the spectra in `needs`.
-DiversitySample sample(const Corpora&, size_t part, unsigned needs);
+DiversitySample sample(const ComparedCorpora&, size_t part, unsigned needs);
 
 struct DifferenceTest {          // of one measure
   double a, b, difference;       // a - b
@@ -96,6 +96,6 @@ Keep random_swaps(uint32_t seed);  // each line with probability 1/2; Stream::bo
 // The paired swap-permutation test: under the null hypothesis the two corpora say the same things in the same
 // way, so line i of one could as well stand in the other. Same bits for any number of threads. Error when the
 // numbers of lines differ or a measure needs the text itself.
-std::vector<DifferenceTest> permutation_test(const Corpora&, size_t part_a, size_t part_b,
+std::vector<DifferenceTest> permutation_test(const ComparedCorpora&, size_t part_a, size_t part_b,
                                              std::span<const Measure>, int64_t permutations, const Keep&);
 }  // namespace rum

@@ -47,7 +47,7 @@ constexpr unsigned kAllOrders = kWords | kBigrams | kTrigrams | kFourgrams;
 
 const Area tokens("lexdiv/measures of one token list", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
-    Corpora corpora;
+    ComparedCorpora corpora;
     corpora.add(one_line(strings(at(c, "tokens")), corpora.vocabulary));
     Json::Object got;
     answer_all(got, sample(corpora, 0, kAllOrders));
@@ -58,7 +58,7 @@ const Area tokens("lexdiv/measures of one token list", [](const Request& request
 const Area files("lexdiv of whole real corpora", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
     const std::vector<std::string> text_lines = lines(request, text(at(c, "file")));
-    Corpora corpora;
+    ComparedCorpora corpora;
     corpora.add(text_lines);
     const DiversitySample whole = sample(corpora, 0, kAllOrders);
     Json::Object got;
@@ -71,7 +71,7 @@ const Area files("lexdiv of whole real corpora", [](const Request& request, cons
 const Area sentences("diversity of a list of sentences", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
     const std::vector<std::string> text_lines = strings(at(c, "sentences"));
-    Corpora corpora;
+    ComparedCorpora corpora;
     corpora.add(text_lines);
     const DiversitySample whole = sample(corpora, 0, kAllOrders);
     Json::Object got;
@@ -104,7 +104,7 @@ const Area permutation("paired permutation test of lexical diversity", [](const 
   for (const Json& c : *at(request.file, "cases").array()) {
     const std::vector<std::string> text_a = lines_of(request, c, "a"), text_b = lines_of(request, c, "b");
     const auto n0 = static_cast<int64_t>(number(at(c, "n0")));
-    Corpora corpora;
+    ComparedCorpora corpora;
     corpora.add(text_a), corpora.add(text_b);
     std::vector<Measure> measures;
     for (const std::string& name : lexical_names()) {

@@ -52,9 +52,9 @@ struct Table {
 };
 
 // What all corpora can be cut down to; in a paired test, what any swap of lines leaves.
-int64_t common_tokens(const Corpora& c, bool paired) {
+int64_t common_tokens(const ComparedCorpora& c, bool paired) {
   size_t least = SIZE_MAX, sum = 0;
-  for (const Corpora::Part& one : c.parts) least = std::min(least, one.ngrams[0].tokens.size());
+  for (const ComparedCorpora::Part& one : c.parts) least = std::min(least, one.ngrams[0].tokens.size());
   if (!paired) return static_cast<int64_t>(least);
   for (size_t i = 0; i < c.parts[0].text->size(); ++i)
     sum += std::min(c.parts[0].ngrams[0].line(i).size(), c.parts[1].ngrams[0].line(i).size());
@@ -79,7 +79,7 @@ std::vector<Measure> choose(const Options& o, int64_t tokens) {
   return out;
 }
 
-void measure(const Options& o, const Corpora& c, bool paired, Table& table) {
+void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& table) {
   const std::vector<Measure> measures = choose(o, table.tokens);
   unsigned needs = 0;
   for (const Measure& m : measures) {
@@ -125,8 +125,8 @@ void add(std::vector<Row>& rows, const std::string& name, double value) {
     if (row.name == name) return row.values.push_back(value);
   rows.push_back({name, {value}});
 }
-void add_lengths(const Corpora& c, std::vector<Row>& rows) {
-  for (const Corpora::Part& one : c.parts) {
+void add_lengths(const ComparedCorpora& c, std::vector<Row>& rows) {
+  for (const ComparedCorpora::Part& one : c.parts) {
     std::vector<int64_t> tokens;
     for (size_t i = 0; i < one.ngrams[0].lines(); ++i)
       tokens.push_back(static_cast<int64_t>(one.ngrams[0].line(i).size()));
@@ -138,8 +138,8 @@ void add_lengths(const Corpora& c, std::vector<Row>& rows) {
         add(rows, "length_longest", static_cast<double>(l.longest));
   }
 }
-void add_comparison(const Corpora& c, std::vector<Row>& rows) {
-  for (const Corpora::Part& one : c.parts) {
+void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
+  for (const ComparedCorpora::Part& one : c.parts) {
     const std::vector<int32_t> counts = count_tokens(one.ngrams[0].tokens, c.vocabulary.size());
     const Comparison x = compare(c.reference, counts, c.vocabulary);
     add(rows, "js_divergence_bits", x.js_divergence_bits), add(rows, "jaccard", x.jaccard);
@@ -159,9 +159,9 @@ void add_comparison(const Corpora& c, std::vector<Row>& rows) {
     add(rows, "mauve_words", area), add(rows, "frontier_integral", integral);
   }
 }
-void add_novelty(const Options& o, const Corpora& c, std::vector<Row>& rows) {
+void add_novelty(const Options& o, const ComparedCorpora& c, std::vector<Row>& rows) {
   std::vector<CopyFinder> finders;
-  for (const Corpora::Part& one : c.parts) finders.emplace_back(one.ngrams[0]);
+  for (const ComparedCorpora::Part& one : c.parts) finders.emplace_back(one.ngrams[0]);
   constexpr size_t kBatch = 1 << 14;  // lines: the training corpus passes by and is not kept
   std::vector<std::string> batch;
   Lines reader(o.train);
@@ -305,7 +305,7 @@ int run(int argc, char** argv) {
   refuse_second_reading(paths);
   std::vector<std::vector<std::string>> texts;
   for (const std::string& path : o.files) texts.push_back(read_lines(path));
-  Corpora c;
+  ComparedCorpora c;
   c.longest = longest_ngram(needs);
   for (const auto& text : texts) c.add(text);
   if (!o.reference.empty()) c.attest(read_lines(o.reference));
