@@ -1,9 +1,8 @@
-// GPU twins of what treats each number by itself: accumulate, add, scale, and every function in PointwiseOps.
+// GPU twins of what treats each number by itself: accumulate, add, scale.
 #include "autograd/tape.h"
 #include "cuda/kernel.h"
 #include "ops/add.h"
 #include "ops/head_loss.h"
-#include "ops/pointwise.h"
 
 namespace rum::cuda {
 namespace {
@@ -17,14 +16,6 @@ struct Times {  // a number that is known on the device alone
 };
 struct Plus {
   __device__ float operator()(float a, float b) const { return a + b; }
-};
-template <class F>
-struct Value {
-  __device__ float operator()(float x) const { return F::f(x); }
-};
-template <class F>
-struct Slope {
-  __device__ float operator()(float x, float dy) const { return dy * F::df(x); }
 };
 
 template <class F>
@@ -41,27 +32,8 @@ void scale(const Tensor& x, const Tensor& factor, const Grad& y) {
 void add(const Tensor& a, const Tensor& b, const Tensor& y) {
   by_device_type(a.dtype(), [&]<class T> { map(Plus{}, a.size(), a.data<T>(), b.data<T>(), y.data<T>()); });
 }
-template <class F>
-void forward(const Tensor& x, const Tensor& y) {
-  by_device_type(x.dtype(),
-                 [&]<class T> { map<Value<F>, T>(Value<F>{}, x.size(), x.data<T>(), nullptr, y.data<T>()); });
-}
-template <class F>
-void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
-  by_device_type(x.dtype(), [&]<class T> {
-    map(Slope<F>{}, x.size(), x.data<T>(), dy.data<T>(), dx.to().data<T>(), dx.add());
-  });
-}
-template <class... F>
-bool provide(std::tuple<F...>*) {
-  ((kernels::pointwise_forward<F>.provide(DeviceKind::cuda, forward<F>),
-    kernels::pointwise_backward<F>.provide(DeviceKind::cuda, backward<F>)),
-   ...);
-  return true;
-}
 const bool provided = kernels::accumulate.provide(DeviceKind::cuda, accumulate) &&
                       kernels::add.provide(DeviceKind::cuda, add) &&
-                      kernels::scale.provide(DeviceKind::cuda, scale) &&
-                      provide(static_cast<PointwiseOps*>(nullptr));
+                      kernels::scale.provide(DeviceKind::cuda, scale);
 }  // namespace
 }  // namespace rum::cuda

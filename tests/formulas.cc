@@ -25,11 +25,6 @@ double number(const Sample& s, const std::string& key) {  // the number after `k
   return std::stod(s.label.substr(at + key.size() + 1));
 }
 
-Values each(const Sample& s, const std::function<double(double)>& f) {
-  Values v = values(s.inputs[0]);
-  for (double& x : v) x = says(s, "twice") ? f(f(x)) : f(x);
-  return v;
-}
 double logistic(double x) { return x < 0 ? 1 - 1 / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
 
 // Rows of `c`: (x - mean) / sqrt(variance + 1e-5), or x / sqrt(mean of squares + 1e-5).
@@ -125,9 +120,6 @@ Values pool(const Sample& s) {
 
 using Formula = std::function<Values(const Sample&, const StepInputs&)>;
 const std::map<std::string, Formula>& table() {
-  auto pointwise = [](double (*f)(double)) {
-    return [f](const Sample& s, const StepInputs&) { return each(s, f); };
-  };
   static const std::map<std::string, Formula> all{
       {"add",
        [](const Sample& s, const StepInputs&) {
@@ -173,9 +165,12 @@ const std::map<std::string, Formula>& table() {
            for (Index j = 0; j < f; ++j) y.push_back(x[i + j] * logistic(x[i + j]) * x[i + f + j]);
          return y;
        }},
-      {"gelu", pointwise([](double x) {  // x times the logistic of twice tanh's argument
-         return x * logistic(2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
-       })},
+      {"gelu",
+       [](const Sample& s, const StepInputs&) {  // x times the logistic of twice tanh's argument
+         Values v = values(s.inputs[0]);
+         for (double& x : v) x *= logistic(2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x));
+         return v;
+       }},
       {"gelu_mlp",
        [](const Sample& s, const StepInputs&) {
          const bool biased = s.inputs.size() == 5;
@@ -185,15 +180,6 @@ const std::map<std::string, Formula>& table() {
          for (double& v : h) v *= logistic(2 * std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v));
          return product(h, down, width(s.inputs[biased ? 3 : 2]), biased ? values(s.inputs[4]) : Values());
        }},
-      {"gelu_erf", pointwise([](double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; })},
-      {"relu", pointwise([](double x) { return (x + std::abs(x)) / 2; })},
-      {"squared_relu", pointwise([](double x) { return x * (x + std::abs(x)) / 2; })},
-      {"sigmoid", pointwise([](double x) { return (1 + std::tanh(x / 2)) / 2; })},
-      {"tanh", pointwise([](double x) { return 2 * logistic(2 * x) - 1; })},
-      {"silu", pointwise([](double x) { return x * logistic(x); })},
-      {"softplus", pointwise([](double x) {
-         return static_cast<double>(std::log(1 + std::exp(static_cast<long double>(x))));
-       })},
       {"dropout", dropout},
       {"head_loss", head_loss},
       {"pool", [](const Sample& s, const StepInputs&) { return pool(s); }},

@@ -12,7 +12,6 @@
 #include "ops/gelu.h"
 #include "ops/gelu_mlp.h"
 #include "ops/gemm.h"
-#include "ops/pointwise.h"
 #include "ops/pool.h"
 #include "ops/swiglu.h"
 #include "optim/adamw.h"
@@ -145,12 +144,6 @@ void by_number(std::vector<Case>& to, const std::string& name, DType t, int64_t 
                                 kBackward(kCuda, x, dy, Grad(dx.get()));
                               }};
                 }});
-}
-template <class... F>
-void pointwise(std::vector<Case>& to, DType t, std::tuple<F...>*) {
-  (by_number<kernels::pointwise_forward<F>, kernels::pointwise_backward<F>>(to, F::name, t, 1,
-                                                                            [](const Sizes&) { return 0.0; }),
-   ...);
 }
 
 // Layer norm or RMS norm. residual: r = x + delta comes first, as in every block's second norm.
@@ -391,7 +384,6 @@ std::vector<Case> kernels(DType t) {
   norms(all, t);
   by_number<kernels::gelu_forward, kernels::gelu_backward>(all, "gelu", t, 1, never);
   by_number<kernels::swiglu_forward, kernels::swiglu_backward>(all, "swiglu", t, 2, never);
-  pointwise(all, t, static_cast<PointwiseOps*>(nullptr));
   sums(all, t);
   head_and_ends(all, t);
   all.push_back(
