@@ -18,17 +18,18 @@ bool Progress::terminal() {
   static const bool is = isatty(STDERR_FILENO) == 1;
   return is;
 }
+// What cannot be shown, as on a terminal that was closed, costs no work.
 void Progress::line(const std::string& text) {
   if (open_) erase_line();
   open_ = false;
-  fmt::print(stderr, "{}\n", text);
+  std::fputs((text + '\n').c_str(), stderr);
   if (!log_.empty()) Disk::real().append(log_, text + "\n");
 }
 void Progress::status(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   if (terminal()) {
     erase_line();
-    fmt::print(stderr, "{}", text);
+    std::fputs(text.c_str(), stderr);
     std::fflush(stderr);
     open_ = true;
   } else if (now - last_ >= std::chrono::seconds(10)) {

@@ -117,15 +117,21 @@ std::optional<Found> newest_valid(const std::string& folder,
                                   const std::function<void(const std::string&)>& warn, Disk& disk) {
   if (!disk.exists(folder)) return {};
   std::vector<int64_t> steps = saved_steps(folder, disk);
+  std::vector<std::string> damaged;
   for (; !steps.empty(); steps.pop_back()) {
     const std::string path = checkpoint_path(folder, steps.back());
     try {
-      return Found{path, load(path, disk)};
+      Found found{path, load(path, disk)};
+      for (const std::string& why : damaged)
+        if (warn) warn(fmt::format("{}; falling back to the checkpoint before it", why));
+      return found;
     } catch (const FileError& e) {
-      if (warn) warn(fmt::format("{}; falling back to the checkpoint before it", e.what()));
+      damaged.emplace_back(e.what());
     }
   }
-  return {};
+  if (damaged.empty()) return {};
+  throw FileError(fmt::format("{}: none of its checkpoints ({}) can be read; put a copy of one back. {}",
+                              folder, damaged.size(), fmt::join(damaged, "; ")));
 }
 void remove_stale(const std::string& folder, Disk& disk) {
   if (!disk.exists(folder)) return;

@@ -38,7 +38,8 @@ struct Found {
   Checkpoint checkpoint;
 };
 // Falls back past a damaged file and says so through `warn`. Changes nothing, so it may run beside a trainer.
-// Nothing is found in a folder that does not exist.
+// Nothing is found in a folder that does not exist. FileError: there are checkpoints and none can be read;
+// what is wrong with each.
 std::optional<Found> newest_valid(const std::string& folder,
                                   const std::function<void(const std::string&)>& warn = {},
                                   Disk& = Disk::real());

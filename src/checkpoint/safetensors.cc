@@ -235,6 +235,8 @@ Disk::Part bytes_of(const Tensor& t) {
   return {t.data<const std::byte>(), static_cast<size_t>(t.size()) * size_of(t.dtype())};
 }
 
+const char* type_name(DType t) { return kTypes[rank_of(t)].name; }
+
 TensorFile parse_safetensors(std::string_view bytes, const std::string& name) {
   const Source memory{name, bytes.size(), [bytes](uint64_t offset, std::span<std::byte> to) {
                         if (!to.empty()) std::memcpy(to.data(), bytes.data() + offset, to.size());
@@ -275,7 +277,7 @@ std::string safetensors_header(const TensorFile& file) {
     Json::Array shape;
     for (int i = 0; i < t.shape().rank; ++i) shape.emplace_back(t.shape()[i]);
     const uint64_t end = at + bytes_of(t).size();
-    all.emplace_back(name, Json::Object{{"dtype", kTypes[rank_of(t.dtype())].name},
+    all.emplace_back(name, Json::Object{{"dtype", type_name(t.dtype())},
                                         {"shape", std::move(shape)},
                                         {"data_offsets", Json::Array{at, end}}});
     at = end;

@@ -29,4 +29,5 @@ void write_safetensors(const TensorFile&, const std::string& path, Disk& = Disk:
 TensorFile in_file_order(const TensorFile&);
 std::string safetensors_header(const TensorFile& in_file_order);
 Disk::Part bytes_of(const Tensor&);  // of a tensor on the CPU
+const char* type_name(DType);        // in the file: "F32"
 }  // namespace rum

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "checkpoint/safetensors.h"
 
 namespace rum {
 uint64_t weights_hash(const ParameterBlock& block) {
@@ -45,7 +46,11 @@ std::map<std::string, const Tensor*> checked(const ParameterBlock& block, DType 
       throw FileError(
           fmt::format("{}: no tensor \"{}{}\"; this file is of another model", file, prefix, e.name));
     const Tensor& t = *at->second;
-    if (t.shape() != e.shape || t.dtype() != type)
+    if (t.dtype() != type)
+      throw FileError(
+          fmt::format("{}: \"{}{}\" has numbers of type {}, a model here has {}; convert the file", file,
+                      prefix, e.name, type_name(t.dtype()), type_name(type)));
+    if (t.shape() != e.shape)
       throw FileError(
           fmt::format("{}: \"{}{}\" is {}, the model's config says {}; this file is of another model", file,
                       prefix, e.name, str(t.shape()), str(e.shape)));

@@ -13,6 +13,7 @@
 #include "edits/targets.h"
 #include "pipeline/stage.h"
 #include "run/folder.h"
+#include "run/resume.h"
 #include "run/run.h"
 #include "train/trainer.h"
 
@@ -133,12 +134,12 @@ void train(const StageContext& x) {
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
   const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
+  if (!resume) std::filesystem::remove_all(run.path);  // a kill at the very end leaves a model alone
   Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
   const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
   if (!out.finished) throw Stopped();
-  const auto newest = newest_valid(run.checkpoints());
   save_weights(run, out.step, "last.safetensors");
-  save_weights(run, noted(newest->checkpoint, "best_step"), "best.safetensors");
+  save_weights(run, out.best_step, "best.safetensors");
   for (const std::string& made_again : {data, plan, x.folder + "/valid.tsv", x.folder + "/valid.txt"})
     if (Disk::real().exists(made_again)) Disk::real().remove(made_again);
   std::filesystem::remove_all(run.checkpoints());

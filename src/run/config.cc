@@ -124,8 +124,13 @@ Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, c
 #define AT(member) \
   [](RunConfig & c) -> auto& { return c.member; }
 
+// AdamW divides by sqrt(v) + epsilon, and the square of a gradient below 3e-23 is 0 in single precision.
+constexpr double kLeastEpsilon = 1e-20;
+// The loader lays out where each begins: half a gigabyte for so many, more than runs take.
+constexpr int64_t kMostMicroBatches = int64_t{1} << 25;
+
 std::vector<Key> make_keys() {
-  const int64_t big = int64_t{1} << 40;
+  const int64_t big = int64_t{1} << 40, most_tokens = 1 << 24;
   return {
       text("run.folder", AT(folder), "where everything of the run goes"),
       whole("run.seed", AT(seed), 0, UINT32_MAX, "of initial weights, order of the data, dropout"),
@@ -191,18 +196,18 @@ std::vector<Key> make_keys() {
       real("model.dropout", AT(model.dropout), 0, 0.9,
            "share of numbers dropped after embedding and sublayers"),
       flag("model.recompute", AT(model.recompute), "keep less in memory, compute blocks twice"),
-      whole("batch.tokens", AT(tokens), 2, big, "N, tokens of a packed batch"),
-      whole("batch.texts", AT(texts), 0, big,
+      whole("batch.tokens", AT(tokens), 2, most_tokens, "N, tokens of a packed batch"),
+      whole("batch.texts", AT(texts), 0, most_tokens,
             "most texts of a batch; 0: N / 8, or as many windows as it holds"),
       whole(
-          "batch.scored", AT(scored), 0, big,
+          "batch.scored", AT(scored), 0, most_tokens,
           "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N; an encoder reads as many, or "
           "the rest of N"),
       whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20, "batches whose gradients make one step"),
       real("optimizer.learning_rate", AT(schedule.peak), 0, 10, "peak of the schedule"),
       real("optimizer.beta1", AT(adamw.beta1), 0, 0.99999, "AdamW"),
       real("optimizer.beta2", AT(adamw.beta2), 0, 0.99999, "AdamW"),
-      real("optimizer.epsilon", AT(adamw.epsilon), 0, 1, "AdamW"),
+      real("optimizer.epsilon", AT(adamw.epsilon), kLeastEpsilon, 1, "AdamW"),
       real("optimizer.weight_decay", AT(adamw.weight_decay), 0, 10, "of matrices"),
       real("optimizer.clip", AT(adamw.clip), 0, 1e9, "largest norm of the gradient; 0: none"),
       choice("schedule.decay", AT(schedule.decay),
@@ -321,6 +326,13 @@ void check_config(const RunConfig& c) {
             "data.windows = \"stream\" needs data.kind = \"text\", and excludes data.plan");
   RUM_CHECK(c.target_tokens > 0 || c.schedule.warmup <= c.steps,
             "schedule.warmup = {} is more than train.steps = {}", c.schedule.warmup, c.steps);
+  const int64_t micro_batches = c.target_tokens > 0 ? c.target_tokens / c.tokens : c.steps * c.micro_batches;
+  RUM_CHECK(micro_batches <= kMostMicroBatches,
+            "{} are at least {} batches of batch.tokens = {}, more than the {} that a run can lay out",
+            c.target_tokens > 0
+                ? fmt::format("train.target_tokens = {}", c.target_tokens)
+                : fmt::format("train.steps = {} of batch.micro_batches = {}", c.steps, c.micro_batches),
+            micro_batches, c.tokens, kMostMicroBatches);
   RUM_CHECK(
       !c.train.empty() && std::none_of(c.train.begin(), c.train.end(), std::mem_fn(&std::string::empty)),
       "data.train is not set: name a corpus, e.g. --set data.train=pairs.tsv");

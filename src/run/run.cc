@@ -25,7 +25,9 @@ std::string weights_file(const RunFolder& folder) {
   if (disk.exists(folder.model())) return folder.model();
   const auto newest = newest_valid(folder.checkpoints());
   if (!newest)
-    throw FileError(fmt::format("{}: no checkpoint yet; `ruminate train --resume` goes on", folder.path));
+    throw FileError(fmt::format(
+        "{}: neither a model nor a checkpoint in it; `ruminate train` makes them (without --resume)",
+        folder.path));
   const int64_t best = noted(newest->checkpoint, "best_step");  // 0: none was evaluated yet
   const std::string path = checkpoint_path(folder.checkpoints(), best);
   return best > 0 && disk.exists(path) ? path : newest->path;

@@ -30,10 +30,12 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   return out;
 }
 
-double mean_nll(const Model& model, std::span<const Packed> batches) {
+double mean_nll(const Model& model, std::span<const Packed> batches,
+                const std::function<void()>& before_each) {
   Arena arena(model.tokens().device());
   double sum = 0, weight = 0;
   for (const Packed& p : batches) {
+    if (before_each) before_each();
     Batch b = upload(p, model.tokens().device());
     Tape tape(arena, Tape::Mode::forward_only);
     sum += model.loss(b, false).loss.at(0), weight += p.total_weight;

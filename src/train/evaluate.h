@@ -1,5 +1,6 @@
 // How likely a model finds texts that it has not been trained on.
 #pragma once
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -17,5 +18,6 @@ struct EvaluationBatches {
 // nothing is left of them.
 EvaluationBatches evaluation_batches(const Corpus&, const Tokenizer&, const RunConfig&, int64_t count);
 // Mean of -log p (natural) over the scored tokens, without label smoothing. Error when there are none.
-double mean_nll(const Model&, std::span<const Packed>);
+// `before_each` is called before each batch.
+double mean_nll(const Model&, std::span<const Packed>, const std::function<void()>& before_each = {});
 }  // namespace rum

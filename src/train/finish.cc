@@ -1,12 +1,16 @@
 // How good the model is, every so often, and which weights become the model at the end.
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "base/error.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
 #include "train/state.h"
 
 namespace rum {
 bool Trainer::State::better(const Evaluation& e) const {
+  if (!std::isfinite(e.loss)) return false;
   switch (config.best) {
     case Best::loss:
       return e.loss < best_loss;
@@ -18,8 +22,19 @@ bool Trainer::State::better(const Evaluation& e) const {
   return false;
 }
 
+void Trainer::State::note_best(int64_t step, const Evaluation& e) {
+  best_loss = e.loss;
+  best_step = step;
+  stale = 0;
+}
+
+bool Trainer::State::evaluation_due() const {
+  return evaluated < done && (done % config.eval_every == 0 || done >= config.steps);
+}
+
 bool Trainer::State::evaluate() {
-  const Evaluation e = task->evaluate();
+  const Evaluation e = task->evaluate(stop);
+  evaluated = done;
   log->evaluation(done, e, task->score_name());
   const bool progressed = better(e);
   if (e.score > best_score) {
@@ -27,9 +42,7 @@ bool Trainer::State::evaluate() {
     best_score_step = done;
   }
   if (progressed) {
-    best_loss = e.loss;
-    best_step = done;
-    stale = 0;
+    note_best(done, e);
     return false;
   }
   ++stale;
@@ -39,12 +52,37 @@ bool Trainer::State::evaluate() {
   return true;
 }
 
+bool Trainer::State::readable(int64_t step) const try {
+  load(checkpoint_path(folder.checkpoints(), step));
+  return true;
+} catch (const FileError& e) {
+  progress.line(fmt::format("{}; done without it", e.what()));
+  return false;
+}
+
 // On schedule, so that a run that was stopped in between averages the same; the last one counts in any case.
 std::vector<int64_t> Trainer::State::last_saves() const {
   std::vector<int64_t> out{done};
   for (const int64_t s : scheduled_saves())
-    if (s > 0 && s < done && static_cast<int64_t>(out.size()) < config.average) out.push_back(s);
+    if (s > 0 && s < done && static_cast<int64_t>(out.size()) < config.average && readable(s))
+      out.push_back(s);
   return out;
+}
+
+// The best checkpoint is gone: of those that are left one is the best.
+void Trainer::State::find_best_again() {
+  best_step = 0;
+  best_loss = std::numeric_limits<double>::infinity();
+  best_score = -best_loss;
+  for (const int64_t s : saved_steps(folder.checkpoints())) {
+    if (!readable(s)) continue;
+    average_weights({s});
+    const Evaluation e = task->evaluate(stop);
+    if (!better(e)) continue;
+    note_best(s, e);
+    if (e.score) best_score = *e.score, best_score_step = s;
+  }
+  progress.line(fmt::format("of the checkpoints that are left, that of step {} is the best", best_step));
 }
 
 // The mean of several checkpoints' weights, summed in double (Vaswani et al. 2017, section 6.1).
@@ -62,23 +100,27 @@ void Trainer::State::average_weights(const std::vector<int64_t>& steps) {
 }
 
 bool Trainer::State::worse_than_best(const Evaluation& e) const {
-  if (config.best == Best::loss) return e.loss > best_loss;
+  if (best_step == 0) return false;
+  if (config.best == Best::loss || !std::isfinite(e.loss)) return !(e.loss <= best_loss);
   if (config.best == Best::bleu) return e.score < best_score;
   return false;
 }
 
 // Of the averaged weights and the best checkpoint, the better one becomes the model.
 std::string Trainer::State::finish() {
-  const std::vector<int64_t> last = last_saves();
-  average_weights(last);
-  Evaluation e = task->evaluate();
-  std::string source = fmt::format("step {}", done);
-  if (last.size() > 1) source = fmt::format("mean of the last {} checkpoints", last.size());
+  std::vector<int64_t> from = last_saves();
+  average_weights(from);
+  Evaluation e = task->evaluate(stop);
   if (worse_than_best(e)) {
-    average_weights({best_step});
-    e = task->evaluate();
-    source = fmt::format("step {}", best_step);
+    if (!readable(best_step)) find_best_again();
+    if (worse_than_best(e)) from = {best_step};
+    average_weights(from);
+    e = task->evaluate(stop);
   }
+  RUM_CHECK(std::isfinite(e.loss), "the validation loss is {} at the end: there is no model; {}", e.loss,
+            way_back(done - skipped));
+  std::string source = fmt::format("step {}", from.front());
+  if (from.size() > 1) source = fmt::format("mean of the last {} checkpoints", from.size());
   TensorFile model{{{"config", to_toml(config)}, {"source", source}}, named_weights(params, params.master())};
   for (const Fingerprint& f : task->fingerprints()) model.meta[f.key] = f.hash;
   write_safetensors(model, folder.model());
@@ -94,7 +136,7 @@ std::string Trainer::State::finish() {
       text += fmt::format("step {} had {} {:.1f}: train.best = \"{}\" would have chosen it\n",
                           best_score_step, task->score_name(), best_score, task->score_name());
   }
-  TestReport test = task->test(progress);
+  TestReport test = task->test(progress, stop);
   for (auto& figure : test.figures) results.push_back(std::move(figure));
   text += test.text;
   results.emplace_back("report", text);

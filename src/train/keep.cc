@@ -3,41 +3,73 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <utility>
 
 #include "base/error.h"
+#include "base/shell.h"
 #include "checkpoint/weights.h"
 #include "ops/gemm.h"
 #include "run/environment.h"
 #include "run/folder.h"
+#include "run/resume.h"
 #include "train/state.h"
 
 namespace rum {
-void Trainer::State::open_folder() {
-  Disk& disk = Disk::real();
-  disk.make_folders(folder.checkpoints());
-  remove_stale(folder.checkpoints());
+namespace {
+RunConfig config_of(const Checkpoint& c) {
+  const auto config = c.meta.find("config");
+  if (config == c.meta.end())
+    throw FileError(fmt::format(
+        "the checkpoint of step {} notes no config; it was not written by `ruminate train`", c.step));
+  return parse_config(config->second, fmt::format("the config in the checkpoint of step {}", c.step));
+}
+}  // namespace
+
+void refuse_begun_run(const std::string& path) {
+  const RunFolder folder{path};
+  if (const auto newest = newest_valid(folder.checkpoints()))
+    fail(
+        fmt::format("{} holds a run at step {}: `--resume {}` goes on with it, `--set run.folder=...` begins "
+                    "another",
+                    path, newest->checkpoint.step, shell_quoted(path)));
+  RUM_CHECK(
+      !Disk::real().exists(folder.model()),
+      "{} holds the model of another run, whose tokenizer would be overwritten: move the folder away or "
+      "choose another run.folder",
+      folder.path);
+}
+
+// Alone in the folder, at its newest checkpoint. Changes no file.
+Checkpoint Trainer::State::take_over() {
+  alone.emplace(std::filesystem::canonical(folder.path).string());
   auto newest = newest_valid(folder.checkpoints(), [&](const std::string& w) { progress.line(w); });
-  if (!resuming) {
-    RUM_CHECK(
-        !newest,
-        "{} holds a run at step {}: `--resume {}` goes on with it, `--set run.folder=...` begins another",
-        folder.path, newest->checkpoint.step, folder.path);
-    RUM_CHECK(saved_steps(folder.checkpoints()).empty(),
-              "{} holds checkpoints of which none can be read: move them away or choose another run.folder",
-              folder.checkpoints());
-  } else if (!newest) {
+  if (!newest)
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
+  check_resumed(config_of(newest->checkpoint), config);
+  return std::move(newest->checkpoint);
+}
+
+void Trainer::State::open_folder() {
+  Disk& disk = Disk::real();
+  if (device == DeviceKind::cuda && gemm_choices.load) gemm_choices.load(start ? start->meta["gemm"] : "");
+  if (start) {
+    restore(*std::exchange(start, {}));  // what it refuses changes no file
+  } else {
+    disk.make_folders(folder.path);
+    alone.emplace(std::filesystem::canonical(folder.path).string());
+    refuse_begun_run(folder.path);
   }
-  if (device == DeviceKind::cuda && gemm_choices.load)
-    gemm_choices.load(newest ? newest->checkpoint.meta["gemm"] : "");
-  if (newest) restore(std::move(newest->checkpoint));  // what it refuses changes no file
+  disk.make_folders(folder.checkpoints());
+  remove_stale(folder.checkpoints());
   progress.log_to(folder.file("log.txt"));
   disk.replace_text(folder.config(), to_toml(config));
   disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   task->write_files(folder);
   if (resuming) {
-    cut_metrics(folder, done);
+    cut_metrics(folder, done, progress);
+    if (done < config.steps) remove_finished_model();
   } else {
     if (const std::string from = task->take_weights(); !from.empty()) progress.line(from);
     disk.replace_text(folder.file("samples.txt"), "");
@@ -47,6 +79,16 @@ void Trainer::State::open_folder() {
   log.emplace(folder, progress, done);
 }
 
+// It would be taken for that of the run, which goes on.
+void Trainer::State::remove_finished_model() {
+  Disk& disk = Disk::real();
+  for (const std::string& old : {folder.model(), folder.results()}) {
+    if (!disk.exists(old)) continue;
+    progress.line(fmt::format("{} of step {} is removed: the run goes on", old, done));
+    disk.remove(old);
+  }
+}
+
 void Trainer::State::restore(Checkpoint c) {
   const std::string file = checkpoint_path(folder.checkpoints(), c.step);
   for (const Fingerprint& f : task->fingerprints())
@@ -54,14 +96,23 @@ void Trainer::State::restore(Checkpoint c) {
         c.meta[f.key] == f.hash,
         "{} has changed since this run began (hash {}, then {}): put the old file back or begin another run",
         f.name, f.hash, c.meta[f.key]);
+  RUM_CHECK(c.step <= config.steps,
+            "{} is at step {} already, train.steps = {} lies behind it: ask for more, or begin another run",
+            folder.path, c.step, config.steps);
   set_weights(params, params.master(), c.tensors, "", file);
   set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
   set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
   params.refresh_shadow();
   done = c.step;
+  skipped = noted(c, "skipped");
+  evaluated = c.meta.contains("evaluated") ? noted(c, "evaluated") : done;
+  if (!judged_alike(config_of(c), config)) {
+    progress.line(
+        "what judges the model has changed: the best step is one of those that are evaluated from now on");
+    return;
+  }
   best_step = noted(c, "best_step");
   stale = noted(c, "stale");
-  skipped = noted(c, "skipped");
   if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
   if (c.meta.contains("best_score")) {
     best_score = std::stod(c.meta["best_score"]);
@@ -76,6 +127,7 @@ void Trainer::State::save_checkpoint() {
   for (auto& t : named_weights(params, adamw.second_moment(), "adamw.second."))
     c.tensors.push_back(std::move(t));
   c.meta = {{"config", to_toml(config)},
+            {"evaluated", fmt::format("{}", evaluated)},
             {"best_step", fmt::format("{}", best_step)},
             {"stale", fmt::format("{}", stale)},
             {"skipped", fmt::format("{}", skipped)},
@@ -90,11 +142,35 @@ void Trainer::State::save_checkpoint() {
     c.meta["best_score"] = fmt::format("{}", best_score);
     c.meta["best_score_step"] = fmt::format("{}", best_score_step);
   }
+  check_finite(c);
   save(c, checkpoint_path(folder.checkpoints(), done));
   std::vector<int64_t> keep = scheduled_saves();
   keep.resize(std::min(keep.size(), static_cast<size_t>(config.keep)));
   keep.push_back(best_step);
   retain(folder.checkpoints(), 1, keep);
+}
+
+// What is saved is what the run goes on from, and what others compute with.
+void Trainer::State::check_finite(const Checkpoint& c) const {
+  for (const auto& [name, t] : c.tensors) {
+    const float* numbers = t.data<float>();
+    if (!std::all_of(numbers, numbers + t.size(), [](float x) { return std::isfinite(x); }))
+      fail(fmt::format("{} is not finite after step {}, which is not saved; {}", name, c.step,
+                       way_back(c.step - skipped)));
+  }
+}
+
+// In words, for weights that are of no use any more. A checkpoint is good when the step after it had a finite
+// loss: `last_finite` is the last step that had one.
+std::string Trainer::State::way_back(int64_t last_finite) const {
+  std::vector<int64_t> good = saved_steps(folder.checkpoints());
+  std::erase_if(good, [&](int64_t s) { return s >= last_finite; });
+  if (good.empty())
+    return "no checkpoint is known to be good: begin again with a lower optimizer.learning_rate";
+  return fmt::format(
+      "the last good checkpoint is {}: move later ones away and go on by `ruminate train --resume {}` with a "
+      "lower optimizer.learning_rate or more schedule.warmup",
+      checkpoint_path(folder.checkpoints(), good.back()), shell_quoted(folder.path));
 }
 
 std::vector<int64_t> Trainer::State::scheduled_saves() const {
@@ -103,15 +179,5 @@ std::vector<int64_t> Trainer::State::scheduled_saves() const {
     if (save_due(s)) out.push_back(s);
   std::reverse(out.begin(), out.end());
   return out;
-}
-
-RunConfig resumed_config(const std::string& folder) {
-  const RunFolder run{folder};
-  if (!Disk::real().exists(run.config()))
-    throw FileError(
-        fmt::format("{}: not a run folder, there is no config.toml in it; start without --resume", folder));
-  RunConfig c = read_config(run.config());
-  c.folder = folder;
-  return c;
 }
 }  // namespace rum

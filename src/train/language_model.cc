@@ -58,17 +58,17 @@ std::string LanguageModel::take_weights() {
   return said;
 }
 
-Evaluation LanguageModel::evaluate() const {
-  const double loss = mean_nll(model_, validation_.batches);
+Evaluation LanguageModel::evaluate(const Stop& stop) const {
+  const double loss = mean_nll(model_, validation_.batches, [&] { leave_if(stop); });
   return {loss, {}, fmt::format("validation loss {:.4f} (perplexity {:.2f})", loss, std::exp(loss))};
 }
 
-TestReport LanguageModel::test(Progress&) const {
+TestReport LanguageModel::test(Progress&, const Stop& stop) const {
   if (config_.test.empty()) return {};
-  return test_loss(evaluation_batches(run_corpus(config_, config_.test), tokenizer_, config_, 0));
+  return test_loss(evaluation_batches(run_corpus(config_, config_.test), tokenizer_, config_, 0), stop);
 }
-TestReport LanguageModel::test_loss(const EvaluationBatches& test) const {
-  const double loss = mean_nll(model_, test.batches);
+TestReport LanguageModel::test_loss(const EvaluationBatches& test, const Stop& stop) const {
+  const double loss = mean_nll(model_, test.batches, [&] { leave_if(stop); });
   return {{{"test_loss", loss}}, fmt::format("test loss: {:.4f}\n", loss)};
 }
 

@@ -17,14 +17,14 @@ class LanguageModel : public Task {
   Packed largest_batch(int64_t tokens) const override;
 
   std::string take_weights() override;  // those of train.from
-  Evaluation evaluate() const override;
-  TestReport test(Progress&) const override;
+  Evaluation evaluate(const Stop&) const override;
+  TestReport test(Progress&, const Stop&) const override;
 
   std::vector<Fingerprint> fingerprints() const override;
   void write_files(const RunFolder&) const override;
 
  protected:
-  TestReport test_loss(const EvaluationBatches&) const;
+  TestReport test_loss(const EvaluationBatches&, const Stop&) const;
 
   RunConfig config_;
   std::vector<Corpus> train_;

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "run/metrics.h"
+
 namespace rum {
 TrainingLog::TrainingLog(const RunFolder& folder, Progress& progress, int64_t first)
     : folder_(folder),
       progress_(progress),
-      events_(folder.path),
+      events_(folder.path, first + 1),
       first_(first),
       begin_(seconds_now()),
       logged_at_(begin_) {}
@@ -64,16 +66,12 @@ void TrainingLog::note(Json::Object line) {
   Disk::real().append(folder_.metrics(), to_json(Json(std::move(line))) + "\n");
 }
 
-void cut_metrics(const RunFolder& folder, int64_t step) {
-  Disk& disk = Disk::real();
-  const std::string old = disk.exists(folder.metrics()) ? disk.read(folder.metrics()) : "";
+void cut_metrics(const RunFolder& folder, int64_t step, Progress& progress) {
   std::string kept;
-  for (size_t at = 0, end; (end = old.find('\n', at)) != std::string::npos; at = end + 1) {
-    const Json line = parse_json(std::string_view(old).substr(at, end - at), folder.metrics());
-    int64_t s = 0;
-    if (const Json* j = line.find("step"); j && j->whole(s) && s <= step)
-      kept += old.substr(at, end - at + 1);
-  }
-  disk.replace_text(folder.metrics(), kept);
+  const int64_t damaged = each_metrics_line(folder, [&](const MetricsLine& line) {
+    if (line.step <= step) kept += std::string(line.text) + '\n';
+  });
+  if (damaged > 0) progress.line(fmt::format("{}: lines left out as damaged: {}", folder.metrics(), damaged));
+  Disk::real().replace_text(folder.metrics(), kept);
 }
 }  // namespace rum

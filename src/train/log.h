@@ -36,6 +36,6 @@ class TrainingLog {
   int64_t first_, logged_tokens_ = 0;
   double begin_, spent_ = 0, logged_at_, paused_at_ = 0;
 };
-// Leaves out the lines of steps after `step`, which will be done again.
-void cut_metrics(const RunFolder&, int64_t step);
+// Leaves out the lines of steps after `step`, which will be done again, and damaged ones, which it says.
+void cut_metrics(const RunFolder&, int64_t step, Progress&);
 }  // namespace rum

@@ -19,18 +19,21 @@
 namespace rum {
 struct Trainer::State {
   RunConfig config;
-  std::unique_ptr<Task> task;
   Progress& progress;
   bool resuming;
   DeviceKind device;
   RunFolder folder;
+  std::optional<FileLock> alone;    // one process at a time trains in the folder
+  std::optional<Checkpoint> start;  // where a resumed run goes on; until open_folder()
+  std::unique_ptr<Task> task;
   ParameterBlock& params;
   AdamW adamw;
   Step step;
   std::optional<TrainingLog> log;  // once the folder is open
+  Stop stop;                       // has somebody asked for the end?
 
   // What the next step depends on besides the weights; all of it is in a checkpoint.
-  int64_t done = 0, best_step = 0, stale = 0, skipped = 0;
+  int64_t done = 0, evaluated = 0, best_step = 0, stale = 0, skipped = 0;
   double best_loss = std::numeric_limits<double>::infinity();    // of validation, at best_step
   double best_score = -std::numeric_limits<double>::infinity();  // the highest of all evaluations
   int64_t best_score_step = 0;
@@ -42,13 +45,14 @@ struct Trainer::State {
   };
   std::deque<InFlight> in_flight;
 
-  State(RunConfig c, std::unique_ptr<Task> t, Progress& p, bool resume)
+  State(RunConfig c, Progress& p, bool resume)
       : config(std::move(c)),
-        task(std::move(t)),
         progress(p),
         resuming(resume),
         device(pick_device(config.device)),
         folder{config.folder},
+        start(resume ? std::optional(take_over()) : std::nullopt),
+        task(make_task(config, resume, p)),
         params(task->params),
         adamw(materialised(), config.adamw),
         step(
@@ -72,16 +76,25 @@ struct Trainer::State {
   bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
 
   // keep.cc
+  Checkpoint take_over();
   void open_folder();
   void restore(Checkpoint);
+  void remove_finished_model();
   void save_checkpoint();
+  void check_finite(const Checkpoint&) const;
+  std::string way_back(int64_t last_finite) const;
   std::vector<int64_t> scheduled_saves() const;  // not those of a run that was stopped; newest first
 
   // finish.cc
   bool better(const Evaluation&) const;           // than the best so far, by train.best
   bool worse_than_best(const Evaluation&) const;  // the same for weights that are no step's
-  bool evaluate();                                // true: nothing has improved for long enough to stop
-  std::string finish();                     // chooses and writes the model; the lines that close the run
+  bool evaluation_due() const;
+  bool evaluate();  // true: nothing has improved for long enough to stop; Interrupted: it is still due
+  void note_best(int64_t step, const Evaluation&);
+  void find_best_again();
+  // Chooses, writes and tests the model; the lines that close the run.
+  std::string finish();
+  bool readable(int64_t step) const;        // is there such a checkpoint? Says what is wrong with it
   std::vector<int64_t> last_saves() const;  // those that are averaged
   void average_weights(const std::vector<int64_t>& steps);
 };

@@ -26,6 +26,11 @@ struct Evaluation {
 struct Fingerprint {
   std::string key, name, hash;  // where the checkpoint keeps it, what people call it, and its hash now
 };
+using Stop = std::function<bool()>;  // asked now and then; true: leave it
+struct Interrupted {};               // what was begun is left undone
+inline void leave_if(const Stop& stop) {
+  if (stop && stop()) throw Interrupted();
+}
 struct TestReport {
   Json::Object figures;  // for results.json
   std::string text;      // lines for people
@@ -47,9 +52,10 @@ class Task {
   // Other weights than random ones for a run that begins; says whose they are, or "" when there are none.
   virtual std::string take_weights() { return ""; }
 
-  virtual Evaluation evaluate() const = 0;               // on data.valid
-  virtual std::string score_name() const { return ""; }  // "bleu", of 100; "" without one
-  virtual TestReport test(Progress&) const = 0;          // of the finished model; nothing without data.test
+  // On data.valid. Throws Interrupted once `stop` says so, as test() does.
+  virtual Evaluation evaluate(const Stop& stop) const = 0;
+  virtual std::string score_name() const { return ""; }       // "bleu", of 100; "" without one
+  virtual TestReport test(Progress&, const Stop&) const = 0;  // the finished model; nothing without data.test
 
   virtual std::vector<Fingerprint> fingerprints() const = 0;
   // What belongs to the model besides its weights, and what it was made from.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/shell.h"
 #include "base/threads.h"
 #include "train/state.h"
 
@@ -14,13 +15,13 @@ namespace rum {
 Trainer::Trainer(RunConfig c, Progress& p, bool resume) {
   check_config(c);
   set_threads(c.threads > 0 ? static_cast<int>(c.threads) : threads());
-  std::unique_ptr<Task> task = make_task(c, resume, p);
-  state_ = std::make_unique<State>(std::move(c), std::move(task), p, resume);
+  state_ = std::make_unique<State>(std::move(c), p, resume);
 }
 Trainer::~Trainer() = default;
 
 Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   State& s = *state_;
+  s.stop = [&] { return stop && stop(s.done); };
   s.open_folder();
   s.introduce();
   const int64_t first = s.done;
@@ -30,11 +31,12 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   bool finished = s.done >= s.config.steps, interrupted = false, trained = false;
   Outcome out;
   try {
+    if (s.evaluation_due() && s.evaluate()) finished = true;  // the run was stopped in the middle of it
     while (!finished && !interrupted) {
       s.take_step(batches.next());
       finished = s.done >= s.config.steps;
-      interrupted = stop && stop(s.done);
-      const bool evaluate = finished || s.done % s.config.eval_every == 0;
+      interrupted = s.stop();
+      const bool evaluate = s.evaluation_due() && !interrupted;
       const bool save = finished || interrupted || s.save_due(s.done);
       if (!evaluate && !save) {
         s.read_outcomes(late);
@@ -47,11 +49,14 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
       s.log->go_on();
     }
     trained = true;
-    out = {s.done, finished, s.last_loss, s.best_loss, ""};
+    out = {s.done, s.best_step, finished, s.last_loss, s.best_loss, ""};
     if (finished) {
       s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(s.log->seconds())));
       out.results = s.finish();
     }
+  } catch (const Interrupted&) {  // in the middle of an evaluation or the test: the next start makes it
+    if (!trained) s.save_checkpoint();
+    out = {s.done, s.best_step, false, s.last_loss, s.best_loss, ""};
   } catch (const OutOfMemory& e) {
     if (!trained) {  // the step that failed has not touched the weights
       s.read_outcomes(0);
@@ -60,7 +65,7 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
     throw OutOfMemory(
         fmt::format("{}; step {} is saved, `ruminate train --resume {}` goes on, with less memory by "
                     "--set batch.tokens=... (in evaluation also eval.bleu_texts=0)",
-                    e.what(), s.done, s.folder.path));
+                    e.what(), s.done, shell_quoted(s.folder.path)));
   }
   return out;
 }
@@ -138,11 +143,8 @@ void Trainer::State::skip(const StepOutcome& s) {
   }
   if (log) log->skipped(s, where);
   if (++skipped < 3) return;
-  const auto newest = newest_valid(folder.checkpoints());
-  fail(fmt::format(
-      "three steps in a row were not finite, up to step {}: stopped; the last good checkpoint is {}. A lower "
-      "optimizer.learning_rate or more schedule.warmup usually helps",
-      s.step, newest ? newest->path : "none"));
+  fail(fmt::format("three steps in a row were not finite, up to step {}: stopped; {}", s.step,
+                   way_back(s.step - skipped)));
 }
 
 // After an OutOfMemory: half as many tokens, and half of that, until a batch fits.

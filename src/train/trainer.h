@@ -11,7 +11,7 @@
 
 namespace rum {
 struct Outcome {
-  int64_t step = 0;  // optimizer steps done
+  int64_t step = 0, best_step = 0;  // optimizer steps done; those of the best checkpoint
   bool finished = false;
   double loss = 0, valid_loss = 0;  // of the last step; of the finished model
   std::string results;              // the lines that close a finished run
@@ -23,11 +23,12 @@ struct Estimate {  // of a run that was only tried for a few steps
 
 class Trainer {
  public:
-  // Reads corpora and tokenizer, makes model and loader. Nothing is written yet.
+  // Reads corpora and tokenizer, makes model and loader; of a resumed run (run/resume.h) its newest valid
+  // checkpoint first. Nothing is written yet. FileError when another process trains in the folder.
   Trainer(RunConfig, Progress&, bool resume);
   ~Trainer();
-  // A fresh run refuses a folder that holds a run; resuming goes on at its newest valid checkpoint.
-  // `stop` is asked after every step: true saves and returns.
+  // A fresh run refuses a folder that holds a run. `stop` is asked after every step, and in the middle of
+  // evaluations: true saves and returns.
   Outcome run(const std::function<bool(int64_t step)>& stop = {});
   Estimate estimate();  // --dry-run: a few steps, nothing written
  private:
@@ -35,6 +36,6 @@ class Trainer {
   std::unique_ptr<State> state_;
 };
 
-// The config of a run folder, to resume it; FileError when there is none or it never saved.
-RunConfig resumed_config(const std::string& folder);
+// Error when a run cannot begin in this folder, since it holds one or its model.
+void refuse_begun_run(const std::string& folder);
 }  // namespace rum

@@ -18,13 +18,14 @@ std::vector<Pair> pairs_of(const EvaluationBatches& batches, const Corpus& corpu
 }
 }  // namespace
 
-Evaluation Translation::evaluate() const {
-  Evaluation out = LanguageModel::evaluate();
+Evaluation Translation::evaluate(const Stop& stop) const {
+  Evaluation out = LanguageModel::evaluate(stop);
   const auto texts = pairs_of(validation_, valid_, static_cast<size_t>(config_.bleu_texts));
   if (texts.empty()) return out;
   Decoding greedy = config_.decoding;
   greedy.beam = 1;
-  const ScoredTranslations scored = translate_and_score(model_, tokenizer_, texts, greedy);
+  const ScoredTranslations scored =
+      translate_and_score(model_, tokenizer_, texts, greedy, [&](int64_t) { leave_if(stop); });
   out.score = scored.bleu.score;
   out.text += fmt::format(", BLEU {:.1f} on {} texts", scored.bleu.score, texts.size());
   for (size_t i = 0; i < std::min<size_t>(texts.size(), 3); ++i)
@@ -33,16 +34,17 @@ Evaluation Translation::evaluate() const {
   return out;
 }
 
-TestReport Translation::test(Progress& progress) const {
+TestReport Translation::test(Progress& progress, const Stop& stop) const {
   if (config_.test.empty()) return {};
   const Corpus test = read_corpus(config_.test, config_.kind);
   const EvaluationBatches batches = evaluation_batches(test, tokenizer_, config_, 0);
-  TestReport out = test_loss(batches);
+  TestReport out = test_loss(batches, stop);
   const auto texts = pairs_of(batches, test, test.texts.size());
-  const ScoredTranslations scored =
-      translate_and_score(model_, tokenizer_, texts, config_.decoding, [&](int64_t k) {
-        progress.status(fmt::format("translating the test set: {} of {}", k, texts.size()));
-      });
+  const auto done = [&](int64_t k) {
+    leave_if(stop);
+    progress.status(fmt::format("translating the test set: {} of {}", k, texts.size()));
+  };
+  const ScoredTranslations scored = translate_and_score(model_, tokenizer_, texts, config_.decoding, done);
   const std::string how = signature(*make_bleu());
   out.figures.emplace_back("test_bleu", scored.bleu.score);
   out.figures.emplace_back("test_signature", how);

@@ -6,8 +6,8 @@ namespace rum {
 class Translation : public LanguageModel {
  public:
   using LanguageModel::LanguageModel;
-  Evaluation evaluate() const override;  // BLEU of eval.bleu_texts greedy translations
+  Evaluation evaluate(const Stop&) const override;  // BLEU of eval.bleu_texts greedy translations
   std::string score_name() const override { return "bleu"; }
-  TestReport test(Progress&) const override;  // BLEU of the whole test corpus, with eval.beam
+  TestReport test(Progress&, const Stop&) const override;  // BLEU of the whole test corpus, with eval.beam
 };
 }  // namespace rum

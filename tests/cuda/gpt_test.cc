@@ -11,6 +11,7 @@
 #include "generate/generate.h"
 #include "parity.h"
 #include "run/folder.h"
+#include "run/resume.h"
 #include "run/run.h"
 #include "tests/scratch.h"
 #include "train/step.h"

@@ -8,7 +8,7 @@
 #include "base/output.h"
 #include "checkpoint/safetensors.h"
 #include "experiment/chart.h"
-#include "run/folder.h"
+#include "run/metrics.h"
 #include "run/run.h"
 #include "text/json.h"
 #include "tools/command.h"
@@ -68,22 +68,20 @@ struct History {
 };
 History history_of(const RunFolder& folder) {
   History h;
-  if (!Disk::real().exists(folder.metrics())) return h;
-  const std::string text = Disk::real().read(folder.metrics());
-  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
-    const Json line = parse_json(std::string_view(text).substr(at, end - at), folder.metrics());
-    double step = 0, loss = 0, bleu = 0;
-    if (const Json* s = line.find("step")) s->number(step);
-    if (const Json* l = line.find("loss"); l && l->number(loss))
+  const int64_t damaged = each_metrics_line(folder, [&](const MetricsLine& line) {
+    const auto step = static_cast<double>(line.step);
+    double loss = 0, bleu = 0;
+    if (const Json* l = line.json.find("loss"); l && l->number(loss))
       h.training.push_back({step, loss, loss, loss});
-    if (const Json* l = line.find("valid_loss"); l && l->number(loss)) {
+    if (const Json* l = line.json.find("valid_loss"); l && l->number(loss)) {
       h.validation.push_back({step, loss, loss, loss});
-      h.evaluations += fmt::format("  step {:>8.0f}  validation loss {:.4f}", step, loss);
-      if (const Json* b = line.find("valid_bleu"); b && b->number(bleu))
+      h.evaluations += fmt::format("  step {:>8}  validation loss {:.4f}", line.step, loss);
+      if (const Json* b = line.json.find("valid_bleu"); b && b->number(bleu))
         h.evaluations += fmt::format("  BLEU {:.1f}", bleu);
       h.evaluations += '\n';
     }
-  }
+  });
+  if (damaged > 0) fmt::print(stderr, "{}: lines passed over as damaged: {}\n", folder.metrics(), damaged);
   return h;
 }
 

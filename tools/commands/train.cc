@@ -4,6 +4,8 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/shell.h"
+#include "run/resume.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
@@ -12,10 +14,12 @@
 namespace rum {
 namespace {
 std::string table_of_keys() {
-  std::string out = "\nKeys, for the file and for --set:\n";
+  std::string out = "\nKeys, for the file and for --set (+: a resumed run may change it):\n";
   const RunConfig defaults;
-  for (const Key& k : keys())
-    out += fmt::format("  {:<26} {:<22} {} ({})\n", k.name, k.get(defaults), k.help, k.type);
+  for (const Key& k : keys()) {
+    const char* mark = why_fixed(k.name).empty() ? "+" : " ";
+    out += fmt::format("{} {:<26} {:<22} {} ({})\n", mark, k.name, k.get(defaults), k.help, k.type);
+  }
   return out;
 }
 
@@ -50,13 +54,15 @@ int run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
   RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
+  const std::string folder = config.folder;
   apply_settings(config, settings);
   if (flags.given("--device")) config.device = device;
-  RUM_CHECK(resume.empty() || config.folder == resume, "--resume {}: the folder cannot be changed", resume);
+  RUM_CHECK(resume.empty() || config.folder == folder, "--resume {}: the folder cannot be changed", resume);
   if (print_config) {
     fmt::print("{}", to_toml(config));
     return 0;
   }
+  if (resume.empty() && !dry_run) refuse_begun_run(config.folder);  // before the long part
   Progress progress;
   Trainer trainer(config, progress, !resume.empty());
   if (dry_run) {
@@ -67,7 +73,7 @@ int run(int argc, char** argv) {
   const Outcome out = trainer.run([](int64_t) { return interrupted(); });
   if (!out.finished) {
     progress.line(fmt::format("stopped at step {}, all of it saved; `ruminate train --resume {}` goes on",
-                              out.step, config.folder));
+                              out.step, shell_quoted(config.folder)));
     return 130;
   }
   fmt::print("{}", out.results);

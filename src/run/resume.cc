@@ -1,0 +1,89 @@
+#include "run/resume.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "run/folder.h"
+
+namespace rum {
+namespace fs = std::filesystem;
+namespace {
+// The reason for a key, or for all keys of a section.
+constexpr std::pair<const char*, const char*> kFixed[] = {
+    {"run.seed", "the order of the texts and the dropout of all steps follow from it"},
+    {"data.kind", "the steps so far have read the texts that way"},
+    {"data.windows", "the steps so far have read the texts that way"},
+    {"tokenizer.", "the weights know the tokens of the run's own tokenizer"},
+    {"model.", "the weights are of another model"},
+    {"train.from", "the run has weights of its own by now"},
+};
+
+// A folder without a name, such as ".", by one that messages and provenance can show.
+std::string with_a_name(std::string folder) {
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  const fs::path last = fs::path(folder).filename();
+  if (last != "." && last != "..") return folder;
+  std::error_code unknown;
+  const fs::path whole = fs::canonical(folder, unknown);
+  return unknown ? folder : whole.string();
+}
+
+// The folder that the relative paths of a config start from: as far above the run's folder as the config
+// says. Empty where it does not say.
+fs::path starting_folder(const RunConfig& c, const std::string& folder) {
+  const fs::path noted = fs::path(c.folder).lexically_normal();
+  std::error_code unknown;
+  fs::path at = fs::canonical(folder, unknown);
+  if (unknown || noted.is_absolute()) return {};
+  for (const fs::path& part : noted) {
+    if (part == "..") return {};
+    if (!part.empty() && part != ".") at = at.parent_path();
+  }
+  return at;
+}
+}  // namespace
+
+RunConfig resumed_config(const std::string& given) {
+  const RunFolder run{with_a_name(given)};
+  if (!Disk::real().exists(run.config()))
+    throw FileError(
+        fmt::format("{}: not a run folder, there is no config.toml in it; start without --resume", given));
+  RunConfig c = read_config(run.config());
+  const fs::path start = starting_folder(c, run.path);
+  const auto find = [&](std::string& path) {
+    const bool here = path.empty() || Disk::real().exists(path);
+    if (const std::string there = (start / path).string(); !here && Disk::real().exists(there)) path = there;
+  };
+  std::for_each(c.train.begin(), c.train.end(), find);
+  for (std::string* path : {&c.valid, &c.test, &c.plan}) find(*path);
+  c.folder = run.path;
+  return c;
+}
+
+std::string why_fixed(const std::string& key) {
+  for (const auto& [fixed, reason] : kFixed)
+    if (key == fixed || (std::string_view(fixed).ends_with('.') && key.starts_with(fixed))) return reason;
+  return "";
+}
+
+void check_resumed(const RunConfig& then, const RunConfig& now) {
+  RunConfig a = then, b = now;
+  a.model = model_config(then, 0), b.model = model_config(now, 0);  // 0 heads of keys are as many as heads
+  for (const Key& key : keys())
+    if (const std::string reason = why_fixed(key.name); !reason.empty())
+      RUM_CHECK(
+          key.get(a) == key.get(b),
+          "{} = {}, but this run has {}: {}. `ruminate train --help` marks what a resumed run may change",
+          key.name, key.get(b), key.get(a), reason);
+}
+
+bool judged_alike(const RunConfig& a, const RunConfig& b) {
+  return a.best == b.best && a.eval_texts == b.eval_texts &&
+         (a.best != Best::bleu || a.bleu_texts == b.bleu_texts);
+}
+}  // namespace rum

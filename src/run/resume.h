@@ -1,0 +1,21 @@
+// Going on with a run: its config, and what of it may be another one by now. A key may change where the steps
+// to come are free to differ from the steps so far; it may not where that would make something else of what
+// was learned. `ruminate train --help` marks those that may.
+#pragma once
+#include <string>
+
+#include "run/config.h"
+
+namespace rum {
+// The config of a run folder. Corpora that are not found from here are looked for from where the run was
+// started. FileError when the folder holds no run.
+RunConfig resumed_config(const std::string& folder);
+
+// Why a resumed run must keep its value of this key; "" where it may change. Files of texts may lie elsewhere
+// but must hold the same texts: the trainer compares their hashes.
+std::string why_fixed(const std::string& key);
+// Error: the key in which `now` is not the run that `then` was, both values, and the reason.
+void check_resumed(const RunConfig& then, const RunConfig& now);
+// Do evaluations of both mean the same, so that the best of one is comparable with those of the other?
+bool judged_alike(const RunConfig&, const RunConfig&);
+}  // namespace rum

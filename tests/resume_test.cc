@@ -1,0 +1,455 @@
+// Work that must not get lost: a run is resumed as what it was or not at all, by one process at a time, after
+// any end; what it leaves is never older, other or worse than it seems.
+#include "run/resume.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
+#include "run/folder.h"
+#include "run/run.h"
+#include "tests/error_of.h"
+#include "tests/program.h"
+#include "tests/run_folder.h"
+#include "tests/sanitizer.h"
+#include "train/trainer.h"
+
+using namespace rum;
+namespace fs = std::filesystem;
+namespace {
+using Words = std::vector<std::string>;
+
+// Every file below a folder, by name, with its bytes.
+std::map<std::string, std::string> files(const std::string& folder) {
+  std::map<std::string, std::string> out;
+  for (const auto& e : fs::recursive_directory_iterator(folder))
+    if (e.is_regular_file()) out[e.path().string()] = slurp(e.path().string());
+  return out;
+}
+bool wait_for(const std::function<bool()>& there) {
+  for (int i = 0; i < 6000 && !there(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return there();
+}
+int64_t newest(const std::string& run) {
+  const std::vector<int64_t> steps = saved_steps(RunFolder{run}.checkpoints());
+  return steps.empty() ? -1 : steps.back();
+}
+// The last step in its log.
+int64_t logged(const std::string& run) {
+  const std::string text = slurp(RunFolder{run}.metrics());
+  const size_t at = text.rfind("{\"step\":");
+  return at == std::string::npos ? 0 : std::stoll(text.substr(at + 8));
+}
+
+// A finished run of 20 steps, saved at 0, 10 and 20, and copies of it.
+struct Resume : testing::Test {
+  static inline std::unique_ptr<Program> p;
+  static void SetUpTestSuite() {
+    p = std::make_unique<Program>();
+    p->corpora(), p->config("save_every = 10\nkeep = 3\nlog_every = 1\n");
+    const Ran r = p->run({"train", p->file("c.toml")});
+    ASSERT_EQ(r.status, 0) << r.err;
+  }
+  static void TearDownTestSuite() { p.reset(); }
+  static std::string copy(const std::string& name) {
+    fs::copy(p->file("run"), p->file(name), fs::copy_options::recursive);
+    return p->file(name);
+  }
+  static Words resume(const std::string& run, const Words& settings = {}) {
+    Words words{"train", "--resume", run};
+    for (const std::string& s : settings) words.insert(words.end(), {"--set", s});
+    return words;
+  }
+  // The program in a process that was prepared by `setup`.
+  static pid_t start(const std::function<void()>& setup, const Words& words) {
+    const char* given = getenv("RUM_PROGRAM");
+    const std::string program = fs::absolute(given ? given : "build/ruminate").string();
+    const pid_t child = fork();
+    if (child != 0) return child;
+    for (const auto& [name, to] : {std::pair{"out", 1}, std::pair{"err", 2}})
+      dup2(open(p->file(name).c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), to);
+    setup();
+    setenv("RUM_PROGRAM", program.c_str(), 1);
+    become(words);
+  }
+  // Trains without an end until it has logged some steps more.
+  static pid_t start_long(
+      const std::string& run, const std::function<void()>& setup = [] {},
+      const std::string& save_every = "1000000") {
+    const int64_t before = logged(run);
+    const pid_t child = start(setup, resume(run, {"train.steps=1000000", "train.save_every=" + save_every,
+                                                  "train.eval_every=1000000"}));
+    EXPECT_TRUE(wait_for([&] { return logged(run) > before + 5; })) << slurp(p->file("err"));
+    return child;
+  }
+};
+
+// ---- what may change ----
+TEST(ResumedConfig, EveryKeyMayChangeOrHasAReason) {
+  const std::set<std::string> free{
+      "run.folder",      "run.device",       "run.dtype",           "run.threads",
+      "data.train",      "data.valid",       "data.test",           "data.plan",
+      "batch.tokens",    "batch.texts",      "batch.scored",        "batch.micro_batches",
+      "train.steps",     "train.epochs",     "train.target_tokens", "train.label_smoothing",
+      "train.log_every", "train.eval_every", "train.save_every",    "train.keep",
+      "train.average",   "train.best",       "train.patience"};
+  RunConfig then;
+  then.model = model_config(then, 0);  // without the numbers that stand for others
+  for (const Key& key : keys()) {
+    const std::string section = key.name.substr(0, key.name.find('.'));
+    const bool may =
+        free.contains(key.name) || section == "optimizer" || section == "schedule" || section == "eval";
+    EXPECT_EQ(why_fixed(key.name).empty(), may) << key.name;
+    RunConfig now = then;
+    for (const char* other :
+         {"3", "6", "300", "0.5", "true", "false", "x", "encoder_decoder", "text", "stream", "gpt4",
+          "rmsnorm", "swiglu", "rope", "cpu", "bf16", "linear", "bleu"}) {
+      error_of([&] { key.set(now, other); });
+      if (key.get(now) != key.get(then)) break;
+    }
+    ASSERT_NE(key.get(now), key.get(then)) << key.name;
+    const std::string e = error_of([&] { check_resumed(then, now); });
+    EXPECT_EQ(e.empty(), may) << key.name << ": " << e;
+    const std::string values = key.name + " = " + key.get(now) + ", but this run has " + key.get(then);
+    EXPECT_EQ(e.find(values) == 0, !may) << e;
+  }
+  RunConfig same = then;
+  same.model.kv_heads = 0;  // as many as heads
+  EXPECT_EQ(error_of([&] { check_resumed(then, same); }), "");
+}
+TEST_F(Resume, WhatIsRefusedLeavesTheRunAsItWas) {
+  const std::string run = copy("refused");
+  const auto before = files(run);
+  for (const auto& [setting, why] : {std::pair{"model.heads=1", "of another model"},
+                                     {"model.width=32", "of another model"},
+                                     {"model.positions=rope", "of another model"},
+                                     {"model.rope_base=5", "of another model"},
+                                     {"model.dropout=0.1", "of another model"},
+                                     {"model.tied=false", "of another model"},
+                                     {"run.seed=2", "the order of the texts"},
+                                     {"data.kind=text", "have read the texts that way"},
+                                     {"tokenizer.vocab=280", "the run's own tokenizer"},
+                                     {"train.steps=19", "is at step 20 already"},
+                                     {"train.target_tokens=1000", "is at step 20 already"}}) {
+    expect_refusal(p->run(resume(run, {setting})), why);
+    EXPECT_EQ(files(run), before) << setting;
+  }
+  expect_refusal(p->run(resume(run, {"data.train=" + p->file("valid.tsv")})),
+                 "has changed since this run began");
+  EXPECT_EQ(files(run), before);
+  const Ran more = p->run(resume(run, {"train.steps=22", "optimizer.learning_rate=1e-4"}));
+  EXPECT_EQ(more.status, 0) << more.err;
+  EXPECT_NE(p->run({"train", "--help"}).out.find("+ optimizer.learning_rate"), std::string::npos);
+  EXPECT_NE(p->run({"train", "--help"}).out.find("\n  model.heads"), std::string::npos);
+}
+TEST_F(Resume, AnotherJudgeBeginsAnew) {
+  const std::string run = copy("judge");
+  const Ran r = p->run(resume(run, {"train.steps=30", "train.best=bleu"}));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_NE(r.err.find("what judges the model has changed"), std::string::npos) << r.err;
+  EXPECT_EQ(noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 30)), "best_step"), 30);
+}
+
+// ---- one process, one state ----
+TEST_F(Resume, OneProcessTrainsInAFolder) {
+  const std::string run = copy("alone"), link = p->file("link");
+  fs::create_directory_symlink(run, link);
+  const pid_t first = start_long(run);
+  Program other;
+  for (const std::string& name : {run, link, run + "/", p->file("run") + "/../alone"})
+    expect_refusal(other.run(resume(name, {"train.steps=30"})), "another process is at work on it");
+  kill(first, SIGKILL);
+  EXPECT_NE(p->end(first).status, 0);
+  EXPECT_EQ(newest(run), 20);
+  EXPECT_EQ(p->run(resume(run, {"train.steps=30", "train.eval_every=10"})).status, 0)
+      << slurp(p->file("err"));
+}
+TEST_F(Resume, TheModelOfAnEarlierEndDoesNotOutliveIt) {
+  const std::string run = copy("extended");
+  const auto before = files(run);
+  ASSERT_TRUE(before.contains(run + "/model.safetensors"));
+  const pid_t child = start_long(run);
+  kill(child, SIGINT);
+  const Ran r = p->end(child);
+  EXPECT_EQ(r.status, 130) << r.err;
+  EXPECT_NE(r.err.find("model.safetensors of step 20 is removed"), std::string::npos) << r.err;
+  EXPECT_FALSE(fs::exists(run + "/model.safetensors"));
+  EXPECT_FALSE(fs::exists(run + "/results.json"));
+  EXPECT_NE(load_run(run)->source.find("/checkpoints/"), std::string::npos);
+  // A run that is resumed at its end keeps its model.
+  const std::string done = copy("done");
+  EXPECT_EQ(p->run(resume(done)).status, 0) << slurp(p->file("err"));
+  EXPECT_EQ(weights_hash(load_run(done)->params), weights_hash(load_run(p->file("run"))->params));
+}
+TEST_F(Resume, ANewRunDoesNotMixWithAnOldModel) {
+  const std::string run = copy("mixed");
+  fs::remove_all(run + "/checkpoints");
+  const auto before = files(run);
+  expect_refusal(p->run({"train", p->file("c.toml"), "--set", "run.folder=" + run, "--set",
+                         "data.train=" + p->file("valid.tsv")}),
+                 "holds the model of another run");
+  EXPECT_EQ(files(run), before);
+}
+TEST_F(Resume, TheEndFallsBackToTheCheckpointsThatAreLeft) {
+  const std::string all = slurp(p->file("train.tsv")), run = p->file("few");
+  size_t end = 0;
+  for (int line = 0; line < 10; ++line) end = all.find('\n', end) + 1;
+  p->write("few.tsv", all.substr(0, end));
+  const Ran r = p->run({"train", p->file("c.toml"), "--set", "run.folder=" + run, "--set",
+                        "data.train=" + p->file("few.tsv"), "--set", "train.steps=200", "--set",
+                        "optimizer.learning_rate=1e-2", "--set", "train.save_every=100", "--set",
+                        "train.keep=2", "--set", "train.average=2"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const std::string folder = RunFolder{run}.checkpoints();
+  const int64_t best = noted(load(checkpoint_path(folder, 200)), "best_step");
+  ASSERT_LT(best, 100) << "learned by heart, the last weights are not the best";
+  fs::remove(checkpoint_path(folder, best));
+  std::string bytes = slurp(checkpoint_path(folder, 100));  // to be averaged with the last
+  bytes[bytes.size() - 100] ^= 1;
+  Disk::real().replace_text(checkpoint_path(folder, 100), bytes);
+  const Ran more = p->run(resume(run));
+  EXPECT_EQ(more.status, 0) << more.err;
+  EXPECT_NE(more.err.find(checkpoint_path(folder, best) + ": cannot open"), std::string::npos) << more.err;
+  EXPECT_NE(more.err.find(checkpoint_path(folder, 100) + ": byte"), std::string::npos) << more.err;
+  EXPECT_NE(more.err.find("that of step 200 is the best"), std::string::npos) << more.err;
+  EXPECT_NE(more.out.find("model: step 200"), std::string::npos) << more.out;
+}
+
+// ---- ends ----
+TEST_F(Resume, ATerminalThatClosesCostsNoStep) {
+  const std::string run = copy("hangup");
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = start_long(run, [&] { dup2(ends[1], 2), close(ends[0]), close(ends[1]); });
+  close(ends[0]), close(ends[1]);  // whoever reads the messages goes, too
+  const int64_t reached = logged(run);
+  kill(child, SIGHUP);
+  EXPECT_EQ(p->end(child).status, 130);
+  EXPECT_GE(newest(run), reached);
+}
+TEST_F(Resume, UnderNohupItGoesOn) {
+  const std::string run = copy("nohup");
+  const pid_t child = start_long(run, [] { signal(SIGHUP, SIG_IGN); });
+  kill(child, SIGHUP);
+  const int64_t at = logged(run);
+  EXPECT_TRUE(wait_for([&] { return logged(run) > at + 20; }));
+  kill(child, SIGTERM);
+  EXPECT_EQ(p->end(child).status, 130);
+}
+TEST_F(Resume, AnInterruptIsHeardWhileTheTestSetIsTranslated) {
+  const std::string run = copy("tested");
+  std::string test;
+  for (int i = 0; i < 300; ++i) test += slurp(p->file("test.tsv"));
+  p->write("large.tsv", test);
+  const pid_t child =
+      start([] {}, resume(run, {"train.steps=21", "data.test=" + p->file("large.tsv"), "eval.beam=64"}));
+  // The model is written before it is tested.
+  ASSERT_TRUE(wait_for([&] { return logged(run) == 21 && fs::exists(run + "/model.safetensors"); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  kill(child, SIGINT);
+  const Ran r = p->end(child);
+  EXPECT_EQ(r.status, 130) << r.err;
+  EXPECT_NE(r.err.find("stopped at step 21"), std::string::npos) << r.err;
+  EXPECT_TRUE(fs::exists(run + "/model.safetensors"));
+  EXPECT_FALSE(fs::exists(run + "/results.json"));
+  EXPECT_EQ(p->run(resume(run, {"data.test=" + p->file("test.tsv"), "eval.beam=2"})).status, 0)
+      << slurp(p->file("err"));
+  EXPECT_TRUE(fs::exists(run + "/results.json"));
+}
+
+// What TensorBoard shows of a run, read as its source says: of files in the order of their names; a session
+// that starts at a step takes back what came from that step on.
+uint64_t varint(std::string_view& b) {
+  uint64_t n = 0;
+  for (int shift = 0;; shift += 7) {
+    const auto byte = static_cast<uint8_t>(b[0]);
+    b.remove_prefix(1);
+    n |= uint64_t{byte & 127u} << shift;
+    if (byte < 128) return n;
+  }
+}
+std::map<uint64_t, std::pair<uint64_t, std::string>> fields(std::string_view b) {  // number and bytes of each
+  std::map<uint64_t, std::pair<uint64_t, std::string>> out;
+  while (!b.empty()) {
+    const uint64_t key = varint(b), wire = key & 7;
+    uint64_t n = wire == 1 ? 8 : wire == 5 ? 4 : varint(b);
+    auto& [number, bytes] = out[key >> 3];
+    number = n;
+    if (wire == 0) continue;
+    bytes = std::string(b.substr(0, n));
+    b.remove_prefix(n);
+  }
+  return out;
+}
+std::vector<uint64_t> steps_shown(const std::string& run, const std::string& tag) {
+  std::vector<uint64_t> shown;
+  for (const std::string& name : Disk::real().list(run)) {
+    if (!name.starts_with("events.out.")) continue;
+    const std::string all = slurp(run + "/" + name);
+    for (size_t at = 0; at + 12 < all.size();) {
+      uint64_t length = 0;
+      std::memcpy(&length, all.data() + at, 8);
+      auto event = fields(std::string_view(all).substr(at + 12, length));
+      at += 16 + length;
+      const uint64_t step = event[2].first;
+      if (event.contains(7) && fields(event[7].second)[1].first == 1)
+        std::erase_if(shown, [&](uint64_t s) { return s >= step; });
+      if (event[5].second.find(tag) != std::string::npos) shown.push_back(step);
+    }
+  }
+  return shown;
+}
+TEST_F(Resume, TensorBoardShowsEachStepOnce) {
+  const std::string run = copy("board");
+  ASSERT_EQ(steps_shown(run, "loss/train").size(), 20u);
+  const pid_t child = start_long(run);
+  kill(child, SIGKILL);
+  p->end(child);
+  ASSERT_GT(steps_shown(run, "loss/train").back(), 20u);
+  EXPECT_EQ(p->run(resume(run, {"train.steps=25", "train.eval_every=10"})).status, 0)
+      << slurp(p->file("err"));
+  std::vector<uint64_t> expected(25);
+  for (size_t i = 0; i < 25; ++i) expected[i] = i + 1;
+  EXPECT_EQ(steps_shown(run, "loss/train"), expected);
+}
+
+// ---- damage ----
+TEST_F(Resume, DamagedCheckpointsAreNamedEach) {
+  const std::string run = copy("damaged");
+  fs::remove(run + "/model.safetensors");
+  for (const int64_t step : {0, 10, 20}) {
+    const std::string path = checkpoint_path(RunFolder{run}.checkpoints(), step);
+    std::string bytes = slurp(path);
+    bytes[bytes.size() - 100] ^= 1;
+    Disk::real().replace_text(path, bytes);
+  }
+  const auto before = files(run);
+  for (const Words& words : {resume(run), Words{"translate", run}, Words{"inspect", run},
+                             Words{"train", p->file("c.toml"), "--set", "run.folder=" + run}}) {
+    const Ran r = p->run(words);
+    expect_refusal(r, "none of its checkpoints (3) can be read");
+    for (const int64_t step : {0, 10, 20})
+      EXPECT_NE(r.err.find(checkpoint_path(RunFolder{run}.checkpoints(), step) + ": byte"),
+                std::string::npos);
+    EXPECT_EQ(r.err.find("without --resume"), std::string::npos) << r.err;
+    EXPECT_EQ(files(run), before);
+  }
+}
+TEST_F(Resume, ADamagedLineOfTheLogIsPassedOver) {
+  const std::string run = copy("log"), path = RunFolder{run}.metrics();
+  std::string text = slurp(path);
+  const size_t second = text.find('\n') + 1, third = text.find('\n', second);
+  text.erase(third - 1, 1);
+  Disk::real().replace_text(path, text);
+  const Ran shown = p->run({"inspect", run});
+  EXPECT_EQ(shown.status, 0) << shown.err;
+  EXPECT_NE(shown.err.find("metrics.jsonl: lines passed over as damaged: 1"), std::string::npos) << shown.err;
+  const Ran more = p->run(resume(run, {"train.steps=21"}));
+  EXPECT_EQ(more.status, 0) << more.err;
+  EXPECT_NE(more.err.find("metrics.jsonl: lines left out as damaged: 1"), std::string::npos) << more.err;
+  text.erase(second, third - second);
+  EXPECT_EQ(slurp(path).substr(0, text.size()), text);
+}
+TEST_F(Resume, WeightsOfAnotherTypeAreNamed) {
+  const std::string run = p->file("typed");
+  write_run(run, {});
+  TensorFile model = read_safetensors(RunFolder{run}.model());
+  for (auto& [name, t] : model.tensors) {
+    std::vector<double> numbers(static_cast<size_t>(t.size()));
+    for (int64_t i = 0; i < t.size(); ++i) numbers[static_cast<size_t>(i)] = t.at(i);
+    t = Tensor::from<double>(numbers, t.shape(), DType::bf16);
+  }
+  write_safetensors(model, RunFolder{run}.model());
+  EXPECT_NE(error_of([&] { load_run(run); }).find("has numbers of type BF16, a model here has F32"),
+            std::string::npos);
+}
+TEST_F(Resume, WeightsThatAreNotFiniteAreNeverSaved) {
+  const std::string run = copy("infinite"), newest_path = checkpoint_path(RunFolder{run}.checkpoints(), 20);
+  Checkpoint c = load(newest_path);
+  for (auto& [name, t] : c.tensors)
+    if (name == "tokens") t.data<float>()[0] = NAN;
+  for (const char* ours : {"step", "ruminate", "header_hash", "body_hash"}) c.meta.erase(ours);
+  save(c, newest_path);
+  Progress progress;
+  RunConfig config = resumed_config(run);
+  config.steps = 30;
+  testing::internal::CaptureStderr();
+  const std::string e = error_of([&] { Trainer(config, progress, true).run([](int64_t) { return true; }); });
+  testing::internal::GetCapturedStderr();
+  EXPECT_NE(e.find("is not finite after step 21, which is not saved"), std::string::npos) << e;
+  EXPECT_NE(e.find("the last good checkpoint is " + checkpoint_path(RunFolder{run}.checkpoints(), 10)),
+            std::string::npos)
+      << e;
+  EXPECT_EQ(newest(run), 20);
+}
+
+// ---- what is said ----
+TEST_F(Resume, SizesBeyondReasonAreSaidAtOnce) {
+  for (const std::string key : {"train.steps", "train.target_tokens", "batch.tokens", "batch.texts",
+                                "batch.scored", "batch.micro_batches"}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Ran r = p->run({"train", p->file("c.toml"), "--set", key + "=1000000000000", "--set",
+                          "run.folder=" + p->file("huge"), "--dry-run"},
+                         "", kSanitized ? 0 : int64_t{3} << 30);
+    expect_refusal(r, key);
+    EXPECT_NE(r.err.find("1000000000000"), std::string::npos) << r.err;
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << key;
+  }
+  expect_refusal(p->run({"train", p->file("c.toml"), "--set", "optimizer.epsilon=0"}),
+                 "optimizer.epsilon: expected a number from 1e-20 to 1, found 0");
+}
+TEST_F(Resume, ACommandToCopyIsQuoted) {
+  const std::string run = copy("my run");
+  const pid_t child = start_long(run);
+  kill(child, SIGINT);
+  const Ran r = p->end(child);
+  EXPECT_NE(r.err.find("ruminate train --resume '" + run + "'"), std::string::npos) << r.err;
+}
+TEST_F(Resume, FromWithinItsFolder) {
+  const std::string home = p->file("home");
+  fs::create_directories(home);
+  for (const char* name : {"train.tsv", "valid.tsv", "test.tsv"}) fs::copy(p->file(name), home + "/" + name);
+  std::string toml = slurp(p->file("c.toml"));  // the same with relative paths
+  for (size_t at; (at = toml.find(p->scratch.path + "/")) != std::string::npos;)
+    toml.erase(at, p->scratch.path.size() + 1);
+  toml.replace(toml.find("\"run\""), 5, "\"runs/small\"");
+  Disk::real().replace_text(home + "/c.toml", toml);
+  const auto in = [&](const std::string& folder, const Words& words) {
+    return p->end(start([&] { EXPECT_EQ(chdir(folder.c_str()), 0); }, words));
+  };
+  ASSERT_EQ(in(home, {"train", "c.toml"}).status, 0) << slurp(p->file("err"));
+  const std::string run = home + "/runs/small";
+  const Ran r = in(run, resume(".", {"train.steps=25"}));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_NE(r.err.find(run + ": "), std::string::npos) << r.err;  // by its name
+  EXPECT_EQ(in(home, resume("runs/small/", {"train.steps=30"})).status, 0) << slurp(p->file("err"));
+  EXPECT_EQ(newest(run), 30);
+}
+TEST_F(Resume, TextsAreWrittenAsTheyCome) {
+  write_run(p->file("prose"), {.kind = CorpusKind::documents});
+  const auto words = [&](const std::string& count, const std::string& batch) {
+    return Words{"generate", p->file("prose"), "--prompt", "the",     "--max-new",
+                 "6",        "--count",        count,      "--batch", batch};
+  };
+  const Ran parts = p->run(words("150", "64")), whole = p->run(words("150", "150"));
+  EXPECT_EQ(parts.status, 0) << parts.err;
+  EXPECT_EQ(parts.out, whole.out);
+  EXPECT_GT(std::set<char>(whole.out.begin(), whole.out.end()).size(), 20u);
+  const pid_t child = start([] {}, words("1e6", "64"));
+  EXPECT_TRUE(wait_for([&] { return slurp(p->file("out")).size() > 100'000; })) << "nothing before the end";
+  kill(child, SIGKILL);
+  p->end(child);
+}
+}  // namespace
