@@ -51,6 +51,18 @@ TEST(Pack, OnlyScoredRowsAndPositionsThatRestart) {
   EXPECT_EQ(p.weights, (std::vector<float>{0.5f, 0.5f, 0.5f, 2, 2, 0}));
   EXPECT_EQ(p.mask, Mask::prefix);
 }
+TEST(Pack, OneLabelAText) {
+  std::vector<Example> two = kTwo;
+  two[0].label = 4, two[1].label = 1;
+  const BatchShape shape{.tokens = 12, .texts = 4, .mask = Mask::full, .restart = true, .labelled = true};
+  const Packed p = pack(two, shape);
+  EXPECT_EQ(p.ids, (std::vector<int32_t>{11, 12, 1, 21, 22, 2, 31, 32, 2, 0, 0, 0}));
+  EXPECT_EQ(p.positions, (std::vector<int32_t>{0, 1, 0, 1, 2, 3, 0, 1, 2, 0, 0, 0}));
+  EXPECT_TRUE(p.rows.empty());
+  EXPECT_EQ(p.targets, (std::vector<int32_t>{4, 1, 0, 0}));
+  EXPECT_EQ(p.weights, (std::vector<float>{0.5f, 2, 0, 0}));
+  EXPECT_DOUBLE_EQ(p.total_weight, 2.5);
+}
 TEST(Pack, WithAllTextsTakenTheTailBelongsToNone) {
   EXPECT_EQ(pack(kTwo, {.tokens = 12, .texts = 2}).offsets, (std::vector<int32_t>{0, 6, 9}));
   EXPECT_EQ(pack(kTwo, {.tokens = 9, .texts = 2}).offsets, (std::vector<int32_t>{0, 6, 9}));

@@ -13,6 +13,7 @@ bool Load::fits(const BatchShape& b) const {
 // predicts nothing, and of a piece that goes on it is no row at all.
 Load load_of(const Example& e, const BatchShape& b) {
   const auto n = static_cast<int64_t>(e.tokens.size());
+  if (b.labelled) return {n, 1, 1, 0};
   const int64_t scored = std::max<int64_t>(n - std::max(e.prefix, 1), 0);
   return b.sources > 0 ? Load{scored, 1, scored, e.prefix} : Load{n - e.goes_on, 1, scored, 0};
 }
@@ -29,7 +30,8 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
   const bool apart = b.sources > 0;
   const auto n = static_cast<size_t>(b.tokens), s = static_cast<size_t>(b.texts),
              m = static_cast<size_t>(b.sources);
-  const size_t r = b.scored == 0 ? n : static_cast<size_t>(b.scored);
+  size_t r = b.scored == 0 ? n : static_cast<size_t>(b.scored);
+  if (b.labelled) r = s;
   Packed p;
   p.mask = b.mask;
   p.ids.resize(n), p.positions.resize(n), p.prefix.resize(s);
@@ -50,10 +52,15 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
       const auto place = static_cast<int32_t>(i);
       const bool again = (b.restart || apart) && e.prefix > 0 && place >= e.prefix - 1;
       p.positions[at] = again ? place - e.prefix + 1 : place;
-      if (i + 1 == e.tokens.size() || place + 1 < e.prefix) continue;  // the source is not learned
+      const bool learned = place + 1 >= e.prefix && i + 1 < e.tokens.size();  // the source is not
+      if (b.labelled || !learned) continue;
       const size_t to = b.scored == 0 ? at : row++;
       if (b.scored != 0) p.rows[to] = static_cast<int32_t>(at);
       p.targets[to] = e.tokens[i + 1], p.weights[to] = e.weight;
+      p.total_weight += static_cast<double>(e.weight);
+    }
+    if (b.labelled) {
+      p.targets[text] = e.label, p.weights[text] = e.weight;
       p.total_weight += static_cast<double>(e.weight);
     }
     p.used += static_cast<int64_t>(e.tokens.size()) - e.goes_on, ++text;

@@ -14,6 +14,7 @@ struct Example {  // a document (prefix 0) or a pair: source and separator first
   int32_t prefix = 0;
   float weight = 1;
   bool goes_on = false;  // a piece of a longer document: its last token is predicted, and not read
+  int32_t label = 0;     // its class, where texts are told apart
 };
 struct BatchShape {
   int64_t tokens = 0, texts = 0;  // N and S_max, fixed per run
@@ -23,6 +24,7 @@ struct BatchShape {
   // M: for an encoder. The prefixes stand apart, in M rows of their own, and N holds what a decoder reads,
   // from the separator to the last token but one: all of it gets a loss, so `scored` stays 0. 0: no encoder.
   int64_t sources = 0;
+  bool labelled = false;  // one target a text, its label: targets and weights are (S)
 };
 struct Load {  // what examples take of a batch
   int64_t tokens = 0, texts = 0, scored = 0, sources = 0;
@@ -36,8 +38,8 @@ Load load_of(const Example&, const BatchShape&);
 struct Packed {
   std::vector<int32_t> ids, positions, offsets, prefix;  // (N), (N), (S+1), (S)
   std::vector<int32_t> rows;                             // (R): which rows get a loss; empty when scored is 0
-  std::vector<int32_t> targets;                          // (R), or (N)
-  std::vector<float> weights;                            // (R), or (N); 0 for what fills up
+  std::vector<int32_t> targets;                          // (R), or (N), or (S)
+  std::vector<float> weights;                            // the same; 0 for what fills up
   double total_weight = 0;
   int64_t used = 0;  // tokens of examples
   Mask mask = Mask::causal;
@@ -45,7 +47,7 @@ struct Packed {
 };
 // The same on a device.
 struct Batch {
-  Tensor ids, rows, targets, weights;  // (N) i32; (R) i32 or empty; (R or N) i32, f32
+  Tensor ids, rows, targets, weights;  // (N) i32; (R) i32 or empty; (R, N or S) i32, f32
   Layout layout;
   double total_weight = 0;  // of this micro-batch; StepInputs carries the sum over the optimizer step
   Tensor source_ids;        // (M) i32, or empty: what an encoder reads; text s of it is the source of text s

@@ -40,8 +40,10 @@ struct Loader::Index {
   }
   Example example(int64_t row, int64_t epoch) const {
     const PlanRow& r = plan.rows[static_cast<size_t>(row)];
-    return tokens[static_cast<size_t>(r.source)].example(static_cast<size_t>(r.example), r.weight,
-                                                         shift(r, epoch));
+    Example e = tokens[static_cast<size_t>(r.source)].example(static_cast<size_t>(r.example), r.weight,
+                                                              shift(r, epoch));
+    e.label = r.source;
+    return e;
   }
   // By how many tokens the windows of a stream are shifted in an epoch: from 0 to the slack of their text.
   int64_t shift(const PlanRow& r, int64_t epoch) const {

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "detect/detector.h"
 #include "detect/evaluate.h"
-#include "detect/linear.h"
 #include "edits/operation.h"
 #include "edits/scorers.h"
 #include "edits/scores.h"
@@ -20,8 +20,11 @@
 namespace rum {
 namespace {
 using Values = std::vector<double>;
+std::string weights(const StageContext& x, const char* input) {
+  return x.input(input) + "/run/last.safetensors";
+}
 std::unique_ptr<LoadedRun> model(const StageContext& x, const char* input) {
-  return load_run(x.input(input) + "/run/last.safetensors", pick_device("auto"));
+  return load_run(weights(x, input), pick_device("auto"));
 }
 uint32_t seed_of(const StageContext& x) {
   int64_t seed = 1;
@@ -114,12 +117,14 @@ Values negated(Values v) {
   for (double& s : v) s = -s;
   return v;
 }
-Values linear(const StageContext& x, const Targets& t) {
+// What a kind of detector that has learned from the judge set says against a machine's hand.
+Values learned(const StageContext& x, const Targets& t, const std::string& kind,
+               const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x);
-  check_detector(x, texts, [](auto fitted_on, auto tried_on) {
-    return detect::fit_linear(fitted_on, {})->score(tried_on);
+  check_detector(x, texts, [&](auto fitted_on, auto tried_on) {
+    return detect::fit(kind, fitted_on, options)->score(tried_on);
   });
-  return negated(detect::fit_linear(texts, {})->score(unlabelled(t)));
+  return negated(detect::fit(kind, texts, options)->score(unlabelled(t)));
 }
 // log p_human - log p_generated of each whole target: of two models of the judge set's sources, one of the
 // human targets and one of the generated ones.
@@ -163,7 +168,15 @@ void score(const StageContext& x) {
       {"dual_cross_entropy", [&] { return dual(x, t); }},
       {"agreement", [&] { return with_second(x, t); }},
       {"consistency", [&] { return with_draws(x, t); }},
-      {"linear", [&] { return linear(x, t); }},
+      {"linear", [&] { return learned(x, t, kind); }},
+      {"classifier",
+       [&] {
+         return learned(x, t, kind, {{"seed", int64_t{seed_of(x)}}});
+       }},
+      {"states",
+       [&] {
+         return learned(x, t, kind, {{"model", weights(x, "surrogate")}});
+       }},
       {"density", [&] { return density(x, t); }},
       {"random", [&] { return random(x, t); }},
       {"oracle", [&] { return oracle(x, t); }}};

@@ -197,11 +197,15 @@ class Builder {
       inputs.push_back(
           {"draws", written(origin.substr(0, origin.find('/')), s.decoding, seed, "pool", s.draws)});
     std::string generated;  // the judge set's sources as this generator translates them
-    if (k == "linear" || k == "density") {
+    if (k == "linear" || k == "classifier" || k == "states" || k == "density") {
       const size_t slash = origin.find('/');
       generated = written(origin.substr(0, slash), origin.substr(slash + 1), seed, "judge", 1);
       inputs.push_back({"judge", generated});
     }
+    // Its detector learns from the judge set, so the model whose states it reads must not have seen that.
+    if (k == "states")
+      inputs.push_back({"surrogate", train(fmt::format("surrogate model of the seed set, seed {}", seed),
+                                           recipe, 3000 + seed, {{"seed_pairs", c_.data.seed_pairs}}, {})});
     if (k == "density") {
       inputs.push_back({"human_model", judge_model("forward")});
       inputs.push_back(

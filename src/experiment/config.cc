@@ -238,8 +238,9 @@ class Reader {
   }
   void scorers() {
     static const std::vector<std::string> kinds = {
-        "confidence", "length",      "fluency", "forward", "reverse", "dual_cross_entropy",
-        "agreement",  "consistency", "linear",  "density", "random",  "oracle"};
+        "confidence", "length",      "fluency", "forward",    "reverse", "dual_cross_entropy",
+        "agreement",  "consistency", "linear",  "classifier", "states",  "density",
+        "random",     "oracle"};
     Section all = root_.table("scorer");
     for (const std::string& name : all.keys()) {
       Section s = all.table(name);
@@ -310,7 +311,9 @@ class Reader {
   // Some scorers ask the generator itself for more than its targets: other texts, or how likely it held them.
   void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets) const {
     const std::string& kind = scorer.kind;
-    const bool asks = kind == "confidence" || kind == "consistency" || kind == "linear" || kind == "density";
+    static const std::set<std::string> asking = {"confidence", "consistency", "linear",
+                                                 "classifier", "states",      "density"};
+    const bool asks = asking.contains(kind);
     if (!asks || targets.find('/') != std::string::npos) return;
     throw FileError(fmt::format(
         "{}scorer {} ({}) asks the generator that wrote the targets, and \"{}\" are by none that is "

@@ -27,7 +27,7 @@ struct Generator {
   std::string file;    // or: what an outside model made of the pool (TSV or JSON lines)
 };
 // A score of generated pairs by which operations order, filter or weigh them. What it ranks with is trained
-// on the judge set alone.
+// on the judge set alone; the states that a detector reads are those of a model of the seed set.
 struct Scorer {
   std::string name, kind;
   std::string recipe;    // of the models that it trains; empty: the students'

@@ -48,4 +48,10 @@ std::vector<std::vector<TokenStats>> text_stats(const Model&, std::span<const Ex
 // With a second model of the same vocabulary as the reference of token_stats(). Error also: another one.
 std::vector<std::vector<TokenStats>> text_stats(const Model&, const Model& reference,
                                                 std::span<const Example>, int64_t batch_tokens = 4096);
+// What the model makes of each target, forced to read it: use(i, states) for one example after the other;
+// states[l], l = 0 .. layers, is (tokens of the target without its end, C) on the CPU: the embedding, then
+// the output of each block. They last as long as the call.
+void hidden_states(const Model&, std::span<const Example>,
+                   const std::function<void(size_t, std::span<const Tensor> states)>& use,
+                   int64_t batch_tokens = 4096);
 }  // namespace rum

@@ -34,18 +34,17 @@ Batch batch_of(const Model& model, std::span<const Example> examples) {
   return upload(pack(examples, shape_of(model, examples)), model.tokens().device());
 }
 
-// One forward. use(index of the first text, texts, their batch, what the head reads: (R, C), the rows before
-// each predicted token, text by text; how many such tokens a text has).
-using Count = std::function<int64_t(const Example&)>;
-using Use = std::function<void(size_t, std::span<const Example>, const Batch&, const Tensor&,
-                               const Count& predicted)>;
+// One forward. use(index of the first text, texts, their batch, what each takes of it). Of its rows the head
+// reads those before each predicted token, text by text; a text's `scored` tells how many.
+using Part = std::function<Load(const Example&)>;
+using Use = std::function<void(size_t, std::span<const Example>, const Batch&, const Part&)>;
 void forward(const Model& model, Arena& arena, size_t first, std::span<const Example> examples,
              const Use& use) {
   arena.settle();
   Tape tape(arena, Tape::Mode::forward_only);
   const BatchShape shape = shape_of(model, examples);
   const Batch b = batch_of(model, examples);
-  use(first, examples, b, model.hidden(b), [&](const Example& e) { return load_of(e, shape).scored; });
+  use(first, examples, b, [&](const Example& e) { return load_of(e, shape); });
 }
 void check_room(const char* who, const Model& model, std::span<const Example> examples, size_t i) {
   const int64_t needed = positions_of(examples[i], shape_of(model, {}));
@@ -81,8 +80,8 @@ std::vector<float> logits_of(const Tensor& logits, int64_t row) {
 std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* reference,
                                               std::span<const Example> examples, int64_t batch_tokens) {
   std::vector<std::vector<TokenStats>> out(examples.size());
-  const auto use = [&](size_t first, std::span<const Example> texts, const Batch&, const Tensor& hidden,
-                       const Count& predicted) {
+  const auto use = [&](size_t first, std::span<const Example> texts, const Batch& b, const Part& part) {
+    const Tensor hidden = model.hidden(b);
     struct Place {
       TokenStats* to;
       Token target;
@@ -91,7 +90,7 @@ std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* r
     for (size_t i = 0; i < texts.size(); ++i) {
       const std::vector<Token>& tokens = texts[i].tokens;
       std::vector<TokenStats>& stats = out[first + i];
-      stats.resize(static_cast<size_t>(predicted(texts[i])));
+      stats.resize(static_cast<size_t>(part(texts[i]).scored));
       for (size_t k = 0; k < stats.size(); ++k)
         places.push_back({&stats[k], tokens[tokens.size() - stats.size() + k]});
     }
@@ -118,15 +117,15 @@ std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* r
 std::vector<double> log_probs(const Model& model, std::span<const Example> examples, int64_t batch_tokens) {
   std::vector<double> out(examples.size());
   in_batches("log_probs", model, nullptr, examples, batch_tokens,
-             [&](size_t first, std::span<const Example> texts, const Batch& b, const Tensor& hidden,
-                 const Count& predicted) {
+             [&](size_t first, std::span<const Example> texts, const Batch& b, const Part& part) {
+               const Tensor hidden = model.hidden(b);
                // Not loss(): its nll carries the label smoothing of the training.
                const Tensor nll =
                    head_loss(hidden, model.head(), b.targets, b.weights, 0, kRows).nll.to(DeviceKind::cpu);
                int64_t row = 0;
                for (size_t i = 0; i < texts.size(); ++i) {
                  double sum = 0;
-                 for (int64_t k = predicted(texts[i]); k > 0; --k) sum -= nll.at(row++);
+                 for (int64_t k = part(texts[i]).scored; k > 0; --k) sum -= nll.at(row++);
                  out[first + i] = sum;
                }
              });
@@ -143,5 +142,25 @@ std::vector<std::vector<TokenStats>> text_stats(const Model& model, const Model&
             "text_stats: a vocabulary of {} tokens, the reference has {}", model.config().vocab,
             reference.config().vocab);
   return stats_of(model, &reference, examples, batch_tokens);
+}
+
+void hidden_states(const Model& model, std::span<const Example> examples,
+                   const std::function<void(size_t, std::span<const Tensor>)>& use, int64_t batch_tokens) {
+  in_batches("hidden_states", model, nullptr, examples, batch_tokens,
+             [&](size_t first, std::span<const Example> texts, const Batch& b, const Part& part) {
+               std::vector<Tensor> states = model.states(b);
+               for (Tensor& s : states) s = s.to(DeviceKind::cpu);
+               int64_t row = 0;  // where the text begins
+               for (size_t i = 0; i < texts.size(); ++i) {
+                 // A decoder's rows begin at the separator.
+                 const int64_t target = row + (model.encoder_decoder() ? 1 : texts[i].prefix);
+                 const int64_t end =
+                     target + static_cast<int64_t>(texts[i].tokens.size()) - texts[i].prefix - 1;
+                 std::vector<Tensor> own;
+                 for (const Tensor& s : states) own.push_back(s.rows(target, end));
+                 use(first + i, own);
+                 row += part(texts[i]).tokens;
+               }
+             });
 }
 }  // namespace rum

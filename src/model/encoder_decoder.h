@@ -69,17 +69,26 @@ struct EncoderDecoder {
     for (const DecoderBlock& block : blocks) out.push_back(block.memory(states));
     return out;
   }
-  // ids: (N), what is written so far, Mask::causal: (N, C).
-  Tensor decode(const Tensor& ids, const Layout& targets, const Memory& memory) const {
+  // ids: (N), what is written so far, Mask::causal: (N, C). `states` as in Gpt::hidden.
+  Tensor decode(const Tensor& ids, const Layout& targets, const Memory& memory,
+                std::vector<Tensor>* states = nullptr) const {
     Tensor x = embedding(ids, encoder.tokens);
     if (positions) x = x + embedding(targets.positions, positions);
     x = dropout(x, encoder.config.dropout, DecoderBlock::kSites - 1);
-    for (size_t i = 0; i < blocks.size(); ++i)
+    if (states) states->push_back(x);
+    for (size_t i = 0; i < blocks.size(); ++i) {
       x = blocks[i](x, targets, memory.read[i], memory.readers, memory.sources);
+      if (states) states->push_back(x);
+    }
     return last(x);
   }
-  Tensor hidden(const Batch& b) const {  // of a batch with sources: (N, C)
-    return decode(b.ids, b.layout, {encode(b.source_ids, b.source), b.layout, b.source});
+  Tensor hidden(const Batch& b, std::vector<Tensor>* states = nullptr) const {  // with sources: (N, C)
+    return decode(b.ids, b.layout, {encode(b.source_ids, b.source), b.layout, b.source}, states);
+  }
+  std::vector<Tensor> states(const Batch& b) const {  // of every row, each (N, C)
+    std::vector<Tensor> out;
+    hidden(b, &out);
+    return out;
   }
   HeadLoss loss(const Batch& b, bool smoothed = true) const {  // as Gpt::loss
     return head_loss(hidden(b), encoder.head, b.targets, b.weights, smoothed ? encoder.config.smoothing : 0);

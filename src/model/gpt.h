@@ -73,18 +73,27 @@ struct Gpt {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "block" / std::to_string(i), c, i);
   }
   // ids: (N) -> (N, C), or (R, C) when only `rows` are wanted: then the last block works on them alone.
-  Tensor hidden(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {
+  // `states`, if given, gets the embedding and what each block makes of it.
+  Tensor hidden(const Tensor& ids, const Layout& layout, const Tensor& rows = {},
+                std::vector<Tensor>* states = nullptr) const {
     Tensor x = embedding(ids, tokens);
     if (positions) x = x + embedding(layout.positions, positions);
     x = dropout(x, config.dropout, 0);
+    if (states) states->push_back(x);
     for (const Block& block : blocks) {
       const Tensor wanted = &block == &blocks.back() ? rows : Tensor();
       auto run = [&block, layout, wanted](const Tensor& t) { return block(t, layout, wanted); };
       x = config.recompute ? recompute(run, x) : run(x);
+      if (states) states->push_back(x);
     }
     return last(x);
   }
   Tensor hidden(const Batch& b) const { return hidden(b.ids, b.layout, b.rows); }
+  std::vector<Tensor> states(const Batch& b) const {  // of every row, each (N, C)
+    std::vector<Tensor> out;
+    hidden(b.ids, b.layout, {}, &out);
+    return out;
+  }
   Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {
     return linear(hidden(ids, layout, rows), head);
   }

@@ -24,6 +24,10 @@ class Model {
   Tensor hidden(const Batch& b) const {  // of each row that gets a loss
     return std::visit([&](const auto& m) { return m.hidden(b); }, of_);
   }
+  // The embedding of every row and what each block makes of it: layers + 1 of (N, C), without the last norm.
+  std::vector<Tensor> states(const Batch& b) const {
+    return std::visit([&](const auto& m) { return m.states(b); }, of_);
+  }
   // smoothed: with the config's label smoothing, for training; without it nll is -log p(target), for scoring.
   HeadLoss loss(const Batch& b, bool smoothed = true) const {
     return std::visit([&](const auto& m) { return m.loss(b, smoothed); }, of_);

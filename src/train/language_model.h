@@ -7,7 +7,7 @@
 #include "train/task.h"
 
 namespace rum {
-class LanguageModel : public Task {
+class LanguageModel : public RunTask {
  public:
   LanguageModel(const RunConfig&, bool resume, Progress&);
 

@@ -25,7 +25,7 @@ struct Trainer::State {
   RunFolder folder;
   std::optional<FileLock> alone;    // one process at a time trains in the folder
   std::optional<Checkpoint> start;  // where a resumed run goes on; until open_folder()
-  std::unique_ptr<Task> task;
+  std::unique_ptr<RunTask> task;
   ParameterBlock& params;
   AdamW adamw;
   Step step;

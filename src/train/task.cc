@@ -4,7 +4,7 @@
 #include "train/translation.h"
 
 namespace rum {
-std::unique_ptr<Task> make_task(const RunConfig& c, bool resume, Progress& progress) {
+std::unique_ptr<RunTask> make_task(const RunConfig& c, bool resume, Progress& progress) {
   if (c.kind == CorpusKind::pairs) return std::make_unique<Translation>(c, resume, progress);
   return std::make_unique<LanguageModel>(c, resume, progress);
 }

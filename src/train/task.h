@@ -1,5 +1,6 @@
-// What is learned, apart from how: the texts, the model, the loss, what is measured and what is left behind.
-// The trainer (trainer.cc) takes steps, saves, logs and resumes, and knows nothing else about a task.
+// What is learned, apart from how: the texts, the model, the loss, how good it is; of a task that has a run's
+// folder also what is left behind. The trainer (trainer.cc) takes steps, saves, logs and resumes, and knows
+// nothing else about a task; learn.h learns one in memory.
 #pragma once
 #include <functional>
 #include <memory>
@@ -39,21 +40,24 @@ struct TestReport {
 class Task {
  public:
   virtual ~Task() = default;
-  ParameterBlock params;           // declared by the constructor; the trainer gives them their numbers
-  std::vector<std::string> notes;  // what was cut or left out of the texts, a line each for people
+  ParameterBlock params;  // declared by the constructor; whoever trains gives them their numbers
 
   // A single number, made by the same ops for every micro-batch: the sum over the targets.
   virtual Tensor loss(const Batch&) const = 0;
   virtual const Loader& loader() const = 0;  // the micro-batches of each step
-  virtual int64_t texts() const = 0;         // in an epoch, or pieces of them
+  // Other weights than random ones for a model that begins; says whose they are, or "" when there are none.
+  virtual std::string take_weights() { return ""; }
+  // On texts that are not trained on. Throws Interrupted once `stop` says so.
+  virtual Evaluation evaluate(const Stop& stop) const = 0;
+};
+
+class RunTask : public Task {
+ public:
+  std::vector<std::string> notes;     // what was cut or left out of the texts, a line each for people
+  virtual int64_t texts() const = 0;  // in an epoch, or pieces of them
   // A batch of so many tokens, in texts as long as the model takes: what needs the most memory.
   virtual Packed largest_batch(int64_t tokens) const = 0;
 
-  // Other weights than random ones for a run that begins; says whose they are, or "" when there are none.
-  virtual std::string take_weights() { return ""; }
-
-  // On data.valid. Throws Interrupted once `stop` says so, as test() does.
-  virtual Evaluation evaluate(const Stop& stop) const = 0;
   virtual std::string score_name() const { return ""; }       // "bleu", of 100; "" without one
   virtual TestReport test(Progress&, const Stop&) const = 0;  // the finished model; nothing without data.test
 
@@ -63,5 +67,5 @@ class Task {
 };
 
 // The task that data.kind names: reads its corpora and, of a resumed run, its tokenizer. Writes nothing.
-std::unique_ptr<Task> make_task(const RunConfig&, bool resume, Progress&);
+std::unique_ptr<RunTask> make_task(const RunConfig&, bool resume, Progress&);
 }  // namespace rum
