@@ -1,5 +1,6 @@
 // The stage in which a scorer says how good, or how human, each generated pair looks (scorers.h, detectors).
-// Writes scores.tsv (higher is better), and match.json with how far the scores can be trusted.
+// Writes scores.tsv (higher is better); a detector also match.json with how far its scores can be trusted, and
+// held_out.json with what that rests on.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -104,12 +105,18 @@ void check_detector(const StageContext& x, const std::vector<detect::Text>& text
                                                std::span<const detect::Text> tried_on)>& try_on) {
   const size_t cut = texts.size() / 2 * 4 / 5 * 2;
   const auto fitted_on = std::span(texts).first(cut), tried_on = std::span(texts).subspan(cut);
-  const detect::Auroc a = detect::auroc(detect::by_author(tried_on, try_on(fitted_on, tried_on)));
+  const detect::Scores held_out = detect::by_author(tried_on, try_on(fitted_on, tried_on));
+  const detect::Auroc a = detect::auroc(held_out);
   const auto [low, high] = a.interval();
   RUM_CHECK(low > 0.5,
             "{}: on held-out sources of the judge set its AUROC is {:.3f} [{:.3f}, {:.3f}], not above .5: it "
             "cannot tell people from the generator, so nothing is ordered by it",
             x.stage.label, a.value, low, high);
+  const auto list = [](const Values& v) { return Json(Json::Array(v.begin(), v.end())); };
+  Disk::real().replace_text(
+      x.folder + "/held_out.json",
+      to_json(Json(Json::Object{{"human", list(held_out.human)}, {"machine", list(held_out.machine)}})) +
+          "\n");
   write_summary(x, fmt::format("held-out AUROC {:.3f} [{:.3f}, {:.3f}]", a.value, low, high),
                 {{"auroc", a.value}, {"low", low}, {"high", high}});
 }

@@ -174,8 +174,13 @@ class Builder {
     std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
     if (Operation::named(o.op).sees_human) inputs.push_back({"human", human_});
     for (const auto& [key, name] : o.targets) inputs.push_back({key, named(name, seed)});
-    for (const auto& [key, name] : o.scores)
-      inputs.push_back({key, scores(c_.scorers.at(name), arm.targets, targets, seed)});
+    for (const auto& [key, name] : o.scores) {
+      const std::string id = scores(c_.scorers.at(name), arm.targets, targets, seed);
+      inputs.push_back({key, id});
+      const auto whole = out_.generated.find({arm.targets, seed});
+      if (whole != out_.generated.end() && whole->second == targets)
+        out_.scored[{name, arm.targets, seed}] = id;
+    }
     return out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op), std::move(parameters),
                           std::move(inputs), 10);
   }

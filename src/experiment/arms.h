@@ -7,6 +7,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct ExperimentGraph {
   // it changes them) and seed. Human targets have seed 0.
   std::map<std::pair<std::string, int64_t>, std::string> measured;
   std::map<std::pair<std::string, int64_t>, std::string> generated;  // by targets' name and seed
+  // Score stages that rank all that a generator wrote, by scorer, targets' name and seed.
+  std::map<std::tuple<std::string, std::string, int64_t>, std::string> scored;
 };
 // Reads the corpora for their hashes and sizes. FileError: a file that is not there or too small, naming the
 // key that asks for more.

@@ -7,12 +7,14 @@
 
 namespace rum {
 namespace {
-constexpr double kWidth = 640, kHeight = 300, kLeft = 56, kRight = 16, kTop = 34, kBottom = 46;
-constexpr int kColours = 8;
+constexpr double kWidth = 440, kLeft = 50, kRight = 12, kTop = 28, kBottom = 42, kHeight = 280,
+                 kLegendRow = 18;
+constexpr int kColours = 8, kShapes = 9;
 
 std::string number(double v) {
-  const std::string s = fmt::format("{:.5g}", v);
-  return s == "-0" ? "0" : s;
+  const std::string s = fmt::format("{:.6g}", v);
+  if (s == "-0") return "0";
+  return s[0] == '-' ? "−" + s.substr(1) : s;
 }
 std::string text(double x, double y, const char* anchor, const char* style, const std::string& what) {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" class=\"{}\">{}</text>\n", x, y,
@@ -22,19 +24,105 @@ std::string line(double x1, double y1, double x2, double y2, const std::string& 
   return fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" class=\"{}\"/>\n", x1, y1,
                      x2, y2, style);
 }
-std::string head(const std::string& title, double width, double height) {
-  return fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n", width, height,
-                     escape_html(title)) +
-         text(4, 18, "start", "title", title);
+std::string rectangle(double x, double y, double width, double height, const std::string& style) {
+  return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" class=\"{}\"/>\n", x,
+                     y, width, height, style);
 }
+std::string head(const std::string& title, double height) {
+  return fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n", kWidth, height,
+                     escape_html(title)) +
+         text(4, 16, "start", "title", title);
+}
+std::string colour(int key) { return fmt::format("s{}", key % kColours); }
+// The mark of a key, about eight units across, and what a pointer that rests on it reads.
+std::string mark(double x, double y, int key, const std::string& says = "") {
+  constexpr const char* kPaths[kShapes] = {"M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
+                                           "M-3.6-3.6H3.6V3.6H-3.6Z",
+                                           "M0-4.8L4.6 3.4H-4.6Z",
+                                           "M0-5L5 0L0 5L-5 0Z",
+                                           "M0 4.8L4.6-3.4H-4.6Z",
+                                           "M-5-3L-3-5L0-2L3-5L5-3L2 0L5 3L3 5L0 2L-3 5L-5 3L-2 0Z",
+                                           "M-1.5-5H1.5V-1.5H5V1.5H1.5V5H-1.5V1.5H-5V-1.5H-1.5Z",
+                                           "M-4.5-4.5H4.5L-4.5 4.5H4.5Z",
+                                           "M-5 1.8V-1.8H5V1.8Z"};
+  const std::string title = says.empty() ? "" : "<title>" + escape_html(says) + "</title>";
+  return fmt::format("<path transform=\"translate({:.1f} {:.1f})\" d=\"{}\" class=\"dot {}\">{}</path>\n", x,
+                     y, kPaths[key % kShapes], colour(key), title);
+}
+// From values to places on the page, with a little room at both ends; its ticks are within the values.
 struct Axis {
-  double low, high, from, to;  // of values, of the page
+  double low, high, from, to;
+  std::vector<double> at;
+  Axis(double low_, double high_, double from_, double to_, int count) : from(from_), to(to_) {
+    at = ticks(low_, high_, count);
+    if (!(high_ > low_)) low_ -= 1, high_ += 1;
+    const double margin = 0.05 * (high_ - low_);
+    low = low_ - margin, high = high_ + margin;
+  }
   double operator()(double v) const { return from + (v - low) / (high - low) * (to - from); }
 };
-Axis axis(double low, double high, double from, double to) {
-  if (!(high > low)) low -= 1, high += 1;
-  const double margin = 0.05 * (high - low);
-  return {low - margin, high + margin, from, to};
+struct Range {
+  double low = 1e300, high = -1e300;
+  void add(double v) { low = std::min(low, v), high = std::max(high, v); }
+  bool empty() const { return low > high; }
+};
+// Legends: two columns where names are short.
+struct Legend {
+  explicit Legend(const std::vector<std::string>& names) {
+    size_t longest = 0;
+    for (const std::string& n : names) longest = std::max(longest, n.size());
+    columns = longest <= 27 ? 2 : 1;
+    height = kLegendRow * std::ceil(static_cast<double>(names.size()) / columns) + 4;
+  }
+  double x(size_t i) const { return columns == 1 || i % 2 == 0 ? 14 : 14 + kWidth / 2; }
+  double y(size_t i, double top) const {
+    return top + 6 + kLegendRow * static_cast<double>(columns == 1 ? i : i / 2);
+  }
+  int columns = 1;
+  double height = 0;
+};
+// The frame of a chart with two axes: grid, ticks, labels.
+std::string frame(const Axis& x, const Axis& y, const std::string& x_label, const std::string& y_label,
+                  bool percent_x) {
+  std::string out;
+  for (const double t : y.at) {
+    out += line(kLeft, y(t), kWidth - kRight, y(t), "grid");
+    out += text(kLeft - 6, y(t) + 4, "end", "tick", number(t));
+  }
+  for (const double t : x.at) {
+    std::string shown = number(t);
+    if (percent_x) shown = number(100 * t) + " %";
+    out += text(x(t), kHeight - kBottom + 16, "middle", "tick", shown);
+  }
+  out += text((kLeft + kWidth - kRight) / 2, kHeight - 8, "middle", "label", x_label);
+  out += fmt::format(
+      "<text transform=\"translate(12 {:.0f}) rotate(-90)\" text-anchor=\"middle\" "
+      "class=\"label\">{}</text>\n",
+      (kTop + kHeight - kBottom) / 2, escape_html(y_label));
+  return out;
+}
+std::string drawn(const ChartLine& l, int key, const Axis& x, const Axis& y) {
+  using Stroke = ChartLine::Stroke;
+  std::string out, path;
+  if (l.points.empty()) return out;
+  if (l.stroke == Stroke::level) {
+    const ChartPoint& p = l.points.front();
+    if (p.high > p.low)
+      out +=
+          rectangle(kLeft, y(p.high), kWidth - kRight - kLeft, y(p.low) - y(p.high), "band " + colour(key));
+    return out + line(kLeft, y(p.y), kWidth - kRight, y(p.y), "level " + colour(key));
+  }
+  for (const ChartPoint& p : l.points) {
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(p.x), y(p.y));
+    if (p.high > p.low) out += line(x(p.x), y(p.low), x(p.x), y(p.high), "interval " + colour(key));
+  }
+  std::string style = "line " + colour(key);
+  if (l.stroke == Stroke::reference) style = "reference";
+  out += fmt::format("<path d=\"{}\" class=\"{}\"/>\n", path, style);
+  if (l.stroke == Stroke::marked)
+    for (const ChartPoint& p : l.points)
+      out += mark(x(p.x), y(p.y), key, fmt::format("{}: {}", l.name, number(p.y)));
+  return out;
 }
 }  // namespace
 
@@ -73,83 +161,109 @@ std::vector<double> ticks(double low, double high, int count) {
 }
 
 std::string svg(const LineChart& c) {
-  double x0 = 1e300, x1 = -1e300, y0 = 1e300, y1 = -1e300;
-  for (const ChartLine& l : c.lines)
+  using Stroke = ChartLine::Stroke;
+  Range across, up;
+  std::vector<std::string> names;
+  for (const ChartLine& l : c.lines) {
+    if (l.stroke != Stroke::reference) names.push_back(l.name);
     for (const ChartPoint& p : l.points) {
-      if (!l.level) x0 = std::min(x0, p.x), x1 = std::max(x1, p.x);
-      y0 = std::min(y0, std::min(p.low, p.y)), y1 = std::max(y1, std::max(p.high, p.y));
+      if (l.stroke != Stroke::level) across.add(p.x);
+      up.add(std::min(p.low, p.y)), up.add(std::max(p.high, p.y));
     }
-  if (y0 > y1) return "";
-  if (x0 > x1) x0 = 0, x1 = 1;
-  const Axis x = axis(x0, x1, kLeft, kWidth - kRight), y = axis(y0, y1, kHeight - kBottom, kTop);
-  const double legend = 18.0 * std::ceil(static_cast<double>(c.lines.size()) / 2);
-  std::string out = head(c.title, kWidth, kHeight + legend);
-  for (const double t : ticks(y.low, y.high)) {
-    out += line(kLeft, y(t), kWidth - kRight, y(t), "grid");
-    out += text(kLeft - 6, y(t) + 4, "end", "tick", number(t));
   }
-  for (const double t : ticks(x.low, x.high, 6))
-    out += text(x(t), kHeight - kBottom + 16, "middle", "tick",
-                c.percent_x ? number(100 * t) + " %" : number(t));
-  out += text((kLeft + kWidth - kRight) / 2, kHeight - 8, "middle", "label", c.x_label);
-  out += fmt::format(
-      "<text transform=\"translate(14 {:.0f}) rotate(-90)\" text-anchor=\"middle\" "
-      "class=\"label\">{}</text>\n",
-      (kTop + kHeight - kBottom) / 2, escape_html(c.y_label));
+  if (up.empty()) return "";
+  if (across.empty()) across = {0, 1};
+  const Axis x(across.low, across.high, kLeft, kWidth - kRight, 4),
+      y(up.low, up.high, kHeight - kBottom, kTop, 4);
+  const Legend legend(names);
+  std::string out = head(c.title, kHeight + legend.height) + frame(x, y, c.x_label, c.y_label, c.percent_x);
+  size_t place = 0;
   for (size_t i = 0; i < c.lines.size(); ++i) {
     const ChartLine& l = c.lines[i];
-    const std::string colour = fmt::format("s{}", i % kColours);
-    if (l.level && !l.points.empty()) {
-      const ChartPoint& p = l.points.front();
-      if (p.high > p.low)
-        out += fmt::format(
-            "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" class=\"band {}\"/>\n", kLeft,
-            y(p.high), kWidth - kRight - kLeft, y(p.low) - y(p.high), colour);
-      out += line(kLeft, y(p.y), kWidth - kRight, y(p.y), "level " + colour);
-    } else {
-      std::string path;
-      for (const ChartPoint& p : l.points) {
-        path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", x(p.x), y(p.y));
-        if (p.high > p.low) out += line(x(p.x), y(p.low), x(p.x), y(p.high), "interval " + colour);
-      }
-      out += fmt::format("<path d=\"{}\" class=\"line {}\"/>\n", path, colour);
-      for (const ChartPoint& p : l.points)
-        out += fmt::format(
-            "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" class=\"dot {}\"><title>{}: {}</title></circle>\n",
-            x(p.x), y(p.y), colour, escape_html(l.name), number(p.y));
-    }
-    const double lx = kLeft + (i % 2 ? 300 : 0), ly = kHeight + 8 + 18.0 * static_cast<double>(i / 2);
-    out += line(lx, ly, lx + 18, ly, (l.level ? "level " : "line ") + colour);
-    out += text(lx + 24, ly + 4, "start", "legend", l.name);
+    const int key = l.key >= 0 ? l.key : static_cast<int>(i);
+    out += drawn(l, key, x, y);
+    if (l.stroke == Stroke::reference) continue;
+    const double lx = legend.x(place), ly = legend.y(place, kHeight);
+    ++place;
+    out += line(lx - 10, ly, lx + 10, ly, (l.stroke == Stroke::level ? "level " : "line ") + colour(key));
+    if (l.stroke == Stroke::marked) out += mark(lx, ly, key);
+    out += text(lx + 16, ly + 4, "start", "legend", l.name);
   }
   return out + "</svg>\n";
 }
 
+namespace {
+std::string drawn(const IntervalChart& c, const IntervalRow& r, const Axis& x, double y) {
+  const auto inside = [&](double v) { return std::clamp(v, c.least, c.most); };
+  std::string out;
+  if (c.bars) {
+    const double zero = x(0), end = x(inside(r.value));
+    out += rectangle(std::min(zero, end), y - 5, std::abs(end - zero), 10, "bar " + colour(r.key));
+  }
+  if (r.high > r.low) out += line(x(inside(r.low)), y, x(inside(r.high)), y, "interval " + colour(r.key));
+  const auto arrow = [&](double at, int way) {
+    out += fmt::format("<path d=\"M{:.1f} {:.1f}l{} 4v-8Z\" class=\"dot {}\"/>\n", at, y, -8 * way,
+                       colour(r.key));
+  };
+  if (r.low < c.least) arrow(x(c.least), -1);
+  if (r.high > c.most) arrow(x(c.most), 1);
+  if (inside(r.value) == r.value) out += mark(x(r.value), y, r.key, r.name + ": " + r.note);
+  return out;
+}
+}  // namespace
+
 std::string svg(const IntervalChart& c) {
   if (c.rows.empty()) return "";
-  double low = 0, high = 0;
+  constexpr double kRow = 34;
+  Range across{0, 0};
   for (const IntervalRow& r : c.rows)
-    low = std::min({low, r.low, r.value}), high = std::max({high, r.high, r.value});
-  size_t longest = 0;
-  for (const IntervalRow& r : c.rows) longest = std::max(longest, r.name.size());
-  const double names = std::min(280.0, 24 + 6.6 * static_cast<double>(longest)), notes = 120, row = 24,
-               bottom = kTop + row * static_cast<double>(c.rows.size());
-  const Axis x = axis(low, high, names, kWidth - notes);
-  std::string out = head(c.title, kWidth, bottom + 44);
-  for (const double t : ticks(x.low, x.high)) {
-    out += line(x(t), kTop, x(t), bottom, t == 0 ? "zero" : "grid");
-    out += text(x(t), bottom + 16, "middle", "tick", number(t));
+    for (const double v : {r.low, r.value, r.high}) across.add(std::clamp(v, c.least, c.most));
+  if (c.bars && c.percent) across.add(1);
+  std::vector<std::string> names;
+  for (const ChartKey& k : c.legend) names.push_back(k.name);
+  const Legend legend(names);
+  const double bottom = kTop + kRow * static_cast<double>(c.rows.size());
+  const Axis x(across.low, across.high, 10, kWidth - 10, 3);
+  std::string out = head(c.title, bottom + kBottom + legend.height);
+  for (const double t : x.at) {
+    const bool line_of_its_own = t == 0 || (c.bars && c.percent && t == 1);
+    out += line(x(t), kTop, x(t), bottom, line_of_its_own ? "zero" : "grid");
+    out += text(x(t), bottom + 15, "middle", "tick", c.percent ? number(100 * t) + " %" : number(t));
   }
-  out += text((names + kWidth - notes) / 2, bottom + 36, "middle", "label", c.x_label);
+  out += text(kWidth / 2, bottom + 34, "middle", "label", c.x_label);
   for (size_t i = 0; i < c.rows.size(); ++i) {
-    const IntervalRow& r = c.rows[i];
-    const double y = kTop + row * (static_cast<double>(i) + 0.5);
-    const std::string colour = fmt::format("s{}", r.colour % kColours);
-    out += text(names - 10, y + 4, "end", "legend", r.name);
-    out += line(x(r.low), y, x(r.high), y, "interval " + colour);
-    out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" class=\"dot {}\"/>\n", x(r.value), y,
-                       colour);
-    out += text(kWidth - notes + 8, y + 4, "start", "tick", r.note);
+    const double y = kTop + kRow * static_cast<double>(i);
+    out += text(4, y + 11, "start", "name", c.rows[i].name);
+    out += text(kWidth - 4, y + 11, "end", "note", c.rows[i].note);
+    out += drawn(c, c.rows[i], x, y + 24);
+  }
+  for (size_t i = 0; i < c.legend.size(); ++i) {
+    const double lx = legend.x(i), ly = legend.y(i, bottom + kBottom);
+    out += mark(lx, ly, c.legend[i].key) + text(lx + 12, ly + 4, "start", "legend", names[i]);
+  }
+  return out + "</svg>\n";
+}
+
+std::string svg(const ScatterChart& c) {
+  if (c.points.empty()) return "";
+  Range across, up;
+  std::vector<std::string> names;
+  for (const ScatterPoint& p : c.points) {
+    across.add(p.at.x), up.add(p.at.low), up.add(p.at.high);
+    names.push_back(fmt::format("{} {}", names.size() + 1, p.name));
+  }
+  const Axis x(across.low, across.high, kLeft, kWidth - kRight, 4),
+      y(up.low, up.high, kHeight - kBottom, kTop, 4);
+  const Legend legend(names);
+  std::string out = head(c.title, kHeight + legend.height) + frame(x, y, c.x_label, c.y_label, false);
+  for (size_t i = 0; i < c.points.size(); ++i) {
+    const ScatterPoint& p = c.points[i];
+    if (p.at.high > p.at.low)
+      out += line(x(p.at.x), y(p.at.low), x(p.at.x), y(p.at.high), "interval " + colour(p.key));
+    out += mark(x(p.at.x), y(p.at.y), p.key, p.name);
+    out += text(x(p.at.x) + 7, y(p.at.y) - 5, "start", "label", fmt::format("{}", i + 1));
+    out += mark(legend.x(i), legend.y(i, kHeight), p.key);
+    out += text(legend.x(i) + 12, legend.y(i, kHeight) + 4, "start", "legend", names[i]);
   }
   return out + "</svg>\n";
 }

@@ -1,7 +1,9 @@
 // Charts as inline SVG for the report: no script, no fonts, no network. Colours are CSS variables of the
-// page, so they follow light, dark and print.
+// page, so they follow light, dark and print; every colour has a shape of its own, so that nobody needs to
+// tell colours apart. All are equally narrow: a page sets two side by side, a phone one below the other.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rum {
@@ -11,9 +13,16 @@ struct ChartPoint {
   double x = 0, y = 0, low = 0, high = 0;  // low = high = y: no interval
 };
 struct ChartLine {
+  enum class Stroke : uint8_t {
+    marked,     // a line with a mark at each point
+    plain,      // a line alone, for many points
+    level,      // one point: a dashed level across the chart
+    reference,  // a thin dashed line that is not data, such as a diagonal; not in the legend
+  };
   std::string name;
   std::vector<ChartPoint> points;  // by x
-  bool level = false;              // one point: drawn as a level across the chart
+  Stroke stroke = Stroke::marked;
+  int key = -1;  // of its colour and shape; -1: its place in the chart
 };
 // Lines with intervals over one axis. Names stand in a legend below.
 struct LineChart {
@@ -23,18 +32,39 @@ struct LineChart {
 };
 std::string svg(const LineChart&);
 
-// One row per comparison: an estimate with its interval on a common axis with a line at 0.
+// Names of colours and shapes, for a legend: "A, main".
+struct ChartKey {
+  int key = 0;
+  std::string name;
+};
+// One row per comparison: an estimate with its interval on a common axis. Names stand above their rows.
 struct IntervalRow {
-  std::string name, note;  // note: right of the row, e.g. the value
+  std::string name, note;  // note: right of the name, e.g. the value
   double value = 0, low = 0, high = 0;
-  int colour = 0;
+  int key = 0;
 };
 struct IntervalChart {
   std::string title, x_label;
   std::vector<IntervalRow> rows;
+  std::vector<ChartKey> legend;
+  bool percent = false;                 // values are shares
+  bool bars = false;                    // from 0 to the value
+  double least = -1e300, most = 1e300;  // what lies beyond is cut off, with an arrow
 };
 std::string svg(const IntervalChart&);
 
-// About `count` round numbers that cover low..high.
+// Points with a number beside each; the legend says which is which.
+struct ScatterPoint {
+  std::string name;
+  ChartPoint at;
+  int key = 0;
+};
+struct ScatterChart {
+  std::string title, x_label, y_label;
+  std::vector<ScatterPoint> points;
+};
+std::string svg(const ScatterChart&);
+
+// About `count` round numbers within low..high.
 std::vector<double> ticks(double low, double high, int count = 5);
 }  // namespace rum

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
 #include "data/corpus.h"
 #include "edits/targets.h"
 #include "text/reader.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -59,11 +61,38 @@ class Gatherer {
   ExperimentResults run() {
     out_.config = &config_;
     out_.test_sentences = static_cast<int64_t>(test_.size());
-    arms(), differences(), targets(), claims(), gate(), samples(), costs();
+    corpus(), arms(), differences(), targets(), claims(), gate(), samples(), costs();
+    out_.rankings = rankings(graph_, store_), out_.detectors = detectors(graph_, store_);
     return std::move(out_);
   }
 
  private:
+  // ---- corpus
+  void corpus() {
+    const Stage& split = graph_.graph.at(graph_.split);
+    for (const auto& [key, path] :
+         {std::pair{"train", &config_.data.train}, std::pair{"valid", &config_.data.valid},
+          std::pair{"test", &config_.data.test}}) {
+      const std::filesystem::path p = *path;
+      out_.files.emplace_back((p.parent_path().filename() / p.filename()).string(),
+                              *split.parameters.find(key)->text());
+    }
+    for (const char* set : {"seed", "pool", "judge", "valid", "test"}) {
+      SetFacts facts{set, 0, 0, 0, 0};
+      if (facts.name == "judge" && config_.data.judge_pairs == 0) continue;
+      int64_t source = 0, target = 0;
+      const std::string file = fmt::format("{}/{}.tsv", store_.folder(graph_.split), set);
+      for (const Pair& p : read_corpus(file, CorpusKind::pairs).texts) {
+        const auto length = static_cast<int64_t>(split_at_blanks(p.source).size());
+        ++facts.pairs, facts.longest = std::max(facts.longest, length);
+        source += length, target += static_cast<int64_t>(split_at_blanks(p.target).size());
+      }
+      facts.source_words = static_cast<double>(source) / static_cast<double>(facts.pairs);
+      facts.target_words = static_cast<double>(target) / static_cast<double>(facts.pairs);
+      out_.sets.push_back(facts);
+    }
+  }
+
   // ---- students
   void arms() {
     for (const StudentRun& run : graph_.students)
@@ -79,6 +108,8 @@ class Gatherer {
         arm.seconds += (number(facts, "seconds", 0) - arm.seconds) / n;
         const Json trained = read_json(store_.folder(run.student) + "/run/results.json");
         arm.steps += (number(trained, "step", 0) - arm.steps) / n;
+        arm.curves.push_back(read_training(store_.folder(run.student) + "/run"));
+        arm.epochs += (arm.curves.back().epochs - arm.epochs) / n;
         int64_t pairs = 0;
         const Targets t = read_targets(store_.folder(run.targets));
         const auto pool = static_cast<double>(config_.data.pool_pairs);
@@ -144,11 +175,13 @@ class Gatherer {
     }
     for (const Claim& claim : config_.claims) add_name(claim.better), add_name(claim.worse);
     for (const std::string& name : names) {
-      TargetsResult t{name, {}, {}, {}, {}};
+      TargetsResult t;
+      t.name = name;
       for (int64_t seed = 1; seed <= config_.seeds; ++seed) {
         const auto at = graph_.measured.find({name, seed});
         if (at == graph_.measured.end()) continue;
         const Json j = read_json(store_.folder(at->second) + "/measures.json");
+        if (seed == 1) j.find("pairs")->whole(t.pairs), j.find("floor_sentences")->whole(t.doubled);
         add(t.errors, j.find("errors")), add(t.floor, j.find("floor")), add(t.diversity, j.find("diversity"));
         notes(t, at->second, seed);
       }
@@ -173,7 +206,7 @@ class Gatherer {
         const Json match = read_json(path);
         const Json* summary = match.find("summary");
         if (summary == nullptr || summary->text() == nullptr) throw FileError(path + ": no \"summary\"");
-        t.notes.push_back(fmt::format("seed {}, {}: {}", seed, s.kind, *summary->text()));
+        t.notes.push_back({seed, s.kind, *summary->text()});
       }
       id = s.input("targets");
     }
@@ -211,9 +244,9 @@ class Gatherer {
               r.claim->id, r.claim->better, r.claim->worse, r.claim->model);
     const ArmResult* top = r.claim->ceiling.empty() ? nullptr : find(r.claim->ceiling, "last");
     for (size_t m = 0; m < kScores.size(); ++m) {
-      r.rows.push_back({kScores[m], difference(a->replicates[m], b->replicates[m]),
-                        randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1,
-                        Verdict::undecided});
+      r.rows.push_back(
+          {kScores[m], b->scores[m].value, a->scores[m].value, difference(a->replicates[m], b->replicates[m]),
+           randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1, Verdict::undecided});
       if (top) r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
     }
   }
@@ -221,22 +254,22 @@ class Gatherer {
   // p the largest of any seed: a claim about targets holds when it holds for every generator that was
   // trained.
   void of_targets(ClaimResult& r) {
-    const auto values = [&](const std::string& name, const std::string& measure, bool human) {
-      for (const TargetsResult& t : out_.targets)
-        if (t.name == name)
-          for (const MeasureResult& m : r.claim->kind == "errors" ? t.floor : t.diversity)
-            if (m.measure == measure) return std::pair(human ? m.human : m.values, m.p);
-      return std::pair<std::vector<double>, std::vector<double>>();
-    };
     const bool human_better = r.claim->better == "human";
     const std::string& generated = human_better ? r.claim->worse : r.claim->better;
-    for (const std::string& measure : r.claim->measures) {
-      const auto [other, p] = values(generated, measure, false);
-      const auto [human, _] = values(generated, measure, true);
+    std::vector<MeasureResult> measured;
+    for (const TargetsResult& t : out_.targets)
+      if (t.name == generated) measured = r.claim->kind == "errors" ? t.floor : t.diversity;
+    std::vector<std::string> measures = r.claim->measures;
+    if (measures.empty())
+      for (const MeasureResult& m : measured) measures.push_back(m.measure);
+    for (const std::string& measure : measures) {
+      const auto found = std::find_if(measured.begin(), measured.end(),
+                                      [&](const MeasureResult& m) { return m.measure == measure; });
+      const auto [_, other, human, p] = found == measured.end() ? MeasureResult() : *found;
       Effect e;
       if (other.empty()) {  // the pool has no sentence that two people translated
         e.value = e.low = e.high = NAN;
-        r.rows.push_back({measure + " (no floor)", e, NAN, 1, Verdict::undecided});
+        r.rows.push_back({measure + " (no floor)", NAN, NAN, e, NAN, 1, Verdict::undecided});
         continue;
       }
       std::vector<double> d;
@@ -245,7 +278,7 @@ class Gatherer {
       e.seeds = spread(d), e.value = e.seeds.mean, e.low = e.seeds.low, e.high = e.seeds.high;
       e.p = p.empty() ? 1 : *std::max_element(p.begin(), p.end());
       if (!std::isfinite(e.p) || !std::isfinite(e.value)) e.p = 1;  // not defined for every generator
-      r.rows.push_back({measure, e, NAN, 1, Verdict::undecided});
+      r.rows.push_back({measure, spread(human).mean, spread(other).mean, e, NAN, 1, Verdict::undecided});
     }
   }
   void gate() {

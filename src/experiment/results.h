@@ -9,7 +9,9 @@
 
 #include "experiment/arms.h"
 #include "experiment/gap.h"
+#include "experiment/ranking.h"
 #include "experiment/statistics.h"
+#include "experiment/training.h"
 #include "pipeline/store.h"
 
 namespace rum {
@@ -31,7 +33,8 @@ struct ArmResult {
   ByScore to_real;
   std::array<double, kScores.size()> randomised{1, 1,
                                                 1};  // p of that difference by approximate randomisation
-  double steps = 0, seconds = 0;                     // of one student, on average
+  double steps = 0, seconds = 0, epochs = 0;         // of one student, on average
+  std::vector<TrainingCurve> curves;                 // by seed
   std::string name() const;  // with volume and model where they are not the usual ones
 };
 // A measure of targets beside the human ones, over seeds.
@@ -42,16 +45,22 @@ struct MeasureResult {
 };
 struct TargetsResult {
   std::string name;
+  int64_t pairs = 0, doubled = 0;     // of the first seed: compared, and of these translated by two people
   std::vector<MeasureResult> errors;  // against the human target of the same sentence
   std::vector<MeasureResult> floor;   // where the pool has a second human translation: beside that one
   std::vector<MeasureResult> diversity;
-  std::vector<std::string> notes;  // what an operation reached: the match, by seed
+  struct Note {
+    int64_t seed;
+    std::string operation, says;
+  };
+  std::vector<Note> notes;  // what an operation reached: the match
 };
 struct ClaimResult {
   const Claim* claim = nullptr;
   struct Row {
-    std::string by;                        // a score or a measure
-    Effect difference;                     // better - worse, in the measure's unit
+    std::string by;           // a score or a measure
+    double from = 0, to = 0;  // students: worse, better; targets: human, generated; means over seeds
+    Effect difference;        // better - worse, in the measure's unit
     double randomised = 1, corrected = 1;  // p: other test; by the bootstrap (or permutation) after Holm
     Verdict verdict = Verdict::undecided;
     std::optional<GapClosed> gap{};  // where the claim names a ceiling
@@ -63,11 +72,20 @@ struct TranslationSample {  // of the test set, as the students of seed 1 transl
   std::string source, reference;
   std::vector<std::pair<std::string, std::string>> translations;  // by arm
 };
+struct SetFacts {  // of one of the disjoint sets
+  std::string name;
+  int64_t pairs = 0, longest = 0;             // words of the longest source
+  double source_words = 0, target_words = 0;  // of a pair, on average
+};
 struct ExperimentResults {
   const ExperimentConfig* config = nullptr;
+  std::vector<std::pair<std::string, std::string>> files;  // of the corpus: folder and name, hash
+  std::vector<SetFacts> sets;
   int64_t test_sentences = 0;
   std::vector<ArmResult> arms;
   std::vector<TargetsResult> targets;
+  std::vector<RankingResult> rankings;
+  std::vector<DetectorResult> detectors;
   std::vector<ClaimResult> claims;
   struct GateResult {
     double bleu = 0, half_width = 0;

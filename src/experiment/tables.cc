@@ -17,7 +17,6 @@ std::string head_of(const ArmResult& a, size_t seed) {
   return fmt::format("{},{},{},{},{},{},{},{}", csv_text(a.arm->name), csv_text(a.arm->group),
                      csv_text(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1);
 }
-}  // namespace
 
 std::string results_csv(const ExperimentResults& r) {
   std::string out = "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value\n";
@@ -48,7 +47,44 @@ std::string sentences_csv(const ExperimentResults& r) {
   return out;
 }
 
-static Json gap_json(const GapClosed& g) {
+std::string curves_csv(const ExperimentResults& r) {
+  std::string out = "arm,volume,weights,seed,step,valid_loss\n";
+  for (const ArmResult& a : r.arms)
+    for (size_t s = 0; s < a.curves.size(); ++s)
+      for (const auto& [step, loss] : a.curves[s].valid_loss)
+        out += fmt::format("{},{},{},{},{},{}\n", csv_text(a.arm->name), a.volume, a.model, s + 1, step,
+                           number(loss));
+  return out;
+}
+std::string validity_csv(const ExperimentResults& r) {
+  std::string out = "targets,score,correlation_with,spearman\n";
+  for (const RankingResult& ranking : r.rankings)
+    for (const Validity& v : ranking.scorers) {
+      const auto row = [&](const std::string& with, const std::optional<double>& value) {
+        out += fmt::format("{},{},{},{}\n", csv_text(ranking.targets), csv_text(v.name), csv_text(with),
+                           number(value.value_or(NAN)));
+      };
+      row("quality", v.quality), row("source length", v.length), row("source rarity", v.rarity);
+      for (size_t i = 0; i < v.others.size(); ++i) row(ranking.scorers[i].name, v.others[i]);
+    }
+  return out;
+}
+// The AUROC with its interval, then the log odds of each held-out text by author.
+std::string detectors_csv(const ExperimentResults& r) {
+  std::string out = "detector,targets,seed,measure,value\n";
+  for (const DetectorResult& d : r.detectors) {
+    const auto row = [&](const char* measure, double value) {
+      out += fmt::format("{},{},{},{},{}\n", csv_text(d.scorer), csv_text(d.targets), d.seed, measure,
+                         number(value));
+    };
+    row("auroc", d.auroc), row("auroc_low", d.low), row("auroc_high", d.high);
+    for (const double x : d.log_odds.human) row("log_odds_of_human", x);
+    for (const double x : d.log_odds.machine) row("log_odds_of_machine", x);
+  }
+  return out;
+}
+
+Json gap_json(const GapClosed& g) {
   const auto or_null = [](bool there, double v) { return there ? Json(v) : Json(nullptr); };
   return Json(Json::Object{{"share", or_null(g.share.has_value(), g.share.value_or(0))},
                            {"low", or_null(g.interval.has_value(), g.interval ? g.interval->first : 0)},
@@ -92,5 +128,15 @@ Json claims_json(const ExperimentResults& r) {
                                                {"half_width_asked", r.config->gate.half_width}}));
   out.emplace_back("claims", std::move(claims));
   return Json(std::move(out));
+}
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults& r) {
+  std::vector<std::pair<std::string, std::string>> out{
+      {"results.csv", results_csv(r)}, {"sentences.csv", sentences_csv(r)}, {"curves.csv", curves_csv(r)}};
+  if (!r.rankings.empty()) out.emplace_back("validity.csv", validity_csv(r));
+  if (!r.detectors.empty()) out.emplace_back("detectors.csv", detectors_csv(r));
+  out.emplace_back("claims.json", to_json(claims_json(r), 1) + "\n");
+  return out;
 }
 }  // namespace rum

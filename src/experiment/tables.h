@@ -1,12 +1,14 @@
 // The numbers of a report as files: results.csv, one row a measurement; sentences.csv, every arm's scores of
-// every test sentence; claims.json. Ids and numbers only, never a line of a corpus.
+// every test sentence; curves.csv, every student's validation losses; validity.csv and detectors.csv of what
+// ranked the pool, where something did; claims.json. Ids and numbers only, never a line of a corpus.
 #pragma once
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "experiment/results.h"
 
 namespace rum {
-std::string results_csv(const ExperimentResults&);    // arm, group, ..., seed, measure, value
-std::string sentences_csv(const ExperimentResults&);  // arm, seed, sentence, BLEU, chrF, nll, tokens
-Json claims_json(const ExperimentResults&);
+// Name and content of each.
+std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults&);
 }  // namespace rum

@@ -195,8 +195,8 @@ int stage(const Asked& a) {
   return 0;
 }
 
-// report.html, results.csv, sentences.csv and claims.json, beside the stages or where --output says; of the arms
-// that are made, since a long experiment is looked at before its end.
+// report.html and the files of its numbers, beside the stages or where --output says; of the arms that are made,
+// since a long experiment is looked at before its end.
 int report(const Asked& a) {
   const ExperimentConfig whole = config_of(a);
   const Store store(whole.folder);
@@ -211,17 +211,17 @@ int report(const Asked& a) {
     const Json* j = here.find(key);
     return j && j->text() ? *j->text() : std::string("unknown");
   };
-  const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text};
+  const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text, waiting};
   disk.replace_text(folder + "/report.html", report_html(results, facts));
-  disk.replace_text(folder + "/results.csv", results_csv(results));
-  disk.replace_text(folder + "/sentences.csv", sentences_csv(results));
-  disk.replace_text(folder + "/claims.json", to_json(claims_json(results), 1) + "\n");
+  std::string written = folder + "/report.html";
+  for (const auto& [name, content] : result_files(results))
+    disk.replace_text(folder + "/" + name, content), written += ", " + name;
   for (const ClaimResult& x : results.claims) {
     std::string verdicts;
     for (const ClaimResult::Row& row : x.rows)
       verdicts += fmt::format("{}{}: {} ({:+.2f})", verdicts.empty() ? "" : ", ", row.by, name(row.verdict),
                               row.difference.value);
-    fmt::print("{:<4} {}: {}\n", x.claim->id, x.claim->text, verdicts);
+    fmt::print("{} ({}): {}\n", x.claim->text, x.claim->id, verdicts);
   }
   if (results.gate)
     fmt::print("gate: {} (BLEU {:.1f} of {:.1f}, half-width {:.2f} of {:.2f})\n",
@@ -230,7 +230,7 @@ int report(const Asked& a) {
   if (!waiting.empty())
     fmt::print("{} of {} arms are made; left out: {}\n", c.arms.size(), whole.arms.size(),
                fmt::join(waiting, "; "));
-  fmt::print("{}/report.html, results.csv, sentences.csv, claims.json\n", folder);
+  fmt::print("{}\n", written);
   return 0;
 }
 

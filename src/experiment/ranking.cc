@@ -1,0 +1,117 @@
+#include "experiment/ranking.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <tuple>
+
+#include "base/error.h"
+#include "edits/scorers.h"
+#include "edits/scores.h"
+#include "edits/targets.h"
+#include "text/words.h"
+
+namespace rum {
+namespace {
+using Correlation = std::optional<double>;
+
+// Validity tables of all seeds: the mean of each correlation over the seeds that define it.
+class Mean {
+ public:
+  void add(const Correlation& r) {
+    if (r) sum_ += *r, ++n_;
+  }
+  Correlation value() const { return n_ == 0 ? Correlation() : Correlation(sum_ / n_); }
+
+ private:
+  double sum_ = 0, n_ = 0;
+};
+Correlation mean_over(const std::vector<std::vector<Validity>>& seeds,
+                      const std::function<Correlation(const std::vector<Validity>&)>& of) {
+  Mean mean;
+  for (const auto& seed : seeds) mean.add(of(seed));
+  return mean.value();
+}
+std::vector<Validity> means(const std::vector<std::vector<Validity>>& seeds) {
+  std::vector<Validity> out = seeds.front();
+  for (size_t i = 0; i < out.size(); ++i) {
+    for (const auto field : {&Validity::quality, &Validity::length, &Validity::rarity})
+      out[i].*field = mean_over(seeds, [&](const auto& s) { return s[i].*field; });
+    for (size_t j = 0; j < out.size(); ++j)
+      out[i].others[j] = mean_over(seeds, [&](const auto& s) { return s[i].others[j]; });
+    int64_t tied = 0;
+    for (const auto& s : seeds) tied += s[i].tied;
+    out[i].tied = tied / static_cast<int64_t>(seeds.size());
+  }
+  return out;
+}
+
+detect::Scores read_held_out(const std::string& path) {
+  const Json kept = parse_json(Disk::real().read(path), path);
+  detect::Scores out;
+  for (const auto& [author, to] : {std::pair{"human", &out.human}, std::pair{"machine", &out.machine}}) {
+    const Json* scores = kept.find(author);
+    RUM_CHECK(scores && scores->array(), "{}: no list \"{}\"", path, author);
+    for (const Json& s : *scores->array()) s.number(to->emplace_back());
+  }
+  return out;
+}
+
+// The scorers of one generator's targets at one seed, and their validity.
+struct Ranked {
+  std::vector<std::pair<std::string, std::string>> scorers;  // name, stage
+};
+std::vector<Validity> judge(const Ranked& r, const ExperimentGraph& g, const Store& store) {
+  const Stage& first = g.graph.at(r.scorers.front().second);
+  const std::string split = store.folder(g.split);
+  const Targets targets = read_targets(store.folder(first.input("targets"))), pool = read_pool(split);
+  const std::vector<std::string> sources = sides(targets.texts, &Pair::source);
+  std::vector<std::string> human;
+  std::vector<double> length;
+  for (size_t i = 0; i < targets.ids.size(); ++i) {
+    human.push_back(pool.texts[static_cast<size_t>(targets.ids[i])].target);
+    length.push_back(static_cast<double>(words(sources[i]).size()));
+  }
+  std::vector<NamedScores> scores;
+  for (const auto& [name, stage] : r.scorers)
+    scores.push_back({name, read_scores(store.folder(stage) + "/scores.tsv").values});
+  return validity(scores, agreement(targets.texts, human), length,
+                  rarity(sources, sides(read_pool(split, "seed").texts, &Pair::source)));
+}
+}  // namespace
+
+std::vector<RankingResult> rankings(const ExperimentGraph& g, const Store& store) {
+  std::map<std::string, std::map<int64_t, Ranked>> ranked;  // by targets and seed
+  for (const auto& [key, stage] : g.scored) {
+    const auto& [scorer, targets, seed] = key;
+    ranked[targets][seed].scorers.emplace_back(scorer, stage);
+  }
+  std::vector<RankingResult> out;
+  for (const auto& [targets, seeds] : ranked) {
+    std::vector<std::vector<Validity>> tables;
+    for (const auto& [_, r] : seeds) tables.push_back(judge(r, g, store));
+    const std::string& stage = seeds.begin()->second.scorers.front().second;
+    const auto pairs = read_targets(store.folder(g.graph.at(stage).input("targets"))).ids.size();
+    out.push_back({targets, static_cast<int64_t>(pairs), means(tables)});
+  }
+  return out;
+}
+
+std::vector<DetectorResult> detectors(const ExperimentGraph& g, const Store& store) {
+  std::vector<DetectorResult> out;
+  for (const auto& [key, stage] : g.scored) {
+    const std::string match = store.folder(stage) + "/match.json",
+                      kept = store.folder(stage) + "/held_out.json";
+    if (!Disk::real().exists(match)) continue;
+    const Json facts = parse_json(Disk::real().read(match), match);
+    DetectorResult d;
+    std::tie(d.scorer, d.targets, d.seed) = key;
+    for (const auto& [name, to] :
+         {std::pair{"auroc", &d.auroc}, std::pair{"low", &d.low}, std::pair{"high", &d.high}})
+      if (const Json* j = facts.find(name)) j->number(*to);
+    if (Disk::real().exists(kept)) d.log_odds = read_held_out(kept);
+    out.push_back(std::move(d));
+  }
+  return out;
+}
+}  // namespace rum

@@ -1,0 +1,161 @@
+// The claims of a report: the grid of verdicts, the numbers behind each, the share of the gap that is closed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "experiment/chart.h"
+#include "experiment/report_page.h"
+
+namespace rum {
+namespace {
+bool of_students(const ClaimResult& c) { return c.claim->kind == "students"; }
+bool any(const ExperimentResults& r, bool students) {
+  return std::any_of(r.claims.begin(), r.claims.end(),
+                     [&](const ClaimResult& c) { return of_students(c) == students; });
+}
+int digits_of_row(const ClaimResult& c, const ClaimResult::Row& row) {
+  return of_students(c) ? digits_of(row.by) : digits_for(std::max(std::abs(row.from), std::abs(row.to)));
+}
+std::string against(const Claim& c) {
+  return fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));
+}
+
+// ---- verdicts
+void grid_of_students(Page& page, const ExperimentResults& r) {
+  Table t{"Verdicts of the claims about students, by each score.", "claims.json", {{"claim"}}};
+  for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
+  for (const ClaimResult& c : r.claims) {
+    if (!of_students(c)) continue;
+    std::vector<std::string> row{claim_sentence(*c.claim)};
+    for (const ClaimResult::Row& by : c.rows) row.push_back(verdict_html(by.verdict));
+    t.rows.push_back(std::move(row));
+  }
+  page.table(t);
+}
+void grid_of_targets(Page& page, const ExperimentResults& r) {
+  Table t{"Verdicts of the claims about targets: by which measures each holds.",
+          "claims.json",
+          {{"claim"}, {"holds"}, {"does not hold"}, {"undecided"}}};
+  for (const ClaimResult& c : r.claims) {
+    if (of_students(c)) continue;
+    std::vector<std::string> row{claim_sentence(*c.claim)};
+    for (const Verdict v : {Verdict::holds, Verdict::does_not_hold, Verdict::undecided}) {
+      std::string measures;
+      for (const ClaimResult::Row& by : c.rows)
+        if (by.verdict == v) measures += (measures.empty() ? "" : ", <br>") + escape_html(by.by);
+      row.push_back(measures.empty() ? "–" : measures);
+    }
+    t.rows.push_back(std::move(row));
+  }
+  page.table(t);
+}
+
+// ---- numbers
+void numbers_of_students(Page& page, const ExperimentResults& r) {
+  Table t{
+      "Claims about students. The difference is the first arm minus the second, with its 95 % interval; "
+      "beside it the scores of the second and of the first. &ldquo;Could see&rdquo;: the smallest effect "
+      "that this comparison would have found in 80 of 100 repetitions. Gap closed: how far the first arm "
+      "goes from the second to the claim&rsquo;s ceiling, a ratio of means that are resampled together; with "
+      "a ?, some "
+      "resamplings give the gap itself the other sign, so its share means little.",
+      "claims.json",
+      {{"by"},
+       {"verdict"},
+       {"second → first"},
+       {"difference [95 %]", "Resamples seeds and, within them, test sentences, both paired across arms."},
+       {"p", "Two-sided, by the same bootstrap."},
+       {"p, Holm", "Corrected over all claims that are judged by this score."},
+       {"p, swaps", "By approximate randomisation."},
+       {"could see"},
+       {"sd of seeds"},
+       {"gap closed"}}};
+  for (const ClaimResult& c : r.claims) {
+    if (!of_students(c)) continue;
+    t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
+    for (const ClaimResult::Row& row : c.rows) {
+      const int d = digits_of_row(c, row);
+      const Effect& e = row.difference;
+      t.rows.push_back({escape_html(row.by), verdict_html(row.verdict), change(row.from, row.to, d),
+                        interval(e, d), p_value(e, d, e.p), p_value(e, d, row.corrected),
+                        p_value(e, d, row.randomised), shown(e.detectable(), d), shown(e.seeds.sd, d + 1),
+                        row.gap ? share_of_gap(*row.gap) : "–"});
+    }
+  }
+  page.table(t);
+}
+// How many sentences a claim about targets compares.
+int64_t sentences(const ExperimentResults& r, const Claim& c) {
+  const std::string& generated = c.better == "human" ? c.worse : c.better;
+  for (const TargetsResult& t : r.targets)
+    if (t.name == generated) return c.kind == "errors" ? t.doubled : t.pairs;
+  return 0;
+}
+void numbers_of_targets(Page& page, const ExperimentResults& r) {
+  Table t{
+      "Claims about targets. The interval is the range over the generators of all seeds; where they agree "
+      "there is none, and no p. Errors are compared on the sentences that two people translated, and the "
+      "human value is that of the second person.",
+      "claims.json",
+      {{"by"},
+       {"verdict"},
+       {"human → generated"},
+       {"difference [range]", "Human minus generated where the claim has it so, over the seeds."},
+       {"p", "The largest of any generator's, by swapping lines."},
+       {"p, Holm", "Corrected over all claims of this kind."},
+       {"sentences"}}};
+  for (const ClaimResult& c : r.claims) {
+    if (of_students(c)) continue;
+    t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
+    for (const ClaimResult::Row& row : c.rows) {
+      const int d = digits_of_row(c, row);
+      const Effect& e = row.difference;
+      t.rows.push_back({escape_html(row.by), verdict_html(row.verdict), change(row.from, row.to, d),
+                        interval(e, d), p_value(e, d, e.p), p_value(e, d, row.corrected),
+                        counted(sentences(r, *c.claim))});
+    }
+  }
+  page.table(t);
+}
+
+// ---- the gap
+void gap_bars(Page& page, const ExperimentResults& r) {
+  std::vector<std::string> charts;
+  for (size_t m = 0; m < kScores.size(); ++m) {
+    IntervalChart chart{
+        fmt::format("Gap closed, by {}", kScores[m]), "share of the gap that is closed", {}, {}};
+    chart.percent = chart.bars = true, chart.least = -1, chart.most = 2;
+    for (const ClaimResult& c : r.claims) {
+      if (c.rows.size() <= m || !c.rows[m].gap || !c.rows[m].gap->interval) continue;
+      const GapClosed& g = *c.rows[m].gap;
+      const ArmResult* arm = find_arm(r, c.claim->better);
+      chart.rows.push_back({fmt::format("{}, from {}", c.claim->better, c.claim->worse), share_of_gap(g),
+                            *g.share, g.interval->first, g.interval->second,
+                            arm ? group_key(arm->arm->group) : 0});
+    }
+    if (!chart.rows.empty()) charts.push_back(svg(chart));
+  }
+  if (charts.empty()) return;
+  page.figure(
+      charts,
+      "Share of the gap that each remedy closes, with its 95 % interval: 0 % is the arm that it starts "
+      "from, 100 % the ceiling of its claim. Arrows: the interval goes on beyond the axis.",
+      "claims.json");
+}
+}  // namespace
+
+void put_claims(Page& page, const ExperimentResults& r) {
+  page.section(
+      "Claims",
+      "Each claim is a difference between two arms, or between two sets of targets, that should have "
+      "the sign the paper gives it. It <b>holds</b> when the whole 95 % interval lies on that side and "
+      "p, corrected over all claims (Holm), is below .05; it does <b>not hold</b> when the same is true "
+      "of the other side; everything else is <b>undecided</b>.");
+  if (any(r, true)) grid_of_students(page, r);
+  if (any(r, false)) grid_of_targets(page, r);
+  if (any(r, true)) numbers_of_students(page, r);
+  if (any(r, false)) numbers_of_targets(page, r);
+  gap_bars(page, r);
+}
+}  // namespace rum

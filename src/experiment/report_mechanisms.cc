@@ -1,0 +1,175 @@
+// What differs between targets: errors and lexical diversity against the human ones, and what they cost.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "experiment/chart.h"
+#include "experiment/report_page.h"
+
+namespace rum {
+namespace {
+constexpr size_t kColumns = 7;              // of measures in a table, so that paper holds it
+constexpr const char* kScattered = "mtld";  // of any number of tokens, so filtered targets can be compared
+using Measures = std::vector<MeasureResult>;
+
+const MeasureResult* find(const Measures& list, const std::string& measure) {
+  const auto at =
+      std::find_if(list.begin(), list.end(), [&](const MeasureResult& m) { return m.measure == measure; });
+  return at == list.end() ? nullptr : &*at;
+}
+double mean(const std::vector<double>& values) { return values.empty() ? NAN : spread(values).mean; }
+int digits_of_measure(const MeasureResult& m) {
+  return digits_for(std::max(std::abs(mean(m.values)), std::abs(mean(m.human))));
+}
+
+// The measures in tables of equal width: first..last of the list.
+std::vector<std::pair<size_t, size_t>> pieces(size_t n) {
+  const size_t count = (n + kColumns - 1) / kColumns;
+  std::vector<std::pair<size_t, size_t>> out;
+  for (size_t i = 0; i < count; ++i) out.emplace_back(n * i / count, n * (i + 1) / count);
+  return out;
+}
+Head head_of(const std::string& measure) { return {measure, explained(measure)}; }
+std::string beside_human(const MeasureResult& m) {
+  const int d = digits_of_measure(m);
+  const std::string by = relative(mean(m.human), mean(m.values));
+  return fmt::format("{} → {}{}", shown(mean(m.human), d), shown(mean(m.values), d),
+                     by.empty() ? "" : "<br><small>" + by + "</small>");
+}
+std::string with_floor(const TargetsResult& t, const MeasureResult& m) {
+  const MeasureResult* floor = find(t.floor, m.measure);
+  std::string out = measured(mean(m.values));
+  if (floor && std::isfinite(mean(floor->human))) {
+    const int d = digits_of_measure(*floor);
+    out += fmt::format("<br><small>{}</small>", change(mean(floor->human), mean(floor->values), d));
+  }
+  return out;
+}
+std::string name_of(const TargetsResult& t, int64_t TargetsResult::*count) {
+  return fmt::format("{} <small>({} pairs)</small>", escape_html(t.name), counted(t.*count));
+}
+
+void error_tables(Page& page, const ExperimentResults& r) {
+  const Measures& all = r.targets.front().errors;
+  for (const auto& [first, last] : pieces(all.size())) {
+    Table t{
+        "Errors of targets against the human target of the same sentence, means over seeds, lower is "
+        "better (length_ratio: 1 is). Below each: on the sentences that two people translated, the second "
+        "person &rarr; these targets, both against the first. In brackets: all pairs compared, and those "
+        "translated twice.",
+        "results.csv",
+        {{"targets"}}};
+    for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
+    for (const TargetsResult& x : r.targets) {
+      t.rows.push_back({fmt::format("{} <small>({} pairs, {} twice)</small>", escape_html(x.name),
+                                    counted(x.pairs), counted(x.doubled))});
+      for (size_t i = first; i < last; ++i) {
+        const MeasureResult* m = find(x.errors, all[i].measure);
+        t.rows.back().push_back(m ? with_floor(x, *m) : "–");
+      }
+    }
+    page.table(t);
+  }
+}
+void diversity_tables(Page& page, const ExperimentResults& r) {
+  const Measures& all = r.targets.front().diversity;
+  for (const auto& [first, last] : pieces(all.size())) {
+    Table t{
+        "Lexical diversity of targets: human &rarr; these targets on the same sentences, and the change; "
+        "means over seeds. Higher is more diverse, but for yule_k. Invented words raise every count of "
+        "types that is not one of attested types.",
+        "results.csv",
+        {{"targets"}}};
+    for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
+    for (const TargetsResult& x : r.targets) {
+      t.rows.push_back({name_of(x, &TargetsResult::pairs)});
+      for (size_t i = first; i < last; ++i) {
+        const MeasureResult* m = find(x.diversity, all[i].measure);
+        t.rows.back().push_back(m ? beside_human(*m) : "–");
+      }
+    }
+    page.table(t);
+  }
+}
+
+// What operations reached, said once for the seeds that say the same.
+void notes(Page& page, const ExperimentResults& r) {
+  std::vector<std::pair<std::string, std::string>> lines;  // what is said, seeds
+  for (const TargetsResult& t : r.targets)
+    for (const TargetsResult::Note& n : t.notes) {
+      const std::string says =
+          fmt::format("{}, {}: {}", escape_html(t.name), escape_html(n.operation), escape_html(n.says));
+      const auto at =
+          std::find_if(lines.begin(), lines.end(), [&](const auto& line) { return line.first == says; });
+      if (at == lines.end())
+        lines.emplace_back(says, fmt::format("{}", n.seed));
+      else
+        at->second += fmt::format(", {}", n.seed);
+    }
+  if (lines.empty()) return;
+  page.put("<p>What the changed targets reached, with the seeds in brackets:</p><ul class=\"soft\">\n");
+  for (const auto& [says, seeds] : lines) page.put(fmt::format("<li>{} ({})</li>\n", says, seeds));
+  page.put("</ul>\n");
+}
+void costs(Page& page, const ExperimentResults& r) {
+  std::vector<std::string> charts;
+  for (const size_t m : {0, 2}) {
+    IntervalChart chart{kScores[m], fmt::format("difference in {} to human targets", kScores[m]), {}, {}};
+    for (const ArmResult& a : r.arms)
+      if (a.arm->group == "C" && a.compared)
+        chart.rows.push_back({a.name(), interval(a.to_real[m], digits_of(kScores[m])), a.to_real[m].value,
+                              a.to_real[m].low, a.to_real[m].high, group_key("C")});
+    if (!chart.rows.empty()) charts.push_back(svg(chart));
+  }
+  if (!charts.empty())
+    page.figure(
+        charts,
+        "What each mechanism costs: students of targets that were changed on purpose, against students "
+        "of human targets; 95 % intervals.",
+        "results.csv");
+}
+
+// What an arm's students learned from, measured; human targets have no measures of their own but stand
+// beside those of others.
+double diversity_of(const ExperimentResults& r, const ArmResult& a) {
+  const std::string& name = a.arm->apply.empty() ? a.arm->targets : a.arm->name;
+  const bool human = name == "human";
+  const TargetsResult* widest = nullptr;
+  for (const TargetsResult& t : r.targets) {
+    if (t.name == name) widest = &t;
+    if (human && (widest == nullptr || t.pairs > widest->pairs)) widest = &t;
+  }
+  const MeasureResult* m = widest ? find(widest->diversity, kScattered) : nullptr;
+  if (m == nullptr) return NAN;
+  return mean(human ? m->human : m->values);
+}
+void scatter(Page& page, const ExperimentResults& r) {
+  ScatterChart chart{"Diversity of targets and quality of students",
+                     fmt::format("{} of the targets", kScattered),
+                     score_head(0).label,
+                     {}};
+  for (const ArmResult& a : r.arms) {
+    const double x = diversity_of(r, a);
+    if (a.volume == 1 && a.model == "last" && std::isfinite(x))
+      chart.points.push_back(
+          {a.name(), {x, a.scores[0].value, a.scores[0].low, a.scores[0].high}, group_key(a.arm->group)});
+  }
+  if (chart.points.size() > 1)
+    page.figure(
+        {svg(chart)},
+        "Lexical diversity of the targets (MTLD, which does not depend on their number) against BLEU of "
+        "their students with its 95 % interval. A colour and shape for each group of arms.",
+        "results.csv");
+}
+}  // namespace
+
+void put_mechanisms(Page& page, const ExperimentResults& r) {
+  if (r.targets.empty()) return;
+  page.section("Mechanisms",
+               "What differs between the targets, sentence by sentence against the human ones.");
+  error_tables(page, r), diversity_tables(page, r);
+  notes(page, r);
+  costs(page, r), scatter(page, r);
+}
+}  // namespace rum

@@ -1,0 +1,174 @@
+// What a reader should know before anything else: what to be careful about, and five sentences.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "experiment/chart.h"
+#include "experiment/report_page.h"
+
+namespace rum {
+namespace {
+const ClaimResult* first_claim(const ExperimentResults& r, const std::string& kind) {
+  for (const ClaimResult& c : r.claims)
+    if (c.claim->kind == kind) return &c;
+  return nullptr;
+}
+std::string quoted(const Claim& c) { return "&ldquo;" + escape_html(c.text) + "&rdquo;"; }
+std::string quoted(const ExperimentResults& r, const std::string& id) {
+  for (const ClaimResult& c : r.claims)
+    if (c.claim->id == id) return quoted(*c.claim);
+  return escape_html(id);
+}
+
+// ---- five sentences
+std::string what_was_run(const ExperimentResults& r) {
+  std::set<const Arm*> arms;
+  size_t students = 0;
+  for (const ArmResult& a : r.arms) {
+    arms.insert(a.arm);
+    if (a.model == "last") students += a.rows[0].size();
+  }
+  return fmt::format(
+      "{} students of {} arms, {} seeds each, learned from a pool of {} pairs and were judged on "
+      "{} sentences that people had translated.",
+      counted(static_cast<int64_t>(students)), arms.size(), r.config->seeds,
+      counted(r.config->data.pool_pairs), counted(r.test_sentences));
+}
+std::string how_good(const ExperimentResults& r) {
+  if (!r.gate) return "No gate is set, so nothing says whether these sizes are enough to judge anything.";
+  const Gate& asked = r.config->gate;
+  std::string out = fmt::format("The gate of this scale is <b>{}</b>: {} reaches BLEU {} (asked: {})",
+                                r.gate->met ? "met" : "not met", escape_html(asked.arm), shown(r.gate->bleu),
+                                shown(asked.bleu));
+  if (!asked.claim.empty())
+    out += fmt::format(", and the half-width of the interval of {} is {} (asked: at most {})",
+                       quoted(r, asked.claim), shown(r.gate->half_width, 2), shown(asked.half_width, 2));
+  return out + (r.gate->met ? "." : ". Its sizes are wrong, not its claims undecided.");
+}
+std::string main_claim(const ExperimentResults& r) {
+  const ClaimResult* c = first_claim(r, "students");
+  if (c == nullptr) return "No claim about students was judged.";
+  std::string out = quoted(*c->claim);
+  for (const ClaimResult::Row& row : c->rows) {
+    const int d = digits_of(row.by);
+    out += fmt::format("{} {}<b>{}</b> by {} ({}; {})", &row == &c->rows.front() ? "" : ",",
+                       row.verdict == Verdict::undecided ? "is " : "", name(row.verdict), row.by,
+                       change(row.from, row.to, d), interval(row.difference, d));
+  }
+  return out + ".";
+}
+std::string all_claims(const ExperimentResults& r) {
+  std::string out;
+  size_t claims = 0;
+  for (const ClaimResult& c : r.claims) claims += c.claim->kind == "students";
+  for (size_t m = 0; m < kScores.size() && claims > 0; ++m) {
+    int of[3] = {};
+    for (const ClaimResult& c : r.claims)
+      if (c.claim->kind == "students") ++of[static_cast<int>(c.rows[m].verdict)];
+    out += fmt::format("{} by {} {} hold, {} do not, {} are undecided", m == 0 ? "" : ";", kScores[m],
+                       of[static_cast<int>(Verdict::holds)], of[static_cast<int>(Verdict::does_not_hold)],
+                       of[static_cast<int>(Verdict::undecided)]);
+  }
+  return fmt::format("Of the claims about students, {} in all,{}.", claims,
+                     claims > 0 ? out : " none is judged");
+}
+bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
+  return std::any_of(a.apply.begin(), a.apply.end(), [&](const AppliedOperation& o) {
+    return std::any_of(o.scores.begin(), o.scores.end(),
+                       [&](const auto& s) { return c.scorers.at(s.second).kind == "oracle"; });
+  });
+}
+// The claim whose remedy closes most of the gap by BLEU. Oracles are no remedies; a gap of uncertain sign
+// counts only where there is no other.
+const ClaimResult* best_remedy(const ExperimentResults& r) {
+  const ClaimResult* best = nullptr;
+  const auto rank = [](const ClaimResult& c) {
+    return std::pair(c.rows[0].gap->gap_sign_flips == 0, *c.rows[0].gap->share);
+  };
+  for (const ClaimResult& c : r.claims) {
+    if (c.rows.empty() || !c.rows[0].gap || !c.rows[0].gap->share) continue;
+    const ArmResult* arm = find_arm(r, c.claim->better);
+    if (arm && chosen_by_oracle(*r.config, *arm->arm)) continue;
+    if (best == nullptr || rank(c) > rank(*best)) best = &c;
+  }
+  return best;
+}
+// The remedy that closes most of the gap by BLEU; else what differs most plainly between targets; else what
+// would have been seen.
+std::string main_effect(const ExperimentResults& r) {
+  if (const ClaimResult* best = best_remedy(r)) {
+    std::string out = fmt::format(
+        "Of the remedies, &ldquo;{}&rdquo; closes most of the gap from &ldquo;{}&rdquo; to &ldquo;{}&rdquo;:",
+        escape_html(best->claim->better), escape_html(best->claim->worse), escape_html(best->claim->ceiling));
+    for (const ClaimResult::Row& row : best->rows)
+      out +=
+          fmt::format("{} {} by {}", &row == &best->rows.front() ? "" : ",", share_of_gap(*row.gap), row.by);
+    return out + ".";
+  }
+  if (const ClaimResult* c = first_claim(r, "diversity"); c && !c->rows.empty()) {
+    const ClaimResult::Row& row = c->rows.front();
+    return fmt::format("From human to generated targets {} goes {}.", escape_html(row.by),
+                       change(row.from, row.to, digits_for(std::max(row.from, row.to))));
+  }
+  if (const ClaimResult* c = first_claim(r, "students"))
+    return fmt::format(
+        "In 80 of 100 repetitions the comparison of {} would have found a difference of {} BLEU.",
+        quoted(*c->claim), shown(c->rows[0].difference.detectable()));
+  return "No effect was judged.";
+}
+
+// ---- care
+std::vector<std::string> cautions(const ExperimentResults& r) {
+  std::vector<std::string> out{
+      "It reproduces directions, with effect sizes and intervals, at a scale of its own choice; it does not "
+      "match the paper&rsquo;s numbers."};
+  if (r.config->seeds < 5)
+    out.push_back(
+        fmt::format("{} seeds tell little of how seeds differ: intervals may be too narrow, so look at "
+                    "the deviation over seeds too.",
+                    r.config->seeds));
+  if (r.test_sentences < 5000)
+    out.push_back(fmt::format("{} test sentences: small effects go unseen; each comparison says how small.",
+                              counted(r.test_sentences)));
+  out.push_back(
+      "NLL punishes greedy targets for the variety they lack, so an arm may move by NLL alone: read it "
+      "beside "
+      "BLEU.");
+  int64_t later = 0, doubled = 0;
+  bool errors = false;
+  for (const ClaimResult& c : r.claims) later += c.claim->chosen_later, errors |= c.claim->kind == "errors";
+  for (const TargetsResult& t : r.targets) doubled = std::max(doubled, t.doubled);
+  if (later > 0)
+    out.push_back(fmt::format("Chosen after looking at results, and marked so: {} of {} claims.", later,
+                              r.claims.size()));
+  if (errors)
+    out.push_back(
+        fmt::format("Claims about errors rest on the {} sentences of the pool that two people translated.",
+                    counted(doubled)));
+  std::string oracles;
+  for (const Arm& a : r.config->arms)
+    if (chosen_by_oracle(*r.config, a))
+      oracles += (oracles.empty() ? "" : ", ") + fmt::format("&ldquo;{}&rdquo;", escape_html(a.name));
+  if (!oracles.empty())
+    out.push_back("An oracle that saw the human targets chose for " + oracles + ": a ceiling, not a remedy.");
+  return out;
+}
+}  // namespace
+
+std::string care_html(const ExperimentResults& r, const std::vector<std::string>& waiting) {
+  std::string out = "<aside class=\"care\"><h2>Read with care</h2><ul>\n";
+  if (!waiting.empty())
+    out += fmt::format("<li>Arms that are not made yet, and left out: {}.</li>\n",
+                       escape_html(fmt::format("{}", fmt::join(waiting, "; "))));
+  for (const std::string& c : cautions(r)) out += "<li>" + c + "</li>\n";
+  return out + "</ul></aside>\n";
+}
+std::string summary_html(const ExperimentResults& r) {
+  std::string out = "<ol class=\"summary\">\n";
+  for (const auto sentence : {what_was_run, how_good, main_claim, all_claims, main_effect})
+    out += "<li>" + sentence(r) + "</li>\n";
+  return out + "</ol>\n";
+}
+}  // namespace rum

@@ -1,0 +1,162 @@
+// What was run: the sets of sentences, the arms with their scores, samples, cost.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "experiment/chart.h"
+#include "experiment/report_page.h"
+#include "text/words.h"
+
+namespace rum {
+namespace {
+std::string ratio(const ArmResult& a, int64_t pool) {
+  if (a.seed_pairs == 0) return "–";
+  const double r = static_cast<double>(a.seed_pairs) / static_cast<double>(pool);
+  return r >= 1 ? fmt::format("{:.3g} : 1", r) : fmt::format("1 : {:.3g}", 1 / r);
+}
+std::string score_cell(const ArmResult& a, size_t m) {
+  const int d = digits_of(kScores[m]);
+  std::string out =
+      fmt::format("{} <small>±{}</small>", shown(a.scores[m].value, d), shown(a.scores[m].seeds.sd, d));
+  if (a.compared) out += "<br><small>" + interval(a.to_real[m], d) + "</small>";
+  return out;
+}
+// The groups that these arms belong to, in the order of the design.
+std::vector<ChartKey> legend_of(const std::vector<const ArmResult*>& arms) {
+  std::vector<ChartKey> out;
+  for (const ArmResult* a : arms) {
+    const int key = group_key(a->arm->group);
+    if (std::none_of(out.begin(), out.end(), [&](const ChartKey& k) { return k.key == key; }))
+      out.push_back({key, group_name(a->arm->group)});
+  }
+  std::sort(out.begin(), out.end(), [](const ChartKey& a, const ChartKey& b) { return a.key < b.key; });
+  return out;
+}
+std::string forest(const std::vector<const ArmResult*>& arms, size_t m) {
+  IntervalChart chart{kScores[m],
+                      fmt::format("difference in {} to human targets ({} is better)", kScores[m],
+                                  kHigherIsBetter[m] ? "higher" : "lower"),
+                      {},
+                      legend_of(arms)};
+  for (const ArmResult* a : arms) {
+    const Effect& e = a->to_real[m];
+    chart.rows.push_back(
+        {a->name(), interval(e, digits_of(kScores[m])), e.value, e.low, e.high, group_key(a->arm->group)});
+  }
+  return svg(chart);
+}
+// The translation with every word marked that the longest common word sequence with the reference leaves
+// out.
+std::string marked(const std::string& translation, const std::string& reference) {
+  const auto a = split_at_blanks(translation), b = split_at_blanks(reference);
+  std::vector<std::vector<int>> best(a.size() + 1, std::vector<int>(b.size() + 1));
+  for (size_t i = a.size(); i-- > 0;)
+    for (size_t j = b.size(); j-- > 0;)
+      best[i][j] = a[i] == b[j] ? best[i + 1][j + 1] + 1 : std::max(best[i + 1][j], best[i][j + 1]);
+  std::string out;
+  for (size_t i = 0, j = 0; i < a.size(); ++i) {
+    while (j < b.size() && a[i] != b[j] && best[i][j + 1] == best[i][j]) ++j;
+    const bool common = j < b.size() && a[i] == b[j];
+    if (common) ++j;
+    const std::string word = escape_html(a[i]);
+    out += (i ? " " : "") + (common ? word : "<mark>" + word + "</mark>");
+  }
+  return out;
+}
+const char* purpose(const std::string& set) {
+  constexpr std::pair<const char*, const char*> kPurposes[] = {
+      {"seed", "seed set: what generators learn from"},
+      {"pool", "pool: what they translate and students learn from"},
+      {"judge", "judge set: what ranks the pool learns from it alone"},
+      {"valid", "validation"},
+      {"test", "test"}};
+  for (const auto& [name, says] : kPurposes)
+    if (set == name) return says;
+  return "";
+}
+}  // namespace
+
+void put_sets(Page& page, const ExperimentResults& r) {
+  std::string files;
+  for (const auto& [name, hash] : r.files)
+    files += fmt::format("{}{} <small>({})</small>", files.empty() ? "" : ", ", escape_html(name), hash);
+  page.section("Corpus and sizes", "Files and their hashes: " + files +
+                                       ". All sets are disjoint on both sides; words are counted at blanks.");
+  Table t{"The sets of sentence pairs.",
+          "",
+          {{"set"}, {"pairs"}, {"words of a source"}, {"of a target"}, {"longest source"}}};
+  for (const SetFacts& s : r.sets)
+    t.rows.push_back({purpose(s.name), counted(s.pairs), shown(s.source_words), shown(s.target_words),
+                      counted(s.longest)});
+  page.table(t);
+}
+
+void put_arms(Page& page, const ExperimentResults& r) {
+  page.section(
+      "Arms",
+      "An arm is one choice of targets for the pool. The sign of a difference to human targets depends "
+      "on how much real text the generator learned from and on how it writes, so both stand on every "
+      "row.");
+  Table t{
+      "Students on the human test set: mean over seeds with the standard deviation (±), and below it the "
+      "difference to the students of human targets at the same volume and of the same recipe, with its "
+      "95 % interval. At equal tokens fewer pairs mean more epochs.",
+      "results.csv",
+      {{"arm"},
+       {"targets"},
+       {"seed : pool", "Pairs that the generator learned from, against those of the pool."},
+       {"pairs", "That a student saw."},
+       {"epochs", "Rounds over them."}}};
+  for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
+  std::vector<const ArmResult*> compared;
+  std::string group;
+  for (const ArmResult& a : r.arms) {
+    if (a.arm->group != group) t.rows.push_back({escape_html(group_name(group = a.arm->group))});
+    t.rows.push_back({escape_html(a.name()), escape_html(a.arm->targets), ratio(a, r.config->data.pool_pairs),
+                      counted(a.pool_pairs), shown(a.epochs)});
+    for (size_t m = 0; m < kScores.size(); ++m) t.rows.back().push_back(score_cell(a, m));
+    if (a.compared && a.volume == 1 && a.model == "last") compared.push_back(&a);
+  }
+  page.table(t);
+  if (compared.empty()) return;
+  page.figure(
+      {forest(compared, 0), forest(compared, 2)},
+      "Differences to students of human targets with 95 % intervals, by BLEU and by NLL of human text "
+      "(nats a token): right of 0 is better by BLEU, left of 0 by NLL.",
+      "results.csv");
+}
+
+void put_samples(Page& page, const ExperimentResults& r) {
+  page.section("Samples",
+               "Sentences at even distances through the test set, as the students of seed 1 translate them. "
+               "Words that the reference does not have in this order are marked; a marked word need not be "
+               "wrong.");
+  for (const TranslationSample& s : r.samples) {
+    page.put(
+        fmt::format("<div class=\"sample\"><span class=\"soft\">sentence {}</span><dl><dt>source</dt><dd "
+                    "lang=\"de\">{}</dd><dt>reference</dt><dd>{}</dd>",
+                    s.id, escape_html(s.source), escape_html(s.reference)));
+    for (const auto& [arm, translation] : s.translations)
+      page.put(fmt::format("<dt>{}</dt><dd>{}</dd>", escape_html(arm), marked(translation, s.reference)));
+    page.put("</dl></div>\n");
+  }
+}
+
+void put_provenance(Page& page, const ExperimentResults& r) {
+  page.section("Provenance and cost",
+               "Every line of generated text is kept with its generator, checkpoint, decoding, seed and "
+               "log-probability in the stage that wrote it.");
+  Table t{"Stages and what they took.", "", {{"stages"}, {"number"}, {"hours of one process"}}};
+  double sum = 0;
+  int64_t number = 0;
+  for (const auto& c : r.costs) {
+    sum += c.seconds, number += c.stages;
+    t.rows.push_back({escape_html(c.kind), counted(c.stages), fmt::format("{:.2f}", c.seconds / 3600)});
+  }
+  t.rows.push_back({"<b>all</b>", counted(number), fmt::format("{:.2f}", sum / 3600)});
+  page.table(t);
+  std::string builds;
+  for (const std::string& b : r.builds) builds += (builds.empty() ? "" : "; ") + b;
+  page.put("<p class=\"soft\">Built as: " + escape_html(builds) + "</p>\n");
+}
+}  // namespace rum

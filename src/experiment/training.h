@@ -1,0 +1,14 @@
+// How a student learned: what its run wrote of itself along the way.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace rum {
+struct TrainingCurve {
+  std::map<int64_t, double> valid_loss;  // by optimizer step, nats a token
+  double epochs = 0;                     // rounds over its targets at the end
+};
+// Of a run's metrics.jsonl. FileError: not JSON.
+TrainingCurve read_training(const std::string& run_folder);
+}  // namespace rum

@@ -1,0 +1,295 @@
+// The report of an experiment, on results made by hand: what it prints is worked out here, not by its code.
+#include "experiment/report.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <regex>
+#include <set>
+
+#include "experiment/chart.h"
+#include "experiment/report_page.h"
+#include "experiment/tables.h"
+
+namespace rum {
+namespace {
+// Everything between two marks, for each time they stand there.
+std::vector<std::string> between(const std::string& text, const std::string& from, const std::string& to) {
+  std::vector<std::string> out;
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos;) {
+    const size_t begin = at + from.size(), end = text.find(to, begin);
+    if (end == std::string::npos) break;
+    out.push_back(text.substr(begin, end - begin)), at = end;
+  }
+  return out;
+}
+int64_t times(const std::string& text, const std::string& part) {
+  int64_t n = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++n;
+  return n;
+}
+// The first tag that is closed out of turn or never, or a "<" or "&" that begins nothing; "" when there is
+// none.
+std::string malformed(const std::string& html) {
+  const std::set<std::string> empty{"meta", "br", "!doctype"};
+  std::vector<std::string> open;
+  const std::regex tag("</?[a-zA-Z!][a-zA-Z0-9]*( [a-zA-Z0-9-]+(=\"[^\"<>]*\")?)*/?>"),
+      entity("&(amp|lt|gt|quot|ldquo|rdquo|rsquo|rarr);");
+  for (size_t at = 0; at < html.size(); ++at) {
+    if (html.compare(at, 7, "<style>") == 0) at = html.find("</style>", at) + 8;
+    if (html[at] != '<' && html[at] != '&') continue;
+    std::cmatch m;
+    const char* begin = html.data() + at;
+    if (!std::regex_search(begin, html.data() + std::min(html.size(), at + 4000), m,
+                           html[at] == '<' ? tag : entity, std::regex_constants::match_continuous))
+      return "at " + html.substr(at, 60);
+    if (html[at] == '&') continue;
+    const std::string found = m.str();
+    const size_t name_at = found[1] == '/' ? 2 : 1;
+    const std::string name = found.substr(name_at, found.find_first_of(" />", name_at) - name_at);
+    if (found[1] == '/') {
+      if (open.empty() || open.back() != name)
+        return "closes " + name + " in " + (open.empty() ? "" : open.back());
+      open.pop_back();
+    } else if (!empty.contains(name) && !found.ends_with("/>")) {
+      open.push_back(name);
+    }
+  }
+  return open.empty() ? "" : "never closed: " + open.back();
+}
+
+Effect effect_of(double value, double low, double high, double p) {
+  Effect e;
+  e.value = value, e.low = low, e.high = high, e.p = p, e.error = (high - low) / 4, e.seeds.sd = 0.1;
+  return e;
+}
+// An experiment of two arms and three claims whose every number is written here.
+struct Made {
+  ExperimentConfig config;
+  ExperimentResults results;
+  Made() {
+    config.title = "Made <by> hand";
+    config.seeds = 5, config.data.pool_pairs = 20000, config.student = "student",
+    config.recipes["student"] = {};
+    config.arms.resize(2);
+    config.arms[0].name = "human", config.arms[0].group = "A", config.arms[0].targets = "human";
+    config.arms[1].name = "best & half", config.arms[1].group = "D", config.arms[1].targets = "self/greedy";
+    config.claims.resize(3);
+    config.claims[0] = {"C1", "real beats regurgitated", "students", "human", "best & half", "", "last", {},
+                        false};
+    config.claims[1] = {"C6", "remedies help", "students", "best & half", "human", "human", "last", {}, true};
+    config.claims[2] = {"C5", "diversity is lower", "diversity", "human", "self/greedy", "", "last", {},
+                        false};
+    results.config = &config, results.test_sentences = 5000;
+    results.files = {{"tatoeba/train.tsv", "0123456789abcdef"}};
+    results.sets = {{"pool", 20000, 12, 8.25, 7.75}};
+    for (const Arm& arm : config.arms) results.arms.push_back(arm_of(arm));
+    results.arms[1].compared = true;
+    results.arms[1].to_real = {effect_of(-3.5, -4.6, -2.4, 0.0005), effect_of(-2, -3, -1, 0.0005),
+                               effect_of(1.9, 1.8, 2.0, 0.0005)};
+    for (const Claim& c : config.claims) results.claims.push_back({&c, {}});
+    const Effect won = effect_of(3.5, 2.4, 4.6, 0.0005), lost = effect_of(-1.9, -2.0, -1.8, 0.0005);
+    results.claims[0].rows = {{"BLEU", 17.3, 20.8, won, 0.01, 0.001, Verdict::holds},
+                              {"chrF", 35, 38, effect_of(0.2, -0.4, 0.6, 0.4), 0.4, 1, Verdict::undecided},
+                              {"NLL", 4.4, 2.5, lost, 0.01, 0.001, Verdict::does_not_hold}};
+    results.claims[1].rows = results.claims[0].rows;
+    GapClosed gap;
+    gap.share = 0.46, gap.interval = {0.31, 0.6};
+    results.claims[1].rows[0].gap = gap;
+    // One generator wrote the same share at every seed: a range without width.
+    results.claims[2].rows = {
+        {"number_mismatch", 1, 0, effect_of(-1, -1, -1, 0.513), NAN, 0.513, Verdict::undecided},
+        {"types", 7009, 2147, effect_of(4862, 4800, 4900, 0.001), NAN, 0.004, Verdict::holds}};
+    TargetsResult t;
+    t.name = "self/greedy", t.pairs = 20000, t.doubled = 187;
+    t.errors = {{"ter", {0.69}, {NAN}, {}}}, t.floor = {{"ter", {0.67}, {0.40}, {0.001}}};
+    t.diversity = {{"mtld", {30}, {60}, {0.001}}, {"types", {2147}, {7009}, {0.001}}};
+    results.targets = {t};
+    results.rankings = {{"self/greedy", 20000, {{"reverse", 0.59, {}, -0.1, 12, {1.0}}}}};
+    results.detectors = {{"linear", "self/greedy", 1, 0.75, 0.7, 0.8, {{-2, -1, 0, 1}, {-1.5, 0.5, 2, 3}}}};
+  }
+  static ArmResult arm_of(const Arm& arm) {
+    ArmResult a;
+    a.arm = &arm, a.model = "last", a.pool_pairs = 20000, a.epochs = 4.2;
+    for (SeedRows& rows : a.rows) rows.resize(5);
+    for (Bootstrap& b : a.replicates) b.by_seed.assign(5, 20);
+    a.scores = {effect_of(20.8, 20, 21.5, 0), effect_of(38, 37, 39, 0), effect_of(2.5, 2.4, 2.6, 0)};
+    a.curves.assign(5, {{{500, 3.5}, {1000, 2.75}}, 4.2});
+    return a;
+  }
+  std::string html() const {
+    return report_html(results, {"a machine", "a commit", "2026-01-01", true, {"an arm to come"}});
+  }
+};
+
+TEST(Report, IsWellFormedAndNeedsNothingElse) {
+  const std::string html = Made().html();
+  EXPECT_EQ(malformed(html), "");
+  EXPECT_NE(malformed("<p><b></p>"), "");  // the check does see it
+  EXPECT_NE(malformed("<p>a & b</p>"), "");
+  for (const char* bad :
+       {"http:", "https:", "//", "src=", "@import", "url(", "<script", "<link", ">nan", "inf<"})
+    EXPECT_EQ(html.find(bad), std::string::npos) << bad;
+  EXPECT_NE(html.find("Made &lt;by&gt; hand"), std::string::npos);
+  EXPECT_NE(html.find("best &amp; half"), std::string::npos);
+}
+
+TEST(Report, FiguresAndTablesAreNumberedAndHaveCaptions) {
+  const Made made;
+  const std::string html = made.html();
+  for (const std::string kind : {"Table", "Figure"}) {
+    const auto numbers = between(html, "<figcaption><b>" + kind + " ", ".</b> ");
+    EXPECT_GE(numbers.size(), 4u) << kind;
+    for (size_t i = 0; i < numbers.size(); ++i) EXPECT_EQ(numbers[i], std::to_string(i + 1)) << kind;
+  }
+  EXPECT_EQ(times(html, "<figure"), times(html, "<figcaption>"));
+  EXPECT_EQ(times(html, "<table>"), times(html, "<b>Table "));
+  // Every file that a caption names is written.
+  std::set<std::string> written, linked;
+  for (const auto& [name, _] : result_files(made.results)) written.insert(name);
+  for (const std::string& href : between(html, "<a href=\"", "\""))
+    if (!href.starts_with("#")) linked.insert(href);
+  EXPECT_GE(linked.size(), 5u);
+  for (const std::string& name : linked) EXPECT_TRUE(written.contains(name)) << name;
+}
+
+TEST(Report, NoPBesideAnIntervalWithoutWidth) {
+  const std::string html = std::regex_replace(Made().html(), std::regex(" title=\"[^\"]*\""), "");  // no tips
+  const auto rows = between(html, "<tr><td data-label=\"by\">", "</tr>");
+  int64_t without = 0;
+  for (const std::string& row : rows) {
+    if (!row.starts_with("number_mismatch")) continue;
+    ++without;
+    EXPECT_NE(row.find("<td data-label=\"difference [range]\">−1.000</td>"), std::string::npos) << row;
+    EXPECT_NE(row.find("<td data-label=\"p\">–</td>"), std::string::npos) << row;
+    EXPECT_NE(row.find("<td data-label=\"p, Holm\">–</td>"), std::string::npos) << row;
+    EXPECT_NE(row.find("? undecided"), std::string::npos) << row;
+  }
+  EXPECT_EQ(without, 1);
+  const std::regex twice("\\[([^,\\]]*), ([^\\]]*)\\]");
+  for (std::sregex_iterator i(html.begin(), html.end(), twice), end; i != end; ++i)
+    EXPECT_NE((*i)[1], (*i)[2]) << i->str();
+  // The width that counts is the printed one: .0004 is none with one digit.
+  const Effect narrow = effect_of(1, 0.9998, 1.0002, 0.01);
+  EXPECT_EQ(interval(narrow, 1), "+1.0");
+  EXPECT_EQ(p_value(narrow, 1, 0.01), "–");
+  EXPECT_EQ(interval(narrow, 4), "+1.0000 [+0.9998, +1.0002]");
+  EXPECT_EQ(p_value(narrow, 4, 0.0104), ".010");
+}
+
+TEST(Report, VerdictsStandInAGridByClaimAndScore) {
+  const std::string html = Made().html();
+  const auto rows = between(html, "<tr><td data-label=\"claim\">", "</tr>");
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_TRUE(rows[0].starts_with("real beats regurgitated <small>(C1)</small></td>")) << rows[0];
+  EXPECT_TRUE(rows[1].starts_with("remedies help <small>(C6)</small> <i>chosen after looking</i>"))
+      << rows[1];
+  const auto cells = between(rows[0], "<span class=\"verdict ", "</span>");
+  EXPECT_EQ(cells, (std::vector<std::string>{"holds\">✓ holds", "undecided\">? undecided",
+                                             "does_not_hold\">✗ does not hold"}));
+  // The claim about targets: its measures by verdict.
+  EXPECT_NE(rows[2].find("<td data-label=\"holds\">types</td><td data-label=\"does not hold\">–</td><td "
+                         "data-label=\"undecided\">number_mismatch</td>"),
+            std::string::npos)
+      << rows[2];
+  // Nowhere by its id alone.
+  for (const char* id : {">C1<", ">C1:", ">C6<", ">C5<"}) EXPECT_EQ(html.find(id), std::string::npos) << id;
+}
+
+TEST(Report, FiveSentencesSumItUp) {
+  const std::string html = Made().html();
+  const auto list = between(html, "<ol class=\"summary\">", "</ol>");
+  ASSERT_EQ(list.size(), 1u);
+  const auto sentences = between(list[0], "<li>", "</li>");
+  ASSERT_EQ(sentences.size(), 5u);
+  EXPECT_TRUE(
+      sentences[0].starts_with("10 students of 2 arms, 5 seeds each, learned from a pool of 20,000 pairs"))
+      << sentences[0];
+  EXPECT_NE(sentences[2].find("<b>holds</b> by BLEU (17.3 → 20.8, +20\u00a0%; +3.5 [+2.4, +4.6])"),
+            std::string::npos)
+      << sentences[2];
+  EXPECT_NE(sentences[3].find("2 in all, by BLEU 2 hold, 0 do not, 0 are undecided;"), std::string::npos)
+      << sentences[3];
+  EXPECT_NE(sentences[4].find("46\u00a0% [31, 60] by BLEU"), std::string::npos) << sentences[4];
+  const size_t care = html.find("Read with care"), first = html.find("<section>");
+  EXPECT_LT(care, first);
+  EXPECT_NE(html.find("Arms that are not made yet, and left out: an arm to come."), std::string::npos);
+  EXPECT_NE(html.find("marked so: 1 of 3 claims."), std::string::npos);
+}
+
+TEST(Report, EffectsAreRelativeWithTheirDenominators) {
+  const std::string html = Made().html();
+  EXPECT_NE(html.find("<td data-label=\"human → generated\">7009 → 2147, −69\u00a0%</td>"),
+            std::string::npos);
+  EXPECT_NE(html.find("self/greedy <small>(20,000 pairs, 187 twice)</small>"), std::string::npos);
+  EXPECT_NE(html.find("0.400 → 0.670, +68\u00a0%"), std::string::npos);  // .67 / .40 = 1.675
+  EXPECT_NE(html.find(">60.00 → 30.00<br><small>−50\u00a0%</small>"), std::string::npos);
+  EXPECT_NE(html.find("BLEU, higher is better"), std::string::npos);
+  EXPECT_NE(html.find("NLL, lower is better"), std::string::npos);
+  const auto heads = between(html, "<th title=\"", "</th>");
+  EXPECT_TRUE(std::any_of(heads.begin(), heads.end(), [](const std::string& h) {
+    return h.starts_with("MTLD") && h.ends_with(">mtld") && h.find("Source:") != std::string::npos;
+  }));
+}
+
+TEST(Report, NumbersAreWrittenAsInPrint) {
+  EXPECT_EQ(counted(7), "7");
+  EXPECT_EQ(counted(1234567), "1,234,567");
+  EXPECT_EQ(signed_number(-0.04, 1), "0.0");
+  EXPECT_EQ(signed_number(-0.05001, 1), "−0.1");
+  EXPECT_EQ(change(4, 3, 1), "4.0 → 3.0, −25\u00a0%");
+  EXPECT_EQ(change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
+  EXPECT_EQ(change(NAN, 3, 1), "–");
+  EXPECT_EQ(p_value(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt; .001");
+  EXPECT_EQ(p_value(effect_of(1, 0, 2, 0), 1, 1), "1");
+  EXPECT_NE(explained("mattr_50").find("Moving-average TTR"), std::string::npos);
+  EXPECT_EQ(explained("of no such name"), "");
+}
+
+// ---- charts
+std::vector<double> ticks_of(const std::string& chart, const std::string& anchor) {
+  std::vector<double> out;
+  for (const std::string& t : between(chart, "text-anchor=\"" + anchor + "\" class=\"tick\">", "</text>"))
+    out.push_back(t.starts_with("−") ? -std::stod(t.substr(std::string("−").size())) : std::stod(t));
+  return out;
+}
+TEST(Chart, TicksAreRound) {
+  EXPECT_EQ(ticks(0, 10), (std::vector<double>{0, 2, 4, 6, 8, 10}));
+  const auto t = ticks(-1.3, 0.9);
+  EXPECT_NE(std::find(t.begin(), t.end(), 0.0), t.end());
+}
+TEST(Chart, TicksLieWithinTheDataAndNamesAreEscaped) {
+  const std::string drawn =
+      svg(LineChart{"t", "x", "y", {{"<name>", {{5000, 12.5, 11.2, 13}, {20000, 18.7, 18, 19.9}}}}});
+  const auto across = ticks_of(drawn, "middle"), up = ticks_of(drawn, "end");
+  ASSERT_GE(across.size(), 3u);
+  ASSERT_GE(up.size(), 3u);
+  for (const double t : across) EXPECT_TRUE(5000 <= t && t <= 20000) << t;
+  for (const double t : up) EXPECT_TRUE(11.2 <= t && t <= 19.9) << t;
+  EXPECT_NE(drawn.find("&lt;name&gt;"), std::string::npos);
+  EXPECT_EQ(drawn.find("<name>"), std::string::npos);
+  EXPECT_EQ(malformed(drawn), "");
+}
+TEST(Chart, EveryKeyHasAColourAndAShapeOfItsOwn) {
+  LineChart chart{"t", "x", "y", {}};
+  for (int i = 0; i < 9; ++i)
+    chart.lines.push_back({std::to_string(i), {{0, double(i), double(i), double(i)}}});
+  const std::string drawn = svg(chart);
+  const std::regex mark(" d=\"([^\"]*)\" class=\"dot (s[0-9])\"");
+  std::set<std::string> looks, shapes;
+  for (std::sregex_iterator i(drawn.begin(), drawn.end(), mark), end; i != end; ++i)
+    looks.insert(i->str()), shapes.insert((*i)[1]);
+  EXPECT_EQ(looks.size(), 9u);
+  EXPECT_EQ(shapes.size(), 9u);
+}
+TEST(Chart, WhatLiesBeyondTheAxisIsCutWithAnArrow) {
+  IntervalChart chart{"t", "x", {{"wide", "", 0.5, -7, 9, 0}, {"narrow", "", 0.5, 0.25, 0.75, 1}}, {}};
+  chart.percent = chart.bars = true, chart.least = -1, chart.most = 2;
+  const std::string drawn = svg(chart);
+  for (const double t : ticks_of(drawn, "middle")) EXPECT_TRUE(-100 <= t && t <= 200) << t;
+  EXPECT_EQ(times(drawn, "4v-8Z"), 2);  // both ends of the first row
+  EXPECT_EQ(malformed(drawn), "");
+}
+}  // namespace
+}  // namespace rum
