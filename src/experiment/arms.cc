@@ -201,10 +201,13 @@ class Builder {
     if (k == "consistency")
       inputs.push_back(
           {"draws", written(origin.substr(0, origin.find('/')), s.decoding, seed, "pool", s.draws)});
-    std::string generated;  // the judge set's sources as this generator translates them
-    if (k == "linear" || k == "classifier" || k == "states" || k == "density") {
+    const auto by_generator = [&](const char* set) {  // its sources as this generator translates them
       const size_t slash = origin.find('/');
-      generated = written(origin.substr(0, slash), origin.substr(slash + 1), seed, "judge", 1);
+      return written(origin.substr(0, slash), origin.substr(slash + 1), seed, set, 1);
+    };
+    std::string generated;
+    if (k == "linear" || k == "classifier" || k == "states" || k == "density") {
+      generated = by_generator("judge");
       inputs.push_back({"judge", generated});
     }
     // Its detector learns from the judge set, so the model whose states it reads must not have seen that.
@@ -212,14 +215,17 @@ class Builder {
       inputs.push_back({"surrogate", train(fmt::format("surrogate model of the seed set, seed {}", seed),
                                            recipe, 3000 + seed, {{"seed_pairs", c_.data.seed_pairs}}, {})});
     if (k == "density") {
+      inputs.push_back({"held_out", by_generator("valid")});
       inputs.push_back({"human_model", judge_model("forward")});
       inputs.push_back(
           {"generated_model", train(fmt::format("forward model of generated targets, seed {}", seed), recipe,
                                     2000 + seed, {{"judge_set", "generated"}}, generated)});
     }
     if (k == "oracle") inputs.push_back({"human", human_});
+    Json::Object parameters{{"kind", k}, {"seed", seed}};
+    if (s.anyway) parameters.emplace_back("anyway", true);
     return out_.graph.add("score", fmt::format("{} of {}, seed {}", s.name, origin, seed),
-                          {{"kind", k}, {"seed", seed}}, std::move(inputs), 20);
+                          std::move(parameters), std::move(inputs), 20);
   }
   void student(const Arm& arm, int64_t seed, double volume) {
     std::string targets = named(arm.targets, seed);

@@ -248,9 +248,13 @@ class Reader {
       x.name = name;
       s.read("kind", x.kind, true), s.read("recipe", x.recipe), s.read("with", x.with);
       s.read("decoding", x.decoding), s.read("draws", x.draws, 2, 1000);
+      s.read("anyway", x.anyway);
       s.done();
       check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
       if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, recipe_names());
+      if (x.anyway && x.kind != "linear" && x.kind != "classifier" && x.kind != "states" &&
+          x.kind != "density")
+        throw FileError(s.place("anyway") + "only detectors ask for it: linear, classifier, states, density");
       if (x.kind == "agreement") check_targets(s.place("with"), x.with);
       if (x.with == "human")
         throw FileError(s.place("with") +

@@ -34,6 +34,7 @@ struct Scorer {
   std::string with;      // agreement: the second generator's targets
   std::string decoding;  // consistency: how the generator draws; density: how it translated the judge set
   int64_t draws = 8;     // consistency
+  bool anyway = false;   // detectors: even where held-out AUROC is not above .5 by its own error
 };
 // An operation as an arm applies it, such as {op = "mix", real = 0.25} (edits/operation.h).
 struct AppliedOperation {
