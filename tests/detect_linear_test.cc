@@ -181,7 +181,7 @@ TEST(Folds, TextsOfOneSourceStayTogetherAndFoldsAreEqual) {
 TEST(Folds, CrossFittedScoresAreThoseOfADetectorThatDidNotSeeTheSource) {
   const std::vector<Text> texts = lines(30);
   const auto fold = folds_of(texts, 3, 1);
-  const auto scores = cross_fit("linear", texts, {}, 3, 1);
+  const auto scores = cross_fit("linear", texts, {}, 3, 1).scores;
   std::vector<Text> others;
   for (size_t i = 0; i < texts.size(); ++i)
     if (fold[i] != 1) others.push_back(texts[i]);

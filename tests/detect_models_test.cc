@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "detect/detector.h"
+#include "detect/explain.h"
 #include "detect/likelihood.h"
 #include "ops/linear.h"
 #include "tests/error_of.h"
@@ -227,6 +227,41 @@ TEST(DetectDensity, DifferenceOfTwoSums) {
   const Scratch scratch;
   detect::save(*d, scratch.path + "/d");
   EXPECT_EQ(detect::load(scratch.path + "/d")->score(texts), got);
+}
+// For every kind, in numbers of the size that the score has, not of its parts.
+TEST(DetectExplain, PartsAddUpToTheScoreOfEveryKind) {
+  const Scratch scratch;
+  const std::vector<Text> texts = texts_of(40);
+  const std::vector<std::pair<const char*, Json::Object>> recipes = {
+      {"linear", {{"features", 4096}, {"ngrams", "char_wb:2-5,word:1-2,char:3-3,pair"}}},
+      {"likelihood", {{"model", runs().encoder}, {"statistic", "lrr"}}},
+      {"density", {{"human", runs().translate}, {"generated", runs().encoder}}}};
+  Json::Array files;
+  for (const auto& [kind, options] : recipes) {
+    const auto d = detect::fit(kind, texts, options);
+    files.emplace_back(scratch.path + "/" + kind);
+    detect::save(*d, *files.back().text());
+  }
+  files.emplace_back(scratch.path + "/combine");
+  detect::save(*detect::fit("combine", texts, {{"detectors", Json::Array(files.begin(), files.end() - 1)}}),
+               *files.back().text());
+  for (const Json& path : files) {
+    const auto d = detect::load(*path.text());
+    const std::vector<double> scores = d->score(texts);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const detect::Explained e = detect::explained(*d, texts[i]);
+      double parts = e.explanation.constant, shown = e.explanation.constant;
+      for (const auto& c : e.explanation.parts) parts += c.adds;
+      std::string whole;
+      for (const auto& s : detect::stretches(texts[i].target, e.explanation.parts)) {
+        shown += s.adds;
+        whole += texts[i].target.substr(s.begin, s.end - s.begin);
+      }
+      EXPECT_NEAR(parts, scores[i], 1e-6 * std::abs(scores[i])) << d->kind << " " << i;
+      EXPECT_NEAR(shown, scores[i], 1e-6 * std::abs(scores[i])) << d->kind << " " << i;
+      EXPECT_EQ(whole, texts[i].target);
+    }
+  }
 }
 TEST(DetectDensity, Refuses) {
   const std::vector<Text> texts = texts_of(4);

@@ -172,9 +172,14 @@ TEST(Calibrate, CurvesAndThresholdsSurviveTheFile) {
   EXPECT_EQ(back.thresholds[0].score, 1.25);
   Text t;
   t.target = std::string(39, 'x');
-  EXPECT_TRUE(abstains(back, t));
+  EXPECT_TRUE(verdict(back, t, 2).abstains);
+  EXPECT_FALSE(verdict(back, t, 2).probability);
   t.target += "ä";
-  EXPECT_FALSE(abstains(back, t));
+  const Verdict v = verdict(back, t, 1.25);
+  EXPECT_FALSE(v.abstains);
+  EXPECT_EQ(*v.probability, *probability(c, 1.25));
+  EXPECT_EQ(v.flagged, std::vector<bool>{false});  // at the threshold, not above it
+  EXPECT_EQ(verdict(back, t, 1.26).flagged, std::vector<bool>{true});
 }
 }  // namespace
 }  // namespace rum::detect

@@ -1,10 +1,16 @@
 // `ruminate detect` as people run it: fit, calibrate, score, evaluate, plan, and what it refuses.
 #include <gtest/gtest.h>
 
+#include <set>
+#include <sstream>
+
 #include "data/corpus.h"
+#include "data/loader.h"
 #include "data/plan.h"
 #include "tests/program.h"
 #include "text/json.h"
+#include "text/tokenizer.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -114,6 +120,151 @@ TEST_F(Detecting, NoOrderByADetectorNoBetterThanChance) {
   const Ran done = detect(anyway);
   EXPECT_EQ(done.status, 0);
   EXPECT_EQ(done.err.substr(0, 9), "warning: ");
+}
+TEST_F(Detecting, WhatADetectorLearnedByHeartIsNoAnswer) {
+  make(100, 50);
+  const Ran fitted = detect({"fit", "--human", "@human.tsv", "--machine", "m=" + file("pool.tsv"), "--option",
+                             "features=4096", "-o", "@d"});
+  ASSERT_EQ(fitted.status, 0) << fitted.err;
+  const Ran calibrated =
+      detect({"calibrate", "--detector", "@d", "--human", "@human.tsv", "--fpr", "0.2", "-o", "@c"});
+  EXPECT_EQ(calibrated.status, 0);
+  EXPECT_NE(calibrated.err.find("was fitted on " + file("human.tsv")), std::string::npos) << calibrated.err;
+  expect_refusal(detect({"plan", "--pool", "@pool.tsv", "--detector", "@d", "-o", "@plan"}),
+                 "was fitted on this pool");
+}
+TEST_F(Detecting, IsotonicWhereAskedFor) {
+  make(100, 50);
+  ASSERT_EQ(detect({"fit", "--human", "@human", "--machine", "@machine", "--source", "@sources", "--option",
+                    "features=4096", "--curve", "isotonic", "-o", "@d"})
+                .status,
+            0);
+  ASSERT_EQ(detect({"calibrate", "--detector", "@d", "--human", "@human", "--machine", "@machine", "--fpr",
+                    "0.2", "-o", "@platt"})
+                .status,
+            0);
+  ASSERT_EQ(detect({"calibrate", "--detector", "@d", "--human", "@human", "--machine", "@machine", "--fpr",
+                    "0.2", "--curve", "isotonic", "-o", "@isotonic"})
+                .status,
+            0);
+  // A step function of the scores has few values, a logistic curve one for each score.
+  const auto values = [&](const char* detector) {
+    const Ran scored = detect({"score", "--detector", detector, "--in", "@human", "@machine"});
+    std::set<double> out;
+    std::istringstream lines(scored.out);
+    for (std::string one; std::getline(lines, one);) {
+      double p = -1;
+      if (parse_json(one, "line").find("probability")->number(p)) out.insert(p);
+    }
+    return out;
+  };
+  const auto platt = values("@platt"), isotonic = values("@isotonic");
+  EXPECT_GT(platt.size(), 50u);
+  EXPECT_LT(isotonic.size(), platt.size() / 2);
+  EXPECT_EQ(*isotonic.begin(), 0);  // nobody but people below the lowest machine
+  EXPECT_EQ(*isotonic.rbegin(), 1);
+}
+// A model that judges what it wrote itself, known by its hash or by its ranks, is shown apart and never
+// orders.
+struct WhiteBox : Detecting {
+  Ran train(const std::string& name, int seed) {
+    return run({"train", file("c.toml"), "--set", "run.folder=" + file(name), "--set",
+                "run.seed=" + std::to_string(seed), "--set", "train.steps=400", "--set",
+                "train.eval_every=400", "--set", "model.width=32"});
+  }
+  // What a run makes of the sources, as JSON lines and as pairs.
+  void translate(const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> words{"translate", file("run"),          "-i", file("sources"), "--jsonl",
+                                   "-o",        file(name + ".jsonl")};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ran r = run(words);
+    ASSERT_EQ(r.status, 0) << r.err;
+    std::istringstream lines(slurp(file(name + ".jsonl")));
+    std::string pairs;
+    for (std::string one; std::getline(lines, one);) {
+      const Json j = parse_json(one, name);
+      const std::string& target = *j.find("target")->text();
+      if (!blank_line(target)) pairs += *j.find("source")->text() + "\t" + target + "\n";
+    }
+    write(name + ".tsv", pairs);
+  }
+  Ran fit_likelihood(const std::string& run, const std::string& texts, const std::string& detector) {
+    return detect({"fit", "--kind", "likelihood", "--option", "model=" + file(run), "--option",
+                   "statistic=log_likelihood", "--human", "@people.tsv", "--in", texts, "-o", detector});
+  }
+};
+TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
+  corpora();
+  config();
+  ASSERT_EQ(train("run", 1).status, 0);
+  ASSERT_EQ(train("other", 2).status, 0);
+  std::string from, people;
+  std::istringstream lines(slurp(file("train.tsv")));
+  int count = 0;
+  for (std::string one; std::getline(lines, one) && count < 60; ++count) {
+    from += one.substr(0, one.find('\t')) + "\n";
+    people += one + "\n";
+  }
+  write("sources", from), write("people.tsv", people);
+  translate("greedy", {"--beam", "1"}), translate("sampled", {"--sample", "--top-k", "5"});
+
+  const Ran own = fit_likelihood("run", "@greedy.jsonl", "@own");
+  ASSERT_EQ(own.status, 0) << own.err;
+  EXPECT_NE(own.out.find("60 of the machines' texts are by a model that it asks itself"), std::string::npos)
+      << own.out;
+  EXPECT_NE(own.out.find("it may not order a corpus"), std::string::npos) << own.out;
+  const auto refused = [&](std::vector<std::string> words, const std::string& why) {
+    words.insert(words.begin(), {"plan", "--anyway", "-o", "@plan"});
+    const Ran r = detect(words);
+    expect_refusal(r, why);
+    EXPECT_FALSE(std::filesystem::exists(file("plan")));
+  };
+  // By its ranks: the pairs do not say who wrote them.
+  refused({"--pool", "@greedy.tsv", "--detector", "@own"},
+          "never orders this corpus: 60 of 60 texts were written by a model that it asks itself");
+  refused({"--pool", "@greedy.tsv", "--human", "@people.tsv", "--kind", "likelihood", "--option",
+           "model=" + file("run")},
+          "60 of 60 texts");
+  // By the hash: draws have other ranks than 1.
+  refused({"--pool", "@sampled.tsv", "--detector", "@own", "--provenance", "@sampled.jsonl"},
+          "texts were written by a model that it asks itself");
+  refused({"--pool", "@people.tsv", "--detector", "@own", "--provenance", "@sampled.jsonl"},
+          "people.tsv: line 1 is not among the texts of");
+  // Another model may judge them.
+  const Ran others = fit_likelihood("other", "@sampled.jsonl", "@others");
+  ASSERT_EQ(others.status, 0) << others.err;
+  const Ran planned = detect({"plan", "--pool", "@sampled.tsv", "--detector", "@others", "--provenance",
+                              "@sampled.jsonl", "--anyway", "-o", "@plan"});
+  EXPECT_EQ(planned.status, 0) << planned.err;
+
+  const Ran judged = detect(
+      {"evaluate", "--detector", "@own", "@others", "--human", "@people.tsv", "--in", "@greedy.jsonl"});
+  ASSERT_EQ(judged.status, 0) << judged.err;
+  const Json all = parse_json(judged.out, "out");
+  const Json &apart = *all.find(file("own")), &plain = *all.find(file("others"));
+  EXPECT_EQ(apart.find("auroc"), nullptr);
+  EXPECT_EQ(to_json(*apart.find("white_box")->find("by_generator")->find("run")->find("machines")), "60");
+  EXPECT_EQ(plain.find("white_box"), nullptr);
+  EXPECT_NE(plain.find("auroc"), nullptr);
+  const Ran scored = detect({"score", "--detector", "@own", "--in", "@sampled.jsonl"});
+  EXPECT_NE(scored.err.find("texts were written by a model that it asks itself"), std::string::npos);
+  EXPECT_NE(scored.out.find("\"white_box\":true"), std::string::npos);
+  EXPECT_NE(
+      detect({"explain", "--detector", "@own", "--in", "@greedy.jsonl", "--id", "3"}).out.find("white-box: "),
+      std::string::npos);
+
+  // A language model's page has its ranks and their histogram beside what each token adds.
+  const Ran page =
+      detect({"explain", "--detector", "@own", "--in", "@people.tsv", "--id", "3", "--html", "@page"});
+  ASSERT_EQ(page.status, 0) << page.err;
+  for (const char* part : {"How likely the model held each token", "class=\"bars\"", "What each part adds"})
+    EXPECT_NE(slurp(file("page")).find(part), std::string::npos) << part;
+
+  // Weights that are the detector's, beside a tokenizer that is not.
+  TokenizerConfig bpe{.vocab = 300};
+  bpe.special = {kSep, kEos};
+  Tokenizer::train(std::vector<std::string_view>{from}, bpe).save(file("run/tokenizer.json"));
+  expect_refusal(detect({"score", "--detector", "@own", "--in", "@people.tsv"}), "tokenizer");
 }
 TEST_F(Detecting, BadInputIsNamed) {
   make(20, 50);

@@ -227,6 +227,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");
+  refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true",
+         "only detectors ask for it");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[11].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
@@ -293,6 +295,12 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   const Ran again = e.run(e.words("run", "x"));
   EXPECT_NE(again.err.find("0 of them now"), std::string::npos) << again.err;
   EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
+  // The linear detector and the density pair were tried on texts of both authors, at both seeds.
+  int64_t tried = 0;
+  for (const auto& found : std::filesystem::recursive_directory_iterator(e.file("x")))
+    if (found.path().filename() == "match.json")
+      tried += slurp(found.path().string()).find("held-out AUROC") != std::string::npos;
+  EXPECT_EQ(tried, 4);
   const Ran report = e.run(e.words("report", "x"));
   ASSERT_EQ(report.status, 0) << report.err;
   EXPECT_EQ(report.out.find("left out"), std::string::npos) << report.out;

@@ -1,29 +1,13 @@
 // What strangers' texts can do to a terminal: nothing.
 #include "base/terminal.h"
 
-#include <pty.h>
-
 #include <algorithm>
-#include <array>
 
 #include "checkpoint/safetensors.h"
-#include "tests/program.h"
+#include "tests/typed.h"
 
 using namespace rum;
 namespace {
-// All that a command writes to a terminal of its own, standard output and error together.
-std::string typed(const Program& p, std::vector<std::string> words) {
-  int terminal = -1;
-  const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
-  if (child == 0) become(std::move(words));
-  std::string all;
-  std::array<char, 4096> part{};
-  for (ssize_t n; (n = read(terminal, part.data(), part.size())) > 0;)
-    all.append(part.data(), static_cast<size_t>(n));
-  close(terminal);
-  p.end(child);
-  return all;
-}
 bool harmless(const std::string& text) {
   return text.find("\xC2\x9B") == std::string::npos && std::all_of(text.begin(), text.end(), [](char c) {
            const auto u = static_cast<unsigned char>(c);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 
 namespace rum {
 namespace {
@@ -91,6 +92,15 @@ bool has_controls(std::string_view name) {
 void guard_terminals() {
   stdout = guarded(stdout, STDOUT_FILENO, _IOLBF);
   stderr = guarded(stderr, STDERR_FILENO, _IONBF);
+}
+void print_on_colour(std::string_view text, int colour) {
+  std::fflush(stdout);
+  Guard{STDOUT_FILENO}.write(fmt::format("\033[48;5;{};38;5;16m{}\033[0m", colour, visible(text)));
+}
+bool shows_colours() {
+  const char *off = std::getenv("NO_COLOR"), *term = std::getenv("TERM");
+  const bool dumb = term == nullptr || std::string_view(term) == "dumb";
+  return isatty(STDOUT_FILENO) == 1 && (off == nullptr || *off == '\0') && !dumb;
 }
 void erase_line() {
   std::fflush(stderr);

@@ -14,6 +14,11 @@ bool has_controls(std::string_view name);
 // From now on what goes to standard output or standard error passes through visible() where that is a
 // terminal. Elsewhere it arrives byte for byte.
 void guard_terminals();
-// The cursor back to the start of an emptied line: the one control sequence that is ours.
+// The control sequences that are ours: the cursor back to the start of an emptied line,
 void erase_line();
+// and a text in black on one of the terminal's 256 colours, on standard output; the text is made visible().
+void print_on_colour(std::string_view text, int colour);
+// Is standard output a terminal with colours, which nobody has turned off (TERM=dumb, or NO_COLOR set to
+// anything)?
+bool shows_colours();
 }  // namespace rum

@@ -154,7 +154,14 @@ int64_t usual_minimum(std::span<const Text> texts) {
   std::nth_element(lengths.begin(), at, lengths.end());
   return *at;
 }
-bool abstains(const Calibration& c, const Text& t) { return characters(t.target) < c.minimum_characters; }
+Verdict verdict(const Calibration& c, const Text& t, double score) {
+  Verdict out;
+  out.abstains = characters(t.target) < c.minimum_characters;
+  if (out.abstains) return out;
+  out.probability = probability(c, score);
+  for (const auto& at : c.thresholds) out.flagged.push_back(score > at.score);
+  return out;
+}
 
 Json::Object to_json_object(const Calibration& c) {
   Json::Object out{{"minimum_characters", c.minimum_characters}};

@@ -18,7 +18,13 @@ std::optional<double> probability(const Calibration&, double score);
 std::vector<Calibration::Threshold> thresholds(std::span<const double> human, std::span<const double> fprs);
 // The length, in characters, that all but a twentieth of the texts reach; 0 for none.
 int64_t usual_minimum(std::span<const Text>);
-bool abstains(const Calibration&, const Text&);
+// What a calibrated detector says of a text with this score.
+struct Verdict {
+  bool abstains = false;                // too short: nothing below holds
+  std::optional<double> probability{};  // that a machine wrote it
+  std::vector<bool> flagged{};          // by each threshold in turn
+};
+Verdict verdict(const Calibration&, const Text&, double score);
 
 Json::Object to_json_object(const Calibration&);
 Calibration calibration_of(const Json&, const std::string& path);  // FileError

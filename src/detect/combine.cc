@@ -1,5 +1,6 @@
 // A detector made of others: logistic regression over their scores, each brought to mean 0 and deviation 1.
 // The others are fitted already, and should not have seen the texts that the combination is fitted on.
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -31,15 +32,28 @@ class Combination : public Detector {
       if (m->needs_source()) return true;
     return false;
   }
+  std::vector<std::string> models() const override {
+    std::vector<std::string> out;
+    for (const auto& m : members_)
+      for (std::string& hash : m->models()) out.push_back(std::move(hash));
+    return out;
+  }
   Explanation explain(const Text& text) const override {
     Explanation out;
     out.constant = constant_;
     for (size_t m = 0; m < members_.size(); ++m) {
       const Explanation one = members_[m]->explain(text);
       out.constant += weights_[m] * one.constant;
+      const bool known =
+          std::any_of(out.parts.begin(), out.parts.end(), [](const Contribution& c) { return c.rank > 0; });
       for (Contribution c : one.parts) {
         c.adds *= weights_[m];
+        if (known) c.rank = 0;  // of the first model alone
         out.parts.push_back(c);
+      }
+      for (Feature f : one.features) {
+        f.adds *= weights_[m];
+        out.features.push_back(std::move(f));
       }
     }
     return out;

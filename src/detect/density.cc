@@ -6,10 +6,15 @@
 #include "base/error.h"
 #include "detect/likelihood.h"
 #include "detect/options.h"
-#include "generate/generate.h"
 
 namespace rum::detect {
 namespace {
+// Of each token. From statistics in double precision: the two sums are large beside their difference.
+std::vector<double> ratios(std::span<const TokenStats> generated, std::span<const TokenStats> human) {
+  std::vector<double> out;
+  for (size_t k = 0; k < generated.size(); ++k) out.push_back(generated[k].log_p - human[k].log_p);
+  return out;
+}
 class Density : public Detector {
  public:
   Density(OwnModel human, OwnModel generated) : human_(std::move(human)), generated_(std::move(generated)) {
@@ -19,19 +24,19 @@ class Density : public Detector {
               generated_.path());
   }
   std::vector<double> score(std::span<const Text> texts) const override {
-    std::vector<double> out = log_probs(generated_.model(), generated_.examples(texts));
-    const std::vector<double> human = log_probs(human_.model(), human_.examples(texts));
-    for (size_t i = 0; i < out.size(); ++i) out[i] -= human[i];
+    const auto generated = read_texts(generated_, nullptr, texts), human = read_texts(human_, nullptr, texts);
+    std::vector<double> out(texts.size());
+    for (size_t i = 0; i < out.size(); ++i)
+      for (const double ratio : ratios(generated[i], human[i])) out[i] += ratio;
     return out;
   }
   bool needs_source() const override { return human_.translation(); }
+  std::vector<std::string> models() const override { return {human_.weights(), generated_.weights()}; }
   // Rank and probability are those of the model of generated text.
   Explanation explain(const Text& text) const override {
-    const auto stats = read_texts(generated_, nullptr, {&text, 1}).front();
+    const auto generated = read_texts(generated_, nullptr, {&text, 1}).front();
     const auto human = read_texts(human_, nullptr, {&text, 1}).front();
-    std::vector<double> adds;
-    for (size_t k = 0; k < stats.size(); ++k) adds.push_back(stats[k].log_p - human[k].log_p);
-    return {0, token_parts(generated_, text, stats, adds)};
+    return {0, token_parts(generated_, text, generated, ratios(generated, human))};
   }
   Saved saved() const override {
     Saved out;

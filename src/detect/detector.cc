@@ -28,6 +28,7 @@ Json::Object head_of(const Origin& o) {
                    {"humans", o.humans},
                    {"machines", o.machines},
                    {"generators", std::move(generators)}};
+  if (o.white_box > 0) out.emplace_back("white_box", o.white_box);
   if (o.held_out)
     out.emplace_back("held_out", Json::Object{{"folds", o.held_out->folds},
                                               {"auroc", o.held_out->auroc},
@@ -47,6 +48,7 @@ Origin origin_of(const Json& head, const std::string& path) {
     if (const std::string* name = g.text()) o.generators.push_back(*name);
   o.humans = whole(head, "humans", path);
   o.machines = whole(head, "machines", path);
+  if (head.find("white_box")) o.white_box = whole(head, "white_box", path);
   if (const Json* h = head.find("held_out"))
     o.held_out = HeldOut{whole(*h, "folds", path), real(*h, "auroc", path), real(*h, "error", path)};
   return o;

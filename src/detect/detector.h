@@ -25,6 +25,7 @@ struct Text {
   Author author = Author::unknown;  // of the target
   std::string generator{};          // which machine; empty for people and where nobody knows
   std::string decoding{};           // and how it chose its words: "greedy", "sampled"
+  std::string checkpoint{};         // hash of the machine's weights, as its provenance has it
 };
 
 // What a stretch of the target, bytes [begin, end), adds to the score.
@@ -34,9 +35,17 @@ struct Contribution {
   int64_t rank = 0;        // language models: of this token among all, from 1; 0: not known
   double probability = 0;  // and its probability
 };
+// Something that occurs in several places of a text, and what all of them add to the score together.
+struct Feature {
+  std::string name;
+  double adds = 0;
+  int64_t times = 0;
+};
 struct Explanation {
   double constant = 0;  // score = constant + sum of what the parts add
   std::vector<Contribution> parts;
+  // Where features overlap, as n-grams do: they add the same sum, before it was shared out over the parts.
+  std::vector<Feature> features{};
 };
 
 // What a detector keeps: its settings and numbers, apart from what all detectors keep.
@@ -55,7 +64,8 @@ struct Origin {
   std::vector<std::pair<std::string, uint64_t>> corpora;  // fitted on: path and hash of the lines
   int64_t humans = 0, machines = 0;                       // texts of each
   std::vector<std::string> generators;                    // of the machines' texts, sorted
-  std::optional<HeldOut> held_out{};
+  int64_t white_box = 0;  // of the machines' texts, by a model that the detector asks (white_box.h)
+  std::optional<HeldOut> held_out{};  // without those
 };
 
 // From scores to answers (calibrate.h makes it).
@@ -76,6 +86,8 @@ class Detector {
   // a text lacks the source that this detector needs. A score is finite, or the text's id is in the Error.
   virtual std::vector<double> score(std::span<const Text> texts) const = 0;
   virtual bool needs_source() const { return false; }
+  // Hashes of the weights of all models of ours that it asks (white_box.h).
+  virtual std::vector<std::string> models() const { return {}; }
   virtual Explanation explain(const Text&) const = 0;
   virtual Saved saved() const = 0;
 

@@ -8,17 +8,18 @@
 
 #include "base/hash.h"
 #include "detect/calibrate.h"
+#include "detect/white_box.h"
 
 namespace rum::detect {
 namespace {
 const std::string& group_of(const Text& t) { return t.source.empty() ? t.id : t.source; }
 
 // Fits on the texts of the other folds that `learns` keeps, scores those of each fold that `tried` keeps.
-std::vector<double> fit_and_score(const std::string& kind, std::span<const Text> texts,
-                                  const Json::Object& options, const std::vector<int64_t>& fold,
-                                  int64_t folds, const std::function<bool(const Text&)>& learns,
-                                  const std::function<bool(const Text&)>& tried) {
-  std::vector<double> out(texts.size());
+CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
+                          const std::vector<int64_t>& fold, int64_t folds,
+                          const std::function<bool(const Text&)>& learns,
+                          const std::function<bool(const Text&)>& tried) {
+  CrossFitted out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
   for (int64_t f = 0; f < folds; ++f) {
     std::vector<Text> seen, unseen;
     std::vector<size_t> where;
@@ -29,8 +30,13 @@ std::vector<double> fit_and_score(const std::string& kind, std::span<const Text>
       where.push_back(i);
     }
     if (unseen.empty()) continue;
-    const std::vector<double> scores = fit(kind, seen, options)->score(unseen);
-    for (size_t k = 0; k < where.size(); ++k) out[where[k]] = scores[k];
+    const auto detector = fit(kind, seen, options);
+    const std::vector<double> scores = detector->score(unseen);
+    const std::vector<bool> own = white_box(*detector, unseen);
+    for (size_t k = 0; k < where.size(); ++k) {
+      out.scores[where[k]] = scores[k];
+      out.white_box[where[k]] = own[k];
+    }
   }
   return out;
 }
@@ -60,8 +66,8 @@ std::vector<int64_t> folds_of(std::span<const Text> texts, int64_t folds, uint32
   for (const Text& t : texts) out.push_back(fold[group_of(t)]);
   return out;
 }
-std::vector<double> cross_fit(const std::string& kind, std::span<const Text> texts,
-                              const Json::Object& options, int64_t folds, uint32_t seed) {
+CrossFitted cross_fit(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
+                      int64_t folds, uint32_t seed) {
   check_authors(texts);
   return fit_and_score(kind, texts, options, folds_of(texts, folds, seed), folds, everyone, everyone);
 }
@@ -69,18 +75,30 @@ HeldOut held_out(std::span<const Text> texts, std::span<const double> scores, in
   const Auroc area = auroc(by_author(texts, scores));
   return {folds, area.value, area.variance ? std::sqrt(*area.variance) : 1.0};
 }
+void fit_curve(Calibration& c, const Scores& scores, const std::string& curve) {
+  if (curve == "isotonic")
+    c.curve = fit_isotonic(scores);
+  else
+    c.curve = fit_platt(scores);
+}
 std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<const Text> texts,
                                          const Json::Object& options, int64_t folds, uint32_t seed,
                                          const std::string& curve) {
-  const std::vector<double> scores = cross_fit(kind, texts, options, folds, seed);
+  const CrossFitted crossed = cross_fit(kind, texts, options, folds, seed);
   auto detector = fit(kind, texts, options);
-  detector->origin.held_out = held_out(texts, scores, folds);
-  const Scores s = by_author(texts, scores);
-  if (curve == "isotonic")
-    detector->calibration.curve = fit_isotonic(s);
-  else
-    detector->calibration.curve = fit_platt(s);
   detector->calibration.minimum_characters = usual_minimum(texts);
+  std::vector<Text> others;
+  std::vector<double> scores;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (crossed.white_box[i]) continue;
+    others.push_back(texts[i]);
+    scores.push_back(crossed.scores[i]);
+  }
+  detector->origin.white_box = static_cast<int64_t>(texts.size() - others.size());
+  const Scores s = by_author(others, scores);
+  if (s.machine.empty()) return detector;
+  detector->origin.held_out = held_out(others, scores, folds);
+  fit_curve(detector->calibration, s, curve);
   return detector;
 }
 std::optional<std::string> why_not_order(const std::optional<HeldOut>& h) {
@@ -104,7 +122,7 @@ CrossGenerator cross_generator(const std::string& kind, std::span<const Text> te
   const std::vector<int64_t> fold = folds_of(texts, folds, seed);
   for (const std::string& name : out.generators) {
     const auto only = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
-    const auto scores = fit_and_score(kind, texts, options, fold, folds, only, everyone);
+    const auto scores = fit_and_score(kind, texts, options, fold, folds, only, everyone).scores;
     out.matrix.emplace_back();
     for (const std::string& other : out.generators)
       out.matrix.back().push_back(against(texts, scores, other));
@@ -113,7 +131,7 @@ CrossGenerator cross_generator(const std::string& kind, std::span<const Text> te
   for (const std::string& name : out.generators) {
     const auto others = [&](const Text& t) { return t.author == Author::human || t.generator != name; };
     const auto tried = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
-    const auto scores = fit_and_score(kind, texts, options, fold, folds, others, tried);
+    const auto scores = fit_and_score(kind, texts, options, fold, folds, others, tried).scores;
     out.leave_one_out.push_back(against(texts, scores, name));
   }
   return out;

@@ -7,13 +7,19 @@ namespace rum::detect {
 // A fold for each text, by its source (by its id where there is none, so that line 7 of several files stays
 // together); folds of equal numbers of sources. Error: fewer sources than folds, fewer than two folds.
 std::vector<int64_t> folds_of(std::span<const Text>, int64_t folds, uint32_t seed);
-// Score of each text by a detector fitted on the other folds.
-std::vector<double> cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
-                              int64_t folds, uint32_t seed);
+struct CrossFitted {
+  std::vector<double> scores;   // of each text, by a detector fitted on the other folds
+  std::vector<bool> white_box;  // white_box.h
+};
+CrossFitted cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
+                      int64_t folds, uint32_t seed);
 HeldOut held_out(std::span<const Text>, std::span<const double> cross_fitted, int64_t folds);
 
-// What `ruminate detect fit` does: cross-fits, keeps how well that went and a curve from those scores to
-// probabilities ("platt" or "isotonic"), then fits on all texts.
+// From scores of unseen texts to probabilities: curve is "platt" or "isotonic".
+void fit_curve(Calibration&, const Scores&, const std::string& curve);
+// What `ruminate detect fit` does: cross-fits, keeps how well that went and a curve, then fits on all texts.
+// Texts by a model that the detector asks itself count neither for the one nor for the other; without others
+// by machines both are left out.
 std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<const Text>,
                                          const Json::Object& options, int64_t folds, uint32_t seed,
                                          const std::string& curve);

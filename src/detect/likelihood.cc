@@ -157,6 +157,11 @@ class Likelihood : public Detector {
     return out;
   }
   bool needs_source() const override { return model_.translation(); }
+  std::vector<std::string> models() const override {
+    std::vector<std::string> out{model_.weights()};
+    if (reference_) out.push_back(reference_->weights());
+    return out;
+  }
   Explanation explain(const Text& text) const override {
     const std::vector<TokenStats> stats = std::move(read({&text, 1}).front());
     return {0, token_parts(model_, text, stats, statistic_.parts(stats))};

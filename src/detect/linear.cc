@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -94,6 +95,8 @@ std::vector<double> Linear::score(std::span<const Text> texts) const {
   return out;
 }
 
+// An n-gram adds sign * weight / length of the vector of its kind, each time it stands there. That is split
+// into equal shares for the words that it touches, so the words add exactly what the n-grams do.
 Explanation Linear::explain(const Text& given) const {
   const Lowered text(given);
   // Lower-casing may change the number of bytes, never the number of words between blanks.
@@ -104,6 +107,7 @@ Explanation Linear::explain(const Text& given) const {
     const auto begin = static_cast<size_t>(w.data() - given.target.data());
     out.parts.push_back({begin, begin + w.size()});
   }
+  if (words.empty()) out.parts.push_back({0, given.target.size()});  // nothing but blanks
   const auto word_at = [&](size_t byte) {
     const auto after = std::partition_point(words.begin(), words.end(), [&](std::string_view w) {
       return static_cast<size_t>(w.data() - text.target.data()) <= byte;
@@ -112,13 +116,21 @@ Explanation Linear::explain(const Text& given) const {
   };
   for (size_t kind = 0; kind < options_.ngrams.size(); ++kind) {
     const double whole = length(Hasher(options_.features).count(text, options_.ngrams[kind]));
+    if (whole == 0) continue;
+    std::map<std::string, Feature> features;
     for_each_ngram(text, options_.ngrams[kind], options_.features,
                    [&](const Ngram& g, uint32_t column, int sign) {
+                     const double adds = sign * weights_of(kind)[column] / whole;
+                     Feature& feature = features[std::string(g.bytes)];
+                     feature.adds += adds, feature.times += 1;
                      const size_t first = word_at(g.begin), last = word_at(std::max(g.begin + 1, g.end) - 1);
-                     const double share =
-                         sign * weights_of(kind)[column] / whole / static_cast<double>(last - first + 1);
-                     for (size_t w = first; whole > 0 && w <= last; ++w) out.parts[w].adds += share;
+                     for (size_t w = first; w <= last; ++w)
+                       out.parts[w].adds += adds / static_cast<double>(last - first + 1);
                    });
+    for (auto& [name, feature] : features) {
+      feature.name = name;
+      out.features.push_back(std::move(feature));
+    }
   }
   return out;
 }

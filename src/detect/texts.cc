@@ -71,7 +71,11 @@ class Reading {
     t.target = *target;
     if (const std::string* source = text(j, {"source"})) t.source = *source;
     if (const std::string* decoding = text(j, {"decoding"})) t.decoding = *decoding;
-    if (const std::string* id = text(j, {"id"})) t.id = *id;
+    if (const std::string* checkpoint = text(j, {"checkpoint"})) t.checkpoint = *checkpoint;
+    if (int64_t id = 0; j.find("id") && j.find("id")->whole(id))
+      t.id = std::to_string(id);  // as `ruminate translate --jsonl` writes it
+    else if (const std::string* id = text(j, {"id"}))
+      t.id = *id;
     if (const std::string* model = text(j, {"generator", "model"})) {
       t.author = *model == "human" ? Author::human : Author::machine;
       if (t.author == Author::machine) t.generator = *model;

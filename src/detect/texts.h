@@ -18,8 +18,8 @@ struct Texts {
   int64_t empty = 0;                                      // lines without a target, left out
 };
 // Appends the texts of a file. JSON lines have "target", "text" or RAID's "generation"; "source", "id",
-// "decoding"; the author is "label", human or machine, or "model" ("generator"), human or a machine's name.
-// FileError: path, line; another number of sources than targets; a label that is neither.
+// "decoding", "checkpoint"; the author is "label", human or machine, or "model" ("generator"), human or a
+// machine's name. FileError: path, line; another number of sources than targets; a label that is neither.
 void read_texts(const TextFile&, Texts&);
 // Targets (with their sources) that people wrote and machines too: no detector can tell these apart.
 int64_t count_in_both(std::span<const Text>);

@@ -126,27 +126,6 @@ std::string drawn(const ChartLine& l, int key, const Axis& x, const Axis& y) {
 }
 }  // namespace
 
-std::string escape_html(std::string_view in) {
-  std::string out;
-  for (const char c : in) switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  return out;
-}
-
 std::vector<double> ticks(double low, double high, int count) {
   if (!(high > low)) return {low};
   const double rough = (high - low) / count, power = std::pow(10.0, std::floor(std::log10(rough)));

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace rum {
-std::string escape_html(std::string_view text);
+#include "text/html.h"
 
+namespace rum {
 struct ChartPoint {
   double x = 0, y = 0, low = 0, high = 0;  // low = high = y: no interval
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "text/sentences.h"
 
 namespace rum {
 namespace {
@@ -145,21 +146,35 @@ bool is_unspaced(char32_t code) {
   const UScriptCode script = uscript_getScript(c, &status);
   return script == USCRIPT_HAN || script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA;
 }
-std::vector<size_t> word_breaks(std::string_view text) {
+namespace {
+using Breaks = std::unique_ptr<icu::BreakIterator>;
+std::vector<size_t> breaks(icu::BreakIterator& iterator, std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
-  // One for each thread: making one reads the rules, and one is not to be shared.
-  static thread_local const std::unique_ptr<icu::BreakIterator> words(
-      icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
-  check(status, "loading the word breaks");
   UText* chars = utext_openUTF8(nullptr, text.data(), static_cast<int64_t>(text.size()), &status);
-  check(status, "word breaks");
-  words->setText(chars, status);
+  check(status, "breaks");
+  iterator.setText(chars, status);
   std::vector<size_t> out;
-  for (int32_t at = words->next(); at != icu::BreakIterator::DONE; at = words->next())
+  for (int32_t at = iterator.next(); at != icu::BreakIterator::DONE; at = iterator.next())
     if (static_cast<size_t>(at) < text.size()) out.push_back(static_cast<size_t>(at));
   utext_close(chars);
-  check(status, "word breaks");
+  check(status, "breaks");
   return out;
+}
+}  // namespace
+// One iterator for each thread: making one reads the rules, and one is not to be shared.
+std::vector<size_t> word_breaks(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  static thread_local const Breaks words(
+      icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
+  check(status, "loading the word breaks");
+  return breaks(*words, text);
+}
+std::vector<size_t> sentence_breaks(std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  static thread_local const Breaks sentences(
+      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
+  check(status, "loading the sentence breaks");
+  return breaks(*sentences, text);
 }
 bool is_emoji(char32_t code) {
   const auto c = static_cast<UChar32>(code);

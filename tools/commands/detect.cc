@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
+#include "detect/white_box.h"
 #include "tools/command.h"
 
 namespace rum {
@@ -95,6 +96,12 @@ Json::Object DetectRecipe::parsed() const {
   }
   return out;
 }
+void warn_of_seen(const Detector& d, const std::string& path, const Texts& read) {
+  for (const auto& [corpus, hash] : read.corpora)
+    for (const auto& [seen, known] : d.origin.corpora)
+      if (hash == known)
+        fmt::print(stderr, "warning: {} was fitted on {}: its numbers here are too good\n", path, corpus);
+}
 std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts) {
   std::vector<double> scores = d.score(texts);
   for (size_t i = 0; i < scores.size(); ++i)
@@ -111,6 +118,11 @@ namespace {
 std::string told(const Detector& d) {
   std::string out = fmt::format("{}: fitted on {} texts by people and {} by machines\n", d.kind,
                                 d.origin.humans, d.origin.machines);
+  if (d.origin.white_box > 0)
+    out += fmt::format(
+        "{} of the machines' texts are by a model that it asks itself (white-box); below they "
+        "do not count\n",
+        d.origin.white_box);
   if (const auto& h = d.origin.held_out)
     out += fmt::format("sources held out ({} folds): AUROC {:.4f} +- {:.4f}\n", h->folds, h->auroc,
                        1.96 * h->error);
@@ -120,6 +132,7 @@ std::string told(const Detector& d) {
   return out + fmt::format("abstains below {} characters\n", d.calibration.minimum_characters);
 }
 
+constexpr const char* kCurveHelp = "from scores to probabilities: platt suits few texts, isotonic many";
 int run_fit(int argc, char** argv) {
   DetectInput input;
   DetectRecipe recipe;
@@ -128,7 +141,7 @@ int run_fit(int argc, char** argv) {
               "Fits a detector on texts of both authors, and on the way finds out how good it is.");
   input.declare(flags);
   recipe.declare(flags);
-  flags.choice("--curve", recipe.curve, "from scores to probabilities", {"platt", "isotonic"})
+  flags.choice("--curve", recipe.curve, kCurveHelp, {"platt", "isotonic"})
       .add("--output,-o", output, "the detector, a safetensors file", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
   const Texts texts = input.read();
@@ -141,7 +154,7 @@ int run_fit(int argc, char** argv) {
 
 int run_calibrate(int argc, char** argv) {
   DetectInput input;
-  std::string path, output;
+  std::string path, output, curve = "platt";
   std::vector<std::string> rates{"0.05", "0.01"};
   int64_t minimum = -1;
   Flags flags("detect calibrate",
@@ -150,12 +163,14 @@ int run_calibrate(int argc, char** argv) {
   input.declare(flags);
   flags.add("--detector", path, "file of a detector", true)
       .add("--fpr", rates, "shares of people that may be flagged: a threshold each")
+      .choice("--curve", curve, kCurveHelp, {"platt", "isotonic"})
       .add("--minimum", minimum, "characters below which it abstains; unset: what 95 % of these texts reach",
            0)
       .add("--output,-o", output, "the calibrated detector", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
   auto detector = load(path);
   const Texts texts = input.read();
+  warn_of_seen(*detector, path, texts);
   const std::vector<double> scores = finite_scores(*detector, texts.texts);
   const Scores s = by_author(texts.texts, scores);
   RUM_CHECK(!s.human.empty(), "expected human texts to calibrate on: --human FILE");
@@ -166,26 +181,27 @@ int run_calibrate(int argc, char** argv) {
     RUM_CHECK(!r.empty() && *end == '\0' && std::isfinite(fprs.back()), "--fpr {}: expected a number", r);
   }
   detector->calibration.thresholds = thresholds(s.human, fprs);
-  if (!s.machine.empty()) detector->calibration.curve = fit_platt(s);
+  if (!s.machine.empty()) fit_curve(detector->calibration, s, curve);
   detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);
   save(*detector, output);
   return print(told(*detector)), 0;
 }
 
 // One text's answer: RAID's {id, score}, or all that is known.
-std::string answer(const Detector& d, const Text& t, double score, const std::string& format) {
+std::string answer(const Detector& d, const Text& t, double score, bool own, const std::string& format) {
   if (format == "plain") return fmt::format("{}\n", score);
   Json::Object out{{"id", t.id}, {"score", score}};
   if (format == "raid") return to_json(Json(std::move(out))) + "\n";
-  const bool silent = abstains(d.calibration, t);
-  out.emplace_back("abstains", silent);
-  if (const auto p = probability(d.calibration, score))
-    out.emplace_back("probability", silent ? Json() : Json(*p));
+  const Verdict v = verdict(d.calibration, t, score);
+  out.emplace_back("abstains", v.abstains);
+  if (probability(d.calibration, score))
+    out.emplace_back("probability", v.probability ? Json(*v.probability) : Json());
   Json::Array flagged;
-  for (const auto& at : d.calibration.thresholds)
-    flagged.emplace_back(
-        Json::Object{{"fpr", at.fpr}, {"machine", silent ? Json() : Json(score > at.score)}});
+  for (size_t k = 0; k < d.calibration.thresholds.size(); ++k)
+    flagged.emplace_back(Json::Object{{"fpr", d.calibration.thresholds[k].fpr},
+                                      {"machine", v.abstains ? Json() : Json(bool{v.flagged[k]})}});
   if (!flagged.empty()) out.emplace_back("flagged", std::move(flagged));
+  if (own) out.emplace_back("white_box", true);
   return to_json(Json(std::move(out))) + "\n";
 }
 int run_score(int argc, char** argv) {
@@ -206,8 +222,11 @@ int run_score(int argc, char** argv) {
             "beside their texts; use --format json",
             texts.empty);
   const std::vector<double> scores = finite_scores(*detector, texts.texts);
+  const std::vector<bool> own = white_box(*detector, texts.texts);
+  if (const auto why = why_white_box(own)) fmt::print(stderr, "warning: {}\n", *why);
   std::string out;
-  for (size_t i = 0; i < scores.size(); ++i) out += answer(*detector, texts.texts[i], scores[i], format);
+  for (size_t i = 0; i < scores.size(); ++i)
+    out += answer(*detector, texts.texts[i], scores[i], own[i], format);
   if (output.empty())
     print(out);
   else

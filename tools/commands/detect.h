@@ -32,6 +32,8 @@ struct DetectRecipe {
   void declare(Flags&);
   Json::Object parsed() const;
 };
+// Says on standard error which of the texts the detector was fitted on.
+void warn_of_seen(const detect::Detector&, const std::string& path, const detect::Texts&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const detect::Detector&, std::span<const detect::Text>);
 void print(const std::string&);  // to standard output; FileError when that cannot be written

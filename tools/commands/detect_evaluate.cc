@@ -1,6 +1,7 @@
 // `ruminate detect evaluate`: how good detectors are on labelled texts, each number with its error.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -9,6 +10,7 @@
 #include "detect/attacks.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
+#include "detect/white_box.h"
 #include "tools/commands/detect.h"
 #include "tools/lines.h"
 
@@ -105,10 +107,9 @@ Json attacked(const Detector& d, std::span<const Text> texts, uint32_t seed) {
   }
   return out;
 }
-double correlation(std::span<const Text> texts, std::span<const double> scores, const std::string& path) {
-  std::vector<double> machine, quality;
-  for (size_t i = 0; i < texts.size(); ++i)
-    if (texts[i].author == Author::machine) machine.push_back(scores[i]);
+// One number for each text, NaN for people's.
+std::vector<double> read_quality(const std::string& path, std::span<const Text> texts) {
+  std::vector<double> quality;
   for (const std::string& line : read_lines(path)) {
     char* end = nullptr;
     quality.push_back(std::strtod(line.c_str(), &end));
@@ -116,15 +117,45 @@ double correlation(std::span<const Text> texts, std::span<const double> scores, 
       throw FileError(
           fmt::format("{}: line {}: expected a number, found \"{}\"", path, quality.size(), line));
   }
-  if (machine.size() != quality.size())
+  const auto by_machine = [](const Text& t) { return t.author == Author::machine; };
+  const auto machines = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), by_machine));
+  if (machines != quality.size())
     throw FileError(fmt::format("{} has {} numbers, there are {} texts by machines; expected the same number",
-                                path, quality.size(), machine.size()));
-  return spearman(machine, quality);
+                                path, quality.size(), machines));
+  std::vector<double> out(texts.size(), NAN);
+  size_t next = 0;
+  for (size_t i = 0; i < texts.size(); ++i)
+    if (by_machine(texts[i])) out[i] = quality[next++];
+  return out;
 }
 
-Json judged(const Detector& d, std::span<const Text> texts, std::span<const double> scores,
-            const EvaluateFlags& o) {
-  const Scores s = by_author(texts, scores);
+// Some of the texts with what is known of them.
+struct Part {
+  std::vector<Text> texts;
+  std::vector<double> scores, quality;  // quality: empty where none was given
+  Part(std::span<const Text> all, std::span<const double> all_scores, std::span<const double> all_quality,
+       const std::function<bool(size_t)>& keep) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!keep(i)) continue;
+      texts.push_back(all[i]);
+      scores.push_back(all_scores[i]);
+      if (!all_quality.empty()) quality.push_back(all_quality[i]);
+    }
+  }
+  Scores by_author() const { return detect::by_author(texts, scores); }
+};
+double correlation(const Part& part) {
+  std::vector<double> machine, quality;
+  for (size_t i = 0; i < part.texts.size(); ++i) {
+    if (part.texts[i].author != Author::machine) continue;
+    machine.push_back(part.scores[i]);
+    quality.push_back(part.quality[i]);
+  }
+  return spearman(machine, quality);
+}
+Json::Object judged(const Detector& d, const Part& part, const EvaluateFlags& o) {
+  const auto& [texts, scores, quality] = part;
+  const Scores s = part.by_author();
   const Curve best = curve(s);
   Json::Object out = area(auroc(s));
   out.emplace_back("humans", static_cast<int64_t>(s.human.size()));
@@ -140,15 +171,38 @@ Json judged(const Detector& d, std::span<const Text> texts, std::span<const doub
   out.emplace_back("by_generator", by_group(texts, scores, true, [](const Text& t) { return t.generator; }));
   out.emplace_back("by_decoding", by_group(texts, scores, true, [](const Text& t) { return t.decoding; }));
   out.emplace_back("by_length", by_group(texts, scores, false, length_bin));
-  if (!o.quality.empty()) out.emplace_back("spearman_with_quality", correlation(texts, scores, o.quality));
+  if (!quality.empty()) out.emplace_back("spearman_with_quality", correlation(part));
   if (o.attacks) out.emplace_back("attacks", attacked(d, texts, static_cast<uint32_t>(o.seed)));
   return out;
 }
-Json against_first(const Scores& first, const Scores& other) {
+Json against_first(const Scores& first, const Scores& other) try {
   const PairedAuroc p = delong(other, first);
   return Json::Object{{"difference", p.a.value - p.b.value},
                       {"interval", p.interval ? shown(*p.interval) : Json()},
                       {"p", shown(p.p)}};
+} catch (const BadScores& e) {
+  return Json::Object{{"fault", e.fault}};
+}
+// A detector's answers, and which texts a model that it asks wrote itself: these are shown apart.
+struct Tried {
+  std::vector<double> scores;
+  std::vector<bool> own;
+};
+Json::Object tried_on(const Detector& d, std::span<const Text> texts, const Tried& tried,
+                      const std::vector<double>& quality, const EvaluateFlags& o) {
+  const Part others(texts, tried.scores, quality, [&](size_t i) { return !tried.own[i]; });
+  const auto why = why_white_box(tried.own);
+  if (!why) return judged(d, others, o);
+  Json::Object out{{"fault", "one_class"}};
+  if (!others.by_author().machine.empty()) out = judged(d, others, o);
+  const Part own(texts, tried.scores, quality,
+                 [&](size_t i) { return tried.own[i] || texts[i].author == Author::human; });
+  out.emplace_back(
+      "white_box",
+      Json::Object{{"note", *why}, {"by_generator", by_group(own.texts, own.scores, true, [](const Text& t) {
+                                      return t.generator;
+                                    })}});
+  return out;
 }
 Json matrix(const DetectRecipe& recipe, std::span<const Text> texts) {
   const CrossGenerator m =
@@ -182,19 +236,21 @@ int run(int argc, char** argv) {
   o.seed = recipe.seed;
   RUM_CHECK(!o.detectors.empty() || o.matrix, "expected --detector FILE, or --matrix");
   const Texts read = input.read();
+  std::vector<double> quality;
+  if (!o.quality.empty()) quality = read_quality(o.quality, read.texts);
   Json::Object out;
-  std::optional<Scores> first;
+  std::optional<Tried> first;
   for (const std::string& path : o.detectors) {
     const auto detector = load(path);
-    for (const auto& [corpus, hash] : read.corpora)
-      for (const auto& [seen, known] : detector->origin.corpora)
-        if (hash == known)
-          fmt::print(stderr, "warning: {} was fitted on {}: its numbers here are too good\n", path, corpus);
-    const std::vector<double> scores = finite_scores(*detector, read.texts);
-    Json one = judged(*detector, read.texts, scores, o);
-    const Scores s = by_author(read.texts, scores);
-    if (first) std::get<Json::Object>(one.value).emplace_back("against_the_first", against_first(*first, s));
-    if (!first) first = s;
+    warn_of_seen(*detector, path, read);
+    const Tried tried{finite_scores(*detector, read.texts), white_box(*detector, read.texts)};
+    Json::Object one = tried_on(*detector, read.texts, tried, quality, o);
+    if (first) {
+      const auto neither = [&](size_t i) { return !first->own[i] && !tried.own[i]; };
+      const Part before(read.texts, first->scores, {}, neither), now(read.texts, tried.scores, {}, neither);
+      one.emplace_back("against_the_first", against_first(before.by_author(), now.by_author()));
+    }
+    if (!first) first = tried;
     out.emplace_back(path, std::move(one));
   }
   if (o.matrix) out.emplace_back("matrix", matrix(recipe, read.texts));

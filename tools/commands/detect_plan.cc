@@ -3,21 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "data/corpus.h"
 #include "data/plan.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
+#include "detect/white_box.h"
 #include "edits/order.h"
 #include "edits/weigh.h"
+#include "text/unicode.h"
 #include "tools/commands/detect.h"
 
 namespace rum {
 using namespace detect;
 namespace {
 struct PlanFlags {
-  std::string detector, pool, human, output, order = "human-first";
+  std::string detector, pool, human, provenance, output, order = "human-first";
   double keep = 1, exponent = 0;
   int64_t bins = 1;
   bool anyway = false;
@@ -28,14 +31,38 @@ std::vector<Text> texts_of(const Corpus& corpus, Author author) {
     out.push_back({std::to_string(corpus.lines[i]), corpus.texts[i].source, corpus.texts[i].target, author});
   return out;
 }
+// Who wrote each text of the pool, by the JSON lines that it was made from.
+void add_provenance(std::vector<Text>& pool, const std::string& path, const std::string& pool_path) {
+  Texts written;
+  read_texts({path}, written);
+  std::map<std::pair<std::string, std::string>, const Text*> by_pair;
+  for (const Text& t : written.texts) by_pair.emplace(std::pair{nfc(t.source), nfc(t.target)}, &t);
+  for (Text& t : pool) {
+    const auto at = by_pair.find({t.source, t.target});
+    if (at == by_pair.end())
+      throw FileError(
+          fmt::format("{}: line {} is not among the texts of {}; expected the JSON lines that the "
+                      "pool was made from",
+                      pool_path, t.id, path));
+    t.generator = at->second->generator;
+    t.decoding = at->second->decoding;
+    t.checkpoint = at->second->checkpoint;
+  }
+}
 struct Judged {
   std::vector<double> scores;  // of the pool
   std::vector<double> probabilities;
   std::optional<HeldOut> held_out;
+  std::vector<bool> white_box;
 };
-Judged by_file(const std::string& path, const std::vector<Text>& pool) {
+Judged by_file(const std::string& path, const std::vector<Text>& pool, uint64_t corpus) {
   const auto detector = load(path);
-  Judged out{finite_scores(*detector, pool), {}, detector->origin.held_out};
+  for (const auto& [seen, hash] : detector->origin.corpora)
+    RUM_CHECK(hash != corpus,
+              "{} was fitted on this pool, as {}: what it learned by heart says nothing; --human FILE fits "
+              "detectors that do not see what they judge",
+              path, seen);
+  Judged out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
   for (const double s : out.scores)
     if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
   return out;
@@ -44,12 +71,13 @@ Judged by_file(const std::string& path, const std::vector<Text>& pool) {
 Judged by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const std::vector<Text>& human) {
   std::vector<Text> all = pool;
   all.insert(all.end(), human.begin(), human.end());
-  const auto scores =
+  const auto [scores, own] =
       cross_fit(recipe.kind, all, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
   const Platt curve = fit_platt(by_author(all, scores));
   Judged out{{scores.begin(), scores.begin() + static_cast<int64_t>(pool.size())},
              {},
-             held_out(all, scores, recipe.folds)};
+             held_out(all, scores, recipe.folds),
+             {own.begin(), own.begin() + static_cast<int64_t>(pool.size())}};
   for (const double s : out.scores) out.probabilities.push_back(curve(s));
   return out;
 }
@@ -95,6 +123,8 @@ int run(int argc, char** argv) {
   flags.add("--pool", o.pool, "generated source<TAB>target lines", true)
       .add("--detector", o.detector, "file of a detector that never saw them")
       .add("--human", o.human, "human source<TAB>target lines to fit on beside the pool")
+      .add("--provenance", o.provenance,
+           "the JSON lines (`ruminate translate --jsonl`) that the pool was made from: tells who wrote it")
       .choice("--order", o.order, "of the plan", {"human-first", "human-last", "shuffled"})
       .add("--keep", o.keep, "this share, the most human-like")
       .add("--weigh", o.exponent, "weights (1 - probability)^EXPONENT; 0: none")
@@ -106,12 +136,16 @@ int run(int argc, char** argv) {
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
   RUM_CHECK(o.exponent >= 0, "--weigh {}: expected at least 0", o.exponent);
   const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
-  const std::vector<Text> pool = texts_of(corpus, Author::machine);
+  std::vector<Text> pool = texts_of(corpus, Author::machine);
+  if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
   Judged judged;
   if (o.human.empty())
-    judged = by_file(o.detector, pool);
+    judged = by_file(o.detector, pool, corpus.hash);
   else
     judged = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
+  if (const auto why = why_white_box(judged.white_box))
+    fail(fmt::format("this detector never orders this corpus: {}; order by a detector that asks other models",
+                     *why));
   if (const auto why = why_not_order(judged.held_out)) {
     RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway does it all the same", *why);
     fmt::print(stderr, "warning: {}\n", *why);

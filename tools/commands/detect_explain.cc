@@ -1,0 +1,187 @@
+// `ruminate detect explain`: what a detector sees in a text, or in which part of a long one; in the terminal,
+// in colour where it has colours, and as an HTML page.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/output.h"
+#include "base/terminal.h"
+#include "detect/explain_page.h"
+#include "text/unicode.h"
+#include "text/words.h"
+#include "tools/commands/detect.h"
+
+namespace rum {
+using namespace detect;
+namespace {
+// Places in a terminal's cube of 256 colours; the classes of ranks are GLTR's.
+constexpr int kRankColour[] = {114, 221, 209, 141};
+constexpr int kMachine[] = {223, 216, 209, 202}, kPerson[] = {189, 153, 111, 69};
+struct ExplainFlags {
+  std::string detector, html, unit = "words";
+  std::vector<std::string> ids, documents;
+  int64_t window = 0, stride = 0, features = 10;
+};
+// A stretch of text and on which colour it stands; 0: on none.
+struct Painted {
+  std::string text;
+  int colour = 0;
+};
+void show(const std::vector<Painted>& line) {
+  for (const Painted& p : line) {
+    if (p.colour == 0)
+      print(p.text);
+    else
+      print_on_colour(p.text, p.colour);
+  }
+  print("\n");
+}
+std::string text_of(const Explained& e, const Stretch& s) {
+  if (s.begin == s.end) return "<end>";
+  return e.text.target.substr(s.begin, s.end - s.begin);
+}
+void show_ranks(const Explained& e, std::span<const Stretch> all) {
+  show({{"rank 1 to 10", kRankColour[0]},
+        {" "},
+        {"to 100", kRankColour[1]},
+        {" "},
+        {"to 1000", kRankColour[2]},
+        {" "},
+        {"beyond", kRankColour[3]}});
+  std::vector<Painted> line;
+  for (const Stretch& s : all) {
+    line.push_back({text_of(e, s)});
+    if (s.rank > 0) line.back().colour = kRankColour[rank_class(s.rank)];
+  }
+  show(line);
+}
+void show_contributions(const Explained& e, std::span<const Stretch> all) {
+  double strongest = 0;
+  for (const Stretch& s : all) strongest = std::max(strongest, std::abs(s.adds));
+  show({{"machine", kMachine[3]}, {" "}, {"person", kPerson[3]}});
+  std::vector<Painted> line;
+  for (const Stretch& s : all) {
+    line.push_back({text_of(e, s)});
+    const double share = std::abs(s.adds) / strongest;
+    if (!(share > 0.02)) continue;
+    const int level = std::min(3, static_cast<int>(4 * share));
+    line.back().colour = s.adds > 0 ? kMachine[level] : kPerson[level];
+  }
+  show(line);
+}
+void show_table(const Explained& e, std::span<const Stretch> all) {
+  const bool ranks = std::any_of(all.begin(), all.end(), [](const Stretch& s) { return s.rank > 0; });
+  print(ranks ? "        adds      rank  probability  text\n" : "        adds  text\n");
+  for (const Stretch& s : all) {
+    if (s.rank == 0 && s.adds == 0) continue;
+    std::string row = fmt::format("{:>12.6f}  ", s.adds);
+    if (ranks && s.rank > 0) row += fmt::format("{:>8}  {:>11.4g}  ", s.rank, s.probability);
+    if (ranks && s.rank == 0) row += fmt::format("{:>8}  {:>11}  ", "-", "-");
+    print(row + (s.begin == s.end ? "end" : to_json(Json(text_of(e, s)))) + "\n");
+  }
+}
+void show_features(const Explained& e, int64_t most) {
+  const auto features = strongest(e.explanation.features, static_cast<size_t>(most));
+  if (features.empty()) return;
+  print("        adds  times  n-gram\n");
+  for (const Feature& f : features)
+    print(fmt::format("{:>12.6f}  {:>5}  {}\n", f.adds, f.times, to_json(Json(f.name))));
+}
+void show(const Calibration& c, const Explained& e, int64_t features) {
+  print(fmt::format("text {}\n{}{}", e.text.id, sum_told(e), told(c, e.verdict)));
+  const std::vector<Stretch> all = stretches(e.text.target, e.explanation.parts);
+  if (!shows_colours()) {
+    show_table(e, all);
+  } else {
+    if (has_ranks(e.explanation.parts)) show_ranks(e, all);
+    show_contributions(e, all);
+  }
+  show_features(e, features);
+}
+void show(const Calibration& c, const Windowed& w, const std::string& unit) {
+  print(fmt::format("text {}\n{}", w.text.id, parts_told(c, w.windows)));
+  if (shows_colours()) {
+    std::vector<Painted> line;
+    size_t at = 0;
+    for (const auto& [begin, end] : machine_parts(c, w.windows)) {
+      line.push_back({w.text.target.substr(at, begin - at)});
+      line.push_back({w.text.target.substr(begin, end - begin), kMachine[2]});
+      at = end;
+    }
+    line.push_back({w.text.target.substr(at)});
+    show(line);
+  }
+  print(fmt::format("{:>13}       score  probability  it says      begins\n", unit));
+  for (const Window& x : w.windows) {
+    std::string probability = "-";
+    if (x.verdict.probability) probability = fmt::format("{:.3f}", *x.verdict.probability);
+    print(fmt::format("{:>13}  {:>10.4f}  {:>11}  {:<11}  {}\n", fmt::format("{}-{}", x.first, x.last),
+                      x.score, probability, answer(c, x.verdict), beginning(w.text.target, x)));
+  }
+}
+
+std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
+  Texts read;
+  if (o.documents.empty() || !input.humans.empty() || !input.machines.empty() || !input.in.empty())
+    read = input.read();
+  for (const std::string& path : o.documents) {
+    std::string text = Disk::real().read(path);
+    const size_t bad = find_invalid_utf8(text);
+    if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
+    text = one_line(text);
+    if (blank_line(text)) throw FileError(path + ": nothing but blanks in it; expected a text");
+    read.texts.push_back({.id = path, .target = std::string(without_trailing_blanks(text))});
+  }
+  if (o.ids.empty()) return read.texts;
+  std::vector<Text> out;
+  for (const std::string& id : o.ids) {
+    const size_t before = out.size();
+    for (const Text& t : read.texts)
+      if (t.id == id) out.push_back(t);
+    RUM_CHECK(out.size() > before, "no text has the id {}; a line of a plain file has its number", id);
+  }
+  return out;
+}
+int run(int argc, char** argv) {
+  ExplainFlags o;
+  DetectInput input;
+  Flags flags("detect explain",
+              "What in a text makes its score: its words or tokens, coloured on a terminal, else as a table "
+              "whose numbers and the constant add up to the score. With --window the windows of long texts.");
+  input.declare(flags);
+  flags.add("--detector", o.detector, "file of a detector", true)
+      .add("--document", o.documents, "a file that is one long text, its line ends as blanks")
+      .add("--id", o.ids, "these texts alone; a line of a plain file has its number")
+      .add("--features", o.features, "n-grams to list on either side", 0, 1000000)
+      .add("--window", o.window, "scores of windows of so many words", 1)
+      .add("--stride", o.stride, "from one window to the next; half a window unless given", 1)
+      .choice("--unit", o.unit, "of windows", {"words", "sentences"})
+      .add("--html", o.html, "also an HTML page");
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  RUM_CHECK(o.window > 0 || !(flags.given("--stride") || flags.given("--unit")),
+            "--stride and --unit need --window");
+  if (!o.html.empty()) check_output(o.html);
+  const auto detector = load(o.detector);
+  const Calibration& calibration = detector->calibration;
+  const std::vector<Text> texts = texts_of(input, o);
+  std::string page;
+  if (o.window > 0) {
+    const Unit unit = o.unit == "words" ? Unit::words : Unit::sentences;
+    const int64_t stride = o.stride > 0 ? o.stride : std::max<int64_t>(1, o.window / 2);
+    std::vector<Windowed> all;
+    for (const Text& t : texts) all.push_back({t, windows(*detector, t, unit, o.window, stride)});
+    for (const Windowed& w : all) show(calibration, w, o.unit);
+    page = windows_page(calibration, all);
+  } else {
+    std::vector<Explained> all;
+    for (const Text& t : texts) all.push_back(explained(*detector, t));
+    for (const Explained& e : all) show(calibration, e, o.features);
+    page = explanation_page(calibration, all);
+  }
+  if (!o.html.empty()) Disk::real().replace_text(o.html, page);
+  return 0;
+}
+const DetectVerb verb{"explain", "which words make the score, and which part of a long text", run};
+}  // namespace
+}  // namespace rum
