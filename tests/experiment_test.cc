@@ -227,8 +227,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");
-  refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true",
-         "only detectors ask for it");
+  refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true", "only detectors ask for it");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[11].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
