@@ -121,8 +121,9 @@ std::string p_value(const Effect& e, int digits, double p) {
 }
 std::string share_of_gap(const GapClosed& g) {
   if (!g.share || !g.interval) return "no gap";
-  return fmt::format("{} [{}, {}]{}", percent(*g.share), shown(100 * g.interval->first, 0),
-                     shown(100 * g.interval->second, 0), g.gap_sign_flips > 0 ? "?" : "");
+  const std::string low = shown(100 * g.interval->first, 0), high = shown(100 * g.interval->second, 0);
+  return percent(*g.share) + (low == high ? "" : fmt::format(" [{}, {}]", low, high)) +
+         (g.gap_sign_flips > 0 ? "?" : "");
 }
 std::string verdict_html(Verdict v) {
   const char* sign = "?";

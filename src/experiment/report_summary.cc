@@ -132,7 +132,7 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
   if (r.test_sentences < 5000)
     out.push_back(fmt::format("{} test sentences: small effects go unseen; each comparison says how small.",
                               counted(r.test_sentences)));
-  out.push_back(
+  out.emplace_back(
       "NLL punishes greedy targets for the variety they lack, so an arm may move by NLL alone: read it "
       "beside "
       "BLEU.");
