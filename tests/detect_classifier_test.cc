@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "checkpoint/weights.h"
@@ -323,6 +324,7 @@ TEST(DetectStates, ScoresAreWeightsTimesMeanStates) {
     const auto run = load_run(path);
     const auto d = fit("states", texts, {{"model", path}});
     EXPECT_TRUE(d->needs_source());
+    EXPECT_EQ(d->models(), std::vector{hex64(weights_hash(run->params))});  // so its own texts are white box
     const Saved saved = d->saved();
     const Tensor &weights = named(saved, "weights"), &layers = named(saved, "layers");
     EXPECT_EQ(layers.size(), 3);  // the embedding and two blocks

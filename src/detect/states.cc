@@ -36,6 +36,7 @@ class States : public Detector {
     return out;
   }
   bool needs_source() const override { return true; }
+  std::vector<std::string> models() const override { return {model_.weights()}; }
   Explanation explain(const Text& text) const override {
     const std::vector<Example> example = model_.examples({&text, 1});
     Explanation out;
