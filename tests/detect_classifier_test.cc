@@ -64,6 +64,23 @@ void expect_chance(const std::string& kind, const Json::Object& options) {
   EXPECT_NEAR(h.auroc, 0.5, 3.5 * h.error) << kind;
   EXPECT_LT(h.error, 0.05);
 }
+// The scores, the same fitted by one thread, by two, and read back.
+std::vector<double> expect_same_bits(const std::string& kind, const Json::Object& options) {
+  const std::vector<Text> texts = lines(30);
+  const int before = threads();
+  const Scratch scratch;
+  std::vector<std::vector<double>> scores;
+  for (const int n : {1, 2}) {
+    set_threads(n);
+    const auto d = fit(kind, texts, options);
+    scores.push_back(d->score(texts));
+    save(*d, scratch.path + "/d");
+    scores.push_back(load(scratch.path + "/d")->score(texts));
+  }
+  set_threads(before);
+  for (const auto& s : scores) EXPECT_EQ(s, scores[0]) << kind;
+  return scores[0];
+}
 void expect_parts_to_add_up(const Detector& d, const Text& t) {
   const Explanation e = d.explain(t);
   double sum = e.constant;
@@ -188,20 +205,9 @@ TEST(DetectClassifier, ScoresAreDifferencesOfLogits) {
     }
 }
 TEST(DetectClassifier, SameBitsForAnyNumberOfThreadsAndFromItsFile) {
+  const std::vector<double> scores = expect_same_bits("classifier", small({{"epochs", 2}, {"seed", 5}}));
   const std::vector<Text> texts = lines(30);
-  const int before = threads();
-  const Scratch scratch;
-  std::vector<std::vector<double>> scores;
-  for (const int n : {1, 2}) {
-    set_threads(n);
-    const auto d = fit("classifier", texts, small({{"epochs", 2}, {"seed", 5}}));
-    scores.push_back(d->score(texts));
-    save(*d, scratch.path + "/d");
-    scores.push_back(load(scratch.path + "/d")->score(texts));
-  }
-  set_threads(before);
-  for (const auto& s : scores) EXPECT_EQ(s, scores[0]);
-  EXPECT_NE(fit("classifier", texts, small({{"epochs", 2}, {"seed", 6}}))->score(texts), scores[0]);
+  EXPECT_NE(fit("classifier", texts, small({{"epochs", 2}, {"seed", 6}}))->score(texts), scores);
 }
 TEST(DetectClassifier, BeginsAsARunOfOurs) {
   const std::vector<Text> texts = lines(20);
@@ -400,19 +406,7 @@ TEST(DetectStates, TellsApartWhatDiffersAndNothingElse) {
   expect_chance("states", {{"model", runs().translate}});
 }
 TEST(DetectStates, SameBitsForAnyNumberOfThreadsAndFromItsFile) {
-  const std::vector<Text> texts = lines(30);
-  const int before = threads();
-  const Scratch scratch;
-  std::vector<std::vector<double>> scores;
-  for (const int n : {1, 2}) {
-    set_threads(n);
-    const auto d = fit("states", texts, {{"model", runs().encoder}});
-    scores.push_back(d->score(texts));
-    save(*d, scratch.path + "/d");
-    scores.push_back(load(scratch.path + "/d")->score(texts));
-  }
-  set_threads(before);
-  for (const auto& s : scores) EXPECT_EQ(s, scores[0]);
+  expect_same_bits("states", {{"model", runs().encoder}});
 }
 TEST(DetectStates, Refuses) {
   const std::vector<Text> texts = lines(10);

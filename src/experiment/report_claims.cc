@@ -52,6 +52,12 @@ void grid_of_targets(Page& page, const ExperimentResults& r) {
 }
 
 // ---- numbers
+// What both tables say of a row, with so many digits.
+std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
+  const Effect& e = row.difference;
+  return {escape_html(row.by), verdict_html(row.verdict), change(row.from, row.to, digits),
+          interval(e, digits), p_value(e, digits, e.p),   p_value(e, digits, row.corrected)};
+}
 void numbers_of_students(Page& page, const ExperimentResults& r) {
   Table t{
       "Claims about students. The difference is the first arm minus the second, with its 95 % interval; "
@@ -77,10 +83,10 @@ void numbers_of_students(Page& page, const ExperimentResults& r) {
     for (const ClaimResult::Row& row : c.rows) {
       const int d = digits_of_row(c, row);
       const Effect& e = row.difference;
-      t.rows.push_back({escape_html(row.by), verdict_html(row.verdict), change(row.from, row.to, d),
-                        interval(e, d), p_value(e, d, e.p), p_value(e, d, row.corrected),
-                        p_value(e, d, row.randomised), shown(e.detectable(), d), shown(e.seeds.sd, d + 1),
-                        row.gap ? share_of_gap(*row.gap) : "–"});
+      std::vector<std::string> cells = verdict_cells(row, d);
+      cells.insert(cells.end(), {p_value(e, d, row.randomised), shown(e.detectable(), d),
+                                 shown(e.seeds.sd, d + 1), row.gap ? share_of_gap(*row.gap) : "–"});
+      t.rows.push_back(std::move(cells));
     }
   }
   page.table(t);
@@ -109,11 +115,8 @@ void numbers_of_targets(Page& page, const ExperimentResults& r) {
     if (of_students(c)) continue;
     t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
     for (const ClaimResult::Row& row : c.rows) {
-      const int d = digits_of_row(c, row);
-      const Effect& e = row.difference;
-      t.rows.push_back({escape_html(row.by), verdict_html(row.verdict), change(row.from, row.to, d),
-                        interval(e, d), p_value(e, d, e.p), p_value(e, d, row.corrected),
-                        counted(sentences(r, *c.claim))});
+      t.rows.push_back(verdict_cells(row, digits_of_row(c, row)));
+      t.rows.back().push_back(counted(sentences(r, *c.claim)));
     }
   }
   page.table(t);
