@@ -21,6 +21,7 @@
 #include "tests/grammar/grammar.h"
 #include "tests/sanitizer.h"
 #include "tests/scratch.h"
+#include "tests/stopped_run.h"
 #include "text/json.h"
 #include "train/data.h"
 #include "train/evaluate.h"
@@ -79,14 +80,7 @@ TEST(Train, ResumesToTheSameBitsFromEveryStep) {
   const uint64_t whole = fingerprint(s.config.folder, 60);
   ASSERT_NE(whole, fingerprint(s.config.folder, 59));
   for (int64_t from = 0; from < 60; from += kSanitized ? 13 : 1) {
-    RunConfig again = s.config;
-    again.folder = s.file("again");
-    fs::remove_all(again.folder);
-    fs::create_directories(RunFolder{again.folder}.checkpoints());
-    for (const char* name : {"config.toml", "tokenizer.json", "metrics.jsonl"})
-      fs::copy(s.config.folder + "/" + name, again.folder + "/" + name);
-    fs::copy(checkpoint_path(RunFolder{s.config.folder}.checkpoints(), from),
-             RunFolder{again.folder}.checkpoints());
+    RunConfig again = stopped_run(s.config, from, s.file("again"));
     again.save_every = 100, again.keep = 1;
     ASSERT_EQ(train(again, s.progress, true).step, 60);
     ASSERT_EQ(fingerprint(again.folder, 60), whole) << "resumed from step " << from;

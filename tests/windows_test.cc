@@ -17,6 +17,7 @@
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
+#include "tests/stopped_run.h"
 #include "text/unicode.h"
 #include "train/data.h"
 #include "train/evaluate.h"
@@ -221,14 +222,7 @@ TEST(Stream, ResumesToTheSameBits) {
   ASSERT_TRUE(s.train().finished);
   const std::string whole = read(RunFolder{s.config.folder}.model());
   for (const int64_t from : {0, 1, 11, 23}) {
-    RunConfig again = s.config;
-    again.folder = s.file("again");
-    fs::remove_all(again.folder);
-    fs::create_directories(RunFolder{again.folder}.checkpoints());
-    for (const char* name : {"config.toml", "tokenizer.json", "metrics.jsonl"})
-      fs::copy(s.config.folder + "/" + name, again.folder + "/" + name);
-    fs::copy(checkpoint_path(RunFolder{s.config.folder}.checkpoints(), from),
-             RunFolder{again.folder}.checkpoints());
+    const RunConfig again = stopped_run(s.config, from, s.file("again"));
     ASSERT_EQ(Trainer(again, s.progress, true).run({}).step, 24);
     const auto a = load(checkpoint_path(RunFolder{s.config.folder}.checkpoints(), 24)).tensors,
                b = load(checkpoint_path(RunFolder{again.folder}.checkpoints(), 24)).tensors;
