@@ -12,7 +12,7 @@ MARCH ?= native
 Q     := $(if $(VERBOSE),,@)
 # No name that somebody gives runs code. Those that a recipe takes from the environment stay as they were typed, $ signs
 # and all; settings that are pasted into commands hold none of a shell's signs.
-NAMES    := CORPUS DATA SCALE GROUP N PREFIX DESTDIR OP THREAD FUZZ_SECONDS
+NAMES    := CORPUS DATA SCALE GROUP N HINT RESET PREFIX DESTDIR OP THREAD FUZZ_SECONDS
 SETTINGS := V MARCH ONEDNN CUDA GPU COMPILE_FOR OP
 define LINE
 
@@ -150,7 +150,7 @@ reproduce: ## run, or resume, the paper's experiments and write the report (hour
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),build/tests/smoke)
 	@read -ra groups <<<"$${GROUP:-}" && bash tools/reproduce.sh "$${SCALE:-laptop}" "$${groups[@]}"
-lab: ## N=3: an exercise, a copy of the tree with one function for you to write, and its tests; without N the list
+lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, and its tests; without N the list
 	@bash tools/lab.sh "$${N:-list}"
 
 # ---- testing ---------------------------------------------------------------------------------------------------

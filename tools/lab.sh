@@ -1,30 +1,23 @@
 #!/usr/bin/env bash
 # Exercises. `make lab` lists them; `make lab N=3` copies the tree to build/lab/3 with one function left empty, and the
-# next time builds the copy and runs the tests that must pass again.
-#   lab.sh list | check | N     check: every function is still where the list says
+# next time builds the copy and runs the tests that must pass again. HINT=1|2|3 prints a hint, RESET=1 starts over.
+# What there is to know of an exercise stands in tools/labs/: title, file, function, tests, contract, hints.
+#   lab.sh list | check | N     check: every function is still where the exercises say
 set -u
 cd "$(dirname "$0")/.."
-# number | file | how the function begins | what it does | test program | its tests
-exercises() {
-  cat <<'LIST'
-1|src/ops/layernorm.cc|void backward(|the gradient of layer normalisation, on the CPU|run|*ayernorm*
-2|src/ops/gelu.cc|void backward(|the gradient of GELU, on the CPU|run|*gelu*
-3|src/autograd/tape.cc|void Tape::backward(|how the tape is read from its end|run|Tapes.*
-4|src/ops/attention.cc|void forward_piece(|attention over one text, on the CPU|run|*attention*:*Attention*
-5|src/optim/adamw.cc|void update(|AdamW, on the CPU|run|*Adam*
-6|src/generate/beam.cc|void Search::advance_beam(|one step of beam search|run|*Beam*
-7|cuda/layernorm.cu|__global__ void forward_rows(|layer normalisation, a warp a row|emulated|CudaKernels.Layernorm*
-8|cuda/ladder/softmax.cu|__global__ void softmax_3(|softmax: step 3 of its ladder|emulated|CudaLadder.Softmax
-9|cuda/ladder/matmul.cu|__global__ void matmul_3(|a product: step 3 of its ladder|emulated|CudaLadder.Matmul
-10|cuda/embedding.cu|__global__ void sum_pieces(|the gradient of an embedding, without atomics|emulated|*mbedding*
-11|cuda/ladder/attention.cu|__global__ void __launch_bounds__(kQueries) attention_3(|attention in one pass: step 3|emulated|CudaLadder.Attention
-12|cuda/ladder/attention.cu|__global__ void __launch_bounds__(Tile::threads) attention_5(|attention on tensor cores: step 5|emulated|CudaLadder.Attention
-LIST
-}
-# The file without the function's body. Status 1 when the function is not there exactly once.
-blank() { # number, file, begin
-  awk -v begin="$3" -v number="$1" '
-    index($0, begin) == 1 { ++found; inside = 1 }
+field() { sed -n "s/^$2: //p" "tools/labs/$1.txt" | head -n 1; }
+part() { awk -v head="$2:" '$0 == head { on = 1; next } /^(contract|hint [0-9]):$/ { on = 0 } on' "tools/labs/$1.txt"; }
+numbers() { for file in tools/labs/[0-9]*.txt; do basename "$file" .txt; done; }
+
+# The file without the function's body, and with the contract above it. Status 1 when the function is not there once.
+blank() { # number
+  local begin contract
+  begin=$(field "$1" function)
+  contract=$(part "$1" contract | sed -e '/^$/d' -e 's|^|// |')
+  case $begin in __global__*) ;; *) echo '#include "base/error.h"' ;; esac
+  BEGIN=$begin CONTRACT=$contract awk -v number="${1#0}" '
+    BEGIN { begin = ENVIRON["BEGIN"] }
+    index($0, begin) == 1 { ++found; inside = 1; print "// Lab " number ".\n" ENVIRON["CONTRACT"] }
     inside == 2 { if ($0 != "}") next; inside = 0; ++closed }
     { print }
     inside == 1 && /\{$/ {
@@ -32,39 +25,74 @@ blank() { # number, file, begin
       if (begin ~ /^__global__/) print "  // lab " number ": write this"
       else print "  throw Error(\"lab " number ": to be written\");"
     }
-    END { exit !(found == 1 && closed == 1) }' "$2"
+    END { exit !(found == 1 && closed == 1) }' "$(field "$1" file)"
+}
+copy_tree() { # to: with what is built already, so that the one file that changes is all there is to compile
+  rm -rf "$1.part"
+  mkdir -p "$1.part/build/obj" || return 1
+  tar -c --exclude=./build --exclude=./runs --exclude=./data/cache --exclude=./.git . | tar -x -C "$1.part" || return 1
+  [ ! -d build/obj/release ] || cp -a --reflink=auto build/obj/release "$1.part/build/obj/" || return 1
+  mv "$1.part" "$1"
+}
+write_blank() { # number, file: the student's own version, if there is one, is kept beside it
+  [ ! -e "$2" ] || [ ! -e "$2.blank" ] || cmp -s "$2" "$2.blank" || cp --backup=numbered "$2" "$2.yours" || return 1
+  blank "$1" >"$2.blank" && cp "$2.blank" "$2"
+}
+# What gtest's brief output says first: the test's name, and what it complained of.
+first_failure() {
+  awk '/^\[ RUN/ { next } /^\[  FAILED  \]/ { if (text != "") { sub(/ \(.*/, "", $0); sub(/^\[  FAILED  \] /, "", $0)
+    print "the first test that fails: " $0; printf "%s", text; exit } }
+    /^\[|^Note:|^$|Skipped/ { next } { if (n++ < 14) text = text "  " $0 "\n" }'
 }
 
 case "${1:-list}" in
 list)
-  exercises | awk -F'|' '{ printf "  make lab N=%-3s %-50s %s\n", $1, $4, $2 }'
+  for n in $(numbers); do
+    printf '  make lab N=%-3s %-50s %4s minutes   %s\n' "${n#0}" "$(field "$n" title)" "$(field "$n" minutes)" "$(field "$n" file)"
+  done
+  echo "  HINT=1, 2 or 3 prints a hint, RESET=1 starts over; for teachers: tools/labs/teaching.md"
   ;;
 check)
   bad=0
-  while IFS='|' read -r n file begin _; do
-    blank "$n" "$file" "$begin" >/dev/null || { echo "lab $n: no \"$begin\" with a body in $file"; bad=1; }
-  done < <(exercises)
+  for n in $(numbers); do
+    blank "$n" >/dev/null || { echo "lab ${n#0}: no \"$(field "$n" function)\" with a body in $(field "$n" file)"; bad=1; }
+  done
   exit $bad
   ;;
 *)
-  IFS='|' read -r n file begin what program filter < <(exercises | grep "^$1|")
-  [ -n "${n:-}" ] || { echo "make lab: no exercise \"$1\"; \`make lab\` lists them" >&2; exit 1; }
-  copy=build/lab/$n
-  if [ ! -d "$copy" ]; then
-    mkdir -p "$copy.part" && tar -c --exclude=./build --exclude=./runs --exclude=./data/cache --exclude=./.git . |
-      tar -x -C "$copy.part" || exit 1
-    { case $begin in __global__*) ;; *) echo '#include "base/error.h"' ;; esac; blank "$n" "$file" "$begin"; } \
-      >"$copy.part/$file" || exit 1
-    mv "$copy.part" "$copy"
-    echo "$what"
-    echo "  Write ${begin%(} in $copy/$file; the comments above it say what it owes."
-    echo "  Then \`make lab N=$n\` again: it builds the copy and runs its tests ($filter). The original is $file."
+  n=$(printf '%02d' "$((10#$1))" 2>/dev/null)
+  [ -f "tools/labs/$n.txt" ] || { echo "make lab: no exercise \"$1\"; \`make lab\` lists them" >&2; exit 1; }
+  file=$(field "$n" file) begin=$(field "$n" function)
+  read -r program filter <<<"$(field "$n" tests)"
+  copy=build/lab/${n#0} again="make lab N=${n#0}"
+  if [ -n "${HINT:-}" ]; then
+    [ -n "$(part "$n" "hint $HINT")" ] || { echo "make lab: HINT=$HINT; there are 1, 2 and 3" >&2; exit 1; }
+    part "$n" "hint $HINT"
     exit 0
   fi
-  echo "building $copy (minutes at first)"
-  make -C "$copy" --no-print-directory -j"$(nproc)" CXX="${CXX:-g++} -w" "build/tests/$program" >"$copy.log" 2>&1 ||
+  if [ ! -d "$copy" ] || [ -n "${RESET:-}" ]; then
+    [ -d "$copy" ] || copy_tree "$copy" || exit 1
+    write_blank "$n" "$copy/$file" || exit 1
+    echo "$(field "$n" title), about $(field "$n" minutes) minutes"
+    echo "  Read $(field "$n" read)."
+    echo "  Write ${begin%(} in $copy/$file; the comment above it says what it owes."
+    echo "  Then \`$again\` again: it builds the copy and runs its tests. \`$again HINT=1\` helps, RESET=1 starts over."
+    exit 0
+  fi
+  echo "building $copy"
+  make -C "$copy" --no-print-directory -j"$(nproc)" "build/tests/$program" 2>&1 | tee "$copy.log" |
+    awk '/^  build\// { printf "\r  %d files", ++n; fflush() } END { if (n) print "" }'
+  [ "${PIPESTATUS[0]}" = 0 ] ||
     { grep -E 'error|Error' "$copy.log" | head -n 20; echo "it does not compile; all of it: $copy.log"; exit 1; }
-  (cd "$copy" && "build/tests/$program" --gtest_brief=1 --gtest_filter="$filter" 2>&1) | tail -n 40
-  [ "${PIPESTATUS[0]}" = 0 ] && echo "exercise $n is solved" || { echo "not yet: $begin in $copy/$file"; exit 1; }
+  (cd "$copy" && "build/tests/$program" --gtest_brief=1 --gtest_filter="$filter") >"$copy.log" 2>&1
+  status=$?
+  if [ "$status" = 0 ]; then
+    echo "$(tail -n 1 "$copy.log"): exercise ${n#0} is solved"
+  else
+    first_failure <"$copy.log"
+    [ "$status" -le 128 ] || echo "  the program crashed (signal $((status - 128))): an index out of its range, perhaps"
+    echo "not yet: $(grep -E '^[0-9]+ passed' "$copy.log" || echo 'no result'). All of it: $copy.log. A hint: $again HINT=1"
+    exit 1
+  fi
   ;;
 esac
