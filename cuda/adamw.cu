@@ -10,7 +10,7 @@ constexpr int64_t kChunk = 16384;  // gradients in one partial sum: AdamW sizes 
 // Threads: a block per 16384 gradients, each thread V neighbours of every 256 V.
 // Reads: each gradient once. Writes: one f64 per block.
 // Sums: squares in f64, each thread its own in order, then a butterfly, then the warps in order.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none yet.
 template <int V>  // divides n
 __global__ void squares(const float* g, int64_t n, double* partial) {

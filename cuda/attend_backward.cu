@@ -13,7 +13,7 @@ constexpr int kStatWarps = 4;
 // Threads: one warp per row and head.
 // Reads: y and dy once, lse. Writes: 8 bytes per row and head.
 // Sums: each lane every 32nd number in order, then a butterfly.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <class T>
 __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* stats, int rows, int heads,
@@ -31,7 +31,7 @@ __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* sta
 // Reads: q, dy, stats once; keys and values once per tile of queries, the next tile while one is used.
 // Writes: dq once.
 // Sums: keys in their order.
-// Limit: shared memory and tensor cores, 3 products a tile; not measured yet (no GPU so far).
+// Limit: shared memory and tensor cores, 3 products a tile.
 // Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(AttendBackward<T> a) {
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
 // Reads: k and v once; q, dy and stats once per tile of keys, the next tile while one is used.
 // Writes: dk and dv once.
 // Sums: heads in their order, in each the queries in theirs.
-// Limit: shared memory and tensor cores, 4 products a tile; not measured yet (no GPU so far).
+// Limit: shared memory and tensor cores, 4 products a tile.
 // Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendBackward<T> a) {

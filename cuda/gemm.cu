@@ -13,7 +13,7 @@ struct Steps {                        // between rows and columns of a matrix as
 // Threads: a block a tile of C, 32 x 32; each thread every 8th row of one column.
 // Reads: N/32 times A, M/32 times B; C with `add`. Writes: C once.
 // Sums: in order of k, then bias, then what C held: the same bits every time.
-// Limit: shared memory, two reads a multiply-add; share not measured (no GPU so far).
+// Limit: shared memory, two reads a multiply-add.
 // Ladder: cuda/ladder/matmul.cu, shared.
 template <class T, class Out>
 __global__ void __launch_bounds__(kTile* kRows)

@@ -10,7 +10,7 @@ namespace {
 // Writes: the gradient over the logits; nll once per row.
 // Sums: each thread its packs in order, relative to its largest so far; then 32 lanes, then the warps, as
 // butterflies.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <class T>
 __global__ void __launch_bounds__(2 * kRowThreads)

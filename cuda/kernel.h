@@ -1,5 +1,6 @@
 // What the kernels share: types, sums over a warp, a block and over columns. All sums have one order, fixed
-// by the shape: the same bits every time. No float atomics.
+// by the shape: the same bits every time. No float atomics. Above every kernel stands what it reads, writes and
+// is limited by: counted, for no kernel has run on a GPU yet.
 #pragma once
 #include <type_traits>
 
@@ -85,7 +86,7 @@ constexpr int kPointThreads = 256;
 // Threads: one pack of V numbers each; the last numbers one by one.
 // Reads: each input once; the output too when it adds. Writes: each output once.
 // Sums: none.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <int V, class F>
 __global__ void each(F f, int64_t n) {
@@ -158,7 +159,7 @@ inline int64_t chunk_rows(int64_t rows, int64_t cols) {
 // Threads: 32 V columns x 8 rows of one chunk a block.
 // Reads: what term reads, once. Writes: K numbers per column and chunk.
 // Sums: each thread every 8th row in order, then the 8 in order.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none yet.
 template <int V, class Term>
 __global__ void column_partials(Term term, int64_t rows, int64_t cols, int64_t chunk, float* partial) {
@@ -184,7 +185,7 @@ __global__ void column_partials(Term term, int64_t rows, int64_t cols, int64_t c
 // Threads: 32 columns x 8 chunks a block.
 // Reads: one number per column and chunk. Writes: one number per column.
 // Sums: each thread every 8th chunk in order, then the 8 in order.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none yet.
 template <class G>
 __global__ void column_finish(const float* partial, int chunks, int64_t cols, bool add, G* out) {

@@ -10,7 +10,7 @@ constexpr int kWarps = 4;  // rows a block works on at once
 // Reads: x (and delta) once from memory, r twice more from the cache; weight and bias from the cache.
 // Writes: y once, r once where there is a delta; mean and rstd once per row.
 // Sums: each lane in order, then the 32 lanes as a butterfly: mean first, then the squares around it.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: cuda/ladder/layernorm.cu, six steps to this kernel.
 template <class T, int V>
 __global__ void forward_rows(const T* x, const T* delta, const T* weight, const T* bias, float epsilon, T* r,
@@ -51,7 +51,7 @@ __global__ void forward_rows(const T* x, const T* delta, const T* weight, const 
 // Reads: r and dy once from memory and once more from the cache; dr too when it adds.
 // Writes: dr once.
 // Sums: mean of d and of d xhat (d = dy weight): each lane in order, then a butterfly.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none; the sums and the walk are those of forward, cuda/ladder/layernorm.cu.
 template <class T, int V>
 __global__ void backward_rows(const T* r, const T* weight, const float* mean, const float* rstd, const T* dy,

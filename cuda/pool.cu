@@ -18,7 +18,7 @@ __device__ Rows rows_of(const int32_t* offsets, int64_t s, Pool kind) {
 // Threads: 32 columns x 8 rows of one text a block.
 // Reads: each row that counts once. Writes: each number once.
 // Sums: each thread every 8th row in order, then the 8 in order.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <class T>
 __global__ void forward_texts(const T* x, const int32_t* offsets, Pool kind, T* y, int64_t width) {
@@ -39,7 +39,7 @@ __global__ void forward_texts(const T* x, const int32_t* offsets, Pool kind, T* 
 // Threads: one warp per row of dx; it finds its text by bisection.
 // Reads: the text's row of dy; dx too when it adds. Writes: each number of dx once; 0 where no text is.
 // Sums: none.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none.
 template <class T>
 __global__ void backward_rows(const T* dy, const int32_t* offsets, int64_t texts, Pool kind, T* dx, bool add,

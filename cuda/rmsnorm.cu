@@ -10,7 +10,7 @@ constexpr int kWarps = 4;  // rows a block works on at once
 // Reads: x (and delta) once from memory, r once more from the cache; weight from the cache.
 // Writes: y once, r once where there is a delta; rstd once per row.
 // Sums: squares: each lane in order, then the 32 lanes as a butterfly.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none: layernorm.cu has the same form.
 template <class T, int V>
 __global__ void forward_rows(const T* x, const T* delta, const T* weight, float epsilon, T* r, T* y,
@@ -44,7 +44,7 @@ __global__ void forward_rows(const T* x, const T* delta, const T* weight, float 
 // Reads: r and dy once from memory and once more from the cache; dr too when it adds.
 // Writes: dr once.
 // Sums: mean of dy weight xhat: each lane in order, then a butterfly.
-// Limit: memory; share not measured yet (no GPU so far).
+// Limit: memory.
 // Ladder: none: layernorm.cu has the same form.
 template <class T, int V>
 __global__ void backward_rows(const T* r, const T* weight, const float* rstd, const T* dy, T* dr, bool add,

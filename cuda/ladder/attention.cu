@@ -34,7 +34,7 @@ struct Heads {
 // Threads: one a score, 16 x 16 a block; those above the diagonal have none.
 // Reads: 8 d bytes per score, from the caches. Writes: 4 bytes.
 // Sums: d in order.
-// Limit: load instructions, 2 for a multiply-add; share not measured yet.
+// Limit: load instructions, 2 for a multiply-add.
 // Ladder: step 1 of 5.
 __global__ void scores_1(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.y * 16 + threadIdx.y),
@@ -49,7 +49,7 @@ __global__ void scores_1(Heads<float> a) {
 // Threads: one a row of scores, which becomes weights in its place.
 // Reads: 3 x 4 bytes per score. Writes: 2 x 4 bytes.
 // Sums: the row in order.
-// Limit: sectors that are read for 4 of their 32 bytes; share not measured yet.
+// Limit: sectors that are read for 4 of their 32 bytes.
 // Ladder: step 1 of 5.
 __global__ void weights_1(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.x * 128 + threadIdx.x);
@@ -63,7 +63,7 @@ __global__ void weights_1(Heads<float> a) {
 // Threads: one an output, 16 x 16 a block.
 // Reads: 8 bytes per output and key, from the caches. Writes: 4 bytes per output.
 // Sums: keys in order.
-// Limit: load instructions, 2 for a multiply-add; share not measured yet.
+// Limit: load instructions, 2 for a multiply-add.
 // Ladder: step 1 of 5.
 __global__ void outputs_1(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.y * 16 + threadIdx.y),
@@ -82,7 +82,7 @@ __global__ void outputs_1(Heads<float> a) {
 // Threads: one a score, 32 x 32 a block; blocks above the diagonal leave at once.
 // Reads: d / 4 bytes per score; 8 d from shared memory. Writes: 4 bytes.
 // Sums: d in order.
-// Limit: shared memory, 2 loads for a multiply-add; share not measured yet.
+// Limit: shared memory, 2 loads for a multiply-add.
 // Ladder: step 2 of 5.
 __global__ void scores_2(Heads<float> a) {
   SIMT_SHARED(float, q, [32][33]);
@@ -106,7 +106,7 @@ __global__ void scores_2(Heads<float> a) {
 // Threads: a warp a row, 4 a block; each lane every 32nd score.
 // Reads: 3 x 4 bytes per score. Writes: 4 bytes.
 // Sums: each lane in order, then a butterfly.
-// Limit: memory; share not measured yet.
+// Limit: memory.
 // Ladder: step 2 of 5.
 __global__ void weights_2(Heads<float> a) {
   const int i = static_cast<int>(blockIdx.x * 4 + threadIdx.x / 32),
@@ -124,7 +124,7 @@ __global__ void weights_2(Heads<float> a) {
 // Threads: one an output, 32 x 32 a block; each brings one weight and one number of v.
 // Reads: 8 / 32 bytes per output and key; 8 from shared memory. Writes: 4 bytes per output.
 // Sums: keys in order.
-// Limit: shared memory, 2 loads for a multiply-add; share not measured yet.
+// Limit: shared memory, 2 loads for a multiply-add.
 // Ladder: step 2 of 5.
 __global__ void outputs_2(Heads<float> a) {
   SIMT_SHARED(float, w, [32][32]);
@@ -162,7 +162,7 @@ __device__ void rows_to_shared(float* to, const float* head, int first, int t, i
 // Reads: d / 8 bytes per score; 8 d from shared memory, the same for all lanes. Writes: 4 bytes per output.
 // Sums: d in order; keys in order.
 // Limit: shared memory, 1 load of 16 bytes for 4 multiply-adds, and few threads: their registers hold 128
-// numbers each; share not measured yet.
+// numbers each.
 // Ladder: step 3 of 5.
 constexpr int kQueries = 64, kKeys = 32;
 __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
@@ -218,7 +218,7 @@ __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
 // Reads: d / 8 bytes per score; 3 d from shared memory for the scores, 2 d for the outputs.
 // Writes: 4 bytes per output.
 // Sums: d in order; keys in order; for the sum of weights a lane's first, then 16 lanes as a butterfly.
-// Limit: f32 multiply-adds; share not measured yet.
+// Limit: f32 multiply-adds.
 // Ladder: step 4 of 5.
 __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
   constexpr int kStep = kMost + 4;   // so 8 rows, read 16 bytes at a time, lie on 32 banks
@@ -303,7 +303,7 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
 // Threads: 4 warps a block of 64 queries, 16 each; tiles of 64 keys and values.
 // Reads: d / 16 bytes per score; d / 4 from shared memory. Writes: 2 bytes per output.
 // Sums: d and keys in groups of 16 in order; of the weights' sum a lane's first, then 4 lanes as a butterfly.
-// Limit: exponentials, 16 a clock and multiprocessor, and mma.sync; share not measured yet.
+// Limit: exponentials, 16 a clock and multiprocessor, and mma.sync.
 // Ladder: step 5 of 5; cuda/attend_forward.cu has texts, masks, groups of heads, rotation and the cache too.
 using Tile = Sizes<bf16, kMost>;
 __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool wide) {

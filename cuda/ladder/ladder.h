@@ -1,8 +1,7 @@
 // The ladder: four operations, each climbed from the kernel that one writes first to the one that a GPU is
 // built for, one idea a step. Read a file from top to bottom: every step says what it changes and counts what
 // that saves. For teaching: tests and timings walk all steps by these tables; the program itself holds none
-// of them. What is counted is exact; which share of its limit a step reaches has not been measured (no GPU so
-// far).
+// of them. README.md is the index. What is counted is exact; nothing has been timed (no GPU so far).
 #pragma once
 #include <span>
 

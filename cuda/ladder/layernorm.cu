@@ -23,7 +23,7 @@ struct Norm {
 // Threads: one a row.
 // Reads: 3 x 4 bytes per output, up to 3 x 32. Writes: 4 bytes, up to 32.
 // Sums: the row in order: mean first, then the squares around it.
-// Limit: sectors that are read for little, and too few threads; share not measured yet.
+// Limit: sectors that are read for little, and too few threads.
 // Ladder: step 1 of 6.
 __global__ void layernorm_1(Norm n) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -45,7 +45,7 @@ __global__ void layernorm_1(Norm n) {
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, then 256 in a tree: mean first, then the squares around it.
-// Limit: barriers, 20 a row; share not measured yet.
+// Limit: barriers, 20 a row.
 // Ladder: step 2 of 6.
 __device__ float tree_sum(float v) {  // every thread gets the sum
   SIMT_SHARED(float, part, [kThreads]);
@@ -77,7 +77,7 @@ __global__ void layernorm_2(Norm n) {
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, 8 warps in order: mean first, then the squares.
-// Limit: two sums one after the other, each with its own reading; share not measured yet.
+// Limit: two sums one after the other, each with its own reading.
 // Ladder: step 3 of 6.
 __device__ float shuffled_sum(float v) {  // every thread gets the sum
   SIMT_SHARED(float, part, [kWarps]);
@@ -108,7 +108,7 @@ __global__ void layernorm_3(Norm n) {
 // Threads: a block a row; each every 256th number.
 // Reads: 2 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps in order.
-// Limit: memory, and a division per number read; share not measured yet.
+// Limit: memory, and a division per number read.
 // Ladder: step 4 of 6.
 struct Moments {
   float count, mean, squares;
@@ -155,7 +155,7 @@ __global__ void layernorm_4(Norm n) {
 // Threads: a block a row; each every 256th number.
 // Reads: 4 bytes per output, 3 x 4 beyond 2048 columns. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, 8 warps in order: mean first, then the squares.
-// Limit: memory; at 768 columns a thread has 3 loads in flight between barriers; share not measured yet.
+// Limit: memory; at 768 columns a thread has 3 loads in flight between barriers.
 // Ladder: step 5 of 6.
 __global__ void __launch_bounds__(kThreads) layernorm_5(Norm n) {
   constexpr int kHeld = 8;
@@ -192,7 +192,7 @@ __global__ void __launch_bounds__(kThreads) layernorm_5(Norm n) {
 // Threads: a warp a row, each lane a pack of V neighbours of every 32 V.
 // Reads: 4 bytes per output from memory, 2 x 4 more from the L1 cache. Writes: 4 bytes.
 // Sums: each lane in order, then 32 lanes as a butterfly: mean first, then the squares around it.
-// Limit: memory, at its 8 bytes per output; share not measured yet.
+// Limit: memory, at its 8 bytes per output.
 // Ladder: step 6 of 6; cuda/layernorm.cu is this kernel for f32 and bf16 and with a residual.
 constexpr int kRows = 4;  // of a block
 template <int V>

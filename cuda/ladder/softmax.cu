@@ -24,7 +24,7 @@ struct Plus {
 // Threads: one a row.
 // Reads: 3 x 4 bytes per output, up to 3 x 32. Writes: 4 bytes, up to 32.
 // Sums: the row in order.
-// Limit: sectors that are read for little, and too few threads; share not measured yet.
+// Limit: sectors that are read for little, and too few threads.
 // Ladder: step 1 of 6.
 __global__ void softmax_1(const float* x, float* y, int64_t rows, int width) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -45,7 +45,7 @@ __global__ void softmax_1(const float* x, float* y, int64_t rows, int width) {
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, then 256 in a tree.
-// Limit: barriers, 18 a row, and the second and third reading; share not measured yet.
+// Limit: barriers, 18 a row, and the second and third reading.
 // Ladder: step 2 of 6.
 template <class F>
 __device__ float tree(float v, const F& f) {  // every thread gets f over the block; once for each F
@@ -76,7 +76,7 @@ __global__ void softmax_2(const float* x, float* y, int width) {
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
-// Limit: the second and third reading, which only the L2 cache softens; share not measured yet.
+// Limit: the second and third reading, which only the L2 cache softens.
 // Ladder: step 3 of 6.
 template <class F>
 __device__ float shuffled(float v, const F& f) {  // every thread gets f over the block; once for each F
@@ -108,7 +108,7 @@ __global__ void softmax_3(const float* x, float* y, int width) {
 // Threads: a block a row; each every 256th number.
 // Reads: 2 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
-// Limit: memory, and 4 bytes in flight per load; share not measured yet.
+// Limit: memory, and 4 bytes in flight per load.
 // Ladder: step 4 of 6.
 struct Online {    // of a part of a row
   float top, sum;  // largest number, sum of exp(number - top)
@@ -152,7 +152,7 @@ __global__ void softmax_4(const float* x, float* y, int width) {
 // Threads: a block a row; each every 256th pack.
 // Reads: 2 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
-// Limit: memory: 12 bytes per output where 8 would do; share not measured yet.
+// Limit: memory: 12 bytes per output where 8 would do.
 // Ladder: step 5 of 6.
 template <int V>
 __global__ void softmax_5(const float* x, float* y, int width) {
@@ -182,7 +182,7 @@ __global__ void softmax_5(const float* x, float* y, int width) {
 // Threads: a block a row; each every 256th pack.
 // Reads: 4 bytes per output, 3 x 4 beyond the 8 packs. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
-// Limit: memory, at its 8 bytes per output; short rows waste threads; share not measured yet.
+// Limit: memory, at its 8 bytes per output; short rows waste threads.
 // Ladder: step 6 of 6; cuda/softmax.h has rows of any address and width.
 template <int V>
 __global__ void __launch_bounds__(kThreads) softmax_6(const float* x, float* y, int width) {
