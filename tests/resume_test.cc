@@ -232,7 +232,10 @@ TEST_F(Resume, ATerminalThatClosesCostsNoStep) {
   const std::string run = copy("hangup");
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
-  const pid_t child = start_long(run, [&] { dup2(ends[1], 2), close(ends[0]), close(ends[1]); });
+  const pid_t child = start_long(run, [&] {
+    signal(SIGHUP, SIG_DFL);  // the tests may run under nohup themselves
+    dup2(ends[1], 2), close(ends[0]), close(ends[1]);
+  });
   close(ends[0]), close(ends[1]);  // whoever reads the messages goes, too
   const int64_t reached = logged(run);
   kill(child, SIGHUP);
