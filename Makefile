@@ -154,7 +154,7 @@ lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, 
 	@bash tools/lab.sh "$${N:-list}"
 
 # ---- testing ---------------------------------------------------------------------------------------------------
-CUDA_PROGRAMS := $(if $(wildcard cuda/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
+CUDA_PROGRAMS := $(if $(wildcard cuda/simt/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
 test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)

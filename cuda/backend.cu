@@ -2,7 +2,7 @@
 // same lines run on the emulation. What happens before the first use of the device must need no driver.
 #include <cstring>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 #include "tensor/backend.h"
 
 namespace simt {

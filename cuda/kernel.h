@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "autograd/tape.h"
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 
 namespace rum::cuda {
 __device__ __forceinline__ float to_float(float v) { return v; }

@@ -13,14 +13,14 @@ cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 
 # ---- emulated --------------------------------------------------------------------------------------------------
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
-# with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt_check.cc; no libtsan).
+# with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt/check.cc; no libtsan).
 CUDA_TESTS := $(wildcard tests/cuda/*.cc) $(BENCH_GPU)  # the benchmark runs at tiny sizes there
-emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/emulated_gemm.cc cuda/simt_cpu.cc)
-checker     = $(OBJ)/checked/cuda/simt_check.cc.o
+emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/simt/gemm.cc cuda/simt/cpu.cc)
+checker     = $(OBJ)/checked/cuda/simt/check.cc.o
 $(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 $(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
 $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
-$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt_cpu.cc.o $(checker) $(OBJ)/src/base/error.o
+$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt/cpu.cc.o $(checker) $(OBJ)/src/base/error.o
 $(BIN)/bench-gpu $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))
@@ -38,10 +38,10 @@ test-emulated: $(CUDA_PROGRAMS) ##- the CUDA kernels on emulated threads, in sev
 # debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
 OP     ?= layernorm
 THREAD ?= 0
-$(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o %/simt_cpu.cc.o,$(call emulated,emulated)) FORCE
+$(BIN)/tests/debug-kernel: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(filter-out %/cuda/$(OP).cu.o %/simt/cpu.cc.o,$(call emulated,emulated)) FORCE
 	$(say)
 	$(Q)$(CXX) $(FLAGS) -O0 -g -x c++ -c cuda/$(OP).cu -o $(OBJ)/emulated/debug.o
-	$(Q)$(CXX) $(FLAGS) -g -c cuda/simt_cpu.cc -o $(OBJ)/emulated/debug-simt.o
+	$(Q)$(CXX) $(FLAGS) -g -c cuda/simt/cpu.cc -o $(OBJ)/emulated/debug-simt.o
 	$(Q)$(CXX) $(FLAGS) $(filter %.o,$^) $(OBJ)/emulated/debug.o $(OBJ)/emulated/debug-simt.o -o $@ $(LIBS) -lgtest
 debug-kernel: ## OP=layernorm [THREAD=0]: gdb inside one (emulated) CUDA thread of an op's kernel
 	@[ -f "cuda/$$OP.cu" ] || { echo "debug-kernel: no kernel of that name; there are: $(patsubst cuda/%.cu,%,$(wildcard cuda/*.cu))"; exit 1; }

@@ -1,7 +1,7 @@
 # What debug_kernel.sh tells gdb.
 set breakpoint pending on
 set pagination off
-# Emulated, CUDA's variables are macros of cuda/simt_cpu.h.
+# Emulated, CUDA's variables are macros of cuda/simt/cpu.h.
 macro define threadIdx (simt::cur->tid)
 macro define blockIdx (simt::blk->bid)
 macro define blockDim (simt::blk->bdim)

@@ -9,7 +9,7 @@
 set -u
 folder=data/evidence
 
-hashes() { sha256sum cuda/*.cu cuda/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }
+hashes() { sha256sum cuda/*.cu cuda/*.h cuda/simt/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }
 gpu() { sed -n 's/^device: \([^,]*\).*/\1/p' "$1" | tr -cs 'A-Za-z0-9' '-' | sed 's/-*$//' | tr 'A-Z' 'a-z'; }
 state() {
   echo "date: $(date -u +%Y-%m-%d)"

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 #include "ops/attention.h"
 #include "parity.h"
 

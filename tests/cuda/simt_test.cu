@@ -1,4 +1,4 @@
-// The instructions behind cuda/simt_mma.h and the warp's collectives, on a GPU and in emulation, against
+// The instructions behind cuda/simt/mma.h and the warp's collectives, on a GPU and in emulation, against
 // plain loops: what passes in both places may be used in kernels that are developed on a CPU.
 #include <gtest/gtest.h>
 

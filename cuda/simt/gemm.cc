@@ -3,7 +3,7 @@
 // gradient of a bias as they have it, and goes through the stream as they do.
 #include <cmath>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 #include "ops/gelu_mlp.h"
 #include "ops/gemm.h"
 #include "ops/linear.h"

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 #undef threadIdx
 #undef blockIdx
 extern char __executable_start, _end;
@@ -155,8 +155,8 @@ static std::string where(uint32_t pc) {
       std::string fn = s.substr(0, s.find('(')), fl = s.substr(q + 4);
       s = fl + (fn.find("inlined") == std::string::npos ? " " + fn : "");
     }
-    if (s.find("simt_cpu.h") != std::string::npos || s.find("simt_mma.h") != std::string::npos ||
-        s.find("simt.h") != std::string::npos)
+    if (s.find("simt/cpu.h") != std::string::npos || s.find("simt/mma.h") != std::string::npos ||
+        s.find("simt/simt.h") != std::string::npos)
       continue;
     if (out.empty()) out = s;
   }
@@ -358,7 +358,7 @@ void checked_copy(void* reg, const void* mem, size_t n, bool store) noexcept {
   else
     memcpy(reg, mem, n);
 }
-// ---------------------------------------------------------------- services for simt_cpu.cc
+// ---------------------------------------------------------------- services for cpu.cc
 void check_mark(void* p, size_t n, int state) {
   size_t off = static_cast<unsigned char*>(p) - region;
   if (off >= kRegion) return;

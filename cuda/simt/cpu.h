@@ -115,7 +115,7 @@ struct Block {
 extern constinit thread_local Thread* cur;  // the CUDA thread now executing on this host thread
 extern constinit thread_local Block* blk;
 
-// runtime services (simt_cpu.cc)
+// runtime services (cpu.cc)
 [[noreturn]] void fail(const char* fmt, ...) __attribute__((format(printf, 1, 2)));
 void* shared_slot(const void* key, size_t bytes, size_t align);
 int block_barrier(int kind, int pred, const loc& l);  // kind 0 sync, 1 count, 2 and, 3 or

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "cuda/simt.h"
+#include "cuda/simt/simt.h"
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -35,7 +35,7 @@ constinit thread_local Thread* cur = nullptr;
 constinit thread_local Block* blk = nullptr;
 Config cfg;
 Stats stats;
-#ifdef SIMT_CHECK  // hooks into simt_check.cc
+#ifdef SIMT_CHECK  // hooks into check.cc
 void check_block_begin(void* arena, size_t n);
 void check_shared_alloc(void* p, size_t n);
 void check_mark(void* p, size_t n, int state);

@@ -1,5 +1,5 @@
 // The one header that a kernel includes. nvcc: thin aliases over CUDA (defines SIMT_GPU). g++: the emulation
-// of simt_cpu.h, where each CUDA thread is a fibre (defines SIMT_CPU). Both give memory, one stream with
+// of cpu.h, where each CUDA thread is a fibre (defines SIMT_CPU). Both give memory, one stream with
 // recording and replay, launch(), bf16, vector loads and the tensor-core instructions under the same names.
 #pragma once
 #include <cstddef>
@@ -197,6 +197,6 @@ __device__ __forceinline__ void stv(T* p, const V& v) {
 }
 }  // namespace simt
 #else
-#include "cuda/simt_cpu.h"
+#include "cuda/simt/cpu.h"
 #endif
-#include "cuda/simt_mma.h"
+#include "cuda/simt/mma.h"
