@@ -13,6 +13,8 @@
 #include "edits/targets.h"
 #include "experiment/arms.h"
 #include "experiment/part.h"
+#include "generate/pool.h"
+#include "metrics/chrf.h"
 #include "pipeline/store.h"
 #include "program.h"
 #include "tests/error_of.h"
@@ -224,6 +226,12 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[recipe.student.tokenizer]", "[recipe.student.tokenizer]\npattern = \"characters\"",
          "recipe.student.tokenizer.pattern = \"characters\" knows those of the seed set alone");
   EXPECT_EQ(read_experiment("data/configs/experiments/paper.toml").recipes.at("large").dtype, DType::bf16);
+  refuse("choose = \"channel\"", "choose = \"chanel\"",
+         "no way to choose \"chanel\"; did you mean \"channel\"?");
+  refuse("utility = \"chrf1\"", "utility = \"chrf\"",
+         "x.toml:68: utility: there is no \"chrf\"; did you mean");
+  refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding \"channel\"");
+  refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");
@@ -280,6 +288,60 @@ std::string timeless(std::string html) {
   return html;
 }
 
+// One candidate of each source is kept: by the oracle none that is further from the human target than another, by
+// minimum Bayes risk the one most like the others. The candidates are drawn once for all ways to choose.
+void expect_choices(const Experiment& e) {
+  std::map<std::string, std::set<std::string>> drawn;  // by how, the stages of the candidates
+  int64_t chosen = 0, sampled = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string folder = entry.path().string(), id = entry.path().filename().string();
+    if (id.starts_with("generate-")) {
+      const Json facts = parse_json(slurp(folder + "/stage.json"), id);
+      sampled += facts.find("parameters")->find("draws") != nullptr &&
+                 facts.find("parameters")->find("set") == nullptr;
+    }
+    if (!id.starts_with("choose-")) continue;
+    const Json facts = parse_json(slurp(folder + "/stage.json"), id);
+    const std::string how = *facts.find("parameters")->find("choose")->text();
+    std::map<int64_t, std::vector<std::string>> candidates;
+    std::string split;
+    for (const Json& input : *facts.find("inputs")->array()) {
+      const std::string from = e.file("x/stages/" + *input.text());
+      if (input.text()->starts_with("split-")) split = from;
+      if (!input.text()->starts_with("generate-") || (how == "channel" && !candidates.empty())) continue;
+      drawn[how].insert(*input.text());
+      for (const Generated& g : read_generated(from + "/generated.jsonl"))
+        candidates[g.id].push_back(g.target);
+    }
+    const auto metric = make_chrf({.beta = how == "mbr" ? 1 : 2});
+    const auto score = [&](const std::string& hypothesis, const std::string& reference) {
+      std::vector<double> row(metric->columns().size());
+      const std::string_view h = hypothesis, r = reference;
+      metric->count({&h, 1}, {&r, 1}, row);
+      return metric->score(row);
+    };
+    const Targets pool = read_pool(split);
+    for (const Generated& g : read_generated(folder + "/generated.jsonl")) {
+      const std::vector<std::string>& all = candidates.at(g.id);
+      EXPECT_EQ(all.size(), how == "channel" ? 4u : 5u);
+      EXPECT_TRUE(std::find(all.begin(), all.end(), g.target) != all.end()) << g.target;
+      if (how == "channel" || g.id % 10 != 0) continue;
+      const auto value = [&](const std::string& text) {
+        if (how == "oracle") return score(text, pool.texts[static_cast<size_t>(g.id)].target);
+        double sum = 0;
+        for (const std::string& other : all) sum += score(text, other);
+        return sum;
+      };
+      for (const std::string& other : all)
+        EXPECT_GE(value(g.target), value(other) - 1e-6) << how << ": " << other;
+    }
+    ++chosen;
+  }
+  EXPECT_EQ(chosen, 3 * 2);
+  EXPECT_EQ(sampled, 2);  // at each seed once; the consistency scorer's too
+  EXPECT_EQ(drawn["mbr"], drawn["oracle"]);
+}
+
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
   // A group alone first: its report says what it leaves out, and the rest takes its stages over.
@@ -294,6 +356,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   const Ran again = e.run(e.words("run", "x"));
   EXPECT_NE(again.err.find("0 of them now"), std::string::npos) << again.err;
   EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
+  expect_choices(e);
   // The linear detector and the density pair were tried on texts of both authors, at both seeds.
   int64_t tried = 0;
   for (const auto& found : std::filesystem::recursive_directory_iterator(e.file("x")))
@@ -312,6 +375,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
        {">Claims</h2>", "Learning curves", "A fraction of real data", "What each mechanism costs", "wanted",
         ">Samples</h2>", "What differs from the paper", "Training curves",
         "Validity of what ranks self/greedy", "ROC", "Gap closed, by NLL", "Read with care",
+        "&ldquo;nearest to the human target&rdquo;", "minimum Bayes risk under chrf1",
         "<tr><td data-label=\"set\">judge set"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   const size_t pair =

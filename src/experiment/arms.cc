@@ -132,6 +132,8 @@ class Builder {
   // What a generator trained here makes of a set's sources, so many times each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
                       const std::string& set, int64_t draws) {
+    if (const auto at = c_.rerankings.find(decoding); at != c_.rerankings.end())
+      return chosen(at->second, generator, decoding, seed, set);
     const Generator& g = *std::find_if(c_.generators.begin(), c_.generators.end(),
                                        [&](const Generator& x) { return x.name == generator; });
     const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
@@ -148,6 +150,30 @@ class Builder {
                                       draws == 1 ? "" : fmt::format(" {} times", draws)),
                           std::move(parameters), {{"generator", model}, {"split", out_.split}},
                           static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500);
+  }
+  // One of a generator's translations of each source of a set.
+  std::string chosen(const Reranking& choice, const std::string& generator, const std::string& name,
+                     int64_t seed, const std::string& set) {
+    std::vector<StageInput> inputs{{"split", out_.split}};
+    const auto add = [&](const char* input, const std::string& of_set) {
+      for (const std::string& d : choice.of)
+        inputs.push_back(
+            {input, written(generator, d, seed, of_set, c_.decodings.at(d).sample ? choice.best_of : 1)});
+    };
+    add("candidates", set);
+    if (choice.how == "channel") {
+      add("tried", "valid");
+      inputs.push_back({"reverse", judge_model("reverse", c_.student, seed)});
+      inputs.push_back({"fluency", judge_model("target language", c_.student, seed)});
+    }
+    return out_.graph.add(
+        "choose", fmt::format("{}/{}, seed {}: choosing for the {}", generator, name, seed, set),
+        {{"choose", choice.how}, {"utility", choice.utility}, {"set", set}}, std::move(inputs), 30);
+  }
+  // A model that ranks: it learns from the judge set.
+  std::string judge_model(const char* learns, const std::string& recipe, int64_t seed) {
+    return train(fmt::format("{} model of the judge set, seed {}", learns, seed), c_.recipes.at(recipe),
+                 2000 + seed, {{"judge_set", learns}}, {});
   }
   std::string train(const std::string& label, const RunConfig& recipe, int64_t seed, Json::Object data,
                     const std::string& targets) {
@@ -186,16 +212,14 @@ class Builder {
   }
   // What a scorer says of targets; its models learn from the judge set.
   std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed) {
-    const RunConfig& recipe = c_.recipes.at(s.recipe.empty() ? c_.student : s.recipe);
-    const auto judge_model = [&](const char* learns) {
-      return train(fmt::format("{} model of the judge set, seed {}", learns, seed), recipe, 2000 + seed,
-                   {{"judge_set", learns}}, {});
-    };
+    const std::string& name = s.recipe.empty() ? c_.student : s.recipe;
+    const RunConfig& recipe = c_.recipes.at(name);
+    const auto model = [&](const char* learns) { return judge_model(learns, name, seed); };
     std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
     const std::string& k = s.kind;
-    if (k == "fluency") inputs.push_back({"fluency", judge_model("target language")});
-    if (k == "forward" || k == "dual_cross_entropy") inputs.push_back({"forward", judge_model("forward")});
-    if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", judge_model("reverse")});
+    if (k == "fluency") inputs.push_back({"fluency", model("target language")});
+    if (k == "forward" || k == "dual_cross_entropy") inputs.push_back({"forward", model("forward")});
+    if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", model("reverse")});
     if (k == "agreement") inputs.push_back({"with", named(s.with, seed)});
     if (k == "confidence") inputs.push_back({"written", named(origin, seed)});
     if (k == "consistency")
@@ -216,7 +240,7 @@ class Builder {
                                            recipe, 3000 + seed, {{"seed_pairs", c_.data.seed_pairs}}, {})});
     if (k == "density") {
       inputs.push_back({"held_out", by_generator("valid")});
-      inputs.push_back({"human_model", judge_model("forward")});
+      inputs.push_back({"human_model", model("forward")});
       inputs.push_back(
           {"generated_model", train(fmt::format("forward model of generated targets, seed {}", seed), recipe,
                                     2000 + seed, {{"judge_set", "generated"}}, generated)});

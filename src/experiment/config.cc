@@ -8,114 +8,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "edits/operation.h"
+#include "experiment/section.h"
+#include "generate/best_of.h"
 
 namespace rum {
 namespace {
-// One table of the file: what is read from it is checked, and what is left unread is an unknown key.
-class Section {
- public:
-  Section(const Toml& file, const Json* node, std::string path)
-      : file_(file),
-        node_(node),
-        path_(std::move(path)) {
-    if (node_ && node_->object() == nullptr) wrong("", "a table", *node_);
-  }
-  explicit operator bool() const { return node_ != nullptr; }
-  const Json* find(const std::string& key) {
-    known_.push_back(key);
-    return node_ ? node_->find(key) : nullptr;
-  }
-  Section table(const std::string& key) { return Section(file_, find(key), path(key)); }
-  std::vector<Section> tables(const std::string& key) {
-    std::vector<Section> out;
-    const Json* list = find(key);
-    if (list == nullptr) return out;
-    if (list->array() == nullptr) wrong(key, "a list of tables", *list);
-    for (size_t i = 0; i < list->array()->size(); ++i)
-      out.emplace_back(file_, &(*list->array())[i], fmt::format("{}[{}]", path(key), i));
-    return out;
-  }
-  void read(const std::string& key, std::string& to, bool required = false) {
-    const Json* j = value(key, required);
-    if (j == nullptr) return;
-    if (j->text() == nullptr) wrong(key, "a text", *j);
-    to = *j->text();
-  }
-  void read(const std::string& key, bool& to) {
-    const Json* j = value(key, false);
-    if (j == nullptr) return;
-    if (j->boolean() == nullptr) wrong(key, "true or false", *j);
-    to = *j->boolean();
-  }
-  template <class T>
-  void read(const std::string& key, T& to, double low, double high, bool required = false) {
-    const Json* j = value(key, required);
-    if (j == nullptr) return;
-    double v = 0;
-    int64_t whole = 0;
-    if (std::is_integral_v<T> ? !j->whole(whole) : !j->number(v))
-      wrong(key, std::is_integral_v<T> ? "a whole number" : "a number", *j);
-    if (std::is_integral_v<T>) v = static_cast<double>(whole);
-    if (!(v >= low && v <= high)) wrong(key, fmt::format("a number from {} to {}", low, high), *j);
-    to = static_cast<T>(v);
-  }
-  void read(const std::string& key, std::vector<std::string>& to) {
-    const Json* j = value(key, false);
-    if (j == nullptr) return;
-    if (j->array() == nullptr) wrong(key, "a list of texts", *j);
-    to.clear();
-    for (const Json& x : *j->array()) {
-      if (x.text() == nullptr) wrong(key, "a list of texts", *j);
-      to.push_back(*x.text());
-    }
-  }
-  void read(const std::string& key, std::vector<double>& to, double low, double high) {
-    const Json* j = value(key, false);
-    if (j == nullptr) return;
-    if (j->array() == nullptr || j->array()->empty()) wrong(key, "a list of numbers", *j);
-    to.clear();
-    for (const Json& x : *j->array()) {
-      double v = 0;
-      if (!x.number(v) || !(v >= low && v <= high))
-        wrong(key, fmt::format("numbers from {} to {}", low, high), x);
-      to.push_back(v);
-    }
-  }
-  void done() const {
-    if (node_ == nullptr) return;
-    for (const auto& [key, _] : *node_->object())
-      if (std::find(known_.begin(), known_.end(), key) == known_.end())
-        throw FileError(file_.place(path(key)) + "unknown key " + path(key) + did_you_mean(key, known_));
-  }
-  std::vector<std::string> keys() const {
-    std::vector<std::string> out;
-    if (node_)
-      for (const auto& [key, _] : *node_->object()) out.push_back(key);
-    return out;
-  }
-  const Json* node() const { return node_; }
-  std::string path(const std::string& key) const {
-    return path_.empty() ? key : key.empty() ? path_ : path_ + "." + key;
-  }
-  std::string place(const std::string& key) const { return file_.place(path(key)); }
-  [[noreturn]] void wrong(const std::string& key, const std::string& expected, const Json& found) const {
-    throw FileError(fmt::format("{}{}: expected {}, found {}", place(key), path(key), expected,
-                                to_json(found).substr(0, 80)));
-  }
-
- private:
-  const Json* value(const std::string& key, bool required) {
-    const Json* j = find(key);
-    if (j == nullptr && required)
-      throw FileError(fmt::format("{}{} is missing", file_.place(path_), path(key)));
-    return j;
-  }
-  const Toml& file_;
-  const Json* node_;
-  std::string path_;
-  std::vector<std::string> known_;
-};
-
 void set_recipe(RunConfig& c, const Section& section, const Json& node, const std::string& key) {
   if (node.object()) {
     for (const auto& [name, value] : *node.object())
@@ -131,14 +28,6 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
   } catch (const Error& e) {
     throw FileError(section.place(key) + e.what());
   }
-}
-
-template <class Names>
-void check_name(const std::string& place, const char* what, const std::string& name, const Names& known) {
-  if (std::find(known.begin(), known.end(), name) != known.end()) return;
-  const std::vector<std::string> names(known.begin(), known.end());
-  throw FileError(fmt::format("{}no {} \"{}\"{}; there are {}", place, what, name, did_you_mean(name, names),
-                              fmt::join(names, ", ")));
 }
 
 class Reader {
@@ -218,11 +107,21 @@ class Reader {
   }
   void decodings() {
     Section all = root_.table("decoding");
-    for (const std::string& name : all.keys()) {
+    const std::vector<std::string> names = all.keys();
+    std::vector<std::string> chosen;
+    for (const std::string& name : names) {
       Section s = all.table(name);
+      if (s.find("choose") != nullptr) {
+        chosen.push_back(name);
+        continue;
+      }
       Decoding d{.max_ratio = 2};
       decoding(s, d);
       c_.decodings.emplace(name, d);
+    }
+    for (const std::string& name : chosen) {
+      Section s = all.table(name);
+      choice(s, name);
     }
     Section judging = root_.table("judging");
     decoding(judging, c_.judging);
@@ -235,6 +134,26 @@ class Reader {
     s.done();
     if (d.sample && d.beam > 1)
       throw FileError(s.place("beam") + s.path("") + ": drawing and beam search exclude each other");
+  }
+  void choice(Section& s, const std::string& name) {
+    Reranking c;
+    s.read("choose", c.how, true), s.read("of", c.of), s.read("best_of", c.best_of, 2, 1000);
+    s.read("utility", c.utility);
+    s.done();
+    check_name(s.place("choose"), "way to choose", c.how,
+               std::vector<std::string>{"mbr", "channel", "oracle"});
+    if (c.of.empty())
+      throw FileError(s.place("") + s.path("of") + ": expected decodings whose translations it chooses from");
+    for (const std::string& d : c.of) check_name(s.place("of"), "decoding", d, decoding_names());
+    if (c.how == "channel" && c_.data.judge_pairs == 0)
+      throw FileError(fmt::format("{}decoding {} learns from the judge set: set data.judge_pairs",
+                                  s.place("choose"), name));
+    try {
+      make_utility(c.utility);
+    } catch (const Error& e) {
+      throw FileError(s.place("utility") + e.what());
+    }
+    c_.rerankings.emplace(name, std::move(c));
   }
   void scorers() {
     static const std::vector<std::string> kinds = {
@@ -289,8 +208,8 @@ class Reader {
                                     place, targets, name));
       return;
     }
-    std::vector<std::string> known;
-    for (const auto& [n, _] : c_.decodings) known.push_back(n);
+    std::vector<std::string> known = decoding_names();
+    for (const auto& [n, _] : c_.rerankings) known.push_back(n);
     check_name(place, "decoding", slash == std::string::npos ? "" : targets.substr(slash + 1), known);
   }
   void arm(Section& s) {
@@ -406,6 +325,11 @@ class Reader {
   std::vector<std::string> recipe_names() const {
     std::vector<std::string> out;
     for (const auto& [n, _] : c_.recipes) out.push_back(n);
+    return out;
+  }
+  std::vector<std::string> decoding_names() const {
+    std::vector<std::string> out;
+    for (const auto& [n, _] : c_.decodings) out.push_back(n);
     return out;
   }
   std::vector<std::string> scorer_names() const {

@@ -26,6 +26,16 @@ struct Generator {
   int64_t pairs = 0;   // 0: all of it
   std::string file;    // or: what an outside model made of the pool (TSV or JSON lines)
 };
+// A way to write that keeps one of several translations of each source (generate/choose.h): "mbr", minimum Bayes
+// risk; "channel", by models of the judge set, weighed on the validation set; "oracle", the one nearest to the
+// human target, a ceiling and no remedy.
+struct Reranking {
+  std::string how;
+  std::vector<std::string> of;  // decodings whose translations are the candidates
+  int64_t best_of = 16;         // draws by each of these that samples
+  std::string utility =
+      "chrf1";  // mbr, oracle, and what the channel's weights are fitted to: as in best_by_mbr
+};
 // A score of generated pairs by which operations order, filter or weigh them. What it ranks with is trained
 // on the judge set alone; the states that a detector reads are those of a model of the seed set.
 struct Scorer {
@@ -74,6 +84,7 @@ struct ExperimentConfig {
   std::string student;  // the recipe of students
   std::vector<Generator> generators;
   std::map<std::string, Decoding> decodings;
+  std::map<std::string, Reranking> rerankings;  // named beside the decodings
   std::map<std::string, Scorer> scorers;
   Decoding judging{.beam = 1, .max_ratio = 2};  // how students translate the test set
   std::vector<Arm> arms;

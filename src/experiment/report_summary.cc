@@ -75,6 +75,8 @@ std::string all_claims(const ExperimentResults& r) {
                      claims > 0 ? out : " none is judged");
 }
 bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
+  const auto way = c.rerankings.find(a.targets.substr(a.targets.find('/') + 1));
+  if (way != c.rerankings.end() && way->second.how == "oracle") return true;
   return std::any_of(a.apply.begin(), a.apply.end(), [&](const AppliedOperation& o) {
     return std::any_of(o.scores.begin(), o.scores.end(),
                        [&](const auto& s) { return c.scorers.at(s.second).kind == "oracle"; });

@@ -11,13 +11,6 @@
 
 namespace rum {
 namespace {
-std::unique_ptr<Metric> utility_of(const std::string& name) {
-  static const std::vector<std::string> known{"chrf1", "chrf2", "bleu"};
-  check_known("utility", name, known);
-  if (name == "bleu") return make_bleu({.effective_order = true});
-  return make_chrf({.beta = name == "chrf1" ? 1 : 2});
-}
-
 std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
                                           const Decoding& d) {
   std::vector<Prompt> prompts;
@@ -33,6 +26,13 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
 }
 }  // namespace
 
+std::unique_ptr<Metric> make_utility(const std::string& name) {
+  static const std::vector<std::string> known{"chrf1", "chrf2", "bleu"};
+  check_known("utility", name, known);
+  if (name == "bleu") return make_bleu({.effective_order = true});
+  return make_chrf({.beta = name == "chrf1" ? 1 : 2});
+}
+
 std::string describe(const BestOf& best_of, const Decoding& d) {
   Decoding drawn = d;
   drawn.sample = true;
@@ -40,7 +40,7 @@ std::string describe(const BestOf& best_of, const Decoding& d) {
 }
 
 BestOf best_by_mbr(int64_t samples, const std::string& utility) {
-  const std::shared_ptr<const Metric> metric = utility_of(utility);
+  const std::shared_ptr<const Metric> metric = make_utility(utility);
   return {samples, "mbr " + utility,
           [metric](std::span<const Candidates> c) { return choose_mbr(*metric, c); }};
 }
