@@ -360,7 +360,10 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
     double highest = 0;
     for (const auto& [step, e] : seen) highest = std::max(highest, e.second);
     EXPECT_EQ(warned, seen.at(expected).second < highest - 1);
+    const bool early = results.find("weights of so early a step often translate badly") != std::string::npos;
+    EXPECT_EQ(early, by == Best::loss && expected < 80) << expected;
   }
+  EXPECT_LT(chosen[Best::loss], 80);
   EXPECT_LT(chosen[Best::loss], chosen[Best::bleu]);
 }
 TEST(Train, PatienceGoesByBleuToo) {

@@ -136,6 +136,12 @@ std::string Trainer::State::finish() {
       text += fmt::format("step {} had {} {:.1f}: train.best = \"{}\" would have chosen it\n",
                           best_score_step, task->score_name(), best_score, task->score_name());
   }
+  if (config.best == Best::loss && from.front() < done / 2)
+    text += fmt::format(
+        "step {} of {} had the lowest validation loss: weights of so early a step often translate badly, "
+        "those of "
+        "generated text most; train.best = \"last\" takes the last ones\n",
+        from.front(), done);
   TestReport test = task->test(progress, stop);
   for (auto& figure : test.figures) results.push_back(std::move(figure));
   text += test.text;
