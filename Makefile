@@ -144,7 +144,7 @@ train: ## train a German-English translator on real text (minutes); then its BLE
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
 
-#   make reproduce                groups A to C at laptop scale   SCALE=laptop-debian|paper|smoke  other configs
+#   make reproduce                groups A to C at laptop scale   SCALE=remedies|finetune|chain|map|mechanisms|laptop-debian|paper|smoke
 #   make reproduce SCALE=remedies GROUP="D E"                     the remedies; some of the groups, an hour or so each
 reproduce: ## run, or resume, the paper's experiments and write the report (hours)
 	@$(MAKE) --no-print-directory deps

@@ -176,7 +176,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
-  for (const char* scale : {"smoke", "laptop", "laptop-debian", "remedies", "paper"}) {
+  for (const char* scale :
+       {"smoke", "laptop", "laptop-debian", "remedies", "finetune", "chain", "map", "mechanisms", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -229,7 +230,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("choose = \"channel\"", "choose = \"chanel\"",
          "no way to choose \"chanel\"; did you mean \"channel\"?");
   refuse("utility = \"chrf1\"", "utility = \"chrf\"",
-         "x.toml:68: utility: there is no \"chrf\"; did you mean");
+         "x.toml:70: utility: there is no \"chrf\"; did you mean");
   refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding \"channel\"");
   refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
@@ -237,7 +238,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("real = 0.5", "reel = 0.5", "real is missing");
   refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true", "only detectors ask for it");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
-  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[11].apply[0].like");
+  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[13].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
   refuse("by = \"dual\", keep", "by = \"duel\", keep", "no scorer \"duel\"; did you mean \"dual\"?");
   refuse("judge_pairs = 300\n", "", "learns from the judge set: set data.judge_pairs");
@@ -246,7 +247,160 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "targets = \"human\"\napply = [{ op = \"resample\"",
          "scorer detector (linear) asks the generator that wrote the targets, and \"human\" are by none");
   refuse("ceiling = \"human\"", "ceiling = \"people\"", "no arm \"people\"");
+  refuse("targets = \"none\"\nfrom = \"self\"", "targets = \"none\"",
+         "\"none\" judges a generator as it is: give `from`");
+  refuse("targets = \"human\"\nfrom = \"self\"", "targets = \"human\"\nfrom = \"outside\"",
+         "no generator that is trained here \"outside\"; there are");
+  refuse("targets = \"human\"\nfrom = \"self\"",
+         "targets = \"human\"\nfrom = \"self\"\nstudent = \"encoder-decoder\"",
+         "generator self has model.kind = \"gpt\", recipe encoder-decoder has \"encoder_decoder\"; only a "
+         "model of the "
+         "same shape");
+  refuse("[recipe.student.optimizer]", "[recipe.student.train]\nfrom = \"x\"\n[recipe.student.optimizer]",
+         "x.toml:");
+  refuse("keep = true", "keeps = true", "unknown key chain[1].keeps; did you mean \"keep\"?");
+  refuse("generations = 2\ndecoding", "generations = 3\ndecoding", "give them equally many generations");
+  refuse("detector = \"tried\"", "detector = \"oracle\"", "no scorer that is a detector \"oracle\"");
+  refuse("name = \"replace\"", "name = \"re/place\"", "holds no \"/\"");
   refuse("[experiment]", "[experiment", "x.toml:");
+}
+
+std::set<std::string> known(const std::string& wrong_config) {  // what the refusal of an unknown name lists
+  const std::string said = error_of([&] { parse_experiment(wrong_config, "x.toml"); }), mark = "; there are ";
+  std::set<std::string> out;
+  std::istringstream list(said.substr(said.find(mark) + mark.size()));
+  for (std::string name; std::getline(list >> std::ws, name, ',');) out.insert(name);
+  return out;
+}
+TEST(ExperimentConfig, SmokeCoversEveryOperationScorerAndWayToChoose) {
+  const std::string text = slurp("data/configs/experiments/smoke.toml");
+  const ExperimentConfig c = parse_experiment(text, "smoke.toml");
+  std::set<std::string> operations, scorers, ways;
+  for (const Arm& a : c.arms)
+    for (const AppliedOperation& o : a.apply) {
+      operations.insert(o.op);
+      for (const auto& [_, scorer] : o.scores) scorers.insert(c.scorers.at(scorer).kind);
+    }
+  for (const auto& [_, r] : c.rerankings) ways.insert(r.how);
+  scorers.insert("classifier");  // takes half a minute to fit: detect_classifier_test.cc has it
+  EXPECT_EQ(operations, known(replaced(text, "op = \"mix\"", "op = \"xxxxxxxxx\"")));
+  EXPECT_EQ(scorers, known(replaced(text, "kind = \"fluency\"", "kind = \"xxxxxxxxx\"")));
+  EXPECT_EQ(ways, known(replaced(text, "choose = \"mbr\"", "choose = \"xxxxxxxxx\"")));
+  EXPECT_GE(operations.size(), 13u);
+  EXPECT_GE(scorers.size(), 14u);
+}
+
+// A graph reads its corpora for hashes and line counts alone.
+struct Graphs {
+  Scratch scratch;
+  Graphs() {
+    std::string lines;
+    for (int i = 0; i < 110'000; ++i) lines += "a\tb\n";
+    for (const char* file : {"train.tsv", "valid.tsv", "test.tsv"})
+      Disk::real().replace_text(scratch.path + "/" + file, lines);
+  }
+  ExperimentConfig config(const std::string& scale) const {
+    ExperimentConfig c = read_experiment("data/configs/experiments/" + scale + ".toml");
+    c.data.train = scratch.path + "/train.tsv", c.data.valid = scratch.path + "/valid.tsv",
+    c.data.test = scratch.path + "/test.tsv";
+    return c;
+  }
+};
+const StudentRun& student(const ExperimentGraph& g, const std::string& arm, double volume = 1) {
+  for (const StudentRun& run : g.students)
+    if (run.arm->name == arm && run.seed == 1 && run.volume == volume) return run;
+  throw Error("no student of " + arm);
+}
+std::set<std::string> trained(const ExperimentGraph& g) {
+  std::set<std::string> out;
+  for (const Stage& s : g.graph.stages())
+    if (s.kind == "train") out.insert(s.id);
+  return out;
+}
+std::vector<std::string> both(const std::set<std::string>& a, const std::set<std::string>& b) {
+  std::vector<std::string> out;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
+  return out;
+}
+// Five seeds each: `self` and its students of human and of its own targets; low and high.
+TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
+  const Graphs at;
+  std::map<std::string, std::set<std::string>> ids;
+  for (const char* scale : {"remedies", "finetune", "map", "mechanisms"}) {
+    const ExperimentConfig c = at.config(scale);
+    EXPECT_EQ(c.folder, "runs/experiments/remedies");
+    ids[scale] = trained(experiment_graph(c));
+  }
+  EXPECT_EQ(both(ids["remedies"], ids["finetune"]).size(), 5u);
+  EXPECT_EQ(both(ids["remedies"], ids["map"]).size(), 15u);
+  EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 15u);
+  EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
+}
+TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
+  const Graphs at;
+  const ExperimentConfig c = at.config("finetune");
+  const ExperimentGraph g = experiment_graph(c);
+  const StudentRun &start = student(g, "not tuned further"), &own = student(g, "tuned on its own");
+  EXPECT_EQ(start.targets, "");
+  const Stage& trained = g.graph.at(own.student);
+  EXPECT_EQ(trained.input("from"), start.student);
+  EXPECT_EQ(g.graph.at(own.targets).input("generator"), start.student);
+  EXPECT_EQ(g.graph.at(start.student).input("from"), "");
+  EXPECT_EQ(g.graph.at(start.judged.at("last")).input("student"), start.student);
+}
+// By hand from chain.toml: parts of 13,500; each generation's text is the work of the one before.
+TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
+  const Graphs at;
+  const ExperimentConfig c = at.config("chain");
+  const ExperimentGraph g = experiment_graph(c);
+  EXPECT_EQ(g.students.size(), 5u * (1 + 3 * 5));
+  const auto whole = [&](const Stage& s, const char* key) {
+    int64_t v = -1;
+    if (const Json* j = s.parameters.find(key)) j->whole(v);
+    return v;
+  };
+  std::string before = student(g, "generation 0").student;
+  EXPECT_EQ(whole(g.graph.at(student(g, "generation 0").targets), "count"), 13500);
+  for (int64_t n = 1; n <= 5; ++n) {
+    const StudentRun& run = student(g, fmt::format("replace, generation {}", n));
+    const Stage& text = g.graph.at(run.targets);
+    EXPECT_EQ(text.kind, "generate");
+    EXPECT_EQ(text.input("generator"), before);
+    EXPECT_EQ(whole(text, "first"), 13500 * n);
+    EXPECT_EQ(whole(text, "count"), 13500);
+    EXPECT_EQ(whole(text, "generation"), n == 1 ? -1 : n);
+    before = run.student;
+  }
+  // Accumulating, the text of the fifth generation stands beside all before, down to the human targets.
+  std::string id = student(g, "accumulate, generation 5").targets;
+  for (int64_t n = 5; n >= 1; --n) {
+    const Stage& joined = g.graph.at(id);
+    ASSERT_EQ(joined.kind, "join");
+    EXPECT_EQ(whole(g.graph.at(joined.input("targets")), "first"), 13500 * n);
+    id = joined.input("with");
+  }
+  EXPECT_EQ(id, student(g, "generation 0").targets);
+  // Fresh human targets are those of the same part.
+  const Stage& mixed =
+      g.graph.at(g.graph.at(student(g, "accumulate, a tenth fresh, generation 2").targets).input("targets"));
+  EXPECT_EQ(mixed.kind, "mix");
+  EXPECT_EQ(whole(g.graph.at(mixed.input("human")), "first"), 27000);
+  EXPECT_EQ(g.tried.size(), 5u * (1 + 3 * 4));  // the first generation's text is that of all chains
+}
+TEST(ExperimentGraph, AtEqualStepsASmallVolumeLearnsAsLong) {
+  const Graphs at;
+  const ExperimentConfig c = at.config("laptop");
+  const ExperimentGraph g = experiment_graph(c);
+  const auto volume = [&](const StudentRun& run) {
+    double v = 0;
+    g.graph.at(run.student).parameters.find("data")->find("volume")->number(v);
+    return v;
+  };
+  EXPECT_EQ(volume(student(g, "human", .25)), .25);
+  const StudentRun& quarter = student(g, "human, equal steps", .25);
+  EXPECT_EQ(volume(quarter), 1);
+  EXPECT_EQ(quarter.student, student(g, "human, 25 %").student);  // group B has it at equal tokens
+  EXPECT_EQ(student(g, "human, equal steps", 1).student, student(g, "human").student);
 }
 
 // A recipe is checked when its stage runs, which may be an hour after the start: those that ship are sound.
@@ -260,7 +414,7 @@ TEST(ExperimentConfigs, ThoseThatShipHaveRecipesThatTrain) {
       EXPECT_NO_THROW(check_config(recipe)) << e.path() << ", recipe " << name;
     }
   }
-  EXPECT_GE(read, 5);
+  EXPECT_GE(read, 9);
 }
 
 // ---- the program
@@ -342,6 +496,46 @@ void expect_choices(const Experiment& e) {
   EXPECT_EQ(drawn["mbr"], drawn["oracle"]);
 }
 
+// The second generation of a chain over parts of 166: its text names its generation and is of the third part; beside
+// it stand the two parts before, of which a quarter of the generated ones has human targets.
+void expect_generations(const Experiment& e) {
+  int64_t second = 0, joined = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string folder = entry.path().string(), id = entry.path().filename().string();
+    const std::string facts = slurp(folder + "/stage.json");
+    if (id.starts_with("generate-") && facts.find("\"generation\": 2") != std::string::npos &&
+        facts.find("\"first\"") != std::string::npos) {
+      ++second;
+      const Targets t = read_targets(folder);
+      EXPECT_GE(t.ids.front(), 332);
+      EXPECT_LT(t.ids.back(), 498);
+      EXPECT_EQ(read_generated(folder + "/generated.jsonl").front().from.generation, 2);
+    }
+    if (!id.starts_with("join-") ||
+        facts.find("accumulate, a quarter fresh, generation 2") == std::string::npos)
+      continue;
+    ++joined;
+    const Targets all = read_targets(folder);
+    std::map<int64_t, int64_t> by_part, human;
+    std::string split;
+    for (const auto& other : fs::directory_iterator(e.file("x/stages")))
+      if (other.path().filename().string().starts_with("split-")) split = other.path().string();
+    const Targets pool = read_pool(split);
+    for (size_t i = 0; i < all.ids.size(); ++i) {
+      ++by_part[all.ids[i] / 166];
+      human[all.ids[i] / 166] += pool.texts[static_cast<size_t>(all.ids[i])].target == all.texts[i].target;
+    }
+    EXPECT_EQ(by_part[0], 166);
+    EXPECT_EQ(human[0], 166);
+    for (const int64_t part : {1, 2}) {
+      EXPECT_GT(by_part[part], 120);  // some translations are empty
+      EXPECT_GE(human[part], 42);     // a quarter of 166, and what the generator got right
+    }
+  }
+  EXPECT_EQ(second, 2 * 2);
+  EXPECT_EQ(joined, 2);
+}
+
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
   // A group alone first: its report says what it leaves out, and the rest takes its stages over.
@@ -357,12 +551,13 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_NE(again.err.find("0 of them now"), std::string::npos) << again.err;
   EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
   expect_choices(e);
+  expect_generations(e);
   // The linear detector and the density pair were tried on texts of both authors, at both seeds.
   int64_t tried = 0;
   for (const auto& found : std::filesystem::recursive_directory_iterator(e.file("x")))
     if (found.path().filename() == "match.json")
       tried += slurp(found.path().string()).find("held-out AUROC") != std::string::npos;
-  EXPECT_EQ(tried, 4);
+  EXPECT_EQ(tried, 10);  // so were the head over states, and a detector of two generations
   const Ran report = e.run(e.words("report", "x"));
   ASSERT_EQ(report.status, 0) << report.err;
   EXPECT_EQ(report.out.find("left out"), std::string::npos) << report.out;
@@ -375,8 +570,9 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
        {">Claims</h2>", "Learning curves", "A fraction of real data", "What each mechanism costs", "wanted",
         ">Samples</h2>", "What differs from the paper", "Training curves",
         "Validity of what ranks self/greedy", "ROC", "Gap closed, by NLL", "Read with care",
-        "&ldquo;nearest to the human target&rdquo;", "minimum Bayes risk under chrf1",
-        "<tr><td data-label=\"set\">judge set"})
+        "Chains of generations", "Where generated text helps",
+        "<td data-label=\"arm\">not tuned further</td>", "&ldquo;nearest to the human target&rdquo;",
+        "minimum Bayes risk under chrf1", "<tr><td data-label=\"set\">judge set"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   const size_t pair =
       html.find("<td data-label=\"arm\">human, encoder-decoder</td>");  // its only peer is itself
@@ -601,11 +797,21 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
                     outside = slurp(e.file("outside.jsonl"));
   e.write("test.tsv", train.substr(0, train.find('\n') + 1) + test);
   expect_refusal(e.run(e.words("run", "a")), "overlap in 1 pairs (line 1 and line 1 share a source)");
+  size_t judge = 0;  // a pair beyond seed set and pool
+  for (int line = 0; line < 1300; ++line) judge = train.find('\n', judge) + 1;
+  e.write("test.tsv", train.substr(judge, train.find('\n', judge) + 1 - judge) + test);
+  expect_refusal(e.run(e.words("run", "a")), "overlap in 1 pairs (line 1 and line 1301 share a source)");
   e.write("test.tsv", test);
   e.config = replaced(e.config, "pool_pairs = 500", "pool_pairs = 1500");
   expect_refusal(e.run(e.words("run", "b")),
                  "data.seed_pairs, data.pool_pairs and data.judge_pairs ask for 2500");
   e.config = replaced(e.config, "pool_pairs = 1500", "pool_pairs = 500");
+  // A volume that no batch can be made of.
+  const std::string arms = e.config;
+  e.config = replaced(e.config, "name = \"human\"\ntargets = \"human\"\n",
+                      "name = \"human\"\ntargets = \"human\"\nvolumes = [0.003, 1.0]\n");
+  expect_refusal(e.run(e.words("run", "v")), "fewer than a batch of 256");
+  e.config = arms;
   // What an outside model wrote.
   e.config = replaced(e.config, "targets = \"self/greedy\"", "targets = \"outside\"");
   const auto refuse = [&](const std::string& lines, const char* part) {

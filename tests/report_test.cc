@@ -233,6 +233,66 @@ TEST(Report, EffectsAreRelativeWithTheirDenominators) {
   }));
 }
 
+// The links of a chain by generation; of the text, means over seeds between the smallest and the largest.
+TEST(Report, AChainIsShownByGeneration) {
+  Made m;
+  m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
+  Arm start, next;
+  start.name = "generation 0", start.targets = "human", start.group = "G", start.chain = "replace";
+  next = start, next.name = "replace, generation 1", next.targets = "generation 0/greedy",
+  next.generation = 1;
+  m.config.arms = {start, next};
+  for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
+  m.results.arms[1].scores[0] = effect_of(12.3, 11.8, 12.9, 0);
+  TargetsResult t;
+  t.name = "generation 0/greedy";
+  t.errors = {{"ter", {0.4, 0.5}, {NAN, NAN}, {}}}, t.diversity = {{"mtld", {30, 32}, {60, 60}, {}}};
+  m.results.targets = {t};
+  m.results.tried = {{"tried", "generation 0/greedy", 1, 0.7, 0.6, 0.8, {}},
+                     {"tried", "generation 0/greedy", 2, 0.9, 0.8, 1.0, {}}};
+  const std::string html = m.html();
+  EXPECT_EQ(malformed(html), "");
+  const size_t at = html.find(">Chains of generations</h2>");
+  ASSERT_NE(at, std::string::npos);
+  const auto rows = between(html.substr(at), "<tr><td data-label=\"generation\">", "</tr>");
+  ASSERT_EQ(rows.size(), 2u);  // what heads them is the chain's name
+  for (const char* cell : {">20.8<", ">60.0<"}) EXPECT_NE(rows[0].find(cell), std::string::npos) << rows[0];
+  for (const char* cell : {">12.3<br><small>[11.8, 12.9]<", ">0.450<br><small>[0.400, 0.500]<",
+                           ">31.0<br><small>[30.0, 32.0]<", ">0.800<br><small>[0.700, 0.900]<"})
+    EXPECT_NE(rows[1].find(cell), std::string::npos) << cell << " in " << rows[1];
+  EXPECT_EQ(Made().html().find("Chains of generations"), std::string::npos);
+}
+// Two writers, two kinds of students: a cell for each pair that was made.
+TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
+  Made m;
+  m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
+  for (const auto& [name, targets, student] :
+       {std::tuple{"a", "low/greedy", ""}, {"b", "high/greedy", ""}, {"c", "high/greedy", "small"}}) {
+    Arm& arm = m.config.arms.emplace_back();
+    arm.name = name, arm.targets = targets, arm.student = student, arm.group = "A";
+  }
+  for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
+  const Effect effects[] = {effect_of(-3.5, -4.6, -2.4, 0), effect_of(0.2, -0.4, 0.6, 0),
+                            effect_of(1.9, 1.2, 2.6, 0)};
+  for (size_t i = 0; i < 3; ++i) {
+    m.results.arms[i].compared = true;
+    m.results.arms[i].to_real = {effects[i], effects[i], effect_of(0.5, 0.4, 0.6, 0)};
+  }
+  m.results.targets[0].name = "low/greedy";
+  const std::string html = m.html();
+  const size_t at = html.find(">Where generated text helps</h2>");
+  ASSERT_NE(at, std::string::npos);
+  const std::string map = html.substr(at, html.find("</table>", at) - at);
+  EXPECT_NE(map.find("<b>hurts</b><br>−3.5 [−4.6, −2.4]<br><small>NLL +0.50 [+0.40, +0.60]</small></td>"
+                     "<td data-label=\"small\">–</td>"),
+            std::string::npos)
+      << map;
+  EXPECT_NE(map.find("undecided<br>+0.2 [−0.4, +0.6]"), std::string::npos) << map;
+  EXPECT_NE(map.find("<b>helps</b><br>+1.9 [+1.2, +2.6]"), std::string::npos) << map;
+  EXPECT_NE(map.find(">0.690<"), std::string::npos) << map;  // the first targets' TER
+  EXPECT_EQ(Made().html().find("Where generated text helps"), std::string::npos);
+}
+
 TEST(Report, NumbersAreWrittenAsInPrint) {
   EXPECT_EQ(counted(7), "7");
   EXPECT_EQ(counted(1234567), "1,234,567");

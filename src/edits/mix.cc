@@ -25,6 +25,17 @@ void subset(const StageContext& x) {
   write_targets(x.folder, picked(all, rows));
 }
 
+// `count` sentences of the pool from `first` on.
+void part(const StageContext& x) {
+  int64_t first = 0, count = 0;
+  x.stage.parameters.find("first")->whole(first), x.stage.parameters.find("count")->whole(count);
+  const Targets all = read_targets(x.input("targets"));
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < all.ids.size(); ++i)
+    if (all.ids[i] >= first && all.ids[i] < first + count) rows.push_back(static_cast<int64_t>(i));
+  write_targets(x.folder, picked(all, rows));
+}
+
 uint32_t seed_of(const StageContext& x) {
   int64_t seed = 1;
   x.stage.parameters.find("seed")->whole(seed);
@@ -106,7 +117,9 @@ void join(const StageContext& x) {
 
 using Key = OperationKey;
 const OperationKey kWith{.name = "with", .type = Key::targets, .required = true, .several = true};
-const Operation kSubset("subset", 1, false, {{"share", Key::number, true, 1e-6, 1}}, subset),
+const Operation kPart("part", 1, false,
+                      {{"first", Key::whole, true, 0, 1e9}, {"count", Key::whole, true, 1, 1e9}}, part),
+    kSubset("subset", 1, false, {{"share", Key::number, true, 1e-6, 1}}, subset),
     kMix("mix", 1, true, {{"real", Key::number, true, 1e-6, 1}, {"real_last", Key::flag}}, mix),
     kAlternate("alternate", 1, false, {kWith}, alternate), kJoin("join", 1, false, {kWith}, join);
 }  // namespace

@@ -112,39 +112,69 @@ class Builder {
   }
   // Targets by name at a seed, measured.
   std::string named(const std::string& name, int64_t seed) {
-    if (name == "human") return human_;
+    if (name == "human" || name == "none") return name == "human" ? human_ : "";
     const std::string targets = write(name, seed);
     out_.generated[{name, seed}] = targets;
     out_.measured[{name, seed}] = measure(fmt::format("{}, seed {}", name, seed), targets, human_);
     return targets;
   }
   std::string write(const std::string& name, int64_t seed) {
-    const size_t slash = name.find('/');
-    const std::string generator = name.substr(0, slash);
-    const Generator& g = *std::find_if(c_.generators.begin(), c_.generators.end(),
-                                       [&](const Generator& x) { return x.name == generator; });
+    const Generator& g = generator_of(name);
     if (!g.file.empty())
       return out_.graph.add("import", fmt::format("{}: {}", name, g.file),
                             recalled("import", {g.file}, {{"name", name}, {"hash", hash(g.file)}}),
                             {{"split", out_.split}}, 1, {{"file", g.file}});
-    return written(generator, name.substr(slash + 1), seed, "pool", 1);
+    return written(g.name, name.substr(name.find('/') + 1), seed, "pool", 1);
+  }
+  // By its name, or that of its targets.
+  const Generator& generator_of(const std::string& name) const {
+    const std::string generator = name.substr(0, name.find('/'));
+    return *std::find_if(c_.generators.begin(), c_.generators.end(),
+                         [&](const Generator& x) { return x.name == generator; });
+  }
+  const Arm& arm_of(const std::string& name) const {
+    return *std::find_if(c_.defined.begin(), c_.defined.end(), [&](const Arm& a) { return a.name == name; });
+  }
+  // The human targets of those sources that a generator translates.
+  std::string human_beside(const std::string& targets) {
+    if (targets == "human") return human_;
+    const Generator& g = generator_of(targets);
+    return g.count > 0 ? part(human_, g.first, g.count) : human_;
+  }
+  std::string part(const std::string& targets, int64_t first, int64_t count) {
+    return out_.graph.add("part", fmt::format("{} of the pool from {} on", count, first),
+                          {{"first", first}, {"count", count}}, {{"targets", targets}});
+  }
+  // The training of a generator.
+  std::string model_of(const Generator& g, int64_t seed) {
+    if (!g.arm.empty()) {
+      std::string& known = models_[{g.arm, seed}];
+      if (known.empty()) known = student_of(arm_of(g.arm), seed, 1, targets_of(arm_of(g.arm), seed));
+      return known;
+    }
+    const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
+    return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe), 1000 + seed,
+                 {{"seed_pairs", pairs}}, {});
   }
   // What a generator trained here makes of a set's sources, so many times each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
                       const std::string& set, int64_t draws) {
     if (const auto at = c_.rerankings.find(decoding); at != c_.rerankings.end())
       return chosen(at->second, generator, decoding, seed, set);
-    const Generator& g = *std::find_if(c_.generators.begin(), c_.generators.end(),
-                                       [&](const Generator& x) { return x.name == generator; });
-    const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
-    const std::string model = train(fmt::format("generator {}, seed {}", generator, seed),
-                                    c_.recipes.at(g.recipe), 1000 + seed, {{"seed_pairs", pairs}}, {});
+    const Generator& g = generator_of(generator);
+    const std::string model = model_of(g, seed);
     const std::string name = generator + "/" + decoding;
     const Decoding& d = c_.decodings.at(decoding);
     Json::Object parameters{{"name", name}, {"decoding", decoding_json(d)}, {"seed", seed}};
     if (set != "pool") parameters.emplace_back("set", set);
+    const bool some = set == "pool" && g.count > 0;
+    if (some) parameters.emplace_back("first", g.first), parameters.emplace_back("count", g.count);
+    if (g.generation > 1) parameters.emplace_back("generation", g.generation);
     if (draws != 1) parameters.emplace_back("draws", draws);
-    const int64_t lines = (set == "pool" ? c_.data.pool_pairs : c_.data.judge_pairs) * draws;
+    const int64_t sources = some            ? g.count
+                            : set == "pool" ? c_.data.pool_pairs
+                                            : c_.data.judge_pairs,
+                  lines = sources * draws;
     return out_.graph.add("generate",
                           fmt::format("{}, seed {}: translating the {}{}", name, seed, set,
                                       draws == 1 ? "" : fmt::format(" {} times", draws)),
@@ -176,9 +206,10 @@ class Builder {
                  2000 + seed, {{"judge_set", learns}}, {});
   }
   std::string train(const std::string& label, const RunConfig& recipe, int64_t seed, Json::Object data,
-                    const std::string& targets) {
+                    const std::string& targets, const std::string& from = "") {
     std::vector<StageInput> inputs{{"tokenizer", tokenizer_}, {"split", out_.split}};
     if (!targets.empty()) inputs.push_back({"targets", targets});
+    if (!from.empty()) inputs.push_back({"from", from});
     double tokens = static_cast<double>(recipe.steps * recipe.tokens * recipe.micro_batches);
     if (recipe.target_tokens > 0) tokens = 2.2 * static_cast<double>(recipe.target_tokens);
     if (const Json whole{data}; whole.find("volume")) {
@@ -187,7 +218,7 @@ class Builder {
     }
     return out_.graph.add("train", label,
                           {{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}},
-                          std::move(inputs), tokens / 20000);
+                          std::move(inputs), tokens / 12800);
   }
   std::string measure(const std::string& label, const std::string& targets, const std::string& human) {
     return out_.graph.add("measure", "measures of " + label, {},
@@ -198,7 +229,7 @@ class Builder {
     Json::Object parameters = o.parameters;
     parameters.emplace_back("seed", seed);
     std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
-    if (Operation::named(o.op).sees_human) inputs.push_back({"human", human_});
+    if (Operation::named(o.op).sees_human) inputs.push_back({"human", human_beside(arm.targets)});
     for (const auto& [key, name] : o.targets) inputs.push_back({key, named(name, seed)});
     for (const auto& [key, name] : o.scores) {
       const std::string id = scores(c_.scorers.at(name), arm.targets, targets, seed);
@@ -251,16 +282,39 @@ class Builder {
     return out_.graph.add("score", fmt::format("{} of {}, seed {}", s.name, origin, seed),
                           std::move(parameters), std::move(inputs), 20);
   }
-  void student(const Arm& arm, int64_t seed, double volume) {
+  // What the students of an arm learn from.
+  std::string targets_of(const Arm& arm, int64_t seed) {
+    if (const auto at = targets_.find({arm.name, seed}); at != targets_.end()) return at->second;
     std::string targets = named(arm.targets, seed);
     for (const AppliedOperation& o : arm.apply) targets = applied(arm, o, targets, seed);
-    if (!arm.apply.empty())
+    if (!arm.joined.empty())
+      targets =
+          out_.graph.add("join", fmt::format("{}, seed {}: with those of {}", arm.name, seed, arm.joined), {},
+                         {{"targets", targets}, {"with", targets_of(arm_of(arm.joined), seed)}}, 1);
+    return targets_[{arm.name, seed}] = targets;
+  }
+  std::string student_of(const Arm& arm, int64_t seed, double volume, const std::string& targets) {
+    const std::string from = arm.from.empty() ? "" : model_of(generator_of(arm.from), seed);
+    if (targets.empty()) return from;
+    return train(fmt::format("student {}, seed {}{}", arm.name, seed,
+                             volume < 1 ? fmt::format(", {:g} % of the pool", 100 * volume) : ""),
+                 c_.recipes.at(arm.student.empty() ? c_.student : arm.student), seed, {{"volume", volume}},
+                 targets, from);
+  }
+  void student(const Arm& arm, int64_t seed, double volume) {
+    std::string targets = targets_of(arm, seed);
+    if (!arm.apply.empty() && arm.chain.empty())
       out_.measured[{arm.name, seed}] = measure(fmt::format("{}, seed {}", arm.name, seed), targets, human_);
+    if (!arm.detector.empty())
+      out_.tried[{arm.detector, arm.targets, seed}] =
+          scores(c_.scorers.at(arm.detector), arm.targets, named(arm.targets, seed), seed);
     StudentRun run{&arm, seed, volume, targets, "", {}};
-    run.student = train(fmt::format("student {}, seed {}{}", arm.name, seed,
-                                    volume < 1 ? fmt::format(", {:g} % of the pool", 100 * volume) : ""),
-                        c_.recipes.at(arm.student.empty() ? c_.student : arm.student), seed,
-                        {{"volume", volume}}, targets);
+    if (arm.equal_steps && volume < 1) {
+      run.targets = applied(arm, {"subset", {{"share", volume}}, {}, {}}, targets, seed);
+      run.student = student_of(arm, seed, 1, run.targets);
+    } else {
+      run.student = student_of(arm, seed, volume, targets);
+    }
     for (const std::string& model : arm.models)
       run.judged[model] = out_.graph.add("judge",
                                          fmt::format("test of {}, seed {}{}", arm.name, seed,
@@ -274,6 +328,7 @@ class Builder {
   std::map<std::string, FileFacts> read_;
   ExperimentGraph out_;
   std::string tokenizer_, human_;
+  std::map<std::pair<std::string, int64_t>, std::string> targets_, models_;  // by arm and seed
 };
 }  // namespace
 

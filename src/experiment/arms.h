@@ -20,7 +20,7 @@ struct StudentRun {
   const Arm* arm = nullptr;
   int64_t seed = 0;
   double volume = 1;
-  std::string targets, student;
+  std::string targets, student;               // targets: "" where it learned from none
   std::map<std::string, std::string> judged;  // by kind of weights: last, best
 };
 struct ExperimentGraph {
@@ -33,6 +33,8 @@ struct ExperimentGraph {
   std::map<std::pair<std::string, int64_t>, std::string> generated;  // by targets' name and seed
   // Score stages that rank all that a generator wrote, by scorer, targets' name and seed.
   std::map<std::tuple<std::string, std::string, int64_t>, std::string> scored;
+  // The same of detectors by which nothing is ordered: links of a chain are measured by them.
+  std::map<std::tuple<std::string, std::string, int64_t>, std::string> tried;
 };
 // Reads the corpora for their hashes and sizes. FileError: a file that is not there or too small, naming the
 // key that asks for more.

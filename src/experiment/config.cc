@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "edits/operation.h"
+#include "experiment/chain.h"
 #include "experiment/section.h"
 #include "generate/best_of.h"
 
@@ -19,7 +20,7 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
       set_recipe(c, section, value, key.empty() ? name : key + "." + name);
     return;
   }
-  for (const char* ours : {"run.", "data.", "tokenizer.file"})
+  for (const char* ours : {"run.", "data.", "tokenizer.file", "train.from"})
     if (key.starts_with(ours) && key != "run.dtype")
       throw FileError(
           fmt::format("{}{} is set by the experiment itself", section.place(key), section.path(key)));
@@ -35,7 +36,7 @@ class Reader {
   explicit Reader(const Toml& file) : file_(file), root_(file, &file.tree, "") {}
   ExperimentConfig read() {
     Section e = root_.table("experiment");
-    e.read("folder", c_.folder, true), e.read("title", c_.title);
+    e.read("folder", c_.folder, true), e.read("title", c_.title), e.read("report", c_.report);
     e.read("seeds", c_.seeds, 1, 1000), e.read("jobs", c_.jobs, 1, 1024);
     e.read("student", c_.student, true), e.read("bootstrap", c_.bootstrap, 100, 1e6);
     e.done();
@@ -49,7 +50,9 @@ class Reader {
     d.done();
     recipes(), generators(), decodings(), scorers();
     for (Section& a : root_.tables("arm")) arm(a);
+    for (Section& x : root_.tables("chain")) read_chain(x, c_);
     if (c_.arms.empty()) throw FileError(file_.name + ": no [[arm]]: an experiment compares arms");
+    c_.defined = c_.arms;
     for (Section& x : root_.tables("claim")) claim(x);
     Section g = root_.table("gate");
     g.read("arm", c_.gate.arm), g.read("claim", c_.gate.claim), g.read("bleu", c_.gate.bleu, 0, 100),
@@ -82,13 +85,14 @@ class Reader {
                         "others: take a pattern of bytes, such as \"gpt2\"");
       c_.recipes.emplace(name, config);
     }
-    check_name(file_.place("experiment.student"), "recipe", c_.student, recipe_names());
+    check_name(file_.place("experiment.student"), "recipe", c_.student, keys_of(c_.recipes));
   }
   void generators() {
     Section all = root_.table("generator");
     for (const std::string& name : all.keys()) {
       Section s = all.table(name);
-      Generator g{name, "", 0, ""};
+      Generator g;
+      g.name = name;
       s.read("recipe", g.recipe), s.read("pairs", g.pairs, 1, 1e9), s.read("file", g.file);
       s.done();
       if (g.recipe.empty() == g.file.empty())
@@ -96,7 +100,7 @@ class Reader {
             fmt::format("{}generator {}: give either a recipe to train it here, or the file that an "
                         "outside model wrote",
                         s.place(""), name));
-      if (!g.recipe.empty()) check_name(s.place("recipe"), "recipe", g.recipe, recipe_names());
+      if (!g.recipe.empty()) check_name(s.place("recipe"), "recipe", g.recipe, keys_of(c_.recipes));
       if (g.pairs > c_.data.seed_pairs)
         throw FileError(fmt::format("{}generator {} asks for {} pairs, the seed set has data.seed_pairs = {}",
                                     s.place("pairs"), name, g.pairs, c_.data.seed_pairs));
@@ -144,7 +148,7 @@ class Reader {
                std::vector<std::string>{"mbr", "channel", "oracle"});
     if (c.of.empty())
       throw FileError(s.place("") + s.path("of") + ": expected decodings whose translations it chooses from");
-    for (const std::string& d : c.of) check_name(s.place("of"), "decoding", d, decoding_names());
+    for (const std::string& d : c.of) check_name(s.place("of"), "decoding", d, keys_of(c_.decodings));
     if (c.how == "channel" && c_.data.judge_pairs == 0)
       throw FileError(fmt::format("{}decoding {} learns from the judge set: set data.judge_pairs",
                                   s.place("choose"), name));
@@ -170,9 +174,8 @@ class Reader {
       s.read("anyway", x.anyway);
       s.done();
       check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
-      if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, recipe_names());
-      if (x.anyway && x.kind != "linear" && x.kind != "classifier" && x.kind != "states" &&
-          x.kind != "density")
+      if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, keys_of(c_.recipes));
+      if (x.anyway && !x.is_detector())
         throw FileError(s.place("anyway") + "only detectors ask for it: linear, classifier, states, density");
       if (x.kind == "agreement") check_targets(s.place("with"), x.with);
       if (x.with == "human")
@@ -208,16 +211,18 @@ class Reader {
                                     place, targets, name));
       return;
     }
-    std::vector<std::string> known = decoding_names();
+    std::vector<std::string> known = keys_of(c_.decodings);
     for (const auto& [n, _] : c_.rerankings) known.push_back(n);
     check_name(place, "decoding", slash == std::string::npos ? "" : targets.substr(slash + 1), known);
   }
   void arm(Section& s) {
     Arm a;
     s.read("name", a.name, true), s.read("group", a.group), s.read("targets", a.targets, true);
-    s.read("volumes", a.volumes, 1e-6, 1), s.read("judge", a.models), s.read("student", a.student);
-    if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, recipe_names());
-    check_targets(s.place("targets"), a.targets);
+    s.read("volumes", a.volumes, 1e-6, 1), s.read("equal_steps", a.equal_steps);
+    s.read("judge", a.models), s.read("student", a.student), s.read("from", a.from);
+    if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, keys_of(c_.recipes));
+    if (a.targets != "none") check_targets(s.place("targets"), a.targets);
+    if (!a.from.empty()) check_from(s, a);
     for (const std::string& m : a.models)
       check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
     for (Section& o : s.tables("apply")) {
@@ -226,10 +231,33 @@ class Reader {
         check_scorer(o.place(key), c_.scorers.at(scorer), a.targets);
     }
     s.done();
-    for (const Arm& other : c_.arms)
-      if (other.name == a.name)
-        throw FileError(fmt::format("{}two arms are named \"{}\"", s.place("name"), a.name));
-    c_.arms.push_back(std::move(a));
+    if (a.targets == "none" &&
+        (a.from.empty() || !a.apply.empty() || !a.student.empty() || a.volumes != Arm().volumes))
+      throw FileError(
+          s.place("targets") +
+          "\"none\" judges a generator as it is: give `from`, and neither apply, volumes nor student");
+    add_arm(c_, s.place("name"), std::move(a));
+  }
+  // Weights go on in a model of the same shape alone; dropout and recomputation are no part of it.
+  void check_from(const Section& s, const Arm& a) const {
+    std::vector<std::string> trained;
+    const Generator* from = nullptr;
+    for (const Generator& g : c_.generators) {
+      if (g.recipe.empty()) continue;
+      trained.push_back(g.name);
+      if (g.name == a.from) from = &g;
+    }
+    check_name(s.place("from"), "generator that is trained here", a.from, trained);
+    const std::string& mine = a.student.empty() ? c_.student : a.student;
+    for (const Key& k : keys()) {
+      const std::string there = k.get(c_.recipes.at(from->recipe)), here = k.get(c_.recipes.at(mine));
+      if (k.name.starts_with("model.") && k.name != "model.dropout" && k.name != "model.recompute" &&
+          here != there)
+        throw FileError(
+            fmt::format("{}generator {} has {} = {}, recipe {} has {}; only a model of the same shape can "
+                        "go on from its weights",
+                        s.place("from"), a.from, k.name, there, mine, here));
+    }
   }
   // Some scorers ask the generator itself for more than its targets: other texts, or how likely it held them.
   void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets) const {
@@ -295,7 +323,7 @@ class Reader {
       case OperationKey::scores: {
         std::string v;
         s.read(key.name, v, true);
-        check_name(s.place(key.name), "scorer", v, scorer_names());
+        check_name(s.place(key.name), "scorer", v, keys_of(c_.scorers));
         out.scores.emplace_back(key.name, v);
         break;
       }
@@ -321,21 +349,6 @@ class Reader {
     for (const Claim& other : c_.claims)
       if (other.id == x.id) throw FileError(fmt::format("{}two claims are named {}", s.place("id"), x.id));
     c_.claims.push_back(std::move(x));
-  }
-  std::vector<std::string> recipe_names() const {
-    std::vector<std::string> out;
-    for (const auto& [n, _] : c_.recipes) out.push_back(n);
-    return out;
-  }
-  std::vector<std::string> decoding_names() const {
-    std::vector<std::string> out;
-    for (const auto& [n, _] : c_.decodings) out.push_back(n);
-    return out;
-  }
-  std::vector<std::string> scorer_names() const {
-    std::vector<std::string> out;
-    for (const auto& [n, _] : c_.scorers) out.push_back(n);
-    return out;
   }
   std::vector<std::string> arm_names() const {
     std::vector<std::string> out;

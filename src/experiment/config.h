@@ -25,6 +25,10 @@ struct Generator {
   std::string recipe;  // trained here on the first `pairs` of the seed set
   int64_t pairs = 0;   // 0: all of it
   std::string file;    // or: what an outside model made of the pool (TSV or JSON lines)
+  // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on, and
+  // `generation` is that of its text.
+  std::string arm;
+  int64_t first = 0, count = 0, generation = 1;
 };
 // A way to write that keeps one of several translations of each source (generate/choose.h): "mbr", minimum Bayes
 // risk; "channel", by models of the judge set, weighed on the validation set; "oracle", the one nearest to the
@@ -45,6 +49,9 @@ struct Scorer {
   std::string decoding;  // consistency: how the generator draws; density: how it translated the judge set
   int64_t draws = 8;     // consistency
   bool anyway = false;   // detectors: even where held-out AUROC is not above .5 by its own error
+  bool is_detector() const {
+    return kind == "linear" || kind == "classifier" || kind == "states" || kind == "density";
+  }
 };
 // An operation as an arm applies it, such as {op = "mix", real = 0.25} (edits/operation.h).
 struct AppliedOperation {
@@ -56,11 +63,17 @@ struct AppliedOperation {
 // One choice of targets for the pool, and the students that learn from it.
 struct Arm {
   std::string name, group;
-  std::string targets;                      // "human", or GENERATOR/DECODING
+  std::string targets;                      // "human", GENERATOR/DECODING, or "none": `from` as it is
+  std::string from;                         // generator from whose weights its students go on; empty: random
   std::vector<AppliedOperation> apply;      // in order
   std::vector<double> volumes{1};           // shares of the pool; target tokens in proportion
+  bool equal_steps = false;                 // or those of the whole pool at every volume
   std::string student;                      // recipe of its students; empty: that of the experiment
   std::vector<std::string> models{"last"};  // whose weights are judged: last, best (on validation)
+  std::string chain;                        // the chain whose link it is
+  int64_t generation = 0;                   // of the text that it learns from; 0: human
+  std::string joined;                       // an arm whose targets come beside its own
+  std::string detector;                     // scorer that tells its targets from people's, as a measure
 };
 // A sentence about two arms, or two sets of targets, that the results confirm, refute or leave open.
 struct Claim {
@@ -78,6 +91,8 @@ struct Gate {  // of the scale: if it is not met the sizes are wrong, not the cl
 };
 struct ExperimentConfig {
   std::string folder, title;
+  std::string
+      report;  // folder of the report and its tables, where several configs share stages; else `folder`
   int64_t seeds = 3, jobs = 1;
   ExperimentData data;
   std::map<std::string, RunConfig> recipes;
@@ -88,6 +103,7 @@ struct ExperimentConfig {
   std::map<std::string, Scorer> scorers;
   Decoding judging{.beam = 1, .max_ratio = 2};  // how students translate the test set
   std::vector<Arm> arms;
+  std::vector<Arm> defined;  // all of the file: what is run may build on arms that are not
   std::vector<Claim> claims;
   Gate gate;
   int64_t bootstrap = 2000;  // replicates

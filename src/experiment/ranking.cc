@@ -97,9 +97,9 @@ std::vector<RankingResult> rankings(const ExperimentGraph& g, const Store& store
   return out;
 }
 
-std::vector<DetectorResult> detectors(const ExperimentGraph& g, const Store& store) {
+std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)& scored, const Store& store) {
   std::vector<DetectorResult> out;
-  for (const auto& [key, stage] : g.scored) {
+  for (const auto& [key, stage] : scored) {
     const std::string match = store.folder(stage) + "/match.json",
                       kept = store.folder(stage) + "/held_out.json";
     if (!Disk::real().exists(match)) continue;

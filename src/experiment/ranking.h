@@ -22,5 +22,6 @@ struct DetectorResult {
   detect::Scores log_odds;  // of the held-out texts; empty where the stage kept the AUROC alone
 };
 std::vector<RankingResult> rankings(const ExperimentGraph&, const Store&);
-std::vector<DetectorResult> detectors(const ExperimentGraph&, const Store&);
+// Of the stages of detectors among these.
+std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)&, const Store&);
 }  // namespace rum

@@ -49,6 +49,8 @@ std::string report_html(const ExperimentResults& r, const ReportFacts& f) {
   put_sets(page, r);
   put_arms(page, r);
   put_learning(page, r);
+  put_chains(page, r);
+  put_map(page, r);
   put_mechanisms(page, r);
   put_rankings(page, r);
   if (f.text && !r.samples.empty()) put_samples(page, r);

@@ -43,7 +43,7 @@ void training_curves(Page& page, const ExperimentResults& r) {
     if (whole(a) && a.arm->targets == "human" && a.arm->apply.empty() && human == nullptr) human = &a;
   for (const ArmResult& a : r.arms) {
     ChartLine line = training_line(a);
-    if (!whole(a) || line.points.size() < 2) continue;
+    if (!whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;  // later ones look alike
     auto at =
         std::find_if(panels.begin(), panels.end(), [&](const auto& p) { return p.first == a.arm->group; });
     if (at == panels.end()) {
@@ -82,7 +82,7 @@ void volumes(Page& page, const ExperimentResults& r) {
   if (!charts.empty())
     page.figure(charts,
                 "Learning curves over the volume of data: students that see a part of the pool, for as many "
-                "rounds each; 95 % intervals.",
+                "rounds each, or for as many steps where the name says so; 95 % intervals.",
                 "results.csv");
 }
 
@@ -92,7 +92,8 @@ struct Fraction {
   double share = 0;
 };
 Fraction fraction_of(const ArmResult& a) {
-  if (a.volume != 1 || a.arm->apply.size() != 1 || !a.arm->student.empty()) return {};
+  if (a.volume != 1 || a.arm->apply.size() != 1 || !a.arm->student.empty() || !a.arm->chain.empty())
+    return {};
   const AppliedOperation& o = a.arm->apply.front();
   const Json parameters{o.parameters};
   Fraction f;

@@ -68,6 +68,8 @@ void put_claims(Page&, const ExperimentResults&);
 void put_sets(Page&, const ExperimentResults&);
 void put_arms(Page&, const ExperimentResults&);
 void put_learning(Page&, const ExperimentResults&);
+void put_chains(Page&, const ExperimentResults&);
+void put_map(Page&, const ExperimentResults&);
 void put_mechanisms(Page&, const ExperimentResults&);
 void put_rankings(Page&, const ExperimentResults&);
 void put_samples(Page&, const ExperimentResults&);

@@ -62,7 +62,8 @@ class Gatherer {
     out_.config = &config_;
     out_.test_sentences = static_cast<int64_t>(test_.size());
     corpus(), arms(), differences(), targets(), claims(), gate(), samples(), costs();
-    out_.rankings = rankings(graph_, store_), out_.detectors = detectors(graph_, store_);
+    out_.rankings = rankings(graph_, store_), out_.detectors = detectors(graph_.scored, store_),
+    out_.tried = detectors(graph_.tried, store_);
     return std::move(out_);
   }
 
@@ -111,9 +112,10 @@ class Gatherer {
         arm.curves.push_back(read_training(store_.folder(run.student) + "/run"));
         arm.epochs += (arm.curves.back().epochs - arm.epochs) / n;
         int64_t pairs = 0;
-        const Targets t = read_targets(store_.folder(run.targets));
         const auto pool = static_cast<double>(config_.data.pool_pairs);
-        for (const int64_t i : t.ids) pairs += static_cast<double>(i) < run.volume * pool;
+        if (!run.targets.empty())
+          for (const int64_t i : read_targets(store_.folder(run.targets)).ids)
+            pairs += static_cast<double>(i) < run.volume * pool;
         arm.pool_pairs += (pairs - arm.pool_pairs) / static_cast<int64_t>(n);
       }
     for (ArmResult& arm : out_.arms)
@@ -129,7 +131,7 @@ class Gatherer {
     a.arm = run.arm, a.volume = run.volume, a.model = model;
     const std::string generator = run.arm->targets.substr(0, run.arm->targets.find('/'));
     for (const Generator& g : config_.generators)
-      if (g.name == generator && g.file.empty())
+      if (g.name == generator && !g.recipe.empty())
         a.seed_pairs = g.pairs > 0 ? g.pairs : config_.data.seed_pairs;
     out_.arms.push_back(std::move(a));
     return out_.arms.back();
@@ -139,11 +141,13 @@ class Gatherer {
       if (a.arm->name == arm && a.model == model && a.volume == volume) return &a;
     return nullptr;
   }
-  // Students of human targets at the same volume; of the same recipe, where there are any.
+  // Students of human targets at the same volume that began alike; of the same recipe, where there are any.
   const ArmResult* real(const ArmResult& beside) const {
     const ArmResult* found = nullptr;
     for (const ArmResult& a : out_.arms)
-      if (a.arm->targets == "human" && a.arm->apply.empty() && a.model == "last" && a.volume == beside.volume)
+      if (a.arm->targets == "human" && (a.arm->apply.empty() || !a.arm->chain.empty()) && a.model == "last" &&
+          a.volume == beside.volume && a.arm->from == beside.arm->from &&
+          (a.arm->equal_steps == beside.arm->equal_steps || a.volume == 1))
         if (found == nullptr ||
             (a.arm->student == beside.arm->student && found->arm->student != a.arm->student))
           found = &a;

@@ -85,7 +85,7 @@ struct ExperimentResults {
   std::vector<ArmResult> arms;
   std::vector<TargetsResult> targets;
   std::vector<RankingResult> rankings;
-  std::vector<DetectorResult> detectors;
+  std::vector<DetectorResult> detectors, tried;  // tried: by which nothing is ordered
   std::vector<ClaimResult> claims;
   struct GateResult {
     double bleu = 0, half_width = 0;

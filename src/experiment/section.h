@@ -116,6 +116,12 @@ class Section {
   std::vector<std::string> known_;
 };
 
+template <class Map>
+std::vector<std::string> keys_of(const Map& map) {
+  std::vector<std::string> out;
+  for (const auto& [key, _] : map) out.push_back(key);
+  return out;
+}
 // FileError with a did-you-mean unless the name is one of those that are known.
 template <class Names>
 void check_name(const std::string& place, const char* what, const std::string& name, const Names& known) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,8 +18,20 @@
 
 namespace rum {
 namespace {
-// inputs: generator, split. Writes generated.jsonl (generate/pool.h), and targets of it: of the pool unless
-// the parameters name another set, and of several draws all, one after another.
+// The sources that the parameters name: of the pool unless they say another set, all unless they say which.
+Targets sources_of(const StageContext& x) {
+  const Json& p = x.stage.parameters;
+  const Json* set = p.find("set");
+  Targets all = read_pool(x.input("split"), set ? *set->text() : "pool");
+  int64_t first = 0, count = static_cast<int64_t>(all.ids.size());
+  if (const Json* j = p.find("first")) j->whole(first);
+  if (const Json* j = p.find("count")) j->whole(count);
+  std::vector<int64_t> rows(static_cast<size_t>(count));
+  std::iota(rows.begin(), rows.end(), first);
+  return picked(all, rows);
+}
+// inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and
+// targets of it: of several draws all, one after another.
 void generate(const StageContext& x) {
   const auto run = load_run(x.input("generator") + "/run/last.safetensors", pick_device("auto"));
   const Json& p = x.stage.parameters;
@@ -29,8 +42,8 @@ void generate(const StageContext& x) {
   if (const Json* draws = p.find("draws")) draws->whole(d.best);
   Provenance from = provenance_of(*run, d);
   from.generator = *p.find("name")->text();
-  const Json* set = p.find("set");
-  const Targets pool = read_pool(x.input("split"), set ? *set->text() : "pool");
+  if (const Json* generation = p.find("generation")) generation->whole(from.generation);
+  const Targets pool = sources_of(x);
   const std::vector<std::string> sources = sides(pool.texts, &Pair::source);
   const auto left_out = std::count_if(sources.begin(), sources.end(),
                                       [&](const std::string& s) { return !translatable(*run, s); });
@@ -48,7 +61,7 @@ void generate(const StageContext& x) {
   });
   Targets out;
   for (const Generated& g : read_generated(file)) {
-    out.ids.push_back(g.id);
+    out.ids.push_back(pool.ids[static_cast<size_t>(g.id)]);
     out.texts.push_back({g.source, g.target});
   }
   write_targets(x.folder, out);

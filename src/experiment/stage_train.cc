@@ -19,7 +19,8 @@
 
 namespace rum {
 namespace {
-// inputs: tokenizer, split, and for a student its targets. data says what is learned:
+// inputs: tokenizer, split, for a student its targets, and from, the training whose weights it goes on from.
+// data says what is learned:
 //   {"seed_pairs": n}   a generator, on the first n pairs of the seed set
 //   {"judge_set": what} a model that ranks the pool, on the judge set: "forward", "reverse" (from target to
 //                       source), "target language" (targets alone), or "generated" (the given targets)
@@ -60,16 +61,23 @@ void turn(std::vector<Pair>& pairs, const std::string& what) {
     if (what == "target language") p.source.clear();
   }
 }
-// A generator may write what no batch can hold: such pairs are left out, and counted.
-Targets that_fit(const Targets& t, const RunConfig& config) {
+// A generator may write what no batch can hold: such pairs are left out, and counted. Error when the others do not
+// fill one batch.
+Targets that_fit(const Targets& t, const RunConfig& config, const std::string& label) {
   const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
   const BatchShape shape = batch_shape(config);
   std::vector<int64_t> rows;
+  int64_t tokens = 0;
   for (size_t i = 0; i < t.texts.size(); ++i) {
     const Example e = to_example(t.texts[i], tokenizer);
-    if (positions_of(e, shape) <= config.model.context && fits({&e, 1}, shape))
-      rows.push_back(static_cast<int64_t>(i));
+    if (positions_of(e, shape) > config.model.context || !fits({&e, 1}, shape)) continue;
+    rows.push_back(static_cast<int64_t>(i)), tokens += positions_of(e, shape);
   }
+  RUM_CHECK(tokens >= config.tokens,
+            "{}: {} of {} pairs fit, of {} tokens in all: fewer than a batch of {}; ask for more of the "
+            "pool, or for "
+            "smaller batches",
+            label, rows.size(), t.texts.size(), tokens, config.tokens);
   return picked(t, rows);
 }
 // Targets whose order or weights matter are read by a plan that says so.
@@ -106,6 +114,7 @@ void train(const StageContext& x) {
   const RunFolder run{x.folder + "/run"};
   config.folder = run.path;
   config.tokenizer = x.input("tokenizer") + "/tokenizer.json";
+  if (!x.stage.input("from").empty()) config.from = x.input("from") + "/run/last.safetensors";
   const Json* judge = x.stage.parameters.find("data")->find("judge_set");
   const std::string what = judge ? *judge->text() : "forward";
   if (what == "target language") config.kind = CorpusKind::documents;
@@ -113,8 +122,7 @@ void train(const StageContext& x) {
                     plan = x.folder + "/plan.tsv";
   Targets all = training_set(x, config);
   turn(all.texts, what);
-  const Targets kept = that_fit(all, config);
-  RUM_CHECK(!kept.texts.empty(), "{}: no pair fits a batch of {} tokens", x.stage.label, config.tokens);
+  const Targets kept = that_fit(all, config, x.stage.label);
   Disk::real().replace_text(data, corpus_bytes(kept.texts, config.kind));
   config.train = {data};
   config.valid = x.input("split") + "/valid.tsv";

@@ -72,7 +72,9 @@ std::string validity_csv(const ExperimentResults& r) {
 // The AUROC with its interval, then the log odds of each held-out text by author.
 std::string detectors_csv(const ExperimentResults& r) {
   std::string out = "detector,targets,seed,measure,value\n";
-  for (const DetectorResult& d : r.detectors) {
+  std::vector<DetectorResult> all = r.detectors;
+  all.insert(all.end(), r.tried.begin(), r.tried.end());
+  for (const DetectorResult& d : all) {
     const auto row = [&](const char* measure, double value) {
       out += fmt::format("{},{},{},{},{}\n", csv_text(d.scorer), csv_text(d.targets), d.seed, measure,
                          number(value));
@@ -135,7 +137,7 @@ std::vector<std::pair<std::string, std::string>> result_files(const ExperimentRe
   std::vector<std::pair<std::string, std::string>> out{
       {"results.csv", results_csv(r)}, {"sentences.csv", sentences_csv(r)}, {"curves.csv", curves_csv(r)}};
   if (!r.rankings.empty()) out.emplace_back("validity.csv", validity_csv(r));
-  if (!r.detectors.empty()) out.emplace_back("detectors.csv", detectors_csv(r));
+  if (!r.detectors.empty() || !r.tried.empty()) out.emplace_back("detectors.csv", detectors_csv(r));
   out.emplace_back("claims.json", to_json(claims_json(r), 1) + "\n");
   return out;
 }

@@ -44,7 +44,8 @@ ExperimentConfig config_of(const Asked& a) {
   for (const std::string& name : names)
     RUM_CHECK(!has_controls(name), "{}: expected a name without control characters", to_json(Json(name)));
   ExperimentConfig c = read_experiment(a.config);
-  if (!a.folder.empty()) c.folder = a.folder;
+  if (!a.folder.empty()) c.folder = a.folder, c.report.clear();
+  if (c.report.empty()) c.report = c.folder;
   if (a.jobs > 0) c.jobs = a.jobs;
   if (!a.data.empty())
     c.data.train = a.data + "/train.tsv", c.data.valid = a.data + "/valid.tsv",
@@ -92,7 +93,8 @@ int run(const Asked& a) {
   RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs};
   progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
                             g.students.size(), r.jobs));
-  Disk::real().replace_text(c.folder + "/config.toml", c.text);
+  Disk::real().make_folders(c.report);
+  Disk::real().replace_text(c.report + "/config.toml", c.text);
   const RunnerResult result = run_stages(g.graph, store, r, progress, [] { return interrupted(); });
   if (result.stopped) {
     progress.line(fmt::format("stopped: {} of {} stages are made; the same command continues",
@@ -203,7 +205,7 @@ int report(const Asked& a) {
   const auto [c, waiting] = made_so_far(whole, store);
   const ExperimentGraph g = experiment_graph(c, &store);
   const ExperimentResults results = gather(c, g, store);
-  const std::string folder = a.output.empty() ? c.folder : a.output;
+  const std::string folder = a.output.empty() ? c.report : a.output;
   Disk& disk = Disk::real();
   disk.make_folders(folder);
   const Json here = environment(DeviceKind::cpu);
@@ -242,6 +244,7 @@ int export_targets(const Asked& a) {
   for (const StudentRun& run : g.students) {
     arms.push_back(run.arm->name);
     if (run.arm->name != a.arm || run.seed != a.seed) continue;
+    RUM_CHECK(!run.targets.empty(), "arm \"{}\" learns from no targets", a.arm);
     RUM_CHECK(store.finished(run.targets),
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
               shell_quoted(a.config));
