@@ -7,17 +7,18 @@ namespace rum::cuda {
 namespace {
 constexpr int kTurnRows = 64;  // a block's
 
-// cos and sin of position * base^(-2 j / d), as fractions of a whole turn: a product modulo 2^64 keeps the
+// cos and sin of position * base^(-2 j / d), scaled as the rope says, as fractions of a whole turn: a product modulo 2^64 keeps the
 // fraction exact at any position.
 // Threads: 32 planes x 4 rows a block, every 4th row.
 // Reads: positions. Writes: (row, d) cosines, then sines, once.
 // Sums: none.
 // Limit: memory.
 // Ladder: none.
-__global__ void turns(const int32_t* positions, float* to, int rows, int d, double log2_base) {
+__global__ void turns(const int32_t* positions, float* to, int rows, int d, double log2_base,
+                      Rope rope) {
   const int half = d / 2, j = static_cast<int>(blockIdx.y * 32 + threadIdx.x);
   if (j >= half) return;
-  const double part = exp2(-2.0 * j / d * log2_base) / 6.283185307179586476925;
+  const double part = rope.scaled(exp2(-2.0 * j / d * log2_base)) / 6.283185307179586476925;
   const auto step = static_cast<uint64_t>((part - floor(part)) * 18446744073709551616.0);
   const int first = static_cast<int>(blockIdx.x) * kTurnRows, end = min(first + kTurnRows, rows);
   for (int i = first + static_cast<int>(threadIdx.y); i < end; i += 4) {
@@ -28,13 +29,13 @@ __global__ void turns(const int32_t* positions, float* to, int rows, int d, doub
     sincospif(x, row + half, row);
   }
 }
-Tensor turns_of(const Layout& l, int64_t d, float base) {
-  if (base <= 0) return {};
+Tensor turns_of(const Layout& l, int64_t d, Rope rope) {
+  if (!rope.on()) return {};
   const int64_t rows = l.positions.size();
   const Tensor out = Tensor::empty({rows, d}, DType::f32, DeviceKind::cuda);
   simt::launch(turns, dim3(blocks(rows, kTurnRows), blocks(d / 2, 32)), dim3(32, 4), 0,
                l.positions.data<int32_t>(), out.data<float>(), static_cast<int>(rows), static_cast<int>(d),
-               std::log2(static_cast<double>(base)));
+               std::log2(static_cast<double>(rope.base)), rope);
   return out;
 }
 
@@ -109,7 +110,7 @@ void describe(Attend<T>& a, const Tensor& qkv, Heads hs, const Layout& l, const 
   if (turn) a.turn = turn.data<float>();
 }
 
-void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope, const Tensor& y,
+void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, const Tensor& y,
              const Tensor& lse) {
   by_device_type(qkv.dtype(), [&]<class T> {
     Attend<T> a;
@@ -138,7 +139,7 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope
     attend_forward(a);
   });
 }
-void backward(const Tensor& qkv, Heads hs, const Layout& l, float rope, const Tensor& y, const Tensor& lse,
+void backward(const Tensor& qkv, Heads hs, const Layout& l, Rope rope, const Tensor& y, const Tensor& lse,
               const Tensor& dy, const Grad& dqkv) {
   by_device_type(qkv.dtype(), [&]<class T> {
     AttendBackward<T> a;

@@ -38,7 +38,7 @@ double loss_of(World& w, const Batch& p, bool backward) {
 GptConfig llama() {
   GptConfig c = tiny(0.1f);
   c.norm = Norm::rmsnorm, c.activation = Activation::swiglu, c.positions = Positions::rope, c.kv_heads = 1;
-  c.bias = false, c.tied = false;
+  c.bias = Biases::none, c.tied = false;
   return c;
 }
 TEST(EncoderDecoder, GradientAgainstDifferences) {
@@ -122,7 +122,7 @@ TEST(EncoderDecoder, CachedMemoryGivesTheBitsOfTheWholeForward) {
           arrivals.push_back(
               {(i + round) % 3, std::span(three[i].tokens).first(static_cast<size_t>(three[i].prefix))});
         memory.read(arrivals, other);
-        Cache cache(c.layers, 3, 10, c.width / c.heads * c.kv_heads, type, DeviceKind::cpu);
+        Cache cache(c.layers, 3, 10, c.keys(), type, DeviceKind::cpu);
         Tape tape(arena, Tape::Mode::forward_only);
         const Batch b = cut({three.begin(), three.end()});
         const Tensor whole = w.model.hidden(b);

@@ -82,6 +82,15 @@ TEST_P(Collection, IsAnswered) {
   if (!fs::exists(path)) GTEST_SKIP() << "no golden collection in " << collection();
   EXPECT_GT(check(path, collection() + "/data"), 0);
 }
+// Models in Hugging Face's folders, beside the collection: ids, logits, what is written.
+TEST(Golden, HuggingFaceFolders) {
+  const std::string all = collection() + "/../hf";
+  if (!fs::exists(all)) GTEST_SKIP() << "no folders in " << all;
+  for (const auto& entry : fs::directory_iterator(all))
+    if (const fs::path file = entry.path() / "golden.json"; fs::exists(file)) {
+      EXPECT_GT(check(file, all), 0);
+    }
+}
 INSTANTIATE_TEST_SUITE_P(Golden, Collection,
                          testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata",
                                          "detector_scores", "detector_eval", "detector_hashing",

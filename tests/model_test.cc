@@ -40,7 +40,7 @@ std::vector<Variant> variants() {
                      .activation = Activation::swiglu,
                      .positions = Positions::rope,
                      .rope_base = 500,
-                     .bias = false,
+                     .bias = Biases::none,
                      .tied = false};
   GptConfig mixed = llama;
   mixed.kv_heads = 4, mixed.tied = true, mixed.smoothing = 0.2f;

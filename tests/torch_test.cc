@@ -67,7 +67,7 @@ void compare(const Json& run, DType t, double bound) {
                          .activation = llama ? Activation::swiglu : Activation::gelu,
                          .positions = llama ? Positions::rope : Positions::learned,
                          .rope_base = static_cast<float>(number(c, "rope_base")),
-                         .bias = !llama,
+                         .bias = llama ? Biases::none : Biases::all,
                          .tied = yes(c, "tied"),
                          .smoothing = static_cast<float>(number(c, "smoothing"))};
   toy::World w(config, t);

@@ -26,9 +26,14 @@ constexpr TypeName kTypes[] = {  // in the order of the file: the reference sort
     {DType::f32, "F32"},
     {DType::i32, "I32"},
     {DType::bf16, "BF16"}};
-constexpr const char* kOtherTypes[] = {"BOOL",        "U8",          "I8",  "F8_E5M2", "F8_E4M3", "F8_E8M0",
-                                       "F8_E4M3FNUZ", "F8_E5M2FNUZ", "I16", "U16",     "F16",     "U32",
-                                       "C64",         "I64",         "U64", "F4",      "F6_E2M3", "F6_E3M2"};
+struct OtherType {
+  const char* name;
+  uint64_t bytes;  // 0: less than one
+};
+constexpr OtherType kOtherTypes[] = {
+    {"BOOL", 1},        {"U8", 1},          {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1},
+    {"F8_E4M3FNUZ", 1}, {"F8_E5M2FNUZ", 1}, {"I16", 2}, {"U16", 2},     {"F16", 2},     {"U32", 4},
+    {"C64", 8},         {"I64", 8},         {"U64", 8}, {"F4", 0},      {"F6_E2M3", 0}, {"F6_E3M2", 0}};
 size_t rank_of(DType t) {
   return static_cast<size_t>(
       std::find_if(std::begin(kTypes), std::end(kTypes), [t](const TypeName& n) { return n.type == t; }) -
@@ -41,10 +46,18 @@ std::string shown(std::string_view name) {
 }
 
 struct Entry {
-  std::string name;
-  DType type = DType::f32;
+  std::string name, stored;  // as what type, by its name
+  DType type = DType::f32;   // where it is one of ours
+  uint64_t width = 0;        // bytes of a number
   std::vector<uint64_t> axes;
   uint64_t begin = 0, end = 0;
+  Shape shape() const {
+    Shape s;
+    s.rank = static_cast<int>(axes.size());
+    std::transform(axes.begin(), axes.end(), s.axis.begin(),
+                   [](uint64_t axis) { return static_cast<int64_t>(axis); });
+    return s;
+  }
 };
 // Where the bytes come from: a file or memory.
 struct Source {
@@ -56,8 +69,12 @@ struct Source {
 // One file while it is read: the header's text, and how to point at a byte of it.
 class Reader {
  public:
-  explicit Reader(const Source& source) : source_(source) {}
+  // any_type: also those that are none of ours.
+  explicit Reader(const Source& source, bool any_type = false) : source_(source), any_type_(any_type) {}
   TensorFile read();
+  void read_entries();
+  const std::vector<Entry>& entries() const { return entries_; }
+  uint64_t body() const { return header_.size(); }
 
  private:
   [[noreturn]] void refuse(uint64_t byte, const std::string& expected, const std::string& found) const {
@@ -71,13 +88,14 @@ class Reader {
   void read_header();
   void read_meta(const Json&);
   Entry entry(const std::string& name, const Json&) const;
-  DType type(const std::string& name, const Json*) const;
+  void set_type(Entry&, const Json*) const;
   std::vector<uint64_t> numbers(const std::string& name, const char* key, const Json*) const;
   void check_offsets() const;
   uint64_t bytes_of_shape(const Entry&) const;
   Tensor tensor(const Entry&) const;
 
   const Source& source_;
+  bool any_type_;
   std::string header_;
   std::map<std::string, std::string> meta_;
   std::vector<Entry> entries_;
@@ -106,14 +124,19 @@ void Reader::read_meta(const Json& json) {
   }
 }
 
-DType Reader::type(const std::string& name, const Json* json) const {
+void Reader::set_type(Entry& e, const Json* json) const {
   const std::string* text = json ? json->text() : nullptr;
-  if (!text) refuse(name, "a string \"dtype\"", json ? "another value" : "none");
+  if (!text) refuse(e.name, "a string \"dtype\"", json ? "another value" : "none");
+  e.stored = *text;
   for (const TypeName& known : kTypes)
-    if (*text == known.name) return known.type;
-  for (const char* other : kOtherTypes)
-    if (*text == other) refuse(name, "a dtype of F32, BF16, F64, I32", "the unsupported dtype " + *text);
-  refuse(name, "a dtype of the format", "the unknown dtype " + shown(*text));
+    if (*text == known.name) return void((e.type = known.type, e.width = size_of(known.type)));
+  for (const OtherType& other : kOtherTypes)
+    if (*text == other.name) {
+      if (!any_type_ || other.bytes == 0)
+        refuse(e.name, "a dtype of F32, BF16, F64, I32", "the unsupported dtype " + *text);
+      return void(e.width = other.bytes);
+    }
+  refuse(e.name, "a dtype of the format", "the unknown dtype " + shown(*text));
 }
 
 std::vector<uint64_t> Reader::numbers(const std::string& name, const char* key, const Json* json) const {
@@ -138,7 +161,10 @@ Entry Reader::entry(const std::string& name, const Json& json) const {
   for (const auto& [key, value] : *object)
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       refuse(name, "only dtype, shape and data_offsets", "the key " + shown(key));
-  Entry e{name, type(name, json.find("dtype")), numbers(name, "shape", json.find("shape")), 0, 0};
+  Entry e;
+  e.name = name;
+  set_type(e, json.find("dtype"));
+  e.axes = numbers(name, "shape", json.find("shape"));
   if (e.axes.size() > 4) refuse(name, "at most 4 axes", fmt::format("{}", e.axes.size()));
   const std::vector<uint64_t> offsets = numbers(name, "data_offsets", json.find("data_offsets"));
   if (offsets.size() != 2) refuse(name, "2 data_offsets", fmt::format("{}", offsets.size()));
@@ -147,7 +173,7 @@ Entry Reader::entry(const std::string& name, const Json& json) const {
 }
 
 uint64_t Reader::bytes_of_shape(const Entry& e) const {
-  uint64_t bytes = size_of(e.type);
+  uint64_t bytes = e.width;
   std::string shape;
   bool fits = true;
   // The size of a type goes first: an overflow by it is one by the number of elements, or of bytes.
@@ -185,18 +211,14 @@ void Reader::check_offsets() const {
 }
 
 Tensor Reader::tensor(const Entry& e) const {
-  Shape shape;
-  shape.rank = static_cast<int>(e.axes.size());
-  std::transform(e.axes.begin(), e.axes.end(), shape.axis.begin(),
-                 [](uint64_t axis) { return static_cast<int64_t>(axis); });
-  Tensor t = Tensor::empty(shape, e.type, DeviceKind::cpu);
+  Tensor t = Tensor::empty(e.shape(), e.type, DeviceKind::cpu);
   RUM_CHECK(t.data<char>() || e.begin == e.end, "{}: not enough memory for the {} bytes of \"{}\"",
             source_.name, e.end - e.begin, e.name);
   source_.read(header_.size() + e.begin, {t.data<std::byte>(), e.end - e.begin});
   return t;
 }
 
-TensorFile Reader::read() {
+void Reader::read_entries() {
   read_header();
   {
     const Json json =
@@ -215,6 +237,9 @@ TensorFile Reader::read() {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
   check_offsets();
+}
+TensorFile Reader::read() {
+  read_entries();
   check_memory(source_.name,
                static_cast<double>(source_.size));  // a file with holes takes no room on the disk
   TensorFile out{std::move(meta_), {}, {}};
@@ -250,8 +275,21 @@ TensorFile read_safetensors(const std::string& path, Disk& disk) {
   return Reader(source).read();
 }
 
+SafetensorsFile::SafetensorsFile(const std::string& path, Disk& disk) : file_(path, disk.calls()) {
+  const Source source{path, file_.size(),
+                      [&](uint64_t offset, std::span<std::byte> to) { file_.read(offset, to); }};
+  Reader reader(source, true);
+  reader.read_entries();
+  body_ = reader.body();
+  for (const Entry& e : reader.entries()) tensors_.push_back({e.name, e.stored, e.shape(), e.begin, e.end});
+}
+void SafetensorsFile::read(const StoredTensor& t, std::span<std::byte> to) {
+  RUM_CHECK(to.size() == t.end - t.begin, "\"{}\" has {} bytes, not {}", t.name, t.end - t.begin, to.size());
+  file_.read(body_ + t.begin, to);
+}
+
 TensorFile in_file_order(const TensorFile& file) {
-  TensorFile out{file.meta, {}, {}};
+  TensorFile out{file.meta, {}, {}, file.half};
   out.meta.emplace("format", "pt");  // without it Hugging Face's loader fails
   for (const auto& [name, t] : file.tensors) {
     RUM_CHECK(t && (t.data<char>() || t.size() == 0), "tensor \"{}\" has no memory to save", name);
@@ -277,9 +315,10 @@ std::string safetensors_header(const TensorFile& file) {
     Json::Array shape;
     for (int i = 0; i < t.shape().rank; ++i) shape.emplace_back(t.shape()[i]);
     const uint64_t end = at + bytes_of(t).size();
-    all.emplace_back(name, Json::Object{{"dtype", type_name(t.dtype())},
-                                        {"shape", std::move(shape)},
-                                        {"data_offsets", Json::Array{at, end}}});
+    const char* type = file.half && t.dtype() == DType::bf16 ? "F16" : type_name(t.dtype());
+    all.emplace_back(
+        name,
+        Json::Object{{"dtype", type}, {"shape", std::move(shape)}, {"data_offsets", Json::Array{at, end}}});
     at = end;
   }
   std::string text = to_json(Json(std::move(all)));

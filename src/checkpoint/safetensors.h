@@ -16,10 +16,31 @@ struct TensorFile {
   std::map<std::string, std::string> meta;              // __metadata__; "format": "pt" is added when writing
   std::vector<std::pair<std::string, Tensor>> tensors;  // by name, on the CPU; f32, bf16, f64, i32
   std::string header{};  // when read: the bytes before the first tensor, length and padding included
+  bool half = false;     // to be written: tensors of bf16 hold the bits of F16, and are called so
 };
 // The tensors in the order of the file. FileError: path, byte offset, what was expected, what was found.
 TensorFile read_safetensors(const std::string& path, Disk& = Disk::real());
 TensorFile parse_safetensors(std::string_view bytes, const std::string& name);
+
+// A file whose tensors are read one by one, of any type of the format but those below a byte. The header is
+// checked as above.
+struct StoredTensor {
+  std::string name, type;  // "F32", ...
+  Shape shape;
+  uint64_t begin = 0, end = 0;  // bytes after the header
+};
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::string& path, Disk& = Disk::real());
+  const std::vector<StoredTensor>& tensors() const { return tensors_; }
+  void read(const StoredTensor&, std::span<std::byte> to);  // all its bytes
+
+ private:
+  File file_;
+  uint64_t body_ = 0;
+  std::vector<StoredTensor> tensors_;
+};
+
 // Tensors of any device. Error: a name that stands twice, is "__metadata__", or a tensor without memory.
 // Names and metadata are UTF-8; bytes that are not become U+FFFD.
 void write_safetensors(const TensorFile&, const std::string& path, Disk& = Disk::real());

@@ -46,7 +46,7 @@ std::map<std::string, const Tensor*> checked(const ParameterBlock& block, DType 
       throw FileError(
           fmt::format("{}: no tensor \"{}{}\"; this file is of another model", file, prefix, e.name));
     const Tensor& t = *at->second;
-    if (t.dtype() != type)
+    if (t.dtype() != type && !(t.dtype() == DType::bf16 && type == DType::f32))
       throw FileError(
           fmt::format("{}: \"{}{}\" has numbers of type {}, a model here has {}; convert the file", file,
                       prefix, e.name, type_name(t.dtype()), type_name(type)));
@@ -66,11 +66,17 @@ void check_weights(const ParameterBlock& block, DType type, const NamedTensors& 
                    const std::string& prefix, const std::string& file) {
   checked(block, type, from, prefix, file);
 }
+static Tensor widened(const Tensor& t) {
+  const Tensor out = Tensor::empty(t.shape(), DType::f32, DeviceKind::cpu);
+  std::copy_n(t.data<bf16>(), t.size(), out.data<float>());
+  return out;
+}
 void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTensors& from,
                  const std::string& prefix, const std::string& file) {
   const auto by_name = checked(block, flat.dtype(), from, prefix, file);
   for (const ParameterBlock::Entry& e : block.entries()) {
-    const Tensor& t = *by_name.at(e.name);
+    const Tensor& stored = *by_name.at(e.name);
+    const Tensor t = stored.dtype() == flat.dtype() ? stored : widened(stored);
     Backend::of(flat.device())
         .upload(flat.data<char>() + static_cast<size_t>(e.offset) * size_of(flat.dtype()), t.data<char>(),
                 static_cast<size_t>(t.size()) * size_of(t.dtype()));

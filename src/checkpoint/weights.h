@@ -17,7 +17,8 @@ NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std:
 void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,
                    const std::string& file);
 // The other way: those of `from` whose name begins with `prefix`. FileError, with `file` for the message: a
-// tensor that is missing, is no part of the model, or has another shape or type.
+// tensor that is missing, is no part of the model, or has another shape or type. Where f32 is asked for, bf16
+// is widened.
 void set_weights(const ParameterBlock&, const Tensor& flat, const NamedTensors& from,
                  const std::string& prefix, const std::string& file);
 // Of names, shapes and numbers: the same in any file.

@@ -34,7 +34,7 @@ Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
     const size_t first = static_cast<size_t>(p) * kPart, last = std::min(first + kPart, c.texts.size());
     for (size_t i = first; i < last; ++i) try {
         Example e = to_example(c.texts[i], tokenizer);
-        if (!with_end) e.tokens.pop_back();
+        if (!with_end && tokenizer.end() >= 0) e.tokens.pop_back();
         t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
         t.begin.push_back(static_cast<int64_t>(t.all.size())), t.prefix.push_back(e.prefix);
       } catch (const Error& e) {
@@ -143,9 +143,11 @@ Example to_example(const Pair& t, const Tokenizer& tokenizer, float weight) {
     tokenizer.encode(t.source, e.tokens);
     e.tokens.push_back(tokenizer.special(kSep));
     e.prefix = static_cast<int32_t>(e.tokens.size());
+  } else if (tokenizer.begin() >= 0) {
+    e.tokens.push_back(tokenizer.begin());
   }
   tokenizer.encode(t.target, e.tokens);
-  e.tokens.push_back(tokenizer.special(kEos));
+  if (tokenizer.end() >= 0) e.tokens.push_back(tokenizer.end());
   return e;
 }
 

@@ -10,7 +10,7 @@
 
 namespace rum {
 // How a text becomes tokens. Pair: source <sep> target <eos>, prefix up to and with <sep>. Document (empty
-// source): text <eos>, prefix 0.
+// source): text <eos>, prefix 0. Of an imported tokenizer the tokens that frame() named stand around a text.
 Example to_example(const Pair&, const Tokenizer&, float weight = 1);
 inline constexpr const char *kSep = "<sep>", *kEos = "<eos>";
 

@@ -16,7 +16,7 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   std::vector<Prompt> prompts;
   for (const std::string& s : sources) prompts.push_back(source_prompt(s, run.tokenizer));
   std::vector<std::vector<Candidate>> out;
-  for (const auto& hypotheses : generate(run.model, prompts, run.tokenizer.special(kEos), d)) {
+  for (const auto& hypotheses : generate(run.model, prompts, run.tokenizer.end(), d)) {
     out.emplace_back();
     for (const Hypothesis& h : hypotheses)
       out.back().push_back({one_line(run.tokenizer.decode(h.tokens)), h.log_prob,

@@ -49,7 +49,7 @@ std::vector<std::string> translate(const Model& model, const Tokenizer& tokenize
     prompts.push_back(std::move(p)), of.push_back(i);
   }
   std::vector<std::string> out(sources.size());
-  const auto written = generate(model, prompts, tokenizer.special(kEos), decoding, done);
+  const auto written = generate(model, prompts, tokenizer.end(), decoding, done);
   for (size_t i = 0; i < of.size(); ++i)
     if (!written[i].empty()) out[of[i]] = tokenizer.decode(written[i].front().tokens);
   return out;

@@ -11,22 +11,22 @@ struct DecoderBlock {  // self-attention, cross-attention, feed-forward
   FeedForward feed;
   Heads heads;
   int layer;
-  float rope, rate;
+  Rope rope;
+  float rate;
   DecoderBlock(Params p, const GptConfig& c, int i)
-      : norm1(p / "norm1", c.width, c.norm),
-        norm2(p / "norm2", c.width, c.norm),
-        norm3(p / "norm3", c.width, c.norm),
-        qkv(p / "qkv", c.width, c.width + 2 * keys(c), c.bias),
-        project(p / "project", c.width, c.width, c.bias, Block::residual_scale(c)),
-        query(p / "query", c.width, c.width, c.bias),
-        memory(p / "memory", c.width, 2 * keys(c), c.bias),
-        mix(p / "mix", c.width, c.width, c.bias, Block::residual_scale(c)),
-        feed(p / "feed", c.width, c.inner, c.activation, c.bias, Block::residual_scale(c)),
+      : norm1(p / "norm1", c.width, c.norm, c.epsilon),
+        norm2(p / "norm2", c.width, c.norm, c.epsilon),
+        norm3(p / "norm3", c.width, c.norm, c.epsilon),
+        qkv(p / "qkv", c.width, c.queries() + 2 * c.keys(), c.qkv_bias()),
+        project(p / "project", c.queries(), c.width, c.project_bias(), Block::residual_scale(c)),
+        query(p / "query", c.width, c.queries(), c.qkv_bias()),
+        memory(p / "memory", c.width, 2 * c.keys(), c.qkv_bias()),
+        mix(p / "mix", c.queries(), c.width, c.project_bias(), Block::residual_scale(c)),
+        feed(p / "feed", c.width, c.inner, c.activation, c.feed_bias(), Block::residual_scale(c)),
         heads{static_cast<int>(c.heads), static_cast<int>(c.kv_heads)},
         layer(i),
-        rope(c.positions == Positions::rope ? c.rope_base : 0),
+        rope(c.rope()),
         rate(c.dropout) {}
-  static int64_t keys(const GptConfig& c) { return c.width / c.heads * c.kv_heads; }
 
   // x: (N, C) of the targets, read: (M, 2 keys), what `memory` made of the encoder's output. Text s of
   // `readers` (rows of x) sees text s of `sources` (rows of `read`).
@@ -59,7 +59,7 @@ struct EncoderDecoder {
         positions(c.positions == Positions::learned
                       ? (p / "positions").matrix({c.context, c.width}, {Init::normal})
                       : Tensor()),
-        last(p / "last", c.width, c.norm) {
+        last(p / "last", c.width, c.norm, c.epsilon) {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "decoder" / std::to_string(i), c, i);
   }
   // source: (M) ids of the texts to read, their layout with Mask::full: for each block (M, 2 keys).

@@ -9,18 +9,36 @@
 
 namespace rum {
 enum class Positions : uint8_t { learned, rope };  // a table, or rotary embedding (Su et al. 2021)
+// Which linear layers have a bias: all, none, what makes queries, keys and values (Qwen2), all of attention, or
+// the feed-forward layer.
+enum class Biases : uint8_t { all, none, qkv, attention, feed_forward };
 
 struct GptConfig {  // `inner`: width of the feed-forward layer; the others are the field's usual words
-  int64_t vocab = 4096, context = 256, layers = 6, heads = 6, kv_heads = 6, width = 384, inner = 1536;
+  int64_t vocab = 0, context = 256, layers = 6, heads = 6, kv_heads = 6, width = 384, inner = 1536;
+  int64_t head_width = 0;  // 0: width / heads
   Norm norm = Norm::layernorm;
+  float epsilon = 1e-5f;  // of the norms
   Activation activation = Activation::gelu;
   Positions positions = Positions::learned;
   float rope_base = 10000;
-  bool bias = true;
+  float rope_factor = 1, rope_low = 1, rope_high = 4, rope_context = 8192;  // as in Rope
+  Biases bias = Biases::all;
   bool tied = true;     // the output layer is the token embedding
   bool restart = true;  // positions of a target start again at its separator
   float dropout = 0, smoothing = 0;
   bool recompute = false;
+
+  int64_t head() const { return head_width > 0 ? head_width : width / heads; }  // width of a head
+  int64_t queries() const { return heads * head(); }                            // numbers of a token, as
+  int64_t keys() const { return kv_heads * head(); }                            // all heads have them
+  Rope rope() const {
+    Rope r(positions == Positions::rope ? rope_base : 0);
+    r.factor = rope_factor, r.low = rope_low, r.high = rope_high, r.context = rope_context;
+    return r;
+  }
+  bool qkv_bias() const { return project_bias() || bias == Biases::qkv; }
+  bool project_bias() const { return bias == Biases::all || bias == Biases::attention; }
+  bool feed_bias() const { return bias == Biases::all || bias == Biases::feed_forward; }
 };
 
 struct Block {  // attention and feed-forward, each after a norm and beside the residual stream
@@ -29,16 +47,17 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
   FeedForward feed;
   Heads heads;
   int layer;
-  float rope, rate;
+  Rope rope;
+  float rate;
   Block(Params p, const GptConfig& c, int i)
-      : norm1(p / "norm1", c.width, c.norm),
-        norm2(p / "norm2", c.width, c.norm),
-        qkv(p / "qkv", c.width, c.width + 2 * (c.width / c.heads) * c.kv_heads, c.bias),
-        project(p / "project", c.width, c.width, c.bias, residual_scale(c)),
-        feed(p / "feed", c.width, c.inner, c.activation, c.bias, residual_scale(c)),
+      : norm1(p / "norm1", c.width, c.norm, c.epsilon),
+        norm2(p / "norm2", c.width, c.norm, c.epsilon),
+        qkv(p / "qkv", c.width, c.queries() + 2 * c.keys(), c.qkv_bias()),
+        project(p / "project", c.queries(), c.width, c.project_bias(), residual_scale(c)),
+        feed(p / "feed", c.width, c.inner, c.activation, c.feed_bias(), residual_scale(c)),
         heads{static_cast<int>(c.heads), static_cast<int>(c.kv_heads)},
         layer(i),
-        rope(c.positions == Positions::rope ? c.rope_base : 0),
+        rope(c.rope()),
         rate(c.dropout) {}
   static float residual_scale(const GptConfig& c) {
     return 0.02f / std::sqrt(2.0f * static_cast<float>(c.layers));
@@ -69,7 +88,7 @@ struct Gpt {
                       ? (p / "positions").matrix({c.context, c.width}, {Init::normal})
                       : Tensor()),
         head(c.tied ? tokens : (p / "head").matrix({c.vocab, c.width}, {Init::normal})),
-        last(p / "last", c.width, c.norm) {
+        last(p / "last", c.width, c.norm, c.epsilon) {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "block" / std::to_string(i), c, i);
   }
   // ids: (N) -> (N, C), or (R, C) when only `rows` are wanted: then the last block works on them alone.

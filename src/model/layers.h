@@ -20,16 +20,18 @@ enum class Activation : uint8_t { gelu, swiglu };
 struct Normalise {  // (..., C) -> (..., C)
   Tensor weight, bias;
   Norm kind;
-  Normalise(Params p, int64_t width, Norm k)
+  float epsilon;
+  Normalise(Params p, int64_t width, Norm k, float e)
       : weight((p / "weight").vector(width, {Init::ones})),
         bias(k == Norm::layernorm ? (p / "bias").vector(width, {Init::zeros}) : Tensor()),
-        kind(k) {}
+        kind(k),
+        epsilon(e) {}
   Tensor operator()(const Tensor& x) const {
-    return kind == Norm::layernorm ? layernorm(x, weight, bias) : rmsnorm(x, weight);
+    return kind == Norm::layernorm ? layernorm(x, weight, bias, epsilon) : rmsnorm(x, weight, epsilon);
   }
   Normed after(const Tensor& x, const Tensor& delta) const {  // r = x + delta, y = norm(r)
-    return kind == Norm::layernorm ? residual_layernorm(x, delta, weight, bias)
-                                   : residual_rmsnorm(x, delta, weight);
+    return kind == Norm::layernorm ? residual_layernorm(x, delta, weight, bias, epsilon)
+                                   : residual_rmsnorm(x, delta, weight, epsilon);
   }
 };
 

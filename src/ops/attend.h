@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/attention.h"
 #include "ops/micro.h"
 #include "tensor/tensor.h"
 
@@ -18,18 +19,19 @@ namespace rum {
 template <class S>
 class Rotation {
  public:
-  Rotation(const Tensor& positions, int64_t d, float base) : half_(d / 2), on_(base > 0) {
+  Rotation(const Tensor& positions, int64_t d, Rope rope) : half_(d / 2), on_(rope.on()) {
     if (!on_) return;
     const int32_t* at = positions.data<int32_t>();
     const int64_t count = *std::max_element(at, at + positions.size()) + 1;
     // Built by the thread that has the tape.
-    static std::map<std::pair<float, int64_t>, std::vector<S>> tables;
-    std::vector<S>& t = tables[{base, d}];
+    static std::map<std::pair<Rope, int64_t>, std::vector<S>> tables;
+    std::vector<S>& t = tables[{rope, d}];
     for (int64_t i = static_cast<int64_t>(t.size()) / d; i < count; ++i)
       for (int64_t j = 0; j < d; ++j) {
         const double angle =
-            static_cast<double>(i) * std::pow(static_cast<double>(base),
-                                              -2.0 * static_cast<double>(j % half_) / static_cast<double>(d));
+            static_cast<double>(i) *
+            rope.scaled(std::pow(static_cast<double>(rope.base),
+                                 -2.0 * static_cast<double>(j % half_) / static_cast<double>(d)));
         t.push_back(static_cast<S>(j < half_ ? std::cos(angle) : std::sin(angle)));
       }
     table_ = t.data();

@@ -82,7 +82,7 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
   }
 }
 
-void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope, const Tensor& y,
+void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, const Tensor& y,
              const Tensor& lse) {
   by_type(qkv.dtype(), [&]<class T> {
     const int64_t c = y.shape()[1], texts = l.offsets.size() - 1, end = l.offsets.data<int32_t>()[texts];
@@ -154,7 +154,7 @@ void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation
     emit(dk + i * step, i, c + g * d, true), emit(dv + i * step, i, c + kv + g * d, false);
 }
 
-void backward(const Tensor& qkv, Heads hs, const Layout& l, float rope, const Tensor& y, const Tensor& lse,
+void backward(const Tensor& qkv, Heads hs, const Layout& l, Rope rope, const Tensor& y, const Tensor& lse,
               const Tensor& dy, const Grad& dqkv) {
   by_type(qkv.dtype(), [&]<class T> {
     const int64_t texts = l.offsets.size() - 1, width = qkv.shape()[1];
@@ -201,13 +201,13 @@ std::vector<Sample> samples() {
   auto ints = [](std::vector<int32_t> v) {
     return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
   };
-  auto with = [&](Mask m, float rope, std::vector<int32_t> offsets, Heads hs = {2, 2}) {
+  auto with = [&](Mask m, Rope rope, std::vector<int32_t> offsets, Heads hs = {2, 2}) {
     Layout l{ints(std::move(offsets)), ints({2, 3, 0, 0}), ints({0, 1, 2, 3, 0, 1, 2, 3, 4, 0}), m};
     return [l, rope, hs](std::span<const Tensor> in) {
       return attention(in[0], hs, l.to(in[0].device()), 0, rope);
     };
   };
-  auto one_text = [&](Mask m, int32_t n, int32_t prefix, float rope, Heads hs) {
+  auto one_text = [&](Mask m, int32_t n, int32_t prefix, Rope rope, Heads hs) {
     std::vector<int32_t> positions(static_cast<size_t>(n));
     for (int32_t i = 0; i < n; ++i) positions[static_cast<size_t>(i)] = i;
     Layout l{ints({0, n}), ints({prefix}), ints(positions), m};
@@ -217,10 +217,13 @@ std::vector<Sample> samples() {
   };
   const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9};
   const std::vector<Tensor> in{noise({10, 24}, 1)};
+  Rope scaled = 100;  // of 3 planes, one stays, one is mixed, one turns slower
+  scaled.factor = 4, scaled.context = 20;
   return {{"causal", in, with(Mask::causal, 0, three)},
           {"causal, RoPE", in, with(Mask::causal, 10000, three)},
           {"full", in, with(Mask::full, 0, three)},
           {"prefix, RoPE", in, with(Mask::prefix, 100, three)},
+          {"causal, scaled RoPE", {noise({10, 36}, 9)}, with(Mask::causal, scaled, three)},
           {"rows in no text", in, with(Mask::prefix, 0, rest)},
           {"4:2 heads, RoPE", {noise({10, 16}, 2)}, with(Mask::causal, 10000, three, {4, 2})},
           {"4:1 heads, prefix", {noise({10, 18}, 3)}, with(Mask::prefix, 0, three, {4, 1})},
@@ -281,14 +284,14 @@ Layout Layout::to(DeviceKind d) const {
   auto there = [&](const Tensor& t) { return t ? t.to(d) : t; };
   return {there(offsets), there(prefix), there(positions), mask, cache};
 }
-Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, float rope) {
+Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope) {
   check_inputs("attention", {qkv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
             "attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
   const int64_t n = qkv.shape()[0], all = hs.query + 2 * hs.kv, d = qkv.shape()[-1] / all;
-  RUM_CHECK(qkv.shape().rank == 2 && qkv.shape()[1] == all * d && d > 0 && (rope <= 0 || d % 2 == 0),
+  RUM_CHECK(qkv.shape().rank == 2 && qkv.shape()[1] == all * d && d > 0 && (!rope.on() || d % 2 == 0),
             "attention: qkv {} for {} query and 2 x {} key and value heads of {} width", str(qkv.shape()),
-            hs.query, hs.kv, rope > 0 ? "even" : "equal");
+            hs.query, hs.kv, rope.on() ? "even" : "equal");
   RUM_CHECK(l.positions.size() == n, "attention: {} rows, {} positions", n, l.positions.size());
   RUM_CHECK(l.offsets.device() == qkv.device() && l.positions.device() == qkv.device() &&
                 (l.mask != Mask::prefix || l.prefix.device() == qkv.device()) &&

@@ -2,10 +2,12 @@
 // each text begins. Shapes are constant and lengths are data on the device, so one memory layout and one
 // recorded graph serve a whole run.
 #pragma once
+#include <compare>
 #include <span>
 #include <vector>
 
 #include "autograd/tape.h"
+#include "base/random.h"
 
 namespace rum {
 // What a token sees of its text: itself and what is before it; all; the same, but a prefix sees itself whole.
@@ -37,15 +39,33 @@ struct Layout {
   Layout to(DeviceKind) const;  // with the same cache
 };
 
+// Rotary position embedding (Su et al. 2021): plane j of a head of width D turns by base^(-2 j / D) a position.
+// Base 0: none. With a factor, Llama 3's scaling for texts beyond `context`: planes that turn less than `low`
+// times within it turn slower by the factor, those that turn more than `high` times stay, between them both
+// are mixed.
+struct Rope {
+  float base = 0, factor = 1, low = 1, high = 4, context = 8192;
+  constexpr Rope(float b = 0) : base(b) {}
+  bool on() const { return base > 0; }
+  RUM_HOST_DEVICE double scaled(double angle) const {  // of a plane for one position
+    const double turns = context * angle / 6.283185307179586476925;
+    if (factor == 1 || turns > high) return angle;
+    if (turns < low) return angle / factor;
+    const double share = (turns - low) / (high - low);
+    return (1 - share) * angle / factor + share * angle;
+  }
+  auto operator<=>(const Rope&) const = default;
+};
+
 // kv divides query; head h reads the keys and values of head h / (query / kv) (Ainslie et al. 2023).
 struct Heads {
   int query = 1, kv = 1;
 };
 
 // y = softmax(q k' / sqrt D) v, head by head and text by text. qkv: (N, (query + 2 kv) D), all queries, then
-// all keys, then all values, heads side by side; y: (N, query D), 0 in rows after the last offset. rope: base
-// of the rotary embedding (Su et al. 2021), 0 for none. layer: which of the cache's. Keeps no T x T matrix.
-Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, float rope = 10000);
+// all keys, then all values, heads side by side; y: (N, query D), 0 in rows after the last offset. layer:
+// which of the cache's. Keeps no T x T matrix.
+Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, Rope = 10000);
 
 // The decoder's look at the encoder: text s of `queries` sees all of text s of `memory`. q: (N, query D), kv:
 // (M, 2 kv D), all keys, then all values; y: (N, query D). Of the layouts only the offsets count. Queries of
@@ -53,10 +73,10 @@ Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, float rope 
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads, const Layout& queries, const Layout& memory);
 
 namespace kernels {
-inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, float /*rope*/,
-                        const Tensor& /*y*/, const Tensor& /*lse*/>
+inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, Rope, const Tensor& /*y*/,
+                        const Tensor& /*lse*/>
     attention_forward{"attention_forward"};
-inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, float /*rope*/, const Tensor& /*y*/,
+inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, Rope, const Tensor& /*y*/,
                         const Tensor& /*lse*/, const Tensor& /*dy*/, const Grad& /*dqkv*/>
     attention_backward{"attention_backward"};
 inline constinit Kernel<const Tensor& /*q*/, const Tensor& /*kv*/, Heads, const Layout& /*queries*/,

@@ -163,17 +163,24 @@ std::vector<Key> make_keys() {
              std::vector<std::pair<std::string, std::string>>{{"gpt2", "gpt2"},
                                                               {"gpt4", "gpt4"},
                                                               {"llama3", "llama3"},
+                                                              {"qwen2", "qwen2"},
                                                               {"whitespace", "whitespace"},
                                                               {"characters", "characters"}},
              "how text is cut before merging; characters: each a token, without merges or tokenizer.vocab"),
       flag("tokenizer.split_digits", AT(bpe.split_digits), "each digit a token of its own"),
+      text("tokenizer.begin", AT(begin), "the special token before each plain text; empty: none"),
+      text("tokenizer.end", AT(end), "the special token that ends a text; empty: none"),
       choice("model.kind", AT(model_kind),
              std::vector<std::pair<std::string, ModelKind>>{{"gpt", ModelKind::gpt},
                                                             {"encoder_decoder", ModelKind::encoder_decoder}},
              "one stack of blocks (for pairs: a prefix LM), or two (Vaswani et al. 2017)"),
+      whole("model.vocab", AT(model.vocab), 0, 1 << 24,
+            "rows of the token embedding; 0: as many as the tokenizer has tokens"),
       whole("model.layers", AT(model.layers), 1, 1024, "blocks; an encoder-decoder has as many of each kind"),
-      whole("model.heads", AT(model.heads), 1, 1024, "attention heads; they divide the width"),
+      whole("model.heads", AT(model.heads), 1, 1024,
+            "attention heads; they divide the width, unless model.head_width says theirs"),
       whole("model.kv_heads", AT(model.kv_heads), 0, 1024, "heads of keys and values; 0: as many as heads"),
+      whole("model.head_width", AT(model.head_width), 0, 1 << 16, "width of a head; 0: width / heads"),
       whole("model.width", AT(model.width), 2, 1 << 16, "C"),
       whole("model.inner", AT(model.inner), 0, 1 << 20, "width inside the feed-forward layer; 0: 4 C"),
       whole("model.context", AT(model.context), 2, 1 << 20, "longest text in tokens, or length of a window"),
@@ -181,6 +188,7 @@ std::vector<Key> make_keys() {
              std::vector<std::pair<std::string, Norm>>{{"layernorm", Norm::layernorm},
                                                        {"rmsnorm", Norm::rmsnorm}},
              "normalisation"),
+      real("model.epsilon", AT(model.epsilon), 1e-12, 1, "added to the variance in the norms"),
       choice("model.activation", AT(model.activation),
              std::vector<std::pair<std::string, Activation>>{{"gelu", Activation::gelu},
                                                              {"swiglu", Activation::swiglu}},
@@ -190,7 +198,21 @@ std::vector<Key> make_keys() {
                                                             {"rope", Positions::rope}},
              "how a token knows its place"),
       real("model.rope_base", AT(model.rope_base), 1, 1e9, "base of the rotary embedding"),
-      flag("model.bias", AT(model.bias), "linear layers have biases"),
+      real("model.rope_factor", AT(model.rope_factor), 1, 1e6,
+           "Llama 3's scaling: planes that turn less than rope_low times in rope_context tokens turn slower "
+           "by this factor; 1: none"),
+      real("model.rope_low", AT(model.rope_low), 1e-6, 1e6, "of that scaling"),
+      real("model.rope_high", AT(model.rope_high), 1e-6, 1e6,
+           "of that scaling: planes that turn more often stay; above rope_low"),
+      real("model.rope_context", AT(model.rope_context), 1, 1e9, "of that scaling, in tokens"),
+      choice("model.bias", AT(model.bias),
+             std::vector<std::pair<std::string, Biases>>{{"true", Biases::all},
+                                                         {"false", Biases::none},
+                                                         {"qkv", Biases::qkv},
+                                                         {"attention", Biases::attention},
+                                                         {"feed_forward", Biases::feed_forward}},
+             "linear layers have biases: all, none, those that make queries, keys and values, those of "
+             "attention or of the feed-forward layer"),
       flag("model.tied", AT(model.tied), "the output layer is the token embedding"),
       flag("model.restart", AT(model.restart), "positions of a translation start again at 0"),
       real("model.dropout", AT(model.dropout), 0, 0.9,
@@ -316,10 +338,13 @@ std::string to_toml(const RunConfig& c) {
 void check_config(const RunConfig& c) {
   const GptConfig& m = c.model;
   const int64_t kv = m.kv_heads == 0 ? m.heads : m.kv_heads;
-  RUM_CHECK(m.width % m.heads == 0, "model.heads = {} does not divide model.width = {}", m.heads, m.width);
+  RUM_CHECK(m.head_width > 0 || m.width % m.heads == 0, "model.heads = {} does not divide model.width = {}",
+            m.heads, m.width);
   RUM_CHECK(m.heads % kv == 0, "model.kv_heads = {} does not divide model.heads = {}", kv, m.heads);
-  RUM_CHECK(m.width / m.heads % 2 == 0,
-            "model.width / model.heads = {} is odd; heads must have an even width", m.width / m.heads);
+  RUM_CHECK(m.head() % 2 == 0, "{} = {} is odd; heads must have an even width",
+            m.head_width > 0 ? "model.head_width" : "model.width / model.heads", m.head());
+  RUM_CHECK(m.rope_low < m.rope_high, "model.rope_low = {} is not below model.rope_high = {}", m.rope_low,
+            m.rope_high);
   RUM_CHECK(c.model_kind == ModelKind::gpt || c.kind == CorpusKind::pairs,
             "model.kind = \"encoder_decoder\" needs data.kind = \"translation\": plain text has no source");
   RUM_CHECK(c.windows == Windows::documents || (c.kind == CorpusKind::documents && c.plan.empty()),
@@ -352,7 +377,9 @@ void check_config(const RunConfig& c) {
 
 GptConfig model_config(const RunConfig& c, int64_t vocab) {
   GptConfig m = c.model;
-  m.vocab = vocab;
+  if (m.vocab == 0) m.vocab = vocab;
+  RUM_CHECK(m.vocab >= vocab, "model.vocab = {}, but the tokenizer has {} tokens", m.vocab, vocab);
+  m.head_width = m.head();
   if (m.kv_heads == 0) m.kv_heads = m.heads;
   if (m.inner == 0) m.inner = 4 * m.width;
   return m;

@@ -27,10 +27,11 @@ struct RunConfig {
 
   CorpusKind kind = CorpusKind::pairs;
   Windows windows = Windows::documents;
-  std::vector<std::string> train;  // corpora; a plan names them by their place in this list
-  std::string valid, test;         // test may be empty
-  std::string plan;                // order and weights of the training texts; empty: shuffled
-  std::string tokenizer;           // a tokenizer.json to use; empty: trained on `train`
+  std::vector<std::string> train;    // corpora; a plan names them by their place in this list
+  std::string valid, test;           // test may be empty
+  std::string plan;                  // order and weights of the training texts; empty: shuffled
+  std::string tokenizer;             // a tokenizer.json to use; empty: trained on `train`
+  std::string begin, end = "<eos>";  // the tokens around a text; may be empty
   TokenizerConfig bpe{
       .vocab = 8192, .special = {}, .pattern = "gpt2", .split_digits = false, .min_frequency = 2};
 
@@ -66,5 +67,6 @@ RunConfig parse_config(std::string_view toml, const std::string& name);
 std::string to_toml(const RunConfig&);  // all keys, with their help as comments
 void check_config(const RunConfig&);    // rules between keys: heads divide the width, ...
 BatchShape batch_shape(const RunConfig&);
+// What is 0 is filled in. vocab: the tokenizer's size. Error: a model.vocab below it.
 GptConfig model_config(const RunConfig&, int64_t vocab);
 }  // namespace rum

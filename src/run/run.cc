@@ -53,24 +53,30 @@ LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device)
   params.materialise(device, DType::f32, config.seed);
 }
 
-std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device) {
+StoredRun read_run(const std::string& given) {
   const RunFolder folder = is_weights(given) ? folder_around(given) : RunFolder{given};
   if (!Disk::real().exists(folder.config()))
     throw FileError(fmt::format(
         "{}: not a run folder, there is no config.toml in it; `ruminate train` makes one", given));
   RunConfig config = read_config(folder.config());
   Tokenizer tokenizer = Tokenizer::load(folder.tokenizer());
+  tokenizer.frame(config.begin, config.end);
   const std::string source = is_weights(given) ? given : weights_file(folder);
-  const TensorFile file = read_weights(source);
+  TensorFile file = read_weights(source);
   const auto trained_with = file.meta.find(kTokenizerHash);
   if (trained_with != file.meta.end() && trained_with->second != hex64(tokenizer.hash()))
     throw FileError(fmt::format(
         "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
         folder.tokenizer(), source, hex64(tokenizer.hash()), trained_with->second));
   check_shapes(config, tokenizer, file, source);
-  auto run = std::make_unique<LoadedRun>(std::move(config), std::move(tokenizer), device);
-  run->source = source;
-  set_weights(run->params, run->params.master(), file.tensors, "", run->source);
+  return {std::move(config), std::move(tokenizer), std::move(file), source};
+}
+
+std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device) {
+  StoredRun stored = read_run(given);
+  auto run = std::make_unique<LoadedRun>(std::move(stored.config), std::move(stored.tokenizer), device);
+  run->source = stored.source;
+  set_weights(run->params, run->params.master(), stored.weights.tensors, "", run->source);
   run->params.refresh_shadow();
   return run;
 }

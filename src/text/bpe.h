@@ -25,6 +25,7 @@ struct AddedToken {
 struct Bpe {
   const Pattern* pattern = nullptr;
   bool split_digits = false;
+  bool nfc = false;                             // texts are brought into NFC first
   bool ignore_merges = false;                   // a piece that is a token needs no merges
   std::vector<std::string> tokens;              // bytes by id; of an added token its content
   std::vector<AddedToken> added;                // by id

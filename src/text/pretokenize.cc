@@ -89,12 +89,13 @@ const char* scan_gpt2(const char* p, const char* end) {
   if (kind != kOther) return run(kind, q, end);
   return run(kOther, q, end);
 }
+template <int Digits>  // most digits of a piece
 const char* scan_gpt4(const char* p, const char* end) {
   if (const int n = contraction(p, end, true)) return p + n;
   const Next first = at(p, end);
   if (first.kind == kLetter) return run(kLetter, p, end);
   if (first.kind == kNumber) {
-    for (int i = 0; i < 3 && is(kNumber, p, end); ++i) p += at(p, end).bytes;
+    for (int i = 0; i < Digits && is(kNumber, p, end); ++i) p += at(p, end).bytes;
     return p;
   }
   if (*p != '\r' && *p != '\n' && is(kLetter, p + first.bytes, end))
@@ -115,11 +116,14 @@ const char* scan_characters(const char* p, const char* end) { return p + at(p, e
 
 constexpr const char* kGpt4 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kQwen2 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr Pattern kPatterns[] = {
     {"gpt2", R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)",
      R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)", scan_gpt2},
-    {"gpt4", kGpt4, nullptr, scan_gpt4},
-    {"llama3", kGpt4, nullptr, scan_gpt4},  // the same expression under its other name
+    {"gpt4", kGpt4, nullptr, scan_gpt4<3>},
+    {"llama3", kGpt4, nullptr, scan_gpt4<3>},  // the same expression under its other name
+    {"qwen2", kQwen2, nullptr, scan_gpt4<1>},
     {"whitespace", R"( ?\S+|\s+(?!\S)|\s+)", nullptr, scan_whitespace},
     {"characters", R"([\s\S])", nullptr, scan_characters},
 };

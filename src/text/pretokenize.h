@@ -10,7 +10,7 @@
 
 namespace rum {
 struct Pattern {
-  const char* name;   // gpt2, gpt4, llama3, whitespace, characters
+  const char* name;   // gpt2, gpt4, llama3, qwen2, whitespace, characters
   const char* regex;  // as written in tokenizer.json
   const char* same;   // another spelling with the same pieces, or null
   // The end of the piece that begins at p; p < end.

@@ -57,6 +57,44 @@ Scratch& scratch() {
   return s;
 }
 constexpr uint32_t kNone = ~uint32_t{0};
+
+// Some of the added tokens, looked for in a text.
+class Finder {
+ public:
+  void add(const AddedToken& a) { tokens_.push_back(&a), begins_[static_cast<uint8_t>(a.content[0])] = true; }
+  // Calls found(token) for each in the text, and between(part) for what is around them.
+  template <class Between, class Found>
+  void split(std::string_view text, Between&& between, Found&& found) const {
+    for (size_t at = 0; at < text.size() && !tokens_.empty();) {
+      const AddedToken* added = nullptr;
+      if (begins_[static_cast<uint8_t>(text[at])]) added = longest(text.substr(at));
+      if (!added) {
+        ++at;
+        continue;
+      }
+      between(text.substr(0, at)), found(added->id);
+      text.remove_prefix(at + added->content.size()), at = 0;
+    }
+    between(text);
+  }
+
+ private:
+  // The longest one that the text begins with, or null.
+  const AddedToken* longest(std::string_view text) const {
+    const AddedToken* best = nullptr;
+    for (const AddedToken* a : tokens_)
+      if (text.starts_with(a->content) && (!best || a->content.size() > best->content.size())) best = a;
+    if (best)
+      RUM_CHECK(!best->lstrip && !best->rstrip && !best->single_word,
+                "the added token \"{}\" has {}, which is not supported, and stands in a text", best->content,
+                best->lstrip   ? "lstrip"
+                : best->rstrip ? "rstrip"
+                               : "single_word");
+    return best;
+  }
+  std::vector<const AddedToken*> tokens_;
+  std::array<bool, 256> begins_{};
+};
 }  // namespace
 
 struct Tokenizer::Model {
@@ -67,9 +105,8 @@ struct Tokenizer::Model {
     for (const AddedToken& a : bpe.added) {
       is_added[static_cast<size_t>(a.id)] = true;
       if (a.special) bpe.tokens[static_cast<size_t>(a.id)].clear();
-      begins[0][static_cast<uint8_t>(a.content[0])] |= !a.special;
-      begins[1][static_cast<uint8_t>(a.content[0])] = true;
-      any[0] |= !a.special, any[1] = true;
+      finders[true][a.normalized].add(a);
+      if (!a.special) finders[false][a.normalized].add(a);
     }
     for (size_t i = 0; i < bpe.tokens.size(); ++i) {
       const auto id = static_cast<Token>(i);
@@ -85,7 +122,6 @@ struct Tokenizer::Model {
   }
   void encode(std::string_view piece, std::vector<Token>& out) const;
   void encode_text(std::string_view text, bool special, std::vector<Token>& out) const;
-  const AddedToken* added_at(std::string_view text, bool special) const;
   void merge(std::string_view piece, std::vector<Token>& out) const;
   [[noreturn]] void refuse(std::string_view character) const;
 
@@ -95,9 +131,9 @@ struct Tokenizer::Model {
   std::array<Token, 256> byte{};
   PairTable ranks;
   std::vector<Token> made;  // by rank
-  // Of added tokens, those that are not special and all: which bytes they begin with, and is there one?
-  std::array<std::array<bool, 256>, 2> begins{};
-  std::array<bool, 2> any{};
+  // Of added tokens, those that are not special, and all; of these, which are looked for in the text as it is,
+  // and which in the normalised one.
+  std::array<std::array<Finder, 2>, 2> finders;
 };
 
 // Of all neighbours the pair of lowest rank becomes one token, the leftmost first, until none has a rank.
@@ -164,37 +200,21 @@ void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) c
   }
 }
 
-// The longest added token that the text begins with, or null.
-const AddedToken* Tokenizer::Model::added_at(std::string_view text, bool special) const {
-  const AddedToken* best = nullptr;
-  for (const AddedToken& a : bpe.added)
-    if ((special || !a.special) && text.starts_with(a.content) &&
-        (!best || a.content.size() > best->content.size()))
-      best = &a;
-  if (best)
-    RUM_CHECK(!best->lstrip && !best->rstrip && !best->single_word,
-              "the added token \"{}\" has {}, which is not supported, and stands in a text", best->content,
-              best->lstrip   ? "lstrip"
-              : best->rstrip ? "rstrip"
-                             : "single_word");
-  return best;
-}
+// As Hugging Face does: tokens that are looked for in the text as it is, then normalisation of what is between
+// them, then the other tokens.
 void Tokenizer::Model::encode_text(std::string_view text, bool special, std::vector<Token>& out) const {
+  const auto take = [&](Token id) { out.push_back(id); };
   const auto ordinary = [&](std::string_view part) {
     for_each_piece(*bpe.pattern, bpe.split_digits, part, [&](std::string_view piece) { encode(piece, out); });
   };
-  if (!any[special]) return ordinary(text);
-  for (size_t at = 0; at < text.size();) {
-    const AddedToken* added = nullptr;
-    if (begins[special][static_cast<uint8_t>(text[at])]) added = added_at(text.substr(at), special);
-    if (!added) {
-      ++at;
-      continue;
-    }
-    ordinary(text.substr(0, at)), out.push_back(added->id);
-    text.remove_prefix(at + added->content.size()), at = 0;
-  }
-  ordinary(text);
+  finders[special][false].split(
+      text,
+      [&](std::string_view part) {
+        const bool as_it_is = !bpe.nfc || find_invalid_utf8(part) != std::string_view::npos || is_nfc(part);
+        const std::string other = as_it_is ? "" : nfc(part);
+        finders[special][true].split(as_it_is ? part : other, ordinary, take);
+      },
+      take);
 }
 
 void Tokenizer::Model::refuse(std::string_view character) const {
@@ -237,7 +257,8 @@ std::vector<Token> Tokenizer::encode_with_special(std::string_view text) const {
 }
 std::string Tokenizer::decode(std::span<const Token> tokens) const {
   std::string out;
-  for (Token t : tokens) out += bytes(t);
+  for (Token t : tokens)
+    if (t < 0 || t < size()) out += bytes(t);
   return out;
 }
 int64_t Tokenizer::size() const { return static_cast<int64_t>(model_->bpe.tokens.size()); }
@@ -246,9 +267,19 @@ Token Tokenizer::special(std::string_view name) const {
     if (a.content == name) return a.id;
   fail(fmt::format("the tokenizer has no special token \"{}\"", name));
 }
+std::string Tokenizer::name(Token t) const {
+  for (const AddedToken& a : model_->bpe.added)
+    if (a.id == t) return a.content;
+  return "";
+}
 std::string_view Tokenizer::bytes(Token t) const {
   RUM_CHECK(t >= 0 && t < size(), "token {}: the tokenizer has 0 to {}", t, size() - 1);
   return model_->bpe.tokens[static_cast<size_t>(t)];
 }
 uint64_t Tokenizer::hash() const { return hash64(json()); }
+void Tokenizer::frame(const std::string& begin, const std::string& end) {
+  begin_ = begin.empty() ? -1 : special(begin);
+  end_ = end.empty() ? -1 : special(end);
+}
+Token Tokenizer::end() const { return end_ ? *end_ : special("<eos>"); }
 }  // namespace rum

@@ -1,10 +1,11 @@
 // Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019), or single characters: trained here,
-// or read from a Hugging Face tokenizer.json. decode(encode(s)) == s for any bytes, or for all known
-// characters.
+// or read from a Hugging Face tokenizer.json. decode(encode(s)) == s for any bytes (for NFC alone where the
+// file asks for it), or for all known characters.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,9 +18,10 @@ struct TokenizerConfig {
   int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges; characters: as many as there are
   // These get the first ids, in this order; they are never found in a text, callers add them.
   std::vector<std::string> special{};
-  std::string pattern = "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, whitespace, or characters: no merges
-  bool split_digits = false;     // each digit a token of its own
-  int64_t min_frequency = 2;     // pairs seen less often are not merged
+  std::string pattern =
+      "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, qwen2, whitespace, or characters: no merges
+  bool split_digits = false;  // each digit a token of its own
+  int64_t min_frequency = 2;  // pairs seen less often are not merged
 };
 
 class Tokenizer {
@@ -39,14 +41,23 @@ class Tokenizer {
   void encode(std::string_view text, std::vector<Token>& out) const;  // appends
   // As Hugging Face's encode() does: special tokens too are found, and the post-processor's template added.
   std::vector<Token> encode_with_special(std::string_view text) const;
-  std::string decode(std::span<const Token>) const;  // special tokens give nothing
-  int64_t size() const;                              // of the vocabulary
-  Token special(std::string_view name) const;        // its id; Error when there is none
-  std::string_view bytes(Token) const;               // what it stands for
-  uint64_t hash() const;                             // of json()
+  // Special tokens give nothing, nor do ids beyond: the rows that fill up a model's embedding.
+  std::string decode(std::span<const Token>) const;
+  int64_t size() const;                        // of the vocabulary
+  Token special(std::string_view name) const;  // its id; Error when there is none
+  std::string name(Token) const;               // of an added token; "" of others
+  std::string_view bytes(Token) const;         // what it stands for
+  uint64_t hash() const;                       // of json()
+
+  // The special tokens before and after a text of its own; "" for none. Error: it has no such token.
+  void frame(const std::string& begin, const std::string& end);
+  Token begin() const { return begin_; }  // -1: none
+  Token end() const;                      // <eos>, unless frame() was called; -1: none
 
  private:
   struct Model;
   std::shared_ptr<const Model> model_;
+  Token begin_ = -1;
+  std::optional<Token> end_;
 };
 }  // namespace rum

@@ -1,5 +1,5 @@
-// Hugging Face's tokenizer.json for byte-level BPE, read strictly (what would tokenise otherwise than this
-// code does is refused by name) and written so that their library loads it.
+// Hugging Face's tokenizer.json for byte-level BPE, read strictly: what would tokenise otherwise than this code
+// does is refused by name.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,11 +32,6 @@ const ByteCharacters& byte_characters() {
   return table;
 }
 
-Json byte_level(bool use_regex) {
-  return Json::Object{
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
-}
-
 // One reading of one file. Every complaint says where it is.
 class Parser {
  public:
@@ -46,9 +41,13 @@ class Parser {
     if (!root.object()) refuse("", "an object is expected", root);
     if (const Json& v = get(root, "", "version"); !v.text() || *v.text() != "1.0")
       refuse("version", "only \"1.0\" is known", v);
-    for (const char* key : {"truncation", "padding", "normalizer"})
+    for (const char* key : {"truncation", "padding"})
       if (const Json* j = root.find(key); j && !j->is_null())
         refuse(key, "is not supported here, null is expected", *j);
+    if (const Json* j = root.find("normalizer"); j && !j->is_null()) {
+      if (type(*j) != "NFC") refuse("normalizer", "only NFC or null is supported", *j);
+      bpe_.nfc = true;
+    }
     read_pre_tokenizer(get(root, "", "pre_tokenizer"));
     if (const Json& d = get(root, "", "decoder"); type(d) != (bpe_.characters() ? "Fuse" : "ByteLevel"))
       refuse("decoder", bpe_.characters() ? "Fuse is expected" : "only ByteLevel is supported", d);
@@ -319,36 +318,6 @@ class Parser {
   std::unordered_set<uint64_t> seen_;
 };
 
-Json write_split(const Bpe& bpe) {
-  return Json::Object{{"type", "Split"},
-                      {"pattern", Json::Object{{"Regex", bpe.pattern->regex}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
-}
-Json write_pre_tokenizer(const Bpe& bpe) {
-  if (bpe.characters()) return write_split(bpe);
-  const bool gpt2 = bpe.pattern == &pattern_named("gpt2");
-  if (gpt2 && !bpe.split_digits) return byte_level(true);
-  Json::Array steps;
-  if (bpe.split_digits) steps.push_back(Json::Object{{"type", "Digits"}, {"individual_digits", true}});
-  if (!gpt2) steps.push_back(write_split(bpe));
-  steps.push_back(byte_level(gpt2));
-  return Json::Object{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
-}
-Json write_model(const Bpe& bpe, Json::Object vocab, Json::Array merges) {
-  if (bpe.characters())  // "<unk>" is not in the vocabulary: so Hugging Face refuses unknown characters, too
-    return Json::Object{{"type", "WordLevel"}, {"vocab", std::move(vocab)}, {"unk_token", "<unk>"}};
-  return Json::Object{{"type", "BPE"},
-                      {"dropout", Json()},
-                      {"unk_token", Json()},
-                      {"continuing_subword_prefix", Json()},
-                      {"end_of_word_suffix", Json()},
-                      {"fuse_unk", false},
-                      {"byte_fallback", false},
-                      {"ignore_merges", bpe.ignore_merges},
-                      {"vocab", std::move(vocab)},
-                      {"merges", std::move(merges)}};
-}
 }  // namespace
 
 char32_t byte_character(uint8_t byte) { return byte_characters().character[byte]; }
@@ -369,41 +338,4 @@ bool from_characters(std::string_view text, std::string& bytes) {
 }
 
 Bpe parse_tokenizer_json(std::string_view json, const std::string& name) { return Parser(name).run(json); }
-
-std::string write_tokenizer_json(const Bpe& bpe) {
-  Json::Array added, merges;
-  Json::Object vocab;
-  std::vector<const AddedToken*> by_id(bpe.tokens.size());
-  for (const AddedToken& a : bpe.added) {
-    by_id[static_cast<size_t>(a.id)] = &a;
-    added.push_back(Json::Object{{"id", int64_t{a.id}},
-                                 {"content", a.content},
-                                 {"single_word", a.single_word},
-                                 {"lstrip", a.lstrip},
-                                 {"rstrip", a.rstrip},
-                                 {"normalized", a.normalized},
-                                 {"special", a.special}});
-  }
-  for (size_t i = 0; i < bpe.tokens.size(); ++i)
-    if (!by_id[i])
-      vocab.emplace_back(bpe.characters() ? bpe.tokens[i] : to_characters(bpe.tokens[i]),
-                         static_cast<int64_t>(i));
-    else if (by_id[i]->in_vocab)
-      vocab.emplace_back(by_id[i]->content, static_cast<int64_t>(i));
-  for (const auto& [l, r] : bpe.merges)
-    merges.push_back(Json::Array{to_characters(bpe.tokens[static_cast<size_t>(l)]),
-                                 to_characters(bpe.tokens[static_cast<size_t>(r)])});
-  return to_json(Json::Object{{"version", "1.0"},
-                              {"truncation", Json()},
-                              {"padding", Json()},
-                              {"added_tokens", std::move(added)},
-                              {"normalizer", Json()},
-                              {"pre_tokenizer", write_pre_tokenizer(bpe)},
-                              {"post_processor", bpe.post_processor},
-                              {"decoder",
-                               bpe.characters() ? Json(Json::Object{{"type", "Fuse"}}) : byte_level(true)},
-                              {"model", write_model(bpe, std::move(vocab), std::move(merges))}},
-                 2) +
-         "\n";
-}
 }  // namespace rum

@@ -45,7 +45,9 @@ std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {
   ours.model = model_config(c, 0), theirs.model = model_config(theirs, 0);
   for (const Key& key : keys()) {
     // Neither changes what the weights are.
-    if (!key.name.starts_with("model.") || key.name == "model.dropout" || key.name == "model.recompute")
+    const bool text = key.name == "tokenizer.begin" || key.name == "tokenizer.end";
+    if (!text &&
+        (!key.name.starts_with("model.") || key.name == "model.dropout" || key.name == "model.recompute"))
       continue;
     RUM_CHECK(
         key.get(ours) == key.get(theirs),
@@ -56,8 +58,8 @@ std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {
   return from;
 }
 
-Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const LoadedRun* from,
-                        bool resume, Progress& progress) {
+static Tokenizer find_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const LoadedRun* from,
+                                bool resume, Progress& progress) {
   if (resume) return Tokenizer::load(RunFolder{c.folder}.tokenizer());
   if (from) return from->tokenizer;
   if (!c.tokenizer.empty()) return Tokenizer::load(c.tokenizer);
@@ -72,6 +74,13 @@ Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, con
   return Tokenizer::train(texts, bpe, [&](int64_t merges) {
     progress.status(fmt::format("tokenizer: {} of {} merges", merges, bpe.vocab - 258));
   });
+}
+
+Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const LoadedRun* from,
+                        bool resume, Progress& progress) {
+  Tokenizer t = find_tokenizer(c, corpora, from, resume, progress);
+  t.frame(c.begin, c.end);
+  return t;
 }
 
 std::string corpora_hash(std::span<const Corpus> corpora) {

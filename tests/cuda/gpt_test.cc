@@ -25,7 +25,8 @@ GptConfig config_of(Positions positions) {
   GptConfig c{.vocab = 29, .context = 32, .layers = 2, .heads = 2, .kv_heads = 2, .width = 16, .inner = 24};
   c.positions = positions, c.dropout = 0.1f, c.smoothing = 0.1f;
   if (positions == Positions::rope)  // Llama's blocks
-    c.norm = Norm::rmsnorm, c.activation = Activation::swiglu, c.kv_heads = 1, c.bias = c.tied = false;
+    c.norm = Norm::rmsnorm, c.activation = Activation::swiglu, c.kv_heads = 1, c.bias = Biases::none,
+    c.tied = false;
   return c;
 }
 struct Model {

@@ -126,7 +126,7 @@ class Shown {
  private:
   std::string text(size_t k) const {
     const Token t = tokens_[k];
-    return t == tokenizer_.special(kEos) ? kEos : std::string(tokenizer_.bytes(t));
+    return t == tokenizer_.end() ? kEos : std::string(tokenizer_.bytes(t));
   }
   std::vector<Token> tokens_;
   const std::vector<TokenStats>& stats_;

@@ -369,6 +369,7 @@ int generate(int argc, char** argv) {
   Prompt p;
   run->tokenizer.encode(prompt, p.tokens);
   RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to start from");
+  if (run->tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run->tokenizer.begin());
   RUM_CHECK(room(run->model, p) > 0,
             "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
             p.tokens.size(), run->model.config().context);
@@ -378,7 +379,7 @@ int generate(int argc, char** argv) {
   for (int64_t at = 0; at < count; at += kPart) {  // written as they come
     d.first = static_cast<uint32_t>(at);
     const auto texts =
-        write_passages(run->model, p.tokens, run->tokenizer.special(kEos), d, std::min(kPart, count - at));
+        write_passages(run->model, p.tokens, run->tokenizer.end(), d, std::min(kPart, count - at));
     for (const std::vector<Token>& text : texts)
       fmt::print("{}{}\n", prompt, run->tokenizer.decode(std::span(text).subspan(p.tokens.size())));
     if (std::fflush(stdout) != 0) throw FileError("standard output: cannot be written");

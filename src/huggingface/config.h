@@ -1,0 +1,24 @@
+// Hugging Face's config.json as a model's config, and back. What would compute otherwise than this engine does is
+// refused by the name of its key.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "huggingface/family.h"
+#include "text/json.h"
+#include "text/tokenizer.h"
+
+namespace rum {
+struct HubConfig {
+  const Family* family = nullptr;
+  GptConfig model;
+  Token begin = -1, end = -1;  // bos_token_id, eos_token_id (the first); -1: none
+  int64_t sliding_window = 0;  // how many tokens a token sees; 0: all
+};
+// FileError: `name`, key, what was expected, what was found.
+HubConfig parse_hub_config(std::string_view json, const std::string& name);
+// dtype: of the weights, as "bfloat16".
+Json to_hub_config(const HubConfig&, const std::string& dtype);
+// The family that can express a model, `like` if it can. Error: none can, and why.
+const Family& family_for(const GptConfig&, const Family* like = nullptr);
+}  // namespace rum

@@ -1,0 +1,82 @@
+#include "huggingface/import.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "huggingface/config.h"
+#include "huggingface/weights.h"
+#include "run/folder.h"
+#include "run/run.h"
+
+namespace rum {
+namespace {
+std::string read(const std::string& folder, const char* name, const char* what) {
+  const std::string path = folder + "/" + name;
+  if (!Disk::real().exists(path)) throw FileError(fmt::format("{}: is missing; {}", path, what));
+  return Disk::real().read(path);
+}
+
+// The one token that the tokenizer's template puts before a text; "" where there is none.
+std::string begin_of(const Tokenizer& tokenizer, const std::string& path) {
+  const std::vector<Token> framed = tokenizer.encode_with_special("a"), bare = tokenizer.encode("a");
+  if (framed == bare) return "";
+  if (framed.size() != bare.size() + 1 || !std::equal(bare.begin(), bare.end(), framed.begin() + 1))
+    throw FileError(path + ": post_processor: only one token before a text is supported");
+  return tokenizer.name(framed.front());
+}
+
+void limit_context(HubConfig& hub, const std::string& path, int64_t context) {
+  GptConfig& m = hub.model;
+  RUM_CHECK(context <= m.context, "{}: a context of {} tokens is asked for, the model was made for {}", path,
+            context, m.context);
+  if (context > 0) m.context = context;
+  if (hub.sliding_window > 0 && hub.sliding_window < m.context)
+    throw FileError(
+        fmt::format("{}: sliding_window: a token sees the {} before it, which is not supported beyond as "
+                    "many; give --context "
+                    "{} for a model of texts that short",
+                    path, hub.sliding_window, hub.sliding_window));
+}
+}  // namespace
+
+Imported import_folder(const std::string& folder, const std::string& run, int64_t context) {
+  Disk& disk = Disk::real();
+  if (disk.exists(run)) throw FileError(run + ": is there already; name a new folder for the run");
+  const std::string config_path = folder + "/config.json", tokenizer_path = folder + "/tokenizer.json";
+  HubConfig hub = parse_hub_config(read(folder, "config.json", "it says what the model is"), config_path);
+  limit_context(hub, config_path, context);
+  const Tokenizer tokenizer =
+      Tokenizer::parse(read(folder, "tokenizer.json", "other tokenizer files are not read"), tokenizer_path);
+  if (tokenizer.size() > hub.model.vocab)
+    throw FileError(
+        fmt::format("{}: it has {} tokens, but {} says vocab_size = {}: the two do not belong together",
+                    tokenizer_path, tokenizer.size(), config_path, hub.model.vocab));
+  Imported out;
+  RunConfig& c = out.config;
+  c.folder = run, c.kind = CorpusKind::documents, c.model = hub.model;
+  c.begin = begin_of(tokenizer, tokenizer_path);
+  c.end = hub.end < 0 ? "" : tokenizer.name(hub.end);
+  if (hub.end >= 0 && c.end.empty())
+    throw FileError(fmt::format("{}: eos_token_id: {} is none of the added tokens of {}", config_path,
+                                hub.end, tokenizer_path));
+  ParameterBlock declared;
+  const Gpt model(Params(declared), hub.model);
+  HubWeights weights(folder);
+  TensorFile file;
+  for (const ParameterBlock::Entry& e : declared.entries())
+    file.tensors.emplace_back(e.name, weights.read(*hub.family, hub.model, e.name, e.shape));
+  weights.check_all_read(*hub.family, hub.model);
+  file.meta = {{kHubFamily, hub.family->name}, {kTokenizerHash, hex64(tokenizer.hash())}};
+  if (weights.half()) file.meta[kHubType] = "F16";
+  out.parameters = declared.numbers(), out.tokens = tokenizer.size();
+
+  const RunFolder to{run};
+  disk.make_folders(run);
+  tokenizer.save(to.tokenizer());
+  write_safetensors(file, to.model());
+  disk.replace_text(to.config(), to_toml(c));  // last: without it the folder is no run
+  return out;
+}
+}  // namespace rum

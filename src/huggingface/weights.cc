@@ -1,0 +1,165 @@
+#include "huggingface/weights.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+
+#include "base/error.h"
+#include "text/json.h"
+
+namespace rum {
+namespace {
+constexpr const char *kOneFile = "model.safetensors", *kIndex = "model.safetensors.index.json";
+
+float from_half(uint16_t h) {  // exact: f32 has all numbers of f16
+  const uint32_t sign = uint32_t{h & 0x8000u} << 16, exponent = h >> 10 & 31, fraction = h & 1023;
+  if (exponent == 0) return (sign ? -1.0f : 1.0f) * static_cast<float>(fraction) * 0x1p-24f;
+  const uint32_t bits = exponent == 31 ? 255 : exponent + 112;
+  return std::bit_cast<float>(sign | bits << 23 | fraction << 13);
+}
+
+// Rows of numbers of type From to rows of type To, where `from` may be the transpose: (columns, rows).
+template <class From, class To, class Convert>
+void place(const From* from, int64_t rows, int64_t columns, bool transposed, To* to, Convert&& convert) {
+  constexpr int64_t kBlock = 32;  // of a transpose: both sides stay in the cache
+  if (!transposed) {
+    for (int64_t i = 0; i < rows * columns; ++i) to[i] = convert(from[i]);
+    return;
+  }
+  for (int64_t r = 0; r < rows; r += kBlock)
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t i = r; i < std::min(rows, r + kBlock); ++i)
+        to[i * columns + c] = convert(from[c * rows + i]);
+}
+// The numbers of one stored tensor into `rows` rows of ours, which begin at `first`.
+void put(const std::string& type, const std::byte* from, const Tensor& to, int64_t first, int64_t rows,
+         bool transposed) {
+  const int64_t columns = to.size() / to.shape()[0], at = first * columns;
+  if (to.dtype() == DType::bf16) {
+    place(reinterpret_cast<const bf16*>(from), rows, columns, transposed, to.data<bf16>() + at,
+          [](bf16 x) { return x; });
+    return;
+  }
+  float* const out = to.data<float>() + at;
+  if (type == "F32")
+    place(reinterpret_cast<const float*>(from), rows, columns, transposed, out, [](float x) { return x; });
+  else if (type == "BF16")
+    place(reinterpret_cast<const bf16*>(from), rows, columns, transposed, out,
+          [](bf16 x) { return static_cast<float>(x); });
+  else
+    place(reinterpret_cast<const uint16_t*>(from), rows, columns, transposed, out, from_half);
+}
+}  // namespace
+
+HubWeights::HubWeights(std::string folder) : folder_(std::move(folder)) {
+  Disk& disk = Disk::real();
+  if (disk.exists(folder_ + "/" + kOneFile))
+    open(kOneFile);
+  else if (disk.exists(folder_ + "/" + kIndex))
+    open_shards(kIndex);
+  else
+    refuse_others();
+}
+void HubWeights::refuse_others() const {
+  for (const std::string& name : Disk::real().list(folder_))
+    for (const char* pickle : {".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+      if (name.ends_with(pickle))
+        throw FileError(
+            fmt::format("{}/{}: a pickle file, which can run any program when it is read, so it is refused; "
+                        "save the model "
+                        "as {} where you trust it",
+                        folder_, name, kOneFile));
+  throw FileError(
+      fmt::format("{}: no weights in it; expected {}, or shards with {}", folder_, kOneFile, kIndex));
+}
+void HubWeights::open(const std::string& name) {
+  const auto [at, is_new] = files_.try_emplace(folder_ + "/" + name);
+  if (!is_new) return;
+  at->second = std::make_unique<SafetensorsFile>(at->first);
+  for (const StoredTensor& t : at->second->tensors())
+    if (!tensors_.try_emplace(t.name, Place{at->second.get(), &at->first, &t}).second)
+      throw FileError(fmt::format("{}: \"{}\" stands in another shard, too", at->first, t.name));
+}
+void HubWeights::open_shards(const std::string& index) {
+  const std::string path = folder_ + "/" + index;
+  const Json json =
+      parse_json(Disk::real().read(path), path, {.depth = 8, .bytes = 1 << 26, .values = 1 << 20});
+  const Json* map = json.find("weight_map");
+  if (!map || !map->object())
+    throw FileError(path + ": weight_map: expected an object with the shard of each tensor");
+  for (const auto& [tensor, shard] : *map->object()) {
+    const std::string* name = shard.text();
+    if (!name || name->find('/') != std::string::npos || !name->ends_with(".safetensors"))
+      throw FileError(
+          fmt::format("{}: weight_map.{}: expected the name of a .safetensors file beside it, found {}", path,
+                      tensor, to_json(shard).substr(0, 80)));
+    if (!Disk::real().exists(folder_ + "/" + *name))
+      throw FileError(fmt::format("{}/{}: the shard is missing; {} says that \"{}\" is in it", folder_, *name,
+                                  index, tensor));
+    open(*name);
+    const auto found = tensors_.find(tensor);
+    if (found == tensors_.end() || *found->second.path != folder_ + "/" + *name)
+      throw FileError(
+          fmt::format("{}/{}: no tensor \"{}\" in it, but {} says so", folder_, *name, tensor, index));
+  }
+}
+
+const HubWeights::Place& HubWeights::find(const Family& family, const std::string& name) const {
+  const std::string_view prefix = family.prefix;
+  auto at = tensors_.find(name);
+  if (at == tensors_.end() && name.starts_with(prefix)) at = tensors_.find(name.substr(prefix.size()));
+  if (at == tensors_.end())
+    throw FileError(fmt::format("{}: no tensor \"{}\" in its weights", folder_, name));
+  const StoredTensor& t = *at->second.tensor;
+  if (t.type != "F32" && t.type != "BF16" && t.type != "F16")
+    throw FileError(fmt::format("{}: \"{}\": expected weights of type F32, BF16 or F16, found {}",
+                                *at->second.path, t.name, t.type));
+  return at->second;
+}
+
+Tensor HubWeights::read(const Family& family, const GptConfig& c, const std::string& ours,
+                        const Shape& shape) {
+  const Parts parts = parts_of(family, c, ours, shape);
+  std::vector<const Place*> places;
+  bool all_bf16 = true;
+  for (size_t i = 0; i < parts.names.size(); ++i) {
+    places.push_back(&find(family, parts.names[i]));
+    const StoredTensor& t = *places.back()->tensor;
+    Shape expected = shape;
+    expected.axis[0] = parts.rows[i];
+    if (parts.transposed) std::swap(expected.axis[0], expected.axis[1]);
+    if (t.shape != expected)
+      throw FileError(fmt::format("{}: \"{}\" is {}, config.json makes it {}", *places.back()->path, t.name,
+                                  str(t.shape), str(expected)));
+    all_bf16 = all_bf16 && t.type == "BF16";
+    half_ = half_ && t.type == "F16";
+    read_.insert(t.name);
+  }
+  const Tensor out = Tensor::empty(shape, all_bf16 ? DType::bf16 : DType::f32, DeviceKind::cpu);
+  RUM_CHECK(out.data<char>(), "{}: not enough memory for {}", folder_, ours);
+  int64_t row = 0;
+  std::vector<std::byte> bytes;
+  for (size_t i = 0; i < places.size(); row += parts.rows[i++]) {
+    bytes.resize(places[i]->tensor->end - places[i]->tensor->begin);
+    places[i]->file->read(*places[i]->tensor, bytes);
+    put(places[i]->tensor->type, bytes.data(), out, row, parts.rows[i], parts.transposed);
+  }
+  return out;
+}
+
+void HubWeights::check_all_read(const Family& family, const GptConfig& c) const {
+  std::set<std::string> known;
+  for (const char* constant : family.ignored)
+    for (int64_t block = 0; block < c.layers; ++block) {
+      std::string name = constant;
+      name.replace(name.find('#'), 1, std::to_string(block));
+      known.insert(name), known.insert(family.prefix + name);
+    }
+  if (c.tied) known.insert("lm_head.weight");
+  for (const auto& [name, place] : tensors_)
+    if (!read_.contains(name) && !known.contains(name))
+      throw FileError(fmt::format("{}: \"{}\": a {} model of this config has no such tensor", *place.path,
+                                  name, family.name));
+}
+}  // namespace rum

@@ -1,0 +1,358 @@
+// Models from and for Hugging Face: folders made by the tests against the same models in plain loops, the way there
+// and back, and folders that are wrong in one place.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+
+#include "checkpoint/safetensors.h"
+#include "generate/generate.h"
+#include "huggingface/config.h"
+#include "huggingface/export.h"
+#include "huggingface/import.h"
+#include "run/run.h"
+#include "tests/error_of.h"
+#include "tests/hub_folder.h"
+#include "tests/program.h"
+#include "tests/run_folder.h"
+
+using namespace rum;
+namespace fs = std::filesystem;
+using hub::Folder;
+using hub::Spec;
+
+namespace {
+const std::vector<std::pair<const char*, Spec>>& specs() {
+  static const std::vector<std::pair<const char*, Spec>> all = {
+      {"gpt2", {.family = "gpt2", .kv_heads = 4, .inner = 128, .tied = true, .prefix = false, .masks = true}},
+      {"gpt2_f16_untied", {.family = "gpt2", .type = "F16", .kv_heads = 4, .epsilon = 1e-2, .seed = 2}},
+      {"gpt2_bf16_shards",
+       {.family = "gpt2", .type = "BF16", .kv_heads = 4, .tied = true, .shards = 3, .seed = 9}},
+      {"llama3_scaled",
+       {.factor = 8, .low = 1, .high = 4, .original = 16, .template_token = "<|begin|>", .seed = 3}},
+      {"llama3_scaled_nested",
+       {.tied = true,
+        .theta = 500000,
+        .factor = 32,
+        .low = 0.5,
+        .high = 2,
+        .original = 32,
+        .nested_rope = true,
+        .seed = 4}},
+      {"llama_biases", {.attention_bias = true, .mlp_bias = true, .epsilon = 1e-3, .seed = 5}},
+      {"llama_attention_bias_f16", {.type = "F16", .attention_bias = true, .seed = 6}},
+      {"llama_mlp_bias_wide_heads",
+       {.kv_heads = 1, .head = 16, .mlp_bias = true, .nested_rope = true, .seed = 7}},
+      {"mistral_bf16_shards",
+       {.family = "mistral", .type = "BF16", .head = 16, .theta = 1e6, .shards = 3, .seed = 8}},
+      {"qwen2_padded", {.family = "qwen2", .padding = 11, .theta = 1e6, .seed = 10}},
+      {"qwen2_f16_tied",
+       {.family = "qwen2",
+        .type = "F16",
+        .heads = 6,
+        .kv_heads = 3,
+        .padding = 3,
+        .tied = true,
+        .epsilon = 1e-6,
+        .shards = 2,
+        .seed = 11}},
+  };
+  return all;
+}
+std::vector<double> last_logits(const LoadedRun& run, const std::vector<Token>& tokens, bool all) {
+  const auto n = static_cast<int64_t>(tokens.size());
+  const Batch batch = upload(pack(std::vector<Example>{{tokens}}, {.tokens = n, .texts = 1}));
+  Arena arena(DeviceKind::cpu);
+  Tape tape(arena, Tape::Mode::forward_only);
+  const Tensor z = run.model.gpt()->logits(batch.ids, batch.layout);
+  std::vector<double> out;
+  for (int64_t i = all ? 0 : (n - 1) * z.shape()[1]; i < z.size(); ++i) out.push_back(z.at(i));
+  return out;
+}
+
+class HuggingFace : public testing::TestWithParam<size_t> {
+ public:
+  const Spec& spec() const { return specs()[GetParam()].second; }
+};
+// Logits of every position, and greedy writing with the cache.
+TEST_P(HuggingFace, ComputesWhatItsFamilyDoes) {
+  const Scratch s;
+  const Folder folder(spec(), s.path + "/in");
+  import_folder(s.path + "/in", s.path + "/run");
+  const auto run = load_run(s.path + "/run");
+  EXPECT_EQ(run->model.config().vocab, folder.vocab);
+  std::vector<Token> tokens = run->tokenizer.encode_with_special("the old man sees 12 ships and");
+  EXPECT_EQ(tokens.front() == 0, !spec().template_token.empty());
+  const auto expected = folder.logits(tokens);
+  const std::vector<double> got = last_logits(*run, tokens, true);
+  double worst = 0;
+  for (size_t t = 0; t < tokens.size(); ++t)
+    for (size_t v = 0; v < expected[t].size(); ++v)
+      worst = std::max(worst, std::abs(expected[t][v] - got[t * expected[t].size() + v]));
+  EXPECT_LT(worst, 1e-4);
+
+  const Prompt prompt{tokens};
+  const std::vector<Token> written = generate(run->model, {&prompt, 1}, -1, {.max_new = 8})[0][0].tokens;
+  ASSERT_EQ(written.size(), 8u);
+  for (const Token t : written) {
+    const std::vector<double> row = folder.logits(tokens).back();
+    EXPECT_GT(row[static_cast<size_t>(t)] + 1e-4, *std::max_element(row.begin(), row.end()));
+    tokens.push_back(t);
+  }
+}
+// The same tensors, to the bit, under the same names but for an optional prefix, and a config that says the same.
+TEST_P(HuggingFace, ComesBackAsItWas) {
+  const Scratch s;
+  const Folder folder(spec(), s.path + "/in");
+  import_folder(s.path + "/in", s.path + "/run");
+  EXPECT_EQ(export_folder(s.path + "/run", s.path + "/out").family, spec().family);
+  SafetensorsFile out(s.path + "/out/model.safetensors");
+  std::map<std::string, hub::Stored> left = folder.tensors;
+  std::erase_if(left, [](const auto& t) { return t.first.ends_with(".attn.bias"); });
+  for (const StoredTensor& t : out.tensors()) {
+    const std::string bare = t.name.starts_with("transformer.") ? t.name.substr(12) : t.name;
+    const auto at = left.contains(t.name) ? left.find(t.name) : left.find(bare);
+    ASSERT_NE(at, left.end()) << t.name;
+    EXPECT_EQ(t.type, spec().type);
+    std::string bytes(t.end - t.begin, '\0');
+    out.read(t, std::as_writable_bytes(std::span(bytes)));
+    EXPECT_TRUE(bytes == hub::bytes_of(at->second, spec().type)) << t.name;
+    left.erase(at);
+  }
+  EXPECT_TRUE(left.empty()) << left.begin()->first;
+  const auto config = [&](const char* name) {
+    const std::string path = s.path + "/" + name + "/config.json";
+    const HubConfig c = parse_hub_config(Disk::real().read(path), path);
+    RunConfig r;
+    r.model = c.model;
+    return to_toml(r) + std::to_string(c.end);
+  };
+  EXPECT_EQ(config("in"), config("out"));
+  EXPECT_EQ(Tokenizer::load(s.path + "/out/tokenizer.json").json(), folder.tokenizer.json());
+  for (const char* file : {"generation_config.json", "tokenizer_config.json"})
+    EXPECT_TRUE(fs::exists(s.path + "/out/" + file));
+}
+INSTANTIATE_TEST_SUITE_P(Families, HuggingFace, testing::Range(size_t{0}, specs().size()),
+                         [](const auto& i) { return std::string(specs()[i.param].first); });
+
+// A run of ours, there and back: the same numbers.
+TEST(HuggingFaceExport, OwnRunsAreReadBackAsTheyWere) {
+  const Scratch s;
+  for (const bool llama : {false, true}) {
+    const std::string run = s.path + (llama ? "/llama" : "/gpt2"), out = run + "-out", again = run + "-again";
+    write_run(run, {.kind = CorpusKind::documents});
+    if (llama) {
+      RunConfig c = read_config(run + "/config.toml");
+      c.model.norm = Norm::rmsnorm, c.model.activation = Activation::swiglu, c.model.bias = Biases::none;
+      c.model.positions = Positions::rope, c.model.kv_heads = 1, c.model.tied = false;
+      LoadedRun fresh(c, Tokenizer::load(run + "/tokenizer.json"), DeviceKind::cpu);
+      Disk::real().replace_text(run + "/config.toml", to_toml(c));
+      write_safetensors({{}, named_weights(fresh.params, fresh.params.master())}, run + "/model.safetensors");
+    }
+    EXPECT_EQ(export_folder(run, out).family, llama ? "llama" : "gpt2");
+    import_folder(out, again);
+    const auto a = load_run(run), b = load_run(again);
+    const std::vector<Token> tokens = a->tokenizer.encode("the old man");
+    EXPECT_EQ(tokens, b->tokenizer.encode("the old man"));
+    EXPECT_EQ(a->tokenizer.end(), b->tokenizer.end());
+    EXPECT_EQ(last_logits(*a, tokens, true), last_logits(*b, tokens, true));
+  }
+}
+TEST(HuggingFaceExport, RefusesWhatNoFamilyExpresses) {
+  const Scratch s;
+  const auto refusal = [&](const NoiseRun& kind, const std::function<void(RunConfig&)>& change) {
+    const std::string run = s.path + "/run";
+    fs::remove_all(run);
+    write_run(run, kind);
+    RunConfig c = read_config(run + "/config.toml");
+    change(c);
+    LoadedRun fresh(c, Tokenizer::load(run + "/tokenizer.json"), DeviceKind::cpu);
+    Disk::real().replace_text(run + "/config.toml", to_toml(c));
+    write_safetensors({{}, named_weights(fresh.params, fresh.params.master())}, run + "/model.safetensors");
+    const std::string error = error_of([&] { export_folder(run, s.path + "/out"); });
+    EXPECT_FALSE(fs::exists(s.path + "/out"));
+    return error;
+  };
+  const NoiseRun text{.kind = CorpusKind::documents};
+  const auto none = [](RunConfig&) {};
+  EXPECT_NE(refusal({}, none).find("data.kind = \"translation\""), std::string::npos);
+  EXPECT_NE(refusal({.model = ModelKind::encoder_decoder}, none).find("\"encoder_decoder\""),
+            std::string::npos);
+  EXPECT_NE(refusal(text, [](RunConfig& c) { c.model.positions = Positions::rope; }).find("model.norm"),
+            std::string::npos);
+  EXPECT_NE(refusal(text, [](RunConfig& c) { c.model.norm = Norm::rmsnorm; }).find("model.activation"),
+            std::string::npos);
+}
+
+// Folders that are wrong in one place: what is said, and that nothing is left behind.
+struct Wrong {
+  const char* name;
+  std::function<void(const std::string& folder)> damage;
+  std::vector<const char*> said;
+};
+std::function<void(const std::string&)> replaced(const char* file, const std::string& from,
+                                                 const std::string& to) {
+  return [=](const std::string& folder) {
+    const std::string path = folder + "/" + file;
+    std::string text = slurp(path);
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from << " in " << text.substr(0, 400);
+    hub::spit(path, text.replace(at, from.size(), to));
+  };
+}
+std::function<void(const std::string&)> added(const std::string& json) {
+  return replaced("config.json", "{", "{" + json + ",");
+}
+const Wrong kWrong[] = {
+    {"missing shard",
+     [](const std::string& f) { fs::remove(f + "/model-1.safetensors"); },
+     {"model-1.safetensors: the shard is missing", "model.safetensors.index.json"}},
+    {"shard outside",
+     replaced("model.safetensors.index.json", "\"model-0.saf", "\"../model-0.saf"),
+     {"weight_map"}},
+    {"tensor elsewhere",
+     replaced("model.safetensors.index.json", "lm_head.weight", "lm_head.nothing"),
+     {"no tensor \"lm_head.nothing\" in it"}},
+    {"truncated shard",
+     [](const std::string& f) { fs::resize_file(f + "/model-0.safetensors", 3000); },
+     {"model-0.safetensors: byte 3000"}},
+    {"hostile header",
+     [](const std::string& f) { hub::spit(f + "/model-0.safetensors", std::string(64, '\xff')); },
+     {"model-0.safetensors: byte 0"}},
+    {"no weights",
+     [](const std::string& f) { fs::remove(f + "/model.safetensors.index.json"); },
+     {"expected model.safetensors, or shards"}},
+    {"pickle",
+     [](const std::string& f) {
+       fs::remove(f + "/model.safetensors.index.json"), hub::spit(f + "/pytorch_model.bin", "x");
+     },
+     {"pytorch_model.bin: a pickle file", "can run any program"}},
+    {"wrong shape",
+     replaced("config.json", "\"intermediate_size\":48", "\"intermediate_size\":64"),
+     {"mlp.", "is (", "config.json makes it (64, 32)"}},
+    {"too few layers",
+     replaced("config.json", "\"num_hidden_layers\":2", "\"num_hidden_layers\":1"),
+     {"model.layers.1.", "no such tensor"}},
+    {"too many layers",
+     replaced("config.json", "\"num_hidden_layers\":2", "\"num_hidden_layers\":3"),
+     {"no tensor \"model.layers.2."}},
+    {"absurd size",
+     replaced("config.json", "\"hidden_size\":32", "\"hidden_size\":99999999999999"),
+     {"hidden_size"}},
+    {"key missing",
+     replaced("config.json", "\"hidden_size\"", "\"hidden\""),
+     {"config.json: hidden_size: ", "nothing"}},
+    {"unknown family",
+     replaced("config.json", "\"llama\"", "\"rwkv\""),
+     {"model_type", "gpt2, llama, mistral, qwen2", "rwkv"}},
+    {"other task",
+     added(R"("architectures": ["LlamaForSequenceClassification"])"),
+     {"architectures", "LlamaForCausalLM"}},
+    {"yarn",
+     replaced("config.json", "\"rope_scaling\":null", R"("rope_scaling":{"type":"yarn","factor":4.0})"),
+     {"config.json: rope_scaling.rope_type", "yarn"}},
+    {"linear",
+     replaced("config.json", "\"rope_scaling\":null", R"("rope_scaling":{"rope_type":"linear","factor":2})"),
+     {"rope_scaling.rope_type", "linear"}},
+    {"half of llama3",
+     replaced("config.json", "\"rope_scaling\":null", R"("rope_scaling":{"type":"llama3","factor":4})"),
+     {"rope_scaling.low_freq_factor"}},
+    {"rope by layer",
+     added(R"("rope_parameters": {"full_attention": {"rope_type": "default"}})"),
+     {"rope_parameters.full_attention"}},
+    {"part of a head", added(R"("partial_rotary_factor": 0.5)"), {"partial_rotary_factor"}},
+    {"quantised", added(R"("quantization_config": {"bits": 4})"), {"quantization_config"}},
+    {"experts", added(R"("num_local_experts": 8)"), {"num_local_experts"}},
+    {"activation", replaced("config.json", "\"silu\"", "\"relu\""), {"hidden_act", "relu"}},
+    {"key twice", added(R"("hidden_act": "silu")"), {"config.json", "hidden_act", "twice"}},
+    {"no object",
+     [](const std::string& f) { hub::spit(f + "/config.json", "[1]"); },
+     {"config.json: expected an object"}},
+    {"deep",
+     [](const std::string& f) { hub::spit(f + "/config.json", std::string(100000, '[')); },
+     {"levels"}},
+    {"cut off",
+     [](const std::string& f) { hub::spit(f + "/config.json", "{\"model_type\": \"lla"); },
+     {"config.json: byte"}},
+    {"no config", [](const std::string& f) { fs::remove(f + "/config.json"); }, {"config.json: is missing"}},
+    {"no tokenizer",
+     [](const std::string& f) { fs::remove(f + "/tokenizer.json"); },
+     {"tokenizer.json: is missing"}},
+    {"small embedding",
+     replaced("config.json", "\"vocab_size\":290", "\"vocab_size\":280"),
+     {"290 tokens", "vocab_size = 280"}},
+    {"end token", replaced("config.json", "\"eos_token_id\":1", "\"eos_token_id\":7"), {"eos_token_id: 7"}},
+    {"end beyond",
+     replaced("config.json", "\"eos_token_id\":1", "\"eos_token_id\":290"),
+     {"eos_token_id", "290"}},
+    {"normaliser",
+     replaced("tokenizer.json", "\"normalizer\": null", "\"normalizer\": {\"type\": \"Lowercase\"}"),
+     {"tokenizer.json: normalizer", "Lowercase"}},
+    {"integers",
+     [](const std::string& f) {
+       for (const char* shard : {"model-0.safetensors", "model-1.safetensors"})
+         for (std::string text = slurp(f + "/" + shard); text.find("\"F16\"") < text.size();)
+           hub::spit(f + "/" + shard, text.replace(text.find("\"F16\""), 5, "\"I16\""));
+     },
+     {"F32, BF16 or F16, found I16"}},
+};
+TEST(HuggingFaceImport, SaysWhatIsWrongAndLeavesNothing) {
+  const Scratch s;
+  for (const Wrong& w : kWrong) {
+    SCOPED_TRACE(w.name);
+    const std::string in = s.path + "/in";
+    fs::remove_all(in);
+    const Folder folder({.type = "F16", .shards = 2}, in);
+    w.damage(in);
+    const std::string error = error_of([&] { import_folder(in, s.path + "/run"); });
+    for (const char* part : w.said)
+      EXPECT_NE(error.find(part), std::string::npos) << part << " in: " << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+    EXPECT_FALSE(fs::exists(s.path + "/run"));
+  }
+}
+TEST(HuggingFaceImport, OfASlidingWindowOnlyWhatItDoesNotReach) {
+  const Scratch s;
+  const Folder folder({.family = "mistral"}, s.path + "/in");
+  replaced("config.json", "\"sliding_window\":null", "\"sliding_window\":32")(s.path + "/in");
+  const std::string error = error_of([&] { import_folder(s.path + "/in", s.path + "/run"); });
+  EXPECT_NE(error.find("config.json: sliding_window: "), std::string::npos) << error;
+  EXPECT_NE(error.find("--context 32"), std::string::npos) << error;
+  EXPECT_EQ(import_folder(s.path + "/in", s.path + "/run", 32).config.model.context, 32);
+}
+
+// The commands: an imported model writes, is asked about text, is shown, and goes on learning.
+TEST(HuggingFaceProgram, AnImportedRunIsTakenLikeAnyOther) {
+  Program p;
+  const Folder folder({.type = "BF16", .template_token = "<|begin|>"}, p.file("in"));
+  const Ran made = p.run({"import", p.file("in"), p.file("run")});
+  ASSERT_EQ(made.status, 0) << made.err;
+  expect_refusal(p.run({"import", p.file("in"), p.file("run")}), "is there already");
+  const Ran wrote = p.run({"generate", p.file("run"), "--prompt", "the old", "--greedy", "--max-new", "5"});
+  ASSERT_EQ(wrote.status, 0) << wrote.err;
+  std::vector<Token> tokens = folder.tokenizer.encode_with_special("the old");
+  std::string expected = "the old";
+  for (int i = 0; i < 5; ++i) {
+    const std::vector<double> row = folder.logits(tokens).back();
+    tokens.push_back(static_cast<Token>(std::max_element(row.begin(), row.end()) - row.begin()));
+    if (tokens.back() == 1) break;
+    expected += folder.tokenizer.decode({&tokens.back(), 1});
+  }
+  EXPECT_EQ(wrote.out, expected + "\n");
+  p.write("text.txt", "the old man sees the ships .\n\nthe man\n");
+  const Ran asked = p.run({"perplexity", p.file("run"), "--input", p.file("text.txt"), "--json"});
+  ASSERT_EQ(asked.status, 0) << asked.err;
+  EXPECT_EQ(p.run({"inspect", p.file("run")}).status, 0);
+  const Ran learned =
+      p.run({"train", p.file("run/config.toml"), "--set", "train.from=" + p.file("run"), "--set",
+             "run.folder=" + p.file("tuned"), "--set", "data.train=" + p.file("text.txt"), "--set",
+             "data.valid=" + p.file("text.txt"), "--set", "train.steps=3", "--set", "schedule.warmup=1",
+             "--set", "batch.tokens=64"});
+  ASSERT_EQ(learned.status, 0) << learned.err;
+  const Ran out = p.run({"export", p.file("tuned"), p.file("exported")});
+  ASSERT_EQ(out.status, 0) << out.err;
+  EXPECT_NE(out.err.find("a llama model"), std::string::npos) << out.err;
+  ASSERT_EQ(p.run({"import", p.file("exported"), p.file("again")}).status, 0);
+}
+}  // namespace

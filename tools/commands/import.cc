@@ -1,0 +1,50 @@
+// `ruminate import` and `ruminate export`: models from and for Hugging Face.
+#include "huggingface/import.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "huggingface/export.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+int import_model(int argc, char** argv) {
+  std::string folder, run;
+  int64_t context = 0;
+  Flags flags(
+      "import",
+      "Makes a run folder of a Hugging Face model: GPT-2, Llama (2, 3, 3.1, 3.2), Mistral, Qwen2 and 2.5. "
+      "generate, perplexity and train (train.from) take it like any other.");
+  flags
+      .add("folder", folder,
+           "with config.json, tokenizer.json, and model.safetensors or its shards and their index", true)
+      .add("run", run, "the run folder to make", true)
+      .add("--context", context, "longest text in tokens; 0: as long as the model was made for", 0, 1 << 20);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  const Imported made = import_folder(folder, run, context);
+  const GptConfig& m = made.config.model;
+  fmt::print(stderr,
+             "{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}\n",
+             run, made.parameters, m.layers, m.width, m.vocab, made.tokens, m.context);
+  return 0;
+}
+
+int export_model(int argc, char** argv) {
+  std::string run, folder;
+  Flags flags("export",
+              "Writes a model of plain text as Hugging Face's transformers load it: config.json, "
+              "generation_config.json, tokenizer.json, tokenizer_config.json, model.safetensors.");
+  flags.add("run", run, "a run folder, a checkpoint or a model file in one", true)
+      .add("folder", folder, "the folder to make", true);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  const Exported made = export_folder(run, folder);
+  fmt::print(stderr, "{}: a {} model, {} tensors of {}\n", folder, made.family, made.tensors, made.dtype);
+  return 0;
+}
+
+const Command import_command{"import", "make a run of a Hugging Face model", import_model};
+const Command export_command{"export", "write a run as Hugging Face's transformers load it", export_model};
+}  // namespace
+}  // namespace rum
