@@ -101,6 +101,7 @@ $(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) test
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -O1 -g0
 $(OBJ)/tests/%.o: private COMMON := tests/pch.h
 $(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
+$(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # the same bits with and without fused multiply-adds
 $(OBJ)/%.o: %.cc
 	$(say)
 	$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@

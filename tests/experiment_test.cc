@@ -219,6 +219,10 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("kind = \"students\"", "kind = \"student\"", "did you mean \"students\"?");
   refuse("pairs = 200", "pairs = 2000",
          "generator low asks for 2000 pairs, the seed set has data.seed_pairs = 700");
+  refuse("pairs = 200", "pairs = 200\ndtype = \"int\"", "no type \"int\"; did you mean \"int8\"?");
+  const std::string typed = replaced(good, "pairs = 200", "pairs = 200\ndtype = \"int8\"");
+  for (const Generator& g : parse_experiment(typed, "x.toml").generators)
+    EXPECT_EQ(g.dtype, g.name == "low" ? "int8" : "f32");
   refuse("name = \"self, sampled\"", "name = \"human\"", "two arms are named \"human\"");
   refuse("name = \"self, sampled\"", "name = \"self\\ntouch ran\"", "name: expected a text without control");
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");

@@ -433,6 +433,9 @@ TEST(Generate, SameForEveryBatchAndThreads) {
   GptConfig c = small(300, 40);
   c.width = 32, c.inner = 80;
   const Tiny gpt(c, 5, 8), pair(c, 5, 8, ModelKind::encoder_decoder);
+  Tiny gpt_int8(c, 5, 8), pair_int8(c, 5, 8, ModelKind::encoder_decoder);
+  gpt_int8.block.quantize(), pair_int8.block.quantize();
+  const Tiny* const models[] = {&gpt, &pair, &gpt_int8, &pair_int8};
   const auto in = prompts(50, c.vocab, true, 17);
   const int before = threads();
   const std::vector<Decoding> modes{
@@ -440,8 +443,8 @@ TEST(Generate, SameForEveryBatchAndThreads) {
       {.beam = 4, .best = 2, .max_ratio = 1.5f},
       {.sample = true, .temperature = .9f, .best = 3, .seed = 7},
       {.sample = true, .temperature = 1.2f, .top_k = 20, .top_p = .9f, .min_p = .02f, .max_new = 9}};
-  for (size_t m = 0; m < 2 * modes.size(); ++m) {
-    const Tiny& t = m < modes.size() ? gpt : pair;
+  for (size_t m = 0; m < 4 * modes.size(); ++m) {
+    const Tiny& t = *models[m / modes.size()];
     Decoding d = modes[m % modes.size()];
     d.batch = 64;
     set_threads(2);

@@ -25,15 +25,16 @@ constexpr TypeName kTypes[] = {  // in the order of the file: the reference sort
     {DType::f64, "F64"},
     {DType::f32, "F32"},
     {DType::i32, "I32"},
-    {DType::bf16, "BF16"}};
+    {DType::bf16, "BF16"},
+    {DType::i8, "I8"}};
 struct OtherType {
   const char* name;
   uint64_t bytes;  // 0: less than one
 };
 constexpr OtherType kOtherTypes[] = {
-    {"BOOL", 1},        {"U8", 1},          {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1},
-    {"F8_E4M3FNUZ", 1}, {"F8_E5M2FNUZ", 1}, {"I16", 2}, {"U16", 2},     {"F16", 2},     {"U32", 4},
-    {"C64", 8},         {"I64", 8},         {"U64", 8}, {"F4", 0},      {"F6_E2M3", 0}, {"F6_E3M2", 0}};
+    {"BOOL", 1},        {"U8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1}, {"F8_E4M3FNUZ", 1},
+    {"F8_E5M2FNUZ", 1}, {"I16", 2}, {"U16", 2},     {"F16", 2},     {"U32", 4},     {"C64", 8},
+    {"I64", 8},         {"U64", 8}, {"F4", 0},      {"F6_E2M3", 0}, {"F6_E3M2", 0}};
 size_t rank_of(DType t) {
   return static_cast<size_t>(
       std::find_if(std::begin(kTypes), std::end(kTypes), [t](const TypeName& n) { return n.type == t; }) -
@@ -133,7 +134,7 @@ void Reader::set_type(Entry& e, const Json* json) const {
   for (const OtherType& other : kOtherTypes)
     if (*text == other.name) {
       if (!any_type_ || other.bytes == 0)
-        refuse(e.name, "a dtype of F32, BF16, F64, I32", "the unsupported dtype " + *text);
+        refuse(e.name, "a dtype of F32, BF16, F64, I32, I8", "the unsupported dtype " + *text);
       return void(e.width = other.bytes);
     }
   refuse(e.name, "a dtype of the format", "the unknown dtype " + shown(*text));

@@ -13,6 +13,12 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 // Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each name
 // after `prefix`.
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
+// A model's weights in a quarter of the room: each matrix that something is multiplied by in int8, its scales
+// beside it under NAME.scale (ops/int8.h), all else as it is.
+NamedTensors quantized_weights(const ParameterBlock&);
+// The other way, in place: what was I8 is f32 again. False: nothing was. FileError: a matrix without its scales,
+// or numbers that are none of quantized_weights().
+bool dequantize(NamedTensors&, const std::string& file);
 // Whether a model can take them, before it has any memory: names and shapes. FileError as set_weights.
 void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,
                    const std::string& file);

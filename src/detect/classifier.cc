@@ -215,7 +215,7 @@ void shape_of(Asked& asked, const Json::Object& given) {
     RUM_CHECK(name != "width" && name != "layers" && name != "context" && name != "vocab",
               "classifier: option \"{}\" has no use beside \"from\": the model's shape is that of {}", name,
               c.from);
-  asked.from = load_run(c.from);
+  asked.from = load_to_train(c.from);
   const float dropout = c.model.dropout;
   c.model = asked.from->config.model;
   c.model.dropout = dropout, c.model.smoothing = 0, c.model.recompute = false;

@@ -171,6 +171,7 @@ class Builder {
     if (some) parameters.emplace_back("first", g.first), parameters.emplace_back("count", g.count);
     if (g.generation > 1) parameters.emplace_back("generation", g.generation);
     if (draws != 1) parameters.emplace_back("draws", draws);
+    if (g.dtype != "f32") parameters.emplace_back("dtype", g.dtype);
     const int64_t sources = some            ? g.count
                             : set == "pool" ? c_.data.pool_pairs
                                             : c_.data.judge_pairs,

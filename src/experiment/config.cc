@@ -94,7 +94,9 @@ class Reader {
       Generator g;
       g.name = name;
       s.read("recipe", g.recipe), s.read("pairs", g.pairs, 1, 1e9), s.read("file", g.file);
+      s.read("dtype", g.dtype);
       s.done();
+      check_name(s.place("dtype"), "type", g.dtype, std::vector<std::string>{"f32", "bf16", "int8"});
       if (g.recipe.empty() == g.file.empty())
         throw FileError(
             fmt::format("{}generator {}: give either a recipe to train it here, or the file that an "

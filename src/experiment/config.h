@@ -22,9 +22,10 @@ struct ExperimentData {
 // A model whose translations of the pool are targets.
 struct Generator {
   std::string name;
-  std::string recipe;  // trained here on the first `pairs` of the seed set
-  int64_t pairs = 0;   // 0: all of it
-  std::string file;    // or: what an outside model made of the pool (TSV or JSON lines)
+  std::string recipe;         // trained here on the first `pairs` of the seed set
+  int64_t pairs = 0;          // 0: all of it
+  std::string file;           // or: what an outside model made of the pool (TSV or JSON lines)
+  std::string dtype = "f32";  // of its products while it translates: f32, bf16 or int8
   // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on, and
   // `generation` is that of its text.
   std::string arm;

@@ -33,8 +33,10 @@ Targets sources_of(const StageContext& x) {
 // inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and
 // targets of it: of several draws all, one after another.
 void generate(const StageContext& x) {
-  const auto run = load_run(x.input("generator") + "/run/last.safetensors", pick_device("auto"));
   const Json& p = x.stage.parameters;
+  const Json* dtype = p.find("dtype");
+  const auto run =
+      load_run(x.input("generator") + "/run/last.safetensors", "auto", dtype ? *dtype->text() : "f32");
   Decoding d = decoding_of(*p.find("decoding"));
   int64_t seed = 1;
   p.find("seed")->whole(seed);

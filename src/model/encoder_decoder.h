@@ -57,7 +57,7 @@ struct EncoderDecoder {
   EncoderDecoder(Params p, const GptConfig& c)
       : encoder(p / "encoder", c),
         positions(c.positions == Positions::learned
-                      ? (p / "positions").matrix({c.context, c.width}, {Init::normal})
+                      ? (p / "positions").table({c.context, c.width}, {Init::normal})
                       : Tensor()),
         last(p / "last", c.width, c.norm, c.epsilon) {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "decoder" / std::to_string(i), c, i);

@@ -83,9 +83,10 @@ struct Gpt {
   Normalise last;
   Gpt(Params p, const GptConfig& c)
       : config(c),
-        tokens((p / "tokens").matrix({c.vocab, c.width}, {Init::normal})),
+        tokens(c.tied ? (p / "tokens").matrix({c.vocab, c.width}, {Init::normal})
+                      : (p / "tokens").table({c.vocab, c.width}, {Init::normal})),
         positions(c.positions == Positions::learned
-                      ? (p / "positions").matrix({c.context, c.width}, {Init::normal})
+                      ? (p / "positions").table({c.context, c.width}, {Init::normal})
                       : Tensor()),
         head(c.tied ? tokens : (p / "head").matrix({c.vocab, c.width}, {Init::normal})),
         last(p / "last", c.width, c.norm, c.epsilon) {

@@ -7,6 +7,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
+#include "run/environment.h"
 #include "run/folder.h"
 
 namespace rum {
@@ -46,11 +47,12 @@ void check_shapes(const RunConfig& config, const Tokenizer& tokenizer, const Ten
 }
 }  // namespace
 
-LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device)
+LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type)
     : config(std::move(c)),
       tokenizer(std::move(t)),
-      model(config.model_kind, Params(params), model_config(config, tokenizer.size())) {
-  params.materialise(device, DType::f32, config.seed);
+      model(config.model_kind, Params(params), model_config(config, tokenizer.size())),
+      dtype(type) {
+  params.materialise(device, dtype == DType::bf16 ? dtype : DType::f32, config.seed);
 }
 
 StoredRun read_run(const std::string& given) {
@@ -68,16 +70,45 @@ StoredRun read_run(const std::string& given) {
     throw FileError(fmt::format(
         "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
         folder.tokenizer(), source, hex64(tokenizer.hash()), trained_with->second));
+  const bool quantized = dequantize(file.tensors, source);
   check_shapes(config, tokenizer, file, source);
-  return {std::move(config), std::move(tokenizer), std::move(file), source};
+  return {std::move(config), std::move(tokenizer), std::move(file), source, quantized};
 }
 
-std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device) {
+static std::unique_ptr<LoadedRun> load_as(const std::string& given, const std::string& device_name,
+                                          std::optional<DType> dtype) {
   StoredRun stored = read_run(given);
-  auto run = std::make_unique<LoadedRun>(std::move(stored.config), std::move(stored.tokenizer), device);
+  if (stored.quantized && !dtype) dtype = DType::i8;
+  const DeviceKind device =
+      dtype == DType::i8 && device_name == "auto" ? DeviceKind::cpu : pick_device(device_name);
+  RUM_CHECK(dtype != DType::i8 || device == DeviceKind::cpu, "{}: int8 runs on the CPU: give --device cpu",
+            given);
+  auto run = std::make_unique<LoadedRun>(std::move(stored.config), std::move(stored.tokenizer), device,
+                                         dtype.value_or(DType::f32));
   run->source = stored.source;
   set_weights(run->params, run->params.master(), stored.weights.tensors, "", run->source);
   run->params.refresh_shadow();
+  if (run->dtype == DType::i8) run->params.quantize();
+  return run;
+}
+std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device, std::optional<DType> dtype) {
+  return load_as(given, device == DeviceKind::cpu ? "cpu" : "cuda", dtype);
+}
+std::unique_ptr<LoadedRun> load_run(const std::string& given, const std::string& device,
+                                    const std::string& dtype) {
+  std::optional<DType> type;
+  if (dtype == "f32") type = DType::f32;
+  if (dtype == "bf16") type = DType::bf16;
+  if (dtype == "int8") type = DType::i8;
+  return load_as(given, device, type);
+}
+std::unique_ptr<LoadedRun> load_to_train(const std::string& given) {
+  auto run = load_run(given);
+  if (run->dtype == DType::i8)
+    throw FileError(fmt::format(
+        "{}: its weights are stored in int8, too coarse for the small steps of training; train from the run "
+        "that it was quantized from",
+        run->source));
   return run;
 }
 }  // namespace rum

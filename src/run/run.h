@@ -1,6 +1,7 @@
 // A trained model, loaded from its run folder and ready to use.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "checkpoint/safetensors.h"
@@ -17,9 +18,10 @@ struct LoadedRun {
   Tokenizer tokenizer;
   ParameterBlock params;
   Model model;         // holds tensors of `params`
+  DType dtype;         // of its products: f32, bf16 or i8
   std::string source;  // the file that the weights came from
   // The model with its initial values; load_run() puts the saved ones in their place.
-  LoadedRun(RunConfig, Tokenizer, DeviceKind);
+  LoadedRun(RunConfig, Tokenizer, DeviceKind, DType = DType::f32);
   bool translation() const { return config.kind == CorpusKind::pairs; }
 };
 // The parts of a run as they lie on the disk, which belong together.
@@ -28,9 +30,18 @@ struct StoredRun {
   Tokenizer tokenizer;
   TensorFile weights;  // a checkpoint's hold its moments, too
   std::string source;  // the file that they came from
+  bool quantized;      // `ruminate quantize` wrote it; here they are f32 again
 };
 StoredRun read_run(const std::string& folder_or_file);  // as load_run()
 // From a run folder (the finished model, else the best checkpoint, else the newest) or from one checkpoint or
-// model file inside a run folder. FileError says what is missing or does not belong together.
-std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, DeviceKind = DeviceKind::cpu);
+// model file inside a run folder. Without a type it is i8 where `ruminate quantize` wrote the file, else f32.
+// FileError says what is missing or does not belong together; Error: i8 on another device than the CPU.
+std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, DeviceKind = DeviceKind::cpu,
+                                    std::optional<DType> = {});
+// The same by the names that people give: device as for pick_device(), where auto is the CPU for int8; dtype
+// auto, f32, bf16 or int8.
+std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, const std::string& device,
+                                    const std::string& dtype);
+// To train from its weights. Error: they are stored in int8.
+std::unique_ptr<LoadedRun> load_to_train(const std::string& folder_or_file);
 }  // namespace rum

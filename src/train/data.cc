@@ -36,7 +36,7 @@ Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
 
 std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {
   if (resume || c.from.empty()) return nullptr;
-  auto from = load_run(c.from);
+  auto from = load_to_train(c.from);
   RUM_CHECK(c.tokenizer.empty() || Tokenizer::load(c.tokenizer).hash() == from->tokenizer.hash(),
             "train.from = \"{}\" has another tokenizer than tokenizer.file = \"{}\"; leave that empty to "
             "take its own",

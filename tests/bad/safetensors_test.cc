@@ -98,7 +98,7 @@ std::vector<Bad> entries() {
       {"an unknown dtype", one("\"dtype\":\"F31\"" + rest), "found the unknown dtype \"F31\" in \"w\""},
       {"a dtype in lower case", one("\"dtype\":\"f32\"" + rest), "found the unknown dtype \"f32\""},
       {"F16", one("\"dtype\":\"F16\"" + rest),
-       "byte 9: expected a dtype of F32, BF16, F64, I32, found the unsupported dtype F16 in \"w\""},
+       "byte 9: expected a dtype of F32, BF16, F64, I32, I8, found the unsupported dtype F16 in \"w\""},
       {"I64", one("\"dtype\":\"I64\"" + rest), "found the unsupported dtype I64"},
       {"U8", one("\"dtype\":\"U8\"" + rest), "found the unsupported dtype U8"},
       {"BOOL", one("\"dtype\":\"BOOL\"" + rest), "found the unsupported dtype BOOL"},

@@ -33,7 +33,7 @@ namespace {
 // run.
 struct DrawFlags {
   Decoding asked;
-  std::string device = "auto";
+  std::string device = "auto", dtype = "auto";
   int64_t seed = 1;
   void add(Flags& flags) {
     flags.add("--temperature", asked.temperature, "of the softmax when drawing", 0, 1e3f)
@@ -47,8 +47,13 @@ struct DrawFlags {
              int64_t{1} << 30)
         .add("--batch", asked.batch, "cache slots in flight; changes speed and memory, never the output", 1,
              1 << 20)
-        .choice("--device", device, "auto: a GPU where there is one", {"auto", "cpu", "cuda"});
+        .choice("--device", device, "auto: a GPU where there is one", {"auto", "cpu", "cuda"})
+        .choice("--dtype", dtype,
+                "of the products: int8 is the fastest on a CPU; auto: int8 for a run of `ruminate quantize`, "
+                "else f32",
+                {"auto", "f32", "bf16", "int8"});
   }
+  std::unique_ptr<LoadedRun> load(const std::string& run) const { return load_run(run, device, dtype); }
   bool any(const Flags& flags) const {
     for (const char* f : {"--temperature", "--top-k", "--top-p", "--min-p", "--seed"})
       if (flags.given(f)) return true;
@@ -90,7 +95,7 @@ struct BestOfFlags {
         .add("--lm-weight", weights.lm, "of channel; needs --lm");
   }
   // Null without --best-of. What it points to lives as long as these flags.
-  const BestOf* read(const Flags& flags, DeviceKind device) {
+  const BestOf* read(const Flags& flags, const DrawFlags& draws) {
     const bool channel = choose == "channel";
     for (const char* f : {"--choose", "--utility", "--reverse", "--lm", "--reverse-weight", "--lm-weight"})
       RUM_CHECK(samples > 0 || !flags.given(f), "{} needs --best-of", f);
@@ -102,8 +107,8 @@ struct BestOfFlags {
     RUM_CHECK(!reverse.empty(), "--choose channel needs --reverse RUN, a model from target to source");
     RUM_CHECK(!lm.empty() || !flags.given("--lm-weight"), "--lm-weight needs --lm");
     if (lm.empty()) weights.lm = 0;
-    reverse_run = load_run(reverse, device);
-    if (!lm.empty()) lm_run = load_run(lm, device);
+    reverse_run = draws.load(reverse);
+    if (!lm.empty()) lm_run = draws.load(lm);
     return &best_of.emplace(best_by_channel(samples, *reverse_run, lm_run.get(), weights));
   }
 };
@@ -315,8 +320,7 @@ int translate(int argc, char** argv) {
     check_output(output);
   else
     written.emplace(output);
-  const DeviceKind device = pick_device(draws.device);
-  const auto run = load_run(folder, device);
+  const auto run = draws.load(folder);
   RUM_CHECK(run->translation(),
             "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
             shell_quoted(folder));
@@ -328,11 +332,11 @@ int translate(int argc, char** argv) {
   d.best = best;
   if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
-  const BestOf* chosen = best_of.read(flags, device);
+  const BestOf* chosen = best_of.read(flags, draws);
   Sources sources(*run, input, on_long);
   if (jsonl) {
     Provenance from = provenance_of(*run, d, generation);
-    if (chosen) from.decoding = describe(*chosen, d);
+    if (chosen) from.decoding = describe(*chosen, d) + type_note(*run);
     if (!generator.empty()) from.generator = generator;
     return translate_pool(*run, sources, d, chosen, from, output);
   }
@@ -361,7 +365,7 @@ int generate(int argc, char** argv) {
   draws.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text and draws nothing");
-  const auto run = load_run(folder, pick_device(draws.device));
+  const auto run = draws.load(folder);
   RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
             shell_quoted(folder));
   const size_t bad = find_invalid_utf8(prompt);

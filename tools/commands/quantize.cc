@@ -1,0 +1,67 @@
+// `ruminate quantize`: a trained run with its weights in int8, a quarter of the size, to translate and
+// generate with.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/unfinished.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/weights.h"
+#include "run/folder.h"
+#include "run/run.h"
+#include "tools/command.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+namespace fs = std::filesystem;
+
+void write_run(const LoadedRun& run, RunConfig config, const RunFolder& folder) {
+  Disk& disk = Disk::real();
+  disk.make_folders(folder.path);
+  disk.replace_text(folder.config(), to_toml(config));
+  run.tokenizer.save(folder.tokenizer());
+  write_safetensors({{{"config", to_toml(config)},
+                      {"source", "int8 of " + run.source},
+                      {kTokenizerHash, hex64(run.tokenizer.hash())}},
+                     quantized_weights(run.params)},
+                    folder.model());
+}
+
+int quantize_run(int argc, char** argv) {
+  std::string from, to;
+  Flags flags(
+      "quantize",
+      "Writes a run with its weights in int8: a quarter of the size, and translate, generate and "
+      "perplexity multiply in int8 by themselves. It is for inference on a CPU; training goes on from "
+      "the run itself.");
+  flags.add("run", from, "a run folder, a checkpoint or a model file in one", true)
+      .add("new-run", to, "the folder to make", true);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  while (to.size() > 1 && to.ends_with('/')) to.pop_back();
+  RUM_CHECK(!Disk::real().exists(to), "{} is there already: name a folder to make", to);
+  const auto run = load_run(from);
+  RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);
+  RunConfig config = run->config;
+  config.folder = to;
+  const RunFolder unfinished{unfinished_name(to)};
+  try {
+    write_run(*run, config, unfinished);
+    fs::rename(unfinished.path, to);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(unfinished.path, ignored);
+    throw;
+  }
+  const auto bytes = [](const std::string& file) { return static_cast<double>(fs::file_size(file)); };
+  const double after = bytes(RunFolder{to}.model());
+  fmt::print("{}: {:.1f} MB; in f32 it is {:.1f} MB\n", to, after / 1e6,
+             4e-6 * static_cast<double>(run->params.numbers()));
+  return 0;
+}
+const Command command{"quantize", "store a run's weights in int8, a quarter of the size", quantize_run};
+}  // namespace
+}  // namespace rum
