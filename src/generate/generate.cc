@@ -19,8 +19,8 @@
 
 namespace rum {
 namespace {
-constexpr int64_t kRowStep =
-    16;  // rows are filled up to a multiple: few shapes, and one kernel for all of them
+// On a GPU rows are filled up to a multiple: few shapes to record, and one kernel for all of them.
+constexpr int64_t kRowStep = 16;
 
 void check(const Model& model, const Decoding& d) {
   RUM_CHECK(d.beam >= 1 && d.best >= 1 && d.batch >= 1,
@@ -166,6 +166,7 @@ class Writer {
           reads_.push_back({row_of_[base + static_cast<size_t>(l.slot)],
                             decoding_.sample ? uniform(seats_[i].text, l.draw, search->steps()) : 0});
     }
+    if (device_ == DeviceKind::cpu) return;
     auto fill = [](std::vector<int32_t>& v) { v.resize((v.size() + kRowStep - 1) / kRowStep * kRowStep, 0); };
     fill(ids_), fill(positions_), fill(rows_);
   }
