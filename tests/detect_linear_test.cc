@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/random.h"
@@ -10,6 +11,7 @@
 #include "detect/calibrate.h"
 #include "detect/folds.h"
 #include "detect/linear.h"
+#include "detect/precondition.h"
 #include "tests/error_of.h"
 #include "tests/scratch.h"
 
@@ -122,6 +124,44 @@ TEST(Logistic, GradientVanishesAtTheOptimum) {
     for (int32_t j = 30; j < 60; ++j) EXPECT_EQ(m.weights[static_cast<size_t>(j)], 0);
   }
 }
+// Where the block holds all columns and every row is looked at, the preconditioner undoes the Hessian.
+TEST(Preconditioner, UndoesTheHessian) {
+  std::vector<uint8_t> labels;
+  SparseRows rows = random_rows(150, 60, labels);
+  rows.columns = 30;  // the others are never used
+  std::vector<double> curve, v, product, back(31);
+  std::vector<std::vector<double>> dense(rows.size(), std::vector<double>(31));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    curve.push_back(0.1 + 0.01 * static_cast<double>(i));
+    std::map<int32_t, float> row;  // each column once, in order
+    for (auto e = static_cast<size_t>(rows.begin[i]); e < static_cast<size_t>(rows.begin[i + 1]); ++e)
+      row[rows.column[e]] = rows.value[e];
+    for (const auto& [column, value] : row) dense[i][static_cast<size_t>(column)] = value;
+    dense[i][30] = 1;  // of the constant
+  }
+  SparseRows sorted;
+  sorted.columns = 30;
+  for (const auto& row : dense) {
+    for (size_t j = 0; j < 30; ++j)
+      if (row[j] != 0)
+        sorted.column.push_back(static_cast<int32_t>(j)), sorted.value.push_back(static_cast<float>(row[j]));
+    sorted.begin.push_back(static_cast<int64_t>(sorted.column.size()));
+  }
+  for (int j = 0; j < 31; ++j) v.push_back(j % 5 - 2);
+  std::vector<double> diagonal(31);
+  for (size_t j = 0; j < 31; ++j) {
+    product.push_back(j < 30 ? v[j] : 0);
+    diagonal[j] = j < 30 ? 1 : 0;
+    for (size_t i = 0; i < dense.size(); ++i) {
+      diagonal[j] += curve[i] * dense[i][j] * dense[i][j];
+      for (size_t k = 0; k < 31; ++k) product[j] += curve[i] * dense[i][j] * dense[i][k] * v[k];
+    }
+  }
+  Preconditioner inverse;
+  inverse.set(sorted, curve, diagonal);
+  inverse.apply(product, back);
+  for (size_t j = 0; j < 31; ++j) EXPECT_NEAR(back[j], v[j], 1e-4) << j;
+}
 TEST(Linear, SameBitsForAnyNumberOfThreads) {
   const std::vector<Text> texts = lines(600);
   const int before = threads();
@@ -165,6 +205,7 @@ TEST(Linear, FileGivesTheSameScores) {
   EXPECT_EQ(back->origin.corpora, d->origin.corpora);
   EXPECT_EQ(back->origin.held_out->auroc, d->origin.held_out->auroc);
   EXPECT_EQ(*probability(back->calibration, 0.3), *probability(d->calibration, 0.3));
+  EXPECT_NE(Disk::real().read(path).find("\\\"higher\\\":\\\"machine\\\""), std::string::npos);
 }
 
 TEST(Folds, TextsOfOneSourceStayTogetherAndFoldsAreEqual) {

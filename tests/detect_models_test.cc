@@ -235,7 +235,10 @@ TEST(DetectExplain, PartsAddUpToTheScoreOfEveryKind) {
   const std::vector<std::pair<const char*, Json::Object>> recipes = {
       {"linear", {{"features", 4096}, {"ngrams", "char_wb:2-5,word:1-2,char:3-3,pair"}}},
       {"likelihood", {{"model", runs().encoder}, {"statistic", "lrr"}}},
-      {"density", {{"human", runs().translate}, {"generated", runs().encoder}}}};
+      {"density", {{"human", runs().translate}, {"generated", runs().encoder}}},
+      {"states", {{"model", runs().translate}}},
+      {"classifier",
+       {{"width", 32}, {"layers", 1}, {"context", 128}, {"vocab", 300}, {"tokens", 512}, {"steps", 2}}}};
   Json::Array files;
   for (const auto& [kind, options] : recipes) {
     const auto d = detect::fit(kind, texts, options);

@@ -1,6 +1,7 @@
 // `ruminate detect` as people run it: fit, calibrate, score, evaluate, plan, and what it refuses.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 #include <sstream>
 
@@ -103,6 +104,55 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
                              "features=1024", "--order", "human-last", "-o", "@plan"});
   ASSERT_EQ(folded.status, 0) << folded.err;
   EXPECT_GE(load_plan(file("plan")).rows.front().score, load_plan(file("plan")).rows.back().score);
+}
+// Two machines of unlike strength and two decodings; the counts say what each number rests on.
+TEST_F(Detecting, EvaluatesByLengthDecodingGeneratorAndDocument) {
+  make(200, 60);
+  ASSERT_EQ(fit().status, 0);
+  std::string texts;
+  for (int i = 0; i < 200; ++i) {
+    const std::string source = ", \"source\": \"Satz " + std::to_string(i) + "\"";
+    texts += "{\"text\": \"" + line(i, false, 60) + "\", \"label\": \"human\"" + source + "}\n";
+    texts += "{\"text\": \"" + line(i + 3, true, 90) + "\", \"model\": \"loud\", \"decoding\": \"" +
+             (i % 4 == 0 ? "sampled" : "greedy") + "\"" + source + "}\n";
+    texts += "{\"text\": \"" + line(i + 5, true, 20) + "\", \"model\": \"quiet\", \"decoding\": \"greedy\"" +
+             source + "}\n";
+  }
+  write("three.jsonl", texts);
+  const Ran judged = detect({"evaluate", "--detector", "@d", "--in", "@three.jsonl", "--documents", "8",
+                             "--matrix", "--option", "features=1024", "--folds", "2"});
+  ASSERT_EQ(judged.status, 0) << judged.err;
+  const Json all = parse_json(judged.out, "out"), &one = *all.find(file("d"));
+  const auto number = [](const Json* j) {
+    double x = NAN;
+    if (j) j->number(x);
+    return x;
+  };
+  const Json &machines = *one.find("by_generator"), &decodings = *one.find("by_decoding");
+  EXPECT_GT(number(machines.find("loud")->find("auroc")), number(machines.find("quiet")->find("auroc")));
+  EXPECT_EQ(number(decodings.find("sampled")->find("machines")), 50);
+  EXPECT_EQ(number(decodings.find("greedy")->find("machines")), 350);
+  EXPECT_GT(number(one.find("paired_accuracy")), 0.6);
+  EXPECT_EQ(number(one.find("documents")->find("scores")->find("humans")), 25);
+  double people = 0;  // each line lies in one class of lengths
+  for (const auto& [name, length] : *one.find("by_length")->object())
+    if (length.find("humans")) people += number(length.find("humans"));
+  EXPECT_EQ(people, 200);
+  const Json& matrix = *all.find("matrix");
+  for (const char* on : {"loud", "quiet"}) {
+    EXPECT_GT(number(matrix.find("fitted_on_one")->find("loud")->find(on)->find("auroc")), 0.5) << on;
+    EXPECT_GT(number(matrix.find("fitted_on_all_others")->find(on)->find("auroc")), 0.5) << on;
+  }
+}
+TEST_F(Detecting, ScoresThatAreAllEqualAreAnError) {
+  make(60, 50);
+  ASSERT_EQ(fit().status, 0);
+  std::string same;
+  for (int i = 0; i < 30; ++i) same += "the same words\n";
+  write("same", same);
+  expect_refusal(
+      detect({"evaluate", "--detector", "@d", "--human", "@same", "--machine", "m=" + file("same")}),
+      "this detector tells nothing apart");
 }
 TEST_F(Detecting, NoOrderByADetectorNoBetterThanChance) {
   make(60, 0);

@@ -108,6 +108,7 @@ Saved pack(const Detector& d) {
   Saved out = d.saved();
   out.settings = Json::Object{{"version", kVersion},
                               {"kind", d.kind},
+                              {"higher", "machine"},  // what a higher score says, for other readers
                               {"origin", head_of(d.origin)},
                               {"calibration", to_json_object(d.calibration)},
                               {"settings", std::move(out.settings)}};

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "detect/precondition.h"
 
 namespace rum::detect {
 namespace {
-// Newton's steps end when one promises less than this share of the objective; a step's directions when the
-// latest brings less than this share of their mean (Nash and Sofer 1990).
-constexpr double kClose = 1e-8, kWorth = 0.05;
+// The last of Newton's steps promises less than this share of the objective, and leaves far less behind. A
+// step's directions end when the latest brings less than this share of their mean (Nash and Sofer 1990).
+constexpr double kClose = 1e-7, kWorth = 0.1;
+constexpr double kChanged = 0.1;     // the preconditioner is made anew when the objective fell by this share
 using Vector = std::vector<double>;  // a number a column, then the constant's
 
 double dot(const Vector& a, const Vector& b) {
@@ -37,9 +40,23 @@ void renumber(SparseRows& rows, const std::vector<int32_t>& order) {
   for (int32_t& c : rows.column) c = number[static_cast<size_t>(c)];
   rows.columns = static_cast<int32_t>(order.size());
 }
+void sort_rows(SparseRows& rows) {  // each by column
+  constexpr size_t kPiece = 512;
+  parallel(static_cast<int64_t>((rows.size() + kPiece - 1) / kPiece), [&](int64_t piece) {
+    std::vector<std::pair<int32_t, float>> row;
+    const size_t from = static_cast<size_t>(piece) * kPiece, to = std::min(from + kPiece, rows.size());
+    for (size_t i = from; i < to; ++i) {
+      const auto begin = static_cast<size_t>(rows.begin[i]), end = static_cast<size_t>(rows.begin[i + 1]);
+      row.clear();
+      for (size_t e = begin; e < end; ++e) row.emplace_back(rows.column[e], rows.value[e]);
+      std::sort(row.begin(), row.end());
+      for (size_t e = begin; e < end; ++e) std::tie(rows.column[e], rows.value[e]) = row[e - begin];
+    }
+  });
+}
 
 struct Cell {  // of one column
-  double v, sum;
+  float v, sum;
 };
 class Newton {
  public:
@@ -58,20 +75,22 @@ class Newton {
         direction_(width_) {
     for (size_t i = 0; i < sign_.size(); ++i) sign_[i] = machine[i] ? 1 : -1;
     const auto entries = static_cast<int64_t>(rows.column.size());
-    pieces_ = std::clamp<int64_t>(entries / static_cast<int64_t>(2 * width_), 1, 16);
+    pieces_ = std::clamp<int64_t>(entries / static_cast<int64_t>(2 * width_), 1, 8);
     partial_.assign(static_cast<size_t>(pieces_), Vector(width_));
     partial_diagonal_ = partial_;
     cells_.assign(partial_.size(), std::vector<Cell>(width_));
   }
   Logistic solve() {
-    double now = objective(0);
+    double now = objective(0), made = INFINITY;
     for (int step = 0; step < 100; ++step) {
       differentiate();
-      const double decrease = solve_direction();
-      if (decrease <= kClose * now) break;
-      const double next = search(now, decrease);
-      if (!(next < now)) break;
-      now = next;
+      if (now < (1 - kChanged) * made) {
+        inverse_.set(rows_, curve_, diagonal_);
+        made = now;
+      }
+      const double promised = solve_direction(), before = now;
+      now = search(before, promised);
+      if (promised <= kClose * before || now >= before) break;
     }
     const double constant = w_.back();
     w_.pop_back();
@@ -142,7 +161,7 @@ class Newton {
     const auto n = static_cast<int64_t>(rows_.size());
     parallel(pieces_, [&](int64_t piece) {
       std::vector<Cell>& cells = cells_[static_cast<size_t>(piece)];
-      for (size_t j = 0; j < width_; ++j) cells[j] = {v[j], 0};
+      for (size_t j = 0; j < width_; ++j) cells[j] = {static_cast<float>(v[j]), 0};
       for (int64_t i = n * piece / pieces_; i < n * (piece + 1) / pieces_; ++i)
         multiply_row(static_cast<size_t>(i), cells);
     });
@@ -158,13 +177,21 @@ class Newton {
     const auto begin = static_cast<size_t>(rows_.begin[i]), end = static_cast<size_t>(rows_.begin[i + 1]);
     const int32_t* column = rows_.column.data();
     const float* value = rows_.value.data();
-    double s[4] = {};  // four sums at once hide the latency of adding
+    constexpr size_t kAtOnce = 8;
+    typedef float Few __attribute__((vector_size(kAtOnce * sizeof(float))));
+    Few sum{};
     size_t e = begin;
-    for (; e + 4 <= end; e += 4)
-      for (size_t k = 0; k < 4; ++k) s[k] += cells[static_cast<size_t>(column[e + k])].v * value[e + k];
-    for (; e < end; ++e) s[0] += cells[static_cast<size_t>(column[e])].v * value[e];
-    slope_[i] = cells[width_ - 1].v + ((s[0] + s[1]) + (s[2] + s[3]));
-    const double t = curve_[i] * slope_[i];
+    for (; e + kAtOnce <= end; e += kAtOnce) {
+      Few v, x;
+      for (size_t k = 0; k < kAtOnce; ++k) v[k] = cells[static_cast<size_t>(column[e + k])].v;
+      std::memcpy(&x, value + e, sizeof x);
+      sum += v * x;
+    }
+    float rest = cells[width_ - 1].v;
+    for (; e < end; ++e) rest += cells[static_cast<size_t>(column[e])].v * value[e];
+    for (size_t k = 0; k < kAtOnce; ++k) rest += sum[k];
+    slope_[i] = rest;
+    const auto t = static_cast<float>(curve_[i] * slope_[i]);
     for (e = begin; e < end; ++e) cells[static_cast<size_t>(column[e])].sum += t * value[e];
     cells[width_ - 1].sum += t;
   }
@@ -173,10 +200,9 @@ class Newton {
     Vector r(width_), s(width_), p(width_), hp(width_);
     std::fill(direction_.begin(), direction_.end(), 0.0);
     std::fill(along_.begin(), along_.end(), 0.0);
-    for (size_t j = 0; j < width_; ++j) {
-      r[j] = -gradient_[j];
-      p[j] = s[j] = r[j] / diagonal_[j];
-    }
+    for (size_t j = 0; j < width_; ++j) r[j] = -gradient_[j];
+    inverse_.apply(r, s);
+    p = s;
     double rs = dot(r, s);
     double promised = 0, gain = 0;
     for (int k = 0; k < 1000 && rs > 0 && (k == 0 || k * gain > kWorth * promised); ++k) {
@@ -187,14 +213,20 @@ class Newton {
       for (size_t j = 0; j < width_; ++j) {
         direction_[j] += a * p[j];
         r[j] -= a * hp[j];
-        s[j] = r[j] / diagonal_[j];
       }
+      inverse_.apply(r, s);
       for (size_t i = 0; i < along_.size(); ++i) along_[i] += a * slope_[i];
       const double next = dot(r, s), b = next / rs;
       rs = next;
       for (size_t j = 0; j < width_; ++j) p[j] = s[j] + b * p[j];
     }
     return promised;
+  }
+  double at_row(size_t i) const {  // its w x + b, anew: what the products add up is of single precision
+    double sum = w_.back();
+    for (auto e = static_cast<size_t>(rows_.begin[i]); e < static_cast<size_t>(rows_.begin[i + 1]); ++e)
+      sum += w_[static_cast<size_t>(rows_.column[e])] * rows_.value[e];
+    return sum;
   }
   // Goes along the direction, half as far until a tenth of the promise is kept.
   double search(double now, double promised) {
@@ -205,8 +237,9 @@ class Newton {
     }
     if (!(next < now)) return now;
     for (size_t j = 0; j < width_; ++j) w_[j] += step * direction_[j];
-    for (size_t i = 0; i < z_.size(); ++i) z_[i] += step * along_[i];
-    return next;
+    walk([&](size_t i, size_t) { z_[i] = at_row(i); });
+    std::fill(direction_.begin(), direction_.end(), 0.0);
+    return objective(0);
   }
 
   const SparseRows& rows_;
@@ -217,6 +250,7 @@ class Newton {
   Vector w_, gradient_, diagonal_, direction_;
   std::vector<Vector> partial_, partial_diagonal_;
   std::vector<std::vector<Cell>> cells_;  // a piece each
+  Preconditioner inverse_;
 };
 }  // namespace
 
@@ -226,6 +260,7 @@ Logistic fit_logistic(SparseRows rows, std::span<const uint8_t> machine, double 
   const auto columns = static_cast<size_t>(rows.columns);
   const std::vector<int32_t> order = by_frequency(rows);
   renumber(rows, order);
+  sort_rows(rows);
   Logistic found = Newton(rows, machine, c).solve();
   Vector weights(columns);
   for (size_t i = 0; i < order.size(); ++i) weights[static_cast<size_t>(order[i])] = found.weights[i];
