@@ -326,7 +326,7 @@ TEST(HuggingFaceImport, OfASlidingWindowOnlyWhatItDoesNotReach) {
 TEST(HuggingFaceProgram, AnImportedRunIsTakenLikeAnyOther) {
   Program p;
   const Folder folder({.type = "BF16", .template_token = "<|begin|>"}, p.file("in"));
-  const Ran made = p.run({"import", p.file("in"), p.file("run")});
+  const Ran made = p.run({"import", p.file("in"), p.file("run/")});
   ASSERT_EQ(made.status, 0) << made.err;
   expect_refusal(p.run({"import", p.file("in"), p.file("run")}), "is there already");
   const Ran wrote = p.run({"generate", p.file("run"), "--prompt", "the old", "--greedy", "--max-new", "5"});

@@ -335,7 +335,7 @@ TEST(TokenizerFile, EveryDefectHasItsSentence) {
       {R"("version":"1.0")", R"("version":"2.0")", {"version", "\"1.0\"", "found \"2.0\""}},
       {R"("version":"1.0",)", "", {"version: is missing"}},
       {R"("truncation":null)", R"("truncation":{"max_length":5})", {"truncation", "null is expected"}},
-      {R"("normalizer":null)", R"("normalizer":{"type":"NFC"})", {"normalizer", "found {\"type\":\"NFC\"}"}},
+      {R"("normalizer":null)", R"("normalizer":{"type":"NFD"})", {"normalizer", "found {\"type\":\"NFD\"}"}},
       {R"({"type":"ByteLevel","add_prefix_space":false)",
        R"({"type":"Metaspace","add_prefix_space":false)",
        {"pre_tokenizer", "only ByteLevel", "Metaspace"}},
@@ -487,5 +487,43 @@ TEST(Tokenizer, ATemplateIsPutAroundOrRefusedByItsKey) {
               parse(R"({"type":"TemplateProcessing","single":[],"special_tokens":{}})");
             }).find("post_processor.single"),
             std::string::npos);
+}
+// What is between added tokens is normalised, they are not; ids beyond the vocabulary say nothing.
+TEST(Tokenizer, NormalisesWhereTheFileAsksForIt) {
+  const std::string decomposed = "e\u0301", composed = "\u00e9", token = "<" + decomposed + ">";
+  const auto parse = [&](const char* normalizer, const char* normalized) {
+    std::string json =
+        with(R"("added_tokens": [])", R"("added_tokens": [{"id": 256, "content": ")" + token +
+                                          R"(", "special": false, "normalized": )" + normalized + "}]")
+            .json();
+    const std::string none = R"("normalizer": null)";
+    return Tokenizer::parse(json.replace(json.find(none), none.size(), normalizer), "t.json");
+  };
+  const Tokenizer bare = parse(R"("normalizer": null)", "false"),
+                  nfc = parse(R"("normalizer": {"type": "NFC"})", "false");
+  EXPECT_NE(bare.encode(decomposed), bare.encode(composed));
+  EXPECT_EQ(nfc.encode(decomposed), bare.encode(composed));
+  std::vector<Token> expected = bare.encode(composed);
+  expected.push_back(256);
+  EXPECT_EQ(nfc.encode(decomposed + token), expected);
+  EXPECT_NE(parse(R"("normalizer": {"type": "NFC"})", "true").encode(token), std::vector<Token>{256});
+  EXPECT_EQ(nfc.decode(nfc.encode("\xff" + decomposed)), "\xff" + decomposed);  // not text: as it is
+  EXPECT_EQ(Tokenizer::parse(nfc.json(), "t.json").encode(decomposed), bare.encode(composed));
+  EXPECT_EQ(nfc.decode(std::vector<Token>{nfc.encode("a")[0], 300}), "a");
+}
+TEST(Tokenizer, QwensDigitsStandAlone) {
+  const Tokenizer llama = train({"1234 1234"}, {.vocab = 262, .pattern = "llama3"}),
+                  qwen = train({"1234 1234"}, {.vocab = 262, .pattern = "qwen2"});
+  EXPECT_LT(llama.encode("1234").size(), 4u);
+  EXPECT_EQ(qwen.encode("1234").size(), 4u);
+}
+TEST(Tokenizer, IsToldWhatStandsAroundATextOfItsOwn) {
+  Tokenizer t = train({"a b"}, {.vocab = 262, .special = {"<eos>", "<s>"}});
+  EXPECT_EQ(t.begin(), -1);
+  EXPECT_EQ(t.end(), 0);
+  t.frame("<s>", "");
+  EXPECT_EQ(t.begin(), 1);
+  EXPECT_EQ(t.end(), -1);
+  EXPECT_NE(error_of([&] { t.frame("<no>", ""); }).find("no special token \"<no>\""), std::string::npos);
 }
 }  // namespace

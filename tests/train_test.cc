@@ -510,7 +510,7 @@ TEST(Config, SaysWhatIsWrongWhere) {
   EXPECT_EQ(error("[model]\ndropout = 1.5\n"),
             "c.toml:2: model.dropout: expected a number from 0 to 0.9, found 1.5");
   EXPECT_NE(error("[model]\nnorm = \"rmsnrom\"\n").find("did you mean \"rmsnorm\"?"), std::string::npos);
-  EXPECT_NE(error("[model]\nbias = 3\n").find("expected true or false"), std::string::npos);
+  EXPECT_NE(error("[model]\ntied = 3\n").find("expected true or false"), std::string::npos);
   EXPECT_NE(error("[model\n").find("c.toml:1"), std::string::npos);
   EXPECT_NE(error("[model]\nlayers = [1]\n").find("c.toml:2"), std::string::npos);
   EXPECT_NE(error("[data]\ntrain = [1]\n").find("c.toml:2: data.train: expected a text, or several"),

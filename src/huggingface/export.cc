@@ -10,6 +10,7 @@
 #include "checkpoint/weights.h"
 #include "huggingface/config.h"
 #include "huggingface/import.h"
+#include "huggingface/whole_folder.h"
 #include "run/run.h"
 
 namespace rum {
@@ -85,24 +86,25 @@ Exported export_folder(const std::string& run, const std::string& folder) {
   }
   hub.begin = stored.tokenizer.begin(), hub.end = stored.tokenizer.end();
   const TensorFile file = their_tensors(std::move(stored.weights.tensors), *hub.family, hub.model,
-                                        stored.weights.meta.contains(kHubType));
+                                        !stored.quantized && stored.weights.meta.contains(kHubType));
   const std::string dtype = dtype_of(file);
   const Json begin = token_name(stored.tokenizer, hub.begin), end = token_name(stored.tokenizer, hub.end);
-  const auto write = [&](const char* name, const Json& json) {
-    disk.replace_text(folder + "/" + name, to_json(json, 2) + "\n");
-  };
 
-  disk.make_folders(folder);
-  stored.tokenizer.save(folder + "/tokenizer.json");
-  write("tokenizer_config.json", Json::Object{{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                              {"model_max_length", hub.model.context},
-                                              {"clean_up_tokenization_spaces", false},
-                                              {"bos_token", begin},
-                                              {"eos_token", end}});
-  write("generation_config.json",
-        Json::Object{{"bos_token_id", token_id(hub.begin)}, {"eos_token_id", token_id(hub.end)}});
-  write_safetensors(file, folder + "/model.safetensors");
-  write("config.json", to_hub_config(hub, dtype));  // last: without it the folder is no model
+  whole_folder(folder, [&](const std::string& to) {
+    const auto write = [&](const char* name, const Json& json) {
+      disk.replace_text(to + "/" + name, to_json(json, 2) + "\n");
+    };
+    write("config.json", to_hub_config(hub, dtype));
+    stored.tokenizer.save(to + "/tokenizer.json");
+    write("tokenizer_config.json", Json::Object{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                                {"model_max_length", hub.model.context},
+                                                {"clean_up_tokenization_spaces", false},
+                                                {"bos_token", begin},
+                                                {"eos_token", end}});
+    write("generation_config.json",
+          Json::Object{{"bos_token_id", token_id(hub.begin)}, {"eos_token_id", token_id(hub.end)}});
+    write_safetensors(file, to + "/model.safetensors");
+  });
   return {hub.family->name, dtype, static_cast<int64_t>(file.tensors.size())};
 }
 }  // namespace rum

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "huggingface/config.h"
 #include "huggingface/weights.h"
+#include "huggingface/whole_folder.h"
 #include "run/folder.h"
 #include "run/run.h"
 
@@ -72,11 +73,12 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   if (weights.half()) file.meta[kHubType] = "F16";
   out.parameters = declared.numbers(), out.tokens = tokenizer.size();
 
-  const RunFolder to{run};
-  disk.make_folders(run);
-  tokenizer.save(to.tokenizer());
-  write_safetensors(file, to.model());
-  disk.replace_text(to.config(), to_toml(c));  // last: without it the folder is no run
+  whole_folder(run, [&](const std::string& unfinished) {
+    const RunFolder to{unfinished};
+    disk.replace_text(to.config(), to_toml(c));
+    tokenizer.save(to.tokenizer());
+    write_safetensors(file, to.model());
+  });
   return out;
 }
 }  // namespace rum

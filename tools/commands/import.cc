@@ -23,6 +23,7 @@ int import_model(int argc, char** argv) {
       .add("run", run, "the run folder to make", true)
       .add("--context", context, "longest text in tokens; 0: as long as the model was made for", 0, 1 << 20);
   if (const auto status = flags.parse(argc, argv)) return *status;
+  while (run.size() > 1 && run.ends_with('/')) run.pop_back();
   const Imported made = import_folder(folder, run, context);
   const GptConfig& m = made.config.model;
   fmt::print(stderr,
@@ -39,6 +40,7 @@ int export_model(int argc, char** argv) {
   flags.add("run", run, "a run folder, a checkpoint or a model file in one", true)
       .add("folder", folder, "the folder to make", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   const Exported made = export_folder(run, folder);
   fmt::print(stderr, "{}: a {} model, {} tensors of {}\n", folder, made.family, made.tensors, made.dtype);
   return 0;

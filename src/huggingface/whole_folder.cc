@@ -1,0 +1,25 @@
+#include "huggingface/whole_folder.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/unfinished.h"
+
+namespace rum {
+namespace fs = std::filesystem;
+void whole_folder(const std::string& path, const std::function<void(const std::string&)>& write) {
+  const std::string unfinished = unfinished_name(path);
+  try {
+    Disk::real().make_folders(unfinished);
+    write(unfinished);
+    std::error_code failed;
+    fs::rename(unfinished, path, failed);
+    if (failed) refuse(path, "be made", failed.value());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(unfinished, ignored);
+    throw;
+  }
+}
+}  // namespace rum
