@@ -246,7 +246,8 @@ TEST(Report, AChainIsShownByGeneration) {
   m.results.arms[1].scores[0] = effect_of(12.3, 11.8, 12.9, 0);
   TargetsResult t;
   t.name = "generation 0/greedy";
-  t.errors = {{"ter", {0.4, 0.5}, {NAN, NAN}, {}}}, t.diversity = {{"mtld", {30, 32}, {60, 60}, {}}};
+  t.errors = {{"ter", {0.4, 0.5}, {NAN, NAN}, {}}},
+  t.diversity = {{"mtld", {30, 32}, {60, 60}, {}}, {"attested_expected_types", {100, 150}, {200, 200}, {}}};
   m.results.targets = {t};
   m.results.tried = {{"tried", "generation 0/greedy", 1, 0.7, 0.6, 0.8, {}},
                      {"tried", "generation 0/greedy", 2, 0.9, 0.8, 1.0, {}}};
@@ -254,11 +255,16 @@ TEST(Report, AChainIsShownByGeneration) {
   EXPECT_EQ(malformed(html), "");
   const size_t at = html.find(">Chains of generations</h2>");
   ASSERT_NE(at, std::string::npos);
+  const std::string charts = html.substr(at, html.find("<table", at) - at);
+  EXPECT_NE(charts.find("text-anchor=\"middle\" class=\"tick\">1</text>"), std::string::npos);
+  EXPECT_EQ(charts.find("text-anchor=\"middle\" class=\"tick\">0.5</text>"),
+            std::string::npos);  // no half generation
   const auto rows = between(html.substr(at), "<tr><td data-label=\"generation\">", "</tr>");
   ASSERT_EQ(rows.size(), 2u);  // what heads them is the chain's name
   for (const char* cell : {">20.8<", ">60.0<"}) EXPECT_NE(rows[0].find(cell), std::string::npos) << rows[0];
-  for (const char* cell : {">12.3<br><small>[11.8, 12.9]<", ">0.450<br><small>[0.400, 0.500]<",
-                           ">31.0<br><small>[30.0, 32.0]<", ">0.800<br><small>[0.700, 0.900]<"})
+  for (const char* cell :
+       {">12.3<br><small>[11.8, 12.9]<", ">0.450<br><small>[0.400, 0.500]<", ">31.0<br><small>[30.0, 32.0]<",
+        ">0.62<br><small>[0.50, 0.75]<", ">0.800<br><small>[0.700, 0.900]<"})
     EXPECT_NE(rows[1].find(cell), std::string::npos) << cell << " in " << rows[1];
   EXPECT_EQ(Made().html().find("Chains of generations"), std::string::npos);
 }

@@ -143,17 +143,20 @@ std::string svg(const LineChart& c) {
   using Stroke = ChartLine::Stroke;
   Range across, up;
   std::vector<std::string> names;
+  bool counts = !c.percent_x;  // generations, say
   for (const ChartLine& l : c.lines) {
     if (l.stroke != Stroke::reference) names.push_back(l.name);
     for (const ChartPoint& p : l.points) {
+      counts = counts && l.stroke != Stroke::reference && p.x == std::round(p.x);
       if (l.stroke != Stroke::level) across.add(p.x);
       up.add(std::min(p.low, p.y)), up.add(std::max(p.high, p.y));
     }
   }
   if (up.empty()) return "";
   if (across.empty()) across = {0, 1};
-  const Axis x(across.low, across.high, kLeft, kWidth - kRight, 4),
-      y(up.low, up.high, kHeight - kBottom, kTop, 4);
+  Axis x(across.low, across.high, kLeft, kWidth - kRight, 4);
+  const Axis y(up.low, up.high, kHeight - kBottom, kTop, 4);
+  if (counts) std::erase_if(x.at, [](double t) { return t != std::round(t); });  // nothing lies between two
   const Legend legend(names);
   std::string out = head(c.title, kHeight + legend.height) + frame(x, y, c.x_label, c.y_label, c.percent_x);
   size_t place = 0;

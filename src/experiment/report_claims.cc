@@ -6,6 +6,7 @@
 
 #include "experiment/chart.h"
 #include "experiment/report_page.h"
+#include "experiment/tables.h"
 
 namespace rum {
 namespace {
@@ -91,13 +92,6 @@ void numbers_of_students(Page& page, const ExperimentResults& r) {
   }
   page.table(t);
 }
-// How many sentences a claim about targets compares.
-int64_t sentences(const ExperimentResults& r, const Claim& c) {
-  const std::string& generated = c.better == "human" ? c.worse : c.better;
-  for (const TargetsResult& t : r.targets)
-    if (t.name == generated) return c.kind == "errors" ? t.doubled : t.pairs;
-  return 0;
-}
 void numbers_of_targets(Page& page, const ExperimentResults& r) {
   Table t{
       "Claims about targets. The interval is the range over the generators of all seeds; where they agree "
@@ -116,7 +110,7 @@ void numbers_of_targets(Page& page, const ExperimentResults& r) {
     t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
     for (const ClaimResult::Row& row : c.rows) {
       t.rows.push_back(verdict_cells(row, digits_of_row(c, row)));
-      t.rows.back().push_back(counted(sentences(r, *c.claim)));
+      t.rows.back().push_back(counted(compared_sentences(r, *c.claim)));
     }
   }
   page.table(t);

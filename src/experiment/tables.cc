@@ -113,12 +113,14 @@ Json claims_json(const ExperimentResults& r) {
       if (row.gap) o.emplace_back("gap_closed", gap_json(*row.gap));
       rows.push_back(Json(std::move(o)));
     }
-    claims.push_back(Json(Json::Object{{"id", c.claim->id},
-                                       {"text", c.claim->text},
-                                       {"better", c.claim->better},
-                                       {"worse", c.claim->worse},
-                                       {"chosen_later", c.claim->chosen_later},
-                                       {"rows", std::move(rows)}}));
+    Json::Object claim{{"id", c.claim->id},
+                       {"text", c.claim->text},
+                       {"better", c.claim->better},
+                       {"worse", c.claim->worse},
+                       {"chosen_later", c.claim->chosen_later}};
+    if (c.claim->kind != "students") claim.emplace_back("sentences", compared_sentences(r, *c.claim));
+    claim.emplace_back("rows", std::move(rows));
+    claims.push_back(Json(std::move(claim)));
   }
   Json::Object out{
       {"experiment", r.config->title}, {"seeds", r.config->seeds}, {"test_sentences", r.test_sentences}};
@@ -133,6 +135,12 @@ Json claims_json(const ExperimentResults& r) {
 }
 }  // namespace
 
+int64_t compared_sentences(const ExperimentResults& r, const Claim& c) {
+  const std::string& generated = c.better == "human" ? c.worse : c.better;
+  for (const TargetsResult& t : r.targets)
+    if (t.name == generated) return c.kind == "errors" ? t.doubled : t.pairs;
+  return 0;
+}
 std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults& r) {
   std::vector<std::pair<std::string, std::string>> out{
       {"results.csv", results_csv(r)}, {"sentences.csv", sentences_csv(r)}, {"curves.csv", curves_csv(r)}};

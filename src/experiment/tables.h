@@ -11,4 +11,6 @@
 namespace rum {
 // Name and content of each.
 std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults&);
+// How many sentences a claim about targets compares: of errors those that two people translated.
+int64_t compared_sentences(const ExperimentResults&, const Claim&);
 }  // namespace rum
