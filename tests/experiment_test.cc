@@ -333,6 +333,8 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   for (const char* scale : {"remedies", "finetune", "map", "mechanisms"}) {
     const ExperimentConfig c = at.config(scale);
     EXPECT_EQ(c.folder, "runs/experiments/remedies");
+    // As it was when stages were first made: another way to write it would make them all again.
+    EXPECT_EQ(*Json(recipe_json(c.recipes.at("student"))).find("model.bias")->text(), "false");
     ids[scale] = trained(experiment_graph(c));
   }
   EXPECT_EQ(both(ids["remedies"], ids["finetune"]).size(), 5u);

@@ -111,7 +111,7 @@ Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, c
   return {name, fmt::format("{}", fmt::join(names, " | ")), help,
           [=](const RunConfig& c) {
             for (const auto& [n, v] : of)
-              if (v == at(const_cast<RunConfig&>(c))) return toml_text(n);
+              if (v == at(const_cast<RunConfig&>(c))) return n == "true" || n == "false" ? n : toml_text(n);
             return std::string();
           },
           [=](RunConfig& c, const std::string& found) {
