@@ -171,7 +171,7 @@ TEST(Score, TooFewLinesForABootstrap) {
 TEST(Score, TheSameFileTwice) {
   Score s;
   const std::string base = s.base(), ref = " --ref " + s.file("ref"), hyp = s.file("hyp");
-  symlink(hyp.c_str(), s.file("link").c_str());
+  ASSERT_EQ(symlink(hyp.c_str(), s.file("link").c_str()), 0);
   s.refused("--hyp " + hyp + " " + hyp + ref, "are the same file");
   s.refused("--hyp " + hyp + " " + s.file("other") + " " + s.file("link") + ref, "are the same file");
   s.refused("--hyp - --ref - <" + s.file("ref"), "standard input (-) can be read only once");

@@ -69,7 +69,7 @@ class Disk {
   SystemCalls& calls() { return calls_; }
   // The whole file. FileError with the path and the system's reason, as all of these.
   std::string read(const std::string& path);
-  // All or nothing, and durable on disk when it returns: temporary file beside it (PATH.tmp), write, fsync,
+  // All or nothing, and durable on disk when it returns: temporary file beside it (unfinished.h), write, fsync,
   // rename, fsync of the folder. After a FileError the temporary file is gone and the old one as it was; only
   // when the very last call fails, the fsync of the folder, does the new one stand already, whole.
   void replace(const std::string& path, std::span<const Part> parts);
