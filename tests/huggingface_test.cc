@@ -146,7 +146,7 @@ TEST(HuggingFaceExport, OwnRunsAreReadBackAsTheyWere) {
       RunConfig c = read_config(run + "/config.toml");
       c.model.norm = Norm::rmsnorm, c.model.activation = Activation::swiglu, c.model.bias = Biases::none;
       c.model.positions = Positions::rope, c.model.kv_heads = 1, c.model.tied = false;
-      LoadedRun fresh(c, Tokenizer::load(run + "/tokenizer.json"), DeviceKind::cpu);
+      LoadedRun fresh(c, Tokenizer::load(run + "/tokenizer.json"), DeviceKind::cpu, DType::f32, c.seed);
       Disk::real().replace_text(run + "/config.toml", to_toml(c));
       write_safetensors({{}, named_weights(fresh.params, fresh.params.master())}, run + "/model.safetensors");
     }
@@ -167,7 +167,7 @@ TEST(HuggingFaceExport, RefusesWhatNoFamilyExpresses) {
     write_run(run, kind);
     RunConfig c = read_config(run + "/config.toml");
     change(c);
-    LoadedRun fresh(c, Tokenizer::load(run + "/tokenizer.json"), DeviceKind::cpu);
+    LoadedRun fresh(c, Tokenizer::load(run + "/tokenizer.json"), DeviceKind::cpu, DType::f32, c.seed);
     Disk::real().replace_text(run + "/config.toml", to_toml(c));
     write_safetensors({{}, named_weights(fresh.params, fresh.params.master())}, run + "/model.safetensors");
     const std::string error = error_of([&] { export_folder(run, s.path + "/out"); });

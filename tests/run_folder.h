@@ -30,7 +30,7 @@ inline void write_run(const std::string& path, const NoiseRun& r) {
   TokenizerConfig bpe = c.bpe;
   bpe.special = {kSep, kEos};
   const Tokenizer tokenizer = Tokenizer::train(texts, bpe);
-  LoadedRun run(c, tokenizer, DeviceKind::cpu);
+  LoadedRun run(c, tokenizer, DeviceKind::cpu, DType::f32, c.seed);
   const Tensor all = run.params.master();
   for (int64_t i = 0; i < all.size(); ++i) all.data<float>()[i] *= 6;
   Disk::real().make_folders(path);

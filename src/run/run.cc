@@ -47,12 +47,12 @@ void check_shapes(const RunConfig& config, const Tokenizer& tokenizer, const Ten
 }
 }  // namespace
 
-LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type)
+LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type, std::optional<uint32_t> seed)
     : config(std::move(c)),
       tokenizer(std::move(t)),
       model(config.model_kind, Params(params), model_config(config, tokenizer.size())),
       dtype(type) {
-  params.materialise(device, dtype == DType::bf16 ? dtype : DType::f32, config.seed);
+  params.materialise(device, dtype == DType::bf16 ? dtype : DType::f32, seed);
 }
 
 StoredRun read_run(const std::string& given) {

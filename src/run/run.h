@@ -20,8 +20,8 @@ struct LoadedRun {
   Model model;         // holds tensors of `params`
   DType dtype;         // of its products: f32, bf16 or i8
   std::string source;  // the file that the weights came from
-  // The model with its initial values; load_run() puts the saved ones in their place.
-  LoadedRun(RunConfig, Tokenizer, DeviceKind, DType = DType::f32);
+  // The model with initial values drawn from `seed`; load_run() gives none and puts the saved ones in.
+  LoadedRun(RunConfig, Tokenizer, DeviceKind, DType = DType::f32, std::optional<uint32_t> seed = {});
   bool translation() const { return config.kind == CorpusKind::pairs; }
 };
 // The parts of a run as they lie on the disk, which belong together.
