@@ -168,8 +168,8 @@ test: ## build and run all tests; the last line is `N passed, N failed, N skippe
 	@$(MAKE) --no-print-directory -j$$(nproc) cuda-compile COMPILE_FOR=90
 	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
 # Each part is a target of its own, so one can be repeated without the others.
-PARTS := check test-long test-asan test-tsan fuzz mutants
-test-all: ##- check, test-long, test-asan, test-tsan, fuzz, mutants in turn (hours); the last line names what failed
+PARTS := check test-long portable test-asan test-tsan fuzz mutants
+test-all: ##- check, test-long, portable, test-asan, test-tsan, fuzz, mutants in turn (hours); the last line names what failed
 	@failed=; for part in $(PARTS); do echo "== make $$part"; \
 	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "test-all failed:$$failed"; exit 1; fi; echo "test-all passed: $(PARTS)"
@@ -182,6 +182,8 @@ test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cann
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run $(EMULATED)
 	@SIMT_ORDER=random RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run $(EMULATED)
+portable: ##- the engine for other processors: five of x86-64, and 64-bit ARM under qemu
+	@bash tests/portable.sh
 check: ##- order of folders, includes, kernel comments, README's paths, format
 	@bash tools/check.sh
 mutants: ##- plant defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
@@ -208,4 +210,4 @@ build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/
 
 clean: ## remove what was built; runs/ and data/cache/ stay
 	rm -rf build
-.PHONY: FORCE help all deps install train reproduce test test-all test-long test-asan test-tsan check fuzz bench clean lab mutants
+.PHONY: FORCE help all deps install train reproduce test test-all test-long test-asan test-tsan portable check fuzz bench clean lab mutants

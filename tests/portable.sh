@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The engine for other processors: built for each one and its tests run, on this processor where it can, 64-bit ARM
+# under qemu (Debian: g++-aarch64-linux-gnu qemu-user-static). Ends with `N passed, N failed, N skipped`.
+#   portable.sh [NAME...]     names as for g++'s -march; aarch64
+set -u
+cd "$(dirname "$0")/.."
+passed=0 failed=0 skipped=0
+build() { make --no-print-directory -j"$(nproc)" ONEDNN=0 "$@" >"$log" 2>&1; } # target and settings
+count() { # name, command: runs it and adds up its last line
+  name=$1 && shift
+  "$@" --gtest_brief=1 >"$log" 2>&1
+  status=$?
+  last=$(tail -n 1 "$log")
+  if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+    passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
+    [ "$status" = 0 ] || grep -E '^\[  FAILED|Failure|Error' "$log" | head -n 20
+  elif grep -q 'was built for a processor with' "$log"; then
+    skipped=$((skipped + 1)) last="built; not run: $(grep -o 'a processor with [^,]*' "$log"), which this one is not"
+  else
+    failed=$((failed + 1)) last="ended with status $status and no result"
+    tail -n 20 "$log"
+  fi
+  echo "$name: $last"
+}
+# fmt comes from its headers and gtest from its sources: packages hold libraries for this architecture alone.
+cross="aarch64-linux-gnu-g++ -isystem build/armv8-a/include -Lbuild/armv8-a -DFMT_HEADER_ONLY"
+cross_libraries() {
+  mkdir -p build/armv8-a/include && ln -sfn /usr/include/fmt /usr/include/gtest build/armv8-a/include || return 1
+  [ -f build/armv8-a/libgtest.a ] && return
+  $cross -std=c++20 -O1 -I/usr/src/googletest/googletest -c /usr/src/googletest/googletest/src/gtest-all.cc \
+    -o build/armv8-a/gtest.o >"$log" 2>&1 && aarch64-linux-gnu-ar rcs build/armv8-a/libgtest.a build/armv8-a/gtest.o
+}
+cannot_build() {
+  failed=$((failed + 1))
+  echo "$1: does not build"
+  grep -E 'error|Error|warning' "$log" | head -n 20
+}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+[ $# -gt 0 ] || set -- x86-64-v2 x86-64-v3 haswell znver3 alderlake aarch64
+for name in "$@"; do
+  program=build/$name/tests/engine
+  if [ "$name" != aarch64 ]; then
+    if build MARCH="$name" "$program"; then count "$name" "$program"; else cannot_build "$name"; fi
+  elif ! command -v aarch64-linux-gnu-g++ >/dev/null || ! command -v qemu-aarch64-static >/dev/null; then
+    skipped=$((skipped + 1))
+    echo "$name: g++-aarch64-linux-gnu and qemu-user-static are not installed"
+  else
+    program=build/armv8-a/tests/engine
+    if cross_libraries && build CXX="$cross" LIBS="-pthread" MARCH=armv8-a "$program"; then
+      count "$name" qemu-aarch64-static -L /usr/aarch64-linux-gnu "$program"
+    else
+      cannot_build "$name"
+    fi
+  fi
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
