@@ -1,6 +1,6 @@
 // The benchmark of the engine: whole training steps and generation, one JSON line each.
 //   build/bench train --model nano|iwslt|gpt2-64|translate --threads N --json
-//   build/bench generate --model iwslt --batch 64 --json
+//   build/bench generate --model iwslt --batch 64 --dtype f32|bf16|int8 --json
 // The same work as a framework does on the same configuration: dense unpadded batches, learned positions,
 // tied head, AdamW with weight decay on matrices alone. `translate` is the small packed prefix model of `make
 // train`. With one thread the time is processor time, so other programs disturb it little; else the wall
@@ -164,19 +164,25 @@ int32_t draw_token(float* z, int64_t v, uint32_t turn, int64_t text) {
 // Each text draws one token a call at temperature 1, from an empty prompt.
 void sample(const Tensor& logits, uint32_t turn, std::vector<int32_t>& ids) {
   const int64_t v = logits.shape()[1];
-  parallel(logits.shape()[0], [&](int64_t i) {
-    ids[static_cast<size_t>(i)] = draw_token(logits.data<float>() + i * v, v, turn, i);
+  by_type(logits.dtype(), [&]<class T> {
+    parallel(logits.shape()[0], [&](int64_t i) {
+      static thread_local std::vector<float> z;
+      z.assign(logits.data<T>() + i * v, logits.data<T>() + (i + 1) * v);
+      ids[static_cast<size_t>(i)] = draw_token(z.data(), v, turn, i);
+    });
   });
 }
 
 void generate(const Options& o, const Setup& s) {
   ParameterBlock params;
   const Gpt model(Params(params), config_of(s));
-  params.materialise(DeviceKind::cpu, DType::f32, 1);
+  const DType type = o.dtype == "bf16" ? DType::bf16 : DType::f32;
+  params.materialise(DeviceKind::cpu, type, 1);
+  if (o.dtype == "int8") params.quantize();
   Arena arena(DeviceKind::cpu);
   std::vector<double> rates;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    Cache cache(s.layers, o.batch, o.fresh, s.width, DType::f32, DeviceKind::cpu);
+    Cache cache(s.layers, o.batch, o.fresh, s.width, type, DeviceKind::cpu);
     std::vector<int32_t> ids(static_cast<size_t>(o.batch)), offsets(ids.size() + 1), prefix(ids.size());
     for (size_t i = 0; i < offsets.size(); ++i) offsets[i] = static_cast<int32_t>(i);
     const double begin = seconds(o.threads == 1);
@@ -203,7 +209,7 @@ int run(int argc, char** argv) {
   Flags flags("bench", "Times training steps or generation.");
   flags.choice("kind", kind, "train or generate", {"train", "generate"})
       .choice("--model", o.model, "configuration", names)
-      .choice("--dtype", o.dtype, "compute type of training", {"f32", "bf16"})
+      .choice("--dtype", o.dtype, "type of the products; int8 in generation alone", {"f32", "bf16", "int8"})
       .add("--threads", o.threads, "threads", 1, 1024)
       .add("--steps", o.steps, "timed steps", 1)
       .add("--warmup", o.warmup, "steps before the timed ones", 0)
@@ -211,6 +217,8 @@ int run(int argc, char** argv) {
       .add("--new", o.fresh, "tokens written for each text", 1)
       .add("--json", o.json, "print one JSON line");
   if (const auto status = flags.parse(argc, argv)) return *status;
+  RUM_CHECK(kind == "generate" || o.dtype != "int8",
+            "--dtype int8 is for generate: nothing is trained in it");
   set_threads(static_cast<int>(o.threads));
   const Setup& s = *std::find_if(std::begin(kSetups), std::end(kSetups),
                                  [&](const Setup& x) { return o.model == x.name; });
