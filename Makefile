@@ -102,7 +102,10 @@ $(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) test
 # Half of the compiler's time is -O3: it is spent where programs spend theirs, not on rooms that wait for others or on tests.
 # GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
 ifeq ($(V),release)
-$(foreach d,run pipeline experiment,$(OBJ)/src/$(d)/%.o) $(OBJ)/tools/commands/%.o: private FLAGS += -Og -Wno-maybe-uninitialized
+COLD := $(call objects,$(filter src/run/% src/pipeline/% src/experiment/%,$(ENGINE)) $(wildcard tools/commands/*.cc))
+$(COLD) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
+$(COLD): private COMMON := cold/src/pch.h
+$(COLD): $(OBJ)/pch/cold/src/pch.h.gch
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -Og -g0 -Wno-maybe-uninitialized
 endif
 $(OBJ)/tests/%.o: private COMMON := tests/pch.h
@@ -117,9 +120,13 @@ PCH    := $(if $(filter release,$(V)),1)
 ifdef PCH
 $(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc): $(OBJ)/pch/src/pch.h.gch
 $(call objects,$(TESTS) tests/golden/main/golden_cases.cc tests/grammar/main/smoke.cc $(wildcard tests/cuda/*.cc)): $(OBJ)/pch/tests/pch.h.gch
+precompile = $(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
+$(OBJ)/pch/cold/%.gch: %
+	$(say)
+	$(precompile)
 $(OBJ)/pch/%.gch: %
 	$(say)
-	$(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
+	$(precompile)
 endif
 $(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
 	$(say)

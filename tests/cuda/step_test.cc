@@ -23,7 +23,7 @@ constexpr int64_t kN = 9, kC = 24, kInner = 40;  // rows, width
 struct Tiny {
   ParameterBlock block;
   Params p{block};
-  Normalise first{p / "first", kC, Norm::layernorm}, last{p / "last", kC, Norm::layernorm};
+  Normalise first{p / "first", kC, Norm::layernorm, 1e-5f}, last{p / "last", kC, Norm::layernorm, 1e-5f};
   Linear up{p / "up", kC, kInner, true, 0.2f}, down{p / "down", kInner, kC, true, 0.2f};
   Linear out{p / "out", kC, kC, true, 0.2f};
   Tensor project = (p / "project").matrix({1, kN* kC}, {Init::normal, 0.02f});
