@@ -93,7 +93,7 @@ void expect_parts_to_add_up(const Detector& d, const Text& t) {
   const double score = d.score({&t, 1})[0];
   EXPECT_NEAR(sum, score, 1e-9 * (1 + std::abs(score)));
 }
-const Tensor& named(const Saved& s, const std::string& name) {
+Tensor named(const Saved& s, const std::string& name) {
   for (const auto& [key, tensor] : s.tensors)
     if (key == name) return tensor;
   fail("no tensor " + name);
@@ -221,7 +221,7 @@ TEST(DetectClassifier, BeginsAsARunOfOurs) {
     size_t taken = 0;
     for (const auto& [name, tensor] : weights) {
       if (!name.starts_with(body)) continue;
-      const Tensor& ours = named(saved, name.substr(body.size()));
+      const Tensor ours = named(saved, name.substr(body.size()));
       ASSERT_EQ(ours.shape(), tensor.shape());
       for (int64_t i = 0; i < tensor.size(); ++i) ASSERT_NEAR(ours.at(i), tensor.at(i), 1e-7) << name;
       ++taken;
@@ -332,7 +332,7 @@ TEST(DetectStates, ScoresAreWeightsTimesMeanStates) {
     EXPECT_TRUE(d->needs_source());
     EXPECT_EQ(d->models(), std::vector{hex64(weights_hash(run->params))});  // so its own texts are white box
     const Saved saved = d->saved();
-    const Tensor &weights = named(saved, "weights"), &layers = named(saved, "layers");
+    const Tensor weights = named(saved, "weights"), layers = named(saved, "layers");
     EXPECT_EQ(layers.size(), 3);  // the embedding and two blocks
     const std::vector<double> scores = d->score(texts);
     for (size_t i = 0; i < texts.size(); i += 7) {

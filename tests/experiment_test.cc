@@ -310,10 +310,10 @@ struct Graphs {
     return c;
   }
 };
-const StudentRun& student(const ExperimentGraph& g, const std::string& arm, double volume = 1) {
+const StudentRun& student(const ExperimentGraph& g, std::string_view arm, double volume = 1) {
   for (const StudentRun& run : g.students)
     if (run.arm->name == arm && run.seed == 1 && run.volume == volume) return run;
-  throw Error("no student of " + arm);
+  throw Error("no student of " + std::string(arm));
 }
 std::set<std::string> trained(const ExperimentGraph& g) {
   std::set<std::string> out;
