@@ -85,11 +85,14 @@ TEST_P(Collection, IsAnswered) {
 // Models in Hugging Face's folders, beside the collection: ids, logits, what is written.
 TEST(Golden, HuggingFaceFolders) {
   const std::string all = collection() + "/../hf";
-  if (!fs::exists(all)) GTEST_SKIP() << "no folders in " << all;
+  if (!fs::exists(all)) GTEST_SKIP() << "no golden folders in " << all;
+  int folders = 0;
   for (const auto& entry : fs::directory_iterator(all))
     if (const fs::path file = entry.path() / "golden.json"; fs::exists(file)) {
       EXPECT_GT(check(file, all), 0);
+      ++folders;
     }
+  EXPECT_GT(folders, 0) << "no golden.json in any folder of " << all;
 }
 INSTANTIATE_TEST_SUITE_P(Golden, Collection,
                          testing::Values("words_tokenizer", "mt_tokenizers", "mt_corpus", "mt_realdata",

@@ -82,6 +82,8 @@ TEST(Scripts, NamesAndNumbersRunNothing) {
            said),
       0);
   EXPECT_NE(said.find("expected a thread's number"), std::string::npos) << said;
+  // The shell's arithmetic runs what stands in the index of a variable that is set.
+  EXPECT_NE(bash(p, "bash tools/lab.sh " + shell_quoted("1+PATH[$(" + touch + ")]"), said), 0);
   EXPECT_NE(bash(p, "ROUNDS=" + hostile + " bash tools/bench/run.sh", said), 0);
   EXPECT_NE(bash(p, "ROUNDS=" + hostile + " bash tools/bench/gpu.sh true", said), 0);
   // A config that names a script elsewhere.

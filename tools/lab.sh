@@ -60,7 +60,9 @@ check)
   exit $bad
   ;;
 *)
-  n=$(printf '%02d' "$((10#$1))" 2>/dev/null)
+  # Only digits reach the arithmetic, which would compute whatever it is given.
+  n=
+  [[ $1 =~ ^[0-9]{1,2}$ ]] && n=$(printf '%02d' "$((10#$1))")
   [ -f "tools/labs/$n.txt" ] || { echo "make lab: no exercise \"$1\"; \`make lab\` lists them" >&2; exit 1; }
   file=$(field "$n" file) begin=$(field "$n" function)
   read -r program filter <<<"$(field "$n" tests)"

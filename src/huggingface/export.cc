@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/whole_folder.h"
 #include "checkpoint/weights.h"
 #include "huggingface/config.h"
 #include "huggingface/import.h"
-#include "huggingface/whole_folder.h"
 #include "run/run.h"
 
 namespace rum {

@@ -5,9 +5,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/whole_folder.h"
 #include "huggingface/config.h"
 #include "huggingface/weights.h"
-#include "huggingface/whole_folder.h"
 #include "run/folder.h"
 #include "run/run.h"
 

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/unfinished.h"
+#include "base/whole_folder.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
 #include "run/folder.h"
@@ -20,9 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void write_run(const LoadedRun& run, RunConfig config, const RunFolder& folder) {
-  Disk& disk = Disk::real();
-  disk.make_folders(folder.path);
-  disk.replace_text(folder.config(), to_toml(config));
+  Disk::real().replace_text(folder.config(), to_toml(config));
   run.tokenizer.save(folder.tokenizer());
   write_safetensors({{{"config", to_toml(config)},
                       {"source", "int8 of " + run.source},
@@ -47,15 +45,7 @@ int quantize_run(int argc, char** argv) {
   RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);
   RunConfig config = run->config;
   config.folder = to;
-  const RunFolder unfinished{unfinished_name(to)};
-  try {
-    write_run(*run, config, unfinished);
-    fs::rename(unfinished.path, to);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(unfinished.path, ignored);
-    throw;
-  }
+  whole_folder(to, [&](const std::string& unfinished) { write_run(*run, config, RunFolder{unfinished}); });
   const auto bytes = [](const std::string& file) { return static_cast<double>(fs::file_size(file)); };
   const double after = bytes(RunFolder{to}.model());
   fmt::print("{}: {:.1f} MB; in f32 it is {:.1f} MB\n", to, after / 1e6,

@@ -1,4 +1,4 @@
-#include "huggingface/whole_folder.h"
+#include "base/whole_folder.h"
 
 #include <filesystem>
 
