@@ -20,15 +20,18 @@ namespace rum {
 namespace {
 TEST(SentenceDiversity, NgramsDoNotCrossLines) {
   Vocabulary v;
-  Ngrams ngrams;
   const std::vector<std::string> lines{"a b c", "", "b c", "c"};
-  const auto all = ngrams.number(number_words(lines, v));
-  EXPECT_EQ(all[1].tokens.size(), 3u);  // ab bc, bc
-  EXPECT_EQ(ngrams.size(2), 2u);
-  EXPECT_EQ(all[2].tokens.size(), 1u);
-  EXPECT_EQ(all[3].tokens.size(), 0u);
-  EXPECT_EQ(all[1].lines(), 4u);
-  EXPECT_EQ(all[1].line(2)[0], all[1].line(0)[1]);
+  const NumberedLines words = number_words(lines, v);
+  const NumberedLines* const corpora[] = {&words};
+  const SharedNgrams two = longer_ngrams(corpora, nullptr), three = longer_ngrams(corpora, &two),
+                     four = longer_ngrams(corpora, &three);
+  const NumberedLines& pairs = two.corpora[0];
+  EXPECT_EQ(pairs.tokens.size(), 3u);  // ab bc, bc
+  EXPECT_EQ(two.size, 2u);
+  EXPECT_EQ(three.corpora[0].tokens.size(), 1u);
+  EXPECT_EQ(four.corpora[0].tokens.size(), 0u);
+  EXPECT_EQ(pairs.lines(), 4u);
+  EXPECT_EQ(pairs.line(2)[0], pairs.line(0)[1]);
   EXPECT_TRUE(std::isnan(ttr(spectrum(Tokens{}))));
   EXPECT_NEAR(expectation_adjusted_distinct(spectrum(Tokens{2, 1}), 10), 2 / (10 * (1 - std::pow(.9, 3))),
               1e-12);

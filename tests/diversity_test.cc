@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -173,6 +174,34 @@ TEST(Shape, ZipfIsMostLikelyAndLinesFitByHand) {
   EXPECT_NEAR(l.deviation, std::sqrt(2.5), 1e-12);
 }
 
+TEST(Ngrams, HaveOneNumberEachInAllCorpora) {
+  Vocabulary vocabulary;
+  const NumberedLines a = number_words(random_lines(60, 9, 6, 1), vocabulary),
+                      b = number_words(random_lines(50, 9, 7, 2), vocabulary),
+                      none = number_words({}, vocabulary);
+  const NumberedLines* const corpora[] = {&a, &none, &b};
+  SharedNgrams ngrams;
+  for (size_t n = 2; n <= 4; ++n) {
+    ngrams = longer_ngrams(corpora, n == 2 ? nullptr : &ngrams);
+    std::map<Tokens, int32_t> number;  // of each n-gram
+    std::set<int32_t> numbers;
+    for (size_t c = 0; c < 3; ++c) {
+      ASSERT_EQ(ngrams.corpora[c].lines(), corpora[c]->lines());
+      for (size_t i = 0; i < corpora[c]->lines(); ++i) {
+        const auto words = corpora[c]->line(i), of_line = ngrams.corpora[c].line(i);
+        ASSERT_EQ(of_line.size(), words.size() < n ? 0 : words.size() - n + 1);
+        for (size_t j = 0; j < of_line.size(); ++j) {
+          const Tokens ngram(words.begin() + j, words.begin() + j + n);
+          EXPECT_EQ(number.emplace(ngram, of_line[j]).first->second, of_line[j]) << "of one two numbers";
+          numbers.insert(of_line[j]);
+        }
+      }
+    }
+    EXPECT_EQ(numbers.size(), number.size()) << "of two one number";
+    EXPECT_EQ(ngrams.size, number.size());
+    EXPECT_EQ(*numbers.rbegin() + 1, static_cast<int32_t>(ngrams.size));
+  }
+}
 struct TwoCorpora : ComparedCorpora {
   std::vector<std::string> a, b;
   TwoCorpora(std::vector<std::string> a_, std::vector<std::string> b_) : a(std::move(a_)), b(std::move(b_)) {

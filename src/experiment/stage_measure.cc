@@ -64,7 +64,7 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   // Types are compared at a size that any swap of lines leaves.
   size_t tokens = 0;
   for (size_t i = 0; i < a.targets.size(); ++i)
-    tokens += std::min(corpora.parts[0].ngrams[0].line(i).size(), corpora.parts[1].ngrams[0].line(i).size());
+    tokens += std::min(corpora.parts[0].words.line(i).size(), corpora.parts[1].words.line(i).size());
   std::vector<Measure> measures;
   unsigned needs = 0;
   for (const char* name : kDiversity)

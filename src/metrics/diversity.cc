@@ -13,63 +13,89 @@ namespace rum {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// Lines picked from parts of the corpora, counted; what no measure needs stays empty.
-struct Counting {
-  const ComparedCorpora& corpora;
-  unsigned needs;
+// The spectra that begin with how often each word occurs.
+void count_words(const ComparedCorpora& corpora, std::vector<int32_t> counts, unsigned needs,
+                 DiversitySample& out) {
+  out.spectra[0] = spectrum(counts);
+  if (!(needs & kAttested)) return;
+  for (size_t w = 0; w < counts.size(); ++w)
+    if (w >= corpora.reference.size() || corpora.reference[w] == 0) counts[w] = 0;
+  out.attested = spectrum(counts);
+}
+bool needs_order(unsigned needs, size_t n) { return needs & (n == 1 ? kWords | kAttested : 1u << (n - 1)); }
+size_t longest_ngram(unsigned needs) {
+  size_t n = kNgramOrders;
+  while (n > 1 && !needs_order(needs, n)) --n;
+  return n;
+}
 
-  template <class Pick>  // pick(i): the part that line i comes from
-  DiversitySample count(size_t lines, Pick&& pick, std::vector<int32_t>& tokens) const {
+// Two corpora whose lines change places, counted again and again: their n-grams have numbers beforehand.
+class SwappedLines {
+ public:
+  using Sides = std::array<const NumberedLines*, 2>;
+  SwappedLines(const ComparedCorpora& corpora, Sides words, unsigned needs)
+      : corpora_(corpora),
+        needs_(needs) {
+    sides_[0] = words;
+    for (size_t n = 2; n <= longest_ngram(needs); ++n) {
+      longer_[n - 1] = longer_ngrams(words, n == 2 ? nullptr : &longer_[n - 2]);
+      sides_[n - 1] = {&longer_[n - 1].corpora[0], &longer_[n - 1].corpora[1]};
+      if (n > 2 && !needs_order(needs, n - 1)) longer_[n - 2].corpora.clear();  // it was a step alone
+    }
+  }
+  // The corpus that has line i of side marks[i], or of the other one where `other`.
+  DiversitySample sample(std::span<const uint8_t> marks, bool other, std::vector<int32_t>& tokens) const {
+    const auto line = [&](size_t n, size_t i) { return sides_[n - 1][(marks[i] != 0) != other]->line(i); };
     DiversitySample out;
-    out.lines = static_cast<int64_t>(lines), out.size = corpora.types(1);
+    out.lines = static_cast<int64_t>(marks.size()), out.size = corpora_.vocabulary.size();
     tokens.clear();
-    for (size_t i = 0; i < lines; ++i) {
-      const auto line = pick(i).ngrams[0].line(i);
-      tokens.insert(tokens.end(), line.begin(), line.end());
-    }
+    for (size_t i = 0; i < marks.size(); ++i)
+      tokens.insert(tokens.end(), line(1, i).begin(), line(1, i).end());
     out.tokens = tokens;
-    std::vector<int32_t> counts;
-    for (size_t n = kNgramOrders; n >= 1; --n) {  // words last: `attested` needs their counts
-      if (!(needs & (n == 1 ? kWords | kAttested : 1u << (n - 1)))) continue;
-      counts.assign(corpora.types(n), 0);
-      for (size_t i = 0; i < lines; ++i)
-        for (const int32_t t : pick(i).ngrams[n - 1].line(i)) ++counts[static_cast<size_t>(t)];
-      out.spectra[n - 1] = spectrum(counts);
+    for (size_t n = 1; n <= kNgramOrders; ++n) {
+      if (!needs_order(needs_, n)) continue;
+      std::vector<int32_t> counts(n == 1 ? out.size : longer_[n - 1].size);
+      for (size_t i = 0; i < marks.size(); ++i)
+        for (const int32_t t : line(n, i)) ++counts[static_cast<size_t>(t)];
+      if (n == 1)
+        count_words(corpora_, std::move(counts), needs_, out);
+      else
+        out.spectra[n - 1] = spectrum(counts);
     }
-    if (!(needs & kAttested)) return out;
-    for (size_t w = 0; w < counts.size(); ++w)
-      if (w >= corpora.reference.size() || corpora.reference[w] == 0) counts[w] = 0;
-    out.attested = spectrum(counts);
     return out;
   }
+
+ private:
+  const ComparedCorpora& corpora_;
+  const unsigned needs_;
+  std::array<SharedNgrams, kNgramOrders> longer_;
+  std::array<Sides, kNgramOrders> sides_{};
 };
 }  // namespace
 
 void ComparedCorpora::add(const std::vector<std::string>& lines) {
-  add(number_words(lines, vocabulary));
-  parts.back().text = &lines;
+  parts.push_back({&lines, number_words(lines, vocabulary)});
 }
-void ComparedCorpora::add(NumberedLines words) {
-  parts.push_back({nullptr, ngrams_.number(std::move(words), longest)});
-}
+void ComparedCorpora::add(NumberedLines words) { parts.push_back({nullptr, std::move(words)}); }
 void ComparedCorpora::attest(std::span<const std::string> lines) {
   const NumberedLines words = number_words(lines, vocabulary);
   reference = count_tokens(words.tokens, vocabulary.size());
 }
 
-size_t longest_ngram(unsigned needs) {
-  size_t n = kNgramOrders;
-  while (n > 1 && !(needs & 1u << (n - 1))) --n;
-  return n;
-}
 DiversitySample sample(const ComparedCorpora& corpora, size_t part, unsigned needs) {
-  RUM_CHECK(longest_ngram(needs) <= corpora.longest, "diversity: {}-grams were not numbered",
-            longest_ngram(needs));
   const ComparedCorpora::Part& from = corpora.parts[part];
-  std::vector<int32_t> copy;
-  DiversitySample out = Counting{corpora, needs}.count(
-      from.ngrams[0].lines(), [&](size_t) -> const ComparedCorpora::Part& { return from; }, copy);
-  out.tokens = from.ngrams[0].tokens, out.text = from.text, out.words = &from.ngrams[0];
+  const NumberedLines* const words[] = {&from.words};
+  DiversitySample out;
+  out.tokens = from.words.tokens, out.size = corpora.vocabulary.size();
+  out.lines = static_cast<int64_t>(from.words.lines());
+  out.text = from.text, out.words = &from.words;
+  if (needs_order(needs, 1)) count_words(corpora, count_tokens(out.tokens, out.size), needs, out);
+  SharedNgrams ngrams;
+  for (size_t n = 2; n <= longest_ngram(needs); ++n) {
+    ngrams = longer_ngrams(words, n == 2 ? nullptr : &ngrams);
+    if (needs_order(needs, n))
+      out.spectra[n - 1] = spectrum(count_tokens(ngrams.corpora[0].tokens, ngrams.size));
+  }
   return out;
 }
 
@@ -95,26 +121,23 @@ Keep random_swaps(uint32_t seed) {
 std::vector<DifferenceTest> permutation_test(const ComparedCorpora& corpora, size_t part_a, size_t part_b,
                                              std::span<const Measure> measures, int64_t permutations,
                                              const Keep& keep) {
-  const ComparedCorpora::Part* const sides[2] = {&corpora.parts[part_b], &corpora.parts[part_a]};
-  const size_t lines = sides[0]->ngrams[0].lines();
-  RUM_CHECK(lines == sides[1]->ngrams[0].lines(),
-            "the paired test needs as many lines in both corpora; they have {} and {}",
-            sides[1]->ngrams[0].lines(), lines);
-  Counting counting{corpora, 0};
+  const NumberedLines &words_a = corpora.parts[part_a].words, &words_b = corpora.parts[part_b].words;
+  const size_t lines = words_a.lines();
+  RUM_CHECK(lines == words_b.lines(),
+            "the paired test needs as many lines in both corpora; they have {} and {}", lines,
+            words_b.lines());
+  unsigned needs = 0;
   for (const Measure& m : measures) {
     RUM_CHECK(!(m.needs() & kText), "{}: too slow for a permutation test", m.name);
-    counting.needs |= m.needs();
+    needs |= m.needs();
   }
-  RUM_CHECK(longest_ngram(counting.needs) <= corpora.longest, "diversity: {}-grams were not numbered",
-            longest_ngram(counting.needs));
+  const SwappedLines swapped(corpora, {&words_b, &words_a}, needs);
   std::vector<DifferenceTest> out(measures.size());
   for (DifferenceTest& t : out) t.permuted.resize(static_cast<size_t>(permutations));
   const auto differ = [&](std::span<const uint8_t> marks, auto&& result) {
     std::vector<int32_t> tokens[2];
-    const auto first = counting.count(
-        lines, [&](size_t i) -> const auto& { return *sides[marks[i]]; }, tokens[0]);
-    const auto second = counting.count(
-        lines, [&](size_t i) -> const auto& { return *sides[!marks[i]]; }, tokens[1]);
+    const DiversitySample first = swapped.sample(marks, false, tokens[0]),
+                          second = swapped.sample(marks, true, tokens[1]);
     for (size_t m = 0; m < measures.size(); ++m) result(m, measures[m](first), measures[m](second));
   };
   differ(std::vector<uint8_t>(lines, 1),

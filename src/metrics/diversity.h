@@ -12,28 +12,24 @@
 
 #include "metrics/explain.h"
 #include "metrics/lexical_diversity.h"
+#include "metrics/numbered.h"
 #include "metrics/sentence_diversity.h"
 
 namespace rum {
-// Corpora that are measured together: they share the numbers of words and n-grams.
+// Corpora that are measured together: they share the numbers of words.
 struct ComparedCorpora {
   struct Part {
-    const std::vector<std::string>* text;            // lines; null when there are only tokens
-    std::array<NumberedLines, kNgramOrders> ngrams;  // n = 1, the words, to 4
+    const std::vector<std::string>* text;  // lines; null when there are only tokens
+    NumberedLines words;
   };
   Vocabulary vocabulary;
   std::vector<Part> parts;
-  size_t longest = kNgramOrders;   // n-grams that are numbered: as long as a measure needs, by longest_ngram
   std::vector<int32_t> reference;  // of each word, how often the text that attests has it; empty without one
 
   // Cut by words_v2. The lines are kept by reference. Error when one is not UTF-8.
   void add(const std::vector<std::string>& lines);
   void add(NumberedLines words);                    // by the numbers of the vocabulary
   void attest(std::span<const std::string> lines);  // a reference: sets `reference`
-  size_t types(size_t n) const { return n == 1 ? vocabulary.size() : ngrams_.size(n); }  // in all parts
-
- private:
-  Ngrams ngrams_;
 };
 // What measures read of a corpus.
 struct DiversitySample {
@@ -56,9 +52,6 @@ enum Needs : unsigned {
   kText = 32,
   kByOrder = 64,  // one of the four spectra: n is the parameter
 };
-
-// The longest n-gram that a measure with these needs counts, at least 1.
-size_t longest_ngram(unsigned needs);
 
 struct MeasureKind {
   Explanation explanation;

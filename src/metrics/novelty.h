@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "metrics/numbered.h"
+#include "text/pair_table.h"
 
 namespace rum {
 struct Novelty {

@@ -19,7 +19,7 @@ int32_t Vocabulary::find(std::string_view word) const {
 }
 
 NumberedLines number_lines(std::span<const std::string> lines, Vocabulary& vocabulary, Cut cut) {
-  constexpr size_t kPiece = 256, kBatch = 64 * kPiece;  // lines: strings of one batch live at a time
+  constexpr size_t kPiece = 128, kBatch = 16 * kPiece;  // lines: strings of one batch live at a time
   NumberedLines out;
   out.begins.reserve(lines.size() + 1);
   std::vector<std::vector<std::string>> batch;
@@ -45,19 +45,73 @@ NumberedLines number_words(std::span<const std::string> lines, Vocabulary& vocab
   return number_lines(lines, vocabulary, words);
 }
 
-NumberedLines number_ngrams(const NumberedLines& tokens, const NumberedLines& shorter, NgramTable& table) {
-  NumberedLines out;
-  out.tokens.reserve(shorter.tokens.size());
-  for (size_t i = 0; i < tokens.lines(); ++i) {
-    const auto words = tokens.line(i), starts = shorter.line(i);
-    for (size_t j = 0; j + 1 < starts.size(); ++j) {
-      const size_t length = words.size() - starts.size() + 1;  // of the shorter n-grams
-      int32_t& number = table.numbers.at(starts[j], words[j + length]);
-      if (number < 0) number = table.size++;
-      out.tokens.push_back(number);
+namespace {
+// What longer_ngrams() reads: each n-gram of the corpora in turn, as f(number of all but its last token, that
+// token).
+template <class F>
+void each_ngram(std::span<const NumberedLines* const> words, const SharedNgrams* shorter, F&& f) {
+  for (size_t c = 0; c < words.size(); ++c)
+    for (size_t i = 0; i < words[c]->lines(); ++i) {
+      const auto tokens = words[c]->line(i), starts = shorter ? shorter->corpora[c].line(i) : tokens;
+      const size_t length = tokens.size() - starts.size() + 1;  // of the shorter n-grams
+      for (size_t j = 0; j + 1 < starts.size(); ++j) f(static_cast<size_t>(starts[j]), tokens[j + length]);
     }
-    out.begins.push_back(out.tokens.size());
+}
+// Lines that have room for n-grams, one fewer in each than there are shorter ones.
+NumberedLines room_for_longer(const NumberedLines& shorter) {
+  NumberedLines out;
+  out.begins.reserve(shorter.lines() + 1);
+  for (size_t i = 0; i < shorter.lines(); ++i)
+    out.begins.push_back(out.begins.back() + std::max<size_t>(shorter.line(i).size(), 1) - 1);
+  out.tokens.resize(out.begins.back());
+  return out;
+}
+}  // namespace
+
+SharedNgrams longer_ngrams(std::span<const NumberedLines* const> words, const SharedNgrams* shorter) {
+  SharedNgrams out;
+  std::vector<size_t> ends;  // of the corpora, as if they stood one after another
+  size_t total = 0, starts = shorter ? shorter->size : 0;
+  for (size_t c = 0; c < words.size(); ++c) {
+    out.corpora.push_back(room_for_longer(shorter ? shorter->corpora[c] : *words[c]));
+    ends.push_back(total += out.corpora.back().tokens.size());
+    if (shorter) continue;
+    for (const int32_t t : words[c]->tokens) starts = std::max(starts, static_cast<size_t>(t) + 1);
   }
+  RUM_CHECK(total <= INT32_MAX, "{} n-grams are more than the {} that can be numbered", total, INT32_MAX);
+
+  struct Place {
+    int32_t last;    // token of an n-gram
+    uint32_t ngram;  // its place in the order of each_ngram()
+  };
+  std::vector<uint32_t> bucket(starts + 1);  // by the first n - 1 tokens: where it begins
+  each_ngram(words, shorter, [&](size_t start, int32_t) { ++bucket[start + 1]; });
+  for (size_t s = 0; s < starts; ++s) bucket[s + 1] += bucket[s];
+  std::vector<Place> places(total);
+  uint32_t count = 0;
+  each_ngram(words, shorter, [&](size_t start, int32_t last) { places[bucket[start]++] = {last, count++}; });
+  for (size_t s = 0, from = 0; s < starts; from = bucket[s++]) {  // now it is where it ends
+    const std::span<Place> same(places.data() + from, bucket[s] - from);
+    std::ranges::sort(same, {}, &Place::last);
+    for (size_t i = 0; i < same.size(); ++i) {
+      out.size += i == 0 || same[i].last != same[i - 1].last;
+      const size_t at = same[i].ngram;
+      size_t c = 0;
+      while (at >= ends[c]) ++c;
+      NumberedLines& corpus = out.corpora[c];
+      corpus.tokens[at + corpus.tokens.size() - ends[c]] = static_cast<int32_t>(out.size) - 1;
+    }
+  }
+  std::vector<Place>().swap(places);
+  // Renumbered in the order they come: who counts them again and again finds neighbours side by side.
+  std::vector<int32_t> number(out.size, -1);
+  int32_t next = 0;
+  for (NumberedLines& corpus : out.corpora)
+    for (int32_t& t : corpus.tokens) {
+      int32_t& n = number[static_cast<size_t>(t)];
+      if (n < 0) n = next++;
+      t = n;
+    }
   return out;
 }
 

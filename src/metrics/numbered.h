@@ -9,8 +9,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "text/pair_table.h"
-
 namespace rum {
 // Numbers of words, from 0, in the order they came.
 class Vocabulary {
@@ -42,13 +40,15 @@ using Cut = std::vector<std::string> (*)(std::string_view line);
 NumberedLines number_lines(std::span<const std::string> lines, Vocabulary&, Cut cut);
 NumberedLines number_words(std::span<const std::string> lines, Vocabulary&);  // cut by words_v2
 
-// Numbers of n-grams of one n, shared by the corpora that are to be compared.
-struct NgramTable {
-  PairTable numbers;  // (number of the first n - 1 tokens, last token)
-  int32_t size = 0;
+// The n-grams of one n, numbered alike in several corpora.
+struct SharedNgrams {
+  std::vector<NumberedLines> corpora;
+  size_t size = 0;  // how many different ones there are: each number is less
 };
-// n-grams from `shorter`, those of n - 1 tokens (of n = 2: the tokens themselves). None crosses a line.
-NumberedLines number_ngrams(const NumberedLines& tokens, const NumberedLines& shorter, NgramTable&);
+// Those that are a token longer than `shorter` (null: of n = 2, from the words themselves); none crosses a
+// line. Exact and without a hash table: n-grams are sorted by the number of their first n - 1 tokens and the
+// last token, which takes 12 bytes a token besides what is returned. Error above 2^31 tokens.
+SharedNgrams longer_ngrams(std::span<const NumberedLines* const> words, const SharedNgrams* shorter);
 
 // How often each number below `size` occurs.
 std::vector<int32_t> count_tokens(std::span<const int32_t> tokens, size_t size);

@@ -63,7 +63,7 @@ double method1(std::span<const double> row) {  // sentence_bleu of NLTK with its
 }
 }  // namespace
 
-Rows leave_one_out(NumberedLines tokens) {
+Rows leave_one_out(const NumberedLines& tokens) {
   const size_t lines = tokens.lines();
   Rows out{kColumns, std::vector<double>(lines * kColumns)};
   const auto at = [&](size_t line, size_t column) -> double& { return out.values[line * kColumns + column]; };
@@ -79,14 +79,17 @@ Rows leave_one_out(NumberedLines tokens) {
   struct Best {  // the highest count of an n-gram in one line, in which, and the highest in another
     int32_t count = 0, line = -1, second = 0;
   };
-  const auto orders = Ngrams().number(std::move(tokens));
-  for (size_t n = 0; n < 4; ++n) {
+  const NumberedLines* const words[] = {&tokens};
+  SharedNgrams longer;
+  for (size_t n = 0; n < kNgramOrders; ++n) {
+    if (n > 0) longer = longer_ngrams(words, n == 1 ? nullptr : &longer);
+    const NumberedLines& ngrams = n == 0 ? tokens : longer.corpora[0];
     int32_t size = 0;
-    for (const int32_t t : orders[n].tokens) size = std::max(size, t + 1);
+    for (const int32_t t : ngrams.tokens) size = std::max(size, t + 1);
     std::vector<Best> best(static_cast<size_t>(size));
     std::vector<int32_t> sorted;
     for (size_t i = 0; i < lines; ++i)
-      each_type(orders[n].line(i), sorted, [&](int32_t ngram, int32_t c) {
+      each_type(ngrams.line(i), sorted, [&](int32_t ngram, int32_t c) {
         Best& b = best[static_cast<size_t>(ngram)];
         if (c > b.count)
           b = {c, static_cast<int32_t>(i), b.count};
@@ -98,7 +101,7 @@ Rows leave_one_out(NumberedLines tokens) {
       std::vector<int32_t> room;
       const size_t from = static_cast<size_t>(piece) * kPiece;
       for (size_t i = from; i < std::min(lines, from + kPiece); ++i) {
-        const auto line = orders[n].line(i);
+        const auto line = ngrams.line(i);
         at(i, kTotals + n) = static_cast<double>(line.size());
         each_type(line, room, [&](int32_t ngram, int32_t c) {
           const Best& b = best[static_cast<size_t>(ngram)];

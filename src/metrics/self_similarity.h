@@ -12,7 +12,7 @@
 
 namespace rum {
 // BLEU's rows (bleu.h, 4 orders) of each line with all other lines as its references.
-Rows leave_one_out(NumberedLines tokens);
+Rows leave_one_out(const NumberedLines& tokens);
 // BLEU of each line (13a, exponential smoothing, effective order), in 0..100. Empty below two lines.
 std::vector<double> self_bleu(std::span<const std::string> lines);
 // As in Texygen: words_v2, 4-grams, 0.1 for an order without a match (NLTK's method1), no effective order.

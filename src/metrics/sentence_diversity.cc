@@ -9,13 +9,6 @@
 #include "base/error.h"
 
 namespace rum {
-std::array<NumberedLines, kNgramOrders> Ngrams::number(NumberedLines words, size_t longest) {
-  std::array<NumberedLines, kNgramOrders> out;
-  out[0] = std::move(words);
-  for (size_t n = 2; n <= longest; ++n) out[n - 1] = number_ngrams(out[0], out[n - 2], tables_[n - 2]);
-  return out;
-}
-
 double expectation_adjusted_distinct(const Spectrum& s, double vocabulary) {
   if (s.tokens == 0) return std::numeric_limits<double>::quiet_NaN();
   const double unseen = static_cast<double>(s.tokens) * std::log1p(-1 / vocabulary);  // ln of its chance

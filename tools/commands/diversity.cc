@@ -54,10 +54,10 @@ struct Table {
 // What all corpora can be cut down to; in a paired test, what any swap of lines leaves.
 int64_t common_tokens(const ComparedCorpora& c, bool paired) {
   size_t least = SIZE_MAX, sum = 0;
-  for (const ComparedCorpora::Part& one : c.parts) least = std::min(least, one.ngrams[0].tokens.size());
+  for (const ComparedCorpora::Part& one : c.parts) least = std::min(least, one.words.tokens.size());
   if (!paired) return static_cast<int64_t>(least);
-  for (size_t i = 0; i < c.parts[0].text->size(); ++i)
-    sum += std::min(c.parts[0].ngrams[0].line(i).size(), c.parts[1].ngrams[0].line(i).size());
+  for (size_t i = 0; i < c.parts[0].words.lines(); ++i)
+    sum += std::min(c.parts[0].words.line(i).size(), c.parts[1].words.line(i).size());
   return static_cast<int64_t>(sum);
 }
 std::vector<Measure> choose(const Options& o, int64_t tokens) {
@@ -128,8 +128,8 @@ void add(std::vector<Row>& rows, const std::string& name, double value) {
 void add_lengths(const ComparedCorpora& c, std::vector<Row>& rows) {
   for (const ComparedCorpora::Part& one : c.parts) {
     std::vector<int64_t> tokens;
-    for (size_t i = 0; i < one.ngrams[0].lines(); ++i)
-      tokens.push_back(static_cast<int64_t>(one.ngrams[0].line(i).size()));
+    for (size_t i = 0; i < one.words.lines(); ++i)
+      tokens.push_back(static_cast<int64_t>(one.words.line(i).size()));
     const Lengths l = lengths(tokens);
     add(rows, "lines", static_cast<double>(l.lines)),
         add(rows, "lines_without_word", static_cast<double>(l.empty));
@@ -140,7 +140,7 @@ void add_lengths(const ComparedCorpora& c, std::vector<Row>& rows) {
 }
 void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
   for (const ComparedCorpora::Part& one : c.parts) {
-    const std::vector<int32_t> counts = count_tokens(one.ngrams[0].tokens, c.vocabulary.size());
+    const std::vector<int32_t> counts = count_tokens(one.words.tokens, c.vocabulary.size());
     const Comparison x = compare(c.reference, counts, c.vocabulary);
     add(rows, "js_divergence_bits", x.js_divergence_bits), add(rows, "jaccard", x.jaccard);
     add(rows, "type_coverage", x.type_coverage), add(rows, "token_coverage", x.token_coverage);
@@ -161,7 +161,7 @@ void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
 }
 void add_novelty(const Options& o, const ComparedCorpora& c, std::vector<Row>& rows) {
   std::vector<CopyFinder> finders;
-  for (const ComparedCorpora::Part& one : c.parts) finders.emplace_back(one.ngrams[0]);
+  for (const ComparedCorpora::Part& one : c.parts) finders.emplace_back(one.words);
   constexpr size_t kBatch = 1 << 14;  // lines: the training corpus passes by and is not kept
   std::vector<std::string> batch;
   Lines reader(o.train);
@@ -303,22 +303,24 @@ int run(int argc, char** argv) {
   std::vector<std::string> paths = o.files;
   paths.insert(paths.end(), {o.reference, o.train});
   refuse_second_reading(paths);
-  std::vector<std::vector<std::string>> texts;
-  for (const std::string& path : o.files) texts.push_back(read_lines(path));
+  std::vector<std::vector<std::string>> texts(o.files.size());
   ComparedCorpora c;
-  c.longest = longest_ngram(needs);
-  for (const auto& text : texts) c.add(text);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    texts[i] = read_lines(o.files[i]);
+    c.add(texts[i]);
+    if (!(needs & kText)) texts[i] = {};  // numbers are all that is read
+  }
   if (!o.reference.empty()) c.attest(read_lines(o.reference));
   Table table;
   if (o.files.size() != 2)
     table.no_p = fmt::format("the paired test compares exactly two files, {} given", o.files.size());
-  else if (c.parts[0].text->size() != c.parts[1].text->size())
+  else if (c.parts[0].words.lines() != c.parts[1].words.lines())
     table.no_p =
         fmt::format("the paired test needs files aligned line by line; {} has {} lines, {} has {}",
-                    shown(o.files[0]), c.parts[0].text->size(), shown(o.files[1]), c.parts[1].text->size());
+                    shown(o.files[0]), c.parts[0].words.lines(), shown(o.files[1]), c.parts[1].words.lines());
   else if (o.permutations == 0)
     table.no_p = "--permutations 0";
-  const bool paired = o.files.size() == 2 && c.parts[0].text->size() == c.parts[1].text->size();
+  const bool paired = o.files.size() == 2 && c.parts[0].words.lines() == c.parts[1].words.lines();
   table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired);
   measure(o, c, paired, table);
   add_lengths(c, table.lengths);
