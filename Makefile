@@ -174,7 +174,7 @@ CUDA_PROGRAMS := $(if $(wildcard cuda/simt/simt.h tests/cuda/emulated.sh),$(addp
 test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
-	@$(MAKE) --no-print-directory -j$$(nproc) cuda-compile COMPILE_FOR=90
+	@$(if $(CUDA_PROGRAMS),$(MAKE) --no-print-directory -j$$(nproc) cuda-host)
 	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
 # Each part is a target of its own, so one can be repeated without the others.
 PARTS := check test-long portable test-asan test-tsan fuzz mutants

@@ -1,5 +1,7 @@
 // The CUDA device: memory, copies on one stream, and recording a step for replay as a graph. Under g++ the
 // same lines run on the emulation. What happens before the first use of the device must need no driver.
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "cuda/simt/simt.h"
@@ -20,10 +22,14 @@ void need_device() {
               ", this program was built with CUDA " + version(CUDART_VERSION) + ": update the driver" +
               instead);
   const cudaError_t e = cudaGetDeviceCount(&count);
-  if (e != cudaSuccess || count == 0)
+  if (e != cudaSuccess || count == 0) {
+    cudaGetLastError();  // or the next launch would find this error again
+    const char* const shown = std::getenv("CUDA_VISIBLE_DEVICES");
     rum::fail(std::string("no GPU that CUDA can use on this machine (") +
-              (e == cudaSuccess ? "there is none" : cudaGetErrorString(e)) + "): look at `nvidia-smi`" +
-              instead);
+              (e == cudaSuccess ? "there is none" : cudaGetErrorString(e)) +
+              (shown == nullptr ? "" : std::string(", of those in CUDA_VISIBLE_DEVICES: \"") + shown + '"') +
+              "): look at `nvidia-smi`" + instead);
+  }
   cudaDeviceProp p;
   check(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
   if (p.major < 8)
@@ -36,9 +42,12 @@ std::string describe() {
   int driver = 0;
   check(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  char place[32];  // as nvidia-smi has it: its numbers are not CUDA's
+  std::snprintf(place, sizeof place, "%08x:%02x:%02x.0", static_cast<unsigned>(p.pciDomainID),
+                static_cast<unsigned>(p.pciBusID), static_cast<unsigned>(p.pciDeviceID));
   return std::string(p.name) + ", compute capability " + std::to_string(p.major) + "." +
          std::to_string(p.minor) + ", driver for CUDA " + version(driver) + ", toolkit " +
-         version(CUDART_VERSION);
+         version(CUDART_VERSION) + ", PCI " + place;
 }
 #endif
 }  // namespace simt

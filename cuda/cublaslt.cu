@@ -2,19 +2,24 @@
 // bias in it. The library is opened at run time, so a program that never multiplies on a GPU does not need
 // it. Our own workspace, one stream, and for each kind of call one algorithm, chosen at its first use and
 // kept, so the bits are the same every time, recorded or not. In a training run it is the fastest of those
-// that the library proposes, and the run stores it (ops/gemm.h).
+// that the library proposes, or the product and a pass after it where that is faster, and the run stores it
+// (ops/gemm.h). What the library refuses a kernel of our own does; any other failure of it is an error.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
-#include <span>
 #include <sstream>
 #include <tuple>
+#include <vector>
 
+#include "base/progress.h"
 #include "cuda/gemm.h"
 #include "cuda/kernel.h"
+#include "cuda/race.h"
 #include "ops/gelu_mlp.h"
 #include "ops/linear.h"
 
@@ -25,13 +30,14 @@ constexpr size_t kWorkspace = size_t{32} << 20;
 struct Library {
 #define RUM_CUBLASLT(F) decltype(&::F) F = nullptr
   RUM_CUBLASLT(cublasLtCreate);
-  RUM_CUBLASLT(cublasLtGetStatusString);
+  RUM_CUBLASLT(cublasLtGetStatusName);
   RUM_CUBLASLT(cublasLtGetVersion);
   RUM_CUBLASLT(cublasLtMatmul);
   RUM_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
   RUM_CUBLASLT(cublasLtMatmulDescCreate);
   RUM_CUBLASLT(cublasLtMatmulDescSetAttribute);
   RUM_CUBLASLT(cublasLtMatmulPreferenceCreate);
+  RUM_CUBLASLT(cublasLtMatmulPreferenceDestroy);
   RUM_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
   RUM_CUBLASLT(cublasLtMatrixLayoutCreate);
 #undef RUM_CUBLASLT
@@ -43,8 +49,7 @@ struct Library {
     return library;
   }
   void check(cublasStatus_t s, const char* call) const {
-    if (s != CUBLAS_STATUS_SUCCESS)
-      fail(std::string("cuBLASLt: ") + call + ": " + cublasLtGetStatusString(s));
+    if (s != CUBLAS_STATUS_SUCCESS) fail(std::string("cuBLASLt: ") + call + ": " + cublasLtGetStatusName(s));
   }
 
  private:
@@ -60,13 +65,14 @@ struct Library {
     };
 #define RUM_CUBLASLT(F) get(#F, F)
     RUM_CUBLASLT(cublasLtCreate);
-    RUM_CUBLASLT(cublasLtGetStatusString);
+    RUM_CUBLASLT(cublasLtGetStatusName);
     RUM_CUBLASLT(cublasLtGetVersion);
     RUM_CUBLASLT(cublasLtMatmul);
     RUM_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
     RUM_CUBLASLT(cublasLtMatmulDescCreate);
     RUM_CUBLASLT(cublasLtMatmulDescSetAttribute);
     RUM_CUBLASLT(cublasLtMatmulPreferenceCreate);
+    RUM_CUBLASLT(cublasLtMatmulPreferenceDestroy);
     RUM_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
     RUM_CUBLASLT(cublasLtMatrixLayoutCreate);
 #undef RUM_CUBLASLT
@@ -97,13 +103,6 @@ cublasLtEpilogue_t epilogue(int flags) {
   if ((flags & kBiasGradient) != 0) return CUBLASLT_EPILOGUE_BGRADB;  // its B is our A
   return biased ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
-// One kind of product, described once. cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M):
-// it computes C' = op(B)' op(A)'.
-struct Plan {
-  cublasLtMatmulDesc_t product = nullptr;
-  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
-  std::optional<cublasLtMatmulAlgo_t> algorithm;  // none: the library cannot
-};
 struct Kind {
   int64_t m, n, k;
   int flags;  // transpose_a, transpose_b, bias, and a Besides
@@ -111,46 +110,55 @@ struct Kind {
   uint32_t align_a, align_b, align_c, align_last;  // the last: of bias and of what GELU reads or keeps
   auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c, align_last); }
   bool operator<(const Kind& o) const { return key() < o.key(); }
+  std::string words() const {
+    return "(" + std::to_string(m) + ", " + std::to_string(k) + ") and (" + std::to_string(k) + ", " +
+           std::to_string(n) + (in == DType::bf16 ? ") in bf16" : ") in f32");
+  }
+};
+// One kind of product, described once. cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M):
+// it computes C' = op(B)' op(A)'.
+struct Algorithm : cublasLtMatmulAlgo_t {};  // with a name: nvcc 13.0 breaks down over vectors without
+struct Plan {
+  cublasLtMatmulDesc_t product = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+  std::vector<Algorithm> algorithms;  // the first is used, unless the library refuses it; none: it cannot
+  bool split = false;                 // what it does besides is faster as a pass of its own
+  bool untried = false;               // nobody knows yet whether it is
 };
 
-using Algorithm = cublasLtMatmulAlgo_t;
-bool timed = false;  // a run keeps what is chosen
-std::map<Kind, Algorithm>& chosen() {
-  static std::map<Kind, Algorithm> all;
+bool timed = false;  // a run keeps what is chosen; no algorithm: split
+std::map<Kind, std::optional<Algorithm>>& chosen() {
+  static std::map<Kind, std::optional<Algorithm>> all;
   return all;
 }
-cublasStatus_t run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b, float beta,
-                   void* c) {
+// False: the library refuses that product, or that algorithm for it. Anything else that goes wrong is an
+// error.
+bool accepted(cublasStatus_t s, const char* call) {
+  if (s == CUBLAS_STATUS_NOT_SUPPORTED || s == CUBLAS_STATUS_ARCH_MISMATCH) return false;
+  Library::open().check(s, call);
+  return true;
+}
+bool run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b, float beta, void* c) {
   const Library& lt = Library::open();
   const float alpha = 1;
-  return lt.cublasLtMatmul(lt.handle, p.product, &alpha, b, p.b, a, p.a, &beta, c, p.c, c, p.c, &algorithm,
-                           lt.workspace, kWorkspace, simt::stream());
+  return accepted(lt.cublasLtMatmul(lt.handle, p.product, &alpha, b, p.b, a, p.a, &beta, c, p.c, c, p.c,
+                                    &algorithm, lt.workspace, kWorkspace, simt::stream()),
+                  "cublasLtMatmul");
 }
-// The candidate whose best of three runs is the shortest; they write to memory of their own. The first one
-// (the library's guess) outside a run, while a step is recorded, or when there is no memory left to try.
-Algorithm fastest(const Plan& p, std::span<const cublasLtMatmulHeuristicResult_t> candidates, size_t bytes,
-                  const void* a, const void* b) {
+
+// Moves the fastest algorithm to the front. They write to memory of their own; where there is none left for
+// that, the library's guess stays.
+void sort_by_time(Plan& p, size_t bytes, const void* a, const void* b) {
   void* c = nullptr;
-  if (!timed || candidates.size() == 1 || simt::recording()) return candidates[0].algo;
-  if (cudaMalloc(&c, bytes) != cudaSuccess) return cudaGetLastError(), candidates[0].algo;
-  cudaEvent_t begin, end;
-  simt::check(cudaEventCreate(&begin), "cudaEventCreate");
-  simt::check(cudaEventCreate(&end), "cudaEventCreate");
-  size_t best = 0;
-  float least = INFINITY;
-  for (size_t i = 0; i < candidates.size(); ++i)
-    for (int trial = 0; trial < 4; ++trial) {
-      simt::check(cudaEventRecord(begin, simt::stream()), "cudaEventRecord");
-      if (run(p, candidates[i].algo, a, b, 0, c) != CUBLAS_STATUS_SUCCESS)
-        break;  // it proposed it, and refuses
-      simt::check(cudaEventRecord(end, simt::stream()), "cudaEventRecord");
-      simt::check(cudaEventSynchronize(end), "timing a product");
-      float ms = 0;
-      simt::check(cudaEventElapsedTime(&ms, begin, end), "timing a product");
-      if (trial > 0 && ms < least) least = ms, best = i;  // the first one warms up
-    }
-  cudaEventDestroy(begin), cudaEventDestroy(end), cudaFree(c);
-  return candidates[best].algo;
+  if (p.algorithms.size() < 2) return;
+  const cudaError_t memory = cudaMalloc(&c, bytes);
+  if (memory == cudaErrorMemoryAllocation) return void(cudaGetLastError());
+  simt::check(memory, "cudaMalloc");
+  const auto free = [](void* at) { simt::dev_free(at); };
+  const std::unique_ptr<void, decltype(free)> held(c, free);
+  const auto best =
+      Race().fastest(p.algorithms.size(), [&](size_t i) { return run(p, p.algorithms[i], a, b, 0, c); });
+  if (best) std::swap(p.algorithms[0], p.algorithms[*best]);
 }
 
 void point(const Plan& p, const void* bias, const void* pre) {  // the addresses that a product does not take
@@ -187,10 +195,6 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias, cons
   layout(p.a, kind.in, ta ? kind.m : kind.k, ta ? kind.k : kind.m);
   layout(p.c, kind.out, kind.n, kind.m);
 
-  if (const auto known = chosen().find(kind); known != chosen().end()) {
-    p.algorithm = known->second;
-    return p;
-  }
   cublasLtMatmulPreference_t wish = nullptr;
   lt.check(lt.cublasLtMatmulPreferenceCreate(&wish), "cublasLtMatmulPreferenceCreate");
   auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, const auto& value) {
@@ -207,15 +211,22 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias, cons
   constexpr int kMost = 8;
   cublasLtMatmulHeuristicResult_t found[kMost] = {};
   int count = 0;
-  const cublasStatus_t s =
-      lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, kMost, found, &count);
-  size_t good = 0;
-  for (int i = 0; i < count && s == CUBLAS_STATUS_SUCCESS; ++i)
-    if (found[i].state == CUBLAS_STATUS_SUCCESS) found[good++] = found[i];
-  if (good == 0) return p;
-  p.algorithm =
-      fastest(p, std::span(found, good), static_cast<size_t>(kind.m * kind.n) * size_of(kind.out), a, b);
-  chosen()[kind] = *p.algorithm;
+  if (!accepted(lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p.product, p.b, p.a, p.c, p.c, wish, kMost,
+                                                  found, &count),
+                "cublasLtMatmulAlgoGetHeuristic"))
+    count = 0;
+  lt.check(lt.cublasLtMatmulPreferenceDestroy(wish), "cublasLtMatmulPreferenceDestroy");
+  for (int i = 0; i < count; ++i)
+    if (accepted(found[i].state, "an algorithm that was proposed")) p.algorithms.push_back({found[i].algo});
+  if (const auto known = chosen().find(kind); known == chosen().end()) {
+    p.untried = timed;
+    if (timed) sort_by_time(p, static_cast<size_t>(kind.m * kind.n) * size_of(kind.out), a, b);
+    if (!p.algorithms.empty()) chosen()[kind] = p.algorithms[0];
+  } else if (known->second) {
+    p.algorithms.insert(p.algorithms.begin(), *known->second);
+  } else {
+    p.split = true;
+  }
   return p;
 }
 
@@ -231,7 +242,8 @@ std::string save() {
     out << k.m << ' ' << k.n << ' ' << k.k << ' ' << k.flags << ' ' << static_cast<int>(k.in) << ' '
         << static_cast<int>(k.out) << ' ' << k.align_a << ' ' << k.align_b << ' ' << k.align_c << ' '
         << k.align_last;
-    for (const uint64_t word : algorithm.data) out << ' ' << word;
+    if (!algorithm) out << " split";
+    for (size_t i = 0; algorithm && i < std::size(algorithm->data); ++i) out << ' ' << algorithm->data[i];
     out << '\n';
   }
   return out.str();
@@ -241,47 +253,96 @@ void load(const std::string& text) {
   std::istringstream in(text);
   std::string line;
   if (text.empty() || !std::getline(in, line) || line != heading()) return;
-  Kind k;
-  for (int from = 0, to = 0; in >> k.m >> k.n >> k.k >> k.flags >> from >> to >> k.align_a >> k.align_b >>
-                             k.align_c >> k.align_last;) {
+  while (std::getline(in, line)) {
+    std::istringstream words(line);
+    Kind k;
+    int from = 0, to = 0;
+    words >> k.m >> k.n >> k.k >> k.flags >> from >> to >> k.align_a >> k.align_b >> k.align_c >>
+        k.align_last;
     k.in = static_cast<DType>(from), k.out = static_cast<DType>(to);
     Algorithm algorithm{};
-    for (uint64_t& word : algorithm.data) in >> word;
-    if (in) chosen()[k] = algorithm;
+    if (!words) continue;
+    if (line.ends_with(" split")) {
+      chosen()[k] = {};
+      continue;
+    }
+    for (uint64_t& word : algorithm.data) words >> word;
+    if (words) chosen()[k] = algorithm;
   }
 }
 
-// False: the library cannot do that product with what is wanted besides. bias: added, or with kBiasGradient
-// written.
-bool product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias,
-             Besides besides, const Tensor& pre) {
+// bias: added, or with kBiasGradient written.
+struct Product {
+  Tensor a, b, c;  // handles
+  GemmFlags f = {};
+  Tensor bias = {};
+  Besides besides = kNothing;
+  Tensor pre = {};
+  const void* shift() const { return bias ? bias.data<void>() : nullptr; }
+  const void* before() const { return pre ? pre.data<void>() : nullptr; }
+  Kind kind() const {
+    const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
+    return {f.transpose_a ? ak : am,
+            f.transpose_b ? bm : bk,
+            f.transpose_a ? am : ak,
+            (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) | (bias && besides != kBiasGradient ? 4 : 0) |
+                besides,
+            a.dtype(),
+            c.dtype(),
+            alignment(a.data<void>()),
+            alignment(b.data<void>()),
+            alignment(c.data<void>()),
+            std::min(alignment(shift()), alignment(before()))};
+  }
+};
+// The plan for it. A plan is made where the product runs for the first time, never while a step is recorded:
+// neither the library's search nor a race may become a part of the recording.
+Plan& planned(const Product& x, const Kind& kind) {
   static std::map<Kind, Plan> plans;
-  const void *shift = bias ? bias.data<void>() : nullptr, *before = pre ? pre.data<void>() : nullptr;
-  const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
-  const Kind kind{f.transpose_a ? ak : am,
-                  f.transpose_b ? bm : bk,
-                  f.transpose_a ? am : ak,
-                  (f.transpose_a ? 1 : 0) | (f.transpose_b ? 2 : 0) |
-                      (bias && besides != kBiasGradient ? 4 : 0) | besides,
-                  a.dtype(),
-                  c.dtype(),
-                  alignment(a.data<void>()),
-                  alignment(b.data<void>()),
-                  alignment(c.data<void>()),
-                  std::min(alignment(shift), alignment(before))};
-  auto at = plans.find(kind);
-  if (at == plans.end())
-    at = plans.emplace(kind, make(kind, a.data<void>(), b.data<void>(), shift, before)).first;
-  const Plan& p = at->second;
-  if (!p.algorithm) return false;
-  point(p, shift, before);
-  const Library& lt = Library::open();
-  lt.check(run(p, *p.algorithm, a.data<void>(), b.data<void>(), f.add ? 1.0f : 0.0f, c.data<void>()),
-           "cublasLtMatmul");
-  return true;
+  if (const auto at = plans.find(kind); at != plans.end()) return at->second;
+  if (simt::recording())
+    fail("a product of " + kind.words() + " runs for the first time while a step is recorded");
+  const Plan p = make(kind, x.a.data<void>(), x.b.data<void>(), x.shift(), x.before());
+  return plans.emplace(kind, p).first->second;
+}
+// False: the library refuses all algorithms that it has proposed.
+bool run(const Product& x, const Kind& kind, Plan& p) {
+  point(p, x.shift(), x.before());
+  const float beta = x.f.add ? 1 : 0;
+  while (!p.algorithms.empty()) {
+    if (run(p, p.algorithms[0], x.a.data<void>(), x.b.data<void>(), beta, x.c.data<void>())) return true;
+    p.algorithms.erase(p.algorithms.begin());
+    if (p.algorithms.empty())
+      chosen().erase(kind);
+    else
+      chosen()[kind] = p.algorithms[0];
+  }
+  return false;
 }
 void library_or_own(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
-  if (!product(a, b, c, f, bias, kNothing, {})) plain_gemm(a, b, c, f, bias);
+  const Product x{a, b, c, f, bias};
+  const Kind kind = x.kind();
+  if (run(x, kind, planned(x, kind))) return;
+  static const bool said = [&] {
+    Progress().line("warning: cuBLASLt has no algorithm for a product of " + kind.words() +
+                    ": a kernel of our own does it and others like it, more slowly");
+    return true;
+  }();
+  static_cast<void>(said);
+  plain_gemm(a, b, c, f, bias);
+}
+// The product and what it does besides, in one or by `split`: whichever is faster, in a run.
+void together(const Product& x, const std::function<void()>& split) {
+  const Kind kind = x.kind();
+  Plan& p = planned(x, kind);
+  if (p.untried && run(x, kind, p)) {
+    p.untried = false;
+    split();  // its product is planned, and what it takes from the arena is there
+    p.split =
+        Race().fastest(2, [&](size_t way) { return way == 1 ? (split(), true) : run(x, kind, p); }) == 1;
+    if (p.split) chosen()[kind] = {};
+  }
+  if (p.split || !run(x, kind, p)) split();
 }
 // In f32 GELU stays a pass of its own: how exact the library's is, nobody says. And the library asks this of
 // where the numbers before GELU are.
@@ -291,18 +352,22 @@ bool may_hold(const Tensor& pre) {
 void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
                  const Tensor& h) {
   const bool wanted = pre.data<void>() != h.data<void>();
-  if (!may_hold(pre) || !product(x, weight, h, {.transpose_b = true}, bias, wanted ? kGeluAndBefore : kGelu,
-                                 wanted ? pre : Tensor()))
-    linear_then_gelu(x, weight, bias, pre, h);
+  const auto split = [&] { linear_then_gelu(x, weight, bias, pre, h); };
+  if (!may_hold(pre)) return split();
+  together(
+      {x, weight, h, {.transpose_b = true}, bias, wanted ? kGeluAndBefore : kGelu, wanted ? pre : Tensor()},
+      split);
 }
 void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
-  if (!may_hold(pre) || !product(dy, weight, dpre, {}, {}, kSlope, pre))
-    product_then_slope(dy, weight, pre, dpre);
+  const auto split = [&] { product_then_slope(dy, weight, pre, dpre); };
+  if (!may_hold(pre)) return split();
+  together({dy, weight, dpre, {}, {}, kSlope, pre}, split);
 }
 void linear_backward_weights(const Tensor& dy, const Tensor& x, const Grad& dw, const Grad& db) {
-  const bool together = dw && db && !dw.add() && !db.add() && dw.to().dtype() == db.to().dtype();
-  if (!together || !product(dy, x, dw.to(), {.transpose_a = true}, db.to(), kBiasGradient, {}))
-    product_then_sum(dy, x, dw, db);
+  const auto split = [&] { product_then_sum(dy, x, dw, db); };
+  const bool fits = dw && db && !dw.add() && !db.add() && dw.to().dtype() == db.to().dtype();
+  if (!fits) return split();
+  together({dy, x, dw.to(), {.transpose_a = true}, db.to(), kBiasGradient}, split);
 }
 const bool provided =
     (gemm_choices = {save, load}, kernels::gemm.provide(DeviceKind::cuda, library_or_own)) &&

@@ -9,7 +9,21 @@ $(gpu_obj)/%.o: %
 	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; })
 cuda-compile: ##- compile every kernel for sm_80, sm_90 and sm_90a; fail on register spills (no GPU needed)
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU="$(or $(COMPILE_FOR),80 90 90a)" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
+# What `make test` does with them: their machine code against its budget, and the host's side of them.
+machine_code = $(if $(shell command -v python3),python3 tools/machine_code.py $(OBJ)/gpu-90 $(NVCC),echo "machine code: not counted, there is no python3")
+cuda-host: ##- kernels for sm_90: machine code against data/evidence/cuda-machine-code.md; the host's side runs on a stand-in for CUDA
+	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU=90 cuda-objects $(BIN)/tests/host && $(machine_code),echo "cuda-host: no CUDA toolkit of 12.4 or newer here")
+cuda-budget: ##- write the budget of the kernels' machine code anew; its diff shows what a change did
+	@$(MAKE) --no-print-directory GPU=90 cuda-objects && $(machine_code) --update
 cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
+
+# The host's side of them, as nvcc compiles it, with a stand-in for the CUDA runtime and cuBLASLt: no GPU needed.
+HOST_TESTS := $(wildcard tests/cuda/host/*.cc)
+$(call objects,$(HOST_TESTS)): private FLAGS += -isystem $(NVCC:%/bin/nvcc=%/include)
+$(call objects,$(HOST_TESTS)): $(if $(PCH),$(OBJ)/pch/tests/pch.h.gch)
+$(BIN)/tests/host: $(call objects,$(ENGINE) $(HOST_TESTS) tests/main.cc) $(GPU_OBJS)
+	$(say)
+	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest -Wl,--wrap=dlopen,--wrap=dlsym
 
 # ---- emulated --------------------------------------------------------------------------------------------------
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
@@ -56,6 +70,10 @@ test-gpu: ##- every kernel on this GPU against the CPU, replay, compute-sanitize
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/tests/gpu
 	@tools/parity.sh run $(BIN)/tests/gpu
 	@tools/parity.sh sanitize $(BIN)/tests/gpu
+first-hour: ##- build what tools/first_hour.sh needs on a bare machine with an H100 or H200; no GPU needed here
+	@$(if $(TOOLKIT),true,{ echo "first-hour: no CUDA toolkit of 12.4 or newer here"; exit 1; })
+	@$(MAKE) --no-print-directory MARCH=x86-64-v4 ONEDNN=0 GPU=90 build/x86-64-v4/tests/gpu build/x86-64-v4/bench-gpu
+	@tools/first_hour.sh pack
 # bench-gpu: PEER=script.py one more PyTorch peer of the training step   TEXTS=16 for a card with less memory
 $(BIN)/bench-gpu: $(call objects,$(ENGINE) $(BENCH_GPU) tools/bench/gpu/main/bench_gpu.cc tools/options.cc) $(GPU_OBJS) $(LADDER:%=$(gpu_obj)/%.o)
 bench-gpu: ##- time kernels, ladder, training and generation on this GPU beside PyTorch; writes data/evidence/
@@ -64,4 +82,4 @@ bench-gpu: ##- time kernels, ladder, training and generation on this GPU beside 
 	@bash tools/bench/gpu.sh $(BIN)/bench-gpu
 parity-changed: ##- list the CUDA files that have changed since they were proven on a GPU
 	@tools/parity.sh changed
-.PHONY: cuda-compile cuda-objects debug-kernel test-emulated test-gpu bench-gpu parity-changed
+.PHONY: cuda-compile cuda-objects cuda-host cuda-budget first-hour debug-kernel test-emulated test-gpu bench-gpu parity-changed

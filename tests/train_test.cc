@@ -534,6 +534,13 @@ TEST(Config, DeviceIsPickedOrRefusedInOneSentence) {
   EXPECT_EQ(pick_device("auto"), missing.empty() ? DeviceKind::cuda : DeviceKind::cpu);
   if (missing.empty()) return;
   EXPECT_EQ(error_of([] { pick_device("cuda"); }), missing);
+  EXPECT_EQ(error_of([] { pick_device("cuda:1"); }), "cuda:1: this process works on another GPU already");
+  for (const char* odd : {"cuda:", "cuda:x", "cuda:-1", "cuda:1000", "gpu"})
+    EXPECT_EQ(error_of([&] { pick_device(odd); }),
+              fmt::format("expected auto, cpu, cuda, or one of several GPUs as cuda:1, found \"{}\"", odd));
+  RunConfig several;
+  set_key(several, "run.device", "cuda:1");
+  EXPECT_EQ(several.device, "cuda:1");
   EXPECT_NE(missing.find("--device cpu"), std::string::npos) << missing;
 }
 

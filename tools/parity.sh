@@ -1,13 +1,13 @@
 #!/bin/sh
 # Evidence that the CUDA kernels agree with the CPU on a real GPU. Used by the Makefile.
-#   parity.sh run PROGRAM   runs the GPU tests and writes data/evidence/parity-<gpu>.txt
+#   parity.sh run PROGRAM   runs the GPU tests and writes data/evidence/parity-<gpu>.txt (EVIDENCE: another folder)
 #   parity.sh sanitize PROGRAM   the same under compute-sanitizer's four tools; data/evidence/sanitizer-<gpu>.txt
 #   parity.sh gpu FILE      the GPU of its line `device: ...`, as part of a file's name
 #   parity.sh state         date, commit and driver
 #   parity.sh hashes        of each CUDA file
 #   parity.sh changed       lists the .cu files that differ from the newest evidence
 set -u
-folder=data/evidence
+folder=${EVIDENCE:-data/evidence}
 
 hashes() { sha256sum cuda/*.cu cuda/*.h cuda/simt/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }
 gpu() { sed -n 's/^device: \([^,]*\).*/\1/p' "$1" | tr -cs 'A-Za-z0-9' '-' | sed 's/-*$//' | tr 'A-Z' 'a-z'; }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/terminal.h"
+#include "run/environment.h"
 #include "text/toml.h"
 
 namespace rum {
@@ -70,6 +71,16 @@ template <class At>
 Key text(const char* name, At at, const char* help) {
   return {name, "text", help, [at](const RunConfig& c) { return toml_text(at(const_cast<RunConfig&>(c))); },
           [=](RunConfig& c, const std::string& v) { at(c) = v; }};
+}
+template <class At>
+Key device(const char* name, At at, const char* help) {
+  Key key = text(name, at, help);
+  key.type = "auto | cpu | cuda | cuda:N";
+  key.set = [at](RunConfig& c, const std::string& v) {
+    check_device_name(v);
+    at(c) = v;
+  };
+  return key;
 }
 // One text, or several: as a TOML array, which is also how they stand on the command line.
 constexpr const char* kTexts = "text or list of texts";
@@ -134,10 +145,8 @@ std::vector<Key> make_keys() {
   return {
       text("run.folder", AT(folder), "where everything of the run goes"),
       whole("run.seed", AT(seed), 0, UINT32_MAX, "of initial weights, order of the data, dropout"),
-      choice("run.device", AT(device),
-             std::vector<std::pair<std::string, std::string>>{
-                 {"auto", "auto"}, {"cpu", "cpu"}, {"cuda", "cuda"}},
-             "auto: a GPU where this program can use one, else the CPU"),
+      device("run.device", AT(device),
+             "auto: a GPU where this program can use one, else the CPU; cuda:1: the second of several GPUs"),
       choice("run.dtype", AT(dtype),
              std::vector<std::pair<std::string, DType>>{{"f32", DType::f32}, {"bf16", DType::bf16}},
              "of activations and products in training; bf16 uses a GPU's tensor cores"),

@@ -4,8 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
+#include <optional>
+#include <sstream>
+#include <vector>
 
+#include "base/error.h"
 #include "base/threads.h"
 #include "ops/gemm.h"
 #include "tensor/backend.h"
@@ -20,10 +25,45 @@
 namespace rum {
 std::string build_id() { return fmt::format("{} -march={} gcc {}", RUM_COMMIT, RUM_MARCH, __VERSION__); }
 
+namespace {
+std::optional<size_t> gpu_number(const std::string& name) {  // of cuda:N
+  if (!name.starts_with("cuda:") || name.size() < 6 || name.size() > 8) return {};
+  if (name.find_first_not_of("0123456789", 5) != std::string::npos) return {};
+  return std::stoul(name.substr(5));
+}
+// CUDA shows a process the GPUs that CUDA_VISIBLE_DEVICES lists. Told before it starts, it shows every thread
+// of this process that one alone, and nothing else has to know its number.
+void show_only(size_t n, bool started) {
+  static std::optional<size_t> shown;
+  if (shown == n) return;
+  RUM_CHECK(!shown && !started, "cuda:{}: this process works on another GPU already", n);
+  std::string one = std::to_string(n);
+  if (const char* const listed = std::getenv("CUDA_VISIBLE_DEVICES"); listed != nullptr && *listed != '\0') {
+    std::vector<std::string> all;
+    std::istringstream list(listed);
+    for (std::string each; std::getline(list, each, ',');) all.push_back(each);
+    RUM_CHECK(n < all.size(), "cuda:{}: CUDA_VISIBLE_DEVICES lists {} of the GPUs, numbered from 0", n,
+              all.size());
+    one = all[n];
+  }
+  setenv("CUDA_VISIBLE_DEVICES", one.c_str(), 1);
+  shown = n;
+}
+}  // namespace
+
+void check_device_name(const std::string& name) {
+  RUM_CHECK(name == "auto" || name == "cpu" || name == "cuda" || gpu_number(name),
+            "expected auto, cpu, cuda, or one of several GPUs as cuda:1, found \"{}\"", name);
+}
 DeviceKind pick_device(const std::string& name) {
-  if (name == "cuda") Backend::of(DeviceKind::cuda);
-  const bool gpu = name == "cuda" || (name == "auto" && Backend::missing(DeviceKind::cuda).empty());
-  return gpu ? DeviceKind::cuda : DeviceKind::cpu;
+  static bool started = false;  // CUDA, in this process
+  check_device_name(name);
+  if (name == "cpu") return DeviceKind::cpu;
+  if (const std::optional<size_t> n = gpu_number(name)) show_only(*n, started);
+  started = true;
+  if (name == "auto" && !Backend::missing(DeviceKind::cuda).empty()) return DeviceKind::cpu;
+  Backend::of(DeviceKind::cuda);
+  return DeviceKind::cuda;
 }
 
 Json environment(DeviceKind device) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <thread>
 
+#include "../error_of.h"
 #include "ops/add.h"
 
 namespace rum::test {
@@ -128,11 +129,29 @@ TEST(CudaBench, TheTableHasTheStepsKernels) {
   EXPECT_EQ(counted, static_cast<double>(lines.size()));  // no op without a kernel in the table
 }
 
+TEST(CudaBench, OnlyWhatIsAskedForRuns) {
+  bench::Report report;
+  testing::internal::CaptureStdout();
+  bench::kernels_and_step(bench::tiny(), {"add", "bf16"}, report);
+  const std::string refused = error_of([&] {
+    bench::kernels_and_step(bench::tiny(), {"adwm", "bf16"}, report);
+  });
+  testing::internal::GetCapturedStdout();
+  EXPECT_EQ(refused, "no kernel has \"adwm\" in its name and is there in bf16");
+  int asked = 0;
+  for (const std::string& line : report.lines) {
+    if (line.find("\"limit\"") != std::string::npos) continue;
+    ++asked;
+    EXPECT_NE(line.find("{\"name\":\"add"), std::string::npos) << line;
+    EXPECT_NE(line.find("\"type\":\"bf16\""), std::string::npos) << line;
+  }
+  EXPECT_GE(asked, 1);
+}
 TEST(CudaBench, EverythingRuns) {
   bench::Report report;
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();  // the logged loss
-  bench::kernels_and_step(bench::tiny(), report);
+  bench::kernels_and_step(bench::tiny(), {}, report);
   bench::train(bench::tiny(), report);
   bench::generate(bench::tiny(), report);
   const std::string table = testing::internal::GetCapturedStdout();

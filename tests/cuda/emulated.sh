@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The CUDA kernels on emulated threads: in two orders (three with RUM_TEST_ALL=1), with every access checked, and the
-# planted bugs that prove the checker. FOLDER holds the programs emulated, checked and bugs. Ends with `N passed, N failed, N skipped`.
+# The CUDA kernels on emulated threads: in two orders (three with RUM_TEST_ALL=1), with every access checked, the planted
+# bugs that prove the checker, and, where nvcc built it, the host's side with a stand-in for CUDA's runtime. FOLDER holds
+# the programs emulated, checked, bugs and host. Ends with `N passed, N failed, N skipped`.
 set -u
 folder=${FOLDER:-build/tests}
 programs=()
@@ -30,5 +31,6 @@ runs emulated-reverse "SIMT_ORDER=reverse exec $quoted/emulated --gtest_brief=1 
 [ -z "${RUM_TEST_ALL:-}" ] || runs emulated-inorder "SIMT_ORDER=inorder exec $quoted/emulated --gtest_brief=1"
 runs checked "exec $quoted/checked --gtest_brief=1 --gtest_filter='*-$long'"
 runs planted-bugs "FOLDER=$quoted exec bash tests/cuda/emulated.sh bugs"
+[ ! -x "$folder/host" ] || runs host "exec $quoted/host --gtest_brief=1"
 bash tests/run.sh "${programs[@]}" | sed "s|$work/|cuda: |"
 exit "${PIPESTATUS[0]}"

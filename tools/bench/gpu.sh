@@ -2,10 +2,13 @@
 # `make bench-gpu`: kernels, ladder, training step and generation on this machine's GPU, training and generation beside
 # PyTorch in alternation, with the clocks of each run, into data/evidence/bench-<gpu>.md.
 #   gpu.sh PROGRAM      ROUNDS=3  TEXTS=64 (fewer for less memory)  PYTHON=python3  PEER=script.py
+#   PARTS="kernels train generate"   TYPE=bf16 kernels of one type   SECONDS_LEFT: no round begins that would not fit
+#   EVIDENCE=data/evidence, the folder
 # PEER: one more PyTorch script of the training step, called with --config gpt2-124m --compile 1 --batch TEXTS --steps 200;
 # it prints a JSON line with "tokens_per_s".
 set -u
 program=$1 rounds=${ROUNDS:-3} texts=${TEXTS:-64} python=${PYTHON:-python3} peer=tools/bench/torch_gpu_peer.py
+parts=${PARTS:-kernels train generate} folder=${EVIDENCE:-data/evidence}
 [ -z "${PEER:-}" ] || [ -f "$PEER" ] || { echo "bench-gpu: no file $PEER: PEER names a PyTorch script of the training step"; exit 1; }
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || { echo "bench-gpu: ROUNDS=$rounds: expected a number"; exit 1; }
 work=$(mktemp -d) sampler=
@@ -16,7 +19,7 @@ say() { echo "$*" | tee -a "$report"; }
 with_clocks() { # NAME, command: what nvidia-smi saw while it ran becomes a JSON line
   local name=$1 status
   shift
-  nvidia-smi -i 0 --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu --format=csv,noheader,nounits -lms 200 >"$work/clocks" 2>/dev/null &
+  nvidia-smi -i "$place" --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu --format=csv,noheader,nounits -lms 200 >"$work/clocks" 2>/dev/null &
   sampler=$!
   "$@"
   status=$?
@@ -32,7 +35,7 @@ with_clocks() { # NAME, command: what nvidia-smi saw while it ran becomes a JSON
   return "$status"
 }
 timed() { # PART: shown as it comes, and kept
-  "$program" "$1" --texts "$texts" --json "$json" | tee -a "$report"
+  "$program" "$1" --texts "$texts" ${TYPE:+--type "$TYPE"} --json "$json" | tee -a "$report"
   return "${PIPESTATUS[0]}"
 }
 ours() { with_clocks "$1" timed "$1" || { echo "bench-gpu: $1 failed: nothing was written"; exit 1; }; }
@@ -48,31 +51,40 @@ median() { sort -g | awk '{v[NR]=$1} END {if (NR) print (NR % 2 ? v[(NR+1)/2] : 
 
 "$program" device >"$work/device" || exit 1 # the program has said why
 gpu=$(sh tools/parity.sh gpu "$work/device")
+place=$(sed -n 's/.*, PCI //p' "$work/device") # the GPU in use: nvidia-smi numbers them in another order
 torch=$("$python" -c 'import torch; assert torch.cuda.is_available(); print(torch.__version__)' 2>/dev/null)
-ours kernels
-for ((i = 0; i < rounds; ++i)); do
-  for part in train generate; do
+[[ " $parts " != *" kernels "* ]] || ours kernels
+models=${parts//kernels/}
+[ -n "${models// /}" ] || rounds=0
+round=0 played=0 # seconds of one; how many
+for ((; played < rounds; ++played)); do
+  [ -z "${SECONDS_LEFT:-}" ] || [ "$played" = 0 ] || [ $((SECONDS + round)) -le "$SECONDS_LEFT" ] || break
+  round=-$SECONDS
+  for part in $models; do
     ours "$part"
     tail -n 2 "$json" | rate | tail -n 1 >>"$work/$part.ours"
     [ -z "$torch" ] || theirs "$part" "$peer" "$part" --texts "$texts"
   done
-  [ -z "$torch" ] || [ -z "${PEER:-}" ] || theirs train "$PEER" --config gpt2-124m --compile 1 --batch "$texts" --steps 200
+  [[ -z $torch || -z ${PEER:-} || $models != *train* ]] || theirs train "$PEER" --config gpt2-124m --compile 1 --batch "$texts" --steps 200
+  round=$((round + SECONDS))
 done
-say
-say "medians of $rounds alternated rounds | tokens/s | ours is so many times as fast"
-say "--- | ---: | ---:"
-[ -n "$torch" ] || say "no PyTorch with CUDA here: our figures alone (PYTHON names another python) | | "
-for part in train generate; do
-  own=$(median <"$work/$part.ours")
-  say "$part, ours | $own | "
-  for file in "$work/$part."*.py; do
-    [ -s "$file" ] || continue
-    other=$(median <"$file")
-    say "$part, ${file#"$work/$part."}, PyTorch $torch | $other | $(awk "BEGIN{printf \"%.2f\", $own / $other}")"
+if [ "$played" -gt 0 ]; then
+  say
+  say "medians of $played alternated rounds | tokens/s | ours is so many times as fast"
+  say "--- | ---: | ---:"
+  [ -n "$torch" ] || say "no PyTorch with CUDA here: our figures alone (PYTHON names another python) | | "
+  for part in $models; do
+    own=$(median <"$work/$part.ours")
+    say "$part, ours | $own | "
+    for file in "$work/$part."*.py; do
+      [ -s "$file" ] || continue
+      other=$(median <"$file")
+      say "$part, ${file#"$work/$part."}, PyTorch $torch | $other | $(awk "BEGIN{printf \"%.2f\", $own / $other}")"
+    done
   done
-done
+fi
 case $gpu in emulation*) echo "that was the emulation: it says nothing about a GPU, and nothing was written"; exit 1 ;; esac
-mkdir -p data/evidence
+mkdir -p "$folder"
 {
   echo "# Times on one GPU"
   echo
@@ -87,5 +99,5 @@ mkdir -p data/evidence
   cat "$json"
   sh tools/parity.sh hashes | sed 's/^/file: /'
   echo '```'
-} >"data/evidence/bench-$gpu.md"
-echo "written: data/evidence/bench-$gpu.md"
+} >"$folder/bench-$gpu.md"
+echo "written: $folder/bench-$gpu.md"

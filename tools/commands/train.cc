@@ -45,7 +45,7 @@ int run(int argc, char** argv) {
   bool print_config = false, dry_run = false;
   Flags flags("train", "Trains a model from a config (TOML), or resumes a run.");
   flags.add("config", file, "the config file")
-      .choice("--device", device, "short for --set run.device=...", {"auto", "cpu", "cuda"})
+      .add("--device", device, "short for --set run.device=...")
       .add("--set", settings, "key=value, over the file; may stand several times")
       .add("--resume", resume, "a run folder to resume from its newest checkpoint")
       .add("--print-config", print_config, "print the resolved config as TOML and stop")
@@ -56,7 +56,7 @@ int run(int argc, char** argv) {
   RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
   const std::string folder = config.folder;
   apply_settings(config, settings);
-  if (flags.given("--device")) config.device = device;
+  if (flags.given("--device")) set_key(config, "run.device", device);
   RUM_CHECK(resume.empty() || config.folder == folder, "--resume {}: the folder cannot be changed", resume);
   if (print_config) {
     fmt::print("{}", to_toml(config));

@@ -45,9 +45,10 @@ struct DrawFlags {
         .add("--seed", seed, "of the random draws", 0, UINT32_MAX)
         .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0,
              int64_t{1} << 30)
-        .add("--batch", asked.batch, "cache slots in flight; changes speed and memory, never the output", 1,
-             1 << 20)
-        .choice("--device", device, "auto: a GPU where there is one", {"auto", "cpu", "cuda"})
+        .add("--batch", asked.batch,
+             "cache slots in flight; changes speed and memory, and on a GPU the last bits of a probability",
+             1, 1 << 20)
+        .add("--device", device, "auto: a GPU where there is one; cpu; cuda; cuda:1: the second GPU")
         .choice("--dtype", dtype,
                 "of the products: int8 is the fastest on a CPU; auto: int8 for a run of `ruminate quantize`, "
                 "else f32",

@@ -55,8 +55,15 @@ struct Report {
   void row(const std::string& name, const std::string& type, const std::string& time, const std::string& rate,
            const std::string& share, Json::Object);
 };
-// Limits, kernels in both types, the ladder; then the step eagerly, replayed, and as the sum of its kernels.
-void kernels_and_step(const Sizes&, Report&);
+// What is to be timed: cases with `name` in their name, of that type; empty: all.
+struct Only {
+  std::string name, type;
+  bool all() const { return name.empty() && type.empty(); }
+  bool takes(const Case&) const;
+};
+// Limits, kernels in both types, the ladder; then, if all are wanted, the step eagerly, replayed, and as the sum of
+// its kernels.
+void kernels_and_step(const Sizes&, const Only&, Report&);
 // Training with a loader running and the loss logged every tenth step: tokens/s and MFU.
 void train(const Sizes&, Report&);
 // Greedy, `written` texts at once from prompts of random tokens; tokens/s counts what is written.

@@ -144,21 +144,27 @@ double measure(const Case& c, const char* part, const Sizes& sizes, Peak& peak, 
 }  // namespace
 
 void step_beside(double sum_of_kernels, const Sizes&, Report&);  // model.cc
-void kernels_and_step(const Sizes& sizes, Report& report) {
+bool Only::takes(const Case& c) const {
+  return c.name.find(name) != std::string::npos && (type.empty() || type == bench::name(c.type));
+}
+void kernels_and_step(const Sizes& sizes, const Only& only, Report& report) {
   if (gemm_choices.load) gemm_choices.load("");  // time the algorithms, as a training run does
   Peak peak;
   report.heading("limit");
   for (const Case& c : limits()) measure(c, "limit", sizes, peak, report);
-  double sum = 0;
-  for (const DType t : {DType::bf16, DType::f32}) {
-    report.heading("kernel");
-    for (const Case& c : kernels(t)) {
-      const double s = measure(c, "kernel", sizes, peak, report);
-      if (t == DType::bf16) sum += s;
-    }
-  }
-  report.heading("ladder");
-  for (const Case& c : ladder()) measure(c, "ladder", sizes, peak, report);
-  step_beside(sum, sizes, report);
+  bool any = false;
+  auto table = [&](const char* part, const std::vector<Case>& cases) {
+    double sum = 0;
+    report.heading(part);
+    for (const Case& c : cases)
+      if (only.takes(c)) sum += measure(c, part, sizes, peak, report), any = true;
+    return sum;
+  };
+  const double sum = table("kernel", kernels(DType::bf16));
+  table("kernel", kernels(DType::f32));
+  table("ladder", ladder());
+  RUM_CHECK(any, "no kernel has \"{}\" in its name{}", only.name,
+            only.type.empty() ? "" : " and is there in " + only.type);
+  if (only.all()) step_beside(sum, sizes, report);
 }
 }  // namespace rum::bench

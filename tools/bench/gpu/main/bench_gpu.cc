@@ -1,5 +1,5 @@
 // The program of `make bench-gpu`; tools/bench/gpu.sh runs it beside the peers and writes the evidence.
-//   build/bench-gpu device|kernels|train|generate [--texts 64] [--json FILE]
+//   build/bench-gpu device|kernels|train|generate [--texts 64] [--json FILE] [--only NAME] [--type bf16]
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -13,6 +13,7 @@ namespace {
 int run(int argc, char** argv) {
   std::string part, json;
   Sizes sizes;
+  Only only;
   int64_t texts = sizes.texts;
   bool small = false;
   Flags flags("bench-gpu", "Times the kernels, the training step and generation on a GPU.");
@@ -20,6 +21,8 @@ int run(int argc, char** argv) {
       .choice("part", part, "what to time; device: only say which GPU",
               {"device", "kernels", "train", "generate"})
       .add("--texts", texts, "texts of 1024 tokens in a batch: fewer for a card with less memory", 1)
+      .add("--only", only.name, "of kernels: those with this in their name, as attention_backward")
+      .choice("--type", only.type, "of kernels: those of this type", {"bf16", "f32"})
       .add("--json", json, "append each result to this file, a JSON object a line")
       .add("--tiny", small, "sizes that take seconds: shows that all of it runs, the times mean nothing");
   if (const auto status = flags.parse(argc, argv)) return *status;
@@ -29,7 +32,7 @@ int run(int argc, char** argv) {
       Backend::of(kCuda).describe();  // where there is none it says so before anything else
   if (part == "device") std::printf("device: %s\n", gpu.c_str());
   Report report;
-  if (part == "kernels") kernels_and_step(sizes, report);
+  if (part == "kernels") kernels_and_step(sizes, only, report);
   if (part == "train") train(sizes, report);
   if (part == "generate") generate(sizes, report);
   if (json.empty()) return 0;

@@ -1,0 +1,17 @@
+// What the two halves of the mock share.
+#pragma once
+#include "mock.h"
+
+namespace rum::mock {
+struct Work {
+  double ms;
+  std::function<void()> run;
+};
+struct Graph {
+  std::vector<Work> work;
+  int waiting = 0;  // launches of it that have not run
+};
+void enqueue(Work);  // into the queue, or into what is captured
+int enter(const std::string& function, const std::string& more = "");  // 0, or the error to return
+void violation(const std::string& what);
+}  // namespace rum::mock
