@@ -23,19 +23,20 @@ __global__ void __launch_bounds__(2 * kRowThreads)
   Softmax p = Softmax::none();
   along_row(z, 0, width, [&]<int V>(int64_t j) { p.take(load<T, V>(z + j)); });
   p = join_block(p);  // from here on the logits may be overwritten
-  const float lse = p.top + logf(p.sum), spread = smoothing / static_cast<float>(width);
-  if (threadIdx.x == 0) nll[row] = lse - (1 - smoothing) * right - spread * p.total;
+  const float log2_sum = p.log2_sum(), spread = smoothing / static_cast<float>(width);
+  if (threadIdx.x == 0) nll[row] = log2_sum / kLog2e - (1 - smoothing) * right - spread * p.total;
   if (!gradient) return;
   const float w = weights[row] / (in != nullptr ? in->total_weight : 1.0f);
-  const float shift = right == right ? 0.0f : right;
+  const float shift = w * ((right == right ? 0.0f : right) - spread);
+  const float mended = w * (simt::exp2_approx(right * kLog2e - log2_sum) - (1 - smoothing)) + shift;
   along_row(z, 0, width, [&]<int V>(int64_t j) {
     Pack<T, V> x = load<T, V>(z + j);
-    for (int k = 0; k < V; ++k) {
-      const float share = exp_of(to_float(x.at[k]) - lse) - spread + shift;
-      x.at[k] = from_float<T>(w * (j + k == target ? share - (1 - smoothing) : share));
-    }
+    for (int k = 0; k < V; ++k)
+      x.at[k] = from_float<T>(w * simt::exp2_approx(to_float(x.at[k]) * kLog2e - log2_sum) + shift);
     store<T, V>(z + j, x);
   });
+  __syncthreads();  // the target is mended afterwards, so nobody asks of each number whether it is the one
+  if (threadIdx.x == 0 && target >= 0 && target < width) z[target] = from_float<T>(mended);
 }
 // Threads: one block.
 // Reads: weight and nll of each row once. Writes: the loss.
@@ -57,7 +58,8 @@ void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& we
     const int64_t n = logits.shape()[0], v = logits.shape()[1];
     // A multiprocessor works on 2048 threads' rows at once: of long rows half as many, or all of them
     // together would not stay in the cache until they are read again.
-    const unsigned threads = v * static_cast<int64_t>(sizeof(T)) > 64 * 1024 ? 2 * kRowThreads : kRowThreads;
+    const bool doubled = v * static_cast<int64_t>(sizeof(T)) > 64 * 1024;
+    const unsigned threads = doubled ? 2 * kRowThreads : row_threads(v, sizeof(T));
     simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(threads), 0, logits.data<T>(),
                  targets.data<int32_t>(), weights.data<float>(), smoothing, in, gradient, nll.data<float>(),
                  v);

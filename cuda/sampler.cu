@@ -25,7 +25,7 @@ __device__ S over_block(S v, const F& op) {
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
   __syncthreads();
   v = part[0];
-  for (int w = 1; w < kRowWarps; ++w) v = op(v, part[w]);
+  for (unsigned w = 1; w < blockDim.x / 32; ++w) v = op(v, part[w]);
   return v;
 }
 template <class T>
@@ -35,7 +35,8 @@ __device__ Softmax softmax_of(const T* z, int64_t width) {
   return join_block(p);
 }
 __device__ double log_prob(float z, const Softmax& p) {
-  return static_cast<double>(z) - static_cast<double>(p.top) - log(static_cast<double>(p.sum));
+  const double base = static_cast<double>(Softmax::base(p.top)) / static_cast<double>(kLog2e);
+  return static_cast<double>(z) - base - log(static_cast<double>(p.sum));
 }
 
 // Threads: one block per row that is read.
@@ -197,7 +198,7 @@ void choose(const Tensor& logits, std::span<const Read> reads, const Sampling* s
   backend.upload(from.data<void>(), reads.data(), reads.size_bytes());
   backend.fill(to.data<void>(), 0, out.size_bytes());  // a Choice has a gap that no kernel writes
   by_device_type(logits.dtype(), [&]<class T> {
-    const dim3 grid(static_cast<unsigned>(n)), block(kRowThreads);
+    const dim3 grid(static_cast<unsigned>(n)), block(row_threads(width, sizeof(T)));
     if (sampling)
       simt::launch(draw_from_rows<T>, grid, block, 0, logits.data<T>(), from.data<Read>(), width, *sampling,
                    to.data<Choice>());

@@ -1,29 +1,44 @@
 // What kernels that see a row of logits share: a walk along it in packs, and its softmax in one pass.
-// exp(x) is 2^(x log2 e): for x <= 0 the error is at most 2 + |x| units in the last place, and terms that far
-// down weigh less in the sum than that.
+// exp(x) is 2^(x log2 e), by the instruction that is there for it: for x <= 0 the error is at most 4 + |x| units in
+// the last place, and terms that far down weigh less in the sum than that.
 #pragma once
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
 constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row
+// So many that each has a pack of it: a small vocabulary needs few, and who has none would only wait.
+inline unsigned row_threads(int64_t width, size_t size) {
+  const int64_t warps = (width * static_cast<int64_t>(size) + 32 * 16 - 1) / (32 * 16);
+  return static_cast<unsigned>(32 * (warps < kRowWarps ? warps : kRowWarps));
+}
 
-__device__ __forceinline__ float exp_of(float x) { return exp2f(x * 1.4426950408889634f); }
+constexpr float kLog2e = 1.4426950408889634f;
+__device__ __forceinline__ float exp_of(float x) { return simt::exp2_approx(x * kLog2e); }
 
-struct Softmax {          // of a part of a row: largest logit, sum of exp(logit - top), sum of the logits
+struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e - base), sum of the logits
   float top, sum, total;  // without a constructor: shared memory takes none
-  __device__ static Softmax none() { return {-3.402823466e38f, 0, 0}; }
+  __device__ static Softmax none() { return {-1e38f, 0, 0}; }  // its base is finite
+  __device__ static float base(float top) { return __fmul_rn(top, kLog2e); }
+  // log2 of the sum of exp(logit), the base's own rounding in it.
+  __device__ float log2_sum() const { return base(top) + log2f(sum); }
   template <class T, int V>
   __device__ __forceinline__ void take(const Pack<T, V>& x) {
     float highest = top;
     for (int k = 0; k < V; ++k) highest = fmaxf(highest, to_float(x.at[k]));
-    sum *= exp_of(top - highest), top = highest;
-    for (int k = 0; k < V; ++k) sum += exp_of(to_float(x.at[k]) - highest), total += to_float(x.at[k]);
+    const float from = base(highest);
+    sum *= simt::exp2_approx(base(top) - from), top = highest;
+    for (int k = 0; k < V; ++k) {
+      const float z = to_float(x.at[k]);
+      sum += simt::exp2_approx(z * kLog2e - from), total += z;  // one multiply-add
+    }
   }
   __device__ __forceinline__ void join(const Softmax& o) {
     const float highest = fmaxf(top, o.top);
     // Not fused: a.join(b) and b.join(a) are then the same in every bit, and so are the lanes after a
     // butterfly.
-    sum = __fadd_rn(__fmul_rn(sum, exp_of(top - highest)), __fmul_rn(o.sum, exp_of(o.top - highest)));
+    const float from = base(highest);
+    sum = __fadd_rn(__fmul_rn(sum, simt::exp2_approx(base(top) - from)),
+                    __fmul_rn(o.sum, simt::exp2_approx(base(o.top) - from)));
     top = highest, total += o.total;
   }
 };
