@@ -53,7 +53,7 @@ LINKED := -Wl,-z,relro,-z,now  # what the loader has bound can no longer be over
 # Tuned for some processors GCC takes apart FMAs that form a chain, here and there: the same sum would get other bits.
 CHAINS := $(if $(findstring clang,$(shell $(CXX) --version)),,--param avoid-fma-max-bits=0)
 FLAGS  := -std=c++20 -fno-math-errno -fno-trapping-math $(CHAINS) $(OPT_$(V)) $(WARN) -Isrc -I. -MMD -MP -pthread
-LIBS   := $(LINKED) -lfmt -licuuc -lz -llzma -lcurl -lzstd -lbz2 $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
+LIBS   := $(LINKED) -lfmt -licuuc -lz -llzma -lcurl -lzstd -lbz2 -lcpp-httplib -ledit $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
 MACHINE  = $(shell $(CXX) -dumpmachine)
 FEATURES = $(shell $(CXX) -march=$(MARCH) -dM -E -x c++ /dev/null | grep -oE '__(AVX512F|AVX512VL|AVX512BW|AVX512DQ|AVX512BF16|AVX512VNNI|AVX2|FMA|BMI2)__' | tr -d _ | tr A-Z a-z | sed 's/.*/X("&")/')
 
@@ -104,7 +104,7 @@ $(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) test
 # Half of the compiler's time is -O3: it is spent where programs spend theirs, not on rooms that wait for others or on tests.
 # GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
 ifeq ($(V),release)
-COLD := $(call objects,$(filter src/run/% src/pipeline/% src/experiment/%,$(ENGINE)) $(wildcard tools/commands/*.cc))
+COLD := $(call objects,$(filter src/page/% src/run/% src/serve/% src/pipeline/% src/experiment/%,$(ENGINE)) $(wildcard tools/commands/*.cc))
 $(COLD) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
 $(COLD): private COMMON := cold/src/pch.h
 $(COLD): $(OBJ)/pch/cold/src/pch.h.gch
@@ -142,7 +142,7 @@ FORCE:
 
 # ---- setting up ------------------------------------------------------------------------------------------------
 PACKAGES := g++ libfmt-dev libgtest-dev libicu-dev zlib1g-dev liblzma-dev libzstd-dev libbz2-dev libcli11-dev \
-            libtomlplusplus-dev nlohmann-json3-dev libcurl4-openssl-dev libdnnl-dev
+            libtomlplusplus-dev nlohmann-json3-dev libcurl4-openssl-dev libcpp-httplib-dev libedit-dev libdnnl-dev
 deps: ## install the Debian packages that are missing (as root or with sudo; else it prints the command)
 	@bash tools/deps.sh $(PACKAGES)
 
@@ -150,6 +150,9 @@ deps: ## install the Debian packages that are missing (as root or with sudo; els
 PREFIX ?= /usr/local
 install: ## install what `make all` built, the configs and bash's completion to PREFIX=/usr/local
 	@bash tools/install.sh $(BIN)/ruminate "$$DESTDIR$$PREFIX"
+
+deb: ## a Debian package of what `make all` built; MARCH=x86-64-v3 on both lines: for other processors
+	@bash tools/deb.sh $(BIN)/ruminate $(BIN)/ruminate.deb
 
 # ---- the main job ----------------------------------------------------------------------------------------------
 #   make train                    pairs from Debian packages        CORPUS=tatoeba|europarl   other corpora
@@ -219,4 +222,4 @@ build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/
 
 clean: ## remove what was built; runs/ and data/cache/ stay
 	rm -rf build
-.PHONY: FORCE help all deps install train reproduce test test-all test-long test-asan test-tsan portable check fuzz bench clean lab mutants
+.PHONY: FORCE help all deps install deb train reproduce test test-all test-long test-asan test-tsan portable check fuzz bench clean lab mutants

@@ -8,9 +8,9 @@
 #include <regex>
 #include <set>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
 #include "experiment/tables.h"
+#include "page/chart.h"
 
 namespace rum {
 namespace {

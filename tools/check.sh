@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 bad=0
 say() { echo "$*"; bad=1; }
 
-order=(base tensor autograd ops text data model optim checkpoint metrics run huggingface generate train detect pipeline edits experiment)
+order=(base tensor autograd ops text data model optim checkpoint metrics page run huggingface generate train serve detect pipeline edits experiment)
 for i in "${!order[@]}"; do
   right=$(IFS='|'; echo "${order[*]:$((i + 1))}")
   [ -n "$right" ] && [ -d "src/${order[$i]}" ] || continue
@@ -15,7 +15,7 @@ done
 for folder in src/*/; do
   [[ " ${order[*]} " == *" $(basename "$folder") "* ]] || say "$folder is not in the order of folders (tools/check.sh, README.md)"
 done
-for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'toml\+\+:src/text/toml.cc' 'nlohmann/:src/text/json.cc' 'curl/:src/generate/http.cc'; do
+for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'toml\+\+:src/text/toml.cc' 'nlohmann/:src/text/json.cc' 'curl/:src/generate/http.cc' 'httplib.h:src/serve/server.cc' 'editline/:src/text/typed_lines.cc'; do
   others=$(grep -lE "#include <${rule%%:*}" -r src tools tests cuda | grep -v "^${rule##*:}$")
   [ -z "$others" ] || say "<${rule%%:*}> is included by ${rule##*:} alone, not by: $others"
 done

@@ -8,12 +8,12 @@ if command -v dpkg-query >/dev/null; then
   done
 else
   have() { printf '#include <%s>\n' "$1" | "${CXX:-g++}" -std=c++20 -x c++ -E - >/dev/null 2>&1; }
-  for h in fmt/format.h gtest/gtest.h unicode/uchar.h zlib.h lzma.h zstd.h bzlib.h CLI/CLI.hpp toml++/toml.h nlohmann/json.hpp curl/curl.h; do
+  for h in fmt/format.h gtest/gtest.h unicode/uchar.h zlib.h lzma.h zstd.h bzlib.h CLI/CLI.hpp toml++/toml.h nlohmann/json.hpp curl/curl.h httplib.h editline/readline.h; do
     have "$h" || missing+=("$h")
   done
   [ ${#missing[@]} -eq 0 ] && exit 0
   echo "ruminate needs these headers: ${missing[*]}. This is no Debian system (there is no dpkg): install them with" \
-       "your distribution's packages of fmt, GoogleTest, ICU, zlib, liblzma, zstd, bzip2, CLI11, toml++, nlohmann-json and libcurl." >&2
+       "your distribution's packages of fmt, GoogleTest, ICU, zlib, liblzma, zstd, bzip2, CLI11, toml++, nlohmann-json, libcurl, cpp-httplib and libedit." >&2
   exit 1
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
+#include "page/chart.h"
 
 namespace rum {
 namespace {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <functional>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
+#include "page/chart.h"
 
 namespace rum {
 namespace {

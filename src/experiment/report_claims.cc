@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
 #include "experiment/tables.h"
+#include "page/chart.h"
 
 namespace rum {
 namespace {

@@ -1,50 +1,17 @@
-// What the parts of a report share: the page, which numbers its figures and tables, and how numbers are
-// written on it. Each part (claims, figures, tables) is a function that adds its sections to a page.
+// What the parts of a report share: how effects and names are written on its page. Each part (claims, figures,
+// tables) is a function that adds its sections.
 #pragma once
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "experiment/results.h"
+#include "page/page.h"
 
 namespace rum {
-extern const char* const kReportStyle;  // the page's CSS
-
-struct Head {                   // of a column
-  std::string label, tip = "";  // plain text; the tip is read by a pointer that rests on the label
-};
-// Cells are HTML; a row of one cell is a heading of those below it. The first column names its row.
-struct Table {
-  std::string caption;  // HTML, without a number
-  const char* data;     // the file that holds these numbers; "" where none does
-  std::vector<Head> head;
-  std::vector<std::vector<std::string>> rows{};
-};
-class Page {
- public:
-  void section(const std::string& title, const std::string& about = "");  // about: HTML; ends the one before
-  void put(const std::string& html) { body_ += html; }
-  void table(const Table&);
-  // One caption for charts that stand side by side where there is room.
-  void figure(const std::vector<std::string>& charts, const std::string& caption, const char* data);
-  std::string html(const std::string& title, const std::string& top) const;  // top: above the contents
-
- private:
-  std::string body_, contents_;
-  int sections_ = 0, figures_ = 0, tables_ = 0;
-};
-
-// ---- numbers, with a real minus sign
-std::string shown(double v, int digits = 1);
-std::string measured(double v);  // with about four digits
-std::string counted(int64_t n);  // 20,000
-std::string signed_number(double v, int digits);
-std::string percent(double share);                       // 46 %
-std::string change(double from, double to, int digits);  // "7009 → 2147, −69 %"
-std::string relative(double from, double to);            // "−69 %"; "" where that means nothing
-int digits_for(double v);                                // so that about four are shown
-int digits_of(const std::string& score);                 // of BLEU, chrF, NLL
-bool has_width(const Effect&, int digits);               // would its interval be two different numbers?
+// ---- numbers
+int digits_of(const std::string& score);    // of BLEU, chrF, NLL
+bool has_width(const Effect&, int digits);  // would its interval be two different numbers?
 std::string interval(const Effect&,
                      int digits);  // "+1.2 [+0.4, +2.0]"; the value alone where it has no width
 std::string p_value(const Effect&, int digits, double p);  // "–" beside an interval without width

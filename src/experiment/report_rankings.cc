@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
+#include "page/chart.h"
 
 namespace rum {
 namespace {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <set>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
+#include "page/chart.h"
 
 namespace rum {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "experiment/chart.h"
 #include "experiment/report_page.h"
+#include "page/chart.h"
 #include "text/words.h"
 
 namespace rum {

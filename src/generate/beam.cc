@@ -91,6 +91,22 @@ void Search::assign_slots(std::span<int32_t> parents) {
   }
 }
 
+void Search::end_where(const std::function<bool(const Live&)>& which) {
+  std::erase_if(live_, [&](const Live& l) {
+    if (!which(l)) return false;
+    ended_.push_back({l.node, l.draw, l.log_prob, score(l.log_prob), false});
+    return true;
+  });
+}
+std::vector<Token> Search::written(const Live& l) const { return chain(l.node); }
+std::vector<Token> Search::chain(int32_t node) const {
+  std::vector<Token> out;
+  for (int32_t n = node; n >= 0; n = nodes_[static_cast<size_t>(n)].before)
+    out.push_back(nodes_[static_cast<size_t>(n)].token);
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
 std::vector<Hypothesis> Search::results() const {
   std::vector<Ended> best = ended_;
   if (decoding_.sample)
@@ -99,9 +115,7 @@ std::vector<Hypothesis> Search::results() const {
   std::vector<Hypothesis> out;
   for (const Ended& e : best) {
     Hypothesis& h = out.emplace_back();
-    for (int32_t n = e.node; n >= 0; n = nodes_[static_cast<size_t>(n)].before)
-      h.tokens.push_back(nodes_[static_cast<size_t>(n)].token);
-    std::reverse(h.tokens.begin(), h.tokens.end());
+    h.tokens = chain(e.node);
     h.log_prob = e.log_prob, h.score = e.score, h.finished = e.finished;
   }
   return out;

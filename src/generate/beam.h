@@ -2,6 +2,7 @@
 // finished ones. Greedy decoding, beam search and sampling differ only in how advance() picks.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -31,7 +32,10 @@ class Search {
   // One token more. options: the same number for each live hypothesis, in the order of live(), best first.
   // parents[s], s in 0..slots(): from which slot the content of slot s now comes.
   void advance(std::span<const Choice> options, std::span<int32_t> parents);
+  // Ends, unfinished, the live hypotheses that `which` picks; not of a search with beams.
+  void end_where(const std::function<bool(const Live&)>& which);
   bool done() const { return live_.empty(); }
+  std::vector<Token> written(const Live&) const;
   // After done(): at most `best` hypotheses. Beams: finished ones first, by score; draws: in their order.
   std::vector<Hypothesis> results() const;
 
@@ -55,6 +59,7 @@ class Search {
   void extend(const Candidate&);
   void end(const Candidate&, bool finished);
   void assign_slots(std::span<int32_t> parents);
+  std::vector<Token> chain(int32_t node) const;
   double score(double log_prob) const;
 
   Decoding decoding_;

@@ -24,6 +24,36 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   }
   return out;
 }
+// The same of a model that is asked by an instruction: what it writes after its first line is not written at all.
+std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
+                                          const Decoding& d, const Instruction& instruction) {
+  std::vector<Prompt> prompts;
+  Token end = -1;
+  for (const std::string& s : sources) {
+    ChatPrompt p = instructed(run.tokenizer, instruction, s);
+    prompts.push_back(std::move(p.prompt)), end = p.end;
+  }
+  const auto draws = static_cast<size_t>(d.best);
+  std::vector<std::string> written(prompts.size() * draws);
+  const Follower follower{[&](size_t text, int32_t draw, Token t) {
+                            std::string& so_far = written[text * draws + static_cast<size_t>(draw)];
+                            so_far += run.tokenizer.decode({&t, 1});
+                            return t != run.tokenizer.end() && !has_first_line(so_far);
+                          },
+                          {}};
+  std::vector<std::vector<Candidate>> out;
+  for (const auto& hypotheses : generate(run.model, prompts, end, d, {}, &follower)) {
+    out.emplace_back();
+    for (const Hypothesis& h : hypotheses) {
+      const std::string all = run.tokenizer.decode(h.tokens);
+      const bool finished =
+          h.finished || has_first_line(all) || (!h.tokens.empty() && h.tokens.back() == run.tokenizer.end());
+      out.back().push_back({one_line(first_line(all)), h.log_prob,
+                            static_cast<int64_t>(h.tokens.size()) + h.finished, finished});
+    }
+  }
+  return out;
+}
 }  // namespace
 
 std::unique_ptr<Metric> make_utility(const std::string& name) {
@@ -100,8 +130,12 @@ std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, c
 }
 
 std::vector<std::vector<Candidate>> translations(const LoadedRun& run, std::span<const std::string> sources,
-                                                 const Decoding& decoding, const BestOf* best_of) {
-  if (best_of == nullptr) return write(run, sources, decoding);
+                                                 const Decoding& decoding, const BestOf* best_of,
+                                                 const Instruction* instruction) {
+  const auto written = [&](const Decoding& d) {
+    return instruction ? write(run, sources, d, *instruction) : write(run, sources, d);
+  };
+  if (best_of == nullptr) return written(decoding);
   Decoding drawn = decoding, greedy = decoding;
   drawn.sample = true;
   greedy.sample = false;
@@ -110,9 +144,9 @@ std::vector<std::vector<Candidate>> translations(const LoadedRun& run, std::span
   std::vector<Candidates> all;
   for (const std::string& s : sources) all.push_back({s, {}});
   for (const Decoding& d : {drawn, greedy}) {
-    const auto written = write(run, sources, d);
+    const auto more = written(d);
     for (size_t i = 0; i < all.size(); ++i)
-      all[i].all.insert(all[i].all.end(), written[i].begin(), written[i].end());
+      all[i].all.insert(all[i].all.end(), more[i].begin(), more[i].end());
   }
   const std::vector<int64_t> kept = best_of->choose(all);
   std::vector<std::vector<Candidate>> out;

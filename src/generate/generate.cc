@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "generate/beam.h"
 #include "generate/memory.h"
+#include "generate/penalties.h"
 #include "generate/sampler.h"
 #include "tensor/recording.h"
 
@@ -31,6 +32,9 @@ void check(const Model& model, const Decoding& d) {
             "generate: either draw or search: sample and beam {} exclude each other", d.beam);
   RUM_CHECK(d.max_new >= 0 && d.max_ratio >= 0, "generate: max_new {} and max_ratio {} must not be negative",
             d.max_new, d.max_ratio);
+  RUM_CHECK(d.repetition_penalty > 0 && d.no_repeat >= 0,
+            "generate: a repetition penalty of {} must be over 0, no_repeat {} at least 0",
+            d.repetition_penalty, d.no_repeat);
   RUM_CHECK(model.config().context > 1, "generate: a context of {} leaves no room", model.config().context);
 }
 // Most tokens a text may get, the end token included.
@@ -53,12 +57,14 @@ int64_t limit_of(const Model& model, const Prompt& p, size_t i, const Decoding& 
 
 class Writer {
  public:
-  Writer(const Model& model, std::span<const Prompt> prompts, Token end, const Decoding& d)
+  Writer(const Model& model, std::span<const Prompt> prompts, Token end, const Decoding& d,
+         const Follower* follower)
       : model_(model),
         pair_(model.encoder_decoder()),
         prompts_(prompts),
         end_(end),
         decoding_(d),
+        follower_(follower),
         device_(model.tokens().device()),
         vocab_(model.head().shape()[0]),
         width_(Search::slots(d)),
@@ -213,13 +219,50 @@ class Writer {
   }
   void read(const Tensor& logits) {
     choices_.resize(reads_.size() * static_cast<size_t>(options_));
+    if (decoding_.repetition_penalty != 1 || decoding_.no_repeat > 0) return read_penalised(logits);
     const Sampling sampling{decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
     kernels::choose(device_, logits, reads_, decoding_.sample ? &sampling : nullptr, choices_);
   }
+  // The rows come to the host, and each is changed by what its text holds already.
+  void read_penalised(const Tensor& logits) {
+    const Tensor here = logits.to(DeviceKind::cpu);
+    const Sampling sampling{decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
+    std::vector<float> row(static_cast<size_t>(vocab_));
+    size_t at = 0;
+    for (const Seat& seat : seats_) {
+      if (!seat.search) continue;
+      for (const Search::Live& l : seat.search->live()) {
+        const Read& r = reads_[at];
+        for (int64_t v = 0; v < vocab_; ++v)
+          row[static_cast<size_t>(v)] = static_cast<float>(here.at(r.row * vocab_ + v));
+        const std::span<Choice> to =
+            std::span(choices_).subspan(at++ * static_cast<size_t>(options_), static_cast<size_t>(options_));
+        const std::vector<Token> written = so_far(prompts_[seat.text], *seat.search, l);
+        const Penalties penalties{decoding_.repetition_penalty, decoding_.no_repeat};
+        if (decoding_.beam > 1) {
+          best_after(penalties, row, written, to);
+          continue;
+        }
+        penalise(penalties, row, written);
+        if (decoding_.sample)
+          to[0] = draw(row, sampling, r.uniform);
+        else
+          best_tokens(row, to);
+      }
+    }
+  }
+  // What may not come again: the text, with its prompt; of a translation not the source.
+  static std::vector<Token> so_far(const Prompt& p, const Search& search, const Search::Live& l) {
+    std::vector<Token> out(p.tokens.begin() + p.prefix, p.tokens.end());
+    const std::vector<Token> written = search.written(l);
+    out.insert(out.end(), written.begin(), written.end());
+    return out;
+  }
   double uniform(size_t text, int32_t draw, int64_t step) const {
-    const Bits4 b =
-        Random{decoding_.seed, Stream::sample}.bits({static_cast<uint32_t>(step), static_cast<uint32_t>(draw),
-                                                     decoding_.first + static_cast<uint32_t>(text), 0});
+    const std::optional<uint32_t>& own = prompts_[text].seed;
+    const Random random{own.value_or(decoding_.seed), Stream::sample};
+    const Bits4 b = random.bits({static_cast<uint32_t>(step), static_cast<uint32_t>(draw),
+                                 own ? 0 : decoding_.first + static_cast<uint32_t>(text), 0});
     return static_cast<double>((uint64_t{b.at[0]} << 32 | b.at[1]) >> 11) * 0x1p-53;
   }
   int64_t advance() {  // how many texts are done
@@ -233,8 +276,12 @@ class Writer {
         const size_t n = search->live().size() * static_cast<size_t>(options_);
         search->advance({at, n}, parents);
         at += n;
+        const size_t text = seats_[i].text;
+        if (follower_ && follower_->token && decoding_.beam == 1)
+          search->end_where([&](const Search::Live& l) { return !follower_->token(text, l.draw, l.last); });
         if (search->done()) {
-          results_[seats_[i].text] = search->results();
+          results_[text] = search->results();
+          if (follower_ && follower_->done) follower_->done(text, results_[text]);
           seats_[i].search.reset(), ++finished;
         }
       }
@@ -250,6 +297,7 @@ class Writer {
   std::span<const Prompt> prompts_;
   Token end_;
   const Decoding& decoding_;
+  const Follower* follower_;  // or null
   DeviceKind device_;
   int64_t vocab_, width_, options_;
   std::vector<Seat> seats_;
@@ -275,9 +323,10 @@ int64_t room(const Model& model, const Prompt& p) {
 }
 
 std::vector<std::vector<Hypothesis>> generate(const Model& model, std::span<const Prompt> prompts, Token end,
-                                              const Decoding& d, const std::function<void(int64_t)>& done) {
+                                              const Decoding& d, const std::function<void(int64_t)>& done,
+                                              const Follower* follower) {
   check(model, d);
   if (prompts.empty()) return {};
-  return Writer(model, prompts, end, d).run(done);
+  return Writer(model, prompts, end, d, follower).run(done);
 }
 }  // namespace rum

@@ -3,6 +3,7 @@
 // pure function of (seed, number of the text, draw, step).
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,8 +20,16 @@ struct Hypothesis {
   bool finished = false;      // the end token came before the limit
 };
 struct Prompt {
-  std::vector<Token> tokens;  // for a translation: source and <sep>
-  int32_t prefix = 0;         // as in Example; an encoder-decoder needs one
+  std::vector<Token> tokens;          // for a translation: source and <sep>
+  int32_t prefix = 0;                 // as in Example; an encoder-decoder needs one
+  std::optional<uint32_t> seed = {};  // of its draws, as if it were asked for alone; else the decoding's
+};
+// Who hears of texts while they are written.
+struct Follower {
+  // One more token of a text that is not searched for with beams; of several draws, which. False: it ends there,
+  // unfinished.
+  std::function<bool(size_t text, int32_t draw, Token)> token;
+  std::function<void(size_t text, std::span<const Hypothesis>)> done;  // as generate() returns them
 };
 // Most tokens, the end token included, that the model's context leaves after a prompt; at most 0: none.
 int64_t room(const Model&, const Prompt&);
@@ -35,7 +44,8 @@ int64_t room(const Model&, const Prompt&);
 // Error: an empty prompt or one that leaves no room in the context (with its number and lengths), a decoding
 // that makes no sense, logits that are not finite.
 std::vector<std::vector<Hypothesis>> generate(const Model&, std::span<const Prompt> prompts, Token end,
-                                              const Decoding&, const std::function<void(int64_t)>& done = {});
+                                              const Decoding&, const std::function<void(int64_t)>& done = {},
+                                              const Follower* = nullptr);
 
 // log p(target | source) of each example, natural log, without label smoothing: the sum over its tokens after
 // the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.

@@ -7,33 +7,13 @@
 #include "base/threads.h"
 #include "data/loader.h"
 #include "generate/generate.h"
+#include "generate/scoring_batch.h"
 #include "ops/head_loss.h"
 #include "ops/linear.h"
 
 namespace rum {
 namespace {
 constexpr int64_t kRows = 256;  // of logits at a time: a table of all would be the largest thing in memory
-int64_t filled(int64_t n, int64_t step) { return std::max<int64_t>((n + step - 1) / step * step, step); }
-
-// The smallest shape of a batch that holds the examples; without them, the kind of shape.
-BatchShape shape_of(const Model& model, std::span<const Example> examples) {
-  const bool pair = model.encoder_decoder() != nullptr;
-  BatchShape shape{
-      .mask = pair ? Mask::causal : Mask::prefix, .restart = model.config().restart, .sources = pair ? 1 : 0};
-  Load all;
-  for (const Example& e : examples) all = all + load_of(e, shape);
-  shape.tokens = filled(all.tokens, 64), shape.texts = all.texts + 1;
-  if (pair)
-    shape.sources = filled(all.sources, 64);
-  else
-    shape.scored = filled(all.scored, 64);
-  return shape;
-}
-
-Batch batch_of(const Model& model, std::span<const Example> examples) {
-  return upload(pack(examples, shape_of(model, examples)), model.tokens().device());
-}
-
 // One forward. use(index of the first text, texts, their batch, what each takes of it). Of its rows the head
 // reads those before each predicted token, text by text; a text's `scored` tells how many.
 using Part = std::function<Load(const Example&)>;
@@ -42,14 +22,9 @@ void forward(const Model& model, Arena& arena, size_t first, std::span<const Exa
              const Use& use) {
   arena.settle();
   Tape tape(arena, Tape::Mode::forward_only);
-  const BatchShape shape = shape_of(model, examples);
-  const Batch b = batch_of(model, examples);
+  const BatchShape shape = scoring_shape(model, examples);
+  const Batch b = scoring_batch(model, examples);
   use(first, examples, b, [&](const Example& e) { return load_of(e, shape); });
-}
-void check_room(const char* who, const Model& model, std::span<const Example> examples, size_t i) {
-  const int64_t needed = positions_of(examples[i], shape_of(model, {}));
-  RUM_CHECK(needed <= model.config().context, "{}: text {} needs {} positions, the model's context holds {}",
-            who, i, needed, model.config().context);
 }
 // Forwards of at most `batch_tokens` tokens, or of one text.
 void in_batches(const char* who, const Model& model, const Model* reference,
@@ -95,7 +70,7 @@ std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* r
         places.push_back({&stats[k], tokens[tokens.size() - stats.size() + k]});
     }
     Tensor other;  // what the reference's head reads
-    if (reference) other = reference->hidden(batch_of(*reference, texts));
+    if (reference) other = reference->hidden(scoring_batch(*reference, texts));
     const auto rows = static_cast<int64_t>(places.size());
     for (int64_t from = 0; from < rows; from += kRows) {
       const int64_t to = std::min(from + kRows, rows);

@@ -97,15 +97,16 @@ namespace {
 // As translations(); a source that cannot be translated gets empty ones. Each keeps its own random stream.
 std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
                                                         std::span<const std::string> sources, Decoding d,
-                                                        const BestOf* best_of) {
+                                                        const BestOf* best_of,
+                                                        const Instruction* instruction) {
   const std::vector<Candidate> nothing(static_cast<size_t>(d.best));
   const uint32_t first = d.first;
   std::vector<std::vector<Candidate>> out;
   while (out.size() < sources.size()) {
     size_t end = out.size();
-    while (end < sources.size() && translatable(run, sources[end])) ++end;
+    while (end < sources.size() && translatable(run, sources[end], instruction)) ++end;
     d.first = first + static_cast<uint32_t>(out.size());
-    for (auto& t : translations(run, sources.subspan(out.size(), end - out.size()), d, best_of))
+    for (auto& t : translations(run, sources.subspan(out.size(), end - out.size()), d, best_of, instruction))
       out.push_back(std::move(t));
     if (end < sources.size()) out.push_back(nothing);
   }
@@ -113,8 +114,11 @@ std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
 }
 }  // namespace
 
-bool translatable(const LoadedRun& run, std::string_view source) {
-  return !blank_line(source) && room(run.model, source_prompt(source, run.tokenizer)) > 0;
+bool translatable(const LoadedRun& run, std::string_view source, const Instruction* instruction) {
+  if (blank_line(source)) return false;
+  const Prompt p = instruction ? instructed(run.tokenizer, *instruction, source).prompt
+                               : source_prompt(source, run.tokenizer);
+  return room(run.model, p) > 0;
 }
 std::string to_line(const Generated& g) {
   return to_json(Json(Json::Object{{"id", g.id},
@@ -141,7 +145,8 @@ std::vector<Generated> read_generated(const std::string& path) {
 
 int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources, const Decoding& decoding,
                       const Provenance& from, const std::string& path,
-                      const std::function<void(int64_t, int64_t)>& done, const BestOf* best_of) {
+                      const std::function<void(int64_t, int64_t)>& done, const BestOf* best_of,
+                      const Instruction* instruction) {
   RUM_CHECK(decoding.best == 1 || (decoding.sample && best_of == nullptr),
             "a file of {} translations for each source is made of draws alone", decoding.best);
   const FileLock lock(path);
@@ -151,7 +156,7 @@ int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources
     d.first = static_cast<uint32_t>(at);
     const auto part = sources.subspan(at, std::min(kPart, sources.size() - at));
     std::string lines;
-    for (const auto& candidates : translations_of_all(run, part, d, best_of)) {
+    for (const auto& candidates : translations_of_all(run, part, d, best_of, instruction)) {
       for (const Candidate& c : candidates)
         lines +=
             to_line({static_cast<int64_t>(at), sources[at], c.text, c.log_prob, c.tokens, c.finished, from});

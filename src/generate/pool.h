@@ -27,7 +27,7 @@ std::string to_line(const Generated&);  // with its line end
 std::vector<Generated> read_generated(const std::string& path);
 
 // Is there something to translate, and room in the context for more than it?
-bool translatable(const LoadedRun&, std::string_view source);
+bool translatable(const LoadedRun&, std::string_view source, const Instruction* = nullptr);
 // For how many sources the file holds all `best` lines, a beginning of this work; what was cut off after them
 // is removed. FileError: it holds anything else.
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance&,
@@ -41,5 +41,5 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
 int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
                       const Provenance&, const std::string& path,
                       const std::function<void(int64_t sources, int64_t before)>& done = {},
-                      const BestOf* = nullptr);
+                      const BestOf* = nullptr, const Instruction* = nullptr);
 }  // namespace rum

@@ -4,7 +4,9 @@
 
 namespace rum {
 std::string describe(const Decoding& d) {
-  const std::string limits = fmt::format("max_new {} max_ratio {}", d.max_new, d.max_ratio);
+  std::string limits = fmt::format("max_new {} max_ratio {}", d.max_new, d.max_ratio);
+  if (d.repetition_penalty != 1) limits += fmt::format(" repetition_penalty {}", d.repetition_penalty);
+  if (d.no_repeat > 0) limits += fmt::format(" no_repeat {}", d.no_repeat);
   if (d.sample)
     return fmt::format("sample temperature {} top_k {} top_p {} min_p {} {}", d.temperature, d.top_k, d.top_p,
                        d.min_p, limits) +

@@ -7,15 +7,17 @@
 namespace rum {
 struct Decoding {
   int64_t beam = 1;  // hypotheses kept per text; 1 and not sample: greedy, which ends at the first end token
-  float length_penalty = 1;  // score = log p / length^penalty, the end token counted (0: log p itself)
-  bool sample = false;       // draw instead of search
-  float temperature = 1;     // of the softmax; see generate/sampler.h for the order of these four
-  int64_t top_k = 0;         // the k likeliest tokens; 0: all
-  float top_p = 1;           // the smallest set with this much probability (Holtzman et al. 2020)
-  float min_p = 0;           // tokens with at least this share of the likeliest one's probability
-  int64_t best = 1;          // hypotheses to return per text: at most `beam` of a search, so many draws
-  int64_t max_new = 0;       // tokens, the end token included; 0: as far as the context allows
-  float max_ratio = 0;       // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
+  float length_penalty = 1;      // score = log p / length^penalty, the end token counted (0: log p itself)
+  bool sample = false;           // draw instead of search
+  float temperature = 1;         // of the softmax; see generate/sampler.h for the order of these four
+  int64_t top_k = 0;             // the k likeliest tokens; 0: all
+  float top_p = 1;               // the smallest set with this much probability (Holtzman et al. 2020)
+  float min_p = 0;               // tokens with at least this share of the likeliest one's probability
+  float repetition_penalty = 1;  // over 1: what the text holds is less likely (generate/penalties.h)
+  int64_t no_repeat = 0;         // no sequence of so many tokens comes twice; 0: any may
+  int64_t best = 1;              // hypotheses to return per text: at most `beam` of a search, so many draws
+  int64_t max_new = 0;           // tokens, the end token included; 0: as far as the context allows
+  float max_ratio = 0;           // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
   uint32_t seed = 1;
   uint32_t first = 0;  // number of the first prompt, for its random stream: a long list may come in parts
   int64_t batch = 64;  // cache slots in flight, of which a text takes `beam` (draws: `best`); at least one

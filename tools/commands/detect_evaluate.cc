@@ -11,6 +11,7 @@
 #include "detect/calibrate.h"
 #include "detect/folds.h"
 #include "detect/white_box.h"
+#include "text/table.h"
 #include "tools/commands/detect.h"
 #include "tools/lines.h"
 
@@ -19,7 +20,7 @@ using namespace detect;
 namespace {
 struct EvaluateFlags {
   std::vector<std::string> detectors;
-  std::string quality;
+  std::string quality, format = "json";
   int64_t documents = 10, seed = 1;
   bool attacks = false, matrix = false;
 };
@@ -217,6 +218,25 @@ Json matrix(const DetectRecipe& recipe, std::span<const Text> texts) {
   return Json::Object{{"fitted_on_one", std::move(rows)}, {"fitted_on_all_others", std::move(left)}};
 }
 
+// The main numbers of each detector.
+TextTable table_of(const Json::Object& detectors) {
+  TextTable t{{{"detector", "AUROC", "95 %", "EER", "TPR at 1 % FPR", "TPR at 5 % FPR", "ECE"}}};
+  const auto cell = [](const Json* x) {
+    double v = 0;
+    return x && x->number(v) ? fmt::format("{:.3f}", v) : std::string("-");
+  };
+  for (const auto& [name, d] : detectors) {
+    const Json *interval = d.find("interval"), *rates = d.find("at_fpr"), *p = d.find("probabilities");
+    const auto tpr = [&](size_t i) { return cell(rates ? rates->array()->at(i).find("tpr") : nullptr); };
+    std::string width = "-";
+    if (interval && interval->array())
+      width = fmt::format("{} to {}", cell(&interval->array()->at(0)), cell(&interval->array()->at(1)));
+    t.rows.push_back({name, cell(d.find("auroc")), width, cell(d.find("eer")), tpr(1), tpr(2),
+                      cell(p && p->object() ? p->find("ece_15") : nullptr)});
+  }
+  return t;
+}
+
 int run(int argc, char** argv) {
   EvaluateFlags o;
   DetectInput input;
@@ -231,10 +251,13 @@ int run(int argc, char** argv) {
       .add("--documents", o.documents, "lines of a document", 1, 1000000)
       .add("--quality", o.quality, "a number for each machine's text: its rank correlation with the score")
       .add("--attacks", o.attacks, "also with the machines' texts attacked")
-      .add("--matrix", o.matrix, "fit on each machine, try on every other");
+      .add("--matrix", o.matrix, "fit on each machine, try on every other")
+      .choice("--format", o.format, "json: everything; else the main numbers of each detector as a table",
+              {"json", "text", "csv", "md", "latex"});
   if (const auto status = flags.parse(argc, argv)) return *status;
   o.seed = recipe.seed;
   RUM_CHECK(!o.detectors.empty() || o.matrix, "expected --detector FILE, or --matrix");
+  RUM_CHECK(o.format == "json" || !o.matrix, "--matrix has no table: leave --format out");
   const Texts read = input.read();
   std::vector<double> quality;
   if (!o.quality.empty()) quality = read_quality(o.quality, read.texts);
@@ -254,7 +277,7 @@ int run(int argc, char** argv) {
     out.emplace_back(path, std::move(one));
   }
   if (o.matrix) out.emplace_back("matrix", matrix(recipe, read.texts));
-  print(to_json(Json(std::move(out)), 1) + "\n");
+  print(o.format == "json" ? to_json(Json(std::move(out)), 1) + "\n" : written(table_of(out), o.format));
   return 0;
 }
 const DetectVerb verb{"evaluate", "AUROC, error rates, calibration on labelled texts, with their errors",

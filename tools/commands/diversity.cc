@@ -17,6 +17,7 @@
 #include "metrics/shape.h"
 #include "text/json.h"
 #include "text/reader.h"
+#include "text/table.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
@@ -34,7 +35,7 @@ constexpr const char* kAttestedUsual =
 
 struct Options {
   std::vector<std::string> files;
-  std::string reference, train, measures, explain;
+  std::string reference, train, measures, explain, format = "text";
   int64_t tokens = 0, permutations = 1000, seed = 1;
   bool json = false;
 };
@@ -193,32 +194,37 @@ std::string cell(double x) {
          : size >= 10 ? fmt::format("{:.3f}", x)
                       : fmt::format("{:.5f}", x);
 }
-void print_rows(const char* title, const std::vector<Row>& rows, bool pair) {
+std::string p_cell(const Row& row) {
+  if (!row.tested) return "-";
+  return std::isnan(row.p) ? "undefined" : fmt::format("{:.4f}", row.p);
+}
+void add_rows(TextTable& to, const char* title, const std::vector<Row>& rows, bool pair) {
   if (rows.empty()) return;
-  fmt::print("\n{}\n", title);
+  to.rows.push_back({title});
   for (const Row& row : rows) {
-    fmt::print("  {:<30}", row.name);
-    for (const double x : row.values) fmt::print(" {:>15}", cell(x));
-    if (pair)
-      fmt::print(" {:>15} {:>9}", cell(row.difference),
-                 row.tested ? std::isnan(row.p) ? "undefined" : fmt::format("{:.4f}", row.p) : "-");
-    fmt::print("\n");
+    auto& cells = to.rows.emplace_back();
+    cells.push_back(row.name);
+    for (const double x : row.values) cells.push_back(cell(x));
+    if (pair) cells.push_back(cell(row.difference)), cells.push_back(p_cell(row));
+    cells.resize(to.rows[0].size());
   }
+}
+TextTable table_of(const Options& o, const Table& t) {
+  TextTable out{{{"measure"}}};
+  const bool pair = o.files.size() == 2;
+  for (size_t i = 0; i < o.files.size(); ++i) out.rows[0].push_back(fmt::format("#{}", i + 1));
+  if (pair) out.rows[0].push_back("#1 - #2"), out.rows[0].push_back("p");
+  add_rows(out, "Diversity (words_v2; --explain NAME tells what a measure is)", t.measures, pair);
+  add_rows(out, "Lines", t.lengths, false);
+  add_rows(out, "Against the reference", t.reference, false);
+  add_rows(out, "Against the training corpus", t.train, false);
+  return out;
 }
 void print_table(const Options& o, const Table& t) {
   for (size_t i = 0; i < o.files.size(); ++i) fmt::print("#{}  {}\n", i + 1, shown(o.files[i]));
   if (!o.reference.empty()) fmt::print("reference  {}\n", shown(o.reference));
   if (!o.train.empty()) fmt::print("training corpus  {}\n", shown(o.train));
-  fmt::print("\n{:<32}", "");
-  for (size_t i = 0; i < o.files.size(); ++i) fmt::print(" {:>15}", fmt::format("#{}", i + 1));
-  const bool pair = o.files.size() == 2;
-  if (pair) fmt::print(" {:>15} {:>9}", "#1 - #2", t.no_p.empty() ? "p" : "");
-  fmt::print("\n");
-  print_rows("Diversity (words_v2; --explain NAME tells what a measure is)", t.measures, pair);
-  print_rows("Lines", t.lengths, false);
-  print_rows("Against the reference", t.reference, false);
-  print_rows("Against the training corpus", t.train, false);
-  fmt::print("\n");
+  fmt::print("\n{}\n", written(table_of(o, t), "text"));
   if (t.no_p.empty())
     fmt::print("p: paired swap-permutation test, two-sided, {} permutations, seed {}\n", o.permutations,
                o.seed);
@@ -288,6 +294,7 @@ int run(int argc, char** argv) {
       .add("--permutations", o.permutations, "of the paired test of two files (0: no test)", 0, 1'000'000)
       .add("--seed", o.seed, "of the permutations", 0, UINT32_MAX)
       .add("--measures", o.measures, "comma-separated names, or all")
+      .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
       .add("--explain", o.explain, "print what a measure is, and stop")
       .footer(
@@ -297,6 +304,7 @@ int run(int argc, char** argv) {
           "measures are of the whole corpus.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
+  RUM_CHECK(o.format == "text" || !o.json, "--format excludes --json");
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
   unsigned needs = 0;
   for (const Measure& m : choose(o, 1)) needs |= m.needs();  // wrong names are told before anything is read
@@ -326,7 +334,12 @@ int run(int argc, char** argv) {
   add_lengths(c, table.lengths);
   if (!o.reference.empty()) add_comparison(c, table.reference);
   if (!o.train.empty()) add_novelty(o, c, table.train);
-  o.json ? print_json(o, table) : print_table(o, table);
+  if (o.json)
+    print_json(o, table);
+  else if (o.format != "text")
+    fmt::print("{}", written(table_of(o, table), o.format));
+  else
+    print_table(o, table);
   return 0;
 }
 const Command command{"diversity", "lexical diversity of corpora, side by side", run};

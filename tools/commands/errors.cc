@@ -9,6 +9,7 @@
 
 #include "metrics/explain.h"
 #include "text/json.h"
+#include "text/table.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
@@ -17,7 +18,7 @@ namespace rum {
 namespace {
 struct Asked {
   std::vector<std::string> systems, lexicons;
-  std::string reference, source, language = "en", by = "ter", explained;
+  std::string reference, source, language = "en", by = "ter", explained, format = "text";
   int64_t worst = 0;
   bool json = false, no_text = false;
 };
@@ -97,22 +98,26 @@ std::string written(const ErrorMeasure& m, const ErrorCounts& c) {
   return m.share ? fmt::format("{:.2f}%", 100 * *v) : fmt::format("{:.4f}", *v);
 }
 
-void print_table(const std::vector<System>& systems, const Asked& asked) {
-  fmt::print("errors against {}: share, and how many\n", shown(asked.reference));
-  std::string head = fmt::format("{:<18}", "");
-  for (const System& s : systems) head += fmt::format("  {:>20}", s.name);
-  fmt::print("{}\n", head);
+// In text the counts stand below each other; elsewhere in brackets.
+TextTable table_of(const std::vector<System>& systems, bool text) {
+  TextTable t{{{"measure"}}};
+  for (const System& s : systems) t.rows[0].push_back(s.name);
   const auto row = [&](const char* name, const auto& cell) {
-    fmt::print("{:<18}", name);
-    for (const System& s : systems) fmt::print("  {:>{}}", cell(s), std::max<size_t>(20, s.name.size()));
-    fmt::print("\n");
+    t.rows.push_back({name});
+    for (const System& s : systems) t.rows.back().push_back(cell(s));
   };
   row("sentences", [](const System& s) { return fmt::format("{}", s.sentences.size()); });
   for (const ErrorMeasure& m : error_measures())
     row(m.name, [&](const System& s) {
-      return fmt::format("{} {:>9.0f}", written(m, s.sum), m.count_errors(s.sum));
+      return fmt::format(fmt::runtime(text ? "{} {:>7.0f}" : "{} ({:.0f})"), written(m, s.sum),
+                         m.count_errors(s.sum));
     });
   row("invented types", [](const System& s) { return fmt::format("{}", s.invented.size()); });
+  return t;
+}
+void print_table(const std::vector<System>& systems, const Asked& asked) {
+  fmt::print("errors against {}: share, and how many\n", shown(asked.reference));
+  fmt::print("{}", written(table_of(systems, true), "text"));
   for (const System& s : systems) {
     if (asked.no_text || s.invented.empty()) continue;
     std::string list;
@@ -189,6 +194,7 @@ int run(int argc, char** argv) {
               {"en", "de"})
       .add("--worst", asked.worst, "how many of each system's worst sentences to list", 0, 1 << 30)
       .add("--by", asked.by, "the measure by which they are worst")
+      .choice("--format", asked.format, kFormatHelp, table_formats())
       .add("--json", asked.json, kJsonHelp)
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
       .add("--explain", asked.explained, "print what a measure is")
@@ -202,6 +208,8 @@ int run(int argc, char** argv) {
   }
   RUM_CHECK(!asked.systems.empty() && !asked.reference.empty(),
             "expected --hyp FILE and --ref FILE; --help says more");
+  RUM_CHECK(asked.format == "text" || !(asked.json || asked.worst > 0),
+            "--format is of the table of errors; it excludes --json and --worst");
   error_measure(asked.by);  // refused before anything is read
   const Texts texts = read_texts(asked);
   HumanText human;
@@ -221,6 +229,10 @@ int run(int argc, char** argv) {
     if (asked.worst > 0) out.emplace_back("worst_by", asked.by);
     out.emplace_back("systems", std::move(list));
     fmt::print("{}\n", to_json(Json(std::move(out)), 1));
+    return 0;
+  }
+  if (asked.format != "text") {
+    fmt::print("{}", written(table_of(systems, false), asked.format));
     return 0;
   }
   print_table(systems, asked);

@@ -2,16 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "base/error.h"
 #include "base/output.h"
 #include "checkpoint/safetensors.h"
-#include "experiment/chart.h"
-#include "run/metrics.h"
+#include "run/history.h"
 #include "run/run.h"
+#include "serve/run_page.h"
 #include "text/json.h"
 #include "tools/command.h"
+#include "tools/interrupt.h"
 #include "tools/options.h"
 #include "train/data.h"
 #include "train/step.h"
@@ -61,68 +64,37 @@ void show_tensors(const std::string& path) {
   fmt::print("{} tensors, {} numbers\n", file.tensors.size(), total);
 }
 
-// What metrics.jsonl says of a run: a point per logged step, and one per evaluation.
-struct History {
-  std::vector<ChartPoint> training, validation;  // step and loss
-  std::string evaluations;                       // lines for people
-};
-History history_of(const RunFolder& folder) {
-  History h;
-  const int64_t damaged = each_metrics_line(folder, [&](const MetricsLine& line) {
-    const auto step = static_cast<double>(line.step);
-    double loss = 0, bleu = 0;
-    if (const Json* l = line.json.find("loss"); l && l->number(loss))
-      h.training.push_back({step, loss, loss, loss});
-    if (const Json* l = line.json.find("valid_loss"); l && l->number(loss)) {
-      h.validation.push_back({step, loss, loss, loss});
-      h.evaluations += fmt::format("  step {:>8}  validation loss {:.4f}", line.step, loss);
-      if (const Json* b = line.json.find("valid_bleu"); b && b->number(bleu))
-        h.evaluations += fmt::format("  BLEU {:.1f}", bleu);
-      h.evaluations += '\n';
-    }
-  });
-  if (damaged > 0) fmt::print(stderr, "{}: lines passed over as damaged: {}\n", folder.metrics(), damaged);
-  return h;
-}
-
-// At most `most` points: means of neighbours.
-std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, size_t most) {
-  std::vector<ChartPoint> out;
-  const size_t groups = std::min(most, points.size());
-  for (size_t g = 0; g < groups; ++g) {
-    const size_t begin = g * points.size() / groups, end = (g + 1) * points.size() / groups;
-    double x = 0, y = 0;
-    for (size_t i = begin; i < end; ++i) x += points[i].x, y += points[i].y;
-    const double n = static_cast<double>(end - begin);
-    out.push_back({x / n, y / n, y / n, y / n});
+// A line for each evaluation.
+std::string evaluations(const RunHistory& h) {
+  std::string out;
+  size_t k = 0;
+  for (const ChartPoint& p : h.validation) {
+    out += fmt::format("  step {:>8.0f}  validation loss {:.4f}", p.x, p.y);
+    while (k < h.score.size() && h.score[k].x < p.x) ++k;
+    if (k < h.score.size() && h.score[k].x == p.x)
+      out += fmt::format("  {} {:.1f}", h.score_name == "bleu" ? "BLEU" : h.score_name, h.score[k].y);
+    out += '\n';
   }
   return out;
 }
 
-// The chart as a file of its own, in colours that suit light and dark pages.
-void draw_loss(const std::string& path, const std::string& to) {
-  constexpr std::string_view head =
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" style=\"font: 12px sans-serif\" ";
-  constexpr std::string_view style = R"(<style>
-svg { color: #1f2328 } text { fill: currentColor } .title { font-weight: bold }
-.grid { stroke: currentColor; stroke-opacity: .15 } .line { fill: none; stroke-width: 2 }
-.s0 { stroke: #0969da } .s1 { stroke: #bc4c00 } circle.s0 { display: none } circle.s1 { fill: #bc4c00 }
-@media (prefers-color-scheme: dark) {
-  svg { color: #e6edf3 } .s0 { stroke: #58a6ff } .s1 { stroke: #f0883e } circle.s1 { fill: #f0883e }
-}
-</style>
-)";
-  const History h = history_of({path});
-  RUM_CHECK(!h.training.empty(), "{}: no step was logged yet, so there is no loss to draw", path);
-  std::string picture = svg(LineChart{"Loss of " + path,
-                                      "step",
-                                      "nats per token",
-                                      {{"training", thinned(h.training, 80)}, {"validation", h.validation}}});
-  picture.replace(0, std::string_view("<svg ").size(), head);
-  picture.insert(picture.find(">\n") + 2, style);
-  OutputFile file(to);
-  file.write(picture);
+void write_file(const std::string& path, const std::string& text) {
+  OutputFile file(path);
+  file.write(text);
   file.finish();
+}
+// The page, once, or again and again while the runs go on.
+void write_page(std::span<const std::string> runs, const std::string& path, bool watch) {
+  constexpr int kSeconds = 10;
+  RunPages pages;
+  listen_for_interrupts();
+  while (true) {
+    const bool last = !watch || interrupted() || RunPages::finished(runs);
+    write_file(path, pages.html(runs, last ? 0 : kSeconds));
+    if (last) return;
+    for (int k = 0; k < 10 * kSeconds && !interrupted(); ++k)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 void show_run(const std::string& path) {
@@ -133,11 +105,13 @@ void show_run(const std::string& path) {
   fmt::print("model         {}{} layers, width {}, {} heads, inner {}, vocabulary {}, {} parameters\n",
              run->model.encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
              m.inner, m.vocab, run->params.numbers());
-  const History h = history_of(folder);
+  const RunHistory h = history_of(folder);
+  if (h.damaged > 0)
+    fmt::print(stderr, "{}: lines passed over as damaged: {}\n", folder.metrics(), h.damaged);
   if (!h.training.empty())
     fmt::print("training loss {:.3f} {} {:.3f} at step {:.0f} of {}\n{}", h.training.front().y,
                sparkline(h.training, 60), h.training.back().y, h.training.back().x, run->config.steps,
-               h.evaluations);
+               evaluations(h));
   if (Disk::real().exists(folder.results())) {
     const Json results = parse_json(Disk::real().read(folder.results()), folder.results());
     if (const Json* report = results.find("report"); report && report->text())
@@ -177,23 +151,34 @@ void show_step(const std::string& path) {
 }
 
 int run(int argc, char** argv) {
-  std::string what, drawing;
-  bool step = false, ops = false;
-  Flags flags("inspect", "Shows a run folder, a checkpoint or model file, the tape of one step, or the ops.");
-  flags.add("what", what, "a run folder, or a .ckpt or .safetensors file")
+  std::vector<std::string> what;
+  std::string drawing, page;
+  bool step = false, ops = false, watch = false;
+  Flags flags(
+      "inspect",
+      "Shows a run folder, a checkpoint or model file, the tape of one step, or the ops; or runs as a page.");
+  flags.add("what", what, "a run folder, or a .ckpt or .safetensors file; with --html also several runs")
+      .add("--html", page,
+           "write one page of curves, samples, tokens and attention into this file; it needs nothing beside "
+           "it")
+      .add("--watch", watch, "with --html: write it again every ten seconds until the runs are finished")
       .add("--step", step, "run one step of the run folder and print its tape")
       .add("--svg", drawing, "draw the run's training and validation loss into this file")
       .add("--ops", ops, "print the catalogue of ops");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(ops != !what.empty(), "give a run folder or a file, or --ops");
+  RUM_CHECK(what.size() <= 1 || !page.empty(), "several runs at once are for --html FILE");
+  RUM_CHECK(!watch || (!page.empty() && page != "-"), "--watch needs --html with a file");
   if (ops) {
     show_ops();
+  } else if (!page.empty()) {
+    write_page(what, page, watch);
   } else if (!drawing.empty()) {
-    draw_loss(what, drawing);
-  } else if (what.ends_with(".ckpt") || what.ends_with(".safetensors")) {
-    show_tensors(what);
+    write_file(drawing, loss_picture({what[0]}));
+  } else if (what[0].ends_with(".ckpt") || what[0].ends_with(".safetensors")) {
+    show_tensors(what[0]);
   } else {
-    step ? show_step(what) : show_run(what);
+    step ? show_step(what[0]) : show_run(what[0]);
   }
   return 0;
 }

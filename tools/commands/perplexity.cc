@@ -5,10 +5,14 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "data/loader.h"
 #include "generate/generate.h"
 #include "metrics/explain.h"
+#include "page/page.h"
 #include "run/run.h"
+#include "serve/look.h"
+#include "text/html.h"
 #include "text/json.h"
 #include "tools/command.h"
 #include "tools/lines.h"
@@ -133,8 +137,37 @@ class Shown {
   const Tokenizer& tokenizer_;
 };
 
+void write_page(const std::string& path, const LoadedRun& run, const Asked& asked,
+                const std::vector<std::vector<TokenStats>>& stats, const TokenSums& all) {
+  constexpr size_t kMostTokens = 10000;  // of a page that a browser shows at once: under 2 MB
+  Page page;
+  Table t{fmt::format("What {} says of {}.", escape_html(run.source), escape_html(asked.name)),
+          "",
+          {{"Measure"}, {"value"}}};
+  t.rows.push_back({"texts", counted(static_cast<int64_t>(asked.examples.size()))});
+  t.rows.push_back({"tokens", counted(all.tokens)});
+  for (const TokenMeasure& m : token_measures()) {
+    const auto v = m.value(all);
+    t.rows.push_back({m.name, v ? measured(*v) : "undefined"});
+  }
+  page.section("In numbers");
+  page.table(t);
+  page.section("Token by token");
+  page.put(heat_legend());
+  size_t shown = 0, i = 0;
+  for (; i < asked.examples.size() && shown < kMostTokens; ++i) {
+    const auto tokens = shown_tokens(run, asked.examples[i], stats[i]);
+    page.put(heat_map(tokens)), shown += tokens.size();
+  }
+  if (i < asked.examples.size())
+    page.put(fmt::format("<p class=\"soft\">{} more texts are not shown.</p>\n", asked.examples.size() - i));
+  OutputFile file(path);
+  file.write(page.html("Perplexity of " + asked.name, ""));
+  file.finish();
+}
+
 int run(int argc, char** argv) {
-  std::string folder, input, explained, on_long = "skip";
+  std::string folder, input, explained, page, on_long = "skip";
   int64_t unpack_ratio = kUnpackRatio;
   bool json = false, per_token = false;
   Flags flags("perplexity",
@@ -152,6 +185,7 @@ int run(int argc, char** argv) {
       .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
       .add("--per-token", per_token,
            "each predicted token: line, number in its text, token, log p, rank, entropy, with tabs between")
+      .add("--html", page, "write a page into this file: the texts, each token coloured by its probability")
       .add("--json", json, kJsonHelp)
       .add("--explain", explained, "print what a measure is");
   if (const auto status = flags.parse(argc, argv)) return *status;
@@ -160,6 +194,8 @@ int run(int argc, char** argv) {
     return 0;
   }
   RUM_CHECK(!folder.empty() && !input.empty(), "expected a run folder and --input FILE; --help says more");
+  RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
+  if (!page.empty()) check_output(page);
   const auto model = load_run(folder);
   if (!flags.given("--on-long") && !model->translation()) on_long = "cut";
   const Asked asked(input, *model, on_long, unpack_ratio);
@@ -180,7 +216,9 @@ int run(int argc, char** argv) {
     else
       shown.print(asked.lines[i]);
   }
-  if (json) {
+  if (!page.empty()) {
+    write_page(page, *model, asked, stats, all);
+  } else if (json) {
     Json::Object out{{"model", model->source},
                      {"texts", static_cast<int64_t>(examples.size())},
                      {"tokens", all.tokens},

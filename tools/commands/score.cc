@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "metrics/explain.h"
 #include "metrics/significance.h"
+#include "text/table.h"
 #include "text/unicode.h"
 #include "text/words.h"
 #include "tools/command.h"
@@ -19,7 +20,7 @@ namespace rum {
 namespace {
 struct Options {
   std::vector<std::string> hyps, refs, metrics{"bleu"};
-  std::string tokenize = "13a", smooth_method = "exp", p_rule = "ties", explain;
+  std::string tokenize = "13a", smooth_method = "exp", p_rule = "ties", explain, format = "text";
   double smooth_value = -1;
   int64_t max_ngram_order = 4, char_order = 6, word_order = 0, beta = 2, width = 1;
   bool lowercase = false, effective_order = false, chrf_lowercase = false, chrf_whitespace = false;
@@ -68,6 +69,7 @@ void declare(Flags& flags, Options& o) {
       .add("--ter-no-punct", o.ter_no_punct, "TER: drop punctuation")
       .add("--ter-asian-support", o.ter_asian_support, "TER: the two above know Chinese and Japanese")
       .add("--width", o.width, "digits after the point", 0, 17)
+      .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
       .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
       .footer(
@@ -206,26 +208,6 @@ std::string p_of(const std::optional<double>& p) {
   return p ? fmt::format("{:.4f}{}", *p, *p < 0.05 ? "*" : " ") : "";
 }
 
-size_t characters(const std::string& s) {
-  return static_cast<size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-// The first column to the left, the others to the right.
-std::string table(const std::vector<std::vector<std::string>>& cells) {
-  std::vector<size_t> widths(cells[0].size());
-  for (const auto& row : cells)
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], characters(row[c]));
-  std::string out;
-  for (const auto& row : cells) {
-    std::string text;
-    for (size_t c = 0; c < row.size(); ++c) {
-      const std::string gap(widths[c] - characters(row[c]), ' ');
-      c == 0 ? text.append(row[c]).append(gap) : text.append("  ").append(gap).append(row[c]);
-    }
-    out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
-  }
-  return out;
-}
-
 std::string sentence_table(const std::vector<Judged>& all, const Options& o) {
   std::string out = o.hyps.size() > 1 ? "line\tsystem" : "line";
   for (const Judged& j : all) out += "\t" + j.metric->name();
@@ -268,7 +250,8 @@ std::string notes(const std::vector<Judged>& all, const Options& o) {
                        kFewLines);
   return out;
 }
-std::string many_systems(const std::vector<Judged>& all, const Options& o) {
+// A table for each metric that was tested, and one for all others.
+std::string score_tables(const std::vector<Judged>& all, const Options& o) {
   std::string out;
   std::vector<std::vector<std::string>> scores{{"system"}};
   for (const std::string& path : o.hyps) scores.push_back({path});
@@ -292,9 +275,13 @@ std::string many_systems(const std::vector<Judged>& all, const Options& o) {
              [&](size_t s) { return s > 0 && too_few(j) ? "too few lines" : p_of(j.bootstrapped[s].p); });
     if (!j.swapped.empty()) column("p randomisation", [&](size_t s) { return p_of(j.swapped[s].p); });
     if (paired || !j.swapped.empty()) cells[1].back() = "baseline";
-    out += table(cells) + "\n";
+    out += written({cells}, o.format) + "\n";
   }
-  if (scores[0].size() > 1) out += table(scores) + "\n";
+  if (scores[0].size() > 1) out += written({scores}, o.format) + "\n";
+  return out;
+}
+std::string many_systems(const std::vector<Judged>& all, const Options& o) {
+  std::string out = score_tables(all, o);
   for (const Judged& j : all)
     out += fmt::format("{}|{} ({} is better)\n", j.metric->name(), j.signature,
                        j.metric->higher_is_better() ? "higher" : "lower");
@@ -346,6 +333,8 @@ int run(int argc, char** argv) {
   declare(flags, o);
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) return fmt::print("{}", explain(o.explain)), 0;
+  RUM_CHECK(o.format == "text" || !(o.json || o.sentence_level),
+            "--format is of the table of systems; it excludes --json and --sentence-level");
   auto metrics = metrics_of(o);
   const Texts texts = read(o);
   RUM_CHECK(texts.systems.size() > 1 || !(o.bootstrap || o.randomisation || o.significance),
@@ -357,6 +346,8 @@ int run(int argc, char** argv) {
     out = to_json(as_json(all, o), 1) + "\n";
   else if (o.sentence_level)
     out = sentence_table(all, o);
+  else if (o.format != "text")
+    out = score_tables(all, o);
   else if (o.hyps.size() == 1)
     for (const Judged& j : all) out += one_system(j, o);
   else

@@ -1,5 +1,4 @@
-// `ruminate translate` and `ruminate generate`: a trained model writes, for each line of a file or after a
-// prompt.
+// `ruminate translate`: a trained model writes a translation of each line.
 #include "generate/translate.h"
 
 #include <fmt/format.h>
@@ -15,61 +14,20 @@
 #include "base/shell.h"
 #include "data/loader.h"
 #include "generate/best_of.h"
-#include "generate/generate.h"
-#include "generate/passage.h"
 #include "generate/pool.h"
+#include "generate/split.h"
 #include "run/environment.h"
 #include "run/provenance.h"
 #include "text/reader.h"
+#include "text/typed_lines.h"
 #include "text/unicode.h"
 #include "text/words.h"
 #include "tools/command.h"
-#include "tools/options.h"
+#include "tools/draw_flags.h"
 #include "train/evaluate.h"
 
 namespace rum {
 namespace {
-// The flags that say where to run, how to draw, and how many texts at once; values not given come from the
-// run.
-struct DrawFlags {
-  Decoding asked;
-  std::string device = "auto", dtype = "auto";
-  int64_t seed = 1;
-  void add(Flags& flags) {
-    flags.add("--temperature", asked.temperature, "of the softmax when drawing", 0, 1e3f)
-        .add("--top-k", asked.top_k, "draw from the k likeliest tokens; 0: all", 0)
-        .add("--top-p", asked.top_p, "draw from the fewest likeliest tokens with this much probability",
-             1e-6f, 1)
-        .add("--min-p", asked.min_p, "draw from tokens with this share of the likeliest one's probability", 0,
-             1)
-        .add("--seed", seed, "of the random draws", 0, UINT32_MAX)
-        .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0,
-             int64_t{1} << 30)
-        .add("--batch", asked.batch,
-             "cache slots in flight; changes speed and memory, and on a GPU the last bits of a probability",
-             1, 1 << 20)
-        .add("--device", device, "auto: a GPU where there is one; cpu; cuda; cuda:1: the second GPU")
-        .choice("--dtype", dtype,
-                "of the products: int8 is the fastest on a CPU; auto: int8 for a run of `ruminate quantize`, "
-                "else f32",
-                {"auto", "f32", "bf16", "int8"});
-  }
-  std::unique_ptr<LoadedRun> load(const std::string& run) const { return load_run(run, device, dtype); }
-  bool any(const Flags& flags) const {
-    for (const char* f : {"--temperature", "--top-k", "--top-p", "--min-p", "--seed"})
-      if (flags.given(f)) return true;
-    return false;
-  }
-  // `greedy`: what to give instead of a temperature of 0.
-  void apply(const Flags& flags, Decoding& d, const char* greedy) const {
-    RUM_CHECK(asked.temperature > 0,
-              "--temperature 0 would take the likeliest token each time: give {} instead", greedy);
-    d.temperature = asked.temperature, d.top_k = asked.top_k, d.top_p = asked.top_p, d.min_p = asked.min_p;
-    d.seed = static_cast<uint32_t>(seed), d.batch = asked.batch;
-    if (flags.given("--max-new")) d.max_new = asked.max_new, d.max_ratio = 0;
-  }
-};
-
 // --best-of and what chooses.
 struct BestOfFlags {
   int64_t samples = 0;
@@ -119,16 +77,22 @@ struct BestOfFlags {
 // more tokens than the context holds.
 class Sources {
  public:
-  Sources(const LoadedRun& run, const std::string& input, const std::string& on_long)
+  Sources(const LoadedRun& run, const std::string& input, const std::string& on_long,
+          const Instruction* instruction)
       : run_(run),
-        on_long_(on_long),
-        reader_(input, kLineLimit, Form::nfc) {}
+        instruction_(instruction),
+        on_long_(on_long) {
+    if (input == "-" && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+      typed_.emplace("translate");
+    else
+      reader_.emplace(input, kLineLimit, Form::nfc);
+  }
   // False at the end. `source` is empty for a line without anything to translate.
   bool next(std::string& source) {
     source.clear();
     std::string_view line;
     try {
-      if (!reader_.next(line)) return false;
+      if (typed_ ? !type(line) : !reader_->next(line)) return false;
     } catch (const LineError& e) {
       leave_out(e.what());
       return true;
@@ -141,19 +105,31 @@ class Sources {
       source = fitting(line);
     return true;
   }
-  bool ready() const { return reader_.ready(); }
-  int64_t lines() const { return reader_.line(); }
+  bool ready() const { return reader_ && reader_->ready(); }
+  int64_t lines() const { return typed_ ? typed_lines_ : reader_->line(); }
   // What the program ends with: 1 when lines were left out, after saying how many.
   int status() const {
-    if (cut_ > 0) fmt::print(stderr, "{}: {} of {} lines were cut\n", reader_.path(), cut_, lines());
+    if (cut_ > 0) fmt::print(stderr, "{}: {} of {} lines were cut\n", path(), cut_, lines());
     if (left_out_ > 0)
-      fmt::print(stderr, "{}: {} of {} lines were left out; their translations are empty\n", reader_.path(),
+      fmt::print(stderr, "{}: {} of {} lines were left out; their translations are empty\n", path(),
                  left_out_, lines());
     return left_out_ > 0;
   }
 
  private:
-  std::string place() const { return fmt::format("{}: line {}", reader_.path(), reader_.line()); }
+  std::string path() const { return typed_ ? "standard input" : reader_->path(); }
+  std::string place() const { return fmt::format("{}: line {}", path(), lines()); }
+  // What is typed next, as it would be read from a file.
+  bool type(std::string_view& line) {
+    auto next = typed_->next("> ");
+    if (!next) return false;
+    ++typed_lines_;
+    const size_t bad = find_invalid_utf8(*next);
+    if (bad != std::string::npos) throw LineError(fmt::format("{}: byte {} is not UTF-8", place(), bad));
+    held_ = nfc(*next);
+    line = held_;
+    return true;
+  }
   void leave_out(const std::string& why) {
     ++left_out_;
     fmt::print(stderr, "{}; left out\n", why);
@@ -162,15 +138,16 @@ class Sources {
     std::vector<Token> tokens;
     try {
       tokens = run_.tokenizer.encode(line);
+      if (translatable(run_, line, instruction_)) return std::string(line);
     } catch (const Error& e) {  // a character that it does not have
       leave_out(fmt::format("{}: {}", place(), e.what()));
       return "";
     }
-    if (translatable(run_, line)) return std::string(line);
-    const std::string why = fmt::format(
-        "{} has {} tokens with its separator, the model's context holds {}: nothing can be written after it",
-        place(), source_prompt(line, run_.tokenizer).prefix, run_.model.config().context);
-    if (on_long_ == "fail") throw FileError(why + "; split the sentence, or give --on-long skip or cut");
+    const std::string why =
+        fmt::format("{} has {} tokens, the model's context holds {}: nothing can be written after it",
+                    place(), tokens.size() + 1, run_.model.config().context);
+    if (on_long_ == "fail") throw FileError(why + "; give --on-long split, skip or cut");
+    if (on_long_ == "split") return std::string(line);
     if (on_long_ == "skip") {
       leave_out(why);
       return "";
@@ -183,52 +160,76 @@ class Sources {
     return text;
   }
   const LoadedRun& run_;
+  const Instruction* instruction_;
   const std::string on_long_;
-  LineReader reader_;
-  int64_t left_out_ = 0, cut_ = 0;
+  std::optional<LineReader> reader_;
+  std::optional<TypedLines> typed_;  // or at a terminal
+  std::string held_;                 // what was typed last
+  int64_t typed_lines_ = 0, left_out_ = 0, cut_ = 0;
 };
 
 // How translations are written: one per line, with what the flags ask for before it.
 class Translator {
  public:
-  Translator(const LoadedRun& run, Decoding decoding, const BestOf* best_of, bool scores)
+  Translator(const LoadedRun& run, Decoding decoding, const BestOf* best_of, const Instruction* instruction,
+             bool scores)
       : run_(run),
         decoding_(decoding),
         best_of_(best_of),
+        instruction_(instruction),
         scores_(scores) {}
 
   // What is written for the next lines of the input. An empty line stays empty.
   std::string translate(const std::vector<std::string>& sources) {
     std::vector<std::string> there;
-    for (const std::string& source : sources)
-      if (!source.empty()) there.push_back(source);
-    const auto written = translations(run_, there, decoding_, best_of_);
-    decoding_.first += static_cast<uint32_t>(there.size());
-    const std::vector<Candidate> nothing(1);
-    std::string out;
-    size_t k = 0;
+    std::vector<size_t> parts;  // of each source
     for (const std::string& source : sources) {
+      const auto whole =
+          split_to_fit(source, [&](std::string_view s) { return translatable(run_, s, instruction_); });
+      there.insert(there.end(), whole.begin(), whole.end()), parts.push_back(whole.size());
+    }
+    const auto written = translations(run_, there, decoding_, best_of_, instruction_);
+    decoding_.first += static_cast<uint32_t>(there.size());
+    std::string out;
+    size_t at = 0;
+    for (const size_t n : parts) {
       ++lines_;
-      for (const Candidate& c : source.empty() ? nothing : written[k++]) {
-        if (decoding_.best > 1) out += fmt::format("{}\t", lines_);
-        if (scores_) out += fmt::format("{:.6f}\t", c.log_prob);
-        out += c.text + '\n';
-      }
+      out += n == 1 ? line_of(written[at]) : joined(std::span(written).subspan(at, n));
+      at += n;
     }
     return out;
   }
 
  private:
+  std::string line_of(std::span<const Candidate> all) const {
+    std::string out;
+    for (const Candidate& c : all) {
+      if (decoding_.best > 1) out += fmt::format("{}\t", lines_);
+      if (scores_) out += fmt::format("{:.6f}\t", c.log_prob);
+      out += c.text + '\n';
+    }
+    return out;
+  }
+  // The best translations of the parts of one line, or of none of an empty one, as if they were one.
+  std::string joined(std::span<const std::vector<Candidate>> parts) const {
+    Candidate all;
+    for (const std::vector<Candidate>& part : parts) {
+      all.text += (all.text.empty() ? "" : " ") + part.front().text;
+      all.log_prob += part.front().log_prob;
+    }
+    return line_of({&all, 1});
+  }
   const LoadedRun& run_;
   Decoding decoding_;
   const BestOf* best_of_;
+  const Instruction* instruction_;
   bool scores_;
   int64_t lines_ = 0;
 };
 
 // --jsonl: all of the input is read first, then the file grows.
 int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d, const BestOf* best_of,
-                   const Provenance& from, const std::string& output) {
+                   const Instruction* instruction, const Provenance& from, const std::string& output) {
   std::vector<std::string> sources;
   for (std::string source; from_input.next(source);) sources.push_back(source);
   const auto n = static_cast<int64_t>(sources.size());
@@ -241,7 +242,7 @@ int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d,
             (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
         progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
       },
-      best_of);
+      best_of, instruction);
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
   return from_input.status();
@@ -254,7 +255,6 @@ bool is_pipe(int file) {
 // Lines are translated many at once; with `flush` no more than have come, so that each is answered.
 void translate_lines(Sources& input, Translator& translator, OutputFile& output, bool flush) {
   constexpr size_t kLines = 4096;
-  const bool typed = flush && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
   std::vector<std::string> sources;
   const auto answer = [&] {
     output.write(translator.translate(sources));
@@ -262,7 +262,6 @@ void translate_lines(Sources& input, Translator& translator, OutputFile& output,
   };
   std::string source;
   while (true) {
-    if (typed) fmt::print(stderr, "> ");
     if (!input.next(source)) break;
     sources.push_back(source);
     if (sources.size() == kLines || (flush && !input.ready())) answer();
@@ -275,7 +274,9 @@ int translate(int argc, char** argv) {
   Decoding search{.beam = 4};
   int64_t best = 1;
   bool sample = false, scores = false, jsonl = false;
+  constexpr int64_t kAnswer = 256;  // tokens of a model that is told what to do, unless --max-new says more
   std::string generator, on_long = "skip";
+  Instruction instruction;
   bool flush = false;
   int64_t generation = 1;
   DrawFlags draws;
@@ -287,9 +288,15 @@ int translate(int argc, char** argv) {
            "file to write, whole or not at all; a pipe, a device or -, standard output: as it comes")
       .choice(
           "--on-long", on_long,
-          "a line longer than the context: skip it (an empty translation, exit status 1), cut it, or fail",
-          {"skip", "cut", "fail"})
+          "a line longer than the context: skip it (an empty translation, exit status 1), cut it, split it "
+          "where its sentences end and join their translations, or fail",
+          {"skip", "cut", "split", "fail"})
       .add("--flush", flush, "answer each line as it comes; on by itself on a terminal or a pipe")
+      .add("--template", instruction.text,
+           "for a model of plain text that follows instructions: what it is told, with {source} in it; the "
+           "first "
+           "line that it writes is the translation")
+      .add("--chat", instruction.chat, "the template is a user's message, in the words of the model's family")
       .add("--beam", search.beam, "hypotheses kept; 1: greedy (as the run was evaluated unless given)", 1,
            1024)
       .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
@@ -316,16 +323,26 @@ int translate(int argc, char** argv) {
   RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
             "--generator and --generation need --jsonl");
   RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
+  RUM_CHECK(instruction.text.empty() ? !instruction.chat : on_long != "cut" && on_long != "split",
+            "--chat needs --template, and --template excludes --on-long cut and split");
+  if (!instruction.text.empty()) check(instruction);
+  RUM_CHECK(!jsonl || on_long != "split",
+            "--jsonl excludes --on-long split: a source has one translation there");
   std::optional<OutputFile> written;
   if (jsonl)
     check_output(output);
   else
     written.emplace(output);
   const auto run = draws.load(folder);
-  RUM_CHECK(run->translation(),
-            "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it", folder,
-            shell_quoted(folder));
-  Decoding d = run->config.decoding;
+  const Instruction* asked = instruction.text.empty() ? nullptr : &instruction;
+  RUM_CHECK(run->translation() || asked,
+            "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it, and one that "
+            "follows instructions translates with --template",
+            folder, shell_quoted(folder));
+  RUM_CHECK(!run->translation() || !asked, "{} translates without being told: leave --template out", folder);
+  Decoding d;
+  if (!asked) d = run->config.decoding;
+  if (asked) d.max_new = kAnswer;
   draws.apply(flags, d, "--beam 1 without --sample");
   if (flags.given("--beam")) d.beam = search.beam;
   if (flags.given("--length-penalty")) d.length_penalty = search.length_penalty;
@@ -334,14 +351,15 @@ int translate(int argc, char** argv) {
   if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
   const BestOf* chosen = best_of.read(flags, draws);
-  Sources sources(*run, input, on_long);
+  Sources sources(*run, input, on_long, asked);
   if (jsonl) {
     Provenance from = provenance_of(*run, d, generation);
     if (chosen) from.decoding = describe(*chosen, d) + type_note(*run);
+    if (asked) from.decoding += describe(*asked);
     if (!generator.empty()) from.generator = generator;
-    return translate_pool(*run, sources, d, chosen, from, output);
+    return translate_pool(*run, sources, d, chosen, asked, from, output);
   }
-  Translator translator(*run, d, chosen, scores);
+  Translator translator(*run, d, chosen, asked, scores);
   const double start = seconds_now();
   const bool live = input == "-" && (isatty(STDIN_FILENO) || is_pipe(STDIN_FILENO));
   translate_lines(sources, translator, *written, flush || live);
@@ -352,47 +370,6 @@ int translate(int argc, char** argv) {
   return sources.status();
 }
 
-int generate(int argc, char** argv) {
-  constexpr int64_t kPart = 512;  // texts at once
-  std::string folder, prompt;
-  int64_t count = 1;
-  bool greedy = false;
-  DrawFlags draws;
-  Flags flags("generate", "Continues a prompt with a model of plain text.");
-  flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
-      .add("--prompt", prompt, "the beginning of the text", true)
-      .add("--count", count, "texts to write", 1, UINT32_MAX)
-      .add("--greedy", greedy, "always take the likeliest token instead of drawing");
-  draws.add(flags);
-  if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text and draws nothing");
-  const auto run = draws.load(folder);
-  RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
-            shell_quoted(folder));
-  const size_t bad = find_invalid_utf8(prompt);
-  RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
-  Prompt p;
-  run->tokenizer.encode(prompt, p.tokens);
-  RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to start from");
-  if (run->tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run->tokenizer.begin());
-  RUM_CHECK(room(run->model, p) > 0,
-            "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
-            p.tokens.size(), run->model.config().context);
-  Decoding d;
-  draws.apply(flags, d, "--greedy");
-  d.sample = !greedy;
-  for (int64_t at = 0; at < count; at += kPart) {  // written as they come
-    d.first = static_cast<uint32_t>(at);
-    const auto texts =
-        write_passages(run->model, p.tokens, run->tokenizer.end(), d, std::min(kPart, count - at));
-    for (const std::vector<Token>& text : texts)
-      fmt::print("{}{}\n", prompt, run->tokenizer.decode(std::span(text).subspan(p.tokens.size())));
-    if (std::fflush(stdout) != 0) throw FileError("standard output: cannot be written");
-  }
-  return 0;
-}
-
-const Command translate_command{"translate", "translate lines with a trained model", translate};
-const Command generate_command{"generate", "write on after a prompt", generate};
+const Command command{"translate", "translate lines with a trained model", translate};
 }  // namespace
 }  // namespace rum

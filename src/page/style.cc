@@ -1,8 +1,8 @@
-// The report's CSS: light and dark, wide and narrow, screen and paper. Nothing is fetched.
-#include "experiment/report_page.h"
+// The CSS of all pages: light and dark, wide and narrow, screen and paper. Nothing is fetched.
+#include "page/page.h"
 
 namespace rum {
-const char* const kReportStyle = R"(
+const char* const kPageStyle = R"(
 :root{color-scheme:light dark;--paper:#fff;--ink:#1c1e21;--soft:#5c6370;--rule:#d9dce1;--shade:#f5f6f8;--good:#1a7f4b;--bad:#b3261e;
 --open:#7a6200;--care:#fff8e6;--c0:#2f5fd0;--c1:#d0602f;--c2:#2a8a5c;--c3:#9a3fb5;--c4:#a17800;--c5:#00879b;--c6:#c2316f;--c7:#6b7280}
 @media screen and (prefers-color-scheme:dark){:root{--paper:#15171a;--ink:#e6e8eb;--soft:#9aa2ae;--rule:#343941;--shade:#1e2126;
@@ -38,6 +38,14 @@ svg .name,svg .note,svg .tick,svg .label{paint-order:stroke;stroke:var(--paper);
 .dot.s0,.band.s0,.bar.s0{fill:var(--c0)}.dot.s1,.band.s1,.bar.s1{fill:var(--c1)}.dot.s2,.band.s2,.bar.s2{fill:var(--c2)}
 .dot.s3,.band.s3,.bar.s3{fill:var(--c3)}.dot.s4,.band.s4,.bar.s4{fill:var(--c4)}.dot.s5,.band.s5,.bar.s5{fill:var(--c5)}
 .dot.s6,.band.s6,.bar.s6{fill:var(--c6)}.dot.s7,.band.s7,.bar.s7{fill:var(--c7)}
+.tokens{white-space:pre-wrap;line-height:1.9;max-width:52rem}.tokens span{border-radius:.2em;padding:.1em 0}.tokens .given{color:var(--soft)}
+.h0{background:color-mix(in srgb,var(--c2) 22%,transparent)}.h1{background:color-mix(in srgb,var(--c4) 18%,transparent)}.h2{background:color-mix(in srgb,var(--c1) 22%,transparent)}
+.h3{background:color-mix(in srgb,var(--c1) 42%,transparent)}.h4{background:color-mix(in srgb,var(--bad) 42%,transparent)}.h5{background:color-mix(in srgb,var(--c3) 48%,transparent)}
+.k0{background:color-mix(in srgb,var(--c0) 24%,transparent)}.k1{background:color-mix(in srgb,var(--c4) 24%,transparent)}.k2{background:color-mix(in srgb,var(--c2) 24%,transparent)}.k3{background:color-mix(in srgb,var(--c6) 24%,transparent)}
+.heads{display:grid;grid-template-columns:repeat(auto-fill,minmax(7rem,1fr));gap:.5rem;align-items:start;max-width:60rem}.heads details{border:1px solid var(--rule);border-radius:.3rem;padding:.2rem .3rem}
+.heads summary{font:.75rem system-ui,sans-serif;color:var(--soft);cursor:pointer}.heads summary svg{display:block;aspect-ratio:1;margin-top:.2rem}
+.heads svg text{font:9px ui-monospace,monospace}.heads details[open]{grid-column:1/-1;overflow-x:auto}.heads details[open]>summary>svg{width:0;height:0}.heads details>svg{display:block;width:var(--w);max-width:none}.hidden{position:absolute}
+.samples{white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.5 ui-monospace,monospace}
 mark{background:none;color:var(--bad);text-decoration:underline dotted}
 .sample{border-left:3px solid var(--rule);padding:.1rem .9rem;margin:1rem 0}.sample dl{display:grid;grid-template-columns:14rem 1fr;gap:.1rem .8rem;margin:.4rem 0;font-size:.92rem}
 .sample dt{color:var(--soft);font:.8rem/1.7 system-ui,sans-serif}.sample dd{margin:0}

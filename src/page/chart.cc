@@ -1,4 +1,4 @@
-#include "experiment/chart.h"
+#include "page/chart.h"
 
 #include <fmt/format.h>
 

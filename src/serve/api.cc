@@ -1,0 +1,298 @@
+#include "serve/api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+
+#include "generate/chat_template.h"
+#include "generate/pool.h"
+#include "generate/translate.h"
+#include "text/unicode.h"
+#include "text/words.h"
+
+namespace rum {
+namespace {
+constexpr size_t kMostStops = 4, kMostPrompts = 16;
+
+// The keys of a request: each is asked for once, and none is left over.
+class Fields {
+ public:
+  Fields(const Json& json) : object_(json.object()) {
+    if (!object_) throw Refusal(400, "expected a JSON object");
+  }
+  const Json* find(const char* key) {
+    known_.push_back(key);
+    for (const auto& [name, value] : *object_)
+      if (name == key && !value.is_null()) return &value;
+    return nullptr;
+  }
+  [[noreturn]] static void bad(const char* key, const std::string& expected, const Json& found) {
+    std::string shown = to_json(found);
+    if (shown.size() > 60) shown = shown.substr(0, 60) + "...";
+    throw Refusal(400, fmt::format("{}: expected {}, found {}", key, expected, shown), key);
+  }
+  double number(const char* key, double otherwise, double low, double high) {
+    const Json* v = find(key);
+    double out = otherwise;
+    if (v && (!v->number(out) || !(out >= low && out <= high)))
+      bad(key, fmt::format("a number from {:g} to {:g}", low, high), *v);
+    return out;
+  }
+  int64_t whole(const char* key, int64_t otherwise, int64_t low, int64_t high) {
+    const Json* v = find(key);
+    int64_t out = otherwise;
+    if (v && (!v->whole(out) || out < low || out > high))
+      bad(key, fmt::format("a whole number from {} to {}", low, high), *v);
+    return out;
+  }
+  bool flag(const char* key) {
+    const Json* v = find(key);
+    if (v && !v->boolean()) bad(key, "true or false", *v);
+    return v && *v->boolean();
+  }
+  std::string text(const char* key) {
+    const Json* v = find(key);
+    if (v && !v->text()) bad(key, "a text", *v);
+    return v ? *v->text() : "";
+  }
+  std::vector<std::string> texts(const char* key, size_t most) {  // one, or a list of them
+    std::vector<std::string> out;
+    const Json* v = find(key);
+    if (!v) return out;
+    const std::string expected = fmt::format("a text or a list of at most {}", most);
+    if (v->text()) return {*v->text()};
+    if (!v->array() || v->array()->size() > most) bad(key, expected, *v);
+    for (const Json& t : *v->array()) {
+      if (!t.text()) bad(key, expected, *v);
+      out.push_back(*t.text());
+    }
+    return out;
+  }
+  // What would change the answer and is not done here; at its usual value it may stand there.
+  void only(const char* key, const Json& usual) {
+    const Json* v = find(key);
+    if (v && to_json(*v) != to_json(usual))
+      throw Refusal(400, fmt::format("{}: this server knows no other value than {}", key, to_json(usual)),
+                    key);
+  }
+  void finish() const {
+    for (const auto& [name, value] : *object_)
+      if (std::find(known_.begin(), known_.end(), name) == known_.end())
+        throw Refusal(400, fmt::format("unknown key \"{}\"{}", name, did_you_mean(name, known_)), name);
+  }
+
+ private:
+  const Json::Object* object_;
+  std::vector<std::string> known_;
+};
+
+std::string new_id(const char* kind) {
+  static const uint32_t process = std::random_device()();
+  static std::atomic<uint32_t> count = 0;
+  return fmt::format("{}-{:08x}{:08x}", kind, process, count++);
+}
+// What decides over the words; without any of it a translation model decodes as its run does.
+Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served, bool chat) {
+  Decoding d;
+  if (run.translation()) d = run.config.decoding;
+  const double usual = run.translation() ? 0 : 1;
+  d.temperature = static_cast<float>(f.number("temperature", usual, 0, 2));
+  d.top_p = static_cast<float>(f.number("top_p", 1, 1e-6, 1));
+  d.top_k = f.whole("top_k", 0, 0, 1 << 30);
+  d.min_p = static_cast<float>(f.number("min_p", 0, 0, 1));
+  d.repetition_penalty = static_cast<float>(f.number("repetition_penalty", 1, .01, 100));
+  d.no_repeat = f.whole("no_repeat_ngram_size", 0, 0, 1 << 20);
+  d.best = f.whole("n", 1, 1, served.most_choices);
+  static std::atomic<uint32_t> drawn = std::random_device()();
+  d.seed = static_cast<uint32_t>(f.whole("seed", drawn++, 0, UINT32_MAX));
+  if (d.temperature > 0) {
+    d.sample = true, d.beam = 1;
+  } else {
+    d.temperature = 1;
+    d.beam = std::max(d.beam, d.best);
+  }
+  int64_t most = f.whole("max_tokens", 0, 1, 1 << 30);
+  if (chat) most = f.whole("max_completion_tokens", most, 1, 1 << 30);
+  d.max_new = most > 0 ? std::min(most, served.most_answer) : served.most_answer;
+  return d;
+}
+std::vector<Message> messages_of(Fields& f) {
+  const Json* all = f.find("messages");
+  if (!all || !all->array() || all->array()->empty())
+    throw Refusal(400, "messages: expected a list of at least one message", "messages");
+  std::vector<Message> out;
+  for (const Json& m : *all->array()) {
+    const Json *role = m.find("role"), *content = m.find("content");
+    if (!role || !role->text() || !content || !content->text())
+      Fields::bad("messages", "objects with the texts \"role\" and \"content\"", m);
+    out.push_back({*role->text(), *content->text()});
+  }
+  return out;
+}
+Prompt source_of(const std::string& source, const LoadedRun& run) {
+  const std::string line = one_line(source);
+  if (!translatable(run, line)) {
+    if (blank_line(line)) throw Refusal(400, "there is nothing to translate");
+    throw Refusal(413, fmt::format("the sentence is too long for the model's context of {} tokens",
+                                   run.model.config().context));
+  }
+  return source_prompt(line, run.tokenizer);
+}
+Prompt prompt_of(const std::string& text, const LoadedRun& run) {
+  if (run.translation()) return source_of(text, run);
+  Prompt p;
+  run.tokenizer.encode(text, p.tokens);
+  if (run.tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run.tokenizer.begin());
+  if (p.tokens.empty()) throw Refusal(400, "prompt: expected a text that is not empty", "prompt");
+  return p;
+}
+ChatPrompt chat_of(const std::vector<Message>& messages, const LoadedRun& run) {
+  if (run.translation()) {
+    if (messages.back().role != "user")
+      throw Refusal(400, "messages: the last one must be the user's: a sentence to translate", "messages");
+    return {source_of(messages.back().content, run), run.tokenizer.end()};
+  }
+  if (auto made = chat_prompt(run.tokenizer, messages)) return std::move(*made);
+  throw Refusal(400,
+                "this model was not taught to converse (its tokenizer has no tokens for turns): use "
+                "/v1/completions");
+}
+void check_length(const Writing& w, const LoadedRun& run, const ServedModel& served) {
+  const auto tokens = static_cast<int64_t>(w.prompt.tokens.size());
+  if (tokens > served.most_prompt || room(run.model, w.prompt) <= 0)
+    throw Refusal(413, fmt::format("the prompt has {} tokens; at most {} are read here", tokens,
+                                   std::min(served.most_prompt, run.model.config().context - 1)));
+}
+void read_what_changes_nothing(Fields& f) {
+  for (const char* key : {"user", "metadata", "store", "service_tier", "parallel_tool_calls"}) f.find(key);
+  f.only("frequency_penalty", 0), f.only("presence_penalty", 0);
+  f.only("logit_bias", Json::Object{}), f.only("logprobs", false), f.only("top_logprobs", 0);
+  f.only("echo", false), f.only("best_of", 1), f.only("suffix", ""), f.only("tools", Json::Array{});
+  f.only("response_format", Json::Object{{"type", "text"}});
+}
+}  // namespace
+
+std::string refusal_json(int status, const std::string& message, const std::string& param) {
+  const char* type = status >= 500 || status == 429 ? "server_error" : "invalid_request_error";
+  return to_json(Json(Json::Object{{"error", Json::Object{{"message", message},
+                                                          {"type", type},
+                                                          {"param", param.empty() ? Json() : Json(param)},
+                                                          {"code", Json()}}}}));
+}
+
+Request read_request(std::string_view body, bool chat, const LoadedRun& run, const ServedModel& served) try {
+  Json json;
+  try {
+    json = parse_json(body, "the request", {.depth = 16, .bytes = body.size(), .values = 100000});
+  } catch (const FileError& e) {
+    throw Refusal(400, e.what());
+  }
+  Fields f(json);
+  Request r;
+  r.chat = chat, r.id = new_id(chat ? "chatcmpl" : "cmpl");
+  const std::string name = f.text("model");
+  if (!name.empty() && name != served.name)
+    throw Refusal(404, fmt::format("there is no model \"{}\" here, only \"{}\"", name, served.name), "model");
+  r.stream = f.flag("stream");
+  if (const Json* o = f.find("stream_options"))
+    if (const Json* u = o->find("include_usage"); u && u->boolean()) r.usage = *u->boolean();
+  Writing w;
+  w.decoding = decoding_of(f, run, served, chat), w.end = run.tokenizer.end();
+  w.stop = f.texts("stop", kMostStops);
+  std::erase(w.stop, "");
+  if (chat) {
+    ChatPrompt p = chat_of(messages_of(f), run);
+    w.prompt = std::move(p.prompt), w.end = p.end;
+    r.prompts.push_back(w);
+  } else {
+    for (const std::string& text : f.texts("prompt", kMostPrompts)) {
+      w.prompt = prompt_of(text, run);
+      r.prompts.push_back(w);
+    }
+    if (r.prompts.empty()) throw Refusal(400, "prompt: expected a text", "prompt");
+  }
+  read_what_changes_nothing(f);
+  f.finish();
+  const auto texts = static_cast<int64_t>(r.prompts.size()) * w.decoding.best;
+  if (texts > served.most_choices)
+    throw Refusal(400, fmt::format("{} texts at once; at most {} are written", texts, served.most_choices),
+                  "n");
+  for (const Writing& p : r.prompts) {
+    check_length(p, run, served);
+    r.prompt_tokens += static_cast<int64_t>(p.prompt.tokens.size());
+  }
+  return r;
+} catch (const Refusal&) {
+  throw;
+} catch (const Error& e) {  // a character that the tokenizer does not have, a role in the wrong place
+  throw Refusal(400, e.what());
+}
+
+namespace {
+Json::Object frame(const Request& r, const ServedModel& served, bool streamed) {
+  const char* kind = "text_completion";
+  if (r.chat) kind = streamed ? "chat.completion.chunk" : "chat.completion";
+  return {{"id", r.id}, {"object", kind}, {"created", served.created}, {"model", served.name}};
+}
+Json usage(const Request& r, int64_t tokens) {
+  return Json::Object{{"prompt_tokens", r.prompt_tokens},
+                      {"completion_tokens", tokens},
+                      {"total_tokens", r.prompt_tokens + tokens}};
+}
+std::string event(const Json& json) { return "data: " + to_json(json) + "\n\n"; }
+}  // namespace
+
+std::string answer_json(const Request& r, const ServedModel& served, std::span<const Answer> texts,
+                        int64_t tokens) {
+  Json::Array choices;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    Json::Object choice{{"index", static_cast<int64_t>(i)}};
+    if (r.chat)
+      choice.emplace_back("message", Json::Object{{"role", "assistant"}, {"content", texts[i].text}});
+    else
+      choice.emplace_back("text", texts[i].text);
+    choice.emplace_back("logprobs", Json());
+    choice.emplace_back("finish_reason", texts[i].ended);
+    choices.push_back(std::move(choice));
+  }
+  Json::Object out = frame(r, served, false);
+  out.emplace_back("choices", std::move(choices));
+  out.emplace_back("usage", usage(r, tokens));
+  return to_json(Json(std::move(out))) + "\n";
+}
+std::string piece(const Request& r, const ServedModel& served, int64_t choice, const Told& told, bool first) {
+  Json::Object c{{"index", choice}};
+  if (r.chat) {
+    Json::Object delta;
+    if (first) delta.emplace_back("role", "assistant");
+    if (!told.text.empty()) delta.emplace_back("content", told.text);
+    c.emplace_back("delta", std::move(delta));
+  } else {
+    c.emplace_back("text", told.text);
+  }
+  c.emplace_back("finish_reason", told.ended ? Json(told.ended) : Json());
+  Json::Object out = frame(r, served, true);
+  Json::Array choices;
+  choices.push_back(std::move(c));
+  out.emplace_back("choices", std::move(choices));
+  return event(std::move(out));
+}
+std::string last_piece(const Request& r, const ServedModel& served, int64_t tokens) {
+  std::string out;
+  if (r.usage) {
+    Json::Object all = frame(r, served, true);
+    all.emplace_back("choices", Json::Array{});
+    all.emplace_back("usage", usage(r, tokens));
+    out = event(std::move(all));
+  }
+  return out + "data: [DONE]\n\n";
+}
+std::string models_json(const ServedModel& served) {
+  Json::Array all;
+  all.push_back(Json::Object{
+      {"id", served.name}, {"object", "model"}, {"created", served.created}, {"owned_by", "ruminate"}});
+  return to_json(Json(Json::Object{{"object", "list"}, {"data", std::move(all)}})) + "\n";
+}
+}  // namespace rum

@@ -1,0 +1,52 @@
+// What OpenAI's protocol asks for and is answered: requests read strictly, answers and their pieces as JSON.
+// Knows nothing of sockets.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "run/run.h"
+#include "serve/engine.h"
+#include "text/json.h"
+
+namespace rum {
+struct ServedModel {
+  std::string name;            // as clients name it
+  int64_t created = 0;         // seconds since 1970
+  int64_t most_prompt = 4096;  // tokens
+  int64_t most_answer = 512;   // tokens of one text, the end token included
+  int64_t most_choices = 16;   // texts of one request
+};
+// A request that is refused, with the status of HTTP.
+struct Refusal : Error {
+  Refusal(int s, const std::string& message, std::string p = "")
+      : Error(message),
+        status(s),
+        param(std::move(p)) {}
+  int status;
+  std::string param;  // the key of the request that is wrong
+};
+std::string refusal_json(int status, const std::string& message, const std::string& param = "");
+
+struct Request {
+  bool chat = false, stream = false, usage = false;  // usage: streamed at the end, too
+  std::string id;
+  std::vector<Writing> prompts;  // of /completions there may be several
+  int64_t prompt_tokens = 0;
+};
+// Refusal: 400 for what cannot be read or done, 404 for another model's name, 413 for a prompt that is too long.
+Request read_request(std::string_view body, bool chat, const LoadedRun&, const ServedModel&);
+
+struct Answer {  // a text of an answer
+  std::string text;
+  const char* ended = "stop";
+};
+// The answer in one piece; choices[p * n + k]: text k of prompt p.
+std::string answer_json(const Request&, const ServedModel&, std::span<const Answer>, int64_t tokens);
+// Pieces of a stream, as Server-Sent Events: the first of a choice, what is new of it, its end, the end of all.
+std::string piece(const Request&, const ServedModel&, int64_t choice, const Told&, bool first);
+std::string last_piece(const Request&, const ServedModel&, int64_t tokens);
+std::string models_json(const ServedModel&);
+}  // namespace rum

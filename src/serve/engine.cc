@@ -1,0 +1,187 @@
+#include "serve/engine.h"
+
+#include <algorithm>
+
+#include "text/unicode.h"
+
+namespace rum {
+namespace {
+// Bytes at the end that begin a character whose rest may still come.
+size_t half_character(std::string_view text) {
+  for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
+    const auto c = static_cast<uint8_t>(text[text.size() - n]);
+    if ((c & 0xC0u) == 0x80u) continue;
+    const size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
+    return length > n ? n : 0;
+  }
+  return 0;
+}
+// The longest end of the text that a stop begins with.
+size_t beginning_of(std::string_view stop, std::string_view text) {
+  for (size_t n = std::min(stop.size() - 1, text.size()); n > 0; --n)
+    if (text.ends_with(stop.substr(0, n))) return n;
+  return 0;
+}
+// Whether two requests can be written side by side.
+bool decoded_alike(const Writing& a, const Writing& b) {
+  const auto shared = [](Decoding d) {
+    if (d.beam == 1 && d.max_new > 0) d.max_new = 1;  // each text has its own limit
+    return describe(d);
+  };
+  return a.end == b.end && shared(a.decoding) == shared(b.decoding);
+}
+}  // namespace
+
+std::string GrowingText::add(std::string_view bytes, std::span<const std::string> stops) {
+  if (stopped_) return "";
+  held_ += bytes;
+  size_t end = held_.size() - half_character(held_);
+  for (const std::string& stop : stops) {
+    const size_t at = held_.find(stop);
+    if (at != std::string::npos) {
+      end = stopped_ ? std::min(end, at) : at;
+      stopped_ = true;
+    } else if (!stopped_) {
+      end = std::min(end, held_.size() - beginning_of(stop, held_));
+    }
+  }
+  std::string out = held_.substr(0, end);
+  held_.erase(0, stopped_ ? held_.size() : end);
+  return out;
+}
+std::string GrowingText::rest() { return std::exchange(held_, ""); }
+
+bool Job::wait(Told& told, std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  if (!news_.wait_for(lock, most, [&] { return !told_.empty() || failure_; })) return false;
+  if (failure_) std::rethrow_exception(failure_);
+  told = std::move(told_.front());
+  told_.pop_front();
+  ended_ += told.ended != nullptr;
+  over_ = ended_ == asked.decoding.best;
+  return true;
+}
+void Job::tell(Told t) {
+  const std::lock_guard lock(mutex_);
+  told_.push_back(std::move(t));
+  news_.notify_one();
+}
+void Job::fail(std::exception_ptr e) {
+  const std::lock_guard lock(mutex_);
+  failure_ = e;
+  news_.notify_one();
+}
+
+Engine::Engine(const LoadedRun& run, int64_t batch, int64_t waiting)
+    : run_(run),
+      batch_(batch),
+      waiting_(waiting),
+      thread_([this] { serve(); }) {}
+Engine::~Engine() { stop(); }
+void Engine::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    come_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+bool Engine::push(Item item) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || static_cast<int64_t>(queue_.size()) >= waiting_) return false;
+  queue_.push_back(std::move(item));
+  come_.notify_one();
+  return true;
+}
+std::shared_ptr<Job> Engine::begin(Writing w) {
+  auto work = std::make_shared<Job>(std::move(w));
+  return push({work, {}}) ? work : nullptr;
+}
+bool Engine::call(const std::function<void()>& f) {
+  std::packaged_task<void()> task(f);
+  std::future<void> result = task.get_future();
+  if (!push({nullptr, std::move(task)})) return false;
+  result.get();
+  return true;
+}
+
+void Engine::serve() {
+  while (true) {
+    Item item;
+    {
+      std::unique_lock lock(mutex_);
+      come_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      item = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    if (!item.work)
+      item.call();
+    else if (stopping_)
+      abandon(*item.work);
+    else
+      write(alike(std::move(item.work)));
+  }
+}
+void Engine::abandon(Job& w) const {
+  for (int64_t k = 0; k < w.asked.decoding.best; ++k) w.tell({static_cast<int32_t>(k), "", "abort"});
+}
+// The first and those that wait and can be written beside it, in their order.
+std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Job>> out{std::move(first)};
+  for (auto it = queue_.begin(); it != queue_.end() && static_cast<int64_t>(out.size()) < batch_;) {
+    if (it->work && decoded_alike(it->work->asked, out.front()->asked)) {
+      out.push_back(std::move(it->work));
+      it = queue_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  return out;
+}
+void Engine::write(const std::vector<std::shared_ptr<Job>>& works) {
+  if (std::all_of(works.begin(), works.end(), [](const auto& w) { return w->cancelled_.load(); })) return;
+  std::vector<Prompt> prompts;
+  Decoding d = works.front()->asked.decoding;
+  d.batch = batch_;
+  for (const auto& w : works) {
+    w->draws_.resize(static_cast<size_t>(d.best));
+    prompts.push_back(w->asked.prompt);
+    prompts.back().seed = w->asked.decoding.seed;
+    d.max_new = std::max(d.max_new, w->asked.decoding.max_new);
+  }
+  const Follower follower{[&](size_t text, int32_t draw, Token t) { return follow(*works[text], draw, t); },
+                          [&](size_t text, std::span<const Hypothesis> all) { finish(*works[text], all); }};
+  try {
+    generate(run_.model, prompts, works.front()->asked.end, d, {}, &follower);
+  } catch (...) {
+    for (const auto& w : works) w->fail(std::current_exception());
+  }
+}
+bool Engine::follow(Job& w, int32_t draw, Token t) const {
+  Job::Draw& of = w.draws_[static_cast<size_t>(draw)];
+  ++of.told, ++w.tokens_;
+  if (t == run_.tokenizer.end() || w.cancelled_ || stopping_) return false;
+  std::string text = of.text.add(run_.tokenizer.decode({&t, 1}), w.asked.stop);
+  if (!text.empty()) w.tell({draw, std::move(text), nullptr});
+  const int64_t most = w.asked.decoding.max_new;
+  return !of.text.stopped() && (most == 0 || static_cast<int64_t>(of.told) < most);
+}
+void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
+  for (size_t k = 0; k < all.size(); ++k) {
+    const Hypothesis& h = all[k];
+    Job::Draw& of = w.draws_[k];
+    std::string text;
+    for (size_t i = of.told; i < h.tokens.size(); ++i, ++w.tokens_)  // of beams all, else the last one
+      text += of.text.add(run_.tokenizer.decode({&h.tokens[i], 1}), w.asked.stop);
+    const bool stopped =
+        of.text.stopped() || h.finished || (!h.tokens.empty() && h.tokens.back() == run_.tokenizer.end());
+    if (!of.text.stopped()) text += of.text.rest();
+    const char* ended = "length";
+    if (stopped) ended = "stop";
+    if (!stopped && stopping_) ended = "abort";
+    w.tell({static_cast<int32_t>(k), std::move(text), ended});
+  }
+}
+}  // namespace rum

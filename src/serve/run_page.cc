@@ -1,0 +1,210 @@
+#include "serve/run_page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "page/page.h"
+#include "run/history.h"
+#include "run/run.h"
+#include "serve/look.h"
+#include "text/html.h"
+#include "text/reader.h"
+
+namespace rum {
+namespace {
+constexpr size_t kPoints = 200, kTexts = 3, kTextTokens = 80, kSteps = 12;
+
+struct Run {
+  std::string name;
+  RunFolder folder;
+  RunConfig config;
+  RunHistory history;
+};
+Run read(const std::string& path) {
+  const RunFolder folder{path};
+  if (!Disk::real().exists(folder.config()))
+    throw FileError(path + ": not a run folder, there is no config.toml in it");
+  return {path, folder, read_config(folder.config()), history_of(folder)};
+}
+using Points = std::vector<ChartPoint> RunHistory::*;
+// One line a run; empty when none has a point.
+std::string over_each_other(std::span<const Run> runs, const char* title, const char* y, Points points,
+                            ChartLine::Stroke stroke) {
+  LineChart chart{title, "step", y, {}};
+  for (size_t i = 0; i < runs.size(); ++i)
+    if (!(runs[i].history.*points).empty())
+      chart.lines.push_back(
+          {runs[i].name, thinned(runs[i].history.*points, kPoints), stroke, static_cast<int>(i)});
+  return svg(chart);
+}
+void put_curves(Page& page, std::span<const Run> runs) {
+  using Stroke = ChartLine::Stroke;
+  std::vector<std::string> charts;
+  const RunHistory& first = runs.front().history;
+  if (runs.size() == 1) {
+    charts.push_back(svg(LineChart{"Loss",
+                                   "step",
+                                   "nats a token",
+                                   {{"training", thinned(first.training, kPoints), Stroke::plain, 0},
+                                    {"validation", first.validation, Stroke::marked, 1}}}));
+  } else {
+    charts.push_back(
+        over_each_other(runs, "Training loss", "nats a token", &RunHistory::training, Stroke::plain));
+    charts.push_back(
+        over_each_other(runs, "Validation loss", "nats a token", &RunHistory::validation, Stroke::marked));
+  }
+  std::string score = "Score of the validation texts";
+  for (const Run& r : runs)
+    if (r.history.score_name == "bleu") score = "BLEU of the validation texts";
+  charts.push_back(
+      over_each_other(runs, score.c_str(), "higher is better", &RunHistory::score, Stroke::marked));
+  charts.push_back(
+      over_each_other(runs, "Learning rate", "learning rate", &RunHistory::learning_rate, Stroke::plain));
+  charts.push_back(
+      over_each_other(runs, "Norm of the gradient", "before clipping", &RunHistory::norm, Stroke::plain));
+  charts.push_back(over_each_other(runs, "Speed", "tokens a second", &RunHistory::speed, Stroke::plain));
+  std::erase(charts, "");
+  page.section("Curves");
+  if (charts.empty())
+    page.put("<p>No step was logged yet.</p>\n");
+  else
+    page.figure(charts, "What each run has logged; of many points the means of neighbours.", "");
+}
+std::string best_of(const std::vector<ChartPoint>& points, bool lowest, int digits) {
+  if (points.empty()) return "–";
+  const auto by_y = [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; };
+  const auto [low, high] = std::minmax_element(points.begin(), points.end(), by_y);
+  const ChartPoint& p = lowest ? *low : *high;
+  return fmt::format("{} <small>step {:.0f}</small>", shown(p.y, digits), p.x);
+}
+void put_summary(Page& page, std::span<const Run> runs) {
+  Table t{
+      "The runs.",
+      "",
+      {{"Run"}, {"model"}, {"step"}, {"training loss"}, {"best validation loss"}, {"best score"}, {"state"}}};
+  for (const Run& r : runs) {
+    const RunHistory& h = r.history;
+    const double step = h.training.empty() ? 0 : h.training.back().x;
+    std::string state = Disk::real().exists(r.folder.results()) ? "finished" : "not finished";
+    if (h.skipped > 0) state += fmt::format(", {} steps skipped", h.skipped);
+    t.rows.push_back({escape_html(r.name),
+                      fmt::format("{} layers, width {}", r.config.model.layers, r.config.model.width),
+                      fmt::format("{} of {}", counted(static_cast<int64_t>(step)), counted(r.config.steps)),
+                      h.training.empty() ? "–" : shown(h.training.back().y, 3),
+                      best_of(h.validation, true, 3), best_of(h.score, false, 1), state});
+  }
+  page.section("Runs");
+  page.table(t);
+}
+
+// samples.txt: after each "step N" three lines a text: source, "= " reference, "> " translation.
+struct Sample {
+  std::string source, reference;
+  std::vector<std::pair<std::string, std::string>> written;  // step, translation
+};
+std::vector<Sample> samples_of(const RunFolder& folder) {
+  std::vector<Sample> out;
+  const std::string path = folder.file("samples.txt");
+  if (!Disk::real().exists(path)) return out;
+  LineReader reader(path, size_t{1} << 24);
+  std::string step, source, reference;
+  for (std::string_view line; reader.next(line);) {
+    if (line.starts_with("step "))
+      step = line;
+    else if (line.starts_with("  = "))
+      reference = line.substr(4);
+    else if (line.starts_with("  > ")) {
+      auto at = std::find_if(out.begin(), out.end(), [&](const Sample& s) { return s.source == source; });
+      if (at == out.end()) at = out.insert(out.end(), {source, reference, {}});
+      at->written.emplace_back(step, line.substr(4));
+    } else if (line.size() > 2) {
+      source = line.substr(2);
+    }
+  }
+  return out;
+}
+void put_samples(Page& page, std::span<const Run> runs) {
+  bool any = false;
+  for (const Run& r : runs)
+    for (const Sample& s : samples_of(r.folder)) {
+      if (!any) page.section("Samples over time");
+      any = true;
+      page.put("<div class=\"sample\"><p><b>" + escape_html(s.source) + "</b><br><span class=\"soft\">" +
+               escape_html(s.reference) + "</span>");
+      if (runs.size() > 1) page.put("<br><small>" + escape_html(r.name) + "</small>");
+      page.put("</p><dl>\n");
+      const size_t n = s.written.size(), shown_of = std::min(n, kSteps);
+      for (size_t k = 0; k < shown_of; ++k) {  // the last one always
+        const auto& [step, text] =
+            s.written[n - 1 - (shown_of - 1 - k) * (n - 1) / std::max<size_t>(shown_of - 1, 1)];
+        page.put(fmt::format("<dt>{}</dt><dd>{}</dd>\n", escape_html(step), escape_html(text)));
+      }
+      page.put("</dl></div>\n");
+    }
+}
+
+std::vector<Example> validation_texts(const LoadedRun& run) {
+  std::vector<Example> out;
+  const Corpus corpus = read_corpus(run.config.valid, run.config.kind, {.skip_bad = true});
+  for (size_t i = 0; i < corpus.texts.size() && out.size() < kTexts; ++i) {
+    Example e = to_example(corpus.texts[i], run.tokenizer);
+    if (!run.translation() && e.tokens.size() > kTextTokens) e.tokens.resize(kTextTokens), e.goes_on = true;
+    if (e.tokens.size() <= 2 * kTextTokens &&
+        positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context)
+      out.push_back(std::move(e));
+  }
+  return out;
+}
+std::string seen_by(const LoadedRun& run) {
+  const std::vector<Example> examples = validation_texts(run);
+  if (examples.empty()) return "<p>No validation text is short enough to be shown.</p>\n";
+  const auto stats = text_stats(run.model, examples);
+  std::string heat, cut;
+  size_t shortest = 0;
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const std::vector<ShownToken> tokens = shown_tokens(run, examples[i], stats[i]);
+    heat += heat_map(tokens), cut += cut_map(tokens);
+    if (examples[i].tokens.size() < examples[shortest].tokens.size()) shortest = i;
+  }
+  return fmt::format("<p class=\"soft\">Weights: {}</p>\n<h3>How likely each token is</h3>\n",
+                     escape_html(run.source)) +
+         heat + heat_legend() + "<h3>How the tokenizer cuts</h3>\n" + cut +
+         "<h3>Where each layer and head looks in the shortest of them</h3>\n<p class=\"soft\">Rows look at "
+         "columns; each row is drawn against its largest weight. A picture that is opened shows the "
+         "tokens.</p>\n" +
+         attention_of(run, examples[shortest], "attention");
+}
+}  // namespace
+
+bool RunPages::finished(std::span<const std::string> folders) {
+  return std::all_of(folders.begin(), folders.end(),
+                     [](const std::string& f) { return Disk::real().exists(RunFolder{f}.results()); });
+}
+std::string RunPages::html(std::span<const std::string> folders, int64_t refresh) {
+  std::vector<Run> runs;
+  for (const std::string& f : folders) runs.push_back(read(f));
+  Page page;
+  put_summary(page, runs), put_curves(page, runs), put_samples(page, runs);
+  const Run& first = runs.front();
+  page.section(fmt::format("Validation texts as {} sees them", escape_html(first.name)));
+  Disk& disk = Disk::real();
+  std::string weights = disk.exists(first.folder.model()) ? first.folder.model() : "";
+  if (weights.empty() && disk.exists(first.folder.checkpoints()))
+    for (const std::string& name : disk.list(first.folder.checkpoints())) weights += name + " ";
+  auto& [of, html] = seen_[first.name];
+  if (html.empty() || of != weights) try {
+      html = seen_by(*load_run(first.name));
+    } catch (const Error& e) {  // no weights yet, or a corpus that has gone
+      html = "<p>" + escape_html(e.what()) + "</p>\n";
+    }
+  of = weights;
+  page.put(html);
+  std::string head, title = first.name;
+  if (runs.size() > 1) title += fmt::format(" and {} more", runs.size() - 1);
+  if (refresh > 0 && !finished(folders))
+    head = fmt::format("<meta http-equiv=\"refresh\" content=\"{}\">", refresh);
+  return page.html(title, "", head);
+}
+}  // namespace rum

@@ -1,0 +1,7 @@
+// The page that `ruminate serve` shows people at `/`.
+#pragma once
+#include <string>
+
+namespace rum {
+std::string serve_page(const std::string& model, bool translation);
+}  // namespace rum

@@ -1,0 +1,293 @@
+#include "serve/server.h"
+
+// Debian's library is built with these; they change the structs of its header.
+#define CPPHTTPLIB_OPENSSL_SUPPORT
+#define CPPHTTPLIB_ZLIB_SUPPORT
+#define CPPHTTPLIB_BROTLI_SUPPORT
+#include <httplib.h>
+#include <sys/socket.h>
+
+#include <list>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+#include "serve/look.h"
+#include "serve/serve_page.h"
+#include "serve/slow_clients.h"
+#include "text/unicode.h"
+
+namespace rum {
+namespace {
+constexpr auto kGlance = std::chrono::milliseconds(200);  // between two looks whether a client is still there
+
+// A thread for each connection, so that none waits for a slow one; when all are taken, no more are accepted.
+class Connections : public httplib::TaskQueue {
+ public:
+  explicit Connections(size_t most) : most_(most) {}
+  using Accepted = decltype(std::declval<httplib::TaskQueue>().enqueue({}));  // bool in newer versions
+  Accepted enqueue(std::function<void()> serve) override {
+    std::unique_lock lock(mutex_);
+    free_.wait(lock, [&] { return running_ < most_; });
+    ++running_;
+    threads_.remove_if([](const std::unique_ptr<Thread>& t) { return t->over; });
+    Thread& t = *threads_.emplace_back(std::make_unique<Thread>());
+    t.thread = std::jthread([this, &t, serve = std::move(serve)] {
+      serve();
+      const std::lock_guard done(mutex_);  // who sees that it is over, with this lock, does not wait for it
+      t.over = true;
+      --running_;
+      free_.notify_one();
+    });
+    return Accepted(1);
+  }
+  void shutdown() override {
+    std::list<std::unique_ptr<Thread>> all;
+    {
+      const std::lock_guard lock(mutex_);
+      all.swap(threads_);
+    }
+    all.clear();  // joins them
+  }
+
+ private:
+  struct Thread {
+    bool over = false;
+    std::jthread thread;
+  };
+  const size_t most_;
+  std::mutex mutex_;
+  std::condition_variable free_;
+  size_t running_ = 0;
+  std::list<std::unique_ptr<Thread>> threads_;
+};
+
+void refuse(httplib::Response& to, int status, const std::string& message, const std::string& param = "") {
+  to.status = status;
+  to.set_content(refusal_json(status, message, param) + "\n", "application/json");
+  if (status == 429) to.set_header("Retry-After", "1");
+  if (status == 413) to.set_header("Connection", "close");  // the rest of the body is not read
+}
+// A web page of somebody else that has its own name lead to this machine cannot read what is said here.
+bool names_this_machine(const std::string& host_header) {
+  std::string host = host_header.substr(0, host_header.rfind(':'));
+  if (host_header.starts_with("[")) host = host_header.substr(0, host_header.find(']') + 1);
+  return host_header.empty() || host == "localhost" || host == "[::1]" || host.starts_with("127.");
+}
+}  // namespace
+
+struct Server::State {
+  const LoadedRun& run;
+  const ServedModel model;
+  const ServerConfig config;
+  Engine engine;
+  httplib::Server http;
+  int socket = -1, port = 0;
+  std::optional<SlowClients> slow;
+
+  State(const LoadedRun& r, ServedModel m, const ServerConfig& c)
+      : run(r),
+        model(std::move(m)),
+        config(c),
+        engine(r, c.batch, c.waiting) {
+    limits(), routes(), bind();
+  }
+
+  void limits() {
+    http.new_task_queue = [this] { return new Connections(static_cast<size_t>(config.clients)); };
+    http.set_read_timeout(config.patience), http.set_write_timeout(config.patience);
+    http.set_keep_alive_timeout(2);
+    http.set_keep_alive_max_count(1000);
+    http.set_payload_max_length(static_cast<size_t>(config.most_body));
+    http.set_tcp_nodelay(true);
+    http.set_socket_options([this](int s) {
+      const int yes = 1;
+      setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+      socket = s;
+    });
+  }
+  void bind() {
+    if (config.port == 0)
+      port = http.bind_to_any_port(config.host);
+    else if (http.bind_to_port(config.host, static_cast<int>(config.port)))
+      port = static_cast<int>(config.port);
+    RUM_CHECK(port > 0, "{}, port {}: cannot be listened to; is another server there? --port 0 takes any",
+              config.host, config.port);
+    slow.emplace(port, std::chrono::seconds(3 * config.patience));
+    listen(socket, 1024);  // the library asks for a queue of five
+  }
+  void routes() {
+    http.set_pre_routing_handler([this](const httplib::Request& q, httplib::Response& a) {
+      slow->answering(q.remote_addr, q.remote_port);
+      a.set_header("X-Content-Type-Options", "nosniff");
+      const bool local = config.host == "localhost" || names_this_machine(config.host);
+      if (local && !names_this_machine(q.get_header_value("Host")))
+        refuse(a, 403, "this server answers to the names of this machine alone");
+      else if (!config.key.empty() && q.path != "/" &&
+               q.get_header_value("Authorization") != "Bearer " + config.key)
+        refuse(a, 401, "expected the header \"Authorization: Bearer KEY\" with this server's key");
+      else
+        return httplib::Server::HandlerResponse::Unhandled;
+      a.set_header("Connection", "close");
+      return httplib::Server::HandlerResponse::Handled;
+    });
+    http.set_logger([this](const httplib::Request& q, const httplib::Response&) {
+      slow->answered(q.remote_addr, q.remote_port);
+    });
+    http.Get("/", [this](const httplib::Request&, httplib::Response& a) {
+      a.set_content(serve_page(model.name, run.translation()), "text/html; charset=utf-8");
+    });
+    http.Get("/v1/models", [this](const httplib::Request&, httplib::Response& a) {
+      a.set_content(models_json(model), "application/json");
+    });
+    post("/look", [this](const std::string& body, httplib::Response& a) { look(body, a); });
+    post("/v1/completions",
+         [this](const std::string& body, httplib::Response& a) { answer(body, false, a); });
+    post("/v1/chat/completions",
+         [this](const std::string& body, httplib::Response& a) { answer(body, true, a); });
+    http.set_error_handler([](const httplib::Request& q, httplib::Response& a) {
+      if (!a.body.empty()) return;
+      std::string why = "this request cannot be read";
+      if (a.status == 404) why = q.method + " " + q.path + ": there is no such thing here";
+      if (a.status == 413) why = "the request is too long";
+      refuse(a, a.status, why);
+    });
+    http.set_exception_handler([](const httplib::Request&, httplib::Response& a, std::exception_ptr) {
+      refuse(a, 500, "the server failed on this request");
+    });
+  }
+  // Reads a body of a bounded size in a bounded time, and refuses what goes wrong with it.
+  void post(const char* path, std::function<void(const std::string&, httplib::Response&)> use) {
+    http.Post(
+        path, [this, use](const httplib::Request&, httplib::Response& a, const httplib::ContentReader& read) {
+          std::string body;
+          bool long_one = false, late = false;
+          const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3 * config.patience);
+          const bool whole = read([&](const char* data, size_t n) {
+            long_one = body.size() + n > static_cast<size_t>(config.most_body);
+            late = std::chrono::steady_clock::now() > until;
+            if (long_one || late) return false;
+            body.append(data, n);
+            return true;
+          });
+          if (long_one || a.status == 413)
+            return refuse(a, 413, fmt::format("the request is longer than {} bytes", config.most_body));
+          if (!whole || late) {
+            a.set_header("Connection", "close");
+            return refuse(a, 408, "the request did not arrive whole in time");
+          }
+          try {
+            use(body, a);
+          } catch (const Refusal& e) {
+            refuse(a, e.status, e.what(), e.param);
+          } catch (const Error& e) {
+            refuse(a, 400, e.what());
+          }
+        });
+  }
+  void look(const std::string& text, httplib::Response& a) {
+    if (find_invalid_utf8(text) != std::string::npos) throw Refusal(400, "the text is not UTF-8");
+    std::string html;
+    std::string wrong;
+    const bool done = engine.call([&] {
+      try {
+        html = look_html(run, text);
+      } catch (const Error& e) {
+        wrong = e.what();
+      }
+    });
+    if (!done) return refuse(a, 429, "too many requests wait already");
+    if (!wrong.empty()) throw Refusal(400, wrong);
+    a.set_content(html, "text/html; charset=utf-8");
+  }
+
+  struct Answering {  // one request while it is being answered
+    Request request;
+    std::vector<std::shared_ptr<Job>> works;
+    std::vector<Answer> answers;
+    std::vector<bool> begun;
+    ~Answering() {
+      for (const auto& w : works) w->cancel();
+    }
+    int64_t tokens() const {
+      int64_t sum = 0;
+      for (const auto& w : works) sum += w->tokens();
+      return sum;
+    }
+  };
+  void answer(const std::string& body, bool chat, httplib::Response& a) {
+    auto at = std::make_shared<Answering>();
+    at->request = read_request(body, chat, run, model);
+    for (const Writing& w : at->request.prompts) {
+      auto work = engine.begin(w);
+      if (!work) return refuse(a, 429, "too many requests wait already");
+      at->works.push_back(std::move(work));
+    }
+    at->answers.resize(at->works.size() * static_cast<size_t>(at->request.prompts[0].decoding.best));
+    at->begun.resize(at->answers.size());
+    // Both kinds of answer come in chunks: so it is seen while the model writes whether the client still listens.
+    const char* type = at->request.stream ? "text/event-stream" : "application/json";
+    a.set_chunked_content_provider(type, [this, at](size_t, httplib::DataSink& to) { return send(*at, to); });
+  }
+  // All of the answer; false ends the connection.
+  bool send(Answering& at, httplib::DataSink& to) const try {
+    const auto each = static_cast<size_t>(at.request.prompts[0].decoding.best);
+    for (size_t p = 0; p < at.works.size(); ++p)
+      while (!at.works[p]->over()) {
+        Told told;
+        if (!at.works[p]->wait(told, kGlance)) {
+          if (!to.is_writable()) return false;
+          continue;
+        }
+        const size_t choice = p * each + static_cast<size_t>(told.draw);
+        if (at.request.stream) {
+          if (!write(to, piece(at.request, model, static_cast<int64_t>(choice), told, !at.begun[choice])))
+            return false;
+          at.begun[choice] = true;
+          continue;
+        }
+        at.answers[choice].text += told.text;
+        if (told.ended) at.answers[choice].ended = told.ended;
+      }
+    const bool sent = write(to, at.request.stream ? last_piece(at.request, model, at.tokens())
+                                                  : answer_json(at.request, model, at.answers, at.tokens()));
+    to.done();
+    return sent;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "a request failed: {}\n", e.what());
+    return false;
+  }
+  static bool write(httplib::DataSink& to, const std::string& text) {
+    return to.write(text.data(), text.size());
+  }
+};
+
+Server::Server(const LoadedRun& run, ServedModel model, const ServerConfig& config)
+    : state_(std::make_unique<State>(run, std::move(model), config)) {}
+Server::~Server() = default;
+int Server::port() const { return state_->port; }
+void Server::run(const std::function<bool()>& interrupted) {
+  State& s = *state_;
+  std::atomic<bool> over = false;
+  std::jthread watch([&] {
+    const auto wait = [&](int64_t seconds, const std::function<bool()>& enough) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+      while (!over && !enough() && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    };
+    while (!over && !interrupted()) {
+      wait(1, interrupted);
+      s.slow->look();
+    }
+    s.http.stop();
+    wait(s.config.patience, [] { return false; });  // for those that are being answered
+    s.engine.stop();
+    wait(1, [] { return false; });
+    s.slow->cut_all();
+  });
+  const bool served = s.http.listen_after_bind();
+  over = true;
+  RUM_CHECK(served || interrupted(), "{}, port {}: no more connections can be accepted", s.config.host,
+            s.port);
+}
+}  // namespace rum

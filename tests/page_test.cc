@@ -1,0 +1,123 @@
+// What pages are drawn with, and the pages of runs: whole, small, and with nothing from anywhere else.
+#include "page/page.h"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <regex>
+
+#include "page/attention.h"
+#include "page/png.h"
+#include "page/tokens.h"
+#include "program.h"
+#include "run_folder.h"
+#include "text/json.h"
+
+namespace rum {
+namespace {
+std::string from_base64(const std::string& text) {
+  const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  unsigned bits = 0;
+  int have = 0;
+  for (const char c : text) {
+    if (c == '=') break;
+    bits = bits << 6 | static_cast<unsigned>(digits.find(c)), have += 6;
+    if (have >= 8) out += static_cast<char>(bits >> (have -= 8) & 255u);
+  }
+  return out;
+}
+TEST(Png, HoldsTheWeights) {
+  const std::vector<float> weights{0, .5f, 1, .25f, 2, -1};
+  const std::string uri = png_uri(2, 3, weights);
+  ASSERT_EQ(uri.rfind("data:image/png;base64,", 0), 0u);
+  const std::string png = from_base64(uri.substr(22));
+  EXPECT_EQ(png.substr(0, 8), "\x89PNG\r\n\x1a\n");
+  EXPECT_EQ(png.substr(12, 13), std::string("IHDR\0\0\0\3\0\0\0\2\x08", 13));
+  const size_t data = png.find("IDAT");
+  std::string raw(8, '\0');
+  uLongf size = raw.size();
+  ASSERT_EQ(uncompress(reinterpret_cast<Bytef*>(raw.data()), &size,
+                       reinterpret_cast<const Bytef*>(png.data() + data + 4), png.size() - data - 4 - 16),
+            Z_OK);
+  EXPECT_EQ(raw, std::string("\0\0\x80\xff\0\x40\xff\0", 8));
+  EXPECT_EQ(base64({reinterpret_cast<const uint8_t*>("ab"), 2}), "YWI=");
+}
+TEST(TokenMaps, ShadeByProbabilityAndEscape) {
+  const std::vector<ShownToken> tokens{
+      {"<b>"}, {"a\n", std::log(.6)}, {"\xC3", std::log(.0001)}, {"\x1b[31m", std::log(.1)}};
+  const std::string html = heat_map(tokens);
+  EXPECT_NE(html.find("<span class=\"given\" title=\"\">&lt;b&gt;</span>"), std::string::npos) << html;
+  EXPECT_NE(html.find("<span class=\"h0\" title=\"a↵: probability 0.6\">a↵\n</span>"), std::string::npos)
+      << html;
+  EXPECT_NE(html.find("class=\"h5\""), std::string::npos);
+  EXPECT_NE(html.find("\\xc3"), std::string::npos);
+  EXPECT_EQ(html.find('\x1b'), std::string::npos);
+  EXPECT_NE(cut_map(tokens).find("class=\"k3\""), std::string::npos);
+}
+
+// Nothing is fetched, and every tag that was opened is closed.
+void expect_alone(const std::string& html) {
+  EXPECT_LT(html.size(), 2'000'000u);
+  EXPECT_EQ(html.find("<link"), std::string::npos);
+  EXPECT_EQ(html.find("@import"), std::string::npos);
+  EXPECT_EQ(html.find("url("), std::string::npos);
+  const std::regex reference(R"re((src|href)="([^"]*)")re");
+  for (std::sregex_iterator it(html.begin(), html.end(), reference), end; it != end; ++it) {
+    const std::string to = (*it)[2];
+    EXPECT_TRUE(to.starts_with("#") || to.starts_with("data:image/png;base64,")) << to.substr(0, 60);
+  }
+  for (const char* tag : {"div", "svg", "span", "p", "table", "section", "details", "figure", "dl", "g"}) {
+    const auto count = [&](const std::string& what) {
+      size_t n = 0;
+      for (size_t at = html.find(what); at != std::string::npos; at = html.find(what, at + 1))
+        n += !std::isalnum(static_cast<unsigned char>(html[at + what.size()]));
+      return n;
+    };
+    EXPECT_EQ(count("<" + std::string(tag)), count("</" + std::string(tag))) << tag;
+  }
+}
+struct RunPage : testing::Test {
+  Program p;
+  void trained(const std::string& name, const std::string& more = "") {
+    p.corpora(), p.config(more);
+    const Ran r = p.run({"train", p.file("c.toml"), "--set", "run.folder=" + p.file(name)});
+    ASSERT_EQ(r.status, 0) << r.err;
+  }
+};
+TEST_F(RunPage, ShowsCurvesSamplesTokensAndAttention) {
+  trained("one");
+  ASSERT_EQ(p.run({"inspect", p.file("one"), "--html", p.file("page.html"), "--watch"}).status,
+            0);  // it is finished
+  const std::string html = slurp(p.file("page.html"));
+  expect_alone(html);
+  for (const char* part :
+       {"Loss", "Learning rate", "Norm of the gradient", "Speed", "BLEU of the validation texts",
+        "Samples over time", "<dt>step 20</dt>", "class=\"h", "class=\"k", "Layer 1", "finished"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  EXPECT_EQ(html.find("http-equiv=\"refresh\""), std::string::npos);
+  // Another run over it, which has no weights and does not end.
+  write_run(p.file("two"), {});
+  std::filesystem::remove(p.file("two") + "/model.safetensors");
+  ASSERT_EQ(p.run({"inspect", p.file("two"), p.file("one"), "--html", p.file("page.html")}).status, 0);
+  const std::string both = slurp(p.file("page.html"));
+  expect_alone(both);
+  EXPECT_NE(both.find("neither a model nor a checkpoint"), std::string::npos);
+  EXPECT_NE(both.find("not finished"), std::string::npos);
+  EXPECT_NE(both.find("Training loss"), std::string::npos);
+  ASSERT_EQ(p.run({"inspect", p.file("one"), "--svg", p.file("loss.svg")}).status, 0);
+  EXPECT_NE(slurp(p.file("loss.svg")).find("</svg>"), std::string::npos);
+  expect_refusal(p.run({"inspect", p.file("one"), p.file("two")}), "--html");
+  expect_refusal(p.run({"inspect", p.file("one"), "--watch"}), "--watch needs --html");
+  expect_refusal(p.run({"inspect", p.scratch.path, "--html", p.file("page.html")}), "not a run folder");
+  // And what it says of a corpus, token by token.
+  ASSERT_EQ(p.run({"perplexity", p.file("one"), "--input", p.file("test.tsv"), "--html", p.file("page.html")})
+                .status,
+            0);
+  const std::string texts = slurp(p.file("page.html"));
+  expect_alone(texts);
+  EXPECT_NE(texts.find("perplexity"), std::string::npos);
+  EXPECT_NE(texts.find("title=\""), std::string::npos);
+}
+}  // namespace
+}  // namespace rum

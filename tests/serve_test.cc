@@ -1,0 +1,374 @@
+// `ruminate serve`: the protocol, its refusals, many clients at once, and clients that behave badly.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "error_of.h"
+#include "generate/chat.h"
+#include "generate/http.h"
+#include "generate/translate.h"
+#include "program.h"
+#include "run_folder.h"
+#include "serve/api.h"
+#include "text/json.h"
+#include "text/unicode.h"
+
+namespace rum {
+namespace {
+using std::chrono::steady_clock;
+
+// ---- what needs no socket
+TEST(GrowingText, TellsNothingThatMayStillBecomeAStopOrACharacter) {
+  const std::string stops[] = {"END", "\n\n"};
+  GrowingText t;
+  EXPECT_EQ(t.add("on", stops), "on");
+  EXPECT_EQ(t.add("e E", stops), "e ");
+  EXPECT_EQ(t.add("N", stops), "");
+  EXPECT_EQ(t.add("T", stops), "ENT");
+  EXPECT_EQ(t.add("\xC3", stops), "");
+  EXPECT_EQ(t.add("\xA4\n", stops), "ä");
+  EXPECT_FALSE(t.stopped());
+  EXPECT_EQ(t.add("EN", stops), "\n");
+  EXPECT_EQ(t.add("D and on", stops), "");
+  EXPECT_TRUE(t.stopped());
+  EXPECT_EQ(t.add("more", stops), "");
+  GrowingText cut;
+  EXPECT_EQ(cut.add("a\xE2\x82", stops), "a");
+  EXPECT_EQ(cut.rest(), "\xE2\x82");
+}
+
+struct Refusals : testing::Test {
+  Scratch folder;
+  std::unique_ptr<LoadedRun> pairs, texts;
+  void SetUp() override {
+    write_run(folder.path + "/pairs", {});
+    write_run(folder.path + "/texts", {.kind = CorpusKind::documents});
+    pairs = load_run(folder.path + "/pairs"), texts = load_run(folder.path + "/texts");
+  }
+  static ServedModel served() {
+    ServedModel m;
+    m.name = "m", m.most_prompt = 40;
+    return m;
+  }
+  // Status and what is said.
+  static std::string said(const LoadedRun& run, const std::string& body, bool chat = false) {
+    try {
+      read_request(body, chat, run, served());
+    } catch (const Refusal& e) {
+      return fmt::format("{} {}: {}", e.status, e.param, e.what());
+    }
+    return "";
+  }
+};
+TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{", "400 : the request: "},
+      {"[]", "400 : expected a JSON object"},
+      {R"({"prompt":"a","prompt":"b"})", "400 : the request: "},
+      {R"({})", "400 prompt: "},
+      {R"({"prompt":""})", "400 prompt: "},
+      {R"({"prompt":[1,2]})", "400 prompt: prompt: expected a text or a list"},
+      {R"({"prompt":"a","temprature":1})",
+       "400 temprature: unknown key \"temprature\"; did you mean \"temperature\"?"},
+      {R"({"prompt":"a","temperature":-1})",
+       "400 temperature: temperature: expected a number from 0 to 2, found -1"},
+      {R"({"prompt":"a","temperature":"hot"})", "400 temperature: "},
+      {R"({"prompt":"a","max_tokens":0})", "400 max_tokens: "},
+      {R"({"prompt":"a","n":1000})", "400 n: "},
+      {R"({"prompt":["a","b","c"],"n":8})", "400 n: 24 texts at once; at most 16"},
+      {R"({"prompt":"a","model":"gpt"})", "404 model: there is no model \"gpt\" here, only \"m\""},
+      {R"({"prompt":"a","logprobs":5})", "400 logprobs: "},
+      {R"({"prompt":"a","presence_penalty":1.5})", "400 presence_penalty: "},
+      {R"({"prompt":"a","stop":["a","b","c","d","e"]})", "400 stop: "},
+      {R"({"prompt":"a","stream":"yes"})", "400 stream: "},
+  };
+  for (const auto& [body, expected] : cases)
+    EXPECT_EQ(said(*texts, body).find(expected), 0u) << body << "\n" << said(*texts, body);
+  EXPECT_EQ(said(*texts, R"({"prompt":"a","model":"m","user":"u","presence_penalty":0,"stop":null})"), "");
+  EXPECT_EQ(said(*texts, "{\"prompt\":\"" + std::string(500, 'x') + "\"}").find("413 : the prompt has 5"),
+            0u);
+  EXPECT_EQ(said(*texts, R"({"messages":[{"role":"user","content":"a"}]})", true)
+                .find("400 : this model was not taught"),
+            0u);
+  EXPECT_EQ(said(*pairs, R"({"messages":[]})", true).find("400 messages: "), 0u);
+  EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":[1]}]})", true).find("400 messages: "), 0u);
+  EXPECT_EQ(
+      said(*pairs, R"({"messages":[{"role":"user","content":" "}]})", true).find("400 : there is nothing"),
+      0u);
+  EXPECT_EQ(said(*pairs, "{\"prompt\":\"" + std::string(5000, 'x') + "\"}").find("413 : "), 0u);
+  EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":"a"}]})", true), "");
+}
+
+// ---- the program
+struct Serve : testing::Test {
+  Program p;
+  pid_t child = -1;
+  int port = 0;
+  std::unique_ptr<LoadedRun> run;
+
+  void start(CorpusKind kind, std::vector<std::string> more = {}) {
+    write_run(p.file("run"), {.kind = kind});
+    run = load_run(p.file("run"));
+    std::vector<std::string> words{"serve", p.file("run"), "--port", "0", "--name", "m"};
+    words.insert(words.end(), more.begin(), more.end());
+    child = p.start(words);
+    for (int i = 0; i < 2000 && port == 0; ++i) {
+      const std::string out = slurp(p.file("out"));
+      const size_t at = out.find("127.0.0.1:");
+      if (out.find('\n') != std::string::npos && at != std::string::npos)
+        port = std::stoi(out.substr(at + 10));
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ASSERT_GT(port, 0) << slurp(p.file("err"));
+  }
+  Ran end() {
+    kill(child, SIGTERM);
+    const Ran r = p.end(child);
+    child = -1;
+    return r;
+  }
+  ~Serve() override {
+    if (child > 0) kill(child, SIGKILL), waitpid(child, nullptr, 0);
+  }
+  std::string url(const std::string& path) const { return fmt::format("http://127.0.0.1:{}{}", port, path); }
+  HttpReply post(const std::string& path, const std::string& body,
+                 std::vector<std::string> headers = {}) const {
+    return post_json(url(path), body, headers, 30);
+  }
+  int connected() const {
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET, to.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    to.sin_port = htons(static_cast<uint16_t>(port));
+    EXPECT_EQ(connect(s, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    return s;
+  }
+  static void say(int s, const std::string& text) {
+    for (size_t at = 0; at < text.size();) {
+      const ssize_t n = send(s, text.data() + at, text.size() - at, MSG_NOSIGNAL);
+      if (n <= 0) return;
+      at += static_cast<size_t>(n);
+    }
+  }
+  static std::string hear(int s) {  // until the server closes
+    std::string out;
+    char part[4096];
+    for (ssize_t n; (n = read(s, part, sizeof part)) > 0;) out.append(part, static_cast<size_t>(n));
+    close(s);
+    return out;
+  }
+  std::string raw(const std::string& path, const std::string& body,
+                  const std::string& host = "localhost") const {
+    const int s = connected();
+    say(s, "POST " + path + " HTTP/1.1\r\nHost: " + host +
+               "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return hear(s);
+  }
+  // As JSON gives it back: noise writes bytes that are no text.
+  std::string translated(const std::string& source) const {
+    Decoding d = run->config.decoding;
+    const std::string one[] = {source};
+    return *parse_json(to_json(Json(translate(run->model, run->tokenizer, one, d).front())), "json").text();
+  }
+};
+const Json* at(const Json& json, std::initializer_list<const char*> path) {
+  const Json* out = &json;
+  for (const char* key : path) {
+    if (out && out->array())
+      out = &out->array()->at(std::stoul(key));
+    else if (out)
+      out = out->find(key);
+  }
+  return out;
+}
+std::string text_at(const std::string& body, std::initializer_list<const char*> path) {
+  const Json json = parse_json(body, "an answer");
+  const Json* t = at(json, path);
+  return t && t->text() ? *t->text() : "(none in " + body + ")";
+}
+
+TEST_F(Serve, TheClientOfHostedModelsTalksToIt) {
+  start(CorpusKind::pairs);
+  std::vector<std::string> sources;
+  for (const Pair& pair : grammar_pairs(12, 7)) sources.push_back(pair.source);
+  ChatConfig c;
+  c.url = url("/v1"), c.model = "m", c.system = "Translate.", c.parallel = 6;
+  ASSERT_EQ(chat_file(sources, c, provenance_of(c), p.file("pool.jsonl")), 0);
+  const auto lines = read_generated(p.file("pool.jsonl"));
+  ASSERT_EQ(lines.size(), sources.size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::string expected = one_line(translated(sources[i]));  // the client trims blanks
+    expected.erase(0, expected.find_first_not_of(' '));
+    expected.erase(expected.find_last_not_of(' ') + 1);
+    EXPECT_EQ(lines[i].target, expected) << sources[i];
+  }
+  const HttpReply models = post("/v1/models", "{}");
+  EXPECT_EQ(models.status, 404);  // GET alone
+  EXPECT_NE(text_at(models.body, {"error", "message"}).find("/v1/models"), std::string::npos);
+  const std::string page = raw("/look", sources[0]);
+  EXPECT_EQ(page.find("HTTP/1.1 200"), 0u) << page.substr(0, 300);
+  for (const char* part : {"<details>", "data:image/png", "class=\"tokens\"", "Layer 2"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  EXPECT_EQ(raw("/look", "x", "evil.example").find("HTTP/1.1 403"), 0u);
+  const Ran r = end();
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(r.err, "ended\n");
+}
+
+TEST_F(Serve, StreamsWhatItWouldHaveAnsweredWhole) {
+  start(CorpusKind::documents);
+  for (const char* rest : {R"("temperature":0})", R"("temperature":1,"seed":5,"n":3})",
+                           R"("temperature":0,"no_repeat_ngram_size":2})"}) {
+    const std::string body = std::string(R"({"prompt":"the ","max_tokens":12,)") + rest;
+    const HttpReply whole = post("/v1/completions", body);
+    ASSERT_EQ(whole.status, 200) << whole.body << whole.error;
+    std::vector<std::string> texts(3), ends(3);
+    const HttpReply streamed = post("/v1/completions", R"({"stream":true,)" + body.substr(1));
+    std::istringstream in(streamed.body);
+    std::string line, last;
+    while (std::getline(in, line)) {
+      if (line.empty()) continue;
+      ASSERT_EQ(line.rfind("data: ", 0), 0u) << line;
+      last = line.substr(6);
+      if (last == "[DONE]") break;
+      const Json json = parse_json(last, "a piece");
+      int64_t index = 0;
+      at(json, {"choices", "0", "index"})->whole(index);
+      texts[static_cast<size_t>(index)] += *at(json, {"choices", "0", "text"})->text();
+      if (const Json* e = at(json, {"choices", "0", "finish_reason"}); e->text())
+        ends[static_cast<size_t>(index)] = *e->text();
+    }
+    EXPECT_EQ(last, "[DONE]");
+    const Json json = parse_json(whole.body, "the answer");
+    const auto& choices = *json.find("choices")->array();
+    for (size_t k = 0; k < choices.size(); ++k) {
+      EXPECT_EQ(*choices[k].find("text")->text(), texts[k]) << body;
+      EXPECT_EQ(*choices[k].find("finish_reason")->text(), ends[k]);
+    }
+  }
+  // A stop cuts the text before it.
+  const std::string all =
+      text_at(post("/v1/completions", R"({"prompt":"the ","max_tokens":12,"temperature":0})").body,
+              {"choices", "0", "text"});
+  size_t at = 1;
+  while (at < all.size() && !std::isalnum(static_cast<unsigned char>(all[at]))) ++at;
+  ASSERT_LT(at, all.size()) << all;
+  const HttpReply cut =
+      post("/v1/completions",
+           R"({"prompt":"the ","max_tokens":12,"temperature":0,"stop":[")" + all.substr(at, 1) + "\"]}");
+  EXPECT_EQ(text_at(cut.body, {"choices", "0", "text"}), all.substr(0, all.find(all[at])));
+  EXPECT_EQ(text_at(cut.body, {"choices", "0", "finish_reason"}), "stop");
+}
+
+TEST_F(Serve, AHundredClientsAtOnceLoseNothing) {
+  start(CorpusKind::pairs);
+  std::vector<std::string> sources, expected;
+  for (const Pair& pair : grammar_pairs(200, 9)) {
+    if (pair.source.size() > 45 || sources.size() == 100) continue;  // which surely fit the context
+    sources.push_back(pair.source);
+    expected.push_back(translated(pair.source));
+  }
+  ASSERT_EQ(sources.size(), 100u);
+  std::atomic<int> right = 0;
+  {
+    std::vector<std::jthread> clients;
+    for (size_t i = 0; i < sources.size(); ++i)
+      clients.emplace_back([&, i] {
+        const HttpReply r = post("/v1/completions", to_json(Json(Json::Object{{"prompt", sources[i]}})));
+        const std::string text = r.status == 200 ? text_at(r.body, {"choices", "0", "text"}) : "";
+        right += r.status == 200 && text == expected[i];
+        EXPECT_EQ(r.status, 200) << r.error << r.body;
+        EXPECT_EQ(text, expected[i]) << sources[i];
+      });
+  }
+  EXPECT_EQ(right, 100);
+}
+
+int64_t peak_kib(pid_t process) {
+  std::istringstream in(slurp("/proc/" + std::to_string(process) + "/status"));
+  for (std::string line; std::getline(in, line);)
+    if (line.rfind("VmHWM:", 0) == 0) return std::stoll(line.substr(6));
+  return -1;
+}
+TEST_F(Serve, BadClientsHoldUpNobody) {
+  start(CorpusKind::documents,
+        {"--clients", "24", "--patience", "1", "--waiting", "8", "--max-body", "100000"});
+  const std::string good = R"({"prompt":"the ","max_tokens":4,"temperature":0})";
+  ASSERT_EQ(post("/v1/completions", good).status, 200);
+  const int64_t before = peak_kib(child);
+  // Clients that say half of it and no more, and clients that say a letter now and then: more than may connect.
+  std::vector<int> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(connected());
+    say(slow.back(), "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Le");
+  }
+  std::atomic<bool> over = false;
+  std::jthread dripping([&] {
+    std::vector<int> drips;
+    for (int i = 0; i < 20; ++i) drips.push_back(connected());
+    while (!over) {
+      for (const int s : drips) say(s, "G");
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    }
+    for (const int s : drips) close(s);
+  });
+  const auto begun = steady_clock::now();
+  EXPECT_EQ(post("/v1/completions", good).status, 200);
+  EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(20));
+  over = true;
+  for (const int s : slow) close(s);
+  // Bodies of 10 MB, with a length and without one.
+  const std::string large(10'000'000, 'x');
+  EXPECT_EQ(raw("/v1/completions", large).find("HTTP/1.1 413"), 0u);
+  const int s = connected();
+  say(s, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n989680\r\n" +
+             large + "\r\n0\r\n\r\n");
+  close(s);
+  // Clients that leave in the middle: what they asked for is not written on.
+  for (int i = 0; i < 30; ++i) {
+    const int leaving = connected();
+    const std::string body = R"({"prompt":"the ","max_tokens":50,"temperature":1,"stream":true})";
+    say(leaving, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                     std::to_string(body.size()) + "\r\n\r\n" + body);
+    close(leaving);
+  }
+  HttpReply last;
+  for (int tries = 0; tries < 50 && last.status != 200; ++tries) {
+    last = post("/v1/completions", good);
+    if (last.status == 429) {
+      EXPECT_EQ(last.retry_after, 1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  EXPECT_EQ(last.status, 200) << last.body << last.error;
+  EXPECT_LT(peak_kib(child) - before, 64 * 1024);
+  // It ends while somebody still holds a connection.
+  const int idle = connected();
+  say(idle, "GET / HT");
+  const auto asked = steady_clock::now();
+  const Ran r = end();
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_LT(steady_clock::now() - asked, std::chrono::seconds(15));
+  close(idle);
+}
+
+TEST_F(Serve, AsksForTheKey) {
+  setenv("RUM_TEST_KEY", "secret", 1);
+  start(CorpusKind::pairs, {"--key-from", "RUM_TEST_KEY"});
+  unsetenv("RUM_TEST_KEY");
+  EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})").status, 401);
+  EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer wrong"}).status, 401);
+  EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer secret"}).status, 200);
+  Program other;
+  expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}),
+                 "cannot be listened to");
+  expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_NO_SUCH_KEY"}), "is not set");
+}
+}  // namespace
+}  // namespace rum

@@ -1,0 +1,62 @@
+// `ruminate serve`: a run behind HTTP, for programs and for people.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <ctime>
+
+#include "base/error.h"
+#include "run/provenance.h"
+#include "serve/server.h"
+#include "tools/command.h"
+#include "tools/interrupt.h"
+#include "tools/options.h"
+
+namespace rum {
+namespace {
+int serve(int argc, char** argv) {
+  std::string folder, key_from, device = "auto", dtype = "auto";
+  ServerConfig c;
+  ServedModel model;
+  Flags flags(
+      "serve",
+      "Answers requests with OpenAI's protocol (/v1/completions, /v1/chat/completions, /v1/models), and "
+      "shows a page at / where one types a sentence. Ctrl-C or SIGTERM ends it.");
+  flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
+      .add("--host", c.host, "the address to listen to; 0.0.0.0: all, so that other machines can ask, too")
+      .add("--port", c.port, "0: any that is free; the first line says which", 0, 65535)
+      .add("--name", model.name, "what clients call the model; the run's name unless given")
+      .add("--key-from", key_from,
+           "the environment variable with a key that clients must send; none: all may ask")
+      .add("--max-prompt", model.most_prompt, "most tokens of a prompt", 1)
+      .add("--max-tokens", model.most_answer, "most tokens of an answer, and how many unless a client says",
+           1)
+      .add("--max-body", c.most_body, "most bytes of a request", 64, int64_t{1} << 30)
+      .add("--clients", c.clients, "connections at a time; the next ones wait", 1, 4096)
+      .add("--waiting", c.waiting, "requests that wait for the model; more are sent away for a second", 1,
+           1 << 16)
+      .add("--batch", c.batch, "texts that are written side by side", 1, 4096)
+      .add("--patience", c.patience, "seconds to wait for a client's next bytes, and for answers at the end",
+           1, 3600)
+      .add("--device", device, "auto: a GPU where there is one; cpu; cuda; cuda:1: the second GPU")
+      .choice("--dtype", dtype, "of the products; auto: int8 for a run of `ruminate quantize`, else f32",
+              {"auto", "f32", "bf16", "int8"});
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  if (!key_from.empty()) {
+    const char* key = std::getenv(key_from.c_str());
+    RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", key_from);
+    c.key = key;
+  }
+  const auto run = load_run(folder, device, dtype);
+  if (model.name.empty()) model.name = provenance_of(*run, run->config.decoding).generator;
+  model.created = std::time(nullptr);
+  Server server(*run, model, c);
+  fmt::print("http://{}:{}/ answers with {}{}\n", c.host, server.port(), run->source, type_note(*run));
+  std::fflush(stdout);
+  listen_for_interrupts();
+  server.run(interrupted);
+  fmt::print(stderr, "ended\n");
+  return 0;
+}
+const Command command{"serve", "answer requests over HTTP, and show a page to try the model", serve};
+}  // namespace
+}  // namespace rum
