@@ -267,6 +267,21 @@ TEST(PermutationTest, SameBitsForAnyNumberOfThreads) {
     EXPECT_EQ(std::memcmp(all.data(), first.data(), all.size() * sizeof(double)), 0) << count;
   }
 }
+// Three lines of 40 differ, each by a word more in the first: of 8 swaps 2 go as far. The same text: p = 1.
+TEST(PermutationTest, FewLinesThatDifferAreCountedExactly) {
+  std::vector<std::string> a(40, "the same words"), b = a;
+  a[3] += " one", a[17] += " two", a[39] += " three";
+  b[3] += ".", b[5] += "!";  // no words
+  const TwoCorpora two(a, b);
+  const std::vector<Measure> measures{find_measure("types", 1), find_measure("distinct_2", 1)};
+  for (const DifferenceTest& t : swap_test(two, 0, 1, measures, 1000, 1)) {
+    EXPECT_TRUE(t.exact);
+    EXPECT_EQ(t.permuted.size(), 8u);
+    EXPECT_DOUBLE_EQ(t.p(), .25);
+  }
+  EXPECT_EQ(swap_test(two, 0, 0, measures, 1000, 1)[0].p(), 1);
+  EXPECT_EQ(swap_test(two, 0, 1, measures, 7, 1)[0].permuted.size(), 7u) << "8 are too many: random ones";
+}
 TEST(PermutationTest, SwapsAreFairAndSeeded) {
   std::vector<uint8_t> marks(100'000), again(100'000), other(100'000);
   random_swaps(7)(5, marks), random_swaps(7)(5, again), random_swaps(8)(5, other);

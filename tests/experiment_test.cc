@@ -342,6 +342,17 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 15u);
   EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
 }
+// Graphs of parts of an experiment are made one after another: what has been read is not read again.
+TEST(ExperimentGraph, AFileIsReadOnce) {
+  const Graphs at;
+  const ExperimentConfig c = at.config("finetune");
+  FilesRead read;
+  const std::string split = experiment_graph(c, nullptr, &read).split;
+  EXPECT_EQ(read.size(), 3u);
+  EXPECT_EQ(read.at(c.data.train).lines, 110'000);
+  Disk::real().replace_text(c.data.valid, "changed\tsince\n");
+  EXPECT_EQ(experiment_graph(c, nullptr, &read).split, split);
+}
 TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   const Graphs at;
   const ExperimentConfig c = at.config("finetune");

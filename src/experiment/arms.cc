@@ -11,10 +11,6 @@
 
 namespace rum {
 namespace {
-struct FileFacts {
-  std::string hash;  // of the text, unpacked
-  int64_t lines = 0;
-};
 FileFacts facts_of(const std::string& path) {
   ByteReader bytes(path);
   Hash64 hash;
@@ -34,7 +30,7 @@ FileFacts facts_of(const std::string& path) {
 
 class Builder {
  public:
-  Builder(const ExperimentConfig& c, const Store* made) : c_(c), made_(made) {}
+  Builder(const ExperimentConfig& c, const Store* made, FilesRead& read) : c_(c), made_(made), read_(read) {}
   ExperimentGraph build() {
     split();
     out_.measured[{"human", 0}] = measure("human", human_, human_);
@@ -326,15 +322,16 @@ class Builder {
   }
   const ExperimentConfig& c_;
   const Store* made_;
-  std::map<std::string, FileFacts> read_;
+  FilesRead& read_;
   ExperimentGraph out_;
   std::string tokenizer_, human_;
   std::map<std::pair<std::string, int64_t>, std::string> targets_, models_;  // by arm and seed
 };
 }  // namespace
 
-ExperimentGraph experiment_graph(const ExperimentConfig& c, const Store* made) {
-  return Builder(c, made).build();
+ExperimentGraph experiment_graph(const ExperimentConfig& c, const Store* made, FilesRead* read) {
+  FilesRead own;
+  return Builder(c, made, read ? *read : own).build();
 }
 
 Json::Object recipe_json(const RunConfig& c) {

@@ -36,10 +36,16 @@ struct ExperimentGraph {
   // The same of detectors by which nothing is ordered: links of a chain are measured by them.
   std::map<std::tuple<std::string, std::string, int64_t>, std::string> tried;
 };
-// Reads the corpora for their hashes and sizes. FileError: a file that is not there or too small, naming the
+struct FileFacts {
+  std::string hash;  // of the text, unpacked
+  int64_t lines = 0;
+};
+using FilesRead = std::map<std::string, FileFacts>;  // by path: what has been read once
+// Reads the corpora for their hashes and sizes, but for those that are in `read` already. FileError: a file that is not there or too small, naming the
 // key that asks for more.
 // With `made`, a file that is gone counts as the one that its finished stages were made from.
-ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nullptr);
+ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nullptr,
+                                 FilesRead* read = nullptr);
 
 // The settings of a training recipe that are not defaults, by key: what a train stage is told.
 Json::Object recipe_json(const RunConfig&);

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "experiment/arms.h"
 
 namespace rum {
 namespace {
@@ -48,13 +47,13 @@ ExperimentConfig only_groups(ExperimentConfig c, const std::vector<std::string>&
   return c;
 }
 
-MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store) {
+MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store, FilesRead& read) {
   MadeSoFar out{c, {}};
   std::set<std::string> made;
   for (const Arm& a : c.arms) {
     ExperimentConfig alone = c;
     alone.arms = {a}, alone.claims.clear();
-    const ExperimentGraph g = experiment_graph(alone, &store);
+    const ExperimentGraph g = experiment_graph(alone, &store, &read);
     const auto stages = g.graph.stages();
     if (std::all_of(stages.begin(), stages.end(), [&](const Stage& s) { return store.finished(s.id); }))
       made.insert(a.name);

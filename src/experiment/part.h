@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "experiment/arms.h"
 #include "experiment/config.h"
 #include "pipeline/store.h"
 
@@ -16,5 +17,5 @@ struct MadeSoFar {
   ExperimentConfig config;           // arms whose stages are all finished, and the claims between them
   std::vector<std::string> waiting;  // names of the other arms
 };
-MadeSoFar made_so_far(const ExperimentConfig&, const Store&);
+MadeSoFar made_so_far(const ExperimentConfig&, const Store&, FilesRead&);
 }  // namespace rum

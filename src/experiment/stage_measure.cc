@@ -70,7 +70,7 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   for (const char* name : kDiversity)
     measures.push_back(find_measure(name, static_cast<int64_t>(tokens))), needs |= measures.back().needs();
   const DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
-  const auto tests = permutation_test(corpora, 0, 1, measures, kPermutations, random_swaps(1));
+  const auto tests = swap_test(corpora, 0, 1, measures, kPermutations, 1);
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
     out.emplace_back(kDiversity[m], Json(Json::Object{{"value", measures[m](targets)},

@@ -101,7 +101,9 @@ DiversitySample sample(const ComparedCorpora& corpora, size_t part, unsigned nee
 
 double DifferenceTest::p() const {
   if (std::isnan(difference)) return kUndefined;
-  return p_value(as_far(permuted, difference, std::max(std::abs(a), std::abs(b))), permuted.size());
+  const int64_t count = as_far(permuted, difference, std::max(std::abs(a), std::abs(b)));
+  return exact ? static_cast<double>(count) / static_cast<double>(permuted.size())
+               : p_value(count, permuted.size());
 }
 int64_t DifferenceTest::undefined() const {
   return std::count_if(permuted.begin(), permuted.end(), [](double d) { return std::isnan(d); });
@@ -148,6 +150,23 @@ std::vector<DifferenceTest> permutation_test(const ComparedCorpora& corpora, siz
     differ(marks,
            [&](size_t m, double x, double y) { out[m].permuted[static_cast<size_t>(permutation)] = x - y; });
   });
+  return out;
+}
+std::vector<DifferenceTest> swap_test(const ComparedCorpora& corpora, size_t part_a, size_t part_b,
+                                      std::span<const Measure> measures, int64_t permutations,
+                                      uint32_t seed) {
+  const NumberedLines &a = corpora.parts[part_a].words, &b = corpora.parts[part_b].words;
+  std::vector<size_t> differ;
+  for (size_t i = 0; i < std::min(a.lines(), b.lines()); ++i)
+    if (!std::ranges::equal(a.line(i), b.line(i))) differ.push_back(i);
+  if (differ.size() > kMostExact || int64_t{1} << differ.size() > permutations)
+    return permutation_test(corpora, part_a, part_b, measures, permutations, random_swaps(seed));
+  const auto each_way = [&](int64_t swaps, std::span<uint8_t> marks) {
+    std::ranges::fill(marks, uint8_t{1});
+    for (size_t i = 0; i < differ.size(); ++i) marks[differ[i]] = (swaps >> i & 1) == 0;
+  };
+  auto out = permutation_test(corpora, part_a, part_b, measures, int64_t{1} << differ.size(), each_way);
+  for (DifferenceTest& t : out) t.exact = true;
   return out;
 }
 }  // namespace rum

@@ -78,8 +78,9 @@ DiversitySample sample(const ComparedCorpora&, size_t part, unsigned needs);
 struct DifferenceTest {          // of one measure
   double a, b, difference;       // a - b
   std::vector<double> permuted;  // the difference in each permutation
-  // (#{|permuted| >= |difference|} + 1) / (permutations + 1), with ties as significance.h counts them; NaN
-  // for an undefined one.
+  bool exact = false;            // these are all that there are, the real one among them
+  // #{|permuted| >= |difference|} / permutations where that is exact, else (# + 1) / (permutations + 1), with
+  // ties as significance.h counts them; NaN for an undefined one.
   double p() const;
   int64_t undefined() const;  // permutations whose difference is; p() does not count them
 };
@@ -91,4 +92,8 @@ Keep random_swaps(uint32_t seed);  // each line with probability 1/2; Stream::bo
 // numbers of lines differ or a measure needs the text itself.
 std::vector<DifferenceTest> permutation_test(const ComparedCorpora&, size_t part_a, size_t part_b,
                                              std::span<const Measure>, int64_t permutations, const Keep&);
+// The same with all swaps of the lines that differ in their words, if these are at most `permutations`; else
+// with so many random ones.
+std::vector<DifferenceTest> swap_test(const ComparedCorpora&, size_t part_a, size_t part_b,
+                                      std::span<const Measure>, int64_t permutations, uint32_t seed);
 }  // namespace rum

@@ -48,6 +48,7 @@ struct Row {
 struct Table {
   std::vector<Row> measures, lengths, reference, train;
   int64_t tokens = 0;  // of expected_types
+  int64_t exact = 0;   // not 0: p is of all swaps that there are, so many
   std::string no_p;    // why there is no p
   std::vector<std::string> notes;
 };
@@ -107,8 +108,8 @@ void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& tab
     tested.push_back(measures[m]), rows.push_back(&row);
   }
   if (!paired || o.permutations == 0) return;
-  const auto tests =
-      permutation_test(c, 0, 1, tested, o.permutations, random_swaps(static_cast<uint32_t>(o.seed)));
+  const auto tests = swap_test(c, 0, 1, tested, o.permutations, static_cast<uint32_t>(o.seed));
+  if (!tests.empty() && tests[0].exact) table.exact = static_cast<int64_t>(tests[0].permuted.size());
   for (size_t t = 0; t < tests.size(); ++t) {
     rows[t]->tested = true;
     if (const int64_t n = tests[t].undefined(); n == 0)
@@ -225,7 +226,9 @@ void print_table(const Options& o, const Table& t) {
   if (!o.reference.empty()) fmt::print("reference  {}\n", shown(o.reference));
   if (!o.train.empty()) fmt::print("training corpus  {}\n", shown(o.train));
   fmt::print("\n{}\n", written(table_of(o, t), "text"));
-  if (t.no_p.empty())
+  if (t.exact > 0)
+    fmt::print("p: paired swap test, two-sided, exact: all {} swaps of lines whose words differ\n", t.exact);
+  else if (t.no_p.empty())
     fmt::print("p: paired swap-permutation test, two-sided, {} permutations, seed {}\n", o.permutations,
                o.seed);
   else
@@ -261,7 +264,8 @@ void print_json(const Options& o, const Table& t) {
   }
   if (t.no_p.empty())
     out.emplace_back("test", Json::Object{{"method", "paired swap permutation"},
-                                          {"permutations", o.permutations},
+                                          {"permutations", t.exact > 0 ? t.exact : o.permutations},
+                                          {"exact", t.exact > 0},
                                           {"seed", o.seed}});
   else
     out.emplace_back("no_p", t.no_p);

@@ -202,8 +202,9 @@ int stage(const Asked& a) {
 int report(const Asked& a) {
   const ExperimentConfig whole = config_of(a);
   const Store store(whole.folder);
-  const auto [c, waiting] = made_so_far(whole, store);
-  const ExperimentGraph g = experiment_graph(c, &store);
+  FilesRead read;
+  const auto [c, waiting] = made_so_far(whole, store, read);
+  const ExperimentGraph g = experiment_graph(c, &store, &read);
   const ExperimentResults results = gather(c, g, store);
   const std::string folder = a.output.empty() ? c.report : a.output;
   Disk& disk = Disk::real();
