@@ -167,7 +167,8 @@ TEST(Calibrate, CurvesAndThresholdsSurviveTheFile) {
   c.curve = fit_isotonic({{1, 3, 5}, {2, 4, 5}});
   c.thresholds = {{0.05, 1.25, 400}};
   c.minimum_characters = 40;
-  const Calibration back = calibration_of(Json(to_json_object(c)), "x");
+  const Json saved(to_json_object(c));
+  const Calibration back = calibration_of(JsonFields(saved, "x"));
   for (const double s : {0.0, 1.3, 2.9, 4.5}) EXPECT_EQ(*probability(back, s), *probability(c, s));
   EXPECT_EQ(back.thresholds[0].score, 1.25);
   Text t;

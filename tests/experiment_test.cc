@@ -854,7 +854,7 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   refuse(outside.substr(outside.find('\n') + 1), "1 ids of the pool are missing: 0");
   refuse(outside + outside.substr(0, outside.find('\n') + 1), "line 501: id 0 stands twice");
   refuse(outside + "{\"id\": 500, \"target\": \"x\"}\n", "id 500 is not in the pool, which has ids 0 to 499");
-  refuse(outside + "{\"id\": 3}\n", "expected {\"id\": number, \"target\": text}");
+  refuse(outside + "{\"id\": 3}\n", "\"target\" is missing");
   refuse("Haus\thouse\n", "has 1 lines, the pool 500");
   fs::remove(e.file("outside.jsonl"));
   expect_refusal(e.run(e.words("run", "c")), "outside.jsonl");

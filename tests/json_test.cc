@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "error_of.h"
 
 using namespace rum;
 namespace {
@@ -24,6 +25,28 @@ TEST(Json, RoundTrips) {
 TEST(Json, InfiniteIsATextAndUndefinedNull) {
   const double inf = std::numeric_limits<double>::infinity();
   EXPECT_EQ(to_json(Json(Json::Array{inf, -inf, std::nan(""), 0.5})), R"(["inf","-inf",null,0.5])");
+}
+// What a reader is told: where, which key, what was expected and what stands there.
+TEST(Json, FieldsAreReadWithTheirType) {
+  const Json j = parse_json(
+      R"({"n": 3, "x": 0.5, "t": "text", "b": true, "l": [1, 2.5], "o": {"deep": {"n": "x"}}, "os": [{"n": 1}, 7]})",
+      "f");
+  const JsonFields f(j, "f");
+  EXPECT_EQ(f.whole("n"), 3);
+  EXPECT_EQ(f.number("n"), 3);  // a whole number is one, too
+  EXPECT_EQ(f.number("x"), 0.5);
+  EXPECT_EQ(f.text("t"), "text");
+  EXPECT_TRUE(f.boolean("b"));
+  EXPECT_EQ(f.numbers("l"), (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(f.whole("none", 9), 9);
+  EXPECT_EQ(f.whole("n", 9), 3);
+  EXPECT_EQ(error_of([&] { f.text("none"); }), "f: \"none\" is missing");
+  EXPECT_EQ(error_of([&] { f.whole("x"); }), "f: \"x\": expected a whole number, found 0.5");
+  EXPECT_EQ(error_of([&] { f.whole("t", 9); }), "f: \"t\": expected a whole number, found \"text\"");
+  EXPECT_EQ(error_of([&] { f.object("o").object("deep").number("n"); }),
+            "f: \"o\": \"deep\": \"n\": expected a number, found \"x\"");
+  EXPECT_EQ(error_of([&] { f.object("l"); }), "f: \"l\": expected an object, found [1,2.5]");
+  EXPECT_EQ(error_of([&] { f.objects("os"); }), "f: \"os\"[1]: expected an object, found 7");
 }
 TEST(Json, RefusesWithPlaceAndReason) {
   EXPECT_NE(message(R"({"a":1,"a":2})").find("\"a\" stands twice"), std::string::npos);

@@ -210,7 +210,7 @@ TEST_P(Generation, OtherWorkIsRefused) {
     std::ofstream(path, std::ios::binary) << whole.substr(0, second) << line << '\n';
     return error_of([&] { generate_file(run(), pool, d, from, path); });
   };
-  expect(with_line("{\"id\":1}"), "line 2: expected the key \"source\"");
+  expect(with_line("{\"id\":1}"), "line 2: \"source\" is missing");
   expect(with_line("nonsense"), "other.jsonl: line 2");
   expect(with_line(whole.substr(0, second - 1)), "line 2: the id is \"0\"");
   std::string wrong = whole.substr(0, second - 1);

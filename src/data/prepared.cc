@@ -17,26 +17,6 @@ std::string grouped(int64_t n) {  // 1,234,567
   }
   return s;
 }
-const Json& member(const Json& j, std::string_view key) {
-  const Json* found = j.find(key);
-  if (!found) throw FileError(fmt::format("stats.json: expected the key \"{}\", it is missing", key));
-  return *found;
-}
-int64_t whole(const Json& j, const std::string& key) {
-  int64_t n = 0;
-  if (!member(j, key).whole(n)) throw FileError(fmt::format("stats.json: \"{}\" is not a whole number", key));
-  return n;
-}
-double number(const Json& j, const std::string& key) {
-  double n = 0;
-  if (!member(j, key).number(n)) throw FileError(fmt::format("stats.json: \"{}\" is not a number", key));
-  return n;
-}
-std::string words(const Json& j, const std::string& key) {
-  const std::string* s = member(j, key).text();
-  if (!s) throw FileError(fmt::format("stats.json: \"{}\" is not a string", key));
-  return *s;
-}
 Json side_json(const SideStats& s) {
   return Json::Object{{"tokens", s.tokens}, {"types", s.types}, {"mean", s.mean}};
 }
@@ -73,29 +53,31 @@ Json stats_json(const Prepared& p, const Json& inputs) {
 }
 }  // namespace
 
-std::string stats_table(const Json& stats) {
-  const std::string kind = words(stats, "kind");
+std::string stats_table(const Json& json) {
+  const JsonFields stats(json, "stats.json");
+  const std::string& kind = stats.text("kind");
   std::string out;
   auto row = [&](std::string_view name, int64_t n) {
     fmt::format_to(std::back_inserter(out), "  {:<26} {:>12}\n", name, grouped(n));
   };
-  row(fmt::format("{} read", kind), whole(stats, "read"));
-  if (const auto* dropped = member(stats, "dropped").object())
+  row(fmt::format("{} read", kind), stats.whole("read"));
+  if (const auto* dropped = stats.at("dropped").object())
     for (const auto& [name, value] : *dropped)
       if (int64_t n = 0; value.whole(n) && n > 0) row("- " + name, n);
-  row("kept", whole(stats, "kept"));
+  row("kept", stats.whole("kept"));
   fmt::format_to(std::back_inserter(out), "\n  {:<8} {:>10} {:>14} {:>9} {:>7} {:>14} {:>9} {:>7}\n", "part",
                  kind, "source tokens", "types", "mean", "target tokens", "types", "mean");
   for (const char* name : kPartNames) {
-    const Json& part = member(member(stats, "parts"), name);
-    fmt::format_to(std::back_inserter(out), "  {:<8} {:>10}", name, grouped(whole(part, "texts")));
+    const JsonFields part = stats.object("parts").object(name);
+    fmt::format_to(std::back_inserter(out), "  {:<8} {:>10}", name, grouped(part.whole("texts")));
     for (const char* side : {"source", "target"}) {
-      const Json* s = part.find(side);
-      if (s)
-        fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7.2f}", grouped(whole(*s, "tokens")),
-                       grouped(whole(*s, "types")), number(*s, "mean"));
-      else
+      if (!part.has(side)) {
         fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7}", "-", "-", "-");
+        continue;
+      }
+      const JsonFields s = part.object(side);
+      fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7.2f}", grouped(s.whole("tokens")),
+                     grouped(s.whole("types")), s.number("mean"));
     }
     out += '\n';
   }
@@ -104,11 +86,12 @@ std::string stats_table(const Json& stats) {
 
 Json save_prepared(const Prepared& p, const std::string& folder, const Json& inputs, Disk& disk) {
   const Json stats = stats_json(p, inputs);
+  const JsonFields parts = JsonFields(stats, "stats.json").object("parts");
   const std::string last = folder + "/stats.json";
   disk.make_folders(folder);
   if (disk.exists(last)) disk.remove(last);
   for (size_t i = 0; i < p.parts.size(); ++i)
-    disk.replace_text(folder + "/" + words(member(member(stats, "parts"), kPartNames[i]), "file"),
+    disk.replace_text(folder + "/" + parts.object(kPartNames[i]).text("file"),
                       corpus_bytes(p.parts[i].texts, p.rules.kind));
   disk.replace_text(last, to_json(stats, 1) + "\n");
   return stats;
@@ -121,14 +104,14 @@ Json check_prepared(const std::string& folder, Disk& disk) {
                                 shell_quoted(folder)));
   Json stats = parse_json(disk.read(path), path);
   for (const char* name : kPartNames) {
-    const Json& part = member(member(stats, "parts"), name);
-    const std::string file = words(part, "file");
+    const JsonFields part = JsonFields(stats, path).object("parts").object(name);
+    const std::string& file = part.text("file");
     if (file.find('/') != std::string::npos)
       throw FileError(fmt::format("{}: \"{}\" is not a file name", path, file));
     const uint64_t hash = hash64(disk.read(folder + "/" + file));
-    if (hex64(hash) != words(part, "hash"))
+    if (hex64(hash) != part.text("hash"))
       throw FileError(fmt::format("{}/{}: hash {:016x}, but stats.json says {}; prepare the corpus again",
-                                  folder, file, hash, words(part, "hash")));
+                                  folder, file, hash, part.text("hash")));
   }
   return stats;
 }

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "detect/head.h"
-
 namespace rum::detect {
 namespace {
 // log(1 + exp(x)) for any x.
@@ -177,20 +175,19 @@ Json::Object to_json_object(const Calibration& c) {
   out.emplace_back("thresholds", std::move(thresholds));
   return out;
 }
-Calibration calibration_of(const Json& j, const std::string& path) {
+Calibration calibration_of(const JsonFields& j) {
   Calibration c;
-  c.minimum_characters = whole(j, "minimum_characters", path);
-  if (const Json* platt = j.find("platt"))
-    c.curve = Platt{real(*platt, "a", path), real(*platt, "b", path), 0};
-  if (const Json* isotonic = j.find("isotonic")) {
-    Isotonic curve{reals(*isotonic, "scores", path), reals(*isotonic, "values", path)};
+  c.minimum_characters = j.whole("minimum_characters");
+  if (j.has("platt")) c.curve = Platt{j.object("platt").number("a"), j.object("platt").number("b"), 0};
+  if (j.has("isotonic")) {
+    Isotonic curve{j.object("isotonic").numbers("scores"), j.object("isotonic").numbers("values")};
     if (curve.scores.empty() || curve.scores.size() != curve.values.size() ||
         !std::is_sorted(curve.scores.begin(), curve.scores.end()))
-      throw FileError(path + ": the detector's isotonic curve is damaged");
+      throw FileError(j.name() + ": the detector's isotonic curve is damaged");
     c.curve = std::move(curve);
   }
-  for (const Json& t : as<Json::Array>(j, "thresholds", path))
-    c.thresholds.push_back({real(t, "fpr", path), real(t, "score", path), whole(t, "humans", path)});
+  for (const JsonFields& t : j.objects("thresholds"))
+    c.thresholds.push_back({t.number("fpr"), t.number("score"), t.whole("humans")});
   return c;
 }
 }  // namespace rum::detect

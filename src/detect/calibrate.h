@@ -27,5 +27,5 @@ struct Verdict {
 Verdict verdict(const Calibration&, const Text&, double score);
 
 Json::Object to_json_object(const Calibration&);
-Calibration calibration_of(const Json&, const std::string& path);  // FileError
+Calibration calibration_of(const JsonFields&);  // FileError
 }  // namespace rum::detect

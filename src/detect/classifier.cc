@@ -8,7 +8,6 @@
 #include "base/threads.h"
 #include "checkpoint/weights.h"
 #include "detect/folds.h"
-#include "detect/head.h"
 #include "detect/options.h"
 #include "text/unicode.h"
 #include "train/classification.h"
@@ -301,14 +300,14 @@ std::unique_ptr<Detector> fit_kind(std::span<const Text> texts, const Json::Obje
                                           named_weights(task.params, task.params.master()), "classifier");
 }
 std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
-  const Json settings(saved.settings);
-  const std::string& pooling = as<std::string>(settings, "pooling", path);
-  if (pooling != "mean" && pooling != "last") wrong_type("pooling", "mean or last", path);
-  Recipe recipe{parse_config(as<std::string>(settings, "config", path), path),
-                pooling == "last" ? Pool::last : Pool::mean, as<bool>(settings, "source", path)};
+  const Json json(saved.settings);
+  const JsonFields settings(json, path);
+  const std::string& pooling = settings.text("pooling");
+  if (pooling != "mean" && pooling != "last") settings.refuse("pooling", "mean or last");
+  Recipe recipe{parse_config(settings.text("config"), path), pooling == "last" ? Pool::last : Pool::mean,
+                settings.boolean("source")};
   return std::make_unique<TextClassifier>(
-      std::move(recipe), Tokenizer::parse(as<std::string>(settings, "tokenizer", path), path), saved.tensors,
-      path);
+      std::move(recipe), Tokenizer::parse(settings.text("tokenizer"), path), saved.tensors, path);
 }
 const Kind kind{"classifier",
                 "a transformer trained on the labelled texts, from scratch or from a run of ours", fit_kind,

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "detect/head.h"
 #include "detect/logistic.h"
 #include "detect/options.h"
 
@@ -128,9 +127,10 @@ std::unique_ptr<Detector> fit_combination(std::span<const Text> texts, const Jso
   return std::make_unique<Combination>(std::move(members), std::move(model.weights), model.constant);
 }
 std::unique_ptr<Detector> load_combination(const Saved& saved, const std::string& path) {
-  const Json settings(saved.settings);
+  const Json json(saved.settings);
+  const JsonFields settings(json, path);
   Members members;
-  for (const Json& head : as<Json::Array>(settings, "detectors", path)) {
+  for (const Json& head : settings.array("detectors")) {
     if (!head.object()) throw FileError(path + ": a combined detector's head is no JSON object");
     Saved one{*head.object(), {}};
     const std::string prefix = fmt::format("{}/", members.size());
@@ -138,11 +138,10 @@ std::unique_ptr<Detector> load_combination(const Saved& saved, const std::string
       if (name.starts_with(prefix)) one.tensors.emplace_back(name.substr(prefix.size()), tensor);
     members.push_back(unpack(one, path));
   }
-  std::vector<double> weights = reals(settings, "weights", path);
+  std::vector<double> weights = settings.numbers("weights");
   if (weights.size() != members.size())
     throw FileError(fmt::format("{}: {} detectors and {} weights", path, members.size(), weights.size()));
-  return std::make_unique<Combination>(std::move(members), std::move(weights),
-                                       real(settings, "constant", path));
+  return std::make_unique<Combination>(std::move(members), std::move(weights), settings.number("constant"));
 }
 const Kind kind{"combine", "logistic regression over the scores of detectors that are fitted already",
                 fit_combination, load_combination};

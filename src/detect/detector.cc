@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "detect/calibrate.h"
-#include "detect/head.h"
 
 namespace rum::detect {
 namespace {
@@ -35,22 +34,23 @@ Json::Object head_of(const Origin& o) {
                                               {"error", o.held_out->error}});
   return out;
 }
-Origin origin_of(const Json& head, const std::string& path) {
+Origin origin_of(const JsonFields& head) {
   Origin o;
-  for (const Json& c : as<Json::Array>(head, "corpora", path)) {
-    const std::string& digits = as<std::string>(c, "hash", path);
+  for (const JsonFields& c : head.objects("corpora")) {
+    const std::string& digits = c.text("hash");
     if (digits.size() != 16 || digits.find_first_not_of("0123456789abcdef") != std::string::npos)
-      throw FileError(
-          fmt::format("{}: a corpus hash is \"{}\"; expected 16 hexadecimal digits", path, digits));
-    o.corpora.emplace_back(as<std::string>(c, "path", path), from_hex(digits));
+      c.refuse("hash", "16 hexadecimal digits");
+    o.corpora.emplace_back(c.text("path"), from_hex(digits));
   }
-  for (const Json& g : as<Json::Array>(head, "generators", path))
+  for (const Json& g : head.array("generators"))
     if (const std::string* name = g.text()) o.generators.push_back(*name);
-  o.humans = whole(head, "humans", path);
-  o.machines = whole(head, "machines", path);
-  if (head.find("white_box")) o.white_box = whole(head, "white_box", path);
-  if (const Json* h = head.find("held_out"))
-    o.held_out = HeldOut{whole(*h, "folds", path), real(*h, "auroc", path), real(*h, "error", path)};
+  o.humans = head.whole("humans");
+  o.machines = head.whole("machines");
+  o.white_box = head.whole("white_box", 0);
+  if (head.has("held_out")) {
+    const JsonFields h = head.object("held_out");
+    o.held_out = HeldOut{h.whole("folds"), h.number("auroc"), h.number("error")};
+  }
   return o;
 }
 }  // namespace
@@ -115,16 +115,18 @@ Saved pack(const Detector& d) {
   return out;
 }
 std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
-  const Json head(saved.settings);
-  if (const int64_t version = whole(head, "version", path); version != kVersion)
+  const Json json(saved.settings);
+  const JsonFields head(json, path);
+  if (const int64_t version = head.whole("version"); version != kVersion)
     throw FileError(
         fmt::format("{}: a detector of format version {}; this program reads version {}: fit it "
                     "again",
                     path, version, kVersion));
-  const std::string& name = as<std::string>(head, "kind", path);
-  Saved own{as<Json::Object>(head, "settings", path), saved.tensors};
-  Origin origin = origin_of(member(head, "origin", path), path);
-  Calibration calibration = calibration_of(member(head, "calibration", path), path);
+  const std::string& name = head.text("kind");
+  if (!head.at("settings").object()) head.refuse("settings", "an object");
+  Saved own{*head.at("settings").object(), saved.tensors};
+  Origin origin = origin_of(head.object("origin"));
+  Calibration calibration = calibration_of(head.object("calibration"));
   auto detector = Kind::find(name).load(own, path);
   detector->kind = name;
   detector->calibration = std::move(calibration);

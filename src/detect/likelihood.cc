@@ -192,13 +192,12 @@ std::unique_ptr<Detector> fit_kind(std::span<const Text>, const Json::Object& gi
   return std::make_unique<Likelihood>(find(statistic), OwnModel(model), std::move(second));
 }
 std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
-  const Json settings(saved.settings);
-  const Json* statistic = settings.find("statistic");
-  if (!statistic || !statistic->text()) throw FileError(path + ": the detector's file names no statistic");
+  const Json json(saved.settings);
+  const JsonFields settings(json, path);
   std::optional<OwnModel> second;
-  if (settings.find("reference")) second = OwnModel::from(saved.settings, "reference", path);
-  return std::make_unique<Likelihood>(find(*statistic->text()), OwnModel::from(saved.settings, "model", path),
-                                      std::move(second));
+  if (settings.has("reference")) second = OwnModel::from(saved.settings, "reference", path);
+  return std::make_unique<Likelihood>(find(settings.text("statistic")),
+                                      OwnModel::from(saved.settings, "model", path), std::move(second));
 }
 const Kind kind{"likelihood", "one statistic of a text's tokens under a model of ours; nothing is fitted",
                 fit_kind, load_kind};

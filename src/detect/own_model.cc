@@ -11,16 +11,13 @@ OwnModel::OwnModel(const std::string& path) : path_(path), run_(load_run(path)) 
 Json::Object OwnModel::saved() const { return {{"path", path_}, {"weights", weights_}}; }
 OwnModel OwnModel::from(const Json::Object& settings, const std::string& key, const std::string& file) {
   const Json all(settings);
-  const Json* model = all.find(key);
-  const Json* path = model ? model->find("path") : nullptr;
-  const Json* weights = model ? model->find("weights") : nullptr;
-  if (!path || !path->text() || !weights || !weights->text())
-    throw FileError(fmt::format("{}: no \"{}\" with the path and the weights of a model", file, key));
-  OwnModel out(*path->text());
-  if (out.weights_ != *weights->text())
+  const JsonFields model = JsonFields(all, file).object(key);
+  const std::string &path = model.text("path"), &weights = model.text("weights");
+  OwnModel out(path);
+  if (out.weights_ != weights)
     throw FileError(
         fmt::format("{}: the detector was made with other weights of {} (hash {}, now {}); fit it anew", file,
-                    out.path_, *weights->text(), out.weights_));
+                    out.path_, weights, out.weights_));
   return out;
 }
 

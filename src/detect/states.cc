@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "detect/head.h"
 #include "detect/logistic.h"
 #include "detect/options.h"
 #include "detect/own_model.h"
@@ -194,7 +193,8 @@ std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path)
   const int64_t layers = layers_of(model);
   Head head{numbers("weights", {layers, width_of(model)}), numbers("constant", {1})[0],
             numbers("layers", {layers})};
-  return std::make_unique<States>(std::move(model), std::move(head), real(Json(saved.settings), "C", path));
+  return std::make_unique<States>(std::move(model), std::move(head),
+                                  JsonFields(Json(saved.settings), path).number("C"));
 }
 const Kind kind{
     "states", "logistic regression over the mean states of a translation model of ours, every layer weighted",

@@ -22,7 +22,7 @@ void finish(const StageContext& x, Targets targets, const std::vector<std::strin
   write_targets(x.folder, targets);
   write_summary(x, std::move(summary), std::move(numbers));
 }
-bool on(const StageContext& x, const char* flag) { return x.stage.parameters.find(flag) != nullptr; }
+bool on(const StageContext& x, const char* flag) { return x.parameters().has(flag); }
 Json json(const EditRates& r) {
   return Json(Json::Object{{"insertions", r.insertions},
                            {"deletions", r.deletions},
@@ -62,10 +62,7 @@ void inject(const StageContext& x) {
   const auto [now, people] = aligned(targets, human);
   const EditRates there = edit_rates(sides(now.texts, &Pair::target), sides(people.texts, &Pair::target)),
                   wanted = less(wanted_rates(x, human), there);
-  int64_t seed = 1;
-  x.stage.parameters.find("seed")->whole(seed);
-  const Injected done = rum::inject(sides(targets.texts, &Pair::target), wanted, static_cast<uint32_t>(seed),
-                                    on(x, "repeated"));
+  const Injected done = rum::inject(sides(targets.texts, &Pair::target), wanted, x.seed(), on(x, "repeated"));
   finish(x, std::move(targets), done.lines,
          fmt::format("edits per 100 words: wanted {}, got {}", text(done.wanted), text(done.got)),
          {{"wanted", json(done.wanted)}, {"got", json(done.got)}});

@@ -9,14 +9,9 @@
 
 namespace rum {
 namespace {
-double share(const StageContext& x, const char* key) {
-  double v = 0;
-  x.stage.parameters.find(key)->number(v);
-  return v;
-}
 // The beginning of the pool, which is in random order: smaller shares lie within larger ones.
 void subset(const StageContext& x) {
-  const double part = share(x, "share");
+  const double part = x.parameters().number("share");
   const auto pool = static_cast<double>(read_pool(x.input("split")).texts.size());
   const Targets all = read_targets(x.input("targets"));
   std::vector<int64_t> rows;
@@ -27,8 +22,7 @@ void subset(const StageContext& x) {
 
 // `count` sentences of the pool from `first` on.
 void part(const StageContext& x) {
-  int64_t first = 0, count = 0;
-  x.stage.parameters.find("first")->whole(first), x.stage.parameters.find("count")->whole(count);
+  const int64_t first = x.parameters().whole("first"), count = x.parameters().whole("count");
   const Targets all = read_targets(x.input("targets"));
   std::vector<int64_t> rows;
   for (size_t i = 0; i < all.ids.size(); ++i)
@@ -36,11 +30,6 @@ void part(const StageContext& x) {
   write_targets(x.folder, picked(all, rows));
 }
 
-uint32_t seed_of(const StageContext& x) {
-  int64_t seed = 1;
-  x.stage.parameters.find("seed")->whole(seed);
-  return static_cast<uint32_t>(seed);
-}
 // All ids, in an order that the seed and `use` alone decide.
 std::vector<int64_t> drawn_order(const std::vector<int64_t>& ids, uint32_t seed, uint32_t use) {
   const Random random{seed, Stream::shuffle};
@@ -65,14 +54,14 @@ void add(Targets& to, int64_t id, const Pair& pair) {
 // Human targets for a random share of the pool, the given ones for the rest. With real_last students read the
 // human ones at the end of every epoch.
 void mix(const StageContext& x) {
-  const double real = share(x, "real");
+  const double real = x.parameters().number("real");
   const Targets human = read_targets(x.input("human")), given = read_targets(x.input("targets"));
-  std::vector<int64_t> chosen = drawn_order(human.ids, seed_of(x), 0x4d49580a);
+  std::vector<int64_t> chosen = drawn_order(human.ids, x.seed(), 0x4d49580a);
   chosen.resize(static_cast<size_t>(real * static_cast<double>(chosen.size()) + 0.5));
   std::sort(chosen.begin(), chosen.end());
   const auto generated = by_id(given);
   Targets out, last;
-  out.ordered = x.stage.parameters.find("real_last") != nullptr;
+  out.ordered = x.parameters().has("real_last");
   for (size_t h = 0; h < human.ids.size(); ++h) {
     const int64_t id = human.ids[h];
     if (std::binary_search(chosen.begin(), chosen.end(), id)) {
@@ -91,7 +80,7 @@ void alternate(const StageContext& x) {
   folders.insert(folders.begin(), x.input("targets"));
   std::vector<Targets> all;
   for (const std::string& f : folders) all.push_back(read_targets(f));
-  const std::vector<int64_t> order = drawn_order(read_pool(x.input("split")).ids, seed_of(x), 0x414c5421);
+  const std::vector<int64_t> order = drawn_order(read_pool(x.input("split")).ids, x.seed(), 0x414c5421);
   std::vector<size_t> writer(order.size());
   for (size_t i = 0; i < order.size(); ++i) writer[static_cast<size_t>(order[i])] = i % all.size();
   std::vector<std::multimap<int64_t, const Pair*>> maps;

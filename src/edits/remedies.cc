@@ -15,11 +15,6 @@
 
 namespace rum {
 namespace {
-double number(const StageContext& x, const char* key, double otherwise) {
-  double v = otherwise;
-  if (const Json* j = x.stage.parameters.find(key)) j->number(v);
-  return v;
-}
 std::vector<double> scores(const StageContext& x, const Targets& t) {
   const std::string path = x.input("by") + "/scores.tsv";
   return scores_of(read_scores(path), t.ids, path);
@@ -28,14 +23,14 @@ std::vector<double> scores(const StageContext& x, const Targets& t) {
 std::vector<int64_t> best_first(const StageContext& x, const Targets& t) {
   std::vector<int64_t> lengths;
   for (const Pair& p : t.texts) lengths.push_back(std::count(p.source.begin(), p.source.end(), ' ') + 1);
-  const int bins = static_cast<int>(number(x, "bins", 1));
+  const int bins = static_cast<int>(x.parameters().number("bins", 1));
   return binned_ranks(scores(x, t), lengths, length_edges(lengths, bins)).order;
 }
 
 // A growing set at one of its sizes: the best `keep` of all targets.
 void filter(const StageContext& x) {
   const Targets t = read_targets(x.input("targets"));
-  const std::vector<int64_t> order = best_first(x, t), rows = kept(order, number(x, "keep", 1));
+  const std::vector<int64_t> order = best_first(x, t), rows = kept(order, x.parameters().number("keep", 1));
   write_targets(x.folder, picked(t, rows));
   write_summary(x, fmt::format("{} of {} pairs kept", rows.size(), t.ids.size()),
                 {{"kept", static_cast<int64_t>(rows.size())}, {"of", static_cast<int64_t>(t.ids.size())}});
@@ -44,7 +39,7 @@ void filter(const StageContext& x) {
 void order(const StageContext& x) {
   const Targets t = read_targets(x.input("targets"));
   std::vector<int64_t> rows = best_first(x, t);
-  if (*x.stage.parameters.find("first")->text() == "worst") std::reverse(rows.begin(), rows.end());
+  if (x.parameters().text("first") == "worst") std::reverse(rows.begin(), rows.end());
   Targets out = picked(t, rows);
   out.ordered = true;
   write_targets(x.folder, out);
@@ -54,12 +49,11 @@ void resample(const StageContext& x) {
   const Targets t = read_targets(x.input("targets"));
   std::vector<double> p = scores(x, t);  // log odds of a human
   for (double& s : p) s = 1 / (1 + std::exp(s));
-  const ResamplingWeights w = resampling_weights(p, number(x, "temperature", 1), number(x, "exponent", 10));
-  int64_t seed = 1;
-  x.stage.parameters.find("seed")->whole(seed);
+  const JsonFields given = x.parameters();
+  const ResamplingWeights w =
+      resampling_weights(p, given.number("temperature", 1), given.number("exponent", 10));
   const std::vector<int64_t> times =
-      rum::resample(w.weights, static_cast<int64_t>(t.ids.size()), static_cast<int64_t>(number(x, "most", 3)),
-                    static_cast<uint32_t>(seed));
+      rum::resample(w.weights, static_cast<int64_t>(t.ids.size()), given.whole("most", 3), x.seed());
   std::vector<int64_t> rows;
   int64_t distinct = 0;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -84,7 +78,7 @@ void weigh(const StageContext& x) {
 // Lines that were hardly translated are left out.
 void drop_copies(const StageContext& x) {
   const Targets t = read_targets(x.input("targets"));
-  write_targets(x.folder, picked(t, without_copies(t.texts, number(x, "share", 0.5))));
+  write_targets(x.folder, picked(t, without_copies(t.texts, x.parameters().number("share", 0.5))));
 }
 
 using Key = OperationKey;

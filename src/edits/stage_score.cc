@@ -28,11 +28,6 @@ std::string weights(const StageContext& x, const char* input) {
 std::unique_ptr<LoadedRun> model(const StageContext& x, const char* input) {
   return load_run(weights(x, input), pick_device("auto"));
 }
-uint32_t seed_of(const StageContext& x) {
-  int64_t seed = 1;
-  x.stage.parameters.find("seed")->whole(seed);
-  return static_cast<uint32_t>(seed);
-}
 Values confidence(const StageContext& x, const Targets& t) {
   std::map<int64_t, double> by_id;
   const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
@@ -107,7 +102,7 @@ void check_detector(const StageContext& x, std::span<const detect::Text> tried_o
   const detect::Auroc a = detect::auroc(held_out);
   const auto [low, high] = a.interval();
   if (const auto why = detect::why_not_order(detect::held_out(tried_on, scores, 1))) {
-    RUM_CHECK(x.stage.parameters.find("anyway"),
+    RUM_CHECK(x.parameters().has("anyway"),
               "{}: nothing is ordered or weighed by it: {}; anyway = true does it all the same",
               x.stage.label, *why);
     x.progress.line(fmt::format("warning: {}: {}", x.stage.label, *why));
@@ -155,7 +150,7 @@ Values density(const StageContext& x, const Targets& t) {
   return ratios(t.texts);
 }
 Values random(const StageContext& x, const Targets& t) {
-  const Random random{seed_of(x), Stream::shuffle};
+  const Random random{x.seed(), Stream::shuffle};
   Values out;
   for (size_t i = 0; i < t.ids.size(); ++i)
     out.push_back(static_cast<double>(
@@ -173,7 +168,7 @@ Values oracle(const StageContext& x, const Targets& t) {
 
 void score(const StageContext& x) {
   const Targets t = read_targets(x.input("targets"));
-  const std::string& kind = *x.stage.parameters.find("kind")->text();
+  const std::string& kind = x.parameters().text("kind");
   const std::map<std::string, std::function<Values()>> scorers = {
       {"confidence", [&] { return confidence(x, t); }},
       {"length", [&] { return length(x, t); }},
@@ -186,7 +181,7 @@ void score(const StageContext& x) {
       {"linear", [&] { return learned(x, t, kind); }},
       {"classifier",
        [&] {
-         return learned(x, t, kind, {{"seed", int64_t{seed_of(x)}}});
+         return learned(x, t, kind, {{"seed", int64_t{x.seed()}}});
        }},
       {"states",
        [&] {

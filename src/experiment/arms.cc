@@ -353,16 +353,12 @@ Json::Object decoding_json(const Decoding& d) {
 }
 Decoding decoding_of(const Json& j) {
   Decoding d;
-  const auto real = [&](const char* key, float& to) {
-    double v = 0;
-    if (const Json* x = j.find(key); x && x->number(v)) to = static_cast<float>(v);
-  };
-  const auto whole = [&](const char* key, int64_t& to) {
-    if (const Json* x = j.find(key)) x->whole(to);
-  };
+  const JsonFields given(j, "decoding");
+  const auto real = [&](const char* key, float& to) { to = static_cast<float>(given.number(key, to)); };
+  const auto whole = [&](const char* key, int64_t& to) { to = given.whole(key, to); };
   whole("beam", d.beam), real("length_penalty", d.length_penalty), real("temperature", d.temperature);
   whole("top_k", d.top_k), real("top_p", d.top_p), real("min_p", d.min_p), real("max_ratio", d.max_ratio);
-  if (const Json* x = j.find("sample"); x && x->boolean()) d.sample = *x->boolean();
+  if (given.has("sample")) d.sample = given.boolean("sample");
   return d;
 }
 }  // namespace rum

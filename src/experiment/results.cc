@@ -76,7 +76,7 @@ class Gatherer {
           std::pair{"test", &config_.data.test}}) {
       const std::filesystem::path p = *path;
       out_.files.emplace_back((p.parent_path().filename() / p.filename()).string(),
-                              *split.parameters.find(key)->text());
+                              JsonFields(split.parameters, split.label).text(key));
     }
     for (const char* set : {"seed", "pool", "judge", "valid", "test"}) {
       SetFacts facts{set, 0, 0, 0, 0};

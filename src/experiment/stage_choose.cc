@@ -78,13 +78,13 @@ Kept by_channel(const StageContext& x, const Metric& metric, const Written& w) {
   return out;
 }
 Kept kept(const StageContext& x, const Written& w) {
-  const Json& p = x.stage.parameters;
-  const std::string &how = *p.find("choose")->text(), &utility = *p.find("utility")->text();
+  const JsonFields p = x.parameters();
+  const std::string &how = p.text("choose"), &utility = p.text("utility");
   const auto metric = make_utility(utility);
   if (how == "mbr") return {choose_mbr(*metric, w.sources), "minimum Bayes risk under " + utility};
   if (how == "channel") return by_channel(x, *metric, w);
   Kept out{{}, "oracle, " + utility + " to the human target"};
-  for (const auto& near : nearness(*metric, w, read_pool(x.input("split"), *p.find("set")->text())))
+  for (const auto& near : nearness(*metric, w, read_pool(x.input("split"), p.text("set"))))
     out.index.push_back(best(near));
   return out;
 }

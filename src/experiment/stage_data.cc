@@ -15,16 +15,6 @@
 
 namespace rum {
 namespace {
-const Json& given(const Json& object, const char* key) {
-  const Json* j = object.find(key);
-  RUM_CHECK(j != nullptr, "a stage without \"{}\"", key);
-  return *j;
-}
-int64_t whole(const Json& object, const char* key) {
-  int64_t v = 0;
-  RUM_CHECK(given(object, key).whole(v), "{} = {} is not a whole number", key, to_json(given(object, key)));
-  return v;
-}
 // ---- split: seed set, pool, valid, test, disjoint on both sides
 using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and the line where it stands
 void add_sides(const Corpus& c, Sides& sources, Sides& targets) {
@@ -57,10 +47,10 @@ Corpus first(Corpus c, int64_t pairs) {
   return c;
 }
 void split(const StageContext& x) {
-  const Json &p = x.stage.parameters, &at = x.stage.hints;
-  const auto read = [&](const char* key) { return read_corpus(*given(at, key).text(), CorpusKind::pairs); };
-  const Corpus train = read("train"), valid = first(read("valid"), whole(p, "valid_pairs")),
-               test = first(read("test"), whole(p, "test_pairs"));
+  const JsonFields p = x.parameters(), at(x.stage.hints, x.stage.label);
+  const auto read = [&](const char* key) { return read_corpus(at.text(key), CorpusKind::pairs); };
+  const Corpus train = read("train"), valid = first(read("valid"), p.whole("valid_pairs")),
+               test = first(read("test"), p.whole("test_pairs"));
   Sides sources, targets;
   add_sides(train, sources, targets);
   refuse_overlap(valid, train, sources, targets), refuse_overlap(test, train, sources, targets);
@@ -70,7 +60,7 @@ void split(const StageContext& x) {
 
   // Within `train` a sentence often has several translations: the pool takes no pair of which a side stands
   // in the seed set, and the judge set none of which a side stands in either.
-  const auto seeds = static_cast<size_t>(whole(p, "seed_pairs"));
+  const auto seeds = static_cast<size_t>(p.whole("seed_pairs"));
   const std::vector<Pair> seed(
       train.texts.begin(),
       train.texts.begin() + static_cast<std::ptrdiff_t>(std::min(seeds, train.texts.size())));
@@ -83,7 +73,7 @@ void split(const StageContext& x) {
       sources.try_emplace(t.source, 0);
       targets.try_emplace(t.target, 0);
     }
-    const auto wanted = static_cast<size_t>(whole(p, key));
+    const auto wanted = static_cast<size_t>(p.whole(key));
     std::vector<Pair> out;
     for (; next < train.texts.size() && out.size() < wanted; ++next) {
       const Pair& t = train.texts[next];
@@ -116,14 +106,14 @@ void split(const StageContext& x) {
 
 // ---- tokenizer: one for all models, trained on the seed set, which is real text
 void tokenizer(const StageContext& x) {
-  const Json& p = x.stage.parameters;
+  const JsonFields p = x.parameters();
   const Corpus seed = read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs);
   std::vector<std::string_view> texts;
   for (const Pair& t : seed.texts) texts.push_back(t.source), texts.push_back(t.target);
   TokenizerConfig c;
-  c.vocab = static_cast<decltype(c.vocab)>(whole(p, "vocab"));
-  c.min_frequency = static_cast<decltype(c.min_frequency)>(whole(p, "min_frequency"));
-  c.pattern = *given(p, "pattern").text(), c.split_digits = *given(p, "split_digits").boolean();
+  c.vocab = static_cast<decltype(c.vocab)>(p.whole("vocab"));
+  c.min_frequency = static_cast<decltype(c.min_frequency)>(p.whole("min_frequency"));
+  c.pattern = p.text("pattern"), c.split_digits = p.boolean("split_digits");
   c.special = {kEos, kSep};
   Tokenizer::train(texts, c).save(x.folder + "/tokenizer.json");
 }
@@ -138,16 +128,15 @@ Targets from_json_lines(const std::string& path, const Targets& pool) {
   LineReader reader(path);
   for (std::string_view line; reader.next(line);) {
     const std::string where = fmt::format("{}: line {}", path, reader.line());
-    const Json j = parse_json(line, where);
-    int64_t id = -1;
-    const Json *given_id = j.find("id"), *target = j.find("target");
-    if (!given_id || !given_id->whole(id) || !target || !target->text())
-      throw FileError(where + ": expected {\"id\": number, \"target\": text}");
+    const Json json = parse_json(line, where);
+    const JsonFields j(json, where);
+    const int64_t id = j.whole("id");
+    const std::string& target = j.text("target");
     if (id < 0 || id >= static_cast<int64_t>(by_id.size()))
       throw FileError(
           fmt::format("{}: id {} is not in the pool, which has ids 0 to {}", where, id, by_id.size() - 1));
     if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} stands twice", where, id));
-    by_id[static_cast<size_t>(id)] = *target->text();
+    by_id[static_cast<size_t>(id)] = target;
   }
   Targets out;
   std::string missing;
@@ -163,7 +152,7 @@ Targets from_json_lines(const std::string& path, const Targets& pool) {
   return out;
 }
 void import(const StageContext& x) {
-  const std::string path = *given(x.stage.hints, "file").text();
+  const std::string path = JsonFields(x.stage.hints, x.stage.label).text("file");
   const Targets pool = read_pool(x.input("split"));
   std::string_view start;
   LineReader peek(path);

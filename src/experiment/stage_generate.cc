@@ -20,31 +20,24 @@ namespace rum {
 namespace {
 // The sources that the parameters name: of the pool unless they say another set, all unless they say which.
 Targets sources_of(const StageContext& x) {
-  const Json& p = x.stage.parameters;
-  const Json* set = p.find("set");
-  Targets all = read_pool(x.input("split"), set ? *set->text() : "pool");
-  int64_t first = 0, count = static_cast<int64_t>(all.ids.size());
-  if (const Json* j = p.find("first")) j->whole(first);
-  if (const Json* j = p.find("count")) j->whole(count);
-  std::vector<int64_t> rows(static_cast<size_t>(count));
-  std::iota(rows.begin(), rows.end(), first);
+  const JsonFields p = x.parameters();
+  const Targets all = read_pool(x.input("split"), p.has("set") ? p.text("set") : "pool");
+  std::vector<int64_t> rows(static_cast<size_t>(p.whole("count", std::ssize(all.ids))));
+  std::iota(rows.begin(), rows.end(), p.whole("first", 0));
   return picked(all, rows);
 }
 // inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and
 // targets of it: of several draws all, one after another.
 void generate(const StageContext& x) {
-  const Json& p = x.stage.parameters;
-  const Json* dtype = p.find("dtype");
-  const auto run =
-      load_run(x.input("generator") + "/run/last.safetensors", "auto", dtype ? *dtype->text() : "f32");
-  Decoding d = decoding_of(*p.find("decoding"));
-  int64_t seed = 1;
-  p.find("seed")->whole(seed);
-  d.seed = static_cast<uint32_t>(seed);
-  if (const Json* draws = p.find("draws")) draws->whole(d.best);
+  const JsonFields p = x.parameters();
+  const auto run = load_run(x.input("generator") + "/run/last.safetensors", "auto",
+                            p.has("dtype") ? p.text("dtype") : "f32");
+  Decoding d = decoding_of(p.at("decoding"));
+  d.seed = x.seed();
+  d.best = p.whole("draws", d.best);
   Provenance from = provenance_of(*run, d);
-  from.generator = *p.find("name")->text();
-  if (const Json* generation = p.find("generation")) generation->whole(from.generation);
+  from.generator = p.text("name");
+  from.generation = p.whole("generation", from.generation);
   const Targets pool = sources_of(x);
   const std::vector<std::string> sources = sides(pool.texts, &Pair::source);
   const auto left_out = std::count_if(sources.begin(), sources.end(),

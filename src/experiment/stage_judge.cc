@@ -16,16 +16,15 @@ namespace {
 // inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
 // -log p of the human target) and the tokens that it sums over.
 void judge(const StageContext& x) {
-  const auto run = load_run(
-      fmt::format("{}/run/{}.safetensors", x.input("student"), *x.stage.parameters.find("model")->text()),
-      pick_device("auto"));
+  const auto run =
+      load_run(fmt::format("{}/run/{}.safetensors", x.input("student"), x.parameters().text("model")),
+               pick_device("auto"));
   const Corpus test = read_corpus(x.input("split") + "/test.tsv", CorpusKind::pairs);
-  const ScoredTranslations scored =
-      translate_and_score(run->model, run->tokenizer, test.texts,
-                          decoding_of(*x.stage.parameters.find("decoding")), [&](int64_t done) {
-                            x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
-                            if (x.stop()) throw Stopped();
-                          });
+  const ScoredTranslations scored = translate_and_score(
+      run->model, run->tokenizer, test.texts, decoding_of(x.parameters().at("decoding")), [&](int64_t done) {
+        x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
+        if (x.stop()) throw Stopped();
+      });
   std::vector<Example> examples;
   for (const Pair& t : test.texts) examples.push_back(to_example(t, run->tokenizer));
   const std::vector<double> log_p = log_probs(run->model, examples);

@@ -27,20 +27,18 @@ namespace {
 //   {"volume": v}       a student, on the targets of the first v of the pool, for v times the target tokens
 //                       (or steps) of the recipe, so that all volumes see their texts equally often
 Targets training_set(const StageContext& x, RunConfig& config) {
-  const Json& data = *x.stage.parameters.find("data");
-  int64_t pairs = 0;
-  if (const Json* j = data.find("seed_pairs"); j && j->whole(pairs)) {
+  const JsonFields data = x.parameters().object("data");
+  if (data.has("seed_pairs")) {
     Targets seed = read_pool(x.input("split"), "seed");
-    const size_t count = std::min(seed.texts.size(), static_cast<size_t>(pairs));
+    const size_t count = std::min(seed.texts.size(), static_cast<size_t>(data.whole("seed_pairs")));
     seed.texts.resize(count);
     seed.ids.resize(count);
     return seed;
   }
-  if (const Json* what = data.find("judge_set"))
-    return *what->text() == "generated" ? read_targets(x.input("targets"))
-                                        : read_pool(x.input("split"), "judge");
-  double volume = 1;
-  data.find("volume")->number(volume);
+  if (data.has("judge_set"))
+    return data.text("judge_set") == "generated" ? read_targets(x.input("targets"))
+                                                 : read_pool(x.input("split"), "judge");
+  const double volume = data.number("volume");
   const auto pool = static_cast<double>(read_pool(x.input("split")).texts.size());
   const Targets t = read_targets(x.input("targets"));
   std::vector<int64_t> rows;
@@ -103,20 +101,18 @@ void save_weights(const RunFolder& run, int64_t step, const char* name) {
 
 void train(const StageContext& x) {
   RunConfig config;
-  for (const auto& [key, value] : *x.stage.parameters.find("recipe")->object()) {
+  for (const auto& [key, value] : *x.parameters().at("recipe").object()) {
     std::string text = *value.text();  // as TOML
     if (text.size() >= 2 && text.front() == '"') text = text.substr(1, text.size() - 2);
     set_key(config, key, text);
   }
-  int64_t seed = 0;
-  x.stage.parameters.find("seed")->whole(seed);
-  config.seed = static_cast<uint32_t>(seed);
+  config.seed = x.seed();
   const RunFolder run{x.folder + "/run"};
   config.folder = run.path;
   config.tokenizer = x.input("tokenizer") + "/tokenizer.json";
   if (!x.stage.input("from").empty()) config.from = x.input("from") + "/run/last.safetensors";
-  const Json* judge = x.stage.parameters.find("data")->find("judge_set");
-  const std::string what = judge ? *judge->text() : "forward";
+  const JsonFields learned = x.parameters().object("data");
+  const std::string what = learned.has("judge_set") ? learned.text("judge_set") : "forward";
   if (what == "target language") config.kind = CorpusKind::documents;
   const std::string data = x.folder + (config.kind == CorpusKind::pairs ? "/train.tsv" : "/train.txt"),
                     plan = x.folder + "/plan.tsv";

@@ -16,46 +16,15 @@ namespace rum {
 namespace {
 constexpr size_t kPart = 512;  // texts between two writes: what a cut can cost
 
-// One member of a line, as the type that it must have.
-struct Line {
-  const Json& json;
-  std::string where;  // "path: line 3"
-  const Json& member(const char* key) const {
-    if (const Json* found = json.find(key)) return *found;
-    throw FileError(fmt::format("{}: expected the key \"{}\", it is missing", where, key));
-  }
-  [[noreturn]] void bad(const char* key, const char* expected) const {
-    throw FileError(
-        fmt::format("{}: \"{}\": expected {}, found {}", where, key, expected, to_json(member(key))));
-  }
-  std::string text(const char* key) const {
-    const std::string* s = member(key).text();
-    return s ? *s : (bad(key, "a text"), "");
-  }
-  int64_t whole(const char* key) const {
-    int64_t v = 0;
-    return member(key).whole(v) ? v : (bad(key, "a whole number"), 0);
-  }
-  double number_or_null(const char* key) const {  // null: NaN, as to_json writes it
-    double v = NAN;
-    if (!member(key).is_null() && !member(key).number(v)) bad(key, "a number or null");
-    return v;
-  }
-  bool flag(const char* key) const {
-    const bool* b = member(key).boolean();
-    return b ? *b : (bad(key, "true or false"), false);
-  }
-};
-
 Generated from_line(std::string_view text, const std::string& where) {
   const Json json = parse_json(text, where, {.depth = 4, .bytes = kLineLimit * 8, .values = 100});
-  const Line l{json, where};
+  const JsonFields l(json, where);
   return {l.whole("id"),
           l.text("source"),
           l.text("target"),
-          l.number_or_null("log_prob"),
+          l.at("log_prob").is_null() ? NAN : l.number("log_prob"),  // as to_json writes it
           l.whole("tokens"),
-          l.flag("finished"),
+          l.boolean("finished"),
           {l.text("generator"), l.text("checkpoint"), l.text("decoding"), l.whole("seed"),
            l.whole("generation")}};
 }

@@ -51,6 +51,8 @@ struct StageContext {
   Progress& progress;
   const std::function<bool()>& stop;  // asked now and then; when true the stage saves and throws Stopped
 
+  JsonFields parameters() const { return {stage.parameters, stage.label}; }
+  uint32_t seed() const { return static_cast<uint32_t>(parameters().whole("seed", 1)); }
   const std::string& input(const std::string& name) const;  // folder of the first of this name; Error without
   std::vector<std::string> inputs(const std::string& name) const;  // of all, in order
 };

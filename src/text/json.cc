@@ -116,7 +116,30 @@ void write(const Json& j, int indent, int depth, std::string& out) {
     out += "null";
   }
 }
+// For messages: the start of it, should it be long.
+std::string shown(const Json& j) {
+  std::string text = to_json(j);
+  if (text.size() > 100) text = text.substr(0, 97) + "...";
+  return text;
+}
 }  // namespace
+
+Json::Json() = default;
+Json::Json(bool v) : value(v) {}
+Json::Json(int v) : value(int64_t{v}) {}
+Json::Json(int64_t v) : value(v) {}
+Json::Json(uint64_t v) : value(v) {}
+Json::Json(double v) : value(v) {}
+Json::Json(const char* v) : value(std::string(v)) {}
+Json::Json(std::string v) : value(std::move(v)) {}
+Json::Json(std::string_view v) : value(std::string(v)) {}
+Json::Json(Array v) : value(std::move(v)) {}
+Json::Json(Object v) : value(std::move(v)) {}
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
 
 bool Json::whole(int64_t& out) const {
   const auto* i = std::get_if<int64_t>(&value);
@@ -137,6 +160,58 @@ const Json* Json::find(std::string_view key) const {
       if (k == key) return &v;
   return nullptr;
 }
+JsonFields::JsonFields(const Json& object, std::string name) : object_(object), name_(std::move(name)) {
+  if (!object.object())
+    throw FileError(fmt::format("{}: expected an object, found {}", name_, shown(object)));
+}
+const Json& JsonFields::at(std::string_view key) const {
+  if (const Json* found = object_.find(key)) return *found;
+  throw FileError(fmt::format("{}: \"{}\" is missing", name_, key));
+}
+void JsonFields::refuse(std::string_view key, std::string_view expected) const {
+  throw FileError(fmt::format("{}: \"{}\": expected {}, found {}", name_, key, expected, shown(at(key))));
+}
+JsonFields JsonFields::object(std::string_view key) const {
+  return {at(key), fmt::format("{}: \"{}\"", name_, key)};
+}
+const Json::Array& JsonFields::array(std::string_view key) const {
+  if (const Json::Array* found = at(key).array()) return *found;
+  refuse(key, "an array");
+}
+std::vector<JsonFields> JsonFields::objects(std::string_view key) const {
+  std::vector<JsonFields> out;
+  for (const Json& item : array(key))
+    out.emplace_back(item, fmt::format("{}: \"{}\"[{}]", name_, key, out.size()));
+  return out;
+}
+std::vector<double> JsonFields::numbers(std::string_view key) const {
+  std::vector<double> out;
+  for (const Json& item : array(key)) {
+    double v = 0;
+    if (!item.number(v) || !std::isfinite(v)) refuse(key, "numbers");
+    out.push_back(v);
+  }
+  return out;
+}
+const std::string& JsonFields::text(std::string_view key) const {
+  if (const std::string* found = at(key).text()) return *found;
+  refuse(key, "a text");
+}
+bool JsonFields::boolean(std::string_view key) const {
+  if (const bool* found = at(key).boolean()) return *found;
+  refuse(key, "true or false");
+}
+int64_t JsonFields::whole(std::string_view key) const {
+  int64_t v = 0;
+  if (!at(key).whole(v)) refuse(key, "a whole number");
+  return v;
+}
+double JsonFields::number(std::string_view key) const {
+  double v = 0;
+  if (!at(key).number(v) || !std::isfinite(v)) refuse(key, "a number");
+  return v;
+}
+
 Json parse_json(std::string_view text, const std::string& name, JsonLimits limits) {
   if (text.size() > limits.bytes)
     throw FileError(

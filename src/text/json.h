@@ -14,17 +14,23 @@ struct Json {
   using Object = std::vector<std::pair<std::string, Json>>;
   std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, Array, Object> value = nullptr;
 
-  Json() = default;
-  Json(bool v) : value(v) {}
-  Json(int v) : value(int64_t{v}) {}
-  Json(int64_t v) : value(v) {}
-  Json(uint64_t v) : value(v) {}
-  Json(double v) : value(v) {}
-  Json(const char* v) : value(std::string(v)) {}
-  Json(std::string v) : value(std::move(v)) {}
-  Json(std::string_view v) : value(std::string(v)) {}
-  Json(Array v) : value(std::move(v)) {}
-  Json(Object v) : value(std::move(v)) {}
+  // None of these is inline: what a variant of eight does is compiled once, in json.cc, and not by every reader.
+  Json();
+  Json(bool);
+  Json(int);
+  Json(int64_t);
+  Json(uint64_t);
+  Json(double);
+  Json(const char*);
+  Json(std::string);
+  Json(std::string_view);
+  Json(Array);
+  Json(Object);
+  Json(const Json&);
+  Json(Json&&) noexcept;
+  Json& operator=(const Json&);
+  Json& operator=(Json&&) noexcept;
+  ~Json();
 
   bool is_null() const { return value.index() == 0; }
   const Array* array() const { return std::get_if<Array>(&value); }
@@ -42,6 +48,31 @@ struct JsonLimits {
 };
 // FileError: `name`, byte offset, what was expected, what was found.
 Json parse_json(std::string_view text, const std::string& name, JsonLimits = {});
+// An object whose fields are read by key. What is missing, or of another type, is a FileError: `name` (a file, and
+// where in it), the key, what was expected and what was found.
+class JsonFields {
+ public:
+  JsonFields(const Json& object, std::string name);  // the object outlives this
+  const std::string& name() const { return name_; }
+  bool has(std::string_view key) const { return object_.find(key) != nullptr; }
+  const Json& at(std::string_view key) const;
+  JsonFields object(std::string_view key) const;
+  const Json::Array& array(std::string_view key) const;
+  std::vector<JsonFields> objects(std::string_view key) const;  // of an array
+  std::vector<double> numbers(std::string_view key) const;      // of an array
+  const std::string& text(std::string_view key) const;
+  bool boolean(std::string_view key) const;
+  int64_t whole(std::string_view key) const;
+  double number(std::string_view key) const;  // finite
+  int64_t whole(std::string_view key, int64_t otherwise) const { return has(key) ? whole(key) : otherwise; }
+  double number(std::string_view key, double otherwise) const { return has(key) ? number(key) : otherwise; }
+  // FileError about a field that has the right type and a wrong value.
+  [[noreturn]] void refuse(std::string_view key, std::string_view expected) const;
+
+ private:
+  const Json& object_;
+  std::string name_;
+};
 // indent < 0: one line. Numbers round-trip; infinite ones become "inf" and "-inf", NaN null; bytes that are
 // not UTF-8 become U+FFFD.
 std::string to_json(const Json&, int indent = -1);
