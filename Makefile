@@ -101,10 +101,13 @@ $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc
 $(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) tests/grammar/main/smoke.cc)
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-# Half of the compiler's time is -O3: it is spent where programs spend theirs, not on rooms that wait for others or on tests.
+# The compiler's time is spent where programs spend theirs, not on rooms that wait for others, on commands or on tests.
 # GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
 ifeq ($(V),release)
-COLD := $(call objects,$(filter src/page/% src/run/% src/serve/% src/pipeline/% src/experiment/%,$(ENGINE)) $(wildcard tools/commands/*.cc))
+HOT  := checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
+        edits/ibm1 edits/ridge huggingface/weights
+COLD := $(call objects,$(filter $(patsubst %,src/%/%,checkpoint detect edits experiment huggingface page pipeline run serve train),\
+        $(filter-out $(HOT:%=src/%.cc),$(ENGINE))) src/text/toml.cc $(TOOLS) $(BENCH) $(BENCH_GPU))
 $(COLD) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
 $(COLD): private COMMON := cold/src/pch.h
 $(COLD): $(OBJ)/pch/cold/src/pch.h.gch

@@ -8,14 +8,23 @@ $(gpu_obj)/%.o: %
 	$(Q)$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; })
 cuda-compile: ##- compile every kernel for sm_80, sm_90 and sm_90a; fail on register spills (no GPU needed)
-	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU="$(or $(COMPILE_FOR),80 90 90a)" cuda-objects,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
+	@$(if $(TOOLKIT),$(MAKE) --no-print-directory cuda-cubins,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
+# The machine code alone: the host's half of the ladder and of the tests is compiled where the kernels are emulated.
+cubins = $(foreach a,$(1),$(patsubst %,$(OBJ)/cubin/$(a)/%.cubin,$(2)))
+cuda-cubins: $(call cubins,80 90 90a,$(wildcard cuda/*.cu) $(KERNEL_TESTS))
+architecture = $(firstword $(subst /, ,$(@:$(OBJ)/cubin/%=%)))
+.SECONDEXPANSION:
+$(call cubins,80 90 90a,$(wildcard cuda/*.cu) $(KERNEL_TESTS)): $$(patsubst $(OBJ)/cubin/$$(architecture)/%.cubin,%,$$@)
+	$(say)
+	$(Q)$(NVCC) -std=c++20 -O3 -arch=sm_$(architecture) -cubin -Isrc -I. -Xptxas -v -MD -MP $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
+	@! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; }
 # What `make test` does with them: their machine code against its budget, and the host's side of them.
 machine_code = $(if $(shell command -v python3),python3 tools/machine_code.py $(OBJ)/gpu-90 $(NVCC),echo "machine code: not counted, there is no python3")
 cuda-host: ##- kernels for sm_90: machine code against data/evidence/cuda-machine-code.md; the host's side runs on a stand-in for CUDA
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU=90 cuda-objects $(BIN)/tests/host && $(machine_code),echo "cuda-host: no CUDA toolkit of 12.4 or newer here")
 cuda-budget: ##- write the budget of the kernels' machine code anew; its diff shows what a change did
 	@$(MAKE) --no-print-directory GPU=90 cuda-objects && $(machine_code) --update
-cuda-objects: $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
+cuda-objects: $(GPU_OBJS) $(call cubins,90,$(KERNEL_TESTS))
 
 # The host's side of them, as nvcc compiles it, with a stand-in for the CUDA runtime and cuBLASLt: no GPU needed.
 HOST_TESTS := $(wildcard tests/cuda/host/*.cc)
@@ -82,4 +91,4 @@ bench-gpu: ##- time kernels, ladder, training and generation on this GPU beside 
 	@bash tools/bench/gpu.sh $(BIN)/bench-gpu
 parity-changed: ##- list the CUDA files that have changed since they were proven on a GPU
 	@tools/parity.sh changed
-.PHONY: cuda-compile cuda-objects cuda-host cuda-budget first-hour debug-kernel test-emulated test-gpu bench-gpu parity-changed
+.PHONY: cuda-compile cuda-cubins cuda-objects cuda-host cuda-budget first-hour debug-kernel test-emulated test-gpu bench-gpu parity-changed
