@@ -65,15 +65,15 @@ struct Update {  // 4 numbers: gradient, weight and moments read (16 bytes each)
   }
 };
 
-void norm(const Tensor& grads, const Tensor& partial, const Tensor& out) {
+void norm(const Tensor& grads, Tensor& partial, Tensor& out) {
   if (grads.dtype() != DType::f32) fail_no_type(grads.dtype());
   simt::launch(packs<float>(grads.size(), {grads.data<float>()}) ? squares<kPack<float>> : squares<1>,
                dim3(blocks(grads.size(), kChunk)), dim3(kThreads), 0, grads.data<float>(), grads.size(),
                partial.data<double>());
   simt::launch(root, dim3(1), dim3(kThreads), 0, partial.data<double>(), partial.size(), out.data<float>());
 }
-void update(const ParameterBlock& params, const AdamWConfig& c, const StepInputs* in, const Tensor& norm,
-            const Tensor& m, const Tensor& v) {
+void update(ParameterBlock& params, const AdamWConfig& c, const StepInputs* in, const Tensor& norm, Tensor& m,
+            Tensor& v) {
   if (m.dtype() != DType::f32) fail_no_type(m.dtype());
   auto run = [&]<bool kShadow> {
     simt::bf16* const shadow = kShadow ? params.shadow().data<simt::bf16>() : nullptr;

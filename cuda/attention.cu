@@ -14,8 +14,7 @@ constexpr int kTurnRows = 64;  // a block's
 // Sums: none.
 // Limit: memory.
 // Ladder: none.
-__global__ void turns(const int32_t* positions, float* to, int rows, int d, double log2_base,
-                      Rope rope) {
+__global__ void turns(const int32_t* positions, float* to, int rows, int d, double log2_base, Rope rope) {
   const int half = d / 2, j = static_cast<int>(blockIdx.y * 32 + threadIdx.x);
   if (j >= half) return;
   const double part = rope.scaled(exp2(-2.0 * j / d * log2_base)) / 6.283185307179586476925;
@@ -110,8 +109,7 @@ void describe(Attend<T>& a, const Tensor& qkv, Heads hs, const Layout& l, const 
   if (turn) a.turn = turn.data<float>();
 }
 
-void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, const Tensor& y,
-             const Tensor& lse) {
+void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, Tensor& y, Tensor& lse) {
   by_device_type(qkv.dtype(), [&]<class T> {
     Attend<T> a;
     const Tensor turn = turns_of(l, y.shape()[1] / hs.query, rope);
@@ -166,7 +164,7 @@ struct Advance {
   int32_t* used;
   __device__ void operator()(int64_t s) const { used[s] += offsets[s + 1] - offsets[s]; }
 };
-void advance(const Tensor& offsets, const Tensor& used) {
+void advance(const Tensor& offsets, Tensor& used) {
   for_each(used.size(), Advance{offsets.data<int32_t>(), used.data<int32_t>()});
 }
 
@@ -192,7 +190,7 @@ struct Reorder {
     }
   }
 };
-void reorder(const Cache& cache, std::span<const Cache::Copy> copies) {
+void reorder(Cache& cache, std::span<const Cache::Copy> copies) {
   const Tensor list = Tensor::empty({static_cast<int64_t>(copies.size()), 2}, DType::i32, DeviceKind::cuda);
   Backend::of(DeviceKind::cuda).upload(list.data<void>(), copies.data(), copies.size_bytes());
   auto run = [&]<class Word>(const Tensor& t, int64_t row_bytes, const int32_t* used) {

@@ -18,7 +18,7 @@ void describe(Attend<T>& a, const Tensor& q, const Tensor& kv, Heads hs, const L
   a.scale = attend_scale(d);
 }
 void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries, const Layout& memory,
-             const Tensor& y, const Tensor& lse) {
+             Tensor& y, Tensor& lse) {
   by_device_type(q.dtype(), [&]<class T> {
     Attend<T> a;
     describe(a, q, kv, hs, queries, memory);

@@ -319,7 +319,7 @@ bool run(const Product& x, const Kind& kind, Plan& p) {
   }
   return false;
 }
-void library_or_own(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+void library_or_own(const Tensor& a, const Tensor& b, Tensor& c, GemmFlags f, const Tensor& bias) {
   const Product x{a, b, c, f, bias};
   const Kind kind = x.kind();
   if (run(x, kind, planned(x, kind))) return;
@@ -349,8 +349,7 @@ void together(const Product& x, const std::function<void()>& split) {
 bool may_hold(const Tensor& pre) {
   return pre.dtype() == DType::bf16 && pre.shape()[-1] % 8 == 0 && alignment(pre.data<void>()) >= 16;
 }
-void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
-                 const Tensor& h) {
+void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& pre, Tensor& h) {
   const bool wanted = pre.data<void>() != h.data<void>();
   const auto split = [&] { linear_then_gelu(x, weight, bias, pre, h); };
   if (!may_hold(pre)) return split();
@@ -358,7 +357,7 @@ void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, cons
       {x, weight, h, {.transpose_b = true}, bias, wanted ? kGeluAndBefore : kGelu, wanted ? pre : Tensor()},
       split);
 }
-void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
+void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, Tensor& dpre) {
   const auto split = [&] { product_then_slope(dy, weight, pre, dpre); };
   if (!may_hold(pre)) return split();
   together({dy, weight, dpre, {}, {}, kSlope, pre}, split);

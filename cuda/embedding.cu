@@ -146,7 +146,7 @@ __global__ void join_pieces(const int32_t* sorted, int n, int64_t rows, const fl
   put<G, V>(table + id * width + j, add, sum.at);
 }
 
-void forward(const Tensor& ids, const Tensor& table, const Tensor& y) {
+void forward(const Tensor& ids, const Tensor& table, Tensor& y) {
   by_device_type(table.dtype(), [&]<class T> {
     const int64_t n = ids.size(), c = table.shape()[1];
     const bool wide = packs<T>(c, {table.data<T>(), y.data<T>()});

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kTile* kRows)
 }
 }  // namespace
 
-void plain_gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+void plain_gemm(const Tensor& a, const Tensor& b, Tensor& c, GemmFlags f, const Tensor& bias) {
   const int64_t am = a.shape().rows(), ak = a.shape()[-1], bm = b.shape().rows(), bk = b.shape()[-1];
   const int64_t m = f.transpose_a ? ak : am, k = f.transpose_a ? am : ak, n = f.transpose_b ? bm : bk;
   const Steps sa = f.transpose_a ? Steps{1, ak} : Steps{ak, 1},

@@ -4,5 +4,5 @@
 
 namespace rum::cuda {
 // As gemm() of ops/gemm.h, f32 or bf16.
-void plain_gemm(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags, const Tensor& bias);
+void plain_gemm(const Tensor& a, const Tensor& b, Tensor& c, GemmFlags, const Tensor& bias);
 }  // namespace rum::cuda

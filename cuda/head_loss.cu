@@ -52,8 +52,8 @@ __global__ void sum_rows(const float* nll, const float* weights, const StepInput
   if (threadIdx.x == 0) *loss = first ? sum : *loss + sum;
 }
 
-void cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor& weights, float smoothing,
-                   const StepInputs* in, bool gradient, bool first, const Tensor& nll, const Tensor& loss) {
+void cross_entropy(Tensor& logits, const Tensor& targets, const Tensor& weights, float smoothing,
+                   const StepInputs* in, bool gradient, bool first, Tensor& nll, Tensor& loss) {
   by_device_type(logits.dtype(), [&]<class T> {
     const int64_t n = logits.shape()[0], v = logits.shape()[1];
     // A multiprocessor works on 2048 threads' rows at once: of long rows half as many, or all of them

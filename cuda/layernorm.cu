@@ -213,7 +213,7 @@ struct WeightTerm {  // dweight += dy xhat, dbias += dy
 };
 
 void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, const Tensor& bias, float epsilon,
-             const Tensor& r, const Tensor& y, const Tensor& mean, const Tensor& rstd) {
+             Tensor& r, Tensor& y, Tensor& mean, Tensor& rstd) {
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t n = x.shape().rows(), c = x.shape()[-1];
     const T* d = delta ? delta.data<T>() : nullptr;

@@ -29,7 +29,7 @@ void accumulate(const Tensor& dy, const Grad& dx) { to_grad(Same{}, dy, dx); }
 void scale(const Tensor& x, const Tensor& factor, const Grad& y) {
   by_device_type(factor.dtype(), [&]<class S> { to_grad(Times<S>{factor.data<S>()}, x, y); });
 }
-void add(const Tensor& a, const Tensor& b, const Tensor& y) {
+void add(const Tensor& a, const Tensor& b, Tensor& y) {
   by_device_type(a.dtype(), [&]<class T> { map(Plus{}, a.size(), a.data<T>(), b.data<T>(), y.data<T>()); });
 }
 const bool provided = kernels::accumulate.provide(DeviceKind::cuda, accumulate) &&

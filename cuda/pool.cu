@@ -60,7 +60,7 @@ __global__ void backward_rows(const T* dy, const int32_t* offsets, int64_t texts
   }
 }
 
-void forward(const Tensor& x, const Tensor& offsets, Pool kind, const Tensor& y) {
+void forward(const Tensor& x, const Tensor& offsets, Pool kind, Tensor& y) {
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t c = x.shape()[1];
     simt::launch(forward_texts<T>, dim3(static_cast<unsigned>(y.shape()[0]), blocks(c, 32)), dim3(32, kLanes),

@@ -87,8 +87,8 @@ struct WeightTerm {  // dweight += dy xhat
   }
 };
 
-void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon, const Tensor& r,
-             const Tensor& y, const Tensor& rstd) {
+void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon, Tensor& r, Tensor& y,
+             Tensor& rstd) {
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t n = x.shape().rows(), c = x.shape()[-1];
     const T* d = delta ? delta.data<T>() : nullptr;

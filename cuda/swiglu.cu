@@ -42,7 +42,7 @@ struct Backward {
     store<T, V>(dx + row, dgate), store<T, V>(dx + row + f, dvalue);
   }
 };
-void forward(const Tensor& x, const Tensor& y) {
+void forward(const Tensor& x, Tensor& y) {
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t f = y.shape()[-1];
     for_each<kPack<T>>(y.size(), packs<T>(f, {x.data<T>(), y.data<T>()}),

@@ -1,11 +1,12 @@
 // Matrix products of the emulated device. On a GPU they are library calls (cublaslt.cu), which cannot be
 // emulated; this plain triple loop stands in for them, in the order of k, with GELU, its slope or the
 // gradient of a bias as they have it, and goes through the stream as they do.
+#include "ops/gemm.h"
+
 #include <cmath>
 
 #include "cuda/simt/simt.h"
 #include "ops/gelu_mlp.h"
-#include "ops/gemm.h"
 #include "ops/linear.h"
 
 namespace rum::cuda {
@@ -80,17 +81,16 @@ Call call(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const 
 void enqueue(const Call& g) {
   simt::enqueue([g] { run(g); });
 }
-void product(const Tensor& a, const Tensor& b, const Tensor& c, GemmFlags f, const Tensor& bias) {
+void product(const Tensor& a, const Tensor& b, Tensor& c, GemmFlags f, const Tensor& bias) {
   enqueue(call(a, b, c, f, bias));
 }
-void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
-                 const Tensor& h) {
+void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& pre, Tensor& h) {
   Call g = call(x, weight, h, {.transpose_b = true}, bias);
   g.last = Call::gelu;
   if (pre.data<void>() != h.data<void>()) g.pre = pre.data<char>();
   enqueue(g);
 }
-void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
+void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, Tensor& dpre) {
   Call g = call(dy, weight, dpre, {}, {});
   g.last = Call::slope, g.pre = pre.data<char>();
   enqueue(g);

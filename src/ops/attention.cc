@@ -82,8 +82,7 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
   }
 }
 
-void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, const Tensor& y,
-             const Tensor& lse) {
+void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, Tensor& y, Tensor& lse) {
   by_type(qkv.dtype(), [&]<class T> {
     const int64_t c = y.shape()[1], texts = l.offsets.size() - 1, end = l.offsets.data<int32_t>()[texts];
     RUM_CHECK(end <= qkv.shape()[0], "attention: the texts have {} rows, qkv is {}", end, str(qkv.shape()));
@@ -167,11 +166,11 @@ void backward(const Tensor& qkv, Heads hs, const Layout& l, Rope rope, const Ten
     });
   });
 }
-void advance(const Tensor& offsets, const Tensor& used) {
+void advance(const Tensor& offsets, Tensor& used) {
   const int32_t* o = offsets.data<int32_t>();
   for (int64_t s = 0; s < used.size(); ++s) used.data<int32_t>()[s] += o[s + 1] - o[s];
 }
-void reorder(const Cache& cache, std::span<const Cache::Copy> copies) {
+void reorder(Cache& cache, std::span<const Cache::Copy> copies) {
   const auto layers = static_cast<int64_t>(cache.keys.size());
   int32_t* const used = cache.used.data<int32_t>();
   parallel(2 * layers, [&](int64_t piece) {

@@ -73,20 +73,20 @@ Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, Rope = 1000
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads, const Layout& queries, const Layout& memory);
 
 namespace kernels {
-inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, Rope, const Tensor& /*y*/,
-                        const Tensor& /*lse*/>
+inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, Rope, Tensor& /*y*/,
+                        Tensor& /*lse*/>
     attention_forward{"attention_forward"};
 inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, Rope, const Tensor& /*y*/,
                         const Tensor& /*lse*/, const Tensor& /*dy*/, const Grad& /*dqkv*/>
     attention_backward{"attention_backward"};
 inline constinit Kernel<const Tensor& /*q*/, const Tensor& /*kv*/, Heads, const Layout& /*queries*/,
-                        const Layout& /*memory*/, const Tensor& /*y*/, const Tensor& /*lse*/>
+                        const Layout& /*memory*/, Tensor& /*y*/, Tensor& /*lse*/>
     cross_attention_forward{"cross_attention_forward"};
 inline constinit Kernel<const Tensor& /*q*/, const Tensor& /*kv*/, Heads, const Layout& /*queries*/,
                         const Layout& /*memory*/, const Tensor& /*y*/, const Tensor& /*lse*/,
                         const Tensor& /*dy*/, const Grad& /*dq*/, const Grad& /*dkv*/>
     cross_attention_backward{"cross_attention_backward"};
-inline constinit Kernel<const Tensor& /*offsets*/, const Tensor& /*used*/> cache_advance{"cache_advance"};
-inline constinit Kernel<const Cache&, std::span<const Cache::Copy>> cache_reorder{"cache_reorder"};
+inline constinit Kernel<const Tensor& /*offsets*/, Tensor& /*used*/> cache_advance{"cache_advance"};
+inline constinit Kernel<Cache&, std::span<const Cache::Copy>> cache_reorder{"cache_reorder"};
 }  // namespace kernels
 }  // namespace rum

@@ -25,7 +25,7 @@ void check(const Layout& l, const Tensor& rows, const char* whose) {  // offsets
 }
 
 void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries, const Layout& memory,
-             const Tensor& y, const Tensor& lse) {
+             Tensor& y, Tensor& lse) {
   check(queries, q, "queries");
   check(memory, kv, "memory");
   by_type(q.dtype(), [&]<class T> {

@@ -8,12 +8,11 @@
 #include "ops/linear.h"
 
 namespace rum {
-void linear_then_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
-                      const Tensor& h) {
+void linear_then_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& pre, Tensor& h) {
   gemm(x, weight, pre, {.transpose_b = true}, bias);
   kernels::gelu_forward(x.device(), pre, h);
 }
-void product_then_slope(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre) {
+void product_then_slope(const Tensor& dy, const Tensor& weight, const Tensor& pre, Tensor& dpre) {
   gemm(dy, weight, dpre);
   GradSlot in_place = GradSlot::of(dpre);
   in_place.grad = dpre, in_place.fixed = true;
@@ -65,7 +64,7 @@ Tensor gelu_mlp(const Tensor& x, const Tensor& up, const Tensor& up_bias, const 
     s.axis[static_cast<size_t>(s.rank - 1)] = columns;
     return Tensor::empty(s, x.dtype(), device);
   };
-  const Tensor h = rows_of(up.shape()[0]), pre = keep ? Tensor::like(h) : h;
+  Tensor h = rows_of(up.shape()[0]), pre = keep ? Tensor::like(h) : h;
   kernels::linear_gelu(device, x, up, up_bias, pre, h);
   Tensor y = rows_of(down.shape()[0]);
   gemm(h, down, y, {.transpose_b = true}, down_bias);
@@ -77,7 +76,7 @@ Tensor gelu_mlp(const Tensor& x, const Tensor& up, const Tensor& up_bias, const 
     const DeviceKind on = x.device();
     kernels::linear_backward_weights(on, dy[0], h, d[3], d[4]);
     if (!d[0] && !d[1] && !d[2]) return;
-    const Tensor dpre = Tensor::like(pre);
+    Tensor dpre = Tensor::like(pre);
     kernels::linear_gelu_backward(on, dy[0], down, pre, dpre);
     if (d[0]) gemm(dpre, up, d[0].to(), {.add = d[0].add()});
     kernels::linear_backward_weights(on, dpre, x, d[1], d[2]);

@@ -11,17 +11,16 @@ Tensor gelu_mlp(const Tensor& x, const Tensor& up, const Tensor& up_bias, const 
 namespace kernels {
 // h = gelu(pre), pre = x weight' + bias. pre may be h itself: then nobody wants the numbers before GELU.
 inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*weight*/, const Tensor& /*bias*/,
-                        const Tensor& /*pre*/, const Tensor& /*h*/>
+                        Tensor& /*pre*/, Tensor& /*h*/>
     linear_gelu{"linear_gelu"};
 // dpre = (dy weight) gelu'(pre)
 inline constinit Kernel<const Tensor& /*dy*/, const Tensor& /*weight*/, const Tensor& /*pre*/,
-                        const Tensor& /*dpre*/>
+                        Tensor& /*dpre*/>
     linear_gelu_backward{"linear_gelu_backward"};
 }  // namespace kernels
 
 // The same two as a product followed by a pass over its result: on the CPU, and where a device's library has
 // no such epilogue.
-void linear_then_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& pre,
-                      const Tensor& h);
-void product_then_slope(const Tensor& dy, const Tensor& weight, const Tensor& pre, const Tensor& dpre);
+void linear_then_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& pre, Tensor& h);
+void product_then_slope(const Tensor& dy, const Tensor& weight, const Tensor& pre, Tensor& dpre);
 }  // namespace rum

@@ -271,8 +271,7 @@ Int8Weights pack(const Int8Matrix& m) {
   return out;
 }
 
-void int8_product(const Tensor& a, const Int8Weights& w, const Tensor& c, const Tensor& bias,
-                  const Int8Path& path) {
+void int8_product(const Tensor& a, const Int8Weights& w, Tensor c, const Tensor& bias, const Int8Path& path) {
   const int64_t m = a.shape().rows(), n = w.outputs, k = w.inputs, groups = groups_of(k);
   RUM_CHECK(a.shape()[-1] == k && c.size() == m * n && (!bias || bias.size() == n) &&
                 a.dtype() == DType::f32 && c.dtype() == DType::f32 && (!bias || bias.dtype() == DType::f32),

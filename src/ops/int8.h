@@ -39,7 +39,7 @@ struct Int8Path {
 std::span<const Int8Path> int8_paths();  // those that this program has, the fastest first
 
 // c (M, O) = a (M, I) weights' [+ bias (O)], in f32.
-void int8_product(const Tensor& a, const Int8Weights&, const Tensor& c, const Tensor& bias,
+void int8_product(const Tensor& a, const Int8Weights&, Tensor c, const Tensor& bias,
                   const Int8Path& = int8_paths()[0]);
 
 // From here on gemm() multiplies by this weight (O, I) of a ParameterBlock through int8_product(), until

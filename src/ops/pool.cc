@@ -9,7 +9,7 @@
 
 namespace rum {
 namespace {
-void forward(const Tensor& x, const Tensor& offsets, Pool kind, const Tensor& y) {
+void forward(const Tensor& x, const Tensor& offsets, Pool kind, Tensor& y) {
   by_type(x.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t c = x.shape()[1];

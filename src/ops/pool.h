@@ -10,8 +10,8 @@ enum class Pool : uint8_t { mean, last };
 Tensor pool(const Tensor& x, const Layout& layout, Pool kind);
 
 namespace kernels {
-inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*offsets*/, Pool, const Tensor& /*y*/>
-    pool_forward{"pool_forward"};
+inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*offsets*/, Pool, Tensor& /*y*/> pool_forward{
+    "pool_forward"};
 inline constinit Kernel<const Tensor& /*dy*/, const Tensor& /*offsets*/, Pool, const Grad& /*dx*/>
     pool_backward{"pool_backward"};
 }  // namespace kernels

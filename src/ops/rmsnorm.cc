@@ -13,8 +13,8 @@ namespace rum {
 namespace {
 constexpr int64_t kRows = 16;  // what one piece of work covers
 
-void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon, const Tensor& r,
-             const Tensor& y, const Tensor& rstd) {
+void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float epsilon, Tensor& r, Tensor& y,
+             Tensor& rstd) {
   by_type(x.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t n = x.shape().rows(), c = x.shape()[-1];

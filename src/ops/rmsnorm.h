@@ -11,7 +11,7 @@ Normed residual_rmsnorm(const Tensor& x, const Tensor& delta, const Tensor& weig
 
 namespace kernels {  // delta may be empty
 inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*delta*/, const Tensor& /*weight*/,
-                        float /*epsilon*/, const Tensor& /*r*/, const Tensor& /*y*/, const Tensor& /*rstd*/>
+                        float /*epsilon*/, Tensor& /*r*/, Tensor& /*y*/, Tensor& /*rstd*/>
     rmsnorm_forward{"rmsnorm_forward"};
 inline constinit Kernel<const Tensor& /*r*/, const Tensor& /*weight*/, const Tensor& /*rstd*/,
                         const Tensor& /*dy*/, const Grad& /*dr*/, const Grad& /*dweight*/>

@@ -7,7 +7,7 @@ namespace rum {
 Tensor swiglu(const Tensor& x);
 
 namespace kernels {
-inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*y*/> swiglu_forward{"swiglu_forward"};
+inline constinit Kernel<const Tensor& /*x*/, Tensor& /*y*/> swiglu_forward{"swiglu_forward"};
 inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*dy*/, const Grad& /*dx*/> swiglu_backward{
     "swiglu_backward"};
 }  // namespace kernels

@@ -29,8 +29,8 @@ TEST(CudaBench, TheClockIsRight) {  // 5 ms a run; a machine that is busy makes 
   for (const double t : {one, several}) EXPECT_TRUE(t >= 0.005 && t < 0.05) << t;
 }
 TEST(CudaBench, WhatIsRecordedRunsAsOftenAsItIsDividedBy) {
-  const Tensor one = Tensor::from<float>(std::vector<float>{1}, {1}, DType::f32, bench::kCuda),
-               sum = Tensor::from<float>(std::vector<float>{0}, {1}, DType::f32, bench::kCuda);
+  Tensor one = Tensor::from<float>(std::vector<float>{1}, {1}, DType::f32, bench::kCuda),
+         sum = Tensor::from<float>(std::vector<float>{0}, {1}, DType::f32, bench::kCuda);
   int calls = 0;
   const bench::Work work{.run = [&] { ++calls, kernels::add(bench::kCuda, sum, one, sum); }};
   bench::Sizes s = bench::tiny();

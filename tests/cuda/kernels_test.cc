@@ -16,9 +16,9 @@ namespace rum::test {
 namespace {
 void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   SCOPED_TRACE(fmt::format("({}, {}) {} residual {} add {}", n, c, name(t), residual, add));
-  const Both x = numbers({n, c}, t, 1, 3), delta = numbers({n, c}, t, 2), w = near_one(c, t, 3),
-             b = numbers({c}, t, 4), dy = numbers({n, c}, t, 5), y = room({n, c}, t);
-  const Both r = residual ? room({n, c}, t) : x, mean = room({n}, DType::f32), rstd = room({n}, DType::f32);
+  Both x = numbers({n, c}, t, 1, 3), delta = numbers({n, c}, t, 2), w = near_one(c, t, 3),
+       b = numbers({c}, t, 4), dy = numbers({n, c}, t, 5), y = room({n, c}, t);
+  Both r = residual ? room({n, c}, t) : x, mean = room({n}, DType::f32), rstd = room({n}, DType::f32);
   kernels::layernorm_forward(kCuda, x.cuda, residual ? delta.cuda : Tensor(), w.cuda, b.cuda, 1e-5f, r.cuda,
                              y.cuda, mean.cuda, rstd.cuda);
   kernels::layernorm_forward(kCpu, x.cpu, residual ? delta.cpu : Tensor(), w.cpu, b.cpu, 1e-5f, r.cpu, y.cpu,
@@ -27,7 +27,7 @@ void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   expect("layernorm_forward", t, rstd.cuda, rstd.cpu);
 
   // Backward from the same r on both sides: what the device has rounded.
-  const Both from(cast(r.cuda.to(kCpu), DType::f64), t);
+  Both from(cast(r.cuda.to(kCpu), DType::f64), t);
   kernels::layernorm_forward(kCpu, from.cpu, Tensor(), w.cpu, b.cpu, 1e-5f, from.cpu, y.cpu, mean.cpu,
                              rstd.cpu);
   Slots dr(numbers({n, c}, t, 6), add), dw(numbers({c}, DType::f32, 7), add),
@@ -93,9 +93,9 @@ TEST(CudaKernels, Gemm) {
             const GemmFlags f{(flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0};
             SCOPED_TRACE(
                 fmt::format("{} x {} x {} flags {} bias {} out {}", m, n, k, flags, biased, name(out)));
-            const Both a = numbers(f.transpose_a ? Shape{k, m} : Shape{m, k}, t, 1),
-                       b = numbers(f.transpose_b ? Shape{n, k} : Shape{k, n}, t, 2),
-                       bias = numbers({n}, t, 3), c = numbers({m, n}, out, 4);
+            Both a = numbers(f.transpose_a ? Shape{k, m} : Shape{m, k}, t, 1),
+                 b = numbers(f.transpose_b ? Shape{n, k} : Shape{k, n}, t, 2), bias = numbers({n}, t, 3),
+                 c = numbers({m, n}, out, 4);
             gemm(a.cuda, b.cuda, c.cuda, f, biased ? bias.cuda : Tensor());
             gemm(a.cpu, b.cpu, c.cpu, f, biased ? bias.cpu : Tensor());
             expect("gemm", t, c.cuda, c.cpu);
@@ -110,9 +110,9 @@ TEST(CudaKernels, GemmWithoutTheLibrary) {
           const GemmFlags f{(flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0};
           SCOPED_TRACE(fmt::format("{} x {} x {} flags {} bias {} {}", m, n, k, flags, biased, name(t)));
           const DType out = f.add && !biased ? DType::f32 : t;  // as the gradients of weights
-          const Both a = numbers(f.transpose_a ? Shape{k, m} : Shape{m, k}, t, 1),
-                     b = numbers(f.transpose_b ? Shape{n, k} : Shape{k, n}, t, 2), bias = numbers({n}, t, 3),
-                     c = numbers({m, n}, out, 4);
+          Both a = numbers(f.transpose_a ? Shape{k, m} : Shape{m, k}, t, 1),
+               b = numbers(f.transpose_b ? Shape{n, k} : Shape{k, n}, t, 2), bias = numbers({n}, t, 3),
+               c = numbers({m, n}, out, 4);
           cuda::plain_gemm(a.cuda, b.cuda, c.cuda, f, biased ? bias.cuda : Tensor());
           gemm(a.cpu, b.cpu, c.cpu, f, biased ? bias.cpu : Tensor());
           expect("plain_gemm", out, c.cuda, c.cpu);
@@ -124,8 +124,7 @@ TEST(CudaKernels, Pointwise) {
       for (DType to : kTypes)
         for (bool add : {false, true}) {
           SCOPED_TRACE(fmt::format("{} numbers {} to {} add {}", n, name(t), name(to), add));
-          const Both x = numbers({n}, t, 1), x2 = numbers({n}, t, 2), sum = room({n}, t),
-                     f = numbers({1}, t, 3);
+          Both x = numbers({n}, t, 1), x2 = numbers({n}, t, 2), sum = room({n}, t), f = numbers({1}, t, 3);
           Slots y(numbers({n}, to, 4), add), z(numbers({n}, to, 5), add);
           kernels::accumulate(kCuda, x.cuda, Grad(&y.cuda)), kernels::accumulate(kCpu, x.cpu, Grad(&y.cpu));
           expect("accumulate", to, y.cuda.grad, y.cpu.grad);

@@ -23,9 +23,9 @@ std::string attend(DType type, int64_t d, const std::vector<int32_t>& ends) {  /
   };
   const Layout l{ints(ends), {}, ints(places), Mask::causal};
   const Heads hs{2, 1};
-  const Tensor x = cast(noise(Shape{n, 4 * d}, 1), type).to(kCuda),
-               dy = cast(noise(Shape{n, 2 * d}, 2), type).to(kCuda), y = Tensor::like(dy),
-               lse = Tensor::empty(Shape{n, 2}, DType::f32, kCuda);
+  Tensor x = cast(noise(Shape{n, 4 * d}, 1), type).to(kCuda),
+         dy = cast(noise(Shape{n, 2 * d}, 2), type).to(kCuda), y = Tensor::like(dy),
+         lse = Tensor::empty(Shape{n, 2}, DType::f32, kCuda);
   GradSlot dx = GradSlot::of(x);
   dx.grad = Tensor::like(x), dx.fixed = true;
   kernels::attention_forward(kCuda, x, hs, l, 0, 10000, y, lse);

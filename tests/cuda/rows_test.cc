@@ -47,8 +47,7 @@ TEST(CudaRows, Embedding) {
         SCOPED_TRACE(fmt::format("{} ids of {}, width {}, kind {} {}", k.n, k.rows, k.c, kind, name(t)));
         const std::vector<int32_t> v = some_ids(kind, k.n, k.rows);
         const Tensor there = ints(v, kCuda), here = ints(v, kCpu);
-        const Both table = numbers({k.rows, k.c}, t, 1), y = room({k.n, k.c}, t),
-                   dy = numbers({k.n, k.c}, t, 2);
+        Both table = numbers({k.rows, k.c}, t, 1), y = room({k.n, k.c}, t), dy = numbers({k.n, k.c}, t, 2);
         kernels::embedding_forward(kCuda, there, table.cuda, y.cuda);
         kernels::embedding_forward(kCpu, here, table.cpu, y.cpu);
         EXPECT_EQ(host(y.cuda), host(y.cpu));
@@ -63,8 +62,8 @@ TEST(CudaRows, Embedding) {
 }
 TEST(CudaRows, EmbeddingHasTheSameBitsTwiceAndIdsOutsideAreNan) {
   const Tensor ids = ints(some_ids(3, 700, 20), kCuda), bad = ints({1, -1, 2, 3, 1 << 30}, kCuda);
-  const Both dy = numbers({700, 5}, DType::f32, 1), dbad = numbers({5, 5}, DType::f32, 2),
-             table = numbers({3, 5}, DType::f32, 3), y = room({5, 5}, DType::f32);
+  Both dy = numbers({700, 5}, DType::f32, 1), dbad = numbers({5, 5}, DType::f32, 2),
+       table = numbers({3, 5}, DType::f32, 3), y = room({5, 5}, DType::f32);
   std::vector<double> first;
   for (int run = 0; run < 3; ++run) {
     Slots d(numbers({20, 5}, DType::f32, 4), true);
@@ -155,10 +154,10 @@ TEST(CudaRows, WhatIsNotANumberStaysInItsRow) {
     EXPECT_TRUE(std::isnan(l.loss.cuda.at(0)));  // so that the step is skipped
 
     for (int64_t c : {37, 64}) {  // norms: the row alone
-      const Both w = near_one(c, DType::f32, 3), y = room({5, c}, DType::f32), rstd = room({5}, DType::f32);
+      Both w = near_one(c, DType::f32, 3), y = room({5, c}, DType::f32), rstd = room({5}, DType::f32);
       std::vector<double> x = host(numbers({5, c}, DType::f32, 2).cpu);
       x[static_cast<size_t>(2 * c + 3)] = static_cast<double>(bad);
-      const Tensor in = Tensor::from<double>(x, {5, c}, DType::f32, kCuda);
+      Tensor in = Tensor::from<double>(x, {5, c}, DType::f32, kCuda);
       kernels::rmsnorm_forward(kCuda, in, Tensor(), w.cuda, 1e-5f, in, y.cuda, rstd.cuda);
       for (int64_t i = 0; i < 5 * c; ++i) EXPECT_TRUE(i / c == 2 || std::isfinite(y.cuda.at(i))) << i;
       EXPECT_TRUE(std::isnan(y.cuda.at(2 * c + 3)));
@@ -179,15 +178,15 @@ TEST(CudaRows, Rmsnorm) {
       for (bool residual : {false, true})
         for (bool add : {false, true}) {
           SCOPED_TRACE(fmt::format("({}, {}) {} residual {} add {}", n, c, name(t), residual, add));
-          const Both x = numbers({n, c}, t, 1, 3), delta = numbers({n, c}, t, 2), w = near_one(c, t, 3),
-                     dy = numbers({n, c}, t, 5), y = room({n, c}, t), rstd = room({n}, DType::f32);
-          const Both r = residual ? room({n, c}, t) : x;
+          Both x = numbers({n, c}, t, 1, 3), delta = numbers({n, c}, t, 2), w = near_one(c, t, 3),
+               dy = numbers({n, c}, t, 5), y = room({n, c}, t), rstd = room({n}, DType::f32);
+          Both r = residual ? room({n, c}, t) : x;
           kernels::rmsnorm_forward(kCuda, x.cuda, residual ? delta.cuda : Tensor(), w.cuda, 1e-5f, r.cuda,
                                    y.cuda, rstd.cuda);
           kernels::rmsnorm_forward(kCpu, x.cpu, residual ? delta.cpu : Tensor(), w.cpu, 1e-5f, r.cpu, y.cpu,
                                    rstd.cpu);
           expect("rmsnorm_forward", t, r.cuda, r.cpu);
-          const Both from(cast(r.cuda.to(kCpu), DType::f64), t);  // as the device has rounded it
+          Both from(cast(r.cuda.to(kCpu), DType::f64), t);  // as the device has rounded it
           kernels::rmsnorm_forward(kCpu, from.cpu, Tensor(), w.cpu, 1e-5f, from.cpu, y.cpu, rstd.cpu);
           expect("rmsnorm_forward", t, y.cuda, y.cpu);
           Slots dr(numbers({n, c}, t, 6), add), dw(numbers({c}, DType::f32, 7), add);
@@ -203,7 +202,7 @@ TEST(CudaRows, Swiglu) {
     for (DType t : kTypes)
       for (bool add : {false, true}) {
         SCOPED_TRACE(fmt::format("({}, {}) {} add {}", n, f, name(t), add));
-        const Both x = numbers({n, 2 * f}, t, 1), dy = numbers({n, f}, t, 2), y = room({n, f}, t);
+        Both x = numbers({n, 2 * f}, t, 1), dy = numbers({n, f}, t, 2), y = room({n, f}, t);
         kernels::swiglu_forward(kCuda, x.cuda, y.cuda), kernels::swiglu_forward(kCpu, x.cpu, y.cpu);
         expect("swiglu_forward", t, y.cuda, y.cpu);
         Slots dx(numbers({n, 2 * f}, t, 3), add);
@@ -220,7 +219,7 @@ TEST(CudaRows, Pool) {
         for (Pool kind : {Pool::mean, Pool::last})
           for (bool add : {false, true}) {
             const int64_t n = offsets.back() == 1 ? 1 : 40, s = static_cast<int64_t>(offsets.size()) - 1;
-            const Both x = numbers({n, c}, t, 1), dy = numbers({s, c}, t, 2), y = room({s, c}, t);
+            Both x = numbers({n, c}, t, 1), dy = numbers({s, c}, t, 2), y = room({s, c}, t);
             kernels::pool_forward(kCuda, x.cuda, ints(offsets, kCuda), kind, y.cuda);
             kernels::pool_forward(kCpu, x.cpu, ints(offsets, kCpu), kind, y.cpu);
             expect("pool_forward", t, y.cuda, y.cpu);

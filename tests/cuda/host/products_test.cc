@@ -102,9 +102,9 @@ TEST_F(CudaProducts, EveryFormIsTheProductByHand) {
       }
 }
 TEST_F(CudaProducts, WhatIsInAProductBesidesIsTheFormula) {
-  const Tensor x = on_gpu({5, 24}, DType::bf16, 1), w = on_gpu({16, 24}, DType::bf16, 2),
-               bias = on_gpu({16}, DType::bf16, 3), pre = Tensor::empty({5, 16}, DType::bf16, kCuda),
-               h = Tensor::like(pre), only = Tensor::like(pre);
+  Tensor x = on_gpu({5, 24}, DType::bf16, 1), w = on_gpu({16, 24}, DType::bf16, 2),
+         bias = on_gpu({16}, DType::bf16, 3), pre = Tensor::empty({5, 16}, DType::bf16, kCuda),
+         h = Tensor::like(pre), only = Tensor::like(pre);
   std::vector<double> truth = by_hand(x, w, false, true);
   const std::vector<double> shift = numbers(bias);
   for (size_t i = 0; i < truth.size(); ++i) truth[i] += shift[i % 16];
@@ -114,8 +114,8 @@ TEST_F(CudaProducts, WhatIsInAProductBesidesIsTheFormula) {
   for (double& v : truth) v = gelu(v);
   near(h, truth), near(only, truth);
 
-  const Tensor dy = on_gpu({5, 24}, DType::bf16, 4), down = on_gpu({24, 16}, DType::bf16, 5),
-               dpre = Tensor::like(pre);
+  Tensor dy = on_gpu({5, 24}, DType::bf16, 4), down = on_gpu({24, 16}, DType::bf16, 5),
+         dpre = Tensor::like(pre);
   kernels::linear_gelu_backward(kCuda, dy, down, pre, dpre);
   truth = by_hand(dy, down, false, false);
   const std::vector<double> at = numbers(pre);

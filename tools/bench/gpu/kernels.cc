@@ -109,19 +109,18 @@ void products_with_gelu(std::vector<Case>& to, DType t) {
     return Work{.flops = 2 * real(s.tokens()) * real(s.width) * real(4 * s.width), .in_step = real(s.layers)};
   };
   to.push_back({"linear_gelu", t, [=](const Sizes& s) {
-                  const Tensor x = filled({s.tokens(), s.width}, t), w = filled({4 * s.width, s.width}, t),
-                               bias = filled({4 * s.width}, t),
-                               pre = Tensor::empty({s.tokens(), 4 * s.width}, t, kCuda),
-                               h = Tensor::like(pre);
+                  Tensor x = filled({s.tokens(), s.width}, t), w = filled({4 * s.width, s.width}, t),
+                         bias = filled({4 * s.width}, t),
+                         pre = Tensor::empty({s.tokens(), 4 * s.width}, t, kCuda), h = Tensor::like(pre);
                   Work made = work(s);
-                  made.run = [=] { kernels::linear_gelu(kCuda, x, w, bias, pre, h); };
+                  made.run = [=]() mutable { kernels::linear_gelu(kCuda, x, w, bias, pre, h); };
                   return made;
                 }});
   to.push_back({"linear_gelu_backward", t, [=](const Sizes& s) {
-                  const Tensor dy = filled({s.tokens(), s.width}, t), w = filled({s.width, 4 * s.width}, t),
-                               pre = filled({s.tokens(), 4 * s.width}, t), dpre = Tensor::like(pre);
+                  Tensor dy = filled({s.tokens(), s.width}, t), w = filled({s.width, 4 * s.width}, t),
+                         pre = filled({s.tokens(), 4 * s.width}, t), dpre = Tensor::like(pre);
                   Work made = work(s);
-                  made.run = [=] { kernels::linear_gelu_backward(kCuda, dy, w, pre, dpre); };
+                  made.run = [=]() mutable { kernels::linear_gelu_backward(kCuda, dy, w, pre, dpre); };
                   return made;
                 }});
 }
@@ -130,9 +129,9 @@ void products_with_gelu(std::vector<Case>& to, DType t) {
 template <auto& kForward, auto& kBackward>
 void by_number(std::vector<Case>& to, const std::string& name, DType t, int64_t from, auto in_step) {
   to.push_back({name + "_forward", t, [=](const Sizes& s) {
-                  const Tensor x = filled({s.tokens(), 4 * from * s.width}, t),
-                               y = Tensor::empty({s.tokens(), 4 * s.width}, t, kCuda);
-                  return Work{.bytes = bytes(x) + bytes(y), .in_step = in_step(s), .run = [=] {
+                  Tensor x = filled({s.tokens(), 4 * from * s.width}, t),
+                         y = Tensor::empty({s.tokens(), 4 * s.width}, t, kCuda);
+                  return Work{.bytes = bytes(x) + bytes(y), .in_step = in_step(s), .run = [=]() mutable {
                                 kForward(kCuda, x, y);
                               }};
                 }});
@@ -149,11 +148,11 @@ void by_number(std::vector<Case>& to, const std::string& name, DType t, int64_t 
 // Layer norm or RMS norm. residual: r = x + delta comes first, as in every block's second norm.
 Work norm_forward(const Sizes& s, DType t, bool layer, bool residual, double in_step) {
   const Shape shape{s.tokens(), s.width};
-  const Tensor x = filled(shape, t), delta = residual ? filled(shape, t) : Tensor(),
-               r = residual ? Tensor::empty(shape, t, kCuda) : x, y = Tensor::empty(shape, t, kCuda),
-               weight = filled({s.width}, t), bias = filled({s.width}, t),
-               mean = Tensor::empty({s.tokens()}, DType::f32, kCuda), rstd = Tensor::like(mean);
-  return {.bytes = (residual ? 4 : 2) * bytes(x), .in_step = in_step, .run = [=] {
+  Tensor x = filled(shape, t), delta = residual ? filled(shape, t) : Tensor(),
+         r = residual ? Tensor::empty(shape, t, kCuda) : x, y = Tensor::empty(shape, t, kCuda),
+         weight = filled({s.width}, t), bias = filled({s.width}, t),
+         mean = Tensor::empty({s.tokens()}, DType::f32, kCuda), rstd = Tensor::like(mean);
+  return {.bytes = (residual ? 4 : 2) * bytes(x), .in_step = in_step, .run = [=]() mutable {
             if (layer)
               kernels::layernorm_forward(kCuda, x, delta, weight, bias, 1e-5f, r, y, mean, rstd);
             else
@@ -187,14 +186,14 @@ void norms(std::vector<Case>& to, DType t) {
 
 // Two products of (length x width of a head) forward and five backward; causal is half of it.
 Work attention_work(const Sizes& s, DType t, bool cross, bool backward) {
-  const Tensor q = filled({s.tokens(), (cross ? 1 : 3) * s.width}, t),
-               kv = cross ? filled({s.tokens(), 2 * s.width}, t) : Tensor(),
-               y = Tensor::empty({s.tokens(), s.width}, t, kCuda), dy = filled(y.shape(), t),
-               lse = Tensor::empty({s.tokens(), s.heads}, DType::f32, kCuda);
+  Tensor q = filled({s.tokens(), (cross ? 1 : 3) * s.width}, t),
+         kv = cross ? filled({s.tokens(), 2 * s.width}, t) : Tensor(),
+         y = Tensor::empty({s.tokens(), s.width}, t, kCuda), dy = filled(y.shape(), t),
+         lse = Tensor::empty({s.tokens(), s.heads}, DType::f32, kCuda);
   const Layout l = layout(s.texts, s.length, Mask::causal);
   const Heads h = heads(s);
   const auto dq = slot(q.shape(), t), dkv = cross ? slot(kv.shape(), t) : nullptr;
-  const std::function<void()> forward = [=] {
+  const std::function<void()> forward = [=]() mutable {
     if (cross)
       kernels::cross_attention_forward(kCuda, q, kv, h, l, l, y, lse);
     else
@@ -233,12 +232,12 @@ void attentions(std::vector<Case>& to, DType t) {
            [=](const Sizes& s) { return attention_work(s, t, cross, backward); }});
   to.push_back({"attention_forward, one token, cache", t, [=](const Sizes& s) {
                   const Written w(s, t);
-                  const Tensor qkv = filled({s.written, 3 * s.width}, t),
-                               y = Tensor::empty({s.written, s.width}, t, kCuda),
-                               lse = Tensor::empty({s.written, s.heads}, DType::f32, kCuda);
+                  Tensor qkv = filled({s.written, 3 * s.width}, t),
+                         y = Tensor::empty({s.written, s.width}, t, kCuda),
+                         lse = Tensor::empty({s.written, s.heads}, DType::f32, kCuda);
                   Layout l = layout(s.written, 1, Mask::causal, w.length);
                   l.cache = w.cache.get();
-                  return Work{.bytes = w.bytes, .run = [=, h = heads(s), cache = w.cache] {
+                  return Work{.bytes = w.bytes, .run = [=, h = heads(s), cache = w.cache]() mutable {
                                 kernels::attention_forward(kCuda, qkv, h, l, 0, 0, y, lse);
                               }};
                 }});
@@ -253,19 +252,19 @@ void attentions(std::vector<Case>& to, DType t) {
                 }});
   to.push_back({"cache_advance", t, [=](const Sizes& s) {
                   const Layout l = layout(s.written, 1, Mask::causal);
-                  const Tensor used = constant(s.written, 0);
+                  Tensor used = constant(s.written, 0);
                   return Work{.bytes = 3 * bytes(used),
-                              .run = [=] { kernels::cache_advance(kCuda, l.offsets, used); }};
+                              .run = [=]() mutable { kernels::cache_advance(kCuda, l.offsets, used); }};
                 }});
 }
 
 void head_and_ends(std::vector<Case>& to, DType t) {
   to.push_back({"cross_entropy", t, [=](const Sizes& s) {
                   const int64_t n = s.tokens();
-                  const Tensor z = filled({n, s.vocab}, t), target = random_ids(n, s.vocab, 1),
-                               weight = filled({n}, DType::f32), nll = Tensor::like(weight),
-                               loss = Tensor::empty({1}, DType::f32, kCuda), in = step_inputs();
-                  return Work{.bytes = 2 * bytes(z), .in_step = 1, .run = [=] {
+                  Tensor z = filled({n, s.vocab}, t), target = random_ids(n, s.vocab, 1),
+                         weight = filled({n}, DType::f32), nll = Tensor::like(weight),
+                         loss = Tensor::empty({1}, DType::f32, kCuda), in = step_inputs();
+                  return Work{.bytes = 2 * bytes(z), .in_step = 1, .run = [=]() mutable {
                                 kernels::cross_entropy(kCuda, z, target, weight, 0, in.data<StepInputs>(),
                                                        true, true, nll, loss);
                               }};
@@ -281,10 +280,9 @@ void head_and_ends(std::vector<Case>& to, DType t) {
                                 }};
                   }});
   to.push_back({"embedding_forward", t, [=](const Sizes& s) {
-                  const Tensor ids = random_ids(s.tokens(), s.vocab, 1),
-                               table = filled({s.vocab, s.width}, t),
-                               y = Tensor::empty({s.tokens(), s.width}, t, kCuda);
-                  return Work{.bytes = 2 * bytes(y), .in_step = 2, .run = [=] {
+                  Tensor ids = random_ids(s.tokens(), s.vocab, 1), table = filled({s.vocab, s.width}, t),
+                         y = Tensor::empty({s.tokens(), s.width}, t, kCuda);
+                  return Work{.bytes = 2 * bytes(y), .in_step = 2, .run = [=]() mutable {
                                 kernels::embedding_forward(kCuda, ids, table, y);
                               }};
                 }});
@@ -303,10 +301,10 @@ void head_and_ends(std::vector<Case>& to, DType t) {
     const int64_t part = kind == Pool::mean ? 0 : 1;  // the last row of each text alone is read
     to.push_back(
         {"pool_forward" + name, t, [=](const Sizes& s) {
-           const Tensor x = filled({s.tokens(), s.width}, t), y = Tensor::empty({s.texts, s.width}, t, kCuda);
+           Tensor x = filled({s.tokens(), s.width}, t), y = Tensor::empty({s.texts, s.width}, t, kCuda);
            const Layout l = layout(s.texts, s.length, Mask::causal);
            return Work{.bytes = (part == 0 ? bytes(x) : bytes(y)) + bytes(y),
-                       .run = [=] { kernels::pool_forward(kCuda, x, l.offsets, kind, y); }};
+                       .run = [=]() mutable { kernels::pool_forward(kCuda, x, l.offsets, kind, y); }};
          }});
     to.push_back({"pool_backward" + name, t, [=](const Sizes& s) {
                     const Tensor dy = filled({s.texts, s.width}, t);
@@ -330,13 +328,12 @@ void head_and_ends(std::vector<Case>& to, DType t) {
                   }});
 }
 void sums(std::vector<Case>& to, DType t) {
-  to.push_back(
-      {"add", t, [=](const Sizes& s) {
-         const Tensor a = filled({s.tokens(), s.width}, t), b = filled(a.shape(), t), y = Tensor::like(a);
-         return Work{.bytes = 3 * bytes(a), .in_step = real(s.layers + 1), .run = [=] {
-                       kernels::add(kCuda, a, b, y);
-                     }};
-       }});
+  to.push_back({"add", t, [=](const Sizes& s) {
+                  Tensor a = filled({s.tokens(), s.width}, t), b = filled(a.shape(), t), y = Tensor::like(a);
+                  return Work{.bytes = 3 * bytes(a), .in_step = real(s.layers + 1), .run = [=]() mutable {
+                                kernels::add(kCuda, a, b, y);
+                              }};
+                }});
   to.push_back({"accumulate", t, [=](const Sizes& s) {
                   const Tensor dy = filled({s.tokens(), s.width}, t);
                   const auto dx = slot(dy.shape(), t);
