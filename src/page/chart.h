@@ -2,6 +2,7 @@
 // page, so they follow light, dark and print; every colour has a shape of its own, so that nobody needs to
 // tell colours apart. All are equally narrow: a page sets two side by side, a phone one below the other.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
