@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Counts what nvcc made of each kernel, from the objects of `make cuda-compile`, and holds it to a budget.
+"""Counts what nvcc made of each kernel, from the objects of `make cuda-host`, and holds it to a budget.
 
   machine_code.py FOLDER NVCC            fails where a kernel spills, or is over data/evidence/cuda-machine-code.md
   machine_code.py FOLDER NVCC --update   writes that table anew (after a change that is wanted; its diff shows before and after)
@@ -104,7 +104,7 @@ def main():
     compiler = " ".join(re.findall(r"release (\S+),", subprocess.run([sys.argv[2], "--version"], capture_output=True, text=True).stdout))
     table = kernels(folder)
     if not table:
-        sys.exit("machine_code.py: no objects in %s: make cuda-compile first" % folder)
+        sys.exit("machine_code.py: no objects in %s: make cuda-objects GPU=90 first" % folder)
     if "--update" in sys.argv:
         lines = ["# What nvcc makes of each kernel", "",
                  "For sm_90, counted by `tools/machine_code.py`: registers of a thread, accesses of spilled ones, instructions, loads from",

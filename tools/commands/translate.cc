@@ -293,9 +293,8 @@ int translate(int argc, char** argv) {
           {"skip", "cut", "split", "fail"})
       .add("--flush", flush, "answer each line as it comes; on by itself on a terminal or a pipe")
       .add("--template", instruction.text,
-           "for a model of plain text that follows instructions: what it is told, with {source} in it; the "
-           "first "
-           "line that it writes is the translation")
+           "for a model of plain text that follows instructions: what it is told, with {source} in it; its "
+           "first line is the translation")
       .add("--chat", instruction.chat, "the template is a user's message, in the words of the model's family")
       .add("--beam", search.beam, "hypotheses kept; 1: greedy (as the run was evaluated unless given)", 1,
            1024)
