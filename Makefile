@@ -1,4 +1,5 @@
-# Ruminate. `make` lists the targets. With cuda/rules.mk this is the whole build; it finds the sources by itself.
+# Ruminate. `make` lists the targets. With tests/rules.mk and cuda/rules.mk this is the whole build; it finds the sources
+# by itself.
 #   V=release|debug|asan|tsan  variants, kept side by side: release in build/, the others in build/$(V)/
 #   MARCH=native  the processor to build for; any other is built beside it, in build/$(MARCH)/     ONEDNN=0  build without oneDNN
 #   CUDA=1|0      link the CUDA kernels into the program or not; unset: where there is a toolkit and a GPU
@@ -75,7 +76,7 @@ ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(foreach a,$(GPU),$(call g
 
 help: ## this list
 	@awk -F':.*##-? ' '/^[a-z-]+:.*##-? / { line = sprintf("  make %-15s %s\n", $$1, $$2); if (/##- /) more = more line; else list = list line } \
-	  END { printf "%s\nfor developers\n%s", list, more }' Makefile $(wildcard cuda/rules.mk)
+	  END { printf "%s\nfor developers\n%s", list, more }' Makefile tests/rules.mk $(wildcard cuda/rules.mk)
 
 # ---- building --------------------------------------------------------------------------------------------------
 all: $(BIN)/ruminate ## build the program, build/ruminate
@@ -85,20 +86,6 @@ $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(fil
 	@echo "built for the CPU$(if $(filter 1,$(CUDA)), and CUDA,$(if $(TOOLKIT), alone$(if $(CARD),, (no GPU here)); CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here))"
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-$(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
-# The engine and its tests alone: quick to build for another processor.
-$(BIN)/tests/engine: $(call objects,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
-    tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention attention_forms ops)))
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
-$(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc) tests/golden/main/golden_cases.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-$(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) tests/grammar/main/smoke.cc)
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 # The compiler's time is spent where programs spend theirs, not on rooms that wait for others, on commands or on tests.
@@ -175,54 +162,13 @@ reproduce: ## run, or resume, the paper's experiments and write the report (hour
 lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, and its tests; without N the list
 	@bash tools/lab.sh "$${N:-list}"
 
-# ---- testing ---------------------------------------------------------------------------------------------------
-CUDA_PROGRAMS := $(if $(wildcard cuda/simt/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
-test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
-	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
-	@$(if $(CUDA_PROGRAMS),$(MAKE) --no-print-directory -j$$(nproc) cuda-host)
-	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
-# Each part is a target of its own, so one can be repeated without the others.
-PARTS := check test-long portable test-asan test-tsan fuzz mutants
-test-all: ##- check, test-long, portable, test-asan, test-tsan, fuzz, mutants in turn (hours); the last line names what failed
-	@failed=; for part in $(PARTS); do echo "== make $$part"; \
-	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
-	if [ -n "$$failed" ]; then echo "test-all failed:$$failed"; exit 1; fi; echo "test-all passed: $(PARTS)"
-test-long: ##- `make test` with the long trials: kill -9 a thousand times, and the like
-	@RUM_TEST_ALL=1 $(MAKE) --no-print-directory test
-test-asan: EMULATED := $(if $(CUDA_PROGRAMS),build/asan/tests/emulated)
-test-asan: ##- the tests, those of the emulated kernels too, under AddressSanitizer and UndefinedBehaviorSanitizer
-test-tsan: ##- the tests under ThreadSanitizer
-test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cannot see
-	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run $(EMULATED)
-	@SIMT_ORDER=random RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run $(EMULATED)
-portable: ##- the engine for other processors: five of x86-64, and 64-bit ARM under qemu
-	@bash tests/portable.sh
-check: ##- order of folders, includes, kernel comments, README's paths, format
-	@bash tools/check.sh
-mutants: ##- plant defects in the engine, one at a time: the tests must notice 9 of 10 (an hour or more)
-	@python3 tools/mutants.py --cxx "$(CXX)"
 bench: ##- speed beside the peers that are installed, in ratios
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
 	@bash tools/bench/run.sh
 
-# ---- fuzzing: needs clang (libFuzzer) --------------------------------------------------------------------------
-FUZZ_SECONDS ?= 60
-FUZZ_CXX     ?= clang++
-FUZZ   := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
-FUZZED := $(filter-out src/checkpoint/weights.cc,$(wildcard src/base/*.cc src/tensor/*.cc src/text/*.cc src/checkpoint/*.cc)) \
-          src/data/corpus.cc src/run/config.cc src/pipeline/stage.cc src/edits/operation.cc src/experiment/config.cc \
-          tests/fuzz/main/fuzz_main.cc  # what reads files; the vectors of the engine are GCC's
-fuzz: ##- every reader of files against libFuzzer, FUZZ_SECONDS=60 each
-	@MAKE="$(MAKE)" bash tests/fuzz/run.sh "$(FUZZ_CXX)" $(FUZZ)
-.PRECIOUS: build/obj/fuzz/%.o
-build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/%.o,$(FUZZED))
-	$(say)
-	$(Q)$(CXX) -fsanitize=fuzzer,address,undefined $^ -o $@ $(LIBS)
-
+include tests/rules.mk
 -include cuda/rules.mk
 
 clean: ## remove what was built; runs/ and data/cache/ stay
 	rm -rf build
-.PHONY: FORCE help all deps install deb train reproduce test test-all test-long test-asan test-tsan portable check fuzz bench clean lab mutants
+.PHONY: FORCE help all deps install deb train reproduce lab bench clean

@@ -47,15 +47,27 @@ $(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt/
 $(BIN)/bench-gpu $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))
+EMULATED_FLAGS = $(FLAGS) -O2
+CHECKED_FLAGS  = $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK
 $(OBJ)/emulated/%.o: %
 	$(say)
-	$(Q)$(CXX) $(FLAGS) -O2 -x c++ -c $< -o $@
+	$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/emulated/cuda/pch.h) $(EMULATED_FLAGS) -x c++ -c $< -o $@
 $(OBJ)/checked/%.cu.o: %.cu
 	$(say)
-	$(Q)$(CXX) $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK -x c++ -c $< -o $@
+	$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/checked/cuda/pch.h) $(CHECKED_FLAGS) -x c++ -c $< -o $@
 $(OBJ)/checked/%.cc.o: %.cc
 	$(say)
 	$(Q)$(CXX) $(FLAGS) -O2 -DSIMT_CHECK -c $< -o $@
+ifdef PCH
+$(call emulated,emulated): $(OBJ)/pch/emulated/cuda/pch.h.gch
+$(filter %.cu.o,$(call emulated,checked) $(OBJ)/checked/tests/cuda/bugs.cu.o): $(OBJ)/pch/checked/cuda/pch.h.gch
+$(OBJ)/pch/emulated/%.gch: %
+	$(say)
+	$(Q)$(CXX) $(EMULATED_FLAGS) -x c++-header $< -o $@
+$(OBJ)/pch/checked/%.gch: %
+	$(say)
+	$(Q)$(CXX) $(CHECKED_FLAGS) -x c++-header $< -o $@
+endif
 test-emulated: $(CUDA_PROGRAMS) ##- the CUDA kernels on emulated threads, in several orders and with every access checked
 	@FOLDER=$(BIN)/tests bash tests/cuda/emulated.sh
 # debug-kernel: one op's kernel without optimisation, the rest as it is; gdb waits in one thread of its first kernel.
