@@ -29,7 +29,7 @@ std::string from_base64(const std::string& text) {
 }
 TEST(Png, HoldsTheWeights) {
   const std::vector<float> weights{0, .5f, 1, .25f, 2, -1};
-  const std::string uri = png_uri(2, 3, weights);
+  const std::string uri = page::png_uri(2, 3, weights);
   ASSERT_EQ(uri.rfind("data:image/png;base64,", 0), 0u);
   const std::string png = from_base64(uri.substr(22));
   EXPECT_EQ(png.substr(0, 8), "\x89PNG\r\n\x1a\n");
@@ -41,19 +41,19 @@ TEST(Png, HoldsTheWeights) {
                        reinterpret_cast<const Bytef*>(png.data() + data + 4), png.size() - data - 4 - 16),
             Z_OK);
   EXPECT_EQ(raw, std::string("\0\0\x80\xff\0\x40\xff\0", 8));
-  EXPECT_EQ(base64({reinterpret_cast<const uint8_t*>("ab"), 2}), "YWI=");
+  EXPECT_EQ(page::base64({reinterpret_cast<const uint8_t*>("ab"), 2}), "YWI=");
 }
 TEST(TokenMaps, ShadeByProbabilityAndEscape) {
-  const std::vector<ShownToken> tokens{
+  const std::vector<page::ShownToken> tokens{
       {"<b>"}, {"a\n", std::log(.6)}, {"\xC3", std::log(.0001)}, {"\x1b[31m", std::log(.1)}};
-  const std::string html = heat_map(tokens);
+  const std::string html = page::heat_map(tokens);
   EXPECT_NE(html.find("<span class=\"given\" title=\"\">&lt;b&gt;</span>"), std::string::npos) << html;
   EXPECT_NE(html.find("<span class=\"h0\" title=\"a↵: probability 0.6\">a↵\n</span>"), std::string::npos)
       << html;
   EXPECT_NE(html.find("class=\"h5\""), std::string::npos);
   EXPECT_NE(html.find("\\xc3"), std::string::npos);
   EXPECT_EQ(html.find('\x1b'), std::string::npos);
-  EXPECT_NE(cut_map(tokens).find("class=\"k3\""), std::string::npos);
+  EXPECT_NE(page::cut_map(tokens).find("class=\"k3\""), std::string::npos);
 }
 
 // Nothing is fetched, and every tag that was opened is closed.

@@ -300,13 +300,13 @@ TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
 }
 
 TEST(Report, NumbersAreWrittenAsInPrint) {
-  EXPECT_EQ(counted(7), "7");
-  EXPECT_EQ(counted(1234567), "1,234,567");
-  EXPECT_EQ(signed_number(-0.04, 1), "0.0");
-  EXPECT_EQ(signed_number(-0.05001, 1), "−0.1");
-  EXPECT_EQ(change(4, 3, 1), "4.0 → 3.0, −25\u00a0%");
-  EXPECT_EQ(change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
-  EXPECT_EQ(change(NAN, 3, 1), "–");
+  EXPECT_EQ(page::counted(7), "7");
+  EXPECT_EQ(page::counted(1234567), "1,234,567");
+  EXPECT_EQ(page::signed_number(-0.04, 1), "0.0");
+  EXPECT_EQ(page::signed_number(-0.05001, 1), "−0.1");
+  EXPECT_EQ(page::change(4, 3, 1), "4.0 → 3.0, −25\u00a0%");
+  EXPECT_EQ(page::change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
+  EXPECT_EQ(page::change(NAN, 3, 1), "–");
   EXPECT_EQ(p_value(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt; .001");
   EXPECT_EQ(p_value(effect_of(1, 0, 2, 0), 1, 1), "1");
   EXPECT_NE(explained("mattr_50").find("Moving-average TTR"), std::string::npos);
@@ -321,13 +321,13 @@ std::vector<double> ticks_of(const std::string& chart, const std::string& anchor
   return out;
 }
 TEST(Chart, TicksAreRound) {
-  EXPECT_EQ(ticks(0, 10), (std::vector<double>{0, 2, 4, 6, 8, 10}));
-  const auto t = ticks(-1.3, 0.9);
+  EXPECT_EQ(page::ticks(0, 10), (std::vector<double>{0, 2, 4, 6, 8, 10}));
+  const auto t = page::ticks(-1.3, 0.9);
   EXPECT_NE(std::find(t.begin(), t.end(), 0.0), t.end());
 }
 TEST(Chart, TicksLieWithinTheDataAndNamesAreEscaped) {
-  const std::string drawn =
-      svg(LineChart{"t", "x", "y", {{"<name>", {{5000, 12.5, 11.2, 13}, {20000, 18.7, 18, 19.9}}}}});
+  const std::string drawn = page::svg(
+      page::LineChart{"t", "x", "y", {{"<name>", {{5000, 12.5, 11.2, 13}, {20000, 18.7, 18, 19.9}}}}});
   const auto across = ticks_of(drawn, "middle"), up = ticks_of(drawn, "end");
   ASSERT_GE(across.size(), 3u);
   ASSERT_GE(up.size(), 3u);
@@ -338,10 +338,10 @@ TEST(Chart, TicksLieWithinTheDataAndNamesAreEscaped) {
   EXPECT_EQ(malformed(drawn), "");
 }
 TEST(Chart, EveryKeyHasAColourAndAShapeOfItsOwn) {
-  LineChart chart{"t", "x", "y", {}};
+  page::LineChart chart{"t", "x", "y", {}};
   for (int i = 0; i < 9; ++i)
     chart.lines.push_back({std::to_string(i), {{0, double(i), double(i), double(i)}}});
-  const std::string drawn = svg(chart);
+  const std::string drawn = page::svg(chart);
   const std::regex mark(" d=\"([^\"]*)\" class=\"dot (s[0-9])\"");
   std::set<std::string> looks, shapes;
   for (std::sregex_iterator i(drawn.begin(), drawn.end(), mark), end; i != end; ++i)
@@ -350,9 +350,9 @@ TEST(Chart, EveryKeyHasAColourAndAShapeOfItsOwn) {
   EXPECT_EQ(shapes.size(), 9u);
 }
 TEST(Chart, WhatLiesBeyondTheAxisIsCutWithAnArrow) {
-  IntervalChart chart{"t", "x", {{"wide", "", 0.5, -7, 9, 0}, {"narrow", "", 0.5, 0.25, 0.75, 1}}, {}};
+  page::IntervalChart chart{"t", "x", {{"wide", "", 0.5, -7, 9, 0}, {"narrow", "", 0.5, 0.25, 0.75, 1}}, {}};
   chart.percent = chart.bars = true, chart.least = -1, chart.most = 2;
-  const std::string drawn = svg(chart);
+  const std::string drawn = page::svg(chart);
   for (const double t : ticks_of(drawn, "middle")) EXPECT_TRUE(-100 <= t && t <= 200) << t;
   EXPECT_EQ(times(drawn, "4v-8Z"), 2);  // both ends of the first row
   EXPECT_EQ(malformed(drawn), "");

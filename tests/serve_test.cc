@@ -26,7 +26,7 @@ using std::chrono::steady_clock;
 // ---- what needs no socket
 TEST(GrowingText, TellsNothingThatMayStillBecomeAStopOrACharacter) {
   const std::string stops[] = {"END", "\n\n"};
-  GrowingText t;
+  serve::GrowingText t;
   EXPECT_EQ(t.add("on", stops), "on");
   EXPECT_EQ(t.add("e E", stops), "e ");
   EXPECT_EQ(t.add("N", stops), "");
@@ -38,7 +38,7 @@ TEST(GrowingText, TellsNothingThatMayStillBecomeAStopOrACharacter) {
   EXPECT_EQ(t.add("D and on", stops), "");
   EXPECT_TRUE(t.stopped());
   EXPECT_EQ(t.add("more", stops), "");
-  GrowingText cut;
+  serve::GrowingText cut;
   EXPECT_EQ(cut.add("a\xE2\x82", stops), "a");
   EXPECT_EQ(cut.rest(), "\xE2\x82");
 }
@@ -51,16 +51,16 @@ struct Refusals : testing::Test {
     write_run(folder.path + "/texts", {.kind = CorpusKind::documents});
     pairs = load_run(folder.path + "/pairs"), texts = load_run(folder.path + "/texts");
   }
-  static ServedModel served() {
-    ServedModel m;
+  static serve::ServedModel served() {
+    serve::ServedModel m;
     m.name = "m", m.most_prompt = 40;
     return m;
   }
   // Status and what is said.
   static std::string said(const LoadedRun& run, const std::string& body, bool chat = false) {
     try {
-      read_request(body, chat, run, served());
-    } catch (const Refusal& e) {
+      serve::read_request(body, chat, run, served());
+    } catch (const serve::Refusal& e) {
       return fmt::format("{} {}: {}", e.status, e.param, e.what());
     }
     return "";

@@ -9,7 +9,7 @@ namespace rum {
 namespace {
 std::string recipe(const RunConfig& c) {
   return fmt::format("layers {}, width {}, heads {}, vocabulary {}", c.model.layers, c.model.width,
-                     c.model.heads, counted(c.bpe.vocab));
+                     c.model.heads, page::counted(c.bpe.vocab));
 }
 // What stands above everything: what this is, how far to trust it, what came out.
 std::string top(const ExperimentResults& r, const ReportFacts& f) {
@@ -19,11 +19,12 @@ std::string top(const ExperimentResults& r, const ReportFacts& f) {
   std::string out = fmt::format(
       "<p class=\"soft\">Corpus: {}; seed set {}, pool {}, test {} pairs. Students: {}.<br>"
       "Made {} on {}, state of the code {}.</p>\n",
-      corpus, counted(c.data.seed_pairs), counted(c.data.pool_pairs), counted(r.test_sentences),
-      recipe(c.recipes.at(c.student)), escape_html(f.made), escape_html(f.machine), escape_html(f.commit));
+      corpus, page::counted(c.data.seed_pairs), page::counted(c.data.pool_pairs),
+      page::counted(r.test_sentences), recipe(c.recipes.at(c.student)), escape_html(f.made),
+      escape_html(f.machine), escape_html(f.commit));
   return out + care_html(r, f.waiting) + summary_html(r);
 }
-void put_differences(Page& page, const ExperimentResults& r) {
+void put_differences(page::Page& page, const ExperimentResults& r) {
   page.section(
       "What differs from the paper",
       "Zhang, Qiao, Yang and Wei (arXiv 2407.12835) train on Europarl, German to English, and judge by "
@@ -39,12 +40,12 @@ void put_differences(Page& page, const ExperimentResults& r) {
       "diversity "
       "thinned, errors repaired) are not in the paper, which leaves the mechanisms as "
       "suggestions.</li></ul>\n",
-      counted(r.config->data.pool_pairs)));
+      page::counted(r.config->data.pool_pairs)));
 }
 }  // namespace
 
 std::string report_html(const ExperimentResults& r, const ReportFacts& f) {
-  Page page;
+  page::Page page;
   put_claims(page, r);
   put_sets(page, r);
   put_arms(page, r);

@@ -12,7 +12,7 @@
 namespace rum {
 namespace {
 using Links = std::vector<const ArmResult*>;  // by generation, from 0 on
-using Point = std::function<bool(const ArmResult&, ChartPoint&)>;
+using Point = std::function<bool(const ArmResult&, page::ChartPoint&)>;
 
 std::vector<std::pair<std::string, Links>> chains_of(const ExperimentResults& r) {
   std::vector<std::pair<std::string, Links>> out;
@@ -38,7 +38,7 @@ const TargetsResult* targets_of(const ExperimentResults& r, const ArmResult& a) 
   return nullptr;
 }
 // Over seeds: their mean, the smallest and the largest.
-bool over_seeds(const std::vector<double>& values, ChartPoint& p) {
+bool over_seeds(const std::vector<double>& values, page::ChartPoint& p) {
   if (values.empty() || !std::isfinite(spread(values).mean)) return false;
   const Spread s = spread(values);
   p.y = s.mean, p.low = s.low, p.high = s.high;
@@ -47,7 +47,7 @@ bool over_seeds(const std::vector<double>& values, ChartPoint& p) {
 // A measure of the text that a generation learns from; of diversity human text has one too.
 Point measure_point(const ExperimentResults& r, const std::vector<MeasureResult> TargetsResult::*list,
                     const std::string& measure) {
-  return [&r, list, measure](const ArmResult& a, ChartPoint& p) {
+  return [&r, list, measure](const ArmResult& a, page::ChartPoint& p) {
     const bool human = !a.arm->chain.empty() && a.arm->generation == 0;
     const TargetsResult* t = human && !r.targets.empty() ? &r.targets.front() : targets_of(r, a);
     if (t == nullptr) return false;
@@ -58,7 +58,7 @@ Point measure_point(const ExperimentResults& r, const std::vector<MeasureResult>
 }
 // Types are counted in samples whose size depends on the text: so beside human text of the same sources.
 Point share_of_human(const ExperimentResults& r, const std::string& measure) {
-  return [&r, measure](const ArmResult& a, ChartPoint& p) {
+  return [&r, measure](const ArmResult& a, page::ChartPoint& p) {
     if (a.arm->generation == 0) return over_seeds({1}, p);
     const TargetsResult* t = targets_of(r, a);
     if (t == nullptr) return false;
@@ -70,7 +70,7 @@ Point share_of_human(const ExperimentResults& r, const std::string& measure) {
   };
 }
 Point auroc_point(const ExperimentResults& r) {
-  return [&r](const ArmResult& a, ChartPoint& p) {
+  return [&r](const ArmResult& a, page::ChartPoint& p) {
     std::vector<double> values;
     for (const DetectorResult& d : r.tried)
       if (d.targets == a.arm->targets) values.push_back(d.auroc);
@@ -78,7 +78,7 @@ Point auroc_point(const ExperimentResults& r) {
   };
 }
 Point score_point(size_t m) {
-  return [m](const ArmResult& a, ChartPoint& p) {
+  return [m](const ArmResult& a, page::ChartPoint& p) {
     p.y = a.scores[m].value, p.low = a.scores[m].low, p.high = a.scores[m].high;
     return true;
   };
@@ -100,21 +100,21 @@ std::vector<Panel> panels_of(const ExperimentResults& r) {
   return out;
 }
 std::string cell(const Panel& panel, const ArmResult& a) {
-  ChartPoint p;
+  page::ChartPoint p;
   if (!panel.point(a, p)) return "–";
-  const std::string low = shown(p.low, panel.digits), high = shown(p.high, panel.digits);
-  return shown(p.y, panel.digits) +
+  const std::string low = page::shown(p.low, panel.digits), high = page::shown(p.high, panel.digits);
+  return page::shown(p.y, panel.digits) +
          (low == high ? "" : fmt::format("<br><small>[{}, {}]</small>", low, high));
 }
 }  // namespace
 
-void put_chains(Page& page, const ExperimentResults& r) {
+void put_chains(page::Page& page, const ExperimentResults& r) {
   const auto chains = chains_of(r);
   if (chains.empty()) return;
   page.section("Chains of generations",
                "Generation 0 learns from human targets; each one after it learns from what the one before "
                "made of new sources, instead of all earlier text or beside it.");
-  Table t{
+  page::Table t{
       "Students of each generation on the human test set with 95 % intervals; then the text that they "
       "learned "
       "from, as the generation before wrote it: mean over seeds, the smallest and the largest. Attested "
@@ -123,17 +123,17 @@ void put_chains(Page& page, const ExperimentResults& r) {
       {{"generation"}, {"pairs", "That a student saw."}}};
   std::vector<std::string> charts;
   for (const Panel& panel : panels_of(r)) {
-    LineChart chart{panel.name, "generation", panel.axis, {}};
+    page::LineChart chart{panel.name, "generation", panel.axis, {}};
     for (const auto& [name, links] : chains) {
-      ChartLine line{name, {}};
+      page::ChartLine line{name, {}};
       for (const ArmResult* a : links) {
-        ChartPoint p{static_cast<double>(a->arm->generation), 0, 0, 0};
+        page::ChartPoint p{static_cast<double>(a->arm->generation), 0, 0, 0};
         if (panel.point(*a, p)) line.points.push_back(p);
       }
       if (!line.points.empty()) chart.lines.push_back(std::move(line));
     }
     if (chart.lines.empty()) continue;
-    charts.push_back(svg(chart));
+    charts.push_back(page::svg(chart));
     t.head.push_back({panel.name, explained(panel.name)});
   }
   page.figure(charts,
@@ -143,9 +143,10 @@ void put_chains(Page& page, const ExperimentResults& r) {
   for (const auto& [name, links] : chains) {
     t.rows.push_back({escape_html(name)});
     for (const ArmResult* a : links) {
-      t.rows.push_back({counted(a->arm->generation), counted(a->pool_pairs)});
+      t.rows.push_back({page::counted(a->arm->generation), page::counted(a->pool_pairs)});
       for (const Panel& panel : panels_of(r))
-        if (std::any_of(t.head.begin(), t.head.end(), [&](const Head& h) { return h.label == panel.name; }))
+        if (std::any_of(t.head.begin(), t.head.end(),
+                        [&](const page::Head& h) { return h.label == panel.name; }))
           t.rows.back().push_back(cell(panel, *a));
     }
   }
@@ -168,7 +169,7 @@ std::string map_cell(const ArmResult& a) {
 }
 }  // namespace
 
-void put_map(Page& page, const ExperimentResults& r) {
+void put_map(page::Page& page, const ExperimentResults& r) {
   std::vector<std::string> students, targets;
   const auto note = [](std::vector<std::string>& list, const std::string& name) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
@@ -184,7 +185,7 @@ void put_map(Page& page, const ExperimentResults& r) {
       "Every cell is a kind of student that learned from targets of one generator, written one way: its "
       "difference in BLEU to students of the same kind with human targets, and whether the 95 % "
       "interval leaves a sign.");
-  Table t{
+  page::Table t{
       "Generated against human targets by who wrote them, how, and who learns (columns: recipes of "
       "students). "
       "TER: of the targets against human ones, lower is better.",
@@ -201,8 +202,8 @@ void put_map(Page& page, const ExperimentResults& r) {
         t.rows.back().push_back("–");
         continue;
       }
-      ChartPoint p;
-      if (measure_point(r, &TargetsResult::errors, "ter")(*a, p)) t.rows.back()[1] = shown(p.y, 3);
+      page::ChartPoint p;
+      if (measure_point(r, &TargetsResult::errors, "ter")(*a, p)) t.rows.back()[1] = page::shown(p.y, 3);
       t.rows.back().push_back(map_cell(*a));
     }
   }

@@ -16,15 +16,16 @@ bool any(const ExperimentResults& r, bool students) {
                      [&](const ClaimResult& c) { return of_students(c) == students; });
 }
 int digits_of_row(const ClaimResult& c, const ClaimResult::Row& row) {
-  return of_students(c) ? digits_of(row.by) : digits_for(std::max(std::abs(row.from), std::abs(row.to)));
+  return of_students(c) ? digits_of(row.by)
+                        : page::digits_for(std::max(std::abs(row.from), std::abs(row.to)));
 }
 std::string against(const Claim& c) {
   return fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));
 }
 
 // ---- verdicts
-void grid_of_students(Page& page, const ExperimentResults& r) {
-  Table t{"Verdicts of the claims about students, by each score.", "claims.json", {{"claim"}}};
+void grid_of_students(page::Page& page, const ExperimentResults& r) {
+  page::Table t{"Verdicts of the claims about students, by each score.", "claims.json", {{"claim"}}};
   for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
   for (const ClaimResult& c : r.claims) {
     if (!of_students(c)) continue;
@@ -34,10 +35,10 @@ void grid_of_students(Page& page, const ExperimentResults& r) {
   }
   page.table(t);
 }
-void grid_of_targets(Page& page, const ExperimentResults& r) {
-  Table t{"Verdicts of the claims about targets: by which measures each holds.",
-          "claims.json",
-          {{"claim"}, {"holds"}, {"does not hold"}, {"undecided"}}};
+void grid_of_targets(page::Page& page, const ExperimentResults& r) {
+  page::Table t{"Verdicts of the claims about targets: by which measures each holds.",
+                "claims.json",
+                {{"claim"}, {"holds"}, {"does not hold"}, {"undecided"}}};
   for (const ClaimResult& c : r.claims) {
     if (of_students(c)) continue;
     std::vector<std::string> row{claim_sentence(*c.claim)};
@@ -56,11 +57,11 @@ void grid_of_targets(Page& page, const ExperimentResults& r) {
 // What both tables say of a row, with so many digits.
 std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
   const Effect& e = row.difference;
-  return {escape_html(row.by), verdict_html(row.verdict), change(row.from, row.to, digits),
+  return {escape_html(row.by), verdict_html(row.verdict), page::change(row.from, row.to, digits),
           interval(e, digits), p_value(e, digits, e.p),   p_value(e, digits, row.corrected)};
 }
-void numbers_of_students(Page& page, const ExperimentResults& r) {
-  Table t{
+void numbers_of_students(page::Page& page, const ExperimentResults& r) {
+  page::Table t{
       "Claims about students. The difference is the first arm minus the second, with its 95 % interval; "
       "beside it the scores of the second and of the first. &ldquo;Could see&rdquo;: the smallest effect "
       "that this comparison would have found in 80 of 100 repetitions. Gap closed: how far the first arm "
@@ -85,15 +86,15 @@ void numbers_of_students(Page& page, const ExperimentResults& r) {
       const int d = digits_of_row(c, row);
       const Effect& e = row.difference;
       std::vector<std::string> cells = verdict_cells(row, d);
-      cells.insert(cells.end(), {p_value(e, d, row.randomised), shown(e.detectable(), d),
-                                 shown(e.seeds.sd, d + 1), row.gap ? share_of_gap(*row.gap) : "–"});
+      cells.insert(cells.end(), {p_value(e, d, row.randomised), page::shown(e.detectable(), d),
+                                 page::shown(e.seeds.sd, d + 1), row.gap ? share_of_gap(*row.gap) : "–"});
       t.rows.push_back(std::move(cells));
     }
   }
   page.table(t);
 }
-void numbers_of_targets(Page& page, const ExperimentResults& r) {
-  Table t{
+void numbers_of_targets(page::Page& page, const ExperimentResults& r) {
+  page::Table t{
       "Claims about targets. The interval is the range over the generators of all seeds; where they agree "
       "there is none, and no p. Errors are compared on the sentences that two people translated, and the "
       "human value is that of the second person.",
@@ -110,17 +111,17 @@ void numbers_of_targets(Page& page, const ExperimentResults& r) {
     t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
     for (const ClaimResult::Row& row : c.rows) {
       t.rows.push_back(verdict_cells(row, digits_of_row(c, row)));
-      t.rows.back().push_back(counted(compared_sentences(r, *c.claim)));
+      t.rows.back().push_back(page::counted(compared_sentences(r, *c.claim)));
     }
   }
   page.table(t);
 }
 
 // ---- the gap
-void gap_bars(Page& page, const ExperimentResults& r) {
+void gap_bars(page::Page& page, const ExperimentResults& r) {
   std::vector<std::string> charts;
   for (size_t m = 0; m < kScores.size(); ++m) {
-    IntervalChart chart{
+    page::IntervalChart chart{
         fmt::format("Gap closed, by {}", kScores[m]), "share of the gap that is closed", {}, {}};
     chart.percent = chart.bars = true, chart.least = -1, chart.most = 2;
     for (const ClaimResult& c : r.claims) {
@@ -131,7 +132,7 @@ void gap_bars(Page& page, const ExperimentResults& r) {
                             *g.share, g.interval->first, g.interval->second,
                             arm ? group_key(arm->arm->group) : 0});
     }
-    if (!chart.rows.empty()) charts.push_back(svg(chart));
+    if (!chart.rows.empty()) charts.push_back(page::svg(chart));
   }
   if (charts.empty()) return;
   page.figure(
@@ -142,7 +143,7 @@ void gap_bars(Page& page, const ExperimentResults& r) {
 }
 }  // namespace
 
-void put_claims(Page& page, const ExperimentResults& r) {
+void put_claims(page::Page& page, const ExperimentResults& r) {
   page.section(
       "Claims",
       "Each claim is a difference between two arms, or between two sets of targets, that should have "

@@ -8,10 +8,10 @@
 
 namespace rum {
 namespace {
-using Stroke = ChartLine::Stroke;
+using Stroke = page::ChartLine::Stroke;
 
 // Mean over seeds at the steps that all of them have, and at their ends, which differ by a few steps.
-ChartLine training_line(const ArmResult& a) {
+page::ChartLine training_line(const ArmResult& a) {
   std::map<int64_t, std::vector<double>> by_step;
   std::vector<double> ends, last;
   for (const TrainingCurve& c : a.curves) {
@@ -20,7 +20,7 @@ ChartLine training_line(const ArmResult& a) {
     ends.push_back(static_cast<double>(c.valid_loss.rbegin()->first));
     last.push_back(c.valid_loss.rbegin()->second);
   }
-  ChartLine line{a.name(), {}};
+  page::ChartLine line{a.name(), {}};
   if (ends.empty()) return line;
   const Spread end = spread(ends);
   const auto add = [&](double x, const std::vector<double>& losses) {
@@ -36,18 +36,18 @@ ChartLine training_line(const ArmResult& a) {
 bool whole(const ArmResult& a) { return a.volume == 1 && a.model == "last"; }
 
 // One panel a group, each with the students of human targets beside its own.
-void training_curves(Page& page, const ExperimentResults& r) {
-  std::vector<std::pair<std::string, LineChart>> panels;
+void training_curves(page::Page& page, const ExperimentResults& r) {
+  std::vector<std::pair<std::string, page::LineChart>> panels;
   const ArmResult* human = nullptr;
   for (const ArmResult& a : r.arms)
     if (whole(a) && a.arm->targets == "human" && a.arm->apply.empty() && human == nullptr) human = &a;
   for (const ArmResult& a : r.arms) {
-    ChartLine line = training_line(a);
+    page::ChartLine line = training_line(a);
     if (!whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;  // later ones look alike
     auto at =
         std::find_if(panels.begin(), panels.end(), [&](const auto& p) { return p.first == a.arm->group; });
     if (at == panels.end()) {
-      LineChart chart{group_name(a.arm->group), "optimizer step", "validation NLL, nats a token", {}};
+      page::LineChart chart{group_name(a.arm->group), "optimizer step", "validation NLL, nats a token", {}};
       if (human && human != &a) chart.lines.push_back(training_line(*human));
       at = panels.insert(panels.end(), {a.arm->group, std::move(chart)});
     }
@@ -55,20 +55,20 @@ void training_curves(Page& page, const ExperimentResults& r) {
   }
   if (panels.empty()) return;
   std::vector<std::string> charts;
-  for (const auto& [_, chart] : panels) charts.push_back(svg(chart));
+  for (const auto& [_, chart] : panels) charts.push_back(page::svg(chart));
   page.figure(charts,
               "Training curves: NLL of human validation text, lower is better; means over seeds, with the "
               "smallest and largest of them.",
               "curves.csv");
 }
 
-void volumes(Page& page, const ExperimentResults& r) {
+void volumes(page::Page& page, const ExperimentResults& r) {
   std::vector<std::string> charts;
   for (size_t m = 0; m < kScores.size(); ++m) {
-    LineChart chart{kScores[m], "pairs of the pool", score_head(m).label, {}};
+    page::LineChart chart{kScores[m], "pairs of the pool", score_head(m).label, {}};
     for (const Arm& arm : r.config->arms) {
       if (arm.volumes.size() < 2) continue;
-      ChartLine line{arm.name, {}};
+      page::ChartLine line{arm.name, {}};
       for (const ArmResult& a : r.arms)
         if (a.arm == &arm && a.model == "last")
           line.points.push_back({a.volume * static_cast<double>(r.config->data.pool_pairs), a.scores[m].value,
@@ -77,7 +77,7 @@ void volumes(Page& page, const ExperimentResults& r) {
                 [](const auto& a, const auto& b) { return a.x < b.x; });
       chart.lines.push_back(std::move(line));
     }
-    if (!chart.lines.empty()) charts.push_back(svg(chart));
+    if (!chart.lines.empty()) charts.push_back(page::svg(chart));
   }
   if (!charts.empty())
     page.figure(charts,
@@ -104,21 +104,21 @@ Fraction fraction_of(const ArmResult& a) {
     f.line = "mixed with " + a.arm->targets;
   return f;
 }
-void fractions(Page& page, const ExperimentResults& r) {
-  LineChart chart{
+void fractions(page::Page& page, const ExperimentResults& r) {
+  page::LineChart chart{
       "A fraction of real data", "share of the pool with human targets", score_head(0).label, {}, true};
   size_t points = 0;
   for (const ArmResult& a : r.arms) {
     const Fraction f = fraction_of(a);
     if (f.line.empty()) continue;
     auto at = std::find_if(chart.lines.begin(), chart.lines.end(),
-                           [&](const ChartLine& l) { return l.name == f.line; });
+                           [&](const page::ChartLine& l) { return l.name == f.line; });
     if (at == chart.lines.end()) at = chart.lines.insert(chart.lines.end(), {f.line, {}});
     at->points.push_back({f.share, a.scores[0].value, a.scores[0].low, a.scores[0].high});
     ++points;
   }
   if (points < 2) return;
-  for (ChartLine& l : chart.lines)
+  for (page::ChartLine& l : chart.lines)
     std::sort(l.points.begin(), l.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
   const Claim* first =
       r.config->claims.empty() ? nullptr : &r.config->claims.front();  // real and regurgitated
@@ -127,7 +127,7 @@ void fractions(Page& page, const ExperimentResults& r) {
       chart.lines.push_back(
           {a.arm->name, {{0, a.scores[0].value, a.scores[0].low, a.scores[0].high}}, Stroke::level});
   page.figure(
-      {svg(chart)},
+      {page::svg(chart)},
       "Students of a part of the pool with its human targets, alone or filled up with generated ones. "
       "Equal tokens means more rounds over less text; best weights are those of the lowest validation "
       "loss. Dashed: all of the pool; bands and bars are 95 % intervals.",
@@ -135,7 +135,7 @@ void fractions(Page& page, const ExperimentResults& r) {
 }
 }  // namespace
 
-void put_learning(Page& page, const ExperimentResults& r) {
+void put_learning(page::Page& page, const ExperimentResults& r) {
   page.section("How students learned");
   training_curves(page, r), volumes(page, r), fractions(page, r);
 }

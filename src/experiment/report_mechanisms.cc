@@ -20,7 +20,7 @@ const MeasureResult* find(const Measures& list, const std::string& measure) {
 }
 double mean(const std::vector<double>& values) { return values.empty() ? NAN : spread(values).mean; }
 int digits_of_measure(const MeasureResult& m) {
-  return digits_for(std::max(std::abs(mean(m.values)), std::abs(mean(m.human))));
+  return page::digits_for(std::max(std::abs(mean(m.values)), std::abs(mean(m.human))));
 }
 
 // The measures in tables of equal width: first..last of the list.
@@ -30,30 +30,30 @@ std::vector<std::pair<size_t, size_t>> pieces(size_t n) {
   for (size_t i = 0; i < count; ++i) out.emplace_back(n * i / count, n * (i + 1) / count);
   return out;
 }
-Head head_of(const std::string& measure) { return {measure, explained(measure)}; }
+page::Head head_of(const std::string& measure) { return {measure, explained(measure)}; }
 std::string beside_human(const MeasureResult& m) {
   const int d = digits_of_measure(m);
-  const std::string by = relative(mean(m.human), mean(m.values));
-  return fmt::format("{} → {}{}", shown(mean(m.human), d), shown(mean(m.values), d),
+  const std::string by = page::relative(mean(m.human), mean(m.values));
+  return fmt::format("{} → {}{}", page::shown(mean(m.human), d), page::shown(mean(m.values), d),
                      by.empty() ? "" : "<br><small>" + by + "</small>");
 }
 std::string with_floor(const TargetsResult& t, const MeasureResult& m) {
   const MeasureResult* floor = find(t.floor, m.measure);
-  std::string out = measured(mean(m.values));
+  std::string out = page::measured(mean(m.values));
   if (floor && std::isfinite(mean(floor->human))) {
     const int d = digits_of_measure(*floor);
-    out += fmt::format("<br><small>{}</small>", change(mean(floor->human), mean(floor->values), d));
+    out += fmt::format("<br><small>{}</small>", page::change(mean(floor->human), mean(floor->values), d));
   }
   return out;
 }
 std::string name_of(const TargetsResult& t, int64_t TargetsResult::*count) {
-  return fmt::format("{} <small>({} pairs)</small>", escape_html(t.name), counted(t.*count));
+  return fmt::format("{} <small>({} pairs)</small>", escape_html(t.name), page::counted(t.*count));
 }
 
-void error_tables(Page& page, const ExperimentResults& r) {
+void error_tables(page::Page& page, const ExperimentResults& r) {
   const Measures& all = r.targets.front().errors;
   for (const auto& [first, last] : pieces(all.size())) {
-    Table t{
+    page::Table t{
         "Errors of targets against the human target of the same sentence, means over seeds, lower is "
         "better (length_ratio: 1 is). Below each: on the sentences that two people translated, the second "
         "person &rarr; these targets, both against the first. In brackets: all pairs compared, and those "
@@ -63,7 +63,7 @@ void error_tables(Page& page, const ExperimentResults& r) {
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
     for (const TargetsResult& x : r.targets) {
       t.rows.push_back({fmt::format("{} <small>({} pairs, {} twice)</small>", escape_html(x.name),
-                                    counted(x.pairs), counted(x.doubled))});
+                                    page::counted(x.pairs), page::counted(x.doubled))});
       for (size_t i = first; i < last; ++i) {
         const MeasureResult* m = find(x.errors, all[i].measure);
         t.rows.back().push_back(m ? with_floor(x, *m) : "–");
@@ -72,10 +72,10 @@ void error_tables(Page& page, const ExperimentResults& r) {
     page.table(t);
   }
 }
-void diversity_tables(Page& page, const ExperimentResults& r) {
+void diversity_tables(page::Page& page, const ExperimentResults& r) {
   const Measures& all = r.targets.front().diversity;
   for (const auto& [first, last] : pieces(all.size())) {
-    Table t{
+    page::Table t{
         "Lexical diversity of targets: human &rarr; these targets on the same sentences, and the change; "
         "means over seeds. Higher is more diverse, but for yule_k. Invented words raise every count of "
         "types that is not one of attested types.",
@@ -94,7 +94,7 @@ void diversity_tables(Page& page, const ExperimentResults& r) {
 }
 
 // What operations reached, said once for the seeds that say the same.
-void notes(Page& page, const ExperimentResults& r) {
+void notes(page::Page& page, const ExperimentResults& r) {
   std::vector<std::pair<std::string, std::string>> lines;  // what is said, seeds
   for (const TargetsResult& t : r.targets)
     for (const TargetsResult::Note& n : t.notes) {
@@ -112,15 +112,16 @@ void notes(Page& page, const ExperimentResults& r) {
   for (const auto& [says, seeds] : lines) page.put(fmt::format("<li>{} ({})</li>\n", says, seeds));
   page.put("</ul>\n");
 }
-void costs(Page& page, const ExperimentResults& r) {
+void costs(page::Page& page, const ExperimentResults& r) {
   std::vector<std::string> charts;
   for (const size_t m : {0, 2}) {
-    IntervalChart chart{kScores[m], fmt::format("difference in {} to human targets", kScores[m]), {}, {}};
+    page::IntervalChart chart{
+        kScores[m], fmt::format("difference in {} to human targets", kScores[m]), {}, {}};
     for (const ArmResult& a : r.arms)
       if (a.arm->group == "C" && a.compared)
         chart.rows.push_back({a.name(), interval(a.to_real[m], digits_of(kScores[m])), a.to_real[m].value,
                               a.to_real[m].low, a.to_real[m].high, group_key("C")});
-    if (!chart.rows.empty()) charts.push_back(svg(chart));
+    if (!chart.rows.empty()) charts.push_back(page::svg(chart));
   }
   if (!charts.empty())
     page.figure(
@@ -144,11 +145,11 @@ double diversity_of(const ExperimentResults& r, const ArmResult& a) {
   if (m == nullptr) return NAN;
   return mean(human ? m->human : m->values);
 }
-void scatter(Page& page, const ExperimentResults& r) {
-  ScatterChart chart{"Diversity of targets and quality of students",
-                     fmt::format("{} of the targets", kScattered),
-                     score_head(0).label,
-                     {}};
+void scatter(page::Page& page, const ExperimentResults& r) {
+  page::ScatterChart chart{"Diversity of targets and quality of students",
+                           fmt::format("{} of the targets", kScattered),
+                           score_head(0).label,
+                           {}};
   for (const ArmResult& a : r.arms) {
     const double x = diversity_of(r, a);
     if (a.volume == 1 && a.model == "last" && std::isfinite(x))
@@ -157,14 +158,14 @@ void scatter(Page& page, const ExperimentResults& r) {
   }
   if (chart.points.size() > 1)
     page.figure(
-        {svg(chart)},
+        {page::svg(chart)},
         "Lexical diversity of the targets (MTLD, which does not depend on their number) against BLEU of "
         "their students with its 95 % interval. A colour and shape for each group of arms.",
         "results.csv");
 }
 }  // namespace
 
-void put_mechanisms(Page& page, const ExperimentResults& r) {
+void put_mechanisms(page::Page& page, const ExperimentResults& r) {
   if (r.targets.empty()) return;
   page.section("Mechanisms",
                "What differs between the targets, sentence by sentence against the human ones.");

@@ -12,12 +12,12 @@ namespace rum {
 int digits_of(const std::string& score) { return score == "NLL" ? 2 : 1; }
 bool has_width(const Effect& e, int digits) {
   return std::isfinite(e.low) && std::isfinite(e.high) &&
-         signed_number(e.low, digits) != signed_number(e.high, digits);
+         page::signed_number(e.low, digits) != page::signed_number(e.high, digits);
 }
 std::string interval(const Effect& e, int digits) {
-  if (!has_width(e, digits)) return signed_number(e.value, digits);
-  return fmt::format("{} [{}, {}]", signed_number(e.value, digits), signed_number(e.low, digits),
-                     signed_number(e.high, digits));
+  if (!has_width(e, digits)) return page::signed_number(e.value, digits);
+  return fmt::format("{} [{}, {}]", page::signed_number(e.value, digits), page::signed_number(e.low, digits),
+                     page::signed_number(e.high, digits));
 }
 std::string p_value(const Effect& e, int digits, double p) {
   if (!std::isfinite(p) || !has_width(e, digits)) return "–";
@@ -27,8 +27,9 @@ std::string p_value(const Effect& e, int digits, double p) {
 }
 std::string share_of_gap(const GapClosed& g) {
   if (!g.share || !g.interval) return "no gap";
-  const std::string low = shown(100 * g.interval->first, 0), high = shown(100 * g.interval->second, 0);
-  return percent(*g.share) + (low == high ? "" : fmt::format(" [{}, {}]", low, high)) +
+  const std::string low = page::shown(100 * g.interval->first, 0),
+                    high = page::shown(100 * g.interval->second, 0);
+  return page::percent(*g.share) + (low == high ? "" : fmt::format(" [{}, {}]", low, high)) +
          (g.gap_sign_flips > 0 ? "?" : "");
 }
 std::string verdict_html(Verdict v) {
@@ -52,7 +53,7 @@ std::string explained(const std::string& measure) {
     if (e->name == key || e->name == base) return explain(e->name);
   return "";
 }
-Head score_head(size_t score) {
+page::Head score_head(size_t score) {
   const char* way = kHigherIsBetter[score] ? "higher" : "lower";
   return {fmt::format("{}, {} is better", kScores[score], way), explained(kScores[score])};
 }

@@ -21,7 +21,7 @@ std::string verdict_html(Verdict);  // a sign and the words
 
 // ---- names
 std::string explained(const std::string& measure);  // `--explain` of it; "" when nothing has its name
-Head score_head(size_t score);                      // "BLEU, higher is better"
+page::Head score_head(size_t score);                // "BLEU, higher is better"
 std::string claim_sentence(const Claim&);  // "real beats regurgitated (C1)", with what was chosen later
 int group_key(const std::string& group);   // of its colour and shape
 std::string group_name(const std::string& group);  // "D, remedy 1: quality"
@@ -31,14 +31,14 @@ const ArmResult* find_arm(const ExperimentResults&,
 // ---- parts
 std::string care_html(const ExperimentResults&, const std::vector<std::string>& waiting);  // arms not made
 std::string summary_html(const ExperimentResults&);                                        // five sentences
-void put_claims(Page&, const ExperimentResults&);
-void put_sets(Page&, const ExperimentResults&);
-void put_arms(Page&, const ExperimentResults&);
-void put_learning(Page&, const ExperimentResults&);
-void put_chains(Page&, const ExperimentResults&);
-void put_map(Page&, const ExperimentResults&);
-void put_mechanisms(Page&, const ExperimentResults&);
-void put_rankings(Page&, const ExperimentResults&);
-void put_samples(Page&, const ExperimentResults&);
-void put_provenance(Page&, const ExperimentResults&);
+void put_claims(page::Page&, const ExperimentResults&);
+void put_sets(page::Page&, const ExperimentResults&);
+void put_arms(page::Page&, const ExperimentResults&);
+void put_learning(page::Page&, const ExperimentResults&);
+void put_chains(page::Page&, const ExperimentResults&);
+void put_map(page::Page&, const ExperimentResults&);
+void put_mechanisms(page::Page&, const ExperimentResults&);
+void put_rankings(page::Page&, const ExperimentResults&);
+void put_samples(page::Page&, const ExperimentResults&);
+void put_provenance(page::Page&, const ExperimentResults&);
 }  // namespace rum

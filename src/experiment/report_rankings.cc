@@ -9,26 +9,27 @@
 
 namespace rum {
 namespace {
-using Stroke = ChartLine::Stroke;
+using Stroke = page::ChartLine::Stroke;
 
 std::string correlation(const std::optional<double>& r) {
   if (!r) return "–";
-  return signed_number(*r, 2);
+  return page::signed_number(*r, 2);
 }
-void validity_tables(Page& page, const RankingResult& r) {
-  Table t{
+void validity_tables(page::Page& page, const RankingResult& r) {
+  page::Table t{
       fmt::format("Validity of what ranks {} ({} pairs), means over seeds: Spearman&rsquo;s correlation with "
                   "a quality that it never saw (sentence chrF to the human target), and with what an order "
                   "should not follow. Ties: pairs that share their score with another.",
-                  escape_html(r.targets), counted(r.pairs)),
+                  escape_html(r.targets), page::counted(r.pairs)),
       "validity.csv",
       {{"score"}, {"quality, higher is better"}, {"source length"}, {"source rarity"}, {"ties"}}};
-  Table u{fmt::format("Rank correlation between every two of these scores of {}.", escape_html(r.targets)),
-          "validity.csv",
-          {{"score"}}};
+  page::Table u{
+      fmt::format("Rank correlation between every two of these scores of {}.", escape_html(r.targets)),
+      "validity.csv",
+      {{"score"}}};
   for (const Validity& v : r.scorers) {
     t.rows.push_back({escape_html(v.name), correlation(v.quality), correlation(v.length),
-                      correlation(v.rarity), counted(v.tied)});
+                      correlation(v.rarity), page::counted(v.tied)});
     u.head.push_back({v.name});
     u.rows.push_back({escape_html(v.name)});
     for (const auto& other : v.others) u.rows.back().push_back(correlation(other));
@@ -38,12 +39,12 @@ void validity_tables(Page& page, const RankingResult& r) {
 }
 
 // From (0, 0) to (1, 1): a point for each threshold, thinned to about two hundred.
-std::vector<ChartPoint> roc(const detect::Scores& s) {
+std::vector<page::ChartPoint> roc(const detect::Scores& s) {
   std::vector<std::pair<double, bool>> all;
   for (const double x : s.human) all.emplace_back(x, false);
   for (const double x : s.machine) all.emplace_back(x, true);
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::vector<ChartPoint> out{{}};
+  std::vector<page::ChartPoint> out{{}};
   const size_t every = std::max<size_t>(1, all.size() / 200);
   double human = 0, machine = 0;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -61,10 +62,10 @@ detect::Scores probabilities(detect::Scores log_odds) {
     for (double& x : *list) x = 1 / (1 + std::exp(-x));
   return log_odds;
 }
-ChartLine diagonal() { return {"", {{0, 0, 0, 0}, {1, 1, 1, 1}}, Stroke::reference}; }
+page::ChartLine diagonal() { return {"", {{0, 0, 0, 0}, {1, 1, 1, 1}}, Stroke::reference}; }
 
-void detector_figure(Page& page, const std::vector<DetectorResult>& detectors) {
-  LineChart curve{
+void detector_figure(page::Page& page, const std::vector<DetectorResult>& detectors) {
+  page::LineChart curve{
       "ROC", "false alarms: share of people's texts flagged", "share of machine texts found", {diagonal()}},
       calibration{"Calibration",
                   "probability of a machine that was said",
@@ -75,7 +76,7 @@ void detector_figure(Page& page, const std::vector<DetectorResult>& detectors) {
     if (d.log_odds.human.empty() || d.log_odds.machine.empty()) continue;
     const std::string name = fmt::format("{} of {}, seed {}", d.scorer, d.targets, d.seed);
     curve.lines.push_back({name, roc(d.log_odds), Stroke::plain, key});
-    ChartLine line{name, {}, Stroke::marked, key};
+    page::ChartLine line{name, {}, Stroke::marked, key};
     for (const auto& bin : detect::reliability(probabilities(d.log_odds), 10).bins)
       if (bin.mean) line.points.push_back({*bin.mean, *bin.frequency, *bin.frequency, *bin.frequency});
     calibration.lines.push_back(std::move(line));
@@ -83,28 +84,28 @@ void detector_figure(Page& page, const std::vector<DetectorResult>& detectors) {
   }
   if (key > 0)
     page.figure(
-        {svg(curve), svg(calibration)},
+        {page::svg(curve), page::svg(calibration)},
         "Detectors on sources of the judge set that they were not fitted on: ROC curves (further up and "
         "left is better), and calibration (on the diagonal is right).",
         "detectors.csv");
 }
-void detector_table(Page& page, const std::vector<DetectorResult>& detectors) {
-  Table t{
+void detector_table(page::Page& page, const std::vector<DetectorResult>& detectors) {
+  page::Table t{
       "How well detectors tell the generator from people, on sources of the judge set that they were not "
       "fitted on.",
       "detectors.csv",
       {{"detector"}, {"targets"}, {"seed"}, {"texts"}, {"AUROC [95 %], higher is better"}}};
   for (const DetectorResult& d : detectors) {
     const size_t texts = d.log_odds.human.size() + d.log_odds.machine.size();
-    t.rows.push_back({escape_html(d.scorer), escape_html(d.targets), counted(d.seed),
-                      texts > 0 ? counted(static_cast<int64_t>(texts)) : "–",
+    t.rows.push_back({escape_html(d.scorer), escape_html(d.targets), page::counted(d.seed),
+                      texts > 0 ? page::counted(static_cast<int64_t>(texts)) : "–",
                       fmt::format("{:.3f} [{:.3f}, {:.3f}]", d.auroc, d.low, d.high)});
   }
   page.table(t);
 }
 }  // namespace
 
-void put_rankings(Page& page, const ExperimentResults& r) {
+void put_rankings(page::Page& page, const ExperimentResults& r) {
   if (r.rankings.empty() && r.detectors.empty()) return;
   page.section("What ranked the pool",
                "Scores by which remedies order, filter or weigh generated pairs. None of them saw the human "

@@ -33,18 +33,19 @@ std::string what_was_run(const ExperimentResults& r) {
   return fmt::format(
       "{} students of {} arms, {} seeds each, learned from a pool of {} pairs and were judged on "
       "{} sentences that people had translated.",
-      counted(static_cast<int64_t>(students)), arms.size(), r.config->seeds,
-      counted(r.config->data.pool_pairs), counted(r.test_sentences));
+      page::counted(static_cast<int64_t>(students)), arms.size(), r.config->seeds,
+      page::counted(r.config->data.pool_pairs), page::counted(r.test_sentences));
 }
 std::string how_good(const ExperimentResults& r) {
   if (!r.gate) return "No gate is set, so nothing says whether these sizes are enough to judge anything.";
   const Gate& asked = r.config->gate;
   std::string out = fmt::format("The gate of this scale is <b>{}</b>: {} reaches BLEU {} (asked: {})",
-                                r.gate->met ? "met" : "not met", escape_html(asked.arm), shown(r.gate->bleu),
-                                shown(asked.bleu));
+                                r.gate->met ? "met" : "not met", escape_html(asked.arm),
+                                page::shown(r.gate->bleu), page::shown(asked.bleu));
   if (!asked.claim.empty())
     out += fmt::format(", and the half-width of the interval of {} is {} (asked: at most {})",
-                       quoted(r, asked.claim), shown(r.gate->half_width, 2), shown(asked.half_width, 2));
+                       quoted(r, asked.claim), page::shown(r.gate->half_width, 2),
+                       page::shown(asked.half_width, 2));
   return out + (r.gate->met ? "." : ". Its sizes are wrong, not its claims undecided.");
 }
 std::string main_claim(const ExperimentResults& r) {
@@ -55,7 +56,7 @@ std::string main_claim(const ExperimentResults& r) {
     const int d = digits_of(row.by);
     out += fmt::format("{} {}<b>{}</b> by {} ({}; {})", &row == &c->rows.front() ? "" : ",",
                        row.verdict == Verdict::undecided ? "is " : "", name(row.verdict), row.by,
-                       change(row.from, row.to, d), interval(row.difference, d));
+                       page::change(row.from, row.to, d), interval(row.difference, d));
   }
   return out + ".";
 }
@@ -112,12 +113,12 @@ std::string main_effect(const ExperimentResults& r) {
   if (const ClaimResult* c = first_claim(r, "diversity"); c && !c->rows.empty()) {
     const ClaimResult::Row& row = c->rows.front();
     return fmt::format("From human to generated targets {} goes {}.", escape_html(row.by),
-                       change(row.from, row.to, digits_for(std::max(row.from, row.to))));
+                       page::change(row.from, row.to, page::digits_for(std::max(row.from, row.to))));
   }
   if (const ClaimResult* c = first_claim(r, "students"))
     return fmt::format(
         "In 80 of 100 repetitions the comparison of {} would have found a difference of {} BLEU.",
-        quoted(*c->claim), shown(c->rows[0].difference.detectable()));
+        quoted(*c->claim), page::shown(c->rows[0].difference.detectable()));
   return "No effect was judged.";
 }
 
@@ -133,7 +134,7 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
                     r.config->seeds));
   if (r.test_sentences < 5000)
     out.push_back(fmt::format("{} test sentences: small effects go unseen; each comparison says how small.",
-                              counted(r.test_sentences)));
+                              page::counted(r.test_sentences)));
   out.emplace_back(
       "NLL punishes greedy targets for the variety they lack, so an arm may move by NLL alone: read it "
       "beside "
@@ -148,7 +149,7 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
   if (errors)
     out.push_back(
         fmt::format("Claims about errors rest on the {} sentences of the pool that two people translated.",
-                    counted(doubled)));
+                    page::counted(doubled)));
   std::string oracles;
   for (const Arm& a : r.config->arms)
     if (chosen_by_oracle(*r.config, a))

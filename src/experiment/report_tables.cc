@@ -16,34 +16,35 @@ std::string ratio(const ArmResult& a, int64_t pool) {
 }
 std::string score_cell(const ArmResult& a, size_t m) {
   const int d = digits_of(kScores[m]);
-  std::string out =
-      fmt::format("{} <small>±{}</small>", shown(a.scores[m].value, d), shown(a.scores[m].seeds.sd, d));
+  std::string out = fmt::format("{} <small>±{}</small>", page::shown(a.scores[m].value, d),
+                                page::shown(a.scores[m].seeds.sd, d));
   if (a.compared) out += "<br><small>" + interval(a.to_real[m], d) + "</small>";
   return out;
 }
 // The groups that these arms belong to, in the order of the design.
-std::vector<ChartKey> legend_of(const std::vector<const ArmResult*>& arms) {
-  std::vector<ChartKey> out;
+std::vector<page::ChartKey> legend_of(const std::vector<const ArmResult*>& arms) {
+  std::vector<page::ChartKey> out;
   for (const ArmResult* a : arms) {
     const int key = group_key(a->arm->group);
-    if (std::none_of(out.begin(), out.end(), [&](const ChartKey& k) { return k.key == key; }))
+    if (std::none_of(out.begin(), out.end(), [&](const page::ChartKey& k) { return k.key == key; }))
       out.push_back({key, group_name(a->arm->group)});
   }
-  std::sort(out.begin(), out.end(), [](const ChartKey& a, const ChartKey& b) { return a.key < b.key; });
+  std::sort(out.begin(), out.end(),
+            [](const page::ChartKey& a, const page::ChartKey& b) { return a.key < b.key; });
   return out;
 }
 std::string forest(const std::vector<const ArmResult*>& arms, size_t m) {
-  IntervalChart chart{kScores[m],
-                      fmt::format("difference in {} to human targets ({} is better)", kScores[m],
-                                  kHigherIsBetter[m] ? "higher" : "lower"),
-                      {},
-                      legend_of(arms)};
+  page::IntervalChart chart{kScores[m],
+                            fmt::format("difference in {} to human targets ({} is better)", kScores[m],
+                                        kHigherIsBetter[m] ? "higher" : "lower"),
+                            {},
+                            legend_of(arms)};
   for (const ArmResult* a : arms) {
     const Effect& e = a->to_real[m];
     chart.rows.push_back(
         {a->name(), interval(e, digits_of(kScores[m])), e.value, e.low, e.high, group_key(a->arm->group)});
   }
-  return svg(chart);
+  return page::svg(chart);
 }
 // The translation with every word marked that the longest common word sequence with the reference leaves
 // out.
@@ -76,28 +77,28 @@ const char* purpose(const std::string& set) {
 }
 }  // namespace
 
-void put_sets(Page& page, const ExperimentResults& r) {
+void put_sets(page::Page& page, const ExperimentResults& r) {
   std::string files;
   for (const auto& [name, hash] : r.files)
     files += fmt::format("{}{} <small>({})</small>", files.empty() ? "" : ", ", escape_html(name), hash);
   page.section("Corpus and sizes", "Files and their hashes: " + files +
                                        ". All sets are disjoint on both sides; words are counted at blanks.");
-  Table t{"The sets of sentence pairs.",
-          "",
-          {{"set"}, {"pairs"}, {"words of a source"}, {"of a target"}, {"longest source"}}};
+  page::Table t{"The sets of sentence pairs.",
+                "",
+                {{"set"}, {"pairs"}, {"words of a source"}, {"of a target"}, {"longest source"}}};
   for (const SetFacts& s : r.sets)
-    t.rows.push_back({purpose(s.name), counted(s.pairs), shown(s.source_words), shown(s.target_words),
-                      counted(s.longest)});
+    t.rows.push_back({purpose(s.name), page::counted(s.pairs), page::shown(s.source_words),
+                      page::shown(s.target_words), page::counted(s.longest)});
   page.table(t);
 }
 
-void put_arms(Page& page, const ExperimentResults& r) {
+void put_arms(page::Page& page, const ExperimentResults& r) {
   page.section(
       "Arms",
       "An arm is one choice of targets for the pool. The sign of a difference to human targets depends "
       "on how much real text the generator learned from and on how it writes, so both stand on every "
       "row.");
-  Table t{
+  page::Table t{
       "Students on the human test set: mean over seeds with the standard deviation (±), and below it the "
       "difference to the students of human targets at the same volume and of the same recipe, with its "
       "95 % interval. At equal tokens fewer pairs mean more epochs.",
@@ -113,7 +114,7 @@ void put_arms(Page& page, const ExperimentResults& r) {
   for (const ArmResult& a : r.arms) {
     if (a.arm->group != group) t.rows.push_back({escape_html(group_name(group = a.arm->group))});
     t.rows.push_back({escape_html(a.name()), escape_html(a.arm->targets), ratio(a, r.config->data.pool_pairs),
-                      counted(a.pool_pairs), shown(a.epochs)});
+                      page::counted(a.pool_pairs), page::shown(a.epochs)});
     for (size_t m = 0; m < kScores.size(); ++m) t.rows.back().push_back(score_cell(a, m));
     if (a.compared && a.volume == 1 && a.model == "last") compared.push_back(&a);
   }
@@ -126,7 +127,7 @@ void put_arms(Page& page, const ExperimentResults& r) {
       "results.csv");
 }
 
-void put_samples(Page& page, const ExperimentResults& r) {
+void put_samples(page::Page& page, const ExperimentResults& r) {
   page.section("Samples",
                "Sentences at even distances through the test set, as the students of seed 1 translate them. "
                "Words that the reference does not have in this order are marked; a marked word need not be "
@@ -142,18 +143,18 @@ void put_samples(Page& page, const ExperimentResults& r) {
   }
 }
 
-void put_provenance(Page& page, const ExperimentResults& r) {
+void put_provenance(page::Page& page, const ExperimentResults& r) {
   page.section("Provenance and cost",
                "Every line of generated text is kept with its generator, checkpoint, decoding, seed and "
                "log-probability in the stage that wrote it.");
-  Table t{"Stages and what they took.", "", {{"stages"}, {"number"}, {"hours of one process"}}};
+  page::Table t{"Stages and what they took.", "", {{"stages"}, {"number"}, {"hours of one process"}}};
   double sum = 0;
   int64_t number = 0;
   for (const auto& c : r.costs) {
     sum += c.seconds, number += c.stages;
-    t.rows.push_back({escape_html(c.kind), counted(c.stages), fmt::format("{:.2f}", c.seconds / 3600)});
+    t.rows.push_back({escape_html(c.kind), page::counted(c.stages), fmt::format("{:.2f}", c.seconds / 3600)});
   }
-  t.rows.push_back({"<b>all</b>", counted(number), fmt::format("{:.2f}", sum / 3600)});
+  t.rows.push_back({"<b>all</b>", page::counted(number), fmt::format("{:.2f}", sum / 3600)});
   page.table(t);
   std::string builds;
   for (const std::string& b : r.builds) builds += (builds.empty() ? "" : "; ") + b;

@@ -7,7 +7,7 @@
 #include "page/png.h"
 #include "text/html.h"
 
-namespace rum {
+namespace rum::page {
 namespace {
 constexpr double kCell = 14, kLabel = 96;  // of an opened picture, in its own units
 
@@ -62,4 +62,4 @@ std::string attention_html(const std::string& id, std::span<const AttentionPictu
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::page

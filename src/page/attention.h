@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::page {
 struct AttentionPicture {                  // of one layer
   std::string name;                        // "layer 1"
   std::vector<std::string> rows, columns;  // labels: who looks, and at what
@@ -12,4 +12,4 @@ struct AttentionPicture {                  // of one layer
 };
 // Rows of pictures; HTML without a script. Names are plain text; `id` is the figure's own on its page.
 std::string attention_html(const std::string& id, std::span<const AttentionPicture>);
-}  // namespace rum
+}  // namespace rum::page

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace rum {
+namespace rum::page {
 namespace {
 constexpr double kWidth = 440, kLeft = 50, kRight = 12, kTop = 28, kBottom = 42, kHeight = 280,
                  kLegendRow = 18;
@@ -249,4 +249,4 @@ std::string svg(const ScatterChart& c) {
   }
   return out + "</svg>\n";
 }
-}  // namespace rum
+}  // namespace rum::page

@@ -9,7 +9,7 @@
 
 #include "text/html.h"
 
-namespace rum {
+namespace rum::page {
 struct ChartPoint {
   double x = 0, y = 0, low = 0, high = 0;  // low = high = y: no interval
 };
@@ -68,4 +68,4 @@ std::string svg(const ScatterChart&);
 
 // About `count` round numbers within low..high.
 std::vector<double> ticks(double low, double high, int count = 5);
-}  // namespace rum
+}  // namespace rum::page

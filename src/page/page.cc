@@ -6,7 +6,7 @@
 
 #include "text/html.h"
 
-namespace rum {
+namespace rum::page {
 std::string html_document(const std::string& title, const std::string& body, const std::string& head) {
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta name=\"viewport\" "
@@ -103,4 +103,4 @@ std::string change(double from, double to, int digits) {
   const std::string by = relative(from, to);
   return fmt::format("{} → {}{}", shown(from, digits), shown(to, digits), by.empty() ? "" : ", " + by);
 }
-}  // namespace rum
+}  // namespace rum::page

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::page {
 extern const char* const kPageStyle;  // the CSS of all pages
 
 struct Head {                   // of a column
@@ -45,4 +45,4 @@ std::string percent(double share);                       // 46 %
 std::string change(double from, double to, int digits);  // "7009 → 2147, −69 %"
 std::string relative(double from, double to);            // "−69 %"; "" where that means nothing
 int digits_for(double v);                                // so that about four are shown
-}  // namespace rum
+}  // namespace rum::page

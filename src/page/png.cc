@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::page {
 namespace {
 void big_endian(std::string& out, uint32_t v) {
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(v >> shift & 255u);
@@ -66,4 +66,4 @@ std::string png_uri(int64_t rows, int64_t columns, std::span<const float> weight
   chunk(png, "IDAT", deflated(raw)), chunk(png, "IEND", "");
   return "data:image/png;base64," + base64({reinterpret_cast<const uint8_t*>(png.data()), png.size()});
 }
-}  // namespace rum
+}  // namespace rum::page

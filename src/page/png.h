@@ -4,8 +4,8 @@
 #include <span>
 #include <string>
 
-namespace rum {
+namespace rum::page {
 // rows x columns numbers from 0 (transparent) to 1 (a full blue), one pixel each, as a data: URI of a PNG.
 std::string png_uri(int64_t rows, int64_t columns, std::span<const float> weights);
 std::string base64(std::span<const uint8_t>);
-}  // namespace rum
+}  // namespace rum::page

@@ -1,7 +1,7 @@
 // The CSS of all pages: light and dark, wide and narrow, screen and paper. Nothing is fetched.
 #include "page/page.h"
 
-namespace rum {
+namespace rum::page {
 const char* const kPageStyle = R"(
 :root{color-scheme:light dark;--paper:#fff;--ink:#1c1e21;--soft:#5c6370;--rule:#d9dce1;--shade:#f5f6f8;--good:#1a7f4b;--bad:#b3261e;
 --open:#7a6200;--care:#fff8e6;--c0:#2f5fd0;--c1:#d0602f;--c2:#2a8a5c;--c3:#9a3fb5;--c4:#a17800;--c5:#00879b;--c6:#c2316f;--c7:#6b7280}
@@ -62,4 +62,4 @@ th:first-child,td:first-child{position:static;min-width:0;max-width:none}.charts
 .charts:has(>:only-child){grid-template-columns:62%}.care{border:1px solid #bbb;border-left:4px solid #7a6200}a{text-decoration:none}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )";
-}  // namespace rum
+}  // namespace rum::page

@@ -7,7 +7,7 @@
 #include "base/terminal.h"
 #include "text/html.h"
 
-namespace rum {
+namespace rum::page {
 namespace {
 constexpr double kShades[] = {.5, .2, .05, .01, .001};  // a probability of at least this has so light a shade
 int shade(double p) {
@@ -68,4 +68,4 @@ std::string cut_map(std::span<const ShownToken> tokens) {
     out += span_of(tokens[i], fmt::format("k{}", i % 4), tokens[i].says);
   return out + "</p>\n";
 }
-}  // namespace rum
+}  // namespace rum::page

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::page {
 struct ShownToken {
   std::string bytes;      // what it stands for; a special token's name
   double log_p = NAN;     // natural; NaN: it was given, not predicted
@@ -18,4 +18,4 @@ std::string heat_map(std::span<const ShownToken>);
 std::string heat_legend();
 // The text, neighbouring tokens in different colours.
 std::string cut_map(std::span<const ShownToken>);
-}  // namespace rum
+}  // namespace rum::page

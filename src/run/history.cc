@@ -8,7 +8,7 @@
 
 namespace rum {
 namespace {
-void add(std::vector<ChartPoint>& to, const MetricsLine& line, const char* key) {
+void add(std::vector<page::ChartPoint>& to, const MetricsLine& line, const char* key) {
   double y = 0;
   if (const Json* v = line.json.find(key); v && v->number(y))
     to.push_back({static_cast<double>(line.step), y, y, y});
@@ -35,8 +35,8 @@ RunHistory history_of(const RunFolder& folder) {
   return h;
 }
 
-std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, size_t most) {
-  std::vector<ChartPoint> out;
+std::vector<page::ChartPoint> thinned(const std::vector<page::ChartPoint>& points, size_t most) {
+  std::vector<page::ChartPoint> out;
   const size_t groups = std::min(most, points.size());
   for (size_t g = 0; g < groups; ++g) {
     const size_t begin = g * points.size() / groups, end = (g + 1) * points.size() / groups;
@@ -62,10 +62,11 @@ svg { color: #1f2328 } text { fill: currentColor } .title { font-weight: bold }
 )";
   const RunHistory h = history_of(folder);
   RUM_CHECK(!h.training.empty(), "{}: no step was logged yet, so there is no loss to draw", folder.path);
-  std::string picture = svg(LineChart{"Loss of " + folder.path,
-                                      "step",
-                                      "nats per token",
-                                      {{"training", thinned(h.training, 80)}, {"validation", h.validation}}});
+  std::string picture =
+      page::svg(page::LineChart{"Loss of " + folder.path,
+                                "step",
+                                "nats per token",
+                                {{"training", thinned(h.training, 80)}, {"validation", h.validation}}});
   picture.replace(0, std::string_view("<svg ").size(), head);
   picture.insert(picture.find(">\n") + 2, style);
   return picture;

@@ -12,7 +12,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::serve {
 namespace {
 constexpr size_t kMostStops = 4, kMostPrompts = 16;
 
@@ -295,4 +295,4 @@ std::string models_json(const ServedModel& served) {
       {"id", served.name}, {"object", "model"}, {"created", served.created}, {"owned_by", "ruminate"}});
   return to_json(Json(Json::Object{{"object", "list"}, {"data", std::move(all)}})) + "\n";
 }
-}  // namespace rum
+}  // namespace rum::serve

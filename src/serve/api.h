@@ -11,7 +11,7 @@
 #include "serve/engine.h"
 #include "text/json.h"
 
-namespace rum {
+namespace rum::serve {
 struct ServedModel {
   std::string name;            // as clients name it
   int64_t created = 0;         // seconds since 1970
@@ -49,4 +49,4 @@ std::string answer_json(const Request&, const ServedModel&, std::span<const Answ
 std::string piece(const Request&, const ServedModel&, int64_t choice, const Told&, bool first);
 std::string last_piece(const Request&, const ServedModel&, int64_t tokens);
 std::string models_json(const ServedModel&);
-}  // namespace rum
+}  // namespace rum::serve

@@ -4,7 +4,7 @@
 
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::serve {
 namespace {
 // Bytes at the end that begin a character whose rest may still come.
 size_t half_character(std::string_view text) {
@@ -184,4 +184,4 @@ void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
     w.tell({static_cast<int32_t>(k), std::move(text), ended});
   }
 }
-}  // namespace rum
+}  // namespace rum::serve

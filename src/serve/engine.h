@@ -18,7 +18,7 @@
 #include "generate/generate.h"
 #include "run/run.h"
 
-namespace rum {
+namespace rum::serve {
 struct Writing {  // what is asked for: decoding.best texts after one prompt
   Prompt prompt;
   Decoding decoding;              // without beams max_new is the text's own
@@ -101,4 +101,4 @@ class Engine {
   std::atomic<bool> stopping_ = false;
   std::jthread thread_;  // last: it uses all of the above
 };
-}  // namespace rum
+}  // namespace rum::serve

@@ -13,7 +13,7 @@
 #include "text/html.h"
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::serve {
 namespace {
 constexpr int64_t kAlternatives = 5, kGoOn = 40;
 
@@ -31,7 +31,7 @@ std::string part_name(const AttentionMaps& m) {
 std::vector<std::string> labels(const LoadedRun& run, const Example& e, size_t from, size_t count) {
   std::vector<std::string> out;
   for (size_t i = from; i < from + count; ++i)
-    out.push_back(token_label(bytes_of(run.tokenizer, e.tokens[i])));
+    out.push_back(page::token_label(bytes_of(run.tokenizer, e.tokens[i])));
   return out;
 }
 std::string alternatives(const LoadedRun& run, std::span<const Hypothesis> all) {
@@ -42,15 +42,15 @@ std::string alternatives(const LoadedRun& run, std::span<const Hypothesis> all) 
     out += fmt::format(
         "<tr><td data-label=\"translation\">{}</td><td data-label=\"log p\">{}</td><td data-label=\"log p a "
         "token\">{}</td></tr>\n",
-        escape_html(one_line(run.tokenizer.decode(h.tokens))), shown(h.log_prob, 2),
-        shown(h.log_prob / static_cast<double>(std::max<size_t>(h.tokens.size() + h.finished, 1)), 2));
+        escape_html(one_line(run.tokenizer.decode(h.tokens))), page::shown(h.log_prob, 2),
+        page::shown(h.log_prob / static_cast<double>(std::max<size_t>(h.tokens.size() + h.finished, 1)), 2));
   return out + "</tbody></table></div>\n";
 }
 std::string parts(const LoadedRun& run, const Example& e) {
   const auto stats = text_stats(run.model, {&e, 1});
-  const std::vector<ShownToken> tokens = shown_tokens(run, e, stats.front());
-  return "<h2>How likely each token was</h2>\n" + heat_map(tokens) + heat_legend() +
-         "<h2>How the tokenizer cuts it</h2>\n" + cut_map(tokens) +
+  const std::vector<page::ShownToken> tokens = shown_tokens(run, e, stats.front());
+  return "<h2>How likely each token was</h2>\n" + page::heat_map(tokens) + page::heat_legend() +
+         "<h2>How the tokenizer cuts it</h2>\n" + page::cut_map(tokens) +
          "<h2>Where each layer and head looks</h2>\n<p class=\"soft\">Rows look at columns; each row is "
          "drawn against its largest weight. A picture that is opened shows the tokens.</p>\n" +
          attention_of(run, e, "attention");
@@ -87,12 +87,12 @@ std::string continued(const LoadedRun& run, const std::string& text) {
 }
 }  // namespace
 
-std::vector<ShownToken> shown_tokens(const LoadedRun& run, const Example& e,
-                                     std::span<const TokenStats> stats) {
-  std::vector<ShownToken> out;
+std::vector<page::ShownToken> shown_tokens(const LoadedRun& run, const Example& e,
+                                           std::span<const TokenStats> stats) {
+  std::vector<page::ShownToken> out;
   const size_t given = e.tokens.size() - stats.size();
   for (size_t i = 0; i < e.tokens.size(); ++i) {
-    ShownToken& t = out.emplace_back(ShownToken{bytes_of(run.tokenizer, e.tokens[i])});
+    page::ShownToken& t = out.emplace_back(page::ShownToken{bytes_of(run.tokenizer, e.tokens[i])});
     t.says = fmt::format("token {}", e.tokens[i]);
     if (i < given) continue;
     const TokenStats& s = stats[i - given];
@@ -103,11 +103,11 @@ std::vector<ShownToken> shown_tokens(const LoadedRun& run, const Example& e,
 }
 
 std::string attention_of(const LoadedRun& run, const Example& e, const std::string& id, size_t most) {
-  std::vector<AttentionPicture> pictures;
+  std::vector<page::AttentionPicture> pictures;
   for (const AttentionMaps& m : attention_maps(run.model, e)) {
     const size_t rows = std::min(most, static_cast<size_t>(m.rows)),
                  columns = std::min(most, static_cast<size_t>(m.columns));
-    AttentionPicture& p = pictures.emplace_back();
+    page::AttentionPicture& p = pictures.emplace_back();
     p.name = part_name(m);
     p.rows = labels(run, e, m.rows_from, rows), p.columns = labels(run, e, m.columns_from, columns);
     for (const std::vector<float>& head : m.heads) {
@@ -118,10 +118,10 @@ std::string attention_of(const LoadedRun& run, const Example& e, const std::stri
       }
     }
   }
-  return attention_html(id, pictures);
+  return page::attention_html(id, pictures);
 }
 
 std::string look_html(const LoadedRun& run, const std::string& text) {
   return run.translation() ? translated(run, one_line(text)) : continued(run, text);
 }
-}  // namespace rum
+}  // namespace rum::serve

@@ -9,11 +9,11 @@
 #include "page/tokens.h"
 #include "run/run.h"
 
-namespace rum {
+namespace rum::serve {
 // The tokens of an example, those that were predicted with what the model said of them.
-std::vector<ShownToken> shown_tokens(const LoadedRun&, const Example&, std::span<const TokenStats>);
+std::vector<page::ShownToken> shown_tokens(const LoadedRun&, const Example&, std::span<const TokenStats>);
 // The pictures of every layer and head, of the first `most` tokens of either side; id: as of attention_html().
 std::string attention_of(const LoadedRun&, const Example&, const std::string& id, size_t most = 40);
 // All of it for a sentence to translate, or the beginning of a text: HTML. Error: nothing can be written after it.
 std::string look_html(const LoadedRun&, const std::string& text);
-}  // namespace rum
+}  // namespace rum::serve

@@ -12,7 +12,7 @@
 #include "text/html.h"
 #include "text/reader.h"
 
-namespace rum {
+namespace rum::serve {
 namespace {
 constexpr size_t kPoints = 200, kTexts = 3, kTextTokens = 80, kSteps = 12;
 
@@ -28,27 +28,28 @@ Run read(const std::string& path) {
     throw FileError(path + ": not a run folder, there is no config.toml in it");
   return {path, folder, read_config(folder.config()), history_of(folder)};
 }
-using Points = std::vector<ChartPoint> RunHistory::*;
+using Points = std::vector<page::ChartPoint> RunHistory::*;
 // One line a run; empty when none has a point.
 std::string over_each_other(std::span<const Run> runs, const char* title, const char* y, Points points,
-                            ChartLine::Stroke stroke) {
-  LineChart chart{title, "step", y, {}};
+                            page::ChartLine::Stroke stroke) {
+  page::LineChart chart{title, "step", y, {}};
   for (size_t i = 0; i < runs.size(); ++i)
     if (!(runs[i].history.*points).empty())
       chart.lines.push_back(
           {runs[i].name, thinned(runs[i].history.*points, kPoints), stroke, static_cast<int>(i)});
-  return svg(chart);
+  return page::svg(chart);
 }
-void put_curves(Page& page, std::span<const Run> runs) {
-  using Stroke = ChartLine::Stroke;
+void put_curves(page::Page& page, std::span<const Run> runs) {
+  using Stroke = page::ChartLine::Stroke;
   std::vector<std::string> charts;
   const RunHistory& first = runs.front().history;
   if (runs.size() == 1) {
-    charts.push_back(svg(LineChart{"Loss",
-                                   "step",
-                                   "nats a token",
-                                   {{"training", thinned(first.training, kPoints), Stroke::plain, 0},
-                                    {"validation", first.validation, Stroke::marked, 1}}}));
+    charts.push_back(
+        page::svg(page::LineChart{"Loss",
+                                  "step",
+                                  "nats a token",
+                                  {{"training", thinned(first.training, kPoints), Stroke::plain, 0},
+                                   {"validation", first.validation, Stroke::marked, 1}}}));
   } else {
     charts.push_back(
         over_each_other(runs, "Training loss", "nats a token", &RunHistory::training, Stroke::plain));
@@ -72,15 +73,15 @@ void put_curves(Page& page, std::span<const Run> runs) {
   else
     page.figure(charts, "What each run has logged; of many points the means of neighbours.", "");
 }
-std::string best_of(const std::vector<ChartPoint>& points, bool lowest, int digits) {
+std::string best_of(const std::vector<page::ChartPoint>& points, bool lowest, int digits) {
   if (points.empty()) return "–";
-  const auto by_y = [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; };
+  const auto by_y = [](const page::ChartPoint& a, const page::ChartPoint& b) { return a.y < b.y; };
   const auto [low, high] = std::minmax_element(points.begin(), points.end(), by_y);
-  const ChartPoint& p = lowest ? *low : *high;
-  return fmt::format("{} <small>step {:.0f}</small>", shown(p.y, digits), p.x);
+  const page::ChartPoint& p = lowest ? *low : *high;
+  return fmt::format("{} <small>step {:.0f}</small>", page::shown(p.y, digits), p.x);
 }
-void put_summary(Page& page, std::span<const Run> runs) {
-  Table t{
+void put_summary(page::Page& page, std::span<const Run> runs) {
+  page::Table t{
       "The runs.",
       "",
       {{"Run"}, {"model"}, {"step"}, {"training loss"}, {"best validation loss"}, {"best score"}, {"state"}}};
@@ -89,11 +90,11 @@ void put_summary(Page& page, std::span<const Run> runs) {
     const double step = h.training.empty() ? 0 : h.training.back().x;
     std::string state = Disk::real().exists(r.folder.results()) ? "finished" : "not finished";
     if (h.skipped > 0) state += fmt::format(", {} steps skipped", h.skipped);
-    t.rows.push_back({escape_html(r.name),
-                      fmt::format("{} layers, width {}", r.config.model.layers, r.config.model.width),
-                      fmt::format("{} of {}", counted(static_cast<int64_t>(step)), counted(r.config.steps)),
-                      h.training.empty() ? "–" : shown(h.training.back().y, 3),
-                      best_of(h.validation, true, 3), best_of(h.score, false, 1), state});
+    t.rows.push_back(
+        {escape_html(r.name), fmt::format("{} layers, width {}", r.config.model.layers, r.config.model.width),
+         fmt::format("{} of {}", page::counted(static_cast<int64_t>(step)), page::counted(r.config.steps)),
+         h.training.empty() ? "–" : page::shown(h.training.back().y, 3), best_of(h.validation, true, 3),
+         best_of(h.score, false, 1), state});
   }
   page.section("Runs");
   page.table(t);
@@ -125,7 +126,7 @@ std::vector<Sample> samples_of(const RunFolder& folder) {
   }
   return out;
 }
-void put_samples(Page& page, std::span<const Run> runs) {
+void put_samples(page::Page& page, std::span<const Run> runs) {
   bool any = false;
   for (const Run& r : runs)
     for (const Sample& s : samples_of(r.folder)) {
@@ -164,13 +165,13 @@ std::string seen_by(const LoadedRun& run) {
   std::string heat, cut;
   size_t shortest = 0;
   for (size_t i = 0; i < examples.size(); ++i) {
-    const std::vector<ShownToken> tokens = shown_tokens(run, examples[i], stats[i]);
-    heat += heat_map(tokens), cut += cut_map(tokens);
+    const std::vector<page::ShownToken> tokens = shown_tokens(run, examples[i], stats[i]);
+    heat += page::heat_map(tokens), cut += page::cut_map(tokens);
     if (examples[i].tokens.size() < examples[shortest].tokens.size()) shortest = i;
   }
   return fmt::format("<p class=\"soft\">Weights: {}</p>\n<h3>How likely each token is</h3>\n",
                      escape_html(run.source)) +
-         heat + heat_legend() + "<h3>How the tokenizer cuts</h3>\n" + cut +
+         heat + page::heat_legend() + "<h3>How the tokenizer cuts</h3>\n" + cut +
          "<h3>Where each layer and head looks in the shortest of them</h3>\n<p class=\"soft\">Rows look at "
          "columns; each row is drawn against its largest weight. A picture that is opened shows the "
          "tokens.</p>\n" +
@@ -185,7 +186,7 @@ bool RunPages::finished(std::span<const std::string> folders) {
 std::string RunPages::html(std::span<const std::string> folders, int64_t refresh) {
   std::vector<Run> runs;
   for (const std::string& f : folders) runs.push_back(read(f));
-  Page page;
+  page::Page page;
   put_summary(page, runs), put_curves(page, runs), put_samples(page, runs);
   const Run& first = runs.front();
   page.section(fmt::format("Validation texts as {} sees them", escape_html(first.name)));
@@ -207,4 +208,4 @@ std::string RunPages::html(std::span<const std::string> folders, int64_t refresh
     head = fmt::format("<meta http-equiv=\"refresh\" content=\"{}\">", refresh);
   return page.html(title, "", head);
 }
-}  // namespace rum
+}  // namespace rum::serve

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-namespace rum {
+namespace rum::serve {
 class RunPages {
  public:
   // refresh: after so many seconds a browser reads the page again, as long as a run is not finished; 0: never.
@@ -18,4 +18,4 @@ class RunPages {
   // What the weights make of texts is kept until there are new ones.
   std::map<std::string, std::pair<std::string, std::string>> seen_;  // by folder: which weights, HTML
 };
-}  // namespace rum
+}  // namespace rum::serve

@@ -5,7 +5,7 @@
 #include "page/page.h"
 #include "text/html.h"
 
-namespace rum {
+namespace rum::serve {
 namespace {
 // The form sends what is typed to /look and shows the HTML that comes back; the server made it, and escaped it.
 constexpr const char* kScript = R"(<script>
@@ -52,6 +52,6 @@ std::string serve_page(const std::string& model, bool translation) {
       "</label><textarea id=\"text\" name=\"text\" required autofocus></textarea><button name=\"go\">{}"
       "</button></form>\n<div id=\"out\" aria-live=\"polite\"></div>\n{}",
       label, verb, kScript);
-  return html_document(model, body, kFormStyle);
+  return page::html_document(model, body, kFormStyle);
 }
-}  // namespace rum
+}  // namespace rum::serve

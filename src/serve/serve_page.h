@@ -2,6 +2,6 @@
 #pragma once
 #include <string>
 
-namespace rum {
+namespace rum::serve {
 std::string serve_page(const std::string& model, bool translation);
-}  // namespace rum
+}  // namespace rum::serve

@@ -17,7 +17,7 @@
 #include "serve/slow_clients.h"
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::serve {
 namespace {
 constexpr auto kGlance = std::chrono::milliseconds(200);  // between two looks whether a client is still there
 
@@ -290,4 +290,4 @@ void Server::run(const std::function<bool()>& interrupted) {
   RUM_CHECK(served || interrupted(), "{}, port {}: no more connections can be accepted", s.config.host,
             s.port);
 }
-}  // namespace rum
+}  // namespace rum::serve

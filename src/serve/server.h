@@ -8,7 +8,7 @@
 
 #include "serve/api.h"
 
-namespace rum {
+namespace rum::serve {
 struct ServerConfig {
   std::string host = "127.0.0.1";
   int64_t port = 8080;                   // 0: any that is free
@@ -33,4 +33,4 @@ class Server {
   struct State;
   std::unique_ptr<State> state_;
 };
-}  // namespace rum
+}  // namespace rum::serve

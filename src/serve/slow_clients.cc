@@ -8,7 +8,7 @@
 #include <set>
 #include <system_error>
 
-namespace rum {
+namespace rum::serve {
 namespace {
 std::string name_of(const std::string& address, int port) { return address + " " + std::to_string(port); }
 
@@ -67,4 +67,4 @@ void SlowClients::look(Clock::time_point now) {
 void SlowClients::cut_all() {
   each_connection(port_, [](int file, const std::string&) { shutdown(file, SHUT_RDWR); });
 }
-}  // namespace rum
+}  // namespace rum::serve

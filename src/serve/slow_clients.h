@@ -7,7 +7,7 @@
 #include <mutex>
 #include <string>
 
-namespace rum {
+namespace rum::serve {
 class SlowClients {
  public:
   using Clock = std::chrono::steady_clock;
@@ -28,4 +28,4 @@ class SlowClients {
   std::mutex mutex_;
   std::map<std::string, Client> clients_;  // by address and port
 };
-}  // namespace rum
+}  // namespace rum::serve

@@ -21,10 +21,10 @@
 
 namespace rum {
 namespace {
-std::string sparkline(const std::vector<ChartPoint>& points, size_t width) {
+std::string sparkline(const std::vector<page::ChartPoint>& points, size_t width) {
   static const char* bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
   if (points.empty()) return "";
-  const auto by_y = [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; };
+  const auto by_y = [](const page::ChartPoint& a, const page::ChartPoint& b) { return a.y < b.y; };
   const auto [low, high] = std::minmax_element(points.begin(), points.end(), by_y);
   std::string out;
   for (size_t i = 0; i < std::min(width, points.size()); ++i) {
@@ -68,7 +68,7 @@ void show_tensors(const std::string& path) {
 std::string evaluations(const RunHistory& h) {
   std::string out;
   size_t k = 0;
-  for (const ChartPoint& p : h.validation) {
+  for (const page::ChartPoint& p : h.validation) {
     out += fmt::format("  step {:>8.0f}  validation loss {:.4f}", p.x, p.y);
     while (k < h.score.size() && h.score[k].x < p.x) ++k;
     if (k < h.score.size() && h.score[k].x == p.x)
@@ -86,10 +86,10 @@ void write_file(const std::string& path, const std::string& text) {
 // The page, once, or again and again while the runs go on.
 void write_page(std::span<const std::string> runs, const std::string& path, bool watch) {
   constexpr int kSeconds = 10;
-  RunPages pages;
+  serve::RunPages pages;
   listen_for_interrupts();
   while (true) {
-    const bool last = !watch || interrupted() || RunPages::finished(runs);
+    const bool last = !watch || interrupted() || serve::RunPages::finished(runs);
     write_file(path, pages.html(runs, last ? 0 : kSeconds));
     if (last) return;
     for (int k = 0; k < 10 * kSeconds && !interrupted(); ++k)

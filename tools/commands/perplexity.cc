@@ -140,24 +140,24 @@ class Shown {
 void write_page(const std::string& path, const LoadedRun& run, const Asked& asked,
                 const std::vector<std::vector<TokenStats>>& stats, const TokenSums& all) {
   constexpr size_t kMostTokens = 10000;  // of a page that a browser shows at once: under 2 MB
-  Page page;
-  Table t{fmt::format("What {} says of {}.", escape_html(run.source), escape_html(asked.name)),
-          "",
-          {{"Measure"}, {"value"}}};
-  t.rows.push_back({"texts", counted(static_cast<int64_t>(asked.examples.size()))});
-  t.rows.push_back({"tokens", counted(all.tokens)});
+  page::Page page;
+  page::Table t{fmt::format("What {} says of {}.", escape_html(run.source), escape_html(asked.name)),
+                "",
+                {{"Measure"}, {"value"}}};
+  t.rows.push_back({"texts", page::counted(static_cast<int64_t>(asked.examples.size()))});
+  t.rows.push_back({"tokens", page::counted(all.tokens)});
   for (const TokenMeasure& m : token_measures()) {
     const auto v = m.value(all);
-    t.rows.push_back({m.name, v ? measured(*v) : "undefined"});
+    t.rows.push_back({m.name, v ? page::measured(*v) : "undefined"});
   }
   page.section("In numbers");
   page.table(t);
   page.section("Token by token");
-  page.put(heat_legend());
+  page.put(page::heat_legend());
   size_t shown = 0, i = 0;
   for (; i < asked.examples.size() && shown < kMostTokens; ++i) {
-    const auto tokens = shown_tokens(run, asked.examples[i], stats[i]);
-    page.put(heat_map(tokens)), shown += tokens.size();
+    const auto tokens = serve::shown_tokens(run, asked.examples[i], stats[i]);
+    page.put(page::heat_map(tokens)), shown += tokens.size();
   }
   if (i < asked.examples.size())
     page.put(fmt::format("<p class=\"soft\">{} more texts are not shown.</p>\n", asked.examples.size() - i));

@@ -15,8 +15,8 @@ namespace rum {
 namespace {
 int serve(int argc, char** argv) {
   std::string folder, key_from, device = "auto", dtype = "auto";
-  ServerConfig c;
-  ServedModel model;
+  serve::ServerConfig c;
+  serve::ServedModel model;
   Flags flags(
       "serve",
       "Answers requests with OpenAI's protocol (/v1/completions, /v1/chat/completions, /v1/models), and "
@@ -49,7 +49,7 @@ int serve(int argc, char** argv) {
   const auto run = load_run(folder, device, dtype);
   if (model.name.empty()) model.name = provenance_of(*run, run->config.decoding).generator;
   model.created = std::time(nullptr);
-  Server server(*run, model, c);
+  serve::Server server(*run, model, c);
   fmt::print("http://{}:{}/ answers with {}{}\n", c.host, server.port(), run->source, type_note(*run));
   std::fflush(stdout);
   listen_for_interrupts();
