@@ -93,17 +93,32 @@ TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
 
   const Effect e = difference(x, y);
   EXPECT_NEAR(e.value, (8. / 12 + 14. / 12) / 2 - (9. / 12 + 4. / 12) / 2, 1e-12);
-  EXPECT_NEAR(share(exact, e.low), .025, .02);
-  EXPECT_NEAR(share(exact, e.high), .975, .02);
   const double m = std::accumulate(exact.begin(), exact.end(), 0.0) / 108;
   double v = 0;
   for (double d : exact) v += (d - m) * (d - m) / 108;
-  EXPECT_NEAR(e.error, std::sqrt(v), .01 * std::sqrt(v));
-  EXPECT_NEAR(e.detectable(), 2.8016 * e.error, 1e-4 * e.error);
-  EXPECT_NEAR(e.p, 2 * std::min(share(exact, 0), 1 - share(exact, -1e-6)), .02);
+  // Two seeds 11/12 apart: their mean has the variance sd^2 / 2, of which resampling shows half.
+  const double sd = 11. / 12 / std::sqrt(2.0), variance = v + sd * sd / 4,
+               df = variance * variance / std::pow(sd * sd / 2, 2);
+  EXPECT_NEAR(e.error, std::sqrt(variance), .01 * std::sqrt(variance));
+  EXPECT_GE(df, 1);  // so Student's quantile lies between the normal one and that of one degree of freedom
+  EXPECT_LT(e.low, exact.front());
+  EXPECT_GT(e.low, e.value - 12.8 * e.error);
+  EXPECT_GT(e.high, exact.back());
+  EXPECT_GT(e.detectable(), 2.8016 * e.error);
+  EXPECT_GT(e.p, 2 * std::min(share(exact, 0), 1 - share(exact, -1e-6)) - .02);
   EXPECT_DOUBLE_EQ(e.seeds.high, 14. / 12 - 4. / 12);
   EXPECT_NEAR(e.seeds.low, 8. / 12 - 9. / 12, 1e-12);
   EXPECT_NEAR(e.seeds.sd, (10. / 12 + 1. / 12) / std::sqrt(2.0), 1e-12);
+}
+// One seed is taken as given: the interval is that of the replicates, here of all 27 draws of three sentences.
+TEST(Statistics, OneSeedHasThePercentileInterval) {
+  const Effect e = effect(bootstrap(kMean, {{2, {0, 1, 0, 1, 3, 1}}}, {40'000, 7}));
+  EXPECT_DOUBLE_EQ(e.value, 1);
+  EXPECT_DOUBLE_EQ(e.low, 0);   // 8 of 27 draws
+  EXPECT_DOUBLE_EQ(e.high, 3);  // 1 of 27: more than a fortieth
+  EXPECT_NEAR(e.error, std::sqrt(2. / 3), .01);
+  EXPECT_NEAR(e.p, 2 * 8. / 27, .02);
+  EXPECT_NEAR(e.detectable(), 2.8016 * e.error, 1e-4 * e.error);
 }
 // 2 seeds of 5 translations: all 1,024 swaps. Then 2 of 11, which are too many to count: random swaps.
 TEST(Statistics, RandomisationIsTheEnumeratedTest) {
@@ -169,12 +184,45 @@ TEST(Statistics, IntervalsCoverTheTruth) {
       {{3, 80, .3, .05, 1, .3}, .90, .99},  // sentences differ more than seeds, the case of a real test set
       {{3, 80, .3, 0, 1, 0}, .90, .98},  // sentences alone: drawn anew within each seed they would cover .77
       {{5, 80, .3, .1, 1, 1}, .90, .995},
-      {{3, 80, .3, 1, .1, .1}, .65, .85},  // seeds alone: as documented, three of them cover 3/4
+      {{3, 80, .3, 1, .1, .1}, .92, .98},   // seeds alone: Student's t with 2 degrees of freedom
+      {{4, 80, .3, .15, 1, .1}, .92, .99},  // both alike
   };
   for (const auto& c : cases) {
     const double covered = c.world.run(trials, 11).first;
     EXPECT_GE(covered, c.least) << c.world.seeds << " seeds, sd " << c.world.seed_sd;
     EXPECT_LE(covered, c.most) << c.world.seeds << " seeds, sd " << c.world.seed_sd;
+  }
+}
+// Three values whose mean differs from 0 by t standard errors of 2 degrees of freedom: tables have 4.3027 at
+// 5 %. Sentences do not vary, so all of the variance is the seeds'.
+TEST(Statistics, SeedsAloneAreStudentsTest) {
+  for (const auto& [t, p] : {std::pair{4.302653, .05}, {9.924843, .01}, {1.885618, .2}}) {
+    const double middle = t * 1 / std::sqrt(3.0);  // -1, 0, 1 have the standard deviation 1
+    std::vector<std::vector<double>> a, b(3, std::vector<double>(5, 0.));
+    for (const double seed : {middle - 1, middle, middle + 1}) a.emplace_back(5, seed);
+    const Resampling r{100'000, 1};
+    const Effect e = difference(bootstrap(kMean, rows_of(a), r), bootstrap(kMean, rows_of(b), r));
+    EXPECT_NEAR(e.p, p, .05 * p) << t;
+    EXPECT_NEAR(e.error, 1 / std::sqrt(3.0), .01);
+  }
+}
+// Arms that differ by their seeds' chance alone: how often their difference is called one at nominal 5 %.
+TEST(Statistics, NoiseIsCalledADifferenceOnceInTwenty) {
+  const Simulation worlds[] = {{1, 60, 0, 0, 1, 0}, {3, 60, 0, .1, 1, .5}, {3, 60, 0, 1, .3, .3}};
+  for (const Simulation& world : worlds) {
+    std::mt19937 g(3);
+    constexpr int kTrials = 1000;
+    int found = 0, claimed = 0;
+    for (int t = 0; t < kTrials; ++t) {
+      const auto [a, b] = world.draw(g);
+      const Resampling r{200, static_cast<uint32_t>(t) + 1};
+      const Effect e = difference(bootstrap(kMean, a, r), bootstrap(kMean, b, r));
+      found += e.p <= .05;
+      claimed += verdict_of(e, e.p, Direction::greater) != Verdict::undecided;
+    }
+    EXPECT_LE(found, .07 * kTrials) << world.seeds << " seeds, sd " << world.seed_sd;
+    EXPECT_LE(claimed, .07 * kTrials) << world.seeds << " seeds, sd " << world.seed_sd;
+    EXPECT_GE(found, .01 * kTrials) << world.seeds << " seeds, sd " << world.seed_sd;
   }
 }
 TEST(Statistics, DetectableEffectIsFoundFourTimesInFive) {

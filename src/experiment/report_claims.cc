@@ -72,8 +72,10 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
       {{"by"},
        {"verdict"},
        {"second → first"},
-       {"difference [95 %]", "Resamples seeds and, within them, test sentences, both paired across arms."},
-       {"p", "Two-sided, by the same bootstrap."},
+       {"difference [95 %]",
+        "Resamples seeds and, within them, test sentences, both paired across arms; wider by Student's t "
+        "where few seeds make much of the variance."},
+       {"p", "Two-sided, by the same bootstrap, or by Student's t where that is larger."},
        {"p, Holm", "Corrected over all claims that are judged by this score."},
        {"p, swaps", "By approximate randomisation."},
        {"could see"},

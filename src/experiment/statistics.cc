@@ -76,7 +76,68 @@ Spread spread(std::span<const double> by_seed) {
   return {mean(by_seed), standard_deviation(by_seed), *low, *high};
 }
 
-double Effect::detectable() const { return (1.959963984540054 + 0.8416212335729143) * error; }
+double Effect::detectable() const { return (quantile + 0.8416212335729143) * error; }
+
+namespace {
+// The continued fraction of the incomplete beta function I_x(a, b), by Lentz's method (DLMF 8.17.22).
+double beta_fraction(double a, double b, double x) {
+  constexpr double kTiny = 1e-300;
+  const auto away = [](double v) { return std::abs(v) < kTiny ? kTiny : v; };
+  double c = 1;
+  double d = 1 / away(1 - (a + b) * x / (a + 1));
+  double out = d;
+  for (int m = 1; m < 10'000; ++m) {
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    d = 1 / away(1 + even * d);
+    c = away(1 + even / c);
+    out *= d * c;
+    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 / away(1 + odd * d);
+    c = away(1 + odd / c);
+    out *= d * c;
+    if (std::abs(d * c - 1) < 1e-14) break;
+  }
+  return out;
+}
+// P(|T| >= t) for Student's t with df degrees of freedom: I_x(df / 2, 1 / 2), x = df / (df + t^2).
+double student_p(double t, double df) {
+  t = std::abs(t);
+  if (df > 1e5) return std::erfc(t / std::sqrt(2.0));  // the normal distribution's
+  const double a = df / 2, b = .5, x = df / (df + t * t);
+  if (x >= 1) return 1;
+  if (x <= 0) return 0;
+  const double front =
+      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x));
+  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
+  return 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+// What 2.5 % lie above.
+double student_quantile(double df) {
+  double low = 0, high = 1e3;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    if (student_p(middle, df) > .05)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+// What few seeds do not show (see statistics.h).
+void allow_for_seeds(Effect& e, size_t seeds) {
+  const auto n = static_cast<double>(seeds);
+  const double of_seeds = e.seeds.sd * e.seeds.sd / n;  // variance of the mean that seeds make
+  if (seeds < 2 || of_seeds <= 0 || e.error <= 0) return;
+  const double variance = e.error * e.error + of_seeds / n, error = std::sqrt(variance),
+               df = (n - 1) * variance * variance / (of_seeds * of_seeds), quantile = student_quantile(df),
+               wider = quantile / e.quantile * error / e.error;
+  e.low = e.value - wider * (e.value - e.low);
+  e.high = e.value + wider * (e.high - e.value);
+  e.p = std::max(e.p, student_p(e.value / error, df));
+  e.error = error;
+  e.quantile = quantile;
+}
+}  // namespace
 
 Effect effect(const Bootstrap& b) {
   std::vector<double> sorted = b.replicates;
@@ -86,13 +147,15 @@ Effect effect(const Bootstrap& b) {
   constexpr double kRounding = 1e-12;  // of scores up to some hundreds
   const auto not_above = std::upper_bound(sorted.begin(), sorted.end(), kRounding) - sorted.begin(),
              not_below = sorted.end() - std::lower_bound(sorted.begin(), sorted.end(), -kRounding);
-  return {.value = b.score,
-          .low = sorted[dropped],
-          .high = sorted[n - 1 - dropped],
-          .error = standard_deviation(sorted),
-          .p = std::min(1.0, 2.0 * static_cast<double>(std::min(not_above, not_below) + 1) /
-                                 static_cast<double>(n + 1)),
-          .seeds = spread(b.by_seed)};
+  Effect out{.value = b.score,
+             .low = sorted[dropped],
+             .high = sorted[n - 1 - dropped],
+             .error = standard_deviation(sorted),
+             .p = std::min(1.0, 2.0 * static_cast<double>(std::min(not_above, not_below) + 1) /
+                                    static_cast<double>(n + 1)),
+             .seeds = spread(b.by_seed)};
+  allow_for_seeds(out, b.by_seed.size());
+  return out;
 }
 Effect difference(const Bootstrap& a, const Bootstrap& b) {
   RUM_CHECK(a.by_seed.size() == b.by_seed.size(), "statistics: arms of {} and {} seeds cannot be paired",

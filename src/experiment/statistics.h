@@ -41,18 +41,21 @@ struct Spread {                                // of one number per seed
 Spread spread(std::span<const double> by_seed);
 
 struct Effect {
-  double value = 0, low = 0, high = 0;  // 95 % percentile interval of the replicates
-  double error = 0;                     // their standard deviation
-  double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1; what only
-                 // rounding tells from 0 is 0
+  double value = 0, low = 0, high = 0;  // 95 % interval
+  double error = 0;                     // standard deviation of the value
+  double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1, or that of
+                 // Student's t where it is larger; what only rounding tells from 0 is 0
+  double quantile = 1.959963984540054;  // which 2.5 % lie above: the normal distribution's, or Student's
   Spread seeds{};
-  // The smallest true effect that would be found with 80 % power at the 5 % level: (z_.975 + z_.80) error
-  // = 2.80 error.
+  // The smallest true effect that would be found with 80 % power at the 5 % level: (quantile + z_.80) error,
+  // 2.80 error where seeds are many.
   double detectable() const;
 };
-// The interval drops floor(B / 40) replicates at each end. It knows no more of the seeds than their few
-// values show: where sentences make most of the difference it covered 94 to 97 % of simulated truths, but
-// where seeds do, three of them covered 74 %. So look at `seeds` too.
+// The interval drops floor(B / 40) replicates at each end. Few seeds show too little of how much seeds differ:
+// drawn from themselves, n of them vary by (n - 1) / n of what they should, and their spread is itself a
+// guess. So the variance is made up for that, and the interval is wider by Student's t over the normal
+// quantile, with Satterthwaite's (1946) degrees of freedom: many where sentences make most of the variance,
+// n - 1 where seeds do. One seed is taken as given.
 Effect effect(const Bootstrap&);
 // a - b. Error when the two differ in seeds or replicates.
 Effect difference(const Bootstrap& a, const Bootstrap& b);
