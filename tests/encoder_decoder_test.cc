@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "generate/encoder_memory.h"
 #include "generate/generate.h"
-#include "generate/memory.h"
 #include "toy.h"
 
 using namespace rum;

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "experiment/report_page.h"
-#include "experiment/tables.h"
+#include "experiment/result_files.h"
 #include "page/chart.h"
 
 namespace rum {

@@ -13,8 +13,8 @@ struct LoaderConfig {
   BatchShape shape;
   int64_t micro_batches = 1;  // per step
   int64_t context = 0;        // most positions of an example (tokens.h); 0: no limit but the shape's
-  int64_t target_tokens = 0;  // not 0: as many steps as it takes to give so many tokens a loss
-  int64_t epochs = 0;         // not 0: no step begins behind so many
+  int64_t target_tokens = 0;  // not 0: as many steps as it takes to give this many tokens a loss
+  int64_t epochs = 0;         // not 0: no step begins after this many
   Windows windows = Windows::documents;
 };
 class Loader {
@@ -34,7 +34,7 @@ class Loader {
   int64_t steps_per_epoch() const;                // that hold the first epoch; the last may hold more
   int64_t tokens_per_epoch() const;               // of the plan's examples, without what fills up
   std::vector<Packed> at(int64_t step) const;     // its micro-batches; thread-safe, a pure function
-  double epoch(int64_t step) const;               // how many epochs are behind when the step begins
+  double epoch(int64_t step) const;               // epochs completed when the step begins
   int64_t target_tokens(int64_t step) const;      // how many tokens had a loss before the step begins
   // Rows of the plan, in order, one for each piece; for tests and tracing.
   std::vector<int64_t> examples_of(int64_t step) const;

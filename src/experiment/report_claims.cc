@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "experiment/report_page.h"
-#include "experiment/tables.h"
+#include "experiment/result_files.h"
 #include "page/chart.h"
 
 namespace rum {

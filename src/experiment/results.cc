@@ -220,7 +220,10 @@ class Gatherer {
   void claims() {
     for (const Claim& claim : config_.claims) {
       ClaimResult r{&claim, {}};
-      claim.kind == "students" ? of_students(r) : of_targets(r);
+      if (claim.kind == "students")
+        of_students(r);
+      else
+        of_targets(r);
       out_.claims.push_back(std::move(r));
     }
     // Holm over all claims that are judged by the same kind of number.

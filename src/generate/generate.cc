@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "generate/beam.h"
-#include "generate/memory.h"
+#include "generate/encoder_memory.h"
 #include "generate/penalties.h"
 #include "generate/sampler.h"
 #include "tensor/recording.h"

@@ -28,7 +28,7 @@ struct LoadedRun {
 struct StoredRun {
   RunConfig config;
   Tokenizer tokenizer;
-  TensorFile weights;  // a checkpoint's hold its moments, too
+  TensorFile weights;  // of a checkpoint: with the optimizer's moments
   std::string source;  // the file that they came from
   bool quantized;      // `ruminate quantize` wrote it; here they are f32 again
 };

@@ -21,7 +21,7 @@
 namespace rum::serve {
 struct Writing {  // what is asked for: decoding.best texts after one prompt
   Prompt prompt;
-  Decoding decoding;              // without beams max_new is the text's own
+  Decoding decoding;              // without beam search each text keeps its own max_new within a batch
   Token end = -1;                 // ends a text, as the tokenizer's does
   std::vector<std::string> stop;  // a text ends before the first of these
 };

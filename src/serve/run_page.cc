@@ -8,7 +8,7 @@
 #include "page/page.h"
 #include "run/history.h"
 #include "run/run.h"
-#include "serve/look.h"
+#include "serve/text_page.h"
 #include "text/html.h"
 #include "text/reader.h"
 

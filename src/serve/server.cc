@@ -12,9 +12,9 @@
 #include <thread>
 
 #include "base/error.h"
-#include "serve/look.h"
 #include "serve/serve_page.h"
 #include "serve/slow_clients.h"
+#include "serve/text_page.h"
 #include "text/unicode.h"
 
 namespace rum::serve {
@@ -191,7 +191,7 @@ struct Server::State {
     std::string wrong;
     const bool done = engine.call([&] {
       try {
-        html = look_html(run, text);
+        html = text_page(run, text);
       } catch (const Error& e) {
         wrong = e.what();
       }

@@ -54,7 +54,7 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
       s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(s.log->seconds())));
       out.results = s.finish();
     }
-  } catch (const Interrupted&) {  // in the middle of an evaluation or the test: the next start makes it
+  } catch (const Interrupted&) {  // during an evaluation or the test: the next start repeats it
     if (!trained) s.save_checkpoint();
     out = {s.done, s.best_step, false, s.last_loss, s.best_loss, ""};
   } catch (const OutOfMemory& e) {
@@ -63,8 +63,8 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
       s.save_checkpoint();
     }
     throw OutOfMemory(
-        fmt::format("{}; step {} is saved, `ruminate train --resume {}` goes on, with less memory by "
-                    "--set batch.tokens=... (in evaluation also eval.bleu_texts=0)",
+        fmt::format("{}; step {} is saved: continue with `ruminate train --resume {}`, adding --set "
+                    "batch.tokens=... to use less memory (in evaluation also eval.bleu_texts=0)",
                     e.what(), s.done, shell_quoted(s.folder.path)));
   }
   return out;
@@ -95,7 +95,7 @@ void Trainer::State::introduce() {
       Backend::of(device).describe()));
 }
 
-// Queues it. On a GPU its outcome is known later.
+// Queues the step. On a GPU its outcome is known later.
 void Trainer::State::take_step(const std::vector<Packed>& micro_batches) {
   std::vector<Batch> batches;
   for (const Packed& p : micro_batches) {
@@ -131,8 +131,8 @@ void Trainer::State::read_outcome(const StepOutcome& s) {
     log->step(s, static_cast<double>(learning_rate(config.schedule, s.step - 1)),
               task->loader().epoch(s.step), config.steps);
 }
-// The update has left weights and moments alone. Which gradient it was is known while no later step has
-// written them.
+// The update has left weights and moments alone. The offending gradient can be named only as long as no later
+// step has overwritten the gradients.
 void Trainer::State::skip(const StepOutcome& s) {
   std::string where;
   for (const ParameterBlock::Entry& e : params.entries()) {

@@ -15,7 +15,7 @@
 #include "experiment/export.h"
 #include "experiment/part.h"
 #include "experiment/report.h"
-#include "experiment/tables.h"
+#include "experiment/result_files.h"
 #include "pipeline/runner.h"
 #include "run/environment.h"
 #include "run/run.h"

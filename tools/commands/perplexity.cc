@@ -11,7 +11,7 @@
 #include "metrics/explain.h"
 #include "page/page.h"
 #include "run/run.h"
-#include "serve/look.h"
+#include "serve/text_page.h"
 #include "text/html.h"
 #include "text/json.h"
 #include "tools/command.h"

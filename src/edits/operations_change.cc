@@ -1,5 +1,5 @@
-// Operations of the causal arms: errors injected into targets, their diversity thinned, errors repaired. Each
-// matches what was measured on other targets (`like`), and match.json says how near it came.
+// Operations that change texts, for the causal arms: errors injected into targets, their diversity thinned,
+// errors repaired. Each matches what was measured on other targets (`like`), and match.json says how near it came.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Operations that choose whose target a pool sentence has: a smaller pool, human targets for some of its
+// Operations that mix: they choose whose target a pool sentence has: a smaller pool, human targets for some of its
 // sentences, several generators.
 #include <algorithm>
 #include <map>

@@ -1,5 +1,5 @@
-// The remedies as operations: the best share of the targets, their order within an epoch, how often and with
-// what weight each is read, by the scores of stage_score.cc. None sees the pool's human targets.
+// Operations that select: the best share of the targets, their order within an epoch, how often and with what
+// weight each is read, by the scores of stage_score.cc. None sees the pool's human targets.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,11 +1,10 @@
 // Malformed safetensors files, one defect each: each gets a sentence of its own, with path, byte and reason.
-#include "checkpoint/safetensors.h"
-
 #include <gtest/gtest.h>
 
 #include <cstring>
 
 #include "base/error.h"
+#include "checkpoint/safetensors.h"
 
 using namespace rum;
 namespace {

@@ -1,4 +1,4 @@
-#include "serve/look.h"
+#include "serve/text_page.h"
 
 #include <fmt/format.h>
 
@@ -121,7 +121,7 @@ std::string attention_of(const LoadedRun& run, const Example& e, const std::stri
   return page::attention_html(id, pictures);
 }
 
-std::string look_html(const LoadedRun& run, const std::string& text) {
+std::string text_page(const LoadedRun& run, const std::string& text) {
   return run.translation() ? translated(run, one_line(text)) : continued(run, text);
 }
 }  // namespace rum::serve

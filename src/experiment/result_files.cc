@@ -1,4 +1,4 @@
-#include "experiment/tables.h"
+#include "experiment/result_files.h"
 
 #include <fmt/format.h>
 

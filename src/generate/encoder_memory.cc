@@ -1,4 +1,4 @@
-#include "generate/memory.h"
+#include "generate/encoder_memory.h"
 
 namespace rum {
 namespace {

@@ -15,5 +15,5 @@ std::vector<page::ShownToken> shown_tokens(const LoadedRun&, const Example&, std
 // The pictures of every layer and head, of the first `most` tokens of either side; id: as of attention_html().
 std::string attention_of(const LoadedRun&, const Example&, const std::string& id, size_t most = 40);
 // All of it for a sentence to translate, or the beginning of a text: HTML. Error: nothing can be written after it.
-std::string look_html(const LoadedRun&, const std::string& text);
+std::string text_page(const LoadedRun&, const std::string& text);
 }  // namespace rum::serve
