@@ -19,6 +19,7 @@
 #include "program.h"
 #include "tests/error_of.h"
 #include "tests/grammar/smoke.h"
+#include "tests/run_folder.h"
 #include "text/words.h"
 
 namespace rum {
@@ -352,6 +353,52 @@ TEST(ExperimentGraph, AFileIsReadOnce) {
   EXPECT_EQ(read.at(c.data.train).lines, 110'000);
   Disk::real().replace_text(c.data.valid, "changed\tsince\n");
   EXPECT_EQ(experiment_graph(c, nullptr, &read).split, split);
+}
+// A model that was given is the same at every seed: what it writes without drawing is written once.
+TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
+  const Graphs at;
+  const std::string run = at.scratch.path + "/told";
+  write_run(run, {.kind = CorpusKind::documents});
+  const auto graph = [&](const std::string& generator) {
+    ExperimentConfig c =
+        parse_experiment(slurp("data/configs/experiments/smoke.toml") + "[generator.told]\n" + generator +
+                             "[[arm]]\nname = \"told\"\ntargets = \"told/greedy\"\n"
+                             "[[arm]]\nname = \"drawn\"\ntargets = \"told/sampled\"\n",
+                         "x.toml");
+    c.data.train = at.scratch.path + "/train.tsv", c.data.valid = at.scratch.path + "/valid.tsv",
+    c.data.test = at.scratch.path + "/test.tsv";
+    for (Generator& g : c.generators)
+      if (g.name == "outside") g.file = c.data.test;
+    return experiment_graph(c);
+  };
+  const auto targets = [&](const ExperimentGraph& g, const char* arm, int64_t seed) {
+    for (const StudentRun& r : g.students)
+      if (r.arm->name == arm && r.seed == seed) return r.targets;
+    throw Error("no student of " + std::string(arm));
+  };
+  const std::string model = "model = \"" + run + "\"\n", told = "template = \"say {source}\"\n";
+  const ExperimentGraph g = graph(model + told);
+  const std::string id = targets(g, "told", 1);
+  EXPECT_EQ(targets(g, "told", 2), id);
+  EXPECT_NE(targets(g, "drawn", 2), targets(g, "drawn", 1));
+  EXPECT_EQ(g.graph.at(id).input("generator"), "");
+  EXPECT_NE(targets(graph(model + "template = \"tell {source}\"\n"), "told", 1), id);
+  EXPECT_NE(targets(graph(model + told + "chat = true\n"), "told", 1), id);
+  EXPECT_NE(targets(graph(model + told + "dtype = \"int8\"\n"), "told", 1), id);
+  fs::rename(run, run + " elsewhere");
+  EXPECT_EQ(targets(graph("model = \"" + run + " elsewhere\"\n" + told), "told", 1), id);
+  expect_error([&] { graph(model + told); }, "told: not a run folder");
+  write_run(run, {.kind = CorpusKind::documents, .seed = 2});
+  EXPECT_NE(targets(graph(model + told), "told", 1), id);
+  expect_error([&] { graph(model); },
+               "generator told: " + run + " is a model of plain text: give a template");
+  write_run(run, {});
+  expect_error([&] { graph(model + told); }, "translates without being told: leave template out");
+  EXPECT_NO_THROW(graph(model));
+  expect_error([&] { graph(model + "template = \"say\"\n"); }, "must hold {source} once");
+  expect_error([&] { graph(model + "chat = true\n"); }, "chat = true a template");
+  expect_error([&] { graph(model + "recipe = \"student\"\n"); }, "give one of recipe");
+  expect_error([&] { graph("recipe = \"student\"\n" + told); }, "a template needs a model");
 }
 TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   const Graphs at;
@@ -770,6 +817,40 @@ TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
     EXPECT_LT(std::count(targets.begin(), targets.end(), '\n'), 500) << stage;
   }
   EXPECT_GE(stages, 1);
+}
+// As `ruminate translate --template` would write it, cut off or not.
+TEST(ExperimentProgram, AModelOfPlainTextTranslatesAsItIsTold) {
+  Experiment e;
+  write_run(e.file("told"), {.kind = CorpusKind::documents, .context = 128});
+  e.config = small(e.config) + "[generator.told]\nmodel = \"" + e.file("told") +
+             "\"\ntemplate = \"say {source}:\"\n[[arm]]\nname = \"told\"\ngroup = \"T\"\ntargets = "
+             "\"told/greedy\"\n";
+  ASSERT_EQ(e.run(e.words("run", "x", {"--group", "T"})).status, 0);
+  std::string stage;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages")))
+    if (slurp(entry.path() / "stage.json").find("say {source}:") != std::string::npos)
+      stage = entry.path().string();
+  const std::string whole = slurp(stage + "/generated.jsonl");
+  std::string sources;
+  for (const Generated& g : read_generated(stage + "/generated.jsonl")) sources += g.source + "\n";
+  e.write("de", sources);
+  ASSERT_EQ(e.run({"translate", e.file("told"), "--input", e.file("de"), "--template",
+                   "say {source}:", "--jsonl", "--output", e.file("pool"), "--generator", "told/greedy"})
+                .status,
+            0);
+  EXPECT_TRUE(whole == slurp(e.file("pool")));
+
+  const std::string part = stage + ".part";
+  fs::remove(stage + "/stage.json");
+  fs::rename(stage, part);
+  Disk::real().replace_text(part + "/generated.jsonl", whole.substr(0, whole.size() / 2));
+  ASSERT_EQ(e.run(e.words("run", "x", {"--group", "T"})).status, 0);
+  EXPECT_TRUE(slurp(stage + "/generated.jsonl") == whole);
+  // Without the model what it wrote is still known by it.
+  fs::rename(e.file("told"), e.file("away"));
+  const Ran report = e.run(e.words("report", "x", {"--group", "T"}));
+  EXPECT_EQ(report.status, 0) << report.err;
+  expect_refusal(e.run(e.words("run", "x", {"--group", "T"})), "not a run folder");
 }
 TEST(ExperimentProgram, TwoRunsAtOnceAreRefused) {
   Experiment e;

@@ -360,6 +360,11 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
         << static_cast<int>(by);
     const std::string results = Disk::real().read(RunFolder{s.config.folder}.results());
     EXPECT_NE(results.find("valid_bleu"), std::string::npos);
+    const std::string why = by == Best::last   ? "the last"
+                            : by == Best::bleu ? "chosen by validation BLEU"
+                                               : "chosen by validation loss";
+    EXPECT_NE(results.find(fmt::format("model: step {} of 160, {}; ", expected, why)), std::string::npos)
+        << results;
     const bool warned = results.find("would have chosen it") != std::string::npos;
     double highest = 0;
     for (const auto& [step, e] : seen) highest = std::max(highest, e.second);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -71,21 +72,23 @@ void inject(const StageContext& x) {
 void thin(const StageContext& x) {
   Targets targets = read_targets(x.input("targets"));
   const Targets like = read_targets(x.input("like"));
-  const auto spectrum_of = [](const std::vector<std::string>& lines) {
-    Vocabulary vocabulary;
-    const NumberedLines words = number_words(lines, vocabulary);
-    return spectrum(count_tokens(words.tokens, vocabulary.size()));
-  };
+  std::optional<HumanText> seed;  // generators learned from it: it attests what is no invention of theirs
+  if (on(x, "attested"))
+    seed.emplace().add(
+        sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
+  const HumanText* attesting = seed ? &*seed : nullptr;
   const std::vector<std::string> lines = sides(targets.texts, &Pair::target);
-  const Spectrum goal = spectrum_of(sides(like.texts, &Pair::target));
-  const int64_t sample = std::min(goal.tokens, spectrum_of(lines).tokens);
-  const Thinned done =
-      rum::thin(sides(targets.texts, &Pair::source), lines, expected_types(goal, sample), sample);
+  Vocabulary vocabulary;
+  const NumberedLines goal = number_words(sides(like.texts, &Pair::target), vocabulary),
+                      now = number_words(lines, vocabulary);
+  const auto sample = static_cast<int64_t>(std::min(goal.tokens.size(), now.tokens.size()));
+  const double wanted = types_expected(goal.tokens, vocabulary, sample, attesting);
+  const Thinned done = rum::thin(sides(targets.texts, &Pair::source), lines, wanted, sample, attesting);
   finish(x, std::move(targets), done.lines,
-         fmt::format("types in {} words: wanted {:.0f}, got {:.0f} (before {:.0f}); {:.1f} % of the words "
+         fmt::format("{}types in {} words: wanted {:.0f}, got {:.0f} (before {:.0f}); {:.1f} % of the words "
                      "replaced, {:.1f} "
                      "edits per 100 words",
-                     sample, done.wanted, done.got, done.before,
+                     attesting ? "attested " : "", sample, done.wanted, done.got, done.before,
                      100 * static_cast<double>(done.words_replaced) / static_cast<double>(done.words),
                      100 * done.cost.total()),
          {{"sample", sample},
@@ -120,6 +123,6 @@ using Key = OperationKey;
 const OperationKey kLike{"like", Key::targets, true};
 const Operation kInject("inject", 1, true, {kLike, {"above_human", Key::flag}, {"repeated", Key::flag}},
                         inject),
-    kThin("thin", 1, false, {kLike}, thin), kRepair("repair", 1, true, {}, repair);
+    kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin), kRepair("repair", 1, true, {}, repair);
 }  // namespace
 }  // namespace rum

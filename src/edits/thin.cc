@@ -68,10 +68,8 @@ class Thinner {
           }
     return out;
   }
-  double diversity(std::span<const int32_t> tokens, int64_t sample) const {
-    return expected_types(spectrum(count_tokens(tokens, target_words_.size())), sample);
-  }
   const NumberedLines& target() const { return target_; }
+  const Vocabulary& vocabulary() const { return target_words_; }
   const std::string& word(int32_t w) const { return target_words_.word(w); }
   size_t replaceable() const { return order_.size(); }
 
@@ -166,8 +164,16 @@ void Thinner::rank_by_paraphrase() {
 
 }  // namespace
 
+double types_expected(std::span<const int32_t> tokens, const Vocabulary& words, int64_t sample,
+                      const HumanText* attesting) {
+  std::vector<int32_t> counts = count_tokens(tokens, words.size());
+  for (size_t w = 0; attesting && w < counts.size(); ++w)
+    if (!attesting->attests(words.word(static_cast<int32_t>(w)))) counts[w] = 0;
+  return expected_types(spectrum(counts), sample, static_cast<int64_t>(tokens.size()));
+}
+
 Thinned thin(std::span<const std::string> sources, std::span<const std::string> targets, double wanted,
-             int64_t sample) {
+             int64_t sample, const HumanText* attesting) {
   RUM_CHECK(sources.size() == targets.size(), "thin: {} source lines, {} target lines", sources.size(),
             targets.size());
   RUM_CHECK(wanted >= 1 && sample >= 1, "thin: {} expected types in {} tokens cannot be wanted", wanted,
@@ -178,18 +184,19 @@ Thinned thin(std::span<const std::string> sources, std::span<const std::string> 
   RUM_CHECK(words >= sample, "thin: diversity is wanted of {} words, the targets have {}", sample, words);
 
   size_t few = 0, many = corpus.replaceable();  // diversity(few) > wanted >= diversity(many), if at all
-  const auto distance = [&](size_t types) {
-    return corpus.diversity(corpus.replaced(types), sample) - wanted;
+  const auto diversity = [&](std::span<const int32_t> tokens) {
+    return types_expected(tokens, corpus.vocabulary(), sample, attesting);
   };
+  const auto distance = [&](size_t types) { return diversity(corpus.replaced(types)) - wanted; };
   while (few + 1 < many) {
     const size_t middle = few + (many - few) / 2;
     (distance(middle) > 0 ? few : many) = middle;
   }
   const size_t types = std::abs(distance(few)) <= std::abs(distance(many)) ? few : many;
 
-  Thinned out{.lines = {}, .wanted = wanted, .before = corpus.diversity(human.tokens, sample)};
+  Thinned out{.lines = {}, .wanted = wanted, .before = diversity(human.tokens)};
   const std::vector<int32_t> now = corpus.replaced(types);
-  out.got = corpus.diversity(now, sample);
+  out.got = diversity(now);
   out.types_replaced = static_cast<int64_t>(types), out.words = words;
   const Spelling spelling(targets);
   for (size_t line = 0; line < targets.size(); ++line) {

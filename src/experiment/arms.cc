@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "edits/operation.h"
+#include "run/run.h"
 #include "text/reader.h"
 
 namespace rum {
@@ -158,10 +159,14 @@ class Builder {
     if (const auto at = c_.rerankings.find(decoding); at != c_.rerankings.end())
       return chosen(at->second, generator, decoding, seed, set);
     const Generator& g = generator_of(generator);
-    const std::string model = model_of(g, seed);
     const std::string name = generator + "/" + decoding;
     const Decoding& d = c_.decodings.at(decoding);
-    Json::Object parameters{{"name", name}, {"decoding", decoding_json(d)}, {"seed", seed}};
+    Json::Object parameters{{"name", name}, {"decoding", decoding_json(d)}}, hints;
+    std::vector<StageInput> inputs;
+    if (g.model.empty()) inputs.push_back({"generator", model_of(g, seed)});
+    inputs.push_back({"split", out_.split});
+    // A model that was given is the same at every seed.
+    if (g.model.empty() || d.sample) parameters.emplace_back("seed", seed);
     if (set != "pool") parameters.emplace_back("set", set);
     const bool some = set == "pool" && g.count > 0;
     if (some) parameters.emplace_back("first", g.first), parameters.emplace_back("count", g.count);
@@ -172,11 +177,33 @@ class Builder {
                             : set == "pool" ? c_.data.pool_pairs
                                             : c_.data.judge_pairs,
                   lines = sources * draws;
+    if (!g.model.empty()) {
+      parameters = given_model(g, std::move(parameters));
+      hints.emplace_back("model", g.model);
+    }
     return out_.graph.add("generate",
                           fmt::format("{}, seed {}: translating the {}{}", name, seed, set,
                                       draws == 1 ? "" : fmt::format(" {} times", draws)),
-                          std::move(parameters), {{"generator", model}, {"split", out_.split}},
-                          static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500);
+                          std::move(parameters), std::move(inputs),
+                          static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500, std::move(hints));
+  }
+  // A generate stage's parameters with what a model that was given adds: its files and what it is told.
+  Json::Object given_model(const Generator& g, Json::Object parameters) {
+    if (!g.told.text.empty()) parameters.emplace_back("template", g.told.text);
+    if (g.told.chat) parameters.emplace_back("chat", true);
+    RunFiles files;
+    if (!made_ || Disk::real().exists(g.model)) {
+      files = run_files(g.model);
+      const bool translates = read_config(files.config).kind == CorpusKind::pairs;
+      RUM_CHECK(translates == g.told.text.empty(), "generator {}: {} {}", g.name, g.model,
+                translates
+                    ? "translates without being told: leave template out"
+                    : "is a model of plain text: give a template, what it is told, with {source} in it");
+    }
+    parameters.emplace_back("weights", hash(files.weights));
+    parameters.emplace_back("tokenizer", hash(files.tokenizer));
+    parameters.emplace_back("config", hash(files.config));
+    return recalled("generate", {g.model}, std::move(parameters));
   }
   // One of a generator's translations of each source of a set.
   std::string chosen(const Reranking& choice, const std::string& generator, const std::string& name,

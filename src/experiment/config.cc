@@ -94,14 +94,16 @@ class Reader {
       Generator g;
       g.name = name;
       s.read("recipe", g.recipe), s.read("pairs", g.pairs, 1, 1e9), s.read("file", g.file);
+      s.read("model", g.model), s.read("template", g.told.text), s.read("chat", g.told.chat);
       s.read("dtype", g.dtype);
       s.done();
       check_name(s.place("dtype"), "type", g.dtype, std::vector<std::string>{"f32", "bf16", "int8"});
-      if (g.recipe.empty() == g.file.empty())
+      if (!g.recipe.empty() + !g.file.empty() + !g.model.empty() != 1)
         throw FileError(
-            fmt::format("{}generator {}: give either a recipe to train it here, or the file that an "
-                        "outside model wrote",
+            fmt::format("{}generator {}: give one of recipe, to train it here, model, a run folder that "
+                        "translates the pool, or file, what an outside model wrote",
                         s.place(""), name));
+      check_told(s, g);
       if (!g.recipe.empty()) check_name(s.place("recipe"), "recipe", g.recipe, keys_of(c_.recipes));
       if (g.pairs > c_.data.seed_pairs)
         throw FileError(fmt::format("{}generator {} asks for {} pairs, the seed set has data.seed_pairs = {}",
@@ -109,6 +111,17 @@ class Reader {
       if (name == "human")
         throw FileError(s.place("") + "\"human\" names the pool's own targets; choose another name");
       c_.generators.push_back(std::move(g));
+    }
+  }
+  static void check_told(const Section& s, const Generator& g) {
+    const bool told = !g.told.text.empty();
+    if (g.model.empty() ? told || g.told.chat : g.told.chat && !told)
+      throw FileError(s.place("") + s.path("") + ": a template needs a model, and chat = true a template");
+    if (!told) return;
+    try {
+      check(g.told);
+    } catch (const Error& e) {
+      throw FileError(s.place("template") + e.what());
     }
   }
   void decodings() {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/instruction.h"
 #include "run/config.h"
 #include "run/decoding.h"
 #include "text/toml.h"
@@ -25,6 +26,8 @@ struct Generator {
   std::string recipe;         // trained here on the first `pairs` of the seed set
   int64_t pairs = 0;          // 0: all of it
   std::string file;           // or: what an outside model made of the pool (TSV or JSON lines)
+  std::string model;          // or: a run folder, such as `ruminate import` makes
+  Instruction told;           // what that model is told, if it is one of plain text
   std::string dtype = "f32";  // of its products while it translates: f32, bf16 or int8
   // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on, and
   // `generation` is that of its text.

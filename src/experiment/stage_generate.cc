@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -26,22 +27,35 @@ Targets sources_of(const StageContext& x) {
   std::iota(rows.begin(), rows.end(), p.whole("first", 0));
   return picked(all, rows);
 }
+// A model that was given, or the one that a stage trained.
+std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
+  const JsonFields p = x.parameters();
+  const std::string dtype = p.has("dtype") ? p.text("dtype") : "f32";
+  if (p.has("weights"))
+    return load_run(JsonFields(x.stage.hints, x.stage.label).text("model"), "auto", dtype);
+  return load_run(x.input("generator") + "/run/last.safetensors", "auto", dtype);
+}
 // inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and
 // targets of it: of several draws all, one after another.
 void generate(const StageContext& x) {
   const JsonFields p = x.parameters();
-  const auto run = load_run(x.input("generator") + "/run/last.safetensors", "auto",
-                            p.has("dtype") ? p.text("dtype") : "f32");
+  const auto run = generator_of(x);
+  std::optional<Instruction> told;
+  if (p.has("template")) told = {p.text("template"), p.has("chat")};
+  const Instruction* instruction = told ? &*told : nullptr;
   Decoding d = decoding_of(p.at("decoding"));
+  if (told) d = answering(d);
   d.seed = x.seed();
   d.best = p.whole("draws", d.best);
   Provenance from = provenance_of(*run, d);
+  if (told) from.decoding += describe(*told);
   from.generator = p.text("name");
   from.generation = p.whole("generation", from.generation);
   const Targets pool = sources_of(x);
   const std::vector<std::string> sources = sides(pool.texts, &Pair::source);
-  const auto left_out = std::count_if(sources.begin(), sources.end(),
-                                      [&](const std::string& s) { return !translatable(*run, s); });
+  const auto left_out = std::count_if(sources.begin(), sources.end(), [&](const std::string& s) {
+    return !translatable(*run, s, instruction);
+  });
   if (left_out > 0)
     x.progress.line(fmt::format("{}: {} of {} sources fill the context of {} tokens and are left out",
                                 x.stage.label, left_out, sources.size(), run->model.config().context));
@@ -50,10 +64,13 @@ void generate(const StageContext& x) {
       to_json(Json(Json::Object{{"sources", static_cast<int64_t>(sources.size())}, {"left_out", left_out}})) +
           "\n");
   const std::string file = x.folder + "/generated.jsonl";
-  generate_file(*run, sources, d, from, file, [&](int64_t lines, int64_t) {
-    x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));
-    if (x.stop()) throw Stopped();
-  });
+  generate_file(
+      *run, sources, d, from, file,
+      [&](int64_t lines, int64_t) {
+        x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));
+        if (x.stop()) throw Stopped();
+      },
+      nullptr, instruction);
   Targets out;
   for (const Generated& g : read_generated(file)) {
     out.ids.push_back(pool.ids[static_cast<size_t>(g.id)]);

@@ -22,7 +22,7 @@ ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view
   if (i.chat) {
     const Message message{"user", text};
     if (auto made = chat_prompt(t, {&message, 1})) return std::move(*made);
-    fail("this model was not taught to converse: its tokenizer has no tokens for turns; leave --chat out");
+    fail("this model was not taught to converse: its tokenizer has no tokens for turns; leave chat out");
   }
   for (const Token token : t.encode_with_special(source))
     RUM_CHECK(token == t.begin() || t.name(token).empty() || source.find(t.name(token)) == std::string::npos,
@@ -30,6 +30,10 @@ ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view
   ChatPrompt out;
   out.prompt.tokens = t.encode_with_special(text), out.end = t.end();
   return out;
+}
+Decoding answering(Decoding d) {
+  d.max_new = 256, d.max_ratio = 0;
+  return d;
 }
 std::string describe(const Instruction& i) {
   return fmt::format(" template {}{}", hex64(hash64(i.text)), i.chat ? " chat" : "");

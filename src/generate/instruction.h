@@ -13,6 +13,8 @@ struct Instruction {
               // may stand in it
 };
 void check(const Instruction&);  // Error: no {source}, or more than one
+// How such a model writes: it may be asked for a sentence and go on for pages.
+Decoding answering(Decoding);  // at most 256 tokens; an answer's length is no ratio of its prompt's
 // The prompt, and the token that ends an answer. Error: a source that holds a special token, a model without tokens
 // for turns.
 ChatPrompt instructed(const Tokenizer&, const Instruction&, std::string_view source);

@@ -55,21 +55,25 @@ LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type, st
   params.materialise(device, dtype == DType::bf16 ? dtype : DType::f32, seed);
 }
 
-StoredRun read_run(const std::string& given) {
+RunFiles run_files(const std::string& given) {
   const RunFolder folder = is_weights(given) ? folder_around(given) : RunFolder{given};
   if (!Disk::real().exists(folder.config()))
     throw FileError(fmt::format(
         "{}: not a run folder, there is no config.toml in it; `ruminate train` makes one", given));
-  RunConfig config = read_config(folder.config());
-  Tokenizer tokenizer = Tokenizer::load(folder.tokenizer());
+  return {folder.config(), folder.tokenizer(), is_weights(given) ? given : weights_file(folder)};
+}
+StoredRun read_run(const std::string& given) {
+  const RunFiles files = run_files(given);
+  RunConfig config = read_config(files.config);
+  Tokenizer tokenizer = Tokenizer::load(files.tokenizer);
   tokenizer.frame(config.begin, config.end);
-  const std::string source = is_weights(given) ? given : weights_file(folder);
+  const std::string& source = files.weights;
   TensorFile file = read_weights(source);
   const auto trained_with = file.meta.find(kTokenizerHash);
   if (trained_with != file.meta.end() && trained_with->second != hex64(tokenizer.hash()))
     throw FileError(fmt::format(
         "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
-        folder.tokenizer(), source, hex64(tokenizer.hash()), trained_with->second));
+        files.tokenizer, source, hex64(tokenizer.hash()), trained_with->second));
   const bool quantized = dequantize(file.tensors, source);
   check_shapes(config, tokenizer, file, source);
   return {std::move(config), std::move(tokenizer), std::move(file), source, quantized};

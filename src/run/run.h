@@ -24,6 +24,11 @@ struct LoadedRun {
   LoadedRun(RunConfig, Tokenizer, DeviceKind, DType = DType::f32, std::optional<uint32_t> seed = {});
   bool translation() const { return config.kind == CorpusKind::pairs; }
 };
+// The files that a model is read from. As load_run(): FileError when it is no run folder, or has no weights.
+struct RunFiles {
+  std::string config, tokenizer, weights;
+};
+RunFiles run_files(const std::string& folder_or_file);
 // The parts of a run as they lie on the disk, which belong together.
 struct StoredRun {
   RunConfig config;

@@ -129,7 +129,13 @@ std::string Trainer::State::finish() {
                        {"target_tokens", task->loader().target_tokens(done)},
                        {"model", source},
                        {"valid_loss", e.loss}};
-  std::string text = fmt::format("model: {}, {}\n", source, e.text);
+  std::string chosen = source;
+  if (from.size() == 1) chosen += fmt::format(" of {}", done);
+  if (config.best == Best::last)
+    chosen += from.size() == 1 ? ", the last" : "";
+  else
+    chosen += fmt::format(", chosen by validation {}", config.best == Best::bleu ? "BLEU" : "loss");
+  std::string text = fmt::format("model: {}; {}\n", chosen, e.text);
   if (e.score) {
     results.emplace_back("valid_" + task->score_name(), *e.score);
     if (*e.score < best_score - 1)

@@ -56,7 +56,7 @@ ExperimentConfig config_of(const Asked& a) {
     const std::string name = g.substr(0, equals);
     const auto at = std::find_if(c.generators.begin(), c.generators.end(),
                                  [&](const Generator& x) { return x.name == name; });
-    RUM_CHECK(at != c.generators.end() && at->recipe.empty(),
+    RUM_CHECK(at != c.generators.end() && !at->file.empty(),
               "--generated {}: {} has no [generator.{}] with a file; arms refer to it by that name", g,
               a.config, name);
     at->file = g.substr(equals + 1);

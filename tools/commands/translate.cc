@@ -274,7 +274,6 @@ int translate(int argc, char** argv) {
   Decoding search{.beam = 4};
   int64_t best = 1;
   bool sample = false, scores = false, jsonl = false;
-  constexpr int64_t kAnswer = 256;  // tokens of a model that is told what to do, unless --max-new says more
   std::string generator, on_long = "skip";
   Instruction instruction;
   bool flush = false;
@@ -340,8 +339,7 @@ int translate(int argc, char** argv) {
             folder, shell_quoted(folder));
   RUM_CHECK(!run->translation() || !asked, "{} translates without being told: leave --template out", folder);
   Decoding d;
-  if (!asked) d = run->config.decoding;
-  if (asked) d.max_new = kAnswer;
+  d = asked ? answering(d) : run->config.decoding;
   draws.apply(flags, d, "--beam 1 without --sample");
   if (flags.given("--beam")) d.beam = search.beam;
   if (flags.given("--length-penalty")) d.length_penalty = search.length_penalty;
