@@ -165,10 +165,12 @@ lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, 
 bench: ##- speed beside the peers that are installed, in ratios
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
 	@bash tools/bench/run.sh
+bench-scale: build/ruminate ##- what a further byte or pair takes of memory and time, at 1, 4 and 16 times the work
+	@python3 tools/bench/scale.py build/ruminate
 
 include tests/rules.mk
 -include cuda/rules.mk
 
 clean: ## remove what was built; runs/ and data/cache/ stay
 	rm -rf build
-.PHONY: FORCE help all deps install deb train reproduce lab bench clean
+.PHONY: FORCE help all deps install deb train reproduce lab bench bench-scale clean

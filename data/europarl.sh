@@ -1,6 +1,7 @@
 #!/bin/sh
 # Europarl release 7, German-English: debates of the European Parliament, 1.9 million pairs (Koehn 2005).
 #   data/europarl.sh FOLDER [flags of `ruminate data prepare`; else --min-words 2 --max-words 50 --ratio 2.5]
+# The site publishes no checksum, so what was fetched is known by its size: release 7 has 1,920,209 pairs.
 # ARCHIVE=de-en.tgz takes an archive that is already here instead of fetching it (about 190 MB).
 . "$(dirname "$0")/common.sh"
 [ $# -gt 0 ] || set -- --min-words 2 --max-words 50 --ratio 2.5
@@ -17,6 +18,8 @@ if [ ! -s "$out/raw.tsv" ]; then
   done
   lines() { wc -l <"$half/$1" | tr -d ' '; }
   [ "$(lines de)" = "$(lines en)" ] || stop "$archive: $(lines de) German lines, $(lines en) English ones; expected as many."
+  [ -n "${ARCHIVE:-}" ] || [ "$(lines de)" = 1920209 ] ||
+    stop "$archive: $(lines de) pairs, expected the 1920209 of release 7; remove it and try again."
   for l in de en; do tr '\t' ' ' <"$half/$l" >"$half/$l.plain"; done
   paste "$half/de.plain" "$half/en.plain" >"$half/raw"
   mv "$half/raw" "$out/raw.tsv"

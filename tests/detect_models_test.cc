@@ -197,6 +197,16 @@ TEST(DetectLikelihood, Refuses) {
   const std::string said = error_of([&] { d->score(bad); });
   EXPECT_NE(said.find("text 2 needs "), std::string::npos);
   EXPECT_NE(said.find("2 of 4 texts are too long"), std::string::npos);
+
+  const std::string letters = runs().path + "/letters";
+  write_run(letters, {.kind = CorpusKind::documents, .pattern = "characters"});
+  bad = texts;
+  for (Text& t : bad) t.target = "the cat";
+  bad[1].target += " \u4E2D";
+  const std::string unknown = error_of([&] {
+    detect::fit("likelihood", texts, {{"model", letters}})->score(bad);
+  });
+  EXPECT_NE(unknown.find("text 2: the character U+4E2D"), std::string::npos) << unknown;
 }
 TEST(DetectLikelihood, SavedNamesTheVeryWeights) {
   const std::vector<Text> texts = texts_of(6);

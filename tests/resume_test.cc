@@ -166,8 +166,13 @@ TEST_F(Resume, AnotherJudgeBeginsAnew) {
 TEST_F(Resume, OneProcessTrainsInAFolder) {
   const std::string run = copy("alone"), link = p->file("link");
   fs::create_directory_symlink(run, link);
+  const Words estimate{"train", "--resume", run, "--set", "train.steps=30", "--dry-run"};
+  const auto before = files(run);
+  EXPECT_EQ(p->run(estimate).status, 0) << slurp(p->file("err"));
+  EXPECT_EQ(files(run), before) << "an estimate writes nothing";
   const pid_t first = start_long(run);
   Program other;
+  EXPECT_EQ(other.run(estimate).status, 0) << "and takes nothing from whoever is at work";
   for (const std::string& name : {run, link, run + "/", p->file("run") + "/../alone"})
     expect_refusal(other.run(resume(name, {"train.steps=30"})), "another process is at work on it");
   kill(first, SIGKILL);
@@ -223,6 +228,8 @@ TEST_F(Resume, TheEndFallsBackToTheCheckpointsThatAreLeft) {
   EXPECT_EQ(more.status, 0) << more.err;
   EXPECT_NE(more.err.find(checkpoint_path(folder, best) + ": cannot open"), std::string::npos) << more.err;
   EXPECT_NE(more.err.find(checkpoint_path(folder, 100) + ": byte"), std::string::npos) << more.err;
+  EXPECT_NE(more.err.find("train.average = 2, but the folder has only 1 to average"), std::string::npos)
+      << more.err;
   EXPECT_NE(more.err.find("that of step 200 is the best"), std::string::npos) << more.err;
   EXPECT_NE(more.out.find("model: step 200"), std::string::npos) << more.out;
 }

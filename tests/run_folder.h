@@ -17,6 +17,7 @@ struct NoiseRun {
   ModelKind model = ModelKind::gpt;
   uint32_t seed = 1;
   int64_t vocab = 300, context = 64;
+  std::string pattern = "gpt2";
 };
 inline void write_run(const std::string& path, const NoiseRun& r) {
   std::vector<Pair> pairs = grammar_pairs(200, 5);
@@ -26,7 +27,7 @@ inline void write_run(const std::string& path, const NoiseRun& r) {
   c.folder = path, c.seed = r.seed, c.kind = r.kind, c.model_kind = r.model;
   c.train = {"train.tsv"}, c.valid = "valid.tsv";
   c.model.layers = 2, c.model.width = 32, c.model.heads = 2, c.model.context = r.context;
-  c.bpe.vocab = r.vocab;
+  c.bpe.vocab = r.vocab, c.bpe.pattern = r.pattern;
   TokenizerConfig bpe = c.bpe;
   bpe.special = {kSep, kEos};
   const Tokenizer tokenizer = Tokenizer::train(texts, bpe);

@@ -521,6 +521,11 @@ TEST(Config, SaysWhatIsWrongWhere) {
   EXPECT_NE(error("[model]\nnorm = \"rmsnrom\"\n").find("did you mean \"rmsnorm\"?"), std::string::npos);
   EXPECT_NE(error("[model]\ntied = 3\n").find("expected true or false"), std::string::npos);
   EXPECT_NE(error("[model\n").find("c.toml:1"), std::string::npos);
+  EXPECT_EQ(error("[model]\nlayers = \"1\"\n"),
+            "c.toml:2: model.layers: expected integer, without quotes; found \"1\"");
+  for (const char* other : {"run]\nfolder = 5", "run]\nfolder = true", "data]\ntrain = 5", "data]\nkind = 1",
+                            "model]\ntied = \"true\"", "model]\ndropout = \"0.1\"", "model]\nwidth = true"})
+    EXPECT_NE(error(fmt::format("[{}\n", other).c_str()).find(": expected "), std::string::npos) << other;
   EXPECT_NE(error("[model]\nlayers = [1]\n").find("c.toml:2"), std::string::npos);
   EXPECT_NE(error("[data]\ntrain = [1]\n").find("c.toml:2: data.train: expected a text, or several"),
             std::string::npos);
@@ -533,6 +538,10 @@ TEST(Config, SaysWhatIsWrongWhere) {
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
 }
 
+TEST(Config, WhatIsNoPlainFileIsRefused) {
+  for (const char* device : {"/dev/zero", "/dev/null"})  // one without end, one that would give the defaults
+    EXPECT_NE(error_of([&] { read_config(device); }).find("is no plain file"), std::string::npos) << device;
+}
 TEST(Config, DeviceIsPickedOrRefusedInOneSentence) {
   EXPECT_EQ(pick_device("cpu"), DeviceKind::cpu);
   EXPECT_EQ(error_of([] {

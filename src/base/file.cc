@@ -141,6 +141,12 @@ FileLock::~FileLock() {
 }
 
 std::string Disk::read(const std::string& path) {
+  // Of a pipe or a device nothing would be read, or without end: its size is 0.
+  std::error_code ignored;
+  const auto type = std::filesystem::status(path, ignored).type();
+  using enum std::filesystem::file_type;
+  if (type == fifo || type == character || type == block || type == socket)
+    throw FileError(path + " is no plain file: store what it gives in a file, and name that");
   File file(path, calls_);
   std::string out(file.size(), '\0');
   file.read(0, std::as_writable_bytes(std::span(out)));

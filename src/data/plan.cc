@@ -31,15 +31,14 @@ std::vector<int64_t> permutation(int64_t n, uint32_t seed, uint32_t which, int64
   return order;
 }
 
-std::string body(const Plan& p) {
-  std::string out;
-  auto to = std::back_inserter(out);
-  fmt::format_to(to, "{}\nseed {} reshuffle {}\ncorpora {}\n", kMagic, p.seed, p.reshuffle ? 1 : 0,
-                 p.corpora.size());
-  for (uint64_t h : p.corpora) fmt::format_to(to, "{:016x}\n", h);
-  fmt::format_to(to, "rows {}\n", p.rows.size());
-  for (const PlanRow& r : p.rows) fmt::format_to(to, "{} {} {} {}\n", r.example, r.source, r.score, r.weight);
-  return out;
+// Calls take(text) with what stands in its file before the hash, bit by bit.
+template <class Take>
+void each_line(const Plan& p, Take&& take) {
+  take(fmt::format("{}\nseed {} reshuffle {}\ncorpora {}\n", kMagic, p.seed, p.reshuffle ? 1 : 0,
+                   p.corpora.size()));
+  for (uint64_t h : p.corpora) take(fmt::format("{:016x}\n", h));
+  take(fmt::format("rows {}\n", p.rows.size()));
+  for (const PlanRow& r : p.rows) take(fmt::format("{} {} {} {}\n", r.example, r.source, r.score, r.weight));
 }
 
 // Takes a plan's lines apart, word by word, and knows where it is.
@@ -113,10 +112,15 @@ std::vector<int64_t> epoch_order(const Plan& plan, int64_t epoch) {
   return order;
 }
 
-uint64_t plan_hash(const Plan& plan) { return hash64(body(plan)); }
+uint64_t plan_hash(const Plan& plan) {
+  Hash64 hash;
+  each_line(plan, [&](const std::string& line) { hash.add(line); });
+  return hash.value();
+}
 
 void save_plan(const Plan& plan, const std::string& path, Disk& disk) {
-  std::string text = body(plan);
+  std::string text;
+  each_line(plan, [&](const std::string& line) { text += line; });
   text += fmt::format("hash {:016x}\n", hash64(text));
   disk.replace_text(path, text);
 }

@@ -39,7 +39,11 @@ class Reader {
               "text, or fit with option source = false",
               t.id);
     Pair p{source_ ? t.source : "", t.target};
-    if (fits(p)) return p;
+    try {
+      if (fits(p)) return p;
+    } catch (const Error& e) {  // a character that the vocabulary lacks
+      fail(fmt::format("text {}: {}", t.id, e.what()));
+    }
     // The source may take half of the room.
     p.source = longest(p.source, [&](const std::string& s) { return fits({s, ""}, context_ / 2); });
     p.target = longest(p.target, [&](const std::string& s) { return fits({p.source, s}); });

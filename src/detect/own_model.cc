@@ -33,7 +33,11 @@ std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
               "text {} has no source, and {} is a translation model; give the source beside each text, or a "
               "language model",
               t.id, path_);
-    out.push_back(to_example(Pair{translation() ? t.source : "", t.target}, tokenizer()));
+    try {
+      out.push_back(to_example(Pair{translation() ? t.source : "", t.target}, tokenizer()));
+    } catch (const Error& e) {  // a character that its vocabulary lacks
+      fail(fmt::format("text {}: {} ({})", t.id, e.what(), path_));
+    }
     const int64_t needed = positions_of(out.back(), shape);
     if (needed <= context) continue;
     if (refused++ == 0) first = t.id, longest = needed;

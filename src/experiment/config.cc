@@ -25,7 +25,7 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
       throw FileError(
           fmt::format("{}{} is set by the experiment itself", section.place(key), section.path(key)));
   try {
-    set_key(c, key, node.text() ? *node.text() : to_json(node));
+    set_value(c, key, node);
   } catch (const Error& e) {
     throw FileError(section.place(key) + e.what());
   }

@@ -286,21 +286,22 @@ std::vector<std::string> key_names() {
   for (const Key& k : keys()) out.push_back(k.name);
   return out;
 }
-// Sets every leaf of a table. A list has few keys that take it.
+// Sets every leaf of a table.
 void set_all(RunConfig& c, const Toml& file, const Json& node, const std::string& path) {
   if (const auto* table = node.object()) {
     for (const auto& [key, value] : *table) set_all(c, file, value, path.empty() ? key : path + "." + key);
     return;
   }
-  const bool lists = std::any_of(keys().begin(), keys().end(),
-                                 [&](const Key& k) { return k.name == path && k.type == kTexts; });
   try {
-    if (node.array() && !lists) fail(path + " is a list; expected a number, a text, true or false");
-    const std::string* s = node.text();
-    set_key(c, path, s == nullptr ? to_json(node) : lists ? array_of({*s}) : *s);
+    set_value(c, path, node);
   } catch (const Error& e) {
     throw FileError(file.place(path) + e.what());
   }
+}
+const Key& key_named(const std::string& name) {
+  for (const Key& k : keys())
+    if (k.name == name) return k;
+  fail(fmt::format("unknown key {}{}", name, did_you_mean(name, key_names())));
 }
 }  // namespace
 
@@ -313,13 +314,24 @@ void set_key(RunConfig& c, const std::string& name, const std::string& value) {
   if (has_controls(value))
     fail(fmt::format("{}: expected UTF-8 without control characters, found {}", name,
                      to_json(Json(value)).substr(0, 80)));
-  for (const Key& k : keys())
-    if (k.name == name) try {
-        return k.set(c, value);
-      } catch (const Error& e) {
-        fail(fmt::format("{}: {}", name, e.what()));
-      }
-  fail(fmt::format("unknown key {}{}", name, did_you_mean(name, key_names())));
+  const Key& key = key_named(name);
+  try {
+    key.set(c, value);
+  } catch (const Error& e) {
+    fail(fmt::format("{}: {}", name, e.what()));
+  }
+}
+void set_value(RunConfig& c, const std::string& name, const Json& value) {
+  const Key& key = key_named(name);
+  const bool lists = key.type == kTexts;
+  if (value.array() && !lists) fail(name + " is a list; expected a number, a text, true or false");
+  const std::string* text = value.text();
+  set_key(c, name, text == nullptr ? to_json(value) : lists ? array_of({*text}) : *text);
+  const std::string written = key.get(c);  // in quotes, in brackets or bare
+  const bool bare = written[0] != '"' && written[0] != '[';
+  if (!value.array() && bare == (text != nullptr))
+    fail(fmt::format("{}: expected {}, {} quotes; found {}", name, key.type, bare ? "without" : "in",
+                     to_json(value)));
 }
 
 RunConfig parse_config(std::string_view source, const std::string& name) {

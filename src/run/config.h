@@ -12,6 +12,7 @@
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "run/decoding.h"
+#include "text/json.h"
 
 namespace rum {
 // Whose weights become the model: those of the evaluation with the lowest validation loss or the highest
@@ -61,6 +62,8 @@ struct Key {
 std::span<const Key> keys();
 
 void set_key(RunConfig&, const std::string& name, const std::string& text);  // Error with a did-you-mean
+// A value of a TOML file, which is in quotes where to_toml() would write it so. Error too when it is not.
+void set_value(RunConfig&, const std::string& name, const Json& value);
 // FileError: path, line, key, what was expected, what was found.
 RunConfig read_config(const std::string& path);
 RunConfig parse_config(std::string_view toml, const std::string& name);

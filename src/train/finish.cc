@@ -66,6 +66,9 @@ std::vector<int64_t> Trainer::State::last_saves() const {
   for (const int64_t s : scheduled_saves())
     if (s > 0 && s < done && static_cast<int64_t>(out.size()) < config.average && readable(s))
       out.push_back(s);
+  if (static_cast<int64_t>(out.size()) < config.average)
+    progress.line(
+        fmt::format("train.average = {}, but the folder has only {} to average", config.average, out.size()));
   return out;
 }
 

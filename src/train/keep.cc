@@ -40,9 +40,9 @@ void refuse_begun_run(const std::string& path) {
       folder.path);
 }
 
-// Alone in the folder, at its newest checkpoint. Changes no file.
-Checkpoint Trainer::State::take_over() {
-  alone.emplace(std::filesystem::canonical(folder.path).string());
+// At its newest checkpoint and, to train, alone in the folder. Changes no file.
+Checkpoint Trainer::State::take_over(Purpose purpose) {
+  if (purpose == Purpose::train) alone.emplace(std::filesystem::canonical(folder.path).string());
   auto newest = newest_valid(folder.checkpoints(), [&](const std::string& w) { progress.line(w); });
   if (!newest)
     throw FileError(

@@ -45,13 +45,13 @@ struct Trainer::State {
   };
   std::deque<InFlight> in_flight;
 
-  State(RunConfig c, Progress& p, bool resume)
+  State(RunConfig c, Progress& p, bool resume, Purpose purpose)
       : config(std::move(c)),
         progress(p),
         resuming(resume),
         device(pick_device(config.device)),
         folder{config.folder},
-        start(resume ? std::optional(take_over()) : std::nullopt),
+        start(resume ? std::optional(take_over(purpose)) : std::nullopt),
         task(make_task(config, resume, p)),
         params(task->params),
         adamw(materialised(), config.adamw),
@@ -76,7 +76,7 @@ struct Trainer::State {
   bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
 
   // keep.cc
-  Checkpoint take_over();
+  Checkpoint take_over(Purpose);
   void open_folder();
   void restore(Checkpoint);
   void remove_finished_model();

@@ -12,10 +12,10 @@
 #include "train/state.h"
 
 namespace rum {
-Trainer::Trainer(RunConfig c, Progress& p, bool resume) {
+Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose) {
   check_config(c);
   set_threads(c.threads > 0 ? static_cast<int>(c.threads) : threads());
-  state_ = std::make_unique<State>(std::move(c), p, resume);
+  state_ = std::make_unique<State>(std::move(c), p, resume, purpose);
 }
 Trainer::~Trainer() = default;
 

@@ -21,11 +21,13 @@ struct Estimate {  // of a run that was only tried for a few steps
   double epochs = 0, bytes = 0, seconds = 0, tokens_per_second = 0;
 };
 
+enum class Purpose : uint8_t { train, estimate };  // an estimate leaves the folder to whoever is at work
+
 class Trainer {
  public:
   // Reads corpora and tokenizer, makes model and loader; of a resumed run (run/resume.h) its newest valid
   // checkpoint first. Nothing is written yet. FileError when another process trains in the folder.
-  Trainer(RunConfig, Progress&, bool resume);
+  Trainer(RunConfig, Progress&, bool resume, Purpose = Purpose::train);
   ~Trainer();
   // A fresh run refuses a folder that holds a run. `stop` is asked after every step, and in the middle of
   // evaluations: true saves and returns.

@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
   }
   if (resume.empty() && !dry_run) refuse_begun_run(config.folder);  // before the long part
   Progress progress;
-  Trainer trainer(config, progress, !resume.empty());
+  Trainer trainer(config, progress, !resume.empty(), dry_run ? Purpose::estimate : Purpose::train);
   if (dry_run) {
     print_estimate(config, trainer.estimate());
     return 0;
