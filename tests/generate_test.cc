@@ -449,13 +449,14 @@ TEST(Generate, SameForEveryBatchAndThreads) {
     d.batch = 64;
     set_threads(2);
     const auto wanted = generate(t.model, in, kEnd, d);
-    for (const int64_t batch : {1, 7, 64})
-      for (const int n : {1, 2, 3}) {
-        d.batch = batch;
-        set_threads(n);
-        EXPECT_TRUE(same(generate(t.model, in, kEnd, d), wanted))
-            << "mode " << m << " batch " << batch << " threads " << n;
-      }
+    for (size_t b = 0; b < 3; ++b) {  // each batch meets each number of threads in some modes
+      constexpr int64_t kBatches[] = {1, 7, 64};
+      d.batch = kBatches[b];
+      const int n = 1 + static_cast<int>((m + b) % 3);
+      set_threads(n);
+      EXPECT_TRUE(same(generate(t.model, in, kEnd, d), wanted))
+          << "mode " << m << " batch " << d.batch << " threads " << n;
+    }
   }
   set_threads(before);
 }

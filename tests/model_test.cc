@@ -229,7 +229,7 @@ TEST(Model, UnevenMicroBatchesGiveTheGradientOfTheWhole) {
 }
 TEST(Model, LearnsToyTranslation) {
   for (const DType t : {DType::f32, DType::bf16}) {
-    World w({.vocab = 14, .context = 24, .layers = 2, .heads = 4, .kv_heads = 4, .width = 64, .inner = 256},
+    World w({.vocab = 14, .context = 24, .layers = 2, .heads = 4, .kv_heads = 4, .width = 32, .inner = 128},
             t, 5);
     AdamW adam(w.params, {.weight_decay = 0.0f});
     Step step(w.params, adam, w.loss());

@@ -303,7 +303,7 @@ TEST(Program, OutOfMemorySaysWhatWouldFit) {
   const std::vector<std::string> words{"train", p.file("c.toml"),  "--set", "batch.tokens=262144",
                                        "--set", "model.width=256", "--set", "run.threads=1",
                                        "--set", "batch.texts=64"};
-  const Ran r = p.run(words, "", int64_t{1} << 30);
+  const Ran r = p.run(words, "", int64_t{1} << 29);
   expect_refusal(r, "out of memory");
   const size_t at = r.err.find("; batch.tokens = ");
   ASSERT_NE(at, std::string::npos) << r.err;

@@ -81,13 +81,14 @@ TEST(Train, ResumesToTheSameBitsFromEveryStep) {
   ASSERT_TRUE(train(s.config, s.progress).finished);
   const std::string log = Disk::real().read(RunFolder{s.config.folder}.metrics());
   EXPECT_GT(std::stod(log.substr(log.rfind("\"epoch\":") + 8)), 1) << "it goes on into a second epoch";
-  const uint64_t whole = fingerprint(s.config.folder, 24);
-  ASSERT_NE(whole, fingerprint(s.config.folder, 23));
+  // A step after each resume: equal bits at one step are equal bits at the next, and so to the end.
   for (int64_t from = 0; from < 24; from += kSanitized ? 5 : 1) {
     RunConfig again = stopped_run(s.config, from, s.file("again"));
     again.save_every = 100, again.keep = 1;
-    ASSERT_EQ(train(again, s.progress, true).step, 24);
-    ASSERT_EQ(fingerprint(again.folder, 24), whole) << "resumed from step " << from;
+    const uint64_t next = fingerprint(s.config.folder, from + 1);
+    ASSERT_NE(next, fingerprint(s.config.folder, from));
+    train(again, s.progress, true, [&](int64_t step) { return step > from; });
+    ASSERT_EQ(fingerprint(again.folder, from + 1), next) << "resumed from step " << from;
   }
 }
 

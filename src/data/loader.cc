@@ -89,6 +89,7 @@ void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
 // Rows of texts become rows of their pieces.
 void Loader::Index::expand() {
   std::vector<PlanRow> all;
+  all.reserve(plan.rows.size()), row_of.reserve(plan.rows.size());
   for (int64_t row = 0; row < rows(); ++row) {
     const PlanRow& r = plan.rows[static_cast<size_t>(row)];
     const std::vector<TextPiece>& pieces = tokens[static_cast<size_t>(r.source)].pieces;

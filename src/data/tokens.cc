@@ -25,14 +25,15 @@ int32_t refused_line(const std::string& text, const Tokenizer& tokenizer) {
     }
   return line;
 }
-Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
+// Appends texts first .. last - 1 to `to`.
+void encode_some(const Corpus& c, size_t first, size_t last, const Tokenizer& tokenizer, bool with_end,
+                 Encoded& to) {
   constexpr size_t kPart = 256;
-  const size_t parts = (c.texts.size() + kPart - 1) / kPart;
-  std::vector<Encoded> part(parts);
-  parallel(static_cast<int64_t>(parts), [&](int64_t p) {
+  std::vector<Encoded> part((last - first + kPart - 1) / kPart);
+  parallel(static_cast<int64_t>(part.size()), [&](int64_t p) {
     Encoded& t = part[static_cast<size_t>(p)];
-    const size_t first = static_cast<size_t>(p) * kPart, last = std::min(first + kPart, c.texts.size());
-    for (size_t i = first; i < last; ++i) try {
+    const size_t from = first + static_cast<size_t>(p) * kPart;
+    for (size_t i = from; i < std::min(from + kPart, last); ++i) try {
         Example e = to_example(c.texts[i], tokenizer);
         if (!with_end && tokenizer.end() >= 0) e.tokens.pop_back();
         t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
@@ -45,14 +46,18 @@ Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
         fail(fmt::format("{}: {}{}", c.name, line, e.what()));
       }
   });
-  Encoded out;
-  for (Encoded& t : part) {
-    const int64_t from = out.begin.back();
-    out.all.insert(out.all.end(), t.all.begin(), t.all.end());
-    for (size_t i = 1; i < t.begin.size(); ++i) out.begin.push_back(from + t.begin[i]);
-    out.prefix.insert(out.prefix.end(), t.prefix.begin(), t.prefix.end());
-    t = {};
+  for (const Encoded& t : part) {
+    const int64_t from = to.begin.back();
+    to.all.insert(to.all.end(), t.all.begin(), t.all.end());
+    for (size_t i = 1; i < t.begin.size(); ++i) to.begin.push_back(from + t.begin[i]);
+    to.prefix.insert(to.prefix.end(), t.prefix.begin(), t.prefix.end());
   }
+}
+Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
+  constexpr size_t kBatch = 1 << 14;  // texts whose tokens are held twice for a moment
+  Encoded out;
+  for (size_t first = 0; first < c.texts.size(); first += kBatch)
+    encode_some(c, first, std::min(first + kBatch, c.texts.size()), tokenizer, with_end, out);
   return out;
 }
 

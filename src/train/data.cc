@@ -83,10 +83,11 @@ Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, con
   return t;
 }
 
-std::string corpora_hash(std::span<const Corpus> corpora) {
+CorpusFile noted(const Corpus& c) { return {c.name, static_cast<int64_t>(c.texts.size()), c.hash}; }
+std::string corpora_hash(std::span<const CorpusFile> corpora) {
   if (corpora.size() == 1) return hex64(corpora[0].hash);
   std::string all;
-  for (const Corpus& c : corpora) all += hex64(c.hash);
+  for (const CorpusFile& c : corpora) all += hex64(c.hash);
   return hex64(hash64(all));
 }
 }  // namespace rum

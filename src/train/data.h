@@ -19,6 +19,12 @@ std::unique_ptr<LoadedRun> starting_run(const RunConfig&, bool resume);
 // Of a resumed run its own; else that of train.from; else tokenizer.file; else trained on the corpora.
 Tokenizer run_tokenizer(const RunConfig&, std::span<const Corpus>, const LoadedRun* from, bool resume,
                         Progress&);
+struct CorpusFile {  // what is noted of a corpus
+  std::string name;
+  int64_t texts;
+  uint64_t hash;
+};
+CorpusFile noted(const Corpus&);
 // XXH64 of all of them, in hexadecimal digits; of a single one its own.
-std::string corpora_hash(std::span<const Corpus>);
+std::string corpora_hash(std::span<const CorpusFile>);
 }  // namespace rum

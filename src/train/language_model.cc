@@ -18,13 +18,12 @@ int64_t wanted_steps(const RunConfig& c) { return c.target_tokens > 0 ? 0 : c.st
 
 LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress)
     : config_(c),
-      train_(training_corpora(c)),
+      texts_(training_corpora(c)),
       valid_(run_corpus(c, c.valid)),
       from_(starting_run(c, resume)),
-      tokenizer_(run_tokenizer(c, train_, from_.get(), resume, progress)),
-      plan_(training_plan(c, train_)),
+      tokenizer_(run_tokenizer(c, texts_, from_.get(), resume, progress)),
       model_(c.model_kind, Params(params), model_config(c, tokenizer_.size())),
-      loader_(plan_, train_, tokenizer_, loader_config(c), wanted_steps(c)),
+      loader_(lay_out()),
       validation_(evaluation_batches(valid_, tokenizer_, c, c.eval_texts)) {
   notes = loader_.notes();
   if (!validation_.note.empty()) notes.push_back(validation_.note);
@@ -32,6 +31,15 @@ LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress
   // Read once more at the end: here for what would stop it there.
   const std::string note = evaluation_batches(run_corpus(c, c.test), tokenizer_, c, 0).note;
   if (!note.empty()) notes.push_back(note);
+}
+
+// Of texts and plan a run needs no more than their tokens and their hashes.
+Loader LanguageModel::lay_out() {
+  const std::vector<Corpus> texts = std::exchange(texts_, {});
+  const Plan plan = training_plan(config_, texts);
+  plan_hash_ = plan_hash(plan);
+  for (const Corpus& c : texts) train_.push_back(noted(c));
+  return {plan, texts, tokenizer_, loader_config(config_), wanted_steps(config_)};
 }
 
 Packed LanguageModel::largest_batch(int64_t tokens) const {
@@ -77,18 +85,17 @@ std::vector<Fingerprint> LanguageModel::fingerprints() const {
           {"valid_hash", valid_.name, hex64(valid_.hash)},
           {kTokenizerHash, "tokenizer.json", hex64(tokenizer_.hash())},
           {"plan_hash", config_.plan.empty() ? "the order of the training texts" : config_.plan,
-           hex64(plan_hash(plan_))}};
+           hex64(plan_hash_)}};
 }
 
 void LanguageModel::write_files(const RunFolder& folder) const {
   tokenizer_.save(folder.tokenizer());
   Json::Array corpora;
-  auto note = [&](const Corpus& c) {
-    corpora.push_back(Json(Json::Object{
-        {"file", c.name}, {"texts", static_cast<int64_t>(c.texts.size())}, {"hash", hex64(c.hash)}}));
+  auto note = [&](const CorpusFile& c) {
+    corpora.push_back(Json(Json::Object{{"file", c.name}, {"texts", c.texts}, {"hash", hex64(c.hash)}}));
   };
   std::for_each(train_.begin(), train_.end(), note);
-  note(valid_);
+  note(noted(valid_));
   Disk::real().replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
 }
 }  // namespace rum

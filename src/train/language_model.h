@@ -24,15 +24,17 @@ class LanguageModel : public RunTask {
   void write_files(const RunFolder&) const override;
 
  protected:
+  Loader lay_out();
   TestReport test_loss(const EvaluationBatches&, const Stop&) const;
 
   RunConfig config_;
-  std::vector<Corpus> train_;
+  std::vector<Corpus> texts_;  // to train on, until they are tokens
   Corpus valid_;
   std::unique_ptr<LoadedRun> from_;  // until its weights are taken
   Tokenizer tokenizer_;
-  Plan plan_;
   Model model_;
+  std::vector<CorpusFile> train_;
+  uint64_t plan_hash_ = 0;
   Loader loader_;
   EvaluationBatches validation_;
 };

@@ -38,7 +38,7 @@ with tempfile.TemporaryDirectory() as folder:
     model = ["model.layers=1", "model.width=32", "model.heads=2", "model.context=128", "schedule.warmup=5"]
     settings = ["data.valid=few.tsv", "data.test=", "tokenizer.vocab=2000", "run.threads=2", "eval.bleu_texts=0", *model]
     open("empty.toml", "w").close()
-    train = lambda *more: ["train", "empty.toml", "--set", *settings, *more]
+    train = lambda *more: ["train", "empty.toml"] + [word for s in [*settings, *more] for word in ("--set", s)]
     run(*train("data.kind=text", "data.valid=text1", "data.train=text1", "run.folder=prose", "train.steps=20"))
 
     works = [
