@@ -474,8 +474,8 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     EXPECT_GT(auroc(by).value, 0.99) << kind;
   }
 }
-// The gate: of a machine that writes what people wrote, a density ratio orders nothing, unless told to.
-TEST(DetectorScorers, ADensityNoBetterThanChanceOrdersNothing) {
+// The gate: of a machine that writes what people wrote, by any source, no detector orders anything, unless told to.
+TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
   const Scratch scratch;
   const std::vector<Text> texts = lines(100);
   const auto folder = [&](const std::string& name) {
@@ -487,19 +487,20 @@ TEST(DetectorScorers, ADensityNoBetterThanChanceOrdersNothing) {
   for (size_t i = 0; i < texts.size(); i += 2) {
     humans += texts[i].source + "\t" + texts[i].target + "\n";
     generated.ids.push_back(static_cast<int64_t>(i / 2));
-    generated.texts.push_back({texts[i].source, texts[i].target});
+    generated.texts.push_back({texts[i].source, texts[(i + 2) % texts.size()].target});
   }
-  Disk::real().replace_text(folder("split") + "/valid.tsv", humans);
-  write_targets(folder("held_out"), generated), write_targets(folder("targets"), generated);
+  for (const char* set : {"/valid.tsv", "/judge.tsv"})
+    Disk::real().replace_text(folder("split") + set, humans);
+  for (const char* name : {"judge", "held_out", "targets"}) write_targets(folder(name), generated);
   for (const uint32_t seed : {1u, 2u}) {
     const std::string run = folder(seed == 1 ? "human_model" : "generated_model") + "/run";
     write_run(run, {.seed = seed});
     std::filesystem::rename(run + "/model.safetensors", run + "/last.safetensors");
   }
   const auto scored = [&](const char* into, Json::Object parameters) {
-    Stage stage{"score-1", "score", "density of self", Json(std::move(parameters)), {}, {}};
+    Stage stage{"score-1", "score", "a detector of self", Json(std::move(parameters)), {}, {}};
     std::vector<std::string> folders;
-    for (const char* name : {"split", "held_out", "targets", "human_model", "generated_model"}) {
+    for (const char* name : {"split", "judge", "held_out", "targets", "human_model", "generated_model"}) {
       stage.inputs.push_back({name, name});
       folders.push_back(folder(name));
     }
@@ -507,14 +508,16 @@ TEST(DetectorScorers, ADensityNoBetterThanChanceOrdersNothing) {
     const std::function<bool()> stop = [] { return false; };
     StageKind::named("score").run({stage, folders, folder(into), progress, stop});
   };
-  const std::string refusal = error_of([&] { scored("refused", {{"kind", "density"}}); });
-  EXPECT_NE(refusal.find("density of self: nothing is ordered or weighed by it: on sources that it had not "
-                         "seen its AUROC is"),
-            std::string::npos)
-      << refusal;
-  EXPECT_FALSE(std::filesystem::exists(scratch.path + "/refused/scores.tsv"));
-  scored("anyway", {{"kind", "density"}, {"anyway", true}});
-  EXPECT_EQ(read_scores(scratch.path + "/anyway/scores.tsv").ids, generated.ids);
+  for (const char* kind : {"density", "linear"}) {
+    const std::string refusal = error_of([&] { scored("refused", {{"kind", kind}}); });
+    EXPECT_NE(refusal.find("a detector of self: nothing is ordered or weighed by it: on sources that it had "
+                           "not seen its AUROC is"),
+              std::string::npos)
+        << kind << ": " << refusal;
+    EXPECT_FALSE(std::filesystem::exists(scratch.path + "/refused/scores.tsv"));
+    scored(kind, {{"kind", kind}, {"anyway", true}});
+    EXPECT_EQ(read_scores(scratch.path + "/" + kind + "/scores.tsv").ids, generated.ids);
+  }
 }
 }  // namespace
 }  // namespace rum::detect

@@ -1,6 +1,7 @@
 // `ruminate detect` as people run it: fit, calibrate, score, evaluate, plan, and what it refuses.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <sstream>
@@ -143,6 +144,45 @@ TEST_F(Detecting, EvaluatesByLengthDecodingGeneratorAndDocument) {
     EXPECT_GT(number(matrix.find("fitted_on_one")->find("loud")->find(on)->find("auroc")), 0.5) << on;
     EXPECT_GT(number(matrix.find("fitted_on_all_others")->find(on)->find("auroc")), 0.5) << on;
   }
+}
+// By hand: mean, deviation and range over the three.
+TEST_F(Detecting, SeveralSeedsOfOneRecipeHaveASpread) {
+  make(60, 60);
+  std::vector<std::string> words{"evaluate", "--human",  "@human",   "--machine",
+                                 "@machine", "--source", "@sources", "--spread"};
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_EQ(detect({"fit", "--human", "@human", "--machine", "@machine", "--source", "@sources", "--option",
+                      std::string("features=") + (*name == 'a'   ? "16"
+                                                  : *name == 'b' ? "32"
+                                                                 : "64"),
+                      "-o", std::string("@") + name})
+                  .status,
+              0);
+    words.insert(words.end(), {"--detector", std::string("@") + name});
+  }
+  const Ran r = detect(words);
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json all = parse_json(r.out, "out");
+  const auto number = [](const Json& j) {
+    double v = NAN;
+    EXPECT_TRUE(j.number(v));
+    return v;
+  };
+  std::vector<double> areas;
+  for (const char* name : {"a", "b", "c"}) areas.push_back(number(*all.find(file(name))->find("auroc")));
+  const Json& area = *all.find("spread")->find("auroc");
+  const double mean = (areas[0] + areas[1] + areas[2]) / 3;
+  double squares = 0;
+  for (const double a : areas) squares += (a - mean) * (a - mean);
+  EXPECT_GT(squares, 0);
+  EXPECT_NEAR(number(*area.find("mean")), mean, 1e-12);
+  EXPECT_NEAR(number(*area.find("sd")), std::sqrt(squares / 2), 1e-12);
+  EXPECT_EQ(number(*area.find("low")), *std::min_element(areas.begin(), areas.end()));
+  EXPECT_EQ(number(*area.find("high")), *std::max_element(areas.begin(), areas.end()));
+  words.insert(words.end(), {"--format", "text"});
+  EXPECT_NE(detect(words).out.find(fmt::format("{:.3f} ± ", mean)), std::string::npos);
+  expect_refusal(detect({"evaluate", "--detector", "@a", "--human", "@human", "--spread"}),
+                 "several --detector");
 }
 TEST_F(Detecting, ScoresThatAreAllEqualAreAnError) {
   make(60, 50);

@@ -236,7 +236,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("choose = \"channel\"", "choose = \"chanel\"",
          "no way to choose \"chanel\"; did you mean \"channel\"?");
   refuse("utility = \"chrf1\"", "utility = \"chrf\"",
-         "x.toml:70: utility: there is no \"chrf\"; did you mean");
+         "x.toml:75: utility: there is no \"chrf\"; did you mean");
   refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding \"channel\"");
   refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
@@ -288,7 +288,6 @@ TEST(ExperimentConfig, SmokeCoversEveryOperationScorerAndWayToChoose) {
       for (const auto& [_, scorer] : o.scores) scorers.insert(c.scorers.at(scorer).kind);
     }
   for (const auto& [_, r] : c.rerankings) ways.insert(r.how);
-  scorers.insert("classifier");  // takes half a minute to fit: detect_classifier_test.cc has it
   EXPECT_EQ(operations, known(replaced(text, "op = \"mix\"", "op = \"xxxxxxxxx\"")));
   EXPECT_EQ(scorers, known(replaced(text, "kind = \"fluency\"", "kind = \"xxxxxxxxx\"")));
   EXPECT_EQ(ways, known(replaced(text, "choose = \"mbr\"", "choose = \"xxxxxxxxx\"")));
@@ -622,7 +621,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   for (const auto& found : std::filesystem::recursive_directory_iterator(e.file("x")))
     if (found.path().filename() == "match.json")
       tried += slurp(found.path().string()).find("held-out AUROC") != std::string::npos;
-  EXPECT_EQ(tried, 10);  // so were the head over states, and a detector of two generations
+  EXPECT_EQ(tried, 12);  // so were a classifier, the head over states, and a detector of two generations
   const Ran report = e.run(e.words("report", "x"));
   ASSERT_EQ(report.status, 0) << report.err;
   EXPECT_EQ(report.out.find("left out"), std::string::npos) << report.out;

@@ -234,6 +234,20 @@ TEST(Report, EffectsAreRelativeWithTheirDenominators) {
 }
 
 // The links of a chain by generation; of the text, means over seeds between the smallest and the largest.
+// Of one detector at two seeds, and another: two names, each in one colour in both charts.
+TEST(Report, SeedsOfADetectorAreLinesOfOneColour) {
+  Made m;
+  m.results.detectors.push_back(m.results.detectors[0]), m.results.detectors.back().seed = 2;
+  m.results.detectors.push_back(m.results.detectors[0]), m.results.detectors.back().scorer = "density";
+  const std::string html = m.html();
+  const size_t roc = html.find(">ROC</text>"), end = html.find("</figure>", roc);
+  ASSERT_NE(roc, std::string::npos);
+  const std::string charts = html.substr(roc, end - roc);
+  EXPECT_EQ(between(charts, ">linear of ", "</text>").size(), 2u);
+  EXPECT_EQ(between(charts, ">density of ", "</text>").size(), 2u);
+  for (const char* line : {"class=\"line s0\"", "class=\"line s1\""})  // data, and the legend's
+    EXPECT_EQ(between(charts, line, ">").size(), line == std::string("class=\"line s0\"") ? 6u : 4u) << line;
+}
 TEST(Report, AChainIsShownByGeneration) {
   Made m;
   m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
@@ -259,6 +273,8 @@ TEST(Report, AChainIsShownByGeneration) {
   EXPECT_NE(charts.find("text-anchor=\"middle\" class=\"tick\">1</text>"), std::string::npos);
   EXPECT_EQ(charts.find("text-anchor=\"middle\" class=\"tick\">0.5</text>"),
             std::string::npos);  // no half generation
+  EXPECT_NE(charts.find("class=\"tick\">0.5</text>", charts.find(">AUROC<")), std::string::npos)
+      << "from chance on";
   const auto rows = between(html.substr(at), "<tr><td data-label=\"generation\">", "</tr>");
   ASSERT_EQ(rows.size(), 2u);  // what heads them is the chain's name
   for (const char* cell : {">20.8<", ">60.0<"}) EXPECT_NE(rows[0].find(cell), std::string::npos) << rows[0];

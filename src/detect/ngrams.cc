@@ -21,6 +21,22 @@ constexpr Name kNames[] = {{Analyzer::chars, "char"},
 
 uint32_t rotate(uint32_t x, int by) { return x << by | x >> (32 - by); }
 uint32_t mixed(uint32_t block) { return rotate(block * 0xCC9E2D51u, 15) * 0x1B873593u; }
+template <class Number>
+Number loaded(const char* p) {
+  Number n;
+  std::memcpy(&n, p, sizeof n);
+  return n;
+}
+// The last bytes, from `at` on, fewer than four: without a loop, since most n-grams end in some.
+uint32_t tail(std::string_view bytes, size_t at) {
+  const size_t n = bytes.size() - at;
+  if (n == 0) return 0;
+  if (at > 0) return loaded<uint32_t>(bytes.data() + bytes.size() - 4) >> (8 * (4 - n));
+  const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(bytes[i])); };
+  if (n == 1) return byte(0);
+  const uint32_t two = loaded<uint16_t>(bytes.data());
+  return n == 2 ? two : two | byte(2) << 16;
+}
 
 std::string lower(const std::string& text) {
   std::string out = text;
@@ -66,14 +82,9 @@ std::vector<std::string_view> long_words(std::string_view text) {
 int32_t murmur3(std::string_view bytes, uint32_t seed) {
   uint32_t h = seed;
   size_t i = 0;
-  for (; i + 4 <= bytes.size(); i += 4) {
-    uint32_t block;
-    std::memcpy(&block, bytes.data() + i, 4);
-    h = rotate(h ^ mixed(block), 13) * 5 + 0xE6546B64u;
-  }
-  uint32_t rest = 0;
-  for (size_t k = bytes.size(); k > i; --k) rest = rest << 8 | static_cast<uint8_t>(bytes[k - 1]);
-  h ^= mixed(rest) ^ static_cast<uint32_t>(bytes.size());
+  for (; i + 4 <= bytes.size(); i += 4)
+    h = rotate(h ^ mixed(loaded<uint32_t>(bytes.data() + i)), 13) * 5 + 0xE6546B64u;
+  h ^= mixed(tail(bytes, i)) ^ static_cast<uint32_t>(bytes.size());
   h = (h ^ h >> 16) * 0x85EBCA6Bu;
   h = (h ^ h >> 13) * 0xC2B2AE35u;
   return static_cast<int32_t>(h ^ h >> 16);
@@ -175,11 +186,20 @@ void words_of(const std::string& target, const Ngrams& n, Each&& each) {
   std::string joined;
   for (auto length = static_cast<size_t>(n.low); length <= static_cast<size_t>(n.high); ++length)
     for (size_t i = 0; i + length <= words.size(); ++i) {
-      joined.assign(words[i]);
-      for (size_t k = 1; k < length; ++k) joined.append(1, ' ').append(words[i + k]);
-      const std::string_view last = words[i + length - 1];
-      each(Ngram{joined, static_cast<size_t>(words[i].data() - target.data()),
-                 static_cast<size_t>(last.data() + last.size() - target.data())});
+      const char *begin = words[i].data(), *end = begin + words[i].size();
+      bool as_it_stands = true;  // with one space between words, as most texts have it
+      for (size_t k = i + 1; k < i + length; ++k) {
+        as_it_stands = as_it_stands && words[k].data() == end + 1 && *end == ' ';
+        end = words[k].data() + words[k].size();
+      }
+      std::string_view bytes(begin, static_cast<size_t>(end - begin));
+      if (!as_it_stands) {
+        joined.assign(words[i]);
+        for (size_t k = i + 1; k < i + length; ++k) joined.append(1, ' ').append(words[k]);
+        bytes = joined;
+      }
+      each(
+          Ngram{bytes, static_cast<size_t>(begin - target.data()), static_cast<size_t>(end - target.data())});
     }
 }
 template <class Each>
@@ -197,9 +217,10 @@ template <class Each>
 void hash_each(const Lowered& text, const Ngrams& n, uint32_t columns, Each&& each) {
   const uint32_t mask = (columns & (columns - 1)) == 0 ? columns - 1 : 0;
   const auto hashed = [&](const Ngram& g) {
-    const int32_t h = murmur3(g.bytes);
-    const uint32_t size = h < 0 ? 0u - static_cast<uint32_t>(h) : static_cast<uint32_t>(h);
-    each(g, mask != 0 ? size & mask : size % columns, h < 0 ? -1 : 1);
+    const int32_t h = murmur3(g.bytes),
+                  minus = h >> 31;  // half of all are negative: no branch could be foreseen
+    const uint32_t size = static_cast<uint32_t>(h ^ minus) - static_cast<uint32_t>(minus);
+    each(g, mask != 0 ? size & mask : size % columns, minus | 1);
   };
   switch (n.analyzer) {
     case Analyzer::chars:
@@ -215,10 +236,9 @@ void hash_each(const Lowered& text, const Ngrams& n, uint32_t columns, Each&& ea
 }  // namespace
 
 std::span<const Hasher::Hashed> Hasher::count(const Lowered& text, const Ngrams& n) {
-  // A column is touched when its count leaves 0, perhaps again after signs cancelled: counted once.
-  touched_.clear(), out_.clear();
+  touched_.clear(), out_.clear();  // a column is touched by each of its n-grams, and told once
   hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
-    if (count_[column] == 0) touched_.push_back(column);
+    touched_.push_back(column);
     count_[column] += sign;
   });
   for (const uint32_t column : touched_) {
@@ -235,7 +255,7 @@ double Hasher::dot(const Lowered& text, const Ngrams& n, std::span<const double>
   int64_t squares = 0;
   hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
     int32_t& c = count_[column];
-    if (c == 0) touched_.push_back(column);
+    touched_.push_back(column);   // whether it is there already costs more to ask
     squares += 2 * sign * c + 1;  // (c + sign)^2 - c^2
     c += sign;
     sum += sign * weights[column];

@@ -181,7 +181,10 @@ void score(const StageContext& x) {
       {"linear", [&] { return learned(x, t, kind); }},
       {"classifier",
        [&] {
-         return learned(x, t, kind, {{"seed", int64_t{x.seed()}}});
+         Json::Object options{{"seed", int64_t{x.seed()}}};
+         if (const Json* shape = x.stage.parameters.find("options"))
+           options.insert(options.end(), shape->object()->begin(), shape->object()->end());
+         return learned(x, t, kind, options);
        }},
       {"states",
        [&] {

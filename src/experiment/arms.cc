@@ -303,6 +303,10 @@ class Builder {
     if (k == "oracle") inputs.push_back({"human", human_});
     Json::Object parameters{{"kind", k}, {"seed", seed}};
     if (s.anyway) parameters.emplace_back("anyway", true);
+    if (k == "classifier" && !s.recipe.empty())
+      parameters.emplace_back("options", Json::Object{{"width", recipe.model.width},
+                                                      {"layers", recipe.model.layers},
+                                                      {"epochs", std::max<int64_t>(1, recipe.epochs)}});
     return out_.graph.add("score", fmt::format("{} of {}, seed {}", s.name, origin, seed),
                           std::move(parameters), std::move(inputs), 20);
   }

@@ -48,7 +48,7 @@ struct Reranking {
 // on the judge set alone; the states that a detector reads are those of a model of the seed set.
 struct Scorer {
   std::string name, kind;
-  std::string recipe;    // of the models that it trains; empty: the students'
+  std::string recipe;    // of the models that it trains; empty: the students', of a classifier the usual
   std::string with;      // agreement: the second generator's targets
   std::string decoding;  // consistency: how the generator draws; density: how it translated the judge set
   int64_t draws = 8;     // consistency

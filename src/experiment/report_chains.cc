@@ -124,6 +124,8 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
   std::vector<std::string> charts;
   for (const Panel& panel : panels_of(r)) {
     page::LineChart chart{panel.name, "generation", panel.axis, {}};
+    chart.apart = true;
+    if (panel.name == "AUROC") chart.least = 0.5, chart.most = 1;  // from chance on
     for (const auto& [name, links] : chains) {
       page::ChartLine line{name, {}};
       for (const ArmResult* a : links) {

@@ -71,23 +71,28 @@ void detector_figure(page::Page& page, const std::vector<DetectorResult>& detect
                   "probability of a machine that was said",
                   "share of machine texts in truth",
                   {diagonal()}};
-  int key = 0;
+  std::vector<std::string> names;  // a colour each; its seeds are lines of their own
   for (const DetectorResult& d : detectors) {
     if (d.log_odds.human.empty() || d.log_odds.machine.empty()) continue;
-    const std::string name = fmt::format("{} of {}, seed {}", d.scorer, d.targets, d.seed);
+    std::string name = fmt::format("{} of {}", d.scorer, d.targets);
+    const auto at = std::find(names.begin(), names.end(), name);
+    const int key = static_cast<int>(at - names.begin());
+    if (at == names.end())
+      names.push_back(name);
+    else
+      name.clear();
     curve.lines.push_back({name, roc(d.log_odds), Stroke::plain, key});
     page::ChartLine line{name, {}, Stroke::marked, key};
     for (const auto& bin : detect::reliability(probabilities(d.log_odds), 10).bins)
       if (bin.mean) line.points.push_back({*bin.mean, *bin.frequency, *bin.frequency, *bin.frequency});
     calibration.lines.push_back(std::move(line));
-    ++key;
   }
-  if (key > 0)
-    page.figure(
-        {page::svg(curve), page::svg(calibration)},
-        "Detectors on sources of the judge set that they were not fitted on: ROC curves (further up and "
-        "left is better), and calibration (on the diagonal is right).",
-        "detectors.csv");
+  if (!names.empty())
+    page.figure({page::svg(curve), page::svg(calibration)},
+                "Detectors on sources of the judge set that they were not fitted on, a line a seed: ROC "
+                "curves (further "
+                "up and left is better), and calibration (on the diagonal is right).",
+                "detectors.csv");
 }
 void detector_table(page::Page& page, const std::vector<DetectorResult>& detectors) {
   page::Table t{

@@ -101,7 +101,8 @@ std::string frame(const Axis& x, const Axis& y, const std::string& x_label, cons
       (kTop + kHeight - kBottom) / 2, escape_html(y_label));
   return out;
 }
-std::string drawn(const ChartLine& l, int key, const Axis& x, const Axis& y) {
+std::string drawn(const ChartLine& l, int key, const Axis& along, double beside, const Axis& y) {
+  const auto x = [&](double v) { return along(v) + beside; };
   using Stroke = ChartLine::Stroke;
   std::string out, path;
   if (l.points.empty()) return out;
@@ -121,7 +122,7 @@ std::string drawn(const ChartLine& l, int key, const Axis& x, const Axis& y) {
   out += fmt::format("<path d=\"{}\" class=\"{}\"/>\n", path, style);
   if (l.stroke == Stroke::marked)
     for (const ChartPoint& p : l.points)
-      out += mark(x(p.x), y(p.y), key, fmt::format("{}: {}", l.name, number(p.y)));
+      out += mark(x(p.x), y(p.y), key, l.name + (l.name.empty() ? "" : ": ") + number(p.y));
   return out;
 }
 }  // namespace
@@ -141,11 +142,11 @@ std::vector<double> ticks(double low, double high, int count) {
 
 std::string svg(const LineChart& c) {
   using Stroke = ChartLine::Stroke;
-  Range across, up;
+  Range across, up{c.least, c.most};
   std::vector<std::string> names;
   bool counts = !c.percent_x;  // generations, say
   for (const ChartLine& l : c.lines) {
-    if (l.stroke != Stroke::reference) names.push_back(l.name);
+    if (!l.name.empty()) names.push_back(l.name);
     for (const ChartPoint& p : l.points) {
       counts = counts && l.stroke != Stroke::reference && p.x == std::round(p.x);
       if (l.stroke != Stroke::level) across.add(p.x);
@@ -163,8 +164,9 @@ std::string svg(const LineChart& c) {
   for (size_t i = 0; i < c.lines.size(); ++i) {
     const ChartLine& l = c.lines[i];
     const int key = l.key >= 0 ? l.key : static_cast<int>(i);
-    out += drawn(l, key, x, y);
-    if (l.stroke == Stroke::reference) continue;
+    const double middle = static_cast<double>(c.lines.size() - 1) / 2;
+    out += drawn(l, key, x, c.apart ? 5 * (static_cast<double>(i) - middle) : 0, y);
+    if (l.name.empty()) continue;
     const double lx = legend.x(place), ly = legend.y(place, kHeight);
     ++place;
     out += line(lx - 10, ly, lx + 10, ly, (l.stroke == Stroke::level ? "level " : "line ") + colour(key));

@@ -18,9 +18,9 @@ struct ChartLine {
     marked,     // a line with a mark at each point
     plain,      // a line alone, for many points
     level,      // one point: a dashed level across the chart
-    reference,  // a thin dashed line that is not data, such as a diagonal; not in the legend
+    reference,  // a thin dashed line that is not data, such as a diagonal
   };
-  std::string name;
+  std::string name;                // empty: not in the legend
   std::vector<ChartPoint> points;  // by x
   Stroke stroke = Stroke::marked;
   int key = -1;  // of its colour and shape; -1: its place in the chart
@@ -30,6 +30,8 @@ struct LineChart {
   std::string title, x_label, y_label;
   std::vector<ChartLine> lines;
   bool percent_x = false;
+  bool apart = false;                   // lines a little beside each other, so that no interval hides another
+  double least = 1e300, most = -1e300;  // what the upright axis holds at least
 };
 std::string svg(const LineChart&);
 

@@ -28,7 +28,7 @@ th.over{text-align:left;background:var(--shade);max-width:none;color:var(--ink)}
 .verdict{font-weight:600;white-space:nowrap}.holds{color:var(--good)}.does_not_hold{color:var(--bad)}.undecided{color:var(--open)}
 svg{width:100%;height:auto;font:12px system-ui,sans-serif}
 svg text{fill:var(--ink)}svg .title{font-size:13px;font-weight:600}svg .tick,svg .label,svg .note{fill:var(--soft)}svg .label,svg .tick,svg .note{font-size:11px}
-svg .name,svg .note,svg .tick,svg .label{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
+svg .name,svg .note,svg .tick,svg .label{paint-order:stroke;stroke:var(--paper);stroke-width:5px;stroke-linejoin:round}
 .grid{stroke:var(--rule)}.zero{stroke:var(--soft);stroke-width:1.4}.line{fill:none;stroke-width:1.8}.level{stroke-width:1.8;stroke-dasharray:6 4}
 .reference{fill:none;stroke:var(--soft);stroke-dasharray:3 3}.interval{stroke-width:1.8;opacity:.6}.band{opacity:.12;stroke:none}
 .bar{opacity:.28;stroke:none}.dot{stroke:none}

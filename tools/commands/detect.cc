@@ -48,10 +48,12 @@ DetectVerb::DetectVerb(const char* n, const char* h, int (*r)(int, char**)) : na
 }
 
 void DetectInput::declare(Flags& flags) {
-  flags.add("--human", humans, "texts by people: lines, source<TAB>target (.tsv) or JSON lines (.jsonl)")
-      .add("--machine", machines, "texts by machines: NAME=FILE or FILE, one or several")
-      .add("--in", in, "texts whose author the file says (.jsonl) or nobody knows")
-      .add("--source", sources, "source sentences, line by line beside each plain file");
+  flags
+      .add("--human", humans,
+           "texts by people: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl)")
+      .add("--machine", machines, "texts by machines, as FILE or NAME=FILE; give it once for each machine")
+      .add("--in", in, "texts whose author is unknown, or stated in the file (.jsonl: \"label\")")
+      .add("--source", sources, "the source sentences of each plain text file, line by line");
 }
 Texts DetectInput::read() const {
   Texts out;
@@ -68,16 +70,16 @@ Texts DetectInput::read() const {
 
 void DetectRecipe::declare(Flags& flags) {
   std::vector<std::string> names;
-  std::string kinds;
-  for (const Kind* k : Kind::all()) {
-    names.emplace_back(k->name);
-    kinds += fmt::format("  {:<12} {}\n", k->name, k->help);
-  }
-  flags.choice("--kind", kind, "of detector", names)
-      .add("--option", options, "of the kind, as NAME=VALUE; the same name again makes a list")
-      .add("--folds", folds, "in which sources are held out in turn", 2, 100)
-      .add("--seed", seed, "of the folds", 0, UINT32_MAX)
-      .footer("Kinds:\n" + kinds);
+  for (const Kind* k : Kind::all()) names.emplace_back(k->name);
+  flags.choice("--kind", kind, "kind of detector, see below", names)
+      .add("--option", options, "an option of that kind, as NAME=VALUE; repeat a name to give a list")
+      .add("--folds", folds, "parts into which the sources are split; each is held out once", 2, 100)
+      .add("--seed", seed, "for the split into folds", 0, UINT32_MAX);
+}
+std::string DetectRecipe::kinds() {
+  std::string out = "Kinds:\n";
+  for (const Kind* k : Kind::all()) out += fmt::format("  {:<12} {}\n", k->name, k->help);
+  return out;
 }
 Json::Object DetectRecipe::parsed() const {
   Json::Object out;
@@ -132,17 +134,21 @@ std::string told(const Detector& d) {
   return out + fmt::format("abstains below {} characters\n", d.calibration.minimum_characters);
 }
 
-constexpr const char* kCurveHelp = "from scores to probabilities: platt suits few texts, isotonic many";
+constexpr const char* kCurveHelp = "how scores become probabilities: platt for few texts, isotonic for many";
 int run_fit(int argc, char** argv) {
   DetectInput input;
   DetectRecipe recipe;
   std::string output;
-  Flags flags("detect fit",
-              "Fits a detector on texts of both authors, and on the way finds out how good it is.");
+  Flags flags(
+      "detect fit",
+      "Fits a detector on texts by people and by machines. On the way it is tried on sources that were "
+      "held out: the AUROC that is printed is theirs.");
   input.declare(flags);
   recipe.declare(flags);
   flags.choice("--curve", recipe.curve, kCurveHelp, {"platt", "isotonic"})
-      .add("--output,-o", output, "the detector, a safetensors file", true);
+      .add("--output,-o", output, "where to write the detector, a safetensors file", true)
+      .footer(DetectRecipe::kinds() +
+              "\nExample:\n  ruminate detect fit --human people.tsv --machine deepl=deepl.tsv -o detector\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const Texts texts = input.read();
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
@@ -157,16 +163,20 @@ int run_calibrate(int argc, char** argv) {
   std::string path, output, curve = "platt";
   std::vector<std::string> rates{"0.05", "0.01"};
   int64_t minimum = -1;
-  Flags flags("detect calibrate",
-              "Sets a detector's thresholds on your own human texts, and its curve too where there are "
-              "machine texts.");
+  Flags flags(
+      "detect calibrate",
+      "Sets a detector's thresholds on human texts of your own, so that it flags no more of them than you "
+      "allow. If you give machine texts too, its probabilities are fitted anew as well.");
   input.declare(flags);
-  flags.add("--detector", path, "file of a detector", true)
-      .add("--fpr", rates, "shares of people that may be flagged: a threshold each")
+  flags.add("--detector", path, "the detector to calibrate", true)
+      .add("--fpr", rates, "share of human texts that may be flagged; each share gets a threshold")
       .choice("--curve", curve, kCurveHelp, {"platt", "isotonic"})
-      .add("--minimum", minimum, "characters below which it abstains; unset: what 95 % of these texts reach",
+      .add("--minimum", minimum,
+           "characters below which it says nothing; unless given, the length that 95 % of these texts reach",
            0)
-      .add("--output,-o", output, "the calibrated detector", true);
+      .add("--output,-o", output, "where to write the calibrated detector", true)
+      .footer(
+          "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   auto detector = load(path);
   const Texts texts = input.read();
@@ -207,13 +217,17 @@ std::string answer(const Detector& d, const Text& t, double score, bool own, con
 int run_score(int argc, char** argv) {
   DetectInput input;
   std::string path, output, format = "json";
-  Flags flags("detect score", "A score for every text, higher = more machine-like.");
+  Flags flags(
+      "detect score",
+      "Gives every text a score: the higher, the more it looks like a machine's. One line per text, in "
+      "the order of the input.");
   input.declare(flags);
-  flags.add("--detector", path, "file of a detector", true)
+  flags.add("--detector", path, "the detector to ask", true)
       .choice("--format", format,
-              "json lines with probability and flags, raid's {id, score}, or plain numbers",
+              "JSON lines with probability and flags, RAID's {id, score}, or the numbers alone",
               {"json", "raid", "plain"})
-      .add("--output,-o", output, "a file instead of standard output");
+      .add("--output,-o", output, "a file to write instead of standard output")
+      .footer("Example:\n  ruminate detect score --detector detector --in essays.txt\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const auto detector = load(path);
   const Texts texts = input.read();
@@ -237,7 +251,7 @@ int run_score(int argc, char** argv) {
 void usage(FILE* to) {
   fmt::print(to, "ruminate detect: who wrote this, a person or a model?\n\n");
   for (const DetectVerb* v : verbs()) fmt::print(to, "  ruminate detect {:<10} {}\n", v->name, v->help);
-  fmt::print(to, "\n`ruminate detect VERB --help` tells the rest.\n");
+  fmt::print(to, "\n`ruminate detect VERB --help` lists its options, with an example.\n");
 }
 int run(int argc, char** argv) {
   const std::string_view name = argc > 1 ? argv[1] : "";
@@ -254,8 +268,8 @@ int run(int argc, char** argv) {
              did_you_mean(name, names));
   return 2;
 }
-const DetectVerb kVerbs[] = {{"fit", "fit a detector on texts of both authors", run_fit},
-                             {"calibrate", "set its thresholds on your own human texts", run_calibrate},
+const DetectVerb kVerbs[] = {{"fit", "fit a detector on texts by people and by machines", run_fit},
+                             {"calibrate", "set its thresholds on human texts of your own", run_calibrate},
                              {"score", "score texts with it", run_score}};
 const Command command{"detect", "who wrote this, a person or a model? Fit, calibrate, evaluate detectors",
                       run};

@@ -30,6 +30,7 @@ struct DetectRecipe {
   std::vector<std::string> options;
   int64_t folds = 5, seed = 1;
   void declare(Flags&);
+  static std::string kinds();  // a line each, for the end of --help
   Json::Object parsed() const;
 };
 // Says on standard error which of the texts the detector was fitted on.

@@ -11,6 +11,7 @@
 #include "detect/calibrate.h"
 #include "detect/folds.h"
 #include "detect/white_box.h"
+#include "experiment/statistics.h"
 #include "text/table.h"
 #include "tools/commands/detect.h"
 #include "tools/lines.h"
@@ -22,7 +23,7 @@ struct EvaluateFlags {
   std::vector<std::string> detectors;
   std::string quality, format = "json";
   int64_t documents = 10, seed = 1;
-  bool attacks = false, matrix = false;
+  bool attacks = false, matrix = false, spread = false;
 };
 Json shown(const std::array<double, 2>& interval) { return Json::Array{interval[0], interval[1]}; }
 template <class T>
@@ -218,11 +219,42 @@ Json matrix(const DetectRecipe& recipe, std::span<const Text> texts) {
   return Json::Object{{"fitted_on_one", std::move(rows)}, {"fitted_on_all_others", std::move(left)}};
 }
 
+// What several results have in common: of each number its mean, standard deviation, least and most.
+Json spread_over(const std::vector<const Json*>& each) {
+  std::vector<double> numbers;
+  for (const Json* one : each)
+    if (double v = 0; one != nullptr && one->number(v)) numbers.push_back(v);
+  if (numbers.size() == each.size()) {
+    const Spread s = spread(numbers);
+    return Json::Object{{"mean", s.mean}, {"sd", s.sd}, {"low", s.low}, {"high", s.high}};
+  }
+  if (const Json::Array* list = each.front()->array()) {
+    Json::Array out;
+    for (size_t i = 0; i < list->size(); ++i) {
+      std::vector<const Json*> at;
+      for (const Json* one : each)
+        if (one->array() && i < one->array()->size()) at.push_back(&(*one->array())[i]);
+      out.push_back(at.size() == each.size() ? spread_over(at) : Json());
+    }
+    return Json(std::move(out));
+  }
+  if (each.front()->object() == nullptr) return {};
+  Json::Object out;
+  for (const auto& [key, _] : *each.front()->object()) {
+    std::vector<const Json*> of_key;
+    for (const Json* one : each) of_key.push_back(one->find(key));
+    if (std::count(of_key.begin(), of_key.end(), nullptr) > 0) continue;
+    if (Json found = spread_over(of_key); !found.is_null()) out.emplace_back(key, std::move(found));
+  }
+  return Json(std::move(out));
+}
 // The main numbers of each detector.
 TextTable table_of(const Json::Object& detectors) {
   TextTable t{{{"detector", "AUROC", "95 %", "EER", "TPR at 1 % FPR", "TPR at 5 % FPR", "ECE"}}};
   const auto cell = [](const Json* x) {
-    double v = 0;
+    double v = 0, sd = 0;
+    if (x && x->find("mean") && x->find("sd") && x->find("mean")->number(v) && x->find("sd")->number(sd))
+      return fmt::format("{:.3f} ± {:.3f}", v, sd);
     return x && x->number(v) ? fmt::format("{:.3f}", v) : std::string("-");
   };
   for (const auto& [name, d] : detectors) {
@@ -241,22 +273,32 @@ int run(int argc, char** argv) {
   EvaluateFlags o;
   DetectInput input;
   DetectRecipe recipe;
-  Flags flags(
-      "detect evaluate",
-      "How well detectors tell machines from people, as one JSON object. Their texts must not be those that "
-      "they were fitted on; --matrix fits detectors of one kind itself, on sources apart.");
+  Flags flags("detect evaluate",
+              "Measures how well detectors tell machines from people, on labelled texts that they were not "
+              "fitted on, "
+              "and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
+              "tries them "
+              "on every other, on sources that were held out.");
   input.declare(flags);
   recipe.declare(flags);
-  flags.add("--detector", o.detectors, "files of detectors; the others are tested against the first")
-      .add("--documents", o.documents, "lines of a document", 1, 1000000)
-      .add("--quality", o.quality, "a number for each machine's text: its rank correlation with the score")
-      .add("--attacks", o.attacks, "also with the machines' texts attacked")
+  flags.add("--detector", o.detectors, "detectors to measure; the others are tested against the first")
+      .add("--spread", o.spread,
+           "they are one recipe at several seeds: also the mean, deviation and range of every number")
+      .add("--documents", o.documents, "how many lines make a document", 1, 1000000)
+      .add("--quality", o.quality,
+           "a file with a number for each machine text: how does the score correlate with it?")
+      .add("--attacks", o.attacks,
+           "also measure with the machines' texts attacked (homoglyphs, misspellings, ...)")
       .add("--matrix", o.matrix, "fit on each machine, try on every other")
-      .choice("--format", o.format, "json: everything; else the main numbers of each detector as a table",
-              {"json", "text", "csv", "md", "latex"});
+      .choice("--format", o.format, "json: everything; otherwise a table of the main numbers",
+              {"json", "text", "csv", "md", "latex"})
+      .footer(DetectRecipe::kinds() +
+              "\nExample:\n  ruminate detect evaluate --detector detector --human held-out.tsv --machine "
+              "deepl.tsv --format text\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   o.seed = recipe.seed;
   RUM_CHECK(!o.detectors.empty() || o.matrix, "expected --detector FILE, or --matrix");
+  RUM_CHECK(o.detectors.size() > 1 || !o.spread, "--spread needs several --detector");
   RUM_CHECK(o.format == "json" || !o.matrix, "--matrix has no table: leave --format out");
   const Texts read = input.read();
   std::vector<double> quality;
@@ -275,6 +317,11 @@ int run(int argc, char** argv) {
     }
     if (!first) first = tried;
     out.emplace_back(path, std::move(one));
+  }
+  if (o.spread) {
+    std::vector<const Json*> each;
+    for (const auto& [_, one] : out) each.push_back(&one);
+    out.emplace_back("spread", spread_over(each));
   }
   if (o.matrix) out.emplace_back("matrix", matrix(recipe, read.texts));
   print(o.format == "json" ? to_json(Json(std::move(out)), 1) + "\n" : written(table_of(out), o.format));

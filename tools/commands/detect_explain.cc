@@ -146,18 +146,23 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
 int run(int argc, char** argv) {
   ExplainFlags o;
   DetectInput input;
-  Flags flags("detect explain",
-              "What in a text makes its score: its words or tokens, coloured on a terminal, else as a table "
-              "whose numbers and the constant add up to the score. With --window the windows of long texts.");
+  Flags flags(
+      "detect explain",
+      "Shows what makes a text's score: its words or tokens in colour on a terminal, otherwise as a table "
+      "whose numbers, with the constant, add up to the score. With --window it says instead which parts "
+      "of a long text look machine-written.");
   input.declare(flags);
-  flags.add("--detector", o.detector, "file of a detector", true)
-      .add("--document", o.documents, "a file that is one long text, its line ends as blanks")
-      .add("--id", o.ids, "these texts alone; a line of a plain file has its number")
-      .add("--features", o.features, "n-grams to list on either side", 0, 1000000)
-      .add("--window", o.window, "scores of windows of so many words", 1)
+  flags.add("--detector", o.detector, "the detector to ask", true)
+      .add("--document", o.documents, "a file that is one long text; its line ends count as blanks")
+      .add("--id", o.ids, "only the texts with this id; in a plain file, the number of the line")
+      .add("--features", o.features, "how many n-grams to list for each side", 0, 1000000)
+      .add("--window", o.window, "score windows of this many words instead of whole texts", 1)
       .add("--stride", o.stride, "from one window to the next; half a window unless given", 1)
-      .choice("--unit", o.unit, "of windows", {"words", "sentences"})
-      .add("--html", o.html, "also an HTML page");
+      .choice("--unit", o.unit, "what windows are measured in", {"words", "sentences"})
+      .add("--html", o.html, "also write an HTML page to this file")
+      .footer(
+          "Example:\n  ruminate detect explain --detector detector --in essays.txt --id 3 --html "
+          "page.html\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(o.window > 0 || !(flags.given("--stride") || flags.given("--unit")),
             "--stride and --unit need --window");
@@ -182,6 +187,6 @@ int run(int argc, char** argv) {
   if (!o.html.empty()) Disk::real().replace_text(o.html, page);
   return 0;
 }
-const DetectVerb verb{"explain", "which words make the score, and which part of a long text", run};
+const DetectVerb verb{"explain", "show which words make a score, or which parts of a long text", run};
 }  // namespace
 }  // namespace rum

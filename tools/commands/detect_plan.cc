@@ -115,22 +115,26 @@ Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpu
 int run(int argc, char** argv) {
   PlanFlags o;
   DetectRecipe recipe;
-  Flags flags("detect plan",
-              "Orders, filters or weighs generated pairs by how human they look. With --detector by one that "
-              "is fitted "
-              "already; with --human by detectors fitted on the other folds of the pool itself.");
+  Flags flags(
+      "detect plan",
+      "Orders, filters or weighs generated pairs by how human they look, and writes the result as a plan "
+      "for training (data.plan). Give either a detector, or human translations of the same sources: then "
+      "no pair is judged by a detector that saw its source.");
   recipe.declare(flags);
-  flags.add("--pool", o.pool, "generated source<TAB>target lines", true)
-      .add("--detector", o.detector, "file of a detector that never saw them")
-      .add("--human", o.human, "human source<TAB>target lines to fit on beside the pool")
+  flags.add("--pool", o.pool, "the generated pairs, source<TAB>target", true)
+      .add("--detector", o.detector, "a detector that was not fitted on them")
+      .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on beside the pool")
       .add("--provenance", o.provenance,
-           "the JSON lines (`ruminate translate --jsonl`) that the pool was made from: tells who wrote it")
-      .choice("--order", o.order, "of the plan", {"human-first", "human-last", "shuffled"})
-      .add("--keep", o.keep, "this share, the most human-like")
-      .add("--weigh", o.exponent, "weights (1 - probability)^EXPONENT; 0: none")
-      .add("--bins", o.bins, "ranks within as many bins of source length", 1, 1000)
-      .add("--anyway", o.anyway, "even by a detector that is no better than chance")
-      .add("--output,-o", o.output, "the plan", true);
+           "the JSON lines (`ruminate translate --jsonl`) that the pool was made from: they say who wrote it")
+      .choice("--order", o.order, "which pairs come first", {"human-first", "human-last", "shuffled"})
+      .add("--keep", o.keep, "share of the pairs to keep, the most human-like ones")
+      .add("--weigh", o.exponent, "weigh each pair by (1 - probability)^EXPONENT; 0: all alike")
+      .add("--bins", o.bins, "rank within this many bins of source length", 1, 1000)
+      .add("--anyway", o.anyway, "order even by a detector that is no better than chance")
+      .add("--output,-o", o.output, "where to write the plan", true)
+      .footer(
+          DetectRecipe::kinds() +
+          "\nExample:\n  ruminate detect plan --pool pool.tsv --human judge.tsv --keep 0.5 -o plan.tsv\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(o.detector.empty() != o.human.empty(), "expected either --detector FILE or --human FILE");
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
@@ -155,6 +159,6 @@ int run(int argc, char** argv) {
   print(fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
   return 0;
 }
-const DetectVerb verb{"plan", "a training plan in the order of resemblance to human text", run};
+const DetectVerb verb{"plan", "plan training by how human each pair looks", run};
 }  // namespace
 }  // namespace rum
