@@ -9,7 +9,7 @@
 namespace rum::detect {
 namespace {
 // Factorising takes size^3 / 6 steps, a product with H one or two an entry: so both stay in proportion.
-constexpr double kCubeToEntries = 1000;
+constexpr double kCubeToEntries = 300;
 constexpr size_t kSample = 12;  // rows for each column of the block are enough to know it by
 
 float dot(const float* a, const float* b, size_t n) {
