@@ -183,8 +183,9 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   for (const Pair& t : grammar_pairs(2500, 3)) pool += t.source + "\n";
   p.write("pool", pool);
   auto words = [&](const char* to) {
-    return std::vector<std::string>{"translate", p.file("run"), "--input",  p.file("pool"), "--output",
-                                    p.file(to),  "--jsonl",     "--sample", "--generation", "2"};
+    return std::vector<std::string>{"translate", p.file("run"), "--input",      p.file("pool"),
+                                    "--output",  p.file(to),    "--jsonl",      "--sample",
+                                    "--max-new", "16",          "--generation", "2"};
   };
   ASSERT_EQ(p.run(words("whole.jsonl")).status, 0) << slurp(p.file("err"));
   const std::string whole = slurp(p.file("whole.jsonl"));
