@@ -23,7 +23,6 @@ given = $(filter command environment,$(firstword $(origin $(1))))
 signs = $(foreach s,; & | < > ( ) ` ' " \ $$,$(findstring $(s),$(value $(1)))) $(findstring $(LINE),$(value $(1)))
 $(foreach s,$(SETTINGS),$(if $(call given,$(s)),$(if $(strip $(call signs,$(s))),$(error $(s) holds a sign that a shell would read))))
 $(foreach n,$(NAMES),$(if $(call given,$(n)),$(eval override $(n) := $$(value $(n)))))
-export $(NAMES)
 OTHER := $(subst $() ,-,$(strip $(filter-out native,$(MARCH)) $(filter-out release,$(V))))
 BIN   := build$(OTHER:%=/%)
 OBJ   := build/obj/$(or $(OTHER),release)
@@ -170,6 +169,7 @@ bench-scale: build/ruminate ##- what a further byte or pair takes of memory and 
 
 include tests/rules.mk
 -include cuda/rules.mk
+export $(NAMES)  # behind their defaults: to ?= what is exported has a value, an empty one
 
 clean: ## remove what was built; runs/ and data/cache/ stay
 	rm -rf build

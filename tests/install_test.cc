@@ -32,6 +32,11 @@ TEST_F(Installed, TheProgramIsTheOneThatWasBuilt) {
   EXPECT_EQ(version.rfind("ruminate ", 0), 0u) << version;
   EXPECT_EQ(said("'" + prefix + "/bin/ruminate' --version"), version);
 }
+TEST_F(Installed, InUsrLocalWhereMakeIsGivenNoPrefix) {
+  said("unset MAKEFLAGS MAKELEVEL MFLAGS\nmake install BIN='" + fs::path(program).parent_path().string() +
+       "' DESTDIR='" + p.file("root") + "'");
+  EXPECT_TRUE(fs::exists(p.file("root/usr/local/bin/ruminate")));
+}
 TEST_F(Installed, EveryConfigIsThere) {
   int configs = 0;
   for (const auto& entry : fs::recursive_directory_iterator("data/configs"))
