@@ -51,22 +51,6 @@ class Rotation {
   const S* table_ = nullptr;
 };
 
-// Memory of one thread for one piece of work; what take() gives is overwritten by the next piece.
-template <class S>
-class Scratch {
- public:
-  explicit Scratch(int64_t numbers) {
-    static thread_local std::vector<S> memory;
-    const auto need = static_cast<size_t>(numbers) + 64;
-    if (memory.size() < need) memory.resize(need);
-    at_ = memory.data();
-    at_ += (64 - reinterpret_cast<uintptr_t>(at_) % 64) % 64 / sizeof(S);
-  }
-  S* take(int64_t numbers) { return std::exchange(at_, at_ + numbers); }
-
- private:
-  S* at_;
-};
 template <class S>
 int64_t padded(int64_t n) {  // to whole vectors
   return (n + simd::kLanes<S> - 1) / simd::kLanes<S> * simd::kLanes<S>;

@@ -3,6 +3,8 @@
 // has the same bits in any tile, batch or number of threads.
 #pragma once
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "tensor/simd.h"
 
@@ -22,6 +24,23 @@ struct MatrixView {  // a matrix: rows `step` apart, the numbers of a row `strid
   S* at(int64_t i, int64_t j) const { return data + i * step + j * stride; }
 };
 
+// Memory of one thread for one piece of work; what take() gives is overwritten by the next piece.
+template <class S>
+class Scratch {
+ public:
+  explicit Scratch(int64_t numbers) {
+    static thread_local std::vector<S> memory;
+    const auto need = static_cast<size_t>(numbers) + 64;
+    if (memory.size() < need) memory.resize(need);
+    at_ = memory.data();
+    at_ += (64 - reinterpret_cast<uintptr_t>(at_) % 64) % 64 / sizeof(S);
+  }
+  S* take(int64_t numbers) { return std::exchange(at_, at_ + numbers); }
+
+ private:
+  S* at_;
+};
+
 // sums[r][v] += A (R, k) B (k, V vectors). In B `step` leads from row to row, `stride` from vector to vector.
 template <class S, int R, int V>
 [[gnu::always_inline]] inline void multiply(MatrixView<const S> a, MatrixView<const S> b, int64_t k,
@@ -31,7 +50,7 @@ template <class S, int R, int V>
     simd::Vec<S> row[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) row[v] = simd::read(y + v * b.stride);
-#pragma GCC unroll 6
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const simd::Vec<S> one = simd::all(x[r * a.step]);
 #pragma GCC unroll 4
@@ -42,7 +61,7 @@ template <class S, int R, int V>
 
 template <class S, int R, int V>
 [[gnu::always_inline]] inline void clear(simd::Vec<S> (&sums)[R][V]) {  // "= {}" would go through memory
-#pragma GCC unroll 6
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sums[r][v] = simd::Vec<S>{};
@@ -71,7 +90,7 @@ void transpose_into(const T* from, int64_t from_step, int64_t n, int64_t k, S* t
     for (int64_t j = 0; j < k; ++j) to[j * step + r] = static_cast<S>(from[r * from_step + j]);
 }
 
-// f.operator()<R>(i) for rows begin, begin + kMicroRows, ... with R rows each, fewer at the end.
+// f.operator()<R>(i) for rows begin, begin + most, ... with R rows each, fewer at the end.
 template <int R, class F>
 void last_rows(int64_t i, int64_t n, F&& f) {
   if constexpr (R > 0) {
@@ -81,11 +100,11 @@ void last_rows(int64_t i, int64_t n, F&& f) {
       last_rows<R - 1>(i, n, f);
   }
 }
-template <class F>
+template <int most = kMicroRows, class F>
 void by_rows(int64_t begin, int64_t end, F&& f) {
   int64_t i = begin;
-  for (; i + kMicroRows <= end; i += kMicroRows) f.template operator()<kMicroRows>(i);
-  last_rows<kMicroRows - 1>(i, end - i, f);
+  for (; i + most <= end; i += most) f.template operator()<most>(i);
+  last_rows<most - 1>(i, end - i, f);
 }
 
 // C (R rows, n columns) = or += A (R, k) B (k, n) through vectors of columns; B must be readable up to whole
