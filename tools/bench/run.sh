@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # `make bench`: training and generation beside PyTorch and CTranslate2 in alternation, as ratios. Rows without a peer that
-# is installed print our figure alone.  ROUNDS=5  THREADS=2  MODELS="nano iwslt translate"  PYTHON=a python that has them
+# is installed print our figure alone.  ROUNDS=5  THREADS=2  MODELS="nano iwslt shakespeare translate"  PYTHON="pythons that have them"
 set -u
-rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt translate}
+rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt shakespeare translate}
 for number in "$rounds" "$threads"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "bench: expected a number for ROUNDS and THREADS, found $number" >&2; exit 1; }
 done
 find_python() { # MODULE: the python that has it, and its version
-  for python in "${PYTHON:-python3}" /usr/bin/python3; do
+  for python in ${PYTHON:-python3} /usr/bin/python3; do
     "$python" -c "import sys, $1; print(sys.executable, $1.__version__)" 2>/dev/null && return
   done
 }
@@ -18,26 +18,32 @@ read -r ctranslate2 ctranslate2_version <<<"$(find_python ctranslate2)"
 # Debian's PyTorch calls the system's BLAS; the OpenMP build of OpenBLAS is the one that does not fight its threads.
 blas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
 [ -d "$blas" ] && export LD_LIBRARY_PATH=$blas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-rate() { sed -n 's/.*"tokens_per_s": *\([0-9.]*\).*/\1/p'; }
-median() { sort -g | awk '{v[NR]=$1} END {print (NR % 2 ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2)}'; }
-compare() { # PEER KIND MODEL FLAGS...
+field() { sed -n "s/.*\"$1\": *\([0-9.]*\).*/\1/p" <<<"$2"; }
+median() { printf '%s\n' "$@" | sort -g | awk '{v[NR]=$1} END {print (NR % 2 ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2)}'; }
+compare() { # PEER KIND MODEL FLAGS...; COMPILE=--compile for PyTorch alone
   peer=$1 kind=$2 model=$3; shift 3
-  python=$torch name="PyTorch $torch_version"
+  python=$torch name="PyTorch $torch_version${COMPILE:+ compiled}"
   [ "$peer" = ctranslate2 ] && python=$ctranslate2 name="CTranslate2 $ctranslate2_version"
-  ours=() theirs=() ratios=()
+  ours=() theirs=() ratios=() memory=()
   for ((i = 0; i < rounds; ++i)); do
-    o=$(build/bench "$kind" --model "$model" --threads "$threads" "$@" --json | rate)
-    ours+=("$o")
+    o=$(build/bench "$kind" --model "$model" --threads "$threads" "$@" --json)
+    ours+=("$(field tokens_per_s "$o")")
     [ -n "$python" ] || continue
-    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" | rate)
-    theirs+=("$t") ratios+=("$(awk "BEGIN{print $o/$t}")")
+    # What PyTorch fails to compile here gives no line: a row without a peer.
+    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} 2>/dev/null) || { python=''; continue; }
+    theirs+=("$(field tokens_per_s "$t")")
+    ratios+=("$(awk "BEGIN{print ${ours[-1]}/${theirs[-1]}}")")
+    memory+=("$(field peak_rss_mib "$o") $(field peak_rss_mib "$t")")
   done
-  printf '%-9s %-10s %-24s ours %10.0f tokens/s' "$kind" "$model" "$*" "$(printf '%s\n' "${ours[@]}" | median)"
-  [ -n "$python" ] && printf '   %s %10.0f   ratio %.2f' "$name" "$(printf '%s\n' "${theirs[@]}" | median)" "$(printf '%s\n' "${ratios[@]}" | median)"
+  printf '%-9s %-11s %-24s ours %9.0f tokens/s' "$kind" "$model" "$*" "$(median "${ours[@]}")"
+  [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f with imports' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
   printf '\n'
 }
-echo "medians of $rounds alternated rounds, $threads threads, f32 unless it says int8"
-for m in $models; do compare torch train "$m"; done
+echo "medians of $rounds alternated rounds, $threads threads, f32 unless it says int8; $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)"
+for m in $models; do
+  compare torch train "$m"
+  [ -n "$torch" ] && COMPILE=--compile compare torch train "$m"
+done
 for batch in 1 64; do
   compare torch generate iwslt --batch $batch
   compare ctranslate2 generate iwslt --batch $batch
