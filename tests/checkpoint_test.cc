@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/stored_weights.h"
+#include "ops/int8.h"
 #include "tests/scratch.h"
 
 using namespace rum;
@@ -201,6 +203,39 @@ TEST(Checkpoint, RefusesWhatIsNoFile) {
 }
 
 // ---- a folder of checkpoints ----
+// Larger than what is read at once: the numbers of the file, also as another type, and of int8 what it stands for.
+TEST(StoredWeights, GiveAllRowsOfLargeTensors) {
+  const Scratch s;
+  const Shape shape{1100, 1024};
+  std::vector<float> numbers(static_cast<size_t>(shape.size()));
+  std::minstd_rand random(3);
+  for (float& x : numbers) x = static_cast<float>(random()) / 1e9f - 1;
+  const Tensor wide = tensor(numbers, shape, DType::f32), narrow = tensor(numbers, shape, DType::bf16);
+  const Int8Matrix m = quantize(wide);
+  const std::string path = s.path + "/model.safetensors";
+  write_safetensors({{{"key", "value"}}, {{"a", wide}, {"b", narrow}, {"c", m.q}, {"c.scale", m.scale}}},
+                    path);
+  const StoredWeights stored(path);
+  EXPECT_TRUE(stored.quantized());
+  EXPECT_EQ(stored.meta().at("key"), "value");
+  ASSERT_EQ(stored.tensors().size(), 3u);
+  EXPECT_EQ(raw(stored.read("a")), raw(wide));
+  EXPECT_EQ(raw(stored.read("b")), raw(narrow));
+  const Tensor back = Tensor::like(wide);
+  dequantize(m, back);
+  EXPECT_EQ(raw(stored.read("c")), raw(back));
+  const Tensor some = Tensor::empty({7, 1024}, DType::bf16, DeviceKind::cpu);
+  stored.read("a", 1090, some);
+  EXPECT_EQ(raw(some), raw(narrow.rows(1090, 1097)));
+
+  ParameterBlock block;
+  block.declare("a", shape, {}, true), block.declare("b", shape, {}, true),
+      block.declare("c", shape, {}, true);
+  block.materialise_to_read(DeviceKind::cpu, DType::f32);
+  load_weights(block, stored, DType::f32);
+  EXPECT_EQ(weights_hash(block), weights_hash(block, stored));
+}
+
 TEST(Checkpoint, NewestValidFallsBackAndSaysSo) {
   Scratch folder;
   EXPECT_FALSE(newest_valid(folder.path));

@@ -116,7 +116,7 @@ TEST_P(HuggingFace, ComesBackAsItWas) {
     ASSERT_NE(at, left.end()) << t.name;
     EXPECT_EQ(t.type, spec().type);
     std::string bytes(t.end - t.begin, '\0');
-    out.read(t, std::as_writable_bytes(std::span(bytes)));
+    out.read(t, 0, std::as_writable_bytes(std::span(bytes)));
     EXPECT_TRUE(bytes == hub::bytes_of(at->second, spec().type)) << t.name;
     left.erase(at);
   }

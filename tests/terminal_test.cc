@@ -2,6 +2,7 @@
 #include "base/terminal.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "checkpoint/safetensors.h"
 #include "tests/typed.h"
@@ -29,6 +30,42 @@ TEST(Terminal, ControlCharactersBecomeVisible) {
                     "c\xE2\x80\x8C"),
             "a\\u202eb\\u2066c\xE2\x80\x8C");      // directions turned; a joiner turns none
   EXPECT_EQ(visible("\x9B\xC3("), "\\x9b\\xc3(");  // not UTF-8
+}
+
+// Of every command: no line beyond the width that is asked for, and the same words at any width.
+TEST(Terminal, HelpFitsItsColumns) {
+  const Program p;
+  const auto words_of = [](const std::string& text) {
+    std::istringstream in(text);
+    return std::vector<std::string>(std::istream_iterator<std::string>(in), {});
+  };
+  const auto help = [&](std::vector<std::string> words, int width) {
+    setenv("COLUMNS", std::to_string(width).c_str(), 1);
+    words.push_back("--help");
+    const Ran r = p.run(words);
+    unsetenv("COLUMNS");
+    EXPECT_EQ(r.status, 0) << r.err;
+    std::istringstream lines(r.out);
+    for (std::string line; std::getline(lines, line);)
+      EXPECT_TRUE(line.size() <= static_cast<size_t>(width) || line.find(' ', 60) == std::string::npos)
+          << line;
+    return words_of(r.out);
+  };
+  std::vector<std::vector<std::string>> commands{{}, {"detect", "fit"}, {"detect", "explain"}};
+  const std::vector<std::string> list = words_of(p.run({"--help"}).out);
+  for (size_t i = 0; i + 1 < list.size(); ++i)
+    if (list[i] == "ruminate" && list[i + 1].size() > 2 && list[i + 1] != "detect")
+      commands.push_back({list[i + 1]});
+  EXPECT_GT(commands.size(), 15u);
+  for (const auto& command : commands)
+    EXPECT_EQ(help(command, 80), help(command, 1000)) << (command.empty() ? "" : command[0]);
+}
+TEST(Terminal, LongLinesGoOnUnderTheirLastColumn) {
+  EXPECT_EQ(wrapped("  --one TEXT   a few words that go on and on\nshort\n", 40),
+            "  --one TEXT   a few words that go on\n               and on\nshort\n");
+  EXPECT_EQ(wrapped("plain words of some length here", 12), "plain words\nof some\nlength here");
+  EXPECT_EQ(wrapped("f\xC3\xBC\xC3\xBC\xC3\xBC abc", 8), "f\xC3\xBC\xC3\xBC\xC3\xBC abc");  // 8 characters
+  EXPECT_EQ(wrapped("averyveryverylongword b", 10), "averyveryverylongword\nb");
 }
 
 TEST(Terminal, FilesCannotSendItEscapeSequences) {

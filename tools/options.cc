@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace rum {
 struct Flags::State {
@@ -104,7 +105,10 @@ std::optional<int> Flags::parse(int argc, char** argv) try {
   state_->app.parse(argc, argv);
   return {};
 } catch (const CLI::ParseError& e) {
-  if (e.get_exit_code() == 0) return state_->app.exit(e);
+  if (e.get_exit_code() == 0) {
+    fmt::print("{}", wrapped(state_->app.help(), columns()));
+    return 0;
+  }
   std::string hint;
   std::vector<std::string> known;
   for (const CLI::Option* o : state_->app.get_options())

@@ -49,7 +49,7 @@ void list(FILE* to) {
       "ruminate: train small transformers from scratch, generate with them, measure corpora\n\n";
   for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<10} {}\n", c->name, c->help);
   out += "\n`ruminate COMMAND --help` tells the rest, `ruminate --version` which build this is.\n";
-  std::fputs(out.c_str(), to);
+  std::fputs(rum::wrapped(out, rum::columns()).c_str(), to);
 }
 // Exit status 0 means that all of the output has arrived.
 int finish(const std::string& name, int status) {

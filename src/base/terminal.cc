@@ -1,12 +1,15 @@
 #include "base/terminal.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 namespace rum {
 namespace {
@@ -106,5 +109,56 @@ void erase_line() {
   std::fflush(stderr);
   const std::string_view sequence = "\r\033[K";
   Guard{STDERR_FILENO}.write(sequence);
+}
+
+size_t columns() {
+  constexpr size_t least = 40, usual = 80;
+  size_t n = 0;
+  const char* const told = std::getenv("COLUMNS");
+  if (told && std::from_chars(told, told + std::strlen(told), n).ec == std::errc() && n > 0)
+    return std::max(n, least);
+  winsize window{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
+    return std::max<size_t>(window.ws_col, least);
+  return usual;
+}
+namespace {
+// Where the lines below go on: under the last column (what stands after two blanks), unless that is too narrow.
+size_t hanging(std::string_view line, size_t width) {
+  constexpr size_t narrow = 24;
+  const size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  size_t at = begin;
+  for (size_t i = begin; i + 2 < line.size() && i + 2 + narrow <= width; ++i)
+    if (line[i] == ' ' && line[i + 1] == ' ' && line[i + 2] != ' ') at = i + 2;
+  return at;
+}
+// The bytes of the first `width` characters, at most.
+size_t bytes_of(std::string_view line, size_t width) {
+  size_t i = 0;
+  for (size_t n = 0; i < line.size(); ++i)
+    if (!continues(line[i]) && ++n > width) break;
+  return i;
+}
+}  // namespace
+std::string wrapped(std::string_view text, size_t width) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string line(text.substr(0, end));
+    const size_t indent = hanging(line, width);
+    while (bytes_of(line, width) < line.size()) {
+      size_t blank = line.rfind(' ', bytes_of(line, width));
+      if (blank == std::string::npos || blank <= indent) blank = line.find(' ', indent + 1);
+      if (blank == std::string::npos) break;  // one long word
+      const size_t next = line.find_first_not_of(' ', blank);
+      if (next == std::string::npos) break;
+      out += line.substr(0, line.find_last_not_of(' ', blank) + 1) + '\n';
+      line = std::string(indent, ' ') + line.substr(next);
+    }
+    out += line;
+    if (end < text.size()) out += '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
 }
 }  // namespace rum

@@ -18,6 +18,10 @@ void guard_terminals();
 void erase_line();
 // and a text in black on one of the terminal's 256 colours, on standard output; the text is made visible().
 void print_on_colour(std::string_view text, int colour);
+// How wide lines may be: COLUMNS, else the window where standard output is one, else 80.
+size_t columns();
+// Lines that are longer, broken between words and going on below their last column, or where they began.
+std::string wrapped(std::string_view text, size_t width);
 // Is standard output a terminal with colours, which nobody has turned off (TERM=dumb, or NO_COLOR set to
 // anything)?
 bool shows_colours();

@@ -76,6 +76,7 @@ class Reader {
   void read_entries();
   const std::vector<Entry>& entries() const { return entries_; }
   uint64_t body() const { return header_.size(); }
+  const std::map<std::string, std::string>& meta() const { return meta_; }
 
  private:
   [[noreturn]] void refuse(uint64_t byte, const std::string& expected, const std::string& found) const {
@@ -262,6 +263,11 @@ Disk::Part bytes_of(const Tensor& t) {
 }
 
 const char* type_name(DType t) { return kTypes[rank_of(t)].name; }
+std::optional<DType> type_of(std::string_view name) {
+  for (const TypeName& known : kTypes)
+    if (name == known.name) return known.type;
+  return {};
+}
 
 TensorFile parse_safetensors(std::string_view bytes, const std::string& name) {
   const Source memory{name, bytes.size(), [bytes](uint64_t offset, std::span<std::byte> to) {
@@ -281,12 +287,13 @@ SafetensorsFile::SafetensorsFile(const std::string& path, Disk& disk) : file_(pa
                       [&](uint64_t offset, std::span<std::byte> to) { file_.read(offset, to); }};
   Reader reader(source, true);
   reader.read_entries();
-  body_ = reader.body();
+  body_ = reader.body(), meta_ = reader.meta();
   for (const Entry& e : reader.entries()) tensors_.push_back({e.name, e.stored, e.shape(), e.begin, e.end});
 }
-void SafetensorsFile::read(const StoredTensor& t, std::span<std::byte> to) {
-  RUM_CHECK(to.size() == t.end - t.begin, "\"{}\" has {} bytes, not {}", t.name, t.end - t.begin, to.size());
-  file_.read(body_ + t.begin, to);
+void SafetensorsFile::read(const StoredTensor& t, uint64_t offset, std::span<std::byte> to) {
+  RUM_CHECK(offset + to.size() <= t.end - t.begin, "\"{}\" has {} bytes, not {}", t.name, t.end - t.begin,
+            offset + to.size());
+  file_.read(body_ + t.begin + offset, to);
 }
 
 TensorFile in_file_order(const TensorFile& file) {

@@ -3,6 +3,7 @@
 // after all sizes have been checked against the file's, so no header can claim more than the file holds.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,11 +34,13 @@ class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path, Disk& = Disk::real());
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
-  void read(const StoredTensor&, std::span<std::byte> to);  // all its bytes
+  const std::map<std::string, std::string>& meta() const { return meta_; }
+  void read(const StoredTensor&, uint64_t offset, std::span<std::byte> to);  // its bytes from `offset` on
 
  private:
   File file_;
   uint64_t body_ = 0;
+  std::map<std::string, std::string> meta_;
   std::vector<StoredTensor> tensors_;
 };
 
@@ -49,6 +52,7 @@ void write_safetensors(const TensorFile&, const std::string& path, Disk& = Disk:
 // and to the CPU; then the header is what stands before their bytes.
 TensorFile in_file_order(const TensorFile&);
 std::string safetensors_header(const TensorFile& in_file_order);
-Disk::Part bytes_of(const Tensor&);  // of a tensor on the CPU
-const char* type_name(DType);        // in the file: "F32"
+Disk::Part bytes_of(const Tensor&);                   // of a tensor on the CPU
+const char* type_name(DType);                         // in the file: "F32"
+std::optional<DType> type_of(std::string_view name);  // that of a StoredTensor; none: not one of ours
 }  // namespace rum

@@ -3,27 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <map>
 #include <set>
 
 #include "base/error.h"
-#include "base/free_memory.h"
 #include "base/hash.h"
 #include "checkpoint/safetensors.h"
 #include "ops/int8.h"
 
 namespace rum {
-uint64_t weights_hash(const ParameterBlock& block) {
-  Hash64 hash;
-  for (const auto& [name, t] : named_weights(block, block.master())) {
-    hash.add(name + str(t.shape()));
-    hash.add({t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())});
-  }
-  return hash.value();
-}
-
 // Without a copy on the device first: a run saves when its memory is exhausted, too.
 static Tensor copy_on_cpu(const Tensor& t) {
   return t.device() == DeviceKind::cpu ? t.clone() : t.to(DeviceKind::cpu);
@@ -36,7 +24,11 @@ NamedTensors named_weights(const ParameterBlock& block, const Tensor& flat, cons
   return out;
 }
 
-constexpr const char* kScale = ".scale";
+static Tensor widened(const Tensor& t) {
+  const Tensor out = Tensor::empty(t.shape(), DType::f32, DeviceKind::cpu);
+  std::copy_n(t.data<bf16>(), t.size(), out.data<float>());
+  return out;
+}
 NamedTensors quantized_weights(const ParameterBlock& block) {
   NamedTensors out;
   for (auto& [name, t] : named_weights(block, block.master())) {
@@ -48,52 +40,9 @@ NamedTensors quantized_weights(const ParameterBlock& block) {
     }
     const Int8Matrix m = quantize(t);
     out.emplace_back(name, m.q);
-    out.emplace_back(name + kScale, m.scale);
+    out.emplace_back(name + kScaleOf, m.scale);
   }
   return out;
-}
-namespace {
-// One of its matrices as f32.
-Tensor restored(const std::string& name, const Int8Matrix& m, const std::string& file) {
-  const auto bad = [&](const std::string& what) {
-    throw FileError(
-        fmt::format("{}: \"{}\" {}; the file is damaged or not of `ruminate quantize`", file, name, what));
-  };
-  const Tensor &q = m.q, &scale = m.scale;
-  if (!scale) bad(fmt::format("is in int8 and has no \"{}{}\"", name, kScale));
-  if (q.shape().rank != 2 || scale.dtype() != DType::f32 || scale.shape() != Shape({q.shape()[0]}))
-    bad(fmt::format("is {} and its scales are {} of {}", str(q.shape()), str(scale.shape()),
-                    type_name(scale.dtype())));
-  const Tensor out = Tensor::empty(q.shape(), DType::f32, DeviceKind::cpu);
-  dequantize(m, out);
-  for (int64_t i = 0; i < out.size(); ++i)
-    if (!std::isfinite(out.data<float>()[i])) bad(fmt::format("has the number {}", out.data<float>()[i]));
-  const Int8Matrix again = quantize(out);
-  const auto same = [](const Tensor& a, const Tensor& b) {
-    return std::memcmp(a.data<char>(), b.data<char>(), bytes_of(a).size()) == 0;
-  };
-  if (!same(again.q, q) || !same(again.scale, scale)) bad("does not have the scales of its numbers");
-  return out;
-}
-}  // namespace
-bool dequantize(NamedTensors& tensors, const std::string& file) {
-  std::map<std::string, Tensor> scales;  // by name; of each matrix in int8
-  double bytes = 0;
-  for (const auto& [name, t] : tensors) {
-    if (t.dtype() != DType::i8) continue;
-    scales[name + kScale];
-    bytes += static_cast<double>(t.size()) * sizeof(float);
-  }
-  if (scales.empty()) return false;
-  check_memory(file, bytes);
-  NamedTensors out;
-  for (const auto& [name, t] : tensors)
-    if (const auto at = scales.find(name); at != scales.end()) at->second = t;
-  for (const auto& [name, t] : tensors)
-    if (!scales.contains(name))
-      out.emplace_back(name, t.dtype() == DType::i8 ? restored(name, {t, scales[name + kScale]}, file) : t);
-  tensors = std::move(out);
-  return true;
 }
 
 namespace {
@@ -131,11 +80,6 @@ void check_weights(const ParameterBlock& block, DType type, const NamedTensors& 
                    const std::string& prefix, const std::string& file) {
   checked(block, type, from, prefix, file);
 }
-static Tensor widened(const Tensor& t) {
-  const Tensor out = Tensor::empty(t.shape(), DType::f32, DeviceKind::cpu);
-  std::copy_n(t.data<bf16>(), t.size(), out.data<float>());
-  return out;
-}
 void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTensors& from,
                  const std::string& prefix, const std::string& file) {
   const auto by_name = checked(block, flat.dtype(), from, prefix, file);
@@ -146,5 +90,24 @@ void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTen
         .upload(flat.data<char>() + static_cast<size_t>(e.offset) * size_of(flat.dtype()), t.data<char>(),
                 static_cast<size_t>(t.size()) * size_of(t.dtype()));
   }
+}
+
+uint64_t weights_hash(const ParameterBlock& block) {
+  Hash64 hash;
+  for (const ParameterBlock::Entry& e : block.entries()) {
+    hash.add(e.name + str(e.shape));
+    const Int8Weights* const in_int8 =
+        e.multiplies() && e.value.version() != 0 ? int8_weights(e.value) : nullptr;
+    std::vector<float> row(static_cast<size_t>(in_int8 ? in_int8->inputs : 0));
+    for (int64_t o = 0; in_int8 && o < in_int8->outputs; ++o) {
+      int8_row(*in_int8, o, row.data());
+      hash.add({reinterpret_cast<const char*>(row.data()), row.size() * sizeof(float)});
+    }
+    if (in_int8) continue;
+    Tensor t = block.master().rows(e.offset, e.offset + e.shape.size()).to(DeviceKind::cpu);
+    if (t.dtype() == DType::bf16) t = widened(t);
+    hash.add({t.data<char>(), bytes_of(t).size()});
+  }
+  return hash.value();
 }
 }  // namespace rum

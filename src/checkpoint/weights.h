@@ -15,10 +15,8 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
 // A model's weights in a quarter of the room: each matrix that something is multiplied by in int8, its scales
 // beside it under NAME.scale (ops/int8.h), all else as it is.
+inline constexpr const char* kScaleOf = ".scale";
 NamedTensors quantized_weights(const ParameterBlock&);
-// The other way, in place: what was I8 is f32 again. False: nothing was. FileError: a matrix without its scales,
-// or numbers that are none of quantized_weights().
-bool dequantize(NamedTensors&, const std::string& file);
 // Whether a model can take them, before it has any memory: names and shapes. FileError as set_weights.
 void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,
                    const std::string& file);
@@ -27,6 +25,6 @@ void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const
 // is widened.
 void set_weights(const ParameterBlock&, const Tensor& flat, const NamedTensors& from,
                  const std::string& prefix, const std::string& file);
-// Of names, shapes and numbers: the same in any file.
+// Of names, shapes and numbers, those of bf16 and int8 in f32: the same in any file.
 uint64_t weights_hash(const ParameterBlock&);
 }  // namespace rum

@@ -142,7 +142,7 @@ Tensor HubWeights::read(const Family& family, const GptConfig& c, const std::str
   std::vector<std::byte> bytes;
   for (size_t i = 0; i < places.size(); row += parts.rows[i++]) {
     bytes.resize(places[i]->tensor->end - places[i]->tensor->begin);
-    places[i]->file->read(*places[i]->tensor, bytes);
+    places[i]->file->read(*places[i]->tensor, 0, bytes);
     put(places[i]->tensor->type, bytes.data(), out, row, parts.rows[i], parts.transposed);
   }
   return out;

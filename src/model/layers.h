@@ -6,6 +6,7 @@
 #include "ops/attention.h"
 #include "ops/dropout.h"
 #include "ops/embedding.h"
+#include "ops/gelu.h"
 #include "ops/gelu_mlp.h"
 #include "ops/head_loss.h"
 #include "ops/layernorm.h"
@@ -37,10 +38,15 @@ struct Normalise {  // (..., C) -> (..., C)
 
 struct Linear {  // (..., I) -> (..., O)
   Tensor weight, bias;
+  Adapter adapter;
   Linear(Params p, int64_t in, int64_t out, bool biased = true, float scale = 0.02f)
       : weight((p / "weight").matrix({out, in}, {Init::normal, scale})),
-        bias(biased ? (p / "bias").vector(out, {Init::zeros}) : Tensor()) {}
-  Tensor operator()(const Tensor& x) const { return linear(x, weight, bias); }
+        bias(biased ? (p / "bias").vector(out, {Init::zeros}) : Tensor()),
+        adapter(p.adapter(in, out)) {}
+  Tensor operator()(const Tensor& x) const {
+    const Tensor y = linear(x, weight, bias);
+    return adapter ? y + linear(linear(linear(x, adapter.a), adapter.scale), adapter.b) : y;
+  }
 };
 
 struct FeedForward {  // (..., C) -> (..., C)
@@ -51,8 +57,9 @@ struct FeedForward {  // (..., C) -> (..., C)
         up(p / "up", width, a == Activation::swiglu ? 2 * inner : inner, biased),
         down(p / "down", inner, width, biased, scale) {}
   Tensor operator()(const Tensor& x) const {
-    return activation == Activation::swiglu ? down(swiglu(up(x)))
-                                            : gelu_mlp(x, up.weight, up.bias, down.weight, down.bias);
+    if (activation == Activation::swiglu) return down(swiglu(up(x)));
+    if (up.adapter || down.adapter) return down(gelu(up(x)));
+    return gelu_mlp(x, up.weight, up.bias, down.weight, down.bias);
   }
 };
 }  // namespace rum

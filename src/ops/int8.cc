@@ -247,28 +247,46 @@ void dequantize(const Int8Matrix& m, const Tensor& weight) {
       weight.data<float>()[o * k + j] = m.q.data<int8_t>()[o * k + j] * m.scale.data<float>()[o];
 }
 
-Int8Weights pack(const Int8Matrix& m) {
-  const int64_t n = m.q.shape()[0], k = m.q.shape()[1], panels = panels_of(n), groups = groups_of(k);
+Int8Weights int8_zeros(const Shape& shape) {
+  const int64_t n = shape[0], k = shape[1], panels = panels_of(n);
   RUM_CHECK(k <= kMostInputs, "a layer of {} inputs: int8 sums hold {}", k, kMostInputs);
   const auto zeros = [](int64_t size, DType t) {
     Tensor out = Tensor::empty({size}, t, DeviceKind::cpu);
     std::memset(out.data<char>(), 0, static_cast<size_t>(size) * size_of(t));
     return out;
   };
-  Int8Weights out{n, k, zeros(panels * groups * kGroupBytes, DType::i8), zeros(panels * kPanel, DType::i32),
-                  zeros(panels * kPanel, DType::f32)};
-  for (int64_t o = 0; o < n; ++o) {
-    const int8_t* q = m.q.data<int8_t>() + o * k;
-    int8_t* to = out.panels.data<int8_t>() + o / kPanel * groups * kGroupBytes + o % kPanel * kGroup;
+  return {n, k, zeros(panels * groups_of(k) * kGroupBytes, DType::i8), zeros(panels * kPanel, DType::i32),
+          zeros(panels * kPanel, DType::f32)};
+}
+// Input j of output o stands at [j / kGroup * kGroupBytes + j % kGroup] from here.
+static int64_t first_of(const Int8Weights& w, int64_t o) {
+  return o / kPanel * groups_of(w.inputs) * kGroupBytes + o % kPanel * kGroup;
+}
+void pack_rows(const Int8Matrix& rows, int64_t begin, Int8Weights& out) {
+  const int64_t n = rows.q.shape()[0], k = out.inputs;
+  RUM_CHECK(rows.q.shape()[1] == k && begin + n <= out.outputs, "rows {}..{} of {} inputs for ({}, {})",
+            begin, begin + n, rows.q.shape()[1], out.outputs, k);
+  for (int64_t i = 0; i < n; ++i) {
+    const int8_t* q = rows.q.data<int8_t>() + i * k;
+    int8_t* to = out.panels.data<int8_t>() + first_of(out, begin + i);
     int32_t sum = 0;
     for (int64_t j = 0; j < k; ++j) {
       to[j / kGroup * kGroupBytes + j % kGroup] = q[j];
       sum += q[j];
     }
-    out.starts.data<int32_t>()[o] = -128 * sum;
-    out.scales.data<float>()[o] = m.scale.data<float>()[o];
+    out.starts.data<int32_t>()[begin + i] = -128 * sum;
+    out.scales.data<float>()[begin + i] = rows.scale.data<float>()[i];
   }
+}
+Int8Weights pack(const Int8Matrix& m) {
+  Int8Weights out = int8_zeros(m.q.shape());
+  pack_rows(m, 0, out);
   return out;
+}
+void int8_row(const Int8Weights& w, int64_t o, float* to) {
+  const int8_t* from = w.panels.data<int8_t>() + first_of(w, o);
+  for (int64_t j = 0; j < w.inputs; ++j)
+    to[j] = from[j / kGroup * kGroupBytes + j % kGroup] * w.scales.data<float>()[o];
 }
 
 void int8_product(const Tensor& a, const Int8Weights& w, Tensor c, const Tensor& bias, const Int8Path& path) {
@@ -307,8 +325,8 @@ void int8_product(const Tensor& a, const Int8Weights& w, Tensor c, const Tensor&
   });
 }
 
-void use_int8(const Tensor& weight, const Int8Matrix& m) {
-  used.insert_or_assign(weight.data<void>(), Used{weight.version(), pack(m)});
+void use_int8(const Tensor& weight, Int8Weights w) {
+  used.insert_or_assign(weight.data<void>(), Used{weight.version(), std::move(w)});
 }
 const Int8Weights* int8_weights(const Tensor& weight) {
   const auto at = used.find(weight.data<void>());

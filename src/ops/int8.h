@@ -27,6 +27,11 @@ struct Int8Weights {
   Tensor scales;  // f32, one per output
 };
 Int8Weights pack(const Int8Matrix&);
+// The same some rows at a time: room for a matrix of this shape, and its rows from `begin` on.
+Int8Weights int8_zeros(const Shape&);
+void pack_rows(const Int8Matrix& rows, int64_t begin, Int8Weights&);
+// Row o of it as numbers, what dequantize() gives: for embeddings, and for hashes.
+void int8_row(const Int8Weights&, int64_t o, float* to);
 
 // One way to do the integer products, by the instructions that it needs.
 struct Int8Path {
@@ -43,8 +48,8 @@ void int8_product(const Tensor& a, const Int8Weights&, Tensor c, const Tensor& b
                   const Int8Path& = int8_paths()[0]);
 
 // From here on gemm() multiplies by this weight (O, I) of a ParameterBlock through int8_product(), until
-// int8_forget(). It must hold what dequantize() gives.
-void use_int8(const Tensor& weight, const Int8Matrix&);
+// int8_forget(), and embedding() looks rows up in it; the weight's own numbers are not read.
+void use_int8(const Tensor& weight, Int8Weights);
 // What use_int8() made of it, or null. Error: the weight has changed since.
 const Int8Weights* int8_weights(const Tensor& weight);
 void int8_forget(const Tensor& block);  // a ParameterBlock goes

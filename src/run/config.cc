@@ -272,6 +272,14 @@ std::vector<Key> make_keys() {
            "must be "
            "the same"),
       whole("train.patience", AT(patience), 0, big, "evaluations without progress before stopping; 0: never"),
+      whole(
+          "lora.rank", AT(lora.rank), 0, 1 << 16,
+          "numbers between the two matrices that are trained beside each target, in place of the weights of "
+          "train.from, which stay as they are (LoRA); 0: all weights are trained"),
+      real("lora.alpha", AT(lora.alpha), 1e-6, 1e6, "what they add is multiplied by lora.alpha / lora.rank"),
+      texts("lora.targets", AT(lora.targets),
+            "the layers that get them: qkv, project (attention), up, down (feed-forward); of an "
+            "encoder-decoder also query, memory, mix"),
       whole("eval.texts", AT(eval_texts), 0, big,
             "validation texts (windows of a stream) for the loss; 0: all"),
       whole("eval.bleu_texts", AT(bleu_texts), 0, big, "validation texts translated for BLEU; 0: none"),
@@ -385,6 +393,10 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(!c.valid.empty(), "data.valid is not set: name a corpus that is not trained on");
   RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
             "run.folder = \"{}\" is not a folder of its own", c.folder);
+  RUM_CHECK(
+      c.lora.rank == 0 || !c.from.empty(),
+      "lora.rank = {} trains beside the weights of a model: name it as train.from, or leave lora.rank at 0",
+      c.lora.rank);
   RUM_CHECK(c.best != Best::bleu || (c.kind == CorpusKind::pairs && c.bleu_texts > 0),
             "train.best = \"bleu\" needs translations to judge: data.kind = \"translation\" and "
             "eval.bleu_texts above "

@@ -19,6 +19,14 @@ namespace rum {
 // BLEU, or the last ones. Patience goes by the same.
 enum class Best : uint8_t { loss, bleu, last };
 
+// Adapters (model/params.h) instead of all weights.
+struct LoraConfig {
+  int64_t rank = 0;  // 0: all weights are trained
+  float alpha = 16;
+  std::vector<std::string> targets{"qkv", "project", "up", "down"};
+  float scale() const { return alpha / static_cast<float>(rank); }
+};
+
 struct RunConfig {
   std::string folder = "runs/run";
   uint32_t seed = 1;
@@ -50,6 +58,7 @@ struct RunConfig {
   Best best = Best::loss;
   int64_t patience = 0;                      // evaluations without a better one before stopping; 0: never
   std::string from;                          // a run whose weights to start from; empty: random ones
+  LoraConfig lora;                           // beside the weights of `from`
   int64_t eval_texts = 0, bleu_texts = 200;  // of the validation corpus; 0: all (bleu_texts: none)
   Decoding decoding{.beam = 4, .max_ratio = 2};
 };

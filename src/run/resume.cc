@@ -21,6 +21,7 @@ constexpr std::pair<const char*, const char*> kFixed[] = {
     {"tokenizer.", "the weights know the tokens of the run's own tokenizer"},
     {"model.", "the weights are of another model"},
     {"train.from", "the run has weights of its own by now"},
+    {"lora.", "the run's adapters are of another shape"},
 };
 
 // A folder without a name, such as ".", by one that messages and provenance can show.
@@ -48,19 +49,22 @@ fs::path starting_folder(const RunConfig& c, const std::string& folder) {
 }
 }  // namespace
 
+std::string found_path(const std::string& path, const RunConfig& c, const std::string& folder) {
+  if (path.empty() || Disk::real().exists(path)) return path;
+  const std::string there = (starting_folder(c, folder) / path).string();
+  return Disk::real().exists(there) ? there : path;
+}
+
 RunConfig resumed_config(const std::string& given) {
   const RunFolder run{with_a_name(given)};
   if (!Disk::real().exists(run.config()))
     throw FileError(
         fmt::format("{}: not a run folder, there is no config.toml in it; start without --resume", given));
   RunConfig c = read_config(run.config());
-  const fs::path start = starting_folder(c, run.path);
-  const auto find = [&](std::string& path) {
-    const bool here = path.empty() || Disk::real().exists(path);
-    if (const std::string there = (start / path).string(); !here && Disk::real().exists(there)) path = there;
-  };
+  const RunConfig noted = c;
+  const auto find = [&](std::string& path) { path = found_path(path, noted, run.path); };
   std::for_each(c.train.begin(), c.train.end(), find);
-  for (std::string* path : {&c.valid, &c.test, &c.plan}) find(*path);
+  for (std::string* path : {&c.valid, &c.test, &c.plan, &c.from}) find(*path);
   c.folder = run.path;
   return c;
 }
@@ -74,6 +78,8 @@ std::string why_fixed(const std::string& key) {
 void check_resumed(const RunConfig& then, const RunConfig& now) {
   RunConfig a = then, b = now;
   a.model = model_config(then, 0), b.model = model_config(now, 0);  // 0 heads of keys are as many as heads
+  // What adapters are trained beside may lie elsewhere: the trainer compares hashes.
+  if (now.lora.rank > 0) a.from = b.from;
   for (const Key& key : keys())
     if (const std::string reason = why_fixed(key.name); !reason.empty())
       RUM_CHECK(

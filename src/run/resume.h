@@ -10,6 +10,8 @@ namespace rum {
 // The config of a run folder. Corpora that are not found from here are looked for from where the run was
 // started. FileError when the folder holds no run.
 RunConfig resumed_config(const std::string& folder);
+// A path of the config of a run folder, where it is found: from here, or from where the run was started.
+std::string found_path(const std::string& path, const RunConfig&, const std::string& folder);
 
 // Why a resumed run must keep its value of this key; "" where it may change. Files of texts may lie elsewhere
 // but must hold the same texts: the trainer compares their hashes.

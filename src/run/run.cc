@@ -5,10 +5,9 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/safetensors.h"
-#include "checkpoint/weights.h"
 #include "run/environment.h"
 #include "run/folder.h"
+#include "run/resume.h"
 
 namespace rum {
 namespace {
@@ -33,17 +32,32 @@ std::string weights_file(const RunFolder& folder) {
   const std::string path = checkpoint_path(folder.checkpoints(), best);
   return best > 0 && disk.exists(path) ? path : newest->path;
 }
-TensorFile read_weights(const std::string& path) {
-  if (path.ends_with(".safetensors")) return read_safetensors(path);
-  Checkpoint c = load(path);
-  return {std::move(c.meta), std::move(c.tensors)};
-}
 // A config may claim any size: no memory is taken before the file of weights bears it out.
-void check_shapes(const RunConfig& config, const Tokenizer& tokenizer, const TensorFile& file,
-                  const std::string& source) {
+void check_shapes(const RunConfig& config, const Tokenizer& tokenizer, const StoredWeights& weights) {
   ParameterBlock declared;
   const Model model(config.model_kind, Params(declared), model_config(config, tokenizer.size()));
-  check_weights(declared, DType::f32, file.tensors, "", source);
+  check_weights(declared, DType::f32, weights.tensors(), "", weights.path());
+}
+// What was trained beside the weights of another run, added to them.
+StoredWeights with_adapters(const RunConfig& config, const std::string& run, const StoredWeights& adapters) {
+  const std::string from = found_path(config.from, config, run);
+  if (!Disk::real().exists(from))
+    throw FileError(fmt::format("{}: its adapters were trained beside {}, which is not there: put it back",
+                                adapters.path(), from));
+  StoredRun base = read_run(from);
+  ParameterBlock declared;
+  const Model model(base.config.model_kind, Params(declared),
+                    model_config(base.config, base.tokenizer.size()));
+  const auto noted = adapters.meta().find(kBaseHash);
+  const std::string then = noted == adapters.meta().end() ? "none" : noted->second,
+                    now = hex64(weights_hash(declared, base.weights));
+  if (then != now)
+    throw FileError(
+        fmt::format("{}: its adapters were trained beside other weights than those of {} (hash {}, then "
+                    "{}): put the old ones back",
+                    adapters.path(), from, now, then));
+  base.weights.add(adapters, config.lora.scale());
+  return std::move(base.weights);
 }
 }  // namespace
 
@@ -52,7 +66,7 @@ LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type, st
       tokenizer(std::move(t)),
       model(config.model_kind, Params(params), model_config(config, tokenizer.size())),
       dtype(type) {
-  params.materialise(device, dtype == DType::bf16 ? dtype : DType::f32, seed);
+  params.materialise_to_read(device, dtype, seed);
 }
 
 RunFiles run_files(const std::string& given) {
@@ -68,35 +82,45 @@ StoredRun read_run(const std::string& given) {
   Tokenizer tokenizer = Tokenizer::load(files.tokenizer);
   tokenizer.frame(config.begin, config.end);
   const std::string& source = files.weights;
-  TensorFile file = read_weights(source);
-  const auto trained_with = file.meta.find(kTokenizerHash);
-  if (trained_with != file.meta.end() && trained_with->second != hex64(tokenizer.hash()))
+  StoredWeights weights(source);
+  const auto trained_with = weights.meta().find(kTokenizerHash);
+  if (trained_with != weights.meta().end() && trained_with->second != hex64(tokenizer.hash()))
     throw FileError(fmt::format(
         "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
         files.tokenizer, source, hex64(tokenizer.hash()), trained_with->second));
-  const bool quantized = dequantize(file.tensors, source);
-  check_shapes(config, tokenizer, file, source);
-  return {std::move(config), std::move(tokenizer), std::move(file), source, quantized};
+  std::optional<StoredWeights> adapters;
+  if (config.lora.rank > 0) {
+    adapters = std::move(weights);
+    weights = with_adapters(config, files.config.substr(0, files.config.rfind('/')), *adapters);
+  }
+  check_shapes(config, tokenizer, weights);
+  return {std::move(config), std::move(tokenizer), std::move(weights), std::move(adapters)};
+}
+StoredRun read_to_train(const std::string& given) {
+  StoredRun stored = read_run(given);
+  if (stored.weights.quantized())
+    throw FileError(fmt::format(
+        "{}: its weights are stored in int8, too coarse for the small steps of training; train from the run "
+        "that it was quantized from",
+        stored.weights.path()));
+  return stored;
 }
 
-static std::unique_ptr<LoadedRun> load_as(const std::string& given, const std::string& device_name,
-                                          std::optional<DType> dtype) {
-  StoredRun stored = read_run(given);
-  if (stored.quantized && !dtype) dtype = DType::i8;
+static std::unique_ptr<LoadedRun> load(StoredRun stored, const std::string& given,
+                                       const std::string& device_name, std::optional<DType> dtype) {
+  if (stored.weights.quantized() && !dtype) dtype = DType::i8;
   const DeviceKind device =
       dtype == DType::i8 && device_name == "auto" ? DeviceKind::cpu : pick_device(device_name);
   RUM_CHECK(dtype != DType::i8 || device == DeviceKind::cpu, "{}: int8 runs on the CPU: give --device cpu",
             given);
   auto run = std::make_unique<LoadedRun>(std::move(stored.config), std::move(stored.tokenizer), device,
                                          dtype.value_or(DType::f32));
-  run->source = stored.source;
-  set_weights(run->params, run->params.master(), stored.weights.tensors, "", run->source);
-  run->params.refresh_shadow();
-  if (run->dtype == DType::i8) run->params.quantize();
+  run->source = stored.weights.path();
+  load_weights(run->params, stored.weights, run->dtype);
   return run;
 }
 std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device, std::optional<DType> dtype) {
-  return load_as(given, device == DeviceKind::cpu ? "cpu" : "cuda", dtype);
+  return load(read_run(given), given, device == DeviceKind::cpu ? "cpu" : "cuda", dtype);
 }
 std::unique_ptr<LoadedRun> load_run(const std::string& given, const std::string& device,
                                     const std::string& dtype) {
@@ -104,15 +128,9 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given, const std::string&
   if (dtype == "f32") type = DType::f32;
   if (dtype == "bf16") type = DType::bf16;
   if (dtype == "int8") type = DType::i8;
-  return load_as(given, device, type);
+  return load(read_run(given), given, device, type);
 }
 std::unique_ptr<LoadedRun> load_to_train(const std::string& given) {
-  auto run = load_run(given);
-  if (run->dtype == DType::i8)
-    throw FileError(fmt::format(
-        "{}: its weights are stored in int8, too coarse for the small steps of training; train from the run "
-        "that it was quantized from",
-        run->source));
-  return run;
+  return load(read_to_train(given), given, "cpu", DType::f32);
 }
 }  // namespace rum

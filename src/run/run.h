@@ -4,14 +4,15 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/safetensors.h"
+#include "checkpoint/stored_weights.h"
 #include "model/model.h"
 #include "run/config.h"
 #include "text/tokenizer.h"
 
 namespace rum {
-// The key under which files of weights note the hash of their tokenizer.
-inline constexpr const char* kTokenizerHash = "tokenizer_hash";
+// The keys under which files of weights note the hash of their tokenizer and, adapters, of the weights that they
+// were trained beside.
+inline constexpr const char *kTokenizerHash = "tokenizer_hash", *kBaseHash = "base_hash";
 
 struct LoadedRun {
   RunConfig config;
@@ -33,11 +34,12 @@ RunFiles run_files(const std::string& folder_or_file);
 struct StoredRun {
   RunConfig config;
   Tokenizer tokenizer;
-  TensorFile weights;  // of a checkpoint: with the optimizer's moments
-  std::string source;  // the file that they came from
-  bool quantized;      // `ruminate quantize` wrote it; here they are f32 again
+  StoredWeights weights;  // with its adapters ([lora]), if it has any, added to those of train.from
+  std::optional<StoredWeights> adapters{};  // these alone
 };
 StoredRun read_run(const std::string& folder_or_file);  // as load_run()
+// To train from its weights. Error: they are stored in int8.
+StoredRun read_to_train(const std::string& folder_or_file);
 // From a run folder (the finished model, else the best checkpoint, else the newest) or from one checkpoint or
 // model file inside a run folder. Without a type it is i8 where `ruminate quantize` wrote the file, else f32.
 // FileError says what is missing or does not belong together; Error: i8 on another device than the CPU.
@@ -47,6 +49,6 @@ std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, DeviceKin
 // auto, f32, bf16 or int8.
 std::unique_ptr<LoadedRun> load_run(const std::string& folder_or_file, const std::string& device,
                                     const std::string& dtype);
-// To train from its weights. Error: they are stored in int8.
+// read_to_train(), in f32 on the CPU.
 std::unique_ptr<LoadedRun> load_to_train(const std::string& folder_or_file);
 }  // namespace rum

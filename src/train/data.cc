@@ -34,9 +34,9 @@ Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
   return plan;
 }
 
-std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {
-  if (resume || c.from.empty()) return nullptr;
-  auto from = load_to_train(c.from);
+std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
+  if ((resume && c.lora.rank == 0) || c.from.empty()) return nullptr;
+  auto from = std::make_unique<StoredRun>(read_to_train(c.from));
   RUM_CHECK(c.tokenizer.empty() || Tokenizer::load(c.tokenizer).hash() == from->tokenizer.hash(),
             "train.from = \"{}\" has another tokenizer than tokenizer.file = \"{}\"; leave that empty to "
             "take its own",
@@ -58,10 +58,10 @@ std::unique_ptr<LoadedRun> starting_run(const RunConfig& c, bool resume) {
   return from;
 }
 
-static Tokenizer find_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const LoadedRun* from,
+static Tokenizer find_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const Tokenizer* from,
                                 bool resume, Progress& progress) {
   if (resume) return Tokenizer::load(RunFolder{c.folder}.tokenizer());
-  if (from) return from->tokenizer;
+  if (from) return *from;
   if (!c.tokenizer.empty()) return Tokenizer::load(c.tokenizer);
   std::vector<std::string_view> texts;
   for (const Corpus& corpus : corpora)
@@ -76,7 +76,7 @@ static Tokenizer find_tokenizer(const RunConfig& c, std::span<const Corpus> corp
   });
 }
 
-Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const LoadedRun* from,
+Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const Tokenizer* from,
                         bool resume, Progress& progress) {
   Tokenizer t = find_tokenizer(c, corpora, from, resume, progress);
   t.frame(c.begin, c.end);

@@ -13,11 +13,11 @@ std::vector<Corpus> training_corpora(const RunConfig&);        // in the order o
 // data.plan, or all texts shuffled by the run's seed (a stream in order as it stands). The loader checks that
 // it was made for these corpora.
 Plan training_plan(const RunConfig&, std::span<const Corpus>);
-// The run of train.from, checked against the config; null without one, and for a resumed run, which has its
-// own weights. Error: another tokenizer or shape, by the key that differs.
-std::unique_ptr<LoadedRun> starting_run(const RunConfig&, bool resume);
-// Of a resumed run its own; else that of train.from; else tokenizer.file; else trained on the corpora.
-Tokenizer run_tokenizer(const RunConfig&, std::span<const Corpus>, const LoadedRun* from, bool resume,
+// The run of train.from, checked against the config; null without one, and for a resumed run that has weights of
+// its own. Error: another tokenizer or shape, by the key that differs.
+std::unique_ptr<StoredRun> starting_run(const RunConfig&, bool resume);
+// Of a resumed run its own; else `from`, that of train.from; else tokenizer.file; else trained on the corpora.
+Tokenizer run_tokenizer(const RunConfig&, std::span<const Corpus>, const Tokenizer* from, bool resume,
                         Progress&);
 struct CorpusFile {  // what is noted of a corpus
   std::string name;

@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/hash.h"
-#include "checkpoint/weights.h"
+#include "run/environment.h"
 
 namespace rum {
 namespace {
@@ -21,8 +22,8 @@ LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress
       texts_(training_corpora(c)),
       valid_(run_corpus(c, c.valid)),
       from_(starting_run(c, resume)),
-      tokenizer_(run_tokenizer(c, texts_, from_.get(), resume, progress)),
-      model_(c.model_kind, Params(params), model_config(c, tokenizer_.size())),
+      tokenizer_(run_tokenizer(c, texts_, from_ ? &from_->tokenizer : nullptr, resume, progress)),
+      model_(make_model()),
       loader_(lay_out()),
       validation_(evaluation_batches(valid_, tokenizer_, c, c.eval_texts)) {
   notes = loader_.notes();
@@ -55,15 +56,38 @@ Packed LanguageModel::largest_batch(int64_t tokens) const {
   return pack(texts, shape);
 }
 
+// With [lora] the weights of train.from are read into memory of their own, which no optimizer knows of, and what is
+// trained are the adapters beside them.
+Model LanguageModel::make_model() {
+  const GptConfig c = model_config(config_, tokenizer_.size());
+  const LoraConfig& lora = config_.lora;
+  if (lora.rank == 0) return Model(config_.model_kind, Params(params), c);
+  const DeviceKind device = pick_device(config_.device);
+  std::vector<float> scale(static_cast<size_t>(lora.rank * lora.rank));
+  for (int64_t i = 0; i < lora.rank; ++i) scale[static_cast<size_t>(i * (lora.rank + 1))] = lora.scale();
+  adapters_.emplace(Adapters{params, lora.rank, lora.targets,
+                             Tensor::from<float>(scale, {lora.rank, lora.rank}, config_.dtype, device)});
+  Model model(config_.model_kind, Params(frozen_, "", &*adapters_), c);
+  for (const std::string& target : lora.targets) {
+    const std::vector<std::string> layers(adapters_->layers.begin(), adapters_->layers.end());
+    RUM_CHECK(adapters_->layers.contains(target), "lora.targets: the model has no layer \"{}\", but {}{}",
+              target, fmt::join(layers, ", "), did_you_mean(target, layers));
+  }
+  frozen_hash_ = hex64(weights_hash(frozen_, from_->weights));
+  frozen_.materialise_to_read(device, config_.dtype);
+  load_weights(frozen_, from_->weights, config_.dtype);
+  return model;
+}
+
 std::string LanguageModel::take_weights() {
   if (!from_) return "";
-  set_weights(params, params.master(), named_weights(from_->params, from_->params.master()), "",
-              from_->source);
-  params.refresh_shadow();
-  const std::string said =
-      fmt::format("starts from {}, weights {}", from_->source, hex64(weights_hash(from_->params)));
+  const std::string source = from_->weights.path();
+  if (adapters_)
+    return fmt::format("trains adapters of rank {} beside {}, weights {}, {} numbers that stay as they are",
+                       adapters_->rank, source, frozen_hash_, frozen_.numbers());
+  load_weights(params, from_->weights, DType::f32);
   from_.reset();
-  return said;
+  return fmt::format("starts from {}, weights {}", source, hex64(weights_hash(params)));
 }
 
 Evaluation LanguageModel::evaluate(const Stop& stop) const {
@@ -81,11 +105,14 @@ TestReport LanguageModel::test_loss(const EvaluationBatches& test, const Stop& s
 }
 
 std::vector<Fingerprint> LanguageModel::fingerprints() const {
-  return {{"train_hash", fmt::format("{}", fmt::join(config_.train, ", ")), corpora_hash(train_)},
-          {"valid_hash", valid_.name, hex64(valid_.hash)},
-          {kTokenizerHash, "tokenizer.json", hex64(tokenizer_.hash())},
-          {"plan_hash", config_.plan.empty() ? "the order of the training texts" : config_.plan,
-           hex64(plan_hash_)}};
+  std::vector<Fingerprint> out{
+      {"train_hash", fmt::format("{}", fmt::join(config_.train, ", ")), corpora_hash(train_)},
+      {"valid_hash", valid_.name, hex64(valid_.hash)},
+      {kTokenizerHash, "tokenizer.json", hex64(tokenizer_.hash())},
+      {"plan_hash", config_.plan.empty() ? "the order of the training texts" : config_.plan,
+       hex64(plan_hash_)}};
+  if (adapters_) out.push_back({kBaseHash, config_.from, frozen_hash_});
+  return out;
 }
 
 void LanguageModel::write_files(const RunFolder& folder) const {

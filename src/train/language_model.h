@@ -16,7 +16,7 @@ class LanguageModel : public RunTask {
   int64_t texts() const override { return loader_.pieces(); }
   Packed largest_batch(int64_t tokens) const override;
 
-  std::string take_weights() override;  // those of train.from
+  std::string take_weights() override;  // those of train.from; adapters start at random beside them
   Evaluation evaluate(const Stop&) const override;
   TestReport test(Progress&, const Stop&) const override;
 
@@ -25,13 +25,17 @@ class LanguageModel : public RunTask {
 
  protected:
   Loader lay_out();
+  Model make_model();
   TestReport test_loss(const EvaluationBatches&, const Stop&) const;
 
   RunConfig config_;
   std::vector<Corpus> texts_;  // to train on, until they are tokens
   Corpus valid_;
-  std::unique_ptr<LoadedRun> from_;  // until its weights are taken
+  std::unique_ptr<StoredRun> from_;  // until its weights are taken
   Tokenizer tokenizer_;
+  ParameterBlock frozen_;    // with adapters: all other weights, those of train.from
+  std::string frozen_hash_;  // of these
+  std::optional<Adapters> adapters_;
   Model model_;
   std::vector<CorpusFile> train_;
   uint64_t plan_hash_ = 0;

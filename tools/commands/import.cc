@@ -34,15 +34,20 @@ int import_model(int argc, char** argv) {
 
 int export_model(int argc, char** argv) {
   std::string run, folder;
+  bool adapter = false;
   Flags flags("export",
               "Writes a model of plain text as Hugging Face's transformers load it: config.json, "
               "generation_config.json, tokenizer.json, tokenizer_config.json, model.safetensors.");
   flags.add("run", run, "a run folder, a checkpoint or a model file in one", true)
-      .add("folder", folder, "the folder to make", true);
+      .add("folder", folder, "the folder to make", true)
+      .add("--adapter", adapter,
+           "of a run with adapters (lora.rank) these alone, as PEFT loads them: adapter_config.json and "
+           "adapter_model.safetensors; without it they are added to the weights");
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
-  const Exported made = export_folder(run, folder);
-  fmt::print(stderr, "{}: a {} model, {} tensors of {}\n", folder, made.family, made.tensors, made.dtype);
+  const Exported made = adapter ? export_adapters(run, folder) : export_folder(run, folder);
+  fmt::print(stderr, "{}: {} {} model, {} tensors of {}\n", folder, adapter ? "adapters of a" : "a",
+             made.family, made.tensors, made.dtype);
   return 0;
 }
 

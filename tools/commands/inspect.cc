@@ -121,19 +121,24 @@ void show_run(const std::string& path) {
 
 // One step of the run's model on its own data, recorded entry by entry.
 void show_step(const std::string& path) {
-  const auto run = load_run(path);
-  const std::vector<Corpus> corpora = training_corpora(run->config);
-  const Loader loader(training_plan(run->config, corpora), corpora, run->tokenizer,
-                      {batch_shape(run->config), 1, run->config.model.context}, 1);
-  AdamW adamw(run->params, run->config.adamw);
+  const StoredRun run = read_run(path);
+  const RunConfig& c = run.config;
+  const std::vector<Corpus> corpora = training_corpora(c);
+  const Loader loader(training_plan(c, corpora), corpora, run.tokenizer, {batch_shape(c), 1, c.model.context},
+                      1);
+  ParameterBlock params;
+  const Model model(c.model_kind, Params(params), model_config(c, run.tokenizer.size()));
+  params.materialise(DeviceKind::cpu, DType::f32, {});
+  load_weights(params, run.weights, DType::f32);
+  AdamW adamw(params, c.adamw);
   Step step(
-      run->params, adamw, [&](const Batch& b) { return run->model.loss(b).loss; }, run->config.seed);
+      params, adamw, [&](const Batch& b) { return model.loss(b).loss; }, c.seed);
   const Batch batch = upload(loader.at(0).front());
   std::vector<TapeLine> lines;
   for (int i = 0; i < 4; ++i) {  // the first ones settle the memory
     lines.clear();
     Tape::log = &lines;
-    StepInputs in = adamw.inputs(0, 0, batch.total_weight, run->config.seed);
+    StepInputs in = adamw.inputs(0, 0, batch.total_weight, c.seed);
     step.gradients({&batch, 1}, in);
     Tape::log = nullptr;
   }
