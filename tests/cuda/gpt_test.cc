@@ -275,9 +275,9 @@ TEST(CudaGpt, OutOfMemoryInMidRunLosesNothing) {
       said = e.what();
     }
     unsetenv("SIMT_MEMORY");
-    EXPECT_NE(
-        said.find(fmt::format("step {} is saved, `ruminate train --resume {}`", at, shell_quoted(c.folder))),
-        std::string::npos)
+    EXPECT_NE(said.find(fmt::format("step {} is saved: continue with `ruminate train --resume {}`", at,
+                                    shell_quoted(c.folder))),
+              std::string::npos)
         << said;
     EXPECT_NE(said.find(at == 1 ? "not even a small batch fits" : "out of memory"), std::string::npos)
         << said;
