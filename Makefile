@@ -90,7 +90,7 @@ $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 # The compiler's time is spent where programs spend theirs, not on rooms that wait for others, on commands or on tests.
 # GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
 ifeq ($(V),release)
-HOT  := checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
+HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
         edits/ibm1 edits/ridge huggingface/weights
 COLD := $(call objects,$(filter $(patsubst %,src/%/%,checkpoint detect edits experiment huggingface page pipeline run serve train),\
         $(filter-out $(HOT:%=src/%.cc),$(ENGINE))) src/text/toml.cc $(TOOLS) $(BENCH) $(BENCH_GPU))

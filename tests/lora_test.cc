@@ -256,6 +256,21 @@ TEST(Lora, RefusesWhatItCannotTrain) {
             std::string::npos);
 }
 
+// Adapters stand beside weights alone: not beside other adapters, and a config that leads back to itself ends.
+TEST(Lora, NoAdaptersStandBesideAdapters) {
+  Scene s;
+  ASSERT_TRUE(s.train(s.config).finished);
+  RunConfig second = s.config;
+  second.from = s.config.folder, second.folder = s.file("second");
+  EXPECT_NE(error_of([&] { s.train(second); }).find("has adapters itself"), std::string::npos);
+  EXPECT_FALSE(fs::exists(second.folder));
+  const std::string path = RunFolder{s.config.folder}.config();
+  RunConfig round = read_config(path);
+  round.from = s.config.folder;
+  Disk::real().replace_text(path, to_toml(round));
+  EXPECT_NE(error_of([&] { load_run(s.config.folder); }).find("has adapters itself"), std::string::npos);
+}
+
 // By the rule of PEFT, W + alpha / r B A under the names of its file, the folder that was imported becomes the one
 // that is exported.
 TEST(Lora, PeftMakesOfItsAdaptersWhatIsExported) {

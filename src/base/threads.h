@@ -1,5 +1,5 @@
-// The one thread pool. Work is cut into pieces by its shape alone, never by the number of threads, and each
-// piece writes its own output, so results are bit-identical with any number of threads.
+// The one thread pool. Each piece of work writes its own output, and no sum depends on how many pieces there are, so
+// results are bit-identical with any number of threads.
 #pragma once
 #include <cstdint>
 #include <memory>

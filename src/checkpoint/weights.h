@@ -13,9 +13,9 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 // Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each name
 // after `prefix`.
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
+inline constexpr const char* kScaleOf = ".scale";  // after a matrix's name: its scales
 // A model's weights in a quarter of the room: each matrix that something is multiplied by in int8, its scales
-// beside it under NAME.scale (ops/int8.h), all else as it is.
-inline constexpr const char* kScaleOf = ".scale";
+// beside it (ops/int8.h), all else as it is.
 NamedTensors quantized_weights(const ParameterBlock&);
 // Whether a model can take them, before it has any memory: names and shapes. FileError as set_weights.
 void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,

@@ -44,6 +44,12 @@ StoredWeights with_adapters(const RunConfig& config, const std::string& run, con
   if (!Disk::real().exists(from))
     throw FileError(fmt::format("{}: its adapters were trained beside {}, which is not there: put it back",
                                 adapters.path(), from));
+  // Not so deep as somebody's folders may lead, perhaps in a circle: training begins beside no such run.
+  if (read_config(run_files(from).config).lora.rank > 0)
+    throw FileError(
+        fmt::format("{}: its adapters are said to stand beside {}, which has adapters itself: the "
+                    "config is not as `ruminate train` wrote it",
+                    adapters.path(), from));
   StoredRun base = read_run(from);
   ParameterBlock declared;
   const Model model(base.config.model_kind, Params(declared),

@@ -37,6 +37,11 @@ Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
 std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
   if ((resume && c.lora.rank == 0) || c.from.empty()) return nullptr;
   auto from = std::make_unique<StoredRun>(read_to_train(c.from));
+  RUM_CHECK(
+      c.lora.rank == 0 || !from->adapters,
+      "lora.rank = {}: train.from = \"{}\" has adapters itself; `ruminate export` makes a model of it, which "
+      "`ruminate import` takes",
+      c.lora.rank, c.from);
   RUM_CHECK(c.tokenizer.empty() || Tokenizer::load(c.tokenizer).hash() == from->tokenizer.hash(),
             "train.from = \"{}\" has another tokenizer than tokenizer.file = \"{}\"; leave that empty to "
             "take its own",

@@ -3,8 +3,8 @@
 //   build/bench generate --model iwslt --batch 64 --dtype f32|bf16|int8 --json
 // The same work as a framework does on the same configuration: dense unpadded batches, learned positions,
 // tied head, AdamW with weight decay on matrices alone. `translate` is the small packed prefix model of `make
-// train`, `shakespeare` nanoGPT's example for a CPU. With one thread the time is processor time, so other programs disturb it little; else the wall
-// clock.
+// train`, `shakespeare` nanoGPT's example for a CPU. With one thread the time is processor time, so other programs
+// disturb it little; else the wall clock.
 #include <sys/resource.h>
 
 #include <algorithm>
