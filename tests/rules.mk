@@ -50,7 +50,9 @@ FUZZ_SECONDS ?= 60
 FUZZ_CXX     ?= clang++
 FUZZ   := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 FUZZED := $(filter-out src/checkpoint/stored_weights.cc src/checkpoint/weights.cc,$(wildcard src/base/*.cc src/tensor/*.cc src/text/*.cc src/checkpoint/*.cc)) \
-          src/data/corpus.cc src/run/config.cc src/pipeline/stage.cc src/edits/operation.cc src/experiment/config.cc \
+          $(wildcard src/metrics/*.cc) src/data/corpus.cc src/run/config.cc src/run/environment.cc src/pipeline/stage.cc \
+          src/edits/operation.cc src/experiment/chain.cc src/experiment/config.cc \
+          src/generate/choose.cc \
           tests/fuzz/main/fuzz_main.cc  # what reads files; the vectors of the engine are GCC's
 fuzz: ##- every reader of files against libFuzzer, FUZZ_SECONDS=60 each
 	@MAKE="$(MAKE)" bash tests/fuzz/run.sh "$(FUZZ_CXX)" $(FUZZ)

@@ -5,8 +5,6 @@
 #include "base/error.h"
 #include "checkpoint/weights.h"
 #include "generate/translate.h"
-#include "metrics/bleu.h"
-#include "metrics/chrf.h"
 #include "text/unicode.h"
 
 namespace rum {
@@ -55,13 +53,6 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   return out;
 }
 }  // namespace
-
-std::unique_ptr<Metric> make_utility(const std::string& name) {
-  static const std::vector<std::string> known{"chrf1", "chrf2", "bleu"};
-  check_known("utility", name, known);
-  if (name == "bleu") return make_bleu({.effective_order = true});
-  return make_chrf({.beta = name == "chrf1" ? 1 : 2});
-}
 
 std::string describe(const BestOf& best_of, const Decoding& d) {
   Decoding drawn = d;

@@ -21,10 +21,7 @@ struct BestOf {
 // All that the output depends on, but the seed, in words.
 std::string describe(const BestOf&, const Decoding&);
 
-// How near one translation is to another: "chrf1", "chrf2" (chrF of beta 1 and 2) or "bleu" (of a sentence,
-// effective order). Error with a did-you-mean for another one.
-std::unique_ptr<Metric> make_utility(const std::string& name);
-// Minimum Bayes risk under such a utility.
+// Minimum Bayes risk under such a utility (choose.h).
 BestOf best_by_mbr(int64_t samples, const std::string& utility);
 // The noisy channel. `reverse` translates the other way; `lm` is a model of the target language, or null when
 // its weight is 0. Both must outlive the result. Error: a run of the wrong kind.

@@ -5,8 +5,17 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "metrics/bleu.h"
+#include "metrics/chrf.h"
 
 namespace rum {
+std::unique_ptr<Metric> make_utility(const std::string& name) {
+  static const std::vector<std::string> known{"chrf1", "chrf2", "bleu"};
+  check_known("utility", name, known);
+  if (name == "bleu") return make_bleu({.effective_order = true});
+  return make_chrf({.beta = name == "chrf1" ? 1 : 2});
+}
+
 std::vector<double> utilities(const Metric& metric, std::span<const std::string> hypotheses) {
   const size_t n = hypotheses.size(), columns = metric.columns().size();
   const std::vector<std::string_view> all(hypotheses.begin(), hypotheses.end());

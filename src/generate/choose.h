@@ -3,6 +3,7 @@
 // likeliest.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "metrics/metric.h"
 
 namespace rum {
+// How near one translation is to another: "chrf1", "chrf2" (chrF of beta 1 and 2) or "bleu" (of a sentence,
+// effective order). Error with a did-you-mean for another one.
+std::unique_ptr<Metric> make_utility(const std::string& name);
 // [i * n + j]: the metric's sentence score of hypothesis i with hypothesis j as the reference, over 100 where
 // it is a percentage. Not symmetric in general.
 std::vector<double> utilities(const Metric&, std::span<const std::string> hypotheses);

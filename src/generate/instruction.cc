@@ -7,14 +7,9 @@
 
 namespace rum {
 namespace {
-constexpr std::string_view kSource = "{source}", kBlanks = " \t\r\n";
+constexpr std::string_view kBlanks = " \t\r\n";
 }  // namespace
 
-void check(const Instruction& i) {
-  const size_t at = i.text.find(kSource);
-  RUM_CHECK(at != std::string::npos && i.text.find(kSource, at + 1) == std::string::npos,
-            "the template \"{}\" must hold {} once: there the source is put", i.text, kSource);
-}
 ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view source) {
   check(i);
   std::string text = i.text;

@@ -3,16 +3,22 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "generate/chat_template.h"
 
 namespace rum {
 struct Instruction {
   std::string text;  // with {source} in it once
-  bool chat =
-      false;  // a user's message, in the words of the model's family; else as it stands, and special tokens
-              // may stand in it
+  // A user's message, in the words of the model's family; else the text as it stands, in which special tokens may be.
+  bool chat = false;
 };
-void check(const Instruction&);  // Error: no {source}, or more than one
+inline constexpr std::string_view kSource = "{source}";  // where in the text the source is put
+// Error: it is not there, or more than once.
+inline void check(const Instruction& i) {
+  const size_t at = i.text.find(kSource);
+  RUM_CHECK(at != std::string::npos && i.text.find(kSource, at + 1) == std::string::npos,
+            "the template \"{}\" must hold {} once: there the source is put", i.text, kSource);
+}
 // How such a model writes: it may be asked for a sentence and go on for pages.
 Decoding answering(Decoding);  // at most 256 tokens; an answer's length is no ratio of its prompt's
 // The prompt, and the token that ends an answer. Error: a source that holds a special token, a model without tokens
