@@ -37,8 +37,8 @@ __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, 
   to += first * Sizes<T, D>::step + c, from += first * step + c, there -= first;
   if (wide) {
     SIMT_UNROLL
-    for (int r = 0; r < kRows; r += kAtOnce)
-      simt::cp_async16(to + r * Sizes<T, D>::step, from + r * step, r < there && c < d);
+    for (int r = 0; r < kRows; r += kAtOnce, from += kAtOnce * step)  // one address: registers are scarce
+      simt::cp_async16(to + r * Sizes<T, D>::step, from, r < there && c < d);
   } else {
     SIMT_ROLLED
     for (int r = 0; r < kRows; r += kAtOnce)
@@ -58,11 +58,11 @@ __device__ void turn_tile(T* tile, const float* turn, int there, int d) {
   }
 }
 
-template <class T, int D>
-struct Own;  // the warp's 16 rows, as a left factor
-template <int D>
-struct Own<bf16, D> {
-  static constexpr bool kHeld = D <= 64;  // in registers, as far as there are enough
+// The warp's 16 rows, as a left factor: in registers, or read from shared memory each time.
+template <class T, int D, bool kHeld = D <= 64>
+struct Own;
+template <int D, bool kHeld>
+struct Own<bf16, D, kHeld> {
   const bf16* rows = nullptr;
   uint32_t held[kHeld ? D / 16 : 1][4];
   Own() = default;
@@ -75,8 +75,8 @@ struct Own<bf16, D> {
     }
   }
 };
-template <int D>
-struct Own<float, D> {
+template <int D, bool kHeld>
+struct Own<float, D, kHeld> {
   const float* rows = nullptr;
   Own() = default;
   __device__ explicit Own(const float* at)
@@ -92,8 +92,9 @@ __device__ __forceinline__ void clear(float (&s)[M][N][4]) {
   }
 }
 // s (M 16, 8 N) = own (M 16, D) times rows (8 N, D) transposed.
-template <int D, int M, int N>
-__device__ __forceinline__ void product(float (&s)[M][N][4], const Own<bf16, D> (&own)[M], const bf16* rows) {
+template <int D, bool kHeld, int M, int N>
+__device__ __forceinline__ void product(float (&s)[M][N][4], const Own<bf16, D, kHeld> (&own)[M],
+                                        const bf16* rows) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const bf16* const at = rows + (lane % 8 + lane / 16 * 8) * Sizes<bf16, D>::step + lane / 8 % 2 * 8;
   clear(s);
@@ -102,7 +103,7 @@ __device__ __forceinline__ void product(float (&s)[M][N][4], const Own<bf16, D> 
     uint32_t a[M][4];
     SIMT_UNROLL
     for (int m = 0; m < M; ++m) {
-      if constexpr (Own<bf16, D>::kHeld)
+      if constexpr (kHeld)
         for (int e = 0; e < 4; ++e) a[m][e] = own[m].held[k][e];
       else
         simt::ldmatrix_x4(a[m], own[m].rows + k * 16);
@@ -119,8 +120,8 @@ __device__ __forceinline__ void product(float (&s)[M][N][4], const Own<bf16, D> 
     }
   }
 }
-template <int D, int N>
-__device__ __forceinline__ void product(float (&all)[1][N][4], const Own<float, D> (&own)[1],
+template <int D, bool kHeld, int N>
+__device__ __forceinline__ void product(float (&all)[1][N][4], const Own<float, D, kHeld> (&own)[1],
                                         const float* rows) {
   constexpr int kStep = Sizes<float, D>::step;
   float(&s)[N][4] = all[0];
