@@ -7,7 +7,7 @@
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
-constexpr int kMostHead = 128;  // the widest head that there are kernels for
+constexpr int kMostHead = 128;  // a wider head's two results of backward have no room in a warp's registers
 
 struct Text {  // rows of the queries, then of the keys; token `before` of the keys is the first query's
   int q, m, n, before, least;
@@ -117,8 +117,9 @@ __device__ inline Place find_tile(const int32_t* offsets, int texts, int each, O
 template <class F>
 void by_head(const char* op, int64_t d, F&& f) {
   if (d > kMostHead)
-    fail(std::string(op) + ": a head of " + std::to_string(d) + " numbers; the kernels hold at most " +
-         std::to_string(kMostHead));
+    fail(std::string(op) + ": the GPU's kernels hold heads of at most " + std::to_string(kMostHead) +
+         " numbers, this model has heads of " + std::to_string(d) +
+         ": run it on the CPU (--device cpu), or train one with more, narrower heads");
   if (d <= 32)
     f.template operator()<32>();
   else if (d <= 64)
