@@ -98,13 +98,30 @@ struct Resume : testing::Test {
 
 // ---- what may change ----
 TEST(ResumedConfig, EveryKeyMayChangeOrHasAReason) {
-  const std::set<std::string> free{
-      "run.folder",      "run.device",       "run.dtype",           "run.threads",
-      "data.train",      "data.valid",       "data.test",           "data.plan",
-      "batch.tokens",    "batch.texts",      "batch.scored",        "batch.micro_batches",
-      "train.steps",     "train.epochs",     "train.target_tokens", "train.label_smoothing",
-      "train.log_every", "train.eval_every", "train.save_every",    "train.keep",
-      "train.average",   "train.best",       "train.patience"};
+  const std::set<std::string> free{"run.folder",
+                                   "run.device",
+                                   "run.dtype",
+                                   "run.threads",
+                                   "data.train",
+                                   "data.valid",
+                                   "data.test",
+                                   "data.plan",
+                                   "batch.tokens",
+                                   "batch.texts",
+                                   "batch.scored",
+                                   "batch.micro_batches",
+                                   "batch.parts",
+                                   "train.steps",
+                                   "train.epochs",
+                                   "train.target_tokens",
+                                   "train.label_smoothing",
+                                   "train.log_every",
+                                   "train.eval_every",
+                                   "train.save_every",
+                                   "train.keep",
+                                   "train.average",
+                                   "train.best",
+                                   "train.patience"};
   RunConfig then;
   then.model = model_config(then, 0);  // without the numbers that stand for others
   for (const Key& key : keys()) {

@@ -20,12 +20,14 @@ bool Progress::terminal() {
 }
 // What cannot be shown, as on a terminal that was closed, costs no work.
 void Progress::line(const std::string& text) {
+  if (silent_) return;
   if (open_) erase_line();
   open_ = false;
   std::fputs((text + '\n').c_str(), stderr);
   if (!log_.empty()) Disk::real().append(log_, text + "\n");
 }
 void Progress::status(const std::string& text) {
+  if (silent_) return;
   const auto now = std::chrono::steady_clock::now();
   if (terminal()) {
     erase_line();

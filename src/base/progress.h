@@ -10,7 +10,8 @@ class Progress {
   explicit Progress(std::string log_file = "");  // empty: no log
   ~Progress();
   void log_to(std::string file) { log_ = std::move(file); }
-  void line(const std::string& text);  // one that stays
+  void be_silent() { silent_ = true; }  // for all but one of several processes that do the same
+  void line(const std::string& text);   // one that stays
   // Rewritten in place on a terminal; elsewhere at most one line in 10 s.
   void status(const std::string& text);
   static bool terminal();  // is standard error one?
@@ -18,6 +19,7 @@ class Progress {
  private:
   std::string log_;
   bool open_ = false;  // a status line stands unfinished
+  bool silent_ = false;
   std::chrono::steady_clock::time_point last_{};
 };
 std::string duration(double seconds);  // 1h02m, 3m20s, 12s

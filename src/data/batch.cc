@@ -24,6 +24,16 @@ bool fits(std::span<const Example> examples, const BatchShape& b) {
   return all.fits(b);
 }
 
+Packed figures(std::span<const Example> examples, const BatchShape& b) {
+  Packed p;
+  p.mask = b.mask;
+  for (const Example& e : examples) {
+    for (int64_t n = load_of(e, b).scored; n > 0; --n) p.total_weight += static_cast<double>(e.weight);
+    p.used += static_cast<int64_t>(e.tokens.size()) - e.goes_on;
+  }
+  return p;
+}
+
 Packed pack(std::span<const Example> examples, const BatchShape& b) {
   RUM_CHECK(fits(examples, b), "pack: {} texts do not fit {} tokens, {} texts, {} scored, {} of sources",
             examples.size(), b.tokens, b.texts, b.scored, b.sources);
@@ -32,8 +42,7 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
              m = static_cast<size_t>(b.sources);
   size_t r = b.scored == 0 ? n : static_cast<size_t>(b.scored);
   if (b.labelled) r = s;
-  Packed p;
-  p.mask = b.mask;
+  Packed p = figures(examples, b);
   p.ids.resize(n), p.positions.resize(n), p.prefix.resize(s);
   p.offsets.resize(s + 1, static_cast<int32_t>(n));
   p.rows.resize(b.scored == 0 ? 0 : r), p.targets.resize(r), p.weights.resize(r);
@@ -57,13 +66,9 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
       const size_t to = b.scored == 0 ? at : row++;
       if (b.scored != 0) p.rows[to] = static_cast<int32_t>(at);
       p.targets[to] = e.tokens[i + 1], p.weights[to] = e.weight;
-      p.total_weight += static_cast<double>(e.weight);
     }
-    if (b.labelled) {
-      p.targets[text] = e.label, p.weights[text] = e.weight;
-      p.total_weight += static_cast<double>(e.weight);
-    }
-    p.used += static_cast<int64_t>(e.tokens.size()) - e.goes_on, ++text;
+    if (b.labelled) p.targets[text] = e.label, p.weights[text] = e.weight;
+    ++text;
   }
   // The tail is a text of its own, or none when all S are taken. Its positions stay 0: it may be longer than
   // the context.

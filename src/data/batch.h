@@ -34,7 +34,8 @@ struct Load {  // what examples take of a batch
   bool fits(const BatchShape&) const;
 };
 Load load_of(const Example&, const BatchShape&);
-// A batch on the host, as plain vectors: a helper thread can make it.
+// A batch on the host, as plain vectors: a helper thread can make it. Empty but for its figures when another process
+// computes it.
 struct Packed {
   std::vector<int32_t> ids, positions, offsets, prefix;  // (N), (N), (S+1), (S)
   std::vector<int32_t> rows;                             // (R): which rows get a loss; empty when scored is 0
@@ -70,5 +71,6 @@ struct Batch {
 bool fits(std::span<const Example>, const BatchShape&);  // all of them, in one batch
 // Error when they do not fit, or one has no source to set apart.
 Packed pack(std::span<const Example>, const BatchShape&);
+Packed figures(std::span<const Example>, const BatchShape&);  // total_weight and used alone
 Batch upload(const Packed&, DeviceKind = DeviceKind::cpu);
 }  // namespace rum

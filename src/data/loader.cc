@@ -183,7 +183,7 @@ int64_t Loader::target_tokens(int64_t step) const {
   return index_->scored[static_cast<size_t>(step * index_->config.micro_batches)];
 }
 
-std::vector<Packed> Loader::at(int64_t step) const {
+std::vector<Packed> Loader::at(int64_t step, const Mine& mine) const {
   RUM_CHECK(step >= 0 && step < steps(), "loader: step {} of {}", step, steps());
   std::vector<Packed> out;
   const int64_t m = index_->config.micro_batches;
@@ -192,7 +192,8 @@ std::vector<Packed> Loader::at(int64_t step) const {
     index_->each_row(index_->begins[static_cast<size_t>(micro)],
                      index_->begins[static_cast<size_t>(micro) + 1],
                      [&](int64_t row, int64_t epoch) { examples.push_back(index_->example(row, epoch)); });
-    out.push_back(pack(examples, index_->config.shape));
+    const bool ours = !mine || mine(micro - step * m);
+    out.push_back(ours ? pack(examples, index_->config.shape) : figures(examples, index_->config.shape));
   }
   return out;
 }
@@ -210,6 +211,7 @@ std::vector<int64_t> Loader::examples_of(int64_t step) const {
 struct Prefetch::State {
   const Loader& loader;
   size_t ahead;
+  Mine mine;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::vector<Packed>> ready;
@@ -219,7 +221,7 @@ struct Prefetch::State {
 
   void work(int64_t step) try {
     for (;; ++step) {
-      auto made = loader.at(step);
+      auto made = loader.at(step, mine);
       std::unique_lock lock(mutex);
       ready.push_back(std::move(made));
       changed.notify_all();
@@ -233,8 +235,16 @@ struct Prefetch::State {
   }
 };
 
-Prefetch::Prefetch(const Loader& loader, int64_t first_step, int64_t ahead)
-    : state_(new State{loader, static_cast<size_t>(std::max<int64_t>(ahead, 1)), {}, {}, {}, {}, false, {}}) {
+Prefetch::Prefetch(const Loader& loader, int64_t first_step, int64_t ahead, Mine mine)
+    : state_(new State{loader,
+                       static_cast<size_t>(std::max<int64_t>(ahead, 1)),
+                       std::move(mine),
+                       {},
+                       {},
+                       {},
+                       {},
+                       false,
+                       {}}) {
   state_->thread = std::thread([s = state_.get(), first_step] { s->work(first_step); });
 }
 Prefetch::~Prefetch() {

@@ -1,6 +1,7 @@
 // Which examples are in which step, as a pure function of (plan, corpora, tokenizer, shape): the plan's
 // examples are packed greedily, in order. There is no state, so resuming needs only the step number.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,6 +18,8 @@ struct LoaderConfig {
   int64_t epochs = 0;         // not 0: no step begins after this many
   Windows windows = Windows::documents;
 };
+// Which micro-batches of a step this process computes; empty: all.
+using Mine = std::function<bool(int64_t micro_batch)>;
 class Loader {
  public:
   // Tokenises the corpora (in parallel: call it from the main thread) and indexes where each micro-batch
@@ -33,9 +36,10 @@ class Loader {
   int64_t steps() const;                          // of the whole run
   int64_t steps_per_epoch() const;                // that hold the first epoch; the last may hold more
   int64_t tokens_per_epoch() const;               // of the plan's examples, without what fills up
-  std::vector<Packed> at(int64_t step) const;     // its micro-batches; thread-safe, a pure function
-  double epoch(int64_t step) const;               // epochs completed when the step begins
-  int64_t target_tokens(int64_t step) const;      // how many tokens had a loss before the step begins
+  // Its micro-batches, those of others with their figures alone; thread-safe, a pure function.
+  std::vector<Packed> at(int64_t step, const Mine& = {}) const;
+  double epoch(int64_t step) const;           // epochs completed when the step begins
+  int64_t target_tokens(int64_t step) const;  // how many tokens had a loss before the step begins
   // Rows of the plan, in order, one for each piece; for tests and tracing.
   std::vector<int64_t> examples_of(int64_t step) const;
 
@@ -44,11 +48,11 @@ class Loader {
   std::unique_ptr<Index> index_;
 };
 
-// Works a few steps ahead, on a thread of its own: next() gives at(step), at(step + 1), ... The loader must
-// outlive it.
+// Works a few steps ahead, on a thread of its own: next() gives at(step, mine), at(step + 1, mine), ... The loader
+// must outlive it.
 class Prefetch {
  public:
-  Prefetch(const Loader&, int64_t first_step, int64_t ahead = 4);
+  Prefetch(const Loader&, int64_t first_step, int64_t ahead = 4, Mine = {});
   ~Prefetch();
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;

@@ -235,6 +235,10 @@ std::vector<Key> make_keys() {
           "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N; an encoder reads as many, or "
           "the rest of N"),
       whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20, "batches whose gradients make one step"),
+      whole("batch.parts", AT(parts), 1, 1 << 20,
+            "parts of a step whose gradients are summed by themselves, and then added: it can be shared by "
+            "as many "
+            "processes (mpirun, srun, torchrun) as divide this number, with the same result"),
       real("optimizer.learning_rate", AT(schedule.peak), 0, 10, "peak of the schedule"),
       real("optimizer.beta1", AT(adamw.beta1), 0, 0.99999, "AdamW"),
       real("optimizer.beta2", AT(adamw.beta2), 0, 0.99999, "AdamW"),
@@ -378,6 +382,10 @@ void check_config(const RunConfig& c) {
             "model.kind = \"encoder_decoder\" needs data.kind = \"translation\": plain text has no source");
   RUM_CHECK(c.windows == Windows::documents || (c.kind == CorpusKind::documents && c.plan.empty()),
             "data.windows = \"stream\" needs data.kind = \"text\", and excludes data.plan");
+  RUM_CHECK(c.micro_batches % c.parts == 0,
+            "batch.parts = {} does not divide batch.micro_batches = {}: the parts of a step are equally many "
+            "batches",
+            c.parts, c.micro_batches);
   RUM_CHECK(c.target_tokens > 0 || c.schedule.warmup <= c.steps,
             "schedule.warmup = {} is more than train.steps = {}", c.schedule.warmup, c.steps);
   const int64_t micro_batches = c.target_tokens > 0 ? c.target_tokens / c.tokens : c.steps * c.micro_batches;

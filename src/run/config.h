@@ -45,8 +45,9 @@ struct RunConfig {
       .vocab = 8192, .special = {}, .pattern = "gpt2", .split_digits = false, .min_frequency = 2};
 
   ModelKind model_kind = ModelKind::gpt;
-  GptConfig model{.kv_heads = 0, .inner = 0};                       // model_config() fills in what is 0
-  int64_t tokens = 4096, texts = 0, scored = 0, micro_batches = 1;  // of a batch; 0: chosen from the data
+  GptConfig model{.kv_heads = 0, .inner = 0};    // model_config() fills in what is 0
+  int64_t tokens = 4096, texts = 0, scored = 0;  // of a batch; 0: chosen from the data
+  int64_t micro_batches = 1, parts = 1;          // of a step
   AdamWConfig adamw;
   Schedule schedule;  // steps: below
 

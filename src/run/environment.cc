@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/threads.h"
 #include "ops/gemm.h"
 #include "tensor/backend.h"
@@ -31,6 +32,20 @@ std::optional<size_t> gpu_number(const std::string& name) {  // of cuda:N
   if (name.find_first_not_of("0123456789", 5) != std::string::npos) return {};
   return std::stoul(name.substr(5));
 }
+// What CUDA_VISIBLE_DEVICES lists; empty: all of them.
+std::vector<std::string> listed_gpus() {
+  std::vector<std::string> all;
+  const char* const listed = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::istringstream list(listed == nullptr ? "" : listed);
+  for (std::string each; std::getline(list, each, ',');) all.push_back(each);
+  return all;
+}
+size_t count_gpus() {  // without starting CUDA
+  if (const size_t listed = listed_gpus().size(); listed > 0) return listed;
+  size_t n = 0;
+  while (Disk::real().exists(fmt::format("/dev/nvidia{}", n))) ++n;
+  return n;
+}
 // CUDA shows a process the GPUs that CUDA_VISIBLE_DEVICES lists. Told before it starts, it shows every thread
 // of this process that one alone, and nothing else has to know its number.
 void show_only(size_t n, bool started) {
@@ -38,10 +53,7 @@ void show_only(size_t n, bool started) {
   if (shown == n) return;
   RUM_CHECK(!shown && !started, "cuda:{}: this process works on another GPU already", n);
   std::string one = std::to_string(n);
-  if (const char* const listed = std::getenv("CUDA_VISIBLE_DEVICES"); listed != nullptr && *listed != '\0') {
-    std::vector<std::string> all;
-    std::istringstream list(listed);
-    for (std::string each; std::getline(list, each, ',');) all.push_back(each);
+  if (const std::vector<std::string> all = listed_gpus(); !all.empty()) {
     RUM_CHECK(n < all.size(), "cuda:{}: CUDA_VISIBLE_DEVICES lists {} of the GPUs, numbered from 0", n,
               all.size());
     one = all[n];
@@ -55,11 +67,14 @@ void check_device_name(const std::string& name) {
   RUM_CHECK(name == "auto" || name == "cpu" || name == "cuda" || gpu_number(name),
             "expected auto, cpu, cuda, or one of several GPUs as cuda:1, found \"{}\"", name);
 }
-DeviceKind pick_device(const std::string& name) {
+DeviceKind pick_device(const std::string& name, int process) {
   static bool started = false;  // CUDA, in this process
   check_device_name(name);
   if (name == "cpu") return DeviceKind::cpu;
-  if (const std::optional<size_t> n = gpu_number(name)) show_only(*n, started);
+  if (const std::optional<size_t> n = gpu_number(name))
+    show_only(*n, started);
+  else if (const size_t gpus = process < 0 ? 0 : count_gpus(); gpus > 1)
+    show_only(static_cast<size_t>(process) % gpus, started);
   started = true;
   if (name == "auto" && !Backend::missing(DeviceKind::cuda).empty()) return DeviceKind::cpu;
   Backend::of(DeviceKind::cuda);

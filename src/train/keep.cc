@@ -42,7 +42,8 @@ void refuse_begun_run(const std::string& path) {
 
 // At its newest checkpoint and, to train, alone in the folder. Changes no file.
 Checkpoint Trainer::State::take_over(Purpose purpose) {
-  if (purpose == Purpose::train) alone.emplace(std::filesystem::canonical(folder.path).string());
+  if (purpose == Purpose::train && ranks.first())
+    alone.emplace(std::filesystem::canonical(folder.path).string());
   auto newest = newest_valid(folder.checkpoints(), [&](const std::string& w) { progress.line(w); });
   if (!newest)
     throw FileError(
@@ -52,15 +53,22 @@ Checkpoint Trainer::State::take_over(Purpose purpose) {
 }
 
 void Trainer::State::open_folder() {
-  Disk& disk = Disk::real();
   if (device == DeviceKind::cuda && gemm_choices.load) gemm_choices.load(start ? start->meta["gemm"] : "");
   if (start) {
     restore(*std::exchange(start, {}));  // what it refuses changes no file
-  } else {
-    disk.make_folders(folder.path);
+  } else if (ranks.first()) {
+    Disk::real().make_folders(folder.path);
     alone.emplace(std::filesystem::canonical(folder.path).string());
     refuse_begun_run(folder.path);
   }
+  if (ranks.first())
+    open_files();
+  else if (!resuming)
+    task->take_weights();
+}
+
+void Trainer::State::open_files() {
+  Disk& disk = Disk::real();
   disk.make_folders(folder.checkpoints());
   remove_stale(folder.checkpoints());
   progress.log_to(folder.file("log.txt"));

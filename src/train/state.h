@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "parallel/ranks.h"
 #include "run/environment.h"
 #include "run/folder.h"
 #include "train/log.h"
@@ -17,10 +18,13 @@
 #include "train/trainer.h"
 
 namespace rum {
+enum class Turn : uint8_t { next, finished, interrupted };  // after a step
+
 struct Trainer::State {
   RunConfig config;
   Progress& progress;
   bool resuming;
+  Ranks& ranks;
   DeviceKind device;
   RunFolder folder;
   std::optional<FileLock> alone;    // one process at a time trains in the folder
@@ -29,7 +33,7 @@ struct Trainer::State {
   ParameterBlock& params;
   AdamW adamw;
   Step step;
-  std::optional<TrainingLog> log;  // once the folder is open
+  std::optional<TrainingLog> log;  // of rank 0, once the folder is open
   Stop stop;                       // has somebody asked for the end?
 
   // What the next step depends on besides the weights; all of it is in a checkpoint.
@@ -45,18 +49,19 @@ struct Trainer::State {
   };
   std::deque<InFlight> in_flight;
 
-  State(RunConfig c, Progress& p, bool resume, Purpose purpose)
+  State(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& r)
       : config(std::move(c)),
         progress(p),
         resuming(resume),
-        device(pick_device(config.device)),
+        ranks(r),
+        device(pick_device(config.device, r.local_size() > 1 ? r.local_rank() : -1)),
         folder{config.folder},
         start(resume ? std::optional(take_over(purpose)) : std::nullopt),
         task(make_task(config, resume, p)),
         params(task->params),
         adamw(materialised(), config.adamw),
         step(
-            params, adamw, [this](const Batch& b) { return task->loss(b); }, config.seed) {
+            params, adamw, [this](const Batch& b) { return task->loss(b); }, config.seed, config.parts, r) {
     settle_steps();
     check_config(config);
   }
@@ -68,7 +73,11 @@ struct Trainer::State {
   // trainer.cc
   void settle_steps();
   void introduce();
+  Mine mine() const;
   void take_step(const std::vector<Packed>& micro_batches);
+  Turn before_steps();
+  Turn after_step();
+  void check_ranks() const;
   void read_outcomes(size_t leave);  // of the steps in flight, oldest first, all but the newest `leave`
   void read_outcome(const StepOutcome&);
   void skip(const StepOutcome&);
@@ -78,6 +87,7 @@ struct Trainer::State {
   // keep.cc
   Checkpoint take_over(Purpose);
   void open_folder();
+  void open_files();
   void restore(Checkpoint);
   void remove_finished_model();
   void save_checkpoint();

@@ -2,20 +2,36 @@
 #include "train/trainer.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/shell.h"
 #include "base/threads.h"
 #include "train/state.h"
 
 namespace rum {
-Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose) {
+namespace {
+// Of several processes on a machine each takes its share of the processors, within what its launcher lets it use.
+int thread_count(const RunConfig& c, const Ranks& ranks) {
+  if (c.threads > 0) return static_cast<int>(c.threads);
+  const int share = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) / ranks.local_size();
+  return ranks.local_size() == 1 ? threads() : std::min(threads(), std::max(share, 1));
+}
+}  // namespace
+
+Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& ranks) {
   check_config(c);
-  set_threads(c.threads > 0 ? static_cast<int>(c.threads) : threads());
-  state_ = std::make_unique<State>(std::move(c), p, resume, purpose);
+  RUM_CHECK(c.parts % ranks.size() == 0,
+            "{} processes cannot share a step of batch.parts = {}: set it to a multiple of {} that divides "
+            "batch.micro_batches",
+            ranks.size(), c.parts, ranks.size());
+  set_threads(thread_count(c, ranks));
+  state_ = std::make_unique<State>(std::move(c), p, resume, purpose, ranks);
+  state_->check_ranks();
 }
 Trainer::~Trainer() = default;
 
@@ -25,49 +41,91 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   s.open_folder();
   s.introduce();
   const int64_t first = s.done;
-  Prefetch batches(s.task->loader(), first);
-  const size_t late =
-      s.device == DeviceKind::cpu ? 0 : 1;  // a GPU has its next step before we ask how it went
-  bool finished = s.done >= s.config.steps, interrupted = false, trained = false;
+  Prefetch batches(s.task->loader(), first, 4, s.mine());
+  bool trained = false;
   Outcome out;
+  const auto save = [&] {
+    if (trained) return;
+    s.read_outcomes(0);
+    s.save_checkpoint();  // the step that failed has not touched the weights
+  };
+  const auto way_on = [&] {
+    return fmt::format("step {} is saved: continue with `ruminate train --resume {}`", s.done,
+                       shell_quoted(s.folder.path));
+  };
   try {
-    if (s.evaluation_due() && s.evaluate()) finished = true;  // the run was stopped in the middle of it
-    while (!finished && !interrupted) {
+    Turn turn = s.ranks.from_first(s.before_steps());
+    while (turn == Turn::next) {
       s.take_step(batches.next());
-      finished = s.done >= s.config.steps;
-      interrupted = s.stop();
-      const bool evaluate = s.evaluation_due() && !interrupted;
-      const bool save = finished || interrupted || s.save_due(s.done);
-      if (!evaluate && !save) {
-        s.read_outcomes(late);
-        continue;
-      }
-      s.read_outcomes(0);
-      s.log->pause();
-      if (evaluate && s.evaluate()) finished = true;
-      if (save || finished || s.best_step == s.done) s.save_checkpoint();
-      s.log->go_on();
+      turn = s.ranks.from_first(s.after_step());
     }
     trained = true;
-    out = {s.done, s.best_step, finished, s.last_loss, s.best_loss, ""};
-    if (finished) {
+    out = {s.done, s.best_step, turn == Turn::finished, s.last_loss, s.best_loss, ""};
+    if (out.finished && s.ranks.first()) {
       s.progress.line(fmt::format("trained {} steps in {}", s.done - first, duration(s.log->seconds())));
       out.results = s.finish();
     }
-  } catch (const Interrupted&) {  // during an evaluation or the test: the next start repeats it
-    if (!trained) s.save_checkpoint();
+  } catch (const Interrupted&) {  // during the test: the next start repeats it
     out = {s.done, s.best_step, false, s.last_loss, s.best_loss, ""};
   } catch (const OutOfMemory& e) {
-    if (!trained) {  // the step that failed has not touched the weights
-      s.read_outcomes(0);
-      s.save_checkpoint();
-    }
-    throw OutOfMemory(
-        fmt::format("{}; step {} is saved: continue with `ruminate train --resume {}`, adding --set "
-                    "batch.tokens=... to use less memory (in evaluation also eval.bleu_texts=0)",
-                    e.what(), s.done, shell_quoted(s.folder.path)));
+    if (!s.ranks.first()) throw;
+    save();
+    throw OutOfMemory(fmt::format(
+        "{}; {}, adding --set batch.tokens=... to use less memory (in evaluation also eval.bleu_texts=0)",
+        e.what(), way_on()));
+  } catch (const RankFailed& e) {
+    if (!s.ranks.first()) throw;
+    save();
+    throw RankFailed(fmt::format("{}; {}", e.what(), way_on()), e.silent);
   }
+  out.finished = s.ranks.from_first(out.finished);
   return out;
+}
+
+// The run may have been stopped in the middle of an evaluation.
+Turn Trainer::State::before_steps() try {
+  if (!ranks.first()) return Turn::next;
+  const bool enough = evaluation_due() && evaluate();
+  if (enough || done >= config.steps) return Turn::finished;
+  return Turn::next;
+} catch (const Interrupted&) {  // the next start repeats it
+  save_checkpoint();
+  return Turn::interrupted;
+}
+
+// What rank 0 does between two steps, and decides for all.
+Turn Trainer::State::after_step() try {
+  const size_t late = device == DeviceKind::cpu ? 0 : 1;  // a GPU has its next step before we ask how it went
+  bool finished = done >= config.steps;
+  const bool interrupted = stop();
+  const bool evaluate_now = evaluation_due() && !interrupted;
+  const bool save = finished || interrupted || save_due(done);
+  if (!ranks.first() || (!evaluate_now && !save)) {
+    read_outcomes(late);
+    return Turn::next;
+  }
+  read_outcomes(0);
+  log->pause();
+  if (evaluate_now && evaluate()) finished = true;
+  if (save || finished || best_step == done) save_checkpoint();
+  log->go_on();
+  if (finished) return Turn::finished;
+  return interrupted ? Turn::interrupted : Turn::next;
+} catch (const Interrupted&) {  // during an evaluation
+  save_checkpoint();
+  return Turn::interrupted;
+}
+
+// What must be the same everywhere, or the processes would not do the same.
+void Trainer::State::check_ranks() const {
+  std::string all = build_id() + to_toml(config) + fmt::format("{}", start ? start->step : -1);
+  for (const Fingerprint& f : task->fingerprints()) all += f.hash;
+  ranks.check_same(hash64(all), "what it trains (build, config, texts, tokenizer or newest checkpoint)");
+}
+Mine Trainer::State::mine() const {
+  return [this](int64_t micro_batch) {
+    return ranks.computes(micro_batch / (config.micro_batches / config.parts));
+  };
 }
 
 // train.target_tokens and train.epochs become a number of steps.
@@ -88,18 +146,21 @@ void Trainer::State::settle_steps() {
 void Trainer::State::introduce() {
   for (const std::string& note : task->notes) progress.line(note);
   const std::string resumed = done > 0 ? fmt::format(", resumed at step {},", done) : "";
+  const std::string shared = ranks.size() > 1 ? fmt::format(", in {} processes", ranks.size()) : "";
   progress.line(fmt::format(
-      "{}: {} parameters, {} training {}, {} steps of {} tokens ({:.1f} epochs){} on {}", folder.path,
+      "{}: {} parameters, {} training {}, {} steps of {} tokens ({:.1f} epochs){} on {}{}", folder.path,
       params.numbers(), task->texts(), config.windows == Windows::documents ? "texts" : "windows",
       config.steps, config.tokens * config.micro_batches, task->loader().epoch(config.steps), resumed,
-      Backend::of(device).describe()));
+      Backend::of(device).describe(), shared));
 }
 
 // Queues the step. On a GPU its outcome is known later.
 void Trainer::State::take_step(const std::vector<Packed>& micro_batches) {
   std::vector<Batch> batches;
   for (const Packed& p : micro_batches) {
-    batches.push_back(upload(p));
+    const bool ours = !p.ids.empty();
+    batches.push_back(ours ? upload(p) : Batch());
+    batches.back().total_weight = p.total_weight;
     tokens += p.used;
   }
   try {
@@ -174,7 +235,7 @@ Estimate Trainer::estimate() {
       begin = seconds_now();
       tokens_before = s.tokens;
     }
-    s.take_step(loader.at(i));
+    s.take_step(loader.at(i, s.mine()));
     s.read_outcomes(0);
   }
   const double seconds = seconds_now() - begin;

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "metrics/bleu.h"
+#include "parallel/ranks.h"
 #include "run/config.h"
 
 namespace rum {
@@ -26,11 +27,12 @@ enum class Purpose : uint8_t { train, estimate };  // an estimate leaves the fol
 class Trainer {
  public:
   // Reads corpora and tokenizer, makes model and loader; of a resumed run (run/resume.h) its newest valid
-  // checkpoint first. Nothing is written yet. FileError when another process trains in the folder.
-  Trainer(RunConfig, Progress&, bool resume, Purpose = Purpose::train);
+  // checkpoint first. Nothing is written yet. FileError when another process trains in the folder. Of several `ranks`
+  // each makes one and calls the same; rank 0 evaluates, decides when to stop, and alone writes.
+  Trainer(RunConfig, Progress&, bool resume, Purpose = Purpose::train, Ranks& = Ranks::alone());
   ~Trainer();
   // A fresh run refuses a folder that holds a run. `stop` is asked after every step, and in the middle of
-  // evaluations: true saves and returns.
+  // evaluations: true saves and returns. RankFailed when another rank has; what was done is saved.
   Outcome run(const std::function<bool(int64_t step)>& stop = {});
   Estimate estimate();  // --dry-run: a few steps, nothing written
  private:

@@ -75,6 +75,35 @@ Trace train(DeviceKind d, DType t, bool eager, uint32_t steps) {
   return out;
 }
 
+// In three parts the gradient is the sum of that of each, in order, and so is the loss.
+TEST(CudaStep, PartsAreAddedInTheirOrder) {
+  constexpr size_t parts = 3;
+  const std::vector<Batch> batches{batch(0, 0), batch(0, 1), batch(0, 2)};
+  std::vector<float> sum;
+  double loss = 0;
+  Tiny single(kCuda, DType::f32);
+  Step part(
+      single.block, *single.adamw, [&](const Batch& b) { return single.loss(b); }, 11);
+  for (uint32_t i = 0; i < parts; ++i) {
+    StepInputs in = single.adamw->inputs(0, 2e-3f, parts, 11);
+    in.micro = i;
+    part.gradients({&batches[i], 1}, in);
+    const Tensor g = single.block.grads().to(DeviceKind::cpu);
+    sum.resize(static_cast<size_t>(g.size()));
+    for (size_t k = 0; k < sum.size(); ++k) sum[k] += g.data<float>()[k];
+    loss = static_cast<double>(static_cast<float>(loss) + static_cast<float>(part.loss()));
+  }
+  Tiny m(kCuda, DType::f32);
+  Step step(
+      m.block, *m.adamw, [&](const Batch& b) { return m.loss(b); }, 11, parts);
+  step.run(batches, 0, 2e-3f);
+  const Tensor g = m.block.grads().to(DeviceKind::cpu);
+  EXPECT_EQ(std::vector<float>(g.data<float>(), g.data<float>() + g.size()), sum);
+  EXPECT_EQ(step.loss(), loss);
+  for (uint32_t s = 1; s < 8; ++s) step.run(batches, s, 2e-3f);
+  EXPECT_EQ(step.recorded(), 2);  // the first micro-batch of each part, and the update
+}
+
 TEST(CudaStep, ReplayHasTheBitsOfEager) {
   for (DType t : {DType::f32, DType::bf16}) {
     const Trace eager = train(kCuda, t, true, 200), replay = train(kCuda, t, false, 200);

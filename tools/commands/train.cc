@@ -39,34 +39,33 @@ void print_estimate(const RunConfig& config, const Estimate& e) {
       e.tokens_per_second, duration(e.seconds));
 }
 
-int run(int argc, char** argv) {
+struct Asked {
   std::string file, resume, device = "auto";
   std::vector<std::string> settings;
-  bool print_config = false, dry_run = false;
-  Flags flags("train", "Trains a model from a config (TOML), or resumes a run.");
-  flags.add("config", file, "the config file")
-      .add("--device", device, "short for --set run.device=...")
-      .add("--set", settings, "key=value, over the file; may stand several times")
-      .add("--resume", resume, "a run folder to resume from its newest checkpoint")
-      .add("--print-config", print_config, "print the resolved config as TOML and stop")
-      .add("--dry-run", dry_run, "print parameters, memory, steps and time, and stop")
-      .footer(table_of_keys());
-  if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
-  RunConfig config = resume.empty() ? read_config(file) : resumed_config(resume);
+  bool device_given = false, print_config = false, dry_run = false;
+};
+
+int train(const Asked& asked, Ranks& ranks) {
+  const std::string& resume = asked.resume;
+  RUM_CHECK(asked.file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
+  RunConfig config = resume.empty() ? read_config(asked.file) : resumed_config(resume);
   const std::string folder = config.folder;
-  apply_settings(config, settings);
-  if (flags.given("--device")) set_key(config, "run.device", device);
+  apply_settings(config, asked.settings);
+  if (asked.device_given) set_key(config, "run.device", asked.device);
   RUM_CHECK(resume.empty() || config.folder == folder, "--resume {}: the folder cannot be changed", resume);
-  if (print_config) {
-    fmt::print("{}", to_toml(config));
+  if (asked.print_config) {
+    if (ranks.first()) fmt::print("{}", to_toml(config));
     return 0;
   }
-  if (resume.empty() && !dry_run) refuse_begun_run(config.folder);  // before the long part
+  if (resume.empty() && !asked.dry_run && ranks.first())
+    refuse_begun_run(config.folder);  // before the long part
   Progress progress;
-  Trainer trainer(config, progress, !resume.empty(), dry_run ? Purpose::estimate : Purpose::train);
-  if (dry_run) {
-    print_estimate(config, trainer.estimate());
+  if (!ranks.first()) progress.be_silent();
+  Trainer trainer(config, progress, !resume.empty(), asked.dry_run ? Purpose::estimate : Purpose::train,
+                  ranks);
+  if (asked.dry_run) {
+    const Estimate estimate = trainer.estimate();
+    if (ranks.first()) print_estimate(config, estimate);
     return 0;
   }
   listen_for_interrupts();
@@ -78,6 +77,30 @@ int run(int argc, char** argv) {
   }
   fmt::print("{}", out.results);
   return 0;
+}
+
+int run(int argc, char** argv) {
+  Asked asked;
+  Flags flags(
+      "train",
+      "Trains a model from a config (TOML), or resumes a run. Started several times, by mpirun, srun or "
+      "torchrun, the processes share each step (batch.parts).");
+  flags.add("config", asked.file, "the config file")
+      .add("--device", asked.device, "short for --set run.device=...")
+      .add("--set", asked.settings, "key=value, over the file; may stand several times")
+      .add("--resume", asked.resume, "a run folder to resume from its newest checkpoint")
+      .add("--print-config", asked.print_config, "print the resolved config as TOML and stop")
+      .add("--dry-run", asked.dry_run, "print parameters, memory, steps and time, and stop")
+      .footer(table_of_keys());
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  asked.device_given = flags.given("--device");
+  Ranks ranks(this_launch());
+  try {
+    return train(asked, ranks);
+  } catch (const std::exception& e) {
+    if (!ranks.end(e)) return 1;
+    throw;
+  }
 }
 const Command command{"train", "train a model from a config, or resume a run", run};
 }  // namespace

@@ -217,7 +217,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
   enqueue({library().algorithms[n].ms + (besides ? library().besides_ms : 0), [call] { multiply(call); }});
   return CUBLAS_STATUS_SUCCESS;
 }
-char token;
+char token, nccl_token;
 }  // namespace
 }  // namespace rum::mock
 
@@ -226,10 +226,13 @@ extern "C" {
 void* __real_dlopen(const char* name, int flags);
 void* __real_dlsym(void* from, const char* symbol);
 void* __wrap_dlopen(const char* name, int flags) {
+  if (name != nullptr && std::strcmp(name, "libnccl.so.2") == 0)
+    return rum::mock::nccl().there ? &rum::mock::nccl_token : __real_dlopen("/nowhere/libnccl.so.2", flags);
   if (name == nullptr || std::strncmp(name, "libcublasLt.so", 14) != 0) return __real_dlopen(name, flags);
   return rum::mock::library().there ? &rum::mock::token : __real_dlopen("/nowhere/libcublasLt.so", flags);
 }
 void* __wrap_dlsym(void* from, const char* symbol) {
+  if (from == &rum::mock::nccl_token) return rum::mock::nccl_symbol(symbol);
   if (from != &rum::mock::token) return __real_dlsym(from, symbol);
 #define HAS(F) \
   if (std::strcmp(symbol, #F) == 0) return reinterpret_cast<void*>(&rum::mock::F)

@@ -2,9 +2,11 @@
 // errors, memory.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <numeric>
+#include <thread>
 
 #include "../../error_of.h"
 #include "autograd/tape.h"
@@ -261,6 +263,44 @@ TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
   EXPECT_EQ(mock::launches(""), mock::launches("3put"));  // what changes from step to step, and nothing else
   EXPECT_EQ(mock::calls("cudaMalloc"), 0);
   EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 1);  // ours
+}
+
+// This process is rank 0; a thread is what NCCL's start needs of rank 1.
+TEST_F(CudaHost, GradientsOfSeveralGpusAreAddedByOneCall) {
+  Launch launch;
+  launch.size = 2, launch.port = static_cast<uint16_t>(20000 + getpid() % 10000);
+  struct Id {
+    char bytes[128];
+  } id{};
+  std::thread other([launch, &id]() mutable {
+    launch.rank = 1;
+    Ranks ranks(launch);
+    ranks.check_same(22703, "the version of NCCL");
+    id = ranks.from_first(id);
+  });
+  Ranks ranks(launch);
+  const std::vector<float> numbers{1, 2, 3};
+  const Tensor block = Tensor::from<float>(numbers, {3}, DType::f32, kCuda);
+  Tensor held;
+  const auto sum = [&](Round round) { kernels::sum_parts(kCuda, ranks, block, held, round); };
+  mock::nccl().there = false;
+  EXPECT_NE(error_of([&] {
+              sum({0, 1});
+            }).find("needs libnccl.so.2, which was not found"),
+            std::string::npos);
+  mock::nccl().there = true;
+  sum({0, 1});
+  other.join();
+  EXPECT_EQ(id.bytes[127], 7) << "what names the communicator has come to the other";
+  EXPECT_EQ(block.at(2), 6);
+  mock::forget_calls();
+  sum({0, 2});  // not the last: it only waits
+  EXPECT_EQ(mock::calls("ncclAllReduce"), 0);
+  sum({1, 2});
+  EXPECT_EQ(mock::calls("ncclAllReduce"), 1);
+  EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 0);
+  mock::fail_at("ncclAllReduce", 1, 1);
+  EXPECT_NE(error_of([&] { sum({0, 1}); }).find("NCCL: ncclAllReduce: an error of NCCL"), std::string::npos);
 }
 }  // namespace
 }  // namespace rum::test

@@ -1,6 +1,7 @@
-// A stand-in for the CUDA runtime and cuBLASLt, linked in their place: so the host's side of cuda/, as nvcc compiles
-// it, runs without a GPU. Nothing that is queued happens before somebody waits for it; device memory is out of the
-// host's reach; what is copied to the host is poison until then. Kernels do nothing, but for the one that uploads a few bytes, unless a test says what.
+// A stand-in for the CUDA runtime, cuBLASLt and NCCL, linked in their place: so the host's side of cuda/, as nvcc
+// compiles it, runs without a GPU. Nothing that is queued happens before somebody waits for it; device memory is out
+// of the host's reach; what is copied to the host is poison until then. Kernels do nothing, but for the one that
+// uploads a few bytes, unless a test says what.
 #pragma once
 #include <functional>
 #include <string>
@@ -44,4 +45,10 @@ struct Library {
   bool there = true;                         // can be opened
 };
 Library& library();
+
+// NCCL, in which all processes have what this one has: a sum over N of them is N times its numbers.
+struct Nccl {
+  bool there = true;  // can be opened
+};
+Nccl& nccl();
 }  // namespace rum::mock

@@ -14,4 +14,5 @@ struct Graph {
 void enqueue(Work);  // into the queue, or into what is captured
 int enter(const std::string& function, const std::string& more = "");  // 0, or the error to return
 void violation(const std::string& what);
+void* nccl_symbol(const char* name);  // of nccl.cc; null: it has none of that name
 }  // namespace rum::mock

@@ -1,0 +1,86 @@
+#include "parallel/launch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace rum {
+namespace {
+// Whoever launches within a job of another comes first: mpirun within srun's, torchrun within either.
+struct Launcher {
+  const char *name, *rank, *size;
+  const char* local_size;  // how many of them are on this machine; null: not said
+  const char *job, *step;  // which together name the job; null: nothing
+};
+constexpr Launcher kLaunchers[] = {
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", nullptr},
+    {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE",
+     "PMIX_NAMESPACE", nullptr},
+    {"MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", nullptr, nullptr},
+    {"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", nullptr, "SLURM_JOB_ID", "SLURM_STEP_ID"},
+};
+constexpr int kMostRanks = 1 << 14;
+
+int whole(const Variables& get, const char* name, int low, int high) {
+  const std::string text = get(name);
+  int v = 0;
+  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
+  RUM_CHECK(bad == std::errc() && end == text.data() + text.size() && v >= low && v <= high,
+            "the environment has {} = \"{}\", expected a whole number from {} to {}", name, text, low, high);
+  return v;
+}
+std::string or_nothing(const Variables& get, const char* name) {
+  const char* const text = name == nullptr ? nullptr : get(name);
+  return text == nullptr ? "" : text;
+}
+// Of a list such as "gpu[03-07,12],big1" the first name, gpu03: Slurm starts rank 0 there.
+std::string first_host(const std::string& list) {
+  const size_t end = list.find_first_of(",["), bracket = list.find('[');
+  if (end == std::string::npos || end != bracket) return list.substr(0, end);
+  const size_t last = list.find_first_of("-,]", bracket);
+  return list.substr(0, bracket) + list.substr(bracket + 1, last - bracket - 1);
+}
+}  // namespace
+
+Launch launch_of(const Variables& get) {
+  for (const Launcher& by : kLaunchers) {
+    if (get(by.rank) == nullptr || get(by.size) == nullptr) continue;
+    Launch out;
+    out.size = whole(get, by.size, 1, kMostRanks);
+    out.rank = whole(get, by.rank, 0, out.size - 1);
+    if (out.size == 1) return out;
+    const std::string job = or_nothing(get, by.job) + or_nothing(get, by.step);
+    const std::string hosts = or_nothing(get, "SLURM_JOB_NODELIST");
+    out.job = hash64(job);
+    if (get("MASTER_ADDR") != nullptr)
+      out.address = get("MASTER_ADDR");
+    else if (!hosts.empty())
+      out.address = first_host(hosts);
+    else
+      RUM_CHECK(by.local_size != nullptr && get(by.local_size) != nullptr &&
+                    whole(get, by.local_size, 1, kMostRanks) == out.size,
+                "{} started {} processes on several machines: set MASTER_ADDR to the name of the machine of "
+                "rank 0, and MASTER_PORT to a free port there",
+                by.name, out.size);
+    constexpr uint64_t first = 10000, ports = 20000;  // below those that systems give away by themselves
+    // On one machine the processes of a job without a name have their parent in common.
+    const uint64_t told = job.empty() ? static_cast<uint64_t>(getppid()) : out.job;
+    out.port = static_cast<uint16_t>(first + told % ports);
+    if (get("MASTER_PORT") != nullptr)
+      out.port = static_cast<uint16_t>(whole(get, "MASTER_PORT", 1, 65535));
+    else
+      RUM_CHECK(!job.empty() || get("MASTER_ADDR") == nullptr,
+                "MASTER_ADDR is set, but not MASTER_PORT: set it to a free port of {}", out.address);
+    return out;
+  }
+  return {};
+}
+Launch this_launch() {
+  return launch_of([](const char* name) { return std::getenv(name); });
+}
+}  // namespace rum
