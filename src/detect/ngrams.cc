@@ -39,11 +39,9 @@ uint32_t tail(std::string_view bytes, size_t at) {
 }
 
 std::string lower(const std::string& text) {
+  if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) return lower_case(text);
   std::string out = text;
-  for (char& c : out) {
-    if (c & 0x80) return lower_case(text);
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
+  for (char& c : out) c = static_cast<char>(c + 32 * (c >= 'A' && c <= 'Z'));
   return out;
 }
 int character_bytes(char first) {
@@ -57,8 +55,9 @@ void characters(std::string_view text, std::vector<size_t>& out) {
   out.push_back(text.size());
 }
 bool is_word_character(char32_t c) {
+  if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
   const Category k = category(c);
-  return c == '_' || k == Category::letter || k == Category::number;
+  return k == Category::letter || k == Category::number;
 }
 std::vector<std::string_view> long_words(std::string_view text) {
   std::vector<std::string_view> out;
@@ -235,32 +234,39 @@ void hash_each(const Lowered& text, const Ngrams& n, uint32_t columns, Each&& ea
 }
 }  // namespace
 
-std::span<const Hasher::Hashed> Hasher::count(const Lowered& text, const Ngrams& n) {
-  touched_.clear(), out_.clear();  // a column is touched by each of its n-grams, and told once
+// The signs of all n-grams, each with its column. What is known of a column lies far from what was used last:
+// it is fetched while the next n-grams are being cut, since waiting for it takes longer than the rest.
+void Hasher::hash(const Lowered& text, const Ngrams& n, std::span<const double> weights) {
+  signs_.clear();
   hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
-    touched_.push_back(column);
-    count_[column] += sign;
+    signs_.push_back({column, sign});
+    __builtin_prefetch(&count_[column], 1);
+    if (!weights.empty()) __builtin_prefetch(&weights[column]);
   });
-  for (const uint32_t column : touched_) {
+}
+std::span<const Hasher::Hashed> Hasher::count(const Lowered& text, const Ngrams& n) {
+  hash(text, n, {});
+  out_.clear();  // a column is touched by each of its n-grams, and told once
+  for (const auto& [column, sign] : signs_) count_[column] += sign;
+  for (const auto& [column, _] : signs_) {
     if (count_[column] == kTaken) continue;
     out_.push_back({column, count_[column]});
     count_[column] = kTaken;
   }
-  for (const uint32_t column : touched_) count_[column] = 0;
+  for (const auto& [column, _] : signs_) count_[column] = 0;
   return out_;
 }
 double Hasher::dot(const Lowered& text, const Ngrams& n, std::span<const double> weights) {
-  touched_.clear();
+  hash(text, n, weights);
   double sum = 0;
   int64_t squares = 0;
-  hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
+  for (const auto& [column, sign] : signs_) {
     int32_t& c = count_[column];
-    touched_.push_back(column);   // whether it is there already costs more to ask
     squares += 2 * sign * c + 1;  // (c + sign)^2 - c^2
     c += sign;
     sum += sign * weights[column];
-  });
-  for (const uint32_t column : touched_) count_[column] = 0;
+  }
+  for (const auto& [column, _] : signs_) count_[column] = 0;
   if (squares == 0) return 0;
   return sum / std::sqrt(static_cast<double>(squares));
 }

@@ -54,9 +54,10 @@ class Hasher {
 
  private:
   static constexpr int32_t kTaken = INT32_MIN;  // no sum of signs
+  void hash(const Lowered&, const Ngrams&, std::span<const double> weights);
   uint32_t columns_;
   std::vector<int32_t> count_;  // 0 between texts
-  std::vector<uint32_t> touched_;
+  std::vector<Hashed> signs_;   // one an n-gram
   std::vector<Hashed> out_;
 };
 // Every n-gram with its column and sign, for explaining.
