@@ -276,9 +276,12 @@ TEST(Attacks, ByHand) {
   EXPECT_EQ(all("zero_width", "añ b"), "a\u200Bñ\u200B \u200Bb");
   EXPECT_EQ(all("whitespace", "a b c"), "a  b  c");
   EXPECT_EQ(all("upper_lower", "Ab cd 3e"), "ab Cd 3e");
+  EXPECT_EQ(all("upper_lower", "\"(yes\" öl  Äh «¿x» ß? ... 漢"), "\"(Yes\" Öl  äh «¿X» ß? ... 漢");
   EXPECT_EQ(all("article_deletion", "The man saw a dog, an owl."), "man saw dog, owl.");
+  EXPECT_EQ(all("article_deletion", " two  blanks stay\tthe\ttab the "), " two  blanks stay\ttab ");
   EXPECT_EQ(all("alternative_spelling", "\"Colour, center."), "\"Color, centre.");
   EXPECT_EQ(all("misspelling", "Their  dog"), "Thier  dog");
+  EXPECT_EQ(all("misspelling", "UNTIL they said \"THEIR\""), "UNTILL they siad \"THIER\"");
   EXPECT_EQ(all("paragraph", "One. Two? 3.5"), "One.\n\nTwo?\n\n3.5");
   EXPECT_EQ(all("homoglyph", "vb"), "vb");
   EXPECT_NE(all("homoglyph", "a"), "a");
@@ -287,6 +290,22 @@ TEST(Attacks, ByHand) {
   EXPECT_EQ(
       error_of([] { attack("homoglyf", "", 1, 0); }).find("did you mean \"homoglyph\"") != std::string::npos,
       true);
+}
+TEST(Attacks, HalfOfTheNumbersGetOtherDigits) {  // of a long number all or none, so hardly any is half new
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "123456.7890123 ";
+  const std::string changed = attack("number", text, 1, 0);
+  ASSERT_EQ(changed.size(), text.size());
+  int other = 0, half = 0;
+  for (size_t i = 0; i < text.size(); i += 15) {
+    int same = 0;
+    for (size_t k = 0; k < 15; ++k) same += changed[i + k] == text[i + k];
+    EXPECT_EQ(changed[i + 6], '.');
+    other += same < 15;
+    half += same > 9 && same < 15;
+  }
+  EXPECT_NEAR(other, 500, 60);
+  EXPECT_LT(half, 3);
 }
 TEST(Attacks, RateIsTheShareOfPlaces) {
   std::string text = "x";

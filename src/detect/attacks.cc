@@ -94,7 +94,9 @@ std::string looked_up(const std::string& word, const Table& table, double rate, 
   const auto found = table.find(core);
   if (found == table.end() || !draws.with(rate)) return word;
   std::string other = found->second;
-  if (*begin < 'a') other[0] = static_cast<char>(other[0] & ~0x20);
+  const bool capital = *begin < 'a', capitals = capital && end - begin > 1 && begin[1] < 'a';
+  for (size_t i = 0; i < other.size(); ++i)
+    if (capitals || (capital && i == 0)) other[i] = static_cast<char>(other[i] & ~0x20);
   return std::string(word.begin(), begin) + other + std::string(end, word.end());
 }
 
@@ -112,26 +114,50 @@ std::string whitespace(const std::string& text, double rate, Draws& draws) {
   return by_character(text,
                       [&](const std::string& c, bool) { return c == " " && draws.with(rate) ? "  " : c; });
 }
+// A word's first letter, behind quotation marks and brackets.
 std::string upper_lower(const std::string& text, double rate, Draws& draws) {
-  return by_word(text, [&](std::string word) {
-    if (ascii_letter(word[0]) && draws.with(rate)) word[0] = static_cast<char>(word[0] ^ 0x20);
-    return word;
+  return by_word(text, [&](const std::string& word) {
+    const char *at = word.data(), *end = at + word.size();
+    Character c = decode_utf8(at, end);
+    while (category(c.code) == Category::punctuation && at + c.bytes < end) {
+      at += c.bytes;
+      c = decode_utf8(at, end);
+    }
+    const std::string first(at, static_cast<size_t>(c.bytes));
+    std::string turned = capitalized(first);
+    if (turned == first) turned = lower_case(first);
+    if (turned == first || !draws.with(rate)) return word;
+    return std::string(word.data(), at) + turned + std::string(at + c.bytes, end);
   });
 }
+// All digits of a number, or none; a number may hold points.
 std::string number(const std::string& text, double rate, Draws& draws) {
-  return by_character(text, [&](const std::string& c, bool) {
-    return digit(c[0]) && draws.with(rate) ? std::string(1, static_cast<char>('0' + draws.below(10))) : c;
-  });
-}
-std::string article_deletion(const std::string& text, double rate, Draws& draws) {
-  std::string out;
-  for (const std::string_view word : split_at_blanks(text)) {
-    const std::string low = lower_case(word);
-    if ((low == "a" || low == "an" || low == "the") && draws.with(rate)) continue;
-    if (!out.empty()) out += ' ';
-    out += word;
+  std::string out = text;
+  bool inside = false, chosen = false;
+  for (char& c : out) {
+    const bool begins = !inside && digit(c);
+    inside = digit(c) || (inside && c == '.');
+    if (begins) chosen = draws.with(rate);
+    if (digit(c) && chosen) c = static_cast<char>('0' + draws.below(10));
   }
   return out;
+}
+// With the blanks before it, or at the beginning those behind it.
+std::string article_deletion(const std::string& text, double rate, Draws& draws) {
+  std::string out;
+  size_t at = 0;
+  for (const std::string_view word : split_at_blanks(text)) {
+    const auto begin = static_cast<size_t>(word.data() - text.data()), end = begin + word.size();
+    const std::string low = lower_case(word);
+    if ((low == "a" || low == "an" || low == "the") && draws.with(rate)) {
+      at = end;
+      continue;
+    }
+    if (out.empty() && at > 0) at = begin;
+    out.append(text, at, end - at);
+    at = end;
+  }
+  return out.append(text, at);
 }
 std::string misspelling(const std::string& text, double rate, Draws& draws) {
   return by_word(text, [&](const std::string& word) { return looked_up(word, misspellings(), rate, draws); });
@@ -152,7 +178,7 @@ constexpr Attack kAttacks[] = {
     {"zero_width", "an invisible space between characters", 1, zero_width},
     {"whitespace", "a second blank between words", 0.2, whitespace},
     {"upper_lower", "the case of first letters turned", 0.05, upper_lower},
-    {"number", "digits replaced at random", 0.5, number},
+    {"number", "numbers with other digits", 0.5, number},
     {"article_deletion", "a, an, the left out", 0.5, article_deletion},
     {"misspelling", "common words misspelled", 0.2, misspelling},
     {"alternative_spelling", "British for American spelling and back", 1, alternative_spelling},
