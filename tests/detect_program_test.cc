@@ -1,11 +1,14 @@
 // `ruminate detect` as people run it: fit, calibrate, score, evaluate, plan, and what it refuses.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include <sstream>
 
+#include "base/file.h"
 #include "data/corpus.h"
 #include "data/loader.h"
 #include "data/plan.h"
@@ -380,6 +383,44 @@ TEST_F(Detecting, BadInputIsNamed) {
   refused({"fit", "--human", "@blank", "--machine", "@blank", "-o", "@d"}, "all 4 lines are empty");
   refused({"score", "--detector", "@human", "--in", "@human"}, "human");
   refused({"calibrate", "--detector", "@nothing", "--human", "@human", "-o", "@d"}, "nothing");
+}
+TEST_F(Detecting, SharesThatAreNoneAreNamedBeforeAnythingIsRead) {
+  for (const char* share : {"0", "1", "2", "-0.1", "5%", "0,05", "nan", "inf", " "}) {
+    const Ran r = detect({"calibrate", "--detector", "@nothing", "--human", "@none", "-o", "@d",
+                          std::string("--fpr=") + share});
+    EXPECT_EQ(r.status, 1) << share;
+    EXPECT_EQ(r.err, fmt::format("ruminate detect: --fpr {}: expected a share of the texts, more than 0 and "
+                                 "less than 1, such as 0.05\n",
+                                 share));
+  }
+}
+TEST_F(Detecting, APackedFileIsReadAsWhatItHolds) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  write("both.jsonl",
+        "{\"id\": \"a\", \"text\": \"they found\"}\n{\"id\": \"b\", \"text\": \"the house\"}\n");
+  for (const std::string name : {"human.tsv", "both.jsonl"}) {
+    const Ran plain = detect({"score", "--detector", "@d", "--in", "@" + name});
+    const std::string text = Disk::real().read(file(name));
+    gzFile gz = gzopen(file(name + ".gz").c_str(), "wb");
+    gzwrite(gz, text.data(), static_cast<unsigned>(text.size()));
+    gzclose(gz);
+    const Ran packed = detect({"score", "--detector", "@d", "--in", "@" + name + ".gz"});
+    EXPECT_EQ(packed.status, 0) << packed.err;
+    EXPECT_EQ(packed.out, plain.out);
+  }
+}
+TEST_F(Detecting, TextsOfOneIdAreNamed) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  write("same.jsonl",
+        "{\"id\": \"a\", \"text\": \"they\"}\n{\"id\": 7, \"text\": \"found\"}\n"
+        "{\"id\": \"7\", \"text\": \"it\"}\n");
+  const Ran same = detect({"score", "--detector", "@d", "--in", "@same.jsonl", "--format", "raid"});
+  EXPECT_EQ(same.status, 0);
+  EXPECT_EQ(same.err, "warning: several texts have the id 7; the answers stand in the order of the texts\n");
+  EXPECT_EQ(detect({"score", "--detector", "@d", "--in", "@human.tsv"}).err.find("the id"),
+            std::string::npos);
 }
 TEST_F(Detecting, LinesOfBothAndEmptyLinesAreCounted) {
   make(40, 60);

@@ -9,13 +9,20 @@
 
 namespace rum::detect {
 namespace {
+// "lines.tsv.gz" holds what "lines.tsv" would.
+std::string_view without_packing(std::string_view path) {
+  for (const std::string_view packed : {".gz", ".xz", ".zst", ".bz2"})
+    if (path.ends_with(packed)) return path.substr(0, path.size() - packed.size());
+  return path;
+}
 class Reading {
  public:
   Reading(const TextFile& file, Texts& out) : file_(file), out_(out), lines_(file.path) {
     if (!file.sources.empty()) sources_.emplace(file.sources);
   }
   void all() {
-    const bool json = file_.path.ends_with(".jsonl"), pairs = file_.path.ends_with(".tsv");
+    const std::string_view name = without_packing(file_.path);
+    const bool json = name.ends_with(".jsonl"), pairs = name.ends_with(".tsv");
     if (sources_ && (json || pairs))
       fail(file_.path + ": it holds its own sources; leave out the file of sources");
     Hash64 hash;

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <set>
 
 #include "base/error.h"
 #include "detect/calibrate.h"
@@ -50,7 +51,7 @@ DetectVerb::DetectVerb(const char* n, const char* h, int (*r)(int, char**)) : na
 void DetectInput::declare(Flags& flags) {
   flags
       .add("--human", humans,
-           "texts by people: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl)")
+           "texts by people: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl); also as .gz")
       .add("--machine", machines, "texts by machines, as FILE or NAME=FILE; give it once for each machine")
       .add("--in", in, "texts whose author is unknown, or stated in the file (.jsonl: \"label\")")
       .add("--source", sources, "the source sentences of each plain text file, line by line");
@@ -158,6 +159,16 @@ int run_fit(int argc, char** argv) {
   return print(told(*detector)), 0;
 }
 
+std::vector<double> read_shares(const std::vector<std::string>& given) {
+  std::vector<double> out;
+  for (const std::string& text : given) {
+    char* end = nullptr;
+    out.push_back(std::strtod(text.c_str(), &end));
+    RUM_CHECK(!text.empty() && *end == '\0' && out.back() > 0 && out.back() < 1,
+              "--fpr {}: expected a share of the texts, more than 0 and less than 1, such as 0.05", text);
+  }
+  return out;
+}
 int run_calibrate(int argc, char** argv) {
   DetectInput input;
   std::string path, output, curve = "platt";
@@ -178,18 +189,13 @@ int run_calibrate(int argc, char** argv) {
       .footer(
           "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
+  const std::vector<double> fprs = read_shares(rates);
   auto detector = load(path);
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
   const std::vector<double> scores = finite_scores(*detector, texts.texts);
   const Scores s = by_author(texts.texts, scores);
   RUM_CHECK(!s.human.empty(), "expected human texts to calibrate on: --human FILE");
-  std::vector<double> fprs;
-  for (const std::string& r : rates) {
-    char* end = nullptr;
-    fprs.push_back(std::strtod(r.c_str(), &end));
-    RUM_CHECK(!r.empty() && *end == '\0' && std::isfinite(fprs.back()), "--fpr {}: expected a number", r);
-  }
   detector->calibration.thresholds = thresholds(s.human, fprs);
   if (!s.machine.empty()) fit_curve(detector->calibration, s, curve);
   detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);
@@ -197,6 +203,17 @@ int run_calibrate(int argc, char** argv) {
   return print(told(*detector)), 0;
 }
 
+// Whoever puts scores and texts together by their ids would mix up texts of one id.
+void warn_of_same_ids(std::span<const Text> texts) {
+  std::set<std::string_view> ids;
+  for (const Text& t : texts)
+    if (!ids.insert(t.id).second) {
+      fmt::print(stderr,
+                 "warning: several texts have the id {}; the answers stand in the order of the texts\n",
+                 t.id);
+      return;
+    }
+}
 // One text's answer: RAID's {id, score}, or all that is known.
 std::string answer(const Detector& d, const Text& t, double score, bool own, const std::string& format) {
   if (format == "plain") return fmt::format("{}\n", score);
@@ -238,6 +255,7 @@ int run_score(int argc, char** argv) {
   const std::vector<double> scores = finite_scores(*detector, texts.texts);
   const std::vector<bool> own = white_box(*detector, texts.texts);
   if (const auto why = why_white_box(own)) fmt::print(stderr, "warning: {}\n", *why);
+  if (format != "plain") warn_of_same_ids(texts.texts);
   std::string out;
   for (size_t i = 0; i < scores.size(); ++i)
     out += answer(*detector, texts.texts[i], scores[i], own[i], format);
