@@ -630,9 +630,13 @@ class Guard {
   }
 
  private:
-  static constexpr size_t kMost = size_t{64} << 30, kPage = 4096;
+  static constexpr size_t kMost = size_t{64} << 30, kPage = 4096, kHuge = size_t{2} << 20;
   static size_t whole(size_t n) { return (n + kPage) / kPage * kPage; }
-  Guard() : base_(static_cast<char*>(mmap(nullptr, kMost, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+  Guard() {
+    void* const all =
+        mmap(nullptr, kMost + kHuge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    base_ = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(all) + kHuge - 1) / kHuge * kHuge);
+    madvise(base_, kMost, MADV_HUGEPAGE);  // a page table of 2 MB pages is changed 512 times as fast
     struct sigaction stop {};
     stop.sa_flags = SA_SIGINFO | SA_RESETHAND;
     stop.sa_sigaction = [](int, siginfo_t* at, void*) {
@@ -645,9 +649,10 @@ class Guard {
     sigaction(SIGSEGV, &stop, nullptr);
   }
   void protect(bool usable) {
-    if (top_ > 0) mprotect(base_, top_, usable ? PROT_READ | PROT_WRITE : PROT_NONE);
+    if (top_ > 0)
+      mprotect(base_, (top_ + kHuge - 1) / kHuge * kHuge, usable ? PROT_READ | PROT_WRITE : PROT_NONE);
   }
-  char* const base_;
+  char* base_;
   size_t top_ = 0;
   int depth_ = 0;
   std::multimap<size_t, char*> free_;  // by size
@@ -724,8 +729,7 @@ std::string describe() { return "emulation on a CPU"; }
 static Recording* open_recording = nullptr;
 bool recording() { return open_recording != nullptr; }
 void enqueue(std::function<void()> work) {
-  if (open_recording)
-    return open_recording->push_back(std::move(work));
+  if (open_recording) return open_recording->push_back(std::move(work));
   const DeviceWorks now;
   work();
 }
