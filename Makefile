@@ -63,7 +63,21 @@ TOOLS  := tools/options.cc $(wildcard tools/commands/*.cc)
 TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
-objects = $(patsubst %.cc,$(OBJ)/%.o,$(1))
+# The compiler's time is spent where programs spend theirs: not on rooms that wait for others, on commands or on tests.
+# Of those several files are compiled at a time, so that headers and templates cost but once: a folder, or where it is
+# large its files with one first letter. The other variants take each file alone and show what an include forgot.
+ifeq ($(V),release)
+HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
+        edits/ibm1 edits/ridge huggingface/weights
+COLD := $(filter-out $(HOT:%=src/%.cc),$(wildcard $(patsubst %,src/%/*.cc,checkpoint detect edits experiment huggingface page pipeline run serve train)))
+BATCHED := $(filter-out src/run/environment.cc,$(COLD)) $(wildcard tools/commands/*.cc tests/*_test.cc tests/golden/*_cases.cc tests/cuda/*_test.cc)
+LARGE   := tests/
+BATCHES := $(filter-out $(LARGE),$(sort $(dir $(BATCHED)))) \
+           $(foreach d,$(LARGE),$(foreach l,a b c d e f g h i j k l m n o p q r s t u v w x y z,$(if $(wildcard $d$l*.cc),$d$l)))
+endif
+batch   = $(filter $(wildcard $(1)*.cc),$(BATCHED))
+alone   = $(patsubst %.cc,$(OBJ)/%.o,$(1))
+objects = $(call alone,$(filter-out $(BATCHED),$(1))) $(foreach b,$(BATCHES),$(if $(filter $(call batch,$b),$(1)),$(OBJ)/$b+.o))
 say     = @mkdir -p $(@D) && echo "  $@"  # how each recipe that makes a file begins
 gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
 LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
@@ -87,24 +101,26 @@ $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(fil
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-# The compiler's time is spent where programs spend theirs, not on rooms that wait for others, on commands or on tests.
 # GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
 ifeq ($(V),release)
-HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
-        edits/ibm1 edits/ridge huggingface/weights
-COLD := $(call objects,$(filter $(patsubst %,src/%/%,checkpoint detect edits experiment huggingface page pipeline run serve train),\
-        $(filter-out $(HOT:%=src/%.cc),$(ENGINE))) src/text/toml.cc $(TOOLS) $(BENCH) $(BENCH_GPU))
-$(COLD) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
-$(COLD): private COMMON := cold/src/pch.h
-$(COLD): $(OBJ)/pch/cold/src/pch.h.gch
+WAITING := $(call objects,$(COLD) src/text/toml.cc $(TOOLS) $(BENCH) $(BENCH_GPU))
+$(WAITING) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
+$(WAITING): private COMMON := cold/src/pch.h
+$(WAITING): $(OBJ)/pch/cold/src/pch.h.gch
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -Og -g0 -Wno-maybe-uninitialized
 endif
 $(OBJ)/tests/%.o: private COMMON := tests/pch.h
 $(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
 $(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # the same bits with and without fused multiply-adds
+compile = $(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $(1) -o $@
 $(OBJ)/%.o: %.cc
 	$(say)
-	$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
+	$(call compile,$<)
+$(BATCHES:%=$(OBJ)/%+.o): %.o: %.cc
+	$(say)
+	$(call compile,$<)
+$(BATCHES:%=$(OBJ)/%+.cc): $(OBJ)/%+.cc: FORCE  # rewritten when a file comes or goes
+	@mkdir -p $(@D); list() { printf '#include "%s"\n' $(call batch,$*); }; list | cmp -s - $@ || list >$@
 # The headers that nearly everything includes are read once; not in the other variants, which show a missing include.
 COMMON := src/pch.h
 PCH    := $(if $(filter release,$(V)),1)

@@ -8,7 +8,7 @@
 #include "formulas.h"
 #include "ops/attention.h"
 
-using namespace rum;
+namespace rum::attention_forms_test {
 namespace {
 Tensor ints(const std::vector<int>& v) {
   return Tensor::from<int32_t>(std::vector<int32_t>(v.begin(), v.end()), {static_cast<int64_t>(v.size())},
@@ -54,3 +54,4 @@ TEST(AttentionForms, EqualTheDefinition) {
   std::printf("  %d forms of attention, worst %.1e\n", count, worst);
 }
 }  // namespace
+}  // namespace rum::attention_forms_test

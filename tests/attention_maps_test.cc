@@ -11,7 +11,7 @@
 #include "scratch.h"
 #include "toy.h"
 
-namespace rum {
+namespace rum::attention_maps_test {
 namespace {
 void expect_rows_of_one(const std::vector<AttentionMaps>& maps) {
   for (const AttentionMaps& m : maps)
@@ -99,4 +99,4 @@ TEST(AttentionMaps, OfAnEncoderDecoderAreThree) {
   EXPECT_THROW(attention_maps(run->model, {std::vector<Token>(200, 5), 100}), Error);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::attention_maps_test

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 
-namespace rum {
+namespace rum::attention_test {
 namespace {
 using Ints = std::vector<int32_t>;
 Tensor ints(const Ints& v) { return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32); }
@@ -272,4 +272,4 @@ TEST(Attention, RefusesWhatDoesNotFit) {
       Error);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::attention_test

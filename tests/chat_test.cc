@@ -19,7 +19,7 @@
 #include "scratch.h"
 #include "text/json.h"
 
-namespace rum {
+namespace rum::chat_test {
 namespace {
 struct Reply {
   int status = 200;
@@ -252,4 +252,4 @@ TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
                  "not set");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::chat_test

@@ -12,7 +12,7 @@
 #include "ops/int8.h"
 #include "tests/scratch.h"
 
-using namespace rum;
+namespace rum::checkpoint_test {
 namespace {
 std::string unhex(std::string_view digits) {
   std::string out;
@@ -291,3 +291,4 @@ TEST(Checkpoint, RemovesStaleFilesOnly) {
   remove_stale(folder.path + "/none");
 }
 }  // namespace
+}  // namespace rum::checkpoint_test

@@ -11,7 +11,7 @@
 #include "metrics/bleu.h"
 #include "metrics/chrf.h"
 
-namespace rum {
+namespace rum::choose_test {
 namespace {
 using Texts = std::vector<std::string>;
 
@@ -68,4 +68,4 @@ TEST(Choose, TheNoisyChannelByHand) {
   EXPECT_NE(error_of([] { fit_channel({}, {}); }), "");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::choose_test

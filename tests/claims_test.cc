@@ -8,7 +8,7 @@
 #include "tests/run_folder.h"
 #include "tests/sanitizer.h"
 
-using namespace rum;
+namespace rum::claims_test {
 namespace {
 TEST(Claims, ShapesAreComparedBeforeAModelGetsMemory) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer needs more address space than the limit";
@@ -51,3 +51,4 @@ TEST(Claims, AConfigLargerThanTheMemoryIsRefusedAtOnce) {
                  "memory");
 }
 }  // namespace
+}  // namespace rum::claims_test

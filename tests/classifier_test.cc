@@ -7,7 +7,7 @@
 
 #include "toy.h"
 
-using namespace rum;
+namespace rum::classifier_test {
 using namespace rum::toy;
 namespace {
 struct World {
@@ -102,3 +102,4 @@ TEST(Classifier, Learns) {
   }
 }
 }  // namespace
+}  // namespace rum::classifier_test

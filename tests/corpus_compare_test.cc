@@ -16,7 +16,7 @@
 #include "metrics/sentence_diversity.h"
 #include "tests/random_lines.h"
 
-namespace rum {
+namespace rum::corpus_compare_test {
 namespace {
 TEST(SentenceDiversity, NgramsDoNotCrossLines) {
   Vocabulary v;
@@ -177,4 +177,4 @@ TEST(Novelty, AgainstSetsOfStrings) {
 }
 
 }  // namespace
-}  // namespace rum
+}  // namespace rum::corpus_compare_test

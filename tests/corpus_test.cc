@@ -12,7 +12,7 @@
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 
-using namespace rum;
+namespace rum::corpus_test {
 namespace {
 std::string refusal(std::string_view bytes, CorpusKind kind = CorpusKind::pairs,
                     const ReadRules& rules = {}) {
@@ -339,3 +339,4 @@ TEST(Grammar, KnowsGerman) {
   EXPECT_TRUE(separated && last);
 }
 }  // namespace
+}  // namespace rum::corpus_test

@@ -14,7 +14,7 @@
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 
-using namespace rum;
+namespace rum::data_test {
 namespace {
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 template <class F>
@@ -500,3 +500,4 @@ TEST_F(LoaderTest, RefusesAnotherCorpus) {
                   "half: example 0 has no source"));
 }
 }  // namespace
+}  // namespace rum::data_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-using namespace rum;
+namespace rum::debian_test {
 namespace {
 TEST(Descriptions, PairByMd5AndParagraph) {
   const char* german =
@@ -93,3 +93,4 @@ TEST(Pages, SeesWhatNobodyTranslated) {
   EXPECT_FALSE(untranslated("Linux"));
 }
 }  // namespace
+}  // namespace rum::debian_test

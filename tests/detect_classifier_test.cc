@@ -19,7 +19,7 @@
 #include "train/classification.h"
 #include "train/learn.h"
 
-namespace rum::detect {
+namespace rum::detect::detect_classifier_test {
 namespace {
 // Two targets a source; a machine's says "quite" where a person's says "rather". By chance: whoever wrote it.
 std::vector<Text> lines(int sources, bool by_chance = false) {
@@ -520,4 +520,4 @@ TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
   }
 }
 }  // namespace
-}  // namespace rum::detect
+}  // namespace rum::detect::detect_classifier_test

@@ -10,7 +10,7 @@
 #include "tests/error_of.h"
 #include "tests/typed.h"
 
-namespace rum::detect {
+namespace rum::detect::detect_explain_test {
 namespace {
 constexpr uint32_t kColumns = 1u << 20;
 
@@ -343,4 +343,4 @@ TEST_F(Explaining, WindowsOfADocument) {
   expect_refusal(run(words({"--in", file("texts"), "--html", file("no/folder.html")})), "no/folder.html");
 }
 }  // namespace
-}  // namespace rum::detect
+}  // namespace rum::detect::detect_explain_test

@@ -15,7 +15,7 @@
 #include "tests/error_of.h"
 #include "tests/scratch.h"
 
-namespace rum::detect {
+namespace rum::detect::detect_linear_test {
 namespace {
 using Strings = std::vector<std::string>;
 // People and machines that prefer other words; two lines a source.
@@ -349,4 +349,4 @@ TEST(DetectBadInput, FilesOfAnotherVersionOrCutShort) {
   EXPECT_NE(error_of([&] { load(path); }).find("no detector"), std::string::npos);
 }
 }  // namespace
-}  // namespace rum::detect
+}  // namespace rum::detect::detect_linear_test

@@ -10,7 +10,7 @@
 #include "tests/run_folder.h"
 #include "tests/scratch.h"
 
-using namespace rum;
+namespace rum::detect_models_test {
 using detect::Text;
 namespace {
 struct Place {
@@ -288,3 +288,4 @@ TEST(DetectDensity, Refuses) {
             std::string::npos);
 }
 }  // namespace
+}  // namespace rum::detect_models_test

@@ -7,7 +7,7 @@
 #include "detect/calibrate.h"
 #include "tests/error_of.h"
 
-namespace rum::detect {
+namespace rum::detect::detect_numbers_test {
 namespace {
 Scores noisy(size_t humans, size_t machines, double shift, double step) {
   const Random random{7, Stream::init};
@@ -183,4 +183,4 @@ TEST(Calibrate, CurvesAndThresholdsSurviveTheFile) {
   EXPECT_EQ(verdict(back, t, 1.26).flagged, std::vector<bool>{true});
 }
 }  // namespace
-}  // namespace rum::detect
+}  // namespace rum::detect::detect_numbers_test

@@ -17,7 +17,7 @@
 #include "text/tokenizer.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::detect_program_test {
 namespace {
 // Line i of a person, or of a machine with words of its own in `share` of them.
 std::string line(int i, bool machine, int percent) {
@@ -432,4 +432,4 @@ TEST_F(Detecting, LinesOfBothAndEmptyLinesAreCounted) {
   EXPECT_NE(r.err.find("both a person's and a machine's"), std::string::npos);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::detect_program_test

@@ -16,7 +16,7 @@
 #include "tests/scratch.h"
 #include "text/json.h"
 
-namespace rum {
+namespace rum::diversity_program_test {
 namespace {
 struct Diversity {
   Scratch scratch;
@@ -267,4 +267,4 @@ TEST(DiversityProgram, SameForAnyThreadsAndLocale) {
   }
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::diversity_program_test

@@ -16,7 +16,7 @@
 #include "metrics/shape.h"
 #include "tests/random_lines.h"
 
-namespace rum {
+namespace rum::diversity_test {
 namespace {
 Spectrum spectrum_of(const Tokens& tokens) {
   return spectrum(
@@ -390,4 +390,4 @@ TEST(Measures, SplitLinesAtLineFeedsOnly) {
   }
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::diversity_test

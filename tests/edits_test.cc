@@ -10,7 +10,7 @@
 #include "edits/weigh.h"
 #include "error_of.h"
 
-namespace rum {
+namespace rum::edits_test {
 namespace {
 using Lines = std::vector<int64_t>;
 using Scores = std::vector<double>;
@@ -123,4 +123,4 @@ TEST(Weigh, BadInputIsNamed) {
   says([] { resample(Scores{1, -1}, 1, 3, 1); }, "line 2 is -1");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::edits_test

@@ -10,7 +10,7 @@
 #include "generate/generate.h"
 #include "toy.h"
 
-using namespace rum;
+namespace rum::encoder_decoder_test {
 using namespace rum::toy;
 namespace {
 struct World {
@@ -177,3 +177,4 @@ TEST(EncoderDecoder, LearnsToyTranslation) {
   }
 }
 }  // namespace
+}  // namespace rum::encoder_decoder_test

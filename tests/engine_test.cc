@@ -13,7 +13,7 @@
 #include "tests/error_of.h"
 #include "toy.h"
 
-using namespace rum;
+namespace rum::engine_test {
 using namespace rum::toy;
 namespace {
 const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
@@ -402,3 +402,4 @@ TEST(Optimizer, SkipsAGradientThatIsNotFinite) {
   }
 }
 }  // namespace
+}  // namespace rum::engine_test

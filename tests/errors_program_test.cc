@@ -8,7 +8,7 @@
 #include "tests/program.h"
 #include "text/json.h"
 
-using namespace rum;
+namespace rum::errors_program_test {
 namespace {
 struct ErrorsCommand : testing::Test {
   Program p;
@@ -169,3 +169,4 @@ TEST_F(ErrorsCommand, Explains) {
   EXPECT_NE(r.out.find("1.000 and 1,000 are 1000"), std::string::npos);
 }
 }  // namespace
+}  // namespace rum::errors_program_test

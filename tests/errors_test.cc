@@ -16,7 +16,7 @@
 #include "metrics/significance.h"
 #include "text/words.h"
 
-using namespace rum;
+namespace rum::errors_test {
 namespace {
 using Strings = std::vector<std::string>;
 constexpr Language en = Language::english, de = Language::german;
@@ -361,3 +361,4 @@ TEST(Errors, AMillionCharacters) {
   EXPECT_EQ(e.hyp_words, 1);
 }
 }  // namespace
+}  // namespace rum::errors_test

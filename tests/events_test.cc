@@ -7,7 +7,7 @@
 
 #include "tests/scratch.h"
 
-using namespace rum;
+namespace rum::events_test {
 namespace {
 std::string hex(std::string_view bytes) {
   std::string out;
@@ -72,3 +72,4 @@ TEST(Events, AFileIsTheVersionTheStartAndTheRecordsInOrder) {
   EXPECT_EQ(Disk::real().list(folder.path + "/run/events")[0].substr(0, 20), "events.out.tfevents.");
 }
 }  // namespace
+}  // namespace rum::events_test

@@ -22,7 +22,7 @@
 #include "tests/run_folder.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::experiment_test {
 namespace {
 namespace fs = std::filesystem;
 
@@ -942,4 +942,4 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment_test

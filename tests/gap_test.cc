@@ -7,7 +7,7 @@
 
 #include "error_of.h"
 
-namespace rum {
+namespace rum::gap_test {
 namespace {
 TEST(Gap, SharesByHand) {
   const Bootstrap human{10, {10}, {10, 12, 8, 5}}, generated{6, {6}, {6, 8, 9, 5}},
@@ -57,4 +57,4 @@ TEST(Gap, TheIntervalCoversTheTrueShare) {
   EXPECT_LE(covered, .99 * trials);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::gap_test

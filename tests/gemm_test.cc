@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 
-namespace rum {
+namespace rum::gemm_test {
 namespace {
 Tensor cast(const Tensor& t, DType to) {
   return Tensor::from<double>({t.data<double>(), static_cast<size_t>(t.size())}, t.shape(), to);
@@ -154,4 +154,4 @@ TEST(Threads, EveryPieceOnceAndErrorsArrive) {
   set_threads(before);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::gemm_test

@@ -14,7 +14,7 @@
 #include "base/threads.h"
 #include "generate/sampler.h"
 
-namespace rum {
+namespace rum::generate_test {
 namespace {
 struct Tiny {  // a small model with weights large enough that its softmax is far from uniform
   ParameterBlock block;
@@ -578,4 +578,4 @@ TEST(Cache, ReorderCopiesEvenInCircles) {  // full slots; Generate.Beam* has oth
   }
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::generate_test

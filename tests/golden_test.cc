@@ -9,7 +9,7 @@
 
 #include "golden/cases.h"
 
-namespace rum::golden {
+namespace rum::golden::golden_test {
 namespace {
 namespace fs = std::filesystem;
 std::string collection() {
@@ -104,4 +104,4 @@ INSTANTIATE_TEST_SUITE_P(Golden, Collection,
                                          "mauve_histograms", "remedies"),
                          [](const auto& i) { return std::string(i.param); });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::golden_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-using namespace rum;
+namespace rum::hash_test {
 namespace {
 std::string bytes(size_t n) {  // i * 7 mod 256
   std::string out(n, '\0');
@@ -47,3 +47,4 @@ TEST(Hash, PiecesMakeNoDifference) {
     }
 }
 }  // namespace
+}  // namespace rum::hash_test

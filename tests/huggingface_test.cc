@@ -17,7 +17,7 @@
 #include "tests/program.h"
 #include "tests/run_folder.h"
 
-using namespace rum;
+namespace rum::huggingface_test {
 namespace fs = std::filesystem;
 using hub::Folder;
 using hub::Spec;
@@ -356,3 +356,4 @@ TEST(HuggingFaceProgram, AnImportedRunIsTakenLikeAnyOther) {
   ASSERT_EQ(p.run({"import", p.file("exported"), p.file("again")}).status, 0);
 }
 }  // namespace
+}  // namespace rum::huggingface_test

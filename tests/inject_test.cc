@@ -11,7 +11,7 @@
 #include "tests/grammar/grammar.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::inject_test {
 namespace {
 using Lines = std::vector<std::string>;
 Lines english(int count) {
@@ -131,4 +131,4 @@ TEST(Inject, BadInputIsNamed) {
   EXPECT_THROW(inject(Lines{"\xff"}, {}, 1), Error);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::inject_test

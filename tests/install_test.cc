@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "tests/program.h"
-using namespace rum;
+namespace rum::install_test {
 namespace fs = std::filesystem;
 namespace {
 struct Installed : testing::Test {
@@ -64,3 +64,4 @@ TEST_F(Installed, NothingIsInstalledBeforeItIsBuilt) {
   EXPECT_FALSE(fs::exists(p.file("empty")));
 }
 }  // namespace
+}  // namespace rum::install_test

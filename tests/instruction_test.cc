@@ -12,7 +12,7 @@
 #include "tests/typed.h"
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::instruction_test {
 namespace {
 using Tokens = std::vector<Token>;
 Tokenizer with(std::vector<std::string> special) {
@@ -167,4 +167,4 @@ TEST_F(Told, AConversationRemembersWhatWasTyped) {
   unsetenv("XDG_STATE_HOME");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::instruction_test

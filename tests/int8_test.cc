@@ -19,7 +19,7 @@
 #include "tests/run_folder.h"
 #include "tests/toy.h"
 
-using namespace rum;
+namespace rum::int8_test {
 namespace {
 // Whole numbers from -127 to 127, and one of +-127 in each row: rounding to 8 bits changes none of them.
 Tensor whole_numbers(Shape s, uint32_t seed) {
@@ -291,3 +291,4 @@ TEST_F(Int8Run, DamagedFilesGetASentence) {
   expect(says([&](TensorFile& f) { at(f, name).data<int8_t>()[40] = -128; }), "does not have the scales");
 }
 }  // namespace
+}  // namespace rum::int8_test

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "error_of.h"
 
-using namespace rum;
+namespace rum::json_test {
 namespace {
 std::string message(const char* text) {
   try {
@@ -56,3 +56,4 @@ TEST(Json, RefusesWithPlaceAndReason) {
   EXPECT_NE(message(std::string(40, '[').c_str()).find("levels"), std::string::npos);
 }
 }  // namespace
+}  // namespace rum::json_test

@@ -23,7 +23,7 @@
 #include "text/json.h"
 #include "train/trainer.h"
 
-using namespace rum;
+namespace rum::lora_test {
 namespace fs = std::filesystem;
 namespace {
 const ParameterBlock::Entry& entry(const ParameterBlock& block, const std::string& name) {
@@ -328,3 +328,4 @@ TEST(Lora, PeftMakesOfItsAdaptersWhatIsExported) {
   }
 }
 }  // namespace
+}  // namespace rum::lora_test

@@ -9,7 +9,7 @@
 #include "reference/gpt.h"
 #include "toy.h"
 
-using namespace rum;
+namespace rum::model_test {
 using namespace rum::toy;
 namespace {
 const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
@@ -245,3 +245,4 @@ TEST(Model, LearnsToyTranslation) {
   }
 }
 }  // namespace
+}  // namespace rum::model_test

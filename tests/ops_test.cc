@@ -17,7 +17,7 @@
 #include "ops/attention.h"
 #include "ops/head_loss.h"
 
-using namespace rum;
+namespace rum::ops_test {
 namespace {
 const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
 constexpr int kMutations = 60;    // of each sample; a fifth of that of large ones
@@ -486,3 +486,4 @@ class Summary : public testing::Environment {
 };
 const auto* const summary = testing::AddGlobalTestEnvironment(new Summary);
 }  // namespace
+}  // namespace rum::ops_test

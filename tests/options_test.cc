@@ -9,7 +9,7 @@
 #include "tests/program.h"
 #include "text/toml.h"
 
-using namespace rum;
+namespace rum::options_test {
 namespace {
 struct Parsed {
   int64_t whole = 0;
@@ -95,3 +95,4 @@ TEST(Options, TheTokenizersFileIsLookedAtBeforeTheTraining) {
                  "is a folder; name a file");
 }
 }  // namespace
+}  // namespace rum::options_test

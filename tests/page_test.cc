@@ -13,7 +13,7 @@
 #include "run_folder.h"
 #include "text/json.h"
 
-namespace rum {
+namespace rum::page_test {
 namespace {
 std::string from_base64(const std::string& text) {
   const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -120,4 +120,4 @@ TEST_F(RunPage, ShowsCurvesSamplesTokensAndAttention) {
   EXPECT_NE(texts.find("title=\""), std::string::npos);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::page_test

@@ -11,7 +11,7 @@
 #include "run_folder.h"
 #include "scratch.h"
 
-namespace rum {
+namespace rum::penalties_test {
 namespace {
 using Tokens = std::vector<Token>;
 constexpr float kOut = -INFINITY;
@@ -147,4 +147,4 @@ TEST_F(Written, RefusesWhatMakesNoSense) {
   EXPECT_NE(error_of([&] { written({.no_repeat = -1}); }).find("no_repeat -1"), std::string::npos);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::penalties_test

@@ -7,7 +7,7 @@
 #include "tests/program.h"
 #include "text/json.h"
 
-using namespace rum;
+namespace rum::perplexity_test {
 namespace {
 double number(const Json& j, const char* key) {
   double out = NAN;
@@ -159,3 +159,4 @@ TEST(PerplexityCommand, AsksForWhatItNeeds) {
   EXPECT_NE(r.out.find("Su et al. 2023"), std::string::npos);
 }
 }  // namespace
+}  // namespace rum::perplexity_test

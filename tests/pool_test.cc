@@ -22,7 +22,7 @@
 #include "train/evaluate.h"
 #include "train/trainer.h"
 
-using namespace rum;
+namespace rum::pool_test {
 namespace fs = std::filesystem;
 namespace {
 
@@ -339,3 +339,4 @@ TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Generation, testing::Values(ModelKind::gpt, ModelKind::encoder_decoder),
                          [](const auto& i) { return i.param == ModelKind::gpt ? "gpt" : "encoder_decoder"; });
 }  // namespace
+}  // namespace rum::pool_test

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "tests/sanitizer.h"
-using namespace rum;
+namespace rum::program_test {
 namespace fs = std::filesystem;
 namespace {
 TEST(Program, HelpNamesEveryCommandAndKey) {
@@ -313,3 +313,4 @@ TEST(Program, OutOfMemorySaysWhatWouldFit) {
   EXPECT_LT(fits, 262144);
 }
 }  // namespace
+}  // namespace rum::program_test

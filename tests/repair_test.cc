@@ -8,7 +8,7 @@
 #include "edits/inject.h"
 #include "tests/grammar/grammar.h"
 
-namespace rum {
+namespace rum::repair_test {
 namespace {
 using Lines = std::vector<std::string>;
 // Repairs one line; `more` is human text that attests words.
@@ -110,4 +110,4 @@ TEST(Repair, BadInputIsNamed) {
   EXPECT_THROW(repair(Lines{"a"}, Lines{"a"}, Lines{"\xff"}, rules), Error);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::repair_test

@@ -12,7 +12,7 @@
 #include "experiment/result_files.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::report_test {
 namespace {
 // Everything between two marks, for each time they stand there.
 std::vector<std::string> between(const std::string& text, const std::string& from, const std::string& to) {
@@ -374,4 +374,4 @@ TEST(Chart, WhatLiesBeyondTheAxisIsCutWithAnArrow) {
   EXPECT_EQ(malformed(drawn), "");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::report_test

@@ -26,7 +26,7 @@
 #include "tests/sanitizer.h"
 #include "train/trainer.h"
 
-using namespace rum;
+namespace rum::resume_test {
 namespace fs = std::filesystem;
 namespace {
 using Words = std::vector<std::string>;
@@ -480,3 +480,4 @@ TEST_F(Resume, TextsAreWrittenAsTheyCome) {
   p->end(child);
 }
 }  // namespace
+}  // namespace rum::resume_test

@@ -5,7 +5,7 @@ $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
 # The engine and its tests alone: quick to build for another processor.
-$(BIN)/tests/engine: $(call objects,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
+$(BIN)/tests/engine: $(call alone,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
     tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention attention_forms ops)))
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
 
-using namespace rum;
+namespace rum::safetensors_damaged_test {
 namespace {
 struct Bad {
   const char* name;
@@ -180,3 +180,4 @@ TEST(BadSafetensors, WhatIsUnusualButRightIsRead) {
     EXPECT_NO_THROW(parse_safetensors(bytes, "fine")) << bytes;
 }
 }  // namespace
+}  // namespace rum::safetensors_damaged_test

@@ -14,7 +14,7 @@
 #include "tests/scratch.h"
 #include "text/json.h"
 
-using namespace rum;
+namespace rum::score_test {
 namespace {
 struct Ran {
   int status;
@@ -247,3 +247,4 @@ TEST(Score, AClosedPipeIsNoCrash) {
   EXPECT_EQ(r.err, "");
 }
 }  // namespace
+}  // namespace rum::score_test

@@ -19,7 +19,7 @@
 #include "tests/grammar/grammar.h"
 #include "train/trainer.h"
 
-namespace rum {
+namespace rum::scorers_test {
 namespace {
 using Numbers = std::vector<double>;
 
@@ -235,4 +235,4 @@ TEST(Scores, BadInputIsNamed) {
   says(error_of([&] { write_scores(path, {{1}, {}}); }), "1 ids for 0 scores");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::scorers_test

@@ -19,7 +19,7 @@
 #include "text/json.h"
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::serve_test {
 namespace {
 using std::chrono::steady_clock;
 
@@ -371,4 +371,4 @@ TEST_F(Serve, AsksForTheKey) {
   expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_NO_SUCH_KEY"}), "is not set");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::serve_test

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "tests/program.h"
 
-using namespace rum;
+namespace rum::shell_test {
 namespace {
 // What `sh` makes of a command line: the words, one after another, each ended by a NUL.
 std::string words_of(const std::string& line, const std::string& shell) {
@@ -136,3 +136,4 @@ TEST(Scripts, AnArchiveBecomesPairs) {
   EXPECT_EQ(Disk::real().list(p.file("o")), std::vector<std::string>{"raw.tsv"});
 }
 }  // namespace
+}  // namespace rum::shell_test

@@ -12,7 +12,7 @@
 #include "base/threads.h"
 #include "tests/mean_metric.h"
 
-namespace rum {
+namespace rum::significance_test {
 namespace {
 std::vector<double> noise(size_t n, uint32_t seed) {
   std::vector<double> out;
@@ -248,4 +248,4 @@ TEST(Significance, Refusals) {
             "significance: a mask of 1 for 2 sentences");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::significance_test

@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-namespace rum {
+namespace rum::simd_test {
 namespace {
 double ulps(float got, double want) {  // in units in the last place of `want`
   const int exponent = std::max(std::ilogb(want), -126);
@@ -95,4 +95,4 @@ TEST(Simd, Bf16ComesAndGoesRounded) {
   for (int i = 0; i < n; ++i) EXPECT_EQ(out[i].bits, bf16(static_cast<float>(in[i]) * 1.01f).bits);
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::simd_test

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 
-namespace rum {
+namespace rum::statistics_test {
 namespace {
 const Score kMean = [](std::span<const double> s) { return s[0] / s[1]; };  // sum, count
 
@@ -289,4 +289,4 @@ TEST(Statistics, BadInputIsNamed) {
   says([&] { randomisation_p(kMean, good, rows_of({{1, 2}})); }, "cannot be paired");
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::statistics_test

@@ -7,7 +7,7 @@
 #include "generate/split.h"
 #include "program.h"
 
-namespace rum {
+namespace rum::table_test {
 namespace {
 const TextTable kTable{
     {{"system", "BLEU", "mean ± 95 %"}, {"a_b", "1.0", "1 ± 2"}, {"chosen, \"ä\"", "10.25", "-"}}};
@@ -82,4 +82,4 @@ TEST(Split, AtTheEndsOfSentencesThenAtBlanks) {
   EXPECT_EQ(split("", 10), Parts{});
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::table_test

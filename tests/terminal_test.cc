@@ -7,7 +7,7 @@
 #include "checkpoint/safetensors.h"
 #include "tests/typed.h"
 
-using namespace rum;
+namespace rum::terminal_test {
 namespace {
 bool harmless(const std::string& text) {
   return text.find("\xC2\x9B") == std::string::npos && std::all_of(text.begin(), text.end(), [](char c) {
@@ -105,3 +105,4 @@ TEST(Terminal, LongTextsArriveWhole) {
   EXPECT_NE(shown.find(line), std::string::npos);
 }
 }  // namespace
+}  // namespace rum::terminal_test

@@ -19,7 +19,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-using namespace rum;
+namespace rum::text_test {
 namespace {
 // ---- Unicode ----------------------------------------------------------------------------------------------
 size_t icu_first_invalid(std::string_view s) {
@@ -510,3 +510,4 @@ TEST(PreTokenize, UnknownNameListsTheKnown) {
   }
 }
 }  // namespace
+}  // namespace rum::text_test

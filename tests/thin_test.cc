@@ -18,7 +18,7 @@
 #include "tests/grammar/grammar.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::thin_test {
 namespace {
 using Lines = std::vector<std::string>;
 
@@ -237,4 +237,4 @@ TEST(Thin, BadInputIsNamed) {
   EXPECT_EQ(thin(Lines{"a"}, Lines{"a"}, 1, 1).lines, Lines{"a"});
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::thin_test

@@ -12,7 +12,7 @@
 #include "metrics/explain.h"
 #include "tests/toy.h"
 
-using namespace rum;
+namespace rum::token_stats_test {
 namespace {
 double value(const char* name, const TokenSums& s) {
   for (const TokenMeasure& m : token_measures())
@@ -173,3 +173,4 @@ TEST(TextStats, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(text_stats(w.model, std::vector<Example>{{{2}, 0}})[0].empty());  // nothing is predicted
 }
 }  // namespace
+}  // namespace rum::token_stats_test

@@ -15,7 +15,7 @@
 #include "text/bpe.h"
 #include "text/json.h"
 
-using namespace rum;
+namespace rum::tokenizer_test {
 namespace {
 using Texts = std::vector<std::string>;
 Tokenizer train(const Texts& texts, const TokenizerConfig& config) {
@@ -527,3 +527,4 @@ TEST(Tokenizer, IsToldWhatStandsAroundATextOfItsOwn) {
   EXPECT_NE(error_of([&] { t.frame("<no>", ""); }).find("no special token \"<no>\""), std::string::npos);
 }
 }  // namespace
+}  // namespace rum::tokenizer_test

@@ -10,7 +10,7 @@
 #include "text/json.h"
 #include "toy.h"
 
-using namespace rum;
+namespace rum::torch_test {
 namespace {
 const Json& golden() {
   static const Json all =
@@ -104,3 +104,4 @@ TEST(TenStepsOfPyTorch, Gpt2F64) { compare(golden().find("runs")->array()->at(0)
 TEST(TenStepsOfPyTorch, LlamaF32) { compare(golden().find("runs")->array()->at(1), DType::f32, 1e-5); }
 TEST(TenStepsOfPyTorch, LlamaF64) { compare(golden().find("runs")->array()->at(1), DType::f64, 1e-8); }
 }  // namespace
+}  // namespace rum::torch_test

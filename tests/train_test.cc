@@ -28,7 +28,7 @@
 #include "train/evaluate.h"
 #include "train/trainer.h"
 
-using namespace rum;
+namespace rum::train_test {
 namespace fs = std::filesystem;
 namespace {
 void write_pairs(const std::string& path, std::span<const Pair> pairs) {
@@ -602,3 +602,4 @@ TEST(Schedule, FollowsItsFormulas) {
   EXPECT_FLOAT_EQ(learning_rate(s, 1000), 2);
 }
 }  // namespace
+}  // namespace rum::train_test

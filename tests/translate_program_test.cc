@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "tests/program.h"
 
-using namespace rum;
+namespace rum::translate_program_test {
 namespace {
 struct TranslateCommand : testing::Test {
   static inline std::unique_ptr<Program> p;
@@ -172,3 +172,4 @@ TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {
   EXPECT_EQ(slurp(run + "/config.toml"), whole);
 }
 }  // namespace
+}  // namespace rum::translate_program_test

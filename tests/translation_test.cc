@@ -18,7 +18,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::translation_test {
 namespace {
 double column(const Metric& metric, std::span<const double> row, const std::string& name) {
   const auto names = metric.columns();
@@ -232,4 +232,4 @@ TEST(Metrics, ExplainThemselves) {
   for (const std::string& name : metric_names()) EXPECT_GT(explain(name).size(), 300u) << name;
 }
 }  // namespace
-}  // namespace rum
+}  // namespace rum::translation_test

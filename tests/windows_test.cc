@@ -23,7 +23,7 @@
 #include "train/evaluate.h"
 #include "train/trainer.h"
 
-using namespace rum;
+namespace rum::windows_test {
 namespace fs = std::filesystem;
 namespace {
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
@@ -318,3 +318,4 @@ TEST(Epochs, AreBoundedAndSaid) {
     EXPECT_GT(read_config(std::string("data/configs/") + shipped + ".toml").epochs, 0) << shipped;
 }
 }  // namespace
+}  // namespace rum::windows_test

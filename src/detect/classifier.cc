@@ -265,7 +265,7 @@ Asked options_of(std::span<const Text> texts, const Json::Object& given) {
   return out;
 }
 
-std::unique_ptr<Detector> fit_kind(std::span<const Text> texts, const Json::Object& given) {
+std::unique_ptr<Detector> fit_classifier(std::span<const Text> texts, const Json::Object& given) {
   Asked asked = options_of(texts, given);
   RunConfig& c = asked.recipe.run;
   RUM_CHECK(texts.size() >= 2 * kFolds,
@@ -303,7 +303,7 @@ std::unique_ptr<Detector> fit_kind(std::span<const Text> texts, const Json::Obje
   return std::make_unique<TextClassifier>(asked.recipe, std::move(tokenizer),
                                           named_weights(task.params, task.params.master()), "classifier");
 }
-std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
+std::unique_ptr<Detector> load_classifier(const Saved& saved, const std::string& path) {
   const Json json(saved.settings);
   const JsonFields settings(json, path);
   const std::string& pooling = settings.text("pooling");
@@ -313,8 +313,8 @@ std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path)
   return std::make_unique<TextClassifier>(
       std::move(recipe), Tokenizer::parse(settings.text("tokenizer"), path), saved.tensors, path);
 }
-const Kind kind{"classifier",
-                "a transformer trained on the labelled texts, from scratch or from a run of ours", fit_kind,
-                load_kind};
+const Kind classifier_kind{"classifier",
+                           "a transformer trained on the labelled texts, from scratch or from a run of ours",
+                           fit_classifier, load_classifier};
 }  // namespace
 }  // namespace rum::detect

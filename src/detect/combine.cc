@@ -143,7 +143,7 @@ std::unique_ptr<Detector> load_combination(const Saved& saved, const std::string
     throw FileError(fmt::format("{}: {} detectors and {} weights", path, members.size(), weights.size()));
   return std::make_unique<Combination>(std::move(members), std::move(weights), settings.number("constant"));
 }
-const Kind kind{"combine", "logistic regression over the scores of detectors that are fitted already",
-                fit_combination, load_combination};
+const Kind combine_kind{"combine", "logistic regression over the scores of detectors that are fitted already",
+                        fit_combination, load_combination};
 }  // namespace
 }  // namespace rum::detect

@@ -48,7 +48,7 @@ class Density : public Detector {
   OwnModel human_, generated_;
 };
 
-std::unique_ptr<Detector> fit_kind(std::span<const Text>, const Json::Object& given) {
+std::unique_ptr<Detector> fit_density(std::span<const Text>, const Json::Object& given) {
   std::string human, generated;
   Options options("density", given);
   options.take("human", human).take("generated", generated).end();
@@ -57,12 +57,12 @@ std::unique_ptr<Detector> fit_kind(std::span<const Text>, const Json::Object& gi
             "on human and on generated targets with one tokenizer");
   return std::make_unique<Density>(OwnModel(human), OwnModel(generated));
 }
-std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
+std::unique_ptr<Detector> load_density(const Saved& saved, const std::string& path) {
   return std::make_unique<Density>(OwnModel::from(saved.settings, "human", path),
                                    OwnModel::from(saved.settings, "generated", path));
 }
-const Kind kind{"density",
-                "log-ratio of two models of ours, of generated and of human text; nothing is fitted",
-                fit_kind, load_kind};
+const Kind density_kind{"density",
+                        "log-ratio of two models of ours, of generated and of human text; nothing is fitted",
+                        fit_density, load_density};
 }  // namespace
 }  // namespace rum::detect

@@ -182,7 +182,7 @@ class Likelihood : public Detector {
   std::optional<OwnModel> reference_;
 };
 
-std::unique_ptr<Detector> fit_kind(std::span<const Text>, const Json::Object& given) {
+std::unique_ptr<Detector> fit_likelihood(std::span<const Text>, const Json::Object& given) {
   std::string model, reference, statistic = "curvature";
   Options options("likelihood", given);
   options.take("model", model).take("reference", reference).take("statistic", statistic).end();
@@ -191,7 +191,7 @@ std::unique_ptr<Detector> fit_kind(std::span<const Text>, const Json::Object& gi
   if (!reference.empty()) second.emplace(reference);
   return std::make_unique<Likelihood>(find(statistic), OwnModel(model), std::move(second));
 }
-std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
+std::unique_ptr<Detector> load_likelihood(const Saved& saved, const std::string& path) {
   const Json json(saved.settings);
   const JsonFields settings(json, path);
   std::optional<OwnModel> second;
@@ -199,7 +199,8 @@ std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path)
   return std::make_unique<Likelihood>(find(settings.text("statistic")),
                                       OwnModel::from(saved.settings, "model", path), std::move(second));
 }
-const Kind kind{"likelihood", "one statistic of a text's tokens under a model of ours; nothing is fitted",
-                fit_kind, load_kind};
+const Kind likelihood_kind{"likelihood",
+                           "one statistic of a text's tokens under a model of ours; nothing is fitted",
+                           fit_likelihood, load_likelihood};
 }  // namespace
 }  // namespace rum::detect

@@ -170,10 +170,10 @@ LinearOptions options_of(const Json::Object& given, bool loading) {
   o.features = static_cast<uint32_t>(features);
   return o;
 }
-std::unique_ptr<Detector> fit_kind(std::span<const Text> texts, const Json::Object& options) {
+std::unique_ptr<Detector> fit_linear(std::span<const Text> texts, const Json::Object& options) {
   return fit_linear(texts, options_of(options, false));
 }
-std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
+std::unique_ptr<Detector> load_linear(const Saved& saved, const std::string& path) {
   const LinearOptions o = options_of(saved.settings, true);
   const Tensor weights =
       tensor_of(saved, "weights", {static_cast<int64_t>(o.features * o.ngrams.size())}, path);
@@ -181,8 +181,8 @@ std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path)
   const double* w = weights.data<double>();
   return std::make_unique<Linear>(o, Logistic{{w, w + weights.size()}, *constant.data<double>(), 0});
 }
-const Kind kind{"linear",
-                "logistic regression on hashed n-grams of characters and words; needs only labelled lines",
-                fit_kind, load_kind};
+const Kind linear_kind{
+    "linear", "logistic regression on hashed n-grams of characters and words; needs only labelled lines",
+    fit_linear, load_linear};
 }  // namespace
 }  // namespace rum::detect

@@ -170,7 +170,7 @@ void check_translates(const OwnModel& model) {
   RUM_CHECK(model.translation(), "states: {} is a language model; expected one that translates",
             model.path());
 }
-std::unique_ptr<Detector> fit_kind(std::span<const Text> texts, const Json::Object& given) {
+std::unique_ptr<Detector> fit_states(std::span<const Text> texts, const Json::Object& given) {
   std::string path;
   double c = 1;
   Options options("states", given);
@@ -183,7 +183,7 @@ std::unique_ptr<Detector> fit_kind(std::span<const Text> texts, const Json::Obje
   Head head = fit_head(mean_states(model, texts), machine, static_cast<size_t>(layers_of(model)), c);
   return std::make_unique<States>(std::move(model), std::move(head), c);
 }
-std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path) {
+std::unique_ptr<Detector> load_states(const Saved& saved, const std::string& path) {
   OwnModel model = OwnModel::from(saved.settings, "model", path);
   check_translates(model);
   const auto numbers = [&](const char* name, const Shape& shape) {
@@ -196,8 +196,8 @@ std::unique_ptr<Detector> load_kind(const Saved& saved, const std::string& path)
   return std::make_unique<States>(std::move(model), std::move(head),
                                   JsonFields(Json(saved.settings), path).number("C"));
 }
-const Kind kind{
+const Kind states_kind{
     "states", "logistic regression over the mean states of a translation model of ours, every layer weighted",
-    fit_kind, load_kind};
+    fit_states, load_states};
 }  // namespace
 }  // namespace rum::detect

@@ -11,16 +11,16 @@
 
 namespace rum {
 namespace {
-constexpr int kRounds = 10;
+constexpr int kInjectRounds = 10;
 
 size_t below(uint32_t bits, size_t n) { return static_cast<size_t>(uint64_t{bits} * n >> 32); }
 
-struct Token : MarkedWord {
+struct NumberedWord : MarkedWord {
   int32_t number = -1;  // of the word; -1: there is none
 };
 // A token of a new line; without one, a word too many.
 struct Slot {
-  const Token* token = nullptr;
+  const NumberedWord* token = nullptr;
   bool open = false;  // takes another word
   uint32_t any = 0;   // which of the corpus, when none of what went out is left
 };
@@ -37,10 +37,10 @@ class Injector {
         spelling_(human),
         random_{seed, Stream::sample} {
     for (const std::string& line : human) {
-      std::vector<Token>& tokens = lines_.emplace_back();
+      std::vector<NumberedWord>& tokens = lines_.emplace_back();
       for (const MarkedWord& w : marked_words(line))
         tokens.push_back({w, w.word.empty() ? -1 : vocabulary_.add(lower_case(w.word))});
-      for (const Token& t : tokens)
+      for (const NumberedWord& t : tokens)
         if (t.number >= 0) corpus_.push_back(t.number);
     }
   }
@@ -64,25 +64,25 @@ class Injector {
   Spelling spelling_;
   Random random_;
   Vocabulary vocabulary_;
-  std::vector<std::vector<Token>> lines_;
+  std::vector<std::vector<NumberedWord>> lines_;
   std::vector<int32_t> corpus_;  // all its words
 };
 
 // What befalls a token: drawn for this one place, or for every place with this word after that one.
 Bits4 Injector::bits(size_t line, size_t token, uint32_t block) const {
   if (!repeated_) return random_.bits({static_cast<uint32_t>(line), static_cast<uint32_t>(token), 0, block});
-  const std::vector<Token>& all = lines_[line];
+  const std::vector<NumberedWord>& all = lines_[line];
   return random_.bits({static_cast<uint32_t>(all[token].number),
                        static_cast<uint32_t>(token > 0 ? all[token - 1].number : -1), 1, block});
 }
 void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
-  const std::vector<Token>& tokens = lines_[line];
+  const std::vector<NumberedWord>& tokens = lines_[line];
   std::vector<Slot>& slots = draft.lines.emplace_back();
-  std::vector<std::pair<const Token*, uint32_t>> moves;  // and where to
+  std::vector<std::pair<const NumberedWord*, uint32_t>> moves;  // and where to
   for (size_t t = 0; t < tokens.size(); ++t) {
     const Bits4 what = bits(line, t, 0), which = bits(line, t, 1);
     const auto happens = [&](int i, double rate) { return Random::uniform(what.at[i]) < rate; };
-    const Token& token = tokens[t];
+    const NumberedWord& token = tokens[t];
     const bool last = slots.empty() && t + 1 == tokens.size();
     const bool dropped = !last && happens(0, rates.insertions),
                wrong = !dropped && token.number >= 0 && happens(1, rates.substitutions);
@@ -104,7 +104,7 @@ void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
 }
 
 std::string Injector::write(size_t line, const Draft& draft, size_t& next) const {
-  const std::vector<Token>& tokens = lines_[line];
+  const std::vector<NumberedWord>& tokens = lines_[line];
   const std::vector<Slot>& slots = draft.lines[line];
   bool same = slots.size() == tokens.size();
   for (size_t i = 0; i < slots.size() && same; ++i) same = slots[i].token == &tokens[i] && !slots[i].open;
@@ -112,7 +112,7 @@ std::string Injector::write(size_t line, const Draft& draft, size_t& next) const
   std::string out;
   for (const Slot& slot : slots) {
     if (&slot != &slots[0]) out += ' ';
-    const Token* const t = slot.token;
+    const NumberedWord* const t = slot.token;
     if (t != nullptr) out += t->before;
     if (!slot.open) {
       out += t->word;
@@ -137,7 +137,7 @@ Injected inject(std::span<const std::string> human, const EditRates& wanted, uin
   Injected best{{}, wanted, {}};
   double nearest = std::numeric_limits<double>::infinity();
   EditRates rates = wanted;
-  for (int round = 0; round < kRounds && nearest > 0; ++round) {
+  for (int round = 0; round < kInjectRounds && nearest > 0; ++round) {
     std::vector<std::string> lines = injector.lines(rates);
     const EditRates got = edit_rates(lines, human);
     rates = {corrected(rates.insertions, wanted.insertions, got.insertions),

@@ -11,7 +11,7 @@
 
 namespace rum {
 namespace {
-constexpr int kRounds = 3;
+constexpr int kRepairRounds = 3;
 
 bool errs(const ErrorCounts& c) {
   return c.numbers_missing + c.numbers_added + c.names_missing + c.names_added + c.negation_missing +
@@ -195,7 +195,7 @@ Repaired repair(std::span<const std::string> sources, std::span<const std::strin
   parallel(static_cast<int64_t>(out.lines.size()), [&](int64_t piece) {
     const auto i = static_cast<size_t>(piece);
     std::string& line = out.lines[i];
-    for (int round = 0; round < kRounds && errs(errors[i].counts); ++round) {
+    for (int round = 0; round < kRepairRounds && errs(errors[i].counts); ++round) {
       const size_t pairs = split_at_blanks(line).size() * split_at_blanks(human[i]).size();
       RUM_CHECK(pairs <= 100'000'000, "repair: line {} is too long to be aligned: {} pairs of words", i + 1,
                 pairs);

@@ -61,7 +61,7 @@ detect::Scores read_held_out(const std::string& path) {
 struct Ranked {
   std::vector<std::pair<std::string, std::string>> scorers;  // name, stage
 };
-std::vector<Validity> judge(const Ranked& r, const ExperimentGraph& g, const Store& store) {
+std::vector<Validity> validities(const Ranked& r, const ExperimentGraph& g, const Store& store) {
   const Stage& first = g.graph.at(r.scorers.front().second);
   const std::string split = store.folder(g.split);
   const Targets targets = read_targets(store.folder(first.input("targets"))), pool = read_pool(split);
@@ -89,7 +89,7 @@ std::vector<RankingResult> rankings(const ExperimentGraph& g, const Store& store
   std::vector<RankingResult> out;
   for (const auto& [targets, seeds] : ranked) {
     std::vector<std::vector<Validity>> tables;
-    for (const auto& [_, r] : seeds) tables.push_back(judge(r, g, store));
+    for (const auto& [_, r] : seeds) tables.push_back(validities(r, g, store));
     const std::string& stage = seeds.begin()->second.scorers.front().second;
     const auto pairs = read_targets(store.folder(g.graph.at(stage).input("targets"))).ids.size();
     out.push_back({targets, static_cast<int64_t>(pairs), means(tables)});

@@ -112,6 +112,6 @@ void choose(const StageContext& x) {
   write_summary(x, fmt::format("{}: {:.2f} words a target, {:.2f} a candidate", k.how, mine, theirs),
                 {{"words", mine}, {"candidate_words", theirs}});
 }
-const StageKind kind("choose", 1, false, choose);
+const StageKind choose_kind("choose", 1, false, choose);
 }  // namespace
 }  // namespace rum

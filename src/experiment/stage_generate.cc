@@ -78,6 +78,6 @@ void generate(const StageContext& x) {
   }
   write_targets(x.folder, out);
 }
-const StageKind kind("generate", 1, true, generate);
+const StageKind generate_kind("generate", 1, true, generate);
 }  // namespace
 }  // namespace rum

@@ -38,6 +38,6 @@ void judge(const StageContext& x) {
            "\n";
   Disk::real().replace_text(x.folder + "/test.jsonl", out);
 }
-const StageKind kind("judge", 1, false, judge);
+const StageKind judge_kind("judge", 1, false, judge);
 }  // namespace
 }  // namespace rum

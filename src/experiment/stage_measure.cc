@@ -98,6 +98,6 @@ void measure(const StageContext& x) {
                               {"diversity", of_diversity(a, attesting)}});
   Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
 }
-const StageKind kind("measure", 1, false, measure);
+const StageKind measure_kind("measure", 1, false, measure);
 }  // namespace
 }  // namespace rum

@@ -148,6 +148,6 @@ void train(const StageContext& x) {
     if (Disk::real().exists(made_again)) Disk::real().remove(made_again);
   std::filesystem::remove_all(run.checkpoints());
 }
-const StageKind kind("train", 1, true, train);
+const StageKind train_kind("train", 1, true, train);
 }  // namespace
 }  // namespace rum

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::attention_test {
 namespace {
 constexpr DeviceKind kCpu = DeviceKind::cpu;
 constexpr DType kTypes[] = {DType::f32, DType::bf16};
@@ -357,4 +357,4 @@ TEST(CudaAttention, ReorderCopiesAsTheCpuDoes) {
     }
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::attention_test

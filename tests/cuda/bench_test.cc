@@ -11,7 +11,7 @@
 #include "../error_of.h"
 #include "ops/add.h"
 
-namespace rum::test {
+namespace rum::test::bench_test {
 namespace {
 const bench::Case& find(const std::vector<bench::Case>& all, const std::string& name) {
   for (const bench::Case& c : all)
@@ -173,4 +173,4 @@ TEST(CudaBench, EverythingRuns) {
   EXPECT_EQ(parts["generate"], 1);
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::bench_test

@@ -10,7 +10,7 @@
 #include "generate/sampler.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::choose_test {
 namespace {
 // Coarse: few different logits, so that many tokens are equally likely.
 Tensor logits_of(int64_t rows, int64_t v, DType t, bool coarse) {
@@ -94,4 +94,4 @@ TEST(CudaChoose, ForbiddenTokensAndBrokenLogits) {
   }
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::choose_test

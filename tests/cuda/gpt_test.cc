@@ -18,7 +18,7 @@
 #include "train/step.h"
 #include "train/trainer.h"
 
-namespace rum::test {
+namespace rum::test::gpt_test {
 namespace {
 constexpr Token kEnd = 0;
 GptConfig config_of(Positions positions) {
@@ -320,4 +320,4 @@ TEST(CudaGpt, ANumberOnItsWayStaysWhatItWas) {
   EXPECT_THROW(Readback{Tensor::empty({2}, DType::f32, kCpu)}, Error);
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::gpt_test

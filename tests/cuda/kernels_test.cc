@@ -12,7 +12,7 @@
 #include "optim/adamw.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::kernels_test {
 namespace {
 void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   SCOPED_TRACE(fmt::format("({}, {}) {} residual {} add {}", n, c, name(t), residual, add));
@@ -205,4 +205,4 @@ TEST(CudaKernels, CopiesAndFills) {
   }
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::kernels_test

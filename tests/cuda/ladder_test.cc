@@ -15,7 +15,7 @@
 #include "parity.h"
 #include "tensor/backend.h"
 
-namespace rum::test {
+namespace rum::test::ladder_test {
 namespace {
 using cuda::LadderStep;
 
@@ -201,4 +201,4 @@ TEST(CudaLadder, AttentionSaysWhenAHeadIsTooWide) {
   EXPECT_THROW(cuda::attention_ladder()[2].run(in, y.cuda), Error);
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::ladder_test

@@ -14,7 +14,7 @@
 #include "optim/adamw.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::large_test {
 namespace {
 constexpr int64_t kLast = 3;
 
@@ -82,4 +82,4 @@ TEST(CudaLarge, MoreThan2To31Numbers) {
   check((int64_t{1} << 31) / 50304 + 64, 50304);
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::large_test

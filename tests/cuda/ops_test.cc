@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::ops_test {
 namespace {
 struct Result {
   Tensor y;
@@ -135,4 +135,4 @@ TEST(CudaOps, WhatIsNotFiniteSpreadsAsOnTheCpu) {
   EXPECT_GT(spoilt, 300);
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::ops_test

@@ -14,7 +14,7 @@
 #include "ops/swiglu.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::rows_test {
 namespace {
 Tensor ints(const std::vector<int32_t>& v, DeviceKind d) {
   return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, d);
@@ -230,4 +230,4 @@ TEST(CudaRows, Pool) {
           }
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::rows_test

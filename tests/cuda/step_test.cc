@@ -14,7 +14,7 @@
 #include "ops/gelu.h"
 #include "parity.h"
 
-namespace rum::test {
+namespace rum::test::step_test {
 namespace {
 constexpr int64_t kN = 9, kC = 24, kInner = 40;  // rows, width
 
@@ -230,4 +230,4 @@ TEST(CudaStep, MemoryStaysWhereItIs) {
   EXPECT_EQ(step.arena().chunks(), 1u);
 }
 }  // namespace
-}  // namespace rum::test
+}  // namespace rum::test::step_test

@@ -8,7 +8,7 @@
 #include "detect/calibrate.h"
 #include "detect/linear.h"
 
-namespace rum::golden {
+namespace rum::golden::detector_cases {
 namespace {
 using namespace rum::detect;
 
@@ -271,4 +271,4 @@ const Area areas[] = {
     {"detector thresholds", [](const Request& r, const Emit& e) { answer(r, e, threshold_case); }},
     {"detector calibration", [](const Request& r, const Emit& e) { answer(r, e, calibration); }}};
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::detector_cases

@@ -8,7 +8,7 @@
 #include "metrics/mauve.h"
 #include "metrics/self_similarity.h"
 
-namespace rum::golden {
+namespace rum::golden::diversity_cases {
 namespace {
 Json value(double x) { return std::isinf(x) ? Json("inf") : Json(x); }
 Json count(double x) { return Json(static_cast<int64_t>(x)); }
@@ -179,4 +179,4 @@ const Area histograms("MAUVE from two histograms", [](const Request& request, co
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::diversity_cases

@@ -8,7 +8,7 @@
 #include "huggingface/import.h"
 #include "run/run.h"
 
-namespace rum::golden {
+namespace rum::golden::hf_cases {
 namespace {
 namespace fs = std::filesystem;
 
@@ -62,4 +62,4 @@ const Area hub("hf/", [](const Request& request, const Emit& emit) {
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::hf_cases

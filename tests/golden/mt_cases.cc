@@ -7,7 +7,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum::golden {
+namespace rum::golden::mt_cases {
 namespace {
 const Json::Object& options(const Json& c) { return *at(c, "options").object(); }
 
@@ -80,4 +80,4 @@ const Area real("mt/real system outputs", [](const Request& request, const Emit&
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::mt_cases

@@ -3,7 +3,7 @@
 #include "cases.h"
 #include "metrics/significance.h"
 
-namespace rum::golden {
+namespace rum::golden::mt_significance_cases {
 namespace {
 std::vector<std::vector<int64_t>> table(const Json& rows) {
   std::vector<std::vector<int64_t>> out;
@@ -87,4 +87,4 @@ const Area real("mt/significance on WMT17", [](const Request& request, const Emi
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::mt_significance_cases

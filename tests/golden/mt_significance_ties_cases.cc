@@ -7,7 +7,7 @@
 #include "metrics/significance.h"
 #include "tests/mean_metric.h"
 
-namespace rum::golden {
+namespace rum::golden::mt_significance_ties_cases {
 namespace {
 std::vector<std::vector<int64_t>> table(const Json& rows) {
   std::vector<std::vector<int64_t>> out;
@@ -116,4 +116,4 @@ const Area ties("mt/significance with ties counted", [](const Request& request, 
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::mt_significance_ties_cases

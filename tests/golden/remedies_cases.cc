@@ -10,7 +10,7 @@
 #include "generate/choose.h"
 #include "metrics/chrf.h"
 
-namespace rum::golden {
+namespace rum::golden::remedies_cases {
 namespace {
 std::vector<int64_t> integers(const Json& j) {
   std::vector<int64_t> out;
@@ -136,4 +136,4 @@ const Area remedies("remedies", [](const Request& request, const Emit& emit) {
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::remedies_cases

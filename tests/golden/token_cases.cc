@@ -4,7 +4,7 @@
 #include "cases.h"
 #include "metrics/token_stats.h"
 
-namespace rum::golden {
+namespace rum::golden::token_cases {
 namespace {
 // The published detectors take ranks and their logarithms in single precision; so here, in the order of their
 // framework: eight lanes and a rest, which is summed first.
@@ -73,4 +73,4 @@ const Area scores("LM-based detector scores from logits", [](const Request& requ
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::token_cases

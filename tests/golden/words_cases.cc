@@ -2,7 +2,7 @@
 #include "cases.h"
 #include "text/words.h"
 
-namespace rum::golden {
+namespace rum::golden::words_cases {
 namespace {
 const Area tokens("tokenizer/words_v1", [](const Request& request, const Emit& emit) {
   for (const Json& c : *at(request.file, "cases").array()) {
@@ -12,4 +12,4 @@ const Area tokens("tokenizer/words_v1", [](const Request& request, const Emit& e
   }
 });
 }  // namespace
-}  // namespace rum::golden
+}  // namespace rum::golden::words_cases

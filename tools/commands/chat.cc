@@ -12,7 +12,7 @@
 #include "tools/command.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::chat_command {
 namespace {
 int chat(int argc, char** argv) {
   ChatConfig c;
@@ -74,4 +74,4 @@ int chat(int argc, char** argv) {
 }
 const Command command{"chat", "have a hosted model write a pool; chat lines for fine-tuning", chat};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::chat_command

@@ -13,7 +13,7 @@
 #include "tools/command.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::data_command {
 namespace {
 namespace fs = std::filesystem;
 
@@ -149,4 +149,4 @@ int run(int argc, char** argv) {
 }
 const Command c{"data", "prepare corpora: extract, clean, split, show", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::data_command

@@ -16,8 +16,7 @@
 #include "detect/white_box.h"
 #include "tools/command.h"
 
-namespace rum {
-using namespace detect;
+namespace rum::detect {
 namespace {
 std::vector<const DetectVerb*>& verbs() {
   static std::vector<const DetectVerb*> all;
@@ -292,4 +291,4 @@ const DetectVerb kVerbs[] = {{"fit", "fit a detector on texts by people and by m
 const Command command{"detect", "who wrote this, a person or a model? Fit, calibrate, evaluate detectors",
                       run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::detect

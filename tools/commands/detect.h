@@ -7,7 +7,7 @@
 #include "detect/texts.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::detect {
 struct DetectVerb {
   const char* name;
   const char* help;  // one line
@@ -22,7 +22,7 @@ struct DetectInput {
   void declare(Flags&);
   // All of them in the order of the flags. Says on standard error how many lines were empty, and how many are
   // both human and machine.
-  detect::Texts read() const;
+  Texts read() const;
 };
 // The kind of detector and its options, as `--kind linear --option C=1`.
 struct DetectRecipe {
@@ -34,8 +34,8 @@ struct DetectRecipe {
   Json::Object parsed() const;
 };
 // Says on standard error which of the texts the detector was fitted on.
-void warn_of_seen(const detect::Detector&, const std::string& path, const detect::Texts&);
+void warn_of_seen(const Detector&, const std::string& path, const Texts&);
 // Error: a score that is not finite, naming the text.
-std::vector<double> finite_scores(const detect::Detector&, std::span<const detect::Text>);
+std::vector<double> finite_scores(const Detector&, std::span<const Text>);
 void print(const std::string&);  // to standard output; FileError when that cannot be written
-}  // namespace rum
+}  // namespace rum::detect

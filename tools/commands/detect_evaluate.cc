@@ -16,7 +16,7 @@
 #include "tools/commands/detect.h"
 #include "tools/lines.h"
 
-namespace rum {
+namespace rum::detect_evaluate_command {
 using namespace detect;
 namespace {
 struct EvaluateFlags {
@@ -330,4 +330,4 @@ int run(int argc, char** argv) {
 const DetectVerb verb{"evaluate", "AUROC, error rates, calibration on labelled texts, with their errors",
                       run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::detect_evaluate_command

@@ -12,7 +12,7 @@
 #include "text/words.h"
 #include "tools/commands/detect.h"
 
-namespace rum {
+namespace rum::detect_explain_command {
 using namespace detect;
 namespace {
 // Places in a terminal's cube of 256 colours; the classes of ranks are GLTR's.
@@ -189,4 +189,4 @@ int run(int argc, char** argv) {
 }
 const DetectVerb verb{"explain", "show which words make a score, or which parts of a long text", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::detect_explain_command

@@ -16,7 +16,7 @@
 #include "text/unicode.h"
 #include "tools/commands/detect.h"
 
-namespace rum {
+namespace rum::detect_plan_command {
 using namespace detect;
 namespace {
 struct PlanFlags {
@@ -161,4 +161,4 @@ int run(int argc, char** argv) {
 }
 const DetectVerb verb{"plan", "plan training by how human each pair looks", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::detect_plan_command

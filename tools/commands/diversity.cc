@@ -22,7 +22,7 @@
 #include "tools/lines.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::diversity_command {
 namespace {
 constexpr size_t kNoveltyOrders = 6;
 constexpr const char* kUsual =
@@ -348,4 +348,4 @@ int run(int argc, char** argv) {
 }
 const Command command{"diversity", "lexical diversity of corpora, side by side", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::diversity_command

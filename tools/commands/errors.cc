@@ -14,7 +14,7 @@
 #include "tools/lines.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::errors_command {
 namespace {
 struct Asked {
   std::vector<std::string> systems, lexicons;
@@ -241,4 +241,4 @@ int run(int argc, char** argv) {
 }
 const Command command{"errors", "what is wrong with translations, by kind, and the worst of them", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::errors_command

@@ -23,7 +23,7 @@
 #include "tools/interrupt.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::experiment_command {
 namespace {
 std::string today() {
   const std::time_t t = std::time(nullptr);
@@ -297,4 +297,4 @@ int experiment(int argc, char** argv) {
 const Command command{"experiment", "reproduce the paper's experiments: run, status, jobs, report",
                       experiment};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment_command

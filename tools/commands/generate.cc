@@ -11,7 +11,7 @@
 #include "tools/command.h"
 #include "tools/draw_flags.h"
 
-namespace rum {
+namespace rum::generate_command {
 namespace {
 int generate(int argc, char** argv) {
   constexpr int64_t kPart = 512;  // texts at once
@@ -54,4 +54,4 @@ int generate(int argc, char** argv) {
 }
 const Command command{"generate", "write on after a prompt", generate};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::generate_command

@@ -8,7 +8,7 @@
 #include "tools/command.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::import_command {
 namespace {
 int import_model(int argc, char** argv) {
   std::string folder, run;
@@ -54,4 +54,4 @@ int export_model(int argc, char** argv) {
 const Command import_command{"import", "make a run of a Hugging Face model", import_model};
 const Command export_command{"export", "write a run as Hugging Face's transformers load it", export_model};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::import_command

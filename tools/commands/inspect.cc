@@ -19,7 +19,7 @@
 #include "train/data.h"
 #include "train/step.h"
 
-namespace rum {
+namespace rum::inspect_command {
 namespace {
 std::string sparkline(const std::vector<page::ChartPoint>& points, size_t width) {
   static const char* bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -189,4 +189,4 @@ int run(int argc, char** argv) {
 }
 const Command command{"inspect", "show a run, a checkpoint, the tape of a step, the ops", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::inspect_command

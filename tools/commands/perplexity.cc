@@ -18,7 +18,7 @@
 #include "tools/lines.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::perplexity_command {
 namespace {
 // What the model is asked about. One bad line does not cost the others: what is unfit is told of on standard
 // error and left out; what is longer than the context, by --on-long.
@@ -242,4 +242,4 @@ int run(int argc, char** argv) {
 }
 const Command command{"perplexity", "what a model says of a text: perplexity, ranks, entropy", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::perplexity_command

@@ -15,7 +15,7 @@
 #include "tools/command.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::quantize_command {
 namespace {
 namespace fs = std::filesystem;
 
@@ -54,4 +54,4 @@ int quantize_run(int argc, char** argv) {
 }
 const Command command{"quantize", "store a run's weights in int8, a quarter of the size", quantize_run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::quantize_command

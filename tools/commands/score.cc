@@ -16,7 +16,7 @@
 #include "tools/lines.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::score_command {
 namespace {
 struct Options {
   std::vector<std::string> hyps, refs, metrics{"bleu"};
@@ -357,4 +357,4 @@ int run(int argc, char** argv) {
 }
 const Command command{"score", "BLEU, chrF and TER of translations, with significance", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::score_command

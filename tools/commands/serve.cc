@@ -11,7 +11,7 @@
 #include "tools/interrupt.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::serve_command {
 namespace {
 int serve(int argc, char** argv) {
   std::string folder, key_from, device = "auto", dtype = "auto";
@@ -59,4 +59,4 @@ int serve(int argc, char** argv) {
 }
 const Command command{"serve", "answer requests over HTTP, and show a page to try the model", serve};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::serve_command

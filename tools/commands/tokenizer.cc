@@ -15,7 +15,7 @@
 #include "tools/command.h"
 #include "tools/options.h"
 
-namespace rum {
+namespace rum::tokenizer_command {
 namespace {
 // All lines of the files; of a .tsv file (also .tsv.gz, .tsv.xz) each column is a text of its own.
 class Texts {
@@ -148,4 +148,4 @@ int run(int argc, char** argv) {
 }
 const Command c{"tokenizer", "train a tokenizer, or turn text into token ids and back", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::tokenizer_command

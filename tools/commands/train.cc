@@ -11,7 +11,7 @@
 #include "tools/options.h"
 #include "train/trainer.h"
 
-namespace rum {
+namespace rum::train_command {
 namespace {
 std::string table_of_keys() {
   std::string out = "\nKeys, for the file and for --set (+: a resumed run may change it):\n";
@@ -104,4 +104,4 @@ int run(int argc, char** argv) {
 }
 const Command command{"train", "train a model from a config, or resume a run", run};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::train_command

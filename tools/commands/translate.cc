@@ -26,7 +26,7 @@
 #include "tools/draw_flags.h"
 #include "train/evaluate.h"
 
-namespace rum {
+namespace rum::translate_command {
 namespace {
 // --best-of and what chooses.
 struct BestOfFlags {
@@ -369,4 +369,4 @@ int translate(int argc, char** argv) {
 
 const Command command{"translate", "translate lines with a trained model", translate};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::translate_command
