@@ -20,7 +20,7 @@
 #include "tests/toy.h"
 #include "text/json.h"
 
-using namespace rum;
+namespace rum::parallel_test {
 namespace fs = std::filesystem;
 namespace {
 Launch launch_from(const std::map<std::string, std::string>& variables) {
@@ -342,3 +342,4 @@ TEST_F(Together, UnderMpirun) {
   expect_same(one, left(p.file("run")));
 }
 }  // namespace
+}  // namespace rum::parallel_test
