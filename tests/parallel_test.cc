@@ -38,6 +38,18 @@ TEST(Launch, IsReadFromWhatEachLauncherSets) {
   EXPECT_EQ(torchrun.size, 8);
   EXPECT_EQ(torchrun.address, "gpu1");
   EXPECT_EQ(torchrun.port, 29500);
+  std::map<std::string, std::string> agent{{"RANK", "0"},
+                                           {"WORLD_SIZE", "2"},
+                                           {"MASTER_ADDR", "localhost"},
+                                           {"MASTER_PORT", "29500"},
+                                           {"TORCHELASTIC_RUN_ID", "none"},
+                                           {"TORCHELASTIC_USE_AGENT_STORE", "True"}};
+  const Launch beside = launch_from(agent);
+  EXPECT_NE(beside.port, 29500) << "torchrun itself waits there";
+  agent["RANK"] = "1";
+  EXPECT_EQ(launch_from(agent).port, beside.port);
+  agent["MASTER_PORT"] = "29501";
+  EXPECT_NE(launch_from(agent).port, beside.port) << "another job on the machine";
 
   std::map<std::string, std::string> mpirun{{"OMPI_COMM_WORLD_RANK", "1"},
                                             {"OMPI_COMM_WORLD_SIZE", "2"},

@@ -54,7 +54,10 @@ Launch launch_of(const Variables& get) {
     out.size = whole(get, by.size, 1, kMostRanks);
     out.rank = whole(get, by.rank, 0, out.size - 1);
     if (out.size == 1) return out;
-    const std::string job = or_nothing(get, by.job) + or_nothing(get, by.step);
+    // torchrun itself waits at MASTER_PORT, unless it is told not to: there the port only tells jobs apart.
+    const bool taken = or_nothing(get, "TORCHELASTIC_USE_AGENT_STORE") == "True";
+    const std::string job =
+        or_nothing(get, by.job) + or_nothing(get, by.step) + or_nothing(get, taken ? "MASTER_PORT" : nullptr);
     const std::string hosts = or_nothing(get, "SLURM_JOB_NODELIST");
     out.job = hash64(job);
     if (get("MASTER_ADDR") != nullptr)
@@ -71,7 +74,7 @@ Launch launch_of(const Variables& get) {
     // On one machine the processes of a job without a name have their parent in common.
     const uint64_t told = job.empty() ? static_cast<uint64_t>(getppid()) : out.job;
     out.port = static_cast<uint16_t>(first + told % ports);
-    if (get("MASTER_PORT") != nullptr)
+    if (get("MASTER_PORT") != nullptr && !taken)
       out.port = static_cast<uint16_t>(whole(get, "MASTER_PORT", 1, 65535));
     else
       RUM_CHECK(!job.empty() || get("MASTER_ADDR") == nullptr,
