@@ -103,7 +103,7 @@ $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 # GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
 ifeq ($(V),release)
-WAITING := $(call objects,$(COLD) src/text/toml.cc $(TOOLS) $(BENCH) $(BENCH_GPU))
+WAITING := $(call objects,$(COLD) src/text/toml.cc $(TOOLS) $(BENCH_GPU))
 $(WAITING) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
 $(WAITING): private COMMON := cold/src/pch.h
 $(WAITING): $(OBJ)/pch/cold/src/pch.h.gch

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <ctime>
 #include <limits>
 
 #include "base/error.h"
+#include "base/parallel_log.h"
 #include "base/threads.h"
 #include "ops/gelu.h"
 #include "ops/gemm.h"
@@ -84,6 +86,65 @@ TEST(Threads, EveryPieceOnceAndTheFirstErrorComesOut) {
     parallel(0, [](int64_t) { fail("there is no piece"); });
   }
   set_threads(2);
+}
+
+// Whoever is free takes the next piece.
+double greedy(const std::vector<double>& pieces, int processors) {
+  std::vector<double> free(static_cast<size_t>(processors));
+  for (const double p : pieces) *std::min_element(free.begin(), free.end()) += p;
+  return *std::max_element(free.begin(), free.end());
+}
+TEST(ParallelLog, WorkSpanAndTheBoundOfEverySchedule) {
+  const Stretch x{"by hand", 1, {2, 3, 3, 5, 7}};
+  EXPECT_EQ(x.work(), 21);
+  EXPECT_EQ(x.span(), 8);
+  EXPECT_EQ(x.on(1), 21);
+  EXPECT_EQ(x.on(2), 14.5);
+  EXPECT_EQ(x.on(13), 9);
+  EXPECT_EQ((Stretch{"nothing at once", 3, {}}.on(4)), 3);
+  for (std::vector<double> order = x.pieces; std::next_permutation(order.begin(), order.end());)
+    for (const int processors : {2, 3, 4, 8}) {
+      EXPECT_LE(x.serial + greedy(order, processors), x.on(processors));
+      EXPECT_GE(x.serial + greedy(order, processors), std::max(x.span(), x.work() / processors));
+    }
+}
+TEST(ParallelLog, NotesEachPieceAndWhoseItWas) {
+  auto processor = [] {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  auto busy = [&](double for_seconds) {
+    for (const double begin = processor(); processor() - begin < for_seconds;) {
+    }
+  };
+  const double begin = processor();
+  std::vector<Stretch> seen;
+  {
+    ParallelLog log;
+    busy(0.002);
+    parallel(3, [&](int64_t i) { parallel(2, [&](int64_t) { busy(i == 1 ? 0.002 : 0.001); }); });
+    log.mark("first");
+    parallel(1, [&](int64_t) {});
+    busy(0.001);
+    log.mark("second");
+    seen = log.stretches();
+  }
+  const double all = processor() - begin;
+  parallel(2, [](int64_t) {});  // nobody asks any more
+  ASSERT_EQ(seen.size(), 4u);   // each part ends with what ran after its last pieces
+  EXPECT_EQ(seen[0].part + seen[1].part + seen[2].part + seen[3].part, "firstfirstsecondsecond");
+  EXPECT_GE(seen[0].serial, 0.002);
+  ASSERT_EQ(seen[0].pieces.size(), 3u);
+  EXPECT_GE(seen[0].pieces[0], 0.002);
+  EXPECT_GE(seen[0].pieces[1], 0.004);
+  EXPECT_EQ(seen[0].longest(), *std::max_element(seen[0].pieces.begin(), seen[0].pieces.end()));
+  EXPECT_EQ(seen[2].pieces.size(), 1u);
+  EXPECT_GE(seen[3].serial, 0.001);
+  double sum = 0;
+  for (const Stretch& s : seen) sum += s.work();
+  EXPECT_GE(sum, 0.011);
+  EXPECT_LE(sum, all);
 }
 
 // ---- types and tensors ------------------------------------------------------------------------------------

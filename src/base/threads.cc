@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/parallel_log.h"
+
 namespace rum {
 namespace {
 constexpr auto kSpin = std::chrono::microseconds(40);  // about the price of sleeping and waking once
@@ -120,5 +122,10 @@ Pool& pool() {
 }  // namespace
 void set_threads(int count) { pool().resize(std::max(count, 1)); }
 int threads() { return pool().size(); }
-void parallel(int64_t pieces, const Work& work) { pool().run(pieces, work); }
+void parallel(int64_t pieces, const Work& work) {
+  if (ParallelLog* const log = ParallelLog::current())
+    log->run(pieces, work);
+  else
+    pool().run(pieces, work);
+}
 }  // namespace rum

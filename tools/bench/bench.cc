@@ -1,6 +1,8 @@
 // The benchmark of the engine: whole training steps and generation, one JSON line each.
 //   build/bench train --model nano|iwslt|gpt2-64|shakespeare|translate --threads N --json
 //   build/bench generate --model iwslt --batch 64 --dtype f32|bf16|int8 --json
+//   build/bench products --model iwslt --json    the products of a training step, as shares of the FMA peak
+//   build/bench scale --model iwslt              what a training step would gain from 4, 16, 64 processors
 // The same work as a framework does on the same configuration: dense unpadded batches, learned positions,
 // tied head, AdamW with weight decay on matrices alone. `translate` is the small packed prefix model of `make
 // train`, `shakespeare` nanoGPT's example for a CPU. With one thread the time is processor time, so other programs
@@ -10,16 +12,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/parallel_log.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "model/gpt.h"
+#include "ops/gemm.h"
 #include "tensor/simd.h"
 #include "text/json.h"
+#include "tools/bench/peak.h"
 #include "tools/options.h"
 #include "train/step.h"
 
@@ -37,15 +42,10 @@ constexpr Setup kSetups[] = {{"nano", 6, 6, 384, 1536, 256, 8, 8192, false},
                              {"translate", 3, 4, 128, 512, 25, 20, 5000, true}};
 struct Options {
   std::string model = "iwslt", dtype = "f32";
-  int64_t threads = 2, steps = 8, warmup = 2, batch = 64, fresh = 96;
+  int64_t threads = 2, steps = 8, warmup = 3, batch = 64, fresh = 96;
   bool json = false;
 };
 
-double seconds(bool processor) {
-  timespec t{};
-  clock_gettime(processor ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 double median(std::vector<double> v) {
   std::sort(v.begin(), v.end());
   return v.size() % 2 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
@@ -115,35 +115,166 @@ void report(const char* kind, const Options& o, Json::Object more) {
   for (const auto& [name, value] : all) std::printf("%-14s %s\n", name.c_str(), to_json(value).c_str());
 }
 
-void train(const Options& o, const Setup& s) {
+// What a step multiplies and adds: its products, and attention as if every token saw its whole text.
+double flop_of_step(const Setup& s, const Batch& b) {
+  const auto rows = static_cast<double>(b.ids.size()), scored = static_cast<double>(b.targets.size());
+  const auto l = static_cast<double>(s.layers), c = static_cast<double>(s.width),
+             i = static_cast<double>(s.inner);
+  const double after = c * c + 2 * c * i;  // attention, in a layer; in the last one of the scored rows alone
+  return 6 * (rows * (l * 3 * c * c + (l - 1) * after) +
+              scored * (after + static_cast<double>(s.vocab) * c)) +
+         12 * l * c * static_cast<double>(s.length) * rows;
+}
+
+// A model with its optimizer, and the batch that each step learns.
+struct Training {
   ParameterBlock params;
-  const Gpt model(Params(params), config_of(s));
-  params.materialise(DeviceKind::cpu, o.dtype == "bf16" ? DType::bf16 : DType::f32, 1);
-  AdamW adam(params, {.clip = 0});
-  Step step(params, adam, [&](const Batch& b) { return model.loss(b).loss; });
-  const Batch batch = batch_of(s);
-  std::vector<double> times;
+  const Gpt model;
+  AdamW adam;
+  Step step;
+  const Batch batch;
+  uint32_t steps = 0;
+  Training(const Options& o, const Setup& s)
+      : model(Params(params), config_of(s)),
+        adam(materialised(params, o), {.clip = 0}),
+        step(params, adam, [this](const Batch& b) { return model.loss(b).loss; }),
+        batch(batch_of(s)) {}
+  static ParameterBlock& materialised(ParameterBlock& p, const Options& o) {
+    p.materialise(DeviceKind::cpu, o.dtype == "bf16" ? DType::bf16 : DType::f32, 1);
+    return p;
+  }
+  void once() { step.run({&batch, 1}, steps++, 3e-4f); }
+};
+
+void train(const Options& o, const Setup& s) {
+  Training t(o, s);
+  std::vector<double> times, peaks;
   double busy = 0;  // processor time of all threads
   int64_t faults = 0;
   for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
+    if (i >= o.warmup) peaks.push_back(fma_peak());
     const int64_t faults_before = page_faults();
     const double begin = seconds(o.threads == 1), busy_before = seconds(true);
-    step.run({&batch, 1}, static_cast<uint32_t>(i), 3e-4f);
+    t.once();
     if (i < o.warmup) continue;
     times.push_back(seconds(o.threads == 1) - begin), busy += seconds(true) - busy_before;
     faults += page_faults() - faults_before;
   }
   const double ms = 1e3 * median(times), best = 1e3 * *std::min_element(times.begin(), times.end());
-  const auto tokens = static_cast<double>(s.length * s.texts);
+  const double peak = median(peaks), rate = 1e-6 * flop_of_step(s, t.batch) / ms;
   report("train", o,
-         {{"tokens_per_s", 1e3 * tokens / ms},
+         {{"tokens_per_s", 1e3 * static_cast<double>(s.length * s.texts) / ms},
+          {"scored_per_s", 1e3 * t.batch.total_weight / ms},
           {"step_ms", ms},
           {"best_step_ms", best},
           {"processor_ms", 1e3 * busy / static_cast<double>(o.steps)},
+          {"fma_peak_gflops", peak},
+          {"gflops", rate},
+          {"share_of_peak", rate / peak},
           {"page_faults_per_step", static_cast<double>(faults) / static_cast<double>(o.steps)},
           {"steps", o.warmup + o.steps},
-          {"loss", step.loss()},
-          {"parameters", params.master().size()}});
+          {"loss", t.step.loss()},
+          {"parameters", t.params.master().size()}});
+}
+
+// GFLOP/s of C (m, n) = A (m, k) B (k, n) as a share of the peak around it.
+double product_share(int64_t m, int64_t n, int64_t k, GemmFlags f, int64_t steps, bool processor) {
+  auto factor = [](int64_t rows, int64_t columns, bool transposed) {
+    const Tensor t =
+        Tensor::empty(transposed ? Shape{columns, rows} : Shape{rows, columns}, DType::f32, DeviceKind::cpu);
+    for (int64_t i = 0; i < t.size(); ++i) t.data<float>()[i] = static_cast<float>(i % 17) - 8;
+    return t;
+  };
+  const Tensor a = factor(m, k, f.transpose_a), b = factor(k, n, f.transpose_b), c = factor(m, n, false);
+  gemm(a, b, c, f);
+  std::vector<double> shares;
+  for (int64_t i = 0; i < steps; ++i) {
+    const double before = fma_peak(), begin = seconds(processor);
+    gemm(a, b, c, f);
+    const double time = seconds(processor) - begin;
+    shares.push_back(2e-9 * static_cast<double>(m * n * k) / time / ((before + fma_peak()) / 2));
+  }
+  return median(shares);
+}
+// Each linear layer's y = x w', dx = dy w, dw = dy' x; together weighted by what a step has of them.
+void products(const Options& o, const Setup& s) {
+  struct Layer {
+    const char* name;
+    int64_t out, in, count;
+  };
+  const int64_t rows = s.texts * s.length;
+  double flop = 0, time = 0;
+  Json::Object shares;
+  for (const Layer& l :
+       {Layer{"qkv", 3 * s.width, s.width, s.layers}, Layer{"project", s.width, s.width, s.layers},
+        Layer{"up", s.inner, s.width, s.layers}, Layer{"down", s.width, s.inner, s.layers},
+        Layer{"head", s.vocab, s.width, 1}}) {
+    auto product = [&](const char* kind, int64_t m, int64_t n, int64_t k, GemmFlags f) {
+      const double share = product_share(m, n, k, f, o.steps, o.threads == 1);
+      shares.emplace_back(std::string(l.name) + " " + kind, share);
+      flop += static_cast<double>(l.count * m * n * k),
+          time += static_cast<double>(l.count * m * n * k) / share;
+    };
+    product("y", rows, l.out, l.in, {.transpose_b = true});
+    product("dx", rows, l.in, l.out, {});
+    product("dw", l.out, l.in, rows, {.transpose_a = true});
+  }
+  shares.emplace_back("all", flop / time);
+  shares.emplace_back("fma_peak_gflops", fma_peak());
+  report("products", o, std::move(shares));
+}
+
+// The stretches of a step cut into pieces for so many processors, of each piece the fastest time of all steps.
+std::vector<Stretch> stretches_of(const Options& o, const Setup& s, int processors) {
+  set_threads(processors);
+  Training t(o, s);
+  std::vector<Stretch> best;
+  for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
+    ParallelLog log;
+    t.once();
+    log.mark("optimizer");
+    if (i <= o.warmup) best = log.stretches();
+    if (i <= o.warmup) continue;
+    RUM_CHECK(log.stretches().size() == best.size(), "two steps differ in what they do");
+    for (size_t j = 0; j < best.size(); ++j) {
+      const Stretch& now = log.stretches()[j];
+      best[j].serial = std::min(best[j].serial, now.serial);
+      for (size_t p = 0; p < now.pieces.size(); ++p)
+        best[j].pieces[p] = std::min(best[j].pieces[p], now.pieces[p]);
+    }
+  }
+  return best;
+}
+// Work and span of a training step and, after Graham and Brent (Stretch::on), its least speed-up on more processors.
+// `share` is of the time on them, `serial` of it outside pieces, `longest` in the longest piece of each stretch.
+void scale(const Options& o, const Setup& s) {
+  double alone = 0;
+  for (const int processors : {1, 4, 16, 64}) {
+    struct Part {
+      double time = 0, serial = 0, longest = 0;
+      int64_t stretches = 0, pieces = 0;
+    };
+    std::map<std::string, Part> parts;
+    double work = 0, span = 0, time = 0, serial = 0;
+    for (const Stretch& x : stretches_of(o, s, processors)) {
+      Part& p = parts[x.part];
+      p.time += x.on(processors), p.serial += x.serial, p.longest += x.longest();
+      p.stretches += !x.pieces.empty(), p.pieces += static_cast<int64_t>(x.pieces.size());
+      work += x.work(), span += x.span(), time += x.on(processors), serial += x.serial;
+    }
+    if (processors == 1) alone = time;
+    std::printf(
+        "%s: %d processors: work %.1f ms, span %.2f ms, %.2f of it serial; at least %.1f times as fast as "
+        "one\n",
+        s.name, processors, 1e3 * work, 1e3 * span, 1e3 * serial, alone / time);
+    std::vector<std::pair<std::string, Part>> by_time(parts.begin(), parts.end());
+    std::sort(by_time.begin(), by_time.end(), [](auto& a, auto& b) { return a.second.time > b.second.time; });
+    for (const auto& [name, p] : by_time)
+      std::printf(
+          "  %-28s share %5.1f %%   serial %5.1f %%   longest %5.1f %%   %lld pieces in %lld stretches\n",
+          name.c_str(), 100 * p.time / time, 100 * p.serial / time, 100 * p.longest / time,
+          static_cast<long long>(p.pieces), static_cast<long long>(p.stretches));
+  }
 }
 
 // A token from softmax(z): the first whose cumulated probability passes a uniform number of (turn, text).
@@ -216,13 +347,14 @@ int run(int argc, char** argv) {
   std::string kind;
   std::vector<std::string> names;
   for (const Setup& s : kSetups) names.emplace_back(s.name);
-  Flags flags("bench", "Times training steps or generation.");
-  flags.choice("kind", kind, "train or generate", {"train", "generate"})
+  Flags flags("bench",
+              "Times training steps, generation and products, and predicts what more processors bring.");
+  flags.choice("kind", kind, "what to time", {"train", "generate", "products", "scale"})
       .choice("--model", o.model, "configuration", names)
       .choice("--dtype", o.dtype, "type of the products; int8 in generation alone", {"f32", "bf16", "int8"})
       .add("--threads", o.threads, "threads", 1, 1024)
       .add("--steps", o.steps, "timed steps", 1)
-      .add("--warmup", o.warmup, "steps before the timed ones", 0)
+      .add("--warmup", o.warmup, "steps before the timed ones; memory settles in the first three", 0)
       .add("--batch", o.batch, "texts written at once", 1)
       .add("--new", o.fresh, "tokens written for each text", 1)
       .add("--json", o.json, "print one JSON line");
@@ -232,7 +364,10 @@ int run(int argc, char** argv) {
   set_threads(static_cast<int>(o.threads));
   const Setup& s = *std::find_if(std::begin(kSetups), std::end(kSetups),
                                  [&](const Setup& x) { return o.model == x.name; });
-  kind == "generate" ? generate(o, s) : train(o, s);
+  if (kind == "train") train(o, s);
+  if (kind == "generate") generate(o, s);
+  if (kind == "products") products(o, s);
+  if (kind == "scale") scale(o, s);
   return 0;
 }
 }  // namespace

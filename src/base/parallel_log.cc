@@ -1,0 +1,57 @@
+#include "base/parallel_log.h"
+
+#include <algorithm>
+#include <ctime>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+
+namespace rum {
+namespace {
+thread_local ParallelLog* log_of_thread = nullptr;
+
+double processor_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+}  // namespace
+
+double Stretch::work() const { return std::accumulate(pieces.begin(), pieces.end(), serial); }
+double Stretch::longest() const {
+  return pieces.empty() ? 0 : *std::max_element(pieces.begin(), pieces.end());
+}
+double Stretch::span() const { return serial + longest(); }
+double Stretch::on(int processors) const { return span() + (work() - span()) / processors; }
+
+ParallelLog::ParallelLog() : last_(processor_seconds()) {
+  RUM_CHECK(log_of_thread == nullptr, "this thread has a ParallelLog already");
+  log_of_thread = this;
+}
+ParallelLog::~ParallelLog() { log_of_thread = nullptr; }
+ParallelLog* ParallelLog::current() { return log_of_thread; }
+
+double ParallelLog::lap() {
+  const double before = std::exchange(last_, processor_seconds());
+  return last_ - before;
+}
+void ParallelLog::run(int64_t pieces, const Work& work) {
+  const bool outermost = !std::exchange(inside_, true);
+  if (outermost) {
+    stretches_.push_back({.part = "", .serial = lap(), .pieces = {}});
+    stretches_.back().pieces.reserve(static_cast<size_t>(pieces));
+    lap();  // what the log itself takes is nobody's
+  }
+  for (int64_t i = 0; i < pieces; ++i) {
+    work(i);
+    if (outermost) stretches_.back().pieces.push_back(lap());
+  }
+  inside_ = !outermost;
+}
+void ParallelLog::mark(std::string part) {
+  stretches_.push_back({.part = "", .serial = lap(), .pieces = {}});
+  for (; marked_ < stretches_.size(); ++marked_) stretches_[marked_].part = part;
+  lap();
+}
+}  // namespace rum
