@@ -71,6 +71,11 @@ def model():
     return spec
 
 
+def rss():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+start_rss = rss()  # with the imports alone
 with tempfile.TemporaryDirectory() as folder:
     spec = model()
     spec.validate()
@@ -90,4 +95,4 @@ with tempfile.TemporaryDirectory() as folder:
             rates.append(written / seconds)
 print(json.dumps({"kind": args.kind, "model": args.model, "dtype": args.dtype, "threads": args.threads,
                   "batch": args.batch, "tokens_per_s": statistics.median(rates),
-                  "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+                  "peak_rss_mib": rss(), "start_rss_mib": start_rss}))

@@ -20,29 +20,37 @@ blas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
 [ -d "$blas" ] && export LD_LIBRARY_PATH=$blas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 field() { sed -n "s/.*\"$1\": *\([0-9.]*\).*/\1/p" <<<"$2"; }
 median() { printf '%s\n' "$@" | sort -g | awk '{v[NR]=$1} END {print (NR % 2 ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2)}'; }
-compare() { # PEER KIND MODEL FLAGS...; COMPILE=--compile for PyTorch alone
+compare() { # PEER KIND MODEL FLAGS...; for PyTorch alone: COMPILE=--compile, and BUCKETED=--bucketed, which counts scored tokens
   peer=$1 kind=$2 model=$3; shift 3
-  python=$torch name="PyTorch $torch_version${COMPILE:+ compiled}"
+  python=$torch name="PyTorch $torch_version${BUCKETED:+ bucketed}${COMPILE:+ compiled}"
   [ "$peer" = ctranslate2 ] && python=$ctranslate2 name="CTranslate2 $ctranslate2_version"
-  ours=() theirs=() ratios=() memory=()
+  rate=tokens_per_s what=tokens/s
+  [ -n "${BUCKETED:-}" ] && rate=scored_per_s what="scored tokens/s"
+  ours=() theirs=() ratios=() memory=() shares=() peaks=()
   for ((i = 0; i < rounds; ++i)); do
     o=$(build/bench "$kind" --model "$model" --threads "$threads" "$@" --json)
-    ours+=("$(field tokens_per_s "$o")")
+    ours+=("$(field "$rate" "$o")") shares+=("$(field share_of_peak "$o")") peaks+=("$(field fma_peak_gflops "$o")")
     [ -n "$python" ] || continue
     # What PyTorch fails to compile here gives no line: a row without a peer.
-    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} 2>/dev/null) || { python=''; continue; }
-    theirs+=("$(field tokens_per_s "$t")")
+    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} ${BUCKETED:-} 2>/dev/null) || { python=''; continue; }
+    theirs+=("$(field "$rate" "$t")")
     ratios+=("$(awk "BEGIN{print ${ours[-1]}/${theirs[-1]}}")")
-    memory+=("$(field peak_rss_mib "$o") $(field peak_rss_mib "$t")")
+    memory+=("$(field peak_rss_mib "$o") $(field peak_rss_mib "$t") $(field start_rss_mib "$t")")
   done
-  printf '%-9s %-11s %-24s ours %9.0f tokens/s' "$kind" "$model" "$*" "$(median "${ours[@]}")"
-  [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f with imports' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
+  printf '%-9s %-11s %-24s ours %9.0f %s' "$kind" "$model" "$*" "$(median "${ours[@]}")" "$what"
+  [ "$kind" = train ] && printf ', %.2f of the FMA peak of %.0f GFLOP/s' "$(median "${shares[@]}")" "$(median "${peaks[@]}")"
+  [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f (%s with its imports alone)' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
   printf '\n'
 }
 echo "medians of $rounds alternated rounds, $threads threads, f32 unless it says int8; $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)"
 for m in $models; do
   compare torch train "$m"
   [ -n "$torch" ] && COMPILE=--compile compare torch train "$m"
+  if [ "$m" = translate ] && [ -n "$torch" ]; then  # as one trains on pairs there
+    BUCKETED=--bucketed compare torch train "$m"
+    BUCKETED=--bucketed COMPILE=--compile compare torch train "$m"
+  fi
+  printf 'products  %-11s shares of the FMA peak: %s\n' "$m" "$(build/bench products --model "$m" --threads "$threads" --json | sed 's/.*"threads":[0-9]*,//; s/,"peak_rss.*//; s/"//g; s/\(\.[0-9][0-9]\)[0-9]*/\1/g; s/,/, /g')"
 done
 for batch in 1 64; do
   compare torch generate iwslt --batch $batch
