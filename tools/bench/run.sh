@@ -39,7 +39,7 @@ compare() { # PEER KIND MODEL FLAGS...; for PyTorch alone: COMPILE=--compile, an
   done
   printf '%-9s %-11s %-24s ours %9.0f %s' "$kind" "$model" "$*" "$(median "${ours[@]}")" "$what"
   [ "$kind" = train ] && printf ', %.2f of the FMA peak of %.0f GFLOP/s' "$(median "${shares[@]}")" "$(median "${peaks[@]}")"
-  [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f (%s with its imports alone)' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
+  [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f (%.0f with its imports alone)' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
   printf '\n'
 }
 echo "medians of $rounds alternated rounds, $threads threads, f32 unless it says int8; $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)"
