@@ -1,10 +1,10 @@
 #!/bin/sh
 # Europarl release 7, German-English: debates of the European Parliament, 1.9 million pairs (Koehn 2005).
-#   data/europarl.sh FOLDER [flags of `ruminate data prepare`; else --min-words 2 --max-words 50 --ratio 2.5]
+#   data/europarl.sh FOLDER [flags of `ruminate data prepare`; else --min-words 2 --max-words 50 --ratio 2.5 --valid 2000 --test 10000]
 # The site publishes no checksum, so what was fetched is known by its size: release 7 has 1,920,209 pairs.
 # ARCHIVE=de-en.tgz takes an archive that is already here instead of fetching it (about 190 MB).
 . "$(dirname "$0")/common.sh"
-[ $# -gt 0 ] || set -- --min-words 2 --max-words 50 --ratio 2.5
+[ $# -gt 0 ] || set -- --min-words 2 --max-words 50 --ratio 2.5 --valid 2000 --test 10000
 
 if [ ! -s "$out/raw.tsv" ]; then
   archive=${ARCHIVE:-$out/de-en.tgz}

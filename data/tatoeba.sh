@@ -1,9 +1,9 @@
 #!/bin/sh
 # Everyday sentences, German-English: Tatoeba's pairs as manythings.org gives them out (CC BY 2.0 FR).
-#   data/tatoeba.sh FOLDER [flags of `ruminate data prepare`; else --max-words 12]
+#   data/tatoeba.sh FOLDER [flags of `ruminate data prepare`; else --max-words 12 --test 5000]
 # ARCHIVE=deu-eng.zip takes an archive that is already here instead of fetching it (about 10 MB).
 . "$(dirname "$0")/common.sh"
-[ $# -gt 0 ] || set -- --max-words 12
+[ $# -gt 0 ] || set -- --max-words 12 --test 5000
 
 # The text inside the archive, to standard output.
 unpack() {

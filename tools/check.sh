@@ -36,6 +36,20 @@ core=$(sed -n '/^The core, /,/^7/p' README.md | grep -oE '`[a-z_/]+\.(cc|h)`' | 
 lines=$(cat $core | wc -l)
 [ "$lines" -gt 500 ] && [ "$lines" -le 1100 ] || say "the core of the README's reading order has $lines lines, not about 1,000"
 
+# The corpus that `make reproduce` fetches for an experiment holds out as many pairs as its config asks for.
+held_out() { # flag, its default in `ruminate data prepare`, script
+  local n; n=$(sed -nE "s/^\[.* set -- .*$1 ([0-9]+).*/\1/p" "$3"); echo "${n:-$2}"
+}
+for config in data/configs/experiments/*.toml; do
+  script=$(sed -nE 's#^train = "data/cache/([a-z0-9-]+)/.*#data/\1.sh#p' "$config")
+  [ "$script" != data/smoke.sh ] || continue # makes what its config asks for
+  for set in valid:1000 test:2000; do
+    asked=$(sed -nE "s/^${set%:*}_pairs = ([0-9]+).*/\1/p" "$config")
+    [ "$asked" -le "$(held_out "--${set%:*}" "${set#*:}" "$script")" ] ||
+      say "$config asks for $asked pairs to ${set%:*}, $script holds out fewer"
+  done
+done
+
 # Every header compiles alone (those with a source do so there, as its first include), and all of them beside
 # each other, whichever comes first.
 headers=$(find src -name '*.h' | sort)

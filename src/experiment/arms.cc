@@ -50,7 +50,9 @@ class Builder {
     const ExperimentData& d = c_.data;
     const auto enough = [&](const std::string& file, int64_t wanted, const char* keys) {
       if (const FileFacts* f = facts(file); f && f->lines < wanted)
-        throw FileError(fmt::format("{} has {} lines, {} ask for {}", file, f->lines, keys, wanted));
+        throw FileError(fmt::format("{} has {} lines, {} ask for {}: ask for fewer, or make the corpus anew "
+                                    "(`ruminate data prepare` has --valid and --test)",
+                                    file, f->lines, keys, wanted));
     };
     enough(d.train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
            d.judge_pairs > 0 ? "data.seed_pairs, data.pool_pairs and data.judge_pairs"
