@@ -439,7 +439,8 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     Disk::real().make_folders(scratch.path + "/" + name);
     return scratch.path + "/" + name;
   };
-  Targets judged, pool;  // the judge set as the generator has translated it; half of the pool's look human
+  edits::Targets judged,
+      pool;  // the judge set as the generator has translated it; half of the pool's look human
   std::string humans;
   for (size_t i = 0; i < texts.size(); i += 2) {
     const auto id = static_cast<int64_t>(i / 2);
@@ -452,7 +453,7 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     }
   }
   Disk::real().replace_text(folder("split") + "/judge.tsv", humans);
-  write_targets(folder("judge"), judged), write_targets(folder("targets"), pool);
+  edits::write_targets(folder("judge"), judged), write_targets(folder("targets"), pool);
   write_run(folder("surrogate/run"), {.seed = 1});
   std::filesystem::rename(scratch.path + "/surrogate/run/model.safetensors",
                           scratch.path + "/surrogate/run/last.safetensors");
@@ -466,7 +467,7 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     Progress progress;
     const std::function<bool()> stop = [] { return false; };
     StageKind::named("score").run({stage, folders, folder(kind), progress, stop});
-    const auto scores = read_scores(folder(kind) + "/scores.tsv");
+    const auto scores = edits::read_scores(folder(kind) + "/scores.tsv");
     ASSERT_EQ(scores.ids, pool.ids);
     Scores by;  // ids that are even are people's
     for (size_t k = 0; k < scores.ids.size(); ++k)
@@ -482,7 +483,7 @@ TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
     Disk::real().make_folders(scratch.path + "/" + name);
     return scratch.path + "/" + name;
   };
-  Targets generated;
+  edits::Targets generated;
   std::string humans;
   for (size_t i = 0; i < texts.size(); i += 2) {
     humans += texts[i].source + "\t" + texts[i].target + "\n";
@@ -491,7 +492,7 @@ TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
   }
   for (const char* set : {"/valid.tsv", "/judge.tsv"})
     Disk::real().replace_text(folder("split") + set, humans);
-  for (const char* name : {"judge", "held_out", "targets"}) write_targets(folder(name), generated);
+  for (const char* name : {"judge", "held_out", "targets"}) edits::write_targets(folder(name), generated);
   for (const uint32_t seed : {1u, 2u}) {
     const std::string run = folder(seed == 1 ? "human_model" : "generated_model") + "/run";
     write_run(run, {.seed = seed});
@@ -516,7 +517,7 @@ TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
         << kind << ": " << refusal;
     EXPECT_FALSE(std::filesystem::exists(scratch.path + "/refused/scores.tsv"));
     scored(kind, {{"kind", kind}, {"anyway", true}});
-    EXPECT_EQ(read_scores(scratch.path + "/" + kind + "/scores.tsv").ids, generated.ids);
+    EXPECT_EQ(edits::read_scores(scratch.path + "/" + kind + "/scores.tsv").ids, generated.ids);
   }
 }
 }  // namespace

@@ -11,6 +11,7 @@
 #include "error_of.h"
 
 namespace rum::edits_test {
+using namespace edits;
 namespace {
 using Lines = std::vector<int64_t>;
 using Scores = std::vector<double>;

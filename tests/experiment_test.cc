@@ -156,14 +156,14 @@ TEST(Store, OneAtATime) {
 
 TEST(Targets, AreAlignedBySentence) {
   // Pool sentences 0 and 2 are one source, translated by two people; the machine left 1 out.
-  const Targets human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}, {}},
+  const edits::Targets human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}, {}},
       machine{{0, 2, 3}, {{"a", "x"}, {"a", "y"}, {"a", "z"}}, {}};
-  const auto [m, h] = aligned(machine, human);
+  const auto [m, h] = edits::aligned(machine, human);
   EXPECT_EQ(m.ids, (std::vector<int64_t>{0, 2, 3}));
   EXPECT_EQ(h.ids, m.ids);
-  EXPECT_EQ(sides(m.texts, &Pair::target), (std::vector<std::string>{"x", "y", "z"}));
-  EXPECT_EQ(sides(h.texts, &Pair::target), (std::vector<std::string>{"A", "AA", "A"}));
-  const TranslatedTwice t = translated_twice(machine, human);
+  EXPECT_EQ(edits::sides(m.texts, &Pair::target), (std::vector<std::string>{"x", "y", "z"}));
+  EXPECT_EQ(edits::sides(h.texts, &Pair::target), (std::vector<std::string>{"A", "AA", "A"}));
+  const edits::TranslatedTwice t = translated_twice(machine, human);
   EXPECT_EQ(t.references, std::vector<std::string>{"A"});  // the third says the same as the first
   EXPECT_EQ(t.second, std::vector<std::string>{"AA"});
   EXPECT_EQ(t.targets, std::vector<std::string>{"x"});
@@ -538,7 +538,7 @@ void expect_choices(const Experiment& e) {
       metric->count({&h, 1}, {&r, 1}, row);
       return metric->score(row);
     };
-    const Targets pool = read_pool(split);
+    const edits::Targets pool = edits::read_pool(split);
     for (const Generated& g : read_generated(folder + "/generated.jsonl")) {
       const std::vector<std::string>& all = candidates.at(g.id);
       EXPECT_EQ(all.size(), how == "channel" ? 4u : 5u);
@@ -570,7 +570,7 @@ void expect_generations(const Experiment& e) {
     if (id.starts_with("generate-") && facts.find("\"generation\": 2") != std::string::npos &&
         facts.find("\"first\"") != std::string::npos) {
       ++second;
-      const Targets t = read_targets(folder);
+      const edits::Targets t = edits::read_targets(folder);
       EXPECT_GE(t.ids.front(), 332);
       EXPECT_LT(t.ids.back(), 498);
       EXPECT_EQ(read_generated(folder + "/generated.jsonl").front().from.generation, 2);
@@ -579,12 +579,12 @@ void expect_generations(const Experiment& e) {
         facts.find("accumulate, a quarter fresh, generation 2") == std::string::npos)
       continue;
     ++joined;
-    const Targets all = read_targets(folder);
+    const edits::Targets all = edits::read_targets(folder);
     std::map<int64_t, int64_t> by_part, human;
     std::string split;
     for (const auto& other : fs::directory_iterator(e.file("x/stages")))
       if (other.path().filename().string().starts_with("split-")) split = other.path().string();
-    const Targets pool = read_pool(split);
+    const edits::Targets pool = edits::read_pool(split);
     for (size_t i = 0; i < all.ids.size(); ++i) {
       ++by_part[all.ids[i] / 166];
       human[all.ids[i] / 166] += pool.texts[static_cast<size_t>(all.ids[i])].target == all.texts[i].target;

@@ -12,6 +12,7 @@
 #include "text/words.h"
 
 namespace rum::inject_test {
+using namespace edits;
 namespace {
 using Lines = std::vector<std::string>;
 Lines english(int count) {

@@ -9,6 +9,7 @@
 #include "tests/grammar/grammar.h"
 
 namespace rum::repair_test {
+using namespace edits;
 namespace {
 using Lines = std::vector<std::string>;
 // Repairs one line; `more` is human text that attests words.

@@ -20,6 +20,7 @@
 #include "train/trainer.h"
 
 namespace rum::scorers_test {
+using namespace edits;
 namespace {
 using Numbers = std::vector<double>;
 

@@ -19,6 +19,7 @@
 #include "text/words.h"
 
 namespace rum::thin_test {
+using namespace edits;
 namespace {
 using Lines = std::vector<std::string>;
 

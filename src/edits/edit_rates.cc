@@ -7,7 +7,7 @@
 #include "metrics/metric.h"
 #include "metrics/ter.h"
 
-namespace rum {
+namespace rum::edits {
 double EditRates::distance(const EditRates& o) const {
   return std::abs(insertions - o.insertions) + std::abs(deletions - o.deletions) +
          std::abs(substitutions - o.substitutions) + std::abs(shifts - o.shifts);
@@ -22,4 +22,4 @@ EditRates edit_rates(std::span<const std::string> translations, std::span<const 
   const double words = std::max(sum[1], 1.0);
   return {sum[2] / words, sum[3] / words, sum[4] / words, sum[5] / words};
 }
-}  // namespace rum
+}  // namespace rum::edits

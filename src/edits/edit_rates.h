@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 // Named as TER names what would have to be done to the translation to make it the reference.
 struct EditRates {
   double insertions = 0;     // words that the translation lacks
@@ -17,4 +17,4 @@ struct EditRates {
 };
 // TER as sacreBLEU has it by default (ter.h). Error when the numbers of lines differ.
 EditRates edit_rates(std::span<const std::string> translations, std::span<const std::string> references);
-}  // namespace rum
+}  // namespace rum::edits

@@ -7,7 +7,7 @@
 #include "edits/scorers.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::edits {
 std::vector<int64_t> without_copies(std::span<const Pair> pairs, double share) {
   RUM_CHECK(share >= 0 && share <= 1, "copy filter: a share of {}; expected 0 to 1", share);
   const std::vector<double> scores = not_copied(pairs);
@@ -23,4 +23,4 @@ std::vector<int64_t> kept(std::span<const int64_t> order, double share) {
   std::sort(out.begin(), out.end());
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

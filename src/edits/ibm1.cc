@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 // The words of line i, and the empty word.
 std::vector<int32_t> with_empty(const NumberedLines& given, size_t i, size_t empty) {
@@ -71,4 +71,4 @@ TranslationTable ibm1(const NumberedLines& given, const NumberedLines& made, siz
   }
   return table;
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -8,7 +8,7 @@
 
 #include "metrics/numbered.h"
 
-namespace rum {
+namespace rum::edits {
 class TranslationTable {
  public:
   struct Entry {
@@ -33,4 +33,4 @@ class TranslationTable {
 // `given_words` is the empty word, which makes what no other does. Error when the two differ in length.
 TranslationTable ibm1(const NumberedLines& given, const NumberedLines& made, size_t given_words,
                       int iterations = 5);
-}  // namespace rum
+}  // namespace rum::edits

@@ -9,7 +9,7 @@
 #include "metrics/numbered.h"
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 constexpr int kInjectRounds = 10;
 
@@ -149,4 +149,4 @@ Injected inject(std::span<const std::string> human, const EditRates& wanted, uin
   }
   return best;
 }
-}  // namespace rum
+}  // namespace rum::edits

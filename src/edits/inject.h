@@ -8,7 +8,7 @@
 
 #include "edits/edit_rates.h"
 
-namespace rum {
+namespace rum::edits {
 struct Injected {
   std::vector<std::string> lines;
   EditRates wanted, got;  // against the human lines
@@ -32,4 +32,4 @@ struct Injected {
 // Same seed, same lines, for any number of threads. Error: a rate outside 0..1, a text that is not UTF-8.
 Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed,
                 bool repeated = false);
-}  // namespace rum
+}  // namespace rum::edits

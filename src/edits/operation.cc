@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 std::map<std::string, const Operation*>& all() {
   static std::map<std::string, const Operation*> operations;
@@ -38,4 +38,4 @@ void write_summary(const StageContext& x, std::string summary, Json::Object numb
   numbers.insert(numbers.begin(), {"summary", std::move(summary)});
   Disk::real().replace_text(x.folder + "/match.json", to_json(Json(std::move(numbers)), 1) + "\n");
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -8,7 +8,7 @@
 
 #include "pipeline/stage.h"
 
-namespace rum {
+namespace rum::edits {
 struct OperationKey {
   enum Type {
     number,   // from `low` to `high`
@@ -42,4 +42,4 @@ struct Operation {
 
 // What an operation reports: match.json with "summary", a sentence, and its numbers.
 void write_summary(const StageContext&, std::string summary, Json::Object numbers);
-}  // namespace rum
+}  // namespace rum::edits

@@ -15,7 +15,7 @@
 #include "metrics/numbered.h"
 #include "metrics/sentence_diversity.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 void finish(const StageContext& x, Targets targets, const std::vector<std::string>& lines,
             std::string summary, Json::Object numbers) {
@@ -63,7 +63,8 @@ void inject(const StageContext& x) {
   const auto [now, people] = aligned(targets, human);
   const EditRates there = edit_rates(sides(now.texts, &Pair::target), sides(people.texts, &Pair::target)),
                   wanted = less(wanted_rates(x, human), there);
-  const Injected done = rum::inject(sides(targets.texts, &Pair::target), wanted, x.seed(), on(x, "repeated"));
+  const Injected done =
+      edits::inject(sides(targets.texts, &Pair::target), wanted, x.seed(), on(x, "repeated"));
   finish(x, std::move(targets), done.lines,
          fmt::format("edits per 100 words: wanted {}, got {}", text(done.wanted), text(done.got)),
          {{"wanted", json(done.wanted)}, {"got", json(done.got)}});
@@ -83,7 +84,7 @@ void thin(const StageContext& x) {
                       now = number_words(lines, vocabulary);
   const auto sample = static_cast<int64_t>(std::min(goal.tokens.size(), now.tokens.size()));
   const double wanted = types_expected(goal.tokens, vocabulary, sample, attesting);
-  const Thinned done = rum::thin(sides(targets.texts, &Pair::source), lines, wanted, sample, attesting);
+  const Thinned done = edits::thin(sides(targets.texts, &Pair::source), lines, wanted, sample, attesting);
   finish(x, std::move(targets), done.lines,
          fmt::format("{}types in {} words: wanted {:.0f}, got {:.0f} (before {:.0f}); {:.1f} % of the words "
                      "replaced, {:.1f} "
@@ -103,8 +104,8 @@ void repair(const StageContext& x) {
   HumanText people;
   people.add(sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
   people.add(sides(human.texts, &Pair::target));
-  const Repaired done = rum::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
-                                    sides(targets.texts, &Pair::target), {people, Language::english});
+  const Repaired done = edits::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
+                                      sides(targets.texts, &Pair::target), {people, Language::english});
   std::string rates;
   Json::Object numbers;
   for (const char* name : {"number_mismatch", "name_mismatch", "negation_mismatch", "copied_words",
@@ -125,4 +126,4 @@ const Operation kInject("inject", 1, true, {kLike, {"above_human", Key::flag}, {
                         inject),
     kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin), kRepair("repair", 1, true, {}, repair);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::edits

@@ -7,7 +7,7 @@
 #include "edits/operation.h"
 #include "edits/targets.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 // The beginning of the pool, which is in random order: smaller shares lie within larger ones.
 void subset(const StageContext& x) {
@@ -112,4 +112,4 @@ const Operation kPart("part", 1, false,
     kMix("mix", 1, true, {{"real", Key::number, true, 1e-6, 1}, {"real_last", Key::flag}}, mix),
     kAlternate("alternate", 1, false, {kWith}, alternate), kJoin("join", 1, false, {kWith}, join);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::edits

@@ -13,7 +13,7 @@
 #include "edits/targets.h"
 #include "edits/weigh.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 std::vector<double> scores(const StageContext& x, const Targets& t) {
   const std::string path = x.input("by") + "/scores.tsv";
@@ -53,7 +53,7 @@ void resample(const StageContext& x) {
   const ResamplingWeights w =
       resampling_weights(p, given.number("temperature", 1), given.number("exponent", 10));
   const std::vector<int64_t> times =
-      rum::resample(w.weights, static_cast<int64_t>(t.ids.size()), given.whole("most", 3), x.seed());
+      edits::resample(w.weights, static_cast<int64_t>(t.ids.size()), given.whole("most", 3), x.seed());
   std::vector<int64_t> rows;
   int64_t distinct = 0;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -94,4 +94,4 @@ const Operation kFilter("filter", 1, false, {kBy, kBins, {"keep", Key::number, t
     kWeigh("weigh", 1, false, {kBy}, weigh),
     kCopies("drop_copies", 1, false, {{"share", Key::number, false, 0, 1}}, drop_copies);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::edits

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 std::vector<int64_t> indices(size_t n) {
   std::vector<int64_t> out(n);
@@ -67,4 +67,4 @@ std::span<const int64_t> top(std::span<const int64_t> order, double share) {
   const auto n = static_cast<size_t>(std::llround(share * static_cast<double>(order.size())));
   return order.first(std::min(order.size(), std::max<size_t>(n, 1)));
 }
-}  // namespace rum
+}  // namespace rum::edits

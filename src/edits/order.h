@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 struct BinnedRanks {
   std::vector<int64_t> bins;           // of each line: how many edges are at most its length
   std::vector<int64_t> ranks;          // within its bin, from 0, highest score first, ties by index
@@ -24,4 +24,4 @@ std::vector<int64_t> length_edges(std::span<const int64_t> lengths, int bins);
 // The first `share` of an order, at least one line: a growing set is this at rising shares, each set within
 // the next. Error: a share outside (0, 1].
 std::span<const int64_t> top(std::span<const int64_t> order, double share);
-}  // namespace rum
+}  // namespace rum::edits

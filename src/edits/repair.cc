@@ -9,7 +9,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 constexpr int kRepairRounds = 3;
 
@@ -209,4 +209,4 @@ Repaired repair(std::span<const std::string> sources, std::span<const std::strin
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -8,7 +8,7 @@
 
 #include "metrics/errors.h"
 
-namespace rum {
+namespace rum::edits {
 struct Repaired {
   std::vector<std::string> lines;
   int64_t lines_changed = 0;
@@ -29,4 +29,4 @@ struct Repaired {
 // of different length, a text that is not UTF-8, a pair of lines with more than 10^8 pairs of words.
 Repaired repair(std::span<const std::string> sources, std::span<const std::string> human,
                 std::span<const std::string> generated, const ErrorRules&);
-}  // namespace rum
+}  // namespace rum::edits

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 double mean(std::span<const double> x) {
   double sum = 0;
@@ -81,4 +81,4 @@ std::vector<double> predict(const Ridge& r, std::span<const std::vector<double>>
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 struct Ridge {
   std::vector<double> means, deviations;  // of each feature, on what it was fitted on
   std::vector<double> weights;            // of the standardised features
@@ -17,4 +17,4 @@ struct Ridge {
 Ridge fit_ridge(std::span<const std::vector<double>> features, std::span<const double> quality,
                 double penalty = 1e-3);
 std::vector<double> predict(const Ridge&, std::span<const std::vector<double>> features);
-}  // namespace rum
+}  // namespace rum::edits

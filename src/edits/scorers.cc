@@ -12,7 +12,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 double length_of(const std::string& text) {  // in characters; an empty text counts as one
   const auto starts = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
@@ -176,4 +176,4 @@ std::vector<double> rarity(std::span<const std::string> sources, std::span<const
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

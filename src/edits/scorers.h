@@ -9,7 +9,7 @@
 #include "generate/pool.h"
 #include "run/run.h"
 
-namespace rum {
+namespace rum::edits {
 // Mean log-probability of a token under the generator that wrote it.
 std::vector<double> generator_confidence(std::span<const Generated>);
 
@@ -49,4 +49,4 @@ std::vector<double> not_copied(std::span<const Pair>);
 // Mean -log of the relative frequency of a source's words in `corpus`; a word that is not in it counts as
 // half a word of it. For validity tables, not for orders.
 std::vector<double> rarity(std::span<const std::string> sources, std::span<const std::string> corpus);
-}  // namespace rum
+}  // namespace rum::edits

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "text/reader.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 constexpr const char* kHeading = "id\tscore";
 
@@ -90,4 +90,4 @@ int64_t tied(std::span<const double> values) {
     out += (i > 0 && sorted[i - 1] == sorted[i]) || (i + 1 < sorted.size() && sorted[i + 1] == sorted[i]);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

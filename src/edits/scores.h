@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 struct Scores {
   std::vector<int64_t> ids;  // places in the pool, rising
   std::vector<double> values;
@@ -20,4 +20,4 @@ Scores read_scores(const std::string& path);
 std::vector<double> scores_of(const Scores&, std::span<const int64_t> ids, const std::string& path);
 // How many lines share their score with another.
 int64_t tied(std::span<const double> values);
-}  // namespace rum
+}  // namespace rum::edits

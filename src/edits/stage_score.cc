@@ -19,7 +19,7 @@
 #include "metrics/chrf.h"
 #include "run/environment.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 using Values = std::vector<double>;
 std::string weights(const StageContext& x, const char* input) {
@@ -197,4 +197,4 @@ void score(const StageContext& x) {
 }
 const StageKind kind("score", 1, false, score);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::edits

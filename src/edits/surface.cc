@@ -5,7 +5,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::edits {
 std::vector<MarkedWord> marked_words(std::string_view line) {
   std::vector<MarkedWord> out;
   for (const std::string_view text : split_at_blanks(line)) {
@@ -58,4 +58,4 @@ std::string Spelling::exchange(std::string_view line, const std::function<std::s
   }
   return out.append(from, line.data() + line.size());
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 // What blanks part: a word with the marks before and after it, or marks alone (then `word` is empty). The
 // word runs from the first word of words_v2 to the last: "U.S".
 struct MarkedWord {
@@ -30,4 +30,4 @@ class Spelling {
  private:
   std::unordered_map<std::string, std::string> forms_;
 };
-}  // namespace rum
+}  // namespace rum::edits

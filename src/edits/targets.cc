@@ -10,7 +10,7 @@
 #include "text/reader.h"
 #include "text/unicode.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 // One number a line.
 template <class T>
@@ -106,4 +106,4 @@ Targets read_pool(const std::string& split_folder, const std::string& set) {
   for (size_t i = 0; i < out.texts.size(); ++i) out.ids.push_back(static_cast<int64_t>(i));
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

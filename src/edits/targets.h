@@ -10,7 +10,7 @@
 
 #include "data/corpus.h"
 
-namespace rum {
+namespace rum::edits {
 struct Targets {
   std::vector<int64_t> ids;  // a pair may stand several times: students see it so often
   std::vector<Pair> texts;
@@ -32,4 +32,4 @@ struct TranslatedTwice {
 TranslatedTwice translated_twice(const Targets& targets, const Targets& human);
 // The pool itself, or the judge set, from a split stage's folder: ids are 0, 1, ...
 Targets read_pool(const std::string& split_folder, const std::string& set = "pool");
-}  // namespace rum
+}  // namespace rum::edits

@@ -15,7 +15,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 constexpr float kFloor = 1e-7f;  // the least weight of a link
 constexpr size_t kKeep = 32;     // paraphrases of a word in its line
@@ -209,4 +209,4 @@ Thinned thin(std::span<const std::string> sources, std::span<const std::string> 
   out.cost = edit_rates(out.lines, targets);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

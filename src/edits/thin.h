@@ -11,7 +11,7 @@
 #include "metrics/human_text.h"
 #include "metrics/numbered.h"
 
-namespace rum {
+namespace rum::edits {
 // Types that are expected in `sample` of these tokens (lexical_diversity.h): all, or those that `attesting` has.
 double types_expected(std::span<const int32_t> tokens, const Vocabulary&, int64_t sample,
                       const HumanText* attesting = nullptr);
@@ -38,4 +38,4 @@ struct Thinned {
 // is not UTF-8, fewer words than `sample`, a wanted value or a sample below 1.
 Thinned thin(std::span<const std::string> sources, std::span<const std::string> targets, double wanted,
              int64_t sample, const HumanText* attesting = nullptr);
-}  // namespace rum
+}  // namespace rum::edits

@@ -9,7 +9,7 @@
 #include "detect/evaluate.h"
 #include "edits/scores.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 bool all_equal(std::span<const double> x) {
   return std::all_of(x.begin(), x.end(), [&](double v) { return v == x[0]; });
@@ -61,4 +61,4 @@ std::string to_tsv(std::span<const Validity> rows) {
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 struct NamedScores {
   std::string name;
   std::vector<double> values;  // one a pair, in the same order for all
@@ -23,4 +23,4 @@ std::vector<Validity> validity(std::span<const NamedScores>, std::span<const dou
                                std::span<const double> length, std::span<const double> rarity);
 // As tab-separated values: score, quality, length, rarity, tied, then a column for each score.
 std::string to_tsv(std::span<const Validity>);
-}  // namespace rum
+}  // namespace rum::edits

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/random.h"
 
-namespace rum {
+namespace rum::edits {
 namespace {
 double sum(std::span<const double> x) { return std::accumulate(x.begin(), x.end(), 0.0); }
 void scale(std::vector<double>& x, double factor) {
@@ -132,4 +132,4 @@ DensityRatioWeights density_ratio_weights(std::span<const double> log_ratios, do
   out.effective_sample_size = effective_sample_size(out.weights);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::edits

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace rum {
+namespace rum::edits {
 // (sum w)^2 / sum w^2: as many lines of equal weight would vary as little (Kish 1965).
 double effective_sample_size(std::span<const double> weights);
 
@@ -36,4 +36,4 @@ struct DensityRatioWeights {
 // smallest ratio as cap does not reach it nothing would: there all weights are equal. Error: NaN, no line, or
 // a clip not above 0.
 DensityRatioWeights density_ratio_weights(std::span<const double> log_ratios, double log_clip = 20);
-}  // namespace rum
+}  // namespace rum::edits

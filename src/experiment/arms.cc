@@ -50,9 +50,10 @@ class Builder {
     const ExperimentData& d = c_.data;
     const auto enough = [&](const std::string& file, int64_t wanted, const char* keys) {
       if (const FileFacts* f = facts(file); f && f->lines < wanted)
-        throw FileError(fmt::format("{} has {} lines, {} ask for {}: ask for fewer, or make the corpus anew "
-                                    "(`ruminate data prepare` has --valid and --test)",
-                                    file, f->lines, keys, wanted));
+        throw FileError(
+            fmt::format("{} has {} lines, {} ask for {}: ask for fewer, or make the corpus anew "
+                        "(`ruminate data prepare` has --valid and --test)",
+                        file, f->lines, keys, wanted));
     };
     enough(d.train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
            d.judge_pairs > 0 ? "data.seed_pairs, data.pool_pairs and data.judge_pairs"
@@ -255,7 +256,7 @@ class Builder {
     Json::Object parameters = o.parameters;
     parameters.emplace_back("seed", seed);
     std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
-    if (Operation::named(o.op).sees_human) inputs.push_back({"human", human_beside(arm.targets)});
+    if (edits::Operation::named(o.op).sees_human) inputs.push_back({"human", human_beside(arm.targets)});
     for (const auto& [key, name] : o.targets) inputs.push_back({key, named(name, seed)});
     for (const auto& [key, name] : o.scores) {
       const std::string id = scores(c_.scorers.at(name), arm.targets, targets, seed);

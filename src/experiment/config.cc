@@ -289,40 +289,40 @@ class Reader {
   AppliedOperation operation(Section& s) const {
     AppliedOperation out;
     s.read("op", out.op, true);
-    check_name(s.place("op"), "operation", out.op, Operation::names());
-    for (const OperationKey& key : Operation::named(out.op).keys) operation_key(s, key, out);
+    check_name(s.place("op"), "operation", out.op, edits::Operation::names());
+    for (const edits::OperationKey& key : edits::Operation::named(out.op).keys) operation_key(s, key, out);
     s.done();
     return out;
   }
-  void operation_key(Section& s, const OperationKey& key, AppliedOperation& out) const {
+  void operation_key(Section& s, const edits::OperationKey& key, AppliedOperation& out) const {
     if (!key.required && s.find(key.name) == nullptr) return;
     switch (key.type) {
-      case OperationKey::number: {
+      case edits::OperationKey::number: {
         double v = 0;
         s.read(key.name, v, key.low, key.high, true);
         out.parameters.emplace_back(key.name, v);
         break;
       }
-      case OperationKey::whole: {
+      case edits::OperationKey::whole: {
         int64_t v = 0;
         s.read(key.name, v, key.low, key.high, true);
         out.parameters.emplace_back(key.name, v);
         break;
       }
-      case OperationKey::flag: {
+      case edits::OperationKey::flag: {
         bool on = false;
         s.read(key.name, on);
         if (on) out.parameters.emplace_back(key.name, on);
         break;
       }
-      case OperationKey::choice: {
+      case edits::OperationKey::choice: {
         std::string v;
         s.read(key.name, v, true);
         check_name(s.place(key.name), key.name.c_str(), v, key.choices);
         out.parameters.emplace_back(key.name, v);
         break;
       }
-      case OperationKey::targets: {
+      case edits::OperationKey::targets: {
         std::vector<std::string> names(1);
         if (key.several) {
           s.read(key.name, names);
@@ -335,7 +335,7 @@ class Reader {
         }
         break;
       }
-      case OperationKey::scores: {
+      case edits::OperationKey::scores: {
         std::string v;
         s.read(key.name, v, true);
         check_name(s.place(key.name), "scorer", v, keys_of(c_.scorers));

@@ -3,7 +3,7 @@
 #include "text/json.h"
 
 namespace rum {
-std::string chat_json_lines(const Targets& targets, const std::string& instruction) {
+std::string chat_json_lines(const edits::Targets& targets, const std::string& instruction) {
   const auto message = [](const char* role, const std::string& content) {
     return Json(Json::Object{{"role", role}, {"content", content}});
   };

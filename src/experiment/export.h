@@ -7,5 +7,5 @@
 namespace rum {
 // One chat per pair, a JSON object a line: the instruction, the source, and the target as the answer. The
 // form that services for fine-tuning read.
-std::string chat_json_lines(const Targets&, const std::string& instruction);
+std::string chat_json_lines(const edits::Targets&, const std::string& instruction);
 }  // namespace rum

@@ -26,16 +26,16 @@ class Mean {
  private:
   double sum_ = 0, n_ = 0;
 };
-Correlation mean_over(const std::vector<std::vector<Validity>>& seeds,
-                      const std::function<Correlation(const std::vector<Validity>&)>& of) {
+Correlation mean_over(const std::vector<std::vector<edits::Validity>>& seeds,
+                      const std::function<Correlation(const std::vector<edits::Validity>&)>& of) {
   Mean mean;
   for (const auto& seed : seeds) mean.add(of(seed));
   return mean.value();
 }
-std::vector<Validity> means(const std::vector<std::vector<Validity>>& seeds) {
-  std::vector<Validity> out = seeds.front();
+std::vector<edits::Validity> means(const std::vector<std::vector<edits::Validity>>& seeds) {
+  std::vector<edits::Validity> out = seeds.front();
   for (size_t i = 0; i < out.size(); ++i) {
-    for (const auto field : {&Validity::quality, &Validity::length, &Validity::rarity})
+    for (const auto field : {&edits::Validity::quality, &edits::Validity::length, &edits::Validity::rarity})
       out[i].*field = mean_over(seeds, [&](const auto& s) { return s[i].*field; });
     for (size_t j = 0; j < out.size(); ++j)
       out[i].others[j] = mean_over(seeds, [&](const auto& s) { return s[i].others[j]; });
@@ -61,22 +61,24 @@ detect::Scores read_held_out(const std::string& path) {
 struct Ranked {
   std::vector<std::pair<std::string, std::string>> scorers;  // name, stage
 };
-std::vector<Validity> validities(const Ranked& r, const ExperimentGraph& g, const Store& store) {
+std::vector<edits::Validity> validities(const Ranked& r, const ExperimentGraph& g, const Store& store) {
   const Stage& first = g.graph.at(r.scorers.front().second);
   const std::string split = store.folder(g.split);
-  const Targets targets = read_targets(store.folder(first.input("targets"))), pool = read_pool(split);
-  const std::vector<std::string> sources = sides(targets.texts, &Pair::source);
+  const edits::Targets targets = edits::read_targets(store.folder(first.input("targets"))),
+                       pool = edits::read_pool(split);
+  const std::vector<std::string> sources = edits::sides(targets.texts, &Pair::source);
   std::vector<std::string> human;
   std::vector<double> length;
   for (size_t i = 0; i < targets.ids.size(); ++i) {
     human.push_back(pool.texts[static_cast<size_t>(targets.ids[i])].target);
     length.push_back(static_cast<double>(words(sources[i]).size()));
   }
-  std::vector<NamedScores> scores;
+  std::vector<edits::NamedScores> scores;
   for (const auto& [name, stage] : r.scorers)
-    scores.push_back({name, read_scores(store.folder(stage) + "/scores.tsv").values});
-  return validity(scores, agreement(targets.texts, human), length,
-                  rarity(sources, sides(read_pool(split, "seed").texts, &Pair::source)));
+    scores.push_back({name, edits::read_scores(store.folder(stage) + "/scores.tsv").values});
+  return edits::validity(
+      scores, edits::agreement(targets.texts, human), length,
+      edits::rarity(sources, edits::sides(edits::read_pool(split, "seed").texts, &Pair::source)));
 }
 }  // namespace
 
@@ -88,10 +90,10 @@ std::vector<RankingResult> rankings(const ExperimentGraph& g, const Store& store
   }
   std::vector<RankingResult> out;
   for (const auto& [targets, seeds] : ranked) {
-    std::vector<std::vector<Validity>> tables;
+    std::vector<std::vector<edits::Validity>> tables;
     for (const auto& [_, r] : seeds) tables.push_back(validities(r, g, store));
     const std::string& stage = seeds.begin()->second.scorers.front().second;
-    const auto pairs = read_targets(store.folder(g.graph.at(stage).input("targets"))).ids.size();
+    const auto pairs = edits::read_targets(store.folder(g.graph.at(stage).input("targets"))).ids.size();
     out.push_back({targets, static_cast<int64_t>(pairs), means(tables)});
   }
   return out;

@@ -11,9 +11,9 @@
 
 namespace rum {
 struct RankingResult {
-  std::string targets;            // which were ranked: "self/greedy"
-  int64_t pairs = 0;              // of the first seed
-  std::vector<Validity> scorers;  // means over seeds; quality is sentence chrF to the human target
+  std::string targets;                   // which were ranked: "self/greedy"
+  int64_t pairs = 0;                     // of the first seed
+  std::vector<edits::Validity> scorers;  // means over seeds; quality is sentence chrF to the human target
 };
 struct DetectorResult {
   std::string scorer, targets;

@@ -27,7 +27,7 @@ void validity_tables(page::Page& page, const RankingResult& r) {
       fmt::format("Rank correlation between every two of these scores of {}.", escape_html(r.targets)),
       "validity.csv",
       {{"score"}}};
-  for (const Validity& v : r.scorers) {
+  for (const edits::Validity& v : r.scorers) {
     t.rows.push_back({escape_html(v.name), correlation(v.quality), correlation(v.length),
                       correlation(v.rarity), page::counted(v.tied)});
     u.head.push_back({v.name});

@@ -59,7 +59,7 @@ std::string curves_csv(const ExperimentResults& r) {
 std::string validity_csv(const ExperimentResults& r) {
   std::string out = "targets,score,correlation_with,spearman\n";
   for (const RankingResult& ranking : r.rankings)
-    for (const Validity& v : ranking.scorers) {
+    for (const edits::Validity& v : ranking.scorers) {
       const auto row = [&](const std::string& with, const std::optional<double>& value) {
         out += fmt::format("{},{},{},{}\n", csv_text(ranking.targets), csv_text(v.name), csv_text(with),
                            number(value.value_or(NAN)));

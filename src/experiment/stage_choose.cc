@@ -34,7 +34,8 @@ Written written(const std::vector<std::string>& folders) {
   return out;
 }
 // [i][k]: how near candidate k of source i comes to the human target.
-std::vector<std::vector<double>> nearness(const Metric& metric, const Written& w, const Targets& human) {
+std::vector<std::vector<double>> nearness(const Metric& metric, const Written& w,
+                                          const edits::Targets& human) {
   std::vector<std::vector<double>> out(w.sources.size());
   const size_t columns = metric.columns().size();
   parallel(static_cast<int64_t>(out.size()), [&](int64_t n) {
@@ -61,8 +62,9 @@ struct Kept {
 Kept by_channel(const StageContext& x, const Metric& metric, const Written& w) {
   const auto reverse = model(x, "reverse"), lm = model(x, "fluency");
   const Written tried = written(x.inputs("tried"));
-  const ChannelWeights weights = fit_channel(channel_terms(*reverse, lm.get(), tried.sources),
-                                             nearness(metric, tried, read_pool(x.input("split"), "valid")));
+  const ChannelWeights weights =
+      fit_channel(channel_terms(*reverse, lm.get(), tried.sources),
+                  nearness(metric, tried, edits::read_pool(x.input("split"), "valid")));
   const BestOf best = best_by_channel(0, *reverse, weights.lm > 0 ? lm.get() : nullptr, weights);
   Kept out{{},
            fmt::format("noisy channel, weights {} of the reverse and {} of the language model",
@@ -84,7 +86,7 @@ Kept kept(const StageContext& x, const Written& w) {
   if (how == "mbr") return {choose_mbr(*metric, w.sources), "minimum Bayes risk under " + utility};
   if (how == "channel") return by_channel(x, *metric, w);
   Kept out{{}, "oracle, " + utility + " to the human target"};
-  for (const auto& near : nearness(*metric, w, read_pool(x.input("split"), p.text("set"))))
+  for (const auto& near : nearness(*metric, w, edits::read_pool(x.input("split"), p.text("set"))))
     out.index.push_back(best(near));
   return out;
 }
@@ -94,7 +96,7 @@ Kept kept(const StageContext& x, const Written& w) {
 void choose(const StageContext& x) {
   const Written w = written(x.inputs("candidates"));
   const Kept k = kept(x, w);
-  Targets out;
+  edits::Targets out;
   std::string lines;
   size_t words = 0, all_words = 0, candidates = 0;
   for (size_t i = 0; i < w.lines.size(); ++i) {
@@ -106,11 +108,11 @@ void choose(const StageContext& x) {
     lines += to_line(g);
   }
   Disk::real().replace_text(x.folder + "/generated.jsonl", lines);
-  write_targets(x.folder, out);
+  edits::write_targets(x.folder, out);
   const double mine = static_cast<double>(words) / static_cast<double>(w.lines.size()),
                theirs = static_cast<double>(all_words) / static_cast<double>(candidates);
-  write_summary(x, fmt::format("{}: {:.2f} words a target, {:.2f} a candidate", k.how, mine, theirs),
-                {{"words", mine}, {"candidate_words", theirs}});
+  edits::write_summary(x, fmt::format("{}: {:.2f} words a target, {:.2f} a candidate", k.how, mine, theirs),
+                       {{"words", mine}, {"candidate_words", theirs}});
 }
 const StageKind choose_kind("choose", 1, false, choose);
 }  // namespace

@@ -20,12 +20,12 @@
 namespace rum {
 namespace {
 // The sources that the parameters name: of the pool unless they say another set, all unless they say which.
-Targets sources_of(const StageContext& x) {
+edits::Targets sources_of(const StageContext& x) {
   const JsonFields p = x.parameters();
-  const Targets all = read_pool(x.input("split"), p.has("set") ? p.text("set") : "pool");
+  const edits::Targets all = edits::read_pool(x.input("split"), p.has("set") ? p.text("set") : "pool");
   std::vector<int64_t> rows(static_cast<size_t>(p.whole("count", std::ssize(all.ids))));
   std::iota(rows.begin(), rows.end(), p.whole("first", 0));
-  return picked(all, rows);
+  return edits::picked(all, rows);
 }
 // A model that was given, or the one that a stage trained.
 std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
@@ -51,8 +51,8 @@ void generate(const StageContext& x) {
   if (told) from.decoding += describe(*told);
   from.generator = p.text("name");
   from.generation = p.whole("generation", from.generation);
-  const Targets pool = sources_of(x);
-  const std::vector<std::string> sources = sides(pool.texts, &Pair::source);
+  const edits::Targets pool = sources_of(x);
+  const std::vector<std::string> sources = edits::sides(pool.texts, &Pair::source);
   const auto left_out = std::count_if(sources.begin(), sources.end(), [&](const std::string& s) {
     return !translatable(*run, s, instruction);
   });
@@ -71,12 +71,12 @@ void generate(const StageContext& x) {
         if (x.stop()) throw Stopped();
       },
       nullptr, instruction);
-  Targets out;
+  edits::Targets out;
   for (const Generated& g : read_generated(file)) {
     out.ids.push_back(pool.ids[static_cast<size_t>(g.id)]);
     out.texts.push_back({g.source, g.target});
   }
-  write_targets(x.folder, out);
+  edits::write_targets(x.folder, out);
 }
 const StageKind generate_kind("generate", 1, true, generate);
 }  // namespace

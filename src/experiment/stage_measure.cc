@@ -35,8 +35,9 @@ Json of_errors(const Lines& a, const ErrorRules& rules) {
 }
 
 // The targets beside a second person's translations: one person's are the references of both.
-Json of_floor(const Targets& targets, const Targets& human, const ErrorRules& rules, int64_t& sentences) {
-  const TranslatedTwice t = translated_twice(targets, human);
+Json of_floor(const edits::Targets& targets, const edits::Targets& human, const ErrorRules& rules,
+              int64_t& sentences) {
+  const edits::TranslatedTwice t = translated_twice(targets, human);
   sentences = static_cast<int64_t>(t.sources.size());
   Json::Object out;
   if (t.sources.empty()) return Json(std::move(out));
@@ -81,11 +82,13 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
 
 // inputs: targets, human targets, split. Writes measures.json.
 void measure(const StageContext& x) {
-  const Targets targets = read_targets(x.input("targets")), human = read_targets(x.input("human"));
+  const edits::Targets targets = edits::read_targets(x.input("targets")),
+                       human = edits::read_targets(x.input("human"));
   const std::vector<std::string> attesting =
-      sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
-  const auto [t, h] = aligned(targets, human);
-  const Lines a{sides(h.texts, &Pair::source), sides(t.texts, &Pair::target), sides(h.texts, &Pair::target)};
+      edits::sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
+  const auto [t, h] = edits::aligned(targets, human);
+  const Lines a{edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
+                edits::sides(h.texts, &Pair::target)};
   HumanText people;
   people.add(attesting), people.add(a.human);
   const ErrorRules rules{people, Language::english};

@@ -1,5 +1,5 @@
-// What a training run is made of, shared by the loop (trainer.cc), its folder (keep.cc), and its evaluations
-// and end (finish.cc). Nothing else includes this.
+// What a training run is made of, shared by the loop (trainer.cc), its folder (checkpointing.cc), and its evaluations
+// and end (model_selection.cc). Nothing else includes this.
 #pragma once
 #include <deque>
 #include <limits>
@@ -84,7 +84,7 @@ struct Trainer::State {
   std::string smaller_batch();
   bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
 
-  // keep.cc
+  // checkpointing.cc
   Checkpoint take_over(Purpose);
   void open_folder();
   void open_files();
@@ -95,7 +95,7 @@ struct Trainer::State {
   std::string way_back(int64_t last_finite) const;
   std::vector<int64_t> scheduled_saves() const;  // not those of a run that was stopped; newest first
 
-  // finish.cc
+  // model_selection.cc
   bool better(const Evaluation&) const;           // than the best so far, by train.best
   bool worse_than_best(const Evaluation&) const;  // the same for weights that are no step's
   bool evaluation_due() const;

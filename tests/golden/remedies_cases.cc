@@ -39,31 +39,32 @@ Json mbr(const Json& c) {
   return out;
 }
 Json adq(const Json& c) {
-  return Json::Object{{"adq", list(dual_cross_entropy(numbers(at(c, "h_a")), numbers(at(c, "h_b"))))}};
+  return Json::Object{{"adq", list(edits::dual_cross_entropy(numbers(at(c, "h_a")), numbers(at(c, "h_b"))))}};
 }
 Json adq_from_sums(const Json& c) {
-  const auto h_a = cross_entropy(numbers(at(c, "log_prob_a")), numbers(at(c, "tokens_a"))),
-             h_b = cross_entropy(numbers(at(c, "log_prob_b")), numbers(at(c, "tokens_b")));
-  return Json::Object{{"h_a", list(h_a)}, {"h_b", list(h_b)}, {"adq", list(dual_cross_entropy(h_a, h_b))}};
+  const auto h_a = edits::cross_entropy(numbers(at(c, "log_prob_a")), numbers(at(c, "tokens_a"))),
+             h_b = edits::cross_entropy(numbers(at(c, "log_prob_b")), numbers(at(c, "tokens_b")));
+  return Json::Object{
+      {"h_a", list(h_a)}, {"h_b", list(h_b)}, {"adq", list(edits::dual_cross_entropy(h_a, h_b))}};
 }
 Json resampling(const Json& c) {
-  const ResamplingWeights w = resampling_weights(numbers(at(c, "probabilities")),
-                                                 number(at(c, "temperature")), number(at(c, "exponent")));
+  const edits::ResamplingWeights w = edits::resampling_weights(
+      numbers(at(c, "probabilities")), number(at(c, "temperature")), number(at(c, "exponent")));
   return Json::Object{{"scaled_probabilities", list(w.scaled_probabilities)},
                       {"weights", list(w.weights)},
                       {"effective_sample_size", w.effective_sample_size}};
 }
 Json density_ratio(const Json& c) {
-  const DensityRatioWeights w =
-      density_ratio_weights(numbers(at(c, "log_ratios")), number(at(c, "log_clip")));
+  const edits::DensityRatioWeights w =
+      edits::density_ratio_weights(numbers(at(c, "log_ratios")), number(at(c, "log_clip")));
   return Json::Object{{"cap", w.cap},
                       {"capped", w.capped},
                       {"weights", list(w.weights)},
                       {"effective_sample_size", w.effective_sample_size}};
 }
 Json ranks(const Json& c) {
-  const BinnedRanks r =
-      binned_ranks(numbers(at(c, "scores")), integers(at(c, "lengths")), integers(at(c, "edges")));
+  const edits::BinnedRanks r =
+      edits::binned_ranks(numbers(at(c, "scores")), integers(at(c, "lengths")), integers(at(c, "edges")));
   return Json::Object{{"bins", list(r.bins)},
                       {"ranks", list(r.ranks)},
                       {"relative_ranks", list(r.relative_ranks)},

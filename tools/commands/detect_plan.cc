@@ -88,9 +88,9 @@ Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpu
     human_like.push_back(-judged.scores[i]);
     lengths.push_back(static_cast<int64_t>(pool[i].source.size()));
   }
-  const BinnedRanks ranks =
-      binned_ranks(human_like, lengths, length_edges(lengths, static_cast<int>(o.bins)));
-  const auto kept = top(ranks.order, o.keep);
+  const edits::BinnedRanks ranks =
+      edits::binned_ranks(human_like, lengths, edits::length_edges(lengths, static_cast<int>(o.bins)));
+  const auto kept = edits::top(ranks.order, o.keep);
   std::vector<int64_t> order(kept.begin(), kept.end());
   if (o.order == "human-last") std::reverse(order.begin(), order.end());
   if (o.order == "shuffled") std::sort(order.begin(), order.end());
@@ -98,7 +98,7 @@ Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpu
   if (o.exponent > 0) {
     RUM_CHECK(judged.probabilities.size() == pool.size(),
               "weights need probabilities, and this detector has no curve: fit it again");
-    weights = resampling_weights(judged.probabilities, 1, o.exponent).weights;
+    weights = edits::resampling_weights(judged.probabilities, 1, o.exponent).weights;
     double sum = 0;
     for (const int64_t i : order) sum += weights[static_cast<size_t>(i)];
     for (double& w : weights) w *= static_cast<double>(order.size()) / sum;  // mean 1

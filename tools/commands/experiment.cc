@@ -251,7 +251,7 @@ int export_targets(const Asked& a) {
               shell_quoted(a.config));
     store.check(g.graph.at(run.targets));
     const std::string chats =
-        chat_json_lines(read_targets(store.folder(run.targets)), "Translate from German to English.");
+        chat_json_lines(edits::read_targets(store.folder(run.targets)), "Translate from German to English.");
     if (a.output.empty())
       fmt::print("{}", chats);
     else
