@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "base/threads.h"
 #include "tensor/dtype.h"
@@ -24,7 +25,10 @@ template <class S>
 constexpr int kLanes = kBytes / static_cast<int>(sizeof(S));
 
 template <class S>
-struct VectorOf {
+struct VectorOf {};  // of bf16 there is none
+template <class S>
+  requires std::is_arithmetic_v<S>
+struct VectorOf<S> {
   typedef S type __attribute__((vector_size(kBytes)));
 };
 template <class S>
@@ -122,21 +126,18 @@ V first_lanes(V v, int64_t n) {
 
 // A square of kLanes x kLanes numbers, transposed: in step w = 1, 2, 4, ... the blocks of size w off the
 // diagonal change places.
+template <class S, int w, int... lane>
+void exchange(Vec<S>& low, Vec<S>& high, std::integer_sequence<int, lane...>) {
+  const Vec<S> a = low, b = high;
+  low = __builtin_shufflevector(a, b, (lane & w ? kLanes<S> + lane - w : lane)...);
+  high = __builtin_shufflevector(a, b, (lane & w ? kLanes<S> + lane : lane + w)...);
+}
 template <class S, int w = 1>
 void transpose(Vec<S> (&row)[kLanes<S>]) {
   if constexpr (w < kLanes<S>) {
-    typedef std::conditional_t<sizeof(S) == 4, int32_t, int64_t> Index __attribute__((vector_size(kBytes)));
-    Index low{}, high{};
-    for (int i = 0; i < kLanes<S>; ++i) {
-      low[i] = i & w ? kLanes<S> + i - w : i;
-      high[i] = i & w ? kLanes<S> + i : i + w;
-    }
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes<S>; ++i)
-      if (!(i & w)) {
-        const Vec<S> a = row[i], b = row[i + w];
-        row[i] = __builtin_shuffle(a, b, low), row[i + w] = __builtin_shuffle(a, b, high);
-      }
+      if (!(i & w)) exchange<S, w>(row[i], row[i + w], std::make_integer_sequence<int, kLanes<S>>());
     transpose<S, 2 * w>(row);
   }
 }
