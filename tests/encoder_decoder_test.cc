@@ -122,7 +122,7 @@ TEST(EncoderDecoder, CachedMemoryGivesTheBitsOfTheWholeForward) {
           arrivals.push_back(
               {(i + round) % 3, std::span(three[i].tokens).first(static_cast<size_t>(three[i].prefix))});
         memory.read(arrivals, other);
-        Cache cache(c.layers, 3, 10, c.keys(), type, DeviceKind::cpu);
+        Cache cache(c.layers, 3, 10, c.key_width(), type, DeviceKind::cpu);
         Tape tape(arena, Tape::Mode::forward_only);
         const Batch b = cut({three.begin(), three.end()});
         const Tensor whole = w.model.hidden(b);

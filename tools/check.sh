@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rules that no compiler checks: the order of folders, the format, the five lines of every CUDA kernel.
+# Rules that no compiler checks: the order of folders, the format, the comment lines of every CUDA kernel.
 set -u
 cd "$(dirname "$0")/.."
 bad=0
@@ -15,6 +15,8 @@ done
 for folder in src/*/; do
   [[ " ${order[*]} " == *" $(basename "$folder") "* ]] || say "$folder is not in the order of folders (tools/check.sh, README.md)"
 done
+said=$(tr '\n' ' ' <README.md | grep -oE 'Each folder includes only those to its left: `[^`]*`' | cut -d'`' -f2)
+[ "$said" = "${order[*]}" ] || say "README.md has another order of folders than tools/check.sh"
 for rule in 'oneapi/dnnl:src/ops/gemm_onednn.cc' 'CLI/CLI:tools/options.cc' 'toml\+\+:src/text/toml.cc' 'nlohmann/:src/text/json.cc' 'curl/:src/generate/http.cc' 'httplib.h:src/serve/server.cc' 'editline/:src/text/typed_lines.cc'; do
   others=$(grep -lE "#include <${rule%%:*}" -r src tools tests cuda | grep -v "^${rule##*:}$")
   [ -z "$others" ] || say "<${rule%%:*}> is included by ${rule##*:} alone, not by: $others"

@@ -22,7 +22,7 @@ blank() { # number
     { print }
     inside == 1 && /\{$/ {
       inside = 2
-      if (begin ~ /^__global__/) print "  // lab " number ": write this"
+      if (begin ~ /^__global__/) print "  // lab " number ": write this; left empty it computes nothing, and the first failure is a wrong number"
       else print "  throw Error(\"lab " number ": to be written\");"
     }
     END { exit !(found == 1 && closed == 1) }' "$(field "$1" file)"
@@ -50,6 +50,7 @@ list)
   for n in $(numbers); do
     printf '  make lab N=%-3s %-50s %4s minutes   %s\n' "${n#0}" "$(field "$n" title)" "$(field "$n" minutes)" "$(field "$n" file)"
   done
+  echo "  a good order: 2 8 1 5 9 3 7 6 4 10 11 12"
   echo "  HINT=1, 2 or 3 prints a hint, RESET=1 starts over; for teachers: tools/labs/teaching.md"
   ;;
 check)
@@ -92,6 +93,7 @@ check)
     echo "$(tail -n 1 "$copy.log"): exercise ${n#0} is solved"
   else
     first_failure <"$copy.log"
+    echo "  what is checked: $(field "$n" checks)"
     [ "$status" -le 128 ] || echo "  the program crashed (signal $((status - 128))): an index out of its range, perhaps"
     echo "not yet: $(grep -E '^[0-9]+ passed' "$copy.log" || echo 'no result'). All of it: $copy.log. A hint: $again HINT=1"
     exit 1

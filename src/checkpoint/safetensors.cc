@@ -170,7 +170,8 @@ Entry Reader::entry(const std::string& name, const Json& json) const {
   if (e.axes.size() > 4) refuse(name, "at most 4 axes", fmt::format("{}", e.axes.size()));
   const std::vector<uint64_t> offsets = numbers(name, "data_offsets", json.find("data_offsets"));
   if (offsets.size() != 2) refuse(name, "2 data_offsets", fmt::format("{}", offsets.size()));
-  e.begin = offsets[0], e.end = offsets[1];
+  e.begin = offsets[0];
+  e.end = offsets[1];
   return e;
 }
 
@@ -287,7 +288,8 @@ SafetensorsFile::SafetensorsFile(const std::string& path, Disk& disk) : file_(pa
                       [&](uint64_t offset, std::span<std::byte> to) { file_.read(offset, to); }};
   Reader reader(source, true);
   reader.read_entries();
-  body_ = reader.body(), meta_ = reader.meta();
+  body_ = reader.body();
+  meta_ = reader.meta();
   for (const Entry& e : reader.entries()) tensors_.push_back({e.name, e.stored, e.shape(), e.begin, e.end});
 }
 void SafetensorsFile::read(const StoredTensor& t, uint64_t offset, std::span<std::byte> to) {

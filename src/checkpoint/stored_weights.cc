@@ -104,7 +104,8 @@ Tensor StoredWeights::restored(const std::string& name, int64_t begin, int64_t r
   const int64_t columns = stored(name).shape[1];
   const Int8Matrix m{Tensor::empty({rows, columns}, DType::i8, DeviceKind::cpu),
                      Tensor::empty({rows}, DType::f32, DeviceKind::cpu)};
-  read_stored(name, begin, m.q), read_stored(name + kScaleOf, begin, m.scale);
+  read_stored(name, begin, m.q);
+  read_stored(name + kScaleOf, begin, m.scale);
   const auto bad = [&](const std::string& what) {
     throw FileError(
         fmt::format("{}: \"{}\" {}; the file is damaged or not of `ruminate quantize`", path_, name, what));
@@ -150,7 +151,9 @@ Tensor StoredWeights::read(const std::string& name) const {
 void StoredWeights::add(const StoredWeights& adapters, float scale) {
   RUM_CHECK(adapters_.empty(), "{}: has adapters already", path_);
   const std::string end_a = std::string(".") + kAdapterA, end_b = std::string(".") + kAdapterB;
-  for (const auto& [name, a] : adapters.tensors_) {
+  for (const auto& adapter : adapters.tensors_) {
+    const std::string& name = adapter.first;
+    const Tensor& a = adapter.second;
     if (name.ends_with(end_b)) continue;
     const auto refuse = [&](const std::string& what) {
       throw FileError(fmt::format("{}: \"{}\" {}; these adapters are of another model than {}",
@@ -161,14 +164,15 @@ void StoredWeights::add(const StoredWeights& adapters, float scale) {
     const auto at =
         std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.first == weight; });
     if (at == tensors_.end()) refuse(fmt::format("belongs to \"{}\", which is not there", weight));
-    const Tensor& b = find(adapters.tensors_, layer + end_b, adapters.path_);
+    const Tensor b = find(adapters.tensors_, layer + end_b, adapters.path_);
     const Shape wanted = at->second.shape();
     if (a.shape().rank != 2 || b.shape() != Shape({wanted[0], a.shape()[0]}) || a.shape()[1] != wanted[1])
       refuse(fmt::format("is {} and B {}, the weight is {}", str(a.shape()), str(b.shape()), str(wanted)));
     at->second = without_numbers(wanted, DType::f32);
     adapters_[weight] = {adapters.read(name), adapters.read(layer + end_b)};
   }
-  scale_ = scale, path_ = adapters.path_;
+  scale_ = scale;
+  path_ = adapters.path_;
   for (const auto& [key, value] : adapters.meta_) meta_[key] = value;
 }
 

@@ -31,7 +31,9 @@ static Tensor widened(const Tensor& t) {
 }
 NamedTensors quantized_weights(const ParameterBlock& block) {
   NamedTensors out;
-  for (auto& [name, t] : named_weights(block, block.master())) {
+  for (auto& weight : named_weights(block, block.master())) {
+    const std::string& name = weight.first;
+    const Tensor& t = weight.second;
     const auto e = std::find_if(block.entries().begin(), block.entries().end(),
                                 [&](const ParameterBlock::Entry& x) { return x.name == name; });
     if (!e->multiplies()) {

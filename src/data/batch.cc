@@ -11,11 +11,13 @@ bool Load::fits(const BatchShape& b) const {
 }
 // Rows that get a loss: the last token of the prefix predicts the first of the target; the text's last
 // predicts nothing, and of a piece that goes on it is no row at all.
+Load load_of(int64_t tokens, int32_t prefix, bool goes_on, const BatchShape& b) {
+  if (b.labelled) return {tokens, 1, 1, 0};
+  const int64_t scored = std::max<int64_t>(tokens - std::max(prefix, 1), 0);
+  return b.sources > 0 ? Load{scored, 1, scored, prefix} : Load{tokens - goes_on, 1, scored, 0};
+}
 Load load_of(const Example& e, const BatchShape& b) {
-  const auto n = static_cast<int64_t>(e.tokens.size());
-  if (b.labelled) return {n, 1, 1, 0};
-  const int64_t scored = std::max<int64_t>(n - std::max(e.prefix, 1), 0);
-  return b.sources > 0 ? Load{scored, 1, scored, e.prefix} : Load{n - e.goes_on, 1, scored, 0};
+  return load_of(static_cast<int64_t>(e.tokens.size()), e.prefix, e.goes_on, b);
 }
 
 bool fits(std::span<const Example> examples, const BatchShape& b) {

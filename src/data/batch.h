@@ -34,6 +34,7 @@ struct Load {  // what examples take of a batch
   bool fits(const BatchShape&) const;
 };
 Load load_of(const Example&, const BatchShape&);
+Load load_of(int64_t tokens, int32_t prefix, bool goes_on, const BatchShape&);  // of an Example like that
 // A batch on the host, as plain vectors: a helper thread can make it. Empty but for its figures when another process
 // computes it.
 struct Packed {

@@ -109,8 +109,6 @@ void Loader::Index::expand() {
 void Loader::Index::build(int64_t wanted) {
   const BatchShape& shape = config.shape;
   const int64_t m = config.micro_batches;
-  std::vector<Load> load(plan.rows.size());
-  for (int64_t row = 0; row < rows(); ++row) load[static_cast<size_t>(row)] = load_of(example(row, 0), shape);
   Load open;                                           // the micro-batch that is being filled
   int64_t at = 0, losses = 0;                          // place in the sequence, tokens with a loss before it
   int64_t most = std::numeric_limits<int64_t>::max();  // steps, by the number of epochs
@@ -119,7 +117,9 @@ void Loader::Index::build(int64_t wanted) {
   begin();
   for (int64_t epoch = 0;; ++epoch) {
     for (int64_t row : *order(epoch)) {
-      const Load& next = load[static_cast<size_t>(row)];
+      const PlanRow& r = plan.rows[static_cast<size_t>(row)];
+      const TextPiece& p = tokens[static_cast<size_t>(r.source)].pieces[static_cast<size_t>(r.example)];
+      const Load next = load_of(p.tokens, p.prefix, p.goes_on, shape);
       if (!(open + next).fits(shape)) {
         begin();
         if (wanted == 0 && config.target_tokens > 0 && losses >= config.target_tokens &&
@@ -148,18 +148,19 @@ void Loader::Index::build(int64_t wanted) {
   }
 }
 
-Loader::Loader(const Plan& plan, std::span<const Corpus> corpora, const Tokenizer& tokenizer,
-               const LoaderConfig& config, int64_t steps)
+Loader::Loader(Plan plan, std::span<const Corpus> corpora, const Tokenizer& tokenizer,
+               const LoaderConfig& config, int64_t steps, const Tokenised& done)
     : index_(std::make_unique<Index>()) {
   RUM_CHECK(config.shape.tokens > 0 && config.shape.texts > 0, "loader: a batch of {} tokens and {} texts",
             config.shape.tokens, config.shape.texts);
   RUM_CHECK(config.micro_batches > 0 && steps >= 0 && (steps == 0 || config.target_tokens == 0),
             "loader: {} micro-batches, {} steps, {} target tokens", config.micro_batches, steps,
             config.target_tokens);
-  index_->plan = plan, index_->config = config;
+  index_->plan = std::move(plan);
+  index_->config = config;
   index_->check_corpora(corpora);
   for (const Corpus& c : corpora) {
-    index_->tokens.push_back(tokenise(c, tokenizer, config.shape, config.context, config.windows));
+    index_->tokens.push_back(tokenise(c, tokenizer, config.shape, config.context, config.windows, done));
     if (!index_->tokens.back().note.empty()) index_->notes.push_back(index_->tokens.back().note);
   }
   index_->expand();

@@ -28,7 +28,8 @@ class Loader {
   // what is left of its last step stays empty. A row of the plan stands for all pieces of its text, one
   // after the other. Windows of a stream are shuffled in each epoch, and shifted by a number of tokens drawn
   // for it. Error when a corpus is not the one that the plan was made for, or nothing of it fits.
-  Loader(const Plan&, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps);
+  Loader(Plan, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps,
+         const Tokenised& = {});
   ~Loader();
   Loader(Loader&&) noexcept;
   const std::vector<std::string>& notes() const;  // what was cut or left out, a line for each corpus

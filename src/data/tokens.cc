@@ -53,11 +53,18 @@ void encode_some(const Corpus& c, size_t first, size_t last, const Tokenizer& to
     to.prefix.insert(to.prefix.end(), t.prefix.begin(), t.prefix.end());
   }
 }
-Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end) {
+Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end, const Tokenised& done) {
   constexpr size_t kBatch = 1 << 14;  // texts whose tokens are held twice for a moment
   Encoded out;
-  for (size_t first = 0; first < c.texts.size(); first += kBatch)
-    encode_some(c, first, std::min(first + kBatch, c.texts.size()), tokenizer, with_end, out);
+  out.begin.reserve(c.texts.size() + 1);
+  out.prefix.reserve(c.texts.size());
+  for (size_t first = 0; first < c.texts.size(); first += kBatch) {
+    const size_t last = std::min(first + kBatch, c.texts.size());
+    encode_some(c, first, last, tokenizer, with_end, out);
+    if (first == 0 && last < c.texts.size())  // about what is to come: to grow would cost a copy
+      out.all.reserve((out.all.size() / last + 1) * c.texts.size() / 8 * 9);
+    if (done) done(c, first, last);
+  }
   return out;
 }
 
@@ -163,9 +170,10 @@ int64_t positions_of(const Example& e, const BatchShape& shape) {
 }
 
 TokenCorpus tokenise(const Corpus& corpus, const Tokenizer& tokenizer, const BatchShape& shape,
-                     int64_t context, Windows windows) {
-  Encoded texts = encode(corpus, tokenizer, windows == Windows::documents);
+                     int64_t context, Windows windows, const Tokenised& done) {
+  Encoded texts = encode(corpus, tokenizer, windows == Windows::documents, done);
   Cutter cutter(corpus, shape, context, windows);
+  cutter.pieces.reserve(corpus.texts.size());
   for (size_t i = 0; i < corpus.texts.size(); ++i)
     cutter.add(static_cast<int32_t>(i), texts.begin[i], texts.begin[i + 1], texts.prefix[i]);
   return {std::move(texts.all), std::move(cutter.pieces), cutter.note(), std::move(cutter.slack)};

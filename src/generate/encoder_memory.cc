@@ -12,7 +12,7 @@ SourceMemory::SourceMemory(const EncoderDecoder& model, size_t seats, int64_t lo
       longest_(longest),
       length_(seats) {
   const Tensor& t = model.encoder.tokens;
-  const int64_t width = 2 * model.encoder.config.keys(), texts = 2 * static_cast<int64_t>(seats);
+  const int64_t width = 2 * model.encoder.config.key_width(), texts = 2 * static_cast<int64_t>(seats);
   for (size_t i = 0; i < model.blocks.size(); ++i)
     seen_.read.push_back(
         Tensor::empty({static_cast<int64_t>(seats) * longest, width}, t.dtype(), t.device()));

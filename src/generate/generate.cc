@@ -86,7 +86,8 @@ class Writer {
     const GptConfig& c = model.config();
     if (pair_) memory_.emplace(*pair_, seats_.size(), longest_source);
     const auto slots = static_cast<int64_t>(seats_.size()) * width_;
-    cache_ = std::make_unique<Cache>(c.layers, slots, longest, c.keys(), model.tokens().dtype(), device_);
+    cache_ =
+        std::make_unique<Cache>(c.layers, slots, longest, c.key_width(), model.tokens().dtype(), device_);
     parents_.resize(static_cast<size_t>(slots)), row_of_.resize(static_cast<size_t>(slots));
   }
   std::vector<std::vector<Hypothesis>> run(const std::function<void(int64_t)>& done) {

@@ -222,7 +222,7 @@ const Family& family_for(const GptConfig& c, const Family* like) {
   if (c.norm == Norm::layernorm) {
     RUM_CHECK(
         c.activation == Activation::gelu && c.positions == Positions::learned && c.bias == Biases::all &&
-            c.kv_heads == c.heads && c.head() * c.heads == c.width,
+            c.kv_heads == c.heads && c.head_size() * c.heads == c.width,
         "model.norm = \"layernorm\" is GPT-2's, and that has model.activation = \"gelu\", model.positions = "
         "\"learned\", model.bias = true and heads that are all alike; no family of Hugging Face's that "
         "is known here has this model's mixture");
@@ -256,7 +256,7 @@ Json to_hub_config(const HubConfig& h, const std::string& dtype) {
     return out;
   }
   add("hidden_size", m.width), add("intermediate_size", m.inner), add("num_hidden_layers", m.layers);
-  add("num_attention_heads", m.heads), add("num_key_value_heads", m.kv_heads), add("head_dim", m.head());
+  add("num_attention_heads", m.heads), add("num_key_value_heads", m.kv_heads), add("head_dim", m.head_size());
   add("max_position_embeddings", m.context), add("rms_norm_eps", shown(m.epsilon)), add("hidden_act", "silu");
   add("rope_theta", shown(m.rope_base));
   if (m.rope_factor != 1)

@@ -69,7 +69,7 @@ Parts parts_of(const Family& family, const GptConfig& c, const std::string& ours
   }
   const size_t count = out.names.size();
   if (count == 3)
-    out.rows = {c.queries(), c.keys(), c.keys()};
+    out.rows = {c.query_width(), c.key_width(), c.key_width()};
   else
     out.rows.assign(count, shape[0] / static_cast<int64_t>(count));
   return out;

@@ -28,12 +28,16 @@ struct GptConfig {  // `inner`: width of the feed-forward layer; the others are 
   float dropout = 0, smoothing = 0;
   bool recompute = false;
 
-  int64_t head() const { return head_width > 0 ? head_width : width / heads; }  // width of a head
-  int64_t queries() const { return heads * head(); }                            // numbers of a token, as
-  int64_t keys() const { return kv_heads * head(); }                            // all heads have them
+  int64_t head_size() const { return head_width > 0 ? head_width : width / heads; }
+  // Numbers of a token, of all heads together.
+  int64_t query_width() const { return heads * head_size(); }
+  int64_t key_width() const { return kv_heads * head_size(); }
   Rope rope() const {
     Rope r(positions == Positions::rope ? rope_base : 0);
-    r.factor = rope_factor, r.low = rope_low, r.high = rope_high, r.context = rope_context;
+    r.factor = rope_factor;
+    r.low = rope_low;
+    r.high = rope_high;
+    r.context = rope_context;
     return r;
   }
   bool qkv_bias() const { return project_bias() || bias == Biases::qkv; }
@@ -52,8 +56,8 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
   Block(Params p, const GptConfig& c, int i)
       : norm1(p / "norm1", c.width, c.norm, c.epsilon),
         norm2(p / "norm2", c.width, c.norm, c.epsilon),
-        qkv(p / "qkv", c.width, c.queries() + 2 * c.keys(), c.qkv_bias()),
-        project(p / "project", c.queries(), c.width, c.project_bias(), residual_scale(c)),
+        qkv(p / "qkv", c.width, c.query_width() + 2 * c.key_width(), c.qkv_bias()),
+        project(p / "project", c.query_width(), c.width, c.project_bias(), residual_scale(c)),
         feed(p / "feed", c.width, c.inner, c.activation, c.feed_bias(), residual_scale(c)),
         heads{static_cast<int>(c.heads), static_cast<int>(c.kv_heads)},
         layer(i),
@@ -68,7 +72,10 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
   Tensor operator()(const Tensor& x, const Layout& layout, const Tensor& rows = {}) const {
     const uint32_t site = 2 * static_cast<uint32_t>(layer) + 1;
     Tensor a = attention(qkv(norm1(x)), heads, layout, layer, rope), kept = x;
-    if (rows) a = embedding(rows, a), kept = embedding(rows, x);
+    if (rows) {
+      a = embedding(rows, a);
+      kept = embedding(rows, x);
+    }
     const auto [h, r] = norm2.after(kept, dropout(project(a), rate, site));
     return r + dropout(feed(h), rate, site + 1);
   }

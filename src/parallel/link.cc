@@ -28,7 +28,9 @@ int tcp_socket() {
 }
 sockaddr_in place(uint32_t address, uint16_t port) {
   sockaddr_in out{};
-  out.sin_family = AF_INET, out.sin_addr.s_addr = htonl(address), out.sin_port = htons(port);
+  out.sin_family = AF_INET;
+  out.sin_addr.s_addr = htonl(address);
+  out.sin_port = htons(port);
   return out;
 }
 }  // namespace
@@ -135,7 +137,8 @@ int Listener::accept(double until) {
 
 uint32_t address_of(const std::string& host) {
   addrinfo wish{}, *found = nullptr;
-  wish.ai_family = AF_INET, wish.ai_socktype = SOCK_STREAM;
+  wish.ai_family = AF_INET;
+  wish.ai_socktype = SOCK_STREAM;
   const int bad = ::getaddrinfo(host.c_str(), nullptr, &wish, &found);
   RUM_CHECK(bad == 0 && found != nullptr, "the machine of rank 0, \"{}\": {}; set MASTER_ADDR to its name",
             host, ::gai_strerror(bad));

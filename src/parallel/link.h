@@ -20,7 +20,8 @@ class Link {
   Link(int socket, int rank);
   Link(Link&& o) noexcept : socket_(std::exchange(o.socket_, -1)), rank_(o.rank_) {}
   Link& operator=(Link&& o) noexcept {
-    std::swap(socket_, o.socket_), std::swap(rank_, o.rank_);
+    std::swap(socket_, o.socket_);
+    std::swap(rank_, o.rank_);
     return *this;
   }
   ~Link();

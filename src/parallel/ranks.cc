@@ -75,7 +75,8 @@ class Reception {
     for (size_t r = 1; r < guests_.size(); ++r) {
       const Guest& neighbour = guests_[r - 1];
       Welcome w = local_place(r);
-      w.address = is_loopback(neighbour.address) ? 0 : neighbour.address, w.port = neighbour.hello.port;
+      w.address = is_loopback(neighbour.address) ? 0 : neighbour.address;
+      w.port = neighbour.hello.port;
       guests_[r].link.send(&w, sizeof w);
     }
     upper = std::move(guests_[1].link);
@@ -141,7 +142,8 @@ void Ranks::meet(const Launch& launch) {
       if (read_hello(socket, launch, theirs) && theirs.rank == rank_ + 1) upper_ = std::move(link);
     }
   }
-  local_rank_ = mine.local_rank, local_size_ = mine.local_size;
+  local_rank_ = mine.local_rank;
+  local_size_ = mine.local_size;
 }
 
 void Ranks::check_same(uint64_t value, const std::string& what) {
@@ -154,7 +156,8 @@ bool Ranks::end(const std::exception& e) noexcept try {
   const auto* const other = dynamic_cast<const RankFailed*>(&e);
   const std::string sentence =
       other != nullptr || first() ? std::string(e.what()) : fmt::format("rank {}: {}", rank_, e.what());
-  lower_.send_failure(sentence), upper_.send_failure(sentence);
+  lower_.send_failure(sentence);
+  upper_.send_failure(sentence);
   lower_.wait_for_end(10);
   return first() || (other != nullptr && other->silent == 0);
 } catch (...) {

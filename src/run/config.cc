@@ -374,8 +374,8 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(m.head_width > 0 || m.width % m.heads == 0, "model.heads = {} does not divide model.width = {}",
             m.heads, m.width);
   RUM_CHECK(m.heads % kv == 0, "model.kv_heads = {} does not divide model.heads = {}", kv, m.heads);
-  RUM_CHECK(m.head() % 2 == 0, "{} = {} is odd; heads must have an even width",
-            m.head_width > 0 ? "model.head_width" : "model.width / model.heads", m.head());
+  RUM_CHECK(m.head_size() % 2 == 0, "{} = {} is odd; heads must have an even width",
+            m.head_width > 0 ? "model.head_width" : "model.width / model.heads", m.head_size());
   RUM_CHECK(m.rope_low < m.rope_high, "model.rope_low = {} is not below model.rope_high = {}", m.rope_low,
             m.rope_high);
   RUM_CHECK(c.model_kind == ModelKind::gpt || c.kind == CorpusKind::pairs,
@@ -420,7 +420,7 @@ GptConfig model_config(const RunConfig& c, int64_t vocab) {
   GptConfig m = c.model;
   if (m.vocab == 0) m.vocab = vocab;
   RUM_CHECK(m.vocab >= vocab, "model.vocab = {}, but the tokenizer has {} tokens", m.vocab, vocab);
-  m.head_width = m.head();
+  m.head_width = m.head_size();
   if (m.kv_heads == 0) m.kv_heads = m.heads;
   if (m.inner == 0) m.inner = 4 * m.width;
   return m;

@@ -22,8 +22,10 @@ RunHistory history_of(const RunFolder& folder) {
       ++h.skipped;
       return;
     }
-    add(h.training, line, "loss"), add(h.validation, line, "valid_loss");
-    add(h.learning_rate, line, "learning_rate"), add(h.norm, line, "norm");
+    add(h.training, line, "loss");
+    add(h.validation, line, "valid_loss");
+    add(h.learning_rate, line, "learning_rate");
+    add(h.norm, line, "norm");
     add(h.speed, line, "tokens_per_second");
     constexpr std::string_view prefix = "valid_";
     for (const auto& [key, value] : *line.json.object())

@@ -77,7 +77,9 @@ std::string why_fixed(const std::string& key) {
 
 void check_resumed(const RunConfig& then, const RunConfig& now) {
   RunConfig a = then, b = now;
-  a.model = model_config(then, 0), b.model = model_config(now, 0);  // 0 heads of keys are as many as heads
+  // 0 heads of keys are as many as heads
+  a.model = model_config(then, 0);
+  b.model = model_config(now, 0);
   // What adapters are trained beside may lie elsewhere: the trainer compares hashes.
   if (now.lora.rank > 0) a.from = b.from;
   for (const Key& key : keys())

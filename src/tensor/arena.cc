@@ -78,7 +78,9 @@ void Arena::clear() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held", in_use_);
   ++moves_;
   for (auto& c : chunks_) backend_.release(c.first);
-  chunks_.clear(), free_by_address_.clear(), free_by_size_.clear();
+  chunks_.clear();
+  free_by_address_.clear();
+  free_by_size_.clear();
 }
 void Arena::settle() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held: clone() what outlives a step", in_use_);
@@ -87,7 +89,9 @@ void Arena::settle() {
   // Peak bytes first; if best fit leaves gaps a further chunk joins, and the next settle() adds it up.
   const size_t bytes = chunks_.front().second >= peak_ ? reserved() : peak_;
   for (auto& c : chunks_) backend_.release(c.first);
-  chunks_.clear(), free_by_address_.clear(), free_by_size_.clear();
+  chunks_.clear();
+  free_by_address_.clear();
+  free_by_size_.clear();
   ++moves_;
   add_chunk(bytes);
 }

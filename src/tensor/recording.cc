@@ -16,7 +16,9 @@ int64_t Recording::replays = 0;
 void Recording::set_eager(bool on) { eager() = on; }
 void Recording::forget() {
   if (graph_) backend_->discard(graph_);
-  graph_ = nullptr, settled_ = false, trace_ = 0;
+  graph_ = nullptr;
+  settled_ = false;
+  trace_ = 0;
 }
 
 void Recording::play(Arena& arena, const std::function<void()>& work) {

@@ -27,7 +27,7 @@ constexpr int kLanes = kBytes / static_cast<int>(sizeof(S));
 template <class S>
 struct VectorOf {};  // of bf16 there is none
 template <class S>
-  requires std::is_arithmetic_v<S>
+requires std::is_arithmetic_v<S>
 struct VectorOf<S> {
   typedef S type __attribute__((vector_size(kBytes)));
 };
@@ -192,8 +192,12 @@ inline Power split_exp(Vec<float> x) {
   const Vec<float> k = x * 1.44269504f + shift, n = k - shift;
   const Vec<float> r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, the first exact
   Vec<float> p = all(1.0f / 5040);
-  p = p * r + 1.0f / 720, p = p * r + 1.0f / 120, p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6, p = p * r + 0.5f, p = p * (r * r) + r;
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * (r * r) + r;
   return {p, reinterpret_cast<Vec<int32_t>>(k) - 0x4B400000};
 }
 inline Vec<float> two_to(Vec<int32_t> n) {  // for -126 <= n <= 127

@@ -20,13 +20,19 @@ Tensor Tensor::empty(Shape s, DType t, DeviceKind d) {
   auto* data = static_cast<char*>(arena ? arena->take(bytes) : Backend::of(d).allocate(bytes));
   auto* m = new Storage{arena, d, data, bytes, 1, 0};
   Tensor out = declared(s);
-  out.body_->dtype = t, out.body_->device = d, out.body_->storage = m, out.body_->data = m->data;
+  out.body_->dtype = t;
+  out.body_->device = d;
+  out.body_->storage = m;
+  out.body_->data = m->data;
   return out;
 }
 void Tensor::release(TensorBody* b) {
   if (--b->handles > 0) return;
   if (Storage* m = b->storage; m && --m->refs == 0) {
-    m->arena ? m->arena->give(m->data, m->bytes) : Backend::of(m->device).release(m->data);
+    if (m->arena)
+      m->arena->give(m->data, m->bytes);
+    else
+      Backend::of(m->device).release(m->data);
     delete m;
   }
   delete b;
@@ -35,7 +41,9 @@ Tensor Tensor::as(Shape s) const {
   RUM_CHECK(s.size() == size(), "{} cannot be seen as {}", str(shape()), str(s));
   Tensor out = declared(s);
   TensorBody node = *body_;
-  out.body_->dtype = node.dtype, out.body_->device = node.device, out.body_->data = node.data;
+  out.body_->dtype = node.dtype;
+  out.body_->device = node.device;
+  out.body_->data = node.data;
   ++(out.body_->storage = node.storage)->refs;
   return out;
 }

@@ -40,7 +40,7 @@ void refuse_begun_run(const std::string& path) {
       folder.path);
 }
 
-// At its newest checkpoint and, to train, alone in the folder. Changes no file.
+// Loads the newest checkpoint and, to train, locks the folder. Changes no file.
 Checkpoint Trainer::State::take_over(Purpose purpose) {
   if (purpose == Purpose::train && ranks.first())
     alone.emplace(std::filesystem::canonical(folder.path).string());
@@ -87,7 +87,7 @@ void Trainer::State::open_files() {
   log.emplace(folder, progress, done);
 }
 
-// It would be taken for that of the run, which goes on.
+// A finished model of an earlier step would be taken for this run's.
 void Trainer::State::remove_finished_model() {
   Disk& disk = Disk::real();
   for (const std::string& old : {folder.model(), folder.results()}) {
@@ -158,7 +158,7 @@ void Trainer::State::save_checkpoint() {
   retain(folder.checkpoints(), 1, keep);
 }
 
-// What is saved is what the run goes on from, and what others compute with.
+// Never saves NaN or infinity: the run would resume from it.
 void Trainer::State::check_finite(const Checkpoint& c) const {
   for (const auto& [name, t] : c.tensors) {
     const float* numbers = t.data<float>();

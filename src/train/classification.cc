@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/weights.h"
+#include "train/data.h"
 
 namespace rum {
 namespace {
@@ -15,11 +16,7 @@ constexpr const char* kClasses = "classes";  // the one parameter that no langua
 
 Loader loader_of(const RunConfig& c, Pool pooling, std::span<const Corpus> classes,
                  const Tokenizer& tokenizer, int64_t steps) {
-  std::vector<int64_t> sizes;
-  std::vector<uint64_t> hashes;
-  for (const Corpus& one : classes)
-    sizes.push_back(static_cast<int64_t>(one.texts.size())), hashes.push_back(one.hash);
-  return Loader(shuffled_plan(sizes, hashes, c.seed), classes, tokenizer,
+  return Loader(shuffled_plan(classes, c.seed), classes, tokenizer,
                 {.shape = classifier_shape(c, pooling), .context = c.model.context, .epochs = c.epochs},
                 steps);
 }

@@ -17,6 +17,16 @@ std::vector<Corpus> training_corpora(const RunConfig& c) {
   return out;
 }
 
+Plan shuffled_plan(std::span<const Corpus> corpora, uint32_t seed) {
+  std::vector<int64_t> sizes;
+  std::vector<uint64_t> hashes;
+  for (const Corpus& corpus : corpora) {
+    sizes.push_back(static_cast<int64_t>(corpus.texts.size()));
+    hashes.push_back(corpus.hash);
+  }
+  return shuffled_plan(sizes, hashes, seed);
+}
+
 Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
   if (!c.plan.empty()) {
     Plan plan = load_plan(c.plan);
@@ -24,13 +34,12 @@ Plan training_plan(const RunConfig& c, std::span<const Corpus> corpora) {
               c.plan, plan.corpora.size(), corpora.size());
     return plan;
   }
-  std::vector<int64_t> sizes;
-  std::vector<uint64_t> hashes;
-  for (const Corpus& corpus : corpora)
-    sizes.push_back(static_cast<int64_t>(corpus.texts.size())), hashes.push_back(corpus.hash);
-  if (c.windows != Windows::stream_in_order) return shuffled_plan(sizes, hashes, c.seed);
-  Plan plan{{}, hashes, false, c.seed};
-  for (size_t i = 0; i < corpora.size(); ++i) plan.rows.push_back({0, static_cast<int32_t>(i)});
+  if (c.windows != Windows::stream_in_order) return shuffled_plan(corpora, c.seed);
+  Plan plan{{}, {}, false, c.seed};
+  for (size_t i = 0; i < corpora.size(); ++i) {
+    plan.corpora.push_back(corpora[i].hash);
+    plan.rows.push_back({0, static_cast<int32_t>(i)});
+  }
   return plan;
 }
 
@@ -47,7 +56,8 @@ std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
             "take its own",
             c.from, c.tokenizer);
   RunConfig ours = c, theirs = from->config;
-  ours.model = model_config(c, 0), theirs.model = model_config(theirs, 0);
+  ours.model = model_config(c, 0);
+  theirs.model = model_config(theirs, 0);
   for (const Key& key : keys()) {
     // Neither changes what the weights are.
     const bool text = key.name == "tokenizer.begin" || key.name == "tokenizer.end";

@@ -10,6 +10,7 @@
 namespace rum {
 Corpus run_corpus(const RunConfig&, const std::string& path);  // by data.kind and data.windows
 std::vector<Corpus> training_corpora(const RunConfig&);        // in the order of data.train
+Plan shuffled_plan(std::span<const Corpus>, uint32_t seed);    // of all their texts (data/plan.h)
 // data.plan, or all texts shuffled by the run's seed (a stream in order as it stands). The loader checks that
 // it was made for these corpora.
 Plan training_plan(const RunConfig&, std::span<const Corpus>);

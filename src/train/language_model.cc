@@ -1,6 +1,7 @@
 #include "train/language_model.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -29,23 +30,30 @@ LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress
   notes = loader_.notes();
   if (!validation_.note.empty()) notes.push_back(validation_.note);
   if (c.test.empty()) return;
-  // Read once more at the end: here for what would stop it there.
+  // Read now only to fail early; the test reads it again.
   const std::string note = evaluation_batches(run_corpus(c, c.test), tokenizer_, c, 0).note;
   if (!note.empty()) notes.push_back(note);
 }
 
-// Of texts and plan a run needs no more than their tokens and their hashes.
+// A run keeps only the tokens and hashes of its texts and plan.
 Loader LanguageModel::lay_out() {
-  const std::vector<Corpus> texts = std::exchange(texts_, {});
-  const Plan plan = training_plan(config_, texts);
+  std::vector<Corpus> texts = std::exchange(texts_, {});
+  Plan plan = training_plan(config_, texts);
   plan_hash_ = plan_hash(plan);
   for (const Corpus& c : texts) train_.push_back(noted(c));
-  return {plan, texts, tokenizer_, loader_config(config_), wanted_steps(config_)};
+  const auto forget = [&](const Corpus& corpus, size_t first, size_t last) {
+    std::vector<Pair>& pairs = texts[static_cast<size_t>(&corpus - texts.data())].texts;
+    for (size_t i = first; i < last; ++i)
+      const Pair gone = std::move(pairs[i]);  // = {} would keep its memory
+    malloc_trim(0);                           // what was freed goes back to the system
+  };
+  return {std::move(plan), texts, tokenizer_, loader_config(config_), wanted_steps(config_), forget};
 }
 
 Packed LanguageModel::largest_batch(int64_t tokens) const {
   RunConfig c = config_;
-  c.tokens = tokens, c.scored = std::min(c.scored, tokens);
+  c.tokens = tokens;
+  c.scored = std::min(c.scored, tokens);
   const BatchShape shape = batch_shape(c);
   const int64_t length = std::min(c.model.context, tokens);
   const Example longest{std::vector<Token>(static_cast<size_t>(length)),

@@ -83,7 +83,9 @@ void Trainer::State::find_best_again() {
     const Evaluation e = task->evaluate(stop);
     if (!better(e)) continue;
     note_best(s, e);
-    if (e.score) best_score = *e.score, best_score_step = s;
+    if (!e.score) continue;
+    best_score = *e.score;
+    best_score_step = s;
   }
   progress.line(fmt::format("of the checkpoints that are left, that of step {} is the best", best_step));
 }

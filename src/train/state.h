@@ -1,5 +1,5 @@
-// What a training run is made of, shared by the loop (trainer.cc), its folder (checkpointing.cc), and its evaluations
-// and end (model_selection.cc). Nothing else includes this.
+// What a training run is made of: shared by its beginning (beginning.cc), the loop (trainer.cc), its steps (steps.cc),
+// its folder (checkpointing.cc), and its evaluations and end (model_selection.cc). Nothing else includes this.
 #pragma once
 #include <deque>
 #include <limits>
@@ -62,7 +62,7 @@ struct Trainer::State {
         adamw(materialised(), config.adamw),
         step(
             params, adamw, [this](const Batch& b) { return task->loss(b); }, config.seed, config.parts, r) {
-    settle_steps();
+    resolve_steps();
     check_config(config);
   }
   ParameterBlock& materialised() {
@@ -71,18 +71,25 @@ struct Trainer::State {
   }
 
   // trainer.cc
-  void settle_steps();
-  void introduce();
-  Mine mine() const;
-  void take_step(const std::vector<Packed>& micro_batches);
+  Turn train();
   Turn before_steps();
   Turn after_step();
+  Outcome outcome(bool finished) const;
+  std::string saved_after(const std::exception&, bool trained);
+  bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
+
+  // beginning.cc
+  void resolve_steps();
   void check_ranks() const;
+  Mine mine() const;
+  void introduce();
+
+  // steps.cc
+  void take_step(const std::vector<Packed>& micro_batches);
   void read_outcomes(size_t leave);  // of the steps in flight, oldest first, all but the newest `leave`
   void read_outcome(const StepOutcome&);
   void skip(const StepOutcome&);
   std::string smaller_batch();
-  bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
 
   // checkpointing.cc
   Checkpoint take_over(Purpose);

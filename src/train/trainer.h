@@ -6,7 +6,6 @@
 #include <string>
 
 #include "base/progress.h"
-#include "metrics/bleu.h"
 #include "parallel/ranks.h"
 #include "run/config.h"
 

@@ -58,7 +58,7 @@ int train(const Asked& asked, Ranks& ranks) {
     return 0;
   }
   if (resume.empty() && !asked.dry_run && ranks.first())
-    refuse_begun_run(config.folder);  // before the long part
+    refuse_begun_run(config.folder);  // early, before the corpora are read
   Progress progress;
   if (!ranks.first()) progress.be_silent();
   Trainer trainer(config, progress, !resume.empty(), asked.dry_run ? Purpose::estimate : Purpose::train,

@@ -1,0 +1,71 @@
+// How a run begins: its threads, its steps, what its processes agree on, and its first line.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/threads.h"
+#include "train/state.h"
+
+namespace rum {
+namespace {
+// Of several processes on a machine each takes its share of the processors, within what its launcher lets it use.
+int thread_count(const RunConfig& c, const Ranks& ranks) {
+  if (c.threads > 0) return static_cast<int>(c.threads);
+  const int share = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) / ranks.local_size();
+  return ranks.local_size() == 1 ? threads() : std::min(threads(), std::max(share, 1));
+}
+}  // namespace
+
+Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& ranks) {
+  check_config(c);
+  RUM_CHECK(c.parts % ranks.size() == 0,
+            "{} processes cannot share a step of batch.parts = {}: set it to a multiple of {} that divides "
+            "batch.micro_batches",
+            ranks.size(), c.parts, ranks.size());
+  set_threads(thread_count(c, ranks));
+  state_ = std::make_unique<State>(std::move(c), p, resume, purpose, ranks);
+  state_->check_ranks();
+}
+Trainer::~Trainer() = default;
+
+// All processes must agree on these, or they would diverge.
+void Trainer::State::check_ranks() const {
+  std::string all = build_id() + to_toml(config) + fmt::format("{}", start ? start->step : -1);
+  for (const Fingerprint& f : task->fingerprints()) all += f.hash;
+  ranks.check_same(hash64(all), "what it trains (build, config, texts, tokenizer or newest checkpoint)");
+}
+Mine Trainer::State::mine() const {
+  return [this](int64_t micro_batch) {
+    return ranks.computes(micro_batch / (config.micro_batches / config.parts));
+  };
+}
+
+// train.target_tokens and train.epochs become a number of steps.
+void Trainer::State::resolve_steps() {
+  const Loader& loader = task->loader();
+  const int64_t asked = config.target_tokens > 0 ? 0 : config.steps;
+  config.steps = config.schedule.steps = loader.steps();
+  config.target_tokens = 0;
+  if (config.steps >= asked) return;
+  config.schedule.warmup = std::min(config.schedule.warmup, config.steps / 10);
+  const double epochs =
+      loader.epoch(config.steps) * static_cast<double>(asked) / static_cast<double>(config.steps);
+  task->notes.push_back(fmt::format(
+      "train.steps = {} would be {:.0f} epochs; train.epochs = {} makes it {} steps, with a warm-up of {}",
+      asked, epochs, config.epochs, config.steps, config.schedule.warmup));
+}
+
+void Trainer::State::introduce() {
+  for (const std::string& note : task->notes) progress.line(note);
+  const std::string resumed = done > 0 ? fmt::format(", resumed at step {},", done) : "";
+  const std::string shared = ranks.size() > 1 ? fmt::format(", in {} processes", ranks.size()) : "";
+  progress.line(fmt::format(
+      "{}: {} parameters, {} training {}, {} steps of {} tokens ({:.1f} epochs){} on {}{}", folder.path,
+      params.numbers(), task->texts(), config.windows == Windows::documents ? "texts" : "windows",
+      config.steps, config.tokens * config.micro_batches, task->loader().epoch(config.steps), resumed,
+      Backend::of(device).describe(), shared));
+}
+}  // namespace rum
