@@ -429,7 +429,7 @@ TEST_F(Detecting, LinesOfBothAndEmptyLinesAreCounted) {
   const Ran r = fit();
   EXPECT_EQ(r.status, 0);
   EXPECT_EQ(r.err.substr(0, 22), "2 empty lines left out");
-  EXPECT_NE(r.err.find("both a person's and a machine's"), std::string::npos);
+  EXPECT_NE(r.err.find("both human and machine text"), std::string::npos);
 }
 }  // namespace
 }  // namespace rum::detect_program_test

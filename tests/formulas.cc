@@ -18,12 +18,13 @@ Values values(const Tensor& t) {
   return v;
 }
 Index width(const Tensor& t) { return static_cast<Index>(t.shape()[-1]); }
-bool says(const Sample& s, const char* words) { return s.label.find(words) != std::string::npos; }
-double number(const Sample& s, const std::string& key) {  // the number after `key` in the label
-  const size_t at = s.label.find(key + " ");
-  RUM_CHECK(at != std::string::npos, "the label \"{}\" does not say {}", s.label, key);
-  return std::stod(s.label.substr(at + key.size() + 1));
+// What the inputs do not say.
+const Values& setting(const Sample& s, const std::string& name) {
+  const auto at = s.settings.find(name);
+  RUM_CHECK(at != s.settings.end(), "the sample \"{}\" does not give its {}", s.label, name);
+  return at->second;
 }
+double times(const Sample& s) { return s.settings.contains("times") ? s.settings.at("times")[0] : 1; }
 
 double logistic(double x) { return x < 0 ? 1 - 1 / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
 
@@ -45,14 +46,16 @@ Values plus(Values a, const Values& b) {
   for (Index i = 0; i < a.size(); ++i) a[i] += b[i];
   return a;
 }
+Values scaled(Values a, double by) {
+  for (double& x : a) x *= by;
+  return a;
+}
 Values residual(const Sample& s, bool layer) {
-  const bool same = says(s, "x is delta");
-  const Index w = same ? 1 : 2;
+  const Index parameters = layer ? 2 : 1, w = s.inputs.size() - parameters;  // x alone is its own delta
   const Values r = plus(values(s.inputs[0]), values(s.inputs[w - 1]));
-  if (says(s, "only r")) return r;
   const Values y =
       normal(r, width(s.inputs[0]), values(s.inputs[w]), layer ? values(s.inputs[w + 1]) : Values());
-  return says(s, "both outputs") ? plus(y, r) : y;
+  return plus(scaled(y, setting(s, "y")[0]), scaled(r, setting(s, "r")[0]));
 }
 Values product(const Values& x, const Values& w, Index k, const Values& bias) {  // x weight' + bias
   const Index n = x.size() / k, o = w.size() / k;
@@ -68,7 +71,7 @@ Values product(const Values& x, const Values& w, Index k, const Values& bias) { 
 Values head_loss(const Sample& s, const StepInputs& in) {
   const Index c = width(s.inputs[0]), v = static_cast<Index>(s.inputs[1].shape()[0]);
   const Values z = product(values(s.inputs[0]), values(s.inputs[1]), c, {});
-  const double e = static_cast<double>(static_cast<float>(number(s, "smoothing")));
+  const double e = setting(s, "smoothing")[0];
   double total = 0;
   for (Index i = 0; i < z.size() / v; ++i) {
     double sum = 0;
@@ -84,24 +87,19 @@ Values head_loss(const Sample& s, const StepInputs& in) {
 }
 Values dropout(const Sample& s, const StepInputs& in) {
   Values v = values(s.inputs[0]);
-  const float rate = static_cast<float>(number(s, "rate"));
-  const auto site = static_cast<uint32_t>(number(s, "site"));
+  const double rate = setting(s, "rate")[0];
+  const auto site = static_cast<uint32_t>(setting(s, "site")[0]);
   for (Index i = 0; i < v.size(); ++i) {
     const Bits4 b =
         Random{in.seed, Stream::dropout}.bits({in.step, in.micro, site, static_cast<uint32_t>(i / 4)});
-    const bool dropped = static_cast<double>(b.at[i % 4] >> 8) / 16777216.0 < static_cast<double>(rate);
-    v[i] = dropped ? 0 : v[i] / (1 - static_cast<double>(rate));
+    const bool dropped = static_cast<double>(b.at[i % 4] >> 8) / 16777216.0 < rate;
+    v[i] = dropped ? 0 : v[i] / (1 - rate);
   }
   return v;
 }
 Values pool(const Sample& s) {
-  const bool mean = says(s, "mean");
-  std::vector<Index> offsets;
-  for (size_t at = 4; at < s.label.size();) {
-    size_t read = 0;
-    offsets.push_back(std::stoul(s.label.substr(at), &read));
-    at += read;
-  }
+  const bool mean = setting(s, "mean")[0] != 0;
+  const std::vector<Index> offsets(setting(s, "offsets").begin(), setting(s, "offsets").end());
   const Index c = width(s.inputs[0]);
   const Values x = values(s.inputs[0]);
   Values y;
@@ -124,15 +122,9 @@ const std::map<std::string, Formula>& table() {
       {"add",
        [](const Sample& s, const StepInputs&) {
          const Values a = values(s.inputs[0]);
-         if (says(s, "itself")) return plus(a, a);
-         const Values y = plus(a, values(s.inputs[1]));
-         return says(s, "shared buffers") ? plus(y, y) : y;
+         return scaled(plus(a, s.inputs.size() > 1 ? values(s.inputs[1]) : a), times(s));
        }},
-      {"view",
-       [](const Sample& s, const StepInputs&) {
-         const Values x = values(s.inputs[0]);
-         return says(s, "two uses") ? plus(x, x) : x;
-       }},
+      {"view", [](const Sample& s, const StepInputs&) { return scaled(values(s.inputs[0]), times(s)); }},
       {"layernorm",
        [](const Sample& s, const StepInputs&) {
          return normal(values(s.inputs[0]), width(s.inputs[0]), values(s.inputs[1]), values(s.inputs[2]));

@@ -7,8 +7,8 @@
 #include "autograd/op.h"
 
 namespace rum {
-// The values that `sample` of `op` must give under a tape with `inputs`. What the inputs do not say (rates,
-// offsets, masks) stands in the sample's label. Throws Error when no formula is known.
+// The values that `sample` of `op` must give under a tape with `inputs`. Throws Error when no
+// formula is known.
 struct StepInputs;
 std::vector<double> formula(const std::string& op, const Sample& sample, const StepInputs& inputs);
 bool has_formula(const std::string& op);

@@ -115,7 +115,7 @@ std::optional<int> Flags::parse(int argc, char** argv) try {
     for (const std::string& n : o->get_lnames()) known.push_back("--" + n);
   for (const std::string& wrong : state_->app.remaining())
     if (wrong.rfind("--", 0) == 0) hint = did_you_mean(wrong, known);
-  fmt::print(stderr, "{}: {}{}\n`{} --help` tells the flags.\n", state_->app.get_name(), e.what(), hint,
+  fmt::print(stderr, "{}: {}{}\n`{} --help` lists the options.\n", state_->app.get_name(), e.what(), hint,
              state_->app.get_name());
   return 2;
 }

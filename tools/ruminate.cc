@@ -48,7 +48,8 @@ void list(FILE* to) {
   std::string out =
       "ruminate: train small transformers from scratch, generate with them, measure corpora\n\n";
   for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<10} {}\n", c->name, c->help);
-  out += "\n`ruminate COMMAND --help` tells the rest, `ruminate --version` which build this is.\n";
+  out +=
+      "\n`ruminate COMMAND --help` lists the options of a command; `ruminate --version` names this build.\n";
   std::fputs(rum::wrapped(out, rum::columns()).c_str(), to);
 }
 // Exit status 0 means that all of the output has arrived.

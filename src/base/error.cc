@@ -29,7 +29,10 @@ std::string did_you_mean(std::string_view wrong, std::span<const std::string> kn
   const std::string* best = nullptr;
   size_t least = 1 + (wrong.size() + 2) / 3;
   for (const std::string& k : known)
-    if (const size_t d = edit_distance(wrong, k); d < least) least = d, best = &k;
+    if (const size_t d = edit_distance(wrong, k); d < least) {
+      least = d;
+      best = &k;
+    }
   return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
 }
 }  // namespace rum

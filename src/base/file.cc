@@ -74,7 +74,10 @@ ssize_t SystemCalls::write(int file, const void* from, size_t bytes) { return ::
 int64_t SystemCalls::size(int file) {
   struct stat s;
   if (::fstat(file, &s) == -1) return -1;
-  if (S_ISDIR(s.st_mode)) return errno = EISDIR, -1;
+  if (S_ISDIR(s.st_mode)) {
+    errno = EISDIR;
+    return -1;
+  }
   return s.st_size;
 }
 int SystemCalls::fsync(int file) { return ::fsync(file); }
@@ -129,7 +132,8 @@ FileLock::FileLock(const std::string& path) : path_(path) {
     if (::fstat(file_, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
         held.st_dev == named.st_dev)
       return;
-    ::close(file_), made_ = false;
+    ::close(file_);
+    made_ = false;
   }
 }
 FileLock::~FileLock() {

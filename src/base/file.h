@@ -1,4 +1,4 @@
-// The only code that touches the disk. Disk goes through the few system calls of SystemCalls, so tests can
+// The code that writes what must last. Disk goes through the few system calls of SystemCalls, so tests can
 // make each of them fail in turn, cut writes short, or simulate a power cut.
 #pragma once
 #include <sys/types.h>

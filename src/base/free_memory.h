@@ -1,4 +1,4 @@
-// How much memory there is, for those who are told a size by a file of somebody else.
+// Free memory, for readers of files whose claimed sizes cannot be trusted.
 #pragma once
 #include <cstdint>
 #include <string>

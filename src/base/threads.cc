@@ -46,9 +46,12 @@ class Pool {
   explicit Pool(int count) { resize(count); }
   ~Pool() { resize(1); }
   void resize(int count) {
-    stop_ = true, wake_.fetch_add(1), wake_.notify_all();
+    stop_ = true;
+    wake_.fetch_add(1);
+    wake_.notify_all();
     for (auto& t : threads_) t.join();
-    threads_.clear(), stop_ = false;
+    threads_.clear();
+    stop_ = false;
     for (int i = 1; i < count; ++i) threads_.emplace_back([this] { serve(); });
   }
   int size() const { return static_cast<int>(threads_.size()) + 1; }
@@ -60,10 +63,12 @@ class Pool {
       return;
     }
     error_ = nullptr;
-    work_.store(&work, std::memory_order_release), left_.store(static_cast<uint32_t>(pieces));
+    work_.store(&work, std::memory_order_release);
+    left_.store(static_cast<uint32_t>(pieces));
     const uint64_t job = (ticket_.load() >> 32) + 1;
     ticket_.store(job << 32 | static_cast<uint64_t>(pieces), std::memory_order_release);
-    wake_.fetch_add(1), wake_.notify_all();
+    wake_.fetch_add(1);
+    wake_.notify_all();
     busy_ = true;
     while (take()) {
     }

@@ -1,5 +1,5 @@
-// Until a file is whole it has a name of its own beside the one that it gets: what bears that name is ours, and
-// what a killed process left can be told from the files of others.
+// A file being written has a temporary name beside its final one, so that leftovers of a killed process can be
+// recognised.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -26,7 +26,7 @@ struct Attack {
   double rate;  // share of the places where it could act
   std::string (*apply)(const std::string& text, double rate, Draws&);
 };
-std::span<const Attack> attacks();
+std::span<const Attack> attacks();  // all of them; RAID's that need no model (Dugan et al. 2024)
 // Text number `text` of a corpus, attacked. Error with a did-you-mean for a name that does not exist.
 std::string attack(const std::string& name, const std::string& target, uint32_t seed, uint32_t text);
 }  // namespace rum::detect

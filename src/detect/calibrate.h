@@ -26,6 +26,7 @@ struct Verdict {
 };
 Verdict verdict(const Calibration&, const Text&, double score);
 
+// To a detector's file and back. FileError: a key that is missing or of another type.
 Json::Object to_json_object(const Calibration&);
-Calibration calibration_of(const JsonFields&);  // FileError
+Calibration calibration_of(const JsonFields&);
 }  // namespace rum::detect

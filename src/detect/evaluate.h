@@ -61,13 +61,13 @@ struct Curve {
   double youden = 0;             // largest TPR - FPR
   double best_accuracy = 0;
 };
-Curve curve(const Scores&);
+Curve curve(const Scores&);  // BadScores as check()
 
 // Of probabilities that a text is a machine's; at least .5 says so.
 struct Decisions {
   double accuracy = 0, f1 = 0, mcc = 0, brier = 0, log_loss = 0;
 };
-Decisions decisions(const Scores& probabilities);
+Decisions decisions(const Scores& probabilities);  // BadScores: not between 0 and 1
 // Equal bins, closed to the right, the first on both sides. Empty bins have no mean and no frequency.
 struct Reliability {
   struct Bin {
@@ -77,6 +77,7 @@ struct Reliability {
   std::vector<Bin> bins;
   double ece = 0, brier = 0;
 };
+// Expected calibration error (Naeini et al. 2015): mean |frequency - mean| of the bins, weighted by their texts.
 Reliability reliability(const Scores& probabilities, int bins = 15);
 
 // Pearson's correlation of average ranks. BadScores: fewer than two pairs, NaN, one list all equal.

@@ -11,6 +11,7 @@
 namespace rum::detect {
 // GLTR's view (Gehrmann et al. 2019) where a language model explains, the contributions for all.
 std::string explanation_page(const Calibration&, std::span<const Explained>);
+// Which part of a long text? The score of each window.
 struct Windowed {
   Text text;
   std::vector<Window> windows;

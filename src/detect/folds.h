@@ -11,8 +11,10 @@ struct CrossFitted {
   std::vector<double> scores;   // of each text, by a detector fitted on the other folds
   std::vector<bool> white_box;  // white_box.h
 };
+// `kind` and `options` as for fit(); folds as in folds_of().
 CrossFitted cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
                       int64_t folds, uint32_t seed);
+// How well cross-fitted scores tell the texts of others apart.
 HeldOut held_out(std::span<const Text>, std::span<const double> cross_fitted, int64_t folds);
 
 // From scores of unseen texts to probabilities: curve is "platt" or "isotonic".
@@ -35,6 +37,7 @@ struct CrossGenerator {
   std::vector<std::vector<Auroc>> matrix;  // [fitted on][tried on]
   std::vector<Auroc> leave_one_out;        // fitted on all others; empty with fewer than two
 };
+// Error: fewer sources than folds, or no generator.
 CrossGenerator cross_generator(const std::string& kind, std::span<const Text>, const Json::Object& options,
                                int64_t folds, uint32_t seed);
 }  // namespace rum::detect

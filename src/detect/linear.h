@@ -27,5 +27,6 @@ class Linear : public Detector {
   LinearOptions options_;
   Logistic model_;
 };
+// L2-regularised logistic regression on rows_of(). Error: one class only.
 std::unique_ptr<Linear> fit_linear(std::span<const Text>, const LinearOptions&);
 }  // namespace rum::detect

@@ -139,8 +139,8 @@ double half_square(const Numbers& v) {
   return sum;
 }
 
-// Least |w|^2 / 2 + |s|^2 / 2 + C sum of the losses: w and s in turn, each the exact optimum beside the
-// other, so that the sum falls until it stands.
+// Least |w|^2 / 2 + |s|^2 / 2 + C sum of the losses: w and s are optimised in turn, each
+// exactly, until the objective stops falling.
 Head fit_head(std::vector<Numbers> rows, std::span<const uint8_t> machine, size_t layers, double C) {
   constexpr int kRounds = 50;
   constexpr double kClose = 1e-5;

@@ -93,12 +93,12 @@ void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
     if (!dropped && happens(3, rates.shifts)) moves.emplace_back(&token, which.at[3]);
   }
   if (slots.size() < 2) return;
-  for (const auto& [token, bits] : moves) {
+  for (const auto& move : moves) {
     const auto from =
-        std::find_if(slots.begin(), slots.end(), [&](const Slot& s) { return s.token == token; });
+        std::find_if(slots.begin(), slots.end(), [&](const Slot& s) { return s.token == move.first; });
     const Slot slot = *from;
     const auto old = static_cast<size_t>(slots.erase(from) - slots.begin());
-    const size_t place = below(bits, slots.size());  // of all but the old one
+    const size_t place = below(move.second, slots.size());  // of all but the old one
     slots.insert(slots.begin() + static_cast<std::ptrdiff_t>(place + (place >= old)), slot);
   }
 }

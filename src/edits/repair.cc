@@ -41,8 +41,7 @@ struct Step {
   int hyp = -1, ref = -1;  // -1: none
   bool kept = false;
 };
-// A path of fewest edits; of equal ones that which pairs words, then that which has the word too many,
-// latest.
+// A shortest edit path; ties prefer pairing words, then the latest deletion.
 std::vector<Step> align(const std::vector<Word>& hyp, const std::vector<Word>& ref) {
   const size_t n = hyp.size(), m = ref.size();
   std::vector<int> cost((n + 1) * (m + 1));
@@ -101,8 +100,7 @@ class Repair {
 
  private:
   static size_t at(int i) { return static_cast<size_t>(i); }
-  // The word, with the marks of the one whose place it has. What begins the line, or no longer does, is spelt
-  // so.
+  // The word, with the marks of the one whose place it has; capitalised or not, to suit its new place.
   std::string written(const Word& now, const Word* marks, bool first, const Spelling& spelling) const {
     if (now.word.empty()) return std::string(now.before);
     const bool was_first = &now == hyp_.data() || &now == ref_.data();

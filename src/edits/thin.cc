@@ -176,7 +176,7 @@ Thinned thin(std::span<const std::string> sources, std::span<const std::string> 
              int64_t sample, const HumanText* attesting) {
   RUM_CHECK(sources.size() == targets.size(), "thin: {} source lines, {} target lines", sources.size(),
             targets.size());
-  RUM_CHECK(wanted >= 1 && sample >= 1, "thin: {} expected types in {} tokens cannot be wanted", wanted,
+  RUM_CHECK(wanted >= 1 && sample >= 1, "thin: cannot aim for {} expected types in {} tokens", wanted,
             sample);
   const Thinner corpus(sources, targets);
   const NumberedLines& human = corpus.target();

@@ -11,7 +11,7 @@
 #include "text/toml.h"
 
 namespace rum {
-// Vocabulary (design): generators learn from the seed set and translate the pool; students learn from the
+// Generators learn from the seed set and translate the pool; students learn from the
 // pool with one choice of targets, which is an arm. All sets are disjoint on both sides.
 struct ExperimentData {
   std::string train, valid, test;  // source<TAB>target files

@@ -114,7 +114,7 @@ void notes(page::Page& page, const ExperimentResults& r) {
 }
 void costs(page::Page& page, const ExperimentResults& r) {
   std::vector<std::string> charts;
-  for (const size_t m : {0, 2}) {
+  for (const size_t m : {size_t{0}, size_t{2}}) {
     page::IntervalChart chart{
         kScores[m], fmt::format("difference in {} to human targets", kScores[m]), {}, {}};
     for (const ArmResult& a : r.arms)

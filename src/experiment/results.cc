@@ -194,10 +194,13 @@ class Gatherer {
   }
   static void add(std::vector<MeasureResult>& to, const Json* from) {
     if (from == nullptr || from->object() == nullptr) return;
-    for (const auto& [name, values] : *from->object()) {
-      auto at = std::find_if(to.begin(), to.end(), [&](const MeasureResult& m) { return m.measure == name; });
+    for (const auto& measure : *from->object()) {
+      const auto& [name, values] = measure;
+      auto at = std::find_if(to.begin(), to.end(),
+                             [&](const MeasureResult& m) { return m.measure == measure.first; });
       if (at == to.end()) at = to.insert(to.end(), {name, {}, {}, {}});
-      at->values.push_back(number(values, "value")), at->human.push_back(number(values, "human"));
+      at->values.push_back(number(values, "value"));
+      at->human.push_back(number(values, "human"));
       if (values.find("p")) at->p.push_back(number(values, "p"));
     }
   }

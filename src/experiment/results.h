@@ -1,5 +1,5 @@
 // What the finished stages of an experiment say, put together and judged: scores of every arm, differences to
-// the arm of human targets, claims, the gate of the scale. report.h and tables.h only show it.
+// the arm of human targets, claims, the gate of the scale. report.h and result_files.h only show it.
 #pragma once
 #include <array>
 #include <map>

@@ -44,7 +44,7 @@ std::vector<double> mean_utilities(std::span<const double> utilities, Self self)
 }
 
 int64_t best(std::span<const double> scores) {
-  RUM_CHECK(!scores.empty(), "choosing among no hypotheses");
+  RUM_CHECK(!scores.empty(), "nothing to choose from");
   for (const double s : scores) RUM_CHECK(!std::isnan(s), "choosing: a hypothesis with the score NaN");
   const double most = *std::max_element(scores.begin(), scores.end());
   const auto near = [&](double s) { return s >= most - 1e-9; };

@@ -62,7 +62,7 @@ struct ErrorMeasure {
   double count_chances(const ErrorCounts&) const;
   std::optional<double> value(const ErrorCounts&) const;  // undefined when nothing could have gone wrong
 };
-std::span<const ErrorMeasure> error_measures();
+std::span<const ErrorMeasure> error_measures();            // in the order of tables
 const ErrorMeasure& error_measure(std::string_view name);  // Error with a did-you-mean
 // The names of all counts, in order, for tables and files.
 struct NamedCount {

@@ -189,7 +189,8 @@ void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, 
           simd::write(pr + j, w);
           simd::write(dr + j, scale * w * (simd::read(dr + j) - mean));
         }
-        std::fill(pr + padded<S>(n), pr + most, S{0}), std::fill(dr + padded<S>(n), dr + most, S{0});
+        std::fill(pr + padded<S>(n), pr + most, S{0});
+        std::fill(dr + padded<S>(n), dr + most, S{0});
       }
       small_product<S, R>({ds + i * wide, wide}, x.keys, step, seen(b + i + R - 1), {dq, step}, false);
       for (int r = 0; r < R; ++r) emit(b + i + r, dq + r * step);

@@ -117,7 +117,8 @@ void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation
   const int32_t* positions = l.positions.data<int32_t>() + r.begin;
   S *p = scratch.take(kBlock * wide), *ds = scratch.take(kBlock * wide),
     *dq = scratch.take(kMicroRows * step), *dk = scratch.take(n * step), *dv = scratch.take(n * step);
-  std::fill(dk, dk + n * step, S{0}), std::fill(dv, dv + n * step, S{0});
+  std::fill(dk, dk + n * step, S{0});
+  std::fill(dv, dv + n * step, S{0});
   const MatrixView<const S> keys =
       head_rows<T>({first + c + g * d, width}, n, d, scratch, &rotation, positions);
   const MatrixView<const S> key_panels = panels_of(keys, n, d, scratch);
@@ -149,8 +150,10 @@ void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation
         piece, [&](int64_t i) { return r.seen_by(i); }, p, ds, dq, dk, dv,
         [&](int64_t i, S* row) { emit(row, i, h * d, true); });
   }
-  for (int64_t i = 0; i < n; ++i)
-    emit(dk + i * step, i, c + g * d, true), emit(dv + i * step, i, c + kv + g * d, false);
+  for (int64_t i = 0; i < n; ++i) {
+    emit(dk + i * step, i, c + g * d, true);
+    emit(dv + i * step, i, c + kv + g * d, false);
+  }
 }
 
 void backward(const Tensor& qkv, Heads hs, const Layout& l, Rope rope, const Tensor& y, const Tensor& lse,
@@ -217,7 +220,8 @@ std::vector<Sample> samples() {
   const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9};
   const std::vector<Tensor> in{noise({10, 24}, 1)};
   Rope scaled = 100;  // of 3 planes, one stays, one is mixed, one turns slower
-  scaled.factor = 4, scaled.context = 20;
+  scaled.factor = 4;
+  scaled.context = 20;
   return {{"causal", in, with(Mask::causal, 0, three)},
           {"causal, RoPE", in, with(Mask::causal, 10000, three)},
           {"full", in, with(Mask::full, 0, three)},
@@ -262,13 +266,15 @@ void Cache::reorder(std::span<const int32_t> parents) {
   auto fill_from = [&](int32_t s) {
     while (parent(s) != s && waiting(s) == 0 && !done[static_cast<size_t>(s)]) {
       copies.push_back({s, parent(s)}), done[static_cast<size_t>(s)] = true;
-      s = parent(s), --waiting(s);
+      s = parent(s);
+      --waiting(s);
     }
   };
   for (int32_t s = 0; s < slots; ++s) fill_from(s);
   for (int32_t s = 0; s < slots; ++s) {  // what is left are circles: one slot of each is set aside
     if (parent(s) == s || done[static_cast<size_t>(s)]) continue;
-    copies.push_back({-1, s}), waiting(s) = 0;
+    copies.push_back({-1, s});
+    waiting(s) = 0;
     fill_from(s);
     copies.back().from = -1;
   }

@@ -96,7 +96,8 @@ void backward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries
       S *p = scratch.take(kBlock * wide), *ds = scratch.take(kBlock * wide),
         *row = scratch.take(kMicroRows * step), *dk = scratch.take(t.n * step),
         *dv = scratch.take(t.n * step);
-      std::fill(dk, dk + t.n * step, S{0}), std::fill(dv, dv + t.n * step, S{0});
+      std::fill(dk, dk + t.n * step, S{0});
+      std::fill(dv, dv + t.n * step, S{0});
       const T* from = kv.data<T>() + t.k * width + g * d;
       const MatrixView<const S> keys = head_rows<T>({from, width}, t.n, d, scratch);
       const MatrixView<const S> key_panels = panels_of(keys, t.n, d, scratch);
@@ -124,7 +125,8 @@ void backward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries
       }
       for (int64_t i = 0; out_kv && i < t.n; ++i) {
         T* to = out_kv + (t.k + i) * width + g * d;
-        add_row(to, dk + i * step, d, add_kv), add_row(to + width / 2, dv + i * step, d, add_kv);
+        add_row(to, dk + i * step, d, add_kv);
+        add_row(to + width / 2, dv + i * step, d, add_kv);
       }
     });
   });

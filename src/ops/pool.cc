@@ -38,7 +38,11 @@ void backward(const Tensor& dy, const Tensor& offsets, Pool kind, const Grad& dx
     const int32_t* o = offsets.data<int32_t>();
     T* out = dx.to().data<T>();
     const bool add = dx.add();
-    if (!add) std::fill_n(out, o[0] * c, T{}), std::fill(out + o[texts] * c, out + n * c, T{});  // in no text
+    // in no text
+    if (!add) {
+      std::fill_n(out, o[0] * c, T{});
+      std::fill(out + o[texts] * c, out + n * c, T{});
+    }
     parallel(texts, [&](int64_t s) {
       const int64_t begin = kind == Pool::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
       if (!add) std::fill(out + o[s] * c, out + begin * c, T{});
@@ -55,23 +59,29 @@ const bool provided = kernels::pool_forward.provide(DeviceKind::cpu, forward) &&
                       kernels::pool_backward.provide(DeviceKind::cpu, backward);
 
 std::vector<Sample> samples() {
-  auto with = [](Pool kind, std::vector<int32_t> offsets) {
-    return [=](std::span<const Tensor> in) {
+  auto with = [](std::string label, Tensor x, Pool kind, std::vector<int32_t> offsets) {
+    const Apply f = [=](std::span<const Tensor> in) {
       Layout l;
       l.offsets =
           Tensor::from<int32_t>(offsets, {static_cast<int64_t>(offsets.size())}, DType::i32, in[0].device());
       return pool(in[0], l, kind);
     };
+    return Sample{
+        std::move(label),
+        {std::move(x)},
+        f,
+        {},
+        {{"mean", {kind == Pool::mean ? 1.0 : 0.0}}, {"offsets", {offsets.begin(), offsets.end()}}}};
   };
-  return {{"mean 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::mean, {0, 3, 4, 4, 9})},
-          {"last 0 3 4 4 9", {noise({9, 5}, 1)}, with(Pool::last, {0, 3, 4, 4, 9})},
-          {"mean 1 2 6", {noise({8, 3}, 2)}, with(Pool::mean, {1, 2, 6})},
-          {"last 1 2 6", {noise({8, 3}, 2)}, with(Pool::last, {1, 2, 6})},
-          {"mean 0 2 5", {noise({5, 16}, 5)}, with(Pool::mean, {0, 2, 5})},
-          {"last 0 2 5", {noise({5, 17}, 6)}, with(Pool::last, {0, 2, 5})},
-          {"mean 0 1", {noise({1, 1}, 3)}, with(Pool::mean, {0, 1})},
-          {"mean 0 100 130 517", {noise({517, 129}, 4)}, with(Pool::mean, {0, 100, 130, 517})},
-          {"last 0 100 130 517", {noise({517, 129}, 4)}, with(Pool::last, {0, 100, 130, 517})}};
+  return {with("mean, an empty text", noise({9, 5}, 1), Pool::mean, {0, 3, 4, 4, 9}),
+          with("last, an empty text", noise({9, 5}, 1), Pool::last, {0, 3, 4, 4, 9}),
+          with("mean, rows in no text", noise({8, 3}, 2), Pool::mean, {1, 2, 6}),
+          with("last, rows in no text", noise({8, 3}, 2), Pool::last, {1, 2, 6}),
+          with("mean, 16", noise({5, 16}, 5), Pool::mean, {0, 2, 5}),
+          with("last, 17", noise({5, 17}, 6), Pool::last, {0, 2, 5}),
+          with("mean, one number", noise({1, 1}, 3), Pool::mean, {0, 1}),
+          with("mean, long texts", noise({517, 129}, 4), Pool::mean, {0, 100, 130, 517}),
+          with("last, long texts", noise({517, 129}, 4), Pool::last, {0, 100, 130, 517})};
 }
 const Op op{"pool", "y[s] = mean, or the last, of the rows of text s", samples};
 }  // namespace

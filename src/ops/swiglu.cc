@@ -42,7 +42,8 @@ void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
                              d = simd::get(dy.data<T>() + i * f + j, lanes), s = 1 / (1 + simd::exp(-gate));
           simd::Vec<S> dgate = d * value * s * (1 + gate * (1 - s)), dvalue = d * gate * s;
           if (add) dgate += simd::get(out + at, lanes), dvalue += simd::get(out + at + f, lanes);
-          simd::put(out + at, dgate, lanes), simd::put(out + at + f, dvalue, lanes);
+          simd::put(out + at, dgate, lanes);
+          simd::put(out + at + f, dvalue, lanes);
         });
     });
   });

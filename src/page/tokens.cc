@@ -60,7 +60,7 @@ std::string heat_legend() {
   for (size_t i = 0; i <= std::size(kShades); ++i)
     out += fmt::format(" <span class=\"h{}\">{}</span>", i,
                        i < std::size(kShades) ? fmt::format("{:g} and more", kShades[i]) : "less");
-  return out + "; the pointer tells the rest.</p>\n";
+  return out + "; point at a token for more.</p>\n";
 }
 std::string cut_map(std::span<const ShownToken> tokens) {
   std::string out = "<p class=\"tokens\">";

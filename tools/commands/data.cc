@@ -144,7 +144,7 @@ int run(int argc, char** argv) {
              "ruminate data prepare   clean raw text, split it into train, valid and test\n"
              "ruminate data debian    raw German-English pairs out of Debian packages\n"
              "ruminate data show      what a prepared folder holds\n"
-             "`ruminate data prepare --help` and so on tell the flags.\n");
+             "`ruminate data prepare --help` and so on list the options.\n");
   return help ? 0 : 2;
 }
 const Command c{"data", "prepare corpora: extract, clean, split, show", run};

@@ -64,7 +64,7 @@ Texts DetectInput::read() const {
   RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
   if (out.empty > 0) fmt::print(stderr, "{} empty lines left out\n", out.empty);
   if (const int64_t both = count_in_both(out.texts); both > 0)
-    fmt::print(stderr, "{} texts are both a person's and a machine's: nothing tells these apart\n", both);
+    fmt::print(stderr, "{} texts appear as both human and machine text\n", both);
   return out;
 }
 
@@ -285,9 +285,10 @@ int run(int argc, char** argv) {
              did_you_mean(name, names));
   return 2;
 }
-const DetectVerb kVerbs[] = {{"fit", "fit a detector on texts by people and by machines", run_fit},
-                             {"calibrate", "set its thresholds on human texts of your own", run_calibrate},
-                             {"score", "score texts with it", run_score}};
+const DetectVerb kVerbs[] = {
+    {"fit", "fit a detector on texts by people and by machines", run_fit},
+    {"calibrate", "set a detector's thresholds on human texts of your own", run_calibrate},
+    {"score", "score texts with a detector", run_score}};
 const Command command{"detect", "who wrote this, a person or a model? Fit, calibrate, evaluate detectors",
                       run};
 }  // namespace

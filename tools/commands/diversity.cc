@@ -309,7 +309,7 @@ int run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
   RUM_CHECK(o.format == "text" || !o.json, "--format excludes --json");
-  RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` tells the rest");
+  RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` lists the options");
   unsigned needs = 0;
   for (const Measure& m : choose(o, 1)) needs |= m.needs();  // wrong names are told before anything is read
   std::vector<std::string> paths = o.files;

@@ -207,7 +207,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   RUM_CHECK(!asked.systems.empty() && !asked.reference.empty(),
-            "expected --hyp FILE and --ref FILE; --help says more");
+            "expected --hyp FILE and --ref FILE; --help lists the options");
   RUM_CHECK(asked.format == "text" || !(asked.json || asked.worst > 0),
             "--format is of the table of errors; it excludes --json and --worst");
   error_measure(asked.by);  // refused before anything is read

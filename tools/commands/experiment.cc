@@ -276,9 +276,9 @@ int experiment(int argc, char** argv) {
       .add("--threads", a.threads, "of one stage; 0: all processors", 0, 1024)
       .add("--stage", a.stage, "id of the stage to make")
       .add("--slurm", a.slurm, "jobs: as a script of job arrays for Slurm")
-      .add("--plain", a.plain, "jobs: the commands alone, in an order that works one after another")
+      .add("--plain", a.plain, "jobs: one command a line, in an order that works")
       .add("--arm", a.arm, "export: whose targets, as chats for fine-tuning, one JSON object a line")
-      .add("--seed", a.seed, "export: of the arm", 1, 1000)
+      .add("--seed", a.seed, "export: which seed of the arm", 1, 1000)
       .add("--output", a.output,
            "report: a folder, over the experiment's; export: a file, else standard output")
       .add("--no-text", a.no_text, "report: ids and numbers only, no line of a corpus");

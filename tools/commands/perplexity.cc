@@ -193,7 +193,8 @@ int run(int argc, char** argv) {
     fmt::print("{}", explain(explained));
     return 0;
   }
-  RUM_CHECK(!folder.empty() && !input.empty(), "expected a run folder and --input FILE; --help says more");
+  RUM_CHECK(!folder.empty() && !input.empty(),
+            "expected a run folder and --input FILE; --help lists the options");
   RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
   if (!page.empty()) check_output(page);
   const auto model = load_run(folder);

@@ -73,7 +73,7 @@ void declare(Flags& flags, Options& o) {
       .add("--json", o.json, kJsonHelp)
       .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
       .footer(
-          "FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV, and a\n"
+          "FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV, and a "
           "reference line without that column does not count as a reference for its sentence.");
 }
 
@@ -126,7 +126,7 @@ void refuse_same_system(const std::vector<std::string>& hyps) {
 }
 Texts read(const Options& o) {
   RUM_CHECK(!o.hyps.empty() && !o.refs.empty(),
-            "expected --hyp FILE and --ref FILE; `ruminate score --help` tells more");
+            "expected --hyp FILE and --ref FILE; `ruminate score --help` lists the options");
   std::vector<std::string> paths = o.hyps;
   paths.insert(paths.end(), o.refs.begin(), o.refs.end());
   refuse_second_reading(paths);

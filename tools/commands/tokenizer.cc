@@ -139,7 +139,7 @@ int run(int argc, char** argv) {
              "{}ruminate tokenizer train  --input FILE... --vocab N --output tokenizer.json\n"
              "ruminate tokenizer encode --tokenizer FILE < text > ids\n"
              "ruminate tokenizer decode --tokenizer FILE < ids > text\n"
-             "`ruminate tokenizer train --help` tells the rest.\n",
+             "`ruminate tokenizer train --help` lists the options.\n",
              help || what.empty()
                  ? ""
                  : fmt::format("ruminate tokenizer: no \"{}\"{}\n", what,
