@@ -136,6 +136,8 @@ int Listener::accept(double until) {
 }
 
 uint32_t address_of(const std::string& host) {
+  if (host == "localhost")
+    return INADDR_LOOPBACK;  // always this machine (RFC 6761), also where no resolver knows it
   addrinfo wish{}, *found = nullptr;
   wish.ai_family = AF_INET;
   wish.ai_socktype = SOCK_STREAM;

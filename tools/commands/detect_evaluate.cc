@@ -62,7 +62,8 @@ Json by_group(std::span<const Text> texts, std::span<const double> scores, bool 
 }
 std::string length_bin(const Text& t) {
   const size_t n = t.target.size();
-  for (const size_t edge : {50, 100, 150, 200})
+  constexpr size_t edges[] = {50, 100, 150, 200};
+  for (const size_t edge : edges)
     if (n < edge) return fmt::format("below {:03d} bytes", edge);
   return "longer";
 }
