@@ -81,13 +81,43 @@ struct Move {
     store<T, V>(y, a);
   }
 };
+// What attention appends to the cache, keys and values in one launch.
+template <class T, int V>
+struct Append {
+  Move<T, V> keys, values;
+  int64_t of_keys;  // indices below are the keys'
+  __device__ void operator()(int64_t n) const {
+    if (n < of_keys)
+      keys(n);
+    else
+      values(n - of_keys);
+  }
+};
+template <class T>
+void append(const Attend<T>& a, T* keys, T* values, int kv) {
+  const Slots in_keys{a.offsets, a.used, a.texts, a.limit, a.k_slot},
+      in_values{a.offsets, a.used, a.texts, a.limit, a.v_slot};
+  const int width = kv * a.d, half = a.turn == nullptr ? a.d : a.d / 2;
+  auto run = [&]<int V> {
+    const int64_t each = int64_t{a.rows} * kv, of_keys = each * (half / V);
+    for_each(of_keys + each * (a.d / V),
+             Append<T, V>{{a.k, keys, a.k_step, width, kv, a.d, a.turn, in_keys},
+                          {a.v, values, a.v_step, width, kv, a.d, nullptr, in_values},
+                          of_keys});
+  };
+  constexpr int V = kPack<T>;
+  if (half % V == 0 && a.k_step % V == 0 && packs<T>(a.d, {a.k, a.v, keys, values}))
+    run.template operator()<V>();
+  else
+    run.template operator()<1>();
+}
 template <class T>
 void move(const T* from, int64_t from_step, T* to, int64_t to_step, int heads, int d, const float* turn,
-          int64_t rows, const Slots& slots) {
+          int64_t rows) {
   const int half = turn == nullptr ? d : d / 2;
   constexpr int V = kPack<T>;
   auto run = [&]<int W> {
-    for_each(rows * heads * (half / W), Move<T, W>{from, to, from_step, to_step, heads, d, turn, slots});
+    for_each(rows * heads * (half / W), Move<T, W>{from, to, from_step, to_step, heads, d, turn, {}});
   };
   if (half % V == 0 && from_step % V == 0 && to_step % V == 0 && packs<T>(d, {from, to}))
     run.template operator()<V>();
@@ -121,15 +151,12 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope,
                    &vs = l.cache->values[static_cast<size_t>(layer)];
       a.used = l.cache->used.data<int32_t>(), a.limit = static_cast<int>(vs.shape()[1]);
       a.k_slot = ks.shape()[1], a.v_slot = vs.shape()[1];
-      Slots slots{a.offsets, a.used, a.texts, a.limit, a.k_slot};
-      move<T>(a.k, a.k_step, ks.data<T>(), width, hs.kv, a.d, a.turn, a.rows, slots);
-      slots.rows = a.v_slot;
-      move<T>(a.v, a.v_step, vs.data<T>(), width, hs.kv, a.d, nullptr, a.rows, slots);
+      append<T>(a, ks.data<T>(), vs.data<T>(), hs.kv);
       a.k = ks.data<T>(), a.v = vs.data<T>(), a.k_step = a.v_step = width;
     } else if (turn) {
       const Shape shape{qkv.shape()[0], width};
       keys = Tensor::empty(shape, qkv.dtype(), DeviceKind::cuda);
-      move<T>(a.k, a.k_step, keys.data<T>(), width, hs.kv, a.d, a.turn, a.rows, {});
+      move<T>(a.k, a.k_step, keys.data<T>(), width, hs.kv, a.d, a.turn, a.rows);
       a.k = keys.data<T>(), a.k_step = width;
     }
     a.y = y.data<T>(), a.lse = lse.data<float>();
@@ -148,7 +175,7 @@ void backward(const Tensor& qkv, Heads hs, const Layout& l, Rope rope, const Ten
       const int64_t width = (hs.query + hs.kv) * a.d;
       const Shape shape{qkv.shape()[0], width};
       turned = Tensor::empty(shape, qkv.dtype(), DeviceKind::cuda);
-      move<T>(a.q, a.q_step, turned.data<T>(), width, hs.query + hs.kv, a.d, a.turn, a.rows, {});
+      move<T>(a.q, a.q_step, turned.data<T>(), width, hs.query + hs.kv, a.d, a.turn, a.rows);
       a.q = turned.data<T>(), a.k = a.q + hs.query * a.d, a.q_step = a.k_step = width;
     }
     a.dy = dy.data<T>();

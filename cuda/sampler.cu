@@ -39,7 +39,17 @@ __device__ double log_prob(float z, const Softmax& p) {
   return static_cast<double>(z) - base - log(static_cast<double>(p.sum));
 }
 
-// Threads: one block per row that is read.
+// A Choice has a gap that nobody else would write: 16 bytes at once leave nothing of what was there.
+__device__ __forceinline__ void put(Choice* to, int64_t token, double log_prob) {
+  struct alignas(16) Whole {
+    int32_t token, gap;
+    double log_prob;
+  };
+  static_assert(sizeof(Whole) == sizeof(Choice) && offsetof(Choice, log_prob) == 8);
+  simt::stv(to, Whole{static_cast<int32_t>(token), 0, log_prob});
+}
+
+// Threads: one block per row that is read; one without a row leaves.
 // Reads: each logit once from memory and once more from the cache for each token.
 // Writes: `count` tokens and their log-probabilities.
 // Sums: exponentials as in cross-entropy.
@@ -47,7 +57,9 @@ __device__ double log_prob(float z, const Softmax& p) {
 // Ladder: none.
 template <class T>
 __global__ void best_of_rows(const T* logits, const Read* reads, int64_t width, int count, Choice* out) {
-  const T* const z = logits + reads[blockIdx.x].row * width;
+  const int64_t from = reads[blockIdx.x].row;
+  if (from < 0) return;
+  const T* const z = logits + from * width;
   const Softmax p = softmax_of(z, width);
   using Place = unsigned long long;  // key, then the smaller id: all differ
   Place last = ~Place{0};
@@ -62,10 +74,9 @@ __global__ void best_of_rows(const T* logits, const Read* reads, int64_t width, 
       }
     });
     last = over_block(best, [](Place a, Place b) { return a > b ? a : b; });
-    if (threadIdx.x != 0) continue;
-    Choice& to = out[static_cast<int64_t>(blockIdx.x) * count + c];
-    to.token = static_cast<Token>(0xffffffffu - static_cast<uint32_t>(last));
-    to.log_prob = log_prob(of_key(static_cast<Key>(last >> 32)), p);
+    if (threadIdx.x == 0)
+      put(out + static_cast<int64_t>(blockIdx.x) * count + c, 0xffffffffu - static_cast<uint32_t>(last),
+          log_prob(of_key(static_cast<Key>(last >> 32)), p));
   }
 }
 
@@ -124,7 +135,7 @@ struct Row {
   }
 };
 
-// Threads: one block per draw.
+// Threads: one block per draw; one without a row leaves.
 // Reads: each logit once from memory, then from the cache: all of them once for each step of a bisection (up
 // to 32 for each of top-k, top-p and the draw), or without these half of what is left.
 // Writes: the token and its log-probability.
@@ -133,7 +144,9 @@ struct Row {
 // Ladder: none.
 template <class T>
 __global__ void draw_from_rows(const T* logits, const Read* reads, int64_t width, Sampling s, Choice* out) {
-  const T* const z = logits + reads[blockIdx.x].row * width;
+  const int64_t from = reads[blockIdx.x].row;
+  if (from < 0) return;
+  const T* const z = logits + from * width;
   const double uniform = reads[blockIdx.x].uniform;
   const Softmax p = softmax_of(z, width);
   Row<T> row{z, width, p.top, 1 / s.temperature, 0};
@@ -183,32 +196,21 @@ __global__ void draw_from_rows(const T* logits, const Read* reads, int64_t width
     const double place = each > 0 ? fmin(fmax(::floor(rest / each), 0.0), most) : 0.0;
     token = row.first_id(place, [&](float v) { return key_of(v) == low ? 1.0 : 0.0; });
   }
-  if (threadIdx.x == 0) out[blockIdx.x] = {static_cast<Token>(token), log_prob(to_float(z[token]), p)};
+  if (threadIdx.x == 0) put(out + blockIdx.x, token, log_prob(to_float(z[token]), p));
 }
 
-void choose(const Tensor& logits, std::span<const Read> reads, const Sampling* sampling,
-            std::span<Choice> out) {
-  if (reads.empty()) return;
+void choose(const Tensor& logits, const Tensor& reads, const Sampling* sampling, Tensor& choices) {
   if (sampling) check(*sampling);
-  const auto n = static_cast<int64_t>(reads.size()), width = logits.shape()[1];
-  const auto words = [](size_t bytes) { return Shape{static_cast<int64_t>(bytes / 4)}; };
-  const Tensor from = Tensor::empty(words(reads.size_bytes()), DType::i32, DeviceKind::cuda),
-               to = Tensor::empty(words(out.size_bytes()), DType::i32, DeviceKind::cuda);
-  Backend& backend = Backend::of(DeviceKind::cuda);
-  backend.upload(from.data<void>(), reads.data(), reads.size_bytes());
-  backend.fill(to.data<void>(), 0, out.size_bytes());  // a Choice has a gap that no kernel writes
+  const int64_t n = reads.shape()[0], width = logits.shape()[1];
   by_device_type(logits.dtype(), [&]<class T> {
     const dim3 grid(static_cast<unsigned>(n)), block(row_threads(width, sizeof(T)));
     if (sampling)
-      simt::launch(draw_from_rows<T>, grid, block, 0, logits.data<T>(), from.data<Read>(), width, *sampling,
-                   to.data<Choice>());
+      simt::launch(draw_from_rows<T>, grid, block, 0, logits.data<T>(), reads.data<Read>(), width, *sampling,
+                   choices.data<Choice>());
     else
-      simt::launch(best_of_rows<T>, grid, block, 0, logits.data<T>(), from.data<Read>(), width,
-                   static_cast<int>(out.size() / reads.size()), to.data<Choice>());
+      simt::launch(best_of_rows<T>, grid, block, 0, logits.data<T>(), reads.data<Read>(), width,
+                   static_cast<int>(choices.shape()[0] / n), choices.data<Choice>());
   });
-  backend.download(out.data(), to.data<void>(), out.size_bytes());
-  for (const Choice& c : out)
-    if (std::isnan(c.log_prob)) fail_not_finite();
 }
 const bool provided = kernels::choose.provide(DeviceKind::cuda, choose);
 }  // namespace

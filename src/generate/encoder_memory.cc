@@ -1,5 +1,7 @@
 #include "generate/encoder_memory.h"
 
+#include <utility>
+
 namespace rum {
 namespace {
 Tensor ints(const std::vector<int32_t>& v, DeviceKind d) {
@@ -52,6 +54,8 @@ void SourceMemory::seat(std::span<const int32_t> ends) {
     readers.insert(readers.end(), 2, ends[i]);
     sources.push_back(begin + length_[i]), sources.push_back(begin + static_cast<int32_t>(longest_));
   }
-  seen_.readers.offsets.copy_from(readers), seen_.sources.offsets.copy_from(sources);
+  if (readers != readers_) seen_.readers.offsets.copy_from(readers);
+  if (sources != sources_) seen_.sources.offsets.copy_from(sources);
+  readers_ = std::move(readers), sources_ = std::move(sources);
 }
 }  // namespace rum

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -103,10 +104,12 @@ class Writer {
   }
 
  private:
-  struct Decode {  // a forward of so many rows: where it reads, and what comes of it
-    Tensor ids, rows;
+  struct Decode {   // a forward of so many rows, a token each: where it reads, and what comes of it
+    Tensor inputs;  // all that differs from token to token, in one piece for one upload: the parts below
+    Tensor reads, ids;
     Layout layout;
-    Tensor logits;
+    Tensor logits;   // where the host wants them
+    Tensor choices;  // where it does not
     Recording recording;
   };
   struct Seat {  // one text in `width_` slots side by side
@@ -173,6 +176,7 @@ class Writer {
           reads_.push_back({row_of_[base + static_cast<size_t>(l.slot)],
                             decoding_.sample ? uniform(seats_[i].text, l.draw, search->steps()) : 0});
     }
+    token_each_ = ids_.size() == rows_.size();  // of no text more: row i is that of id i
     if (device_ == DeviceKind::cpu) return;
     auto fill = [](std::vector<int32_t>& v) { v.resize((v.size() + kRowStep - 1) / kRowStep * kRowStep, 0); };
     fill(ids_), fill(positions_), fill(rows_);
@@ -184,50 +188,72 @@ class Writer {
       return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, device_);
     };
     if (pair_) memory_->seat(seat_ends_);
-    if (device_ != DeviceKind::cpu && ids_.size() == rows_.size()) return again();
+    if (device_ != DeviceKind::cpu && token_each_) return again();
     Tape tape(arena_, Tape::Mode::forward_only);
     const Layout layout{ints(offsets_), ints(prefix_), ints(positions_), Mask::prefix, cache_.get()};
     read(logits(ints(ids_), layout, ints(rows_)));
     cache_->advance(layout.offsets);
   }
-  Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows) const {
+  Tensor logits(const Tensor& ids, const Layout& layout, const Tensor& rows = {}) const {  // no rows: all
     if (!pair_) return model_.gpt()->logits(ids, layout, rows);
-    return linear(embedding(rows, pair_->decode(ids, layout, memory_->seen())), model_.head());
+    const Tensor h = pair_->decode(ids, layout, memory_->seen());
+    return linear(rows ? embedding(rows, h) : h, model_.head());
   }
   // A token for each live hypothesis: the same work as every time with so many rows, so a device that can
-  // replays it.
+  // replays it, the choice of the next tokens with it.
   void again() {
-    std::unique_ptr<Decode>& d = decodes_[rows_.size()];
-    if (!d) {
-      auto room = [&](size_t n) { return Tensor::empty({static_cast<int64_t>(n)}, DType::i32, device_); };
-      d = std::make_unique<Decode>();
-      d->ids = room(ids_.size()), d->rows = room(rows_.size());
-      d->layout = {room(offsets_.size()), room(prefix_.size()), room(positions_.size()), Mask::prefix,
-                   cache_.get()};
-      d->logits =
-          Tensor::empty({static_cast<int64_t>(rows_.size()), vocab_}, model_.tokens().dtype(), device_);
-    }
-    d->ids.copy_from(ids_), d->rows.copy_from(rows_);
-    d->layout.offsets.copy_from(offsets_), d->layout.prefix.copy_from(prefix_);
-    d->layout.positions.copy_from(positions_);
+    std::unique_ptr<Decode>& d = decodes_[ids_.size()];
+    if (!d) d = make_decode();
+    const size_t slots = parents_.size();
+    inputs_.assign(slots * kChoiceWords, -1);  // no row
+    std::memcpy(inputs_.data(), reads_.data(), reads_.size() * sizeof(Read));
+    for (const auto* part : {&ids_, &positions_, &offsets_, &prefix_})
+      inputs_.insert(inputs_.end(), part->begin(), part->end());
+    d->inputs.copy_from(inputs_);
+    const Sampling sampling = this->sampling();
     d->recording.play(arena_, [&] {
       Tape tape(arena_, Tape::Mode::forward_only);
-      d->logits.copy_from(logits(d->ids, d->layout, d->rows));
+      const Tensor z = logits(d->ids, d->layout);
+      if (d->logits)
+        d->logits.copy_from(z);
+      else
+        kernels::choose(device_, z, d->reads, decoding_.sample ? &sampling : nullptr, d->choices);
       cache_->advance(d->layout.offsets);
     });
-    Tape tape(arena_, Tape::Mode::forward_only);  // the choice, too, takes its memory from the arena
-    read(d->logits);
+    choices_.resize(reads_.size() * static_cast<size_t>(options_));
+    if (d->logits) return read_penalised(d->logits);
+    fetch_choices(d->choices, choices_);
+  }
+  std::unique_ptr<Decode> make_decode() const {
+    auto d = std::make_unique<Decode>();
+    const auto rows = std::ssize(ids_), slots = std::ssize(parents_);
+    d->inputs = Tensor::empty({kChoiceWords * slots + 2 * rows + std::ssize(offsets_) + std::ssize(prefix_)},
+                              DType::i32, device_);
+    int64_t at = 0;
+    auto next = [&](int64_t n) { return at += n, d->inputs.rows(at - n, at); };
+    d->reads = next(kChoiceWords * slots).as({slots, kChoiceWords}), d->ids = next(rows);
+    const Tensor positions = next(rows), offsets = next(std::ssize(offsets_));
+    d->layout = {offsets, next(std::ssize(prefix_)), positions, Mask::prefix, cache_.get()};
+    if (penalised())
+      d->logits = Tensor::empty({rows, vocab_}, model_.tokens().dtype(), device_);
+    else
+      d->choices = Tensor::empty({slots * options_, kChoiceWords}, DType::i32, device_);
+    return d;
+  }
+  bool penalised() const { return decoding_.repetition_penalty != 1 || decoding_.no_repeat > 0; }
+  Sampling sampling() const {
+    return {decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
   }
   void read(const Tensor& logits) {
     choices_.resize(reads_.size() * static_cast<size_t>(options_));
-    if (decoding_.repetition_penalty != 1 || decoding_.no_repeat > 0) return read_penalised(logits);
-    const Sampling sampling{decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
-    kernels::choose(device_, logits, reads_, decoding_.sample ? &sampling : nullptr, choices_);
+    if (penalised()) return read_penalised(logits);
+    const Sampling s = sampling();
+    choose_tokens(logits, reads_, decoding_.sample ? &s : nullptr, choices_);
   }
   // The rows come to the host, and each is changed by what its text holds already.
   void read_penalised(const Tensor& logits) {
     const Tensor here = logits.to(DeviceKind::cpu);
-    const Sampling sampling{decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
+    const Sampling sampling = this->sampling();
     std::vector<float> row(static_cast<size_t>(vocab_));
     size_t at = 0;
     for (const Seat& seat : seats_) {
@@ -310,7 +336,9 @@ class Writer {
   std::optional<SourceMemory> memory_;  // of an encoder-decoder
   std::vector<SourceMemory::Arrival> arrivals_;
   Arena arena_;
-  std::vector<int32_t> ids_, positions_, offsets_, prefix_, rows_, parents_, row_of_, token_of_, seat_ends_;
+  std::vector<int32_t> ids_, positions_, offsets_, prefix_, rows_, parents_, row_of_, token_of_, seat_ends_,
+      inputs_;
+  bool token_each_ = false;
   std::vector<Read> reads_;
   std::vector<Choice> choices_;
   std::map<size_t, std::unique_ptr<Decode>> decodes_;  // by rows

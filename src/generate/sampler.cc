@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "tensor/backend.h"
 #include "tensor/simd.h"
 
 namespace rum {
@@ -52,17 +53,17 @@ std::span<const float> row_of(const Tensor& logits, int64_t row, std::vector<flo
   });
   return copy;
 }
-void choose(const Tensor& logits, std::span<const Read> reads, const Sampling* sampling,
-            std::span<Choice> out) {
-  const size_t each = out.size() / std::max<size_t>(reads.size(), 1);
+void choose(const Tensor& logits, const Tensor& reads, const Sampling* sampling, Tensor& choices) {
   constexpr int64_t kPiece = 4;
-  const auto n = static_cast<int64_t>(reads.size());
+  const int64_t n = reads.shape()[0];
+  const auto each = static_cast<size_t>(choices.shape()[0] / n);
   parallel((n + kPiece - 1) / kPiece, [&](int64_t piece) {
     thread_local std::vector<float> copy;
     for (int64_t i = piece * kPiece; i < std::min(n, (piece + 1) * kPiece); ++i) {
-      const Read& r = reads[static_cast<size_t>(i)];
+      const Read& r = reads.data<Read>()[i];
+      if (r.row < 0) continue;
       const std::span<const float> z = row_of(logits, r.row, copy);
-      const std::span<Choice> to = out.subspan(static_cast<size_t>(i) * each, each);
+      const std::span<Choice> to(choices.data<Choice>() + i * static_cast<int64_t>(each), each);
       if (sampling)
         to[0] = draw(z, *sampling, r.uniform);
       else
@@ -79,6 +80,23 @@ void check(const Sampling& s) {
             "sampling: temperature {} must be over 0, top-k {} at least 0, top-p {} over 0 and at most 1, "
             "min-p {} from 0 to 1",
             s.temperature, s.top_k, s.top_p, s.min_p);
+}
+void choose_tokens(const Tensor& logits, std::span<const Read> reads, const Sampling* sampling,
+                   std::span<Choice> out) {
+  if (reads.empty()) return;
+  const auto room = [&](size_t n) {
+    return Tensor::empty({static_cast<int64_t>(n), kChoiceWords}, DType::i32, logits.device());
+  };
+  const Tensor from = room(reads.size());
+  Tensor to = room(out.size());
+  Backend::of(logits.device()).upload(from.data<void>(), reads.data(), reads.size_bytes());
+  kernels::choose(logits.device(), logits, from, sampling, to);
+  fetch_choices(to, out);
+}
+void fetch_choices(const Tensor& choices, std::span<Choice> out) {
+  Backend::of(choices.device()).download(out.data(), choices.data<void>(), out.size_bytes());
+  for (const Choice& c : out)
+    if (std::isnan(c.log_prob)) fail_not_finite();
 }
 double log_sum_exp(std::span<const float> logits) { return log_sum_exp(logits, highest(logits)); }
 

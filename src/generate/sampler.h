@@ -38,17 +38,25 @@ void allowed_tokens(std::span<const float> logits, const Sampling&, std::vector<
 Choice draw(std::span<const float> logits, const Sampling&, double uniform);
 
 struct Read {
-  int32_t row = 0;     // of the logits
+  int32_t row = 0;     // of the logits; -1: none, and its choice is not written
   double uniform = 0;  // for a draw
 };
 void check(const Sampling&);          // Error when a value makes no sense
 [[noreturn]] void fail_not_finite();  // the Error of logits that are not numbers
 
-namespace kernels {
 // For each of `reads` an equal part of `out`: the likeliest tokens, best first, or with Sampling one that is
-// drawn. The rows may lie on the device; what is chosen comes to the host.
-inline constinit Kernel<const Tensor& /*logits (R, V)*/, std::span<const Read>, const Sampling*,
-                        std::span<Choice> /*out*/>
+// drawn. logits (R, V) on any device, what is chosen comes to the host. Error: logits that are not finite.
+void choose_tokens(const Tensor& logits, std::span<const Read> reads, const Sampling*, std::span<Choice> out);
+
+// Reads and choices as tensors of bytes, so that a device has them at hand: (n, 4) i32, as they lie in memory.
+inline constexpr int64_t kChoiceWords = 4;
+static_assert(sizeof(Read) == 4 * kChoiceWords && sizeof(Choice) == 4 * kChoiceWords);
+// The first out.size() of them, on the host. Error: the logits were not finite.
+void fetch_choices(const Tensor& choices, std::span<Choice> out);
+
+namespace kernels {
+inline constinit Kernel<const Tensor& /*logits (R, V)*/, const Tensor& /*reads*/, const Sampling*,
+                        Tensor& /*choices*/>
     choose{"choose"};
 }  // namespace kernels
 }  // namespace rum

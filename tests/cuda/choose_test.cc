@@ -28,7 +28,7 @@ std::vector<Read> reads_of(int64_t rows, int64_t n) {  // not in order, some row
 }
 std::vector<Choice> choose(const Tensor& z, std::span<const Read> reads, const Sampling* s, size_t each) {
   std::vector<Choice> out(reads.size() * each);
-  kernels::choose(z.device(), z, reads, s, out);
+  choose_tokens(z, reads, s, out);
   return out;
 }
 void expect_equal(const std::vector<Choice>& got, const std::vector<Choice>& truth) {
@@ -71,6 +71,23 @@ TEST(CudaChoose, Draws) {
           expect_equal(choose(z.to(kCuda), reads, &s, 1), choose(z, reads, &s, 1));
         }
       }
+}
+TEST(CudaChoose, AReadOfNoRowLeavesItsChoiceAlone) {
+  const std::vector<int32_t> marks(12, 7);
+  const Read reads[] = {{1, 0.3}, {-1, 0}, {0, 0.9}};
+  const Sampling plain;
+  for (const Sampling* s : {static_cast<const Sampling*>(nullptr), &plain})
+    for (const DeviceKind d : {kCpu, kCuda}) {
+      const Tensor z = logits_of(2, 37, DType::f32, false).to(d),
+                   from = Tensor::empty({3, kChoiceWords}, DType::i32, d);
+      Tensor to = Tensor::empty({3, kChoiceWords}, DType::i32, d);
+      to.copy_from(marks), Backend::of(d).upload(from.data<void>(), reads, sizeof reads);
+      kernels::choose(d, z, from, s, to);
+      const Read there[] = {reads[0], reads[2]};
+      const std::vector<Choice> truth = choose(z, there, s, 1);
+      for (const size_t i : {0, 2}) EXPECT_EQ(to.at(static_cast<int64_t>(i) * 4), truth[i / 2].token);
+      for (int64_t word = 4; word < 8; ++word) EXPECT_EQ(to.at(word), 7);
+    }
 }
 TEST(CudaChoose, ForbiddenTokensAndBrokenLogits) {
   const std::vector<double> some{-INFINITY, 1, -INFINITY, 2, 0, -INFINITY};

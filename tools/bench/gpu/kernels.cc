@@ -318,12 +318,17 @@ void head_and_ends(std::vector<Case>& to, DType t) {
   for (const bool drawn : {false, true})
     to.push_back({drawn ? "choose, a draw" : "choose, the likeliest", t, [=](const Sizes& s) {
                     const Tensor z = filled({s.written, s.vocab}, t);
-                    std::vector<Read> reads;
-                    for (int32_t i = 0; i < s.written; ++i) reads.push_back({i, 0.5});
-                    auto out = std::make_shared<std::vector<Choice>>(reads.size());
-                    return Work{.bytes = bytes(z), .eager = true, .run = [=] {
+                    std::vector<Read> rows;
+                    for (int32_t i = 0; i < s.written; ++i) rows.push_back({i, 0.5});
+                    const auto room = [&] {
+                      return Tensor::empty({std::ssize(rows), kChoiceWords}, DType::i32, kCuda);
+                    };
+                    const Tensor reads = room();
+                    Tensor out = room();
+                    Backend::of(kCuda).upload(reads.data<void>(), rows.data(), rows.size() * sizeof(Read));
+                    return Work{.bytes = bytes(z), .run = [=]() mutable {
                                   const Sampling sampling;
-                                  kernels::choose(kCuda, z, reads, drawn ? &sampling : nullptr, *out);
+                                  kernels::choose(kCuda, z, reads, drawn ? &sampling : nullptr, out);
                                 }};
                   }});
 }
