@@ -33,6 +33,7 @@ Row plus(const Row& a, const Row& b) {
   return out;
 }
 Tokenizer make_tokenizer(const Spec& s) {
+  if (!s.tokenizer.empty()) return Tokenizer::parse(s.tokenizer, "given");
   std::vector<std::string> texts;
   for (const Pair& p : grammar_pairs(60, 3)) texts.push_back(p.source), texts.push_back(p.target + " 1234");
   const std::vector<std::string_view> views(texts.begin(), texts.end());
@@ -140,7 +141,9 @@ void Folder::make_llama() {
 }
 Json Folder::config() const {
   const Spec& s = spec;
-  Json::Object out{{"model_type", s.family}, {"vocab_size", vocab}, {"bos_token_id", 0}, {"eos_token_id", 1}};
+  const int begin = s.tokenizer.empty() ? 0 : 1;
+  Json::Object out{
+      {"model_type", s.family}, {"vocab_size", vocab}, {"bos_token_id", begin}, {"eos_token_id", begin + 1}};
   const auto add = [&](const char* key, Json value) { out.emplace_back(key, std::move(value)); };
   if (s.family == "gpt2") {
     add("architectures", Json::Array{"GPT2LMHeadModel"}), add("n_embd", s.width), add("n_head", s.heads);

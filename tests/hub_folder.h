@@ -21,6 +21,7 @@ struct Spec {
   bool prefix = true, masks = false;                   // GPT-2's names with transformer., and its buffers
   int shards = 1;
   std::string template_token{};  // the tokenizer puts it before a text
+  std::string tokenizer{};       // a tokenizer.json in place of one made here; its <s> and </s> are 1 and 2
   uint32_t seed = 1;
 };
 struct Stored {

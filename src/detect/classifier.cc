@@ -125,8 +125,9 @@ class TextClassifier : public Detector {
     }
     size_t at = 0, token = 0;
     for (; token < static_cast<size_t>(e.prefix); ++token) out.constant += share[token];
+    GrowingDecode target(tokenizer_);
     for (; token + 1 < e.tokens.size(); ++token) {
-      const size_t bytes = tokenizer_.bytes(e.tokens[token]).size();
+      const size_t bytes = target.add(e.tokens[token]).size();
       out.parts.push_back({at, at + bytes, share[token]});
       at += bytes;
     }

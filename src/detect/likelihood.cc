@@ -121,10 +121,11 @@ std::vector<Contribution> token_parts(const OwnModel& model, const Text& text, S
   const Example example = std::move(model.examples({&text, 1}).front());
   std::vector<Contribution> out;
   const size_t first = example.tokens.size() - stats.size();  // one token of a document is not predicted
+  GrowingDecode target(model.tokenizer());
   size_t at = 0;
   for (size_t i = static_cast<size_t>(example.prefix); i < example.tokens.size(); ++i) {
     const bool end = i + 1 == example.tokens.size();
-    const size_t bytes = end ? 0 : model.tokenizer().bytes(example.tokens[i]).size();
+    const size_t bytes = end ? 0 : target.add(example.tokens[i]).size();
     if (i >= first) {
       const TokenStats& t = stats[i - first];
       out.push_back({at, at + bytes, adds[i - first], t.rank, std::exp(t.log_p)});

@@ -42,8 +42,9 @@ class States : public Detector {
     out.constant = head_.constant;
     hidden_states(model_.model(), example, [&](size_t, std::span<const Tensor> states) {
       size_t at = 0, token = static_cast<size_t>(example[0].prefix);
+      GrowingDecode target(model_.tokenizer());
       for (const double part : adds(states)) {
-        const size_t bytes = model_.tokenizer().bytes(example[0].tokens[token++]).size();
+        const size_t bytes = target.add(example[0].tokens[token++]).size();
         out.parts.push_back({at, at + bytes, part});
         at += bytes;
       }

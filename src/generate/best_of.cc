@@ -35,7 +35,7 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   std::vector<std::string> written(prompts.size() * draws);
   const Follower follower{[&](size_t text, int32_t draw, Token t) {
                             std::string& so_far = written[text * draws + static_cast<size_t>(draw)];
-                            so_far += run.tokenizer.decode({&t, 1});
+                            so_far += run.tokenizer.decode({&t, 1}, prompts[text].tokens);
                             return t != run.tokenizer.end() && !has_first_line(so_far);
                           },
                           {}};

@@ -11,7 +11,13 @@ class Builder {
     out_.push_back(tokenizer_.special(name));
     return *this;
   }
+  // As it stands between the tokens of the template.
   Builder& text(std::string_view words) {
+    if (!words.empty()) tokenizer_.encode(words, out_, !out_.empty());
+    return *this;
+  }
+  // As a text of its own.
+  Builder& said(std::string_view words) {
     if (!words.empty()) tokenizer_.encode(words, out_);
     return *this;
   }
@@ -60,7 +66,7 @@ ChatPrompt llama3(const Tokenizer& t, std::span<const Message> messages) {
   b.text("\n\n");
   return b.made("<|eot_id|>");
 }
-// What the system says stands before the last question.
+// What the system says stands before the last question. Each message is encoded by itself.
 ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
   Builder b(t);
   std::string system;
@@ -71,9 +77,9 @@ ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
       RUM_CHECK(i == 0, "message {}: this model's system message comes first", i);
       system = m.content + "\n\n";
     } else if (m.role == "user") {
-      b.token("[INST]").text((i + 1 == messages.size() ? system : "") + m.content).token("[/INST]");
+      b.token("[INST]").said((i + 1 == messages.size() ? system : "") + m.content).token("[/INST]");
     } else {
-      b.text(m.content).token("</s>");
+      b.said(m.content).token("</s>");
     }
   }
   return b.made("</s>");

@@ -13,6 +13,10 @@
 
 namespace rum {
 namespace {
+constexpr const char* kNoTokenizer =
+    "other tokenizer files are not read; Python's transformers makes it of a tokenizer.model "
+    "(SentencePiece's) or "
+    "vocab.json: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)";
 std::string read(const std::string& folder, const char* name, const char* what) {
   const std::string path = folder + "/" + name;
   if (!Disk::real().exists(path)) throw FileError(fmt::format("{}: is missing; {}", path, what));
@@ -48,8 +52,7 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   const std::string config_path = folder + "/config.json", tokenizer_path = folder + "/tokenizer.json";
   HubConfig hub = parse_hub_config(read(folder, "config.json", "it says what the model is"), config_path);
   limit_context(hub, config_path, context);
-  const Tokenizer tokenizer =
-      Tokenizer::parse(read(folder, "tokenizer.json", "other tokenizer files are not read"), tokenizer_path);
+  const Tokenizer tokenizer = Tokenizer::parse(read(folder, "tokenizer.json", kNoTokenizer), tokenizer_path);
   if (tokenizer.size() > hub.model.vocab)
     throw FileError(
         fmt::format("{}: it has {} tokens, but {} says vocab_size = {}: the two do not belong together",

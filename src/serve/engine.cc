@@ -146,7 +146,7 @@ void Engine::write(const std::vector<std::shared_ptr<Job>>& works) {
   Decoding d = works.front()->asked.decoding;
   d.batch = batch_;
   for (const auto& w : works) {
-    w->draws_.resize(static_cast<size_t>(d.best));
+    w->draws_.assign(static_cast<size_t>(d.best), {GrowingDecode(run_.tokenizer, w->asked.prompt.tokens)});
     prompts.push_back(w->asked.prompt);
     prompts.back().seed = w->asked.decoding.seed;
     d.max_new = std::max(d.max_new, w->asked.decoding.max_new);
@@ -163,7 +163,7 @@ bool Engine::follow(Job& w, int32_t draw, Token t) const {
   Job::Draw& of = w.draws_[static_cast<size_t>(draw)];
   ++of.told, ++w.tokens_;
   if (t == run_.tokenizer.end() || w.cancelled_ || stopping_) return false;
-  std::string text = of.text.add(run_.tokenizer.decode({&t, 1}), w.asked.stop);
+  std::string text = of.text.add(of.decode.add(t), w.asked.stop);
   if (!text.empty()) w.tell({draw, std::move(text), nullptr});
   const int64_t most = w.asked.decoding.max_new;
   return !of.text.stopped() && (most == 0 || static_cast<int64_t>(of.told) < most);
@@ -174,7 +174,7 @@ void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
     Job::Draw& of = w.draws_[k];
     std::string text;
     for (size_t i = of.told; i < h.tokens.size(); ++i, ++w.tokens_)  // of beams all, else the last one
-      text += of.text.add(run_.tokenizer.decode({&h.tokens[i], 1}), w.asked.stop);
+      text += of.text.add(of.decode.add(h.tokens[i]), w.asked.stop);
     const bool stopped =
         of.text.stopped() || h.finished || (!h.tokens.empty() && h.tokens.back() == run_.tokenizer.end());
     if (!of.text.stopped()) text += of.text.rest();

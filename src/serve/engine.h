@@ -57,7 +57,8 @@ class Job {  // one request under way, for the thread that waits for it
   void tell(Told);
   void fail(std::exception_ptr);
   struct Draw {
-    GrowingText text;
+    GrowingDecode decode;
+    GrowingText text{};
     size_t told = 0;  // tokens
   };
   std::mutex mutex_;

@@ -82,7 +82,7 @@ std::string continued(const LoadedRun& run, const std::string& text) {
   e.tokens.insert(e.tokens.end(), h.tokens.begin(), h.tokens.end());
   e.goes_on = true;
   return fmt::format("<p class=\"written\">{}<b>{}</b></p>\n", escape_html(text),
-                     escape_html(run.tokenizer.decode(h.tokens))) +
+                     escape_html(run.tokenizer.decode(h.tokens, p.tokens))) +
          parts(run, e);
 }
 }  // namespace

@@ -58,41 +58,62 @@ Scratch& scratch() {
 }
 constexpr uint32_t kNone = ~uint32_t{0};
 
+// Blanks as marks.
+std::string marked(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  for (const char c : text) c == ' ' ? out += kMark : out += c;
+  return out;
+}
+// A stretch of text as the file's normalizer leaves it.
+std::string normalized(const Spaced& s, std::string_view text) {
+  std::string out = s.replaces ? marked(text) : std::string(text);
+  return s.prepends && !out.empty() ? std::string(kMark) + out : out;
+}
+
 // Some of the added tokens, looked for in a text.
 class Finder {
  public:
-  void add(const AddedToken& a) { tokens_.push_back(&a), begins_[static_cast<uint8_t>(a.content[0])] = true; }
+  void add(const AddedToken& a, std::string content) {
+    begins_[static_cast<uint8_t>(content[0])] = true;
+    tokens_.push_back({&a, std::move(content)});
+  }
   // Calls found(token) for each in the text, and between(part) for what is around them.
   template <class Between, class Found>
   void split(std::string_view text, Between&& between, Found&& found) const {
     for (size_t at = 0; at < text.size() && !tokens_.empty();) {
-      const AddedToken* added = nullptr;
+      const Looked* added = nullptr;
       if (begins_[static_cast<uint8_t>(text[at])]) added = longest(text.substr(at));
       if (!added) {
         ++at;
         continue;
       }
-      between(text.substr(0, at)), found(added->id);
+      between(text.substr(0, at)), found(added->token->id);
       text.remove_prefix(at + added->content.size()), at = 0;
     }
     between(text);
   }
 
  private:
+  struct Looked {
+    const AddedToken* token;
+    std::string content;  // as it stands in the text that is searched
+  };
   // The longest one that the text begins with, or null.
-  const AddedToken* longest(std::string_view text) const {
-    const AddedToken* best = nullptr;
-    for (const AddedToken* a : tokens_)
-      if (text.starts_with(a->content) && (!best || a->content.size() > best->content.size())) best = a;
-    if (best)
-      RUM_CHECK(!best->lstrip && !best->rstrip && !best->single_word,
-                "the added token \"{}\" has {}, which is not supported, and stands in a text", best->content,
-                best->lstrip   ? "lstrip"
-                : best->rstrip ? "rstrip"
-                               : "single_word");
+  const Looked* longest(std::string_view text) const {
+    const Looked* best = nullptr;
+    for (const Looked& a : tokens_)
+      if (text.starts_with(a.content) && (!best || a.content.size() > best->content.size())) best = &a;
+    if (!best) return nullptr;
+    const AddedToken& found = *best->token;
+    RUM_CHECK(!found.lstrip && !found.rstrip && !found.single_word,
+              "the added token \"{}\" has {}, which is not supported, and stands in a text", found.content,
+              found.lstrip   ? "lstrip"
+              : found.rstrip ? "rstrip"
+                             : "single_word");
     return best;
   }
-  std::vector<const AddedToken*> tokens_;
+  std::vector<Looked> tokens_;
   std::array<bool, 256> begins_{};
 };
 }  // namespace
@@ -105,36 +126,57 @@ struct Tokenizer::Model {
     for (const AddedToken& a : bpe.added) {
       is_added[static_cast<size_t>(a.id)] = true;
       if (a.special) bpe.tokens[static_cast<size_t>(a.id)].clear();
-      finders[true][a.normalized].add(a);
-      if (!a.special) finders[false][a.normalized].add(a);
+      const std::string content = bpe.spaced && a.normalized ? normalized(*bpe.spaced, a.content) : a.content;
+      finders[true][a.normalized].add(a, content);
+      if (!a.special) finders[false][a.normalized].add(a, content);
     }
-    for (size_t i = 0; i < bpe.tokens.size(); ++i) {
+    const std::vector<std::string>& spelled = bpe.spaced ? bpe.spaced->spelled : bpe.tokens;
+    for (size_t i = 0; i < spelled.size(); ++i) {
       const auto id = static_cast<Token>(i);
+      if (bpe.spaced && spelled[i].size() == 6)
+        if (const int b = fallback_byte(spelled[i]); b >= 0 && byte[static_cast<size_t>(b)] < 0)
+          byte[static_cast<size_t>(b)] = id;
       if (is_added[i]) continue;
-      ids[bpe.tokens[i]] = id;
-      if (bpe.tokens[i].size() == 1) byte[static_cast<uint8_t>(bpe.tokens[i][0])] = id;
+      ids[spelled[i]] = id;
+      if (spelled[i].size() == 1) byte[static_cast<uint8_t>(spelled[i][0])] = id;
     }
     for (size_t rank = 0; rank < bpe.merges.size(); ++rank) {
       const auto [l, r] = bpe.merges[rank];
       ranks.at(l, r) = static_cast<int32_t>(rank);
-      made.push_back(ids.at(bpe.tokens[static_cast<size_t>(l)] + bpe.tokens[static_cast<size_t>(r)]));
+      made.push_back(ids.at(spelled[static_cast<size_t>(l)] + spelled[static_cast<size_t>(r)]));
     }
   }
   void encode(std::string_view piece, std::vector<Token>& out) const;
-  void encode_text(std::string_view text, bool special, std::vector<Token>& out) const;
+  void encode_text(std::string_view text, bool special, bool goes_on, std::vector<Token>& out) const;
+  void encode_spaced(std::string_view text, bool special, bool goes_on, std::vector<Token>& out) const;
+  void characters(std::string_view piece, std::vector<Symbol>& out) const;
   void merge(std::string_view piece, std::vector<Token>& out) const;
   [[noreturn]] void refuse(std::string_view character) const;
 
   Bpe bpe;
   uint32_t serial;
-  std::unordered_map<std::string_view, Token> ids;  // by bytes, added tokens left out; views into bpe.tokens
-  std::array<Token, 256> byte{};
+  std::unordered_map<std::string_view, Token> ids;  // by spelling, added tokens left out; views into bpe
+  std::array<Token, 256> byte{};                    // what it is alone
   PairTable ranks;
   std::vector<Token> made;  // by rank
   // Of added tokens, those that are not special, and all; of these, which are looked for in the text as it is,
   // and which in the normalised one.
   std::array<std::array<Finder, 2>, 2> finders;
 };
+
+// The tokens of its characters; of one that has none those of its bytes.
+void Tokenizer::Model::characters(std::string_view piece, std::vector<Symbol>& out) const {
+  out.clear();
+  for (const char *p = piece.data(), *end = p + piece.size(); p < end;) {
+    const auto bytes = static_cast<size_t>(decode_utf8(p, end).bytes);
+    const auto known = bytes == 1 ? ids.end() : ids.find({p, bytes});
+    if (known != ids.end())
+      out.push_back({known->second, 0, 0});
+    else
+      for (size_t i = 0; i < bytes; ++i) out.push_back({byte[static_cast<uint8_t>(p[i])], 0, 0});
+    p += bytes;
+  }
+}
 
 // Of all neighbours the pair of lowest rank becomes one token, the leftmost first, until none has a rank.
 void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) const {
@@ -145,10 +187,16 @@ void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) co
   RUM_CHECK(piece.size() < kNone, "a word of {} bytes, at most 4 GiB", piece.size());
   auto& symbols = scratch().symbols;  // not a structured binding: clang 14 cannot capture one
   auto& heap = scratch().heap;
-  const auto n = static_cast<uint32_t>(piece.size());
-  symbols.resize(n), heap.clear();
+  heap.clear();
+  if (bpe.spaced) {
+    characters(piece, symbols);
+  } else {
+    symbols.resize(piece.size());
+    for (size_t i = 0; i < piece.size(); ++i) symbols[i].token = byte[static_cast<uint8_t>(piece[i])];
+  }
+  const auto n = static_cast<uint32_t>(symbols.size());
   for (uint32_t i = 0; i < n; ++i)
-    symbols[i] = {byte[static_cast<uint8_t>(piece[i])], i ? i - 1 : kNone, i + 1 < n ? i + 1 : kNone};
+    symbols[i].previous = i ? i - 1 : kNone, symbols[i].next = i + 1 < n ? i + 1 : kNone;
   const auto propose = [&](uint32_t at) {
     const Symbol& s = symbols[at];
     if (s.next == kNone) return;
@@ -202,7 +250,9 @@ void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) c
 
 // As Hugging Face does: tokens that are looked for in the text as it is, then normalisation of what is between
 // them, then the other tokens.
-void Tokenizer::Model::encode_text(std::string_view text, bool special, std::vector<Token>& out) const {
+void Tokenizer::Model::encode_text(std::string_view text, bool special, bool goes_on,
+                                   std::vector<Token>& out) const {
+  if (bpe.spaced) return encode_spaced(text, special, goes_on, out);
   const auto take = [&](Token id) { out.push_back(id); };
   const auto ordinary = [&](std::string_view part) {
     for_each_piece(*bpe.pattern, bpe.split_digits, part, [&](std::string_view piece) { encode(piece, out); });
@@ -213,6 +263,35 @@ void Tokenizer::Model::encode_text(std::string_view text, bool special, std::vec
         const bool as_it_is = !bpe.nfc || find_invalid_utf8(part) != std::string_view::npos || is_nfc(part);
         const std::string other = as_it_is ? "" : nfc(part);
         finders[special][true].split(as_it_is ? part : other, ordinary, take);
+      },
+      take);
+}
+
+// The same where the whole of what stands between added tokens is one word.
+void Tokenizer::Model::encode_spaced(std::string_view text, bool special, bool goes_on,
+                                     std::vector<Token>& out) const {
+  const Spaced& s = *bpe.spaced;
+  const auto take = [&](Token id) { out.push_back(id); };
+  const auto ordinary = [&](std::string_view part, bool first) {
+    if (part.empty()) return;
+    if (!s.metaspace) return encode(part, out);
+    std::string word = marked(part);
+    const bool leads = s.lead == Spaced::Lead::always || (s.lead == Spaced::Lead::first && first);
+    if (leads && !word.starts_with(kMark)) word.insert(0, kMark);
+    const std::string_view all = word;
+    for (size_t at = 0, next; at < all.size(); at = next) {
+      next = s.split ? std::min(all.find(kMark, at + 1), all.size()) : all.size();
+      encode(all.substr(at, next - at), out);
+    }
+  };
+  finders[special][false].split(
+      text,
+      [&](std::string_view part) {
+        const bool first = !goes_on && part.data() == text.data();
+        const std::string normal = normalized(s, part);
+        finders[special][true].split(
+            normal, [&](std::string_view inner) { ordinary(inner, first && inner.data() == normal.data()); },
+            take);
       },
       take);
 }
@@ -246,19 +325,35 @@ std::vector<Token> Tokenizer::encode(std::string_view text) const {
   encode(text, out);
   return out;
 }
-void Tokenizer::encode(std::string_view text, std::vector<Token>& out) const {
-  model_->encode_text(text, false, out);
+void Tokenizer::encode(std::string_view text, std::vector<Token>& out, bool goes_on) const {
+  model_->encode_text(text, false, goes_on, out);
 }
 std::vector<Token> Tokenizer::encode_with_special(std::string_view text) const {
   std::vector<Token> out = model_->bpe.before;
-  model_->encode_text(text, true, out);
+  model_->encode_text(text, true, false, out);
   out.insert(out.end(), model_->bpe.after.begin(), model_->bpe.after.end());
   return out;
 }
-std::string Tokenizer::decode(std::span<const Token> tokens) const {
+std::string Tokenizer::raw(std::span<const Token> tokens) const {
   std::string out;
   for (Token t : tokens)
     if (t < 0 || t < size()) out += bytes(t);
+  return out;
+}
+bool Tokenizer::strips() const { return model_->bpe.spaced && model_->bpe.spaced->strip; }
+std::string Tokenizer::decode(std::span<const Token> tokens, std::span<const Token> before) const {
+  std::string out = raw(tokens);
+  if (strips() && out.starts_with(' ') && raw(before).empty()) out.erase(0, 1);
+  return out;
+}
+GrowingDecode::GrowingDecode(const Tokenizer& t, std::span<const Token> before)
+    : tokenizer_(&t),
+      strips_(t.strips() && t.raw(before).empty()) {}
+std::string GrowingDecode::add(Token t) {
+  std::string out = tokenizer_->raw({&t, 1});
+  if (!strips_ || out.empty()) return out;
+  strips_ = false;
+  if (out.front() == ' ') out.erase(0, 1);
   return out;
 }
 int64_t Tokenizer::size() const { return static_cast<int64_t>(model_->bpe.tokens.size()); }

@@ -1,6 +1,7 @@
 // Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019), or single characters: trained here,
-// or read from a Hugging Face tokenizer.json. decode(encode(s)) == s for any bytes (for NFC alone where the
-// file asks for it), or for all known characters.
+// or read from a Hugging Face tokenizer.json; BPE over characters with bytes for the unknown ones (Llama 2, Mistral)
+// only read. decode(encode(s)) == s for any bytes (for NFC alone where the file asks for it), or for all known
+// characters. Of the last kind U+2581 is a blank, and a blank at the beginning may go, as Hugging Face has it.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -38,11 +39,13 @@ class Tokenizer {
   // Added tokens are found in the text unless they are special; thread-safe. Error: the text holds an added
   // token that asks for lstrip, rstrip or single_word, or a character that a vocabulary of characters lacks.
   std::vector<Token> encode(std::string_view text) const;
-  void encode(std::string_view text, std::vector<Token>& out) const;  // appends
+  // Appends. `goes_on`: the text stands behind others, so it gets no mark that only the first word gets.
+  void encode(std::string_view text, std::vector<Token>& out, bool goes_on = false) const;
   // As Hugging Face's encode() does: special tokens too are found, and the post-processor's template added.
   std::vector<Token> encode_with_special(std::string_view text) const;
-  // Special tokens give nothing, nor do ids beyond: the rows that fill up a model's embedding.
-  std::string decode(std::span<const Token>) const;
+  // What the tokens add to a text that begins with `before`. Special tokens give nothing, nor do ids beyond: the
+  // rows that fill up a model's embedding.
+  std::string decode(std::span<const Token>, std::span<const Token> before = {}) const;
   int64_t size() const;                        // of the vocabulary
   Token special(std::string_view name) const;  // its id; Error when there is none
   std::string name(Token) const;               // of an added token; "" of others
@@ -55,9 +58,23 @@ class Tokenizer {
   Token end() const;                      // <eos>, unless frame() was called; -1: none
 
  private:
+  friend class GrowingDecode;
+  std::string raw(std::span<const Token>) const;  // decode(), a blank at the beginning kept
+  bool strips() const;                            // does decode() take it away?
   struct Model;
   std::shared_ptr<const Model> model_;
   Token begin_ = -1;
   std::optional<Token> end_;
+};
+
+// decode() token by token: the bytes that each adds, so a character may come in parts. The tokenizer outlives it.
+class GrowingDecode {
+ public:
+  explicit GrowingDecode(const Tokenizer&, std::span<const Token> before = {});
+  std::string add(Token);
+
+ private:
+  const Tokenizer* tokenizer_;
+  bool strips_;  // is the blank at the beginning still to come?
 };
 }  // namespace rum

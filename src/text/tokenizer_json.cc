@@ -1,10 +1,11 @@
-// Hugging Face's tokenizer.json for byte-level BPE, read strictly: what would tokenise otherwise than this code
-// does is refused by name.
+// Hugging Face's tokenizer.json for byte-level BPE, and for BPE over characters with bytes behind it, read strictly:
+// what would tokenise otherwise than this code does is refused by name.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "text/bpe.h"
@@ -44,13 +45,10 @@ class Parser {
     for (const char* key : {"truncation", "padding"})
       if (const Json* j = root.find(key); j && !j->is_null())
         refuse(key, "is not supported here, null is expected", *j);
-    if (const Json* j = root.find("normalizer"); j && !j->is_null()) {
-      if (type(*j) != "NFC") refuse("normalizer", "only NFC or null is supported", *j);
-      bpe_.nfc = true;
-    }
-    read_pre_tokenizer(get(root, "", "pre_tokenizer"));
-    if (const Json& d = get(root, "", "decoder"); type(d) != (bpe_.characters() ? "Fuse" : "ByteLevel"))
-      refuse("decoder", bpe_.characters() ? "Fuse is expected" : "only ByteLevel is supported", d);
+    if (is_spaced(root))
+      read_spaced(root);
+    else
+      read_byte_level_parts(root);
     if (const Json* p = root.find("post_processor"))
       read_post_processor(*p, "post_processor"), bpe_.post_processor = *p;
     const Json* added = root.find("added_tokens");
@@ -66,6 +64,106 @@ class Parser {
   }
 
  private:
+  void read_byte_level_parts(const Json& root) {
+    if (const Json* j = root.find("normalizer"); j && !j->is_null()) {
+      if (type(*j) != "NFC") refuse("normalizer", "only NFC or null is supported", *j);
+      bpe_.nfc = true;
+    }
+    read_pre_tokenizer(get(root, "", "pre_tokenizer"));
+    if (const Json& d = get(root, "", "decoder"); type(d) != (bpe_.characters() ? "Fuse" : "ByteLevel"))
+      refuse("decoder", bpe_.characters() ? "Fuse is expected" : "only ByteLevel is supported", d);
+  }
+  // Llama 2's kind: byte_fallback, and no pre-tokenizer that cuts words.
+  static bool is_spaced(const Json& root) {
+    const Json* model = root.find("model");
+    const Json* fallback = model ? model->find("byte_fallback") : nullptr;
+    if (!fallback || !fallback->boolean() || !*fallback->boolean()) return false;
+    const Json* p = root.find("pre_tokenizer");
+    return !p || p->is_null() || type(*p) == "Metaspace";
+  }
+  void read_spaced(const Json& root) {
+    Spaced& s = bpe_.spaced.emplace();
+    if (const Json* j = root.find("normalizer"); j && !j->is_null()) {
+      s.normalizer = *j;
+      const Json* list = type(*j) == "Sequence" ? &get(*j, "normalizer", "normalizers") : nullptr;
+      if (list && !list->array()) refuse("normalizer.normalizers", "an array is expected", *list);
+      if (!list) read_normalizer(*j, "normalizer");
+      for (size_t i = 0; list && i < list->array()->size(); ++i)
+        read_normalizer((*list->array())[i], fmt::format("normalizer.normalizers[{}]", i));
+    }
+    if (const Json* j = root.find("pre_tokenizer"); j && !j->is_null()) {
+      if (!s.normalizer.is_null())
+        refuse("pre_tokenizer", "Metaspace is supported where the normalizer is null", *j);
+      s.pre_tokenizer = *j, s.metaspace = true;
+      read_metaspace(*j);
+    }
+    s.decoder = get(root, "", "decoder");
+    read_decoder(s.decoder);
+  }
+  bool is_text(const Json& j, std::string_view text) const { return j.text() && *j.text() == text; }
+  void expect(const Json& object, const std::string& path, const char* key, std::string_view text) const {
+    const Json& found = get(object, path, key);
+    if (!is_text(found, text))
+      refuse(path + "." + key, "only " + to_json(Json(text)) + " is supported", found);
+  }
+  void read_replace(const Json& j, const std::string& path, std::string_view from,
+                    std::string_view to) const {
+    const Json& pattern = get(j, path, "pattern");
+    if (const Json* text = pattern.find("String"); !text || !is_text(*text, from))
+      refuse(path + ".pattern", fmt::format("only {{\"String\":{}}} is supported", to_json(Json(from))),
+             pattern);
+    expect(j, path, "content", to);
+  }
+  void read_normalizer(const Json& j, const std::string& path) {
+    Spaced& s = *bpe_.spaced;
+    bool& seen = type(j) == "Prepend" ? s.prepends : s.replaces;
+    if (type(j) == "Prepend")
+      expect(j, path, "prepend", kMark);
+    else if (type(j) == "Replace")
+      read_replace(j, path, " ", kMark);
+    else
+      refuse(path, "with byte_fallback only Prepend and Replace are supported", j);
+    if (std::exchange(seen, true)) refuse(path, "stands twice", j);
+  }
+  void read_metaspace(const Json& j) {
+    const std::string path = "pre_tokenizer";
+    Spaced& s = *bpe_.spaced;
+    expect(j, path, "replacement", kMark);
+    const bool yes = true, prefix = flag(j, path, "add_prefix_space", &yes);
+    s.split = flag(j, path, "split", &yes);
+    const Json* scheme = j.find("prepend_scheme");
+    if (!scheme || is_text(*scheme, "always"))
+      s.lead = Spaced::Lead::always;
+    else if (is_text(*scheme, "first"))
+      s.lead = Spaced::Lead::first;
+    else if (is_text(*scheme, "never"))
+      s.lead = Spaced::Lead::never;
+    else
+      refuse(path + ".prepend_scheme", "\"first\", \"always\" or \"never\" is expected", *scheme);
+    if (!prefix && s.lead != Spaced::Lead::never)
+      refuse(path + ".add_prefix_space", "contradicts prepend_scheme; true is expected", false);
+  }
+  void read_decoder(const Json& j) {
+    const std::string path = "decoder";
+    const Json* list = j.find("decoders");
+    const Json::Array* steps = list ? list->array() : nullptr;
+    const auto is = [&](size_t i, const char* name) { return type((*steps)[i]) == name; };
+    if (type(j) != "Sequence" || !steps || steps->size() < 3 || steps->size() > 4 || !is(0, "Replace") ||
+        !is(1, "ByteFallback") || !is(2, "Fuse") || (steps->size() == 4 && !is(3, "Strip")))
+      refuse(path, "with byte_fallback a Sequence of Replace, ByteFallback, Fuse[, Strip] is expected", j);
+    read_replace((*steps)[0], path + ".decoders[0]", kMark, " ");
+    if (steps->size() < 4) return;
+    const std::string at = path + ".decoders[3]";
+    const auto count = [&](const char* key, int64_t most) {
+      int64_t n = 0;
+      const Json& found = get((*steps)[3], at, key);
+      if (!found.whole(n) || n < 0 || n > most)
+        refuse(at + "." + key, most ? "0 or 1 is expected" : "0 is expected", found);
+      return n;
+    };
+    expect((*steps)[3], at, "content", " ");
+    bpe_.spaced->strip = count("start", 1) == 1, count("stop", 0);
+  }
   [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
     throw FileError(fmt::format("{}: {}{}{}", name_, key, key.empty() ? "" : ": ", what));
   }
@@ -226,8 +324,19 @@ class Parser {
       if ((key == "continuing_subword_prefix" || key == "end_of_word_suffix") && !empty)
         refuse("model." + key, "is not supported here, null is expected", value);
       if (key == "dropout" && !value.is_null()) refuse("model.dropout", "null is expected", value);
-      if (key == "byte_fallback" && !off) refuse("model.byte_fallback", "false is expected", value);
+      if (bpe_.spaced) {
+        if (key == "unk_token" && !value.is_null() && !value.text())
+          refuse("model.unk_token", "text or null is expected", value);
+        if (key == "fuse_unk" && !value.boolean())
+          refuse("model.fuse_unk", "true or false is expected", value);
+        if (key != "vocab" && key != "merges") bpe_.spaced->model.emplace_back(key, value);
+      } else if (key == "byte_fallback" && !off) {
+        refuse("model.byte_fallback",
+               "is supported with a Metaspace pre-tokenizer or none; false is expected", value);
+      }
     }
+    if (bpe_.spaced && !m.find("type"))
+      bpe_.spaced->model.insert(bpe_.spaced->model.begin(), {"type", Json("BPE")});
     const bool no = false;
     bpe_.ignore_merges = flag(m, "model", "ignore_merges", &no);
     read_vocab(get(m, "model", "vocab"));
@@ -268,8 +377,9 @@ class Parser {
         continue;
       }
       std::string bytes = text;
+      if (bpe_.spaced && text.empty()) refuse(path, "is empty");
       if (bpe_.characters() && !one_character(text)) refuse(path, "is not a single character");
-      if (!bpe_.characters() && (!from_characters(text, bytes) || bytes.empty()))
+      if (bytewise() && (!from_characters(text, bytes) || bytes.empty()))
         refuse(path, "is not spelled in the 256 characters that stand for bytes");
       take(id, path, std::move(bytes));
       ordinary_[text] = id;
@@ -278,9 +388,32 @@ class Parser {
       take(a.id, "added_tokens", a.content);
       a.in_vocab = in_vocab_.count(a.content) > 0;
     }
-    for (int b = 0; b < 256 && !bpe_.characters(); ++b)
+    if (bpe_.spaced) read_spelling();
+    for (int b = 0; b < 256 && bytewise(); ++b)
       if (const std::string c = to_characters(std::string(1, static_cast<char>(b))); !ordinary_.count(c))
         refuse("model.vocab", fmt::format("the token of byte 0x{:02X}, written \"{}\", is missing", b, c));
+  }
+  bool bytewise() const { return !bpe_.spaced && !bpe_.characters(); }
+  // What the tokens stand for: a mark is a blank, and <0x0A> a byte.
+  void read_spelling() {
+    bpe_.spaced->spelled = bpe_.tokens;
+    std::array<bool, 256> known{};
+    for (std::string& t : bpe_.tokens) {
+      if (const int b = fallback_byte(t); b >= 0) {
+        known[static_cast<size_t>(b)] = true, t.assign(1, static_cast<char>(b));
+        continue;
+      }
+      std::string blanks;
+      size_t from = 0;
+      for (size_t at; (at = t.find(kMark, from)) != std::string::npos; from = at + kMark.size())
+        blanks.append(t, from, at - from), blanks += ' ';
+      t = blanks.append(t, from);
+    }
+    for (const AddedToken& a : bpe_.added)  // which stands for what was found, the mark before it included
+      if (a.normalized && bpe_.spaced->prepends) bpe_.tokens[static_cast<size_t>(a.id)].insert(0, 1, ' ');
+    for (size_t b = 0; b < 256; ++b)
+      if (!known[b])
+        refuse("model.vocab", fmt::format("the token of byte 0x{0:02X}, <0x{0:02X}>, is missing", b));
   }
   void read_merge(const Json& j, size_t i) {
     const auto where = [&] { return fmt::format("model.merges[{}]", i); };
@@ -320,6 +453,15 @@ class Parser {
 
 }  // namespace
 
+int fallback_byte(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
+  int byte = 0;
+  for (const char c : token.substr(3, 2)) {
+    if ((c < '0' || c > '9') && (c < 'A' || c > 'F')) return -1;
+    byte = byte * 16 + (c <= '9' ? c - '0' : c - 'A' + 10);
+  }
+  return byte;
+}
 char32_t byte_character(uint8_t byte) { return byte_characters().character[byte]; }
 std::string to_characters(std::string_view bytes) {
   std::string out;

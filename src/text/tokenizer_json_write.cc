@@ -15,6 +15,7 @@ Json write_split(const Bpe& bpe) {
                       {"invert", false}};
 }
 Json write_pre_tokenizer(const Bpe& bpe) {
+  if (bpe.spaced) return bpe.spaced->pre_tokenizer;
   if (bpe.characters()) return write_split(bpe);
   const bool gpt2 = bpe.pattern == &pattern_named("gpt2");
   if (gpt2 && !bpe.split_digits) return byte_level(true);
@@ -24,7 +25,20 @@ Json write_pre_tokenizer(const Bpe& bpe) {
   steps.push_back(byte_level(gpt2));
   return Json::Object{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
 }
+Json write_normalizer(const Bpe& bpe) {
+  if (bpe.spaced) return bpe.spaced->normalizer;
+  return bpe.nfc ? Json(Json::Object{{"type", "NFC"}}) : Json();
+}
+Json write_decoder(const Bpe& bpe) {
+  if (bpe.spaced) return bpe.spaced->decoder;
+  return bpe.characters() ? Json(Json::Object{{"type", "Fuse"}}) : byte_level(true);
+}
 Json write_model(const Bpe& bpe, Json::Object vocab, Json::Array merges) {
+  if (bpe.spaced) {
+    Json::Object out = bpe.spaced->model;
+    out.emplace_back("vocab", std::move(vocab)), out.emplace_back("merges", std::move(merges));
+    return out;
+  }
   if (bpe.characters())  // "<unk>" is not in the vocabulary: so Hugging Face refuses unknown characters, too
     return Json::Object{{"type", "WordLevel"}, {"vocab", std::move(vocab)}, {"unk_token", "<unk>"}};
   return Json::Object{{"type", "BPE"},
@@ -40,6 +54,11 @@ Json write_model(const Bpe& bpe, Json::Object vocab, Json::Array merges) {
 }
 }  // namespace
 
+std::string Bpe::spelling(Token t) const {
+  const auto i = static_cast<size_t>(t);
+  if (spaced) return spaced->spelled[i];
+  return characters() ? tokens[i] : to_characters(tokens[i]);
+}
 std::string write_tokenizer_json(const Bpe& bpe) {
   Json::Array added, merges;
   Json::Object vocab;
@@ -56,22 +75,18 @@ std::string write_tokenizer_json(const Bpe& bpe) {
   }
   for (size_t i = 0; i < bpe.tokens.size(); ++i)
     if (!by_id[i])
-      vocab.emplace_back(bpe.characters() ? bpe.tokens[i] : to_characters(bpe.tokens[i]),
-                         static_cast<int64_t>(i));
+      vocab.emplace_back(bpe.spelling(static_cast<Token>(i)), static_cast<int64_t>(i));
     else if (by_id[i]->in_vocab)
       vocab.emplace_back(by_id[i]->content, static_cast<int64_t>(i));
-  for (const auto& [l, r] : bpe.merges)
-    merges.push_back(Json::Array{to_characters(bpe.tokens[static_cast<size_t>(l)]),
-                                 to_characters(bpe.tokens[static_cast<size_t>(r)])});
+  for (const auto& [l, r] : bpe.merges) merges.push_back(Json::Array{bpe.spelling(l), bpe.spelling(r)});
   return to_json(Json::Object{{"version", "1.0"},
                               {"truncation", Json()},
                               {"padding", Json()},
                               {"added_tokens", std::move(added)},
-                              {"normalizer", bpe.nfc ? Json(Json::Object{{"type", "NFC"}}) : Json()},
+                              {"normalizer", write_normalizer(bpe)},
                               {"pre_tokenizer", write_pre_tokenizer(bpe)},
                               {"post_processor", bpe.post_processor},
-                              {"decoder",
-                               bpe.characters() ? Json(Json::Object{{"type", "Fuse"}}) : byte_level(true)},
+                              {"decoder", write_decoder(bpe)},
                               {"model", write_model(bpe, std::move(vocab), std::move(merges))}},
                  2) +
          "\n";

@@ -47,7 +47,7 @@ int generate(int argc, char** argv) {
     const auto texts =
         write_passages(run->model, p.tokens, run->tokenizer.end(), d, std::min(kPart, count - at));
     for (const std::vector<Token>& text : texts)
-      fmt::print("{}{}\n", prompt, run->tokenizer.decode(std::span(text).subspan(p.tokens.size())));
+      fmt::print("{}{}\n", prompt, run->tokenizer.decode(std::span(text).subspan(p.tokens.size()), p.tokens));
     if (std::fflush(stdout) != 0) throw FileError("standard output: cannot be written");
   }
   return 0;

@@ -208,8 +208,12 @@ int run(int argc, char** argv) {
   for (size_t i = 0; i < examples.size(); ++i) {
     for (const TokenStats& t : stats[i]) all += t;
     const std::vector<Token>& tokens = examples[i].tokens;
-    for (size_t k = tokens.size() - stats[i].size(); k < tokens.size(); ++k)  // the end token has none
-      all.bytes += static_cast<int64_t>(model->tokenizer.bytes(tokens[k]).size());
+    GrowingDecode text(model->tokenizer);
+    for (auto k = static_cast<size_t>(examples[i].prefix); k < tokens.size();
+         ++k) {  // the end token has none
+      const auto bytes = static_cast<int64_t>(text.add(tokens[k]).size());
+      if (k >= tokens.size() - stats[i].size()) all.bytes += bytes;
+    }
     if (!per_token) continue;
     const Shown shown(examples[i], stats[i], model->tokenizer);
     if (json)

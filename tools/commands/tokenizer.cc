@@ -117,15 +117,17 @@ int decode(int argc, char** argv) {
       argc, argv, "tokenizer decode", "Lines of token ids in, lines of text out.",
       [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
         const char *p = line.c_str(), *end = p + line.size();
+        std::vector<Token> tokens;
         while (p < end) {
           char* stop;
           const long id = std::strtol(p, &stop, 10);
           if (stop == p || id < 0 || id >= t.size())
             throw FileError(fmt::format("standard input: line {}: ids from 0 to {} are expected, found {}",
                                         number, t.size() - 1, std::string(p, end).substr(0, 40)));
-          out += t.bytes(static_cast<Token>(id));
+          tokens.push_back(static_cast<Token>(id));
           for (p = stop; p < end && (*p == ' ' || *p == '\t' || *p == '\r');) ++p;
         }
+        out += t.decode(tokens);
       });
 }
 

@@ -1,0 +1,192 @@
+// BPE over characters with bytes behind it (Llama 2, Mistral) in the layouts that Hugging Face's files give it.
+// The expected ids and texts are those of Hugging Face's tokenizers 0.23.3, given the same files.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "huggingface/export.h"
+#include "huggingface/import.h"
+#include "run/run.h"
+#include "tests/error_of.h"
+#include "tests/hub_folder.h"
+#include "tests/scratch.h"
+#include "text/json.h"
+#include "text/tokenizer.h"
+
+namespace rum::byte_fallback_test {
+namespace {
+struct Layout {
+  std::string normalizer = "null", pre_tokenizer = "null";
+  bool strip = true;
+};
+std::string metaspace(const char* scheme, bool split = false) {
+  return fmt::format(R"({{"type":"Metaspace","replacement":"▁","prepend_scheme":"{}","split":{}}})", scheme,
+                     split);
+}
+Layout layout(std::string_view name) {
+  if (name == "first") return {.pre_tokenizer = metaspace("first")};
+  if (name == "always") return {.pre_tokenizer = metaspace("always")};
+  if (name == "never") return {.pre_tokenizer = metaspace("never"), .strip = false};
+  if (name == "split") return {.pre_tokenizer = metaspace("always", true)};
+  return {.normalizer = R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},)"
+                        R"({"type":"Replace","pattern":{"String":" "},"content":"▁"}]})"};
+}
+// <unk>, <s>, </s>, the bytes, letters, merges: 281 tokens; "<x>" and "a b" are added, the latter normalised.
+std::string file(const Layout& l) {
+  const std::pair<const char*, const char*> merges[] = {{"h", "e"},     {"l", "l"}, {"▁", "he"}, {"ll", "o"},
+                                                        {"▁he", "llo"}, {"▁", "w"}, {"o", "r"},  {"▁w", "or"},
+                                                        {"▁", "▁"},     {"a", "b"}, {"b", "a"}};
+  std::vector<std::string> vocab = {"<unk>", "<s>", "</s>"};
+  for (int b = 0; b < 256; ++b) vocab.push_back(fmt::format("<0x{:02X}>", b));
+  vocab.insert(vocab.end(), {"▁", "a", "b", "d", "e", "h", "l", "o", "r", "w", "ü"});
+  Json::Object ids;
+  Json::Array pairs, added;
+  for (const auto& [a, b] : merges) {
+    vocab.push_back(std::string(a) + b);
+    pairs.push_back(Json::Array{a, b});
+  }
+  for (const std::string& t : vocab) ids.emplace_back(t, static_cast<int64_t>(ids.size()));
+  const auto add = [&](int id, const char* content, bool special, bool normalized) {
+    added.push_back(
+        Json::Object{{"id", id}, {"content", content}, {"normalized", normalized}, {"special", special}});
+  };
+  add(0, "<unk>", true, false), add(1, "<s>", true, false), add(2, "</s>", true, false);
+  add(281, "<x>", false, false), add(282, "a b", false, true);
+  return fmt::format(
+      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
+      R"("pre_tokenizer":{},"post_processor":{{"type":"TemplateProcessing","single":)"
+      R"([{{"SpecialToken":{{"id":"<s>","type_id":0}}}},{{"Sequence":{{"id":"A","type_id":0}}}}],"pair":[],)"
+      R"("special_tokens":{{"<s>":{{"id":"<s>","ids":[1],"tokens":["<s>"]}}}}}},)"
+      R"("decoder":{{"type":"Sequence","decoders":[{{"type":"Replace","pattern":{{"String":"▁"}},)"
+      R"("content":" "}},{{"type":"ByteFallback"}},{{"type":"Fuse"}}{}]}},"model":{{"type":"BPE",)"
+      R"("dropout":null,"unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"ignore_merges":false,)"
+      R"("vocab":{},"merges":{}}}}})",
+      to_json(added), l.normalizer, l.pre_tokenizer,
+      l.strip ? R"(,{"type":"Strip","content":" ","start":1,"stop":0})" : "", to_json(ids), to_json(pairs));
+}
+using Tokens = std::vector<Token>;
+
+TEST(ByteFallback, GivesHuggingFacesIdsAndTexts) {
+  const struct {
+    const char *layout, *text;
+    Tokens ids;
+    const char* decoded;
+  } cases[] = {
+      {"legacy", "hello world", {1, 274, 277, 265, 262}, "hello world"},
+      {"legacy", " hello", {1, 259, 274}, " hello"},
+      {"legacy", "hello<x>hello</s> hello", {1, 274, 281, 274, 2, 259, 274}, "hello<x> hello  hello"},
+      {"legacy", "ü日 ab\n", {1, 259, 269, 233, 154, 168, 259, 279, 13}, "ü日 ab\n"},
+      {"legacy", "a b  ba▁ab", {1, 282, 278, 280, 259, 279}, "a b  ba ab"},
+      {"legacy", "<x>a b", {1, 281, 282}, "<x> a b"},
+      {"legacy", "", {1}, ""},
+      {"legacy", "wa bell", {1, 275, 260, 259, 261, 263, 271}, "wa bell"},
+      {"first", "hello world", {1, 274, 277, 265, 262}, "hello world"},
+      {"first", " hello", {1, 274}, "hello"},
+      {"first", "hello<x>hello</s> hello", {1, 274, 281, 270, 273, 2, 274}, "hello<x>hello hello"},
+      {"first", "a b  ba▁ab", {1, 282, 278, 280, 259, 279}, "a b  ba ab"},
+      {"first", "wa bell", {1, 275, 282, 263, 271}, "wa bell"},
+      {"always", " hello", {1, 274}, "hello"},
+      {"always", "hello<x>hello</s> hello", {1, 274, 281, 274, 2, 274}, "hello<x> hello hello"},
+      {"always", "wa bell", {1, 275, 282, 259, 263, 271}, "wa b ell"},
+      {"always", "", {1}, ""},
+      {"never", "hello world", {1, 270, 273, 277, 265, 262}, "hello world"},
+      {"never", " hello", {1, 274}, " hello"},
+      {"never", "ü日 ab\n", {1, 269, 233, 154, 168, 259, 279, 13}, "ü日 ab\n"},
+      {"split", "hello world", {1, 274, 277, 265, 262}, "hello world"},
+      {"split", "a b  ba▁ab", {1, 282, 259, 259, 280, 259, 279}, "a b  ba ab"},
+  };
+  for (const auto& c : cases) {
+    const Tokenizer t = Tokenizer::parse(file(layout(c.layout)), "file");
+    EXPECT_EQ(t.encode_with_special(c.text), c.ids) << c.layout << ": " << c.text;
+    EXPECT_EQ(t.decode(c.ids), c.decoded) << c.layout << ": " << c.text;
+    GrowingDecode grows(t);  // the same bit by bit
+    std::string text;
+    for (const Token id : c.ids) text += grows.add(id);
+    EXPECT_EQ(text, c.decoded) << c.layout << ": " << c.text;
+    EXPECT_EQ(Tokenizer::parse(t.json(), "json").json(), t.json());
+  }
+}
+TEST(ByteFallback, MergesMayBeWrittenAsLines) {
+  std::string json = file(layout("legacy"));
+  const std::string pair = R"(["▁he","llo"])";
+  json.replace(json.find(pair), pair.size(), R"("▁he llo")");
+  EXPECT_EQ(Tokenizer::parse(json, "file").encode("hello"), Tokens{274});
+}
+// What is written after a prompt keeps the blank that a text of its own loses.
+TEST(ByteFallback, GoesOnAfterAPrompt) {
+  const Tokenizer t = Tokenizer::parse(file(layout("first")), "file");
+  const Tokens prompt{1, 274}, more{277, 233, 154, 168};
+  EXPECT_EQ(t.decode(more), "wor日");
+  EXPECT_EQ(t.decode(more, prompt), " wor日");
+  EXPECT_EQ(t.decode(more, Tokens{1}), "wor日");
+  GrowingDecode after(t, prompt), alone(t, Tokens{1});
+  EXPECT_EQ(after.add(277), " wor");
+  EXPECT_EQ(alone.add(277), "wor");
+  EXPECT_EQ(alone.add(277), " wor");
+  std::string character;
+  for (const Token byte : {233, 154, 168}) character += after.add(byte);
+  EXPECT_EQ(character, "日");
+  Tokens out = t.encode("hello");
+  t.encode("hello", out, true);
+  EXPECT_EQ(out, (Tokens{274, 270, 273}));
+}
+TEST(ByteFallback, AnyBytesComeBack) {
+  const Tokenizer t = Tokenizer::parse(file(layout("legacy")), "file");
+  const std::string bytes = std::string("\xff he\xe6\x97\0\xc3", 8) + "ü";
+  EXPECT_EQ(t.decode(t.encode(bytes)), bytes);
+}
+TEST(ByteFallback, ALongLineIsNotQuadratic) {  // one word of 600 kB: by pairs of pairs it would take minutes
+  const Tokenizer t = Tokenizer::parse(file(layout("legacy")), "file");
+  std::string text;
+  for (int i = 0; i < 100000; ++i) text += i ? " hello" : "hello";
+  EXPECT_EQ(t.encode(text), Tokens(100000, 274));
+}
+TEST(ByteFallback, WhatIsNotSupportedIsRefusedByName) {
+  const struct {
+    const char *layout, *from, *to, *part;
+  } cases[] = {
+      {"legacy", R"("Prepend","prepend":"▁")", R"("Prepend","prepend":"_")", "normalizers[0].prepend"},
+      {"legacy", R"({"type":"Prepend","prepend":"▁"})", R"({"type":"NFKC"})", "normalizer.normalizers[0]"},
+      {"legacy", R"("pattern":{"String":" "})", R"("pattern":{"Regex":" "})", "normalizers[1].pattern"},
+      {"legacy", R"("pre_tokenizer":null)", R"("pre_tokenizer":{"type":"Metaspace"})", "pre_tokenizer"},
+      {"legacy", R"("byte_fallback":true)", R"("byte_fallback":false)", "normalizer"},
+      {"first", R"("byte_fallback":true)", R"("byte_fallback":false)", "pre_tokenizer"},
+      {"first", R"("replacement":"▁")", R"("replacement":"_")", "pre_tokenizer.replacement"},
+      {"first", R"("prepend_scheme":"first")", R"("prepend_scheme":"last")", "pre_tokenizer.prepend_scheme"},
+      {"first", R"("split":false)", R"("add_prefix_space":false)", "pre_tokenizer.add_prefix_space"},
+      {"first", R"({"type":"Fuse"},)", "", "decoder"},
+      {"first", R"("start":1)", R"("start":2)", "decoder.decoders[3].start"},
+      {"first", R"("stop":0)", R"("stop":1)", "decoder.decoders[3].stop"},
+      {"first", R"("<0x0A>")", R"("<0x0a>")", "the token of byte 0x0A, <0x0A>, is missing"},
+      {"first", R"("unk_token":"<unk>")", R"("unk_token":3)", "model.unk_token"},
+      {"first", R"("dropout":null)", R"("dropout":0.1)", "model.dropout"},
+  };
+  for (const auto& c : cases) {
+    std::string json = file(layout(c.layout));
+    const size_t at = json.find(c.from);
+    ASSERT_NE(at, std::string::npos) << c.from;
+    json.replace(at, std::string(c.from).size(), c.to);
+    const std::string error = error_of([&] { Tokenizer::parse(json, "t.json"); });
+    EXPECT_TRUE(error.starts_with("t.json: ") && error.find(c.part) != std::string::npos)
+        << c.from << ": " << error;
+  }
+}
+TEST(ByteFallback, AModelComesInAndGoesOut) {
+  const ::Scratch s;
+  const std::string in = s.path + "/in", run = s.path + "/run", out = s.path + "/out";
+  const hub::Folder folder({.tokenizer = file(layout("legacy"))}, in);
+  import_folder(in, run, 0);
+  const auto loaded = load_run(run);
+  EXPECT_EQ(loaded->tokenizer.begin(), 1);
+  EXPECT_EQ(loaded->tokenizer.end(), 2);
+  EXPECT_EQ(loaded->tokenizer.encode("hello"), Tokens{274});
+  export_folder(run, out);
+  EXPECT_EQ(Tokenizer::load(out + "/tokenizer.json").json(), folder.tokenizer.json());
+  std::filesystem::rename(in + "/tokenizer.json", in + "/tokenizer.model");
+  const std::string error = error_of([&] { import_folder(in, s.path + "/other", 0); });
+  EXPECT_NE(error.find("tokenizer.json: is missing"), std::string::npos) << error;
+  EXPECT_NE(error.find("makes it of a tokenizer.model"), std::string::npos) << error;
+}
+}  // namespace
+}  // namespace rum::byte_fallback_test
