@@ -241,6 +241,10 @@ TEST(Lora, RefusesWhatItCannotTrain) {
     return error;
   };
   EXPECT_NE(says([](RunConfig& c) { c.from.clear(); }).find("name it as train.from"), std::string::npos);
+  // The mean of two products is not the product of the means.
+  EXPECT_NE(
+      says([](RunConfig& c) { c.average = 2, c.keep = 2; }).find("train.average = 2 with lora.rank = 4"),
+      std::string::npos);
   EXPECT_NE(says([](RunConfig& c) { c.lora.targets = {"qkw"}; }).find("did you mean \"qkv\""),
             std::string::npos);
   EXPECT_NE(says([](RunConfig& c) {

@@ -412,6 +412,11 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(c.best != Best::last || c.patience == 0,
             "train.patience = {} waits for something better, but train.best = \"last\" compares nothing",
             c.patience);
+  RUM_CHECK(
+      c.lora.rank == 0 || c.average == 1,
+      "train.average = {} with lora.rank = {}: the mean of adapters is not the adapter of the mean (A and "
+      "B are multiplied); set train.average to 1",
+      c.average, c.lora.rank);
   RUM_CHECK(c.average <= c.keep, "train.average = {} needs as many checkpoints, but train.keep = {}",
             c.average, c.keep);
 }
