@@ -303,14 +303,14 @@ std::vector<double> plain_means(const LoadedRun& run, const Text& t) {
     const Batch b = upload(
         rum::pack({&e, 1}, {.tokens = n, .texts = 1, .mask = Mask::prefix, .restart = gpt->config.restart}));
     states.push_back(embedding(b.ids, gpt->tokens) + embedding(b.layout.positions, gpt->positions));
-    for (const Block& block : gpt->blocks) states.push_back(block(states.back(), b.layout));
+    for (const Block& block : gpt->blocks) states.push_back(block({states.back()}, b.layout).sum());
   } else {
     const EncoderDecoder& m = *run.model.encoder_decoder();
     const Batch b = upload(rum::pack({&e, 1}, {.tokens = n - prefix, .texts = 1, .sources = prefix}));
     const std::vector<Tensor> read = m.encode(b.source_ids, b.source);
     states.push_back(embedding(b.ids, m.encoder.tokens) + embedding(b.layout.positions, m.positions));
     for (size_t l = 0; l < m.blocks.size(); ++l)
-      states.push_back(m.blocks[l](states.back(), b.layout, read[l], b.layout, b.source));
+      states.push_back(m.blocks[l]({states.back()}, b.layout, read[l], b.layout, b.source).sum());
     first = 1;
   }
   std::vector<double> out;

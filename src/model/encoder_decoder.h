@@ -28,16 +28,17 @@ struct DecoderBlock {  // self-attention, cross-attention, feed-forward
         rope(c.rope()),
         rate(c.dropout) {}
 
-  // x: (N, C) of the targets, read: (M, 2 keys), what `memory` made of the encoder's output. Text s of
-  // `readers` (rows of x) sees text s of `sources` (rows of `read`).
-  Tensor operator()(const Tensor& x, const Layout& targets, const Tensor& read, const Layout& readers,
-                    const Layout& sources) const {
+  // in: (N, C) of the targets, read: (M, 2 keys), what `memory` made of the encoder's output. Text s of
+  // `readers` (rows of `in`) sees text s of `sources` (rows of `read`).
+  Residual operator()(Residual in, const Layout& targets, const Tensor& read, const Layout& readers,
+                      const Layout& sources) const {
     const uint32_t site = kSites + 3 * static_cast<uint32_t>(layer);
-    const Tensor a = attention(qkv(norm1(x)), heads, targets, layer, rope);
+    auto [y, x] = norm1(std::move(in));
+    const Tensor a = attention(qkv(std::exchange(y, {})), heads, targets, layer, rope);
     const auto [h, r] = norm2.after(x, dropout(project(a), rate, site));
     const Tensor b = cross_attention(query(h), read, heads, readers, sources);
     const auto [h2, r2] = norm3.after(r, dropout(mix(b), rate, site + 1));
-    return r2 + dropout(feed(h2), rate, site + 2);
+    return {r2, dropout(feed(h2), rate, site + 2)};
   }
   static constexpr uint32_t kSites = 1000;  // dropout's call sites, after all of the encoder's
 };
@@ -72,15 +73,21 @@ struct EncoderDecoder {
   // ids: (N), what is written so far, Mask::causal: (N, C). `states` as in Gpt::hidden.
   Tensor decode(const Tensor& ids, const Layout& targets, const Memory& memory,
                 std::vector<Tensor>* states = nullptr) const {
-    Tensor x = embedding(ids, encoder.tokens);
-    if (positions) x = x + embedding(targets.positions, positions);
-    x = dropout(x, encoder.config.dropout, DecoderBlock::kSites - 1);
-    if (states) states->push_back(x);
+    Residual x{embedding(ids, encoder.tokens)};
+    if (positions) x.delta = embedding(targets.positions, positions);
+    const float rate = encoder.config.dropout;
+    if (drops(rate)) x = {dropout(x.sum(), rate, DecoderBlock::kSites - 1)};
+    auto keep = [&] {
+      if (!states) return;
+      x = {x.sum()};
+      states->push_back(x.x);
+    };
+    keep();
     for (size_t i = 0; i < blocks.size(); ++i) {
-      x = blocks[i](x, targets, memory.read[i], memory.readers, memory.sources);
-      if (states) states->push_back(x);
+      x = blocks[i](std::move(x), targets, memory.read[i], memory.readers, memory.sources);
+      keep();
     }
-    return last(x);
+    return last(std::move(x)).y;
   }
   Tensor hidden(const Batch& b, std::vector<Tensor>* states = nullptr) const {  // with sources: (N, C)
     return decode(b.ids, b.layout, {encode(b.source_ids, b.source), b.layout, b.source}, states);

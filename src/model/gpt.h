@@ -2,6 +2,7 @@
 // GPT-2's blocks (Radford et al. 2019) and Llama's (Touvron et al. 2023) differ by the config alone.
 #pragma once
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "data/batch.h"
@@ -67,17 +68,18 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
     return 0.02f / std::sqrt(2.0f * static_cast<float>(c.layers));
   }
 
-  // x: (N, C) -> (N, C). With `rows` (R) the result is (R, C): these rows alone; keys and values come from
+  // in: (N, C) -> (N, C). With `rows` (R) the result is (R, C): these rows alone; keys and values come from
   // all.
-  Tensor operator()(const Tensor& x, const Layout& layout, const Tensor& rows = {}) const {
+  Residual operator()(Residual in, const Layout& layout, const Tensor& rows = {}) const {
     const uint32_t site = 2 * static_cast<uint32_t>(layer) + 1;
-    Tensor a = attention(qkv(norm1(x)), heads, layout, layer, rope), kept = x;
+    auto [y, x] = norm1(std::move(in));
+    Tensor a = attention(qkv(std::exchange(y, {})), heads, layout, layer, rope);
     if (rows) {
       a = embedding(rows, a);
-      kept = embedding(rows, x);
+      x = embedding(rows, x);
     }
-    const auto [h, r] = norm2.after(kept, dropout(project(a), rate, site));
-    return r + dropout(feed(h), rate, site + 1);
+    const auto [h, r] = norm2.after(x, dropout(project(a), rate, site));
+    return {r, dropout(feed(h), rate, site + 1)};
   }
 };
 
@@ -103,17 +105,22 @@ struct Gpt {
   // `states`, if given, gets the embedding and what each block makes of it.
   Tensor hidden(const Tensor& ids, const Layout& layout, const Tensor& rows = {},
                 std::vector<Tensor>* states = nullptr) const {
-    Tensor x = embedding(ids, tokens);
-    if (positions) x = x + embedding(layout.positions, positions);
-    x = dropout(x, config.dropout, 0);
-    if (states) states->push_back(x);
+    Residual x{embedding(ids, tokens)};
+    if (positions) x.delta = embedding(layout.positions, positions);
+    if (drops(config.dropout)) x = {dropout(x.sum(), config.dropout, 0)};
+    auto keep = [&] {
+      if (!states) return;
+      x = {x.sum()};
+      states->push_back(x.x);
+    };
+    keep();
     for (const Block& block : blocks) {
       const Tensor wanted = &block == &blocks.back() ? rows : Tensor();
-      auto run = [&block, layout, wanted](const Tensor& t) { return block(t, layout, wanted); };
-      x = config.recompute ? recompute(run, x) : run(x);
-      if (states) states->push_back(x);
+      auto run = [&block, layout, wanted](const Tensor& t) { return block({t}, layout, wanted).sum(); };
+      x = config.recompute ? Residual{recompute(run, x.sum())} : block(std::move(x), layout, wanted);
+      keep();
     }
-    return last(x);
+    return last(std::move(x)).y;
   }
   Tensor hidden(const Batch& b) const { return hidden(b.ids, b.layout, b.rows); }
   std::vector<Tensor> states(const Batch& b) const {  // of every row, each (N, C)

@@ -18,6 +18,13 @@ namespace rum {
 enum class Norm : uint8_t { layernorm, rmsnorm };
 enum class Activation : uint8_t { gelu, swiglu };
 
+// The residual stream between two layers, (..., C): x + delta, which the next norm adds on its way. No delta: x
+// alone.
+struct Residual {
+  Tensor x, delta = {};
+  Tensor sum() const { return delta ? x + delta : x; }  // in a pass of its own
+};
+
 struct Normalise {  // (..., C) -> (..., C)
   Tensor weight, bias;
   Norm kind;
@@ -34,6 +41,8 @@ struct Normalise {  // (..., C) -> (..., C)
     return kind == Norm::layernorm ? residual_layernorm(x, delta, weight, bias, epsilon)
                                    : residual_rmsnorm(x, delta, weight, epsilon);
   }
+  // The same of a stream, whose delta is held no longer than that.
+  Normed operator()(Residual s) const { return s.delta ? after(s.x, s.delta) : Normed{(*this)(s.x), s.x}; }
 };
 
 struct Linear {  // (..., I) -> (..., O)
