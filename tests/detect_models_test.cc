@@ -142,20 +142,6 @@ TEST(DetectLikelihood, EachStatisticByItsPlainFormula) {
     }
   }
 }
-TEST(DetectLikelihood, AllOfOneForward) {
-  const std::vector<Text> texts = texts_of(5);
-  const detect::OwnModel model(runs().translate);
-  const auto rows = detect::all_statistics(model, texts);
-  size_t column = 0;
-  for (const detect::Statistic& s : detect::statistics()) {
-    if (s.reference) continue;
-    const auto d = detect::fit("likelihood", texts, {{"model", runs().translate}, {"statistic", s.name}});
-    const std::vector<double> one = d->score(texts);
-    for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(rows[i][column], one[i]) << s.name;
-    ++column;
-  }
-  EXPECT_EQ(rows[0].size(), column);
-}
 // Where every token is the likeliest and certain, ratios have no finite value of their own.
 TEST(DetectLikelihood, FiniteWhereEveryRankIsOne) {
   const std::vector<TokenStats> certain(4), likely(4, TokenStats{-0.5, 1, 0.4, 0.2});

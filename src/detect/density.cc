@@ -24,7 +24,8 @@ class Density : public Detector {
               generated_.path());
   }
   std::vector<double> score(std::span<const Text> texts) const override {
-    const auto generated = read_texts(generated_, nullptr, texts), human = read_texts(human_, nullptr, texts);
+    const auto generated = token_stats_of(generated_, nullptr, texts),
+               human = token_stats_of(human_, nullptr, texts);
     std::vector<double> out(texts.size());
     for (size_t i = 0; i < out.size(); ++i)
       for (const double ratio : ratios(generated[i], human[i])) out[i] += ratio;
@@ -34,8 +35,8 @@ class Density : public Detector {
   std::vector<std::string> models() const override { return {human_.weights(), generated_.weights()}; }
   // Rank and probability are those of the model of generated text.
   Explanation explain(const Text& text) const override {
-    const auto generated = read_texts(generated_, nullptr, {&text, 1}).front();
-    const auto human = read_texts(human_, nullptr, {&text, 1}).front();
+    const auto generated = token_stats_of(generated_, nullptr, {&text, 1}).front();
+    const auto human = token_stats_of(human_, nullptr, {&text, 1}).front();
     return {0, token_parts(generated_, text, generated, ratios(generated, human))};
   }
   Saved saved() const override {

@@ -101,20 +101,11 @@ double sum_of(const Statistic& statistic, std::span<const TokenStats> stats) {
   for (const double part : statistic.parts(stats)) sum += part;
   return sum;
 }
-std::vector<std::vector<TokenStats>> read_texts(const OwnModel& model, const OwnModel* reference,
-                                                std::span<const Text> texts) {
+std::vector<std::vector<TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
+                                                    std::span<const Text> texts) {
   const std::vector<Example> examples = model.examples(texts);
   return reference ? text_stats(model.model(), reference->model(), examples)
                    : text_stats(model.model(), examples);
-}
-std::vector<std::vector<double>> all_statistics(const OwnModel& model, std::span<const Text> texts) {
-  std::vector<std::vector<double>> out;
-  for (const std::vector<TokenStats>& stats : read_texts(model, nullptr, texts)) {
-    std::vector<double>& row = out.emplace_back();
-    for (const Statistic& s : kStatistics)
-      if (!s.reference) row.push_back(sum_of(s, stats));
-  }
-  return out;
 }
 std::vector<Contribution> token_parts(const OwnModel& model, const Text& text, Stats stats,
                                       std::span<const double> adds) {
@@ -176,7 +167,7 @@ class Likelihood : public Detector {
 
  private:
   std::vector<std::vector<TokenStats>> read(std::span<const Text> texts) const {
-    return read_texts(model_, reference_ ? &*reference_ : nullptr, texts);
+    return token_stats_of(model_, reference_ ? &*reference_ : nullptr, texts);
   }
   const Statistic& statistic_;
   OwnModel model_;

@@ -23,10 +23,8 @@ std::span<const Statistic> statistics();
 double sum_of(const Statistic&, std::span<const TokenStats>);
 
 // One forward of the model (and one of the reference) over all texts.
-std::vector<std::vector<TokenStats>> read_texts(const OwnModel& model, const OwnModel* reference,
-                                                std::span<const Text> texts);
-// For each text all statistics of one model, in the order of statistics(), from a single forward.
-std::vector<std::vector<double>> all_statistics(const OwnModel&, std::span<const Text>);
+std::vector<std::vector<TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
+                                                    std::span<const Text> texts);
 // One part a predicted token, with the bytes of the target it stands for (the end token: none).
 std::vector<Contribution> token_parts(const OwnModel&, const Text&, std::span<const TokenStats>,
                                       std::span<const double> adds);
