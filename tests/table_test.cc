@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "error_of.h"
-#include "generate/split.h"
+#include "generate/long_lines.h"
 #include "program.h"
 
 namespace rum::table_test {

@@ -191,7 +191,6 @@ constexpr Range kAsianMarks[] = {{0x3001, 0x3002}, {0x3008, 0x3011}, {0x3014, 0x
                                  {0xFF1A, 0xFF1B}, {0xFF01, 0xFF02}, {0xFF08, 0xFF09}};
 }  // namespace
 
-std::span<const std::string> bleu_tokenizers() { return kNames; }
 Tokenize bleu_tokenizer(std::string_view name) {
   check_known("bleu: tokenizer", name, kNames);
   return kTokenizers[std::find(std::begin(kNames), std::end(kNames), name) - std::begin(kNames)];

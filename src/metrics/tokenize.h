@@ -10,7 +10,6 @@ using Tokenize = std::string (*)(std::string_view line);
 // "13a" (that of mteval-v13a.pl), "intl" (mteval-v14.pl: all of Unicode's punctuation and symbols), "char",
 // "zh" (Chinese characters apart, the rest as 13a) or "none". Error with a did-you-mean for another.
 Tokenize bleu_tokenizer(std::string_view name);
-std::span<const std::string> bleu_tokenizers();  // their names
 
 struct TerConfig {
   bool normalized = false;     // take XML entities back, set punctuation apart

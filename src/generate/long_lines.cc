@@ -1,4 +1,4 @@
-#include "generate/split.h"
+#include "generate/long_lines.h"
 
 #include "text/sentences.h"
 #include "text/words.h"
