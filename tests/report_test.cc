@@ -172,10 +172,10 @@ TEST(Report, NoPBesideAnIntervalWithoutWidth) {
     EXPECT_NE((*i)[1], (*i)[2]) << i->str();
   // The width that counts is the printed one: .0004 is none with one digit.
   const Effect narrow = effect_of(1, 0.9998, 1.0002, 0.01);
-  EXPECT_EQ(interval(narrow, 1), "+1.0");
-  EXPECT_EQ(p_value(narrow, 1, 0.01), "–");
-  EXPECT_EQ(interval(narrow, 4), "+1.0000 [+0.9998, +1.0002]");
-  EXPECT_EQ(p_value(narrow, 4, 0.0104), ".010");
+  EXPECT_EQ(interval_text(narrow, 1), "+1.0");
+  EXPECT_EQ(p_value_text(narrow, 1, 0.01), "–");
+  EXPECT_EQ(interval_text(narrow, 4), "+1.0000 [+0.9998, +1.0002]");
+  EXPECT_EQ(p_value_text(narrow, 4, 0.0104), ".010");
 }
 
 TEST(Report, VerdictsStandInAGridByClaimAndScore) {
@@ -323,8 +323,8 @@ TEST(Report, NumbersAreWrittenAsInPrint) {
   EXPECT_EQ(page::change(4, 3, 1), "4.0 → 3.0, −25\u00a0%");
   EXPECT_EQ(page::change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
   EXPECT_EQ(page::change(NAN, 3, 1), "–");
-  EXPECT_EQ(p_value(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt; .001");
-  EXPECT_EQ(p_value(effect_of(1, 0, 2, 0), 1, 1), "1");
+  EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt; .001");
+  EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 1), "1");
   EXPECT_NE(explained("mattr_50").find("Moving-average TTR"), std::string::npos);
   EXPECT_EQ(explained("of no such name"), "");
 }

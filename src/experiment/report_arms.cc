@@ -18,7 +18,7 @@ std::string score_cell(const ArmResult& a, size_t m) {
   const int d = digits_of(kScores[m]);
   std::string out = fmt::format("{} <small>±{}</small>", page::shown(a.scores[m].value, d),
                                 page::shown(a.scores[m].seeds.sd, d));
-  if (a.compared) out += "<br><small>" + interval(a.to_real[m], d) + "</small>";
+  if (a.compared) out += "<br><small>" + interval_text(a.to_real[m], d) + "</small>";
   return out;
 }
 // The groups that these arms belong to, in the order of the design.
@@ -41,8 +41,8 @@ std::string forest(const std::vector<const ArmResult*>& arms, size_t m) {
                             legend_of(arms)};
   for (const ArmResult* a : arms) {
     const Effect& e = a->to_real[m];
-    chart.rows.push_back(
-        {a->name(), interval(e, digits_of(kScores[m])), e.value, e.low, e.high, group_key(a->arm->group)});
+    chart.rows.push_back({a->name(), interval_text(e, digits_of(kScores[m])), e.value, e.low, e.high,
+                          group_key(a->arm->group)});
   }
   return page::svg(chart);
 }

@@ -166,8 +166,8 @@ std::string map_cell(const ArmResult& a) {
   std::string word = "undecided";
   if (bleu.low > 0) word = "<b>helps</b>";
   if (bleu.high < 0) word = "<b>hurts</b>";
-  return fmt::format("{}<br>{}<br><small>NLL {}</small>", word, interval(bleu, digits_of("BLEU")),
-                     interval(a.to_real[2], digits_of("NLL")));
+  return fmt::format("{}<br>{}<br><small>NLL {}</small>", word, interval_text(bleu, digits_of("BLEU")),
+                     interval_text(a.to_real[2], digits_of("NLL")));
 }
 }  // namespace
 

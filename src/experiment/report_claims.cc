@@ -57,8 +57,8 @@ void grid_of_targets(page::Page& page, const ExperimentResults& r) {
 // What both tables say of a row, with so many digits.
 std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
   const Effect& e = row.difference;
-  return {escape_html(row.by), verdict_html(row.verdict), page::change(row.from, row.to, digits),
-          interval(e, digits), p_value(e, digits, e.p),   p_value(e, digits, row.corrected)};
+  return {escape_html(row.by),      verdict_html(row.verdict),    page::change(row.from, row.to, digits),
+          interval_text(e, digits), p_value_text(e, digits, e.p), p_value_text(e, digits, row.corrected)};
 }
 void numbers_of_students(page::Page& page, const ExperimentResults& r) {
   page::Table t{
@@ -88,7 +88,7 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
       const int d = digits_of_row(c, row);
       const Effect& e = row.difference;
       std::vector<std::string> cells = verdict_cells(row, d);
-      cells.insert(cells.end(), {p_value(e, d, row.randomised), page::shown(e.detectable(), d),
+      cells.insert(cells.end(), {p_value_text(e, d, row.randomised), page::shown(e.detectable(), d),
                                  page::shown(e.seeds.sd, d + 1), row.gap ? share_of_gap(*row.gap) : "–"});
       t.rows.push_back(std::move(cells));
     }

@@ -119,8 +119,8 @@ void costs(page::Page& page, const ExperimentResults& r) {
         kScores[m], fmt::format("difference in {} to human targets", kScores[m]), {}, {}};
     for (const ArmResult& a : r.arms)
       if (a.arm->group == "C" && a.compared)
-        chart.rows.push_back({a.name(), interval(a.to_real[m], digits_of(kScores[m])), a.to_real[m].value,
-                              a.to_real[m].low, a.to_real[m].high, group_key("C")});
+        chart.rows.push_back({a.name(), interval_text(a.to_real[m], digits_of(kScores[m])),
+                              a.to_real[m].value, a.to_real[m].low, a.to_real[m].high, group_key("C")});
     if (!chart.rows.empty()) charts.push_back(page::svg(chart));
   }
   if (!charts.empty())

@@ -14,12 +14,12 @@ bool has_width(const Effect& e, int digits) {
   return std::isfinite(e.low) && std::isfinite(e.high) &&
          page::signed_number(e.low, digits) != page::signed_number(e.high, digits);
 }
-std::string interval(const Effect& e, int digits) {
+std::string interval_text(const Effect& e, int digits) {
   if (!has_width(e, digits)) return page::signed_number(e.value, digits);
   return fmt::format("{} [{}, {}]", page::signed_number(e.value, digits), page::signed_number(e.low, digits),
                      page::signed_number(e.high, digits));
 }
-std::string p_value(const Effect& e, int digits, double p) {
+std::string p_value_text(const Effect& e, int digits, double p) {
   if (!std::isfinite(p) || !has_width(e, digits)) return "–";
   if (p < 0.001) return "&lt; .001";
   if (p > 0.9995) return "1";

@@ -12,9 +12,9 @@ namespace rum {
 // ---- numbers
 int digits_of(const std::string& score);    // of BLEU, chrF, NLL
 bool has_width(const Effect&, int digits);  // would its interval be two different numbers?
-std::string interval(const Effect&,
-                     int digits);  // "+1.2 [+0.4, +2.0]"; the value alone where it has no width
-std::string p_value(const Effect&, int digits, double p);  // "–" beside an interval without width
+std::string interval_text(const Effect&,
+                          int digits);  // "+1.2 [+0.4, +2.0]"; the value alone where it has no width
+std::string p_value_text(const Effect&, int digits, double p);  // "–" beside an interval without width
 std::string share_of_gap(
     const GapClosed&);              // "46 % [31, 60]", with a "?" where the gap may have the other sign
 std::string verdict_html(Verdict);  // a sign and the words

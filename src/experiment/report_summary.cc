@@ -56,7 +56,7 @@ std::string main_claim(const ExperimentResults& r) {
     const int d = digits_of(row.by);
     out += fmt::format("{} {}<b>{}</b> by {} ({}; {})", &row == &c->rows.front() ? "" : ",",
                        row.verdict == Verdict::undecided ? "is " : "", name(row.verdict), row.by,
-                       page::change(row.from, row.to, d), interval(row.difference, d));
+                       page::change(row.from, row.to, d), interval_text(row.difference, d));
   }
   return out + ".";
 }

@@ -185,8 +185,8 @@ std::optional<std::vector<double>> every_swap(const Score& score, const SeedRows
   }
   return sums;
 }
-std::vector<double> random_swaps(const Score& score, const SeedRows& a, const SeedRows& b,
-                                 const Resampling& resampling) {
+std::vector<double> swapped_differences(const Score& score, const SeedRows& a, const SeedRows& b,
+                                        const Resampling& resampling) {
   std::vector<double> differences(static_cast<size_t>(resampling.replicates));
   const Weights keep = swap_weights(resampling.seed);
   for (size_t s = 0; s < a.size(); ++s) {
@@ -226,7 +226,7 @@ double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
     check_finite(*swaps);
     return static_cast<double>(as_far(*swaps, observed, scale)) / static_cast<double>(swaps->size());
   }
-  const std::vector<double> swaps = random_swaps(score, a, b, resampling);
+  const std::vector<double> swaps = swapped_differences(score, a, b, resampling);
   check_finite(swaps);
   return p_value(as_far(swaps, observed, scale), swaps.size());
 }
