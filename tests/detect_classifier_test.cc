@@ -439,7 +439,7 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     Disk::real().make_folders(scratch.path + "/" + name);
     return scratch.path + "/" + name;
   };
-  edits::Targets judged,
+  edits::TargetSet judged,
       pool;  // the judge set as the generator has translated it; half of the pool's look human
   std::string humans;
   for (size_t i = 0; i < texts.size(); i += 2) {
@@ -483,7 +483,7 @@ TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
     Disk::real().make_folders(scratch.path + "/" + name);
     return scratch.path + "/" + name;
   };
-  edits::Targets generated;
+  edits::TargetSet generated;
   std::string humans;
   for (size_t i = 0; i < texts.size(); i += 2) {
     humans += texts[i].source + "\t" + texts[i].target + "\n";

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
-#include "experiment/part.h"
+#include "experiment/subset.h"
 #include "generate/pool.h"
 #include "metrics/chrf.h"
 #include "pipeline/store.h"
@@ -156,7 +156,7 @@ TEST(Store, OneAtATime) {
 
 TEST(Targets, AreAlignedBySentence) {
   // Pool sentences 0 and 2 are one source, translated by two people; the machine left 1 out.
-  const edits::Targets human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}, {}},
+  const edits::TargetSet human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}, {}},
       machine{{0, 2, 3}, {{"a", "x"}, {"a", "y"}, {"a", "z"}}, {}};
   const auto [m, h] = edits::aligned(machine, human);
   EXPECT_EQ(m.ids, (std::vector<int64_t>{0, 2, 3}));
@@ -373,7 +373,7 @@ TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   };
   const auto targets = [&](const ExperimentGraph& g, const char* arm, int64_t seed) {
     for (const StudentRun& r : g.students)
-      if (r.arm->name == arm && r.seed == seed) return r.targets;
+      if (r.arm->name == arm && r.seed == seed) return r.targets_stage;
     throw Error("no student of " + std::string(arm));
   };
   const std::string model = "model = \"" + run + "\"\n", told = "template = \"say {source}\"\n";
@@ -405,10 +405,10 @@ TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   const ExperimentConfig c = at.config("finetune");
   const ExperimentGraph g = experiment_graph(c);
   const StudentRun &start = student(g, "not tuned further"), &own = student(g, "tuned on its own");
-  EXPECT_EQ(start.targets, "");
+  EXPECT_EQ(start.targets_stage, "");
   const Stage& trained = g.graph.at(own.student);
   EXPECT_EQ(trained.input("from"), start.student);
-  EXPECT_EQ(g.graph.at(own.targets).input("generator"), start.student);
+  EXPECT_EQ(g.graph.at(own.targets_stage).input("generator"), start.student);
   EXPECT_EQ(g.graph.at(start.student).input("from"), "");
   EXPECT_EQ(g.graph.at(start.judged.at("last")).input("student"), start.student);
 }
@@ -424,10 +424,10 @@ TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
     return v;
   };
   std::string before = student(g, "generation 0").student;
-  EXPECT_EQ(whole(g.graph.at(student(g, "generation 0").targets), "count"), 13500);
+  EXPECT_EQ(whole(g.graph.at(student(g, "generation 0").targets_stage), "count"), 13500);
   for (int64_t n = 1; n <= 5; ++n) {
     const StudentRun& run = student(g, fmt::format("replace, generation {}", n));
-    const Stage& text = g.graph.at(run.targets);
+    const Stage& text = g.graph.at(run.targets_stage);
     EXPECT_EQ(text.kind, "generate");
     EXPECT_EQ(text.input("generator"), before);
     EXPECT_EQ(whole(text, "first"), 13500 * n);
@@ -436,17 +436,17 @@ TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
     before = run.student;
   }
   // Accumulating, the text of the fifth generation stands beside all before, down to the human targets.
-  std::string id = student(g, "accumulate, generation 5").targets;
+  std::string id = student(g, "accumulate, generation 5").targets_stage;
   for (int64_t n = 5; n >= 1; --n) {
     const Stage& joined = g.graph.at(id);
     ASSERT_EQ(joined.kind, "join");
     EXPECT_EQ(whole(g.graph.at(joined.input("targets")), "first"), 13500 * n);
     id = joined.input("with");
   }
-  EXPECT_EQ(id, student(g, "generation 0").targets);
+  EXPECT_EQ(id, student(g, "generation 0").targets_stage);
   // Fresh human targets are those of the same part.
-  const Stage& mixed =
-      g.graph.at(g.graph.at(student(g, "accumulate, a tenth fresh, generation 2").targets).input("targets"));
+  const Stage& mixed = g.graph.at(
+      g.graph.at(student(g, "accumulate, a tenth fresh, generation 2").targets_stage).input("targets"));
   EXPECT_EQ(mixed.kind, "mix");
   EXPECT_EQ(whole(g.graph.at(mixed.input("human")), "first"), 27000);
   EXPECT_EQ(g.tried.size(), 5u * (1 + 3 * 4));  // the first generation's text is that of all chains
@@ -538,7 +538,7 @@ void expect_choices(const Experiment& e) {
       metric->count({&h, 1}, {&r, 1}, row);
       return metric->score(row);
     };
-    const edits::Targets pool = edits::read_pool(split);
+    const edits::TargetSet pool = edits::read_pool(split);
     for (const Generated& g : read_generated(folder + "/generated.jsonl")) {
       const std::vector<std::string>& all = candidates.at(g.id);
       EXPECT_EQ(all.size(), how == "channel" ? 4u : 5u);
@@ -570,7 +570,7 @@ void expect_generations(const Experiment& e) {
     if (id.starts_with("generate-") && facts.find("\"generation\": 2") != std::string::npos &&
         facts.find("\"first\"") != std::string::npos) {
       ++second;
-      const edits::Targets t = edits::read_targets(folder);
+      const edits::TargetSet t = edits::read_targets(folder);
       EXPECT_GE(t.ids.front(), 332);
       EXPECT_LT(t.ids.back(), 498);
       EXPECT_EQ(read_generated(folder + "/generated.jsonl").front().from.generation, 2);
@@ -579,12 +579,12 @@ void expect_generations(const Experiment& e) {
         facts.find("accumulate, a quarter fresh, generation 2") == std::string::npos)
       continue;
     ++joined;
-    const edits::Targets all = edits::read_targets(folder);
+    const edits::TargetSet all = edits::read_targets(folder);
     std::map<int64_t, int64_t> by_part, human;
     std::string split;
     for (const auto& other : fs::directory_iterator(e.file("x/stages")))
       if (other.path().filename().string().starts_with("split-")) split = other.path().string();
-    const edits::Targets pool = edits::read_pool(split);
+    const edits::TargetSet pool = edits::read_pool(split);
     for (size_t i = 0; i < all.ids.size(); ++i) {
       ++by_part[all.ids[i] / 166];
       human[all.ids[i] / 166] += pool.texts[static_cast<size_t>(all.ids[i])].target == all.texts[i].target;

@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "edits/filter.h"
-#include "edits/ridge.h"
 #include "edits/scores.h"
 #include "edits/validity.h"
 #include "error_of.h"
@@ -148,34 +147,6 @@ TEST(Scorers, ModelsPreferPairsThatBelongTogether) {
             std::string::npos);
 }
 
-TEST(Ridge, FindsTheWeightsThatMadeTheQuality) {
-  std::mt19937 random(5);
-  std::normal_distribution<double> z;
-  std::vector<Numbers> features(3);
-  Numbers quality;
-  for (int i = 0; i < 5000; ++i) {
-    const double a = 3 + 2 * z(random), b = -1 + .5 * z(random);
-    features[0].push_back(a), features[1].push_back(b), features[2].push_back(7);
-    quality.push_back(10 + 4 * a - 6 * b + z(random));
-  }
-  const Ridge r = fit_ridge(features, quality, 1e-9);
-  EXPECT_NEAR(r.weights[0] / r.deviations[0], 4, .05);
-  EXPECT_NEAR(r.weights[1] / r.deviations[1], -6, .15);
-  EXPECT_EQ(r.weights[2], 0);
-  const std::vector<Numbers> one{{1}, {1}, {7}};
-  EXPECT_NEAR(predict(r, one)[0], 8, .2);
-}
-TEST(Ridge, OneFeatureByHand) {
-  // x standardised is -1, 0, 1 times sqrt(3/2); y - 2 is -1, 0, 1: the slope sqrt(2/3) is shrunk by 1 +
-  // penalty.
-  const Ridge r = fit_ridge(std::vector<Numbers>{{1, 2, 3}}, Numbers{1, 2, 3}, .5);
-  EXPECT_NEAR(r.weights[0], std::sqrt(2. / 3) / 1.5, 1e-12);
-  EXPECT_EQ(r.intercept, 2);
-  EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, 2}}, Numbers{1, 2}); }), "");
-  EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, NAN, 3}}, Numbers{1, 2, 3}); }), "");
-  EXPECT_NE(error_of([] { fit_ridge(std::vector<Numbers>{{1, 2, 3, 4}}, Numbers{1, 2, 3}); }), "");
-}
-
 TEST(Validity, CorrelationsOfRanksByHand) {
   // Ranks of a: 1 2 3 4; of quality: 2 1 3 4 (sum of squares 2: 1 - 6 x 2 / 60 = .8); length falls with a.
   const std::vector<NamedScores> scores{{"a", {.1, .2, .5, 9}}, {"flat", {3, 3, 3, 3}}, {"b", {2, 1, 3, 3}}};
@@ -189,9 +160,6 @@ TEST(Validity, CorrelationsOfRanksByHand) {
   EXPECT_NEAR(*rows[0].others[0], 1, 1e-12);
   // b has ranks 2 1 3.5 3.5: covariance 3.5, variances 5 and 4.5.
   EXPECT_NEAR(*rows[0].others[2], 3.5 / std::sqrt(5 * 4.5), 1e-12);
-  EXPECT_EQ(to_tsv(rows).substr(0, 80).find(
-                "score\tquality\tlength\trarity\ttied\ta\tflat\tb\na\t0.8000\t-1.0000\t\t0\t"),
-            0u);
   EXPECT_NE(error_of([&] {
               validity(scores, Numbers{1, 2}, Numbers{1, 2}, Numbers{1, 2});
             }).find("a of 4 pairs"),

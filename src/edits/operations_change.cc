@@ -17,7 +17,7 @@
 
 namespace rum::edits {
 namespace {
-void finish(const StageContext& x, Targets targets, const std::vector<std::string>& lines,
+void finish(const StageContext& x, TargetSet targets, const std::vector<std::string>& lines,
             std::string summary, Json::Object numbers) {
   for (size_t i = 0; i < lines.size(); ++i) targets.texts[i].target = lines[i];
   write_targets(x.folder, targets);
@@ -43,8 +43,8 @@ EditRates less(EditRates a, const EditRates& b) {  // kind by kind, never below 
 }
 // The rates of `like`: against the human targets as they are, or above those that a second human translation
 // of the same sentence shows.
-EditRates wanted_rates(const StageContext& x, const Targets& all_human) {
-  const Targets all_like = read_targets(x.input("like"));
+EditRates wanted_rates(const StageContext& x, const TargetSet& all_human) {
+  const TargetSet all_like = read_targets(x.input("like"));
   if (!on(x, "above_human")) {
     const auto [like, human] = aligned(all_like, all_human);
     return edit_rates(sides(like.texts, &Pair::target), sides(human.texts, &Pair::target));
@@ -57,8 +57,8 @@ EditRates wanted_rates(const StageContext& x, const Targets& all_human) {
 }
 
 void inject(const StageContext& x) {
-  Targets targets = read_targets(x.input("targets"));
-  const Targets human = read_targets(x.input("human"));
+  TargetSet targets = read_targets(x.input("targets"));
+  const TargetSet human = read_targets(x.input("human"));
   // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
   const auto [now, people] = aligned(targets, human);
   const EditRates there = edit_rates(sides(now.texts, &Pair::target), sides(people.texts, &Pair::target)),
@@ -71,8 +71,8 @@ void inject(const StageContext& x) {
 }
 
 void thin(const StageContext& x) {
-  Targets targets = read_targets(x.input("targets"));
-  const Targets like = read_targets(x.input("like"));
+  TargetSet targets = read_targets(x.input("targets"));
+  const TargetSet like = read_targets(x.input("like"));
   std::optional<HumanText> seed;  // generators learned from it: it attests what is no invention of theirs
   if (on(x, "attested"))
     seed.emplace().add(

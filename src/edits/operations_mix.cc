@@ -13,7 +13,7 @@ namespace {
 void subset(const StageContext& x) {
   const double part = x.parameters().number("share");
   const auto pool = static_cast<double>(read_pool(x.input("split")).texts.size());
-  const Targets all = read_targets(x.input("targets"));
+  const TargetSet all = read_targets(x.input("targets"));
   std::vector<int64_t> rows;
   for (size_t i = 0; i < all.ids.size(); ++i)
     if (static_cast<double>(all.ids[i]) < part * pool) rows.push_back(static_cast<int64_t>(i));
@@ -23,7 +23,7 @@ void subset(const StageContext& x) {
 // `count` sentences of the pool from `first` on.
 void part(const StageContext& x) {
   const int64_t first = x.parameters().whole("first"), count = x.parameters().whole("count");
-  const Targets all = read_targets(x.input("targets"));
+  const TargetSet all = read_targets(x.input("targets"));
   std::vector<int64_t> rows;
   for (size_t i = 0; i < all.ids.size(); ++i)
     if (all.ids[i] >= first && all.ids[i] < first + count) rows.push_back(static_cast<int64_t>(i));
@@ -41,12 +41,12 @@ std::vector<int64_t> drawn_order(const std::vector<int64_t>& ids, uint32_t seed,
   for (const auto& [_, id] : drawn) out.push_back(id);
   return out;
 }
-std::multimap<int64_t, const Pair*> by_id(const Targets& t) {
+std::multimap<int64_t, const Pair*> by_id(const TargetSet& t) {
   std::multimap<int64_t, const Pair*> out;
   for (size_t i = 0; i < t.ids.size(); ++i) out.emplace(t.ids[i], &t.texts[i]);
   return out;
 }
-void add(Targets& to, int64_t id, const Pair& pair) {
+void add(TargetSet& to, int64_t id, const Pair& pair) {
   to.ids.push_back(id);
   to.texts.push_back(pair);
 }
@@ -55,12 +55,12 @@ void add(Targets& to, int64_t id, const Pair& pair) {
 // human ones at the end of every epoch.
 void mix(const StageContext& x) {
   const double real = x.parameters().number("real");
-  const Targets human = read_targets(x.input("human")), given = read_targets(x.input("targets"));
+  const TargetSet human = read_targets(x.input("human")), given = read_targets(x.input("targets"));
   std::vector<int64_t> chosen = drawn_order(human.ids, x.seed(), 0x4d49580a);
   chosen.resize(static_cast<size_t>(real * static_cast<double>(chosen.size()) + 0.5));
   std::sort(chosen.begin(), chosen.end());
   const auto generated = by_id(given);
-  Targets out, last;
+  TargetSet out, last;
   out.ordered = x.parameters().has("real_last");
   for (size_t h = 0; h < human.ids.size(); ++h) {
     const int64_t id = human.ids[h];
@@ -78,14 +78,14 @@ void mix(const StageContext& x) {
 void alternate(const StageContext& x) {
   std::vector<std::string> folders = x.inputs("with");
   folders.insert(folders.begin(), x.input("targets"));
-  std::vector<Targets> all;
+  std::vector<TargetSet> all;
   for (const std::string& f : folders) all.push_back(read_targets(f));
   const std::vector<int64_t> order = drawn_order(read_pool(x.input("split")).ids, x.seed(), 0x414c5421);
   std::vector<size_t> writer(order.size());
   for (size_t i = 0; i < order.size(); ++i) writer[static_cast<size_t>(order[i])] = i % all.size();
   std::vector<std::multimap<int64_t, const Pair*>> maps;
-  for (const Targets& t : all) maps.push_back(by_id(t));
-  Targets out;
+  for (const TargetSet& t : all) maps.push_back(by_id(t));
+  TargetSet out;
   for (size_t id = 0; id < writer.size(); ++id) {
     const auto key = static_cast<int64_t>(id);
     for (auto [at, end] = maps[writer[id]].equal_range(key); at != end; ++at) add(out, key, *at->second);
@@ -95,9 +95,9 @@ void alternate(const StageContext& x) {
 
 // All targets of several sources one after another: several translations of a sentence.
 void join(const StageContext& x) {
-  Targets out = read_targets(x.input("targets"));
+  TargetSet out = read_targets(x.input("targets"));
   for (const std::string& folder : x.inputs("with")) {
-    const Targets more = read_targets(folder);
+    const TargetSet more = read_targets(folder);
     for (size_t i = 0; i < more.ids.size(); ++i) add(out, more.ids[i], more.texts[i]);
   }
   out.weights.clear();

@@ -15,12 +15,12 @@
 
 namespace rum::edits {
 namespace {
-std::vector<double> scores(const StageContext& x, const Targets& t) {
+std::vector<double> scores(const StageContext& x, const TargetSet& t) {
   const std::string path = x.input("by") + "/scores.tsv";
   return scores_of(read_scores(path), t.ids, path);
 }
 // Rows of the targets, best first; within bins of source length when asked for.
-std::vector<int64_t> best_first(const StageContext& x, const Targets& t) {
+std::vector<int64_t> best_first(const StageContext& x, const TargetSet& t) {
   std::vector<int64_t> lengths;
   for (const Pair& p : t.texts) lengths.push_back(std::count(p.source.begin(), p.source.end(), ' ') + 1);
   const int bins = static_cast<int>(x.parameters().number("bins", 1));
@@ -29,7 +29,7 @@ std::vector<int64_t> best_first(const StageContext& x, const Targets& t) {
 
 // A growing set at one of its sizes: the best `keep` of all targets.
 void filter(const StageContext& x) {
-  const Targets t = read_targets(x.input("targets"));
+  const TargetSet t = read_targets(x.input("targets"));
   const std::vector<int64_t> order = best_first(x, t), rows = kept(order, x.parameters().number("keep", 1));
   write_targets(x.folder, picked(t, rows));
   write_summary(x, fmt::format("{} of {} pairs kept", rows.size(), t.ids.size()),
@@ -37,16 +37,16 @@ void filter(const StageContext& x) {
 }
 // Students read the targets in this order in every epoch.
 void order(const StageContext& x) {
-  const Targets t = read_targets(x.input("targets"));
+  const TargetSet t = read_targets(x.input("targets"));
   std::vector<int64_t> rows = best_first(x, t);
   if (x.parameters().text("first") == "worst") std::reverse(rows.begin(), rows.end());
-  Targets out = picked(t, rows);
+  TargetSet out = picked(t, rows);
   out.ordered = true;
   write_targets(x.folder, out);
 }
 // As many lines as before, each drawn by how human it looks, at most `most` times.
 void resample(const StageContext& x) {
-  const Targets t = read_targets(x.input("targets"));
+  const TargetSet t = read_targets(x.input("targets"));
   std::vector<double> p = scores(x, t);  // log odds of a human
   for (double& s : p) s = 1 / (1 + std::exp(s));
   const JsonFields given = x.parameters();
@@ -66,7 +66,7 @@ void resample(const StageContext& x) {
 }
 // The loss of each line weighs as much as its density ratio, capped.
 void weigh(const StageContext& x) {
-  Targets t = read_targets(x.input("targets"));
+  TargetSet t = read_targets(x.input("targets"));
   const DensityRatioWeights w = density_ratio_weights(scores(x, t));
   t.weights.assign(w.weights.begin(), w.weights.end());
   write_targets(x.folder, t);
@@ -77,7 +77,7 @@ void weigh(const StageContext& x) {
 }
 // Lines that were hardly translated are left out.
 void drop_copies(const StageContext& x) {
-  const Targets t = read_targets(x.input("targets"));
+  const TargetSet t = read_targets(x.input("targets"));
   write_targets(x.folder, picked(t, without_copies(t.texts, x.parameters().number("share", 0.5))));
 }
 

@@ -28,8 +28,8 @@ std::vector<T> read_numbers(const std::string& path) {
 }
 }  // namespace
 
-Targets read_targets(const std::string& folder) {
-  Targets out;
+TargetSet read_targets(const std::string& folder) {
+  TargetSet out;
   out.texts = read_corpus(folder + "/targets.tsv", CorpusKind::pairs).texts;
   out.ids = read_numbers<int64_t>(folder + "/ids.txt");
   out.ordered = Disk::real().exists(folder + "/ordered");
@@ -41,7 +41,7 @@ Targets read_targets(const std::string& folder) {
     throw FileError(fmt::format("{}: {} weights for {} pairs", folder, out.weights.size(), out.texts.size()));
   return out;
 }
-void write_targets(const std::string& folder, const Targets& t) {
+void write_targets(const std::string& folder, const TargetSet& t) {
   std::vector<Pair> kept;
   std::string ids, weights;
   for (size_t i = 0; i < t.texts.size(); ++i) {
@@ -56,11 +56,11 @@ void write_targets(const std::string& folder, const Targets& t) {
   if (!t.weights.empty()) Disk::real().replace_text(folder + "/weights.txt", weights);
   if (t.ordered) Disk::real().replace_text(folder + "/ordered", "");
 }
-std::pair<Targets, Targets> aligned(const Targets& a, const Targets& b) {
+std::pair<TargetSet, TargetSet> aligned(const TargetSet& a, const TargetSet& b) {
   std::map<int64_t, size_t> in_a, in_b;
   for (size_t i = 0; i < a.ids.size(); ++i) in_a.try_emplace(a.ids[i], i);
   for (size_t i = 0; i < b.ids.size(); ++i) in_b.try_emplace(b.ids[i], i);
-  std::pair<Targets, Targets> out;
+  std::pair<TargetSet, TargetSet> out;
   for (const auto& [id, i] : in_a) {
     const auto j = in_b.find(id);
     if (j == in_b.end()) continue;
@@ -69,8 +69,8 @@ std::pair<Targets, Targets> aligned(const Targets& a, const Targets& b) {
   }
   return out;
 }
-Targets picked(const Targets& t, std::span<const int64_t> rows) {
-  Targets out;
+TargetSet picked(const TargetSet& t, std::span<const int64_t> rows) {
+  TargetSet out;
   out.ordered = t.ordered;
   for (const int64_t row : rows) {
     const auto i = static_cast<size_t>(row);
@@ -84,7 +84,7 @@ std::vector<std::string> sides(const std::vector<Pair>& texts, std::string Pair:
   for (const Pair& t : texts) out.push_back(t.*side);
   return out;
 }
-TranslatedTwice translated_twice(const Targets& targets, const Targets& human) {
+TranslatedTwice translated_twice(const TargetSet& targets, const TargetSet& human) {
   TranslatedTwice out;
   std::map<std::string, size_t> first;
   std::map<int64_t, const std::string*> by_id;
@@ -100,8 +100,8 @@ TranslatedTwice translated_twice(const Targets& targets, const Targets& human) {
   }
   return out;
 }
-Targets read_pool(const std::string& split_folder, const std::string& set) {
-  Targets out;
+TargetSet read_pool(const std::string& split_folder, const std::string& set) {
+  TargetSet out;
   out.texts = read_corpus(fmt::format("{}/{}.tsv", split_folder, set), CorpusKind::pairs).texts;
   for (size_t i = 0; i < out.texts.size(); ++i) out.ids.push_back(static_cast<int64_t>(i));
   return out;

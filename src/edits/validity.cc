@@ -1,7 +1,5 @@
 #include "edits/validity.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -17,10 +15,6 @@ bool all_equal(std::span<const double> x) {
 std::optional<double> correlation(std::span<const double> x, std::span<const double> y) {
   if (all_equal(x) || all_equal(y)) return {};
   return detect::spearman(x, y);
-}
-std::string shown(std::optional<double> r) {
-  if (!r) return "";
-  return fmt::format("{:.4f}", *r);
 }
 }  // namespace
 
@@ -45,19 +39,6 @@ std::vector<Validity> validity(std::span<const NamedScores> scores, std::span<co
                {}};
     for (const NamedScores& other : scores) v.others.push_back(correlation(s.values, other.values));
     out.push_back(std::move(v));
-  }
-  return out;
-}
-
-std::string to_tsv(std::span<const Validity> rows) {
-  std::string out = "score\tquality\tlength\trarity\ttied";
-  for (const Validity& v : rows) out += fmt::format("\t{}", v.name);
-  out += '\n';
-  for (const Validity& v : rows) {
-    out +=
-        fmt::format("{}\t{}\t{}\t{}\t{}", v.name, shown(v.quality), shown(v.length), shown(v.rarity), v.tied);
-    for (const auto& r : v.others) out += fmt::format("\t{}", shown(r));
-    out += '\n';
   }
   return out;
 }

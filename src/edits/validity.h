@@ -21,6 +21,4 @@ struct Validity {
 // pairs, lists of different length, NaN.
 std::vector<Validity> validity(std::span<const NamedScores>, std::span<const double> quality,
                                std::span<const double> length, std::span<const double> rarity);
-// As tab-separated values: score, quality, length, rarity, tied, then a column for each score.
-std::string to_tsv(std::span<const Validity>);
 }  // namespace rum::edits

@@ -341,8 +341,8 @@ class Builder {
           scores(c_.scorers.at(arm.detector), arm.targets, named(arm.targets, seed), seed);
     StudentRun run{&arm, seed, volume, targets, "", {}};
     if (arm.equal_steps && volume < 1) {
-      run.targets = applied(arm, {"subset", {{"share", volume}}, {}, {}}, targets, seed);
-      run.student = student_of(arm, seed, 1, run.targets);
+      run.targets_stage = applied(arm, {"subset", {{"share", volume}}, {}, {}}, targets, seed);
+      run.student = student_of(arm, seed, 1, run.targets_stage);
     } else {
       run.student = student_of(arm, seed, volume, targets);
     }

@@ -20,7 +20,7 @@ struct StudentRun {
   const Arm* arm = nullptr;
   int64_t seed = 0;
   double volume = 1;
-  std::string targets, student;               // targets: "" where it learned from none
+  std::string targets_stage, student;         // targets_stage: "" where it learned from none
   std::map<std::string, std::string> judged;  // by kind of weights: last, best
 };
 struct ExperimentGraph {

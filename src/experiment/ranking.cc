@@ -64,8 +64,8 @@ struct Ranked {
 std::vector<edits::Validity> validities(const Ranked& r, const ExperimentGraph& g, const Store& store) {
   const Stage& first = g.graph.at(r.scorers.front().second);
   const std::string split = store.folder(g.split);
-  const edits::Targets targets = edits::read_targets(store.folder(first.input("targets"))),
-                       pool = edits::read_pool(split);
+  const edits::TargetSet targets = edits::read_targets(store.folder(first.input("targets"))),
+                         pool = edits::read_pool(split);
   const std::vector<std::string> sources = edits::sides(targets.texts, &Pair::source);
   std::vector<std::string> human;
   std::vector<double> length;

@@ -113,8 +113,8 @@ class Gatherer {
         arm.epochs += (arm.curves.back().epochs - arm.epochs) / n;
         int64_t pairs = 0;
         const auto pool = static_cast<double>(config_.data.pool_pairs);
-        if (!run.targets.empty())
-          for (const int64_t i : edits::read_targets(store_.folder(run.targets)).ids)
+        if (!run.targets_stage.empty())
+          for (const int64_t i : edits::read_targets(store_.folder(run.targets_stage)).ids)
             pairs += static_cast<double>(i) < run.volume * pool;
         arm.pool_pairs += (pairs - arm.pool_pairs) / static_cast<int64_t>(n);
       }

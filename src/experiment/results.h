@@ -11,7 +11,7 @@
 #include "experiment/gap.h"
 #include "experiment/ranking.h"
 #include "experiment/statistics.h"
-#include "experiment/training.h"
+#include "experiment/training_curve.h"
 #include "pipeline/store.h"
 
 namespace rum {

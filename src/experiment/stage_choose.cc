@@ -35,7 +35,7 @@ Written written(const std::vector<std::string>& folders) {
 }
 // [i][k]: how near candidate k of source i comes to the human target.
 std::vector<std::vector<double>> nearness(const Metric& metric, const Written& w,
-                                          const edits::Targets& human) {
+                                          const edits::TargetSet& human) {
   std::vector<std::vector<double>> out(w.sources.size());
   const size_t columns = metric.columns().size();
   parallel(static_cast<int64_t>(out.size()), [&](int64_t n) {
@@ -96,7 +96,7 @@ Kept kept(const StageContext& x, const Written& w) {
 void choose(const StageContext& x) {
   const Written w = written(x.inputs("candidates"));
   const Kept k = kept(x, w);
-  edits::Targets out;
+  edits::TargetSet out;
   std::string lines;
   size_t words = 0, all_words = 0, candidates = 0;
   for (size_t i = 0; i < w.lines.size(); ++i) {

@@ -123,7 +123,7 @@ void human(const StageContext& x) { edits::write_targets(x.folder, edits::read_p
 
 // ---- import: what an outside model made of the pool, as source<TAB>target lines in the pool's order, or as
 // JSON lines {"id": place in the pool, "target": text, ...}
-edits::Targets from_json_lines(const std::string& path, const edits::Targets& pool) {
+edits::TargetSet from_json_lines(const std::string& path, const edits::TargetSet& pool) {
   std::vector<std::optional<std::string>> by_id(pool.texts.size());
   LineReader reader(path);
   for (std::string_view line; reader.next(line);) {
@@ -138,7 +138,7 @@ edits::Targets from_json_lines(const std::string& path, const edits::Targets& po
     if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} stands twice", where, id));
     by_id[static_cast<size_t>(id)] = target;
   }
-  edits::Targets out;
+  edits::TargetSet out;
   std::string missing;
   int64_t count = 0;
   for (size_t i = 0; i < by_id.size(); ++i) {
@@ -153,12 +153,12 @@ edits::Targets from_json_lines(const std::string& path, const edits::Targets& po
 }
 void import(const StageContext& x) {
   const std::string path = JsonFields(x.stage.hints, x.stage.label).text("file");
-  const edits::Targets pool = edits::read_pool(x.input("split"));
+  const edits::TargetSet pool = edits::read_pool(x.input("split"));
   std::string_view start;
   LineReader peek(path);
   const bool json = peek.next(start) && start.starts_with('{');
   if (json) return edits::write_targets(x.folder, from_json_lines(path, pool));
-  edits::Targets out{pool.ids, read_corpus(path, CorpusKind::pairs, {.empty_sides = true}).texts, {}};
+  edits::TargetSet out{pool.ids, read_corpus(path, CorpusKind::pairs, {.empty_sides = true}).texts, {}};
   if (out.texts.size() != pool.texts.size())
     throw FileError(
         fmt::format("{} has {} lines, the pool {}; expected one pair for each sentence of the pool", path,

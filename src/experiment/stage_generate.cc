@@ -20,9 +20,9 @@
 namespace rum {
 namespace {
 // The sources that the parameters name: of the pool unless they say another set, all unless they say which.
-edits::Targets sources_of(const StageContext& x) {
+edits::TargetSet sources_of(const StageContext& x) {
   const JsonFields p = x.parameters();
-  const edits::Targets all = edits::read_pool(x.input("split"), p.has("set") ? p.text("set") : "pool");
+  const edits::TargetSet all = edits::read_pool(x.input("split"), p.has("set") ? p.text("set") : "pool");
   std::vector<int64_t> rows(static_cast<size_t>(p.whole("count", std::ssize(all.ids))));
   std::iota(rows.begin(), rows.end(), p.whole("first", 0));
   return edits::picked(all, rows);
@@ -51,7 +51,7 @@ void generate(const StageContext& x) {
   if (told) from.decoding += describe(*told);
   from.generator = p.text("name");
   from.generation = p.whole("generation", from.generation);
-  const edits::Targets pool = sources_of(x);
+  const edits::TargetSet pool = sources_of(x);
   const std::vector<std::string> sources = edits::sides(pool.texts, &Pair::source);
   const auto left_out = std::count_if(sources.begin(), sources.end(), [&](const std::string& s) {
     return !translatable(*run, s, instruction);
@@ -71,7 +71,7 @@ void generate(const StageContext& x) {
         if (x.stop()) throw Stopped();
       },
       nullptr, instruction);
-  edits::Targets out;
+  edits::TargetSet out;
   for (const Generated& g : read_generated(file)) {
     out.ids.push_back(pool.ids[static_cast<size_t>(g.id)]);
     out.texts.push_back({g.source, g.target});

@@ -35,7 +35,7 @@ Json of_errors(const Lines& a, const ErrorRules& rules) {
 }
 
 // The targets beside a second person's translations: one person's are the references of both.
-Json of_floor(const edits::Targets& targets, const edits::Targets& human, const ErrorRules& rules,
+Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human, const ErrorRules& rules,
               int64_t& sentences) {
   const edits::TranslatedTwice t = translated_twice(targets, human);
   sentences = static_cast<int64_t>(t.sources.size());
@@ -82,8 +82,8 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
 
 // inputs: targets, human targets, split. Writes measures.json.
 void measure(const StageContext& x) {
-  const edits::Targets targets = edits::read_targets(x.input("targets")),
-                       human = edits::read_targets(x.input("human"));
+  const edits::TargetSet targets = edits::read_targets(x.input("targets")),
+                         human = edits::read_targets(x.input("human"));
   const std::vector<std::string> attesting =
       edits::sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
   const auto [t, h] = edits::aligned(targets, human);

@@ -26,10 +26,10 @@ namespace {
 //                       source), "target language" (targets alone), or "generated" (the given targets)
 //   {"volume": v}       a student, on the targets of the first v of the pool, for v times the target tokens
 //                       (or steps) of the recipe, so that all volumes see their texts equally often
-edits::Targets training_set(const StageContext& x, RunConfig& config) {
+edits::TargetSet training_set(const StageContext& x, RunConfig& config) {
   const JsonFields data = x.parameters().object("data");
   if (data.has("seed_pairs")) {
-    edits::Targets seed = edits::read_pool(x.input("split"), "seed");
+    edits::TargetSet seed = edits::read_pool(x.input("split"), "seed");
     const size_t count = std::min(seed.texts.size(), static_cast<size_t>(data.whole("seed_pairs")));
     seed.texts.resize(count);
     seed.ids.resize(count);
@@ -40,7 +40,7 @@ edits::Targets training_set(const StageContext& x, RunConfig& config) {
                                                  : edits::read_pool(x.input("split"), "judge");
   const double volume = data.number("volume");
   const auto pool = static_cast<double>(edits::read_pool(x.input("split")).texts.size());
-  const edits::Targets t = edits::read_targets(x.input("targets"));
+  const edits::TargetSet t = edits::read_targets(x.input("targets"));
   std::vector<int64_t> rows;
   for (size_t i = 0; i < t.ids.size(); ++i)
     if (static_cast<double>(t.ids[i]) < volume * pool) rows.push_back(static_cast<int64_t>(i));
@@ -61,7 +61,7 @@ void turn(std::vector<Pair>& pairs, const std::string& what) {
 }
 // A generator may write what no batch can hold: such pairs are left out, and counted. Error when the others do not
 // fill one batch.
-edits::Targets that_fit(const edits::Targets& t, const RunConfig& config, const std::string& label) {
+edits::TargetSet that_fit(const edits::TargetSet& t, const RunConfig& config, const std::string& label) {
   const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
   const BatchShape shape = batch_shape(config);
   std::vector<int64_t> rows;
@@ -79,7 +79,7 @@ edits::Targets that_fit(const edits::Targets& t, const RunConfig& config, const 
   return edits::picked(t, rows);
 }
 // Targets whose order or weights matter are read by a plan that says so.
-void write_plan(const edits::Targets& t, const Corpus& corpus, uint32_t seed, const std::string& path) {
+void write_plan(const edits::TargetSet& t, const Corpus& corpus, uint32_t seed, const std::string& path) {
   const auto count = static_cast<int64_t>(t.texts.size());
   Plan plan = shuffled_plan({&count, 1}, {&corpus.hash, 1}, seed);
   if (t.ordered) {
@@ -116,9 +116,9 @@ void train(const StageContext& x) {
   if (what == "target language") config.kind = CorpusKind::documents;
   const std::string data = x.folder + (config.kind == CorpusKind::pairs ? "/train.tsv" : "/train.txt"),
                     plan = x.folder + "/plan.tsv";
-  edits::Targets all = training_set(x, config);
+  edits::TargetSet all = training_set(x, config);
   turn(all.texts, what);
-  const edits::Targets kept = that_fit(all, config, x.stage.label);
+  const edits::TargetSet kept = that_fit(all, config, x.stage.label);
   Disk::real().replace_text(data, corpus_bytes(kept.texts, config.kind));
   config.train = {data};
   config.valid = x.input("split") + "/valid.tsv";
@@ -132,7 +132,7 @@ void train(const StageContext& x) {
     write_plan(kept, read_corpus(data, config.kind), config.seed, plan);
     config.plan = plan;
   }
-  const auto count = [](const edits::Targets& t) { return static_cast<int64_t>(t.texts.size()); };
+  const auto count = [](const edits::TargetSet& t) { return static_cast<int64_t>(t.texts.size()); };
   Disk::real().replace_text(
       x.folder + "/data.json",
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");

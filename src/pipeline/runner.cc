@@ -173,9 +173,8 @@ double seconds_left(const Graph& graph, const Store& store) {
 RunnerResult run_stages(const Graph& graph, Store& store, const RunnerConfig& config, Progress& progress,
                         const std::function<bool()>& stop) {
   const Lock only(store.path() + "/locks/experiment", false);
-  RUM_CHECK(only.held(),
-            "{}: another process runs this experiment; `ruminate experiment status` shows how far it is",
-            store.path());
+  RUM_CHECK(only.held(), "{}: another process runs this experiment{}{}", store.path(),
+            config.when_busy.empty() ? "" : "; ", config.when_busy);
   return Runner(graph, store, config, progress).run(stop);
 }
 }  // namespace rum

@@ -60,8 +60,7 @@ std::string Graph::add(std::string kind, std::string label, Json::Object paramet
 }
 const Stage& Graph::at(const std::string& id) const {
   const auto found = by_id_.find(id);
-  RUM_CHECK(found != by_id_.end(),
-            "no stage \"{}\" in this experiment; `ruminate experiment jobs CONFIG` lists them", id);
+  RUM_CHECK(found != by_id_.end(), "no stage \"{}\" in this graph", id);
   return stages_[found->second];
 }
 }  // namespace rum

@@ -1,4 +1,4 @@
-// A stage is one piece of an experiment: it makes a folder of files from its parameters and the folders of
+// A stage is one piece of a longer computation: it makes a folder of files from its parameters and the folders of
 // the stages before it. Its id is the hash of both, so equal work is done once, and changing a setting redoes
 // what depends on it and nothing else.
 #pragma once
@@ -29,13 +29,13 @@ struct Stage {
   std::string input(const std::string& name) const;
 };
 
-// The stages of one experiment, each after its inputs.
+// The stages of one computation, each after its inputs.
 class Graph {
  public:
   // Returns the id; an equal stage is there once. Error: an unknown kind or input.
   std::string add(std::string kind, std::string label, Json::Object parameters,
                   std::vector<StageInput> inputs, double cost = 1, Json::Object hints = {});
-  const Stage& at(const std::string& id) const;  // Error that says which command lists the ids
+  const Stage& at(const std::string& id) const;  // Error: no such stage
   std::span<const Stage> stages() const { return stages_; }
 
  private:

@@ -14,8 +14,6 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/unfinished.h"
-#include "run/environment.h"
-#include "run/run.h"
 
 namespace rum {
 namespace fs = std::filesystem;
@@ -60,7 +58,7 @@ std::string now() {
 }
 }  // namespace
 
-Store::Store(std::string folder) : folder_(std::move(folder)) {
+Store::Store(std::string folder, StoreUser user) : folder_(std::move(folder)), user_(std::move(user)) {
   Disk::real().make_folders(folder_ + "/stages");
   Disk::real().make_folders(folder_ + "/logs");
 }
@@ -107,8 +105,8 @@ std::string Store::damage(const std::string& id) const try {
 void Store::check(const Stage& stage) const {
   const std::string found = damage(stage.id);
   if (!found.empty())
-    throw FileError(fmt::format("{}: {} is damaged ({}); `ruminate experiment run` makes it again",
-                                folder(stage.id), stage.label, found));
+    throw FileError(fmt::format("{}: {} is damaged ({}); {} makes it again", folder(stage.id), stage.label,
+                                found, user_.make_all));
 }
 std::vector<std::string> Store::strangers(const std::string& id) const {
   std::vector<std::string> out;
@@ -149,9 +147,8 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
   if (finished(id)) return;
   std::vector<std::string> folders;
   for (const auto& [name, i] : stage.inputs) {
-    RUM_CHECK(finished(i),
-              "{} ({}) needs {} ({}), which is not made yet; `ruminate experiment run` makes all in order",
-              id, stage.label, i, graph.at(i).label);
+    RUM_CHECK(finished(i), "{} ({}) needs {} ({}), which is not made yet; {} makes all in order", id,
+              stage.label, i, graph.at(i).label, user_.make_all);
     folders.push_back(folder(i));
   }
   std::error_code error;
@@ -176,7 +173,7 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
                                 {"cost", stage.cost},
                                 {"seconds", seconds_now() - start},
                                 {"finished", now()},
-                                {"build", build_id()}});
+                                {"build", user_.build}});
   Disk::real().replace_text(part(id) + "/" + kFacts, to_json(facts, 1) + "\n");
   remove(id, progress);
   fs::rename(part(id), folder(id), error);

@@ -23,9 +23,14 @@ class Lock {
   int file_ = -1;
 };
 
+// What a store is told of the program that uses it.
+struct StoreUser {
+  std::string build = "unknown";              // written to stage.json
+  std::string make_all = "the same command";  // what makes all that is missing or damaged, for messages
+};
 class Store {
  public:
-  explicit Store(std::string folder);
+  explicit Store(std::string folder, StoreUser = {});
   const std::string& path() const { return folder_; }
   std::string folder(const std::string& id) const { return folder_ + "/stages/" + id; }
   std::string part(const std::string& id) const { return folder(id) + ".part"; }
@@ -49,5 +54,6 @@ class Store {
 
  private:
   std::string folder_;
+  StoreUser user_;
 };
 }  // namespace rum

@@ -11,11 +11,12 @@
 #include "base/shell.h"
 #include "base/terminal.h"
 #include "base/threads.h"
+#include "edits/targets.h"
 #include "experiment/arms.h"
-#include "experiment/export.h"
-#include "experiment/part.h"
 #include "experiment/report.h"
 #include "experiment/result_files.h"
+#include "experiment/subset.h"
+#include "generate/chat.h"
 #include "pipeline/runner.h"
 #include "run/environment.h"
 #include "run/run.h"
@@ -64,6 +65,7 @@ ExperimentConfig config_of(const Asked& a) {
   if (!a.groups.empty()) return only_groups(std::move(c), a.groups);
   return c;
 }
+Store store_in(const std::string& folder) { return Store(folder, {build_id(), "`ruminate experiment run`"}); }
 // The command that makes one stage when its id is added.
 std::vector<std::string> stage_command(const Asked& a, const std::string& program,
                                        const std::string& folder) {
@@ -87,10 +89,11 @@ std::string shell(const std::vector<std::string>& words) {
 int run(const Asked& a) {
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
-  Store store(c.folder);
+  Store store = store_in(c.folder);
   Progress progress(c.folder + "/log.txt");
   listen_for_interrupts();
-  RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs};
+  RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs,
+                 "`ruminate experiment status` shows how far it is"};
   progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
                             g.students.size(), r.jobs));
   Disk::real().make_folders(c.report);
@@ -107,7 +110,7 @@ int run(const Asked& a) {
 
 int status(const Asked& a) {
   const ExperimentConfig c = config_of(a);
-  const Store store(c.folder);
+  const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
   struct Kind {
     int64_t all = 0, made = 0, begun = 0;
@@ -146,7 +149,7 @@ std::vector<std::vector<const Stage*>> waves_of(const Graph& graph, const Store&
 int jobs(const Asked& a) {
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
-  const Store store(c.folder);
+  const Store store = store_in(c.folder);
   const std::string command = shell(stage_command(a, "build/ruminate", c.folder));
   const auto waves = waves_of(g.graph, store);
   if (a.slurm) {
@@ -185,8 +188,12 @@ int stage(const Asked& a) {
             shell_quoted(a.config));
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
+  RUM_CHECK(std::any_of(g.graph.stages().begin(), g.graph.stages().end(),
+                        [&](const Stage& s) { return s.id == a.stage; }),
+            "no stage \"{}\" in this experiment; `ruminate experiment jobs {}` lists them", a.stage,
+            shell_quoted(a.config));
   if (a.threads > 0) set_threads(static_cast<int>(a.threads));
-  Store store(c.folder);
+  Store store = store_in(c.folder);
   Progress progress;
   listen_for_interrupts();
   try {
@@ -201,7 +208,7 @@ int stage(const Asked& a) {
 // since a long experiment is looked at before its end.
 int report(const Asked& a) {
   const ExperimentConfig whole = config_of(a);
-  const Store store(whole.folder);
+  const Store store = store_in(whole.folder);
   FilesRead read;
   const auto [c, waiting] = made_so_far(whole, store, read);
   const ExperimentGraph g = experiment_graph(c, &store, &read);
@@ -239,19 +246,19 @@ int report(const Asked& a) {
 
 int export_targets(const Asked& a) {
   const ExperimentConfig c = config_of(a);
-  const Store store(c.folder);
+  const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
   std::vector<std::string> arms;
   for (const StudentRun& run : g.students) {
     arms.push_back(run.arm->name);
     if (run.arm->name != a.arm || run.seed != a.seed) continue;
-    RUM_CHECK(!run.targets.empty(), "arm \"{}\" learns from no targets", a.arm);
-    RUM_CHECK(store.finished(run.targets),
+    RUM_CHECK(!run.targets_stage.empty(), "arm \"{}\" learns from no targets", a.arm);
+    RUM_CHECK(store.finished(run.targets_stage),
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
               shell_quoted(a.config));
-    store.check(g.graph.at(run.targets));
-    const std::string chats =
-        chat_json_lines(edits::read_targets(store.folder(run.targets)), "Translate from German to English.");
+    store.check(g.graph.at(run.targets_stage));
+    const std::string chats = fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts,
+                                                "Translate from German to English.");
     if (a.output.empty())
       fmt::print("{}", chats);
     else

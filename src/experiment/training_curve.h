@@ -9,6 +9,6 @@ struct TrainingCurve {
   std::map<int64_t, double> valid_loss;  // by optimizer step, nats a token
   double epochs = 0;                     // rounds over its targets at the end
 };
-// Of a run's metrics.jsonl. FileError: not JSON.
+// Of a run's metrics.jsonl; lines that a crash damaged are passed over, as wherever it is read.
 TrainingCurve read_training(const std::string& run_folder);
 }  // namespace rum

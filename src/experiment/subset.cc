@@ -1,4 +1,4 @@
-#include "experiment/part.h"
+#include "experiment/subset.h"
 
 #include <fmt/format.h>
 

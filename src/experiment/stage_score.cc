@@ -28,7 +28,7 @@ std::string weights(const StageContext& x, const char* input) {
 std::unique_ptr<LoadedRun> model(const StageContext& x, const char* input) {
   return load_run(weights(x, input), pick_device("auto"));
 }
-Values confidence(const StageContext& x, const Targets& t) {
+Values confidence(const StageContext& x, const TargetSet& t) {
   std::map<int64_t, double> by_id;
   const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
   const Values scores = generator_confidence(written);
@@ -37,10 +37,10 @@ Values confidence(const StageContext& x, const Targets& t) {
   for (const int64_t id : t.ids) out.push_back(by_id.at(id));
   return out;
 }
-Values length(const StageContext& x, const Targets& t) {
+Values length(const StageContext& x, const TargetSet& t) {
   return length_agreement(fit_length(read_pool(x.input("split"), "judge").texts), t.texts);
 }
-Values dual(const StageContext& x, const Targets& t) {
+Values dual(const StageContext& x, const TargetSet& t) {
   Values forward = forward_score(*model(x, "forward"), t.texts),
          reverse = reverse_score(*model(x, "reverse"), t.texts);
   for (Values* v : {&forward, &reverse})
@@ -50,11 +50,11 @@ Values dual(const StageContext& x, const Targets& t) {
 // Targets of other writers by id, several of each.
 std::map<int64_t, std::vector<std::string>> lines_by_id(const std::string& folder) {
   std::map<int64_t, std::vector<std::string>> out;
-  const Targets t = read_targets(folder);
+  const TargetSet t = read_targets(folder);
   for (size_t i = 0; i < t.ids.size(); ++i) out[t.ids[i]].push_back(t.texts[i].target);
   return out;
 }
-Values with_second(const StageContext& x, const Targets& t) {
+Values with_second(const StageContext& x, const TargetSet& t) {
   const auto second = lines_by_id(x.input("with"));
   std::vector<std::string> lines;
   for (const int64_t id : t.ids) {
@@ -63,7 +63,7 @@ Values with_second(const StageContext& x, const Targets& t) {
   }
   return agreement(t.texts, lines);
 }
-Values with_draws(const StageContext& x, const Targets& t) {
+Values with_draws(const StageContext& x, const TargetSet& t) {
   const auto drawn = lines_by_id(x.input("draws"));
   std::vector<std::vector<std::string>> lines;
   for (const int64_t id : t.ids) {
@@ -75,7 +75,7 @@ Values with_draws(const StageContext& x, const Targets& t) {
 // A set's targets by people and by the generator, where it wrote one: labelled texts, two a source.
 std::vector<detect::Text> labelled(const StageContext& x, const char* set, const char* generated) {
   std::vector<detect::Text> out;
-  const Targets human = read_pool(x.input("split"), set);
+  const TargetSet human = read_pool(x.input("split"), set);
   const auto machine = lines_by_id(x.input(generated));
   for (size_t i = 0; i < human.ids.size(); ++i) {
     const auto at = machine.find(human.ids[i]);
@@ -87,7 +87,7 @@ std::vector<detect::Text> labelled(const StageContext& x, const char* set, const
   }
   return out;
 }
-std::vector<detect::Text> unlabelled(const Targets& t) {
+std::vector<detect::Text> unlabelled(const TargetSet& t) {
   std::vector<detect::Text> out;
   for (size_t i = 0; i < t.ids.size(); ++i)
     out.push_back(
@@ -121,7 +121,7 @@ Values negated(Values v) {
 }
 // What a kind of detector that has learned from the judge set says against a machine's hand. Tried on a fifth
 // of the sources, fitted on the others; then fitted on all.
-Values learned(const StageContext& x, const Targets& t, const std::string& kind,
+Values learned(const StageContext& x, const TargetSet& t, const std::string& kind,
                const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x, "judge", "judge");
   const size_t cut = texts.size() / 2 * 4 / 5 * 2;
@@ -131,7 +131,7 @@ Values learned(const StageContext& x, const Targets& t, const std::string& kind,
 }
 // log p_human - log p_generated of each whole target: of two models of the judge set's sources, one of the
 // human targets and one of the generated ones. Tried on the validation set, from which neither learned.
-Values density(const StageContext& x, const Targets& t) {
+Values density(const StageContext& x, const TargetSet& t) {
   const auto human = model(x, "human_model"), generated = model(x, "generated_model");
   const auto ratios = [&](const std::vector<Pair>& texts) {
     Values out = forward_score(*human, texts);
@@ -149,7 +149,7 @@ Values density(const StageContext& x, const Targets& t) {
   check_detector(x, tried_on, negated(ratios(pairs)));
   return ratios(t.texts);
 }
-Values random(const StageContext& x, const Targets& t) {
+Values random(const StageContext& x, const TargetSet& t) {
   const Random random{x.seed(), Stream::shuffle};
   Values out;
   for (size_t i = 0; i < t.ids.size(); ++i)
@@ -159,7 +159,7 @@ Values random(const StageContext& x, const Targets& t) {
 }
 // Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle wherever it is
 // used.
-Values oracle(const StageContext& x, const Targets& t) {
+Values oracle(const StageContext& x, const TargetSet& t) {
   const auto human = lines_by_id(x.input("human"));
   std::vector<std::string> lines;
   for (const int64_t id : t.ids) lines.push_back(human.at(id).front());
@@ -167,7 +167,7 @@ Values oracle(const StageContext& x, const Targets& t) {
 }
 
 void score(const StageContext& x) {
-  const Targets t = read_targets(x.input("targets"));
+  const TargetSet t = read_targets(x.input("targets"));
   const std::string& kind = x.parameters().text("kind");
   const std::map<std::string, std::function<Values()>> scorers = {
       {"confidence", [&] { return confidence(x, t); }},
