@@ -68,7 +68,7 @@ BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
 # large its files with one first letter. The other variants take each file alone and show what an include forgot.
 ifeq ($(V),release)
 HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
-        edits/ibm1 edits/ridge huggingface/weights
+        edits/ibm1 huggingface/weights
 COLD := $(filter-out $(HOT:%=src/%.cc),$(wildcard $(patsubst %,src/%/*.cc,checkpoint detect edits experiment huggingface page pipeline run serve train)))
 BATCHED := $(filter-out src/run/environment.cc,$(COLD)) $(wildcard tools/commands/*.cc tests/*_test.cc tests/golden/*_cases.cc tests/cuda/*_test.cc)
 LARGE   := tests/

@@ -38,11 +38,17 @@ struct Attend {
   __device__ Text text(int s) const {
     const bool none = s == texts;
     Text t{};
-    t.q = min(offsets[s], rows), t.m = (none ? rows : min(offsets[s + 1], rows)) - t.q;
+    t.q = min(offsets[s], rows);
+    t.m = (none ? rows : min(offsets[s + 1], rows)) - t.q;
     const int k0 = min(k_offsets[s], k_rows);
-    t.k = t.v = k0, t.n = (none ? k_rows : min(k_offsets[s + 1], k_rows)) - k0;
-    if (used != nullptr && !none)
-      t.before = used[s], t.n = min(t.before + t.m, limit), t.k = s * k_slot, t.v = s * v_slot;
+    t.k = t.v = k0;
+    t.n = (none ? k_rows : min(k_offsets[s + 1], k_rows)) - k0;
+    if (used != nullptr && !none) {
+      t.before = used[s];
+      t.n = min(t.before + t.m, limit);
+      t.k = s * k_slot;
+      t.v = s * v_slot;
+    }
     if (!none) t.least = full ? t.n : prefix != nullptr ? prefix[s] : 0;
     return t;
   }

@@ -209,8 +209,10 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
   const int mine = warp * 16 * M, key = at.row + mine;  // the warp's first
   Mine k[M], v[M];
   SIMT_UNROLL
-  for (int m = 0; m < M; ++m)
-    k[m] = Mine(own_k + (mine + 16 * m) * Z::step), v[m] = Mine(own_v + (mine + 16 * m) * Z::step);
+  for (int m = 0; m < M; ++m) {
+    k[m] = Mine(own_k + (mine + 16 * m) * Z::step);
+    v[m] = Mine(own_v + (mine + 16 * m) * Z::step);
+  }
   float dk[M][D / 8][4] = {}, dv[M][D / 8][4] = {};
   int held = 0;  // where `now` stands in the 2 kQueries rows of shared memory
   while (now.head < a.group) {

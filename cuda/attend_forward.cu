@@ -126,8 +126,10 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
   for (int m = 0; m < M; ++m) {
     q[m] = Own<T, D>(own + (mine + 16 * m) * Z::step);
     SIMT_UNROLL
-    for (int half = 0; half < 2; ++half)
-      top[m][half] = -INFINITY, sees[m][half] = seen(mine + 16 * m + lane / 4 + 8 * half);
+    for (int half = 0; half < 2; ++half) {
+      top[m][half] = -INFINITY;
+      sees[m][half] = seen(mine + 16 * m + lane / 4 + 8 * half);
+    }
   }
   const int least = seen(mine), most = mine <= last ? seen(mine + 16 * M - 1) : 0;
   for (int t = 0; t < tiles; ++t) {

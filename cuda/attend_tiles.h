@@ -54,7 +54,8 @@ __device__ void turn_tile(T* tile, const float* turn, int there, int d) {
     const int r = i / half, j = i % half;
     T* const at = tile + r * Sizes<T, D>::step + j;
     const float a = to_float(at[0]), b = to_float(at[half]), c = turn[r * d + j], s = turn[r * d + half + j];
-    at[0] = from_float<T>(turned(a, b, c, -s)), at[half] = from_float<T>(turned(b, a, c, s));
+    at[0] = from_float<T>(turned(a, b, c, -s));
+    at[half] = from_float<T>(turned(b, a, c, s));
   }
 }
 

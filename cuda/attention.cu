@@ -128,11 +128,17 @@ void move(const T* from, int64_t from_step, T* to, int64_t to_step, int heads, i
 template <class T>
 void describe(Attend<T>& a, const Tensor& qkv, Heads hs, const Layout& l, const Tensor& turn) {
   const int64_t d = qkv.shape()[1] / (hs.query + 2 * hs.kv);
-  a.d = static_cast<int>(d), a.heads = hs.query, a.group = hs.query / hs.kv;
-  a.q = qkv.data<T>(), a.k = a.q + hs.query * d, a.v = a.k + hs.kv * d;
-  a.q_step = a.k_step = a.v_step = qkv.shape()[1], a.y_step = hs.query * d;
+  a.d = static_cast<int>(d);
+  a.heads = hs.query;
+  a.group = hs.query / hs.kv;
+  a.q = qkv.data<T>();
+  a.k = a.q + hs.query * d;
+  a.v = a.k + hs.kv * d;
+  a.q_step = a.k_step = a.v_step = qkv.shape()[1];
+  a.y_step = hs.query * d;
   a.offsets = a.k_offsets = l.offsets.data<int32_t>();
-  a.texts = static_cast<int>(l.offsets.size() - 1), a.rows = a.k_rows = static_cast<int>(qkv.shape()[0]);
+  a.texts = static_cast<int>(l.offsets.size() - 1);
+  a.rows = a.k_rows = static_cast<int>(qkv.shape()[0]);
   a.full = l.mask == Mask::full;
   if (l.mask == Mask::prefix) a.prefix = l.prefix.data<int32_t>();
   a.scale = attend_scale(d);
@@ -149,17 +155,23 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope,
     if (l.cache) {
       const Tensor &ks = l.cache->keys[static_cast<size_t>(layer)],
                    &vs = l.cache->values[static_cast<size_t>(layer)];
-      a.used = l.cache->used.data<int32_t>(), a.limit = static_cast<int>(vs.shape()[1]);
-      a.k_slot = ks.shape()[1], a.v_slot = vs.shape()[1];
+      a.used = l.cache->used.data<int32_t>();
+      a.limit = static_cast<int>(vs.shape()[1]);
+      a.k_slot = ks.shape()[1];
+      a.v_slot = vs.shape()[1];
       append<T>(a, ks.data<T>(), vs.data<T>(), hs.kv);
-      a.k = ks.data<T>(), a.v = vs.data<T>(), a.k_step = a.v_step = width;
+      a.k = ks.data<T>();
+      a.v = vs.data<T>();
+      a.k_step = a.v_step = width;
     } else if (turn) {
       const Shape shape{qkv.shape()[0], width};
       keys = Tensor::empty(shape, qkv.dtype(), DeviceKind::cuda);
       move<T>(a.k, a.k_step, keys.data<T>(), width, hs.kv, a.d, a.turn, a.rows);
-      a.k = keys.data<T>(), a.k_step = width;
+      a.k = keys.data<T>();
+      a.k_step = width;
     }
-    a.y = y.data<T>(), a.lse = lse.data<float>();
+    a.y = y.data<T>();
+    a.lse = lse.data<float>();
     a.wide = packs<T>(a.d, {a.q, a.k, a.v, a.y});
     attend_forward(a);
   });
@@ -176,11 +188,16 @@ void backward(const Tensor& qkv, Heads hs, const Layout& l, Rope rope, const Ten
       const Shape shape{qkv.shape()[0], width};
       turned = Tensor::empty(shape, qkv.dtype(), DeviceKind::cuda);
       move<T>(a.q, a.q_step, turned.data<T>(), width, hs.query + hs.kv, a.d, a.turn, a.rows);
-      a.q = turned.data<T>(), a.k = a.q + hs.query * a.d, a.q_step = a.k_step = width;
+      a.q = turned.data<T>();
+      a.k = a.q + hs.query * a.d;
+      a.q_step = a.k_step = width;
     }
     a.dy = dy.data<T>();
-    a.dq = dqkv.to().data<T>(), a.dk = a.dq + hs.query * a.d, a.dv = a.dk + hs.kv * a.d;
-    a.dq_step = a.dkv_step = qkv.shape()[1], a.add_q = a.add_kv = dqkv.add();
+    a.dq = dqkv.to().data<T>();
+    a.dk = a.dq + hs.query * a.d;
+    a.dv = a.dk + hs.kv * a.d;
+    a.dq_step = a.dkv_step = qkv.shape()[1];
+    a.add_q = a.add_kv = dqkv.add();
     a.wide = packs<T>(a.d, {a.q, a.k, a.v, a.dy, a.dq});
     attend_backward(a, y, lse);
   });

@@ -167,7 +167,8 @@ void point(const Plan& p, const void* bias, const void* pre) {  // the addresses
     if (at != nullptr)
       lt.check(lt.cublasLtMatmulDescSetAttribute(p.product, what, &at, sizeof at), "placing bias and GELU");
   };
-  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias), set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, pre);
+  set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, pre);
 }
 Plan make(const Kind& kind, const void* a, const void* b, const void* bias, const void* pre) {
   const Library& lt = Library::open();
@@ -259,7 +260,8 @@ void load(const std::string& text) {
     int from = 0, to = 0;
     words >> k.m >> k.n >> k.k >> k.flags >> from >> to >> k.align_a >> k.align_b >> k.align_c >>
         k.align_last;
-    k.in = static_cast<DType>(from), k.out = static_cast<DType>(to);
+    k.in = static_cast<DType>(from);
+    k.out = static_cast<DType>(to);
     Algorithm algorithm{};
     if (!words) continue;
     if (line.ends_with(" split")) {

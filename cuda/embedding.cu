@@ -72,7 +72,8 @@ __global__ void merge_chunks(const int32_t* chunk_ids, const int32_t* chunk_from
     }
     place += low - first;
   }
-  sorted[place] = mine, from[place] = chunk_from[q];
+  sorted[place] = mine;
+  from[place] = chunk_from[q];
 }
 
 template <class G, int V>

@@ -44,7 +44,10 @@ __global__ void forward_rows(const T* x, const T* delta, const T* weight, const 
       out.at[k] = from_float<T>((to_float(a.at[k]) - m) * s * to_float(w.at[k]) + to_float(b.at[k]));
     store<T, V>(yi + j, out);
   }
-  if (lane == 0) mean[row] = m, rstd[row] = s;
+  if (lane == 0) {
+    mean[row] = m;
+    rstd[row] = s;
+  }
 }
 
 // Threads: one warp per row, as forward.
@@ -70,7 +73,8 @@ __global__ void backward_rows(const T* r, const T* weight, const float* mean, co
       a += d, b += d * (to_float(x.at[k]) - m) * s;
     }
   }
-  a = warp_sum(a) / static_cast<float>(width), b = warp_sum(b) / static_cast<float>(width);
+  a = warp_sum(a) / static_cast<float>(width);
+  b = warp_sum(b) / static_cast<float>(width);
   for (int j = lane; j < width; j += 32 * V) {
     const Pack<T, V> x = load<T, V>(ri + j), g = load<T, V>(gi + j), w = load<T, V>(weight + j);
     Pack<T, V> to;
@@ -121,8 +125,10 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
     Pack<T, V> x[kPacks] = {}, g[kPacks] = {};  // 0 beyond the row: they add nothing
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q)
-      if ((q * 32 + lane) * V < width)
-        x[q] = load<T, V>(r + at + q * 32 * V), g[q] = load<T, V>(dy + at + q * 32 * V);
+      if ((q * 32 + lane) * V < width) {
+        x[q] = load<T, V>(r + at + q * 32 * V);
+        g[q] = load<T, V>(dy + at + q * 32 * V);
+      }
     const float m = mean[row], s = rstd[row];
     float a = 0, b = 0;
     SIMT_UNROLL
@@ -134,7 +140,8 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
         a += d, b += d * xhat, sum[0][q][k] += dyk * xhat, sum[1][q][k] += dyk;
       }
     }
-    a = warp_sum(a) / static_cast<float>(width), b = warp_sum(b) / static_cast<float>(width);
+    a = warp_sum(a) / static_cast<float>(width);
+    b = warp_sum(b) / static_cast<float>(width);
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q) {
       if ((q * 32 + lane) * V >= width) continue;

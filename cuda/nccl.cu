@@ -30,8 +30,11 @@ class Nccl {
       f = reinterpret_cast<std::decay_t<decltype(f)>>(dlsym(lib, symbol));
       if (f == nullptr) fail(std::string(name) + " has no " + symbol);
     };
-    get("ncclGetVersion", version_), get("ncclGetUniqueId", unique_id_), get("ncclGetErrorString", error_string_);
-    get("ncclCommInitRank", init_), get("ncclAllReduce", all_reduce_);
+    get("ncclGetVersion", version_);
+    get("ncclGetUniqueId", unique_id_);
+    get("ncclGetErrorString", error_string_);
+    get("ncclCommInitRank", init_);
+    get("ncclAllReduce", all_reduce_);
     int version = 0;
     check(version_(&version), "ncclGetVersion");
     // Also waits for all: from here on they have the library, and nobody waits inside of it in vain.

@@ -32,7 +32,10 @@ struct Backward {
     const int64_t row = i + i / f * f;
     const Pack<T, V> gate = load<T, V>(x + row), value = load<T, V>(x + row + f), d = load<T, V>(dy + i);
     Pack<T, V> dgate, dvalue;
-    if (add) dgate = load<T, V>(dx + row), dvalue = load<T, V>(dx + row + f);
+    if (add) {
+      dgate = load<T, V>(dx + row);
+      dvalue = load<T, V>(dx + row + f);
+    }
     for (int k = 0; k < V; ++k) {
       const float g = to_float(gate.at[k]), a = to_float(d.at[k]), s = 1 / (1 + expf(-g));
       const float u = a * to_float(value.at[k]) * s * (1 + g * (1 - s)), v = a * g * s;

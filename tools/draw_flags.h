@@ -47,10 +47,18 @@ struct DrawFlags {
   void apply(const Flags& flags, Decoding& d, const char* greedy) const {
     RUM_CHECK(asked.temperature > 0,
               "--temperature 0 would take the likeliest token each time: give {} instead", greedy);
-    d.temperature = asked.temperature, d.top_k = asked.top_k, d.top_p = asked.top_p, d.min_p = asked.min_p;
-    d.repetition_penalty = asked.repetition_penalty, d.no_repeat = asked.no_repeat;
-    d.seed = static_cast<uint32_t>(seed), d.batch = asked.batch;
-    if (flags.given("--max-new")) d.max_new = asked.max_new, d.max_ratio = 0;
+    d.temperature = asked.temperature;
+    d.top_k = asked.top_k;
+    d.top_p = asked.top_p;
+    d.min_p = asked.min_p;
+    d.repetition_penalty = asked.repetition_penalty;
+    d.no_repeat = asked.no_repeat;
+    d.seed = static_cast<uint32_t>(seed);
+    d.batch = asked.batch;
+    if (flags.given("--max-new")) {
+      d.max_new = asked.max_new;
+      d.max_ratio = 0;
+    }
   }
 };
 }  // namespace rum

@@ -10,7 +10,8 @@ inline void listen_for_interrupts() {
     asked_to_stop = 1;
     std::signal(signal, SIG_DFL);
   };
-  std::signal(SIGINT, ask), std::signal(SIGTERM, ask);
+  std::signal(SIGINT, ask);
+  std::signal(SIGTERM, ask);
   if (std::signal(SIGHUP, ask) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // nohup
   std::signal(SIGPIPE, SIG_IGN);  // with the terminal its pipes go; a message that nobody reads costs no work
 }

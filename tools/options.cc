@@ -62,8 +62,10 @@ CLI::Validator whole_number(int64_t low, int64_t high) {
       [=](std::string& text) -> std::string {
         int64_t n = 0;
         double x = 0;
-        if (!read(text, n) && read(text, x) && std::abs(x) < 1e15 && x == std::floor(x))
-          n = static_cast<int64_t>(x), text = fmt::format("{}", n);
+        if (!read(text, n) && read(text, x) && std::abs(x) < 1e15 && x == std::floor(x)) {
+          n = static_cast<int64_t>(x);
+          text = fmt::format("{}", n);
+        }
         if (read(text, n) && n >= low && n <= high) return "";
         return fmt::format("expected a whole number{}, found {}",
                            bounds(low, high, low != INT64_MIN, high != INT64_MAX), text);

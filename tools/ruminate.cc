@@ -81,8 +81,14 @@ int main(int argc, char** argv) {
   keep_standard_files();
   rum::guard_terminals();
   const std::string name = argc > 1 ? argv[1] : "";
-  if (name.empty()) return list(stderr), 2;
-  if (name == "--help" || name == "-h" || name == "help") return list(stdout), finish("ruminate", 0);
+  if (name.empty()) {
+    list(stderr);
+    return 2;
+  }
+  if (name == "--help" || name == "-h" || name == "help") {
+    list(stdout);
+    return finish("ruminate", 0);
+  }
   if (name == "--version") {
     std::fputs(fmt::format("ruminate {}\n", rum::build_id()).c_str(), stdout);
     return finish("ruminate", 0);

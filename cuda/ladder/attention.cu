@@ -320,7 +320,8 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
                                        wide);
   };
   auto fetch = [&](int t) {
-    rows(keys[t % 2], a.k, t * Tile::keys), rows(values[t % 2], a.v, t * Tile::keys);
+    rows(keys[t % 2], a.k, t * Tile::keys);
+    rows(values[t % 2], a.v, t * Tile::keys);
     simt::cp_async_commit();
   };
   rows(own, a.q, first);

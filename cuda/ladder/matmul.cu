@@ -105,7 +105,10 @@ __global__ void __launch_bounds__(kTileThreads) matmul_4(Matmul<float> p) {
     for (int l = 0; l < kDeep; ++l) {
       float left[8], right[8];
       SIMT_UNROLL
-      for (int e = 0; e < 8; ++e) left[e] = a[l][y + 16 * e], right[e] = b[l][x + 16 * e];
+      for (int e = 0; e < 8; ++e) {
+        left[e] = a[l][y + 16 * e];
+        right[e] = b[l][x + 16 * e];
+      }
       SIMT_UNROLL
       for (int i = 0; i < 8; ++i) {
         SIMT_UNROLL

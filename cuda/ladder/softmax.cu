@@ -114,11 +114,13 @@ struct Online {    // of a part of a row
   float top, sum;  // largest number, sum of exp(number - top)
   __device__ void take(float x) {
     const float highest = fmaxf(top, x);
-    sum = sum * expf(top - highest) + expf(x - highest), top = highest;
+    sum = sum * expf(top - highest) + expf(x - highest);
+    top = highest;
   }
   __device__ void join(const Online& o) {
     const float highest = fmaxf(top, o.top);
-    sum = sum * expf(top - highest) + o.sum * expf(o.top - highest), top = highest;
+    sum = sum * expf(top - highest) + o.sum * expf(o.top - highest);
+    top = highest;
   }
   template <int kLanes>
   __device__ void join_lanes() {

@@ -45,18 +45,26 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
   size_t r = b.scored == 0 ? n : static_cast<size_t>(b.scored);
   if (b.labelled) r = s;
   Packed p = figures(examples, b);
-  p.ids.resize(n), p.positions.resize(n), p.prefix.resize(s);
+  p.ids.resize(n);
+  p.positions.resize(n);
+  p.prefix.resize(s);
   p.offsets.resize(s + 1, static_cast<int32_t>(n));
-  p.rows.resize(b.scored == 0 ? 0 : r), p.targets.resize(r), p.weights.resize(r);
-  p.source_ids.resize(m), p.source_positions.resize(m);
+  p.rows.resize(b.scored == 0 ? 0 : r);
+  p.targets.resize(r);
+  p.weights.resize(r);
+  p.source_ids.resize(m);
+  p.source_positions.resize(m);
   p.source_offsets.resize(apart ? s + 1 : 0, static_cast<int32_t>(m));
   size_t at = 0, row = 0, text = 0, source = 0;
   for (const Example& e : examples) {
     RUM_CHECK(!apart || e.prefix > 0, "pack: text {} has no source for the encoder to read", text);
-    p.offsets[text] = static_cast<int32_t>(at), p.prefix[text] = apart ? 0 : e.prefix;
+    p.offsets[text] = static_cast<int32_t>(at);
+    p.prefix[text] = apart ? 0 : e.prefix;
     if (apart) p.source_offsets[text] = static_cast<int32_t>(source);
-    for (int32_t i = 0; apart && i < e.prefix; ++i, ++source)
-      p.source_ids[source] = e.tokens[static_cast<size_t>(i)], p.source_positions[source] = i;
+    for (int32_t i = 0; apart && i < e.prefix; ++i, ++source) {
+      p.source_ids[source] = e.tokens[static_cast<size_t>(i)];
+      p.source_positions[source] = i;
+    }
     const size_t first = apart ? static_cast<size_t>(e.prefix) - 1 : 0, cut = apart || e.goes_on ? 1 : 0;
     for (size_t i = first; i + cut < e.tokens.size(); ++i, ++at) {
       p.ids[at] = e.tokens[i];
@@ -67,9 +75,13 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
       if (b.labelled || !learned) continue;
       const size_t to = b.scored == 0 ? at : row++;
       if (b.scored != 0) p.rows[to] = static_cast<int32_t>(at);
-      p.targets[to] = e.tokens[i + 1], p.weights[to] = e.weight;
+      p.targets[to] = e.tokens[i + 1];
+      p.weights[to] = e.weight;
     }
-    if (b.labelled) p.targets[text] = e.label, p.weights[text] = e.weight;
+    if (b.labelled) {
+      p.targets[text] = e.label;
+      p.weights[text] = e.weight;
+    }
     ++text;
   }
   // The tail is a text of its own, or none when all S are taken. Its positions stay 0: it may be longer than

@@ -53,10 +53,14 @@ std::string normalise_line(std::string_view s) {
   char32_t before = ' ', which = 0;
   out.reserve(s.size());
   each_character(s, [&](char32_t c, std::string_view bytes) {
-    if (joiner(c)) waiting = bytes, which = c;
+    if (joiner(c)) {
+      waiting = bytes;
+      which = c;
+    }
     if (invisible(c)) return;
     if (!waiting.empty() && joins(before, which, c)) out += waiting;
-    waiting.clear(), before = c;
+    waiting.clear();
+    before = c;
     if (!blank(c))
       out += bytes;
     else if (!out.empty() && out.back() != ' ')
@@ -91,7 +95,8 @@ Measure measure(std::string_view s) {
   each_word(s, [&](std::string_view word, bool) {
     int64_t length = 0;
     each_character(word, [&](char32_t, std::string_view) { ++length; });
-    ++m.words, m.longest = std::max(m.longest, length);
+    ++m.words;
+    m.longest = std::max(m.longest, length);
   });
   return m;
 }
@@ -103,7 +108,8 @@ void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out)
   int64_t words = 0;
   auto close = [&] {
     if (!piece.empty()) out.push_back({"", std::move(piece)});
-    piece.clear(), words = 0;
+    piece.clear();
+    words = 0;
   };
   for (size_t at = 0; at < document.size();) {
     const size_t end = std::min(document.find('\n', at), document.size());
@@ -182,7 +188,8 @@ void split(std::vector<Entry>& entries, Prepared& out) {
         ++out.dropped[static_cast<size_t>(Drop::held_out)];
         continue;
       }
-      held.insert(e.source), held.insert(e.target);
+      held.insert(e.source);
+      held.insert(e.target);
       out.parts[part].texts.push_back(std::move(e.text));
     }
   }
@@ -252,15 +259,19 @@ Drop reason_to_drop(const Pair& t, const CleanRules& rules) {
 
 Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
   Prepared out;
-  out.rules = rules, out.read = static_cast<int64_t>(raw.size());
+  out.rules = rules;
+  out.read = static_cast<int64_t>(raw.size());
   std::vector<Entry> entries;
   if (rules.kind == CorpusKind::documents) {
     std::vector<Pair> pieces;
     for (const Pair& t : raw) cut(normalise(t.target), rules.max_words, pieces);
-    raw = std::move(pieces), out.read = static_cast<int64_t>(raw.size());
+    raw = std::move(pieces);
+    out.read = static_cast<int64_t>(raw.size());
   }
   for (Pair& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0});
-  char_classes(), raw.clear();  // the table is made before the threads need it
+  // the table is made before the threads need it
+  char_classes();
+  raw.clear();
   constexpr size_t kPiece = 1024;
   parallel(static_cast<int64_t>((entries.size() + kPiece - 1) / kPiece), [&](int64_t p) {
     const size_t first = static_cast<size_t>(p) * kPiece, last = std::min(first + kPiece, entries.size());
@@ -293,7 +304,8 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
       entries.size(), out.read, counts);
   for (Part& part : out.parts) {
     out.dropped[0] += static_cast<int64_t>(part.texts.size());
-    part.source = side_stats(part.texts, &Pair::source), part.target = side_stats(part.texts, &Pair::target);
+    part.source = side_stats(part.texts, &Pair::source);
+    part.target = side_stats(part.texts, &Pair::target);
     part.hash = hash64(corpus_bytes(part.texts, rules.kind));
   }
   return out;

@@ -46,7 +46,10 @@ void each_line(Read&& read, size_t limit, F&& f) {
       const size_t length = end ? static_cast<size_t>(end - from) : n - at;
       line.append(from, std::min(length, limit + 2 - std::min(line.size(), limit + 2)));
       open = end == nullptr, at += length + (end != nullptr);
-      if (end) f(line), line.clear();
+      if (end) {
+        f(line);
+        line.clear();
+      }
     }
   }
   if (open) f(line);
@@ -57,7 +60,8 @@ class CorpusReader {
   CorpusReader(const std::string& name, CorpusKind kind, const ReadRules& rules)
       : kind_(kind),
         rules_(rules) {
-    corpus_.name = name, corpus_.kind = kind;
+    corpus_.name = name;
+    corpus_.kind = kind;
   }
   template <class Read>
   Corpus run(Read&& read) {
@@ -109,7 +113,8 @@ class CorpusReader {
     }
     corpus_.lines.push_back(number_);
     if (kind_ == CorpusKind::documents) {
-      corpus_.texts.push_back({"", std::move(line)}), goes_on_ = true;
+      corpus_.texts.push_back({"", std::move(line)});
+      goes_on_ = true;
       return;
     }
     const size_t tab = line.find('\t');

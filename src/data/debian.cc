@@ -85,7 +85,9 @@ void each_description(std::string_view index, F f) {
   bool inside = false;  // of the description
   auto record = [&] {
     if (!md5.empty() && !synopsis.empty()) f(md5, synopsis, lines);
-    md5 = synopsis = {}, lines.clear(), inside = false;
+    md5 = synopsis = {};
+    lines.clear();
+    inside = false;
   };
   each_line(index, [&](std::string_view line) {
     if (line.empty()) return record();
@@ -99,8 +101,10 @@ void each_description(std::string_view index, F f) {
     inside = false;
     if (starts(line, "Description-md5:"))
       md5 = value;
-    else if (starts(line, "Description-") || starts(line, "Description:"))
-      synopsis = value, inside = true;
+    else if (starts(line, "Description-") || starts(line, "Description:")) {
+      synopsis = value;
+      inside = true;
+    }
   });
   record();
 }
@@ -145,7 +149,8 @@ Views sentences(std::string_view s) {
     } else {
       continue;
     }
-    from = next, i = next - 1;
+    from = next;
+    i = next - 1;
   }
   if (from < s.size()) out.push_back(s.substr(from));
   std::erase_if(out, [](std::string_view v) { return std::all_of(v.begin(), v.end(), space); });

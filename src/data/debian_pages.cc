@@ -20,16 +20,22 @@ size_t entity(std::string_view text, size_t at, std::string& out) {
   constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"amp", "&"}, {"lt", "<"}, {"gt", ">"}, {"quot", "\""}, {"apos", "'"}, {"nbsp", " "}};
   for (const auto& [key, value] : known)
-    if (name == key) return out += value, at + end + 1;
+    if (name == key) {
+      out += value;
+      return at + end + 1;
+    }
   if (name.size() > 1 && name[0] == '#') {
     const bool hex = name[1] == 'x' || name[1] == 'X';
     const std::string digits(name.substr(hex ? 2 : 1));
     char* stop = nullptr;
     const unsigned long c = std::strtoul(digits.c_str(), &stop, hex ? 16 : 10);
-    if (!digits.empty() && *stop == 0 && c > 0 && c < 0x110000 && (c < 0xD800 || c > 0xDFFF))
-      return append_utf8(out, static_cast<char32_t>(c)), at + end + 1;
+    if (!digits.empty() && *stop == 0 && c > 0 && c < 0x110000 && (c < 0xD800 || c > 0xDFFF)) {
+      append_utf8(out, static_cast<char32_t>(c));
+      return at + end + 1;
+    }
   }
-  return out += '&', at + 1;
+  out += '&';
+  return at + 1;
 }
 
 struct Tag {
@@ -76,17 +82,26 @@ class Page {
       return end == std::string_view::npos ? html.size() : end + 3;
     }
     Tag t{{}, html.substr(at + 1, after - at - 2), false};
-    if (starts(t.inside, "/")) t.closes = true, t.inside.remove_prefix(1);
+    if (starts(t.inside, "/")) {
+      t.closes = true;
+      t.inside.remove_prefix(1);
+    }
     t.name = t.inside.substr(0, t.inside.find_first_of(" \t\n\r/"));
     for (std::string_view hidden : {"script", "style", "pre", "head"})
-      if (t.name == hidden && !t.closes) return flush(), past(html, after, hidden);
+      if (t.name == hidden && !t.closes) {
+        flush();
+        return past(html, after, hidden);
+      }
     if (t.name == "br") {
       text_ += '\n';
     } else if (t.name == "span") {
       return span(t, html, after);
     } else if (block(t.name)) {
       flush();
-      if (!t.closes) id_ = t.attribute("id=\""), code_ = starts(t.attribute("class=\""), "code");
+      if (!t.closes) {
+        id_ = t.attribute("id=\"");
+        code_ = starts(t.attribute("class=\""), "code");
+      }
     }
     return after;
   }
@@ -134,7 +149,9 @@ class Page {
     }
     while (!tidy.empty() && space(tidy.back())) tidy.pop_back();
     if (!tidy.empty() && !code_) out_.push_back({std::string(id_), std::move(tidy)});
-    text_.clear(), id_ = {}, code_ = false;
+    text_.clear();
+    id_ = {};
+    code_ = false;
   }
   std::vector<Paragraph> out_;
   std::string text_;

@@ -59,7 +59,10 @@ struct Loader::Index {
   void each_row(int64_t first, int64_t last, F f) const {
     Order now;
     for (int64_t at = first, epoch = -1; at < last; ++at) {
-      if (at / rows() != epoch) epoch = at / rows(), now = order(epoch);
+      if (at / rows() != epoch) {
+        epoch = at / rows();
+        now = order(epoch);
+      }
       f((*now)[static_cast<size_t>(at % rows())], epoch);
     }
   }
@@ -89,7 +92,8 @@ void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
 // Rows of texts become rows of their pieces.
 void Loader::Index::expand() {
   std::vector<PlanRow> all;
-  all.reserve(plan.rows.size()), row_of.reserve(plan.rows.size());
+  all.reserve(plan.rows.size());
+  row_of.reserve(plan.rows.size());
   for (int64_t row = 0; row < rows(); ++row) {
     const PlanRow& r = plan.rows[static_cast<size_t>(row)];
     const std::vector<TextPiece>& pieces = tokens[static_cast<size_t>(r.source)].pieces;

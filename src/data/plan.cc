@@ -48,7 +48,9 @@ class Reader {
   void line() {
     if (at_ >= text_.size()) bad("another line", "the end of the file");
     const size_t end = std::min(text_.find('\n', at_), text_.size());
-    line_ = text_.substr(at_, end - at_), at_ = end + 1, ++number_;
+    line_ = text_.substr(at_, end - at_);
+    at_ = end + 1;
+    ++number_;
   }
   void word(std::string_view expected) {
     if (const std::string_view w = next(); w != expected) bad(fmt::format("\"{}\"", expected), w);
@@ -133,30 +135,42 @@ Plan load_plan(const std::string& path, Disk& disk) {
     throw FileError(
         fmt::format("{}: line 1: expected \"{}\", found \"{}\"; this is not a plan of this version", path,
                     kMagic, text.substr(0, std::min<size_t>(text.find('\n'), 40))));
-  r.line(), r.line();
-  r.word("seed"), plan.seed = r.number<uint32_t>("a seed below 2^32");
-  r.word("reshuffle"), plan.reshuffle = r.number<int>("0 or 1") != 0, r.end();
-  r.line(), r.word("corpora");
+  r.line();
+  r.line();
+  r.word("seed");
+  plan.seed = r.number<uint32_t>("a seed below 2^32");
+  r.word("reshuffle");
+  plan.reshuffle = r.number<int>("0 or 1") != 0;
+  r.end();
+  r.line();
+  r.word("corpora");
   const auto corpora = r.number<uint32_t>("a count");
   for (uint32_t i = 0; i < corpora; ++i) {
-    r.line(), plan.corpora.push_back(r.number<uint64_t>("a hash of 16 hexadecimal digits", 16)), r.end();
+    r.line();
+    plan.corpora.push_back(r.number<uint64_t>("a hash of 16 hexadecimal digits", 16));
+    r.end();
   }
-  r.line(), r.word("rows");
+  r.line();
+  r.word("rows");
   const auto rows = r.number<uint64_t>("a count");
   if (rows > r.left() / 8) r.bad("no more rows than the file can hold", fmt::format("{} rows", rows));
   plan.rows.reserve(rows);
   for (uint64_t i = 0; i < rows; ++i) {
     r.line();
     PlanRow row;
-    row.example = r.number<int32_t>("an example id"), row.source = r.number<int32_t>("a source id");
-    row.score = r.number<float>("a score"), row.weight = r.number<float>("a weight"), r.end();
+    row.example = r.number<int32_t>("an example id");
+    row.source = r.number<int32_t>("a source id");
+    row.score = r.number<float>("a score");
+    row.weight = r.number<float>("a weight");
+    r.end();
     if (row.example < 0) r.bad("an example id of at least 0", fmt::format("{}", row.example));
     if (row.source < 0 || static_cast<uint32_t>(row.source) >= corpora)
       r.bad(fmt::format("a source below {}", corpora), fmt::format("{}", row.source));
     plan.rows.push_back(row);
   }
   const size_t hashed = text.size() - r.left();
-  r.line(), r.word("hash");
+  r.line();
+  r.word("hash");
   const auto stored = r.number<uint64_t>("a hash", 16);
   if (const uint64_t found = hash64(std::string_view(text).substr(0, hashed)); stored != found)
     throw FileError(

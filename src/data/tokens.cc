@@ -37,7 +37,8 @@ void encode_some(const Corpus& c, size_t first, size_t last, const Tokenizer& to
         Example e = to_example(c.texts[i], tokenizer);
         if (!with_end && tokenizer.end() >= 0) e.tokens.pop_back();
         t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
-        t.begin.push_back(static_cast<int64_t>(t.all.size())), t.prefix.push_back(e.prefix);
+        t.begin.push_back(static_cast<int64_t>(t.all.size()));
+        t.prefix.push_back(e.prefix);
       } catch (const Error& e) {
         const std::string line =
             c.lines.empty()

@@ -222,7 +222,9 @@ void shape_of(Asked& asked, const Json::Object& given) {
   asked.from = load_to_train(c.from);
   const float dropout = c.model.dropout;
   c.model = asked.from->config.model;
-  c.model.dropout = dropout, c.model.smoothing = 0, c.model.recompute = false;
+  c.model.dropout = dropout;
+  c.model.smoothing = 0;
+  c.model.recompute = false;
 }
 template <class Number>
 void within(const char* name, Number value, Number low, Number high) {
@@ -233,9 +235,14 @@ Asked options_of(std::span<const Text> texts, const Json::Object& given) {
   RunConfig& c = out.recipe.run;
   out.recipe.source =
       std::any_of(texts.begin(), texts.end(), [](const Text& t) { return !t.source.empty(); });
-  c.model.layers = 2, c.model.width = 128, c.model.restart = false;
-  c.bpe.vocab = 4096, c.tokens = 0;
-  c.epochs = 20, c.steps = 4000, c.patience = 4;
+  c.model.layers = 2;
+  c.model.width = 128;
+  c.model.restart = false;
+  c.bpe.vocab = 4096;
+  c.tokens = 0;
+  c.epochs = 20;
+  c.steps = 4000;
+  c.patience = 4;
   std::string pooling = "mean";
   int64_t seed = 1;
   double dropout = 0.1;

@@ -137,7 +137,8 @@ PairedAuroc delong(const Scores& a, const Scores& b) {
     for (const auto* list : {&s->human, &s->machine})
       for (const double x : *list)
         if (std::isnan(x)) check(*s);
-  check(a), check(b);
+  check(a);
+  check(b);
   const Placed pa(a), pb(b);
   PairedAuroc out{auroc(pa), auroc(pb), covariance(pa, pb), {}, {}, {}, {}};
   if (!out.covariance) return out;
@@ -150,7 +151,8 @@ PairedAuroc delong(const Scores& a, const Scores& b) {
     out.z = difference / std::sqrt(variance);
     out.p = std::erfc(std::abs(*out.z) / std::sqrt(2.0));
   } else if (std::abs(difference) < 1e-12) {
-    out.z = 0, out.p = 1;
+    out.z = 0;
+    out.p = 1;
   }
   return out;
 }

@@ -40,7 +40,10 @@ std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
     }
     const int64_t needed = positions_of(out.back(), shape);
     if (needed <= context) continue;
-    if (refused++ == 0) first = t.id, longest = needed;
+    if (refused++ == 0) {
+      first = t.id;
+      longest = needed;
+    }
   }
   RUM_CHECK(refused == 0,
             "text {} needs {} positions, the context of {} holds {}; {} of {} texts are too long: leave them "

@@ -144,8 +144,11 @@ Injected inject(std::span<const std::string> human, const EditRates& wanted, uin
              corrected(rates.deletions, wanted.deletions, got.deletions),
              corrected(rates.substitutions, wanted.substitutions, got.substitutions),
              corrected(rates.shifts, wanted.shifts, got.shifts)};
-    if (const double d = got.distance(wanted); d < nearest)
-      nearest = d, best.lines = std::move(lines), best.got = got;
+    if (const double d = got.distance(wanted); d < nearest) {
+      nearest = d;
+      best.lines = std::move(lines);
+      best.got = got;
+    }
   }
   return best;
 }

@@ -37,7 +37,8 @@ BinnedRanks binned_ranks(std::span<const double> scores, std::span<const int64_t
   std::vector<int64_t> best_first = indices(scores.size());
   std::stable_sort(best_first.begin(), best_first.end(),
                    [&](int64_t i, int64_t j) { return at(scores, i) > at(scores, j); });
-  out.ranks.resize(scores.size()), out.relative_ranks.resize(scores.size());
+  out.ranks.resize(scores.size());
+  out.relative_ranks.resize(scores.size());
   std::vector<int64_t> next(sizes.size());
   for (const int64_t line : best_first) {
     const auto i = static_cast<size_t>(line), bin = static_cast<size_t>(out.bins[i]);

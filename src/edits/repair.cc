@@ -58,12 +58,17 @@ std::vector<Step> align(const std::vector<Word>& hyp, const std::vector<Word>& r
   std::vector<Step> path;
   for (size_t i = n, j = m; i > 0 || j > 0;) {
     const auto h = static_cast<int>(i) - 1, r = static_cast<int>(j) - 1;
-    if (i > 0 && j > 0 && at(i, j) == paired(i, j))
-      path.push_back({h, r, same(i, j)}), --i, --j;
-    else if (i > 0 && at(i, j) == at(i - 1, j) + 1)
-      path.push_back({h, -1}), --i;
-    else
-      path.push_back({-1, r}), --j;
+    if (i > 0 && j > 0 && at(i, j) == paired(i, j)) {
+      path.push_back({h, r, same(i, j)});
+      --i;
+      --j;
+    } else if (i > 0 && at(i, j) == at(i - 1, j) + 1) {
+      path.push_back({h, -1});
+      --i;
+    } else {
+      path.push_back({-1, r});
+      --j;
+    }
   }
   std::reverse(path.begin(), path.end());
   return path;
@@ -156,7 +161,10 @@ class Repair {
   void find_repeated() {
     std::vector<char> kept(hyp_.size()), alone(hyp_.size());
     for (const Step& s : path_)
-      if (s.hyp >= 0) kept[at(s.hyp)] = s.kept, alone[at(s.hyp)] = s.ref < 0;
+      if (s.hyp >= 0) {
+        kept[at(s.hyp)] = s.kept;
+        alone[at(s.hyp)] = s.ref < 0;
+      }
     std::map<std::string, int> excess;
     for (const std::string& pair : errors_.words.repeated) ++excess[pair];
     for (size_t i = hyp_.size(); i-- > 1;) {

@@ -64,8 +64,10 @@ std::pair<TargetSet, TargetSet> aligned(const TargetSet& a, const TargetSet& b) 
   for (const auto& [id, i] : in_a) {
     const auto j = in_b.find(id);
     if (j == in_b.end()) continue;
-    out.first.ids.push_back(id), out.first.texts.push_back(a.texts[i]);
-    out.second.ids.push_back(id), out.second.texts.push_back(b.texts[j->second]);
+    out.first.ids.push_back(id);
+    out.first.texts.push_back(a.texts[i]);
+    out.second.ids.push_back(id);
+    out.second.texts.push_back(b.texts[j->second]);
   }
   return out;
 }
@@ -74,7 +76,8 @@ TargetSet picked(const TargetSet& t, std::span<const int64_t> rows) {
   out.ordered = t.ordered;
   for (const int64_t row : rows) {
     const auto i = static_cast<size_t>(row);
-    out.ids.push_back(t.ids[i]), out.texts.push_back(t.texts[i]);
+    out.ids.push_back(t.ids[i]);
+    out.texts.push_back(t.texts[i]);
     if (!t.weights.empty()) out.weights.push_back(t.weights[i]);
   }
   return out;
@@ -95,8 +98,10 @@ TranslatedTwice translated_twice(const TargetSet& targets, const TargetSet& huma
     const std::string& reference = human.texts[at->second].target;
     const auto target = by_id.find(human.ids[at->second]);
     if (fresh || reference == t.target || target == by_id.end()) continue;
-    out.sources.push_back(t.source), out.references.push_back(reference);
-    out.second.push_back(t.target), out.targets.push_back(*target->second);
+    out.sources.push_back(t.source);
+    out.references.push_back(reference);
+    out.second.push_back(t.target);
+    out.targets.push_back(*target->second);
   }
   return out;
 }

@@ -27,7 +27,9 @@ std::vector<Validity> validity(std::span<const NamedScores> scores, std::span<co
     RUM_CHECK(std::none_of(values.begin(), values.end(), [](double v) { return std::isnan(v); }),
               "validity: {} is NaN for a pair", name);
   };
-  check("quality", quality), check("length", length), check("rarity", rarity);
+  check("quality", quality);
+  check("length", length);
+  check("rarity", rarity);
   for (const NamedScores& s : scores) check(s.name, s.values);
   std::vector<Validity> out;
   for (const NamedScores& s : scores) {

@@ -172,7 +172,10 @@ class Builder {
     if (g.model.empty() || d.sample) parameters.emplace_back("seed", seed);
     if (set != "pool") parameters.emplace_back("set", set);
     const bool some = set == "pool" && g.count > 0;
-    if (some) parameters.emplace_back("first", g.first), parameters.emplace_back("count", g.count);
+    if (some) {
+      parameters.emplace_back("first", g.first);
+      parameters.emplace_back("count", g.count);
+    }
     if (g.generation > 1) parameters.emplace_back("generation", g.generation);
     if (draws != 1) parameters.emplace_back("draws", draws);
     if (g.dtype != "f32") parameters.emplace_back("dtype", g.dtype);
@@ -390,8 +393,13 @@ Decoding decoding_of(const Json& j) {
   const JsonFields given(j, "decoding");
   const auto real = [&](const char* key, float& to) { to = static_cast<float>(given.number(key, to)); };
   const auto whole = [&](const char* key, int64_t& to) { to = given.whole(key, to); };
-  whole("beam", d.beam), real("length_penalty", d.length_penalty), real("temperature", d.temperature);
-  whole("top_k", d.top_k), real("top_p", d.top_p), real("min_p", d.min_p), real("max_ratio", d.max_ratio);
+  whole("beam", d.beam);
+  real("length_penalty", d.length_penalty);
+  real("temperature", d.temperature);
+  whole("top_k", d.top_k);
+  real("top_p", d.top_p);
+  real("min_p", d.min_p);
+  real("max_ratio", d.max_ratio);
   if (given.has("sample")) d.sample = given.boolean("sample");
   return d;
 }

@@ -10,8 +10,11 @@ struct Chain {
 };
 Chain chain_of(Section& s, const ExperimentConfig& c) {
   Chain x;
-  s.read("name", x.name, true), s.read("generations", x.generations, 1, 100);
-  s.read("decoding", x.decoding), s.read("keep", x.keep), s.read("fresh", x.fresh, 0, 1);
+  s.read("name", x.name, true);
+  s.read("generations", x.generations, 1, 100);
+  s.read("decoding", x.decoding);
+  s.read("keep", x.keep);
+  s.read("fresh", x.fresh, 0, 1);
   s.read("detector", x.detector);
   s.done();
   check_name(s.place("decoding"), "decoding", x.decoding, keys_of(c.decodings));
@@ -33,13 +36,17 @@ void add_generator(ExperimentConfig& c, const std::string& place, const std::str
     if (g.name == arm) throw FileError(fmt::format("{}two generators are named \"{}\"", place, arm));
   Generator g;
   g.name = g.arm = arm;
-  g.first = generation * count, g.count = count, g.generation = generation;
+  g.first = generation * count;
+  g.count = count;
+  g.generation = generation;
   c.generators.push_back(std::move(g));
 }
 const std::string kStart = "generation 0";
 Arm link(std::string name, std::string targets, const std::string& chain) {
   Arm a;
-  a.name = std::move(name), a.targets = std::move(targets), a.chain = chain;
+  a.name = std::move(name);
+  a.targets = std::move(targets);
+  a.chain = chain;
   a.group = std::string(1, 'G');
   return a;
 }
@@ -73,7 +80,8 @@ void read_chain(Section& s, ExperimentConfig& c) {
   for (int64_t g = 1; g <= chain.generations; ++g) {
     Arm a = link(fmt::format("{}, generation {}", chain.name, g),
                  fmt::format("{}/{}", before, chain.decoding), chain.name);
-    a.generation = g, a.detector = chain.detector;
+    a.generation = g;
+    a.detector = chain.detector;
     if (chain.fresh > 0) a.apply.push_back({"mix", {{"real", chain.fresh}}, {}, {}});
     if (chain.keep) a.joined = before;
     before = a.name;

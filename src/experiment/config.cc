@@ -36,9 +36,13 @@ class Reader {
   explicit Reader(const Toml& file) : file_(file), root_(file, &file.tree, "") {}
   ExperimentConfig read() {
     Section e = root_.table("experiment");
-    e.read("folder", c_.folder, true), e.read("title", c_.title), e.read("report", c_.report);
-    e.read("seeds", c_.seeds, 1, 1000), e.read("jobs", c_.jobs, 1, 1024);
-    e.read("student", c_.student, true), e.read("bootstrap", c_.bootstrap, 100, 1e6);
+    e.read("folder", c_.folder, true);
+    e.read("title", c_.title);
+    e.read("report", c_.report);
+    e.read("seeds", c_.seeds, 1, 1000);
+    e.read("jobs", c_.jobs, 1, 1024);
+    e.read("student", c_.student, true);
+    e.read("bootstrap", c_.bootstrap, 100, 1e6);
     e.done();
     Section d = root_.table("data");
     d.read("train", c_.data.train, true), d.read("valid", c_.data.valid, true),
@@ -46,9 +50,13 @@ class Reader {
     d.read("seed_pairs", c_.data.seed_pairs, 1, 1e9, true),
         d.read("pool_pairs", c_.data.pool_pairs, 1, 1e9, true);
     d.read("judge_pairs", c_.data.judge_pairs, 1, 1e9);
-    d.read("valid_pairs", c_.data.valid_pairs, 0, 1e9), d.read("test_pairs", c_.data.test_pairs, 0, 1e9);
+    d.read("valid_pairs", c_.data.valid_pairs, 0, 1e9);
+    d.read("test_pairs", c_.data.test_pairs, 0, 1e9);
     d.done();
-    recipes(), generators(), decodings(), scorers();
+    recipes();
+    generators();
+    decodings();
+    scorers();
     for (Section& a : root_.tables("arm")) arm(a);
     for (Section& x : root_.tables("chain")) read_chain(x, c_);
     if (c_.arms.empty()) throw FileError(file_.name + ": no [[arm]]: an experiment compares arms");
@@ -93,8 +101,12 @@ class Reader {
       Section s = all.table(name);
       Generator g;
       g.name = name;
-      s.read("recipe", g.recipe), s.read("pairs", g.pairs, 1, 1e9), s.read("file", g.file);
-      s.read("model", g.model), s.read("template", g.told.text), s.read("chat", g.told.chat);
+      s.read("recipe", g.recipe);
+      s.read("pairs", g.pairs, 1, 1e9);
+      s.read("file", g.file);
+      s.read("model", g.model);
+      s.read("template", g.told.text);
+      s.read("chat", g.told.chat);
       s.read("dtype", g.dtype);
       s.done();
       check_name(s.place("dtype"), "type", g.dtype, std::vector<std::string>{"f32", "bf16", "int8"});
@@ -148,15 +160,19 @@ class Reader {
   static void decoding(Section& s, Decoding& d) {
     s.read("beam", d.beam, 1, 256), s.read("length_penalty", d.length_penalty, 0, 5),
         s.read("sample", d.sample);
-    s.read("temperature", d.temperature, 1e-3, 1e3), s.read("top_k", d.top_k, 0, 1e9);
-    s.read("top_p", d.top_p, 1e-6, 1), s.read("min_p", d.min_p, 0, 1);
+    s.read("temperature", d.temperature, 1e-3, 1e3);
+    s.read("top_k", d.top_k, 0, 1e9);
+    s.read("top_p", d.top_p, 1e-6, 1);
+    s.read("min_p", d.min_p, 0, 1);
     s.done();
     if (d.sample && d.beam > 1)
       throw FileError(s.place("beam") + s.path("") + ": drawing and beam search exclude each other");
   }
   void choice(Section& s, const std::string& name) {
     Reranking c;
-    s.read("choose", c.how, true), s.read("of", c.of), s.read("best_of", c.best_of, 2, 1000);
+    s.read("choose", c.how, true);
+    s.read("of", c.of);
+    s.read("best_of", c.best_of, 2, 1000);
     s.read("utility", c.utility);
     s.done();
     check_name(s.place("choose"), "way to choose", c.how,
@@ -184,8 +200,11 @@ class Reader {
       Section s = all.table(name);
       Scorer x;
       x.name = name;
-      s.read("kind", x.kind, true), s.read("recipe", x.recipe), s.read("with", x.with);
-      s.read("decoding", x.decoding), s.read("draws", x.draws, 2, 1000);
+      s.read("kind", x.kind, true);
+      s.read("recipe", x.recipe);
+      s.read("with", x.with);
+      s.read("decoding", x.decoding);
+      s.read("draws", x.draws, 2, 1000);
       s.read("anyway", x.anyway);
       s.done();
       check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
@@ -232,9 +251,14 @@ class Reader {
   }
   void arm(Section& s) {
     Arm a;
-    s.read("name", a.name, true), s.read("group", a.group), s.read("targets", a.targets, true);
-    s.read("volumes", a.volumes, 1e-6, 1), s.read("equal_steps", a.equal_steps);
-    s.read("judge", a.models), s.read("student", a.student), s.read("from", a.from);
+    s.read("name", a.name, true);
+    s.read("group", a.group);
+    s.read("targets", a.targets, true);
+    s.read("volumes", a.volumes, 1e-6, 1);
+    s.read("equal_steps", a.equal_steps);
+    s.read("judge", a.models);
+    s.read("student", a.student);
+    s.read("from", a.from);
     if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, keys_of(c_.recipes));
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
@@ -346,10 +370,15 @@ class Reader {
   }
   void claim(Section& s) {
     Claim x;
-    s.read("id", x.id, true), s.read("text", x.text, true), s.read("kind", x.kind, true);
-    s.read("better", x.better, true), s.read("worse", x.worse, true), s.read("model", x.model);
+    s.read("id", x.id, true);
+    s.read("text", x.text, true);
+    s.read("kind", x.kind, true);
+    s.read("better", x.better, true);
+    s.read("worse", x.worse, true);
+    s.read("model", x.model);
     s.read("ceiling", x.ceiling);
-    s.read("measures", x.measures), s.read("chosen_later", x.chosen_later);
+    s.read("measures", x.measures);
+    s.read("chosen_later", x.chosen_later);
     s.done();
     check_name(s.place("kind"), "kind of claim", x.kind,
                std::vector<std::string>{"students", "errors", "diversity"});

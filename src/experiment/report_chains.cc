@@ -41,7 +41,9 @@ const TargetsResult* targets_of(const ExperimentResults& r, const ArmResult& a) 
 bool over_seeds(const std::vector<double>& values, page::ChartPoint& p) {
   if (values.empty() || !std::isfinite(spread(values).mean)) return false;
   const Spread s = spread(values);
-  p.y = s.mean, p.low = s.low, p.high = s.high;
+  p.y = s.mean;
+  p.low = s.low;
+  p.high = s.high;
   return true;
 }
 // A measure of the text that a generation learns from; of diversity human text has one too.
@@ -79,7 +81,9 @@ Point auroc_point(const ExperimentResults& r) {
 }
 Point score_point(size_t m) {
   return [m](const ArmResult& a, page::ChartPoint& p) {
-    p.y = a.scores[m].value, p.low = a.scores[m].low, p.high = a.scores[m].high;
+    p.y = a.scores[m].value;
+    p.low = a.scores[m].low;
+    p.high = a.scores[m].high;
     return true;
   };
 }
@@ -125,7 +129,11 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
   for (const Panel& panel : panels_of(r)) {
     page::LineChart chart{panel.name, "generation", panel.axis, {}};
     chart.apart = true;
-    if (panel.name == "AUROC") chart.least = 0.5, chart.most = 1;  // from chance on
+    // from chance on
+    if (panel.name == "AUROC") {
+      chart.least = 0.5;
+      chart.most = 1;
+    }
     for (const auto& [name, links] : chains) {
       page::ChartLine line{name, {}};
       for (const ArmResult* a : links) {
@@ -180,7 +188,10 @@ void put_map(page::Page& page, const ExperimentResults& r) {
     return a.arm->student.empty() ? r.config->student : a.arm->student;
   };
   for (const ArmResult& a : r.arms)
-    if (on_map(a)) note(students, recipe(a)), note(targets, a.arm->targets);
+    if (on_map(a)) {
+      note(students, recipe(a));
+      note(targets, a.arm->targets);
+    }
   if (students.size() < 2 || targets.size() < 2) return;
   page.section(
       "Where generated text helps",

@@ -125,7 +125,9 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
   for (size_t m = 0; m < kScores.size(); ++m) {
     page::IntervalChart chart{
         fmt::format("Gap closed, by {}", kScores[m]), "share of the gap that is closed", {}, {}};
-    chart.percent = chart.bars = true, chart.least = -1, chart.most = 2;
+    chart.percent = chart.bars = true;
+    chart.least = -1;
+    chart.most = 2;
     for (const ClaimResult& c : r.claims) {
       if (c.rows.size() <= m || !c.rows[m].gap || !c.rows[m].gap->interval) continue;
       const GapClosed& g = *c.rows[m].gap;

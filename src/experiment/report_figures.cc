@@ -137,6 +137,8 @@ void fractions(page::Page& page, const ExperimentResults& r) {
 
 void put_learning(page::Page& page, const ExperimentResults& r) {
   page.section("How students learned");
-  training_curves(page, r), volumes(page, r), fractions(page, r);
+  training_curves(page, r);
+  volumes(page, r);
+  fractions(page, r);
 }
 }  // namespace rum

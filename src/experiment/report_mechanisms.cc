@@ -169,8 +169,10 @@ void put_mechanisms(page::Page& page, const ExperimentResults& r) {
   if (r.targets.empty()) return;
   page.section("Mechanisms",
                "What differs between the targets, sentence by sentence against the human ones.");
-  error_tables(page, r), diversity_tables(page, r);
+  error_tables(page, r);
+  diversity_tables(page, r);
   notes(page, r);
-  costs(page, r), scatter(page, r);
+  costs(page, r);
+  scatter(page, r);
 }
 }  // namespace rum

@@ -117,6 +117,7 @@ void put_rankings(page::Page& page, const ExperimentResults& r) {
                "targets of the pool, but for an oracle.");
   for (const RankingResult& x : r.rankings) validity_tables(page, x);
   if (r.detectors.empty()) return;
-  detector_table(page, r.detectors), detector_figure(page, r.detectors);
+  detector_table(page, r.detectors);
+  detector_figure(page, r.detectors);
 }
 }  // namespace rum

@@ -64,7 +64,9 @@ std::string validity_csv(const ExperimentResults& r) {
         out += fmt::format("{},{},{},{}\n", csv_text(ranking.targets), csv_text(v.name), csv_text(with),
                            number(value.value_or(NAN)));
       };
-      row("quality", v.quality), row("source length", v.length), row("source rarity", v.rarity);
+      row("quality", v.quality);
+      row("source length", v.length);
+      row("source rarity", v.rarity);
       for (size_t i = 0; i < v.others.size(); ++i) row(ranking.scorers[i].name, v.others[i]);
     }
   return out;
@@ -79,7 +81,9 @@ std::string detectors_csv(const ExperimentResults& r) {
       out += fmt::format("{},{},{},{},{}\n", csv_text(d.scorer), csv_text(d.targets), d.seed, measure,
                          number(value));
     };
-    row("auroc", d.auroc), row("auroc_low", d.low), row("auroc_high", d.high);
+    row("auroc", d.auroc);
+    row("auroc_low", d.low);
+    row("auroc_high", d.high);
     for (const double x : d.log_odds.human) row("log_odds_of_human", x);
     for (const double x : d.log_odds.machine) row("log_odds_of_machine", x);
   }

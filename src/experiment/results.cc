@@ -33,7 +33,8 @@ Judgement read_judgement(const std::string& path, size_t sentences) {
     if (translation == nullptr || translation->text() == nullptr)
       throw FileError(fmt::format("{}: line {}: no \"translation\"", path, reader.line()));
     out.translations.push_back(*translation->text());
-    out.nll.values.push_back(number(j, "nll")), out.nll.values.push_back(number(j, "tokens"));
+    out.nll.values.push_back(number(j, "nll"));
+    out.nll.values.push_back(number(j, "tokens"));
   }
   if (out.translations.size() != sentences)
     throw FileError(
@@ -61,7 +62,14 @@ class Gatherer {
   ExperimentResults run() {
     out_.config = &config_;
     out_.test_sentences = static_cast<int64_t>(test_.size());
-    corpus(), arms(), differences(), targets(), claims(), gate(), samples(), costs();
+    corpus();
+    arms();
+    differences();
+    targets();
+    claims();
+    gate();
+    samples();
+    costs();
     out_.rankings = rankings(graph_, store_), out_.detectors = detectors(graph_.scored, store_),
     out_.tried = detectors(graph_.tried, store_);
     return std::move(out_);
@@ -85,7 +93,8 @@ class Gatherer {
       const std::string file = fmt::format("{}/{}.tsv", store_.folder(graph_.split), set);
       for (const Pair& p : read_corpus(file, CorpusKind::pairs).texts) {
         const auto length = static_cast<int64_t>(split_at_blanks(p.source).size());
-        ++facts.pairs, facts.longest = std::max(facts.longest, length);
+        ++facts.pairs;
+        facts.longest = std::max(facts.longest, length);
         source += length, target += static_cast<int64_t>(split_at_blanks(p.target).size());
       }
       facts.source_words = static_cast<double>(source) / static_cast<double>(facts.pairs);
@@ -128,7 +137,9 @@ class Gatherer {
     for (ArmResult& a : out_.arms)
       if (a.arm == run.arm && a.volume == run.volume && a.model == model) return a;
     ArmResult a;
-    a.arm = run.arm, a.volume = run.volume, a.model = model;
+    a.arm = run.arm;
+    a.volume = run.volume;
+    a.model = model;
     const std::string generator = run.arm->targets.substr(0, run.arm->targets.find('/'));
     for (const Generator& g : config_.generators)
       if (g.name == generator && !g.recipe.empty())
@@ -175,9 +186,13 @@ class Gatherer {
     for (const Arm& arm : config_.arms) {
       for (const AppliedOperation& o : arm.apply)
         for (const auto& [_, name] : o.targets) add_name(name);
-      add_name(arm.targets), add_name(arm.name);
+      add_name(arm.targets);
+      add_name(arm.name);
     }
-    for (const Claim& claim : config_.claims) add_name(claim.better), add_name(claim.worse);
+    for (const Claim& claim : config_.claims) {
+      add_name(claim.better);
+      add_name(claim.worse);
+    }
     for (const std::string& name : names) {
       TargetsResult t;
       t.name = name;
@@ -185,8 +200,13 @@ class Gatherer {
         const auto at = graph_.measured.find({name, seed});
         if (at == graph_.measured.end()) continue;
         const Json j = read_json(store_.folder(at->second) + "/measures.json");
-        if (seed == 1) j.find("pairs")->whole(t.pairs), j.find("floor_sentences")->whole(t.doubled);
-        add(t.errors, j.find("errors")), add(t.floor, j.find("floor")), add(t.diversity, j.find("diversity"));
+        if (seed == 1) {
+          j.find("pairs")->whole(t.pairs);
+          j.find("floor_sentences")->whole(t.doubled);
+        }
+        add(t.errors, j.find("errors"));
+        add(t.floor, j.find("floor"));
+        add(t.diversity, j.find("diversity"));
         notes(t, at->second, seed);
       }
       out_.targets.push_back(std::move(t));
@@ -285,7 +305,10 @@ class Gatherer {
       std::vector<double> d;
       for (size_t i = 0; i < other.size(); ++i)
         d.push_back(human_better ? human[i] - other[i] : other[i] - human[i]);
-      e.seeds = spread(d), e.value = e.seeds.mean, e.low = e.seeds.low, e.high = e.seeds.high;
+      e.seeds = spread(d);
+      e.value = e.seeds.mean;
+      e.low = e.seeds.low;
+      e.high = e.seeds.high;
       e.p = p.empty() ? 1 : *std::max_element(p.begin(), p.end());
       if (!std::isfinite(e.p) || !std::isfinite(e.value)) e.p = 1;  // not defined for every generator
       r.rows.push_back({measure, spread(human).mean, spread(other).mean, e, NAN, 1, Verdict::undecided});

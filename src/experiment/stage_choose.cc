@@ -104,7 +104,8 @@ void choose(const StageContext& x) {
     for (const Generated& other : w.lines[i]) all_words += split_at_blanks(other.target).size();
     words += split_at_blanks(g.target).size(), candidates += w.lines[i].size();
     g.from.decoding = fmt::format("best of {} by {}: {}", w.lines[i].size(), k.how, g.from.decoding);
-    out.ids.push_back(g.id), out.texts.push_back({g.source, g.target});
+    out.ids.push_back(g.id);
+    out.texts.push_back({g.source, g.target});
     lines += to_line(g);
   }
   Disk::real().replace_text(x.folder + "/generated.jsonl", lines);

@@ -42,8 +42,10 @@ void refuse_overlap(const Corpus& held_out, const Corpus& other, const Sides& so
                     held_out.name, other.name, count, examples, count > 5 ? ", ..." : ""));
 }
 Corpus first(Corpus c, int64_t pairs) {
-  if (pairs > 0 && pairs < static_cast<int64_t>(c.texts.size()))
-    c.texts.resize(static_cast<size_t>(pairs)), c.lines.resize(static_cast<size_t>(pairs));
+  if (pairs > 0 && pairs < static_cast<int64_t>(c.texts.size())) {
+    c.texts.resize(static_cast<size_t>(pairs));
+    c.lines.resize(static_cast<size_t>(pairs));
+  }
   return c;
 }
 void split(const StageContext& x) {
@@ -53,8 +55,10 @@ void split(const StageContext& x) {
                test = first(read("test"), p.whole("test_pairs"));
   Sides sources, targets;
   add_sides(train, sources, targets);
-  refuse_overlap(valid, train, sources, targets), refuse_overlap(test, train, sources, targets);
-  sources.clear(), targets.clear();
+  refuse_overlap(valid, train, sources, targets);
+  refuse_overlap(test, train, sources, targets);
+  sources.clear();
+  targets.clear();
   add_sides(valid, sources, targets);
   refuse_overlap(test, valid, sources, targets);
 
@@ -109,11 +113,15 @@ void tokenizer(const StageContext& x) {
   const JsonFields p = x.parameters();
   const Corpus seed = read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs);
   std::vector<std::string_view> texts;
-  for (const Pair& t : seed.texts) texts.push_back(t.source), texts.push_back(t.target);
+  for (const Pair& t : seed.texts) {
+    texts.push_back(t.source);
+    texts.push_back(t.target);
+  }
   TokenizerConfig c;
   c.vocab = static_cast<decltype(c.vocab)>(p.whole("vocab"));
   c.min_frequency = static_cast<decltype(c.min_frequency)>(p.whole("min_frequency"));
-  c.pattern = p.text("pattern"), c.split_digits = p.boolean("split_digits");
+  c.pattern = p.text("pattern");
+  c.split_digits = p.boolean("split_digits");
   c.special = {kEos, kSep};
   Tokenizer::train(texts, c).save(x.folder + "/tokenizer.json");
 }

@@ -61,7 +61,9 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human, co
 
 Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   ComparedCorpora corpora;
-  corpora.add(a.targets), corpora.add(a.human), corpora.attest(attesting);
+  corpora.add(a.targets);
+  corpora.add(a.human);
+  corpora.attest(attesting);
   // Types are compared at a size that any swap of lines leaves.
   size_t tokens = 0;
   for (size_t i = 0; i < a.targets.size(); ++i)
@@ -90,7 +92,8 @@ void measure(const StageContext& x) {
   const Lines a{edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
                 edits::sides(h.texts, &Pair::target)};
   HumanText people;
-  people.add(attesting), people.add(a.human);
+  people.add(attesting);
+  people.add(a.human);
   const ErrorRules rules{people, Language::english};
   int64_t doubled = 0;
   Json floor = of_floor(targets, human, rules, doubled);

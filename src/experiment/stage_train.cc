@@ -48,7 +48,8 @@ edits::TargetSet training_set(const StageContext& x, RunConfig& config) {
   const auto part = [&](int64_t n) {
     return n > 0 ? std::max<int64_t>(1, std::llround(volume * static_cast<double>(n))) : 0;
   };
-  config.steps = part(config.steps), config.target_tokens = part(config.target_tokens);
+  config.steps = part(config.steps);
+  config.target_tokens = part(config.target_tokens);
   if (config.target_tokens == 0) config.schedule.warmup = std::min(config.schedule.warmup, config.steps);
   return edits::picked(t, rows);
 }

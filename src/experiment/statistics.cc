@@ -66,7 +66,8 @@ Bootstrap bootstrap(const Score& score, const SeedRows& rows, const Resampling& 
     }
     out.replicates[static_cast<size_t>(r)] = sum / static_cast<double>(seeds);
   });
-  check_finite(out.by_seed), check_finite(out.replicates);
+  check_finite(out.by_seed);
+  check_finite(out.replicates);
   return out;
 }
 
@@ -212,7 +213,8 @@ std::vector<double> swapped_differences(const Score& score, const SeedRows& a, c
 
 double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
                        const Resampling& resampling) {
-  check(a, resampling), check(b, resampling);
+  check(a, resampling);
+  check(b, resampling);
   RUM_CHECK(a.size() == b.size() && a[0].size() == b[0].size() && a[0].columns == b[0].columns,
             "statistics: arms of {} x {} and {} x {} seeds and sentences cannot be paired", a.size(),
             a[0].size(), b.size(), b[0].size());

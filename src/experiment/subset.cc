@@ -19,7 +19,10 @@ std::vector<std::string> needs(const Claim& c) {
 void keep(ExperimentConfig& c, const std::set<std::string>& arms) {
   std::erase_if(c.arms, [&](const Arm& a) { return !arms.contains(a.name); });
   std::set<std::string> targets{"human"};
-  for (const Arm& a : c.arms) targets.insert(a.targets), targets.insert(a.name);
+  for (const Arm& a : c.arms) {
+    targets.insert(a.targets);
+    targets.insert(a.name);
+  }
   std::erase_if(c.claims, [&](const Claim& x) {
     const auto& there = x.kind == "students" ? arms : targets;
     const std::vector<std::string> all = needs(x);
@@ -52,7 +55,8 @@ MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store, FilesRead& 
   std::set<std::string> made;
   for (const Arm& a : c.arms) {
     ExperimentConfig alone = c;
-    alone.arms = {a}, alone.claims.clear();
+    alone.arms = {a};
+    alone.claims.clear();
     const ExperimentGraph g = experiment_graph(alone, &store, &read);
     const auto stages = g.graph.stages();
     if (std::all_of(stages.begin(), stages.end(), [&](const Stage& s) { return store.finished(s.id); }))

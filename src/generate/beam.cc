@@ -23,13 +23,17 @@ void Search::extend(const Candidate& c) {
 void Search::end(const Candidate& c, bool finished) {
   const Live& parent = live_[static_cast<size_t>(c.parent)];
   int32_t node = parent.node;
-  if (!finished) nodes_.push_back({node, c.token}), node = static_cast<int32_t>(nodes_.size() - 1);
+  if (!finished) {
+    nodes_.push_back({node, c.token});
+    node = static_cast<int32_t>(nodes_.size() - 1);
+  }
   ended_.push_back({node, parent.draw, c.log_prob, score(c.log_prob), finished});
 }
 
 void Search::advance(std::span<const Choice> options, std::span<int32_t> parents) {
   ++steps_;
-  next_.clear(), candidates_.clear();
+  next_.clear();
+  candidates_.clear();
   const size_t each = options.size() / live_.size();
   for (size_t i = 0; i < options.size(); ++i)
     if (std::isfinite(options[i].log_prob))
@@ -79,7 +83,8 @@ void Search::advance_beam() {
 // The first child of a slot stays where it is, the others take slots whose hypothesis has gone: few copies,
 // and none from a slot that is itself overwritten.
 void Search::assign_slots(std::span<int32_t> parents) {
-  taken_.assign(parents.size(), 0), kept_.assign(parents.size(), 0);
+  taken_.assign(parents.size(), 0);
+  kept_.assign(parents.size(), 0);
   for (size_t s = 0; s < parents.size(); ++s) parents[s] = static_cast<int32_t>(s);
   for (const Live& l : live_) taken_[static_cast<size_t>(l.slot)] = 1;
   size_t free = 0;
@@ -87,7 +92,8 @@ void Search::assign_slots(std::span<int32_t> parents) {
     if (!std::exchange(kept_[static_cast<size_t>(l.slot)], 1)) continue;
     while (taken_[free]) ++free;
     taken_[free] = 1;
-    parents[free] = l.slot, l.slot = static_cast<int32_t>(free);
+    parents[free] = l.slot;
+    l.slot = static_cast<int32_t>(free);
   }
 }
 
@@ -116,7 +122,9 @@ std::vector<Hypothesis> Search::results() const {
   for (const Ended& e : best) {
     Hypothesis& h = out.emplace_back();
     h.tokens = chain(e.node);
-    h.log_prob = e.log_prob, h.score = e.score, h.finished = e.finished;
+    h.log_prob = e.log_prob;
+    h.score = e.score;
+    h.finished = e.finished;
   }
   return out;
 }

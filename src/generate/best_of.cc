@@ -29,7 +29,8 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   Token end = -1;
   for (const std::string& s : sources) {
     ChatPrompt p = instructed(run.tokenizer, instruction, s);
-    prompts.push_back(std::move(p.prompt)), end = p.end;
+    prompts.push_back(std::move(p.prompt));
+    end = p.end;
   }
   const auto draws = static_cast<size_t>(d.best);
   std::vector<std::string> written(prompts.size() * draws);

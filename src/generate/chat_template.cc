@@ -23,7 +23,8 @@ class Builder {
   }
   ChatPrompt made(std::string_view end) {
     ChatPrompt p;
-    p.prompt.tokens = std::move(out_), p.end = tokenizer_.special(end);
+    p.prompt.tokens = std::move(out_);
+    p.end = tokenizer_.special(end);
     return p;
   }
 

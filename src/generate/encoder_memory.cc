@@ -25,8 +25,10 @@ SourceMemory::SourceMemory(const EncoderDecoder& model, size_t seats, int64_t lo
 void SourceMemory::read(std::span<const Arrival> arrivals, Arena& arena) {
   std::vector<int32_t> ids, positions, offsets{0};
   for (const Arrival& a : arrivals) {
-    for (size_t i = 0; i < a.source.size(); ++i)
-      ids.push_back(a.source[i]), positions.push_back(static_cast<int32_t>(i));
+    for (size_t i = 0; i < a.source.size(); ++i) {
+      ids.push_back(a.source[i]);
+      positions.push_back(static_cast<int32_t>(i));
+    }
     offsets.push_back(static_cast<int32_t>(ids.size()));
     length_[a.seat] = static_cast<int32_t>(a.source.size());
   }
@@ -52,10 +54,12 @@ void SourceMemory::seat(std::span<const int32_t> ends) {
   for (size_t i = 0; i < ends.size(); ++i) {
     const auto begin = static_cast<int32_t>(static_cast<int64_t>(i) * longest_);
     readers.insert(readers.end(), 2, ends[i]);
-    sources.push_back(begin + length_[i]), sources.push_back(begin + static_cast<int32_t>(longest_));
+    sources.push_back(begin + length_[i]);
+    sources.push_back(begin + static_cast<int32_t>(longest_));
   }
   if (readers != readers_) seen_.readers.offsets.copy_from(readers);
   if (sources != sources_) seen_.sources.offsets.copy_from(sources);
-  readers_ = std::move(readers), sources_ = std::move(sources);
+  readers_ = std::move(readers);
+  sources_ = std::move(sources);
 }
 }  // namespace rum

@@ -89,7 +89,8 @@ class Writer {
     const auto slots = static_cast<int64_t>(seats_.size()) * width_;
     cache_ =
         std::make_unique<Cache>(c.layers, slots, longest, c.key_width(), model.tokens().dtype(), device_);
-    parents_.resize(static_cast<size_t>(slots)), row_of_.resize(static_cast<size_t>(slots));
+    parents_.resize(static_cast<size_t>(slots));
+    row_of_.resize(static_cast<size_t>(slots));
   }
   std::vector<std::vector<Hypothesis>> run(const std::function<void(int64_t)>& done) {
     int64_t finished = 0;
@@ -144,7 +145,12 @@ class Writer {
   // The rows of the next forward, in order of slots: a prompt where a text has just sat down, else one token
   // for each live hypothesis.
   void lay_out() {
-    ids_.clear(), positions_.clear(), rows_.clear(), prefix_.clear(), reads_.clear(), offsets_.assign(1, 0);
+    ids_.clear();
+    positions_.clear();
+    rows_.clear();
+    prefix_.clear();
+    reads_.clear();
+    offsets_.assign(1, 0);
     seat_ends_.clear();
     for (size_t i = 0; i < seats_.size(); ++i) {
       const size_t base = i * static_cast<size_t>(width_);
@@ -179,7 +185,9 @@ class Writer {
     token_each_ = ids_.size() == rows_.size();  // of no text more: row i is that of id i
     if (device_ == DeviceKind::cpu) return;
     auto fill = [](std::vector<int32_t>& v) { v.resize((v.size() + kRowStep - 1) / kRowStep * kRowStep, 0); };
-    fill(ids_), fill(positions_), fill(rows_);
+    fill(ids_);
+    fill(positions_);
+    fill(rows_);
   }
   void forward() {
     lay_out();
@@ -231,7 +239,8 @@ class Writer {
                               DType::i32, device_);
     int64_t at = 0;
     auto next = [&](int64_t n) { return at += n, d->inputs.rows(at - n, at); };
-    d->reads = next(kChoiceWords * slots).as({slots, kChoiceWords}), d->ids = next(rows);
+    d->reads = next(kChoiceWords * slots).as({slots, kChoiceWords});
+    d->ids = next(rows);
     const Tensor positions = next(rows), offsets = next(std::ssize(offsets_));
     d->layout = {offsets, next(std::ssize(prefix_)), positions, Mask::prefix, cache_.get()};
     if (penalised())
@@ -309,7 +318,8 @@ class Writer {
         if (search->done()) {
           results_[text] = search->results();
           if (follower_ && follower_->done) follower_->done(text, results_[text]);
-          seats_[i].search.reset(), ++finished;
+          seats_[i].search.reset();
+          ++finished;
         }
       }
       for (int32_t& p : parents) p += static_cast<int32_t>(i) * static_cast<int32_t>(width_);

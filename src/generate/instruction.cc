@@ -23,11 +23,13 @@ ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view
     RUM_CHECK(token == t.begin() || t.name(token).empty() || source.find(t.name(token)) == std::string::npos,
               "the source holds the special token \"{}\"", t.name(token));
   ChatPrompt out;
-  out.prompt.tokens = t.encode_with_special(text), out.end = t.end();
+  out.prompt.tokens = t.encode_with_special(text);
+  out.end = t.end();
   return out;
 }
 Decoding answering(Decoding d) {
-  d.max_new = 256, d.max_ratio = 0;
+  d.max_new = 256;
+  d.max_ratio = 0;
   return d;
 }
 std::string describe(const Instruction& i) {

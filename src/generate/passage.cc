@@ -11,7 +11,8 @@ std::vector<std::vector<Token>> write_passages(const Model& model, std::span<con
   std::vector<bool> finished(texts);
   Decoding d = decoding;
   for (int64_t left = decoding.max_new, part = 0;; ++part) {
-    d.max_new = left, d.seed = decoding.seed + static_cast<uint32_t>(part) * 0x9E3779B9u;
+    d.max_new = left;
+    d.seed = decoding.seed + static_cast<uint32_t>(part) * 0x9E3779B9u;
     int64_t written = 0;
     for (size_t at = 0, to = 0; at < texts; at = to) {  // texts side by side that all go on
       for (to = at; to < texts && !finished[to];) ++to;
@@ -30,7 +31,8 @@ std::vector<std::vector<Token>> write_passages(const Model& model, std::span<con
       for (size_t i = at; i < to; ++i) {
         const Hypothesis& h = more[i - at].front();
         out[i].insert(out[i].end(), h.tokens.begin(), h.tokens.end());
-        finished[i] = h.finished, written = std::max(written, static_cast<int64_t>(h.tokens.size()));
+        finished[i] = h.finished;
+        written = std::max(written, static_cast<int64_t>(h.tokens.size()));
       }
     }
     left -= written;

@@ -131,7 +131,8 @@ void allowed_tokens(std::span<const float> z, const Sampling& s, std::vector<Sha
   weights.resize(z.size());
   double sum = sum_exp(z, highest(z), s.temperature, weights.data());  // the likeliest one's weight is 1
   if (!std::isfinite(sum)) fail_not_finite();
-  out.clear(), ids.resize(z.size());
+  out.clear();
+  ids.resize(z.size());
   std::iota(ids.begin(), ids.end(), 0);
   const bool few = s.top_k > 0 && s.top_k < v;
   if (!few && s.top_p >= 1 && s.min_p <= 0) {

@@ -16,7 +16,8 @@ BatchShape scoring_shape(const Model& model, std::span<const Example> examples) 
       .mask = pair ? Mask::causal : Mask::prefix, .restart = model.config().restart, .sources = pair ? 1 : 0};
   Load all;
   for (const Example& e : examples) all = all + load_of(e, shape);
-  shape.tokens = filled(all.tokens, 64), shape.texts = all.texts + 1;
+  shape.tokens = filled(all.tokens, 64);
+  shape.texts = all.texts + 1;
   if (pair)
     shape.sources = filled(all.sources, 64);
   else

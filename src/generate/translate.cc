@@ -46,7 +46,8 @@ std::vector<std::string> translate(const Model& model, const Tokenizer& tokenize
   for (size_t i = 0; i < sources.size(); ++i) {
     Prompt p = source_prompt(sources[i], tokenizer);
     if (room(model, p) <= 1) continue;
-    prompts.push_back(std::move(p)), of.push_back(i);
+    prompts.push_back(std::move(p));
+    of.push_back(i);
   }
   std::vector<std::string> out(sources.size());
   const auto written = generate(model, prompts, tokenizer.end(), decoding, done);
@@ -59,7 +60,10 @@ ScoredTranslations translate_and_score(const Model& model, const Tokenizer& toke
                                        std::span<const Pair> texts, const Decoding& decoding,
                                        const std::function<void(int64_t)>& done) {
   std::vector<std::string> sources, references;
-  for (const Pair& t : texts) sources.push_back(t.source), references.push_back(t.target);
+  for (const Pair& t : texts) {
+    sources.push_back(t.source);
+    references.push_back(t.target);
+  }
   ScoredTranslations out;
   out.translations = translate(model, tokenizer, sources, decoding, done);
   out.bleu = corpus_bleu(out.translations, references);

@@ -24,7 +24,8 @@ class Parser {
       gpt2();
     else
       llama();
-    c_.begin = token("bos_token_id"), c_.end = token("eos_token_id");
+    c_.begin = token("bos_token_id");
+    c_.end = token("eos_token_id");
     return c_;
   }
 
@@ -100,23 +101,32 @@ class Parser {
 
   void gpt2() {
     GptConfig& m = c_.model;
-    m.vocab = whole("vocab_size", 1, 1 << 24), m.context = whole("n_positions", 2, 1 << 20);
-    m.width = whole("n_embd", 2, 1 << 16), m.layers = whole("n_layer", 1, 1024);
-    m.heads = m.kv_heads = whole("n_head", 1, 1024), m.inner = whole("n_inner", 1, 1 << 20, 4 * m.width);
+    m.vocab = whole("vocab_size", 1, 1 << 24);
+    m.context = whole("n_positions", 2, 1 << 20);
+    m.width = whole("n_embd", 2, 1 << 16);
+    m.layers = whole("n_layer", 1, 1024);
+    m.heads = m.kv_heads = whole("n_head", 1, 1024);
+    m.inner = whole("n_inner", 1, 1 << 20, 4 * m.width);
     head_width(0);
     m.epsilon = real(root_, "layer_norm_epsilon", 1e-12, 1, 1e-5);
     m.tied = flag("tie_word_embeddings", true);
     activation("activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh", "gelu_fast"});
-    must_be("scale_attn_weights", true), must_be("scale_attn_by_inverse_layer_idx", false);
+    must_be("scale_attn_weights", true);
+    must_be("scale_attn_by_inverse_layer_idx", false);
     must_be("add_cross_attention", false);
   }
   void llama() {
     const std::string_view family = c_.family->name;
     GptConfig& m = c_.model;
-    m.norm = Norm::rmsnorm, m.activation = Activation::swiglu, m.positions = Positions::rope;
-    m.vocab = whole("vocab_size", 1, 1 << 24), m.context = whole("max_position_embeddings", 2, 1 << 20);
-    m.width = whole("hidden_size", 2, 1 << 16), m.layers = whole("num_hidden_layers", 1, 1024);
-    m.heads = whole("num_attention_heads", 1, 1024), m.inner = whole("intermediate_size", 1, 1 << 20);
+    m.norm = Norm::rmsnorm;
+    m.activation = Activation::swiglu;
+    m.positions = Positions::rope;
+    m.vocab = whole("vocab_size", 1, 1 << 24);
+    m.context = whole("max_position_embeddings", 2, 1 << 20);
+    m.width = whole("hidden_size", 2, 1 << 16);
+    m.layers = whole("num_hidden_layers", 1, 1024);
+    m.heads = whole("num_attention_heads", 1, 1024);
+    m.inner = whole("intermediate_size", 1, 1 << 20);
     m.kv_heads = whole("num_key_value_heads", 1, 1024, family == "mistral" ? 8 : m.heads);
     if (m.heads % m.kv_heads != 0)
       refuse("num_key_value_heads", fmt::format("a divisor of num_attention_heads = {} is expected", m.heads),
@@ -135,7 +145,10 @@ class Parser {
   void biases(std::string_view family) {
     if (family == "qwen2") return void(c_.model.bias = Biases::qkv);
     const bool attention = flag("attention_bias", false), feed = flag("mlp_bias", false);
-    if (family == "mistral") must_be("attention_bias", false), must_be("mlp_bias", false);
+    if (family == "mistral") {
+      must_be("attention_bias", false);
+      must_be("mlp_bias", false);
+    }
     c_.model.bias = attention && feed ? Biases::all
                     : attention       ? Biases::attention
                     : feed            ? Biases::feed_forward
@@ -177,7 +190,8 @@ class Parser {
     for (const char* part :
          {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"})
       if (!find(in, part)) refuse(fmt::format("{}.{}", key, part), "a number is expected", nullptr);
-    m.rope_factor = real(in, "factor", 1, 1e6, 0), m.rope_low = real(in, "low_freq_factor", 1e-6, 1e6, 0);
+    m.rope_factor = real(in, "factor", 1, 1e6, 0);
+    m.rope_low = real(in, "low_freq_factor", 1e-6, 1e6, 0);
     m.rope_high = real(in, "high_freq_factor", 1e-6, 1e6, 0);
     m.rope_context = real(in, "original_max_position_embeddings", 1, 1e9, 0);
     if (m.rope_low >= m.rope_high)
@@ -250,14 +264,24 @@ Json to_hub_config(const HubConfig& h, const std::string& dtype) {
                    {"torch_dtype", dtype}};
   const auto add = [&](const char* key, Json value) { out.emplace_back(key, std::move(value)); };
   if (family == "gpt2") {
-    add("n_positions", m.context), add("n_embd", m.width), add("n_layer", m.layers), add("n_head", m.heads);
-    add("n_inner", m.inner), add("layer_norm_epsilon", shown(m.epsilon));
+    add("n_positions", m.context);
+    add("n_embd", m.width);
+    add("n_layer", m.layers);
+    add("n_head", m.heads);
+    add("n_inner", m.inner);
+    add("layer_norm_epsilon", shown(m.epsilon));
     add("activation_function", "gelu_new");
     return out;
   }
-  add("hidden_size", m.width), add("intermediate_size", m.inner), add("num_hidden_layers", m.layers);
-  add("num_attention_heads", m.heads), add("num_key_value_heads", m.kv_heads), add("head_dim", m.head_size());
-  add("max_position_embeddings", m.context), add("rms_norm_eps", shown(m.epsilon)), add("hidden_act", "silu");
+  add("hidden_size", m.width);
+  add("intermediate_size", m.inner);
+  add("num_hidden_layers", m.layers);
+  add("num_attention_heads", m.heads);
+  add("num_key_value_heads", m.kv_heads);
+  add("head_dim", m.head_size());
+  add("max_position_embeddings", m.context);
+  add("rms_norm_eps", shown(m.epsilon));
+  add("hidden_act", "silu");
   add("rope_theta", shown(m.rope_base));
   if (m.rope_factor != 1)
     add("rope_scaling",
@@ -266,9 +290,10 @@ Json to_hub_config(const HubConfig& h, const std::string& dtype) {
                      {"low_freq_factor", shown(m.rope_low)},
                      {"high_freq_factor", shown(m.rope_high)},
                      {"original_max_position_embeddings", static_cast<int64_t>(m.rope_context)}});
-  if (family == "llama")
-    add("attention_bias", m.project_bias()), add("mlp_bias", m.feed_bias());
-  else if (family == "qwen2")
+  if (family == "llama") {
+    add("attention_bias", m.project_bias());
+    add("mlp_bias", m.feed_bias());
+  } else if (family == "qwen2")
     add("use_sliding_window", false);
   else
     add("sliding_window", Json());

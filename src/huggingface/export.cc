@@ -78,7 +78,8 @@ HubConfig hub_of(const StoredRun& stored, const std::string& run) {
   } catch (const Error& e) {
     fail(fmt::format("{}: {}", run, e.what()));
   }
-  hub.begin = stored.tokenizer.begin(), hub.end = stored.tokenizer.end();
+  hub.begin = stored.tokenizer.begin();
+  hub.end = stored.tokenizer.end();
   return hub;
 }
 void check_new(const std::string& folder) {

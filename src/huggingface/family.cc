@@ -58,7 +58,10 @@ const Family* find_family(std::string_view name) {
 Parts parts_of(const Family& family, const GptConfig& c, const std::string& ours, const Shape& shape) {
   std::string number, layer = without_number(ours, number), kind = ".weight";
   for (const char* k : {".weight", ".bias"})  // our embeddings are called neither
-    if (layer.ends_with(k)) kind = k, layer.resize(layer.size() - kind.size());
+    if (layer.ends_with(k)) {
+      kind = k;
+      layer.resize(layer.size() - kind.size());
+    }
   const auto row = std::find_if(family.layers.begin(), family.layers.end(),
                                 [&](const LayerNames& l) { return layer == l.ours; });
   RUM_CHECK(row != family.layers.end(), "a {} model has no {}", family.name, ours);

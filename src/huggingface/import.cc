@@ -59,7 +59,9 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
                     tokenizer_path, tokenizer.size(), config_path, hub.model.vocab));
   Imported out;
   RunConfig& c = out.config;
-  c.folder = run, c.kind = CorpusKind::documents, c.model = hub.model;
+  c.folder = run;
+  c.kind = CorpusKind::documents;
+  c.model = hub.model;
   c.begin = begin_of(tokenizer, tokenizer_path);
   c.end = hub.end < 0 ? "" : tokenizer.name(hub.end);
   if (hub.end >= 0 && c.end.empty())
@@ -74,7 +76,8 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   weights.check_all_read(*hub.family, hub.model);
   file.meta = {{kHubFamily, hub.family->name}, {kTokenizerHash, hex64(tokenizer.hash())}};
   if (weights.half()) file.meta[kHubType] = "F16";
-  out.parameters = declared.numbers(), out.tokens = tokenizer.size();
+  out.parameters = declared.numbers();
+  out.tokens = tokenizer.size();
 
   whole_folder(run, [&](const std::string& unfinished) {
     const RunFolder to{unfinished};

@@ -154,7 +154,8 @@ void HubWeights::check_all_read(const Family& family, const GptConfig& c) const 
     for (int64_t block = 0; block < c.layers; ++block) {
       std::string name = constant;
       name.replace(name.find('#'), 1, std::to_string(block));
-      known.insert(name), known.insert(family.prefix + name);
+      known.insert(name);
+      known.insert(family.prefix + name);
     }
   if (c.tied) known.insert("lm_head.weight");
   for (const auto& [name, place] : tensors_)

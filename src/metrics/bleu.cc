@@ -55,7 +55,9 @@ class BleuMetric : public Metric {
     size_t most = 0;
     for (const std::string_view r : references)
       most += refs.emplace_back(split_at_blanks(texts.emplace_back(prepare(r)))).size();
-    at.words.clear(most), at.ngrams.clear(most, orders), at.matches.resize(orders);
+    at.words.clear(most);
+    at.ngrams.clear(most, orders);
+    at.matches.resize(orders);
     for (const auto& ref : refs) {
       at.text.clear();
       for (const std::string_view w : ref) at.text.push_back(at.words.add(w));
@@ -68,7 +70,8 @@ class BleuMetric : public Metric {
       at.ngrams.match(at.text, at.matches);
       const size_t length = at.text.size();
       double* row = rows.data() + s * (2 + 2 * orders);
-      row[0] = static_cast<double>(length), row[1] = static_cast<double>(closest(length, refs));
+      row[0] = static_cast<double>(length);
+      row[1] = static_cast<double>(closest(length, refs));
       for (size_t n = 0; n < orders; ++n) {
         row[2 + n] = static_cast<double>(at.matches[n]);
         row[2 + orders + n] = static_cast<double>(length > n ? length - n : 0);

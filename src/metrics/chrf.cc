@@ -19,7 +19,8 @@ struct Text {
   std::vector<std::string_view> words;
 };
 void cut(std::string_view line, bool whitespace, bool words, Text& out) {
-  out.characters.clear(), out.words.clear();
+  out.characters.clear();
+  out.words.clear();
   const char *const end = line.data() + line.size(), *word = nullptr;
   const auto close = [&](const char* stop) {
     const std::string_view w(word, static_cast<size_t>(stop - word));
@@ -138,10 +139,12 @@ class Chrf : public Metric {
   }
   void prepare(std::string_view line, Scratch& at, Prepared& ref) const {
     cut(lowered(line, ref.lower), config_.whitespace, words_ > 0, at.text);
-    ref.characters = at.text.characters.size(), ref.words = at.text.words.size();
+    ref.characters = at.text.characters.size();
+    ref.words = at.text.words.size();
     ref.of_characters.clear(ref.characters, chars_);
     ref.of_characters.add(at.text.characters);
-    ref.numbers.clear(ref.words), at.words.clear();
+    ref.numbers.clear(ref.words);
+    at.words.clear();
     for (const std::string_view w : at.text.words) at.words.push_back(ref.numbers.add(w));
     ref.of_words.clear(ref.words, words_);
     ref.of_words.add(at.words);

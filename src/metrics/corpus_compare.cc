@@ -64,7 +64,8 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
       sys_new += sys[w];
       continue;
     }
-    ++ref_types, ranked.push_back(static_cast<int32_t>(w));
+    ++ref_types;
+    ranked.push_back(static_cast<int32_t>(w));
     if (sys[w]) ref_covered += ref[w];
     for (size_t b = 0; b < kFrequencyBands.size(); ++b)
       if (ref[w] >= kFrequencyBands[b].first && ref[w] <= kFrequencyBands[b].second)

@@ -121,9 +121,11 @@ std::vector<std::string> numbers_in(std::string_view line) {
       const Character c = decode_utf8(line.data() + at, end);
       const std::string_view next = digits_at(line, at + static_cast<size_t>(c.bytes));
       if (next.empty() || !(is_point(c.code) || separates_thousands(c.code))) break;
-      d.groups.push_back(next), d.separators.push_back(c.code);
+      d.groups.push_back(next);
+      d.separators.push_back(c.code);
       if (!is_point(c.code) && !d.thousands(d.separators.size())) {
-        d.groups.pop_back(), d.separators.pop_back();
+        d.groups.pop_back();
+        d.separators.pop_back();
         break;
       }
       at += static_cast<size_t>(c.bytes) + next.size();

@@ -47,7 +47,8 @@ class SwappedLines {
   DiversitySample sample(std::span<const uint8_t> marks, bool other, std::vector<int32_t>& tokens) const {
     const auto line = [&](size_t n, size_t i) { return sides_[n - 1][(marks[i] != 0) != other]->line(i); };
     DiversitySample out;
-    out.lines = static_cast<int64_t>(marks.size()), out.size = corpora_.vocabulary.size();
+    out.lines = static_cast<int64_t>(marks.size());
+    out.size = corpora_.vocabulary.size();
     tokens.clear();
     for (size_t i = 0; i < marks.size(); ++i)
       tokens.insert(tokens.end(), line(1, i).begin(), line(1, i).end());
@@ -86,9 +87,11 @@ DiversitySample sample(const ComparedCorpora& corpora, size_t part, unsigned nee
   const ComparedCorpora::Part& from = corpora.parts[part];
   const NumberedLines* const words[] = {&from.words};
   DiversitySample out;
-  out.tokens = from.words.tokens, out.size = corpora.vocabulary.size();
+  out.tokens = from.words.tokens;
+  out.size = corpora.vocabulary.size();
   out.lines = static_cast<int64_t>(from.words.lines());
-  out.text = from.text, out.words = &from.words;
+  out.text = from.text;
+  out.words = &from.words;
   if (needs_order(needs, 1)) count_words(corpora, count_tokens(out.tokens, out.size), needs, out);
   SharedNgrams ngrams;
   for (size_t n = 2; n <= longest_ngram(needs); ++n) {

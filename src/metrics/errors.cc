@@ -40,11 +40,15 @@ void count_ter(std::string_view hypothesis, std::string_view reference, ErrorCou
   double row[6];  // edits, words, insertions, deletions, substitutions, shifts
   ter->count({&hypothesis, 1}, {&reference, 1}, row);
   c.ter_words = row[1];
-  c.insertions = row[2], c.deletions = row[3], c.substitutions = row[4], c.shifts = row[5];
+  c.insertions = row[2];
+  c.deletions = row[3];
+  c.substitutions = row[4];
+  c.shifts = row[5];
 }
 void compare_numbers(std::string_view hypothesis, std::string_view reference, SentenceErrors& e) {
   const auto hyp = sorted(numbers_in(hypothesis)), ref = sorted(numbers_in(reference));
-  e.words.numbers_missing = beyond(ref, hyp), e.words.numbers_added = beyond(hyp, ref);
+  e.words.numbers_missing = beyond(ref, hyp);
+  e.words.numbers_added = beyond(hyp, ref);
   e.counts.numbers = size(hyp) + size(ref);
   e.counts.numbers_missing = size(e.words.numbers_missing);
   e.counts.numbers_added = size(e.words.numbers_added);
@@ -56,12 +60,15 @@ void compare_names(std::string_view hypothesis, std::string_view reference, Lang
   if (!ref.empty()) e.words.names_missing = beyond(ref, sorted(name_forms(hypothesis, language)));
   if (!hyp.empty()) e.words.names_added = beyond(hyp, sorted(name_forms(reference, language)));
   e.counts.names = size(hyp) + size(ref);
-  e.counts.names_missing = size(e.words.names_missing), e.counts.names_added = size(e.words.names_added);
+  e.counts.names_missing = size(e.words.names_missing);
+  e.counts.names_added = size(e.words.names_added);
 }
 void compare_negation(const std::vector<std::string>& hyp, const std::vector<std::string>& ref,
                       Language language, ErrorCounts& c) {
   const bool h = negated(hyp, language), r = negated(ref, language);
-  c.negated = h + r, c.negation_missing = r && !h, c.negation_added = h && !r;
+  c.negated = h + r;
+  c.negation_missing = r && !h;
+  c.negation_added = h && !r;
 }
 void compare_lengths(ErrorCounts& c) {
   const double h = c.hyp_words, r = c.ref_words;
@@ -94,7 +101,8 @@ void find_unattested(const std::vector<std::string>& hyp, const std::vector<std:
     else if (!names.contains(w))
       e.words.copied.push_back(w);
   }
-  e.counts.copied = size(e.words.copied), e.counts.invented = size(e.words.invented);
+  e.counts.copied = size(e.words.copied);
+  e.counts.invented = size(e.words.invented);
   e.counts.sourced_words = source.empty() ? 0 : e.counts.hyp_words;
 }
 std::vector<std::string> bigrams(const std::vector<std::string>& words) {
@@ -115,7 +123,8 @@ void find_repeats(const std::vector<std::string>& hyp, const std::vector<std::st
     e.words.repeated.insert(e.words.repeated.end(),
                             next - i - std::min(next - i, std::max<size_t>(allowed, twice ? 0 : 1)), pair);
   }
-  e.counts.bigrams = size(found), e.counts.repeated = size(e.words.repeated);
+  e.counts.bigrams = size(found);
+  e.counts.repeated = size(e.words.repeated);
 }
 }  // namespace
 
@@ -123,7 +132,9 @@ SentenceErrors find_errors(std::string_view hypothesis, std::string_view referen
                            const ErrorRules& rules) {
   const auto hyp = words(hypothesis), ref = words(reference);
   SentenceErrors e;
-  e.counts.sentences = 1, e.counts.hyp_words = size(hyp), e.counts.ref_words = size(ref);
+  e.counts.sentences = 1;
+  e.counts.hyp_words = size(hyp);
+  e.counts.ref_words = size(ref);
   count_ter(hypothesis, reference, e.counts);
   compare_numbers(hypothesis, reference, e);
   compare_names(hypothesis, reference, rules.language, e);

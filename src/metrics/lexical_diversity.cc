@@ -189,7 +189,10 @@ double mtld(std::span<const int32_t> tokens, size_t size, MtldRule rule) {
       if (count < rule.min_tokens || ratio > rule.threshold ||
           (ratio == rule.threshold && !rule.at_threshold))
         continue;
-      ++factors, ++factor, count = types = 0, ratio = 1;
+      ++factors;
+      ++factor;
+      count = types = 0;
+      ratio = 1;
     }
     factors += (1 - ratio) / (1 - rule.threshold);
     return quotient(static_cast<double>(tokens.size()), factors);

@@ -55,7 +55,8 @@ double mauve(std::span<const double> p, std::span<const double> q, const MauveCo
     for (size_t i = 0; i < p.size(); ++i) mixture[i] = weight * p[i] + (1 - weight) * q[i];
     const double x = std::exp(-config.scaling * kl_divergence(q, mixture)),
                  y = std::exp(-config.scaling * kl_divergence(p, mixture));
-    curve.emplace_back(x, y), mirrored.emplace_back(y, x);
+    curve.emplace_back(x, y);
+    mirrored.emplace_back(y, x);
   }
   return (area(curve) + area(mirrored)) / 2;
 }
@@ -93,7 +94,8 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<
   std::stable_sort(ranked.begin(), ranked.end(),
                    [&](size_t a, size_t b) { return int64_t{p[a]} + q[a] > int64_t{p[b]} + q[b]; });
   std::pair<std::vector<int64_t>, std::vector<int64_t>> out;
-  out.first.resize(bins), out.second.resize(bins);
+  out.first.resize(bins);
+  out.second.resize(bins);
   for (size_t rank = 0; rank < ranked.size(); ++rank) {
     const size_t bin = std::min(rank, bins - 1);
     out.first[bin] += p[ranked[rank]], out.second[bin] += q[ranked[rank]];

@@ -21,8 +21,12 @@ class Numbers {
   void clear(size_t most) {  // most: how many keys may come
     const size_t size = std::bit_ceil(2 * most + 2);
     if (slots_.size() < size) slots_.assign(size, {});
-    if (++stamp_ == 0) std::fill(slots_.begin(), slots_.end(), Slot{}), stamp_ = 1;
-    mask_ = size - 1, used_ = 0;
+    if (++stamp_ == 0) {
+      std::fill(slots_.begin(), slots_.end(), Slot{});
+      stamp_ = 1;
+    }
+    mask_ = size - 1;
+    used_ = 0;
   }
   uint32_t find(const Key& key, uint64_t hash) const {  // kNone when it was never added
     const Slot& s = slots_[place(key, hash)];
@@ -85,7 +89,10 @@ class NgramTrie {
     for (size_t i = 0; i < text.size(); ++i)
       for (size_t n = 0, node = 0; n < order_ && i + n < text.size(); ++n) {
         node = children_.add(key(node, text[i + n]), hash(node, text[i + n])) + 1;
-        if (node >= most_.size()) most_.push_back(0), here_.push_back(0);
+        if (node >= most_.size()) {
+          most_.push_back(0);
+          here_.push_back(0);
+        }
         if (++here_[node] > most_[node]) most_[node] = here_[node];
       }
   }

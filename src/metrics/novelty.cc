@@ -40,7 +40,8 @@ void CopyFinder::connect(int32_t from, int32_t token, int32_t to) {
   int32_t& target = targets_.at(from, token);
   if (target < 0) {
     State& s = states_[static_cast<size_t>(from)];
-    edges_.push_back({token, s.edges}), s.edges = static_cast<int32_t>(edges_.size()) - 1;
+    edges_.push_back({token, s.edges});
+    s.edges = static_cast<int32_t>(edges_.size()) - 1;
   }
   target = to;
 }
@@ -84,14 +85,16 @@ void CopyFinder::train(std::span<const int32_t> line) {
   for (const int32_t token : line) {
     int32_t next = token < 0 ? -1 : targets_.find(state, token);
     while (next < 0 && state > 0 && token >= 0) {
-      state = states_[static_cast<size_t>(state)].link, length = states_[static_cast<size_t>(state)].length;
+      state = states_[static_cast<size_t>(state)].link;
+      length = states_[static_cast<size_t>(state)].length;
       next = targets_.find(state, token);
     }
     if (next < 0) {
       state = length = 0;
       continue;
     }
-    state = next, ++length;
+    state = next;
+    ++length;
     State& s = states_[static_cast<size_t>(state)];
     s.attested = std::max(s.attested, length);
   }

@@ -28,9 +28,11 @@ Compression compress(std::span<const std::string> lines) {
     constexpr size_t kMost = size_t{1} << 30;  // zlib counts in 32 bits
     do {
       const size_t now = std::min(size, kMost);
-      z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes)), z.avail_in = static_cast<uInt>(now);
+      z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes));
+      z.avail_in = static_cast<uInt>(now);
       do {
-        z.next_out = room, z.avail_out = sizeof room;
+        z.next_out = room;
+        z.avail_out = sizeof room;
         deflate(&z, flush);
         out.deflated += static_cast<int64_t>(sizeof room - z.avail_out);
       } while (z.avail_out == 0);
@@ -38,7 +40,8 @@ Compression compress(std::span<const std::string> lines) {
     } while (size > 0);
   };
   for (const std::string& line : lines) {
-    feed(line.data(), line.size(), Z_NO_FLUSH), feed("\n", 1, Z_NO_FLUSH);
+    feed(line.data(), line.size(), Z_NO_FLUSH);
+    feed("\n", 1, Z_NO_FLUSH);
     out.bytes += static_cast<int64_t>(line.size()) + 1;
   }
   feed("", 0, Z_FINISH);

@@ -86,7 +86,8 @@ LineFit heaps(std::span<const int32_t> tokens, size_t size) {
     const auto token = static_cast<size_t>(tokens[n - 1]);
     types += !seen[token], seen[token] = true;
     if (n != stop()) continue;
-    x.push_back(std::log(static_cast<double>(n))), y.push_back(std::log(static_cast<double>(types)));
+    x.push_back(std::log(static_cast<double>(n)));
+    y.push_back(std::log(static_cast<double>(types)));
     while (stop() == n && checkpoint <= kCheckpoints) ++checkpoint;
   }
   return fit_line(x, y);
@@ -101,7 +102,8 @@ Lengths lengths(std::span<const int64_t> tokens_of_lines) {
   if (sorted.empty()) return out;
   const auto n = static_cast<double>(sorted.size());
   out.empty = std::upper_bound(sorted.begin(), sorted.end(), 0) - sorted.begin();
-  out.shortest = sorted.front(), out.longest = sorted.back();
+  out.shortest = sorted.front();
+  out.longest = sorted.back();
   int64_t sum = 0;
   for (const int64_t x : sorted) sum += x;
   out.mean = static_cast<double>(sum) / n;
@@ -116,7 +118,8 @@ Lengths lengths(std::span<const int64_t> tokens_of_lines) {
     return static_cast<double>(sorted[i]) +
            (at - static_cast<double>(i)) * (next - static_cast<double>(sorted[i]));
   };
-  out.median = percentile(0.5), out.percentile90 = percentile(0.9);
+  out.median = percentile(0.5);
+  out.percentile90 = percentile(0.9);
   return out;
 }
 }  // namespace rum

@@ -162,7 +162,8 @@ std::vector<Bootstrapped> paired_bootstrap(const Metric& metric, std::span<const
     std::vector<double> by_chance = differences(b.scores, out[0].scores);
     const double real = b.score - out[0].score;
     if (rule == PRule::sacrebleu) {
-      drop_signs(by_chance), centre(by_chance);
+      drop_signs(by_chance);
+      centre(by_chance);
       b.as_far = further(by_chance, real);
     } else {
       centre(by_chance);
@@ -188,7 +189,8 @@ std::vector<Swapped> paired_randomisation(const Metric& metric, std::span<const 
     }
     Swapped& r = out.emplace_back();
     r.score = metric.score(whole);
-    r.baseline = scores(metric, a, whole.size()), r.system = scores(metric, b, whole.size());
+    r.baseline = scores(metric, a, whole.size());
+    r.system = scores(metric, b, whole.size());
     std::vector<double> by_chance = differences(r.system, r.baseline);
     const double real = r.score - out[0].score;
     if (rule == PRule::sacrebleu) {
@@ -240,7 +242,8 @@ std::vector<double> all_swaps(const Score& score, const Rows& baseline, const Ro
     for (size_t low = 0; low < size_t{1} << half; ++low) {
       for (size_t c = 0; c < columns; ++c) {
         const double moved = first[low * columns + c] + second[high * columns + c];
-        x[c] = a[c] + moved, y[c] = b[c] - moved;
+        x[c] = a[c] + moved;
+        y[c] = b[c] - moved;
       }
       out[high << half | low] = score(y) - score(x);
     }

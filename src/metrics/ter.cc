@@ -38,12 +38,17 @@ class Distance {
     // A row's cells from one before its band to the end of the next band: what the next row reads.
     row_begin_.resize(words + 2);
     for (int i = 0; i <= hyp_; ++i) row_begin_[at(i) + 1] = row_begin_[at(i)] + width(i);
-    cost_.resize(row_begin_.back()), op_.resize(row_begin_.back());
+    cost_.resize(row_begin_.back());
+    op_.resize(row_begin_.back());
     size_t widest = 0;
     for (int i = 0; i <= hyp_; ++i) widest = std::max(widest, width(i));
-    free_[0].assign(widest, 0), free_[1].assign(widest, 0);
+    free_[0].assign(widest, 0);
+    free_[1].assign(widest, 0);
     int* first = row(0);
-    for (int j = 0; j <= cols_; ++j) first[j] = j, ops(0)[j] = insert;
+    for (int j = 0; j <= cols_; ++j) {
+      first[j] = j;
+      ops(0)[j] = insert;
+    }
     guard(0, first);
   }
 
@@ -99,7 +104,10 @@ class Distance {
   void fill(int i, uint32_t word, const int* above, int* here) const {
     const auto [from, to] = band_[at(i)];
     int first = from;
-    if (first == 0) here[0] = above[0] + 1, first = 1;
+    if (first == 0) {
+      here[0] = above[0] + 1;
+      first = 1;
+    }
     const uint32_t* ref = ref_.data() - 1;
     for (int j = first; j < to; ++j) here[j] = std::min(above[j - 1] + (ref[j] != word), above[j] + 1);
     int left = from == 0 ? here[0] : kFar;

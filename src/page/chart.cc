@@ -57,7 +57,8 @@ struct Axis {
     at = ticks(low_, high_, count);
     if (!(high_ > low_)) low_ -= 1, high_ += 1;
     const double margin = 0.05 * (high_ - low_);
-    low = low_ - margin, high = high_ + margin;
+    low = low_ - margin;
+    high = high_ + margin;
   }
   double operator()(double v) const { return from + (v - low) / (high - low) * (to - from); }
 };
@@ -150,7 +151,8 @@ std::string svg(const LineChart& c) {
     for (const ChartPoint& p : l.points) {
       counts = counts && l.stroke != Stroke::reference && p.x == std::round(p.x);
       if (l.stroke != Stroke::level) across.add(p.x);
-      up.add(std::min(p.low, p.y)), up.add(std::max(p.high, p.y));
+      up.add(std::min(p.low, p.y));
+      up.add(std::max(p.high, p.y));
     }
   }
   if (up.empty()) return "";
@@ -233,7 +235,9 @@ std::string svg(const ScatterChart& c) {
   Range across, up;
   std::vector<std::string> names;
   for (const ScatterPoint& p : c.points) {
-    across.add(p.at.x), up.add(p.at.low), up.add(p.at.high);
+    across.add(p.at.x);
+    up.add(p.at.low);
+    up.add(p.at.high);
     names.push_back(fmt::format("{} {}", names.size() + 1, p.name));
   }
   const Axis x(across.low, across.high, kLeft, kWidth - kRight, 4),

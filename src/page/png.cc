@@ -62,8 +62,11 @@ std::string png_uri(int64_t rows, int64_t columns, std::span<const float> weight
     }
   }
   std::string png = "\x89PNG\r\n\x1a\n";
-  chunk(png, "IHDR", head), chunk(png, "PLTE", palette), chunk(png, "tRNS", alpha);
-  chunk(png, "IDAT", deflated(raw)), chunk(png, "IEND", "");
+  chunk(png, "IHDR", head);
+  chunk(png, "PLTE", palette);
+  chunk(png, "tRNS", alpha);
+  chunk(png, "IDAT", deflated(raw));
+  chunk(png, "IEND", "");
   return "data:image/png;base64," + base64({reinterpret_cast<const uint8_t*>(png.data()), png.size()});
 }
 }  // namespace rum::page

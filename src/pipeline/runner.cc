@@ -30,7 +30,10 @@ pid_t start(const std::vector<std::string>& command, const std::string& log) {
   ::setpgid(0, 0);  // Ctrl-C reaches us alone; we pass it on
   const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644),
             in = ::open("/dev/null", O_RDONLY);
-  if (out >= 0) ::dup2(out, 1), ::dup2(out, 2);
+  if (out >= 0) {
+    ::dup2(out, 1);
+    ::dup2(out, 2);
+  }
   if (in >= 0) ::dup2(in, 0);
   ::execvp(words[0], words.data());
   ::_exit(127);

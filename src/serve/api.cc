@@ -108,7 +108,8 @@ Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served,
   static std::atomic<uint32_t> drawn = std::random_device()();
   d.seed = static_cast<uint32_t>(f.whole("seed", drawn++, 0, UINT32_MAX));
   if (d.temperature > 0) {
-    d.sample = true, d.beam = 1;
+    d.sample = true;
+    d.beam = 1;
   } else {
     d.temperature = 1;
     d.beam = std::max(d.beam, d.best);
@@ -167,9 +168,15 @@ void check_length(const Writing& w, const LoadedRun& run, const ServedModel& ser
 }
 void read_what_changes_nothing(Fields& f) {
   for (const char* key : {"user", "metadata", "store", "service_tier", "parallel_tool_calls"}) f.find(key);
-  f.only("frequency_penalty", 0), f.only("presence_penalty", 0);
-  f.only("logit_bias", Json::Object{}), f.only("logprobs", false), f.only("top_logprobs", 0);
-  f.only("echo", false), f.only("best_of", 1), f.only("suffix", ""), f.only("tools", Json::Array{});
+  f.only("frequency_penalty", 0);
+  f.only("presence_penalty", 0);
+  f.only("logit_bias", Json::Object{});
+  f.only("logprobs", false);
+  f.only("top_logprobs", 0);
+  f.only("echo", false);
+  f.only("best_of", 1);
+  f.only("suffix", "");
+  f.only("tools", Json::Array{});
   f.only("response_format", Json::Object{{"type", "text"}});
 }
 }  // namespace
@@ -191,7 +198,8 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   }
   Fields f(json);
   Request r;
-  r.chat = chat, r.id = new_id(chat ? "chatcmpl" : "cmpl");
+  r.chat = chat;
+  r.id = new_id(chat ? "chatcmpl" : "cmpl");
   const std::string name = f.text("model");
   if (!name.empty() && name != served.name)
     throw Refusal(404, fmt::format("there is no model \"{}\" here, only \"{}\"", name, served.name), "model");
@@ -199,12 +207,14 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   if (const Json* o = f.find("stream_options"))
     if (const Json* u = o->find("include_usage"); u && u->boolean()) r.usage = *u->boolean();
   Writing w;
-  w.decoding = decoding_of(f, run, served, chat), w.end = run.tokenizer.end();
+  w.decoding = decoding_of(f, run, served, chat);
+  w.end = run.tokenizer.end();
   w.stop = f.texts("stop", kMostStops);
   std::erase(w.stop, "");
   if (chat) {
     ChatPrompt p = chat_of(messages_of(f), run);
-    w.prompt = std::move(p.prompt), w.end = p.end;
+    w.prompt = std::move(p.prompt);
+    w.end = p.end;
     r.prompts.push_back(w);
   } else {
     for (const std::string& text : f.texts("prompt", kMostPrompts)) {

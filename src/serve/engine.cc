@@ -161,7 +161,8 @@ void Engine::write(const std::vector<std::shared_ptr<Job>>& works) {
 }
 bool Engine::follow(Job& w, int32_t draw, Token t) const {
   Job::Draw& of = w.draws_[static_cast<size_t>(draw)];
-  ++of.told, ++w.tokens_;
+  ++of.told;
+  ++w.tokens_;
   if (t == run_.tokenizer.end() || w.cancelled_ || stopping_) return false;
   std::string text = of.text.add(of.decode.add(t), w.asked.stop);
   if (!text.empty()) w.tell({draw, std::move(text), nullptr});

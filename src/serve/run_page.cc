@@ -151,7 +151,10 @@ std::vector<Example> validation_texts(const LoadedRun& run) {
   const Corpus corpus = read_corpus(run.config.valid, run.config.kind, {.skip_bad = true});
   for (size_t i = 0; i < corpus.texts.size() && out.size() < kTexts; ++i) {
     Example e = to_example(corpus.texts[i], run.tokenizer);
-    if (!run.translation() && e.tokens.size() > kTextTokens) e.tokens.resize(kTextTokens), e.goes_on = true;
+    if (!run.translation() && e.tokens.size() > kTextTokens) {
+      e.tokens.resize(kTextTokens);
+      e.goes_on = true;
+    }
     if (e.tokens.size() <= 2 * kTextTokens &&
         positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context)
       out.push_back(std::move(e));
@@ -187,7 +190,9 @@ std::string RunPages::html(std::span<const std::string> folders, int64_t refresh
   std::vector<Run> runs;
   for (const std::string& f : folders) runs.push_back(read(f));
   page::Page page;
-  put_summary(page, runs), put_curves(page, runs), put_samples(page, runs);
+  put_summary(page, runs);
+  put_curves(page, runs);
+  put_samples(page, runs);
   const Run& first = runs.front();
   page.section(fmt::format("Validation texts as {} sees them", escape_html(first.name)));
   Disk& disk = Disk::real();

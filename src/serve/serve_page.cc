@@ -45,7 +45,10 @@ button{font:600 1rem system-ui,sans-serif;padding:.6rem 1.1rem;border:0;border-r
 
 std::string serve_page(const std::string& model, bool translation) {
   const char *label = "The beginning of a text", *verb = "Write on";
-  if (translation) label = "A sentence to translate", verb = "Translate";
+  if (translation) {
+    label = "A sentence to translate";
+    verb = "Translate";
+  }
   const std::string body = fmt::format(
       "<p class=\"soft\">Programs find this model under <code>/v1/completions</code> and "
       "<code>/v1/chat/completions</code>, as they would OpenAI&rsquo;s.</p>\n<form><label for=\"text\">{}"

@@ -90,12 +90,15 @@ struct Server::State {
         model(std::move(m)),
         config(c),
         engine(r, c.batch, c.waiting) {
-    limits(), routes(), bind();
+    limits();
+    routes();
+    bind();
   }
 
   void limits() {
     http.new_task_queue = [this] { return new Connections(static_cast<size_t>(config.clients)); };
-    http.set_read_timeout(config.patience), http.set_write_timeout(config.patience);
+    http.set_read_timeout(config.patience);
+    http.set_write_timeout(config.patience);
     http.set_keep_alive_timeout(2);
     http.set_keep_alive_max_count(1000);
     http.set_payload_max_length(static_cast<size_t>(config.most_body));

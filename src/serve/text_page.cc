@@ -60,7 +60,8 @@ std::string translated(const LoadedRun& run, const std::string& source) {
             "there is nothing to translate, or more than the model's context of {} holds",
             run.model.config().context);
   Decoding d = run.config.decoding;
-  d.best = kAlternatives, d.beam = std::max(d.beam, d.best);
+  d.best = kAlternatives;
+  d.beam = std::max(d.beam, d.best);
   const Prompt p = source_prompt(source, run.tokenizer);
   const auto all = generate(run.model, {&p, 1}, run.tokenizer.end(), d).front();
   Example e{p.tokens, p.prefix};
@@ -109,7 +110,8 @@ std::string attention_of(const LoadedRun& run, const Example& e, const std::stri
                  columns = std::min(most, static_cast<size_t>(m.columns));
     page::AttentionPicture& p = pictures.emplace_back();
     p.name = part_name(m);
-    p.rows = labels(run, e, m.rows_from, rows), p.columns = labels(run, e, m.columns_from, columns);
+    p.rows = labels(run, e, m.rows_from, rows);
+    p.columns = labels(run, e, m.columns_from, columns);
     for (const std::vector<float>& head : m.heads) {
       std::vector<float>& kept = p.heads.emplace_back();
       for (size_t r = 0; r < rows; ++r) {

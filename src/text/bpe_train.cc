@@ -39,7 +39,8 @@ struct Word {
 class Trainer {
  public:
   Trainer(const TokenizerConfig& config, const Pattern& pattern) : config_(config) {
-    bpe_.pattern = &pattern, bpe_.split_digits = config.split_digits;
+    bpe_.pattern = &pattern;
+    bpe_.split_digits = config.split_digits;
     add_special();
     add_bytes();
   }
@@ -94,7 +95,8 @@ class Trainer {
       for (const AddedToken& a : bpe_.added)
         RUM_CHECK(a.content != s, "special token \"{}\" stands twice", s);
       AddedToken added;
-      added.id = add_token(s), added.content = s;
+      added.id = add_token(s);
+      added.content = s;
       bpe_.added.push_back(std::move(added));
     }
     RUM_CHECK(
@@ -131,7 +133,8 @@ class Trainer {
     if (pair < 0) {
       pair = static_cast<int32_t>(count_.size());
       RUM_CHECK(pair < INT32_MAX, "more than 2^31 distinct pairs");
-      count_.push_back(0), fresh_.emplace_back();
+      count_.push_back(0);
+      fresh_.emplace_back();
     }
     const auto p = static_cast<size_t>(pair);
     count_[p] += by;
@@ -141,7 +144,9 @@ class Trainer {
   }
   void push_fresh() {
     for (Entry& e : touched_) {
-      e.words = std::move(fresh_[e.pair]), fresh_[e.pair].clear(), e.serial = serial_++;
+      e.words = std::move(fresh_[e.pair]);
+      fresh_[e.pair].clear();
+      e.serial = serial_++;
       if (count_[e.pair] > 0) push(std::move(e), count_[e.pair]);
     }
     touched_.clear();
@@ -168,9 +173,16 @@ class Trainer {
         t[out] = t[i];
         continue;
       }
-      if (out > 0) change(t[out - 1], left, -word.count, w), change(t[out - 1], made, word.count, w);
-      if (i + 2 < t.size()) change(right, t[i + 2], -word.count, w), change(made, t[i + 2], word.count, w);
-      t[out] = made, ++i;
+      if (out > 0) {
+        change(t[out - 1], left, -word.count, w);
+        change(t[out - 1], made, word.count, w);
+      }
+      if (i + 2 < t.size()) {
+        change(right, t[i + 2], -word.count, w);
+        change(made, t[i + 2], word.count, w);
+      }
+      t[out] = made;
+      ++i;
     }
     t.resize(out);
   }
@@ -208,14 +220,17 @@ Bpe train_characters(std::span<const std::string_view> texts, const TokenizerCon
                    [&](std::string_view c) { characters.emplace(c); });
   }
   Bpe bpe;
-  bpe.pattern = &pattern_named(config.pattern), bpe.ignore_merges = true;
+  bpe.pattern = &pattern_named(config.pattern);
+  bpe.ignore_merges = true;
   for (const std::string& s : config.special) {
     RUM_CHECK(!s.empty() && find_invalid_utf8(s) == std::string::npos && !characters.contains(s) &&
                   std::count(config.special.begin(), config.special.end(), s) == 1,
               "special token \"{}\" is empty, not UTF-8, a character of the text, or stands twice", s);
     AddedToken added;
-    added.id = static_cast<Token>(bpe.tokens.size()), added.content = s;
-    bpe.tokens.push_back(s), bpe.added.push_back(std::move(added));
+    added.id = static_cast<Token>(bpe.tokens.size());
+    added.content = s;
+    bpe.tokens.push_back(s);
+    bpe.added.push_back(std::move(added));
   }
   bpe.tokens.insert(bpe.tokens.end(), characters.begin(), characters.end());
   return bpe;

@@ -64,12 +64,14 @@ class Builder {
   bool open(Json v) {
     if (static_cast<int>(stack_.size()) >= limits_.depth)
       throw FileError(fmt::format("{}: more than {} levels of brackets", name_, limits_.depth));
-    stack_.push_back(std::move(v)), keys_.emplace_back();
+    stack_.push_back(std::move(v));
+    keys_.emplace_back();
     return true;
   }
   bool close() {
     Json v = std::move(stack_.back());
-    stack_.pop_back(), keys_.pop_back();
+    stack_.pop_back();
+    keys_.pop_back();
     return put(std::move(v));
   }
   const std::string& name_;
@@ -87,7 +89,8 @@ void write(const Json& j, int indent, int depth, std::string& out) {
     out += '[';
     for (size_t i = 0; i < a->size(); ++i) {
       if (i) out += ',';
-      line(depth + 1), write((*a)[i], indent, depth + 1, out);
+      line(depth + 1);
+      write((*a)[i], indent, depth + 1, out);
     }
     if (!a->empty()) line(depth);
     out += ']';
@@ -147,8 +150,14 @@ bool Json::whole(int64_t& out) const {
   return i != nullptr;
 }
 bool Json::number(double& out) const {
-  if (const auto* d = std::get_if<double>(&value)) return out = *d, true;
-  if (const auto* u = std::get_if<uint64_t>(&value)) return out = static_cast<double>(*u), true;
+  if (const auto* d = std::get_if<double>(&value)) {
+    out = *d;
+    return true;
+  }
+  if (const auto* u = std::get_if<uint64_t>(&value)) {
+    out = static_cast<double>(*u);
+    return true;
+  }
   int64_t i = 0;
   if (!whole(i)) return false;
   out = static_cast<double>(i);

@@ -43,7 +43,8 @@ class PairTable {
   }
   void grow() {
     std::vector<Slot> old(slots_.size() * 2);
-    old.swap(slots_), --shift_;
+    old.swap(slots_);
+    --shift_;
     for (const Slot& s : old)
       if (s.key != kEmpty) place(s.key) = s;
   }

@@ -33,7 +33,9 @@ bool LineReader::next(std::string_view& line) {
   size_t searched = begin_, end;
   while ((end = buffer_.find('\n', searched)) == std::string::npos && !ended_ &&
          buffer_.size() - begin_ <= limit_ + 1) {  // one more for a carriage return
-    buffer_.erase(0, begin_), begin_ = 0, searched = buffer_.size();
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+    searched = buffer_.size();
     buffer_.resize(searched + kChunk);
     const size_t n = bytes_.read(buffer_.data() + searched, kChunk);
     buffer_.resize(searched + n);
@@ -41,11 +43,13 @@ bool LineReader::next(std::string_view& line) {
   }
   if (line_ == 0 && std::string_view(buffer_).starts_with(kByteOrderMark)) {
     had_mark_ = true;
-    begin_ = kByteOrderMark.size(), next_offset_ = static_cast<int64_t>(begin_);
+    begin_ = kByteOrderMark.size();
+    next_offset_ = static_cast<int64_t>(begin_);
   }
   if (end == std::string::npos && begin_ == buffer_.size()) return false;
   const size_t stop = std::min(end, buffer_.size());
-  ++line_, offset_ = next_offset_;
+  ++line_;
+  offset_ = next_offset_;
   line = std::string_view(buffer_).substr(begin_, stop - begin_);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (line.size() > limit_)

@@ -22,7 +22,8 @@ struct alignas(64) Slot {
   Token token[kTokens] = {};
 
   void set_piece(std::string_view p) {
-    bytes = static_cast<uint8_t>(p.size()), std::memcpy(piece, p.data(), p.size());
+    bytes = static_cast<uint8_t>(p.size());
+    std::memcpy(piece, p.data(), p.size());
   }
   bool same_piece(const Slot& o) const {
     return model == o.model && bytes == o.bytes && piece[0] == o.piece[0] && piece[1] == o.piece[1] &&
@@ -88,8 +89,10 @@ class Finder {
         ++at;
         continue;
       }
-      between(text.substr(0, at)), found(added->token->id);
-      text.remove_prefix(at + added->content.size()), at = 0;
+      between(text.substr(0, at));
+      found(added->token->id);
+      text.remove_prefix(at + added->content.size());
+      at = 0;
     }
     between(text);
   }
@@ -121,7 +124,8 @@ class Finder {
 struct Tokenizer::Model {
   explicit Model(Bpe b) : bpe(std::move(b)) {
     static std::atomic<uint32_t> models{0};
-    serial = ++models, byte.fill(-1);
+    serial = ++models;
+    byte.fill(-1);
     std::vector<bool> is_added(bpe.tokens.size());
     for (const AddedToken& a : bpe.added) {
       is_added[static_cast<size_t>(a.id)] = true;
@@ -195,8 +199,10 @@ void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) co
     for (size_t i = 0; i < piece.size(); ++i) symbols[i].token = byte[static_cast<uint8_t>(piece[i])];
   }
   const auto n = static_cast<uint32_t>(symbols.size());
-  for (uint32_t i = 0; i < n; ++i)
-    symbols[i].previous = i ? i - 1 : kNone, symbols[i].next = i + 1 < n ? i + 1 : kNone;
+  for (uint32_t i = 0; i < n; ++i) {
+    symbols[i].previous = i ? i - 1 : kNone;
+    symbols[i].next = i + 1 < n ? i + 1 : kNone;
+  }
   const auto propose = [&](uint32_t at) {
     const Symbol& s = symbols[at];
     if (s.next == kNone) return;
@@ -214,7 +220,8 @@ void Tokenizer::Model::merge(std::string_view piece, std::vector<Token>& out) co
     if (left.token != c.left || left.next == kNone || symbols[left.next].token != c.right)
       continue;  // outdated
     symbols[left.next].token = -1;
-    left.token = made[static_cast<size_t>(c.rank)], left.next = symbols[left.next].next;
+    left.token = made[static_cast<size_t>(c.rank)];
+    left.next = symbols[left.next].next;
     if (left.next != kNone) symbols[left.next].previous = c.at;
     for (uint32_t at : {left.previous, c.at}) {
       const size_t before = heap.size();
@@ -233,7 +240,8 @@ void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) c
   }
   if (piece.size() > Slot::kBytes) return merge(piece, out);
   Slot wanted;
-  wanted.model = serial, wanted.set_piece(piece);
+  wanted.model = serial;
+  wanted.set_piece(piece);
   Slot& slot = wanted.home(scratch().cache);
   if (slot.same_piece(wanted)) {
     out.insert(out.end(), slot.token, slot.token + slot.tokens);

@@ -49,8 +49,10 @@ class Parser {
       read_spaced(root);
     else
       read_byte_level_parts(root);
-    if (const Json* p = root.find("post_processor"))
-      read_post_processor(*p, "post_processor"), bpe_.post_processor = *p;
+    if (const Json* p = root.find("post_processor")) {
+      read_post_processor(*p, "post_processor");
+      bpe_.post_processor = *p;
+    }
     const Json* added = root.find("added_tokens");
     if (added && !added->is_null()) read_added(*added);
     const Json& model = get(root, "", "model");
@@ -94,7 +96,8 @@ class Parser {
     if (const Json* j = root.find("pre_tokenizer"); j && !j->is_null()) {
       if (!s.normalizer.is_null())
         refuse("pre_tokenizer", "Metaspace is supported where the normalizer is null", *j);
-      s.pre_tokenizer = *j, s.metaspace = true;
+      s.pre_tokenizer = *j;
+      s.metaspace = true;
       read_metaspace(*j);
     }
     s.decoder = get(root, "", "decoder");
@@ -162,7 +165,8 @@ class Parser {
       return n;
     };
     expect((*steps)[3], at, "content", " ");
-    bpe_.spaced->strip = count("start", 1) == 1, count("stop", 0);
+    bpe_.spaced->strip = count("start", 1) == 1;
+    count("stop", 0);
   }
   [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
     throw FileError(fmt::format("{}: {}{}{}", name_, key, key.empty() ? "" : ": ", what));
@@ -212,7 +216,8 @@ class Parser {
     if (is("Digits")) {
       if (!flag((*steps)[i], at(), "individual_digits"))
         refuse(at() + ".individual_digits", "only true is supported", false);
-      bpe_.split_digits = true, ++i;
+      bpe_.split_digits = true;
+      ++i;
     }
     if (is("Split")) {
       read_split((*steps)[i], at());
@@ -298,8 +303,10 @@ class Parser {
       if (!content.text() || content.text()->empty()) refuse(path + ".content", "text is expected", content);
       t.content = *content.text();
       const bool no = false, yes = true;
-      t.special = flag(j, path, "special"), t.single_word = flag(j, path, "single_word", &no);
-      t.lstrip = flag(j, path, "lstrip", &no), t.rstrip = flag(j, path, "rstrip", &no);
+      t.special = flag(j, path, "special");
+      t.single_word = flag(j, path, "single_word", &no);
+      t.lstrip = flag(j, path, "lstrip", &no);
+      t.rstrip = flag(j, path, "rstrip", &no);
       t.normalized = flag(j, path, "normalized", &yes);
       if (!by_content_.try_emplace(t.content, t.id).second)
         refuse(path + ".content", "stands twice", content);
@@ -366,7 +373,8 @@ class Parser {
                fmt::format("{}; the {} tokens must have the ids 0 to {}, each once",
                            i >= total ? "the ids have holes" : "the id is taken", total, total - 1),
                Json(id));
-      taken[i] = true, bpe_.tokens[i] = std::move(bytes);
+      taken[i] = true;
+      bpe_.tokens[i] = std::move(bytes);
     };
     for (const auto& [text, value] : *vocab.object()) {
       const std::string path = "model.vocab[" + to_json(Json(text)) + "]";
@@ -423,12 +431,14 @@ class Parser {
       const size_t space = line->find(' ');
       if (space == std::string::npos || line->find(' ', space + 1) != std::string::npos)
         refuse(where(), "two tokens with one space between are expected", j);
-      left = line->substr(0, space), right = line->substr(space + 1);
+      left = line->substr(0, space);
+      right = line->substr(space + 1);
     } else {
       const Json::Array* pair = j.array();
       if (!pair || pair->size() != 2 || !(*pair)[0].text() || !(*pair)[1].text())
         refuse(where(), "a pair of tokens is expected", j);
-      left = *(*pair)[0].text(), right = *(*pair)[1].text();
+      left = *(*pair)[0].text();
+      right = *(*pair)[1].text();
     }
     const auto find = [&](const std::string& text) {
       const auto t = ordinary_.find(text);

@@ -36,7 +36,8 @@ Json write_decoder(const Bpe& bpe) {
 Json write_model(const Bpe& bpe, Json::Object vocab, Json::Array merges) {
   if (bpe.spaced) {
     Json::Object out = bpe.spaced->model;
-    out.emplace_back("vocab", std::move(vocab)), out.emplace_back("merges", std::move(merges));
+    out.emplace_back("vocab", std::move(vocab));
+    out.emplace_back("merges", std::move(merges));
     return out;
   }
   if (bpe.characters())  // "<unk>" is not in the vocabulary: so Hugging Face refuses unknown characters, too

@@ -40,7 +40,8 @@ TypedLines::TypedLines(const std::string& name) : path_(history_path(name)) {
 }
 TypedLines::~TypedLines() {
   if (!path_.empty() && write_history(path_.c_str()) == 0) chmod(path_.c_str(), 0600);
-  std::fclose(rl_instream), std::fclose(rl_outstream);
+  std::fclose(rl_instream);
+  std::fclose(rl_outstream);
 }
 std::optional<std::string> TypedLines::next(const char* prompt) {
   char* const typed = readline(prompt);

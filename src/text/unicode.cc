@@ -63,9 +63,19 @@ std::vector<CharClass> make_classes() {
 void append_utf8(std::string& out, char32_t c) {
   const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
   if (c < 0x80) return put(c);
-  if (c < 0x800) return put(0xC0 | c >> 6), put(0x80 | (c & 63));
-  if (c < 0x10000) return put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
-  put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 63)), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
+  if (c < 0x800) {
+    put(0xC0 | c >> 6);
+    return put(0x80 | (c & 63));
+  }
+  if (c < 0x10000) {
+    put(0xE0 | c >> 12);
+    put(0x80 | (c >> 6 & 63));
+    return put(0x80 | (c & 63));
+  }
+  put(0xF0 | c >> 18);
+  put(0x80 | (c >> 12 & 63));
+  put(0x80 | (c >> 6 & 63));
+  put(0x80 | (c & 63));
 }
 size_t find_invalid_utf8(std::string_view text) {
   const char *p = text.data(), *end = p + text.size();

@@ -73,10 +73,14 @@ struct Gzip : Decoder {
   ~Gzip() override { inflateEnd(&z); }
   void restart() override { inflateReset(&z); }
   Step step(Flow& f) override {
-    z.next_in = f.in, z.avail_in = static_cast<uInt>(f.left);
-    z.next_out = reinterpret_cast<Bytef*>(f.out), z.avail_out = static_cast<uInt>(f.room);
+    z.next_in = f.in;
+    z.avail_in = static_cast<uInt>(f.left);
+    z.next_out = reinterpret_cast<Bytef*>(f.out);
+    z.avail_out = static_cast<uInt>(f.room);
     const int status = inflate(&z, Z_NO_FLUSH);
-    f.in = z.next_in, f.left = z.avail_in, f.room = z.avail_out;
+    f.in = z.next_in;
+    f.left = z.avail_in;
+    f.room = z.avail_out;
     if (status == Z_MEM_ERROR) throw Error("zlib: out of memory");
     f.reason = z.msg ? z.msg : "not deflate data";
     if (status == Z_STREAM_END) return Step::end;
@@ -93,10 +97,14 @@ struct Bzip2 : Decoder {
     if (BZ2_bzDecompressInit(&z, 0, 0) != BZ_OK) throw Error("libbz2: out of memory");
   }
   Step step(Flow& f) override {
-    z.next_in = reinterpret_cast<char*>(f.in), z.avail_in = static_cast<unsigned>(f.left);
-    z.next_out = f.out, z.avail_out = static_cast<unsigned>(f.room);
+    z.next_in = reinterpret_cast<char*>(f.in);
+    z.avail_in = static_cast<unsigned>(f.left);
+    z.next_out = f.out;
+    z.avail_out = static_cast<unsigned>(f.room);
     const int status = BZ2_bzDecompress(&z);
-    f.in = reinterpret_cast<uint8_t*>(z.next_in), f.left = z.avail_in, f.room = z.avail_out;
+    f.in = reinterpret_cast<uint8_t*>(z.next_in);
+    f.left = z.avail_in;
+    f.room = z.avail_out;
     if (status == BZ_MEM_ERROR) throw Error("libbz2: out of memory");
     f.reason = "the data do not fit their format or their checksum";
     if (status == BZ_STREAM_END) return Step::end;
@@ -130,10 +138,14 @@ struct Xz : Decoder {
       throw Error("liblzma: out of memory");
   }
   Step step(Flow& f) override {
-    z.next_in = f.in, z.avail_in = f.left;
-    z.next_out = reinterpret_cast<uint8_t*>(f.out), z.avail_out = f.room;
+    z.next_in = f.in;
+    z.avail_in = f.left;
+    z.next_out = reinterpret_cast<uint8_t*>(f.out);
+    z.avail_out = f.room;
     const lzma_ret status = lzma_code(&z, LZMA_RUN);
-    f.left = z.avail_in, f.in = const_cast<uint8_t*>(z.next_in), f.room = z.avail_out;
+    f.left = z.avail_in;
+    f.in = const_cast<uint8_t*>(z.next_in);
+    f.room = z.avail_out;
     if (status == LZMA_MEM_ERROR) throw Error("liblzma: out of memory");
     f.reason = status == LZMA_MEMLIMIT_ERROR ? "it asks for more than 1 GiB of memory"
                                              : "the data do not fit their format or their checksum";
@@ -194,7 +206,8 @@ struct ByteReader::Source {
       between = false;
       Flow f{unread(), left, to, room, ""};
       const Step step = decoder->step(f);
-      consumed(left - f.left), room = f.room;
+      consumed(left - f.left);
+      room = f.room;
       if (step == Step::damaged) damaged(f.reason);
       between = step == Step::end;
       if (last && !between && room == size) damaged("the file ends in the middle");

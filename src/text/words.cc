@@ -45,7 +45,8 @@ std::string_view without_trailing_blanks(std::string_view line) {
   for (size_t n = 1; n <= std::min<size_t>(3, line.size()); ++n) {
     const char* const end = line.data() + line.size();
     if (blank_bytes(end - n, end) != static_cast<int>(n)) continue;
-    line.remove_suffix(n), n = 0;
+    line.remove_suffix(n);
+    n = 0;
   }
   return line;
 }
@@ -62,7 +63,10 @@ std::vector<std::string_view> stretches(std::string_view line, Joint&& joint) {
     const bool inside = is_part(c.code) || (word != nullptr && joint(c.code) && next < end &&
                                             is_part(decode_utf8(next, end).code));
     if (inside && word == nullptr) word = p;
-    if (!inside && word != nullptr) out.emplace_back(word, static_cast<size_t>(p - word)), word = nullptr;
+    if (!inside && word != nullptr) {
+      out.emplace_back(word, static_cast<size_t>(p - word));
+      word = nullptr;
+    }
     p = next;
   }
   if (word != nullptr) out.emplace_back(word, static_cast<size_t>(end - word));
@@ -94,7 +98,8 @@ void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out)
     const char* const here = stretch.data() + at;
     const Character next = decode_utf8(here, stretch.data() + stretch.size());
     if (!is_unspaced(next.code) && !is_unspaced(last_character(stretch.substr(0, at)))) continue;
-    out.push_back(stretch.substr(begin, at - begin)), begin = at;
+    out.push_back(stretch.substr(begin, at - begin));
+    begin = at;
   }
   out.push_back(stretch.substr(begin));
 }

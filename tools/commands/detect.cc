@@ -155,7 +155,8 @@ int run_fit(int argc, char** argv) {
                                  static_cast<uint32_t>(recipe.seed), recipe.curve);
   detector->origin.corpora = texts.corpora;
   save(*detector, output);
-  return print(told(*detector)), 0;
+  print(told(*detector));
+  return 0;
 }
 
 std::vector<double> read_shares(const std::vector<std::string>& given) {
@@ -199,7 +200,8 @@ int run_calibrate(int argc, char** argv) {
   if (!s.machine.empty()) fit_curve(detector->calibration, s, curve);
   detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);
   save(*detector, output);
-  return print(told(*detector)), 0;
+  print(told(*detector));
+  return 0;
 }
 
 // Whoever puts scores and texts together by their ids would mix up texts of one id.

@@ -105,7 +105,8 @@ void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& tab
     Row& row = table.measures[m];
     row.difference = row.values[0] - row.values[1];
     if (measures[m].needs() & kText) continue;
-    tested.push_back(measures[m]), rows.push_back(&row);
+    tested.push_back(measures[m]);
+    rows.push_back(&row);
   }
   if (!paired || o.permutations == 0) return;
   const auto tests = swap_test(c, 0, 1, tested, o.permutations, static_cast<uint32_t>(o.seed));
@@ -135,7 +136,8 @@ void add_lengths(const ComparedCorpora& c, std::vector<Row>& rows) {
     const Lengths l = lengths(tokens);
     add(rows, "lines", static_cast<double>(l.lines)),
         add(rows, "lines_without_word", static_cast<double>(l.empty));
-    add(rows, "length_deviation", l.deviation), add(rows, "length_median", l.median);
+    add(rows, "length_deviation", l.deviation);
+    add(rows, "length_median", l.median);
     add(rows, "length_percentile_90", l.percentile90),
         add(rows, "length_longest", static_cast<double>(l.longest));
   }
@@ -144,8 +146,10 @@ void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
   for (const ComparedCorpora::Part& one : c.parts) {
     const std::vector<int32_t> counts = count_tokens(one.words.tokens, c.vocabulary.size());
     const Comparison x = compare(c.reference, counts, c.vocabulary);
-    add(rows, "js_divergence_bits", x.js_divergence_bits), add(rows, "jaccard", x.jaccard);
-    add(rows, "type_coverage", x.type_coverage), add(rows, "token_coverage", x.token_coverage);
+    add(rows, "js_divergence_bits", x.js_divergence_bits);
+    add(rows, "jaccard", x.jaccard);
+    add(rows, "type_coverage", x.type_coverage);
+    add(rows, "token_coverage", x.token_coverage);
     add(rows, "oov_rate", x.oov_rate);
     const char* bands[] = {"1", "2", "3_5", "6_10", "11_100", "over_100"};
     for (size_t b = 0; b < x.bands.size(); ++b)
@@ -158,7 +162,8 @@ void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
       area = mauve(distribution(p), distribution(q));
       integral = frontier_integral(distribution(p), distribution(q));
     }
-    add(rows, "mauve_words", area), add(rows, "frontier_integral", integral);
+    add(rows, "mauve_words", area);
+    add(rows, "frontier_integral", integral);
   }
 }
 void add_novelty(const Options& o, const ComparedCorpora& c, std::vector<Row>& rows) {
@@ -206,7 +211,10 @@ void add_rows(TextTable& to, const char* title, const std::vector<Row>& rows, bo
     auto& cells = to.rows.emplace_back();
     cells.push_back(row.name);
     for (const double x : row.values) cells.push_back(cell(x));
-    if (pair) cells.push_back(cell(row.difference)), cells.push_back(p_cell(row));
+    if (pair) {
+      cells.push_back(cell(row.difference));
+      cells.push_back(p_cell(row));
+    }
     cells.resize(to.rows[0].size());
   }
 }
@@ -214,7 +222,10 @@ TextTable table_of(const Options& o, const Table& t) {
   TextTable out{{{"measure"}}};
   const bool pair = o.files.size() == 2;
   for (size_t i = 0; i < o.files.size(); ++i) out.rows[0].push_back(fmt::format("#{}", i + 1));
-  if (pair) out.rows[0].push_back("#1 - #2"), out.rows[0].push_back("p");
+  if (pair) {
+    out.rows[0].push_back("#1 - #2");
+    out.rows[0].push_back("p");
+  }
   add_rows(out, "Diversity (words_v2; --explain NAME tells what a measure is)", t.measures, pair);
   add_rows(out, "Lines", t.lengths, false);
   add_rows(out, "Against the reference", t.reference, false);
@@ -307,7 +318,10 @@ int run(int argc, char** argv) {
           "spaced; with long documents for lines it is slow, so leave it out by --measures. All other "
           "measures are of the whole corpus.");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  if (!o.explain.empty()) return fmt::print("{}", explain_measure(o.explain)), 0;
+  if (!o.explain.empty()) {
+    fmt::print("{}", explain_measure(o.explain));
+    return 0;
+  }
   RUM_CHECK(o.format == "text" || !o.json, "--format excludes --json");
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` lists the options");
   unsigned needs = 0;

@@ -170,7 +170,8 @@ Json system_json(const System& s, const std::vector<std::string>& lines, const T
     for (auto& field : measured(s.sentences[i].counts)) o.push_back(std::move(field));
     if (!asked.no_text) {
       if (!texts.sources.empty()) o.emplace_back("source", texts.sources[i]);
-      o.emplace_back("reference", texts.references[i]), o.emplace_back("translation", lines[i]);
+      o.emplace_back("reference", texts.references[i]);
+      o.emplace_back("translation", lines[i]);
       Json::Object words;
       for (const auto& [name, list] : named(s.sentences[i].words))
         if (!list->empty()) words.emplace_back(name, Json::Array(list->begin(), list->end()));

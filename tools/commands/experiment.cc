@@ -45,7 +45,10 @@ ExperimentConfig config_of(const Asked& a) {
   for (const std::string& name : names)
     RUM_CHECK(!has_controls(name), "{}: expected a name without control characters", to_json(Json(name)));
   ExperimentConfig c = read_experiment(a.config);
-  if (!a.folder.empty()) c.folder = a.folder, c.report.clear();
+  if (!a.folder.empty()) {
+    c.folder = a.folder;
+    c.report.clear();
+  }
   if (c.report.empty()) c.report = c.folder;
   if (a.jobs > 0) c.jobs = a.jobs;
   if (!a.data.empty())

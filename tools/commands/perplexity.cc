@@ -47,7 +47,8 @@ struct Asked {
     ReadRules rules{.skip_bad = true, .unpack_ratio = unpack_ratio};
     rules.passed_over = [](const std::string& why) { fmt::print(stderr, "{}; left out\n", why); };
     const Corpus corpus = read_corpus(input, run.config.kind, rules);
-    name = corpus.name, left_out = corpus.skipped;
+    name = corpus.name;
+    left_out = corpus.skipped;
     for (size_t i = 0; i < corpus.texts.size(); ++i) {
       Example e;
       try {
@@ -57,9 +58,10 @@ struct Asked {
         ++left_out;
         continue;
       }
-      if (fits(e, run))
-        examples.push_back(std::move(e)), lines.push_back(corpus.lines[i]);
-      else
+      if (fits(e, run)) {
+        examples.push_back(std::move(e));
+        lines.push_back(corpus.lines[i]);
+      } else
         add_long(corpus.texts[i], std::move(e), corpus.lines[i], run, on_long);
     }
   }
@@ -74,7 +76,8 @@ struct Asked {
     const TokenCorpus tokens = tokenise(text, run.tokenizer, {.tokens = context}, context,
                                         documents ? Windows::documents : Windows::stream_in_order);
     for (size_t i = 0; i < tokens.pieces.size(); ++i) {
-      examples.push_back(tokens.example(i)), lines.push_back(line);
+      examples.push_back(tokens.example(i));
+      lines.push_back(line);
       const std::span<const Token> read(examples.back().tokens);
       const std::string before = run.tokenizer.decode(read.first(read.size() - 1));
       line += static_cast<int32_t>(std::count(before.begin(), before.end(), '\n'));
@@ -94,7 +97,10 @@ struct Asked {
     if (on_long == "cut" && run.translation()) {
       const auto least = static_cast<size_t>(e.prefix) + 1;  // a token to say something of
       while (e.tokens.size() > least && !fits(e, run)) e.tokens.pop_back();
-      if (fits(e, run)) examples.push_back(std::move(e)), lines.push_back(line);
+      if (fits(e, run)) {
+        examples.push_back(std::move(e));
+        lines.push_back(line);
+      }
     } else if (on_long == "cut") {
       add_pieces(make_corpus(name, {text}, CorpusKind::documents), line, run);
     }

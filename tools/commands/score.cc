@@ -332,7 +332,10 @@ int run(int argc, char** argv) {
   Flags flags("score", "BLEU, chrF and TER of translations, as sacreBLEU computes them.");
   declare(flags, o);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  if (flags.given("--explain")) return fmt::print("{}", explain(o.explain)), 0;
+  if (flags.given("--explain")) {
+    fmt::print("{}", explain(o.explain));
+    return 0;
+  }
   RUM_CHECK(o.format == "text" || !(o.json || o.sentence_level),
             "--format is of the table of systems; it excludes --json and --sentence-level");
   auto metrics = metrics_of(o);

@@ -32,7 +32,10 @@ class Texts {
       all += line, ends.push_back(all.size());
     }
     size_t begin = 0;
-    for (size_t end : ends) views_.push_back(std::string_view(all).substr(begin, end - begin)), begin = end;
+    for (size_t end : ends) {
+      views_.push_back(std::string_view(all).substr(begin, end - begin));
+      begin = end;
+    }
     bytes_ += all.size();
   }
   void add_line_end() { views_.push_back("\n"); }

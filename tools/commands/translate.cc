@@ -186,7 +186,8 @@ class Translator {
     for (const std::string& source : sources) {
       const auto whole =
           split_to_fit(source, [&](std::string_view s) { return translatable(run_, s, instruction_); });
-      there.insert(there.end(), whole.begin(), whole.end()), parts.push_back(whole.size());
+      there.insert(there.end(), whole.begin(), whole.end());
+      parts.push_back(whole.size());
     }
     const auto written = translations(run_, there, decoding_, best_of_, instruction_);
     decoding_.first += static_cast<uint32_t>(there.size());
