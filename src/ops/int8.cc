@@ -15,8 +15,9 @@
 // the sums start at -128 sum_j q_j, which is known when the weights are packed: the shift costs nothing. A
 // sum in between may wrap around 2^32; the last one is within 127^2 k, below 2^31 up to the k checked below.
 //
-// AVX2's vpmaddubsw saturates at 16 bits. It gets |q| as its unsigned factor and p, with the sign of q, as
-// its signed one: no sum of two such products is beyond 2 * 127^2 = 32258 < 2^15.
+// AVX2's vpmaddubsw saturates at 16 bits. It gets |p| as its unsigned factor and q, with the sign of p, as its
+// signed one: no sum of two such products is beyond 2 * 127^2 = 32258 < 2^15. Signs and sizes of the p are taken
+// apart once for all outputs of a panel.
 #include "ops/int8.h"
 
 #include <algorithm>
@@ -118,33 +119,34 @@ void vnni(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const in
 #endif
 
 #ifdef __AVX2__
-template <int R, int V>  // rows, and vectors of 8 outputs at once
-void avx2_rows(const uint8_t* x, int64_t step, int64_t groups, const int8_t* panel, int32_t* sums) {
-  const __m256i ones = _mm256_set1_epi16(1), shift = _mm256_set1_epi8(-128);
+// p and |p| of some rows, each `step` bytes from the next; R rows, and vectors of V * 8 outputs at once.
+template <int R, int V>
+void avx2_rows(const int8_t* p, const uint8_t* size, int64_t step, int64_t groups, const int8_t* panel,
+               int32_t* sums) {
+  const __m256i ones = _mm256_set1_epi16(1);
   for (int64_t at = 0; at < kPanel; at += 8 * V) {
     __m256i s[R][V];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) s[r][v] = _mm256_setzero_si256();
     for (int64_t g = 0; g < groups; ++g) {
       const int8_t* from = panel + g * kGroupBytes + at * kGroup;
-      __m256i p[R];
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r)
-        p[r] = _mm256_xor_si256(_mm256_set1_epi32(four(x + r * step + g * kGroup)), shift);  // x' - 128
+      __m256i w[V];
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) {
-        const __m256i w = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * v));
-        const __m256i size = _mm256_abs_epi8(w);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) {
-          const __m256i pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(p[r], w));
+      for (int v = 0; v < V; ++v) w[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * v));
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) {
+        const __m256i four_inputs = _mm256_set1_epi32(four(p + r * step + g * kGroup));
+        const __m256i sizes = _mm256_set1_epi32(four(size + r * step + g * kGroup));
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) {
+          const __m256i pairs = _mm256_maddubs_epi16(sizes, _mm256_sign_epi8(w[v], four_inputs));
           s[r][v] = _mm256_add_epi32(s[r][v], _mm256_madd_epi16(pairs, ones));
         }
       }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v)
@@ -153,10 +155,19 @@ void avx2_rows(const uint8_t* x, int64_t step, int64_t groups, const int8_t* pan
 }
 void avx2(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const int8_t* panel, const int32_t*,
           int32_t* sums, const int8_t*) {
-  int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) avx2_rows<4, 2>(x + i * step, step, groups, panel, sums + i * kPanel);
-  last_rows<3>(i, rows - i, [&]<int R>(int64_t r) {
-    avx2_rows<R, R == 1 ? 8 : 2>(x + r * step, step, groups, panel, sums + r * kPanel);
+  Scratch<uint8_t> scratch(2 * rows * step);
+  uint8_t *const p = scratch.take(rows * step), *const size = scratch.take(rows * step);
+  const __m256i shift = _mm256_set1_epi8(-128);
+  for (int64_t i = 0; i < rows * step; i += 32) {  // rows are filled up to whole cache lines
+    const __m256i signs =
+        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i)), shift);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + i), signs);  // x' - 128
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(size + i), _mm256_abs_epi8(signs));
+  }
+  last_rows<kRows>(0, rows, [&]<int R>(int64_t) {
+    avx2_rows<R, R == 1   ? 8
+                 : R <= 3 ? 4
+                          : 2>(reinterpret_cast<const int8_t*>(p), size, step, groups, panel, sums);
   });
 }
 #endif
