@@ -379,7 +379,7 @@ TEST(Generate, BestAreSortedDistinctAndTheirLogProbsAreTheScorersOnes) {
       std::set<std::vector<Token>> distinct;
       for (size_t j = 0; j < out[i].size(); ++j) {
         const Hypothesis& h = out[i][j];
-        Example& e = examples.emplace_back(in[i].tokens, in[i].prefix);
+        Example& e = examples.emplace_back(Example{in[i].tokens, in[i].prefix});
         e.tokens.insert(e.tokens.end(), h.tokens.begin(), h.tokens.end());
         if (h.finished) e.tokens.push_back(kEnd);
         auto with_end = h.tokens;

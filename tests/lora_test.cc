@@ -161,7 +161,7 @@ void change_weights(const std::string& path) {
 
 TEST(Lora, TrainsAndKeepsAdaptersAlone) {
   for (const ModelKind kind : {ModelKind::gpt, ModelKind::encoder_decoder}) {
-    Scene s({.model = kind});
+    Scene s(NoiseRun{.model = kind});
     if (kind == ModelKind::encoder_decoder) s.config.lora.targets = {"memory", "up", "qkv"};
     const std::string before = Disk::real().read(s.file("base/model.safetensors"));
     ASSERT_TRUE(s.train(s.config).finished);

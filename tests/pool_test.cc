@@ -124,7 +124,7 @@ TEST_P(Generation, LinesSayWhatTheModelWroteAndWhereItCameFrom) {
       EXPECT_EQ(g.log_prob, h.log_prob);
       EXPECT_EQ(g.tokens, static_cast<int64_t>(h.tokens.size()) + h.finished);
       EXPECT_EQ(to_line(g), to_line(lines[i]));
-      Example& e = examples.emplace_back(p.tokens, p.prefix);
+      Example& e = examples.emplace_back(Example{p.tokens, p.prefix});
       e.tokens.insert(e.tokens.end(), h.tokens.begin(), h.tokens.end());
       if (h.finished) e.tokens.push_back(run().tokenizer.special(kEos));
     }
@@ -292,7 +292,9 @@ TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
   };
   const std::pair<BestOf, std::function<double(const Generated&, const std::vector<Generated>&)>> ways[] = {
       {best_by_mbr(5, "chrf1"), mbr_score}, {best_by_channel(5, reverse(), &lm(), {20, .2}), channel}};
-  for (const auto& [best_of, score] : ways) {
+  for (const auto& way : ways) {
+    const BestOf& best_of = way.first;
+    const auto& score = way.second;
     const std::string path = file("best.jsonl");
     Decoding d = draws;
     d.best = 1;
