@@ -145,7 +145,7 @@ void by_number(std::vector<Case>& to, const std::string& name, DType t, int64_t 
                 }});
 }
 
-// Layer norm or RMS norm. residual: r = x + delta comes first, as in every block's second norm.
+// Layer norm or RMS norm. residual: r = x + delta comes first, as in every norm of a GPT.
 Work norm_forward(const Sizes& s, DType t, bool layer, bool residual, double in_step) {
   const Shape shape{s.tokens(), s.width};
   Tensor x = filled(shape, t), delta = residual ? filled(shape, t) : Tensor(),
@@ -173,10 +173,9 @@ Work norm_backward(const Sizes& s, DType t, bool layer, double in_step) {
           }};
 }
 void norms(std::vector<Case>& to, DType t) {
-  to.push_back({"layernorm_forward", t,
-                [=](const Sizes& s) { return norm_forward(s, t, true, false, real(s.layers + 1)); }});
+  to.push_back({"layernorm_forward", t, [=](const Sizes& s) { return norm_forward(s, t, true, false, 0); }});
   to.push_back({"layernorm_forward, residual", t,
-                [=](const Sizes& s) { return norm_forward(s, t, true, true, real(s.layers)); }});
+                [=](const Sizes& s) { return norm_forward(s, t, true, true, real(2 * s.layers + 1)); }});
   to.push_back({"layernorm_backward", t,
                 [=](const Sizes& s) { return norm_backward(s, t, true, real(2 * s.layers + 1)); }});
   to.push_back(
@@ -335,9 +334,7 @@ void head_and_ends(std::vector<Case>& to, DType t) {
 void sums(std::vector<Case>& to, DType t) {
   to.push_back({"add", t, [=](const Sizes& s) {
                   Tensor a = filled({s.tokens(), s.width}, t), b = filled(a.shape(), t), y = Tensor::like(a);
-                  return Work{.bytes = 3 * bytes(a), .in_step = real(s.layers + 1), .run = [=]() mutable {
-                                kernels::add(kCuda, a, b, y);
-                              }};
+                  return Work{.bytes = 3 * bytes(a), .run = [=]() mutable { kernels::add(kCuda, a, b, y); }};
                 }});
   to.push_back({"accumulate", t, [=](const Sizes& s) {
                   const Tensor dy = filled({s.tokens(), s.width}, t);
