@@ -11,7 +11,7 @@ constexpr int64_t kChunk = 16384;  // gradients in one partial sum: AdamW sizes 
 // Reads: each gradient once. Writes: one f64 per block.
 // Sums: squares in f64, each thread its own in order, then a butterfly, then the warps in order.
 // Limit: memory.
-// Ladder: none yet.
+// Ladder: none.
 template <int V>  // divides n
 __global__ void squares(const float* g, int64_t n, double* partial) {
   const int64_t first = blockIdx.x * kChunk, end = first + kChunk < n ? first + kChunk : n;

@@ -160,7 +160,7 @@ inline int64_t chunk_rows(int64_t rows, int64_t cols) {
 // Reads: what term reads, once. Writes: K numbers per column and chunk.
 // Sums: each thread every 8th row in order, then the 8 in order.
 // Limit: memory.
-// Ladder: none yet.
+// Ladder: none.
 template <int V, class Term>
 __global__ void column_partials(Term term, int64_t rows, int64_t cols, int64_t chunk, float* partial) {
   constexpr int K = Term::kSums;
@@ -186,7 +186,7 @@ __global__ void column_partials(Term term, int64_t rows, int64_t cols, int64_t c
 // Reads: one number per column and chunk. Writes: one number per column.
 // Sums: each thread every 8th chunk in order, then the 8 in order.
 // Limit: memory.
-// Ladder: none yet.
+// Ladder: none.
 template <class G>
 __global__ void column_finish(const float* partial, int chunks, int64_t cols, bool add, G* out) {
   SIMT_SHARED(float, part, [kColumnLanes][32]);

@@ -100,9 +100,6 @@ std::vector<Sample> residual_samples() {
   // y + r rounds both, which are stored: the largest of 67,000 products of wide factors is beyond 10 RMS.
   const Tensor near_one = noise({1001}, 2, 0.2);
   for (int64_t i = 0; i < near_one.size(); ++i) near_one.data<double>()[i] += 1;
-  auto outputs = [](double y, double r) {
-    return std::map<std::string, std::vector<double>>{{"y", {y}}, {"r", {r}}};
-  };
   Apply both = [](std::span<const Tensor> in) {
     Normed n = residual_rmsnorm(in[0], in[1], in[2]);
     return n.y + n.r;
@@ -115,35 +112,23 @@ std::vector<Sample> residual_samples() {
   Apply r_only = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[1], in[2]).r; };
   Apply twice = [](std::span<const Tensor> in) { return residual_rmsnorm(in[0], in[0], in[1]).y; };
   std::vector<Tensor> in{noise({6, 5}, 1), noise({6, 5}, 4), noise({5}, 2)};
-  return {{"both outputs", in, both, plain, outputs(1, 1)},
-          {"only y", in, y_only, {}, outputs(1, 0)},
-          {"only r", in, r_only, {}, outputs(0, 1)},
-          {"x is delta", {in[0], in[2]}, twice, {}, outputs(1, 0)},
-          {"both outputs, 16",
-           {noise({3, 16}, 1), noise({3, 16}, 4), noise({16}, 2)},
-           both,
-           plain,
-           outputs(1, 1)},
-          {"both outputs, 17 rows of 33",
-           {noise({17, 33}, 1), noise({17, 33}, 4), noise({33}, 2)},
-           both,
-           plain,
-           outputs(1, 1)},
-          {"both outputs, one row",
-           {noise({1, 7}, 1), noise({1, 7}, 4), noise({7}, 2)},
-           both,
-           plain,
-           outputs(1, 1)},
-          {"both outputs, beyond one block",
-           {noise({37, 131}, 1), noise({37, 131}, 4), noise({131}, 2)},
-           both,
-           plain,
-           outputs(1, 1)},
+  auto all = [&](const char* label, int64_t n, int64_t c) {
+    return Sample{
+        label, {noise({n, c}, 1), noise({n, c}, 4), noise({c}, 2)}, both, plain, {{"y", {1}}, {"r", {1}}}};
+  };
+  return {all("both outputs", 6, 5),
+          {"only y", in, y_only, {}, {{"y", {1}}, {"r", {0}}}},
+          {"only r", in, r_only, {}, {{"y", {0}}, {"r", {1}}}},
+          {"x is delta", {in[0], in[2]}, twice, {}, {{"y", {1}}, {"r", {0}}}},
+          all("both outputs, 16", 3, 16),
+          all("both outputs, 17 rows of 33", 17, 33),
+          all("both outputs, one row", 1, 7),
+          all("both outputs, beyond one block", 37, 131),
           {"both outputs, more than 64k",
            {noise({67, 1001}, 1), noise({67, 1001}, 4), near_one},
            both,
            plain,
-           outputs(1, 1)}};
+           {{"y", {1}}, {"r", {1}}}}};
 }
 const Op op{"rmsnorm", "y = x / sqrt(mean(x^2) + epsilon) * weight", samples};
 const Op residual_op{"residual_rmsnorm", "r = x + delta, y = rmsnorm(r)", residual_samples};

@@ -77,8 +77,8 @@ class Engine {
   Engine(const LoadedRun&, int64_t batch, int64_t waiting);  // texts side by side; most requests that wait
   ~Engine();
   std::shared_ptr<Job> begin(Writing);  // null: too many wait, or the engine is stopping
-  // Runs on the engine's thread, the only one that may touch the model. false: too many
-  // wait, or the engine is stopping.
+  // Runs on the engine's thread, the only one that may touch the model. false: too many wait, or the
+  // engine is stopping.
   bool call(const std::function<void()>&);
   void stop();  // what waits or is being written ends with "abort"
 
