@@ -223,7 +223,8 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
     SIMT_ROLLED
     do {
       const int first = now.first, row = held, left = min(kAtOnce, x.m - first);
-      now.first += kAtOnce, held += kAtOnce;
+      now.first += kAtOnce;
+      held += kAtOnce;
       if (key >= x.n || left <= 0 || x.seen(first + left - 1) <= key) continue;
       const bool whole = left == kAtOnce && key + 16 * M <= x.seen(first);
       const T *const q = queries + row * Z::step, *const dy = q + 2 * kTile;

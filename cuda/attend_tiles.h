@@ -34,7 +34,9 @@ __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, 
                 kAtOnce = Sizes<T, D>::threads / kLanes;
   const int first = static_cast<int>(threadIdx.x) / kLanes, c = static_cast<int>(threadIdx.x) % kLanes * V;
   if (c >= D || first >= kRows) return;
-  to += first * Sizes<T, D>::step + c, from += first * step + c, there -= first;
+  to += first * Sizes<T, D>::step + c;
+  from += first * step + c;
+  there -= first;
   if (wide) {
     SIMT_UNROLL
     for (int r = 0; r < kRows; r += kAtOnce, from += kAtOnce * step)  // one address: registers are scarce
@@ -135,7 +137,10 @@ __device__ __forceinline__ void product(float (&all)[1][N][4], const Own<float, 
     for (int n = 0; n < N; ++n) {
       const float4 b0 = simt::ldv<float4>(at + n * 8 * kStep + k),
                    b1 = simt::ldv<float4>(at + (n * 8 + 1) * kStep + k);
-      s[n][0] += dot(a0, b0), s[n][1] += dot(a0, b1), s[n][2] += dot(a1, b0), s[n][3] += dot(a1, b1);
+      s[n][0] += dot(a0, b0);
+      s[n][1] += dot(a0, b1);
+      s[n][2] += dot(a1, b0);
+      s[n][3] += dot(a1, b1);
     }
   }
 }
@@ -190,7 +195,10 @@ __device__ __forceinline__ void accumulate(float (&all)[1][D / 8][4], const floa
       SIMT_UNROLL
       for (int c = 0; c < kGroup; ++c) {
         const float2 b = simt::ldv<float2>(rows + k * Sizes<float, D>::step + (n + c) * 8 + t);
-        sum[c][0] += a0 * b.x, sum[c][1] += a0 * b.y, sum[c][2] += a1 * b.x, sum[c][3] += a1 * b.y;
+        sum[c][0] += a0 * b.x;
+        sum[c][1] += a0 * b.y;
+        sum[c][2] += a1 * b.x;
+        sum[c][3] += a1 * b.y;
       }
     }
     SIMT_UNROLL

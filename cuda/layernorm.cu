@@ -70,7 +70,8 @@ __global__ void backward_rows(const T* r, const T* weight, const float* mean, co
     const Pack<T, V> x = load<T, V>(ri + j), g = load<T, V>(gi + j), w = load<T, V>(weight + j);
     for (int k = 0; k < V; ++k) {
       const float d = to_float(g.at[k]) * to_float(w.at[k]);
-      a += d, b += d * (to_float(x.at[k]) - m) * s;
+      a += d;
+      b += d * (to_float(x.at[k]) - m) * s;
     }
   }
   a = warp_sum(a) / static_cast<float>(width);
@@ -137,7 +138,10 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
       for (int k = 0; k < V; ++k) {
         const float dyk = to_float(g[q].at[k]), d = dyk * to_float(w[q].at[k]),
                     xhat = (to_float(x[q].at[k]) - m) * s;
-        a += d, b += d * xhat, sum[0][q][k] += dyk * xhat, sum[1][q][k] += dyk;
+        a += d;
+        b += d * xhat;
+        sum[0][q][k] += dyk * xhat;
+        sum[1][q][k] += dyk;
       }
     }
     a = warp_sum(a) / static_cast<float>(width);
@@ -214,7 +218,8 @@ struct WeightTerm {  // dweight += dy xhat, dbias += dy
     const float m = mean[i], s = rstd[i];
     for (int k = 0; k < V; ++k) {
       const float g = to_float(d.at[k]);
-      sum[0][k] += g * (to_float(x.at[k]) - m) * s, sum[1][k] += g;
+      sum[0][k] += g * (to_float(x.at[k]) - m) * s;
+      sum[1][k] += g;
     }
   }
 };

@@ -128,8 +128,10 @@ struct Row {
       const double half = sum(low, middle + 1, f);
       if (before + half > goal)
         high = middle;
-      else
-        before += half, low = middle + 1;
+      else {
+        before += half;
+        low = middle + 1;
+      }
     }
     return low;
   }

@@ -26,10 +26,13 @@ struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e -
     float highest = top;
     for (int k = 0; k < V; ++k) highest = fmaxf(highest, to_float(x.at[k]));
     const float from = base(highest);
-    sum *= simt::exp2_approx(base(top) - from), top = highest;
+    sum *= simt::exp2_approx(base(top) - from);
+    top = highest;
     for (int k = 0; k < V; ++k) {
       const float z = to_float(x.at[k]);
-      sum += simt::exp2_approx(z * kLog2e - from), total += z;  // one multiply-add
+      // one multiply-add
+      sum += simt::exp2_approx(z * kLog2e - from);
+      total += z;
     }
   }
   __device__ __forceinline__ void join(const Softmax& o) {
@@ -39,7 +42,8 @@ struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e -
     const float from = base(highest);
     sum = __fadd_rn(__fmul_rn(sum, simt::exp2_approx(base(top) - from)),
                     __fmul_rn(o.sum, simt::exp2_approx(base(o.top) - from)));
-    top = highest, total += o.total;
+    top = highest;
+    total += o.total;
   }
 };
 __device__ __forceinline__ Softmax join_warp(Softmax p) {  // every lane gets the same

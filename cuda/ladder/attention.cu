@@ -190,7 +190,8 @@ __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
       }
       if (s > top) {
         const float shrink = expf(top - s);
-        sum *= shrink, top = s;
+        sum *= shrink;
+        top = s;
         SIMT_UNROLL
         for (int c = 0; c < kMost; ++c) o[c] *= shrink;
       }
@@ -245,7 +246,10 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
       for (int i = 0; i < 4; ++i) {
         const Pack<float, 4> q = load<float, 4>(&queries[y + 16 * i][c]);
         SIMT_UNROLL
-        for (int e = 0; e < 4; ++e) s[i][0] += q.at[e] * k[0].at[e], s[i][1] += q.at[e] * k[1].at[e];
+        for (int e = 0; e < 4; ++e) {
+          s[i][0] += q.at[e] * k[0].at[e];
+          s[i][1] += q.at[e] * k[1].at[e];
+        }
       }
     }
     SIMT_UNROLL
@@ -257,7 +261,8 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
       SIMT_UNROLL
       for (int lane = 8; lane > 0; lane /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, lane));
       const float shrink = expf(top[i] - most);
-      top[i] = most, sum[i] *= shrink;
+      top[i] = most;
+      sum[i] *= shrink;
       SIMT_UNROLL
       for (int j = 0; j < 2; ++j) {
         const float w = expf(s[i][j] - most);
@@ -355,7 +360,8 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
       for (int l = 1; l < 4; l *= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, l));
       most = fmaxf(most, top[half]);
       const float shrink = simt::exp2_approx(top[half] - most);
-      top[half] = most, sum[half] *= shrink;
+      top[half] = most;
+      sum[half] *= shrink;
       SIMT_UNROLL
       for (int n = 0; n < N; ++n) {
         SIMT_UNROLL

@@ -115,7 +115,8 @@ struct Moments {
   __device__ void take(float x) {
     count += 1;
     const float away = x - mean;
-    mean += away / count, squares += away * (x - mean);
+    mean += away / count;
+    squares += away * (x - mean);
   }
   __device__ void join(const Moments& o) {
     const float all = count + o.count;

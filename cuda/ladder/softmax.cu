@@ -165,7 +165,8 @@ __global__ void softmax_5(const float* x, float* y, int width) {
     const Pack<float, V> a = load<float, V>(xi + j);
     float highest = p.top;
     for (int k = 0; k < V; ++k) highest = fmaxf(highest, a.at[k]);
-    p.sum *= expf(p.top - highest), p.top = highest;
+    p.sum *= expf(p.top - highest);
+    p.top = highest;
     for (int k = 0; k < V; ++k) p.sum += expf(a.at[k] - highest);
   }
   p = joined(p);

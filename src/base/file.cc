@@ -107,7 +107,8 @@ void File::read(uint64_t offset, std::span<std::byte> to) {
         again([&] { return calls_.read(file_, to.data(), to.size(), static_cast<int64_t>(offset)); });
     if (n == -1) refuse(path_, "read", errno);
     if (n == 0) throw FileError(fmt::format("{}: byte {}: the file ends while it is read", path_, offset));
-    offset += static_cast<uint64_t>(n), to = to.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+    to = to.subspan(static_cast<size_t>(n));
   }
 }
 

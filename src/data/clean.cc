@@ -90,7 +90,9 @@ struct Measure {
 Measure measure(std::string_view s) {
   Measure m;
   each_classed(s, [&](char32_t c, std::string_view, CharClass kind) {
-    ++m.characters, m.solid += c != ' ' && c != '\n', m.letters += kind == CharClass::letter;
+    ++m.characters;
+    m.solid += c != ' ' && c != '\n';
+    m.letters += kind == CharClass::letter;
   });
   each_word(s, [&](std::string_view word, bool) {
     int64_t length = 0;
@@ -119,7 +121,9 @@ void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out)
     each_word(line, [&](std::string_view word, bool glued) {
       if (words == max_words) close();
       if (!piece.empty() && !glued) piece += between;
-      piece += word, between = " ", ++words;
+      piece += word;
+      between = " ";
+      ++words;
     });
     at = end + 1;
   }

@@ -45,7 +45,8 @@ void each_line(Read&& read, size_t limit, F&& f) {
       const auto* end = static_cast<const char*>(std::memchr(from, '\n', n - at));
       const size_t length = end ? static_cast<size_t>(end - from) : n - at;
       line.append(from, std::min(length, limit + 2 - std::min(line.size(), limit + 2)));
-      open = end == nullptr, at += length + (end != nullptr);
+      open = end == nullptr;
+      at += length + (end != nullptr);
       if (end) {
         f(line);
         line.clear();
@@ -69,7 +70,8 @@ class CorpusReader {
     size_t bytes = 0;
     const auto counted = [&](char* to, size_t size) {
       const size_t n = read(to, size);
-      hash.add({to, n}), bytes += n;
+      hash.add({to, n});
+      bytes += n;
       return n;
     };
     each_line(counted, rules_.line_bytes, [&](std::string_view line) { take(line); });

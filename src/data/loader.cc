@@ -102,7 +102,8 @@ void Loader::Index::expand() {
                          [](const TextPiece& a, const TextPiece& b) { return a.text < b.text; });
     for (auto p = first; p < last; ++p) {
       all.push_back({static_cast<int32_t>(p - pieces.begin()), r.source, r.score, r.weight});
-      row_of.push_back(row), tokens_per_epoch += p->tokens - p->goes_on;
+      row_of.push_back(row);
+      tokens_per_epoch += p->tokens - p->goes_on;
     }
   }
   RUM_CHECK(!all.empty(), "{}; nothing is left to train on: raise the context or the batch",
@@ -138,7 +139,9 @@ void Loader::Index::build(int64_t wanted) {
           return;
         }
       }
-      open = open + next, losses += next.scored, ++at;
+      open = open + next;
+      losses += next.scored;
+      ++at;
     }
     if (epoch > 0) continue;
     RUM_CHECK(config.target_tokens == 0 || losses > 0, "the plan's examples have no token that gets a loss");

@@ -49,8 +49,11 @@ struct PlattFit {
       double g0 = 0, g1 = 0, h00 = 0, h01 = 0, h11 = 0;
       for (size_t i = 0; i < s.size(); ++i) {
         const double p = logistic(slope * s[i] + constant), r = p - target[i], w = p * (1 - p);
-        g0 += r * s[i], g1 += r;
-        h00 += w * s[i] * s[i], h01 += w * s[i], h11 += w;
+        g0 += r * s[i];
+        g1 += r;
+        h00 += w * s[i] * s[i];
+        h01 += w * s[i];
+        h11 += w;
       }
       const double determinant = h00 * h11 - h01 * h01;
       const double d0 = -(h11 * g0 - h01 * g1) / determinant, d1 = -(h00 * g1 - h01 * g0) / determinant;
@@ -60,7 +63,8 @@ struct PlattFit {
         next = objective(slope + size * d0, constant + size * d1);
       }
       if (!(next <= now)) break;
-      slope += size * d0, constant += size * d1;
+      slope += size * d0;
+      constant += size * d1;
       now = next;
       if (std::abs(size * d0) + std::abs(size * d1) < 1e-13 * (1 + std::abs(slope) + std::abs(constant)))
         break;
@@ -107,10 +111,14 @@ Isotonic fit_isotonic(const Scores& scores) {
   for (size_t i = 0; i < all.size();) {
     Pool pool{0, 0, 1};
     const double score = all[i].first;
-    for (; i < all.size() && all[i].first == score; ++i) pool.sum += all[i].second, pool.texts += 1;
+    for (; i < all.size() && all[i].first == score; ++i) {
+      pool.sum += all[i].second;
+      pool.texts += 1;
+    }
     out.scores.push_back(score);
     while (!pools.empty() && pools.back().falls_to(pool)) {
-      pool.sum += pools.back().sum, pool.texts += pools.back().texts;
+      pool.sum += pools.back().sum;
+      pool.texts += pools.back().texts;
       pool.distinct += pools.back().distinct;
       pools.pop_back();
     }

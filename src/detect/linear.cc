@@ -122,7 +122,8 @@ Explanation Linear::explain(const Text& given) const {
                    [&](const Ngram& g, uint32_t column, int sign) {
                      const double adds = sign * weights_of(kind)[column] / whole;
                      Feature& feature = features[std::string(g.bytes)];
-                     feature.adds += adds, feature.times += 1;
+                     feature.adds += adds;
+                     feature.times += 1;
                      const size_t first = word_at(g.begin), last = word_at(std::max(g.begin + 1, g.end) - 1);
                      for (size_t w = first; w <= last; ++w)
                        out.parts[w].adds += adds / static_cast<double>(last - first + 1);

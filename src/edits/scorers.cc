@@ -63,7 +63,11 @@ LengthModel fit_length(std::span<const Pair> pairs) {
   double n = 0, x = 0, y = 0, xx = 0, xy = 0;
   for (const Pair& p : pairs) {
     const double a = std::log(length_of(p.source)), b = std::log(length_of(p.target));
-    n += 1, x += a, y += b, xx += a * a, xy += a * b;
+    n += 1;
+    x += a;
+    y += b;
+    xx += a * a;
+    xy += a * b;
   }
   const double spread = n * xx - x * x;
   RUM_CHECK(

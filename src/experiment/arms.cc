@@ -244,7 +244,8 @@ class Builder {
     if (recipe.target_tokens > 0) tokens = 2.2 * static_cast<double>(recipe.target_tokens);
     if (const Json whole{data}; whole.find("volume")) {
       double volume = 1;
-      whole.find("volume")->number(volume), tokens *= volume;
+      whole.find("volume")->number(volume);
+      tokens *= volume;
     }
     return out_.graph.add("train", label,
                           {{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}},

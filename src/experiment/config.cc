@@ -63,8 +63,11 @@ class Reader {
     c_.defined = c_.arms;
     for (Section& x : root_.tables("claim")) claim(x);
     Section g = root_.table("gate");
-    g.read("arm", c_.gate.arm), g.read("claim", c_.gate.claim), g.read("bleu", c_.gate.bleu, 0, 100),
-        g.read("half_width", c_.gate.half_width, 0, 100), g.done();
+    g.read("arm", c_.gate.arm);
+    g.read("claim", c_.gate.claim);
+    g.read("bleu", c_.gate.bleu, 0, 100);
+    g.read("half_width", c_.gate.half_width, 0, 100);
+    g.done();
     if (!c_.gate.arm.empty()) check_name(g.place("arm"), "arm", c_.gate.arm, arm_names());
     if (!c_.gate.claim.empty()) check_name(g.place("claim"), "claim", c_.gate.claim, claim_names());
     root_.done();

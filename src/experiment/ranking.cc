@@ -19,7 +19,10 @@ using Correlation = std::optional<double>;
 class Mean {
  public:
   void add(const Correlation& r) {
-    if (r) sum_ += *r, ++n_;
+    if (r) {
+      sum_ += *r;
+      ++n_;
+    }
   }
   Correlation value() const { return n_ == 0 ? Correlation() : Correlation(sum_ / n_); }
 

@@ -151,7 +151,8 @@ void put_provenance(page::Page& page, const ExperimentResults& r) {
   double sum = 0;
   int64_t number = 0;
   for (const auto& c : r.costs) {
-    sum += c.seconds, number += c.stages;
+    sum += c.seconds;
+    number += c.stages;
     t.rows.push_back({escape_html(c.kind), page::counted(c.stages), fmt::format("{:.2f}", c.seconds / 3600)});
   }
   t.rows.push_back({"<b>all</b>", page::counted(number), fmt::format("{:.2f}", sum / 3600)});

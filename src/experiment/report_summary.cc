@@ -141,7 +141,10 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
       "BLEU.");
   int64_t later = 0, doubled = 0;
   bool errors = false;
-  for (const ClaimResult& c : r.claims) later += c.claim->chosen_later, errors |= c.claim->kind == "errors";
+  for (const ClaimResult& c : r.claims) {
+    later += c.claim->chosen_later;
+    errors |= c.claim->kind == "errors";
+  }
   for (const TargetsResult& t : r.targets) doubled = std::max(doubled, t.doubled);
   if (later > 0)
     out.push_back(fmt::format("Chosen after looking at results, and marked so: {} of {} claims.", later,

@@ -95,7 +95,8 @@ class Gatherer {
         const auto length = static_cast<int64_t>(split_at_blanks(p.source).size());
         ++facts.pairs;
         facts.longest = std::max(facts.longest, length);
-        source += length, target += static_cast<int64_t>(split_at_blanks(p.target).size());
+        source += length;
+        target += static_cast<int64_t>(split_at_blanks(p.target).size());
       }
       facts.source_words = static_cast<double>(source) / static_cast<double>(facts.pairs);
       facts.target_words = static_cast<double>(target) / static_cast<double>(facts.pairs);
@@ -344,7 +345,8 @@ class Gatherer {
       auto at =
           std::find_if(out_.costs.begin(), out_.costs.end(), [&](const auto& c) { return c.kind == s.kind; });
       if (at == out_.costs.end()) at = out_.costs.insert(out_.costs.end(), {s.kind, 0, 0});
-      ++at->stages, at->seconds += number(facts, "seconds", 0);
+      ++at->stages;
+      at->seconds += number(facts, "seconds", 0);
       if (const Json* b = facts.find("build"); b && b->text()) builds.insert(*b->text());
     }
     out_.builds.assign(builds.begin(), builds.end());

@@ -102,7 +102,8 @@ void choose(const StageContext& x) {
   for (size_t i = 0; i < w.lines.size(); ++i) {
     Generated g = w.lines[i][static_cast<size_t>(k.index[i])];
     for (const Generated& other : w.lines[i]) all_words += split_at_blanks(other.target).size();
-    words += split_at_blanks(g.target).size(), candidates += w.lines[i].size();
+    words += split_at_blanks(g.target).size();
+    candidates += w.lines[i].size();
     g.from.decoding = fmt::format("best of {} by {}: {}", w.lines[i].size(), k.how, g.from.decoding);
     out.ids.push_back(g.id);
     out.texts.push_back({g.source, g.target});

@@ -70,8 +70,10 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
     tokens += std::min(corpora.parts[0].words.line(i).size(), corpora.parts[1].words.line(i).size());
   std::vector<Measure> measures;
   unsigned needs = 0;
-  for (const char* name : kDiversity)
-    measures.push_back(find_measure(name, static_cast<int64_t>(tokens))), needs |= measures.back().needs();
+  for (const char* name : kDiversity) {
+    measures.push_back(find_measure(name, static_cast<int64_t>(tokens)));
+    needs |= measures.back().needs();
+  }
   const DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
   const auto tests = swap_test(corpora, 0, 1, measures, kPermutations, 1);
   Json::Object out;

@@ -70,7 +70,8 @@ edits::TargetSet that_fit(const edits::TargetSet& t, const RunConfig& config, co
   for (size_t i = 0; i < t.texts.size(); ++i) {
     const Example e = to_example(t.texts[i], tokenizer);
     if (positions_of(e, shape) > config.model.context || !fits({&e, 1}, shape)) continue;
-    rows.push_back(static_cast<int64_t>(i)), tokens += positions_of(e, shape);
+    rows.push_back(static_cast<int64_t>(i));
+    tokens += positions_of(e, shape);
   }
   RUM_CHECK(tokens >= config.tokens,
             "{}: {} of {} pairs fit, of {} tokens in all: fewer than a batch of {}; ask for more of the "

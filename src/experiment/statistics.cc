@@ -202,7 +202,8 @@ std::vector<double> swapped_differences(const Score& score, const SeedRows& a, c
       for (size_t k = 0; k < x.size(); ++k) {
         const size_t at = static_cast<size_t>(trial) * x.size() + k;
         const double change = kept[0][at] - kept[1][at];
-        x[k] += change, y[k] -= change;
+        x[k] += change;
+        y[k] -= change;
       }
       differences[static_cast<size_t>(trial)] += score(x) - score(y);
     });
@@ -221,7 +222,8 @@ double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
   double observed = 0, scale = 0;
   for (size_t s = 0; s < a.size(); ++s) {
     const double one = score(a[s].sum()), other = score(b[s].sum());
-    observed += one - other, scale += std::max(std::abs(one), std::abs(other));
+    observed += one - other;
+    scale += std::max(std::abs(one), std::abs(other));
   }
   check_finite({&observed, 1});
   if (const auto swaps = every_swap(score, a, b)) {

@@ -157,7 +157,8 @@ void allowed_tokens(std::span<const float> z, const Sampling& s, std::vector<Sha
       const auto at = [](size_t n) { return ids.begin() + static_cast<std::ptrdiff_t>(n); };
       std::partial_sort(at(i), at(sorted), ids.end(), likelier);
     }
-    out.push_back({ids[i], weight(ids[i])}), kept += out.back().probability;
+    out.push_back({ids[i], weight(ids[i])});
+    kept += out.back().probability;
   }
   for (Share& share : out) share.probability /= kept;
 }

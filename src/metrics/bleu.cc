@@ -156,7 +156,10 @@ Bleu bleu(std::span<const double> sum, const BleuConfig& c) {
   size_t used = orders;
   for (size_t n = 0; n < orders; ++n) {
     double &matches = out.matches[n], &total = out.totals[n], &p = out.precisions[n];
-    if (c.smooth == "add-k" && n > 0) matches += smooth_value(c), total += smooth_value(c);
+    if (c.smooth == "add-k" && n > 0) {
+      matches += smooth_value(c);
+      total += smooth_value(c);
+    }
     if (total == 0) break;
     if (c.effective_order) used = n + 1;
     if (matches > 0)

@@ -119,11 +119,16 @@ class Chrf : public Metric {
       const double hyp = sum[i], ref = sum[i + 1], match = sum[i + 2];
       const double p = hyp > 0 ? match / hyp : kEps, r = ref > 0 ? match / ref : kEps, both = factor * p + r;
       f += both > 0 ? (1 + factor) * p * r / both : kEps;
-      if (hyp > 0 && ref > 0) precision += p, recall += r, ++orders;
+      if (hyp > 0 && ref > 0) {
+        precision += p;
+        recall += r;
+        ++orders;
+      }
     }
     if (config_.eps_smoothing) return 100 * f / static_cast<double>(chars_ + words_);
     if (orders == 0 || precision + recall == 0) return 0;
-    precision /= orders, recall /= orders;
+    precision /= orders;
+    recall /= orders;
     return 100 * ((1 + factor) * precision * recall / (factor * precision + recall));
   }
   Json::Object fields(std::span<const double> sum) const override {

@@ -59,7 +59,8 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
   std::vector<int32_t> ranked;  // words of the reference
   std::array<int64_t, 6> in_band{}, covered{};
   for (size_t w = 0; w < ref.size(); ++w) {
-    either += ref[w] || sys[w], both += ref[w] && sys[w];
+    either += ref[w] || sys[w];
+    both += ref[w] && sys[w];
     if (ref[w] == 0) {
       sys_new += sys[w];
       continue;
@@ -68,8 +69,10 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
     ranked.push_back(static_cast<int32_t>(w));
     if (sys[w]) ref_covered += ref[w];
     for (size_t b = 0; b < kFrequencyBands.size(); ++b)
-      if (ref[w] >= kFrequencyBands[b].first && ref[w] <= kFrequencyBands[b].second)
-        ++in_band[b], covered[b] += sys[w] > 0;
+      if (ref[w] >= kFrequencyBands[b].first && ref[w] <= kFrequencyBands[b].second) {
+        ++in_band[b];
+        covered[b] += sys[w] > 0;
+      }
   }
   std::sort(ranked.begin(), ranked.end(), [&](int32_t a, int32_t b) {
     const int32_t x = ref[static_cast<size_t>(a)], y = ref[static_cast<size_t>(b)];
@@ -79,7 +82,8 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
   for (size_t rank = 0; rank < ranked.size(); ++rank) {
     const auto w = static_cast<size_t>(ranked[rank]);
     const size_t level = std::min<size_t>(rank / 1000, 2);
-    ref_profile[level] += ref[w], sys_profile[level] += sys[w];
+    ref_profile[level] += ref[w];
+    sys_profile[level] += sys[w];
   }
   Comparison out{js_divergence(ref, sys),
                  share(both, either),

@@ -35,7 +35,8 @@ Spectrum spectrum(std::span<const int32_t> counts) {
   std::vector<int32_t> large;
   Spectrum s;
   for (const int32_t c : counts) {
-    s.tokens += c, s.types += c > 0;
+    s.tokens += c;
+    s.types += c > 0;
     if (c < kSmall)
       ++small[static_cast<size_t>(c)];
     else
@@ -159,7 +160,8 @@ double msttr(std::span<const int32_t> tokens, size_t size, int64_t segment) {
   for (size_t i = 0; i < segments * w; ++i) {
     const auto now = static_cast<uint32_t>(i / w + 1);
     uint32_t& last = seen[static_cast<size_t>(tokens[i])];
-    types += last != now, last = now;
+    types += last != now;
+    last = now;
   }
   return real(types) / (real(segment) * static_cast<double>(segments));
 }
@@ -184,7 +186,9 @@ double mtld(std::span<const int32_t> tokens, size_t size, MtldRule rule) {
     double factors = 0, ratio = 1;
     for (auto token = begin; token != end; ++token) {
       uint32_t& last = seen[static_cast<size_t>(*token)];
-      ++count, types += last != factor, last = factor;
+      ++count;
+      types += last != factor;
+      last = factor;
       ratio = real(types) / real(count);
       if (count < rule.min_tokens || ratio > rule.threshold ||
           (ratio == rule.threshold && !rule.at_threshold))

@@ -98,7 +98,8 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<
   out.second.resize(bins);
   for (size_t rank = 0; rank < ranked.size(); ++rank) {
     const size_t bin = std::min(rank, bins - 1);
-    out.first[bin] += p[ranked[rank]], out.second[bin] += q[ranked[rank]];
+    out.first[bin] += p[ranked[rank]];
+    out.second[bin] += q[ranked[rank]];
   }
   return out;
 }

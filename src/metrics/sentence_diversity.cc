@@ -36,7 +36,8 @@ Compression compress(std::span<const std::string> lines) {
         deflate(&z, flush);
         out.deflated += static_cast<int64_t>(sizeof room - z.avail_out);
       } while (z.avail_out == 0);
-      bytes += now, size -= now;
+      bytes += now;
+      size -= now;
     } while (size > 0);
   };
   for (const std::string& line : lines) {

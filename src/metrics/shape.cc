@@ -23,10 +23,15 @@ const Explanation explanations[] = {
 LineFit fit_line(std::span<const double> x, std::span<const double> y) {
   const auto n = static_cast<double>(x.size());
   double mean_x = 0, mean_y = 0, xx = 0, xy = 0, yy = 0;
-  for (size_t i = 0; i < x.size(); ++i) mean_x += x[i] / n, mean_y += y[i] / n;
+  for (size_t i = 0; i < x.size(); ++i) {
+    mean_x += x[i] / n;
+    mean_y += y[i] / n;
+  }
   for (size_t i = 0; i < x.size(); ++i) {
     const double dx = x[i] - mean_x, dy = y[i] - mean_y;
-    xx += dx * dx, xy += dx * dy, yy += dy * dy;
+    xx += dx * dx;
+    xy += dx * dy;
+    yy += dy * dy;
   }
   if (!(xx > 0)) return {kUndefined, kUndefined, kUndefined};
   const double slope = xy / xx;
@@ -63,7 +68,9 @@ double zipf_mle(const Spectrum& s) {
     double sum = 0, first = 0, second = 0;
     for (const double l : logs) {
       const double p = std::exp(-exponent * l);
-      sum += p, first += p * l, second += p * l * l;
+      sum += p;
+      first += p * l;
+      second += p * l * l;
     }
     const double mean = first / sum, variance = second / sum - mean * mean;
     (mean > observed ? low : high) = exponent;
@@ -84,7 +91,8 @@ LineFit heaps(std::span<const int32_t> tokens, size_t size) {
   const auto stop = [&] { return (checkpoint * tokens.size() + kCheckpoints - 1) / kCheckpoints; };
   for (size_t n = 1; n <= tokens.size(); ++n) {
     const auto token = static_cast<size_t>(tokens[n - 1]);
-    types += !seen[token], seen[token] = true;
+    types += !seen[token];
+    seen[token] = true;
     if (n != stop()) continue;
     x.push_back(std::log(static_cast<double>(n)));
     y.push_back(std::log(static_cast<double>(types)));

@@ -185,7 +185,8 @@ std::vector<Swapped> paired_randomisation(const Metric& metric, std::span<const 
     std::vector<double> a = kept[0], b = kept[s];
     for (size_t i = 0; i < a.size(); ++i) {
       const size_t c = i % whole.size();
-      a[i] += whole[c] - kept[s][i], b[i] += base[c] - kept[0][i];
+      a[i] += whole[c] - kept[s][i];
+      b[i] += base[c] - kept[0][i];
     }
     Swapped& r = out.emplace_back();
     r.score = metric.score(whole);

@@ -313,7 +313,9 @@ TerEdits ter_edits(std::span<const uint32_t> hypothesis, std::span<const uint32_
     shift.apply(words);
   }
   distance.trace([&](Op op, int, int) {
-    out.insertions += op == insert, out.deletions += op == remove, out.substitutions += op == substitute;
+    out.insertions += op == insert;
+    out.deletions += op == remove;
+    out.substitutions += op == substitute;
   });
   return out;
 }

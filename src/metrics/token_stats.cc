@@ -24,7 +24,10 @@ TokenStats stats_of(std::span<const T> logits, std::span<const T> reference, int
   for (size_t v = 0; v < logits.size(); ++v) {
     const double x = static_cast<double>(logits[v]) - static_cast<double>(top), e = std::exp(x);
     const double w = apart ? std::exp(static_cast<double>(reference[v]) - highest) : e;
-    sum += e, weight += w, first += w * x, second += w * x * x;
+    sum += e;
+    weight += w;
+    first += w * x;
+    second += w * x * x;
     s.rank += logits[v] > own;
   }
   RUM_CHECK(std::isfinite(first), "token_stats: logits are not finite");
@@ -49,12 +52,19 @@ TokenStats token_stats(std::span<const double> logits, std::span<const double> r
 }
 
 TokenSums& TokenSums::operator+=(const TokenStats& t) {
-  ++tokens, log_p += t.log_p, rank += static_cast<double>(t.rank), entropy += t.entropy;
+  ++tokens;
+  log_p += t.log_p;
+  rank += static_cast<double>(t.rank);
+  entropy += t.entropy;
   log_rank += std::log(static_cast<double>(t.rank));
   return *this;
 }
 TokenSums& TokenSums::operator+=(const TokenSums& o) {
-  tokens += o.tokens, bytes += o.bytes, log_p += o.log_p, rank += o.rank, log_rank += o.log_rank;
+  tokens += o.tokens;
+  bytes += o.bytes;
+  log_p += o.log_p;
+  rank += o.rank;
+  log_rank += o.log_rank;
   entropy += o.entropy;
   return *this;
 }

@@ -133,12 +133,14 @@ void attend(MatrixView<const S> q, MatrixView<const S> key_panels, MatrixView<co
       tops[r] *= scale;
       for (int64_t j = 0; j < whole; j += lanes) {
         const simd::Vec<S> e = simd::exp(scale * simd::read(row + j) - tops[r]);
-        simd::write(row + j, e), sum += e;
+        simd::write(row + j, e);
+        sum += e;
       }
       if (whole < n) {
         const simd::Vec<S> e =
             simd::first_lanes(simd::exp(scale * simd::read(row + whole) - tops[r]), n - whole);
-        simd::write(row + whole, e), sum += e;
+        simd::write(row + whole, e);
+        sum += e;
       }
       std::fill(row + padded<S>(n), row + padded<S>(most), S{0});
       sums[r] = simd::sum(sum);

@@ -41,7 +41,10 @@ void backward(const Tensor& x, const Tensor& dy, const Grad& dx) {
                              value = simd::get(x.data<T>() + at + f, lanes),
                              d = simd::get(dy.data<T>() + i * f + j, lanes), s = 1 / (1 + simd::exp(-gate));
           simd::Vec<S> dgate = d * value * s * (1 + gate * (1 - s)), dvalue = d * gate * s;
-          if (add) dgate += simd::get(out + at, lanes), dvalue += simd::get(out + at + f, lanes);
+          if (add) {
+            dgate += simd::get(out + at, lanes);
+            dvalue += simd::get(out + at + f, lanes);
+          }
           simd::put(out + at, dgate, lanes);
           simd::put(out + at + f, dvalue, lanes);
         });

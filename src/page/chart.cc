@@ -55,7 +55,10 @@ struct Axis {
   std::vector<double> at;
   Axis(double low_, double high_, double from_, double to_, int count) : from(from_), to(to_) {
     at = ticks(low_, high_, count);
-    if (!(high_ > low_)) low_ -= 1, high_ += 1;
+    if (!(high_ > low_)) {
+      low_ -= 1;
+      high_ += 1;
+    }
     const double margin = 0.05 * (high_ - low_);
     low = low_ - margin;
     high = high_ + margin;

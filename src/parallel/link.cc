@@ -48,7 +48,8 @@ bool Link::write_all(const void* from, size_t bytes) {
     const ssize_t n = ::send(socket_, at, bytes, MSG_NOSIGNAL);
     if (n == -1 && errno == EINTR) continue;
     if (n <= 0) return false;
-    at += n, bytes -= static_cast<size_t>(n);
+    at += n;
+    bytes -= static_cast<size_t>(n);
   }
   return true;
 }
@@ -57,7 +58,8 @@ bool Link::read_all(void* to, size_t bytes) {
     const ssize_t n = ::recv(socket_, at, bytes, 0);
     if (n == -1 && errno == EINTR) continue;
     if (n <= 0) return false;
-    at += n, bytes -= static_cast<size_t>(n);
+    at += n;
+    bytes -= static_cast<size_t>(n);
   }
   return true;
 }

@@ -130,8 +130,10 @@ class Runner {
     shown_ = now;
     std::string names;
     double running = 0;
-    for (const Job& j : running_)
-      names += (names.empty() ? "" : "; ") + j.stage->label, running += now - j.since;
+    for (const Job& j : running_) {
+      names += (names.empty() ? "" : "; ") + j.stage->label;
+      running += now - j.since;
+    }
     const double left =
         std::max(0.0, seconds_left(graph_, store_) - running) / static_cast<double>(config_.jobs);
     progress_.status(fmt::format("{} of {} stages, {} left: {}", result_.made + result_.there,
@@ -161,7 +163,10 @@ double seconds_left(const Graph& graph, const Store& store) {
     if (const Json facts = store.facts(s.id);
         !facts.find("seconds") || !facts.find("seconds")->number(seconds))
       continue;
-    for (Rate* r : {&rates[s.kind], &all}) r->expected += s.cost, r->took += seconds;
+    for (Rate* r : {&rates[s.kind], &all}) {
+      r->expected += s.cost;
+      r->took += seconds;
+    }
   }
   double left = 0;
   for (const Stage& s : graph.stages()) {

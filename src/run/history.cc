@@ -43,7 +43,10 @@ std::vector<page::ChartPoint> thinned(const std::vector<page::ChartPoint>& point
   for (size_t g = 0; g < groups; ++g) {
     const size_t begin = g * points.size() / groups, end = (g + 1) * points.size() / groups;
     double x = 0, y = 0;
-    for (size_t i = begin; i < end; ++i) x += points[i].x, y += points[i].y;
+    for (size_t i = begin; i < end; ++i) {
+      x += points[i].x;
+      y += points[i].y;
+    }
     const double n = static_cast<double>(end - begin);
     out.push_back({x / n, y / n, y / n, y / n});
   }

@@ -169,7 +169,8 @@ std::string seen_by(const LoadedRun& run) {
   size_t shortest = 0;
   for (size_t i = 0; i < examples.size(); ++i) {
     const std::vector<page::ShownToken> tokens = shown_tokens(run, examples[i], stats[i]);
-    heat += page::heat_map(tokens), cut += page::cut_map(tokens);
+    heat += page::heat_map(tokens);
+    cut += page::cut_map(tokens);
     if (examples[i].tokens.size() < examples[shortest].tokens.size()) shortest = i;
   }
   return fmt::format("<p class=\"soft\">Weights: {}</p>\n<h3>How likely each token is</h3>\n",

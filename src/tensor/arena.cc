@@ -66,7 +66,8 @@ void Arena::give(void* block, size_t bytes) {
   if (after != free_by_address_.begin() && !chunk_starts(p)) {
     auto before = std::prev(after);
     if (before->first + before->second == p) {
-      p = before->first, n += before->second;
+      p = before->first;
+      n += before->second;
       free_by_size_.erase({before->second, before->first});
       free_by_address_.erase(before);
     }

@@ -83,7 +83,10 @@ class Builder {
 
 void write(const Json& j, int indent, int depth, std::string& out) {
   auto line = [&](int d) {
-    if (indent >= 0) out += '\n', out.append(static_cast<size_t>(indent * d), ' ');
+    if (indent >= 0) {
+      out += '\n';
+      out.append(static_cast<size_t>(indent * d), ' ');
+    }
   };
   if (const auto* a = j.array()) {
     out += '[';
@@ -98,7 +101,9 @@ void write(const Json& j, int indent, int depth, std::string& out) {
     out += '{';
     for (size_t i = 0; i < o->size(); ++i) {
       if (i) out += ',';
-      line(depth + 1), write(Json((*o)[i].first), -1, 0, out), out += indent >= 0 ? ": " : ":";
+      line(depth + 1);
+      write(Json((*o)[i].first), -1, 0, out);
+      out += indent >= 0 ? ": " : ":";
       write((*o)[i].second, indent, depth + 1, out);
     }
     if (!o->empty()) line(depth);

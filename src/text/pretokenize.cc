@@ -49,7 +49,8 @@ inline const char* white(const char* begin, const char* end, bool line_ends) {
   while (p < end) {
     const Next n = at(p, end);
     if (n.kind != kSpace) break;
-    last = p, p += n.bytes;
+    last = p;
+    p += n.bytes;
     if (*last == '\n' || *last == '\r') line = p;
   }
   if (line_ends && line != begin) return line;

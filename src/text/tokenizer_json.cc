@@ -413,8 +413,10 @@ class Parser {
       }
       std::string blanks;
       size_t from = 0;
-      for (size_t at; (at = t.find(kMark, from)) != std::string::npos; from = at + kMark.size())
-        blanks.append(t, from, at - from), blanks += ' ';
+      for (size_t at; (at = t.find(kMark, from)) != std::string::npos; from = at + kMark.size()) {
+        blanks.append(t, from, at - from);
+        blanks += ' ';
+      }
       t = blanks.append(t, from);
     }
     for (const AddedToken& a : bpe_.added)  // which stands for what was found, the mark before it included
@@ -484,7 +486,8 @@ bool from_characters(std::string_view text, std::string& bytes) {
     const Character c = decode_utf8(p, end);
     const int byte = c.code < byte_characters().byte.size() ? byte_characters().byte[c.code] : -1;
     if (byte < 0) return false;
-    bytes += static_cast<char>(byte), p += c.bytes;
+    bytes += static_cast<char>(byte);
+    p += c.bytes;
   }
   return true;
 }

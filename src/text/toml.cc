@@ -59,7 +59,8 @@ int64_t line_of_deep_key(std::string_view text) {
     } else if (c == '.') {
       if (++dots >= kDeepest) return line;
     } else if (c == '\n' || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}') {
-      dots = 0, line += c == '\n';
+      dots = 0;
+      line += c == '\n';
     }
     if (i < text.size() && text[i] == '\n' && c != '\n') {
       dots = 0;

@@ -123,7 +123,9 @@ struct Zstd : Decoder {
     ZSTD_inBuffer in{f.in, f.left, 0};
     ZSTD_outBuffer out{f.out, f.room, 0};
     const size_t status = ZSTD_decompressStream(z, &out, &in);
-    f.in += in.pos, f.left -= in.pos, f.room -= out.pos;
+    f.in += in.pos;
+    f.left -= in.pos;
+    f.room -= out.pos;
     if (ZSTD_isError(status)) f.reason = ZSTD_getErrorName(status);
     if (ZSTD_isError(status)) return Step::damaged;
     return status == 0 ? Step::end : Step::more;

@@ -70,7 +70,8 @@ Evaluation Classification::evaluate(const Stop& stop) const {
       leave_if(stop);
       arena.settle();
       Tape tape(arena, Tape::Mode::forward_only);
-      sum += loss(upload(p)).at(0), weight += p.total_weight;
+      sum += loss(upload(p)).at(0);
+      weight += p.total_weight;
     }
   return {sum / weight, {}, fmt::format("held-out loss {:.4f}", sum / weight)};
 }

@@ -38,7 +38,8 @@ double mean_nll(const Model& model, std::span<const Packed> batches,
     if (before_each) before_each();
     Batch b = upload(p, model.tokens().device());
     Tape tape(arena, Tape::Mode::forward_only);
-    sum += model.loss(b, false).loss.at(0), weight += p.total_weight;
+    sum += model.loss(b, false).loss.at(0);
+    weight += p.total_weight;
   }
   RUM_CHECK(weight > 0, "no token of {} batches gets a loss: there is no mean", batches.size());
   return sum / weight;

@@ -123,8 +123,11 @@ int status(const Asked& a) {
   for (const Stage& s : g.graph.stages()) {
     auto at = std::find_if(kinds.begin(), kinds.end(), [&](const auto& k) { return k.first == s.kind; });
     if (at == kinds.end()) at = kinds.insert(kinds.end(), {s.kind, {}});
-    for (Kind* k : {&at->second, &sum})
-      ++k->all, k->made += store.finished(s.id), k->begun += store.begun(s.id);
+    for (Kind* k : {&at->second, &sum}) {
+      ++k->all;
+      k->made += store.finished(s.id);
+      k->begun += store.begun(s.id);
+    }
   }
   fmt::print("{:<12} {:>6} {:>6} {:>6}\n", "stages", "made", "begun", "all");
   for (const auto& [name, k] : kinds) fmt::print("{:<12} {:>6} {:>6} {:>6}\n", name, k.made, k.begun, k.all);
@@ -227,8 +230,10 @@ int report(const Asked& a) {
   const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text, waiting};
   disk.replace_text(folder + "/report.html", report_html(results, facts));
   std::string written = folder + "/report.html";
-  for (const auto& [name, content] : result_files(results))
-    disk.replace_text(folder + "/" + name, content), written += ", " + name;
+  for (const auto& [name, content] : result_files(results)) {
+    disk.replace_text(folder + "/" + name, content);
+    written += ", " + name;
+  }
   for (const ClaimResult& x : results.claims) {
     std::string verdicts;
     for (const ClaimResult::Row& row : x.rows)

@@ -53,7 +53,8 @@ void show_tensors(const std::string& path) {
         ++bad;
         continue;
       }
-      sum += v, squares += v * v;
+      sum += v;
+      squares += v * v;
     }
     const double n = static_cast<double>(std::max<int64_t>(t.size(), 1)), mean = sum / n;
     fmt::print("{:<40} {:<16} mean {:+.3e}  sd {:.3e}{}\n", name, str(t.shape()), mean,
@@ -149,7 +150,9 @@ void show_step(const std::string& path) {
     const TapeLine& l = lines[i];
     fmt::print("{:>4} {:<20} {:<20} {:>10.1f} {:>10.3f} {:>10.3f}  {}\n", i, l.op->name, str(l.output),
                static_cast<double>(l.kept) / 1024, l.forward * 1e3, l.backward * 1e3, l.op->formula);
-    sum.kept += l.kept, sum.forward += l.forward, sum.backward += l.backward;
+    sum.kept += l.kept;
+    sum.forward += l.forward;
+    sum.backward += l.backward;
   }
   fmt::print("{:>4} {:<20} {:<20} {:>10.1f} {:>10.3f} {:>10.3f}  loss {:.4f}\n", "", "all", "",
              static_cast<double>(sum.kept) / 1024, sum.forward * 1e3, sum.backward * 1e3, step.loss());

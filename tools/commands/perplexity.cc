@@ -163,7 +163,8 @@ void write_page(const std::string& path, const LoadedRun& run, const Asked& aske
   size_t shown = 0, i = 0;
   for (; i < asked.examples.size() && shown < kMostTokens; ++i) {
     const auto tokens = serve::shown_tokens(run, asked.examples[i], stats[i]);
-    page.put(page::heat_map(tokens)), shown += tokens.size();
+    page.put(page::heat_map(tokens));
+    shown += tokens.size();
   }
   if (i < asked.examples.size())
     page.put(fmt::format("<p class=\"soft\">{} more texts are not shown.</p>\n", asked.examples.size() - i));

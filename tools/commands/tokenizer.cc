@@ -27,9 +27,12 @@ class Texts {
     LineReader reader(path, kLineLimit, Form::nfc);
     for (std::string_view line; reader.next(line);) {
       for (size_t tab; columns && (tab = line.find('\t')) != std::string_view::npos;
-           line.remove_prefix(tab + 1))
-        all += line.substr(0, tab), ends.push_back(all.size());
-      all += line, ends.push_back(all.size());
+           line.remove_prefix(tab + 1)) {
+        all += line.substr(0, tab);
+        ends.push_back(all.size());
+      }
+      all += line;
+      ends.push_back(all.size());
     }
     size_t begin = 0;
     for (size_t end : ends) {
