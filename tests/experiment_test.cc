@@ -243,6 +243,13 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");
   refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true", "only detectors ask for it");
+  refuse("of = [\"confidence\", ", "of = [\"detector\", ",
+         "no scorer that a quality can be learned from \"detector\"; there are");
+  refuse("of = [\"confidence\", ", "of = [\"oracle\", ", "can be learned from \"oracle\"; there are");
+  refuse("of = [\"confidence\"", "of = []\n# \"confidence\"",
+         "scorer.quality.of: expected scorers from whose");
+  refuse("kind = \"density\"", "kind = \"density\"\nof = [\"length\"]",
+         "scorer.density.of: expected scorers from whose");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[13].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
@@ -292,7 +299,7 @@ TEST(ExperimentConfig, SmokeCoversEveryOperationScorerAndWayToChoose) {
   EXPECT_EQ(scorers, known(replaced(text, "kind = \"fluency\"", "kind = \"xxxxxxxxx\"")));
   EXPECT_EQ(ways, known(replaced(text, "choose = \"mbr\"", "choose = \"xxxxxxxxx\"")));
   EXPECT_GE(operations.size(), 13u);
-  EXPECT_GE(scorers.size(), 14u);
+  EXPECT_GE(scorers.size(), 15u);
 }
 
 // A graph reads its corpora for hashes and line counts alone.

@@ -263,7 +263,7 @@ class Builder {
     if (edits::Operation::named(o.op).sees_human) inputs.push_back({"human", human_beside(arm.targets)});
     for (const auto& [key, name] : o.targets) inputs.push_back({key, named(name, seed)});
     for (const auto& [key, name] : o.scores) {
-      const std::string id = scores(c_.scorers.at(name), arm.targets, targets, seed);
+      const std::string id = scores(c_.scorers.at(name), arm.targets, targets, seed, "pool");
       inputs.push_back({key, id});
       const auto whole = out_.generated.find({arm.targets, seed});
       if (whole != out_.generated.end() && whole->second == targets)
@@ -272,8 +272,9 @@ class Builder {
     return out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op), std::move(parameters),
                           std::move(inputs), 10);
   }
-  // What a scorer says of targets; its models learn from the judge set.
-  std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed) {
+  // What a scorer says of targets, which are of the sources of `set`; its models learn from the judge set.
+  std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed,
+                     const std::string& set) {
     const std::string& name = s.recipe.empty() ? c_.student : s.recipe;
     const RunConfig& recipe = c_.recipes.at(name);
     const auto model = [&](const char* learns) { return judge_model(learns, name, seed); };
@@ -282,26 +283,36 @@ class Builder {
     if (k == "fluency") inputs.push_back({"fluency", model("target language")});
     if (k == "forward" || k == "dual_cross_entropy") inputs.push_back({"forward", model("forward")});
     if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", model("reverse")});
-    if (k == "agreement") inputs.push_back({"with", named(s.with, seed)});
-    if (k == "confidence") inputs.push_back({"written", named(origin, seed)});
+    const auto by = [&](const std::string& writer, const std::string& of) {  // a set as it translates it
+      const size_t slash = writer.find('/');
+      return of == "pool" ? named(writer, seed)
+                          : written(writer.substr(0, slash), writer.substr(slash + 1), seed, of, 1);
+    };
+    if (k == "agreement") inputs.push_back({"with", by(s.with, set)});
+    if (k == "confidence") inputs.push_back({"written", by(origin, set)});
     if (k == "consistency")
       inputs.push_back(
-          {"draws", written(origin.substr(0, origin.find('/')), s.decoding, seed, "pool", s.draws)});
-    const auto by_generator = [&](const char* set) {  // its sources as this generator translates them
-      const size_t slash = origin.find('/');
-      return written(origin.substr(0, slash), origin.substr(slash + 1), seed, set, 1);
-    };
+          {"draws", written(origin.substr(0, origin.find('/')), s.decoding, seed, set, s.draws)});
     std::string generated;
-    if (k == "linear" || k == "classifier" || k == "states" || k == "density") {
-      generated = by_generator("judge");
+    if (s.is_detector() || k == "quality") {
+      generated = by(origin, "judge");
       inputs.push_back({"judge", generated});
+    }
+    Json::Object hints;
+    if (k == "quality") {
+      for (const std::string& name : s.of) {
+        const Scorer& feature = c_.scorers.at(name);
+        inputs.push_back({"score", scores(feature, origin, targets, seed, "pool")});
+        inputs.push_back({"judge_score", scores(feature, origin, generated, seed, "judge")});
+      }
+      hints.emplace_back("of", Json::Array(s.of.begin(), s.of.end()));
     }
     // Its detector learns from the judge set, so the model whose states it reads must not have seen that.
     if (k == "states")
       inputs.push_back({"surrogate", train(fmt::format("surrogate model of the seed set, seed {}", seed),
                                            recipe, 3000 + seed, {{"seed_pairs", c_.data.seed_pairs}}, {})});
     if (k == "density") {
-      inputs.push_back({"held_out", by_generator("valid")});
+      inputs.push_back({"held_out", by(origin, "valid")});
       inputs.push_back({"human_model", model("forward")});
       inputs.push_back(
           {"generated_model", train(fmt::format("forward model of generated targets, seed {}", seed), recipe,
@@ -314,8 +325,10 @@ class Builder {
       parameters.emplace_back("options", Json::Object{{"width", recipe.model.width},
                                                       {"layers", recipe.model.layers},
                                                       {"epochs", std::max<int64_t>(1, recipe.epochs)}});
-    return out_.graph.add("score", fmt::format("{} of {}, seed {}", s.name, origin, seed),
-                          std::move(parameters), std::move(inputs), 20);
+    return out_.graph.add("score",
+                          fmt::format("{} of {}{}, seed {}", s.name, origin,
+                                      set == "pool" ? "" : fmt::format(" on the {} set", set), seed),
+                          std::move(parameters), std::move(inputs), 20, std::move(hints));
   }
   // What the students of an arm learn from.
   std::string targets_of(const Arm& arm, int64_t seed) {
@@ -342,7 +355,7 @@ class Builder {
       out_.measured[{arm.name, seed}] = measure(fmt::format("{}, seed {}", arm.name, seed), targets, human_);
     if (!arm.detector.empty())
       out_.tried[{arm.detector, arm.targets, seed}] =
-          scores(c_.scorers.at(arm.detector), arm.targets, named(arm.targets, seed), seed);
+          scores(c_.scorers.at(arm.detector), arm.targets, named(arm.targets, seed), seed, "pool");
     StudentRun run{&arm, seed, volume, targets, "", {}};
     if (arm.equal_steps && volume < 1) {
       run.targets_stage = applied(arm, {"subset", {{"share", volume}}, {}, {}}, targets, seed);

@@ -195,9 +195,9 @@ class Reader {
   }
   void scorers() {
     static const std::vector<std::string> kinds = {
-        "confidence", "length",      "fluency", "forward",    "reverse", "dual_cross_entropy",
-        "agreement",  "consistency", "linear",  "classifier", "states",  "density",
-        "random",     "oracle"};
+        "confidence",         "length",    "fluency",     "forward", "reverse",
+        "dual_cross_entropy", "agreement", "consistency", "quality", "linear",
+        "classifier",         "states",    "density",     "random",  "oracle"};
     Section all = root_.table("scorer");
     for (const std::string& name : all.keys()) {
       Section s = all.table(name);
@@ -208,10 +208,15 @@ class Reader {
       s.read("with", x.with);
       s.read("decoding", x.decoding);
       s.read("draws", x.draws, 2, 1000);
+      s.read("of", x.of);
       s.read("anyway", x.anyway);
       s.done();
       check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
       if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, keys_of(c_.recipes));
+      if (x.kind == "quality" ? x.of.empty() : !x.of.empty())
+        throw FileError(
+            s.place("of") + s.path("of") +
+            ": expected scorers from whose scores it is learned, of kind \"quality\" and of no other");
       if (x.anyway && !x.is_detector())
         throw FileError(s.place("anyway") + "only detectors ask for it: linear, classifier, states, density");
       if (x.kind == "agreement") check_targets(s.place("with"), x.with);
@@ -231,6 +236,22 @@ class Reader {
       }
       c_.scorers.emplace(name, std::move(x));
     }
+    for (const std::string& name : all.keys()) {
+      Section s = all.table(name);
+      for (const std::string& learned_from : c_.scorers.at(name).of) check_feature(s, learned_from);
+    }
+  }
+  // A regression to quality is fitted on the judge set, so its scorers must be able to say there what they
+  // say of the pool, and must not have learned there whose hand a target is of.
+  void check_feature(const Section& s, const std::string& name) const {
+    static const std::set<std::string> kinds = {
+        "confidence", "length",    "fluency",     "forward",
+        "reverse",    "agreement", "consistency", "dual_cross_entropy"};
+    std::vector<std::string> known;
+    for (const auto& [n, x] : c_.scorers)
+      if (kinds.contains(x.kind) && (x.kind != "agreement" || x.with.find('/') != std::string::npos))
+        known.push_back(n);
+    check_name(s.place("of"), "scorer that a quality can be learned from", name, known);
   }
   // "human", or a generator and how it writes.
   void check_targets(const std::string& place, const std::string& targets) const {
@@ -304,7 +325,7 @@ class Reader {
   // Some scorers ask the generator itself for more than its targets: other texts, or how likely it held them.
   void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets) const {
     const std::string& kind = scorer.kind;
-    static const std::set<std::string> asking = {"confidence", "consistency", "linear",
+    static const std::set<std::string> asking = {"confidence", "consistency", "quality", "linear",
                                                  "classifier", "states",      "density"};
     const bool asks = asking.contains(kind);
     if (!asks || targets.find('/') != std::string::npos) return;

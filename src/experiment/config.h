@@ -52,7 +52,8 @@ struct Scorer {
   std::string with;      // agreement: the second generator's targets
   std::string decoding;  // consistency: how the generator draws; density: how it translated the judge set
   int64_t draws = 8;     // consistency
-  bool anyway = false;   // detectors: even where held-out AUROC is not above .5 by its own error
+  std::vector<std::string> of;  // quality: the scorers whose scores its regression is fitted on
+  bool anyway = false;          // detectors: even where held-out AUROC is not above .5 by its own error
   bool is_detector() const {
     return kind == "linear" || kind == "classifier" || kind == "states" || kind == "density";
   }

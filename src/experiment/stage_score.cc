@@ -1,6 +1,6 @@
 // The stage in which a scorer says how good, or how human, each generated pair looks (scorers.h, detectors).
 // Writes scores.tsv (higher is better); a detector also match.json with how far its scores can be trusted, and
-// held_out.json with what that rests on.
+// held_out.json with what that rests on; a regression to quality its weights, regression.json.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -13,6 +13,7 @@
 #include "detect/evaluate.h"
 #include "detect/folds.h"
 #include "edits/operation.h"
+#include "edits/ridge.h"
 #include "edits/scorers.h"
 #include "edits/scores.h"
 #include "edits/targets.h"
@@ -157,6 +158,49 @@ Values random(const StageContext& x, const TargetSet& t) {
         random.bits({0, static_cast<uint32_t>(i), 0x52414e44, static_cast<uint32_t>(t.ids[i])}).at[0]));
   return out;
 }
+// ---- quality: the sentence chrF to the human target that a regression expects from other scores
+// What each of several scorers says of `ids`.
+std::vector<Values> features(const std::vector<std::string>& folders, const std::vector<int64_t>& ids) {
+  std::vector<Values> out;
+  for (const std::string& folder : folders) {
+    const std::string path = folder + "/scores.tsv";
+    out.push_back(scores_of(read_scores(path), ids, path));
+  }
+  return out;
+}
+std::vector<Values> lines(const std::vector<Values>& features, size_t from, size_t to) {
+  std::vector<Values> out;
+  for (const Values& f : features)
+    out.emplace_back(f.begin() + static_cast<std::ptrdiff_t>(from),
+                     f.begin() + static_cast<std::ptrdiff_t>(to));
+  return out;
+}
+// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of them first.
+// Writes regression.json.
+Values quality(const StageContext& x, const TargetSet& t) {
+  const TargetSet judge = read_targets(x.input("judge")), human = read_pool(x.input("split"), "judge");
+  std::vector<std::string> references;
+  for (const int64_t id : judge.ids) references.push_back(human.texts[static_cast<size_t>(id)].target);
+  const Values measured = agreement(judge.texts, references);
+  const std::vector<Values> given = features(x.inputs("judge_score"), judge.ids);
+  const size_t n = measured.size(), cut = n * 4 / 5;
+  RUM_CHECK(
+      cut >= given.size() + 2 && n >= cut + 2,
+      "{}: {} targets of the judge set are too few for a regression on {} scores; raise data.judge_pairs",
+      x.stage.label, n, given.size());
+  const auto fitted_on = std::span(measured).first(cut), tried_on = std::span(measured).subspan(cut);
+  const double held_out =
+      detect::spearman(predict(fit_ridge(lines(given, 0, cut), fitted_on), lines(given, cut, n)), tried_on);
+  const Ridge ridge = fit_ridge(given, measured);
+  Json::Object weights;
+  for (const double w : ridge.weights)
+    weights.emplace_back(*x.stage.hints.find("of")->array()->at(weights.size()).text(), w);
+  const Json facts(Json::Object{{"pairs", static_cast<int64_t>(n)},
+                                {"held_out_spearman", held_out},
+                                {"chrf_a_standard_deviation", std::move(weights)}});
+  Disk::real().replace_text(x.folder + "/regression.json", to_json(facts, 1) + "\n");
+  return predict(ridge, features(x.inputs("score"), t.ids));
+}
 // Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle wherever it is
 // used.
 Values oracle(const StageContext& x, const TargetSet& t) {
@@ -178,6 +222,7 @@ void score(const StageContext& x) {
       {"dual_cross_entropy", [&] { return dual(x, t); }},
       {"agreement", [&] { return with_second(x, t); }},
       {"consistency", [&] { return with_draws(x, t); }},
+      {"quality", [&] { return quality(x, t); }},
       {"linear", [&] { return learned(x, t, kind); }},
       {"classifier",
        [&] {
