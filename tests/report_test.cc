@@ -174,7 +174,7 @@ TEST(Report, NoPBesideAnIntervalWithoutWidth) {
   const Effect narrow = effect_of(1, 0.9998, 1.0002, 0.01);
   EXPECT_EQ(interval_text(narrow, 1), "+1.0");
   EXPECT_EQ(p_value_text(narrow, 1, 0.01), "–");
-  EXPECT_EQ(interval_text(narrow, 4), "+1.0000 [+0.9998, +1.0002]");
+  EXPECT_EQ(interval_text(narrow, 4), "+1.0000 [+0.9998,\u00a0+1.0002]");
   EXPECT_EQ(p_value_text(narrow, 4, 0.0104), ".010");
 }
 
@@ -206,7 +206,7 @@ TEST(Report, FiveSentencesSumItUp) {
   EXPECT_TRUE(
       sentences[0].starts_with("10 students of 2 arms, 5 seeds each, learned from a pool of 20,000 pairs"))
       << sentences[0];
-  EXPECT_NE(sentences[2].find("<b>holds</b> by BLEU (17.3 → 20.8, +20\u00a0%; +3.5 [+2.4, +4.6])"),
+  EXPECT_NE(sentences[2].find("<b>holds</b> by BLEU (17.3 → 20.8, +20\u00a0%; +3.5 [+2.4,\u00a0+4.6])"),
             std::string::npos)
       << sentences[2];
   EXPECT_NE(sentences[3].find("2 in all, by BLEU 2 hold, 0 do not, 0 are undecided;"), std::string::npos)
@@ -305,12 +305,12 @@ TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
   const size_t at = html.find(">Where generated text helps</h2>");
   ASSERT_NE(at, std::string::npos);
   const std::string map = html.substr(at, html.find("</table>", at) - at);
-  EXPECT_NE(map.find("<b>hurts</b><br>−3.5 [−4.6, −2.4]<br><small>NLL +0.50 [+0.40, +0.60]</small></td>"
+  EXPECT_NE(map.find("<b>hurts</b><br>−3.5 [−4.6,\u00a0−2.4]<br><small>NLL +0.50 [+0.40,\u00a0+0.60]</small></td>"
                      "<td data-label=\"small\">–</td>"),
             std::string::npos)
       << map;
-  EXPECT_NE(map.find("undecided<br>+0.2 [−0.4, +0.6]"), std::string::npos) << map;
-  EXPECT_NE(map.find("<b>helps</b><br>+1.9 [+1.2, +2.6]"), std::string::npos) << map;
+  EXPECT_NE(map.find("undecided<br>+0.2 [−0.4,\u00a0+0.6]"), std::string::npos) << map;
+  EXPECT_NE(map.find("<b>helps</b><br>+1.9 [+1.2,\u00a0+2.6]"), std::string::npos) << map;
   EXPECT_NE(map.find(">0.690<"), std::string::npos) << map;  // the first targets' TER
   EXPECT_EQ(Made().html().find("Where generated text helps"), std::string::npos);
 }
@@ -323,7 +323,7 @@ TEST(Report, NumbersAreWrittenAsInPrint) {
   EXPECT_EQ(page::change(4, 3, 1), "4.0 → 3.0, −25\u00a0%");
   EXPECT_EQ(page::change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
   EXPECT_EQ(page::change(NAN, 3, 1), "–");
-  EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt; .001");
+  EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt;\u00a0.001");
   EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 1), "1");
   EXPECT_NE(explained("mattr_50").find("Moving-average TTR"), std::string::npos);
   EXPECT_EQ(explained("of no such name"), "");

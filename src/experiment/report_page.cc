@@ -16,12 +16,12 @@ bool has_width(const Effect& e, int digits) {
 }
 std::string interval_text(const Effect& e, int digits) {
   if (!has_width(e, digits)) return page::signed_number(e.value, digits);
-  return fmt::format("{} [{}, {}]", page::signed_number(e.value, digits), page::signed_number(e.low, digits),
+  return fmt::format("{} [{},\u00a0{}]", page::signed_number(e.value, digits), page::signed_number(e.low, digits),
                      page::signed_number(e.high, digits));
 }
 std::string p_value_text(const Effect& e, int digits, double p) {
   if (!std::isfinite(p) || !has_width(e, digits)) return "–";
-  if (p < 0.001) return "&lt; .001";
+  if (p < 0.001) return "&lt;\u00a0.001";
   if (p > 0.9995) return "1";
   return fmt::format("{:.3f}", p).substr(1);
 }

@@ -57,7 +57,7 @@ td:not(:first-child){display:flex;justify-content:space-between;gap:1rem}td:not(
 td br{display:none}td small{margin-left:.4rem}}
 @media print{@page{size:A4;margin:13mm 12mm}:root{color-scheme:light}body{max-width:none;padding:0;font-size:10pt}nav{display:none}
 h2,h3,figcaption{break-after:avoid}.charts>div,.care,tr,figcaption,.sample dd{break-inside:avoid}figure:not(.table) figcaption{break-before:avoid;break-after:auto}thead{display:table-header-group}
-.scroll{overflow:visible}table{font-size:7.4pt}figcaption{font-size:8.5pt}th,td{padding:.2rem .3rem;white-space:normal}
+ul.soft{font-size:7.6pt;columns:2}.scroll{overflow:visible}table{font-size:7.4pt}figcaption{font-size:8.5pt}th,td{padding:.2rem .3rem;white-space:normal}
 th:first-child,td:first-child{position:static;min-width:0;max-width:none}.charts{display:grid;grid-template-columns:1fr 1fr;gap:.4rem 1rem}
 .charts:has(>:only-child){grid-template-columns:62%}.care{border:1px solid #bbb;border-left:4px solid #7a6200}a{text-decoration:none}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # `make bench`: training and generation beside PyTorch and CTranslate2 in alternation, as ratios. Rows without a peer that
 # is installed print our figure alone.  ROUNDS=5  THREADS=2  MODELS="nano iwslt shakespeare translate"  PYTHON="pythons that have them"
+# LIMIT=300 seconds for one run: a peer that takes longer is named and left out.
 set -u
-rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt shakespeare translate}
-for number in "$rounds" "$threads"; do
-  [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "bench: expected a number for ROUNDS and THREADS, found $number" >&2; exit 1; }
+rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt shakespeare translate} limit=${LIMIT:-300}
+for number in "$rounds" "$threads" "$limit"; do
+  [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "bench: expected a number for ROUNDS, THREADS and LIMIT, found $number" >&2; exit 1; }
 done
 find_python() { # MODULE: the python that has it, and its version
   for python in ${PYTHON:-python3} /usr/bin/python3; do
@@ -26,19 +27,21 @@ compare() { # PEER KIND MODEL FLAGS...; for PyTorch alone: COMPILE=--compile, an
   [ "$peer" = ctranslate2 ] && python=$ctranslate2 name="CTranslate2 $ctranslate2_version"
   rate=tokens_per_s what=tokens/s
   [ -n "${BUCKETED:-}" ] && rate=scored_per_s what="scored tokens/s"
-  ours=() theirs=() ratios=() memory=() shares=() peaks=()
+  ours=() theirs=() ratios=() memory=() shares=() peaks=() left_out=
   for ((i = 0; i < rounds; ++i)); do
-    o=$(build/bench "$kind" --model "$model" --threads "$threads" "$@" --json)
+    o=$(timeout "$limit" build/bench "$kind" --model "$model" --threads "$threads" "$@" --json) ||
+      { echo "$kind $model $*: build/bench failed, or took more than $limit s (LIMIT)"; return; }
     ours+=("$(field "$rate" "$o")") shares+=("$(field share_of_peak "$o")") peaks+=("$(field fma_peak_gflops "$o")")
     [ -n "$python" ] || continue
-    # What PyTorch fails to compile here gives no line: a row without a peer.
-    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} ${BUCKETED:-} 2>/dev/null) || { python=''; continue; }
+    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} ${BUCKETED:-} 2>/dev/null) ||
+      { left_out="   $name failed, or took more than $limit s" python=''; continue; }
     theirs+=("$(field "$rate" "$t")")
     ratios+=("$(awk "BEGIN{print ${ours[-1]}/${theirs[-1]}}")")
     memory+=("$(field peak_rss_mib "$o") $(field peak_rss_mib "$t") $(field start_rss_mib "$t")")
   done
   printf '%-9s %-11s %-24s ours %9.0f %s' "$kind" "$model" "$*" "$(median "${ours[@]}")" "$what"
   [ "$kind" = train ] && printf ', %.2f of the FMA peak of %.0f GFLOP/s' "$(median "${shares[@]}")" "$(median "${peaks[@]}")"
+  printf '%s' "$left_out"
   [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f (%.0f with its imports alone)' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
   printf '\n'
 }
