@@ -305,9 +305,10 @@ TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
   const size_t at = html.find(">Where generated text helps</h2>");
   ASSERT_NE(at, std::string::npos);
   const std::string map = html.substr(at, html.find("</table>", at) - at);
-  EXPECT_NE(map.find("<b>hurts</b><br>−3.5 [−4.6,\u00a0−2.4]<br><small>NLL +0.50 [+0.40,\u00a0+0.60]</small></td>"
-                     "<td data-label=\"small\">–</td>"),
-            std::string::npos)
+  EXPECT_NE(
+      map.find("<b>hurts</b><br>−3.5 [−4.6,\u00a0−2.4]<br><small>NLL +0.50 [+0.40,\u00a0+0.60]</small></td>"
+               "<td data-label=\"small\">–</td>"),
+      std::string::npos)
       << map;
   EXPECT_NE(map.find("undecided<br>+0.2 [−0.4,\u00a0+0.6]"), std::string::npos) << map;
   EXPECT_NE(map.find("<b>helps</b><br>+1.9 [+1.2,\u00a0+2.6]"), std::string::npos) << map;

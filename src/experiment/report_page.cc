@@ -16,8 +16,8 @@ bool has_width(const Effect& e, int digits) {
 }
 std::string interval_text(const Effect& e, int digits) {
   if (!has_width(e, digits)) return page::signed_number(e.value, digits);
-  return fmt::format("{} [{},\u00a0{}]", page::signed_number(e.value, digits), page::signed_number(e.low, digits),
-                     page::signed_number(e.high, digits));
+  return fmt::format("{} [{},\u00a0{}]", page::signed_number(e.value, digits),
+                     page::signed_number(e.low, digits), page::signed_number(e.high, digits));
 }
 std::string p_value_text(const Effect& e, int digits, double p) {
   if (!std::isfinite(p) || !has_width(e, digits)) return "–";
