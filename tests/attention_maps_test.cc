@@ -1,5 +1,5 @@
-// The attention weights that pages show, against the softmax written down again and against what attention makes
-// of the real values.
+// The attention weights that pages show, against the softmax written down again and against what attention
+// makes of the real values.
 #include "generate/attention_maps.h"
 
 #include <gtest/gtest.h>

@@ -133,8 +133,8 @@ TEST(Attention, CrossValuesAgainstTheFormula) {
       for (int64_t i = 31 * c; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);
     }
 }
-// The whole text in one call, then the same text in several calls with a cache: some at once, then one by
-// one.
+// The whole text in one call, then the same text in several calls with a cache: some at
+// once, then one by one.
 void decode(const Case& c, DType type) {
   const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, kv = c.heads.kv * c.d;
   const Tensor qkv = cast(noise({kRows, width}, 9), type);

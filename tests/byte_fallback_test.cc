@@ -1,5 +1,5 @@
-// BPE over characters with bytes behind it (Llama 2, Mistral) in the layouts that Hugging Face's files give it.
-// The expected ids and texts are those of Hugging Face's tokenizers 0.23.3, given the same files.
+// BPE over characters with bytes behind it (Llama 2, Mistral) in the layouts that Hugging Face's files give
+// it. The expected ids and texts are those of Hugging Face's tokenizers 0.23.3, given the same files.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

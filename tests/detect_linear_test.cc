@@ -1,4 +1,5 @@
-// Hashed n-grams and their logistic regression: published hashes, n-grams by hand, no gradient at the optimum.
+// Hashed n-grams and their logistic regression: published hashes, n-grams by hand, no
+// gradient at the optimum.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -257,8 +257,8 @@ TEST_F(Detecting, IsotonicWhereAskedFor) {
   EXPECT_EQ(*isotonic.begin(), 0);  // nobody but people below the lowest machine
   EXPECT_EQ(*isotonic.rbegin(), 1);
 }
-// A model that judges what it wrote itself, known by its hash or by its ranks, is shown apart and never
-// orders.
+// A model that judges what it wrote itself, known by its hash or by its ranks, is shown
+// apart and never orders.
 struct WhiteBox : Detecting {
   Ran train(const std::string& name, int seed) {
     return run({"train", file("c.toml"), "--set", "run.folder=" + file(name), "--set",

@@ -7,9 +7,10 @@
 #include "autograd/op.h"
 
 namespace rum {
+struct StepInputs;
+
 // The values that `sample` of `op` must give under a tape with `inputs`. Throws Error when no
 // formula is known.
-struct StepInputs;
 std::vector<double> formula(const std::string& op, const Sample& sample, const StepInputs& inputs);
 bool has_formula(const std::string& op);
 

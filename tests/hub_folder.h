@@ -1,5 +1,5 @@
-// A Hugging Face folder made by the tests: random weights in their layout, and the same model in plain loops and
-// double precision, written down again from the families' own descriptions.
+// A Hugging Face folder made by the tests: random weights in their layout, and the same model in plain loops
+// and double precision, written down again from the families' own descriptions.
 #pragma once
 #include <cstdint>
 #include <map>

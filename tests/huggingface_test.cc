@@ -1,5 +1,5 @@
-// Models from and for Hugging Face: folders made by the tests against the same models in plain loops, the way there
-// and back, and folders that are wrong in one place.
+// Models from and for Hugging Face: folders made by the tests against the same models in plain loops, the way
+// there and back, and folders that are wrong in one place.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -101,7 +101,8 @@ TEST_P(HuggingFace, ComputesWhatItsFamilyDoes) {
     tokens.push_back(t);
   }
 }
-// The same tensors, to the bit, under the same names but for an optional prefix, and a config that says the same.
+// The same tensors, to the bit, under the same names but for an optional prefix, and a config
+// that says the same.
 TEST_P(HuggingFace, ComesBackAsItWas) {
   const Scratch s;
   const Folder folder(spec(), s.path + "/in");

@@ -1,4 +1,5 @@
-// Models of plain text that are told to translate, conversations in their words, and sentences typed at a terminal.
+// Models of plain text that are told to translate, conversations in their words, and sentences
+// typed at a terminal.
 #include "generate/instruction.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Adapters (LoRA): what they compute, that nothing else is trained, saved or changed, and that a run which has them
-// is read everywhere as the model they make of the other's weights.
+// Adapters (LoRA): what they compute, that nothing else is trained, saved or changed, and that a run which
+// has them is read everywhere as the model they make of the other's weights.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -54,8 +54,8 @@ std::vector<Shapes> shapes() {
           {"recomputed", again, {"qkv", "up"}}};
 }
 
-// Against the same model with its weights W + s B A: the same logits, and since the loss depends on A and B through
-// these sums alone, dA = s B' dW and dB = s dW A', where dW is what training all of W would get.
+// Against the same model with its weights W + s B A: the same logits, and since the loss depends on A and B
+// through these sums alone, dA = s B' dW and dB = s dW A', where dW is what training all of W would get.
 TEST(Lora, LogitsAndGradientsAreThoseOfTheSums) {
   constexpr int64_t rank = 3;
   constexpr double s = 1.75;
@@ -260,7 +260,8 @@ TEST(Lora, RefusesWhatItCannotTrain) {
             std::string::npos);
 }
 
-// Adapters stand beside weights alone: not beside other adapters, and a config that leads back to itself ends.
+// Adapters stand beside weights alone: not beside other adapters, and a config that leads
+// back to itself ends.
 TEST(Lora, NoAdaptersStandBesideAdapters) {
   Scene s;
   ASSERT_TRUE(s.train(s.config).finished);
@@ -275,8 +276,8 @@ TEST(Lora, NoAdaptersStandBesideAdapters) {
   EXPECT_NE(error_of([&] { load_run(s.config.folder); }).find("has adapters itself"), std::string::npos);
 }
 
-// By the rule of PEFT, W + alpha / r B A under the names of its file, the folder that was imported becomes the one
-// that is exported.
+// By the rule of PEFT, W + alpha / r B A under the names of its file, the folder that was imported becomes
+// the one that is exported.
 TEST(Lora, PeftMakesOfItsAdaptersWhatIsExported) {
   for (const char* family : {"gpt2", "llama", "qwen2"}) {
     hub::Spec spec;

@@ -1,5 +1,6 @@
-// Training in several processes: how they learn of each other, the sum of their gradients, and that a run of theirs is
-// that of one process, to the last bit of its files. Real processes, real connections; the truth is one process.
+// Training in several processes: how they learn of each other, the sum of their gradients, and that a run
+// of theirs is that of one process, to the last bit of its files. Real processes, real connections; the
+// truth is one process.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>

@@ -22,8 +22,8 @@ using Numbers = std::vector<double>;
 void says(const std::string& error, const char* part) {
   EXPECT_NE(error.find(part), std::string::npos) << error;
 }
-// Intercept and slopes of least squares with penalty x lines x variance of a feature on its slope, without
-// standardising anything.
+// Intercept and slopes of least squares with penalty x lines x variance of a feature on its slope,
+// without standardising anything.
 Numbers by_elimination(const std::vector<Numbers>& features, const Numbers& y, double penalty) {
   const size_t n = y.size(), m = features.size() + 1;
   const auto x = [&](size_t line, size_t j) { return j == 0 ? 1 : features[j - 1][line]; };
@@ -82,8 +82,8 @@ TEST(Ridge, SolvesTheNormalEquations) {
   }
 }
 TEST(Ridge, OneFeatureByHand) {
-  // x standardised is -1, 0, 1 times sqrt(3/2); y - 2 is -1, 0, 1: the slope sqrt(2/3) is shrunk by 1 +
-  // penalty.
+  // x standardised is -1, 0, 1 times sqrt(3/2); y - 2 is -1, 0, 1: the slope sqrt(2/3) is
+  // shrunk by 1 + penalty.
   const Ridge r = fit_ridge(std::vector<Numbers>{{1, 2, 3}}, Numbers{1, 2, 3}, .5);
   EXPECT_NEAR(r.weights[0], std::sqrt(2. / 3) / 1.5, 1e-12);
   EXPECT_EQ(r.intercept, 2);

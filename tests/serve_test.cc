@@ -302,7 +302,8 @@ TEST_F(Serve, BadClientsHoldUpNobody) {
   const std::string good = R"({"prompt":"the ","max_tokens":4,"temperature":0})";
   ASSERT_EQ(post("/v1/completions", good).status, 200);
   const int64_t before = peak_kib(child);
-  // Clients that say half of it and no more, and clients that say a letter now and then: more than may connect.
+  // Clients that say half of it and no more, and clients that say a letter now and then:
+  // more than may connect.
   std::vector<int> slow;
   for (int i = 0; i < 20; ++i) {
     slow.push_back(connected());

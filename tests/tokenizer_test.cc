@@ -429,8 +429,8 @@ TEST(TokenizerFile, CutAnywhereIsAFileError) {
   for (size_t n = 0; n < json.size(); n += 7) EXPECT_NE(complaint(json.substr(0, n)), "nothing") << n;
   EXPECT_THROW(Tokenizer::load("/no/such/tokenizer.json"), FileError);
 }
-// A tokenizer of the 256 bytes alone, so that ids can be seen: a byte's is its place among the bytes of the
-// trained one.
+// A tokenizer of the 256 bytes alone, so that ids can be seen: a byte's is its place among the bytes
+// of the trained one.
 Tokenizer with(std::string_view from, std::string_view to) {
   TokenizerConfig config;
   config.vocab = 256;

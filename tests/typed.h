@@ -13,8 +13,8 @@
 #include "tests/program.h"
 
 namespace rum {
-// All that a command writes to a terminal of its own, standard output and error together, while somebody types
-// `lines`, each when nothing has come for a while; the last one again, should it have come too early.
+// All that a command writes to a terminal of its own, standard output and error together, while somebody
+// types `lines`, each when nothing has come for a while; the last one again, should it have come too early.
 inline std::string typed(const Program& p, std::vector<std::string> words, bool colours = true,
                          const std::vector<std::string>& lines = {}) {
   int terminal = -1;

@@ -8,8 +8,8 @@
 #include "tools/options.h"
 
 namespace rum {
-// The flags that say where to run, how to draw, and how many texts at once; values not given come from the
-// run.
+// The flags that say where to run, how to draw, and how many texts at once; values not given
+// come from the run.
 struct DrawFlags {
   Decoding asked;
   std::string device = "auto", dtype = "auto";

@@ -1,5 +1,5 @@
-// XXH64 (Collet 2012), written from its specification: content hashes and checksums. It finds accidents, not
-// forgeries.
+// XXH64 (Collet 2012), written from its specification: content hashes and checksums. It finds
+// accidents, not forgeries.
 #pragma once
 #include <array>
 #include <cstddef>

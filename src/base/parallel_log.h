@@ -1,5 +1,5 @@
-// What a program would gain from more processors, from measurements with one: while a log is on, parallel() does
-// its pieces one after the other and notes the processor time of each, and of what ran between.
+// What a program would gain from more processors, from measurements with one: while a log is on, parallel()
+// does its pieces one after the other and notes the processor time of each, and of what ran between.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -17,8 +17,8 @@ struct Stretch {
   double work() const;     // everything: the time on one processor
   double longest() const;  // piece
   double span() const;     // on any number of processors: serial + longest()
-  // At most this on so many processors, whoever takes which piece: the bound of Graham (1966) and Brent (1974),
-  // span + (work - span) / processors. Waking threads and the memory they share are not counted.
+  // At most this on so many processors, whoever takes which piece: the bound of Graham (1966) and Brent
+  // (1974), span + (work - span) / processors. Waking threads and the memory they share are not counted.
   double on(int processors) const;
 };
 

@@ -1,5 +1,5 @@
-// The one thread pool. Each piece of work writes its own output, and no sum depends on how many pieces there are, so
-// results are bit-identical with any number of threads.
+// The one thread pool. Each piece of work writes its own output, and no sum depends on how many pieces there
+// are, so results are bit-identical with any number of threads.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -22,7 +22,7 @@ class Work {
 
 void set_threads(int count);  // at least 1; the caller of parallel() is one of them
 int threads();                // as set; at first the number of processors this process may use
-// Runs work(0) .. work(pieces - 1), in any order, and returns when all are done; rethrows the first
-// exception.
+// Runs work(0) .. work(pieces - 1), in any order, and returns when all are done; rethrows
+// the first exception.
 void parallel(int64_t pieces, const Work& work);
 }  // namespace rum

@@ -1,5 +1,5 @@
-// A file being written has a temporary name beside its final one, so that leftovers of a killed process can be
-// recognised.
+// A file being written has a temporary name beside its final one, so that leftovers of a killed process
+// can be recognised.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -13,6 +13,7 @@ bool is_unfinished(std::string_view name);
 
 // The folder in which a file lies.
 std::string folder_of(const std::string& path);
-// FileError of a system call that failed: what it was doing to the file, errno, the bytes that had to be written.
+// FileError of a system call that failed: what it was doing to the file, errno, the bytes that
+// had to be written.
 [[noreturn]] void refuse(const std::string& path, const char* doing, int error, uint64_t bytes = 0);
 }  // namespace rum

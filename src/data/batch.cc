@@ -84,8 +84,8 @@ Packed pack(std::span<const Example> examples, const BatchShape& b) {
     }
     ++text;
   }
-  // The tail is a text of its own, or none when all S are taken. Its positions stay 0: it may be longer than
-  // the context.
+  // The tail is a text of its own, or none when all S are taken. Its positions stay 0: it may be
+  // longer than the context.
   p.offsets[text] = static_cast<int32_t>(at);
   if (apart) p.source_offsets[text] = static_cast<int32_t>(source);
   return p;

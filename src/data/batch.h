@@ -35,8 +35,8 @@ struct Load {  // what examples take of a batch
 };
 Load load_of(const Example&, const BatchShape&);
 Load load_of(int64_t tokens, int32_t prefix, bool goes_on, const BatchShape&);  // of an Example like that
-// A batch on the host, as plain vectors: a helper thread can make it. Empty but for its figures when another process
-// computes it.
+// A batch on the host, as plain vectors: a helper thread can make it. Empty but for its figures when another
+// process computes it.
 struct Packed {
   std::vector<int32_t> ids, positions, offsets, prefix;  // (N), (N), (S+1), (S)
   std::vector<int32_t> rows;                             // (R): which rows get a loss; empty when scored is 0

@@ -49,8 +49,8 @@ class Loader {
   std::unique_ptr<Index> index_;
 };
 
-// Works a few steps ahead, on a thread of its own: next() gives at(step, mine), at(step + 1, mine), ... The loader
-// must outlive it.
+// Works a few steps ahead, on a thread of its own: next() gives at(step, mine), at(step + 1, mine), ... The
+// loader must outlive it.
 class Prefetch {
  public:
   Prefetch(const Loader&, int64_t first_step, int64_t ahead = 4, Mine = {});

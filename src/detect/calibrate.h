@@ -24,6 +24,7 @@ struct Verdict {
   std::optional<double> probability{};  // that a machine wrote it
   std::vector<bool> flagged{};          // by each threshold in turn
 };
+// What may be said of a text with this score.
 Verdict verdict(const Calibration&, const Text&, double score);
 
 // To a detector's file and back. FileError: a key that is missing or of another type.

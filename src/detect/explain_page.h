@@ -16,5 +16,6 @@ struct Windowed {
   Text text;
   std::vector<Window> windows;
 };
+// A page of long texts, each window in the colour of its score.
 std::string windows_page(const Calibration&, std::span<const Windowed>);
 }  // namespace rum::detect

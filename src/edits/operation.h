@@ -1,6 +1,6 @@
-// An operation changes targets: an arm of an experiment applies it, and students learn from the result. Each
-// is a stage, and declares what a config may tell it, so a new operation is one registration and no change
-// anywhere else.
+// An operation changes targets: an arm of an experiment applies it, and students learn from the result.
+// Each is a stage, and declares what a config may tell it, so a new operation is one registration and no
+// change anywhere else.
 #pragma once
 #include <functional>
 #include <string>

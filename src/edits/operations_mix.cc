@@ -1,5 +1,5 @@
-// Operations that mix: they choose whose target a pool sentence has: a smaller pool, human targets for some of its
-// sentences, several generators.
+// Operations that mix: they choose whose target a pool sentence has: a smaller pool, human targets for some
+// of its sentences, several generators.
 #include <algorithm>
 #include <map>
 

@@ -1,7 +1,7 @@
 // Targets for the pool: what one stage of an arm hands to the next. A folder with targets.tsv
-// (source<TAB>target) and ids.txt (the place of each pair in the pool); where they matter, also weights.txt
-// and an empty file `ordered`. Pool sentences without a target (an empty translation, a smaller share) are
-// left out.
+// (source<TAB>target) and ids.txt (the place of each pair in the pool); where they matter, also
+// weights.txt and an empty file `ordered`. Pool sentences without a target (an empty translation, a
+// smaller share) are left out.
 #pragma once
 #include <span>
 #include <string>

@@ -23,7 +23,8 @@ struct Values {
   }
 };
 using Attend = std::function<Tensor(const Tensor& with_values)>;
-// Rows and columns of the text, which is the first of its batch. As many columns at a time as a head has numbers.
+// Rows and columns of the text, which is the first of its batch. As many columns at a time as
+// a head has numbers.
 void read_weights(AttentionMaps& m, const Values& values, int heads, const Attend& attend) {
   m.heads.assign(static_cast<size_t>(heads), std::vector<float>(static_cast<size_t>(m.rows * m.columns)));
   for (int64_t from = 0; from < m.columns; from += values.width) {

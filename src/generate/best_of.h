@@ -31,9 +31,10 @@ BestOf best_by_channel(int64_t samples, const LoadedRun& reverse, const LoadedRu
 std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, const LoadedRun* lm,
                                                      std::span<const Candidates>);
 
-// What is written for each source: with `best_of` the one that it keeps, else the hypotheses of the decoding,
-// best first. decoding.first is the number of the first source; a draw has the decoding's temperature, top_k,
-// top_p, min_p and seed. A model of plain text is asked by the instruction, and its first line is the translation.
+// What is written for each source: with `best_of` the one that it keeps, else the hypotheses of the
+// decoding, best first. decoding.first is the number of the first source; a draw has the decoding's
+// temperature, top_k, top_p, min_p and seed. A model of plain text is asked by the instruction, and its
+// first line is the translation.
 std::vector<std::vector<Candidate>> translations(const LoadedRun&, std::span<const std::string> sources,
                                                  const Decoding&, const BestOf* best_of = nullptr,
                                                  const Instruction* = nullptr);

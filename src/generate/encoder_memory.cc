@@ -47,8 +47,8 @@ void SourceMemory::read(std::span<const Arrival> arrivals, Arena& arena) {
     }
 }
 
-// Rows of a seat that its source does not fill are a text that nobody reads: so offsets say where each source
-// ends.
+// Rows of a seat that its source does not fill are a text that nobody reads: so offsets say
+// where each source ends.
 void SourceMemory::seat(std::span<const int32_t> ends) {
   std::vector<int32_t> readers{0}, sources{0};
   for (size_t i = 0; i < ends.size(); ++i) {

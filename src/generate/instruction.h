@@ -9,7 +9,8 @@
 namespace rum {
 struct Instruction {
   std::string text;  // with {source} in it once
-  // A user's message, in the words of the model's family; else the text as it stands, in which special tokens may be.
+  // A user's message, in the words of the model's family; else the text as it stands, in which
+  // special tokens may be.
   bool chat = false;
 };
 inline constexpr std::string_view kSource = "{source}";  // where in the text the source is put
@@ -21,8 +22,8 @@ inline void check(const Instruction& i) {
 }
 // How such a model writes: it may be asked for a sentence and go on for pages.
 Decoding answering(Decoding);  // at most 256 tokens; an answer's length is no ratio of its prompt's
-// The prompt, and the token that ends an answer. Error: a source that holds a special token, a model without tokens
-// for turns.
+// The prompt, and the token that ends an answer. Error: a source that holds a special token, a model
+// without tokens for turns.
 ChatPrompt instructed(const Tokenizer&, const Instruction&, std::string_view source);
 std::string describe(const Instruction&);  // for provenance: its hash
 // Of what the model wrote, the answer: its first line that is not blank, without blanks around it.

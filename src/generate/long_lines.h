@@ -6,9 +6,9 @@
 #include <vector>
 
 namespace rum {
-// The line where it fits; else as few parts as a greedy cut gives, at the ends of sentences (UAX #29), and of a
-// sentence that does not fit at blanks. What fits in no way (a word too long) is left out; an empty line has no
-// part. Parts have no blanks at their ends.
+// The line where it fits; else as few parts as a greedy cut gives, at the ends of sentences (UAX #29), and of
+// a sentence that does not fit at blanks. What fits in no way (a word too long) is left out; an empty line
+// has no part. Parts have no blanks at their ends.
 std::vector<std::string> split_to_fit(std::string_view line,
                                       const std::function<bool(std::string_view)>& fits);
 }  // namespace rum

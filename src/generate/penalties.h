@@ -14,8 +14,8 @@ struct Penalties {
 };
 // scores: (V), of the token after `text`.
 void penalise(const Penalties&, std::span<float> scores, std::span<const Token> text);
-// For beams: the penalties work on log-probabilities, and what they leave is not normalised again. Best first, as
-// best_tokens(); tokens that are out have a log_prob of -infinity. `logits` are used up.
+// For beams: the penalties work on log-probabilities, and what they leave is not normalised again. Best
+// first, as best_tokens(); tokens that are out have a log_prob of -infinity. `logits` are used up.
 void best_after(const Penalties&, std::span<float> logits, std::span<const Token> text,
                 std::span<Choice> out);
 }  // namespace rum

@@ -48,7 +48,8 @@ void check(const Sampling&);          // Error when a value makes no sense
 // drawn. logits (R, V) on any device, what is chosen comes to the host. Error: logits that are not finite.
 void choose_tokens(const Tensor& logits, std::span<const Read> reads, const Sampling*, std::span<Choice> out);
 
-// Reads and choices as tensors of bytes, so that a device has them at hand: (n, 4) i32, as they lie in memory.
+// Reads and choices as tensors of bytes, so that a device has them at hand: (n, 4) i32, as
+// they lie in memory.
 inline constexpr int64_t kChoiceWords = 4;
 static_assert(sizeof(Read) == 4 * kChoiceWords && sizeof(Choice) == 4 * kChoiceWords);
 // The first out.size() of them, on the host. Error: the logits were not finite.

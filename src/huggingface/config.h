@@ -1,5 +1,5 @@
-// Hugging Face's config.json as a model's config, and back. What would compute otherwise than this engine does is
-// refused by the name of its key.
+// Hugging Face's config.json as a model's config, and back. What would compute otherwise than this engine
+// does is refused by the name of its key.
 #pragma once
 #include <string>
 #include <string_view>

@@ -89,8 +89,8 @@ void write_json(const std::string& folder, const char* name, const Json& json) {
   Disk::real().replace_text(folder + "/" + name, to_json(json, 2) + "\n");
 }
 
-// "model.layers.0.self_attn.q_proj.weight" -> "self_attn.q_proj": by such an end PEFT finds its layers. In GPT-2
-// the last word alone would name two.
+// "model.layers.0.self_attn.q_proj.weight" -> "self_attn.q_proj": by such an end PEFT finds its layers. In
+// GPT-2 the last word alone would name two.
 std::string module_of(const std::string& weight) {
   const size_t end = weight.rfind('.'), last = weight.rfind('.', end - 1),
                before = weight.rfind('.', last - 1);

@@ -1,5 +1,5 @@
-// The families of models that Hugging Face's folders hold and this engine computes: how they call their tensors,
-// in one table for reading and for writing.
+// The families of models that Hugging Face's folders hold and this engine computes: how they call their
+// tensors, in one table for reading and for writing.
 #pragma once
 #include <span>
 #include <string>
@@ -8,8 +8,8 @@
 #include "model/gpt.h"
 
 namespace rum {
-// One of our layers and theirs. `#` stands for the number of a block; `.weight` and `.bias` are left out. Several
-// of theirs stand one below the other in ours.
+// One of our layers and theirs. `#` stands for the number of a block; `.weight` and `.bias` are left out.
+// Several of theirs stand one below the other in ours.
 struct LayerNames {
   const char* ours;
   std::vector<const char*> theirs;

@@ -1,5 +1,5 @@
-// The weights of a Hugging Face folder: one model.safetensors, or shards with an index. Tensors are read one by
-// one, straight to where they belong in ours, so there is never a second copy of a model.
+// The weights of a Hugging Face folder: one model.safetensors, or shards with an index. Tensors are read one
+// by one, straight to where they belong in ours, so there is never a second copy of a model.
 #pragma once
 #include <map>
 #include <memory>
@@ -13,14 +13,14 @@
 namespace rum {
 class HubWeights {
  public:
-  // FileError: no weights, weights that are pickled, a shard that is missing or broken, an index that does not
-  // fit its shards.
+  // FileError: no weights, weights that are pickled, a shard that is missing or broken, an index that does
+  // not fit its shards.
   explicit HubWeights(std::string folder);
-  // One of our parameters, of this shape, in its own memory: bf16 where that is what the folder has, else f32;
-  // f16 is widened. FileError: a tensor that is missing, or has another shape or type.
+  // One of our parameters, of this shape, in its own memory: bf16 where that is what the folder has, else
+  // f32; f16 is widened. FileError: a tensor that is missing, or has another shape or type.
   Tensor read(const Family&, const GptConfig&, const std::string& ours, const Shape&);
-  // FileError, when tensors are left that are neither constants of the family nor, of a tied model, its output
-  // layer: what they are for is not known here.
+  // FileError, when tensors are left that are neither constants of the family nor, of a tied model, its
+  // output layer: what they are for is not known here.
   void check_all_read(const Family&, const GptConfig&) const;
   // Are all tensors that were read F16?
   bool half() const { return half_; }

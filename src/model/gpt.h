@@ -10,8 +10,8 @@
 
 namespace rum {
 enum class Positions : uint8_t { learned, rope };  // a table, or rotary embedding (Su et al. 2021)
-// Which linear layers have a bias: all, none, what makes queries, keys and values (Qwen2), all of attention, or
-// the feed-forward layer.
+// Which linear layers have a bias: all, none, what makes queries, keys and values (Qwen2), all of attention,
+// or the feed-forward layer.
 enum class Biases : uint8_t { all, none, qkv, attention, feed_forward };
 
 struct GptConfig {  // `inner`: width of the feed-forward layer; the others are the field's usual words
@@ -68,8 +68,8 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
     return 0.02f / std::sqrt(2.0f * static_cast<float>(c.layers));
   }
 
-  // in: (N, C) -> (N, C). With `rows` (R) the result is (R, C): these rows alone; keys and values come from
-  // all.
+  // in: (N, C) -> (N, C). With `rows` (R) the result is (R, C): these rows alone; keys and
+  // values come from all.
   Residual operator()(Residual in, const Layout& layout, const Tensor& rows = {}) const {
     const uint32_t site = 2 * static_cast<uint32_t>(layer) + 1;
     auto [y, x] = norm1(std::move(in));

@@ -1,5 +1,5 @@
-// What models are made of: structs that take a named scope of the parameters and have operator(). No base
-// class.
+// What models are made of: structs that take a named scope of the parameters and have
+// operator(). No base class.
 #pragma once
 #include "model/params.h"
 #include "ops/add.h"
@@ -18,8 +18,8 @@ namespace rum {
 enum class Norm : uint8_t { layernorm, rmsnorm };
 enum class Activation : uint8_t { gelu, swiglu };
 
-// The residual stream between two layers, (..., C): x + delta, which the next norm adds on its way. No delta: x
-// alone.
+// The residual stream between two layers, (..., C): x + delta, which the next norm adds on its way.
+// No delta: x alone.
 struct Residual {
   Tensor x, delta = {};
   Tensor sum() const { return delta ? x + delta : x; }  // in a pass of its own

@@ -39,10 +39,10 @@ struct Layout {
   Layout to(DeviceKind) const;  // with the same cache
 };
 
-// Rotary position embedding (Su et al. 2021): plane j of a head of width D turns by base^(-2 j / D) a position.
-// Base 0: none. With a factor, Llama 3's scaling for texts beyond `context`: planes that turn less than `low`
-// times within it turn slower by the factor, those that turn more than `high` times stay, between them both
-// are mixed.
+// Rotary position embedding (Su et al. 2021): plane j of a head of width D turns by base^(-2 j / D) a
+// position. Base 0: none. With a factor, Llama 3's scaling for texts beyond `context`: planes that turn less
+// than `low` times within it turn slower by the factor, those that turn more than `high` times stay, between
+// them both are mixed.
 struct Rope {
   float base = 0, factor = 1, low = 1, high = 4, context = 8192;
   constexpr Rope(float b = 0) : base(b) {}

@@ -11,7 +11,7 @@ struct Schedule {
   float floor = 0;       // share of the peak at the last step; inverse_sqrt and constant never reach it
   int64_t steps = 1000;  // of the whole run
 };
-// Of step 0, 1, ...; even step 0 is above 0. cosine: Loshchilov and Hutter 2017; inverse_sqrt: Vaswani et al.
-// 2017.
+// Of step 0, 1, ...; even step 0 is above 0. cosine: Loshchilov and Hutter 2017; inverse_sqrt:
+// Vaswani et al. 2017.
 float learning_rate(const Schedule&, int64_t step);
 }  // namespace rum

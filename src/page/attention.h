@@ -1,4 +1,5 @@
-// Attention weights as pictures: a small one for each layer and head, large with its tokens when it is opened.
+// Attention weights as pictures: a small one for each layer and head, large with its tokens
+// when it is opened.
 #pragma once
 #include <span>
 #include <string>

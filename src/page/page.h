@@ -1,5 +1,5 @@
-// A page of figures and tables that needs nothing beside it: no request to any host. It numbers its figures and
-// tables, follows the reader's light or dark, fits a telephone and prints.
+// A page of figures and tables that needs nothing beside it: no request to any host. It numbers its figures
+// and tables, follows the reader's light or dark, fits a telephone and prints.
 #pragma once
 #include <cstdint>
 #include <string>

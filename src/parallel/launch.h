@@ -1,5 +1,5 @@
-// How this process was started: alone, or as one of several that train together, by torchrun, mpirun or srun. They
-// say so in environment variables; nothing of theirs is linked.
+// How this process was started: alone, or as one of several that train together, by torchrun, mpirun or srun.
+// They say so in environment variables; nothing of theirs is linked.
 #pragma once
 #include <cstdint>
 #include <functional>

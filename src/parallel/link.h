@@ -1,4 +1,5 @@
-// A connection between two processes over TCP. What is sent either arrives whole, or the other end is told why not.
+// A connection between two processes over TCP. What is sent either arrives whole, or the other
+// end is told why not.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -46,7 +47,8 @@ class Link {
 };
 
 // ---- how they find each other ----
-// Waits for others on a port; 0: a free one. Only for this machine when `address` is that of one's own loopback.
+// Waits for others on a port; 0: a free one. Only for this machine when `address` is that of
+// one's own loopback.
 class Listener {
  public:
   Listener(uint32_t address, uint16_t port);  // Error

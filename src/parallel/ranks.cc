@@ -165,7 +165,8 @@ bool Ranks::end(const std::exception& e) noexcept try {
 }
 
 namespace {
-// In row: each adds its part to what its neighbour sends, and sends it on. The total then comes back the same way.
+// In row: each adds its part to what its neighbour sends, and sends it on. The total then comes
+// back the same way.
 void sum_parts(Ranks& ranks, const Tensor& block, Tensor& held, Round round) {
   RUM_CHECK(block.dtype() == DType::f32, "parts of a step are summed in f32");
   const bool up = round.number % 2 == 0, last = round.number + 1 == round.of;

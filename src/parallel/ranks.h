@@ -1,6 +1,6 @@
-// The processes that train one model together, by number: rank 0, 1, ... They stand in a row and each talks to its
-// neighbours alone. A step's batch is cut into parts, whose gradients are added in the order of the parts, so the sum
-// has the same bits with any number of processes that divides that of the parts.
+// The processes that train one model together, by number: rank 0, 1, ... They stand in a row and each talks
+// to its neighbours alone. A step's batch is cut into parts, whose gradients are added in the order of the
+// parts, so the sum has the same bits with any number of processes that divides that of the parts.
 #pragma once
 #include <span>
 #include <string>
@@ -45,8 +45,8 @@ class Ranks {
   // Returns once all have asked. Error, on those that differ, when a process has another value than rank 0.
   void check_same(uint64_t value, const std::string& what);
 
-  // Before this process ends with an error: tells the others, which end with the same sentence, and lets rank 0 go
-  // first. True: this is the one to print it.
+  // Before this process ends with an error: tells the others, which end with the same sentence, and lets rank
+  // 0 go first. True: this is the one to print it.
   bool end(const std::exception&) noexcept;
 
  private:
@@ -56,8 +56,9 @@ class Ranks {
 };
 
 namespace kernels {
-// block: in each round this process's part; after the last one the sum of all parts. held: where the sum waits between
-// rounds. On the CPU the parts are added in their order; a GPU leaves the order of the processes to NCCL.
+// block: in each round this process's part; after the last one the sum of all parts. held: where the sum
+// waits between rounds. On the CPU the parts are added in their order; a GPU leaves the order of the
+// processes to NCCL.
 inline constinit Kernel<Ranks&, const Tensor& /*block*/, Tensor& /*held*/, Round> sum_parts{"sum_parts"};
 }  // namespace kernels
 }  // namespace rum

@@ -1,6 +1,6 @@
-// A stage is one piece of a longer computation: it makes a folder of files from its parameters and the folders of
-// the stages before it. Its id is the hash of both, so equal work is done once, and changing a setting redoes
-// what depends on it and nothing else.
+// A stage is one piece of a longer computation: it makes a folder of files from its parameters and the
+// folders of the stages before it. Its id is the hash of both, so equal work is done once, and changing a
+// setting redoes what depends on it and nothing else.
 #pragma once
 #include <functional>
 #include <map>

@@ -10,8 +10,8 @@
 #include "text/tokenizer.h"
 
 namespace rum {
-// The keys under which files of weights note the hash of their tokenizer and, adapters, of the weights that they
-// were trained beside.
+// The keys under which files of weights note the hash of their tokenizer and, adapters, of the weights that
+// they were trained beside.
 inline constexpr const char *kTokenizerHash = "tokenizer_hash", *kBaseHash = "base_hash";
 
 struct LoadedRun {

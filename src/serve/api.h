@@ -36,7 +36,8 @@ struct Request {
   std::vector<Writing> prompts;  // of /completions there may be several
   int64_t prompt_tokens = 0;
 };
-// Refusal: 400 for what cannot be read or done, 404 for another model's name, 413 for a prompt that is too long.
+// Refusal: 400 for what cannot be read or done, 404 for another model's name, 413 for a
+// prompt that is too long.
 Request read_request(std::string_view body, bool chat, const LoadedRun&, const ServedModel&);
 
 struct Answer {  // a text of an answer
@@ -45,7 +46,8 @@ struct Answer {  // a text of an answer
 };
 // The answer in one piece; choices[p * n + k]: text k of prompt p.
 std::string answer_json(const Request&, const ServedModel&, std::span<const Answer>, int64_t tokens);
-// Pieces of a stream, as Server-Sent Events: the first of a choice, what is new of it, its end, the end of all.
+// Pieces of a stream, as Server-Sent Events: the first of a choice, what is new of it, its
+// end, the end of all.
 std::string piece(const Request&, const ServedModel&, int64_t choice, const Told&, bool first);
 std::string last_piece(const Request&, const ServedModel&, int64_t tokens);
 std::string models_json(const ServedModel&);

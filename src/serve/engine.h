@@ -1,5 +1,5 @@
-// One model that answers many at once: a thread of its own takes the requests that wait and writes those that are
-// decoded alike side by side. What a text becomes does not depend on what it was written beside.
+// One model that answers many at once: a thread of its own takes the requests that wait and writes those that
+// are decoded alike side by side. What a text becomes does not depend on what it was written beside.
 #pragma once
 #include <atomic>
 #include <chrono>

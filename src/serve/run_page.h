@@ -1,5 +1,5 @@
-// `ruminate inspect --html`: runs as one page that needs nothing beside it, with their curves over each other, and
-// what the first one makes of a few validation texts.
+// `ruminate inspect --html`: runs as one page that needs nothing beside it, with their curves over each
+// other, and what the first one makes of a few validation texts.
 #pragma once
 #include <map>
 #include <span>
@@ -9,8 +9,8 @@
 namespace rum::serve {
 class RunPages {
  public:
-  // refresh: after so many seconds a browser reads the page again, as long as a run is not finished; 0: never.
-  // FileError: a folder that is no run.
+  // refresh: after so many seconds a browser reads the page again, as long as a run is not finished; 0:
+  // never. FileError: a folder that is no run.
   std::string html(std::span<const std::string> folders, int64_t refresh = 0);
   static bool finished(std::span<const std::string> folders);  // all of them
 

@@ -7,7 +7,8 @@
 
 namespace rum::serve {
 namespace {
-// The form sends what is typed to /look and shows the HTML that comes back; the server made it, and escaped it.
+// The form sends what is typed to /look and shows the HTML that comes back; the server made
+// it, and escaped it.
 constexpr const char* kScript = R"(<script>
 const form = document.forms[0], out = document.getElementById("out"), key = sessionStorage;
 form.onsubmit = async event => {

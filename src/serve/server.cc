@@ -228,7 +228,8 @@ struct Server::State {
     }
     at->answers.resize(at->works.size() * static_cast<size_t>(at->request.prompts[0].decoding.best));
     at->begun.resize(at->answers.size());
-    // Both kinds of answer come in chunks: so it is seen while the model writes whether the client still listens.
+    // Both kinds of answer come in chunks: so it is seen while the model writes whether the
+    // client still listens.
     const char* type = at->request.stream ? "text/event-stream" : "application/json";
     a.set_chunked_content_provider(type, [this, at](size_t, httplib::DataSink& to) { return send(*at, to); });
   }

@@ -1,6 +1,6 @@
-// Connections whose client takes too long to say what it wants: they are cut off, or a few of them would hold all
-// of a server. The HTTP library bounds the wait for each byte alone, and does not hand out its sockets: they are
-// found by the port.
+// Connections whose client takes too long to say what it wants: they are cut off, or a few of them would hold
+// all of a server. The HTTP library bounds the wait for each byte alone, and does not hand out its sockets:
+// they are found by the port.
 #pragma once
 #include <chrono>
 #include <map>

@@ -18,9 +18,9 @@
 namespace rum::simd {
 // One register: 64 bytes with AVX-512, 32 with AVX, 16 with SSE2 or NEON.
 constexpr int kBytes = __BIGGEST_ALIGNMENT__;
-// How many numbers that is. The last bits of a sum may differ between programs built for registers of another
-// width (16 floats with AVX-512, 8 with AVX, 4 otherwise), and between processors with and without the fused
-// multiply-add.
+// How many numbers that is. The last bits of a sum may differ between programs built for registers of
+// another width (16 floats with AVX-512, 8 with AVX, 4 otherwise), and between processors with and without
+// the fused multiply-add.
 template <class S>
 constexpr int kLanes = kBytes / static_cast<int>(sizeof(S));
 
@@ -209,8 +209,8 @@ inline Vec<float> exp(Vec<float> x) {
   const Vec<int32_t> half = e.n >> 1;  // in two steps: the ends of the range are beyond one power of two
   return (e.p + 1.0f) * two_to(half) * two_to(e.n - half);
 }
-// tanh(x) = q / (q + 2), q = exp(2x) - 1, without cancellation near 0. Error at most 4 units in the last
-// place.
+// tanh(x) = q / (q + 2), q = exp(2x) - 1, without cancellation near 0. Error at most 4 units
+// in the last place.
 inline Vec<float> tanh(Vec<float> x) {
   const Power e = split_exp(2.0f * min(all(10.0f), max(all(-10.0f), x)));
   const Vec<float> scale = two_to(e.n), q = scale * e.p + (scale - 1.0f);

@@ -1,5 +1,5 @@
-// A BPE tokenizer as plain data: made by the trainer or read from tokenizer.json, and turned into look-up tables
-// by Tokenizer.
+// A BPE tokenizer as plain data: made by the trainer or read from tokenizer.json, and turned into look-up
+// tables by Tokenizer.
 #pragma once
 #include <functional>
 #include <optional>
@@ -23,8 +23,9 @@ struct AddedToken {
   // Refused where such a token stands in a text.
   bool single_word = false, lstrip = false, rstrip = false, normalized = false;
 };
-// BPE over characters, as SentencePiece trains it for Llama 2 and Mistral and Hugging Face spells it: blanks are
-// written as U+2581, a text is one word, and a character that is no token becomes the tokens of its bytes.
+// BPE over characters, as SentencePiece trains it for Llama 2 and Mistral and Hugging Face spells it:
+// blanks are written as U+2581, a text is one word, and a character that is no token becomes the
+// tokens of its bytes.
 struct Spaced {
   enum class Lead : uint8_t { never, always, first };  // first: of the whole text
   // The normalizer, for each stretch between added tokens: a mark is put before it, whatever it begins with.

@@ -14,7 +14,8 @@ struct Json {
   using Object = std::vector<std::pair<std::string, Json>>;
   std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, Array, Object> value = nullptr;
 
-  // None of these is inline: what a variant of eight does is compiled once, in json.cc, and not by every reader.
+  // None of these is inline: what a variant of eight does is compiled once, in json.cc, and
+  // not by every reader.
   Json();
   Json(bool);
   Json(int);
@@ -48,8 +49,8 @@ struct JsonLimits {
 };
 // FileError: `name`, byte offset, what was expected, what was found.
 Json parse_json(std::string_view text, const std::string& name, JsonLimits = {});
-// An object whose fields are read by key. What is missing, or of another type, is a FileError: `name` (a file, and
-// where in it), the key, what was expected and what was found.
+// An object whose fields are read by key. What is missing, or of another type, is a FileError: `name` (a
+// file, and where in it), the key, what was expected and what was found.
 class JsonFields {
  public:
   JsonFields(const Json& object, std::string name);  // the object outlives this

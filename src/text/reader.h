@@ -1,6 +1,6 @@
 // Lines of text files, plain or compressed (text/unpack.h). A line ends at byte 0x0A and nowhere else; one
-// 0x0D before it and a byte-order mark at the start are dropped. Strict: NUL, invalid UTF-8 and endless lines
-// are FileErrors.
+// 0x0D before it and a byte-order mark at the start are dropped. Strict: NUL, invalid UTF-8 and endless
+// lines are FileErrors.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace rum {
 constexpr size_t kLineLimit = size_t{1} << 20;  // bytes
 
-// How the lines are handed out: as they stand, or in Unicode's form NFC, in which equal texts are equal
-// bytes.
+// How the lines are handed out: as they stand, or in Unicode's form NFC, in which equal
+// texts are equal bytes.
 enum class Form : uint8_t { as_is, nfc };
 
 struct LineError : FileError {  // one line is unfit; the next call gives the one after it

@@ -163,8 +163,8 @@ struct Tokenizer::Model {
   std::array<Token, 256> byte{};                    // what it is alone
   PairTable ranks;
   std::vector<Token> made;  // by rank
-  // Of added tokens, those that are not special, and all; of these, which are looked for in the text as it is,
-  // and which in the normalised one.
+  // Of added tokens, those that are not special, and all; of these, which are looked for in the text as it
+  // is, and which in the normalised one.
   std::array<std::array<Finder, 2>, 2> finders;
 };
 
@@ -256,8 +256,8 @@ void Tokenizer::Model::encode(std::string_view piece, std::vector<Token>& out) c
   }
 }
 
-// As Hugging Face does: tokens that are looked for in the text as it is, then normalisation of what is between
-// them, then the other tokens.
+// As Hugging Face does: tokens that are looked for in the text as it is, then normalisation of what is
+// between them, then the other tokens.
 void Tokenizer::Model::encode_text(std::string_view text, bool special, bool goes_on,
                                    std::vector<Token>& out) const {
   if (bpe.spaced) return encode_spaced(text, special, goes_on, out);

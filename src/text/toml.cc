@@ -13,9 +13,9 @@
 
 namespace rum {
 namespace {
-// toml++ 3.3 runs off the end of its table of spaces when some characters (U+00E4, U+FCFF) stand outside of
-// quotes. So it is given each byte beyond ASCII as the private character U+10FF00 + byte, and its texts are
-// turned back.
+// toml++ 3.3 runs off the end of its table of spaces when some characters (U+00E4, U+FCFF) stand outside
+// of quotes. So it is given each byte beyond ASCII as the private character U+10FF00 + byte, and its
+// texts are turned back.
 std::string hide(std::string_view text) {
   std::string out;
   for (const char c : text)

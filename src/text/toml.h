@@ -1,5 +1,5 @@
-// Configuration files: TOML as a Json tree in which every key knows its line. toml.cc is the one file that
-// includes toml++.
+// Configuration files: TOML as a Json tree in which every key knows its line. toml.cc is the one file
+// that includes toml++.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -16,7 +16,7 @@ struct Toml {
   // "NAME:LINE: " of a key, for messages; "NAME: " when it is not in the file.
   std::string place(const std::string& path) const;
 };
-// FileError: name, line and what is wrong; also for dates, times and control characters, which no key here
-// takes.
+// FileError: name, line and what is wrong; also for dates, times and control characters, which
+// no key here takes.
 Toml parse_toml(std::string_view text, const std::string& name);
 }  // namespace rum

@@ -11,7 +11,8 @@
 
 namespace rum {
 namespace {
-// Of several processes on a machine each takes its share of the processors, within what its launcher lets it use.
+// Of several processes on a machine each takes its share of the processors, within what its
+// launcher lets it use.
 int thread_count(const RunConfig& c, const Ranks& ranks) {
   if (c.threads > 0) return static_cast<int>(c.threads);
   const int share = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) / ranks.local_size();

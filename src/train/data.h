@@ -14,10 +14,11 @@ Plan shuffled_plan(std::span<const Corpus>, uint32_t seed);    // of all their t
 // data.plan, or all texts shuffled by the run's seed (a stream in order as it stands). The loader checks that
 // it was made for these corpora.
 Plan training_plan(const RunConfig&, std::span<const Corpus>);
-// The run of train.from, checked against the config; null without one, and for a resumed run that has weights of
-// its own. Error: another tokenizer or shape, by the key that differs.
+// The run of train.from, checked against the config; null without one, and for a resumed run that has weights
+// of its own. Error: another tokenizer or shape, by the key that differs.
 std::unique_ptr<StoredRun> starting_run(const RunConfig&, bool resume);
-// Of a resumed run its own; else `from`, that of train.from; else tokenizer.file; else trained on the corpora.
+// Of a resumed run its own; else `from`, that of train.from; else tokenizer.file; else
+// trained on the corpora.
 Tokenizer run_tokenizer(const RunConfig&, std::span<const Corpus>, const Tokenizer* from, bool resume,
                         Progress&);
 struct CorpusFile {  // what is noted of a corpus

@@ -64,8 +64,8 @@ Packed LanguageModel::largest_batch(int64_t tokens) const {
   return pack(texts, shape);
 }
 
-// With [lora] the weights of train.from are read into memory of their own, which no optimizer knows of, and what is
-// trained are the adapters beside them.
+// With [lora] the weights of train.from are read into memory of their own, which no optimizer knows of, and
+// what is trained are the adapters beside them.
 Model LanguageModel::make_model() {
   const GptConfig c = model_config(config_, tokenizer_.size());
   const LoraConfig& lora = config_.lora;

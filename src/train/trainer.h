@@ -26,8 +26,8 @@ enum class Purpose : uint8_t { train, estimate };  // an estimate leaves the fol
 class Trainer {
  public:
   // Reads corpora and tokenizer, makes model and loader; of a resumed run (run/resume.h) its newest valid
-  // checkpoint first. Nothing is written yet. FileError when another process trains in the folder. Of several `ranks`
-  // each makes one and calls the same; rank 0 evaluates, decides when to stop, and alone writes.
+  // checkpoint first. Nothing is written yet. FileError when another process trains in the folder. Of several
+  // `ranks` each makes one and calls the same; rank 0 evaluates, decides when to stop, and alone writes.
   Trainer(RunConfig, Progress&, bool resume, Purpose = Purpose::train, Ranks& = Ranks::alone());
   ~Trainer();
   // A fresh run refuses a folder that holds a run. `stop` is asked after every step, and in the middle of

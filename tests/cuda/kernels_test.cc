@@ -41,8 +41,8 @@ void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   expect("layernorm_backward", t, db.cuda.grad, db.cpu.grad);
 }
 TEST(CudaKernels, Layernorm) {
-  // 1 row, 1 column's width short of and past a warp, odd widths, several chunks of rows, more than 64k
-  // numbers.
+  // 1 row, 1 column's width short of and past a warp, odd widths, several chunks of rows,
+  // more than 64k numbers.
   const std::pair<int64_t, int64_t> shapes[] = {{1, 9},   {6, 5},    {3, 31},   {5, 33},    {70, 64},
                                                 {7, 768}, {2, 1027}, {300, 40}, {65, 1024}, {5, 264}};
   for (const auto& [n, c] : shapes)

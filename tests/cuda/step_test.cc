@@ -1,5 +1,5 @@
-// Recording and replay of training steps: a tiny model made of ops that have CUDA kernels, eagerly and
-// replayed.
+// Recording and replay of training steps: a tiny model made of ops that have CUDA kernels,
+// eagerly and replayed.
 #include "train/step.h"
 
 #include <fmt/format.h>

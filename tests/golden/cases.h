@@ -38,10 +38,10 @@ std::string slurp(const std::string& path);  // FileError when it is not there
 std::vector<std::string> lines(const Request&, const std::string& file, size_t from = 0,
                                size_t to = SIZE_MAX);
 
-// Differences between what is expected and what was got, one line each; `compared` counts values. Fields that
-// were not answered are left out, but in areas of our own definition. Whole numbers and strings are equal or
-// not (a signature up to its version); other numbers within 1e-9 + 1e-9 |expected|, or as `tolerance(path)`
-// says.
+// Differences between what is expected and what was got, one line each; `compared` counts values.
+// Fields that were not answered are left out, but in areas of our own definition. Whole numbers and
+// strings are equal or not (a signature up to its version); other numbers within 1e-9 + 1e-9
+// |expected|, or as `tolerance(path)` says.
 struct Tolerance {
   double absolute = 1e-9, relative = 1e-9;
 };

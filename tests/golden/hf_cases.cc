@@ -1,4 +1,5 @@
-// Answers for folders of Hugging Face models: token ids, logits of every position, what is written after them.
+// Answers for folders of Hugging Face models: token ids, logits of every position, what is
+// written after them.
 #include <unistd.h>
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// `ruminate quantize`: a trained run with its weights in int8, a quarter of the size, to translate and
-// generate with.
+// `ruminate quantize`: a trained run with its weights in int8, a quarter of the size, to translate
+// and generate with.
 #include <fmt/format.h>
 
 #include <filesystem>

@@ -82,8 +82,8 @@ int train(int argc, char** argv) {
   return 0;
 }
 
-// Standard input line by line (any bytes; a line ends at 0x0A only), what `convert` makes of it to standard
-// output.
+// Standard input line by line (any bytes; a line ends at 0x0A only), what `convert` makes of it
+// to standard output.
 template <class F>
 int filter(int argc, char** argv, const char* name, const char* about, F&& convert) {
   std::string path;

@@ -1,5 +1,5 @@
-// The cuBLASLt of mock.h: attributes as its header declares them, products by the definition, in the order of the
-// queue.
+// The cuBLASLt of mock.h: attributes as its header declares them, products by the definition, in the
+// order of the queue.
 #include <cublasLt.h>
 #include <dlfcn.h>
 

@@ -1,5 +1,5 @@
-// What cuda/ does on the host's side, with a CUDA runtime that is as late as it may be: uploads, downloads, recording,
-// errors, memory.
+// What cuda/ does on the host's side, with a CUDA runtime that is as late as it may be: uploads, downloads,
+// recording, errors, memory.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -236,7 +236,8 @@ TEST_F(CudaHost, MemoryThatIsNotThereIsAnErrorOfItsOwn) {
   EXPECT_NE(error_of([] { Room(64); }).find("cudaMalloc"), std::string::npos);
 }
 
-// Kernels do nothing here, but everything around them is that of a GPU: what is launched, recorded and replayed.
+// Kernels do nothing here, but everything around them is that of a GPU: what is launched,
+// recorded and replayed.
 TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
   GptConfig c;
   c.vocab = 50, c.context = 16, c.layers = 2, c.width = 32, c.heads = c.kv_heads = 2, c.inner = 64;

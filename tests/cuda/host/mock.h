@@ -1,7 +1,7 @@
-// A stand-in for the CUDA runtime, cuBLASLt and NCCL, linked in their place: so the host's side of cuda/, as nvcc
-// compiles it, runs without a GPU. Nothing that is queued happens before somebody waits for it; device memory is out
-// of the host's reach; what is copied to the host is poison until then. Kernels do nothing, but for the one that
-// uploads a few bytes, unless a test says what.
+// A stand-in for the CUDA runtime, cuBLASLt and NCCL, linked in their place: so the host's side of cuda/, as
+// nvcc compiles it, runs without a GPU. Nothing that is queued happens before somebody waits for it; device
+// memory is out of the host's reach; what is copied to the host is poison until then. Kernels do nothing, but
+// for the one that uploads a few bytes, unless a test says what.
 #pragma once
 #include <functional>
 #include <string>
@@ -18,8 +18,8 @@ const std::vector<std::string>& trace();
 // What the host did against CUDA's rules; emptied by the call.
 std::vector<std::string> violations();
 
-// What a kernel with that in its name does: called at the launch, with the addresses of its arguments, which are
-// only there then; returns what happens when its turn comes.
+// What a kernel with that in its name does: called at the launch, with the addresses of its arguments, which
+// are only there then; returns what happens when its turn comes.
 using Kernel = std::function<std::function<void()>(void** arguments)>;
 void on_launch(const std::string& kernel, Kernel);
 // Where the mock keeps these bytes of the device.

@@ -210,7 +210,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind
   if (kind == cudaMemcpyHostToDevice) {
     if (!pinned(from, n))
       violation("an upload from memory that is not pinned: it may wait for all that is queued");
-    // Read when its turn comes; from then on the pinned memory is free, and poison for who still relies on it.
+    // Read when its turn comes; from then on the pinned memory is free, and poison for who
+    // still relies on it.
     enqueue({0, [=] {
                std::memcpy(reach(to, n), from, n);
                std::memset(const_cast<void*>(from), 0x5A, n);

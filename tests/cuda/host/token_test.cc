@@ -58,8 +58,8 @@ TEST(CudaHostToken, ATokenIsFewLaunches) {
   const Decoding greedy{.max_new = 10, .batch = kTexts};
   const Queued q = last_token(true, greedy);
   EXPECT_EQ(q.products, 12 * 4 + 1);
-  // A block: two norms, which add to the residual stream, what goes into the cache, attention. Beside them: the
-  // inputs, two embeddings, the last norm, the choice, and what the cache holds now.
+  // A block: two norms, which add to the residual stream, what goes into the cache, attention. Beside them:
+  // the inputs, two embeddings, the last norm, the choice, and what the cache holds now.
   EXPECT_EQ(q.kernels, 12 * 4 + 6);
   EXPECT_EQ(q.copies, 1);  // the choice, to the host
   EXPECT_EQ(q.fills, 0);

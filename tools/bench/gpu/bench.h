@@ -61,8 +61,8 @@ struct Only {
   bool all() const { return name.empty() && type.empty(); }
   bool takes(const Case&) const;
 };
-// Limits, kernels in both types, the ladder; then, if all are wanted, the step eagerly, replayed, and as the sum of
-// its kernels.
+// Limits, kernels in both types, the ladder; then, if all are wanted, the step eagerly, replayed, and as the
+// sum of its kernels.
 void kernels_and_step(const Sizes&, const Only&, Report&);
 // Training with a loader running and the loss logged every tenth step: tokens/s and MFU.
 void train(const Sizes&, Report&);
