@@ -36,12 +36,13 @@ __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* sta
     stats[static_cast<int64_t>(h) * rows + row] = make_float2(lse[i] * kLog2e, sum);
 }
 
-// Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32 where texts are long.
+// Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32
+// where texts are long.
 // Reads: q, dy, stats once; keys and values once per tile of queries, the next tile while one is used.
 // Writes: dq once.
 // Sums: keys in their order.
-// Limit: shared memory and tensor cores, 3 products a tile. An ldmatrix feeds 2 products with 16 rows a warp and 4 with
-// 32; to have registers for these, a warp takes its keys 32 at a time instead of 64 (counted).
+// Limit: shared memory and tensor cores, 3 products a tile. An ldmatrix feeds 2 products with 16 rows a warp
+// and 4 with 32; to have registers for these, a warp takes its keys 32 at a time instead of 64 (counted).
 // Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D, int kRows>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(AttendBackward<T> a) {
@@ -146,14 +147,14 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
   }
 }
 
-// Threads: a block has one tile of keys of one text and key head, a warp 16 of them, or 32 where texts are long; it
-// meets the queries of every head that reads these keys.
+// Threads: a block has one tile of keys of one text and key head, a warp 16 of them, or 32 where texts are
+// long; it meets the queries of every head that reads these keys.
 // Reads: k and v once; q, dy and stats once per tile of keys, the next tile while one is used.
 // Writes: dk and dv once.
 // Sums: heads in their order, in each the queries in theirs.
-// Limit: shared memory and tensor cores, 4 products a tile. An ldmatrix feeds 2 products with 16 rows a warp, 2.7 with
-// 32: two results fill its registers, so it takes its queries 32 at a time and reads its own rows again each time
-// (counted).
+// Limit: shared memory and tensor cores, 4 products a tile. An ldmatrix feeds 2 products with 16 rows a
+// warp, 2.7 with 32: two results fill its registers, so it takes its queries 32 at a time and reads its own
+// rows again each time (counted).
 // Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D, int kRows>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendBackward<T> a) {

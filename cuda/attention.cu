@@ -7,8 +7,8 @@ namespace rum::cuda {
 namespace {
 constexpr int kTurnRows = 64;  // a block's
 
-// cos and sin of position * base^(-2 j / d), scaled as the rope says, as fractions of a whole turn: a product modulo 2^64 keeps the
-// fraction exact at any position.
+// cos and sin of position * base^(-2 j / d), scaled as the rope says, as fractions of a whole turn: a product
+// modulo 2^64 keeps the fraction exact at any position.
 // Threads: 32 planes x 4 rows a block, every 4th row.
 // Reads: positions. Writes: (row, d) cosines, then sines, once.
 // Sums: none.

@@ -90,9 +90,9 @@ uint32_t alignment(const void* p) {  // what the heuristic may rely on: 256 at m
   return static_cast<uint32_t>(at & (~at + 1));
 }
 
-// What a product does besides: h = gelu(it), with `pre` for what it was before (or h itself: not wanted); it
-// times gelu'(pre); or the sums of A' over k, the gradient of a bias. The library can only write those, not
-// add.
+// What a product does besides: h = gelu(it), with `pre` for what it was before (or h itself: not
+// wanted); it times gelu'(pre); or the sums of A' over k, the gradient of a bias. The library can only
+// write those, not add.
 enum Besides : int { kNothing = 0, kGelu = 8, kGeluAndBefore = 16, kSlope = 32, kBiasGradient = 64 };
 cublasLtEpilogue_t epilogue(int flags) {
   const bool biased = (flags & 4) != 0;
@@ -131,8 +131,8 @@ std::map<Kind, std::optional<Algorithm>>& chosen() {
   static std::map<Kind, std::optional<Algorithm>> all;
   return all;
 }
-// False: the library refuses that product, or that algorithm for it. Anything else that goes wrong is an
-// error.
+// False: the library refuses that product, or that algorithm for it. Anything else that goes
+// wrong is an error.
 bool accepted(cublasStatus_t s, const char* call) {
   if (s == CUBLAS_STATUS_NOT_SUPPORTED || s == CUBLAS_STATUS_ARCH_MISMATCH) return false;
   Library::open().check(s, call);

@@ -1,6 +1,6 @@
-// A product of our own, of any shape and at any address, for what cuBLASLt refuses: it may have no algorithm
-// for matrices of one row or column. Tiles in shared memory, no tensor cores; cuda/ladder/matmul.cu goes on
-// from here.
+// A product of our own, of any shape and at any address, for what cuBLASLt refuses: it may have no
+// algorithm for matrices of one row or column. Tiles in shared memory, no tensor cores;
+// cuda/ladder/matmul.cu goes on from here.
 #include "cuda/gemm.h"
 #include "cuda/kernel.h"
 

@@ -1,5 +1,5 @@
-// GPU twin of src/ops/head_loss.cc: cross-entropy and, in place of the logits, its gradient (`scale` is in
-// pointwise.cu).
+// GPU twin of src/ops/head_loss.cc: cross-entropy and, in place of the logits, its gradient (`scale`
+// is in pointwise.cu).
 #include "cuda/softmax.h"
 #include "ops/head_loss.h"
 
@@ -8,8 +8,8 @@ namespace {
 // Threads: one block per row.
 // Reads: each logit once from memory and, for the gradient, once more from the cache.
 // Writes: the gradient over the logits; nll once per row.
-// Sums: each thread its packs in order, relative to its largest so far; then 32 lanes, then the warps, as
-// butterflies.
+// Sums: each thread its packs in order, relative to its largest so far; then 32 lanes, then the
+// warps, as butterflies.
 // Limit: memory.
 // Ladder: none.
 template <class T>

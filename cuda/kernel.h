@@ -1,6 +1,6 @@
 // What the kernels share: types, sums over a warp, a block and over columns. All sums have one order, fixed
-// by the shape: the same bits every time. No float atomics. Above every kernel stands what it reads, writes and
-// is limited by: counted, for no kernel has run on a GPU yet.
+// by the shape: the same bits every time. No float atomics. Above every kernel stands what it reads, writes
+// and is limited by: counted, for no kernel has run on a GPU yet.
 #pragma once
 #include <type_traits>
 

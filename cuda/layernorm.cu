@@ -92,7 +92,8 @@ __global__ void backward_rows(const T* r, const T* weight, const float* mean, co
 // All three gradients in one pass, where a lane can hold what it has of a row: width <= 1024.
 constexpr int kSpan = 256;  // columns that a warp takes at a time, 8 a lane
 constexpr int kWidest = 4;  // spans
-// A multiprocessor's registers hold so many blocks of them; one wave of blocks on an H100, each with rows of its own.
+// A multiprocessor's registers hold so many blocks of them; one wave of blocks on an H100, each
+// with rows of its own.
 template <int kSpans>
 constexpr int kResident = kSpans < kWidest ? 3 : 2;
 template <int kSpans>
@@ -104,8 +105,8 @@ int64_t rows_together(int64_t rows) {
 // columns of each span in all of them.
 // Reads: r and dy once; dr too when it adds; weight once per block.
 // Writes: dr once; two numbers per column and block.
-// Sums: mean of d and of d xhat as in backward_rows; of a column each warp its rows in order, then the warps in
-// order.
+// Sums: mean of d and of d xhat as in backward_rows; of a column each warp its rows in order, then
+// the warps in order.
 // Limit: memory.
 // Ladder: none; backward_rows above with the sums of WeightTerm.
 template <class T, int kSpans>

@@ -1,6 +1,6 @@
-// The cuda column of sum_parts: a GPU adds its own parts in their order, NCCL then those of all GPUs in an order that
-// it chooses by their number and connections. The library is opened at run time, when GPUs first meet; the call goes
-// into the one stream, so the host waits for nothing.
+// The cuda column of sum_parts: a GPU adds its own parts in their order, NCCL then those of all GPUs in an
+// order that it chooses by their number and connections. The library is opened at run time, when GPUs first
+// meet; the call goes into the one stream, so the host waits for nothing.
 #include "cuda/kernel.h"
 #include "parallel/ranks.h"
 

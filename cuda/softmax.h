@@ -1,5 +1,5 @@
-// What kernels that see a row of logits share: a walk along it in packs, and its softmax in one pass.
-// exp(x) is 2^(x log2 e), by the instruction that is there for it: for x <= 0 the error is at most 4 + |x| units in
+// What kernels that see a row of logits share: a walk along it in packs, and its softmax in one pass. exp(x)
+// is 2^(x log2 e), by the instruction that is there for it: for x <= 0 the error is at most 4 + |x| units in
 // the last place, and terms that far down weigh less in the sum than that.
 #pragma once
 #include "cuda/kernel.h"
@@ -37,8 +37,8 @@ struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e -
   }
   __device__ __forceinline__ void join(const Softmax& o) {
     const float highest = fmaxf(top, o.top);
-    // Not fused: a.join(b) and b.join(a) are then the same in every bit, and so are the lanes after a
-    // butterfly.
+    // Not fused: a.join(b) and b.join(a) are then the same in every bit, and so are the lanes
+    // after a butterfly.
     const float from = base(highest);
     sum = __fadd_rn(__fmul_rn(sum, simt::exp2_approx(base(top) - from)),
                     __fmul_rn(o.sum, simt::exp2_approx(base(o.top) - from)));

@@ -1,8 +1,8 @@
-// Causal attention, y = softmax(q k' / sqrt(d)) v for each head, in five steps. T^2 / 2 scores a head, 4 d
-// FLOP for each; q, k, v and y are 16 T d bytes: at T = 1024 and d = 64 that is 128 FLOP a byte, far above
-// the 14 at which f32 arithmetic becomes the limit of an H200. What is slow is the matrix of scores on its
-// way to memory and back; then the loads from shared memory; then f32 itself. Step 5 is the core of
-// cuda/attend_forward.cu.
+// Causal attention, y = softmax(q k' / sqrt(d)) v for each head, in five steps. T^2 / 2 scores a head, 4
+// d FLOP for each; q, k, v and y are 16 T d bytes: at T = 1024 and d = 64 that is 128 FLOP a byte, far
+// above the 14 at which f32 arithmetic becomes the limit of an H200. What is slow is the matrix of
+// scores on its way to memory and back; then the loads from shared memory; then f32 itself. Step 5 is
+// the core of cuda/attend_forward.cu.
 #include <cmath>
 
 #include "cuda/attend_tiles.h"
@@ -161,8 +161,8 @@ __device__ void rows_to_shared(float* to, const float* head, int first, int t, i
 // Threads: one a query, 64 a block; tiles of 32 keys and values pass through shared memory.
 // Reads: d / 8 bytes per score; 8 d from shared memory, the same for all lanes. Writes: 4 bytes per output.
 // Sums: d in order; keys in order.
-// Limit: shared memory, 1 load of 16 bytes for 4 multiply-adds, and few threads: their registers hold 128
-// numbers each.
+// Limit: shared memory, 1 load of 16 bytes for 4 multiply-adds, and few threads: their registers
+// hold 128 numbers each.
 // Ladder: step 3 of 5.
 constexpr int kQueries = 64, kKeys = 32;
 __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {

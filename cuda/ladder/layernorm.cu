@@ -1,7 +1,7 @@
 // Layer norm of each row of x (rows, width) in six steps: y = (x - mean) / sqrt(variance + 1e-5) weight +
-// bias. An output must read 4 bytes and write 4 (weight and bias come from the cache): as with softmax memory
-// is the bound from the first step on, and the steps are about coming near it. The last one is that of the
-// program.
+// bias. An output must read 4 bytes and write 4 (weight and bias come from the cache): as with softmax
+// memory is the bound from the first step on, and the steps are about coming near it. The last one is
+// that of the program.
 #include "cuda/kernel.h"
 #include "cuda/ladder/ladder.h"
 

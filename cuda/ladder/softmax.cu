@@ -1,7 +1,7 @@
-// Softmax over each row of x (rows, width) in six steps: y = exp(x - max) / sum of exp(x - max). An output
-// must read 4 bytes and write 4, so at the 4.8 TB/s of an H200 no kernel makes more than 600 outputs a
-// nanosecond. Every step is about reading a row fewer times, in larger pieces, and waiting less while it is
-// summed.
+// Softmax over each row of x (rows, width) in six steps: y = exp(x - max) / sum of exp(x - max). An
+// output must read 4 bytes and write 4, so at the 4.8 TB/s of an H200 no kernel makes more than 600
+// outputs a nanosecond. Every step is about reading a row fewer times, in larger pieces, and waiting less
+// while it is summed.
 #include "cuda/kernel.h"
 #include "cuda/ladder/ladder.h"
 
@@ -17,9 +17,9 @@ struct Plus {
 };
 
 // 1. The formula: a thread has a row and walks along it three times. The lanes of a warp stand `width`
-// numbers apart, so each load touches 32 sectors of 32 bytes for 4 bytes of each: up to 8 times the traffic,
-// where the cache does not keep a sector until its other 7 numbers are wanted. Few rows leave most of the GPU
-// idle.
+// numbers apart, so each load touches 32 sectors of 32 bytes for 4 bytes of each: up to 8 times the
+// traffic, where the cache does not keep a sector until its other 7 numbers are wanted. Few rows leave
+// most of the GPU idle.
 //
 // Threads: one a row.
 // Reads: 3 x 4 bytes per output, up to 3 x 32. Writes: 4 bytes, up to 32.
@@ -37,10 +37,10 @@ __global__ void softmax_1(const float* x, float* y, int64_t rows, int width) {
   for (int j = 0; j < width; ++j) yi[j] = expf(xi[j] - top) / sum;
 }
 
-// 2. A block a row: neighbouring threads have neighbouring numbers, every sector is used whole, and there are
-// 256 times as many threads. The price is that the block must agree on maximum and sum: a tree in shared
-// memory, 8 halvings with a barrier each. It rounds less, too: at 8452 columns 5e-7 instead of 8e-6 of the
-// RMS.
+// 2. A block a row: neighbouring threads have neighbouring numbers, every sector is used whole, and
+// there are 256 times as many threads. The price is that the block must agree on maximum and sum: a
+// tree in shared memory, 8 halvings with a barrier each. It rounds less, too: at 8452 columns 5e-7
+// instead of 8e-6 of the RMS.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.

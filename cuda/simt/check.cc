@@ -1,8 +1,8 @@
 // memcheck, initcheck, racecheck and access-pattern lint for emulated kernels.
 // Kernel sources are compiled with -fsanitize=thread so that the compiler calls __tsan_* at every memory
 // access, but the program is linked WITHOUT libtsan: this file is the runtime. Every 2 bytes of device or
-// shared memory have a shadow cell (last write, last readers, code addresses). This file itself is compiled
-// without -fsanitize.
+// shared memory have a shadow cell (last write, last readers, code addresses). This file itself is
+// compiled without -fsanitize.
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
-// CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a kernel
-// that never blocks runs as a plain loop. A block runs on one host thread; blocks are spread over host
-// threads.
+// CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a
+// kernel that never blocks runs as a plain loop. A block runs on one host thread; blocks are spread
+// over host threads.
 //   SIMT_ORDER=inorder|reverse|random SIMT_SEED=7   in which order the threads of a block run
 //   SIMT_GUARD=1   device memory is out of the host's reach, as a GPU's is (not in the checked build)
 //   SIMT_MEMORY=bytes   how much memory the device has; unset: no limit
@@ -33,8 +33,8 @@
 #define __launch_bounds__(...)
 #define __constant__ static const
 #define __grid_constant__
-// __noinline__ must stay undefined: libstdc++ spells __attribute__((__noinline__)). __restrict__ is native to
-// g++.
+// __noinline__ must stay undefined: libstdc++ spells __attribute__((__noinline__)).
+// __restrict__ is native to g++.
 #define __align__(n) alignas(n)
 #define SIMT_UNROLL
 #define SIMT_ROLLED
@@ -186,9 +186,9 @@ void launch(void (*k)(P...), dim3 grid, dim3 block, size_t smem, A&&... a) {
   });
 }
 
-// One access of sizeof(V) bytes, as the hardware does it. The checker build routes it to the runtime so that
-// the compiler cannot split it into scalars (alignment, bank and sector statistics stay those of the vector
-// access).
+// One access of sizeof(V) bytes, as the hardware does it. The checker build routes it to the runtime so
+// that the compiler cannot split it into scalars (alignment, bank and sector statistics stay those of
+// the vector access).
 #ifdef SIMT_CHECK
 void checked_copy(void* reg, const void* mem, size_t n, bool store) noexcept;
 #endif

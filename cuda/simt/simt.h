@@ -65,9 +65,9 @@ inline void dev_free(void* p) {  // called by destructors, which never throw
   if (cudaFree(p) != cudaSuccess) cudaGetLastError();
 }
 inline void sync() { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
-// Uploads pass through pinned memory in two halves: the host fills one while the GPU reads the other, and
-// only waits when it is more than a half ahead. From pageable memory the driver may wait for all that is
-// queued.
+// Uploads pass through pinned memory in two halves: the host fills one while the GPU reads the
+// other, and only waits when it is more than a half ahead. From pageable memory the driver may wait
+// for all that is queued.
 struct Staging {
   static constexpr size_t kHalf = size_t{4} << 20;
   char* pinned = nullptr;
@@ -161,8 +161,8 @@ inline void discard(void* r) {  // called by destructors; it may still be runnin
   cudaStreamSynchronize(stream()), cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(r));
 }
 
-// launch(kernel, grid, block, bytes of dynamic shared memory, arguments...): arguments take the kernel's
-// types.
+// launch(kernel, grid, block, bytes of dynamic shared memory, arguments...): arguments take
+// the kernel's types.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&... a) {
   if (shared > 32 * 1024)  // the 48 KiB that need no asking hold the kernel's fixed arrays too
