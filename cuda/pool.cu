@@ -10,9 +10,9 @@ constexpr int kWarps = 4;  // rows a block works on at once
 struct Rows {  // that count, of one text
   int64_t begin, end;
 };
-__device__ Rows rows_of(const int32_t* offsets, int64_t s, Pool kind) {
+__device__ Rows rows_of(const int32_t* offsets, int64_t s, Pooling kind) {
   const int64_t begin = offsets[s], end = offsets[s + 1];
-  return {kind == Pool::last && end > begin ? end - 1 : begin, end};
+  return {kind == Pooling::last && end > begin ? end - 1 : begin, end};
 }
 
 // Threads: 32 columns x 8 rows of one text a block.
@@ -21,7 +21,7 @@ __device__ Rows rows_of(const int32_t* offsets, int64_t s, Pool kind) {
 // Limit: memory.
 // Ladder: none.
 template <class T>
-__global__ void forward_texts(const T* x, const int32_t* offsets, Pool kind, T* y, int64_t width) {
+__global__ void forward_texts(const T* x, const int32_t* offsets, Pooling kind, T* y, int64_t width) {
   SIMT_SHARED(float, part, [kLanes][32]);
   const int64_t s = blockIdx.x, j = static_cast<int64_t>(blockIdx.y) * 32 + threadIdx.x;
   const Rows text = rows_of(offsets, s, kind);
@@ -42,8 +42,8 @@ __global__ void forward_texts(const T* x, const int32_t* offsets, Pool kind, T* 
 // Limit: memory.
 // Ladder: none.
 template <class T>
-__global__ void backward_rows(const T* dy, const int32_t* offsets, int64_t texts, Pool kind, T* dx, bool add,
-                              int64_t rows, int64_t width) {
+__global__ void backward_rows(const T* dy, const int32_t* offsets, int64_t texts, Pooling kind, T* dx,
+                              bool add, int64_t rows, int64_t width) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
   if (i >= rows) return;
   int64_t low = 0, high = texts;  // the last text that begins at or before row i
@@ -60,14 +60,14 @@ __global__ void backward_rows(const T* dy, const int32_t* offsets, int64_t texts
   }
 }
 
-void forward(const Tensor& x, const Tensor& offsets, Pool kind, Tensor& y) {
+void forward(const Tensor& x, const Tensor& offsets, Pooling kind, Tensor& y) {
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t c = x.shape()[1];
     simt::launch(forward_texts<T>, dim3(static_cast<unsigned>(y.shape()[0]), blocks(c, 32)), dim3(32, kLanes),
                  0, x.data<T>(), offsets.data<int32_t>(), kind, y.data<T>(), c);
   });
 }
-void backward(const Tensor& dy, const Tensor& offsets, Pool kind, const Grad& dx) {
+void backward(const Tensor& dy, const Tensor& offsets, Pooling kind, const Grad& dx) {
   by_device_type(dy.dtype(), [&]<class T> {
     const int64_t c = dy.shape()[1], n = dx.to().shape()[0];
     simt::launch(backward_rows<T>, dim3(blocks(n, kWarps)), dim3(32 * kWarps), 0, dy.data<T>(),

@@ -203,7 +203,8 @@ TEST(Checkpoint, RefusesWhatIsNoFile) {
 }
 
 // ---- a folder of checkpoints ----
-// Larger than what is read at once: the numbers of the file, also as another type, and of int8 what it stands for.
+// Larger than what is read at once: the numbers of the file, also as another type, and of int8
+// what it stands for.
 TEST(StoredWeights, GiveAllRowsOfLargeTensors) {
   const Scratch s;
   const Shape shape{1100, 1024};
@@ -221,10 +222,10 @@ TEST(StoredWeights, GiveAllRowsOfLargeTensors) {
   ASSERT_EQ(stored.tensors().size(), 3u);
   EXPECT_EQ(raw(stored.read("a")), raw(wide));
   EXPECT_EQ(raw(stored.read("b")), raw(narrow));
-  const Tensor back = Tensor::like(wide);
+  Tensor back = Tensor::like(wide);
   dequantize(m, back);
   EXPECT_EQ(raw(stored.read("c")), raw(back));
-  const Tensor some = Tensor::empty({7, 1024}, DType::bf16, DeviceKind::cpu);
+  Tensor some = Tensor::empty({7, 1024}, DType::bf16, DeviceKind::cpu);
   stored.read("a", 1090, some);
   EXPECT_EQ(raw(some), raw(narrow.rows(1090, 1097)));
 

@@ -13,7 +13,7 @@ namespace {
 struct World {
   ParameterBlock params;
   Classifier model;
-  World(const GptConfig& c, DType t, Pool kind) : model(Params(params), c, 3, kind) {
+  World(const GptConfig& c, DType t, Pooling kind) : model(Params(params), c, 3, kind) {
     params.materialise(DeviceKind::cpu, t, 1);
   }
 };
@@ -48,7 +48,7 @@ double loss_of(World& w, const Labelled& data, bool backward) {
 const BatchShape kShape{.tokens = 80, .texts = 9, .mask = Mask::full};
 
 TEST(Classifier, GradientAgainstDifferences) {
-  for (const Pool kind : {Pool::mean, Pool::last}) {
+  for (const Pooling kind : {Pooling::mean, Pooling::last}) {
     World w(tiny(), DType::f64, kind);
     for (int64_t i = 0; i < w.params.master().size(); ++i) w.params.master().data<double>()[i] *= 6;
     w.params.changed();
@@ -71,7 +71,7 @@ TEST(Classifier, GradientAgainstDifferences) {
   }
 }
 TEST(Classifier, ScoresDoNotDependOnCompany) {
-  World w(tiny(), DType::f64, Pool::mean);
+  World w(tiny(), DType::f64, Pooling::mean);
   const auto examples = pairs(5, 3, 5, 14);
   Arena arena(DeviceKind::cpu);
   Tape tape(arena, Tape::Mode::forward_only);
@@ -86,7 +86,7 @@ TEST(Classifier, ScoresDoNotDependOnCompany) {
   for (int64_t j = 6 * 3; j < 27; ++j) EXPECT_EQ(z.at(j), 0);  // texts 6 to 8 are empty
 }
 TEST(Classifier, Learns) {
-  for (const Pool kind : {Pool::mean, Pool::last}) {
+  for (const Pooling kind : {Pooling::mean, Pooling::last}) {
     World w(tiny(), DType::f32, kind);
     const Labelled data = labelled(pairs(8, 7, 4, 14), kShape);
     AdamW adam(w.params, {.weight_decay = 0});

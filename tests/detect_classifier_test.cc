@@ -127,7 +127,7 @@ struct Scripted : Classification {  // whose held-out losses are told beforehand
   std::vector<double> losses;
   mutable std::vector<double> weight;  // one of its numbers, at each evaluation
   Scripted(const RunConfig& c, std::vector<double> l)
-      : Classification(c, Pool::mean, two_classes(), two_classes(), bytes(), nullptr),
+      : Classification(c, Pooling::mean, two_classes(), two_classes(), bytes(), nullptr),
         losses(std::move(l)) {}
   Evaluation evaluate(const Stop&) const override {
     weight.push_back(params.master().at(40));
@@ -153,7 +153,7 @@ TEST(Learn, WhatIsNotFiniteStops) {
 }
 TEST(Learn, ClassesThatDiffer) {
   Progress progress;
-  Classification task(tiny(), Pool::last, two_classes(), two_classes(), bytes(), nullptr);
+  Classification task(tiny(), Pooling::last, two_classes(), two_classes(), bytes(), nullptr);
   EXPECT_LT(learn(task, tiny(), progress).loss, 0.2);
   EXPECT_NEAR(task.evaluate({}).loss, learn(task, tiny(), progress).loss, 1e-12);  // and again the same
 }
@@ -187,7 +187,7 @@ TEST(DetectClassifier, ScoresAreDifferencesOfLogits) {
       const bool last = std::string_view(pooling) == "last";
       ParameterBlock params;
       const Classifier model(Params(params), model_config(c, tokenizer.size()), 2,
-                             last ? Pool::last : Pool::mean);
+                             last ? Pooling::last : Pooling::mean);
       params.materialise(DeviceKind::cpu, DType::f32, 1);
       set_weights(params, params.master(), saved.tensors, "", "saved");
       params.refresh_shadow();
@@ -475,7 +475,8 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     EXPECT_GT(auroc(by).value, 0.99) << kind;
   }
 }
-// The gate: of a machine that writes what people wrote, by any source, no detector orders anything, unless told to.
+// The gate: of a machine that writes what people wrote, by any source, no detector orders
+// anything, unless told to.
 TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
   const Scratch scratch;
   const std::vector<Text> texts = lines(100);

@@ -40,8 +40,9 @@ void values(DType type, double bound) {
       const Tensor a = noise({s.m, s.k}, 1), b = noise({s.k, s.n}, 2), c = noise({s.m, s.n}, 3),
                    bias = noise({s.n}, 4);
       const Tensor ta = cast(f.transpose_a ? transposed(a) : a, type),
-                   tb = cast(f.transpose_b ? transposed(b) : b, type), tc = cast(c, stats_type(type)),
+                   tb = cast(f.transpose_b ? transposed(b) : b, type),
                    tbias = kind & 8 ? cast(bias, type) : Tensor();
+      Tensor tc = cast(c, stats_type(type));
       const Tensor before = tc.clone();
       gemm(ta, tb, tc, f, tbias);
       for (int64_t i = 0; i < s.m; ++i)
@@ -111,15 +112,15 @@ TEST(Gemm, PackedWeightsFollowTheirVersion) {
   gemm_forget(w);
   w.body()->storage->version = 0;
 }
-// Weights of bf16 are packed on the way, a part of a panel for few rows and whole ones for many: the same bits as
-// from a packed copy, and nothing stays.
+// Weights of bf16 are packed on the way, a part of a panel for few rows and whole ones for many: the same
+// bits as from a packed copy, and nothing stays.
 TEST(Gemm, WeightsOfBf16LeaveNoCopy) {
   for (const int64_t n : {1, 63, 64, 130, 520})
     for (const int64_t k : {1, 63, 64, 65, 300})
       for (const int64_t m : {1, 2, 6, 7, 100}) {
         const Tensor x = cast(noise({m, k}, 1), DType::bf16), w = cast(noise({n, k}, 2), DType::bf16),
                      bias = cast(noise({n}, 3), DType::bf16);
-        const Tensor wanted = Tensor::empty({m, n}, DType::bf16, DeviceKind::cpu), found = wanted.clone();
+        Tensor wanted = Tensor::empty({m, n}, DType::bf16, DeviceKind::cpu), found = wanted.clone();
         gemm(x, w, wanted, {.transpose_b = true}, bias);
         w.body()->storage->version = 900003;
         const int64_t packs = gemm_packs();
@@ -131,9 +132,10 @@ TEST(Gemm, WeightsOfBf16LeaveNoCopy) {
 }
 TEST(Gemm, RefusesWhatDoesNotFit) {
   const Tensor a = noise({2, 3}, 1), b = noise({4, 5}, 2);
-  EXPECT_THROW(gemm(a, b, noise({2, 5}, 3)), Error);
-  EXPECT_THROW(gemm(a, noise({3, 5}, 1), noise({2, 4}, 3)), Error);
-  EXPECT_THROW(gemm(a, cast(noise({3, 5}, 1), DType::f32), noise({2, 5}, 3)), Error);
+  Tensor c = noise({2, 5}, 3), narrow = noise({2, 4}, 3);
+  EXPECT_THROW(gemm(a, b, c), Error);
+  EXPECT_THROW(gemm(a, noise({3, 5}, 1), narrow), Error);
+  EXPECT_THROW(gemm(a, cast(noise({3, 5}, 1), DType::f32), c), Error);
 }
 TEST(Threads, EveryPieceOnceAndErrorsArrive) {
   const int before = threads();

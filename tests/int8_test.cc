@@ -58,7 +58,8 @@ TEST(Int8, EveryPathGivesTheSumsOfIntegers) {
         for (const int n : {1, 3}) {
           set_threads(n);
           const Tensor y = filled({c.m + 1, c.n}, -1);
-          int8_product(a, packed, y.rows(0, c.m), biased ? bias : Tensor(), path);
+          Tensor rows = y.rows(0, c.m);
+          int8_product(a, packed, rows, biased ? bias : Tensor(), path);
           for (int64_t i = 0; i < c.m; ++i)
             for (int64_t o = 0; o < c.n; ++o) {
               int64_t sum = 0;
@@ -81,7 +82,7 @@ TEST(Int8, NothingSaturates) {
   for (const float x : {127.0f, -127.0f})
     for (const float w : {127.0f, -127.0f})
       for (const Int8Path& path : int8_paths()) {
-        const Tensor y = filled({7, 3}, 0);
+        Tensor y = filled({7, 3}, 0);
         int8_product(filled({7, k}, x), pack(quantize(filled({3, k}, w))), y, {}, path);
         for (int64_t i = 0; i < y.size(); ++i)
           EXPECT_EQ(y.at(i), static_cast<double>(static_cast<float>(x * w * static_cast<double>(k))))
@@ -109,7 +110,7 @@ TEST(Int8, WeightsAreRoundedByHalfAStepAtMost) {
     EXPECT_GE(s, top / 127 * (1 - 1e-7)) << o;
     EXPECT_LE(s, top / 127 * (1 + 0x1p-16)) << o;
   }
-  const Tensor back = Tensor::like(w);
+  Tensor back = Tensor::like(w);
   dequantize(m, back);
   const Int8Matrix again = quantize(back);
   EXPECT_EQ(toy::hash(again.q), toy::hash(m.q));
@@ -123,7 +124,8 @@ TEST(Int8, WeightsAreRoundedByHalfAStepAtMost) {
 // Weights that are the unit matrix give back the activations as they were rounded.
 TEST(Int8, ActivationsAreRoundedByHalfAStepAtMost) {
   const int64_t k = 70;
-  const Tensor unit = filled({k, k}, 0), x = normals({9, k}, 6, 3), y = Tensor::like(x);
+  const Tensor unit = filled({k, k}, 0), x = normals({9, k}, 6, 3);
+  Tensor y = Tensor::like(x);
   for (int64_t j = 0; j < k; ++j) unit.data<float>()[j * k + j] = 127;
   std::fill_n(x.data<float>() + 2 * k, k, 0.0f);
   std::fill_n(x.data<float>() + 3 * k, k, 1e-38f);  // 127 / 1e-38 is infinite

@@ -41,10 +41,10 @@ bool spin(Ready&& ready) {
 // A job is announced by writing ticket_ = (its number, pieces left). Whoever lowers the right half by one
 // owns that piece; the number makes sure that a late thread cannot take a piece of a job it has not looked
 // at. The caller waits for the pieces, not for the threads: one that sleeps or was preempted holds nobody up.
-class Pool {
+class ThreadPool {
  public:
-  explicit Pool(int count) { resize(count); }
-  ~Pool() { resize(1); }
+  explicit ThreadPool(int count) { resize(count); }
+  ~ThreadPool() { resize(1); }
   void resize(int count) {
     stop_ = true;
     wake_.fetch_add(1);
@@ -115,13 +115,13 @@ class Pool {
   std::exception_ptr error_;
   static thread_local bool busy_;
 };
-thread_local bool Pool::busy_ = false;
+thread_local bool ThreadPool::busy_ = false;
 int processors() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
-Pool& pool() {
-  static Pool p(processors());
+ThreadPool& pool() {
+  static ThreadPool p(processors());
   return p;
 }
 }  // namespace

@@ -1,9 +1,9 @@
 // One file per checkpoint, in the safetensors layout, written whole or not at all.
 //
-// Its __metadata__ holds what is ours: "ruminate" (the kind of file), "step", and two checksums. "body_hash"
-// is XXH64 of all bytes after the header. "header_hash" is XXH64 of all bytes before them (length, JSON,
-// padding) with its own 16 digits read as zeros, so it covers "body_hash" too: no bit of the file is outside
-// a checksum.
+// Its __metadata__ holds what is ours: "ruminate" (the kind of file), "step", and two checksums.
+// "body_hash" is XXH64 of all bytes after the header. "header_hash" is XXH64 of all bytes before them
+// (length, JSON, padding) with its own 16 digits read as zeros, so it covers "body_hash" too: no bit of the
+// file is outside a checksum.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -13,14 +13,13 @@
 #include <utility>
 #include <vector>
 
-#include "base/file.h"
-#include "tensor/tensor.h"
+#include "checkpoint/safetensors.h"
 
 namespace rum {
 struct Checkpoint {
   int64_t step = 0;                         // optimizer steps done
   std::map<std::string, std::string> meta;  // config, seed, hashes of plan and corpora, build id, metrics
-  std::vector<std::pair<std::string, Tensor>> tensors;  // by name, never by position; f32 masters and moments
+  NamedTensors tensors;                     // by name, never by position; f32 masters and moments
 };
 // Durable on disk when it returns. Error: a key of meta that is ours, or what write_safetensors refuses.
 void save(const Checkpoint&, const std::string& path, Disk& = Disk::real());

@@ -13,9 +13,11 @@
 #include "tensor/tensor.h"
 
 namespace rum {
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
 struct TensorFile {
-  std::map<std::string, std::string> meta;              // __metadata__; "format": "pt" is added when writing
-  std::vector<std::pair<std::string, Tensor>> tensors;  // by name, on the CPU; f32, bf16, f64, i32, i8
+  std::map<std::string, std::string> meta;  // __metadata__; "format": "pt" is added when writing
+  NamedTensors tensors;                     // by name, on the CPU; f32, bf16, f64, i32, i8
   std::string header{};  // when read: the bytes before the first tensor, length and padding included
   bool half = false;     // to be written: tensors of bf16 hold the bits of F16, and are called so
 };

@@ -25,7 +25,7 @@ Tensor rows_like(const Tensor& t, int64_t rows, DType type) {
   s.axis[0] = rows;
   return Tensor::empty(s, type, DeviceKind::cpu);
 }
-void convert(const Tensor& from, const Tensor& to) {
+void convert(const Tensor& from, Tensor& to) {
   by_type(from.dtype(), [&]<class F> {
     by_type(to.dtype(), [&]<class T> {
       for (int64_t i = 0; i < to.size(); ++i)
@@ -89,7 +89,7 @@ const StoredTensor& StoredWeights::stored(const std::string& name) const {
   RUM_CHECK(at != all.end(), "{}: no tensor \"{}\"", path_, name);
   return *at;
 }
-void StoredWeights::read_stored(const std::string& name, int64_t begin, const Tensor& to) const {
+void StoredWeights::read_stored(const std::string& name, int64_t begin, Tensor& to) const {
   if (!model_) {
     const Tensor& all = checkpoint_.at(name);
     return to.copy_from(all.rows(begin, begin + to.shape()[0]));
@@ -102,15 +102,15 @@ void StoredWeights::read_stored(const std::string& name, int64_t begin, const Te
 // The q are those of these scales: what is damaged there would compute, with other numbers.
 Tensor StoredWeights::restored(const std::string& name, int64_t begin, int64_t rows) const {
   const int64_t columns = stored(name).shape[1];
-  const Int8Matrix m{Tensor::empty({rows, columns}, DType::i8, DeviceKind::cpu),
-                     Tensor::empty({rows}, DType::f32, DeviceKind::cpu)};
+  Int8Matrix m{Tensor::empty({rows, columns}, DType::i8, DeviceKind::cpu),
+               Tensor::empty({rows}, DType::f32, DeviceKind::cpu)};
   read_stored(name, begin, m.q);
   read_stored(name + kScaleOf, begin, m.scale);
   const auto bad = [&](const std::string& what) {
     throw FileError(
         fmt::format("{}: \"{}\" {}; the file is damaged or not of `ruminate quantize`", path_, name, what));
   };
-  const Tensor out = Tensor::empty({rows, columns}, DType::f32, DeviceKind::cpu);
+  Tensor out = Tensor::empty({rows, columns}, DType::f32, DeviceKind::cpu);
   dequantize(m, out);
   for (int64_t i = 0; i < out.size(); ++i)
     if (!std::isfinite(out.data<float>()[i])) bad(fmt::format("has the number {}", out.data<float>()[i]));
@@ -122,7 +122,7 @@ Tensor StoredWeights::restored(const std::string& name, int64_t begin, int64_t r
   return out;
 }
 
-void StoredWeights::read(const std::string& name, int64_t begin, const Tensor& to) const {
+void StoredWeights::read(const std::string& name, int64_t begin, Tensor& to) const {
   const int64_t rows = to.shape()[0];
   const auto adapter = adapters_.find(name);
   const bool in_int8 = model_ && stored(name).type == type_name(DType::i8);
@@ -133,7 +133,7 @@ void StoredWeights::read(const std::string& name, int64_t begin, const Tensor& t
   Tensor part = in_int8 ? restored(name, begin, rows) : rows_like(to, rows, type);
   if (!in_int8) read_stored(name, begin, part);
   if (adapter != adapters_.end()) {
-    const Tensor sum = rows_like(to, rows, DType::f32), low = rows_like(to, rows, DType::f32);
+    Tensor sum = rows_like(to, rows, DType::f32), low = rows_like(to, rows, DType::f32);
     convert(part, sum);
     gemm(adapter->second.b.rows(begin, begin + rows), adapter->second.a, low);
     for (int64_t i = 0; i < sum.size(); ++i) sum.data<float>()[i] += scale_ * low.data<float>()[i];
@@ -144,7 +144,10 @@ void StoredWeights::read(const std::string& name, int64_t begin, const Tensor& t
 Tensor StoredWeights::read(const std::string& name) const {
   const Tensor& t = find(tensors_, name, path_);
   const Tensor out = Tensor::empty(t.shape(), t.dtype(), DeviceKind::cpu);
-  by_pieces(t.shape(), [&](int64_t begin, int64_t end) { read(name, begin, out.rows(begin, end)); });
+  by_pieces(t.shape(), [&](int64_t begin, int64_t end) {
+    Tensor rows = out.rows(begin, end);
+    read(name, begin, rows);
+  });
   return out;
 }
 
@@ -179,7 +182,7 @@ void StoredWeights::add(const StoredWeights& adapters, float scale) {
 void load_weights(ParameterBlock& block, const StoredWeights& from, DType type) {
   check_weights(block, DType::f32, from.tensors(), "", from.path());
   const auto rows = [&](const ParameterBlock::Entry& e, int64_t begin, int64_t end) {
-    const Tensor part = rows_like(e.value, end - begin, DType::f32);
+    Tensor part = rows_like(e.value, end - begin, DType::f32);
     from.read(e.name, begin, part);
     return part;
   };
@@ -188,9 +191,9 @@ void load_weights(ParameterBlock& block, const StoredWeights& from, DType type) 
     if (type == DType::i8 && e.multiplies()) continue;
     const Tensor whole = all.rows(e.offset, e.offset + e.shape.size()).as(e.shape);
     by_pieces(e.shape, [&](int64_t begin, int64_t end) {
-      const Tensor to = whole.rows(begin, end);
+      Tensor to = whole.rows(begin, end);
       if (to.device() == DeviceKind::cpu) return from.read(e.name, begin, to);
-      const Tensor part = rows_like(to, end - begin, to.dtype());
+      Tensor part = rows_like(to, end - begin, to.dtype());
       from.read(e.name, begin, part);
       to.copy_from(part);
     });
@@ -204,7 +207,7 @@ uint64_t weights_hash(const ParameterBlock& declared, const StoredWeights& from)
   for (const ParameterBlock::Entry& e : declared.entries()) {
     hash.add(e.name + str(e.shape));
     by_pieces(e.shape, [&](int64_t begin, int64_t end) {
-      const Tensor part = rows_like(e.value, end - begin, DType::f32);
+      Tensor part = rows_like(e.value, end - begin, DType::f32);
       from.read(e.name, begin, part);
       hash.add({part.data<char>(), bytes_of(part).size()});
     });

@@ -1,5 +1,6 @@
-// A model's weights as they lie on the disk, read some rows at a time, so that whoever puts them elsewhere holds no
-// second copy of a model: the file of a finished one, or a checkpoint, which is checked as a whole first.
+// A model's weights as they lie on the disk, read some rows at a time, so that whoever puts them
+// elsewhere holds no second copy of a model: the file of a finished one, or a checkpoint, which is
+// checked as a whole first.
 #pragma once
 #include <map>
 #include <memory>
@@ -19,12 +20,12 @@ class StoredWeights {
   const NamedTensors& tensors() const { return tensors_; }
   bool quantized() const { return quantized_; }  // is any of it in int8?
   // Rows begin .. begin + to.shape()[0] of a tensor into `to`, on the CPU: f32, or bf16 as stored or rounded.
-  void read(const std::string& name, int64_t begin, const Tensor& to) const;
+  void read(const std::string& name, int64_t begin, Tensor& to) const;
   Tensor read(const std::string& name) const;  // all of it, in the type that tensors() says
 
-  // These weights with what was trained beside them: layer.weight + scale B A for each pair of layer.lora_a and
-  // layer.lora_b. Afterwards path() and the meta data are those of `adapters`, in addition. FileError: they are of
-  // another model.
+  // These weights with what was trained beside them: layer.weight + scale B A for each pair of layer.lora_a
+  // and layer.lora_b. Afterwards path() and the meta data are those of `adapters`, in addition. FileError:
+  // they are of another model.
   void add(const StoredWeights& adapters, float scale);
 
  private:
@@ -32,8 +33,8 @@ class StoredWeights {
     Tensor a, b;  // f32
   };
   const StoredTensor& stored(const std::string& name) const;
-  void read_stored(const std::string& name, int64_t begin, const Tensor& to) const;  // in its type
-  Tensor restored(const std::string& name, int64_t begin, int64_t rows) const;       // of int8
+  void read_stored(const std::string& name, int64_t begin, Tensor& to) const;   // in its type
+  Tensor restored(const std::string& name, int64_t begin, int64_t rows) const;  // of int8
   std::string path_, file_;  // what messages call it; where the numbers are
   std::map<std::string, std::string> meta_;
   NamedTensors tensors_;
@@ -44,8 +45,8 @@ class StoredWeights {
   float scale_ = 0;
 };
 
-// Into the block, for products of this type: i8 into a block that was materialised to be read. FileError: these are
-// not the weights of its model.
+// Into the block, for products of this type: i8 into a block that was materialised to be read. FileError:
+// these are not the weights of its model.
 void load_weights(ParameterBlock&, const StoredWeights&, DType);
 // That of the block once it has them in f32.
 uint64_t weights_hash(const ParameterBlock& declared, const StoredWeights&);

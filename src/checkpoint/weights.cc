@@ -82,7 +82,7 @@ void check_weights(const ParameterBlock& block, DType type, const NamedTensors& 
                    const std::string& prefix, const std::string& file) {
   checked(block, type, from, prefix, file);
 }
-void set_weights(const ParameterBlock& block, const Tensor& flat, const NamedTensors& from,
+void set_weights(const ParameterBlock& block, Tensor& flat, const NamedTensors& from,
                  const std::string& prefix, const std::string& file) {
   const auto by_name = checked(block, flat.dtype(), from, prefix, file);
   for (const ParameterBlock::Entry& e : block.entries()) {

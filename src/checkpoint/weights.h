@@ -2,16 +2,13 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include "checkpoint/safetensors.h"
 #include "model/params.h"
 
 namespace rum {
-using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
-// Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each name
-// after `prefix`.
+// Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each
+// name after `prefix`.
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
 inline constexpr const char* kScaleOf = ".scale";  // after a matrix's name: its scales
 // A model's weights in a quarter of the room: each matrix that something is multiplied by in int8, its scales
@@ -20,11 +17,11 @@ NamedTensors quantized_weights(const ParameterBlock&);
 // Whether a model can take them, before it has any memory: names and shapes. FileError as set_weights.
 void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,
                    const std::string& file);
-// The other way: those of `from` whose name begins with `prefix`. FileError, with `file` for the message: a
-// tensor that is missing, is no part of the model, or has another shape or type. Where f32 is asked for, bf16
-// is widened.
-void set_weights(const ParameterBlock&, const Tensor& flat, const NamedTensors& from,
-                 const std::string& prefix, const std::string& file);
+// The other way: those of `from` whose name begins with `prefix`. FileError, with `file` for the message:
+// a tensor that is missing, is no part of the model, or has another shape or type. Where f32 is asked
+// for, bf16 is widened.
+void set_weights(const ParameterBlock&, Tensor& flat, const NamedTensors& from, const std::string& prefix,
+                 const std::string& file);
 // Of names, shapes and numbers, those of bf16 and int8 in f32: the same in any file.
 uint64_t weights_hash(const ParameterBlock&);
 }  // namespace rum

@@ -20,7 +20,7 @@ constexpr int64_t kHeadWidth = 32;
 
 struct Recipe {
   RunConfig run;  // the model's shape, and how it is trained; train.from as given
-  Pool pooling = Pool::mean;
+  Pooling pooling = Pooling::mean;
   bool source = true;  // it reads the source, too
 };
 
@@ -119,7 +119,7 @@ class TextClassifier : public Detector {
     const Example e = reader.example(pair);
     const std::vector<double> share = shares(reader, {&pair, 1}).front();
     Explanation out;
-    if (recipe_.pooling == Pool::last) {
+    if (recipe_.pooling == Pooling::last) {
       out.parts.push_back({0, pair.target.size(), share.back()});
       return out;
     }
@@ -137,7 +137,7 @@ class TextClassifier : public Detector {
   Saved saved() const override {
     Saved out;
     out.settings = {{"config", to_toml(recipe_.run)},
-                    {"pooling", recipe_.pooling == Pool::mean ? "mean" : "last"},
+                    {"pooling", recipe_.pooling == Pooling::mean ? "mean" : "last"},
                     {"source", recipe_.source},
                     {"tokenizer", tokenizer_.json()}};
     out.tensors = named_weights(params_, params_.master());
@@ -145,7 +145,7 @@ class TextClassifier : public Detector {
   }
 
  private:
-  // What each token of a text adds to its score; with Pool::last all but one of them nothing.
+  // What each token of a text adds to its score; with Pooling::last all but one of them nothing.
   std::vector<std::vector<double>> shares(const Reader& reader, std::span<const Pair> pairs) const {
     const BatchShape shape = classifier_shape(recipe_.run, recipe_.pooling);
     std::vector<Example> examples(pairs.size());
@@ -176,7 +176,7 @@ class TextClassifier : public Detector {
     const int64_t tokens = rows.shape()[0], width = rows.shape()[1];
     const float *human = model_.classes.data<float>(), *machine = human + width;
     std::vector<double> out(static_cast<size_t>(tokens));
-    const int64_t first = recipe_.pooling == Pool::last ? tokens - 1 : 0;
+    const int64_t first = recipe_.pooling == Pooling::last ? tokens - 1 : 0;
     for (int64_t t = first; t < tokens; ++t) {
       double sum = 0;
       for (int64_t j = 0; j < width; ++j)
@@ -263,7 +263,7 @@ Asked options_of(std::span<const Text> texts, const Json::Object& given) {
   within("dropout", dropout, 0., .9);
   RUM_CHECK(pooling == "mean" || pooling == "last", "classifier: pooling = \"{}\": expected mean or last",
             pooling);
-  out.recipe.pooling = pooling == "last" ? Pool::last : Pool::mean;
+  out.recipe.pooling = pooling == "last" ? Pooling::last : Pooling::mean;
   c.kind = out.recipe.source ? CorpusKind::pairs : CorpusKind::documents;
   c.seed = static_cast<uint32_t>(seed);
   c.schedule.peak = static_cast<float>(rate);
@@ -316,8 +316,8 @@ std::unique_ptr<Detector> load_classifier(const Saved& saved, const std::string&
   const JsonFields settings(json, path);
   const std::string& pooling = settings.text("pooling");
   if (pooling != "mean" && pooling != "last") settings.refuse("pooling", "mean or last");
-  Recipe recipe{parse_config(settings.text("config"), path), pooling == "last" ? Pool::last : Pool::mean,
-                settings.boolean("source")};
+  Recipe recipe{parse_config(settings.text("config"), path),
+                pooling == "last" ? Pooling::last : Pooling::mean, settings.boolean("source")};
   return std::make_unique<TextClassifier>(
       std::move(recipe), Tokenizer::parse(settings.text("tokenizer"), path), saved.tensors, path);
 }

@@ -51,7 +51,7 @@ struct Explanation {
 // What a detector keeps: its settings and numbers, apart from what all detectors keep.
 struct Saved {
   Json::Object settings;
-  std::vector<std::pair<std::string, Tensor>> tensors;
+  NamedTensors tensors;
 };
 
 // How well the recipe did on texts of sources that it had not seen (folds.h).

@@ -7,11 +7,11 @@
 namespace rum {
 struct Classifier {
   Gpt body;
-  Pool kind;
+  Pooling kind;
   Tensor classes;  // (K, C)
-  // kind: Pool::last suits a causal body, whose last row alone has seen the whole text; Pool::mean a full
-  // one.
-  Classifier(Params p, const GptConfig& c, int64_t count, Pool pooling)
+  // kind: Pooling::last suits a causal body, whose last row alone has seen the whole text;
+  // Pooling::mean a full one.
+  Classifier(Params p, const GptConfig& c, int64_t count, Pooling pooling)
       : body(p, c),
         kind(pooling),
         classes((p / "classes").matrix({count, c.width}, {Init::normal})) {}

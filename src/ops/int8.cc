@@ -15,9 +15,9 @@
 // the sums start at -128 sum_j q_j, which is known when the weights are packed: the shift costs nothing. A
 // sum in between may wrap around 2^32; the last one is within 127^2 k, below 2^31 up to the k checked below.
 //
-// AVX2's vpmaddubsw saturates at 16 bits. It gets |p| as its unsigned factor and q, with the sign of p, as its
-// signed one: no sum of two such products is beyond 2 * 127^2 = 32258 < 2^15. Signs and sizes of the p are taken
-// apart once for all outputs of a panel.
+// AVX2's vpmaddubsw saturates at 16 bits. It gets |p| as its unsigned factor and q, with the sign of p, as
+// its signed one: no sum of two such products is beyond 2 * 127^2 = 32258 < 2^15. Signs and sizes of the p
+// are taken apart once for all outputs of a panel.
 #include "ops/int8.h"
 
 #include <algorithm>
@@ -251,7 +251,7 @@ Int8Matrix quantize(const Tensor& weight) {
   }
   return out;
 }
-void dequantize(const Int8Matrix& m, const Tensor& weight) {
+void dequantize(const Int8Matrix& m, Tensor& weight) {
   const int64_t n = weight.shape().rows(), k = weight.shape()[-1];
   for (int64_t o = 0; o < n; ++o)
     for (int64_t j = 0; j < k; ++j)
@@ -300,7 +300,8 @@ void int8_row(const Int8Weights& w, int64_t o, float* to) {
     to[j] = from[j / kGroup * kGroupBytes + j % kGroup] * w.scales.data<float>()[o];
 }
 
-void int8_product(const Tensor& a, const Int8Weights& w, Tensor c, const Tensor& bias, const Int8Path& path) {
+void int8_product(const Tensor& a, const Int8Weights& w, Tensor& c, const Tensor& bias,
+                  const Int8Path& path) {
   const int64_t m = a.shape().rows(), n = w.outputs, k = w.inputs, groups = groups_of(k);
   RUM_CHECK(a.shape()[-1] == k && c.size() == m * n && (!bias || bias.size() == n) &&
                 a.dtype() == DType::f32 && c.dtype() == DType::f32 && (!bias || bias.dtype() == DType::f32),

@@ -17,7 +17,7 @@ struct Int8Matrix {
 };
 // weight: (O, I) f32 on the CPU. Error: a number in it is not finite.
 Int8Matrix quantize(const Tensor& weight);
-void dequantize(const Int8Matrix&, const Tensor& weight);
+void dequantize(const Int8Matrix&, Tensor& weight);
 
 // The same matrix in the order in which the kernels read it.
 struct Int8Weights {
@@ -44,7 +44,7 @@ struct Int8Path {
 std::span<const Int8Path> int8_paths();  // those that this program has, the fastest first
 
 // c (M, O) = a (M, I) weights' [+ bias (O)], in f32.
-void int8_product(const Tensor& a, const Int8Weights&, Tensor c, const Tensor& bias,
+void int8_product(const Tensor& a, const Int8Weights&, Tensor& c, const Tensor& bias,
                   const Int8Path& = int8_paths()[0]);
 
 // From here on gemm() multiplies by this weight (O, I) of a ParameterBlock through int8_product(), until

@@ -9,7 +9,7 @@
 
 namespace rum {
 namespace {
-void forward(const Tensor& x, const Tensor& offsets, Pool kind, Tensor& y) {
+void forward(const Tensor& x, const Tensor& offsets, Pooling kind, Tensor& y) {
   by_type(x.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t c = x.shape()[1];
@@ -18,7 +18,7 @@ void forward(const Tensor& x, const Tensor& offsets, Pool kind, Tensor& y) {
       RUM_CHECK(0 <= o[s] && o[s] <= o[s + 1] && o[s + 1] <= x.shape()[0],
                 "pool: text {} is rows {}..{} of {}", s, o[s], o[s + 1], str(x.shape()));
     parallel(offsets.size() - 1, [&](int64_t s) {
-      const int64_t begin = kind == Pool::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
+      const int64_t begin = kind == Pooling::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
       std::vector<S> sum(static_cast<size_t>(c));
       for (int64_t i = begin; i < end; ++i) {
         const T* row = x.data<T>() + i * c;
@@ -31,7 +31,7 @@ void forward(const Tensor& x, const Tensor& offsets, Pool kind, Tensor& y) {
   });
 }
 // y_s = sum of the chosen rows of text s / their count, so each of these gets dx_i = dy_s / count; others 0.
-void backward(const Tensor& dy, const Tensor& offsets, Pool kind, const Grad& dx) {
+void backward(const Tensor& dy, const Tensor& offsets, Pooling kind, const Grad& dx) {
   by_type(dy.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t c = dy.shape()[1], n = dx.to().shape()[0], texts = offsets.size() - 1;
@@ -44,7 +44,7 @@ void backward(const Tensor& dy, const Tensor& offsets, Pool kind, const Grad& dx
       std::fill(out + o[texts] * c, out + n * c, T{});
     }
     parallel(texts, [&](int64_t s) {
-      const int64_t begin = kind == Pool::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
+      const int64_t begin = kind == Pooling::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
       if (!add) std::fill(out + o[s] * c, out + begin * c, T{});
       const S count = static_cast<S>(end - begin);
       for (int64_t i = begin; i < end; ++i)
@@ -59,7 +59,7 @@ const bool provided = kernels::pool_forward.provide(DeviceKind::cpu, forward) &&
                       kernels::pool_backward.provide(DeviceKind::cpu, backward);
 
 std::vector<Sample> samples() {
-  auto with = [](std::string label, Tensor x, Pool kind, std::vector<int32_t> offsets) {
+  auto with = [](std::string label, Tensor x, Pooling kind, std::vector<int32_t> offsets) {
     const Apply f = [=](std::span<const Tensor> in) {
       Layout l;
       l.offsets =
@@ -71,22 +71,22 @@ std::vector<Sample> samples() {
         {std::move(x)},
         f,
         {},
-        {{"mean", {kind == Pool::mean ? 1.0 : 0.0}}, {"offsets", {offsets.begin(), offsets.end()}}}};
+        {{"mean", {kind == Pooling::mean ? 1.0 : 0.0}}, {"offsets", {offsets.begin(), offsets.end()}}}};
   };
-  return {with("mean, an empty text", noise({9, 5}, 1), Pool::mean, {0, 3, 4, 4, 9}),
-          with("last, an empty text", noise({9, 5}, 1), Pool::last, {0, 3, 4, 4, 9}),
-          with("mean, rows in no text", noise({8, 3}, 2), Pool::mean, {1, 2, 6}),
-          with("last, rows in no text", noise({8, 3}, 2), Pool::last, {1, 2, 6}),
-          with("mean, 16", noise({5, 16}, 5), Pool::mean, {0, 2, 5}),
-          with("last, 17", noise({5, 17}, 6), Pool::last, {0, 2, 5}),
-          with("mean, one number", noise({1, 1}, 3), Pool::mean, {0, 1}),
-          with("mean, long texts", noise({517, 129}, 4), Pool::mean, {0, 100, 130, 517}),
-          with("last, long texts", noise({517, 129}, 4), Pool::last, {0, 100, 130, 517})};
+  return {with("mean, an empty text", noise({9, 5}, 1), Pooling::mean, {0, 3, 4, 4, 9}),
+          with("last, an empty text", noise({9, 5}, 1), Pooling::last, {0, 3, 4, 4, 9}),
+          with("mean, rows in no text", noise({8, 3}, 2), Pooling::mean, {1, 2, 6}),
+          with("last, rows in no text", noise({8, 3}, 2), Pooling::last, {1, 2, 6}),
+          with("mean, 16", noise({5, 16}, 5), Pooling::mean, {0, 2, 5}),
+          with("last, 17", noise({5, 17}, 6), Pooling::last, {0, 2, 5}),
+          with("mean, one number", noise({1, 1}, 3), Pooling::mean, {0, 1}),
+          with("mean, long texts", noise({517, 129}, 4), Pooling::mean, {0, 100, 130, 517}),
+          with("last, long texts", noise({517, 129}, 4), Pooling::last, {0, 100, 130, 517})};
 }
 const Op op{"pool", "y[s] = mean, or the last, of the rows of text s", samples};
 }  // namespace
 
-Tensor pool(const Tensor& x, const Layout& layout, Pool kind) {
+Tensor pool(const Tensor& x, const Layout& layout, Pooling kind) {
   const Tensor& offsets = layout.offsets;
   check_inputs("pool", {x});
   RUM_CHECK(x.shape().rank == 2, "pool: x {} is not (N, C)", str(x.shape()));

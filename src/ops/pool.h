@@ -3,16 +3,16 @@
 #include "ops/attention.h"
 
 namespace rum {
-enum class Pool : uint8_t { mean, last };
+enum class Pooling : uint8_t { mean, last };
 
 // y[s] = the mean of the rows of text s, or its last row; 0 for an empty text. x: (N, C); y: (S, C), S as
 // many as layout.offsets has beginnings. Error when the offsets do not rise within 0..N.
-Tensor pool(const Tensor& x, const Layout& layout, Pool kind);
+Tensor pool(const Tensor& x, const Layout& layout, Pooling kind);
 
 namespace kernels {
-inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*offsets*/, Pool, Tensor& /*y*/> pool_forward{
+inline constinit Kernel<const Tensor& /*x*/, const Tensor& /*offsets*/, Pooling, Tensor& /*y*/> pool_forward{
     "pool_forward"};
-inline constinit Kernel<const Tensor& /*dy*/, const Tensor& /*offsets*/, Pool, const Grad& /*dx*/>
+inline constinit Kernel<const Tensor& /*dy*/, const Tensor& /*offsets*/, Pooling, const Grad& /*dx*/>
     pool_backward{"pool_backward"};
 }  // namespace kernels
 }  // namespace rum

@@ -84,12 +84,12 @@ Tensor Tensor::from(std::span<const T> values, Shape s, DType t, DeviceKind d) {
   }
   return out;
 }
-void Tensor::copy_from(std::span<const int32_t> v) const {
+void Tensor::copy_from(std::span<const int32_t> v) {
   RUM_CHECK(dtype() == DType::i32 && size() == static_cast<int64_t>(v.size()),
             "copy of {} integers to {}: expected as many i32", v.size(), str(shape()));
   Backend::of(device()).upload(body_->data, v.data(), v.size_bytes());
 }
-void Tensor::copy_from(const Tensor& t) const {
+void Tensor::copy_from(const Tensor& t) {
   RUM_CHECK(t.shape() == shape() && t.dtype() == dtype(), "copy of {} to {}", str(t.shape()), str(shape()));
   const size_t bytes = static_cast<size_t>(size()) * size_of(dtype());
   if (t.device() == device())

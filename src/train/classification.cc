@@ -14,7 +14,7 @@ namespace rum {
 namespace {
 constexpr const char* kClasses = "classes";  // the one parameter that no language model has
 
-Loader loader_of(const RunConfig& c, Pool pooling, std::span<const Corpus> classes,
+Loader loader_of(const RunConfig& c, Pooling pooling, std::span<const Corpus> classes,
                  const Tokenizer& tokenizer, int64_t steps) {
   return Loader(shuffled_plan(classes, c.seed), classes, tokenizer,
                 {.shape = classifier_shape(c, pooling), .context = c.model.context, .epochs = c.epochs},
@@ -27,17 +27,17 @@ GptConfig classifier_config(const RunConfig& c, int64_t vocab) {
   m.tied = true;  // it predicts no tokens
   return m;
 }
-BatchShape classifier_shape(const RunConfig& c, Pool pooling) {
+BatchShape classifier_shape(const RunConfig& c, Pooling pooling) {
   const int64_t tokens = std::max(c.tokens, 2 * c.model.context);  // two sides, each as long as the context
   // The last row has seen all of a text whose rows look back; the mean takes rows that look both ways.
   return {.tokens = tokens,
           .texts = std::max<int64_t>(tokens / 8, 1),
-          .mask = pooling == Pool::last ? Mask::prefix : Mask::full,
+          .mask = pooling == Pooling::last ? Mask::prefix : Mask::full,
           .restart = c.model.restart,
           .labelled = true};
 }
 
-Classification::Classification(const RunConfig& c, Pool pooling, std::span<const Corpus> train,
+Classification::Classification(const RunConfig& c, Pooling pooling, std::span<const Corpus> train,
                                std::span<const Corpus> valid, const Tokenizer& tokenizer,
                                const LoadedRun* from)
     : from_(from),

@@ -11,13 +11,13 @@ namespace rum {
 // The body of a classifier with the config's shape, and the batches that it reads: all texts of one are
 // batch.tokens, or more where the context is longer.
 GptConfig classifier_config(const RunConfig&, int64_t vocab);
-BatchShape classifier_shape(const RunConfig&, Pool);
+BatchShape classifier_shape(const RunConfig&, Pooling);
 
 class Classification : public Task {
  public:
   // A corpus a class, all of the config's kind. `from`: the run whose language model, or whose encoder, the
   // body starts as, of the same shape and tokenizer; null: random weights.
-  Classification(const RunConfig&, Pool, std::span<const Corpus> train, std::span<const Corpus> valid,
+  Classification(const RunConfig&, Pooling, std::span<const Corpus> train, std::span<const Corpus> valid,
                  const Tokenizer&, const LoadedRun* from);
   Tensor loss(const Batch& b) const override {
     return model_.loss(b.ids, b.layout, b.targets, b.weights).loss;

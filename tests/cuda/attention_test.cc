@@ -342,7 +342,7 @@ TEST(CudaAttention, ReorderCopiesAsTheCpuDoes) {
       const Tensor values = cast(noise({6, 10, width}, 1), DType::f32);
       const Ints used{0, 3, 10, 5, 1, 9};
       cache.used.copy_from(ints(used, kCpu));
-      for (const Tensor& v : cache.values) v.copy_from(values);
+      for (Tensor& v : cache.values) v.copy_from(values);
       cache.reorder(parents);
       for (const Tensor& v : cache.values) {
         const Tensor now = v.to(kCpu);

@@ -308,7 +308,7 @@ TEST(CudaGpt, ThreeStepsThatAreNotFiniteEndTheRun) {
 }
 TEST(CudaGpt, ANumberOnItsWayStaysWhatItWas) {
   for (const DeviceKind d : {kCpu, kCuda}) {
-    const Tensor x = Tensor::from<float>(std::vector<float>{1.5f}, {1}, DType::f32).to(d).clone();
+    Tensor x = Tensor::from<float>(std::vector<float>{1.5f}, {1}, DType::f32).to(d).clone();
     Readback first{x, x};
     x.copy_from(Tensor::from<float>(std::vector<float>{2}, {1}, DType::f32));
     Readback second{x};

@@ -216,7 +216,7 @@ TEST(CudaRows, Pool) {
        {std::vector<int32_t>{0, 1}, {0, 3, 4, 4, 9, 40, 40, 40}, {2, 2, 39}})
     for (int64_t c : {1, 33, 64})
       for (DType t : kTypes)
-        for (Pool kind : {Pool::mean, Pool::last})
+        for (Pooling kind : {Pooling::mean, Pooling::last})
           for (bool add : {false, true}) {
             const int64_t n = offsets.back() == 1 ? 1 : 40, s = static_cast<int64_t>(offsets.size()) - 1;
             Both x = numbers({n, c}, t, 1), dy = numbers({s, c}, t, 2), y = room({s, c}, t);

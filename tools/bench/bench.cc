@@ -5,8 +5,8 @@
 //   build/bench scale --model iwslt              what a training step would gain from 4, 16, 64 processors
 // The same work as a framework does on the same configuration: dense unpadded batches, learned positions,
 // tied head, AdamW with weight decay on matrices alone. `translate` is the small packed prefix model of `make
-// train`, `shakespeare` nanoGPT's example for a CPU. With one thread the time is processor time, so other programs
-// disturb it little; else the wall clock.
+// train`, `shakespeare` nanoGPT's example for a CPU. With one thread the time is processor time, so other
+// programs disturb it little; else the wall clock.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -185,7 +185,8 @@ double product_share(int64_t m, int64_t n, int64_t k, GemmFlags f, int64_t steps
     for (int64_t i = 0; i < t.size(); ++i) t.data<float>()[i] = static_cast<float>(i % 17) - 8;
     return t;
   };
-  const Tensor a = factor(m, k, f.transpose_a), b = factor(k, n, f.transpose_b), c = factor(m, n, false);
+  const Tensor a = factor(m, k, f.transpose_a), b = factor(k, n, f.transpose_b);
+  Tensor c = factor(m, n, false);
   gemm(a, b, c, f);
   std::vector<double> shares;
   for (int64_t i = 0; i < steps; ++i) {
@@ -224,7 +225,8 @@ void products(const Options& o, const Setup& s) {
   report("products", o, std::move(shares));
 }
 
-// The stretches of a step cut into pieces for so many processors, of each piece the fastest time of all steps.
+// The stretches of a step cut into pieces for so many processors, of each piece the fastest
+// time of all steps.
 std::vector<Stretch> stretches_of(const Options& o, const Setup& s, int processors) {
   set_threads(processors);
   Training t(o, s);
@@ -245,8 +247,9 @@ std::vector<Stretch> stretches_of(const Options& o, const Setup& s, int processo
   }
   return best;
 }
-// Work and span of a training step and, after Graham and Brent (Stretch::on), its least speed-up on more processors.
-// `share` is of the time on them, `serial` of it outside pieces, `longest` in the longest piece of each stretch.
+// Work and span of a training step and, after Graham and Brent (Stretch::on), its least speed-up on more
+// processors. `share` is of the time on them, `serial` of it outside pieces, `longest` in the longest
+// piece of each stretch.
 void scale(const Options& o, const Setup& s) {
   double alone = 0;
   for (const int processors : {1, 4, 16, 64}) {

@@ -1,5 +1,5 @@
-// cuda/cublaslt.cu against a library that computes by the definition and refuses, fails and takes its time as a test
-// says: layouts and epilogues, which algorithm is taken, what is done where there is none.
+// cuda/cublaslt.cu against a library that computes by the definition and refuses, fails and takes its time as
+// a test says: layouts and epilogues, which algorithm is taken, what is done where there is none.
 #include <cublasLt.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -60,7 +60,10 @@ struct Fresh {
   static inline int64_t next = 16;
   Tensor a = on_gpu({3, ++next}, DType::f32, 1), b = on_gpu({4, next}, DType::f32, 2),
          c = Tensor::empty({3, 4}, DType::f32, kCuda);
-  void run() const { gemm(a, b, c, {.transpose_b = true}); }
+  void run() const {
+    Tensor to = c;
+    gemm(a, b, to, {.transpose_b = true});
+  }
   void right() const { near(c, by_hand(a, b, false, true)); }
 };
 std::vector<std::string> since(const std::function<void()>& f) {  // the calls that f makes
@@ -84,8 +87,8 @@ TEST_F(CudaProducts, EveryFormIsTheProductByHand) {
     for (const bool ta : {false, true})
       for (const bool tb : {false, true}) {
         const Tensor a = on_gpu(ta ? Shape{7, 5} : Shape{5, 7}, t, 1),
-                     b = on_gpu(tb ? Shape{6, 7} : Shape{7, 6}, t, 2), bias = on_gpu({6}, t, 3),
-                     c = Tensor::empty({5, 6}, t, kCuda);
+                     b = on_gpu(tb ? Shape{6, 7} : Shape{7, 6}, t, 2), bias = on_gpu({6}, t, 3);
+        Tensor c = Tensor::empty({5, 6}, t, kCuda);
         std::vector<double> truth = by_hand(a, b, ta, tb);
         gemm(a, b, c, {.transpose_a = ta, .transpose_b = tb});
         near(c, truth);
@@ -93,7 +96,7 @@ TEST_F(CudaProducts, EveryFormIsTheProductByHand) {
         gemm(a, b, c, {.transpose_a = ta, .transpose_b = tb}, bias);
         for (size_t i = 0; i < truth.size(); ++i) truth[i] += shift[i % 6];
         near(c, truth);
-        const Tensor sum = Tensor::empty({5, 6}, DType::f32, kCuda);  // f32 from bf16, as gradients are
+        Tensor sum = Tensor::empty({5, 6}, DType::f32, kCuda);  // f32 from bf16, as gradients are
         gemm(a, b, sum, {.transpose_a = ta, .transpose_b = tb});
         gemm(a, b, sum, {.transpose_a = ta, .transpose_b = tb, .add = true});
         truth = by_hand(a, b, ta, tb);

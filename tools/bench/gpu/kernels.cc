@@ -1,6 +1,6 @@
-// The table: every kernel of cuda/ at the sizes of a GPT, with the least that it must move or calculate.
-// Bytes count each input once and each output once; what stays small beside them (means, positions) is left
-// out.
+// The table: every kernel of cuda/ at the sizes of a GPT, with the least that it must move or
+// calculate. Bytes count each input once and each output once; what stays small beside them (means,
+// positions) is left out.
 #include <memory>
 #include <numeric>
 
@@ -50,9 +50,11 @@ Heads heads(const Sizes& s) { return {static_cast<int>(s.heads), static_cast<int
 Work product(int64_t m, int64_t n, int64_t k, GemmFlags f, DType in, DType out, bool biased, double in_step) {
   const Tensor a = filled(f.transpose_a ? Shape{k, m} : Shape{m, k}, in),
                b = filled(f.transpose_b ? Shape{n, k} : Shape{k, n}, in),
-               c = Tensor::empty({m, n}, out, kCuda), bias = biased ? filled({n}, in) : Tensor();
-  return {
-      .flops = 2 * real(m) * real(n) * real(k), .in_step = in_step, .run = [=] { gemm(a, b, c, f, bias); }};
+               bias = biased ? filled({n}, in) : Tensor();
+  Tensor c = Tensor::empty({m, n}, out, kCuda);
+  return {.flops = 2 * real(m) * real(n) * real(k),
+          .in_step = in_step,
+          .run = [=]() mutable { gemm(a, b, c, f, bias); }};
 }
 // The three products of a linear layer of the model: y = x w', dx = dy w, dw = dy' x in f32. One of them the
 // step has with GELU in it; where there is a bias, its gradient comes with dw.
@@ -295,7 +297,7 @@ void head_and_ends(std::vector<Case>& to, DType t) {
                                   kernels::embedding_backward(kCuda, ids, dy, Grad(d.get()));
                                 }};
                   }});
-  for (const Pool kind : {Pool::mean, Pool::last}) {
+  for (const Pooling kind : {Pooling::mean, Pooling::last}) {
     const std::string name = kind == Pool::mean ? ", mean" : ", last";
     const int64_t part = kind == Pool::mean ? 0 : 1;  // the last row of each text alone is read
     to.push_back(
@@ -365,8 +367,9 @@ struct Optimiser {
 
 std::vector<Case> limits() {
   std::vector<Case> all{{"copy", DType::f32, [](const Sizes& s) {
-                           const Tensor from = filled({s.copied / 4}, DType::f32), to = Tensor::like(from);
-                           return Work{.bytes = 2 * bytes(from), .run = [=] { to.copy_from(from); }};
+                           const Tensor from = filled({s.copied / 4}, DType::f32);
+                           Tensor to = Tensor::like(from);
+                           return Work{.bytes = 2 * bytes(from), .run = [=]() mutable { to.copy_from(from); }};
                          }}};
   for (const DType t : {DType::bf16, DType::f32})
     all.push_back({"gemm, square", t, [=](const Sizes& s) {
