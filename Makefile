@@ -80,12 +80,8 @@ alone   = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 objects = $(call alone,$(filter-out $(BATCHED),$(1))) $(foreach b,$(BATCHES),$(if $(filter $(call batch,$b),$(1)),$(OBJ)/$b+.o))
 say     = @mkdir -p $(@D) && echo "  $@"  # how each recipe that makes a file begins
 gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
-LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
-KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu) $(LADDER)
 GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
 GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
-gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
-ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(foreach a,$(GPU),$(call gencode,$(a),sm)) $(call gencode,$(lastword $(GPU)),compute))
 
 help: ## this list
 	@awk -F':.*##-? ' '/^[a-z-]+:.*##-? / { line = sprintf("  make %-15s %s\n", $$1, $$2); if (/##- /) more = more line; else list = list line } \

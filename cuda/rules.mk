@@ -2,6 +2,10 @@
 # rest builds unchanged.
 
 # ---- for GPUs --------------------------------------------------------------------------------------------------
+LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
+KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu) $(LADDER)
+gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
+ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(foreach a,$(GPU),$(call gencode,$(a),sm)) $(call gencode,$(lastword $(GPU)),compute))
 # A kernel that spills registers, or puts an array into memory, is a failed build, but not on a user's own card.
 $(gpu_obj)/%.o: %
 	$(say)
