@@ -149,9 +149,10 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
 }
 TEST(Store, OneAtATime) {
   Scratch scratch;
-  const Lock first(scratch.path + "/lock", false);
+  const FileLock first(scratch.path + "/lock", FileLock::Taken::tell);
   EXPECT_TRUE(first.held());
-  EXPECT_FALSE(Lock(scratch.path + "/lock", false).held());
+  EXPECT_FALSE(FileLock(scratch.path + "/lock", FileLock::Taken::tell).held());
+  EXPECT_THROW(FileLock(scratch.path + "/lock"), FileError);
 }
 
 TEST(Targets, AreAlignedBySentence) {
@@ -863,7 +864,7 @@ TEST(ExperimentProgram, TwoRunsAtOnceAreRefused) {
   Experiment e;
   e.config = small(e.config);
   fs::create_directories(e.file("x/locks"));
-  const Lock held(e.file("x/locks/experiment"), false);
+  const FileLock held(e.file("x/locks/experiment"));
   expect_refusal(e.run(e.words("run", "x")), "another process runs this experiment");
 }
 TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {

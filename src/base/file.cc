@@ -112,23 +112,31 @@ void File::read(uint64_t offset, std::span<std::byte> to) {
   }
 }
 
-FileLock::FileLock(const std::string& path) : path_(path) {
+FileLock::FileLock(const std::string& path, Taken taken) : path_(path) {
   while (true) {
-    file_ = again([&] { return ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC); });
+    // Network file systems lock only what is open for writing, and no folder is.
+    constexpr int kFlags = O_NOFOLLOW | O_CLOEXEC;
+    file_ = again([&] { return ::open(path.c_str(), O_RDWR | kFlags); });
+    if (file_ == -1 && (errno == EISDIR || errno == EACCES || errno == EROFS))
+      file_ = again([&] { return ::open(path.c_str(), O_RDONLY | kFlags); });
     if (file_ == -1 && errno == ENOENT) {
-      file_ = again([&] { return ::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+      file_ = again([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
       if (file_ == -1 && errno == EEXIST) continue;
       made_ = file_ != -1;
     }
     if (file_ == -1) refuse(path, "open", errno);
-    const int result = again([&] { return ::flock(file_, LOCK_EX | LOCK_NB); });
-    if (result == -1 && errno == EWOULDBLOCK) {
-      ::close(file_);
+    const int result =
+        again([&] { return ::flock(file_, taken == Taken::wait ? LOCK_EX : LOCK_EX | LOCK_NB); });
+    // Any failure but this one: a file system that knows no locks.
+    const int error = result == -1 ? errno : 0;
+    if (error == EWOULDBLOCK || (error != 0 && taken != Taken::is_error)) {
+      ::close(std::exchange(file_, -1));
+      if (error != EWOULDBLOCK) refuse(path, "lock", error);
+      if (taken == Taken::tell) return;
       throw FileError(fmt::format(
           "{}: another process is at work on it; wait until it is done, or choose another name", path));
     }
-    // Any other failure: a file system that knows no locks. Was it renamed or removed meanwhile by the one
-    // who had it? Then the path is another file by now.
+    // Was it renamed or removed meanwhile by the one who had it? Then the path is another file by now.
     struct stat held, named;
     if (::fstat(file_, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
         held.st_dev == named.st_dev)
@@ -138,6 +146,7 @@ FileLock::FileLock(const std::string& path) : path_(path) {
   }
 }
 FileLock::~FileLock() {
+  if (file_ < 0) return;
   struct stat held, named;
   if (made_ && ::fstat(file_, &held) == 0 && held.st_size == 0 && ::stat(path_.c_str(), &named) == 0 &&
       held.st_ino == named.st_ino)

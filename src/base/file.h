@@ -46,15 +46,19 @@ class File {
   uint64_t size_;
 };
 
-// One process at a time: an exclusive lock (flock) on a file or a folder, which goes when its process does
-// and holds whatever name the path is given by. A file that is missing is made, and removed if it is still
-// empty.
+// One process at a time: an exclusive lock (flock) on a file or a folder, which goes when its process does,
+// however it dies, and holds whatever name the path is given by. A file that is missing is made, and removed
+// if it is still empty.
 class FileLock {
  public:
-  explicit FileLock(const std::string& path);  // FileError when another process has it
+  // Where another process has it: FileError; wait for its end; or let held() say so.
+  enum class Taken : uint8_t { is_error, wait, tell };
+  // On a file system that knows no locks the first goes on without one, and the others are a FileError.
+  explicit FileLock(const std::string& path, Taken = Taken::is_error);
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
+  bool held() const { return file_ >= 0; }
 
  private:
   std::string path_;
@@ -69,9 +73,9 @@ class Disk {
   SystemCalls& calls() { return calls_; }
   // The whole file. FileError with the path and the system's reason, as all of these.
   std::string read(const std::string& path);
-  // All or nothing, and durable on disk when it returns: temporary file beside it (unfinished.h), write, fsync,
-  // rename, fsync of the folder. After a FileError the temporary file is gone and the old one as it was; only
-  // when the very last call fails, the fsync of the folder, does the new one stand already, whole.
+  // All or nothing, and durable on disk when it returns: temporary file beside it (unfinished.h), write,
+  // fsync, rename, fsync of the folder. After a FileError the temporary file is gone and the old one as it
+  // was; only when the very last call fails, the fsync of the folder, does the new one stand already, whole.
   void replace(const std::string& path, std::span<const Part> parts);
   void replace(const std::string& path, std::initializer_list<Part> parts) {
     replace(path, std::span(parts.begin(), parts.size()));

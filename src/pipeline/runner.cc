@@ -180,7 +180,7 @@ double seconds_left(const Graph& graph, const Store& store) {
 
 RunnerResult run_stages(const Graph& graph, Store& store, const RunnerConfig& config, Progress& progress,
                         const std::function<bool()>& stop) {
-  const Lock only(store.path() + "/locks/experiment", false);
+  const FileLock only(store.lock("experiment"), FileLock::Taken::tell);
   RUM_CHECK(only.held(), "{}: another process runs this experiment{}{}", store.path(),
             config.when_busy.empty() ? "" : "; ", config.when_busy);
   return Runner(graph, store, config, progress).run(stop);

@@ -1,13 +1,8 @@
 #include "pipeline/store.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 
@@ -17,23 +12,6 @@
 
 namespace rum {
 namespace fs = std::filesystem;
-
-Lock::Lock(const std::string& path, bool wait) {
-  Disk::real().make_folders(fs::path(path).parent_path().string());
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (file_ < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
-  int status;
-  do status = ::flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
-  while (status != 0 && errno == EINTR);
-  if (status == 0) return;
-  const int error = errno;
-  ::close(std::exchange(file_, -1));
-  if (error != EWOULDBLOCK)
-    throw FileError(fmt::format("{}: cannot be locked: {}", path, std::strerror(error)));
-}
-Lock::~Lock() {
-  if (file_ >= 0) ::close(file_);
-}
 
 namespace {
 constexpr const char* kFacts = "stage.json";
@@ -139,11 +117,16 @@ void Store::remove(const std::string& id, Progress& progress) {
     progress.line(fmt::format("{}: what is not of this stage stays here: {}", away, fmt::join(others, ", ")));
 }
 
+std::string Store::lock(const std::string& name) const {
+  Disk::real().make_folders(folder_ + "/locks");
+  return folder_ + "/locks/" + name;
+}
+
 void Store::make(const Graph& graph, const std::string& id, Progress& progress,
                  const std::function<bool()>& stop) {
   const Stage& stage = graph.at(id);
   const StageKind& kind = StageKind::named(stage.kind);
-  const Lock alone(folder_ + "/locks/" + id, true);
+  const FileLock alone(lock(id), FileLock::Taken::wait);
   if (finished(id)) return;
   std::vector<std::string> folders;
   for (const auto& [name, i] : stage.inputs) {

@@ -9,20 +9,6 @@
 #include "pipeline/stage.h"
 
 namespace rum {
-// One process at a time: held until it dies, however it dies (flock). A folder that is not there is made.
-class Lock {
- public:
-  // Waits for the one who holds it when `wait`, else held() says how it went.
-  Lock(const std::string& path, bool wait);
-  ~Lock();
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  bool held() const { return file_ >= 0; }
-
- private:
-  int file_ = -1;
-};
-
 // What a store is told of the program that uses it.
 struct StoreUser {
   std::string build = "unknown";              // written to stage.json
@@ -35,10 +21,12 @@ class Store {
   std::string folder(const std::string& id) const { return folder_ + "/stages/" + id; }
   std::string part(const std::string& id) const { return folder(id) + ".part"; }
   std::string log(const std::string& id) const { return folder_ + "/logs/" + id + ".txt"; }
+  std::string lock(const std::string& name) const;  // a path for FileLock, in a folder that is there
 
   bool finished(const std::string& id) const;  // its folder stands; not checked
   bool begun(const std::string& id) const;     // some work lies in ID.part
-  // "" when every file has the checksum that stage.json states, else what is wrong. Other files are no damage.
+  // "" when every file has the checksum that stage.json states, else what is wrong. Other
+  // files are no damage.
   std::string damage(const std::string& id) const;
   void check(const Stage&) const;  // FileError of a stage that is damaged
   // Files in a finished stage's folder that are not its own, relative to it, sorted.
@@ -49,8 +37,8 @@ class Store {
   // it meanwhile. Error of an input that is missing; what the stage throws.
   void make(const Graph&, const std::string& id, Progress&, const std::function<bool()>& stop);
   Json facts(const std::string& id) const;  // stage.json of a finished stage; FileError
-  std::vector<Json> all_facts(
-      const std::string& kind) const;  // of all finished stages that can be read, newest first
+  // Of all finished stages that can be read, newest first.
+  std::vector<Json> all_facts(const std::string& kind) const;
 
  private:
   std::string folder_;
