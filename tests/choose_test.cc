@@ -12,6 +12,7 @@
 #include "metrics/chrf.h"
 
 namespace rum::choose_test {
+using namespace metrics;
 namespace {
 using Texts = std::vector<std::string>;
 

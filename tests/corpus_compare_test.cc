@@ -1,6 +1,6 @@
-// Comparisons of sentences and corpora against slow implementations: BLEU with all other sentences as
-// references, the table of common subsequences, sets of strings, a numeric integral; and against hand
-// computation.
+// Comparisons of sentences and corpora against slow implementations: BLEU with all other sentences
+// as references, the table of common subsequences, sets of strings, a numeric integral; and
+// against hand computation.
 #include "metrics/corpus_compare.h"
 
 #include <gtest/gtest.h>
@@ -17,6 +17,7 @@
 #include "tests/random_lines.h"
 
 namespace rum::corpus_compare_test {
+using namespace metrics;
 namespace {
 TEST(SentenceDiversity, NgramsDoNotCrossLines) {
   Vocabulary v;

@@ -144,7 +144,7 @@ TEST(DetectLikelihood, EachStatisticByItsPlainFormula) {
 }
 // Where every token is the likeliest and certain, ratios have no finite value of their own.
 TEST(DetectLikelihood, FiniteWhereEveryRankIsOne) {
-  const std::vector<TokenStats> certain(4), likely(4, TokenStats{-0.5, 1, 0.4, 0.2});
+  const std::vector<metrics::TokenStats> certain(4), likely(4, metrics::TokenStats{-0.5, 1, 0.4, 0.2});
   for (const detect::Statistic& s : detect::statistics()) {
     EXPECT_TRUE(std::isfinite(detect::sum_of(s, certain))) << s.name;
     EXPECT_TRUE(std::isfinite(detect::sum_of(s, likely))) << s.name;

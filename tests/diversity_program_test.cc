@@ -17,6 +17,7 @@
 #include "text/json.h"
 
 namespace rum::diversity_program_test {
+using namespace metrics;
 namespace {
 struct Diversity {
   Scratch scratch;

@@ -1,5 +1,5 @@
-// Diversity where there are no golden numbers: against enumeration, naive counting with strings and sets, and
-// hand computation.
+// Diversity where there are no golden numbers: against enumeration, naive counting with strings and sets,
+// and hand computation.
 #include "metrics/diversity.h"
 
 #include <gtest/gtest.h>
@@ -17,6 +17,7 @@
 #include "tests/random_lines.h"
 
 namespace rum::diversity_test {
+using namespace metrics;
 namespace {
 Spectrum spectrum_of(const Tokens& tokens) {
   return spectrum(

@@ -9,6 +9,7 @@
 #include "text/json.h"
 
 namespace rum::errors_program_test {
+using namespace metrics;
 namespace {
 struct ErrorsCommand : testing::Test {
   Program p;

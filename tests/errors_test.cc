@@ -17,6 +17,7 @@
 #include "text/words.h"
 
 namespace rum::errors_test {
+using namespace metrics;
 namespace {
 using Strings = std::vector<std::string>;
 constexpr Language en = Language::english, de = Language::german;

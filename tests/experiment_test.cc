@@ -23,6 +23,8 @@
 #include "text/words.h"
 
 namespace rum::experiment_test {
+using namespace metrics;
+using namespace experiment;
 namespace {
 namespace fs = std::filesystem;
 
@@ -418,7 +420,7 @@ TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   EXPECT_EQ(trained.input("from"), start.student);
   EXPECT_EQ(g.graph.at(own.targets_stage).input("generator"), start.student);
   EXPECT_EQ(g.graph.at(start.student).input("from"), "");
-  EXPECT_EQ(g.graph.at(start.judged.at("last")).input("student"), start.student);
+  EXPECT_EQ(g.graph.at(start.evaluated.at("last")).input("student"), start.student);
 }
 // By hand from chain.toml: parts of 13,500; each generation's text is the work of the one before.
 TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {

@@ -8,6 +8,7 @@
 #include "error_of.h"
 
 namespace rum::gap_test {
+using namespace experiment;
 namespace {
 TEST(Gap, SharesByHand) {
   const Bootstrap human{10, {10}, {10, 12, 8, 5}}, generated{6, {6}, {6, 8, 9, 5}},
@@ -36,7 +37,7 @@ TEST(Gap, TheIntervalCoversTheTrueShare) {
   // Sentences of mean 3, 1 and 2 with noise shared by the arms: half the gap, in 95 of 100 samples.
   std::mt19937 random(3);
   std::normal_distribution<double> z;
-  const Score mean = [](std::span<const double> s) { return s[0] / s[1]; };
+  const metrics::Score mean = [](std::span<const double> s) { return s[0] / s[1]; };
   int covered = 0;
   const int trials = 300;
   for (int t = 0; t < trials; ++t) {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "generate/log_probs.h"
 #include "generate/sampler.h"
 
 namespace rum::generate_test {

@@ -8,7 +8,7 @@
 #include "metrics/metric.h"
 
 namespace rum {
-class MeanMetric : public Metric {
+class MeanMetric : public metrics::Metric {
  public:
   std::string name() const override { return "mean"; }
   std::string settings() const override { return ""; }
@@ -18,8 +18,8 @@ class MeanMetric : public Metric {
   double score(std::span<const double> sum) const override { return sum[1] > 0 ? sum[0] / sum[1] : 0; }
   Json::Object fields(std::span<const double> sum) const override { return {{"score", score(sum)}}; }
 };
-inline Rows mean_rows(const std::vector<double>& values) {
-  Rows out{2, {}};
+inline metrics::Rows mean_rows(const std::vector<double>& values) {
+  metrics::Rows out{2, {}};
   for (const double v : values) out.values.insert(out.values.end(), {v, 1});
   return out;
 }

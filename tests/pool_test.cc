@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "checkpoint/weights.h"
+#include "generate/log_probs.h"
 #include "generate/translate.h"
 #include "metrics/chrf.h"
 #include "run/provenance.h"
@@ -23,6 +24,7 @@
 #include "train/trainer.h"
 
 namespace rum::pool_test {
+using namespace metrics;
 namespace fs = std::filesystem;
 namespace {
 

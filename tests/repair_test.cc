@@ -15,10 +15,11 @@ using Lines = std::vector<std::string>;
 // Repairs one line; `more` is human text that attests words.
 std::string repaired(const std::string& source, const std::string& human, const std::string& generated,
                      const Lines& more = {}) {
-  HumanText attested;
+  metrics::HumanText attested;
   attested.add(Lines{human});
   attested.add(more);
-  return repair(Lines{source}, Lines{human}, Lines{generated}, {attested, Language::english}).lines[0];
+  return repair(Lines{source}, Lines{human}, Lines{generated}, {attested, metrics::Language::english})
+      .lines[0];
 }
 
 TEST(Repair, InventedWords) {
@@ -69,9 +70,9 @@ TEST(Repair, WhatIsRightStaysByteForByte) {
 TEST(Repair, ACorpusWithPlantedErrors) {
   Lines source, human;
   for (const Pair& t : grammar_pairs(1000, 8)) source.push_back(t.source), human.push_back(t.target);
-  HumanText attested;
+  metrics::HumanText attested;
   attested.add(human);
-  const ErrorRules rules{attested, Language::english};
+  const metrics::ErrorRules rules{attested, metrics::Language::english};
   Lines generated = inject(human, {.05, .02, .1, .01}, 3).lines;
   for (size_t i = 0; i < generated.size(); ++i) {
     std::string& line = generated[i];
@@ -89,8 +90,8 @@ TEST(Repair, ACorpusWithPlantedErrors) {
   const Repaired out = repair(source, human, generated, rules);
   set_threads(before);
   EXPECT_EQ(one.lines, out.lines);
-  ErrorCounts sum;  // what is reported is what the lines have
-  for (const SentenceErrors& e : find_errors(out.lines, human, source, rules)) sum += e.counts;
+  metrics::ErrorCounts sum;  // what is reported is what the lines have
+  for (const metrics::SentenceErrors& e : find_errors(out.lines, human, source, rules)) sum += e.counts;
   EXPECT_EQ(sum.invented, out.after.invented);
   EXPECT_EQ(sum.substitutions, out.after.substitutions);
   EXPECT_GE(out.before.invented, 190);
@@ -98,15 +99,15 @@ TEST(Repair, ACorpusWithPlantedErrors) {
   EXPECT_EQ(out.after.invented, 0);
   EXPECT_EQ(out.after.copied, 0);
   for (const char* name : {"number_mismatch", "name_mismatch", "negation_mismatch", "repeated_bigrams"}) {
-    const ErrorMeasure& m = error_measure(name);
+    const metrics::ErrorMeasure& m = metrics::error_measure(name);
     EXPECT_LT(m.count_errors(out.after), .1 * m.count_errors(out.before)) << name;
   }
   EXPECT_GT(out.after.substitutions, .5 * out.before.substitutions);  // words that only differ stay
   EXPECT_LE(out.lines_changed, 1000);
 }
 TEST(Repair, BadInputIsNamed) {
-  HumanText none;
-  const ErrorRules rules{none, Language::english};
+  metrics::HumanText none;
+  const metrics::ErrorRules rules{none, metrics::Language::english};
   EXPECT_THROW(repair(Lines{"a"}, Lines{"a", "b"}, Lines{"a", "b"}, rules), Error);
   EXPECT_THROW(repair(Lines{"a"}, Lines{"a"}, Lines{"\xff"}, rules), Error);
 }

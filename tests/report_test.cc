@@ -13,6 +13,7 @@
 #include "page/chart.h"
 
 namespace rum::report_test {
+using namespace experiment;
 namespace {
 // Everything between two marks, for each time they stand there.
 std::vector<std::string> between(const std::string& text, const std::string& from, const std::string& to) {
@@ -29,8 +30,8 @@ int64_t times(const std::string& text, const std::string& part) {
   for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++n;
   return n;
 }
-// The first tag that is closed out of turn or never, or a "<" or "&" that begins nothing; "" when there is
-// none.
+// The first tag that is closed out of turn or never, or a "<" or "&" that begins nothing; ""
+// when there is none.
 std::string malformed(const std::string& html) {
   const std::set<std::string> empty{"meta", "br", "!doctype"};
   std::vector<std::string> open;

@@ -12,6 +12,7 @@
 #include "edits/scores.h"
 #include "edits/validity.h"
 #include "error_of.h"
+#include "generate/log_probs.h"
 #include "generate/translate.h"
 #include "metrics/chrf.h"
 #include "scratch.h"
@@ -19,6 +20,7 @@
 #include "train/trainer.h"
 
 namespace rum::scorers_test {
+using namespace metrics;
 using namespace edits;
 namespace {
 using Numbers = std::vector<double>;

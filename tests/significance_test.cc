@@ -13,6 +13,7 @@
 #include "tests/mean_metric.h"
 
 namespace rum::significance_test {
+using namespace metrics;
 namespace {
 std::vector<double> noise(size_t n, uint32_t seed) {
   std::vector<double> out;
@@ -126,8 +127,8 @@ TEST(Significance, DrawsAreUniformAndPaired) {
   bootstrap_weights(1)(8, again);
   EXPECT_NE(one, again);
 }
-// Known without resampling: the mean of n draws has the deviation s / sqrt(n), and 95 % lie within 1.96 of
-// it.
+// Known without resampling: the mean of n draws has the deviation s / sqrt(n), and 95 % lie
+// within 1.96 of it.
 TEST(Significance, IntervalOfAMean) {
   const std::vector<double> x = noise(400, 1);
   const double mean = std::accumulate(x.begin(), x.end(), 0.0) / 400;

@@ -13,8 +13,9 @@
 #include "base/threads.h"
 
 namespace rum::statistics_test {
+using namespace experiment;
 namespace {
-const Score kMean = [](std::span<const double> s) { return s[0] / s[1]; };  // sum, count
+const metrics::Score kMean = [](std::span<const double> s) { return s[0] / s[1]; };  // sum, count
 
 SeedRows rows_of(const std::vector<std::vector<double>>& values) {
   SeedRows rows;
@@ -60,12 +61,12 @@ struct Simulation {
 };
 
 TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
-  // A ratio of sums, not a mean of ratios: rows (x, y), score sum x / sum y. 2 seeds, 3 sentences: 4 x 27
-  // draws.
+  // A ratio of sums, not a mean of ratios: rows (x, y), score sum x / sum y. 2 seeds, 3
+  // sentences: 4 x 27 draws.
   const SeedRows a{{2, {1, 2, 5, 3, 2, 7}}, {2, {4, 2, 1, 3, 9, 7}}},
       b{{2, {0, 2, 3, 3, 6, 7}}, {2, {1, 2, 1, 3, 2, 7}}};
   std::vector<double> exact;
-  auto score = [](const Rows& r, int i, int j, int k) {
+  auto score = [](const metrics::Rows& r, int i, int j, int k) {
     double x = 0, y = 0;
     for (int t : {i, j, k}) x += r[static_cast<size_t>(t)][0], y += r[static_cast<size_t>(t)][1];
     return x / y;
@@ -110,7 +111,8 @@ TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   EXPECT_NEAR(e.seeds.low, 8. / 12 - 9. / 12, 1e-12);
   EXPECT_NEAR(e.seeds.sd, (10. / 12 + 1. / 12) / std::sqrt(2.0), 1e-12);
 }
-// One seed is taken as given: the interval is that of the replicates, here of all 27 draws of three sentences.
+// One seed is taken as given: the interval is that of the replicates, here of all 27 draws
+// of three sentences.
 TEST(Statistics, OneSeedHasThePercentileInterval) {
   const Effect e = effect(bootstrap(kMean, {{2, {0, 1, 0, 1, 3, 1}}}, {40'000, 7}));
   EXPECT_DOUBLE_EQ(e.value, 1);
@@ -140,7 +142,7 @@ TEST(Statistics, RandomisationIsTheEnumeratedTest) {
   EXPECT_EQ(randomisation_p(kMean, a, b, {100, 3}), exact);
 }
 TEST(Statistics, RandomisationSwapsEachSeedForItself) {
-  const Rows twos{2, {2, 1, 2, 1, 2, 1, 2, 1, 2, 1}}, ones{2, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
+  const metrics::Rows twos{2, {2, 1, 2, 1, 2, 1, 2, 1, 2, 1}}, ones{2, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
   // Only all ten swaps or none are as extreme: 2 of 1,024. With the same swaps for both seeds: 2 of 32.
   EXPECT_EQ(randomisation_p(kMean, {twos, twos}, {ones, ones}, {100, 3}), 2. / 1024);
 }

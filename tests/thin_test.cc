@@ -1,5 +1,5 @@
-// IBM model 1 against an independent implementation, and thinning: the wanted value is reached, and what must
-// stay stays.
+// IBM model 1 against an independent implementation, and thinning: the wanted value is reached, and
+// what must stay stays.
 #include "edits/thin.h"
 
 #include <gtest/gtest.h>
@@ -19,6 +19,7 @@
 #include "text/words.h"
 
 namespace rum::thin_test {
+using namespace metrics;
 using namespace edits;
 namespace {
 using Lines = std::vector<std::string>;
@@ -106,8 +107,8 @@ TEST(Surface, WordsAreSpeltAsWithinSentences) {
   EXPECT_EQ(s.write("unseen"), "unseen");
 }
 
-// A corpus in which each thing has a common name and rare ones: "Ding7" is "seven0" mostly, rarely "seven1"
-// to 4.
+// A corpus in which each thing has a common name and rare ones: "Ding7" is "seven0" mostly,
+// rarely "seven1" to 4.
 struct Things {
   Lines source, target;
 };
@@ -157,7 +158,8 @@ TEST(Thin, ReachesWhatIsWanted) {
     }
   }
 }
-// Half of the rare names are in no human text: what is wanted counts without them, and without them it is reached.
+// Half of the rare names are in no human text: what is wanted counts without them, and without
+// them it is reached.
 TEST(Thin, TypesThatNobodyAttestsDoNotCount) {
   const Things t = things();
   HumanText people;

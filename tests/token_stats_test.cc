@@ -8,11 +8,12 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "generate/generate.h"
+#include "generate/log_probs.h"
 #include "metrics/explain.h"
 #include "tests/toy.h"
 
 namespace rum::token_stats_test {
+using namespace metrics;
 namespace {
 double value(const char* name, const TokenSums& s) {
   for (const TokenMeasure& m : token_measures())

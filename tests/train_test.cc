@@ -338,7 +338,7 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
   // Validation whose second half reads backwards: the better the model translates the first, the less likely
   // it holds the second. So loss is lowest early and BLEU, of the first half alone, highest late.
   std::map<Best, int64_t> chosen;
-  for (const Best by : {Best::loss, Best::bleu, Best::last}) {
+  for (const Best by : {Best::loss, Best::score, Best::last}) {
     Scene s(160);
     auto valid = grammar_pairs(460, 7);
     valid.erase(valid.begin(), valid.begin() + 400);
@@ -353,7 +353,7 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
     int64_t expected = by == Best::last ? 160 : 20;
     for (const auto& [step, e] : seen) {
       if (by == Best::loss && e.first < seen.at(expected).first) expected = step;
-      if (by == Best::bleu && e.second > seen.at(expected).second) expected = step;
+      if (by == Best::score && e.second > seen.at(expected).second) expected = step;
     }
     chosen[by] = expected;
     EXPECT_EQ(weights_at(s.config.folder + "/model.safetensors"),
@@ -361,9 +361,9 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
         << static_cast<int>(by);
     const std::string results = Disk::real().read(RunFolder{s.config.folder}.results());
     EXPECT_NE(results.find("valid_bleu"), std::string::npos);
-    const std::string why = by == Best::last   ? "the last"
-                            : by == Best::bleu ? "chosen by validation BLEU"
-                                               : "chosen by validation loss";
+    const std::string why = by == Best::last    ? "the last"
+                            : by == Best::score ? "chosen by validation BLEU"
+                                                : "chosen by validation loss";
     EXPECT_NE(results.find(fmt::format("model: step {} of 160, {}; ", expected, why)), std::string::npos)
         << results;
     const bool warned = results.find("would have chosen it") != std::string::npos;
@@ -374,11 +374,11 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
     EXPECT_EQ(early, by == Best::loss && expected < 80) << expected;
   }
   EXPECT_LT(chosen[Best::loss], 80);
-  EXPECT_LT(chosen[Best::loss], chosen[Best::bleu]);
+  EXPECT_LT(chosen[Best::loss], chosen[Best::score]);
 }
 TEST(Train, PatienceGoesByBleuToo) {
   Scene s(60);
-  s.config.schedule.peak = 0, s.config.patience = 2, s.config.eval_every = 5, s.config.best = Best::bleu;
+  s.config.schedule.peak = 0, s.config.patience = 2, s.config.eval_every = 5, s.config.best = Best::score;
   const Outcome out = train(s.config, s.progress, false, [](int64_t step) { return step == 7; });
   EXPECT_FALSE(out.finished);
   EXPECT_EQ(train(resumed_config(s.config.folder), s.progress, true).step, 15);

@@ -19,6 +19,7 @@
 #include "text/words.h"
 
 namespace rum::translation_test {
+using namespace metrics;
 namespace {
 double column(const Metric& metric, std::span<const double> row, const std::string& name) {
   const auto names = metric.columns();

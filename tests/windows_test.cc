@@ -11,7 +11,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "data/loader.h"
-#include "generate/generate.h"
+#include "generate/log_probs.h"
 #include "run/folder.h"
 #include "run/run.h"
 #include "tests/error_of.h"

@@ -19,11 +19,11 @@ struct Flags::State {
 };
 Flags::Flags(const char* command, const char* about) : state_(std::make_unique<State>(command, about)) {}
 Flags::~Flags() = default;
-Flags& Flags::add(const char* name, std::string& value, const char* help, bool required) {
+Flags& Flags::add(const char* name, std::string& value, const std::string& help, bool required) {
   state_->app.add_option(name, value, help)->required(required);
   return *this;
 }
-Flags& Flags::add(const char* name, std::vector<std::string>& value, const char* help, bool required) {
+Flags& Flags::add(const char* name, std::vector<std::string>& value, const std::string& help, bool required) {
   state_->app.add_option(name, value, help)->required(required);
   return *this;
 }
@@ -73,23 +73,23 @@ CLI::Validator whole_number(int64_t low, int64_t high) {
       "");
 }
 }  // namespace
-Flags& Flags::add(const char* name, int64_t& value, const char* help, int64_t low, int64_t high) {
+Flags& Flags::add(const char* name, int64_t& value, const std::string& help, int64_t low, int64_t high) {
   state_->app.add_option(name, value, help)->transform(whole_number(low, high));
   return *this;
 }
-Flags& Flags::add(const char* name, float& value, const char* help, float low, float high) {
+Flags& Flags::add(const char* name, float& value, const std::string& help, float low, float high) {
   state_->app.add_option(name, value, help)->transform(number(low, high));
   return *this;
 }
-Flags& Flags::add(const char* name, double& value, const char* help) {
+Flags& Flags::add(const char* name, double& value, const std::string& help) {
   state_->app.add_option(name, value, help)->transform(number(-1e300, 1e300));
   return *this;
 }
-Flags& Flags::add(const char* name, bool& value, const char* help) {
+Flags& Flags::add(const char* name, bool& value, const std::string& help) {
   state_->app.add_flag(name, value, help);
   return *this;
 }
-Flags& Flags::choice(const char* name, std::string& value, const char* help,
+Flags& Flags::choice(const char* name, std::string& value, const std::string& help,
                      std::vector<std::string> allowed) {
   state_->app.add_option(name, value, help)->check(CLI::IsMember(std::move(allowed)));
   return *this;

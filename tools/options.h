@@ -15,19 +15,21 @@ constexpr const char* kJsonHelp =
 
 class Flags {
  public:
-  Flags(const char* command,
-        const char* about);  // e.g. "translate", "Translates lines with a trained model."
+  // E.g. "translate", "Translates lines with a trained model."
+  Flags(const char* command, const char* about);
   ~Flags();
-  // name: "--beam" or "--output,-o"; without dashes ("run") a positional argument. The variable's value is
-  // the default.
-  Flags& add(const char* name, std::string& value, const char* help, bool required = false);
-  Flags& add(const char* name, std::vector<std::string>& value, const char* help, bool required = false);
-  Flags& add(const char* name, int64_t& value, const char* help, int64_t low = INT64_MIN,
+  // name: "--beam" or "--output,-o"; without dashes ("run") a positional argument. The variable's
+  // value is the default.
+  Flags& add(const char* name, std::string& value, const std::string& help, bool required = false);
+  Flags& add(const char* name, std::vector<std::string>& value, const std::string& help,
+             bool required = false);
+  Flags& add(const char* name, int64_t& value, const std::string& help, int64_t low = INT64_MIN,
              int64_t high = INT64_MAX);
-  Flags& add(const char* name, float& value, const char* help, float low = -1e30f, float high = 1e30f);
-  Flags& add(const char* name, double& value, const char* help);
-  Flags& add(const char* name, bool& value, const char* help);
-  Flags& choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed);
+  Flags& add(const char* name, float& value, const std::string& help, float low = -1e30f, float high = 1e30f);
+  Flags& add(const char* name, double& value, const std::string& help);
+  Flags& add(const char* name, bool& value, const std::string& help);
+  Flags& choice(const char* name, std::string& value, const std::string& help,
+                std::vector<std::string> allowed);
   Flags& footer(const std::string& text);  // stands at the end of --help
   // Nothing: go on. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
   std::optional<int> parse(int argc, char** argv);

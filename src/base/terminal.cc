@@ -33,14 +33,6 @@ bool turns(std::string_view c) {
   return (c[1] == '\x80' && c[2] >= '\xAA' && c[2] <= '\xAE') ||
          (c[1] == '\x81' && c[2] >= '\xA6' && c[2] <= '\xA9');
 }
-// Bytes at the end of `text` that begin a character whose rest is still to come.
-size_t unfinished(std::string_view text) {
-  for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
-    const char c = text[text.size() - n];
-    if (!continues(c)) return announced(static_cast<unsigned char>(c)) > n ? n : 0;
-  }
-  return 0;
-}
 
 // A stream onto a terminal.
 struct Guard {
@@ -58,7 +50,7 @@ struct Guard {
 ssize_t pass_on(void* cookie, const char* bytes, size_t n) {
   Guard& guard = *static_cast<Guard*>(cookie);
   std::string text = guard.rest + std::string(bytes, n);
-  guard.rest = text.substr(text.size() - unfinished(text));
+  guard.rest = text.substr(text.size() - unfinished_character(text));
   text.resize(text.size() - guard.rest.size());
   return guard.write(visible(text)) ? static_cast<ssize_t>(n) : 0;
 }
@@ -72,6 +64,13 @@ FILE* guarded(FILE* stream, int file, int buffering) {
 }
 }  // namespace
 
+size_t unfinished_character(std::string_view text) {
+  for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
+    const char c = text[text.size() - n];
+    if (!continues(c)) return announced(static_cast<unsigned char>(c)) > n ? n : 0;
+  }
+  return 0;
+}
 std::string visible(std::string_view text) {
   std::string out;
   while (!text.empty()) {
@@ -123,7 +122,7 @@ size_t columns() {
   return usual;
 }
 namespace {
-// Where the lines below go on: under the last column (what stands after two blanks), unless that is too narrow.
+// Where the lines below go on: under the last column (after two blanks), unless that is too narrow.
 size_t hanging(std::string_view line, size_t width) {
   constexpr size_t narrow = 24;
   const size_t begin = std::min(line.find_first_not_of(' '), line.size());

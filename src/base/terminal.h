@@ -11,6 +11,8 @@ namespace rum {
 std::string visible(std::string_view);
 // Whether a name holds one of these, a tab or a line feed: no name of ours does.
 bool has_controls(std::string_view name);
+// Bytes at the end of a text that begin a character whose rest may still come: at most 3.
+size_t unfinished_character(std::string_view);
 // From now on what goes to standard output or standard error passes through visible() where that is a
 // terminal. Elsewhere it arrives byte for byte.
 void guard_terminals();
@@ -22,7 +24,7 @@ void print_on_colour(std::string_view text, int colour);
 size_t columns();
 // Lines that are longer, broken between words and going on below their last column, or where they began.
 std::string wrapped(std::string_view text, size_t width);
-// Is standard output a terminal with colours, which nobody has turned off (TERM=dumb, or NO_COLOR set to
-// anything)?
+// Is standard output a terminal with colours, which nobody has turned off (TERM=dumb, or
+// NO_COLOR set to anything)?
 bool shows_colours();
 }  // namespace rum

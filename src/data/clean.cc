@@ -12,15 +12,6 @@
 
 namespace rum {
 namespace {
-// Calls f(code, bytes) for each character.
-template <class F>
-void each_character(std::string_view s, F f) {
-  for (const char *p = s.data(), *end = p + s.size(); p < end;) {
-    const Character c = decode_utf8(p, end);
-    f(c.code, std::string_view(p, static_cast<size_t>(c.bytes)));
-    p += c.bytes;
-  }
-}
 bool joiner(char32_t c) { return c == 0x200C || c == 0x200D; }
 // Calls f(code, bytes, class) for each character; marks and joiners are of the class of the letter before.
 template <class F>

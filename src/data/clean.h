@@ -15,8 +15,8 @@
 namespace rum {
 struct CleanRules {
   CorpusKind kind = CorpusKind::pairs;
-  int64_t min_words = 1,
-          max_words = 80;             // on either side; longer documents are cut instead, 0 leaves them whole
+  // On either side; longer documents are cut instead, 0 leaves them whole.
+  int64_t min_words = 1, max_words = 80;
   int64_t max_characters = 1000;      // on either side of a pair
   float ratio = 3;                    // most between the longer and the shorter side, both in characters + 10
   float letters = 0.5f;               // least share among the characters that are no space

@@ -6,13 +6,14 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "text/unicode.h"
+
 namespace rum {
 namespace {
 using Views = std::vector<std::string_view>;
 
 bool starts(std::string_view s, std::string_view with) { return s.substr(0, with.size()) == with; }
 bool space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
-bool digit(char c) { return c >= '0' && c <= '9'; }
 bool upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 // Calls f(line) for each line, without its line end.
@@ -39,7 +40,7 @@ size_t bullet(std::string_view s) {
   for (std::string_view mark : {"*", "-", "+", "•", "·", "o"})
     if (starts(s, mark) && s.size() > mark.size() && s[mark.size()] == ' ') n = mark.size();
   if (n == 0) {
-    while (n < s.size() && n < 2 && digit(s[n])) ++n;
+    while (n < s.size() && n < 2 && is_digit(s[n])) ++n;
     if (n == 0 || n + 1 >= s.size() || (s[n] != '.' && s[n] != ')') || s[n + 1] != ' ') return 0;
     ++n;
   }
@@ -120,14 +121,14 @@ constexpr std::array kAbbreviations = {
 bool sentence_ends(std::string_view s, size_t stop, size_t next) {
   if (next >= s.size()) return true;
   const char first = s[next];
-  const bool begins = upper(first) || digit(first) || static_cast<unsigned char>(first) >= 0x80 ||
+  const bool begins = upper(first) || is_digit(first) || static_cast<unsigned char>(first) >= 0x80 ||
                       first == '"' || first == '(' || first == '\'';
   if (!begins) return false;
   if (s[stop] != '.') return true;
   size_t from = stop;
   while (from > 0 && !space(s[from - 1]) && s[from - 1] != '(') --from;
   const std::string_view word = s.substr(from, stop - from);
-  if (word.size() < 2 || std::all_of(word.begin(), word.end(), digit)) return false;
+  if (word.size() < 2 || std::all_of(word.begin(), word.end(), is_digit)) return false;
   return std::find(kAbbreviations.begin(), kAbbreviations.end(), word) == kAbbreviations.end();
 }
 
@@ -167,12 +168,12 @@ std::string spaced(std::string_view s) {
 std::vector<std::string> numbers(std::string_view s) {
   std::vector<std::string> out;
   for (size_t i = 0; i < s.size(); ++i) {
-    if (!digit(s[i])) continue;
+    if (!is_digit(s[i])) continue;
     std::string n;
     for (; i < s.size(); ++i) {
-      if (digit(s[i]))
+      if (is_digit(s[i]))
         n += s[i];
-      else if ((s[i] != '.' && s[i] != ',') || i + 1 == s.size() || !digit(s[i + 1]))
+      else if ((s[i] != '.' && s[i] != ',') || i + 1 == s.size() || !is_digit(s[i + 1]))
         break;
     }
     out.push_back(std::move(n));

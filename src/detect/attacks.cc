@@ -84,7 +84,6 @@ std::string by_character(const std::string& text, Edit&& edit) {
   return out;
 }
 bool ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool digit(char c) { return c >= '0' && c <= '9'; }
 // The word with its first stretch of letters looked up in lower case; its case and what is around it stay.
 std::string looked_up(const std::string& word, const Table& table, double rate, Draws& draws) {
   const auto begin = std::find_if(word.begin(), word.end(), ascii_letter);
@@ -135,10 +134,10 @@ std::string number(const std::string& text, double rate, Draws& draws) {
   std::string out = text;
   bool inside = false, chosen = false;
   for (char& c : out) {
-    const bool begins = !inside && digit(c);
-    inside = digit(c) || (inside && c == '.');
+    const bool begins = !inside && is_digit(c);
+    inside = is_digit(c) || (inside && c == '.');
     if (begins) chosen = draws.with(rate);
-    if (digit(c) && chosen) c = static_cast<char>('0' + draws.below(10));
+    if (is_digit(c) && chosen) c = static_cast<char>('0' + draws.below(10));
   }
   return out;
 }

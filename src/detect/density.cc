@@ -10,7 +10,8 @@
 namespace rum::detect {
 namespace {
 // Of each token. From statistics in double precision: the two sums are large beside their difference.
-std::vector<double> ratios(std::span<const TokenStats> generated, std::span<const TokenStats> human) {
+std::vector<double> ratios(std::span<const metrics::TokenStats> generated,
+                           std::span<const metrics::TokenStats> human) {
   std::vector<double> out;
   for (size_t k = 0; k < generated.size(); ++k) out.push_back(generated[k].log_p - human[k].log_p);
   return out;

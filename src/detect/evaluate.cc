@@ -6,6 +6,8 @@
 #include <numeric>
 #include <tuple>
 
+#include "base/mean.h"
+
 namespace rum::detect {
 namespace {
 constexpr double kZ = 1.959963984540054;  // of a 95 % interval
@@ -30,9 +32,6 @@ std::vector<double> placements(std::span<const double> scores, const std::vector
   }
   return out;
 }
-double mean(std::span<const double> v) {
-  return std::accumulate(v.begin(), v.end(), 0.0) / ratio(v.size(), 1);
-}
 double covariance(std::span<const double> a, std::span<const double> b) {
   const double ma = mean(a), mb = mean(b);
   double sum = 0;
@@ -55,23 +54,6 @@ std::optional<double> covariance(const Placed& a, const Placed& b) {
 }
 Auroc auroc(const Placed& p) { return {mean(p.machine), covariance(p, p)}; }
 
-// Points of the ROC curve from (0, 0) to (1, 1): how many are flagged at each distinct score.
-struct Point {
-  int64_t humans = 0, machines = 0;
-};
-std::vector<Point> roc(const Scores& s) {
-  std::vector<std::pair<double, bool>> all;
-  for (const double h : s.human) all.emplace_back(h, false);
-  for (const double m : s.machine) all.emplace_back(m, true);
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::vector<Point> out{{}};
-  Point now;
-  for (size_t i = 0; i < all.size(); ++i) {
-    ++(all[i].second ? now.machines : now.humans);
-    if (i + 1 == all.size() || all[i + 1].first != all[i].first) out.push_back(now);
-  }
-  return out;
-}
 void check_probabilities(const Scores& p) {
   if (p.human.empty() && p.machine.empty()) throw BadScores("empty", "no probability to judge");
   for (const auto* list : {&p.human, &p.machine})
@@ -125,6 +107,20 @@ std::array<double, 2> Auroc::interval() const {
   const double half = kZ * std::sqrt(*variance);
   return {std::max(0.0, value - half), std::min(1.0, value + half)};
 }
+std::vector<RocPoint> roc(const Scores& s) {
+  std::vector<std::pair<double, bool>> all;
+  for (const double h : s.human) all.emplace_back(h, false);
+  for (const double m : s.machine) all.emplace_back(m, true);
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<RocPoint> out{{}};
+  RocPoint now;
+  for (size_t i = 0; i < all.size(); ++i) {
+    ++(all[i].second ? now.machines : now.humans);
+    if (i + 1 == all.size() || all[i + 1].first != all[i].first) out.push_back(now);
+  }
+  return out;
+}
+
 Auroc auroc(const Scores& s) {
   check(s);
   return auroc(Placed(s));
@@ -190,7 +186,7 @@ Curve curve(const Scores& s) {
   check(s);
   Curve out;
   const double humans = ratio(s.human.size(), 1), machines = ratio(s.machine.size(), 1);
-  const std::vector<Point> points = roc(s);
+  const std::vector<RocPoint> points = roc(s);
   bool crossed = false;
   for (size_t i = 0; i < points.size(); ++i) {
     const double fpr = ratio(points[i].humans, 1) / humans, tpr = ratio(points[i].machines, 1) / machines;

@@ -24,7 +24,12 @@ void check(const Scores&);
 // By author; texts without one are left out.
 Scores by_author(std::span<const Text>, std::span<const double> scores);
 
-// The area under the ROC curve: how often a machine's text scores above a human's. `variance` is DeLong's
+// The ROC curve from (0, 0) to (1, 1): how many are flagged at each distinct score, the highest first.
+struct RocPoint {
+  int64_t humans = 0, machines = 0;
+};
+std::vector<RocPoint> roc(const Scores&);
+// The area under it: how often a machine's text scores above a human's. `variance` is DeLong's
 // (1988), var(psi machine)/n + var(psi human)/m; nothing when a class has one text.
 struct Auroc {
   double value = 0.5;
@@ -77,7 +82,8 @@ struct Reliability {
   std::vector<Bin> bins;
   double ece = 0, brier = 0;
 };
-// Expected calibration error (Naeini et al. 2015): mean |frequency - mean| of the bins, weighted by their texts.
+// Expected calibration error (Naeini et al. 2015): mean |frequency - mean| of the bins,
+// weighted by their texts.
 Reliability reliability(const Scores& probabilities, int bins = 15);
 
 // Pearson's correlation of average ranks. BadScores: fewer than two pairs, NaN, one list all equal.

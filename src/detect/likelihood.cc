@@ -6,56 +6,56 @@
 
 #include "base/error.h"
 #include "detect/options.h"
-#include "generate/generate.h"
+#include "generate/log_probs.h"
 
 namespace rum::detect {
 namespace {
-using Stats = std::span<const TokenStats>;
+using Stats = std::span<const metrics::TokenStats>;
 using Parts = std::vector<double>;
 
-Parts each(Stats stats, double divisor, const std::function<double(const TokenStats&)>& value) {
+Parts each(Stats stats, double divisor, const std::function<double(const metrics::TokenStats&)>& value) {
   Parts out;
-  for (const TokenStats& t : stats) out.push_back(value(t) / divisor);
+  for (const metrics::TokenStats& t : stats) out.push_back(value(t) / divisor);
   return out;
 }
 double count(Stats stats) { return static_cast<double>(stats.size()); }
-double log_rank(const TokenStats& t) { return std::log(static_cast<double>(t.rank)); }
-double total(Stats stats, const std::function<double(const TokenStats&)>& value) {
+double log_rank(const metrics::TokenStats& t) { return std::log(static_cast<double>(t.rank)); }
+double total(Stats stats, const std::function<double(const metrics::TokenStats&)>& value) {
   double sum = 0;
-  for (const TokenStats& t : stats) sum += value(t);
+  for (const metrics::TokenStats& t : stats) sum += value(t);
   return sum;
 }
 
 Parts likelihood_parts(Stats s) {
-  return each(s, count(s), [](const TokenStats& t) { return t.log_p; });
+  return each(s, count(s), [](const metrics::TokenStats& t) { return t.log_p; });
 }
 Parts rank_parts(Stats s) {
-  return each(s, -count(s), [](const TokenStats& t) { return static_cast<double>(t.rank); });
+  return each(s, -count(s), [](const metrics::TokenStats& t) { return static_cast<double>(t.rank); });
 }
 Parts log_rank_parts(Stats s) { return each(s, -count(s), log_rank); }
 // L / R, L = sum of -log p and R = sum of log rank, as L / (L + R): the same order, and finite when R = 0.
 Parts lrr_parts(Stats s) {
-  const double whole = total(s, [](const TokenStats& t) { return log_rank(t) - t.log_p; });
+  const double whole = total(s, [](const metrics::TokenStats& t) { return log_rank(t) - t.log_p; });
   if (whole <= 0) return Parts(s.size(), 1 / count(s));  // every probability is 1
-  return each(s, -whole, [](const TokenStats& t) { return t.log_p; });
+  return each(s, -whole, [](const metrics::TokenStats& t) { return t.log_p; });
 }
 Parts entropy_parts(Stats s) {
-  return each(s, -count(s), [](const TokenStats& t) { return t.entropy; });
+  return each(s, -count(s), [](const metrics::TokenStats& t) { return t.entropy; });
 }
 template <int64_t top>
 Parts top_parts(Stats s) {
-  return each(s, count(s), [](const TokenStats& t) { return t.rank <= top ? 1.0 : 0.0; });
+  return each(s, count(s), [](const metrics::TokenStats& t) { return t.rank <= top ? 1.0 : 0.0; });
 }
 Parts curvature_parts(Stats s) {
-  const double variance = total(s, [](const TokenStats& t) { return t.variance; });
+  const double variance = total(s, [](const metrics::TokenStats& t) { return t.variance; });
   if (variance <= 0) return Parts(s.size(), 0);  // nothing else could have been written
-  return each(s, std::sqrt(variance), [](const TokenStats& t) { return t.log_p + t.entropy; });
+  return each(s, std::sqrt(variance), [](const metrics::TokenStats& t) { return t.log_p + t.entropy; });
 }
 // log perplexity over cross-entropy, negative since it is the lower the more machine-like a text is.
 Parts binoculars_parts(Stats s) {
-  const double cross = total(s, [](const TokenStats& t) { return t.entropy; });
+  const double cross = total(s, [](const metrics::TokenStats& t) { return t.entropy; });
   if (cross <= 0) return Parts(s.size(), 0);
-  return each(s, cross, [](const TokenStats& t) { return t.log_p; });
+  return each(s, cross, [](const metrics::TokenStats& t) { return t.log_p; });
 }
 // The published code leaves the last prediction, here of the end, out of the perplexity and not of the
 // cross-entropy. A single prediction stays.
@@ -96,13 +96,13 @@ const Statistic& find(const std::string& name) {
 }  // namespace
 
 std::span<const Statistic> statistics() { return kStatistics; }
-double sum_of(const Statistic& statistic, std::span<const TokenStats> stats) {
+double sum_of(const Statistic& statistic, std::span<const metrics::TokenStats> stats) {
   double sum = 0;
   for (const double part : statistic.parts(stats)) sum += part;
   return sum;
 }
-std::vector<std::vector<TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
-                                                    std::span<const Text> texts) {
+std::vector<std::vector<metrics::TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
+                                                             std::span<const Text> texts) {
   const std::vector<Example> examples = model.examples(texts);
   return reference ? text_stats(model.model(), reference->model(), examples)
                    : text_stats(model.model(), examples);
@@ -118,7 +118,7 @@ std::vector<Contribution> token_parts(const OwnModel& model, const Text& text, S
     const bool end = i + 1 == example.tokens.size();
     const size_t bytes = end ? 0 : target.add(example.tokens[i]).size();
     if (i >= first) {
-      const TokenStats& t = stats[i - first];
+      const metrics::TokenStats& t = stats[i - first];
       out.push_back({at, at + bytes, adds[i - first], t.rank, std::exp(t.log_p)});
     }
     at += bytes;
@@ -155,7 +155,7 @@ class Likelihood : public Detector {
     return out;
   }
   Explanation explain(const Text& text) const override {
-    const std::vector<TokenStats> stats = std::move(read({&text, 1}).front());
+    const std::vector<metrics::TokenStats> stats = std::move(read({&text, 1}).front());
     return {0, token_parts(model_, text, stats, statistic_.parts(stats))};
   }
   Saved saved() const override {
@@ -166,7 +166,7 @@ class Likelihood : public Detector {
   }
 
  private:
-  std::vector<std::vector<TokenStats>> read(std::span<const Text> texts) const {
+  std::vector<std::vector<metrics::TokenStats>> read(std::span<const Text> texts) const {
     return token_stats_of(model_, reference_ ? &*reference_ : nullptr, texts);
   }
   const Statistic& statistic_;

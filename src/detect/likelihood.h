@@ -14,18 +14,18 @@ struct Statistic {
   const char* help;
   // What each token adds; at least one token. Of two models where `reference`: then the token's entropy and
   // variance are taken under the other model (metrics/token_stats.h).
-  std::vector<double> (*parts)(std::span<const TokenStats>);
+  std::vector<double> (*parts)(std::span<const metrics::TokenStats>);
   bool reference = false;
 };
 // log_likelihood, rank, log_rank, lrr, entropy, top_10, top_100, top_1000 (GLTR's histogram), curvature;
 // with two models: curvature_reference, binoculars, binoculars_published.
 std::span<const Statistic> statistics();
-double sum_of(const Statistic&, std::span<const TokenStats>);
+double sum_of(const Statistic&, std::span<const metrics::TokenStats>);
 
 // One forward of the model (and one of the reference) over all texts.
-std::vector<std::vector<TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
-                                                    std::span<const Text> texts);
+std::vector<std::vector<metrics::TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
+                                                             std::span<const Text> texts);
 // One part a predicted token, with the bytes of the target it stands for (the end token: none).
-std::vector<Contribution> token_parts(const OwnModel&, const Text&, std::span<const TokenStats>,
+std::vector<Contribution> token_parts(const OwnModel&, const Text&, std::span<const metrics::TokenStats>,
                                       std::span<const double> adds);
 }  // namespace rum::detect

@@ -9,7 +9,7 @@
 #include "detect/logistic.h"
 #include "detect/options.h"
 #include "detect/own_model.h"
-#include "generate/generate.h"
+#include "generate/log_probs.h"
 
 namespace rum::detect {
 namespace {

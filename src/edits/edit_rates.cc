@@ -16,9 +16,9 @@ EditRates edit_rates(std::span<const std::string> translations, std::span<const 
   RUM_CHECK(translations.size() == references.size(), "edit rates: {} translations, {} references",
             translations.size(), references.size());
   if (references.empty()) return {};
-  const std::vector<Reference> reference{{references.begin(), references.end()}};
+  const std::vector<metrics::Reference> reference{{references.begin(), references.end()}};
   const std::vector<double> sum =
-      count(*make_ter(), {translations.begin(), translations.end()}, reference).sum();
+      metrics::count(*metrics::make_ter(), {translations.begin(), translations.end()}, reference).sum();
   const double words = std::max(sum[1], 1.0);
   return {sum[2] / words, sum[3] / words, sum[4] / words, sum[5] / words};
 }

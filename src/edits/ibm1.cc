@@ -7,7 +7,7 @@
 namespace rum::edits {
 namespace {
 // The words of line i, and the empty word.
-std::vector<int32_t> with_empty(const NumberedLines& given, size_t i, size_t empty) {
+std::vector<int32_t> with_empty(const metrics::NumberedLines& given, size_t i, size_t empty) {
   std::vector<int32_t> out(given.line(i).begin(), given.line(i).end());
   out.push_back(static_cast<int32_t>(empty));
   return out;
@@ -25,8 +25,8 @@ float TranslationTable::p(int32_t made, int32_t given) const {
   return c < begins_[static_cast<size_t>(given) + 1] && entries_[c].made == made ? entries_[c].p : 0;
 }
 
-TranslationTable ibm1(const NumberedLines& given, const NumberedLines& made, size_t given_words,
-                      int iterations) {
+TranslationTable ibm1(const metrics::NumberedLines& given, const metrics::NumberedLines& made,
+                      size_t given_words, int iterations) {
   RUM_CHECK(given.lines() == made.lines(), "ibm1: {} sentences on one side, {} on the other", given.lines(),
             made.lines());
   // Which words meet: per given word the lines that it is in, then all words of their translations.

@@ -23,7 +23,7 @@ class TranslationTable {
   float p(int32_t made, int32_t given) const;  // 0 when the two never met
 
  private:
-  friend TranslationTable ibm1(const NumberedLines&, const NumberedLines&, size_t, int);
+  friend TranslationTable ibm1(const metrics::NumberedLines&, const metrics::NumberedLines&, size_t, int);
   size_t cell(int32_t made, int32_t given) const;  // where its entry is or would be
   std::vector<size_t> begins_;
   std::vector<Entry> entries_;
@@ -31,6 +31,6 @@ class TranslationTable {
 
 // Line i of `made` translates line i of `given`, whose numbers are less than `given_words`. The table's word
 // `given_words` is the empty word, which makes what no other does. Error when the two differ in length.
-TranslationTable ibm1(const NumberedLines& given, const NumberedLines& made, size_t given_words,
-                      int iterations = 5);
+TranslationTable ibm1(const metrics::NumberedLines& given, const metrics::NumberedLines& made,
+                      size_t given_words, int iterations = 5);
 }  // namespace rum::edits

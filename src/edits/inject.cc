@@ -63,7 +63,7 @@ class Injector {
   bool repeated_;
   Spelling spelling_;
   Random random_;
-  Vocabulary vocabulary_;
+  metrics::Vocabulary vocabulary_;
   std::vector<std::vector<NumberedWord>> lines_;
   std::vector<int32_t> corpus_;  // all its words
 };

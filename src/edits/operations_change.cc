@@ -1,5 +1,6 @@
-// Operations that change texts, for the causal arms: errors injected into targets, their diversity thinned,
-// errors repaired. Each matches what was measured on other targets (`like`), and match.json says how near it came.
+// Operations that change texts, for the causal arms: errors injected into targets, their diversity
+// thinned, errors repaired. Each matches what was measured on other targets (`like`), and match.json
+// says how near it came.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -73,15 +74,16 @@ void inject(const StageContext& x) {
 void thin(const StageContext& x) {
   TargetSet targets = read_targets(x.input("targets"));
   const TargetSet like = read_targets(x.input("like"));
-  std::optional<HumanText> seed;  // generators learned from it: it attests what is no invention of theirs
+  std::optional<metrics::HumanText>
+      seed;  // generators learned from it: it attests what is no invention of theirs
   if (on(x, "attested"))
     seed.emplace().add(
         sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
-  const HumanText* attesting = seed ? &*seed : nullptr;
+  const metrics::HumanText* attesting = seed ? &*seed : nullptr;
   const std::vector<std::string> lines = sides(targets.texts, &Pair::target);
-  Vocabulary vocabulary;
-  const NumberedLines goal = number_words(sides(like.texts, &Pair::target), vocabulary),
-                      now = number_words(lines, vocabulary);
+  metrics::Vocabulary vocabulary;
+  const metrics::NumberedLines goal = number_words(sides(like.texts, &Pair::target), vocabulary),
+                               now = number_words(lines, vocabulary);
   const auto sample = static_cast<int64_t>(std::min(goal.tokens.size(), now.tokens.size()));
   const double wanted = types_expected(goal.tokens, vocabulary, sample, attesting);
   const Thinned done = edits::thin(sides(targets.texts, &Pair::source), lines, wanted, sample, attesting);
@@ -101,16 +103,17 @@ void thin(const StageContext& x) {
 
 void repair(const StageContext& x) {
   const auto [targets, human] = aligned(read_targets(x.input("targets")), read_targets(x.input("human")));
-  HumanText people;
+  metrics::HumanText people;
   people.add(sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
   people.add(sides(human.texts, &Pair::target));
-  const Repaired done = edits::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
-                                      sides(targets.texts, &Pair::target), {people, Language::english});
+  const Repaired done =
+      edits::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
+                    sides(targets.texts, &Pair::target), {people, metrics::Language::english});
   std::string rates;
   Json::Object numbers;
   for (const char* name : {"number_mismatch", "name_mismatch", "negation_mismatch", "copied_words",
                            "invented_words", "repeated_bigrams", "under_translation"}) {
-    const ErrorMeasure& m = error_measure(name);
+    const metrics::ErrorMeasure& m = metrics::error_measure(name);
     const double before = 100 * m.value(done.before).value_or(0),
                  after = 100 * m.value(done.after).value_or(0);
     rates += fmt::format("{}{} {:.2f} to {:.2f}", rates.empty() ? "" : ", ", name, before, after);

@@ -13,7 +13,7 @@ namespace rum::edits {
 namespace {
 constexpr int kRepairRounds = 3;
 
-bool errs(const ErrorCounts& c) {
+bool errs(const metrics::ErrorCounts& c) {
   return c.numbers_missing + c.numbers_added + c.names_missing + c.names_added + c.negation_missing +
              c.negation_added + c.under + c.copied + c.invented + c.repeated >
          0;
@@ -32,17 +32,17 @@ struct Word : MarkedWord {
 std::vector<Word> words_of(std::string_view line) {
   std::vector<Word> out;
   for (const MarkedWord& w : marked_words(line))
-    out.push_back({w, lower_case(w.word.empty() ? w.before : w.word), !numbers_in(w.word).empty()});
+    out.push_back({w, lower_case(w.word.empty() ? w.before : w.word), !metrics::numbers_in(w.word).empty()});
   return out;
 }
 
 // One step of a path: words of both sides (kept or wrong), or of one.
-struct Step {
+struct AlignmentStep {
   int hyp = -1, ref = -1;  // -1: none
   bool kept = false;
 };
 // A shortest edit path; ties prefer pairing words, then the latest deletion.
-std::vector<Step> align(const std::vector<Word>& hyp, const std::vector<Word>& ref) {
+std::vector<AlignmentStep> align(const std::vector<Word>& hyp, const std::vector<Word>& ref) {
   const size_t n = hyp.size(), m = ref.size();
   std::vector<int> cost((n + 1) * (m + 1));
   const auto at = [&](size_t i, size_t j) -> int& { return cost[i * (m + 1) + j]; };
@@ -55,7 +55,7 @@ std::vector<Step> align(const std::vector<Word>& hyp, const std::vector<Word>& r
       at(i, j) = i == 0   ? static_cast<int>(j)
                  : j == 0 ? static_cast<int>(i)
                           : std::min({paired(i, j), at(i - 1, j) + 1, at(i, j - 1) + 1});
-  std::vector<Step> path;
+  std::vector<AlignmentStep> path;
   for (size_t i = n, j = m; i > 0 || j > 0;) {
     const auto h = static_cast<int>(i) - 1, r = static_cast<int>(j) - 1;
     if (i > 0 && j > 0 && at(i, j) == paired(i, j)) {
@@ -76,7 +76,8 @@ std::vector<Step> align(const std::vector<Word>& hyp, const std::vector<Word>& r
 
 class Repair {
  public:
-  Repair(std::string_view hypothesis, std::string_view reference, const SentenceErrors& e, Language language)
+  Repair(std::string_view hypothesis, std::string_view reference, const metrics::SentenceErrors& e,
+         metrics::Language language)
       : hyp_(words_of(hypothesis)),
         ref_(words_of(reference)),
         path_(align(hyp_, ref_)),
@@ -93,7 +94,7 @@ class Repair {
     std::string out;
     const std::vector<char> human = taken();
     for (size_t s = 0; s < path_.size(); ++s) {
-      const Step& step = path_[s];
+      const AlignmentStep& step = path_[s];
       const int from = human[s] ? step.ref : step.hyp;
       if (from < 0) continue;
       const Word& now = human[s] ? ref_[at(from)] : hyp_[at(from)];
@@ -115,24 +116,24 @@ class Repair {
     return marks == nullptr ? word : std::string(marks->before) + word + std::string(marks->after);
   }
   bool capital_begins() const { return !hyp_.empty() && lower_case(hyp_[0].word) != hyp_[0].word; }
-  bool negates(const Word& w) const { return negated(words(w.word), language_); }
-  bool negation_differs(const Step& s) const {
+  bool negates(const Word& w) const { return metrics::negated(words(w.word), language_); }
+  bool negation_differs(const AlignmentStep& s) const {
     return (errors_.counts.negation_added > 0 && s.hyp >= 0 && negates(hyp_[at(s.hyp)])) ||
            (errors_.counts.negation_missing > 0 && s.ref >= 0 && negates(ref_[at(s.ref)]));
   }
   bool wrong(int i) const {
     const Word& w = hyp_[at(i)];
-    const ErrorWords& e = errors_.words;
+    const metrics::ErrorWords& e = errors_.words;
     const std::vector<std::string> all = words(w.word);
     return repeated_[at(i)] || any_in(all, e.invented) || any_in(all, e.copied) ||
-           any_in(numbers_in(w.word), e.numbers_added) ||
-           any_in(name_forms(w.word, language_), e.names_added);
+           any_in(metrics::numbers_in(w.word), e.numbers_added) ||
+           any_in(metrics::name_forms(w.word, language_), e.names_added);
   }
-  bool missing(const Step& s) const {
+  bool missing(const AlignmentStep& s) const {
     const Word& w = ref_[at(s.ref)];
-    const ErrorWords& e = errors_.words;
-    return any_in(numbers_in(w.word), e.numbers_missing) ||
-           any_in(name_forms(w.word, language_), e.names_missing) ||
+    const metrics::ErrorWords& e = errors_.words;
+    return any_in(metrics::numbers_in(w.word), e.numbers_missing) ||
+           any_in(metrics::name_forms(w.word, language_), e.names_missing) ||
            (errors_.counts.under > 0 && s.hyp < 0 && lacking_.at(w.text) > 0);
   }
   // The steps that follow the human text: with it a word is exchanged, comes or goes.
@@ -144,13 +145,13 @@ class Repair {
       for (size_t t = s + 1; t < path_.size() && also(path_[t]); ++t) out[t] = 1;
     };
     for (size_t s = 0; s < path_.size(); ++s) {
-      const Step& step = path_[s];
+      const AlignmentStep& step = path_[s];
       if (step.kept)
         out[s] = missing(step) || wrong(step.hyp);  // a name without its capital, or the reverse
       else if (negation_differs(step))
-        spread(s, [](const Step& t) { return !t.kept; });
+        spread(s, [](const AlignmentStep& t) { return !t.kept; });
       else if (step.ref >= 0 && missing(step))
-        spread(s, [](const Step& t) { return t.hyp < 0; });
+        spread(s, [](const AlignmentStep& t) { return t.hyp < 0; });
       else if (step.hyp >= 0 && wrong(step.hyp))
         out[s] = 1;
     }
@@ -160,7 +161,7 @@ class Repair {
   // that goes which stands for nothing.
   void find_repeated() {
     std::vector<char> kept(hyp_.size()), alone(hyp_.size());
-    for (const Step& s : path_)
+    for (const AlignmentStep& s : path_)
       if (s.hyp >= 0) {
         kept[at(s.hyp)] = s.kept;
         alone[at(s.hyp)] = s.ref < 0;
@@ -179,25 +180,25 @@ class Repair {
   }
 
   std::vector<Word> hyp_, ref_;
-  std::vector<Step> path_;
+  std::vector<AlignmentStep> path_;
   std::string_view end_;  // the marks that end the line, whichever word comes last
-  const SentenceErrors& errors_;
-  Language language_;
+  const metrics::SentenceErrors& errors_;
+  metrics::Language language_;
   std::vector<char> repeated_;
   std::map<std::string, int> lacking_;  // how much more often the human text has a word
 };
 }  // namespace
 
 Repaired repair(std::span<const std::string> sources, std::span<const std::string> human,
-                std::span<const std::string> generated, const ErrorRules& rules) {
+                std::span<const std::string> generated, const metrics::ErrorRules& rules) {
   RUM_CHECK(sources.size() == human.size() && human.size() == generated.size(),
             "repair: {} sources, {} human and {} generated translations; expected the same number",
             sources.size(), human.size(), generated.size());
   const Spelling spelling(human);
   Repaired out;
   out.lines = {generated.begin(), generated.end()};
-  std::vector<SentenceErrors> errors = find_errors(generated, human, sources, rules);
-  for (const SentenceErrors& e : errors) out.before += e.counts;
+  std::vector<metrics::SentenceErrors> errors = metrics::find_errors(generated, human, sources, rules);
+  for (const metrics::SentenceErrors& e : errors) out.before += e.counts;
   parallel(static_cast<int64_t>(out.lines.size()), [&](int64_t piece) {
     const auto i = static_cast<size_t>(piece);
     std::string& line = out.lines[i];

@@ -12,7 +12,7 @@ namespace rum::edits {
 struct Repaired {
   std::vector<std::string> lines;
   int64_t lines_changed = 0;
-  ErrorCounts before, after;  // sums over all lines; error_measures() makes rates of them
+  metrics::ErrorCounts before, after;  // sums over all lines; error_measures() makes rates of them
 };
 // The two translations are aligned word by word along a shortest edit path (TER's without shifts: a moved
 // word is not an error here; in lower case, marks aside; a number is never paired with a word). By the
@@ -28,5 +28,5 @@ struct Repaired {
 // reaches stays: see `after`. Nothing is drawn at random; same lines for any number of threads. Error: sides
 // of different length, a text that is not UTF-8, a pair of lines with more than 10^8 pairs of words.
 Repaired repair(std::span<const std::string> sources, std::span<const std::string> human,
-                std::span<const std::string> generated, const ErrorRules&);
+                std::span<const std::string> generated, const metrics::ErrorRules&);
 }  // namespace rum::edits

@@ -3,14 +3,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/mean.h"
 
 namespace rum::edits {
 namespace {
-double mean(std::span<const double> x) {
-  double sum = 0;
-  for (const double v : x) sum += v;
-  return sum / static_cast<double>(x.size());
-}
 // Solves A x = b for a symmetric positive definite A (n x n), by Cholesky's A = L L'.
 std::vector<double> solve(std::vector<double> a, std::vector<double> b) {
   const size_t n = b.size();

@@ -35,7 +35,8 @@ void check_translates(const LoadedRun& run) {
   RUM_CHECK(run.translation(), "{} is a model of plain text; this score needs one that translates",
             run.source);
 }
-double sentence_chrf(const Metric& metric, const std::string& hypothesis, const std::string& reference) {
+double sentence_chrf(const metrics::Metric& metric, const std::string& hypothesis,
+                     const std::string& reference) {
   const std::string_view h = hypothesis, r = reference;
   std::vector<double> row(metric.columns().size());
   metric.count({&h, 1}, {&r, 1}, row);
@@ -129,7 +130,7 @@ std::vector<double> consistency(std::span<const Pair> pairs,
                                 std::span<const std::vector<std::string>> draws) {
   RUM_CHECK(pairs.size() == draws.size(), "consistency: {} pairs, but other translations of {}", pairs.size(),
             draws.size());
-  const auto metric = make_chrf();
+  const auto metric = metrics::make_chrf();
   std::vector<double> out(pairs.size());
   parallel(static_cast<int64_t>(pairs.size()), [&](int64_t line) {
     const auto i = static_cast<size_t>(line);

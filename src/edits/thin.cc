@@ -44,14 +44,14 @@ struct Link {
 };
 using Links = std::vector<std::vector<Link>>;  // of each source word with target words
 
-// All that thinning knows of a corpus: its words in numbers, and for each the paraphrases that its sentence
-// allows.
+// All that thinning knows of a corpus: its words in numbers, and for each the paraphrases that
+// its sentence allows.
 class Thinner {
  public:
   Thinner(std::span<const std::string> sources, std::span<const std::string> targets)
-      : source_(number_lines(sources, source_words_, stems)),
-        target_(number_words(targets, target_words_)) {
-    counts_ = count_tokens(target_.tokens, target_words_.size());
+      : source_(metrics::number_lines(sources, source_words_, stems)),
+        target_(metrics::number_words(targets, target_words_)) {
+    counts_ = metrics::count_tokens(target_.tokens, target_words_.size());
     rank_by_count();
     find_paraphrases(find_links());
     rank_by_paraphrase();
@@ -68,8 +68,8 @@ class Thinner {
           }
     return out;
   }
-  const NumberedLines& target() const { return target_; }
-  const Vocabulary& vocabulary() const { return target_words_; }
+  const metrics::NumberedLines& target() const { return target_; }
+  const metrics::Vocabulary& vocabulary() const { return target_words_; }
   const std::string& word(int32_t w) const { return target_words_.word(w); }
   size_t replaceable() const { return order_.size(); }
 
@@ -80,8 +80,8 @@ class Thinner {
   void find_paraphrases(const Links&);
   void rank_by_paraphrase();
 
-  Vocabulary source_words_, target_words_;
-  NumberedLines source_, target_;
+  metrics::Vocabulary source_words_, target_words_;
+  metrics::NumberedLines source_, target_;
   std::vector<int32_t> counts_;
   std::vector<size_t> begins_{0};  // of each target token's paraphrases
   std::vector<Link> paraphrases_;  // best first
@@ -164,22 +164,22 @@ void Thinner::rank_by_paraphrase() {
 
 }  // namespace
 
-double types_expected(std::span<const int32_t> tokens, const Vocabulary& words, int64_t sample,
-                      const HumanText* attesting) {
-  std::vector<int32_t> counts = count_tokens(tokens, words.size());
+double types_expected(std::span<const int32_t> tokens, const metrics::Vocabulary& words, int64_t sample,
+                      const metrics::HumanText* attesting) {
+  std::vector<int32_t> counts = metrics::count_tokens(tokens, words.size());
   for (size_t w = 0; attesting && w < counts.size(); ++w)
     if (!attesting->attests(words.word(static_cast<int32_t>(w)))) counts[w] = 0;
-  return expected_types(spectrum(counts), sample, static_cast<int64_t>(tokens.size()));
+  return metrics::expected_types(metrics::spectrum(counts), sample, static_cast<int64_t>(tokens.size()));
 }
 
 Thinned thin(std::span<const std::string> sources, std::span<const std::string> targets, double wanted,
-             int64_t sample, const HumanText* attesting) {
+             int64_t sample, const metrics::HumanText* attesting) {
   RUM_CHECK(sources.size() == targets.size(), "thin: {} source lines, {} target lines", sources.size(),
             targets.size());
   RUM_CHECK(wanted >= 1 && sample >= 1, "thin: cannot aim for {} expected types in {} tokens", wanted,
             sample);
   const Thinner corpus(sources, targets);
-  const NumberedLines& human = corpus.target();
+  const metrics::NumberedLines& human = corpus.target();
   const auto words = static_cast<int64_t>(human.tokens.size());
   RUM_CHECK(words >= sample, "thin: diversity is wanted of {} words, the targets have {}", sample, words);
 

@@ -12,9 +12,10 @@
 #include "metrics/numbered.h"
 
 namespace rum::edits {
-// Types that are expected in `sample` of these tokens (lexical_diversity.h): all, or those that `attesting` has.
-double types_expected(std::span<const int32_t> tokens, const Vocabulary&, int64_t sample,
-                      const HumanText* attesting = nullptr);
+// Types that are expected in `sample` of these tokens (lexical_diversity.h): all, or those
+// that `attesting` has.
+double types_expected(std::span<const int32_t> tokens, const metrics::Vocabulary&, int64_t sample,
+                      const metrics::HumanText* attesting = nullptr);
 
 struct Thinned {
   std::vector<std::string> lines;
@@ -31,11 +32,11 @@ struct Thinned {
 // e2 stay, and so do words with digits and the most frequent sixth of all types.
 //
 // How many types are replaced is bisected until the expected number of types in `sample` tokens is nearest to
-// `wanted`, of all types or of those that `attesting` has: a model's misspellings are types too, and human text
-// need not be as rich as these make it look. When that cannot be reached, `got` tells how near it came.
+// `wanted`, of all types or of those that `attesting` has: a model's misspellings are types too, and human
+// text need not be as rich as these make it look. When that cannot be reached, `got` tells how near it came.
 // Punctuation and spaces stay; a new word is written as the corpus writes it within sentences, with a capital
-// where the line's first word had one. Nothing is drawn at random. Error: sides of different length, a text that
-// is not UTF-8, fewer words than `sample`, a wanted value or a sample below 1.
+// where the line's first word had one. Nothing is drawn at random. Error: sides of different length, a text
+// that is not UTF-8, fewer words than `sample`, a wanted value or a sample below 1.
 Thinned thin(std::span<const std::string> sources, std::span<const std::string> targets, double wanted,
-             int64_t sample, const HumanText* attesting = nullptr);
+             int64_t sample, const metrics::HumanText* attesting = nullptr);
 }  // namespace rum::edits

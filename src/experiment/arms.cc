@@ -10,7 +10,7 @@
 #include "run/run.h"
 #include "text/reader.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 FileFacts facts_of(const std::string& path) {
   ByteReader bytes(path);
@@ -364,11 +364,12 @@ class Builder {
       run.student = student_of(arm, seed, volume, targets);
     }
     for (const std::string& model : arm.models)
-      run.judged[model] = out_.graph.add("judge",
-                                         fmt::format("test of {}, seed {}{}", arm.name, seed,
-                                                     volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
-                                         {{"model", model}, {"decoding", decoding_json(c_.judging)}},
-                                         {{"student", run.student}, {"split", out_.split}}, 10);
+      run.evaluated[model] =
+          out_.graph.add("judge",
+                         fmt::format("test of {}, seed {}{}", arm.name, seed,
+                                     volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
+                         {{"model", model}, {"decoding", decoding_json(c_.test_decoding)}},
+                         {{"student", run.student}, {"split", out_.split}}, 10);
     out_.students.push_back(std::move(run));
   }
   const ExperimentConfig& c_;
@@ -417,4 +418,4 @@ Decoding decoding_of(const Json& j) {
   if (given.has("sample")) d.sample = given.boolean("sample");
   return d;
 }
-}  // namespace rum
+}  // namespace rum::experiment

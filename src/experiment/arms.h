@@ -14,14 +14,14 @@
 #include "experiment/config.h"
 #include "pipeline/store.h"
 
-namespace rum {
+namespace rum::experiment {
 // One student: an arm at one seed and volume. All ids are of stages in the graph.
 struct StudentRun {
   const Arm* arm = nullptr;
   int64_t seed = 0;
   double volume = 1;
-  std::string targets_stage, student;         // targets_stage: "" where it learned from none
-  std::map<std::string, std::string> judged;  // by kind of weights: last, best
+  std::string targets_stage, student;            // targets_stage: "" where it learned from none
+  std::map<std::string, std::string> evaluated;  // by kind of weights: last, best
 };
 struct ExperimentGraph {
   Graph graph;
@@ -41,8 +41,8 @@ struct FileFacts {
   int64_t lines = 0;
 };
 using FilesRead = std::map<std::string, FileFacts>;  // by path: what has been read once
-// Reads the corpora for their hashes and sizes, but for those that are in `read` already. FileError: a file that is not there or too small, naming the
-// key that asks for more.
+// Reads the corpora for their hashes and sizes, but for those that are in `read` already. FileError: a file
+// that is not there or too small, naming the key that asks for more.
 // With `made`, a file that is gone counts as the one that its finished stages were made from.
 ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nullptr,
                                  FilesRead* read = nullptr);
@@ -51,4 +51,4 @@ ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nu
 Json::Object recipe_json(const RunConfig&);
 Json::Object decoding_json(const Decoding&);
 Decoding decoding_of(const Json&);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -1,6 +1,6 @@
 #include "experiment/chain.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 struct Chain {
   std::string name, decoding = "greedy", detector;
@@ -89,4 +89,4 @@ void read_chain(Section& s, ExperimentConfig& c) {
     if (g < chain.generations) add_generator(c, s.place("name"), before, g + 1, count);
   }
 }
-}  // namespace rum
+}  // namespace rum::experiment

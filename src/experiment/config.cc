@@ -12,7 +12,7 @@
 #include "experiment/section.h"
 #include "generate/best_of.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 void set_recipe(RunConfig& c, const Section& section, const Json& node, const std::string& key) {
   if (node.object()) {
@@ -158,7 +158,7 @@ class Reader {
       choice(s, name);
     }
     Section judging = root_.table("judging");
-    decoding(judging, c_.judging);
+    decoding(judging, c_.test_decoding);
   }
   static void decoding(Section& s, Decoding& d) {
     s.read("beam", d.beam, 1, 256), s.read("length_penalty", d.length_penalty, 0, 5),
@@ -444,4 +444,4 @@ ExperimentConfig parse_experiment(std::string_view text, const std::string& name
 ExperimentConfig read_experiment(const std::string& path) {
   return parse_experiment(Disk::real().read(path), path);
 }
-}  // namespace rum
+}  // namespace rum::experiment

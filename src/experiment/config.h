@@ -10,9 +10,9 @@
 #include "run/decoding.h"
 #include "text/toml.h"
 
-namespace rum {
-// Generators learn from the seed set and translate the pool; students learn from the
-// pool with one choice of targets, which is an arm. All sets are disjoint on both sides.
+namespace rum::experiment {
+// Generators learn from the seed set and translate the pool; students learn from the pool with one choice of
+// targets, which is an arm. All sets are disjoint on both sides.
 struct ExperimentData {
   std::string train, valid, test;  // source<TAB>target files
   int64_t seed_pairs = 0;          // first of `train`: the seed set
@@ -29,20 +29,20 @@ struct Generator {
   std::string model;          // or: a run folder, such as `ruminate import` makes
   Instruction told;           // what that model is told, if it is one of plain text
   std::string dtype = "f32";  // of its products while it translates: f32, bf16 or int8
-  // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on, and
-  // `generation` is that of its text.
+  // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on,
+  // and `generation` is that of its text.
   std::string arm;
   int64_t first = 0, count = 0, generation = 1;
 };
-// A way to write that keeps one of several translations of each source (generate/choose.h): "mbr", minimum Bayes
-// risk; "channel", by models of the judge set, weighed on the validation set; "oracle", the one nearest to the
-// human target, a ceiling and no remedy.
+// A way to write that keeps one of several translations of each source (generate/choose.h): "mbr", minimum
+// Bayes risk; "channel", by models of the judge set, weighed on the validation set; "oracle", the one nearest
+// to the human target, a ceiling and no remedy.
 struct Reranking {
   std::string how;
   std::vector<std::string> of;  // decodings whose translations are the candidates
   int64_t best_of = 16;         // draws by each of these that samples
-  std::string utility =
-      "chrf1";  // mbr, oracle, and what the channel's weights are fitted to: as in best_by_mbr
+  // mbr, oracle, and what the channel's weights are fitted to: as in best_by_mbr.
+  std::string utility = "chrf1";
 };
 // A score of generated pairs by which operations order, filter or weigh them. What it ranks with is trained
 // on the judge set alone; the states that a detector reads are those of a model of the seed set.
@@ -96,8 +96,7 @@ struct Gate {  // of the scale: if it is not met the sizes are wrong, not the cl
 };
 struct ExperimentConfig {
   std::string folder, title;
-  std::string
-      report;  // folder of the report and its tables, where several configs share stages; else `folder`
+  std::string report;  // folder of its tables and pages, where several configs share stages; else `folder`
   int64_t seeds = 3, jobs = 1;
   ExperimentData data;
   std::map<std::string, RunConfig> recipes;
@@ -106,7 +105,7 @@ struct ExperimentConfig {
   std::map<std::string, Decoding> decodings;
   std::map<std::string, Reranking> rerankings;  // named beside the decodings
   std::map<std::string, Scorer> scorers;
-  Decoding judging{.beam = 1, .max_ratio = 2};  // how students translate the test set
+  Decoding test_decoding{.beam = 1, .max_ratio = 2};  // how students translate the test set
   std::vector<Arm> arms;
   std::vector<Arm> defined;  // all of the file: what is run may build on arms that are not
   std::vector<Claim> claims;
@@ -117,4 +116,4 @@ struct ExperimentConfig {
 // FileError: file, line, key, what was expected, what was found; unknown keys and names with a did-you-mean.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
 ExperimentConfig read_experiment(const std::string& path);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 std::optional<double> share_of(double gap, double closed) {
   if (std::abs(gap) <= 1e-12) return {};
@@ -41,4 +41,4 @@ GapClosed gap_closed(const Bootstrap& human, const Bootstrap& generated, const B
   if (out.share && !defined.empty()) out.interval = {quantile(defined, .025), quantile(defined, .975)};
   return out;
 }
-}  // namespace rum
+}  // namespace rum::experiment

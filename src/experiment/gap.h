@@ -8,7 +8,7 @@
 
 #include "experiment/statistics.h"
 
-namespace rum {
+namespace rum::experiment {
 struct GapClosed {
   std::optional<double> share;                    // none where |H - G| is at most 1e-12
   std::vector<std::optional<double>> replicates;  // likewise
@@ -20,4 +20,4 @@ struct GapClosed {
 };
 // Error when the arms differ in the number of replicates.
 GapClosed gap_closed(const Bootstrap& human, const Bootstrap& generated, const Bootstrap& remedy);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -11,7 +11,7 @@
 #include "edits/targets.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 using Correlation = std::optional<double>;
 
@@ -119,4 +119,4 @@ std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)& s
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -9,7 +9,7 @@
 #include "experiment/arms.h"
 #include "pipeline/store.h"
 
-namespace rum {
+namespace rum::experiment {
 struct RankingResult {
   std::string targets;                   // which were ranked: "self/greedy"
   int64_t pairs = 0;                     // of the first seed
@@ -24,4 +24,4 @@ struct DetectorResult {
 std::vector<RankingResult> rankings(const ExperimentGraph&, const Store&);
 // Of the stages of detectors among these.
 std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)&, const Store&);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -5,7 +5,7 @@
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 std::string recipe(const RunConfig& c) {
   return fmt::format("layers {}, width {}, heads {}, vocabulary {}", c.model.layers, c.model.width,
@@ -59,4 +59,4 @@ std::string report_html(const ExperimentResults& r, const ReportFacts& f) {
   put_differences(page, r);
   return page.html(r.config->title, top(r, f));
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -7,7 +7,7 @@
 #include "page/chart.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 std::string ratio(const ArmResult& a, int64_t pool) {
   if (a.seed_pairs == 0) return "–";
@@ -46,8 +46,7 @@ std::string forest(const std::vector<const ArmResult*>& arms, size_t m) {
   }
   return page::svg(chart);
 }
-// The translation with every word marked that the longest common word sequence with the reference leaves
-// out.
+// The translation with every word marked that the longest common word sequence with the reference leaves out.
 std::string marked(const std::string& translation, const std::string& reference) {
   const auto a = split_at_blanks(translation), b = split_at_blanks(reference);
   std::vector<std::vector<int>> best(a.size() + 1, std::vector<int>(b.size() + 1));
@@ -161,4 +160,4 @@ void put_provenance(page::Page& page, const ExperimentResults& r) {
   for (const std::string& b : r.builds) builds += (builds.empty() ? "" : "; ") + b;
   page.put("<p class=\"soft\">Built as: " + escape_html(builds) + "</p>\n");
 }
-}  // namespace rum
+}  // namespace rum::experiment

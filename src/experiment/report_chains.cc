@@ -1,5 +1,5 @@
-// What becomes of a chain of generations, and where generated text helps or hurts: a map over who wrote it, how,
-// and how large the student is.
+// What becomes of a chain of generations, and where generated text helps or hurts: a map over who wrote it,
+// how, and how large the student is.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 using Links = std::vector<const ArmResult*>;  // by generation, from 0 on
 using Point = std::function<bool(const ArmResult&, page::ChartPoint&)>;
@@ -222,4 +222,4 @@ void put_map(page::Page& page, const ExperimentResults& r) {
   }
   page.table(t);
 }
-}  // namespace rum
+}  // namespace rum::experiment

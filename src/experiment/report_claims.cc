@@ -8,7 +8,7 @@
 #include "experiment/result_files.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 bool of_students(const ClaimResult& c) { return c.claim->kind == "students"; }
 bool any(const ExperimentResults& r, bool students) {
@@ -160,4 +160,4 @@ void put_claims(page::Page& page, const ExperimentResults& r) {
   if (any(r, false)) numbers_of_targets(page, r);
   gap_bars(page, r);
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -6,7 +6,7 @@
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 using Stroke = page::ChartLine::Stroke;
 
@@ -141,4 +141,4 @@ void put_learning(page::Page& page, const ExperimentResults& r) {
   volumes(page, r);
   fractions(page, r);
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/mean.h"
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 constexpr size_t kColumns = 7;              // of measures in a table, so that paper holds it
 constexpr const char* kScattered = "mtld";  // of any number of tokens, so filtered targets can be compared
@@ -18,7 +19,6 @@ const MeasureResult* find(const Measures& list, const std::string& measure) {
       std::find_if(list.begin(), list.end(), [&](const MeasureResult& m) { return m.measure == measure; });
   return at == list.end() ? nullptr : &*at;
 }
-double mean(const std::vector<double>& values) { return values.empty() ? NAN : spread(values).mean; }
 int digits_of_measure(const MeasureResult& m) {
   return page::digits_for(std::max(std::abs(mean(m.values)), std::abs(mean(m.human))));
 }
@@ -175,4 +175,4 @@ void put_mechanisms(page::Page& page, const ExperimentResults& r) {
   costs(page, r);
   scatter(page, r);
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -8,7 +8,7 @@
 #include "metrics/explain.h"
 #include "text/html.h"
 
-namespace rum {
+namespace rum::experiment {
 int digits_of(const std::string& score) { return score == "NLL" ? 2 : 1; }
 bool has_width(const Effect& e, int digits) {
   return std::isfinite(e.low) && std::isfinite(e.high) &&
@@ -49,8 +49,8 @@ std::string explained(const std::string& measure) {
   std::string base = key;
   if (bar != std::string::npos && key.find_first_not_of("0123456789", bar + 1) == std::string::npos)
     base = key.substr(0, bar);
-  for (const Explanation* e : Explanation::all())
-    if (e->name == key || e->name == base) return explain(e->name);
+  for (const metrics::Explanation* e : metrics::Explanation::all())
+    if (e->name == key || e->name == base) return metrics::explain(e->name);
   return "";
 }
 page::Head score_head(size_t score) {
@@ -90,4 +90,4 @@ const ArmResult* find_arm(const ExperimentResults& r, const std::string& name) {
     if (a.arm->name == name && a.volume == 1 && a.model == "last") return &a;
   return nullptr;
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -1,5 +1,5 @@
-// What the parts of a report share: how effects and names are written on its page. Each part (claims, figures,
-// tables) is a function that adds its sections.
+// What the parts of a report share: how effects and names are written on its page. Each part (claims,
+// figures, tables) is a function that adds its sections.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -8,15 +8,15 @@
 #include "experiment/results.h"
 #include "page/page.h"
 
-namespace rum {
+namespace rum::experiment {
 // ---- numbers
 int digits_of(const std::string& score);    // of BLEU, chrF, NLL
 bool has_width(const Effect&, int digits);  // would its interval be two different numbers?
-std::string interval_text(const Effect&,
-                          int digits);  // "+1.2 [+0.4, +2.0]"; the value alone where it has no width
+// "+1.2 [+0.4, +2.0]"; the value alone where it has no width.
+std::string interval_text(const Effect&, int digits);
 std::string p_value_text(const Effect&, int digits, double p);  // "–" beside an interval without width
-std::string share_of_gap(
-    const GapClosed&);              // "46 % [31, 60]", with a "?" where the gap may have the other sign
+// "46 % [31, 60]", with a "?" where the gap may have the other sign.
+std::string share_of_gap(const GapClosed&);
 std::string verdict_html(Verdict);  // a sign and the words
 
 // ---- names
@@ -25,8 +25,8 @@ page::Head score_head(size_t score);                // "BLEU, higher is better"
 std::string claim_sentence(const Claim&);  // "real beats regurgitated (C1)", with what was chosen later
 int group_key(const std::string& group);   // of its colour and shape
 std::string group_name(const std::string& group);  // "D, remedy 1: quality"
-const ArmResult* find_arm(const ExperimentResults&,
-                          const std::string& name);  // its last weights, all the pool
+// With its last weights, of all the pool; null when there is none.
+const ArmResult* find_arm(const ExperimentResults&, const std::string& name);
 
 // ---- parts
 std::string care_html(const ExperimentResults&, const std::vector<std::string>& waiting);  // arms not made
@@ -41,4 +41,4 @@ void put_mechanisms(page::Page&, const ExperimentResults&);
 void put_rankings(page::Page&, const ExperimentResults&);
 void put_samples(page::Page&, const ExperimentResults&);
 void put_provenance(page::Page&, const ExperimentResults&);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -7,7 +7,7 @@
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 using Stroke = page::ChartLine::Stroke;
 
@@ -39,20 +39,14 @@ void validity_tables(page::Page& page, const RankingResult& r) {
 }
 
 // From (0, 0) to (1, 1): a point for each threshold, thinned to about two hundred.
-std::vector<page::ChartPoint> roc(const detect::Scores& s) {
-  std::vector<std::pair<double, bool>> all;
-  for (const double x : s.human) all.emplace_back(x, false);
-  for (const double x : s.machine) all.emplace_back(x, true);
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+std::vector<page::ChartPoint> roc_line(const detect::Scores& s) {
+  const size_t texts = s.human.size() + s.machine.size(), every = std::max<size_t>(1, texts / 200);
   std::vector<page::ChartPoint> out{{}};
-  const size_t every = std::max<size_t>(1, all.size() / 200);
-  double human = 0, machine = 0;
-  for (size_t i = 0; i < all.size(); ++i) {
-    (all[i].second ? machine : human) += 1;
-    const bool threshold = i + 1 == all.size() || all[i + 1].first != all[i].first;
-    if (!threshold || (i % every != 0 && i + 1 != all.size())) continue;
-    const double x = human / static_cast<double>(s.human.size()),
-                 y = machine / static_cast<double>(s.machine.size());
+  for (const detect::RocPoint& p : detect::roc(s)) {
+    const auto flagged = static_cast<size_t>(p.humans + p.machines);
+    if (flagged == 0 || ((flagged - 1) % every != 0 && flagged != texts)) continue;
+    const double x = static_cast<double>(p.humans) / static_cast<double>(s.human.size()),
+                 y = static_cast<double>(p.machines) / static_cast<double>(s.machine.size());
     out.push_back({x, y, y, y});
   }
   return out;
@@ -81,7 +75,7 @@ void detector_figure(page::Page& page, const std::vector<DetectorResult>& detect
       names.push_back(name);
     else
       name.clear();
-    curve.lines.push_back({name, roc(d.log_odds), Stroke::plain, key});
+    curve.lines.push_back({name, roc_line(d.log_odds), Stroke::plain, key});
     page::ChartLine line{name, {}, Stroke::marked, key};
     for (const auto& bin : detect::reliability(probabilities(d.log_odds), 10).bins)
       if (bin.mean) line.points.push_back({*bin.mean, *bin.frequency, *bin.frequency, *bin.frequency});
@@ -120,4 +114,4 @@ void put_rankings(page::Page& page, const ExperimentResults& r) {
   detector_table(page, r.detectors);
   detector_figure(page, r.detectors);
 }
-}  // namespace rum
+}  // namespace rum::experiment

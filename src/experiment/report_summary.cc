@@ -8,7 +8,7 @@
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 const ClaimResult* first_claim(const ExperimentResults& r, const std::string& kind) {
   for (const ClaimResult& c : r.claims)
@@ -177,4 +177,4 @@ std::string summary_html(const ExperimentResults& r) {
     out += "<li>" + sentence(r) + "</li>\n";
   return out + "</ol>\n";
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 std::string csv_text(const std::string& s) {
   if (s.find_first_of(",\"\n") == std::string::npos) return s;
@@ -36,7 +36,8 @@ std::string results_csv(const ExperimentResults& r) {
 }
 
 std::string sentences_csv(const ExperimentResults& r) {
-  const auto bleu = make_metric("bleu", {{"effective_order", true}}), chrf = make_metric("chrf");
+  const auto bleu = metrics::make_metric("bleu", {{"effective_order", true}}),
+             chrf = metrics::make_metric("chrf");
   std::string out = "arm,volume,weights,seed,sentence,BLEU,chrF,nll,tokens\n";
   for (const ArmResult& a : r.arms)
     for (size_t s = 0; s < a.rows[0].size(); ++s)
@@ -153,4 +154,4 @@ std::vector<std::pair<std::string, std::string>> result_files(const ExperimentRe
   out.emplace_back("claims.json", to_json(claims_json(r), 1) + "\n");
   return out;
 }
-}  // namespace rum
+}  // namespace rum::experiment

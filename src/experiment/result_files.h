@@ -8,9 +8,9 @@
 
 #include "experiment/results.h"
 
-namespace rum {
+namespace rum::experiment {
 // Name and content of each.
 std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults&);
 // How many sentences a claim about targets compares: of errors those that two people translated.
 int64_t compared_sentences(const ExperimentResults&, const Claim&);
-}  // namespace rum
+}  // namespace rum::experiment

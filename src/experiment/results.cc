@@ -13,19 +13,19 @@
 #include "text/reader.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 double number(const Json& j, const char* key, double otherwise = NAN) {
   double v = otherwise;
   if (const Json* x = j.find(key)) x->number(v);
   return v;
 }
-struct Judgement {  // a test.jsonl
+struct Evaluated {  // a test.jsonl
   std::vector<std::string> translations;
-  Rows nll;
+  metrics::Rows nll;
 };
-Judgement read_judgement(const std::string& path, size_t sentences) {
-  Judgement out{{}, {2, {}}};
+Evaluated read_evaluated(const std::string& path, size_t sentences) {
+  Evaluated out{{}, {2, {}}};
   LineReader reader(path);
   for (std::string_view line; reader.next(line);) {
     const Json j = parse_json(line, fmt::format("{}: line {}", path, reader.line()));
@@ -50,8 +50,8 @@ class Gatherer {
         graph_(g),
         store_(s),
         test_(read_corpus(s.folder(g.split) + "/test.tsv", CorpusKind::pairs).texts),
-        metrics_{make_metric("bleu"), make_metric("chrf")} {
-    Reference reference;
+        metrics_{metrics::make_metric("bleu"), metrics::make_metric("chrf")} {
+    metrics::Reference reference;
     for (const Pair& t : test_) reference.emplace_back(t.target);
     references_.push_back(std::move(reference));
     resampling_.replicates = static_cast<int>(c.bootstrap);
@@ -107,10 +107,10 @@ class Gatherer {
   // ---- students
   void arms() {
     for (const StudentRun& run : graph_.students)
-      for (const auto& [model, id] : run.judged) {
+      for (const auto& [model, id] : run.evaluated) {
         ArmResult& arm = arm_of(run, model);
-        const Judgement j = read_judgement(store_.folder(id) + "/test.jsonl", test_.size());
-        judged_.emplace(std::pair{arm.name(), run.seed}, j.translations);
+        const Evaluated j = read_evaluated(store_.folder(id) + "/test.jsonl", test_.size());
+        translations_.emplace(std::pair{arm.name(), run.seed}, j.translations);
         for (size_t m = 0; m < metrics_.size(); ++m)
           arm.rows[m].push_back(count(*metrics_[m], j.translations, references_));
         arm.rows[2].push_back(j.nll);
@@ -281,9 +281,9 @@ class Gatherer {
       if (top) r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
     }
   }
-  // Of errors and diversity: the mean over seeds of the difference, its range over seeds as interval, and as
-  // p the largest of any seed: a claim about targets holds when it holds for every generator that was
-  // trained.
+  // Of errors and diversity: the mean over seeds of the difference, its range over seeds as
+  // interval, and as p the largest of any seed: a claim about targets holds when it holds for every
+  // generator that was trained.
   void of_targets(ClaimResult& r) {
     const bool human_better = r.claim->better == "human";
     const std::string& generated = human_better ? r.claim->worse : r.claim->better;
@@ -334,7 +334,7 @@ class Gatherer {
       TranslationSample s{static_cast<int64_t>(i), test_[i].source, test_[i].target, {}};
       for (const ArmResult& a : out_.arms)
         if (a.volume == 1 && a.model == "last")
-          s.translations.emplace_back(a.name(), judged_.at({a.name(), 1})[i]);
+          s.translations.emplace_back(a.name(), translations_.at({a.name(), 1})[i]);
       out_.samples.push_back(std::move(s));
     }
   }
@@ -356,11 +356,11 @@ class Gatherer {
   const ExperimentGraph& graph_;
   const Store& store_;
   std::vector<Pair> test_;
-  std::vector<Reference> references_;
-  std::array<std::unique_ptr<Metric>, 2> metrics_;
-  std::array<Score, kScores.size()> scores_;
+  std::vector<metrics::Reference> references_;
+  std::array<std::unique_ptr<metrics::Metric>, 2> metrics_;
+  std::array<metrics::Score, kScores.size()> scores_;
   Resampling resampling_;
-  std::map<std::pair<std::string, int64_t>, std::vector<std::string>> judged_;
+  std::map<std::pair<std::string, int64_t>, std::vector<std::string>> translations_;
   ExperimentResults out_;
 };
 }  // namespace
@@ -379,4 +379,4 @@ ExperimentResults gather(const ExperimentConfig& c, const ExperimentGraph& g, co
   for (const Stage& x : g.graph.stages()) s.check(x);
   return Gatherer(c, g, s).run();
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -14,7 +14,7 @@
 #include "experiment/training_curve.h"
 #include "pipeline/store.h"
 
-namespace rum {
+namespace rum::experiment {
 // How students are judged, side by side. NLL: mean natural -log p of a token of the human target.
 inline constexpr std::array<const char*, 3> kScores{"BLEU", "chrF", "NLL"};
 inline constexpr std::array<bool, 3> kHigherIsBetter{true, true, false};
@@ -31,11 +31,11 @@ struct ArmResult {
   ByScore scores;
   bool compared = false;  // with the arm of human targets at the same volume: the next two
   ByScore to_real;
-  std::array<double, kScores.size()> randomised{1, 1,
-                                                1};  // p of that difference by approximate randomisation
-  double steps = 0, seconds = 0, epochs = 0;         // of one student, on average
-  std::vector<TrainingCurve> curves;                 // by seed
-  std::string name() const;  // with volume and model where they are not the usual ones
+  // p of that difference by approximate randomisation.
+  std::array<double, kScores.size()> randomised{1, 1, 1};
+  double steps = 0, seconds = 0, epochs = 0;  // of one student, on average
+  std::vector<TrainingCurve> curves;          // by seed
+  std::string name() const;                   // with volume and model where they are not the usual ones
 };
 // A measure of targets beside the human ones, over seeds.
 struct MeasureResult {
@@ -103,4 +103,4 @@ struct ExperimentResults {
 };
 // Error when stages are missing: how many, and the command that makes them.
 ExperimentResults gather(const ExperimentConfig&, const ExperimentGraph&, const Store&);
-}  // namespace rum
+}  // namespace rum::experiment

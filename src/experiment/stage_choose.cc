@@ -9,13 +9,13 @@
 #include "base/threads.h"
 #include "edits/operation.h"
 #include "edits/targets.h"
+#include "experiment/stage_model.h"
 #include "generate/best_of.h"
 #include "generate/pool.h"
 #include "pipeline/stage.h"
-#include "run/environment.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 struct Written {
   std::vector<Candidates> sources;            // in the order of the set
@@ -34,7 +34,7 @@ Written written(const std::vector<std::string>& folders) {
   return out;
 }
 // [i][k]: how near candidate k of source i comes to the human target.
-std::vector<std::vector<double>> nearness(const Metric& metric, const Written& w,
+std::vector<std::vector<double>> nearness(const metrics::Metric& metric, const Written& w,
                                           const edits::TargetSet& human) {
   std::vector<std::vector<double>> out(w.sources.size());
   const size_t columns = metric.columns().size();
@@ -51,16 +51,13 @@ std::vector<std::vector<double>> nearness(const Metric& metric, const Written& w
   });
   return out;
 }
-std::unique_ptr<LoadedRun> model(const StageContext& x, const char* input) {
-  return load_run(x.input(input) + "/run/last.safetensors", pick_device("auto"));
-}
 struct Kept {
   std::vector<int64_t> index;  // of each source's candidates
   std::string how;             // in words
 };
 // The weights are fitted on the validation set: the models have learned the judge set's pairs by heart.
-Kept by_channel(const StageContext& x, const Metric& metric, const Written& w) {
-  const auto reverse = model(x, "reverse"), lm = model(x, "fluency");
+Kept by_channel(const StageContext& x, const metrics::Metric& metric, const Written& w) {
+  const auto reverse = load_model(x, "reverse"), lm = load_model(x, "fluency");
   const Written tried = written(x.inputs("tried"));
   const ChannelWeights weights =
       fit_channel(channel_terms(*reverse, lm.get(), tried.sources),
@@ -91,8 +88,9 @@ Kept kept(const StageContext& x, const Written& w) {
   return out;
 }
 
-// inputs: split, candidates (several), and for the noisy channel reverse, fluency, and tried (the same of the
-// validation set). Writes generated.jsonl and targets as `generate` does, so that all that reads those goes on.
+// inputs: split, candidates (several), and for the noisy channel reverse, fluency, and tried (the same
+// of the validation set). Writes generated.jsonl and targets as `generate` does, so that all that
+// reads those goes on.
 void choose(const StageContext& x) {
   const Written w = written(x.inputs("candidates"));
   const Kept k = kept(x, w);
@@ -118,4 +116,4 @@ void choose(const StageContext& x) {
 }
 const StageKind choose_kind("choose", 1, false, choose);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment

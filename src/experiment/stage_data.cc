@@ -13,7 +13,7 @@
 #include "pipeline/stage.h"
 #include "text/tokenizer.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 // ---- split: seed set, pool, valid, test, disjoint on both sides
 using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and the line where it stands
@@ -183,4 +183,4 @@ const StageKind kinds[] = {{"split", 2, false, split},
                            {"human", 1, false, human},
                            {"import", 1, false, import}};
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment

@@ -11,13 +11,14 @@
 #include "base/file.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
+#include "experiment/stage_model.h"
 #include "generate/pool.h"
 #include "pipeline/stage.h"
 #include "run/environment.h"
 #include "run/provenance.h"
 #include "run/run.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 // The sources that the parameters name: of the pool unless they say another set, all unless they say which.
 edits::TargetSet sources_of(const StageContext& x) {
@@ -33,7 +34,7 @@ std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
   const std::string dtype = p.has("dtype") ? p.text("dtype") : "f32";
   if (p.has("weights"))
     return load_run(JsonFields(x.stage.hints, x.stage.label).text("model"), "auto", dtype);
-  return load_run(x.input("generator") + "/run/last.safetensors", "auto", dtype);
+  return load_run(model_file(x, "generator"), "auto", dtype);
 }
 // inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and
 // targets of it: of several draws all, one after another.
@@ -80,4 +81,4 @@ void generate(const StageContext& x) {
 }
 const StageKind generate_kind("generate", 1, true, generate);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment

@@ -10,7 +10,7 @@
 #include "metrics/errors.h"
 #include "pipeline/stage.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 constexpr int64_t kPermutations = 1000;
 constexpr const char* kDiversity[] = {"tokens",           "types",
@@ -25,42 +25,43 @@ struct Lines {  // of the pairs of the pool that both have
   std::vector<std::string> sources, targets, human;
 };
 
-Json of_errors(const Lines& a, const ErrorRules& rules) {
-  ErrorCounts sum;
-  for (const SentenceErrors& s : find_errors(a.targets, a.human, a.sources, rules)) sum += s.counts;
+Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
+  metrics::ErrorCounts sum;
+  for (const metrics::SentenceErrors& s : find_errors(a.targets, a.human, a.sources, rules)) sum += s.counts;
   Json::Object out;
-  for (const ErrorMeasure& m : error_measures())
+  for (const metrics::ErrorMeasure& m : metrics::error_measures())
     out.emplace_back(m.name, Json(Json::Object{{"value", m.value(sum).value_or(NAN)}}));
   return Json(std::move(out));
 }
 
 // The targets beside a second person's translations: one person's are the references of both.
-Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human, const ErrorRules& rules,
-              int64_t& sentences) {
+Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
+              const metrics::ErrorRules& rules, int64_t& sentences) {
   const edits::TranslatedTwice t = translated_twice(targets, human);
   sentences = static_cast<int64_t>(t.sources.size());
   Json::Object out;
   if (t.sources.empty()) return Json(std::move(out));
-  const Rows m = error_rows(find_errors(t.targets, t.references, t.sources, rules)),
-             p = error_rows(find_errors(t.second, t.references, t.sources, rules));
-  for (const ErrorMeasure& measure : error_measures()) {
-    const Score score = [&](std::span<const double> sum) {
-      return measure.value(from_row(sum)).value_or(NAN);
+  const metrics::Rows m = error_rows(find_errors(t.targets, t.references, t.sources, rules)),
+                      p = error_rows(find_errors(t.second, t.references, t.sources, rules));
+  for (const metrics::ErrorMeasure& measure : metrics::error_measures()) {
+    const metrics::Score score = [&](std::span<const double> sum) {
+      return measure.value(metrics::from_row(sum)).value_or(NAN);
     };
     const double value = score(m.sum()), other = score(p.sum());
     const bool defined = std::isfinite(value) && std::isfinite(other);
     const double chance =
-        defined ? randomisation_p(
-                      [&](std::span<const double> s) { return measure.value(from_row(s)).value_or(0); }, {m},
-                      {p}, {1000, 1})
-                : NAN;
+        defined
+            ? randomisation_p(
+                  [&](std::span<const double> s) { return measure.value(metrics::from_row(s)).value_or(0); },
+                  {m}, {p}, {1000, 1})
+            : NAN;
     out.emplace_back(measure.name, Json(Json::Object{{"value", value}, {"human", other}, {"p", chance}}));
   }
   return Json(std::move(out));
 }
 
 Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
-  ComparedCorpora corpora;
+  metrics::ComparedCorpora corpora;
   corpora.add(a.targets);
   corpora.add(a.human);
   corpora.attest(attesting);
@@ -68,14 +69,14 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   size_t tokens = 0;
   for (size_t i = 0; i < a.targets.size(); ++i)
     tokens += std::min(corpora.parts[0].words.line(i).size(), corpora.parts[1].words.line(i).size());
-  std::vector<Measure> measures;
+  std::vector<metrics::Measure> measures;
   unsigned needs = 0;
   for (const char* name : kDiversity) {
-    measures.push_back(find_measure(name, static_cast<int64_t>(tokens)));
+    measures.push_back(metrics::find_measure(name, static_cast<int64_t>(tokens)));
     needs |= measures.back().needs();
   }
-  const DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
-  const auto tests = swap_test(corpora, 0, 1, measures, kPermutations, 1);
+  const metrics::DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
+  const auto tests = metrics::swap_test(corpora, 0, 1, measures, kPermutations, 1);
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
     out.emplace_back(kDiversity[m], Json(Json::Object{{"value", measures[m](targets)},
@@ -93,10 +94,10 @@ void measure(const StageContext& x) {
   const auto [t, h] = edits::aligned(targets, human);
   const Lines a{edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
                 edits::sides(h.texts, &Pair::target)};
-  HumanText people;
+  metrics::HumanText people;
   people.add(attesting);
   people.add(a.human);
-  const ErrorRules rules{people, Language::english};
+  const metrics::ErrorRules rules{people, metrics::Language::english};
   int64_t doubled = 0;
   Json floor = of_floor(targets, human, rules, doubled);
   const Json out(Json::Object{{"pairs", static_cast<int64_t>(a.targets.size())},
@@ -108,4 +109,4 @@ void measure(const StageContext& x) {
 }
 const StageKind measure_kind("measure", 1, false, measure);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment

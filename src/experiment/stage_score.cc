@@ -1,6 +1,6 @@
 // The stage in which a scorer says how good, or how human, each generated pair looks (scorers.h, detectors).
-// Writes scores.tsv (higher is better); a detector also match.json with how far its scores can be trusted, and
-// held_out.json with what that rests on; a regression to quality its weights, regression.json.
+// Writes scores.tsv (higher is better); a detector also match.json with how far its scores can be trusted,
+// and held_out.json with what that rests on; a regression to quality its weights, regression.json.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -17,66 +17,61 @@
 #include "edits/scorers.h"
 #include "edits/scores.h"
 #include "edits/targets.h"
+#include "experiment/stage_model.h"
 #include "metrics/chrf.h"
-#include "run/environment.h"
 
-namespace rum::edits {
+namespace rum::experiment {
 namespace {
 using Values = std::vector<double>;
-std::string weights(const StageContext& x, const char* input) {
-  return x.input(input) + "/run/last.safetensors";
-}
-std::unique_ptr<LoadedRun> model(const StageContext& x, const char* input) {
-  return load_run(weights(x, input), pick_device("auto"));
-}
-Values confidence(const StageContext& x, const TargetSet& t) {
+Values confidence(const StageContext& x, const edits::TargetSet& t) {
   std::map<int64_t, double> by_id;
   const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
-  const Values scores = generator_confidence(written);
+  const Values scores = edits::generator_confidence(written);
   for (size_t i = 0; i < written.size(); ++i) by_id.try_emplace(written[i].id, scores[i]);
   Values out;
   for (const int64_t id : t.ids) out.push_back(by_id.at(id));
   return out;
 }
-Values length(const StageContext& x, const TargetSet& t) {
-  return length_agreement(fit_length(read_pool(x.input("split"), "judge").texts), t.texts);
+Values length(const StageContext& x, const edits::TargetSet& t) {
+  return edits::length_agreement(edits::fit_length(edits::read_pool(x.input("split"), "judge").texts),
+                                 t.texts);
 }
-Values dual(const StageContext& x, const TargetSet& t) {
-  Values forward = forward_score(*model(x, "forward"), t.texts),
-         reverse = reverse_score(*model(x, "reverse"), t.texts);
+Values dual(const StageContext& x, const edits::TargetSet& t) {
+  Values forward = edits::forward_score(*load_model(x, "forward"), t.texts),
+         reverse = edits::reverse_score(*load_model(x, "reverse"), t.texts);
   for (Values* v : {&forward, &reverse})
     for (double& s : *v) s = -s;
-  return dual_cross_entropy(forward, reverse);
+  return edits::dual_cross_entropy(forward, reverse);
 }
 // Targets of other writers by id, several of each.
 std::map<int64_t, std::vector<std::string>> lines_by_id(const std::string& folder) {
   std::map<int64_t, std::vector<std::string>> out;
-  const TargetSet t = read_targets(folder);
+  const edits::TargetSet t = edits::read_targets(folder);
   for (size_t i = 0; i < t.ids.size(); ++i) out[t.ids[i]].push_back(t.texts[i].target);
   return out;
 }
-Values with_second(const StageContext& x, const TargetSet& t) {
+Values with_second(const StageContext& x, const edits::TargetSet& t) {
   const auto second = lines_by_id(x.input("with"));
   std::vector<std::string> lines;
   for (const int64_t id : t.ids) {
     const auto at = second.find(id);
     lines.push_back(at == second.end() ? "" : at->second.front());
   }
-  return agreement(t.texts, lines);
+  return edits::agreement(t.texts, lines);
 }
-Values with_draws(const StageContext& x, const TargetSet& t) {
+Values with_draws(const StageContext& x, const edits::TargetSet& t) {
   const auto drawn = lines_by_id(x.input("draws"));
   std::vector<std::vector<std::string>> lines;
   for (const int64_t id : t.ids) {
     const auto at = drawn.find(id);
     lines.push_back(at == drawn.end() ? std::vector<std::string>{""} : at->second);
   }
-  return consistency(t.texts, lines);
+  return edits::consistency(t.texts, lines);
 }
 // A set's targets by people and by the generator, where it wrote one: labelled texts, two a source.
 std::vector<detect::Text> labelled(const StageContext& x, const char* set, const char* generated) {
   std::vector<detect::Text> out;
-  const TargetSet human = read_pool(x.input("split"), set);
+  const edits::TargetSet human = edits::read_pool(x.input("split"), set);
   const auto machine = lines_by_id(x.input(generated));
   for (size_t i = 0; i < human.ids.size(); ++i) {
     const auto at = machine.find(human.ids[i]);
@@ -88,7 +83,7 @@ std::vector<detect::Text> labelled(const StageContext& x, const char* set, const
   }
   return out;
 }
-std::vector<detect::Text> unlabelled(const TargetSet& t) {
+std::vector<detect::Text> unlabelled(const edits::TargetSet& t) {
   std::vector<detect::Text> out;
   for (size_t i = 0; i < t.ids.size(); ++i)
     out.push_back(
@@ -113,8 +108,8 @@ void check_detector(const StageContext& x, std::span<const detect::Text> tried_o
       x.folder + "/held_out.json",
       to_json(Json(Json::Object{{"human", list(held_out.human)}, {"machine", list(held_out.machine)}})) +
           "\n");
-  write_summary(x, fmt::format("held-out AUROC {:.3f} [{:.3f}, {:.3f}]", a.value, low, high),
-                {{"auroc", a.value}, {"low", low}, {"high", high}});
+  edits::write_summary(x, fmt::format("held-out AUROC {:.3f} [{:.3f}, {:.3f}]", a.value, low, high),
+                       {{"auroc", a.value}, {"low", low}, {"high", high}});
 }
 Values negated(Values v) {
   for (double& s : v) s = -s;
@@ -122,7 +117,7 @@ Values negated(Values v) {
 }
 // What a kind of detector that has learned from the judge set says against a machine's hand. Tried on a fifth
 // of the sources, fitted on the others; then fitted on all.
-Values learned(const StageContext& x, const TargetSet& t, const std::string& kind,
+Values learned(const StageContext& x, const edits::TargetSet& t, const std::string& kind,
                const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x, "judge", "judge");
   const size_t cut = texts.size() / 2 * 4 / 5 * 2;
@@ -132,11 +127,11 @@ Values learned(const StageContext& x, const TargetSet& t, const std::string& kin
 }
 // log p_human - log p_generated of each whole target: of two models of the judge set's sources, one of the
 // human targets and one of the generated ones. Tried on the validation set, from which neither learned.
-Values density(const StageContext& x, const TargetSet& t) {
-  const auto human = model(x, "human_model"), generated = model(x, "generated_model");
+Values density(const StageContext& x, const edits::TargetSet& t) {
+  const auto human = load_model(x, "human_model"), generated = load_model(x, "generated_model");
   const auto ratios = [&](const std::vector<Pair>& texts) {
-    Values out = forward_score(*human, texts);
-    const Values minus = forward_score(*generated, texts);
+    Values out = edits::forward_score(*human, texts);
+    const Values minus = edits::forward_score(*generated, texts);
     for (size_t i = 0; i < out.size(); ++i) {
       std::vector<Token> tokens;
       human->tokenizer.encode(texts[i].target, tokens);
@@ -150,7 +145,7 @@ Values density(const StageContext& x, const TargetSet& t) {
   check_detector(x, tried_on, negated(ratios(pairs)));
   return ratios(t.texts);
 }
-Values random(const StageContext& x, const TargetSet& t) {
+Values random(const StageContext& x, const edits::TargetSet& t) {
   const Random random{x.seed(), Stream::shuffle};
   Values out;
   for (size_t i = 0; i < t.ids.size(); ++i)
@@ -164,7 +159,7 @@ std::vector<Values> features(const std::vector<std::string>& folders, const std:
   std::vector<Values> out;
   for (const std::string& folder : folders) {
     const std::string path = folder + "/scores.tsv";
-    out.push_back(scores_of(read_scores(path), ids, path));
+    out.push_back(edits::scores_of(edits::read_scores(path), ids, path));
   }
   return out;
 }
@@ -175,13 +170,14 @@ std::vector<Values> lines(const std::vector<Values>& features, size_t from, size
                      f.begin() + static_cast<std::ptrdiff_t>(to));
   return out;
 }
-// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of them first.
-// Writes regression.json.
-Values quality(const StageContext& x, const TargetSet& t) {
-  const TargetSet judge = read_targets(x.input("judge")), human = read_pool(x.input("split"), "judge");
+// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of them
+// first. Writes regression.json.
+Values quality(const StageContext& x, const edits::TargetSet& t) {
+  const edits::TargetSet judge = edits::read_targets(x.input("judge")),
+                         human = edits::read_pool(x.input("split"), "judge");
   std::vector<std::string> references;
   for (const int64_t id : judge.ids) references.push_back(human.texts[static_cast<size_t>(id)].target);
-  const Values measured = agreement(judge.texts, references);
+  const Values measured = edits::agreement(judge.texts, references);
   const std::vector<Values> given = features(x.inputs("judge_score"), judge.ids);
   const size_t n = measured.size(), cut = n * 4 / 5;
   RUM_CHECK(
@@ -189,9 +185,9 @@ Values quality(const StageContext& x, const TargetSet& t) {
       "{}: {} targets of the judge set are too few for a regression on {} scores; raise data.judge_pairs",
       x.stage.label, n, given.size());
   const auto fitted_on = std::span(measured).first(cut), tried_on = std::span(measured).subspan(cut);
-  const double held_out =
-      detect::spearman(predict(fit_ridge(lines(given, 0, cut), fitted_on), lines(given, cut, n)), tried_on);
-  const Ridge ridge = fit_ridge(given, measured);
+  const double held_out = detect::spearman(
+      edits::predict(edits::fit_ridge(lines(given, 0, cut), fitted_on), lines(given, cut, n)), tried_on);
+  const edits::Ridge ridge = edits::fit_ridge(given, measured);
   Json::Object weights;
   for (const double w : ridge.weights)
     weights.emplace_back(*x.stage.hints.find("of")->array()->at(weights.size()).text(), w);
@@ -201,24 +197,24 @@ Values quality(const StageContext& x, const TargetSet& t) {
   Disk::real().replace_text(x.folder + "/regression.json", to_json(facts, 1) + "\n");
   return predict(ridge, features(x.inputs("score"), t.ids));
 }
-// Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle wherever it is
-// used.
-Values oracle(const StageContext& x, const TargetSet& t) {
+// Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle
+// wherever it is used.
+Values oracle(const StageContext& x, const edits::TargetSet& t) {
   const auto human = lines_by_id(x.input("human"));
   std::vector<std::string> lines;
   for (const int64_t id : t.ids) lines.push_back(human.at(id).front());
-  return agreement(t.texts, lines);
+  return edits::agreement(t.texts, lines);
 }
 
 void score(const StageContext& x) {
-  const TargetSet t = read_targets(x.input("targets"));
+  const edits::TargetSet t = edits::read_targets(x.input("targets"));
   const std::string& kind = x.parameters().text("kind");
   const std::map<std::string, std::function<Values()>> scorers = {
       {"confidence", [&] { return confidence(x, t); }},
       {"length", [&] { return length(x, t); }},
-      {"fluency", [&] { return fluency(*model(x, "fluency"), t.texts); }},
-      {"forward", [&] { return forward_score(*model(x, "forward"), t.texts); }},
-      {"reverse", [&] { return reverse_score(*model(x, "reverse"), t.texts); }},
+      {"fluency", [&] { return edits::fluency(*load_model(x, "fluency"), t.texts); }},
+      {"forward", [&] { return edits::forward_score(*load_model(x, "forward"), t.texts); }},
+      {"reverse", [&] { return edits::reverse_score(*load_model(x, "reverse"), t.texts); }},
       {"dual_cross_entropy", [&] { return dual(x, t); }},
       {"agreement", [&] { return with_second(x, t); }},
       {"consistency", [&] { return with_draws(x, t); }},
@@ -233,13 +229,13 @@ void score(const StageContext& x) {
        }},
       {"states",
        [&] {
-         return learned(x, t, kind, {{"model", weights(x, "surrogate")}});
+         return learned(x, t, kind, {{"model", model_file(x, "surrogate")}});
        }},
       {"density", [&] { return density(x, t); }},
       {"random", [&] { return random(x, t); }},
       {"oracle", [&] { return oracle(x, t); }}};
-  write_scores(x.folder + "/scores.tsv", {t.ids, scorers.at(kind)()});
+  edits::write_scores(x.folder + "/scores.tsv", {t.ids, scorers.at(kind)()});
 }
 const StageKind kind("score", 1, false, score);
 }  // namespace
-}  // namespace rum::edits
+}  // namespace rum::experiment

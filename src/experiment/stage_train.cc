@@ -17,7 +17,7 @@
 #include "run/run.h"
 #include "train/trainer.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 // inputs: tokenizer, split, for a student its targets, and from, the training whose weights it goes on from.
 // data says what is learned:
@@ -60,8 +60,8 @@ void turn(std::vector<Pair>& pairs, const std::string& what) {
     if (what == "target language") p.source.clear();
   }
 }
-// A generator may write what no batch can hold: such pairs are left out, and counted. Error when the others do not
-// fill one batch.
+// A generator may write what no batch can hold: such pairs are left out, and counted. Error when the others
+// do not fill one batch.
 edits::TargetSet that_fit(const edits::TargetSet& t, const RunConfig& config, const std::string& label) {
   const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
   const BatchShape shape = batch_shape(config);
@@ -152,4 +152,4 @@ void train(const StageContext& x) {
 }
 const StageKind train_kind("train", 1, true, train);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment

@@ -6,10 +6,11 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "base/random.h"
 #include "base/threads.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 constexpr uint32_t kDrawSeeds = 100;  // Counter::site; significance.h draws sentences at others
 // f(r) for each replicate, some at a time.
@@ -19,9 +20,6 @@ void each_replicate(int count, const F& f) {
   parallel((count + kPerPiece - 1) / kPerPiece, [&](int64_t piece) {
     for (int64_t r = piece * kPerPiece; r < std::min<int64_t>((piece + 1) * kPerPiece, count); ++r) f(r);
   });
-}
-double mean(std::span<const double> x) {
-  return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
 }
 double standard_deviation(std::span<const double> x) {
   const double m = mean(x);
@@ -37,7 +35,7 @@ void check_finite(std::span<const double> scores) {
 void check(const SeedRows& rows, const Resampling& r) {
   RUM_CHECK(!rows.empty(), "statistics: an arm without seeds");
   RUM_CHECK(rows[0].size() > 0, "statistics: an arm without test sentences");
-  for (const Rows& seed : rows) {
+  for (const metrics::Rows& seed : rows) {
     RUM_CHECK(seed.columns == rows[0].columns, "statistics: one seed has rows of {} numbers, another of {}",
               rows[0].columns, seed.columns);
     RUM_CHECK(seed.size() == rows[0].size(), "statistics: one seed has {} test sentences, another {}",
@@ -47,14 +45,15 @@ void check(const SeedRows& rows, const Resampling& r) {
 }
 }  // namespace
 
-Bootstrap bootstrap(const Score& score, const SeedRows& rows, const Resampling& resampling) {
+Bootstrap bootstrap(const metrics::Score& score, const SeedRows& rows, const Resampling& resampling) {
   check(rows, resampling);
   const size_t seeds = rows.size(), width = rows[0].columns;
   Bootstrap out;
-  for (const Rows& seed : rows) out.by_seed.push_back(score(seed.sum()));
+  for (const metrics::Rows& seed : rows) out.by_seed.push_back(score(seed.sum()));
   out.score = mean(out.by_seed);
 
-  const auto sums = weighted_sums(rows, resampling.replicates, bootstrap_weights(resampling.seed));
+  const auto sums =
+      metrics::weighted_sums(rows, resampling.replicates, metrics::bootstrap_weights(resampling.seed));
   const Random random{resampling.seed, Stream::bootstrap};
   out.replicates.resize(static_cast<size_t>(resampling.replicates));
   each_replicate(resampling.replicates, [&](int64_t r) {
@@ -172,31 +171,32 @@ Effect difference(const Bootstrap& a, const Bootstrap& b) {
 
 namespace {
 // Every way to swap the rows that differ, of all seeds together; none when there are too many.
-std::optional<std::vector<double>> every_swap(const Score& score, const SeedRows& a, const SeedRows& b) {
+std::optional<std::vector<double>> every_swap(const metrics::Score& score, const SeedRows& a,
+                                              const SeedRows& b) {
   std::vector<std::vector<size_t>> differ;
   size_t all = 0;
-  for (size_t s = 0; s < a.size(); ++s) all += differ.emplace_back(differing(b[s], a[s])).size();
-  if (all > kMostExact) return {};
+  for (size_t s = 0; s < a.size(); ++s) all += differ.emplace_back(metrics::differing(b[s], a[s])).size();
+  if (all > metrics::kMostExact) return {};
   std::vector<double> sums{0};
   for (size_t s = 0; s < a.size(); ++s) {
     std::vector<double> longer;
-    for (const double d : all_swaps(score, b[s], a[s], differ[s]))
+    for (const double d : metrics::all_swaps(score, b[s], a[s], differ[s]))
       for (const double sum : sums) longer.push_back(sum + d);
     sums = std::move(longer);
   }
   return sums;
 }
-std::vector<double> swapped_differences(const Score& score, const SeedRows& a, const SeedRows& b,
+std::vector<double> swapped_differences(const metrics::Score& score, const SeedRows& a, const SeedRows& b,
                                         const Resampling& resampling) {
   std::vector<double> differences(static_cast<size_t>(resampling.replicates));
-  const Weights keep = swap_weights(resampling.seed);
+  const metrics::Weights keep = metrics::swap_weights(resampling.seed);
   for (size_t s = 0; s < a.size(); ++s) {
     const std::vector<double> all_a = a[s].sum(), all_b = b[s].sum();
-    const Rows pair[] = {a[s], b[s]};
+    const metrics::Rows pair[] = {a[s], b[s]};
     const auto offset = static_cast<int64_t>(s) << 32;  // swaps of its own for each seed
-    const auto kept =
-        weighted_sums(pair, resampling.replicates,
-                      [&](int64_t trial, std::span<double> weights) { keep(offset + trial, weights); });
+    const auto kept = metrics::weighted_sums(
+        pair, resampling.replicates,
+        [&](int64_t trial, std::span<double> weights) { keep(offset + trial, weights); });
     each_replicate(resampling.replicates, [&](int64_t trial) {
       std::vector<double> x = all_b, y = all_a;
       for (size_t k = 0; k < x.size(); ++k) {
@@ -212,7 +212,7 @@ std::vector<double> swapped_differences(const Score& score, const SeedRows& a, c
 }
 }  // namespace
 
-double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
+double randomisation_p(const metrics::Score& score, const SeedRows& a, const SeedRows& b,
                        const Resampling& resampling) {
   check(a, resampling);
   check(b, resampling);
@@ -228,11 +228,11 @@ double randomisation_p(const Score& score, const SeedRows& a, const SeedRows& b,
   check_finite({&observed, 1});
   if (const auto swaps = every_swap(score, a, b)) {
     check_finite(*swaps);
-    return static_cast<double>(as_far(*swaps, observed, scale)) / static_cast<double>(swaps->size());
+    return static_cast<double>(metrics::as_far(*swaps, observed, scale)) / static_cast<double>(swaps->size());
   }
   const std::vector<double> swaps = swapped_differences(score, a, b, resampling);
   check_finite(swaps);
-  return p_value(as_far(swaps, observed, scale), swaps.size());
+  return metrics::p_value(metrics::as_far(swaps, observed, scale), swaps.size());
 }
 
 std::vector<double> holm(std::span<const double> p) {
@@ -266,4 +266,4 @@ const char* name(Verdict v) {
   }
   return "";
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -1,7 +1,7 @@
-// Whether two arms differ: intervals, p-values and verdicts over seeds and test sentences. Draw r of the
-// bootstrap is a function of (seed, r) alone, so every arm sees the same draws: arms are paired, and the
-// difference of two arms is the difference of their replicates. Rows add up, so nothing is ever scored again
-// from text.
+// Whether two arms differ: intervals, p-values and verdicts over seeds and test sentences. Draw r of
+// the bootstrap is a function of (seed, r) alone, so every arm sees the same draws: arms are paired,
+// and the difference of two arms is the difference of their replicates. Rows add up, so nothing is ever
+// scored again from text.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -10,10 +10,10 @@
 
 #include "metrics/significance.h"
 
-namespace rum {
+namespace rum::experiment {
 // What one arm's students did on the test set: the rows (metrics/metric.h) of each seed. Seeds and sentences
 // stand in the same order in every arm.
-using SeedRows = std::vector<Rows>;
+using SeedRows = std::vector<metrics::Rows>;
 
 struct Resampling {
   // Of the bootstrap, and random swaps of the randomisation test; at least 100. No p is below 2 / (replicates
@@ -33,7 +33,7 @@ struct Bootstrap {
 };
 // Same bits for any number of threads. Error: no seed, no sentence, seeds of different length or width, fewer
 // than 100 replicates.
-Bootstrap bootstrap(const Score&, const SeedRows&, const Resampling& = {});
+Bootstrap bootstrap(const metrics::Score&, const SeedRows&, const Resampling& = {});
 
 struct Spread {                                // of one number per seed
   double mean = 0, sd = 0, low = 0, high = 0;  // sd with n - 1, NaN for one seed; smallest and largest
@@ -51,11 +51,11 @@ struct Effect {
   // 2.80 error where seeds are many.
   double detectable() const;
 };
-// The interval drops floor(B / 40) replicates at each end. Few seeds show too little of how much seeds differ:
-// drawn from themselves, n of them vary by (n - 1) / n of what they should, and their spread is itself a
-// guess. So the variance is made up for that, and the interval is wider by Student's t over the normal
-// quantile, with Satterthwaite's (1946) degrees of freedom: many where sentences make most of the variance,
-// n - 1 where seeds do. One seed is taken as given.
+// The interval drops floor(B / 40) replicates at each end. Few seeds show too little of how much seeds
+// differ: drawn from themselves, n of them vary by (n - 1) / n of what they should, and their spread is
+// itself a guess. So the variance is made up for that, and the interval is wider by Student's t over the
+// normal quantile, with Satterthwaite's (1946) degrees of freedom: many where sentences make most of the
+// variance, n - 1 where seeds do. One seed is taken as given.
 Effect effect(const Bootstrap&);
 // a - b. Error when the two differ in seeds or replicates.
 Effect difference(const Bootstrap& a, const Bootstrap& b);
@@ -65,7 +65,7 @@ Effect difference(const Bootstrap& a, const Bootstrap& b);
 // probability 1/2. p = (#{|d*| >= |d|} + 1) / (trials + 1): equal arms give 1. Where at most kMostExact
 // translations differ, all ways to swap them are counted instead: p = #{|d*| >= |d|} / 2^k, exact. The seeds
 // that were drawn are taken as given.
-double randomisation_p(const Score&, const SeedRows& a, const SeedRows& b, const Resampling& = {});
+double randomisation_p(const metrics::Score&, const SeedRows& a, const SeedRows& b, const Resampling& = {});
 
 // Holm's (1979) corrected p-values of a family, in the order given: p_(i) becomes max over j <= i of
 // min(1, (m - j + 1) p_(j)). Error: a p outside 0..1 or NaN.
@@ -73,9 +73,9 @@ std::vector<double> holm(std::span<const double> p);
 
 enum class Direction : uint8_t { greater, less };  // the claim: difference > 0, or < 0
 enum class Verdict : uint8_t { holds, does_not_hold, undecided };
-// holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same on the
-// other side. undecided: everything else; `detectable` then tells how small an effect could have stayed
-// unseen.
+// holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same
+// on the other side. undecided: everything else; `detectable` then tells how small an effect could
+// have stayed unseen.
 Verdict verdict_of(const Effect&, double corrected_p, Direction);
 const char* name(Verdict);  // "holds", "does not hold", "undecided"
-}  // namespace rum
+}  // namespace rum::experiment

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 // What a claim needs: arms if it is about students, else targets, of which "human" is always there.
 std::vector<std::string> needs(const Claim& c) {
@@ -68,4 +68,4 @@ MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store, FilesRead& 
   if (!out.waiting.empty()) keep(out.config, made);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::experiment

@@ -8,7 +8,7 @@
 #include "experiment/config.h"
 #include "pipeline/store.h"
 
-namespace rum {
+namespace rum::experiment {
 // The arms of these groups, the claims about them, and the arms that these claims and the gate compare them
 // with. Error: a group that no arm has.
 ExperimentConfig only_groups(ExperimentConfig, const std::vector<std::string>& groups);
@@ -18,4 +18,4 @@ struct MadeSoFar {
   std::vector<std::string> waiting;  // names of the other arms
 };
 MadeSoFar made_so_far(const ExperimentConfig&, const Store&, FilesRead&);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -2,7 +2,7 @@
 
 #include "run/metrics.h"
 
-namespace rum {
+namespace rum::experiment {
 TrainingCurve read_training(const std::string& run_folder) {
   TrainingCurve out;
   each_metrics_line({run_folder}, [&](const MetricsLine& line) {
@@ -12,4 +12,4 @@ TrainingCurve read_training(const std::string& run_folder) {
   });
   return out;
 }
-}  // namespace rum
+}  // namespace rum::experiment

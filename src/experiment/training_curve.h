@@ -4,11 +4,11 @@
 #include <map>
 #include <string>
 
-namespace rum {
+namespace rum::experiment {
 struct TrainingCurve {
   std::map<int64_t, double> valid_loss;  // by optimizer step, nats a token
   double epochs = 0;                     // rounds over its targets at the end
 };
 // Of a run's metrics.jsonl; lines that a crash damaged are passed over, as wherever it is read.
 TrainingCurve read_training(const std::string& run_folder);
-}  // namespace rum
+}  // namespace rum::experiment

@@ -22,7 +22,8 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   }
   return out;
 }
-// The same of a model that is asked by an instruction: what it writes after its first line is not written at all.
+// The same of a model that is asked by an instruction: what it writes after its first line is
+// not written at all.
 std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
                                           const Decoding& d, const Instruction& instruction) {
   std::vector<Prompt> prompts;
@@ -62,7 +63,7 @@ std::string describe(const BestOf& best_of, const Decoding& d) {
 }
 
 BestOf best_by_mbr(int64_t samples, const std::string& utility) {
-  const std::shared_ptr<const Metric> metric = make_utility(utility);
+  const std::shared_ptr<const metrics::Metric> metric = make_utility(utility);
   return {samples, "mbr " + utility,
           [metric](std::span<const Candidates> c) { return choose_mbr(*metric, c); }};
 }

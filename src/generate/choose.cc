@@ -9,14 +9,14 @@
 #include "metrics/chrf.h"
 
 namespace rum {
-std::unique_ptr<Metric> make_utility(const std::string& name) {
+std::unique_ptr<metrics::Metric> make_utility(const std::string& name) {
   static const std::vector<std::string> known{"chrf1", "chrf2", "bleu"};
-  check_known("utility", name, known);
-  if (name == "bleu") return make_bleu({.effective_order = true});
-  return make_chrf({.beta = name == "chrf1" ? 1 : 2});
+  metrics::check_known("utility", name, known);
+  if (name == "bleu") return metrics::make_bleu({.effective_order = true});
+  return metrics::make_chrf({.beta = name == "chrf1" ? 1 : 2});
 }
 
-std::vector<double> utilities(const Metric& metric, std::span<const std::string> hypotheses) {
+std::vector<double> utilities(const metrics::Metric& metric, std::span<const std::string> hypotheses) {
   const size_t n = hypotheses.size(), columns = metric.columns().size();
   const std::vector<std::string_view> all(hypotheses.begin(), hypotheses.end());
   std::vector<double> out(n * n), rows(n * columns);
@@ -51,11 +51,11 @@ int64_t best(std::span<const double> scores) {
   return std::find_if(scores.begin(), scores.end(), near) - scores.begin();
 }
 
-int64_t choose_mbr(const Metric& metric, std::span<const std::string> hypotheses) {
+int64_t choose_mbr(const metrics::Metric& metric, std::span<const std::string> hypotheses) {
   return best(mean_utilities(utilities(metric, hypotheses)));
 }
 
-std::vector<int64_t> choose_mbr(const Metric& metric, std::span<const Candidates> sources) {
+std::vector<int64_t> choose_mbr(const metrics::Metric& metric, std::span<const Candidates> sources) {
   std::vector<int64_t> out(sources.size());
   parallel(static_cast<int64_t>(sources.size()), [&](int64_t i) {
     std::vector<std::string> texts;

@@ -26,8 +26,8 @@ class SourceMemory {
   const EncoderDecoder& model_;
   int64_t longest_;
   std::vector<int32_t> length_;  // of the source of each seat
-  std::vector<int32_t> readers_,
-      sources_;  // the offsets as they lie on the device: mostly those of the token before
+  // The offsets as they lie on the device: mostly those of the token before.
+  std::vector<int32_t> readers_, sources_;
   Memory seen_;  // read: of each block (seats * longest, 2 keys)
 };
 }  // namespace rum

@@ -7,7 +7,6 @@
 #include <span>
 #include <vector>
 
-#include "metrics/token_stats.h"
 #include "model/model.h"
 #include "run/decoding.h"
 #include "text/tokenizer.h"
@@ -26,8 +25,8 @@ struct Prompt {
 };
 // Who hears of texts while they are written.
 struct Follower {
-  // One more token of a text that is not searched for with beams; of several draws, which. False: it ends there,
-  // unfinished.
+  // One more token of a text that is not searched for with beams; of several draws, which. False: it
+  // ends there, unfinished.
   std::function<bool(size_t text, int32_t draw, Token)> token;
   std::function<void(size_t text, std::span<const Hypothesis>)> done;  // as generate() returns them
 };
@@ -46,22 +45,4 @@ int64_t room(const Model&, const Prompt&);
 std::vector<std::vector<Hypothesis>> generate(const Model&, std::span<const Prompt> prompts, Token end,
                                               const Decoding&, const std::function<void(int64_t)>& done = {},
                                               const Follower* = nullptr);
-
-// log p(target | source) of each example, natural log, without label smoothing: the sum over its tokens after
-// the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.
-// Error: an example that needs more positions than the context has, or with a prefix that does not fit it.
-std::vector<double> log_probs(const Model&, std::span<const Example>, int64_t batch_tokens = 4096);
-// The same tokens one by one: result[i][k] of the k-th token of example i after its prefix (or after its
-// first).
-std::vector<std::vector<TokenStats>> text_stats(const Model&, std::span<const Example>,
-                                                int64_t batch_tokens = 4096);
-// With a second model of the same vocabulary as the reference of token_stats(). Error also: another one.
-std::vector<std::vector<TokenStats>> text_stats(const Model&, const Model& reference,
-                                                std::span<const Example>, int64_t batch_tokens = 4096);
-// What the model makes of each target, forced to read it: use(i, states) for one example after the other;
-// states[l], l = 0 .. layers, is (tokens of the target without its end, C) on the CPU: the embedding, then
-// the output of each block. They last as long as the call.
-void hidden_states(const Model&, std::span<const Example>,
-                   const std::function<void(size_t, std::span<const Tensor> states)>& use,
-                   int64_t batch_tokens = 4096);
 }  // namespace rum

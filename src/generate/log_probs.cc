@@ -1,12 +1,10 @@
-// Scoring: log p(target | source) of given texts, and what the model says of each of their tokens; many texts
-// to a forward.
+#include "generate/log_probs.h"
+
 #include <algorithm>
-#include <functional>
 
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/loader.h"
-#include "generate/generate.h"
 #include "generate/scoring_batch.h"
 #include "ops/head_loss.h"
 #include "ops/linear.h"
@@ -52,19 +50,20 @@ std::vector<float> logits_of(const Tensor& logits, int64_t row) {
     out[static_cast<size_t>(v)] = static_cast<float>(logits.at(row * vocab + v));
   return out;
 }
-std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* reference,
-                                              std::span<const Example> examples, int64_t batch_tokens) {
-  std::vector<std::vector<TokenStats>> out(examples.size());
+std::vector<std::vector<metrics::TokenStats>> stats_of(const Model& model, const Model* reference,
+                                                       std::span<const Example> examples,
+                                                       int64_t batch_tokens) {
+  std::vector<std::vector<metrics::TokenStats>> out(examples.size());
   const auto use = [&](size_t first, std::span<const Example> texts, const Batch& b, const Part& part) {
     const Tensor hidden = model.hidden(b);
     struct Place {
-      TokenStats* to;
+      metrics::TokenStats* to;
       Token target;
     };
     std::vector<Place> places;  // by row
     for (size_t i = 0; i < texts.size(); ++i) {
       const std::vector<Token>& tokens = texts[i].tokens;
-      std::vector<TokenStats>& stats = out[first + i];
+      std::vector<metrics::TokenStats>& stats = out[first + i];
       stats.resize(static_cast<size_t>(part(texts[i]).scored));
       for (size_t k = 0; k < stats.size(); ++k)
         places.push_back({&stats[k], tokens[tokens.size() - stats.size() + k]});
@@ -80,7 +79,8 @@ std::vector<std::vector<TokenStats>> stats_of(const Model& model, const Model* r
       parallel(to - from, [&](int64_t i) {
         const Place& p = places[static_cast<size_t>(from + i)];
         const std::vector<float> row = logits_of(logits, i);
-        *p.to = reference ? token_stats(row, logits_of(others, i), p.target) : token_stats(row, p.target);
+        *p.to = reference ? metrics::token_stats(row, logits_of(others, i), p.target)
+                          : metrics::token_stats(row, p.target);
       });
     }
   };
@@ -107,12 +107,14 @@ std::vector<double> log_probs(const Model& model, std::span<const Example> examp
   return out;
 }
 
-std::vector<std::vector<TokenStats>> text_stats(const Model& model, std::span<const Example> examples,
-                                                int64_t batch_tokens) {
+std::vector<std::vector<metrics::TokenStats>> text_stats(const Model& model,
+                                                         std::span<const Example> examples,
+                                                         int64_t batch_tokens) {
   return stats_of(model, nullptr, examples, batch_tokens);
 }
-std::vector<std::vector<TokenStats>> text_stats(const Model& model, const Model& reference,
-                                                std::span<const Example> examples, int64_t batch_tokens) {
+std::vector<std::vector<metrics::TokenStats>> text_stats(const Model& model, const Model& reference,
+                                                         std::span<const Example> examples,
+                                                         int64_t batch_tokens) {
   RUM_CHECK(model.config().vocab == reference.config().vocab,
             "text_stats: a vocabulary of {} tokens, the reference has {}", model.config().vocab,
             reference.config().vocab);

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "generate/log_probs.h"
+
 namespace rum {
 std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& tokenizer,
                                            std::span<const Pair> texts) {
@@ -66,7 +68,7 @@ ScoredTranslations translate_and_score(const Model& model, const Tokenizer& toke
   }
   ScoredTranslations out;
   out.translations = translate(model, tokenizer, sources, decoding, done);
-  out.bleu = corpus_bleu(out.translations, references);
+  out.bleu = metrics::corpus_bleu(out.translations, references);
   return out;
 }
 }  // namespace rum

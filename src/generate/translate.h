@@ -26,7 +26,7 @@ std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<con
                                    const Decoding&, const std::function<void(int64_t)>& done = {});
 // Translations of the sources, and their BLEU against the targets.
 struct ScoredTranslations {
-  Bleu bleu;
+  metrics::Bleu bleu;
   std::vector<std::string> translations;
 };
 ScoredTranslations translate_and_score(const Model&, const Tokenizer&, std::span<const Pair>, const Decoding&,

@@ -11,7 +11,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 const std::string kSmoothings[] = {"exp", "floor", "add-k", "none"};
 double smooth_value(const BleuConfig& c) {
@@ -182,4 +182,4 @@ Bleu corpus_bleu(const std::vector<std::string>& hypotheses, const std::vector<s
   const Reference reference(references.begin(), references.end());
   return bleu(count(BleuMetric(c), hypotheses, std::span(&reference, 1)).sum(), c);
 }
-}  // namespace rum
+}  // namespace rum::metrics

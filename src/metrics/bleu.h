@@ -7,7 +7,7 @@
 
 #include "metrics/metric.h"
 
-namespace rum {
+namespace rum::metrics {
 struct BleuConfig {
   std::string tokenize = "13a";  // a name of tokenize.h
   std::string smooth = "exp";    // exp, floor, add-k, none: what an order without a match counts
@@ -29,4 +29,4 @@ std::unique_ptr<Metric> make_bleu(const BleuConfig& = {});
 // One reference.
 Bleu corpus_bleu(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references,
                  const BleuConfig& = {});
-}  // namespace rum
+}  // namespace rum::metrics

@@ -8,7 +8,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 bool is_mark(char32_t c) {  // Python's string.punctuation
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
@@ -186,4 +186,4 @@ const Explanation chrf_plus("chrf++", "chrF++, character and word n-gram F score
 }  // namespace
 
 std::unique_ptr<Metric> make_chrf(const ChrfConfig& c) { return std::make_unique<Chrf>(c); }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -5,7 +5,7 @@
 
 #include "metrics/metric.h"
 
-namespace rum {
+namespace rum::metrics {
 struct ChrfConfig {
   int char_order = 6, word_order = 0;  // longest n-grams; word_order 2 is chrF++
   int beta = 2;                        // recall counts beta times as much as precision
@@ -16,4 +16,4 @@ struct ChrfConfig {
 // Columns: for each order, characters first, the n-grams of the hypothesis (0 where the reference has none),
 // of the reference, and those matched. Of several references the one with the best score counts.
 std::unique_ptr<Metric> make_chrf(const ChrfConfig& = {});
-}  // namespace rum
+}  // namespace rum::metrics

@@ -7,7 +7,7 @@
 
 #include "metrics/explain.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 const Explanation explanations[] = {
     {"js_divergence_bits", "Jensen-Shannon divergence of words",
@@ -100,4 +100,4 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

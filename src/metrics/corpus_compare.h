@@ -8,7 +8,7 @@
 
 #include "metrics/numbered.h"
 
-namespace rum {
+namespace rum::metrics {
 constexpr std::array<std::pair<int32_t, int32_t>, 6> kFrequencyBands = {
     {{1, 1}, {2, 2}, {3, 5}, {6, 10}, {11, 100}, {101, INT32_MAX}}};
 
@@ -25,4 +25,4 @@ struct Comparison {             // shares; NaN where there is nothing to divide 
 };
 // Counts by number of word, for all words of the vocabulary.
 Comparison compare(std::span<const int32_t> reference, std::span<const int32_t> system, const Vocabulary&);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -6,12 +6,11 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_point(char32_t c) { return c == '.' || c == ','; }
-// What separates thousands alone: blanks that do not break, the Swiss apostrophe, and in running text a
-// space.
+// What separates thousands alone: blanks that do not break, the Swiss apostrophe, and in
+// running text a space.
 bool separates_thousands(char32_t c) {
   return c == ' ' || c == '\'' || c == 0x2019 || c == 0xA0 || c == 0x202F || c == 0x2009;
 }
@@ -163,4 +162,4 @@ bool negated(const std::vector<std::string>& words, Language language) {
                : in(kEnglishNegations, w) || w.ends_with("n't") || w.ends_with("n\u2019t");
   });
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rum {
+namespace rum::metrics {
 enum class Language : uint8_t { english, german };  // whose rules apply
 
 // The numbers of a line in order, written alike whichever of the two languages wrote them: no thousands
@@ -19,4 +19,4 @@ std::vector<std::string> names_in(std::string_view line, Language);
 std::vector<std::string> name_forms(std::string_view line, Language);
 // Is one of these words (words_v2) a negation?
 bool negated(const std::vector<std::string>& words, Language);
-}  // namespace rum
+}  // namespace rum::metrics

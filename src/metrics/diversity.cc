@@ -9,7 +9,7 @@
 #include "base/threads.h"
 #include "metrics/significance.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
@@ -172,4 +172,4 @@ std::vector<DifferenceTest> swap_test(const ComparedCorpora& corpora, size_t par
   for (DifferenceTest& t : out) t.exact = true;
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -15,7 +15,7 @@
 #include "metrics/numbered.h"
 #include "metrics/sentence_diversity.h"
 
-namespace rum {
+namespace rum::metrics {
 // Corpora that are measured together: they share the numbers of words.
 struct ComparedCorpora {
   struct Part {
@@ -96,4 +96,4 @@ std::vector<DifferenceTest> permutation_test(const ComparedCorpora&, size_t part
 // with so many random ones.
 std::vector<DifferenceTest> swap_test(const ComparedCorpora&, size_t part_a, size_t part_b,
                                       std::span<const Measure>, int64_t permutations, uint32_t seed);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "metrics/diversity.h"
 #include "metrics/self_similarity.h"
 #include "metrics/shape.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 using S = const DiversitySample&;
 constexpr int64_t kNone = MeasureKind::kNone;
@@ -17,9 +18,6 @@ constexpr int64_t kNone = MeasureKind::kNone;
 const Spectrum& words(S s) { return s.spectra[0]; }
 const Spectrum& ngrams(S s, int64_t n) { return s.spectra[static_cast<size_t>(n - 1)]; }
 double real(int64_t x) { return static_cast<double>(x); }
-double mean(const std::vector<double>& v) {
-  return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
-}
 const char *const kRichness = "Mingled with length: compare corpora of one length only.",
                   *const kTweedie = "Tweedie and Baayen 1998, who compare it with the other constants.";
 
@@ -356,4 +354,4 @@ Measure find_measure(std::string_view name, int64_t tokens) {
   fail(fmt::format("no measure \"{}\"{}; there are {}", name, did_you_mean(name, names),
                    fmt::join(names, ", ")));
 }
-}  // namespace rum
+}  // namespace rum::metrics

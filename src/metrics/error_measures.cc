@@ -3,7 +3,7 @@
 #include "metrics/errors.h"
 #include "metrics/explain.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 using C = ErrorCounts;
 const NamedCount kCounts[] = {
@@ -194,4 +194,4 @@ const ErrorMeasure& error_measure(std::string_view name) {
   fail(fmt::format("no measure of errors \"{}\"{}; there are {}", name, did_you_mean(name, names),
                    fmt::join(names, ", ")));
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -9,7 +9,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 // A length is far off when it is so by this factor and by so many words: short sentences vary freely.
 constexpr double kFarFactor = 1.5, kFarWords = 3;
@@ -186,4 +186,4 @@ std::vector<size_t> worst_sentences(std::span<const SentenceErrors> sentences, c
   for (size_t i = 0; i < n; ++i) out.push_back(places[i].index);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -14,7 +14,7 @@
 #include "metrics/human_text.h"
 #include "metrics/metric.h"
 
-namespace rum {
+namespace rum::metrics {
 struct ErrorCounts {  // of a sentence, or a sum over sentences
   double sentences = 0;
   double hyp_words = 0, ref_words = 0;                                  // words_v2
@@ -31,8 +31,8 @@ struct ErrorCounts {  // of a sentence, or a sum over sentences
   ErrorCounts& operator+=(const ErrorCounts&);
 };
 struct ErrorWords {  // which ones, for people
-  std::vector<std::string> numbers_missing, numbers_added, names_missing, names_added, copied, invented,
-      repeated;  // "of the"
+  std::vector<std::string> numbers_missing, numbers_added, names_missing, names_added, copied, invented;
+  std::vector<std::string> repeated;  // "of the"
 };
 struct SentenceErrors {
   ErrorCounts counts;
@@ -77,4 +77,4 @@ ErrorCounts from_row(std::span<const double>);
 // At most n sentences where the measure is largest, worst first: then more errors, then the earlier one.
 // Sentences where it is undefined or 0 are left out.
 std::vector<size_t> worst_sentences(std::span<const SentenceErrors>, const ErrorMeasure&, size_t n);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 std::vector<const Explanation*>& registry() {
   static std::vector<const Explanation*> all;
@@ -40,4 +40,4 @@ std::string explain(std::string_view name) {
   fail(fmt::format("no measure \"{}\"{}; there are {}", name, did_you_mean(name, names),
                    fmt::join(names, ", ")));
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace rum {
+namespace rum::metrics {
 struct Explanation {
   const char* name;           // as typed and as keyed in JSON: "bleu", "mtld"
   const char* title;          // "MTLD, measure of textual lexical diversity"
@@ -19,4 +19,4 @@ struct Explanation {
 };
 // The text that `--explain NAME` prints. Error with a did-you-mean when nothing has this name.
 std::string explain(std::string_view name);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -7,7 +7,7 @@
 #include "base/threads.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 void HumanText::add(std::span<const std::string> lines) {
   constexpr size_t kLines = 4096;
   std::vector<std::vector<std::string>> part((lines.size() + kLines - 1) / kLines);
@@ -25,4 +25,4 @@ double HumanText::information(std::string_view word) const {
   return std::log2(static_cast<double>(std::max<int64_t>(words_, 1)) /
                    static_cast<double>(std::max<int64_t>(count(word), 1)));
 }
-}  // namespace rum
+}  // namespace rum::metrics

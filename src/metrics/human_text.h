@@ -6,7 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace rum {
+namespace rum::metrics {
 class HumanText {
  public:
   // Lines of text, cut by words_v2 on all threads. Error with the byte offset when one is not UTF-8.
@@ -27,4 +27,4 @@ class HumanText {
   std::unordered_map<std::string, int64_t, Hash, std::equal_to<>> counts_;
   int64_t words_ = 0;
 };
-}  // namespace rum
+}  // namespace rum::metrics

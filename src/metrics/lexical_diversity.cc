@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 double real(int64_t x) { return static_cast<double>(x); }
@@ -203,4 +203,4 @@ double mtld(std::span<const int32_t> tokens, size_t size, MtldRule rule) {
   };
   return (one_way(tokens.begin(), tokens.end()) + one_way(tokens.rbegin(), tokens.rend())) / 2;
 }
-}  // namespace rum
+}  // namespace rum::metrics

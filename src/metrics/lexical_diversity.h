@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace rum {
+namespace rum::metrics {
 struct Spectrum {
   int64_t tokens = 0, types = 0;                     // N, V
   std::vector<std::pair<int64_t, int64_t>> classes;  // (r, V_r), r ascending, V_r > 0
@@ -55,4 +55,4 @@ struct MtldRule {
   int64_t min_tokens = 10;    // in a factor
 };
 double mtld(std::span<const int32_t> tokens, size_t size, MtldRule = {});
-}  // namespace rum
+}  // namespace rum::metrics

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "metrics/explain.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 const Explanation mauve_{
     "mauve_words", "MAUVE over words",
@@ -103,4 +103,4 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

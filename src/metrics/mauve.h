@@ -7,14 +7,14 @@
 #include <utility>
 #include <vector>
 
-namespace rum {
+namespace rum::metrics {
 struct MauveConfig {
   double scaling = 5;   // c
   int64_t points = 25;  // mixture weights, evenly from 1e-6 to 1 - 1e-6; both extreme points come on top
 };
 double mauve(std::span<const double> p, std::span<const double> q, const MauveConfig& = {});
-// Liu et al. 2021: the area of the same frontier without exponentials, in closed form; 0: the same, 1:
-// disjoint.
+// Liu et al. 2021: the area of the same frontier without exponentials, in closed form; 0: the
+// same, 1: disjoint.
 double frontier_integral(std::span<const double> p, std::span<const double> q);
 // Counts to probabilities; each bin gets `add` more (1/2: the smoothing of MAUVE*, Pillutla et al. 2023).
 // Error when there is nothing to divide by.
@@ -26,4 +26,4 @@ constexpr size_t kWordBins = 500;
 std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<const int32_t> p,
                                                                       std::span<const int32_t> q,
                                                                       size_t bins = kWordBins);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -9,8 +9,9 @@
 #include "metrics/bleu.h"
 #include "metrics/chrf.h"
 #include "metrics/ter.h"
+#include "text/json_keys.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 constexpr const char* kVersion = "ruminate-1";  // of these definitions; grows when a score would change
 const std::string kMetrics[] = {"bleu", "chrf", "chrf++", "ter"};
@@ -21,24 +22,34 @@ std::string small(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
   return out;
 }
-void set(const std::string& what, const Option& option, const Json& value) {
-  const auto expected = [&](const char* kind) {
-    fail(fmt::format("{}: expected {}, found {}", what, kind, to_json(value)));
-  };
-  if (bool* const* b = std::get_if<bool*>(&option.to)) {
-    if (value.boolean() == nullptr) expected("true or false");
-    **b = *value.boolean();
-  } else if (int* const* i = std::get_if<int*>(&option.to)) {
-    int64_t x = 0;
-    if (!value.whole(x) || x < 0 || x > 1000) expected("a whole number from 0 to 1000");
-    **i = static_cast<int>(x);
-  } else if (double* const* d = std::get_if<double*>(&option.to)) {
-    if (!value.is_null() && !value.number(**d)) expected("a number");
-  } else {
-    if (value.text() == nullptr) expected("a text");
-    **std::get_if<std::string*>(&option.to) = *value.text();
+class Given : public JsonKeys {
+ public:
+  Given(const char* metric, const Json::Object& options) : JsonKeys(&options, true), metric_(metric) {}
+  void take(const Option& o) {
+    if (int* const* i = std::get_if<int*>(&o.to)) {
+      int64_t x = **i;
+      read(o.name, x, 0, 1000);
+      **i = static_cast<int>(x);
+    } else if (bool* const* b = std::get_if<bool*>(&o.to)) {
+      read(o.name, **b);
+    } else if (double* const* d = std::get_if<double*>(&o.to)) {
+      read(o.name, **d);
+    } else {
+      read(o.name, **std::get_if<std::string*>(&o.to));
+    }
   }
-}
+  void done() const {
+    if (const std::string* name = unknown())
+      check_known(fmt::format("{}: option", metric_).c_str(), *name, known());
+  }
+
+ private:
+  [[noreturn]] void wrong(const std::string& name, const std::string& expected,
+                          const Json& found) const override {
+    fail(fmt::format("{}: {}: expected {}, found {}", metric_, name, expected, to_json(found)));
+  }
+  const char* metric_;
+};
 }  // namespace
 
 void check_known(const char* what, std::string_view name, std::span<const std::string> known) {
@@ -47,13 +58,9 @@ void check_known(const char* what, std::string_view name, std::span<const std::s
             fmt::join(known, ", "));
 }
 void read_options(const char* metric, const Json::Object& given, std::initializer_list<Option> known) {
-  std::vector<std::string> names;
-  for (const Option& o : known) names.emplace_back(o.name);
-  for (const auto& [name, value] : given) {
-    check_known(fmt::format("{}: option", metric).c_str(), name, names);
-    for (const Option& o : known)
-      if (name == o.name) set(fmt::format("{}: {}", metric, name), o, value);
-  }
+  Given options(metric, given);
+  for (const Option& o : known) options.take(o);
+  options.done();
 }
 
 std::span<const std::string> metric_names() { return kMetrics; }
@@ -152,4 +159,4 @@ std::string line(const Metric& metric, std::span<const double> sum, int width) {
   return fmt::format("{} = {:.{}f}{}{}", metric.name(), metric.score(sum), width, details.empty() ? "" : " ",
                      details);
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -14,7 +14,7 @@
 
 #include "text/json.h"
 
-namespace rum {
+namespace rum::metrics {
 // One reference: a line per sentence; none where it says nothing about that sentence.
 using Reference = std::vector<std::optional<std::string>>;
 
@@ -72,4 +72,4 @@ struct Option {
 void read_options(const char* metric, const Json::Object& given, std::initializer_list<Option> known);
 // Error that lists `known`, with a did-you-mean, unless `name` is one of them.
 void check_known(const char* what, std::string_view name, std::span<const std::string> known);
-}  // namespace rum
+}  // namespace rum::metrics

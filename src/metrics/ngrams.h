@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-namespace rum {
+namespace rum::metrics {
 constexpr uint32_t kNone = UINT32_MAX;
 
-// Keys to numbers from 0 on. Open addressing; a slot belongs to the present text only when it carries its
-// stamp.
+// Keys to numbers from 0 on. Open addressing; a slot belongs to the present text only when it
+// carries its stamp.
 template <class Key>
 class Numbers {
  public:
@@ -117,4 +117,4 @@ class NgramTrie {
   Numbers<uint64_t> children_;  // of (node, symbol); node 0 is the empty n-gram
   std::vector<int32_t> most_, here_;
 };
-}  // namespace rum
+}  // namespace rum::metrics

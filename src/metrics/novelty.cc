@@ -9,7 +9,7 @@
 #include "metrics/explain.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 const Explanation novelty_{"novelty", "n-gram novelty",
                            "share of the text's n-grams (novelty_3: n = 3) that the training corpus does not "
@@ -145,4 +145,4 @@ Novelty CopyFinder::novelty(size_t orders) const {
   }
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -10,7 +10,7 @@
 #include "metrics/numbered.h"
 #include "text/pair_table.h"
 
-namespace rum {
+namespace rum::metrics {
 struct Novelty {
   struct Order {
     int64_t ngrams = 0, novel = 0;
@@ -49,4 +49,4 @@ class CopyFinder {
   std::vector<Edge> edges_;
   PairTable targets_;  // (state, token) to state
 };
-}  // namespace rum
+}  // namespace rum::metrics

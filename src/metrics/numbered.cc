@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 int32_t Vocabulary::add(std::string_view word) {
   if (const auto found = numbers_.find(word); found != numbers_.end()) return found->second;
   const auto number = static_cast<int32_t>(words_.size());
@@ -46,8 +46,8 @@ NumberedLines number_words(std::span<const std::string> lines, Vocabulary& vocab
 }
 
 namespace {
-// What longer_ngrams() reads: each n-gram of the corpora in turn, as f(number of all but its last token, that
-// token).
+// What longer_ngrams() reads: each n-gram of the corpora in turn, as f(number of all but its last
+// token, that token).
 template <class F>
 void each_ngram(std::span<const NumberedLines* const> words, const SharedNgrams* shorter, F&& f) {
   for (size_t c = 0; c < words.size(); ++c)
@@ -120,4 +120,4 @@ std::vector<int32_t> count_tokens(std::span<const int32_t> tokens, size_t size) 
   for (const int32_t t : tokens) ++counts[static_cast<size_t>(t)];
   return counts;
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace rum {
+namespace rum::metrics {
 // Numbers of words, from 0, in the order they came.
 class Vocabulary {
  public:
@@ -52,4 +52,4 @@ SharedNgrams longer_ngrams(std::span<const NumberedLines* const> words, const Sh
 
 // How often each number below `size` occurs.
 std::vector<int32_t> count_tokens(std::span<const int32_t> tokens, size_t size);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -11,7 +11,7 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 // Calls f(number, how often) for each distinct number of the line.
@@ -181,4 +181,4 @@ double homogenization_rouge_l(std::span<const std::string> lines, size_t most) {
   const auto n = static_cast<double>(rows.size());
   return sum / (n * (n - 1) / 2);
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -10,7 +10,7 @@
 #include "metrics/bleu.h"
 #include "metrics/numbered.h"
 
-namespace rum {
+namespace rum::metrics {
 // BLEU's rows (bleu.h, 4 orders) of each line with all other lines as its references.
 Rows leave_one_out(const NumberedLines& tokens);
 // BLEU of each line (13a, exponential smoothing, effective order), in 0..100. Empty below two lines.
@@ -26,4 +26,4 @@ double homogenization_rouge_l(std::span<const std::string> lines, size_t most = 
 // are numbers of tokens; left so.
 int64_t longest_common_subsequence(std::span<const int32_t> a, std::span<const int32_t> b,
                                    std::vector<uint64_t>& masks);
-}  // namespace rum
+}  // namespace rum::metrics

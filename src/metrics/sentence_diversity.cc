@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace rum {
+namespace rum::metrics {
 double expectation_adjusted_distinct(const Spectrum& s, double vocabulary) {
   if (s.tokens == 0) return std::numeric_limits<double>::quiet_NaN();
   const double unseen = static_cast<double>(s.tokens) * std::log1p(-1 / vocabulary);  // ln of its chance
@@ -49,4 +49,4 @@ Compression compress(std::span<const std::string> lines) {
   deflateEnd(&z);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

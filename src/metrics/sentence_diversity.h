@@ -7,7 +7,7 @@
 
 #include "metrics/lexical_diversity.h"
 
-namespace rum {
+namespace rum::metrics {
 constexpr size_t kNgramOrders = 4;  // n-grams of n = 1 to 4
 
 // Expectation-adjusted distinct-n: types over the types that as many draws from a uniform vocabulary give.
@@ -18,4 +18,4 @@ struct Compression {
   double ratio() const;             // bytes / (deflated + 18): 18 bytes of frame, as gzip's
 };
 Compression compress(std::span<const std::string> lines);
-}  // namespace rum
+}  // namespace rum::metrics

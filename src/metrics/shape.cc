@@ -7,7 +7,7 @@
 
 #include "metrics/explain.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 const Explanation explanations[] = {
@@ -130,4 +130,4 @@ Lengths lengths(std::span<const int64_t> tokens_of_lines) {
   out.percentile90 = percentile(0.9);
   return out;
 }
-}  // namespace rum
+}  // namespace rum::metrics

@@ -6,7 +6,7 @@
 
 #include "metrics/lexical_diversity.h"
 
-namespace rum {
+namespace rum::metrics {
 struct LineFit {  // of y = slope x + intercept by least squares
   double slope, intercept, r2;
 };
@@ -25,4 +25,4 @@ struct Lengths {  // of lines, in tokens
   double mean, deviation, median, percentile90;  // deviation of the sample, n - 1; percentiles interpolated
 };
 Lengths lengths(std::span<const int64_t> tokens_of_lines);
-}  // namespace rum
+}  // namespace rum::metrics

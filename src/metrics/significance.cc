@@ -5,11 +5,12 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "metrics/explain.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 enum Site : uint32_t { draws, swaps };  // of the random numbers
 Counter counter(int64_t trial, Site site, size_t block) {
@@ -37,9 +38,6 @@ std::vector<double> differences(std::span<const double> system, std::span<const 
   std::vector<double> out;
   for (size_t i = 0; i < system.size(); ++i) out.push_back(system[i] - baseline[i]);
   return out;
-}
-double mean(std::span<const double> x) {
-  return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
 }
 double scale_of(double a, double b) { return std::max(std::abs(a), std::abs(b)); }
 void drop_signs(std::span<double> x) {
@@ -282,4 +280,4 @@ const Explanation randomisation(
     "sacreBLEU 2.6.0 and MultEval (Clark et al. 2011) count #{|d*| > |d|}: ties do not count, so that 3 "
     "sentences or none get p = 1/(R + 1); --p-rule sacrebleu does the same.");
 }  // namespace
-}  // namespace rum
+}  // namespace rum::metrics

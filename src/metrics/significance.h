@@ -10,7 +10,7 @@
 
 #include "metrics/metric.h"
 
-namespace rum {
+namespace rum::metrics {
 // Of a sum of rows; called from several threads.
 using Score = std::function<double(std::span<const double>)>;
 
@@ -82,4 +82,4 @@ struct Exact {
 // Of the sentences that differ; more of them that do not would change nothing. Error as of all_swaps.
 Exact exact_randomisation(const Metric&, const Rows& baseline, const Rows& system,
                           std::span<const size_t> sentences);
-}  // namespace rum
+}  // namespace rum::metrics

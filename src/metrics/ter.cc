@@ -11,7 +11,7 @@
 #include "metrics/ngrams.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 // Tercom's limits, and the reference tool's own on how many shifts are looked at.
 constexpr int kMaxShift = 10, kMaxDistance = 50, kBeam = 25, kMaxCandidates = 1000;
@@ -321,4 +321,4 @@ TerEdits ter_edits(std::span<const uint32_t> hypothesis, std::span<const uint32_
 }
 
 std::unique_ptr<Metric> make_ter(const TerConfig& c) { return std::make_unique<Ter>(c); }
-}  // namespace rum
+}  // namespace rum::metrics

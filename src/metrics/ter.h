@@ -9,7 +9,7 @@
 #include "metrics/metric.h"
 #include "metrics/tokenize.h"
 
-namespace rum {
+namespace rum::metrics {
 struct TerEdits {             // of the translation, to make it the reference
   int64_t insertions = 0;     // words of the reference that are missing
   int64_t deletions = 0;      // words that are too many
@@ -23,4 +23,4 @@ TerEdits ter_edits(std::span<const uint32_t> hypothesis, std::span<const uint32_
 // Columns: edits, ref_length (mean over the references), insertions, deletions, substitutions, shifts, all of
 // the reference with the fewest edits.
 std::unique_ptr<Metric> make_ter(const TerConfig& = {});
-}  // namespace rum
+}  // namespace rum::metrics

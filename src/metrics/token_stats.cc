@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "metrics/explain.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
 template <class T>
 TokenStats stats_of(std::span<const T> logits, std::span<const T> reference, int64_t target) {
@@ -127,4 +127,4 @@ const Explanation token_entropy(
 }  // namespace
 
 std::span<const TokenMeasure> token_measures() { return kMeasures; }
-}  // namespace rum
+}  // namespace rum::metrics

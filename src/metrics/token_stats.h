@@ -5,7 +5,7 @@
 #include <optional>
 #include <span>
 
-namespace rum {
+namespace rum::metrics {
 struct TokenStats {
   double log_p = 0;     // natural log of the probability of the token that stands there
   int64_t rank = 1;     // 1 and how many tokens have a larger logit
@@ -34,4 +34,4 @@ struct TokenMeasure {
 };
 // perplexity, bits_per_byte, log_likelihood, rank, log_rank, lrr, token_entropy
 std::span<const TokenMeasure> token_measures();
-}  // namespace rum
+}  // namespace rum::metrics

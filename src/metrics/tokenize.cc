@@ -7,9 +7,8 @@
 #include "text/unicode.h"
 #include "text/words.h"
 
-namespace rum {
+namespace rum::metrics {
 namespace {
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_stop(char c) { return c == '.' || c == ','; }
 // What 13a puts spaces round wherever it stands: ASCII symbols but ' , - . and all letters and digits. (Round
 // a space as well, but that only makes more of them.)
@@ -39,16 +38,6 @@ void unescape(std::string& text) {
   replace_all(text, "&amp;", "&");
   replace_all(text, "&lt;", "<");
   replace_all(text, "&gt;", ">");
-}
-// Calls emit(code, its bytes) for each character.
-template <class Emit>
-void each_character(std::string_view line, const Emit& emit) {
-  const char* const end = line.data() + line.size();
-  for (const char* p = line.data(); p < end;) {
-    const Character c = decode_utf8(p, end);
-    emit(c.code, std::string_view(p, static_cast<size_t>(c.bytes)));
-    p += c.bytes;
-  }
 }
 // Spaces round each character that `apart` names.
 template <class Apart>
@@ -182,8 +171,8 @@ const std::string kNames[] = {"13a", "intl", "char", "zh", "none"};
 constexpr Tokenize kTokenizers[] = {tokenize_13a, tokenize_intl, tokenize_char, tokenize_zh,
                                     [](std::string_view line) { return std::string(line); }};
 
-// Tercom: ideographs and their kin, each a word of its own (0x3F22 is what the reference tool has), and
-// marks.
+// Tercom: ideographs and their kin, each a word of its own (0x3F22 is what the reference
+// tool has), and marks.
 constexpr Range kIdeographs[] = {{0x2E80, 0x2EFF}, {0x31C0, 0x31EF}, {0x3200, 0x3F22}, {0x3400, 0x4DBF},
                                  {0x4E00, 0x9FFF}, {0xF900, 0xFAFF}, {0xFE30, 0xFE4F}};
 constexpr Range kAsianMarks[] = {{0x3001, 0x3002}, {0x3008, 0x3011}, {0x3014, 0x301F}, {0xFF61, 0xFF65},
@@ -219,4 +208,4 @@ std::string tokenize_ter(std::string_view line, const TerConfig& c) {
   }
   return joined(s);
 }
-}  // namespace rum
+}  // namespace rum::metrics

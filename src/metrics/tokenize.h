@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace rum {
+namespace rum::metrics {
 using Tokenize = std::string (*)(std::string_view line);
 // "13a" (that of mteval-v13a.pl), "intl" (mteval-v14.pl: all of Unicode's punctuation and symbols), "char",
 // "zh" (Chinese characters apart, the rest as 13a) or "none". Error with a did-you-mean for another.
@@ -19,4 +19,4 @@ struct TerConfig {
 };
 // That of Tercom, with the reference tool's own character ranges.
 std::string tokenize_ter(std::string_view line, const TerConfig&);
-}  // namespace rum
+}  // namespace rum::metrics

@@ -13,6 +13,7 @@
 #include "base/terminal.h"
 #include "run/environment.h"
 #include "text/toml.h"
+#include "text/unpack.h"
 
 namespace rum {
 namespace {
@@ -99,8 +100,8 @@ std::vector<std::string> from_array(const Json* list, const std::string& found) 
   return out;
 }
 template <class At>
-Key texts(const char* name, At at, const char* help) {
-  return {name, kTexts, help,
+Key texts(const char* name, At at, std::string help) {
+  return {name, kTexts, std::move(help),
           [at](const RunConfig& c) {
             const std::vector<std::string>& all = at(const_cast<RunConfig&>(c));
             return all.size() == 1 && !all[0].starts_with('[') ? toml_text(all[0]) : array_of(all);
@@ -161,7 +162,7 @@ std::vector<Key> make_keys() {
                                                           {"stream_in_order", Windows::stream_in_order}},
              "plain text: documents, of which long ones are cut, or each file one stream of windows of "
              "model.context tokens, shuffled in each epoch or in order"),
-      texts("data.train", AT(train), "corpus to learn from, or a list of them; .gz and .xz too"),
+      texts("data.train", AT(train), fmt::format("corpus to learn from, or a list of them; {}", kPackedHelp)),
       text("data.valid", AT(valid), "corpus that chooses the best checkpoint"),
       text("data.test", AT(test), "corpus for the final figures; may be empty"),
       text("data.plan", AT(plan),
@@ -268,7 +269,7 @@ std::vector<Key> make_keys() {
       choice(
           "train.best", AT(best),
           std::vector<std::pair<std::string, Best>>{
-              {"loss", Best::loss}, {"bleu", Best::bleu}, {"last", Best::last}},
+              {"loss", Best::loss}, {"bleu", Best::score}, {"last", Best::last}},
           "what picks the model: validation loss, validation BLEU, or nothing: the last weights. Students of "
           "generated text lose by human loss long before they translate well"),
       text("train.from", AT(from),
@@ -405,7 +406,7 @@ void check_config(const RunConfig& c) {
       c.lora.rank == 0 || !c.from.empty(),
       "lora.rank = {} trains beside the weights of a model: name it as train.from, or leave lora.rank at 0",
       c.lora.rank);
-  RUM_CHECK(c.best != Best::bleu || (c.kind == CorpusKind::pairs && c.bleu_texts > 0),
+  RUM_CHECK(c.best != Best::score || (c.kind == CorpusKind::pairs && c.bleu_texts > 0),
             "train.best = \"bleu\" needs translations to judge: data.kind = \"translation\" and "
             "eval.bleu_texts above "
             "0");

@@ -16,8 +16,8 @@
 
 namespace rum {
 // Whose weights become the model: those of the evaluation with the lowest validation loss or the highest
-// BLEU, or the last ones. Patience goes by the same.
-enum class Best : uint8_t { loss, bleu, last };
+// score of the task (BLEU), or the last ones. Patience goes by the same.
+enum class Best : uint8_t { loss, score, last };
 
 // Adapters (model/params.h) instead of all weights.
 struct LoraConfig {

@@ -20,8 +20,9 @@ struct Decoding {
   float max_ratio = 0;           // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
   uint32_t seed = 1;
   uint32_t first = 0;  // number of the first prompt, for its random stream: a long list may come in parts
-  int64_t batch = 64;  // cache slots in flight, of which a text takes `beam` (draws: `best`); at least one
-                       // text is. Changes speed and memory; on a CPU never the output
+  // Cache slots in flight, of which a text takes `beam` (draws: `best`); at least one text is. Changes speed
+  // and memory; on a CPU never the output.
+  int64_t batch = 64;
 };
 // All that the output depends on, but the seed, in words.
 std::string describe(const Decoding&);

@@ -90,8 +90,8 @@ void check_resumed(const RunConfig& then, const RunConfig& now) {
           key.name, key.get(b), key.get(a), reason);
 }
 
-bool judged_alike(const RunConfig& a, const RunConfig& b) {
+bool evaluated_alike(const RunConfig& a, const RunConfig& b) {
   return a.best == b.best && a.eval_texts == b.eval_texts &&
-         (a.best != Best::bleu || a.bleu_texts == b.bleu_texts);
+         (a.best != Best::score || a.bleu_texts == b.bleu_texts);
 }
 }  // namespace rum

@@ -19,5 +19,5 @@ std::string why_fixed(const std::string& key);
 // Error: the key in which `now` is not the run that `then` was, both values, and the reason.
 void check_resumed(const RunConfig& then, const RunConfig& now);
 // Do evaluations of both mean the same, so that the best of one is comparable with those of the other?
-bool judged_alike(const RunConfig&, const RunConfig&);
+bool evaluated_alike(const RunConfig&, const RunConfig&);
 }  // namespace rum

@@ -9,6 +9,7 @@
 #include "generate/chat_template.h"
 #include "generate/pool.h"
 #include "generate/translate.h"
+#include "text/json_keys.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -16,58 +17,39 @@ namespace rum::serve {
 namespace {
 constexpr size_t kMostStops = 4, kMostPrompts = 16;
 
-// The keys of a request: each is asked for once, and none is left over.
-class Fields {
+// The keys of a request. Each of these gives `otherwise`, or nothing, where the key is missing or null.
+class Fields : public JsonKeys {
  public:
-  Fields(const Json& json) : object_(json.object()) {
-    if (!object_) throw Refusal(400, "expected a JSON object");
+  Fields(const Json& json) : JsonKeys(json.object(), true) {
+    if (!json.object()) throw Refusal(400, "expected a JSON object");
   }
-  const Json* find(const char* key) {
-    known_.push_back(key);
-    for (const auto& [name, value] : *object_)
-      if (name == key && !value.is_null()) return &value;
-    return nullptr;
-  }
-  [[noreturn]] static void bad(const char* key, const std::string& expected, const Json& found) {
+  [[noreturn]] static void bad(const std::string& key, const std::string& expected, const Json& found) {
     std::string shown = to_json(found);
     if (shown.size() > 60) shown = shown.substr(0, 60) + "...";
     throw Refusal(400, fmt::format("{}: expected {}, found {}", key, expected, shown), key);
   }
   double number(const char* key, double otherwise, double low, double high) {
-    const Json* v = find(key);
-    double out = otherwise;
-    if (v && (!v->number(out) || !(out >= low && out <= high)))
-      bad(key, fmt::format("a number from {:g} to {:g}", low, high), *v);
-    return out;
+    read(key, otherwise, low, high);
+    return otherwise;
   }
   int64_t whole(const char* key, int64_t otherwise, int64_t low, int64_t high) {
-    const Json* v = find(key);
-    int64_t out = otherwise;
-    if (v && (!v->whole(out) || out < low || out > high))
-      bad(key, fmt::format("a whole number from {} to {}", low, high), *v);
-    return out;
+    read(key, otherwise, low, high);
+    return otherwise;
   }
   bool flag(const char* key) {
-    const Json* v = find(key);
-    if (v && !v->boolean()) bad(key, "true or false", *v);
-    return v && *v->boolean();
+    bool out = false;
+    read(key, out);
+    return out;
   }
   std::string text(const char* key) {
-    const Json* v = find(key);
-    if (v && !v->text()) bad(key, "a text", *v);
-    return v ? *v->text() : "";
+    std::string out;
+    read(key, out);
+    return out;
   }
   std::vector<std::string> texts(const char* key, size_t most) {  // one, or a list of them
     std::vector<std::string> out;
-    const Json* v = find(key);
-    if (!v) return out;
-    const std::string expected = fmt::format("a text or a list of at most {}", most);
-    if (v->text()) return {*v->text()};
-    if (!v->array() || v->array()->size() > most) bad(key, expected, *v);
-    for (const Json& t : *v->array()) {
-      if (!t.text()) bad(key, expected, *v);
-      out.push_back(*t.text());
-    }
+    read(key, out, true);
+    if (out.size() > most) bad(key, fmt::format("a text or a list of at most {}", most), *find(key));
     return out;
   }
   // What would change the answer and is not done here; at its usual value it may stand there.
@@ -78,14 +60,15 @@ class Fields {
                     key);
   }
   void finish() const {
-    for (const auto& [name, value] : *object_)
-      if (std::find(known_.begin(), known_.end(), name) == known_.end())
-        throw Refusal(400, fmt::format("unknown key \"{}\"{}", name, did_you_mean(name, known_)), name);
+    if (const std::string* name = unknown())
+      throw Refusal(400, fmt::format("unknown key \"{}\"{}", *name, did_you_mean(*name, known())), *name);
   }
 
  private:
-  const Json::Object* object_;
-  std::vector<std::string> known_;
+  [[noreturn]] void wrong(const std::string& key, const std::string& expected,
+                          const Json& found) const override {
+    bad(key, expected, found);
+  }
 };
 
 std::string new_id(const char* kind) {

@@ -2,20 +2,11 @@
 
 #include <algorithm>
 
+#include "base/terminal.h"
 #include "text/unicode.h"
 
 namespace rum::serve {
 namespace {
-// Bytes at the end that begin a character whose rest may still come.
-size_t half_character(std::string_view text) {
-  for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
-    const auto c = static_cast<uint8_t>(text[text.size() - n]);
-    if ((c & 0xC0u) == 0x80u) continue;
-    const size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
-    return length > n ? n : 0;
-  }
-  return 0;
-}
 // The longest end of the text that a stop begins with.
 size_t beginning_of(std::string_view stop, std::string_view text) {
   for (size_t n = std::min(stop.size() - 1, text.size()); n > 0; --n)
@@ -35,7 +26,7 @@ bool decoded_alike(const Writing& a, const Writing& b) {
 std::string GrowingText::add(std::string_view bytes, std::span<const std::string> stops) {
   if (stopped_) return "";
   held_ += bytes;
-  size_t end = held_.size() - half_character(held_);
+  size_t end = held_.size() - unfinished_character(held_);
   for (const std::string& stop : stops) {
     const size_t at = held_.find(stop);
     if (at != std::string::npos) {

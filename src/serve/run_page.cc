@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "generate/log_probs.h"
 #include "page/page.h"
 #include "run/history.h"
 #include "run/run.h"

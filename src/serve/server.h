@@ -1,5 +1,5 @@
-// `ruminate serve`: a model behind HTTP, with OpenAI's protocol and a page for people. server.cc is the one file
-// that includes cpp-httplib.
+// `ruminate serve`: a model behind HTTP, with OpenAI's protocol and a page for people. server.cc is the one
+// file that includes cpp-httplib.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -17,8 +17,9 @@ struct ServerConfig {
   int64_t clients = 128;                 // connections at a time; the next ones wait to be accepted
   int64_t waiting = 256;  // requests that wait for the model; more are sent away with status 429
   int64_t batch = 16;     // texts that are written side by side
-  int64_t patience = 10;  // seconds that a client may let the server wait for the next bytes, and
-                          // that requests have left when the server ends
+  // Seconds that a client may let the server wait for the next bytes, and that requests have left once
+  // the server ends.
+  int64_t patience = 10;
 };
 class Server {
  public:

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "generate/attention_maps.h"
+#include "generate/log_probs.h"
 #include "generate/pool.h"
 #include "generate/translate.h"
 #include "page/attention.h"
@@ -89,14 +90,14 @@ std::string continued(const LoadedRun& run, const std::string& text) {
 }  // namespace
 
 std::vector<page::ShownToken> shown_tokens(const LoadedRun& run, const Example& e,
-                                           std::span<const TokenStats> stats) {
+                                           std::span<const metrics::TokenStats> stats) {
   std::vector<page::ShownToken> out;
   const size_t given = e.tokens.size() - stats.size();
   for (size_t i = 0; i < e.tokens.size(); ++i) {
     page::ShownToken& t = out.emplace_back(page::ShownToken{bytes_of(run.tokenizer, e.tokens[i])});
     t.says = fmt::format("token {}", e.tokens[i]);
     if (i < given) continue;
-    const TokenStats& s = stats[i - given];
+    const metrics::TokenStats& s = stats[i - given];
     t.log_p = s.log_p;
     t.says = fmt::format("rank {}, entropy {:.2f} nats", s.rank, s.entropy);
   }

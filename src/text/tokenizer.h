@@ -1,7 +1,8 @@
-// Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019), or single characters: trained here,
-// or read from a Hugging Face tokenizer.json; BPE over characters with bytes for the unknown ones (Llama 2, Mistral)
-// only read. decode(encode(s)) == s for any bytes (for NFC alone where the file asks for it), or for all known
-// characters. Of the last kind U+2581 is a blank, and a blank at the beginning may go, as Hugging Face has it.
+// Byte-level BPE (Sennrich et al. 2016; bytes as in Radford et al. 2019), or single characters: trained
+// here, or read from a Hugging Face tokenizer.json; BPE over characters with bytes for the unknown ones
+// (Llama 2, Mistral) only read. decode(encode(s)) == s for any bytes (for NFC alone where the file asks for
+// it), or for all known characters. Of the last kind U+2581 is a blank, and a blank at the beginning may go,
+// as Hugging Face has it.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -19,8 +20,8 @@ struct TokenizerConfig {
   int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges; characters: as many as there are
   // These get the first ids, in this order; they are never found in a text, callers add them.
   std::vector<std::string> special{};
-  std::string pattern =
-      "gpt2";  // pre-tokenisation: gpt2, gpt4, llama3, qwen2, whitespace, or characters: no merges
+  // Pre-tokenisation: gpt2, gpt4, llama3, qwen2, whitespace, or characters: no merges.
+  std::string pattern = "gpt2";
   bool split_digits = false;  // each digit a token of its own
   int64_t min_frequency = 2;  // pairs seen less often are not merged
 };
@@ -43,8 +44,8 @@ class Tokenizer {
   void encode(std::string_view text, std::vector<Token>& out, bool goes_on = false) const;
   // As Hugging Face's encode() does: special tokens too are found, and the post-processor's template added.
   std::vector<Token> encode_with_special(std::string_view text) const;
-  // What the tokens add to a text that begins with `before`. Special tokens give nothing, nor do ids beyond: the
-  // rows that fill up a model's embedding.
+  // What the tokens add to a text that begins with `before`. Special tokens give nothing, nor do ids beyond:
+  // the rows that fill up a model's embedding.
   std::string decode(std::span<const Token>, std::span<const Token> before = {}) const;
   int64_t size() const;                        // of the vocabulary
   Token special(std::string_view name) const;  // its id; Error when there is none
@@ -67,7 +68,8 @@ class Tokenizer {
   std::optional<Token> end_;
 };
 
-// decode() token by token: the bytes that each adds, so a character may come in parts. The tokenizer outlives it.
+// decode() token by token: the bytes that each adds, so a character may come in parts. The
+// tokenizer outlives it.
 class GrowingDecode {
  public:
   explicit GrowingDecode(const Tokenizer&, std::span<const Token> before = {});

@@ -30,6 +30,17 @@ inline Character decode_utf8(const char* p, const char* end) {
     return {(a & 7) << 18 | (byte(1) & 63u) << 12 | (byte(2) & 63u) << 6 | (byte(3) & 63u), 4};
   return {kNotUtf8, 1};
 }
+// Calls f(code, its bytes) for each character.
+template <class F>
+void each_character(std::string_view text, const F& f) {
+  const char* const end = text.data() + text.size();
+  for (const char* p = text.data(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    f(c.code, std::string_view(p, static_cast<size_t>(c.bytes)));
+    p += c.bytes;
+  }
+}
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 // Appends the UTF-8 form of a code point (0 to 0x10FFFF).
 void append_utf8(std::string& out, char32_t code);
 // Offset of the first byte that is not part of well-formed UTF-8; npos when there is none.

@@ -47,7 +47,7 @@ class File {
   uint64_t at_ = 0;
 };
 
-enum class Step : uint8_t { more, end, damaged };  // after a step of a decoder: `end` of a member
+enum class Unpacked : uint8_t { more, end, damaged };  // after a step of a decoder: `end` of a member
 // What is packed and not yet read, and the room for what comes out of it; a decoder moves both on.
 struct Flow {
   uint8_t* in;
@@ -60,7 +60,7 @@ class Decoder {
  public:
   explicit Decoder(const char* n) : name(n) {}
   virtual ~Decoder() = default;
-  virtual Step step(Flow&) = 0;
+  virtual Unpacked step(Flow&) = 0;
   virtual void restart() = 0;  // a file may be several members one after another
   const char* const name;
 };
@@ -72,7 +72,7 @@ struct Gzip : Decoder {
   }
   ~Gzip() override { inflateEnd(&z); }
   void restart() override { inflateReset(&z); }
-  Step step(Flow& f) override {
+  Unpacked step(Flow& f) override {
     z.next_in = f.in;
     z.avail_in = static_cast<uInt>(f.left);
     z.next_out = reinterpret_cast<Bytef*>(f.out);
@@ -83,8 +83,8 @@ struct Gzip : Decoder {
     f.room = z.avail_out;
     if (status == Z_MEM_ERROR) throw Error("zlib: out of memory");
     f.reason = z.msg ? z.msg : "not deflate data";
-    if (status == Z_STREAM_END) return Step::end;
-    return status == Z_OK || status == Z_BUF_ERROR ? Step::more : Step::damaged;
+    if (status == Z_STREAM_END) return Unpacked::end;
+    return status == Z_OK || status == Z_BUF_ERROR ? Unpacked::more : Unpacked::damaged;
   }
 };
 struct Bzip2 : Decoder {
@@ -96,7 +96,7 @@ struct Bzip2 : Decoder {
     z = {};
     if (BZ2_bzDecompressInit(&z, 0, 0) != BZ_OK) throw Error("libbz2: out of memory");
   }
-  Step step(Flow& f) override {
+  Unpacked step(Flow& f) override {
     z.next_in = reinterpret_cast<char*>(f.in);
     z.avail_in = static_cast<unsigned>(f.left);
     z.next_out = f.out;
@@ -107,8 +107,8 @@ struct Bzip2 : Decoder {
     f.room = z.avail_out;
     if (status == BZ_MEM_ERROR) throw Error("libbz2: out of memory");
     f.reason = "the data do not fit their format or their checksum";
-    if (status == BZ_STREAM_END) return Step::end;
-    return status == BZ_OK ? Step::more : Step::damaged;
+    if (status == BZ_STREAM_END) return Unpacked::end;
+    return status == BZ_OK ? Unpacked::more : Unpacked::damaged;
   }
 };
 struct Zstd : Decoder {
@@ -119,7 +119,7 @@ struct Zstd : Decoder {
   }
   ~Zstd() override { ZSTD_freeDStream(z); }
   void restart() override { ZSTD_initDStream(z); }
-  Step step(Flow& f) override {
+  Unpacked step(Flow& f) override {
     ZSTD_inBuffer in{f.in, f.left, 0};
     ZSTD_outBuffer out{f.out, f.room, 0};
     const size_t status = ZSTD_decompressStream(z, &out, &in);
@@ -127,8 +127,8 @@ struct Zstd : Decoder {
     f.left -= in.pos;
     f.room -= out.pos;
     if (ZSTD_isError(status)) f.reason = ZSTD_getErrorName(status);
-    if (ZSTD_isError(status)) return Step::damaged;
-    return status == 0 ? Step::end : Step::more;
+    if (ZSTD_isError(status)) return Unpacked::damaged;
+    return status == 0 ? Unpacked::end : Unpacked::more;
   }
 };
 struct Xz : Decoder {
@@ -139,7 +139,7 @@ struct Xz : Decoder {
     if (lzma_stream_decoder(&z, uint64_t{1} << kMemoryBits, 0) != LZMA_OK)
       throw Error("liblzma: out of memory");
   }
-  Step step(Flow& f) override {
+  Unpacked step(Flow& f) override {
     z.next_in = f.in;
     z.avail_in = f.left;
     z.next_out = reinterpret_cast<uint8_t*>(f.out);
@@ -151,8 +151,8 @@ struct Xz : Decoder {
     if (status == LZMA_MEM_ERROR) throw Error("liblzma: out of memory");
     f.reason = status == LZMA_MEMLIMIT_ERROR ? "it asks for more than 1 GiB of memory"
                                              : "the data do not fit their format or their checksum";
-    if (status == LZMA_STREAM_END) return Step::end;
-    return status == LZMA_OK || status == LZMA_BUF_ERROR ? Step::more : Step::damaged;
+    if (status == LZMA_STREAM_END) return Unpacked::end;
+    return status == LZMA_OK || status == LZMA_BUF_ERROR ? Unpacked::more : Unpacked::damaged;
   }
 };
 // Could these first bytes go on as those of a packed file? Someone who types shall not wait for more of them.
@@ -207,11 +207,11 @@ struct ByteReader::Source {
       if (between) decoder->restart();
       between = false;
       Flow f{unread(), left, to, room, ""};
-      const Step step = decoder->step(f);
+      const Unpacked step = decoder->step(f);
       consumed(left - f.left);
       room = f.room;
-      if (step == Step::damaged) damaged(f.reason);
-      between = step == Step::end;
+      if (step == Unpacked::damaged) damaged(f.reason);
+      between = step == Unpacked::end;
       if (last && !between && room == size) damaged("the file ends in the middle");
     }
     unpacked += size - room;

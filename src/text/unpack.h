@@ -7,10 +7,13 @@
 #include <string>
 
 namespace rum {
-// Text compresses to a tenth, seldom to a hundredth. A file beyond this ratio and beyond kUnpackFree bytes is
-// refused.
+// Text compresses to a tenth, seldom to a hundredth. A file beyond this ratio and beyond
+// kUnpackFree bytes is refused.
 constexpr int64_t kUnpackRatio = 250;
 constexpr uint64_t kUnpackFree = uint64_t{1} << 26;
+
+// Of a file that may be any of these, in help.
+inline constexpr const char* kPackedHelp = "plain or compressed (.gz .xz .zst .bz2)";
 
 class ByteReader {
  public:

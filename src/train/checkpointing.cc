@@ -114,7 +114,7 @@ void Trainer::State::restore(Checkpoint c) {
   done = c.step;
   skipped = noted(c, "skipped");
   evaluated = c.meta.contains("evaluated") ? noted(c, "evaluated") : done;
-  if (!judged_alike(config_of(c), config)) {
+  if (!evaluated_alike(config_of(c), config)) {
     progress.line(
         "what judges the model has changed: the best step is one of those that are evaluated from now on");
     return;

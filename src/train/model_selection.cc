@@ -14,12 +14,16 @@ bool Trainer::State::better(const Evaluation& e) const {
   switch (config.best) {
     case Best::loss:
       return e.loss < best_loss;
-    case Best::bleu:
+    case Best::score:
       return e.score > best_score;
     case Best::last:
       return true;
   }
   return false;
+}
+
+std::string Trainer::State::chosen_by() const {
+  return config.best == Best::score ? task->score_title() : "loss";
 }
 
 void Trainer::State::note_best(int64_t step, const Evaluation& e) {
@@ -48,7 +52,7 @@ bool Trainer::State::evaluate() {
   ++stale;
   if (config.patience == 0 || stale < config.patience) return false;
   progress.line(fmt::format("no better validation {} in {} evaluations: stopped early; step {} was best",
-                            config.best == Best::bleu ? "BLEU" : "loss", stale, best_step));
+                            chosen_by(), stale, best_step));
   return true;
 }
 
@@ -107,7 +111,7 @@ void Trainer::State::average_weights(const std::vector<int64_t>& steps) {
 bool Trainer::State::worse_than_best(const Evaluation& e) const {
   if (best_step == 0) return false;
   if (config.best == Best::loss || !std::isfinite(e.loss)) return !(e.loss <= best_loss);
-  if (config.best == Best::bleu) return e.score < best_score;
+  if (config.best == Best::score) return e.score < best_score;
   return false;
 }
 
@@ -139,7 +143,7 @@ std::string Trainer::State::finish() {
   if (config.best == Best::last)
     chosen += from.size() == 1 ? ", the last" : "";
   else
-    chosen += fmt::format(", chosen by validation {}", config.best == Best::bleu ? "BLEU" : "loss");
+    chosen += fmt::format(", chosen by validation {}", chosen_by());
   std::string text = fmt::format("model: {}; {}\n", chosen, e.text);
   if (e.score) {
     results.emplace_back("valid_" + task->score_name(), *e.score);

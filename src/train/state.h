@@ -1,5 +1,6 @@
-// What a training run is made of: shared by its beginning (beginning.cc), the loop (trainer.cc), its steps (steps.cc),
-// its folder (checkpointing.cc), and its evaluations and end (model_selection.cc). Nothing else includes this.
+// What a training run is made of: shared by its beginning (beginning.cc), the loop (trainer.cc), its steps
+// (steps.cc), its folder (checkpointing.cc), and its evaluations and end (model_selection.cc). Nothing
+// else includes this.
 #pragma once
 #include <deque>
 #include <limits>
@@ -106,6 +107,7 @@ struct Trainer::State {
   bool better(const Evaluation&) const;           // than the best so far, by train.best
   bool worse_than_best(const Evaluation&) const;  // the same for weights that are no step's
   bool evaluation_due() const;
+  std::string chosen_by() const;  // train.best for people: "loss", "BLEU"
   bool evaluate();  // true: nothing has improved for long enough to stop; Interrupted: it is still due
   void note_best(int64_t step, const Evaluation&);
   void find_best_again();

@@ -58,7 +58,8 @@ class RunTask : public Task {
   // A batch of so many tokens, in texts as long as the model takes: what needs the most memory.
   virtual Packed largest_batch(int64_t tokens) const = 0;
 
-  virtual std::string score_name() const { return ""; }       // "bleu", of 100; "" without one
+  virtual std::string score_name() const { return ""; }       // as a key: "bleu", of 100; "" without one
+  virtual std::string score_title() const { return ""; }      // for people: "BLEU"
   virtual TestReport test(Progress&, const Stop&) const = 0;  // the finished model; nothing without data.test
 
   virtual std::vector<Fingerprint> fingerprints() const = 0;

@@ -8,8 +8,8 @@
 
 namespace rum {
 namespace {
-// The first pairs, at most so many, that have room in the context: what is left out of the loss is left out
-// of BLEU.
+// The first pairs, at most so many, that have room in the context: what is left out of the loss
+// is left out of BLEU.
 std::vector<Pair> pairs_of(const EvaluationBatches& batches, const Corpus& corpus, size_t most) {
   std::vector<Pair> out;
   for (size_t i = 0; i < std::min(most, batches.texts.size()); ++i)
@@ -45,7 +45,7 @@ TestReport Translation::test(Progress& progress, const Stop& stop) const {
     progress.status(fmt::format("translating the test set: {} of {}", k, texts.size()));
   };
   const ScoredTranslations scored = translate_and_score(model_, tokenizer_, texts, config_.decoding, done);
-  const std::string how = signature(*make_bleu());
+  const std::string how = metrics::signature(*metrics::make_bleu());
   out.figures.emplace_back("test_bleu", scored.bleu.score);
   out.figures.emplace_back("test_signature", how);
   out.text += fmt::format("test BLEU: {:.2f} on {} texts, beam {} ({})\n", scored.bleu.score, texts.size(),

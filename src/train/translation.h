@@ -8,6 +8,7 @@ class Translation : public LanguageModel {
   using LanguageModel::LanguageModel;
   Evaluation evaluate(const Stop&) const override;  // BLEU of eval.bleu_texts greedy translations
   std::string score_name() const override { return "bleu"; }
+  std::string score_title() const override { return "BLEU"; }
   TestReport test(Progress&, const Stop&) const override;  // BLEU of the whole test corpus, with eval.beam
 };
 }  // namespace rum

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/shell.h"
 #include "generate/generate.h"
+#include "generate/log_probs.h"
 #include "parity.h"
 #include "run/folder.h"
 #include "run/resume.h"
@@ -123,8 +124,8 @@ TEST(CudaGpt, ScoresAndWritesAsOnTheCpu) {
   }
 }
 
-// Texts of different lengths that end at different times: forwards of several sizes, each recorded and
-// replayed.
+// Texts of different lengths that end at different times: forwards of several sizes, each
+// recorded and replayed.
 void replayed_as_eagerly(const rum::Model& model, const std::vector<Prompt>& prompts, const Decoding& d) {
   std::vector<std::vector<Hypothesis>> written[2];
   int64_t replays[2];

@@ -8,8 +8,8 @@
 
 namespace rum::test {
 constexpr DeviceKind kCuda = DeviceKind::cuda, kCpu = DeviceKind::cpu;
-constexpr double kF32 = 1e-5,
-                 kBf16 = 2e-2;  // largest |difference| / RMS of the truth (RELIABILITY, rows 4 and 5)
+// Largest |difference| / RMS of the truth.
+constexpr double kF32 = 1e-5, kBf16 = 2e-2;
 inline const char* name(DType t) { return t == DType::bf16 ? "bf16" : "f32"; }
 inline double limit(DType t) { return t == DType::bf16 ? kBf16 : kF32; }
 

@@ -4,6 +4,7 @@
 
 namespace {
 using namespace rum;
+using namespace rum::experiment;
 
 void run(std::string_view bytes) {
   accepted([&] {

@@ -9,6 +9,7 @@
 #include "metrics/self_similarity.h"
 
 namespace rum::golden::diversity_cases {
+using namespace metrics;
 namespace {
 Json value(double x) { return std::isinf(x) ? Json("inf") : Json(x); }
 Json count(double x) { return Json(static_cast<int64_t>(x)); }
@@ -16,8 +17,8 @@ bool is_count(std::string_view name) {
   return name == "tokens" || name == "types" || name == "hapax" || name == "dis" ||
          name.starts_with("ngram_types") || name.starts_with("ngram_tokens");
 }
-// Every measure that needs no text and no reference; parametrised ones with the parameters of the collection
-// and others.
+// Every measure that needs no text and no reference; parametrised ones with the parameters of the
+// collection and others.
 std::vector<std::string> lexical_names() {
   std::vector<std::string> out;
   for (const MeasureKind& kind : MeasureKind::all()) {

@@ -8,6 +8,7 @@
 #include "text/words.h"
 
 namespace rum::golden::mt_cases {
+using namespace metrics;
 namespace {
 const Json::Object& options(const Json& c) { return *at(c, "options").object(); }
 

@@ -4,6 +4,7 @@
 #include "metrics/significance.h"
 
 namespace rum::golden::mt_significance_cases {
+using namespace metrics;
 namespace {
 std::vector<std::vector<int64_t>> table(const Json& rows) {
   std::vector<std::vector<int64_t>> out;

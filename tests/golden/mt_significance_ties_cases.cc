@@ -8,6 +8,7 @@
 #include "tests/mean_metric.h"
 
 namespace rum::golden::mt_significance_ties_cases {
+using namespace metrics;
 namespace {
 std::vector<std::vector<int64_t>> table(const Json& rows) {
   std::vector<std::vector<int64_t>> out;

@@ -11,6 +11,8 @@
 #include "metrics/chrf.h"
 
 namespace rum::golden::remedies_cases {
+using namespace metrics;
+using namespace experiment;
 namespace {
 std::vector<int64_t> integers(const Json& j) {
   std::vector<int64_t> out;

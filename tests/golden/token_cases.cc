@@ -5,6 +5,7 @@
 #include "metrics/token_stats.h"
 
 namespace rum::golden::token_cases {
+using namespace metrics;
 namespace {
 // The published detectors take ranks and their logarithms in single precision; so here, in the order of their
 // framework: eight lanes and a rest, which is summed first.

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "text/reader.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -26,7 +27,7 @@ int chat(int argc, char** argv) {
       .add("--system", c.system, "what the model is told to do, e.g. \"Translate German into English.\"",
            true)
       .add("--output,-o", output, "file to write", true)
-      .add("--input,-i", input, "sources, one per line; also .gz and .xz")
+      .add("--input,-i", input, fmt::format("sources, one per line; {}", kPackedHelp))
       .add("--pairs", pairs,
            "instead of --input: source<TAB>target lines, written as chat lines for fine-tuning")
       .add("--url", c.url, "of any server with OpenAI's protocol, up to /v1: https://api.openai.com/v1")

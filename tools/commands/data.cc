@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "data/clean.h"
 #include "data/debian.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -27,8 +28,7 @@ int prepare_command(int argc, char** argv) {
   Flags flags("data prepare", "Cleans raw text and splits it into train, valid and test.");
   flags
       .add("--input,-i", inputs,
-           "files of source<TAB>target lines, plain or compressed (.gz .xz .zst .bz2); - is standard input",
-           true)
+           fmt::format("files of source<TAB>target lines, {}; - is standard input", kPackedHelp), true)
       .add("--output,-o", output, "folder for train, valid, test and stats.json", true)
       .add("--documents", documents, "plain text instead of pairs, blank lines between documents")
       .add("--skip-bad", read_rules.skip_bad,

@@ -14,6 +14,7 @@
 #include "detect/calibrate.h"
 #include "detect/folds.h"
 #include "detect/white_box.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 
 namespace rum::detect {
@@ -50,7 +51,8 @@ DetectVerb::DetectVerb(const char* n, const char* h, int (*r)(int, char**)) : na
 void DetectInput::declare(Flags& flags) {
   flags
       .add("--human", humans,
-           "texts by people: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl); also as .gz")
+           fmt::format("texts by people: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl); {}",
+                       kPackedHelp))
       .add("--machine", machines, "texts by machines, as FILE or NAME=FILE; give it once for each machine")
       .add("--in", in, "texts whose author is unknown, or stated in the file (.jsonl: \"label\")")
       .add("--source", sources, "the source sentences of each plain text file, line by line");

@@ -156,7 +156,7 @@ double correlation(const Part& part) {
   }
   return spearman(machine, quality);
 }
-Json::Object judged(const Detector& d, const Part& part, const EvaluateFlags& o) {
+Json::Object evaluated(const Detector& d, const Part& part, const EvaluateFlags& o) {
   const auto& [texts, scores, quality] = part;
   const Scores s = part.by_author();
   const Curve best = curve(s);
@@ -195,9 +195,9 @@ Json::Object tried_on(const Detector& d, std::span<const Text> texts, const Trie
                       const std::vector<double>& quality, const EvaluateFlags& o) {
   const Part others(texts, tried.scores, quality, [&](size_t i) { return !tried.own[i]; });
   const auto why = why_white_box(tried.own);
-  if (!why) return judged(d, others, o);
+  if (!why) return evaluated(d, others, o);
   Json::Object out{{"fault", "one_class"}};
-  if (!others.by_author().machine.empty()) out = judged(d, others, o);
+  if (!others.by_author().machine.empty()) out = evaluated(d, others, o);
   const Part own(texts, tried.scores, quality,
                  [&](size_t i) { return tried.own[i] || texts[i].author == Author::human; });
   out.emplace_back(
@@ -226,7 +226,7 @@ Json spread_over(const std::vector<const Json*>& each) {
   for (const Json* one : each)
     if (double v = 0; one != nullptr && one->number(v)) numbers.push_back(v);
   if (numbers.size() == each.size()) {
-    const Spread s = spread(numbers);
+    const experiment::Spread s = experiment::spread(numbers);
     return Json::Object{{"mean", s.mean}, {"sd", s.sd}, {"low", s.low}, {"high", s.high}};
   }
   if (const Json::Array* list = each.front()->array()) {

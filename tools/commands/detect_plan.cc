@@ -49,43 +49,43 @@ void add_provenance(std::vector<Text>& pool, const std::string& path, const std:
     t.checkpoint = at->second->checkpoint;
   }
 }
-struct Judged {
+struct Scored {
   std::vector<double> scores;  // of the pool
   std::vector<double> probabilities;
   std::optional<HeldOut> held_out;
   std::vector<bool> white_box;
 };
-Judged by_file(const std::string& path, const std::vector<Text>& pool, uint64_t corpus) {
+Scored by_file(const std::string& path, const std::vector<Text>& pool, uint64_t corpus) {
   const auto detector = load(path);
   for (const auto& [seen, hash] : detector->origin.corpora)
     RUM_CHECK(hash != corpus,
               "{} was fitted on this pool, as {}: what it learned by heart says nothing; --human FILE fits "
               "detectors that do not see what they judge",
               path, seen);
-  Judged out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
+  Scored out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
   for (const double s : out.scores)
     if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
   return out;
 }
 // No text is scored by a detector that saw its source.
-Judged by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const std::vector<Text>& human) {
+Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const std::vector<Text>& human) {
   std::vector<Text> all = pool;
   all.insert(all.end(), human.begin(), human.end());
   const auto [scores, own] =
       cross_fit(recipe.kind, all, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
   const Platt curve = fit_platt(by_author(all, scores));
-  Judged out{{scores.begin(), scores.begin() + static_cast<int64_t>(pool.size())},
+  Scored out{{scores.begin(), scores.begin() + static_cast<int64_t>(pool.size())},
              {},
              held_out(all, scores, recipe.folds),
              {own.begin(), own.begin() + static_cast<int64_t>(pool.size())}};
   for (const double s : out.scores) out.probabilities.push_back(curve(s));
   return out;
 }
-Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
+Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
   std::vector<double> human_like;  // binned_ranks puts the highest first
   std::vector<int64_t> lengths;
   for (size_t i = 0; i < pool.size(); ++i) {
-    human_like.push_back(-judged.scores[i]);
+    human_like.push_back(-scored.scores[i]);
     lengths.push_back(static_cast<int64_t>(pool[i].source.size()));
   }
   const edits::BinnedRanks ranks =
@@ -96,9 +96,9 @@ Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpu
   if (o.order == "shuffled") std::sort(order.begin(), order.end());
   std::vector<double> weights(pool.size(), 1.0);
   if (o.exponent > 0) {
-    RUM_CHECK(judged.probabilities.size() == pool.size(),
+    RUM_CHECK(scored.probabilities.size() == pool.size(),
               "weights need probabilities, and this detector has no curve: fit it again");
-    weights = edits::resampling_weights(judged.probabilities, 1, o.exponent).weights;
+    weights = edits::resampling_weights(scored.probabilities, 1, o.exponent).weights;
     double sum = 0;
     for (const int64_t i : order) sum += weights[static_cast<size_t>(i)];
     for (double& w : weights) w *= static_cast<double>(order.size()) / sum;  // mean 1
@@ -107,7 +107,7 @@ Plan plan_of(const Judged& judged, const std::vector<Text>& pool, uint64_t corpu
   for (const int64_t i : order) {
     const auto at = static_cast<size_t>(i);
     plan.rows.push_back(
-        {static_cast<int32_t>(i), 0, static_cast<float>(judged.scores[at]), static_cast<float>(weights[at])});
+        {static_cast<int32_t>(i), 0, static_cast<float>(scored.scores[at]), static_cast<float>(weights[at])});
   }
   return plan;
 }
@@ -142,19 +142,19 @@ int run(int argc, char** argv) {
   const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
   std::vector<Text> pool = texts_of(corpus, Author::machine);
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
-  Judged judged;
+  Scored scored;
   if (o.human.empty())
-    judged = by_file(o.detector, pool, corpus.hash);
+    scored = by_file(o.detector, pool, corpus.hash);
   else
-    judged = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
-  if (const auto why = why_white_box(judged.white_box))
+    scored = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
+  if (const auto why = why_white_box(scored.white_box))
     fail(fmt::format("this detector never orders this corpus: {}; order by a detector that asks other models",
                      *why));
-  if (const auto why = why_not_order(judged.held_out)) {
+  if (const auto why = why_not_order(scored.held_out)) {
     RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway does it all the same", *why);
     fmt::print(stderr, "warning: {}\n", *why);
   }
-  const Plan plan = plan_of(judged, pool, corpus.hash, o);
+  const Plan plan = plan_of(scored, pool, corpus.hash, o);
   save_plan(plan, o.output);
   print(fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
   return 0;

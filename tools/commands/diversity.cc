@@ -18,11 +18,13 @@
 #include "text/json.h"
 #include "text/reader.h"
 #include "text/table.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
 
 namespace rum::diversity_command {
+using namespace metrics;
 namespace {
 constexpr size_t kNoveltyOrders = 6;
 constexpr const char* kUsual =
@@ -300,8 +302,9 @@ int run(int argc, char** argv) {
   Flags flags("diversity", "How varied the words and sentences of corpora are, side by side.");
   flags
       .add("files", o.files,
-           "corpora, one sentence a line; also .gz and .xz; -: standard input; FILE:2: the second column of "
-           "a TSV")
+           fmt::format(
+               "corpora, one sentence a line, {}; -: standard input; FILE:2: the second column of a TSV",
+               kPackedHelp))
       .add("--reference", o.reference, "text by people, to compare with; its words count as attested")
       .add("--train", o.train, "training corpus: n-grams that it lacks are novel")
       .add("--tokens", o.tokens, "cut corpora down to this many tokens for expected_types (0: what all have)",

@@ -1,5 +1,5 @@
-// `ruminate errors`: what is wrong with translations, by kind, several systems side by side, and their worst
-// sentences.
+// `ruminate errors`: what is wrong with translations, by kind, several systems side by side, and
+// their worst sentences.
 #include "metrics/errors.h"
 
 #include <fmt/format.h>
@@ -10,11 +10,13 @@
 #include "metrics/explain.h"
 #include "text/json.h"
 #include "text/table.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
 
 namespace rum::errors_command {
+using namespace metrics;
 namespace {
 struct Asked {
   std::vector<std::string> systems, lexicons;
@@ -199,9 +201,8 @@ int run(int argc, char** argv) {
       .add("--json", asked.json, kJsonHelp)
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
       .add("--explain", asked.explained, "print what a measure is")
-      .footer(
-          "FILE may be plain, compressed (.gz .xz .zst .bz2) or - for standard input; FILE:2 is the second "
-          "column of a TSV.");
+      .footer(fmt::format("FILE is {}, or - for standard input; FILE:2 is the second column of a TSV.",
+                          kPackedHelp));
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
     fmt::print("{}", explain(asked.explained));

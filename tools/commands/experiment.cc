@@ -25,6 +25,7 @@
 #include "tools/options.h"
 
 namespace rum::experiment_command {
+using namespace experiment;
 namespace {
 std::string today() {
   const std::time_t t = std::time(nullptr);
@@ -210,8 +211,8 @@ int stage(const Asked& a) {
   return 0;
 }
 
-// report.html and the files of its numbers, beside the stages or where --output says; of the arms that are made,
-// since a long experiment is looked at before its end.
+// report.html and the files of its numbers, beside the stages or where --output says; of the arms that are
+// made, since a long experiment is looked at before its end.
 int report(const Asked& a) {
   const ExperimentConfig whole = config_of(a);
   const Store store = store_in(whole.folder);

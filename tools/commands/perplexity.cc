@@ -7,13 +7,14 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "data/loader.h"
-#include "generate/generate.h"
+#include "generate/log_probs.h"
 #include "metrics/explain.h"
 #include "page/page.h"
 #include "run/run.h"
 #include "serve/text_page.h"
 #include "text/html.h"
 #include "text/json.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
@@ -114,7 +115,7 @@ std::string number(std::optional<double> v) { return v ? fmt::format("{:.4f}", *
 // One example at a time: its tokens with their statistics, those of the prefix left out.
 class Shown {
  public:
-  Shown(const Example& e, const std::vector<TokenStats>& stats, const Tokenizer& tokenizer)
+  Shown(const Example& e, const std::vector<metrics::TokenStats>& stats, const Tokenizer& tokenizer)
       : tokens_(e.tokens.end() - static_cast<std::ptrdiff_t>(stats.size()), e.tokens.end()),
         stats_(stats),
         tokenizer_(tokenizer) {}
@@ -139,12 +140,12 @@ class Shown {
     return t == tokenizer_.end() ? kEos : std::string(tokenizer_.bytes(t));
   }
   std::vector<Token> tokens_;
-  const std::vector<TokenStats>& stats_;
+  const std::vector<metrics::TokenStats>& stats_;
   const Tokenizer& tokenizer_;
 };
 
 void write_page(const std::string& path, const LoadedRun& run, const Asked& asked,
-                const std::vector<std::vector<TokenStats>>& stats, const TokenSums& all) {
+                const std::vector<std::vector<metrics::TokenStats>>& stats, const metrics::TokenSums& all) {
   constexpr size_t kMostTokens = 10000;  // of a page that a browser shows at once: under 2 MB
   page::Page page;
   page::Table t{fmt::format("What {} says of {}.", escape_html(run.source), escape_html(asked.name)),
@@ -152,7 +153,7 @@ void write_page(const std::string& path, const LoadedRun& run, const Asked& aske
                 {{"Measure"}, {"value"}}};
   t.rows.push_back({"texts", page::counted(static_cast<int64_t>(asked.examples.size()))});
   t.rows.push_back({"tokens", page::counted(all.tokens)});
-  for (const TokenMeasure& m : token_measures()) {
+  for (const metrics::TokenMeasure& m : metrics::token_measures()) {
     const auto v = m.value(all);
     t.rows.push_back({m.name, v ? page::measured(*v) : "undefined"});
   }
@@ -180,11 +181,11 @@ int run(int argc, char** argv) {
   Flags flags("perplexity",
               "What a trained model says of a text: perplexity, bits per byte, ranks, entropy.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
-      .add(
-          "--input,-i", input,
-          "source<TAB>target lines for a translation model; texts with blank lines between them, or one text "
-          "where the model was trained on windows of a stream; plain or compressed (.gz .xz .zst .bz2); -: "
-          "standard input")
+      .add("--input,-i", input,
+           fmt::format(
+               "source<TAB>target lines for a translation model; texts with blank lines between them, or one "
+               "text where the model was trained on windows of a stream; {}; -: standard input",
+               kPackedHelp))
       .choice("--on-long", on_long,
               "a text longer than the context: skip it (exit status 1; pairs unless given), cut it (plain "
               "text unless given, into pieces as training does; of a pair the end is cut off), or fail",
@@ -197,7 +198,7 @@ int run(int argc, char** argv) {
       .add("--explain", explained, "print what a measure is");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
-    fmt::print("{}", explain(explained));
+    fmt::print("{}", metrics::explain(explained));
     return 0;
   }
   RUM_CHECK(!folder.empty() && !input.empty(),
@@ -209,11 +210,11 @@ int run(int argc, char** argv) {
   const Asked asked(input, *model, on_long, unpack_ratio);
   const std::vector<Example>& examples = asked.examples;
   const auto stats = text_stats(model->model, examples);
-  TokenSums all;
+  metrics::TokenSums all;
   Json::Array texts;
   if (per_token && !json) fmt::print("line\tnumber\ttoken\tlog_p\trank\tentropy\n");
   for (size_t i = 0; i < examples.size(); ++i) {
-    for (const TokenStats& t : stats[i]) all += t;
+    for (const metrics::TokenStats& t : stats[i]) all += t;
     const std::vector<Token>& tokens = examples[i].tokens;
     GrowingDecode text(model->tokenizer);
     for (auto k = static_cast<size_t>(examples[i].prefix); k < tokens.size();
@@ -235,7 +236,7 @@ int run(int argc, char** argv) {
                      {"texts", static_cast<int64_t>(examples.size())},
                      {"tokens", all.tokens},
                      {"bytes", all.bytes}};
-    for (const TokenMeasure& m : token_measures()) {
+    for (const metrics::TokenMeasure& m : metrics::token_measures()) {
       const auto v = m.value(all);
       out.emplace_back(m.name, v ? Json(*v) : Json());
     }
@@ -244,7 +245,7 @@ int run(int argc, char** argv) {
   } else if (!per_token) {
     std::string head = fmt::format("{:>8} {:>10}", "texts", "tokens");
     std::string row = fmt::format("{:>8} {:>10}", examples.size(), all.tokens);
-    for (const TokenMeasure& m : token_measures()) {
+    for (const metrics::TokenMeasure& m : metrics::token_measures()) {
       head += fmt::format(" {:>14}", m.name);
       row += fmt::format(" {:>14}", number(m.value(all)));
     }

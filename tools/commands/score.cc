@@ -11,12 +11,14 @@
 #include "metrics/significance.h"
 #include "text/table.h"
 #include "text/unicode.h"
+#include "text/unpack.h"
 #include "text/words.h"
 #include "tools/command.h"
 #include "tools/lines.h"
 #include "tools/options.h"
 
 namespace rum::score_command {
+using namespace metrics;
 namespace {
 struct Options {
   std::vector<std::string> hyps, refs, metrics{"bleu"};
@@ -72,9 +74,10 @@ void declare(Flags& flags, Options& o) {
       .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
       .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
-      .footer(
-          "FILE may be plain, .gz, .xz or - for standard input; FILE:2 is the second column of a TSV, and a "
-          "reference line without that column does not count as a reference for its sentence.");
+      .footer(fmt::format(
+          "FILE is {}, or - for standard input; FILE:2 is the second column of a TSV, and a reference "
+          "line without that column does not count as a reference for its sentence.",
+          kPackedHelp));
 }
 
 std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
@@ -152,7 +155,7 @@ Texts read(const Options& o) {
 }
 
 // What one metric says of all systems.
-struct Judged {
+struct Scored {
   std::unique_ptr<Metric> metric;
   std::string signature;
   std::vector<Rows> rows;
@@ -162,7 +165,7 @@ struct Judged {
 };
 constexpr size_t kFewLines = 25;  // fewer, and the bootstrap's own error is above 7 % where 5 % are meant
 
-void test_by_swaps(Judged& j, const Options& o, PRule rule) {
+void test_by_swaps(Scored& j, const Options& o, PRule rule) {
   j.swapped = paired_randomisation(*j.metric, j.rows, o.randomisation_n,
                                    swap_weights(static_cast<uint32_t>(o.seed)), rule);
   j.exact.resize(j.rows.size());
@@ -175,9 +178,9 @@ void test_by_swaps(Judged& j, const Options& o, PRule rule) {
   }
 }
 // One line cannot vary by resampling: a p-value of it would mean nothing.
-bool too_few(const Judged& j) { return j.rows[0].size() < 2; }
-Judged judge(std::unique_ptr<Metric> metric, const Texts& texts, const Options& o) {
-  Judged j{std::move(metric), "", {}, {}, {}, {}};
+bool too_few(const Scored& j) { return j.rows[0].size() < 2; }
+Scored scored(std::unique_ptr<Metric> metric, const Texts& texts, const Options& o) {
+  Scored j{std::move(metric), "", {}, {}, {}, {}};
   j.rows = count(*j.metric, texts.systems, texts.references);
   const auto seed = static_cast<uint32_t>(o.seed);
   const PRule rule = o.p_rule == "ties" ? PRule::ties : PRule::sacrebleu;
@@ -208,20 +211,20 @@ std::string p_of(const std::optional<double>& p) {
   return p ? fmt::format("{:.4f}{}", *p, *p < 0.05 ? "*" : " ") : "";
 }
 
-std::string sentence_table(const std::vector<Judged>& all, const Options& o) {
+std::string sentence_table(const std::vector<Scored>& all, const Options& o) {
   std::string out = o.hyps.size() > 1 ? "line\tsystem" : "line";
-  for (const Judged& j : all) out += "\t" + j.metric->name();
+  for (const Scored& j : all) out += "\t" + j.metric->name();
   out += "\n";
   for (size_t i = 0; i < all[0].rows[0].size(); ++i)
     for (size_t s = 0; s < o.hyps.size(); ++s) {
       out += std::to_string(i + 1);
       if (o.hyps.size() > 1) out += "\t" + o.hyps[s];
-      for (const Judged& j : all) out.append("\t").append(number(j.metric->score(j.rows[s][i]), o.width));
+      for (const Scored& j : all) out.append("\t").append(number(j.metric->score(j.rows[s][i]), o.width));
       out += "\n";
     }
   return out;
 }
-std::string one_system(const Judged& j, const Options& o) {  // as sacreBLEU writes it
+std::string one_system(const Scored& j, const Options& o) {  // as sacreBLEU writes it
   const std::vector<double> sum = j.rows[0].sum();
   const std::string details = j.metric->details(sum);
   std::string score = number(j.metric->score(sum), o.width);
@@ -230,14 +233,14 @@ std::string one_system(const Judged& j, const Options& o) {  // as sacreBLEU wri
                      details);
 }
 // What the p-values of a table mean, and which of them are not to be relied on.
-std::string notes(const std::vector<Judged>& all, const Options& o) {
+std::string notes(const std::vector<Scored>& all, const Options& o) {
   const bool bs = o.bootstrap || o.significance;
   if (!bs && !o.randomisation) return "";
   std::string out = fmt::format(
       "p: against the baseline, two-sided, {}; * below 0.05. --explain paired-bs and paired-ar define "
       "them.\n",
       o.p_rule == "ties" ? "ties count" : "ties do not count (sacreBLEU's rule)");
-  for (const Judged& j : all)
+  for (const Scored& j : all)
     for (size_t s = 1; s < j.exact.size(); ++s)
       if (const auto& e = j.exact[s])
         out += fmt::format(
@@ -251,11 +254,11 @@ std::string notes(const std::vector<Judged>& all, const Options& o) {
   return out;
 }
 // A table for each metric that was tested, and one for all others.
-std::string score_tables(const std::vector<Judged>& all, const Options& o) {
+std::string score_tables(const std::vector<Scored>& all, const Options& o) {
   std::string out;
   std::vector<std::vector<std::string>> scores{{"system"}};
   for (const std::string& path : o.hyps) scores.push_back({path});
-  for (const Judged& j : all) {
+  for (const Scored& j : all) {
     const bool tested = !j.bootstrapped.empty() || !j.swapped.empty();
     auto cells = scores;
     auto& to = tested ? cells : scores;
@@ -280,17 +283,17 @@ std::string score_tables(const std::vector<Judged>& all, const Options& o) {
   if (scores[0].size() > 1) out += written({scores}, o.format) + "\n";
   return out;
 }
-std::string many_systems(const std::vector<Judged>& all, const Options& o) {
+std::string many_systems(const std::vector<Scored>& all, const Options& o) {
   std::string out = score_tables(all, o);
-  for (const Judged& j : all)
+  for (const Scored& j : all)
     out += fmt::format("{}|{} ({} is better)\n", j.metric->name(), j.signature,
                        j.metric->higher_is_better() ? "higher" : "lower");
   return out + notes(all, o);
 }
 
-Json as_json(const std::vector<Judged>& all, const Options& o) {
+Json as_json(const std::vector<Scored>& all, const Options& o) {
   Json::Array metrics;
-  for (const Judged& j : all) {
+  for (const Scored& j : all) {
     Json::Array systems;
     for (size_t s = 0; s < o.hyps.size(); ++s) {
       Json::Object system{{"system", o.hyps[s]}};
@@ -342,8 +345,8 @@ int run(int argc, char** argv) {
   const Texts texts = read(o);
   RUM_CHECK(texts.systems.size() > 1 || !(o.bootstrap || o.randomisation || o.significance),
             "a paired test needs a baseline and another system: --hyp BASELINE SYSTEM...");
-  std::vector<Judged> all;
-  for (auto& m : metrics) all.push_back(judge(std::move(m), texts, o));
+  std::vector<Scored> all;
+  for (auto& m : metrics) all.push_back(scored(std::move(m), texts, o));
   std::string out;
   if (o.json)
     out = to_json(as_json(all, o), 1) + "\n";
@@ -352,7 +355,7 @@ int run(int argc, char** argv) {
   else if (o.format != "text")
     out = score_tables(all, o);
   else if (o.hyps.size() == 1)
-    for (const Judged& j : all) out += one_system(j, o);
+    for (const Scored& j : all) out += one_system(j, o);
   else
     out = many_systems(all, o);
   fmt::print("{}", out);

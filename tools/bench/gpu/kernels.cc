@@ -52,9 +52,9 @@ Work product(int64_t m, int64_t n, int64_t k, GemmFlags f, DType in, DType out, 
                b = filled(f.transpose_b ? Shape{n, k} : Shape{k, n}, in),
                bias = biased ? filled({n}, in) : Tensor();
   Tensor c = Tensor::empty({m, n}, out, kCuda);
-  return {.flops = 2 * real(m) * real(n) * real(k),
-          .in_step = in_step,
-          .run = [=]() mutable { gemm(a, b, c, f, bias); }};
+  return {.flops = 2 * real(m) * real(n) * real(k), .in_step = in_step, .run = [=]() mutable {
+            gemm(a, b, c, f, bias);
+          }};
 }
 // The three products of a linear layer of the model: y = x w', dx = dy w, dw = dy' x in f32. One of them the
 // step has with GELU in it; where there is a bias, its gradient comes with dw.
@@ -369,7 +369,8 @@ std::vector<Case> limits() {
   std::vector<Case> all{{"copy", DType::f32, [](const Sizes& s) {
                            const Tensor from = filled({s.copied / 4}, DType::f32);
                            Tensor to = Tensor::like(from);
-                           return Work{.bytes = 2 * bytes(from), .run = [=]() mutable { to.copy_from(from); }};
+                           return Work{.bytes = 2 * bytes(from),
+                                       .run = [=]() mutable { to.copy_from(from); }};
                          }}};
   for (const DType t : {DType::bf16, DType::f32})
     all.push_back({"gemm, square", t, [=](const Sizes& s) {

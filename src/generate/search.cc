@@ -1,4 +1,4 @@
-#include "generate/beam.h"
+#include "generate/search.h"
 
 #include <algorithm>
 #include <cmath>

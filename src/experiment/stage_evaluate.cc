@@ -1,9 +1,11 @@
-// The stage that judges a student on the test set: its translations, and how likely it finds the human ones.
+// The stage that evaluates a student on the test set: its translations, and how likely it finds the human
+// ones. In configs and stores it is called `judge`.
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "data/loader.h"
 #include "experiment/arms.h"
+#include "generate/log_probs.h"
 #include "generate/translate.h"
 #include "pipeline/stage.h"
 #include "run/environment.h"
@@ -11,11 +13,11 @@
 #include "text/unicode.h"
 #include "train/evaluate.h"
 
-namespace rum {
+namespace rum::experiment {
 namespace {
 // inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
 // -log p of the human target) and the tokens that it sums over.
-void judge(const StageContext& x) {
+void evaluate_student(const StageContext& x) {
   const auto run =
       load_run(fmt::format("{}/run/{}.safetensors", x.input("student"), x.parameters().text("model")),
                pick_device("auto"));
@@ -38,6 +40,6 @@ void judge(const StageContext& x) {
            "\n";
   Disk::real().replace_text(x.folder + "/test.jsonl", out);
 }
-const StageKind judge_kind("judge", 1, false, judge);
+const StageKind evaluation_kind("judge", 1, false, evaluate_student);
 }  // namespace
-}  // namespace rum
+}  // namespace rum::experiment
