@@ -63,6 +63,19 @@ TEST(Ngrams, ByHand) {
   EXPECT_EQ(ngrams("so it", "pair", "Das ist"), (Strings{"das\tso", "ist\tso", "das\tit", "ist\tit"}));
   EXPECT_TRUE(ngrams("", "char_wb:2-4").empty());
 }
+TEST(Ngrams, AWordIsCutAlikeWhateverStandsBesideIt) {
+  const Strings of_ab{" a", "ab", "b ", " ab", "ab ", " ab "};
+  for (const char* line : {"ab", "ab ", " ab", " ab ", "\tab ", " ab\t", "  AB  ", "\u00a0ab\u00a0"})
+    EXPECT_EQ(ngrams(line, "char_wb:2-4"), of_ab) << line;
+  Strings twice = of_ab;
+  twice.insert(twice.end(), of_ab.begin(), of_ab.end());
+  for (const char* line : {"ab ab", " ab ab ", "ab\tab", "ab  ab"})
+    EXPECT_EQ(ngrams(line, "char_wb:2-4"), twice) << line;
+  std::vector<std::pair<size_t, size_t>> places;  // in the target, without the blanks that belong to no word
+  for_each_ngram(Lowered(Text{"", "", "x ab y"}), parse_ngrams("char_wb:3-3")[0], 1 << 20,
+                 [&](const Ngram& g, uint32_t, int) { places.emplace_back(g.begin, g.end); });
+  EXPECT_EQ(places, (std::vector<std::pair<size_t, size_t>>{{0, 1}, {2, 4}, {2, 4}, {5, 6}}));
+}
 TEST(Ngrams, WrongKindsAreNamed) {
   EXPECT_EQ(error_of([] { parse_ngrams("words:1-2"); }),
             "no kind of n-grams \"words\"; there are char, char_wb, word, pair; did you mean \"word\"?");

@@ -38,8 +38,11 @@ uint32_t tail(std::string_view bytes, size_t at) {
   return n == 2 ? two : two | byte(2) << 16;
 }
 
+bool is_ascii(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
+}
 std::string lower(const std::string& text) {
-  if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) return lower_case(text);
+  if (!is_ascii(text)) return lower_case(text);
   std::string out = text;
   for (char& c : out) c = static_cast<char>(c + 32 * (c >= 'A' && c <= 'Z'));
   return out;
@@ -48,12 +51,27 @@ int character_bytes(char first) {
   const auto b = static_cast<uint8_t>(first);
   return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
 }
-// Offsets of all characters, and the end.
-void characters(std::string_view text, std::vector<size_t>& out) {
-  out.clear();
-  for (size_t i = 0; i < text.size(); i += static_cast<size_t>(character_bytes(text[i]))) out.push_back(i);
-  out.push_back(text.size());
-}
+// Where the characters of a text begin.
+class Characters {
+ public:
+  void of(std::string_view text, bool ascii) {
+    ascii_ = ascii;
+    count_ = text.size();
+    if (ascii) return;  // each is a byte
+    offsets_.clear();
+    for (size_t i = 0; i < text.size(); i += static_cast<size_t>(character_bytes(text[i])))
+      offsets_.push_back(i);
+    count_ = offsets_.size();
+    offsets_.push_back(text.size());
+  }
+  size_t count() const { return count_; }
+  size_t offset(size_t character) const { return ascii_ ? character : offsets_[character]; }
+
+ private:
+  bool ascii_ = true;
+  size_t count_ = 0;
+  std::vector<size_t> offsets_;  // and the end
+};
 bool is_word_character(char32_t c) {
   if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
   const Category k = category(c);
@@ -130,14 +148,13 @@ namespace {
 // All n-grams of characters of `piece`, whose byte `at` of the target is piece[pad].
 template <class Each>
 void of_characters(std::string_view piece, size_t pad, size_t at, size_t at_end, const Ngrams& n,
-                   bool whole_if_short, std::vector<size_t>& offsets, Each&& each) {
-  characters(piece, offsets);
-  const size_t count = offsets.size() - 1;
+                   bool whole_if_short, const Characters& characters, Each&& each) {
+  const size_t count = characters.count();
   for (auto length = static_cast<size_t>(n.low); length <= static_cast<size_t>(n.high); ++length) {
     if (count < length && !(whole_if_short && count > 0)) break;
     const size_t last = count > length ? count - length : 0;
     for (size_t i = 0; i <= last; ++i) {
-      const size_t begin = offsets[i], end = offsets[std::min(i + length, count)];
+      const size_t begin = characters.offset(i), end = characters.offset(std::min(i + length, count));
       const auto in_target = [&](size_t x) { return std::min(at + (x > pad ? x - pad : 0), at_end); };
       each(Ngram{piece.substr(begin, end - begin), in_target(begin), in_target(end)});
     }
@@ -146,8 +163,8 @@ void of_characters(std::string_view piece, size_t pad, size_t at, size_t at_end,
 }
 template <class Each>
 void chars(const std::string& target, const Ngrams& n, Each&& each) {
-  std::string squeezed;                 // runs of blanks become one space; a single blank stays what it is
-  std::vector<size_t> offsets, origin;  // origin: where each byte of `squeezed` stands in the target
+  std::string squeezed;        // runs of blanks become one space; a single blank stays what it is
+  std::vector<size_t> origin;  // where each byte of it stands in the target
   size_t blanks = 0, run = 0;
   for (size_t i = 0; i < target.size();) {
     const Character c = decode_utf8(target.data() + i, target.data() + target.size());
@@ -165,18 +182,26 @@ void chars(const std::string& target, const Ngrams& n, Each&& each) {
     i += bytes;
   }
   origin.push_back(target.size());
-  of_characters(squeezed, 0, 0, squeezed.size(), n, false, offsets, [&](const Ngram& g) {
+  Characters characters;
+  characters.of(squeezed, is_ascii(squeezed));
+  of_characters(squeezed, 0, 0, squeezed.size(), n, false, characters, [&](const Ngram& g) {
     each(Ngram{g.bytes, origin[g.begin], origin[g.end]});
   });
 }
 template <class Each>
 void chars_in_words(const std::string& target, const Ngrams& n, Each&& each) {
   std::string padded;
-  std::vector<size_t> offsets;
+  Characters characters;
+  const bool ascii = is_ascii(target);
   for (const std::string_view word : split_at_blanks(target)) {
-    padded.assign(1, ' ').append(word).push_back(' ');
-    const auto at = static_cast<size_t>(word.data() - target.data());
-    of_characters(padded, 1, at, at + word.size(), n, true, offsets, each);
+    const auto at = static_cast<size_t>(word.data() - target.data()), end = at + word.size();
+    std::string_view piece;
+    if (at > 0 && end < target.size() && target[at - 1] == ' ' && target[end] == ' ')
+      piece = std::string_view(target).substr(at - 1, word.size() + 2);  // it stands between spaces already
+    else
+      piece = padded.assign(1, ' ').append(word).append(1, ' ');
+    characters.of(piece, ascii);
+    of_characters(piece, 1, at, end, n, true, characters, each);
   }
 }
 template <class Each>

@@ -117,7 +117,7 @@ void read_texts(const TextFile& file, Texts& out) { Reading(file, out).all(); }
 int64_t count_in_both(std::span<const Text> texts) {
   std::map<std::pair<std::string_view, std::string_view>, int> authors;
   for (const Text& t : texts)
-    authors[{t.source, t.target}] |= t.author == Author::human ? 1 : t.author == Author::machine ? 2 : 0;
+    if (t.author != Author::unknown) authors[{t.source, t.target}] |= t.author == Author::human ? 1 : 2;
   int64_t both = 0;
   for (const auto& [text, who] : authors) both += who == 3;
   return both;

@@ -8,9 +8,10 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <set>
+#include <unordered_set>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
 #include "detect/white_box.h"
@@ -208,7 +209,7 @@ int run_calibrate(int argc, char** argv) {
 
 // Whoever puts scores and texts together by their ids would mix up texts of one id.
 void warn_of_same_ids(std::span<const Text> texts) {
-  std::set<std::string_view> ids;
+  std::unordered_set<std::string_view> ids;
   for (const Text& t : texts)
     if (!ids.insert(t.id).second) {
       fmt::print(stderr,
@@ -259,9 +260,14 @@ int run_score(int argc, char** argv) {
   const std::vector<bool> own = white_box(*detector, texts.texts);
   if (const auto why = why_white_box(own)) fmt::print(stderr, "warning: {}\n", *why);
   if (format != "plain") warn_of_same_ids(texts.texts);
-  std::string out;
-  for (size_t i = 0; i < scores.size(); ++i)
-    out += answer(*detector, texts.texts[i], scores[i], own[i], format);
+  constexpr size_t kPiece = 1024;  // texts
+  std::vector<std::string> answers((scores.size() + kPiece - 1) / kPiece);
+  parallel(static_cast<int64_t>(answers.size()), [&](int64_t piece) {
+    const auto p = static_cast<size_t>(piece);
+    for (size_t i = p * kPiece; i < std::min(scores.size(), (p + 1) * kPiece); ++i)
+      answers[p] += answer(*detector, texts.texts[i], scores[i], own[i], format);
+  });
+  const std::string out = fmt::format("{}", fmt::join(answers, ""));
   if (output.empty())
     print(out);
   else
