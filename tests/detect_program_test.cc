@@ -88,7 +88,11 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
   ASSERT_TRUE(one.find("auroc")->number(area));
   EXPECT_GT(area, 0.7);
   EXPECT_EQ(to_json(*one.find("by_generator")->find("m")->find("machines")), "300");
-  EXPECT_EQ(to_json(*all.find(file("c"))->find("against_the_first")->find("p")), "1");
+  for (const char* test :
+       {"against_the_first", "documents_against_the_first"}) {  // the same but for its calibration
+    EXPECT_EQ(to_json(*all.find(file("c"))->find(test)->find("p")), "1") << test;
+    EXPECT_EQ(to_json(*all.find(file("c"))->find(test)->find("difference")), "0") << test;
+  }
   EXPECT_NE(one.find("attacks")->find("homoglyph"), nullptr);
   EXPECT_NE(all.find("matrix")->find("fitted_on_one")->find("m"), nullptr);
 

@@ -170,8 +170,9 @@ std::vector<Values> lines(const std::vector<Values>& features, size_t from, size
                      f.begin() + static_cast<std::ptrdiff_t>(to));
   return out;
 }
-// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of them
-// first. Writes regression.json.
+// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of them first, and
+// writes regression.json. Models of the judge set have seen even that fifth, so its correlation flatters: the
+// report has the one on the pool.
 Values quality(const StageContext& x, const edits::TargetSet& t) {
   const edits::TargetSet judge = edits::read_targets(x.input("judge")),
                          human = edits::read_pool(x.input("split"), "judge");

@@ -315,6 +315,8 @@ int run(int argc, char** argv) {
       const auto neither = [&](size_t i) { return !first->own[i] && !tried.own[i]; };
       const Part before(read.texts, first->scores, {}, neither), now(read.texts, tried.scores, {}, neither);
       one.emplace_back("against_the_first", against_first(before.by_author(), now.by_author()));
+      const auto joined = [&](const Part& p) { return documents(p.texts, p.scores, o.documents); };
+      one.emplace_back("documents_against_the_first", against_first(joined(before), joined(now)));
     }
     if (!first) first = tried;
     out.emplace_back(path, std::move(one));
