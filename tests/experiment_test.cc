@@ -209,7 +209,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
     expect_error([&] { parse_experiment(replaced(good, from, to), "x.toml"); }, part);
   };
   refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
-  refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a number from 1");
+  refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a whole number from 1");
   refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");
   refuse("layers = 1", "layers = \"1\"", "layers: expected integer, without quotes; found \"1\"");
   refuse("pool_pairs = 500\n", "", "data.pool_pairs is missing");

@@ -31,7 +31,7 @@ bool JsonKeys::read(const std::string& key, int64_t& to, int64_t low, int64_t hi
   if (found == nullptr) return false;
   int64_t v = 0;
   if (!found->whole(v)) wrong(key, "a whole number", *found);
-  if (v < low || v > high) wrong(key, fmt::format("a number from {} to {}", low, high), *found);
+  if (v < low || v > high) wrong(key, fmt::format("a whole number from {} to {}", low, high), *found);
   to = v;
   return true;
 }
