@@ -112,8 +112,7 @@ TEST(Gemm, PackedWeightsFollowTheirVersion) {
   gemm_forget(w);
   w.body()->storage->version = 0;
 }
-// Weights of bf16 are packed on the way, a part of a panel for few rows and whole ones for many: the same
-// bits as from a packed copy, and nothing stays.
+// Weights of bf16 are read as they lie for few rows and widened on the way for many: nothing stays.
 TEST(Gemm, WeightsOfBf16LeaveNoCopy) {
   for (const int64_t n : {1, 63, 64, 130, 520})
     for (const int64_t k : {1, 63, 64, 65, 300})
