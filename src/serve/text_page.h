@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "generate/generate.h"
+#include "metrics/token_stats.h"
 #include "page/tokens.h"
 #include "run/run.h"
 
