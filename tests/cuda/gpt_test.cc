@@ -104,7 +104,7 @@ TEST(CudaGpt, ScoresAndWritesAsOnTheCpu) {
     const auto each = text_stats(cuda.gpt, texts, 24);
     for (size_t i = 0; i < a.size(); ++i) {
       double sum = 0;
-      for (const TokenStats& token : each[i]) sum += token.log_p;
+      for (const metrics::TokenStats& token : each[i]) sum += token.log_p;
       EXPECT_NEAR(a[i], sum, 1e-4 * (1 + std::abs(a[i])));
     }
     const Decoding ways[] = {{.beam = 1, .max_new = 8},

@@ -298,8 +298,8 @@ void head_and_ends(std::vector<Case>& to, DType t) {
                                 }};
                   }});
   for (const Pooling kind : {Pooling::mean, Pooling::last}) {
-    const std::string name = kind == Pool::mean ? ", mean" : ", last";
-    const int64_t part = kind == Pool::mean ? 0 : 1;  // the last row of each text alone is read
+    const std::string name = kind == Pooling::mean ? ", mean" : ", last";
+    const int64_t part = kind == Pooling::mean ? 0 : 1;  // the last row of each text alone is read
     to.push_back(
         {"pool_forward" + name, t, [=](const Sizes& s) {
            Tensor x = filled({s.tokens(), s.width}, t), y = Tensor::empty({s.texts, s.width}, t, kCuda);
