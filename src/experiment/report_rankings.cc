@@ -22,7 +22,7 @@ void validity_tables(page::Page& page, const RankingResult& r) {
                   "should not follow. Ties: pairs that share their score with another.",
                   escape_html(r.targets), page::counted(r.pairs)),
       "validity.csv",
-      {{"score"}, {"quality, higher is better"}, {"source length"}, {"source rarity"}, {"ties"}}};
+      {{"score"}, {"chrF to human, higher is better"}, {"source length"}, {"source rarity"}, {"ties"}}};
   page::Table u{
       fmt::format("Rank correlation between every two of these scores of {}.", escape_html(r.targets)),
       "validity.csv",

@@ -65,7 +65,7 @@ std::string validity_csv(const ExperimentResults& r) {
         out += fmt::format("{},{},{},{}\n", csv_text(ranking.targets), csv_text(v.name), csv_text(with),
                            number(value.value_or(NAN)));
       };
-      row("quality", v.quality);
+      row("chrF to the human target", v.quality);
       row("source length", v.length);
       row("source rarity", v.rarity);
       for (size_t i = 0; i < v.others.size(); ++i) row(ranking.scorers[i].name, v.others[i]);
