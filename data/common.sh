@@ -1,11 +1,11 @@
-# What the corpus scripts share; each reads it first: . "$(dirname "$0")/common.sh" FOLDER
-# Sets out (the folder, made when missing, gone again when nothing came of it), half (a folder in it for what is half
-# made, gone when the script ends, in whichever way) and ruminate (our program).
+# What the corpus scripts share; each sources it first: . "$(dirname "$0")/common.sh" FOLDER
+# Sets out (the folder, made when missing, removed again if nothing came of it), half (a folder in it for unfinished
+# files, removed however the script ends) and ruminate (our program).
 set -eu
 name=data/$(basename "$0")
 ruminate=${RUMINATE:-$(cd "$(dirname "$0")/.." && pwd)/build/ruminate}
 
-# Says what is missing and what to type instead, and ends.
+# Says what is missing and what to type instead, then exits.
 stop() {
   printf '%s: %s\n' "$name" "$1" >&2
   printf 'With sentence pairs of your own (one source<TAB>target a line): make train DATA=pairs.tsv\n' >&2

@@ -3,7 +3,7 @@
 # Stops at the first line of the file's first kernel, or of its first device function where the kernel is the shared
 # one of cuda/kernel.h, when the thread of that number in its block gets there.
 set -eu
-case $3 in # gdb would compute whatever it is given
+case $3 in # gdb would evaluate anything it is given
 '' | *[!0-9]*) echo "debug-kernel: THREAD=$3: expected a thread's number in its block" >&2; exit 1 ;;
 esac
 line=$(awk '/^ *(\/\/|template)/ { next } /__global__|__device__/ { in_head = 1 } in_head && /\{ *$/ { print NR + 1; exit }' "$2")

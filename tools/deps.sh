@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages named as arguments that are missing; says what to type when it may not.
+# Installs the Debian packages named as arguments that are missing; if it may not, says what to type.
 set -u
 missing=()
 if command -v dpkg-query >/dev/null; then
@@ -12,7 +12,7 @@ else
     have "$h" || missing+=("$h")
   done
   [ ${#missing[@]} -eq 0 ] && exit 0
-  echo "ruminate needs these headers: ${missing[*]}. This is no Debian system (there is no dpkg): install them with" \
+  echo "ruminate needs these headers: ${missing[*]}. This is not a Debian system (it has no dpkg): install them with" \
        "your distribution's packages of fmt, GoogleTest, ICU, zlib, liblzma, zstd, bzip2, CLI11, toml++, nlohmann-json, libcurl, cpp-httplib and libedit." >&2
   exit 1
 fi
@@ -23,7 +23,7 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
   sudo="sudo -n"
 else
-  echo "ruminate needs Debian packages and may not install them (neither root nor sudo). Please run: sudo $command" >&2
+  echo "ruminate needs Debian packages but may not install them (neither root nor sudo). Please run: sudo $command" >&2
   exit 1
 fi
 echo "installing: ${missing[*]}"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The first hour on a GPU, in runs of under 8 minutes each; what they say goes to a folder.
+# The first hour on a GPU, in runs of under 8 minutes each; their output goes to a folder.
 #   first_hour.sh pack         build/first-hour.tar.xz: both programs, built here without a GPU (make first-hour), and the
 #                              libraries that a bare machine may lack; it travels with the tree
 #   first_hour.sh 1 FOLDER     correctness: single kernels, every test, compute-sanitizer as far as the time allows
 #   first_hour.sh 2 FOLDER     times of the kernels, in bf16
 #   first_hour.sh 3 FOLDER     training and generation beside PyTorch      TEXTS=16 for a card with less memory
-# The GPU is the first one that CUDA_VISIBLE_DEVICES shows. MINUTES=8, what a run may take.
+# The GPU is the first one that CUDA_VISIBLE_DEVICES shows. MINUTES=8: how long a run may take.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 packed=build/first-hour.tar.xz unpacked=build/first-hour minutes=${MINUTES:-8}
@@ -69,5 +69,5 @@ case $run in
 2) step kernels env PARTS=kernels TYPE=bf16 bash tools/bench/gpu.sh "$bench" ;;
 3) step peers env PARTS="train generate" SECONDS_LEFT="$(left)" bash tools/bench/gpu.sh "$bench" ;;
 esac
-echo "first-hour, run $run: $([ $status = 0 ] && echo "all of it went well" || echo "not all of it went well, see above"); what there is to see is in $out"
+echo "first-hour, run $run: $([ $status = 0 ] && echo "everything passed" || echo "something failed, see above"); the output is in $out"
 exit $status

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Exercises. `make lab` lists them; `make lab N=3` copies the tree to build/lab/3 with one function left empty, and the
 # next time builds the copy and runs the tests that must pass again. HINT=1|2|3 prints a hint, RESET=1 starts over.
-# What there is to know of an exercise stands in tools/labs/: title, file, function, tests, contract, hints.
+# All about an exercise is in tools/labs/: title, file, function, tests, contract, hints.
 #   lab.sh list | check | N     check: every function is still where the exercises say
 set -u
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ field() { sed -n "s/^$2: //p" "tools/labs/$1.txt" | head -n 1; }
 part() { awk -v head="$2:" '$0 == head { on = 1; next } /^(contract|hint [0-9]):$/ { on = 0 } on' "tools/labs/$1.txt"; }
 numbers() { for file in tools/labs/[0-9]*.txt; do basename "$file" .txt; done; }
 
-# The file without the function's body, and with the contract above it. Status 1 when the function is not there once.
+# The file without the function's body, and with the contract above it. Status 1 unless the function is there exactly once.
 blank() { # number
   local begin contract
   begin=$(field "$1" function)
@@ -27,7 +27,7 @@ blank() { # number
     }
     END { exit !(found == 1 && closed == 1) }' "$(field "$1" file)"
 }
-copy_tree() { # to: with what is built already, so that the one file that changes is all there is to compile
+copy_tree() { # to: with everything already built, so that only the one changed file is compiled
   rm -rf "$1.part"
   mkdir -p "$1.part/build/obj" || return 1
   tar -c --exclude=./build --exclude=./runs --exclude=./data/cache --exclude=./.git . | tar -x -C "$1.part" || return 1
@@ -69,7 +69,7 @@ check)
   read -r program filter <<<"$(field "$n" tests)"
   copy=build/lab/${n#0} again="make lab N=${n#0}"
   if [ -n "${HINT:-}" ]; then
-    [ -n "$(part "$n" "hint $HINT")" ] || { echo "make lab: HINT=$HINT; there are 1, 2 and 3" >&2; exit 1; }
+    [ -n "$(part "$n" "hint $HINT")" ] || { echo "make lab: HINT=$HINT: expected 1, 2 or 3" >&2; exit 1; }
     part "$n" "hint $HINT"
     exit 0
   fi
@@ -78,7 +78,7 @@ check)
     write_blank "$n" "$copy/$file" || exit 1
     echo "$(field "$n" title), about $(field "$n" minutes) minutes"
     echo "  Read $(field "$n" read)."
-    echo "  Write ${begin%(} in $copy/$file; the comment above it says what it owes."
+    echo "  Write ${begin%(} in $copy/$file; the comment above it is its contract."
     echo "  Then \`$again\` again: it builds the copy and runs its tests. \`$again HINT=1\` helps, RESET=1 starts over."
     exit 0
   fi
@@ -94,7 +94,7 @@ check)
   else
     first_failure <"$copy.log"
     echo "  what is checked: $(field "$n" checks)"
-    [ "$status" -le 128 ] || echo "  the program crashed (signal $((status - 128))): an index out of its range, perhaps"
+    [ "$status" -le 128 ] || echo "  the program crashed (signal $((status - 128))): perhaps an index out of range"
     echo "not yet: $(grep -E '^[0-9]+ passed' "$copy.log" || echo 'no result'). All of it: $copy.log. A hint: $again HINT=1"
     exit 1
   fi

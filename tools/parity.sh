@@ -2,9 +2,9 @@
 # Evidence that the CUDA kernels agree with the CPU on a real GPU. Used by the Makefile.
 #   parity.sh run PROGRAM   runs the GPU tests and writes data/evidence/parity-<gpu>.txt (EVIDENCE: another folder)
 #   parity.sh sanitize PROGRAM   the same under compute-sanitizer's four tools; data/evidence/sanitizer-<gpu>.txt
-#   parity.sh gpu FILE      the GPU of its line `device: ...`, as part of a file's name
+#   parity.sh gpu FILE      the GPU named in its line `device: ...`, in the form file names use
 #   parity.sh state         date, commit and driver
-#   parity.sh hashes        of each CUDA file
+#   parity.sh hashes        a hash of each CUDA file
 #   parity.sh changed       lists the .cu files that differ from the newest evidence
 set -u
 folder=${EVIDENCE:-data/evidence}
@@ -23,7 +23,7 @@ run)
   found=$work/evidence
   RUM_EVIDENCE=$found "$2"
   status=$?
-  [ -f "$found" ] || exit 1 # no GPU: the program has said so
+  [ -f "$found" ] || exit 1 # no GPU: the program has already said so
   gpu=$(gpu "$found")
   case $gpu in emulation*) cat "$found"; echo "that was the emulation: it proves nothing about a GPU"; exit 1 ;; esac
   [ $status = 0 ] || { cat "$found"; echo "not written to $folder: a test failed"; exit 1; }

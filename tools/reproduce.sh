@@ -6,7 +6,7 @@ scale=$1
 shift
 config=data/configs/experiments/$scale.toml
 [ -f "$config" ] || {
-  echo "make reproduce: no scale \"$scale\"; there are $(cd data/configs/experiments && echo *.toml | sed 's/\.toml//g')" >&2
+  echo "make reproduce: no scale \"$scale\"; known: $(cd data/configs/experiments && echo *.toml | sed 's/\.toml//g')" >&2
   exit 1
 }
 folder=$(sed -nE 's/^train = "(.*)\/train\.tsv"$/\1/p' "$config")
@@ -16,7 +16,7 @@ folder=$(sed -nE 's/^train = "(.*)\/train\.tsv"$/\1/p' "$config")
 }
 name=${folder#data/cache/}
 [[ $name =~ ^[a-z0-9-]+$ ]] && [ -f "data/$name.sh" ] || { # a config names no script elsewhere
-  echo "make reproduce: $config names data/cache/$name, and there is no data/$name.sh to make it" >&2
+  echo "make reproduce: $config names data/cache/$name, but there is no data/$name.sh to make it" >&2
   exit 1
 }
 last=stats.json

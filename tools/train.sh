@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make train`: finds or builds the corpus, then trains, resumes, or says that all is done.  train.sh CORPUS [DATA]
+# `make train`: finds or builds the corpus, then trains, resumes, or says that everything is done.  train.sh CORPUS [DATA]
 set -u
 corpus=$1 data=${2:-}
 config=data/configs/translate.toml run=runs/translate
@@ -16,7 +16,7 @@ else
     tatoeba) run=runs/translate-tatoeba ;;
     europarl) flags=("${short[@]}") run=runs/translate-europarl ;;
     shakespeare) config=data/configs/shakespeare.toml run=runs/shakespeare last=valid.txt ;;
-    *) echo "make train: no corpus \"$corpus\"; there are debian, tatoeba, europarl, shakespeare, or DATA=pairs.tsv" >&2; exit 1 ;;
+    *) echo "make train: no corpus \"$corpus\"; known: debian, tatoeba, europarl, shakespeare; or name your own pairs with DATA=pairs.tsv" >&2; exit 1 ;;
   esac
   [ -f "$folder/$last" ] || bash "data/$corpus.sh" "$folder" "${flags[@]}" || exit 1
 fi
