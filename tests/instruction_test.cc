@@ -49,6 +49,8 @@ TEST(ChatPrompt, SpeaksAsEachFamilyDoes) {
       chat_prompt(llama, std::span(talk).subspan(1, 1))->prompt.tokens,
       joined(llama, {"<|begin_of_text|>", "<|start_header_id|>", "user", "<|end_header_id|>", "\n\nhello",
                      "<|eot_id|>", "<|start_header_id|>", "assistant", "<|end_header_id|>", "\n\n"}));
+  EXPECT_EQ(chat_prompt(llama, std::vector<Message>{{"user", "\u3000hello\u00A0"}})->prompt.tokens,
+            chat_prompt(llama, std::vector<Message>{{"user", "hello"}})->prompt.tokens);
   const Tokenizer mistral = with({"<s>", "</s>", "[INST]", "[/INST]"});
   EXPECT_EQ(chat_prompt(mistral, talk)->prompt.tokens,
             joined(mistral, {"<s>", "[INST]", " hello ", "[/INST]", "yes", "</s>", "[INST]", "be brief\n\ngo",

@@ -132,7 +132,7 @@ TEST(ResumedConfig, EveryKeyMayChangeOrHasAReason) {
     RunConfig now = then;
     for (const char* other :
          {"3", "6", "300", "0.5", "true", "false", "x", "encoder_decoder", "text", "stream", "gpt4",
-          "rmsnorm", "swiglu", "rope", "cpu", "bf16", "linear", "bleu"}) {
+          "rmsnorm", "swiglu", "rope", "cpu", "bf16", "linear", "bleu", "llama2"}) {
       error_of([&] { key.set(now, other); });
       if (key.get(now) != key.get(then)) break;
     }

@@ -1,19 +1,22 @@
 #include "generate/chat_template.h"
 
 #include "base/error.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
 class Builder {
  public:
   explicit Builder(const Tokenizer& t) : tokenizer_(t) {}
-  Builder& token(std::string_view name) {
-    out_.push_back(tokenizer_.special(name));
+  Builder& token(Token t) {
+    put();
+    out_.push_back(t);
     return *this;
   }
-  // As it stands between the tokens of the template.
+  Builder& token(std::string_view name) { return token(tokenizer_.special(name)); }
+  // All that stands between two tokens is encoded as one text.
   Builder& text(std::string_view words) {
-    if (!words.empty()) tokenizer_.encode(words, out_, !out_.empty());
+    words_ += words;
     return *this;
   }
   // As a text of its own.
@@ -21,16 +24,23 @@ class Builder {
     if (!words.empty()) tokenizer_.encode(words, out_);
     return *this;
   }
-  ChatPrompt made(std::string_view end) {
+  ChatPrompt made(Token end) {
+    put();
     ChatPrompt p;
     p.prompt.tokens = std::move(out_);
-    p.end = tokenizer_.special(end);
+    p.end = end;
     return p;
   }
+  ChatPrompt made(std::string_view end) { return made(tokenizer_.special(end)); }
 
  private:
+  void put() {
+    if (!words_.empty()) tokenizer_.encode(words_, out_, !out_.empty());
+    words_.clear();
+  }
   const Tokenizer& tokenizer_;
   std::vector<Token> out_;
+  std::string words_;
 };
 bool has(const Tokenizer& t, std::string_view name) {
   try {
@@ -40,10 +50,10 @@ bool has(const Tokenizer& t, std::string_view name) {
     return false;
   }
 }
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \n\t\r");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \n\t\r") + 1 - begin);
+std::string_view trimmed(std::string_view text) {  // as Python's strip()
+  const std::vector<std::string_view> parts = split_at_blanks(text);
+  if (parts.empty()) return "";
+  return {parts.front().data(), parts.back().data() + parts.back().size()};
 }
 
 ChatPrompt chat_ml(const Tokenizer& t, std::span<const Message> messages) {
@@ -61,7 +71,7 @@ ChatPrompt llama3(const Tokenizer& t, std::span<const Message> messages) {
   b.token("<|begin_of_text|>");
   for (const Message& m : messages) {
     head(m.role);
-    b.text("\n\n" + trimmed(m.content)).token("<|eot_id|>");
+    b.text("\n\n").text(trimmed(m.content)).token("<|eot_id|>");
   }
   head("assistant");
   b.text("\n\n");
@@ -85,9 +95,56 @@ ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
   }
   return b.made("</s>");
 }
+
+// What stands around a question and an answer, which ends with the token that ends a text.
+struct Words {
+  const char *ask, *asked, *answer, *answered, *next;
+};
+Words words_of(Turns turns) {
+  switch (turns) {
+    case Turns::llama2:
+      return {"[INST] ", " [/INST]", " ", " ", ""};
+    case Turns::mistral01:
+      return {"[INST] ", " [/INST]", "", "", " "};
+    case Turns::mistral02:
+      return {"[INST] ", " [/INST]", "", "", ""};
+    default:
+      return {" [INST] ", " [/INST]", " ", "", ""};
+  }
+}
+ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns turns) {
+  const Token begin = t.begin() >= 0 ? t.begin() : t.special("<s>"),
+              end = t.end() >= 0 ? t.end() : t.special("</s>");
+  const bool llama = turns == Turns::llama2;
+  std::string system;
+  if (messages[0].role == "system") {
+    RUM_CHECK(llama || turns == Turns::mistral,
+              "message 0: this model was taught no system message; put it before the first question");
+    system = llama ? "<<SYS>>\n" + messages[0].content + "\n<</SYS>>\n\n" : messages[0].content + "\n\n";
+    messages = messages.subspan(1);
+  }
+  const Words words = words_of(turns);
+  Builder b(t);
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Message& m = messages[i];
+    const bool asks = i % 2 == 0;
+    RUM_CHECK(
+        (m.role == "user") == asks,
+        "message {}: this model knows questions and answers in turn: expected the role {}, found \"{}\"",
+        i + !system.empty(), asks ? "user" : "assistant", m.role);
+    const std::string whole = (i == 0 ? system : "") + m.content;
+    const std::string_view said = llama ? trimmed(whole) : whole;
+    if (asks && (i == 0 || llama)) b.token(begin);
+    if (asks)
+      b.text(words.ask).text(said).text(words.asked);
+    else
+      b.text(words.answer).text(said).text(words.answered).token(end).text(words.next);
+  }
+  return b.made(end);
+}
 }  // namespace
 
-std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Message> messages) {
+std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Message> messages, Turns turns) {
   RUM_CHECK(!messages.empty(), "messages: expected at least one");
   for (size_t i = 0; i < messages.size(); ++i) {
     const std::string& role = messages[i].role;
@@ -95,6 +152,7 @@ std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Messag
               "message {}: expected the role system, user or assistant, found \"{}\"", i, role);
   }
   RUM_CHECK(messages.back().role == "user", "messages: the last one must be the user's");
+  if (turns != Turns::tokens) return in_words(t, messages, turns);
   if (has(t, "<|im_start|>") && has(t, "<|im_end|>")) return chat_ml(t, messages);
   if (has(t, "<|start_header_id|>") && has(t, "<|eot_id|>")) return llama3(t, messages);
   if (has(t, "[INST]") && has(t, "[/INST]")) return mistral(t, messages);

@@ -16,8 +16,10 @@ struct ChatPrompt {
   Prompt prompt;
   Token end = -1;  // ends a turn
 };
-// By the special tokens that the tokenizer has: ChatML's (Qwen), Llama 3's or Mistral's; nothing when it has
-// none of these: the model was not taught to converse. What the messages say is never read as a special
-// token. No system message is made up. Error: a role that the family does not have in that place.
-std::optional<ChatPrompt> chat_prompt(const Tokenizer&, std::span<const Message>);
+// In words where `turns` says so; else by the special tokens that the tokenizer has: ChatML's (Qwen), Llama
+// 3's or those of later Mistrals; nothing when it has none of these: the model was not taught to converse.
+// What the messages say is never read as a special token. No system message is made up. Error: a role that
+// the family does not have in that place.
+std::optional<ChatPrompt> chat_prompt(const Tokenizer&, std::span<const Message>,
+                                      Turns turns = Turns::tokens);
 }  // namespace rum

@@ -10,16 +10,17 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r\n";
 }  // namespace
 
-ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view source) {
+ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view source, Turns turns) {
   check(i);
   std::string text = i.text;
   text.replace(text.find(kSource), kSource.size(), source);
   if (i.chat) {
     const Message message{"user", text};
-    if (auto made = chat_prompt(t, {&message, 1})) return std::move(*made);
+    if (auto made = chat_prompt(t, {&message, 1}, turns)) return std::move(*made);
     fail(
-        "this model was not taught to converse, or in words that are no tokens of their own: leave chat "
-        "out, and write those words into the template, such as \"[INST] {source} [/INST]\"");
+        "this model was not taught to converse, or in words that are no tokens of their own: say which in "
+        "its config.toml (tokenizer.turns), or leave chat out and write those words into the template, such "
+        "as \"[INST] {source} [/INST]\"");
   }
   for (const Token token : t.encode_with_special(source))
     RUM_CHECK(token == t.begin() || t.name(token).empty() || source.find(t.name(token)) == std::string::npos,

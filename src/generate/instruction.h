@@ -24,7 +24,8 @@ inline void check(const Instruction& i) {
 Decoding answering(Decoding);  // at most 256 tokens; an answer's length is no ratio of its prompt's
 // The prompt, and the token that ends an answer. Error: a source that holds a special token, a model
 // without tokens for turns.
-ChatPrompt instructed(const Tokenizer&, const Instruction&, std::string_view source);
+ChatPrompt instructed(const Tokenizer&, const Instruction&, std::string_view source,
+                      Turns turns = Turns::tokens);
 std::string describe(const Instruction&);  // for provenance: its hash
 // Of what the model wrote, the answer: its first line that is not blank, without blanks around it.
 std::string first_line(std::string_view written);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/whole_folder.h"
 #include "huggingface/config.h"
+#include "huggingface/turns.h"
 #include "huggingface/weights.h"
 #include "run/folder.h"
 #include "run/run.h"
@@ -64,6 +65,7 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   c.model = hub.model;
   c.begin = begin_of(tokenizer, tokenizer_path);
   c.end = hub.end < 0 ? "" : tokenizer.name(hub.end);
+  c.turns = turns_of_folder(folder);
   if (hub.end >= 0 && c.end.empty())
     throw FileError(fmt::format("{}: eos_token_id: {} is none of the added tokens of {}", config_path,
                                 hub.end, tokenizer_path));

@@ -27,6 +27,10 @@ struct LoraConfig {
   float scale() const { return alpha / static_cast<float>(rank); }
 };
 
+// How a conversation is put to a model that was taught to converse: by tokens of its tokenizer, or in words,
+// [INST] and [/INST], as Llama 2 and the first versions of Mistral 7B have it.
+enum class Turns : uint8_t { tokens, llama2, mistral01, mistral02, mistral };
+
 struct RunConfig {
   std::string folder = "runs/run";
   uint32_t seed = 1;
@@ -41,6 +45,7 @@ struct RunConfig {
   std::string plan;                  // order and weights of the training texts; empty: shuffled
   std::string tokenizer;             // a tokenizer.json to use; empty: trained on `train`
   std::string begin, end = "<eos>";  // the tokens around a text; may be empty
+  Turns turns = Turns::tokens;
   TokenizerConfig bpe{
       .vocab = 8192, .special = {}, .pattern = "gpt2", .split_digits = false, .min_frequency = 2};
 

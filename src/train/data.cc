@@ -60,7 +60,8 @@ std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
   theirs.model = model_config(theirs, 0);
   for (const Key& key : keys()) {
     // Neither changes what the weights are.
-    const bool text = key.name == "tokenizer.begin" || key.name == "tokenizer.end";
+    const bool text =
+        key.name == "tokenizer.begin" || key.name == "tokenizer.end" || key.name == "tokenizer.turns";
     if (!text &&
         (!key.name.starts_with("model.") || key.name == "model.dropout" || key.name == "model.recompute"))
       continue;
