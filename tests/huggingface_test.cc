@@ -262,6 +262,20 @@ const Wrong kWrong[] = {
     {"rope by layer",
      added(R"("rope_parameters": {"full_attention": {"rope_type": "default"}})"),
      {"rope_parameters.full_attention"}},
+    {"rope twice",
+     replaced("config.json", "\"rope_scaling\":null",
+              R"("rope_parameters":{"rope_type":"default"},"rope_scaling":{"type":"yarn","factor":4.0})"),
+     {"config.json: rope_scaling: contradicts rope_parameters", "yarn"}},
+    {"tied, but not",
+     replaced("config.json", "\"tie_word_embeddings\":false", "\"tie_word_embeddings\":true"),
+     {"\"lm_head.weight\" differs from \"model.embed_tokens.weight\"", "tie_word_embeddings = true"}},
+    {"not finite",
+     [](const std::string& f) {
+       std::string text = slurp(f + "/model-1.safetensors");
+       text.replace(text.size() - 2, 2, "\xFF\x7F");
+       hub::spit(f + "/model-1.safetensors", text);
+     },
+     {"model-1.safetensors: \"", "not finite"}},
     {"part of a head", added(R"("partial_rotary_factor": 0.5)"), {"partial_rotary_factor"}},
     {"quantised", added(R"("quantization_config": {"bits": 4})"), {"quantization_config"}},
     {"experts", added(R"("num_local_experts": 8)"), {"num_local_experts"}},
@@ -312,6 +326,14 @@ TEST(HuggingFaceImport, SaysWhatIsWrongAndLeavesNothing) {
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
     EXPECT_FALSE(fs::exists(s.path + "/run"));
   }
+}
+TEST(HuggingFaceImport, TheEmbeddingMayStandThereTwice) {
+  const Scratch s;
+  const Folder folder({.tied = true}, s.path + "/in");
+  auto twice = folder.tensors;
+  twice["lm_head.weight"] = twice.at("model.embed_tokens.weight");
+  hub::write_tensors(twice, "F32", s.path + "/in/model.safetensors");
+  EXPECT_TRUE(import_folder(s.path + "/in", s.path + "/run").config.model.tied);
 }
 TEST(HuggingFaceImport, OfASlidingWindowOnlyWhatItDoesNotReach) {
   const Scratch s;

@@ -169,6 +169,10 @@ class Parser {
   void rope() {
     const Json* parameters = find("rope_parameters");
     const char* key = parameters ? "rope_parameters" : "rope_scaling";
+    // transformers 5 takes rope_scaling then, and 4 knows nothing else.
+    if (const Json* scaling = find("rope_scaling");
+        parameters && scaling && to_json(*scaling) != to_json(*parameters))
+      refuse("rope_scaling", "contradicts rope_parameters; only one of the two is expected", scaling);
     const Json* given = find(key);
     static const Json none = Json::Object{};
     if (given && !given->object()) refuse(key, "an object is expected", given);

@@ -10,7 +10,8 @@
 
 namespace rum {
 namespace {
-constexpr const char *kOneFile = "model.safetensors", *kIndex = "model.safetensors.index.json";
+constexpr const char *kOneFile = "model.safetensors", *kIndex = "model.safetensors.index.json",
+                     *kHead = "lm_head.weight";
 
 float from_half(uint16_t h) {  // exact: f32 has all numbers of f16
   const uint32_t sign = uint32_t{h & 0x8000u} << 16, exponent = h >> 10 & 31, fraction = h & 1023;
@@ -49,6 +50,15 @@ void put(const std::string& type, const std::byte* from, const Tensor& to, int64
           [](bf16 x) { return static_cast<float>(x); });
   else
     place(reinterpret_cast<const uint16_t*>(from), rows, columns, transposed, out, from_half);
+}
+bool finite(const Tensor& t) {
+  bool all = true;
+  for (int64_t i = 0; i < t.size(); ++i)
+    if (t.dtype() == DType::bf16)
+      all &= (t.data<bf16>()[i].bits & 0x7F80) != 0x7F80;
+    else
+      all &= (std::bit_cast<uint32_t>(t.data<float>()[i]) & 0x7F800000) != 0x7F800000;
+  return all;
 }
 }  // namespace
 
@@ -144,10 +154,34 @@ Tensor HubWeights::read(const Family& family, const GptConfig& c, const std::str
     bytes.resize(places[i]->tensor->end - places[i]->tensor->begin);
     places[i]->file->read(*places[i]->tensor, 0, bytes);
     put(places[i]->tensor->type, bytes.data(), out, row, parts.rows[i], parts.transposed);
+    if (!finite(out.rows(row, row + parts.rows[i])))
+      throw FileError(
+          fmt::format("{}: \"{}\" holds numbers that are not finite: the file is damaged, or its "
+                      "training failed",
+                      *places[i]->path, places[i]->tensor->name));
   }
   return out;
 }
 
+// Files may hold the embedding twice. transformers 5 does not tie what differs, and 4 overwrites it.
+void HubWeights::check_tied(const Family& family, const GptConfig& c) const {
+  const Place& head = find(family, kHead);
+  const Place& table = find(family, parts_of(family, c, "tokens", Shape{c.vocab, c.width}).names.front());
+  const auto bytes = [](const Place& p) { return p.tensor->end - p.tensor->begin; };
+  bool same = head.tensor->type == table.tensor->type && bytes(head) == bytes(table);
+  std::vector<std::byte> a(size_t{1} << 20), b(a.size());
+  for (uint64_t at = 0; same && at < bytes(head); at += a.size()) {
+    const size_t n = std::min<uint64_t>(a.size(), bytes(head) - at);
+    head.file->read(*head.tensor, at, std::span(a).first(n));
+    table.file->read(*table.tensor, at, std::span(b).first(n));
+    same = std::memcmp(a.data(), b.data(), n) == 0;
+  }
+  if (!same)
+    throw FileError(
+        fmt::format("{}: \"{}\" differs from \"{}\", but config.json says tie_word_embeddings = "
+                    "true; it must say false, or the tensor must go",
+                    *head.path, kHead, table.tensor->name));
+}
 void HubWeights::check_all_read(const Family& family, const GptConfig& c) const {
   std::set<std::string> known;
   for (const char* constant : family.ignored)
@@ -157,7 +191,10 @@ void HubWeights::check_all_read(const Family& family, const GptConfig& c) const 
       known.insert(name);
       known.insert(family.prefix + name);
     }
-  if (c.tied) known.insert("lm_head.weight");
+  if (c.tied && tensors_.contains(kHead)) {
+    check_tied(family, c);
+    known.insert(kHead);
+  }
   for (const auto& [name, place] : tensors_)
     if (!read_.contains(name) && !known.contains(name))
       throw FileError(fmt::format("{}: \"{}\": a {} model of this config has no such tensor", *place.path,

@@ -17,10 +17,11 @@ class HubWeights {
   // not fit its shards.
   explicit HubWeights(std::string folder);
   // One of our parameters, of this shape, in its own memory: bf16 where that is what the folder has, else
-  // f32; f16 is widened. FileError: a tensor that is missing, or has another shape or type.
+  // f32; f16 is widened. FileError: a tensor that is missing, has another shape or type, or numbers that are not
+  // finite.
   Tensor read(const Family&, const GptConfig&, const std::string& ours, const Shape&);
   // FileError, when tensors are left that are neither constants of the family nor, of a tied model, its
-  // output layer: what they are for is not known here.
+  // embedding once more as the output layer: what they are for is not known here.
   void check_all_read(const Family&, const GptConfig&) const;
   // Are all tensors that were read F16?
   bool half() const { return half_; }
@@ -34,6 +35,7 @@ class HubWeights {
   void open(const std::string& file);
   void open_shards(const std::string& index);
   [[noreturn]] void refuse_others() const;
+  void check_tied(const Family&, const GptConfig&) const;
   const Place& find(const Family&, const std::string& name) const;
   std::string folder_;
   std::map<std::string, std::unique_ptr<SafetensorsFile>> files_;
