@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "error_of.h"
 #include "program.h"
 #include "scratch.h"
@@ -150,6 +151,28 @@ TEST_F(Chat, CutOffItAsksOnlyForWhatIsMissing) {
   ChatConfig other = config(server);
   other.system = "Übersetze.";
   EXPECT_NE(error_of([&] { write(other); }).find("the decoding is"), std::string::npos);
+}
+TEST_F(Chat, NothingIsAskedThatCannotBeKept) {
+  const Server server(echo);
+  {
+    const AppendLock other(path);
+    const std::string e = error_of([&] { write(config(server)); });
+    EXPECT_NE(e.find("another process is at work on it"), std::string::npos) << e;
+  }
+  path = folder.path + "/none/pool.jsonl";
+  EXPECT_NE(error_of([&] { write(config(server)); }).find("there is no folder"), std::string::npos);
+  EXPECT_EQ(server.requests(), 0);
+}
+TEST_F(Chat, ABlankSourceCostsNoOther) {
+  const Server server(echo);
+  sources[2] = "", sources[4] = " \u200B";
+  write(config(server));
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 7u);
+  EXPECT_EQ(lines[2].target + lines[4].target, "");
+  EXPECT_FALSE(lines[4].finished);
+  EXPECT_EQ(lines[6].target, "<sieben>");
+  EXPECT_EQ(server.requests(), 5);
 }
 TEST_F(Chat, TriesAgainWhatMayPass) {
   // Each source first meets another trouble: 429 with a wait, 500, no JSON, JSON of another kind, no choices.

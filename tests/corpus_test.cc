@@ -294,6 +294,7 @@ TEST(Clean, NothingLeftIsAnErrorWithCounts) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_TRUE(has(e.what(), "1 empty side, 1 source equals target")) << e.what();
+    EXPECT_TRUE(has(e.what(), "has a flag for each limit")) << e.what();
   }
 }
 
@@ -309,6 +310,10 @@ TEST(Prepared, FolderIsReadBackAndChecked) {
   }
   EXPECT_EQ(to_json(check_prepared(folder)), to_json(stats));
   EXPECT_TRUE(has(stats_table(stats), "kept"));
+  {
+    const FileLock other(folder);
+    EXPECT_THROW(save_prepared(p, folder, Json::Array{}), FileError);
+  }
   Disk::real().append(folder + "/valid.tsv", "x\ty\n");
   EXPECT_THROW(check_prepared(folder), FileError);
   Disk::real().remove(folder + "/stats.json");

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/output.h"
 #include "tests/program.h"
 
 namespace rum::translate_program_test {
@@ -122,7 +123,10 @@ TEST_F(TranslateCommand, APipeIsWrittenToAsItIs) {
 }
 TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
   const FileLock first(p->file("two.ruminate.tmp"));
-  expect_refusal(run({"-o", p->file("two")}, "das Haus\n"), "another process is at work on it");
+  for (const char* how : {"--scores", "--jsonl"})
+    expect_refusal(run({how, "-o", p->file("two")}, "das Haus\n"), "another process is at work on it");
+  const AppendLock lines(p->file("pool"));
+  expect_refusal(run({"-o", p->file("pool")}, "das Haus\n"), "another process is at work on it");
 }
 // "x\n" is shorter than what tells packed files apart.
 TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {

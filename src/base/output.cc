@@ -21,6 +21,8 @@ bool as_it_is(const std::string& path) {
   if (path == "-" || path.starts_with("/dev/") || path.starts_with("/proc/")) return true;
   return ::stat(path.c_str(), &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
 }
+// One name for all who write this file, so that the lock on it holds.
+std::string written_under(const std::string& path) { return path + ".ruminate.tmp"; }
 }  // namespace
 
 void check_output(const std::string& path) {
@@ -32,6 +34,13 @@ void check_output(const std::string& path) {
     throw FileError(fmt::format("{}: there is no folder {}; make it first", path, folder_of(path)));
   if (::access(folder_of(path).c_str(), W_OK) != 0) refuse(folder_of(path), "write in the folder", errno);
   if (fs::exists(path, unknown) && ::access(path.c_str(), W_OK) != 0) refuse(path, "write to it", errno);
+}
+
+AppendLock::AppendLock(const std::string& path) {
+  check_output(path);
+  if (as_it_is(path)) return;
+  whole_.emplace(written_under(path));
+  lines_.emplace(path);
 }
 
 OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
@@ -47,7 +56,7 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
   }
   std::error_code none;
   if (fs::is_symlink(path, none)) path_ = fs::weakly_canonical(path, none).string();  // the link stays
-  temporary_ = path_ + ".ruminate.tmp";  // one name for all who write this file, so that the lock holds
+  temporary_ = written_under(path_);
   lock_.emplace(temporary_);
   struct stat s;
   if (::stat(temporary_.c_str(), &s) == 0 && (s.st_size > 0 || s.st_nlink > 1)) {  // of a killed process

@@ -11,6 +11,15 @@ namespace rum {
 // FileError when no file can be written there: a folder, a folder that is missing, no right. Makes nothing.
 void check_output(const std::string& path);
 
+// While it lives, no other process writes the file, be it line by line as its owner does or whole.
+class AppendLock {
+ public:
+  explicit AppendLock(const std::string& path);  // FileError as check_output, and when another has it
+
+ private:
+  std::optional<FileLock> whole_, lines_;  // none of a pipe or a device
+};
+
 class OutputFile {
  public:
   // "-": standard output. FileError as check_output, and when another process writes the same file.

@@ -290,7 +290,11 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
     if (out.dropped[d] > 0)
       counts +=
           fmt::format("{}{} {}", counts.empty() ? "; left out: " : ", ", out.dropped[d], drop_name(Drop(d)));
-  RUM_CHECK(!entries.empty(), "nothing is left of {} texts to train on after cleaning{}", out.read, counts);
+  RUM_CHECK(
+      !entries.empty(),
+      "nothing is left of {} texts to train on after cleaning{}; `ruminate data prepare --help` has a flag "
+      "for each limit",
+      out.read, counts);
   RUM_CHECK(
       !out.parts[0].texts.empty() && (rules.valid == 0 || !out.parts[1].texts.empty()) &&
           (rules.test == 0 || !out.parts[2].texts.empty()),

@@ -89,6 +89,7 @@ Json save_prepared(const Prepared& p, const std::string& folder, const Json& inp
   const JsonFields parts = JsonFields(stats, "stats.json").object("parts");
   const std::string last = folder + "/stats.json";
   disk.make_folders(folder);
+  const FileLock alone(folder);  // of two at once, each would write some of the parts
   if (disk.exists(last)) disk.remove(last);
   for (size_t i = 0; i < p.parts.size(); ++i)
     disk.replace_text(folder + "/" + parts.object(kPartNames[i]).text("file"),

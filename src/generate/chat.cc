@@ -8,9 +8,11 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "generate/http.h"
 #include "text/json.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -114,7 +116,7 @@ Provenance provenance_of(const ChatConfig& c, int64_t generation) {
 
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig& c, const Provenance& from,
                   const std::string& path, const std::function<void(int64_t, int64_t)>& done) {
-  for (size_t i = 0; i < sources.size(); ++i) RUM_CHECK(!sources[i].empty(), "source {} is empty", i);
+  const AppendLock alone(path);
   const int64_t had = sources_done(sources, 1, from, path);
   Pace pace(c.per_minute);
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
@@ -126,6 +128,7 @@ int64_t chat_file(std::span<const std::string> sources, const ChatConfig& c, con
       for (size_t k = 0; k < n; ++k)
         threads.emplace_back([&, k] {
           try {
+            if (blank_line(sources[at + k])) return void(answers[k].emplace().log_prob = NAN);
             answers[k] = ask(c, sources[at + k], static_cast<int64_t>(at + k), pace);
           } catch (...) {
             failures[k] = std::current_exception();

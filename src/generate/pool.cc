@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "generate/translate.h"
 #include "text/reader.h"
 #include "text/unicode.h"
@@ -118,7 +119,7 @@ int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources
                       const Instruction* instruction) {
   RUM_CHECK(decoding.best == 1 || (decoding.sample && best_of == nullptr),
             "a file of {} translations for each source is made of draws alone", decoding.best);
-  const FileLock lock(path);
+  const AppendLock alone(path);
   const int64_t had = sources_done(sources, decoding.best, from, path);
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
     Decoding d = decoding;
