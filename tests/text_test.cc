@@ -249,6 +249,15 @@ TEST(Reader, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(complaint(write("bad", "ok\n" + std::string(100, 'a') + "\r\n"), 100), "nothing");
   expect_mentions(complaint(write("bad", std::string(10 << 20, 'a'))), {"line 1", "longer than 1048576"});
   expect_mentions(complaint(write("bad", gzip("hello\n") + "junk")), {"damaged gzip data"});
+  for (const auto& [start, name] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"PK\x03\x04", "zip"},
+                                                                  {"7z\xBC\xAF", "7-Zip"},
+                                                                  {"Rar!\x1A\x07", "rar"},
+                                                                  {"\x04\x22\x4D\x18", "lz4"},
+                                                                  {"\x1F\x9D", "compress"}})
+    expect_mentions(complaint(write("bad", start + std::string(40, '\x80'))),
+                    {"rum_text_bad", "packed with", name, ": unpack it first"});
+  EXPECT_EQ(lines_of(write("good", "PK\n")), (std::vector<Line>{{"PK", 1, 0}}));
 }
 TEST(Reader, DamageIsNoticed) {
   const std::string text = "one line\nand another one, with a number: 12345\n";
@@ -272,6 +281,13 @@ TEST(Reader, DamageIsNoticed) {
 }
 
 // ---- Words ------------------------------------------------------------------------------------------------
+TEST(Words, ALineThatDrawsNothingIsBlank) {
+  for (const char* blank :
+       {"", " \t", "\u00A0\u3000", "\u200B", "\uFEFF\u200D\u00AD", "\u200E \u2069", "\x01\x7F"})
+    EXPECT_TRUE(blank_line(blank)) << testing::PrintToString(blank);
+  for (const char* line : {"a", " \u200Ba", "\u0301", ".", "\uE000", "\xFF", "\u200B\xC2"})
+    EXPECT_FALSE(blank_line(line)) << testing::PrintToString(line);
+}
 TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
   using W = std::vector<std::string>;
   EXPECT_EQ(words("\u4F60\u597D\u4E16\u754C"), (W{"\u4F60\u597D", "\u4E16\u754C"}));  // hello world

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -155,15 +156,22 @@ struct Xz : Decoder {
     return status == LZMA_OK || status == LZMA_BUF_ERROR ? Unpacked::more : Unpacked::damaged;
   }
 };
+using namespace std::string_view_literals;
+// What no decoder here reads, by its first bytes, none of which are text.
+constexpr std::pair<std::string_view, const char*> kForeign[] = {{"PK\x03\x04"sv, "zip"},
+                                                                 {"7z\xBC\xAF"sv, "7-Zip"},
+                                                                 {"Rar!\x1A\x07"sv, "rar"},
+                                                                 {"\x04\x22\x4D\x18"sv, "lz4"},
+                                                                 {"\x1F\x9D"sv, "compress"}};
 // Could these first bytes go on as those of a packed file? Someone who types shall not wait for more of them.
 bool may_be_packed(std::string_view start) {
-  using namespace std::string_view_literals;
+  for (const auto& [magic, name] : kForeign)
+    if (magic.starts_with(start.substr(0, magic.size()))) return true;
   for (const std::string_view magic : {"\x1f\x8b"sv, "\xFD\x37zXZ\0"sv, "\x28\xB5\x2F\xFD"sv, "BZh"sv})
     if (magic.starts_with(start.substr(0, magic.size()))) return true;
   return false;
 }
 std::unique_ptr<Decoder> decoder_of(std::string_view start) {
-  using namespace std::string_view_literals;
   if (start.starts_with("\x1f\x8b")) return std::make_unique<Gzip>();
   if (start.starts_with("\xFD\x37zXZ\0"sv)) return std::make_unique<Xz>();
   if (start.starts_with("\x28\xB5\x2F\xFD")) return std::make_unique<Zstd>();
@@ -180,6 +188,9 @@ struct ByteReader::Source {
     while (left < 10 && may_be_packed(start()) && fill()) {
     }
     decoder = decoder_of(start());
+    for (const auto& [magic, name] : kForeign)
+      if (start().starts_with(magic))
+        throw FileError(fmt::format("{}: packed with {}: unpack it first", file.path(), name));
   }
   // Reads on when the chunk has room; false at the end of the file.
   bool fill() {

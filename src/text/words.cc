@@ -1,5 +1,7 @@
 #include "text/words.h"
 
+#include <unicode/uchar.h>
+
 #include <algorithm>
 
 #include "text/unicode.h"
@@ -40,7 +42,19 @@ std::vector<std::string_view> split_at_blanks(std::string_view line) {
     out.emplace_back(word, static_cast<size_t>(p - word));
   }
 }
-bool blank_line(std::string_view line) { return split_at_blanks(line).empty(); }
+bool blank_line(std::string_view line) {
+  const char* const end = line.data() + line.size();
+  for (const char* p = line.data(); p < end;) {
+    const Character c = decode_utf8(p, end);
+    if (c.code == kNotUtf8) return false;
+    const auto code = static_cast<UChar32>(c.code);
+    if (!is_blank(c.code) && !u_iscntrl(code) &&
+        !u_hasBinaryProperty(code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT))
+      return false;
+    p += c.bytes;
+  }
+  return true;
+}
 std::string_view without_trailing_blanks(std::string_view line) {
   for (size_t n = 1; n <= std::min<size_t>(3, line.size()); ++n) {
     const char* const end = line.data() + line.size();

@@ -10,7 +10,8 @@ namespace rum {
 bool is_blank(char32_t code);
 // The stretches between blanks, none of them empty. Bytes that are not UTF-8 are no blanks.
 std::vector<std::string_view> split_at_blanks(std::string_view line);
-bool blank_line(std::string_view line);  // nothing but blanks
+// Nothing but blanks and what draws nothing: controls, Unicode's default ignorable characters.
+bool blank_line(std::string_view line);
 // The line without the blanks at its end.
 std::string_view without_trailing_blanks(std::string_view line);
 
