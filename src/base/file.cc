@@ -139,8 +139,10 @@ FileLock::FileLock(const std::string& path, Taken taken) : path_(path) {
     // Was it renamed or removed meanwhile by the one who had it? Then the path is another file by now.
     struct stat held, named;
     if (::fstat(file_, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
-        held.st_dev == named.st_dev)
+        held.st_dev == named.st_dev) {
+      made_ = made_ || (held.st_size == 0 && is_unfinished(path));  // by a process that was killed
       return;
+    }
     ::close(file_);
     made_ = false;
   }
