@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "base/whole_folder.h"
 #include "checkpoint/safetensors.h"
 #include "generate/generate.h"
 #include "huggingface/config.h"
@@ -326,6 +327,15 @@ TEST(HuggingFaceImport, SaysWhatIsWrongAndLeavesNothing) {
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
     EXPECT_FALSE(fs::exists(s.path + "/run"));
   }
+}
+TEST(HuggingFaceImport, OfTwoAtOnceTheSecondLeavesTheFirstAlone) {
+  const Scratch s;
+  const std::string run = s.path + "/run", theirs = run + "/theirs";
+  const std::string error =
+      error_of([&] { whole_folder(run, [&](const std::string&) { fs::create_directories(theirs); }); });
+  EXPECT_EQ(error, run + ": another process has made it meanwhile; name a new folder");
+  EXPECT_TRUE(fs::exists(theirs));
+  EXPECT_EQ(std::distance(fs::directory_iterator(s.path), fs::directory_iterator{}), 1);
 }
 TEST(HuggingFaceImport, TheEmbeddingMayStandThereTwice) {
   const Scratch s;

@@ -15,6 +15,8 @@ void whole_folder(const std::string& path, const std::function<void(const std::s
     write(unfinished);
     std::error_code failed;
     fs::rename(unfinished, path, failed);
+    if (failed == std::errc::directory_not_empty || failed == std::errc::file_exists)
+      throw FileError(path + ": another process has made it meanwhile; name a new folder");
     if (failed) refuse(path, "be made", failed.value());
   } catch (...) {
     std::error_code ignored;
