@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "cuda/simt/simt.h"
+#include "cuda/simt/hopper.h"
 #include "tensor/backend.h"
 
 namespace simt {
@@ -48,6 +48,43 @@ std::string describe() {
   return std::string(p.name) + ", compute capability " + std::to_string(p.major) + "." +
          std::to_string(p.minor) + ", driver for CUDA " + version(driver) + ", toolkit " +
          version(CUDART_VERSION) + ", PCI " + place;
+}
+bool is_hopper() {
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "cudaDeviceGetAttribute");
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "cudaDeviceGetAttribute");
+  return major == 9 && minor == 0;
+}
+// The driver's library is not linked: the program starts where there is none.
+TensorMap tensor_map(const void* base, const std::vector<uint64_t>& size, const std::vector<uint64_t>& step,
+                     const std::vector<uint32_t>& box) {
+  if (const std::string fault = map_fault(base, size, step, box); !fault.empty())
+    rum::fail("a tensor map needs " + fault);
+  static const auto encode = [] {
+    void* f = nullptr;
+    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+#if CUDART_VERSION >= 12050
+    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &f, 12000, cudaEnableDefault, &found),
+          "cudaGetDriverEntryPointByVersion");
+#else
+    check(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &f, cudaEnableDefault, &found),
+          "cudaGetDriverEntryPoint");
+#endif
+    if (f == nullptr || found != cudaDriverEntryPointSuccess)
+      rum::fail("the driver on this machine has no cuTensorMapEncodeTiled: update it");
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(f);
+  }();
+  TensorMap map;
+  const cuuint64_t sizes[3] = {size[0], size[1], size.size() == 3 ? size[2] : 0},
+                   steps[2] = {step[0], step.size() == 2 ? step[1] : 0};
+  const cuuint32_t boxes[3] = {box[0], box[1], box.size() == 3 ? box[2] : 0}, every[3] = {1, 1, 1};
+  const CUresult e = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<cuuint32_t>(size.size()),
+                            const_cast<void*>(base), sizes, steps, boxes, every,
+                            CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                            CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (e != CUDA_SUCCESS)
+    rum::fail("CUDA: cuTensorMapEncodeTiled: error " + std::to_string(static_cast<int>(e)));
+  return map;
 }
 #endif
 }  // namespace simt

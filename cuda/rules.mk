@@ -5,12 +5,20 @@
 LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
 KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu) $(LADDER)
 gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
-ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(foreach a,$(GPU),$(call gencode,$(a),sm)) $(call gencode,$(lastword $(GPU)),compute))
-# A kernel that spills registers, or puts an array into memory, is a failed build, but not on a user's own card.
+machine  = $(foreach a,$(1),$(call gencode,$(a),sm)) $(call gencode,$(lastword $(GPU)),compute)
+ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(call machine,$(GPU)))
+# What uses wgmma is there for sm_90a alone, which in these files takes the place of sm_90: cards of 9.0 run both.
+HOPPER   := $(wildcard cuda/*hopper.cu tests/cuda/hopper_test.cu)
+ninety    = $(if $(filter native,$(GPU)),$(filter 9.0,$(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader)),$(filter 90,$(GPU)))
+for_90a   = -gencode arch=compute_90a,code=sm_90a -DSIMT_SM90A
+$(HOPPER:%=$(gpu_obj)/%.o): private ARCHS = $(if $(ninety),$(for_90a)) \
+  $(if $(filter native,$(GPU)),$(if $(ninety),,-arch=native),$(call machine,$(filter-out 90,$(GPU))))
+# A kernel that spills registers, puts an array into memory, or waits for each wgmma (C7510) is a failed build, but not on
+# a user's own card.
 $(gpu_obj)/%.o: %
 	$(say)
 	$(Q)$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
-	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; })
+	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)|C7510' $@.log || { rm $@; exit 1; })
 cuda-compile: ##- compile every kernel for sm_80, sm_90 and sm_90a; fail on register spills (no GPU needed)
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory cuda-cubins,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
 # The machine code alone: the host's half of the ladder and of the tests is compiled where the kernels are emulated.
@@ -21,14 +29,14 @@ architecture = $(firstword $(subst /, ,$(@:$(OBJ)/cubin/%=%)))
 $(call cubins,80 90 90a,$(wildcard cuda/*.cu) $(KERNEL_TESTS)): $$(patsubst $(OBJ)/cubin/$$(architecture)/%.cubin,%,$$@)
 	$(say)
 	$(Q)$(NVCC) -std=c++20 -O3 -arch=sm_$(architecture) -cubin -Isrc -I. -Xptxas -v -MD -MP $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
-	@! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)' $@.log || { rm $@; exit 1; }
+	@! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)|C7510' $@.log || { rm $@; exit 1; }
 # What `make test` does with them: their machine code against its budget, and the host's side of them.
 machine_code = $(if $(shell command -v python3),python3 tools/machine_code.py $(OBJ)/gpu-90 $(NVCC),echo "machine code: not counted, there is no python3")
 cuda-host: ##- kernels for sm_90: machine code against data/evidence/cuda-machine-code.md; the host's side runs on a stand-in for CUDA
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU=90 cuda-objects $(BIN)/tests/host && $(machine_code),echo "cuda-host: no CUDA toolkit of 12.4 or newer here")
 cuda-budget: ##- write the budget of the kernels' machine code anew; its diff shows what a change did
 	@$(MAKE) --no-print-directory GPU=90 cuda-objects && $(machine_code) --update
-cuda-objects: $(GPU_OBJS) $(call cubins,90,$(KERNEL_TESTS))
+cuda-objects: $(GPU_OBJS) $(call cubins,90,$(filter-out $(HOPPER),$(KERNEL_TESTS))) $(call cubins,90a,$(filter $(HOPPER),$(KERNEL_TESTS)))
 
 # The host's side of them, as nvcc compiles it, with a stand-in for the CUDA runtime and cuBLASLt: no GPU needed.
 HOST_TESTS := $(wildcard tests/cuda/host/*.cc)
@@ -42,12 +50,12 @@ $(BIN)/tests/host: $(call objects,$(ENGINE) $(HOST_TESTS) tests/main.cc) $(GPU_O
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
 # with every memory access checked (g++ -fsanitize=thread calls our own runtime, cuda/simt/check.cc; no libtsan).
 CUDA_TESTS := $(wildcard tests/cuda/*.cc) $(BENCH_GPU)  # the benchmark runs at tiny sizes there
-emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/simt/gemm.cc cuda/simt/cpu.cc)
+emulated    = $(patsubst %,$(OBJ)/$(1)/%.o,$(filter-out cuda/cublaslt.cu,$(wildcard cuda/*.cu)) $(KERNEL_TESTS) cuda/simt/gemm.cc cuda/simt/cpu.cc cuda/simt/hopper.cc)
 checker     = $(OBJ)/checked/cuda/simt/check.cc.o
 $(BIN)/tests/gpu: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(GPU_OBJS) $(KERNEL_TESTS:%=$(gpu_obj)/%.o)
 $(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,emulated)
 $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
-$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt/cpu.cc.o $(checker) $(OBJ)/src/base/error.o
+$(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt/cpu.cc.o $(OBJ)/checked/cuda/simt/hopper.cc.o $(checker) $(OBJ)/src/base/error.o
 $(BIN)/bench-gpu $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -20,6 +21,7 @@
 extern char __executable_start, _end;
 
 namespace simt {
+void check_mark(void* p, size_t n, int state);
 struct Cell {
   uint64_t w, r;
   uint32_t wpc, rpc;
@@ -38,7 +40,15 @@ static uintptr_t img;
 
 // access id: 63 valid | 62 atomic | 61:60 reader class | 59:50 launch | 49:30 block | 29:20 thread | 19:10
 // barriers | 9:0 __syncwarps
-enum : uint64_t { Invalid = 0, Uninit = 1, HostInit = 2, Valid = 1ull << 63, Atomic = 1ull << 62 };
+// Landing: a bulk copy is on its way there.
+enum : uint64_t {
+  Invalid = 0,
+  Uninit = 1,
+  HostInit = 2,
+  Landing = 3,
+  Valid = 1ull << 63,
+  Atomic = 1ull << 62
+};
 static uint64_t f_launch(uint64_t v) { return v >> 50 & 1023; }
 static uint64_t f_block(uint64_t v) { return v >> 30 & 0xfffff; }
 static uint64_t f_tid(uint64_t v) { return v >> 20 & 1023; }
@@ -55,9 +65,14 @@ static uint64_t me_id() {
 // left there; the next fence of the taker makes that known to it (the GPU's memory model wants both fences),
 // and with barriers to its block.
 using Lanes = std::array<uint32_t, 32>;
+// Barriers of hopper.h join threads of different warps, so a clock knows all threads of the block; behind
+// them it has the barriers themselves, whose phases are the clocks of what bulk copies have written.
+using Clock = std::vector<uint32_t>;  // empty: knows nobody
+constexpr unsigned kClock = 1024, kBarriers = kClock - 64;
 struct Release {
   uint64_t id;  // of the fence
   Lanes seen;
+  Clock knows = {};
 };
 struct Taken {
   std::vector<Release>* from = nullptr;
@@ -69,10 +84,28 @@ static std::vector<Release> released(1024);  // per thread: its last fence; id 0
 static std::vector<Taken> taken(1024);       // per thread, waiting for a fence
 static std::vector<Taken> known;             // of this block
 static std::map<const void*, std::vector<Release>> left;
+static bool async = false;  // this block has used what hopper.h declares
+static std::vector<Clock> knows(1024);
+static uint32_t landed[kClock - kBarriers];
+static std::deque<Clock> clocks;  // of this block's barriers
+static std::vector<Release> async_fences;
+static void join(Clock& to, const Clock& from) {
+  if (from.empty()) return;
+  if (to.empty()) to.resize(kClock);
+  for (unsigned i = 0; i < kClock; ++i) to[i] = std::max(to[i], from[i]);
+}
+static bool within(const Clock& clock, uint64_t p) {
+  if (clock.empty()) return false;
+  const unsigned who = unsigned(f_tid(p));
+  const uint32_t now = who < kBarriers ? (cur - cur->lin + who)->warp_epoch : landed[who - kBarriers];
+  return now - ((now - f_wep(p)) & 1023) < clock[who];
+}
 static bool earlier(uint64_t a, uint64_t b) { return ((a - b) & 1023) >= 512; }  // of 10 bits each
 
 static bool in_block(uint64_t p, uint64_t me) {  // p, of this block, comes before what `cur` does now
+  if (async && f_tid(p) >= kBarriers) return within(knows[cur->lin], p);
   if (f_tid(p) == f_tid(me) || f_bar(p) != f_bar(me)) return true;
+  if (async && within(knows[cur->lin], p)) return true;
   if (f_tid(p) / 32 != f_tid(me) / 32) return false;
   const uint32_t now = (cur - cur->lin + f_tid(p))->warp_epoch;
   return now - ((now - f_wep(p)) & 1023) < seen[cur->lin][f_tid(p) % 32];
@@ -81,6 +114,7 @@ static bool covers(const Release& r, uint64_t p) {
   if (f_block(r.id) != f_block(p)) return false;
   if (f_bar(r.id) != f_bar(p)) return earlier(f_bar(p), f_bar(r.id));
   if (f_tid(r.id) == f_tid(p)) return !earlier(f_wep(r.id), f_wep(p));
+  if (within(r.knows, p)) return true;
   return f_tid(r.id) / 32 == f_tid(p) / 32 && earlier(f_wep(p), r.seen[f_tid(p) % 32]);
 }
 static bool across_blocks(uint64_t p, uint64_t me) {
@@ -98,7 +132,7 @@ static void meet_at(const void* p) {  // an atomic
 void check_fence() {
   if (!cur) return;
   const uint64_t id = me_id();
-  released[cur->lin] = {id, seen[cur->lin]};
+  released[cur->lin] = {id, seen[cur->lin], knows[cur->lin]};
   if (Taken& t = taken[cur->lin]; t.from) t.id = id, known.push_back(t), t = {};
   ++cur->warp_epoch;
 }
@@ -111,6 +145,18 @@ void check_met(const Thread* warp, uint32_t mask) {
     }
   for (unsigned m = 0; m < 32; ++m)
     if (mask >> m & 1) seen[warp[m].lin] = all;
+  if (!async) return;
+  Clock joined;
+  for (unsigned m = 0; m < 32; ++m)
+    if (mask >> m & 1) join(joined, knows[warp[m].lin]);
+  for (unsigned m = 0; m < 32; ++m)
+    if (mask >> m & 1) knows[warp[m].lin] = joined;
+}
+void check_all_met(unsigned threads) {
+  if (!async) return;
+  Clock joined;
+  for (unsigned t = 0; t < threads; ++t) join(joined, knows[t]);
+  for (unsigned t = 0; t < threads; ++t) knows[t] = joined;
 }
 static bool ordered(uint64_t p, uint64_t me, bool shared) {
   if (!(p & Valid) || f_launch(p) != launch_no) return true;
@@ -165,10 +211,14 @@ static std::string where(uint32_t pc) {
 }
 static std::string who(uint64_t v) {
   char b[96];
-  snprintf(b, sizeof b, "thread %lu of block %lu", f_tid(v), f_block(v));
+  if (async && f_tid(v) >= kBarriers)
+    snprintf(b, sizeof b, "a bulk copy of barrier %lu of block %lu", f_tid(v) - kBarriers, f_block(v));
+  else
+    snprintf(b, sizeof b, "thread %lu of block %lu", f_tid(v), f_block(v));
   return b;
 }
-static bool reporting = false;  // the report's own code may come from an instrumented object
+static const loc* asked_at = nullptr;  // of an access that no code makes by itself: a product, a bulk copy
+static bool reporting = false;         // the report's own code may come from an instrumented object
 static void report(const char* kind, const void* addr, size_t n, bool write, uint32_t pc, uint64_t me,
                    uint64_t prev = 0, uint32_t ppc = 0, const char* prev_what = "") {
   struct Quiet {
@@ -176,15 +226,17 @@ static void report(const char* kind, const void* addr, size_t n, bool write, uin
     ~Quiet() { reporting = false; }
   } quiet;
   static std::set<std::tuple<std::string, uint32_t, uint32_t>> seen;
-  if (!seen.insert({kind, pc, ppc}).second) return;
+  if (!seen.insert({kind, asked_at ? asked_at->line() : pc, ppc}).second) return;
   ++errors;
+  const std::string place =
+      asked_at ? asked_at->file_name() + (":" + std::to_string(asked_at->line())) : where(pc);
   size_t off = static_cast<const unsigned char*>(addr) - region;
   fprintf(stderr, "SIMT CHECK: %s: %s of %zu bytes at %s %p by %s\n    at %s\n", kind,
           write ? "write" : "read", n,
           off < (8 << 20) ? "shared"
           : off < kRegion ? "global"
                           : "host",
-          addr, who(me).c_str(), where(pc).c_str());
+          addr, who(me).c_str(), place.c_str());
   if (prev)
     fprintf(stderr, "    conflicts with %s by %s\n    at %s\n", prev_what, who(prev).c_str(),
             where(ppc).c_str());
@@ -269,6 +321,41 @@ static void lint_print() {
               double(s.ideal) / double(s.warps), where(pc).c_str());
   pcs.clear();
 }
+// ---------------------------------------------------------------- what products read, while they do
+// A product reads shared memory at some time between its issue and the end of the wait for its group. So who
+// writes there must have met the warp after that wait. Kept by KiB, of which a swizzled tile is made.
+struct Ended {
+  uint32_t bar;
+  Lanes epochs;
+};
+struct Readers {
+  int flying[32];
+  const Ended* last[32];
+};
+static std::vector<Readers> readers;
+static std::deque<Ended> ended;
+const char* async_poisoned(const void* p, size_t n, bool write);  // hopper.cc
+unsigned char* shared_begin();
+static uint64_t id_of(unsigned tid, uint32_t bar, uint32_t epoch) {
+  return Valid | launch_no << 50 | uint64_t(blk->bid_lin & 0xfffff) << 30 | uint64_t(tid) << 20 |
+         uint64_t(bar & 1023) << 10 | (epoch & 1023);
+}
+static void check_readers(const unsigned char* a, size_t n, uint32_t pc) {
+  const size_t first = size_t(a - shared_begin()) / 1024, last = size_t(a + n - 1 - shared_begin()) / 1024;
+  for (size_t k = first; k <= last && k < readers.size(); ++k)
+    for (unsigned w = 0; w < (blk->n + 31) / 32; ++w) {
+      Readers& r = readers[k];
+      if (r.flying[w] > 0) {
+        report("written while a wgmma reads it", a, n, true, pc, me_id());
+        continue;
+      }
+      if (r.last[w] == nullptr || r.last[w]->bar != cur->bar_epoch) continue;
+      bool met = false;
+      for (unsigned l = 0; l < 32 && !met; ++l)
+        met = in_block(id_of(w * 32 + l, r.last[w]->bar, r.last[w]->epochs[l]), me_id());
+      if (!met) report("race", a, n, true, pc, me_id(), id_of(w * 32, 0, 0), 0, "a wgmma's read");
+    }
+}
 // ---------------------------------------------------------------- the access check
 static void access(const void* p, size_t n, bool write, bool atomic, void* ret) {
   if (!cur || reporting) return;  // host code
@@ -276,6 +363,8 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
   uint32_t pc = uint32_t(reinterpret_cast<uintptr_t>(ret) - img);
   size_t off = size_t(a - region);
   if (off >= kRegion) {
+    if (async && size_t(a - stacks) < kStacks)
+      if (const char* const what = async_poisoned(p, n, write)) report(what, p, n, write, pc, me_id());
     if (size_t(a - stacks) < kStacks || (a >= reinterpret_cast<unsigned char*>(&__executable_start) &&
                                          a < reinterpret_cast<unsigned char*>(&_end)))
       return;
@@ -295,6 +384,10 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
   for (Cell *c = shadow + off / 2, *e = shadow + (off + n + 1) / 2; c != e; ++c) {
     if (c->w == Invalid) {
       report("out of bounds", p, n, write, pc, me);
+      return;
+    }
+    if (c->w == Landing) {
+      report("used before a bulk copy has landed", p, n, write, pc, me);
       return;
     }
     bool both_atomic = atomic && (c->w & Atomic);
@@ -332,8 +425,8 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
             bad = !ordered(r, me, shared);
             break;
           case 1:
-            bad = same_epoch && (!same_warp || (f_tid(r) == f_tid(me) && f_wep(r) == f_wep(me)) ||
-                                 !ordered(r, me, shared));
+            bad = same_epoch &&
+                  (!same_warp || (f_tid(r) == f_tid(me) && f_wep(r) == f_wep(me)) || !ordered(r, me, shared));
             break;
           case 2:
             bad = same_epoch;
@@ -350,6 +443,89 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
       c->wpc = pc;
     }
   }
+  if (async && write && shared) check_readers(a, n, pc);
+}
+// ---------------------------------------------------------------- services for hopper.cc
+struct Asked {
+  explicit Asked(const loc& l) { asked_at = &l; }
+  ~Asked() { asked_at = nullptr; }
+};
+void check_async_block() {
+  async = true;
+  readers.assign(kArena / 1024, {});
+}
+void* check_clock() { return &clocks.emplace_back(kClock); }
+void check_release(void* clock) {
+  Clock& to = *static_cast<Clock*>(clock);
+  join(to, knows[cur->lin]);
+  for (unsigned l = 0; l < 32; ++l)
+    to[cur->warp * 32 + l] = std::max(to[cur->warp * 32 + l], seen[cur->lin][l]);
+  to[cur->lin] = ++cur->warp_epoch;
+}
+void check_acquire(const void* clock) { join(knows[cur->lin], *static_cast<const Clock*>(clock)); }
+void check_joined(void* into, const void* clock) {
+  join(*static_cast<Clock*>(into), *static_cast<const Clock*>(clock));
+}
+void check_fence_async() {
+  async_fences.push_back({me_id(), seen[cur->lin], knows[cur->lin]});
+  ++cur->warp_epoch;
+}
+static bool stored_plainly(uint64_t p) {  // by a thread of this block, and no fence_async since
+  if (!(p & Valid) || f_launch(p) != launch_no || f_tid(p) >= kBarriers) return false;
+  static uint64_t last_p = 0, last_me = 0;  // many cells, one writer
+  if (p == last_p && me_id() == last_me) return false;
+  for (const Release& f : async_fences)
+    if (covers(f, p) && in_block(f.id, me_id())) {
+      last_p = p, last_me = me_id();
+      return false;
+    }
+  return true;
+}
+static bool allowed_async(const Cell& c, const void* p, size_t n, bool write) {
+  const uint64_t me = me_id();
+  const char* const kind = c.w == Invalid            ? "out of bounds"
+                           : c.w == Landing          ? "used before a bulk copy has landed"
+                           : c.w == Uninit && !write ? "uninitialised read"
+                           : !ordered(c.w, me, true) ? "race"
+                           : stored_plainly(c.w)     ? "no fence_async after a plain store"
+                           : write && (c.r & Valid) && f_launch(c.r) == launch_no && !ordered(c.r, me, true)
+                               ? "race with a read"
+                               : nullptr;
+  if (kind == nullptr) return true;
+  report(kind, p, n, write, 0, me, (c.w & Valid) ? c.w : 0, c.wpc, "a write");
+  return false;
+}
+void check_async_read(const void* p, size_t n, const loc& l) {
+  const Asked at(l);
+  const size_t off = size_t(static_cast<const unsigned char*>(p) - region);
+  for (size_t i = off / 2; i < (off + n) / 2; ++i)
+    if (!allowed_async(shadow[i], p, n, false)) return;
+}
+void check_async_start(const void* p, size_t n, const loc& l) {
+  const Asked at(l);
+  const size_t off = size_t(static_cast<const unsigned char*>(p) - region);
+  for (size_t i = off / 2; i < (off + n) / 2; ++i)
+    if (!allowed_async(shadow[i], p, n, true)) break;
+  check_readers(static_cast<const unsigned char*>(p), n, 0);
+  check_mark(const_cast<void*>(p), n, Landing);
+}
+void check_landed(void* p, size_t n, unsigned barrier, uint32_t phase, void* clock) {
+  const size_t off = size_t(static_cast<unsigned char*>(p) - region);
+  for (size_t i = off / 2; i < (off + n) / 2; ++i)
+    shadow[i] = {id_of(kBarriers + barrier, 0, phase), 0, 0, 0};
+  landed[barrier] = phase + 1;
+  (*static_cast<Clock*>(clock))[kBarriers + barrier] = phase + 1;
+}
+void check_global_read(const void* p, size_t n) { access(p, n, false, false, __builtin_return_address(0)); }
+void check_reads_begin(unsigned warp, uint32_t kib) {
+  if (kib < readers.size()) ++readers[kib].flying[warp];
+}
+void check_reads_end(unsigned warp, const std::vector<uint32_t>& kibs) {
+  Ended& e = ended.emplace_back();
+  e.bar = cur->bar_epoch;
+  for (unsigned l = 0; l < 32; ++l) e.epochs[l] = (cur - cur->lin + warp * 32 + l)->warp_epoch;
+  for (const uint32_t k : kibs)
+    if (k < readers.size()) --readers[k].flying[warp], readers[k].last[warp] = &e;
 }
 void checked_copy(void* reg, const void* mem, size_t n, bool store) noexcept {
   access(mem, n, store, false, __builtin_return_address(0));
@@ -403,6 +579,12 @@ void check_block_begin(void* arena, size_t n) {
   std::fill(released.begin(), released.end(), Release{});
   std::fill(taken.begin(), taken.end(), Taken{});
   known.clear();
+  if (async) {
+    async = false;
+    std::fill(knows.begin(), knows.end(), Clock{});
+    std::fill(std::begin(landed), std::end(landed), 0);
+    clocks.clear(), async_fences.clear(), ended.clear();
+  }
   size_t o = (static_cast<unsigned char*>(arena) - region) / 2;
   memset(static_cast<void*>(shadow + o), 0, n / 2 * sizeof(Cell));
 }

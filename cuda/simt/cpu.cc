@@ -35,12 +35,15 @@ constinit thread_local Thread* cur = nullptr;
 constinit thread_local Block* blk = nullptr;
 Config cfg;
 Stats stats;
+void async_thread_ends();  // hopper.cc
+void async_block_ends();
 #ifdef SIMT_CHECK  // hooks into check.cc
 void check_block_begin(void* arena, size_t n);
 void check_shared_alloc(void* p, size_t n);
 void check_mark(void* p, size_t n, int state);
 void check_launch(void* args, size_t bytes);
 void check_met(const Thread* warp, uint32_t mask);
+void check_all_met(unsigned threads);
 void* check_stack(size_t n);
 void check_allow(const void* p, size_t n);
 void check_block_end();
@@ -262,6 +265,9 @@ static void release_barrier() {
     }
   w.at_bar = 0;
   ++w.barriers;
+#ifdef SIMT_CHECK
+  check_all_met(w.block.n);
+#endif
 }
 int block_barrier(int kind, int pred, const loc& l) {
   Worker& w = *W;
@@ -349,8 +355,14 @@ void yield_thread() {
   block_current(State::Ready, "__nanosleep", loc::current());
 }
 
+// For hopper.cc: a thread waits until somebody says that it may go on.
+void park(const char* what, const loc& l) { block_current(State::Parked, what, l); }
+void unpark(Thread& t) { make_ready(t); }
+unsigned char* shared_begin() { return W->arena; }
+
 static void finish_thread(Thread& t) {
   Worker& w = *W;
+  async_thread_ends();
   if (t.cp_n) fail("thread returns with %d cp.async copies never waited for", t.cp_n);
   t.state = State::Done;
   --w.live;
@@ -361,6 +373,7 @@ static void finish_thread(Thread& t) {
            o.name, o.mask, w.th[t.warp * 32 + std::countr_zero(o.arrived)].where.file_name(),
            w.th[t.warp * 32 + std::countr_zero(o.arrived)].where.line());
   if (w.live && w.at_bar == w.live) release_barrier();
+  if (w.live == 0) async_block_ends();
 }
 static void stack_entry() {
 #ifdef SIMT_ASAN

@@ -78,7 +78,7 @@ __forceinline__ uint32_t pack_bf(float lo, float hi) {
 }
 
 // ---------------------------------------------------------------- per-thread and per-block state
-enum class State : uint8_t { NotStarted, Running, Ready, AtBarrier, InWarpOp, Done };
+enum class State : uint8_t { NotStarted, Running, Ready, AtBarrier, InWarpOp, Parked, Done };
 struct Stack;
 struct AsyncCopy {
   void* dst;

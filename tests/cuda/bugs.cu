@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "cuda/kernel.h"
+#include "cuda/simt/hopper.h"
 
 namespace {
-constexpr int kBugs = 17;
+constexpr int kBugs = 33;  // emulated.sh counts them as well
 using rum::cuda::warp_sum;
 template <class T>
 struct Dev {  // device memory with numbers in it
@@ -121,7 +122,8 @@ __global__ void missing_syncwarp(float* y, const float* x) {  // 10: warp-synchr
   y[threadIdx.x] = s[threadIdx.x ^ 1];
 }
 template <bool Bug>
-__global__ void half_mask(float* y, const float* x) {  // 14: each half of a warp meets alone, and reads the other's
+__global__ void half_mask(float* y,
+                          const float* x) {  // 14: each half of a warp meets alone, and reads the other's
   SIMT_SHARED(float, s, [32]);
   s[threadIdx.x] = 0;
   __syncwarp();
@@ -162,8 +164,85 @@ __global__ void copy1(float* y, const float* x) {
 }  // 11: host pointer, 12: misaligned, 13: use after free
 __global__ void load4(float4* y, const float* x) { y[threadIdx.x] = simt::ldv<float4>(x + 4 * threadIdx.x); }
 
+// 18 to 33: what may go wrong with products of a warpgroup, bulk copies and their barriers. Two rounds: A
+// (64 x 64) comes by a bulk copy, B is stored by all, sums += A B and += P B with P in registers; then the
+// places are given back.
+enum Slip {
+  kNone = 17,
+  kEarlySums,     // read before the wait
+  kChangedSums,   // changed, and no wgmma_fence
+  kNoFence,       // none since the last wait
+  kEarlyFactor,   // P changed before the wait
+  kEarlyStore,    // B stored before the wait
+  kNoAsyncFence,  // between the plain store of B and the product
+  kNotWaited,     // the product does not wait for the bulk copy
+  kPlainRead,     // nor does a plain read
+  kNotGivenBack,  // the next round begins while others may be at this one
+  kWrongParity,   // waits for the phase before
+  kFewBytes,      // the barrier expects less than comes
+  kManyBytes,     // or more
+  kMisaligned,    // tiles not at a multiple of 1,024 bytes
+  kNoMeeting,     // barriers used while another thread initialises them
+  kNoCommit,      // products waited for in no group
+  kNobodyWaits    // returns with a product in flight
+};
+template <int kSlip>
+__global__ void rounds(float* y, const __grid_constant__ simt::TensorMap map) {
+  SIMT_SHARED(simt::Barrier, there, [2]);
+  const int thread = static_cast<int>(threadIdx.x);
+  auto* room = simt::dyn_shared<unsigned char>();
+  room += 1024 - simt::shared_address(room) % 1024 + (kSlip == kMisaligned ? 128 : 0);
+  auto *const a = reinterpret_cast<simt::bf16*>(room), *const b = a + 64 * 64;
+  if (thread == 0) {
+    simt::barrier_init(&there[0], 1), simt::barrier_init(&there[1], 128);
+    simt::barriers_ready();
+  }
+  if (kSlip != kNoMeeting) __syncthreads();
+  simt::barrier_wait(&there[1], 1);  // returns at once
+  float sums[8][4] = {}, more[8][4] = {};
+  uint32_t p[4] = {0x3f803f80, 0x3f80, 0, 0x3f800000};
+  for (uint32_t round = 0; round < 2; ++round) {
+    if (round > 0 && kSlip != kNotGivenBack) simt::barrier_wait(&there[1], round - 1);
+    if (thread == 0) {
+      simt::barrier_expect(&there[0], kSlip == kFewBytes ? 4096 : kSlip == kManyBytes ? 16384 : 8192);
+      simt::bulk_load(a, map, &there[0], 0, static_cast<int>(round) * 8);
+    }
+    for (int i = thread; i < 64 * 64; i += 128) b[simt::swizzled(i / 64, i % 64)] = simt::to_bf(1);
+    if (kSlip != kNoAsyncFence) simt::fence_async();
+    __syncthreads();
+    if (kSlip != kNotWaited && kSlip != kPlainRead)
+      simt::barrier_wait(&there[0], kSlip == kWrongParity ? 1 - round : round);
+    if (kSlip == kPlainRead) y[thread] = simt::to_f(a[thread]);
+    if (kSlip != kNoFence || round == 0) simt::wgmma_fence();
+    if (kSlip == kChangedSums) sums[1][0] += 1;
+    const uint64_t da = simt::tile_descriptor(a), db = simt::tile_descriptor(b);
+    for (uint64_t k = 0; k < 4; ++k) simt::wgmma<64>(sums, da + k * 2, db + k * 2, true);
+    simt::wgmma_across<64>(more, p, db, true);
+    if (kSlip != kNoCommit) simt::wgmma_commit();
+    if (kSlip == kEarlySums) y[thread] = sums[0][0];
+    if (kSlip == kEarlyFactor) p[1] = 0x3f803f80;
+    if (kSlip == kEarlyStore && thread == 5) b[0] = simt::to_bf(2);
+    if (kSlip != kNobodyWaits || round == 0) simt::wgmma_wait<0>();
+    simt::barrier_arrive(&there[1]);
+  }
+  if (kSlip == kNobodyWaits) return;
+  y[thread] = sums[7][3] + more[0][1];
+}
+template <bool Bug>
+void run_rounds(int n) {
+  const Dev<uint16_t> from(std::vector<uint16_t>(70 * 64, 0x3f80));
+  const Dev<float> y(128);
+  const simt::TensorMap map = simt::tensor_map(from, {64, 70}, {128}, {64, 64});
+  auto one = [&]<int kSlip> {
+    if (n == kSlip) simt::launch(rounds < Bug ? kSlip : kNone >, dim3(1), dim3(128), 3 * 8192, y.p, map);
+  };
+  [&]<int... k>(std::integer_sequence<int, k...>) { (one.template operator()<kNone + 1 + k>(), ...); }
+  (std::make_integer_sequence<int, kNobodyWaits - kNone>());
+}
+
 template <bool Bug>
 void run(int n) {
+  if (n > kNone) return run_rounds<Bug>(n);
   const Dev<float> x(some(256)), y(256), z(std::vector<float>{0}), x100(some(100)), y100(100);
   dim3 g1(1);
   switch (n) {

@@ -1,4 +1,5 @@
 // The CUDA runtime of mock.h: memory, one queue, events, capture, launches.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -168,6 +169,45 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   p->major = gpu().major, p->pciBusID = 0x3b;
   return cudaSuccess;
 }
+cudaError_t cudaDeviceGetAttribute(int* v, cudaDeviceAttr what, int) {
+  ENTER;
+  *v = what == cudaDevAttrComputeCapabilityMajor ? gpu().major : 0;
+  return cudaSuccess;
+}
+// The one function of the driver that is asked for: it holds what it is given against the driver's rules.
+static CUresult encode_tiled(CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, void* base,
+                             const cuuint64_t* size, const cuuint64_t* step, const cuuint32_t* box,
+                             const cuuint32_t* every, CUtensorMapInterleave, CUtensorMapSwizzle swizzle,
+                             CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
+  bool fine = reinterpret_cast<uintptr_t>(map) % 64 == 0 && reinterpret_cast<uintptr_t>(base) % 16 == 0 &&
+              type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 && swizzle == CU_TENSOR_MAP_SWIZZLE_128B &&
+              rank >= 1 && rank <= 5 && box[0] * 2 <= 128;
+  for (cuuint32_t d = 0; fine && d < rank; ++d)
+    fine = size[d] > 0 && box[d] > 0 && box[d] <= 256 && every[d] == 1 && (d == 0 || step[d - 1] % 16 == 0);
+  if (fine && !range_of(base, size[0] * 2 + (rank > 1 ? (size[1] - 1) * step[0] : 0)))
+    violation("a tensor map reaches beyond device memory");
+  *map = {};
+  return fine ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+static cudaError_t entry_point(const char* name, void** f, cudaDriverEntryPointQueryResult* found) {
+  const bool known = std::strcmp(name, "cuTensorMapEncodeTiled") == 0;
+  *f = known ? reinterpret_cast<void*>(encode_tiled) : nullptr;
+  *found = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
+}
+#if CUDART_VERSION >= 12050
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** f, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* found) {
+  ENTER;
+  return entry_point(name, f, found);
+}
+#else
+cudaError_t cudaGetDriverEntryPoint(const char* name, void** f, unsigned long long,
+                                    cudaDriverEntryPointQueryResult* found) {
+  ENTER;
+  return entry_point(name, f, found);
+}
+#endif
 cudaError_t cudaMemGetInfo(size_t* left, size_t* all) {
   ENTER;
   *all = gpu().memory, *left = gpu().memory - state().used;

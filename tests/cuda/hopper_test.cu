@@ -1,0 +1,182 @@
+// What simt/hopper.h declares, against plain loops. On a GPU that has none of it these are skipped;
+// emulated they run, and bugs.cu has what goes wrong.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cstdlib>
+
+#include "cuda/simt/hopper.h"
+#include "tensor/tensor.h"
+
+namespace rum::hopper_test {
+namespace {
+bool can() {
+  const char* const said = std::getenv("RUM_HOPPER");
+  return simt::is_hopper() && (said == nullptr || *said != '0');
+}
+#define NEEDS_HOPPER() \
+  if (!can()) GTEST_SKIP() << "this GPU is not of compute capability 9.0, or RUM_HOPPER=0"
+
+template <class T>
+std::vector<T> fetched(const T* p, size_t n) {
+  std::vector<T> h(n);
+  simt::d2h(h.data(), p, n * sizeof(T));
+  return h;
+}
+template <class T>
+struct Dev {
+  T* p;
+  explicit Dev(size_t n) : p(static_cast<T*>(simt::dev_malloc(n * sizeof(T)))) {}
+  explicit Dev(const std::vector<T>& h) : Dev(h.size()) { simt::h2d(p, h.data(), h.size() * sizeof(T)); }
+  Dev(const Dev&) = delete;
+  ~Dev() { simt::dev_free(p); }
+};
+uint16_t bits(int v) { return bf16(static_cast<float>(v)).bits; }  // small whole numbers: exact sums
+float value(uint16_t b) { return static_cast<float>(std::bit_cast<bf16>(b)); }
+__device__ simt::bf16* tiles() {  // the first multiple of 1,024 bytes
+  auto* room = simt::dyn_shared<unsigned char>();
+  room += (1024 - simt::shared_address(room) % 1024) % 1024;
+  return reinterpret_cast<simt::bf16*>(room);
+}
+
+// One warpgroup: along (64, N) = A (64, 64) B (N, 64) transposed, and across (64, N) = A times C (64, N), A
+// from registers. N = 64 or 128; C lies in N / 64 tiles.
+template <int N>
+__global__ void products(const __grid_constant__ simt::TensorMap a, const __grid_constant__ simt::TensorMap b,
+                         const __grid_constant__ simt::TensorMap c, float* along, float* across) {
+#ifdef SIMT_HOPPER
+  SIMT_SHARED(simt::Barrier, there, [1]);
+  simt::bf16 *const ta = tiles(), *const tb = ta + 64 * 64, *const tc = tb + N * 64;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, row = thread / 32 * 16 + lane / 4;
+  if (thread == 0) {
+    simt::barrier_init(there, 1);
+    simt::barriers_ready();
+    simt::barrier_expect(there, 128 * (64 + N + N));
+    simt::bulk_load(ta, a, there, 0, 0);
+    simt::bulk_load(tb, b, there, 0, 0);
+    for (int j = 0; j < N; j += 64) simt::bulk_load(tc + j * 64, c, there, j, 0);
+  }
+  __syncthreads();
+  simt::barrier_wait(there, 0);
+  float s[N / 8][4], o[N / 8][4] = {};
+  uint32_t p[4][4];
+  SIMT_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    SIMT_UNROLL
+    for (int e = 0; e < 4; ++e)
+      std::memcpy(&p[k][e], ta + simt::swizzled(row + e % 2 * 8, k * 16 + e / 2 * 8 + lane % 4 * 2), 4);
+  }
+  simt::wgmma_fence();
+  SIMT_UNROLL
+  for (int k = 0; k < 4; ++k)
+    simt::wgmma<N>(s, simt::tile_descriptor(ta) + static_cast<uint64_t>(k * 2),
+                   simt::tile_descriptor(tb) + static_cast<uint64_t>(k * 2), k > 0);
+  simt::wgmma_commit();
+  SIMT_UNROLL
+  for (int k = 0; k < 4; ++k)
+    simt::wgmma_across<N>(o, p[k], simt::tile_descriptor(tc, 8192) + static_cast<uint64_t>(k * 128), true);
+  simt::wgmma_commit();
+  simt::wgmma_wait<1>();
+  for (int j = 0; j < N / 8; ++j)
+    for (int e = 0; e < 4; ++e) along[(row + e / 2 * 8) * N + j * 8 + lane % 4 * 2 + e % 2] = s[j][e];
+  simt::wgmma_wait<0>();
+  for (int j = 0; j < N / 8; ++j)
+    for (int e = 0; e < 4; ++e) across[(row + e / 2 * 8) * N + j * 8 + lane % 4 * 2 + e % 2] = o[j][e];
+#endif
+}
+template <int N>
+void check_products() {
+  std::vector<uint16_t> a(64 * 64), b(N * 64), c(64 * N);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = bits(static_cast<int>(i * 7 % 23) - 11);
+  for (size_t i = 0; i < b.size(); ++i)
+    b[i] = bits(static_cast<int>(i * 5 % 19) - 9), c[i] = bits(static_cast<int>(i * 11 % 17) - 8);
+  const Dev<uint16_t> da(a), db(b), dc(c);
+  const Dev<float> along(64 * N), across(64 * N);
+  simt::launch(products<N>, dim3(1), dim3(128), 1024 + 128 * (64 + 2 * N),
+               simt::tensor_map(da.p, {64, 64}, {128}, {64, 64}),
+               simt::tensor_map(db.p, {64, N}, {128}, {64, N}),
+               simt::tensor_map(dc.p, {N, 64}, {2 * N}, {64, 64}), along.p, across.p);
+  const std::vector<float> s = fetched(along.p, 64 * N), o = fetched(across.p, 64 * N);
+  for (size_t i = 0; i < 64; ++i)
+    for (size_t j = 0; j < N; ++j) {
+      float first = 0, second = 0;
+      for (size_t k = 0; k < 64; ++k) {
+        first += value(a[i * 64 + k]) * value(b[j * 64 + k]);
+        second += value(a[i * 64 + k]) * value(c[k * N + j]);
+      }
+      ASSERT_EQ(s[i * N + j], first) << N << ": " << i << ", " << j;
+      ASSERT_EQ(o[i * N + j], second) << N << ": " << i << ", " << j;
+    }
+}
+TEST(CudaHopper, ProductsOfAWarpgroup) {
+  NEEDS_HOPPER();
+  check_products<64>();
+  check_products<128>();
+}
+
+// A box as it lies in shared memory.
+template <int kRank>
+__global__ void boxes(const __grid_constant__ simt::TensorMap map, uint32_t bytes, int x, int y, int z,
+                      simt::bf16* to) {
+#ifdef SIMT_HOPPER
+  SIMT_SHARED(simt::Barrier, there, [1]);
+  simt::bf16* const tile = tiles();
+  if (threadIdx.x == 0) {
+    simt::barrier_init(there, 1);
+    simt::barriers_ready();
+    simt::barrier_expect(there, bytes);
+    if constexpr (kRank == 2)
+      simt::bulk_load(tile, map, there, x, y);
+    else
+      simt::bulk_load(tile, map, there, x, y, z);
+  }
+  __syncthreads();
+  simt::barrier_wait(there, 0);
+  for (unsigned i = threadIdx.x; i < bytes / 2; i += 32) to[i] = tile[i];
+#endif
+}
+TEST(CudaHopper, BulkCopiesAreSwizzledAndFillWithZeros) {
+  NEEDS_HOPPER();
+  // 3 matrices of 20 rows of 72 numbers, of rows of 80 and 24 rows each
+  std::vector<uint16_t> all(3 * 24 * 80);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i + 1);
+  const Dev<uint16_t> from(all);
+  const Dev<simt::bf16> to(2 * 16 * 64);
+  const simt::TensorMap flat = simt::tensor_map(from.p, {72, 20}, {160}, {64, 16}),
+                        deep = simt::tensor_map(from.p, {72, 20, 3}, {160, 24 * 160}, {64, 16, 2});
+  const int places[][3] = {{0, 0, 0}, {8, 3, 1}, {16, 9, 2}, {-3, -2, -1}, {64, 19, 2}, {72, 0, 0}};
+  for (const auto& [x, y, z] : places)
+    for (const int rank : {2, 3}) {
+      const int depth = rank - 1;
+      simt::launch(rank == 2 ? boxes<2> : boxes<3>, dim3(1), dim3(32), 1024 + 2 * 16 * 128,
+                   rank == 2 ? flat : deep, static_cast<uint32_t>(depth * 16 * 128), x, y, z, to.p);
+      const std::vector<simt::bf16> got = fetched(to.p, static_cast<size_t>(depth) * 16 * 64);
+      for (int k = 0; k < depth; ++k)
+        for (int r = 0; r < 16; ++r)
+          for (int c = 0; c < 64; ++c) {
+            const int i = x + c, j = y + r, m = rank == 2 ? 0 : z + k;
+            const bool inside = i >= 0 && i < 72 && j >= 0 && j < 20 && m >= 0 && m < 3;
+            const int place = c / 8 ^ r % 8;  // 16 rows a matrix: a multiple of 8
+            uint16_t b;
+            std::memcpy(&b, &got[static_cast<size_t>((k * 16 + r) * 64 + place * 8 + c % 8)], 2);
+            ASSERT_EQ(b, inside ? all[static_cast<size_t>((m * 24 + j) * 80 + i)] : 0)
+                << rank << ": " << i << ", " << j << ", " << m;
+          }
+    }
+}
+TEST(CudaHopper, AMapSaysWhatItNeeds) {
+  auto said = [](uintptr_t base, std::vector<uint64_t> size, std::vector<uint64_t> step,
+                 std::vector<uint32_t> box) {
+    return simt::map_fault(reinterpret_cast<void*>(base), size, step, box);
+  };
+  EXPECT_EQ(said(64, {64, 10}, {128}, {64, 128}), "");
+  EXPECT_EQ(said(64, {64, 10, 3}, {128, 1280}, {64, 128, 1}), "");
+  EXPECT_NE(said(64, {64}, {}, {64}), "");
+  EXPECT_NE(said(8, {64, 10}, {128}, {64, 128}), "");
+  EXPECT_NE(said(64, {64, 0}, {128}, {64, 128}), "");
+  EXPECT_NE(said(64, {64, 10}, {136}, {64, 128}), "");
+  EXPECT_NE(said(64, {64, 10}, {128}, {32, 128}), "");
+  EXPECT_NE(said(64, {64, 10}, {128}, {64, 257}), "");
+}
+}  // namespace
+}  // namespace rum::hopper_test
