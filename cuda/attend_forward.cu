@@ -7,47 +7,6 @@
 
 namespace rum::cuda {
 namespace {
-// One more tile of scores: they become weights, powers of 2 below the largest so far, and what was summed
-// before is scaled down to match. Keys from `sees` on are not seen.
-template <int D, int N>
-__device__ __forceinline__ void weigh(float (&s)[N][4], float (&o)[D / 8][4], float (&top)[2],
-                                      float (&sum)[2], const int (&sees)[2], int first, float scale,
-                                      bool whole) {
-  if (!whole) {  // a branch of the warp: most tiles are whole, and pay nothing for those that are not
-    const int column = first + static_cast<int>(threadIdx.x % 4) * 2;
-    SIMT_UNROLL
-    for (int n = 0; n < N; ++n) {
-      SIMT_UNROLL
-      for (int e = 0; e < 4; ++e)
-        if (column + n * 8 + e % 2 >= sees[e / 2]) s[n][e] = -INFINITY;
-    }
-  }
-  SIMT_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    float most = -INFINITY;
-    SIMT_UNROLL
-    for (int n = 0; n < N; ++n) most = fmaxf(most, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
-    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
-    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-    most = fmaxf(scale * most, top[half]);
-    const float base = most == -INFINITY ? 0.0f : most;  // nothing seen yet
-    const float shrink = simt::exp2_approx(top[half] - base);
-    top[half] = most;
-    float added = 0;
-    SIMT_UNROLL
-    for (int n = 0; n < N; ++n) {
-      SIMT_UNROLL
-      for (int e = 0; e < 2; ++e) {
-        float& x = s[n][2 * half + e];
-        x = simt::exp2_approx(x * scale - base);  // one multiply-add
-        added += x;
-      }
-    }
-    sum[half] = sum[half] * shrink + added;
-    SIMT_UNROLL
-    for (int n = 0; n < D / 8; ++n) o[n][2 * half] *= shrink, o[n][2 * half + 1] *= shrink;
-  }
-}
 // The shares of the warps become one: largest score, sum, and what each warp's result counts in it.
 template <int kWarps>
 __device__ void join(float (&top)[2], float (&sum)[2], float (&factor)[2]) {
@@ -68,7 +27,6 @@ __device__ void join(float (&top)[2], float (&sum)[2], float (&factor)[2]) {
     factor[half] = simt::exp2_approx(before - base);
   }
 }
-constexpr float kLn2 = 0.693147181f;
 constexpr int kFew = 16;  // rows of a block that splits the keys among its warps
 
 // Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32 where texts are
@@ -142,8 +100,11 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
       float s[M][N][4];
       product<D>(s, q, keys + t % 2 * kTile + share * Z::step);
       SIMT_UNROLL
-      for (int m = 0; m < M; ++m)
-        weigh<D>(s[m], o[m], top[m], sum[m], sees[m], first, a.scale, first + 8 * N <= least);
+      for (int m = 0; m < M; ++m) {
+        float shrink[2];
+        weigh(s[m], top[m], sum[m], shrink, sees[m], first, a.scale, first + 8 * N <= least);
+        rescale(o[m], shrink);
+      }
       accumulate<D>(o, s, values + t % 2 * kTile + share * Z::step, room);
     }
   }
@@ -188,6 +149,8 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
 
 template <class T>
 void attend_forward(const Attend<T>& a) {
+  if constexpr (sizeof(T) == 2)
+    if (attend_forward_hopper(a)) return;
   by_head("attention", a.d, [&]<int D> {
     using Z = Sizes<T, D>;
     auto run = [&]<int kRows> {

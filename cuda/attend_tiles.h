@@ -10,6 +10,55 @@
 
 namespace rum::cuda {
 using simt::bf16;
+constexpr float kLn2 = 0.693147181f;
+
+// One more tile of scores: they become weights, powers of 2 below the largest so far, and what was summed
+// before is to be scaled by `shrinks` to match. Keys from `sees` on are not seen.
+template <int N>
+__device__ __forceinline__ void weigh(float (&s)[N][4], float (&top)[2], float (&sum)[2], float (&shrinks)[2],
+                                      const int (&sees)[2], int first, float scale, bool whole) {
+  if (!whole) {  // a branch of the warp: most tiles are whole, and pay nothing for those that are not
+    const int column = first + static_cast<int>(threadIdx.x % 4) * 2;
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 4; ++e)
+        if (column + n * 8 + e % 2 >= sees[e / 2]) s[n][e] = -INFINITY;
+    }
+  }
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    float most = -INFINITY;
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) most = fmaxf(most, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+    most = fmaxf(scale * most, top[half]);
+    const float base = most == -INFINITY ? 0.0f : most;  // nothing seen yet
+    const float shrink = simt::exp2_approx(top[half] - base);
+    top[half] = most;
+    float added = 0;
+    SIMT_UNROLL
+    for (int n = 0; n < N; ++n) {
+      SIMT_UNROLL
+      for (int e = 0; e < 2; ++e) {
+        float& x = s[n][2 * half + e];
+        x = simt::exp2_approx(x * scale - base);  // one multiply-add
+        added += x;
+      }
+    }
+    sum[half] = sum[half] * shrink + added;
+    shrinks[half] = shrink;
+  }
+}
+template <int N>
+__device__ __forceinline__ void rescale(float (&o)[N][4], const float (&shrink)[2]) {
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) {
+    SIMT_UNROLL
+    for (int e = 0; e < 4; ++e) o[n][e] *= shrink[e / 2];
+  }
+}
 
 template <class T, int D>
 struct Sizes {

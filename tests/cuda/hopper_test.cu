@@ -1,15 +1,21 @@
-// What simt/hopper.h declares, against plain loops. On a GPU that has none of it these are skipped;
-// emulated they run, and bugs.cu has what goes wrong.
+// What simt/hopper.h declares, against plain loops, and attention with it against the CPU in double precision.
+// On a GPU that has none of it these are skipped; emulated they run, and bugs.cu has what goes wrong.
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <cstdlib>
+#include <string>
 
+#include "cuda/attend.h"
 #include "cuda/simt/hopper.h"
-#include "tensor/tensor.h"
+#include "ops/attention.h"
+#include "parity.h"
 
 namespace rum::hopper_test {
 namespace {
+using test::cast;
+using test::kCuda;
+constexpr DeviceKind kCpu = DeviceKind::cpu;
 bool can() {
   const char* const said = std::getenv("RUM_HOPPER");
   return simt::is_hopper() && (said == nullptr || *said != '0');
@@ -177,6 +183,97 @@ TEST(CudaHopper, AMapSaysWhatItNeeds) {
   EXPECT_NE(said(64, {64, 10}, {136}, {64, 128}), "");
   EXPECT_NE(said(64, {64, 10}, {128}, {32, 128}), "");
   EXPECT_NE(said(64, {64, 10}, {128}, {64, 257}), "");
+}
+
+// ---- attention: with and without ----
+struct Case {
+  int64_t d;
+  Heads heads;
+  Mask mask;
+  float rope;
+  int64_t rows;
+  std::vector<int32_t> offsets, prefix;
+};
+struct Result {
+  Tensor y, lse;
+};
+Tensor ints(const std::vector<int32_t>& v, DeviceKind d) {
+  return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, d);
+}
+Result attend(const Case& c, const Tensor& x, DType type, DeviceKind device, bool hopper) {
+  std::vector<int32_t> place(static_cast<size_t>(c.rows));
+  for (size_t s = 0; s + 1 < c.offsets.size(); ++s)
+    for (int32_t i = c.offsets[s]; i < c.offsets[s + 1]; ++i)
+      place[static_cast<size_t>(i)] = i - c.offsets[s];
+  const Layout l{ints(c.offsets, device), ints(c.prefix, device), ints(place, device), c.mask};
+  Result r{Tensor::empty({c.rows, c.heads.query * c.d}, type, device),
+           Tensor::empty({c.rows, c.heads.query}, stats_type(type), device)};
+  const bool before = std::exchange(cuda::attend_hopper(), hopper);
+  kernels::attention_forward(device, cast(x, type).to(device).clone(), c.heads, l, 0, c.rope, r.y, r.lse);
+  cuda::attend_hopper() = before;
+  return {r.y.to(kCpu), r.lse.to(kCpu)};
+}
+std::string bytes(const Tensor& t) {
+  return {t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())};
+}
+Tensor input(const Case& c) {
+  return cast(noise(Shape{c.rows, (c.heads.query + 2 * c.heads.kv) * c.d}, 1), DType::bf16);
+}
+void check(const Case& c) {
+  SCOPED_TRACE(std::to_string(c.d) + " numbers, mask " + std::to_string(static_cast<int>(c.mask)) + ", " +
+               std::to_string(c.rows) + " rows");
+  const Tensor x = input(c);
+  const Result truth = attend(c, x, DType::f64, kCpu, false), got = attend(c, x, DType::bf16, kCuda, true);
+  const double most = c.rope > 0 ? 4e-2 : test::limit(DType::bf16);  // as attention_test.cc has it
+  EXPECT_LE(test::error("attention_forward", DType::bf16, got.y, truth.y), most);
+  for (int64_t i = 0; i < c.offsets.back() * c.heads.query; ++i)  // of rows in no text there is none
+    ASSERT_NEAR(got.lse.at(i), truth.lse.at(i), most) << i;
+}
+// Tiles of 128 queries and 128 keys, cut and whole; one group of queries, both, or the first in part; more
+// tiles than there are places in the ring; rows before the first text's end, and behind the last text.
+const Case kCausal{64, {1, 1}, Mask::causal, 10000, 470, {0, 450}, {0}},
+    kFull{64, {1, 1}, Mask::full, 0, 300, {0, 3, 297}, {0, 0}},
+    kWide{128, {2, 1}, Mask::causal, 0, 330, {0, 190, 321}, {0, 0}},
+    kPrefix{128, {1, 1}, Mask::prefix, 100, 300, {0, 297}, {200}};
+TEST(CudaHopper, AttentionAgrees) {
+  NEEDS_HOPPER();
+  for (const Case& c : {kCausal, kFull, kWide, kPrefix}) check(c);
+}
+TEST(CudaHopper, AttentionHasTheSameBitsInAnyOrder) {
+  NEEDS_HOPPER();
+  for (const Case& c : {kFull, kWide}) {
+    const Tensor x = input(c);
+    const Result one = attend(c, x, DType::bf16, kCuda, true);
+#ifdef SIMT_CPU
+    const auto before = simt::cfg.order;
+    for (const auto order : {simt::Config::Reverse, simt::Config::Random}) {
+      simt::cfg.order = order;
+#else
+    for (int again = 0; again < 2; ++again) {
+#endif
+      const Result other = attend(c, x, DType::bf16, kCuda, true);
+      EXPECT_EQ(bytes(other.y), bytes(one.y));
+      EXPECT_EQ(bytes(other.lse), bytes(one.lse));
+    }
+#ifdef SIMT_CPU
+    simt::cfg.order = before;
+#endif
+  }
+}
+TEST(CudaHopper, WhatIsNotFiniteStaysInItsText) {
+  NEEDS_HOPPER();
+  Case c = kFull;
+  c.offsets = {0, 140, 290};
+  const Tensor x = input(c), spoilt = x.clone();
+  const int64_t width = x.shape()[1];
+  for (const int64_t row : {145, 295})  // of the second text, and of none
+    for (int64_t j = 0; j < width; ++j)
+      spoilt.data<bf16>()[row * width + j] = bf16(j % 3 == 0 ? NAN : j % 3 == 1 ? INFINITY : -INFINITY);
+  const std::string good = bytes(attend(c, x, DType::bf16, kCuda, true).y),
+                    bad = bytes(attend(c, spoilt, DType::bf16, kCuda, true).y);
+  const size_t row = good.size() / static_cast<size_t>(c.rows);
+  for (size_t i = 0; i < static_cast<size_t>(c.rows); ++i)
+    EXPECT_EQ(good.compare(i * row, row, bad, i * row, row) != 0, i >= 140 && i < 290) << i;
 }
 }  // namespace
 }  // namespace rum::hopper_test

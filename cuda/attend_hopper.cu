@@ -1,0 +1,275 @@
+// Attention forward for GPUs of compute capability 9.0, heads of 64 and 128 numbers in bf16, long texts: what
+// attend_forward.cu does, with the instructions of simt/hopper.h (FlashAttention-3, Shah et al. 2024). One
+// warp fetches, two groups of four warps compute, and they meet at barriers alone:
+//
+//   warp 0       K0 V0 K1 V1 K2 ...       each into the next of kStages places: waits until it is `empty`
+//                 |  |  |  |              ... `full`: the bytes are there
+//   group 1, 2   S0 S1 P0V0 S2 P1V1 ...   weights of tile t are made while the products with t - 1 run;
+//                                         after that both give the place back
+//
+// Products read shared memory for themselves: of a tile of keys 64 rows of queries take what four ldmatrix
+// and their 16 rows took before, and the next addresses cost nothing.
+#include <cstdlib>
+
+#include "cuda/attend.h"
+#include "cuda/attend_tiles.h"
+#include "cuda/simt/hopper.h"
+
+namespace rum::cuda {
+namespace {
+constexpr int kGroup = 128, kGroups = 2, kGroupRows = 64;
+constexpr int kRows = kGroups * kGroupRows, kKeys = 128;  // of a block; streamed at a time
+[[maybe_unused]] constexpr int kTileBytes =
+    kKeys * simt::kSwizzledRow * 2;                               // 64 numbers of each key, or query
+[[maybe_unused]] constexpr int kReaders = kGroups * kGroup / 32;  // warps that give a place back
+
+template <int D>
+struct Ring {
+  static constexpr int stages = D == 64 ? 3 : 2, tile = kKeys * D;  // numbers
+  static constexpr size_t bytes = simt::kSwizzledAlign + sizeof(bf16) * (kRows * D + 2 * stages * tile);
+};
+struct Meetings {
+  template <int kStages>
+  struct Of {
+    simt::Barrier full_k[kStages], full_v[kStages], empty_k[kStages], empty_v[kStages];
+    simt::Barrier queries, cut, turned[kGroups];
+  };
+};
+// All D / 64 tiles of 128 rows from row `first` on.
+template <int D>
+__device__ __forceinline__ void fetch(bf16* to, const simt::TensorMap& map, simt::Barrier* full, int column,
+                                      int first) {
+  simt::barrier_expect(full, D / simt::kSwizzledRow * kTileBytes);
+  SIMT_UNROLL
+  for (int c = 0; c < D; c += simt::kSwizzledRow)
+    simt::bulk_load(to + c * kKeys, map, full, column + c, first);
+}
+// The group's 64 rows of queries, from `mine` on, are rotated where they stand.
+template <int D>
+__device__ void turn_swizzled(bf16* own, const float* turn, int mine, int there) {
+  constexpr int half = D / 2;
+  auto at = [&](int r, int c) { return own + c / 64 * (kRows * 64) + simt::swizzled(r, c % 64); };
+  const int end = min(there - mine, kGroupRows) * half;
+  for (int i = static_cast<int>(threadIdx.x) % kGroup; i < end; i += kGroup) {
+    const int r = mine + i / half, j = i % half;
+    bf16 *const low = at(r, j), *const high = at(r, j + half);
+    const float a = to_float(*low), b = to_float(*high), c = turn[r * D + j], s = turn[r * D + half + j];
+    *low = from_float<bf16>(turned(a, b, c, -s));
+    *high = from_float<bf16>(turned(b, a, c, s));
+  }
+}
+// s (64, keys) = queries times keys transposed.
+template <int D>
+__device__ __forceinline__ void start_scores(float (&s)[kKeys / 8][4], uint64_t queries, uint64_t keys) {
+  simt::wgmma_fence();
+  SIMT_UNROLL
+  for (int k = 0; k < D / 16; ++k) {
+    const uint64_t on = static_cast<uint64_t>(k / 4 * kTileBytes + k % 4 * 32) / 16;
+    simt::wgmma<kKeys>(s, queries + on, keys + on, k > 0);
+  }
+  simt::wgmma_commit();
+}
+// o (64, D) += p (64, keys) times values.
+template <int D>
+__device__ __forceinline__ void start_sums(float (&o)[D / 8][4], const uint32_t (&p)[kKeys / 16][4],
+                                           uint64_t values) {
+  simt::wgmma_fence();
+  SIMT_UNROLL
+  for (int k = 0; k < kKeys / 16; ++k)
+    simt::wgmma_across<D>(o, p[k], values + static_cast<uint64_t>(k * 16 * 128 / 16), true);
+  simt::wgmma_commit();
+}
+[[maybe_unused]] __device__ __forceinline__ void as_factor(uint32_t (&p)[kKeys / 16][4],
+                                                           const float (&s)[kKeys / 8][4]) {
+  SIMT_UNROLL
+  for (int k = 0; k < kKeys / 16; ++k) {
+    SIMT_UNROLL
+    for (int e = 0; e < 4; ++e)
+      p[k][e] = simt::pack_bf(s[2 * k + e / 2][e % 2 * 2], s[2 * k + e / 2][e % 2 * 2 + 1]);
+  }
+}
+
+// Threads: a block has 128 queries of one text and head: a group of 4 warps that fetches, with one of them,
+// and two that have 64 queries each. It takes registers from the first: 24, so the others have 240.
+// Reads: q once; keys and values once per tile of queries, by bulk copies of 64 numbers x 128 rows.
+// Writes: y and lse once.
+// Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
+// Limit: tensor cores, at heads of 128; at 64 the powers of 2, of which a multiprocessor makes 16 a cycle: a
+// tile takes 128 x 128 of them, 1,024 cycles, as long as its products (counted).
+// Ladder: none; cuda/ladder/attention.cu ends at attend_forward.cu.
+template <int D>
+__global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
+    forward_hopper(Attend<bf16> a, const __grid_constant__ simt::TensorMap q_map,
+                   const __grid_constant__ simt::TensorMap k_map,
+                   const __grid_constant__ simt::TensorMap v_map) {
+#ifdef SIMT_HOPPER
+  using R = Ring<D>;
+  using Meet = Meetings::Of<R::stages>;
+  SIMT_SHARED(Meet, meetings, [1]);
+  Meet& meet = meetings[0];
+  const Place at = find_tile(a.offsets, a.texts, kRows, Order::last_first);
+  const Text x = a.text(at.text);
+  const int there = min(x.m - at.row, kRows);
+  if (there <= 0) return;
+  const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
+  const int h = static_cast<int>(blockIdx.y), row = x.q + at.row;
+  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + kKeys - 1) / kKeys;
+  unsigned char* room = simt::dyn_shared<unsigned char>();
+  room += (simt::kSwizzledAlign - simt::shared_address(room) % simt::kSwizzledAlign) % simt::kSwizzledAlign;
+  bf16 *const own = reinterpret_cast<bf16*>(room), *const keys = own + kRows * D,
+              *const values = keys + R::stages * R::tile;
+  if (thread == 0) {
+    for (int i = 0; i < R::stages; ++i) {
+      simt::barrier_init(&meet.full_k[i], 1), simt::barrier_init(&meet.full_v[i], 1);
+      simt::barrier_init(&meet.empty_k[i], kReaders), simt::barrier_init(&meet.empty_v[i], kReaders);
+    }
+    simt::barrier_init(&meet.queries, 1), simt::barrier_init(&meet.cut, 1);
+    for (int g = 0; g < kGroups; ++g) simt::barrier_init(&meet.turned[g], kGroup);
+    simt::barriers_ready();
+  }
+  __syncthreads();
+
+  if (thread < kGroup) {
+    simt::fewer_registers<24>();
+    if (warp > 0 || tiles == 0) return;
+    const int column = h / a.group * D;
+    if (lane == 0) fetch<D>(own, q_map, &meet.queries, h * D, row);
+    for (int t = 0; t < tiles; ++t) {
+      const int i = t % R::stages, first = t * kKeys;
+      const uint32_t before = static_cast<uint32_t>(t / R::stages + 1) % 2;
+      bf16* const v = values + i * R::tile;
+      if (lane == 0) {
+        simt::barrier_wait(&meet.empty_k[i], before);
+        fetch<D>(keys + i * R::tile, k_map, &meet.full_k[i], column, static_cast<int>(x.k) + first);
+        simt::barrier_wait(&meet.empty_v[i], before);
+      }
+      if (x.n - first >= kKeys) {
+        if (lane == 0) fetch<D>(v, v_map, &meet.full_v[i], column, static_cast<int>(x.v) + first);
+        continue;
+      }
+      // The last tile goes on into the next text. Its scores there are masked, but 0 times a value that is not
+      // finite is no 0: so these values become 0 before anybody sees them.
+      if (lane == 0) fetch<D>(v, v_map, &meet.cut, column, static_cast<int>(x.v) + first);
+      simt::barrier_wait(&meet.cut, 0);
+      SIMT_ROLLED
+      for (int c = 0; c < D; c += simt::kSwizzledRow)
+        for (int e = (x.n - first) * 64 + lane * 8; e < kKeys * 64; e += 32 * 8)
+          simt::stv(v + c * kKeys + e, uint4{});
+      simt::fence_async();
+      __syncwarp();
+      if (lane == 0) simt::barrier_arrive(&meet.full_v[i]);
+    }
+    return;
+  }
+
+  simt::more_registers<240>();
+  const int group = thread / kGroup - 1, mine = group * kGroupRows, last = there - 1;
+  const int r0 = mine + warp % 4 * 16;  // the warp's first row in the tile
+  auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
+  float o[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+  const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
+  const int turns = tiles > 0 && mine <= last ? (seen(mine + kGroupRows - 1) + kKeys - 1) / kKeys : 0;
+  auto give_back = [&](simt::Barrier* empty) {
+    if (lane == 0) simt::barrier_arrive(empty);
+  };
+  auto parity = [](int t) { return static_cast<uint32_t>(t / R::stages) % 2; };
+  if (turns > 0) {
+    simt::barrier_wait(&meet.queries, 0);
+    if (a.turn != nullptr) {
+      turn_swizzled<D>(own, a.turn + static_cast<int64_t>(row) * D, mine, there);
+      simt::fence_async();
+      simt::barrier_arrive(&meet.turned[group]);
+      simt::barrier_wait(&meet.turned[group], 0);
+    }
+    const uint64_t q = simt::tile_descriptor(own + mine * 64);
+    auto key_tile = [&](int i) { return simt::tile_descriptor(keys + i * R::tile); };
+    auto value_tile = [&](int i) { return simt::tile_descriptor(values + i * R::tile, kTileBytes); };
+    float s[kKeys / 8][4], shrink[2];
+    uint32_t p[kKeys / 16][4];
+    simt::barrier_wait(&meet.full_k[0], 0);
+    start_scores<D>(s, q, key_tile(0));
+    simt::wgmma_wait<0>();
+    give_back(&meet.empty_k[0]);
+    weigh(s, top, sum, shrink, sees, 0, a.scale, kKeys <= least);
+    as_factor(p, s);
+    SIMT_ROLLED
+    for (int t = 1; t < turns; ++t) {
+      const int i = t % R::stages, b = (t - 1) % R::stages;
+      simt::barrier_wait(&meet.full_k[i], parity(t));
+      start_scores<D>(s, q, key_tile(i));
+      simt::barrier_wait(&meet.full_v[b], parity(t - 1));
+      start_sums<D>(o, p, value_tile(b));
+      simt::wgmma_wait<1>();
+      give_back(&meet.empty_k[i]);
+      weigh(s, top, sum, shrink, sees, t * kKeys, a.scale, (t + 1) * kKeys <= least);
+      simt::wgmma_wait<0>();
+      give_back(&meet.empty_v[b]);
+      rescale(o, shrink);
+      as_factor(p, s);
+    }
+    const int b = (turns - 1) % R::stages;
+    simt::barrier_wait(&meet.full_v[b], parity(turns - 1));
+    start_sums<D>(o, p, value_tile(b));
+    simt::wgmma_wait<0>();
+    give_back(&meet.empty_v[b]);
+  }
+  for (int t = turns; t < tiles; ++t) {  // tiles that only the other group needs
+    const int i = t % R::stages;
+    simt::barrier_wait(&meet.full_k[i], parity(t));
+    give_back(&meet.empty_k[i]);
+    simt::barrier_wait(&meet.full_v[i], parity(t));
+    give_back(&meet.empty_v[i]);
+  }
+
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 1);
+    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 2);
+    const int r = r0 + lane / 4 + 8 * half;
+    if (r > last) continue;
+    const float factor = tiles == 0 ? 0.0f : 1 / sum[half];
+    if (lane % 4 == 0)
+      a.lse[static_cast<int64_t>(row + r) * a.heads + h] =
+          tiles == 0 ? 0.0f : top[half] * kLn2 + logf(sum[half]);
+    bf16* const to = a.y + (row + r) * a.y_step + h * D + lane % 4 * 2;
+    SIMT_UNROLL
+    for (int n = 0; n < D / 8; ++n)
+      simt::stv(to + n * 8, simt::pack_bf(o[n][2 * half] * factor, o[n][2 * half + 1] * factor));
+  }
+#endif
+}
+}  // namespace
+
+bool& attend_hopper() {
+  static bool use = [] {
+    if (const char* said = std::getenv("RUM_HOPPER")) return *said == '1' && simt::is_hopper();
+#if defined(SIMT_GPU) && defined(SIMT_SM90A)
+    return simt::is_hopper();
+#else
+    return false;
+#endif
+  }();
+  return use;
+}
+bool attend_forward_hopper(const Attend<bf16>& a) {
+  const bool fits = (a.d == 64 || a.d == 128) && a.wide && a.used == nullptr && a.k_rows > 0 &&
+                    a.rows >= kRows * a.texts && (a.q_step | a.k_step | a.v_step | a.y_step) % 8 == 0;
+  if (!fits || !attend_hopper()) return false;
+  auto map = [&](const bf16* from, int64_t step, int heads, int rows) {
+    return simt::tensor_map(
+        from, {static_cast<uint64_t>(heads) * static_cast<uint64_t>(a.d), static_cast<uint64_t>(rows)},
+        {static_cast<uint64_t>(step) * sizeof(bf16)}, {simt::kSwizzledRow, kKeys});
+  };
+  auto run = [&]<int D> {
+    simt::launch(forward_hopper<D>, dim3(tile_count(a.rows, a.texts, kRows), static_cast<unsigned>(a.heads)),
+                 dim3(kGroup * (1 + kGroups)), Ring<D>::bytes, a, map(a.q, a.q_step, a.heads, a.rows),
+                 map(a.k, a.k_step, a.heads / a.group, a.k_rows),
+                 map(a.v, a.v_step, a.heads / a.group, a.k_rows));
+  };
+  if (a.d == 64)
+    run.template operator()<64>();
+  else
+    run.template operator()<128>();
+  return true;
+}
+}  // namespace rum::cuda
