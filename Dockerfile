@@ -2,7 +2,7 @@
 #   docker run --rm -v "$PWD:/work" ruminate translate runs/translate --input de.txt
 #   docker run --rm -p 127.0.0.1:8080:8080 -v "$PWD:/work" ruminate serve runs/translate --host 0.0.0.0
 FROM debian:12-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends make ca-certificates
+RUN apt-get update && apt-get install -y --no-install-recommends make git ca-certificates
 COPY . /source
 WORKDIR /source
 RUN make deps
