@@ -1,4 +1,4 @@
-# Ruminate. `make` lists the targets. With tests/rules.mk and cuda/rules.mk this is the whole build; it finds the sources
+# Ruminate. `make` lists the targets. With tests/rules.mk and cuda/*.mk this is the whole build; it finds the sources
 # by itself.
 #   V=release|debug|asan|tsan  variants, kept side by side: release in build/, the others in build/$(V)/
 #   MARCH=native  the processor to build for; any other is built beside it, in build/$(MARCH)/     ONEDNN=0  build without oneDNN
@@ -31,16 +31,9 @@ OBJ   := build/obj/$(or $(OTHER),release)
 has    = $(shell printf '\#include <$(1)>\n' | $(CXX) -std=c++20 -x c++ -E - >/dev/null 2>&1 && echo 1)
 ONEDNN ?= $(or $(call has,oneapi/dnnl/dnnl.hpp),0)
 COMMIT := $(shell { git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown; } | tr -cd 'A-Za-z0-9._/+-')
-# CUDA: a toolkit older than 12.4 counts as absent. cuBLASLt is opened when the first product runs on a GPU.
-NVCC     := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc) /usr/local/cuda/bin/nvcc /usr/local/cuda-*/bin/nvcc /usr/lib/cuda/bin/nvcc))
-NVCC_NEW := $(if $(NVCC),$(shell $(NVCC) --version | awk -F'[ ,.]+' '/release/ { for (i = 1; i < NF; ++i) if ($$i == "release") print ($$(i+1) * 100 + $$(i+2) >= 1204) }'))
-TOOLKIT  := $(if $(wildcard cuda/backend.cu),$(filter 1,$(NVCC_NEW)))
-CARD     := $(if $(wildcard /dev/nvidia[0-9]* /dev/dxg),$(shell nvidia-smi -L 2>/dev/null | head -n 1))
-CUDA     ?= $(if $(TOOLKIT),$(if $(CARD),1,0),0)
-GPU      ?= $(if $(CARD),native,80 90)
-ifeq ($(CUDA)$(TOOLKIT),1)
-$(error CUDA=1 needs a CUDA toolkit of 12.4 or newer: set CUDA_HOME to it)
-endif
+-include cuda/toolkit.mk
+CUDA ?= 0
+$(if $(filter 1,$(CUDA)$(TOOLKIT)),$(error CUDA=1 needs a CUDA toolkit of 12.4 or newer: set CUDA_HOME to it))
 
 # ---- flags -----------------------------------------------------------------------------------------------------
 WARN   := -Wall -Wextra -Wconversion $(if $(DEV),-Werror) -Winvalid-pch -Wno-stringop-overflow  # GCC 12 misreads fmt 9 when inlined
@@ -63,25 +56,21 @@ TOOLS  := tools/options.cc $(wildcard tools/commands/*.cc)
 TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
-# The compiler's time is spent where programs spend theirs: not on rooms that wait for others, on commands or on tests.
-# Of those several files are compiled at a time, so that headers and templates cost but once: a folder, or where it is
-# large its files with one first letter. The other variants take each file alone and show what an include forgot.
+# The compiler's time is spent where programs spend theirs: not on folders that wait for others, commands or tests. Of those,
+# several files are compiled at a time, so that headers and templates are read once: a folder, or in tests/ the files that
+# share a first letter. The other variants compile each file alone and show a missing include.
 ifeq ($(V),release)
 HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
         edits/ibm1 huggingface/weights
 COLD := $(filter-out $(HOT:%=src/%.cc),$(wildcard $(patsubst %,src/%/*.cc,checkpoint detect edits experiment huggingface page pipeline run serve train)))
 BATCHED := $(filter-out src/run/environment.cc,$(COLD)) $(wildcard tools/commands/*.cc tests/*_test.cc tests/golden/*_cases.cc tests/cuda/*_test.cc)
-LARGE   := tests/
-BATCHES := $(filter-out $(LARGE),$(sort $(dir $(BATCHED)))) \
-           $(foreach d,$(LARGE),$(foreach l,a b c d e f g h i j k l m n o p q r s t u v w x y z,$(if $(wildcard $d$l*.cc),$d$l)))
+BATCHES := $(filter-out tests/,$(sort $(dir $(BATCHED)))) $(addprefix tests/,$(shell cd tests && printf '%.1s\n' *_test.cc | sort -u))
 endif
 batch   = $(filter $(wildcard $(1)*.cc),$(BATCHED))
 alone   = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 objects = $(call alone,$(filter-out $(BATCHED),$(1))) $(foreach b,$(BATCHES),$(if $(filter $(call batch,$b),$(1)),$(OBJ)/$b+.o))
 say     = @mkdir -p $(@D) && echo "  $@"  # how each recipe that makes a file begins
-gpu_obj  = $(OBJ)/gpu-$(subst $() ,-,$(GPU))
-GPU_OBJS = $(patsubst %,$(gpu_obj)/%.o,$(wildcard cuda/*.cu))
-GPU_LIBS = -L$(NVCC:%/bin/nvcc=%/lib64) -lcudart_static -ldl -lrt -Wl,-rpath,$(NVCC:%/bin/nvcc=%/lib64)
+link    = $(say)$(LINE)$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 
 help: ## this list
 	@awk -F':.*##-? ' '/^[a-z-]+:.*##-? / { line = sprintf("  make %-15s %s\n", $$1, $$2); if (/##- /) more = more line; else list = list line } \
@@ -90,45 +79,37 @@ help: ## this list
 # ---- building --------------------------------------------------------------------------------------------------
 all: $(BIN)/ruminate ## build the program, build/ruminate
 $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(filter 1,$(CUDA)),$(GPU_OBJS))
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
+	$(link) $(if $(filter 1,$(CUDA)),$(GPU_LIBS))
 	@echo "built for the CPU$(if $(filter 1,$(CUDA)), and CUDA,$(if $(TOOLKIT), alone$(if $(CARD),, (no GPU here)); CUDA=1 adds the CUDA kernels,: no CUDA toolkit of 12.4 or newer here))"
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
-# GCC 12 misreads variants and <regex> below -O2, hence the warning that is off.
-ifeq ($(V),release)
+	$(link)
+$(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
+$(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # the same bits with and without fused multiply-adds
+compile = $(say)$(LINE)$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
+$(OBJ)/%.o: %.cc
+	$(compile)
+$(BATCHES:%=$(OBJ)/%+.o): %.o: %.cc
+	$(compile)
+$(BATCHES:%=$(OBJ)/%+.cc): $(OBJ)/%+.cc: FORCE  # rewritten when a file comes or goes
+	@mkdir -p $(@D); list() { printf '#include "%s"\n' $(call batch,$*); }; list | cmp -s - $@ || list >$@
+# The headers that nearly everything includes are read once, and what is not hot is barely optimised (GCC 12 then misreads
+# variants and <regex>, hence the warning that is off); not in the other variants, which show a missing include.
+COMMON := src/pch.h
+PCH    := $(filter release,$(V))
+$(OBJ)/tests/%.o: private COMMON := tests/pch.h
+ifdef PCH
 WAITING := $(call objects,$(COLD) src/text/toml.cc $(TOOLS) $(BENCH_GPU))
 $(WAITING) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
 $(WAITING): private COMMON := cold/src/pch.h
 $(WAITING): $(OBJ)/pch/cold/src/pch.h.gch
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -Og -g0 -Wno-maybe-uninitialized
-endif
-$(OBJ)/tests/%.o: private COMMON := tests/pch.h
-$(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
-$(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # the same bits with and without fused multiply-adds
-compile = $(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $(1) -o $@
-$(OBJ)/%.o: %.cc
-	$(say)
-	$(call compile,$<)
-$(BATCHES:%=$(OBJ)/%+.o): %.o: %.cc
-	$(say)
-	$(call compile,$<)
-$(BATCHES:%=$(OBJ)/%+.cc): $(OBJ)/%+.cc: FORCE  # rewritten when a file comes or goes
-	@mkdir -p $(@D); list() { printf '#include "%s"\n' $(call batch,$*); }; list | cmp -s - $@ || list >$@
-# The headers that nearly everything includes are read once; not in the other variants, which show a missing include.
-COMMON := src/pch.h
-PCH    := $(if $(filter release,$(V)),1)
-ifdef PCH
 $(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc): $(OBJ)/pch/src/pch.h.gch
 $(call objects,$(TESTS) tests/golden/main/golden_cases.cc tests/grammar/main/smoke.cc $(wildcard tests/cuda/*.cc)): $(OBJ)/pch/tests/pch.h.gch
-precompile = $(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
+precompile = $(say)$(LINE)$(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
 $(OBJ)/pch/cold/%.gch: %
-	$(say)
 	$(precompile)
 $(OBJ)/pch/%.gch: %
-	$(say)
 	$(precompile)
 endif
 $(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
@@ -159,15 +140,13 @@ deb: ## a Debian package of what `make all` built; MARCH=x86-64-v3 on both lines
 #   make train                    pairs from Debian packages        CORPUS=tatoeba|europarl   other corpora
 #   make train CORPUS=shakespeare characters of plays, then a passage
 #   make train DATA=pairs.tsv     your own source<TAB>target lines
-train: ## train a German-English translator on real text (minutes); then its BLEU and some translations
-	@$(MAKE) --no-print-directory deps
+train: deps ## train a German-English translator on real text (minutes); then its BLEU and some translations
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
 
 #   make reproduce                groups A to C at laptop scale   SCALE=remedies|finetune|chain|map|mechanisms|laptop-debian|paper|smoke
 #   make reproduce SCALE=remedies GROUP="D E"                     the remedies; some of the groups, an hour or so each
-reproduce: ## run, or resume, the paper's experiments and write the report (hours)
-	@$(MAKE) --no-print-directory deps
+reproduce: deps ## run, or resume, the paper's experiments and write the report (hours)
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),build/tests/smoke)
 	@read -ra groups <<<"$${GROUP:-}" && bash tools/reproduce.sh "$${SCALE:-laptop}" "$${groups[@]}"
 lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, and its tests; without N the list

@@ -43,8 +43,7 @@ HOST_TESTS := $(wildcard tests/cuda/host/*.cc)
 $(call objects,$(HOST_TESTS)): private FLAGS += -isystem $(NVCC:%/bin/nvcc=%/include)
 $(call objects,$(HOST_TESTS)): $(if $(PCH),$(OBJ)/pch/tests/pch.h.gch)
 $(BIN)/tests/host: $(call objects,$(ENGINE) $(HOST_TESTS) tests/main.cc) $(GPU_OBJS)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest -Wl,--wrap=dlopen,--wrap=dlsym
+	$(link) -lgtest -Wl,--wrap=dlopen,--wrap=dlsym
 
 # ---- emulated --------------------------------------------------------------------------------------------------
 # The kernels are also compiled by g++ and run on emulated threads: build/tests/emulated, and build/tests/checked
@@ -57,8 +56,7 @@ $(BIN)/tests/emulated: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,e
 $(BIN)/tests/checked: $(call objects,$(ENGINE) $(CUDA_TESTS)) $(call emulated,checked) $(checker)
 $(BIN)/tests/bugs: $(OBJ)/checked/tests/cuda/bugs.cu.o $(OBJ)/checked/cuda/simt/cpu.cc.o $(OBJ)/checked/cuda/simt/hopper.cc.o $(checker) $(OBJ)/src/base/error.o
 $(BIN)/bench-gpu $(addprefix $(BIN)/tests/,gpu emulated checked bugs):
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))
+	$(link) $(if $(filter %/bench-gpu,$@),,-lgtest) $(if $(filter %gpu,$@),$(GPU_LIBS))
 EMULATED_FLAGS = $(FLAGS) -O2
 CHECKED_FLAGS  = $(FLAGS) -O1 -fsanitize=thread -DSIMT_CHECK
 $(OBJ)/emulated/%.o: %

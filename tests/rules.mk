@@ -2,24 +2,19 @@
 
 # ---- programs --------------------------------------------------------------------------------------------------
 $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+	$(link) -lgtest
 # The engine and its tests alone: quick to build for another processor.
 $(BIN)/tests/engine: $(call alone,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
     tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention attention_forms ops)))
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS) -lgtest
+	$(link) -lgtest
 $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc) tests/golden/main/golden_cases.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
+	$(link)
 $(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) tests/grammar/main/smoke.cc)
-	$(say)
-	$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
+	$(link)
 
 # ---- testing ---------------------------------------------------------------------------------------------------
 CUDA_PROGRAMS := $(if $(wildcard cuda/simt/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
-test: ## build and run all tests; the last line is `N passed, N failed, N skipped`
-	@$(MAKE) --no-print-directory deps
+test: deps ## build and run all tests; the last line is `N passed, N failed, N skipped`
 	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
 	@$(if $(CUDA_PROGRAMS),$(MAKE) --no-print-directory -j$$(nproc) cuda-host)
 	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
