@@ -1,4 +1,4 @@
-// A query sees the first so many tokens of its text: up to itself, the whole text, or at least the prefix.
+// A query sees a leading range of its text: up to itself, the whole text, or at least the prefix.
 #include "ops/attention.h"
 
 #include <algorithm>
@@ -17,7 +17,9 @@ struct Span {  // the rows of one text, and how many tokens of it the cache alre
   int64_t seen_by(int64_t i) const {
     const int64_t at = before + i;
     const int64_t all = before + length;  // a prefix must come whole, in the first call
-    return mask == Mask::full ? all : mask == Mask::prefix && at < prefix ? std::min(prefix, all) : at + 1;
+    if (mask == Mask::full) return all;
+    if (mask == Mask::prefix && at < prefix) return std::min(prefix, all);
+    return at + 1;
   }
 };
 Span span_of(const Layout& l, int64_t s) {
@@ -182,17 +184,22 @@ void reorder(Cache& cache, std::span<const Cache::Copy> copies) {
     const int64_t row = t.shape()[2] * static_cast<int64_t>(size_of(t.dtype())), slot = row * t.shape()[1];
     std::vector<char> spare;
     for (const auto& [to, from] : copies) {
-      const int64_t held = from < 0 ? 0 : panels ? (used[from] + 15) / 16 * 16 : used[from];
-      const char* source = from < 0 ? spare.data() : t.data<char>() + from * slot;
+      std::span<const char> source(spare);
+      if (from >= 0) {
+        const int64_t held = panels ? (used[from] + 15) / 16 * 16 : used[from];
+        source = {t.data<char>() + from * slot, static_cast<size_t>(held * row)};
+      }
       if (to < 0)
-        spare.assign(source, source + held * row);
+        spare.assign(source.begin(), source.end());
       else
-        std::copy_n(source, from < 0 ? static_cast<int64_t>(spare.size()) : held * row,
-                    t.data<char>() + to * slot);
+        std::copy(source.begin(), source.end(), t.data<char>() + to * slot);
     }
   });
   int32_t spare = 0;
-  for (const auto& [to, from] : copies) (to < 0 ? spare : used[to]) = from < 0 ? spare : used[from];
+  for (const auto& [to, from] : copies) {
+    const int32_t held = from < 0 ? spare : used[from];
+    (to < 0 ? spare : used[to]) = held;
+  }
 }
 const bool provided = kernels::attention_forward.provide(DeviceKind::cpu, forward) &&
                       kernels::attention_backward.provide(DeviceKind::cpu, backward) &&
