@@ -45,20 +45,23 @@ TEST(Words, BlanksCutAsDeclared) {
     for (uint32_t i = 0; i < 8; ++i)
       line += parts[(bits.at[i % 4] >> (i / 4 * 16) & 0xFFFF) % std::size(parts)];
     std::vector<std::string> expected(1);
-    size_t stop = 0;
+    size_t start = 0, stop = 0;
     for (const char *p = line.data(), *end = p + line.size(); p < end;) {
       const Character c = decode_utf8(p, end);
-      if (!is_blank(c.code))
-        expected.back().append(p, static_cast<size_t>(c.bytes)),
-            stop = static_cast<size_t>(p - line.data() + c.bytes);
-      else if (!expected.back().empty())
+      if (!is_blank(c.code)) {
+        if (stop == 0) start = static_cast<size_t>(p - line.data());
+        stop = static_cast<size_t>(p - line.data() + c.bytes);
+        expected.back().append(p, static_cast<size_t>(c.bytes));
+      } else if (!expected.back().empty()) {
         expected.emplace_back();
+      }
       p += c.bytes;
     }
     if (expected.back().empty()) expected.pop_back();
     const auto got = split_at_blanks(line);
     EXPECT_EQ(std::vector<std::string>(got.begin(), got.end()), expected) << seed;
     EXPECT_EQ(without_trailing_blanks(line), line.substr(0, stop)) << seed;
+    EXPECT_EQ(without_outer_blanks(line), line.substr(start, stop - start)) << seed;
   }
 }
 TEST(Bleu, ByHand) {  // the example of Papineni et al. 2002: 'the' counts at most twice
@@ -212,7 +215,7 @@ TEST(Metrics, Refusals) {
             "BLEU: system 1 has 2 lines, but system 2 has 1");
   EXPECT_EQ(error_of([&] { count(*metric, one, none); }), "BLEU: sentence 1 has no reference");
   EXPECT_EQ(error_of([] { make_metric("belu"); }),
-            "metrics: there is no \"belu\"; did you mean \"bleu\"?; there are bleu, chrf, chrf++, ter");
+            "metrics: there is no \"belu\"; did you mean \"bleu\"? Known: bleu, chrf, chrf++, ter");
   EXPECT_NE(error_of([] { make_bleu({.tokenize = "13b"}); }).find("did you mean \"13a\"?"),
             std::string::npos);
   EXPECT_NE(error_of([] { make_bleu({.smooth = "flor"}); }).find("did you mean \"floor\"?"),

@@ -50,11 +50,6 @@ bool has(const Tokenizer& t, std::string_view name) {
     return false;
   }
 }
-std::string_view trimmed(std::string_view text) {  // as Python's strip()
-  const std::vector<std::string_view> parts = split_at_blanks(text);
-  if (parts.empty()) return "";
-  return {parts.front().data(), parts.back().data() + parts.back().size()};
-}
 
 ChatPrompt chat_ml(const Tokenizer& t, std::span<const Message> messages) {
   Builder b(t);
@@ -71,7 +66,7 @@ ChatPrompt llama3(const Tokenizer& t, std::span<const Message> messages) {
   b.token("<|begin_of_text|>");
   for (const Message& m : messages) {
     head(m.role);
-    b.text("\n\n").text(trimmed(m.content)).token("<|eot_id|>");
+    b.text("\n\n").text(without_outer_blanks(m.content)).token("<|eot_id|>");
   }
   head("assistant");
   b.text("\n\n");
@@ -133,7 +128,7 @@ ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns
         "message {}: this model knows questions and answers in turn: expected the role {}, found \"{}\"",
         i + !system.empty(), asks ? "user" : "assistant", m.role);
     const std::string whole = (i == 0 ? system : "") + m.content;
-    const std::string_view said = llama ? trimmed(whole) : whole;
+    const std::string_view said = llama ? without_outer_blanks(whole) : whole;
     if (asks && (i == 0 || llama)) b.token(begin);
     if (asks)
       b.text(words.ask).text(said).text(words.asked);

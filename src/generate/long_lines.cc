@@ -6,12 +6,6 @@
 namespace rum {
 namespace {
 using Fits = std::function<bool(std::string_view)>;
-std::string_view trimmed(std::string_view text) {
-  const auto words = split_at_blanks(text);
-  if (words.empty()) return {};
-  return {words.front().data(),
-          static_cast<size_t>(words.back().data() + words.back().size() - words.front().data())};
-}
 // Joins neighbours as long as they fit; what does not fit alone goes to `too_long`.
 void join(const std::vector<std::string_view>& pieces, const Fits& fits,
           const std::function<void(std::string_view)>& too_long, std::vector<std::string>& out) {
@@ -44,10 +38,10 @@ std::vector<std::string> split_to_fit(std::string_view line, const Fits& fits) {
   std::vector<std::string_view> sentences;
   size_t from = 0;
   for (const size_t end : sentence_breaks(line)) {
-    sentences.push_back(trimmed(line.substr(from, end - from)));
+    sentences.push_back(without_outer_blanks(line.substr(from, end - from)));
     from = end;
   }
-  sentences.push_back(trimmed(line.substr(from)));
+  sentences.push_back(without_outer_blanks(line.substr(from)));
   const auto by_words = [&](std::string_view sentence) {
     join(
         split_at_blanks(sentence), fits, [](std::string_view) {}, out);

@@ -14,8 +14,6 @@ constexpr int kMicroRows = 6, kMicroVectors = 4;  // 24 sums, 4 of B, 1 of A: 29
 #else
 constexpr int kMicroRows = 4, kMicroVectors = 3;  // 12 sums, 3 of B, 1 of A: all 16
 #endif
-template <class S>
-constexpr int kMicroCols = kMicroVectors* simd::kLanes<S>;
 
 template <class S>
 struct MatrixView {  // a matrix: rows `step` apart, the numbers of a row `stride` apart

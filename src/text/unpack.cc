@@ -107,7 +107,7 @@ struct Bzip2 : Decoder {
     f.left = z.avail_in;
     f.room = z.avail_out;
     if (status == BZ_MEM_ERROR) throw Error("libbz2: out of memory");
-    f.reason = "the data do not fit their format or their checksum";
+    f.reason = "the data do not match their format or checksum";
     if (status == BZ_STREAM_END) return Unpacked::end;
     return status == BZ_OK ? Unpacked::more : Unpacked::damaged;
   }
@@ -151,7 +151,7 @@ struct Xz : Decoder {
     f.room = z.avail_out;
     if (status == LZMA_MEM_ERROR) throw Error("liblzma: out of memory");
     f.reason = status == LZMA_MEMLIMIT_ERROR ? "it asks for more than 1 GiB of memory"
-                                             : "the data do not fit their format or their checksum";
+                                             : "the data do not match their format or checksum";
     if (status == LZMA_STREAM_END) return Unpacked::end;
     return status == LZMA_OK || status == LZMA_BUF_ERROR ? Unpacked::more : Unpacked::damaged;
   }
@@ -163,7 +163,7 @@ constexpr std::pair<std::string_view, const char*> kForeign[] = {{"PK\x03\x04"sv
                                                                  {"Rar!\x1A\x07"sv, "rar"},
                                                                  {"\x04\x22\x4D\x18"sv, "lz4"},
                                                                  {"\x1F\x9D"sv, "compress"}};
-// Could these first bytes go on as those of a packed file? Someone who types shall not wait for more of them.
+// Could these be the first bytes of a packed file? Someone who types should not have to wait for more.
 bool may_be_packed(std::string_view start) {
   for (const auto& [magic, name] : kForeign)
     if (magic.starts_with(start.substr(0, magic.size()))) return true;
@@ -263,14 +263,4 @@ size_t ByteReader::read(char* to, size_t size) {
 }
 
 std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
-std::string read_uncompressed(const std::string& path, size_t limit) {
-  ByteReader bytes(path);
-  std::string out;
-  std::vector<char> part(kChunk);
-  while (const size_t n = bytes.read(part.data(), part.size())) {
-    out.append(part.data(), n);
-    if (out.size() > limit) throw FileError(fmt::format("{}: more than {} bytes", shown(path), limit));
-  }
-  return out;
-}
 }  // namespace rum

@@ -31,6 +31,4 @@ class ByteReader {
 
 // "standard input" for "-", in messages.
 std::string shown(const std::string& path);
-// The whole file unpacked, any bytes (for hashing). FileError when there are more than `limit`.
-std::string read_uncompressed(const std::string& path, size_t limit = size_t{1} << 34);
 }  // namespace rum

@@ -64,6 +64,12 @@ std::string_view without_trailing_blanks(std::string_view line) {
   }
   return line;
 }
+std::string_view without_outer_blanks(std::string_view line) {
+  const char* const end = line.data() + line.size();
+  for (int n = 0; !line.empty() && (n = blank_bytes(line.data(), end)) > 0;)
+    line.remove_prefix(static_cast<size_t>(n));
+  return without_trailing_blanks(line);
+}
 
 namespace {
 // The stretches of words_v1; `joint`: what joins two characters of a word beside what is part of one.

@@ -8,12 +8,14 @@
 namespace rum {
 // Python's str.isspace(): more than ASCII, and more than Unicode's White_Space (U+001C to U+001F).
 bool is_blank(char32_t code);
-// The stretches between blanks, none of them empty. Bytes that are not UTF-8 are no blanks.
+// The stretches between blanks, none of them empty. Bytes that are not UTF-8 are not blanks.
 std::vector<std::string_view> split_at_blanks(std::string_view line);
 // Nothing but blanks and what draws nothing: controls, Unicode's default ignorable characters.
 bool blank_line(std::string_view line);
 // The line without the blanks at its end.
 std::string_view without_trailing_blanks(std::string_view line);
+// The line without the blanks at either end: Python's str.strip().
+std::string_view without_outer_blanks(std::string_view line);
 
 // The tokenizer `words_v1`: lower case, then the longest stretches of letters, marks and numbers (L, M, N),
 // joined across a single inner apostrophe (U+0027, U+2019) or hyphen (U+002D, U+2010) that has such a
@@ -23,7 +25,7 @@ std::vector<std::string> words_v1(std::string_view line);
 // a letter of a script without blanks (Han, Kana, Thai, Lao, Khmer, Burmese); U+200C and U+200D between two
 // characters of a word are part of it. Every lexical measure here counts these.
 std::vector<std::string> words(std::string_view line);
-// The same stretches where they stand in the line, in their own case.
+// The same stretches where they are in the line, in their own case.
 std::vector<std::string_view> words_in(std::string_view line);
 // The parts of one stretch without blanks, as above; the stretch itself when its script has blanks.
 void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out);  // appends

@@ -5,6 +5,7 @@
 
 #include "data/corpus.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unpacked.h"
 #include "text/reader.h"
 
 namespace {
@@ -30,7 +31,7 @@ void run(std::string_view bytes) {
   const int file = memfd_create("fuzz", 0);
   promise(file != -1 && write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   const std::string path = "/proc/self/fd/" + std::to_string(file);
-  accepted([&] { promise(read_uncompressed(path, kLimit).size() <= kLimit); });
+  accepted([&] { unpacked(path, kLimit); });
   accepted([&] {
     LineReader lines(path, 4096);
     for (std::string_view line; lines.next(line);) promise(line.size() <= 4096);

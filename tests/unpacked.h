@@ -1,0 +1,19 @@
+// A whole file, unpacked, for tests of the reader.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "text/unpack.h"
+
+namespace rum {
+// Stops after `limit` bytes, give or take a part. FileError as ByteReader throws it.
+inline std::string unpacked(const std::string& path, size_t limit = SIZE_MAX) {
+  ByteReader bytes(path);
+  std::string out;
+  std::vector<char> part(1 << 16);
+  while (const size_t n = out.size() < limit ? bytes.read(part.data(), part.size()) : 0)
+    out.append(part.data(), n);
+  return out;
+}
+}  // namespace rum
