@@ -282,7 +282,7 @@ TEST(ByteFallback, AModelComesInAndGoesOut) {
   std::filesystem::rename(in + "/tokenizer.json", in + "/tokenizer.model");
   const std::string error = error_of([&] { import_folder(in, s.path + "/other", 0); });
   EXPECT_NE(error.find("tokenizer.json: is missing"), std::string::npos) << error;
-  EXPECT_NE(error.find("makes it of a tokenizer.model"), std::string::npos) << error;
+  EXPECT_NE(error.find("makes it from a tokenizer.model"), std::string::npos) << error;
 }
 }  // namespace
 }  // namespace rum::byte_fallback_test

@@ -157,7 +157,7 @@ TEST_F(Chat, NothingIsAskedThatCannotBeKept) {
   {
     const AppendLock other(path);
     const std::string e = error_of([&] { write(config(server)); });
-    EXPECT_NE(e.find("another process is at work on it"), std::string::npos) << e;
+    EXPECT_NE(e.find("another process is using it"), std::string::npos) << e;
   }
   path = folder.path + "/none/pool.jsonl";
   EXPECT_NE(error_of([&] { write(config(server)); }).find("there is no folder"), std::string::npos);

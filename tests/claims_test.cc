@@ -24,7 +24,7 @@ TEST(Claims, ShapesAreComparedBeforeAModelGetsMemory) {
     p.write("run/config.toml",
             std::string(config).replace(at, from.size(), std::string("\n") + key + " = " + now));
     expect_refusal(p.run({"translate", p.file("run"), "--device", "cpu"}, "das Haus\n", int64_t{2} << 30),
-                   "this file is of another model");
+                   "this file belongs to another model");
   }
 }
 TEST(Claims, AFileWithHolesIsNoReasonToTakeAllMemory) {

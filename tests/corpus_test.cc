@@ -72,7 +72,7 @@ TEST(Corpus, EmptyLinesAtTheEndOfPairsAreNoLines) {
   EXPECT_EQ(c.texts, (std::vector<Pair>{{"a", "b"}}));
   EXPECT_EQ(c.skipped, 0);
   EXPECT_TRUE(has(refusal("a\tb\n\n\nc\td\n"), "line 2: expected source<TAB>target with one tab, found 0"));
-  EXPECT_TRUE(has(refusal("a\tb\tc\n"), "`ruminate data prepare --skip-bad` passes over such lines"));
+  EXPECT_TRUE(has(refusal("a\tb\tc\n"), "`ruminate data prepare --skip-bad` skips such lines"));
   const Corpus loose = parse_corpus("a\tb\n\n\nc\td\n\n", "f", CorpusKind::pairs, {.skip_bad = true});
   EXPECT_EQ(loose.skipped, 2);
   EXPECT_EQ(loose.lines, (std::vector<int32_t>{1, 4}));
@@ -268,7 +268,7 @@ TEST(Clean, EachPartHasATextOrTheMinimumIsNamed) {
       prepare(grammar_pairs(n, 1), CleanRules());
       FAIL() << n;
     } catch (const Error& e) {
-      EXPECT_TRUE(has(e.what(), "take at least one each")) << e.what();
+      EXPECT_TRUE(has(e.what(), "need at least one each")) << e.what();
     }
 }
 TEST(Clean, CountsTokensAndTypes) {

@@ -338,7 +338,7 @@ TEST_F(Explaining, WindowsOfADocument) {
   EXPECT_NE(slurp(file("w.html")).find("<mark>"), std::string::npos);
   expect_refusal(run(words({"--document", file("texts"), "--stride", "3"})), "need --window");
   write("blank.txt", " \n\n");
-  expect_refusal(run(words({"--document", file("blank.txt")})), "nothing but blanks");
+  expect_refusal(run(words({"--document", file("blank.txt")})), "it holds only blanks");
   expect_refusal(run(words({"--document", file("none.txt")})), "none.txt");
   expect_refusal(run(words({"--in", file("texts"), "--html", file("no/folder.html")})), "no/folder.html");
 }

@@ -78,7 +78,7 @@ TEST(Ngrams, AWordIsCutAlikeWhateverStandsBesideIt) {
 }
 TEST(Ngrams, WrongKindsAreNamed) {
   EXPECT_EQ(error_of([] { parse_ngrams("words:1-2"); }),
-            "no kind of n-grams \"words\"; there are char, char_wb, word, pair; did you mean \"word\"?");
+            "no kind of n-grams \"words\"; did you mean \"word\"? Known: char, char_wb, word, pair");
   EXPECT_EQ(error_of([] { parse_ngrams("char:5-2"); }),
             "n-grams \"char:5-2\": expected lengths such as char:2-5");
 }

@@ -422,7 +422,7 @@ TEST_F(Detecting, TextsOfOneIdAreNamed) {
         "{\"id\": \"7\", \"text\": \"it\"}\n");
   const Ran same = detect({"score", "--detector", "@d", "--in", "@same.jsonl", "--format", "raid"});
   EXPECT_EQ(same.status, 0);
-  EXPECT_EQ(same.err, "warning: several texts have the id 7; the answers stand in the order of the texts\n");
+  EXPECT_EQ(same.err, "warning: several texts have the id 7; answers are in the order of the texts\n");
   EXPECT_EQ(detect({"score", "--detector", "@d", "--in", "@human.tsv"}).err.find("the id"),
             std::string::npos);
 }
@@ -433,7 +433,7 @@ TEST_F(Detecting, LinesOfBothAndEmptyLinesAreCounted) {
   const Ran r = fit();
   EXPECT_EQ(r.status, 0);
   EXPECT_EQ(r.err.substr(0, 22), "2 empty lines left out");
-  EXPECT_NE(r.err.find("both human and machine text"), std::string::npos);
+  EXPECT_NE(r.err.find("both as human and as machine text"), std::string::npos);
 }
 }  // namespace
 }  // namespace rum::detect_program_test

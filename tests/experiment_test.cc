@@ -201,7 +201,7 @@ TEST(ExperimentPart, AGroupComesWithWhatItIsComparedWith) {
   EXPECT_EQ(arms, (std::vector<std::string>{"human", "self, greedy", "two generators", "greedy and drawn"}));
   EXPECT_EQ(claims, (std::vector<std::string>{"C1", "C7", "R join"}));
   EXPECT_EQ(e.gate.claim, "C1");
-  expect_error([&] { only_groups(all, {"e"}); }, "no group \"e\"; there are A, D, E, F, R");
+  expect_error([&] { only_groups(all, {"e"}); }, "no group \"e\"; known: A, D, E, F, R");
 }
 TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   const std::string good = slurp("data/configs/experiments/smoke.toml");
@@ -234,7 +234,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[recipe.student.model]", "[recipe.student.run]\nfolder = \"x\"\n[recipe.student.model]",
          "recipe.student.run.folder is set by the experiment itself");
   refuse("[recipe.student.tokenizer]", "[recipe.student.tokenizer]\npattern = \"characters\"",
-         "recipe.student.tokenizer.pattern = \"characters\" knows those of the seed set alone");
+         "recipe.student.tokenizer.pattern = \"characters\" knows only the characters of the seed set");
   EXPECT_EQ(read_experiment("data/configs/experiments/paper.toml").recipes.at("large").dtype, DType::bf16);
   refuse("choose = \"channel\"", "choose = \"chanel\"",
          "no way to choose \"chanel\"; did you mean \"channel\"?");
@@ -247,8 +247,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("real = 0.5", "reel = 0.5", "real is missing");
   refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true", "only detectors ask for it");
   refuse("of = [\"confidence\", ", "of = [\"detector\", ",
-         "no scorer that a quality can be learned from \"detector\"; there are");
-  refuse("of = [\"confidence\", ", "of = [\"oracle\", ", "can be learned from \"oracle\"; there are");
+         "no scorer to learn a quality from \"detector\"; ");
+  refuse("of = [\"confidence\", ", "of = [\"oracle\", ", "no scorer to learn a quality from \"oracle\"; ");
   refuse("of = [\"confidence\"", "of = []\n# \"confidence\"",
          "scorer.quality.of: expected scorers from whose");
   refuse("kind = \"density\"", "kind = \"density\"\nof = [\"length\"]",
@@ -261,12 +261,13 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("with = \"low/greedy\"\n[scorer", "with = \"human\"\n[scorer", "may see its human targets");
   refuse("targets = \"self/greedy\"\napply = [{ op = \"resample\"",
          "targets = \"human\"\napply = [{ op = \"resample\"",
-         "scorer detector (linear) asks the generator that wrote the targets, and \"human\" are by none");
+         "scorer detector (linear) asks the generator that wrote the targets, but no generator trained here "
+         "wrote \"human\"");
   refuse("ceiling = \"human\"", "ceiling = \"people\"", "no arm \"people\"");
   refuse("targets = \"none\"\nfrom = \"self\"", "targets = \"none\"",
          "\"none\" judges a generator as it is: give `from`");
   refuse("targets = \"human\"\nfrom = \"self\"", "targets = \"human\"\nfrom = \"outside\"",
-         "no generator that is trained here \"outside\"; there are");
+         "no generator trained here \"outside\"; ");
   refuse("targets = \"human\"\nfrom = \"self\"",
          "targets = \"human\"\nfrom = \"self\"\nstudent = \"encoder-decoder\"",
          "generator self has model.kind = \"gpt\", recipe encoder-decoder has \"encoder_decoder\"; only a "
@@ -276,13 +277,13 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "x.toml:");
   refuse("keep = true", "keeps = true", "unknown key chain[1].keeps; did you mean \"keep\"?");
   refuse("generations = 2\ndecoding", "generations = 3\ndecoding", "give them equally many generations");
-  refuse("detector = \"tried\"", "detector = \"oracle\"", "no scorer that is a detector \"oracle\"");
-  refuse("name = \"replace\"", "name = \"re/place\"", "holds no \"/\"");
+  refuse("detector = \"tried\"", "detector = \"oracle\"", "no detector \"oracle\"");
+  refuse("name = \"replace\"", "name = \"re/place\"", "must not contain \"/\"");
   refuse("[experiment]", "[experiment", "x.toml:");
 }
 
 std::set<std::string> known(const std::string& wrong_config) {  // what the refusal of an unknown name lists
-  const std::string said = error_of([&] { parse_experiment(wrong_config, "x.toml"); }), mark = "; there are ";
+  const std::string said = error_of([&] { parse_experiment(wrong_config, "x.toml"); }), mark = "; known: ";
   std::set<std::string> out;
   std::istringstream list(said.substr(said.find(mark) + mark.size()));
   for (std::string name; std::getline(list >> std::ws, name, ',');) out.insert(name);
@@ -400,10 +401,10 @@ TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   expect_error([&] { graph(model + told); }, "told: not a run folder");
   write_run(run, {.kind = CorpusKind::documents, .seed = 2});
   EXPECT_NE(targets(graph(model + told), "told", 1), id);
-  expect_error([&] { graph(model); },
-               "generator told: " + run + " is a model of plain text: give a template");
+  expect_error([&] { graph(model); }, "generator told: " + run + " is a plain-text model: give a template");
   write_run(run, {});
-  expect_error([&] { graph(model + told); }, "translates without being told: leave template out");
+  expect_error([&] { graph(model + told); },
+               "is a translation model and needs no prompt: leave out template");
   EXPECT_NO_THROW(graph(model));
   expect_error([&] { graph(model + "template = \"say\"\n"); }, "must hold {source} once");
   expect_error([&] { graph(model + "chat = true\n"); }, "chat = true a template");
@@ -943,7 +944,7 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
     expect_refusal(e.run(e.words("run", "c")), part);
   };
   refuse(outside.substr(outside.find('\n') + 1), "1 ids of the pool are missing: 0");
-  refuse(outside + outside.substr(0, outside.find('\n') + 1), "line 501: id 0 stands twice");
+  refuse(outside + outside.substr(0, outside.find('\n') + 1), "line 501: id 0 appears twice");
   refuse(outside + "{\"id\": 500, \"target\": \"x\"}\n", "id 500 is not in the pool, which has ids 0 to 499");
   refuse(outside + "{\"id\": 3}\n", "\"target\" is missing");
   refuse("Haus\thouse\n", "has 1 lines, the pool 500");

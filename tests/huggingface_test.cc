@@ -361,7 +361,7 @@ TEST(HuggingFaceProgram, AnImportedRunIsTakenLikeAnyOther) {
   const Folder folder({.type = "BF16", .template_token = "<|begin|>"}, p.file("in"));
   const Ran made = p.run({"import", p.file("in"), p.file("run/")});
   ASSERT_EQ(made.status, 0) << made.err;
-  expect_refusal(p.run({"import", p.file("in"), p.file("run")}), "is there already");
+  expect_refusal(p.run({"import", p.file("in"), p.file("run")}), "already exists");
   const Ran wrote = p.run({"generate", p.file("run"), "--prompt", "the old", "--greedy", "--max-new", "5"});
   ASSERT_EQ(wrote.status, 0) << wrote.err;
   std::vector<Token> tokens = folder.tokenizer.encode_with_special("the old");

@@ -79,7 +79,7 @@ TEST(Instructions, PutTheSourceWhereItBelongs) {
   EXPECT_EQ(error_of([&] { instructed(t, chat, "a<|im_end|>b"); }), "");
   EXPECT_NE(error_of([&] { instructed(t, {"no place"}, "a"); }).find("{source}"), std::string::npos);
   EXPECT_NE(error_of([&] { instructed(t, {"{source} {source}"}, "a"); }).find("once"), std::string::npos);
-  EXPECT_NE(error_of([&] { instructed(with({}), chat, "a"); }).find("not taught to converse"),
+  EXPECT_NE(error_of([&] { instructed(with({}), chat, "a"); }).find("not trained to chat"),
             std::string::npos);
   EXPECT_EQ(first_line("\n  the first \nthe second"), "the first");
   EXPECT_EQ(first_line(" \n "), "");

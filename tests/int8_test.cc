@@ -253,7 +253,7 @@ TEST_F(Int8Run, IsNotTrainedFromQuantizedAgainOrWrittenOver) {
   p.corpora(), p.config();
   expect_refusal(p.run({"train", p.file("c.toml"), "--set", "train.from=" + int8}), "stored in int8");
   expect_refusal(p.run({"quantize", int8, p.file("again")}), "in int8 already");
-  expect_refusal(p.run({"quantize", f32, int8}), "is there already");
+  expect_refusal(p.run({"quantize", f32, int8}), "already exists");
   expect_refusal(p.run({"translate", int8, "--device", "cuda"}), "");
   for (const auto& entry : std::filesystem::directory_iterator(p.scratch.path))
     EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();

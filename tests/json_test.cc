@@ -49,7 +49,7 @@ TEST(Json, FieldsAreReadWithTheirType) {
   EXPECT_EQ(error_of([&] { f.objects("os"); }), "f: \"os\"[1]: expected an object, found 7");
 }
 TEST(Json, RefusesWithPlaceAndReason) {
-  EXPECT_NE(message(R"({"a":1,"a":2})").find("\"a\" stands twice"), std::string::npos);
+  EXPECT_NE(message(R"({"a":1,"a":2})").find("\"a\" appears twice"), std::string::npos);
   EXPECT_NE(message(R"({"a":1)").find("byte"), std::string::npos);
   EXPECT_NE(message("").find("file.json"), std::string::npos);
   EXPECT_NE(message("{\"a\":\"\xff\"}").find("byte"), std::string::npos);

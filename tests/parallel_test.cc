@@ -206,7 +206,7 @@ TEST(Ranks, ADifferenceIsNoticed) {
                            return e == (ranks.rank() == 2 ? "the number is not what rank 0 has"
                                         : ranks.rank() == 1
                                             ? "rank 2: the number is not what rank 0 has"
-                                            : "the process of rank 1 has ended, and did not say why");
+                                            : "the process of rank 1 has ended without saying why");
                          }),
             3);
 }
@@ -336,7 +336,7 @@ TEST_F(Together, OneThatDiesEndsTheOthersAndNoStepIsLost) {
   EXPECT_GE(reached, 5);
   kill(children[2], SIGKILL);
   const std::vector<Ran> ran = end(children);
-  expect_refusal(ran[0], "the process of rank 2 has ended, and did not say why; step ");
+  expect_refusal(ran[0], "the process of rank 2 has ended without saying why; step ");
   EXPECT_NE(ran[0].err.find(" is saved: continue with `ruminate train --resume "), std::string::npos);
   for (const size_t rank : {1, 3}) EXPECT_EQ(ran[rank].err, "") << rank;
   for (const size_t rank : {1, 3}) EXPECT_EQ(ran[rank].status, 1) << rank;

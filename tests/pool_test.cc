@@ -240,7 +240,7 @@ TEST_P(Generation, ASecondWriterIsRefused) {
   const auto pool = sources(2);
   const Decoding d = kModes[0];
   const std::string e = error_of([&] { generate_file(run(), pool, d, provenance_of(run(), d), path); });
-  EXPECT_NE(e.find("another process is at work on it"), std::string::npos) << e;
+  EXPECT_NE(e.find("another process is using it"), std::string::npos) << e;
 }
 TEST_P(Generation, SeveralDrawsOfASourceStandTogether) {
   const auto pool = sources(9);

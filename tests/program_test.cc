@@ -137,7 +137,7 @@ TEST(Program, WritesPlainText) {
   EXPECT_EQ(one.out.rfind("the", 0), 0u) << one.out;
   const Ran again = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "3", "--max-new", "5"});
   EXPECT_EQ(again.out, one.out);  // the same seed
-  expect_refusal(p.run({"translate", p.file("run")}, "x\n"), "is a model of plain text");
+  expect_refusal(p.run({"translate", p.file("run")}, "x\n"), "is a plain-text model");
   // Text i is the same however many are asked for; a passage is longer than the context, of 96 tokens.
   const Ran more = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "520", "--max-new", "5"});
   EXPECT_EQ(more.out.substr(0, one.out.size()), one.out);

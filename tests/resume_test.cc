@@ -158,8 +158,8 @@ TEST_F(Resume, WhatIsRefusedLeavesTheRunAsItWas) {
                                      {"run.seed=2", "the order of the texts"},
                                      {"data.kind=text", "have read the texts that way"},
                                      {"tokenizer.vocab=280", "the run's own tokenizer"},
-                                     {"train.steps=19", "is at step 20 already"},
-                                     {"train.target_tokens=1000", "is at step 20 already"}}) {
+                                     {"train.steps=19", "is already at step 20"},
+                                     {"train.target_tokens=1000", "is already at step 20"}}) {
     expect_refusal(p->run(resume(run, {setting})), why);
     EXPECT_EQ(files(run), before) << setting;
   }
@@ -175,7 +175,7 @@ TEST_F(Resume, AnotherJudgeBeginsAnew) {
   const std::string run = copy("judge");
   const Ran r = p->run(resume(run, {"train.steps=30", "train.best=bleu"}));
   EXPECT_EQ(r.status, 0) << r.err;
-  EXPECT_NE(r.err.find("what judges the model has changed"), std::string::npos) << r.err;
+  EXPECT_NE(r.err.find("the model is judged differently now"), std::string::npos) << r.err;
   EXPECT_EQ(noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 30)), "best_step"), 30);
 }
 
@@ -191,7 +191,7 @@ TEST_F(Resume, OneProcessTrainsInAFolder) {
   Program other;
   EXPECT_EQ(other.run(estimate).status, 0) << "and takes nothing from whoever is at work";
   for (const std::string& name : {run, link, run + "/", p->file("run") + "/../alone"})
-    expect_refusal(other.run(resume(name, {"train.steps=30"})), "another process is at work on it");
+    expect_refusal(other.run(resume(name, {"train.steps=30"})), "another process is using it");
   kill(first, SIGKILL);
   EXPECT_NE(p->end(first).status, 0);
   EXPECT_EQ(newest(run), 20);
@@ -382,10 +382,10 @@ TEST_F(Resume, ADamagedLineOfTheLogIsPassedOver) {
   Disk::real().replace_text(path, text);
   const Ran shown = p->run({"inspect", run});
   EXPECT_EQ(shown.status, 0) << shown.err;
-  EXPECT_NE(shown.err.find("metrics.jsonl: lines passed over as damaged: 1"), std::string::npos) << shown.err;
+  EXPECT_NE(shown.err.find("metrics.jsonl: damaged lines skipped: 1"), std::string::npos) << shown.err;
   const Ran more = p->run(resume(run, {"train.steps=21"}));
   EXPECT_EQ(more.status, 0) << more.err;
-  EXPECT_NE(more.err.find("metrics.jsonl: lines left out as damaged: 1"), std::string::npos) << more.err;
+  EXPECT_NE(more.err.find("metrics.jsonl: damaged lines left out: 1"), std::string::npos) << more.err;
   text.erase(second, third - second);
   EXPECT_EQ(slurp(path).substr(0, text.size()), text);
 }

@@ -142,10 +142,9 @@ TEST(Scorers, ModelsPreferPairsThatBelongTogether) {
   const double worst = *std::min_element(with.begin(), with.end());
   EXPECT_EQ(with[3], worst);
   EXPECT_EQ(with[5], worst);
-  EXPECT_NE(error_of([&] { fluency(*forward, good); }).find("needs a model of plain text"),
-            std::string::npos);
+  EXPECT_NE(error_of([&] { fluency(*forward, good); }).find("needs a plain-text model"), std::string::npos);
   EXPECT_NE(error_of([&] { reverse_score(*lm, good); }).find("needs one that translates"), std::string::npos);
-  EXPECT_NE(error_of([&] { reverse_score(*reverse, std::span(good).subspan(3, 1)); }).find("not one of 1"),
+  EXPECT_NE(error_of([&] { reverse_score(*reverse, std::span(good).subspan(3, 1)); }).find("none of 1"),
             std::string::npos);
 }
 

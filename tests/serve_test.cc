@@ -81,7 +81,7 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
       {R"({"prompt":"a","temperature":"hot"})", "400 temperature: "},
       {R"({"prompt":"a","max_tokens":0})", "400 max_tokens: "},
       {R"({"prompt":"a","n":1000})", "400 n: "},
-      {R"({"prompt":["a","b","c"],"n":8})", "400 n: 24 texts at once; at most 16"},
+      {R"({"prompt":["a","b","c"],"n":8})", "400 n: 24 texts in one request; at most 16"},
       {R"({"prompt":"a","model":"gpt"})", "404 model: there is no model \"gpt\" here, only \"m\""},
       {R"({"prompt":"a","logprobs":5})", "400 logprobs: "},
       {R"({"prompt":"a","presence_penalty":1.5})", "400 presence_penalty: "},
@@ -94,7 +94,7 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
   EXPECT_EQ(said(*texts, "{\"prompt\":\"" + std::string(500, 'x') + "\"}").find("413 : the prompt has 5"),
             0u);
   EXPECT_EQ(said(*texts, R"({"messages":[{"role":"user","content":"a"}]})", true)
-                .find("400 : this model was not taught"),
+                .find("400 : this model was not trained to chat"),
             0u);
   EXPECT_EQ(said(*pairs, R"({"messages":[]})", true).find("400 messages: "), 0u);
   EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":[1]}]})", true).find("400 messages: "), 0u);
@@ -368,7 +368,7 @@ TEST_F(Serve, AsksForTheKey) {
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer secret"}).status, 200);
   Program other;
   expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}),
-                 "cannot be listened to");
+                 "cannot be listened on");
   expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_NO_SUCH_KEY"}), "is not set");
 }
 }  // namespace

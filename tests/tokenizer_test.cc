@@ -168,7 +168,7 @@ TEST(Trainer, RefusesWhatCannotBe) {
     return false;
   };
   EXPECT_TRUE(refused({.vocab = 257, .special = {"<s>", "</s>"}}, "at least 258"));
-  EXPECT_TRUE(refused({.special = {"<s>", "<s>"}}, "stands twice"));
+  EXPECT_TRUE(refused({.special = {"<s>", "<s>"}}, "appears twice"));
   EXPECT_TRUE(refused({.special = {""}}, "empty"));
   EXPECT_TRUE(refused({.special = {"\xff"}}, "not UTF-8"));
   EXPECT_TRUE(refused({.special = {"!"}}, "name of a byte"));
@@ -357,7 +357,7 @@ TEST(TokenizerFile, EveryDefectHasItsSentence) {
       {R"("ignore_merges":false)", R"("ignore_merges":"no")", {"model.ignore_merges", "true or false"}},
       {R"("vocab":{)", R"("vocab":7,"x":{)", {"model.vocab", "an object is expected", "found 7"}},
       {R"("merges":[)", R"("merges":7,"x":[)", {"model.merges", "an array is expected"}},
-      {R"("!":1,)", R"("!":1,"!":1,)", {"\"!\" stands twice"}},
+      {R"("!":1,)", R"("!":1,"!":1,)", {"\"!\" appears twice"}},
       {R"("!":1,)", R"("!":2,)", {"model.vocab", "the id is taken", "found 2"}},
       {R"("!":1,)", R"("!":-1,)", {"model.vocab[\"!\"]", "whole number", "found -1"}},
       {R"("!":1,)", R"("!":"1",)", {"model.vocab[\"!\"]", "whole number"}},
@@ -374,7 +374,7 @@ TEST(TokenizerFile, EveryDefectHasItsSentence) {
       {R"(["a","t"])", R"(["a",1])", {"model.merges[", "a pair of tokens"}},
       {R"(["a","t"])", R"("at")", {"model.merges[", "one space"}},
       {R"(["a","t"])", R"("a t x")", {"model.merges[", "one space"}},
-      {R"(["a","t"])", R"(["a","t"],["a","t"])", {"model.merges[", "stands twice"}},
+      {R"(["a","t"])", R"(["a","t"],["a","t"])", {"model.merges[", "appears twice"}},
       {R"("id":0)", R"("id":5)", {"model.vocab[\"<s>\"]", "added_tokens gives it the id 5"}},
       {R"("id":0)", R"("id":-5)", {"added_tokens[0].id", "found -5"}},
       {R"("id":0,"content":"<s>")", R"("id":0,"content":"<t>")", {"added_tokens", "the id is taken"}},

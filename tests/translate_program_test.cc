@@ -124,12 +124,12 @@ TEST_F(TranslateCommand, APipeIsWrittenToAsItIs) {
 TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
   const FileLock first(p->file("two.ruminate.tmp"));
   for (const char* how : {"--scores", "--jsonl"})
-    expect_refusal(run({how, "-o", p->file("two")}, "das Haus\n"), "another process is at work on it");
+    expect_refusal(run({how, "-o", p->file("two")}, "das Haus\n"), "another process is using it");
   p->write("left.ruminate.tmp", "");  // by a writer that was killed
   EXPECT_EQ(run({"--jsonl", "-o", p->file("left")}, "das Haus\n").status, 0);
   EXPECT_FALSE(std::filesystem::exists(p->file("left.ruminate.tmp")));
   const AppendLock lines(p->file("pool"));
-  expect_refusal(run({"-o", p->file("pool")}, "das Haus\n"), "another process is at work on it");
+  expect_refusal(run({"-o", p->file("pool")}, "das Haus\n"), "another process is using it");
 }
 // "x\n" is shorter than what tells packed files apart.
 TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {

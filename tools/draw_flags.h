@@ -1,4 +1,4 @@
-// Flags that commands share which write with a model.
+// Flags shared by the commands that generate with a model.
 #pragma once
 #include <memory>
 #include <string>
@@ -15,25 +15,26 @@ struct DrawFlags {
   std::string device = "auto", dtype = "auto";
   int64_t seed = 1;
   void add(Flags& flags) {
-    flags.add("--temperature", asked.temperature, "of the softmax when drawing", 0, 1e3f)
+    flags.add("--temperature", asked.temperature, "temperature of the softmax when drawing", 0, 1e3f)
         .add("--top-k", asked.top_k, "draw from the k likeliest tokens; 0: all", 0)
         .add("--top-p", asked.top_p, "draw from the fewest likeliest tokens with this much probability",
              1e-6f, 1)
         .add("--min-p", asked.min_p, "draw from tokens with this share of the likeliest one's probability", 0,
              1)
-        .add("--seed", seed, "of the random draws", 0, UINT32_MAX)
-        .add("--max-new", asked.max_new, "most tokens to write; 0: as far as the context allows", 0,
+        .add("--seed", seed, "seed of the random draws", 0, UINT32_MAX)
+        .add("--max-new", asked.max_new, "most tokens to generate; 0: as many as the context allows", 0,
              int64_t{1} << 30)
         .add("--repetition-penalty", asked.repetition_penalty,
-             "over 1: tokens that the text holds already become less likely", 1e-2f, 100)
+             "above 1: tokens that the text already contains become less likely", 1e-2f, 100)
         .add("--no-repeat", asked.no_repeat,
-             "no sequence of so many tokens comes twice in a text; 0: any may", 0, 1 << 20)
+             "no sequence of this many tokens is repeated in a text; 0: no limit", 0, 1 << 20)
         .add("--batch", asked.batch,
              "cache slots in flight; changes speed and memory, and on a GPU the last bits of a probability",
              1, 1 << 20)
         .add("--device", device, "auto: a GPU where there is one; cpu; cuda; cuda:1: the second GPU")
         .choice("--dtype", dtype,
-                "of the products: int8 is the fastest on a CPU; auto: int8 for a run of `ruminate quantize`, "
+                "type of the products: int8 is the fastest on a CPU; auto: int8 for a run of `ruminate "
+                "quantize`, "
                 "else f32",
                 {"auto", "f32", "bf16", "int8"});
   }

@@ -30,8 +30,8 @@ class Flags {
   Flags& add(const char* name, bool& value, const std::string& help);
   Flags& choice(const char* name, std::string& value, const std::string& help,
                 std::vector<std::string> allowed);
-  Flags& footer(const std::string& text);  // stands at the end of --help
-  // Nothing: go on. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
+  Flags& footer(const std::string& text);  // at the end of --help
+  // Nothing: continue. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
   std::optional<int> parse(int argc, char** argv);
   bool given(const char* name) const;  // was this flag on the command line?
 

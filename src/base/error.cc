@@ -24,15 +24,21 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string did_you_mean(std::string_view wrong, std::span<const std::string> known) {
-  constexpr size_t kLongest = 100;  // no name of ours is; a hostile file's may be of megabytes
+  constexpr size_t kLongest = 100;  // no name of ours is longer; a hostile file's may have megabytes
   if (wrong.size() > kLongest) return "";
   const std::string* best = nullptr;
-  size_t least = 1 + (wrong.size() + 2) / 3;
+  size_t least =
+      std::min(wrong.size(), 1 + (wrong.size() + 2) / 3);  // a name of other letters alone is not near
   for (const std::string& k : known)
     if (const size_t d = edit_distance(wrong, k); d < least) {
       least = d;
       best = &k;
     }
   return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
+}
+std::string known_names(std::string_view wrong, std::span<const std::string> known) {
+  if (known.empty()) return "; there are none";
+  const std::string guess = did_you_mean(wrong, known);
+  return fmt::format("{} {}", guess.empty() ? "; known:" : guess + " Known:", fmt::join(known, ", "));
 }
 }  // namespace rum

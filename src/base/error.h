@@ -22,6 +22,8 @@ struct OutOfMemory : Error {
 [[noreturn]] void fail(const std::string& message);  // throws Error
 // "; did you mean \"x\"?" for the nearest of `known`, or "" when none is near.
 std::string did_you_mean(std::string_view wrong, std::span<const std::string> known);
+// The same with the whole list: "; did you mean \"x\"? Known: x, y", or "; known: x, y" when none is near.
+std::string known_names(std::string_view wrong, std::span<const std::string> known);
 }  // namespace rum
 
 // Formatted check for host code; empty for nvcc, since fmt does not compile there.

@@ -19,7 +19,7 @@
 namespace rum {
 namespace fs = std::filesystem;
 namespace {
-// Signals interrupt calls: that is no failure.
+// A signal may interrupt a call: that is not a failure.
 template <class Call>
 auto again(Call&& call) {
   auto result = call();
@@ -106,7 +106,7 @@ void File::read(uint64_t offset, std::span<std::byte> to) {
     const ssize_t n =
         again([&] { return calls_.read(file_, to.data(), to.size(), static_cast<int64_t>(offset)); });
     if (n == -1) refuse(path_, "read", errno);
-    if (n == 0) throw FileError(fmt::format("{}: byte {}: the file ends while it is read", path_, offset));
+    if (n == 0) throw FileError(fmt::format("{}: byte {}: the file ended while being read", path_, offset));
     offset += static_cast<uint64_t>(n);
     to = to.subspan(static_cast<size_t>(n));
   }
@@ -127,16 +127,16 @@ FileLock::FileLock(const std::string& path, Taken taken) : path_(path) {
     if (file_ == -1) refuse(path, "open", errno);
     const int result =
         again([&] { return ::flock(file_, taken == Taken::wait ? LOCK_EX : LOCK_EX | LOCK_NB); });
-    // Any failure but this one: a file system that knows no locks.
+    // Any other failure means a file system without locks.
     const int error = result == -1 ? errno : 0;
     if (error == EWOULDBLOCK || (error != 0 && taken != Taken::is_error)) {
       ::close(std::exchange(file_, -1));
       if (error != EWOULDBLOCK) refuse(path, "lock", error);
       if (taken == Taken::tell) return;
       throw FileError(fmt::format(
-          "{}: another process is at work on it; wait until it is done, or choose another name", path));
+          "{}: another process is using it; wait until it is done, or choose another name", path));
     }
-    // Was it renamed or removed meanwhile by the one who had it? Then the path is another file by now.
+    // Did its holder rename or remove it meanwhile? Then the path is another file by now.
     struct stat held, named;
     if (::fstat(file_, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
         held.st_dev == named.st_dev) {
@@ -157,12 +157,12 @@ FileLock::~FileLock() {
 }
 
 std::string Disk::read(const std::string& path) {
-  // Of a pipe or a device nothing would be read, or without end: its size is 0.
+  // A pipe or a device has size 0: nothing would be read from it, or it would never end.
   std::error_code ignored;
   const auto type = std::filesystem::status(path, ignored).type();
   using enum std::filesystem::file_type;
   if (type == fifo || type == character || type == block || type == socket)
-    throw FileError(path + " is no plain file: store what it gives in a file, and name that");
+    throw FileError(path + " is not a regular file: save its contents to a file, and name that");
   File file(path, calls_);
   std::string out(file.size(), '\0');
   file.read(0, std::as_writable_bytes(std::span(out)));
@@ -171,7 +171,7 @@ std::string Disk::read(const std::string& path) {
 void Disk::replace(const std::string& path, std::span<const Part> parts) {
   uint64_t bytes = 0;
   for (const Part& part : parts) bytes += part.size();
-  // A new file under a new name: nothing that lies there is written to, no link followed.
+  // A new file under a new name: existing files are not written to, links not followed.
   constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   std::string temporary;
   int file = -1;
@@ -234,7 +234,7 @@ void Disk::sync_folder(const std::string& folder) {
   const int result = again([&] { return calls_.fsync(file); });
   const int error = errno;
   calls_.close(file);
-  if (result == -1 && error != EINVAL)  // some network folders know no such thing
+  if (result == -1 && error != EINVAL)  // some network folders do not support it
     refuse(folder, "write through the folder (fsync)", error);
 }
 Disk& Disk::real() {

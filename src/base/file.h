@@ -53,7 +53,7 @@ class FileLock {
  public:
   // Where another process has it: FileError; wait for its end; or let held() say so.
   enum class Taken : uint8_t { is_error, wait, tell };
-  // On a file system that knows no locks the first goes on without one, and the others are a FileError.
+  // On a file system that has no locks the first continues without one, and the others are a FileError.
   explicit FileLock(const std::string& path, Taken = Taken::is_error);
   ~FileLock();
   FileLock(const FileLock&) = delete;
@@ -83,7 +83,7 @@ class Disk {
   void replace_text(const std::string& path, std::string_view text) {
     replace(path, {std::as_bytes(std::span(text))});
   }
-  void append(const std::string& path, std::string_view text);  // made when missing; one write; not synced
+  void append(const std::string& path, std::string_view text);  // created if missing; one write; not synced
   void remove(const std::string& path);                         // fine when it is not there
   std::vector<std::string> list(const std::string& folder);     // names, sorted
   void make_folders(const std::string& path);                   // with parents; fine when there

@@ -4,8 +4,8 @@
 #include <string>
 
 namespace rum {
-// Bytes that this process can still get without swapping: what the system calls available, or what is left of
-// its control group's limit. 2^62 where nobody says.
+// Bytes that this process can still get without swapping: what the system reports as available, or what is left of
+// its control group's limit. 2^62 where the system does not say.
 uint64_t free_memory();
 // OutOfMemory when `bytes` for `what` ("the weights of x") are more than that.
 void check_memory(const std::string& what, double bytes);

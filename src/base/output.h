@@ -8,7 +8,7 @@
 #include "base/file.h"
 
 namespace rum {
-// FileError when no file can be written there: a folder, a folder that is missing, no right. Makes nothing.
+// FileError when no file can be written there: a folder, a missing folder, no permission. Creates nothing.
 void check_output(const std::string& path);
 
 // While it lives, no other process writes the file, be it line by line as its owner does or whole.
@@ -27,7 +27,7 @@ class OutputFile {
   ~OutputFile();  // without finish() a file is as it was
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
-  void write(std::string_view);  // at once; FileError when the disk is full, the reader gone ...
+  void write(std::string_view);  // immediately; FileError when the disk is full, the reader is gone ...
   void finish();                 // the file is complete under its name, durable on disk
 
  private:

@@ -26,7 +26,7 @@ double Stretch::span() const { return serial + longest(); }
 double Stretch::on(int processors) const { return span() + (work() - span()) / processors; }
 
 ParallelLog::ParallelLog() : last_(processor_seconds()) {
-  RUM_CHECK(log_of_thread == nullptr, "this thread has a ParallelLog already");
+  RUM_CHECK(log_of_thread == nullptr, "this thread already has a ParallelLog");
   log_of_thread = this;
 }
 ParallelLog::~ParallelLog() { log_of_thread = nullptr; }
@@ -41,7 +41,7 @@ void ParallelLog::run(int64_t pieces, const Work& work) {
   if (outermost) {
     stretches_.push_back({.part = "", .serial = lap(), .pieces = {}});
     stretches_.back().pieces.reserve(static_cast<size_t>(pieces));
-    lap();  // what the log itself takes is nobody's
+    lap();  // the time of the log itself is not counted
   }
   for (int64_t i = 0; i < pieces; ++i) {
     work(i);

@@ -17,7 +17,7 @@ struct Stretch {
   double work() const;     // everything: the time on one processor
   double longest() const;  // piece
   double span() const;     // on any number of processors: serial + longest()
-  // At most this on so many processors, whoever takes which piece: the bound of Graham (1966) and Brent
+  // At most this on a number of processors, whoever takes which piece: the bound of Graham (1966) and Brent
   // (1974), span + (work - span) / processors. Waking threads and the memory they share are not counted.
   double on(int processors) const;
 };

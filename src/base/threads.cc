@@ -40,7 +40,7 @@ bool spin(Ready&& ready) {
 
 // A job is announced by writing ticket_ = (its number, pieces left). Whoever lowers the right half by one
 // owns that piece; the number makes sure that a late thread cannot take a piece of a job it has not looked
-// at. The caller waits for the pieces, not for the threads: one that sleeps or was preempted holds nobody up.
+// at. The caller waits for the pieces, not for the threads: a sleeping or preempted one delays nobody.
 class ThreadPool {
  public:
   explicit ThreadPool(int count) { resize(count); }

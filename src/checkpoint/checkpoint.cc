@@ -130,7 +130,7 @@ std::optional<Found> newest_valid(const std::string& folder,
     }
   }
   if (damaged.empty()) return {};
-  throw FileError(fmt::format("{}: none of its checkpoints ({}) can be read; put a copy of one back. {}",
+  throw FileError(fmt::format("{}: none of its checkpoints ({}) can be read; restore a copy of one. {}",
                               folder, damaged.size(), fmt::join(damaged, "; ")));
 }
 void remove_stale(const std::string& folder, Disk& disk) {

@@ -1,6 +1,6 @@
 // One file per checkpoint, in the safetensors layout, written whole or not at all.
 //
-// Its __metadata__ holds what is ours: "ruminate" (the kind of file), "step", and two checksums.
+// Its __metadata__ holds our own keys: "ruminate" (the kind of file), "step", and two checksums.
 // "body_hash" is XXH64 of all bytes after the header. "header_hash" is XXH64 of all bytes before them
 // (length, JSON, padding) with its own 16 digits read as zeros, so it covers "body_hash" too: no bit of the
 // file is outside a checksum.
@@ -37,12 +37,12 @@ struct Found {
   Checkpoint checkpoint;
 };
 // Falls back past a damaged file and says so through `warn`. Changes nothing, so it may run beside a trainer.
-// Nothing is found in a folder that does not exist. FileError: there are checkpoints and none can be read;
+// A folder that does not exist holds none. FileError: there are checkpoints but none can be read; it says
 // what is wrong with each.
 std::optional<Found> newest_valid(const std::string& folder,
                                   const std::function<void(const std::string&)>& warn = {},
                                   Disk& = Disk::real());
-// For the one process that saves here, at its start: removes what a killed one left half written.
+// For the one process that saves here, at its start: removes what a killed one left unfinished.
 void remove_stale(const std::string& folder, Disk& = Disk::real());
 // Removes all but the newest `last` (at least 1) and the steps in `keep`.
 void retain(const std::string& folder, int64_t last, const std::vector<int64_t>& keep, Disk& = Disk::real());

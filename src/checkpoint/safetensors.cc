@@ -310,7 +310,8 @@ TensorFile in_file_order(const TensorFile& file) {
   std::sort(out.tensors.begin(), out.tensors.end(),
             [&](const auto& a, const auto& b) { return key(a) < key(b); });
   std::map<std::string_view, int> count;
-  for (const auto& [name, t] : out.tensors) RUM_CHECK(++count[name] == 1, "tensor \"{}\" stands twice", name);
+  for (const auto& [name, t] : out.tensors)
+    RUM_CHECK(++count[name] == 1, "tensor \"{}\" appears twice", name);
   return out;
 }
 

@@ -19,7 +19,7 @@ struct TensorFile {
   std::map<std::string, std::string> meta;  // __metadata__; "format": "pt" is added when writing
   NamedTensors tensors;                     // by name, on the CPU; f32, bf16, f64, i32, i8
   std::string header{};  // when read: the bytes before the first tensor, length and padding included
-  bool half = false;     // to be written: tensors of bf16 hold the bits of F16, and are called so
+  bool half = false;     // to be written: tensors of bf16 hold the bits of F16, and are labelled F16
 };
 // The tensors in the order of the file. FileError: path, byte offset, what was expected, what was found.
 TensorFile read_safetensors(const std::string& path, Disk& = Disk::real());
@@ -46,12 +46,12 @@ class SafetensorsFile {
   std::vector<StoredTensor> tensors_;
 };
 
-// Tensors of any device. Error: a name that stands twice, is "__metadata__", or a tensor without memory.
+// Tensors of any device. Error: a name that appears twice, is "__metadata__", or a tensor without memory.
 // Names and metadata are UTF-8; bytes that are not become U+FFFD.
 void write_safetensors(const TensorFile&, const std::string& path, Disk& = Disk::real());
 
 // The two halves of writing. Brings the tensors into the order of the file (wider types first, then by name)
-// and to the CPU; then the header is what stands before their bytes.
+// and to the CPU; then the header is what precedes their bytes.
 TensorFile in_file_order(const TensorFile&);
 std::string safetensors_header(const TensorFile& in_file_order);
 Disk::Part bytes_of(const Tensor&);                   // of a tensor on the CPU

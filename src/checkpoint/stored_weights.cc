@@ -36,7 +36,7 @@ void convert(const Tensor& from, Tensor& to) {
 const Tensor& find(const NamedTensors& tensors, const std::string& name, const std::string& path) {
   for (const auto& [n, t] : tensors)
     if (n == name) return t;
-  throw FileError(fmt::format("{}: no tensor \"{}\"; this file is of another model", path, name));
+  throw FileError(fmt::format("{}: no tensor \"{}\"; this file belongs to another model", path, name));
 }
 // f(begin, end) for all rows of a tensor, some at a time.
 void by_pieces(const Shape& shape, const std::function<void(int64_t, int64_t)>& f) {
@@ -63,8 +63,8 @@ StoredWeights::StoredWeights(const std::string& path) : path_(path), file_(path)
     if (t.type == type_name(DType::i8)) in_int8[t.name + kScaleOf] = &t;
   quantized_ = !in_int8.empty();
   const auto bad = [&](const StoredTensor& t, const std::string& what) {
-    throw FileError(
-        fmt::format("{}: \"{}\" {}; the file is damaged or not of `ruminate quantize`", path, t.name, what));
+    throw FileError(fmt::format(
+        "{}: \"{}\" {}; the file is damaged or was not written by `ruminate quantize`", path, t.name, what));
   };
   for (const StoredTensor& t : model_->tensors()) {
     if (const auto of = in_int8.find(t.name); of != in_int8.end()) {
@@ -107,8 +107,8 @@ Tensor StoredWeights::restored(const std::string& name, int64_t begin, int64_t r
   read_stored(name, begin, m.q);
   read_stored(name + kScaleOf, begin, m.scale);
   const auto bad = [&](const std::string& what) {
-    throw FileError(
-        fmt::format("{}: \"{}\" {}; the file is damaged or not of `ruminate quantize`", path_, name, what));
+    throw FileError(fmt::format(
+        "{}: \"{}\" {}; the file is damaged or was not written by `ruminate quantize`", path_, name, what));
   };
   Tensor out = Tensor::empty({rows, columns}, DType::f32, DeviceKind::cpu);
   dequantize(m, out);
@@ -159,7 +159,7 @@ void StoredWeights::add(const StoredWeights& adapters, float scale) {
     const Tensor& a = adapter.second;
     if (name.ends_with(end_b)) continue;
     const auto refuse = [&](const std::string& what) {
-      throw FileError(fmt::format("{}: \"{}\" {}; these adapters are of another model than {}",
+      throw FileError(fmt::format("{}: \"{}\" {}; these adapters belong to another model than {}",
                                   adapters.path_, name, what, path_));
     };
     if (!name.ends_with(end_a)) refuse("is no adapter");

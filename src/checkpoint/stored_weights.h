@@ -1,5 +1,5 @@
-// A model's weights as they lie on the disk, read some rows at a time, so that whoever puts them
-// elsewhere holds no second copy of a model: the file of a finished one, or a checkpoint, which is
+// A model's weights as they are on disk, read some rows at a time, so that loading them elsewhere
+// needs no second copy of a model: the file of a finished one, or a checkpoint, which is
 // checked as a whole first.
 #pragma once
 #include <map>
@@ -25,7 +25,7 @@ class StoredWeights {
 
   // These weights with what was trained beside them: layer.weight + scale B A for each pair of layer.lora_a
   // and layer.lora_b. Afterwards path() and the meta data are those of `adapters`, in addition. FileError:
-  // they are of another model.
+  // they belong to another model.
   void add(const StoredWeights& adapters, float scale);
 
  private:

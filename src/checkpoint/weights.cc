@@ -60,7 +60,7 @@ std::map<std::string, const Tensor*> checked(const ParameterBlock& block, DType 
     const auto at = by_name.find(e.name);
     if (at == by_name.end())
       throw FileError(
-          fmt::format("{}: no tensor \"{}{}\"; this file is of another model", file, prefix, e.name));
+          fmt::format("{}: no tensor \"{}{}\"; this file belongs to another model", file, prefix, e.name));
     const Tensor& t = *at->second;
     if (t.dtype() != type && !(t.dtype() == DType::bf16 && type == DType::f32))
       throw FileError(
@@ -68,13 +68,13 @@ std::map<std::string, const Tensor*> checked(const ParameterBlock& block, DType 
                       prefix, e.name, type_name(t.dtype()), type_name(type)));
     if (t.shape() != e.shape)
       throw FileError(
-          fmt::format("{}: \"{}{}\" is {}, the model's config says {}; this file is of another model", file,
-                      prefix, e.name, str(t.shape()), str(e.shape)));
+          fmt::format("{}: \"{}{}\" is {}, the model's config says {}; this file belongs to another model",
+                      file, prefix, e.name, str(t.shape()), str(e.shape)));
   }
   for (const auto& [name, tensor] : by_name)
     if (!name.starts_with("adamw.") && !parts.contains(name))
-      throw FileError(fmt::format("{}: tensor \"{}\" is no part of the model; this file is of another model",
-                                  file, name));
+      throw FileError(fmt::format(
+          "{}: tensor \"{}\" is not part of the model; this file belongs to another model", file, name));
   return by_name;
 }
 }  // namespace

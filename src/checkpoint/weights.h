@@ -11,14 +11,14 @@ namespace rum {
 // name after `prefix`.
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");
 inline constexpr const char* kScaleOf = ".scale";  // after a matrix's name: its scales
-// A model's weights in a quarter of the room: each matrix that something is multiplied by in int8, its scales
-// beside it (ops/int8.h), all else as it is.
+// A model's weights in a quarter of the space: each matrix used in products in int8, with its scales
+// (ops/int8.h), everything else as it is.
 NamedTensors quantized_weights(const ParameterBlock&);
 // Whether a model can take them, before it has any memory: names and shapes. FileError as set_weights.
 void check_weights(const ParameterBlock&, DType, const NamedTensors& from, const std::string& prefix,
                    const std::string& file);
-// The other way: those of `from` whose name begins with `prefix`. FileError, with `file` for the message:
-// a tensor that is missing, is no part of the model, or has another shape or type. Where f32 is asked
+// The reverse: the tensors of `from` whose name begins with `prefix`. FileError, with `file` for the message:
+// a tensor that is missing, is not part of the model, or has another shape or type. Where f32 is asked
 // for, bf16 is widened.
 void set_weights(const ParameterBlock&, Tensor& flat, const NamedTensors& from, const std::string& prefix,
                  const std::string& file);

@@ -10,7 +10,7 @@ bool Load::fits(const BatchShape& b) const {
          (b.sources == 0 || sources <= b.sources);
 }
 // Rows that get a loss: the last token of the prefix predicts the first of the target; the text's last
-// predicts nothing, and of a piece that goes on it is no row at all.
+// predicts nothing, and of a piece that goes on it has no row at all.
 Load load_of(int64_t tokens, int32_t prefix, bool goes_on, const BatchShape& b) {
   if (b.labelled) return {tokens, 1, 1, 0};
   const int64_t scored = std::max<int64_t>(tokens - std::max(prefix, 1), 0);

@@ -94,7 +94,7 @@ Measure measure(std::string_view s) {
   return m;
 }
 
-// Pieces of at most so many words: cut between lines where that will do, else between words.
+// Pieces of at most this many words: cut between lines where that will do, else between words.
 void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out) {
   if (max_words == 0 || measure(document).words <= max_words) return out.push_back({"", document});
   std::string piece;
@@ -292,15 +292,14 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
           fmt::format("{}{} {}", counts.empty() ? "; left out: " : ", ", out.dropped[d], drop_name(Drop(d)));
   RUM_CHECK(
       !entries.empty(),
-      "nothing is left of {} texts to train on after cleaning{}; `ruminate data prepare --help` has a flag "
+      "none of {} texts is left to train on after cleaning{}; `ruminate data prepare --help` has a flag "
       "for each limit",
       out.read, counts);
-  RUM_CHECK(
-      !out.parts[0].texts.empty() && (rules.valid == 0 || !out.parts[1].texts.empty()) &&
-          (rules.test == 0 || !out.parts[2].texts.empty()),
-      "{} texts are left of {} after cleaning, too few: train, valid and test take at least one each, which "
-      "shares no side with the others; --valid 0 and --test 0 do without{}",
-      entries.size(), out.read, counts);
+  RUM_CHECK(!out.parts[0].texts.empty() && (rules.valid == 0 || !out.parts[1].texts.empty()) &&
+                (rules.test == 0 || !out.parts[2].texts.empty()),
+            "only {} of {} texts are left after cleaning, too few: train, valid and test need at least one "
+            "each that shares no side with the others; --valid 0 and --test 0 do without them{}",
+            entries.size(), out.read, counts);
   for (Part& part : out.parts) {
     out.dropped[0] += static_cast<int64_t>(part.texts.size());
     part.source = side_stats(part.texts, &Pair::source);

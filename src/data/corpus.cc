@@ -90,7 +90,7 @@ class CorpusReader {
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     const bool blank = blank_line(line);
     if (blank && kind_ == CorpusKind::pairs && line.find('\t') == std::string_view::npos) {
-      ++blanks_;  // those at the end of the file are no lines
+      ++blanks_;  // those at the end of the file are not lines
       return;
     }
     for (; blanks_ > 0; --blanks_) refuse(number_ - blanks_, defect("", kind_, rules_));
@@ -102,9 +102,8 @@ class CorpusReader {
   }
   void refuse(int32_t number, const std::string& why) {
     if (!rules_.skip_bad)
-      throw FileError(
-          fmt::format("{}: line {}: {}; `ruminate data prepare --skip-bad` passes over such lines",
-                      corpus_.name, number, why));
+      throw FileError(fmt::format("{}: line {}: {}; `ruminate data prepare --skip-bad` skips such lines",
+                                  corpus_.name, number, why));
     ++corpus_.skipped;
     if (rules_.passed_over) rules_.passed_over(fmt::format("{}: line {}: {}", corpus_.name, number, why));
   }

@@ -28,7 +28,8 @@ struct ReadRules {           // what read_corpus() lets pass
   bool empty_sides = false;  // keep pairs with an empty side (for cleaning, which counts them)
   size_t line_bytes = kLineLimit;  // a longer line is bad
   int64_t unpack_ratio = kUnpackRatio;
-  std::function<void(const std::string&)> passed_over{};  // is told of each bad line that skip_bad leaves out
+  std::function<void(const std::string&)>
+      passed_over{};  // is called with each bad line that skip_bad leaves out
 };
 // Reads a stream and holds only what is kept. A byte-order mark and the \r of \r\n are dropped, texts become
 // NFC, and empty lines after the last pair are ignored. FileError: path, line, what was expected (one tab,

@@ -75,7 +75,7 @@ class Page {
   }
 
  private:
-  // Handles html[at .. after), a tag, and returns where to go on.
+  // Handles html[at .. after), a tag, and returns where to continue.
   size_t tag(std::string_view html, size_t at, size_t after) {
     if (starts(html.substr(at), "<!--")) {
       const size_t end = html.find("-->", at);

@@ -76,10 +76,10 @@ void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
   RUM_CHECK(corpora.size() == plan.corpora.size(), "the plan indexes {} corpora, {} were given",
             plan.corpora.size(), corpora.size());
   for (size_t i = 0; i < corpora.size(); ++i)
-    RUM_CHECK(
-        corpora[i].hash == plan.corpora[i],
-        "{}: the plan was made for other contents (hash {:016x}, the plan says {:016x}); make the plan anew",
-        corpora[i].name, corpora[i].hash, plan.corpora[i]);
+    RUM_CHECK(corpora[i].hash == plan.corpora[i],
+              "{}: the plan was made for different contents (hash {:016x}, the plan says {:016x}); make the "
+              "plan again",
+              corpora[i].name, corpora[i].hash, plan.corpora[i]);
   for (const PlanRow& r : plan.rows) {
     RUM_CHECK(r.source >= 0 && static_cast<size_t>(r.source) < corpora.size(),
               "the plan names corpus {} of {}", r.source, corpora.size());

@@ -57,7 +57,7 @@ class Prefetch {
   ~Prefetch();
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
-  std::vector<Packed> next();  // rethrows what the loader threw, also when there is no such step
+  std::vector<Packed> next();  // rethrows what the loader threw, also when the step does not exist
 
  private:
   struct State;

@@ -31,7 +31,7 @@ std::vector<int64_t> permutation(int64_t n, uint32_t seed, uint32_t which, int64
   return order;
 }
 
-// Calls take(text) with what stands in its file before the hash, bit by bit.
+// Calls take(text) with what its file holds before the hash, bit by bit.
 template <class Take>
 void each_line(const Plan& p, Take&& take) {
   take(fmt::format("{}\nseed {} reshuffle {}\ncorpora {}\n", kMagic, p.seed, p.reshuffle ? 1 : 0,
@@ -73,7 +73,7 @@ class Reader {
     if (!line_.empty()) bad("the end of the line", line_);
   }
   [[noreturn]] void bad(const std::string& expected, std::string_view found) const {
-    throw FileError(fmt::format("{}: line {}: expected {}, found \"{}\"; the plan is damaged or no plan",
+    throw FileError(fmt::format("{}: line {}: expected {}, found \"{}\"; the plan is damaged or not a plan",
                                 path_, number_, expected, found.substr(0, 60)));
   }
   size_t left() const { return text_.size() - std::min(at_, text_.size()); }

@@ -195,7 +195,6 @@ std::string attack(const std::string& name, const std::string& target, uint32_t 
     }
     names.emplace_back(a.name);
   }
-  fail(fmt::format("no attack \"{}\"; there are {}{}", name, fmt::join(names, ", "),
-                   did_you_mean(name, names)));
+  fail(fmt::format("no attack \"{}\"{}", name, known_names(name, names)));
 }
 }  // namespace rum::detect

@@ -73,8 +73,7 @@ const Kind& Kind::find(const std::string& name) {
     if (name == k->name) return *k;
     names.emplace_back(k->name);
   }
-  fail(fmt::format("no kind of detector \"{}\"; there are {}{}", name, fmt::join(names, ", "),
-                   did_you_mean(name, names)));
+  fail(fmt::format("no kind of detector \"{}\"{}", name, known_names(name, names)));
 }
 
 namespace {

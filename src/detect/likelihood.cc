@@ -91,8 +91,7 @@ const Statistic& find(const std::string& name) {
     if (s.name == name) return s;
     known.push_back(s.name);
   }
-  fail(fmt::format("likelihood: no statistic \"{}\"; there are {}{}", name, fmt::join(known, ", "),
-                   did_you_mean(name, known)));
+  fail(fmt::format("likelihood: no statistic \"{}\"{}", name, known_names(name, known)));
 }
 }  // namespace
 

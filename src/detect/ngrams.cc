@@ -115,8 +115,7 @@ std::vector<Ngrams> parse_ngrams(const std::string& text) {
     end = text.find(',', begin);
     const std::string item = text.substr(begin, end - begin), name = item.substr(0, item.find(':'));
     const auto known = std::find(names.begin(), names.end(), name);
-    RUM_CHECK(known != names.end(), "no kind of n-grams \"{}\"; there are {}{}", name, fmt::join(names, ", "),
-              did_you_mean(name, names));
+    RUM_CHECK(known != names.end(), "no kind of n-grams \"{}\"{}", name, known_names(name, names));
     Ngrams n{kNames[known - names.begin()].analyzer, 1, 1};
     int read = 0;
     const std::string range = item.substr(std::min(item.size(), name.size() + 1));

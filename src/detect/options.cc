@@ -8,8 +8,7 @@ void Options::wrong(const std::string& name, const std::string& expected, const 
 }
 void Options::end() const {
   if (const std::string* name = unknown())
-    fail(fmt::format("{}: no option \"{}\"; there are {}{}", detector_, *name, fmt::join(known(), ", "),
-                     did_you_mean(*name, known())));
+    fail(fmt::format("{}: no option \"{}\"{}", detector_, *name, known_names(*name, known())));
 }
 
 Tensor tensor_of(const Saved& saved, const char* name, const Shape& shape, const std::string& path) {

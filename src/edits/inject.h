@@ -26,7 +26,7 @@ struct Injected {
 //
 // `repeated`: what befalls a word is drawn once for all places where it follows the same word, and what comes
 // in is drawn for them as well, from all words of the corpus. Such errors can be learned, as those of a
-// generator can, which errs in the same way wherever it reads the same; those drawn anew for each place only
+// generator can, since it errs in the same way wherever it reads the same; those drawn anew for each place only
 // blur what is there to be learned.
 //
 // Same seed, same lines, for any number of threads. Error: a rate outside 0..1, a text that is not UTF-8.

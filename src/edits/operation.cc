@@ -30,8 +30,7 @@ std::vector<std::string> Operation::names() {
 }
 const Operation& Operation::named(const std::string& name) {
   if (const auto at = all().find(name); at != all().end()) return *at->second;
-  fail(fmt::format("no operation \"{}\"{}; there are {}", name, did_you_mean(name, names()),
-                   fmt::join(names(), ", ")));
+  fail(fmt::format("no operation \"{}\"{}", name, known_names(name, names())));
 }
 
 void write_summary(const StageContext& x, std::string summary, Json::Object numbers) {

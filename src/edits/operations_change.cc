@@ -75,7 +75,7 @@ void thin(const StageContext& x) {
   TargetSet targets = read_targets(x.input("targets"));
   const TargetSet like = read_targets(x.input("like"));
   std::optional<metrics::HumanText>
-      seed;  // generators learned from it: it attests what is no invention of theirs
+      seed;  // generators learned from it: words it attests are not their inventions
   if (on(x, "attested"))
     seed.emplace().add(
         sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));

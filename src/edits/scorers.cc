@@ -25,15 +25,14 @@ std::vector<double> log_probs_or_worst(const LoadedRun& run, std::span<const Pai
     if (pairs[i].target.empty() || (run.translation() && pairs[i].source.empty())) out[i] = NAN;
     if (!std::isnan(out[i])) worst = std::min(worst, out[i]);
   }
-  RUM_CHECK(worst < INFINITY, "{}: not one of {} pairs fits the model's context of {}", run.source,
-            pairs.size(), run.model.config().context);
+  RUM_CHECK(worst < INFINITY, "{}: none of {} pairs fits the model's context of {}", run.source, pairs.size(),
+            run.model.config().context);
   for (double& score : out)
     if (std::isnan(score)) score = worst;
   return out;
 }
 void check_translates(const LoadedRun& run) {
-  RUM_CHECK(run.translation(), "{} is a model of plain text; this score needs one that translates",
-            run.source);
+  RUM_CHECK(run.translation(), "{} is a plain-text model; this score needs one that translates", run.source);
 }
 double sentence_chrf(const metrics::Metric& metric, const std::string& hypothesis,
                      const std::string& reference) {
@@ -89,7 +88,7 @@ std::vector<double> length_agreement(const LengthModel& m, std::span<const Pair>
 }
 
 std::vector<double> fluency(const LoadedRun& lm, std::span<const Pair> pairs) {
-  RUM_CHECK(!lm.translation(), "{} translates; fluency needs a model of plain text", lm.source);
+  RUM_CHECK(!lm.translation(), "{} translates; fluency needs a plain-text model", lm.source);
   std::vector<Pair> targets;
   for (const Pair& p : pairs) targets.push_back({"", p.target});
   return log_probs_or_worst(lm, targets);

@@ -42,7 +42,7 @@ std::vector<double> agreement(std::span<const Pair>, std::span<const std::string
 // Mean sentence chrF of each target against draws of its own generator: what minimum Bayes risk maximises.
 std::vector<double> consistency(std::span<const Pair>, std::span<const std::vector<std::string>> draws);
 
-// -the share of the target's words that stand in the source, each at most as often as there: below -1/2 the
+// -the share of the target's words that occur in the source, each at most as often as there: below -1/2 the
 // target is hardly a translation. Words in lower case; numbers and marks are not counted.
 std::vector<double> not_copied(std::span<const Pair>);
 

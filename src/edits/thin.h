@@ -1,6 +1,6 @@
 // Thinning: human translations with their lexical diversity lowered to a wanted value and their meaning kept
 // as far as possible. Rare words give way, rarest first, to more frequent words that would also translate
-// what stands in the source sentence: paraphrases by pivoting (Bannard and Callison-Burch 2005).
+// what the source sentence says: paraphrases by pivoting (Bannard and Callison-Burch 2005).
 #pragma once
 #include <cstdint>
 #include <span>
@@ -27,7 +27,7 @@ struct Thinned {
 // A word e1 of a target becomes a word e2 that is more frequent in `targets`, not itself replaced and not in
 // the line already: the one with the largest sum, over the words f of this pair's source, of l(f, e1) l(f,
 // e2), where l(f, e) = p(f|e) p(e|f) from ibm1 on these very pairs. (Bannard and Callison-Burch take p(f|e1)
-// p(e2|f); a rare word's p is spread over all that happens to stand beside it, and only the product of both
+// p(e2|f); a rare word's p is spread over all that happens to occur beside it, and only the product of both
 // directions finds the right pivot.) Source words count by their first five characters. Words without such an
 // e2 stay, and so do words with digits and the most frequent sixth of all types.
 //

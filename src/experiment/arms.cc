@@ -51,8 +51,8 @@ class Builder {
     const auto enough = [&](const std::string& file, int64_t wanted, const char* keys) {
       if (const FileFacts* f = facts(file); f && f->lines < wanted)
         throw FileError(
-            fmt::format("{} has {} lines, {} ask for {}: ask for fewer, or make the corpus anew "
-                        "(`ruminate data prepare` has --valid and --test)",
+            fmt::format("{} has {} lines, {} ask for {}: ask for fewer, or make the corpus again (`ruminate "
+                        "data prepare` has --valid and --test)",
                         file, f->lines, keys, wanted));
     };
     enough(d.train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
@@ -156,7 +156,7 @@ class Builder {
     return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe), 1000 + seed,
                  {{"seed_pairs", pairs}}, {});
   }
-  // What a generator trained here makes of a set's sources, so many times each.
+  // What a generator trained here makes from a set's sources, a number of times each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
                       const std::string& set, int64_t draws) {
     if (const auto at = c_.rerankings.find(decoding); at != c_.rerankings.end())
@@ -193,7 +193,7 @@ class Builder {
                           std::move(parameters), std::move(inputs),
                           static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500, std::move(hints));
   }
-  // A generate stage's parameters with what a model that was given adds: its files and what it is told.
+  // A generate stage's parameters with what a model that was given adds: its files and its prompt.
   Json::Object given_model(const Generator& g, Json::Object parameters) {
     if (!g.told.text.empty()) parameters.emplace_back("template", g.told.text);
     if (g.told.chat) parameters.emplace_back("chat", true);
@@ -202,9 +202,8 @@ class Builder {
       files = run_files(g.model);
       const bool translates = read_config(files.config).kind == CorpusKind::pairs;
       RUM_CHECK(translates == g.told.text.empty(), "generator {}: {} {}", g.name, g.model,
-                translates
-                    ? "translates without being told: leave template out"
-                    : "is a model of plain text: give a template, what it is told, with {source} in it");
+                translates ? "is a translation model and needs no prompt: leave out template"
+                           : "is a plain-text model: give a template, the prompt, with {source} in it");
     }
     parameters.emplace_back("weights", hash(files.weights));
     parameters.emplace_back("tokenizer", hash(files.tokenizer));

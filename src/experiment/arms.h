@@ -47,7 +47,7 @@ using FilesRead = std::map<std::string, FileFacts>;  // by path: what has been r
 ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nullptr,
                                  FilesRead* read = nullptr);
 
-// The settings of a training recipe that are not defaults, by key: what a train stage is told.
+// The settings of a training recipe that are not defaults, by key: the parameters of a train stage.
 Json::Object recipe_json(const RunConfig&);
 Json::Object decoding_json(const Decoding&);
 Decoding decoding_of(const Json&);

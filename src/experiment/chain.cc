@@ -19,14 +19,14 @@ Chain chain_of(Section& s, const ExperimentConfig& c) {
   s.done();
   check_name(s.place("decoding"), "decoding", x.decoding, keys_of(c.decodings));
   if (x.name.find('/') != std::string::npos)
-    throw FileError(s.place("name") + "the name of a chain holds no \"/\"");
+    throw FileError(s.place("name") + "a chain's name must not contain \"/\"");
   if (c.data.pool_pairs <= x.generations)
     throw FileError(s.place("generations") + "data.pool_pairs has fewer pairs than generations");
   if (x.detector.empty()) return x;
   std::vector<std::string> detectors;
   for (const auto& [name, scorer] : c.scorers)
     if (scorer.is_detector()) detectors.push_back(name);
-  check_name(s.place("detector"), "scorer that is a detector", x.detector, detectors);
+  check_name(s.place("detector"), "detector", x.detector, detectors);
   return x;
 }
 // The student of an arm becomes a generator: it translates the part of the pool that generation learns from.

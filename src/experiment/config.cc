@@ -85,15 +85,15 @@ class Reader {
       if (!like.empty()) {
         std::vector<std::string> before;
         for (const auto& [n, _] : c_.recipes) before.push_back(n);
-        check_name(r.place("like"), "recipe before this one", like, before);
+        check_name(r.place("like"), "earlier recipe", like, before);
       }
       RunConfig config = like.empty() ? RunConfig{} : c_.recipes.at(like);
       for (const auto& [key, value] : *r.node()->object())
         if (key != "like") set_recipe(config, r, value, key);
       if (config.bpe.pattern == "characters")
         throw FileError(r.place("tokenizer") + r.path("tokenizer") +
-                        ".pattern = \"characters\" knows those of the seed set alone, and the pool may have "
-                        "others: take a pattern of bytes, such as \"gpt2\"");
+                        ".pattern = \"characters\" knows only the characters of the seed set, and the pool "
+                        "may have others: use a byte pattern, such as \"gpt2\"");
       c_.recipes.emplace(name, config);
     }
     check_name(file_.place("experiment.student"), "recipe", c_.student, keys_of(c_.recipes));
@@ -116,7 +116,7 @@ class Reader {
       if (!g.recipe.empty() + !g.file.empty() + !g.model.empty() != 1)
         throw FileError(
             fmt::format("{}generator {}: give one of recipe, to train it here, model, a run folder that "
-                        "translates the pool, or file, what an outside model wrote",
+                        "translates the pool, or file, the output of an external model",
                         s.place(""), name));
       check_told(s, g);
       if (!g.recipe.empty()) check_name(s.place("recipe"), "recipe", g.recipe, keys_of(c_.recipes));
@@ -232,7 +232,7 @@ class Reader {
         std::vector<std::string> known;
         for (const auto& [n, d] : c_.decodings)
           if (d.sample) known.push_back(n);
-        check_name(s.place("decoding"), "decoding that draws", x.decoding, known);
+        check_name(s.place("decoding"), "sampling decoding", x.decoding, known);
       }
       c_.scorers.emplace(name, std::move(x));
     }
@@ -251,7 +251,7 @@ class Reader {
     for (const auto& [n, x] : c_.scorers)
       if (kinds.contains(x.kind) && (x.kind != "agreement" || x.with.find('/') != std::string::npos))
         known.push_back(n);
-    check_name(s.place("of"), "scorer that a quality can be learned from", name, known);
+    check_name(s.place("of"), "scorer to learn a quality from", name, known);
   }
   // "human", or a generator and how it writes.
   void check_targets(const std::string& place, const std::string& targets) const {
@@ -265,7 +265,7 @@ class Reader {
                                 [&](const Generator& x) { return x.name == name; });
     if (!g->file.empty()) {
       if (slash != std::string::npos)
-        throw FileError(fmt::format("{}{}: an outside model's output has no decoding here; write \"{}\"",
+        throw FileError(fmt::format("{}{}: an external model's output has no decoding here; write \"{}\"",
                                     place, targets, name));
       return;
     }
@@ -301,7 +301,7 @@ class Reader {
           "\"none\" judges a generator as it is: give `from`, and neither apply, volumes nor student");
     add_arm(c_, s.place("name"), std::move(a));
   }
-  // Weights go on in a model of the same shape alone; dropout and recomputation are no part of it.
+  // Weights fit only a model of the same shape; dropout and recomputation are not part of it.
   void check_from(const Section& s, const Arm& a) const {
     std::vector<std::string> trained;
     const Generator* from = nullptr;
@@ -310,7 +310,7 @@ class Reader {
       trained.push_back(g.name);
       if (g.name == a.from) from = &g;
     }
-    check_name(s.place("from"), "generator that is trained here", a.from, trained);
+    check_name(s.place("from"), "generator trained here", a.from, trained);
     const std::string& mine = a.student.empty() ? c_.student : a.student;
     for (const Key& k : keys()) {
       const std::string there = k.get(c_.recipes.at(from->recipe)), here = k.get(c_.recipes.at(mine));
@@ -318,7 +318,7 @@ class Reader {
           here != there)
         throw FileError(
             fmt::format("{}generator {} has {} = {}, recipe {} has {}; only a model of the same shape can "
-                        "go on from its weights",
+                        "continue from its weights",
                         s.place("from"), a.from, k.name, there, mine, here));
     }
   }
@@ -329,10 +329,10 @@ class Reader {
                                                  "classifier", "states",      "density"};
     const bool asks = asking.contains(kind);
     if (!asks || targets.find('/') != std::string::npos) return;
-    throw FileError(fmt::format(
-        "{}scorer {} ({}) asks the generator that wrote the targets, and \"{}\" are by none that is "
-        "trained here: name a scorer of another kind",
-        place, scorer.name, kind, targets));
+    throw FileError(
+        fmt::format("{}scorer {} ({}) asks the generator that wrote the targets, but no generator trained "
+                    "here wrote \"{}\": name a scorer of another kind",
+                    place, scorer.name, kind, targets));
   }
   AppliedOperation operation(Section& s) const {
     AppliedOperation out;

@@ -1,4 +1,4 @@
-// What an experiment is told: one TOML file of corpora, recipes, generators, decodings, arms and claims.
+// The description of an experiment: one TOML file of corpora, recipes, generators, decodings, arms and claims.
 // data/configs/experiments/ has one for each scale. The README's glossary explains these words.
 #pragma once
 #include <map>
@@ -27,7 +27,7 @@ struct Generator {
   int64_t pairs = 0;          // 0: all of it
   std::string file;           // or: what an outside model made of the pool (TSV or JSON lines)
   std::string model;          // or: a run folder, such as `ruminate import` makes
-  Instruction told;           // what that model is told, if it is one of plain text
+  Instruction told;           // that model's prompt, if it is a plain-text model
   std::string dtype = "f32";  // of its products while it translates: f32, bf16 or int8
   // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on,
   // and `generation` is that of its text.
@@ -69,7 +69,7 @@ struct AppliedOperation {
 struct Arm {
   std::string name, group;
   std::string targets;                      // "human", GENERATOR/DECODING, or "none": `from` as it is
-  std::string from;                         // generator from whose weights its students go on; empty: random
+  std::string from;                         // generator from whose weights its students start; empty: random
   std::vector<AppliedOperation> apply;      // in order
   std::vector<double> volumes{1};           // shares of the pool; target tokens in proportion
   bool equal_steps = false;                 // or those of the whole pool at every volume
@@ -78,7 +78,7 @@ struct Arm {
   std::string chain;                        // the chain whose link it is
   int64_t generation = 0;                   // of the text that it learns from; 0: human
   std::string joined;                       // an arm whose targets come beside its own
-  std::string detector;                     // scorer that tells its targets from people's, as a measure
+  std::string detector;                     // scorer that tells its targets from human ones, as a measure
 };
 // A sentence about two arms, or two sets of targets, that the results confirm, refute or leave open.
 struct Claim {

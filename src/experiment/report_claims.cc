@@ -54,7 +54,7 @@ void grid_of_targets(page::Page& page, const ExperimentResults& r) {
 }
 
 // ---- numbers
-// What both tables say of a row, with so many digits.
+// What both tables say about a row, with this many digits.
 std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
   const Effect& e = row.difference;
   return {escape_html(row.by),      verdict_html(row.verdict),    page::change(row.from, row.to, digits),

@@ -83,7 +83,7 @@ bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
                        [&](const auto& s) { return c.scorers.at(s.second).kind == "oracle"; });
   });
 }
-// The claim whose remedy closes most of the gap by BLEU. Oracles are no remedies; a gap of uncertain sign
+// The claim whose remedy closes most of the gap by BLEU. Oracles are not remedies; a gap of uncertain sign
 // counts only where there is no other.
 const ClaimResult* best_remedy(const ExperimentResults& r) {
   const ClaimResult* best = nullptr;

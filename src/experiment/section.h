@@ -61,7 +61,7 @@ class Section : public JsonKeys {
   }
   void done() const {  // FileError: a key that nobody asked for
     if (const std::string* key = unknown())
-      throw FileError(file_.place(path(*key)) + "unknown key " + path(*key) + did_you_mean(*key, known()));
+      throw FileError(file_.place(path(*key)) + "unknown key " + path(*key) + known_names(*key, known()));
   }
   std::vector<std::string> keys() const {
     std::vector<std::string> out;
@@ -100,7 +100,6 @@ template <class Names>
 void check_name(const std::string& place, const char* what, const std::string& name, const Names& known) {
   if (std::find(known.begin(), known.end(), name) != known.end()) return;
   const std::vector<std::string> names(known.begin(), known.end());
-  throw FileError(fmt::format("{}no {} \"{}\"{}; there are {}", place, what, name, did_you_mean(name, names),
-                              fmt::join(names, ", ")));
+  throw FileError(fmt::format("{}no {} \"{}\"{}", place, what, name, known_names(name, names)));
 }
 }  // namespace rum::experiment

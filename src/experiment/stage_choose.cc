@@ -55,7 +55,7 @@ struct Kept {
   std::vector<int64_t> index;  // of each source's candidates
   std::string how;             // in words
 };
-// The weights are fitted on the validation set: the models have learned the judge set's pairs by heart.
+// The weights are fitted on the validation set: the models have memorised the judge set's pairs.
 Kept by_channel(const StageContext& x, const metrics::Metric& metric, const Written& w) {
   const auto reverse = load_model(x, "reverse"), lm = load_model(x, "fluency");
   const Written tried = written(x.inputs("tried"));
@@ -90,7 +90,7 @@ Kept kept(const StageContext& x, const Written& w) {
 
 // inputs: split, candidates (several), and for the noisy channel reverse, fluency, and tried (the same
 // of the validation set). Writes generated.jsonl and targets as `generate` does, so that all that
-// reads those goes on.
+// reads those continues.
 void choose(const StageContext& x) {
   const Written w = written(x.inputs("candidates"));
   const Kept k = kept(x, w);

@@ -63,7 +63,7 @@ void split(const StageContext& x) {
   refuse_overlap(test, valid, sources, targets);
 
   // Within `train` a sentence often has several translations: the pool takes no pair of which a side stands
-  // in the seed set, and the judge set none of which a side stands in either.
+  // in the seed set, and the judge set which shares no side with either.
   const auto seeds = static_cast<size_t>(p.whole("seed_pairs"));
   const std::vector<Pair> seed(
       train.texts.begin(),
@@ -143,7 +143,7 @@ edits::TargetSet from_json_lines(const std::string& path, const edits::TargetSet
     if (id < 0 || id >= static_cast<int64_t>(by_id.size()))
       throw FileError(
           fmt::format("{}: id {} is not in the pool, which has ids 0 to {}", where, id, by_id.size() - 1));
-    if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} stands twice", where, id));
+    if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} appears twice", where, id));
     by_id[static_cast<size_t>(id)] = target;
   }
   edits::TargetSet out;

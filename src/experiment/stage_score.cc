@@ -99,8 +99,8 @@ void check_detector(const StageContext& x, std::span<const detect::Text> tried_o
   const auto [low, high] = a.interval();
   if (const auto why = detect::why_not_order(detect::held_out(tried_on, scores, 1))) {
     RUM_CHECK(x.parameters().has("anyway"),
-              "{}: nothing is ordered or weighed by it: {}; anyway = true does it all the same",
-              x.stage.label, *why);
+              "{}: nothing is ordered or weighed by it: {}; anyway = true overrides this", x.stage.label,
+              *why);
     x.progress.line(fmt::format("warning: {}: {}", x.stage.label, *why));
   }
   const auto list = [](const Values& v) { return Json(Json::Array(v.begin(), v.end())); };

@@ -19,7 +19,7 @@
 
 namespace rum::experiment {
 namespace {
-// inputs: tokenizer, split, for a student its targets, and from, the training whose weights it goes on from.
+// inputs: tokenizer, split, for a student its targets, and from, the training whose weights it starts from.
 // data says what is learned:
 //   {"seed_pairs": n}   a generator, on the first n pairs of the seed set
 //   {"judge_set": what} a model that ranks the pool, on the judge set: "forward", "reverse" (from target to

@@ -12,7 +12,7 @@
 
 namespace rum::experiment {
 // What one arm's students did on the test set: the rows (metrics/metric.h) of each seed. Seeds and sentences
-// stand in the same order in every arm.
+// are in the same order in every arm.
 using SeedRows = std::vector<metrics::Rows>;
 
 struct Resampling {

@@ -35,10 +35,11 @@ void keep(ExperimentConfig& c, const std::set<std::string>& arms) {
 }  // namespace
 
 ExperimentConfig only_groups(ExperimentConfig c, const std::vector<std::string>& groups) {
-  std::set<std::string> known, wanted(groups.begin(), groups.end()), arms;
-  for (const Arm& a : c.arms) known.insert(a.group);
+  std::set<std::string> groups_there, wanted(groups.begin(), groups.end()), arms;
+  for (const Arm& a : c.arms) groups_there.insert(a.group);
+  const std::vector<std::string> known(groups_there.begin(), groups_there.end());
   for (const std::string& g : groups)
-    RUM_CHECK(known.contains(g), "no group \"{}\"; there are {}", g, fmt::join(known, ", "));
+    RUM_CHECK(groups_there.contains(g), "no group \"{}\"{}", g, known_names(g, known));
   for (const Arm& a : c.arms)
     if (wanted.contains(a.group)) arms.insert(a.name);
   const std::set<std::string> asked = arms;

@@ -1,5 +1,5 @@
 // Where a model looks: the attention weights of each layer and head over one text. The kernels keep no T x T
-// matrix; but attention is linear in its values, so what it makes of unit vectors are its weights.
+// matrix; but attention is linear in its values, so its outputs for unit vectors are its weights.
 #pragma once
 #include <cstdint>
 #include <string>

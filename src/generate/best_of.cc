@@ -71,11 +71,11 @@ BestOf best_by_mbr(int64_t samples, const std::string& utility) {
 BestOf best_by_channel(int64_t samples, const LoadedRun& reverse, const LoadedRun* lm,
                        const ChannelWeights& weights) {
   RUM_CHECK(reverse.translation(),
-            "{} is a model of plain text; the noisy channel needs one that translates "
+            "{} is a plain-text model; the noisy channel needs one that translates "
             "from target to source",
             reverse.source);
   RUM_CHECK(lm == nullptr || !lm->translation(),
-            "{} translates; the noisy channel needs a model of plain text there", lm->source);
+            "{} translates; the noisy channel needs a plain-text model there", lm->source);
   RUM_CHECK((lm == nullptr) == (weights.lm == 0),
             "the noisy channel: the language model has a weight of {}{}", weights.lm,
             lm == nullptr ? ", but there is none" : "");

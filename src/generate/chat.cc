@@ -54,7 +54,7 @@ std::string request(const ChatConfig& c, const std::string& source) {
 }
 const Json* member(const Json* of, const char* key) { return of ? of->find(key) : nullptr; }
 
-// What an answer says, or nothing where it is no chat completion.
+// What an answer says, or nothing where it is not a chat completion.
 std::optional<Generated> answer(const std::string& body) {
   Json json;
   try {

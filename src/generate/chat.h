@@ -14,21 +14,21 @@ namespace rum {
 struct ChatConfig {
   std::string url;     // up to and without /chat/completions
   std::string model;   // as the server names it
-  std::string system;  // what it is told to do with each source
+  std::string system;  // the system message for every source
   std::string key;     // sent as a bearer token; empty: none. Never written anywhere
   double temperature = 0;
   int64_t max_tokens = 256;  // of an answer
   int64_t seed = 1;          // servers may ignore it
   double timeout = 60;       // seconds for one request
   int64_t tries = 6;         // of one source
-  double wait = 1;  // seconds before the second try, then twice as many; what the server asks for counts
+  double wait = 1;  // seconds before the second try, then doubled; a server's own request takes precedence
   double per_minute = 0;  // most requests; 0: no limit
   int64_t parallel = 4;   // requests in flight
 };
 // generator: the model; checkpoint: the server; decoding: temperature, limit and the hash of `system`.
 Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 
-// Asks for what is missing of `sources`, one line each, and appends it in their order; returns how many lines
+// Requests the missing ones of `sources`, one line each, and appends it in their order; returns how many lines
 // the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob null
 // (servers do not say), tokens as the server counts them. Tries again after 429, 5xx, no answer or a late
 // one, and an answer that is not a chat completion. FileError: another process writes the file; an answer

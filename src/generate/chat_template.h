@@ -1,4 +1,4 @@
-// A conversation as a model is given it to continue, in the words of its family.
+// A conversation as the prompt that a model continues, in the format of its family.
 #pragma once
 #include <optional>
 #include <span>
@@ -17,8 +17,8 @@ struct ChatPrompt {
   Token end = -1;  // ends a turn
 };
 // In words where `turns` says so; else by the special tokens that the tokenizer has: ChatML's (Qwen), Llama
-// 3's or those of later Mistrals; nothing when it has none of these: the model was not taught to converse.
-// What the messages say is never read as a special token. No system message is made up. Error: a role that
+// 3's or those of later Mistrals; nothing when it has none of these: the model was not trained to chat.
+// What the messages say is never read as a special token. No system message is invented. Error: a role that
 // the family does not have in that place.
 std::optional<ChatPrompt> chat_prompt(const Tokenizer&, std::span<const Message>,
                                       Turns turns = Turns::tokens);

@@ -42,7 +42,7 @@ int64_t choose_mbr(const metrics::Metric&, std::span<const std::string> hypothes
 // The same for many sources, on all threads.
 std::vector<int64_t> choose_mbr(const metrics::Metric&, std::span<const Candidates>);
 
-// What the noisy channel knows of a candidate, each log p divided by the length that it is summed over.
+// What the noisy channel knows about a candidate, each log p divided by the length that it is summed over.
 struct ChannelTerms {
   double forward = 0, reverse = 0, lm = 0;  // log p(y | x) / |y|, log p(x | y) / |x|, log p(y) / |y|
 };

@@ -1,5 +1,5 @@
 // The encoder's part in generation: each source is read once, when its text gets a seat, and what the
-// decoder's blocks need of it stays in the seat's own rows until the next text takes them.
+// decoder's blocks need from it stays in the seat's own rows until the next text takes them.
 #pragma once
 #include <span>
 #include <vector>

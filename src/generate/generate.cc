@@ -34,7 +34,7 @@ void check(const Model& model, const Decoding& d) {
   RUM_CHECK(d.max_new >= 0 && d.max_ratio >= 0, "generate: max_new {} and max_ratio {} must not be negative",
             d.max_new, d.max_ratio);
   RUM_CHECK(d.repetition_penalty > 0 && d.no_repeat >= 0,
-            "generate: a repetition penalty of {} must be over 0, no_repeat {} at least 0",
+            "generate: a repetition penalty of {} must be above 0, no_repeat {} at least 0",
             d.repetition_penalty, d.no_repeat);
   RUM_CHECK(model.config().context > 1, "generate: a context of {} leaves no room", model.config().context);
 }
@@ -105,7 +105,7 @@ class Writer {
   }
 
  private:
-  struct Decode {   // a forward of so many rows, a token each: where it reads, and what comes of it
+  struct Decode {  // one forward pass over this many rows, a token each: where it reads, and what comes of it
     Tensor inputs;  // all that differs from token to token, in one piece for one upload: the parts below
     Tensor reads, ids;
     Layout layout;
@@ -207,7 +207,7 @@ class Writer {
     const Tensor h = pair_->decode(ids, layout, memory_->seen());
     return linear(rows ? embedding(rows, h) : h, model_.head());
   }
-  // A token for each live hypothesis: the same work as every time with so many rows, so a device that can
+  // A token for each live hypothesis: the same work each time there are as many rows, so a device that can
   // replays it, the choice of the next tokens with it.
   void again() {
     std::unique_ptr<Decode>& d = decodes_[ids_.size()];

@@ -1,4 +1,4 @@
-// Writing with a model: greedy, beam search, sampling; many texts at once over the slots of a key-value
+// Generating with a model: greedy, beam search, sampling; many texts at once over the slots of a key-value
 // cache. The output does not depend on what else is in the batch: each draw has its own random numbers, a
 // pure function of (seed, number of the text, draw, step).
 #pragma once
@@ -23,7 +23,7 @@ struct Prompt {
   int32_t prefix = 0;                 // as in Example; an encoder-decoder needs one
   std::optional<uint32_t> seed = {};  // of its draws, as if it were asked for alone; else the decoding's
 };
-// Who hears of texts while they are written.
+// Callbacks while texts are being written.
 struct Follower {
   // One more token of a text that is not searched for with beams; of several draws, which. False: it
   // ends there, unfinished.
@@ -40,8 +40,8 @@ int64_t room(const Model&, const Prompt&);
 // unfinished one, by its score as it stands, is no better than the worst of them; or at the limit, where
 // unfinished hypotheses are returned after all finished ones.
 //
-// Error: an empty prompt or one that leaves no room in the context (with its number and lengths), a decoding
-// that makes no sense, logits that are not finite.
+// Error: an empty prompt or one that leaves no room in the context (with its number and lengths), an invalid
+// decoding, logits that are not finite.
 std::vector<std::vector<Hypothesis>> generate(const Model&, std::span<const Prompt> prompts, Token end,
                                               const Decoding&, const std::function<void(int64_t)>& done = {},
                                               const Follower* = nullptr);

@@ -18,8 +18,8 @@ ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view
     const Message message{"user", text};
     if (auto made = chat_prompt(t, {&message, 1}, turns)) return std::move(*made);
     fail(
-        "this model was not taught to converse, or in words that are no tokens of their own: say which in "
-        "its config.toml (tokenizer.turns), or leave chat out and write those words into the template, such "
+        "this model was not trained to chat, or its turn markers are not tokens of their own: name them in "
+        "its config.toml (tokenizer.turns), or leave out chat and write the markers into the template, such "
         "as \"[INST] {source} [/INST]\"");
   }
   for (const Token token : t.encode_with_special(source))

@@ -1,5 +1,5 @@
-// Scoring: log p(target | source) of given texts, and what the model says of each of their tokens; many texts
-// to a forward.
+// Scoring: log p(target | source) of given texts, and what the model says about each of their tokens; many texts
+// per forward pass.
 #pragma once
 #include <functional>
 #include <span>
@@ -10,7 +10,7 @@
 
 namespace rum {
 // log p(target | source) of each example, natural log, without label smoothing: the sum over its tokens after
-// the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes speed and memory alone.
+// the prefix; of a document (prefix 0) over all but the first. `batch_tokens` changes only speed and memory.
 // Error: an example that needs more positions than the context has, or with a prefix that does not fit it.
 std::vector<double> log_probs(const Model&, std::span<const Example>, int64_t batch_tokens = 4096);
 // The same tokens one by one: result[i][k] of the k-th token of example i after its prefix
@@ -21,7 +21,7 @@ std::vector<std::vector<metrics::TokenStats>> text_stats(const Model&, std::span
 std::vector<std::vector<metrics::TokenStats>> text_stats(const Model&, const Model& reference,
                                                          std::span<const Example>,
                                                          int64_t batch_tokens = 4096);
-// What the model makes of each target, forced to read it: use(i, states) for one example after the other;
+// The model's states over each target, with teacher forcing: use(i, states) for one example after the other;
 // states[l], l = 0 .. layers, is (tokens of the target without its end, C) on the CPU: the embedding, then
 // the output of each block. They last as long as the call.
 void hidden_states(const Model&, std::span<const Example>,

@@ -1,4 +1,4 @@
-// Lines that are longer than a model takes, in parts that it does take.
+// Lines that are too long for a model, split into parts that fit.
 #pragma once
 #include <functional>
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace rum {
 // The line where it fits; else as few parts as a greedy cut gives, at the ends of sentences (UAX #29), and of
-// a sentence that does not fit at blanks. What fits in no way (a word too long) is left out; an empty line
+// a sentence that does not fit at blanks. What cannot fit (a word too long) is left out; an empty line
 // has no part. Parts have no blanks at their ends.
 std::vector<std::string> split_to_fit(std::string_view line,
                                       const std::function<bool(std::string_view)>& fits);

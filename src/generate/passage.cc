@@ -14,7 +14,7 @@ std::vector<std::vector<Token>> write_passages(const Model& model, std::span<con
     d.max_new = left;
     d.seed = decoding.seed + static_cast<uint32_t>(part) * 0x9E3779B9u;
     int64_t written = 0;
-    for (size_t at = 0, to = 0; at < texts; at = to) {  // texts side by side that all go on
+    for (size_t at = 0, to = 0; at < texts; at = to) {  // texts side by side that all continue
       for (to = at; to < texts && !finished[to];) ++to;
       if (to == at) {
         ++to;

@@ -1,4 +1,4 @@
-// Texts of any length after one prompt. What is longer than the context is written in parts: each goes on
+// Texts of any length after one prompt. What is longer than the context is written in parts: each continues
 // from the last half of a context.
 #pragma once
 #include <span>

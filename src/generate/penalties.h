@@ -10,7 +10,7 @@
 namespace rum {
 struct Penalties {
   float repetition = 1;   // scores of tokens that were there: divided by it when positive, else multiplied
-  int64_t no_repeat = 0;  // a token that would complete an n-gram of this length once more gets -infinity
+  int64_t no_repeat = 0;  // a token that would repeat an n-gram of this length gets -infinity
 };
 // scores: (V), of the token after `text`.
 void penalise(const Penalties&, std::span<float> scores, std::span<const Token> text);

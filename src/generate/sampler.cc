@@ -77,7 +77,7 @@ const bool provided = kernels::choose.provide(DeviceKind::cpu, choose);
 void fail_not_finite() { fail("the model's logits are not finite numbers: its weights may be damaged"); }
 void check(const Sampling& s) {
   RUM_CHECK(s.temperature > 0 && s.top_k >= 0 && s.top_p > 0 && s.top_p <= 1 && s.min_p >= 0 && s.min_p <= 1,
-            "sampling: temperature {} must be over 0, top-k {} at least 0, top-p {} over 0 and at most 1, "
+            "sampling: temperature {} must be above 0, top-k {} at least 0, top-p {} over 0 and at most 1, "
             "min-p {} from 0 to 1",
             s.temperature, s.top_k, s.top_p, s.min_p);
 }

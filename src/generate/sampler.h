@@ -1,4 +1,4 @@
-// What one row of logits says: the likeliest tokens with their log-probabilities, or one token drawn from
+// What to read from one row of logits: the likeliest tokens with their log-probabilities, or one token drawn from
 // them. Pure functions of the logits and a uniform number; equal logits go to the smaller token id.
 #pragma once
 #include <cstdint>
@@ -41,7 +41,7 @@ struct Read {
   int32_t row = 0;     // of the logits; -1: none, and its choice is not written
   double uniform = 0;  // for a draw
 };
-void check(const Sampling&);          // Error when a value makes no sense
+void check(const Sampling&);          // Error when a value is out of range
 [[noreturn]] void fail_not_finite();  // the Error of logits that are not numbers
 
 // For each of `reads` an equal part of `out`: the likeliest tokens, best first, or with Sampling one that is

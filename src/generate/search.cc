@@ -6,7 +6,7 @@
 
 namespace rum {
 Search::Search(const Decoding& d, Token end, int64_t limit) : decoding_(d), end_(end), limit_(limit) {
-  live_.resize(d.sample ? static_cast<size_t>(d.best) : 1);  // all read the prompt, which stands in slot 0
+  live_.resize(d.sample ? static_cast<size_t>(d.best) : 1);  // all read the prompt, which is in slot 0
   for (size_t i = 0; i < live_.size(); ++i) live_[i].draw = static_cast<int32_t>(i);
 }
 int64_t Search::options(const Decoding& d, int64_t vocab) {

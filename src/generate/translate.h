@@ -1,4 +1,4 @@
-// What a translation model is asked for: translations, how good they are, and how likely it finds given ones.
+// What a translation model provides: translations, how good they are, and how likely it finds given ones.
 #pragma once
 #include <functional>
 #include <span>

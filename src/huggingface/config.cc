@@ -202,7 +202,7 @@ class Parser {
       refuse(fmt::format("{}.high_freq_factor", key), "a number above low_freq_factor is expected",
              find(in, "high_freq_factor"));
   }
-  // Every token sees so many before it, in all layers or in some of them: none is too many.
+  // Every token sees so many before it, in all layers or in some of them: none of these is too many.
   void sliding_window(std::string_view family) {
     if (family == "llama" || (family == "qwen2" && !flag("use_sliding_window", false))) return;
     bool some = true;
@@ -242,14 +242,14 @@ const Family& family_for(const GptConfig& c, const Family* like) {
         c.activation == Activation::gelu && c.positions == Positions::learned && c.bias == Biases::all &&
             c.kv_heads == c.heads && c.head_size() * c.heads == c.width,
         "model.norm = \"layernorm\" is GPT-2's, and that has model.activation = \"gelu\", model.positions = "
-        "\"learned\", model.bias = true and heads that are all alike; no family of Hugging Face's that "
-        "is known here has this model's mixture");
+        "\"learned\", model.bias = true and heads that are all alike; no Hugging Face family known here "
+        "combines them as this model does");
     return *find_family("gpt2");
   }
   RUM_CHECK(
       c.activation == Activation::swiglu && c.positions == Positions::rope,
       "model.norm = \"rmsnorm\" is Llama's, and that has model.activation = \"swiglu\" and model.positions = "
-      "\"rope\"; no family of Hugging Face's that is known here has this model's mixture");
+      "\"rope\"; no Hugging Face family known here combines them as this model does");
   if (c.bias == Biases::qkv) return *find_family("qwen2");
   if (like && like->name == std::string_view("mistral") && c.bias == Biases::none) return *like;
   return *find_family("llama");

@@ -65,8 +65,8 @@ HubConfig hub_of(const StoredRun& stored, const std::string& run) {
   const RunConfig& c = stored.config;
   RUM_CHECK(
       c.model_kind == ModelKind::gpt && c.kind == CorpusKind::documents,
-      "{}: {} reads a source in both directions, which no family of Hugging Face's that is known here does; "
-      "only models of plain text (data.kind = \"text\") are exported",
+      "{}: {} reads a source in both directions, which no Hugging Face family known here does; "
+      "only plain-text models (data.kind = \"text\") are exported",
       run,
       c.model_kind == ModelKind::gpt ? "data.kind = \"translation\"" : "model.kind = \"encoder_decoder\"");
   HubConfig hub;
@@ -83,7 +83,7 @@ HubConfig hub_of(const StoredRun& stored, const std::string& run) {
   return hub;
 }
 void check_new(const std::string& folder) {
-  if (Disk::real().exists(folder)) throw FileError(folder + ": is there already; name a new folder");
+  if (Disk::real().exists(folder)) throw FileError(folder + ": already exists; name a new folder");
 }
 void write_json(const std::string& folder, const char* name, const Json& json) {
   Disk::real().replace_text(folder + "/" + name, to_json(json, 2) + "\n");
@@ -96,7 +96,7 @@ std::string module_of(const std::string& weight) {
                before = weight.rfind('.', last - 1);
   return weight.substr(before + 1, end - before - 1);
 }
-// Several of their layers stand in one of ours: each gets the same A, and its rows of B.
+// One of our layers holds several of theirs: each gets the same A, and its rows of B.
 TensorFile their_adapters(const StoredWeights& ours, const HubConfig& hub, std::set<std::string>& modules) {
   TensorFile out;
   const std::string end_a = std::string(".") + kAdapterA;
@@ -122,7 +122,7 @@ Exported export_folder(const std::string& run, const std::string& folder) {
   check_new(folder);
   const StoredRun stored = read_run(run);
   const HubConfig hub = hub_of(stored, run);
-  // The sums with adapters are no numbers of f16.
+  // The sums with adapters are not f16 numbers.
   const bool half =
       stored.weights.meta().contains(kHubType) && !stored.weights.quantized() && !stored.adapters;
   const TensorFile file = their_tensors(stored.weights, *hub.family, hub.model, half);

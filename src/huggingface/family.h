@@ -20,12 +20,12 @@ struct Family {
   const char* architecture;  // and the one of its `architectures` that writes text
   const char* prefix;        // of all their names but lm_head's; some files are without it
   std::span<const LayerNames> layers;
-  std::span<const char* const> ignored;  // what else may stand in their files: constants
+  std::span<const char* const> ignored;  // what else may be in their files: constants
 };
 std::span<const Family> families();
 const Family* find_family(std::string_view name);  // or null
 
-// Where one of our parameters stands in their files, from its first row to its last.
+// Where one of our parameters is in their files, from its first row to its last.
 struct Parts {
   std::vector<std::string> names;  // with the prefix
   std::vector<int64_t> rows;       // of each: (rows, ...), in our orientation

@@ -15,7 +15,7 @@
 namespace rum {
 namespace {
 constexpr const char* kNoTokenizer =
-    "other tokenizer files are not read; Python's transformers makes it of a tokenizer.model "
+    "other tokenizer files are not supported; Python's transformers makes it from a tokenizer.model "
     "(SentencePiece's) or "
     "vocab.json: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)";
 std::string read(const std::string& folder, const char* name, const char* what) {
@@ -40,18 +40,17 @@ void limit_context(HubConfig& hub, const std::string& path, int64_t context) {
   if (context > 0) m.context = context;
   if (hub.sliding_window > 0 && hub.sliding_window < m.context)
     throw FileError(
-        fmt::format("{}: sliding_window: a token sees the {} before it, which is not supported beyond as "
-                    "many; give --context "
-                    "{} for a model of texts that short",
+        fmt::format("{}: sliding_window: a token sees only the {} before it, which is supported only for "
+                    "texts no longer than that; give --context {}",
                     path, hub.sliding_window, hub.sliding_window));
 }
 }  // namespace
 
 Imported import_folder(const std::string& folder, const std::string& run, int64_t context) {
   Disk& disk = Disk::real();
-  if (disk.exists(run)) throw FileError(run + ": is there already; name a new folder for the run");
+  if (disk.exists(run)) throw FileError(run + ": already exists; name a new folder for the run");
   const std::string config_path = folder + "/config.json", tokenizer_path = folder + "/tokenizer.json";
-  HubConfig hub = parse_hub_config(read(folder, "config.json", "it says what the model is"), config_path);
+  HubConfig hub = parse_hub_config(read(folder, "config.json", "it describes the model"), config_path);
   limit_context(hub, config_path, context);
   const Tokenizer tokenizer = Tokenizer::parse(read(folder, "tokenizer.json", kNoTokenizer), tokenizer_path);
   if (tokenizer.size() > hub.model.vocab)

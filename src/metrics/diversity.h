@@ -88,12 +88,12 @@ struct DifferenceTest {          // of one measure
 using Keep = std::function<void(int64_t permutation, std::span<uint8_t> marks)>;
 Keep random_swaps(uint32_t seed);  // each line with probability 1/2; Stream::bootstrap
 // The paired swap-permutation test: under the null hypothesis the two corpora say the same things in the same
-// way, so line i of one could as well stand in the other. Same bits for any number of threads. Error when the
+// way, so line i of one could equally be in the other. Same bits for any number of threads. Error when the
 // numbers of lines differ or a measure needs the text itself.
 std::vector<DifferenceTest> permutation_test(const ComparedCorpora&, size_t part_a, size_t part_b,
                                              std::span<const Measure>, int64_t permutations, const Keep&);
 // The same with all swaps of the lines that differ in their words, if these are at most `permutations`; else
-// with so many random ones.
+// with this many random ones.
 std::vector<DifferenceTest> swap_test(const ComparedCorpora&, size_t part_a, size_t part_b,
                                       std::span<const Measure>, int64_t permutations, uint32_t seed);
 }  // namespace rum::metrics

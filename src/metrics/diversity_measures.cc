@@ -351,7 +351,6 @@ Measure find_measure(std::string_view name, int64_t tokens) {
               base, most);
     return {std::string(name), &kind, number};
   }
-  fail(fmt::format("no measure \"{}\"{}; there are {}", name, did_you_mean(name, names),
-                   fmt::join(names, ", ")));
+  fail(fmt::format("no measure \"{}\"{}", name, known_names(name, names)));
 }
 }  // namespace rum::metrics

@@ -191,7 +191,6 @@ const ErrorMeasure& error_measure(std::string_view name) {
     names.emplace_back(m.name);
     if (name == m.name) return m;
   }
-  fail(fmt::format("no measure of errors \"{}\"{}; there are {}", name, did_you_mean(name, names),
-                   fmt::join(names, ", ")));
+  fail(fmt::format("no error measure \"{}\"{}", name, known_names(name, names)));
 }
 }  // namespace rum::metrics

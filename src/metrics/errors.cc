@@ -11,7 +11,7 @@
 
 namespace rum::metrics {
 namespace {
-// A length is far off when it is so by this factor and by so many words: short sentences vary freely.
+// A length is far off when it is so by this factor and by this many words: short sentences vary freely.
 constexpr double kFarFactor = 1.5, kFarWords = 3;
 
 double size(const std::vector<std::string>& v) { return static_cast<double>(v.size()); }

@@ -37,7 +37,6 @@ std::string explain(std::string_view name) {
     if (*e->disagreements) out += fmt::format("Tools disagree: {}\n", e->disagreements);
     return out;
   }
-  fail(fmt::format("no measure \"{}\"{}; there are {}", name, did_you_mean(name, names),
-                   fmt::join(names, ", ")));
+  fail(fmt::format("no measure \"{}\"{}", name, known_names(name, names)));
 }
 }  // namespace rum::metrics

@@ -15,7 +15,7 @@ struct Spectrum {
   std::vector<std::pair<int64_t, int64_t>> classes;  // (r, V_r), r ascending, V_r > 0
   int64_t of(int64_t r) const;                       // V_r
 };
-Spectrum spectrum(std::span<const int32_t> counts);  // of each type; zeros are no types
+Spectrum spectrum(std::span<const int32_t> counts);  // of each type; zeros are not types
 
 double ttr(const Spectrum&);                   // V / N
 double rttr_guiraud(const Spectrum&);          // V / sqrt N

@@ -53,9 +53,8 @@ class Given : public JsonKeys {
 }  // namespace
 
 void check_known(const char* what, std::string_view name, std::span<const std::string> known) {
-  RUM_CHECK(std::find(known.begin(), known.end(), name) != known.end(),
-            "{}: there is no \"{}\"{}; there are {}", what, name, did_you_mean(name, known),
-            fmt::join(known, ", "));
+  RUM_CHECK(std::find(known.begin(), known.end(), name) != known.end(), "{}: there is no \"{}\"{}", what,
+            name, known_names(name, known));
 }
 void read_options(const char* metric, const Json::Object& given, std::initializer_list<Option> known) {
   Given options(metric, given);

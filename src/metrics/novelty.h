@@ -17,7 +17,7 @@ struct Novelty {
     double share() const;  // novel / ngrams, NaN without any
   };
   std::vector<Order> orders;  // n = 1, 2, ...
-  // The longest copied stretch: tokens, and where the first such stands in the text; -1: nothing was copied.
+  // The longest copied stretch: tokens, and where the first of them begins in the text; -1: nothing was copied.
   int64_t longest = 0, line = -1, begin = -1;
 };
 

@@ -138,7 +138,7 @@ class Distance {
   std::vector<uint8_t> op_;
 };
 
-// Where each word stands in the other text, and which words are wrong there (as sums up to each word).
+// Where each word is in the other text, and which words are wrong there (as sums up to each word).
 struct Alignment {
   std::vector<int> of_ref, wrong_hyp, wrong_ref;
   Alignment(Distance& distance, size_t hyp, size_t ref)

@@ -7,7 +7,7 @@
 
 namespace rum::metrics {
 struct TokenStats {
-  double log_p = 0;     // natural log of the probability of the token that stands there
+  double log_p = 0;     // natural log of the probability of the token there
   int64_t rank = 1;     // 1 and how many tokens have a larger logit
   double entropy = 0;   // -sum p log p of the model's distribution at this place, in nats
   double variance = 0;  // of log p under the same distribution

@@ -116,7 +116,7 @@ std::string tokenize_intl(std::string_view line) {
   const Category* kinds = categories();
   std::u32string text, out;
   each_character(line, [&](char32_t c, std::string_view) { text += c; });
-  // `mark` is a punctuation character beside one that is no number; both are eaten, as in 13a.
+  // `mark` is a punctuation character beside one that is not a digit; both are eaten, as in 13a.
   const auto mark = [&](char32_t c) { return kinds[c] == Category::punctuation; };
   const auto other = [&](char32_t c) { return kinds[c] != Category::number; };
   for (const bool mark_first : {false, true}) {

@@ -1,4 +1,4 @@
-// A GPT that says to which class a text belongs: its rows pooled to one, then one score per class. The body's
+// A GPT that says which class a text belongs to: its rows pooled into one, then one score per class. The body's
 // parameters keep the names they have in a language model, so one can start from its checkpoint.
 #pragma once
 #include "model/gpt.h"

@@ -43,8 +43,8 @@ struct DecoderBlock {  // self-attention, cross-attention, feed-forward
   static constexpr uint32_t kSites = 1000;  // dropout's call sites, after all of the encoder's
 };
 
-// What the decoder reads of the sources: made once per text, used for each token that is written. Of the
-// layouts the offsets alone count.
+// What the decoder reads from the sources: computed once per text, used for every generated token. Of the
+// layouts only the offsets count.
 struct Memory {
   std::vector<Tensor> read;  // of each block: keys and values, (M, 2 keys)
   Layout readers, sources;   // text s of `readers` (rows of the targets) sees text s of `sources` (rows of M)
@@ -70,7 +70,7 @@ struct EncoderDecoder {
     for (const DecoderBlock& block : blocks) out.push_back(block.memory(states));
     return out;
   }
-  // ids: (N), what is written so far, Mask::causal: (N, C). `states` as in Gpt::hidden.
+  // ids: (N), what has been generated so far, Mask::causal: (N, C). `states` as in Gpt::hidden.
   Tensor decode(const Tensor& ids, const Layout& targets, const Memory& memory,
                 std::vector<Tensor>* states = nullptr) const {
     Residual x{embedding(ids, encoder.tokens)};

@@ -1,5 +1,5 @@
 // The whole model. N packed tokens, C width, V vocabulary. One forward serves training, scoring and decoding.
-// GPT-2's blocks (Radford et al. 2019) and Llama's (Touvron et al. 2023) differ by the config alone.
+// GPT-2's blocks (Radford et al. 2019) and Llama's (Touvron et al. 2023) differ only in the config.
 #pragma once
 #include <cmath>
 #include <utility>
@@ -10,11 +10,11 @@
 
 namespace rum {
 enum class Positions : uint8_t { learned, rope };  // a table, or rotary embedding (Su et al. 2021)
-// Which linear layers have a bias: all, none, what makes queries, keys and values (Qwen2), all of attention,
+// Which linear layers have a bias: all, none, those for queries, keys and values (Qwen2), all of attention,
 // or the feed-forward layer.
 enum class Biases : uint8_t { all, none, qkv, attention, feed_forward };
 
-struct GptConfig {  // `inner`: width of the feed-forward layer; the others are the field's usual words
+struct GptConfig {  // `inner`: width of the feed-forward layer; the others have their usual names
   int64_t vocab = 0, context = 256, layers = 6, heads = 6, kv_heads = 6, width = 384, inner = 1536;
   int64_t head_width = 0;  // 0: width / heads
   Norm norm = Norm::layernorm;
@@ -30,7 +30,7 @@ struct GptConfig {  // `inner`: width of the feed-forward layer; the others are 
   bool recompute = false;
 
   int64_t head_size() const { return head_width > 0 ? head_width : width / heads; }
-  // Numbers of a token, of all heads together.
+  // Width per token of all heads together.
   int64_t query_width() const { return heads * head_size(); }
   int64_t key_width() const { return kv_heads * head_size(); }
   Rope rope() const {
@@ -68,7 +68,7 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
     return 0.02f / std::sqrt(2.0f * static_cast<float>(c.layers));
   }
 
-  // in: (N, C) -> (N, C). With `rows` (R) the result is (R, C): these rows alone; keys and
+  // in: (N, C) -> (N, C). With `rows` (R) the result is (R, C): only these rows; keys and
   // values come from all.
   Residual operator()(Residual in, const Layout& layout, const Tensor& rows = {}) const {
     const uint32_t site = 2 * static_cast<uint32_t>(layer) + 1;
@@ -101,7 +101,7 @@ struct Gpt {
         last(p / "last", c.width, c.norm, c.epsilon) {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "block" / std::to_string(i), c, i);
   }
-  // ids: (N) -> (N, C), or (R, C) when only `rows` are wanted: then the last block works on them alone.
+  // ids: (N) -> (N, C), or (R, C) when only `rows` are wanted: then the last block works only on them.
   // `states`, if given, gets the embedding and what each block makes of it.
   Tensor hidden(const Tensor& ids, const Layout& layout, const Tensor& rows = {},
                 std::vector<Tensor>* states = nullptr) const {

@@ -1,4 +1,4 @@
-// What models are made of: structs that take a named scope of the parameters and have
+// The building blocks of models: structs that take a named scope of the parameters and have
 // operator(). No base class.
 #pragma once
 #include "model/params.h"
@@ -41,7 +41,7 @@ struct Normalise {  // (..., C) -> (..., C)
     return kind == Norm::layernorm ? residual_layernorm(x, delta, weight, bias, epsilon)
                                    : residual_rmsnorm(x, delta, weight, epsilon);
   }
-  // The same of a stream, whose delta is held no longer than that.
+  // The same for a stream, whose delta is held no longer than needed.
   Normed operator()(Residual s) const { return s.delta ? after(s.x, s.delta) : Normed{(*this)(s.x), s.x}; }
 };
 

@@ -24,7 +24,7 @@ class Model {
   Tensor hidden(const Batch& b) const {  // of each row that gets a loss
     return std::visit([&](const auto& m) { return m.hidden(b); }, of_);
   }
-  // The embedding of every row and what each block makes of it: layers + 1 of (N, C), without the last norm.
+  // The embedding of every row and the output of each block: layers + 1 of (N, C), without the last norm.
   std::vector<Tensor> states(const Batch& b) const {
     return std::visit([&](const auto& m) { return m.states(b); }, of_);
   }

@@ -1,6 +1,6 @@
 // The arithmetic of attention for one head of one text, shared by self- and cross-attention on the CPU:
 // queries times panels of keys, softmax, weights times values, all through the micro-kernel of ops/micro.h.
-// A query always sees the first so many keys, and sums run over keys in their order, so the bits of a text do
+// A query always sees a leading range of keys, and sums run over keys in their order, so the bits of a text do
 // not depend on what else is in the batch.
 #pragma once
 #include <algorithm>
@@ -81,7 +81,7 @@ template <class S>
 MatrixView<const S> broadcast(MatrixView<const S> r) {
   return {r.data, r.step, 1};
 }
-// Panels of kLanes keys, d vectors each: key j's number e stands at panel j / kLanes, vector e, lane j %
+// Panels of kLanes keys, d vectors each: key j's number e is at panel j / kLanes, vector e, lane j %
 // kLanes. As a right factor, rows are e and columns are keys. `first`: the number of the first key.
 template <class T, class S>
 void fill_panels(MatrixView<const S> rows, int64_t n, int64_t d, T* panels, int64_t panel,

@@ -32,10 +32,10 @@ struct Cache {
 // How N rows are cut into texts. It travels through the model; attention() alone looks inside.
 struct Layout {
   Tensor offsets;    // (S+1) i32: text s is rows offsets[s] .. offsets[s+1]; padded with N
-  Tensor prefix;     // (S) i32: the first so many tokens of a text see each other (Mask::prefix)
+  Tensor prefix;     // (S) i32: this many leading tokens of a text see each other (Mask::prefix)
   Tensor positions;  // (N) i32: place in the text, for RoPE and for learned positions
   Mask mask = Mask::causal;
-  Cache* cache = nullptr;       // text s goes on where slot s of the cache ends
+  Cache* cache = nullptr;       // text s continues where slot s of the cache ends
   Layout to(DeviceKind) const;  // with the same cache
 };
 

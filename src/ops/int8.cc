@@ -269,7 +269,7 @@ Int8Weights int8_zeros(const Shape& shape) {
   return {n, k, zeros(panels * groups_of(k) * kGroupBytes, DType::i8), zeros(panels * kPanel, DType::i32),
           zeros(panels * kPanel, DType::f32)};
 }
-// Input j of output o stands at [j / kGroup * kGroupBytes + j % kGroup] from here.
+// Input j of output o is at [j / kGroup * kGroupBytes + j % kGroup] from here.
 static int64_t first_of(const Int8Weights& w, int64_t o) {
   return o / kPanel * groups_of(w.inputs) * kGroupBytes + o % kPanel * kGroup;
 }

@@ -7,7 +7,7 @@ enum class Decay : uint8_t { cosine, linear, inverse_sqrt, constant };
 struct Schedule {
   Decay decay = Decay::cosine;
   float peak = 1e-3f;
-  int64_t warmup = 100;  // steps of linear rise
+  int64_t warmup = 100;  // steps of linear warm-up
   float floor = 0;       // share of the peak at the last step; inverse_sqrt and constant never reach it
   int64_t steps = 1000;  // of the whole run
 };

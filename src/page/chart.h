@@ -25,7 +25,7 @@ struct ChartLine {
   Stroke stroke = Stroke::marked;
   int key = -1;  // of its colour and shape; -1: its place in the chart
 };
-// Lines with intervals over one axis. Names stand in a legend below.
+// Lines with intervals over one axis. Names are in a legend below.
 struct LineChart {
   std::string title, x_label, y_label;
   std::vector<ChartLine> lines;
@@ -40,7 +40,7 @@ struct ChartKey {
   int key = 0;
   std::string name;
 };
-// One row per comparison: an estimate with its interval on a common axis. Names stand above their rows.
+// One row per comparison: an estimate with its interval on a common axis. Names are above their rows.
 struct IntervalRow {
   std::string name, note;  // note: right of the name, e.g. the value
   double value = 0, low = 0, high = 0;

@@ -15,7 +15,7 @@ int shade(double p) {
   for (const double least : kShades) s += p < least;
   return s;
 }
-// As it stands in the text: a line end is seen and ends the line, half a character is hexadecimal.
+// As it is in the text: a line end is shown and ends the line, half a character is hexadecimal.
 std::string in_text(const std::string& bytes) {
   std::string out;
   for (const char c : visible(bytes)) {

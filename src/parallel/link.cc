@@ -64,7 +64,7 @@ bool Link::read_all(void* to, size_t bytes) {
   return true;
 }
 void Link::ended() {
-  throw RankFailed(fmt::format("the process of rank {} has ended, and did not say why", rank_), rank_);
+  throw RankFailed(fmt::format("the process of rank {} has ended without saying why", rank_), rank_);
 }
 void Link::send(const void* from, size_t bytes) {
   const Head head{0, static_cast<uint32_t>(bytes)};

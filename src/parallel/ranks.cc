@@ -32,7 +32,7 @@ uint64_t this_machine() {
   ::gethostname(name, sizeof name - 1);
   return hash64(name);
 }
-// The first bytes of whoever has connected; false: it is none of us, or too slow.
+// The first bytes of whoever has connected; false: not one of ours, or too slow.
 bool read_hello(int socket, const Launch& launch, Hello& hello) {
   const timeval most{5, 0}, any{0, 0};
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
@@ -53,7 +53,7 @@ class Reception {
   void wait_for_all(double until) {
     for (int come = 1; come < launch_.size;) {
       const int socket = listener_.accept(until);
-      RUM_CHECK(socket != -1, "{} of {} processes have come to port {} of rank 0 within {} s", come,
+      RUM_CHECK(socket != -1, "{} of {} processes have connected to port {} of rank 0 within {} s", come,
                 launch_.size, launch_.port, kPatience);
       Hello hello{};
       if (!read_hello(socket, launch_, hello)) {

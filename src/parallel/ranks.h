@@ -1,4 +1,4 @@
-// The processes that train one model together, by number: rank 0, 1, ... They stand in a row and each talks
+// The processes that train one model together, by number: rank 0, 1, ... They form a line, and each talks
 // to its neighbours alone. A step's batch is cut into parts, whose gradients are added in the order of the
 // parts, so the sum has the same bits with any number of processes that divides that of the parts.
 #pragma once
@@ -12,7 +12,7 @@
 #include "tensor/tensor.h"
 
 namespace rum {
-struct Round {  // of a step, in which every process has one part; of so many
+struct Round {  // of a step, in which every process has one part
   int64_t number, of;
 };
 

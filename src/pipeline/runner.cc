@@ -60,7 +60,7 @@ class Runner {
       if (damage.empty()) {
         ++result_.there;
         if (const auto others = store.strangers(s.id); !others.empty())
-          progress.line(fmt::format("{}: not of this stage, left alone: {}", store.folder(s.id),
+          progress.line(fmt::format("{}: not part of this stage, left alone: {}", store.folder(s.id),
                                     fmt::join(others, ", ")));
         continue;
       }

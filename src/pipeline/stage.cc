@@ -24,8 +24,7 @@ const StageKind& StageKind::named(const std::string& name) {
   if (const auto at = kinds().find(name); at != kinds().end()) return at->second;
   std::vector<std::string> known;
   for (const auto& [k, _] : kinds()) known.push_back(k);
-  fail(fmt::format("no kind of stage \"{}\"{}; there are {}", name, did_you_mean(name, known),
-                   fmt::join(known, ", ")));
+  fail(fmt::format("no kind of stage \"{}\"{}", name, known_names(name, known)));
 }
 std::string Stage::input(const std::string& name) const {
   for (const StageInput& i : inputs)

@@ -56,13 +56,13 @@ struct StageContext {
   const std::string& input(const std::string& name) const;  // folder of the first of this name; Error without
   std::vector<std::string> inputs(const std::string& name) const;  // of all, in order
 };
-struct Stopped {};  // a stage was asked to stop; its folder holds what it needs to go on
+struct Stopped {};  // a stage was asked to stop; its folder holds what it needs to continue
 
 // A kind of stage: constructing one registers it.
 struct StageKind {
   const char* name;
   int version;   // grows when the same parameters give another output
-  bool resumes;  // goes on in a folder that was left half done; else it starts afresh
+  bool resumes;  // continues in a folder that was left unfinished; else it starts afresh
   std::function<void(const StageContext&)> run;
   StageKind(const char* name, int version, bool resumes, std::function<void(const StageContext&)> run);
   static const StageKind& named(const std::string&);  // Error that lists the known ones

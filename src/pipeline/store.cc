@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 constexpr const char* kFacts = "stage.json";
 
-// Paths of all below a folder that is no folder itself, relative to it, sorted. Links are not followed.
+// Paths of all below a folder that is not a folder itself, relative to it, sorted. Links are not followed.
 std::vector<std::string> files_below(const std::string& folder) {
   std::vector<std::string> out;
   for (const auto& e : fs::recursive_directory_iterator(folder))
@@ -55,7 +55,7 @@ std::vector<Json> Store::all_facts(const std::string& kind) const {
       Json facts = this->facts(id);
       const Json* when = facts.find("finished");
       found.emplace_back(when && when->text() ? *when->text() : "", std::move(facts));
-    } catch (const FileError&) {  // damage is told where the stage itself is asked for
+    } catch (const FileError&) {  // damage is reported when the stage itself is requested
     }
   }
   std::stable_sort(found.begin(), found.end(),
@@ -114,7 +114,8 @@ void Store::remove(const std::string& id, Progress& progress) {
   if (others.empty())
     fs::remove_all(away, error);  // folders
   else
-    progress.line(fmt::format("{}: what is not of this stage stays here: {}", away, fmt::join(others, ", ")));
+    progress.line(fmt::format("{}: files that are not part of this stage stay here: {}", away,
+                              fmt::join(others, ", ")));
 }
 
 std::string Store::lock(const std::string& name) const {
@@ -130,7 +131,7 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
   if (finished(id)) return;
   std::vector<std::string> folders;
   for (const auto& [name, i] : stage.inputs) {
-    RUM_CHECK(finished(i), "{} ({}) needs {} ({}), which is not made yet; {} makes all in order", id,
+    RUM_CHECK(finished(i), "{} ({}) needs {} ({}), which is not made yet; {} makes all of them in order", id,
               stage.label, i, graph.at(i).label, user_.make_all);
     folders.push_back(folder(i));
   }

@@ -9,7 +9,7 @@
 #include "pipeline/stage.h"
 
 namespace rum {
-// What a store is told of the program that uses it.
+// What a store knows about the program that uses it.
 struct StoreUser {
   std::string build = "unknown";              // written to stage.json
   std::string make_all = "the same command";  // what makes all that is missing or damaged, for messages
@@ -26,7 +26,7 @@ class Store {
   bool finished(const std::string& id) const;  // its folder stands; not checked
   bool begun(const std::string& id) const;     // some work lies in ID.part
   // "" when every file has the checksum that stage.json states, else what is wrong. Other
-  // files are no damage.
+  // files are not damage.
   std::string damage(const std::string& id) const;
   void check(const Stage&) const;  // FileError of a stage that is damaged
   // Files in a finished stage's folder that are not its own, relative to it, sorted.

@@ -138,19 +138,19 @@ Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, c
 
 // AdamW divides by sqrt(v) + epsilon, and the square of a gradient below 3e-23 is 0 in single precision.
 constexpr double kLeastEpsilon = 1e-20;
-// The loader lays out where each begins: half a gigabyte for so many, more than runs take.
+// The loader lays out where each begins: half a gigabyte for this many, more than runs need.
 constexpr int64_t kMostMicroBatches = int64_t{1} << 25;
 
 std::vector<Key> make_keys() {
   const int64_t big = int64_t{1} << 40, most_tokens = 1 << 24;
   return {
-      text("run.folder", AT(folder), "where everything of the run goes"),
-      whole("run.seed", AT(seed), 0, UINT32_MAX, "of initial weights, order of the data, dropout"),
+      text("run.folder", AT(folder), "where the run's files go"),
+      whole("run.seed", AT(seed), 0, UINT32_MAX, "seed of initial weights, data order and dropout"),
       device("run.device", AT(device),
              "auto: a GPU where this program can use one, else the CPU; cuda:1: the second of several GPUs"),
       choice("run.dtype", AT(dtype),
              std::vector<std::pair<std::string, DType>>{{"f32", DType::f32}, {"bf16", DType::bf16}},
-             "of activations and products in training; bf16 uses a GPU's tensor cores"),
+             "type of activations and products in training; bf16 uses a GPU's tensor cores"),
       whole("run.threads", AT(threads), 0, 1024, "0: all processors; results do not depend on it"),
       choice("data.kind", AT(kind),
              std::vector<std::pair<std::string, CorpusKind>>{{"translation", CorpusKind::pairs},
@@ -160,7 +160,7 @@ std::vector<Key> make_keys() {
              std::vector<std::pair<std::string, Windows>>{{"documents", Windows::documents},
                                                           {"stream", Windows::stream},
                                                           {"stream_in_order", Windows::stream_in_order}},
-             "plain text: documents, of which long ones are cut, or each file one stream of windows of "
+             "plain text: documents, long ones cut, or each file one stream of windows of "
              "model.context tokens, shuffled in each epoch or in order"),
       texts("data.train", AT(train), fmt::format("corpus to learn from, or a list of them; {}", kPackedHelp)),
       text("data.valid", AT(valid), "corpus that chooses the best checkpoint"),
@@ -169,14 +169,15 @@ std::vector<Key> make_keys() {
            "a plan file: which texts of data.train, in which order; empty: all, shuffled"),
       text("tokenizer.file", AT(tokenizer), "a tokenizer.json; empty: trained on data.train"),
       whole("tokenizer.vocab", AT(bpe.vocab), 258, 1 << 20, "tokens of a newly trained tokenizer"),
-      choice("tokenizer.pattern", AT(bpe.pattern),
-             std::vector<std::pair<std::string, std::string>>{{"gpt2", "gpt2"},
-                                                              {"gpt4", "gpt4"},
-                                                              {"llama3", "llama3"},
-                                                              {"qwen2", "qwen2"},
-                                                              {"whitespace", "whitespace"},
-                                                              {"characters", "characters"}},
-             "how text is cut before merging; characters: each a token, without merges or tokenizer.vocab"),
+      choice(
+          "tokenizer.pattern", AT(bpe.pattern),
+          std::vector<std::pair<std::string, std::string>>{{"gpt2", "gpt2"},
+                                                           {"gpt4", "gpt4"},
+                                                           {"llama3", "llama3"},
+                                                           {"qwen2", "qwen2"},
+                                                           {"whitespace", "whitespace"},
+                                                           {"characters", "characters"}},
+          "how text is split before merging; characters: each is a token, without merges or tokenizer.vocab"),
       flag("tokenizer.split_digits", AT(bpe.split_digits), "each digit a token of its own"),
       text("tokenizer.begin", AT(begin), "the special token before each plain text; empty: none"),
       text("tokenizer.end", AT(end), "the special token that ends a text; empty: none"),
@@ -196,7 +197,7 @@ std::vector<Key> make_keys() {
             "rows of the token embedding; 0: as many as the tokenizer has tokens"),
       whole("model.layers", AT(model.layers), 1, 1024, "blocks; an encoder-decoder has as many of each kind"),
       whole("model.heads", AT(model.heads), 1, 1024,
-            "attention heads; they divide the width, unless model.head_width says theirs"),
+            "attention heads; must divide the width unless model.head_width is set"),
       whole("model.kv_heads", AT(model.kv_heads), 0, 1024, "heads of keys and values; 0: as many as heads"),
       whole("model.width", AT(model.width), 2, 1 << 16, "C"),
       whole("model.head_width", AT(model.head_width), 0, 1 << 16, "width of a head; 0: width / heads"),
@@ -214,7 +215,7 @@ std::vector<Key> make_keys() {
       choice("model.positions", AT(model.positions),
              std::vector<std::pair<std::string, Positions>>{{"learned", Positions::learned},
                                                             {"rope", Positions::rope}},
-             "how a token knows its place"),
+             "how token positions are encoded"),
       real("model.rope_base", AT(model.rope_base), 1, 1e9, "base of the rotary embedding"),
       real("model.rope_factor", AT(model.rope_factor), 1, 1e6,
            "Llama 3's scaling: planes that turn less than rope_low times in rope_context tokens turn slower "
@@ -229,13 +230,13 @@ std::vector<Key> make_keys() {
                                                          {"qkv", Biases::qkv},
                                                          {"attention", Biases::attention},
                                                          {"feed_forward", Biases::feed_forward}},
-             "linear layers have biases: all, none, those that make queries, keys and values, those of "
+             "which linear layers have biases: all, none, those that make queries, keys and values, those of "
              "attention or of the feed-forward layer"),
       flag("model.tied", AT(model.tied), "the output layer is the token embedding"),
       flag("model.restart", AT(model.restart), "positions of a translation start again at 0"),
       real("model.dropout", AT(model.dropout), 0, 0.9,
-           "share of numbers dropped after embedding and sublayers"),
-      flag("model.recompute", AT(model.recompute), "keep less in memory, compute blocks twice"),
+           "share of activations dropped after embedding and sublayers"),
+      flag("model.recompute", AT(model.recompute), "save memory by computing blocks twice"),
       whole("batch.tokens", AT(tokens), 2, most_tokens, "N, tokens of a packed batch"),
       whole("batch.texts", AT(texts), 0, most_tokens,
             "most texts of a batch; 0: N / 8, or as many windows as it holds"),
@@ -243,7 +244,8 @@ std::vector<Key> make_keys() {
           "batch.scored", AT(scored), 0, most_tokens,
           "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N; an encoder reads as many, or "
           "the rest of N"),
-      whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20, "batches whose gradients make one step"),
+      whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20,
+            "batches whose gradients are summed for one step"),
       whole("batch.parts", AT(parts), 1, 1 << 20,
             "parts of a step whose gradients are summed by themselves, and then added: it can be shared by "
             "as many "
@@ -253,27 +255,28 @@ std::vector<Key> make_keys() {
       real("optimizer.beta2", AT(adamw.beta2), 0, 0.99999, "AdamW"),
       real("optimizer.epsilon", AT(adamw.epsilon), kLeastEpsilon, 1, "AdamW"),
       real("optimizer.weight_decay", AT(adamw.weight_decay), 0, 10, "of matrices"),
-      real("optimizer.clip", AT(adamw.clip), 0, 1e9, "largest norm of the gradient; 0: none"),
+      real("optimizer.clip", AT(adamw.clip), 0, 1e9,
+           "longer gradients are scaled down to this norm; 0: never"),
       choice("schedule.decay", AT(schedule.decay),
              std::vector<std::pair<std::string, Decay>>{{"cosine", Decay::cosine},
                                                         {"linear", Decay::linear},
                                                         {"inverse_sqrt", Decay::inverse_sqrt},
                                                         {"constant", Decay::constant}},
              "after the warm-up"),
-      whole("schedule.warmup", AT(schedule.warmup), 0, big, "steps of linear rise"),
+      whole("schedule.warmup", AT(schedule.warmup), 0, big, "steps of linear warm-up"),
       real("schedule.floor", AT(schedule.floor), 0, 1, "share of the peak at the last step"),
       whole("train.steps", AT(steps), 1, big, "optimizer steps"),
       whole("train.target_tokens", AT(target_tokens), 0, big,
-            "instead of train.steps: as many steps as give so many tokens a loss; 0: train.steps"),
-      whole("train.epochs", AT(epochs), 0, 1 << 20,
-            "at most so many passes over the texts; 0: train.steps decides"),
+            "instead of train.steps: enough steps for this many tokens with a loss; 0: use train.steps"),
+      whole("train.epochs", AT(epochs), 0, 1 << 20, "at most this many passes over the texts; 0: no limit"),
       real("train.label_smoothing", AT(model.smoothing), 0, 0.99,
            "share of the target spread over the vocabulary"),
       whole("train.log_every", AT(log_every), 1, big, "steps"),
       whole("train.eval_every", AT(eval_every), 1, big, "steps between evaluations"),
       whole("train.save_every", AT(save_every), 1, big, "steps between checkpoints"),
       whole("train.keep", AT(keep), 1, 1 << 20, "newest checkpoints kept; the best one stays too"),
-      whole("train.average", AT(average), 1, 100, "the final model is the mean of so many last checkpoints"),
+      whole("train.average", AT(average), 1, 100,
+            "the final model is the mean of this many last checkpoints"),
       choice(
           "train.best", AT(best),
           std::vector<std::pair<std::string, Best>>{
@@ -285,11 +288,10 @@ std::vector<Key> make_keys() {
            "must be "
            "the same"),
       whole("train.patience", AT(patience), 0, big, "evaluations without progress before stopping; 0: never"),
-      whole(
-          "lora.rank", AT(lora.rank), 0, 1 << 16,
-          "numbers between the two matrices that are trained beside each target, in place of the weights of "
-          "train.from, which stay as they are (LoRA); 0: all weights are trained"),
-      real("lora.alpha", AT(lora.alpha), 1e-6, 1e6, "what they add is multiplied by lora.alpha / lora.rank"),
+      whole("lora.rank", AT(lora.rank), 0, 1 << 16,
+            "inner width of the two matrices that are trained beside each target while the weights of "
+            "train.from stay as they are (LoRA); 0: all weights are trained"),
+      real("lora.alpha", AT(lora.alpha), 1e-6, 1e6, "their output is multiplied by lora.alpha / lora.rank"),
       texts("lora.targets", AT(lora.targets),
             "the layers that get them: qkv, project (attention), up, down (feed-forward); of an "
             "encoder-decoder also query, memory, mix"),

@@ -1,4 +1,4 @@
-// Everything a run can be told, and the one table of keys behind TOML files, --set, --help and the comments
+// Every setting of a run, and the one table of keys behind TOML files, --set, --help and the comments
 // of a written config.
 #pragma once
 #include <functional>
@@ -16,7 +16,7 @@
 
 namespace rum {
 // Whose weights become the model: those of the evaluation with the lowest validation loss or the highest
-// score of the task (BLEU), or the last ones. Patience goes by the same.
+// score of the task (BLEU), or the last ones. Patience follows the same.
 enum class Best : uint8_t { loss, score, last };
 
 // Adapters (model/params.h) instead of all weights.
@@ -60,7 +60,7 @@ struct RunConfig {
   int64_t target_tokens = 0;  // when set: the trainer resolves it to `steps` and sets it to 0
   int64_t epochs = 0;         // at most, when set
   int64_t log_every = 20, eval_every = 500, save_every = 500, keep = 2;
-  int64_t average = 1;  // the final model is the mean of so many last checkpoints
+  int64_t average = 1;  // the final model is the mean of this many last checkpoints
   Best best = Best::loss;
   int64_t patience = 0;                      // evaluations without a better one before stopping; 0: never
   std::string from;                          // a run whose weights to start from; empty: random ones

@@ -13,11 +13,11 @@ struct Decoding {
   int64_t top_k = 0;             // the k likeliest tokens; 0: all
   float top_p = 1;               // the smallest set with this much probability (Holtzman et al. 2020)
   float min_p = 0;               // tokens with at least this share of the likeliest one's probability
-  float repetition_penalty = 1;  // over 1: what the text holds is less likely (generate/penalties.h)
-  int64_t no_repeat = 0;         // no sequence of so many tokens comes twice; 0: any may
-  int64_t best = 1;              // hypotheses to return per text: at most `beam` of a search, so many draws
-  int64_t max_new = 0;           // tokens, the end token included; 0: as far as the context allows
-  float max_ratio = 0;           // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
+  float repetition_penalty = 1;  // above 1: what the text contains becomes less likely (generate/penalties.h)
+  int64_t no_repeat = 0;         // no sequence of this many tokens is repeated; 0: any may
+  int64_t best = 1;     // hypotheses to return per text: at most `beam` of a search, or this many draws
+  int64_t max_new = 0;  // tokens, the end token included; 0: as far as the context allows
+  float max_ratio = 0;  // with a prefix: at most ratio * prefix + 10 new tokens; 0: no limit
   uint32_t seed = 1;
   uint32_t first = 0;  // number of the first prompt, for its random stream: a long list may come in parts
   // Cache slots in flight, of which a text takes `beam` (draws: `best`); at least one text is. Changes speed

@@ -8,13 +8,13 @@
 
 namespace rum {
 struct RunHistory {
-  // Nats a token; a point for each logged step, and for each evaluation.
+  // Nats per token; a point for each logged step, and for each evaluation.
   std::vector<page::ChartPoint> training, validation;
   std::vector<page::ChartPoint> score;                       // of evaluations
   std::string score_name;                                    // "bleu"; empty: none
   std::vector<page::ChartPoint> learning_rate, norm, speed;  // speed: tokens a second
   int64_t skipped = 0;                                       // steps whose gradient was not finite
-  int64_t damaged = 0;                                       // lines that were passed over
+  int64_t damaged = 0;                                       // lines that were skipped
 };
 RunHistory history_of(const RunFolder&);
 // At most `most` points: means of neighbours.

@@ -26,7 +26,7 @@ std::string weights_file(const RunFolder& folder) {
   const auto newest = newest_valid(folder.checkpoints());
   if (!newest)
     throw FileError(fmt::format(
-        "{}: neither a model nor a checkpoint in it; `ruminate train` makes them (without --resume)",
+        "{}: it holds neither a model nor a checkpoint; `ruminate train` makes them (without --resume)",
         folder.path));
   const int64_t best = noted(newest->checkpoint, "best_step");  // 0: none was evaluated yet
   const std::string path = checkpoint_path(folder.checkpoints(), best);
@@ -47,7 +47,7 @@ StoredWeights with_adapters(const RunConfig& config, const std::string& run, con
   // Not so deep as somebody's folders may lead, perhaps in a circle: training begins beside no such run.
   if (read_config(run_files(from).config).lora.rank > 0)
     throw FileError(
-        fmt::format("{}: its adapters are said to stand beside {}, which has adapters itself: the "
+        fmt::format("{}: its adapters are said to belong to {}, which has adapters itself: the "
                     "config is not as `ruminate train` wrote it",
                     adapters.path(), from));
   StoredRun base = read_run(from);

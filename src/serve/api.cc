@@ -52,12 +52,11 @@ class Fields : public JsonKeys {
     if (out.size() > most) bad(key, fmt::format("a text or a list of at most {}", most), *find(key));
     return out;
   }
-  // What would change the answer and is not done here; at its usual value it may stand there.
+  // What would change the answer and is not done here; with its usual value it is accepted.
   void only(const char* key, const Json& usual) {
     const Json* v = find(key);
     if (v && to_json(*v) != to_json(usual))
-      throw Refusal(400, fmt::format("{}: this server knows no other value than {}", key, to_json(usual)),
-                    key);
+      throw Refusal(400, fmt::format("{}: this server supports only the value {}", key, to_json(usual)), key);
   }
   void finish() const {
     if (const std::string* name = unknown())
@@ -140,7 +139,7 @@ ChatPrompt chat_of(const std::vector<Message>& messages, const LoadedRun& run) {
   }
   if (auto made = chat_prompt(run.tokenizer, messages, run.config.turns)) return std::move(*made);
   throw Refusal(400,
-                "this model was not taught to converse (its tokenizer has no tokens for turns): use "
+                "this model was not trained to chat (its tokenizer has no tokens for turns): use "
                 "/v1/completions");
 }
 void check_length(const Writing& w, const LoadedRun& run, const ServedModel& served) {
@@ -210,8 +209,9 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   f.finish();
   const auto texts = static_cast<int64_t>(r.prompts.size()) * w.decoding.best;
   if (texts > served.most_choices)
-    throw Refusal(400, fmt::format("{} texts at once; at most {} are written", texts, served.most_choices),
-                  "n");
+    throw Refusal(
+        400, fmt::format("{} texts in one request; at most {} are generated", texts, served.most_choices),
+        "n");
   for (const Writing& p : r.prompts) {
     check_length(p, run, served);
     r.prompt_tokens += static_cast<int64_t>(p.prompt.tokens.size());

@@ -28,7 +28,7 @@ struct Writing {  // what is asked for: decoding.best texts after one prompt
 struct Told {  // what is new of one of the texts
   int32_t draw = 0;
   std::string text;
-  const char* ended = nullptr;  // "stop", "length", or "abort" when the server ends; null: it goes on
+  const char* ended = nullptr;  // "stop", "length", or "abort" when the server ends; null: it continues
 };
 // The text of growing tokens, as far as it can be told: no half character, nothing that may begin a stop.
 class GrowingText {

@@ -9,8 +9,8 @@
 namespace rum::serve {
 class RunPages {
  public:
-  // refresh: after so many seconds a browser reads the page again, as long as a run is not finished; 0:
-  // never. FileError: a folder that is no run.
+  // refresh: after this many seconds a browser reads the page again, as long as a run is not finished; 0:
+  // never. FileError: a folder that is not a run.
   std::string html(std::span<const std::string> folders, int64_t refresh = 0);
   static bool finished(std::span<const std::string> folders);  // all of them
 

@@ -114,8 +114,10 @@ struct Server::State {
       port = http.bind_to_any_port(config.host);
     else if (http.bind_to_port(config.host, static_cast<int>(config.port)))
       port = static_cast<int>(config.port);
-    RUM_CHECK(port > 0, "{}, port {}: cannot be listened to; is another server there? --port 0 takes any",
-              config.host, config.port);
+    RUM_CHECK(
+        port > 0,
+        "{}, port {}: cannot be listened on; is another server running there? --port 0 takes any free port",
+        config.host, config.port);
     slow.emplace(port, std::chrono::seconds(3 * config.patience));
     listen(socket, 1024);  // the library asks for a queue of five
   }
@@ -125,7 +127,7 @@ struct Server::State {
       a.set_header("X-Content-Type-Options", "nosniff");
       const bool local = config.host == "localhost" || names_this_machine(config.host);
       if (local && !names_this_machine(q.get_header_value("Host")))
-        refuse(a, 403, "this server answers to the names of this machine alone");
+        refuse(a, 403, "this server answers only to the names of this machine");
       else if (!config.key.empty() && q.path != "/" &&
                q.get_header_value("Authorization") != "Bearer " + config.key)
         refuse(a, 401, "expected the header \"Authorization: Bearer KEY\" with this server's key");
@@ -177,7 +179,7 @@ struct Server::State {
             return refuse(a, 413, fmt::format("the request is longer than {} bytes", config.most_body));
           if (!whole || late) {
             a.set_header("Connection", "close");
-            return refuse(a, 408, "the request did not arrive whole in time");
+            return refuse(a, 408, "the whole request did not arrive in time");
           }
           try {
             use(body, a);

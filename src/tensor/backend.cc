@@ -20,7 +20,7 @@ class CpuBackend final : public Backend {
     void* p = nullptr;
     if (::posix_memalign(&p, unit, size) != 0)
       throw OutOfMemory(fmt::format("out of memory: {} MiB more were asked for", bytes >> 20));
-    if (unit == kHuge) ::madvise(p, size, MADV_HUGEPAGE);  // a wish: where it fails, small pages serve
+    if (unit == kHuge) ::madvise(p, size, MADV_HUGEPAGE);  // only a hint: if it fails, small pages do
     return p;
   }
   void release(void* p) override { std::free(p); }

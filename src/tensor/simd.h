@@ -25,7 +25,7 @@ template <class S>
 constexpr int kLanes = kBytes / static_cast<int>(sizeof(S));
 
 template <class S>
-struct VectorOf {};  // of bf16 there is none
+struct VectorOf {};  // bf16 has none
 template <class S>
 requires std::is_arithmetic_v<S>
 struct VectorOf<S> {
@@ -36,7 +36,7 @@ using Vec = typename VectorOf<S>::type;  // S is float or double: what kernels c
 
 template <std::floating_point S>
 Vec<S> all(S x) {       // x in every lane
-  return x - Vec<S>{};  // x - 0 is x, so nothing is left to subtract; x + 0 is not when x is -0
+  return x - Vec<S>{};  // x - 0 is always x; x + 0 is not x when x is -0
 }
 template <std::floating_point S>
 Vec<S> read(const S* from) {  // kLanes numbers, from any address
@@ -82,7 +82,7 @@ void each(int64_t begin, int64_t end, F&& f) {
   for (; i + kLanes<S> <= end; i += kLanes<S>) f(i, std::integral_constant<int64_t, kLanes<S>>());
   if (i < end) f(i, end - i);
 }
-// n numbers as each() counts them: a whole vector, or the first n lanes.
+// n numbers as each() counts them: a whole vector, or its first n lanes.
 template <class T, class N>
 Vec<Stats<T>> get(const T* from, N n) {
   if constexpr (std::is_same_v<N, int64_t>)
@@ -162,7 +162,7 @@ inline float max(Vec<float> v) {
 inline double max(Vec<double> v) {
   return fold<double>(v, [](double a, double b) { return a > b ? a : b; });
 }
-// Lane by lane a NaN in b stays a NaN: never hidden by a limit.
+// Lane by lane; a NaN in b stays NaN, never hidden by a limit.
 template <class V>
 V max(V a, V b) {
   return a > b ? a : b;
@@ -173,7 +173,7 @@ V min(V a, V b) {
 }
 
 template <class S>
-Vec<S> sqrt_lanes(Vec<S> x) {  // GCC has none for vectors
+Vec<S> sqrt_lanes(Vec<S> x) {  // GCC has no square root for vectors
   S lane[kLanes<S>];
   write(lane, x);
   for (S& v : lane) v = std::sqrt(v);

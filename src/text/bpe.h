@@ -20,11 +20,11 @@ struct AddedToken {
   std::string content;
   bool special = true;   // decodes to nothing
   bool in_vocab = true;  // or among added_tokens only
-  // Refused where such a token stands in a text.
+  // Refused where such a token occurs in a text.
   bool single_word = false, lstrip = false, rstrip = false, normalized = false;
 };
 // BPE over characters, as SentencePiece trains it for Llama 2 and Mistral and Hugging Face spells it:
-// blanks are written as U+2581, a text is one word, and a character that is no token becomes the
+// blanks are written as U+2581, a text is one word, and a character that is not a token becomes the
 // tokens of its bytes.
 struct Spaced {
   enum class Lead : uint8_t { never, always, first };  // first: of the whole text

@@ -89,11 +89,11 @@ class Trainer {
                 config_.special.size());
       std::string bytes;
       if (from_characters(s, bytes)) {
-        RUM_CHECK(bytes.size() > 1, "special token \"{}\" is the name of a byte; take a longer one", s);
+        RUM_CHECK(bytes.size() > 1, "special token \"{}\" is the name of a byte; choose a longer one", s);
         reserved_.insert(bytes);
       }
       for (const AddedToken& a : bpe_.added)
-        RUM_CHECK(a.content != s, "special token \"{}\" stands twice", s);
+        RUM_CHECK(a.content != s, "special token \"{}\" appears twice", s);
       AddedToken added;
       added.id = add_token(s);
       added.content = s;
@@ -225,7 +225,7 @@ Bpe train_characters(std::span<const std::string_view> texts, const TokenizerCon
   for (const std::string& s : config.special) {
     RUM_CHECK(!s.empty() && find_invalid_utf8(s) == std::string::npos && !characters.contains(s) &&
                   std::count(config.special.begin(), config.special.end(), s) == 1,
-              "special token \"{}\" is empty, not UTF-8, a character of the text, or stands twice", s);
+              "special token \"{}\" is empty, not UTF-8, a character of the text, or appears twice", s);
     AddedToken added;
     added.id = static_cast<Token>(bpe.tokens.size());
     added.content = s;

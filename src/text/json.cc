@@ -30,7 +30,7 @@ class Builder {
   bool start_array(size_t) { return open(Json(Json::Array())); }
   bool key(std::string& k) {
     if (!keys_.back().insert(k).second)
-      throw FileError(fmt::format("{}: the key \"{}\" stands twice in one object", name_, k.substr(0, 80)));
+      throw FileError(fmt::format("{}: the key \"{}\" appears twice in one object", name_, k.substr(0, 80)));
     std::get<Json::Object>(stack_.back().value).emplace_back(std::move(k), Json());
     return true;
   }

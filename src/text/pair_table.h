@@ -9,7 +9,7 @@
 namespace rum {
 class PairTable {
  public:
-  static uint64_t key(int32_t left, int32_t right) {  // tokens are not negative, so ~0 is no key
+  static uint64_t key(int32_t left, int32_t right) {  // tokens are not negative, so ~0 is never a key
     return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
   }
   // The value of the pair, -1 when there is none.

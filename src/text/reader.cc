@@ -54,8 +54,7 @@ bool LineReader::next(std::string_view& line) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (line.size() > limit_)
     throw FileError(
-        fmt::format("{}: line {}, byte {}: longer than {} bytes; one sentence or document a line is "
-                    "expected",
+        fmt::format("{}: line {}, byte {}: longer than {} bytes; expected one sentence or document per line",
                     path_, line_, offset_, limit_));
   next_offset_ += static_cast<int64_t>(stop - begin_ + (end != std::string::npos));
   begin_ = stop + (end != std::string::npos);

@@ -100,7 +100,7 @@ class Finder {
  private:
   struct Looked {
     const AddedToken* token;
-    std::string content;  // as it stands in the text that is searched
+    std::string content;  // as it appears in the text that is searched
   };
   // The longest one that the text begins with, or null.
   const Looked* longest(std::string_view text) const {
@@ -307,7 +307,7 @@ void Tokenizer::Model::encode_spaced(std::string_view text, bool special, bool g
 void Tokenizer::Model::refuse(std::string_view character) const {
   const char* p = character.data();
   fail(fmt::format(
-      "the character U+{:04X} \"{}\" is none of the {} of this tokenizer; take it out, or train the "
+      "the character U+{:04X} \"{}\" is not among the {} of this tokenizer; remove it, or train the "
       "tokenizer on text that has it",
       static_cast<uint32_t>(decode_utf8(p, p + character.size()).code), character,
       bpe.tokens.size() - bpe.added.size()));

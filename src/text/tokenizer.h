@@ -40,7 +40,7 @@ class Tokenizer {
   // Added tokens are found in the text unless they are special; thread-safe. Error: the text holds an added
   // token that asks for lstrip, rstrip or single_word, or a character that a vocabulary of characters lacks.
   std::vector<Token> encode(std::string_view text) const;
-  // Appends. `goes_on`: the text stands behind others, so it gets no mark that only the first word gets.
+  // Appends. `goes_on`: the text follows others, so it gets no mark that only the first word gets.
   void encode(std::string_view text, std::vector<Token>& out, bool goes_on = false) const;
   // As Hugging Face's encode() does: special tokens too are found, and the post-processor's template added.
   std::vector<Token> encode_with_special(std::string_view text) const;

@@ -126,7 +126,7 @@ class Parser {
       read_replace(j, path, " ", kMark);
     else
       refuse(path, "with byte_fallback only Prepend and Replace are supported", j);
-    if (std::exchange(seen, true)) refuse(path, "stands twice", j);
+    if (std::exchange(seen, true)) refuse(path, "appears twice", j);
   }
   void read_metaspace(const Json& j) {
     const std::string path = "pre_tokenizer";
@@ -309,7 +309,7 @@ class Parser {
       t.rstrip = flag(j, path, "rstrip", &no);
       t.normalized = flag(j, path, "normalized", &yes);
       if (!by_content_.try_emplace(t.content, t.id).second)
-        refuse(path + ".content", "stands twice", content);
+        refuse(path + ".content", "appears twice", content);
       bpe_.added.push_back(std::move(t));
     }
     std::sort(bpe_.added.begin(), bpe_.added.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
@@ -451,7 +451,7 @@ class Parser {
     const Token l = find(left), r = find(right);
     find(left + right);
     if (!seen_.insert(uint64_t{static_cast<uint32_t>(l)} << 32 | static_cast<uint32_t>(r)).second)
-      refuse(where(), "stands twice", j);
+      refuse(where(), "appears twice", j);
     bpe_.merges.emplace_back(l, r);
   }
 

@@ -69,7 +69,7 @@ int64_t line_of_deep_key(std::string_view text) {
   }
   return 0;
 }
-// Keys and texts become names of folders, arms and the like, which stand in messages, logs and scripts.
+// Keys and texts become names of folders, arms and the like, which appear in messages, logs and scripts.
 void check_text(const std::string& text, int64_t line, const std::string& path, const Toml& file) {
   if (!has_controls(text)) return;
   throw FileError(fmt::format("{}:{}: {}: expected a text without control characters, found {}", file.name,

@@ -54,7 +54,7 @@ std::vector<CharClass> make_classes() {
     if (category(c) == Category::letter) table[c] = CharClass::letter;
     if (category(c) == Category::number) table[c] = CharClass::number;
   }
-  for (char32_t c = 0; c < 0x3001; ++c)  // all of White_Space lies below; it shares nothing with L and N
+  for (char32_t c = 0; c < 0x3001; ++c)  // all of White_Space lies below; it is disjoint from L and N
     if (u_isUWhiteSpace(static_cast<UChar32>(c))) table[c] = CharClass::space;
   return table;
 }

@@ -21,7 +21,7 @@ RunConfig config_of(const Checkpoint& c) {
   const auto config = c.meta.find("config");
   if (config == c.meta.end())
     throw FileError(fmt::format(
-        "the checkpoint of step {} notes no config; it was not written by `ruminate train`", c.step));
+        "the checkpoint of step {} has no config; it was not written by `ruminate train`", c.step));
   return parse_config(config->second, fmt::format("the config in the checkpoint of step {}", c.step));
 }
 }  // namespace
@@ -29,10 +29,9 @@ RunConfig config_of(const Checkpoint& c) {
 void refuse_begun_run(const std::string& path) {
   const RunFolder folder{path};
   if (const auto newest = newest_valid(folder.checkpoints()))
-    fail(
-        fmt::format("{} holds a run at step {}: `--resume {}` goes on with it, `--set run.folder=...` begins "
-                    "another",
-                    path, newest->checkpoint.step, shell_quoted(path)));
+    fail(fmt::format(
+        "{} holds a run at step {}: `--resume {}` continues it, `--set run.folder=...` starts another", path,
+        newest->checkpoint.step, shell_quoted(path)));
   RUM_CHECK(
       !Disk::real().exists(folder.model()),
       "{} holds the model of another run, whose tokenizer would be overwritten: move the folder away or "
@@ -92,7 +91,7 @@ void Trainer::State::remove_finished_model() {
   Disk& disk = Disk::real();
   for (const std::string& old : {folder.model(), folder.results()}) {
     if (!disk.exists(old)) continue;
-    progress.line(fmt::format("{} of step {} is removed: the run goes on", old, done));
+    progress.line(fmt::format("{} of step {} is removed: the run continues", old, done));
     disk.remove(old);
   }
 }
@@ -102,10 +101,10 @@ void Trainer::State::restore(Checkpoint c) {
   for (const Fingerprint& f : task->fingerprints())
     RUM_CHECK(
         c.meta[f.key] == f.hash,
-        "{} has changed since this run began (hash {}, then {}): put the old file back or begin another run",
+        "{} has changed since this run began (hash {}, then {}): put the old file back or start another run",
         f.name, f.hash, c.meta[f.key]);
   RUM_CHECK(c.step <= config.steps,
-            "{} is at step {} already, train.steps = {} lies behind it: ask for more, or begin another run",
+            "{} is already at step {}, beyond train.steps = {}: ask for more steps, or start another run",
             folder.path, c.step, config.steps);
   set_weights(params, params.master(), c.tensors, "", file);
   set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
@@ -116,7 +115,7 @@ void Trainer::State::restore(Checkpoint c) {
   evaluated = c.meta.contains("evaluated") ? noted(c, "evaluated") : done;
   if (!evaluated_alike(config_of(c), config)) {
     progress.line(
-        "what judges the model has changed: the best step is one of those that are evaluated from now on");
+        "the model is judged differently now: only steps evaluated from now on compete for the best");
     return;
   }
   best_step = noted(c, "best_step");
@@ -174,9 +173,10 @@ std::string Trainer::State::way_back(int64_t last_finite) const {
   std::vector<int64_t> good = saved_steps(folder.checkpoints());
   std::erase_if(good, [&](int64_t s) { return s >= last_finite; });
   if (good.empty())
-    return "no checkpoint is known to be good: begin again with a lower optimizer.learning_rate";
+    return "no checkpoint is known to be good: start again with a lower optimizer.learning_rate";
   return fmt::format(
-      "the last good checkpoint is {}: move later ones away and go on by `ruminate train --resume {}` with a "
+      "the last good checkpoint is {}: move later ones away and continue with `ruminate train --resume {}` "
+      "with a "
       "lower optimizer.learning_rate or more schedule.warmup",
       checkpoint_path(folder.checkpoints(), good.back()), shell_quoted(folder.path));
 }

@@ -1,4 +1,4 @@
-// Telling classes of texts apart: each class is a corpus, and the label of a text is its corpus's number.
+// Classifying texts: each class is a corpus, and the label of a text is its corpus's number.
 #pragma once
 #include <span>
 #include <vector>
@@ -15,7 +15,7 @@ BatchShape classifier_shape(const RunConfig&, Pooling);
 
 class Classification : public Task {
  public:
-  // A corpus a class, all of the config's kind. `from`: the run whose language model, or whose encoder, the
+  // One corpus per class, all of the config's kind. `from`: the run whose language model, or whose encoder, the
   // body starts as, of the same shape and tokenizer; null: random weights.
   Classification(const RunConfig&, Pooling, std::span<const Corpus> train, std::span<const Corpus> valid,
                  const Tokenizer&, const LoadedRun* from);

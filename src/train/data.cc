@@ -65,11 +65,10 @@ std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
     if (!text &&
         (!key.name.starts_with("model.") || key.name == "model.dropout" || key.name == "model.recompute"))
       continue;
-    RUM_CHECK(
-        key.get(ours) == key.get(theirs),
-        "train.from = \"{}\" has {} = {}, this config {}; only a model of the same shape can go on from its "
-        "weights",
-        c.from, key.name, key.get(theirs), key.get(ours));
+    RUM_CHECK(key.get(ours) == key.get(theirs),
+              "train.from = \"{}\" has {} = {}, this config {}; only a model of the same shape can continue "
+              "from its weights",
+              c.from, key.name, key.get(theirs), key.get(ours));
   }
   return from;
 }

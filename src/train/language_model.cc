@@ -78,8 +78,8 @@ Model LanguageModel::make_model() {
   Model model(config_.model_kind, Params(frozen_, "", &*adapters_), c);
   for (const std::string& target : lora.targets) {
     const std::vector<std::string> layers(adapters_->layers.begin(), adapters_->layers.end());
-    RUM_CHECK(adapters_->layers.contains(target), "lora.targets: the model has no layer \"{}\", but {}{}",
-              target, fmt::join(layers, ", "), did_you_mean(target, layers));
+    RUM_CHECK(adapters_->layers.contains(target), "lora.targets: the model has no layer \"{}\"{}", target,
+              known_names(target, layers));
   }
   frozen_hash_ = hex64(weights_hash(frozen_, from_->weights));
   frozen_.materialise_to_read(device, config_.dtype);

@@ -71,7 +71,7 @@ void cut_metrics(const RunFolder& folder, int64_t step, Progress& progress) {
   const int64_t damaged = each_metrics_line(folder, [&](const MetricsLine& line) {
     if (line.step <= step) kept += std::string(line.text) + '\n';
   });
-  if (damaged > 0) progress.line(fmt::format("{}: lines left out as damaged: {}", folder.metrics(), damaged));
+  if (damaged > 0) progress.line(fmt::format("{}: damaged lines left out: {}", folder.metrics(), damaged));
   Disk::real().replace_text(folder.metrics(), kept);
 }
 }  // namespace rum

@@ -24,7 +24,7 @@ class TrainingLog {
   void evaluation(int64_t step, const Evaluation&, const std::string& score_name);
 
   double seconds() const;  // since it was made
-  // Time that is no training: between these two the clock of the steps stands still.
+  // Time that is not training: between these two the clock of the steps stops.
   void pause();
   void go_on();
 

@@ -29,13 +29,13 @@ struct Trainer::State {
   DeviceKind device;
   RunFolder folder;
   std::optional<FileLock> alone;    // one process at a time trains in the folder
-  std::optional<Checkpoint> start;  // where a resumed run goes on; until open_folder()
+  std::optional<Checkpoint> start;  // where a resumed run continues; until open_folder()
   std::unique_ptr<RunTask> task;
   ParameterBlock& params;
   AdamW adamw;
   Step step;
   std::optional<TrainingLog> log;  // of rank 0, once the folder is open
-  Stop stop;                       // has somebody asked for the end?
+  Stop stop;                       // has anybody asked to stop?
 
   // What the next step depends on besides the weights; all of it is in a checkpoint.
   int64_t done = 0, evaluated = 0, best_step = 0, stale = 0, skipped = 0;
@@ -105,7 +105,7 @@ struct Trainer::State {
 
   // model_selection.cc
   bool better(const Evaluation&) const;           // than the best so far, by train.best
-  bool worse_than_best(const Evaluation&) const;  // the same for weights that are no step's
+  bool worse_than_best(const Evaluation&) const;  // the same for weights that belong to no step
   bool evaluation_due() const;
   std::string chosen_by() const;  // train.best for people: "loss", "BLEU"
   bool evaluate();  // true: nothing has improved for long enough to stop; Interrupted: it is still due
@@ -113,7 +113,7 @@ struct Trainer::State {
   void find_best_again();
   // Chooses, writes and tests the model; the lines that close the run.
   std::string finish();
-  bool readable(int64_t step) const;        // is there such a checkpoint? Says what is wrong with it
+  bool readable(int64_t step) const;        // does such a checkpoint exist? Says what is wrong with it
   std::vector<int64_t> last_saves() const;  // those that are averaged
   void average_weights(const std::vector<int64_t>& steps);
 };

@@ -20,15 +20,15 @@ namespace rum {
 struct Evaluation {
   double loss = 0;              // per target; lower is better
   std::optional<double> score;  // the task's own figure, see score_name(); higher is better
-  std::string text;             // both in a line for people
+  std::string text;             // both, in a readable line
   std::string samples{};        // for samples.txt; may be empty
 };
 // Something outside the checkpoint that a resumed run must find as it was.
 struct Fingerprint {
-  std::string key, name, hash;  // where the checkpoint keeps it, what people call it, and its hash now
+  std::string key, name, hash;  // where the checkpoint keeps it, its readable name, and its hash now
 };
-using Stop = std::function<bool()>;  // asked now and then; true: leave it
-struct Interrupted {};               // what was begun is left undone
+using Stop = std::function<bool()>;  // polled now and then; true: stop
+struct Interrupted {};               // unfinished work is dropped
 inline void leave_if(const Stop& stop) {
   if (stop && stop()) throw Interrupted();
 }
@@ -45,7 +45,7 @@ class Task {
   // A single number, made by the same ops for every micro-batch: the sum over the targets.
   virtual Tensor loss(const Batch&) const = 0;
   virtual const Loader& loader() const = 0;  // the micro-batches of each step
-  // Other weights than random ones for a model that begins; says whose they are, or "" when there are none.
+  // Initial weights other than random ones; says whose they are, or "" when there are none.
   virtual std::string take_weights() { return ""; }
   // On texts that are not trained on. Throws Interrupted once `stop` says so.
   virtual Evaluation evaluate(const Stop& stop) const = 0;
@@ -55,7 +55,7 @@ class RunTask : public Task {
  public:
   std::vector<std::string> notes;     // what was cut or left out of the texts, a line each for people
   virtual int64_t texts() const = 0;  // in an epoch, or pieces of them
-  // A batch of so many tokens, in texts as long as the model takes: what needs the most memory.
+  // A batch of this many tokens, in texts as long as the model takes: what needs the most memory.
   virtual Packed largest_batch(int64_t tokens) const = 0;
 
   virtual std::string score_name() const { return ""; }       // as a key: "bleu", of 100; "" without one

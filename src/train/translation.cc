@@ -8,7 +8,7 @@
 
 namespace rum {
 namespace {
-// The first pairs, at most so many, that have room in the context: what is left out of the loss
+// The first pairs, at most this many, that have room in the context: what is left out of the loss
 // is left out of BLEU.
 std::vector<Pair> pairs_of(const EvaluationBatches& batches, const Corpus& corpus, size_t most) {
   std::vector<Pair> out;

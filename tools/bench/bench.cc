@@ -67,7 +67,7 @@ Tensor ints(const std::vector<int32_t>& v) {
   return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
 }
 
-// Random tokens, so the loss starts at log(vocabulary) and falls as the batch is learned by heart.
+// Random tokens, so the loss starts at log(vocabulary) and falls as the batch is memorised.
 Batch batch_of(const Setup& s) {
   std::vector<Example> examples;
   const auto vocab = static_cast<uint32_t>(s.vocab);
@@ -197,7 +197,7 @@ double product_share(int64_t m, int64_t n, int64_t k, GemmFlags f, int64_t steps
   }
   return median(shares);
 }
-// Each linear layer's y = x w', dx = dy w, dw = dy' x; together weighted by what a step has of them.
+// Each linear layer's y = x w', dx = dy w, dw = dy' x; together weighted by how often a step has them.
 void products(const Options& o, const Setup& s) {
   struct Layer {
     const char* name;
@@ -225,7 +225,7 @@ void products(const Options& o, const Setup& s) {
   report("products", o, std::move(shares));
 }
 
-// The stretches of a step cut into pieces for so many processors, of each piece the fastest
+// The stretches of a step cut into pieces for this many processors, of each piece the fastest
 // time of all steps.
 std::vector<Stretch> stretches_of(const Options& o, const Setup& s, int processors) {
   set_threads(processors);

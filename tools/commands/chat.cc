@@ -1,4 +1,4 @@
-// `ruminate chat`: a pool written by a model that others host, and pairs as lines for its fine-tuning.
+// `ruminate chat`: a pool written by a hosted model, and pairs as chat lines for its fine-tuning.
 #include "generate/chat.h"
 
 #include <fmt/format.h>
@@ -19,32 +19,29 @@ int chat(int argc, char** argv) {
   ChatConfig c;
   std::string input, output, pairs, key_from;
   int64_t generation = 1;
-  Flags flags(
-      "chat",
-      "Has a hosted model write a pool: one source a line in, JSON lines with provenance out, appended; "
-      "started again, it continues where the file ends. Or turns pairs into lines for fine-tuning.");
-  flags
-      .add("--system", c.system, "what the model is told to do, e.g. \"Translate German into English.\"",
-           true)
+  Flags flags("chat",
+              "Has a hosted model write a pool: one source per line in, JSON lines with provenance appended; "
+              "started again, it continues where the file ends. Or turns pairs into lines for fine-tuning.");
+  flags.add("--system", c.system, "the system message, e.g. \"Translate German into English.\"", true)
       .add("--output,-o", output, "file to write", true)
       .add("--input,-i", input, fmt::format("sources, one per line; {}", kPackedHelp))
       .add("--pairs", pairs,
            "instead of --input: source<TAB>target lines, written as chat lines for fine-tuning")
-      .add("--url", c.url, "of any server with OpenAI's protocol, up to /v1: https://api.openai.com/v1")
-      .add("--model", c.model, "as the server names it")
+      .add("--url", c.url, "any server that speaks OpenAI's protocol, up to /v1: https://api.openai.com/v1")
+      .add("--model", c.model, "the model, as the server names it")
       .add("--key-from", key_from, "the environment variable that holds the key; none: no key is sent")
-      .add("--temperature", c.temperature, "of the draws; 0: the likeliest token")
-      .add("--max-tokens", c.max_tokens, "of an answer", 1, 1 << 20)
-      .add("--seed", c.seed, "of the draws; a server may ignore it", 0, UINT32_MAX)
-      .add("--timeout", c.timeout, "seconds for one request")
+      .add("--temperature", c.temperature, "sampling temperature; 0: the likeliest token")
+      .add("--max-tokens", c.max_tokens, "most tokens of an answer", 1, 1 << 20)
+      .add("--seed", c.seed, "seed of the draws; a server may ignore it", 0, UINT32_MAX)
+      .add("--timeout", c.timeout, "seconds allowed for one request")
       .add("--tries", c.tries,
            "of one source, with pauses of 1, 2, 4 ... seconds, or what the server asks for", 1, 100)
-      .add("--per-minute", c.per_minute, "most requests per minute; 0: no limit")
+      .add("--per-minute", c.per_minute, "limit on requests per minute; 0: none")
       .add("--parallel", c.parallel, "requests in flight", 1, 256)
       .add("--generation", generation, "1 for a model of human text, 2 for one of text of 1, ...", 1,
            1 << 20);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(input.empty() != pairs.empty(), "expected --input with sources or --pairs, one of the two");
+  RUM_CHECK(input.empty() != pairs.empty(), "expected either --input with sources or --pairs");
   if (!pairs.empty()) {
     const Corpus corpus = read_corpus(pairs, CorpusKind::pairs);
     Disk::real().replace_text(output, fine_tuning_lines(corpus.texts, c.system));
@@ -53,7 +50,7 @@ int chat(int argc, char** argv) {
   }
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
   RUM_CHECK(c.timeout > 0 && c.per_minute >= 0 && c.temperature >= 0,
-            "--timeout must be above 0, --per-minute and --temperature not below");
+            "--timeout must be above 0, --per-minute and --temperature at least 0");
   if (!key_from.empty()) {
     const char* key = std::getenv(key_from.c_str());
     RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", key_from);

@@ -32,18 +32,18 @@ int prepare_command(int argc, char** argv) {
       .add("--output,-o", output, "folder for train, valid, test and stats.json", true)
       .add("--documents", documents, "plain text instead of pairs, blank lines between documents")
       .add("--skip-bad", read_rules.skip_bad,
-           "pass over lines that are no pair or no UTF-8 instead of refusing the file")
+           "skip lines that are not pairs or not UTF-8 instead of refusing the file")
       .add("--min-words", rules.min_words, "fewest words on either side", 0)
-      .add("--max-words", rules.max_words, "most words on either side; longer documents are cut, 0 never", 0)
+      .add("--max-words", rules.max_words, "most words on either side; longer documents are cut; 0: never", 0)
       .add("--max-characters", rules.max_characters, "most characters on either side of a pair", 1)
       .add("--ratio", rules.ratio, "largest ratio of the longer side to the shorter, in characters + 10", 1)
       .add("--letters", rules.letters, "smallest share of letters among the characters", 0, 1)
       .add("--word-characters", rules.word_characters, "most characters in a word", 1)
       .add("--unpack-ratio", read_rules.unpack_ratio,
            "how many times its size a compressed file may expand to", 1)
-      .add("--valid", rules.valid, "texts held out for validation; at most a 20th of all", 0)
-      .add("--test", rules.test, "texts held out for the test; at most a 10th of all", 0)
-      .add("--seed", seed, "of the split and the order", 0, UINT32_MAX);
+      .add("--valid", rules.valid, "texts held out for validation; at most 1/20 of all", 0)
+      .add("--test", rules.test, "texts held out for testing; at most 1/10 of all", 0)
+      .add("--seed", seed, "seed of the split and the order", 0, UINT32_MAX);
   if (const auto stop = flags.parse(argc, argv)) return *stop;
   rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs,
   rules.seed = static_cast<uint32_t>(seed);
@@ -54,7 +54,7 @@ int prepare_command(int argc, char** argv) {
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {
     Corpus c = read_corpus(path, rules.kind, read_rules);
-    if (c.skipped > 0) fmt::print(stderr, "{}: {} bad lines passed over\n", path, c.skipped);
+    if (c.skipped > 0) fmt::print(stderr, "{}: {} bad lines skipped\n", path, c.skipped);
     read.push_back(Json::Object{{"file", fs::path(path).filename().string()},
                                 {"hash", hex64(c.hash)},
                                 {"texts", static_cast<int64_t>(c.texts.size())},
@@ -84,7 +84,7 @@ std::vector<std::string> common_pages(const std::string& german, const std::stri
 int debian_command(int argc, char** argv) {
   std::string index_de, index_en, help_de, help_en, output;
   Flags flags("data debian",
-              "Writes raw German-English pairs out of Debian packages; data/debian.sh calls it.");
+              "Writes raw German-English pairs from Debian packages; data/debian.sh calls it.");
   flags.add("--index-de", index_de, "the archive's Translation-de index, uncompressed")
       .add("--index-en", index_en, "the archive's Translation-en index, uncompressed")
       .add("--pages-de", help_de, "folder of LibreOffice's German help pages")
@@ -109,7 +109,7 @@ int debian_command(int argc, char** argv) {
     fmt::print("{} pairs from {} pages of help\n", pairs.size() - before, pages.size());
   }
   if (pairs.empty())
-    throw FileError("no pair found: are these the German and the English side of the same release?");
+    throw FileError("no pairs found: are these the German and English sides of the same release?");
   disk.replace_text(output, corpus_bytes(pairs, CorpusKind::pairs));
   return 0;
 }
@@ -142,8 +142,8 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "no such command: data {}{}\n", what, did_you_mean(what, known));
   fmt::print(help ? stdout : stderr,
              "ruminate data prepare   clean raw text, split it into train, valid and test\n"
-             "ruminate data debian    raw German-English pairs out of Debian packages\n"
-             "ruminate data show      what a prepared folder holds\n"
+             "ruminate data debian    extract raw German-English pairs from Debian packages\n"
+             "ruminate data show      show what a prepared folder holds\n"
              "`ruminate data prepare --help` and so on list the options.\n");
   return help ? 0 : 2;
 }

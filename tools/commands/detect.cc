@@ -52,11 +52,11 @@ DetectVerb::DetectVerb(const char* n, const char* h, int (*r)(int, char**)) : na
 void DetectInput::declare(Flags& flags) {
   flags
       .add("--human", humans,
-           fmt::format("texts by people: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl); {}",
+           fmt::format("human texts: one per line, source<TAB>target (.tsv) or JSON lines (.jsonl); {}",
                        kPackedHelp))
-      .add("--machine", machines, "texts by machines, as FILE or NAME=FILE; give it once for each machine")
-      .add("--in", in, "texts whose author is unknown, or stated in the file (.jsonl: \"label\")")
-      .add("--source", sources, "the source sentences of each plain text file, line by line");
+      .add("--machine", machines, "machine texts, as FILE or NAME=FILE; once per machine")
+      .add("--in", in, "texts whose author is unknown, or given in the file (.jsonl: \"label\")")
+      .add("--source", sources, "the source sentences of each plain text file, aligned line by line");
 }
 Texts DetectInput::read() const {
   Texts out;
@@ -67,7 +67,7 @@ Texts DetectInput::read() const {
   RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
   if (out.empty > 0) fmt::print(stderr, "{} empty lines left out\n", out.empty);
   if (const int64_t both = count_in_both(out.texts); both > 0)
-    fmt::print(stderr, "{} texts appear as both human and machine text\n", both);
+    fmt::print(stderr, "{} texts appear both as human and as machine text\n", both);
   return out;
 }
 
@@ -76,8 +76,8 @@ void DetectRecipe::declare(Flags& flags) {
   for (const Kind* k : Kind::all()) names.emplace_back(k->name);
   flags.choice("--kind", kind, "kind of detector, see below", names)
       .add("--option", options, "an option of that kind, as NAME=VALUE; repeat a name to give a list")
-      .add("--folds", folds, "parts into which the sources are split; each is held out once", 2, 100)
-      .add("--seed", seed, "for the split into folds", 0, UINT32_MAX);
+      .add("--folds", folds, "number of parts the sources are split into; each is held out once", 2, 100)
+      .add("--seed", seed, "seed of the split into folds", 0, UINT32_MAX);
 }
 std::string DetectRecipe::kinds() {
   std::string out = "Kinds:\n";
@@ -105,7 +105,8 @@ void warn_of_seen(const Detector& d, const std::string& path, const Texts& read)
   for (const auto& [corpus, hash] : read.corpora)
     for (const auto& [seen, known] : d.origin.corpora)
       if (hash == known)
-        fmt::print(stderr, "warning: {} was fitted on {}: its numbers here are too good\n", path, corpus);
+        fmt::print(stderr, "warning: {} was fitted on {}: its results here are too optimistic\n", path,
+                   corpus);
 }
 std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts) {
   std::vector<double> scores = d.score(texts);
@@ -142,14 +143,13 @@ int run_fit(int argc, char** argv) {
   DetectInput input;
   DetectRecipe recipe;
   std::string output;
-  Flags flags(
-      "detect fit",
-      "Fits a detector on texts by people and by machines. On the way it is tried on sources that were "
-      "held out: the AUROC that is printed is theirs.");
+  Flags flags("detect fit",
+              "Fits a detector on human and machine texts, and tests it on sources that were "
+              "held out: the AUROC that is printed is theirs.");
   input.declare(flags);
   recipe.declare(flags);
   flags.choice("--curve", recipe.curve, kCurveHelp, {"platt", "isotonic"})
-      .add("--output,-o", output, "where to write the detector, a safetensors file", true)
+      .add("--output,-o", output, "where to write the detector (a safetensors file)", true)
       .footer(DetectRecipe::kinds() +
               "\nExample:\n  ruminate detect fit --human people.tsv --machine deepl=deepl.tsv -o detector\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
@@ -180,14 +180,13 @@ int run_calibrate(int argc, char** argv) {
   Flags flags(
       "detect calibrate",
       "Sets a detector's thresholds on human texts of your own, so that it flags no more of them than you "
-      "allow. If you give machine texts too, its probabilities are fitted anew as well.");
+      "allow. If you also give machine texts, its probabilities are refitted as well.");
   input.declare(flags);
   flags.add("--detector", path, "the detector to calibrate", true)
       .add("--fpr", rates, "share of human texts that may be flagged; each share gets a threshold")
       .choice("--curve", curve, kCurveHelp, {"platt", "isotonic"})
       .add("--minimum", minimum,
-           "characters below which it says nothing; unless given, the length that 95 % of these texts reach",
-           0)
+           "characters below which it abstains; by default, the length that 95 % of these texts reach", 0)
       .add("--output,-o", output, "where to write the calibrated detector", true)
       .footer(
           "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
@@ -212,8 +211,7 @@ void warn_of_same_ids(std::span<const Text> texts) {
   std::unordered_set<std::string_view> ids;
   for (const Text& t : texts)
     if (!ids.insert(t.id).second) {
-      fmt::print(stderr,
-                 "warning: several texts have the id {}; the answers stand in the order of the texts\n",
+      fmt::print(stderr, "warning: several texts have the id {}; answers are in the order of the texts\n",
                  t.id);
       return;
     }
@@ -238,12 +236,11 @@ std::string answer(const Detector& d, const Text& t, double score, bool own, con
 int run_score(int argc, char** argv) {
   DetectInput input;
   std::string path, output, format = "json";
-  Flags flags(
-      "detect score",
-      "Gives every text a score: the higher, the more it looks like a machine's. One line per text, in "
-      "the order of the input.");
+  Flags flags("detect score",
+              "Scores every text: the higher, the more it looks machine-written. One line per text, in "
+              "the order of the input.");
   input.declare(flags);
-  flags.add("--detector", path, "the detector to ask", true)
+  flags.add("--detector", path, "the detector to use", true)
       .choice("--format", format,
               "JSON lines with probability and flags, RAID's {id, score}, or the numbers alone",
               {"json", "raid", "plain"})
@@ -296,7 +293,7 @@ int run(int argc, char** argv) {
   return 2;
 }
 const DetectVerb kVerbs[] = {
-    {"fit", "fit a detector on texts by people and by machines", run_fit},
+    {"fit", "fit a detector on human and machine texts", run_fit},
     {"calibrate", "set a detector's thresholds on human texts of your own", run_calibrate},
     {"score", "score texts with a detector", run_score}};
 const Command command{"detect", "who wrote this, a person or a model? Fit, calibrate, evaluate detectors",

@@ -98,7 +98,7 @@ Json probabilities(const Detector& d, Scores s) {
                       {"brier", made.brier},           {"ece_15", r.ece}, {"log_loss", made.log_loss},
                       {"reliability", std::move(bins)}};
 }
-// Machines' texts attacked, people's as they are.
+// Machine texts attacked, human texts as they are.
 Json attacked(const Detector& d, std::span<const Text> texts, uint32_t seed) {
   Json::Object out;
   for (const Attack& a : attacks()) {
@@ -110,7 +110,7 @@ Json attacked(const Detector& d, std::span<const Text> texts, uint32_t seed) {
   }
   return out;
 }
-// One number for each text, NaN for people's.
+// One number for each text, NaN for human ones.
 std::vector<double> read_quality(const std::string& path, std::span<const Text> texts) {
   std::vector<double> quality;
   for (const std::string& line : read_lines(path)) {
@@ -123,8 +123,8 @@ std::vector<double> read_quality(const std::string& path, std::span<const Text> 
   const auto by_machine = [](const Text& t) { return t.author == Author::machine; };
   const auto machines = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), by_machine));
   if (machines != quality.size())
-    throw FileError(fmt::format("{} has {} numbers, there are {} texts by machines; expected the same number",
-                                path, quality.size(), machines));
+    throw FileError(fmt::format("{} has {} numbers, but there are {} machine texts; expected one each", path,
+                                quality.size(), machines));
   std::vector<double> out(texts.size(), NAN);
   size_t next = 0;
   for (size_t i = 0; i < texts.size(); ++i)
@@ -274,20 +274,21 @@ int run(int argc, char** argv) {
   EvaluateFlags o;
   DetectInput input;
   DetectRecipe recipe;
-  Flags flags("detect evaluate",
-              "Measures how well detectors tell machines from people, on labelled texts that they were not "
-              "fitted on, "
-              "and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
-              "tries them "
-              "on every other, on sources that were held out.");
+  Flags flags(
+      "detect evaluate",
+      "Measures how well detectors tell machine from human text, on labelled texts that they were not "
+      "fitted on, "
+      "and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
+      "tries them "
+      "on every other, on sources that were held out.");
   input.declare(flags);
   recipe.declare(flags);
   flags.add("--detector", o.detectors, "detectors to measure; the others are tested against the first")
       .add("--spread", o.spread,
-           "they are one recipe at several seeds: also the mean, deviation and range of every number")
+           "they are one recipe with several seeds: also report mean, deviation and range of every number")
       .add("--documents", o.documents, "how many lines make a document", 1, 1000000)
       .add("--quality", o.quality,
-           "a file with a number for each machine text: how does the score correlate with it?")
+           "a file with a number for each machine text; reports how the score correlates with it")
       .add("--attacks", o.attacks,
            "also measure with the machines' texts attacked (homoglyphs, misspellings, ...)")
       .add("--matrix", o.matrix, "fit on each machine, try on every other")
@@ -300,7 +301,7 @@ int run(int argc, char** argv) {
   o.seed = recipe.seed;
   RUM_CHECK(!o.detectors.empty() || o.matrix, "expected --detector FILE, or --matrix");
   RUM_CHECK(o.detectors.size() > 1 || !o.spread, "--spread needs several --detector");
-  RUM_CHECK(o.format == "json" || !o.matrix, "--matrix has no table: leave --format out");
+  RUM_CHECK(o.format == "json" || !o.matrix, "--matrix has no table: leave out --format");
   const Texts read = input.read();
   std::vector<double> quality;
   if (!o.quality.empty()) quality = read_quality(o.quality, read.texts);

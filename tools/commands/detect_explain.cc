@@ -130,7 +130,7 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
     const size_t bad = find_invalid_utf8(text);
     if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
     text = one_line(text);
-    if (blank_line(text)) throw FileError(path + ": nothing but blanks in it; expected a text");
+    if (blank_line(text)) throw FileError(path + ": it holds only blanks; expected a text");
     read.texts.push_back({.id = path, .target = std::string(without_trailing_blanks(text))});
   }
   if (o.ids.empty()) return read.texts;
@@ -148,16 +148,16 @@ int run(int argc, char** argv) {
   DetectInput input;
   Flags flags(
       "detect explain",
-      "Shows what makes a text's score: its words or tokens in colour on a terminal, otherwise as a table "
+      "Shows what drives a text's score: its words or tokens in colour on a terminal, otherwise as a table "
       "whose numbers, with the constant, add up to the score. With --window it says instead which parts "
       "of a long text look machine-written.");
   input.declare(flags);
-  flags.add("--detector", o.detector, "the detector to ask", true)
+  flags.add("--detector", o.detector, "the detector to use", true)
       .add("--document", o.documents, "a file that is one long text; its line ends count as blanks")
       .add("--id", o.ids, "only the texts with this id; in a plain file, the number of the line")
       .add("--features", o.features, "how many n-grams to list for each side", 0, 1000000)
       .add("--window", o.window, "score windows of this many words instead of whole texts", 1)
-      .add("--stride", o.stride, "from one window to the next; half a window unless given", 1)
+      .add("--stride", o.stride, "distance from one window to the next; by default half a window", 1)
       .choice("--unit", o.unit, "what windows are measured in", {"words", "sentences"})
       .add("--html", o.html, "also write an HTML page to this file")
       .footer(
@@ -187,6 +187,6 @@ int run(int argc, char** argv) {
   if (!o.html.empty()) Disk::real().replace_text(o.html, page);
   return 0;
 }
-const DetectVerb verb{"explain", "show which words make a score, or which parts of a long text", run};
+const DetectVerb verb{"explain", "show which words drive a score, or which parts of a long text", run};
 }  // namespace
 }  // namespace rum::detect_explain_command

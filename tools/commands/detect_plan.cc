@@ -59,7 +59,7 @@ Scored by_file(const std::string& path, const std::vector<Text>& pool, uint64_t 
   const auto detector = load(path);
   for (const auto& [seen, hash] : detector->origin.corpora)
     RUM_CHECK(hash != corpus,
-              "{} was fitted on this pool, as {}: what it learned by heart says nothing; --human FILE fits "
+              "{} was fitted on this pool, as {}: what it has memorised says nothing; --human FILE fits "
               "detectors that do not see what they judge",
               path, seen);
   Scored out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
@@ -97,7 +97,7 @@ Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpu
   std::vector<double> weights(pool.size(), 1.0);
   if (o.exponent > 0) {
     RUM_CHECK(scored.probabilities.size() == pool.size(),
-              "weights need probabilities, and this detector has no curve: fit it again");
+              "weights need probabilities, and this detector has no calibration curve: fit it again");
     weights = edits::resampling_weights(scored.probabilities, 1, o.exponent).weights;
     double sum = 0;
     for (const int64_t i : order) sum += weights[static_cast<size_t>(i)];
@@ -117,18 +117,18 @@ int run(int argc, char** argv) {
   DetectRecipe recipe;
   Flags flags(
       "detect plan",
-      "Orders, filters or weighs generated pairs by how human they look, and writes the result as a plan "
+      "Orders, filters or weights generated pairs by how human they look, and writes the result as a plan "
       "for training (data.plan). Give either a detector, or human translations of the same sources: then "
       "no pair is judged by a detector that saw its source.");
   recipe.declare(flags);
   flags.add("--pool", o.pool, "the generated pairs, source<TAB>target", true)
       .add("--detector", o.detector, "a detector that was not fitted on them")
-      .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on beside the pool")
+      .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on together with the pool")
       .add("--provenance", o.provenance,
            "the JSON lines (`ruminate translate --jsonl`) that the pool was made from: they say who wrote it")
       .choice("--order", o.order, "which pairs come first", {"human-first", "human-last", "shuffled"})
       .add("--keep", o.keep, "share of the pairs to keep, the most human-like ones")
-      .add("--weigh", o.exponent, "weigh each pair by (1 - probability)^EXPONENT; 0: all alike")
+      .add("--weigh", o.exponent, "weight each pair by (1 - probability)^EXPONENT; 0: equal weights")
       .add("--bins", o.bins, "rank within this many bins of source length", 1, 1000)
       .add("--anyway", o.anyway, "order even by a detector that is no better than chance")
       .add("--output,-o", o.output, "where to write the plan", true)
@@ -151,7 +151,7 @@ int run(int argc, char** argv) {
     fail(fmt::format("this detector never orders this corpus: {}; order by a detector that asks other models",
                      *why));
   if (const auto why = why_not_order(scored.held_out)) {
-    RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway does it all the same", *why);
+    RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway overrides this", *why);
     fmt::print(stderr, "warning: {}\n", *why);
   }
   const Plan plan = plan_of(scored, pool, corpus.hash, o);

@@ -50,7 +50,7 @@ struct Row {
 struct Table {
   std::vector<Row> measures, lengths, reference, train;
   int64_t tokens = 0;  // of expected_types
-  int64_t exact = 0;   // not 0: p is of all swaps that there are, so many
+  int64_t exact = 0;   // not 0: p is exact, over all swaps, of which there are this many
   std::string no_p;    // why there is no p
   std::vector<std::string> notes;
 };
@@ -228,7 +228,7 @@ TextTable table_of(const Options& o, const Table& t) {
     out.rows[0].push_back("#1 - #2");
     out.rows[0].push_back("p");
   }
-  add_rows(out, "Diversity (words_v2; --explain NAME tells what a measure is)", t.measures, pair);
+  add_rows(out, "Diversity (words_v2; --explain NAME says what a measure is)", t.measures, pair);
   add_rows(out, "Lines", t.lengths, false);
   add_rows(out, "Against the reference", t.reference, false);
   add_rows(out, "Against the training corpus", t.train, false);
@@ -303,23 +303,24 @@ int run(int argc, char** argv) {
   flags
       .add("files", o.files,
            fmt::format(
-               "corpora, one sentence a line, {}; -: standard input; FILE:2: the second column of a TSV",
+               "corpora, one sentence per line, {}; -: standard input; FILE:2: the second column of a TSV",
                kPackedHelp))
-      .add("--reference", o.reference, "text by people, to compare with; its words count as attested")
+      .add("--reference", o.reference, "human text to compare with; its words count as attested")
       .add("--train", o.train, "training corpus: n-grams that it lacks are novel")
       .add("--tokens", o.tokens, "cut corpora down to this many tokens for expected_types (0: what all have)",
            0)
-      .add("--permutations", o.permutations, "of the paired test of two files (0: no test)", 0, 1'000'000)
-      .add("--seed", o.seed, "of the permutations", 0, UINT32_MAX)
+      .add("--permutations", o.permutations, "permutations of the paired test of two files (0: no test)", 0,
+           1'000'000)
+      .add("--seed", o.seed, "seed of the permutations", 0, UINT32_MAX)
       .add("--measures", o.measures, "comma-separated names, or all")
       .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
-      .add("--explain", o.explain, "print what a measure is, and stop")
+      .add("--explain", o.explain, "print what a measure is, and exit")
       .footer(
           "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
           "evenly "
-          "spaced; with long documents for lines it is slow, so leave it out by --measures. All other "
-          "measures are of the whole corpus.");
+          "spaced; with long documents as lines it is slow: leave it out with --measures. All other "
+          "measures cover the whole corpus.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) {
     fmt::print("{}", explain_measure(o.explain));

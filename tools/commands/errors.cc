@@ -100,7 +100,7 @@ std::string written(const ErrorMeasure& m, const ErrorCounts& c) {
   return m.share ? fmt::format("{:.2f}%", 100 * *v) : fmt::format("{:.4f}", *v);
 }
 
-// In text the counts stand below each other; elsewhere in brackets.
+// In plain text the counts are in columns; elsewhere in brackets.
 TextTable table_of(const std::vector<System>& systems, bool text) {
   TextTable t{{{"measure"}}};
   for (const System& s : systems) t.rows[0].push_back(s.name);
@@ -128,7 +128,7 @@ void print_table(const std::vector<System>& systems, const Asked& asked) {
     fmt::print("most frequent invented words of {}:{}\n", s.name, list);
   }
   if (asked.language == "de")
-    fmt::print("name_mismatch: all German nouns count, names cannot be told from them\n");
+    fmt::print("name_mismatch: counts all German nouns, since names cannot be told from them\n");
 }
 void print_worst(const System& s, const std::vector<std::string>& lines, const Texts& texts,
                  const Asked& asked) {
@@ -190,13 +190,13 @@ int run(int argc, char** argv) {
   Flags flags("errors", "What is wrong with translations: errors by kind, systems side by side.");
   flags.add("--hyp", asked.systems, "translations, one per line; several files or --hyp several times")
       .add("--ref", asked.reference, "their reference, one per line")
-      .add("--src", asked.source, "their sources: tells copied words from invented ones")
+      .add("--src", asked.source, "their sources, to tell copied words from invented ones")
       .add("--lexicon", asked.lexicons,
-           "more human text of the target language: its words are no inventions; the reference's never are")
+           "more human text in the target language: its words, like the reference's, are not inventions")
       .choice("--lang", asked.language, "language of translations and reference; the source is in the other",
               {"en", "de"})
       .add("--worst", asked.worst, "how many of each system's worst sentences to list", 0, 1 << 30)
-      .add("--by", asked.by, "the measure by which they are worst")
+      .add("--by", asked.by, "the measure that ranks the worst")
       .choice("--format", asked.format, kFormatHelp, table_formats())
       .add("--json", asked.json, kJsonHelp)
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
@@ -211,7 +211,7 @@ int run(int argc, char** argv) {
   RUM_CHECK(!asked.systems.empty() && !asked.reference.empty(),
             "expected --hyp FILE and --ref FILE; --help lists the options");
   RUM_CHECK(asked.format == "text" || !(asked.json || asked.worst > 0),
-            "--format is of the table of errors; it excludes --json and --worst");
+            "--format is for the table of errors; it excludes --json and --worst");
   error_measure(asked.by);  // refused before anything is read
   const Texts texts = read_texts(asked);
   HumanText human;

@@ -161,7 +161,7 @@ int jobs(const Asked& a) {
   const auto waves = waves_of(g.graph, store);
   if (a.slurm) {
     fmt::print(
-        "#!/bin/bash\n# One array per wave; a wave begins when the one before has ended well. Run it with "
+        "#!/bin/bash\n# One array per wave; a wave begins when the one before has succeeded. Run it with "
         "bash "
         "where sbatch is;\n# SBATCH_* variables set partition, time and memory.\nset -e\nafter=()\n");
     for (size_t w = 0; w < waves.size(); ++w) {
@@ -169,7 +169,7 @@ int jobs(const Asked& a) {
       std::string lines;
       for (const Stage* s : waves[w]) lines += s->id + "\n";
       fmt::print("cat >{} <<'END'\n{}END\n", ids, lines);
-      // The command of one job is a word of this script: it is quoted as a whole once more.
+      // The command of one job is a word of this script: so it is quoted as a whole again.
       const std::string job = fmt::format("{} \"$(sed -n \"${{SLURM_ARRAY_TASK_ID}}p\" {})\"", command, ids);
       fmt::print(
           "job=$(sbatch --parsable \"${{after[@]}}\" --array=1-{} --output={} \\\n  --wrap {})\n"
@@ -282,22 +282,24 @@ int experiment(int argc, char** argv) {
   Asked a;
   Flags flags("experiment", "Runs an experiment: trains generators and students, measures, judges, reports.");
   flags
-      .add("action", a.what, "run, status, jobs, report, export; stage: one of those that `jobs` lists", true)
+      .add("action", a.what, "run, status, jobs, report, export, or stage: one of those that `jobs` lists",
+           true)
       .add("config", a.config, "the experiment's TOML file, as in data/configs/experiments", true)
-      .add("--folder", a.folder, "where everything goes, over the file's experiment.folder")
-      .add("--data", a.data, "a folder with train.tsv, valid.tsv and test.tsv, over the file's [data]")
+      .add("--folder", a.folder, "where everything goes, instead of the file's experiment.folder")
+      .add("--data", a.data, "a folder with train.tsv, valid.tsv and test.tsv, instead of the file's [data]")
       .add("--generated", a.generated, "NAME=FILE: what the outside model [generator.NAME] made of the pool")
       .add("--group", a.groups, "only arms of these groups, and those that their claims compare them with")
-      .add("--jobs", a.jobs, "stages side by side, over the file's experiment.jobs", 0, 1024)
-      .add("--threads", a.threads, "of one stage; 0: all processors", 0, 1024)
+      .add("--jobs", a.jobs, "stages run in parallel, instead of the file's experiment.jobs", 0, 1024)
+      .add("--threads", a.threads, "threads of one stage; 0: all processors", 0, 1024)
       .add("--stage", a.stage, "id of the stage to make")
       .add("--slurm", a.slurm, "jobs: as a script of job arrays for Slurm")
-      .add("--plain", a.plain, "jobs: one command a line, in an order that works")
-      .add("--arm", a.arm, "export: whose targets, as chats for fine-tuning, one JSON object a line")
+      .add("--plain", a.plain, "jobs: one command per line, in an order that works")
+      .add("--arm", a.arm,
+           "export: the arm whose targets to write as chats for fine-tuning, one JSON object per line")
       .add("--seed", a.seed, "export: which seed of the arm", 1, 1000)
       .add("--output", a.output,
-           "report: a folder, over the experiment's; export: a file, else standard output")
-      .add("--no-text", a.no_text, "report: ids and numbers only, no line of a corpus");
+           "report: a folder instead of the experiment's; export: a file, else standard output")
+      .add("--no-text", a.no_text, "report: ids and numbers only, no text of a corpus");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const std::pair<const char*, int (*)(const Asked&)> actions[] = {
       {"run", run},       {"status", status},         {"jobs", jobs},
@@ -307,8 +309,7 @@ int experiment(int argc, char** argv) {
     if (a.what == name) return f(a);
     names.emplace_back(name);
   }
-  fail(fmt::format("no action \"{}\"{}; there are {}", a.what, did_you_mean(a.what, names),
-                   fmt::join(names, ", ")));
+  fail(fmt::format("no action \"{}\"{}", a.what, known_names(a.what, names)));
 }
 const Command command{"experiment", "reproduce the paper's experiments: run, status, jobs, report",
                       experiment};

@@ -1,4 +1,4 @@
-// `ruminate generate`: a model of plain text goes on after a prompt.
+// `ruminate generate`: a plain-text model continues a prompt.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,14 +19,14 @@ int generate(int argc, char** argv) {
   int64_t count = 1;
   bool greedy = false;
   DrawFlags draws;
-  Flags flags("generate", "Continues a prompt with a model of plain text.");
+  Flags flags("generate", "Continues a prompt with a plain-text model.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
       .add("--prompt", prompt, "the beginning of the text", true)
       .add("--count", count, "texts to write", 1, UINT32_MAX)
       .add("--greedy", greedy, "always take the likeliest token instead of drawing");
   draws.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text and draws nothing");
+  RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text without drawing");
   const auto run = draws.load(folder);
   RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
             shell_quoted(folder));
@@ -52,6 +52,6 @@ int generate(int argc, char** argv) {
   }
   return 0;
 }
-const Command command{"generate", "write on after a prompt", generate};
+const Command command{"generate", "continue a prompt", generate};
 }  // namespace
 }  // namespace rum::generate_command

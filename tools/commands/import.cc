@@ -1,4 +1,4 @@
-// `ruminate import` and `ruminate export`: models from and for Hugging Face.
+// `ruminate import` and `ruminate export`: Hugging Face models, in and out.
 #include "huggingface/import.h"
 
 #include <fmt/format.h>
@@ -15,13 +15,13 @@ int import_model(int argc, char** argv) {
   int64_t context = 0;
   Flags flags(
       "import",
-      "Makes a run folder of a Hugging Face model: GPT-2, Llama (2, 3, 3.1, 3.2), Mistral, Qwen2 and 2.5. "
-      "generate, perplexity and train (train.from) take it like any other.");
+      "Makes a run folder from a Hugging Face model: GPT-2, Llama (2, 3, 3.1, 3.2), Mistral, Qwen2 and 2.5. "
+      "generate, perplexity and train (train.from) accept it like any other.");
   flags
       .add("folder", folder,
            "with config.json, tokenizer.json, and model.safetensors or its shards and their index", true)
       .add("run", run, "the run folder to make", true)
-      .add("--context", context, "longest text in tokens; 0: as long as the model was made for", 0, 1 << 20);
+      .add("--context", context, "longest text in tokens; 0: the model's own context", 0, 1 << 20);
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (run.size() > 1 && run.ends_with('/')) run.pop_back();
   const Imported made = import_folder(folder, run, context);
@@ -36,13 +36,14 @@ int export_model(int argc, char** argv) {
   std::string run, folder;
   bool adapter = false;
   Flags flags("export",
-              "Writes a model of plain text as Hugging Face's transformers load it: config.json, "
+              "Writes a plain-text model as Hugging Face's transformers load it: config.json, "
               "generation_config.json, tokenizer.json, tokenizer_config.json, model.safetensors.");
   flags.add("run", run, "a run folder, a checkpoint or a model file in one", true)
       .add("folder", folder, "the folder to make", true)
       .add("--adapter", adapter,
-           "of a run with adapters (lora.rank) these alone, as PEFT loads them: adapter_config.json and "
-           "adapter_model.safetensors; without it they are added to the weights");
+           "write only the adapters of a run that has them (lora.rank), as PEFT loads them: "
+           "adapter_config.json and "
+           "adapter_model.safetensors; otherwise they are merged into the weights");
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   const Exported made = adapter ? export_adapters(run, folder) : export_folder(run, folder);
@@ -51,7 +52,7 @@ int export_model(int argc, char** argv) {
   return 0;
 }
 
-const Command import_command{"import", "make a run of a Hugging Face model", import_model};
+const Command import_command{"import", "make a run from a Hugging Face model", import_model};
 const Command export_command{"export", "write a run as Hugging Face's transformers load it", export_model};
 }  // namespace
 }  // namespace rum::import_command

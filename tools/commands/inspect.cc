@@ -84,7 +84,7 @@ void write_file(const std::string& path, const std::string& text) {
   file.write(text);
   file.finish();
 }
-// The page, once, or again and again while the runs go on.
+// The page, once, or again and again while the runs continue.
 void write_page(std::span<const std::string> runs, const std::string& path, bool watch) {
   constexpr int kSeconds = 10;
   serve::RunPages pages;
@@ -107,8 +107,7 @@ void show_run(const std::string& path) {
              run->model.encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
              m.inner, m.vocab, run->params.numbers());
   const RunHistory h = history_of(folder);
-  if (h.damaged > 0)
-    fmt::print(stderr, "{}: lines passed over as damaged: {}\n", folder.metrics(), h.damaged);
+  if (h.damaged > 0) fmt::print(stderr, "{}: damaged lines skipped: {}\n", folder.metrics(), h.damaged);
   if (!h.training.empty())
     fmt::print("training loss {:.3f} {} {:.3f} at step {:.0f} of {}\n{}", h.training.front().y,
                sparkline(h.training, 60), h.training.back().y, h.training.back().x, run->config.steps,
@@ -169,13 +168,13 @@ int run(int argc, char** argv) {
       .add("--html", page,
            "write one page of curves, samples, tokens and attention into this file; it needs nothing beside "
            "it")
-      .add("--watch", watch, "with --html: write it again every ten seconds until the runs are finished")
+      .add("--watch", watch, "with --html: rewrite it every ten seconds until the runs are finished")
       .add("--step", step, "run one step of the run folder and print its tape")
-      .add("--svg", drawing, "draw the run's training and validation loss into this file")
+      .add("--svg", drawing, "draw the run's training and validation loss to this file")
       .add("--ops", ops, "print the catalogue of ops");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(ops != !what.empty(), "give a run folder or a file, or --ops");
-  RUM_CHECK(what.size() <= 1 || !page.empty(), "several runs at once are for --html FILE");
+  RUM_CHECK(what.size() <= 1 || !page.empty(), "several runs at once need --html FILE");
   RUM_CHECK(!watch || (!page.empty() && page != "-"), "--watch needs --html with a file");
   if (ops) {
     show_ops();

@@ -21,7 +21,7 @@
 
 namespace rum::perplexity_command {
 namespace {
-// What the model is asked about. One bad line does not cost the others: what is unfit is told of on standard
+// What the model is asked about. One bad line does not cost the others: what is unfit is reported on standard
 // error and left out; what is longer than the context, by --on-long.
 struct Asked {
   std::vector<Example> examples;
@@ -179,7 +179,7 @@ int run(int argc, char** argv) {
   int64_t unpack_ratio = kUnpackRatio;
   bool json = false, per_token = false;
   Flags flags("perplexity",
-              "What a trained model says of a text: perplexity, bits per byte, ranks, entropy.");
+              "What a trained model says about a text: perplexity, bits per byte, ranks, entropy.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
       .add("--input,-i", input,
            fmt::format(
@@ -192,8 +192,8 @@ int run(int argc, char** argv) {
               {"skip", "cut", "fail"})
       .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
       .add("--per-token", per_token,
-           "each predicted token: line, number in its text, token, log p, rank, entropy, with tabs between")
-      .add("--html", page, "write a page into this file: the texts, each token coloured by its probability")
+           "for each predicted token: line, position in its text, token, log p, rank, entropy, tab-separated")
+      .add("--html", page, "write a page to this file: the texts, each token coloured by its probability")
       .add("--json", json, kJsonHelp)
       .add("--explain", explained, "print what a measure is");
   if (const auto status = flags.parse(argc, argv)) return *status;
@@ -253,6 +253,6 @@ int run(int argc, char** argv) {
   }
   return asked.status();
 }
-const Command command{"perplexity", "what a model says of a text: perplexity, ranks, entropy", run};
+const Command command{"perplexity", "what a model says about a text: perplexity, ranks, entropy", run};
 }  // namespace
 }  // namespace rum::perplexity_command

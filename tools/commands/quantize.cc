@@ -31,16 +31,16 @@ void write_run(const LoadedRun& run, RunConfig config, const RunFolder& folder) 
 
 int quantize_run(int argc, char** argv) {
   std::string from, to;
-  Flags flags(
-      "quantize",
-      "Writes a run with its weights in int8: a quarter of the size, and translate, generate and "
-      "perplexity multiply in int8 by themselves. It is for inference on a CPU; training goes on from "
-      "the run itself.");
+  Flags flags("quantize",
+              "Writes a run with its weights in int8: a quarter of the size, and translate, generate and "
+              "perplexity multiply in int8 without being asked. It is for inference on a CPU; training "
+              "continues from "
+              "the run itself.");
   flags.add("run", from, "a run folder, a checkpoint or a model file in one", true)
       .add("new-run", to, "the folder to make", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (to.size() > 1 && to.ends_with('/')) to.pop_back();
-  RUM_CHECK(!Disk::real().exists(to), "{} is there already: name a folder to make", to);
+  RUM_CHECK(!Disk::real().exists(to), "{} already exists: name a new folder", to);
   const auto run = load_run(from);
   RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);
   RunConfig config = run->config;

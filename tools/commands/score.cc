@@ -40,7 +40,7 @@ void declare(Flags& flags, Options& o) {
       .add("--hyp", o.hyps,
            "translations, one per line; several files: several systems, the first is the baseline")
       .add("--ref", o.refs, "references, one per line; several files or --ref several times")
-      .add("--metrics,-m", o.metrics, "bleu, chrf, chrf++, ter; several with commas or blanks")
+      .add("--metrics,-m", o.metrics, "bleu, chrf, chrf++, ter; separate several by commas or blanks")
       .add("--sentence-level", o.sentence_level, "a row per sentence; BLEU with effective order")
       .add("--confidence", o.confidence, "95 % intervals by bootstrap resampling")
       .add("--confidence-n", o.confidence_n, "resamples of --confidence", 1, kMany)
@@ -50,14 +50,14 @@ void declare(Flags& flags, Options& o) {
       .add("--paired-ar-n", o.randomisation_n, "its trials", 1, kMany)
       .add("--significance", o.significance, "both tests: they answer different questions")
       .choice("--p-rule", o.p_rule,
-              "ties: they count, and few differing lines are counted exactly; sacrebleu: as it does",
+              "ties: ties count, and few differing lines are counted exactly; sacrebleu: as sacreBLEU does",
               {"ties", "sacrebleu"})
-      .add("--seed", o.seed, "of the resamples", 0, UINT32_MAX)
-      .add("--tokenize", o.tokenize, "BLEU: how sentences are cut into words: 13a, intl, char, zh, none")
+      .add("--seed", o.seed, "seed of the resamples", 0, UINT32_MAX)
+      .add("--tokenize", o.tokenize, "BLEU: how sentences are split into words: 13a, intl, char, zh, none")
       .add("--lowercase", o.lowercase, "BLEU: compare in lower case")
       .add("--smooth-method", o.smooth_method,
            "BLEU: what an order without a match counts: exp, floor, add-k, none")
-      .add("--smooth-value", o.smooth_value, "BLEU: of floor (0.1) and add-k (1)")
+      .add("--smooth-value", o.smooth_value, "BLEU: the value of floor (0.1) or add-k (1)")
       .add("--max-ngram-order", o.max_ngram_order, "BLEU: longest n-grams", 1, 100)
       .add("--effective-order", o.effective_order, "BLEU: leave out orders that nothing reaches")
       .add("--chrf-char-order", o.char_order, "chrF: longest character n-grams", 0, 100)
@@ -66,14 +66,14 @@ void declare(Flags& flags, Options& o) {
       .add("--chrf-lowercase", o.chrf_lowercase, "chrF: compare in lower case")
       .add("--chrf-whitespace", o.chrf_whitespace, "chrF: blanks are characters too")
       .add("--chrf-eps-smoothing", o.chrf_eps_smoothing, "chrF: average F over all orders, as chrF++.py does")
-      .add("--ter-case-sensitive", o.ter_case_sensitive, "TER: compare with the case as it is")
-      .add("--ter-normalized", o.ter_normalized, "TER: set punctuation apart")
+      .add("--ter-case-sensitive", o.ter_case_sensitive, "TER: compare case-sensitively")
+      .add("--ter-normalized", o.ter_normalized, "TER: separate punctuation from words")
       .add("--ter-no-punct", o.ter_no_punct, "TER: drop punctuation")
-      .add("--ter-asian-support", o.ter_asian_support, "TER: the two above know Chinese and Japanese")
+      .add("--ter-asian-support", o.ter_asian_support, "TER: the two above also handle Chinese and Japanese")
       .add("--width", o.width, "digits after the point", 0, 17)
       .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
-      .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and nothing else")
+      .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and exit")
       .footer(fmt::format(
           "FILE is {}, or - for standard input; FILE:2 is the second column of a TSV, and a reference "
           "line without that column does not count as a reference for its sentence.",
@@ -340,7 +340,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   RUM_CHECK(o.format == "text" || !(o.json || o.sentence_level),
-            "--format is of the table of systems; it excludes --json and --sentence-level");
+            "--format is for the table of systems; it excludes --json and --sentence-level");
   auto metrics = metrics_of(o);
   const Texts texts = read(o);
   RUM_CHECK(texts.systems.size() > 1 || !(o.bootstrap || o.randomisation || o.significance),

@@ -20,25 +20,25 @@ int serve(int argc, char** argv) {
   Flags flags(
       "serve",
       "Answers requests with OpenAI's protocol (/v1/completions, /v1/chat/completions, /v1/models), and "
-      "shows a page at / where one types a sentence. Ctrl-C or SIGTERM ends it.");
+      "serves a page at / for trying sentences. Ctrl-C or SIGTERM stops it.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
-      .add("--host", c.host, "the address to listen to; 0.0.0.0: all, so that other machines can ask, too")
-      .add("--port", c.port, "0: any that is free; the first line says which", 0, 65535)
-      .add("--name", model.name, "what clients call the model; the run's name unless given")
+      .add("--host", c.host, "the address to listen on; 0.0.0.0: all, so that other machines can connect")
+      .add("--port", c.port, "port; 0: any free one; the first line says which", 0, 65535)
+      .add("--name", model.name, "what clients call the model; by default the run's name")
       .add("--key-from", key_from,
-           "the environment variable with a key that clients must send; none: all may ask")
+           "the environment variable with a key that clients must send; none: open to all")
       .add("--max-prompt", model.most_prompt, "most tokens of a prompt", 1)
-      .add("--max-tokens", model.most_answer, "most tokens of an answer, and how many unless a client says",
-           1)
+      .add("--max-tokens", model.most_answer,
+           "most tokens of an answer, and the default when a client names no limit", 1)
       .add("--max-body", c.most_body, "most bytes of a request", 64, int64_t{1} << 30)
-      .add("--clients", c.clients, "connections at a time; the next ones wait", 1, 4096)
-      .add("--waiting", c.waiting, "requests that wait for the model; more are sent away for a second", 1,
+      .add("--clients", c.clients, "simultaneous connections; more must wait", 1, 4096)
+      .add("--waiting", c.waiting, "requests queued for the model; more are told to retry after a second", 1,
            1 << 16)
-      .add("--batch", c.batch, "texts that are written side by side", 1, 4096)
+      .add("--batch", c.batch, "texts generated side by side", 1, 4096)
       .add("--patience", c.patience, "seconds to wait for a client's next bytes, and for answers at the end",
            1, 3600)
       .add("--device", device, "auto: a GPU where there is one; cpu; cuda; cuda:1: the second GPU")
-      .choice("--dtype", dtype, "of the products; auto: int8 for a run of `ruminate quantize`, else f32",
+      .choice("--dtype", dtype, "type of the products; auto: int8 for a run of `ruminate quantize`, else f32",
               {"auto", "f32", "bf16", "int8"});
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!key_from.empty()) {

@@ -58,12 +58,12 @@ int train(int argc, char** argv) {
   std::vector<std::string> names;
   for (const Pattern& p : patterns()) names.emplace_back(p.name);
   Flags flags("tokenizer train", "Trains a byte-level BPE tokenizer on lines of text.");
-  flags.add("--input", input, "text files, plain or compressed; of .tsv files all columns", true)
+  flags.add("--input", input, "text files, plain or compressed; all columns of .tsv files", true)
       .add("--output,-o", output, "the tokenizer.json to write")
       .add("--vocab", config.vocab,
            "tokens in all: special ones, 256 bytes, merges (characters: as many as there are)", 256, 1 << 24)
       .add("--special", config.special, "special tokens; they get the first ids")
-      .choice("--pattern", config.pattern, "how text is cut into words", names)
+      .choice("--pattern", config.pattern, "how text is split into words", names)
       .add("--split-digits", config.split_digits, "each digit is a token of its own")
       .add("--min-frequency", config.min_frequency, "pairs seen less often are not merged", 1, INT64_MAX);
   if (const auto status = flags.parse(argc, argv)) return *status;
@@ -71,8 +71,7 @@ int train(int argc, char** argv) {
   Texts texts;
   for (const std::string& path : input) texts.add(path);
   if (config.pattern == "characters") texts.add_line_end();  // which whole files have
-  if (texts.bytes() == 0)
-    throw FileError(input.front() + ": no text to train on in it, nor in any other --input");
+  if (texts.bytes() == 0) throw FileError(input.front() + ": no text to train on, nor in any other --input");
   Progress progress;
   const auto tokenizer = Tokenizer::train(
       texts.views(), config, [&](int64_t merges) { progress.status(fmt::format("{} merges", merges)); });
@@ -104,19 +103,19 @@ int filter(int argc, char** argv, const char* name, const char* about, F&& conve
   return 0;
 }
 int encode(int argc, char** argv) {
-  return filter(argc, argv, "tokenizer encode",
-                "Lines of text in, lines of token ids out: those of Hugging Face, of each line in NFC.",
-                [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
-                  std::string_view text = line;
-                  if (number == 1 && text.starts_with(kByteOrderMark))
-                    text.remove_prefix(kByteOrderMark.size());
-                  const bool is_text = find_invalid_utf8(text) == std::string_view::npos;
-                  const std::vector<Token> tokens = t.encode_with_special(is_text ? nfc(text) : line);
-                  for (size_t i = 0; i < tokens.size(); ++i) {
-                    if (i) out += ' ';
-                    out += fmt::format_int(tokens[i]).c_str();
-                  }
-                });
+  return filter(
+      argc, argv, "tokenizer encode",
+      "Lines of text in, lines of token ids out: the same ids as Hugging Face's, of each line in NFC.",
+      [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
+        std::string_view text = line;
+        if (number == 1 && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+        const bool is_text = find_invalid_utf8(text) == std::string_view::npos;
+        const std::vector<Token> tokens = t.encode_with_special(is_text ? nfc(text) : line);
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          if (i) out += ' ';
+          out += fmt::format_int(tokens[i]).c_str();
+        }
+      });
 }
 int decode(int argc, char** argv) {
   return filter(
@@ -128,7 +127,7 @@ int decode(int argc, char** argv) {
           char* stop;
           const long id = std::strtol(p, &stop, 10);
           if (stop == p || id < 0 || id >= t.size())
-            throw FileError(fmt::format("standard input: line {}: ids from 0 to {} are expected, found {}",
+            throw FileError(fmt::format("standard input: line {}: expected ids from 0 to {}, found {}",
                                         number, t.size() - 1, std::string(p, end).substr(0, 40)));
           tokens.push_back(static_cast<Token>(id));
           for (p = stop; p < end && (*p == ' ' || *p == '\t' || *p == '\r');) ++p;

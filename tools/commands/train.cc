@@ -71,8 +71,9 @@ int train(const Asked& asked, Ranks& ranks) {
   listen_for_interrupts();
   const Outcome out = trainer.run([](int64_t) { return interrupted(); });
   if (!out.finished) {
-    progress.line(fmt::format("stopped at step {}, all of it saved; `ruminate train --resume {}` goes on",
-                              out.step, shell_quoted(config.folder)));
+    progress.line(
+        fmt::format("stopped at step {}, everything is saved; `ruminate train --resume {}` continues",
+                    out.step, shell_quoted(config.folder)));
     return 130;
   }
   fmt::print("{}", out.results);
@@ -87,10 +88,10 @@ int run(int argc, char** argv) {
       "torchrun, the processes share each step (batch.parts).");
   flags.add("config", asked.file, "the config file")
       .add("--device", asked.device, "short for --set run.device=...")
-      .add("--set", asked.settings, "key=value, over the file; may stand several times")
+      .add("--set", asked.settings, "key=value, instead of the file's; may be repeated")
       .add("--resume", asked.resume, "a run folder to resume from its newest checkpoint")
-      .add("--print-config", asked.print_config, "print the resolved config as TOML and stop")
-      .add("--dry-run", asked.dry_run, "print parameters, memory, steps and time, and stop")
+      .add("--print-config", asked.print_config, "print the resolved config as TOML and exit")
+      .add("--dry-run", asked.dry_run, "print parameters, memory, steps and time, and exit")
       .footer(table_of_keys());
   if (const auto status = flags.parse(argc, argv)) return *status;
   asked.device_given = flags.given("--device");

@@ -38,7 +38,7 @@ struct BestOfFlags {
 
   void add(Flags& flags) {
     flags
-        .add("--best-of", samples, "draw this many translations beside the greedy one and keep the best", 1,
+        .add("--best-of", samples, "draw this many translations besides the greedy one and keep the best", 1,
              1024)
         .choice(
             "--choose", choose,
@@ -46,12 +46,12 @@ struct BestOfFlags {
             "reverse-weight log p(x|y)/|x| + lm-weight log p(y)/|y|",
             {"mbr", "channel"})
         .choice("--utility", utility,
-                "of mbr: chrF of beta 1 or 2 (which prefers long ones), or sentence BLEU",
+                "for mbr: chrF of beta 1 or 2 (which prefers long ones), or sentence BLEU",
                 {"chrf1", "chrf2", "bleu"})
-        .add("--reverse", reverse, "of channel: a run that translates from target to source")
-        .add("--lm", lm, "of channel: a run of plain text in the target language")
-        .add("--reverse-weight", weights.reverse, "of channel")
-        .add("--lm-weight", weights.lm, "of channel; needs --lm");
+        .add("--reverse", reverse, "for channel: a run that translates from target to source")
+        .add("--lm", lm, "for channel: a plain-text run in the target language")
+        .add("--reverse-weight", weights.reverse, "for channel")
+        .add("--lm-weight", weights.lm, "for channel; needs --lm");
   }
   // Null without --best-of. What it points to lives as long as these flags.
   const BestOf* read(const Flags& flags, const DrawFlags& draws) {
@@ -72,7 +72,7 @@ struct BestOfFlags {
   }
 };
 
-// The lines to translate. What is unfit is told of on standard error and stays empty, so that one bad line
+// The lines to translate. What is unfit is reported on standard error and stays empty, so that one bad line
 // does not cost the others: a tab, bytes that are not UTF-8, a character that the tokenizer does not have,
 // more tokens than the context holds.
 class Sources {
@@ -291,21 +291,21 @@ int translate(int argc, char** argv) {
           "a line longer than the context: skip it (an empty translation, exit status 1), cut it, split it "
           "where its sentences end and join their translations, or fail",
           {"skip", "cut", "split", "fail"})
-      .add("--flush", flush, "answer each line as it comes; on by itself on a terminal or a pipe")
+      .add("--flush", flush, "answer each line as it comes; the default on a terminal or a pipe")
       .add("--template", instruction.text,
-           "for a model of plain text that follows instructions: what it is told, with {source} in it; its "
+           "for a plain-text model that follows instructions: the prompt, with {source} in it; its "
            "first line is the translation")
-      .add("--chat", instruction.chat, "the template is a user's message, in the words of the model's family")
-      .add("--beam", search.beam, "hypotheses kept; 1: greedy (as the run was evaluated unless given)", 1,
-           1024)
+      .add("--chat", instruction.chat,
+           "the template is a user's message, in the chat format of the model's family")
+      .add("--beam", search.beam, "hypotheses kept; 1: greedy (by default as the run was evaluated)", 1, 1024)
       .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
-      .add("--sample", sample, "draw instead of search")
+      .add("--sample", sample, "draw instead of searching")
       .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
       .add("--scores", scores, "the natural log-probability and a tab before each translation")
       .add("--jsonl", jsonl,
            "JSON lines with source, log-probability and provenance, appended to --output; started again, it "
            "continues where the file ends")
-      .add("--generator", generator, "with --jsonl: the name to note; the run's unless given")
+      .add("--generator", generator, "with --jsonl: the name to record; by default the run's")
       .add("--generation", generation,
            "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
   draws.add(flags);
@@ -335,10 +335,11 @@ int translate(int argc, char** argv) {
   const auto run = draws.load(folder);
   const Instruction* asked = instruction.text.empty() ? nullptr : &instruction;
   RUM_CHECK(run->translation() || asked,
-            "{} is a model of plain text; `ruminate generate {} --prompt TEXT` writes with it, and one that "
+            "{} is a plain-text model; `ruminate generate {} --prompt TEXT` runs it, and one that "
             "follows instructions translates with --template",
             folder, shell_quoted(folder));
-  RUM_CHECK(!run->translation() || !asked, "{} translates without being told: leave --template out", folder);
+  RUM_CHECK(!run->translation() || !asked,
+            "{} is a translation model and needs no prompt: leave out --template", folder);
   Decoding d;
   d = asked ? answering(d) : run->config.decoding;
   draws.apply(flags, d, "--beam 1 without --sample");
