@@ -68,7 +68,7 @@ inline float attend_scale(int64_t d) {
 template <class T>
 void attend_forward(const Attend<T>&);  // y and lse
 // The same with wgmma and bulk copies, where it fits; false: nothing was done. attend_hopper() says whether
-// it is tried: on a GPU that can it is, unless RUM_HOPPER=0; emulated it is with RUM_HOPPER=1.
+// it is tried: with RUM_HOPPER=1 on a GPU that can, until one has shown that it is right and faster.
 bool attend_forward_hopper(const Attend<simt::bf16>&);
 bool& attend_hopper();
 template <class T>

@@ -242,12 +242,8 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 
 bool& attend_hopper() {
   static bool use = [] {
-    if (const char* said = std::getenv("RUM_HOPPER")) return *said == '1' && simt::is_hopper();
-#if defined(SIMT_GPU) && defined(SIMT_SM90A)
-    return simt::is_hopper();
-#else
-    return false;
-#endif
+    const char* said = std::getenv("RUM_HOPPER");
+    return said != nullptr && *said == '1' && simt::runs_hopper();
   }();
   return use;
 }

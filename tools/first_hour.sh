@@ -63,12 +63,15 @@ head -n 3 "$out/machine.txt"
 case $run in
 1)
   step smoke "$gpu" --gtest_brief=1 --gtest_filter='CudaKernels.*:CudaOps.Every*'
-  # A wait that never ends is what may go wrong there: without it the rest runs on mma.sync.
+  # A wait that never ends is what may go wrong there: then parity does without its tests.
   step hopper timeout 60 "$gpu" --gtest_brief=1 --gtest_filter='CudaHopper.*' || export RUM_HOPPER=0
   step parity sh tools/parity.sh run "$gpu"
   step sanitizer sh tools/parity.sh sanitize "$gpu"
   ;;
-2) step kernels env PARTS=kernels TYPE=bf16 bash tools/bench/gpu.sh "$bench" ;;
+2)
+  step kernels env PARTS=kernels TYPE=bf16 bash tools/bench/gpu.sh "$bench"
+  step hopper env RUM_HOPPER=1 timeout 60 "$bench" kernels --only attention --type bf16
+  ;;
 3) step peers env PARTS="train generate" SECONDS_LEFT="$(left)" bash tools/bench/gpu.sh "$bench" ;;
 esac
 echo "first-hour, run $run: $([ $status = 0 ] && echo "everything passed" || echo "something failed, see above"); the output is in $out"

@@ -57,6 +57,14 @@ inline std::string map_fault(const void* base, const std::vector<uint64_t>& size
   return "";
 }
 bool is_hopper();  // the device is of compute capability 9.0; in emulation it can all that follows
+// Whether this file's kernels do what they say: one that was not compiled for sm_90a has empty ones.
+[[maybe_unused]] static bool runs_hopper() {
+#if defined(SIMT_GPU) && !defined(SIMT_SM90A)
+  return false;
+#else
+  return is_hopper();
+#endif
+}
 
 // The place in a swizzled tile of number c of row r, both counted in the tile of 64 columns.
 __device__ __forceinline__ int swizzled(int r, int c) { return r * 64 + ((c / 8) ^ (r % 8)) * 8 + c % 8; }

@@ -18,7 +18,7 @@ using test::kCuda;
 constexpr DeviceKind kCpu = DeviceKind::cpu;
 bool can() {
   const char* const said = std::getenv("RUM_HOPPER");
-  return simt::is_hopper() && (said == nullptr || *said != '0');
+  return simt::runs_hopper() && (said == nullptr || *said != '0');
 }
 #define NEEDS_HOPPER() \
   if (!can()) GTEST_SKIP() << "this GPU is not of compute capability 9.0, or RUM_HOPPER=0"
