@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "base/unfinished.h"
 
 namespace rum {
@@ -156,12 +157,23 @@ FileLock::~FileLock() {
   ::close(file_);
 }
 
+namespace {
+// A pipe or a device, rather than a regular file, a folder or nothing.
+bool is_special(const std::string& path) {
+  std::error_code ignored;
+  const auto type = fs::status(path, ignored).type();
+  using enum fs::file_type;
+  return type == fifo || type == character || type == block || type == socket;
+}
+}  // namespace
+bool is_device(const std::string& path) {
+  const bool in_memory = path.starts_with("/dev/shm/");
+  const bool system = path.starts_with("/dev/") || path.starts_with("/proc/");
+  return is_special(path) || (system && !in_memory);
+}
 std::string Disk::read(const std::string& path) {
   // A pipe or a device has size 0: nothing would be read from it, or it would never end.
-  std::error_code ignored;
-  const auto type = std::filesystem::status(path, ignored).type();
-  using enum std::filesystem::file_type;
-  if (type == fifo || type == character || type == block || type == socket)
+  if (is_special(path))
     throw FileError(path + " is not a regular file: save its contents to a file, and name that");
   File file(path, calls_);
   std::string out(file.size(), '\0');
@@ -169,6 +181,8 @@ std::string Disk::read(const std::string& path) {
   return out;
 }
 void Disk::replace(const std::string& path, std::span<const Part> parts) {
+  if (is_device(path))
+    throw FileError(path + " is not a regular file and would be replaced by one: name another");
   uint64_t bytes = 0;
   for (const Part& part : parts) bytes += part.size();
   // A new file under a new name: existing files are not written to, links not followed.

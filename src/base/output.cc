@@ -15,12 +15,7 @@
 namespace rum {
 namespace fs = std::filesystem;
 namespace {
-// A pipe, a device, or one of the names under which the system shows what is open already.
-bool as_it_is(const std::string& path) {
-  struct stat s;
-  if (path == "-" || path.starts_with("/dev/") || path.starts_with("/proc/")) return true;
-  return ::stat(path.c_str(), &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
-}
+bool as_it_is(const std::string& path) { return path == "-" || is_device(path); }
 // One name for all who write this file, so that the lock on it holds.
 std::string written_under(const std::string& path) { return path + ".ruminate.tmp"; }
 }  // namespace
@@ -87,5 +82,10 @@ void OutputFile::finish() {
   if (calls_.rename(temporary_.c_str(), path_.c_str()) == -1)
     refuse(path_, "give the finished file its name", errno);
   temporary_.clear();
+}
+void write_output(const std::string& path, std::string_view text) {
+  OutputFile file(path);
+  file.write(text);
+  file.finish();
 }
 }  // namespace rum

@@ -2,6 +2,7 @@
 // The old checkpoint must still load, and an acknowledged step must never be lost.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -324,6 +325,21 @@ TEST(Disk, NoLinkIsFollowedAndNothingOfOthersIsOverwritten) {
   EXPECT_EQ(calls.failed, 1);
   EXPECT_EQ(disk.read(path("config.toml")), "newer");
   EXPECT_EQ(disk.list(folder.path).size(), 8u);  // and no leftover
+}
+TEST(Disk, ADeviceIsNotReplaced) {
+  Scratch folder;
+  const std::string pipe = folder.path + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink("/dev/null", folder.path + "/null");
+  for (const std::string& path : {pipe, folder.path + "/null", std::string("/dev/stdout")}) {
+    EXPECT_TRUE(is_device(path)) << path;
+    EXPECT_NE(error_of([&] { Disk::real().replace_text(path, "x"); }).find("is not a regular file"),
+              std::string::npos)
+        << path;
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.path + "/null"));
+  for (const char* plain : {"none", "/dev/shm/none", "."}) EXPECT_FALSE(is_device(plain)) << plain;
 }
 TEST(Disk, UnfinishedFilesAreToldFromThoseOfOthers) {
   const std::string a = unfinished_name("runs/x/step-1.ckpt"), b = unfinished_name("runs/x/step-1.ckpt");

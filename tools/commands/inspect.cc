@@ -79,11 +79,6 @@ std::string evaluations(const RunHistory& h) {
   return out;
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  OutputFile file(path);
-  file.write(text);
-  file.finish();
-}
 // The page, once, or again and again while the runs continue.
 void write_page(std::span<const std::string> runs, const std::string& path, bool watch) {
   constexpr int kSeconds = 10;
@@ -91,7 +86,7 @@ void write_page(std::span<const std::string> runs, const std::string& path, bool
   listen_for_interrupts();
   while (true) {
     const bool last = !watch || interrupted() || serve::RunPages::finished(runs);
-    write_file(path, pages.html(runs, last ? 0 : kSeconds));
+    write_output(path, pages.html(runs, last ? 0 : kSeconds));
     if (last) return;
     for (int k = 0; k < 10 * kSeconds && !interrupted(); ++k)
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -181,7 +176,7 @@ int run(int argc, char** argv) {
   } else if (!page.empty()) {
     write_page(what, page, watch);
   } else if (!drawing.empty()) {
-    write_file(drawing, loss_picture({what[0]}));
+    write_output(drawing, loss_picture({what[0]}));
   } else if (what[0].ends_with(".ckpt") || what[0].ends_with(".safetensors")) {
     show_tensors(what[0]);
   } else {

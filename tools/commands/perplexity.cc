@@ -169,9 +169,7 @@ void write_page(const std::string& path, const LoadedRun& run, const Asked& aske
   }
   if (i < asked.examples.size())
     page.put(fmt::format("<p class=\"soft\">{} more texts are not shown.</p>\n", asked.examples.size() - i));
-  OutputFile file(path);
-  file.write(page.html("Perplexity of " + asked.name, ""));
-  file.finish();
+  write_output(path, page.html("Perplexity of " + asked.name, ""));
 }
 
 int run(int argc, char** argv) {
