@@ -216,6 +216,8 @@ TEST(Linear, FileGivesTheSameScores) {
   save(*d, path);
   const auto back = load(path);
   EXPECT_EQ(back->score(texts), d->score(texts));
+  save(*back, scratch.path + "/again");
+  EXPECT_EQ(Disk::real().read(scratch.path + "/again"), Disk::real().read(path));
   EXPECT_EQ(back->origin.corpora, d->origin.corpora);
   EXPECT_EQ(back->origin.held_out->auroc, d->origin.held_out->auroc);
   EXPECT_EQ(*probability(back->calibration, 0.3), *probability(d->calibration, 0.3));
@@ -355,6 +357,11 @@ TEST(DetectBadInput, FilesOfAnotherVersionOrCutShort) {
     EXPECT_THROW(load(path), FileError) << kept;
   }
   std::string other = bytes;
+  other.replace(other.size() - 8, 8, std::string("\0\0\0\0\0\0\xF0\x7F", 8));  // infinity
+  Disk::real().replace_text(path, other);
+  EXPECT_NE(error_of([&] { load(path); }).find("holds what is no number: the file is damaged"),
+            std::string::npos);
+  other = bytes;
   other.replace(other.find("\\\"version\\\":1"), 13, "\\\"version\\\":9");
   Disk::real().replace_text(path, other);
   EXPECT_EQ(error_of([&] { load(path); }),

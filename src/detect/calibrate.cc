@@ -186,6 +186,7 @@ Json::Object to_json_object(const Calibration& c) {
 Calibration calibration_of(const JsonFields& j) {
   Calibration c;
   c.minimum_characters = j.whole("minimum_characters");
+  if (c.minimum_characters < 0) j.refuse("minimum_characters", "at least 0");
   if (j.has("platt")) c.curve = Platt{j.object("platt").number("a"), j.object("platt").number("b"), 0};
   if (j.has("isotonic")) {
     Isotonic curve{j.object("isotonic").numbers("scores"), j.object("isotonic").numbers("values")};
@@ -194,8 +195,10 @@ Calibration calibration_of(const JsonFields& j) {
       throw FileError(j.name() + ": the detector's isotonic curve is damaged");
     c.curve = std::move(curve);
   }
-  for (const JsonFields& t : j.objects("thresholds"))
+  for (const JsonFields& t : j.objects("thresholds")) {
     c.thresholds.push_back({t.number("fpr"), t.number("score"), t.whole("humans")});
+    if (const double fpr = t.number("fpr"); !(fpr > 0 && fpr < 1)) t.refuse("fpr", "between 0 and 1");
+  }
   return c;
 }
 }  // namespace rum::detect

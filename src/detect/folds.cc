@@ -30,6 +30,13 @@ CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, 
       where.push_back(i);
     }
     if (unseen.empty()) continue;
+    const auto people =
+        std::count_if(seen.begin(), seen.end(), [](const Text& t) { return t.author == Author::human; });
+    const auto machines = static_cast<int64_t>(seen.size()) - people;
+    RUM_CHECK(people > 0 && machines > 0,
+              "with one of {} folds held out, {} texts by people and {} by machines are left to fit on: give "
+              "more sources, or try another --seed",
+              folds, people, machines);
     const auto detector = fit(kind, seen, options);
     const std::vector<double> scores = detector->score(unseen);
     const std::vector<bool> own = white_box(*detector, unseen);

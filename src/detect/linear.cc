@@ -157,14 +157,13 @@ std::unique_ptr<Linear> fit_linear(std::span<const Text> texts, const LinearOpti
 }
 
 namespace {
-LinearOptions options_of(const Json::Object& given, bool loading) {
+LinearOptions options_of(const Json::Object& given, double* objective = nullptr) {  // of a saved detector
   LinearOptions o;
   std::string ngrams = to_string(o.ngrams);
   int64_t features = o.features;
-  double objective = 0;  // kept for the record
   Options options("linear", given);
   options.take("ngrams", ngrams).take("features", features).take("C", o.C);
-  if (loading) options.take("objective", objective);
+  if (objective) options.take("objective", *objective);
   options.end();
   o.ngrams = parse_ngrams(ngrams);
   RUM_CHECK(features >= 2 && features <= (1 << 24), "linear: features = {}: expected 2 to 2^24", features);
@@ -172,15 +171,16 @@ LinearOptions options_of(const Json::Object& given, bool loading) {
   return o;
 }
 std::unique_ptr<Detector> fit_linear(std::span<const Text> texts, const Json::Object& options) {
-  return fit_linear(texts, options_of(options, false));
+  return fit_linear(texts, options_of(options));
 }
 std::unique_ptr<Detector> load_linear(const Saved& saved, const std::string& path) {
-  const LinearOptions o = options_of(saved.settings, true);
+  double objective = 0;
+  const LinearOptions o = options_of(saved.settings, &objective);
   const Tensor weights =
       tensor_of(saved, "weights", {static_cast<int64_t>(o.features * o.ngrams.size())}, path);
   const Tensor constant = tensor_of(saved, "constant", {1}, path);
   const double* w = weights.data<double>();
-  return std::make_unique<Linear>(o, Logistic{{w, w + weights.size()}, *constant.data<double>(), 0});
+  return std::make_unique<Linear>(o, Logistic{{w, w + weights.size()}, *constant.data<double>(), objective});
 }
 const Kind linear_kind{
     "linear", "logistic regression on hashed n-grams of characters and words; needs only labelled lines",

@@ -1,5 +1,8 @@
 #include "detect/options.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 
 namespace rum::detect {
@@ -17,6 +20,10 @@ Tensor tensor_of(const Saved& saved, const char* name, const Shape& shape, const
     if (tensor.dtype() != DType::f64 || !(tensor.shape() == shape))
       throw FileError(fmt::format(
           "{}: tensor \"{}\" has another shape or type than the detector's settings ask for", path, name));
+    const std::span values(tensor.data<double>(), static_cast<size_t>(tensor.size()));
+    if (!std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); }))
+      throw FileError(
+          fmt::format("{}: tensor \"{}\" holds what is no number: the file is damaged", path, name));
     return tensor;
   }
   throw FileError(fmt::format("{}: the detector has no tensor \"{}\"", path, name));

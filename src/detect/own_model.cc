@@ -54,7 +54,7 @@ std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
 void OwnModel::check_alike(const OwnModel& other) const {
   RUM_CHECK(tokenizer().hash() == other.tokenizer().hash(),
             "{} and {} have different tokenizers, so their probabilities cannot be compared; train one with "
-            "the tokenizer of the other (data.tokenizer)",
+            "the tokenizer of the other (tokenizer.file)",
             path_, other.path_);
   RUM_CHECK(translation() == other.translation(), "of {} and {} one translates and one does not", path_,
             other.path_);
