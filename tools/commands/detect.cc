@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "base/threads.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
@@ -153,6 +154,7 @@ int run_fit(int argc, char** argv) {
       .footer(DetectRecipe::kinds() +
               "\nExample:\n  ruminate detect fit --human people.tsv --machine deepl=deepl.tsv -o detector\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
+  check_output(output);  // rather than when all is fitted
   const Texts texts = input.read();
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
                                  static_cast<uint32_t>(recipe.seed), recipe.curve);
@@ -192,6 +194,7 @@ int run_calibrate(int argc, char** argv) {
           "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const std::vector<double> fprs = read_shares(rates);
+  check_output(output);
   auto detector = load(path);
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
@@ -220,7 +223,7 @@ void warn_of_same_ids(std::span<const Text> texts) {
 std::string answer(const Detector& d, const Text& t, double score, bool own, const std::string& format) {
   if (format == "plain") return fmt::format("{}\n", score);
   Json::Object out{{"id", t.id}, {"score", score}};
-  if (format == "raid") return to_json(Json(std::move(out))) + "\n";
+  if (format == "raid") return to_json(Json(std::move(out))) + ",\n";
   const Verdict v = verdict(d.calibration, t, score);
   out.emplace_back("abstains", v.abstains);
   if (probability(d.calibration, score))
@@ -242,11 +245,12 @@ int run_score(int argc, char** argv) {
   input.declare(flags);
   flags.add("--detector", path, "the detector to use", true)
       .choice("--format", format,
-              "JSON lines with probability and flags, RAID's {id, score}, or the numbers alone",
+              "JSON lines with probability and flags, RAID's list of {id, score}, or the numbers alone",
               {"json", "raid", "plain"})
       .add("--output,-o", output, "a file to write instead of standard output")
       .footer("Example:\n  ruminate detect score --detector detector --in essays.txt\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
+  if (!output.empty()) check_output(output);
   const auto detector = load(path);
   const Texts texts = input.read();
   RUM_CHECK(format != "plain" || texts.empty == 0,
@@ -264,11 +268,15 @@ int run_score(int argc, char** argv) {
     for (size_t i = p * kPiece; i < std::min(scores.size(), (p + 1) * kPiece); ++i)
       answers[p] += answer(*detector, texts.texts[i], scores[i], own[i], format);
   });
-  const std::string out = fmt::format("{}", fmt::join(answers, ""));
+  std::string out = fmt::format("{}", fmt::join(answers, ""));
+  if (format == "raid") {  // whose own reader wants one list of all
+    out.replace(out.size() - 2, 1, "]");
+    out.insert(0, "[");
+  }
   if (output.empty())
     print(out);
   else
-    Disk::real().replace_text(output, out);
+    write_output(output, out);
   return 0;
 }
 

@@ -184,7 +184,7 @@ int run(int argc, char** argv) {
     for (const Explained& e : all) show(calibration, e, o.features);
     page = explanation_page(calibration, all);
   }
-  if (!o.html.empty()) Disk::real().replace_text(o.html, page);
+  if (!o.html.empty()) write_output(o.html, page);
   return 0;
 }
 const DetectVerb verb{"explain", "show which words drive a score, or which parts of a long text", run};

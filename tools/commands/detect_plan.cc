@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "data/corpus.h"
 #include "data/plan.h"
 #include "detect/calibrate.h"
@@ -139,6 +140,7 @@ int run(int argc, char** argv) {
   RUM_CHECK(o.detector.empty() != o.human.empty(), "expected either --detector FILE or --human FILE");
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
   RUM_CHECK(o.exponent >= 0, "--weigh {}: expected at least 0", o.exponent);
+  check_output(o.output);
   const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
   std::vector<Text> pool = texts_of(corpus, Author::machine);
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
