@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -163,16 +164,19 @@ std::vector<Values> features(const std::vector<std::string>& folders, const std:
   }
   return out;
 }
-std::vector<Values> lines(const std::vector<Values>& features, size_t from, size_t to) {
-  std::vector<Values> out;
-  for (const Values& f : features)
-    out.emplace_back(f.begin() + static_cast<std::ptrdiff_t>(from),
-                     f.begin() + static_cast<std::ptrdiff_t>(to));
+Values picked(const Values& all, const std::vector<size_t>& lines) {
+  Values out;
+  for (const size_t i : lines) out.push_back(all[i]);
   return out;
 }
-// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of them first, and
-// writes regression.json. Models of the judge set have seen even that fifth, so its correlation flatters: the
-// report has the one on the pool.
+std::vector<Values> picked(const std::vector<Values>& features, const std::vector<size_t>& lines) {
+  std::vector<Values> out;
+  for (const Values& f : features) out.push_back(picked(f, lines));
+  return out;
+}
+// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of the sources
+// first, and writes regression.json. Models of the judge set have seen even that fifth, so its correlation
+// flatters: the report has the one on the pool.
 Values quality(const StageContext& x, const edits::TargetSet& t) {
   const edits::TargetSet judge = edits::read_targets(x.input("judge")),
                          human = edits::read_pool(x.input("split"), "judge");
@@ -180,19 +184,25 @@ Values quality(const StageContext& x, const edits::TargetSet& t) {
   for (const int64_t id : judge.ids) references.push_back(human.texts[static_cast<size_t>(id)].target);
   const Values measured = edits::agreement(judge.texts, references);
   const std::vector<Values> given = features(x.inputs("judge_score"), judge.ids);
-  const size_t n = measured.size(), cut = n * 4 / 5;
-  RUM_CHECK(
-      cut >= given.size() + 2 && n >= cut + 2,
-      "{}: {} targets of the judge set are too few for a regression on {} scores; raise data.judge_pairs",
-      x.stage.label, n, given.size());
-  const auto fitted_on = std::span(measured).first(cut), tried_on = std::span(measured).subspan(cut);
-  const double held_out = detect::spearman(
-      edits::predict(edits::fit_ridge(lines(given, 0, cut), fitted_on), lines(given, cut, n)), tried_on);
+  std::set<std::string_view> sources;
+  for (const Pair& p : judge.texts) sources.insert(p.source);
+  constexpr size_t kFolds = 5;
+  RUM_CHECK(sources.size() >= std::max(2 * kFolds, given.size() + 4),
+            "{}: {} sources of the judge set are too few for a regression on {} scores; raise "
+            "data.judge_pairs",
+            x.stage.label, sources.size(), given.size());
+  std::vector<size_t> fitted_on, tried_on;
+  const std::vector<int64_t> fold = detect::folds_of(unlabelled(judge), kFolds, x.seed());
+  for (size_t i = 0; i < fold.size(); ++i) (fold[i] == 0 ? tried_on : fitted_on).push_back(i);
+  const double held_out =
+      detect::spearman(edits::predict(edits::fit_ridge(picked(given, fitted_on), picked(measured, fitted_on)),
+                                      picked(given, tried_on)),
+                       picked(measured, tried_on));
   const edits::Ridge ridge = edits::fit_ridge(given, measured);
   Json::Object weights;
   for (const double w : ridge.weights)
     weights.emplace_back(*x.stage.hints.find("of")->array()->at(weights.size()).text(), w);
-  const Json facts(Json::Object{{"pairs", static_cast<int64_t>(n)},
+  const Json facts(Json::Object{{"pairs", static_cast<int64_t>(measured.size())},
                                 {"held_out_spearman", held_out},
                                 {"chrf_a_standard_deviation", std::move(weights)}});
   Disk::real().replace_text(x.folder + "/regression.json", to_json(facts, 1) + "\n");
