@@ -188,7 +188,8 @@ Json hashing(const Json& c) {
   const auto counts = hasher.count(lowered, ngrams_of(c));
   std::vector<Hasher::Hashed> sorted(counts.begin(), counts.end());
   std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.column < b.column; });
-  const double whole = at(c, "norm").is_null() ? 1 : length(counts);
+  const double size = length(counts);  // 0 where all signs cancel
+  const double whole = at(c, "norm").is_null() || size == 0 ? 1 : size;
   Json::Array indices, values;
   for (const auto& h : sorted) {
     indices.emplace_back(static_cast<int64_t>(h.column));
