@@ -24,6 +24,7 @@
 namespace rum::experiment {
 namespace {
 using Values = std::vector<double>;
+constexpr int64_t kFolds = 5;  // of sources; what learns from the judge set is first tried on one of them
 Values confidence(const StageContext& x, const edits::TargetSet& t) {
   std::map<int64_t, double> by_id;
   const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
@@ -121,8 +122,9 @@ Values negated(Values v) {
 Values learned(const StageContext& x, const edits::TargetSet& t, const std::string& kind,
                const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x, "judge", "judge");
-  const size_t cut = texts.size() / 2 * 4 / 5 * 2;
-  const auto fitted_on = std::span(texts).first(cut), tried_on = std::span(texts).subspan(cut);
+  const std::vector<int64_t> fold = detect::folds_of(texts, kFolds, x.seed());
+  std::vector<detect::Text> fitted_on, tried_on;
+  for (size_t i = 0; i < fold.size(); ++i) (fold[i] == 0 ? tried_on : fitted_on).push_back(texts[i]);
   check_detector(x, tried_on, detect::fit(kind, fitted_on, options)->score(tried_on));
   return negated(detect::fit(kind, texts, options)->score(unlabelled(t)));
 }
@@ -186,8 +188,7 @@ Values quality(const StageContext& x, const edits::TargetSet& t) {
   const std::vector<Values> given = features(x.inputs("judge_score"), judge.ids);
   std::set<std::string_view> sources;
   for (const Pair& p : judge.texts) sources.insert(p.source);
-  constexpr size_t kFolds = 5;
-  RUM_CHECK(sources.size() >= std::max(2 * kFolds, given.size() + 4),
+  RUM_CHECK(sources.size() >= std::max<size_t>(2 * kFolds, given.size() + 4),
             "{}: {} sources of the judge set are too few for a regression on {} scores; raise "
             "data.judge_pairs",
             x.stage.label, sources.size(), given.size());
