@@ -420,7 +420,7 @@ TEST_F(Detecting, OutputsAreCheckedFirstAndDevicesWrittenToAsTheyAre) {
   EXPECT_EQ(got, direct.out);
   const Ran r = detect({"calibrate", "--detector", "@d", "--human", "@human", "--fpr", ".5", "-o", "@pipe"});
   EXPECT_EQ(r.status, 1);
-  EXPECT_NE(r.err.find("pipe is no plain file"), std::string::npos) << r.err;
+  EXPECT_NE(r.err.find("pipe is not a regular file"), std::string::npos) << r.err;
   EXPECT_TRUE(std::filesystem::is_fifo(file("pipe")));
   close(reader);
 }
