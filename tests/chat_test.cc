@@ -267,7 +267,7 @@ TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
   EXPECT_EQ(*messages[1].find("content")->text(), "eins");
   EXPECT_EQ(*messages[2].find("role")->text(), "assistant");
   EXPECT_EQ(*messages[2].find("content")->text(), "one \"1\"");
-  expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x")}), "one of the two");
+  expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x")}), "either --input");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources")}),
                  "needs --url and --model");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources"),

@@ -328,7 +328,7 @@ TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
   }
   EXPECT_NE(error_of([] {
               best_by_channel(5, lm(), nullptr, {1, 0});
-            }).find("plain text"),
+            }).find("plain-text"),
             std::string::npos);
   EXPECT_NE(error_of([] {
               best_by_channel(5, reverse(), &reverse(), {1, 1});

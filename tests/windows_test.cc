@@ -53,7 +53,7 @@ TEST(Characters, AreTheVocabularyInOrderBehindTheSpecialTokens) {
   EXPECT_EQ(t.encode(""), std::vector<Token>{});
   const std::string unknown = error_of([&] { t.encode("abx"); }),
                     wide = error_of([&] { t.encode("a\u00e4"); });
-  EXPECT_TRUE(has(unknown, "U+0078 \"x\" is none of the 5")) << unknown;
+  EXPECT_TRUE(has(unknown, "U+0078 \"x\" is not among the 5")) << unknown;
   EXPECT_TRUE(has(wide, "U+00E4")) << wide;
   EXPECT_NE(error_of([&] { characters_of("a\xff"); }), "");
   const std::string_view text = "ab";
