@@ -170,6 +170,7 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
   const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
   const int turns = tiles > 0 && mine <= last ? (seen(mine + kGroupRows - 1) + kKeys - 1) / kKeys : 0;
   auto give_back = [&](simt::Barrier* empty) {
+    __syncwarp();  // a lane that still waited would find its phase over, and the next one's parity the same
     if (lane == 0) simt::barrier_arrive(empty);
   };
   auto parity = [](int t) { return static_cast<uint32_t>(t / R::stages) % 2; };
