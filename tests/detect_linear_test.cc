@@ -366,6 +366,10 @@ TEST(DetectBadInput, FilesOfAnotherVersionOrCutShort) {
   Disk::real().replace_text(path, other);
   EXPECT_EQ(error_of([&] { load(path); }),
             path + ": a detector of format version 9; this program reads version 1: fit it again");
+  other = bytes;  // one whose scores are to be read the other way round
+  other.replace(other.find("\\\"higher\\\":\\\"machine"), 20, "\\\"higher\\\":\\\"persons");
+  Disk::real().replace_text(path, other);
+  EXPECT_NE(error_of([&] { load(path); }).find("higher"), std::string::npos);
   write_safetensors({}, path);
   EXPECT_NE(error_of([&] { load(path); }).find("no detector"), std::string::npos);
 }

@@ -121,6 +121,7 @@ std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
         fmt::format("{}: a detector of format version {}; this program reads version {}: fit it "
                     "again",
                     path, version, kVersion));
+  if (head.text("higher") != "machine") head.refuse("higher", "\"machine\"");
   const std::string& name = head.text("kind");
   if (!head.at("settings").object()) head.refuse("settings", "an object");
   Saved own{*head.at("settings").object(), saved.tensors};
