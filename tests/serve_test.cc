@@ -98,6 +98,16 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
             0u);
   EXPECT_EQ(said(*pairs, R"({"messages":[]})", true).find("400 messages: "), 0u);
   EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":[1]}]})", true).find("400 messages: "), 0u);
+  const auto parts = [&](const std::string& content) {
+    return said(*pairs, R"({"messages":[{"role":"user","content":)" + content + "}]}", true);
+  };
+  EXPECT_EQ(parts(R"([{"type":"text","text":"a"},{"type":"text","text":" b"}])"), "");
+  EXPECT_EQ(parts("[]").find("400 : there is nothing"), 0u);
+  EXPECT_EQ(parts(R"([{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u"}}])")
+                .find("400 messages: messages: a part of type \"image_url\" cannot be read here"),
+            0u);
+  EXPECT_EQ(parts(R"([{"type":"text"}])").find("400 messages: messages: expected parts like"), 0u);
+  EXPECT_EQ(parts(R"([{"text":"a"}])").find("400 messages: messages: expected parts like"), 0u);
   EXPECT_EQ(
       said(*pairs, R"({"messages":[{"role":"user","content":" "}]})", true).find("400 : there is nothing"),
       0u);

@@ -101,16 +101,36 @@ Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served,
   d.max_new = most > 0 ? std::min(most, served.most_answer) : served.most_answer;
   return d;
 }
+// A text, or a list of parts that are texts, joined as they stand.
+std::string content_of(const Json& message) {
+  const Json* content = message.find("content");
+  if (content && content->text()) return *content->text();
+  if (!content || !content->array())
+    Fields::bad("messages", "objects with the texts \"role\" and \"content\"", message);
+  std::string out;
+  for (const Json& part : *content->array()) {
+    const Json *type = part.find("type"), *text = part.find("text");
+    if (type && type->text() && *type->text() != "text")
+      throw Refusal(
+          400,
+          fmt::format("messages: a part of type \"{}\" cannot be read here, only those of type \"text\"",
+                      *type->text()),
+          "messages");
+    if (!type || !type->text() || !text || !text->text())
+      Fields::bad("messages", "parts like {\"type\": \"text\", \"text\": \"...\"}", part);
+    out += *text->text();
+  }
+  return out;
+}
 std::vector<Message> messages_of(Fields& f) {
   const Json* all = f.find("messages");
   if (!all || !all->array() || all->array()->empty())
     throw Refusal(400, "messages: expected a list of at least one message", "messages");
   std::vector<Message> out;
   for (const Json& m : *all->array()) {
-    const Json *role = m.find("role"), *content = m.find("content");
-    if (!role || !role->text() || !content || !content->text())
-      Fields::bad("messages", "objects with the texts \"role\" and \"content\"", m);
-    out.push_back({*role->text(), *content->text()});
+    const Json* role = m.find("role");
+    if (!role || !role->text()) Fields::bad("messages", "objects with the texts \"role\" and \"content\"", m);
+    out.push_back({*role->text(), content_of(m)});
   }
   return out;
 }
