@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/output.h"
 #include "base/unfinished.h"
 
 namespace rum {

@@ -66,6 +66,10 @@ class FileLock {
   bool made_ = false;
 };
 
+// A pipe, a device, or one of the names under which the system shows what is open already. These are written
+// to as they are; Disk::replace, which would give their name to a file, refuses them.
+bool is_device(const std::string& path);
+
 class Disk {
  public:
   using Part = std::span<const std::byte>;

@@ -8,9 +8,6 @@
 #include "base/file.h"
 
 namespace rum {
-// A pipe, a device, or one of the names under which the system shows what is open already. These are written
-// to as they are; Disk::replace, which would give their name to a file, refuses them.
-bool is_device(const std::string& path);
 // FileError when no file can be written there: a folder, a missing folder, no permission. Creates nothing.
 void check_output(const std::string& path);
 
