@@ -105,7 +105,7 @@ $(WAITING): private COMMON := cold/src/pch.h
 $(WAITING): $(OBJ)/pch/cold/src/pch.h.gch
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -Og -g0 -Wno-maybe-uninitialized
 $(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc): $(OBJ)/pch/src/pch.h.gch
-$(call objects,$(TESTS) tests/golden/main/golden_cases.cc tests/grammar/main/smoke.cc $(wildcard tests/cuda/*.cc)): $(OBJ)/pch/tests/pch.h.gch
+$(call objects,$(TESTS) tests/golden/main/golden_cases.cc tests/grammar/main/smoke.cc $(wildcard tests/cuda/*.cc)) $(call alone,$(TESTS)): $(OBJ)/pch/tests/pch.h.gch
 precompile = $(say)$(LINE)$(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
 $(OBJ)/pch/cold/%.gch: %
 	$(precompile)
