@@ -224,6 +224,9 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("kind = \"students\"", "kind = \"student\"", "did you mean \"students\"?");
   refuse("pairs = 200", "pairs = 2000",
          "generator low asks for 2000 pairs, the seed set has data.seed_pairs = 700");
+  refuse("judge_pairs = 300\n", "", "generator informed learns from the judge set: set data.judge_pairs");
+  refuse("outside.jsonl\"", "outside.jsonl\"\njudge_set = true",
+         "generator outside learns from the judge set: give it a recipe");
   refuse("pairs = 200", "pairs = 200\ndtype = \"int\"", "no type \"int\"; did you mean \"int8\"?");
   const std::string typed = replaced(good, "pairs = 200", "pairs = 200\ndtype = \"int8\"");
   for (const Generator& g : parse_experiment(typed, "x.toml").generators)
@@ -239,7 +242,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("choose = \"channel\"", "choose = \"chanel\"",
          "no way to choose \"chanel\"; did you mean \"channel\"?");
   refuse("utility = \"chrf1\"", "utility = \"chrf\"",
-         "x.toml:75: utility: there is no \"chrf\"; did you mean");
+         "x.toml:78: utility: there is no \"chrf\"; did you mean");
   refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding \"channel\"");
   refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
@@ -254,7 +257,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("kind = \"density\"", "kind = \"density\"\nof = [\"length\"]",
          "scorer.density.of: expected scorers from whose");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
-  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[13].apply[0].like");
+  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[14].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
   refuse("by = \"dual\", keep", "by = \"duel\", keep", "no scorer \"duel\"; did you mean \"dual\"?");
   refuse("judge_pairs = 300\n", "", "learns from the judge set: set data.judge_pairs");
@@ -611,6 +614,18 @@ void expect_generations(const Experiment& e) {
   EXPECT_EQ(joined, 2);
 }
 
+// It learned from 700 pairs of the seed set and 300 of the judge set.
+void expect_learned_from_both(const Experiment& e) {
+  int64_t informed = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string folder = entry.path().string();
+    if (slurp(folder + "/stage.json").find("\"and_judge_set\": true") == std::string::npos) continue;
+    ++informed;
+    EXPECT_NE(slurp(folder + "/data.json").find("\"pairs\":1000"), std::string::npos) << folder;
+  }
+  EXPECT_EQ(informed, 2);  // at each seed
+}
+
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
   // A group alone first: its report says what it leaves out, and the rest takes its stages over.
@@ -627,6 +642,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
   expect_choices(e);
   expect_generations(e);
+  expect_learned_from_both(e);
   // The linear detector and the density pair were tried on texts of both authors, at both seeds.
   int64_t tried = 0;
   for (const auto& found : std::filesystem::recursive_directory_iterator(e.file("x")))
@@ -931,6 +947,12 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   expect_refusal(e.run(e.words("run", "b")),
                  "data.seed_pairs, data.pool_pairs and data.judge_pairs ask for 2500");
   e.config = replaced(e.config, "pool_pairs = 1500", "pool_pairs = 500");
+  const std::string given = e.config;
+  e.config = replaced(e.config, "with = \"low/greedy\"", "with = \"informed/greedy\"") +
+             "[[arm]]\nname = \"by quality\"\ntargets = \"self/greedy\"\n"
+             "apply = [{ op = \"filter\", by = \"quality\", keep = 0.5 }]\n";
+  expect_refusal(e.run(e.words("run", "b")), "generator informed learned from the judge set, so ");
+  e.config = given;
   // A volume that no batch can be made of.
   const std::string arms = e.config;
   e.config = replaced(e.config, "name = \"human\"\ntargets = \"human\"\n",

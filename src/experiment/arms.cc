@@ -153,8 +153,10 @@ class Builder {
       return known;
     }
     const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
+    Json::Object data{{"seed_pairs", pairs}};
+    if (g.judge_set) data.emplace_back("and_judge_set", true);
     return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe), 1000 + seed,
-                 {{"seed_pairs", pairs}}, {});
+                 std::move(data), {});
   }
   // What a generator trained here makes from a set's sources, a number of times each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
@@ -162,6 +164,10 @@ class Builder {
     if (const auto at = c_.rerankings.find(decoding); at != c_.rerankings.end())
       return chosen(at->second, generator, decoding, seed, set);
     const Generator& g = generator_of(generator);
+    RUM_CHECK(set != "judge" || !g.judge_set,
+              "generator {} learned from the judge set, so its translations of that are unlike those of the "
+              "pool: what learns from both needs a generator without judge_set",
+              generator);
     const std::string name = generator + "/" + decoding;
     const Decoding& d = c_.decodings.at(decoding);
     Json::Object parameters{{"name", name}, {"decoding", decoding_json(d)}}, hints;

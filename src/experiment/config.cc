@@ -106,6 +106,7 @@ class Reader {
       g.name = name;
       s.read("recipe", g.recipe);
       s.read("pairs", g.pairs, 1, 1e9);
+      s.read("judge_set", g.judge_set);
       s.read("file", g.file);
       s.read("model", g.model);
       s.read("template", g.told.text);
@@ -123,6 +124,10 @@ class Reader {
       if (g.pairs > c_.data.seed_pairs)
         throw FileError(fmt::format("{}generator {} asks for {} pairs, the seed set has data.seed_pairs = {}",
                                     s.place("pairs"), name, g.pairs, c_.data.seed_pairs));
+      if (g.judge_set && (g.recipe.empty() || c_.data.judge_pairs == 0))
+        throw FileError(
+            fmt::format("{}generator {} learns from the judge set: {}", s.place("judge_set"), name,
+                        g.recipe.empty() ? "give it a recipe, to train it here" : "set data.judge_pairs"));
       if (name == "human")
         throw FileError(s.place("") + "\"human\" names the pool's own targets; choose another name");
       c_.generators.push_back(std::move(g));

@@ -25,6 +25,7 @@ struct Generator {
   std::string name;
   std::string recipe;         // trained here on the first `pairs` of the seed set
   int64_t pairs = 0;          // 0: all of it
+  bool judge_set = false;     // and on the judge set: a control for remedies that learn from that
   std::string file;           // or: what an outside model made of the pool (TSV or JSON lines)
   std::string model;          // or: a run folder, such as `ruminate import` makes
   Instruction told;           // that model's prompt, if it is a plain-text model

@@ -144,7 +144,8 @@ class Gatherer {
     const std::string generator = run.arm->targets.substr(0, run.arm->targets.find('/'));
     for (const Generator& g : config_.generators)
       if (g.name == generator && !g.recipe.empty())
-        a.seed_pairs = g.pairs > 0 ? g.pairs : config_.data.seed_pairs;
+        a.seed_pairs =
+            (g.pairs > 0 ? g.pairs : config_.data.seed_pairs) + (g.judge_set ? config_.data.judge_pairs : 0);
     out_.arms.push_back(std::move(a));
     return out_.arms.back();
   }

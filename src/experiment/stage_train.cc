@@ -21,7 +21,7 @@ namespace rum::experiment {
 namespace {
 // inputs: tokenizer, split, for a student its targets, and from, the training whose weights it starts from.
 // data says what is learned:
-//   {"seed_pairs": n}   a generator, on the first n pairs of the seed set
+//   {"seed_pairs": n}   a generator, on the first n pairs of the seed set; with "and_judge_set" on that as well
 //   {"judge_set": what} a model that ranks the pool, on the judge set: "forward", "reverse" (from target to
 //                       source), "target language" (targets alone), or "generated" (the given targets)
 //   {"volume": v}       a student, on the targets of the first v of the pool, for v times the target tokens
@@ -33,6 +33,11 @@ edits::TargetSet training_set(const StageContext& x, RunConfig& config) {
     const size_t count = std::min(seed.texts.size(), static_cast<size_t>(data.whole("seed_pairs")));
     seed.texts.resize(count);
     seed.ids.resize(count);
+    if (data.has("and_judge_set"))
+      for (Pair& p : edits::read_pool(x.input("split"), "judge").texts) {
+        seed.ids.push_back(std::ssize(seed.ids));
+        seed.texts.push_back(std::move(p));
+      }
     return seed;
   }
   if (data.has("judge_set"))
