@@ -318,8 +318,14 @@ void attend_backward(AttendBackward<T>& a, const Tensor& y, const Tensor& lse) {
         if (rows >= 2 * Z::rows * a.texts) return kernel.template operator()<2 * Z::rows>();  // long texts
       kernel.template operator()<Z::rows>();
     };
-    if (a.dk != nullptr) run(a.k_rows, keys);
-    if (a.dq != nullptr) run(a.rows, queries);
+    auto done = [&](bool (*hopper)(const AttendBackward<bf16>&)) {
+      if constexpr (Z::kFloat)
+        return false;
+      else
+        return hopper(a);
+    };
+    if (a.dk != nullptr && !done(backward_keys_hopper)) run(a.k_rows, keys);
+    if (a.dq != nullptr && !done(backward_queries_hopper)) run(a.rows, queries);
   });
 }
 template void attend_backward(AttendBackward<float>&, const Tensor&, const Tensor&);

@@ -11,22 +11,16 @@
 // and their 16 rows took before, and the next addresses cost nothing.
 #include <cstdlib>
 
-#include "cuda/attend.h"
-#include "cuda/attend_tiles.h"
-#include "cuda/simt/hopper.h"
+#include "cuda/attend_hopper.h"
 
 namespace rum::cuda {
 namespace {
-constexpr int kGroup = 128, kGroups = 2, kGroupRows = 64;
-constexpr int kRows = kGroups * kGroupRows, kKeys = 128;  // of a block; streamed at a time
-[[maybe_unused]] constexpr int kTileBytes =
-    kKeys * simt::kSwizzledRow * 2;                               // 64 numbers of each key, or query
-[[maybe_unused]] constexpr int kReaders = kGroups * kGroup / 32;  // warps that give a place back
+constexpr int kKeys = 128;  // streamed at a time
 
 template <int D>
 struct Ring {
   static constexpr int stages = D == 64 ? 3 : 2, tile = kKeys * D;  // numbers
-  static constexpr size_t bytes = simt::kSwizzledAlign + sizeof(bf16) * (kRows * D + 2 * stages * tile);
+  static constexpr size_t bytes = simt::kSwizzledAlign + sizeof(bf16) * (kOwnRows * D + 2 * stages * tile);
 };
 struct Meetings {
   template <int kStages>
@@ -35,20 +29,11 @@ struct Meetings {
     simt::Barrier queries, cut, turned[kGroups];
   };
 };
-// All D / 64 tiles of 128 rows from row `first` on.
-template <int D>
-__device__ __forceinline__ void fetch(bf16* to, const simt::TensorMap& map, simt::Barrier* full, int column,
-                                      int first) {
-  simt::barrier_expect(full, D / simt::kSwizzledRow * kTileBytes);
-  SIMT_UNROLL
-  for (int c = 0; c < D; c += simt::kSwizzledRow)
-    simt::bulk_load(to + c * kKeys, map, full, column + c, first);
-}
 // The group's 64 rows of queries, from `mine` on, are rotated where they stand.
 template <int D>
 __device__ void turn_swizzled(bf16* own, const float* turn, int mine, int there) {
   constexpr int half = D / 2;
-  auto at = [&](int r, int c) { return own + c / 64 * (kRows * 64) + simt::swizzled(r, c % 64); };
+  auto at = [&](int r, int c) { return own + c / 64 * (kOwnRows * 64) + simt::swizzled(r, c % 64); };
   const int end = min(there - mine, kGroupRows) * half;
   for (int i = static_cast<int>(threadIdx.x) % kGroup; i < end; i += kGroup) {
     const int r = mine + i / half, j = i % half;
@@ -56,36 +41,6 @@ __device__ void turn_swizzled(bf16* own, const float* turn, int mine, int there)
     const float a = to_float(*low), b = to_float(*high), c = turn[r * D + j], s = turn[r * D + half + j];
     *low = from_float<bf16>(turned(a, b, c, -s));
     *high = from_float<bf16>(turned(b, a, c, s));
-  }
-}
-// s (64, keys) = queries times keys transposed.
-template <int D>
-__device__ __forceinline__ void start_scores(float (&s)[kKeys / 8][4], uint64_t queries, uint64_t keys) {
-  simt::wgmma_fence();
-  SIMT_UNROLL
-  for (int k = 0; k < D / 16; ++k) {
-    const uint64_t on = static_cast<uint64_t>(k / 4 * kTileBytes + k % 4 * 32) / 16;
-    simt::wgmma<kKeys>(s, queries + on, keys + on, k > 0);
-  }
-  simt::wgmma_commit();
-}
-// o (64, D) += p (64, keys) times values.
-template <int D>
-__device__ __forceinline__ void start_sums(float (&o)[D / 8][4], const uint32_t (&p)[kKeys / 16][4],
-                                           uint64_t values) {
-  simt::wgmma_fence();
-  SIMT_UNROLL
-  for (int k = 0; k < kKeys / 16; ++k)
-    simt::wgmma_across<D>(o, p[k], values + static_cast<uint64_t>(k * 16 * 128 / 16), true);
-  simt::wgmma_commit();
-}
-[[maybe_unused]] __device__ __forceinline__ void as_factor(uint32_t (&p)[kKeys / 16][4],
-                                                           const float (&s)[kKeys / 8][4]) {
-  SIMT_UNROLL
-  for (int k = 0; k < kKeys / 16; ++k) {
-    SIMT_UNROLL
-    for (int e = 0; e < 4; ++e)
-      p[k][e] = simt::pack_bf(s[2 * k + e / 2][e % 2 * 2], s[2 * k + e / 2][e % 2 * 2 + 1]);
   }
 }
 
@@ -107,16 +62,14 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
   using Meet = Meetings::Of<R::stages>;
   SIMT_SHARED(Meet, meetings, [1]);
   Meet& meet = meetings[0];
-  const Place at = find_tile(a.offsets, a.texts, kRows, Order::last_first);
+  const Place at = find_tile(a.offsets, a.texts, kOwnRows, Order::last_first);
   const Text x = a.text(at.text);
-  const int there = min(x.m - at.row, kRows);
+  const int there = min(x.m - at.row, kOwnRows);
   if (there <= 0) return;
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
   const int h = static_cast<int>(blockIdx.y), row = x.q + at.row;
   const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + kKeys - 1) / kKeys;
-  unsigned char* room = simt::dyn_shared<unsigned char>();
-  room += (simt::kSwizzledAlign - simt::shared_address(room) % simt::kSwizzledAlign) % simt::kSwizzledAlign;
-  bf16 *const own = reinterpret_cast<bf16*>(room), *const keys = own + kRows * D,
+  bf16 *const own = swizzled_room(), *const keys = own + kOwnRows * D,
               *const values = keys + R::stages * R::tile;
   if (thread == 0) {
     for (int i = 0; i < R::stages; ++i) {
@@ -130,31 +83,27 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
   __syncthreads();
 
   if (thread < kGroup) {
-    simt::fewer_registers<24>();
+    simt::fewer_registers<40>();
     if (warp > 0 || tiles == 0) return;
     const int column = h / a.group * D;
-    if (lane == 0) fetch<D>(own, q_map, &meet.queries, h * D, row);
+    if (lane == 0) fetch<D, kOwnRows>(own, q_map, &meet.queries, h * D, row);
     for (int t = 0; t < tiles; ++t) {
       const int i = t % R::stages, first = t * kKeys;
       const uint32_t before = static_cast<uint32_t>(t / R::stages + 1) % 2;
       bf16* const v = values + i * R::tile;
       if (lane == 0) {
         simt::barrier_wait(&meet.empty_k[i], before);
-        fetch<D>(keys + i * R::tile, k_map, &meet.full_k[i], column, static_cast<int>(x.k) + first);
+        fetch<D, kKeys>(keys + i * R::tile, k_map, &meet.full_k[i], column, static_cast<int>(x.k) + first);
         simt::barrier_wait(&meet.empty_v[i], before);
       }
       if (x.n - first >= kKeys) {
-        if (lane == 0) fetch<D>(v, v_map, &meet.full_v[i], column, static_cast<int>(x.v) + first);
+        if (lane == 0) fetch<D, kKeys>(v, v_map, &meet.full_v[i], column, static_cast<int>(x.v) + first);
         continue;
       }
-      // The last tile goes on into the next text. Its scores there are masked, but 0 times a value that is not
-      // finite is no 0: so these values become 0 before anybody sees them.
-      if (lane == 0) fetch<D>(v, v_map, &meet.cut, column, static_cast<int>(x.v) + first);
+      // The last tile goes on into the next text.
+      if (lane == 0) fetch<D, kKeys>(v, v_map, &meet.cut, column, static_cast<int>(x.v) + first);
       simt::barrier_wait(&meet.cut, 0);
-      SIMT_ROLLED
-      for (int c = 0; c < D; c += simt::kSwizzledRow)
-        for (int e = (x.n - first) * 64 + lane * 8; e < kKeys * 64; e += 32 * 8)
-          simt::stv(v + c * kKeys + e, uint4{});
+      clear_rows<D, kKeys>(v, x.n - first, lane);
       simt::fence_async();
       __syncwarp();
       if (lane == 0) simt::barrier_arrive(&meet.full_v[i]);
@@ -162,17 +111,13 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
     return;
   }
 
-  simt::more_registers<240>();
-  const int group = thread / kGroup - 1, mine = group * kGroupRows, last = there - 1;
+  simt::more_registers<232>();
+  const int mine = own_rows(warp), group = mine / kGroupRows, last = there - 1;
   const int r0 = mine + warp % 4 * 16;  // the warp's first row in the tile
   auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
   float o[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
   const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
   const int turns = tiles > 0 && mine <= last ? (seen(mine + kGroupRows - 1) + kKeys - 1) / kKeys : 0;
-  auto give_back = [&](simt::Barrier* empty) {
-    __syncwarp();  // a lane that still waited would find its phase over, and the next one's parity the same
-    if (lane == 0) simt::barrier_arrive(empty);
-  };
   auto parity = [](int t) { return static_cast<uint32_t>(t / R::stages) % 2; };
   if (turns > 0) {
     simt::barrier_wait(&meet.queries, 0);
@@ -184,42 +129,42 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
     }
     const uint64_t q = simt::tile_descriptor(own + mine * 64);
     auto key_tile = [&](int i) { return simt::tile_descriptor(keys + i * R::tile); };
-    auto value_tile = [&](int i) { return simt::tile_descriptor(values + i * R::tile, kTileBytes); };
+    auto value_tile = [&](int i) { return simt::tile_descriptor(values + i * R::tile, kTileBytes<kKeys>); };
     float s[kKeys / 8][4], shrink[2];
     uint32_t p[kKeys / 16][4];
     simt::barrier_wait(&meet.full_k[0], 0);
-    start_scores<D>(s, q, key_tile(0));
+    start_scores<D, kKeys>(s, q, key_tile(0));
     simt::wgmma_wait<0>();
-    give_back(&meet.empty_k[0]);
+    give_back(&meet.empty_k[0], lane);
     weigh(s, top, sum, shrink, sees, 0, a.scale, kKeys <= least);
-    as_factor(p, s);
+    as_factor<kKeys>(p, s);
     SIMT_ROLLED
     for (int t = 1; t < turns; ++t) {
       const int i = t % R::stages, b = (t - 1) % R::stages;
       simt::barrier_wait(&meet.full_k[i], parity(t));
-      start_scores<D>(s, q, key_tile(i));
+      start_scores<D, kKeys>(s, q, key_tile(i));
       simt::barrier_wait(&meet.full_v[b], parity(t - 1));
-      start_sums<D>(o, p, value_tile(b));
+      start_sums<D, kKeys>(o, p, value_tile(b));
       simt::wgmma_wait<1>();
-      give_back(&meet.empty_k[i]);
+      give_back(&meet.empty_k[i], lane);
       weigh(s, top, sum, shrink, sees, t * kKeys, a.scale, (t + 1) * kKeys <= least);
       simt::wgmma_wait<0>();
-      give_back(&meet.empty_v[b]);
+      give_back(&meet.empty_v[b], lane);
       rescale(o, shrink);
-      as_factor(p, s);
+      as_factor<kKeys>(p, s);
     }
     const int b = (turns - 1) % R::stages;
     simt::barrier_wait(&meet.full_v[b], parity(turns - 1));
-    start_sums<D>(o, p, value_tile(b));
+    start_sums<D, kKeys>(o, p, value_tile(b));
     simt::wgmma_wait<0>();
-    give_back(&meet.empty_v[b]);
+    give_back(&meet.empty_v[b], lane);
   }
   for (int t = turns; t < tiles; ++t) {  // tiles that only the other group needs
     const int i = t % R::stages;
     simt::barrier_wait(&meet.full_k[i], parity(t));
-    give_back(&meet.empty_k[i]);
+    give_back(&meet.empty_k[i], lane);
     simt::barrier_wait(&meet.full_v[i], parity(t));
-    give_back(&meet.empty_v[i]);
+    give_back(&meet.empty_v[i], lane);
   }
 
   SIMT_UNROLL
@@ -250,18 +195,15 @@ bool& attend_hopper() {
 }
 bool attend_forward_hopper(const Attend<bf16>& a) {
   const bool fits = (a.d == 64 || a.d == 128) && a.wide && a.used == nullptr && a.k_rows > 0 &&
-                    a.rows >= kRows * a.texts && (a.q_step | a.k_step | a.v_step | a.y_step) % 8 == 0;
+                    a.rows >= kOwnRows * a.texts && (a.q_step | a.k_step | a.v_step | a.y_step) % 8 == 0;
   if (!fits || !attend_hopper()) return false;
-  auto map = [&](const bf16* from, int64_t step, int heads, int rows) {
-    return simt::tensor_map(
-        from, {static_cast<uint64_t>(heads) * static_cast<uint64_t>(a.d), static_cast<uint64_t>(rows)},
-        {static_cast<uint64_t>(step) * sizeof(bf16)}, {simt::kSwizzledRow, kKeys});
-  };
+  const int width = a.heads * a.d;
   auto run = [&]<int D> {
-    simt::launch(forward_hopper<D>, dim3(tile_count(a.rows, a.texts, kRows), static_cast<unsigned>(a.heads)),
-                 dim3(kGroup * (1 + kGroups)), Ring<D>::bytes, a, map(a.q, a.q_step, a.heads, a.rows),
-                 map(a.k, a.k_step, a.heads / a.group, a.k_rows),
-                 map(a.v, a.v_step, a.heads / a.group, a.k_rows));
+    simt::launch(
+        forward_hopper<D>, dim3(tile_count(a.rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads)),
+        dim3(kGroup * (1 + kGroups)), Ring<D>::bytes, a, rows_map(a.q, a.q_step, width, a.rows, kOwnRows),
+        rows_map(a.k, a.k_step, width / a.group, a.k_rows, kKeys),
+        rows_map(a.v, a.v_step, width / a.group, a.k_rows, kKeys));
   };
   if (a.d == 64)
     run.template operator()<64>();

@@ -357,6 +357,24 @@ static void check_readers(const unsigned char* a, size_t n, uint32_t pc) {
     }
 }
 // ---------------------------------------------------------------- the access check
+// A cell remembers its last reader, and of what kind the others were: enough where all meet at once. Barriers of
+// hopper.h order some threads after some others, so there each reader of shared memory is kept.
+static std::unordered_map<const Cell*, std::vector<uint64_t>> cell_readers;  // of this block, by plain loads
+static void keep_reader(const Cell* c, uint64_t me) {
+  std::vector<uint64_t>& all = cell_readers[c];
+  for (uint64_t& r : all)
+    if (f_tid(r) == f_tid(me)) return void(r = me);
+  all.push_back(me);
+}
+static uint64_t late_reader(const Cell* c,
+                            uint64_t me) {  // one that a write by `me` does not come after; or 0
+  const auto at = cell_readers.find(c);
+  if (at == cell_readers.end()) return 0;
+  for (const uint64_t r : at->second)
+    if (!ordered(r, me, true)) return r;
+  cell_readers.erase(at);
+  return 0;
+}
 static void access(const void* p, size_t n, bool write, bool atomic, void* ret) {
   if (!cur || reporting) return;  // host code
   auto* a = static_cast<const unsigned char*>(p);
@@ -416,11 +434,17 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
         cls = f_tid(r) == f_tid(me) ? f_cls(r) : std::max(f_cls(r), ordered(r, me, shared) ? 0 : 1);
       else if (same_epoch)
         cls = 2;
+      if (async && shared) keep_reader(c, me);
       c->r = me | uint64_t(cls) << 60;
       c->rpc = pc;
     } else {
       bool bad = false;
-      if (same_launch) switch (f_cls(r)) {
+      if (async && shared) {
+        const uint64_t late = late_reader(c, me);
+        bad = late != 0;
+        if (bad) r = late;
+      } else if (same_launch) {
+        switch (f_cls(r)) {
           case 0:
             bad = !ordered(r, me, shared);
             break;
@@ -435,6 +459,7 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
             bad = true;
             break;
         }
+      }
       if (bad && !(atomic && (r & Atomic))) {
         report("race", p, n, write, pc, me, r, c->rpc, "a read");
         c->r = 0;
@@ -453,6 +478,7 @@ struct Asked {
 void check_async_block() {
   async = true;
   readers.assign(kArena / 1024, {});
+  cell_readers.clear();
 }
 void* check_clock() { return &clocks.emplace_back(kClock); }
 void check_release(void* clock) {
@@ -483,14 +509,13 @@ static bool stored_plainly(uint64_t p) {  // by a thread of this block, and no f
 }
 static bool allowed_async(const Cell& c, const void* p, size_t n, bool write) {
   const uint64_t me = me_id();
-  const char* const kind = c.w == Invalid            ? "out of bounds"
-                           : c.w == Landing          ? "used before a bulk copy has landed"
-                           : c.w == Uninit && !write ? "uninitialised read"
-                           : !ordered(c.w, me, true) ? "race"
-                           : stored_plainly(c.w)     ? "no fence_async after a plain store"
-                           : write && (c.r & Valid) && f_launch(c.r) == launch_no && !ordered(c.r, me, true)
-                               ? "race with a read"
-                               : nullptr;
+  const char* const kind = c.w == Invalid                      ? "out of bounds"
+                           : c.w == Landing                    ? "used before a bulk copy has landed"
+                           : c.w == Uninit && !write           ? "uninitialised read"
+                           : !ordered(c.w, me, true)           ? "race"
+                           : stored_plainly(c.w)               ? "no fence_async after a plain store"
+                           : write && late_reader(&c, me) != 0 ? "race with a read"
+                                                               : nullptr;
   if (kind == nullptr) return true;
   report(kind, p, n, write, 0, me, (c.w & Valid) ? c.w : 0, c.wpc, "a write");
   return false;

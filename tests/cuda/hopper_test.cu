@@ -213,11 +213,47 @@ Result attend(const Case& c, const Tensor& x, DType type, DeviceKind device, boo
   cuda::attend_hopper() = before;
   return {r.y.to(kCpu), r.lse.to(kCpu)};
 }
+// A gradient that holds `before`, to be added to or not.
+struct Slot {
+  GradSlot slot;
+  Slot(const Tensor& before, bool add) : slot(GradSlot::of(before)) {
+    slot.grad = before, slot.fixed = true, slot.written = add;
+  }
+};
+// From one y, as it is stored in bf16; lse is the device's own.
+Tensor output_gradient(const Case& c) {
+  return cast(noise(Shape{c.rows, c.heads.query * c.d}, 2), DType::bf16);
+}
+Tensor attend_back(const Case& c, const Tensor& x, const Tensor& y, const Tensor& lse, const Tensor& dy,
+                   DType type, DeviceKind device, bool hopper, bool add) {
+  std::vector<int32_t> place(static_cast<size_t>(c.rows));
+  for (size_t s = 0; s + 1 < c.offsets.size(); ++s)
+    for (int32_t i = c.offsets[s]; i < c.offsets[s + 1]; ++i)
+      place[static_cast<size_t>(i)] = i - c.offsets[s];
+  const Layout l{ints(c.offsets, device), ints(c.prefix, device), ints(place, device), c.mask};
+  auto put = [&](const Tensor& t) { return cast(t, type).to(device).clone(); };
+  const Tensor before = cast(noise(x.shape(), 3), DType::bf16);
+  Slot dx(put(before), add);
+  const bool was = std::exchange(cuda::attend_hopper(), hopper);
+  kernels::attention_backward(device, put(x), c.heads, l, c.rope, put(y), lse.to(device), put(dy),
+                              Grad(&dx.slot));
+  cuda::attend_hopper() = was;
+  return dx.slot.grad.to(kCpu);
+}
 std::string bytes(const Tensor& t) {
   return {t.data<char>(), static_cast<size_t>(t.size()) * size_of(t.dtype())};
 }
 Tensor input(const Case& c) {
   return cast(noise(Shape{c.rows, (c.heads.query + 2 * c.heads.kv) * c.d}, 1), DType::bf16);
+}
+Tensor columns(const Tensor& t, int64_t first, int64_t count) {
+  const Tensor out = Tensor::empty({t.shape()[0], count}, t.dtype(), kCpu);
+  const size_t one = size_of(t.dtype());
+  for (int64_t i = 0; i < t.shape()[0]; ++i)
+    std::memcpy(out.data<char>() + static_cast<size_t>(i * count) * one,
+                t.data<char>() + static_cast<size_t>(i * t.shape()[1] + first) * one,
+                static_cast<size_t>(count) * one);
+  return out;
 }
 void check(const Case& c) {
   SCOPED_TRACE(std::to_string(c.d) + " numbers, mask " + std::to_string(static_cast<int>(c.mask)) + ", " +
@@ -228,16 +264,26 @@ void check(const Case& c) {
   EXPECT_LE(test::error("attention_forward", DType::bf16, got.y, truth.y), most);
   for (int64_t i = 0; i < c.offsets.back() * c.heads.query; ++i)  // of rows in no text there is none
     ASSERT_NEAR(got.lse.at(i), truth.lse.at(i), most) << i;
+  const bool add = c.mask == Mask::prefix;
+  const Tensor dx = attend_back(c, x, got.y, got.lse, output_gradient(c), DType::bf16, kCuda, true, add),
+               want = attend_back(c, x, got.y, truth.lse, output_gradient(c), DType::f64, kCpu, false, add);
+  const int64_t q = c.heads.query * c.d, kv = c.heads.kv * c.d;
+  for (const auto& [first, count] : {std::pair{int64_t{0}, q}, {q, kv}, {q + kv, kv}})
+    EXPECT_LE(test::error("attention_backward", DType::bf16, columns(dx, first, count),
+                          columns(want, first, count)),
+              most)
+        << "columns from " << first;
 }
 // Tiles of 128 queries and 128 keys, cut and whole; one group of queries, both, or the first in part; rows in
 // no text.
 const Case kCausal{64, {1, 1}, Mask::causal, 10000, 300, {0, 285}, {0}},
     kFull{64, {1, 1}, Mask::full, 0, 300, {0, 3, 297}, {0, 0}},
     kWide{128, {2, 1}, Mask::causal, 0, 330, {0, 190, 321}, {0, 0}},
-    kPrefix{128, {1, 1}, Mask::prefix, 100, 300, {0, 297}, {200}};
+    kPrefix{128, {1, 1}, Mask::prefix, 100, 300, {0, 297}, {200}},
+    kGroup{64, {2, 1}, Mask::prefix, 0, 300, {0, 297}, {70}};
 TEST(CudaHopper, AttentionAgrees) {
   NEEDS_HOPPER();
-  for (const Case& c : {kCausal, kFull, kWide, kPrefix}) check(c);
+  for (const Case& c : {kCausal, kFull, kWide, kPrefix, kGroup}) check(c);
 }
 TEST(CudaHopper, EveryPlaceOfTheRingIsUsedAgain) {  // few queries, many keys: each place has a second tile
   NEEDS_HOPPER();
@@ -245,18 +291,31 @@ TEST(CudaHopper, EveryPlaceOfTheRingIsUsedAgain) {  // few queries, many keys: e
     const int32_t keys = d == 64 ? 700 : 500;
     const Tensor q = cast(noise(Shape{130, 2 * d}, 1), DType::bf16),
                  m = cast(noise(Shape{keys, 2 * d}, 2), DType::bf16);
-    auto run = [&](DType type, DeviceKind on) {
+    const Tensor dy = cast(noise(Shape{130, 2 * d}, 3), DType::bf16);
+    struct All {
+      Tensor y, dq, dkv;
+    };
+    auto run = [&](DType type, DeviceKind on, const Tensor& same_y) {
       const Layout to{ints({0, 130}, on), {}, {}}, from{ints({0, keys}, on), {}, {}};
+      auto put = [&](const Tensor& t) { return cast(t, type).to(on).clone(); };
       Tensor y = Tensor::empty({130, 2 * d}, type, on), lse = Tensor::empty({130, 2}, stats_type(type), on);
-      kernels::cross_attention_forward(on, cast(q, type).to(on).clone(), cast(m, type).to(on).clone(), {2, 1},
-                                       to, from, y, lse);
-      return y.to(kCpu);
+      kernels::cross_attention_forward(on, put(q), put(m), {2, 1}, to, from, y, lse);
+      Slot dq(put(q), true), dkv(put(m), false);
+      kernels::cross_attention_backward(on, put(q), put(m), {2, 1}, to, from, same_y ? put(same_y) : y, lse,
+                                        put(dy), Grad(&dq.slot), Grad(&dkv.slot));
+      return All{y.to(kCpu), dq.slot.grad.to(kCpu), dkv.slot.grad.to(kCpu)};
     };
     const bool before = std::exchange(cuda::attend_hopper(), true);
-    const Tensor got = run(DType::bf16, kCuda);
+    const All got = run(DType::bf16, kCuda, {});
     cuda::attend_hopper() = before;
-    EXPECT_LE(test::error("cross_attention_forward", DType::bf16, got, run(DType::f64, kCpu)),
-              test::limit(DType::bf16));
+    const All truth = run(DType::f64, kCpu, got.y);
+    auto expect = [](const char* op, const Tensor& is, const Tensor& want) {
+      EXPECT_LE(test::error(op, DType::bf16, is, want), test::limit(DType::bf16)) << op;
+    };
+    expect("cross_attention_forward", got.y, truth.y);
+    expect("cross_attention_backward", got.dq, truth.dq);
+    for (const int64_t first : {int64_t{0}, d})
+      expect("cross_attention_backward", columns(got.dkv, first, d), columns(truth.dkv, first, d));
   }
 }
 TEST(CudaHopper, AttentionHasTheSameBitsInAnyOrder) {
@@ -264,6 +323,8 @@ TEST(CudaHopper, AttentionHasTheSameBitsInAnyOrder) {
   for (const Case& c : {kFull, kWide}) {
     const Tensor x = input(c);
     const Result one = attend(c, x, DType::bf16, kCuda, true);
+    const std::string back =
+        bytes(attend_back(c, x, one.y, one.lse, output_gradient(c), DType::bf16, kCuda, true, false));
 #ifdef SIMT_CPU
     const auto before = simt::cfg.order;
     for (const auto order : {simt::Config::Reverse, simt::Config::Random}) {
@@ -274,6 +335,8 @@ TEST(CudaHopper, AttentionHasTheSameBitsInAnyOrder) {
       const Result other = attend(c, x, DType::bf16, kCuda, true);
       EXPECT_EQ(bytes(other.y), bytes(one.y));
       EXPECT_EQ(bytes(other.lse), bytes(one.lse));
+      EXPECT_TRUE(bytes(attend_back(c, x, one.y, one.lse, output_gradient(c), DType::bf16, kCuda, true,
+                                    false)) == back);
     }
 #ifdef SIMT_CPU
     simt::cfg.order = before;
@@ -284,16 +347,23 @@ TEST(CudaHopper, WhatIsNotFiniteStaysInItsText) {
   NEEDS_HOPPER();
   Case c = kFull;
   c.offsets = {0, 140, 290};
-  const Tensor x = input(c), spoilt = x.clone();
-  const int64_t width = x.shape()[1];
-  for (const int64_t row : {145, 295})  // of the second text, and of none
-    for (int64_t j = 0; j < width; ++j)
-      spoilt.data<bf16>()[row * width + j] = bf16(j % 3 == 0 ? NAN : j % 3 == 1 ? INFINITY : -INFINITY);
-  const std::string good = bytes(attend(c, x, DType::bf16, kCuda, true).y),
-                    bad = bytes(attend(c, spoilt, DType::bf16, kCuda, true).y);
-  const size_t row = good.size() / static_cast<size_t>(c.rows);
-  for (size_t i = 0; i < static_cast<size_t>(c.rows); ++i)
-    EXPECT_EQ(good.compare(i * row, row, bad, i * row, row) != 0, i >= 140 && i < 290) << i;
+  const Tensor x = input(c), spoilt = x.clone(), dy = output_gradient(c), spoilt_dy = dy.clone();
+  for (const Tensor& t : {spoilt, spoilt_dy})
+    for (const int64_t row : {145, 295})  // of the second text, and of none
+      for (int64_t j = 0; j < t.shape()[1]; ++j)
+        t.data<bf16>()[row * t.shape()[1] + j] = bf16(j % 3 == 0 ? NAN : j % 3 == 1 ? INFINITY : -INFINITY);
+  std::string forward[2], back[2];
+  for (const bool bad : {false, true}) {
+    const Tensor& in = bad ? spoilt : x;
+    const Result r = attend(c, in, DType::bf16, kCuda, true);
+    forward[bad] = bytes(r.y);
+    back[bad] = bytes(attend_back(c, in, r.y, r.lse, bad ? spoilt_dy : dy, DType::bf16, kCuda, true, false));
+  }
+  for (const auto& two : {forward, back}) {
+    const size_t row = two[0].size() / static_cast<size_t>(c.rows);
+    for (size_t i = 0; i < static_cast<size_t>(c.rows); ++i)
+      EXPECT_EQ(two[0].compare(i * row, row, two[1], i * row, row) != 0, i >= 140 && i < 290) << i;
+  }
 }
 }  // namespace
 }  // namespace rum::hopper_test
