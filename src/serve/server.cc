@@ -20,15 +20,23 @@
 namespace rum::serve {
 namespace {
 constexpr auto kGlance = std::chrono::milliseconds(200);  // between two looks whether a client is still there
+constexpr auto kShort = std::chrono::milliseconds(50);    // between two looks for a client that is too slow
 
-// A thread for each connection, so that none waits for a slow one; when all are taken, no more are accepted.
+// A thread for each connection, so that none waits for a slow one; when all are taken, the slowest client must
+// go before the next is accepted.
 class Connections : public httplib::TaskQueue {
  public:
-  explicit Connections(size_t most) : most_(most) {}
+  Connections(size_t most, SlowClients& slow) : most_(most), slow_(slow) {}
   using Accepted = decltype(std::declval<httplib::TaskQueue>().enqueue({}));  // bool in newer versions
   Accepted enqueue(std::function<void()> serve) override {
+    slow_.accepted();
     std::unique_lock lock(mutex_);
-    free_.wait(lock, [&] { return running_ < most_; });
+    while (running_ >= most_) {
+      lock.unlock();
+      slow_.make_room();
+      lock.lock();
+      free_.wait_for(lock, kShort, [&] { return running_ < most_; });
+    }
     ++running_;
     threads_.remove_if([](const std::unique_ptr<Thread>& t) { return t->over; });
     Thread& t = *threads_.emplace_back(std::make_unique<Thread>());
@@ -56,6 +64,7 @@ class Connections : public httplib::TaskQueue {
     std::jthread thread;
   };
   const size_t most_;
+  SlowClients& slow_;
   std::mutex mutex_;
   std::condition_variable free_;
   size_t running_ = 0;
@@ -96,7 +105,7 @@ struct Server::State {
   }
 
   void limits() {
-    http.new_task_queue = [this] { return new Connections(static_cast<size_t>(config.clients)); };
+    http.new_task_queue = [this] { return new Connections(static_cast<size_t>(config.clients), *slow); };
     http.set_read_timeout(config.patience);
     http.set_write_timeout(config.patience);
     http.set_keep_alive_timeout(2);
@@ -123,7 +132,8 @@ struct Server::State {
   }
   void routes() {
     http.set_pre_routing_handler([this](const httplib::Request& q, httplib::Response& a) {
-      slow->answering(q.remote_addr, q.remote_port);
+      q.method == "POST" ? slow->reading(q.remote_addr, q.remote_port)
+                         : slow->answering(q.remote_addr, q.remote_port);
       a.set_header("X-Content-Type-Options", "nosniff");
       const bool local = config.host == "localhost" || names_this_machine(config.host);
       if (local && !names_this_machine(q.get_header_value("Host")))
@@ -163,32 +173,33 @@ struct Server::State {
   }
   // Reads a body of a bounded size in a bounded time, and refuses what goes wrong with it.
   void post(const char* path, std::function<void(const std::string&, httplib::Response&)> use) {
-    http.Post(
-        path, [this, use](const httplib::Request&, httplib::Response& a, const httplib::ContentReader& read) {
-          std::string body;
-          bool long_one = false, late = false;
-          const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3 * config.patience);
-          const bool whole = read([&](const char* data, size_t n) {
-            long_one = body.size() + n > static_cast<size_t>(config.most_body);
-            late = std::chrono::steady_clock::now() > until;
-            if (long_one || late) return false;
-            body.append(data, n);
-            return true;
-          });
-          if (long_one || a.status == 413)
-            return refuse(a, 413, fmt::format("the request is longer than {} bytes", config.most_body));
-          if (!whole || late) {
-            a.set_header("Connection", "close");
-            return refuse(a, 408, "the whole request did not arrive in time");
-          }
-          try {
-            use(body, a);
-          } catch (const Refusal& e) {
-            refuse(a, e.status, e.what(), e.param);
-          } catch (const Error& e) {
-            refuse(a, 400, e.what());
-          }
-        });
+    http.Post(path, [this, use](const httplib::Request& q, httplib::Response& a,
+                                const httplib::ContentReader& read) {
+      std::string body;
+      bool long_one = false, late = false;
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3 * config.patience);
+      const bool whole = read([&](const char* data, size_t n) {
+        long_one = body.size() + n > static_cast<size_t>(config.most_body);
+        late = std::chrono::steady_clock::now() > until;
+        if (long_one || late) return false;
+        body.append(data, n);
+        return true;
+      });
+      if (long_one || a.status == 413)
+        return refuse(a, 413, fmt::format("the request is longer than {} bytes", config.most_body));
+      if (!whole || late) {
+        a.set_header("Connection", "close");
+        return refuse(a, 408, "the whole request did not arrive in time");
+      }
+      slow->answering(q.remote_addr, q.remote_port);
+      try {
+        use(body, a);
+      } catch (const Refusal& e) {
+        refuse(a, e.status, e.what(), e.param);
+      } catch (const Error& e) {
+        refuse(a, 400, e.what());
+      }
+    });
   }
   void look(const std::string& text, httplib::Response& a) {
     if (find_invalid_utf8(text) != std::string::npos) throw Refusal(400, "the text is not UTF-8");

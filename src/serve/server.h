@@ -14,7 +14,7 @@ struct ServerConfig {
   int64_t port = 8080;                   // 0: any that is free
   std::string key;                       // what clients send as a bearer token; empty: nothing is asked for
   int64_t most_body = int64_t{1} << 20;  // bytes of a request
-  int64_t clients = 128;                 // connections at a time; the next ones wait to be accepted
+  int64_t clients = 128;  // connections at a time; a next one waits for a slow one to be cut off
   int64_t waiting = 256;  // requests that wait for the model; more are sent away with status 429
   int64_t batch = 16;     // texts that are written side by side
   // Seconds that a client may let the server wait for the next bytes, and that requests have left once

@@ -10,6 +10,8 @@
 
 namespace rum::serve {
 namespace {
+constexpr auto kLeast = std::chrono::seconds(1);  // a request of an honest client is whole by then
+
 std::string name_of(const std::string& address, int port) { return address + " " + std::to_string(port); }
 
 struct End {
@@ -46,23 +48,58 @@ void each_connection(int port, const std::function<void(int file, const std::str
 }
 }  // namespace
 
+SlowClients::Client& SlowClients::client(const std::string& name, Clock::time_point now) {
+  const auto [at, is_new] = clients_.try_emplace(name, Client{now});
+  if (is_new) at->second.number = ++connections_;
+  return at->second;
+}
+void SlowClients::reading(const std::string& address, int port) {
+  const std::lock_guard lock(mutex_);
+  client(name_of(address, port), Clock::now()).does = Does::sends;
+}
 void SlowClients::answering(const std::string& address, int port) {
   const std::lock_guard lock(mutex_);
-  clients_[name_of(address, port)] = {Clock::now(), true};
+  client(name_of(address, port), Clock::now()).does = Does::listens;
 }
 void SlowClients::answered(const std::string& address, int port) {
   const std::lock_guard lock(mutex_);
-  clients_[name_of(address, port)] = {Clock::now(), false};
+  Client& c = client(name_of(address, port), Clock::now());
+  c.since = Clock::now();
+  c.does = Does::nothing;
 }
-void SlowClients::look(Clock::time_point now) {
-  const std::lock_guard lock(mutex_);
+// Who has not said all of a request yet, as far as it is known; who is gone is forgotten.
+void SlowClients::each_waiting(Clock::time_point now, const std::function<void(int, Client&)>& use) {
   std::set<std::string> here;
   each_connection(port_, [&](int file, const std::string& name) {
     here.insert(name);
-    const Client& c = clients_.try_emplace(name, Client{now}).first->second;
-    if (!c.answering && now - c.since > most_) shutdown(file, SHUT_RDWR);
+    Client& c = client(name, now);
+    if (c.does != Does::listens) use(file, c);
   });
   std::erase_if(clients_, [&](const auto& c) { return here.count(c.first) == 0; });
+}
+void SlowClients::look(Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  each_waiting(now, [&](int file, const Client& c) {
+    if (c.does == Does::nothing && now - c.since > most_) shutdown(file, SHUT_RDWR);
+  });
+}
+void SlowClients::accepted(Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  each_waiting(now, [](int, const Client&) {});
+}
+void SlowClients::make_room(Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  int slowest = -1;
+  Client* found = nullptr;
+  each_waiting(now, [&](int file, Client& c) {
+    if (c.cut || c.number == connections_ || now - c.since < kLeast || (found && c.since >= found->since))
+      return;
+    slowest = file;
+    found = &c;
+  });
+  if (!found) return;
+  found->cut = true;
+  shutdown(slowest, SHUT_RDWR);
 }
 void SlowClients::cut_all() {
   each_connection(port_, [](int file, const std::string&) { shutdown(file, SHUT_RDWR); });
