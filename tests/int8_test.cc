@@ -233,6 +233,10 @@ TEST_F(Int8Run, SaysWhatQuantizingOnTheFlySays) {
             wanted = p.run({"perplexity", f32, "-i", "-"}, "das Haus\tthe house\n");
   EXPECT_EQ(asked.status, 0) << asked.err;
   EXPECT_NE(asked.out, wanted.out);
+  const std::string pair = "das Haus\tthe house\n";
+  EXPECT_EQ(p.run({"perplexity", f32, "-i", "-", "--dtype", "int8"}, pair).out, asked.out);
+  EXPECT_EQ(p.run({"perplexity", f32, "-i", "-", "--dtype", "f32"}, pair).out, wanted.out);
+  EXPECT_NE(p.run({"perplexity", f32, "-i", "-", "--dtype", "bf16"}, pair).out, wanted.out);
 }
 TEST_F(Int8Run, IsAQuarterOfTheSizeAndNamesItsType) {
   const auto run = load_run(int8), from = load_run(f32);

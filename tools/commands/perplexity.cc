@@ -173,7 +173,7 @@ void write_page(const std::string& path, const LoadedRun& run, const Asked& aske
 }
 
 int run(int argc, char** argv) {
-  std::string folder, input, explained, page, on_long = "skip";
+  std::string folder, input, explained, page, on_long = "skip", dtype = "auto";
   int64_t unpack_ratio = kUnpackRatio;
   bool json = false, per_token = false;
   Flags flags("perplexity",
@@ -188,6 +188,8 @@ int run(int argc, char** argv) {
               "a text longer than the context: skip it (exit status 1; pairs unless given), cut it (plain "
               "text unless given, into pieces as training does; of a pair the end is cut off), or fail",
               {"skip", "cut", "fail"})
+      .choice("--dtype", dtype, "type of the products; auto: int8 for a run of `ruminate quantize`, else f32",
+              {"auto", "f32", "bf16", "int8"})
       .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
       .add("--per-token", per_token,
            "for each predicted token: line, position in its text, token, log p, rank, entropy, tab-separated")
@@ -203,7 +205,7 @@ int run(int argc, char** argv) {
             "expected a run folder and --input FILE; --help lists the options");
   RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
   if (!page.empty()) check_output(page);
-  const auto model = load_run(folder);
+  const auto model = load_run(folder, "cpu", dtype);
   if (!flags.given("--on-long") && !model->translation()) on_long = "cut";
   const Asked asked(input, *model, on_long, unpack_ratio);
   const std::vector<Example>& examples = asked.examples;
