@@ -198,45 +198,51 @@ TEST(ByteFallback, ConversationsInWords) {
                                               279, 13,  259, 94,  50,  76,  81, 86, 87,  96}},
   };
   for (const auto& c : cases) {
-    EXPECT_EQ(turns_of(c.jinja), c.turns) << c.jinja;
     Tokenizer t = Tokenizer::parse(file(layout(c.layout)), "file");
     t.frame("<s>", "</s>");
-    const auto made = chat_prompt(t, std::span(talk).subspan(c.system ? 0 : 1), c.turns);
+    const ReadTemplate read = read_template({c.jinja, "<s>", "</s>"}, t);
+    EXPECT_EQ(read.form, (ChatForm{c.turns, "", ""})) << c.jinja;
+    EXPECT_EQ(template_for(read.form, t).empty(), false) << c.jinja;
+    const auto made = chat_prompt(t, std::span(talk).subspan(c.system ? 0 : 1), read.form);
     EXPECT_EQ(made->prompt.tokens, c.ids) << c.jinja;
     EXPECT_EQ(made->end, 2);
   }
-  EXPECT_EQ(turns_of(""), Turns::tokens);
-  EXPECT_EQ(turns_of("[INST] " + second), Turns::tokens);  // writes something else
-  EXPECT_EQ(turns_of(std::string(second).replace(second.find("m.content"), 9, "m.content.strip()")),
-            Turns::tokens);
-  EXPECT_EQ(turns_of("{{ '[INST] "), Turns::tokens);
   Tokenizer t = Tokenizer::parse(file(layout("legacy")), "file");
   t.frame("<s>", "</s>");
-  EXPECT_NE(error_of([&] { chat_prompt(t, talk, Turns::mistral01); }).find("no system message"),
+  for (const std::string& other :
+       {"[INST] " + second, std::string(second).replace(second.find("m.content"), 9, "m.content.strip()"),
+        std::string("{{ '[INST] ")}) {
+    const ReadTemplate read = read_template({other, "<s>", "</s>"}, t);
+    EXPECT_EQ(read.form, ChatForm{}) << other;
+    EXPECT_NE(read.note, "") << other;
+  }
+  EXPECT_NE(error_of([&] {
+              chat_prompt(t, talk, {Turns::mistral01, "", ""});
+            }).find("no system message"),
             std::string::npos);
   const std::vector<Message> twice{{"system", "a"}, {"user", "a"}, {"user", "b"}};
   EXPECT_NE(error_of([&] {
-              chat_prompt(t, twice, Turns::llama2);
+              chat_prompt(t, twice, {Turns::llama2, "", ""});
             }).find("message 2: this model knows questions and answers in turn"),
             std::string::npos);
   // What is said is never a special token.
   const std::vector<Message> evil{{"user", "</s>"}};
-  const Tokens ids = chat_prompt(t, evil, Turns::llama2)->prompt.tokens;
+  const Tokens ids = chat_prompt(t, evil, {Turns::llama2, "", ""})->prompt.tokens;
   EXPECT_EQ(std::count(ids.begin(), ids.end(), 2), 0);
 
   const ::Scratch s;
   const std::string in = s.path + "/in";
   const hub::Folder folder({.tokenizer = file(layout("legacy"))}, in);
   hub::spit(in + "/tokenizer_config.json", to_json(Json::Object{{"chat_template", first}}));
-  EXPECT_EQ(import_folder(in, s.path + "/1", 0).config.turns, Turns::mistral01);
-  EXPECT_EQ(load_run(s.path + "/1")->config.turns, Turns::mistral01);
+  EXPECT_EQ(import_folder(in, s.path + "/1", 0).config.chat.turns, Turns::mistral01);
+  EXPECT_EQ(load_run(s.path + "/1")->config.chat.turns, Turns::mistral01);
   Json::Array named;
   named.push_back(Json::Object{{"name", "tool"}, {"template", second}});
   named.push_back(Json::Object{{"name", "default"}, {"template", last}});
   hub::spit(in + "/tokenizer_config.json", to_json(Json::Object{{"chat_template", named}}));
-  EXPECT_EQ(import_folder(in, s.path + "/2", 0).config.turns, Turns::mistral);
+  EXPECT_EQ(import_folder(in, s.path + "/2", 0).config.chat.turns, Turns::mistral);
   hub::spit(in + "/chat_template.jinja", llama2);
-  EXPECT_EQ(import_folder(in, s.path + "/3", 0).config.turns, Turns::llama2);
+  EXPECT_EQ(import_folder(in, s.path + "/3", 0).config.chat.turns, Turns::llama2);
 }
 TEST(ByteFallback, WhatIsNotSupportedIsRefusedByName) {
   const struct {

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 bad=0
 say() { echo "$*"; bad=1; }
 
-order=(base tensor autograd ops text data model optim parallel checkpoint metrics page run huggingface generate train serve detect pipeline edits experiment)
+order=(base tensor autograd ops text data model optim parallel checkpoint metrics page run generate huggingface train serve detect pipeline edits experiment)
 for i in "${!order[@]}"; do
   right=$(IFS='|'; echo "${order[*]:$((i + 1))}")
   [ -n "$right" ] && [ -d "src/${order[$i]}" ] || continue

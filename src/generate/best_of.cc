@@ -29,7 +29,7 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
   std::vector<Prompt> prompts;
   Token end = -1;
   for (const std::string& s : sources) {
-    ChatPrompt p = instructed(run.tokenizer, instruction, s, run.config.turns);
+    ChatPrompt p = instructed(run.tokenizer, instruction, s, run.config.chat);
     prompts.push_back(std::move(p.prompt));
     end = p.end;
   }

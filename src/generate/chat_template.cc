@@ -11,17 +11,14 @@ class Builder {
   Builder& token(Token t) {
     put();
     out_.push_back(t);
+    text_ += tokenizer_.name(t);
     return *this;
   }
   Builder& token(std::string_view name) { return token(tokenizer_.special(name)); }
   // All that stands between two tokens is encoded as one text.
   Builder& text(std::string_view words) {
     words_ += words;
-    return *this;
-  }
-  // As a text of its own.
-  Builder& said(std::string_view words) {
-    if (!words.empty()) tokenizer_.encode(words, out_);
+    text_ += words;
     return *this;
   }
   ChatPrompt made(Token end) {
@@ -29,6 +26,7 @@ class Builder {
     ChatPrompt p;
     p.prompt.tokens = std::move(out_);
     p.end = end;
+    p.text = std::move(text_);
     return p;
   }
   ChatPrompt made(std::string_view end) { return made(tokenizer_.special(end)); }
@@ -40,7 +38,7 @@ class Builder {
   }
   const Tokenizer& tokenizer_;
   std::vector<Token> out_;
-  std::string words_;
+  std::string words_, text_;
 };
 bool has(const Tokenizer& t, std::string_view name) {
   try {
@@ -66,15 +64,19 @@ ChatPrompt llama3(const Tokenizer& t, std::span<const Message> messages) {
   b.token("<|begin_of_text|>");
   for (const Message& m : messages) {
     head(m.role);
-    b.text("\n\n").text(without_outer_blanks(m.content)).token("<|eot_id|>");
+    b.text("\n\n").text(m.content).token("<|eot_id|>");
   }
   head("assistant");
   b.text("\n\n");
   return b.made("<|eot_id|>");
 }
-// What the system says stands before the last question. Each message is encoded by itself.
+// What the system says stands before the last question. A tokenizer that marks where words begin has a blank
+// behind each of these tokens, and none around an answer.
 ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
   Builder b(t);
+  std::vector<Token> goes_on;
+  t.encode("a", goes_on, true);
+  const std::string gap = t.encode("a") == goes_on ? "" : " ";
   std::string system;
   b.token("<s>");
   for (size_t i = 0; i < messages.size(); ++i) {
@@ -83,30 +85,14 @@ ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
       RUM_CHECK(i == 0, "message {}: this model's system message comes first", i);
       system = m.content + "\n\n";
     } else if (m.role == "user") {
-      b.token("[INST]").said((i + 1 == messages.size() ? system : "") + m.content).token("[/INST]");
+      b.token("[INST]").text(gap + (i + 1 == messages.size() ? system : "") + m.content).token("[/INST]");
     } else {
-      b.said(m.content).token("</s>");
+      b.text(gap + (gap.empty() ? m.content : std::string(without_outer_blanks(m.content)))).token("</s>");
     }
   }
   return b.made("</s>");
 }
 
-// What stands around a question and an answer, which ends with the token that ends a text.
-struct Words {
-  const char *ask, *asked, *answer, *answered, *next;
-};
-Words words_of(Turns turns) {
-  switch (turns) {
-    case Turns::llama2:
-      return {"[INST] ", " [/INST]", " ", " ", ""};
-    case Turns::mistral01:
-      return {"[INST] ", " [/INST]", "", "", " "};
-    case Turns::mistral02:
-      return {"[INST] ", " [/INST]", "", "", ""};
-    default:
-      return {" [INST] ", " [/INST]", " ", "", ""};
-  }
-}
 ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns turns) {
   const Token begin = t.begin() >= 0 ? t.begin() : t.special("<s>"),
               end = t.end() >= 0 ? t.end() : t.special("</s>");
@@ -118,7 +104,7 @@ ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns
     system = llama ? "<<SYS>>\n" + messages[0].content + "\n<</SYS>>\n\n" : messages[0].content + "\n\n";
     messages = messages.subspan(1);
   }
-  const Words words = words_of(turns);
+  const TurnWords words = words_of(turns);
   Builder b(t);
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& m = messages[i];
@@ -137,9 +123,34 @@ ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns
   }
   return b.made(end);
 }
+// With what the form adds, and, for a family that has it so, without the blanks around what was said.
+std::vector<Message> spoken(std::span<const Message> messages, const ChatForm& form, bool trimmed) {
+  std::vector<Message> out(messages.begin(), messages.end());
+  for (Message& m : out)
+    if (trimmed) m.content = std::string(without_outer_blanks(m.content));
+  if (out[0].role == "system")
+    out[0].content = form.before + out[0].content;
+  else if (!form.before.empty() || !form.system.empty())
+    out.insert(out.begin(), {"system", form.before + form.system});
+  return out;
+}
 }  // namespace
 
-std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Message> messages, Turns turns) {
+TurnWords words_of(Turns turns) {
+  switch (turns) {
+    case Turns::llama2:
+      return {"[INST] ", " [/INST]", " ", " ", ""};
+    case Turns::mistral01:
+      return {"[INST] ", " [/INST]", "", "", " "};
+    case Turns::mistral02:
+      return {"[INST] ", " [/INST]", "", "", ""};
+    default:
+      return {" [INST] ", " [/INST]", " ", "", ""};
+  }
+}
+
+std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Message> messages,
+                                      const ChatForm& form) {
   RUM_CHECK(!messages.empty(), "messages: expected at least one");
   for (size_t i = 0; i < messages.size(); ++i) {
     const std::string& role = messages[i].role;
@@ -147,10 +158,11 @@ std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Messag
               "message {}: expected the role system, user or assistant, found \"{}\"", i, role);
   }
   RUM_CHECK(messages.back().role == "user", "messages: the last one must be the user's");
-  if (turns != Turns::tokens) return in_words(t, messages, turns);
-  if (has(t, "<|im_start|>") && has(t, "<|im_end|>")) return chat_ml(t, messages);
-  if (has(t, "<|start_header_id|>") && has(t, "<|eot_id|>")) return llama3(t, messages);
-  if (has(t, "[INST]") && has(t, "[/INST]")) return mistral(t, messages);
+  const auto said = [&](bool trimmed) { return spoken(messages, form, trimmed); };
+  if (form.turns != Turns::tokens) return in_words(t, said(false), form.turns);
+  if (has(t, "<|im_start|>") && has(t, "<|im_end|>")) return chat_ml(t, said(false));
+  if (has(t, "<|start_header_id|>") && has(t, "<|eot_id|>")) return llama3(t, said(true));
+  if (has(t, "[INST]") && has(t, "[/INST]")) return mistral(t, said(false));
   return {};
 }
 }  // namespace rum

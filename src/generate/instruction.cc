@@ -10,13 +10,14 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r\n";
 }  // namespace
 
-ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view source, Turns turns) {
+ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view source,
+                      const ChatForm& form) {
   check(i);
   std::string text = i.text;
   text.replace(text.find(kSource), kSource.size(), source);
   if (i.chat) {
     const Message message{"user", text};
-    if (auto made = chat_prompt(t, {&message, 1}, turns)) return std::move(*made);
+    if (auto made = chat_prompt(t, {&message, 1}, form)) return std::move(*made);
     fail(
         "this model was not trained to chat, or its turn markers are not tokens of their own: name them in "
         "its config.toml (tokenizer.turns), or leave out chat and write the markers into the template, such "

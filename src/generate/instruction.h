@@ -25,7 +25,7 @@ Decoding answering(Decoding);  // at most 256 tokens; an answer's length is not 
 // The prompt, and the token that ends an answer. Error: a source that holds a special token, a model
 // without tokens for turns.
 ChatPrompt instructed(const Tokenizer&, const Instruction&, std::string_view source,
-                      Turns turns = Turns::tokens);
+                      const ChatForm& form = {});
 std::string describe(const Instruction&);  // for provenance: its hash
 // Of what the model wrote, the answer: its first line that is not blank, without blanks around it.
 std::string first_line(std::string_view written);

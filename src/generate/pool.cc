@@ -86,7 +86,7 @@ std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
 
 bool translatable(const LoadedRun& run, std::string_view source, const Instruction* instruction) {
   if (blank_line(source)) return false;
-  const Prompt p = instruction ? instructed(run.tokenizer, *instruction, source, run.config.turns).prompt
+  const Prompt p = instruction ? instructed(run.tokenizer, *instruction, source, run.config.chat).prompt
                                : source_prompt(source, run.tokenizer);
   return room(run.model, p) > 0;
 }

@@ -10,6 +10,7 @@
 #include "base/whole_folder.h"
 #include "huggingface/config.h"
 #include "huggingface/import.h"
+#include "huggingface/turns.h"
 #include "run/run.h"
 
 namespace rum {
@@ -128,6 +129,7 @@ Exported export_folder(const std::string& run, const std::string& folder) {
   const TensorFile file = their_tensors(stored.weights, *hub.family, hub.model, half);
   const std::string dtype = dtype_of(file);
   const Json begin = token_name(stored.tokenizer, hub.begin), end = token_name(stored.tokenizer, hub.end);
+  const std::string talk = template_for(stored.config.chat, stored.tokenizer);
 
   whole_folder(folder, [&](const std::string& to) {
     write_json(to, "config.json", to_hub_config(hub, dtype));
@@ -140,9 +142,10 @@ Exported export_folder(const std::string& run, const std::string& folder) {
                             {"eos_token", end}});
     write_json(to, "generation_config.json",
                Json::Object{{"bos_token_id", token_id(hub.begin)}, {"eos_token_id", token_id(hub.end)}});
+    if (!talk.empty()) Disk::real().replace_text(to + "/chat_template.jinja", talk);
     write_safetensors(file, to + "/model.safetensors");
   });
-  return {hub.family->name, dtype, static_cast<int64_t>(file.tensors.size())};
+  return {hub.family->name, dtype, static_cast<int64_t>(file.tensors.size()), !talk.empty()};
 }
 
 Exported export_adapters(const std::string& run, const std::string& folder) {

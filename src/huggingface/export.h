@@ -6,6 +6,7 @@ namespace rum {
 struct Exported {
   std::string family, dtype;  // "llama", "float32"
   int64_t tensors = 0;
+  bool talks = false;  // a chat template is among the files
 };
 // From what read_run() takes. The folder must not be there. Each tensor has the type that it has in the run;
 // those of an import of F16 are F16 again. Error: a model that none of the families can express, and why.

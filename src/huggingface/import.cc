@@ -64,10 +64,16 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   c.model = hub.model;
   c.begin = begin_of(tokenizer, tokenizer_path);
   c.end = hub.end < 0 ? "" : tokenizer.name(hub.end);
-  c.turns = turns_of_folder(folder);
   if (hub.end >= 0 && c.end.empty())
     throw FileError(fmt::format("{}: eos_token_id: {} is none of the added tokens of {}", config_path,
                                 hub.end, tokenizer_path));
+  Tokenizer framed = tokenizer;
+  framed.frame(c.begin, c.end);
+  if (const auto written = template_of_folder(folder, framed)) {
+    ReadTemplate talk = read_template(*written, framed);
+    c.chat = std::move(talk.form);
+    out.note = std::move(talk.note);
+  }
   ParameterBlock declared;
   const Gpt model(Params(declared), hub.model);
   HubWeights weights(folder);

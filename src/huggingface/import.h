@@ -14,6 +14,7 @@ struct Imported {
   RunConfig config;
   int64_t parameters = 0;
   int64_t tokens = 0;  // of the tokenizer
+  std::string note;    // what of its chat template is not taken over; "" for nothing
 };
 // context: the longest text; 0: what the model was made for. The weights are written in the type they have
 // (f16 as f32). FileError says which key of which file is not supported or does not fit; then nothing is

@@ -1,15 +1,27 @@
-// Which words a folder's chat template puts around questions and answers.
+// Which form of conversation a folder's chat template writes.
 #pragma once
+#include <optional>
 #include <string>
-#include <string_view>
 
 #include "run/config.h"
+#include "text/tokenizer.h"
 
 namespace rum {
-// Of a template in Jinja (Llama 2's, Mistral 7B Instruct's up to version 0.2), by the texts that it writes and
-// how often it strips what was said, not by its spelling. Turns::tokens of any other.
-Turns turns_of(std::string_view jinja);
-// Of chat_template.jinja, or tokenizer_config.json's chat_template, as transformers takes them; turns_of("")
-// when there is none. FileError: the file is no JSON object.
-Turns turns_of_folder(const std::string& folder);
+struct Template {
+  std::string jinja, begin, end;  // with the names of the tokens that it calls bos_token and eos_token
+};
+// chat_template.jinja, or tokenizer_config.json's chat_template, as transformers takes them. The tokenizer has
+// the tokens that the latter does not name. FileError: the file is no JSON object.
+std::optional<Template> template_of_folder(const std::string& folder, const Tokenizer&);
+
+struct ReadTemplate {
+  ChatForm form;
+  std::string note;  // what the template writes and a conversation here does not; "" where all is the same
+};
+// By what it writes for a few conversations, ids for ids, not by its spelling. What the system says in a
+// conversation without its message is read there, too. The note is one sentence.
+ReadTemplate read_template(const Template&, const Tokenizer&);
+// The way back: a template that writes the form, ids for ids. "" where the tokenizer has no tokens for it, or
+// no template gives the same ids.
+std::string template_for(const ChatForm&, const Tokenizer&);
 }  // namespace rum

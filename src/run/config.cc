@@ -73,6 +73,34 @@ Key text(const char* name, At at, const char* help) {
   return {name, "text", help, [at](const RunConfig& c) { return toml_text(at(const_cast<RunConfig&>(c))); },
           [=](RunConfig& c, const std::string& v) { at(c) = v; }};
 }
+// A text of several lines, which no file of settings holds as they are: \n, \t, \r and \\ stand for what is meant.
+constexpr std::string_view kEscapes = "ntr\\", kEscaped = "\n\t\r\\";
+template <class At>
+Key lines(const char* name, At at, const char* help) {
+  return {name, "text", help,
+          [at](const RunConfig& c) {
+            std::string out;
+            for (const char x : at(const_cast<RunConfig&>(c))) {
+              const size_t i = kEscaped.find(x);
+              out += i == std::string_view::npos ? std::string(1, x) : std::string{'\\', kEscapes[i]};
+            }
+            return toml_text(out);
+          },
+          [at](RunConfig& c, const std::string& v) {
+            std::string out;
+            for (size_t i = 0; i < v.size(); ++i) {
+              if (v[i] != '\\') {
+                out += v[i];
+                continue;
+              }
+              const size_t known = ++i < v.size() ? kEscapes.find(v[i]) : std::string_view::npos;
+              if (known == std::string_view::npos)
+                fail(fmt::format("expected n, t, r or a backslash behind each backslash, found {}", v));
+              out += kEscaped[known];
+            }
+            at(c) = std::move(out);
+          }};
+}
 template <class At>
 Key device(const char* name, At at, const char* help) {
   Key key = text(name, at, help);
@@ -182,13 +210,17 @@ std::vector<Key> make_keys() {
       text("tokenizer.begin", AT(begin), "the special token before each plain text; empty: none"),
       text("tokenizer.end", AT(end), "the special token that ends a text; empty: none"),
       choice(
-          "tokenizer.turns", AT(turns),
+          "tokenizer.turns", AT(chat.turns),
           std::vector<std::pair<std::string, Turns>>{{"tokens", Turns::tokens},
                                                      {"llama2", Turns::llama2},
                                                      {"mistral-0.1", Turns::mistral01},
                                                      {"mistral-0.2", Turns::mistral02},
                                                      {"mistral", Turns::mistral}},
           "who speaks in a conversation, for a model that was taught it: by tokens, or in words like [INST]"),
+      lines("tokenizer.system", AT(chat.system),
+            "what the system says in a conversation without its message; \\n: a new line"),
+      lines("tokenizer.system_before", AT(chat.before),
+            "what stands before all that the system says, likewise"),
       choice("model.kind", AT(model_kind),
              std::vector<std::pair<std::string, ModelKind>>{{"gpt", ModelKind::gpt},
                                                             {"encoder_decoder", ModelKind::encoder_decoder}},

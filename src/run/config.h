@@ -30,6 +30,13 @@ struct LoraConfig {
 // How a conversation is put to a model that was taught to converse: by tokens of its tokenizer, or in words,
 // [INST] and [/INST], as Llama 2 and the first versions of Mistral 7B have it.
 enum class Turns : uint8_t { tokens, llama2, mistral01, mistral02, mistral };
+struct ChatForm {
+  Turns turns = Turns::tokens;
+  // What a model was taught to find before the first question: `before` opens what the system says, and
+  // `system` is what it says where the conversation has no such message. Both empty: nothing.
+  std::string before, system;
+  friend bool operator==(const ChatForm&, const ChatForm&) = default;
+};
 
 struct RunConfig {
   std::string folder = "runs/run";
@@ -45,7 +52,7 @@ struct RunConfig {
   std::string plan;                  // order and weights of the training texts; empty: shuffled
   std::string tokenizer;             // a tokenizer.json to use; empty: trained on `train`
   std::string begin, end = "<eos>";  // the tokens around a text; may be empty
-  Turns turns = Turns::tokens;
+  ChatForm chat;
   TokenizerConfig bpe{
       .vocab = 8192, .special = {}, .pattern = "gpt2", .split_digits = false, .min_frequency = 2};
 

@@ -155,9 +155,9 @@ ChatPrompt chat_of(const std::vector<Message>& messages, const LoadedRun& run) {
   if (run.translation()) {
     if (messages.back().role != "user")
       throw Refusal(400, "messages: the last one must be the user's: a sentence to translate", "messages");
-    return {source_of(messages.back().content, run), run.tokenizer.end()};
+    return {source_of(messages.back().content, run), run.tokenizer.end(), ""};
   }
-  if (auto made = chat_prompt(run.tokenizer, messages, run.config.turns)) return std::move(*made);
+  if (auto made = chat_prompt(run.tokenizer, messages, run.config.chat)) return std::move(*made);
   throw Refusal(400,
                 "this model was not trained to chat (its tokenizer has no tokens for turns): use "
                 "/v1/completions");

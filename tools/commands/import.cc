@@ -29,6 +29,7 @@ int import_model(int argc, char** argv) {
   fmt::print(stderr,
              "{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}\n",
              run, made.parameters, m.layers, m.width, m.vocab, made.tokens, m.context);
+  if (!made.note.empty()) fmt::print(stderr, "{}: {}\n", folder, made.note);
   return 0;
 }
 
@@ -37,7 +38,8 @@ int export_model(int argc, char** argv) {
   bool adapter = false;
   Flags flags("export",
               "Writes a plain-text model as Hugging Face's transformers load it: config.json, "
-              "generation_config.json, tokenizer.json, tokenizer_config.json, model.safetensors.");
+              "generation_config.json, tokenizer.json, tokenizer_config.json, model.safetensors, and "
+              "chat_template.jinja of a model that was taught to converse.");
   flags.add("run", run, "a run folder, a checkpoint or a model file in one", true)
       .add("folder", folder, "the folder to make", true)
       .add("--adapter", adapter,
@@ -49,6 +51,9 @@ int export_model(int argc, char** argv) {
   const Exported made = adapter ? export_adapters(run, folder) : export_folder(run, folder);
   fmt::print(stderr, "{}: {} {} model, {} tensors of {}\n", folder, adapter ? "adapters of a" : "a",
              made.family, made.tensors, made.dtype);
+  if (!adapter && !made.talks)
+    fmt::print(stderr, "{}: no chat template is written: no form of conversation is known for this model\n",
+               folder);
   return 0;
 }
 

@@ -1,0 +1,238 @@
+// Chat templates: what the part of Jinja that is known here writes (as Python's jinja2 3.1 does, set up as
+// transformers sets it up), and which form of conversation is read from a template and written as one.
+#include <gtest/gtest.h>
+
+#include "error_of.h"
+#include "generate/chat_template.h"
+#include "huggingface/jinja.h"
+#include "huggingface/turns.h"
+
+namespace rum::template_test {
+namespace {
+using Tokens = std::vector<Token>;
+Json message(const char* role, const char* content) {
+  return Json::Object{{"role", role}, {"content", content}};
+}
+std::string rendered(std::string_view jinja) {
+  return render_jinja(jinja, Json::Object{{"messages", Json::Array{message("system", " be brief\n"),
+                                                                   message("user", "\u3000Hi "),
+                                                                   message("assistant", "yes")}},
+                                          {"tools", Json()},
+                                          {"add_generation_prompt", true},
+                                          {"bos_token", "<s>"},
+                                          {"n", 7}});
+}
+TEST(Jinja, WritesAsPythonDoes) {
+  const struct {
+    const char *jinja, *written;
+  } cases[] = {
+      {"{% for m in messages %}{{ m.role + ':' + m['content'] | trim }}{% if not loop.last %}, {% endif %}"
+       "{% endfor %}",
+       "system:be brief, user:Hi, assistant:yes"},
+      {"  {% if tools is none %}\n  a\n  {%- else %}\n  b\n  {% endif %}\nc\n", "  ac"},
+      {"x\n   {% set a = 'q' %}\n   {{ a }}\n   {# comment #}\n y {#- other -#}   z\n\n", "x\n   q\n yz\n"},
+      {"{%- set ns = namespace(i=0, s='') -%}\n{%- for m in messages[1:] %}{% set ns.i = ns.i + 1 %}"
+       "{% set ns.s = ns.s ~ loop.index0 ~ m.role %}{% endfor %} {{ ns.i }}{{ ns.s }}",
+       " 20user1assistant"},
+      {"{% set x = 1 %}{% for m in messages %}{% set x = x + 1 %}{% endfor %}{{ x }}{{ y is defined }}"
+       "{{ tools is not none }}{{ 'role' in messages[0] }}{{ 'tool_calls' not in messages[0] }}",
+       "1FalseFalseTrueTrue"},
+      {"{% if custom is defined and custom.a %}1{% elif messages | length == 3 and messages[-1].role != "
+       "'user' "
+       "%}2{% else %}3{% endif %}",
+       "2"},
+      {"{{ 'a' if tools else 'b' }}{{ (n % 2 == 1) != (n // 2 == 3) }}{{ -n + 2 * 3 - 1 }}{{ n >= 7 and n < "
+       "8 "
+       "or false }}",
+       "bFalse-2True"},
+      {R"({{ 'tab\t\'q\' \u00e4\x41 \d' "two" }}{{ 'a,b,,c'.split(',')[2:] | length }}{{ ' x '.strip() }}|)"
+       R"({{ ' x '.lstrip() }}|{{ ' x '.rstrip() }}|{{ 'xy'.startswith('x') }})",
+       "tab\t'q' äA \\dtwo2x|x | x|True"},
+      {"{% for m in messages if m.role == 'user' %}{{ loop.first }}{{ loop.length }}{{ m.content }}{% else %}"
+       "none{% endfor %}{% for m in messages if m.role == 'tool' %}x{% else %}none{% endfor %}",
+       "True1\u3000Hi none"},
+      {"{{ (messages | selectattr('role', 'equalto', 'user') | list | length) }}{{ (messages | "
+       "rejectattr('role', 'equalto', 'user') | list)[-1].content }}{{ messages[0] == messages[0] }}",
+       "1yesTrue"},
+      {"{{ missing }}{{ none }}{{ true }}{{ missing | default('d') }}{{ messages[7] is defined }}"
+       "{{ not missing }}{{ ['a', 'b'] | length }}{{ 'b' in ['a', 'b'] }}",
+       "NoneTruedFalseTrue2True"},
+      {"{%+ if true %}  kept{% endif +%}\n  {%- if true -%}\n  gone  {%- endif -%}\n end", "  keptgoneend"},
+      {"{{ '}}' }}{{ \"%}\" }} { %} {{- ' a' -}}   b {{ '{{' }}\n", "}}%} { %} ab {{"},
+      {"{{ messages[0].get('name', 'no') }}{{ messages[0].get('role') }}{{ loop is defined }}{% for m in "
+       "messages %}{{ loop.previtem.role if loop.previtem is defined else '-' }}{% endfor %}",
+       "nosystemFalse-systemuser"},
+  };
+  for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
+}
+TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
+  std::string deep, wide = "{{ 'a'", nested;
+  for (int i = 0; i < 5000; ++i) deep += "{% if true %}", nested += "(";
+  for (int i = 0; i < 900; ++i) wide += " + 'a'";
+  const std::string half(200000, 'a');
+  const std::pair<std::string, const char*> cases[] = {
+      {"{{ raise_exception('no ' + 'system') }}", "it refuses: no system"},
+      {"{{ strftime_now('%d') }}", "it calls strftime_now(), which is not known here"},
+      {"{{ messages | tojson }}", "the filter tojson, which is not known here"},
+      {"{% include 'x' %}", "{% include %} is not known here"},
+      {"{% if true %}x", "expected {% endif %}, found its end"},
+      {"{{ 'x", "a text in it has no end"},
+      {"{{ x", "a tag in it has no end"},
+      {"{{ x y }}", "\"y\" is one word too many"},
+      {"{{ missing.x }}", "\"missing\", which is not defined"},
+      {deep, "nested too deeply"},
+      {wide + " }}", "longer than 1000 parts"},
+      {"{{ " + nested + " }}", "2000 words"},
+      {half + "{% for m in messages %}{{ '" + half.substr(0, 50000) + "' }}{% endfor %}",
+       "it writes more than"},
+      {"{% set ns = namespace(s='aaaaaaaaaaaaaaaaaaaaaaaa') %}{% for a in messages %}{% for b in messages %}"
+       "{% for c in messages %}{% set ns.s = ns.s + ns.s %}{% endfor %}{% endfor %}{% endfor %}",
+       "it writes more than"},
+      {"{% set ns = namespace(l=[1]) %}{% for a in messages %}{% for b in messages %}{% for c in messages %}"
+       "{% set ns.l = ns.l + ns.l %}{% endfor %}{% endfor %}{% endfor %}",
+       "it "},
+      {"{% set ns = namespace() %}{% set ns.me = ns %}", "or the value is one"},
+      {std::string(300000, 'a'), "it is longer than"},
+  };
+  for (const auto& [jinja, part] : cases)
+    EXPECT_NE(error_of([&] { rendered(jinja); }).find(part), std::string::npos)
+        << jinja.substr(0, 80) << ": " << error_of([&] { rendered(jinja); });
+}
+
+// The texts are those that transformers 5.24 gives for templates of these kinds, cut where tokens are.
+Tokenizer with(std::vector<std::string> special) {
+  TokenizerConfig c;
+  c.vocab = 300, c.special = std::move(special), c.special.push_back("</s>");
+  const std::string_view texts[] = {"the user says hello to the assistant, and the assistant translates"};
+  Tokenizer t = Tokenizer::train(texts, c);
+  t.frame("", "</s>");
+  return t;
+}
+Tokens joined(const Tokenizer& t, const std::vector<std::string>& parts) {  // "<...>" is special
+  Tokens out;
+  for (const std::string& p : parts)
+    if (p[0] == '<')
+      out.push_back(t.special(p));
+    else
+      t.encode(p, out);
+  return out;
+}
+const std::vector<Message> kHi{{"user", " hi "}}, kBrief{{"system", " be brief "}, {"user", " hi "}};
+Tokens ids(const Tokenizer& t, const std::vector<Message>& talk, const ChatForm& form) {
+  return chat_prompt(t, talk, form)->prompt.tokens;
+}
+constexpr const char* kLoop =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+TEST(Template, ADefaultOfTheSystemIsRead) {
+  const Tokenizer t = with({"<|im_start|>", "<|im_end|>"});
+  const std::string jinja =
+      std::string(
+          "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\nYou are Q,\\n\"here\"."
+          "<|im_end|>\\n' }}{% endif %}") +
+      kLoop;
+  const ReadTemplate read = read_template({jinja, "", "</s>"}, t);
+  EXPECT_EQ(read.note, "");
+  EXPECT_EQ(read.form, (ChatForm{Turns::tokens, "", "You are Q,\n\"here\"."}));
+  EXPECT_EQ(ids(t, kHi, read.form),
+            joined(t, {"<|im_start|>", "system\nYou are Q,\n\"here\".", "<|im_end|>", "\n", "<|im_start|>",
+                       "user\n hi ", "<|im_end|>", "\n", "<|im_start|>", "assistant\n"}));
+  EXPECT_EQ(ids(t, kBrief, read.form),
+            joined(t, {"<|im_start|>", "system\n be brief ", "<|im_end|>", "\n", "<|im_start|>", "user\n hi ",
+                       "<|im_end|>", "\n", "<|im_start|>", "assistant\n"}));
+  EXPECT_EQ(read_template({kLoop, "", "</s>"}, t).form, ChatForm{});
+}
+TEST(Template, WhatStandsBeforeTheSystemIsRead) {
+  const Tokenizer t = with({"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"});
+  const std::string body =
+      "{%- if messages[0].role == 'system' %}{% set said = messages[0].content | trim %}{% set messages = "
+      "messages[1:] %}{% else %}{% set said = '' %}{% endif %}"
+      "{{- bos_token + '<|start_header_id|>system<|end_header_id|>\\n\\nIt is ' + date + '\\n\\n' + said + "
+      "'<|eot_id|>' }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\\n\\n' + "
+      "m.content | trim + '<|eot_id|>' }}{% endfor %}{{ "
+      "'<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}";
+  const std::string fixed = "{% if not date is defined %}{% set date = 'May 1' %}{% endif %}" + body;
+  const std::string clock =
+      "{% if strftime_now is defined %}{% set date = strftime_now('%d') %}{% else %}{% set date = 'May 1' %}"
+      "{% endif %}" +
+      body;
+  const ChatForm form{Turns::tokens, "It is May 1\n\n", ""};
+  const ReadTemplate read = read_template({fixed, "<|begin_of_text|>", ""}, t);
+  EXPECT_EQ(read.form, form);
+  EXPECT_EQ(read.note, "");
+  const ReadTemplate today = read_template({clock, "<|begin_of_text|>", ""}, t);
+  EXPECT_EQ(today.form, form);
+  EXPECT_NE(today.note.find("today's date (strftime_now)"), std::string::npos) << today.note;
+  EXPECT_NE(read_template({"{% set date = strftime_now('%d') %}" + body, "<|begin_of_text|>", ""}, t)
+                .note.find("it calls strftime_now(), which is not known here"),
+            std::string::npos);
+  const std::vector<std::string> end{
+      "<|start_header_id|>", "user",      "<|end_header_id|>", "\n\nhi", "<|eot_id|>",
+      "<|start_header_id|>", "assistant", "<|end_header_id|>", "\n\n"};
+  std::vector<std::string> alone{"<|begin_of_text|>", "<|start_header_id|>", "system",
+                                 "<|end_header_id|>", "\n\nIt is May 1\n\n", "<|eot_id|>"};
+  std::vector<std::string> brief = alone;
+  brief[4] += "be brief";
+  alone.insert(alone.end(), end.begin(), end.end()), brief.insert(brief.end(), end.begin(), end.end());
+  EXPECT_EQ(ids(t, kHi, form), joined(t, alone));
+  EXPECT_EQ(ids(t, kBrief, form), joined(t, brief));
+}
+TEST(Template, TextsOfSeveralLinesStandInTheConfig) {
+  RunConfig c;
+  c.chat = {Turns::tokens, "a\nb\t\\n", "\"c\"\r\n"};
+  EXPECT_EQ(parse_config(to_toml(c), "c").chat, c.chat);
+  set_key(c, "tokenizer.system", "d\\n\\\\");
+  EXPECT_EQ(c.chat.system, "d\n\\");
+  EXPECT_NE(error_of([&] { set_key(c, "tokenizer.system", "d\\x"); }).find("behind each backslash"),
+            std::string::npos);
+}
+TEST(Template, WhatCannotBeRepresentedIsSaid) {
+  const Tokenizer t = with({"<|im_start|>", "<|im_end|>"});
+  const auto note = [&](const std::string& jinja) { return read_template({jinja, "", "</s>"}, t).note; };
+  EXPECT_NE(note("{{ 'Hello\\n' }}" + std::string(kLoop)).find("it writes \"Hello\\n<|im_start|>user\\n W"),
+            std::string::npos)
+      << note("{{ 'Hello\\n' }}" + std::string(kLoop));
+  EXPECT_NE(note(std::string(kLoop) + "{% if messages[0].role == 'system' %}!{% endif %}")
+                .find("after what the system says it writes"),
+            std::string::npos);
+  EXPECT_NE(note("{{ '<|im_start|>' + messages | tojson }}").find("the filter tojson"), std::string::npos);
+  EXPECT_NE(note("{{ broken").find("has no end"), std::string::npos);
+}
+// The way back, for each form: the template writes what a conversation here is.
+TEST(Template, IsWrittenForEachForm) {
+  const std::vector<Message> talk{
+      {"system", " it's\\so\n"}, {"user", " hello "}, {"assistant", " yes\n"}, {"user", "go"}};
+  const auto written = [&](const std::string& jinja, size_t from) {
+    Json::Array messages;
+    for (size_t i = from; i < talk.size(); ++i)
+      messages.push_back(message(talk[i].role.c_str(), talk[i].content.c_str()));
+    return render_jinja(jinja, Json::Object{{"messages", messages}, {"add_generation_prompt", true}});
+  };
+  const Tokenizer qwen = with({"<|im_start|>", "<|im_end|>"}),
+                  llama =
+                      with({"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}),
+                  mistral = with({"<s>", "[INST]", "[/INST]"}), words = with({"<s>"});
+  const std::tuple<const Tokenizer*, ChatForm> cases[] = {{&qwen, {}},
+                                                          {&qwen, {Turns::tokens, "", "I'm \"Q\"\n\\"}},
+                                                          {&llama, {}},
+                                                          {&llama, {Turns::tokens, "It is May 1\n\n", ""}},
+                                                          {&mistral, {}},
+                                                          {&words, {Turns::llama2, "", "You help."}},
+                                                          {&words, {Turns::mistral01, "", ""}},
+                                                          {&words, {Turns::mistral02, "", ""}},
+                                                          {&words, {Turns::mistral, "", ""}}};
+  for (const auto& [t, form] : cases) {
+    const std::string jinja = template_for(form, *t);
+    EXPECT_NE(jinja, "") << static_cast<int>(form.turns);
+    const bool system = form.turns != Turns::mistral01 && form.turns != Turns::mistral02;
+    EXPECT_EQ(written(jinja, 1), chat_prompt(*t, std::span(talk).subspan(1), form)->text) << jinja;
+    if (system) {
+      EXPECT_EQ(written(jinja, 0), chat_prompt(*t, talk, form)->text) << jinja;
+    } else {
+      EXPECT_NE(error_of([&] { written(jinja, 0); }).find("no system message"), std::string::npos);
+    }
+  }
+  EXPECT_EQ(template_for({}, words), "");
+}
+}  // namespace
+}  // namespace rum::template_test
