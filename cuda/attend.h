@@ -75,6 +75,8 @@ template <class T>
 void attend_backward(AttendBackward<T>&, const Tensor& y, const Tensor& lse);  // dq, dk, dv; null: not wanted
 bool backward_queries_hopper(const AttendBackward<simt::bf16>&);               // dq, in the same way
 bool backward_keys_hopper(const AttendBackward<simt::bf16>&);                  // dk and dv
+inline bool backward_queries_hopper(const AttendBackward<float>&) { return false; }
+inline bool backward_keys_hopper(const AttendBackward<float>&) { return false; }
 
 // RoPE of one number of a plane (own, other): the sine is negative for the first number, or to turn back.
 __device__ __forceinline__ float turned(float own, float other, float c, float s) {

@@ -318,14 +318,8 @@ void attend_backward(AttendBackward<T>& a, const Tensor& y, const Tensor& lse) {
         if (rows >= 2 * Z::rows * a.texts) return kernel.template operator()<2 * Z::rows>();  // long texts
       kernel.template operator()<Z::rows>();
     };
-    auto done = [&](bool (*hopper)(const AttendBackward<bf16>&)) {
-      if constexpr (Z::kFloat)
-        return false;
-      else
-        return hopper(a);
-    };
-    if (a.dk != nullptr && !done(backward_keys_hopper)) run(a.k_rows, keys);
-    if (a.dq != nullptr && !done(backward_queries_hopper)) run(a.rows, queries);
+    if (a.dk != nullptr && !backward_keys_hopper(a)) run(a.k_rows, keys);
+    if (a.dq != nullptr && !backward_queries_hopper(a)) run(a.rows, queries);
   });
 }
 template void attend_backward(AttendBackward<float>&, const Tensor&, const Tensor&);
