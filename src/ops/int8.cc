@@ -15,9 +15,9 @@
 // the sums start at -128 sum_j q_j, which is known when the weights are packed: the shift costs nothing. A
 // sum in between may wrap around 2^32; the last one is within 127^2 k, below 2^31 up to the k checked below.
 //
-// AVX2's vpmaddubsw saturates at 16 bits. It gets |p| as its unsigned factor and q, with the sign of p, as
-// its signed one: no sum of two such products is beyond 2 * 127^2 = 32258 < 2^15. Signs and sizes of the p
-// are taken apart once for all outputs of a panel.
+// AVX2's vpmaddubsw saturates at 16 bits. It gets |p| as its unsigned factor and as its signed one q where p
+// is not negative, else the complement ~q = -q - 1: so each negative p makes the sum too small by |p|, with
+// which the sums start. No sum of two such products is beyond 2 * 127 * 128 = 32512 < 2^15.
 #include "ops/int8.h"
 
 #include <algorithm>
@@ -37,8 +37,13 @@ namespace rum {
 namespace {
 constexpr int64_t kPanel = 64, kGroup = 4;  // outputs, and inputs whose bytes stand side by side
 constexpr int64_t kGroupBytes = kPanel * kGroup;
-constexpr int64_t kRows = 6;              // of activations, at once in registers
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+constexpr int64_t kRows = 4;  // of activations, at once in registers: 8 sums and 6 others of 16
+#else
+constexpr int64_t kRows = 6;
+#endif
 constexpr int64_t kMostInputs = 1 << 17;  // 127^2 times this is below 2^31
+constexpr int64_t kStartBytes = 64;       // behind a row's signs, where its sums start
 constexpr float kLeast = 1e-30f;          // rows of nothing larger count as 0
 using Ints = simd::Vec<int32_t>;
 constexpr int64_t kLanes = simd::kLanes<float>;
@@ -46,8 +51,10 @@ constexpr int64_t kLanes = simd::kLanes<float>;
 int64_t panels_of(int64_t outputs) { return (outputs + kPanel - 1) / kPanel; }
 int64_t groups_of(int64_t inputs) { return (inputs + kGroup - 1) / kGroup; }
 
-// x' of one row, filled up with zeros (128) to `step`; returns s_x. A number that is not finite makes s_x not
-// finite, and so everything that comes of the row.
+// A row of p as a path wants it, filled up with zeros to `step`: x', or |p|, the signs behind them and then the
+// sum of the negative |p|. Returns s_x. A number that is not finite makes s_x not finite, and so everything
+// that comes of the row.
+template <bool apart>
 float round_row(const float* x, int64_t k, int64_t step, uint8_t* to) {
   typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
   Ints tops{};  // the bits of |x|: as integers they are in order, and those of NaN are the largest
@@ -59,21 +66,38 @@ float round_row(const float* x, int64_t k, int64_t step, uint8_t* to) {
   for (int i = 0; i < kLanes; ++i) most = std::max(most, tops[i]);
   const float top = std::bit_cast<float>(most);
   if (top < kLeast) {
-    std::fill_n(to, step, uint8_t{128});
+    std::fill_n(to, apart ? 2 * step + kStartBytes : step, apart ? uint8_t{0} : uint8_t{128});
     return 0;
   }
   const float inverse = 127 / top;
   const simd::Vec<float> shift = simd::all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  Ints negative{};
+  const auto put = [](uint8_t* at, Ints v, auto n) {
+    const Bytes bytes = __builtin_convertvector(v, Bytes);
+    std::memcpy(at, &bytes, static_cast<size_t>(n));
+  };
   simd::each<float>(0, k, [&](int64_t j, auto n) {
-    const simd::Vec<float> rounded = simd::get(x + j, n) * inverse + shift;
-    const Bytes bytes = __builtin_convertvector(reinterpret_cast<Ints>(rounded) + 128, Bytes);
-    std::memcpy(to + j, &bytes, static_cast<size_t>(n));
+    const Ints bits = reinterpret_cast<Ints>(simd::get(x + j, n) * inverse + shift);
+    if constexpr (apart) {
+      const Ints p = bits - std::bit_cast<int32_t>(12582912.0f), sign = p >> 31, size = (p ^ sign) - sign;
+      negative += size & sign;
+      put(to + j, size, n);
+      put(to + step + j, sign, n);
+    } else {
+      put(to + j, bits + 128, n);
+    }
   });
-  std::fill(to + k, to + step, uint8_t{128});
+  std::fill(to + k, to + step, apart ? uint8_t{0} : uint8_t{128});
+  if constexpr (apart) {
+    std::fill(to + step + k, to + 2 * step, uint8_t{0});
+    int32_t sum = 0;
+    for (int i = 0; i < kLanes; ++i) sum += negative[i];
+    std::memcpy(to + 2 * step, &sum, sizeof sum);
+  }
   return top / 127;
 }
 
-int32_t four(const void* bytes) {
+[[maybe_unused]] int32_t four(const void* bytes) {
   int32_t v;
   std::memcpy(&v, bytes, sizeof v);
   return v;
@@ -119,17 +143,26 @@ void vnni(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const in
 #endif
 
 #ifdef __AVX2__
-// p and |p| of some rows, each `step` bytes from the next; R rows, and vectors of V * 8 outputs at once.
+// sums += |p| (q xor signs), four bytes each. Zen 3 takes 1.2 times as long in the order that GCC 12 makes of
+// intrinsics.
+inline void add_products(__m256i& sums, __m256i sizes, __m256i signs, __m256i q, __m256i ones) {
+  __m256i part;
+  asm("vpxor %3, %4, %1\n\tvpmaddubsw %1, %2, %1\n\tvpmaddwd %1, %5, %1\n\tvpaddd %1, %0, %0"
+      : "+x"(sums), "=&x"(part)
+      : "x"(sizes), "x"(signs), "x"(q), "x"(ones));
+}
+// R rows and vectors of V * 8 outputs at once. Not inlined: GCC 12 would keep sums in memory.
 template <int R, int V>
-void avx2_rows(const int8_t* p, const uint8_t* size, int64_t step, int64_t groups, const int8_t* panel,
-               int32_t* sums) {
+[[gnu::noinline]] void avx2_rows(const uint8_t* x, int64_t step, int64_t groups, const int8_t* panel,
+                                 int32_t* sums) {
+  const uint8_t* const signs = x + (step - kStartBytes) / 2;
   const __m256i ones = _mm256_set1_epi16(1);
   for (int64_t at = 0; at < kPanel; at += 8 * V) {
     __m256i s[R][V];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) s[r][v] = _mm256_setzero_si256();
+      for (int v = 0; v < V; ++v) s[r][v] = _mm256_set1_epi32(four(x + (r + 1) * step - kStartBytes));
     for (int64_t g = 0; g < groups; ++g) {
       const int8_t* from = panel + g * kGroupBytes + at * kGroup;
       __m256i w[V];
@@ -137,13 +170,10 @@ void avx2_rows(const int8_t* p, const uint8_t* size, int64_t step, int64_t group
       for (int v = 0; v < V; ++v) w[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * v));
 #pragma GCC unroll 6
       for (int r = 0; r < R; ++r) {
-        const __m256i four_inputs = _mm256_set1_epi32(four(p + r * step + g * kGroup));
-        const __m256i sizes = _mm256_set1_epi32(four(size + r * step + g * kGroup));
+        const __m256i sign = _mm256_set1_epi32(four(signs + r * step + g * kGroup));
+        const __m256i size = _mm256_set1_epi32(four(x + r * step + g * kGroup));
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) {
-          const __m256i pairs = _mm256_maddubs_epi16(sizes, _mm256_sign_epi8(w[v], four_inputs));
-          s[r][v] = _mm256_add_epi32(s[r][v], _mm256_madd_epi16(pairs, ones));
-        }
+        for (int v = 0; v < V; ++v) add_products(s[r][v], size, sign, w[v], ones);
       }
     }
 #pragma GCC unroll 6
@@ -155,19 +185,8 @@ void avx2_rows(const int8_t* p, const uint8_t* size, int64_t step, int64_t group
 }
 void avx2(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const int8_t* panel, const int32_t*,
           int32_t* sums, const int8_t*) {
-  Scratch<uint8_t> scratch(2 * rows * step);
-  uint8_t *const p = scratch.take(rows * step), *const size = scratch.take(rows * step);
-  const __m256i shift = _mm256_set1_epi8(-128);
-  for (int64_t i = 0; i < rows * step; i += 32) {  // rows are filled up to whole cache lines
-    const __m256i signs =
-        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i)), shift);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + i), signs);  // x' - 128
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(size + i), _mm256_abs_epi8(signs));
-  }
   last_rows<kRows>(0, rows, [&]<int R>(int64_t) {
-    avx2_rows<R, R == 1   ? 8
-                 : R <= 3 ? 4
-                          : 2>(reinterpret_cast<const int8_t*>(p), size, step, groups, panel, sums);
+    avx2_rows<R, R == 1 ? 8 : R == 2 ? 4 : 2>(x, step, groups, panel, sums);
   });
 }
 #endif
@@ -201,12 +220,12 @@ void plain(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const i
 
 constexpr Int8Path kPaths[] = {
 #ifdef __AVX512VNNI__
-    {"AVX512-VNNI", vnni},
+    {"AVX512-VNNI", false, vnni},
 #endif
 #ifdef __AVX2__
-    {"AVX2", avx2},
+    {"AVX2", true, avx2},
 #endif
-    {"plain vectors", plain}};
+    {"plain vectors", false, plain}};
 
 // c = s_x s_w sums [+ bias], for `rows` rows and a panel's outputs up to n.
 void scale_out(const int32_t* sums, int64_t rows, const float* x_scales, const float* w_scales,
@@ -307,7 +326,7 @@ void int8_product(const Tensor& a, const Int8Weights& w, Tensor& c, const Tensor
                 a.dtype() == DType::f32 && c.dtype() == DType::f32 && (!bias || bias.dtype() == DType::f32),
             "int8: {} {} times ({}, {})' into {} {}", str(a.shape()), static_cast<int>(a.dtype()), n, k,
             str(c.shape()), static_cast<int>(c.dtype()));
-  const int64_t step = (k + 63) / 64 * 64;
+  const int64_t padded = (k + 63) / 64 * 64, step = path.apart ? 2 * padded + kStartBytes : padded;
   const Tensor rounded = Tensor::empty({m * step}, DType::i8, DeviceKind::cpu);
   const Tensor scales = Tensor::empty({m}, DType::f32, DeviceKind::cpu);
   auto* const x = rounded.data<uint8_t>();
@@ -315,7 +334,8 @@ void int8_product(const Tensor& a, const Int8Weights& w, Tensor& c, const Tensor
   constexpr int64_t few = 16;
   parallel((m + few - 1) / few, [&](int64_t p) {
     for (int64_t i = p * few; i < std::min(m, (p + 1) * few); ++i)
-      s[i] = round_row(a.data<float>() + i * k, k, step, x + i * step);
+      s[i] =
+          (path.apart ? round_row<true> : round_row<false>)(a.data<float>() + i * k, k, padded, x + i * step);
   });
   // A piece: a strip of rows and some panels, about 64 KiB of weights. The shape alone decides.
   constexpr int64_t strip = 16 * kRows;

@@ -36,8 +36,10 @@ void int8_row(const Int8Weights&, int64_t o, float* to);
 // One way to do the integer products, by the instructions that it needs.
 struct Int8Path {
   const char* name;
-  // sums[r][o] = sum over j of (x[r][j] - 128) q_oj, for `rows` rows of x, `step` bytes apart, and the 64
-  // outputs of a panel; `groups`: of 4 inputs. As many cache lines from `ahead` on are wanted soon.
+  bool apart;  // a row of x is |p|, then their signs (0 or -1) and an i32, the sum of the |p| below 0
+  // sums[r][o] = sum over j of p_rj q_oj, where p_rj = x[r][j] - 128 if not apart, for `rows` rows of x,
+  // `step` bytes apart, and the 64 outputs of a panel; `groups`: of 4 inputs. As many cache lines from
+  // `ahead` on are wanted soon.
   void (*panel)(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const int8_t* panel,
                 const int32_t* starts, int32_t* sums, const int8_t* ahead);
 };
