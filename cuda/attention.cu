@@ -212,46 +212,69 @@ void advance(const Tensor& offsets, Tensor& used) {
   for_each(used.size(), Advance{offsets.data<int32_t>(), used.data<int32_t>()});
 }
 
-// One place of all slots: the moves, in their order, are one thread's, so none waits for another.
+// One place of all slots: the moves, in their order, are one thread's, so none waits for another. Of many
+// tensors at once, keys before values: a launch takes as long as the copies of a short cache.
+constexpr int kTogether = 96;  // with their addresses among the kernel's arguments
 template <class Word>
 struct Reorder {
   const Cache::Copy* copies;
   int count;
   const int32_t* used;  // null: copy whatever is there
-  Word* at;
-  int64_t slot, row;  // words
-  __device__ void operator()(int64_t i) const {
-    const int64_t token = i / row;
+  Word* at[kTogether];
+  int keys;                        // the first of them; the rest are values
+  uint32_t slot, value_slot, row;  // words; keys have room for whole panels, values may have less
+  __device__ void operator()(int64_t i) const {  // word i % slot of tensor i / slot
+    const int which = static_cast<int>(i / slot);
+    const auto word = static_cast<uint32_t>(i - static_cast<int64_t>(which) * slot);
+    const uint32_t length = which < keys ? slot : value_slot;
+    if (word >= length) return;
+    const int token = static_cast<int>(word / row);
+    Word* const place = at[which] + word;
     Word spare{};
     int spare_used = 0;
     for (int c = 0; c < count; ++c) {
       const Cache::Copy move = copies[c];
-      const int held = used == nullptr ? 1 : move.from < 0 ? spare_used : used[move.from];
+      int held = 1;
+      if (used != nullptr) held = move.from < 0 ? spare_used : used[move.from];
       if (move.to < 0) spare_used = held;
       if (used != nullptr && token >= held) continue;
-      const Word w = move.from < 0 ? spare : at[move.from * slot + i];
-      (move.to < 0 ? spare : at[move.to * slot + i]) = w;
+      const Word w = move.from < 0 ? spare : place[static_cast<int64_t>(move.from) * length];
+      (move.to < 0 ? spare : place[static_cast<int64_t>(move.to) * length]) = w;
     }
   }
 };
 void reorder(Cache& cache, std::span<const Cache::Copy> copies) {
   const Tensor list = Tensor::empty({static_cast<int64_t>(copies.size()), 2}, DType::i32, DeviceKind::cuda);
   Backend::of(DeviceKind::cuda).upload(list.data<void>(), copies.data(), copies.size_bytes());
-  auto run = [&]<class Word>(const Tensor& t, int64_t row_bytes, const int32_t* used) {
-    const auto bytes = static_cast<int64_t>(sizeof(Word)), slot = t.size() / cache.used.size();
-    const int64_t words = slot * static_cast<int64_t>(size_of(t.dtype())) / bytes;
-    for_each(words, Reorder<Word>{list.data<Cache::Copy>(), static_cast<int>(copies.size()), used,
-                                  t.data<Word>(), words, row_bytes / bytes});
-  };
-  for (const auto* all : {&cache.keys, &cache.values})
-    for (const Tensor& t : *all) {
-      const int64_t row = t.shape()[2] * static_cast<int64_t>(size_of(t.dtype()));
-      if (row % 16 == 0)
-        run.template operator()<uint4>(t, row, cache.used.data<int32_t>());
-      else
-        run.template operator()<uint16_t>(t, row, cache.used.data<int32_t>());
+  const auto* const moves = list.data<Cache::Copy>();
+  const int count = static_cast<int>(copies.size());
+  const size_t layers = cache.keys.size(), tensors = 2 * layers;
+  const Tensor &keys = cache.keys[0], &values = cache.values[0];
+  const int64_t row = keys.shape()[2] * static_cast<int64_t>(size_of(keys.dtype()));
+  auto run = [&]<class Word> {
+    const int64_t words = row / static_cast<int64_t>(sizeof(Word)), slot = keys.shape()[1] * words;
+    for (size_t first = 0; first < tensors; first += kTogether) {
+      Reorder<Word> some{moves,
+                         count,
+                         cache.used.data<int32_t>(),
+                         {},
+                         static_cast<int>(layers) - static_cast<int>(first),
+                         static_cast<uint32_t>(slot),
+                         static_cast<uint32_t>(values.shape()[1] * words),
+                         static_cast<uint32_t>(words)};
+      const size_t n = std::min<size_t>(kTogether, tensors - first);
+      for (size_t i = 0; i < n; ++i) {
+        const size_t k = first + i;
+        some.at[i] = (k < layers ? cache.keys[k] : cache.values[k - layers]).template data<Word>();
+      }
+      for_each(static_cast<int64_t>(n) * slot, some);
     }
-  run.template operator()<int32_t>(cache.used, 4, nullptr);
+  };
+  if (row % 16 == 0)
+    run.template operator()<uint4>();
+  else
+    run.template operator()<uint16_t>();
+  for_each(1, Reorder<int32_t>{moves, count, nullptr, {cache.used.data<int32_t>()}, 1, 1, 1, 1});
 }
 const bool provided = kernels::attention_forward.provide(DeviceKind::cuda, forward) &&
                       kernels::attention_backward.provide(DeviceKind::cuda, backward) &&
