@@ -46,7 +46,7 @@ struct Update {  // 4 numbers: gradient, weight and moments read (16 bytes each)
   template <int V>
   __device__ void at(int64_t i) const {
     const float length = *norm;
-    if (!(length <= 3.402823466e38f)) return;  // infinite or not a number: the step is skipped
+    if (!(length <= 3.402823466e38f)) return;  // infinite or NaN: the step is skipped
     const float clip = c.clip > 0 && length > c.clip ? c.clip / length : 1.0f;
     const Pack<float, V> dw = load<float, V>(g + i);
     Pack<float, V> x = load<float, V>(w + i), a = load<float, V>(m + i), b = load<float, V>(v + i);

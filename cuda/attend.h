@@ -7,12 +7,12 @@
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
-constexpr int kMostHead = 128;  // a wider head's two results of backward have no room in a warp's registers
+constexpr int kMostHead = 128;  // a wider head's two results of backward do not fit into a warp's registers
 
 struct Text {  // rows of the queries, then of the keys; token `before` of the keys is the first query's
   int q, m, n, before, least;
   int64_t k, v;  // where the keys' and the values' rows begin
-  __device__ int seen(int i) const { return min(n, max(before + i + 1, least)); }  // by query i: so many keys
+  __device__ int seen(int i) const { return min(n, max(before + i + 1, least)); }  // keys that query i sees
 };
 
 template <class T>
@@ -20,9 +20,9 @@ struct Attend {
   const T *q = nullptr, *k = nullptr, *v = nullptr;  // row i of head h: q + i q_step + h d
   int64_t q_step = 0, k_step = 0, v_step = 0;
   const int32_t *offsets = nullptr, *k_offsets = nullptr;  // (texts + 1) each, of queries and of keys
-  int texts = 0, rows = 0, k_rows = 0;                     // rows in all
-  const int32_t* prefix = nullptr;                         // null: causal, unless
-  bool full = false;                                       // everybody sees all keys
+  int texts = 0, rows = 0, k_rows = 0;                     // total rows
+  const int32_t* prefix = nullptr;                         // null: causal unless full
+  bool full = false;                                       // every query sees all keys of its text
   const int32_t* used = nullptr;                           // with a cache: tokens per slot
   int64_t k_slot = 0, v_slot = 0;                          // rows per slot
   int limit = 0;                                           // tokens that fit into a slot
@@ -49,7 +49,11 @@ struct Attend {
       t.k = s * k_slot;
       t.v = s * v_slot;
     }
-    if (!none) t.least = full ? t.n : prefix != nullptr ? prefix[s] : 0;
+    if (none) return t;
+    if (full)
+      t.least = t.n;
+    else if (prefix != nullptr)
+      t.least = prefix[s];
     return t;
   }
 };
@@ -67,18 +71,19 @@ inline float attend_scale(int64_t d) {
 }
 template <class T>
 void attend_forward(const Attend<T>&);  // y and lse
-// The same with wgmma and bulk copies, where it fits; false: nothing was done. attend_hopper() says whether
-// it is tried: with RUM_HOPPER=1 on a GPU that can, until one has shown that it is right and faster.
+// The same with wgmma and bulk copies, for the shapes that it supports; false: nothing was done.
+// attend_hopper() says whether to try it: only with RUM_HOPPER=1 and on a GPU that can run it, until it has
+// been shown to be correct and faster on one.
 bool attend_forward_hopper(const Attend<simt::bf16>&);
 bool& attend_hopper();
 template <class T>
-void attend_backward(AttendBackward<T>&, const Tensor& y, const Tensor& lse);  // dq, dk, dv; null: not wanted
+void attend_backward(AttendBackward<T>&, const Tensor& y, const Tensor& lse);  // dq, dk, dv; null: not needed
 bool backward_queries_hopper(const AttendBackward<simt::bf16>&);               // dq, in the same way
 bool backward_keys_hopper(const AttendBackward<simt::bf16>&);                  // dk and dv
 inline bool backward_queries_hopper(const AttendBackward<float>&) { return false; }
 inline bool backward_keys_hopper(const AttendBackward<float>&) { return false; }
 
-// RoPE of one number of a plane (own, other): the sine is negative for the first number, or to turn back.
+// RoPE for one number of a pair (own, other): s is negative for the first of the two, or when turning back.
 __device__ __forceinline__ float turned(float own, float other, float c, float s) {
   return own * c + other * s;
 }
@@ -94,7 +99,10 @@ __device__ __forceinline__ Several<V> floats(
     SIMT_UNROLL
     for (int k = 0; k < V; k += 4) {
       const float4 q = simt::ldv<float4>(p + k);
-      v.at[k] = q.x, v.at[k + 1] = q.y, v.at[k + 2] = q.z, v.at[k + 3] = q.w;
+      v.at[k] = q.x;
+      v.at[k + 1] = q.y;
+      v.at[k + 2] = q.z;
+      v.at[k + 3] = q.w;
     }
   } else {
     SIMT_UNROLL
@@ -103,9 +111,9 @@ __device__ __forceinline__ Several<V> floats(
   return v;
 }
 
-// Tiles of `each` rows: those of text s begin at number offsets[s] / each + s, which leaves room for every
-// row and is found without a sum over the texts. The tiles with most to do start first: under a causal mask
-// those of the last queries, and of the first keys.
+// Tiles of `each` rows: those of text s start at index offsets[s] / each + s, which leaves room for every row
+// and needs no sum over the texts. The tiles with the most work start first: under a causal mask those of the
+// last queries, and of the first keys.
 enum class Order { first_first, last_first };
 struct Place {
   int text, row;  // the tile's first row, counted in its text
@@ -113,7 +121,7 @@ struct Place {
 inline unsigned tile_count(int rows, int texts, int each) {
   return static_cast<unsigned>(rows / each + texts + 1);
 }
-// By all lanes of a warp.
+// Called by all lanes of a warp.
 __device__ inline Place find_tile(const int32_t* offsets, int texts, int each, Order order) {
   const int v = static_cast<int>(order == Order::last_first ? gridDim.x - 1 - blockIdx.x : blockIdx.x),
             lane = static_cast<int>(threadIdx.x % 32);
@@ -131,9 +139,9 @@ __device__ inline Place find_tile(const int32_t* offsets, int texts, int each, O
 template <class F>
 void by_head(const char* op, int64_t d, F&& f) {
   if (d > kMostHead)
-    fail(std::string(op) + ": the GPU's kernels hold heads of at most " + std::to_string(kMostHead) +
-         " numbers, this model has heads of " + std::to_string(d) +
-         ": run it on the CPU (--device cpu), or train one with more, narrower heads");
+    fail(std::string(op) + ": the GPU kernels support heads of at most " + std::to_string(kMostHead) +
+         " numbers, but this model has heads of " + std::to_string(d) +
+         ": run it on the CPU (--device cpu), or train a model with more, narrower heads");
   if (d <= 32)
     f.template operator()<32>();
   else if (d <= 64)

@@ -1,5 +1,6 @@
-// Attention backward (Dao 2023) without atomics: weights are made again from the scores and their logarithmic
-// sum, once per tile of keys for dk and dv, once per tile of queries for dq. So each number has one writer.
+// Attention backward (Dao 2023) without atomics: the weights are recomputed from the scores and the
+// log-sum-exp, once per tile of keys for dk and dv and once per tile of queries for dq, so each result has a
+// single writer.
 #include <algorithm>
 
 #include "cuda/attend.h"
@@ -8,7 +9,7 @@
 namespace rum::cuda {
 namespace {
 constexpr float kLog2e = 1.44269504f;
-constexpr int kStatRows = 16, kStatLanes = 8;  // of a block; that share a row
+constexpr int kStatRows = 16, kStatLanes = 8;  // rows of a block; lanes that share a row
 
 // Threads: 8 lanes per row and head, a block 16 rows of one head.
 // Reads: y and dy once, V numbers at a time, lse. Writes: 8 bytes per row and head.
@@ -38,11 +39,12 @@ __global__ void row_stats(const T* y, const T* dy, const float* lse, float2* sta
 
 // Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32
 // where texts are long.
-// Reads: q, dy, stats once; keys and values once per tile of queries, the next tile while one is used.
+// Reads: q, dy, stats once; keys and values once per tile of queries, loading the next tile during the
+// current one.
 // Writes: dq once.
 // Sums: keys in their order.
-// Limit: shared memory and tensor cores, 3 products a tile. An ldmatrix feeds 2 products with 16 rows a warp
-// and 4 with 32; to have registers for these, a warp takes its keys 32 at a time instead of 64 (counted).
+// Limit: shared memory and tensor cores, 3 products a tile. One ldmatrix feeds 2 mma with 16 rows a warp and
+// 4 with 32; to free registers for the latter, a warp takes its keys 32 at a time instead of 64 (counted).
 // Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D, int kRows>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(AttendBackward<T> a) {
@@ -84,7 +86,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
   float2 stats[M][2];
   SIMT_UNROLL
   for (int m = 0; m < M; ++m) {
-    q[m] = Own<T, D>(own_q + (mine + 16 * m) * Z::step),
+    q[m] = Own<T, D>(own_q + (mine + 16 * m) * Z::step);
     dy[m] = Own<T, D>(own_dy + (mine + 16 * m) * Z::step);
     SIMT_UNROLL
     for (int half = 0; half < 2; ++half) {
@@ -148,12 +150,12 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_queries(Atte
 }
 
 // Threads: a block has one tile of keys of one text and key head, a warp 16 of them, or 32 where texts are
-// long; it meets the queries of every head that reads these keys.
-// Reads: k and v once; q, dy and stats once per tile of keys, the next tile while one is used.
+// long; it goes through the queries of every head that reads these keys.
+// Reads: k and v once; q, dy and stats once per tile of keys, loading the next tile during the current one.
 // Writes: dk and dv once.
 // Sums: heads in their order, in each the queries in theirs.
-// Limit: shared memory and tensor cores, 4 products a tile. An ldmatrix feeds 2 products with 16 rows a
-// warp, 2.7 with 32: two results fill its registers, so it takes its queries 32 at a time and reads its own
+// Limit: shared memory and tensor cores, 4 products a tile. One ldmatrix feeds 2 mma with 16 rows a warp, 2.7
+// with 32: the two results fill the registers, so a warp takes its queries 32 at a time and reads its own
 // rows again each time (counted).
 // Ladder: cuda/ladder/attention.cu has the forward; its tiles and products are these.
 template <class T, int D, int kRows>
@@ -207,7 +209,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
   __syncthreads();
 
   using Mine = Own<T, D, M == 1 && D <= 64>;
-  const int mine = warp * 16 * M, key = at.row + mine;  // the warp's first
+  const int mine = warp * 16 * M, key = at.row + mine;  // the warp's first key
   Mine k[M], v[M];
   SIMT_UNROLL
   for (int m = 0; m < M; ++m) {
@@ -215,7 +217,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) backward_keys(AttendB
     v[m] = Mine(own_v + (mine + 16 * m) * Z::step);
   }
   float dk[M][D / 8][4] = {}, dv[M][D / 8][4] = {};
-  int held = 0;  // where `now` stands in the 2 kQueries rows of shared memory
+  int held = 0;  // the row where `now` begins, of 2 kQueries in shared memory
   while (now.head < a.group) {
     simt::cp_async_wait<0>();
     __syncthreads();

@@ -1,5 +1,5 @@
 // Attention forward (Dao 2023): a block holds its queries and streams keys and values through shared memory;
-// weights live in registers and are rescaled when a larger score comes.
+// weights stay in registers, and sums are rescaled when a larger score comes.
 #include <algorithm>
 
 #include "cuda/attend.h"
@@ -7,7 +7,7 @@
 
 namespace rum::cuda {
 namespace {
-// The shares of the warps become one: largest score, sum, and what each warp's result counts in it.
+// Joins the warps' shares: the largest score, the sum, and the factor for each warp's result.
 template <int kWarps>
 __device__ void join(float (&top)[2], float (&sum)[2], float (&factor)[2]) {
   SIMT_SHARED(float2, parts, [kWarps][16]);
@@ -32,13 +32,14 @@ constexpr int kFew = 16;  // rows of a block that splits the keys among its warp
 // Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32 where texts are
 // long. kSplit, for few queries: 16 in all, and each warp takes its share of every tile of keys; the shares
 // are joined in warp order.
-// Reads: q once; keys and values once per tile of queries, through cp.async, the next tile while one is used.
+// Reads: q once; keys and values once per tile of queries, by cp.async, loading the next tile during the
+// current one.
 // Writes: y and lse once.
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
-// Limit: with 16 rows a warp shared memory, since an ldmatrix feeds only 2 products: with bf16 and 64 numbers
-// a head, four warps read 64 KiB a tile, 512 cycles of a multiprocessor, where their products take about 400.
-// With 32 rows it feeds 4, and products (800 cycles), instructions (720) and shared memory (640) are close
-// together. kSplit: memory. Counted.
+// Limit: with 16 rows a warp shared memory, since one ldmatrix feeds only 2 mma: with bf16 and heads of 64,
+// four warps read 64 KiB a tile, 512 cycles of a multiprocessor, while their products take about 400. With 32
+// rows it feeds 4, and products (800 cycles), instructions (720) and shared memory (640) nearly balance.
+// kSplit: memory. Counted.
 // Ladder: cuda/ladder/attention.cu, five steps to this kernel.
 template <class T, int D, int kRows>
 __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) {
@@ -92,7 +93,7 @@ __global__ void __launch_bounds__(Sizes<T, D>::threads, 1) forward(Attend<T> a) 
   const int least = seen(mine), most = mine <= last ? seen(mine + 16 * M - 1) : 0;
   for (int t = 0; t < tiles; ++t) {
     simt::cp_async_wait<0>();
-    __syncthreads();  // tile t is there, and nobody uses t - 1 any more
+    __syncthreads();  // tile t has arrived, and t - 1 is no longer in use
     if (t + 1 < tiles) fetch(t + 1);
     simt::cp_async_commit();
     const int share = kSplit ? warp * 8 * N : 0, first = t * Z::keys + share;
@@ -162,7 +163,7 @@ void attend_forward(const Attend<T>& a) {
                    std::max(tiles + room, staged), a);
     };
     if (a.rows <= std::max(2 * a.texts, kFew))
-      return run.template operator()<kFew>();  // decoding: a token a text
+      return run.template operator()<kFew>();  // decoding: one token per text
     if constexpr (!Z::kFloat && D <= 64)
       if (a.rows >= 2 * Z::rows * a.texts) return run.template operator()<2 * Z::rows>();  // long texts
     run.template operator()<Z::rows>();

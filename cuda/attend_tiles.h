@@ -1,23 +1,25 @@
-// The arithmetic of one warp in attention: M times 16 rows of its own against a tile of rows that the block
-// streams through shared memory. Two products are all that forward and backward need: own rows times streamed
-// rows, and the 16 x N results times streamed rows. What is read of the streamed rows serves all M. bf16 runs
-// on tensor cores; f32 is added up by the lanes that hold the same numbers of the result, so the kernels are
-// written once. Lane l holds of a 16 x 8 N result: s[n][0..3] = rows l / 4 (0, 1) and l / 4 + 8 (2, 3),
-// columns 8 n + 2 (l % 4) and the next. Rows in shared memory are 16 bytes longer than D numbers: so 8 rows
-// lie on different banks.
+// The arithmetic of one warp in attention: M x 16 rows of its own against a tile of rows that the block
+// streams through shared memory. Forward and backward need just two products: own rows times streamed rows,
+// and the 16 x N results times streamed rows. Each streamed number that is read is used for all M. bf16 runs
+// on tensor cores; in f32 each lane computes the numbers that it would hold of a tensor core's result, so the
+// kernels are written once. Of a 16 x 8 N result lane l holds s[n][0..3]: rows l / 4 (0, 1) and l / 4 + 8 (2,
+// 3), columns 8 n + 2 (l % 4) and the next. Rows in shared memory are padded by 16 bytes, so that 8 rows lie
+// on different banks.
 #pragma once
+#include <bit>
+
 #include "cuda/attend.h"
 
 namespace rum::cuda {
 using simt::bf16;
 constexpr float kLn2 = 0.693147181f;
 
-// One more tile of scores: they become weights, powers of 2 below the largest so far, and what was summed
-// before is to be scaled by `shrinks` to match. Keys from `sees` on are not seen.
+// Turns one more tile of scores into weights, powers of 2 relative to the largest score so far. Multiply
+// earlier sums by `shrinks` to match. Keys from `sees` on are masked.
 template <int N>
 __device__ __forceinline__ void weigh(float (&s)[N][4], float (&top)[2], float (&sum)[2], float (&shrinks)[2],
                                       const int (&sees)[2], int first, float scale, bool whole) {
-  if (!whole) {  // a branch of the warp: most tiles are whole, and pay nothing for those that are not
+  if (!whole) {  // the warp branches as one: whole tiles, the usual case, skip the mask
     const int column = first + static_cast<int>(threadIdx.x % 4) * 2;
     SIMT_UNROLL
     for (int n = 0; n < N; ++n) {
@@ -34,7 +36,7 @@ __device__ __forceinline__ void weigh(float (&s)[N][4], float (&top)[2], float (
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
     most = fmaxf(scale * most, top[half]);
-    const float base = most == -INFINITY ? 0.0f : most;  // nothing seen yet
+    const float base = most == -INFINITY ? 0.0f : most;  // no key seen so far
     const float shrink = simt::exp2_approx(top[half] - base);
     top[half] = most;
     float added = 0;
@@ -64,21 +66,23 @@ template <class T, int D>
 struct Sizes {
   static constexpr bool kFloat = sizeof(T) == 4;
   static constexpr int warps = kFloat && D > 64 ? 2 : 4, threads = 32 * warps, rows = 16 * warps;
-  static constexpr int keys = kFloat ? (D > 64 ? 16 : 32) : 64;  // streamed at a time
-  static constexpr int queries = kFloat || D <= 64 ? keys : 32;  // by the kernel with two results
-  // By the one that makes dq: within the 99 KiB of shared memory that a block has on the smaller cards.
+  static constexpr int keys = kFloat ? (D > 64 ? 16 : 32) : 64;  // rows streamed at a time
+  static constexpr int queries = kFloat || D <= 64 ? keys : 32;  // the same in the kernel with two results
+  // The same in the kernel that computes dq: fits into the 99 KiB of shared memory that smaller cards give a
+  // block.
   static constexpr int back = !kFloat && D > 96 ? 32 : keys;
-  static constexpr int step = D + static_cast<int>(16 / sizeof(T));  // numbers from row to row
+  static constexpr int step = D + static_cast<int>(16 / sizeof(T));  // numbers from one row to the next
   static constexpr int staged = 16 * (D + 8);                        // floats of a result on its way out
-  // Threads that copy one row, 16 bytes each, and have a power of two to themselves.
-  static constexpr int pieces = D * static_cast<int>(sizeof(T)) / 16;
-  static constexpr int lanes = pieces <= 4 ? 4 : pieces <= 8 ? 8 : pieces <= 16 ? 16 : 32;
+  // Threads that copy one row, 16 bytes each: a power of two, of which the last may have nothing to copy.
+  static constexpr int lanes = static_cast<int>(std::bit_ceil(static_cast<unsigned>(D) * sizeof(T) / 16));
+  static_assert(lanes >= 4 && lanes <= 32);
 };
 
-// Rows from `from` on to shared memory: those from `there` on, and columns from d on, become 0.
+// Copies kRows rows to shared memory; rows from `there` on and columns from d on become 0.
 template <class T, int D, int kRows>
 __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, bool wide) {
-  // A thread keeps its column, and its rows are a constant apart: so the loop unrolls into copies alone.
+  // A thread keeps its column and takes rows a constant number apart, so the loop unrolls into nothing but
+  // copies.
   constexpr int V = static_cast<int>(16 / sizeof(T)), kLanes = Sizes<T, D>::lanes,
                 kAtOnce = Sizes<T, D>::threads / kLanes;
   const int first = static_cast<int>(threadIdx.x) / kLanes, c = static_cast<int>(threadIdx.x) % kLanes * V;
@@ -97,7 +101,7 @@ __device__ void load_tile(T* to, const T* from, int64_t step, int there, int d, 
         to[r * Sizes<T, D>::step + k] = r < there && c + k < d ? from[r * step + k] : from_float<T>(0.0f);
   }
 }
-// Rotates the rows of a tile where they stand: plane j is (j, j + d / 2).
+// Rotates the rows of a tile in place: pair j is (j, j + d / 2).
 template <class T, int D>
 __device__ void turn_tile(T* tile, const float* turn, int there, int d) {
   const int half = d / 2;
@@ -110,7 +114,7 @@ __device__ void turn_tile(T* tile, const float* turn, int there, int d) {
   }
 }
 
-// The warp's 16 rows, as a left factor: in registers, or read from shared memory each time.
+// The warp's 16 rows as the left factor: in registers, or read from shared memory each time.
 template <class T, int D, bool kHeld = D <= 64>
 struct Own;
 template <int D, bool kHeld>
@@ -193,7 +197,7 @@ __device__ __forceinline__ void product(float (&all)[1][N][4], const Own<float, 
     }
   }
 }
-// o (M 16, D) += p (M 16, 8 N) times rows (8 N, D). f32: p passes through `room`, the warp's own.
+// o (M 16, D) += p (M 16, 8 N) times rows (8 N, D). f32: p passes through `room`, which belongs to the warp.
 template <int D, int M, int N>
 __device__ __forceinline__ void accumulate(float (&o)[M][D / 8][4], const float (&p)[M][N][4],
                                            const bf16* rows, float*) {
@@ -235,7 +239,7 @@ __device__ __forceinline__ void accumulate(float (&all)[1][D / 8][4], const floa
     simt::stv(room + (g + 8) * kWide + n * 8 + t, make_float2(p[n][2], p[n][3]));
   }
   __syncwarp();
-  constexpr int kGroup = 4;  // of columns; each tile is summed by itself first: less rounding in long sums
+  constexpr int kGroup = 4;  // of columns; each tile gets a sum of its own first: less rounding in long sums
   SIMT_UNROLL
   for (int n = 0; n < D / 8; n += kGroup) {
     float sum[kGroup][4] = {};
@@ -259,8 +263,8 @@ __device__ __forceinline__ void accumulate(float (&all)[1][D / 8][4], const floa
   __syncwarp();
 }
 
-// A result (16, D) on its way out: first to shared memory, then to `to` in whole rows, kParts of them added
-// up; turned back where `turn` is given, and added to what is there.
+// Writes a result (16, D): first to shared memory, then to `to` in whole rows, the sum of kParts of them;
+// rotated back where `turn` is given, and added to what `to` holds.
 template <int D>
 __device__ void stage(float* room, const float (&o)[D / 8][4], const float (&factor)[2]) {
   const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4 * 2;
@@ -280,7 +284,7 @@ __device__ Several<V> staged_at(const float* room, int r, int j) {
   return v;
 }
 struct Out {
-  int64_t step;       // of the rows at `to`
+  int64_t step;       // from one row at `to` to the next
   int there, d;       // rows wanted, of up to 16; numbers in each
   const float* turn;  // of the first row
   bool add, wide;

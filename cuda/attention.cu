@@ -1,14 +1,14 @@
-// GPU twin of src/ops/attention.cc: rotation, the cache (token by token, keys too), and what self-attention
-// asks of the kernels in attend_forward.cu and attend_backward.cu.
+// GPU twin of src/ops/attention.cc: rotation, the cache, and the calls of self-attention to the kernels in
+// attend_forward.cu and attend_backward.cu.
 #include "cuda/attend.h"
 #include "ops/attention.h"
 
 namespace rum::cuda {
 namespace {
-constexpr int kTurnRows = 64;  // a block's
+constexpr int kTurnRows = 64;  // rows of a block
 
-// cos and sin of position * base^(-2 j / d), scaled as the rope says, as fractions of a whole turn: a product
-// modulo 2^64 keeps the fraction exact at any position.
+// cos and sin of position * base^(-2 j / d), scaled as `rope` says. The angle is a fraction of a whole turn
+// in 64 bits: the product, modulo 2^64, stays exact at any position.
 // Threads: 32 planes x 4 rows a block, every 4th row.
 // Reads: positions. Writes: (row, d) cosines, then sines, once.
 // Sums: none.
@@ -38,7 +38,7 @@ Tensor turns_of(const Layout& l, int64_t d, Rope rope) {
   return out;
 }
 
-struct Slots {  // where row i goes: into the cache behind what its slot holds, or to row i
+struct Slots {  // where row i goes: into the cache after what its slot holds, or to row i
   const int32_t *offsets = nullptr, *used = nullptr;
   int texts = 0, limit = 0;
   int64_t rows = 0;                                 // of a slot
@@ -51,7 +51,7 @@ struct Slots {  // where row i goes: into the cache behind what its slot holds, 
     return token < limit ? low * rows + token : -1;
   }
 };
-// V neighbouring planes (j, j + d / 2) of one head and row; without `turn`, V numbers as they are.
+// V neighbouring pairs (j, j + d / 2) of one head and row; without `turn`, V numbers unchanged.
 template <class T, int V>
 struct Move {
   const T* from;
@@ -81,11 +81,11 @@ struct Move {
     store<T, V>(y, a);
   }
 };
-// What attention appends to the cache, keys and values in one launch.
+// Appends keys and values to the cache in one launch.
 template <class T, int V>
 struct Append {
   Move<T, V> keys, values;
-  int64_t of_keys;  // indices below are the keys'
+  int64_t of_keys;  // indices below this are keys
   __device__ void operator()(int64_t n) const {
     if (n < of_keys)
       keys(n);
@@ -212,14 +212,14 @@ void advance(const Tensor& offsets, Tensor& used) {
   for_each(used.size(), Advance{offsets.data<int32_t>(), used.data<int32_t>()});
 }
 
-// One place of all slots: the moves, in their order, are one thread's, so none waits for another. Of many
+// One position in all slots: a single thread makes its moves in order, so no synchronisation is needed. Many
 // tensors at once, keys before values: a launch takes as long as the copies of a short cache.
 constexpr int kTogether = 96;  // with their addresses among the kernel's arguments
 template <class Word>
 struct Reorder {
   const Cache::Copy* copies;
   int count;
-  const int32_t* used;  // null: copy whatever is there
+  const int32_t* used;  // null: copy everything
   Word* at[kTogether];
   int keys;                        // the first of them; the rest are values
   uint32_t slot, value_slot, row;  // words; keys have room for whole panels, values may have less

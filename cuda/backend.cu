@@ -1,5 +1,5 @@
 // The CUDA device: memory, copies on one stream, and recording a step for replay as a graph. Under g++ the
-// same lines run on the emulation. What happens before the first use of the device must need no driver.
+// same code runs on the emulator. Nothing before the first use of the device may need a driver.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,11 +19,11 @@ void need_device() {
   if (driver == 0) rum::fail("no CUDA driver on this machine: install NVIDIA's" + instead);
   if (driver / 1000 < CUDART_VERSION / 1000)
     rum::fail("the driver on this machine is for CUDA " + version(driver) +
-              ", this program was built with CUDA " + version(CUDART_VERSION) + ": update the driver" +
+              ", but this program was built with CUDA " + version(CUDART_VERSION) + ": update the driver" +
               instead);
   const cudaError_t e = cudaGetDeviceCount(&count);
   if (e != cudaSuccess || count == 0) {
-    cudaGetLastError();  // or the next launch would find this error again
+    cudaGetLastError();  // clears the error, or the next launch would report it
     const char* const shown = std::getenv("CUDA_VISIBLE_DEVICES");
     rum::fail(std::string("no GPU that CUDA can use on this machine (") +
               (e == cudaSuccess ? "there is none" : cudaGetErrorString(e)) +
@@ -34,7 +34,7 @@ void need_device() {
   check(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
   if (p.major < 8)
     rum::fail(std::string("the ") + p.name + " has compute capability " + std::to_string(p.major) + "." +
-              std::to_string(p.minor) + ", the kernels need 8.0 (Ampere) or newer: use another GPU" +
+              std::to_string(p.minor) + ", but the kernels need 8.0 (Ampere) or newer: use another GPU" +
               instead);
 }
 std::string describe() {
@@ -42,7 +42,7 @@ std::string describe() {
   int driver = 0;
   check(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  char place[32];  // as nvidia-smi has it: its numbers are not CUDA's
+  char place[32];  // as nvidia-smi numbers GPUs: CUDA's order may differ
   std::snprintf(place, sizeof place, "%08x:%02x:%02x.0", static_cast<unsigned>(p.pciDomainID),
                 static_cast<unsigned>(p.pciBusID), static_cast<unsigned>(p.pciDeviceID));
   return std::string(p.name) + ", compute capability " + std::to_string(p.major) + "." +
@@ -55,7 +55,7 @@ bool is_hopper() {
   check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "cudaDeviceGetAttribute");
   return major == 9 && minor == 0;
 }
-// The driver's library is not linked: the program starts where there is none.
+// The driver library is not linked, so that the program also starts where there is none.
 TensorMap tensor_map(const void* base, const std::vector<uint64_t>& size, const std::vector<uint64_t>& step,
                      const std::vector<uint32_t>& box) {
   if (const std::string fault = map_fault(base, size, step, box); !fault.empty())
@@ -95,9 +95,9 @@ struct Small {
   static constexpr size_t kMost = 512;  // 16-bit words: every element type is a whole number of them
   uint16_t at[kMost];
 };
-// A small upload travels as the kernel's argument: it neither waits for the stream nor, in a recording, reads
-// host memory that is gone at replay.
-// Threads: one per word.
+// A small upload is passed as a kernel argument: it does not wait for the stream, and a recording of it does
+// not read host memory that is gone at replay.
+// Threads: one per 16-bit word.
 // Reads: the launch's arguments. Writes: each word once.
 // Sums: none.
 // Limit: the launch.
@@ -120,7 +120,7 @@ class CudaBackend final : public Backend {
       return;
     }
     if (simt::recording())
-      fail("an upload of " + std::to_string(bytes) + " bytes while a step is recorded: make it before");
+      fail("an upload of " + std::to_string(bytes) + " bytes while a step is recorded: upload them before");
     simt::h2d(to, from, bytes);
   }
   void download(void* to, const void* from, size_t bytes) override {
@@ -152,7 +152,7 @@ class CudaBackend final : public Backend {
 
 const bool provided = Backend::provide(DeviceKind::cuda, []() -> Backend& {
   static CudaBackend& backend = [&]() -> CudaBackend& {
-    simt::need_device();  // throws: then the next call asks again
+    simt::need_device();  // if it throws, the next call tries again
     static CudaBackend made;
     return made;
   }();

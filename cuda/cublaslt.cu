@@ -1,9 +1,9 @@
-// The cuda column of gemm: one cuBLASLt product with bias, "+=", and GELU, its slope or the gradient of a
-// bias in it. The library is opened at run time, so a program that never multiplies on a GPU does not need
-// it. Our own workspace, one stream, and for each kind of call one algorithm, chosen at its first use and
-// kept, so the bits are the same every time, recorded or not. In a training run it is the fastest of those
-// that the library proposes, or the product and a pass after it where that is faster, and the run stores it
-// (ops/gemm.h). What the library refuses a kernel of our own does; any other failure of it is an error.
+// gemm on CUDA: one cuBLASLt call that includes bias, "+=", and GELU, its slope, or the gradient of a bias.
+// The library is opened at run time, so a program that never multiplies on a GPU does not need it. We give it
+// our own workspace and one stream, and keep one algorithm for each kind of call, chosen at first use, so the
+// bits are the same every time, recorded or not. A training run takes the fastest of those that the library
+// proposes, or a plain product with a separate pass where that is faster, and stores the choice (ops/gemm.h).
+// Products that the library refuses are computed by a kernel of our own; any other failure is an error.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
@@ -27,8 +27,17 @@ namespace rum::cuda {
 namespace {
 constexpr size_t kWorkspace = size_t{32} << 20;
 
-struct Library {
-#define RUM_CUBLASLT(F) decltype(&::F) F = nullptr
+std::string library_name() { return "libcublasLt.so." + std::to_string(CUDART_VERSION / 1000); }
+void* open_library() {
+  void* const lib = dlopen(library_name().c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (lib == nullptr)
+    fail("matrix products on the GPU need " + library_name() + ", which was not found (" + dlerror() +
+         "): install the CUDA libraries or set LD_LIBRARY_PATH");
+  return lib;
+}
+class Library {
+ public:
+#define RUM_CUBLASLT(F) decltype(&::F) F = reinterpret_cast<decltype(&::F)>(find(#F))
   RUM_CUBLASLT(cublasLtCreate);
   RUM_CUBLASLT(cublasLtGetStatusName);
   RUM_CUBLASLT(cublasLtGetVersion);
@@ -54,30 +63,14 @@ struct Library {
 
  private:
   Library() {
-    const std::string name = "libcublasLt.so." + std::to_string(CUDART_VERSION / 1000);
-    void* lib = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (lib == nullptr)
-      fail("matrix products on the GPU need " + name + ", which was not found (" + dlerror() +
-           "): install the CUDA libraries or set LD_LIBRARY_PATH");
-    auto get = [&](const char* symbol, auto& f) {
-      f = reinterpret_cast<std::decay_t<decltype(f)>>(dlsym(lib, symbol));
-      if (f == nullptr) fail(name + " has no " + symbol);
-    };
-#define RUM_CUBLASLT(F) get(#F, F)
-    RUM_CUBLASLT(cublasLtCreate);
-    RUM_CUBLASLT(cublasLtGetStatusName);
-    RUM_CUBLASLT(cublasLtGetVersion);
-    RUM_CUBLASLT(cublasLtMatmul);
-    RUM_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
-    RUM_CUBLASLT(cublasLtMatmulDescCreate);
-    RUM_CUBLASLT(cublasLtMatmulDescSetAttribute);
-    RUM_CUBLASLT(cublasLtMatmulPreferenceCreate);
-    RUM_CUBLASLT(cublasLtMatmulPreferenceDestroy);
-    RUM_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
-    RUM_CUBLASLT(cublasLtMatrixLayoutCreate);
-#undef RUM_CUBLASLT
     check(cublasLtCreate(&handle), "cublasLtCreate");
     workspace = simt::dev_malloc(kWorkspace);
+  }
+  static void* find(const char* symbol) {
+    static void* const lib = open_library();
+    void* const f = dlsym(lib, symbol);
+    if (f == nullptr) fail(library_name() + " has no " + symbol);
+    return f;
   }
 };
 
@@ -85,14 +78,14 @@ cudaDataType_t type(DType t) {
   if (t != DType::f32 && t != DType::bf16) fail_no_type(t);
   return t == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
 }
-uint32_t alignment(const void* p) {  // what the heuristic may rely on: 256 at most, as it is by default
+uint32_t alignment(const void* p) {  // that the heuristic may rely on: at most 256, its default
   const uintptr_t at = reinterpret_cast<uintptr_t>(p) | 256;
   return static_cast<uint32_t>(at & (~at + 1));
 }
 
-// What a product does besides: h = gelu(it), with `pre` for what it was before (or h itself: not
-// wanted); it times gelu'(pre); or the sums of A' over k, the gradient of a bias. The library can only
-// write those, not add.
+// What a call does besides the product: h = gelu(product), keeping the product itself in `pre` (or not, if
+// pre is h); product * gelu'(pre); or the sums of A' over k, the gradient of a bias, which the library can
+// write but not add to.
 enum Besides : int { kNothing = 0, kGelu = 8, kGeluAndBefore = 16, kSlope = 32, kBiasGradient = 64 };
 cublasLtEpilogue_t epilogue(int flags) {
   const bool biased = (flags & 4) != 0;
@@ -107,7 +100,7 @@ struct Kind {
   int64_t m, n, k;
   int flags;  // transpose_a, transpose_b, bias, and a Besides
   DType in, out;
-  uint32_t align_a, align_b, align_c, align_last;  // the last: of bias and of what GELU reads or keeps
+  uint32_t align_a, align_b, align_c, align_last;  // align_last: of the bias and of what GELU reads or keeps
   auto key() const { return std::tie(m, n, k, flags, in, out, align_a, align_b, align_c, align_last); }
   bool operator<(const Kind& o) const { return key() < o.key(); }
   std::string words() const {
@@ -117,22 +110,21 @@ struct Kind {
 };
 // One kind of product, described once. cuBLASLt counts columns first, so C (M, N) by rows is its C' (N, M):
 // it computes C' = op(B)' op(A)'.
-struct Algorithm : cublasLtMatmulAlgo_t {};  // with a name: nvcc 13.0 breaks down over vectors without
+struct Algorithm : cublasLtMatmulAlgo_t {};  // named: nvcc 13.0 crashes on vectors of the unnamed type
 struct Plan {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
-  std::vector<Algorithm> algorithms;  // the first is used, unless the library refuses it; none: it cannot
-  bool split = false;                 // what it does besides is faster as a pass of its own
-  bool untried = false;               // nobody knows yet whether it is
+  std::vector<Algorithm> algorithms;  // the first that works is used; empty: the library has none
+  bool split = false;                 // the rest is faster as a separate pass
+  bool untried = false;               // not yet known which is faster
 };
 
-bool timed = false;  // a run keeps what is chosen; no algorithm: split
+bool timed = false;  // a run stores its choices; no algorithm: split
 std::map<Kind, std::optional<Algorithm>>& chosen() {
   static std::map<Kind, std::optional<Algorithm>> all;
   return all;
 }
-// False: the library refuses that product, or that algorithm for it. Anything else that goes
-// wrong is an error.
+// False: the library does not support this product, or this algorithm for it. Any other failure is an error.
 bool accepted(cublasStatus_t s, const char* call) {
   if (s == CUBLAS_STATUS_NOT_SUPPORTED || s == CUBLAS_STATUS_ARCH_MISMATCH) return false;
   Library::open().check(s, call);
@@ -146,8 +138,8 @@ bool run(const Plan& p, const Algorithm& algorithm, const void* a, const void* b
                   "cublasLtMatmul");
 }
 
-// Moves the fastest algorithm to the front. They write to memory of their own; where there is none left for
-// that, the library's guess stays.
+// Moves the fastest algorithm to the front. The trials write to scratch memory; if there is none left for it,
+// the library's first choice stays.
 void sort_by_time(Plan& p, size_t bytes, const void* a, const void* b) {
   void* c = nullptr;
   if (p.algorithms.size() < 2) return;
@@ -161,7 +153,7 @@ void sort_by_time(Plan& p, size_t bytes, const void* a, const void* b) {
   if (best) std::swap(p.algorithms[0], p.algorithms[*best]);
 }
 
-void point(const Plan& p, const void* bias, const void* pre) {  // the addresses that a product does not take
+void point(const Plan& p, const void* bias, const void* pre) {  // addresses that are no arguments
   const Library& lt = Library::open();
   auto set = [&](cublasLtMatmulDescAttributes_t what, const void* at) {
     if (at != nullptr)
@@ -203,7 +195,7 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias, cons
              "choosing an algorithm");
   };
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
-  // A sum that is split along K: partial results side by side in f32, added in a separate step.
+  // Sums split along K: partial results are stored in f32 and added in a separate step.
   prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, kind.align_b);
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, kind.align_a);
@@ -231,7 +223,7 @@ Plan make(const Kind& kind, const void* a, const void* b, const void* bias, cons
   return p;
 }
 
-// One line says what they hold for, then one for each kind: its key and the algorithm's words.
+// One line says what they are valid for, then one line for each kind: its key and the algorithm's words.
 std::string heading() {
   return "cuBLASLt " + std::to_string(Library::open().cublasLtGetVersion()) + " on " +
          simt::describe().substr(0, simt::describe().find(','));
@@ -273,7 +265,7 @@ void load(const std::string& text) {
   }
 }
 
-// bias: added, or with kBiasGradient written.
+// bias: added, or written with kBiasGradient.
 struct Product {
   Tensor a, b, c;  // handles
   GemmFlags f = {};
@@ -297,8 +289,8 @@ struct Product {
             std::min(alignment(shift()), alignment(before()))};
   }
 };
-// The plan for it. A plan is made where the product runs for the first time, never while a step is recorded:
-// neither the library's search nor a race may become a part of the recording.
+// The plan for x. It is made when the product first runs, never while a step is recorded: neither the
+// library's search nor a race may become part of the recording.
 Plan& planned(const Product& x, const Kind& kind) {
   static std::map<Kind, Plan> plans;
   if (const auto at = plans.find(kind); at != plans.end()) return at->second;
@@ -307,7 +299,7 @@ Plan& planned(const Product& x, const Kind& kind) {
   const Plan p = make(kind, x.a.data<void>(), x.b.data<void>(), x.shift(), x.before());
   return plans.emplace(kind, p).first->second;
 }
-// False: the library refuses all algorithms that it has proposed.
+// False: the library refuses every algorithm that it proposed.
 bool run(const Product& x, const Kind& kind, Plan& p) {
   point(p, x.shift(), x.before());
   const float beta = x.f.add ? 1 : 0;
@@ -327,27 +319,27 @@ void library_or_own(const Tensor& a, const Tensor& b, Tensor& c, GemmFlags f, co
   if (run(x, kind, planned(x, kind))) return;
   static const bool said = [&] {
     Progress().line("warning: cuBLASLt has no algorithm for a product of " + kind.words() +
-                    ": a kernel of our own does it and others like it, more slowly");
+                    ": it and others like it use a kernel of our own, which is slower");
     return true;
   }();
   static_cast<void>(said);
   plain_gemm(a, b, c, f, bias);
 }
-// The product and what it does besides, in one or by `split`: whichever is faster, in a run.
+// The product and the rest in one call, or by `split`; in a training run whichever is faster.
 void together(const Product& x, const std::function<void()>& split) {
   const Kind kind = x.kind();
   Plan& p = planned(x, kind);
   if (p.untried && run(x, kind, p)) {
     p.untried = false;
-    split();  // its product is planned, and what it takes from the arena is there
+    split();  // plans its product and takes its memory from the arena
     p.split =
         Race().fastest(2, [&](size_t way) { return way == 1 ? (split(), true) : run(x, kind, p); }) == 1;
     if (p.split) chosen()[kind] = {};
   }
   if (p.split || !run(x, kind, p)) split();
 }
-// In f32 GELU stays a pass of its own: how exact the library's is, nobody says. And the library asks this of
-// where the numbers before GELU are.
+// In f32 GELU stays a separate pass, since the accuracy of the library's version is not documented. The
+// library also requires this alignment of the numbers before GELU.
 bool may_hold(const Tensor& pre) {
   return pre.dtype() == DType::bf16 && pre.shape()[-1] % 8 == 0 && alignment(pre.data<void>()) >= 16;
 }

@@ -5,8 +5,13 @@
 
 namespace rum::cuda {
 namespace {
+__device__ __forceinline__ uint32_t word_of(const Bits4& bits, int k) {  // no index: bits stay in registers
+  if (k == 0) return bits.at[0];
+  if (k == 1) return bits.at[1];
+  return k == 2 ? bits.at[2] : bits.at[3];
+}
 template <class T>
-struct Drop {  // one draw of Philox gives four neighbours their bits
+struct Drop {  // one Philox draw gives four neighbours their bits
   const T* x;
   T* y;
   float rate, scale;
@@ -22,11 +27,7 @@ struct Drop {  // one draw of Philox gives four neighbours their bits
     Bits4 bits;
     for (int k = 0; k < V; ++k) {
       if (k % 4 == 0) bits = random.bits({in->step, in->micro, site, static_cast<uint32_t>((i + k) / 4)});
-      const int word = V == 1 ? static_cast<int>(i % 4) : k % 4;
-      const uint32_t drawn = word == 0   ? bits.at[0]
-                             : word == 1 ? bits.at[1]
-                             : word == 2 ? bits.at[2]
-                                         : bits.at[3];
+      const uint32_t drawn = word_of(bits, V == 1 ? static_cast<int>(i % 4) : k % 4);
       const float v = (Random::uniform(drawn) < rate ? 0.0f : scale) * to_float(from.at[k]);  // NaN stays
       to.at[k] = from_float<T>(add ? v + to_float(to.at[k]) : v);
     }

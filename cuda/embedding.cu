@@ -1,5 +1,6 @@
-// GPU twin of src/ops/embedding.cc. The gradient has one order, without atomics: ids are sorted (equal ones
-// stay in order of their rows), then equal neighbours are summed, first in pieces of 32, then piece by piece.
+// GPU twin of src/ops/embedding.cc. The gradient is summed in one fixed order, without atomics: ids are
+// sorted (stably, so equal ids keep the order of their rows), then runs of equal ids are summed, first within
+// pieces of 32, then across pieces.
 #include "cuda/kernel.h"
 #include "ops/embedding.h"
 
@@ -9,7 +10,7 @@ constexpr int kWarps = 4;    // rows a block works on at once
 constexpr int kChunk = 512;  // ids that one block sorts
 constexpr int kPiece = 32;   // sorted rows that one warp sums
 
-// An id outside the table reads as NaN, which the loss shows, and has no gradient: a kernel cannot throw.
+// An id outside the table gives NaN, which shows in the loss, and gets no gradient: a kernel cannot throw.
 // Threads: one warp per row, each lane V neighbouring numbers of every 32 V.
 // Reads: the row of the table once. Writes: each number once.
 // Sums: none.
@@ -30,7 +31,7 @@ __global__ void gather(const int32_t* ids, const T* table, T* y, int64_t n, int6
   }
 }
 
-// Threads: one per id. An id's place in its chunk is the number of those that come before it.
+// Threads: one per id. An id's place in its chunk is the number of ids that come before it.
 // Reads: each id once from memory, 512 times from shared memory. Writes: id and row number once.
 // Sums: none.
 // Limit: the comparisons, about 3 us.
@@ -45,7 +46,8 @@ __global__ void sort_chunks(const int32_t* ids, int n, int32_t* sorted, int32_t*
   const int32_t mine = at[t];
   int place = 0;
   for (int u = 0; u < count; ++u) place += at[u] < mine || (at[u] == mine && u < t) ? 1 : 0;
-  sorted[first + place] = mine, from[first + place] = first + t;
+  sorted[first + place] = mine;
+  from[first + place] = first + t;
 }
 // Threads: one per id. Its place among all is its place in its chunk and, by bisection, in every other one.
 // Reads: log2(512) ids of each chunk, from the cache. Writes: id and row number once.
@@ -62,7 +64,7 @@ __global__ void merge_chunks(const int32_t* chunk_ids, const int32_t* chunk_from
     const int own = q - q % kChunk;
     if (first == own) continue;
     int low = first, high = n - first < kChunk ? n : first + kChunk;
-    while (low < high) {  // the first id beyond mine; an equal one only in an earlier chunk comes before
+    while (low < high) {  // the first id after mine; equal ids come before only in earlier chunks
       const int middle = (low + high) / 2;
       const int32_t other = chunk_ids[middle];
       if (other < mine || (other == mine && first < own))
@@ -83,8 +85,8 @@ __device__ void put(G* to, bool add, const float (&sum)[V]) {
   for (int k = 0; k < V; ++k) out.at[k] = from_float<G>(add ? sum[k] + to_float(out.at[k]) : sum[k]);
   store<G, V>(to, out);
 }
-// Threads: one warp per sorted row; those that do not begin a run of equal ids within a piece leave.
-// Reads: dy once. Writes: an id's sum once, or where its run crosses pieces a partial sum per piece.
+// Threads: one warp per sorted row; only those at the start of a run of equal ids within a piece work.
+// Reads: dy once. Writes: an id's sum once, or a partial sum per piece if its run crosses pieces.
 // Sums: rows in order.
 // Limit: memory.
 // Ladder: none.
@@ -93,7 +95,7 @@ __global__ void sum_pieces(const int32_t* sorted, const int32_t* from, int n, in
                            float* partial, G* table, bool add, int64_t width) {
   const int r = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / 32,
             lane = static_cast<int>(threadIdx.x) % 32;
-  if (r >= n) return;  // the whole warp leaves together, here and below
+  if (r >= n) return;  // the whole warp returns together, here and below
   const int32_t id = sorted[r];
   const bool begins = r == 0 || sorted[r - 1] != id;
   if (id < 0 || id >= rows || (!begins && r % kPiece != 0)) return;
@@ -102,7 +104,7 @@ __global__ void sum_pieces(const int32_t* sorted, const int32_t* from, int n, in
   const unsigned others = __ballot_sync(0xffffffffu, other);
   const int count = others == 0 ? kPiece : __ffs(static_cast<int>(others)) - 1, end = r + count;
   const bool whole = begins && (end == n || sorted[end] != id);
-  // Of a piece only the first and the last run can be cut.
+  // Only the first and the last run of a piece can be cut.
   float* const part = partial + (r / kPiece * 2 + (r % kPiece != 0 ? 1 : 0)) * width;
   for (int64_t j = lane * V; j < width; j += 32 * V) {
     float sum[V] = {};
@@ -116,7 +118,7 @@ __global__ void sum_pieces(const int32_t* sorted, const int32_t* from, int n, in
       for (int k = 0; k < V; ++k) part[j + k] = sum[k];
   }
 }
-// Threads: one warp per piece and 32 V columns; it works when a run begins in its piece and goes on beyond.
+// Threads: one warp per piece and 32 V columns; it works if a run starts in its piece and continues past it.
 // Reads: the run's partial sums; 32 ids at once to find its end. Writes: the id's sum once.
 // Sums: pieces in order.
 // Limit: the length of the longest run.
@@ -130,7 +132,7 @@ __global__ void join_pieces(const int32_t* sorted, int n, int64_t rows, const fl
   const int32_t id = sorted[next];
   if (id < 0 || id >= rows || sorted[next - 1] != id || (first > 0 && sorted[first - 1] == id)) return;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  int more = 0;  // pieces that the run goes on in: it lies at the beginning of each
+  int more = 0;  // pieces into which the run continues: it is at the start of each
   for (unsigned others = 0; others == 0; more += others == 0 ? 32 : __ffs(static_cast<int>(others)) - 1) {
     const int q = next + (more + lane) * kPiece;
     others = __ballot_sync(0xffffffffu, q >= n || sorted[q] != id);

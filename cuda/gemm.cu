@@ -1,13 +1,13 @@
-// A product of our own, of any shape and at any address, for what cuBLASLt refuses: it may have no
-// algorithm for matrices of one row or column. Tiles in shared memory, no tensor cores;
-// cuda/ladder/matmul.cu goes on from here.
+// Our own product, for any shape and address, used when cuBLASLt refuses: it may have no algorithm for
+// matrices of one row or column. Tiles in shared memory, no tensor cores; cuda/ladder/matmul.cu continues
+// from here.
 #include "cuda/gemm.h"
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
 namespace {
-constexpr int kTile = 32, kRows = 8;  // a block: kTile x kRows threads, each with kTile / kRows numbers of C
-struct Steps {                        // between rows and columns of a matrix as the product sees it
+constexpr int kTile = 32, kRows = 8;  // kTile x kRows threads a block, kTile / kRows numbers of C each
+struct Steps {                        // between rows and between columns of a matrix, as the product sees it
   int64_t row, col;
 };
 // Threads: a block a tile of C, 32 x 32; each thread every 8th row of one column.
@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kTile* kRows)
   SIMT_SHARED(float, right, [kTile][kTile + 1]);
   const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
   const int64_t j = static_cast<int64_t>(blockIdx.x) * kTile + x;
-  // Tiles beyond 65535 along M are taken in turns.
+  // More than 65535 tiles along M share the grid's 65535 places.
   for (int64_t i0 = static_cast<int64_t>(blockIdx.y) * kTile; i0 < m; i0 += int64_t{kTile} * gridDim.y) {
     float sum[kTile / kRows] = {};
     for (int64_t l0 = 0; l0 < k; l0 += kTile) {

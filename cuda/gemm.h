@@ -1,8 +1,8 @@
-// The product that needs no library: for what cuBLASLt refuses.
+// The matrix product without a library, for what cuBLASLt refuses.
 #pragma once
 #include "ops/gemm.h"
 
 namespace rum::cuda {
-// As gemm() of ops/gemm.h, f32 or bf16.
+// As gemm() in ops/gemm.h, for f32 and bf16.
 void plain_gemm(const Tensor& a, const Tensor& b, Tensor& c, GemmFlags, const Tensor& bias);
 }  // namespace rum::cuda

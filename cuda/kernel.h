@@ -1,6 +1,7 @@
-// What the kernels share: types, sums over a warp, a block and over columns. All sums have one order, fixed
-// by the shape: the same bits every time. No float atomics. Above every kernel stands what it reads, writes
-// and is limited by: counted, for no kernel has run on a GPU yet.
+// What the kernels share: types, and sums over a warp, a block or columns. The shape alone fixes the order of
+// every sum, so results have the same bits every time; there are no floating-point atomics. The comment above
+// each kernel says what it reads and writes and what limits it: counted, since no kernel has run on a GPU
+// yet.
 #pragma once
 #include <type_traits>
 
@@ -31,13 +32,13 @@ void by_device_type(DType t, F&& f) {
 inline unsigned blocks(int64_t n, int64_t each) { return static_cast<unsigned>((n + each - 1) / each); }
 
 template <class S>
-__device__ S warp_sum(S v) {  // every lane gets the sum, added as a butterfly
+__device__ S warp_sum(S v) {  // every lane gets the sum, by a butterfly
   SIMT_UNROLL
   for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(0xffffffffu, v, o);
   return v;
 }
 template <class S, int kThreads>
-__device__ S block_sum(S v) {  // thread 0 gets the sum; call it once in a kernel
+__device__ S block_sum(S v) {  // thread 0 gets the sum; call it only once in a kernel
   SIMT_SHARED(S, part, [kThreads / 32]);
   v = warp_sum(v);
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
@@ -79,11 +80,11 @@ bool packs(int64_t width, std::initializer_list<const void*> pointers) {  // row
   return width % kPack<T> == 0 && aligned(pointers);
 }
 
-// Kernels that treat each number by itself: f.at<V>(i) does V neighbours from i on. One pack a thread: with
-// all threads resident that keeps enough bytes in flight, and no store stands before the next load.
+// Pointwise kernels: f.at<V>(i) handles the V neighbours from i on. One pack per thread: with all threads
+// resident that keeps enough bytes in flight, and no load has to wait behind a store.
 constexpr int kPointThreads = 256;
 
-// Threads: one pack of V numbers each; the last numbers one by one.
+// Threads: one pack of V numbers each; the leftover numbers one by one.
 // Reads: each input once; the output too when it adds. Writes: each output once.
 // Sums: none.
 // Limit: memory.
@@ -96,7 +97,7 @@ __global__ void each(F f, int64_t n) {
   else if (const int64_t i = whole * V + (q - whole); i < n)
     f.template at<1>(i);
 }
-template <int V, class F>  // wide: every address is a multiple of 16 bytes, or of the pack where that is less
+template <int V, class F>  // wide: every address is a multiple of 16 bytes, or of the pack's size if smaller
 void for_each(int64_t n, bool wide, const F& f) {
   const int64_t threads = wide ? n / V + n % V : n;
   if (n > 0)
@@ -149,15 +150,15 @@ void map(const F& f, int64_t n, const T* a, const T* b, G* y, bool add = false) 
 // of row i to each of the V columns from j. Rows are cut into chunks by the shape alone; a second kernel adds
 // the chunks in order.
 constexpr int kColumnLanes = 8;  // threads that share columns of a chunk
-// So many chunks that about 512 blocks are there, four for each multiprocessor of an H100: with fewer, some
-// of them work while others wait. At least 64 rows each.
+// Enough chunks for about 512 blocks, four for each multiprocessor of an H100: with fewer, some
+// multiprocessors would be idle at the end. At least 64 rows each.
 inline int64_t chunk_rows(int64_t rows, int64_t cols) {
   const int64_t across = (cols + 255) / 256, chunks = across < 64 ? 512 / across : 8, least = 64,
                 even = (rows + chunks - 1) / chunks;
   return even < least ? least : even;
 }
 // Threads: 32 V columns x 8 rows of one chunk a block.
-// Reads: what term reads, once. Writes: K numbers per column and chunk.
+// Reads: what `term` reads, once. Writes: K numbers per column and chunk.
 // Sums: each thread every 8th row in order, then the 8 in order.
 // Limit: memory.
 // Ladder: none.
@@ -169,7 +170,7 @@ __global__ void column_partials(Term term, int64_t rows, int64_t cols, int64_t c
   const int64_t left = static_cast<int64_t>(blockIdx.x) * (32 * V), j = left + x * V;
   const int64_t first = blockIdx.y * chunk, end = first + chunk < rows ? first + chunk : rows;
   float sum[K][V] = {};
-  if (j < cols)  // then all V are columns: cols is a multiple of V
+  if (j < cols)  // then all V columns exist: cols is a multiple of V
     for (int64_t i = first + y; i < end; i += kColumnLanes) term.template at<V>(i, j, sum);
   for (int k = 0; k < K; ++k)
     for (int v = 0; v < V; ++v) part[k][y][v * 32 + x] = sum[k][v];
@@ -201,7 +202,7 @@ __global__ void column_finish(const float* partial, int chunks, int64_t cols, bo
   for (int l = 0; l < kColumnLanes; ++l) all += part[l][threadIdx.x];
   out[j] = from_float<G>(all);
 }
-// to[k] may be false: nobody wants that sum. wide: term may read packs of V columns.
+// to[k] may be false: that sum is not needed. wide: `term` may read packs of V columns.
 template <int V, class Term>
 void column_sums(const Term& term, int64_t rows, int64_t cols, bool wide, const Grad (&to)[Term::kSums]) {
   const int64_t chunk = chunk_rows(rows, cols);

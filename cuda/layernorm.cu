@@ -16,7 +16,7 @@ template <class T, int V>
 __global__ void forward_rows(const T* x, const T* delta, const T* weight, const T* bias, float epsilon, T* r,
                              T* y, float* mean, float* rstd, int64_t rows, int width) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-  if (row >= rows) return;  // the whole warp leaves together
+  if (row >= rows) return;  // the whole warp returns together
   const int lane = static_cast<int>(threadIdx.x % 32) * V;
   const T* xi = x + row * width;
   T* yi = y + row * width;
@@ -30,7 +30,7 @@ __global__ void forward_rows(const T* x, const T* delta, const T* weight, const 
     }
     for (int k = 0; k < V; ++k) m += to_float(a.at[k]);
   }
-  if (delta != nullptr) xi = r + row * width;  // each lane reads back what it wrote itself
+  if (delta != nullptr) xi = r + row * width;  // each lane reads back only what it wrote itself
   m = warp_sum(m) / static_cast<float>(width);
   for (int j = lane; j < width; j += 32 * V) {
     const Pack<T, V> a = load<T, V>(xi + j);
@@ -89,11 +89,11 @@ __global__ void backward_rows(const T* r, const T* weight, const float* mean, co
   }
 }
 
-// All three gradients in one pass, where a lane can hold what it has of a row: width <= 1024.
-constexpr int kSpan = 256;  // columns that a warp takes at a time, 8 a lane
+// All three gradients in one pass, if a lane can hold its part of a row: width <= 1024.
+constexpr int kSpan = 256;  // columns that a warp takes at a time, 8 per lane
 constexpr int kWidest = 4;  // spans
-// A multiprocessor's registers hold so many blocks of them; one wave of blocks on an H100, each
-// with rows of its own.
+// This many blocks fit into a multiprocessor's registers; the grid is one wave of blocks on an H100, each
+// with its own rows.
 template <int kSpans>
 constexpr int kResident = kSpans < kWidest ? 3 : 2;
 template <int kSpans>
@@ -101,8 +101,8 @@ int64_t rows_together(int64_t rows) {
   const int64_t all = 132 * kResident<kSpans>, even = (rows + all - 1) / all, least = 4 * kWarps;
   return even < least ? least : even;
 }
-// Threads: a block has so many neighbouring rows, each of its warps every 4th of them; a lane has the same 8
-// columns of each span in all of them.
+// Threads: a block has some neighbouring rows, each of its warps every 4th of them; a lane has the same 8
+// columns of each span in all rows.
 // Reads: r and dy once; dr too when it adds; weight once per block.
 // Writes: dr once; two numbers per column and block.
 // Sums: mean of d and of d xhat as in backward_rows; of a column each warp its rows in order, then
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
     if (const int j = (q * 32 + lane) * V; j < width) w[q] = load<T, V>(weight + j);
   for (int64_t row = first + warp; row < end; row += kWarps) {
     const int64_t at = row * width + lane * V;
-    Pack<T, V> x[kPacks] = {}, g[kPacks] = {};  // 0 beyond the row: they add nothing
+    Pack<T, V> x[kPacks] = {}, g[kPacks] = {};  // 0 past the end of the row: adds nothing
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q)
       if ((q * 32 + lane) * V < width) {
@@ -180,11 +180,11 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
   }
 }
 template <class G>
-struct Wanted {  // one of the two sums; null: nobody wants it
+struct Wanted {  // one of the two sums; null: not needed
   G* to = nullptr;
   bool add = false;
 };
-// Threads: 32 columns x 8 of the blocks before, for dweight and for dbias.
+// Threads: 32 columns x 8 of the previous kernel's blocks, for dweight and for dbias.
 // Reads: two numbers per column and block. Writes: one number per column and sum.
 // Sums: each thread every 8th block in order, then the 8 in order.
 // Limit: the launch.

@@ -1,4 +1,4 @@
-// GPU twin of what src/ops/linear.cc does besides its products: the gradient of the bias.
+// GPU twin of src/ops/linear.cc: the gradient of the bias. Its products go through gemm.
 #include "cuda/kernel.h"
 #include "ops/linear.h"
 

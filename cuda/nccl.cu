@@ -1,6 +1,6 @@
-// The cuda column of sum_parts: a GPU adds its own parts in their order, NCCL then those of all GPUs in an
-// order that it chooses by their number and connections. The library is opened at run time, when GPUs first
-// meet; the call goes into the one stream, so the host waits for nothing.
+// sum_parts on CUDA: each GPU adds its own parts in order, then NCCL adds those of all GPUs, in an order that
+// depends on their number and connections. The library is opened at run time, when several GPUs first train
+// together; the call is queued on the one stream, so the host does not wait.
 #include "cuda/kernel.h"
 #include "parallel/ranks.h"
 
@@ -11,7 +11,7 @@
 namespace rum::cuda {
 namespace {
 #ifdef SIMT_GPU
-// What nccl.h declares, which CUDA toolkits come without; the same in all versions since 2.0.
+// Declarations from nccl.h, which CUDA toolkits do not include; unchanged since version 2.0.
 struct UniqueId {
   char bytes[128];
 };
@@ -37,7 +37,8 @@ class Nccl {
     get("ncclAllReduce", all_reduce_);
     int version = 0;
     check(version_(&version), "ncclGetVersion");
-    // Also waits for all: from here on they have the library, and nobody waits inside of it in vain.
+    // Also waits for all ranks: past this point each has the library, so none hangs inside it waiting for one
+    // without.
     ranks.check_same(static_cast<uint64_t>(version), "the version of NCCL");
     UniqueId id{};
     if (ranks.first()) check(unique_id_(&id), "ncclGetUniqueId");
@@ -59,7 +60,7 @@ class Nccl {
   const char* (*error_string_)(int) = nullptr;
   int (*init_)(Communicator*, int size, UniqueId, int rank) = nullptr;
   int (*all_reduce_)(const void*, void*, size_t, int type, int op, Communicator, cudaStream_t) = nullptr;
-  Communicator all_ = nullptr;  // to the end of the process
+  Communicator all_ = nullptr;  // until the process ends
 };
 void add_all(Ranks& ranks, const Tensor& block) {
   static const Nccl nccl(ranks);

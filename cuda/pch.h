@@ -1,5 +1,5 @@
-// What every kernel includes, compiled once a build where kernels run on emulated threads (see
-// PCH in the Makefile).
+// What every kernel includes, precompiled for the builds that run kernels on emulated threads (PCH in the
+// Makefile).
 #include <algorithm>
 
 #include "cuda/kernel.h"

@@ -1,4 +1,4 @@
-// GPU twins of what treats each number by itself: accumulate, add, scale.
+// GPU twins of the pointwise kernels: accumulate, add, scale.
 #include "autograd/tape.h"
 #include "cuda/kernel.h"
 #include "ops/add.h"
@@ -10,7 +10,7 @@ struct Same {
   __device__ float operator()(float x) const { return x; }
 };
 template <class S>
-struct Times {  // a number that is known on the device alone
+struct Times {  // a factor that is known only on the device
   const S* factor;
   __device__ float operator()(float x) const { return to_float(*factor) * x; }
 };
@@ -19,7 +19,7 @@ struct Plus {
 };
 
 template <class F>
-void to_grad(const F& f, const Tensor& x, const Grad& y) {  // y may be of another type
+void to_grad(const F& f, const Tensor& x, const Grad& y) {  // y may have another type
   by_device_type(x.dtype(), [&]<class T> {
     by_device_type(y.to().dtype(),
                    [&]<class G> { map<F, T>(f, x.size(), x.data<T>(), nullptr, y.to().data<G>(), y.add()); });

@@ -7,7 +7,7 @@ namespace {
 constexpr int kLanes = 8;  // threads that share a column of a text
 constexpr int kWarps = 4;  // rows a block works on at once
 
-struct Rows {  // that count, of one text
+struct Rows {  // the rows of one text that count
   int64_t begin, end;
 };
 __device__ Rows rows_of(const int32_t* offsets, int64_t s, Pooling kind) {
@@ -36,8 +36,8 @@ __global__ void forward_texts(const T* x, const int32_t* offsets, Pooling kind, 
   const int64_t count = text.end > text.begin ? text.end - text.begin : 1;
   y[s * width + j] = from_float<T>(all / static_cast<float>(count));
 }
-// Threads: one warp per row of dx; it finds its text by bisection.
-// Reads: the text's row of dy; dx too when it adds. Writes: each number of dx once; 0 where no text is.
+// Threads: one warp per row of dx; it finds its text by binary search.
+// Reads: the text's row of dy; dx too when it adds. Writes: each number of dx once; 0 outside of all texts.
 // Sums: none.
 // Limit: memory.
 // Ladder: none.
@@ -46,7 +46,7 @@ __global__ void backward_rows(const T* dy, const int32_t* offsets, int64_t texts
                               bool add, int64_t rows, int64_t width) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
   if (i >= rows) return;
-  int64_t low = 0, high = texts;  // the last text that begins at or before row i
+  int64_t low = 0, high = texts;  // the last text that starts at or before row i
   while (high - low > 1) {
     const int64_t middle = (low + high) / 2;
     (offsets[middle] <= i ? low : high) = middle;

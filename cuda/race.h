@@ -1,5 +1,5 @@
-// Which of several ways is the fastest on this GPU, by its own clock. Each counts with its best of several
-// turns, and they take turns, so a change of the GPU's clock meets all of them.
+// Finds the fastest of several candidates on this GPU, timed by CUDA events. Each one's best time counts, and
+// they run in turn, so that a change of the GPU's clock rate affects them all.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -11,10 +11,10 @@
 
 namespace rum::cuda {
 class Race {
-  static constexpr int kTurns = 5, kLaunches = 8;  // a pair of events costs as much as a small product
-  static constexpr float kWarmUp = 20;             // ms: a GPU that had nothing to do runs slowly at first
+  static constexpr int kTurns = 5, kLaunches = 8;  // of a turn: two events cost as much as a small product
+  static constexpr float kWarmUp = 20;             // ms: an idle GPU starts at a low clock rate
   cudaEvent_t begin_ = nullptr, end_ = nullptr;
-  std::optional<float> turn(const std::function<bool()>& run) {  // its ms
+  std::optional<float> turn(const std::function<bool()>& run) {  // milliseconds, all launches
     float ms = 0;
     simt::check(cudaEventRecord(begin_, simt::stream()), "cudaEventRecord");
     for (int i = 0; i < kLaunches; ++i)
@@ -31,8 +31,11 @@ class Race {
     simt::check(cudaEventCreate(&end_), "cudaEventCreate");
   }
   Race(const Race&) = delete;
-  ~Race() { cudaEventDestroy(begin_), cudaEventDestroy(end_); }
-  // Of `count` ways, if any runs; run(i) false: that one is refused.
+  ~Race() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+  // The fastest of `count` candidates, if any runs at all; run(i) returns false when i is refused.
   std::optional<size_t> fastest(size_t count, const std::function<bool(size_t)>& run) {
     std::vector<float> least(count, INFINITY);
     std::vector<bool> out(count, false);
@@ -41,7 +44,7 @@ class Race {
       out[i] = !ms;
       return ms.value_or(INFINITY);
     };
-    size_t first = 0;  // that runs at all
+    size_t first = 0;  // the first that runs
     for (float warm = 0; first < count && warm < kWarmUp; first += out[first])
       if (const float ms = time(first); !out[first]) warm += ms;
     for (int n = 0; n < kTurns; ++n)

@@ -16,7 +16,7 @@ template <class T, int V>
 __global__ void forward_rows(const T* x, const T* delta, const T* weight, float epsilon, T* r, T* y,
                              float* rstd, int64_t rows, int width) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-  if (row >= rows) return;  // the whole warp leaves together
+  if (row >= rows) return;  // the whole warp returns together
   const int lane = static_cast<int>(threadIdx.x % 32) * V;
   const T* xi = x + row * width;
   float squares = 0;
@@ -29,7 +29,7 @@ __global__ void forward_rows(const T* x, const T* delta, const T* weight, float 
     }
     for (int k = 0; k < V; ++k) squares += to_float(a.at[k]) * to_float(a.at[k]);
   }
-  if (delta != nullptr) xi = r + row * width;  // each lane reads back what it wrote itself
+  if (delta != nullptr) xi = r + row * width;  // each lane reads back only what it wrote itself
   const float s = 1.0f / sqrtf(warp_sum(squares) / static_cast<float>(width) + epsilon);
   for (int j = lane; j < width; j += 32 * V) {
     const Pack<T, V> a = load<T, V>(xi + j), w = load<T, V>(weight + j);

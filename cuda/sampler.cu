@@ -1,5 +1,6 @@
-// GPU twin of src/generate/sampler.cc. Nothing is sorted: a token's place is found by bisection, each step a
-// sum over the row, which stays in the cache. Likelier is a larger key: the bits of the logit, in order.
+// GPU twin of src/generate/sampler.cc. Nothing is sorted: thresholds are found by bisection, each step a sum
+// over the row, which stays in the cache. A token's key is the bits of its logit, arranged so that a likelier
+// token has a larger key.
 #include <cmath>
 
 #include "cuda/softmax.h"
@@ -16,12 +17,12 @@ __device__ __forceinline__ float of_key(Key k) {
   return __uint_as_float(k >> 31 != 0 ? k & 0x7fffffffu : ~k);
 }
 
-// Every thread gets op over all threads' values. May be called any number of times.
+// Reduces the values of all threads with op; every thread gets the result. May be called repeatedly.
 template <class S, class F>
 __device__ S over_block(S v, const F& op) {
   SIMT_SHARED(S, part, [kRowWarps]);
   for (int o = 16; o > 0; o >>= 1) v = op(v, __shfl_xor_sync(0xffffffffu, v, o));
-  __syncthreads();  // what the last call left there has been read
+  __syncthreads();  // the result of the previous call has been read
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
   __syncthreads();
   v = part[0];
@@ -39,7 +40,7 @@ __device__ double log_prob(float z, const Softmax& p) {
   return static_cast<double>(z) - base - log(static_cast<double>(p.sum));
 }
 
-// A Choice has a gap that nobody else would write: 16 bytes at once leave nothing of what was there.
+// A Choice has padding that no field covers: writing 16 bytes at once overwrites that too.
 __device__ __forceinline__ void put(Choice* to, int64_t token, double log_prob) {
   struct alignas(16) Whole {
     int32_t token, gap;
@@ -49,7 +50,7 @@ __device__ __forceinline__ void put(Choice* to, int64_t token, double log_prob) 
   simt::stv(to, Whole{static_cast<int32_t>(token), 0, log_prob});
 }
 
-// Threads: one block per row that is read; one without a row leaves.
+// Threads: one block per row that is read; one without a row returns.
 // Reads: each logit once from memory and once more from the cache for each token.
 // Writes: `count` tokens and their log-probabilities.
 // Sums: exponentials as in cross-entropy.
@@ -61,7 +62,7 @@ __global__ void best_of_rows(const T* logits, const Read* reads, int64_t width, 
   if (from < 0) return;
   const T* const z = logits + from * width;
   const Softmax p = softmax_of(z, width);
-  using Place = unsigned long long;  // key, then the smaller id: all differ
+  using Place = unsigned long long;  // the key, then the smaller id: no two are equal
   Place last = ~Place{0};
   for (int c = 0; c < count; ++c) {
     Place best = 0;
@@ -80,13 +81,13 @@ __global__ void best_of_rows(const T* logits, const Read* reads, int64_t width, 
   }
 }
 
-// One row and how it is drawn from. In order of likelihood the allowed tokens are a beginning: all with keys
-// over `bound`, and of those with that very key, which weigh the same, the first `ties` by id.
+// One row and how to draw from it. The allowed tokens are the likeliest ones: all with keys above `bound`,
+// and of those with exactly that key, which weigh the same, the first `ties` by id.
 template <class T>
 struct Row {
   const T* z;
   int64_t width;
-  float top, scale, least;  // scale: 1 / temperature; tokens that weigh less than `least` count nothing
+  float top, scale, least;  // scale: 1 / temperature; tokens that weigh less than `least` are excluded
 
   __device__ double weight(float logit) const {
     const float w = exp_of((logit - top) * scale);
@@ -105,7 +106,7 @@ struct Row {
   __device__ double above(Key k, const F& f) const {
     return sum(0, width, [&](float v) { return key_of(v) > k ? f(v) : 0.0; });
   }
-  // The least key in floor..key(top) such that what lies above it, by f, does not reach `goal`.
+  // The smallest key in floor..key(top) above which the sum of f does not reach `goal`.
   template <class F>
   __device__ Key level(Key floor, double goal, const F& f) const {
     Key low = floor, high = key_of(top);
@@ -137,9 +138,9 @@ struct Row {
   }
 };
 
-// Threads: one block per draw; one without a row leaves.
+// Threads: one block per draw; one without a row returns.
 // Reads: each logit once from memory, then from the cache: all of them once for each step of a bisection (up
-// to 32 for each of top-k, top-p and the draw), or without these half of what is left.
+// to 32 steps for each of top-k, top-p and the draw), or without these half of what is left.
 // Writes: the token and its log-probability.
 // Sums: in f64, each thread its packs in order, then butterflies, then the warps in order.
 // Limit: the cache.
@@ -155,7 +156,7 @@ __global__ void draw_from_rows(const T* logits, const Read* reads, int64_t width
   const auto one = [](float) { return 1.0; };
   const auto weight = [&](float v) { return row.weight(v); };
   int64_t token = 0;
-  if (!(p.sum < 3.402823466e38f)) {  // not a number: the host says so
+  if (!(p.sum < 3.402823466e38f)) {  // NaN: the host reports it
   } else if ((s.top_k <= 0 || s.top_k >= width) && s.top_p >= 1 && s.min_p <= 0) {
     const double all = row.sum(0, width, weight);
     token = row.first_id(uniform * all, weight);
@@ -172,7 +173,7 @@ __global__ void draw_from_rows(const T* logits, const Read* reads, int64_t width
     }
     const double enough = static_cast<double>(s.top_p) * all;
     row.least = s.min_p;
-    if (s.top_p < 1) {  // as few as hold `enough`
+    if (s.top_p < 1) {  // the fewest tokens that hold `enough`
       const Key least = row.level(bound, enough, weight);
       const double each = row.weight(of_key(least)), over = row.above(least, weight);
       const double fit = each > 0 ? fmax(ceil((enough - over) / each), 1.0) : static_cast<double>(width);
@@ -184,7 +185,7 @@ __global__ void draw_from_rows(const T* logits, const Read* reads, int64_t width
     };
     ties = fmin(ties, same(bound));
     const double kept = row.above(bound, weight) + ties * row.weight(of_key(bound));
-    // The draw: the least level that what lies above does not pass; among equals the right one by id.
+    // The draw: the smallest key above which the sum does not pass the drawn level; among equals, by id.
     Key low = bound, high = key_of(p.top);
     while (low < high) {
       const Key middle = low + (high - low) / 2;

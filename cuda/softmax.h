@@ -1,12 +1,13 @@
-// What kernels that see a row of logits share: a walk along it in packs, and its softmax in one pass. exp(x)
-// is 2^(x log2 e), by the instruction that is there for it: for x <= 0 the error is at most 4 + |x| units in
-// the last place, and terms that far down weigh less in the sum than that.
+// Shared by the kernels that work on a row of logits: a walk along it in packs, and its softmax in one pass.
+// exp(x) is 2^(x log2 e), with the hardware's instruction for powers of 2: for x <= 0 the error is at most 4
+// + |x| units in the last place, and the terms where that is large hardly count in the sum.
 #pragma once
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
 constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row
-// So many that each has a pack of it: a small vocabulary needs few, and who has none would only wait.
+// Enough threads that each has a pack of the row: a small vocabulary needs few, and a thread without one
+// would only wait.
 inline unsigned row_threads(int64_t width, size_t size) {
   const int64_t warps = (width * static_cast<int64_t>(size) + 32 * 16 - 1) / (32 * 16);
   return static_cast<unsigned>(32 * (warps < kRowWarps ? warps : kRowWarps));
@@ -19,7 +20,7 @@ struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e -
   float top, sum, total;  // without a constructor: shared memory takes none
   __device__ static Softmax none() { return {-1e38f, 0, 0}; }  // its base is finite
   __device__ static float base(float top) { return __fmul_rn(top, kLog2e); }
-  // log2 of the sum of exp(logit), the base's own rounding in it.
+  // log2 of the sum of exp(logit), with the same rounding of the base.
   __device__ float log2_sum() const { return base(top) + log2f(sum); }
   template <class T, int V>
   __device__ __forceinline__ void take(const Pack<T, V>& x) {
@@ -37,8 +38,7 @@ struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e -
   }
   __device__ __forceinline__ void join(const Softmax& o) {
     const float highest = fmaxf(top, o.top);
-    // Not fused: a.join(b) and b.join(a) are then the same in every bit, and so are the lanes
-    // after a butterfly.
+    // Not fused, so that a.join(b) and b.join(a) agree in every bit, and so do all lanes after a butterfly.
     const float from = base(highest);
     sum = __fadd_rn(__fmul_rn(sum, simt::exp2_approx(base(top) - from)),
                     __fmul_rn(o.sum, simt::exp2_approx(base(o.top) - from)));
@@ -67,8 +67,8 @@ __device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets
   return join_warp(p);
 }
 
-// f.operator()<V>(j) for all V neighbours from j on, j in begin..end: packs where the row lies on 16 bytes,
-// single numbers at its ends. A row of 50257 numbers begins anywhere.
+// f.operator()<V>(j) for all V neighbours from j on, j in begin..end: packs where the address is a multiple
+// of 16 bytes, single numbers at the ends. Rows of 50257 numbers may start at any address.
 template <class T, class F>
 __device__ __forceinline__ void along_row(const T* row, int64_t begin, int64_t end, const F& f) {
   constexpr int V = kPack<T>;

@@ -1,4 +1,4 @@
-// GPU twin of src/ops/swiglu.cc. Gate and value stand side by side in a row of 2 F numbers.
+// GPU twin of src/ops/swiglu.cc. A row of 2 F numbers holds the gate, then the value.
 #include "cuda/kernel.h"
 #include "ops/swiglu.h"
 

@@ -1,7 +1,7 @@
-// Causal attention, y = softmax(q k' / sqrt(d)) v for each head, in five steps. T^2 / 2 scores a head, 4
-// d FLOP for each; q, k, v and y are 16 T d bytes: at T = 1024 and d = 64 that is 128 FLOP a byte, far
-// above the 14 at which f32 arithmetic becomes the limit of an H200. What is slow is the matrix of
-// scores on its way to memory and back; then the loads from shared memory; then f32 itself. Step 5 is
+// Causal attention, y = softmax(q k' / sqrt(d)) v for each head, in five steps. T^2 / 2 scores a head, 4 d
+// FLOP for each; q, k, v and y are 16 T d bytes: at T = 1024 and d = 64 that is 128 FLOP a byte, far above
+// the 14 at which f32 arithmetic becomes the limit of an H200. What is slow is, in this order, writing the
+// matrix of scores to memory and reading it back, the loads from shared memory, and f32 arithmetic. Step 5 is
 // the core of cuda/attend_forward.cu.
 #include <cmath>
 
@@ -10,7 +10,7 @@
 
 namespace rum::cuda {
 namespace {
-constexpr int kMost = 64;  // numbers of a head that the kernels have room for
+constexpr int kMost = 64;  // the widest head that the kernels have room for
 template <class T>
 struct Heads {
   const T *q, *k, *v;  // (heads, t, d)
@@ -26,10 +26,10 @@ struct Heads {
   }
 };
 
-// 1. The formula, a kernel for each of its three parts, and the scores in memory between them. Per score 4
-// bytes are written by the first, 12 read and 8 written by the second; both products load two numbers for
-// each multiply-add, 16 d bytes: 0.24 FLOP a byte at d = 64, before the caches help. And T^2 floats a head
-// must fit: 4 GB at T = 32768.
+// 1. The formula, one kernel for each of its three parts, with the scores in memory between them. Per score
+// the first kernel writes 4 bytes, and the second reads 12 and writes 8; both products load two numbers for
+// each multiply-add, 16 d bytes in all: 0.24 FLOP a byte at d = 64, before the caches help. And memory must
+// hold T^2 floats for each head: 4 GB at T = 32768.
 //
 // Threads: one a score, 16 x 16 a block; those above the diagonal have none.
 // Reads: 8 d bytes per score, from the caches. Writes: 4 bytes.
@@ -76,10 +76,10 @@ __global__ void outputs_1(Heads<float> a) {
 }
 
 // 2. Shared tiles for the two products, as in matmul's step 3, and a warp a row for the weights: each number
-// that comes from memory is used 32 times, and every sector is used whole. Per score 20 + d / 2 bytes instead
-// of 24 + 16 d: 5 FLOP a byte, and 20 of the 52 bytes are the scores' way to memory and back.
+// from memory is used 32 times, and every sector is used in full. Per score 20 + d / 2 bytes instead of 24 +
+// 16 d: 5 FLOP a byte, and 20 of the 52 bytes are for writing and reading scores.
 //
-// Threads: one a score, 32 x 32 a block; blocks above the diagonal leave at once.
+// Threads: one a score, 32 x 32 a block; blocks above the diagonal return at once.
 // Reads: d / 4 bytes per score; 8 d from shared memory. Writes: 4 bytes.
 // Sums: d in order.
 // Limit: shared memory, 2 loads for a multiply-add.
@@ -144,7 +144,7 @@ __global__ void outputs_2(Heads<float> a) {
   if (i < a.t && c < a.d) a.y[head + static_cast<int64_t>(i) * a.d + c] = sum;
 }
 
-// Rows from `first` on of one head to shared memory; what lies beyond t or d becomes 0.
+// Copies rows of one head, from `first` on, to shared memory; numbers beyond t or d become 0.
 template <int kRows, int kStep>
 __device__ void rows_to_shared(float* to, const float* head, int first, int t, int d) {
   for (int e = static_cast<int>(threadIdx.x); e < kRows * kMost; e += static_cast<int>(blockDim.x)) {
@@ -153,10 +153,10 @@ __device__ void rows_to_shared(float* to, const float* head, int first, int t, i
   }
 }
 
-// 3. Online softmax (Dao 2022): one kernel, and no score ever reaches memory. A thread has a query and its
-// output in registers and takes the keys as they come; when a larger score comes, what was summed is scaled
-// down to match (softmax's step 4). Memory: k and v once per 64 queries, d / 8 bytes per score, 32 FLOP a
-// byte: no longer the limit.
+// 3. Online softmax (Dao 2022): one kernel, and no score ever reaches memory. A thread keeps a query and its
+// output in registers and processes the keys one after another; when a larger score comes, the sums so far
+// are scaled down to match (softmax's step 4). Memory: k and v once per 64 queries, d / 8 bytes per score, 32
+// FLOP a byte: no longer the limit.
 //
 // Threads: one a query, 64 a block; tiles of 32 keys and values pass through shared memory.
 // Reads: d / 8 bytes per score; 8 d from shared memory, the same for all lanes. Writes: 4 bytes per output.
@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
   for (int c = 0; c < kMost; ++c)
     q[c] = i < a.t && c < a.d ? a.q[head + static_cast<int64_t>(i) * a.d + c] * a.scale : 0.0f;
   for (int tile = 0; tile < end; tile += kKeys) {
-    __syncthreads();  // nobody reads the tile before any more
+    __syncthreads();  // no thread reads the previous tile any more
     rows_to_shared<kKeys, kMost>(&keys[0][0], a.k + head, tile, a.t, a.d);
     rows_to_shared<kKeys, kMost>(&values[0][0], a.v + head, tile, a.t, a.d);
     __syncthreads();
@@ -211,9 +211,9 @@ __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
 }
 
 // 4. A tile of registers per thread, as in matmul's step 4: 4 x 2 scores, then 4 x 4 outputs. 6 loads of 16
-// bytes feed 32 multiply-adds of the scores, 8 feed 64 of the outputs; step 3 took 8 and 16. Weights pass
-// from the threads that made them to those that need them through shared memory; 16 lanes share a row and
-// agree on its maximum by shuffles. Four times as many threads for the same queries.
+// bytes feed 32 multiply-adds of the scores, 8 feed 64 of the outputs; step 3 took 8 and 16. Weights go
+// through shared memory, from the threads that computed them to those that need them; 16 lanes share a row
+// and agree on its maximum by shuffles. Four times as many threads for the same queries.
 //
 // Threads: 16 x 16 a block of 64 queries; each has rows y + 16 i, keys x + 16 j and 4 columns from 4 x on.
 // Reads: d / 8 bytes per score; 3 d from shared memory for the scores, 2 d for the outputs.
@@ -222,8 +222,8 @@ __global__ void __launch_bounds__(kQueries) attention_3(Heads<float> a) {
 // Limit: f32 multiply-adds.
 // Ladder: step 4 of 5.
 __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
-  constexpr int kStep = kMost + 4;   // so 8 rows, read 16 bytes at a time, lie on 32 banks
-  constexpr int kWide = kKeys + 16;  // and 2 rows, written 4 bytes at a time
+  constexpr int kStep = kMost + 4;   // so that 8 rows, read 16 bytes at a time, lie on 32 banks
+  constexpr int kWide = kKeys + 16;  // and so do 2 rows, written 4 bytes at a time
   SIMT_SHARED(float, queries, [kQueries][kStep]);
   SIMT_SHARED(float, keys, [kKeys][kStep]);
   SIMT_SHARED(float, values, [kKeys][kStep]);
@@ -257,7 +257,7 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
       const int row = first + y + 16 * i;
       SIMT_UNROLL
       for (int j = 0; j < 2; ++j) s[i][j] = tile + x + 16 * j <= row ? s[i][j] * a.scale : -INFINITY;
-      float most = fmaxf(top[i], fmaxf(s[i][0], s[i][1]));  // from the first tile on a number: key 0 is seen
+      float most = fmaxf(top[i], fmaxf(s[i][0], s[i][1]));  // finite: every query sees key 0
       SIMT_UNROLL
       for (int lane = 8; lane > 0; lane /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, lane));
       const float shrink = expf(top[i] - most);
@@ -266,12 +266,13 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
       SIMT_UNROLL
       for (int j = 0; j < 2; ++j) {
         const float w = expf(s[i][j] - most);
-        sum[i] += w, weights[y + 16 * i][x + 16 * j] = w;
+        sum[i] += w;
+        weights[y + 16 * i][x + 16 * j] = w;
       }
       SIMT_UNROLL
       for (int c = 0; c < 4; ++c) o[i][c] *= shrink;
     }
-    __syncwarp();  // a row's weights are made and read by the same warp
+    __syncwarp();  // the same warp writes and reads a row's weights
     SIMT_UNROLL
     for (int j = 0; j < kKeys; j += 4) {
       Pack<float, 4> w[4];
@@ -301,9 +302,9 @@ __global__ void __launch_bounds__(256) attention_4(Heads<float> a) {
 }
 
 // 5. Tensor cores and cp.async (Dao 2023): both products by mma.sync in bf16 with f32 sums, and the next tile
-// of keys on its way while one is used. A lane holds its scores exactly as the second product wants its left
-// factor: the weights never leave the registers. Half the bytes, 15 times the arithmetic of step 4; what
-// was small beside it, an exponential per score, now weighs as much as the products.
+// of keys is loaded during the current one. A lane holds its scores exactly as the second product needs its
+// left factor, so the weights never leave the registers. Half the bytes, 15 times the arithmetic rate of step
+// 4; one exponential per score, which hardly mattered before, now costs as much as the products.
 //
 // Threads: 4 warps a block of 64 queries, 16 each; tiles of 64 keys and values.
 // Reads: d / 16 bytes per score; d / 4 from shared memory. Writes: 2 bytes per output.
@@ -320,7 +321,7 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
   const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * Tile::rows,
             end = min(a.t, first + Tile::rows);
   const int64_t head = a.head(blockIdx.y);
-  auto rows = [&](bf16* to, const bf16* from, int row) {  // 64 of them: beyond t and d they are 0
+  auto rows = [&](bf16* to, const bf16* from, int row) {  // 64 rows; beyond t and d they are 0
     load_tile<bf16, kMost, Tile::rows>(to, from + head + static_cast<int64_t>(row) * a.d, a.d, a.t - row, a.d,
                                        wide);
   };
@@ -339,7 +340,7 @@ __global__ void __launch_bounds__(Tile::threads) attention_5(Heads<bf16> a, bool
   const int tiles = (end + Tile::keys - 1) / Tile::keys, row = first + warp * 16 + lane / 4;  // and row + 8
   for (int t = 0; t < tiles; ++t) {
     simt::cp_async_wait<0>();
-    __syncthreads();  // tile t is there, and nobody reads t - 1 any more
+    __syncthreads();  // tile t has arrived, and t - 1 is no longer read
     if (t + 1 < tiles) fetch(t + 1);
     float s[1][N][4];
     product<kMost>(s, q, keys[t % 2]);
@@ -397,7 +398,7 @@ template <class T>
 Heads<T> heads_of(std::span<const Tensor> in, const Tensor& out, float scale) {
   const int64_t d = out.shape()[2];
   if (d > kMost)
-    fail("the ladder's attention: a head of " + std::to_string(d) + " numbers; there is room for 64");
+    fail("the ladder's attention: the head has " + std::to_string(d) + " numbers, more than 64");
   return {
       in[0].data<T>(),     in[1].data<T>(), in[2].data<T>(), out.data<T>(), static_cast<int>(out.shape()[1]),
       static_cast<int>(d), scale,           nullptr};

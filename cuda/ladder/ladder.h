@@ -1,7 +1,7 @@
-// The ladder: four operations, each climbed from the kernel that one writes first to the one that a GPU is
-// built for, one idea a step. Read a file from top to bottom: every step says what it changes and counts what
-// that saves. For teaching: tests and timings walk all steps by these tables; the program itself holds none
-// of them. README.md is the index. What is counted is exact; nothing has been timed (no GPU so far).
+// The ladder: four operations, each from the first kernel one would write to one that suits a GPU, one idea
+// per step. Read each file from top to bottom: every step says what it changes and counts what that saves. It
+// is for teaching: tests and benchmarks run all the steps from these tables, and the program itself contains
+// none of them. README.md is the index. The counts are exact; nothing has been timed yet (no GPU so far).
 #pragma once
 #include <span>
 

@@ -1,7 +1,7 @@
 // Layer norm of each row of x (rows, width) in six steps: y = (x - mean) / sqrt(variance + 1e-5) weight +
-// bias. An output must read 4 bytes and write 4 (weight and bias come from the cache): as with softmax
-// memory is the bound from the first step on, and the steps are about coming near it. The last one is
-// that of the program.
+// bias. Each output must read 4 bytes and write 4 (weight and bias come from the cache): as with softmax,
+// memory is the bound from the first step on, and the steps try to get close to it. The last step is the
+// program's own kernel.
 #include "cuda/kernel.h"
 #include "cuda/ladder/ladder.h"
 
@@ -16,14 +16,14 @@ struct Norm {
   int width;
 };
 
-// 1. The formula: a thread has a row, and walks along it for the mean, for the squares around it and for the
-// output. The lanes of a warp stand `width` numbers apart: each load touches 32 sectors of 32 bytes for 4
-// bytes of each. 8192 rows are 8192 threads, where an H200 holds 270,000.
+// 1. The formula: a thread has a row and walks along it three times: for the mean, for the squared deviations
+// and for the output. The lanes of a warp are `width` numbers apart: each load touches 32 sectors of 32 bytes
+// for 4 bytes of each. 8192 rows are 8192 threads, where an H200 holds 270,000.
 //
 // Threads: one a row.
 // Reads: 3 x 4 bytes per output, up to 3 x 32. Writes: 4 bytes, up to 32.
-// Sums: the row in order: mean first, then the squares around it.
-// Limit: sectors that are read for little, and too few threads.
+// Sums: the row in order: mean first, then the squared deviations.
+// Limit: most of each sector read is unused, and there are too few threads.
 // Ladder: step 1 of 6.
 __global__ void layernorm_1(Norm n) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -38,19 +38,19 @@ __global__ void layernorm_1(Norm n) {
   for (int j = 0; j < n.width; ++j) y[j] = (x[j] - m) * s * n.weight[j] + n.bias[j];
 }
 
-// 2. A block a row: neighbouring threads have neighbouring numbers, so every sector is used whole, and there
-// are 256 times as many threads to wait for memory. Both sums need the whole block: a tree in shared memory,
-// 8 halvings with a barrier each.
+// 2. A block a row: neighbouring threads have neighbouring numbers, so every sector is used in full, and
+// there are 256 times as many threads to hide the latency of memory. Both sums need the whole block: a tree
+// in shared memory, 8 halvings with a barrier each.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
-// Sums: each thread in order, then 256 in a tree: mean first, then the squares around it.
+// Sums: each thread in order, then 256 in a tree: mean first, then the squared deviations.
 // Limit: barriers, 20 a row.
 // Ladder: step 2 of 6.
 __device__ float tree_sum(float v) {  // every thread gets the sum
   SIMT_SHARED(float, part, [kThreads]);
   const int i = static_cast<int>(threadIdx.x);
-  __syncthreads();  // nobody reads the sum before this one any more
+  __syncthreads();  // no thread reads the previous sum any more
   part[i] = v;
   __syncthreads();
   for (int half = kThreads / 2; half > 0; half /= 2) {
@@ -71,18 +71,18 @@ __global__ void layernorm_2(Norm n) {
   for (int j = first; j < n.width; j += kThreads) y[j] = (x[j] - m) * s * n.weight[j] + n.bias[j];
 }
 
-// 3. Warp shuffles: 32 lanes add up their registers in 5 exchanges without shared memory or a barrier. Only
-// the 8 sums of the warps meet in shared memory: 2 barriers a sum where the tree has 10.
+// 3. Warp shuffles: 32 lanes add up their registers in 5 exchanges, without shared memory or barriers. Only
+// the 8 sums of the warps go through shared memory: 2 barriers a sum where the tree has 10.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, 8 warps in order: mean first, then the squares.
-// Limit: two sums one after the other, each with its own reading.
+// Limit: two sums one after the other, each with its own pass over the row.
 // Ladder: step 3 of 6.
 __device__ float shuffled_sum(float v) {  // every thread gets the sum
   SIMT_SHARED(float, part, [kWarps]);
   v = warp_sum(v);
-  __syncthreads();  // nobody reads the sums before these any more
+  __syncthreads();  // no thread reads the previous sums any more
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
   __syncthreads();
   float sum = 0;
@@ -101,9 +101,10 @@ __global__ void layernorm_3(Norm n) {
   for (int j = first; j < n.width; j += kThreads) y[j] = (x[j] - m) * s * n.weight[j] + n.bias[j];
 }
 
-// 4. Mean and squares in one reading (Welford 1962; Chan 1979 for joining). The short form, mean of x^2 minus
-// mean^2, would lose all digits where the mean is large; this one carries count, mean and squares around it,
-// and two parts of a row join exactly as if they had been one. 12 bytes per output instead of 16.
+// 4. Mean and squared deviations in one pass (Welford 1962; Chan 1979 for joining). The short form, mean of
+// x^2 minus mean^2, would lose all digits where the mean is large; this one carries the count, the mean and
+// the squared deviations, and two parts of a row join as if they had been one. 12 bytes per output instead of
+// 16.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 2 x 4 bytes per output. Writes: 4 bytes.
@@ -150,8 +151,9 @@ __global__ void layernorm_4(Norm n) {
   for (int j = first; j < n.width; j += kThreads) y[j] = (x[j] - p.mean) * s * n.weight[j] + n.bias[j];
 }
 
-// 5. The row stays in registers, 8 numbers a thread: one reading is enough, and the two plain sums of step 3
-// are back, without divisions and over numbers that are at hand. Wider rows than 2048 read the rest again.
+// 5. The row stays in registers, 8 numbers a thread: one pass is enough, so the two plain sums of step 3
+// return, without divisions and over numbers that are already in registers. Rows wider than 2048 read the
+// rest again.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 4 bytes per output, 3 x 4 beyond 2048 columns. Writes: 4 bytes.
@@ -185,21 +187,21 @@ __global__ void __launch_bounds__(kThreads) layernorm_5(Norm n) {
   for (int j = rest; j < n.width; j += kThreads) y[j] = (x[j] - m) * s * n.weight[j] + n.bias[j];
 }
 
-// 6. A warp a row, packs of 16 bytes: the barriers go, and with them the moments in which 256 threads wait
-// for the slowest; a lane reads 6 packs at 768 columns where a thread of step 5 reads 3 numbers. The row is
-// read three times again, but the 64 warps that a multiprocessor holds have 3 KB each: they fit into its 256
-// KB of L1 cache, and memory is asked once.
+// 6. A warp a row, packs of 16 bytes: there are no barriers, at which 256 threads had to wait for the
+// slowest, and a lane reads 6 packs at 768 columns where a thread of step 5 reads 3 numbers. The row is read
+// three times again, but the 64 warps that a multiprocessor holds have 3 KB each: they fit into its 256 KB of
+// L1 cache, and memory is read once.
 //
 // Threads: a warp a row, each lane a pack of V neighbours of every 32 V.
 // Reads: 4 bytes per output from memory, 2 x 4 more from the L1 cache. Writes: 4 bytes.
-// Sums: each lane in order, then 32 lanes as a butterfly: mean first, then the squares around it.
+// Sums: each lane in order, then 32 lanes as a butterfly: mean first, then the squared deviations.
 // Limit: memory, at its 8 bytes per output.
 // Ladder: step 6 of 6; cuda/layernorm.cu is this kernel for f32 and bf16 and with a residual.
 constexpr int kRows = 4;  // of a block
 template <int V>
 __global__ void layernorm_6(Norm n) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kRows + threadIdx.x / 32;
-  if (row >= n.rows) return;  // the whole warp leaves together
+  if (row >= n.rows) return;  // the whole warp returns together
   const float* const x = n.x + row * n.width;
   float* const y = n.y + row * n.width;
   const int first = static_cast<int>(threadIdx.x % 32) * V;
@@ -233,7 +235,7 @@ const LadderStep kSteps[] = {
     {"layernorm", 1, "one thread a row", DType::f32, run<layernorm_1, kThreads, kThreads>},
     {"layernorm", 2, "a block a row", DType::f32, run<layernorm_2, 1, kThreads>},
     {"layernorm", 3, "warp shuffles", DType::f32, run<layernorm_3, 1, kThreads>},
-    {"layernorm", 4, "mean and squares in one reading", DType::f32, run<layernorm_4, 1, kThreads>},
+    {"layernorm", 4, "mean and squares in one pass", DType::f32, run<layernorm_4, 1, kThreads>},
     {"layernorm", 5, "in registers", DType::f32, run<layernorm_5, 1, kThreads>},
     {"layernorm", 6, "a warp a row, in packs", DType::f32,
      run<layernorm_6<1>, kRows, 32 * kRows, layernorm_6<4>>}};

@@ -1,6 +1,6 @@
 // Matrix product C (M, N) = A (M, K) B (K, N) in six steps. An output needs 2 K FLOP, and a thread that works
-// alone reads 8 K bytes for it: 0.25 FLOP a byte, where an H200 can do 14 in f32 and 206 in bf16 for each
-// byte that memory delivers. So every step is about using a number more often once it has been read.
+// alone reads 8 K bytes for it: 0.25 FLOP a byte, while an H200 can do 14 in f32 and 206 in bf16 for each
+// byte that memory delivers. So every step is about using each number more often once it has been read.
 #include "cuda/kernel.h"
 #include "cuda/ladder/ladder.h"
 
@@ -13,14 +13,14 @@ struct Matmul {
   int m, n, k;
 };
 
-// 1. The formula: a thread walks along a row of A and down a column of B. Nothing is shared on purpose, only
-// the caches help. The lanes of a warp stand below each other, so each load of A touches 32 lines of 128
-// bytes for 4 bytes of each, and each store of C as well.
+// 1. The formula: a thread walks along a row of A and down a column of B. Nothing is shared on purpose; only
+// the caches help. The lanes of a warp work on 32 different rows, so each load of A touches 32 lines of 128
+// bytes for 4 bytes of each, and so does each store of C.
 //
 // Threads: one an output, 32 x 8 a block; lanes of a warp in 32 rows.
 // Reads: 8 K bytes per output, and 32 sectors of 32 bytes per load of A. Writes: 4 bytes, a sector each.
 // Sums: k in order.
-// Limit: the L1 cache, which is asked for 32 lines a load.
+// Limit: the L1 cache: 32 lines for each load.
 // Ladder: step 1 of 6.
 __global__ void matmul_1(Matmul<float> p) {
   const int i = static_cast<int>(blockIdx.x * 32 + threadIdx.x),
@@ -32,9 +32,9 @@ __global__ void matmul_1(Matmul<float> p) {
   p.c[static_cast<int64_t>(i) * p.n + j] = sum;
 }
 
-// 2. Coalesced: x and y change places and nothing else. The lanes of a warp now stand side by side: a load
-// of A is one number for all of them, a load of B 128 neighbouring bytes, so 5 sectors feed 32 products
-// where step 1 took 33. Still 8 K bytes are loaded per output.
+// 2. Coalesced: x and y are swapped, and nothing else changes. The lanes of a warp now work on neighbouring
+// columns: a load of A is one number for all of them, a load of B 128 neighbouring bytes, so 5 sectors feed
+// 32 products where step 1 needed 33. Each output still loads 8 K bytes.
 //
 // Threads: one an output, 32 x 8 a block; lanes of a warp in 32 columns.
 // Reads: 8 K bytes per output, in whole sectors. Writes: 4 bytes, in whole lines.
@@ -51,11 +51,11 @@ __global__ void matmul_2(Matmul<float> p) {
   p.c[static_cast<int64_t>(i) * p.n + j] = sum;
 }
 
-// 3. Shared tiles: a block brings 32 x 32 numbers of A and of B into shared memory, and each of them is used
-// 32 times there. Global memory delivers 8 K / 32 bytes per output, 8 FLOP a byte. Each multiply-add still
-// loads two numbers, now from shared memory.
+// 3. Shared tiles: a block copies 32 x 32 numbers of A and of B to shared memory and uses each of them 32
+// times there. Global memory delivers 8 K / 32 bytes per output, 8 FLOP a byte. Each multiply-add still loads
+// two numbers, now from shared memory.
 //
-// Threads: one an output, 32 x 32 a block; each brings one number of either tile.
+// Threads: one an output, 32 x 32 a block; each copies one number of each tile.
 // Reads: K / 4 bytes per output; 8 K from shared memory. Writes: 4 bytes.
 // Sums: k in order.
 // Limit: shared memory, 2 loads for a multiply-add.
@@ -71,7 +71,7 @@ __global__ void matmul_3(Matmul<float> p) {
     b[y][x] = j < p.n && k + y < p.k ? p.b[static_cast<int64_t>(k + y) * p.n + j] : 0.0f;
     __syncthreads();  // zeros beyond the edge: the sum runs over whole tiles
     for (int l = 0; l < 32; ++l) sum += a[y][l] * b[l][x];
-    __syncthreads();  // nobody needs this tile any more
+    __syncthreads();  // no thread needs this tile any more
   }
   if (i < p.m && j < p.n) p.c[static_cast<int64_t>(i) * p.n + j] = sum;
 }
@@ -83,7 +83,7 @@ __global__ void matmul_3(Matmul<float> p) {
 // Threads: 16 x 16 a block of 128 x 128 outputs; each has rows y + 16 i and columns x + 16 j.
 // Reads: K / 16 bytes per output; K from shared memory. Writes: 4 bytes.
 // Sums: k in order.
-// Limit: waiting: all load, then all compute.
+// Limit: waiting: first all threads load, then all compute.
 // Ladder: step 4 of 6.
 constexpr int kTile = 128, kTileThreads = 256;
 __global__ void __launch_bounds__(kTileThreads) matmul_4(Matmul<float> p) {
@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(kTileThreads) matmul_4(Matmul<float> p) {
   }
 }
 
-// A tile on its way to shared memory, 16 bytes an instruction and past the registers, where the matrix
+// Copies a tile to shared memory, 16 bytes per instruction and bypassing the registers where the matrix
 // allows it (wide); numbers beyond its edge, `rows` and `columns` away, become 0.
 template <class T, int kRows, int kColumns, int kStep>
 __device__ __forceinline__ void copy_tile(T* to, const T* from, int64_t step, int rows, int columns,
@@ -144,9 +144,10 @@ __device__ __forceinline__ void copy_tile(T* to, const T* from, int64_t step, in
   }
 }
 
-// 5. Vectors, and two tiles in turn: cp.async brings the next tile in packs of 16 bytes while this one is
-// multiplied, and passes no register on its way. A quarter of the load instructions, one barrier per tile
-// instead of two, and nobody waits for memory as long as a tile takes longer to multiply than to arrive.
+// 5. Vectors, and two tiles in turn: cp.async loads the next tile in packs of 16 bytes, bypassing the
+// registers, while this one is multiplied. That takes a quarter of the load instructions and one barrier per
+// tile instead of two, and no thread waits for memory as long as a tile takes longer to multiply than to
+// arrive.
 //
 // Threads: as step 4, with columns in groups of 4 neighbours.
 // Reads: K / 16 bytes per output; K from shared memory, 16 bytes at a time. Writes: 4 bytes, 16 at a time.
@@ -172,7 +173,7 @@ __global__ void __launch_bounds__(kTileThreads) matmul_5(Matmul<float> p, bool w
   fetch(0);
   for (int t = 0; t < tiles; ++t) {
     simt::cp_async_wait<0>();
-    __syncthreads();  // tile t is there, and nobody reads t - 1 any more
+    __syncthreads();  // tile t has arrived, and t - 1 is no longer read
     if (t + 1 < tiles) fetch(t + 1);
     SIMT_UNROLL
     for (int k = 0; k < kDeep; k += 4) {
@@ -209,14 +210,14 @@ __global__ void __launch_bounds__(kTileThreads) matmul_5(Matmul<float> p, bool w
   }
 }
 
-// 6. Tensor cores: mma.sync multiplies 16 x 16 by 16 x 8 numbers of bf16 in one instruction of a warp, 4096
-// FLOP, and adds up in f32; ldmatrix hands each lane the fragments it must hold. Half the bytes per number,
-// and 15 times the arithmetic of step 5. A warp's 64 x 32 outputs take 6 ldmatrix for 16 mma.
+// 6. Tensor cores: with one mma.sync, 4096 FLOP, a warp multiplies 16 x 16 by 16 x 8 numbers of bf16 and adds
+// up in f32; ldmatrix gives each lane the fragments that it must hold. Half the bytes per number, and 15
+// times the arithmetic rate of step 5. A warp's 64 x 32 outputs take 6 ldmatrix for 16 mma.
 //
 // Threads: 8 warps a block of 128 x 128 outputs, 2 x 4 of them; each warp 64 x 32 outputs.
 // Reads: K / 32 bytes per output; 3 K / 32 from shared memory. Writes: 2 bytes, 4 at a time.
 // Sums: k in groups of 16 in order; within a group as the tensor core adds.
-// Limit: mma.sync, which on sm_90 stays below what wgmma reaches.
+// Limit: mma.sync, which on sm_90 is slower than wgmma.
 // Ladder: step 6 of 6; the program itself calls cuBLASLt (cuda/cublaslt.cu).
 __global__ void __launch_bounds__(kTileThreads) matmul_6(Matmul<simt::bf16> p, bool wide) {
   constexpr int kDeep = 32, kStepA = kDeep + 8, kStepB = kTile + 8;  // with 8 more, 8 rows lie on 32 banks

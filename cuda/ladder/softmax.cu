@@ -1,7 +1,7 @@
-// Softmax over each row of x (rows, width) in six steps: y = exp(x - max) / sum of exp(x - max). An
-// output must read 4 bytes and write 4, so at the 4.8 TB/s of an H200 no kernel makes more than 600
-// outputs a nanosecond. Every step is about reading a row fewer times, in larger pieces, and waiting less
-// while it is summed.
+// Softmax over each row of x (rows, width) in six steps: y = exp(x - max) / sum of exp(x - max). Each output
+// must read 4 bytes and write 4, so at the 4.8 TB/s of an H200 no kernel can write more than 600 outputs a
+// nanosecond. Every step is about reading a row fewer times, in larger pieces, and waiting less while it is
+// summed.
 #include "cuda/kernel.h"
 #include "cuda/ladder/ladder.h"
 
@@ -16,15 +16,14 @@ struct Plus {
   __device__ float operator()(float a, float b) const { return a + b; }
 };
 
-// 1. The formula: a thread has a row and walks along it three times. The lanes of a warp stand `width`
-// numbers apart, so each load touches 32 sectors of 32 bytes for 4 bytes of each: up to 8 times the
-// traffic, where the cache does not keep a sector until its other 7 numbers are wanted. Few rows leave
-// most of the GPU idle.
+// 1. The formula: a thread has a row and walks along it three times. The lanes of a warp are `width` numbers
+// apart, so each load touches 32 sectors of 32 bytes for 4 bytes of each: up to 8 times the traffic, unless
+// the cache keeps a sector until its other 7 numbers are needed. With few rows most of the GPU is idle.
 //
 // Threads: one a row.
 // Reads: 3 x 4 bytes per output, up to 3 x 32. Writes: 4 bytes, up to 32.
 // Sums: the row in order.
-// Limit: sectors that are read for little, and too few threads.
+// Limit: most of each sector read is unused, and there are too few threads.
 // Ladder: step 1 of 6.
 __global__ void softmax_1(const float* x, float* y, int64_t rows, int width) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -37,15 +36,15 @@ __global__ void softmax_1(const float* x, float* y, int64_t rows, int width) {
   for (int j = 0; j < width; ++j) yi[j] = expf(xi[j] - top) / sum;
 }
 
-// 2. A block a row: neighbouring threads have neighbouring numbers, every sector is used whole, and
-// there are 256 times as many threads. The price is that the block must agree on maximum and sum: a
-// tree in shared memory, 8 halvings with a barrier each. It rounds less, too: at 8452 columns 5e-7
-// instead of 8e-6 of the RMS.
+// 2. A block a row: neighbouring threads have neighbouring numbers, every sector is used in full, and there
+// are 256 times as many threads. The price is that the block must agree on the maximum and the sum: a tree in
+// shared memory, 8 halvings with a barrier each. It also rounds less: at 8452 columns the error is 5e-7 of
+// the RMS instead of 8e-6.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, then 256 in a tree.
-// Limit: barriers, 18 a row, and the second and third reading.
+// Limit: barriers, 18 a row, and the second and third pass.
 // Ladder: step 2 of 6.
 template <class F>
 __device__ float tree(float v, const F& f) {  // every thread gets f over the block; once for each F
@@ -70,13 +69,13 @@ __global__ void softmax_2(const float* x, float* y, int width) {
   for (int j = static_cast<int>(threadIdx.x); j < width; j += kThreads) yi[j] = expf(xi[j] - top) / sum;
 }
 
-// 3. Warp shuffles: 32 lanes pass their registers to each other in 5 exchanges, without shared memory or a
-// barrier. Only the 8 results of the warps meet in shared memory: 1 barrier where the tree has 9.
+// 3. Warp shuffles: 32 lanes exchange their registers in 5 steps, without shared memory or barriers. Only the
+// 8 results of the warps go through shared memory: 1 barrier where the tree has 9.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 3 x 4 bytes per output. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
-// Limit: the second and third reading, which only the L2 cache softens.
+// Limit: the second and third pass, which at best come from the L2 cache.
 // Ladder: step 3 of 6.
 template <class F>
 __device__ float shuffled(float v, const F& f) {  // every thread gets f over the block; once for each F
@@ -101,9 +100,9 @@ __global__ void softmax_3(const float* x, float* y, int width) {
   for (int j = static_cast<int>(threadIdx.x); j < width; j += kThreads) yi[j] = expf(xi[j] - top) / sum;
 }
 
-// 4. Online (Milakov and Gimelshein 2018): maximum and sum in one reading. When a larger number comes, what
-// was summed before is scaled down by exp(old maximum - new): so parts of a row, each with a maximum of its
-// own, can be joined in any grouping. 12 bytes per output instead of 16, one more exp for them.
+// 4. Online (Milakov and Gimelshein 2018): maximum and sum in one pass. When a larger number comes, the sum
+// so far is scaled down by exp(old maximum - new), so parts of a row, each with its own maximum, can be
+// joined in any grouping. 12 bytes per output instead of 16, for one more exp.
 //
 // Threads: a block a row; each every 256th number.
 // Reads: 2 x 4 bytes per output. Writes: 4 bytes.
@@ -148,8 +147,8 @@ __global__ void softmax_4(const float* x, float* y, int width) {
 }
 
 // 5. Packs: 16 bytes a load, so a quarter of the instructions and 4 times the bytes in flight per thread,
-// which is what hides the latency of memory. A pack has one maximum: 5 exps for 4 numbers instead of 8. Rows
-// that do not lie on 16 bytes are read number by number (V = 1).
+// which hides the latency of memory. A pack has one maximum: 5 exps for 4 numbers instead of 8. Rows whose
+// address is not a multiple of 16 bytes are read number by number (V = 1).
 //
 // Threads: a block a row; each every 256th pack.
 // Reads: 2 x 4 bytes per output. Writes: 4 bytes.
@@ -178,15 +177,15 @@ __global__ void softmax_5(const float* x, float* y, int width) {
   }
 }
 
-// 6. The row stays in registers: 8 packs a thread hold 8192 numbers, read once. With the row at hand the
-// maximum costs nothing to find first, so step 2's formula is back, with one exp per output. What is wider
-// than that is read again.
+// 6. The row stays in registers: 8 packs a thread hold 8192 numbers, read once. Finding the maximum first now
+// costs no extra pass, so step 2's formula returns, with one exp per output. The rest of wider rows is read
+// again.
 //
 // Threads: a block a row; each every 256th pack.
 // Reads: 4 bytes per output, 3 x 4 beyond the 8 packs. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
 // Limit: memory, at its 8 bytes per output; short rows waste threads.
-// Ladder: step 6 of 6; cuda/softmax.h has rows of any address and width.
+// Ladder: step 6 of 6; cuda/softmax.h handles rows of any address and width.
 template <int V>
 __global__ void __launch_bounds__(kThreads) softmax_6(const float* x, float* y, int width) {
   constexpr int kHeld = 8, kStep = kThreads * V;
@@ -246,7 +245,7 @@ void run(std::span<const Tensor> in, const Tensor& out) {  // a block a row
 const LadderStep kSteps[] = {{"softmax", 1, "one thread a row", DType::f32, run_1},
                              {"softmax", 2, "a block a row", DType::f32, run<softmax_2>},
                              {"softmax", 3, "warp shuffles", DType::f32, run<softmax_3>},
-                             {"softmax", 4, "online: one reading less", DType::f32, run<softmax_4>},
+                             {"softmax", 4, "online: one pass less", DType::f32, run<softmax_4>},
                              {"softmax", 5, "packs of 16 bytes", DType::f32, run<softmax_5<1>, softmax_5<4>>},
                              {"softmax", 6, "in registers", DType::f32, run<softmax_6<1>, softmax_6<4>>}};
 }  // namespace

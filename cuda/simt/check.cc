@@ -1,8 +1,7 @@
-// memcheck, initcheck, racecheck and access-pattern lint for emulated kernels.
-// Kernel sources are compiled with -fsanitize=thread so that the compiler calls __tsan_* at every memory
-// access, but the program is linked WITHOUT libtsan: this file is the runtime. Every 2 bytes of device or
-// shared memory have a shadow cell (last write, last readers, code addresses). This file itself is
-// compiled without -fsanitize.
+// memcheck, initcheck, racecheck and access-pattern lint for emulated kernels. Kernel sources are compiled
+// with -fsanitize=thread, so the compiler inserts a call of __tsan_* at every memory access, but the program
+// is not linked with libtsan: this file is the runtime instead. Every 2 bytes of device or shared memory have
+// a shadow cell (last write, last readers, code addresses). This file itself is compiled without -fsanitize.
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -40,7 +39,7 @@ static uintptr_t img;
 
 // access id: 63 valid | 62 atomic | 61:60 reader class | 59:50 launch | 49:30 block | 29:20 thread | 19:10
 // barriers | 9:0 __syncwarps
-// Landing: a bulk copy is on its way there.
+// Landing: a bulk copy to it is in flight.
 enum : uint64_t {
   Invalid = 0,
   Uninit = 1,
@@ -59,15 +58,15 @@ static uint64_t me_id() {
   return Valid | launch_no << 50 | uint64_t(blk->bid_lin & 0xfffff) << 30 | uint64_t(cur->lin) << 20 |
          uint64_t(cur->bar_epoch & 1023) << 10 | (cur->warp_epoch & 1023);
 }
-// Lanes: seen[t][l] is how far thread t knows lane l of its warp: what l did at an earlier warp_epoch comes
-// before what t does now. __syncwarp joins this among the lanes of its mask and no others. Blocks: a fence
-// releases what its thread did and knew; an atomic leaves that at its address, and takes what others have
-// left there; the next fence of the taker makes that known to it (the GPU's memory model wants both fences),
-// and with barriers to its block.
+// Happens-before between lanes: what lane l did before warp_epoch seen[t][l] comes before what thread t of
+// its warp does now. __syncwarp joins these clocks among the lanes of its mask only. Between blocks: a fence
+// releases what its thread did and knew; an atomic leaves that at its address and takes what others have left
+// there; the next fence of the taker acquires it (the GPU's memory model requires both fences), and barriers
+// pass it on to the block.
 using Lanes = std::array<uint32_t, 32>;
-// Barriers of hopper.h join threads of different warps, so a clock knows all threads of the block; behind
-// them it has the barriers themselves, whose phases are the clocks of what bulk copies have written.
-using Clock = std::vector<uint32_t>;  // empty: knows nobody
+// The barriers of hopper.h join threads of different warps, so a clock has an entry for each thread of the
+// block, and after them one for each barrier: its phases order what bulk copies have written.
+using Clock = std::vector<uint32_t>;  // empty: nothing is known
 constexpr unsigned kClock = 1024, kBarriers = kClock - 64;
 struct Release {
   uint64_t id;  // of the fence
@@ -81,7 +80,7 @@ struct Taken {
 };
 static std::vector<Lanes> seen(1024);
 static std::vector<Release> released(1024);  // per thread: its last fence; id 0: none
-static std::vector<Taken> taken(1024);       // per thread, waiting for a fence
+static std::vector<Taken> taken(1024);       // per thread, until its next fence
 static std::vector<Taken> known;             // of this block
 static std::map<const void*, std::vector<Release>> left;
 static bool async = false;  // this block has used what hopper.h declares
@@ -100,7 +99,7 @@ static bool within(const Clock& clock, uint64_t p) {
   const uint32_t now = who < kBarriers ? (cur - cur->lin + who)->warp_epoch : landed[who - kBarriers];
   return now - ((now - f_wep(p)) & 1023) < clock[who];
 }
-static bool earlier(uint64_t a, uint64_t b) { return ((a - b) & 1023) >= 512; }  // of 10 bits each
+static bool earlier(uint64_t a, uint64_t b) { return ((a - b) & 1023) >= 512; }  // both have 10 bits
 
 static bool in_block(uint64_t p, uint64_t me) {  // p, of this block, comes before what `cur` does now
   if (async && f_tid(p) >= kBarriers) return within(knows[cur->lin], p);
@@ -124,7 +123,7 @@ static bool across_blocks(uint64_t p, uint64_t me) {
         if (covers((*t.from)[i], p)) return true;
   return false;
 }
-static void meet_at(const void* p) {  // an atomic
+static void meet_at(const void* p) {  // at an atomic
   auto at = left.find(p);
   if (at != left.end()) taken[cur->lin] = {&at->second, at->second.size()};
   if (released[cur->lin].id != 0) left[p].push_back(released[cur->lin]);
@@ -217,8 +216,8 @@ static std::string who(uint64_t v) {
     snprintf(b, sizeof b, "thread %lu of block %lu", f_tid(v), f_block(v));
   return b;
 }
-static const loc* asked_at = nullptr;  // of an access that no code makes by itself: a product, a bulk copy
-static bool reporting = false;         // the report's own code may come from an instrumented object
+static const loc* asked_at = nullptr;  // source line of an access by the hardware: a product, a bulk copy
+static bool reporting = false;         // the report may itself run instrumented code
 static void report(const char* kind, const void* addr, size_t n, bool write, uint32_t pc, uint64_t me,
                    uint64_t prev = 0, uint32_t ppc = 0, const char* prev_what = "") {
   struct Quiet {
@@ -231,12 +230,13 @@ static void report(const char* kind, const void* addr, size_t n, bool write, uin
   const std::string place =
       asked_at ? asked_at->file_name() + (":" + std::to_string(asked_at->line())) : where(pc);
   size_t off = static_cast<const unsigned char*>(addr) - region;
+  const char* space = "host";
+  if (off < (8 << 20))
+    space = "shared";
+  else if (off < kRegion)
+    space = "global";
   fprintf(stderr, "SIMT CHECK: %s: %s of %zu bytes at %s %p by %s\n    at %s\n", kind,
-          write ? "write" : "read", n,
-          off < (8 << 20) ? "shared"
-          : off < kRegion ? "global"
-                          : "host",
-          addr, who(me).c_str(), place.c_str());
+          write ? "write" : "read", n, space, addr, who(me).c_str(), place.c_str());
   if (prev)
     fprintf(stderr, "    conflicts with %s by %s\n    at %s\n", prev_what, who(prev).c_str(),
             where(ppc).c_str());
@@ -250,8 +250,7 @@ static void report(const char* kind, const void* addr, size_t n, bool write, uin
   }
   if (abort_on_error) std::abort();
 }
-// ---------------------------------------------------------------- lint: how a warp's accesses fall on banks
-// and sectors
+// ---------------------------------------------------------------- lint: banks and sectors
 struct Rec {
   uint32_t pc, warp, occ;
   uint16_t lane, size;
@@ -321,9 +320,10 @@ static void lint_print() {
               double(s.ideal) / double(s.warps), where(pc).c_str());
   pcs.clear();
 }
-// ---------------------------------------------------------------- what products read, while they do
-// A product reads shared memory at some time between its issue and the end of the wait for its group. So who
-// writes there must have met the warp after that wait. Kept by KiB, of which a swizzled tile is made.
+// ---------------------------------------------------------------- what products in flight read
+// A product reads shared memory at any time between its issue and the end of the wait for its group. A writer
+// must therefore have synchronised with the warp after that wait. Kept per KiB, since swizzled tiles consist of
+// whole KiB.
 struct Ended {
   uint32_t bar;
   Lanes epochs;
@@ -496,26 +496,30 @@ void check_fence_async() {
   async_fences.push_back({me_id(), seen[cur->lin], knows[cur->lin]});
   ++cur->warp_epoch;
 }
-static bool stored_plainly(uint64_t p) {  // by a thread of this block, and no fence_async since
+static bool stored_plainly(uint64_t p) {  // by a thread of this block, with no fence_async since
   if (!(p & Valid) || f_launch(p) != launch_no || f_tid(p) >= kBarriers) return false;
-  static uint64_t last_p = 0, last_me = 0;  // many cells, one writer
+  static uint64_t last_p = 0, last_me = 0;  // often many cells have the same writer
   if (p == last_p && me_id() == last_me) return false;
   for (const Release& f : async_fences)
     if (covers(f, p) && in_block(f.id, me_id())) {
-      last_p = p, last_me = me_id();
+      last_p = p;
+      last_me = me_id();
       return false;
     }
   return true;
 }
+static const char* async_fault(const Cell& c, uint64_t me, bool write) {  // null: none
+  if (c.w == Invalid) return "out of bounds";
+  if (c.w == Landing) return "used before a bulk copy has landed";
+  if (c.w == Uninit && !write) return "uninitialised read";
+  if (!ordered(c.w, me, true)) return "race";
+  if (stored_plainly(c.w)) return "no fence_async after a plain store";
+  if (write && late_reader(&c, me) != 0) return "race with a read";
+  return nullptr;
+}
 static bool allowed_async(const Cell& c, const void* p, size_t n, bool write) {
   const uint64_t me = me_id();
-  const char* const kind = c.w == Invalid                      ? "out of bounds"
-                           : c.w == Landing                    ? "used before a bulk copy has landed"
-                           : c.w == Uninit && !write           ? "uninitialised read"
-                           : !ordered(c.w, me, true)           ? "race"
-                           : stored_plainly(c.w)               ? "no fence_async after a plain store"
-                           : write && late_reader(&c, me) != 0 ? "race with a read"
-                                                               : nullptr;
+  const char* const kind = async_fault(c, me, write);
   if (kind == nullptr) return true;
   report(kind, p, n, write, 0, me, (c.w & Valid) ? c.w : 0, c.wpc, "a write");
   return false;
@@ -567,7 +571,7 @@ void check_mark(void* p, size_t n, int state) {
 }
 bool check_alloc(size_t n, void** out) {
   init();
-  brk_ = (brk_ + 512 + 255) / 256 * 256;  // never reused: use after free stays visible
+  brk_ = (brk_ + 512 + 255) / 256 * 256;  // never reused, so that use after free is found
   if (brk_ + n + 512 > kRegion) fail("checker: device memory (%zu bytes) exhausted", kRegion);
   unsigned char* p = region + brk_;
   brk_ += n;
@@ -608,7 +612,9 @@ void check_block_begin(void* arena, size_t n) {
     async = false;
     std::fill(knows.begin(), knows.end(), Clock{});
     std::fill(std::begin(landed), std::end(landed), 0);
-    clocks.clear(), async_fences.clear(), ended.clear();
+    clocks.clear();
+    async_fences.clear();
+    ended.clear();
   }
   size_t o = (static_cast<unsigned char*>(arena) - region) / 2;
   memset(static_cast<void*>(shadow + o), 0, n / 2 * sizeof(Cell));

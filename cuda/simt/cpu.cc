@@ -1,6 +1,6 @@
 // The fibre scheduler and the device memory of the CPU emulation.
-// Scheduling: stacks run "start the next CUDA thread" loops. While threads do not block, one stack runs them
-// all (plain loop). A thread that blocks keeps its stack; the loop continues on a fresh one.
+// Scheduling: each stack runs a loop that starts the next CUDA thread. As long as no thread blocks, one stack
+// runs them all. A thread that blocks keeps its stack; the loop continues on a fresh one.
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -120,7 +120,8 @@ struct Worker {
 static thread_local Worker* W = nullptr;
 static std::atomic<int> worker_ids{0};
 
-// A kernel's fault ends the program: a fibre cannot throw. SIMT_ABORT=1: stop in the debugger at the thread.
+// An error in a kernel ends the program, as a fibre cannot throw. SIMT_ABORT=1: stops in the debugger at the
+// thread.
 [[noreturn]] static void stop() {
   if (getenv("SIMT_ABORT")) std::abort();
   _Exit(66);
@@ -131,7 +132,7 @@ void fail(const char* fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(buf, sizeof buf, fmt, ap);
   va_end(ap);
-  if (!cur) rum::fail(buf);  // the host's fault: it can be caught
+  if (!cur) rum::fail(buf);  // an error in host code: it can be caught
   fprintf(stderr, "SIMT ERROR: %s\n  in thread (%u,%u,%u) of block (%u,%u,%u)\n", buf, cur->tid.x, cur->tid.y,
           cur->tid.z, blk->bid.x, blk->bid.y, blk->bid.z);
   fflush(stderr);
@@ -210,7 +211,7 @@ static void deadlock() {
   }
   stop();
 }
-// Pick what runs next. Returns a stack to switch to (a blocked thread's, or a fresh one), or main when the
+// Picks what runs next: returns the stack to switch to (a blocked thread's or a fresh one), or main when the
 // block is done.
 static Stack* pick_next() {
   Worker& w = *W;
@@ -287,7 +288,7 @@ int block_barrier(int kind, int pred, const loc& l) {
     cur->stack = W->running;
     Thread* me = cur;
     release_barrier();
-    // keep running: take myself out of the ready list
+    // keep running: take this thread off the ready list
     w.ready.erase(std::find(w.ready.begin() + w.ready_head, w.ready.end(), me->lin));
     me->state = State::Running;
   } else
@@ -355,7 +356,7 @@ void yield_thread() {
   block_current(State::Ready, "__nanosleep", loc::current());
 }
 
-// For hopper.cc: a thread waits until somebody says that it may go on.
+// For hopper.cc: blocks the thread until unpark.
 void park(const char* what, const loc& l) { block_current(State::Parked, what, l); }
 void unpark(Thread& t) { make_ready(t); }
 unsigned char* shared_begin() { return W->arena; }
@@ -363,7 +364,7 @@ unsigned char* shared_begin() { return W->arena; }
 static void finish_thread(Thread& t) {
   Worker& w = *W;
   async_thread_ends();
-  if (t.cp_n) fail("thread returns with %d cp.async copies never waited for", t.cp_n);
+  if (t.cp_n) fail("the thread returns without having waited for %d cp.async copies", t.cp_n);
   t.state = State::Done;
   --w.live;
   w.spins = 0;
@@ -438,7 +439,7 @@ static void run_block(Worker& w, unsigned lin, dim3 grid, dim3 bd, size_t smem) 
   if (w.th.size() < b.n) {
     w.th.resize(1024);
     w.cpq.resize(1024 * 64);
-  }  // addresses stay for the worker's life
+  }  // addresses stay the same as long as the worker lives
 #ifdef SIMT_CHECK
   check_allow(&cur, sizeof cur);
   check_allow(&blk, sizeof blk);
@@ -516,7 +517,7 @@ static Worker* worker() {
   }
   return W;
 }
-struct Pool {  // host threads that share a launch's blocks
+struct Pool {  // host threads that share the blocks of a launch
   std::mutex m;
   std::condition_variable cv, cv_done;
   std::function<void()> job;
@@ -572,10 +573,11 @@ static void read_env() {
   done = true;
   if (auto s = getenv("SIMT_WORKERS")) cfg.workers = atoi(s);
   if (auto s = getenv("SIMT_SEED")) cfg.seed = strtoull(s, nullptr, 10);
-  if (auto s = getenv("SIMT_ORDER"))
-    cfg.order = !strcmp(s, "random")    ? Config::Random
-                : !strcmp(s, "reverse") ? Config::Reverse
-                                        : Config::InOrder;
+  if (auto s = getenv("SIMT_ORDER")) {
+    cfg.order = Config::InOrder;
+    if (!strcmp(s, "reverse")) cfg.order = Config::Reverse;
+    if (!strcmp(s, "random")) cfg.order = Config::Random;
+  }
 #ifdef SIMT_CHECK
   cfg.workers = 1;
 #endif
@@ -613,12 +615,12 @@ void run_grid(dim3 grid, dim3 bd, size_t smem, void (*thunk)(void*), void* args,
   } else
     job();
 }
-// ------------------------------------------------------------------ device memory (ASan red zones come with
-// malloc) With SIMT_GUARD=1 device memory can be touched only while the device works or copies: a host that
-// reads or writes it, as nothing here would notice and every GPU would, is stopped where it does.
+// ------------------------------------------------------------------ device memory
+// ASan red zones come with malloc. With SIMT_GUARD=1 device memory is accessible only while the device works or
+// copies: host code that touches it, which would fail on any GPU but not here, is stopped at that access.
 class Guard {
  public:
-  static Guard* get() {  // null: not asked for
+  static Guard* get() {  // null: not enabled
     static Guard* const guard = getenv("SIMT_GUARD") ? new Guard : nullptr;
     return guard;
   }
@@ -649,13 +651,13 @@ class Guard {
     void* const all =
         mmap(nullptr, kMost + kHuge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     base_ = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(all) + kHuge - 1) / kHuge * kHuge);
-    madvise(base_, kMost, MADV_HUGEPAGE);  // a page table of 2 MB pages is changed 512 times as fast
+    madvise(base_, kMost, MADV_HUGEPAGE);  // changing the protection of 2 MB pages is 512 times as fast
     struct sigaction stop {};
     stop.sa_flags = SA_SIGINFO | SA_RESETHAND;
     stop.sa_sigaction = [](int, siginfo_t* at, void*) {
       const char* const p = static_cast<const char*>(at->si_addr);
       if (p >= get()->base_ && p < get()->base_ + kMost) {
-        const char said[] = "the host touches device memory (SIMT_GUARD=1): a GPU's it cannot\n";
+        const char said[] = "the host touches device memory (SIMT_GUARD=1), which is impossible with a GPU\n";
         if (write(2, said, sizeof said - 1) < 0) return;
       }
     };  // and once more, to end it
@@ -682,15 +684,16 @@ struct DeviceWorks {
 static std::map<void*, size_t> allocated;
 static size_t allocated_bytes = 0;
 static void* note(void* p, size_t n) {
-  allocated[p] = n, allocated_bytes += n;
+  allocated[p] = n;
+  allocated_bytes += n;
   return p;
 }
 void* dev_malloc(size_t n) {
-  if (recording()) fail("memory was asked for while a step is recorded");
+  if (recording()) fail("memory was requested while a step is being recorded");
   if (const char* most = getenv("SIMT_MEMORY"))
     if (const size_t all = strtoull(most, nullptr, 10); allocated_bytes + n > all)
       throw rum::OutOfMemory("the emulated GPU is out of memory: " + std::to_string(n) +
-                             " bytes were asked for, " + std::to_string(allocated_bytes) + " of " +
+                             " bytes were requested, " + std::to_string(allocated_bytes) + " of " +
                              std::to_string(all) + " are in use");
 #ifdef SIMT_CHECK
   void* q;
@@ -708,7 +711,10 @@ void* dev_malloc(size_t n) {
 void dev_free(void* p) {
   const auto at = allocated.find(p);
   const size_t n = at == allocated.end() ? 0 : at->second;
-  if (n > 0) allocated_bytes -= n, allocated.erase(at);
+  if (n > 0) {
+    allocated_bytes -= n;
+    allocated.erase(at);
+  }
 #ifdef SIMT_CHECK
   if (check_free(p)) return;
 #endif
@@ -724,17 +730,24 @@ void written([[maybe_unused]] void* d, [[maybe_unused]] size_t n) {
 }
 void h2d(void* d, const void* s, size_t n) {
   const DeviceWorks now;
-  memcpy(d, s, n), written(d, n);
+  memcpy(d, s, n);
+  written(d, n);
 }
 void d2h(void* d, const void* s, size_t n) {
   const DeviceWorks now;
   memcpy(d, s, n);
 }
 void d2d(void* d, const void* s, size_t n) {
-  enqueue([=] { memcpy(d, s, n), written(d, n); });
+  enqueue([=] {
+    memcpy(d, s, n);
+    written(d, n);
+  });
 }
 void dev_fill(void* d, int byte, size_t n) {
-  enqueue([=] { memset(d, byte, n), written(d, n); });
+  enqueue([=] {
+    memset(d, byte, n);
+    written(d, n);
+  });
 }
 std::string describe() { return "emulation on a CPU"; }
 

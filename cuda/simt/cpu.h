@@ -1,11 +1,11 @@
-// CUDA C++ on a CPU, as much of it as the kernels use. Each CUDA thread is a fibre, started lazily: a
-// kernel that never blocks runs as a plain loop. A block runs on one host thread; blocks are spread
-// over host threads.
+// The part of CUDA C++ that the kernels use, on a CPU. Each CUDA thread is a fibre, started lazily: a kernel
+// that never blocks runs as a plain loop. A block runs on one host thread; blocks are spread over the host
+// threads.
 //   SIMT_ORDER=inorder|reverse|random SIMT_SEED=7   in which order the threads of a block run
-//   SIMT_GUARD=1   device memory is out of the host's reach, as a GPU's is (not in the checked build)
+// SIMT_GUARD=1   the host cannot touch device memory, as with a GPU (not in the checked build)
 //   SIMT_MEMORY=bytes   how much memory the device has; unset: no limit
 //   SIMT_LINT=1    (checked build) bank conflicts and uncoalesced accesses of block 0
-//   SIMT_ABORT=1   stop in gdb at the thread that fails; break FILE:LINE if simt::cur->lin == 37
+// SIMT_ABORT=1   stop in gdb at the failing thread; break FILE:LINE if simt::cur->lin == 37
 #pragma once
 #define SIMT_CPU 1
 #include <algorithm>
@@ -28,7 +28,7 @@
 #define __global__
 #define __device__
 #define __host__
-// Really always: the checker does not see a struct that a function's return stores straight into memory.
+// Always inline: the checker does not see a struct that a function returns directly into memory.
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __constant__ static const
@@ -147,10 +147,10 @@ void dev_fill(void* d, int byte, size_t n);
 inline void sync() {}
 inline void need_device() {}
 std::string describe();
-void written(void* d, size_t n);  // tells the checker that something else than a kernel has written there
+void written(void* d, size_t n);  // tells the checker that something other than a kernel wrote there
 
-// Work runs at once, or is written down while a recording is open: launches with their arguments, copies,
-// fills and library calls, as a CUDA graph holds them.
+// Work runs at once, or is recorded while a recording is open: launches with their arguments, copies, fills
+// and library calls, as in a CUDA graph.
 using Recording = std::vector<std::function<void()>>;
 void enqueue(std::function<void()> work);
 bool recording();
@@ -186,9 +186,8 @@ void launch(void (*k)(P...), dim3 grid, dim3 block, size_t smem, A&&... a) {
   });
 }
 
-// One access of sizeof(V) bytes, as the hardware does it. The checker build routes it to the runtime so
-// that the compiler cannot split it into scalars (alignment, bank and sector statistics stay those of
-// the vector access).
+// One access of sizeof(V) bytes, as the hardware does it. In the checked build it goes to the runtime as a
+// whole, so that the compiler cannot split it and checks of alignment, banks and sectors see a vector access.
 #ifdef SIMT_CHECK
 void checked_copy(void* reg, const void* mem, size_t n, bool store) noexcept;
 #endif
@@ -390,7 +389,7 @@ uint32_t __match_any_sync(uint32_t mask, T v, simt::loc l = simt::loc::current()
   return out;
 }
 uint32_t __activemask() =
-    delete;  // result is not defined by the language; kernels must pass masks they computed
+    delete;  // the language does not define the result; kernels must pass a mask that they know
 
 // ---------------------------------------------------------------- atomics (relaxed, as CUDA's)
 template <class T, class F>
@@ -455,7 +454,8 @@ inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline void sincospif(float x, float* sine, float* cosine) {
   const double angle = 3.14159265358979323846 * static_cast<double>(x);
-  *sine = static_cast<float>(std::sin(angle)), *cosine = static_cast<float>(std::cos(angle));
+  *sine = static_cast<float>(std::sin(angle));
+  *cosine = static_cast<float>(std::cos(angle));
 }
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(int x) { return x ? std::countr_zero(unsigned(x)) + 1 : 0; }

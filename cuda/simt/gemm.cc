@@ -1,6 +1,6 @@
 // Matrix products of the emulated device. On a GPU they are library calls (cublaslt.cu), which cannot be
-// emulated; this plain triple loop stands in for them, in the order of k, with GELU, its slope or the
-// gradient of a bias as they have it, and goes through the stream as they do.
+// emulated. This plain triple loop stands in for them: it sums in the order of k, includes GELU, its slope or
+// the gradient of a bias as they do, and is queued on the stream as they are.
 #include "ops/gemm.h"
 
 #include <cmath>
@@ -17,9 +17,9 @@ struct Call {
   DType in, out;
   const char *a, *b, *bias;
   char* c;
-  char* pre = nullptr;  // of GELU: written before it, or read for its slope
+  char* pre = nullptr;  // numbers before GELU: written, or read for its slope
   enum { nothing, gelu, slope } last = nothing;
-  char* bias_gradient = nullptr;  // the sums over k of A, of the type of C
+  char* bias_gradient = nullptr;  // the sums of A over k, in the type of C
 };
 float number(const char* p, DType t, int64_t i) {
   return t == DType::bf16 ? static_cast<float>(reinterpret_cast<const rum::bf16*>(p)[i])
@@ -92,7 +92,8 @@ void linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias, Tens
 }
 void linear_gelu_backward(const Tensor& dy, const Tensor& weight, const Tensor& pre, Tensor& dpre) {
   Call g = call(dy, weight, dpre, {}, {});
-  g.last = Call::slope, g.pre = pre.data<char>();
+  g.last = Call::slope;
+  g.pre = pre.data<char>();
   enqueue(g);
 }
 void linear_backward_weights(const Tensor& dy, const Tensor& x, const Grad& dw, const Grad& db) {

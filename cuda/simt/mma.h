@@ -63,7 +63,7 @@ void ldmatrix(const char* name, uint32_t (&r)[4], const void* row, const loc& l)
   if (reinterpret_cast<uintptr_t>(row) % 16)
     fail("%s at %s:%u: row address %p not 16-byte aligned", name, l.file_name(), l.line(), row);
   uint4 mine = ldv<uint4>(
-      static_cast<const uint4*>(row));  // this lane's own row, read with its identity: checkers see it
+      static_cast<const uint4*>(row));  // each lane reads its own row, so the checker knows who reads
   warp_op(
       name, 64, ~0u, &mine, r,
       [](void* const* in, void* const* out, uint32_t, const void*) {
@@ -81,7 +81,7 @@ void ldmatrix(const char* name, uint32_t (&r)[4], const void* row, const loc& l)
       nullptr, false, l);
 }
 inline void cp_run(Thread& t,
-                   int upto_group) {  // perform queued copies of groups <= upto_group, as late as legal
+                   int upto_group) {  // performs queued copies of groups <= upto_group, as late as allowed
   int keep = 0;
   for (int i = 0; i < t.cp_n; ++i) {
     AsyncCopy& c = t.cp[i];
@@ -139,11 +139,11 @@ void cp_async(void* dst, const void* src, bool valid) {
   if (reinterpret_cast<uintptr_t>(dst) % sizeof(V) || (valid && reinterpret_cast<uintptr_t>(src) % sizeof(V)))
     fail("cp.async: misaligned address");
   if (cur->cp_n == 64) fail("cp.async: more than 64 copies in flight in one thread");
-  // the hardware may write from now on ...
+  // the hardware may write from now on,
   V gone;
   std::memset(&gone, 0xff, sizeof gone);
-  stv(static_cast<V*>(dst), gone);  // ... so the old contents are gone now,
-  cur->cp[cur->cp_n++] = {dst, src, sizeof(V), !valid, cur->cp_group};  // and the new ones come late
+  stv(static_cast<V*>(dst), gone);  // so the old contents are destroyed now
+  cur->cp[cur->cp_n++] = {dst, src, sizeof(V), !valid, cur->cp_group};  // and the new ones arrive late
 }
 }  // namespace detail
 inline void cp_async16(void* dst, const void* src, bool valid = true) {

@@ -1,6 +1,6 @@
 // The one header that a kernel includes. nvcc: thin aliases over CUDA (defines SIMT_GPU). g++: the emulation
-// of cpu.h, where each CUDA thread is a fibre (defines SIMT_CPU). Both give memory, one stream with
-// recording and replay, launch(), bf16, vector loads and the tensor-core instructions under the same names.
+// in cpu.h, where each CUDA thread is a fibre (defines SIMT_CPU). Both give memory, one stream with recording
+// and replay, launch(), bf16, vector loads and the tensor-core instructions under the same names.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -24,18 +24,18 @@ namespace simt {
 using bf16 = __nv_bfloat16;
 using bf162 = __nv_bfloat162;
 
-void need_device();      // backend.cu: one clear sentence where no GPU can be used
+void need_device();      // backend.cu: throws one clear sentence if no GPU can be used
 std::string describe();  // backend.cu
 inline void check(cudaError_t e, const char* call) {
   if (e == cudaSuccess) return;
-  cudaGetLastError();  // or the next launch would find this error again
+  cudaGetLastError();  // clears the error, or the next launch would report it
   if (e == cudaErrorNoKernelImageForDevice || e == cudaErrorUnsupportedPtxVersion)
-    rum::fail("this program holds no kernels for " + describe() + ": build it again on this machine");
+    rum::fail("this program contains no kernels for " + describe() + ": rebuild it on this machine");
   if (e == cudaErrorMemoryAllocation)
     throw rum::OutOfMemory(std::string("the GPU is out of memory in ") + call);
   rum::fail(std::string("CUDA: ") + call + ": " + cudaGetErrorString(e));
 }
-inline cudaStream_t stream() {  // the one queue: what is put into it runs in order
+inline cudaStream_t stream() {  // the one queue: work runs in the order in which it was queued
   static cudaStream_t s = [] {
     cudaStream_t made = nullptr;
     check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "cudaStreamCreate");
@@ -49,30 +49,29 @@ inline bool recording() {
   return status == cudaStreamCaptureStatusActive;
 }
 inline void* dev_malloc(size_t n) {
-  if (recording()) rum::fail("memory was asked for while a step is recorded");
+  if (recording()) rum::fail("memory was requested while a step is being recorded");
   void* p = nullptr;
   const cudaError_t e = cudaMalloc(&p, n == 0 ? 1 : n);
   if (e == cudaErrorMemoryAllocation) {
     size_t left = 0, all = 0;
     cudaGetLastError(), cudaMemGetInfo(&left, &all);
-    throw rum::OutOfMemory("the GPU is out of memory: " + std::to_string(n >> 20) + " MiB were asked for, " +
+    throw rum::OutOfMemory("the GPU is out of memory: " + std::to_string(n >> 20) + " MiB were requested, " +
                            std::to_string(left >> 20) + " of " + std::to_string(all >> 20) + " MiB are free");
   }
   check(e, "cudaMalloc");
   return p;
 }
-inline void dev_free(void* p) {  // called by destructors, which never throw
+inline void dev_free(void* p) {  // called by destructors, so it must not throw
   if (cudaFree(p) != cudaSuccess) cudaGetLastError();
 }
 inline void sync() { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
-// Uploads pass through pinned memory in two halves: the host fills one while the GPU reads the
-// other, and only waits when it is more than a half ahead. From pageable memory the driver may wait
-// for all that is queued.
+// Uploads pass through pinned memory in two halves: the host fills one while the GPU reads the other, and
+// waits only when both are full. With pageable memory the driver might wait for everything queued.
 struct Staging {
   static constexpr size_t kHalf = size_t{4} << 20;
   char* pinned = nullptr;
-  cudaEvent_t read[2] = {};  // of each half, once it was full
-  size_t used = 0;           // of the half in use
+  cudaEvent_t read[2] = {};  // one for each half: the GPU has read it
+  size_t used = 0;           // bytes of the half in use
   int half = 0;
   Staging() {
     check(cudaMallocHost(&pinned, 2 * kHalf), "cudaMallocHost");
@@ -82,7 +81,8 @@ struct Staging {
   char* take(size_t n) {
     if (used + n > kHalf) {
       check(cudaEventRecord(read[half], stream()), "cudaEventRecord");
-      half = 1 - half, used = 0;
+      half = 1 - half;
+      used = 0;
       check(cudaEventSynchronize(read[half]), "cudaEventSynchronize");
     }
     char* const at = pinned + static_cast<size_t>(half) * kHalf + used;
@@ -100,7 +100,7 @@ inline void h2d(void* to, const void* from, size_t n) {  // `from` may be reused
           "cudaMemcpyAsync to the GPU");
   }
 }
-// A little to the host in the order of the queue; whoever collects it waits for it alone.
+// A small download in the order of the queue; collecting it waits for it alone.
 struct Later {
   static constexpr size_t kMost = 16 << 10;
   void* pinned = nullptr;
@@ -142,7 +142,7 @@ inline void d2d(void* to, const void* from, size_t n) {
 inline void dev_fill(void* to, int byte, size_t n) {
   check(cudaMemsetAsync(to, byte, n, stream()), "cudaMemsetAsync");
 }
-inline void begin_recording() {  // relaxed: cuBLASLt may prepare itself while it is recorded
+inline void begin_recording() {  // relaxed: cuBLASLt may initialise itself during recording
   check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
 }
 inline void* end_recording() {
@@ -157,15 +157,15 @@ inline void* end_recording() {
 inline void replay(void* r) {
   check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(r), stream()), "cudaGraphLaunch");
 }
-inline void discard(void* r) {  // called by destructors; it may still be running
+inline void discard(void* r) {  // called by destructors; the replay may still be running
   cudaStreamSynchronize(stream()), cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(r));
 }
 
-// launch(kernel, grid, block, bytes of dynamic shared memory, arguments...): arguments take
-// the kernel's types.
+// launch(kernel, grid, block, bytes of dynamic shared memory, arguments...): arguments are converted to the
+// kernel's types.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&... a) {
-  if (shared > 32 * 1024)  // the 48 KiB that need no asking hold the kernel's fixed arrays too
+  if (shared > 32 * 1024)  // the 48 KiB available by default also hold the kernel's fixed arrays
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
           "cudaFuncSetAttribute");

@@ -1,7 +1,7 @@
-// The attention kernels where the samples do not reach: every head size, mask and tile boundary, packed texts
-// of any length, numbers that are not finite, the cache. The truth is the CPU in double precision on the same
-// (rounded) numbers. Outside a tape, so that each tensor has memory of its own: an access past its end shows
-// in the checker.
+// The attention kernels beyond the ops' samples: every head size, mask and tile boundary, packed texts of any
+// length, non-finite numbers, the cache. The reference is the CPU in double precision on the same (rounded)
+// numbers. Outside a tape, so that each tensor has its own memory and the checker sees an access past its
+// end.
 #include "ops/attention.h"
 
 #include <fmt/format.h>
@@ -25,7 +25,7 @@ Tensor ints(const Ints& v, DeviceKind d) {
   return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, d);
 }
 struct Texts {
-  int64_t rows;  // those after the last offset are in no text
+  int64_t rows;  // rows after the last offset are in no text
   Ints offsets, prefix;
 };
 const Texts kRagged{150, {0, 1, 1, 71, 85, 140}, {1, 0, 33, 100, 5}}, kWhole{129, {0, 129}, {75}},
@@ -46,7 +46,7 @@ struct Form {
   int64_t width() const { return (heads.query + 2 * heads.kv) * d; }
 };
 
-struct Side {  // one device, and what it holds of a call
+struct Side {  // one device, with a call's tensors
   DeviceKind device;
   DType type;
   Tensor y = {}, lse = {};
@@ -56,7 +56,7 @@ struct Side {  // one device, and what it holds of a call
     y = Tensor::empty({rows, f.heads.query * f.d}, type, device);
     lse = Tensor::empty({rows, f.heads.query}, stats_type(type), device);
   }
-  Grad start(GradSlot& slot, const Tensor& before, bool add) const {  // a gradient that holds `before`
+  Grad start(GradSlot& slot, const Tensor& before, bool add) const {  // a gradient that starts as `before`
     const Tensor grad = put(before);
     slot = GradSlot::of(grad);
     slot.grad = grad, slot.fixed = true, slot.written = add;
@@ -72,8 +72,8 @@ Tensor columns(const Tensor& t, int64_t first, int64_t count) {
   return out;
 }
 double most(DType t, const Form& f) { return t == DType::bf16 && f.rope > 0 ? 4e-2 : limit(t); }
-// The truth turns queries and keys without rounding them; in bf16 they are rounded once more, as the cache
-// holds them, and `most` is higher. The mean square is bounded too.
+// The reference rotates queries and keys without rounding them; in bf16 they are rounded once more, as in the
+// cache, and `most` is higher. The mean square is bounded, too.
 void expect(const std::string& kernel, DType t, const Tensor& got, const Tensor& truth, double most) {
   EXPECT_LE(error(kernel, t, got, truth), most) << kernel << " " << name(t);
   const Tensor a = columns(got, 0, got.shape()[1]), b = columns(truth, 0, truth.shape()[1]);
@@ -110,7 +110,8 @@ void attention_case(const Texts& t, const Form& f, DType type, bool add) {
     kernels::attention_forward(s.device, s.put(x), f.heads, l, 0, f.rope, s.y, s.lse);
   }
   expect("attention_forward", type, sides[0].y, sides[1].y, most(type, f));
-  sides[1].y = sides[1].put(sides[0].y.to(kCpu));  // both go back from the same y, which is stored in bf16
+  // both start backward from the same y, which is stored in bf16
+  sides[1].y = sides[1].put(sides[0].y.to(kCpu));
   for (Side& s : sides)
     kernels::attention_backward(s.device, s.put(x), f.heads, layout(t, f.mask, s.device), f.rope, s.y, s.lse,
                                 s.put(dy), s.start(s.first, before, add));
@@ -131,7 +132,7 @@ TEST(CudaAttention, GroupsOfHeadsAndLongTexts) {
   for (const DType type : kTypes) {
     attention_case(kRagged, {{4, 1}, 64, Mask::causal, 10000}, type, true);
     attention_case(kRagged, {{6, 2}, 24, Mask::full, 0}, type, true);
-    // 128 rows a text and more: tiles of 128 queries, the last of them begun.
+    // Texts of 128 rows and more: tiles of 128 queries, the last one partial.
     attention_case({300, {0, 3, 297}, {0, 100}}, {{1, 1}, 64, Mask::prefix, 10000}, type, false);
     attention_case({277, {0, 277}, {0}}, {{2, 1}, 32, Mask::causal, 0}, type, false);
     attention_case({277, {0, 20, 277}, {0, 0}}, {{1, 1}, 40, Mask::full, 0}, type, false);
@@ -161,13 +162,14 @@ TEST(CudaAttention, HeadsTooWideAreRefused) {
     const std::string said = error_of([&] {
       kernels::attention_forward(kCuda, x, f.heads, layout(kOneRow, Mask::causal, kCuda), 0, 0, s.y, s.lse);
     });
-    EXPECT_EQ(said,
-              "attention: the GPU's kernels hold heads of at most 128 numbers, this model has heads of 256: "
-              "run it on the CPU (--device cpu), or train one with more, narrower heads");
+    EXPECT_EQ(
+        said,
+        "attention: the GPU kernels support heads of at most 128 numbers, but this model has heads of 256: "
+        "run it on the CPU (--device cpu), or train a model with more, narrower heads");
   }
 }
 
-// to: rows of the queries' texts, from: of the memory's; -1: that gradient is not wanted.
+// to: rows of the queries' texts, from: of the memory's; -1: that gradient is not needed.
 void cross_case(const Texts& to, const Texts& from, const Form& f, DType type, bool add, bool dq = true,
                 bool dkv = true) {
   SCOPED_TRACE(fmt::format("{} on {} rows, {}:{} heads of {}, {}, add {}", to.rows, from.rows, f.heads.query,
@@ -205,7 +207,7 @@ TEST(CudaAttention, Cross) {
     cross_case(few, memory, {{1, 1}, 64}, type, true, true, false);
     cross_case(few, memory, {{1, 1}, 16}, type, true, false, true);
     cross_case(kOneRow, kOneRow, {{1, 1}, 8}, type, false);
-    cross_case(kShort, {0, Ints(10), {}}, {{1, 1}, 8}, type, false);  // nothing to see at all
+    cross_case(kShort, {0, Ints(10), {}}, {{1, 1}, 8}, type, false);  // no keys at all
   }
 }
 
@@ -241,7 +243,7 @@ TEST(CudaAttention, WhatIsNotFiniteStaysInItsText) {
       return out;
     };
     for (const auto& rows : {differ(y), differ(dx)}) {
-      EXPECT_EQ(rows.size(), 70u);  // the whole of that text: it cannot be overlooked
+      EXPECT_EQ(rows.size(), 70u);  // all of that text, so that it cannot be missed
       for (const int64_t i : rows) EXPECT_TRUE(i >= 1 && i < 71) << i;
     }
   }
@@ -269,8 +271,8 @@ TEST(CudaAttention, EqualBitsAgainAndInOtherCompany) {
   }
 }
 
-// Texts written part by part with a cache, on both devices: a prompt, then token by token, with slots that
-// rest, are cleared, and go on as copies of others.
+// Texts generated piece by piece with a cache, on both devices: a prompt, then token by token, with slots
+// that pause, are cleared, and continue as copies of others.
 void decode(const Form& f, DType type) {
   SCOPED_TRACE(fmt::format("{}:{} heads of {}, mask {}, {}", f.heads.query, f.heads.kv, f.d,
                            static_cast<int>(f.mask), name(type)));
@@ -283,7 +285,7 @@ void decode(const Form& f, DType type) {
     if (turn == 3)
       for (Cache& c : caches) c.clear(1);
     if (turn == 3) held[1] = 0;
-    if (turn == 4 || turn == 6) {  // a circle, a slot that two go on from, one that stays
+    if (turn == 4 || turn == 6) {  // a cycle, a slot that two continue from, one that stays
       const Ints parents = turn == 4 ? Ints{1, 2, 0, 0, 4} : Ints{4, 0, 1, 2, 3}, old = held;
       for (Cache& c : caches) c.reorder(parents);
       for (size_t s = 0; s < kSlots; ++s) held[s] = old[static_cast<size_t>(parents[s])];
@@ -324,7 +326,8 @@ TEST(CudaAttention, DecodingOverTheCache) {
     decode({{1, 1}, 128, Mask::causal, 100}, type);
   }
 }
-TEST(CudaAttention, AFullSlotDropsWhatDoesNotFit) {  // the host cannot know; nothing else may be overwritten
+// the host cannot know that; nothing else may be overwritten
+TEST(CudaAttention, AFullSlotDropsWhatDoesNotFit) {
   const Form f{{1, 1}, 16};
   Cache cache(1, 2, 20, 16, DType::f32, kCuda);
   const Tensor x = cast(noise({30, f.width()}, 1), DType::f32).to(kCuda);

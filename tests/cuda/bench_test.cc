@@ -18,13 +18,13 @@ const bench::Case& find(const std::vector<bench::Case>& all, const std::string& 
     if (c.name == name) return c;
   throw std::out_of_range(name);
 }
-TEST(CudaBench, TheClockIsRight) {  // 5 ms a run; a machine that is busy makes it longer
+TEST(CudaBench, TheClockIsRight) {  // 5 ms per run, longer on a busy machine
   const bench::Work nap{.eager = true,
                         .run = [] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }};
   bench::Sizes s = bench::tiny();
   s.rounds = 3;
   const double one = bench::seconds(nap, s);
-  s.burst = 0.1;  // 20 runs, so 0.1 s when nobody divides
+  s.burst = 0.1;  // 20 runs, so 0.1 s without the division
   const double several = bench::seconds(nap, s);
   for (const double t : {one, several}) EXPECT_TRUE(t >= 0.005 && t < 0.05) << t;
 }
@@ -34,7 +34,7 @@ TEST(CudaBench, WhatIsRecordedRunsAsOftenAsItIsDividedBy) {
   int calls = 0;
   const bench::Work work{.run = [&] { ++calls, kernels::add(bench::kCuda, sum, one, sum); }};
   bench::Sizes s = bench::tiny();
-  s.burst = 1e9, s.rounds = 3;  // as many runs as are allowed: 500 in a graph, played 1 + 3 times
+  s.burst = 1e9, s.rounds = 3;  // as many runs as are allowed: 500 in a graph, replayed 1 + 3 times
   bench::seconds(work, s);
   EXPECT_EQ(calls, 3 + 500);
   EXPECT_EQ(sum.at(0), 3 + 4 * 500);
@@ -73,14 +73,14 @@ TEST(CudaBench, CountsWhatAKernelMustDo) {
   EXPECT_EQ(work(bf16, "attention_forward").flops, 2.0 * (2 * 16) * (2 * 2 * 128));
   EXPECT_EQ(work(bf16, "cross_attention_backward").flops, 5.0 * (2 * 16) * (2 * 2 * 256));
 }
-TEST(CudaBench, FlopsPerTokenOfGpt2) {  // 123,689,472 parameters beside the position table
+TEST(CudaBench, FlopsPerTokenOfGpt2) {  // 123,689,472 parameters without the position table
   ParameterBlock block;
   const GptConfig c = bench::Sizes{}.config();
   const Gpt model(Params(block), c);
   EXPECT_EQ(bench::flops_per_token(c, block.numbers()), 6.0 * 123689472 + 6.0 * 12 * 1024 * 768);
 }
 
-// The tape of a step says how often each op is in it; the table says so of the kernels.
+// The tape of a step gives the number of calls of each op; the table those of the kernels.
 TEST(CudaBench, TheTableHasTheStepsKernels) {
   bench::Sizes s = bench::tiny();
   s.layers = 3;
@@ -104,7 +104,7 @@ TEST(CudaBench, TheTableHasTheStepsKernels) {
     const std::string kernel = c.name.substr(0, c.name.find_first_of(", "));
     kernels[kernel == "gemm" ? "gemm" + c.name.substr(c.name.rfind(' ')) : kernel] += w.in_step;
   }
-  EXPECT_GT(ops["gelu_mlp"], 0);  // two linear layers, of whose products two end in GELU and in its slope
+  EXPECT_GT(ops["gelu_mlp"], 0);  // two linear layers; two of their products include GELU and its slope
   const double layers = ops["linear"] + 2 * ops["gelu_mlp"];
   EXPECT_EQ(kernels["linear_gelu"], ops["gelu_mlp"]);
   EXPECT_EQ(kernels["linear_gelu_backward"], ops["gelu_mlp"]);
@@ -126,7 +126,7 @@ TEST(CudaBench, TheTableHasTheStepsKernels) {
   for (const char* op : {"linear", "head_loss", "layernorm", "residual_layernorm", "attention", "gelu_mlp",
                          "embedding", "add"})
     counted += ops[op];
-  EXPECT_EQ(counted, static_cast<double>(lines.size()));  // no op without a kernel in the table
+  EXPECT_EQ(counted, static_cast<double>(lines.size()));  // every op has a kernel in the table
 }
 
 TEST(CudaBench, OnlyWhatIsAskedForRuns) {

@@ -1,5 +1,5 @@
-// Planted bugs, one per number: the checker must catch each ("bugs N"), and stay silent on its correct twin
-// ("bugs N fixed"). Run by `make test`.
+// Planted bugs, one per number: the checker must catch each ("bugs N"), and stay silent on the correct
+// version ("bugs N fixed"). Run by `make test`.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -9,10 +9,10 @@
 #include "cuda/simt/hopper.h"
 
 namespace {
-constexpr int kBugs = 38;  // emulated.sh counts them as well
+constexpr int kBugs = 38;  // emulated.sh counts them, too
 using rum::cuda::warp_sum;
 template <class T>
-struct Dev {  // device memory with numbers in it
+struct Dev {  // initialised device memory
   T* p;
   explicit Dev(size_t n) : p(static_cast<T*>(simt::dev_malloc(n * sizeof(T)))) {}
   explicit Dev(const std::vector<T>& h) : Dev(h.size()) { simt::h2d(p, h.data(), h.size() * sizeof(T)); }
@@ -123,7 +123,8 @@ __global__ void missing_syncwarp(float* y, const float* x) {  // 10: warp-synchr
 }
 template <bool Bug>
 __global__ void half_mask(float* y,
-                          const float* x) {  // 14: each half of a warp meets alone, and reads the other's
+                          // 14: each half of a warp synchronises alone, but reads the other's
+                          const float* x) {
   SIMT_SHARED(float, s, [32]);
   s[threadIdx.x] = 0;
   __syncwarp();
@@ -132,7 +133,7 @@ __global__ void half_mask(float* y,
   y[threadIdx.x] = s[threadIdx.x ^ (Bug ? 16 : 8)];
 }
 template <bool Bug>
-__global__ void shuffle_as_barrier(float* y, const float* x) {  // 15: a shuffle orders no memory
+__global__ void shuffle_as_barrier(float* y, const float* x) {  // 15: a shuffle does not order memory
   SIMT_SHARED(float, s, [32]);
   s[threadIdx.x] = 0;
   __syncwarp();
@@ -141,8 +142,8 @@ __global__ void shuffle_as_barrier(float* y, const float* x) {  // 15: a shuffle
   if (!Bug) __syncwarp();
   y[threadIdx.x] = v + s[threadIdx.x ^ 1];
 }
-// 16, 17: the last block to arrive adds up what all have written; without the fence before the counter it may
-// not be there yet, without the one after it the reads may have been made before.
+// 16, 17: the last block to arrive adds up what all have written. Without the fence before the counter the
+// data may not be there yet; without the one after it the reads may have happened before.
 template <bool Release, bool Acquire>
 __global__ void last_block(float* y, const float* x, float* partial, unsigned* counter) {
   SIMT_SHARED(bool, last, [1]);
@@ -164,22 +165,21 @@ __global__ void copy1(float* y, const float* x) {
 }  // 11: host pointer, 12: misaligned, 13: use after free
 __global__ void load4(float4* y, const float* x) { y[threadIdx.x] = simt::ldv<float4>(x + 4 * threadIdx.x); }
 
-// 18 to 33: what may go wrong with products of a warpgroup, bulk copies and their barriers. Two rounds: A
-// (64 x 64) comes by a bulk copy, B is stored by all, sums += A B and += P B with P in registers; then the
-// places are given back.
+// 18 to 33: bugs with warpgroup products, bulk copies and their barriers. Two rounds: A (64 x 64) comes by a
+// bulk copy, all threads store B, sums += A B and += P B with P in registers; then the buffers are released.
 enum Slip {
   kNone = 17,
   kEarlySums,     // read before the wait
-  kChangedSums,   // changed, and no wgmma_fence
+  kChangedSums,   // changed, with no wgmma_fence
   kNoFence,       // none since the last wait
   kEarlyFactor,   // P changed before the wait
   kEarlyStore,    // B stored before the wait
   kNoAsyncFence,  // between the plain store of B and the product
   kNotWaited,     // the product does not wait for the bulk copy
   kPlainRead,     // nor does a plain read
-  kNotGivenBack,  // the next round begins while others may be at this one
-  kWrongParity,   // waits for the phase before
-  kFewBytes,      // the barrier expects less than comes
+  kNotGivenBack,  // the next round begins while others may be in this one
+  kWrongParity,   // waits for the previous phase
+  kFewBytes,      // the barrier expects less than arrives
   kManyBytes,     // or more
   kMisaligned,    // tiles not at a multiple of 1,024 bytes
   kNoMeeting,     // barriers used while another thread initialises them

@@ -12,7 +12,7 @@
 
 namespace rum::test::choose_test {
 namespace {
-// Coarse: few different logits, so that many tokens are equally likely.
+// Coarse: few distinct logits, so that many tokens are equally likely.
 Tensor logits_of(int64_t rows, int64_t v, DType t, bool coarse) {
   const Tensor z = noise({rows, v}, 7, 2);
   if (coarse)

@@ -1,4 +1,4 @@
-// A whole GPT on the device against the CPU: training, scoring, writing.
+// A whole GPT on the device against the CPU: training, scoring, generation.
 #include "model/gpt.h"
 
 #include <fmt/format.h>
@@ -42,7 +42,7 @@ struct Model {
     return block;
   }
 };
-// Each text says its first token again and again, then ends.
+// Each text repeats its first token, then ends.
 Example text(int64_t i) {
   Example e;
   const auto word = static_cast<Token>(1 + i * 7 % 28);
@@ -124,8 +124,8 @@ TEST(CudaGpt, ScoresAndWritesAsOnTheCpu) {
   }
 }
 
-// Texts of different lengths that end at different times: forwards of several sizes, each
-// recorded and replayed.
+// Texts of different lengths that end at different times: forward passes of several sizes, each recorded and
+// replayed.
 void replayed_as_eagerly(const rum::Model& model, const std::vector<Prompt>& prompts, const Decoding& d) {
   std::vector<std::vector<Hypothesis>> written[2];
   int64_t replays[2];
@@ -166,7 +166,7 @@ TEST(CudaGpt, WritesReplayedAsEagerly) {
     for (const Decoding& d : ways) replayed_as_eagerly(cuda.gpt, openings(20), d);
   }
 }
-// Here what is read of the sources moves too, as seats are taken anew: fewer seats than texts.
+// Here the rows of the sources move, too, as seats are reused: there are fewer seats than texts.
 TEST(CudaGpt, AnEncoderDecoderWritesReplayedAsEagerly) {
   for (const DType t : kTypes) {
     GptConfig c = config_of(t == DType::f32 ? Positions::learned : Positions::rope);
@@ -197,7 +197,7 @@ RunConfig small_run(const std::string& folder) {
   c.eval_every = 4, c.save_every = 3, c.keep = 3, c.average = 2, c.decoding.beam = 2, c.decoding.max_new = 4;
   return c;
 }
-// The lines of metrics.jsonl without what a clock decides.
+// The lines of metrics.jsonl without times.
 std::vector<std::string> metrics_of(const std::string& folder) {
   std::vector<std::string> out;
   std::ifstream in(RunFolder{folder}.metrics());
@@ -217,7 +217,7 @@ TEST(CudaGpt, ARunFromItsConfigToItsModel) {
   }
   const std::vector<float> whole = weights_of(c);
   const std::vector<std::string> lines = metrics_of(c.folder);
-  // Steps are learned of one late, and noted all the same: each once, with its own loss and norm.
+  // The host learns of a step one step late, but logs each once, with its own loss and norm.
   ASSERT_EQ(lines.size(), 10u);  // and two evaluations
   for (size_t i = 0, step = 1; i < lines.size(); ++i)
     if (lines[i].find("valid_loss") == std::string::npos) {
@@ -235,8 +235,8 @@ TEST(CudaGpt, ARunFromItsConfigToItsModel) {
   EXPECT_NEAR(loss[0], loss[1], 1e-4);
   EXPECT_LT(loss[1], std::log(264.0));
 }
-// Everything that a run does on a device, for the models that the other tests do not have: an
-// encoder-decoder, and the same in bf16.
+// Everything that a run does on a device, for models that the other tests lack: an encoder-decoder, and the
+// same in bf16.
 TEST(CudaGpt, AnEncoderDecoderRunsAsOnTheCpu) {
   const Scratch scratch;
   for (const DType t : kTypes) {
@@ -264,7 +264,8 @@ TEST(CudaGpt, OutOfMemoryInMidRunLosesNothing) {
   Progress progress;
   Trainer(c, progress, false).run();
   const std::vector<float> whole = weights_of(c);
-  for (const int64_t at : {1, 4}) {  // in a step (the arena takes one block for its pieces); in an evaluation
+  // in a step (the arena merges its pieces into one block); in an evaluation
+  for (const int64_t at : {1, 4}) {
     c.folder = fmt::format("{}/after {}", scratch.path, at);
     std::string said;
     try {

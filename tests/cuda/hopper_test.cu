@@ -1,5 +1,5 @@
-// What simt/hopper.h declares, against plain loops, and attention with it against the CPU in double precision.
-// On a GPU that has none of it these are skipped; emulated they run, and bugs.cu has what goes wrong.
+// The instructions of simt/hopper.h against plain loops, and attention that uses them against the CPU in
+// double precision. Skipped on GPUs without them; they run in emulation, and bugs.cu covers misuse.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -120,7 +120,7 @@ TEST(CudaHopper, ProductsOfAWarpgroup) {
   check_products<128>();
 }
 
-// A box as it lies in shared memory.
+// A box as it is in shared memory.
 template <int kRank>
 __global__ void boxes(const __grid_constant__ simt::TensorMap map, uint32_t bytes, int x, int y, int z,
                       simt::bf16* to) {
@@ -262,7 +262,7 @@ void check(const Case& c) {
   const Result truth = attend(c, x, DType::f64, kCpu, false), got = attend(c, x, DType::bf16, kCuda, true);
   const double most = c.rope > 0 ? 4e-2 : test::limit(DType::bf16);  // as attention_test.cc has it
   EXPECT_LE(test::error("attention_forward", DType::bf16, got.y, truth.y), most);
-  for (int64_t i = 0; i < c.offsets.back() * c.heads.query; ++i)  // of rows in no text there is none
+  for (int64_t i = 0; i < c.offsets.back() * c.heads.query; ++i)  // rows in no text have none
     ASSERT_NEAR(got.lse.at(i), truth.lse.at(i), most) << i;
   const bool add = c.mask == Mask::prefix;
   const Tensor dx = attend_back(c, x, got.y, got.lse, output_gradient(c), DType::bf16, kCuda, true, add),
@@ -274,8 +274,8 @@ void check(const Case& c) {
               most)
         << "columns from " << first;
 }
-// Tiles of 128 queries and 128 keys, cut and whole; one group of queries, both, or the first in part; rows in
-// no text.
+// Tiles of 128 queries and 128 keys, partial and whole; one group of queries, both, or part of the first;
+// rows in no text.
 const Case kCausal{64, {1, 1}, Mask::causal, 10000, 300, {0, 285}, {0}},
     kFull{64, {1, 1}, Mask::full, 0, 300, {0, 3, 297}, {0, 0}},
     kWide{128, {2, 1}, Mask::causal, 0, 330, {0, 190, 321}, {0, 0}},
@@ -285,7 +285,7 @@ TEST(CudaHopper, AttentionAgrees) {
   NEEDS_HOPPER();
   for (const Case& c : {kCausal, kFull, kWide, kPrefix, kGroup}) check(c);
 }
-TEST(CudaHopper, EveryPlaceOfTheRingIsUsedAgain) {  // few queries, many keys: each place has a second tile
+TEST(CudaHopper, EveryPlaceOfTheRingIsUsedAgain) {  // few queries, many keys: each buffer gets a second tile
   NEEDS_HOPPER();
   for (const int64_t d : {64, 128}) {
     const int32_t keys = d == 64 ? 700 : 500;

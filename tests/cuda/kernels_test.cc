@@ -1,5 +1,5 @@
 // Every CUDA kernel against the CPU in double precision, on the same (rounded) numbers. Outside a tape, so
-// that each tensor has memory of its own: an access past its end shows in the checker.
+// that each tensor has its own memory and the checker sees an access past its end.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   expect("layernorm_forward", t, y.cuda, y.cpu), expect("layernorm_forward", t, r.cuda, r.cpu);
   expect("layernorm_forward", t, rstd.cuda, rstd.cpu);
 
-  // Backward from the same r on both sides: what the device has rounded.
+  // Backward from the same r on both sides, the device's rounded one.
   Both from(cast(r.cuda.to(kCpu), DType::f64), t);
   kernels::layernorm_forward(kCpu, from.cpu, Tensor(), w.cpu, b.cpu, 1e-5f, from.cpu, y.cpu, mean.cpu,
                              rstd.cpu);
@@ -41,8 +41,7 @@ void layernorm_case(int64_t n, int64_t c, DType t, bool residual, bool add) {
   expect("layernorm_backward", t, db.cuda.grad, db.cpu.grad);
 }
 TEST(CudaKernels, Layernorm) {
-  // 1 row, 1 column's width short of and past a warp, odd widths, several chunks of rows,
-  // more than 64k numbers.
+  // 1 row, widths one below and above a warp, odd widths, several chunks of rows, more than 64k numbers.
   const std::pair<int64_t, int64_t> shapes[] = {{1, 9},   {6, 5},    {3, 31},   {5, 33},    {70, 64},
                                                 {7, 768}, {2, 1027}, {300, 40}, {65, 1024}, {5, 264}};
   for (const auto& [n, c] : shapes)
@@ -146,7 +145,7 @@ TEST(CudaKernels, SumRows) {
       }
 }
 TEST(CudaKernels,
-     AdamW) {  // against the CPU in f32: the block makes the moments of the same type as the weights
+     AdamW) {  // against the CPU in f32, as moments have the type of the weights
   for (DType t : kTypes) {
     for (float scale : {1e-3f, 1.0f}) {  // below and above the clip
       ParameterBlock on[2];
@@ -195,7 +194,8 @@ TEST(CudaKernels, AdamWSkipsAStepThatIsNotFinite) {
   }
 }
 TEST(CudaKernels, CopiesAndFills) {
-  for (int64_t n : {1, 256, 257, 5000}) {  // up to 1024 bytes an upload is a kernel's argument, then a copy
+  // up to 1024 bytes are uploaded as a kernel's argument, more by a copy
+  for (int64_t n : {1, 256, 257, 5000}) {
     const Tensor x = cast(noise({n}, 1), DType::f32), there = x.to(kCuda), again = there.clone();
     for (int64_t i = 0; i < n; i += 97) EXPECT_EQ(again.at(i), x.at(i));
     EXPECT_EQ(again.at(n - 1), x.at(n - 1));

@@ -1,5 +1,5 @@
-// Every step of the ladder against the formula in double precision: sizes that are no multiple of any tile,
-// one row, one column, and sizes that take the paths of 16 bytes an access.
+// Every step of the ladder against the formula in double precision: sizes that are not multiples of any tile,
+// one row, one column, and sizes that allow accesses of 16 bytes.
 #include "cuda/ladder/ladder.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace rum::test::ladder_test {
 namespace {
 using cuda::LadderStep;
 
-// Runs a step over an output full of NaN. Infinity when a number is missing or not a number.
+// Runs a step over an output full of NaN. Infinity if a result is missing or NaN.
 double error_of(const LadderStep& step, std::initializer_list<Tensor> in, const Tensor& truth,
                 double scale = 1) {
   const std::vector<Tensor> inputs(in);

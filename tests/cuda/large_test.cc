@@ -1,5 +1,5 @@
-// More than 2^31 numbers in one tensor, where a 32-bit index would wrap. All but the last rows are 0, and
-// those are compared with the CPU. The same lines also run small, so they are known to work without a GPU.
+// More than 2^31 numbers in one tensor, where a 32-bit index would wrap. All rows except the last are 0, and
+// those are compared with the CPU. The same code also runs at small sizes, so it is tested without a GPU.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

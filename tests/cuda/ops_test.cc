@@ -1,6 +1,6 @@
 // Every sample of every op on the device against the CPU in double precision, on the same (rounded) inputs:
-// what an op rounds on the way is its error, what storing the result in bf16 costs is not. An op without all
-// of its kernels is counted and named.
+// intermediate rounding counts as an op's error, storing the result in bf16 does not. Ops without all of
+// their kernels are counted and named.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ namespace rum::test::ops_test {
 namespace {
 struct Result {
   Tensor y;
-  std::vector<Tensor> gradients;  // empty where an input is not differentiated
+  std::vector<Tensor> gradients;  // empty for an input that is not differentiated
 };
 Tensor kept(const Tensor& t) {  // on the CPU, in memory that outlives the tape
   Arena* const arena = std::exchange(current_arena(), nullptr);
@@ -39,7 +39,7 @@ Result run(const Sample& sample, const std::vector<Tensor>& inputs, DeviceKind d
   {
     Tape tape(arena, Tape::Mode::record, on_device.data<StepInputs>());
     const Tensor y = sample.apply(leaves);
-    Tensor dy = cast(noise(y.shape(), 99), DType::bf16);  // the same numbers for every type, none far out
+    Tensor dy = cast(noise(y.shape(), 99), DType::bf16);  // the same numbers for every type, without outliers
     for (int64_t i = 0; i < dy.size(); ++i)
       dy.data<bf16>()[i] = bf16(std::clamp(static_cast<float>(dy.data<bf16>()[i]), -2.0f, 2.0f));
     tape.backward(y, cast(dy, y.dtype()).to(device));
@@ -49,7 +49,7 @@ Result run(const Sample& sample, const std::vector<Tensor>& inputs, DeviceKind d
   }
   return out;
 }
-// Runs one sample on both; false when a kernel is not there yet.
+// Runs one sample on both; false if a kernel does not exist yet.
 bool compare(const Op& op, const Sample& sample, DType t) {
   std::vector<Tensor> rounded, truths;
   for (const Tensor& x : sample.inputs) {  // ids and weights of rows keep their type
@@ -109,9 +109,8 @@ std::string finite(const Tensor& t) {  // one character a number
   for (int64_t i = 0; t && i < t.size(); ++i) out += std::isfinite(t.at(i)) ? '.' : 'x';
   return out;
 }
-// A number that is not one spoils on the device what it spoils on the CPU, and no other row or column. In
-// gradients of attention it may spoil more of its own text (nothing times NaN), and differently:
-// attention_test.cc has that.
+// A NaN affects the same rows and columns on the device as on the CPU. In gradients of attention it may
+// affect more of its own text (0 times NaN), and differently: attention_test.cc covers that.
 TEST(CudaOps, WhatIsNotFiniteSpreadsAsOnTheCpu) {
   int spoilt = 0;
   for (const Op* op : Op::all())

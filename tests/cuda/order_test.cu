@@ -1,5 +1,5 @@
-// Attention has the same bits in whatever order its threads and blocks run: emulated, in all three orders; on
-// a GPU, which takes an order of its own, three times.
+// Attention gives the same bits in any order of threads and blocks: emulated, in all three orders; on a GPU,
+// which has an order of its own, three times.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -31,7 +31,7 @@ Tensor cast(const Tensor& t, DType to) {
   });
   return out;
 }
-// What storing x in bf16 costs at most: half of the distance of its neighbours.
+// The largest error of storing x in bf16: half of the distance between neighbours.
 static double half_step(double x) {
   int exponent = 0;
   std::frexp(x, &exponent);  // |x| = 0.5..1 times 2^exponent, with 8 bits of it kept
@@ -41,7 +41,7 @@ double distance(const Tensor& got, const Tensor& truth) {
   const std::vector<double> a = numbers(got), b = numbers(truth);
   double square = 0, e = a.size() == b.size() ? 0 : INFINITY;
   for (const double x : b) square += x * x;
-  // Where the truth is next to 0, as in a norm of one column, there is nothing to be relative to.
+  // If the true values are close to 0, as in a norm of one column, a relative error is meaningless.
   const double rms = std::max(0.1, std::sqrt(square / static_cast<double>(b.size())));
   const auto width = static_cast<size_t>(truth.shape().rank > 0 ? truth.shape()[-1] : 1);
   double row = 0;
@@ -76,8 +76,8 @@ Both::Both(const Tensor& f64, DType t) {
   cuda = rounded.to(kCuda), cpu = cast(rounded, DType::f64).clone();
 }
 Both numbers(Shape s, DType t, uint32_t seed, double scale) { return {noise(s, seed, scale), t}; }
-// Near 1: with products of two wide factors the largest of 64k numbers is over 10 RMS, and then half a bf16
-// step of it alone is above the limit.
+// Near 1: in products of two wide factors the largest of 64k numbers exceeds 10 RMS, and half a bf16 step of
+// that alone is above the limit.
 Both near_one(int64_t n, DType t, uint32_t seed) {
   Tensor w = noise({n}, seed, 0.2);
   for (int64_t i = 0; i < n; ++i) w.data<double>()[i] += 1;

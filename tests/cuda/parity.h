@@ -8,17 +8,17 @@
 
 namespace rum::test {
 constexpr DeviceKind kCuda = DeviceKind::cuda, kCpu = DeviceKind::cpu;
-// Largest |difference| / RMS of the truth.
+// Largest |difference| / RMS of the reference.
 constexpr double kF32 = 1e-5, kBf16 = 2e-2;
 inline const char* name(DType t) { return t == DType::bf16 ? "bf16" : "f32"; }
 inline double limit(DType t) { return t == DType::bf16 ? kBf16 : kF32; }
 
 Tensor cast(const Tensor& t, DType to);  // on the CPU; i32 stays
-// Largest |got - truth| / RMS(truth), less what it costs to store `got` in bf16: half a step at the truth,
-// which is above the limit beyond 5 RMS. A row larger than the others is measured by its own RMS; of f32
-// results also a number beyond 4 RMS by a quarter of itself. Infinity when something is not a number.
+// Largest |got - truth| / RMS(truth), less the cost of storing `got` in bf16: half a step at the truth, which
+// beyond 5 RMS is above the limit. A row larger than the others is measured by its own RMS; with f32 results
+// also a number beyond 4 RMS by a quarter of itself. Infinity if anything is NaN.
 double distance(const Tensor& got, const Tensor& truth);
-// The same, noted for the evidence as an error of `kernel`.
+// The same, recorded for the evidence as an error of `kernel`.
 double error(const std::string& kernel, DType, const Tensor& got, const Tensor& truth);
 void note(const std::string& line);  // a line for the evidence
 std::string evidence();              // device, worst error of each kernel, notes
@@ -31,13 +31,13 @@ struct Both {  // the same numbers on the device in the tested type, and on the 
 Both numbers(Shape, DType, uint32_t seed, double scale = 1);
 Both near_one(int64_t n, DType, uint32_t seed);  // a norm's weight
 Both room(Shape, DType);                         // to be written
-struct Slots {  // a gradient on both sides; it starts from the same numbers, which count only when adding
+struct Slots {  // a gradient on both sides, starting from the same numbers, which matter only when adding
   GradSlot cuda, cpu;
   Slots(const Both& start, bool add);
 };
 // EXPECTs that the error is within the limit of the type.
 void expect(const char* kernel, DType, const Tensor& got, const Tensor& truth);
-struct Eagerly {  // or, with false, as it comes: recorded and replayed
+struct Eagerly {  // or, with false, the default: recorded and replayed
   explicit Eagerly(bool on = true) { Recording::set_eager(on); }
   ~Eagerly() { Recording::set_eager(false); }
 };

@@ -1,5 +1,5 @@
-// CUDA kernels that look at whole rows or sort them: embedding, cross-entropy, RMS norm, SwiGLU, pooling.
-// Outside a tape, each tensor in memory of its own; the truth is the CPU in double precision.
+// CUDA kernels that work on whole rows or sort them: embedding, cross-entropy, RMS norm, SwiGLU, pooling.
+// Outside a tape, each tensor in its own memory; the reference is the CPU in double precision.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -82,7 +82,7 @@ TEST(CudaRows, EmbeddingHasTheSameBitsTwiceAndIdsOutsideAreNan) {
   }
 }
 
-struct Loss {  // what cross_entropy is told and writes, on both sides
+struct Loss {  // inputs and outputs of cross_entropy, on both sides
   std::vector<int32_t> targets;
   std::vector<float> weights;
   Both z, nll, loss;
@@ -106,8 +106,8 @@ struct Loss {  // what cross_entropy is told and writes, on both sides
   }
 };
 TEST(CudaRows, CrossEntropy) {
-  // Odd vocabularies: a row begins anywhere between two multiples of 16 bytes. 5000 is more than one round,
-  // 40001 has the blocks of twice the threads.
+  // Odd vocabularies: a row may begin anywhere between two multiples of 16 bytes. 5000 takes more than one
+  // round, 40001 uses blocks with twice the threads.
   for (const auto& [n, v] : {std::pair<int64_t, int64_t>{1, 1},
                              {3, 2},
                              {5, 7},
@@ -127,7 +127,8 @@ TEST(CudaRows, CrossEntropy) {
             l.run(smoothing, gradient, first);
             expect("cross_entropy nll", DType::f32, l.nll.cuda, l.nll.cpu);
             expect("cross_entropy loss", DType::f32, l.loss.cuda, l.loss.cpu);
-            if (gradient) {  // most of a row is next to 0: relative to its largest number, as products use it
+            // most of a row is close to 0: relative to its largest number, as products use it
+            if (gradient) {
               const std::vector<double> a = host(l.z.cuda), b = host(l.z.cpu);
               double most = 1e-30, worst = 0;
               for (const double x : b) most = std::max(most, std::abs(x));
@@ -186,7 +187,7 @@ TEST(CudaRows, Rmsnorm) {
           kernels::rmsnorm_forward(kCpu, x.cpu, residual ? delta.cpu : Tensor(), w.cpu, 1e-5f, r.cpu, y.cpu,
                                    rstd.cpu);
           expect("rmsnorm_forward", t, r.cuda, r.cpu);
-          Both from(cast(r.cuda.to(kCpu), DType::f64), t);  // as the device has rounded it
+          Both from(cast(r.cuda.to(kCpu), DType::f64), t);  // as rounded by the device
           kernels::rmsnorm_forward(kCpu, from.cpu, Tensor(), w.cpu, 1e-5f, from.cpu, y.cpu, rstd.cpu);
           expect("rmsnorm_forward", t, y.cuda, y.cpu);
           Slots dr(numbers({n, c}, t, 6), add), dw(numbers({c}, DType::f32, 7), add);

@@ -1,5 +1,5 @@
-// The instructions behind cuda/simt/mma.h and the warp's collectives, on a GPU and in emulation, against
-// plain loops: what passes in both places may be used in kernels that are developed on a CPU.
+// The instructions behind cuda/simt/mma.h and warp collectives, on a GPU and in emulation, against plain
+// loops: what passes on both may be used in kernels that are developed on a CPU.
 #include <gtest/gtest.h>
 
 #include <bit>

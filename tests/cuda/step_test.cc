@@ -18,8 +18,8 @@ namespace rum::test::step_test {
 namespace {
 constexpr int64_t kN = 9, kC = 24, kInner = 40;  // rows, width
 
-// A residual block and a learned projection of its output to one number: every kernel that there is takes
-// part. The numbers travel in Batch::weights; dropout reads step and micro-batch on the device.
+// A residual block and a learned projection of its output to one number, to involve many kernels. The inputs
+// are passed in Batch::weights; dropout reads step and micro-batch on the device.
 struct Tiny {
   ParameterBlock block;
   Params p{block};
@@ -75,7 +75,7 @@ Trace train(DeviceKind d, DType t, bool eager, uint32_t steps) {
   return out;
 }
 
-// In three parts the gradient is the sum of that of each, in order, and so is the loss.
+// With three parts the gradient is the sum of theirs, in order, and so is the loss.
 TEST(CudaStep, PartsAreAddedInTheirOrder) {
   constexpr size_t parts = 3;
   const std::vector<Batch> batches{batch(0, 0), batch(0, 1), batch(0, 2)};
@@ -132,7 +132,7 @@ TEST(CudaStep, OtherShapesAreRecordedAgain) {
   std::vector<double> losses[2];
   for (bool eager : {true, false}) {
     Tiny m(kCuda, DType::f32);
-    // Any number of values is folded into the rows that the model takes.
+    // Any number of values is folded into the model's rows.
     Step step(m.block, *m.adamw, [&](const Batch& b) {
       Batch cut = b;
       cut.weights = b.weights.rows(0, kN * kC);
@@ -153,7 +153,8 @@ TEST(CudaStep, OtherShapesAreRecordedAgain) {
   }
   EXPECT_EQ(losses[0], losses[1]);
 }
-TEST(CudaStep, MoreMicroBatchesMayComeLater) {  // the first one is replayed by then, a further one still runs
+// the first one is replayed by now, a further one still runs eagerly
+TEST(CudaStep, MoreMicroBatchesMayComeLater) {
   std::vector<double> losses[2];
   for (bool eager : {true, false}) {
     Tiny m(kCuda, DType::f32);

@@ -1,5 +1,5 @@
-// The cuBLASLt of mock.h: attributes as its header declares them, products by the definition, in the
-// order of the queue.
+// The cuBLASLt of mock.h: attributes as its header declares them, products by definition, in the order of the
+// queue.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
@@ -50,7 +50,7 @@ struct Call {
     return at == with.end() ? 0 : at->second;
   }
 };
-// D = op(A) op(B) + beta C and what comes besides, columns first.
+// D = op(A) op(B) + beta C and the epilogue, column-major.
 void multiply(const Call& x) {
   const bool ta = x.get(CUBLASLT_MATMUL_DESC_TRANSA) == CUBLAS_OP_T,
              tb = x.get(CUBLASLT_MATMUL_DESC_TRANSB) == CUBLAS_OP_T;

@@ -1,4 +1,4 @@
-// What cuda/ does on the host's side, with a CUDA runtime that is as late as it may be: uploads, downloads,
+// The host side of cuda/, with a CUDA runtime that does everything as late as allowed: uploads, downloads,
 // recording, errors, memory.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ class CudaHost : public testing::Test {
   }
 };
 
-// First: the device is opened once, when all is well.
+// First, since the device is opened only once, when all is well.
 TEST_F(CudaHost, WhereNoGpuCanBeUsedOneSentenceSaysWhy) {
   const mock::Gpu good = mock::gpu();
   auto missing = [&](void (*spoil)(mock::Gpu&)) {
@@ -63,7 +63,7 @@ TEST_F(CudaHost, WhereNoGpuCanBeUsedOneSentenceSaysWhy) {
   EXPECT_NE(cuda().describe().find("PCI 00000000:3b:00.0"), std::string::npos);
 }
 
-// More than the pinned memory holds, from memory that is used again at once.
+// More than fits into the pinned memory, from memory that is reused at once.
 TEST_F(CudaHost, UploadsArriveThoughTheirSourceIsUsedAgain) {
   constexpr size_t kPiece = 3 << 20, kPieces = 9;
   const Room room(kPiece * kPieces);
@@ -113,7 +113,7 @@ TEST_F(CudaHost, WhatIsFetchedLaterIsWhatWasThereWhenItWasAskedFor) {
   std::vector<char> got(64);
   cuda().finish_download(b, got.data(), 64);
   EXPECT_EQ(got, two);
-  void* const c = cuda().start_download(room.at, 64);  // into memory that b has given back
+  void* const c = cuda().start_download(room.at, 64);  // into memory that b has released
   cuda().finish_download(a, got.data(), 64);
   EXPECT_EQ(got, one);
   cuda().finish_download(c, got.data(), 64);
@@ -158,7 +158,7 @@ TEST_F(CudaHost, ARecordingRefusesWhatCannotBeReplayed) {
             std::string::npos);
   EXPECT_NE(refused([&] { cuda().download(v.data(), room.at, 64); }).find("read back"), std::string::npos);
   EXPECT_NE(refused([&] { cuda().start_download(room.at, 64); }).find("cannot be queued"), std::string::npos);
-  EXPECT_NE(refused([&] { cuda().allocate(64); }).find("memory was asked for"), std::string::npos);
+  EXPECT_NE(refused([&] { cuda().allocate(64); }).find("memory was requested"), std::string::npos);
 }
 TEST_F(CudaHost, ASpoiledRecordingEndsInAnErrorAndTheNextOneWorks) {
   Arena arena(kCuda);
@@ -229,15 +229,14 @@ TEST_F(CudaHost, MemoryThatIsNotThereIsAnErrorOfItsOwn) {
     Room(size_t{9} << 30);
     ADD_FAILURE() << "9 of 8 GiB";
   } catch (const OutOfMemory& e) {
-    EXPECT_NE(std::string(e.what()).find("9216 MiB were asked for"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("9216 MiB were requested"), std::string::npos) << e.what();
   }
   const Room room(64);
   mock::fail_at("cudaMalloc", 1, cudaErrorUnknown);
   EXPECT_NE(error_of([] { Room(64); }).find("cudaMalloc"), std::string::npos);
 }
 
-// Kernels do nothing here, but everything around them is that of a GPU: what is launched,
-// recorded and replayed.
+// Kernels do nothing here, but everything around them is as on a GPU: launches, recording and replay.
 TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
   GptConfig c;
   c.vocab = 50, c.context = 16, c.layers = 2, c.width = 32, c.heads = c.kv_heads = 2, c.inner = 64;
@@ -261,12 +260,12 @@ TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
   EXPECT_EQ(step.recorded(), 3);
   EXPECT_GT(eager, 100);
   EXPECT_EQ(mock::calls("cudaGraphLaunch"), 3);           // first micro-batch, further one, update
-  EXPECT_EQ(mock::launches(""), mock::launches("3put"));  // what changes from step to step, and nothing else
+  EXPECT_EQ(mock::launches(""), mock::launches("3put"));  // only what changes from step to step
   EXPECT_EQ(mock::calls("cudaMalloc"), 0);
   EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 1);  // ours
 }
 
-// This process is rank 0; a thread is what NCCL's start needs of rank 1.
+// This process is rank 0; a thread plays rank 1 for NCCL's start.
 TEST_F(CudaHost, GradientsOfSeveralGpusAreAddedByOneCall) {
   Launch launch;
   launch.size = 2, launch.port = static_cast<uint16_t>(20000 + getpid() % 10000);

@@ -1,5 +1,5 @@
-// cuda/cublaslt.cu against a library that computes by the definition and refuses, fails and takes its time as
-// a test says: layouts and epilogues, which algorithm is taken, what is done where there is none.
+// cuda/cublaslt.cu against a library that computes by definition, and refuses, fails and takes time as a test
+// says: layouts and epilogues, the choice of algorithm, and the fallback if there is none.
 #include <cublasLt.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ std::vector<double> numbers(const Tensor& t) {
 void near(const Tensor& got, const std::vector<double>& truth) {
   const std::vector<double> v = numbers(got);
   ASSERT_EQ(v.size(), truth.size());
-  const double step = got.dtype() == DType::bf16 ? 1.0 / 256 : 1e-5;  // what storing may cost
+  const double step = got.dtype() == DType::bf16 ? 1.0 / 256 : 1e-5;  // the error of storing
   for (size_t i = 0; i < v.size(); ++i) ASSERT_NEAR(v[i], truth[i], step * (1 + std::abs(truth[i]))) << i;
 }
 // A (M, K) or (K, M) times B, by rows, in double precision.
@@ -55,7 +55,7 @@ std::vector<double> by_hand(const Tensor& a, const Tensor& b, bool ta, bool tb) 
 double gelu(double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
 double gelu_slope(double x) { return (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5; }
 
-// One product of a kind that has not run in this process before: K is new each time.
+// A product of a kind that has not run in this process: K is new each time.
 struct Fresh {
   static inline int64_t next = 16;
   Tensor a = on_gpu({3, ++next}, DType::f32, 1), b = on_gpu({4, next}, DType::f32, 2),
@@ -134,7 +134,7 @@ TEST_F(CudaProducts, WhatIsInAProductBesidesIsTheFormula) {
   std::vector<double> sums(24);
   for (size_t i = 0; i < d.size(); ++i) sums[i % 24] += d[i];
   near(db, sums);
-  EXPECT_EQ(mock::launches("gelu") + mock::launches("column"), 0);  // all of it in the products
+  EXPECT_EQ(mock::launches("gelu") + mock::launches("column"), 0);  // everything in the products
 }
 
 // Outside a run: the library's first proposal, at once.
@@ -166,9 +166,10 @@ TEST_F(CudaProducts, OurOwnKernelTakesOverWhereTheLibraryCannotAndSaysSoOnce) {
     EXPECT_EQ(mock::launches("gemm_tiles"), 2);
     EXPECT_EQ(mock::calls("cublasLtMatmulAlgoGetHeuristic"), 1);
   };
-  own({.algorithms = {}});                       // proposes nothing
-  own({.status = CUBLAS_STATUS_NOT_SUPPORTED});  // does not even look
-  own({.algorithms = {{1, CUBLAS_STATUS_NOT_SUPPORTED}, {1, CUBLAS_STATUS_NOT_SUPPORTED}}});  // takes it back
+  own({.algorithms = {}});                       // the library proposes nothing
+  own({.status = CUBLAS_STATUS_NOT_SUPPORTED});  // the search itself is refused
+  // the proposal is refused when it runs
+  own({.algorithms = {{1, CUBLAS_STATUS_NOT_SUPPORTED}, {1, CUBLAS_STATUS_NOT_SUPPORTED}}});
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_EQ(said.find("warning: cuBLASLt has no algorithm for a product of (3, "), 0u) << said;
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
@@ -288,7 +289,7 @@ TEST_F(CudaRaces, WhatIsChosenIsSavedAndLoadedInsteadOfTried) {
   x.run();
   const std::string saved = gemm_choices.save();
   EXPECT_EQ(saved.find("cuBLASLt 130000 on mock\n"), 0u) << saved;
-  // The line of x, made one of a product that has not run: with the next K.
+  // The line of x, changed to a product that has not run: with the next K.
   const auto at = saved.find(fmt::format("\n3 4 {} ", Fresh::next));
   ASSERT_NE(at, std::string::npos);
   std::string line = saved.substr(at + 1, saved.find('\n', at + 1) - at);
@@ -299,7 +300,7 @@ TEST_F(CudaRaces, WhatIsChosenIsSavedAndLoadedInsteadOfTried) {
   const auto calls = since([&] { y.run(); });
   EXPECT_EQ(calls.back(), "cublasLtMatmul 1");
   EXPECT_EQ(count(calls, "cudaEventRecord"), 0);
-  // A choice of another version is no choice.
+  // A choice made by another version does not count.
   line.replace(0, line.find(' ', 4), fmt::format("3 4 {}", Fresh::next + 1));
   gemm_choices.load("cuBLASLt 120000 on mock\n" + line);
   const Fresh z;

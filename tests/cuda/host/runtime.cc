@@ -37,7 +37,7 @@ struct State {
   cudaError_t last = cudaSuccess;
   size_t used = 0;
 };
-// The kernel of cuda/backend.cu that brings a few bytes: (to, the bytes by value, how many 16-bit words).
+// The kernel of cuda/backend.cu that uploads a few bytes: (to, the bytes by value, how many 16-bit words).
 std::function<void()> put(void** arguments) {
   char* const to = *static_cast<char**>(arguments[0]);
   const auto* const at = static_cast<const char*>(arguments[1]);
@@ -132,7 +132,7 @@ cudaError_t got(cudaError_t e) {
   if (e != cudaSuccess) state().last = e;
   return e;
 }
-// What waits may not be done to a stream that is captured, and spoils the capture.
+// Waiting is not allowed on a stream that is being captured, and invalidates the capture.
 bool spoils() {
   if (state().capture != nullptr) state().invalid = true;
   return state().capture != nullptr;
@@ -174,7 +174,7 @@ cudaError_t cudaDeviceGetAttribute(int* v, cudaDeviceAttr what, int) {
   *v = what == cudaDevAttrComputeCapabilityMajor ? gpu().major : 0;
   return cudaSuccess;
 }
-// The one function of the driver that is asked for: it holds what it is given against the driver's rules.
+// The only driver function that is looked up: it checks its arguments against the driver's rules.
 static CUresult encode_tiled(CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, void* base,
                              const cuuint64_t* size, const cuuint64_t* step, const cuuint32_t* box,
                              const cuuint32_t* every, CUtensorMapInterleave, CUtensorMapSwizzle swizzle,
@@ -250,8 +250,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind
   if (kind == cudaMemcpyHostToDevice) {
     if (!pinned(from, n))
       violation("an upload from memory that is not pinned: it may wait for all that is queued");
-    // Read when its turn comes; from then on the pinned memory is free, and poison for who
-    // still relies on it.
+    // Read when its turn comes; after that the pinned memory may be reused, and is poisoned.
     enqueue({0, [=] {
                std::memcpy(reach(to, n), from, n);
                std::memset(const_cast<void*>(from), 0x5A, n);
@@ -317,7 +316,7 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) 
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
   ENTER;
   if (e == nullptr) return got(cudaErrorInvalidResourceHandle);
-  run_until(state().queued);  // CUDA keeps it until it has passed
+  run_until(state().queued);  // CUDA keeps it until it has completed
   delete reinterpret_cast<Event*>(e);
   return cudaSuccess;
 }

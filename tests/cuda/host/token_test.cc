@@ -1,4 +1,4 @@
-// What one token of a text costs the host: how much work is queued for it, counted on the stand-in for CUDA.
+// The host's cost per generated token: the amount of queued work, counted with the stand-in for CUDA.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ Queued queued() {
   }
   return q;
 }
-// GPT-2's 12 blocks, narrow. Kernels do nothing here, so the choice is made for them: always token 1.
+// GPT-2's 12 blocks, narrow. Kernels do nothing here, so the chosen token is set: always token 1.
 Queued last_token(bool eager, const Decoding& d) {
   GptConfig c;
   c.vocab = 50, c.context = 32, c.layers = 12, c.width = 32, c.heads = c.kv_heads = 2, c.inner = 64;
@@ -58,8 +58,8 @@ TEST(CudaHostToken, ATokenIsFewLaunches) {
   const Decoding greedy{.max_new = 10, .batch = kTexts};
   const Queued q = last_token(true, greedy);
   EXPECT_EQ(q.products, 12 * 4 + 1);
-  // A block: two norms, which add to the residual stream, what goes into the cache, attention. Beside them:
-  // the inputs, two embeddings, the last norm, the choice, and what the cache holds now.
+  // A block: two norms, which add to the residual stream, the append to the cache, attention. Besides: the
+  // inputs, two embeddings, the last norm, the choice, and the update of the cache's lengths.
   EXPECT_EQ(q.kernels, 12 * 4 + 6);
   EXPECT_EQ(q.copies, 1);  // the choice, to the host
   EXPECT_EQ(q.fills, 0);

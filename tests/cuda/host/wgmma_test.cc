@@ -1,4 +1,4 @@
-// Which kernel attention takes, as nvcc compiles the choice, and what the driver is asked for.
+// Which kernel attention uses, as nvcc compiles the choice, and its tensor maps.
 #include <gtest/gtest.h>
 
 #include "mock.h"
@@ -14,7 +14,7 @@ Tensor ints(const std::vector<int32_t>& v) {
   return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, kCuda);
 }
 int launches(DType type, int64_t d, int32_t rows,
-             int texts) {  // of the kernel with wgmma; there is one in all
+             int texts) {  // of the only kernel with wgmma
   std::vector<int32_t> offsets;
   for (int32_t i = 0; i <= texts; ++i) offsets.push_back(rows * i / texts);
   const Heads hs{4, 2};
@@ -28,7 +28,7 @@ int launches(DType type, int64_t d, int32_t rows,
   return mock::launches("forward_hopper");
 }
 TEST(CudaHostWgmma, LongTextsOfTheRightHeads) {
-  ASSERT_FALSE(cuda::attend_hopper());  // the mock is of compute capability 9.0, but nobody has asked for it
+  ASSERT_FALSE(cuda::attend_hopper());  // the mock has compute capability 9.0, but RUM_HOPPER is not set
   cuda::attend_hopper() = true;
   EXPECT_EQ(launches(DType::bf16, 64, 1000, 1), 1);
   EXPECT_EQ(launches(DType::bf16, 128, 256, 2), 1);

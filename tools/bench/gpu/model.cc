@@ -107,7 +107,8 @@ void step_beside(double sum_of_kernels, const Sizes& s, Report& report) try {
                {{"part", "step"}, {"ms", 1e3 * seconds}, {"of_kernels", ratio}});
   };
   row("the sum of its kernels, each timed above", sum_of_kernels);
-  row("eager", found[0]), row("replayed", found[1]);
+  row("eager", found[0]);
+  row("replayed", found[1]);
 } catch (const OutOfMemory& e) {
   report.row("step", "bf16", "-", "out of memory", "-", {{"part", "step"}, {"error", e.what()}});
 }

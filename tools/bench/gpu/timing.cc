@@ -157,7 +157,10 @@ void kernels_and_step(const Sizes& sizes, const Only& only, Report& report) {
     double sum = 0;
     report.heading(part);
     for (const Case& c : cases)
-      if (only.takes(c)) sum += measure(c, part, sizes, peak, report), any = true;
+      if (only.takes(c)) {
+        sum += measure(c, part, sizes, peak, report);
+        any = true;
+      }
     return sum;
   };
   const double sum = table("kernel", kernels(DType::bf16));
