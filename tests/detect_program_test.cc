@@ -22,7 +22,7 @@
 
 namespace rum::detect_program_test {
 namespace {
-// Line i of a person, or of a machine with words of its own in `share` of them.
+// Line i by a person, or by a machine that uses words of its own in `share` of the lines.
 std::string line(int i, bool machine, int percent) {
   static const char* words[] = {"house", "river", "night", "garden", "letter", "winter", "market", "window"};
   std::string out = "they found the";
@@ -118,7 +118,7 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
   ASSERT_EQ(folded.status, 0) << folded.err;
   EXPECT_GE(load_plan(file("plan")).rows.front().score, load_plan(file("plan")).rows.back().score);
 }
-// Two machines of unlike strength and two decodings; the counts say what each number rests on.
+// Two machines of different strength and two decodings; the counts say what each number is based on.
 TEST_F(Detecting, EvaluatesByLengthDecodingGeneratorAndDocument) {
   make(200, 60);
   ASSERT_EQ(fit().status, 0);
@@ -147,7 +147,7 @@ TEST_F(Detecting, EvaluatesByLengthDecodingGeneratorAndDocument) {
   EXPECT_EQ(number(decodings.find("greedy")->find("machines")), 350);
   EXPECT_GT(number(one.find("paired_accuracy")), 0.6);
   EXPECT_EQ(number(one.find("documents")->find("scores")->find("humans")), 25);
-  double people = 0;  // each line lies in one class of lengths
+  double people = 0;  // each line is in one length class
   for (const auto& [name, length] : *one.find("by_length")->object())
     if (length.find("humans")) people += number(length.find("humans"));
   EXPECT_EQ(people, 200);
@@ -204,7 +204,7 @@ TEST_F(Detecting, ScoresThatAreAllEqualAreAnError) {
   write("same", same);
   expect_refusal(
       detect({"evaluate", "--detector", "@d", "--human", "@same", "--machine", "m=" + file("same")}),
-      "this detector tells nothing apart");
+      "this detector cannot tell texts apart");
 }
 TEST_F(Detecting, NoOrderByADetectorNoBetterThanChance) {
   make(60, 0);
@@ -263,18 +263,18 @@ TEST_F(Detecting, IsotonicWhereAskedFor) {
   const auto platt = values("@platt"), isotonic = values("@isotonic");
   EXPECT_GT(platt.size(), 50u);
   EXPECT_LT(isotonic.size(), platt.size() / 2);
-  EXPECT_EQ(*isotonic.begin(), 0);  // nobody but people below the lowest machine
+  EXPECT_EQ(*isotonic.begin(), 0);  // only people below the lowest machine
   EXPECT_EQ(*isotonic.rbegin(), 1);
 }
-// A model that judges what it wrote itself, known by its hash or by its ranks, is shown
-// apart and never orders.
+// A model that judges its own output, recognised by hash or by ranks, is reported separately and never
+// orders.
 struct WhiteBox : Detecting {
   Ran train(const std::string& name, int seed) {
     return run({"train", file("c.toml"), "--set", "run.folder=" + file(name), "--set",
                 "run.seed=" + std::to_string(seed), "--set", "train.steps=400", "--set",
                 "train.eval_every=400", "--set", "model.width=32"});
   }
-  // What a run makes of the sources, as JSON lines and as pairs.
+  // A run's translations of the sources, as JSON lines and as pairs.
   void translate(const std::string& name, std::vector<std::string> more) {
     std::vector<std::string> words{"translate", file("run"),          "-i", file("sources"), "--jsonl",
                                    "-o",        file(name + ".jsonl")};
@@ -355,14 +355,14 @@ TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
       detect({"explain", "--detector", "@own", "--in", "@greedy.jsonl", "--id", "3"}).out.find("white-box: "),
       std::string::npos);
 
-  // A language model's page has its ranks and their histogram beside what each token adds.
+  // A language model's page shows ranks and their histogram besides what each token adds.
   const Ran page =
       detect({"explain", "--detector", "@own", "--in", "@people.tsv", "--id", "3", "--html", "@page"});
   ASSERT_EQ(page.status, 0) << page.err;
   for (const char* part : {"How likely the model held each token", "class=\"bars\"", "What each part adds"})
     EXPECT_NE(slurp(file("page")).find(part), std::string::npos) << part;
 
-  // Weights that are the detector's, beside a tokenizer that is not.
+  // The detector's weights with another tokenizer.
   TokenizerConfig bpe{.vocab = 300};
   bpe.special = {kSep, kEos};
   Tokenizer::train(std::vector<std::string_view>{from}, bpe).save(file("run/tokenizer.json"));
@@ -396,7 +396,7 @@ TEST_F(Detecting, BadInputIsNamed) {
   refused({"score", "--detector", "@human", "--in", "@human"}, "human");
   refused({"calibrate", "--detector", "@nothing", "--human", "@human", "-o", "@d"}, "nothing");
 }
-// Whatever the output cannot be is said before anything is fitted, or even read; a device stays one.
+// An unusable output is reported before anything is fitted, or even read; a device stays a device.
 TEST_F(Detecting, OutputsAreCheckedFirstAndDevicesWrittenToAsTheyAre) {
   make(60, 60);
   const std::string nowhere = file("none/d");
@@ -412,7 +412,7 @@ TEST_F(Detecting, OutputsAreCheckedFirstAndDevicesWrittenToAsTheyAre) {
   }
   ASSERT_EQ(fit().status, 0);
   ASSERT_EQ(mkfifo(file("pipe").c_str(), 0600), 0);
-  const int reader = open(file("pipe").c_str(), O_RDWR);  // or nobody could open it
+  const int reader = open(file("pipe").c_str(), O_RDWR);  // else opening it would fail
   const Ran direct = detect({"score", "--detector", "@d", "--in", "@human.tsv"});
   EXPECT_EQ(detect({"score", "--detector", "@d", "--in", "@human.tsv", "-o", "@pipe"}).status, 0);
   std::string got(direct.out.size(), '\0');

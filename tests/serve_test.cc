@@ -56,7 +56,7 @@ struct Refusals : testing::Test {
     m.name = "m", m.most_prompt = 40;
     return m;
   }
-  // Status and what is said.
+  // The status and the message.
   static std::string said(const LoadedRun& run, const std::string& body, bool chat = false) {
     try {
       serve::read_request(body, chat, run, served());
@@ -104,7 +104,7 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
   EXPECT_EQ(parts(R"([{"type":"text","text":"a"},{"type":"text","text":" b"}])"), "");
   EXPECT_EQ(parts("[]").find("400 : there is nothing"), 0u);
   EXPECT_EQ(parts(R"([{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u"}}])")
-                .find("400 messages: messages: a part of type \"image_url\" cannot be read here"),
+                .find("400 messages: messages: parts of type \"image_url\" are not supported"),
             0u);
   EXPECT_EQ(parts(R"([{"type":"text"}])").find("400 messages: messages: expected parts like"), 0u);
   EXPECT_EQ(parts(R"([{"text":"a"}])").find("400 messages: messages: expected parts like"), 0u);
@@ -180,7 +180,7 @@ struct Serve : testing::Test {
                "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     return hear(s);
   }
-  // As JSON gives it back: noise writes bytes that are no text.
+  // As it comes back from JSON: an untrained model writes bytes that are not text.
   std::string translated(const std::string& source) const {
     Decoding d = run->config.decoding;
     const std::string one[] = {source};
@@ -280,7 +280,7 @@ TEST_F(Serve, AHundredClientsAtOnceLoseNothing) {
   start(CorpusKind::pairs);
   std::vector<std::string> sources, expected;
   for (const Pair& pair : grammar_pairs(200, 9)) {
-    if (pair.source.size() > 45 || sources.size() == 100) continue;  // which surely fit the context
+    if (pair.source.size() > 45 || sources.size() == 100) continue;  // which certainly fit into the context
     sources.push_back(pair.source);
     expected.push_back(translated(pair.source));
   }
@@ -312,8 +312,8 @@ TEST_F(Serve, BadClientsHoldUpNobody) {
   const std::string good = R"({"prompt":"the ","max_tokens":4,"temperature":0})";
   ASSERT_EQ(post("/v1/completions", good).status, 200);
   const int64_t before = peak_kib(child);
-  // Clients that say half of it and no more, and clients that say a letter now and then: more than may connect.
-  // They have the whole of three times the patience only as long as nobody else wants their place.
+  // Clients that send half a request and no more, and clients that send a byte now and then: more than may
+  // connect. They have three times the patience only as long as nobody else needs their place.
   std::vector<int> slow;
   for (int i = 0; i < 20; ++i) {
     slow.push_back(connected());
@@ -341,7 +341,7 @@ TEST_F(Serve, BadClientsHoldUpNobody) {
   say(s, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n989680\r\n" +
              large + "\r\n0\r\n\r\n");
   close(s);
-  // Clients that leave in the middle: what they asked for is not written on.
+  // Clients that leave in the middle: their requests are not continued.
   for (int i = 0; i < 30; ++i) {
     const int leaving = connected();
     const std::string body = R"({"prompt":"the ","max_tokens":50,"temperature":1,"stream":true})";
@@ -359,7 +359,7 @@ TEST_F(Serve, BadClientsHoldUpNobody) {
   }
   EXPECT_EQ(last.status, 200) << last.body << last.error;
   EXPECT_LT(peak_kib(child) - before, 64 * 1024);
-  // It ends while somebody still holds a connection.
+  // It ends even if a client still holds a connection.
   const int idle = connected();
   say(idle, "GET / HT");
   const auto asked = steady_clock::now();
@@ -377,8 +377,7 @@ TEST_F(Serve, AsksForTheKey) {
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer wrong"}).status, 401);
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer secret"}).status, 200);
   Program other;
-  expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}),
-                 "cannot be listened on");
+  expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}), "cannot listen there");
   expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_NO_SUCH_KEY"}), "is not set");
 }
 }  // namespace

@@ -40,7 +40,7 @@ const Table& misspellings() {
                        {"children", "childern"}};
   return t;
 }
-// British and American, either way.
+// British and American spellings, in both directions.
 const Table& spellings() {
   static const Table t = [] {
     const Table one{
@@ -61,7 +61,7 @@ const Table& spellings() {
   return t;
 }
 
-// The text with every word, between blanks, replaced by edit(word); blanks stay.
+// The text with every word (between blanks) replaced by edit(word); the blanks stay.
 template <class Edit>
 std::string by_word(const std::string& text, Edit&& edit) {
   std::string out;
@@ -84,7 +84,7 @@ std::string by_character(const std::string& text, Edit&& edit) {
   return out;
 }
 bool ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-// The word with its first stretch of letters looked up in lower case; its case and what is around it stay.
+// The word with its first run of letters looked up in lower case; case and surroundings are kept.
 std::string looked_up(const std::string& word, const Table& table, double rate, Draws& draws) {
   const auto begin = std::find_if(word.begin(), word.end(), ascii_letter);
   const auto end = std::find_if_not(begin, word.end(), ascii_letter);
@@ -113,7 +113,7 @@ std::string whitespace(const std::string& text, double rate, Draws& draws) {
   return by_character(text,
                       [&](const std::string& c, bool) { return c == " " && draws.with(rate) ? "  " : c; });
 }
-// A word's first letter, behind quotation marks and brackets.
+// Changes the case of a word's first letter, after quotation marks and brackets.
 std::string upper_lower(const std::string& text, double rate, Draws& draws) {
   return by_word(text, [&](const std::string& word) {
     const char *at = word.data(), *end = at + word.size();
@@ -129,7 +129,7 @@ std::string upper_lower(const std::string& text, double rate, Draws& draws) {
     return std::string(word.data(), at) + turned + std::string(at + c.bytes, end);
   });
 }
-// All digits of a number, or none; a number may hold points.
+// Changes all digits of a number, or none; a number may contain points.
 std::string number(const std::string& text, double rate, Draws& draws) {
   std::string out = text;
   bool inside = false, chosen = false;
@@ -141,7 +141,7 @@ std::string number(const std::string& text, double rate, Draws& draws) {
   }
   return out;
 }
-// With the blanks before it, or at the beginning those behind it.
+// Deletes an article with the blanks before it, or at the start of the text with those after it.
 std::string article_deletion(const std::string& text, double rate, Draws& draws) {
   std::string out;
   size_t at = 0;
@@ -176,11 +176,11 @@ constexpr Attack kAttacks[] = {
     {"homoglyph", "letters of other scripts that look the same", 1, homoglyph},
     {"zero_width", "an invisible space between characters", 1, zero_width},
     {"whitespace", "a second blank between words", 0.2, whitespace},
-    {"upper_lower", "the case of first letters turned", 0.05, upper_lower},
+    {"upper_lower", "the case of first letters changed", 0.05, upper_lower},
     {"number", "numbers with other digits", 0.5, number},
-    {"article_deletion", "a, an, the left out", 0.5, article_deletion},
+    {"article_deletion", "a, an, the deleted", 0.5, article_deletion},
     {"misspelling", "common words misspelled", 0.2, misspelling},
-    {"alternative_spelling", "British for American spelling and back", 1, alternative_spelling},
+    {"alternative_spelling", "British for American spellings and vice versa", 1, alternative_spelling},
     {"paragraph", "a blank line between sentences", 0.5, paragraph},
 };
 }  // namespace

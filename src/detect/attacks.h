@@ -1,5 +1,5 @@
-// What people do to machine-written text to hide its origin, as far as it needs no model: the kinds and rates
-// of RAID (Dugan et al. 2024), with small tables of our own.
+// Attacks: ways to disguise machine-written text that need no model. Kinds and rates as in RAID (Dugan et al.
+// 2024), with small tables of our own.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 namespace rum::detect {
-// Chances that depend on the seed, the text and how many were drawn before, and on nothing else.
+// Random draws that depend only on the seed, the text and the number of earlier draws.
 class Draws {
  public:
   Draws(uint32_t seed, uint32_t text) : random_{seed, Stream::sample}, text_(text) {}
@@ -23,10 +23,10 @@ class Draws {
 struct Attack {
   const char* name;
   const char* help;
-  double rate;  // share of the places where it could act
+  double rate;  // share of the places where it could apply
   std::string (*apply)(const std::string& text, double rate, Draws&);
 };
-std::span<const Attack> attacks();  // all of them; RAID's that need no model (Dugan et al. 2024)
-// Text number `text` of a corpus, attacked. Error with a did-you-mean for a name that does not exist.
+std::span<const Attack> attacks();  // those of RAID (Dugan et al. 2024) that need no model
+// Text number `text` of a corpus, attacked. Error with a suggestion for an unknown name.
 std::string attack(const std::string& name, const std::string& target, uint32_t seed, uint32_t text);
 }  // namespace rum::detect

@@ -14,8 +14,8 @@ double logistic(double x) {
   return e / (1 + e);
 }
 
-// The cross-entropy in z = -(a s + b), with scores of mean 0 and deviation 1: Newton's steps, halved while
-// they do not descend. Strictly convex, for no target is 0 or 1.
+// Minimises the cross-entropy in z = -(a s + b), with scores of mean 0 and deviation 1: Newton's method,
+// where a step is halved until it descends. Strictly convex, since no target is 0 or 1.
 struct PlattFit {
   std::vector<double> s, target;
   double mean = 0, deviation = 1;
@@ -100,7 +100,7 @@ Isotonic fit_isotonic(const Scores& scores) {
   for (const double s : scores.human) all.emplace_back(s, 0);
   for (const double s : scores.machine) all.emplace_back(s, 1);
   std::sort(all.begin(), all.end());
-  // Pools of neighbours that would otherwise fall; each knows how many distinct scores it covers.
+  // Pools adjacent scores whose values would otherwise decrease, with the number of distinct scores in each.
   struct Pool {
     double sum, texts;
     size_t distinct;

@@ -1,6 +1,7 @@
-// A transformer that reads source and target and says who wrote it: trained here on the labelled texts, from
-// random weights or from those of a language or translation model of ours. The score is the difference of the
-// two classes' logits, which is linear in the pooled rows: so each token's share of it is exact.
+// A transformer that reads source and target and classifies the target as human or machine: trained here on
+// the labelled texts, from random weights or from those of a language or translation model of ours. The score
+// is the difference of the two classes' logits. It is linear in the pooled rows, so each token's share of it
+// is exact.
 #include <algorithm>
 #include <functional>
 
@@ -15,16 +16,16 @@
 
 namespace rum::detect {
 namespace {
-constexpr int64_t kFolds = 10;  // one of them is held out and chooses the weights
+constexpr int64_t kFolds = 10;  // one of them is held out for choosing the weights
 constexpr int64_t kHeadWidth = 32;
 
 struct Recipe {
-  RunConfig run;  // the model's shape, and how it is trained; train.from as given
+  RunConfig run;  // the model's shape and how it is trained; train.from as given
   Pooling pooling = Pooling::mean;
-  bool source = true;  // it reads the source, too
+  bool source = true;  // whether it also reads the source
 };
 
-// What a text's tokens may take, and the text, or as much of its beginning as that holds.
+// Turns texts into pairs that fit into the context: the whole text, or as much of its beginning as fits.
 class Reader {
  public:
   Reader(const Recipe& r, const Tokenizer& t)
@@ -44,12 +45,12 @@ class Reader {
     } catch (const Error& e) {  // a character that the vocabulary lacks
       fail(fmt::format("text {}: {}", t.id, e.what()));
     }
-    // The source may take half of the room.
+    // The source may take up half of the context.
     p.source = longest(p.source, [&](const std::string& s) { return fits({s, ""}, context_ / 2); });
     p.target = longest(p.target, [&](const std::string& s) { return fits({p.source, s}); });
     return p;
   }
-  // Of all texts; says how many are not read to their end.
+  // The same for all texts; reports how many are cut.
   std::vector<Pair> read(std::span<const Text> texts, Progress& progress) const {
     std::vector<Pair> out(texts.size());
     parallel(static_cast<int64_t>(texts.size()),
@@ -70,7 +71,7 @@ class Reader {
   bool fits(const Pair& p) const { return fits(p, context_); }
   bool fits(const Pair& p, int64_t room) const { return positions_of(example(p), shape_) <= room; }
   static std::string longest(const std::string& text, const std::function<bool(const std::string&)>& fits) {
-    std::vector<size_t> ends{0};  // of its characters
+    std::vector<size_t> ends{0};  // where its characters end
     for (const char *p = text.data(), *end = p + text.size(); p < end;) {
       p += decode_utf8(p, end).bytes;
       ends.push_back(static_cast<size_t>(p - text.data()));
@@ -112,7 +113,7 @@ class TextClassifier : public Detector {
     return out;
   }
   bool needs_source() const override { return recipe_.source; }
-  // Tokens of the source add to the constant.
+  // The tokens of the source count as part of the constant.
   Explanation explain(const Text& text) const override {
     const Reader reader(recipe_, tokenizer_);
     const Pair pair = reader.read(text);
@@ -145,7 +146,7 @@ class TextClassifier : public Detector {
   }
 
  private:
-  // What each token of a text adds to its score; with Pooling::last all but one of them nothing.
+  // What each token of a text adds to its score; with Pooling::last only one adds anything.
   std::vector<std::vector<double>> shares(const Reader& reader, std::span<const Pair> pairs) const {
     const BatchShape shape = classifier_shape(recipe_.run, recipe_.pooling);
     std::vector<Example> examples(pairs.size());
@@ -192,7 +193,7 @@ class TextClassifier : public Detector {
   Classifier model_;
 };
 
-// A corpus a class: people's texts, machines' texts.
+// One corpus per class: texts by people, texts by machines.
 std::vector<Corpus> by_class(std::span<const Text> texts, const std::vector<Pair>& pairs, CorpusKind kind,
                              const std::function<bool(size_t)>& wanted) {
   std::vector<Pair> of[2];
@@ -206,7 +207,7 @@ struct Asked {
   Recipe recipe;
   std::unique_ptr<LoadedRun> from;
 };
-// The model is as wide and deep as asked, or that of the run.
+// The model has the width and depth of the options, or those of the run.
 void shape_of(Asked& asked, const Json::Object& given) {
   RunConfig& c = asked.recipe.run;
   if (c.from.empty()) {
@@ -291,7 +292,7 @@ std::unique_ptr<Detector> fit_classifier(std::span<const Text> texts, const Json
   bpe.special = {kEos, kSep};
   Tokenizer tokenizer = asked.from ? asked.from->tokenizer : Tokenizer::train(words, bpe);
   const std::vector<Pair> pairs = Reader(asked.recipe, tokenizer).read(texts, progress);
-  if (c.tokens == 0) {  // some forty steps an epoch, by a token of about four bytes
+  if (c.tokens == 0) {  // about forty steps an epoch, at about four bytes a token
     size_t read = 0;
     for (const Pair& p : pairs) read += p.source.size() + p.target.size();
     c.tokens = std::clamp<int64_t>(static_cast<int64_t>(read) / (4 * 40), 256, 2048);

@@ -1,5 +1,5 @@
-// A detector made of others: logistic regression over their scores, each brought to mean 0 and deviation 1.
-// The others are fitted already, and should not have seen the texts that the combination is fitted on.
+// A detector made of others: logistic regression over their scores, standardised to mean 0 and deviation 1.
+// The others are already fitted, and should not have seen the texts that the combination is fitted on.
 #include <algorithm>
 #include <cmath>
 
@@ -13,7 +13,7 @@ using Members = std::vector<std::unique_ptr<Detector>>;
 
 class Combination : public Detector {
  public:
-  // One weight a member, for its score as it comes.
+  // One weight per member, for its raw score.
   Combination(Members members, std::vector<double> weights, double constant)
       : members_(std::move(members)),
         weights_(std::move(weights)),
@@ -47,7 +47,7 @@ class Combination : public Detector {
           std::any_of(out.parts.begin(), out.parts.end(), [](const Contribution& c) { return c.rank > 0; });
       for (Contribution c : one.parts) {
         c.adds *= weights_[m];
-        if (known) c.rank = 0;  // of the first model alone
+        if (known) c.rank = 0;  // the rank comes from the first model only
         out.parts.push_back(c);
       }
       for (Feature f : one.features) {

@@ -8,7 +8,7 @@ struct Platt {
   double a = 0, b = 0, objective = 0;
   double operator()(double score) const;
 };
-// Straight lines between the distinct scores, flat outside; never falls.
+// Piecewise linear between the distinct scores, constant outside; non-decreasing.
 struct Isotonic {
   std::vector<double> scores, values;
   double operator()(double score) const;

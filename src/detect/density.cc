@@ -1,6 +1,6 @@
-// The density ratio r(x, y) = log p_g(y | x) - log p_h(y | x) of two models of ours, one tuned on generated,
-// one on human targets. Where both fit, no test of human against machine is better (Neyman and Pearson 1933),
-// and exp(-r) is the weight that makes generated targets count like human ones.
+// The density ratio r(x, y) = log p_g(y | x) - log p_h(y | x) of two models of ours, one tuned on generated
+// targets, one on human ones. If both models are right, no test of human against machine is better (Neyman
+// and Pearson 1933), and exp(-r) is the weight that turns generated targets into a sample of human ones.
 #include <cmath>
 
 #include "base/error.h"
@@ -9,7 +9,8 @@
 
 namespace rum::detect {
 namespace {
-// Of each token. From statistics in double precision: the two sums are large beside their difference.
+// The ratio of each token, from statistics in double precision, since the two sums are large compared to
+// their difference.
 std::vector<double> ratios(std::span<const metrics::TokenStats> generated,
                            std::span<const metrics::TokenStats> human) {
   std::vector<double> out;
@@ -34,7 +35,7 @@ class Density : public Detector {
   }
   bool needs_source() const override { return human_.translation(); }
   std::vector<std::string> models() const override { return {human_.weights(), generated_.weights()}; }
-  // Rank and probability are those of the model of generated text.
+  // Rank and probability come from the model of generated text.
   Explanation explain(const Text& text) const override {
     const auto generated = token_stats_of(generated_, nullptr, {&text, 1}).front();
     const auto human = token_stats_of(human_, nullptr, {&text, 1}).front();

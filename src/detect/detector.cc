@@ -1,4 +1,4 @@
-// The register of kinds, and the file that a detector is kept in.
+// The registry of kinds, and the file format of detectors.
 #include "detect/detector.h"
 
 #include <algorithm>
@@ -105,12 +105,13 @@ std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> tex
 
 Saved pack(const Detector& d) {
   Saved out = d.saved();
-  out.settings = Json::Object{{"version", kVersion},
-                              {"kind", d.kind},
-                              {"higher", "machine"},  // what a higher score says, for other readers
-                              {"origin", head_of(d.origin)},
-                              {"calibration", to_json_object(d.calibration)},
-                              {"settings", std::move(out.settings)}};
+  out.settings =
+      Json::Object{{"version", kVersion},
+                   {"kind", d.kind},
+                   {"higher", "machine"},  // what a higher score means, for other readers of the file
+                   {"origin", head_of(d.origin)},
+                   {"calibration", to_json_object(d.calibration)},
+                   {"settings", std::move(out.settings)}};
   return out;
 }
 std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {

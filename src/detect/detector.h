@@ -1,5 +1,5 @@
 // Detectors: who wrote this, a person or a model? A detector gives every text one number, and a higher number
-// always says machine. Each kind is one file that registers itself; thresholds, probabilities, folds and
+// always means machine. Each kind is one file that registers itself; thresholds, probabilities, folds and
 // plans are made from the numbers alone (calibrate.h, folds.h, evaluate.h) and are the same for all kinds.
 #pragma once
 #include <cstdint>
@@ -21,11 +21,11 @@ enum class Author : uint8_t { unknown, human, machine };
 struct Text {
   std::string id{};                 // as given, else its line number
   std::string source{};             // what the target translates; may be empty
-  std::string target{};             // what is judged
+  std::string target{};             // the text to classify
   Author author = Author::unknown;  // of the target
-  std::string generator{};          // which machine; empty for people and where nobody knows
-  std::string decoding{};           // and how it chose its words: "greedy", "sampled"
-  std::string checkpoint{};         // hash of the machine's weights, as its provenance has it
+  std::string generator{};          // which machine; empty for people, or if unknown
+  std::string decoding{};           // how it chose its words: "greedy", "sampled"
+  std::string checkpoint{};         // hash of the machine's weights, from its provenance
 };
 
 // What a stretch of the target, bytes [begin, end), adds to the score.
@@ -33,9 +33,9 @@ struct Contribution {
   size_t begin = 0, end = 0;
   double adds = 0;
   int64_t rank = 0;        // language models: of this token among all, from 1; 0: not known
-  double probability = 0;  // and its probability
+  double probability = 0;  // its probability
 };
-// Something that occurs in several places of a text, and what all of them add to the score together.
+// Something that occurs several times in a text, and what its occurrences add to the score together.
 struct Feature {
   std::string name;
   double adds = 0;
@@ -44,49 +44,52 @@ struct Feature {
 struct Explanation {
   double constant = 0;  // score = constant + sum of what the parts add
   std::vector<Contribution> parts;
-  // Where features overlap, as n-grams do: they add the same sum, before it was shared out over the parts.
+  // For features that overlap, such as n-grams: they add up to the same sum, before it is distributed over
+  // the parts.
   std::vector<Feature> features{};
 };
 
-// What a detector keeps: its settings and numbers, apart from what all detectors keep.
+// What a detector stores: its own settings and numbers, besides those common to all detectors.
 struct Saved {
   Json::Object settings;
   NamedTensors tensors;
 };
 
-// How well the recipe did on texts of sources that it had not seen (folds.h).
+// How well the recipe did on texts of unseen sources (folds.h).
 struct HeldOut {
   int64_t folds = 0;
-  double auroc = 0.5, error = 0;  // and its standard error
+  double auroc = 0.5, error = 0;  // error: its standard error
 };
-// What all detectors tell of themselves.
+// What every detector records about itself.
 struct Origin {
   std::vector<std::pair<std::string, uint64_t>> corpora;  // fitted on: path and hash of the lines
   int64_t humans = 0, machines = 0;                       // texts of each
   std::vector<std::string> generators;                    // of the machines' texts, sorted
-  int64_t white_box = 0;  // of the machines' texts, by a model that the detector asks (white_box.h)
-  std::optional<HeldOut> held_out{};  // without those
+  int64_t white_box = 0;              // machine texts by a model that the detector itself uses (white_box.h)
+  std::optional<HeldOut> held_out{};  // measured without those
 };
 
 // From scores to answers (calibrate.h makes it).
 struct Calibration {
-  std::variant<std::monostate, Platt, Isotonic> curve;  // from score to probability; none was fitted
+  // From score to probability; monostate: none was fitted.
+  std::variant<std::monostate, Platt, Isotonic> curve;
   struct Threshold {
-    double fpr = 0, score = 0;  // a text scoring above is flagged, and so are at most this share of people
+    double fpr = 0, score = 0;  // texts scoring above `score` are flagged, at most the share fpr of people's
     int64_t humans = 0;         // texts that this was measured on
   };
   std::vector<Threshold> thresholds{};
-  int64_t minimum_characters = 0;  // it abstains from targets that are shorter
+  int64_t minimum_characters = 0;  // it abstains from shorter targets
 };
 
 class Detector {
  public:
   virtual ~Detector() = default;
-  // One score a text, higher = machine; the same whichever texts stand beside it, on all threads. Error when
-  // a text lacks the source that this detector needs. A score is finite, or the text's id is in the Error.
+  // One score per text, higher = machine, computed on all threads. A text's score does not depend on the
+  // other texts. Error when a text lacks the source that this detector needs. Scores are finite, else Error
+  // with the text's id.
   virtual std::vector<double> score(std::span<const Text> texts) const = 0;
   virtual bool needs_source() const { return false; }
-  // Hashes of the weights of all models of ours that it asks (white_box.h).
+  // Hashes of the weights of all the models of ours that it uses (white_box.h).
   virtual std::vector<std::string> models() const { return {}; }
   virtual Explanation explain(const Text&) const = 0;
   virtual Saved saved() const = 0;
@@ -100,24 +103,24 @@ class Detector {
 struct Kind {
   const char* name;
   const char* help;  // one line
-  // From labelled texts of both authors (checked by fit() below); what has nothing to learn ignores them.
-  // Options come from the command line; unknown ones are refused with a did-you-mean.
+  // From labelled texts of both authors (checked by fit() below); kinds that learn nothing ignore them.
+  // Options come from the command line; unknown ones are refused with a suggestion.
   std::unique_ptr<Detector> (*fit)(std::span<const Text> texts, const Json::Object& options);
   std::unique_ptr<Detector> (*load)(const Saved&, const std::string& path);  // path: for messages
   Kind(const char* name, const char* help,
        std::unique_ptr<Detector> (*fit)(std::span<const Text>, const Json::Object&),
        std::unique_ptr<Detector> (*load)(const Saved&, const std::string&));
   static std::span<const Kind* const> all();         // by name
-  static const Kind& find(const std::string& name);  // Error with a did-you-mean
+  static const Kind& find(const std::string& name);  // Error with a suggestion
 };
 
-// Error: a text without an author, or all by one.
+// Error: a text without an author, or all texts by one author.
 void check_authors(std::span<const Text>);
-// Checked so.
+// After check_authors().
 std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
                               const Json::Object& options = {});
 // One safetensors file; its metadata holds the head, a JSON object with the format's version, the kind, the
-// origin and the settings. FileError: not a detector, another version, cut short, an unknown kind.
+// origin and the settings. FileError: not a detector, another version, truncated, or an unknown kind.
 void save(const Detector&, const std::string& path, Disk& = Disk::real());
 std::unique_ptr<Detector> load(const std::string& path, Disk& = Disk::real());
 // The two halves, for a detector that contains others (combine.h).

@@ -23,7 +23,7 @@ int64_t above(std::span<const double> v, double threshold) {
 }
 double ratio(auto a, auto b) { return static_cast<double>(a) / static_cast<double>(b); }
 
-// For each of `scores` the share of `others` (sorted) below it, ties one half.
+// For each of `scores`, the share of `others` (sorted) below it; ties count one half.
 std::vector<double> placements(std::span<const double> scores, const std::vector<double>& others) {
   std::vector<double> out;
   for (const double s : scores) {
@@ -38,7 +38,7 @@ double covariance(std::span<const double> a, std::span<const double> b) {
   for (size_t i = 0; i < a.size(); ++i) sum += (a[i] - ma) * (b[i] - mb);
   return sum / ratio(a.size() - 1, 1);
 }
-// What DeLong's variance is made of: the placements of every text among those of the other class.
+// What DeLong's variance needs: the placement of every text among those of the other class.
 struct Placed {
   std::vector<double> machine, human;
   explicit Placed(const Scores& s)
@@ -92,7 +92,8 @@ void check(const Scores& s) {
   const auto same = [&](double x) { return x == first; };
   if (std::all_of(s.human.begin(), s.human.end(), same) &&
       std::all_of(s.machine.begin(), s.machine.end(), same))
-    throw BadScores("constant", fmt::format("all scores are {}: this detector tells nothing apart", first));
+    throw BadScores("constant",
+                    fmt::format("all scores are {}: this detector cannot tell texts apart", first));
 }
 Scores by_author(std::span<const Text> texts, std::span<const double> scores) {
   Scores out;
@@ -198,7 +199,7 @@ Curve curve(const Scores& s) {
     const double fpr0 = ratio(points[i - 1].humans, 1) / humans,
                  tpr0 = ratio(points[i - 1].machines, 1) / machines;
     out.average_precision += (tpr - tpr0) * ratio(points[i].machines, points[i].machines + points[i].humans);
-    // On the segment, fpr + tpr grows through 1.
+    // fpr + tpr crosses 1 on this segment.
     if (!crossed && fpr + tpr >= 1) {
       crossed = true;
       out.eer = fpr0 + (fpr - fpr0) * (1 - fpr0 - tpr0) / (fpr + tpr - fpr0 - tpr0);
@@ -221,7 +222,7 @@ Decisions decisions(const Scores& p) {
       std::sqrt(ratio(tp + fp, 1) * ratio(tp + fn, 1)) * std::sqrt(ratio(tn + fp, 1) * ratio(tn + fn, 1));
   if (scale > 0) out.mcc = (ratio(tp, 1) * ratio(tn, 1) - ratio(fp, 1) * ratio(fn, 1)) / scale;
   out.brier = brier_of(p);
-  constexpr double kLeast = 1e-15;  // a certain error would cost everything
+  constexpr double kLeast = 1e-15;  // else one error with probability 1 would make the loss infinite
   for (const double x : p.machine) out.log_loss -= std::log(std::max(x, kLeast)) / n;
   for (const double x : p.human) out.log_loss -= std::log(std::max(1 - x, kLeast)) / n;
   return out;

@@ -47,7 +47,7 @@ std::string paragraphs(const std::string& lines) {
   }
   return out;
 }
-// What the stretch is, for the pointer that rests on it.
+// The text shown when the pointer rests on a stretch.
 std::string hover(const Stretch& s) {
   std::string out = fmt::format("adds {:+.4g}", s.adds);
   if (s.rank > 0) out += fmt::format(", rank {}, probability {:.4g}", s.rank, s.probability);
@@ -60,7 +60,7 @@ std::string shown(const std::string& target, const Stretch& s, const std::string
   if (s.rank == 0 && s.adds == 0) return text;
   return fmt::format("<span class=\"{}\" title=\"{}\">{}</span>", colour, hover(s), text);
 }
-// m1 to m4 towards the machine, h1 to h4 towards a person, by the share of the strongest stretch.
+// m1 to m4 towards machine, h1 to h4 towards human, relative to the strongest stretch.
 std::string colour_of(double adds, double strongest) {
   const double share = std::abs(adds) / strongest;
   if (!(share > 0.02)) return "";

@@ -1,5 +1,5 @@
-// Explanations as one HTML page that needs nothing beside it: no script, no font, no request to any host. It
-// follows the reader's light or dark, and fits a telephone.
+// Explanations as one self-contained HTML page: no scripts, no fonts, no requests to any host. It follows the
+// reader's light or dark mode and fits a phone.
 #pragma once
 #include <span>
 #include <string>
@@ -9,7 +9,7 @@
 #include "detect/explain.h"
 
 namespace rum::detect {
-// GLTR's view (Gehrmann et al. 2019) where a language model explains, the contributions for all.
+// GLTR's view (Gehrmann et al. 2019) if a language model explains, and the contributions in any case.
 std::string explanation_page(const Calibration&, std::span<const Explained>);
 // Which part of a long text? The score of each window.
 struct Windowed {

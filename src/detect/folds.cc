@@ -14,7 +14,8 @@ namespace rum::detect {
 namespace {
 const std::string& group_of(const Text& t) { return t.source.empty() ? t.id : t.source; }
 
-// Fits on the texts of the other folds that `learns` keeps, scores those of each fold that `tried` keeps.
+// For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
+// that `tried` selects.
 CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
                           const std::vector<int64_t>& fold, int64_t folds,
                           const std::function<bool(const Text&)>& learns,
@@ -60,7 +61,8 @@ Auroc against(std::span<const Text> texts, std::span<const double> scores, const
 
 std::vector<int64_t> folds_of(std::span<const Text> texts, int64_t folds, uint32_t seed) {
   RUM_CHECK(folds >= 2, "{} folds: expected at least 2", folds);
-  std::set<std::pair<uint64_t, std::string_view>> groups;  // in an order that says nothing of their content
+  // In an order that does not depend on their content.
+  std::set<std::pair<uint64_t, std::string_view>> groups;
   for (const Text& t : texts) groups.emplace(hash64(group_of(t), seed), group_of(t));
   RUM_CHECK(static_cast<int64_t>(groups.size()) >= folds,
             "{} sources for {} folds: expected at least one each", groups.size(), folds);

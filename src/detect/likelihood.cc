@@ -36,7 +36,7 @@ Parts log_rank_parts(Stats s) { return each(s, -count(s), log_rank); }
 // L / R, L = sum of -log p and R = sum of log rank, as L / (L + R): the same order, and finite when R = 0.
 Parts lrr_parts(Stats s) {
   const double whole = total(s, [](const metrics::TokenStats& t) { return log_rank(t) - t.log_p; });
-  if (whole <= 0) return Parts(s.size(), 1 / count(s));  // every probability is 1
+  if (whole <= 0) return Parts(s.size(), 1 / count(s));  // every token has probability 1
   return each(s, -whole, [](const metrics::TokenStats& t) { return t.log_p; });
 }
 Parts entropy_parts(Stats s) {
@@ -48,17 +48,17 @@ Parts top_parts(Stats s) {
 }
 Parts curvature_parts(Stats s) {
   const double variance = total(s, [](const metrics::TokenStats& t) { return t.variance; });
-  if (variance <= 0) return Parts(s.size(), 0);  // nothing else could have been written
+  if (variance <= 0) return Parts(s.size(), 0);  // there was no other choice of token
   return each(s, std::sqrt(variance), [](const metrics::TokenStats& t) { return t.log_p + t.entropy; });
 }
-// log perplexity over cross-entropy, negative since it is the lower the more machine-like a text is.
+// log perplexity over cross-entropy, negated since machine-like text has a lower value.
 Parts binoculars_parts(Stats s) {
   const double cross = total(s, [](const metrics::TokenStats& t) { return t.entropy; });
   if (cross <= 0) return Parts(s.size(), 0);
   return each(s, cross, [](const metrics::TokenStats& t) { return t.log_p; });
 }
-// The published code leaves the last prediction, here of the end, out of the perplexity and not of the
-// cross-entropy. A single prediction stays.
+// The published code omits the last prediction, here of the end token, from the perplexity but not from the
+// cross-entropy. A single prediction is kept.
 Parts published_parts(Stats s) {
   if (s.size() < 2) return binoculars_parts(s);
   Parts out = binoculars_parts(s);
@@ -111,7 +111,8 @@ std::vector<Contribution> token_parts(const OwnModel& model, const Text& text, S
                                       std::span<const double> adds) {
   const Example example = std::move(model.examples({&text, 1}).front());
   std::vector<Contribution> out;
-  const size_t first = example.tokens.size() - stats.size();  // one token of a document is not predicted
+  // The first token of a document is not predicted.
+  const size_t first = example.tokens.size() - stats.size();
   GrowingDecode target(model.tokenizer());
   size_t at = 0;
   for (size_t i = static_cast<size_t>(example.prefix); i < example.tokens.size(); ++i) {

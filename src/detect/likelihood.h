@@ -1,5 +1,5 @@
-// Text written by a model is likely under a model. Each statistic is a sum of what the tokens add, signed so
-// that a higher number says machine.
+// Text written by a model is likely under a model. Each statistic is a sum over tokens, signed so that a
+// higher number means machine.
 #pragma once
 #include <span>
 #include <string>
@@ -12,8 +12,8 @@ namespace rum::detect {
 struct Statistic {
   const char* name;
   const char* help;
-  // What each token adds; at least one token. Of two models where `reference`: then the token's entropy and
-  // variance are taken under the other model (metrics/token_stats.h).
+  // What each token adds; there is at least one. With `reference`, entropy and variance are taken under a
+  // second model (metrics/token_stats.h).
   std::vector<double> (*parts)(std::span<const metrics::TokenStats>);
   bool reference = false;
 };
@@ -22,10 +22,10 @@ struct Statistic {
 std::span<const Statistic> statistics();
 double sum_of(const Statistic&, std::span<const metrics::TokenStats>);
 
-// One forward of the model (and one of the reference) over all texts.
+// One forward pass of the model (and of the reference) over all texts.
 std::vector<std::vector<metrics::TokenStats>> token_stats_of(const OwnModel& model, const OwnModel* reference,
                                                              std::span<const Text> texts);
-// One part a predicted token, with the bytes of the target it stands for (the end token: none).
+// One part per predicted token, with the bytes of the target that it stands for (the end token: none).
 std::vector<Contribution> token_parts(const OwnModel&, const Text&, std::span<const metrics::TokenStats>,
                                       std::span<const double> adds);
 }  // namespace rum::detect

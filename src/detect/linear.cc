@@ -95,8 +95,8 @@ std::vector<double> Linear::score(std::span<const Text> texts) const {
   return out;
 }
 
-// An n-gram adds sign * weight / length of the vector of its kind, each time it stands there. That is split
-// into equal shares for the words that it touches, so the words add exactly what the n-grams do.
+// Each occurrence of an n-gram adds sign * weight / length of the vector of its kind. That is split equally
+// among the words that it touches, so the words add up to exactly what the n-grams do.
 Explanation Linear::explain(const Text& given) const {
   const Lowered text(given);
   // Lower-casing may change the number of bytes, never the number of words between blanks.

@@ -1,5 +1,5 @@
-// The detector that needs nothing but labelled lines: logistic regression on hashed n-grams of characters and
-// words (ngrams.h), of the target alone or of source and target.
+// A detector that needs only labelled lines: logistic regression on hashed n-grams of characters and words
+// (ngrams.h), of the target alone or of source and target.
 #pragma once
 #include "detect/logistic.h"
 #include "detect/ngrams.h"
@@ -7,10 +7,10 @@
 namespace rum::detect {
 struct LinearOptions {
   std::vector<Ngrams> ngrams{{Analyzer::chars_in_words, 2, 5}, {Analyzer::words, 1, 2}};
-  uint32_t features = 1u << 18;  // columns of each kind of n-grams
+  uint32_t features = 1u << 18;  // columns for each kind of n-grams
   double C = 10;                 // weight of the texts against |w|^2 / 2
 };
-// One row a text: for each kind of n-grams the counts, scaled to length 1, in columns of its own.
+// One row per text: the counts of each kind of n-grams, scaled to length 1, in columns of their own.
 SparseRows rows_of(std::span<const Text>, const LinearOptions&);
 
 class Linear : public Detector {

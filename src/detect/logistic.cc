@@ -10,11 +10,13 @@
 
 namespace rum::detect {
 namespace {
-// The last of Newton's steps promises less than this share of the objective, and leaves far less behind. A
-// step's directions end when the latest brings less than this share of their mean (Nash and Sofer 1990).
+// Newton's method stops when a step promises less than the share kClose of the objective; the remaining error
+// is then far smaller. Conjugate gradients stop when the last iteration brings less than the share kWorth of
+// the mean (Nash and Sofer 1990).
 constexpr double kClose = 1e-7, kWorth = 0.1;
-constexpr double kChanged = 0.1;     // the preconditioner is made anew when the objective fell by this share
-using Vector = std::vector<double>;  // a number a column, then the constant's
+// The preconditioner is rebuilt when the objective has fallen by this share.
+constexpr double kChanged = 0.1;
+using Vector = std::vector<double>;  // one number per column, then the constant's
 
 double dot(const Vector& a, const Vector& b) {
   double sum = 0;
@@ -22,8 +24,8 @@ double dot(const Vector& a, const Vector& b) {
   return sum;
 }
 
-// Columns by how many rows hold them, the most frequent first, so that what is used together lies together;
-// those that no row holds are left out.
+// Columns by the number of rows that have them, the most frequent first, so that columns used together are
+// close in memory; columns that no row has are left out.
 std::vector<int32_t> by_frequency(const SparseRows& rows) {
   std::vector<int32_t> count(static_cast<size_t>(rows.columns)), order;
   for (const int32_t c : rows.column) ++count[static_cast<size_t>(c)];
@@ -40,7 +42,7 @@ void renumber(SparseRows& rows, const std::vector<int32_t>& order) {
   for (int32_t& c : rows.column) c = number[static_cast<size_t>(c)];
   rows.columns = static_cast<int32_t>(order.size());
 }
-void sort_rows(SparseRows& rows) {  // each by column
+void sort_rows(SparseRows& rows) {  // sorts each row by column
   constexpr size_t kPiece = 512;
   parallel(static_cast<int64_t>((rows.size() + kPiece - 1) / kPiece), [&](int64_t piece) {
     std::vector<std::pair<int32_t, float>> row;
@@ -55,7 +57,7 @@ void sort_rows(SparseRows& rows) {  // each by column
   });
 }
 
-struct Cell {  // of one column
+struct Cell {  // what is needed of one column
   float v, sum;
 };
 class Newton {
@@ -99,7 +101,7 @@ class Newton {
 
  private:
   template <class EachRow>
-  void walk(EachRow&& each) {  // each(row, piece), the pieces side by side
+  void walk(EachRow&& each) {  // each(row, piece), pieces in parallel
     const auto n = static_cast<int64_t>(rows_.size());
     parallel(pieces_, [&](int64_t piece) {
       const auto p = static_cast<size_t>(piece);
@@ -107,7 +109,7 @@ class Newton {
         each(static_cast<size_t>(i), p);
     });
   }
-  void add_up(std::vector<Vector>& partial, Vector& sum) {  // and leaves zeros behind
+  void add_up(std::vector<Vector>& partial, Vector& sum) {  // and resets the partial sums to 0
     constexpr size_t kBlock = 8192;
     parallel(static_cast<int64_t>((width_ + kBlock - 1) / kBlock), [&](int64_t block) {
       const size_t from = static_cast<size_t>(block) * kBlock, to = std::min(from + kBlock, width_);
@@ -136,7 +138,7 @@ class Newton {
   // Gradient and diagonal of the Hessian at w.
   void differentiate() {
     walk([&](size_t i, size_t piece) {
-      const double p = 1 / (1 + std::exp(sign_[i] * z_[i]));  // of the wrong answer
+      const double p = 1 / (1 + std::exp(sign_[i] * z_[i]));  // probability of the wrong answer
       const double r = -c_ * sign_[i] * p, h = c_ * p * (1 - p);
       curve_[i] = h;
       double *g = partial_[piece].data(), *d = partial_diagonal_[piece].data();
@@ -156,7 +158,7 @@ class Newton {
       diagonal_[j] += 1;
     }
   }
-  // out = H v; slope_ = X v. Each piece has v beside its own sums, so that a row fetches every cell once.
+  // out = H v; slope_ = X v. Each piece keeps v next to its own sums, so that a row touches every cell once.
   void multiply(const Vector& v, Vector& out) {
     const auto n = static_cast<int64_t>(rows_.size());
     parallel(pieces_, [&](int64_t piece) {
@@ -168,7 +170,7 @@ class Newton {
     constexpr size_t kBlock = 8192;
     parallel(static_cast<int64_t>((width_ + kBlock - 1) / kBlock), [&](int64_t block) {
       const size_t from = static_cast<size_t>(block) * kBlock, to = std::min(from + kBlock, width_);
-      for (size_t j = from; j < to; ++j) out[j] = j + 1 < width_ ? v[j] : 0;  // of the penalty
+      for (size_t j = from; j < to; ++j) out[j] = j + 1 < width_ ? v[j] : 0;  // from the penalty
       for (const std::vector<Cell>& cells : cells_)
         for (size_t j = from; j < to; ++j) out[j] += cells[j].sum;
     });
@@ -222,13 +224,13 @@ class Newton {
     }
     return promised;
   }
-  double at_row(size_t i) const {  // its w x + b, anew: what the products add up is of single precision
+  double at_row(size_t i) const {  // its w x + b, recomputed: the products use single precision
     double sum = w_.back();
     for (auto e = static_cast<size_t>(rows_.begin[i]); e < static_cast<size_t>(rows_.begin[i + 1]); ++e)
       sum += w_[static_cast<size_t>(rows_.column[e])] * rows_.value[e];
     return sum;
   }
-  // Goes along the direction, half as far until a tenth of the promise is kept.
+  // Line search along the direction: halves the step until it achieves a tenth of the promised decrease.
   double search(double now, double promised) {
     double step = 1, next = objective(step);
     while (!(next <= now - 0.1 * step * promised) && step > 1e-8) {
@@ -246,10 +248,10 @@ class Newton {
   double c_;
   size_t width_;
   int64_t pieces_ = 1;
-  std::vector<double> sign_, z_, along_, slope_, curve_;  // a number a row
+  std::vector<double> sign_, z_, along_, slope_, curve_;  // one number per row
   Vector w_, gradient_, diagonal_, direction_;
   std::vector<Vector> partial_, partial_diagonal_;
-  std::vector<std::vector<Cell>> cells_;  // a piece each
+  std::vector<std::vector<Cell>> cells_;  // one per piece
   Preconditioner inverse_;
 };
 }  // namespace

@@ -1,7 +1,7 @@
-// L2-regularised logistic regression on sparse rows, to the optimum: minimises
-//   1/2 |w|^2 + C sum log(1 + exp(-y (w x + b))),  y = +-1, b free of penalty.
-// Strictly convex, so the answer does not depend on the way to it: Newton's method whose steps are solved by
-// preconditioned conjugate gradients (Lin, Weng and Keerthi 2008), each product one walk over the rows.
+// L2-regularised logistic regression on sparse rows. Minimises
+// 1/2 |w|^2 + C sum log(1 + exp(-y (w x + b))),  y = +-1, b without penalty.
+// Strictly convex, so there is one optimum: Newton's method, each step solved by preconditioned conjugate
+// gradients (Lin, Weng and Keerthi 2008), where each product is one pass over the rows.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -19,6 +19,7 @@ struct Logistic {
   std::vector<double> weights;
   double constant = 0, objective = 0;
 };
-// machine: one label a row, 1 or 0. Same bits for any number of threads. Error when the two differ in length.
+// machine: one label per row, 1 or 0. Same bits for any number of threads. Error when the two differ in
+// length.
 Logistic fit_logistic(SparseRows, std::span<const uint8_t> machine, double C);
 }  // namespace rum::detect

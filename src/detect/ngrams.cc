@@ -27,7 +27,7 @@ Number loaded(const char* p) {
   std::memcpy(&n, p, sizeof n);
   return n;
 }
-// The last bytes, from `at` on, fewer than four: without a loop, since most n-grams end in some.
+// The last bytes from `at` on, fewer than four. Without a loop, since most n-grams have such a rest.
 uint32_t tail(std::string_view bytes, size_t at) {
   const size_t n = bytes.size() - at;
   if (n == 0) return 0;
@@ -49,7 +49,9 @@ std::string lower(const std::string& text) {
 }
 int character_bytes(char first) {
   const auto b = static_cast<uint8_t>(first);
-  return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
+  if (b < 0x80) return 1;
+  if (b < 0xE0) return 2;
+  return b < 0xF0 ? 3 : 4;
 }
 // Where the characters of a text begin.
 class Characters {
@@ -70,7 +72,7 @@ class Characters {
  private:
   bool ascii_ = true;
   size_t count_ = 0;
-  std::vector<size_t> offsets_;  // and the end
+  std::vector<size_t> offsets_;  // of each character, then the end
 };
 bool is_word_character(char32_t c) {
   if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -144,7 +146,7 @@ std::string to_string(std::span<const Ngrams> kinds) {
 Lowered::Lowered(const Text& t) : source(lower(t.source)), target(lower(t.target)) {}
 
 namespace {
-// All n-grams of characters of `piece`, whose byte `at` of the target is piece[pad].
+// All character n-grams of `piece`, where piece[pad] is byte `at` of the target.
 template <class Each>
 void of_characters(std::string_view piece, size_t pad, size_t at, size_t at_end, const Ngrams& n,
                    bool whole_if_short, const Characters& characters, Each&& each) {
@@ -162,8 +164,8 @@ void of_characters(std::string_view piece, size_t pad, size_t at, size_t at_end,
 }
 template <class Each>
 void chars(const std::string& target, const Ngrams& n, Each&& each) {
-  std::string squeezed;        // runs of blanks become one space; a single blank stays what it is
-  std::vector<size_t> origin;  // where each byte of it stands in the target
+  std::string squeezed;        // runs of blanks become one space; a single blank stays as it is
+  std::vector<size_t> origin;  // where each of its bytes is in the target
   size_t blanks = 0, run = 0;
   for (size_t i = 0; i < target.size();) {
     const Character c = decode_utf8(target.data() + i, target.data() + target.size());
@@ -196,7 +198,7 @@ void chars_in_words(const std::string& target, const Ngrams& n, Each&& each) {
     const auto at = static_cast<size_t>(word.data() - target.data()), end = at + word.size();
     std::string_view piece;
     if (at > 0 && end < target.size() && target[at - 1] == ' ' && target[end] == ' ')
-      piece = std::string_view(target).substr(at - 1, word.size() + 2);  // it stands between spaces already
+      piece = std::string_view(target).substr(at - 1, word.size() + 2);  // it is between spaces already
     else
       piece = padded.assign(1, ' ').append(word).append(1, ' ');
     characters.of(piece, ascii);
@@ -210,7 +212,7 @@ void words_of(const std::string& target, const Ngrams& n, Each&& each) {
   for (auto length = static_cast<size_t>(n.low); length <= static_cast<size_t>(n.high); ++length)
     for (size_t i = 0; i + length <= words.size(); ++i) {
       const char *begin = words[i].data(), *end = begin + words[i].size();
-      bool as_it_stands = true;  // with one space between words, as most texts have it
+      bool as_it_stands = true;  // with one space between words, as in most texts
       for (size_t k = i + 1; k < i + length; ++k) {
         as_it_stands = as_it_stands && words[k].data() == end + 1 && *end == ' ';
         end = words[k].data() + words[k].size();
@@ -241,7 +243,7 @@ void hash_each(const Lowered& text, const Ngrams& n, uint32_t columns, Each&& ea
   const uint32_t mask = (columns & (columns - 1)) == 0 ? columns - 1 : 0;
   const auto hashed = [&](const Ngram& g) {
     const int32_t h = murmur3(g.bytes),
-                  minus = h >> 31;  // half of all are negative: no branch could be foreseen
+                  minus = h >> 31;  // half are negative, so a branch would be mispredicted
     const uint32_t size = static_cast<uint32_t>(h ^ minus) - static_cast<uint32_t>(minus);
     each(g, mask != 0 ? size & mask : size % columns, minus | 1);
   };
@@ -258,8 +260,8 @@ void hash_each(const Lowered& text, const Ngrams& n, uint32_t columns, Each&& ea
 }
 }  // namespace
 
-// The signs of all n-grams, each with its column. What is known of a column lies far from what was used last:
-// it is fetched while the next n-grams are being cut, since waiting for it takes longer than the rest.
+// The signs of all n-grams, each with its column. A column's data is rarely in the cache, so it is prefetched
+// while the next n-grams are cut; otherwise waiting for it would dominate.
 void Hasher::hash(const Lowered& text, const Ngrams& n, std::span<const double> weights) {
   signs_.clear();
   hash_each(text, n, columns_, [&](const Ngram&, uint32_t column, int sign) {
@@ -270,7 +272,7 @@ void Hasher::hash(const Lowered& text, const Ngrams& n, std::span<const double> 
 }
 std::span<const Hasher::Hashed> Hasher::count(const Lowered& text, const Ngrams& n) {
   hash(text, n, {});
-  out_.clear();  // a column is touched by each of its n-grams, and told once
+  out_.clear();  // several n-grams may share a column; it is listed once
   for (const auto& [column, sign] : signs_) count_[column] += sign;
   for (const auto& [column, _] : signs_) {
     if (count_[column] == kTaken) continue;

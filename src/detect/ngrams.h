@@ -1,5 +1,6 @@
-// Character and word n-grams as numbers: an n-gram's MurmurHash3 names its column and its sign, so there is
-// no vocabulary to keep (Weinberger et al. 2009). Cut and hashed as scikit-learn's HashingVectorizer does.
+// Character and word n-grams as numbers: an n-gram's MurmurHash3 gives its column and its sign, so no
+// vocabulary is stored (Weinberger et al. 2009). They are cut and hashed as in scikit-learn's
+// HashingVectorizer.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -23,23 +24,24 @@ enum class Analyzer : uint8_t {
 };
 struct Ngrams {
   Analyzer analyzer = Analyzer::chars_in_words;
-  int low = 2, high = 5;  // lengths; of pairs always 1
+  int low = 2, high = 5;  // lengths; always 1 for pairs
 };
-// "char_wb:2-5,word:1-2"; Error with a did-you-mean.
+// Parses "char_wb:2-5,word:1-2"; Error with a suggestion.
 std::vector<Ngrams> parse_ngrams(const std::string& text);
 std::string to_string(std::span<const Ngrams>);
 
 struct Ngram {
   std::string_view bytes;  // lower-cased; lives until the next one
-  size_t begin, end;       // where it stands in the lower-cased target
+  size_t begin, end;       // its bytes in the lower-cased target
 };
-// What the text is cut from: both sides in lower case, made once for all kinds of n-grams.
+// Both sides in lower case, made once for all kinds of n-grams.
 struct Lowered {
   std::string source, target;
   explicit Lowered(const Text&);
 };
 
-// Sums the signs of one text's n-grams by column. Kept between texts, since it is as wide as the columns.
+// Sums the signs of one text's n-grams by column. Reused between texts, since it has an entry for every
+// column.
 class Hasher {
  public:
   explicit Hasher(uint32_t columns) : columns_(columns), count_(columns) {}
@@ -53,11 +55,11 @@ class Hasher {
   double dot(const Lowered&, const Ngrams&, std::span<const double> weights);
 
  private:
-  static constexpr int32_t kTaken = INT32_MIN;  // no sum of signs
+  static constexpr int32_t kTaken = INT32_MIN;  // never a sum of signs
   void hash(const Lowered&, const Ngrams&, std::span<const double> weights);
   uint32_t columns_;
   std::vector<int32_t> count_;  // 0 between texts
-  std::vector<Hashed> signs_;   // one an n-gram
+  std::vector<Hashed> signs_;   // one per n-gram
   std::vector<Hashed> out_;
 };
 // Every n-gram with its column and sign, for explaining.

@@ -1,4 +1,4 @@
-// For the kinds of detectors: reading options that somebody typed, and what a file holds.
+// For the kinds of detectors: reading the user's options and the contents of files.
 #pragma once
 #include <string>
 #include <vector>
@@ -10,7 +10,7 @@ namespace rum::detect {
 class Options : public JsonKeys {
  public:
   Options(const char* detector, const Json::Object& given) : JsonKeys(&given), detector_(detector) {}
-  // Puts the option's value, where there is one, into the variable. Error: of another type.
+  // Stores the option's value, if given, in the variable. Error: wrong type.
   template <class T>
   Options& take(const char* name, T& to) {
     read(name, to);
@@ -20,12 +20,12 @@ class Options : public JsonKeys {
     read(name, to, true);
     return *this;
   }
-  void end() const;  // Error with a did-you-mean: an option that nobody took
+  void end() const;  // Error with a suggestion: an option that was not read
 
  private:
   [[noreturn]] void wrong(const std::string& name, const std::string& expected, const Json&) const override;
   const char* detector_;
 };
-// A tensor of float64 numbers by name; FileError: not there, or of another shape or type.
+// A tensor of float64 numbers by name; FileError: missing, or of another shape or type.
 Tensor tensor_of(const Saved&, const char* name, const Shape&, const std::string& path);
 }  // namespace rum::detect

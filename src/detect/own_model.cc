@@ -16,8 +16,8 @@ OwnModel OwnModel::from(const Json::Object& settings, const std::string& key, co
   OwnModel out(path);
   if (out.weights_ != weights)
     throw FileError(
-        fmt::format("{}: the detector was made with other weights of {} (hash {}, now {}); fit it anew", file,
-                    out.path_, weights, out.weights_));
+        fmt::format("{}: the detector was made with other weights of {} (hash {}, now {}); fit it again",
+                    file, out.path_, weights, out.weights_));
   return out;
 }
 
@@ -35,7 +35,7 @@ std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
               t.id, path_);
     try {
       out.push_back(to_example(Pair{translation() ? t.source : "", t.target}, tokenizer()));
-    } catch (const Error& e) {  // a character that its vocabulary lacks
+    } catch (const Error& e) {  // a character that is not in its vocabulary
       fail(fmt::format("text {}: {} ({})", t.id, e.what(), path_));
     }
     const int64_t needed = positions_of(out.back(), shape);
@@ -56,7 +56,7 @@ void OwnModel::check_alike(const OwnModel& other) const {
             "{} and {} have different tokenizers, so their probabilities cannot be compared; train one with "
             "the tokenizer of the other (tokenizer.file)",
             path_, other.path_);
-  RUM_CHECK(translation() == other.translation(), "of {} and {} one translates and one does not", path_,
-            other.path_);
+  RUM_CHECK(translation() == other.translation(),
+            "one of {} and {} is a translation model and the other is not", path_, other.path_);
 }
 }  // namespace rum::detect

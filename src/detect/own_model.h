@@ -1,5 +1,5 @@
-// A language or translation model of ours as detectors use it: loaded from its run, known by the hash of its
-// weights, asked about texts.
+// A language or translation model of ours, for detectors: loaded from its run, identified by the hash of its
+// weights, and run on texts.
 #pragma once
 #include <memory>
 #include <span>
@@ -13,21 +13,23 @@ namespace rum::detect {
 class OwnModel {
  public:
   explicit OwnModel(const std::string& path);  // as load_run(); FileError
-  // As a detector's file names it under `key`. FileError (file: for messages): its weights are others now.
+  // The model that a detector's file names under `key`. FileError (file: for messages): its weights have
+  // changed.
   static OwnModel from(const Json::Object& settings, const std::string& key, const std::string& file);
   Json::Object saved() const;  // path and hash of the weights
 
   const std::string& path() const { return path_; }
   const Model& model() const { return run_->model; }
   const Tokenizer& tokenizer() const { return run_->tokenizer; }
-  const std::string& weights() const { return weights_; }  // their hash, as provenance names a generator's
+  // The weights' hash, as in the provenance of generated text.
+  const std::string& weights() const { return weights_; }
   bool translation() const { return run_->translation(); }
 
-  // A text as the model reads it: source and target, or with a language model the target alone. Error, with
-  // the text's id: nothing in the target, no source for a translation model, more than the context holds (and
-  // how many such texts there are).
+  // A text as the model reads it: source and target, or with a language model the target alone. Error with
+  // the text's id: an empty target, no source for a translation model, or more than the context holds (with
+  // the number of such texts).
   std::vector<Example> examples(std::span<const Text>) const;
-  // Error: the two cut text into different tokens, or one translates and the other does not.
+  // Error: the two have different tokenizers, or one is a translation model and the other is not.
   void check_alike(const OwnModel&) const;
 
  private:

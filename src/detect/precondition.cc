@@ -8,9 +8,10 @@
 
 namespace rum::detect {
 namespace {
-// Factorising takes size^3 / 6 steps, a product with H one or two an entry: so both stay in proportion.
+// Factorising takes size^3 / 6 operations, a product with H one or two per entry: this keeps both in
+// proportion.
 constexpr double kCubeToEntries = 300;
-constexpr size_t kSample = 12;  // rows for each column of the block are enough to know it by
+constexpr size_t kSample = 12;  // sampled rows for each column of the block
 
 float dot(const float* a, const float* b, size_t n) {
   simd::Vec<float> sum{};
@@ -32,7 +33,7 @@ void Preconditioner::set(const SparseRows& rows, std::span<const double> curve,
 // Penalty + X' D X of the block, from a sample of the rows.
 void Preconditioner::add_up(const SparseRows& rows, std::span<const double> curve) {
   const size_t constant = size_ - 1, stride = std::max<size_t>(1, rows.size() / (kSample * size_));
-  // Bands of the block's rows, each small enough for a processor's own cache, walk over X side by side.
+  // Bands of the block's rows, each small enough for a core's own cache, go over X in parallel.
   constexpr size_t kBand = 64;
   parallel(static_cast<int64_t>((constant + kBand - 1) / kBand), [&](int64_t band) {
     const size_t from = static_cast<size_t>(band) * kBand, to = std::min(constant, from + kBand);
@@ -55,7 +56,7 @@ void Preconditioner::add_up(const SparseRows& rows, std::span<const double> curv
   for (size_t i = 0; i < rows.size(); i += stride) sum += static_cast<double>(stride) * curve[i];
   row(constant)[constant] = static_cast<float>(sum);
 }
-// Cholesky's, bands of rows at a time: first against the rows before the band, then within it.
+// Cholesky factorisation, a band of rows at a time: first against the rows before the band, then within it.
 void Preconditioner::factorise() {
   constexpr size_t kBand = 16;
   const auto reduce = [&](size_t a, size_t from, size_t to) {
@@ -68,7 +69,7 @@ void Preconditioner::factorise() {
              [&](int64_t k) { reduce(begin + static_cast<size_t>(k), 0, begin); });
     for (size_t a = begin; a < end; ++a) {
       reduce(a, begin, a);
-      // The penalty leaves no pivot below 1; rounding might.
+      // With the penalty no pivot is below 1, except by rounding.
       row(a)[a] = std::sqrt(std::max(1.0f, row(a)[a] - dot(row(a), row(a), a)));
     }
   }

@@ -1,5 +1,5 @@
-// An approximate inverse of the Hessian H = penalty + X' D X of a regression on sparse rows: exact among the
-// most frequent columns and the constant, which make it ill-conditioned, and by the diagonal elsewhere.
+// An approximate inverse of the Hessian H = penalty + X' D X of a regression on sparse rows: exact for the
+// most frequent columns and the constant, which make it ill-conditioned, and diagonal elsewhere.
 #pragma once
 #include <span>
 #include <vector>
@@ -9,8 +9,8 @@
 namespace rum::detect {
 class Preconditioner {
  public:
-  // Rows with their entries in the order of the columns, and these in the order of their frequency. curve: D;
-  // diagonal: H's, of all columns and the constant.
+  // Rows with their entries in column order, where columns are in order of frequency. curve: D; diagonal:
+  // that of H, for all columns and the constant.
   void set(const SparseRows&, std::span<const double> curve, std::span<const double> diagonal);
   void apply(std::span<const double> r, std::span<double> out) const;
 

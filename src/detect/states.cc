@@ -1,7 +1,7 @@
-// What a translation model of ours makes of a target that it is forced to read, given the source: logistic
-// regression over the mean states of every layer, each layer with a weight of its own (SMaTD, arXiv
-// 2511.02958, of which this is the light head). score = constant + sum_l s_l w . z_l, z_l = the mean state of
-// layer l, brought to mean 0 and deviation 1.
+// Reads a target with one of our translation models, given the source (teacher forcing): logistic regression
+// over the mean states of every layer, each layer with a weight of its own (the light head of SMaTD, arXiv
+// 2511.02958). score = constant + sum_l s_l w . z_l, z_l = the mean state of layer l, standardised to mean 0
+// and deviation 1.
 #include <algorithm>
 #include <cmath>
 
@@ -16,11 +16,11 @@ namespace {
 using Numbers = std::vector<double>;
 
 struct Head {
-  Numbers weights;  // (layers, width): what a mean state adds, layer weight and deviation within it
+  Numbers weights;  // (layers, width): what a mean state adds, including the layer's weight and the deviation
   double constant = 0;
   Numbers layers;  // s
 };
-int64_t layers_of(const OwnModel& m) { return m.model().config().layers + 1; }  // the embedding is one
+int64_t layers_of(const OwnModel& m) { return m.model().config().layers + 1; }  // the embedding counts as one
 int64_t width_of(const OwnModel& m) { return m.model().config().width; }
 
 class States : public Detector {
@@ -63,7 +63,7 @@ class States : public Detector {
   }
 
  private:
-  // Of each token its share of the mean.
+  // Each token's share of the mean.
   Numbers adds(std::span<const Tensor> states) const {
     const int64_t tokens = states[0].shape()[0], width = states[0].shape()[1];
     Numbers out(static_cast<size_t>(tokens));
@@ -82,7 +82,7 @@ class States : public Detector {
   double C_;
 };
 
-// One row of layers x width numbers a text.
+// One row of layers x width numbers per text.
 std::vector<Numbers> mean_states(const OwnModel& model, std::span<const Text> texts) {
   std::vector<Numbers> out(texts.size());
   hidden_states(model.model(), model.examples(texts), [&](size_t i, std::span<const Tensor> states) {
@@ -98,7 +98,7 @@ std::vector<Numbers> mean_states(const OwnModel& model, std::span<const Text> te
   return out;
 }
 
-// Brings each column to mean 0 and deviation 1; one that never varies becomes 0.
+// Standardises each column to mean 0 and deviation 1; a constant column becomes 0.
 struct Standard {
   Numbers mean, deviation;
 };
@@ -115,7 +115,7 @@ Standard standardise(std::vector<Numbers>& rows) {
   return s;
 }
 
-// rows[i][l * width + j] against weight(l, j): to columns j, summed over l, or to columns l, summed over j.
+// rows[i][l * width + j] times its weight: summed over l into columns j, or over j into columns l.
 SparseRows summed(const std::vector<Numbers>& rows, size_t layers, std::span<const double> weights,
                   bool over_layers) {
   const size_t width = rows[0].size() / layers, columns = over_layers ? width : layers;
@@ -140,8 +140,8 @@ double half_square(const Numbers& v) {
   return sum;
 }
 
-// Least |w|^2 / 2 + |s|^2 / 2 + C sum of the losses: w and s are optimised in turn, each
-// exactly, until the objective stops falling.
+// Minimises |w|^2 / 2 + |s|^2 / 2 + C sum of the losses: w and s are optimised in turn, each exactly, until
+// the objective stops falling.
 Head fit_head(std::vector<Numbers> rows, std::span<const uint8_t> machine, size_t layers, double C) {
   constexpr int kRounds = 50;
   constexpr double kClose = 1e-5;

@@ -9,7 +9,7 @@
 
 namespace rum::detect {
 namespace {
-// "lines.tsv.gz" holds what "lines.tsv" would.
+// "lines.tsv.gz" -> "lines.tsv".
 std::string_view without_packing(std::string_view path) {
   for (const std::string_view packed : {".gz", ".xz", ".zst", ".bz2"})
     if (path.ends_with(packed)) return path.substr(0, path.size() - packed.size());
@@ -24,7 +24,7 @@ class Reading {
     const std::string_view name = without_packing(file_.path);
     const bool json = name.ends_with(".jsonl"), pairs = name.ends_with(".tsv");
     if (sources_ && (json || pairs))
-      fail(file_.path + ": it holds its own sources; leave out the file of sources");
+      fail(file_.path + ": it has its own sources; leave out the file of sources");
     Hash64 hash;
     std::string_view line;
     while (lines_.next(line)) {

@@ -1,4 +1,4 @@
-// Reading what detectors read: JSON lines (also RAID's), lines of a plain file, source<TAB>target lines.
+// Reads texts for detectors: JSON lines (also RAID's), lines of a plain file, source<TAB>target lines.
 #pragma once
 #include <string>
 #include <vector>
@@ -7,9 +7,9 @@
 
 namespace rum::detect {
 struct TextFile {
-  std::string path;                 // of JSON lines when it ends in .jsonl, of pairs in .tsv, else of targets
-  std::string sources{};            // lines beside those of a plain file
-  Author author = Author::unknown;  // of a file without labels
+  std::string path;                 // JSON lines if it ends in .jsonl, pairs in .tsv, else targets
+  std::string sources{};            // the file of sources for a plain file
+  Author author = Author::unknown;  // the author, for a file without labels
   std::string generator{};
 };
 struct Texts {
@@ -19,8 +19,10 @@ struct Texts {
 };
 // Appends the texts of a file. JSON lines have "target", "text" or RAID's "generation"; "source", "id",
 // "decoding", "checkpoint"; the author is "label", human or machine, or "model" ("generator"), human or a
-// machine's name. FileError: path, line; another number of sources than targets; a label that is neither.
+// machine's name. FileError with path and line: different numbers of sources and targets, or an unknown
+// label.
 void read_texts(const TextFile&, Texts&);
-// Targets (with their sources) that people wrote and machines too: no detector can tell these apart.
+// The number of targets (with their sources) that both people and machines wrote: no detector can tell these
+// apart.
 int64_t count_in_both(std::span<const Text>);
 }  // namespace rum::detect

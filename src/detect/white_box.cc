@@ -7,9 +7,9 @@
 
 namespace rum::detect {
 namespace {
-constexpr size_t kProbed = 20;  // texts of one generator and decoding whose ranks are looked at
+constexpr size_t kProbed = 20;  // texts of one generator and decoding whose ranks are checked
 
-// The end token does not count: text that was cut off at a limit lacks it.
+// The end token does not count: text cut off at a length limit lacks it.
 bool every_rank_is_one(const Detector& d, const Text& t) {
   int64_t ones = 0;
   for (const Contribution& c : d.explain(t).parts) {

@@ -9,7 +9,7 @@
 
 namespace rum {
 namespace {
-// One config.json while it is read.
+// Parses one config.json.
 class Parser {
  public:
   Parser(std::string_view json, const std::string& name)
@@ -35,14 +35,14 @@ class Parser {
     if (text.size() > 200) text = text.substr(0, 197) + "...";
     throw FileError(fmt::format("{}: {}: {}, found {}", name_, key, expected, text));
   }
-  // Keys that are null say as much as those that are missing.
+  // A key that is null counts as missing.
   const Json* find(const Json& in, const char* key) const {
     const Json* j = in.find(key);
     return j && !j->is_null() ? j : nullptr;
   }
   const Json* find(const char* key) const { return find(root_, key); }
 
-  // `otherwise` < 0: the key must be there.
+  // `otherwise` < 0: the key is required.
   int64_t whole(const char* key, int64_t low, int64_t high, int64_t otherwise = -1) const {
     const Json* j = find(key);
     if (!j && otherwise >= 0) return otherwise;
@@ -149,10 +149,10 @@ class Parser {
       must_be("attention_bias", false);
       must_be("mlp_bias", false);
     }
-    c_.model.bias = attention && feed ? Biases::all
-                    : attention       ? Biases::attention
-                    : feed            ? Biases::feed_forward
-                                      : Biases::none;
+    if (attention)
+      c_.model.bias = feed ? Biases::all : Biases::attention;
+    else
+      c_.model.bias = feed ? Biases::feed_forward : Biases::none;
   }
   void head_width(int64_t given) {
     GptConfig& m = c_.model;
@@ -165,11 +165,11 @@ class Parser {
              fmt::format("heads of an even width are expected, not {}", m.head_width),
              find(given > 0 ? "head_dim" : key));
   }
-  // transformers 5 has all of it in rope_parameters, transformers 4 the scaling in rope_scaling.
+  // transformers 5 puts everything into rope_parameters, transformers 4 the scaling into rope_scaling.
   void rope() {
     const Json* parameters = find("rope_parameters");
     const char* key = parameters ? "rope_parameters" : "rope_scaling";
-    // transformers 5 takes rope_scaling then, and 4 knows nothing else.
+    // If both are given, transformers 5 uses rope_scaling, and version 4 knows only that.
     if (const Json* scaling = find("rope_scaling");
         parameters && scaling && to_json(*scaling) != to_json(*parameters))
       refuse("rope_scaling", "contradicts rope_parameters; only one of the two is expected", scaling);
@@ -202,7 +202,7 @@ class Parser {
       refuse(fmt::format("{}.high_freq_factor", key), "a number above low_freq_factor is expected",
              find(in, "high_freq_factor"));
   }
-  // Every token sees so many before it, in all layers or in some of them: none of these is too many.
+  // A token sees only this many before it, in all layers or in some. No effect if the context is not longer.
   void sliding_window(std::string_view family) {
     if (family == "llama" || (family == "qwen2" && !flag("use_sliding_window", false))) return;
     bool some = true;
@@ -219,7 +219,7 @@ class Parser {
     } else if (family == "qwen2") {
       some = whole("max_window_layers", 0, 1 << 20, 28) < c_.model.layers;
     }
-    // A key that is missing is not one that is null here.
+    // Here a missing key differs from one that is null.
     const Json* given = root_.find("sliding_window");
     if (some && !(given && given->is_null())) c_.sliding_window = whole("sliding_window", 1, 1 << 30, 4096);
   }
@@ -229,7 +229,7 @@ class Parser {
   HubConfig c_;
 };
 
-double shown(float v) { return std::stod(fmt::format("{}", v)); }  // 1e-05, not what a float makes of it
+double shown(float v) { return std::stod(fmt::format("{}", v)); }  // 1e-05, not the nearest float in full
 }  // namespace
 
 HubConfig parse_hub_config(std::string_view json, const std::string& name) {
@@ -241,14 +241,14 @@ const Family& family_for(const GptConfig& c, const Family* like) {
     RUM_CHECK(
         c.activation == Activation::gelu && c.positions == Positions::learned && c.bias == Biases::all &&
             c.kv_heads == c.heads && c.head_size() * c.heads == c.width,
-        "model.norm = \"layernorm\" is GPT-2's, and that has model.activation = \"gelu\", model.positions = "
-        "\"learned\", model.bias = true and heads that are all alike; no Hugging Face family known here "
-        "combines them as this model does");
+        "model.norm = \"layernorm\" is GPT-2's, which has model.activation = \"gelu\", model.positions = "
+        "\"learned\", model.bias = true, as many key as query heads, and heads that fill the width; no "
+        "Hugging Face family known here combines them as this model does");
     return *find_family("gpt2");
   }
   RUM_CHECK(
       c.activation == Activation::swiglu && c.positions == Positions::rope,
-      "model.norm = \"rmsnorm\" is Llama's, and that has model.activation = \"swiglu\" and model.positions = "
+      "model.norm = \"rmsnorm\" is Llama's, which has model.activation = \"swiglu\" and model.positions = "
       "\"rope\"; no Hugging Face family known here combines them as this model does");
   if (c.bias == Biases::qkv) return *find_family("qwen2");
   if (like && like->name == std::string_view("mistral") && c.bias == Biases::none) return *like;

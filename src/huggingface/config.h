@@ -1,5 +1,5 @@
-// Hugging Face's config.json as a model's config, and back. What would compute otherwise than this engine
-// does is refused by the name of its key.
+// Converts Hugging Face's config.json to a model config, and back. Settings that this engine does not support
+// are refused, by the name of the key.
 #pragma once
 #include <string>
 #include <string_view>
@@ -13,12 +13,12 @@ struct HubConfig {
   const Family* family = nullptr;
   GptConfig model;
   Token begin = -1, end = -1;  // bos_token_id, eos_token_id (the first); -1: none
-  int64_t sliding_window = 0;  // how many tokens a token sees; 0: all
+  int64_t sliding_window = 0;  // how many tokens each token sees; 0: all
 };
 // FileError: `name`, key, what was expected, what was found.
 HubConfig parse_hub_config(std::string_view json, const std::string& name);
-// dtype: of the weights, as "bfloat16".
+// dtype: of the weights, such as "bfloat16".
 Json to_hub_config(const HubConfig&, const std::string& dtype);
-// The family that can express a model, `like` if it can. Error: none can, and why.
+// The family that can express a model; `like` if that one can. Error: none can, and why.
 const Family& family_for(const GptConfig&, const Family* like = nullptr);
 }  // namespace rum

@@ -23,7 +23,7 @@ Tensor transpose(const Tensor& t) {
     for (int64_t j = 0; j < columns; ++j) out.data<T>()[j * rows + i] = t.data<T>()[i * columns + j];
   return out;
 }
-uint16_t to_half(float x) {  // of a number that f16 has
+uint16_t to_half(float x) {  // of a number that f16 can represent
   const auto bits = std::bit_cast<uint32_t>(x);
   const uint32_t sign = bits >> 16 & 0x8000, exponent = bits >> 23 & 255, fraction = bits & 0x7FFFFF;
   if (exponent == 255) return static_cast<uint16_t>(sign | 31 << 10 | fraction >> 13);
@@ -36,7 +36,8 @@ Tensor halved(const Tensor& t) {  // f16's bits in the memory of bf16
   return out;
 }
 
-// All tensors under their names there. They are read one by one, so there is never a second copy of a model.
+// All tensors under Hugging Face's names. They are read one by one, so there is never a second copy of a
+// model.
 TensorFile their_tensors(const StoredWeights& ours, const Family& family, const GptConfig& c, bool half) {
   TensorFile out;
   out.half = half;
@@ -61,7 +62,7 @@ std::string dtype_of(const TensorFile& file) {
 }
 Json token_name(const Tokenizer& tokenizer, Token t) { return t < 0 ? Json() : Json(tokenizer.name(t)); }
 Json token_id(Token t) { return t < 0 ? Json() : Json(int64_t{t}); }
-// What a run is to Hugging Face. Error: a model that none of the families can express, and why.
+// A run's config in Hugging Face's terms. Error: a model that no family can express, and why.
 HubConfig hub_of(const StoredRun& stored, const std::string& run) {
   const RunConfig& c = stored.config;
   RUM_CHECK(
@@ -90,14 +91,14 @@ void write_json(const std::string& folder, const char* name, const Json& json) {
   Disk::real().replace_text(folder + "/" + name, to_json(json, 2) + "\n");
 }
 
-// "model.layers.0.self_attn.q_proj.weight" -> "self_attn.q_proj": by such an end PEFT finds its layers. In
-// GPT-2 the last word alone would name two.
+// "model.layers.0.self_attn.q_proj.weight" -> "self_attn.q_proj": PEFT finds layers by such a suffix. In
+// GPT-2 the last word alone would be ambiguous.
 std::string module_of(const std::string& weight) {
   const size_t end = weight.rfind('.'), last = weight.rfind('.', end - 1),
                before = weight.rfind('.', last - 1);
   return weight.substr(before + 1, end - before - 1);
 }
-// One of our layers holds several of theirs: each gets the same A, and its rows of B.
+// One of our layers may hold several of theirs: each gets the same A and its rows of B.
 TensorFile their_adapters(const StoredWeights& ours, const HubConfig& hub, std::set<std::string>& modules) {
   TensorFile out;
   const std::string end_a = std::string(".") + kAdapterA;
@@ -123,7 +124,7 @@ Exported export_folder(const std::string& run, const std::string& folder) {
   check_new(folder);
   const StoredRun stored = read_run(run);
   const HubConfig hub = hub_of(stored, run);
-  // The sums with adapters are not f16 numbers.
+  // Weights with adapters added are not f16 numbers.
   const bool half =
       stored.weights.meta().contains(kHubType) && !stored.weights.quantized() && !stored.adapters;
   const TensorFile file = their_tensors(stored.weights, *hub.family, hub.model, half);

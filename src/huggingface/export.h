@@ -1,4 +1,4 @@
-// A run as a Hugging Face folder: the way back of import.h, by the same tables.
+// Writes a run as a Hugging Face folder: the reverse of import.h, with the same tables.
 #pragma once
 #include <string>
 
@@ -8,11 +8,9 @@ struct Exported {
   int64_t tensors = 0;
   bool talks = false;  // a chat template is among the files
 };
-// From what read_run() takes. The folder must not be there. Each tensor has the type that it has in the run;
-// those of an import of F16 are F16 again. Error: a model that none of the families can express, and why.
-// Adapters are added to the weights that they were trained beside.
+// `run`: as in read_run(); the folder must not exist. Each tensor keeps its type; those imported as F16
+// become F16 again. Adapters are added to the weights. Error: a model that no family can express, and why.
 Exported export_folder(const std::string& run, const std::string& folder);
-// Of a run with adapters these alone, as PEFT loads them beside the model:
-// adapter_config.json and adapter_model.safetensors.
+// Only the adapters of a run, as PEFT loads them: adapter_config.json and adapter_model.safetensors.
 Exported export_adapters(const std::string& run, const std::string& folder);
 }  // namespace rum

@@ -1,5 +1,5 @@
-// The families of models that Hugging Face's folders hold and this engine computes: how they call their
-// tensors, in one table for reading and for writing.
+// The model families of Hugging Face that this engine supports: the names of their tensors, in one table for
+// reading and writing.
 #pragma once
 #include <span>
 #include <string>
@@ -8,8 +8,8 @@
 #include "model/gpt.h"
 
 namespace rum {
-// One of our layers and theirs. `#` stands for the number of a block; `.weight` and `.bias` are left out.
-// Several of theirs stand one below the other in ours.
+// One of our layers and theirs. `#` stands for the number of a block; `.weight` and `.bias` are omitted. If
+// there are several of theirs, ours has their rows one after another.
 struct LayerNames {
   const char* ours;
   std::vector<const char*> theirs;
@@ -17,18 +17,18 @@ struct LayerNames {
 };
 struct Family {
   const char* name;          // config.json: model_type
-  const char* architecture;  // and the one of its `architectures` that writes text
-  const char* prefix;        // of all their names but lm_head's; some files are without it
+  const char* architecture;  // config.json: the entry of `architectures` for generating text
+  const char* prefix;        // of all their names except lm_head; some files omit it
   std::span<const LayerNames> layers;
-  std::span<const char* const> ignored;  // what else may be in their files: constants
+  std::span<const char* const> ignored;  // constants that their files may also contain
 };
 std::span<const Family> families();
-const Family* find_family(std::string_view name);  // or null
+const Family* find_family(std::string_view name);  // null if unknown
 
-// Where one of our parameters is in their files, from its first row to its last.
+// Where one of our parameters is in their files, in row order.
 struct Parts {
-  std::vector<std::string> names;  // with the prefix
-  std::vector<int64_t> rows;       // of each: (rows, ...), in our orientation
+  std::vector<std::string> names;  // including the prefix
+  std::vector<int64_t> rows;       // rows of each: (rows, ...), in our orientation
   bool transposed;
 };
 Parts parts_of(const Family&, const GptConfig&, const std::string& ours, const Shape&);

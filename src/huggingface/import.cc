@@ -24,7 +24,7 @@ std::string read(const std::string& folder, const char* name, const char* what) 
   return Disk::real().read(path);
 }
 
-// The one token that the tokenizer's template puts before a text; "" where there is none.
+// The token that the tokenizer's template puts before a text; "" if there is none.
 std::string begin_of(const Tokenizer& tokenizer, const std::string& path) {
   const std::vector<Token> framed = tokenizer.encode_with_special("a"), bare = tokenizer.encode("a");
   if (framed == bare) return "";
@@ -35,8 +35,8 @@ std::string begin_of(const Tokenizer& tokenizer, const std::string& path) {
 
 void limit_context(HubConfig& hub, const std::string& path, int64_t context) {
   GptConfig& m = hub.model;
-  RUM_CHECK(context <= m.context, "{}: a context of {} tokens is asked for, the model was made for {}", path,
-            context, m.context);
+  RUM_CHECK(context <= m.context, "{}: a context of {} tokens is requested, but the model supports only {}",
+            path, context, m.context);
   if (context > 0) m.context = context;
   if (hub.sliding_window > 0 && hub.sliding_window < m.context)
     throw FileError(

@@ -13,17 +13,17 @@ namespace {
 constexpr const char *kOneFile = "model.safetensors", *kIndex = "model.safetensors.index.json",
                      *kHead = "lm_head.weight";
 
-float from_half(uint16_t h) {  // exact: f32 has all numbers of f16
+float from_half(uint16_t h) {  // exact: every f16 number is an f32 number
   const uint32_t sign = uint32_t{h & 0x8000u} << 16, exponent = h >> 10 & 31, fraction = h & 1023;
   if (exponent == 0) return (sign ? -1.0f : 1.0f) * static_cast<float>(fraction) * 0x1p-24f;
   const uint32_t bits = exponent == 31 ? 255 : exponent + 112;
   return std::bit_cast<float>(sign | bits << 23 | fraction << 13);
 }
 
-// Rows of numbers of type From to rows of type To, where `from` may be the transpose: (columns, rows).
+// Converts rows of type From to rows of type To; `from` may be the transpose, (columns, rows).
 template <class From, class To, class Convert>
 void place(const From* from, int64_t rows, int64_t columns, bool transposed, To* to, Convert&& convert) {
-  constexpr int64_t kBlock = 32;  // of a transpose: both sides stay in the cache
+  constexpr int64_t kBlock = 32;  // block of a transpose: both sides stay in the cache
   if (!transposed) {
     for (int64_t i = 0; i < rows * columns; ++i) to[i] = convert(from[i]);
     return;
@@ -33,7 +33,7 @@ void place(const From* from, int64_t rows, int64_t columns, bool transposed, To*
       for (int64_t i = r; i < std::min(rows, r + kBlock); ++i)
         to[i * columns + c] = convert(from[c * rows + i]);
 }
-// The numbers of one stored tensor into `rows` rows of ours, which begin at `first`.
+// Copies one stored tensor into `rows` rows of ours, from row `first` on.
 void put(const std::string& type, const std::byte* from, const Tensor& to, int64_t first, int64_t rows,
          bool transposed) {
   const int64_t columns = to.size() / to.shape()[0], at = first * columns;
@@ -89,7 +89,7 @@ void HubWeights::open(const std::string& name) {
   at->second = std::make_unique<SafetensorsFile>(at->first);
   for (const StoredTensor& t : at->second->tensors())
     if (!tensors_.try_emplace(t.name, Place{at->second.get(), &at->first, &t}).second)
-      throw FileError(fmt::format("{}: \"{}\" stands in another shard, too", at->first, t.name));
+      throw FileError(fmt::format("{}: \"{}\" is in another shard, too", at->first, t.name));
 }
 void HubWeights::open_shards(const std::string& index) {
   const std::string path = folder_ + "/" + index;
@@ -163,7 +163,8 @@ Tensor HubWeights::read(const Family& family, const GptConfig& c, const std::str
   return out;
 }
 
-// Files may hold the embedding twice. transformers 5 does not tie what differs, and 4 overwrites it.
+// Files may contain the embedding twice. If the copies differ, transformers 5 does not tie them, and 4
+// overwrites one.
 void HubWeights::check_tied(const Family& family, const GptConfig& c) const {
   const Place& head = find(family, kHead);
   const Place& table = find(family, parts_of(family, c, "tokens", Shape{c.vocab, c.width}).names.front());

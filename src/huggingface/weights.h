@@ -1,5 +1,5 @@
 // The weights of a Hugging Face folder: one model.safetensors, or shards with an index. Tensors are read one
-// by one, straight to where they belong in ours, so there is never a second copy of a model.
+// by one, directly into our memory, so there is never a second copy of a model.
 #pragma once
 #include <map>
 #include <memory>
@@ -13,15 +13,14 @@
 namespace rum {
 class HubWeights {
  public:
-  // FileError: no weights, weights that are pickled, a shard that is missing or broken, an index that does
-  // not fit its shards.
+  // FileError: no weights, pickled weights, a missing or damaged shard, or an index that does not match its
+  // shards.
   explicit HubWeights(std::string folder);
-  // One of our parameters, of this shape, in its own memory: bf16 where that is what the folder has, else
-  // f32; f16 is widened. FileError: a tensor that is missing, has another shape or type, or numbers that are not
-  // finite.
+  // One of our parameters, of this shape, in its own memory: bf16 if the folder has bf16, else f32; f16 is
+  // widened. FileError: a missing tensor, a wrong shape or type, or numbers that are not finite.
   Tensor read(const Family&, const GptConfig&, const std::string& ours, const Shape&);
-  // FileError, when tensors are left that are neither constants of the family nor, of a tied model, its
-  // embedding once more as the output layer: what they are for is not known here.
+  // FileError if unread tensors remain. Constants of the family may, and in a tied model a copy of the
+  // embedding as the output layer.
   void check_all_read(const Family&, const GptConfig&) const;
   // Are all tensors that were read F16?
   bool half() const { return half_; }

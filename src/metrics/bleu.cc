@@ -15,9 +15,10 @@ namespace rum::metrics {
 namespace {
 const std::string kSmoothings[] = {"exp", "floor", "add-k", "none"};
 double smooth_value(const BleuConfig& c) {
-  return c.smooth_value >= 0 ? c.smooth_value : c.smooth == "floor" ? 0.1 : 1;
+  if (c.smooth_value >= 0) return c.smooth_value;
+  return c.smooth == "floor" ? 0.1 : 1;
 }
-// Each thread keeps one of these, so that a sentence allocates next to nothing.
+// Each thread keeps one of these, so a sentence allocates almost nothing.
 struct Scratch {
   WordNumbers words;
   NgramTrie ngrams;
@@ -49,7 +50,7 @@ class BleuMetric : public Metric {
              std::span<double> rows) const override {
     static thread_local Scratch at;
     const size_t orders = static_cast<size_t>(config_.max_ngram_order);
-    std::vector<std::string> texts;  // outlive the words
+    std::vector<std::string> texts;  // must outlive the words, which point into them
     std::vector<std::vector<std::string_view>> refs;
     texts.reserve(references.size());
     size_t most = 0;
@@ -108,7 +109,7 @@ class BleuMetric : public Metric {
     const std::string lower = lower_case(line);
     return tokenize_(without_trailing_blanks(lower));
   }
-  // Of the references' lengths that nearest to the hypothesis's; of two as near, the shorter.
+  // The reference length closest to the hypothesis's; of two equally close, the shorter.
   static size_t closest(size_t length, const std::vector<std::vector<std::string_view>>& refs) {
     const auto far = [&](size_t l) { return std::max(l, length) - std::min(l, length); };
     size_t best = refs[0].size();
@@ -148,9 +149,9 @@ Bleu bleu(std::span<const double> sum, const BleuConfig& c) {
            .totals = part(2 + orders),
            .hyp_len = sum[0],
            .ref_len = sum[1]};
-  out.brevity_penalty = out.hyp_len >= out.ref_len ? 1
-                        : out.hyp_len > 0          ? std::exp(1 - out.ref_len / out.hyp_len)
-                                                   : 0;
+  out.brevity_penalty = 1;
+  if (out.hyp_len < out.ref_len)
+    out.brevity_penalty = out.hyp_len > 0 ? std::exp(1 - out.ref_len / out.hyp_len) : 0;
   if (std::all_of(out.matches.begin(), out.matches.end(), [](double m) { return m == 0; })) return out;
   double halved = 1, logs = 0;
   size_t used = orders;

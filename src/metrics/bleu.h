@@ -10,23 +10,23 @@
 namespace rum::metrics {
 struct BleuConfig {
   std::string tokenize = "13a";  // a name of tokenize.h
-  std::string smooth = "exp";    // exp, floor, add-k, none: what an order without a match counts
+  std::string smooth = "exp";    // exp, floor, add-k, none: how an order without a match counts
   double smooth_value = -1;      // of floor and add-k; negative: 0.1 and 1
   bool lowercase = false;        // all of Unicode
-  bool effective_order = false;  // leave out orders that no n-gram of the hypothesis reaches: for sentences
+  bool effective_order = false;  // ignore orders longer than the hypothesis: for sentences
   int max_ngram_order = 4;
 };
 struct Bleu {
   double score = 0, brevity_penalty = 0;            // score in 0..100
-  std::vector<double> precisions, matches, totals;  // per order; in 0..100, smoothed; with what add-k adds
-  double hyp_len = 0, ref_len = 0;                  // tokens; of each sentence's closest reference
+  std::vector<double> precisions, matches, totals;  // per order; in 0..100, smoothed; with add-k's
+  double hyp_len = 0, ref_len = 0;                  // tokens; ref_len: of each sentence's closest reference
 };
-// Of a sum of rows: hyp_len, ref_len, then matches and totals of each order.
+// From a sum of rows: hyp_len, ref_len, then the matches and totals of each order.
 Bleu bleu(std::span<const double> sum, const BleuConfig& = {});
 // Error for an unknown tokenizer or smoothing. Text must be UTF-8.
 std::unique_ptr<Metric> make_bleu(const BleuConfig& = {});
 
-// One reference.
+// With one reference.
 Bleu corpus_bleu(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references,
                  const BleuConfig& = {});
 }  // namespace rum::metrics

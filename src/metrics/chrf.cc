@@ -13,7 +13,8 @@ namespace {
 bool is_mark(char32_t c) {  // Python's string.punctuation
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
 }
-// A text as characters, and as words with one mark at an edge split off: the last, else the first.
+// A text as characters, and as words with one punctuation mark split off: the last character, or else the
+// first.
 struct Text {
   std::vector<uint32_t> characters;
   std::vector<std::string_view> words;
@@ -26,9 +27,11 @@ void cut(std::string_view line, bool whitespace, bool words, Text& out) {
     const std::string_view w(word, static_cast<size_t>(stop - word));
     word = nullptr;
     if (decode_utf8(w.data(), stop).bytes == static_cast<int>(w.size())) return out.words.push_back(w);
-    const bool last = is_mark(static_cast<uint8_t>(w.back())),
-               first = !last && is_mark(static_cast<uint8_t>(w[0]));
-    const size_t at = last ? w.size() - 1 : first ? 1 : w.size();
+    size_t at = w.size();  // where a mark at the end, or else at the beginning, is cut off
+    if (is_mark(static_cast<uint8_t>(w.back())))
+      at = w.size() - 1;
+    else if (is_mark(static_cast<uint8_t>(w[0])))
+      at = 1;
     out.words.push_back(w.substr(0, at));
     if (at < w.size()) out.words.push_back(w.substr(at));
   };
@@ -43,14 +46,14 @@ void cut(std::string_view line, bool whitespace, bool words, Text& out) {
   if (word != nullptr) close(end);
 }
 
-struct Scratch {  // each thread keeps one
+struct Scratch {  // one per thread
   Text text;
   std::vector<uint32_t> words;
   WordNumbers numbers;
   std::vector<int64_t> matches;
 };
 struct Prepared {     // a reference
-  std::string lower;  // outlives the words
+  std::string lower;  // must outlive the words, which point into it
   size_t characters = 0, words = 0;
   WordNumbers numbers;
   NgramTrie of_characters, of_words;
@@ -109,7 +112,7 @@ class Chrf : public Metric {
       }
     }
   }
-  // In the order in which the reference tool rounds.
+  // Computed in the order of the reference tool, for the same rounding.
   double score(std::span<const double> sum) const override {
     constexpr double kEps = 1e-16;
     const double factor = config_.beta * config_.beta;

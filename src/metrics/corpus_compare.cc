@@ -76,7 +76,7 @@ Comparison compare(std::span<const int32_t> ref, std::span<const int32_t> sys, c
   }
   std::sort(ranked.begin(), ranked.end(), [&](int32_t a, int32_t b) {
     const int32_t x = ref[static_cast<size_t>(a)], y = ref[static_cast<size_t>(b)];
-    return x != y ? x > y : words.word(a) < words.word(b);  // bytes of UTF-8 order as code points do
+    return x != y ? x > y : words.word(a) < words.word(b);  // UTF-8 bytes sort in the order of code points
   });
   std::array<int64_t, 3> ref_profile{}, sys_profile{0, 0, sys_new};
   for (size_t rank = 0; rank < ranked.size(); ++rank) {

@@ -14,7 +14,7 @@ constexpr std::array<std::pair<int32_t, int32_t>, 6> kFrequencyBands = {
 
 struct Comparison {             // shares; NaN where there is nothing to divide by
   double js_divergence_bits;    // Jensen-Shannon, of the two distributions over types
-  double jaccard;               // types of both / types of either
+  double jaccard;               // types in both / types in either
   double type_coverage;         // types of the reference that the system has
   double token_coverage;        // tokens of the reference whose type the system has
   double oov_rate;              // tokens of the system whose type the reference lacks
@@ -23,6 +23,6 @@ struct Comparison {             // shares; NaN where there is nothing to divide 
   // Nation 1995). Equally frequent types rank by code points.
   std::array<double, 3> profile_reference, profile_system;
 };
-// Counts by number of word, for all words of the vocabulary.
+// Counts by word number, for all words of the vocabulary.
 Comparison compare(std::span<const int32_t> reference, std::span<const int32_t> system, const Vocabulary&);
 }  // namespace rum::metrics

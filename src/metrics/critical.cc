@@ -9,18 +9,18 @@
 namespace rum::metrics {
 namespace {
 bool is_point(char32_t c) { return c == '.' || c == ','; }
-// What separates thousands alone: blanks that do not break, the Swiss apostrophe, and in
-// running text a space.
+// Characters that only separate thousands: non-breaking spaces, the Swiss apostrophe, and, in running text, a
+// space.
 bool separates_thousands(char32_t c) {
   return c == ' ' || c == '\'' || c == 0x2019 || c == 0xA0 || c == 0x202F || c == 0x2009;
 }
 
-// Stretches of digits with what stands between each two of them.
+// Runs of digits and the separators between them.
 struct Digits {
   std::vector<std::string_view> groups;
-  std::vector<char32_t> separators;  // one fewer
+  std::vector<char32_t> separators;  // one fewer than runs
 
-  // Are the first `count` separators the same and between thousands?
+  // Are the first `count` separators the same, and do they separate thousands?
   bool thousands(size_t count) const {
     if (groups[0].size() > 3 || groups[0][0] == '0') return false;
     for (size_t i = 0; i < count; ++i)
@@ -75,10 +75,10 @@ std::string_view without_possessive(std::string_view word) {
     if (word.ends_with(ending)) return word.substr(0, word.size() - ending.size());
   return word;
 }
-// visit(word as names are compared, does it begin a sentence?)
+// visit(word in the form in which names are compared, does it begin a sentence?)
 template <class Visit>
 void each_form(std::string_view line, Language language, const Visit& visit) {
-  const char* before = nullptr;  // the end of the word before
+  const char* before = nullptr;  // the end of the previous word
   for (std::string_view word : words_in(line)) {
     bool begins = before == nullptr || begins_sentence({before, static_cast<size_t>(word.data() - before)});
     before = word.data() + word.size();
@@ -136,7 +136,7 @@ std::vector<std::string> numbers_in(std::string_view line) {
 
 std::vector<std::string> names_in(std::string_view line, Language language) {
   std::vector<std::string> out;
-  bool small = false;  // is there a word without a capital? else the line is a heading
+  bool small = false;  // is there a word in lower case? if not, the line is a heading
   each_form(line, language, [&](std::string_view word, bool begins) {
     if (!is_capital(word))
       small |= begins_with_letter(word);

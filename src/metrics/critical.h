@@ -9,14 +9,14 @@
 namespace rum::metrics {
 enum class Language : uint8_t { english, german };  // whose rules apply
 
-// The numbers of a line in order, written alike whichever of the two languages wrote them: no thousands
-// separators, a decimal point. "1.000" and "1,000" give 1000; "3,5" and "3.5" give 3.5; see numbers.
+// The numbers of a line in order, in one form for both languages: no thousands separators, and a decimal
+// point. "1.000" and "1,000" give 1000; "3,5" and "3.5" give 3.5; see numbers.
 std::vector<std::string> numbers_in(std::string_view line);
-// Words with a capital letter that the beginning of a sentence does not explain, in order; see name_mismatch.
-// In German these are all nouns.
+// Capitalised words that do not start a sentence, in order; see name_mismatch. In German these are all nouns.
 std::vector<std::string> names_in(std::string_view line, Language);
-// All words of a line as names are compared: hyphens part them, in English a possessive 's is cut off.
+// All words of a line in the form in which names are compared: split at hyphens, and in English without a
+// possessive 's.
 std::vector<std::string> name_forms(std::string_view line, Language);
-// Is one of these words (words_v2) a negation?
+// Is any of these words (words_v2) a negation?
 bool negated(const std::vector<std::string>& words, Language);
 }  // namespace rum::metrics

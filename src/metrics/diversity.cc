@@ -13,7 +13,7 @@ namespace rum::metrics {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// The spectra that begin with how often each word occurs.
+// The spectra that need only the count of each word.
 void count_words(const ComparedCorpora& corpora, std::vector<int32_t> counts, unsigned needs,
                  DiversitySample& out) {
   out.spectra[0] = spectrum(counts);
@@ -29,7 +29,7 @@ size_t longest_ngram(unsigned needs) {
   return n;
 }
 
-// Two corpora whose lines change places, counted again and again: their n-grams have numbers beforehand.
+// Two corpora whose lines are swapped and recounted many times, so their n-grams are numbered beforehand.
 class SwappedLines {
  public:
   using Sides = std::array<const NumberedLines*, 2>;
@@ -40,10 +40,10 @@ class SwappedLines {
     for (size_t n = 2; n <= longest_ngram(needs); ++n) {
       longer_[n - 1] = longer_ngrams(words, n == 2 ? nullptr : &longer_[n - 2]);
       sides_[n - 1] = {&longer_[n - 1].corpora[0], &longer_[n - 1].corpora[1]};
-      if (n > 2 && !needs_order(needs, n - 1)) longer_[n - 2].corpora.clear();  // it was a step alone
+      if (n > 2 && !needs_order(needs, n - 1)) longer_[n - 2].corpora.clear();  // needed only as a step
     }
   }
-  // The corpus that has line i of side marks[i], or of the other one where `other`.
+  // The corpus with line i from side marks[i], or from the opposite side with `other`.
   DiversitySample sample(std::span<const uint8_t> marks, bool other, std::vector<int32_t>& tokens) const {
     const auto line = [&](size_t n, size_t i) { return sides_[n - 1][(marks[i] != 0) != other]->line(i); };
     DiversitySample out;
@@ -113,7 +113,7 @@ int64_t DifferenceTest::undefined() const {
 }
 Keep random_swaps(uint32_t seed) {
   return [random = Random{seed, Stream::bootstrap}](int64_t permutation, std::span<uint8_t> marks) {
-    constexpr size_t kBits = 128;  // of one draw
+    constexpr size_t kBits = 128;  // bits per draw
     for (size_t first = 0; first < marks.size(); first += kBits) {
       const Bits4 bits =
           random.bits({static_cast<uint32_t>(permutation), 0, 0, static_cast<uint32_t>(first / kBits)});
@@ -145,8 +145,11 @@ std::vector<DifferenceTest> permutation_test(const ComparedCorpora& corpora, siz
                           second = swapped.sample(marks, true, tokens[1]);
     for (size_t m = 0; m < measures.size(); ++m) result(m, measures[m](first), measures[m](second));
   };
-  differ(std::vector<uint8_t>(lines, 1),
-         [&](size_t m, double x, double y) { out[m].a = x, out[m].b = y, out[m].difference = x - y; });
+  differ(std::vector<uint8_t>(lines, 1), [&](size_t m, double x, double y) {
+    out[m].a = x;
+    out[m].b = y;
+    out[m].difference = x - y;
+  });
   parallel(permutations, [&](int64_t permutation) {
     std::vector<uint8_t> marks(lines);
     keep(permutation, marks);

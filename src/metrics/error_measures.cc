@@ -1,4 +1,4 @@
-// The measures of errors.h: which counts each divides by which, and what each is.
+// The measures of errors.h: the counts that each divides, and its explanation.
 #include "base/error.h"
 #include "metrics/errors.h"
 #include "metrics/explain.h"

@@ -11,7 +11,7 @@
 
 namespace rum::metrics {
 namespace {
-// A length is far off when it is so by this factor and by this many words: short sentences vary freely.
+// A length is far off if both the factor and the number of words are this large: short sentences vary more.
 constexpr double kFarFactor = 1.5, kFarWords = 3;
 
 double size(const std::vector<std::string>& v) { return static_cast<double>(v.size()); }
@@ -19,7 +19,7 @@ std::vector<std::string> sorted(std::vector<std::string> v) {
   std::sort(v.begin(), v.end());
   return v;
 }
-// What `a` has more often than `b`; both sorted.
+// The words that `a` has more often than `b`; both are sorted.
 std::vector<std::string> beyond(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   std::vector<std::string> out;
   std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
@@ -53,7 +53,7 @@ void compare_numbers(std::string_view hypothesis, std::string_view reference, Se
   e.counts.numbers_missing = size(e.words.numbers_missing);
   e.counts.numbers_added = size(e.words.numbers_added);
 }
-// Names are looked for among all words of the other side: there one may begin the sentence.
+// A name is looked up among all words of the other side, where it may begin the sentence.
 void compare_names(std::string_view hypothesis, std::string_view reference, Language language,
                    SentenceErrors& e) {
   const auto hyp = sorted(names_in(hypothesis, language)), ref = sorted(names_in(reference, language));
@@ -81,8 +81,8 @@ void compare_content(const std::vector<std::string>& hyp, const std::vector<std:
   for (const std::string& w : ref) c.bits += human.information(w);
   for (const std::string& w : beyond(ref, hyp)) c.bits_missing += human.information(w);
 }
-// Words that no human text attests came from the source as they were, or from nowhere. In the order of the
-// translation, the reference sorted.
+// Words that no human text has were either copied from the source or invented. They are listed in the order
+// of the translation; the reference must be sorted.
 void find_unattested(const std::vector<std::string>& hyp, const std::vector<std::string>& ref,
                      std::string_view source, const ErrorRules& rules, SentenceErrors& e) {
   std::unordered_set<std::string> in_source, names;
@@ -92,7 +92,7 @@ void find_unattested(const std::vector<std::string>& hyp, const std::vector<std:
     if (rules.human.attests(w) || has_number(w) || std::binary_search(ref.begin(), ref.end(), w)) continue;
     if (!read && !source.empty()) {
       for (std::string& s : words(source)) in_source.insert(std::move(s));
-      if (other == Language::english)  // German writes all nouns like names
+      if (other == Language::english)  // German capitalises all nouns, like names
         for (const std::string& name : names_in(source, other)) names.insert(lower_case(name));
     }
     read = true;
@@ -110,7 +110,8 @@ std::vector<std::string> bigrams(const std::vector<std::string>& words) {
   for (size_t i = 1; i < words.size(); ++i) out.push_back(words[i - 1] + " " + words[i]);
   return sorted(std::move(out));
 }
-// A pair of words may stand as often as in the reference, and once; one word twice in a row only as there.
+// A pair of words may occur as often as in the reference, but at least once; a word twice in a row only as
+// often as there.
 void find_repeats(const std::vector<std::string>& hyp, const std::vector<std::string>& ref,
                   SentenceErrors& e) {
   const auto found = bigrams(hyp), expected = bigrams(ref);

@@ -1,6 +1,6 @@
-// What is wrong with a translation, compared with its reference and its source: counts of errors of each kind
-// beside counts of what could have gone wrong. Counts add up over sentences, and each measure is a ratio of
-// two sums, so resampling sentences never looks at a text again.
+// What is wrong with a translation, compared with its reference and its source: counts of errors of each
+// kind, and of the chances for them. Counts add up over sentences, and each measure is a ratio of two sums,
+// so resampling sentences never looks at a text again.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -20,17 +20,17 @@ struct ErrorCounts {  // of a sentence, or a sum over sentences
   double hyp_words = 0, ref_words = 0;                                  // words_v2
   double insertions = 0, deletions = 0, substitutions = 0, shifts = 0;  // TER's edits of the translation
   double ter_words = 0;                                                 // of the reference, cut as TER does
-  double numbers = 0, numbers_missing = 0, numbers_added = 0;           // numbers: of both sides
+  double numbers = 0, numbers_missing = 0, numbers_added = 0;           // numbers: of both sides together
   double names = 0, names_missing = 0, names_added = 0;
-  double negated = 0, negation_missing = 0, negation_added = 0;  // sides that are negated; sentences
+  double negated = 0, negation_missing = 0, negation_added = 0;  // negated sides; sentences
   double over = 0, under = 0;                                    // sentences far too long, far too short
-  double bits = 0, bits_missing = 0;                             // of information in the reference's words
+  double bits = 0, bits_missing = 0;                             // information in the reference's words
   double sourced_words = 0, copied = 0;                          // words of translations that have a source
   double invented = 0;                                           // words
   double bigrams = 0, repeated = 0;                              // pairs of neighbouring words
   ErrorCounts& operator+=(const ErrorCounts&);
 };
-struct ErrorWords {  // which ones, for people
+struct ErrorWords {  // the words themselves, for display
   std::vector<std::string> numbers_missing, numbers_added, names_missing, names_added, copied, invented;
   std::vector<std::string> repeated;  // "of the"
 };
@@ -40,11 +40,11 @@ struct SentenceErrors {
 };
 
 struct ErrorRules {
-  const HumanText& human;                 // attests words and says what a reference's word is worth
+  const HumanText& human;                 // which words exist, and how much information each carries
   Language language = Language::english;  // of translation and reference; the source is in the other one
 };
-// source: nothing or "" when there is none; then copied words cannot be told from invented ones. Error with
-// the byte offset when a text is not UTF-8.
+// source: nullopt or "" if there is none; then copied words cannot be told from invented ones. Error with the
+// byte offset when a text is not UTF-8.
 SentenceErrors find_errors(std::string_view hypothesis, std::string_view reference, std::string_view source,
                            const ErrorRules&);
 // Sentence by sentence, on all threads. sources may be empty. Error when the counts of lines differ.
@@ -60,21 +60,21 @@ struct ErrorMeasure {
   bool share = true;                       // shown in percent
   double count_errors(const ErrorCounts&) const;
   double count_chances(const ErrorCounts&) const;
-  std::optional<double> value(const ErrorCounts&) const;  // undefined when nothing could have gone wrong
+  std::optional<double> value(const ErrorCounts&) const;  // undefined when there were no chances
 };
 std::span<const ErrorMeasure> error_measures();            // in the order of tables
-const ErrorMeasure& error_measure(std::string_view name);  // Error with a did-you-mean
+const ErrorMeasure& error_measure(std::string_view name);  // Error with a suggestion
 // The names of all counts, in order, for tables and files.
 struct NamedCount {
   const char* name;
   ErrorMeasure::Count count;
 };
 std::span<const NamedCount> error_counts();
-// One row a sentence, in that order, for significance.h; and a row, or a sum of rows, back.
+// One row per sentence, in that order, for significance.h; and back from a row or a sum of rows.
 Rows error_rows(std::span<const SentenceErrors>);
 ErrorCounts from_row(std::span<const double>);
 
-// At most n sentences where the measure is largest, worst first: then more errors, then the earlier one.
+// The n sentences with the largest measure, worst first; ties: more errors first, then the earlier sentence.
 // Sentences where it is undefined or 0 are left out.
 std::vector<size_t> worst_sentences(std::span<const SentenceErrors>, const ErrorMeasure&, size_t n);
 }  // namespace rum::metrics

@@ -12,7 +12,7 @@ class HumanText {
   // Lines of text, cut by words_v2 on all threads. Error with the byte offset when one is not UTF-8.
   void add(std::span<const std::string> lines);
   bool attests(std::string_view word) const { return count(word) > 0; }
-  // log2(words in all / occurrences of this one), in bits; a word never seen counts as seen once.
+  // log2(number of words / occurrences of this word), in bits; an unseen word counts as seen once.
   double information(std::string_view word) const;
   int64_t types() const { return static_cast<int64_t>(counts_.size()); }
 

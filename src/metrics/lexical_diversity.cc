@@ -15,7 +15,7 @@ double second_moment(const Spectrum& s) {
   return sum;
 }
 // The chance that a type with r of N tokens is not among n of them: C(N - r, n) / C(N, n), as a product of
-// min(r, n) factors, so exact to rounding where log-gammas lose half their digits.
+// min(r, n) factors: exact up to rounding, while log-gammas would lose half their digits.
 double absent(int64_t tokens, int64_t r, int64_t n) {
   if (r + n > tokens) return 0;
   double p = 1;
@@ -133,7 +133,7 @@ double vocd_exact(const Spectrum& s) {
       if (n >= kFirst) types[n] += real(of_r) * (1 - p);
     }
   }
-  // Half the derivative of the sum of squares by ln D; it grows through its only zero.
+  // Half the derivative of the sum of squares with respect to ln D; increasing, with a single zero.
   const auto slope = [&](double log_d) {
     double sum = 0;
     for (int64_t n = kFirst; n <= kLast; ++n) {
@@ -154,7 +154,7 @@ double vocd_exact(const Spectrum& s) {
 double msttr(std::span<const int32_t> tokens, size_t size, int64_t segment) {
   const auto w = static_cast<size_t>(segment);
   if (w == 0 || tokens.size() < w) return kUndefined;
-  std::vector<uint32_t> seen(size);  // in which segment last
+  std::vector<uint32_t> seen(size);  // the last segment that has it
   int64_t types = 0;
   const size_t segments = tokens.size() / w;
   for (size_t i = 0; i < segments * w; ++i) {
@@ -180,7 +180,7 @@ double mattr(std::span<const int32_t> tokens, size_t size, int64_t window) {
 
 double mtld(std::span<const int32_t> tokens, size_t size, MtldRule rule) {
   const auto one_way = [&](auto begin, auto end) {
-    std::vector<uint32_t> seen(size);  // in which factor last
+    std::vector<uint32_t> seen(size);  // the last factor that has it
     uint32_t factor = 1;
     int64_t count = 0, types = 0;
     double factors = 0, ratio = 1;

@@ -1,6 +1,6 @@
 // Lexical diversity of a list of tokens. Most measures need only its frequency spectrum: how many types occur
 // r times. Those that read the tokens in order take them as numbers. Nothing is sampled: where the literature
-// draws at random (vocd-D, rarefaction), the expected value is computed. Undefined is NaN, never 0.
+// draws at random (vocd-D, rarefaction), the expected value is computed. Undefined values are NaN, never 0.
 //
 // Symbols: N tokens, V types, V_r types that occur r times.
 #pragma once
@@ -36,16 +36,16 @@ double entropy_miller_madow(const Spectrum&);  // bits; + (V - 1) / 2N nats
 double good_turing_coverage(const Spectrum&);  // 1 - V_1 / N
 double chao1(const Spectrum&);                 // V + V_1 (V_1 - 1) / 2 (V_2 + 1)
 
-// Types expected among n tokens drawn without replacement: sum V_r (1 - C(N - r, n) / C(N, n)). `all`: how
-// many tokens there are, when the spectrum holds only some of their types. Undefined when n > all.
+// Types expected among n tokens drawn without replacement: sum V_r (1 - C(N - r, n) / C(N, n)). `all`: the
+// number of tokens, since the spectrum may hold only some of their types. Undefined when n > all.
 double expected_types(const Spectrum&, int64_t n, int64_t all);
 inline double expected_types(const Spectrum& s, int64_t n) { return expected_types(s, n, s.tokens); }
 double hdd(const Spectrum&, int64_t n = 42);  // expected_types / n
-// vocd-D: the D of TTR(n) = D / n (sqrt(1 + 2n / D) - 1) nearest, by least squares, to the exact expected TTR
-// at n = 35..50. Infinite when no type occurs twice, undefined below 50 tokens.
+// vocd-D: the D for which TTR(n) = D / n (sqrt(1 + 2n / D) - 1) best fits, by least squares, the exact
+// expected TTR at n = 35..50. Infinite when no type occurs twice, undefined below 50 tokens.
 double vocd_exact(const Spectrum&);
 
-// Of tokens in order; each is less than `size`. Johnson 1944; Covington and McFall 2010 (a moving window);
+// From tokens in order, each below `size`. Johnson 1944; Covington and McFall 2010 (a moving window);
 // McCarthy and Jarvis 2010.
 double msttr(std::span<const int32_t> tokens, size_t size, int64_t segment);  // a shorter tail is left out
 double mattr(std::span<const int32_t> tokens, size_t size, int64_t window);

@@ -10,7 +10,7 @@
 namespace rum::metrics {
 struct MauveConfig {
   double scaling = 5;   // c
-  int64_t points = 25;  // mixture weights, evenly from 1e-6 to 1 - 1e-6; both extreme points come on top
+  int64_t points = 25;  // mixture weights, evenly from 1e-6 to 1 - 1e-6, besides the two extreme points
 };
 double mauve(std::span<const double> p, std::span<const double> q, const MauveConfig& = {});
 // Liu et al. 2021: the area of the same frontier without exponentials, in closed form; 0: the
@@ -21,7 +21,8 @@ double frontier_integral(std::span<const double> p, std::span<const double> q);
 std::vector<double> distribution(std::span<const int64_t> counts, double add = 0);
 
 // The histogram of `ruminate diversity`: the `bins` - 1 words most frequent in both corpora together have a
-// bin each, all other words share the last. Counts are by number of word; words equally frequent rank by it.
+// bin each; all other words share the last. Counts are by word number; equally frequent words rank by that
+// number.
 constexpr size_t kWordBins = 500;
 std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<const int32_t> p,
                                                                       std::span<const int32_t> q,

@@ -13,7 +13,7 @@
 
 namespace rum::metrics {
 namespace {
-constexpr const char* kVersion = "ruminate-1";  // of these definitions; grows when a score would change
+constexpr const char* kVersion = "ruminate-1";  // of these definitions; incremented when a score would change
 const std::string kMetrics[] = {"bleu", "chrf", "chrf++", "ter"};
 
 std::string small(std::string_view text) {

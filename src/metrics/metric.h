@@ -15,7 +15,7 @@
 #include "text/json.h"
 
 namespace rum::metrics {
-// One reference: a line per sentence; none where it says nothing about that sentence.
+// One reference: a line per sentence, or none for a sentence that it lacks.
 using Reference = std::vector<std::optional<std::string>>;
 
 class Metric {
@@ -24,15 +24,15 @@ class Metric {
   virtual std::string name() const = 0;      // as sacreBLEU prints it: "BLEU", "chrF2++", "TER"
   virtual std::string settings() const = 0;  // the middle of the signature: "case:mixed|eff:no|..."
   virtual bool higher_is_better() const { return true; }
-  virtual std::vector<std::string> columns() const = 0;  // what the numbers of a row are
-  // One sentence in the words of several systems against its references (at least one), which are prepared
-  // once. Writes a row of columns().size() numbers per system.
+  virtual std::vector<std::string> columns() const = 0;  // the names of the numbers in a row
+  // Several systems' translations of one sentence against its references (at least one), which are prepared
+  // only once. Writes a row of columns().size() numbers per system.
   virtual void count(std::span<const std::string_view> hypotheses,
                      std::span<const std::string_view> references, std::span<double> rows) const = 0;
   virtual double score(std::span<const double> sum) const = 0;  // of a sum of rows
-  // The score and what it was made of, under sacreBLEU's names.
+  // The score and its components, under sacreBLEU's names.
   virtual Json::Object fields(std::span<const double> sum) const = 0;
-  virtual std::string details(std::span<const double>) const { return ""; }  // stands after the score
+  virtual std::string details(std::span<const double>) const { return ""; }  // printed after the score
 };
 
 // The rows of one system, one per sentence.
@@ -45,12 +45,12 @@ struct Rows {
 };
 
 // "bleu", "chrf", "chrf++" or "ter", in any case, with options under sacreBLEU's names (max_ngram_order,
-// word_order, no_punct, ...). Error with a did-you-mean for what does not exist.
+// word_order, no_punct, ...). Error with a suggestion for anything unknown.
 std::unique_ptr<Metric> make_metric(std::string_view name, const Json::Object& options = {});
-std::span<const std::string> metric_names();  // those four
+std::span<const std::string> metric_names();  // those four names
 
-// The rows of every system, on all threads. Error when a system or a reference has another number of lines
-// than the first system, or a sentence has no reference at all.
+// The rows of every system, on all threads. Error when a system or a reference has a different number of
+// lines than the first system, or when a sentence has no reference at all.
 std::vector<Rows> count(const Metric&, std::span<const std::vector<std::string>> systems,
                         std::span<const Reference> references);
 Rows count(const Metric&, const std::vector<std::string>& system, std::span<const Reference> references);
@@ -58,18 +58,18 @@ Rows count(const Metric&, const std::vector<std::string>& system, std::span<cons
 // How many references each sentence has; "var" when that differs.
 std::string reference_count(std::span<const Reference>);
 // "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:...", sacreBLEU's keys with our own version.
-// `trials`: what stands after the references, e.g. "bs:1000|seed:1".
+// `trials`: what follows the references, e.g. "bs:1000|seed:1".
 std::string signature(const Metric&, const std::string& references = "1", const std::string& trials = "");
 // "BLEU = 26.60 58.9/32.3/20.1/13.0 (BP = 1.000 ratio = 1.020 hyp_len = 62496 ref_len = 61287)"
 std::string line(const Metric&, std::span<const double> sum, int width = 2);
 
-// For the metrics' own files: where the value of an option goes.
+// For the metrics' own files: an option and where its value is stored.
 struct Option {
   const char* name;
   std::variant<bool*, int*, double*, std::string*> to;
 };
-// Puts each option that was given where it goes. Error: unknown, with a did-you-mean, or of another type.
+// Stores each given option. Error: an unknown option, with a suggestion, or a value of the wrong type.
 void read_options(const char* metric, const Json::Object& given, std::initializer_list<Option> known);
-// Error that lists `known`, with a did-you-mean, unless `name` is one of them.
+// Error that lists `known`, with a suggestion, unless `name` is one of them.
 void check_known(const char* what, std::string_view name, std::span<const std::string> known);
 }  // namespace rum::metrics

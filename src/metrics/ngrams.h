@@ -13,12 +13,12 @@
 namespace rum::metrics {
 constexpr uint32_t kNone = UINT32_MAX;
 
-// Keys to numbers from 0 on. Open addressing; a slot belongs to the present text only when it
-// carries its stamp.
+// Maps keys to numbers from 0 on. Open addressing; a slot belongs to the current text only if it carries that
+// text's stamp.
 template <class Key>
 class Numbers {
  public:
-  void clear(size_t most) {  // most: how many keys may come
+  void clear(size_t most) {  // most: the largest number of keys to come
     const size_t size = std::bit_ceil(2 * most + 2);
     if (slots_.size() < size) slots_.assign(size, {});
     if (++stamp_ == 0) {
@@ -28,7 +28,7 @@ class Numbers {
     mask_ = size - 1;
     used_ = 0;
   }
-  uint32_t find(const Key& key, uint64_t hash) const {  // kNone when it was never added
+  uint32_t find(const Key& key, uint64_t hash) const {  // kNone if it was never added
     const Slot& s = slots_[place(key, hash)];
     return s.stamp == stamp_ ? s.number : kNone;
   }
@@ -53,7 +53,7 @@ class Numbers {
   uint32_t stamp_ = 0, used_ = 0;
 };
 
-// Words to numbers. The texts must outlive what was added.
+// Maps words to numbers. Texts must outlive the words added from them.
 class WordNumbers {
  public:
   void clear(size_t most) { words_.clear(most); }
@@ -83,7 +83,7 @@ class NgramTrie {
     children_.clear(symbols * order);
     most_.assign(1, 0);
   }
-  // Counts of several references unite: of each n-gram the most that one of them has.
+  // With several references, the count of an n-gram is the highest in any one of them.
   void add(std::span<const uint32_t> text) {
     here_.assign(most_.size(), 0);
     for (size_t i = 0; i < text.size(); ++i)
@@ -96,15 +96,15 @@ class NgramTrie {
         if (++here_[node] > most_[node]) most_[node] = here_[node];
       }
   }
-  // matches[n]: how many (n+1)-grams of the text there are among the references, each as often as there at
-  // most. A symbol that they do not have may be kNone.
+  // matches[n]: how many (n+1)-grams of the text the references have, each counted at most as often as there.
+  // Symbols that they lack may be kNone.
   void match(std::span<const uint32_t> text, std::span<int64_t> matches) {
     here_.assign(most_.size(), 0);
     std::fill(matches.begin(), matches.end(), 0);
     for (size_t i = 0; i < text.size(); ++i)
       for (size_t n = 0, node = 0; n < order_ && i + n < text.size(); ++n) {
         const uint32_t child = children_.find(key(node, text[i + n]), hash(node, text[i + n]));
-        if (child == kNone) break;  // nor do they have a longer one
+        if (child == kNone) break;  // so there is no longer one either
         node = child + 1;
         matches[n] += ++here_[node] <= most_[node];
       }

@@ -55,11 +55,10 @@ int32_t CopyFinder::copy_of(int32_t state, int32_t length) {
   }
   return copy;
 }
-// The state of the stretch that ends with `token` and was at `last` before it.
+// The state reached from `last` by `token`.
 int32_t CopyFinder::extend(int32_t last, int32_t token) {
   const auto at = [&](int32_t i) -> State& { return states_[static_cast<size_t>(i)]; };
-  // Where the suffixes of `last` that are followed by `token` already lead: split, when the state reached
-  // also holds longer stretches.
+  // The state that suffixes of `last` already reach by `token`: split if it also holds longer stretches.
   const auto reached_from = [&](int32_t p) {
     const int32_t q = targets_.find(p, token);
     if (at(q).length == at(p).length + 1) return q;
@@ -111,7 +110,7 @@ void CopyFinder::train(std::span<const std::string> lines, const Vocabulary& of_
 }
 
 Novelty CopyFinder::novelty(size_t orders) const {
-  // A stretch that is attested attests its suffixes: longest states first, each tells its link.
+  // If a stretch is attested, so are its suffixes: longest states first, each passes that on to its link.
   std::vector<int32_t> attested(states_.size()), by_length(states_.size());
   for (size_t i = 0; i < states_.size(); ++i) attested[i] = states_[i].attested;
   std::iota(by_length.begin(), by_length.end(), 0);
@@ -123,7 +122,7 @@ Novelty CopyFinder::novelty(size_t orders) const {
     if (attested[static_cast<size_t>(i)] > 0 && s.link > 0)
       attested[static_cast<size_t>(s.link)] = states_[static_cast<size_t>(s.link)].length;
   }
-  // The other way, the longest attested suffix of a state that is not attested itself is its link's.
+  // The other way round: a state that is not attested itself has the longest attested suffix of its link.
   for (auto i = by_length.rbegin(); i != by_length.rend(); ++i) {
     const auto s = static_cast<size_t>(*i);
     if (attested[s] == 0 && states_[s].link > 0) attested[s] = attested[static_cast<size_t>(states_[s].link)];
@@ -139,7 +138,8 @@ Novelty CopyFinder::novelty(size_t orders) const {
       for (size_t n = 1; n <= std::min(orders, j + 1); ++n)
         ++out.orders[n - 1].ngrams, out.orders[n - 1].novel += static_cast<int64_t>(n) > copied;
       if (copied <= out.longest) continue;
-      out.longest = copied, out.line = static_cast<int64_t>(i),
+      out.longest = copied;
+      out.line = static_cast<int64_t>(i);
       out.begin = static_cast<int64_t>(j) + 1 - copied;
     }
   }

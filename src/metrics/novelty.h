@@ -17,22 +17,22 @@ struct Novelty {
     double share() const;  // novel / ngrams, NaN without any
   };
   std::vector<Order> orders;  // n = 1, 2, ...
-  // The longest copied stretch: tokens, and where the first of them begins in the text; -1: nothing was copied.
+  // The longest copied stretch, in tokens, and where it first begins in the text; -1: nothing was copied.
   int64_t longest = 0, line = -1, begin = -1;
 };
 
 class CopyFinder {
  public:
   explicit CopyFinder(NumberedLines text);  // no stretch crosses a line
-  // A line of the training corpus, by the numbers of the text's vocabulary; -1: a word that it lacks.
+  // A line of the training corpus, numbered by the text's vocabulary; -1: a word that the text lacks.
   void train(std::span<const int32_t> line);
-  // Lines cut by words_v2, on all threads; Error when one is not UTF-8.
+  // The same for lines, cut by words_v2 on all threads. Error when one is not UTF-8.
   void train(std::span<const std::string> lines, const Vocabulary& of_text);
   // Against all lines given to train() so far.
   Novelty novelty(size_t orders) const;
 
  private:
-  struct State {  // the stretches that end at the same places of the text: lengths (link's length, length]
+  struct State {  // stretches that end at the same places in the text: lengths (link's length, length]
     int32_t link, length;
     int32_t edges = -1;    // the first of its list
     int32_t attested = 0;  // the longest that the training corpus holds

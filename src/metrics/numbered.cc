@@ -19,7 +19,7 @@ int32_t Vocabulary::find(std::string_view word) const {
 }
 
 NumberedLines number_lines(std::span<const std::string> lines, Vocabulary& vocabulary, Cut cut) {
-  constexpr size_t kPiece = 128, kBatch = 16 * kPiece;  // lines: strings of one batch live at a time
+  constexpr size_t kPiece = 128, kBatch = 16 * kPiece;  // lines: one batch of strings is alive at a time
   NumberedLines out;
   out.begins.reserve(lines.size() + 1);
   std::vector<std::vector<std::string>> batch;
@@ -46,8 +46,7 @@ NumberedLines number_words(std::span<const std::string> lines, Vocabulary& vocab
 }
 
 namespace {
-// What longer_ngrams() reads: each n-gram of the corpora in turn, as f(number of all but its last
-// token, that token).
+// Calls f(number of all but the last token, last token) for each n-gram of the corpora in turn.
 template <class F>
 void each_ngram(std::span<const NumberedLines* const> words, const SharedNgrams* shorter, F&& f) {
   for (size_t c = 0; c < words.size(); ++c)
@@ -57,7 +56,7 @@ void each_ngram(std::span<const NumberedLines* const> words, const SharedNgrams*
       for (size_t j = 0; j + 1 < starts.size(); ++j) f(static_cast<size_t>(starts[j]), tokens[j + length]);
     }
 }
-// Lines that have room for n-grams, one fewer in each than there are shorter ones.
+// Lines of the size of the n-grams: each has one fewer than of the shorter ones.
 NumberedLines room_for_longer(const NumberedLines& shorter) {
   NumberedLines out;
   out.begins.reserve(shorter.lines() + 1);
@@ -70,7 +69,7 @@ NumberedLines room_for_longer(const NumberedLines& shorter) {
 
 SharedNgrams longer_ngrams(std::span<const NumberedLines* const> words, const SharedNgrams* shorter) {
   SharedNgrams out;
-  std::vector<size_t> ends;  // of the corpora, as if they stood one after another
+  std::vector<size_t> ends;  // of the corpora, as if they were concatenated
   size_t total = 0, starts = shorter ? shorter->size : 0;
   for (size_t c = 0; c < words.size(); ++c) {
     out.corpora.push_back(room_for_longer(shorter ? shorter->corpora[c] : *words[c]));
@@ -82,15 +81,15 @@ SharedNgrams longer_ngrams(std::span<const NumberedLines* const> words, const Sh
 
   struct Place {
     int32_t last;    // token of an n-gram
-    uint32_t ngram;  // its place in the order of each_ngram()
+    uint32_t ngram;  // its index in the order of each_ngram()
   };
-  std::vector<uint32_t> bucket(starts + 1);  // by the first n - 1 tokens: where it begins
+  std::vector<uint32_t> bucket(starts + 1);  // where each begins, by the first n - 1 tokens
   each_ngram(words, shorter, [&](size_t start, int32_t) { ++bucket[start + 1]; });
   for (size_t s = 0; s < starts; ++s) bucket[s + 1] += bucket[s];
   std::vector<Place> places(total);
   uint32_t count = 0;
   each_ngram(words, shorter, [&](size_t start, int32_t last) { places[bucket[start]++] = {last, count++}; });
-  for (size_t s = 0, from = 0; s < starts; from = bucket[s++]) {  // now it is where it ends
+  for (size_t s = 0, from = 0; s < starts; from = bucket[s++]) {  // bucket[s] is now where it ends
     const std::span<Place> same(places.data() + from, bucket[s] - from);
     std::ranges::sort(same, {}, &Place::last);
     for (size_t i = 0; i < same.size(); ++i) {
@@ -103,7 +102,7 @@ SharedNgrams longer_ngrams(std::span<const NumberedLines* const> words, const Sh
     }
   }
   std::vector<Place>().swap(places);
-  // Renumbered in the order they come: who counts them again and again finds neighbours side by side.
+  // Renumbered in order of occurrence, so that repeated counting accesses neighbouring memory.
   std::vector<int32_t> number(out.size, -1);
   int32_t next = 0;
   for (NumberedLines& corpus : out.corpora)

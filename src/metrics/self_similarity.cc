@@ -25,7 +25,7 @@ void each_type(std::span<const int32_t> line, std::vector<int32_t>& sorted, F&& 
     f(sorted[i], static_cast<int32_t>(j - i));
   }
 }
-// Of lines but the i-th, the length nearest to its own; of two as near the shorter.
+// The length closest to its own among all other lines; of two equally close, the shorter.
 int64_t closest_other_length(int64_t own, const std::vector<int64_t>& sorted) {
   const auto first = std::lower_bound(sorted.begin(), sorted.end(), own);
   const auto after = std::upper_bound(first, sorted.end(), own);
@@ -76,7 +76,7 @@ Rows leave_one_out(const NumberedLines& tokens) {
     at(i, kRefLen) = static_cast<double>(closest_other_length(lengths[i], sorted_lengths));
   }
 
-  struct Best {  // the highest count of an n-gram in one line, in which, and the highest in another
+  struct Best {  // an n-gram's highest count in a line, that line, and its highest count in another
     int32_t count = 0, line = -1, second = 0;
   };
   const NumberedLines* const words[] = {&tokens};
@@ -134,11 +134,11 @@ std::vector<double> self_bleu_words(const NumberedLines& words) {
 int64_t longest_common_subsequence(std::span<const int32_t> a, std::span<const int32_t> b,
                                    std::vector<uint64_t>& masks) {
   int64_t length = 0;
-  std::vector<bool> carries(a.size() > 64 ? b.size() : 0);  // out of the block before, for each token of b
+  std::vector<bool> carries(a.size() > 64 ? b.size() : 0);  // from the previous block, for each token of b
   for (size_t first = 0; first < a.size(); first += 64) {
     const auto block = a.subspan(first, std::min<size_t>(64, a.size() - first));
     for (size_t i = 0; i < block.size(); ++i) masks[static_cast<size_t>(block[i])] |= uint64_t{1} << i;
-    uint64_t row = ~uint64_t{0};  // a zero: the length grows at this token of a
+    uint64_t row = ~uint64_t{0};  // a zero bit: the length grows at this token of a
     for (size_t j = 0; j < b.size(); ++j) {
       const uint64_t hits = row & masks[static_cast<size_t>(b[j])];
       unsigned long long sum;

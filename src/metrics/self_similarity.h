@@ -1,6 +1,6 @@
 // How alike the sentences of a list are to each other: self-BLEU (each sentence against all the others) and
-// homogenisation (ROUGE-L of pairs). Self-BLEU is exact in linear time: what the others hold of an n-gram is
-// its highest count in any sentence or, for the sentence that has it, the second highest.
+// homogenisation (ROUGE-L of pairs). Self-BLEU is exact in linear time: the others' count of an n-gram is its
+// highest count in any sentence or, for the sentence that has the highest, the second highest.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -19,11 +19,12 @@ std::vector<double> self_bleu(std::span<const std::string> lines);
 std::vector<double> self_bleu_words(const NumberedLines& words);
 
 // Mean ROUGE-L F1 over all pairs of lines. ROUGE's tokens: lower case, stretches of a-z and 0-9. The cost is
-// quadratic, so of more than `most` lines that many, evenly spaced, are compared. Undefined below two lines.
+// quadratic, so of more than `most` lines only that many, evenly spaced, are compared. Undefined below two
+// lines.
 constexpr size_t kHomogenizationLines = 2000;
 double homogenization_rouge_l(std::span<const std::string> lines, size_t most = kHomogenizationLines);
-// Length of the longest common subsequence, 64 cells at a time (Hyyro 2004). `masks`: as many zeros as there
-// are numbers of tokens; left so.
+// Length of the longest common subsequence, 64 cells at a time (Hyyro 2004). `masks`: a zero for each token
+// number; zero again on return.
 int64_t longest_common_subsequence(std::span<const int32_t> a, std::span<const int32_t> b,
                                    std::vector<uint64_t>& masks);
 }  // namespace rum::metrics

@@ -11,7 +11,8 @@
 namespace rum::metrics {
 double expectation_adjusted_distinct(const Spectrum& s, double vocabulary) {
   if (s.tokens == 0) return std::numeric_limits<double>::quiet_NaN();
-  const double unseen = static_cast<double>(s.tokens) * std::log1p(-1 / vocabulary);  // ln of its chance
+  // ln P(a type is unseen).
+  const double unseen = static_cast<double>(s.tokens) * std::log1p(-1 / vocabulary);
   return static_cast<double>(s.types) / (-vocabulary * std::expm1(unseen));
 }
 

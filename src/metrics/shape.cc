@@ -46,7 +46,8 @@ LineFit zipf_ols(const Spectrum& s) {
       frequency.push_back(std::log(static_cast<double>(c->first)));
     }
   LineFit fit = fit_line(rank, frequency);
-  // Frequencies that are all equal have no variance to explain; their mean is not exact, so ask them.
+  // If all frequencies are equal there is no variance to explain; tested here, as the computed mean is not
+  // exact.
   if (s.classes.size() == 1) fit.r2 = kUndefined;
   return fit;
 }
@@ -61,8 +62,8 @@ double zipf_mle(const Spectrum& s) {
   for (auto c = s.classes.rbegin(); c != s.classes.rend(); ++c)
     for (int64_t i = 0; i < c->second; ++i)
       observed += static_cast<double>(c->first) * logs[rank++] / static_cast<double>(s.tokens);
-  // The likelihood is highest where the model's mean of ln rank is the observed one. The mean falls with s at
-  // the rate of the variance: Newton, kept inside a bracket.
+  // The likelihood is highest where the model's mean of ln rank equals the observed one. The derivative of
+  // that mean by s is minus the variance: Newton's method, kept inside a bracket.
   double low = 0, high = 64, exponent = 1;
   for (int i = 0; i < 100; ++i) {
     double sum = 0, first = 0, second = 0;

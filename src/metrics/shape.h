@@ -14,8 +14,8 @@ LineFit fit_line(std::span<const double> x, std::span<const double> y);  // unde
 
 // ln frequency over ln rank; the Zipf exponent is -slope. Undefined below two types.
 LineFit zipf_ols(const Spectrum&);
-// The s of p(rank) = rank^-s / sum_{i <= V} i^-s that makes the observed frequencies most likely, given the
-// ranks (the most frequent type has rank 1). Undefined below two types.
+// The s of p(rank) = rank^-s / sum_{i <= V} i^-s that maximises the likelihood of the observed frequencies,
+// given the ranks (the most frequent type has rank 1). Undefined below two types.
 double zipf_mle(const Spectrum&);
 // ln V(n) = slope ln n + intercept at the 50 points n = ceil(i N / 50), those that coincide counted once.
 LineFit heaps(std::span<const int32_t> tokens, size_t size);

@@ -47,7 +47,7 @@ void centre(std::span<double> x) {
   const double middle = mean(x);
   for (double& v : x) v -= middle;
 }
-// sacreBLEU's count: further than the real difference, not as far.
+// sacreBLEU's count: strictly further than the real difference.
 int64_t further(std::span<const double> by_chance, double real) {
   return std::count_if(by_chance.begin(), by_chance.end(), [&](double x) { return x > std::abs(real); });
 }
@@ -99,7 +99,7 @@ std::vector<std::vector<double>> weighted_sums(std::span<const Rows> systems, in
                                                const Weights& weights) {
   check(systems, trials);
   const size_t sentences = systems[0].size();
-  // The rows of all systems side by side, so that one pass over a sentence serves every system.
+  // The rows of all systems side by side, so that one pass over the sentences serves all systems.
   size_t columns = 0;
   for (const Rows& r : systems) columns += r.columns;
   std::vector<double> rows(sentences * columns);
@@ -111,7 +111,7 @@ std::vector<std::vector<double>> weighted_sums(std::span<const Rows> systems, in
   }
   std::vector<std::vector<double>> out;
   for (const Rows& r : systems) out.emplace_back(static_cast<size_t>(trials) * r.columns);
-  constexpr int64_t kTrials = 8;  // as many as share one reading of a row
+  constexpr int64_t kTrials = 8;  // trials that share one pass over the rows
   parallel((trials + kTrials - 1) / kTrials, [&](int64_t piece) {
     const int64_t first = piece * kTrials, some = std::min(kTrials, trials - first);
     std::vector<double> drawn(static_cast<size_t>(some) * sentences),
@@ -179,7 +179,7 @@ std::vector<Swapped> paired_randomisation(const Metric& metric, std::span<const 
   std::vector<Swapped> out{{.score = metric.score(base), .baseline = {}, .system = {}, .p = {}}};
   for (size_t s = 1; s < systems.size(); ++s) {
     const std::vector<double> whole = systems[s].sum();
-    // What a system gives away is its whole less what it keeps.
+    // The rows a system gives away are its total minus those it keeps.
     std::vector<double> a = kept[0], b = kept[s];
     for (size_t i = 0; i < a.size(); ++i) {
       const size_t c = i % whole.size();
@@ -210,7 +210,7 @@ std::vector<size_t> differing(const Rows& baseline, const Rows& system) {
   return out;
 }
 namespace {
-// All 2^k sums of system - baseline over the sentences that a mask names.
+// All 2^k sums of system - baseline, each over the sentences in a mask.
 std::vector<double> subset_sums(const Rows& baseline, const Rows& system, std::span<const size_t> sentences) {
   const size_t columns = system.columns;
   std::vector<double> out(columns);
@@ -229,7 +229,8 @@ std::vector<double> all_swaps(const Score& score, const Rows& baseline, const Ro
                               std::span<const size_t> sentences) {
   RUM_CHECK(sentences.size() <= kMostExact, "significance: {} sentences differ; every swap of at most {}",
             sentences.size(), kMostExact);
-  // What a swap moves is a sum of two, over the sentences of the first half and of the second: 2^10 of each.
+  // The rows that a swap moves are a sum over the first half of the sentences and one over the second: 2^10
+  // of each.
   const size_t half = sentences.size() / 2, columns = system.columns;
   const auto first = subset_sums(baseline, system, sentences.first(half)),
              second = subset_sums(baseline, system, sentences.subspan(half));

@@ -13,12 +13,12 @@
 
 namespace rum::metrics {
 namespace {
-// Tercom's limits, and the reference tool's own on how many shifts are looked at.
+// Tercom's limits, and the reference tool's own limit on the number of shifts tried.
 constexpr int kMaxShift = 10, kMaxDistance = 50, kBeam = 25, kMaxCandidates = 1000;
 constexpr int kFar = 1 << 29;
 enum Op : uint8_t { keep, substitute, insert, remove };
 
-// Edit distance between a translation of fixed length and its reference, within a beam round the diagonal.
+// Edit distance between a translation of fixed length and its reference, within a beam around the diagonal.
 // Row i holds the costs of the first i words; a shifted translation shares the rows above its first change.
 class Distance {
  public:
@@ -35,7 +35,7 @@ class Distance {
       band_[at(i)] = {std::max(0, diagonal - beam),
                       i == hyp_ ? cols_ + 1 : std::min(cols_ + 1, diagonal + beam)};
     }
-    // A row's cells from one before its band to the end of the next band: what the next row reads.
+    // A row's cells from one before its band to the end of the next band, as the next row reads them.
     row_begin_.resize(words + 2);
     for (int i = 0; i <= hyp_; ++i) row_begin_[at(i) + 1] = row_begin_[at(i)] + width(i);
     cost_.resize(row_begin_.back());
@@ -67,7 +67,7 @@ class Distance {
       fill(i, hyp[at(i - 1)], above, here);
       above = here;
       if (i < to) continue;
-      // All later words are those measured: once a row is, but for a constant, so is the rest.
+      // All later words are unchanged: once a row equals the measured one up to a constant, so do the rest.
       const int *old = row(i), more = here[band_[at(i)].to - 1] - old[band_[at(i)].to - 1];
       int j = band_[at(i)].from;
       while (j < band_[at(i)].to && here[j] - old[j] == more) ++j;
@@ -75,7 +75,7 @@ class Distance {
     }
     return above[cols_];
   }
-  // The operations that make the measured translation the reference, from its end to its beginning.
+  // The operations that turn the measured translation into the reference, from the end to the beginning.
   template <class Visit>
   void trace(const Visit& visit) {
     for (int i = hyp_, j = cols_; i > 0 || j > 0;) {
@@ -114,7 +114,7 @@ class Distance {
     for (int j = first; j < to; ++j) here[j] = left = std::min(here[j], left + 1);
     guard(i, here);
   }
-  // Of equal costs a kept or wrong word is preferred, then a removed, then an inserted one.
+  // On ties, keeping or substituting a word is preferred, then deleting, then inserting.
   void name_ops(int i, uint32_t word) {
     const int *here = row(i), *above = row(i - 1);
     uint8_t* op = ops(i);
@@ -138,7 +138,7 @@ class Distance {
   std::vector<uint8_t> op_;
 };
 
-// Where each word is in the other text, and which words are wrong there (as sums up to each word).
+// Where each word is in the other text, and which words are wrong (as prefix sums).
 struct Alignment {
   std::vector<int> of_ref, wrong_hyp, wrong_ref;
   Alignment(Distance& distance, size_t hyp, size_t ref)
@@ -155,11 +155,11 @@ struct Alignment {
   }
 };
 
-// words[start, start + length) moved in front of what stood at `to`; a target within the stretch counts from
-// its end, as in the reference tool.
+// words[start, start + length) moved before the word at `to`; a target inside the stretch counts from its
+// end, as in the reference tool.
 struct Shift {
   int gain = 0, length = 0, start = 0, to = 0;
-  // More gained, then longer, then earlier, then to an earlier place.
+  // Larger gain first, then longer, then earlier, then to an earlier place.
   bool better_than(const Shift& o) const {
     return std::tuple(gain, length, -start, -to) > std::tuple(o.gain, o.length, -o.start, -o.to);
   }
@@ -174,7 +174,7 @@ struct Shift {
   }
 };
 
-// The search of one round: the best shift, or one of length 0 when none can be tried.
+// One round of the search: the best shift, or one of length 0 if there is none to try.
 class Search {
  public:
   Search(std::span<const uint32_t> hyp, std::span<const uint32_t> ref, Distance& distance, int& tried)
@@ -196,7 +196,7 @@ class Search {
 
  private:
   static size_t at(int i) { return static_cast<size_t>(i); }
-  // The stretch at h, to the places where the reference has it. False when enough has been tried.
+  // Tries to move the stretch at h to where the reference has it. False when the limit of trials is reached.
   bool try_stretch(int h, int r, int length) {
     if (align_.wrong_hyp[at(h + length)] == align_.wrong_hyp[at(h)]) return true;
     if (align_.wrong_ref[at(r + length)] == align_.wrong_ref[at(r)]) return true;
@@ -247,7 +247,7 @@ class Ter : public Metric {
     const auto prepare = [&](std::string_view l) {
       return tokenize_ter(without_trailing_blanks(l), config_);
     };
-    std::vector<std::string> texts;  // outlive the words
+    std::vector<std::string> texts;  // must outlive the words, which point into them
     texts.reserve(references.size() + 1);
     size_t length = 0;
     for (const std::string_view r : references) length += texts.emplace_back(prepare(r)).size() / 2 + 1;
@@ -274,7 +274,8 @@ class Ter : public Metric {
     }
   }
   double score(std::span<const double> sum) const override {
-    return 100 * (sum[1] > 0 ? sum[0] / sum[1] : sum[0] > 0 ? 1 : 0);
+    if (sum[1] > 0) return 100 * (sum[0] / sum[1]);
+    return sum[0] > 0 ? 100 : 0;
   }
   Json::Object fields(std::span<const double> sum) const override {
     Json::Object out{

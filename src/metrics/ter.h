@@ -12,12 +12,12 @@
 namespace rum::metrics {
 struct TerEdits {             // of the translation, to make it the reference
   int64_t insertions = 0;     // words of the reference that are missing
-  int64_t deletions = 0;      // words that are too many
+  int64_t deletions = 0;      // words that are not in the reference
   int64_t substitutions = 0;  // words that are wrong
   int64_t shifts = 0;         // stretches moved
   int64_t total() const { return insertions + deletions + substitutions + shifts; }
 };
-// Words as numbers: equal where the words are.
+// Words as numbers, equal if the words are.
 TerEdits ter_edits(std::span<const uint32_t> hypothesis, std::span<const uint32_t> reference);
 
 // Columns: edits, ref_length (mean over the references), insertions, deletions, substitutions, shifts, all of

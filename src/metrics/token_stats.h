@@ -8,23 +8,23 @@
 namespace rum::metrics {
 struct TokenStats {
   double log_p = 0;     // natural log of the probability of the token there
-  int64_t rank = 1;     // 1 and how many tokens have a larger logit
+  int64_t rank = 1;     // 1 + the number of tokens with a larger logit
   double entropy = 0;   // -sum p log p of the model's distribution at this place, in nats
   double variance = 0;  // of log p under the same distribution
 };
-// logits: (V), of the place before the token; sums are double. Error: a target outside the row, a logit that
-// is not finite.
+// logits: (V), from the position before the token; sums are in double. Error: a target outside the row, a
+// logit that is not finite.
 TokenStats token_stats(std::span<const float> logits, int64_t target);
 TokenStats token_stats(std::span<const double> logits, int64_t target);
-// With the mean and variance of log p taken under the distribution of another model, the reference: so
-// `entropy` is the cross-entropy -sum p_reference log p. Error also: rows of different lengths.
+// The same with mean and variance of log p under the distribution of another model, the reference: `entropy`
+// is then the cross-entropy -sum p_reference log p. Error also when the rows differ in length.
 TokenStats token_stats(std::span<const float> logits, std::span<const float> reference, int64_t target);
 TokenStats token_stats(std::span<const double> logits, std::span<const double> reference, int64_t target);
 
-struct TokenSums {  // over tokens; they add up, so resampling never recounts
+struct TokenSums {  // over tokens; additive, so that resampling never recounts
   int64_t tokens = 0, bytes = 0;
   double log_p = 0, rank = 0, log_rank = 0, entropy = 0;
-  TokenSums& operator+=(const TokenStats&);  // leaves bytes alone
+  TokenSums& operator+=(const TokenStats&);  // does not change `bytes`
   TokenSums& operator+=(const TokenSums&);
 };
 // A measure of the sums: undefined where its divisor is 0. Each has an Explanation of the same name.

@@ -10,8 +10,8 @@
 namespace rum::metrics {
 namespace {
 bool is_stop(char c) { return c == '.' || c == ','; }
-// What 13a puts spaces round wherever it stands: ASCII symbols but ' , - . and all letters and digits. (Round
-// a space as well, but that only makes more of them.)
+// The characters that 13a always surrounds with spaces: all ASCII symbols but ' , - . (The reference tool
+// does so with a space, too, which only adds more of them.)
 bool is_symbol(char c) {
   return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= '!' && c <= '&') ||
          (c >= '(' && c <= '+') || (c >= ':' && c <= '@') || c == '/';
@@ -39,7 +39,7 @@ void unescape(std::string& text) {
   replace_all(text, "&lt;", "<");
   replace_all(text, "&gt;", ">");
 }
-// Spaces round each character that `apart` names.
+// Puts spaces around each character for which `apart` is true.
 template <class Apart>
 std::string set_apart(std::string_view line, const Apart& apart) {
   std::string out;
@@ -52,15 +52,15 @@ std::string set_apart(std::string_view line, const Apart& apart) {
   });
   return out;
 }
-std::string joined(std::string_view text) {  // at single spaces
+std::string joined(std::string_view text) {  // tokens joined by single spaces
   std::string out;
   out.reserve(text.size());
   for (const std::string_view w : split_at_blanks(text)) (out.empty() ? out : out += ' ').append(w);
   return out;
 }
 
-// The rules that 13a, zh and Tercom share. Bytes serve as characters: only ASCII decides, and a neighbour of
-// several bytes is copied whole either way.
+// The rules that 13a, zh and Tercom share. Bytes serve as characters: only ASCII matters, and multi-byte
+// neighbours are copied whole either way.
 std::string symbols_apart(std::string_view text) {
   std::string out;
   out.reserve(2 * text.size());
@@ -72,8 +72,8 @@ std::string symbols_apart(std::string_view text) {
   }
   return out;
 }
-// One rule: emit(a, b) for the pairs of characters that match, from the left; a match eats both. `mark` is
-// one that every pair has, at place `at` of it.
+// One rule: calls emit(a, b) for matching pairs of characters, from the left; a match consumes both. Every
+// pair has a `mark`, at index `at`.
 template <class Mark, class Other, class Emit>
 void each_pair(std::string& text, size_t at, const Mark& mark, const Other& other, const Emit& emit) {
   std::string out;
@@ -116,7 +116,7 @@ std::string tokenize_intl(std::string_view line) {
   const Category* kinds = categories();
   std::u32string text, out;
   each_character(line, [&](char32_t c, std::string_view) { text += c; });
-  // `mark` is a punctuation character beside one that is not a digit; both are eaten, as in 13a.
+  // `mark` is a punctuation character next to one that is not a digit; both are consumed, as in 13a.
   const auto mark = [&](char32_t c) { return kinds[c] == Category::punctuation; };
   const auto other = [&](char32_t c) { return kinds[c] != Category::number; };
   for (const bool mark_first : {false, true}) {
@@ -147,8 +147,8 @@ std::string tokenize_char(std::string_view line) {
   return out;
 }
 
-// As the reference tool has them. It writes two ranges beyond U+FFFF with four digits too few, as texts of
-// two characters; comparing with those catches U+2001 to U+2A6D and U+2F81 to U+2FA1 instead.
+// As in the reference tool, which writes two ranges beyond U+FFFF with too few digits, as strings of two
+// characters; comparing with those matches U+2001 to U+2A6D and U+2F81 to U+2FA1 instead.
 constexpr Range kChinese[] = {{0x3400, 0x4DB5}, {0x4E00, 0x9FBB}, {0xF900, 0xFA2D}, {0xFA30, 0xFA6A},
                               {0xFA70, 0xFAD9}, {0x2001, 0x2A6D}, {0x2F81, 0x2FA1}, {0xFF00, 0xFFEF},
                               {0x2E80, 0x2EFF}, {0x3000, 0x303F}, {0x31C0, 0x31EF}, {0x2F00, 0x2FDF},
@@ -171,8 +171,8 @@ const std::string kNames[] = {"13a", "intl", "char", "zh", "none"};
 constexpr Tokenize kTokenizers[] = {tokenize_13a, tokenize_intl, tokenize_char, tokenize_zh,
                                     [](std::string_view line) { return std::string(line); }};
 
-// Tercom: ideographs and their kin, each a word of its own (0x3F22 is what the reference
-// tool has), and marks.
+// Tercom: ideographs and related characters, each a word of its own (0x3F22 as in the reference tool), and
+// punctuation.
 constexpr Range kIdeographs[] = {{0x2E80, 0x2EFF}, {0x31C0, 0x31EF}, {0x3200, 0x3F22}, {0x3400, 0x4DBF},
                                  {0x4E00, 0x9FFF}, {0xF900, 0xFAFF}, {0xFE30, 0xFE4F}};
 constexpr Range kAsianMarks[] = {{0x3001, 0x3002}, {0x3008, 0x3011}, {0x3014, 0x301F}, {0xFF61, 0xFF65},

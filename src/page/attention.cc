@@ -9,9 +9,9 @@
 
 namespace rum::page {
 namespace {
-constexpr double kCell = 14, kLabel = 96;  // of an opened picture, in its own units
+constexpr double kCell = 14, kLabel = 96;  // sizes in an opened picture, in its own units
 
-// Each row against its largest weight, so that a row that looks at much is seen, too.
+// Each row relative to its largest weight, so that rows with spread-out attention are visible, too.
 std::vector<float> by_row(const std::vector<float>& weights, size_t columns) {
   std::vector<float> out = weights;
   for (size_t from = 0; from < out.size(); from += columns) {
@@ -21,7 +21,7 @@ std::vector<float> by_row(const std::vector<float>& weights, size_t columns) {
   }
   return out;
 }
-// The labels of a layer, drawn once and used by all of its heads.
+// The labels of a layer, drawn once and reused by all its heads.
 std::string axes(const AttentionPicture& p, const std::string& id) {
   std::string out = fmt::format("<svg width=\"0\" height=\"0\" class=\"hidden\"><defs><g id=\"{}\">", id);
   for (size_t r = 0; r < p.rows.size(); ++r)

@@ -1,5 +1,5 @@
-// Attention weights as pictures: a small one for each layer and head, large with its tokens
-// when it is opened.
+// Attention weights as pictures: a small one for each layer and head, which opens into a large one with
+// tokens.
 #pragma once
 #include <span>
 #include <string>
@@ -8,9 +8,9 @@
 namespace rum::page {
 struct AttentionPicture {                  // of one layer
   std::string name;                        // "layer 1"
-  std::vector<std::string> rows, columns;  // labels: who looks, and at what
-  std::vector<std::vector<float>> heads;   // of each (rows x columns), each row with the sum 1
+  std::vector<std::string> rows, columns;  // labels: queries and keys
+  std::vector<std::vector<float>> heads;   // (rows x columns) each; every row sums to 1
 };
-// Rows of pictures; HTML without a script. Names are plain text; `id` is the figure's own on its page.
+// Rows of pictures as HTML without scripts. Names are plain text; `id` must be unique on the page.
 std::string attention_html(const std::string& id, std::span<const AttentionPicture>);
 }  // namespace rum::page

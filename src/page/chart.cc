@@ -34,7 +34,7 @@ std::string head(const std::string& title, double height) {
          text(4, 16, "start", "title", title);
 }
 std::string colour(int key) { return fmt::format("s{}", key % kColours); }
-// The mark of a key, about eight units across, and what a pointer that rests on it reads.
+// The marker of a series, about eight units across, with a tooltip.
 std::string mark(double x, double y, int key, const std::string& says = "") {
   constexpr const char* kPaths[kShapes] = {"M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
                                            "M-3.6-3.6H3.6V3.6H-3.6Z",
@@ -49,7 +49,7 @@ std::string mark(double x, double y, int key, const std::string& says = "") {
   return fmt::format("<path transform=\"translate({:.1f} {:.1f})\" d=\"{}\" class=\"dot {}\">{}</path>\n", x,
                      y, kPaths[key % kShapes], colour(key), title);
 }
-// From values to places on the page, with a little room at both ends; its ticks are within the values.
+// Maps values to positions on the page, with a little margin at both ends; ticks stay within the values.
 struct Axis {
   double low, high, from, to;
   std::vector<double> at;
@@ -67,7 +67,10 @@ struct Axis {
 };
 struct Range {
   double low = 1e300, high = -1e300;
-  void add(double v) { low = std::min(low, v), high = std::max(high, v); }
+  void add(double v) {
+    low = std::min(low, v);
+    high = std::max(high, v);
+  }
   bool empty() const { return low > high; }
 };
 // Legends: two columns where names are short.
@@ -148,7 +151,7 @@ std::string svg(const LineChart& c) {
   using Stroke = ChartLine::Stroke;
   Range across, up{c.least, c.most};
   std::vector<std::string> names;
-  bool counts = !c.percent_x;  // generations, say
+  bool counts = !c.percent_x;  // such as generations
   for (const ChartLine& l : c.lines) {
     if (!l.name.empty()) names.push_back(l.name);
     for (const ChartPoint& p : l.points) {
@@ -162,7 +165,8 @@ std::string svg(const LineChart& c) {
   if (across.empty()) across = {0, 1};
   Axis x(across.low, across.high, kLeft, kWidth - kRight, 4);
   const Axis y(up.low, up.high, kHeight - kBottom, kTop, 4);
-  if (counts) std::erase_if(x.at, [](double t) { return t != std::round(t); });  // nothing lies between two
+  // There is nothing between two counts.
+  if (counts) std::erase_if(x.at, [](double t) { return t != std::round(t); });
   const Legend legend(names);
   std::string out = head(c.title, kHeight + legend.height) + frame(x, y, c.x_label, c.y_label, c.percent_x);
   size_t place = 0;

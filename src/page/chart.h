@@ -1,6 +1,7 @@
 // Charts as inline SVG for the report: no script, no fonts, no network. Colours are CSS variables of the
 // page, so they follow light, dark and print; every colour has a shape of its own, so that nobody needs to
-// tell colours apart. All are equally narrow: a page sets two side by side, a phone one below the other.
+// tell colours apart. All charts have the same narrow width: two fit side by side on a page, and on a phone
+// they are stacked.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -16,26 +17,26 @@ struct ChartPoint {
 struct ChartLine {
   enum class Stroke : uint8_t {
     marked,     // a line with a mark at each point
-    plain,      // a line alone, for many points
-    level,      // one point: a dashed level across the chart
+    plain,      // a line without marks, for many points
+    level,      // one point: a dashed horizontal line across the chart
     reference,  // a thin dashed line that is not data, such as a diagonal
   };
   std::string name;                // empty: not in the legend
   std::vector<ChartPoint> points;  // by x
   Stroke stroke = Stroke::marked;
-  int key = -1;  // of its colour and shape; -1: its place in the chart
+  int key = -1;  // its colour and shape; -1: by position in the chart
 };
-// Lines with intervals over one axis. Names are in a legend below.
+// Lines with intervals. Names are in a legend below.
 struct LineChart {
   std::string title, x_label, y_label;
   std::vector<ChartLine> lines;
   bool percent_x = false;
-  bool apart = false;                   // lines a little beside each other, so that no interval hides another
-  double least = 1e300, most = -1e300;  // what the upright axis holds at least
+  bool apart = false;                   // shift lines a little, so that no interval hides another
+  double least = 1e300, most = -1e300;  // the least range of the vertical axis
 };
 std::string svg(const LineChart&);
 
-// Names of colours and shapes, for a legend: "A, main".
+// A name for a colour and shape in a legend: "A, main".
 struct ChartKey {
   int key = 0;
   std::string name;
@@ -52,7 +53,7 @@ struct IntervalChart {
   std::vector<ChartKey> legend;
   bool percent = false;                 // values are shares
   bool bars = false;                    // from 0 to the value
-  double least = -1e300, most = 1e300;  // what lies beyond is cut off, with an arrow
+  double least = -1e300, most = 1e300;  // values beyond are cut off, with an arrow
 };
 std::string svg(const IntervalChart&);
 

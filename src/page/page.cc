@@ -15,7 +15,7 @@ std::string html_document(const std::string& title, const std::string& body, con
       escape_html(title), kPageStyle, head, body);
 }
 namespace {
-constexpr const char* kPercent = "\u00a0%";  // never parted from its number
+constexpr const char* kPercent = "\u00a0%";  // never separated from its number
 std::string tip(const std::string& text) {
   if (text.empty()) return "";
   return fmt::format(" title=\"{}\"", escape_html(text));

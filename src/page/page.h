@@ -1,5 +1,5 @@
-// A page of figures and tables that needs nothing beside it: no request to any host. It numbers its figures
-// and tables, follows the reader's light or dark, fits a telephone and prints.
+// A self-contained page of figures and tables: no request to any host. It numbers its figures and tables,
+// follows the reader's light or dark mode, fits a phone, and prints.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -9,23 +9,24 @@ namespace rum::page {
 extern const char* const kPageStyle;  // the CSS of all pages
 
 struct Head {                   // of a column
-  std::string label, tip = "";  // plain text; the tip is read by a pointer that rests on the label
+  std::string label, tip = "";  // plain text; tip: the label's tooltip
 };
-// Cells are HTML; a row of one cell is a heading of those below it. The first column names its row.
+// Cells are HTML; a row of one cell is a heading for the rows below. The first column names its row.
 struct Table {
   std::string caption;  // HTML, without a number
-  const char* data;     // the file that holds these numbers; "" where none does
+  const char* data;     // the file with these numbers; "" if there is none
   std::vector<Head> head;
   std::vector<std::vector<std::string>> rows{};
 };
 class Page {
  public:
-  void section(const std::string& title, const std::string& about = "");  // about: HTML; ends the one before
+  // Begins a section. about: HTML.
+  void section(const std::string& title, const std::string& about = "");
   void put(const std::string& html) { body_ += html; }
   void table(const Table&);
-  // One caption for charts that stand side by side where there is room.
+  // One caption for several charts, side by side if there is room.
   void figure(const std::vector<std::string>& charts, const std::string& caption, const char* data);
-  // top: above the contents; head: as of html_document()
+  // top: shown above the contents; head: as in html_document()
   std::string html(const std::string& title, const std::string& top, const std::string& head = "") const;
 
  private:
@@ -33,16 +34,16 @@ class Page {
   int sections_ = 0, figures_ = 0, tables_ = 0;
 };
 
-// A whole document in that style. head: what else belongs between <head> and </head>; title is plain text.
+// A complete document in that style. head: more elements for <head>; title is plain text.
 std::string html_document(const std::string& title, const std::string& body, const std::string& head = "");
 
 // ---- numbers, with a real minus sign
 std::string shown(double v, int digits = 1);
-std::string measured(double v);  // with about four digits
+std::string measured(double v);  // to about four digits
 std::string counted(int64_t n);  // 20,000
 std::string signed_number(double v, int digits);
 std::string percent(double share);                       // 46 %
 std::string change(double from, double to, int digits);  // "7009 → 2147, −69 %"
-std::string relative(double from, double to);            // "−69 %"; "" where that means nothing
-int digits_for(double v);                                // so that about four are shown
+std::string relative(double from, double to);            // "−69 %"; "" if that is meaningless
+int digits_for(double v);                                // for about four significant digits
 }  // namespace rum::page

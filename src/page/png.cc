@@ -45,11 +45,11 @@ std::string base64(std::span<const uint8_t> bytes) {
 }
 
 std::string png_uri(int64_t rows, int64_t columns, std::span<const float> weights) {
-  constexpr uint8_t kBlue[] = {0x4f, 0x7f, 0xe6};  // reads on white and on black
+  constexpr uint8_t kBlue[] = {0x4f, 0x7f, 0xe6};  // legible on white and on black
   std::string head, palette, alpha, raw;
   big_endian(head, static_cast<uint32_t>(columns));
   big_endian(head, static_cast<uint32_t>(rows));
-  head += std::string("\x08\x03\x00\x00\x00", 5);  // 8 bits, colours of a palette
+  head += std::string("\x08\x03\x00\x00\x00", 5);  // 8 bits, palette colours
   for (int i = 0; i < 256; ++i) {
     for (const uint8_t c : kBlue) palette += static_cast<char>(c);
     alpha += static_cast<char>(i);

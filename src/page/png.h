@@ -1,4 +1,4 @@
-// Small pictures of numbers inside a page.
+// Numbers as small pictures inside a page.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -9,13 +9,15 @@
 
 namespace rum::page {
 namespace {
-constexpr double kShades[] = {.5, .2, .05, .01, .001};  // a probability of at least this has so light a shade
+// Lower bounds of the probability for each shade, light to dark.
+constexpr double kShades[] = {.5, .2, .05, .01, .001};
 int shade(double p) {
   int s = 0;
   for (const double least : kShades) s += p < least;
   return s;
 }
-// As it is in the text: a line end is shown and ends the line, half a character is hexadecimal.
+// The token as it is in the text: a line end is shown and breaks the line, partial characters are
+// hexadecimal.
 std::string in_text(const std::string& bytes) {
   std::string out;
   for (const char c : visible(bytes)) {

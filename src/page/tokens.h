@@ -1,4 +1,4 @@
-// Tokens as coloured text: how a tokenizer cuts, and how likely a model finds each.
+// Tokens as coloured text: how a tokenizer splits a text, and how likely each token is to a model.
 #pragma once
 #include <cmath>
 #include <span>
@@ -7,13 +7,13 @@
 
 namespace rum::page {
 struct ShownToken {
-  std::string bytes;      // what it stands for; a special token's name
-  double log_p = NAN;     // natural; NaN: it was given, not predicted
-  std::string says = "";  // for the pointer that rests on it; plain text
+  std::string bytes;      // its bytes; for a special token its name
+  double log_p = NAN;     // natural log; NaN: the token was given, not predicted
+  std::string says = "";  // tooltip; plain text
 };
-// Plain text of a token for labels: blanks and line ends are seen, half characters are hexadecimal.
+// Plain text of a token for labels: blanks and line ends are visible, partial characters are hexadecimal.
 std::string token_label(const std::string& bytes);
-// The text, each token on a shade of its probability; below the legend of the shades.
+// The text, each token shaded by its probability; and below, the legend of the shades.
 std::string heat_map(std::span<const ShownToken>);
 std::string heat_legend();
 // The text, neighbouring tokens in different colours.

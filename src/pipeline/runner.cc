@@ -17,7 +17,7 @@
 
 namespace rum {
 namespace {
-// A process that writes to a log; it is told to stop when we die.
+// Starts a process that writes to a log; it gets a signal to stop if we die.
 pid_t start(const std::vector<std::string>& command, const std::string& log) {
   std::vector<char*> words;
   for (const std::string& w : command) words.push_back(const_cast<char*>(w.c_str()));
@@ -27,7 +27,7 @@ pid_t start(const std::vector<std::string>& command, const std::string& log) {
   if (child > 0) return child;
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);
-  ::setpgid(0, 0);  // Ctrl-C reaches us alone; we pass it on
+  ::setpgid(0, 0);  // Ctrl-C reaches only us; we pass it on
   const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644),
             in = ::open("/dev/null", O_RDONLY);
   if (out >= 0) {
@@ -41,7 +41,7 @@ pid_t start(const std::vector<std::string>& command, const std::string& log) {
 std::string last_line(const std::string& path) {
   const std::string text = Disk::real().exists(path) ? Disk::real().read(path) : "";
   const size_t end = text.find_last_not_of("\n");
-  if (end == std::string::npos) return "it said nothing";
+  if (end == std::string::npos) return "it printed nothing";
   const size_t begin = text.rfind('\n', end);
   return text.substr(begin == std::string::npos ? 0 : begin + 1,
                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
@@ -60,11 +60,11 @@ class Runner {
       if (damage.empty()) {
         ++result_.there;
         if (const auto others = store.strangers(s.id); !others.empty())
-          progress.line(fmt::format("{}: not part of this stage, left alone: {}", store.folder(s.id),
+          progress.line(fmt::format("{}: not part of this stage, kept: {}", store.folder(s.id),
                                     fmt::join(others, ", ")));
         continue;
       }
-      progress.line(fmt::format("{} is damaged ({}): it is made again", s.label, damage));
+      progress.line(fmt::format("{} is damaged ({}): making it again", s.label, damage));
       store.remove(s.id, progress);
     }
   }

@@ -1,5 +1,6 @@
-// Makes all stages of a graph, several at a time, each in its own process, by the same command that a
-// cluster's scheduler would run. Stopped at any moment and started again, it loses and repeats nothing.
+// Runs all stages of a graph, several at a time, each in its own process and by the same command that a
+// cluster's scheduler would run. It can be stopped and restarted at any time without losing or repeating
+// work.
 #pragma once
 #include <functional>
 #include <string>
@@ -10,20 +11,20 @@
 namespace rum {
 struct RunnerConfig {
   std::vector<std::string> command;  // makes one stage, given its id: {"ruminate", "experiment", "stage"}
-  int64_t jobs = 1;                  // processes side by side
-  std::string when_busy = {};        // what to do where another process runs these stages, for the message
+  int64_t jobs = 1;                  // parallel processes
+  std::string when_busy = {};        // for the message if another process runs these stages: what to do
 };
 struct RunnerResult {
   int64_t made = 0, there = 0;  // stages made now, and found finished
   bool stopped = false;
 };
-// Stages with a wrong checksum are removed and made again, with a message. When a stage fails, those that are
-// running end first; then Error with its label, the last line of its output, and where its log is. Error at
-// once when another process runs the stages of this store.
+// Stages with a wrong checksum are removed and made again, with a message. When a stage fails, the running
+// ones finish first; then Error with its label, the last line of its output, and the path of its log. Error
+// at once if another process runs the stages of this store.
 RunnerResult run_stages(const Graph&, Store&, const RunnerConfig&, Progress&,
                         const std::function<bool()>& stop);
 
-// Expected seconds of work that is left, on one process: costs of what is not made, scaled by how long what
-// is made took.
+// Expected seconds of remaining work for one process: the costs of the missing stages, scaled by how long
+// finished ones took.
 double seconds_left(const Graph&, const Store&);
 }  // namespace rum

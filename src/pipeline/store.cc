@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 constexpr const char* kFacts = "stage.json";
 
-// Paths of all below a folder that is not a folder itself, relative to it, sorted. Links are not followed.
+// Paths of everything below a folder except folders, relative to it, sorted. Links are not followed.
 std::vector<std::string> files_below(const std::string& folder) {
   std::vector<std::string> out;
   for (const auto& e : fs::recursive_directory_iterator(folder))
@@ -91,7 +91,7 @@ std::vector<std::string> Store::strangers(const std::string& id) const {
   Json facts;
   try {
     facts = this->facts(id);
-  } catch (const FileError&) {  // nobody knows whose they are: none is touched
+  } catch (const FileError&) {  // unknown owners: none is touched
   }
   const Json* files = facts.find("files");
   for (const std::string& name : files_below(folder(id)))
@@ -102,7 +102,7 @@ std::vector<std::string> Store::strangers(const std::string& id) const {
 void Store::remove(const std::string& id, Progress& progress) {
   if (!Disk::real().exists(folder(id))) return;
   const std::vector<std::string> others = strangers(id);
-  // First out of the way in one move, so that no half of it can be taken for a finished stage.
+  // First renamed as a whole, so that a half-deleted folder cannot be taken for a finished stage.
   std::string away;
   for (int n = 1; away.empty() || Disk::real().exists(away); ++n)
     away = fmt::format("{}.old-{}", folder(id), n);

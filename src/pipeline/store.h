@@ -1,5 +1,5 @@
-// Where stages keep what they made: FOLDER/stages/ID, which appears whole or not at all (until then it is
-// ID.part), with stage.json: what it was made from, and a checksum of every file.
+// Where stages store their output: FOLDER/stages/ID, which appears whole or not at all (until then it is
+// ID.part), with stage.json: its inputs and parameters, and a checksum of every file.
 #pragma once
 #include <memory>
 #include <string>
@@ -11,8 +11,9 @@
 namespace rum {
 // What a store knows about the program that uses it.
 struct StoreUser {
-  std::string build = "unknown";              // written to stage.json
-  std::string make_all = "the same command";  // what makes all that is missing or damaged, for messages
+  std::string build = "unknown";  // written to stage.json
+  // For messages: the command that makes everything missing or damaged.
+  std::string make_all = "the same command";
 };
 class Store {
  public:
@@ -21,23 +22,22 @@ class Store {
   std::string folder(const std::string& id) const { return folder_ + "/stages/" + id; }
   std::string part(const std::string& id) const { return folder(id) + ".part"; }
   std::string log(const std::string& id) const { return folder_ + "/logs/" + id + ".txt"; }
-  std::string lock(const std::string& name) const;  // a path for FileLock, in a folder that is there
+  std::string lock(const std::string& name) const;  // a path for FileLock, in an existing folder
 
-  bool finished(const std::string& id) const;  // its folder stands; not checked
-  bool begun(const std::string& id) const;     // some work lies in ID.part
-  // "" when every file has the checksum that stage.json states, else what is wrong. Other
-  // files are not damage.
+  bool finished(const std::string& id) const;  // its folder exists; contents not checked
+  bool begun(const std::string& id) const;     // ID.part exists
+  // "" if every file has the checksum in stage.json, else what is wrong. Extra files are not damage.
   std::string damage(const std::string& id) const;
-  void check(const Stage&) const;  // FileError of a stage that is damaged
+  void check(const Stage&) const;  // FileError if the stage is damaged
   // Files in a finished stage's folder that are not its own, relative to it, sorted.
   std::vector<std::string> strangers(const std::string& id) const;
-  // Files that are not the stage's own stay, in a folder ID.old-1, ID.old-2 ... that is named to people.
+  // Removes a stage. Files that are not its own are kept in a folder ID.old-1, ID.old-2 ..., with a message.
   void remove(const std::string& id, Progress&);
-  // Runs one stage whose inputs are finished, alone on this machine; returns at once when somebody finished
-  // it meanwhile. Error of an input that is missing; what the stage throws.
+  // Runs one stage whose inputs are finished; a lock keeps other processes on this machine out. Returns at
+  // once if one of them has finished it. Error: a missing input, or whatever the stage throws.
   void make(const Graph&, const std::string& id, Progress&, const std::function<bool()>& stop);
   Json facts(const std::string& id) const;  // stage.json of a finished stage; FileError
-  // Of all finished stages that can be read, newest first.
+  // The facts of all finished, readable stages of this kind, newest first.
   std::vector<Json> all_facts(const std::string& kind) const;
 
  private:

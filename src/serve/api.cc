@@ -17,7 +17,7 @@ namespace rum::serve {
 namespace {
 constexpr size_t kMostStops = 4, kMostPrompts = 16;
 
-// The keys of a request. Each of these gives `otherwise`, or nothing, where the key is missing or null.
+// The keys of a request. Each function returns `otherwise`, or nothing, if the key is missing or null.
 class Fields : public JsonKeys {
  public:
   Fields(const Json& json) : JsonKeys(json.object(), true) {
@@ -46,13 +46,13 @@ class Fields : public JsonKeys {
     read(key, out);
     return out;
   }
-  std::vector<std::string> texts(const char* key, size_t most) {  // one, or a list of them
+  std::vector<std::string> texts(const char* key, size_t most) {  // one text, or a list of texts
     std::vector<std::string> out;
     read(key, out, true);
     if (out.size() > most) bad(key, fmt::format("a text or a list of at most {}", most), *find(key));
     return out;
   }
-  // What would change the answer and is not done here; with its usual value it is accepted.
+  // An option that is not supported here: accepted only with its usual value.
   void only(const char* key, const Json& usual) {
     const Json* v = find(key);
     if (v && to_json(*v) != to_json(usual))
@@ -75,7 +75,7 @@ std::string new_id(const char* kind) {
   static std::atomic<uint32_t> count = 0;
   return fmt::format("{}-{:08x}{:08x}", kind, process, count++);
 }
-// What decides over the words; without any of it a translation model decodes as its run does.
+// The options for decoding; without any, a translation model decodes as its run does.
 Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served, bool chat) {
   Decoding d;
   if (run.translation()) d = run.config.decoding;
@@ -101,7 +101,7 @@ Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served,
   d.max_new = most > 0 ? std::min(most, served.most_answer) : served.most_answer;
   return d;
 }
-// A text, or a list of parts that are texts, joined as they stand.
+// A text, or a list of text parts, concatenated.
 std::string content_of(const Json& message) {
   const Json* content = message.find("content");
   if (content && content->text()) return *content->text();
@@ -113,7 +113,7 @@ std::string content_of(const Json& message) {
     if (type && type->text() && *type->text() != "text")
       throw Refusal(
           400,
-          fmt::format("messages: a part of type \"{}\" cannot be read here, only those of type \"text\"",
+          fmt::format("messages: parts of type \"{}\" are not supported, only those of type \"text\"",
                       *type->text()),
           "messages");
     if (!type || !type->text() || !text || !text->text())
@@ -239,7 +239,7 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   return r;
 } catch (const Refusal&) {
   throw;
-} catch (const Error& e) {  // a character that the tokenizer does not have, a role in the wrong place
+} catch (const Error& e) {  // a character that is not in the vocabulary, or a role in the wrong place
   throw Refusal(400, e.what());
 }
 

@@ -1,5 +1,5 @@
-// What OpenAI's protocol asks for and is answered: requests read strictly, answers and their pieces as JSON.
-// Knows nothing of sockets.
+// OpenAI's protocol: requests, which are parsed strictly, and answers and streamed pieces as JSON. No sockets
+// here.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -13,13 +13,13 @@
 
 namespace rum::serve {
 struct ServedModel {
-  std::string name;            // as clients name it
+  std::string name;            // the name that clients use
   int64_t created = 0;         // seconds since 1970
   int64_t most_prompt = 4096;  // tokens
-  int64_t most_answer = 512;   // tokens of one text, the end token included
-  int64_t most_choices = 16;   // texts of one request
+  int64_t most_answer = 512;   // tokens of one text, including the end token
+  int64_t most_choices = 16;   // texts per request
 };
-// A request that is refused, with the status of HTTP.
+// A request that is refused, with the HTTP status.
 struct Refusal : Error {
   Refusal(int s, const std::string& message, std::string p = "")
       : Error(message),
@@ -31,23 +31,23 @@ struct Refusal : Error {
 std::string refusal_json(int status, const std::string& message, const std::string& param = "");
 
 struct Request {
-  bool chat = false, stream = false, usage = false;  // usage: streamed at the end, too
+  bool chat = false, stream = false, usage = false;  // usage: token counts at the end of a stream
   std::string id;
-  std::vector<Writing> prompts;  // of /completions there may be several
+  std::vector<Writing> prompts;  // several only for /completions
   int64_t prompt_tokens = 0;
 };
-// Refusal: 400 for what cannot be read or done, 404 for another model's name, 413 for a
-// prompt that is too long.
+// Refusal: 400 for an invalid or unsupported request, 404 for an unknown model, 413 for a prompt that is too
+// long.
 Request read_request(std::string_view body, bool chat, const LoadedRun&, const ServedModel&);
 
-struct Answer {  // a text of an answer
+struct Answer {  // one text of an answer
   std::string text;
   const char* ended = "stop";
 };
 // The answer in one piece; choices[p * n + k]: text k of prompt p.
 std::string answer_json(const Request&, const ServedModel&, std::span<const Answer>, int64_t tokens);
-// Pieces of a stream, as Server-Sent Events: the first of a choice, what is new of it, its
-// end, the end of all.
+// Pieces of a stream, as Server-Sent Events: the first of a choice, its new text, its end, the end of the
+// stream.
 std::string piece(const Request&, const ServedModel&, int64_t choice, const Told&, bool first);
 std::string last_piece(const Request&, const ServedModel&, int64_t tokens);
 std::string models_json(const ServedModel&);

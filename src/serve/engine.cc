@@ -7,13 +7,13 @@
 
 namespace rum::serve {
 namespace {
-// The longest end of the text that a stop begins with.
+// The length of the longest suffix of the text that is a prefix of `stop`.
 size_t beginning_of(std::string_view stop, std::string_view text) {
   for (size_t n = std::min(stop.size() - 1, text.size()); n > 0; --n)
     if (text.ends_with(stop.substr(0, n))) return n;
   return 0;
 }
-// Whether two requests can be written side by side.
+// Whether two requests can be generated in one batch.
 bool decoded_alike(const Writing& a, const Writing& b) {
   const auto shared = [](Decoding d) {
     if (d.beam == 1 && d.max_new > 0) d.max_new = 1;  // each text has its own limit
@@ -117,7 +117,7 @@ void Engine::serve() {
 void Engine::abandon(Job& w) const {
   for (int64_t k = 0; k < w.asked.decoding.best; ++k) w.tell({static_cast<int32_t>(k), "", "abort"});
 }
-// The first and those that wait and can be written beside it, in their order.
+// The first job and all waiting jobs that can be batched with it, in order.
 std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Job>> out{std::move(first)};
@@ -165,7 +165,8 @@ void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
     const Hypothesis& h = all[k];
     Job::Draw& of = w.draws_[k];
     std::string text;
-    for (size_t i = of.told; i < h.tokens.size(); ++i, ++w.tokens_)  // of beams all, else the last one
+    // With beam search all tokens, else the last one.
+    for (size_t i = of.told; i < h.tokens.size(); ++i, ++w.tokens_)
       text += of.text.add(of.decode.add(h.tokens[i]), w.asked.stop);
     const bool stopped =
         of.text.stopped() || h.finished || (!h.tokens.empty() && h.tokens.back() == run_.tokenizer.end());

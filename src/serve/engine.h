@@ -1,5 +1,5 @@
-// One model that answers many at once: a thread of its own takes the requests that wait and writes those that
-// are decoded alike side by side. What a text becomes does not depend on what it was written beside.
+// One model that answers many requests at once: its own thread takes the waiting requests and generates those
+// with equal decoding in one batch. A text does not depend on the others in its batch.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -19,21 +19,21 @@
 #include "run/run.h"
 
 namespace rum::serve {
-struct Writing {  // what is asked for: decoding.best texts after one prompt
+struct Writing {  // a request: decoding.best texts after one prompt
   Prompt prompt;
-  Decoding decoding;              // without beam search each text keeps its own max_new within a batch
+  Decoding decoding;              // without beam search each text in a batch has its own max_new
   Token end = -1;                 // ends a text, as the tokenizer's does
   std::vector<std::string> stop;  // a text ends before the first of these
 };
-struct Told {  // what is new of one of the texts
+struct Told {  // news of one text
   int32_t draw = 0;
   std::string text;
   const char* ended = nullptr;  // "stop", "length", or "abort" when the server ends; null: it continues
 };
-// The text of growing tokens, as far as it can be told: no half character, nothing that may begin a stop.
+// Turns growing tokens into text that is safe to send: no partial character, no possible beginning of a stop.
 class GrowingText {
  public:
-  std::string add(std::string_view bytes, std::span<const std::string> stops);  // what can be told now
+  std::string add(std::string_view bytes, std::span<const std::string> stops);  // what can be sent now
   std::string rest();                                                           // at the end
   bool stopped() const { return stopped_; }
 
@@ -42,14 +42,14 @@ class GrowingText {
   bool stopped_ = false;
 };
 
-class Job {  // one request under way, for the thread that waits for it
+class Job {  // a request in progress, for the thread that waits for it
  public:
   explicit Job(Writing w) : asked(std::move(w)) {}
-  // What has come: false when nothing has in this time. Rethrows what went wrong.
+  // Waits for news; false if there is none in this time. Rethrows errors.
   bool wait(Told&, std::chrono::milliseconds);
   void cancel() { cancelled_ = true; }
-  bool over() const { return over_; }         // has wait() told the end of every text?
-  int64_t tokens() const { return tokens_; }  // written so far, of all texts
+  bool over() const { return over_; }         // has wait() reported the end of every text?
+  int64_t tokens() const { return tokens_; }  // generated so far, in all texts
   const Writing asked;
 
  private:
@@ -68,19 +68,20 @@ class Job {  // one request under way, for the thread that waits for it
   std::vector<Draw> draws_;  // of the engine's thread
   std::atomic<bool> cancelled_ = false;
   std::atomic<int64_t> tokens_ = 0;
-  int64_t ended_ = 0;  // texts whose end wait() has told
+  int64_t ended_ = 0;  // texts whose end wait() has reported
   bool over_ = false;
 };
 
 class Engine {
  public:
-  Engine(const LoadedRun&, int64_t batch, int64_t waiting);  // texts side by side; most requests that wait
+  // batch: texts per batch; waiting: the most requests that may wait.
+  Engine(const LoadedRun&, int64_t batch, int64_t waiting);
   ~Engine();
   std::shared_ptr<Job> begin(Writing);  // null: too many wait, or the engine is stopping
   // Runs on the engine's thread, the only one that may touch the model. false: too many wait, or the
   // engine is stopping.
   bool call(const std::function<void()>&);
-  void stop();  // what waits or is being written ends with "abort"
+  void stop();  // requests that wait or are in progress end with "abort"
 
  private:
   struct Item {

@@ -30,7 +30,7 @@ Run read(const std::string& path) {
   return {path, folder, read_config(folder.config()), history_of(folder)};
 }
 using Points = std::vector<page::ChartPoint> RunHistory::*;
-// One line a run; empty when none has a point.
+// One line per run; empty if no run has a point.
 std::string over_each_other(std::span<const Run> runs, const char* title, const char* y, Points points,
                             page::ChartLine::Stroke stroke) {
   page::LineChart chart{title, "step", y, {}};
@@ -70,9 +70,10 @@ void put_curves(page::Page& page, std::span<const Run> runs) {
   std::erase(charts, "");
   page.section("Curves");
   if (charts.empty())
-    page.put("<p>No step was logged yet.</p>\n");
+    page.put("<p>No steps logged yet.</p>\n");
   else
-    page.figure(charts, "What each run has logged; of many points the means of neighbours.", "");
+    page.figure(charts, "What each run has logged; where there are many points, means of neighbouring ones.",
+                "");
 }
 std::string best_of(const std::vector<page::ChartPoint>& points, bool lowest, int digits) {
   if (points.empty()) return "–";
@@ -101,7 +102,7 @@ void put_summary(page::Page& page, std::span<const Run> runs) {
   page.table(t);
 }
 
-// samples.txt: after each "step N" three lines a text: source, "= " reference, "> " translation.
+// samples.txt: after each "step N", three lines per text: source, "= " reference, "> " translation.
 struct Sample {
   std::string source, reference;
   std::vector<std::pair<std::string, std::string>> written;  // step, translation
@@ -138,7 +139,7 @@ void put_samples(page::Page& page, std::span<const Run> runs) {
       if (runs.size() > 1) page.put("<br><small>" + escape_html(r.name) + "</small>");
       page.put("</p><dl>\n");
       const size_t n = s.written.size(), shown_of = std::min(n, kSteps);
-      for (size_t k = 0; k < shown_of; ++k) {  // the last one always
+      for (size_t k = 0; k < shown_of; ++k) {  // always including the last one
         const auto& [step, text] =
             s.written[n - 1 - (shown_of - 1 - k) * (n - 1) / std::max<size_t>(shown_of - 1, 1)];
         page.put(fmt::format("<dt>{}</dt><dd>{}</dd>\n", escape_html(step), escape_html(text)));
@@ -176,7 +177,7 @@ std::string seen_by(const LoadedRun& run) {
   }
   return fmt::format("<p class=\"soft\">Weights: {}</p>\n<h3>How likely each token is</h3>\n",
                      escape_html(run.source)) +
-         heat + page::heat_legend() + "<h3>How the tokenizer cuts</h3>\n" + cut +
+         heat + page::heat_legend() + "<h3>How the tokenizer splits it</h3>\n" + cut +
          "<h3>Where each layer and head looks in the shortest of them</h3>\n<p class=\"soft\">Rows look at "
          "columns; each row is drawn against its largest weight. A picture that is opened shows the "
          "tokens.</p>\n" +
@@ -204,7 +205,7 @@ std::string RunPages::html(std::span<const std::string> folders, int64_t refresh
   auto& [of, html] = seen_[first.name];
   if (html.empty() || of != weights) try {
       html = seen_by(*load_run(first.name));
-    } catch (const Error& e) {  // no weights yet, or a corpus that has gone
+    } catch (const Error& e) {  // no weights yet, or a corpus that is no longer there
       html = "<p>" + escape_html(e.what()) + "</p>\n";
     }
   of = weights;

@@ -1,5 +1,5 @@
-// `ruminate inspect --html`: runs as one page that needs nothing beside it, with their curves over each
-// other, and what the first one makes of a few validation texts.
+// `ruminate inspect --html`: runs as one self-contained page, with their curves overlaid, and a few
+// validation texts as the first run's model sees them.
 #pragma once
 #include <map>
 #include <span>
@@ -9,13 +9,13 @@
 namespace rum::serve {
 class RunPages {
  public:
-  // refresh: after this many seconds a browser reads the page again, as long as a run is not finished; 0:
-  // never. FileError: a folder that is not a run.
+  // refresh: seconds after which a browser reloads the page while a run is unfinished; 0: never. FileError: a
+  // folder that is not a run.
   std::string html(std::span<const std::string> folders, int64_t refresh = 0);
-  static bool finished(std::span<const std::string> folders);  // all of them
+  static bool finished(std::span<const std::string> folders);  // are all of them finished?
 
  private:
-  // What the weights make of texts is kept until there are new ones.
-  std::map<std::string, std::pair<std::string, std::string>> seen_;  // by folder: which weights, HTML
+  // The part about validation texts is cached until there are new weights.
+  std::map<std::string, std::pair<std::string, std::string>> seen_;  // by folder: the weights' file, HTML
 };
 }  // namespace rum::serve

@@ -7,8 +7,7 @@
 
 namespace rum::serve {
 namespace {
-// The form sends what is typed to /look and shows the HTML that comes back; the server made
-// it, and escaped it.
+// The form sends the text to /look and shows the HTML that comes back, which the server has escaped.
 constexpr const char* kScript = R"(<script>
 const form = document.forms[0], out = document.getElementById("out"), key = sessionStorage;
 form.onsubmit = async event => {
@@ -23,7 +22,7 @@ form.onsubmit = async event => {
     if (reply.ok) out.innerHTML = body;
     else out.textContent = JSON.parse(body).error.message;
     if (reply.status == 401) {
-      const token = prompt("This server asks for a key");
+      const token = prompt("This server requires a key");
       if (token) key.token = token;
     }
   } catch (e) {
@@ -45,13 +44,13 @@ button{font:600 1rem system-ui,sans-serif;padding:.6rem 1.1rem;border:0;border-r
 }  // namespace
 
 std::string serve_page(const std::string& model, bool translation) {
-  const char *label = "The beginning of a text", *verb = "Write on";
+  const char *label = "The beginning of a text", *verb = "Continue";
   if (translation) {
     label = "A sentence to translate";
     verb = "Translate";
   }
   const std::string body = fmt::format(
-      "<p class=\"soft\">Programs find this model under <code>/v1/completions</code> and "
+      "<p class=\"soft\">Programs can use this model under <code>/v1/completions</code> and "
       "<code>/v1/chat/completions</code>, as they would OpenAI&rsquo;s.</p>\n<form><label for=\"text\">{}"
       "</label><textarea id=\"text\" name=\"text\" required autofocus></textarea><button name=\"go\">{}"
       "</button></form>\n<div id=\"out\" aria-live=\"polite\"></div>\n{}",

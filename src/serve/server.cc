@@ -19,11 +19,11 @@
 
 namespace rum::serve {
 namespace {
-constexpr auto kGlance = std::chrono::milliseconds(200);  // between two looks whether a client is still there
-constexpr auto kShort = std::chrono::milliseconds(50);    // between two looks for a client that is too slow
+// Between two checks that a client is still connected, and for clients that are too slow.
+constexpr auto kGlance = std::chrono::milliseconds(200), kShort = std::chrono::milliseconds(50);
 
-// A thread for each connection, so that none waits for a slow one; when all are taken, the slowest client must
-// go before the next is accepted.
+// One thread per connection, so that none waits for a slow one; when all are in use, the slowest client is cut
+// off before the next one is accepted.
 class Connections : public httplib::TaskQueue {
  public:
   Connections(size_t most, SlowClients& slow) : most_(most), slow_(slow) {}
@@ -42,7 +42,8 @@ class Connections : public httplib::TaskQueue {
     Thread& t = *threads_.emplace_back(std::make_unique<Thread>());
     t.thread = std::jthread([this, &t, serve = std::move(serve)] {
       serve();
-      const std::lock_guard done(mutex_);  // who sees that it is over, with this lock, does not wait for it
+      // Under this lock: whoever sees that it is over does not wait for it
+      const std::lock_guard done(mutex_);
       t.over = true;
       --running_;
       free_.notify_one();
@@ -77,7 +78,7 @@ void refuse(httplib::Response& to, int status, const std::string& message, const
   if (status == 429) to.set_header("Retry-After", "1");
   if (status == 413) to.set_header("Connection", "close");  // the rest of the body is not read
 }
-// A web page of somebody else that has its own name lead to this machine cannot read what is said here.
+// Guards against DNS rebinding: a foreign web page whose name resolves to this machine cannot read answers.
 bool names_this_machine(const std::string& host_header) {
   std::string host = host_header.substr(0, host_header.rfind(':'));
   if (host_header.starts_with("[")) host = host_header.substr(0, host_header.find(']') + 1);
@@ -123,12 +124,11 @@ struct Server::State {
       port = http.bind_to_any_port(config.host);
     else if (http.bind_to_port(config.host, static_cast<int>(config.port)))
       port = static_cast<int>(config.port);
-    RUM_CHECK(
-        port > 0,
-        "{}, port {}: cannot be listened on; is another server running there? --port 0 takes any free port",
-        config.host, config.port);
+    RUM_CHECK(port > 0,
+              "{}, port {}: cannot listen there; is another server running? --port 0 takes any free port",
+              config.host, config.port);
     slow.emplace(port, std::chrono::seconds(3 * config.patience));
-    listen(socket, 1024);  // the library asks for a queue of five
+    listen(socket, 1024);  // the library's default is a queue of five
   }
   void routes() {
     http.set_pre_routing_handler([this](const httplib::Request& q, httplib::Response& a) {
@@ -137,7 +137,7 @@ struct Server::State {
       a.set_header("X-Content-Type-Options", "nosniff");
       const bool local = config.host == "localhost" || names_this_machine(config.host);
       if (local && !names_this_machine(q.get_header_value("Host")))
-        refuse(a, 403, "this server answers only to the names of this machine");
+        refuse(a, 403, "this server answers only requests to a name of this machine");
       else if (!config.key.empty() && q.path != "/" &&
                q.get_header_value("Authorization") != "Bearer " + config.key)
         refuse(a, 401, "expected the header \"Authorization: Bearer KEY\" with this server's key");
@@ -162,8 +162,8 @@ struct Server::State {
          [this](const std::string& body, httplib::Response& a) { answer(body, true, a); });
     http.set_error_handler([](const httplib::Request& q, httplib::Response& a) {
       if (!a.body.empty()) return;
-      std::string why = "this request cannot be read";
-      if (a.status == 404) why = q.method + " " + q.path + ": there is no such thing here";
+      std::string why = "this request is malformed";
+      if (a.status == 404) why = q.method + " " + q.path + ": not found";
       if (a.status == 413) why = "the request is too long";
       refuse(a, a.status, why);
     });
@@ -171,7 +171,7 @@ struct Server::State {
       refuse(a, 500, "the server failed on this request");
     });
   }
-  // Reads a body of a bounded size in a bounded time, and refuses what goes wrong with it.
+  // Reads a body of bounded size in bounded time, and turns failures into refusals.
   void post(const char* path, std::function<void(const std::string&, httplib::Response&)> use) {
     http.Post(path, [this, use](const httplib::Request& q, httplib::Response& a,
                                 const httplib::ContentReader& read) {
@@ -217,7 +217,7 @@ struct Server::State {
     a.set_content(html, "text/html; charset=utf-8");
   }
 
-  struct Answering {  // one request while it is being answered
+  struct Answering {  // a request in progress
     Request request;
     std::vector<std::shared_ptr<Job>> works;
     std::vector<Answer> answers;
@@ -241,12 +241,12 @@ struct Server::State {
     }
     at->answers.resize(at->works.size() * static_cast<size_t>(at->request.prompts[0].decoding.best));
     at->begun.resize(at->answers.size());
-    // Both kinds of answer come in chunks: so it is seen while the model writes whether the
-    // client still listens.
+    // Both kinds of answer are sent in chunks, so that a client that has left is noticed while the model
+    // generates.
     const char* type = at->request.stream ? "text/event-stream" : "application/json";
     a.set_chunked_content_provider(type, [this, at](size_t, httplib::DataSink& to) { return send(*at, to); });
   }
-  // All of the answer; false ends the connection.
+  // Sends the whole answer; false ends the connection.
   bool send(Answering& at, httplib::DataSink& to) const try {
     const auto each = static_cast<size_t>(at.request.prompts[0].decoding.best);
     for (size_t p = 0; p < at.works.size(); ++p)
@@ -297,7 +297,7 @@ void Server::run(const std::function<bool()>& interrupted) {
       s.slow->look();
     }
     s.http.stop();
-    wait(s.config.patience, [] { return false; });  // for those that are being answered
+    wait(s.config.patience, [] { return false; });  // for requests in progress
     s.engine.stop();
     wait(1, [] { return false; });
     s.slow->cut_all();

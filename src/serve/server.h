@@ -1,5 +1,5 @@
-// `ruminate serve`: a model behind HTTP, with OpenAI's protocol and a page for people. server.cc is the one
-// file that includes cpp-httplib.
+// `ruminate serve`: a model behind HTTP, with OpenAI's protocol and a page for people. Only server.cc
+// includes cpp-httplib.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -12,22 +12,21 @@ namespace rum::serve {
 struct ServerConfig {
   std::string host = "127.0.0.1";
   int64_t port = 8080;                   // 0: any that is free
-  std::string key;                       // what clients send as a bearer token; empty: nothing is asked for
-  int64_t most_body = int64_t{1} << 20;  // bytes of a request
-  int64_t clients = 128;  // connections at a time; a next one waits for a slow one to be cut off
-  int64_t waiting = 256;  // requests that wait for the model; more are sent away with status 429
-  int64_t batch = 16;     // texts that are written side by side
-  // Seconds that a client may let the server wait for the next bytes, and that requests have left once
-  // the server ends.
+  std::string key;                       // what clients send as a bearer token; empty: no key is required
+  int64_t most_body = int64_t{1} << 20;  // bytes of a request's body
+  int64_t clients = 128;                 // simultaneous connections; for one more a slow one is cut off
+  int64_t waiting = 256;                 // requests that wait for the model; more are refused with status 429
+  int64_t batch = 16;                    // texts generated in one batch
+  // Seconds that the server waits for a client's next bytes, and for requests in progress when it stops.
   int64_t patience = 10;
 };
 class Server {
  public:
-  // Binds the port. Error: it cannot be had.
+  // Binds the port. Error: it is not available.
   Server(const LoadedRun&, ServedModel, const ServerConfig&);
   ~Server();
   int port() const;
-  // Answers until `interrupted` says so: then no more are accepted, and those that are being answered end.
+  // Serves until `interrupted` returns true: then it accepts no more requests and finishes those in progress.
   void run(const std::function<bool()>& interrupted);
 
  private:

@@ -33,7 +33,7 @@ End end_of(int file, int (*ask)(int, sockaddr*, socklen_t*)) {
   inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
   return {text, ntohs(v6.sin6_port)};
 }
-// Every connection of this process whose own end is this port.
+// Calls `use` for every connection of this process whose local port is this one.
 void each_connection(int port, const std::function<void(int file, const std::string& client)>& use) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {

@@ -1,6 +1,6 @@
-// Connections whose client takes too long to say what it wants: they are cut off, or a few of them would hold
-// all of a server. The HTTP library bounds the wait for each byte alone, and does not hand out its sockets:
-// they are found by the port.
+// Cuts off clients that take too long to send a request; otherwise a few of them could occupy the whole
+// server. The HTTP library limits only the wait for each byte, and does not give access to its sockets, so
+// they are found by port.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -16,13 +16,13 @@ class SlowClients {
   void reading(const std::string& address, int port);    // the head of a request has arrived
   void answering(const std::string& address, int port);  // all of it
   void answered(const std::string& address, int port);
-  // Now and then: cuts off who has been asked for the head of a request for longer than `most`.
+  // Call regularly: cuts off clients whose request head has been awaited for longer than `most`.
   void look(Clock::time_point now = Clock::now());
   void accepted(Clock::time_point now = Clock::now());  // one more connection, which may have to wait
-  // It waits for a place: cuts off another client, the one that has been asked for a request the longest, and
-  // for at least a second. Now and then, until there is a place.
+  // Call repeatedly while a connection waits for a place: cuts off the client whose request has been awaited
+  // the longest, if for at least a second.
   void make_room(Clock::time_point now = Clock::now());
-  void cut_all();  // at the end
+  void cut_all();  // when the server stops
 
  private:
   enum class Does : uint8_t { nothing, sends, listens };

@@ -51,7 +51,7 @@ std::string parts(const LoadedRun& run, const Example& e) {
   const auto stats = text_stats(run.model, {&e, 1});
   const std::vector<page::ShownToken> tokens = shown_tokens(run, e, stats.front());
   return "<h2>How likely each token was</h2>\n" + page::heat_map(tokens) + page::heat_legend() +
-         "<h2>How the tokenizer cuts it</h2>\n" + page::cut_map(tokens) +
+         "<h2>How the tokenizer splits it</h2>\n" + page::cut_map(tokens) +
          "<h2>Where each layer and head looks</h2>\n<p class=\"soft\">Rows look at columns; each row is "
          "drawn against its largest weight. A picture that is opened shows the tokens.</p>\n" +
          attention_of(run, e, "attention");
@@ -76,8 +76,7 @@ std::string continued(const LoadedRun& run, const std::string& text) {
   Prompt p;
   run.tokenizer.encode(text, p.tokens);
   if (run.tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run.tokenizer.begin());
-  RUM_CHECK(!p.tokens.empty() && room(run.model, p) > 1,
-            "there is nothing to go on from, or no room after it");
+  RUM_CHECK(!p.tokens.empty() && room(run.model, p) > 1, "there is no text to continue, or no room after it");
   const Hypothesis h = generate(run.model, {&p, 1}, run.tokenizer.end(), {.max_new = kGoOn}).front().front();
   Example e;
   e.tokens = p.tokens;
