@@ -34,7 +34,7 @@ void expect_error(const std::function<void()>& f, const std::string& part) {
 }
 const std::function<bool()> kGoOn = [] { return false; };
 
-// Kinds of stages for these tests: one writes its parameter, one joins what its inputs wrote.
+// Kinds of stages for these tests: one writes its parameter, one concatenates its inputs' output.
 int made = 0;
 void write_parameter(const StageContext& x) {
   ++made;
@@ -118,7 +118,7 @@ TEST(Store, FilesOfOthersAreNoDamageAndStay) {
     Disk::real().make_folders(store.folder(a) + "/mine");
     Disk::real().replace_text(store.folder(a) + "/mine/notes.txt", "mine");
   }
-  Disk::real().replace_text(store.folder(a) + "/stage.json", "{");  // whose out.txt is, nobody knows any more
+  Disk::real().replace_text(store.folder(a) + "/stage.json", "{");  // the owner of out.txt is no longer known
   store.remove(a, progress);
   EXPECT_EQ(slurp(store.folder(a) + ".old-3/out.txt"), "A");
   EXPECT_EQ(slurp(scratch.path + "/stages/" + a + ".old-3/mine/notes.txt"), "mine");
@@ -146,7 +146,7 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
   Disk::real().replace_text(store.part(a) + "/half.txt", "x");
   EXPECT_FALSE(store.finished(a));
   store.make(g, a, progress, kGoOn);
-  EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind begins afresh
+  EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind starts over
   EXPECT_EQ(store.damage(a), "");
 }
 TEST(Store, OneAtATime) {
@@ -244,7 +244,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("utility = \"chrf1\"", "utility = \"chrf\"",
          "x.toml:78: utility: there is no \"chrf\"; did you mean");
   refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding \"channel\"");
-  refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected decodings");
+  refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected the decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");
@@ -253,9 +253,9 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "no scorer to learn a quality from \"detector\"; ");
   refuse("of = [\"confidence\", ", "of = [\"oracle\", ", "no scorer to learn a quality from \"oracle\"; ");
   refuse("of = [\"confidence\"", "of = []\n# \"confidence\"",
-         "scorer.quality.of: expected scorers from whose");
+         "scorer.quality.of: the scorers that it learns from are required");
   refuse("kind = \"density\"", "kind = \"density\"\nof = [\"length\"]",
-         "scorer.density.of: expected scorers from whose");
+         "scorer.density.of: the scorers that it learns from are required");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[14].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
@@ -279,7 +279,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[recipe.student.optimizer]", "[recipe.student.train]\nfrom = \"x\"\n[recipe.student.optimizer]",
          "x.toml:");
   refuse("keep = true", "keeps = true", "unknown key chain[1].keeps; did you mean \"keep\"?");
-  refuse("generations = 2\ndecoding", "generations = 3\ndecoding", "give them equally many generations");
+  refuse("generations = 2\ndecoding", "generations = 3\ndecoding",
+         "give them the same number of generations");
   refuse("detector = \"tried\"", "detector = \"oracle\"", "no detector \"oracle\"");
   refuse("name = \"replace\"", "name = \"re/place\"", "must not contain \"/\"");
   refuse("[experiment]", "[experiment", "x.toml:");
@@ -348,7 +349,7 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   for (const char* scale : {"remedies", "finetune", "map", "mechanisms"}) {
     const ExperimentConfig c = at.config(scale);
     EXPECT_EQ(c.folder, "runs/experiments/remedies");
-    // As it was when stages were first made: another way to write it would make them all again.
+    // The format when stages were first made: another one would make them all again.
     EXPECT_EQ(*Json(recipe_json(c.recipes.at("student"))).find("model.bias")->text(), "false");
     ids[scale] = trained(experiment_graph(c));
   }
@@ -357,7 +358,7 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 15u);
   EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
 }
-// Graphs of parts of an experiment are made one after another: what has been read is not read again.
+// Graphs of parts of an experiment are made one after another: no file is read twice.
 TEST(ExperimentGraph, AFileIsReadOnce) {
   const Graphs at;
   const ExperimentConfig c = at.config("finetune");
@@ -368,7 +369,7 @@ TEST(ExperimentGraph, AFileIsReadOnce) {
   Disk::real().replace_text(c.data.valid, "changed\tsince\n");
   EXPECT_EQ(experiment_graph(c, nullptr, &read).split, split);
 }
-// A model that was given is the same at every seed: what it writes without drawing is written once.
+// A given model is the same at every seed, so its output without sampling is generated only once.
 TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   const Graphs at;
   const std::string run = at.scratch.path + "/told";
@@ -407,7 +408,7 @@ TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   expect_error([&] { graph(model); }, "generator told: " + run + " is a plain-text model: give a template");
   write_run(run, {});
   expect_error([&] { graph(model + told); },
-               "is a translation model and needs no prompt: leave out template");
+               "is a translation model, which needs no prompt: leave out template");
   EXPECT_NO_THROW(graph(model));
   expect_error([&] { graph(model + "template = \"say\"\n"); }, "must hold {source} once");
   expect_error([&] { graph(model + "chat = true\n"); }, "chat = true a template");
@@ -426,7 +427,7 @@ TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   EXPECT_EQ(g.graph.at(start.student).input("from"), "");
   EXPECT_EQ(g.graph.at(start.evaluated.at("last")).input("student"), start.student);
 }
-// By hand from chain.toml: parts of 13,500; each generation's text is the work of the one before.
+// By hand from chain.toml: parts of 13,500; each generation's text is written by the previous one.
 TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
   const Graphs at;
   const ExperimentConfig c = at.config("chain");
@@ -449,7 +450,8 @@ TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
     EXPECT_EQ(whole(text, "generation"), n == 1 ? -1 : n);
     before = run.student;
   }
-  // Accumulating, the text of the fifth generation stands beside all before, down to the human targets.
+  // Accumulating: the text of the fifth generation is joined with all earlier text, down to the human
+  // targets.
   std::string id = student(g, "accumulate, generation 5").targets_stage;
   for (int64_t n = 5; n >= 1; --n) {
     const Stage& joined = g.graph.at(id);
@@ -458,7 +460,7 @@ TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
     id = joined.input("with");
   }
   EXPECT_EQ(id, student(g, "generation 0").targets_stage);
-  // Fresh human targets are those of the same part.
+  // Fresh human targets are for the same part.
   const Stage& mixed = g.graph.at(
       g.graph.at(student(g, "accumulate, a tenth fresh, generation 2").targets_stage).input("targets"));
   EXPECT_EQ(mixed.kind, "mix");
@@ -481,7 +483,8 @@ TEST(ExperimentGraph, AtEqualStepsASmallVolumeLearnsAsLong) {
   EXPECT_EQ(student(g, "human, equal steps", 1).student, student(g, "human").student);
 }
 
-// A recipe is checked when its stage runs, which may be an hour after the start: those that ship are sound.
+// A recipe is checked only when its stage runs, which may be an hour after the start; so the shipped ones are
+// checked here.
 TEST(ExperimentConfigs, ThoseThatShipHaveRecipesThatTrain) {
   int64_t read = 0;
   for (const auto& e : std::filesystem::directory_iterator("data/configs/experiments")) {
@@ -520,8 +523,8 @@ std::string timeless(std::string html) {
   return html;
 }
 
-// One candidate of each source is kept: by the oracle none that is further from the human target than another, by
-// minimum Bayes risk the one most like the others. The candidates are drawn once for all ways to choose.
+// One candidate of each source is kept: by the oracle one closest to the human target, by minimum Bayes risk
+// the one most like the others. The candidates are drawn once for all ways to choose.
 void expect_choices(const Experiment& e) {
   std::map<std::string, std::set<std::string>> drawn;  // by how, the stages of the candidates
   int64_t chosen = 0, sampled = 0;
@@ -628,7 +631,7 @@ void expect_learned_from_both(const Experiment& e) {
 
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
-  // A group alone first: its report says what it leaves out, and the rest takes its stages over.
+  // First one group alone: its report says what it leaves out, and a full run reuses its stages.
   const Ran part = e.run(e.words("run", "x", {"--group", "A"}));
   ASSERT_EQ(part.status, 0) << part.err;
   const Ran early = e.run(e.words("report", "x", {"--output", e.file("early")}));
@@ -666,7 +669,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
         "minimum Bayes risk under chrf1", "<tr><td data-label=\"set\">judge set"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   const size_t pair =
-      html.find("<td data-label=\"arm\">human, encoder-decoder</td>");  // its only peer is itself
+      html.find("<td data-label=\"arm\">human, encoder-decoder</td>");  // it is compared only with itself
   ASSERT_NE(pair, std::string::npos);
   EXPECT_EQ(html.substr(pair, html.find("</tr>", pair) - pair).find("["), std::string::npos);
   EXPECT_LT(html.size(), 2'000'000u);
@@ -693,7 +696,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
     }
   }
 
-  // Without text nothing of the corpus is left: no five words in a row.
+  // Without text, no corpus text remains: no five words in a row.
   ASSERT_EQ(e.run(e.words("report", "x", {"--no-text", "--output", e.file("bare")})).status, 0);
   std::set<std::string> runs;
   for (const char* corpus : {"train.tsv", "test.tsv"}) {
@@ -716,7 +719,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
         return true;
     return false;
   };
-  EXPECT_TRUE(holds_text("x/report.html"));  // so the search does find what is there
+  EXPECT_TRUE(holds_text("x/report.html"));  // so the search does find text that is there
   for (const auto& entry : fs::directory_iterator(e.file("bare")))
     EXPECT_FALSE(holds_text("bare/" + entry.path().filename().string())) << entry.path();
 
@@ -727,7 +730,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
 
-  // Without its corpora a finished experiment says what it said.
+  // Without its corpora a finished experiment reports the same.
   const std::vector<std::string> files{"train.tsv", "valid.tsv", "test.tsv", "outside.jsonl"};
   for (const std::string& file : files) fs::rename(e.file(file), e.file(file + ".away"));
   EXPECT_EQ(e.run(e.words("status", "x")).status, 0);
@@ -738,13 +741,13 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   expect_refusal(e.run(e.words("status", "none")), "cannot be opened");
   for (const std::string& file : files) fs::rename(e.file(file + ".away"), e.file(file));
 
-  // What is not of a stage is left alone; altered files are refused, whatever they hold.
+  // Foreign files in a stage are kept; altered files are refused, whatever their contents.
   std::string judged;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages")))
     if (entry.path().filename().string().starts_with("judge-")) judged = entry.path().string();
   std::ofstream(judged + "/notes.txt") << "mine";
   const Ran left = e.run(e.words("run", "x"));
-  EXPECT_NE(left.err.find("left alone: notes.txt"), std::string::npos) << left.err;
+  EXPECT_NE(left.err.find("kept: notes.txt"), std::string::npos) << left.err;
   EXPECT_NE(left.err.find("0 of them now"), std::string::npos) << left.err;
   EXPECT_EQ(e.run(e.words("report", "x")).status, 0);
   const std::string facts = slurp(judged + "/stage.json"), before = slurp(judged + "/test.jsonl");
@@ -757,10 +760,10 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
     expect_refusal(e.run(e.words("report", "x")), "test.jsonl: ");
     std::ofstream(judged + "/stage.json") << facts;
   }
-  // A damaged stage is made again, with what it said before.
+  // A damaged stage is made again, with the same content.
   const Ran mended = e.run(e.words("run", "x"));
   EXPECT_EQ(slurp(judged + ".old-1/notes.txt"), "mine");
-  EXPECT_NE(mended.err.find("is damaged (test.jsonl does not match its checksum): it is made again"),
+  EXPECT_NE(mended.err.find("is damaged (test.jsonl does not match its checksum): making it again"),
             std::string::npos)
       << mended.err;
   EXPECT_NE(mended.err.find("1 of them now"), std::string::npos) << mended.err;
@@ -769,7 +772,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(slurp(e.file("x/sentences.csv")), sentences);
 }
 
-// A config small enough to be run often: one seed, three arms.
+// A config that is small enough to run often: one seed, three arms.
 std::string small(const std::string& config) {
   std::string out = replaced(config, "seeds = 2", "seeds = 1");
   const size_t arms = out.find("[[arm]]"), claims = out.find("[[claim]]"),
@@ -783,7 +786,7 @@ std::string small(const std::string& config) {
 }
 TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
   Experiment e;
-  // Every kind of stage that goes on where it was, or reads what several others made.
+  // All kinds of stages that continue where they stopped, or read the output of several others.
   e.config = small(e.config) +
              "[[arm]]\nname = \"mbr\"\ntargets = \"self/mbr\"\n"
              "[[arm]]\nname = \"tuned\"\ntargets = \"human\"\nfrom = \"self\"\n"
@@ -800,7 +803,7 @@ TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
     kill(child, SIGKILL);
     if (e.end(child).status == 128 + SIGKILL) {
       ++killed;
-    } else {  // it was finished: begin another one
+    } else {  // it was finished: start another one
       fs::remove_all(e.file("killed"));
     }
   }
@@ -819,7 +822,7 @@ TEST(ExperimentProgram, AChangedSettingRedoesWhatDependsOnIt) {
   e.config = replaced(e.config, "real = 0.5", "real = 0.25");
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
-  // The mixture, its measures, its student, the judgement: nothing else.
+  // The mixture, its measures, its student, the evaluation: nothing else.
   EXPECT_NE(ran.err.find("4 of them now"), std::string::npos) << ran.err;
 }
 TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
@@ -873,7 +876,7 @@ TEST(ExperimentProgram, AModelOfPlainTextTranslatesAsItIsTold) {
   Disk::real().replace_text(part + "/generated.jsonl", whole.substr(0, whole.size() / 2));
   ASSERT_EQ(e.run(e.words("run", "x", {"--group", "T"})).status, 0);
   EXPECT_TRUE(slurp(stage + "/generated.jsonl") == whole);
-  // Without the model what it wrote is still known by it.
+  // Without the model its output is still recognised.
   fs::rename(e.file("told"), e.file("away"));
   const Ran report = e.run(e.words("report", "x", {"--group", "T"}));
   EXPECT_EQ(report.status, 0) << report.err;
@@ -905,7 +908,7 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
 }
-// Names that would run commands if they were pasted into a script as they are.
+// Names that would run commands if they were pasted into a script unquoted.
 TEST(ExperimentProgram, JobsRunNothingButTheirStages) {
   Experiment e;
   e.config = small(e.config);
@@ -953,13 +956,13 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
              "apply = [{ op = \"filter\", by = \"quality\", keep = 0.5 }]\n";
   expect_refusal(e.run(e.words("run", "b")), "generator informed learned from the judge set, so ");
   e.config = given;
-  // A volume that no batch can be made of.
+  // A volume that is too small for a batch.
   const std::string arms = e.config;
   e.config = replaced(e.config, "name = \"human\"\ntargets = \"human\"\n",
                       "name = \"human\"\ntargets = \"human\"\nvolumes = [0.003, 1.0]\n");
   expect_refusal(e.run(e.words("run", "v")), "fewer than a batch of 256");
   e.config = arms;
-  // What an outside model wrote.
+  // The output of an external model.
   e.config = replaced(e.config, "targets = \"self/greedy\"", "targets = \"outside\"");
   const auto refuse = [&](const std::string& lines, const char* part) {
     e.write("outside.jsonl", lines);

@@ -24,8 +24,8 @@ using Numbers = std::vector<double>;
 void says(const std::string& error, const char* part) {
   EXPECT_NE(error.find(part), std::string::npos) << error;
 }
-// Intercept and slopes of least squares with penalty x lines x variance of a feature on its slope,
-// without standardising anything.
+// Intercept and slopes of least squares with penalty x lines x variance of a feature on its slope, without
+// standardising.
 Numbers by_elimination(const std::vector<Numbers>& features, const Numbers& y, double penalty) {
   const size_t n = y.size(), m = features.size() + 1;
   const auto x = [&](size_t line, size_t j) { return j == 0 ? 1 : features[j - 1][line]; };
@@ -120,7 +120,7 @@ TEST(Ridge, BadInputIsNamed) {
   says(error_of([&] { predict(r, std::vector<Numbers>{{1}, {2}}); }), "fitted on 1 features, given 2");
 }
 
-// A judge set of so many lines, of which the generator got some words right, and two scores of them.
+// A judge set of n lines, where the generator got some words right, and two scores.
 struct Stages {
   Scratch scratch;
   TargetSet judge, pool;
@@ -217,7 +217,7 @@ TEST(QualityScorer, BadInputIsNamed) {
   const Stages at(20);
   const std::string path = at.folder("judge_score1") + "/scores.tsv", whole = Disk::real().read(path);
   Disk::real().replace_text(path, whole.substr(0, whole.find("\n19\t") + 1));
-  says(error_of([&] { at.run(); }), "1 of 20 pairs have no score, the first of them id 19");
+  says(error_of([&] { at.run(); }), "1 of 20 pairs have no score, first id 19");
   Disk::real().replace_text(path, whole.substr(0, whole.find("\n19\t") + 1) + "19\tnan\n");
   says(error_of([&] { at.run(); }), "line 21: expected a finite number as score, found \"nan\"");
   write_scores(path, {at.judge.ids, Numbers(20, 5.)});

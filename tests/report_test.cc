@@ -215,7 +215,7 @@ TEST(Report, FiveSentencesSumItUp) {
   EXPECT_NE(sentences[4].find("46\u00a0% [31, 60] by BLEU"), std::string::npos) << sentences[4];
   const size_t care = html.find("Read with care"), first = html.find("<section>");
   EXPECT_LT(care, first);
-  EXPECT_NE(html.find("Arms that are not made yet, and left out: an arm to come."), std::string::npos);
+  EXPECT_NE(html.find("Arms that are not finished yet, and left out: an arm to come."), std::string::npos);
   EXPECT_NE(html.find("marked so: 1 of 3 claims."), std::string::npos);
 }
 

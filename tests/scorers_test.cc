@@ -1,4 +1,4 @@
-// Scores of generated pairs against hand computation, other formulas and planted faults; reading scores.tsv.
+// Scores of generated pairs against hand computation, other formulas and planted errors; reading scores.tsv.
 #include "edits/scorers.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST(Scorers, ExpectedLengthIsAPowerOfTheSource) {
   const std::vector<Pair> given{{"xxxxxxxxx", "yyyyyy"}, {"xxxxxxxxx", "yyy"}, {"xxxxxxxxx", "yyyyyyyyyyyy"}};
   const Numbers scores = length_agreement(m, given);
   EXPECT_NEAR(scores[0], 0, 1e-12);
-  EXPECT_NEAR(scores[1], -std::log(2), 1e-12);  // half and double are as far
+  EXPECT_NEAR(scores[1], -std::log(2), 1e-12);  // half and double are equally far
   EXPECT_NEAR(scores[2], -std::log(2), 1e-12);
   EXPECT_NE(error_of([] { fit_length(std::vector<Pair>{{"a", "b"}, {"c", "dd"}}); }), "");
 }
@@ -89,8 +89,8 @@ TEST(Scorers, RarityByHand) {
   EXPECT_EQ(r[3], 0);
 }
 
-// Models of a few steps on the grammar: what they say is held against log_probs(), pair by pair, and against
-// faults planted into the pairs.
+// Models trained for a few steps on the grammar: their scores are compared with log_probs(), pair by pair,
+// and with errors planted in the pairs.
 TEST(Scorers, ModelsPreferPairsThatBelongTogether) {
   const Scratch folder;
   const auto trained = [&](const std::string& name, CorpusKind kind, bool reversed) {
@@ -136,7 +136,7 @@ TEST(Scorers, ModelsPreferPairsThatBelongTogether) {
     EXPECT_NEAR(scores[i], log_probs(reverse->model, {&e, 1})[0] / static_cast<double>(load_of(e, {}).scored),
                 1e-4);
   }
-  // What does not fit, or is no pair, is as bad as the worst.
+  // Pairs that do not fit or are incomplete score like the worst.
   good[3].target = std::string(400, 'x'), good[5].target.clear();
   const Numbers with = reverse_score(*reverse, good);
   const double worst = *std::min_element(with.begin(), with.end());
@@ -198,7 +198,7 @@ TEST(Scores, BadInputIsNamed) {
   says(error_of([&] {
          scores_of(s, std::vector<int64_t>{1, 7, 8}, path);
        }),
-       "2 of 3 pairs have no score, the first of them id 7");
+       "2 of 3 pairs have no score, first id 7");
   says(error_of([&] { scores_of(s, std::vector<int64_t>{0, 1}, path); }), "all 2 pairs have the score 5");
   says(error_of([&] { write_scores(path, {{0}, {NAN}}); }), "the score of id 0 is nan");
   says(error_of([&] { write_scores(path, {{1, 0}, {1, 2}}); }), "ids must rise");

@@ -1,18 +1,18 @@
-// How often translations err, by the kinds of TER's edits, per word of the references.
+// How often translations err, by TER's kinds of edits, per word of the references.
 #pragma once
 #include <span>
 #include <string>
 #include <vector>
 
 namespace rum::edits {
-// Named as TER names what would have to be done to the translation to make it the reference.
+// Named as in TER, by the edits that would turn the translation into the reference.
 struct EditRates {
   double insertions = 0;     // words that the translation lacks
-  double deletions = 0;      // words that it has too many
+  double deletions = 0;      // words that are not in the reference
   double substitutions = 0;  // words that are wrong
   double shifts = 0;         // stretches of words in the wrong place
   double total() const { return insertions + deletions + substitutions + shifts; }  // TER / 100
-  // The sum of the differences without their signs.
+  // The sum of the absolute differences.
   double distance(const EditRates&) const;
 };
 // TER as sacreBLEU has it by default (ter.h). Error when the numbers of lines differ.

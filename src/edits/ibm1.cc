@@ -6,7 +6,7 @@
 
 namespace rum::edits {
 namespace {
-// The words of line i, and the empty word.
+// The words of line i, then the empty word.
 std::vector<int32_t> with_empty(const metrics::NumberedLines& given, size_t i, size_t empty) {
   std::vector<int32_t> out(given.line(i).begin(), given.line(i).end());
   out.push_back(static_cast<int32_t>(empty));
@@ -29,7 +29,8 @@ TranslationTable ibm1(const metrics::NumberedLines& given, const metrics::Number
                       size_t given_words, int iterations) {
   RUM_CHECK(given.lines() == made.lines(), "ibm1: {} sentences on one side, {} on the other", given.lines(),
             made.lines());
-  // Which words meet: per given word the lines that it is in, then all words of their translations.
+  // Which words co-occur: for each given word the lines that contain it, then all words of their
+  // translations.
   std::vector<std::vector<size_t>> lines_of(given_words + 1);
   for (size_t i = 0; i < given.lines(); ++i)
     for (const int32_t e : with_empty(given, i, given_words))
@@ -47,7 +48,7 @@ TranslationTable ibm1(const metrics::NumberedLines& given, const metrics::Number
   }
 
   std::vector<double> counts;
-  std::vector<size_t> cells;  // of a word and all that may have made it
+  std::vector<size_t> cells;  // of a word with all words that may have made it
   for (int round = 0; round < iterations; ++round) {
     counts.assign(table.entries_.size(), 0);
     for (size_t i = 0; i < made.lines(); ++i) {

@@ -18,15 +18,15 @@ size_t below(uint32_t bits, size_t n) { return static_cast<size_t>(uint64_t{bits
 struct NumberedWord : MarkedWord {
   int32_t number = -1;  // of the word; -1: there is none
 };
-// A token of a new line; without one, a word too many.
+// A token of a new line; without a token, an added word.
 struct Slot {
   const NumberedWord* token = nullptr;
-  bool open = false;  // takes another word
-  uint32_t any = 0;   // which of the corpus, when none of what went out is left
+  bool open = false;  // to be filled with another word
+  uint32_t any = 0;   // index into the corpus, if no dropped word is left
 };
-struct Draft {  // of a whole corpus
+struct Draft {  // of the whole corpus
   std::vector<std::vector<Slot>> lines;
-  std::vector<std::pair<uint32_t, int32_t>> out;  // words that went out, each with a number to shuffle by
+  std::vector<std::pair<uint32_t, int32_t>> out;  // dropped words, each with a random number for shuffling
 };
 
 class Injector {
@@ -49,7 +49,7 @@ class Injector {
     for (size_t i = 0; i < lines_.size(); ++i) edit(i, rates, draft);
     std::sort(draft.out.begin(), draft.out.end());
     std::vector<std::string> out;
-    size_t next = 0;  // of what went out
+    size_t next = 0;  // the next dropped word
     for (size_t i = 0; i < lines_.size(); ++i) out.push_back(write(i, draft, next));
     return out;
   }
@@ -65,10 +65,10 @@ class Injector {
   Random random_;
   metrics::Vocabulary vocabulary_;
   std::vector<std::vector<NumberedWord>> lines_;
-  std::vector<int32_t> corpus_;  // all its words
+  std::vector<int32_t> corpus_;  // all words of the corpus
 };
 
-// What befalls a token: drawn for this one place, or for every place with this word after that one.
+// The random bits for a token: drawn for this place, or for all places where this word follows the same word.
 Bits4 Injector::bits(size_t line, size_t token, uint32_t block) const {
   if (!repeated_) return random_.bits({static_cast<uint32_t>(line), static_cast<uint32_t>(token), 0, block});
   const std::vector<NumberedWord>& all = lines_[line];
@@ -78,7 +78,7 @@ Bits4 Injector::bits(size_t line, size_t token, uint32_t block) const {
 void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
   const std::vector<NumberedWord>& tokens = lines_[line];
   std::vector<Slot>& slots = draft.lines.emplace_back();
-  std::vector<std::pair<const NumberedWord*, uint32_t>> moves;  // and where to
+  std::vector<std::pair<const NumberedWord*, uint32_t>> moves;  // words and their new places
   for (size_t t = 0; t < tokens.size(); ++t) {
     const Bits4 what = bits(line, t, 0), which = bits(line, t, 1);
     const auto happens = [&](int i, double rate) { return Random::uniform(what.at[i]) < rate; };
@@ -98,7 +98,7 @@ void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
         std::find_if(slots.begin(), slots.end(), [&](const Slot& s) { return s.token == move.first; });
     const Slot slot = *from;
     const auto old = static_cast<size_t>(slots.erase(from) - slots.begin());
-    const size_t place = below(move.second, slots.size());  // of all but the old one
+    const size_t place = below(move.second, slots.size());  // any place but the old one
     slots.insert(slots.begin() + static_cast<std::ptrdiff_t>(place + (place >= old)), slot);
   }
 }

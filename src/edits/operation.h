@@ -1,6 +1,6 @@
-// An operation changes targets: an arm of an experiment applies it, and students learn from the result.
-// Each is a stage, and declares what a config may tell it, so a new operation is one registration and no
-// change anywhere else.
+// An operation changes targets: an arm of an experiment applies it, and students learn from the result. Each
+// is a stage and declares its keys in the config, so a new operation needs one registration and no other
+// change.
 #pragma once
 #include <functional>
 #include <string>
@@ -13,26 +13,26 @@ struct OperationKey {
   enum Type {
     number,   // from `low` to `high`
     whole,    // the same, without a fraction
-    flag,     // false when not given
+    flag,     // default false
     choice,   // one of `choices`
-    targets,  // names other targets: an input of this key's name
-    scores,   // names a scorer: what it says of these targets, an input of this key's name
+    targets,  // the name of other targets, an input under the key's name
+    scores,   // the name of a scorer: its scores of these targets, an input under the key's name
   };
   std::string name;
   Type type = flag;
   bool required = false;
   double low = 0, high = 1;
   std::vector<std::string> choices{};
-  bool several = false;  // of targets: a list of names, each an input of this key's name
+  bool several = false;  // targets: a list of names, each an input under the key's name
 };
-// Inputs of every operation: "targets", "split", and what its keys name. Those that may know the human
-// targets of the pool say so and get them as "human": nothing that ranks or filters does.
+// Inputs of every operation: "targets", "split", and those that its keys name. An operation that may see the
+// pool's human targets declares it and gets them as "human"; none that ranks or filters does.
 struct Operation {
   std::string name;
   bool sees_human;
   std::vector<OperationKey> keys;
-  // Constructing one registers it, and the kind of stage that runs it. `version` grows when the same inputs
-  // give another output.
+  // Constructing one registers it, and the kind of stage that runs it. `version` is incremented when the same
+  // inputs give another output.
   Operation(const char* name, int version, bool sees_human, std::vector<OperationKey> keys,
             std::function<void(const StageContext&)> run);
   Operation(const Operation&) = delete;
@@ -40,6 +40,6 @@ struct Operation {
   static std::vector<std::string> names();
 };
 
-// What an operation reports: match.json with "summary", a sentence, and its numbers.
+// Writes an operation's report, match.json: "summary", a sentence, and its numbers.
 void write_summary(const StageContext&, std::string summary, Json::Object numbers);
 }  // namespace rum::edits

@@ -1,6 +1,6 @@
-// Operations that change texts, for the causal arms: errors injected into targets, their diversity
-// thinned, errors repaired. Each matches what was measured on other targets (`like`), and match.json
-// says how near it came.
+// Operations that change texts, for the causal arms: errors injected into targets, their diversity thinned,
+// errors repaired. Each matches what was measured on other targets (`like`), and match.json says how close it
+// came.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,14 +36,14 @@ std::string text(const EditRates& r) {
                      100 * r.insertions, 100 * r.deletions, 100 * r.substitutions, 100 * r.shifts);
 }
 
-EditRates less(EditRates a, const EditRates& b) {  // kind by kind, never below 0
+EditRates less(EditRates a, const EditRates& b) {  // for each kind, never below 0
   for (double EditRates::*kind :
        {&EditRates::insertions, &EditRates::deletions, &EditRates::substitutions, &EditRates::shifts})
     a.*kind = std::max(0.0, a.*kind - b.*kind);
   return a;
 }
-// The rates of `like`: against the human targets as they are, or above those that a second human translation
-// of the same sentence shows.
+// The rates of `like` against the human targets, or what exceeds the rates of a second human translation of
+// the same sentences.
 EditRates wanted_rates(const StageContext& x, const TargetSet& all_human) {
   const TargetSet all_like = read_targets(x.input("like"));
   if (!on(x, "above_human")) {
@@ -52,7 +52,7 @@ EditRates wanted_rates(const StageContext& x, const TargetSet& all_human) {
   }
   const TranslatedTwice t = translated_twice(all_like, all_human);
   RUM_CHECK(!t.sources.empty(),
-            "{}: above_human needs sources that two people translated, and the pool has none: leave it out",
+            "{}: above_human needs sources with two human translations, and the pool has none: leave it out",
             x.stage.label);
   return less(edit_rates(t.targets, t.references), edit_rates(t.second, t.references));
 }
@@ -60,7 +60,8 @@ EditRates wanted_rates(const StageContext& x, const TargetSet& all_human) {
 void inject(const StageContext& x) {
   TargetSet targets = read_targets(x.input("targets"));
   const TargetSet human = read_targets(x.input("human"));
-  // What the targets differ from the human ones already (thinned, say) is part of what is wanted.
+  // Existing differences between the targets and the human ones (from thinning, say) count towards the wanted
+  // rates.
   const auto [now, people] = aligned(targets, human);
   const EditRates there = edit_rates(sides(now.texts, &Pair::target), sides(people.texts, &Pair::target)),
                   wanted = less(wanted_rates(x, human), there);
@@ -74,8 +75,8 @@ void inject(const StageContext& x) {
 void thin(const StageContext& x) {
   TargetSet targets = read_targets(x.input("targets"));
   const TargetSet like = read_targets(x.input("like"));
-  std::optional<metrics::HumanText>
-      seed;  // generators learned from it: words it attests are not their inventions
+  // The generators learned from the seed set, so its words are not their inventions.
+  std::optional<metrics::HumanText> seed;
   if (on(x, "attested"))
     seed.emplace().add(
         sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));

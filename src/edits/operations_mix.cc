@@ -1,5 +1,5 @@
-// Operations that mix: they choose whose target a pool sentence has: a smaller pool, human targets for some
-// of its sentences, several generators.
+// Operations that choose the target of each pool sentence: a smaller pool, human targets for some sentences,
+// several generators.
 #include <algorithm>
 #include <map>
 
@@ -9,7 +9,7 @@
 
 namespace rum::edits {
 namespace {
-// The beginning of the pool, which is in random order: smaller shares lie within larger ones.
+// The beginning of the pool, which is in random order: smaller shares are subsets of larger ones.
 void subset(const StageContext& x) {
   const double part = x.parameters().number("share");
   const auto pool = static_cast<double>(read_pool(x.input("split")).texts.size());
@@ -30,7 +30,7 @@ void part(const StageContext& x) {
   write_targets(x.folder, picked(all, rows));
 }
 
-// All ids, in an order that the seed and `use` alone decide.
+// All ids, in an order that depends only on the seed and `use`.
 std::vector<int64_t> drawn_order(const std::vector<int64_t>& ids, uint32_t seed, uint32_t use) {
   const Random random{seed, Stream::shuffle};
   std::vector<std::pair<uint32_t, int64_t>> drawn;
@@ -51,8 +51,8 @@ void add(TargetSet& to, int64_t id, const Pair& pair) {
   to.texts.push_back(pair);
 }
 
-// Human targets for a random share of the pool, the given ones for the rest. With real_last students read the
-// human ones at the end of every epoch.
+// Human targets for a random share of the pool, the given ones for the rest. With real_last, students read
+// the human ones at the end of every epoch.
 void mix(const StageContext& x) {
   const double real = x.parameters().number("real");
   const TargetSet human = read_targets(x.input("human")), given = read_targets(x.input("targets"));
@@ -74,7 +74,7 @@ void mix(const StageContext& x) {
   write_targets(x.folder, out);
 }
 
-// Every pool sentence has the target of one of several generators, each as often as the others.
+// Gives each pool sentence the target of one of several generators, all equally often.
 void alternate(const StageContext& x) {
   std::vector<std::string> folders = x.inputs("with");
   folders.insert(folders.begin(), x.input("targets"));
@@ -93,7 +93,7 @@ void alternate(const StageContext& x) {
   write_targets(x.folder, out);
 }
 
-// All targets of several sources one after another: several translations of a sentence.
+// Concatenates several sets of targets: several translations of each sentence.
 void join(const StageContext& x) {
   TargetSet out = read_targets(x.input("targets"));
   for (const std::string& folder : x.inputs("with")) {

@@ -1,5 +1,5 @@
-// Operations that select: the best share of the targets, their order within an epoch, how often and with what
-// weight each is read, by the scores of stage_score.cc. None sees the pool's human targets.
+// Operations that select: the best share of the targets, their order within an epoch, and how often and with
+// what weight each is read, by the scores of stage_score.cc. None sees the pool's human targets.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ std::vector<double> scores(const StageContext& x, const TargetSet& t) {
   const std::string path = x.input("by") + "/scores.tsv";
   return scores_of(read_scores(path), t.ids, path);
 }
-// Rows of the targets, best first; within bins of source length when asked for.
+// Rows of the targets, best first; within bins of source length if requested.
 std::vector<int64_t> best_first(const StageContext& x, const TargetSet& t) {
   std::vector<int64_t> lengths;
   for (const Pair& p : t.texts) lengths.push_back(std::count(p.source.begin(), p.source.end(), ' ') + 1);
@@ -44,7 +44,7 @@ void order(const StageContext& x) {
   out.ordered = true;
   write_targets(x.folder, out);
 }
-// As many lines as before, each drawn by how human it looks, at most `most` times.
+// As many lines as before, drawn with probabilities by how human they look, each at most `most` times.
 void resample(const StageContext& x) {
   const TargetSet t = read_targets(x.input("targets"));
   std::vector<double> p = scores(x, t);  // log odds of a human
@@ -64,7 +64,7 @@ void resample(const StageContext& x) {
   write_summary(x, fmt::format("{} draws of {} different pairs", rows.size(), distinct),
                 {{"draws", static_cast<int64_t>(rows.size())}, {"different", distinct}});
 }
-// The loss of each line weighs as much as its density ratio, capped.
+// Weights the loss of each line by its density ratio, capped.
 void weigh(const StageContext& x) {
   TargetSet t = read_targets(x.input("targets"));
   const DensityRatioWeights w = density_ratio_weights(scores(x, t));
@@ -75,7 +75,7 @@ void weigh(const StageContext& x) {
                             t.ids.size(), w.capped),
                 {{"effective_sample_size", w.effective_sample_size}, {"capped", w.capped}});
 }
-// Lines that were hardly translated are left out.
+// Leaves out lines that are hardly translated.
 void drop_copies(const StageContext& x) {
   const TargetSet t = read_targets(x.input("targets"));
   write_targets(x.folder, picked(t, without_copies(t.texts, x.parameters().number("share", 0.5))));

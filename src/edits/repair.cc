@@ -26,7 +26,7 @@ bool any_in(const std::vector<std::string>& words, const std::vector<std::string
 }
 
 struct Word : MarkedWord {
-  std::string text;  // what is aligned: in lower case, marks only when there is nothing else
+  std::string text;  // for alignment: lower case, punctuation only if there is nothing else
   bool number = false;
 };
 std::vector<Word> words_of(std::string_view line) {
@@ -47,14 +47,14 @@ std::vector<AlignmentStep> align(const std::vector<Word>& hyp, const std::vector
   std::vector<int> cost((n + 1) * (m + 1));
   const auto at = [&](size_t i, size_t j) -> int& { return cost[i * (m + 1) + j]; };
   const auto same = [&](size_t i, size_t j) { return hyp[i - 1].text == ref[j - 1].text; };
-  const auto paired = [&](size_t i, size_t j) {  // a number never stands for a word
-    return at(i - 1, j - 1) + (same(i, j) ? 0 : hyp[i - 1].number == ref[j - 1].number ? 1 : 3);
+  const auto paired = [&](size_t i, size_t j) {  // a number is never paired with a word
+    if (same(i, j)) return at(i - 1, j - 1);
+    return at(i - 1, j - 1) + (hyp[i - 1].number == ref[j - 1].number ? 1 : 3);
   };
-  for (size_t i = 0; i <= n; ++i)
-    for (size_t j = 0; j <= m; ++j)
-      at(i, j) = i == 0   ? static_cast<int>(j)
-                 : j == 0 ? static_cast<int>(i)
-                          : std::min({paired(i, j), at(i - 1, j) + 1, at(i, j - 1) + 1});
+  for (size_t i = 0; i <= n; ++i) at(i, 0) = static_cast<int>(i);
+  for (size_t j = 0; j <= m; ++j) at(0, j) = static_cast<int>(j);
+  for (size_t i = 1; i <= n; ++i)
+    for (size_t j = 1; j <= m; ++j) at(i, j) = std::min({paired(i, j), at(i - 1, j) + 1, at(i, j - 1) + 1});
   std::vector<AlignmentStep> path;
   for (size_t i = n, j = m; i > 0 || j > 0;) {
     const auto h = static_cast<int>(i) - 1, r = static_cast<int>(j) - 1;
@@ -106,7 +106,7 @@ class Repair {
 
  private:
   static size_t at(int i) { return static_cast<size_t>(i); }
-  // The word, with the marks of the one whose place it has; capitalised or not, to suit its new place.
+  // The word with the punctuation of the word that it replaces, capitalised to suit its new place.
   std::string written(const Word& now, const Word* marks, bool first, const Spelling& spelling) const {
     if (now.word.empty()) return std::string(now.before);
     const bool was_first = &now == hyp_.data() || &now == ref_.data();
@@ -136,7 +136,7 @@ class Repair {
            any_in(metrics::name_forms(w.word, language_), e.names_missing) ||
            (errors_.counts.under > 0 && s.hyp < 0 && lacking_.at(w.text) > 0);
   }
-  // The steps that follow the human text: with it a word is exchanged, comes or goes.
+  // The steps that follow the human text: there a word is exchanged, inserted or dropped.
   std::vector<char> taken() const {
     std::vector<char> out(path_.size());
     const auto spread = [&](size_t s, const auto& also) {
@@ -147,7 +147,7 @@ class Repair {
     for (size_t s = 0; s < path_.size(); ++s) {
       const AlignmentStep& step = path_[s];
       if (step.kept)
-        out[s] = missing(step) || wrong(step.hyp);  // a name without its capital, or the reverse
+        out[s] = missing(step) || wrong(step.hyp);  // also a name that differs only in its capital
       else if (negation_differs(step))
         spread(s, [](const AlignmentStep& t) { return !t.kept; });
       else if (step.ref >= 0 && missing(step))
@@ -157,8 +157,8 @@ class Repair {
     }
     return out;
   }
-  // Marks, from the end, as many repeated pairs as there are too many. Kept words stay; of one word twice
-  // that goes which stands for nothing.
+  // Marks surplus repeated pairs, from the end. Kept words stay; of a doubled word, the one without a
+  // counterpart goes.
   void find_repeated() {
     std::vector<char> kept(hyp_.size()), alone(hyp_.size());
     for (const AlignmentStep& s : path_)
@@ -175,17 +175,18 @@ class Repair {
       if (hyp_[i - 1].text == hyp_[i].text)
         repeated_[kept[i] || (alone[i - 1] && !alone[i]) ? i - 1 : i] = 1;
       else
-        repeated_[i] = !kept[i], repeated_[i - 1] = !kept[i - 1];
+        repeated_[i] = !kept[i];
+      repeated_[i - 1] = !kept[i - 1];
     }
   }
 
   std::vector<Word> hyp_, ref_;
   std::vector<AlignmentStep> path_;
-  std::string_view end_;  // the marks that end the line, whichever word comes last
+  std::string_view end_;  // punctuation at the end of the line, whichever word is last
   const metrics::SentenceErrors& errors_;
   metrics::Language language_;
   std::vector<char> repeated_;
-  std::map<std::string, int> lacking_;  // how much more often the human text has a word
+  std::map<std::string, int> lacking_;  // how many more times the human text has a word
 };
 }  // namespace
 
@@ -204,7 +205,7 @@ Repaired repair(std::span<const std::string> sources, std::span<const std::strin
     std::string& line = out.lines[i];
     for (int round = 0; round < kRepairRounds && errs(errors[i].counts); ++round) {
       const size_t pairs = split_at_blanks(line).size() * split_at_blanks(human[i]).size();
-      RUM_CHECK(pairs <= 100'000'000, "repair: line {} is too long to be aligned: {} pairs of words", i + 1,
+      RUM_CHECK(pairs <= 100'000'000, "repair: line {} is too long to align: {} pairs of words", i + 1,
                 pairs);
       line = Repair(line, human[i], errors[i], rules.language).line(spelling);
       errors[i] = find_errors(line, human[i], sources[i], rules);

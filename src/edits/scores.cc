@@ -73,9 +73,9 @@ std::vector<double> scores_of(const Scores& scores, std::span<const int64_t> ids
     }
   }
   if (missing > 0)
-    throw FileError(fmt::format(
-        "{}: {} of {} pairs have no score, the first of them id {}; these are scores of another pool", path,
-        missing, ids.size(), first));
+    throw FileError(
+        fmt::format("{}: {} of {} pairs have no score, first id {}; these are scores of another pool", path,
+                    missing, ids.size(), first));
   if (out.size() > 1 && std::all_of(out.begin(), out.end(), [&](double v) { return v == out[0]; }))
     throw FileError(fmt::format("{}: all {} pairs have the score {}; nothing can be ordered by it", path,
                                 out.size(), out[0]));

@@ -46,7 +46,7 @@ std::string Spelling::write(const std::string& word, bool capital) const {
 }
 std::string Spelling::exchange(std::string_view line, const std::function<std::string(size_t i)>& now) const {
   std::string out;
-  const char* from = line.data();  // of what has not been written yet
+  const char* from = line.data();  // start of what has not been written yet
   size_t i = 0;
   for (const std::string_view word : words_in(line)) {
     if (const std::string other = now(i); !other.empty()) {

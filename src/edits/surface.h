@@ -1,5 +1,5 @@
-// Replacing words in text that otherwise stays as written: where words stand among punctuation, and how a
-// corpus spells them.
+// Replaces words in text that is otherwise unchanged: where words are among punctuation, and how a corpus
+// spells them.
 #pragma once
 #include <functional>
 #include <span>
@@ -9,22 +9,22 @@
 #include <vector>
 
 namespace rum::edits {
-// What blanks part: a word with the marks before and after it, or marks alone (then `word` is empty). The
-// word runs from the first word of words_v2 to the last: "U.S".
+// A piece between blanks: a word with the punctuation before and after it, or punctuation alone (then `word`
+// is empty). The word spans all of its words_v2 words: "U.S".
 struct MarkedWord {
   std::string_view before, word, after;
 };
 std::vector<MarkedWord> marked_words(std::string_view line);  // of a line, in order
 
-// How a corpus writes its words within a sentence: "Berlin", "house", "NATO".
+// How a corpus spells its words within a sentence: "Berlin", "house", "NATO".
 class Spelling {
  public:
   explicit Spelling(std::span<const std::string> lines);
-  // The word (lower case) in its most frequent form, the first word of a line counting only if there is no
-  // other place; with a capital at the beginning when asked for.
+  // The word (given in lower case) in its most frequent form, where first words of lines count only if there
+  // is no other occurrence; with an initial capital if requested.
   std::string write(const std::string& word, bool capital = false) const;
-  // The line with other words (of words_v2): now(i) is what word i becomes, in lower case, or "" for what it
-  // is. What takes the place of a first word that has a capital gets one.
+  // The line with some words (of words_v2) replaced: now(i) is the new word i, in lower case, or "" to keep
+  // it. The replacement of a capitalised first word gets a capital.
   std::string exchange(std::string_view line, const std::function<std::string(size_t i)>& now) const;
 
  private:

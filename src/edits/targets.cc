@@ -12,7 +12,7 @@
 
 namespace rum::edits {
 namespace {
-// One number a line.
+// One number per line.
 template <class T>
 std::vector<T> read_numbers(const std::string& path) {
   std::vector<T> out;
@@ -50,7 +50,7 @@ void write_targets(const std::string& folder, const TargetSet& t) {
     ids += fmt::format("{}\n", t.ids[i]);
     if (!t.weights.empty()) weights += fmt::format("{}\n", t.weights[i]);
   }
-  RUM_CHECK(!kept.empty(), "{}: no pair has a target: there is nothing to learn from", folder);
+  RUM_CHECK(!kept.empty(), "{}: no pair has a target, so there is nothing to learn from", folder);
   Disk::real().replace_text(folder + "/targets.tsv", corpus_bytes(kept, CorpusKind::pairs));
   Disk::real().replace_text(folder + "/ids.txt", ids);
   if (!t.weights.empty()) Disk::real().replace_text(folder + "/weights.txt", weights);

@@ -1,7 +1,6 @@
-// Targets for the pool: what one stage of an arm hands to the next. A folder with targets.tsv
-// (source<TAB>target) and ids.txt (the place of each pair in the pool); where they matter, also
-// weights.txt and an empty file `ordered`. Pool sentences without a target (an empty translation, a
-// smaller share) are left out.
+// Targets for the pool, passed from one stage of an arm to the next: a folder with targets.tsv
+// (source<TAB>target) and ids.txt (the index of each pair in the pool), and optionally weights.txt and an
+// empty file `ordered`. Pool sentences without a target (an empty translation, a smaller share) are left out.
 #pragma once
 #include <span>
 #include <string>
@@ -12,20 +11,20 @@
 
 namespace rum::edits {
 struct TargetSet {
-  std::vector<int64_t> ids;  // a pair may stand several times: students see it so often
+  std::vector<int64_t> ids;  // a pair may occur several times: students then see it as often
   std::vector<Pair> texts;
   std::vector<float> weights;  // of each pair's loss; empty: all 1
   bool ordered = false;        // students read them in this order in every epoch; else shuffled
 };
 TargetSet read_targets(const std::string& folder);                // FileError when its files do not agree
 void write_targets(const std::string& folder, const TargetSet&);  // pairs with an empty side are left out
-// The sentences that both have, line by line, in the order of the pool, each once.
+// The sentences that both have, line by line, in the order of the pool, without duplicates.
 std::pair<TargetSet, TargetSet> aligned(const TargetSet&, const TargetSet&);
-// Some of the rows, in this order, with their weights.
+// These rows, in this order, with their weights.
 TargetSet picked(const TargetSet&, std::span<const int64_t> rows);
 std::vector<std::string> sides(const std::vector<Pair>&, std::string Pair::*side);  // all sources, or targets
-// Sources that stand twice in the human targets were translated by two people. Line by line: the source, the
-// first person's translation, the second's, and what `targets` has for it.
+// Sources that occur twice in the human targets have two human translations. Line by line: the source, the
+// first and the second translation, and the one in `targets`.
 struct TranslatedTwice {
   std::vector<std::string> sources, references, second, targets;
 };

@@ -17,12 +17,12 @@
 
 namespace rum::edits {
 namespace {
-constexpr float kFloor = 1e-7f;  // the least weight of a link
-constexpr size_t kKeep = 32;     // paraphrases of a word in its line
-constexpr int kStay = 6;         // one type in six, the most frequent, never goes
+constexpr float kFloor = 1e-7f;  // the smallest weight of a link
+constexpr size_t kKeep = 32;     // paraphrases kept for a word in its line
+constexpr int kStay = 6;         // one in six types, the most frequent ones, are never replaced
 constexpr int kStem = 5;         // characters of a source word that count
 
-// Words cut short, so that "Gefahr" and "Gefahren" are one pivot.
+// Truncated words, so that "Gefahr" and "Gefahren" are one pivot.
 std::vector<std::string> stems(std::string_view line) {
   std::vector<std::string> out = words(line);
   for (std::string& word : out) {
@@ -42,10 +42,9 @@ struct Link {
   int32_t word;
   float weight;
 };
-using Links = std::vector<std::vector<Link>>;  // of each source word with target words
+using Links = std::vector<std::vector<Link>>;  // from each source word to target words
 
-// All that thinning knows of a corpus: its words in numbers, and for each the paraphrases that
-// its sentence allows.
+// A corpus for thinning: its words as numbers, and for each the paraphrases that its sentence allows.
 class Thinner {
  public:
   Thinner(std::span<const std::string> sources, std::span<const std::string> targets)
@@ -83,10 +82,10 @@ class Thinner {
   metrics::Vocabulary source_words_, target_words_;
   metrics::NumberedLines source_, target_;
   std::vector<int32_t> counts_;
-  std::vector<size_t> begins_{0};  // of each target token's paraphrases
+  std::vector<size_t> begins_{0};  // where each target token's paraphrases begin
   std::vector<Link> paraphrases_;  // best first
-  std::vector<int32_t> order_;     // types in the order in which they go
-  std::vector<size_t> rank_;       // of each type in it
+  std::vector<int32_t> order_;     // types in the order in which they are replaced
+  std::vector<size_t> rank_;       // of each type in that order
 };
 
 void Thinner::rank_by_count() {
@@ -135,7 +134,7 @@ void Thinner::find_paraphrases(const Links& links) {
           }
       }
       for (Link& l : found) l.weight = std::exchange(weight[static_cast<size_t>(l.word)], 0.0f);
-      std::erase_if(found, [&](const Link& l) {  // what is in the line already translates something else
+      std::erase_if(found, [&](const Link& l) {  // words already in the line translate something else
         return std::find(here.begin(), here.end(), l.word) != here.end();
       });
       std::sort(found.begin(), found.end(), [](const Link& a, const Link& b) {
@@ -147,7 +146,8 @@ void Thinner::find_paraphrases(const Links& links) {
     }
   }
 }
-// Rarest first; among equally rare types those with the surest paraphrases; without those that have none.
+// Rarest first; of equally rare types, those with the most probable paraphrases first. Types without
+// paraphrases are left out.
 void Thinner::rank_by_paraphrase() {
   std::vector<double> sure(counts_.size());
   for (size_t t = 0; t < target_.tokens.size(); ++t)
@@ -181,9 +181,10 @@ Thinned thin(std::span<const std::string> sources, std::span<const std::string> 
   const Thinner corpus(sources, targets);
   const metrics::NumberedLines& human = corpus.target();
   const auto words = static_cast<int64_t>(human.tokens.size());
-  RUM_CHECK(words >= sample, "thin: diversity is wanted of {} words, the targets have {}", sample, words);
+  RUM_CHECK(words >= sample, "thin: diversity is to be measured on {} words, but the targets have only {}",
+            sample, words);
 
-  size_t few = 0, many = corpus.replaceable();  // diversity(few) > wanted >= diversity(many), if at all
+  size_t few = 0, many = corpus.replaceable();  // diversity(few) > wanted >= diversity(many), if possible
   const auto diversity = [&](std::span<const int32_t> tokens) {
     return types_expected(tokens, corpus.vocabulary(), sample, attesting);
   };

@@ -18,8 +18,8 @@ std::vector<double> capped_at(std::span<const double> ratios, double cap) {
   for (const double r : ratios) out.push_back(std::min(r, cap));
   return out;
 }
-// Counts proportional to the weights with sum n, none above `limit`: what a line has above it is shared among
-// the others, until no other passes it.
+// Counts proportional to the weights, with sum n and none above `limit`: the excess of a line is distributed
+// over the others, until none is above.
 std::vector<double> expected_counts(std::span<const double> weights, double n, double limit) {
   std::vector<double> counts(weights.size());
   std::vector<bool> full(weights.size());
@@ -87,7 +87,7 @@ std::vector<int64_t> resample(std::span<const double> weights, int64_t n, int64_
             n, usable, most, usable * most);
   const std::vector<double> expected =
       expected_counts(weights, static_cast<double>(n), static_cast<double>(most));
-  // Inside (0, 1) by more than the sums are rounded by, so that they end at n.
+  // Away from 0 and 1 by more than the rounding of the sums, so that these end at n.
   const double offset = Random::uniform(Random{seed, Stream::sample}.bits({}).at[0]) + 0x1p-25;
   std::vector<int64_t> counts;
   double passed = offset;
@@ -120,7 +120,7 @@ DensityRatioWeights density_ratio_weights(std::span<const double> log_ratios, do
     double low = std::log(*least), high = std::log(*largest);
     while (high - low > 1e-12) {
       const double middle = (low + high) / 2;
-      // Neighbouring doubles: nothing lies between them.
+      // Neighbouring doubles: no number in between.
       if (middle <= low || middle >= high) break;
       (enough(std::exp(middle)) ? low : high) = middle;
     }

@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace rum::edits {
-// (sum w)^2 / sum w^2: as many lines of equal weight would vary as little (Kish 1965).
+// (sum w)^2 / sum w^2: this many lines of equal weight would have the same variance (Kish 1965).
 double effective_sample_size(std::span<const double> weights);
 
 struct ResamplingWeights {
@@ -20,9 +20,9 @@ ResamplingWeights resampling_weights(std::span<const double> probabilities, doub
                                      double exponent);
 
 // How often each line is taken when n lines are drawn by weight, none more than `most` times: expected counts
-// proportional to the weights, the surplus of a line at its limit shared among the others, rounded by
-// systematic sampling with one uniform number of `seed`. Error: a weight that is negative or not finite, or
-// fewer than n places among the lines with a weight.
+// are proportional to the weights, with the excess of lines at the limit distributed over the others, and are
+// rounded by systematic sampling with one uniform number from `seed`. Error: a weight that is negative or not
+// finite, or fewer than n places among the lines with a weight.
 std::vector<int64_t> resample(std::span<const double> weights, int64_t n, int64_t most, uint32_t seed);
 
 struct DensityRatioWeights {
@@ -32,8 +32,7 @@ struct DensityRatioWeights {
   double effective_sample_size = 0;
 };
 // log_ratios: log p_human - log p_generated of each line, clipped to -log_clip..log_clip. The cap is the
-// largest, at most the largest ratio, whose effective sample size is at least half the lines; where even the
-// smallest ratio as cap does not reach it nothing would: there all weights are equal. Error: NaN, no line, or
-// a clip not above 0.
+// largest (up to the largest ratio) with an effective sample size of at least half the lines; at the smallest
+// ratio all weights are equal. Error: NaN, no line, or a clip not above 0.
 DensityRatioWeights density_ratio_weights(std::span<const double> log_ratios, double log_clip = 20);
 }  // namespace rum::edits

@@ -50,10 +50,10 @@ class Builder {
     const ExperimentData& d = c_.data;
     const auto enough = [&](const std::string& file, int64_t wanted, const char* keys) {
       if (const FileFacts* f = facts(file); f && f->lines < wanted)
-        throw FileError(
-            fmt::format("{} has {} lines, {} ask for {}: ask for fewer, or make the corpus again (`ruminate "
-                        "data prepare` has --valid and --test)",
-                        file, f->lines, keys, wanted));
+        throw FileError(fmt::format(
+            "{} has {} lines, but {} ask for {}: ask for fewer, or make the corpus again (`ruminate "
+            "data prepare` has --valid and --test)",
+            file, f->lines, keys, wanted));
     };
     enough(d.train, d.seed_pairs + d.pool_pairs + d.judge_pairs,
            d.judge_pairs > 0 ? "data.seed_pairs, data.pool_pairs and data.judge_pairs"
@@ -80,7 +80,7 @@ class Builder {
                                 {{"split", out_.split}}, 3);
     human_ = out_.graph.add("human", "human targets", {}, {{"split", out_.split}});
   }
-  // Of a file, read once; null when it is gone and finished stages may speak for it.
+  // Facts about a file, read once; null if it is gone and finished stages can stand in for it.
   const FileFacts* facts(const std::string& path) {
     if (made_ && !Disk::real().exists(path)) return nullptr;
     auto at = read_.find(path);
@@ -91,8 +91,8 @@ class Builder {
     const FileFacts* f = facts(path);
     return f ? Json(f->hash) : Json();
   }
-  // A stage's parameters, in which the hashes of files that are gone are those of the newest finished stage
-  // that agrees in all the rest.
+  // A stage's parameters; the hashes of missing files come from the newest finished stage that agrees in
+  // everything else.
   Json::Object recalled(const std::string& kind, const std::vector<std::string>& files, Json::Object given) {
     const auto unknown = [](const auto& x) { return x.second.is_null(); };
     if (std::none_of(given.begin(), given.end(), unknown)) return given;
@@ -107,10 +107,10 @@ class Builder {
       for (auto& [key, value] : given) value = *found->find(key);
       return given;
     }
-    for (const std::string& file : files) facts_of(file);  // says which one cannot be opened
+    for (const std::string& file : files) facts_of(file);  // throws for the file that cannot be opened
     return given;
   }
-  // Targets by name at a seed, measured.
+  // Targets by name at a seed; also adds their measures.
   std::string named(const std::string& name, int64_t seed) {
     if (name == "human" || name == "none") return name == "human" ? human_ : "";
     const std::string targets = write(name, seed);
@@ -126,7 +126,7 @@ class Builder {
                             {{"split", out_.split}}, 1, {{"file", g.file}});
     return written(g.name, name.substr(name.find('/') + 1), seed, "pool", 1);
   }
-  // By its name, or that of its targets.
+  // By its own name, or that of its targets.
   const Generator& generator_of(const std::string& name) const {
     const std::string generator = name.substr(0, name.find('/'));
     return *std::find_if(c_.generators.begin(), c_.generators.end(),
@@ -135,7 +135,7 @@ class Builder {
   const Arm& arm_of(const std::string& name) const {
     return *std::find_if(c_.defined.begin(), c_.defined.end(), [&](const Arm& a) { return a.name == name; });
   }
-  // The human targets of those sources that a generator translates.
+  // The human targets of the sources that a generator translates.
   std::string human_beside(const std::string& targets) {
     if (targets == "human") return human_;
     const Generator& g = generator_of(targets);
@@ -158,7 +158,7 @@ class Builder {
     return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe), 1000 + seed,
                  std::move(data), {});
   }
-  // What a generator trained here makes from a set's sources, a number of times each.
+  // The output of a generator for a set's sources, with a number of draws for each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
                       const std::string& set, int64_t draws) {
     if (const auto at = c_.rerankings.find(decoding); at != c_.rerankings.end())
@@ -174,7 +174,7 @@ class Builder {
     std::vector<StageInput> inputs;
     if (g.model.empty()) inputs.push_back({"generator", model_of(g, seed)});
     inputs.push_back({"split", out_.split});
-    // A model that was given is the same at every seed.
+    // A given model is the same at every seed.
     if (g.model.empty() || d.sample) parameters.emplace_back("seed", seed);
     if (set != "pool") parameters.emplace_back("set", set);
     const bool some = set == "pool" && g.count > 0;
@@ -185,10 +185,8 @@ class Builder {
     if (g.generation > 1) parameters.emplace_back("generation", g.generation);
     if (draws != 1) parameters.emplace_back("draws", draws);
     if (g.dtype != "f32") parameters.emplace_back("dtype", g.dtype);
-    const int64_t sources = some            ? g.count
-                            : set == "pool" ? c_.data.pool_pairs
-                                            : c_.data.judge_pairs,
-                  lines = sources * draws;
+    const int64_t whole_set = set == "pool" ? c_.data.pool_pairs : c_.data.judge_pairs;
+    const int64_t sources = some ? g.count : whole_set, lines = sources * draws;
     if (!g.model.empty()) {
       parameters = given_model(g, std::move(parameters));
       hints.emplace_back("model", g.model);
@@ -199,7 +197,7 @@ class Builder {
                           std::move(parameters), std::move(inputs),
                           static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500, std::move(hints));
   }
-  // A generate stage's parameters with what a model that was given adds: its files and its prompt.
+  // A generate stage's parameters with those of a given model: its files and its prompt.
   Json::Object given_model(const Generator& g, Json::Object parameters) {
     if (!g.told.text.empty()) parameters.emplace_back("template", g.told.text);
     if (g.told.chat) parameters.emplace_back("chat", true);
@@ -208,7 +206,7 @@ class Builder {
       files = run_files(g.model);
       const bool translates = read_config(files.config).kind == CorpusKind::pairs;
       RUM_CHECK(translates == g.told.text.empty(), "generator {}: {} {}", g.name, g.model,
-                translates ? "is a translation model and needs no prompt: leave out template"
+                translates ? "is a translation model, which needs no prompt: leave out template"
                            : "is a plain-text model: give a template, the prompt, with {source} in it");
     }
     parameters.emplace_back("weights", hash(files.weights));
@@ -216,7 +214,7 @@ class Builder {
     parameters.emplace_back("config", hash(files.config));
     return recalled("generate", {g.model}, std::move(parameters));
   }
-  // One of a generator's translations of each source of a set.
+  // Chooses one of a generator's translations of each source of a set.
   std::string chosen(const Reranking& choice, const std::string& generator, const std::string& name,
                      int64_t seed, const std::string& set) {
     std::vector<StageInput> inputs{{"split", out_.split}};
@@ -235,7 +233,7 @@ class Builder {
         "choose", fmt::format("{}/{}, seed {}: choosing for the {}", generator, name, seed, set),
         {{"choose", choice.how}, {"utility", choice.utility}, {"set", set}}, std::move(inputs), 30);
   }
-  // A model that ranks: it learns from the judge set.
+  // A model for ranking, which learns from the judge set.
   std::string judge_model(const char* learns, const std::string& recipe, int64_t seed) {
     return train(fmt::format("{} model of the judge set, seed {}", learns, seed), c_.recipes.at(recipe),
                  2000 + seed, {{"judge_set", learns}}, {});
@@ -277,7 +275,7 @@ class Builder {
     return out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op), std::move(parameters),
                           std::move(inputs), 10);
   }
-  // What a scorer says of targets, which are of the sources of `set`; its models learn from the judge set.
+  // A scorer's scores of targets for the sources of `set`; its models learn from the judge set.
   std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed,
                      const std::string& set) {
     const std::string& name = s.recipe.empty() ? c_.student : s.recipe;
@@ -288,7 +286,8 @@ class Builder {
     if (k == "fluency") inputs.push_back({"fluency", model("target language")});
     if (k == "forward" || k == "dual_cross_entropy") inputs.push_back({"forward", model("forward")});
     if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", model("reverse")});
-    const auto by = [&](const std::string& writer, const std::string& of) {  // a set as it translates it
+    // a set as this generator translates it
+    const auto by = [&](const std::string& writer, const std::string& of) {
       const size_t slash = writer.find('/');
       return of == "pool" ? named(writer, seed)
                           : written(writer.substr(0, slash), writer.substr(slash + 1), seed, of, 1);
@@ -312,7 +311,7 @@ class Builder {
       }
       hints.emplace_back("of", Json::Array(s.of.begin(), s.of.end()));
     }
-    // Its detector learns from the judge set, so the model whose states it reads must not have seen that.
+    // The detector learns from the judge set, so the model whose states it reads must not have seen that set.
     if (k == "states")
       inputs.push_back({"surrogate", train(fmt::format("surrogate model of the seed set, seed {}", seed),
                                            recipe, 3000 + seed, {{"seed_pairs", c_.data.seed_pairs}}, {})});
@@ -335,7 +334,7 @@ class Builder {
                                       set == "pool" ? "" : fmt::format(" on the {} set", set), seed),
                           std::move(parameters), std::move(inputs), 20, std::move(hints));
   }
-  // What the students of an arm learn from.
+  // The targets that the students of an arm learn from.
   std::string targets_of(const Arm& arm, int64_t seed) {
     if (const auto at = targets_.find({arm.name, seed}); at != targets_.end()) return at->second;
     std::string targets = named(arm.targets, seed);

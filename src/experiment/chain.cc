@@ -5,7 +5,7 @@ namespace {
 struct Chain {
   std::string name, decoding = "greedy", detector;
   int64_t generations = 5;
-  bool keep = false;  // does the text of all generations before come along?
+  bool keep = false;  // does the text of all earlier generations come along?
   double fresh = 0;   // share of human targets in each generation's part of the pool
 };
 Chain chain_of(Section& s, const ExperimentConfig& c) {
@@ -29,7 +29,8 @@ Chain chain_of(Section& s, const ExperimentConfig& c) {
   check_name(s.place("detector"), "detector", x.detector, detectors);
   return x;
 }
-// The student of an arm becomes a generator: it translates the part of the pool that generation learns from.
+// Makes a generator of the student of an arm: it translates the part of the pool that this generation learns
+// from.
 void add_generator(ExperimentConfig& c, const std::string& place, const std::string& arm, int64_t generation,
                    int64_t count) {
   for (const Generator& g : c.generators)
@@ -74,7 +75,7 @@ void read_chain(Section& s, ExperimentConfig& c) {
     add_start(c, s.place("name"), chain.name, count);
   } else if (start->count != count) {
     throw FileError(s.place("generations") +
-                    "all chains share generation 0: give them equally many generations");
+                    "all chains share generation 0: give them the same number of generations");
   }
   std::string before = kStart;
   for (int64_t g = 1; g <= chain.generations; ++g) {

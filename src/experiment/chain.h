@@ -1,5 +1,5 @@
-// Chains of generations: the students of one translate the next part of the pool for those after them. A
-// [[chain]] of a config stands for an arm a generation, and the generators between them.
+// Chains of generations: the students of one generation translate the next part of the pool for the next
+// generation. A [[chain]] in a config stands for one arm per generation and the generators between them.
 #pragma once
 #include <string>
 
@@ -7,10 +7,10 @@
 #include "experiment/section.h"
 
 namespace rum::experiment {
-// Adds the arms "NAME, generation 1", ... and, of the first chain, "generation 0", students of
-// human targets with whom all chains begin. The pool is cut into equal parts, one a generation.
-// FileError: as parse_experiment().
+// Adds the arms "NAME, generation 1", ... and, with the first chain, "generation 0": students of human
+// targets with which all chains begin. The pool is cut into equal parts, one per generation. FileError: as
+// parse_experiment().
 void read_chain(Section&, ExperimentConfig&);
-// FileError at this place when there is an arm of this name.
+// FileError at this place if there already is an arm of this name.
 void add_arm(ExperimentConfig&, const std::string& place, Arm);
 }  // namespace rum::experiment

@@ -45,10 +45,11 @@ class Reader {
     e.read("bootstrap", c_.bootstrap, 100, 1e6);
     e.done();
     Section d = root_.table("data");
-    d.read("train", c_.data.train, true), d.read("valid", c_.data.valid, true),
-        d.read("test", c_.data.test, true);
-    d.read("seed_pairs", c_.data.seed_pairs, 1, 1e9, true),
-        d.read("pool_pairs", c_.data.pool_pairs, 1, 1e9, true);
+    d.read("train", c_.data.train, true);
+    d.read("valid", c_.data.valid, true);
+    d.read("test", c_.data.test, true);
+    d.read("seed_pairs", c_.data.seed_pairs, 1, 1e9, true);
+    d.read("pool_pairs", c_.data.pool_pairs, 1, 1e9, true);
     d.read("judge_pairs", c_.data.judge_pairs, 1, 1e9);
     d.read("valid_pairs", c_.data.valid_pairs, 0, 1e9);
     d.read("test_pairs", c_.data.test_pairs, 0, 1e9);
@@ -166,15 +167,16 @@ class Reader {
     decoding(judging, c_.test_decoding);
   }
   static void decoding(Section& s, Decoding& d) {
-    s.read("beam", d.beam, 1, 256), s.read("length_penalty", d.length_penalty, 0, 5),
-        s.read("sample", d.sample);
+    s.read("beam", d.beam, 1, 256);
+    s.read("length_penalty", d.length_penalty, 0, 5);
+    s.read("sample", d.sample);
     s.read("temperature", d.temperature, 1e-3, 1e3);
     s.read("top_k", d.top_k, 0, 1e9);
     s.read("top_p", d.top_p, 1e-6, 1);
     s.read("min_p", d.min_p, 0, 1);
     s.done();
     if (d.sample && d.beam > 1)
-      throw FileError(s.place("beam") + s.path("") + ": drawing and beam search exclude each other");
+      throw FileError(s.place("beam") + s.path("") + ": sampling and beam search exclude each other");
   }
   void choice(Section& s, const std::string& name) {
     Reranking c;
@@ -186,7 +188,8 @@ class Reader {
     check_name(s.place("choose"), "way to choose", c.how,
                std::vector<std::string>{"mbr", "channel", "oracle"});
     if (c.of.empty())
-      throw FileError(s.place("") + s.path("of") + ": expected decodings whose translations it chooses from");
+      throw FileError(s.place("") + s.path("of") +
+                      ": expected the decodings whose translations it chooses from");
     for (const std::string& d : c.of) check_name(s.place("of"), "decoding", d, keys_of(c_.decodings));
     if (c.how == "channel" && c_.data.judge_pairs == 0)
       throw FileError(fmt::format("{}decoding {} learns from the judge set: set data.judge_pairs",
@@ -221,7 +224,7 @@ class Reader {
       if (x.kind == "quality" ? x.of.empty() : !x.of.empty())
         throw FileError(
             s.place("of") + s.path("of") +
-            ": expected scorers from whose scores it is learned, of kind \"quality\" and of no other");
+            ": the scorers that it learns from are required for kind \"quality\" and not allowed for others");
       if (x.anyway && !x.is_detector())
         throw FileError(s.place("anyway") + "only detectors ask for it: linear, classifier, states, density");
       if (x.kind == "agreement") check_targets(s.place("with"), x.with);
@@ -246,8 +249,8 @@ class Reader {
       for (const std::string& learned_from : c_.scorers.at(name).of) check_feature(s, learned_from);
     }
   }
-  // A regression to quality is fitted on the judge set, so its scorers must be able to say there what they
-  // say of the pool, and must not have learned there whose hand a target is of.
+  // A regression to quality is fitted on the judge set, so its scorers must work there as they do on the
+  // pool, and must not have learned there who wrote a target.
   void check_feature(const Section& s, const std::string& name) const {
     static const std::set<std::string> kinds = {
         "confidence", "length",    "fluency",     "forward",
@@ -258,7 +261,7 @@ class Reader {
         known.push_back(n);
     check_name(s.place("of"), "scorer to learn a quality from", name, known);
   }
-  // "human", or a generator and how it writes.
+  // "human", or a generator with a decoding.
   void check_targets(const std::string& place, const std::string& targets) const {
     if (targets == "human") return;
     const size_t slash = targets.find('/');
@@ -301,12 +304,11 @@ class Reader {
     s.done();
     if (a.targets == "none" &&
         (a.from.empty() || !a.apply.empty() || !a.student.empty() || a.volumes != Arm().volumes))
-      throw FileError(
-          s.place("targets") +
-          "\"none\" judges a generator as it is: give `from`, and neither apply, volumes nor student");
+      throw FileError(s.place("targets") +
+                      "\"none\" judges a generator as it is: give `from`, but not apply, volumes or student");
     add_arm(c_, s.place("name"), std::move(a));
   }
-  // Weights fit only a model of the same shape; dropout and recomputation are not part of it.
+  // Weights fit only a model of the same shape; dropout and recomputation may differ.
   void check_from(const Section& s, const Arm& a) const {
     std::vector<std::string> trained;
     const Generator* from = nullptr;
@@ -327,7 +329,7 @@ class Reader {
                         s.place("from"), a.from, k.name, there, mine, here));
     }
   }
-  // Some scorers ask the generator itself for more than its targets: other texts, or how likely it held them.
+  // Some scorers need more from the generator than its targets: other texts, or its probabilities.
   void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets) const {
     const std::string& kind = scorer.kind;
     static const std::set<std::string> asking = {"confidence", "consistency", "quality", "linear",

@@ -12,13 +12,14 @@
 
 namespace rum::experiment {
 // Generators learn from the seed set and translate the pool; students learn from the pool with one choice of
-// targets, which is an arm. All sets are disjoint on both sides.
+// targets, an arm. All sets are disjoint on both sides.
 struct ExperimentData {
   std::string train, valid, test;  // source<TAB>target files
-  int64_t seed_pairs = 0;          // first of `train`: the seed set
-  int64_t pool_pairs = 0;          // of `train` after the seed set
-  int64_t judge_pairs = 0;         // of `train` after the pool: what ranks the pool learns from them alone
-  int64_t valid_pairs = 0, test_pairs = 0;  // first of `valid` and `test`; 0: all
+  int64_t seed_pairs = 0;          // first in `train`: the seed set
+  int64_t pool_pairs = 0;          // in `train` after the seed set
+  // In `train` after the pool: whatever ranks the pool learns only from these.
+  int64_t judge_pairs = 0;
+  int64_t valid_pairs = 0, test_pairs = 0;  // first in `valid` and `test`; 0: all
 };
 // A model whose translations of the pool are targets.
 struct Generator {
@@ -26,35 +27,35 @@ struct Generator {
   std::string recipe;         // trained here on the first `pairs` of the seed set
   int64_t pairs = 0;          // 0: all of it
   bool judge_set = false;     // and on the judge set: a control for remedies that learn from that
-  std::string file;           // or: what an outside model made of the pool (TSV or JSON lines)
+  std::string file;           // or: an external model's translations of the pool (TSV or JSON lines)
   std::string model;          // or: a run folder, such as `ruminate import` makes
   Instruction told;           // that model's prompt, if it is a plain-text model
-  std::string dtype = "f32";  // of its products while it translates: f32, bf16 or int8
-  // Or the student of an arm, a link of a chain: it translates `count` sources of the pool from `first` on,
-  // and `generation` is that of its text.
+  std::string dtype = "f32";  // the type of its matrix products in translation: f32, bf16 or int8
+  // Or the student of an arm in a chain: it translates `count` sources of the pool from `first` on;
+  // `generation` is that of its text.
   std::string arm;
   int64_t first = 0, count = 0, generation = 1;
 };
-// A way to write that keeps one of several translations of each source (generate/choose.h): "mbr", minimum
-// Bayes risk; "channel", by models of the judge set, weighed on the validation set; "oracle", the one nearest
-// to the human target, a ceiling and no remedy.
+// A decoding that keeps one of several translations of each source (generate/choose.h): "mbr", minimum Bayes
+// risk; "channel", a noisy channel of models trained on the judge set, with weights fitted on the validation
+// set; "oracle", the one closest to the human target, a ceiling and not a remedy.
 struct Reranking {
   std::string how;
   std::vector<std::string> of;  // decodings whose translations are the candidates
-  int64_t best_of = 16;         // draws by each of these that samples
-  // mbr, oracle, and what the channel's weights are fitted to: as in best_by_mbr.
+  int64_t best_of = 16;         // draws from each of these that samples
+  // For mbr, oracle and the fit of the channel's weights: as in best_by_mbr.
   std::string utility = "chrf1";
 };
-// A score of generated pairs by which operations order, filter or weigh them. What it ranks with is trained
-// on the judge set alone; the states that a detector reads are those of a model of the seed set.
+// A score of generated pairs by which operations order, filter or weigh them. Its models are trained only on
+// the judge set, but a detector that reads states reads those of a model trained on the seed set.
 struct Scorer {
   std::string name, kind;
-  std::string recipe;    // of the models that it trains; empty: the students', of a classifier the usual
+  std::string recipe;    // of its models; empty: the students', or a classifier's default
   std::string with;      // agreement: the second generator's targets
-  std::string decoding;  // consistency: how the generator draws; density: how it translated the judge set
+  std::string decoding;  // consistency: how the generator samples; density: how it translated the judge set
   int64_t draws = 8;     // consistency
   std::vector<std::string> of;  // quality: the scorers whose scores its regression is fitted on
-  bool anyway = false;          // detectors: even where held-out AUROC is not above .5 by its own error
+  bool anyway = false;          // detectors: even if the held-out AUROC is not above .5 by its error
   bool is_detector() const {
     return kind == "linear" || kind == "classifier" || kind == "states" || kind == "density";
   }
@@ -73,48 +74,49 @@ struct Arm {
   std::string from;                         // generator from whose weights its students start; empty: random
   std::vector<AppliedOperation> apply;      // in order
   std::vector<double> volumes{1};           // shares of the pool; target tokens in proportion
-  bool equal_steps = false;                 // or those of the whole pool at every volume
+  bool equal_steps = false;                 // instead: the steps of the whole pool at every volume
   std::string student;                      // recipe of its students; empty: that of the experiment
-  std::vector<std::string> models{"last"};  // whose weights are judged: last, best (on validation)
-  std::string chain;                        // the chain whose link it is
-  int64_t generation = 0;                   // of the text that it learns from; 0: human
-  std::string joined;                       // an arm whose targets come beside its own
-  std::string detector;                     // scorer that tells its targets from human ones, as a measure
+  std::vector<std::string> models{"last"};  // which weights are judged: last, best (on validation)
+  std::string chain;                        // the chain that it belongs to
+  int64_t generation = 0;                   // generation of the text that it learns from; 0: human
+  std::string joined;                       // an arm whose targets are added to its own
+  // Scorer that measures how well its targets can be told from human ones.
+  std::string detector;
 };
 // A sentence about two arms, or two sets of targets, that the results confirm, refute or leave open.
 struct Claim {
   std::string id, text;       // "C1", "real beats regurgitated"
   std::string kind;           // students: scores of two arms; errors, diversity: measures of two targets
   std::string better, worse;  // arms, or targets; the claim is that `better` is better
-  std::string ceiling;        // an arm: of the gap from `worse` to it, which share does `better` close?
+  std::string ceiling;        // an arm: what share of the gap from `worse` to it does `better` close?
   std::string model = "last";
   std::vector<std::string> measures;  // of errors or diversity; empty: all
   bool chosen_later = false;          // after looking at results
 };
-struct Gate {  // of the scale: if it is not met the sizes are wrong, not the claims
+struct Gate {  // of the scale: if not met, the sizes are wrong, not the claims
   std::string arm, claim;
   double bleu = 0, half_width = 1.5;
 };
 struct ExperimentConfig {
   std::string folder, title;
-  std::string report;  // folder of its tables and pages, where several configs share stages; else `folder`
+  std::string report;  // folder of its tables and pages, if configs share stages; else `folder`
   int64_t seeds = 3, jobs = 1;
   ExperimentData data;
   std::map<std::string, RunConfig> recipes;
   std::string student;  // the recipe of students
   std::vector<Generator> generators;
   std::map<std::string, Decoding> decodings;
-  std::map<std::string, Reranking> rerankings;  // named beside the decodings
+  std::map<std::string, Reranking> rerankings;  // in one name space with the decodings
   std::map<std::string, Scorer> scorers;
   Decoding test_decoding{.beam = 1, .max_ratio = 2};  // how students translate the test set
   std::vector<Arm> arms;
-  std::vector<Arm> defined;  // all of the file: what is run may build on arms that are not
+  std::vector<Arm> defined;  // all arms of the file: those that run may build on others
   std::vector<Claim> claims;
   Gate gate;
   int64_t bootstrap = 2000;  // replicates
-  std::string text;          // of the file, for the record
+  std::string text;          // the file's text, for the record
 };
-// FileError: file, line, key, what was expected, what was found; unknown keys and names with a did-you-mean.
+// FileError: file, line, key, what was expected, what was found; unknown keys and names with a suggestion.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
 ExperimentConfig read_experiment(const std::string& path);
 }  // namespace rum::experiment

@@ -11,7 +11,7 @@ std::string recipe(const RunConfig& c) {
   return fmt::format("layers {}, width {}, heads {}, vocabulary {}", c.model.layers, c.model.width,
                      c.model.heads, page::counted(c.bpe.vocab));
 }
-// What comes before everything: what this is, how far to trust it, what came out.
+// The top of the report: what it is, how far to trust it, and the main results.
 std::string top(const ExperimentResults& r, const ReportFacts& f) {
   const ExperimentConfig& c = *r.config;
   std::string corpus;

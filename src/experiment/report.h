@@ -1,4 +1,4 @@
-// The report of an experiment: one HTML file that needs nothing else. Claims first, then what they rest on.
+// The report of an experiment: one self-contained HTML file. Claims first, then the evidence.
 #pragma once
 #include <string>
 #include <vector>
@@ -6,10 +6,10 @@
 #include "experiment/results.h"
 
 namespace rum::experiment {
-struct ReportFacts {  // of this moment and machine; everything else is in the results
+struct ReportFacts {  // facts of this time and machine; the rest is in the results
   std::string machine, commit, made;
-  bool text = true;                  // false: no line of a corpus, only ids and numbers
-  std::vector<std::string> waiting;  // arms that are left out because they are not made yet
+  bool text = true;                  // false: no corpus text, only ids and numbers
+  std::vector<std::string> waiting;  // arms that are not finished yet, and left out
 };
 std::string report_html(const ExperimentResults&, const ReportFacts&);
 }  // namespace rum::experiment

@@ -46,7 +46,7 @@ std::string forest(const std::vector<const ArmResult*>& arms, size_t m) {
   }
   return page::svg(chart);
 }
-// The translation with every word marked that the longest common word sequence with the reference leaves out.
+// The translation, with the words marked that are not in its longest common subsequence with the reference.
 std::string marked(const std::string& translation, const std::string& reference) {
   const auto a = split_at_blanks(translation), b = split_at_blanks(reference);
   std::vector<std::vector<int>> best(a.size() + 1, std::vector<int>(b.size() + 1));
@@ -66,8 +66,8 @@ std::string marked(const std::string& translation, const std::string& reference)
 const char* purpose(const std::string& set) {
   constexpr std::pair<const char*, const char*> kPurposes[] = {
       {"seed", "seed set: what generators learn from"},
-      {"pool", "pool: what they translate and students learn from"},
-      {"judge", "judge set: what ranks the pool learns from it alone"},
+      {"pool", "pool: what they translate, and what students learn from"},
+      {"judge", "judge set: all that whatever ranks the pool learns from"},
       {"valid", "validation"},
       {"test", "test"}};
   for (const auto& [name, says] : kPurposes)
@@ -84,7 +84,7 @@ void put_sets(page::Page& page, const ExperimentResults& r) {
                                        ". All sets are disjoint on both sides; words are counted at blanks.");
   page::Table t{"The sets of sentence pairs.",
                 "",
-                {{"set"}, {"pairs"}, {"words of a source"}, {"of a target"}, {"longest source"}}};
+                {{"set"}, {"pairs"}, {"words per source"}, {"per target"}, {"longest source"}}};
   for (const SetFacts& s : r.sets)
     t.rows.push_back({purpose(s.name), page::counted(s.pairs), page::shown(s.source_words),
                       page::shown(s.target_words), page::counted(s.longest)});
@@ -95,7 +95,7 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
   page.section(
       "Arms",
       "An arm is one choice of targets for the pool. The sign of a difference to human targets depends "
-      "on how much real text the generator learned from and on how it writes, so both stand on every "
+      "on how much real text the generator learned from and on how it decodes, so both are on every "
       "row.");
   page::Table t{
       "Students on the human test set: mean over seeds with the standard deviation (±), and below it the "
@@ -105,8 +105,8 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
       {{"arm"},
        {"targets"},
        {"seed : pool", "Pairs that the generator learned from, against those of the pool."},
-       {"pairs", "That a student saw."},
-       {"epochs", "Rounds over them."}}};
+       {"pairs", "Seen by a student."},
+       {"epochs", "Passes over them."}}};
   for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
   std::vector<const ArmResult*> compared;
   std::string group;
@@ -128,7 +128,7 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
 
 void put_samples(page::Page& page, const ExperimentResults& r) {
   page.section("Samples",
-               "Sentences at even distances through the test set, as the students of seed 1 translate them. "
+               "Evenly spaced sentences of the test set, as the students of seed 1 translate them. "
                "Words that the reference does not have in this order are marked; a marked word need not be "
                "wrong.");
   for (const TranslationSample& s : r.samples) {
@@ -146,7 +146,7 @@ void put_provenance(page::Page& page, const ExperimentResults& r) {
   page.section("Provenance and cost",
                "Every line of generated text is kept with its generator, checkpoint, decoding, seed and "
                "log-probability in the stage that wrote it.");
-  page::Table t{"Stages and what they took.", "", {{"stages"}, {"number"}, {"hours of one process"}}};
+  page::Table t{"Stages and their cost.", "", {{"stages"}, {"number"}, {"hours of one process"}}};
   double sum = 0;
   int64_t number = 0;
   for (const auto& c : r.costs) {

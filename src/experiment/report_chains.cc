@@ -1,5 +1,5 @@
-// What becomes of a chain of generations, and where generated text helps or hurts: a map over who wrote it,
-// how, and how large the student is.
+// The sections on chains of generations, and on where generated text helps or hurts: a map over who wrote it,
+// how, and the size of the student.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,7 +37,7 @@ const TargetsResult* targets_of(const ExperimentResults& r, const ArmResult& a) 
     if (t.name == a.arm->targets) return &t;
   return nullptr;
 }
-// Over seeds: their mean, the smallest and the largest.
+// The mean, minimum and maximum over seeds.
 bool over_seeds(const std::vector<double>& values, page::ChartPoint& p) {
   if (values.empty() || !std::isfinite(spread(values).mean)) return false;
   const Spread s = spread(values);
@@ -46,7 +46,7 @@ bool over_seeds(const std::vector<double>& values, page::ChartPoint& p) {
   p.high = s.high;
   return true;
 }
-// A measure of the text that a generation learns from; of diversity human text has one too.
+// A measure of the text that a generation learns from; for diversity human text has one, too.
 Point measure_point(const ExperimentResults& r, const std::vector<MeasureResult> TargetsResult::*list,
                     const std::string& measure) {
   return [&r, list, measure](const ArmResult& a, page::ChartPoint& p) {
@@ -58,7 +58,8 @@ Point measure_point(const ExperimentResults& r, const std::vector<MeasureResult>
     return false;
   };
 }
-// Types are counted in samples whose size depends on the text: so beside human text of the same sources.
+// Types are counted in samples whose size depends on the text, so they are relative to human text for the
+// same sources.
 Point share_of_human(const ExperimentResults& r, const std::string& measure) {
   return [&r, measure](const ArmResult& a, page::ChartPoint& p) {
     if (a.arm->generation == 0) return over_seeds({1}, p);
@@ -124,12 +125,12 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
       "from, as the generation before wrote it: mean over seeds, the smallest and the largest. Attested "
       "types: that the seed set has, as a share of those of human text of the same sources.",
       "results.csv",
-      {{"generation"}, {"pairs", "That a student saw."}}};
+      {{"generation"}, {"pairs", "Seen by a student."}}};
   std::vector<std::string> charts;
   for (const Panel& panel : panels_of(r)) {
     page::LineChart chart{panel.name, "generation", panel.axis, {}};
     chart.apart = true;
-    // from chance on
+    // the axis starts at chance
     if (panel.name == "AUROC") {
       chart.least = 0.5;
       chart.most = 1;
@@ -164,7 +165,7 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
 }
 
 namespace {
-// Arms of unchanged generated targets whose students began at random.
+// Arms with unchanged generated targets and students trained from scratch.
 bool on_map(const ArmResult& a) {
   return a.compared && a.volume == 1 && a.model == "last" && a.arm->targets != "human" &&
          a.arm->apply.empty() && a.arm->from.empty() && a.arm->chain.empty();

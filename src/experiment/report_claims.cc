@@ -1,4 +1,5 @@
-// The claims of a report: the grid of verdicts, the numbers behind each, the share of the gap that is closed.
+// The claims in a report: the grid of verdicts, the numbers behind each, and the share of the gap that is
+// closed.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -54,7 +55,7 @@ void grid_of_targets(page::Page& page, const ExperimentResults& r) {
 }
 
 // ---- numbers
-// What both tables say about a row, with this many digits.
+// The cells that both tables have for a row, with this many digits.
 std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
   const Effect& e = row.difference;
   return {escape_html(row.by),      verdict_html(row.verdict),    page::change(row.from, row.to, digits),
@@ -97,7 +98,7 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
 }
 void numbers_of_targets(page::Page& page, const ExperimentResults& r) {
   page::Table t{
-      "Claims about targets. The interval is the range over the generators of all seeds; where they agree "
+      "Claims about targets. The interval is the range over the generators of all seeds; if they agree "
       "there is none, and no p. Errors are compared on the sentences that two people translated, and the "
       "human value is that of the second person.",
       "claims.json",
@@ -142,7 +143,7 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
   page.figure(
       charts,
       "Share of the gap that each remedy closes, with its 95 % interval: 0 % is the arm that it starts "
-      "from, 100 % the ceiling of its claim. Arrows: the interval goes on beyond the axis.",
+      "from, 100 % the ceiling of its claim. Arrows: the interval continues beyond the axis.",
       "claims.json");
 }
 }  // namespace

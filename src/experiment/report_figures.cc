@@ -10,7 +10,7 @@ namespace rum::experiment {
 namespace {
 using Stroke = page::ChartLine::Stroke;
 
-// Mean over seeds at the steps that all of them have, and at their ends, which differ by a few steps.
+// Mean over seeds at the steps that all of them have, and at their last steps, which differ a little.
 page::ChartLine training_line(const ArmResult& a) {
   std::map<int64_t, std::vector<double>> by_step;
   std::vector<double> ends, last;
@@ -35,7 +35,7 @@ page::ChartLine training_line(const ArmResult& a) {
 }
 bool whole(const ArmResult& a) { return a.volume == 1 && a.model == "last"; }
 
-// One panel a group, each with the students of human targets beside its own.
+// One panel per group, each with the students of human targets besides its own.
 void training_curves(page::Page& page, const ExperimentResults& r) {
   std::vector<std::pair<std::string, page::LineChart>> panels;
   const ArmResult* human = nullptr;
@@ -43,7 +43,8 @@ void training_curves(page::Page& page, const ExperimentResults& r) {
     if (whole(a) && a.arm->targets == "human" && a.arm->apply.empty() && human == nullptr) human = &a;
   for (const ArmResult& a : r.arms) {
     page::ChartLine line = training_line(a);
-    if (!whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;  // later ones look alike
+    // later generations look alike
+    if (!whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;
     auto at =
         std::find_if(panels.begin(), panels.end(), [&](const auto& p) { return p.first == a.arm->group; });
     if (at == panels.end()) {
@@ -82,11 +83,11 @@ void volumes(page::Page& page, const ExperimentResults& r) {
   if (!charts.empty())
     page.figure(charts,
                 "Learning curves over the volume of data: students that see a part of the pool, for as many "
-                "rounds each, or for as many steps where the name says so; 95 % intervals.",
+                "epochs each, or for as many steps where the name says so; 95 % intervals.",
                 "results.csv");
 }
 
-// The share of real data that an arm learns from, and which line it belongs to; no name: none.
+// The share of real data that an arm learns from, and the line that it belongs to; no name: none.
 struct Fraction {
   std::string line;
   double share = 0;
@@ -121,7 +122,7 @@ void fractions(page::Page& page, const ExperimentResults& r) {
   for (page::ChartLine& l : chart.lines)
     std::sort(l.points.begin(), l.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
   const Claim* first =
-      r.config->claims.empty() ? nullptr : &r.config->claims.front();  // real and regurgitated
+      r.config->claims.empty() ? nullptr : &r.config->claims.front();  // real against regurgitated
   for (const ArmResult& a : r.arms)
     if (whole(a) && first && (a.arm->name == first->better || a.arm->name == first->worse))
       chart.lines.push_back(
@@ -129,7 +130,7 @@ void fractions(page::Page& page, const ExperimentResults& r) {
   page.figure(
       {page::svg(chart)},
       "Students of a part of the pool with its human targets, alone or filled up with generated ones. "
-      "Equal tokens means more rounds over less text; best weights are those of the lowest validation "
+      "Equal tokens means more epochs over less text; best weights are those of the lowest validation "
       "loss. Dashed: all of the pool; bands and bars are 95 % intervals.",
       "results.csv");
 }

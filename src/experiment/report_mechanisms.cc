@@ -1,4 +1,4 @@
-// What differs between targets: errors and lexical diversity against the human ones, and what they cost.
+// How targets differ: errors and lexical diversity against the human ones, and what they cost.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace rum::experiment {
 namespace {
-constexpr size_t kColumns = 7;              // of measures in a table, so that paper holds it
-constexpr const char* kScattered = "mtld";  // of any number of tokens, so filtered targets can be compared
+constexpr size_t kColumns = 7;              // measures per table, so that it fits on paper
+constexpr const char* kScattered = "mtld";  // independent of length, so filtered targets can be compared
 using Measures = std::vector<MeasureResult>;
 
 const MeasureResult* find(const Measures& list, const std::string& measure) {
@@ -93,9 +93,9 @@ void diversity_tables(page::Page& page, const ExperimentResults& r) {
   }
 }
 
-// What operations reached, said once for the seeds that say the same.
+// What operations reached; seeds with the same note share a line.
 void notes(page::Page& page, const ExperimentResults& r) {
-  std::vector<std::pair<std::string, std::string>> lines;  // what is said, seeds
+  std::vector<std::pair<std::string, std::string>> lines;  // note, seeds
   for (const TargetsResult& t : r.targets)
     for (const TargetsResult::Note& n : t.notes) {
       const std::string says =
@@ -108,7 +108,7 @@ void notes(page::Page& page, const ExperimentResults& r) {
         at->second += fmt::format(", {}", n.seed);
     }
   if (lines.empty()) return;
-  page.put("<p>What the changed targets reached, with the seeds in brackets:</p><ul class=\"soft\">\n");
+  page.put("<p>What the changed targets reached (seeds in brackets):</p><ul class=\"soft\">\n");
   for (const auto& [says, seeds] : lines) page.put(fmt::format("<li>{} ({})</li>\n", says, seeds));
   page.put("</ul>\n");
 }
@@ -131,8 +131,7 @@ void costs(page::Page& page, const ExperimentResults& r) {
         "results.csv");
 }
 
-// What an arm's students learned from, measured; human targets have no measures of their own but stand
-// beside those of others.
+// The diversity of an arm's targets; that of human targets is found in the measures of others.
 double diversity_of(const ExperimentResults& r, const ArmResult& a) {
   const std::string& name = a.arm->apply.empty() ? a.arm->targets : a.arm->name;
   const bool human = name == "human";

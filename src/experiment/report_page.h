@@ -1,5 +1,5 @@
-// What the parts of a report share: how effects and names are written on its page. Each part (claims,
-// figures, tables) is a function that adds its sections.
+// Shared by the parts of a report: how effects and names are written. Each part (claims, figures, tables) is
+// a function that adds its sections to the page.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -11,21 +11,21 @@
 namespace rum::experiment {
 // ---- numbers
 int digits_of(const std::string& score);    // of BLEU, chrF, NLL
-bool has_width(const Effect&, int digits);  // would its interval be two different numbers?
-// "+1.2 [+0.4, +2.0]"; the value alone where it has no width.
+bool has_width(const Effect&, int digits);  // do the ends of its interval differ when rounded?
+// "+1.2 [+0.4, +2.0]"; only the value if the interval has no width.
 std::string interval_text(const Effect&, int digits);
-std::string p_value_text(const Effect&, int digits, double p);  // "–" beside an interval without width
-// "46 % [31, 60]", with a "?" where the gap may have the other sign.
+std::string p_value_text(const Effect&, int digits, double p);  // "–" if the interval has no width
+// "46 % [31, 60]", with a "?" if the gap may have the opposite sign.
 std::string share_of_gap(const GapClosed&);
 std::string verdict_html(Verdict);  // a sign and the words
 
 // ---- names
-std::string explained(const std::string& measure);  // `--explain` of it; "" when nothing has its name
+std::string explained(const std::string& measure);  // as `--explain` prints; "" if unknown
 page::Head score_head(size_t score);                // "BLEU, higher is better"
-std::string claim_sentence(const Claim&);  // "real beats regurgitated (C1)", with what was chosen later
-int group_key(const std::string& group);   // of its colour and shape
-std::string group_name(const std::string& group);  // "D, remedy 1: quality"
-// With its last weights, of all the pool; null when there is none.
+std::string claim_sentence(const Claim&);           // "real beats regurgitated (C1)", marked if chosen later
+int group_key(const std::string& group);            // for its colour and shape
+std::string group_name(const std::string& group);   // "D, remedy 1: quality"
+// The arm with its last weights and the whole pool; null if there is none.
 const ArmResult* find_arm(const ExperimentResults&, const std::string& name);
 
 // ---- parts

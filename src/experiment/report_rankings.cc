@@ -1,4 +1,4 @@
-// Whether what ranked the pool can be trusted: validity of scores, detectors' ROC and calibration.
+// Whether the scores that ranked the pool can be trusted: their validity, and detectors' ROC and calibration.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,7 +38,7 @@ void validity_tables(page::Page& page, const RankingResult& r) {
   if (r.scorers.size() > 1) page.table(u);
 }
 
-// From (0, 0) to (1, 1): a point for each threshold, thinned to about two hundred.
+// From (0, 0) to (1, 1): one point per threshold, thinned to about two hundred.
 std::vector<page::ChartPoint> roc_line(const detect::Scores& s) {
   const size_t texts = s.human.size() + s.machine.size(), every = std::max<size_t>(1, texts / 200);
   std::vector<page::ChartPoint> out{{}};
@@ -61,11 +61,9 @@ page::ChartLine diagonal() { return {"", {{0, 0, 0, 0}, {1, 1, 1, 1}}, Stroke::r
 void detector_figure(page::Page& page, const std::vector<DetectorResult>& detectors) {
   page::LineChart curve{
       "ROC", "false alarms: share of people's texts flagged", "share of machine texts found", {diagonal()}},
-      calibration{"Calibration",
-                  "probability of a machine that was said",
-                  "share of machine texts in truth",
-                  {diagonal()}};
-  std::vector<std::string> names;  // a colour each; its seeds are lines of their own
+      calibration{
+          "Calibration", "predicted probability of a machine", "actual share of machine texts", {diagonal()}};
+  std::vector<std::string> names;  // one colour each; each seed is a line
   for (const DetectorResult& d : detectors) {
     if (d.log_odds.human.empty() || d.log_odds.machine.empty()) continue;
     std::string name = fmt::format("{} of {}", d.scorer, d.targets);
@@ -83,9 +81,9 @@ void detector_figure(page::Page& page, const std::vector<DetectorResult>& detect
   }
   if (!names.empty())
     page.figure({page::svg(curve), page::svg(calibration)},
-                "Detectors on sources of the judge set that they were not fitted on, a line a seed: ROC "
+                "Detectors on sources of the judge set that they were not fitted on, one line per seed: ROC "
                 "curves (further "
-                "up and left is better), and calibration (on the diagonal is right).",
+                "up and left is better), and calibration (ideally on the diagonal).",
                 "detectors.csv");
 }
 void detector_table(page::Page& page, const std::vector<DetectorResult>& detectors) {
@@ -108,7 +106,7 @@ void put_rankings(page::Page& page, const ExperimentResults& r) {
   if (r.rankings.empty() && r.detectors.empty()) return;
   page.section("What ranked the pool",
                "Scores by which remedies order, filter or weigh generated pairs. None of them saw the human "
-               "targets of the pool, but for an oracle.");
+               "targets of the pool, except an oracle.");
   for (const RankingResult& x : r.rankings) validity_tables(page, x);
   if (r.detectors.empty()) return;
   detector_table(page, r.detectors);

@@ -1,4 +1,4 @@
-// What a reader should know before anything else: what to be careful about, and five sentences.
+// What a reader should know first: cautions, and a summary in five sentences.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,7 +37,7 @@ std::string what_was_run(const ExperimentResults& r) {
       page::counted(r.config->data.pool_pairs), page::counted(r.test_sentences));
 }
 std::string how_good(const ExperimentResults& r) {
-  if (!r.gate) return "No gate is set, so nothing says whether these sizes are enough to judge anything.";
+  if (!r.gate) return "No gate is set, so it is not known whether these sizes are large enough.";
   const Gate& asked = r.config->gate;
   std::string out = fmt::format("The gate of this scale is <b>{}</b>: {} reaches BLEU {} (asked: {})",
                                 r.gate->met ? "met" : "not met", escape_html(asked.arm),
@@ -84,7 +84,7 @@ bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
   });
 }
 // The claim whose remedy closes most of the gap by BLEU. Oracles are not remedies; a gap of uncertain sign
-// counts only where there is no other.
+// counts only if there is no other.
 const ClaimResult* best_remedy(const ExperimentResults& r) {
   const ClaimResult* best = nullptr;
   const auto rank = [](const ClaimResult& c) {
@@ -98,8 +98,8 @@ const ClaimResult* best_remedy(const ExperimentResults& r) {
   }
   return best;
 }
-// The remedy that closes most of the gap by BLEU; else what differs most plainly between targets; else what
-// would have been seen.
+// The remedy that closes most of the gap by BLEU; else the clearest difference between targets; else the
+// smallest effect that would have been detected.
 std::string main_effect(const ExperimentResults& r) {
   if (const ClaimResult* best = best_remedy(r)) {
     std::string out = fmt::format(
@@ -128,15 +128,15 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
       "It reproduces directions, with effect sizes and intervals, at a scale of its own choice; it does not "
       "match the paper&rsquo;s numbers."};
   if (r.config->seeds < 5)
-    out.push_back(
-        fmt::format("{} seeds tell little of how seeds differ: intervals may be too narrow, so look at "
-                    "the deviation over seeds too.",
-                    r.config->seeds));
+    out.push_back(fmt::format(
+        "{} seeds tell little about the variance between seeds: intervals may be too narrow, so look at "
+        "the deviation over seeds too.",
+        r.config->seeds));
   if (r.test_sentences < 5000)
     out.push_back(fmt::format("{} test sentences: small effects go unseen; each comparison says how small.",
                               page::counted(r.test_sentences)));
   out.emplace_back(
-      "NLL punishes greedy targets for the variety they lack, so an arm may move by NLL alone: read it "
+      "NLL punishes greedy targets for their lack of variety, so an arm may change by NLL alone: read it "
       "beside "
       "BLEU.");
   int64_t later = 0, doubled = 0;
@@ -166,7 +166,7 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
 std::string care_html(const ExperimentResults& r, const std::vector<std::string>& waiting) {
   std::string out = "<aside class=\"care\"><h2>Read with care</h2><ul>\n";
   if (!waiting.empty())
-    out += fmt::format("<li>Arms that are not made yet, and left out: {}.</li>\n",
+    out += fmt::format("<li>Arms that are not finished yet, and left out: {}.</li>\n",
                        escape_html(fmt::format("{}", fmt::join(waiting, "; "))));
   for (const std::string& c : cautions(r)) out += "<li>" + c + "</li>\n";
   return out + "</ul></aside>\n";

@@ -1,6 +1,6 @@
-// The numbers of a report as files: results.csv, one row a measurement; sentences.csv, every arm's scores of
-// every test sentence; curves.csv, every student's validation losses; validity.csv and detectors.csv of what
-// ranked the pool, where something did; claims.json. Ids and numbers only, never a line of a corpus.
+// The numbers of a report as files: results.csv, one row per measurement; sentences.csv, every arm's scores
+// on every test sentence; curves.csv, every student's validation losses; validity.csv and detectors.csv for
+// the scores that ranked the pool, if any; claims.json. Ids and numbers only, no corpus text.
 #pragma once
 #include <string>
 #include <utility>
@@ -9,8 +9,8 @@
 #include "experiment/results.h"
 
 namespace rum::experiment {
-// Name and content of each.
+// Each file's name and content.
 std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults&);
-// How many sentences a claim about targets compares: of errors those that two people translated.
+// How many sentences a claim about targets compares: for errors those that two people translated.
 int64_t compared_sentences(const ExperimentResults&, const Claim&);
 }  // namespace rum::experiment

@@ -20,7 +20,7 @@ double number(const Json& j, const char* key, double otherwise = NAN) {
   if (const Json* x = j.find(key)) x->number(v);
   return v;
 }
-struct Evaluated {  // a test.jsonl
+struct Evaluated {  // the contents of a test.jsonl
   std::vector<std::string> translations;
   metrics::Rows nll;
 };
@@ -70,7 +70,8 @@ class Gatherer {
     gate();
     samples();
     costs();
-    out_.rankings = rankings(graph_, store_), out_.detectors = detectors(graph_.scored, store_),
+    out_.rankings = rankings(graph_, store_);
+    out_.detectors = detectors(graph_.scored, store_);
     out_.tried = detectors(graph_.tried, store_);
     return std::move(out_);
   }
@@ -154,7 +155,7 @@ class Gatherer {
       if (a.arm->name == arm && a.model == model && a.volume == volume) return &a;
     return nullptr;
   }
-  // Students of human targets at the same volume that began alike; of the same recipe, where there are any.
+  // Students of human targets at the same volume with the same start; with the same recipe if there are any.
   const ArmResult* real(const ArmResult& beside) const {
     const ArmResult* found = nullptr;
     for (const ArmResult& a : out_.arms)
@@ -226,7 +227,7 @@ class Gatherer {
       if (values.find("p")) at->p.push_back(number(values, "p"));
     }
   }
-  // What the operations on the way to these targets say of themselves.
+  // The summaries of the operations that made these targets.
   void notes(TargetsResult& t, const std::string& measure, int64_t seed) {
     for (std::string id = graph_.graph.at(measure).input("targets"); !id.empty();) {
       const Stage& s = graph_.graph.at(id);
@@ -251,7 +252,7 @@ class Gatherer {
         of_targets(r);
       out_.claims.push_back(std::move(r));
     }
-    // Holm over all claims that are judged by the same kind of number.
+    // Holm's correction over all claims that are judged by the same kind of number.
     std::map<std::string, std::vector<ClaimResult::Row*>> families;
     for (ClaimResult& c : out_.claims)
       for (ClaimResult::Row& row : c.rows)
@@ -282,9 +283,8 @@ class Gatherer {
       if (top) r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
     }
   }
-  // Of errors and diversity: the mean over seeds of the difference, its range over seeds as
-  // interval, and as p the largest of any seed: a claim about targets holds when it holds for every
-  // generator that was trained.
+  // For errors and diversity: the mean difference over seeds, its range over seeds as the interval, and the
+  // largest p of any seed: a claim about targets holds only if it holds for every trained generator.
   void of_targets(ClaimResult& r) {
     const bool human_better = r.claim->better == "human";
     const std::string& generated = human_better ? r.claim->worse : r.claim->better;
@@ -328,7 +328,7 @@ class Gatherer {
   }
 
   void samples() {
-    // Spread over the test set, not chosen by what the arms make of them.
+    // Spread over the test set, not chosen by how the arms translate them.
     const size_t wanted = 8, n = test_.size();
     for (size_t k = 0; k < std::min(wanted, n); ++k) {
       const size_t i = k * n / std::min(wanted, n);

@@ -1,5 +1,5 @@
-// What the finished stages of an experiment say, put together and judged: scores of every arm, differences to
-// the arm of human targets, claims, the gate of the scale. report.h and result_files.h only show it.
+// The results of an experiment's finished stages: scores of every arm, differences to the arm of human
+// targets, verdicts on the claims, the gate of the scale. report.h and result_files.h only display them.
 #pragma once
 #include <array>
 #include <map>
@@ -15,7 +15,7 @@
 #include "pipeline/store.h"
 
 namespace rum::experiment {
-// How students are judged, side by side. NLL: mean natural -log p of a token of the human target.
+// The scores of students. NLL: mean natural -log p per token of the human target.
 inline constexpr std::array<const char*, 3> kScores{"BLEU", "chrF", "NLL"};
 inline constexpr std::array<bool, 3> kHigherIsBetter{true, true, false};
 using ByScore = std::array<Effect, kScores.size()>;
@@ -24,36 +24,37 @@ struct ArmResult {
   const Arm* arm = nullptr;
   double volume = 1;
   std::string model;       // last, best
-  int64_t seed_pairs = 0;  // that its generator learned from; 0: human targets
-  int64_t pool_pairs = 0;  // that the student saw, on average over seeds
+  int64_t seed_pairs = 0;  // pairs that its generator learned from; 0: human targets
+  int64_t pool_pairs = 0;  // pairs that the student saw, averaged over seeds
   std::array<SeedRows, kScores.size()> rows;
   std::array<Bootstrap, kScores.size()> replicates;
   ByScore scores;
-  bool compared = false;  // with the arm of human targets at the same volume: the next two
+  bool compared = false;  // with the arm of human targets at the same volume: in the next two
   ByScore to_real;
   // p of that difference by approximate randomisation.
   std::array<double, kScores.size()> randomised{1, 1, 1};
-  double steps = 0, seconds = 0, epochs = 0;  // of one student, on average
+  double steps = 0, seconds = 0, epochs = 0;  // per student, on average
   std::vector<TrainingCurve> curves;          // by seed
-  std::string name() const;                   // with volume and model where they are not the usual ones
+  std::string name() const;                   // with volume and model unless they are the defaults
 };
-// A measure of targets beside the human ones, over seeds.
+// A measure of targets and of the human ones, over seeds.
 struct MeasureResult {
   std::string measure;
   std::vector<double> values, human;  // by seed; human is the same in each
-  std::vector<double> p;              // of floor and diversity: by swapping lines, by seed
+  std::vector<double> p;              // for floor and diversity: by swapping lines, by seed
 };
 struct TargetsResult {
   std::string name;
-  int64_t pairs = 0, doubled = 0;     // of the first seed: compared, and of these translated by two people
+  // At the first seed: pairs compared, and those of them with two human translations.
+  int64_t pairs = 0, doubled = 0;
   std::vector<MeasureResult> errors;  // against the human target of the same sentence
-  std::vector<MeasureResult> floor;   // where the pool has a second human translation: beside that one
+  std::vector<MeasureResult> floor;   // against the second human translation, where the pool has one
   std::vector<MeasureResult> diversity;
   struct Note {
     int64_t seed;
     std::string operation, says;
   };
-  std::vector<Note> notes;  // what an operation reached: the match
+  std::vector<Note> notes;  // what operations reached
 };
 struct ClaimResult {
   const Claim* claim = nullptr;
@@ -61,13 +62,14 @@ struct ClaimResult {
     std::string by;           // a score or a measure
     double from = 0, to = 0;  // students: worse, better; targets: human, generated; means over seeds
     Effect difference;        // better - worse, in the measure's unit
-    double randomised = 1, corrected = 1;  // p: other test; by the bootstrap (or permutation) after Holm
+    // p-values: of the other test; of the bootstrap (or permutation) after Holm.
+    double randomised = 1, corrected = 1;
     Verdict verdict = Verdict::undecided;
-    std::optional<GapClosed> gap{};  // where the claim names a ceiling
+    std::optional<GapClosed> gap{};  // if the claim names a ceiling
   };
   std::vector<Row> rows;
 };
-struct TranslationSample {  // of the test set, as the students of seed 1 translate it
+struct TranslationSample {  // a test sentence as the students of seed 1 translate it
   int64_t id = 0;
   std::string source, reference;
   std::vector<std::pair<std::string, std::string>> translations;  // by arm
@@ -75,7 +77,7 @@ struct TranslationSample {  // of the test set, as the students of seed 1 transl
 struct SetFacts {  // of one of the disjoint sets
   std::string name;
   int64_t pairs = 0, longest = 0;             // words of the longest source
-  double source_words = 0, target_words = 0;  // of a pair, on average
+  double source_words = 0, target_words = 0;  // per pair, on average
 };
 struct ExperimentResults {
   const ExperimentConfig* config = nullptr;
@@ -85,7 +87,7 @@ struct ExperimentResults {
   std::vector<ArmResult> arms;
   std::vector<TargetsResult> targets;
   std::vector<RankingResult> rankings;
-  std::vector<DetectorResult> detectors, tried;  // tried: by which nothing is ordered
+  std::vector<DetectorResult> detectors, tried;  // tried: those that order nothing
   std::vector<ClaimResult> claims;
   struct GateResult {
     double bleu = 0, half_width = 0;
@@ -101,6 +103,6 @@ struct ExperimentResults {
   std::vector<Cost> costs;
   std::vector<std::string> builds;  // of the program that made the stages
 };
-// Error when stages are missing: how many, and the command that makes them.
+// Error if stages are missing: how many, and the command that makes them.
 ExperimentResults gather(const ExperimentConfig&, const ExperimentGraph&, const Store&);
 }  // namespace rum::experiment

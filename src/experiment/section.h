@@ -1,5 +1,5 @@
-// A table of an experiment's TOML file, read key by key: each value is checked, and a key that nobody asked
-// for is an unknown one.
+// A table of an experiment's TOML file, read key by key: each value is checked, and a key that was never read
+// is reported as unknown.
 #pragma once
 #include <fmt/format.h>
 
@@ -59,7 +59,7 @@ class Section : public JsonKeys {
       to.push_back(v);
     }
   }
-  void done() const {  // FileError: a key that nobody asked for
+  void done() const {  // FileError: a key that was never read
     if (const std::string* key = unknown())
       throw FileError(file_.place(path(*key)) + "unknown key " + path(*key) + known_names(*key, known()));
   }
@@ -71,7 +71,8 @@ class Section : public JsonKeys {
   }
   const Json* node() const { return node_; }
   std::string path(const std::string& key) const {
-    return path_.empty() ? key : key.empty() ? path_ : path_ + "." + key;
+    if (path_.empty()) return key;
+    return key.empty() ? path_ : path_ + "." + key;
   }
   std::string place(const std::string& key) const { return file_.place(path(key)); }
   [[noreturn]] void wrong(const std::string& key, const std::string& expected,
@@ -95,7 +96,7 @@ std::vector<std::string> keys_of(const Map& map) {
   for (const auto& [key, _] : map) out.push_back(key);
   return out;
 }
-// FileError with a did-you-mean unless the name is one of those that are known.
+// FileError with a suggestion unless the name is known.
 template <class Names>
 void check_name(const std::string& place, const char* what, const std::string& name, const Names& known) {
   if (std::find(known.begin(), known.end(), name) != known.end()) return;

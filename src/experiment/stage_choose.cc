@@ -1,5 +1,5 @@
-// The stage in which one of a generator's several translations of each source is kept: what it draws from is
-// made once, by the stages that wrote the candidates.
+// The stage that chooses one of several translations of each source; the candidates are written by earlier
+// stages.
 #include <fmt/format.h>
 
 #include <map>
@@ -19,7 +19,7 @@ namespace rum::experiment {
 namespace {
 struct Written {
   std::vector<Candidates> sources;            // in the order of the set
-  std::vector<std::vector<Generated>> lines;  // [i][k]: what candidate k of source i came as
+  std::vector<std::vector<Generated>> lines;  // [i][k]: the line of candidate k of source i
 };
 Written written(const std::vector<std::string>& folders) {
   std::map<int64_t, std::vector<Generated>> by_id;
@@ -33,7 +33,7 @@ Written written(const std::vector<std::string>& folders) {
   }
   return out;
 }
-// [i][k]: how near candidate k of source i comes to the human target.
+// [i][k]: how close candidate k of source i is to the human target.
 std::vector<std::vector<double>> nearness(const metrics::Metric& metric, const Written& w,
                                           const edits::TargetSet& human) {
   std::vector<std::vector<double>> out(w.sources.size());
@@ -52,10 +52,10 @@ std::vector<std::vector<double>> nearness(const metrics::Metric& metric, const W
   return out;
 }
 struct Kept {
-  std::vector<int64_t> index;  // of each source's candidates
+  std::vector<int64_t> index;  // index of the chosen candidate for each source
   std::string how;             // in words
 };
-// The weights are fitted on the validation set: the models have memorised the judge set's pairs.
+// The weights are fitted on the validation set, since the models have memorised the judge set's pairs.
 Kept by_channel(const StageContext& x, const metrics::Metric& metric, const Written& w) {
   const auto reverse = load_model(x, "reverse"), lm = load_model(x, "fluency");
   const Written tried = written(x.inputs("tried"));
@@ -66,7 +66,7 @@ Kept by_channel(const StageContext& x, const metrics::Metric& metric, const Writ
   Kept out{{},
            fmt::format("noisy channel, weights {} of the reverse and {} of the language model",
                        weights.reverse, weights.lm)};
-  constexpr size_t kPart = 512;  // sources between two looks at the clock
+  constexpr size_t kPart = 512;  // sources between status updates
   for (size_t i = 0; i < w.sources.size(); i += kPart) {
     if (x.stop()) throw Stopped();
     x.progress.status(fmt::format("{} of {} chosen", i, w.sources.size()));
@@ -88,9 +88,8 @@ Kept kept(const StageContext& x, const Written& w) {
   return out;
 }
 
-// inputs: split, candidates (several), and for the noisy channel reverse, fluency, and tried (the same
-// of the validation set). Writes generated.jsonl and targets as `generate` does, so that all that
-// reads those continues.
+// Inputs: split, candidates (several), and for the noisy channel reverse, fluency, and tried (candidates for
+// the validation set). Writes generated.jsonl and targets as `generate` does, for the same readers.
 void choose(const StageContext& x) {
   const Written w = written(x.inputs("candidates"));
   const Kept k = kept(x, w);

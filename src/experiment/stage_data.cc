@@ -1,4 +1,4 @@
-// Stages of data: the four sets of an experiment, its tokenizer, and the plain choices of targets.
+// Data stages: the sets of an experiment, its tokenizer, and the basic targets.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,14 +16,14 @@
 namespace rum::experiment {
 namespace {
 // ---- split: seed set, pool, valid, test, disjoint on both sides
-using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and the line where it stands
+using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and its line
 void add_sides(const Corpus& c, Sides& sources, Sides& targets) {
   for (size_t i = 0; i < c.texts.size(); ++i) {
     sources.try_emplace(c.texts[i].source, c.lines[i]);
     targets.try_emplace(c.texts[i].target, c.lines[i]);
   }
 }
-// Sets that come from different files may not share a sentence: then a test would not be one.
+// Sets from different files may not share a sentence, or the test would be invalid.
 void refuse_overlap(const Corpus& held_out, const Corpus& other, const Sides& sources, const Sides& targets) {
   std::string examples;
   int64_t count = 0;
@@ -62,8 +62,8 @@ void split(const StageContext& x) {
   add_sides(valid, sources, targets);
   refuse_overlap(test, valid, sources, targets);
 
-  // Within `train` a sentence often has several translations: the pool takes no pair of which a side stands
-  // in the seed set, and the judge set which shares no side with either.
+  // Within `train` a sentence often has several translations: the pool takes no pair with a side in the seed
+  // set, and the judge set none with a side in either.
   const auto seeds = static_cast<size_t>(p.whole("seed_pairs"));
   const std::vector<Pair> seed(
       train.texts.begin(),
@@ -129,8 +129,8 @@ void tokenizer(const StageContext& x) {
 // ---- targets
 void human(const StageContext& x) { edits::write_targets(x.folder, edits::read_pool(x.input("split"))); }
 
-// ---- import: what an outside model made of the pool, as source<TAB>target lines in the pool's order, or as
-// JSON lines {"id": place in the pool, "target": text, ...}
+// ---- import: an external model's translations of the pool, as source<TAB>target lines in the pool's order,
+// or as JSON lines {"id": place in the pool, "target": text, ...}
 edits::TargetSet from_json_lines(const std::string& path, const edits::TargetSet& pool) {
   std::vector<std::optional<std::string>> by_id(pool.texts.size());
   LineReader reader(path);

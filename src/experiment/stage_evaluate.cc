@@ -1,5 +1,5 @@
-// The stage that evaluates a student on the test set: its translations, and how likely it finds the human
-// ones. In configs and stores it is called `judge`.
+// The stage that evaluates a student on the test set: its translations, and the likelihood of the human ones.
+// In configs and stores it is called `judge`.
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -15,8 +15,8 @@
 
 namespace rum::experiment {
 namespace {
-// inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
-// -log p of the human target) and the tokens that it sums over.
+// Inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
+// -log p of the human target) and the number of tokens in that sum.
 void evaluate_student(const StageContext& x) {
   const auto run =
       load_run(fmt::format("{}/run/{}.safetensors", x.input("student"), x.parameters().text("model")),

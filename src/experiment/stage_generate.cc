@@ -1,6 +1,6 @@
 // The stage in which a generator translates the pool: each line with its provenance, appended in order, so a
 // killed stage continues at the first missing line. A source that leaves no room in the context gets no
-// target; counts.json says how many do not.
+// target; counts.json says how many.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@
 
 namespace rum::experiment {
 namespace {
-// The sources that the parameters name: of the pool unless they say another set, all unless they say which.
+// The sources that the parameters name: by default the pool, and all of it.
 edits::TargetSet sources_of(const StageContext& x) {
   const JsonFields p = x.parameters();
   const edits::TargetSet all = edits::read_pool(x.input("split"), p.has("set") ? p.text("set") : "pool");
@@ -28,7 +28,7 @@ edits::TargetSet sources_of(const StageContext& x) {
   std::iota(rows.begin(), rows.end(), p.whole("first", 0));
   return edits::picked(all, rows);
 }
-// A model that was given, or the one that a stage trained.
+// A given model, or one that a stage trained.
 std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
   const JsonFields p = x.parameters();
   const std::string dtype = p.has("dtype") ? p.text("dtype") : "f32";
@@ -36,8 +36,8 @@ std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
     return load_run(JsonFields(x.stage.hints, x.stage.label).text("model"), "auto", dtype);
   return load_run(model_file(x, "generator"), "auto", dtype);
 }
-// inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and
-// targets of it: of several draws all, one after another.
+// Inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and the
+// targets: with several draws all of them, one after another.
 void generate(const StageContext& x) {
   const JsonFields p = x.parameters();
   const auto run = generator_of(x);

@@ -1,5 +1,5 @@
-// The stage that measures targets against the human ones of the same sentences: errors, what another human
-// translation would show (the floor), and lexical diversity with its paired test.
+// The stage that measures targets against the human ones of the same sentences: errors, the errors of a
+// second human translation (the floor), and lexical diversity with its paired test.
 #include <algorithm>
 #include <cmath>
 
@@ -21,7 +21,7 @@ constexpr const char* kDiversity[] = {"tokens",           "types",
                                       "entropy_bits",     "distinct_2",
                                       "hapax_ratio_types"};
 
-struct Lines {  // of the pairs of the pool that both have
+struct Lines {  // of the pool's pairs that both have
   std::vector<std::string> sources, targets, human;
 };
 
@@ -34,7 +34,7 @@ Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
   return Json(std::move(out));
 }
 
-// The targets beside a second person's translations: one person's are the references of both.
+// The targets and a second person's translations, both against the first person's.
 Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
               const metrics::ErrorRules& rules, int64_t& sentences) {
   const edits::TranslatedTwice t = translated_twice(targets, human);
@@ -65,7 +65,7 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   corpora.add(a.targets);
   corpora.add(a.human);
   corpora.attest(attesting);
-  // Types are compared at a size that any swap of lines leaves.
+  // Types are compared at a sample size that every swap of lines can provide.
   size_t tokens = 0;
   for (size_t i = 0; i < a.targets.size(); ++i)
     tokens += std::min(corpora.parts[0].words.line(i).size(), corpora.parts[1].words.line(i).size());
@@ -85,7 +85,7 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   return Json(std::move(out));
 }
 
-// inputs: targets, human targets, split. Writes measures.json.
+// Inputs: targets, human targets, split. Writes measures.json.
 void measure(const StageContext& x) {
   const edits::TargetSet targets = edits::read_targets(x.input("targets")),
                          human = edits::read_targets(x.input("human"));

@@ -1,4 +1,4 @@
-// The model that an earlier stage trained, as the stages after it find it.
+// Loads the model that an earlier stage trained.
 #pragma once
 #include <memory>
 #include <string>

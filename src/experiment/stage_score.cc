@@ -1,6 +1,6 @@
-// The stage in which a scorer says how good, or how human, each generated pair looks (scorers.h, detectors).
-// Writes scores.tsv (higher is better); a detector also match.json with how far its scores can be trusted,
-// and held_out.json with what that rests on; a regression to quality its weights, regression.json.
+// The stage in which a scorer rates how good, or how human, each generated pair looks (scorers.h, detectors).
+// Writes scores.tsv (higher is better); a detector also match.json, how far its scores can be trusted, and
+// held_out.json, the evidence for that; a regression to quality also its weights, regression.json.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -24,7 +24,7 @@
 namespace rum::experiment {
 namespace {
 using Values = std::vector<double>;
-constexpr int64_t kFolds = 5;  // of sources; what learns from the judge set is first tried on one of them
+constexpr int64_t kFolds = 5;  // of sources; what learns from the judge set is first tested on one of them
 Values confidence(const StageContext& x, const edits::TargetSet& t) {
   std::map<int64_t, double> by_id;
   const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
@@ -45,7 +45,7 @@ Values dual(const StageContext& x, const edits::TargetSet& t) {
     for (double& s : *v) s = -s;
   return edits::dual_cross_entropy(forward, reverse);
 }
-// Targets of other writers by id, several of each.
+// Other translations by id, several for each.
 std::map<int64_t, std::vector<std::string>> lines_by_id(const std::string& folder) {
   std::map<int64_t, std::vector<std::string>> out;
   const edits::TargetSet t = edits::read_targets(folder);
@@ -70,7 +70,7 @@ Values with_draws(const StageContext& x, const edits::TargetSet& t) {
   }
   return edits::consistency(t.texts, lines);
 }
-// A set's targets by people and by the generator, where it wrote one: labelled texts, two a source.
+// A set's human targets and the generator's, where there is one: labelled texts, two per source.
 std::vector<detect::Text> labelled(const StageContext& x, const char* set, const char* generated) {
   std::vector<detect::Text> out;
   const edits::TargetSet human = edits::read_pool(x.input("split"), set);
@@ -92,9 +92,9 @@ std::vector<detect::Text> unlabelled(const edits::TargetSet& t) {
         {fmt::format("{}", t.ids[i]), t.texts[i].source, t.texts[i].target, detect::Author::unknown, "", ""});
   return out;
 }
-// How well a detector tells people from the generator on sources that it never saw. Error, unless the scorer
-// goes on `anyway`, when that is no better than chance by its own error: an order by it may be the wrong way
-// round, and weights chance.
+// How well a detector tells people from the generator on unseen sources. Error, unless the scorer has
+// `anyway`, if that is no better than chance by its own error: its order might be reversed, and its weights
+// arbitrary.
 void check_detector(const StageContext& x, std::span<const detect::Text> tried_on, const Values& scores) {
   const detect::Scores held_out = detect::by_author(tried_on, scores);
   const detect::Auroc a = detect::auroc(held_out);
@@ -117,8 +117,8 @@ Values negated(Values v) {
   for (double& s : v) s = -s;
   return v;
 }
-// What a kind of detector that has learned from the judge set says against a machine's hand. Tried on a fifth
-// of the sources, fitted on the others; then fitted on all.
+// Scores of a detector that learns from the judge set, higher = human. Tested on a fifth of the sources after
+// a fit on the others; then fitted on all.
 Values learned(const StageContext& x, const edits::TargetSet& t, const std::string& kind,
                const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x, "judge", "judge");
@@ -128,8 +128,8 @@ Values learned(const StageContext& x, const edits::TargetSet& t, const std::stri
   check_detector(x, tried_on, detect::fit(kind, fitted_on, options)->score(tried_on));
   return negated(detect::fit(kind, texts, options)->score(unlabelled(t)));
 }
-// log p_human - log p_generated of each whole target: of two models of the judge set's sources, one of the
-// human targets and one of the generated ones. Tried on the validation set, from which neither learned.
+// log p_human - log p_generated of each whole target, from two models trained on the judge set, one on its
+// human targets and one on generated ones. Tested on the validation set, from which neither learned.
 Values density(const StageContext& x, const edits::TargetSet& t) {
   const auto human = load_model(x, "human_model"), generated = load_model(x, "generated_model");
   const auto ratios = [&](const std::vector<Pair>& texts) {
@@ -156,8 +156,8 @@ Values random(const StageContext& x, const edits::TargetSet& t) {
         random.bits({0, static_cast<uint32_t>(i), 0x52414e44, static_cast<uint32_t>(t.ids[i])}).at[0]));
   return out;
 }
-// ---- quality: the sentence chrF to the human target that a regression expects from other scores
-// What each of several scorers says of `ids`.
+// ---- quality: the sentence chrF to the human target, predicted by a regression on other scores The scores
+// of `ids` by each of several scorers.
 std::vector<Values> features(const std::vector<std::string>& folders, const std::vector<int64_t>& ids) {
   std::vector<Values> out;
   for (const std::string& folder : folders) {
@@ -176,9 +176,9 @@ std::vector<Values> picked(const std::vector<Values>& features, const std::vecto
   for (const Values& f : features) out.push_back(picked(f, lines));
   return out;
 }
-// Fitted on the judge set's generated targets, whose human ones are known; tried on a fifth of the sources
-// first, and writes regression.json. Models of the judge set have seen even that fifth, so its correlation
-// flatters: the report has the one on the pool.
+// Fitted on the judge set's generated targets, whose human ones are known; first tested on a fifth of the
+// sources; writes regression.json. Models trained on the judge set have seen even that fifth, so this
+// correlation is optimistic: the report has the one on the pool.
 Values quality(const StageContext& x, const edits::TargetSet& t) {
   const edits::TargetSet judge = edits::read_targets(x.input("judge")),
                          human = edits::read_pool(x.input("split"), "judge");
@@ -209,8 +209,8 @@ Values quality(const StageContext& x, const edits::TargetSet& t) {
   Disk::real().replace_text(x.folder + "/regression.json", to_json(facts, 1) + "\n");
   return predict(ridge, features(x.inputs("score"), t.ids));
 }
-// Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle
-// wherever it is used.
+// Sentence chrF to the human target: what a perfect score would be. Labelled as an oracle wherever it is
+// used.
 Values oracle(const StageContext& x, const edits::TargetSet& t) {
   const auto human = lines_by_id(x.input("human"));
   std::vector<std::string> lines;

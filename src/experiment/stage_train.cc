@@ -1,5 +1,5 @@
-// The stage that trains a generator or a student: the same trainer as `ruminate train`, which saves as it
-// goes, so a killed stage picks up where it was. Leaves run/ with the weights after the last step
+// The stage that trains a generator or a student: the same trainer as `ruminate train`, which saves
+// regularly, so a killed stage continues where it was. Writes run/ with the weights after the last step
 // (last.safetensors) and those of the lowest validation loss (best.safetensors).
 #include <fmt/format.h>
 
@@ -19,8 +19,8 @@
 
 namespace rum::experiment {
 namespace {
-// inputs: tokenizer, split, for a student its targets, and from, the training whose weights it starts from.
-// data says what is learned:
+// Inputs: tokenizer, split, for a student its targets, and optionally from, the training whose weights it
+// starts from. `data` says what is learned:
 //   {"seed_pairs": n}   a generator, on the first n pairs of the seed set; with "and_judge_set" on that as well
 //   {"judge_set": what} a model that ranks the pool, on the judge set: "forward", "reverse" (from target to
 //                       source), "target language" (targets alone), or "generated" (the given targets)
@@ -58,14 +58,14 @@ edits::TargetSet training_set(const StageContext& x, RunConfig& config) {
   if (config.target_tokens == 0) config.schedule.warmup = std::min(config.schedule.warmup, config.steps);
   return edits::picked(t, rows);
 }
-// Which way the pairs are read; "target language" keeps the targets alone, as documents.
+// The direction of the pairs; "target language" keeps only the targets, as documents.
 void turn(std::vector<Pair>& pairs, const std::string& what) {
   for (Pair& p : pairs) {
     if (what == "reverse") std::swap(p.source, p.target);
     if (what == "target language") p.source.clear();
   }
 }
-// A generator may write what no batch can hold: such pairs are left out, and counted. Error when the others
+// A generator may write more than a batch can hold: such pairs are left out, and counted. Error if the others
 // do not fill one batch.
 edits::TargetSet that_fit(const edits::TargetSet& t, const RunConfig& config, const std::string& label) {
   const Tokenizer tokenizer = Tokenizer::load(config.tokenizer);
@@ -85,7 +85,7 @@ edits::TargetSet that_fit(const edits::TargetSet& t, const RunConfig& config, co
             label, rows.size(), t.texts.size(), tokens, config.tokens);
   return edits::picked(t, rows);
 }
-// Targets whose order or weights matter are read by a plan that says so.
+// Writes the plan for targets whose order or weights matter.
 void write_plan(const edits::TargetSet& t, const Corpus& corpus, uint32_t seed, const std::string& path) {
   const auto count = static_cast<int64_t>(t.texts.size());
   Plan plan = shuffled_plan({&count, 1}, {&corpus.hash, 1}, seed);
@@ -145,7 +145,7 @@ void train(const StageContext& x) {
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
   const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
-  if (!resume) std::filesystem::remove_all(run.path);  // a kill at the very end leaves a model alone
+  if (!resume) std::filesystem::remove_all(run.path);  // a kill at the very end leaves only a model
   Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
   const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
   if (!out.finished) throw Stopped();

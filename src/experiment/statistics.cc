@@ -12,8 +12,8 @@
 
 namespace rum::experiment {
 namespace {
-constexpr uint32_t kDrawSeeds = 100;  // Counter::site; significance.h draws sentences at others
-// f(r) for each replicate, some at a time.
+constexpr uint32_t kDrawSeeds = 100;  // Counter::site; significance.h draws sentences at other sites
+// f(r) for each replicate, in parallel pieces.
 template <class F>
 void each_replicate(int count, const F& f) {
   constexpr int64_t kPerPiece = 128;
@@ -111,7 +111,7 @@ double student_p(double t, double df) {
   if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
   return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
-// What 2.5 % lie above.
+// The 97.5 % quantile.
 double student_quantile(double df) {
   double low = 0, high = 1e3;
   for (int i = 0; i < 60; ++i) {
@@ -123,10 +123,10 @@ double student_quantile(double df) {
   }
   return low;
 }
-// What few seeds do not show (see statistics.h).
+// The correction for few seeds (see statistics.h).
 void allow_for_seeds(Effect& e, size_t seeds) {
   const auto n = static_cast<double>(seeds);
-  const double of_seeds = e.seeds.sd * e.seeds.sd / n;  // variance of the mean that seeds make
+  const double of_seeds = e.seeds.sd * e.seeds.sd / n;  // variance of the mean that is due to seeds
   if (seeds < 2 || of_seeds <= 0 || e.error <= 0) return;
   const double variance = e.error * e.error + of_seeds / n, error = std::sqrt(variance),
                df = (n - 1) * variance * variance / (of_seeds * of_seeds), quantile = student_quantile(df),
@@ -170,7 +170,7 @@ Effect difference(const Bootstrap& a, const Bootstrap& b) {
 }
 
 namespace {
-// Every way to swap the rows that differ, of all seeds together; none when there are too many.
+// All ways to swap the rows that differ, in all seeds together; nullopt if there are too many.
 std::optional<std::vector<double>> every_swap(const metrics::Score& score, const SeedRows& a,
                                               const SeedRows& b) {
   std::vector<std::vector<size_t>> differ;
@@ -193,7 +193,7 @@ std::vector<double> swapped_differences(const metrics::Score& score, const SeedR
   for (size_t s = 0; s < a.size(); ++s) {
     const std::vector<double> all_a = a[s].sum(), all_b = b[s].sum();
     const metrics::Rows pair[] = {a[s], b[s]};
-    const auto offset = static_cast<int64_t>(s) << 32;  // swaps of its own for each seed
+    const auto offset = static_cast<int64_t>(s) << 32;  // different swaps for each seed
     const auto kept = metrics::weighted_sums(
         pair, resampling.replicates,
         [&](int64_t trial, std::span<double> weights) { keep(offset + trial, weights); });
@@ -253,7 +253,8 @@ Verdict verdict_of(const Effect& e, double corrected_p, Direction direction) {
   const double sign = direction == Direction::greater ? 1 : -1;
   const double low = std::min(sign * e.low, sign * e.high), high = std::max(sign * e.low, sign * e.high);
   if (!(corrected_p < .05)) return Verdict::undecided;
-  return low > 0 ? Verdict::holds : high < 0 ? Verdict::does_not_hold : Verdict::undecided;
+  if (low > 0) return Verdict::holds;
+  return high < 0 ? Verdict::does_not_hold : Verdict::undecided;
 }
 const char* name(Verdict v) {
   switch (v) {

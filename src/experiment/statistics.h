@@ -1,7 +1,6 @@
-// Whether two arms differ: intervals, p-values and verdicts over seeds and test sentences. Draw r of
-// the bootstrap is a function of (seed, r) alone, so every arm sees the same draws: arms are paired,
-// and the difference of two arms is the difference of their replicates. Rows add up, so nothing is ever
-// scored again from text.
+// Whether two arms differ: intervals, p-values and verdicts over seeds and test sentences. Draw r of the
+// bootstrap is a function of (seed, r) alone, so every arm has the same draws: arms are paired, and the
+// difference of two arms is the difference of their replicates. Rows add up, so texts are never scored again.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -11,28 +10,28 @@
 #include "metrics/significance.h"
 
 namespace rum::experiment {
-// What one arm's students did on the test set: the rows (metrics/metric.h) of each seed. Seeds and sentences
-// are in the same order in every arm.
+// The results of one arm's students on the test set: the rows (metrics/metric.h) of each seed. Seeds and
+// sentences are in the same order in every arm.
 using SeedRows = std::vector<metrics::Rows>;
 
 struct Resampling {
-  // Of the bootstrap, and random swaps of the randomisation test; at least 100. No p is below 2 / (replicates
-  // + 1): a family of m comparisons needs more than 40 m.
+  // Replicates of the bootstrap, and random swaps of the randomisation test; at least 100. No p is below 2 /
+  // (replicates + 1), so a family of m comparisons needs more than 40 m.
   int replicates = 2000;
   uint32_t seed = 1;
 };
 
 // The bootstrap of one arm. Draws seeds and sentences with replacement; a replicate is the mean, over the
 // drawn seeds, of score(sum of the drawn rows). The test sentences are the same for all seeds, and so is
-// their draw (Owen 2007, the "pigeonhole bootstrap"): drawn anew within each seed they would count as seeds x
-// sentences independent sentences, and intervals would be too narrow.
+// their draw (Owen 2007, the "pigeonhole bootstrap"): drawn separately for each seed they would count as
+// seeds x sentences independent sentences, and intervals would be too narrow.
 struct Bootstrap {
   double score = 0;                // mean over seeds of the score of all sentences
   std::vector<double> by_seed;     // the score of each
   std::vector<double> replicates;  // in the order of the draws
 };
-// Same bits for any number of threads. Error: no seed, no sentence, seeds of different length or width, fewer
-// than 100 replicates.
+// Same bits for any number of threads. Error: no seeds, no sentences, seeds with different numbers of rows or
+// columns, fewer than 100 replicates.
 Bootstrap bootstrap(const metrics::Score&, const SeedRows&, const Resampling& = {});
 
 struct Spread {                                // of one number per seed
@@ -45,26 +44,26 @@ struct Effect {
   double error = 0;                     // standard deviation of the value
   double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1, or that of
                  // Student's t where it is larger; what only rounding tells from 0 is 0
-  double quantile = 1.959963984540054;  // which 2.5 % lie above: the normal distribution's, or Student's
+  double quantile = 1.959963984540054;  // 97.5 % quantile: the normal distribution's, or Student's
   Spread seeds{};
   // The smallest true effect that would be found with 80 % power at the 5 % level: (quantile + z_.80) error,
-  // 2.80 error where seeds are many.
+  // 2.80 error with many seeds.
   double detectable() const;
 };
-// The interval drops floor(B / 40) replicates at each end. Few seeds show too little of how much seeds
-// differ: drawn from themselves, n of them vary by (n - 1) / n of what they should, and their spread is
-// itself a guess. So the variance is made up for that, and the interval is wider by Student's t over the
-// normal quantile, with Satterthwaite's (1946) degrees of freedom: many where sentences make most of the
-// variance, n - 1 where seeds do. One seed is taken as given.
+// The interval drops floor(B / 40) replicates at each end. Few seeds underestimate the variance between
+// seeds: resampling n of them gives (n - 1) / n of it, and that estimate is itself uncertain. So the variance
+// is corrected for this, and the interval is widened by the ratio of Student's t to the normal quantile, with
+// Satterthwaite's (1946) degrees of freedom: many if most of the variance comes from sentences, n - 1 if it
+// comes from seeds. A single seed is taken as fixed.
 Effect effect(const Bootstrap&);
 // a - b. Error when the two differ in seeds or replicates.
 Effect difference(const Bootstrap& a, const Bootstrap& b);
 
 // Approximate randomisation (Noreen 1989; Riezler and Maxwell 2005): p, two-sided, of "it does not matter
 // which of the two arms wrote this translation". Each trial swaps the rows of each seed and sentence with
-// probability 1/2. p = (#{|d*| >= |d|} + 1) / (trials + 1): equal arms give 1. Where at most kMostExact
+// probability 1/2. p = (#{|d*| >= |d|} + 1) / (trials + 1): equal arms give 1. If at most kMostExact
 // translations differ, all ways to swap them are counted instead: p = #{|d*| >= |d|} / 2^k, exact. The seeds
-// that were drawn are taken as given.
+// are taken as fixed.
 double randomisation_p(const metrics::Score&, const SeedRows& a, const SeedRows& b, const Resampling& = {});
 
 // Holm's (1979) corrected p-values of a family, in the order given: p_(i) becomes max over j <= i of
@@ -73,9 +72,9 @@ std::vector<double> holm(std::span<const double> p);
 
 enum class Direction : uint8_t { greater, less };  // the claim: difference > 0, or < 0
 enum class Verdict : uint8_t { holds, does_not_hold, undecided };
-// holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same
-// on the other side. undecided: everything else; `detectable` then tells how small an effect could
-// have stayed unseen.
+// holds: corrected p < .05 and the whole interval on the claim's side of 0. does not hold: the same on the
+// other side. undecided: everything else; `detectable` then says how large an effect may have gone
+// undetected.
 Verdict verdict_of(const Effect&, double corrected_p, Direction);
 const char* name(Verdict);  // "holds", "does not hold", "undecided"
 }  // namespace rum::experiment

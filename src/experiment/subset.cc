@@ -9,13 +9,13 @@
 
 namespace rum::experiment {
 namespace {
-// What a claim needs: arms if it is about students, else targets, of which "human" is always there.
+// What a claim needs: arms if it is about students, else targets, of which "human" always exists.
 std::vector<std::string> needs(const Claim& c) {
   std::vector<std::string> out{c.better, c.worse};
   if (!c.ceiling.empty()) out.push_back(c.ceiling);
   return out;
 }
-// Keeps these arms, and the claims and the gate for which they are enough.
+// Keeps these arms, and the claims and the gate that need no others.
 void keep(ExperimentConfig& c, const std::set<std::string>& arms) {
   std::erase_if(c.arms, [&](const Arm& a) { return !arms.contains(a.name); });
   std::set<std::string> targets{"human"};
@@ -65,7 +65,7 @@ MadeSoFar made_so_far(const ExperimentConfig& c, const Store& store, FilesRead& 
     else
       out.waiting.push_back(a.name);
   }
-  RUM_CHECK(!made.empty(), "no arm is made yet: `ruminate experiment run` makes them");
+  RUM_CHECK(!made.empty(), "no arm is finished yet: `ruminate experiment run` makes them");
   if (!out.waiting.empty()) keep(out.config, made);
   return out;
 }

@@ -1,5 +1,5 @@
-// A part of an experiment: the arms of some groups, or those that are made so far. Stages are stored by what
-// they are made from, so parts of one config share theirs.
+// A part of an experiment: the arms of some groups, or those finished so far. Stages are stored under the
+// hash of their inputs, so parts of one config share them.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,8 +9,8 @@
 #include "pipeline/store.h"
 
 namespace rum::experiment {
-// The arms of these groups, the claims about them, and the arms that these claims and the gate compare them
-// with. Error: a group that no arm has.
+// The arms of these groups, the claims about them, and the other arms in these claims and in the gate. Error:
+// a group that no arm has.
 ExperimentConfig only_groups(ExperimentConfig, const std::vector<std::string>& groups);
 
 struct MadeSoFar {

@@ -1,4 +1,4 @@
-// How a student learned: what its run wrote of itself along the way.
+// How a student learned, from the log of its run.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -6,9 +6,9 @@
 
 namespace rum::experiment {
 struct TrainingCurve {
-  std::map<int64_t, double> valid_loss;  // by optimizer step, nats a token
-  double epochs = 0;                     // rounds over its targets at the end
+  std::map<int64_t, double> valid_loss;  // by optimizer step, nats per token
+  double epochs = 0;                     // passes over its targets at the end
 };
-// Of a run's metrics.jsonl; lines that a crash damaged are passed over, as wherever it is read.
+// Reads a run's metrics.jsonl; lines damaged by a crash are skipped, as elsewhere.
 TrainingCurve read_training(const std::string& run_folder);
 }  // namespace rum::experiment
