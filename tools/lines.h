@@ -29,7 +29,10 @@ class Lines {
     for (size_t i = 1; i <= column_ && there; ++i) {
       const size_t tab = line.find('\t');
       there = i == column_ || tab != std::string_view::npos;
-      line = i == column_ ? line.substr(0, tab) : there ? line.substr(tab + 1) : std::string_view();
+      if (i == column_)
+        line = line.substr(0, tab);
+      else
+        line = there ? line.substr(tab + 1) : std::string_view();
     }
     return true;
   }

@@ -147,11 +147,12 @@ std::vector<uint64_t> Reader::numbers(const std::string& name, const char* key, 
   std::vector<uint64_t> out;
   for (const Json& value : *array) {
     int64_t whole = -1;
-    if (!value.whole(whole) || whole < 0)
-      refuse(name, fmt::format("whole numbers from 0 to 2^63 - 1 in \"{}\"", key),
-             value.array() || value.object() ? "brackets"
-             : value.text()                  ? shown(*value.text())
-                                             : to_json(value));
+    if (!value.whole(whole) || whole < 0) {
+      std::string found = to_json(value);
+      if (value.array() || value.object()) found = "brackets";
+      if (value.text()) found = shown(*value.text());
+      refuse(name, fmt::format("whole numbers from 0 to 2^63 - 1 in \"{}\"", key), found);
+    }
     out.push_back(static_cast<uint64_t>(whole));
   }
   return out;

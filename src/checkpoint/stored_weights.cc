@@ -126,9 +126,11 @@ void StoredWeights::read(const std::string& name, int64_t begin, Tensor& to) con
   const int64_t rows = to.shape()[0];
   const auto adapter = adapters_.find(name);
   const bool in_int8 = model_ && stored(name).type == type_name(DType::i8);
-  const DType type = in_int8  ? DType::f32
-                     : model_ ? *type_of(stored(name).type)
-                              : checkpoint_.at(name).dtype();
+  DType type = DType::f32;  // of what is stored, int8 restored
+  if (!model_)
+    type = checkpoint_.at(name).dtype();
+  else if (!in_int8)
+    type = *type_of(stored(name).type);
   if (adapter == adapters_.end() && !in_int8 && type == to.dtype()) return read_stored(name, begin, to);
   Tensor part = in_int8 ? restored(name, begin, rows) : rows_like(to, rows, type);
   if (!in_int8) read_stored(name, begin, part);

@@ -123,7 +123,10 @@ void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out)
 
 // Adds the tokens of s to the count, and hashes of their lower-case forms to the types.
 void count_tokens(std::string_view s, SideStats& stats, std::unordered_set<uint64_t>& types) {
-  const auto take = [&](std::string_view token) { ++stats.tokens, types.insert(hash64(token)); };
+  const auto take = [&](std::string_view token) {
+    ++stats.tokens;
+    types.insert(hash64(token));
+  };
   const std::string lower = lower_case(s);
   std::string word;
   std::vector<std::string_view> parts;

@@ -71,7 +71,10 @@ Description parse_description(std::string_view synopsis, const Views& lines) {
       blocks.back().append(1, ' ').append(line);
     } else {
       blocks.emplace_back(line.substr(item ? mark : 0));
-      hanging = item ? indent + 1 : indent > 0 ? indent : 99;
+      if (item)
+        hanging = indent + 1;
+      else
+        hanging = indent > 0 ? indent : 99;
     }
     fresh = false;
   }

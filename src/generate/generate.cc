@@ -238,7 +238,10 @@ class Writer {
     d->inputs = Tensor::empty({kChoiceWords * slots + 2 * rows + std::ssize(offsets_) + std::ssize(prefix_)},
                               DType::i32, device_);
     int64_t at = 0;
-    auto next = [&](int64_t n) { return at += n, d->inputs.rows(at - n, at); };
+    auto next = [&](int64_t n) {
+      at += n;
+      return d->inputs.rows(at - n, at);
+    };
     d->reads = next(kChoiceWords * slots).as({slots, kChoiceWords});
     d->ids = next(rows);
     const Tensor positions = next(rows), offsets = next(std::ssize(offsets_));

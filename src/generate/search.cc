@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <utility>
 
 namespace rum {
@@ -59,9 +60,8 @@ void Search::advance_beam() {
   const size_t first = std::min(2 * width, candidates_.size());
   std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(first),
                     candidates_.end(), [](const Candidate& a, const Candidate& b) {
-                      return a.log_prob != b.log_prob ? a.log_prob > b.log_prob
-                             : a.parent != b.parent   ? a.parent < b.parent
-                                                      : a.token < b.token;
+                      if (a.log_prob != b.log_prob) return a.log_prob > b.log_prob;
+                      return std::tie(a.parent, a.token) < std::tie(b.parent, b.token);
                     });
   const size_t before = ended_.size();
   for (size_t i = 0; i < first && next_.size() < width; ++i) {

@@ -41,7 +41,8 @@ class Rotation {
     const S* t = table_ + position * 2 * half_;
     for (int64_t j = 0; j < half_; ++j) {
       const S c = t[j], s = sign * t[half_ + j], a = row[j], b = row[half_ + j];
-      row[j] = a * c - b * s, row[half_ + j] = a * s + b * c;
+      row[j] = a * c - b * s;
+      row[half_ + j] = a * s + b * c;
     }
   }
 

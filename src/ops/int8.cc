@@ -186,7 +186,8 @@ template <int R, int V>
 void avx2(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const int8_t* panel, const int32_t*,
           int32_t* sums, const int8_t*) {
   last_rows<kRows>(0, rows, [&]<int R>(int64_t) {
-    avx2_rows<R, R == 1 ? 8 : R == 2 ? 4 : 2>(x, step, groups, panel, sums);
+    constexpr int kFew = R == 2 ? 4 : 2, kAtOnce = R == 1 ? 8 : kFew;
+    avx2_rows<R, kAtOnce>(x, step, groups, panel, sums);
   });
 }
 #endif

@@ -381,7 +381,10 @@ void set_value(RunConfig& c, const std::string& name, const Json& value) {
   const bool lists = key.type == kTexts;
   if (value.array() && !lists) fail(name + " is a list; expected a number, a text, true or false");
   const std::string* text = value.text();
-  set_key(c, name, text == nullptr ? to_json(value) : lists ? array_of({*text}) : *text);
+  if (text == nullptr)
+    set_key(c, name, to_json(value));
+  else
+    set_key(c, name, lists ? array_of({*text}) : *text);
   const std::string written = key.get(c);  // in quotes, in brackets or bare
   const bool bare = written[0] != '"' && written[0] != '[';
   if (!value.array() && bare == (text != nullptr))
@@ -478,7 +481,7 @@ BatchShape batch_shape(const RunConfig& c) {
   const bool pairs = c.kind == CorpusKind::pairs;
   const int64_t usual = c.windows == Windows::documents ? 8 : std::min(c.model.context, c.tokens);
   const int64_t texts = c.texts > 0 ? c.texts : std::max<int64_t>(c.tokens / usual, 1);
-  const int64_t scored = c.scored > 0 ? c.scored : pairs ? (c.tokens * 11 + 19) / 20 : 0;
+  const int64_t share = pairs ? (c.tokens * 11 + 19) / 20 : 0, scored = c.scored > 0 ? c.scored : share;
   if (c.model_kind == ModelKind::encoder_decoder)  // holds about what a prefix LM's batch does
     return {.tokens = scored,
             .texts = texts,

@@ -113,9 +113,12 @@ void write(const Json& j, int indent, int depth, std::string& out) {
   } else if (const auto* b = j.boolean()) {
     out += *b ? "true" : "false";
   } else if (const auto* d = std::get_if<double>(&j.value)) {
-    out += std::isnan(*d)   ? "null"
-           : std::isinf(*d) ? (*d > 0 ? "\"inf\"" : "\"-inf\"")
-                            : fmt::format("{}", *d);
+    if (std::isnan(*d))
+      out += "null";
+    else if (std::isinf(*d))
+      out += fmt::format("\"{}\"", *d);
+    else
+      out += fmt::format("{}", *d);
   } else if (const auto* i = std::get_if<int64_t>(&j.value)) {
     out += fmt::format("{}", *i);
   } else if (const auto* u = std::get_if<uint64_t>(&j.value)) {

@@ -109,11 +109,10 @@ class Finder {
       if (text.starts_with(a.content) && (!best || a.content.size() > best->content.size())) best = &a;
     if (!best) return nullptr;
     const AddedToken& found = *best->token;
-    RUM_CHECK(!found.lstrip && !found.rstrip && !found.single_word,
-              "the added token \"{}\" has {}, which is not supported, and stands in a text", found.content,
-              found.lstrip   ? "lstrip"
-              : found.rstrip ? "rstrip"
-                             : "single_word");
+    for (const auto& [flag, set] : {std::pair("lstrip", found.lstrip), std::pair("rstrip", found.rstrip),
+                                    std::pair("single_word", found.single_word)})
+      RUM_CHECK(!set, "the added token \"{}\" has {}, which is not supported, and stands in a text",
+                found.content, flag);
     return best;
   }
   std::vector<Looked> tokens_;

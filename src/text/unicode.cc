@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -30,19 +31,16 @@ icu::StringPiece utf8(std::string_view text, const char* what) {
   RUM_CHECK(text.size() < size_t{1} << 30, "{}: {} bytes in one text, at most 1 GiB", what, text.size());
   return {text.data(), static_cast<int32_t>(text.size())};
 }
+constexpr std::pair<uint32_t, Category> kGroups[] = {
+    {U_GC_L_MASK, Category::letter}, {U_GC_M_MASK, Category::mark},
+    {U_GC_N_MASK, Category::number}, {U_GC_P_MASK, Category::punctuation},
+    {U_GC_S_MASK, Category::symbol}, {U_GC_Z_MASK, Category::separator}};
 std::vector<Category> make_categories() {
   std::vector<Category> table(kNotUtf8 + 1, Category::other);
   const auto fill = [](const void* context, UChar32 start, UChar32 limit, UCharCategory general) -> UBool {
     auto* to = static_cast<Category*>(const_cast<void*>(context));
-    const uint32_t mask = U_MASK(general);
-    const Category c = mask & U_GC_L_MASK   ? Category::letter
-                       : mask & U_GC_M_MASK ? Category::mark
-                       : mask & U_GC_N_MASK ? Category::number
-                       : mask & U_GC_P_MASK ? Category::punctuation
-                       : mask & U_GC_S_MASK ? Category::symbol
-                       : mask & U_GC_Z_MASK ? Category::separator
-                                            : Category::other;
-    std::fill(to + start, to + limit, c);
+    for (const auto& [group, category] : kGroups)
+      if (U_MASK(general) & group) std::fill(to + start, to + limit, category);
     return true;
   };
   u_enumCharTypes(fill, table.data());

@@ -200,7 +200,11 @@ struct ByteReader::Source {
     return n > 0;
   }
   uint8_t* unread() { return chunk.data() + begin; }
-  void consumed(size_t n) { begin += n, left -= n, packed += n; }
+  void consumed(size_t n) {
+    begin += n;
+    left -= n;
+    packed += n;
+  }
 
   size_t read_plain(char* to, size_t size) {
     if (left == 0 && !fill()) return 0;

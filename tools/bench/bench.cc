@@ -81,15 +81,21 @@ Batch batch_of(const Setup& s) {
     if (length < 4) break;
     for (int64_t i = 0; i < length; ++i) e.tokens.push_back(static_cast<Token>(draw(at++, vocab)));
     e.prefix = s.packed ? static_cast<int32_t>(length / 2) : 0;
-    used += length, scored += length - e.prefix;
+    used += length;
+    scored += length - e.prefix;
     examples.push_back(std::move(e));
   }
-  if (s.packed) shape.scored = scored, shape.mask = Mask::prefix, shape.restart = true;
+  if (s.packed) {
+    shape.scored = scored;
+    shape.mask = Mask::prefix;
+    shape.restart = true;
+  }
   Packed p = pack(examples, shape);
   if (!s.packed)  // dense language modelling: the last token of each text has a target too
     for (int64_t t = 1; t <= s.texts; ++t) {
       const auto last = static_cast<size_t>(t * s.length - 1);
-      p.targets[last] = static_cast<int32_t>(draw(at++, vocab)), p.weights[last] = 1;
+      p.targets[last] = static_cast<int32_t>(draw(at++, vocab));
+      p.weights[last] = 1;
       p.total_weight += 1;
     }
   return upload(p);
@@ -157,7 +163,8 @@ void train(const Options& o, const Setup& s) {
     const double begin = seconds(o.threads == 1), busy_before = seconds(true);
     t.once();
     if (i < o.warmup) continue;
-    times.push_back(seconds(o.threads == 1) - begin), busy += seconds(true) - busy_before;
+    times.push_back(seconds(o.threads == 1) - begin);
+    busy += seconds(true) - busy_before;
     faults += page_faults() - faults_before;
   }
   const double ms = 1e3 * median(times), best = 1e3 * *std::min_element(times.begin(), times.end());
@@ -213,8 +220,8 @@ void products(const Options& o, const Setup& s) {
     auto product = [&](const char* kind, int64_t m, int64_t n, int64_t k, GemmFlags f) {
       const double share = product_share(m, n, k, f, o.steps, o.threads == 1);
       shares.emplace_back(std::string(l.name) + " " + kind, share);
-      flop += static_cast<double>(l.count * m * n * k),
-          time += static_cast<double>(l.count * m * n * k) / share;
+      flop += static_cast<double>(l.count * m * n * k);
+      time += static_cast<double>(l.count * m * n * k) / share;
     };
     product("y", rows, l.out, l.in, {.transpose_b = true});
     product("dx", rows, l.in, l.out, {});
@@ -261,9 +268,15 @@ void scale(const Options& o, const Setup& s) {
     double work = 0, span = 0, time = 0, serial = 0;
     for (const Stretch& x : stretches_of(o, s, processors)) {
       Part& p = parts[x.part];
-      p.time += x.on(processors), p.serial += x.serial, p.longest += x.longest();
-      p.stretches += !x.pieces.empty(), p.pieces += static_cast<int64_t>(x.pieces.size());
-      work += x.work(), span += x.span(), time += x.on(processors), serial += x.serial;
+      p.time += x.on(processors);
+      p.serial += x.serial;
+      p.longest += x.longest();
+      p.stretches += !x.pieces.empty();
+      p.pieces += static_cast<int64_t>(x.pieces.size());
+      work += x.work();
+      span += x.span();
+      time += x.on(processors);
+      serial += x.serial;
     }
     if (processors == 1) alone = time;
     std::printf(

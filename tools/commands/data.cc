@@ -45,7 +45,7 @@ int prepare_command(int argc, char** argv) {
       .add("--test", rules.test, "texts held out for testing; at most 1/10 of all", 0)
       .add("--seed", seed, "seed of the split and the order", 0, UINT32_MAX);
   if (const auto stop = flags.parse(argc, argv)) return *stop;
-  rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs,
+  rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs;
   rules.seed = static_cast<uint32_t>(seed);
   if (!documents && rules.max_words < std::max<int64_t>(rules.min_words, 1))
     throw Error(

@@ -136,12 +136,12 @@ void add_lengths(const ComparedCorpora& c, std::vector<Row>& rows) {
     for (size_t i = 0; i < one.words.lines(); ++i)
       tokens.push_back(static_cast<int64_t>(one.words.line(i).size()));
     const Lengths l = lengths(tokens);
-    add(rows, "lines", static_cast<double>(l.lines)),
-        add(rows, "lines_without_word", static_cast<double>(l.empty));
+    add(rows, "lines", static_cast<double>(l.lines));
+    add(rows, "lines_without_word", static_cast<double>(l.empty));
     add(rows, "length_deviation", l.deviation);
     add(rows, "length_median", l.median);
-    add(rows, "length_percentile_90", l.percentile90),
-        add(rows, "length_longest", static_cast<double>(l.longest));
+    add(rows, "length_percentile_90", l.percentile90);
+    add(rows, "length_longest", static_cast<double>(l.longest));
   }
 }
 void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
@@ -198,9 +198,8 @@ std::string cell(double x) {
   if (std::isinf(x)) return "infinite";
   if (x == std::rint(x) && std::abs(x) < 1e15) return fmt::format("{:.0f}", x);
   const double size = std::abs(x);
-  return size >= 1000 ? fmt::format("{:.1f}", x)
-         : size >= 10 ? fmt::format("{:.3f}", x)
-                      : fmt::format("{:.5f}", x);
+  if (size >= 1000) return fmt::format("{:.1f}", x);
+  return size >= 10 ? fmt::format("{:.3f}", x) : fmt::format("{:.5f}", x);
 }
 std::string p_cell(const Row& row) {
   if (!row.tested) return "-";

@@ -339,7 +339,7 @@ int translate(int argc, char** argv) {
             "follows instructions translates with --template",
             folder, shell_quoted(folder));
   RUM_CHECK(!run->translation() || !asked,
-            "{} is a translation model and needs no prompt: leave out --template", folder);
+            "{} is a translation model, which needs no prompt: leave out --template", folder);
   Decoding d;
   d = asked ? answering(d) : run->config.decoding;
   draws.apply(flags, d, "--beam 1 without --sample");
