@@ -1,5 +1,5 @@
-// The attention weights that pages show, against the softmax written down again and against what attention
-// makes of the real values.
+// The attention weights that pages show, against an independent softmax and against the output of attention
+// itself.
 #include "generate/attention_maps.h"
 
 #include <gtest/gtest.h>
@@ -95,7 +95,7 @@ TEST(AttentionMaps, OfAnEncoderDecoderAreThree) {
   EXPECT_EQ(maps[3].rows, 3);
   EXPECT_EQ(maps[3].columns, 5);
   EXPECT_EQ(maps[3].rows_from, 4u);
-  EXPECT_EQ(maps[2].heads[0][1], 0);  // a decoder sees nothing that is still to come
+  EXPECT_EQ(maps[2].heads[0][1], 0);  // a decoder does not see what comes later
   EXPECT_THROW(attention_maps(run->model, {std::vector<Token>(200, 5), 100}), Error);
 }
 }  // namespace

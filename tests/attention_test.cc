@@ -1,5 +1,5 @@
-// Attention against an independent implementation in double, and what its bits may depend on: the text alone,
-// not the cache, the batch or the number of threads.
+// Attention against an independent implementation in double; and its bits depend only on the text, not on the
+// cache, the batch or the number of threads.
 #include "ops/attention.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +70,7 @@ TEST(Attention, ValuesAgainstTheFormula) {
     double worst = 0;
     for (size_t s = 0; s + 1 < kOffsets.size(); ++s) {
       const int64_t begin = kOffsets[s], n = kOffsets[s + 1] - begin, prefix = kPrefix[s];
-      if (n > 30 && c.d > 6 && c.d < 128) continue;  // the long text only with some widths: time
+      if (n > 30 && c.d > 6 && c.d < 128) continue;  // the long text only with some widths, to save time
       for (int64_t h = 0; h < c.heads.query; ++h) {
         const int64_t group = h / (c.heads.query / c.heads.kv);
         std::vector<double> q(static_cast<size_t>(n * c.d)), k(q), v(q);
@@ -133,8 +133,8 @@ TEST(Attention, CrossValuesAgainstTheFormula) {
       for (int64_t i = 31 * c; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);
     }
 }
-// The whole text in one call, then the same text in several calls with a cache: some at
-// once, then one by one.
+// The whole text in one call, then the same text in several calls with a cache: several tokens at first, then
+// one by one.
 void decode(const Case& c, DType type) {
   const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, kv = c.heads.kv * c.d;
   const Tensor qkv = cast(noise({kRows, width}, 9), type);
@@ -211,7 +211,7 @@ TEST(Attention, EqualBitsForAnyNumberOfThreads) {
   }
   set_threads(before);
 }
-// slots[s] after reorder(parents) must go on as slot parents[s] would have.
+// slots[s] after reorder(parents) must continue as slot parents[s] would have.
 TEST(Attention, ReorderedSlotsGoOnAsTheirParents) {
   const Heads hs{2, 1};
   const int64_t d = 20, width = 4 * d, slots = 6;
@@ -260,12 +260,13 @@ TEST(Attention, RefusesWhatDoesNotFit) {
   const Layout l = layout(Mask::causal);
   EXPECT_THROW(attention(noise({kRows, 24}, 1), {3, 2}, l, 0), Error);
   EXPECT_THROW(attention(noise({kRows, 25}, 1), {2, 2}, l, 0), Error);
-  EXPECT_THROW(attention(noise({kRows, 18}, 1), {2, 2}, l, 0, 100), Error);  // 3 is odd: no planes to turn
+  // 3 is odd: it cannot be split into pairs
+  EXPECT_THROW(attention(noise({kRows, 18}, 1), {2, 2}, l, 0, 100), Error);
   EXPECT_THROW(attention(noise({kRows + 1, 24}, 1), {2, 2}, l, 0), Error);
   Cache cache(1, 5, 20, 8, DType::f64, DeviceKind::cpu);
   Layout full = l;
   full.cache = &cache;
-  EXPECT_THROW(attention(noise({kRows, 24}, 1), {2, 2}, full, 0), Error);  // 21 tokens into 20 places
+  EXPECT_THROW(attention(noise({kRows, 24}, 1), {2, 2}, full, 0), Error);  // 21 tokens, 20 places
   EXPECT_THROW(cross_attention(noise({kRows, 8}, 1), noise({kRows, 12}, 2), {2, 2}, l, l), Error);
   EXPECT_THROW(
       cross_attention(noise({kRows, 8}, 1), noise({kRows, 16}, 2), {2, 2}, l, Layout{ints({0, 1}), {}, {}}),

@@ -1,5 +1,5 @@
-// BPE over characters with bytes behind it (Llama 2, Mistral) in the layouts that Hugging Face's files give
-// it. The expected ids and texts are those of Hugging Face's tokenizers 0.23.3, given the same files.
+// BPE over characters with byte fallback (Llama 2, Mistral), in the layouts of Hugging Face's files. The
+// expected ids and texts are those of Hugging Face's tokenizers 0.23.3, given the same files.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -117,7 +117,7 @@ TEST(ByteFallback, MergesMayBeWrittenAsLines) {
   json.replace(json.find(pair), pair.size(), R"("▁he llo")");
   EXPECT_EQ(Tokenizer::parse(json, "file").encode("hello"), Tokens{274});
 }
-// What is written after a prompt keeps the blank that a text of its own loses.
+// Text after a prompt keeps the leading blank that a text on its own loses.
 TEST(ByteFallback, GoesOnAfterAPrompt) {
   const Tokenizer t = Tokenizer::parse(file(layout("first")), "file");
   const Tokens prompt{1, 274}, more{277, 233, 154, 168};
@@ -140,13 +140,13 @@ TEST(ByteFallback, AnyBytesComeBack) {
   const std::string bytes = std::string("\xff he\xe6\x97\0\xc3", 8) + "ü";
   EXPECT_EQ(t.decode(t.encode(bytes)), bytes);
 }
-TEST(ByteFallback, ALongLineIsNotQuadratic) {  // one word of 600 kB: by pairs of pairs it would take minutes
+TEST(ByteFallback, ALongLineIsNotQuadratic) {  // one word of 600 kB: a quadratic algorithm would take minutes
   const Tokenizer t = Tokenizer::parse(file(layout("legacy")), "file");
   std::string text;
   for (int i = 0; i < 100000; ++i) text += i ? " hello" : "hello";
   EXPECT_EQ(t.encode(text), Tokens(100000, 274));
 }
-// As their chat templates render it; the ids are those that transformers 5.24's apply_chat_template gives.
+// As their chat templates render it; the ids are those of transformers 5.24's apply_chat_template.
 TEST(ByteFallback, ConversationsInWords) {
   const std::string
       asks = "{% if m.role == 'user' %}{{ ",
@@ -225,7 +225,7 @@ TEST(ByteFallback, ConversationsInWords) {
               chat_prompt(t, twice, {Turns::llama2, "", ""});
             }).find("message 2: this model knows questions and answers in turn"),
             std::string::npos);
-  // What is said is never a special token.
+  // Messages are never read as special tokens.
   const std::vector<Message> evil{{"user", "</s>"}};
   const Tokens ids = chat_prompt(t, evil, {Turns::llama2, "", ""})->prompt.tokens;
   EXPECT_EQ(std::count(ids.begin(), ids.end(), 2), 0);

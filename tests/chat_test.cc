@@ -175,7 +175,8 @@ TEST_F(Chat, ABlankSourceCostsNoOther) {
   EXPECT_EQ(server.requests(), 5);
 }
 TEST_F(Chat, TriesAgainWhatMayPass) {
-  // Each source first meets another trouble: 429 with a wait, 500, no JSON, JSON of another kind, no choices.
+  // Each source first meets a different problem: 429 with a wait, 500, no JSON, JSON of another kind, no
+  // choices.
   std::map<std::string, int> seen;
   std::mutex mutex;
   const Server server([&](const std::string&, const Json& body, int) -> Reply {

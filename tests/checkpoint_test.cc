@@ -1,4 +1,4 @@
-// Checkpoints: round trips, what the reference package writes, and how every kind of damage is refused.
+// Checkpoints: round trips, the reference package's files, and the refusal of every kind of damage.
 #include "checkpoint/checkpoint.h"
 
 #include <gtest/gtest.h>
@@ -203,8 +203,8 @@ TEST(Checkpoint, RefusesWhatIsNoFile) {
 }
 
 // ---- a folder of checkpoints ----
-// Larger than what is read at once: the numbers of the file, also as another type, and of int8
-// what it stands for.
+// Larger than one read: the numbers of the file, also as another type, and int8 as the values that it
+// represents.
 TEST(StoredWeights, GiveAllRowsOfLargeTensors) {
   const Scratch s;
   const Shape shape{1100, 1024};

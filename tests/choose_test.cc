@@ -29,16 +29,16 @@ TEST(Choose, UtilitiesAreSentenceScores) {
   }
 }
 TEST(Choose, MinimumRiskIsTheOneMostLikeTheOthers) {
-  // The middle one of three, unless recall counts more: then the longest.
+  // The middle one of three; if recall counts more, the longest.
   const Texts houses{"Hunde bellen", "ein Haus steht hier", "ein Haus steht hier nun gut", "Haus steht hier"};
   EXPECT_EQ(choose_mbr(*make_chrf({.beta = 1}), houses), 1);
   EXPECT_EQ(choose_mbr(*make_chrf(), houses), 2);
   EXPECT_EQ(choose_mbr(*make_chrf(), Texts{"einzig"}), 0);
-  // Equal ones differ by nothing but their place.
+  // Equal candidates differ only by position.
   EXPECT_EQ(choose_mbr(*make_chrf(), Texts{"x y", "a b c", "a b c", "a b c"}), 1);
 }
 TEST(Choose, BetaTwoPrefersLongTranslations) {
-  // Of a text and the same text with a tail, each is the reference of the other: recall is worth more.
+  // Between a text and the same text with a tail, each the other's reference, more weight for recall decides.
   const Texts pair{"we saw the house", "we saw the house over there"};
   const auto two = utilities(*make_chrf(), pair), one = utilities(*make_chrf({.beta = 1}), pair);
   EXPECT_GT(two[2], two[1]);

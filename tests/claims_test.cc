@@ -1,4 +1,4 @@
-// Files of strangers claim sizes: nothing is allocated before the rest bears them out.
+// Untrusted files state sizes: nothing is allocated before the rest of the file confirms them.
 #include <sys/stat.h>
 
 #include "base/free_memory.h"

@@ -167,7 +167,7 @@ TEST(Clean, ScriptsWithoutBlanksHaveWords) {
   const Prepared p = prepare({{chinese, english}}, rules);
   EXPECT_EQ(p.parts[0].source.tokens, 40);
   EXPECT_EQ(p.parts[0].source.types, 2);
-  rules.kind = CorpusKind::documents, rules.max_words = 10;  // cut between words, none invented
+  rules.kind = CorpusKind::documents, rules.max_words = 10;  // cut between words, and none made up
   const Prepared cut = prepare({{"", thai}}, rules);
   std::string joined;
   ASSERT_EQ(

@@ -70,7 +70,7 @@ TEST(Pack, WithAllTextsTakenTheTailBelongsToNone) {
   EXPECT_EQ(none.offsets, (std::vector<int32_t>{0, 4, 4}));
   EXPECT_EQ(none.total_weight, 0);
 }
-// A new member does not compile here until somebody has said whether tensors() holds it.
+// With a new member this does not compile until it is decided whether tensors() includes it.
 TEST(Batch, NamesAllOfItsTensors) {
   Batch b;
   std::vector<Tensor*> all;
@@ -243,7 +243,7 @@ class LoaderTest : public testing::Test {
             micro_batches,
             64};
   }
-  // What lies in a micro-batch, taken apart again: the token rows of its texts.
+  // Takes a micro-batch apart again: the token rows of its texts.
   static std::vector<std::vector<Token>> texts_of(const Packed& p) {
     std::vector<std::vector<Token>> out;
     for (size_t s = 0; s + 1 < p.offsets.size() && p.offsets[s] < p.used; ++s)
@@ -341,7 +341,7 @@ TEST_F(LoaderTest, ReplaysThePlanForAnEncoder) {
     EXPECT_EQ(found, wanted);
   }
 }
-// As many steps as it takes, however many epochs that is, and not one more.
+// As many steps as it takes, over any number of epochs, and not one more.
 TEST_F(LoaderTest, StepsForSoManyTargetTokens) {
   const Plan p = plan();
   for (int64_t micro : {1, 3}) {
@@ -438,7 +438,7 @@ TEST_F(LoaderTest, PrefetchGivesTheSameSteps) {
     EXPECT_THROW(prefetch.next(), Error);
     EXPECT_THROW(prefetch.next(), Error);
   }
-  Prefetch abandoned(loader, 0);  // its thread ends with it
+  Prefetch abandoned(loader, 0);  // its thread ends with the loader
   abandoned.next();
 }
 TEST_F(LoaderTest, LeavesOutPairsThatAreTooLong) {

@@ -21,7 +21,8 @@
 
 namespace rum::detect::detect_classifier_test {
 namespace {
-// Two targets a source; a machine's says "quite" where a person's says "rather". By chance: whoever wrote it.
+// Two targets per source; a machine writes "quite" where a person writes "rather". By chance: independent of
+// the author.
 std::vector<Text> lines(int sources, bool by_chance = false) {
   const std::vector<std::string> common{"we", "saw", "the", "old", "house", "near", "river", "with", "them"};
   const Random random{7, Stream::init};
@@ -64,7 +65,7 @@ void expect_chance(const std::string& kind, const Json::Object& options) {
   EXPECT_NEAR(h.auroc, 0.5, 3.5 * h.error) << kind;
   EXPECT_LT(h.error, 0.05);
 }
-// The scores, the same fitted by one thread, by two, and read back.
+// The scores are the same when fitted with one thread, with two, and after reading back.
 std::vector<double> expect_same_bits(const std::string& kind, const Json::Object& options) {
   const std::vector<Text> texts = lines(30);
   const int before = threads();
@@ -123,7 +124,7 @@ Tokenizer bytes() {
   const std::string_view none;
   return Tokenizer::train({&none, 1}, {.vocab = 258, .special = {kEos, kSep}});
 }
-struct Scripted : Classification {  // whose held-out losses are told beforehand
+struct Scripted : Classification {  // with prescribed held-out losses
   std::vector<double> losses;
   mutable std::vector<double> weight;  // one of its numbers, at each evaluation
   Scripted(const RunConfig& c, std::vector<double> l)
@@ -138,7 +139,7 @@ TEST(Learn, KeepsTheBestWeightsAndStopsWhenNothingImproves) {
   RunConfig c = tiny();
   c.patience = 3;
   Progress progress;
-  Scripted task(c, {5, 3, 4, 6, 3});  // the fifth is no better: the third in a row
+  Scripted task(c, {5, 3, 4, 6, 3});  // the fifth is no better, the third time in a row
   const Learned best = learn(task, c, progress);
   EXPECT_EQ(best.step, 8);
   EXPECT_EQ(best.loss, 3);
@@ -199,7 +200,7 @@ TEST(DetectClassifier, ScoresAreDifferencesOfLogits) {
             upload(rum::pack({&e, 1}, {.tokens = n, .texts = 1, .mask = last ? Mask::prefix : Mask::full}));
         const Tensor z = model.logits(b.ids, b.layout);
         EXPECT_NEAR(scores[i], z.at(1) - z.at(0), 1e-5) << pooling;
-        EXPECT_EQ(scores[i], d->score({&texts[i], 1})[0]);  // whichever texts stand beside it
+        EXPECT_EQ(scores[i], d->score({&texts[i], 1})[0]);  // whatever the other texts are
         expect_parts_to_add_up(*d, texts[i]);
       }
     }
@@ -244,7 +245,7 @@ TEST(DetectClassifier, OfALongTextTheBeginningIsRead) {
   EXPECT_LT(e.parts.back().end, t.target.size());
   for (int i = 0; i < 40; ++i) longer.source += " der Fluss";
   EXPECT_TRUE(std::isfinite(d->score({&longer, 1})[0]));
-  EXPECT_LT(d->explain(longer).parts.size(), e.parts.size());  // half of the room is the source's
+  EXPECT_LT(d->explain(longer).parts.size(), e.parts.size());  // half of the context is for the source
 }
 TEST(DetectClassifier, Refuses) {
   const std::vector<Text> texts = lines(20);
@@ -286,13 +287,13 @@ TEST(DetectClassifier, AFileThatClaimsMoreThanItHas) {
           ASSERT_NE(at, std::string::npos);
           setting = Json(config.replace(at, 10, "width = 65536"));
         }
-  const std::string said = error_of([&] { unpack(saved, "d"); });  // before it takes the memory
+  const std::string said = error_of([&] { unpack(saved, "d"); });  // before it allocates memory
   EXPECT_EQ(said.find("d: "), 0u) << said;
   EXPECT_NE(said.find("65536"), std::string::npos) << said;
 }
 
 // ---- the head over decoder states
-// Means over the target's tokens of the embedding and of what each block makes of it, block by block.
+// Means over the target's tokens of the embedding and of each block's output.
 std::vector<double> plain_means(const LoadedRun& run, const Text& t) {
   const Example e = to_example(Pair{t.source, t.target}, run.tokenizer);
   const auto n = static_cast<int64_t>(e.tokens.size());
@@ -330,7 +331,8 @@ TEST(DetectStates, ScoresAreWeightsTimesMeanStates) {
     const auto run = load_run(path);
     const auto d = fit("states", texts, {{"model", path}});
     EXPECT_TRUE(d->needs_source());
-    EXPECT_EQ(d->models(), std::vector{hex64(weights_hash(run->params))});  // so its own texts are white box
+    // so for its own texts it is a white box
+    EXPECT_EQ(d->models(), std::vector{hex64(weights_hash(run->params))});
     const Saved saved = d->saved();
     const Tensor weights = named(saved, "weights"), layers = named(saved, "layers");
     EXPECT_EQ(layers.size(), 3);  // the embedding and two blocks
@@ -345,7 +347,7 @@ TEST(DetectStates, ScoresAreWeightsTimesMeanStates) {
   }
 }
 // |w|^2 / 2 + |s|^2 / 2 + C sum of the losses, with the columns brought to mean 0 and deviation 1: gradient
-// descent from where the fit has ended finds nothing lower.
+// descent from the fitted weights finds nothing lower.
 TEST(DetectStates, NeitherWeightsNorLayersCanDoBetter) {
   const std::vector<Text> texts = lines(60, true);
   const double C = 0.3;
@@ -422,7 +424,7 @@ TEST(DetectStates, Refuses) {
   bad = texts;
   for (Text& t : bad) t.author = Author::machine;
   says(error_of([&] { fit("states", bad, {{"model", runs().encoder}}); }), "fitted on both");
-  // A model with other tokens has taken the place of the one that it was fitted with.
+  // A model with another vocabulary has replaced the one that it was fitted with.
   const Scratch scratch;
   const std::string run = scratch.path + "/run", file = scratch.path + "/d";
   write_run(run, {.seed = 4});
@@ -475,8 +477,7 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
     EXPECT_GT(auroc(by).value, 0.99) << kind;
   }
 }
-// The gate: of a machine that writes what people wrote, by any source, no detector orders
-// anything, unless told to.
+// The gate: if the machine writes the same as people, no detector orders anything, unless told to.
 TEST(DetectorScorers, OneNoBetterThanChanceOrdersNothing) {
   const Scratch scratch;
   const std::vector<Text> texts = lines(100);

@@ -1,5 +1,5 @@
-// Explanations: sums by hand and against the score, windows of a detector whose answer is known, the page and
-// the terminal as a stranger's text would have them.
+// Explanations: sums by hand and against the score, windows of a detector with known answers, and the page
+// and the terminal with hostile text.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,7 +14,7 @@ namespace rum::detect::detect_explain_test {
 namespace {
 constexpr uint32_t kColumns = 1u << 20;
 
-// A detector of words alone whose n-grams weigh what they are told to.
+// A detector of words only, with prescribed weights for its n-grams.
 std::unique_ptr<Linear> weighing(const char* ngrams,
                                  const std::vector<std::pair<std::string, double>>& weights,
                                  double constant) {
@@ -58,7 +58,7 @@ TEST(Explain, BlanksAloneAreOnePart) {
   EXPECT_NEAR(e.explanation.parts[0].adds, 3, 1e-12);
 }
 
-// Scores how often "bot" stands in a text; explains what it is told to.
+// Scores by how often "bot" is in a text; its explanation is prescribed.
 struct Counting : Detector {
   Explanation told;
   bool source = false;
@@ -106,7 +106,7 @@ TEST(Explain, StretchesCoverTheTextAndKeepTheSum) {
   const std::vector<Contribution> parts{
       {0, 3, 3, 5, 0.5}, {3, 4, 1, 2000, 0.1}, {4, 5, 2, 1, 0.9}, {5, 5, -4, 7, 0.25}, {0, 5, 10}};
   const auto all = stretches(target, parts);
-  // The border at byte 3 is within a character, so the stretches are "a€", "b" and the end.
+  // The boundary at byte 3 is inside a character, so the stretches are "a€", "b" and the end.
   ASSERT_EQ(all.size(), 3u);
   EXPECT_EQ(all[0].end, 4u);
   EXPECT_NEAR(all[0].adds, 3 + 1 + 8, 1e-12);
@@ -162,7 +162,7 @@ TEST(Windows, FindThePartThatWasPlanted) {
             (std::vector<std::pair<size_t, size_t>>{{80, 99}, {100, 119}}));
   EXPECT_EQ(machine_parts(d.calibration, windows(d, t, Unit::words, 5, 1)),
             (std::vector<std::pair<size_t, size_t>>{{80, 119}}));
-  // The strictest threshold decides: three of five words are above the first alone.
+  // The strictest threshold decides: three of five words are above only the first.
   EXPECT_EQ(machine_parts(d.calibration, windows(d, t, Unit::words, 3, 3)).size(), 0u);
   d.calibration.minimum_characters = 20;  // a window has 19
   const auto silent = windows(d, t, Unit::words, 5, 1);
@@ -231,7 +231,7 @@ TEST(ExplainPage, NeedsNothingBesideItAndEscapesEverything) {
   const std::vector<Explained> others{e};
   EXPECT_EQ(explanation_page(c, others).find("class=\"bars\""), std::string::npos);
 }
-// Letters stand out from each background by at least 4.5 : 1 (WCAG 2, AA), in light and dark.
+// Text has a contrast of at least 4.5 : 1 with each background (WCAG 2, AA), in light and dark mode.
 TEST(ExplainPage, CanBeRead) {
   const std::string html = explanation_page({}, {});
   const auto luminance = [](const std::string& hex) {

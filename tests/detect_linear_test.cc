@@ -19,7 +19,7 @@
 namespace rum::detect::detect_linear_test {
 namespace {
 using Strings = std::vector<std::string>;
-// People and machines that prefer other words; two lines a source.
+// People and machines that prefer different words; two lines per source.
 std::vector<Text> lines(int sources, uint32_t seed = 1, double strength = 0.5) {
   const Strings common{"we", "saw", "the", "old", "house", "near", "river", "with", "them", "today", "again"};
   const Random random{seed, Stream::init};
@@ -138,7 +138,8 @@ TEST(Logistic, GradientVanishesAtTheOptimum) {
     for (int32_t j = 30; j < 60; ++j) EXPECT_EQ(m.weights[static_cast<size_t>(j)], 0);
   }
 }
-// Where the block holds all columns and every row is looked at, the preconditioner undoes the Hessian.
+// If the block has all columns and every row is sampled, the preconditioner is the exact inverse of the
+// Hessian.
 TEST(Preconditioner, UndoesTheHessian) {
   std::vector<uint8_t> labels;
   SparseRows rows = random_rows(150, 60, labels);
@@ -283,7 +284,7 @@ TEST(Combine, TwoDetectorsInOneFile) {
 }
 
 TEST(Attacks, ByHand) {
-  const auto all = [](const char* name, const std::string& text) {  // at every place where it could act
+  const auto all = [](const char* name, const std::string& text) {  // at every place where it could apply
     Draws draws(1, 0);
     for (const Attack& a : attacks())
       if (std::string(name) == a.name) return a.apply(text, 1, draws);
@@ -307,7 +308,8 @@ TEST(Attacks, ByHand) {
       error_of([] { attack("homoglyf", "", 1, 0); }).find("did you mean \"homoglyph\"") != std::string::npos,
       true);
 }
-TEST(Attacks, HalfOfTheNumbersGetOtherDigits) {  // of a long number all or none, so hardly any is half new
+// all digits of a number or none, so hardly any long number is half changed
+TEST(Attacks, HalfOfTheNumbersGetOtherDigits) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += "123456.7890123 ";
   const std::string changed = attack("number", text, 1, 0);
@@ -366,7 +368,7 @@ TEST(DetectBadInput, FilesOfAnotherVersionOrCutShort) {
   Disk::real().replace_text(path, other);
   EXPECT_EQ(error_of([&] { load(path); }),
             path + ": a detector of format version 9; this program reads version 1: fit it again");
-  other = bytes;  // one whose scores are to be read the other way round
+  other = bytes;  // one whose scores mean the opposite
   other.replace(other.find("\\\"higher\\\":\\\"machine"), 20, "\\\"higher\\\":\\\"persons");
   Disk::real().replace_text(path, other);
   EXPECT_NE(error_of([&] { load(path); }).find("higher"), std::string::npos);

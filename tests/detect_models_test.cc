@@ -1,4 +1,4 @@
-// Detectors that ask models of ours: each score against a plain formula over the logits of the text alone.
+// Detectors that use models of ours: each score against a plain formula over the logits of the text alone.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -142,7 +142,7 @@ TEST(DetectLikelihood, EachStatisticByItsPlainFormula) {
     }
   }
 }
-// Where every token is the likeliest and certain, ratios have no finite value of their own.
+// If every token is the likeliest and has probability 1, the plain ratios are not finite.
 TEST(DetectLikelihood, FiniteWhereEveryRankIsOne) {
   const std::vector<metrics::TokenStats> certain(4), likely(4, metrics::TokenStats{-0.5, 1, 0.4, 0.2});
   for (const detect::Statistic& s : detect::statistics()) {
@@ -227,7 +227,7 @@ TEST(DetectDensity, DifferenceOfTwoSums) {
   detect::save(*d, scratch.path + "/d");
   EXPECT_EQ(detect::load(scratch.path + "/d")->score(texts), got);
 }
-// For every kind, in numbers of the size that the score has, not of its parts.
+// For every kind, relative to the size of the score, not of its parts.
 TEST(DetectExplain, PartsAddUpToTheScoreOfEveryKind) {
   const Scratch scratch;
   const std::vector<Text> texts = texts_of(40);

@@ -44,7 +44,7 @@ TEST(Evaluate, AurocCountsPairsAndItsVarianceIsThatOfTheMeansOfRowsAndColumns) {
   const Auroc got = auroc(s);
   EXPECT_NEAR(got.value, area, 1e-14);
   EXPECT_NEAR(*got.variance, variance, 1e-14);
-  // Turned round, the two areas add up to 1.
+  // With the classes swapped, the two areas add up to 1.
   EXPECT_NEAR(auroc({s.machine, s.human}).value, 1 - area, 1e-14);
 }
 TEST(Evaluate, ADetectorAgainstItselfDiffersByNothingAndAgainstNoiseByItsDifference) {

@@ -186,7 +186,7 @@ TEST(DiversityProgram, UndefinedIsShownSo) {
     EXPECT_EQ(d.number(0, "lines", "lines"), 2);
   }
 }
-// A corpus beside a copy of itself: every permutation is a tie.
+// A corpus and a copy of it: every permutation is a tie.
 TEST(DiversityProgram, EqualCorporaHaveP1) {
   Diversity d;
   const std::string text = text_of(random_lines(40, 14, 60, 1));
@@ -199,8 +199,8 @@ TEST(DiversityProgram, EqualCorporaHaveP1) {
     EXPECT_EQ(p, 1) << name;
   }
 }
-// Longer n-grams than the measures ask for are never numbered. 1.2 MB, of which only words are counted: what
-// it takes besides what any text takes stays below 8 bytes a byte (with all n-grams it was 19).
+// Longer n-grams than the measures ask for are never numbered. For 1.2 MB, of which only words are counted,
+// the extra memory stays below 8 bytes per byte (with all n-grams it was 19).
 TEST(DiversityProgram, MemoryOfWhatIsAskedAlone) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer's memory is its own";
   Program p;
@@ -216,7 +216,7 @@ TEST(DiversityProgram, MemoryOfWhatIsAskedAlone) {
   for (const char* measures : {"types,mtld", "distinct_4"})
     EXPECT_LE(1024 * (kilobytes("large", measures) - kilobytes("small", measures)), 8 * bytes) << measures;
 }
-// Each word once: the curve that vocd fits never bends.
+// Each word once: vocd's curve never flattens.
 TEST(DiversityProgram, InfinityIsATextInJson) {
   Diversity d;
   std::string unique;

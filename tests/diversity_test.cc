@@ -89,7 +89,7 @@ TEST(LexicalDiversity, VocdIsTheBestFit) {
     ASSERT_GT(d, 0);
     for (const double step : {1e-3, 1e-2, 0.1, 1.0})
       EXPECT_LT(squares(d), std::min(squares(d * (1 + step)), squares(d / (1 + step)))) << d;
-    double low = d / 1.01, high = d * 1.01;  // and there is no better one nearby
+    double low = d / 1.01, high = d * 1.01;  // and no better one nearby
     for (int i = 0; i < 100; ++i) {
       const double a = low + (high - low) / 3, b = high - (high - low) / 3;
       squares(a) < squares(b) ? high = b : low = a;
@@ -268,7 +268,8 @@ TEST(PermutationTest, SameBitsForAnyNumberOfThreads) {
     EXPECT_EQ(std::memcmp(all.data(), first.data(), all.size() * sizeof(double)), 0) << count;
   }
 }
-// Three lines of 40 differ, each by a word more in the first: of 8 swaps 2 go as far. The same text: p = 1.
+// Three of 40 lines differ, each by one more word in the first: 2 of 8 swaps are as extreme. The same text: p
+// = 1.
 TEST(PermutationTest, FewLinesThatDifferAreCountedExactly) {
   std::vector<std::string> a(40, "the same words"), b = a;
   a[3] += " one", a[17] += " two", a[39] += " three";
@@ -283,8 +284,8 @@ TEST(PermutationTest, FewLinesThatDifferAreCountedExactly) {
   EXPECT_EQ(swap_test(two, 0, 0, measures, 1000, 1)[0].p(), 1);
   EXPECT_EQ(swap_test(two, 0, 1, measures, 7, 1)[0].permuted.size(), 7u) << "8 are too many: random ones";
 }
-// Under the null hypothesis, by simulation: both texts are drawn alike, lines of the same words among them.
-// (4,000 worlds, twice: .034, .049, .049, .052 and .029, .047, .049, .048.)
+// Under the null hypothesis, by simulation: both texts come from the same distribution, and some lines are
+// equal. (4,000 worlds, twice: .034, .049, .049, .052 and .029, .047, .049, .048.)
 TEST(PermutationTest, NoiseIsCalledADifferenceOnceInTwenty) {
   const std::vector<Measure> measures{find_measure("types", 1), find_measure("ttr", 1),
                                       find_measure("distinct_2", 1), find_measure("entropy_bits", 1)};

@@ -1,4 +1,4 @@
-// Ordering, weighing and scoring generated pairs, by hand and by other formulas.
+// Ordering, weighting and scoring of generated pairs, against hand computation and other formulas.
 #include <gtest/gtest.h>
 
 #include <algorithm>

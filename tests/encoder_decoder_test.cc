@@ -1,4 +1,4 @@
-// The encoder-decoder: gradients against finite differences, who sees whom, and learning a toy translation.
+// The encoder-decoder: gradients against finite differences, attention masks, and learning a toy translation.
 #include "model/encoder_decoder.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ TEST(EncoderDecoder, GradientAgainstDifferences) {
       for (int k = 0; k < 2; ++k) {
         const int64_t i = e.offset + (k * 37) % e.shape.size();
         double& v = w.params.master().data<double>()[i];
-        const double keep = v, h = 5e-6;  // layer norms of small embeddings bend sharply
+        const double keep = v, h = 5e-6;  // layer norms of small embeddings are strongly curved
         auto at = [&](double d) {
           v = keep + d, w.params.changed();
           return loss_of(w, p, false);
@@ -103,8 +103,8 @@ TEST(EncoderDecoder, EachTargetSeesItsSourceAndItsOwnBeginning) {
     EXPECT_EQ(before[static_cast<size_t>(i)] != later[static_cast<size_t>(i)], i >= o[2] + 2 && i < o[3])
         << "row " << i;
 }
-// Written token by token, each text in a seat of its own whose rows hold its source: the bits of the whole
-// forward. Seats are taken again by other texts, with shorter and longer sources.
+// Generated token by token, each text in its own seat whose rows hold its source: the same bits as the whole
+// forward pass. Seats are reused by other texts, with shorter and longer sources.
 TEST(EncoderDecoder, CachedMemoryGivesTheBitsOfTheWholeForward) {
   for (const GptConfig& c : {tiny(), llama()})
     for (const DType type : {DType::f32, DType::bf16}) {

@@ -1,4 +1,5 @@
-// Random numbers, threads, arena, tape, parameters, the optimizer step: what the generic op test cannot see.
+// Random numbers, threads, arena, tape, parameters, the optimizer step: everything that the generic op test
+// does not cover.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -88,7 +89,7 @@ TEST(Threads, EveryPieceOnceAndTheFirstErrorComesOut) {
   set_threads(2);
 }
 
-// Whoever is free takes the next piece.
+// A free thread takes the next piece.
 double greedy(const std::vector<double>& pieces, int processors) {
   std::vector<double> free(static_cast<size_t>(processors));
   for (const double p : pieces) *std::min_element(free.begin(), free.end()) += p;
@@ -131,7 +132,7 @@ TEST(ParallelLog, NotesEachPieceAndWhoseItWas) {
     seen = log.stretches();
   }
   const double all = processor() - begin;
-  parallel(2, [](int64_t) {});  // nobody asks any more
+  parallel(2, [](int64_t) {});  // nobody uses it any more
   ASSERT_EQ(seen.size(), 4u);   // each part ends with what ran after its last pieces
   EXPECT_EQ(seen[0].part + seen[1].part + seen[2].part + seen[3].part, "firstfirstsecondsecond");
   EXPECT_GE(seen[0].serial, 0.002);
@@ -238,7 +239,7 @@ TEST(Tapes, KeepNothingUnlessAsked) {
   {
     Tape tape(arena);
     twice(x);
-    EXPECT_EQ(tape.size(), 0u);  // nobody wants a gradient
+    EXPECT_EQ(tape.size(), 0u);  // no gradient is needed
     EXPECT_NE(error_of([&] { tape.backward(twice(x)); }).find("no op that needs a gradient"),
               std::string::npos);
   }
@@ -367,7 +368,7 @@ TEST(Steps, StandAtTheSameAddresses) {
   EXPECT_LE(static_cast<double>(step.arena().reserved()), 1.2 * static_cast<double>(step.arena().peak()));
 }
 TEST(Steps,
-     KeepNoPackedWeights) {  // they would change before they are wanted again, and cost as much as the model
+     KeepNoPackedWeights) {  // they would change before their next use, and take as much memory as the model
   World w(tiny(), DType::f64);  // f64 always goes through our own product
   AdamW adam(w.params, {});
   Step step(w.params, adam, w.loss());

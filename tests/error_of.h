@@ -1,4 +1,4 @@
-// What a call says when it refuses: the message of its Error, or "" when there was none.
+// The message of the Error that a call throws, or "" if it throws none.
 #pragma once
 #include <functional>
 #include <string>

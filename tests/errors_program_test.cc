@@ -29,7 +29,7 @@ struct ErrorsCommand : testing::Test {
   Ran run(std::vector<std::string> more = {}, const std::string& in = "") const {
     return p.run(words(more), in);
   }
-  // One file instead of another one's name.
+  // A file used under the name of another.
   Ran with(const std::string& name, const std::string& text, std::vector<std::string> more = {}) const {
     p.write(name, text);
     return run(more);

@@ -217,7 +217,7 @@ TEST(Errors, EmptySidesAndWhatIsUndefined) {
   EXPECT_THROW(error_measure("name_mismach"), Error);
 }
 
-// Sentences of a few words, names, numbers; the same for all runs.
+// Sentences of a few words, names and numbers; the same in every run.
 std::string sentence(uint32_t text, uint32_t stream) {
   static const Strings vocabulary = {
       "the", "The", "Peter", "not",          "3,5", "1.000",  "1000",         "Hund",  "gleep",
@@ -239,7 +239,7 @@ Corpus corpus(uint32_t lines) {
   }
   return c;
 }
-// What stands in a more often than in b, counted with a table.
+// The words that a has more often than b, counted with a table.
 int surplus(const Strings& a, const Strings& b) {
   std::map<std::string, int> count;
   for (const std::string& w : a) ++count[w];

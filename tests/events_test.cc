@@ -35,7 +35,7 @@ TEST(Events, ASessionBeginsWithItsFirstStep) {
 }
 TEST(Events, ALaterFileIsReadLater) {  // TensorBoard reads them in the order of their names
   Scratch folder;
-  std::string last = folder.path + "/events.out.tfevents.9000000000.local.7.0";  // by a clock that was wrong
+  std::string last = folder.path + "/events.out.tfevents.9000000000.local.7.0";  // by a wrong clock
   Disk::real().replace_text(last, "");
   for (int i = 0; i < 3; ++i) {
     const EventWriter next(folder.path, 1);

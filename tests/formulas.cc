@@ -51,7 +51,8 @@ Values scaled(Values a, double by) {
   return a;
 }
 Values residual(const Sample& s, bool layer) {
-  const Index parameters = layer ? 2 : 1, w = s.inputs.size() - parameters;  // x alone is its own delta
+  // with x alone, x is its own delta
+  const Index parameters = layer ? 2 : 1, w = s.inputs.size() - parameters;
   const Values r = plus(values(s.inputs[0]), values(s.inputs[w - 1]));
   const Values y =
       normal(r, width(s.inputs[0]), values(s.inputs[w]), layer ? values(s.inputs[w + 1]) : Values());

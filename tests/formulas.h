@@ -1,5 +1,5 @@
-// An independent implementation of every op in plain double loops, which share nothing with src/ops but the
-// random bits of dropout: a gradient check cannot see that the forward pass itself is wrong.
+// An independent implementation of every op in plain double loops, which shares only dropout's random bits
+// with src/ops. It finds errors in the forward pass, which gradient checks cannot see.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,8 +9,8 @@
 namespace rum {
 struct StepInputs;
 
-// The values that `sample` of `op` must give under a tape with `inputs`. Throws Error when no
-// formula is known.
+// The values that `sample` of `op` must give under a tape with `inputs`. Throws Error if there is no formula
+// for the op.
 std::vector<double> formula(const std::string& op, const Sample& sample, const StepInputs& inputs);
 bool has_formula(const std::string& op);
 
@@ -20,7 +20,7 @@ struct AttentionCase {
   std::vector<int> offsets, prefix;
   int mask;  // 0 causal, 1 full, 2 prefix
   double rope;
-  bool restart;  // positions given to RoPE start again at the end of the prefix
+  bool restart;  // RoPE's positions restart at the end of the prefix
 };
 std::vector<int> places(const AttentionCase&, int rows);
 std::vector<double> attention_by_definition(const AttentionCase&, const std::vector<double>& qkv, int rows);

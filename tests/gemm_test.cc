@@ -1,4 +1,5 @@
-// Matrix products against the plain triple loop in double, and what a row may depend on: itself and B alone.
+// Matrix products against the plain triple loop in double, and a row of the result depends only on its row of
+// A and on B.
 #include "ops/gemm.h"
 
 #include <gtest/gtest.h>
@@ -114,7 +115,7 @@ TEST(Gemm, PackedWeightsFollowTheirVersion) {
   gemm_forget(w);
   w.body()->storage->version = 0;
 }
-// Weights of bf16 are read as they lie for few rows and widened on the way for many: nothing stays.
+// bf16 weights are read as they are for few rows and widened on the fly for many: no copy is kept.
 TEST(Gemm, WeightsOfBf16LeaveNoCopy) {
   for (const int64_t n : {1, 63, 64, 130, 520})
     for (const int64_t k : {1, 63, 64, 65, 300})

@@ -37,13 +37,13 @@ const ModelKind kKinds[] = {ModelKind::gpt, ModelKind::encoder_decoder};
 Tensor ints(const std::vector<int32_t>& v) {
   return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
 }
-// One text of n tokens, in places 0, 1, ...; from `again` on they are counted from 0 once more.
+// One text of n tokens at positions 0, 1, ...; from `again` on positions restart at 0.
 Layout one_text(int32_t n, Mask mask, int32_t prefix = 0, int32_t again = 0) {
   std::vector<int32_t> positions;
   for (int32_t i = 0; i < n; ++i) positions.push_back(i >= again ? i - again : i);
   return {ints({0, n}), ints({prefix}), ints(positions), mask};
 }
-// log softmax of what follows `tokens`: the whole forward, one text, no cache, sums in double.
+// log softmax for the token after `tokens`: a whole forward pass, one text, no cache, sums in double.
 std::vector<double> next_log_probs(const Model& model, const std::vector<Token>& tokens, int32_t prefix) {
   auto n = static_cast<int32_t>(tokens.size());
   Tensor z;
@@ -196,7 +196,7 @@ TEST(Sampler, FrequenciesFollowTheSoftmax) {
     chi += (seen[i] - expected) * (seen[i] - expected) / expected;
   }
   EXPECT_LT(chi, 43.8);  // 19 degrees of freedom: exceeded once in a thousand
-  EXPECT_GT(chi, 5.4);   // and so is falling below this: not too even either
+  EXPECT_GT(chi, 5.4);   // and so is a value below this: not too even either
 }
 TEST(Sampler, DrawIsTheInverseOfTheRunningSum) {
   const float z[] = {std::log(.25f), std::log(.5f), std::log(.25f)};
@@ -206,7 +206,8 @@ TEST(Sampler, DrawIsTheInverseOfTheRunningSum) {
   EXPECT_EQ(draw(z, {}, .7499).token, 1);
   EXPECT_EQ(draw(z, {}, .7501).token, 2);
   EXPECT_EQ(draw(z, {}, std::nextafter(1.0, 0.0)).token, 2);
-  EXPECT_NEAR(draw(z, {.temperature = 3}, .9).log_prob, std::log(.25), 1e-6);  // the model's, not the draw's
+  // the model's, not that of the draw
+  EXPECT_NEAR(draw(z, {.temperature = 3}, .9).log_prob, std::log(.25), 1e-6);
   const float never[] = {0, -INFINITY};
   EXPECT_EQ(draw(never, {}, std::nextafter(1.0, 0.0)).token, 0);
 }
@@ -236,7 +237,7 @@ TEST(Generate, GreedyIsTheLoopWithoutACache) {
           std::vector<Token> text = in[i].tokens, written;
           double sum = 0;
           bool finished = false;
-          const auto begin =  // where the decoder begins: its context starts there
+          const auto begin =  // where the decoder begins, and its context
               static_cast<int64_t>(form == encoder_decoder ? in[i].tokens.size() - 1 : 0);
           while (!finished && static_cast<int64_t>(text.size()) - begin < c.context) {
             const auto p = next_log_probs(t.model, text, in[i].prefix);
@@ -252,7 +253,7 @@ TEST(Generate, GreedyIsTheLoopWithoutACache) {
           ended += finished, ++all;
         }
       }
-  EXPECT_GT(ended, all / 20);  // both ways of ending are there
+  EXPECT_GT(ended, all / 20);  // both ways of ending occur
   EXPECT_LT(ended, all - all / 20);
 }
 TEST(Generate, WideBeamIsExhaustiveSearch) {
@@ -301,7 +302,7 @@ TEST(Generate, WideBeamIsExhaustiveSearch) {
     }
   }
 }
-// The search of the header's comment, once more, without a cache and without slots.
+// An independent implementation of the search in the header's comment, without a cache and without slots.
 std::vector<Hypothesis> naive_beam(const Model& model, const Prompt& p, const Decoding& d) {
   struct Path {
     std::vector<Token> tokens;
@@ -366,7 +367,7 @@ TEST(Generate, BeamIsTheSearchWithoutACache) {
 }
 TEST(Generate, BestAreSortedDistinctAndTheirLogProbsAreTheScorersOnes) {
   GptConfig c = small(17);
-  c.smoothing = .1f;  // of the training; it must not show
+  c.smoothing = .1f;  // from training; it must have no effect
   const auto in = prompts(16, c.vocab, true);
   const Decoding search{.beam = 4, .best = 4}, draws{.sample = true, .best = 3};
   for (const auto& [kind, d] : {std::pair{ModelKind::gpt, search},
@@ -450,7 +451,7 @@ TEST(Generate, SameForEveryBatchAndThreads) {
     d.batch = 64;
     set_threads(2);
     const auto wanted = generate(t.model, in, kEnd, d);
-    for (size_t b = 0; b < 3; ++b) {  // each batch meets each number of threads in some modes
+    for (size_t b = 0; b < 3; ++b) {  // each batch size with each number of threads in some modes
       constexpr int64_t kBatches[] = {1, 7, 64};
       d.batch = kBatches[b];
       const int n = 1 + static_cast<int>((m + b) % 3);
@@ -480,7 +481,7 @@ TEST(Generate, DrawsFollowTheModelAndTheSeed) {
   other.seed = 2;
   EXPECT_TRUE(same(generate(t.model, {&p, 1}, kEnd, few), generate(t.model, {&p, 1}, kEnd, few)));
   EXPECT_FALSE(same(generate(t.model, {&p, 1}, kEnd, few), generate(t.model, {&p, 1}, kEnd, other)));
-  const Prompt twice[] = {p, p};  // a text's stream is its own
+  const Prompt twice[] = {p, p};  // each text has its own stream
   const auto pair = generate(t.model, twice, kEnd, {.sample = true, .best = 8});
   EXPECT_FALSE(same({pair[0]}, {pair[1]}));
 }

@@ -43,7 +43,7 @@ int check(const std::string& path, const std::string& data) {
     const int before = compared;
     if (got.contains(id))
       compare(*name->text() + ":" + id + ".", *expected, got[id], tolerance, differences, compared);
-    EXPECT_GT(compared, before) << path << ": nothing was answered for " << id;
+    EXPECT_GT(compared, before) << path << ": no answer for " << id;
   }
   for (size_t i = 0; i < std::min<size_t>(differences.size(), 20); ++i) ADD_FAILURE() << differences[i];
   EXPECT_EQ(differences.size(), 0u) << path;
@@ -55,7 +55,7 @@ TEST(Golden, OwnTexts) {
     if (check(path, "tests/golden") > 0) ++checked;
   EXPECT_GE(checked, 1);
 }
-// Not merely near: the scores of sentences and corpora have the reference tool's own bits.
+// Not just close: the scores of sentences and corpora equal the reference tool's to the last bit.
 TEST(Golden, TranslationScoresToTheLastBit) {
   const std::string path = "tests/golden/mt_corpus.json";
   const Json file = parse_json(slurp(path), path);

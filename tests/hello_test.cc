@@ -1,4 +1,4 @@
-// The README's first program prints what the README says and what calculus says.
+// The README's first program prints what the README shows and what calculus gives.
 #include <gtest/gtest.h>
 
 #include <cmath>

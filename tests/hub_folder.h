@@ -1,5 +1,5 @@
 // A Hugging Face folder made by the tests: random weights in their layout, and the same model in plain loops
-// and double precision, written down again from the families' own descriptions.
+// and double precision, an independent implementation of the families' descriptions.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -20,13 +20,13 @@ struct Spec {
   bool nested_rope = false;                            // as transformers 5 writes it
   bool prefix = true, masks = false;                   // GPT-2's names with transformer., and its buffers
   int shards = 1;
-  std::string template_token{};  // the tokenizer puts it before a text
+  std::string template_token{};  // token that the tokenizer puts before a text
   std::string tokenizer{};       // a tokenizer.json in place of one made here; its <s> and </s> are 1 and 2
   uint32_t seed = 1;
 };
 struct Stored {
   std::vector<int64_t> shape;
-  std::vector<double> numbers;  // which every type has exactly
+  std::vector<double> numbers;  // exact in every type
 };
 class Folder {
  public:
@@ -54,7 +54,7 @@ class Folder {
                           const std::vector<Row>& v) const;
   std::string block(int64_t i) const;
 };
-// A safetensors file, written by this alone. `type` as in Spec.
+// Writes a safetensors file with code of its own. `type` as in Spec.
 void write_tensors(const std::map<std::string, Stored>&, const std::string& type, const std::string& path);
 std::string bytes_of(const Stored&, const std::string& type);
 void spit(const std::string& path, const std::string& bytes);

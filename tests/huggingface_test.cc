@@ -102,8 +102,7 @@ TEST_P(HuggingFace, ComputesWhatItsFamilyDoes) {
     tokens.push_back(t);
   }
 }
-// The same tensors, to the bit, under the same names but for an optional prefix, and a config
-// that says the same.
+// The same tensors, to the bit, under the same names (up to an optional prefix), and an equivalent config.
 TEST_P(HuggingFace, ComesBackAsItWas) {
   const Scratch s;
   const Folder folder(spec(), s.path + "/in");
@@ -187,7 +186,7 @@ TEST(HuggingFaceExport, RefusesWhatNoFamilyExpresses) {
             std::string::npos);
 }
 
-// Folders that are wrong in one place: what is said, and that nothing is left behind.
+// Folders that are wrong in one place: the message, and that nothing is left behind.
 struct Wrong {
   const char* name;
   std::function<void(const std::string& folder)> damage;
@@ -355,7 +354,7 @@ TEST(HuggingFaceImport, OfASlidingWindowOnlyWhatItDoesNotReach) {
   EXPECT_EQ(import_folder(s.path + "/in", s.path + "/run", 32).config.model.context, 32);
 }
 
-// The commands: an imported model writes, is asked about text, is shown, and goes on learning.
+// The commands: an imported model generates, scores text, is inspected, and continues training.
 TEST(HuggingFaceProgram, AnImportedRunIsTakenLikeAnyOther) {
   Program p;
   const Folder folder({.type = "BF16", .template_token = "<|begin|>"}, p.file("in"));

@@ -69,7 +69,7 @@ TEST(Inject, WordsAreTheSameAsBefore) {
   const Lines human = english(1000);
   const Injected out = inject(human, {0, 0, .3, .05}, 2);
   EXPECT_NE(out.lines, human);
-  EXPECT_EQ(sorted_words(out.lines), sorted_words(human));  // wrong and moved words, none lost or won
+  EXPECT_EQ(sorted_words(out.lines), sorted_words(human));  // wrong and moved words, none lost or gained
   EXPECT_EQ(tokens(out.lines), tokens(human));
   const Injected fewer = inject(human, {.2, 0, 0, 0}, 2), more = inject(human, {0, .2, 0, 0}, 2);
   EXPECT_NEAR(tokens(fewer.lines) / tokens(human), .8, .002);

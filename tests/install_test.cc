@@ -19,7 +19,7 @@ struct Installed : testing::Test {
     return slurp(p.file("said"));
   }
   void SetUp() override { said("bash tools/install.sh '" + program + "' '" + prefix + "'"); }
-  // What bash offers for the last of the words, which begins so.
+  // Bash's completions of the last, incomplete word.
   std::string offered(const std::string& words) {
     return said(". '" + prefix + "/share/bash-completion/completions/ruminate'\nCOMP_WORDS=(ruminate " +
                 words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n_ruminate '" + prefix +

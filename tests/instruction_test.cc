@@ -1,5 +1,4 @@
-// Models of plain text that are told to translate, conversations in their words, and sentences
-// typed at a terminal.
+// Plain-text models that are told to translate, chats in their format, and sentences typed at a terminal.
 #include "generate/instruction.h"
 
 #include <gtest/gtest.h>
@@ -166,7 +165,7 @@ TEST_F(Told, AConversationRemembersWhatWasTyped) {
   struct stat s {};
   ASSERT_EQ(stat(path.c_str(), &s), 0);
   EXPECT_EQ(s.st_mode & 0777, 0600u);
-  EXPECT_EQ(answers(talk({"\x1b[A\n", "\x04"})), 1u);  // the line before, of the time before
+  EXPECT_EQ(answers(talk({"\x1b[A\n", "\x04"})), 1u);  // the previous line, of the previous time
   unsetenv("XDG_STATE_HOME");
 }
 }  // namespace

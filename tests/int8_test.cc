@@ -1,4 +1,4 @@
-// Products in int8 against integers of 64 bits, what rounding costs, and runs that are stored so.
+// Products in int8 against 64-bit integers, the cost of rounding, and runs stored in int8.
 #include "ops/int8.h"
 
 #include <gtest/gtest.h>
@@ -75,8 +75,8 @@ TEST(Int8, EveryPathGivesTheSumsOfIntegers) {
   }
   set_threads(before);
 }
-// The largest products that there are: AVX2's would not fit 16 bits as unsigned times signed, and the last
-// sum is the largest that 32 bits must hold.
+// The largest possible products: in AVX2, unsigned times signed would not fit 16 bits, and the last sum is
+// the largest that 32 bits must hold.
 TEST(Int8, NothingSaturates) {
   const int64_t k = 1 << 17;
   for (const float x : {127.0f, -127.0f})
@@ -95,7 +95,7 @@ TEST(Int8, NothingSaturates) {
 TEST(Int8, WeightsAreRoundedByHalfAStepAtMost) {
   const Tensor w = normals({60, 77}, 4, 0.02);
   std::fill_n(w.data<float>() + 5 * 77, 77, 0.0f);  // a row of zeros
-  w.data<float>()[9 * 77 + 3] = 1e9f;               // one that is far out
+  w.data<float>()[9 * 77 + 3] = 1e9f;               // an outlier
   const Int8Matrix m = quantize(w);
   for (int64_t o = 0; o < 60; ++o) {
     double top = 0, most = 0;
@@ -121,7 +121,7 @@ TEST(Int8, WeightsAreRoundedByHalfAStepAtMost) {
               }).find("it has no form in int8"),
               std::string::npos);
 }
-// Weights that are the unit matrix give back the activations as they were rounded.
+// With the identity as weights the product is the rounded activations.
 TEST(Int8, ActivationsAreRoundedByHalfAStepAtMost) {
   const int64_t k = 70;
   const Tensor unit = filled({k, k}, 0), x = normals({9, k}, 6, 3);
@@ -167,7 +167,7 @@ TEST(Int8, LogitsStayNearThoseOfF32) {
     const double off = toy::distance(int8.model.logits(ints(ids), text), f32.model.logits(ints(ids), text));
     EXPECT_LT(off, 0.03);
     EXPECT_GT(off, 1e-4) << "then nothing was in int8";
-    // Rows that are only looked up keep their bits; those of the output layer are what its int8 says.
+    // Rows that are only looked up keep their bits; those of the output layer are the values of its int8.
     EXPECT_EQ(toy::hash(int8.model.positions), toy::hash(f32.model.positions));
     Tensor tokens = f32.model.tokens.clone();
     if (tied) dequantize(quantize(f32.model.tokens), tokens);

@@ -26,7 +26,7 @@ TEST(Json, InfiniteIsATextAndUndefinedNull) {
   const double inf = std::numeric_limits<double>::infinity();
   EXPECT_EQ(to_json(Json(Json::Array{inf, -inf, std::nan(""), 0.5})), R"(["inf","-inf",null,0.5])");
 }
-// What a reader is told: where, which key, what was expected and what stands there.
+// Error messages: where, which key, what was expected and what was found.
 TEST(Json, FieldsAreReadWithTheirType) {
   const Json j = parse_json(
       R"({"n": 3, "x": 0.5, "t": "text", "b": true, "l": [1, 2.5], "o": {"deep": {"n": "x"}}, "os": [{"n": 1}, 7]})",

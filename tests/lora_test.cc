@@ -1,5 +1,5 @@
-// Adapters (LoRA): what they compute, that nothing else is trained, saved or changed, and that a run which
-// has them is read everywhere as the model they make of the other's weights.
+// Adapters (LoRA): what they compute, that nothing else is trained, saved or changed, and that every command
+// reads a run with adapters as the adapted model.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -119,7 +119,7 @@ TEST(Lora, LogitsAndGradientsAreThoseOfTheSums) {
   }
 }
 
-struct Scene {  // a run, and the config of one that trains adapters beside its weights
+struct Scene {  // a run, and the config of one that trains adapters for it
   Scratch scratch;
   Progress progress;
   RunConfig config;
@@ -214,7 +214,7 @@ TEST(Lora, ResumesToTheSameBits) {
     EXPECT_EQ(bits(checkpoint_path(RunFolder{again.folder}.checkpoints(), 12)), bits(s.checkpoint(12)))
         << step;
   }
-  // Also when what they stand beside lies elsewhere; not when it has changed.
+  // Also if the base run has moved; not if it has changed.
   RunConfig moved = stopped_run(s.config, 7, s.file("again"));
   fs::rename(s.file("base"), s.file("elsewhere"));
   EXPECT_NE(error_of([&] { load_run(s.config.folder); }).find("which is not there"), std::string::npos);
@@ -260,8 +260,8 @@ TEST(Lora, RefusesWhatItCannotTrain) {
             std::string::npos);
 }
 
-// Adapters stand beside weights alone: not beside other adapters, and a config that leads
-// back to itself ends.
+// Adapters can only be added to weights, not to other adapters; and a config that leads back to itself is
+// refused.
 TEST(Lora, NoAdaptersStandBesideAdapters) {
   Scene s;
   ASSERT_TRUE(s.train(s.config).finished);
@@ -276,8 +276,7 @@ TEST(Lora, NoAdaptersStandBesideAdapters) {
   EXPECT_NE(error_of([&] { load_run(s.config.folder); }).find("has adapters itself"), std::string::npos);
 }
 
-// By the rule of PEFT, W + alpha / r B A under the names of its file, the folder that was imported becomes
-// the one that is exported.
+// By PEFT's rule, W + alpha / r B A with the names in its file, the imported folder becomes the exported one.
 TEST(Lora, PeftMakesOfItsAdaptersWhatIsExported) {
   for (const char* family : {"gpt2", "llama", "qwen2"}) {
     hub::Spec spec;
@@ -312,7 +311,7 @@ TEST(Lora, PeftMakesOfItsAdaptersWhatIsExported) {
                    b = adapted ? adapters[module + ".lora_B.weight"] : Tensor();
       if (adapted) {
         used += 2;
-        bool named = false;  // as PEFT finds its modules: by the end of their name
+        bool named = false;  // PEFT finds modules by the end of their names
         for (const Json& target : *config.find("target_modules")->array())
           named = named || module.ends_with("." + *target.text());
         EXPECT_TRUE(named) << module;

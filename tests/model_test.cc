@@ -59,7 +59,7 @@ INSTANTIATE_TEST_SUITE_P(Gpt, Reference, testing::ValuesIn(variants()),
 // Loss and every parameter's gradient, by name, over two micro-batches.
 void compare(const Variant& v, DType t, double bound) {
   World w(v.config, t, 3);
-  by_type(t, [&]<class T> {  // far from the small initial values, biases too
+  by_type(t, [&]<class T> {  // far from the small initial values, including biases
     for (auto& e : w.params.entries())
       for (int64_t i = 0; i < e.shape.size(); ++i) {
         T& x = w.params.master().data<T>()[e.offset + i];
@@ -240,7 +240,7 @@ TEST(Model, LearnsToyTranslation) {
       step.run({&b, 1}, i, 3e-3f * warm * cool);
       if (i == 0) first = step.loss();
     }
-    EXPECT_NEAR(first, std::log(14.0), 0.2);  // knows nothing yet
+    EXPECT_NEAR(first, std::log(14.0), 0.2);  // still untrained
     EXPECT_LT(step.loss(), 0.05);
   }
 }

@@ -23,7 +23,7 @@ const StepInputs kInputs{3, 1, 7, 1e-3f, 1, 1, 2.5f};
 constexpr int kMutations = 60;    // of each sample; a fifth of that of large ones
 constexpr int64_t kLarge = 5000;  // numbers in all inputs
 constexpr double kStep = 1e-5;    // of the differences
-constexpr int64_t kFull = 512;    // so many numbers get a full Jacobian, more a random projection
+constexpr int64_t kFull = 512;    // up to this many numbers get a full Jacobian, more a random projection
 using Values = std::vector<double>;
 
 struct Case {
@@ -73,13 +73,13 @@ Tensor escaped(const Tensor& t) {  // a copy that outlives the step
 }
 struct How {
   std::vector<bool> wanted = {};                // which inputs get a gradient; empty: all real ones
-  std::optional<double> before = std::nullopt;  // what stands in the gradients already: `add` is on
+  std::optional<double> before = std::nullopt;  // previous contents of the gradients: `add` is on
   bool fixed = false;                           // the gradient must land in the given buffer
   std::vector<DType> grad_types = {};           // types of the gradients; empty: those of the inputs
 };
 struct Result {
   Tensor y;
-  std::vector<Tensor> grads;  // empty where none came
+  std::vector<Tensor> grads;  // empty if there is none
 };
 // y = f(inputs) and the gradient of sum(dy * y), dy given or noise. Handles that are equal share one slot.
 Result run(const Apply& f, const std::vector<Tensor>& inputs, const How& how = {}, const Tensor& dy = {}) {
@@ -155,13 +155,13 @@ void expect_same_bits(const Result& a, const Result& b, const std::string& what)
   for (size_t i = 0; i < a.grads.size(); ++i)
     EXPECT_TRUE(same_bits(a.grads[i], b.grads[i])) << what << ": gradient of input " << i << " differs";
 }
-Tensor sum(const Tensor& a, const Tensor& b) {  // f64, empty is 0
+Tensor sum(const Tensor& a, const Tensor& b) {  // in f64; empty counts as 0
   if (!a || !b) return a ? a : b;
   Tensor out = a.clone();
   for (int64_t i = 0; i < a.size(); ++i) out.data<double>()[i] += b.at(i);
   return out;
 }
-// Largest errors seen, printed at the end: what the tolerances leave unused.
+// Largest errors seen, printed at the end to show the margin of the tolerances.
 std::map<std::string, double> measured;
 double record_worst(const char* what, double v) {
   measured[what] = std::max(measured[what], v);
@@ -290,7 +290,7 @@ TEST_P(OpSample, P2AddAndSharing) {
     alone[i] = true;
     EXPECT_TRUE(same_bits(run(s.apply, s.inputs, {alone}).grads[i], plain.grads[i])) << "alone, input " << i;
   }
-  // Two uses: the whole call twice, on inputs that are themselves results.
+  // Two uses: the whole call twice, with inputs that are themselves results of ops.
   const Apply twice = [&](std::span<const Tensor> in) {
     std::vector<Tensor> v;
     for (const Tensor& t : in) v.push_back(t.dtype() == DType::f64 ? view(t, t.shape()) : t);
@@ -316,7 +316,8 @@ TEST_P(OpSample, P2AddAndSharing) {
     }
 }
 
-// Of a matrix product, a table or a norm: the inputs that are parameters, whose gradients are f32 under bf16.
+// The inputs of a matrix product, a table or a norm that are parameters, so that their gradients are f32
+// under bf16.
 std::vector<DType> parameter_types(const std::string& op, const std::vector<Tensor>& in, DType t) {
   static const std::map<std::string, size_t> first{
       {"linear", 1}, {"layernorm", 1}, {"rmsnorm", 1}, {"embedding", 1}, {"head_loss", 1}};
@@ -336,7 +337,8 @@ TEST_P(OpSample, P3Types) {
       rounded.push_back(real(s.inputs[i]) ? cast(in[i], DType::f64) : in[i]);
     const Tensor y = run(s.apply, in).y, dy = cast(noise(y.shape(), 99), y.dtype());
     const double bound = t == DType::f32 ? op().tolerance.f32 : op().tolerance.bf16;
-    const double floor = t == DType::f32 ? 0.2 : 1e-3;  // where the truth is 0, as in a norm of one column
+    // where the true value is 0, as in a norm of one column
+    const double floor = t == DType::f32 ? 0.2 : 1e-3;
     const char* what = t == DType::f32 ? "f32 against f64, over RMS" : "bf16 against f64, over RMS";
     How how{wanted(s)};
     const Result exact = run(s.apply, rounded, how, cast(dy, DType::f64));
@@ -368,7 +370,7 @@ TEST_P(OpSample, P5AnyThreads) {
     }
   }
 }
-TEST_P(OpSample, P6Poison) {  // memory that is taken or given back is full of NaN: nothing may read it
+TEST_P(OpSample, P6Poison) {  // newly taken and released memory is filled with NaN: nothing may read it
   for (const DType t : {DType::f32, DType::bf16, DType::f64}) {
     const std::vector<Tensor> in = cast(sample().inputs, t);
     const Result plain = run(sample().apply, in);

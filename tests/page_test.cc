@@ -1,4 +1,4 @@
-// What pages are drawn with, and the pages of runs: whole, small, and with nothing from anywhere else.
+// The parts of pages, and the pages of runs: well-formed, small and self-contained.
 #include "page/page.h"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ TEST(TokenMaps, ShadeByProbabilityAndEscape) {
   EXPECT_NE(page::cut_map(tokens).find("class=\"k3\""), std::string::npos);
 }
 
-// Nothing is fetched, and every tag that was opened is closed.
+// Nothing is fetched, and every tag is closed.
 void expect_alone(const std::string& html) {
   EXPECT_LT(html.size(), 2'000'000u);
   EXPECT_EQ(html.find("<link"), std::string::npos);
@@ -96,7 +96,7 @@ TEST_F(RunPage, ShowsCurvesSamplesTokensAndAttention) {
         "Samples over time", "<dt>step 20</dt>", "class=\"h", "class=\"k", "Layer 1", "finished"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   EXPECT_EQ(html.find("http-equiv=\"refresh\""), std::string::npos);
-  // Another run over it, which has no weights and does not end.
+  // Another run overlaid, which has no weights and is not finished.
   write_run(p.file("two"), {});
   std::filesystem::remove(p.file("two") + "/model.safetensors");
   ASSERT_EQ(p.run({"inspect", p.file("two"), p.file("one"), "--html", p.file("page.html")}).status, 0);
@@ -110,7 +110,7 @@ TEST_F(RunPage, ShowsCurvesSamplesTokensAndAttention) {
   expect_refusal(p.run({"inspect", p.file("one"), p.file("two")}), "--html");
   expect_refusal(p.run({"inspect", p.file("one"), "--watch"}), "--watch needs --html");
   expect_refusal(p.run({"inspect", p.scratch.path, "--html", p.file("page.html")}), "not a run folder");
-  // And what it says of a corpus, token by token.
+  // And a corpus as the model sees it, token by token.
   ASSERT_EQ(p.run({"perplexity", p.file("one"), "--input", p.file("test.tsv"), "--html", p.file("page.html")})
                 .status,
             0);

@@ -1,6 +1,6 @@
-// Training in several processes: how they learn of each other, the sum of their gradients, and that a run
-// of theirs is that of one process, to the last bit of its files. Real processes, real connections; the
-// truth is one process.
+// Training in several processes: how they find each other, the sum of their gradients, and that their run
+// equals that of one process, to the last bit of its files. Real processes and real connections; one process
+// is the reference.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -65,7 +65,7 @@ TEST(Launch, IsReadFromWhatEachLauncherSets) {
   EXPECT_EQ(launch_from(mpirun).job, one.job);
   mpirun["PMIX_NAMESPACE"] = "3407347714";
   EXPECT_NE(launch_from(mpirun).job, one.job);
-  // mpirun within Slurm is itself started by srun.
+  // Inside Slurm, mpirun is itself started by srun.
   mpirun["SLURM_PROCID"] = "0", mpirun["SLURM_STEP_NUM_TASKS"] = "1";
   EXPECT_EQ(launch_from(mpirun).size, 2);
 
@@ -82,7 +82,7 @@ TEST(Launch, IsReadFromWhatEachLauncherSets) {
   EXPECT_EQ(launch_from(srun).address, "big1");
   srun["MASTER_ADDR"] = "elsewhere";
   EXPECT_EQ(launch_from(srun).address, "elsewhere");
-  // The script of sbatch is one process, however many tasks the job has.
+  // An sbatch script is one process, however many tasks the job has.
   EXPECT_EQ(launch_from({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}}).size, 1);
 }
 TEST(Launch, SaysWhatMakesNoSense) {
@@ -111,7 +111,7 @@ uint16_t free_port() {
   close(s);
   return ntohs(at.sin_port);
 }
-// Each rank in a process of its own; how many said yes.
+// Runs each rank in a process of its own; returns how many succeeded.
 int in_processes(int size, const std::function<bool(Ranks&)>& work) {
   Launch launch;
   launch.size = size, launch.port = free_port();
@@ -202,7 +202,7 @@ TEST(Ranks, ADifferenceIsNoticed) {
                            const std::string e =
                                error_of([&] { ranks.check_same(ranks.rank() == 2 ? 8 : 7, "the number"); });
                            if (ranks.rank() == 2) ranks.end(Error(e));
-                           // The one that differs says so, and the others hear it.
+                           // The rank that differs reports it, and the others are told.
                            return e == (ranks.rank() == 2 ? "the number is not what rank 0 has"
                                         : ranks.rank() == 1
                                             ? "rank 2: the number is not what rank 0 has"
@@ -238,7 +238,7 @@ struct Together : testing::Test {
     w.insert(w.end(), more.begin(), more.end());
     return w;
   }
-  // `size` processes with these words, as torchrun starts them.
+  // `size` processes with these arguments, as torchrun starts them.
   std::vector<pid_t> start(int size, const std::vector<std::string>& w) const {
     const std::string port = std::to_string(free_port());
     std::vector<pid_t> children;
@@ -265,7 +265,7 @@ struct Together : testing::Test {
     return out;
   }
   std::vector<Ran> together(int size, const std::vector<std::string>& w) const { return end(start(size, w)); }
-  // What a run has left, by name of the file: all but times, machines and numbers of processes.
+  // A run's files by name, without times, machines and numbers of processes.
   static std::map<std::string, std::string> left(const std::string& folder) {
     std::map<std::string, std::string> out;
     for (const auto& f : fs::recursive_directory_iterator(folder)) {

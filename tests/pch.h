@@ -1,4 +1,4 @@
-// What every test includes, compiled once a build (see PCH in the Makefile).
+// What every test includes, precompiled (see PCH in the Makefile).
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -1,4 +1,4 @@
-// Repetition penalty and no-repeat n-grams, by hand and inside of every way to decode.
+// Repetition penalty and no-repeat n-grams, by hand and in every kind of decoding.
 #include "generate/penalties.h"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ constexpr float kOut = -INFINITY;
 
 TEST(Penalties, RepeatedTokensByHand) {
   std::vector<float> s{2, -1, .5f, 0};
-  penalise({.repetition = 2}, s, Tokens{0, 1, 0, 3});  // twice there is once
+  penalise({.repetition = 2}, s, Tokens{0, 1, 0, 3});  // twice counts once
   EXPECT_EQ(s, (std::vector<float>{1, -2, .5f, 0}));
 }
 TEST(Penalties, NGramsByHand) {
@@ -82,7 +82,7 @@ TEST_F(Written, NoNGramComesTwiceHoweverItIsDecoded) {
     d.max_new = 50;
     d.no_repeat = 2;
     for (const Hypothesis& h : written(d, prompt)) {
-      Tokens all(prompt.begin() + 2, prompt.end());  // the prompt's own repetition is its own
+      Tokens all(prompt.begin() + 2, prompt.end());  // repetition within the prompt is allowed
       all.insert(all.end(), h.tokens.begin(), h.tokens.end());
       EXPECT_EQ(repeated(all, 2), 0) << describe(d);
     }

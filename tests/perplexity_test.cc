@@ -23,7 +23,7 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
       p.run({"perplexity", p.file("run"), "--input", p.file("test.tsv"), "--json", "--per-token"});
   ASSERT_EQ(json.status, 0) << json.err;
   const Json j = parse_json(json.out, "json");
-  // Sums over the tokens, once more.
+  // Sums over the tokens, computed independently.
   double log_p = 0, ranks = 0, log_ranks = 0, entropy = 0, tokens = 0, bytes = 0;
   const Json::Array& texts = *j.find("per_token")->array();
   EXPECT_EQ(texts.size(), 15u);
@@ -64,7 +64,7 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
   EXPECT_EQ(skipped.out, table.out);  // the figures of the others
   for (const char* part : {"line 1: expected source<TAB>target", "line 2 needs ", "2 lines were left out"})
     EXPECT_NE(skipped.err.find(part), std::string::npos) << skipped.err;
-  EXPECT_EQ(ask(good + "\n", {}).status, 0);  // a blank last line is no line
+  EXPECT_EQ(ask(good + "\n", {}).status, 0);  // a blank last line does not count
   expect_refusal(ask(longer + "\tb\n" + good, {"--on-long", "fail"}), "asked.tsv: line 1 needs ");
   const Ran cut = ask("Hund\t" + longer + "\n", {"--on-long", "cut", "--per-token"});
   EXPECT_EQ(cut.status, 0) << cut.err;
@@ -106,7 +106,7 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
     bytes += static_cast<double>(written.size());
   }
   EXPECT_EQ(number(j, "bytes"), bytes);
-  // A document that is longer than the context, of 96 tokens, is read as validation reads it.
+  // A document longer than the context of 96 tokens is read as in validation.
   const auto ask = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"perplexity", p.file("run"), "-i", p.file("valid.txt"), "--json"});
     return p.run(more);

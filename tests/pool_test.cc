@@ -1,5 +1,5 @@
 // A pool translated in a stage: interrupted anywhere and started again, the file has the bytes of an
-// uninterrupted run, whatever the batch and the number of threads. Files of other work are refused.
+// uninterrupted run, whatever the batch and the number of threads. Files of other jobs are refused.
 #include "generate/pool.h"
 
 #include <gtest/gtest.h>

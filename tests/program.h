@@ -26,7 +26,7 @@ struct Ran {
   std::string out, err;
 };
 
-// In a child: from here on it is the program, RUM_PROGRAM or build/ruminate, with these words.
+// In a child process: becomes the program, RUM_PROGRAM or build/ruminate, with these arguments.
 [[noreturn]] inline void become(std::vector<std::string> words) {
   const char* program = getenv("RUM_PROGRAM");
   words.insert(words.begin(), program ? program : "build/ruminate");
@@ -78,7 +78,7 @@ struct Program {
               more);
   }
 };
-// One sentence on standard error, status 1.
+// Expects one sentence on standard error and status 1.
 inline void expect_refusal(const Ran& r, const std::string& part) {
   EXPECT_EQ(r.status, 1) << r.err;
   EXPECT_NE(r.err.find(part), std::string::npos) << r.err;

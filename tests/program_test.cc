@@ -1,4 +1,4 @@
-// The program as a user meets it: what it says, where it says it, and its exit status.
+// The program as a user sees it: its output, where that goes, and its exit status.
 #include "tests/program.h"
 
 #include <gtest/gtest.h>
@@ -30,10 +30,10 @@ TEST(Program, HelpNamesEveryCommandAndKey) {
   EXPECT_EQ(p.run({"train", "--bogus"}).status, 2);
 }
 
-TEST(Lab, EveryExerciseIsStillThere) {  // `make lab`: functions are found by how they begin
+TEST(Lab, EveryExerciseIsStillThere) {  // `make lab` finds functions by their first line
   EXPECT_EQ(std::system("bash tools/lab.sh check"), 0);
 }
-TEST(Lab, TheTestsOfEveryExerciseExist) {  // a filter that finds none would call any attempt solved
+TEST(Lab, TheTestsOfEveryExerciseExist) {  // a filter that matches nothing would accept any attempt
   const std::string tests = fs::read_symlink("/proc/self/exe");
   int exercises = 0;
   for (const fs::directory_entry& file : fs::directory_iterator("tools/labs")) {
@@ -138,7 +138,7 @@ TEST(Program, WritesPlainText) {
   const Ran again = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "3", "--max-new", "5"});
   EXPECT_EQ(again.out, one.out);  // the same seed
   expect_refusal(p.run({"translate", p.file("run")}, "x\n"), "is a plain-text model");
-  // Text i is the same however many are asked for; a passage is longer than the context, of 96 tokens.
+  // Text i is the same for any number of texts; a passage is longer than the context of 96 tokens.
   const Ran more = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "520", "--max-new", "5"});
   EXPECT_EQ(more.out.substr(0, one.out.size()), one.out);
   const Ran part = p.run({"generate", p.file("run"), "--prompt", "the", "--greedy", "--max-new", "60"}),
@@ -194,7 +194,7 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   EXPECT_NE(whole.find("\"generation\":2"), std::string::npos);
   int killed = 0;
   for (size_t had = 0, size = 0; had < whole.size();
-       had = size) {  // killed whenever it has written something
+       had = size) {  // killed each time it has written something
     const pid_t child = p.start(words("cut.jsonl"));
     for (int status = 0;
          (size = slurp(p.file("cut.jsonl")).size()) <= had && waitpid(child, &status, WNOHANG) == 0;)
@@ -203,7 +203,7 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
     waitpid(child, nullptr, 0);
     size = slurp(p.file("cut.jsonl")).size();
     ASSERT_GT(size, had) << slurp(p.file("err"));
-    // The end of a write that a power cut loses.
+    // The part of a write that a power cut loses.
     if (size < whole.size()) p.write("cut.jsonl", slurp(p.file("cut.jsonl")).substr(0, size -= 7));
   }
   EXPECT_GE(killed, 3);
@@ -225,7 +225,7 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   const Ran best = p.run({"translate", p.file("run"), "--best-of", "4", "--scores"}, "Haus\n\nder Hund\n");
   EXPECT_EQ(best.status, 0) << best.err;
   EXPECT_EQ(std::count(best.out.begin(), best.out.end(), '\n'), 3) << best.out;
-  // What is refused leaves nothing behind; a line that is left out keeps its place.
+  // Refused input leaves nothing behind; a skipped line keeps its place.
   std::string far;
   for (int i = 0; i < 300; ++i) far += "Haus ";
   p.write("far", far + "\n"), other[3] = p.file("far"), other[5] = p.file("new.jsonl");
@@ -240,7 +240,7 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3) << lines;
 }
 
-// Whatever prints, exit status 0 means that all of it has arrived.
+// For everything that prints, exit status 0 means that all output was written.
 TEST(Program, OutputThatDoesNotArriveIsAnError) {
   const Program p;
   p.corpora();

@@ -12,7 +12,7 @@ namespace rum::repair_test {
 using namespace edits;
 namespace {
 using Lines = std::vector<std::string>;
-// Repairs one line; `more` is human text that attests words.
+// Repairs one line; `more` is further human text.
 std::string repaired(const std::string& source, const std::string& human, const std::string& generated,
                      const Lines& more = {}) {
   metrics::HumanText attested;
@@ -90,7 +90,7 @@ TEST(Repair, ACorpusWithPlantedErrors) {
   const Repaired out = repair(source, human, generated, rules);
   set_threads(before);
   EXPECT_EQ(one.lines, out.lines);
-  metrics::ErrorCounts sum;  // what is reported is what the lines have
+  metrics::ErrorCounts sum;  // the report matches the lines
   for (const metrics::SentenceErrors& e : find_errors(out.lines, human, source, rules)) sum += e.counts;
   EXPECT_EQ(sum.invented, out.after.invented);
   EXPECT_EQ(sum.substitutions, out.after.substitutions);
@@ -102,7 +102,7 @@ TEST(Repair, ACorpusWithPlantedErrors) {
     const metrics::ErrorMeasure& m = metrics::error_measure(name);
     EXPECT_LT(m.count_errors(out.after), .1 * m.count_errors(out.before)) << name;
   }
-  EXPECT_GT(out.after.substitutions, .5 * out.before.substitutions);  // words that only differ stay
+  EXPECT_GT(out.after.substitutions, .5 * out.before.substitutions);  // words that are merely different stay
   EXPECT_LE(out.lines_changed, 1000);
 }
 TEST(Repair, BadInputIsNamed) {

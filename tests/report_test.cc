@@ -15,7 +15,7 @@
 namespace rum::report_test {
 using namespace experiment;
 namespace {
-// Everything between two marks, for each time they stand there.
+// Everything between two marks, for each occurrence.
 std::vector<std::string> between(const std::string& text, const std::string& from, const std::string& to) {
   std::vector<std::string> out;
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos;) {
@@ -30,8 +30,7 @@ int64_t times(const std::string& text, const std::string& part) {
   for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++n;
   return n;
 }
-// The first tag that is closed out of turn or never, or a "<" or "&" that begins nothing; ""
-// when there is none.
+// The first tag that is closed out of order or never, or a stray "<" or "&"; "" if there is none.
 std::string malformed(const std::string& html) {
   const std::set<std::string> empty{"meta", "br", "!doctype"};
   std::vector<std::string> open;
@@ -127,7 +126,7 @@ struct Made {
 TEST(Report, IsWellFormedAndNeedsNothingElse) {
   const std::string html = Made().html();
   EXPECT_EQ(malformed(html), "");
-  EXPECT_NE(malformed("<p><b></p>"), "");  // the check does see it
+  EXPECT_NE(malformed("<p><b></p>"), "");  // the check does find it
   EXPECT_NE(malformed("<p>a & b</p>"), "");
   for (const char* bad :
        {"http:", "https:", "//", "src=", "@import", "url(", "<script", "<link", ">nan", "inf<"})
@@ -171,7 +170,7 @@ TEST(Report, NoPBesideAnIntervalWithoutWidth) {
   const std::regex twice("\\[([^,\\]]*), ([^\\]]*)\\]");
   for (std::sregex_iterator i(html.begin(), html.end(), twice), end; i != end; ++i)
     EXPECT_NE((*i)[1], (*i)[2]) << i->str();
-  // The width that counts is the printed one: .0004 is none with one digit.
+  // Only the printed width counts: with one digit, .0004 is no width.
   const Effect narrow = effect_of(1, 0.9998, 1.0002, 0.01);
   EXPECT_EQ(interval_text(narrow, 1), "+1.0");
   EXPECT_EQ(p_value_text(narrow, 1, 0.01), "–");

@@ -1,5 +1,5 @@
-// Work that must not get lost: a run is resumed as what it was or not at all, by one process at a time, after
-// any end; what it leaves is never older, other or worse than it seems.
+// No work may get lost: a run is resumed as it was or not at all, by one process at a time, however it ended;
+// and its files are never older, different or worse than they seem.
 #include "run/resume.h"
 
 #include <gtest/gtest.h>
@@ -143,7 +143,7 @@ TEST(ResumedConfig, EveryKeyMayChangeOrHasAReason) {
     EXPECT_EQ(e.find(values) == 0, !may) << e;
   }
   RunConfig same = then;
-  same.model.kv_heads = 0;  // as many as heads
+  same.model.kv_heads = 0;  // as many as the heads
   EXPECT_EQ(error_of([&] { check_resumed(then, same); }), "");
 }
 TEST_F(Resume, WhatIsRefusedLeavesTheRunAsItWas) {
@@ -189,7 +189,7 @@ TEST_F(Resume, OneProcessTrainsInAFolder) {
   EXPECT_EQ(files(run), before) << "an estimate writes nothing";
   const pid_t first = start_long(run);
   Program other;
-  EXPECT_EQ(other.run(estimate).status, 0) << "and takes nothing from whoever is at work";
+  EXPECT_EQ(other.run(estimate).status, 0) << "and does not disturb the running process";
   for (const std::string& name : {run, link, run + "/", p->file("run") + "/../alone"})
     expect_refusal(other.run(resume(name, {"train.steps=30"})), "another process is using it");
   kill(first, SIGKILL);
@@ -236,7 +236,7 @@ TEST_F(Resume, TheEndFallsBackToTheCheckpointsThatAreLeft) {
   ASSERT_EQ(r.status, 0) << r.err;
   const std::string folder = RunFolder{run}.checkpoints();
   const int64_t best = noted(load(checkpoint_path(folder, 200)), "best_step");
-  ASSERT_LT(best, 100) << "learned by heart, the last weights are not the best";
+  ASSERT_LT(best, 100) << "overfitted: the last weights are not the best";
   fs::remove(checkpoint_path(folder, best));
   std::string bytes = slurp(checkpoint_path(folder, 100));  // to be averaged with the last
   bytes[bytes.size() - 100] ^= 1;
@@ -257,10 +257,10 @@ TEST_F(Resume, ATerminalThatClosesCostsNoStep) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   const pid_t child = start_long(run, [&] {
-    signal(SIGHUP, SIG_DFL);  // the tests may run under nohup themselves
+    signal(SIGHUP, SIG_DFL);  // the tests themselves may run under nohup
     dup2(ends[1], 2), close(ends[0]), close(ends[1]);
   });
-  close(ends[0]), close(ends[1]);  // whoever reads the messages goes, too
+  close(ends[0]), close(ends[1]);  // the reader of the messages disappears, too
   const int64_t reached = logged(run);
   kill(child, SIGHUP);
   EXPECT_EQ(p->end(child).status, 130);
@@ -282,7 +282,7 @@ TEST_F(Resume, AnInterruptIsHeardWhileTheTestSetIsTranslated) {
   p->write("large.tsv", test);
   const pid_t child =
       start([] {}, resume(run, {"train.steps=21", "data.test=" + p->file("large.tsv"), "eval.beam=64"}));
-  // The model is written before it is tested.
+  // The model is saved before it is tested.
   ASSERT_TRUE(wait_for([&] { return logged(run) == 21 && fs::exists(run + "/model.safetensors"); }));
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   kill(child, SIGINT);
@@ -296,8 +296,8 @@ TEST_F(Resume, AnInterruptIsHeardWhileTheTestSetIsTranslated) {
   EXPECT_TRUE(fs::exists(run + "/results.json"));
 }
 
-// What TensorBoard shows of a run, read as its source says: of files in the order of their names; a session
-// that starts at a step takes back what came from that step on.
+// What TensorBoard shows of a run, read as its source does: files in the order of their names; a session that
+// starts at a step replaces everything from that step on.
 uint64_t varint(std::string_view& b) {
   uint64_t n = 0;
   for (int shift = 0;; shift += 7) {

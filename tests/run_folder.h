@@ -1,5 +1,5 @@
-// A run folder for tests, of a model that was never trained: its weights are noise, large enough that
-// its predictions differ.
+// A run folder for tests, with an untrained model: its weights are noise, large enough for different
+// predictions.
 #pragma once
 #include <string>
 #include <string_view>

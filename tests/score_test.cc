@@ -143,9 +143,9 @@ TEST(Score, TiesCount) {
   for (size_t m = 0; m < 3; ++m) {
     EXPECT_EQ(at(equal, m, 1, "p_bootstrap"), 1);
     EXPECT_EQ(at(equal, m, 1, "p_randomisation"), 1);
-    EXPECT_EQ(at(exact, m, 1, "p_randomisation"), .25);  // of 8 swaps 2 go as far
+    EXPECT_EQ(at(exact, m, 1, "p_randomisation"), .25);  // 2 of 8 swaps are as extreme
     EXPECT_GT(at(exact, m, 1, "p_bootstrap"), .04);      // none of the three is drawn: (27/30)^30
-    EXPECT_EQ(at(old, m, 1, "p_randomisation"), .01);    // ties are nothing
+    EXPECT_EQ(at(old, m, 1, "p_randomisation"), .01);    // ties do not count
   }
   const std::string table = s.run(few).out;
   EXPECT_NE(table.find("differ in 3 of 30 lines: p randomisation is exact, of 8 swaps"), std::string::npos)

@@ -1,4 +1,4 @@
-// What is printed for a shell runs nothing but itself.
+// Text printed for a shell runs only what it should.
 #include "base/shell.h"
 
 #include "base/file.h"
@@ -6,7 +6,7 @@
 
 namespace rum::shell_test {
 namespace {
-// What `sh` makes of a command line: the words, one after another, each ended by a NUL.
+// How `sh` parses a command line: the words, each ended by a NUL.
 std::string words_of(const std::string& line, const std::string& shell) {
   const Scratch scratch;
   std::ofstream(scratch.path + "/script") << "cd '" << scratch.path << "'\nprintf '%s\\0' " << line << "\n";
@@ -46,8 +46,8 @@ TEST(Shell, AQuotedWordIsThatWordInEveryShell) {
   EXPECT_EQ(shell_quoted("my run"), "'my run'");
 }
 
-// Status of a command line of bash in this folder; `said` gets all that it wrote. Not as a part of the make
-// that runs us.
+// The exit status of a bash command line in this folder; `said` gets its output. Separate from the make that
+// runs us.
 int bash(const Program& p, const std::string& command, std::string& said) {
   p.write("command", "unset MAKEFLAGS MAKELEVEL MFLAGS\n" + command + "\n");
   const int status = system(("bash '" + p.file("command") + "' >'" + p.file("said") + "' 2>&1").c_str());
@@ -82,7 +82,7 @@ TEST(Scripts, NamesAndNumbersRunNothing) {
            said),
       0);
   EXPECT_NE(said.find("expected a thread's number"), std::string::npos) << said;
-  // The shell's arithmetic runs what stands in the index of a variable that is set.
+  // Shell arithmetic runs commands in the index of a variable.
   EXPECT_NE(bash(p, "bash tools/lab.sh " + shell_quoted("1+PATH[$(" + touch + ")]"), said), 0);
   EXPECT_NE(bash(p, "ROUNDS=" + hostile + " bash tools/bench/run.sh", said), 0);
   EXPECT_NE(bash(p, "ROUNDS=" + hostile + " bash tools/bench/gpu.sh true", said), 0);
@@ -122,7 +122,7 @@ TEST(Scripts, AnArchiveBecomesPairs) {
           "ft hier .\n");
   p.write("europarl-v7.de-en.en", "The house is old .\nThe dog sleeps here .");
   std::string said;
-  const std::string archive = "here:a.tgz";  // no host is asked for it
+  const std::string archive = "here:a.tgz";  // no request to a host
   ASSERT_EQ(bash(p, "cd " + p.scratch.path + " && tar -czf - europarl* >" + archive, said), 0) << said;
   ASSERT_EQ(bash(p,
                  "cd " + p.scratch.path + " && ARCHIVE=" + archive + " RUMINATE=/bin/true sh " +

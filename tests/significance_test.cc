@@ -1,5 +1,5 @@
-// Significance beyond the golden cases: what can be computed by hand, what randomness must look like, and
-// that neither threads nor the number of systems change a bit.
+// Significance beyond the golden cases: results by hand, properties of the random draws, and the same bits
+// for any number of threads and systems.
 #include "metrics/significance.h"
 
 #include <gtest/gtest.h>
@@ -91,7 +91,7 @@ TEST(Significance, ExactIsTheEnumeratedTest) {
     const Exact e = exact_randomisation(MeanMetric(), x, y, lines);
     EXPECT_EQ(e.swaps, int64_t{1} << different);
     EXPECT_EQ(e.as_far, as_far) << different;
-    // By chance it comes to the same.
+    // Random swaps give about the same.
     const double p = *paired_randomisation(MeanMetric(), std::vector<Rows>{x, y}, 4000, swap_weights(5))[1].p;
     EXPECT_NEAR(p, e.p(), 5 * std::sqrt(e.p() * (1 - e.p()) / 4000) + 1. / 4000) << different;
   }
@@ -140,8 +140,8 @@ TEST(Significance, IntervalOfAMean) {
   EXPECT_NEAR(b.interval.mean, mean, 4 * deviation / std::sqrt(4000));
   EXPECT_NEAR(b.interval.half_width, 1.96 * deviation, 0.06 * deviation * 1.96);
 }
-// How often the two tests call noise a difference at nominal 5 %, and how often they find a true one. A third
-// of the lines are the same in both systems, and values are of a few steps only: so there are many ties.
+// How often the two tests take noise for a difference at nominal 5 %, and how often they find a true one. A
+// third of the lines are the same in both systems, and there are only a few distinct values, hence many ties.
 struct Rejections {
   double bootstrap, randomisation;
 };

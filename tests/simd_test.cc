@@ -59,7 +59,7 @@ TEST(Simd, PartialReadsAndWritesTouchNoMore) {
   constexpr int n = simd::kLanes<float>;
   for (int64_t count = 1; count < n; ++count) {
     std::vector<float> from(static_cast<size_t>(count), 3),
-        to(n, -1);  // exactly sized: ASan sees one too many
+        to(n, -1);  // exact size: ASan would see an access beyond it
     const simd::Vec<float> v = simd::read(from.data(), count);
     simd::write(to.data(), v + 1.0f, count);
     for (int i = 0; i < n; ++i) {

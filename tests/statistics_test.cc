@@ -1,5 +1,5 @@
-// Judging differences: against an enumeration of every resample, simulated arms whose true difference is
-// known, and numbers worked out by hand.
+// Tests of differences: against an enumeration of every resample, simulated arms with a known true
+// difference, and numbers worked out by hand.
 #include "experiment/statistics.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ struct Simulation {
     }
     return {rows_of(a), rows_of(b)};
   }
-  // Shares of trials: the interval covers the effect; it excludes 0.
+  // The shares of trials in which the interval covers the effect, and in which it excludes 0.
   std::pair<double, double> run(int trials, uint32_t seed) const {
     std::mt19937 g(seed);
     int covered = 0, found = 0;
@@ -111,8 +111,8 @@ TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   EXPECT_NEAR(e.seeds.low, 8. / 12 - 9. / 12, 1e-12);
   EXPECT_NEAR(e.seeds.sd, (10. / 12 + 1. / 12) / std::sqrt(2.0), 1e-12);
 }
-// One seed is taken as given: the interval is that of the replicates, here of all 27 draws
-// of three sentences.
+// A single seed is taken as fixed: the interval is that of the replicates, here of all 27 draws of three
+// sentences.
 TEST(Statistics, OneSeedHasThePercentileInterval) {
   const Effect e = effect(bootstrap(kMean, {{2, {0, 1, 0, 1, 3, 1}}}, {40'000, 7}));
   EXPECT_DOUBLE_EQ(e.value, 1);
@@ -138,7 +138,7 @@ TEST(Statistics, RandomisationIsTheEnumeratedTest) {
   }
   const double exact = extreme / 1024.;
   ASSERT_GT(exact, .02);
-  ASSERT_LT(exact, .5);  // neither end would test much
+  ASSERT_LT(exact, .5);  // shares of 0 or 1 would test little
   EXPECT_EQ(randomisation_p(kMean, a, b, {100, 3}), exact);
 }
 TEST(Statistics, RandomisationSwapsEachSeedForItself) {
@@ -159,7 +159,7 @@ TEST(Statistics, RandomSwapsComeNearTheExactP) {
 TEST(Statistics, FewTranslationsThatDifferAreCounted) {
   std::vector<std::vector<double>> x(3, std::vector<double>(50, .7));
   auto y = x;
-  y[0][3] = y[1][7] = y[2][40] = .9;  // all one way: of 8 swaps 2 go as far
+  y[0][3] = y[1][7] = y[2][40] = .9;  // all in one direction: 2 of 8 swaps are as extreme
   EXPECT_EQ(randomisation_p(kMean, rows_of(y), rows_of(x)), .25);
   y[2][40] = .7;
   EXPECT_EQ(randomisation_p(kMean, rows_of(y), rows_of(x)), .5);
@@ -184,10 +184,11 @@ TEST(Statistics, IntervalsCoverTheTruth) {
   } cases[] = {
       {{1, 80, .3, 0, 1, 0}, .90, .98},     // one seed: the plain bootstrap of sentences
       {{3, 80, .3, .05, 1, .3}, .90, .99},  // sentences differ more than seeds, the case of a real test set
-      {{3, 80, .3, 0, 1, 0}, .90, .98},  // sentences alone: drawn anew within each seed they would cover .77
+      // sentences alone: drawn separately for each seed they would cover .77
+      {{3, 80, .3, 0, 1, 0}, .90, .98},
       {{5, 80, .3, .1, 1, 1}, .90, .995},
       {{3, 80, .3, 1, .1, .1}, .92, .98},   // seeds alone: Student's t with 2 degrees of freedom
-      {{4, 80, .3, .15, 1, .1}, .92, .99},  // both alike
+      {{4, 80, .3, .15, 1, .1}, .92, .99},  // both equal
   };
   for (const auto& c : cases) {
     const double covered = c.world.run(trials, 11).first;
@@ -208,7 +209,7 @@ TEST(Statistics, SeedsAloneAreStudentsTest) {
     EXPECT_NEAR(e.error, 1 / std::sqrt(3.0), .01);
   }
 }
-// Arms that differ by their seeds' chance alone: how often their difference is called one at nominal 5 %.
+// Arms that differ only by the chance of their seeds: how often that is called a difference at nominal 5 %.
 TEST(Statistics, NoiseIsCalledADifferenceOnceInTwenty) {
   const Simulation worlds[] = {{1, 60, 0, 0, 1, 0}, {3, 60, 0, .1, 1, .5}, {3, 60, 0, 1, .3, .3}};
   for (const Simulation& world : worlds) {

@@ -1,4 +1,4 @@
-// What a run would have left had it stopped at an earlier step: for tests that resume it from there.
+// The files of a run as if it had stopped at an earlier step, for tests that resume it from there.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -8,7 +8,7 @@
 #include "run/folder.h"
 
 namespace rum {
-// In `folder`, which is made anew: the files of `whole` and its checkpoint of `step` alone.
+// Makes `folder` anew, with the files of `whole` and only its checkpoint of `step`.
 inline RunConfig stopped_run(const RunConfig& whole, int64_t step, const std::string& folder) {
   namespace fs = std::filesystem;
   const RunFolder from{whole.folder}, to{folder};

@@ -1,4 +1,4 @@
-// Tables in the four forms that commands print, and long lines cut to what a model takes.
+// Tables in the four forms that commands print, and long lines split to fit a model.
 #include "text/table.h"
 
 #include <gtest/gtest.h>

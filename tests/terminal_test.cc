@@ -1,4 +1,4 @@
-// What strangers' texts can do to a terminal: nothing.
+// Untrusted text can do nothing to a terminal.
 #include "base/terminal.h"
 
 #include <algorithm>
@@ -24,15 +24,15 @@ TEST(Terminal, ControlCharactersBecomeVisible) {
   EXPECT_EQ(visible(std::string_view("\0", 1)), "\\x00");
   EXPECT_EQ(visible("\xC2\x9B"
                     "31m\xC2\xA0"),
-            "\\u009b31m\xC2\xA0");  // C1; a no-break space is none
+            "\\u009b31m\xC2\xA0");  // C1 controls; a no-break space is not one
   EXPECT_EQ(visible("a\xE2\x80\xAE"
                     "b\xE2\x81\xA6"
                     "c\xE2\x80\x8C"),
-            "a\\u202eb\\u2066c\xE2\x80\x8C");      // directions turned; a joiner turns none
+            "a\\u202eb\\u2066c\xE2\x80\x8C");      // bidirectional overrides; a joiner is not one
   EXPECT_EQ(visible("\x9B\xC3("), "\\x9b\\xc3(");  // not UTF-8
 }
 
-// Of every command: no line beyond the width that is asked for, and the same words at any width.
+// For every command: no line exceeds the requested width, and the words are the same at any width.
 TEST(Terminal, HelpFitsItsColumns) {
   const Program p;
   const auto words_of = [](const std::string& text) {
@@ -91,7 +91,7 @@ TEST(Terminal, FilesCannotSendItEscapeSequences) {
     EXPECT_TRUE(harmless(shown)) << words[0] << ": " << visible(shown);
     EXPECT_NE(shown.find("1b["), std::string::npos) << words[0] << ": " << visible(shown);
   }
-  // Elsewhere than on a terminal the bytes are the file's.
+  // Not on a terminal, the bytes are those of the file.
   const Ran r = p.run({"errors", "--hyp", p.file("escape"), "--ref", p.file("plain"), "--worst", "1"});
   EXPECT_NE(r.out.find(evil), std::string::npos);
 }

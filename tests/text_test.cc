@@ -276,7 +276,7 @@ TEST(Reader, DamageIsNoticed) {
         ++noticed;
       }
     }
-    EXPECT_GT(noticed, static_cast<int>(whole.size()));  // the rest: gzip's time stamp and the like
+    EXPECT_GT(noticed, static_cast<int>(whole.size()));  // the rest: gzip's time stamp etc.
   }
 }
 
@@ -308,8 +308,9 @@ TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
 
 // ---- Pre-tokenisers ---------------------------------------------------------------------------------------
 using Codes = std::vector<char32_t>;
-// A backtracking matcher for what the patterns use: | ( ) (?: (?i: (?! [^ ] \p{L} \p{N} \s \S \r \n $ ? * +
-// {a,b}, possessive ones too. A node is matched at i and calls `rest` with each end it can have, best first.
+// A backtracking matcher for the constructs in the patterns: | ( ) (?: (?i: (?! [^ ] \p{L} \p{N} \s \S \r \n
+// $ ? * + {a,b}, possessive ones too. A node is matched at i and calls `rest` with each possible end, best
+// first.
 class Regex {
  public:
   explicit Regex(const char* text) : p_(text) { root_ = alternatives(); }

@@ -1,5 +1,5 @@
-// IBM model 1 against an independent implementation, and thinning: the wanted value is reached, and
-// what must stay stays.
+// IBM model 1 against an independent implementation, and thinning: the wanted value is reached, and what must
+// not change does not.
 #include "edits/thin.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ TEST(Ibm1, IsItsEquations) {
       english{"the house", "the book", "a book", "nothing", "the house"};
   Vocabulary g, e;
   const NumberedLines gs = number_words(german, g), es = number_words(english, e);
-  // p(g|e), with "" for the empty word: uniform at first over the words that meet.
+  // p(g|e), with "" for the empty word: initially uniform over the words that co-occur.
   std::map<std::string, std::map<std::string, double>> t;
   auto given = [&](size_t i) {
     Lines w = words(english[i]);
@@ -158,8 +158,8 @@ TEST(Thin, ReachesWhatIsWanted) {
     }
   }
 }
-// Half of the rare names are in no human text: what is wanted counts without them, and without
-// them it is reached.
+// Half of the rare names are in no human text: the wanted value excludes them, and it is reached without
+// them.
 TEST(Thin, TypesThatNobodyAttestsDoNotCount) {
   const Things t = things();
   HumanText people;

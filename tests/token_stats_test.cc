@@ -79,7 +79,7 @@ TEST(TokenStats, FarLogitsAndBadOnes) {
   EXPECT_THROW(token_stats(std::vector<float>{1, INFINITY}, 0), Error);
 }
 
-// Every place of every text by its own forward of the beginning alone.
+// Every position of every text by a separate forward pass over the text before it.
 void expect_own_forwards(const Gpt& model, const std::vector<Example>& examples,
                          const std::vector<std::vector<TokenStats>>& got) {
   ASSERT_EQ(got.size(), examples.size());

@@ -22,7 +22,7 @@ Tokenizer train(const Texts& texts, const TokenizerConfig& config) {
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   return Tokenizer::train(views, config);
 }
-// Random sentences over few syllables: many pairs, many ties.
+// Random sentences of few syllables: many pairs, many ties.
 Texts sentences(uint32_t seed, size_t count) {
   const Texts syllables = {"ka", "ro", "mi", "an", "th", "e", "ü", "ß", "st",
                            "en", "1",  "2",  "'s", "!",  " ", " ", " "};
@@ -32,7 +32,7 @@ Texts sentences(uint32_t seed, size_t count) {
     for (size_t n = 1 + random() % 40; n-- > 0;) s += syllables[random() % syllables.size()];
   return out;
 }
-// Patterns whose pieces are made of bytes: all but that of characters (tests/windows_test.cc).
+// Patterns whose pieces consist of bytes: all except that of characters (tests/windows_test.cc).
 std::vector<Pattern> byte_patterns() {
   std::vector<Pattern> out(patterns().begin(), patterns().end());
   std::erase_if(out, [](const Pattern& p) { return std::string_view(p.name) == "characters"; });
@@ -77,9 +77,8 @@ TEST(Tokenizer, RoundTripsTenMillionRandomByteStrings) {
   round_trips(10000000);
 }
 
-// ---- Training
-// ---------------------------------------------------------------------------------------------- Counts all
-// pairs anew for each merge.
+// ---- Training ---------------------------------------------------------------------------------------------
+// Counts all pairs anew for each merge.
 std::vector<std::string> naive_tokens(const Texts& texts, const TokenizerConfig& config) {
   std::vector<std::string> tokens = config.special;
   std::map<char32_t, char> order;
@@ -99,7 +98,7 @@ std::vector<std::string> naive_tokens(const Texts& texts, const TokenizerConfig&
       for (size_t i = 1; i < w.size(); ++i) ++counts[{w[i - 1], w[i]}];
     std::pair<Token, Token> best;
     int64_t most = 0;
-    for (const auto& [pair, n] : counts)  // ascending, so of equals the smaller pair stays
+    for (const auto& [pair, n] : counts)  // ascending, so that the smaller of equal pairs stays
       if (n > most) most = n, best = pair;
     if (most < std::max<int64_t>(config.min_frequency, 1)) break;
     const auto made = static_cast<Token>(tokens.size());
@@ -175,9 +174,8 @@ TEST(Trainer, RefusesWhatCannotBe) {
   EXPECT_TRUE(refused({.pattern = "gpt9"}, "gpt9"));
 }
 
-// ---- Encoding
-// ---------------------------------------------------------------------------------------------- Joins the
-// leftmost pair of lowest rank, one at a time, by what the file says.
+// ---- Encoding ---------------------------------------------------------------------------------------------
+// Joins the leftmost pair of lowest rank, one at a time, by the merges in the file.
 class NaiveEncoder {
  public:
   explicit NaiveEncoder(const std::string& json) {
@@ -429,8 +427,8 @@ TEST(TokenizerFile, CutAnywhereIsAFileError) {
   for (size_t n = 0; n < json.size(); n += 7) EXPECT_NE(complaint(json.substr(0, n)), "nothing") << n;
   EXPECT_THROW(Tokenizer::load("/no/such/tokenizer.json"), FileError);
 }
-// A tokenizer of the 256 bytes alone, so that ids can be seen: a byte's is its place among the bytes
-// of the trained one.
+// A tokenizer of the 256 bytes only, so that ids can be checked: a byte's id is its index among the bytes of
+// the trained one.
 Tokenizer with(std::string_view from, std::string_view to) {
   TokenizerConfig config;
   config.vocab = 256;
@@ -457,7 +455,7 @@ TEST(Tokenizer, AddedTokensAreFoundTheLongestFirst) {
   EXPECT_EQ(rest.size(), 8u);
   expected.insert(expected.end(), rest.begin(), rest.end());
   EXPECT_EQ(t.encode("a<br><br><b><b <end>"), expected);
-  expected.resize(expected.size() - 5), expected.push_back(258);  // ... but where one asks for all
+  expected.resize(expected.size() - 5), expected.push_back(258);  // ... unless all are requested
   EXPECT_EQ(t.encode_with_special("a<br><br><b><b <end>"), expected);
   EXPECT_EQ(t.decode(t.encode("a<br>b")), "a<br>b");
   const Tokenizer strips = with(R"("added_tokens": [])", added(R"(,"lstrip":true)"));
@@ -488,7 +486,7 @@ TEST(Tokenizer, ATemplateIsPutAroundOrRefusedByItsKey) {
             }).find("post_processor.single"),
             std::string::npos);
 }
-// What is between added tokens is normalised, they are not; ids beyond the vocabulary say nothing.
+// Text between added tokens is normalised, the tokens are not; ids beyond the vocabulary decode to nothing.
 TEST(Tokenizer, NormalisesWhereTheFileAsksForIt) {
   const std::string decomposed = "e\u0301", composed = "\u00e9", token = "<" + decomposed + ">";
   const auto parse = [&](const char* normalizer, const char* normalized) {

@@ -99,7 +99,7 @@ void compare(const Json& run, DType t, double bound) {
               run.find("name")->text()->c_str(), t == DType::f64 ? "f64" : "f32", truth[0], truth[9], worst);
 }
 TEST(TenStepsOfPyTorch, Gpt2F32) { compare(golden().find("runs")->array()->at(0), DType::f32, 1e-5); }
-// In f64 what is left is our settings: clipping and bias corrections travel in single precision.
+// The error that remains in f64 comes from settings in single precision: clipping and bias corrections.
 TEST(TenStepsOfPyTorch, Gpt2F64) { compare(golden().find("runs")->array()->at(0), DType::f64, 1e-8); }
 TEST(TenStepsOfPyTorch, LlamaF32) { compare(golden().find("runs")->array()->at(1), DType::f32, 1e-5); }
 TEST(TenStepsOfPyTorch, LlamaF64) { compare(golden().find("runs")->array()->at(1), DType::f64, 1e-8); }

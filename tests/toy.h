@@ -1,5 +1,5 @@
-// Small models and data for tests of the engine: a toy language whose translation is its mirror image with
-// every word replaced by the word before it.
+// Small models and data for tests of the engine: a toy language, translated by reversing the sentence and
+// replacing every word by its predecessor.
 #pragma once
 #include <cmath>
 #include <vector>

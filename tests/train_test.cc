@@ -1,5 +1,5 @@
 // A run from its config to its model: it learns, resumes to the same bits from every step with any number of
-// threads, and refuses whatever would lose something.
+// threads, and refuses anything that would lose work.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -61,7 +61,7 @@ struct Scene {  // corpora of the grammar and a config that learns them in secon
   std::string file(const std::string& name) const { return scratch.path + "/" + name; }
 };
 
-// Of everything that decides how a run goes on: weights and moments, in order of their names.
+// A hash of everything that determines how a run continues: weights and moments, in order of their names.
 uint64_t fingerprint(const std::string& folder, int64_t step) {
   const Checkpoint c = load(checkpoint_path(RunFolder{folder}.checkpoints(), step));
   uint64_t h = 0;
@@ -80,8 +80,8 @@ TEST(Train, ResumesToTheSameBitsFromEveryStep) {
   s.config.save_every = 1, s.config.keep = 25;
   ASSERT_TRUE(train(s.config, s.progress).finished);
   const std::string log = Disk::real().read(RunFolder{s.config.folder}.metrics());
-  EXPECT_GT(std::stod(log.substr(log.rfind("\"epoch\":") + 8)), 1) << "it goes on into a second epoch";
-  // A step after each resume: equal bits at one step are equal bits at the next, and so to the end.
+  EXPECT_GT(std::stod(log.substr(log.rfind("\"epoch\":") + 8)), 1) << "it continues into a second epoch";
+  // One step after each resume: equal bits at one step give equal bits at the next, and so on to the end.
   for (int64_t from = 0; from < 24; from += kSanitized ? 5 : 1) {
     RunConfig again = stopped_run(s.config, from, s.file("again"));
     again.save_every = 100, again.keep = 1;
@@ -191,7 +191,7 @@ TEST(Train, AnEncoderDecoderFromItsConfigToItsModel) {
   const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
-  // The same number from the sentences one by one.
+  // The same number from single sentences.
   double log_prob = 0, tokens = 0;
   for (const SentenceScore& one : sentence_scores(run->model, run->tokenizer, valid.texts))
     log_prob += one.log_prob, tokens += static_cast<double>(one.tokens);
@@ -287,7 +287,7 @@ TEST(Train, ForSoManyTargetTokens) {
   ASSERT_TRUE(results.find("target_tokens")->whole(seen));
   EXPECT_GE(seen, 3000);
   EXPECT_LT(seen, 3000 + batch_shape(wanted).scored);
-  // The run that asks for these steps is the same run.
+  // The run with these steps in its config is the same run.
   s.config.steps = out.step;
   train(s.config, s.progress);
   EXPECT_EQ(fingerprint(s.config.folder, out.step), fingerprint(wanted.folder, out.step));
@@ -331,12 +331,13 @@ std::map<int64_t, std::pair<double, double>> evaluations(const std::string& fold
   }
   return out;
 }
-uint64_t weights_at(const std::string& file) {  // load_run() on a checkpoint or a model file
+uint64_t weights_at(const std::string& file) {  // load_run() of a checkpoint or a model file
   return weights_hash(load_run(file)->params);
 }
 TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
-  // Validation whose second half reads backwards: the better the model translates the first, the less likely
-  // it holds the second. So loss is lowest early and BLEU, of the first half alone, highest late.
+  // Validation texts whose second half is reversed: the better the model translates the first half, the less
+  // likely the second is to it. So the loss is lowest early, and BLEU, computed on the first half, is highest
+  // late.
   std::map<Best, int64_t> chosen;
   for (const Best by : {Best::loss, Best::score, Best::last}) {
     Scene s(160);
@@ -399,7 +400,7 @@ TEST(Train, StartsFromTheWeightsOfAnotherRun) {
   c.model.dropout = 0, c.steps = 10, c.log_every = 1, c.save_every = 1, c.keep = 20;
   train(c, s.progress, false, [](int64_t step) { return step == 3; });
 
-  // Step 0 has the source's weights, to the last bit, and so its loss; the optimizer has seen nothing.
+  // Step 0 has the source's weights, to the last bit, and so its loss; the optimizer's moments are 0.
   const std::string first = checkpoint_path(RunFolder{c.folder}.checkpoints(), 0);
   const auto start = load_run(first);
   EXPECT_EQ(weights_hash(start->params), weights_hash(source->params));
@@ -410,7 +411,7 @@ TEST(Train, StartsFromTheWeightsOfAnotherRun) {
     for (int64_t i = 0; name.starts_with("adamw.") && i < t.size(); ++i) ASSERT_EQ(t.at(i), 0) << name;
   EXPECT_EQ(start->tokenizer.hash(), source->tokenizer.hash());
 
-  // The first step's loss, noted by the trainer, is what the source's weights give its batch.
+  // The first step's loss in the log is that of the source's weights on its batch.
   const Corpus other = read_corpus(c.train[0], c.kind);
   const Loader loader(training_plan(c, {&other, 1}), {&other, 1}, source->tokenizer,
                       {batch_shape(c), 1, c.model.context, 0}, c.steps);
@@ -421,7 +422,7 @@ TEST(Train, StartsFromTheWeightsOfAnotherRun) {
   ASSERT_TRUE(parse_json(line, "metrics").find("loss")->number(noted)) << line;
   EXPECT_NEAR(noted, mean_nll(source->model, loader.at(0)), 1e-5);
 
-  // It goes on where it stopped, also when the source is gone.
+  // It continues where it stopped, even if the source is gone.
   fs::remove_all(s.config.folder);
   EXPECT_TRUE(train(resumed_config(c.folder), s.progress, true).finished);
 }

@@ -1,5 +1,5 @@
-// `ruminate translate` as a user meets it: bad lines among good ones, where the output goes, and an answer to
-// each line as it comes.
+// `ruminate translate` as a user sees it: bad lines among good ones, where the output goes, and an answer to
+// each line as it arrives.
 #include <sys/stat.h>
 
 #include <chrono>
@@ -137,7 +137,7 @@ TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
   std::filesystem::remove(in);
   ASSERT_EQ(mkfifo(in.c_str(), 0600), 0);
   const int keep =
-      open(in.c_str(), O_RDWR | O_CLOEXEC);  // so that neither side waits for the other one to open it
+      open(in.c_str(), O_RDWR | O_CLOEXEC);  // so that neither side waits for the other to open it
   const pid_t child = p->start(words({}));
   ASSERT_EQ(write(keep, "x\n", 2), 2);
   bool answered = false;
@@ -150,7 +150,7 @@ TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
   EXPECT_EQ(p->end(child).status, 0);
   std::filesystem::remove(in);
 }
-// Weights and tokenizer belong together, wherever they meet.
+// Weights and tokenizer must match, wherever they are used together.
 TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {
   namespace fs = std::filesystem;
   const std::string other = p->file("other");

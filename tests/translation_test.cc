@@ -33,7 +33,7 @@ std::vector<double> sentence(const Metric& metric, std::string_view hyp, std::ve
   return row;
 }
 
-// Character by character, as the declarations say: text of blanks, letters, marks and broken bytes.
+// Character by character, by the definitions: text of blanks, letters, punctuation and invalid bytes.
 TEST(Words, BlanksCutAsDeclared) {
   const std::string parts[] = {"a",      "é",      "\u4e16", "\U0001F642", " ",      "\t",
                                "\x1c",   "\u0085", "\u00a0", "\u1680",     "\u2003", "\u2028",
@@ -73,7 +73,7 @@ TEST(Bleu, ByHand) {  // the example of Papineni et al. 2002: 'the' counts at mo
   EXPECT_EQ(column(*metric, row, "matches_2"), 0);
   EXPECT_EQ(column(*metric, row, "ref_len"), 7);
   EXPECT_EQ(column(*metric, sentence(*metric, "a b c", {"a b c d", "a b"}), "ref_len"),
-            2);  // as near: the shorter
+            2);  // equally close: the shorter
 }
 TEST(Chrf, ByHand) {  // one bigram of two, and three letters of three
   const auto metric = make_chrf({.char_order = 2});
@@ -84,7 +84,7 @@ TEST(Chrf, ByHand) {  // one bigram of two, and three letters of three
   EXPECT_DOUBLE_EQ(metric->score(row), 100 * p);  // as precise as complete, so F is either
 }
 
-// The shifts need no search here: each expected edit can be seen.
+// The shifts are obvious here, without a search.
 TEST(Ter, EditsByKind) {
   struct {
     const char *hyp, *ref;

@@ -1,4 +1,4 @@
-// The program as somebody at a terminal sees it.
+// The program as a user at a terminal sees it.
 #pragma once
 #include <poll.h>
 #include <pty.h>
@@ -13,8 +13,8 @@
 #include "tests/program.h"
 
 namespace rum {
-// All that a command writes to a terminal of its own, standard output and error together, while somebody
-// types `lines`, each when nothing has come for a while; the last one again, should it have come too early.
+// Everything that a command writes to a terminal of its own, standard output and error together, while
+// `lines` are typed, each when there has been no output for a while; the last one again if it came too early.
 inline std::string typed(const Program& p, std::vector<std::string> words, bool colours = true,
                          const std::vector<std::string>& lines = {}) {
   int terminal = -1;

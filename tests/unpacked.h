@@ -1,4 +1,4 @@
-// A whole file, unpacked, for tests of the reader.
+// A whole file, decompressed, for tests of the reader.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,7 +7,7 @@
 #include "text/unpack.h"
 
 namespace rum {
-// Stops after `limit` bytes, give or take a part. FileError as ByteReader throws it.
+// Stops after about `limit` bytes. FileError as ByteReader throws it.
 inline std::string unpacked(const std::string& path, size_t limit = SIZE_MAX) {
   ByteReader bytes(path);
   std::string out;

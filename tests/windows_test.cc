@@ -1,5 +1,5 @@
 // Plain text in windows: characters as tokens, pieces enumerated by hand, streams that resume to the same
-// bits, and texts that no context holds.
+// bits, and texts longer than any context.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ Tokenizer characters_of(std::string_view text) {
   return Tokenizer::train(std::span(&text, 1), {.special = {kEos, kSep}, .pattern = "characters"});
 }
 Corpus document(const std::string& text) { return make_corpus("text", {{"", text}}, CorpusKind::documents); }
-// What each piece reads, and what it predicts last, as text.
+// Each piece's input, and its last prediction, as text.
 std::vector<std::string> pieces_of(const TokenCorpus& c, const Tokenizer& t) {
   std::vector<std::string> out;
   for (size_t i = 0; i < c.pieces.size(); ++i) {
@@ -131,7 +131,7 @@ std::vector<std::vector<Token>> windows_at(const Loader& loader, int64_t step) {
     }
   return out;
 }
-// 103 different characters: where a window lies can be read off it.
+// 103 different characters, so that a window's text shows its position.
 std::string ramp() {
   std::string text;
   for (char32_t c = 0x4E00; c < 0x4E00 + 103; ++c) append_utf8(text, c);
@@ -279,7 +279,7 @@ TEST(TooLong, PairsAreLeftOutOfEverySetAndCounted) {
       s.config.kind = CorpusKind::pairs, s.config.windows = Windows::documents, s.config.model_kind = kind;
       s.config.model.positions = positions, s.config.model.context = 60, s.config.tokens = 256;
       s.config.bpe = {.vocab = 320, .special = {}, .pattern = "gpt2"};
-      std::mt19937 random(1);  // letters in an order that no merge shortens much
+      std::mt19937 random(1);  // letters in an order that merges hardly shorten
       std::string letters(400, ' ');
       for (char& c : letters) c = static_cast<char>('a' + random() % 26);
       const std::string longest = "ein Wort\t" + letters + "\n";
@@ -298,7 +298,7 @@ TEST(TooLong, PairsAreLeftOutOfEverySetAndCounted) {
         EXPECT_TRUE(has(log, name)) << log;
       EXPECT_TRUE(has(log, "of 11 pairs are left out") && has(log, "the first is line 1 with")) << log;
       EXPECT_TRUE(has(read(RunFolder{s.config.folder}.results()), " on 10 texts"));  // BLEU of the others
-      // A set of nothing else is refused before there is a folder.
+      // A set with nothing else is refused before a folder is made.
       s.config.folder = s.file("other"), s.config.valid = s.file("only.txt");
       write(s.config.valid, longest);
       EXPECT_TRUE(has(error_of([&] { s.train(); }), "only.txt: 1 of 1 pairs are left out"));

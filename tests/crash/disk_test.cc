@@ -22,7 +22,7 @@
 
 using namespace rum;
 namespace {
-// Fails the call with number `fail_at`, counted from 0 over all kinds.
+// Fails call number `fail_at`, counted from 0 over all kinds.
 class Faulty : public SystemCalls {
  public:
   int error = EIO;
@@ -39,7 +39,7 @@ class Faulty : public SystemCalls {
     return strikes("write") ? -1 : SystemCalls::write(file, from, std::min(bytes, most_written));
   }
   int fsync(int file) override { return strikes("fsync") ? -1 : SystemCalls::fsync(file); }
-  int close(int file) override {  // a failing close has closed the file all the same
+  int close(int file) override {  // even a failing close closes the file
     SystemCalls::close(file);
     return strikes("close") ? -1 : 0;
   }
@@ -167,7 +167,7 @@ TEST(DiskFaults, AShortWriteBeforeTheFullDiskLeavesNothing) {
   expect_sample(newest_valid(folder.path)->checkpoint);
 }
 
-// Plays a power cut: what was not synced is lost, or not, as the file system pleases.
+// Simulates a power cut: what was not synced may or may not be lost.
 class PowerCut : public SystemCalls {
  public:
   struct Cut {};
@@ -198,7 +198,7 @@ class PowerCut : public SystemCalls {
   int close(int file) override {
     path_.erase(file);
     SystemCalls::close(file);
-    if (left_ >= 0) tick();  // without power a destructor closes in peace
+    if (left_ >= 0) tick();  // without power, closing in a destructor must not throw
     return 0;
   }
   int rename(const char* from, const char* to) override {
@@ -213,7 +213,7 @@ class PowerCut : public SystemCalls {
     tick();
     return SystemCalls::unlink(path);
   }
-  // What the disk holds afterwards, in the worst cases.
+  // The contents of the disk afterwards, in the worst cases.
   void lose(bool data, bool names) {
     for (const auto& [file, path] : path_) SystemCalls::close(file);
     if (data)
@@ -238,7 +238,7 @@ class PowerCut : public SystemCalls {
   }
   int left_;
   std::map<int, std::string> path_;       // open files
-  std::map<std::string, size_t> synced_;  // files with bytes that are not: what is sure to be there
+  std::map<std::string, size_t> synced_;  // files with unsynced bytes: what is sure to be there
   std::vector<Rename> renames_;           // not synced yet
 };
 
@@ -302,14 +302,15 @@ TEST(Disk, NoLinkIsFollowedAndNothingOfOthersIsOverwritten) {
   const auto path = [&](const char* name) { return folder.path + "/" + name; };
   Disk& disk = Disk::real();
   disk.append(path("victim"), "mine");
-  std::filesystem::create_symlink("victim", path("config.toml.tmp"));  // as a received folder may hold
+  // as a folder from elsewhere may contain
+  std::filesystem::create_symlink("victim", path("config.toml.tmp"));
   std::filesystem::create_symlink("victim", path("linked"));
   std::filesystem::create_symlink("victim", path("log.txt"));
   std::filesystem::create_symlink("none", path("dangling"));
   disk.append(path("report.html.tmp"), "mine, too");
   disk.replace_text(path("config.toml"), "new");
   disk.replace_text(path("report.html"), "new");
-  disk.replace_text(path("linked"), "new");  // the link goes, not what it leads to
+  disk.replace_text(path("linked"), "new");  // the link is removed, not its target
   for (const char* link : {"log.txt", "dangling"})
     EXPECT_NE(error_of([&] { disk.append(path(link), "x"); }).find("it is a symbolic link"),
               std::string::npos);

@@ -1,6 +1,6 @@
 // kill -9 while saving: a child saves in a loop and acknowledges each step through a pipe once save() has
-// returned; the parent kills it at a random moment, every second time just after a file was begun, however
-// slow the machine is. The newest checkpoint must load and be no older than the last acknowledged one. The
+// returned; the parent kills it at a random moment, every second time just after a file was begun, at any
+// speed of the machine. The newest checkpoint must load and be no older than the last acknowledged one. The
 // next child continues in the same folder, as a resumed run does.
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -101,6 +101,6 @@ TEST(Kill, NineWhileSavingLosesNoAcknowledgedStep) {
   }
   std::printf("%d kills while saving 8 MB: %d left a half-written file, 0 checkpoints unreadable, 0 lost\n",
               trials, left);
-  EXPECT_GT(left, trials / 10);  // else the kills do not hit what they should
+  EXPECT_GT(left, trials / 10);  // else the kills miss what they should hit
 }
 }  // namespace

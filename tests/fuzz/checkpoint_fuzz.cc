@@ -1,4 +1,4 @@
-// Whatever the safetensors reader accepts, the writer writes and the reader accepts again, bit for bit.
+// Whatever the safetensors reader accepts, the writer writes and the reader reads back, bit for bit.
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "tests/fuzz/fuzz.h"

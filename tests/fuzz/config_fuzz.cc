@@ -1,4 +1,4 @@
-// A config is either refused, with a place and a reason, or means the same once it is written and read.
+// A config is either refused, with a place and a reason, or means the same after being written and read.
 #include "run/config.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,5 +1,5 @@
-// A corpus is either refused, with the line, or gives texts that come back from the file made of them. The
-// bytes are read as a file too, since .gz and .xz are told by their first bytes.
+// A corpus is either refused, with the line, or gives texts that survive being written and read. The bytes
+// are also read as a file, since .gz and .xz are recognised by their first bytes.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,7 +19,7 @@ void check(std::string_view bytes, CorpusKind kind, const ReadRules& rules) {
   promise(!corpus.texts.empty() && corpus.texts.size() == corpus.lines.size());
   promise(rules.skip_bad || corpus.skipped == 0);
   const std::string file = corpus_bytes(corpus.texts, kind);
-  // Reading drops a mark at the beginning and one \r before each line end; a text may hold more of them.
+  // Reading drops a BOM at the beginning and one \r before each line end; a text may contain more of them.
   if (file.starts_with("\xEF\xBB\xBF") || file.find("\r\n") != std::string::npos) return;
   promise(parse_corpus(file, "again", kind, rules).texts == corpus.texts);
 }

@@ -1,5 +1,5 @@
-// Every stored fuzz input, whole, cut and with bytes changed, through its target: what fuzzing found once is
-// tested for ever, without clang.
+// Every stored fuzz input, whole, truncated and with changed bytes, through its target: what fuzzing has
+// found stays tested, without clang.
 #include <gtest/gtest.h>
 
 #include <filesystem>

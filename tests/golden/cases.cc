@@ -17,7 +17,8 @@ bool undefined(const Json& j) {
   const double* d = std::get_if<double>(&j.value);
   return j.is_null() || (s && *s == "nan") || (d && std::isnan(*d));
 }
-// Areas that define their errors and nulls: there an error is answered by the same error, and every field.
+// Areas that define their errors and nulls: there an error must be the same error, and all fields are
+// compared.
 bool own_definition(const std::string& path) {
   for (const char* area :
        {"remedies:", "detector thresholds:", "detector calibration:", "detector evaluation:"})
@@ -158,7 +159,7 @@ Tolerance tolerance(const std::string& path) {
       {"", "expected_types", {1e-6, 1e-9}},
       {"detector calibration", "platt", {1e-6, 1e-6}},
       {"hashed n-grams", "objective", {0, 1e-6}},
-      // The reference solver stopped up to 2.6e-7 above the optimum, which leaves this much room around it.
+      // The reference solver stopped up to 2.6e-7 above the optimum, hence this tolerance.
       {"hashed n-grams", "_logits", {0.01, 0}},
       {"hashed n-grams", "intercept", {0, 1e-3}},
       {"hashed n-grams", "weight_l2", {0, 1e-3}},

@@ -12,7 +12,7 @@ namespace rum::golden::detector_cases {
 namespace {
 using namespace rum::detect;
 
-double score(const Json& j) {  // JSON has no word for these three
+double score(const Json& j) {  // JSON has no syntax for these three
   if (const std::string* s = j.text()) {
     if (*s == "nan") return std::nan("");
     if (*s == "inf") return std::numeric_limits<double>::infinity();
@@ -44,7 +44,7 @@ Scores split(const std::vector<double>& values, const std::vector<bool>& machine
   for (size_t i = 0; i < values.size(); ++i) (machine[i] ? out.machine : out.human).push_back(values[i]);
   return out;
 }
-// Every case of the file; a fault is an answer too.
+// Every case of the file; a fault is a result, too.
 void answer(const Request& request, const Emit& emit, const std::function<Json(const Json&)>& f) {
   for (const Json& c : *at(request.file, "cases").array()) {
     Json got;

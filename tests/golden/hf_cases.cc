@@ -1,5 +1,4 @@
-// Answers for folders of Hugging Face models: token ids, logits of every position, what is
-// written after them.
+// Answers for folders of Hugging Face models: token ids, logits at every position, and generated text.
 #include <unistd.h>
 
 #include <filesystem>

@@ -18,7 +18,7 @@ Json::Array list(const std::vector<double>& x) { return Json::Array(x.begin(), x
 Json::Array list(const Interval& i) { return {i.mean, i.half_width}; }
 Json or_null(const std::optional<double>& p) { return p ? Json(*p) : Json(); }
 
-// A case without options of its own, with kind "input", carries the texts of those after it.
+// A case of kind "input", without options, has the texts for the cases after it.
 const Area given("mt/significance with explicit indices", [](const Request& request, const Emit& emit) {
   std::vector<std::vector<std::string>> systems;
   std::vector<Reference> refs;

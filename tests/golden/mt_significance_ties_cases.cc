@@ -36,7 +36,7 @@ std::vector<size_t> unequal(const std::vector<T>& a, const std::vector<T>& b) {
     if (a[i] != b[i]) out.push_back(i);
   return out;
 }
-// The texts of a set, which the cases of several metrics share.
+// The texts of a set, shared by the cases of several metrics.
 struct Set {
   std::vector<std::vector<std::string>> systems;
   std::vector<Reference> references;
@@ -53,7 +53,7 @@ Set read_set(const Json& c) {
   }
   return out;
 }
-// `different`: the lines that are not the same in both, of which all swaps are tried where they are few.
+// `different`: the lines that differ between the two; if they are few, all swaps are tried.
 Json tested(const Metric& metric, const std::vector<Rows>& rows,
             const std::vector<std::vector<int64_t>>& indices, const std::vector<std::vector<int64_t>>& masks,
             const std::vector<size_t>& different) {

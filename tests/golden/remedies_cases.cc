@@ -1,4 +1,4 @@
-// Answers for the remedies: choosing, weighing and ordering generated text, and the share of the gap closed.
+// Answers for the remedies: choosing, weighting and ordering generated text, and the share of the gap closed.
 #include <map>
 
 #include "base/error.h"
@@ -72,7 +72,7 @@ Json ranks(const Json& c) {
                       {"relative_ranks", list(r.relative_ranks)},
                       {"order", list(r.order)}};
 }
-// The draws are given: the mean of the drawn seeds and sentences, and one for each replicate.
+// The draws are given: a mean over the drawn seeds and sentences for each replicate.
 Bootstrap drawn(const Json& c, const char* arm) {
   std::vector<std::vector<double>> sums;
   for (const Json& seed : *at(c, arm).array()) sums.push_back(numbers(seed));
@@ -111,7 +111,7 @@ Json gap(const Json& c) {
                       {"replicates", replicates},    {"undefined_replicates", g.undefined_replicates},
                       {"interval", interval},        {"gap_sign_flips", g.gap_sign_flips}};
 }
-// The collection names its refusals; ours are sentences.
+// The collection names its errors; ours are sentences.
 Json refusal(const std::string& message) {
   for (const auto& [part, code] : {std::pair{"is NaN", "nan"},
                                    {"expected a probability", "not_probability"},

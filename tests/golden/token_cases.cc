@@ -7,8 +7,8 @@
 namespace rum::golden::token_cases {
 using namespace metrics;
 namespace {
-// The published detectors take ranks and their logarithms in single precision; so here, in the order of their
-// framework: eight lanes and a rest, which is summed first.
+// The published detectors compute ranks and their logarithms in single precision; the same is done here, in
+// the order of their framework: eight lanes and a remainder, which is summed first.
 double single_mean(const std::vector<float>& v) {
   float sum = 0, lanes[8] = {};
   const size_t whole = v.size() / 8 * 8;

@@ -1,4 +1,5 @@
-// Sentence pairs for tests, without a corpus or a network: a small grammar writes German and its English.
+// Sentence pairs for tests, without a corpus or a network: a small grammar writes German sentences and their
+// English translations.
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -3,7 +3,7 @@
 #include <string>
 
 namespace rum {
-// Writes train.tsv, valid.tsv, test.tsv and outside.jsonl, which an outside model might
-// have made of the pool.
+// Writes train.tsv, valid.tsv, test.tsv and outside.jsonl, as an external model might have translated the
+// pool.
 void write_smoke_corpus(const std::string& folder);
 }  // namespace rum

@@ -4,7 +4,7 @@
 
 namespace reference {
 namespace {
-using Row = std::vector<double>;  // matrices too: rows one after another
+using Row = std::vector<double>;  // also for matrices, row by row
 using Index = std::size_t;
 const double kEpsilon = static_cast<double>(1e-5f);
 
@@ -79,7 +79,7 @@ Row plus(Row a, const Row& b) {
   return a;
 }
 
-// One text through the model and back.
+// Forward and backward of the model for one text.
 class Pass {
  public:
   Pass(const Config& c, const Weights& w, Weights& g, const Text& t) : c_(c), w_(w), g_(g), text_(t) {
@@ -122,7 +122,7 @@ class Pass {
     const auto p = static_cast<Index>(text_.prefix);
     return j <= i || (c_.prefix && i < p && j < p);
   }
-  // Turns queries and keys by their places; sign -1 turns gradients back.
+  // Rotates queries and keys by their positions; sign -1 rotates gradients back.
   void rotate(Row& qkv, double sign) const {
     const Index all = qkv.size() / n_, d = D_, turned = static_cast<Index>(c_.heads + c_.kv_heads);
     for (Index i = 0; c_.llama && i < n_; ++i)
