@@ -1,7 +1,5 @@
 // The client of hosted models against a server of our own that answers well, slowly, with refusals, with
 // nonsense, or not at all.
-#include "generate/chat.h"
-
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -16,6 +14,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "error_of.h"
+#include "generate/hosted.h"
 #include "program.h"
 #include "scratch.h"
 #include "text/json.h"

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "metrics/shape.h"
+#include "metrics/corpus_shape.h"
 #include "tests/random_lines.h"
 
 namespace rum::diversity_test {

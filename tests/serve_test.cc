@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "error_of.h"
-#include "generate/chat.h"
+#include "generate/hosted.h"
 #include "generate/http.h"
 #include "generate/translate.h"
 #include "program.h"

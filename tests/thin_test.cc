@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "edits/ibm1.h"
-#include "edits/surface.h"
+#include "edits/spelling.h"
 #include "metrics/lexical_diversity.h"
 #include "tests/grammar/grammar.h"
 #include "text/words.h"

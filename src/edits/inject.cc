@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "edits/surface.h"
+#include "edits/spelling.h"
 #include "metrics/numbered.h"
 #include "text/unicode.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "edits/surface.h"
+#include "edits/spelling.h"
 #include "text/unicode.h"
 #include "text/words.h"
 

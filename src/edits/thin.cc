@@ -9,7 +9,7 @@
 #include "base/threads.h"
 #include "edits/edit_rates.h"
 #include "edits/ibm1.h"
-#include "edits/surface.h"
+#include "edits/spelling.h"
 #include "metrics/lexical_diversity.h"
 #include "metrics/numbered.h"
 #include "text/unicode.h"

@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/mean.h"
+#include "metrics/corpus_shape.h"
 #include "metrics/diversity.h"
 #include "metrics/self_similarity.h"
-#include "metrics/shape.h"
 
 namespace rum::metrics {
 namespace {

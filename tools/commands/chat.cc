@@ -1,6 +1,4 @@
 // `ruminate chat`: a pool written by a hosted model, and pairs as chat lines for its fine-tuning.
-#include "generate/chat.h"
-
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -8,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "generate/hosted.h"
 #include "text/reader.h"
 #include "text/unpack.h"
 #include "tools/command.h"

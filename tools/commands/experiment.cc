@@ -16,7 +16,7 @@
 #include "experiment/report.h"
 #include "experiment/result_files.h"
 #include "experiment/subset.h"
-#include "generate/chat.h"
+#include "generate/hosted.h"
 #include "pipeline/runner.h"
 #include "run/environment.h"
 #include "run/run.h"

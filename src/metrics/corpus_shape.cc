@@ -1,4 +1,4 @@
-#include "metrics/shape.h"
+#include "metrics/corpus_shape.h"
 
 #include <algorithm>
 #include <cmath>

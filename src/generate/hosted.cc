@@ -1,4 +1,4 @@
-#include "generate/chat.h"
+#include "generate/hosted.h"
 
 #include <algorithm>
 #include <chrono>

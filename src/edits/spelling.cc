@@ -1,4 +1,4 @@
-#include "edits/surface.h"
+#include "edits/spelling.h"
 
 #include <map>
 
