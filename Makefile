@@ -11,8 +11,8 @@ SHELL := /bin/bash
 V     ?= release
 MARCH ?= native
 Q     := $(if $(VERBOSE),,@)
-# No name that somebody gives runs code. Those that a recipe takes from the environment stay as they were typed, $ signs
-# and all; settings that are pasted into commands hold none of a shell's signs.
+# No setting can run code. Those that recipes read from the environment keep their exact text, $ signs included; those that
+# are pasted into commands may not contain a shell's metacharacters.
 NAMES    := CORPUS DATA SCALE GROUP N HINT RESET PREFIX DESTDIR OP THREAD FUZZ_SECONDS
 SETTINGS := V MARCH ONEDNN CUDA GPU COMPILE_FOR OP
 define LINE
@@ -42,8 +42,8 @@ OPT_debug   := -O0 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option
-LINKED := -Wl,-z,relro,-z,now  # what the loader has bound can no longer be overwritten
-# Tuned for some processors GCC takes apart FMAs that form a chain, here and there: the same sum would get other bits.
+LINKED := -Wl,-z,relro,-z,now  # after loading, the relocation tables are read-only
+# When tuning for some processors, GCC splits some chained FMAs: the same sum would get other bits.
 CHAINS := $(if $(findstring clang,$(shell $(CXX) --version)),,--param avoid-fma-max-bits=0)
 FLAGS  := -std=c++20 -fno-math-errno -fno-trapping-math $(CHAINS) $(OPT_$(V)) $(WARN) -Isrc -I. -MMD -MP -pthread
 LIBS   := $(LINKED) -lfmt -licuuc -lz -llzma -lcurl -lzstd -lbz2 -lcpp-httplib -ledit $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
@@ -56,9 +56,9 @@ TOOLS  := tools/options.cc $(wildcard tools/commands/*.cc)
 TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
-# The compiler's time is spent where programs spend theirs: not on folders that wait for others, commands or tests. Of those,
-# several files are compiled at a time, so that headers and templates are read once: a folder, or in tests/ the files that
-# share a first letter. The other variants compile each file alone and show a missing include.
+# Only hot code is fully optimised: not folders that mostly wait, nor commands and tests. Of these, several files are compiled
+# at once, so that headers and templates are read once: a folder, or in tests/ the files with the same first letter. The other
+# variants compile each file alone, and so find missing includes.
 ifeq ($(V),release)
 HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
         edits/ibm1 huggingface/weights
@@ -69,7 +69,7 @@ endif
 batch   = $(filter $(wildcard $(1)*.cc),$(BATCHED))
 alone   = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 objects = $(call alone,$(filter-out $(BATCHED),$(1))) $(foreach b,$(BATCHES),$(if $(filter $(call batch,$b),$(1)),$(OBJ)/$b+.o))
-say     = @mkdir -p $(@D) && echo "  $@"  # how each recipe that makes a file begins
+say     = @mkdir -p $(@D) && echo "  $@"  # the beginning of each recipe that makes a file
 link    = $(say)$(LINE)$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 
 help: ## this list
@@ -84,17 +84,17 @@ $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(fil
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	$(link)
-$(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # the reference tools round every operation: so their last digit
-$(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # the same bits with and without fused multiply-adds
+$(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # as the reference tools round every operation: same last digit
+$(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # same bits with and without fused multiply-adds
 compile = $(say)$(LINE)$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
 $(OBJ)/%.o: %.cc
 	$(compile)
 $(BATCHES:%=$(OBJ)/%+.o): %.o: %.cc
 	$(compile)
-$(BATCHES:%=$(OBJ)/%+.cc): $(OBJ)/%+.cc: FORCE  # rewritten when a file comes or goes
+$(BATCHES:%=$(OBJ)/%+.cc): $(OBJ)/%+.cc: FORCE  # rewritten when a file is added or removed
 	@mkdir -p $(@D); list() { printf '#include "%s"\n' $(call batch,$*); }; list | cmp -s - $@ || list >$@
-# The headers that nearly everything includes are read once, and what is not hot is barely optimised (GCC 12 then misreads
-# variants and <regex>, hence the warning that is off); not in the other variants, which show a missing include.
+# The headers that nearly everything includes are precompiled, and cold code is barely optimised (GCC 12 then gives false
+# warnings for variants and <regex>, hence the disabled one); not in the other variants, which find missing includes.
 COMMON := src/pch.h
 PCH    := $(filter release,$(V))
 $(OBJ)/tests/%.o: private COMMON := tests/pch.h
@@ -112,7 +112,7 @@ $(OBJ)/pch/cold/%.gch: %
 $(OBJ)/pch/%.gch: %
 	$(precompile)
 endif
-$(OBJ)/src/base/processor.o: src/base/processor.cc  # runs anywhere, and says what is missing
+$(OBJ)/src/base/processor.o: src/base/processor.cc  # runs on any processor, and says which features are missing
 	$(say)
 	$(Q)$(CXX) $(FLAGS) $(if $(findstring x86_64,$(MACHINE)),-march=x86-64) -DRUM_FEATURES='$(FEATURES)' -c $< -o $@
 $(OBJ)/src/run/environment.o: private DEFINES = -DRUM_COMMIT='"$(COMMIT)"' -DRUM_MARCH='"$(MARCH)"'
@@ -127,40 +127,31 @@ PACKAGES := g++ libfmt-dev libgtest-dev libicu-dev zlib1g-dev liblzma-dev libzst
             libtomlplusplus-dev nlohmann-json3-dev libcurl4-openssl-dev libcpp-httplib-dev libedit-dev libdnnl-dev
 deps: ## install the Debian packages that are missing (as root or with sudo; else it prints the command)
 	@bash tools/deps.sh $(PACKAGES)
-
-# make install PREFIX=$HOME/.local     DESTDIR=folder  before it, for packagers
 PREFIX ?= /usr/local
-install: ## install what `make all` built, the configs and bash's completion to PREFIX=/usr/local
+install: ## install what `make all` built, the configs and bash's completion to PREFIX=/usr/local (packagers: DESTDIR=)
 	@bash tools/install.sh $(BIN)/ruminate "$$DESTDIR$$PREFIX"
-
-deb: ## a Debian package of what `make all` built; MARCH=x86-64-v3 on both lines: for other processors
+deb: ## a Debian package of what `make all` built; with MARCH=x86-64-v3 in both commands, for other processors
 	@bash tools/deb.sh $(BIN)/ruminate $(BIN)/ruminate.deb
 
 # ---- the main job ----------------------------------------------------------------------------------------------
-#   make train                    pairs from Debian packages        CORPUS=tatoeba|europarl   other corpora
-#   make train CORPUS=shakespeare characters of plays, then a passage
-#   make train DATA=pairs.tsv     your own source<TAB>target lines
-train: deps ## train a German-English translator on real text (minutes); then its BLEU and some translations
+train: deps ## [CORPUS=tatoeba|europarl|shakespeare] [DATA=pairs.tsv]: train a German-English translator on real text (minutes)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
-
-#   make reproduce                groups A to C at laptop scale   SCALE=remedies|finetune|chain|map|mechanisms|laptop-debian|paper|smoke
-#   make reproduce SCALE=remedies GROUP="D E"                     the remedies; some of the groups, an hour or so each
-reproduce: deps ## run, or resume, the paper's experiments and write the report (hours)
+reproduce: deps ## [SCALE=remedies|...] [GROUP="D E"]: run, or resume, the paper's experiments and write the report (hours)
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),build/tests/smoke)
 	@read -ra groups <<<"$${GROUP:-}" && bash tools/reproduce.sh "$${SCALE:-laptop}" "$${groups[@]}"
 lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, and its tests; without N the list
 	@bash tools/lab.sh "$${N:-list}"
 
-bench: ##- speed beside the peers that are installed, in ratios
+bench: ##- speed relative to the peers that are installed
 	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
 	@bash tools/bench/run.sh
-bench-scale: build/ruminate ##- what a further byte or pair takes of memory and time, at 1, 4 and 16 times the work
+bench-scale: build/ruminate ##- memory and time per further byte or pair, at 1, 4 and 16 times the work
 	@python3 tools/bench/scale.py build/ruminate
 
 include tests/rules.mk
 -include cuda/rules.mk
-export $(NAMES)  # behind their defaults: to ?= what is exported has a value, an empty one
+export $(NAMES)  # after their defaults: exporting a name gives it a value, if an empty one, for ?=
 
 clean: ## remove what was built; runs/ and data/cache/ stay
 	rm -rf build

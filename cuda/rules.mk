@@ -1,5 +1,5 @@
-# CUDA, the Makefile's optional part: kernels for GPUs and on emulated threads. Delete cuda/ and tests/cuda/ and the
-# rest builds unchanged.
+# CUDA, the Makefile's optional part: kernels for GPUs and on emulated threads. Without cuda/ and tests/cuda/ the rest
+# builds unchanged.
 
 # ---- for GPUs --------------------------------------------------------------------------------------------------
 LADDER := $(wildcard cuda/ladder/*.cu)  # not in the program
@@ -7,21 +7,21 @@ KERNEL_TESTS := $(wildcard tests/cuda/*_test.cu) $(LADDER)
 gencode  = -gencode arch=compute_$(1),code=$(2)_$(1)
 machine  = $(foreach a,$(1),$(call gencode,$(a),sm)) $(call gencode,$(lastword $(GPU)),compute)
 ARCHS    = $(if $(filter native,$(GPU)),-arch=native,$(call machine,$(GPU)))
-# What uses wgmma is there for sm_90a alone, which in these files takes the place of sm_90: cards of 9.0 run both.
+# Kernels with wgmma are compiled for sm_90a, which in these files replaces sm_90: cards of 9.0 run both.
 HOPPER   := $(wildcard cuda/*hopper.cu tests/cuda/hopper_test.cu)
 ninety    = $(if $(filter native,$(GPU)),$(filter 9.0,$(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader)),$(filter 90,$(GPU)))
 for_90a   = -gencode arch=compute_90a,code=sm_90a -DSIMT_SM90A
 $(HOPPER:%=$(gpu_obj)/%.o): private ARCHS = $(if $(ninety),$(for_90a)) \
   $(if $(filter native,$(GPU)),$(if $(ninety),,-arch=native),$(call machine,$(filter-out 90,$(GPU))))
-# A kernel that spills registers, puts an array into memory, or waits for each wgmma (C7508 to C7512: they are serialized) is a failed build, but not on
-# a user's own card.
+# A kernel that spills registers, keeps an array in local memory, or waits for each wgmma (C7508 to C7512: they are
+# serialized) fails the build, except for a user's own card.
 $(gpu_obj)/%.o: %
 	$(say)
 	$(Q)$(NVCC) -std=c++20 -O3 $(ARCHS) -Isrc -I. -Xcompiler -Wall,-Wextra -Xptxas -v -MD -MP -c $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@$(if $(filter native,$(GPU)),,! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)|are serialized' $@.log || { rm $@; exit 1; })
 cuda-compile: ##- compile every kernel for sm_80, sm_90 and sm_90a; fail on register spills (no GPU needed)
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory cuda-cubins,echo "cuda-compile: no CUDA toolkit of 12.4 or newer here")
-# The machine code alone: the host's half of the ladder and of the tests is compiled where the kernels are emulated.
+# Machine code only: the host code of the ladder and of the tests is compiled with the emulated kernels.
 cubins = $(foreach a,$(1),$(patsubst %,$(OBJ)/cubin/$(a)/%.cubin,$(2)))
 cuda-cubins: $(call cubins,80 90 90a,$(wildcard cuda/*.cu) $(KERNEL_TESTS))
 architecture = $(firstword $(subst /, ,$(@:$(OBJ)/cubin/%=%)))
@@ -30,15 +30,15 @@ $(call cubins,80 90 90a,$(wildcard cuda/*.cu) $(KERNEL_TESTS)): $$(patsubst $(OB
 	$(say)
 	$(Q)$(NVCC) -std=c++20 -O3 -arch=sm_$(architecture) -cubin -Isrc -I. -Xptxas -v -MD -MP $< -o $@ >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@! grep -B2 -E '[1-9][0-9]* bytes (spill|stack frame)|are serialized' $@.log || { rm $@; exit 1; }
-# What `make test` does with them: their machine code against its budget, and the host's side of them.
+# For `make test`: the kernels' machine code against its budget, and their host side.
 machine_code = $(if $(shell command -v python3),python3 tools/machine_code.py $(OBJ)/gpu-90 $(NVCC),echo "machine code: not counted, there is no python3")
-cuda-host: ##- kernels for sm_90: machine code against data/evidence/cuda-machine-code.md; the host's side runs on a stand-in for CUDA
+cuda-host: ##- kernels for sm_90: machine code against data/evidence/cuda-machine-code.md; runs the host side on a stand-in for CUDA
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU=90 cuda-objects $(BIN)/tests/host && $(machine_code),echo "cuda-host: no CUDA toolkit of 12.4 or newer here")
-cuda-budget: ##- write the budget of the kernels' machine code anew; its diff shows what a change did
+cuda-budget: ##- rewrite the budget of the kernels' machine code; its diff shows the effect of a change
 	@$(MAKE) --no-print-directory GPU=90 cuda-objects && $(machine_code) --update
 cuda-objects: $(GPU_OBJS) $(call cubins,90,$(filter-out $(HOPPER),$(KERNEL_TESTS))) $(call cubins,90a,$(filter $(HOPPER),$(KERNEL_TESTS)))
 
-# The host's side of them, as nvcc compiles it, with a stand-in for the CUDA runtime and cuBLASLt: no GPU needed.
+# The host side, as nvcc compiles it, with a stand-in for the CUDA runtime and cuBLASLt: no GPU needed.
 HOST_TESTS := $(wildcard tests/cuda/host/*.cc)
 $(call objects,$(HOST_TESTS)): private FLAGS += -isystem $(NVCC:%/bin/nvcc=%/include)
 $(call objects,$(HOST_TESTS)): $(if $(PCH),$(OBJ)/pch/tests/pch.h.gch)
@@ -111,6 +111,6 @@ bench-gpu: ##- time kernels, ladder, training and generation on this GPU beside 
 	@$(call on_gpu,timed)
 	@$(MAKE) --no-print-directory GPU=native $(BIN)/bench-gpu
 	@bash tools/bench/gpu.sh $(BIN)/bench-gpu
-parity-changed: ##- list the CUDA files that have changed since they were proven on a GPU
+parity-changed: ##- list the CUDA files that have changed since they were last tested on a GPU
 	@tools/parity.sh changed
 .PHONY: cuda-compile cuda-cubins cuda-objects cuda-host cuda-budget first-hour debug-kernel test-emulated test-gpu bench-gpu parity-changed

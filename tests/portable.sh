@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The engine for other processors: built for each one and its tests run, on this processor where it can, 64-bit ARM
+# The engine for other processors: built for each, and its tests run: on this processor if it can, for 64-bit ARM
 # under qemu (Debian: g++-aarch64-linux-gnu qemu-user-static). Ends with `N passed, N failed, N skipped`.
 #   portable.sh [NAME...]     names as for g++'s -march; aarch64
 set -u
@@ -22,7 +22,7 @@ count() { # name, command: runs it and adds up its last line
   fi
   echo "$name: $last"
 }
-# fmt comes from its headers and gtest from its sources: packages hold libraries for this architecture alone.
+# fmt is used header-only and gtest built from source, since packages have libraries only for this architecture.
 cross="aarch64-linux-gnu-g++ -isystem build/armv8-a/include -Lbuild/armv8-a -DFMT_HEADER_ONLY"
 cross_libraries() {
   mkdir -p build/armv8-a/include && ln -sfn /usr/include/fmt /usr/include/gtest build/armv8-a/include || return 1

@@ -3,7 +3,7 @@
 # ---- programs --------------------------------------------------------------------------------------------------
 $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	$(link) -lgtest
-# The engine and its tests alone: quick to build for another processor.
+# Only the engine and its tests: quick to build for another processor.
 $(BIN)/tests/engine: $(call alone,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
     tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention attention_forms ops)))
 	$(link) -lgtest
@@ -18,16 +18,16 @@ test: deps ## build and run all tests; the last line is `N passed, N failed, N s
 	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
 	@$(if $(CUDA_PROGRAMS),$(MAKE) --no-print-directory -j$$(nproc) cuda-host)
 	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
-# Each part is a target of its own, so one can be repeated without the others.
+# Each part has its own target, so that it can be repeated alone.
 PARTS := check test-long portable test-asan test-tsan fuzz mutants
 test-all: ##- check, test-long, portable, test-asan, test-tsan, fuzz, mutants in turn (hours); the last line names what failed
 	@failed=; for part in $(PARTS); do echo "== make $$part"; \
 	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "test-all failed:$$failed"; exit 1; fi; echo "test-all passed: $(PARTS)"
-test-long: ##- `make test` with the long trials: kill -9 a thousand times, and the like
+test-long: ##- `make test` with the long trials, such as kill -9 a thousand times
 	@RUM_TEST_ALL=1 $(MAKE) --no-print-directory test
 test-asan: EMULATED := $(if $(CUDA_PROGRAMS),build/asan/tests/emulated)
-test-asan: ##- the tests, those of the emulated kernels too, under AddressSanitizer and UndefinedBehaviorSanitizer
+test-asan: ##- the tests, including those of the emulated kernels, under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tsan: ##- the tests under ThreadSanitizer
 test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cannot see
 	@$(MAKE) --no-print-directory deps
@@ -48,7 +48,7 @@ FUZZED := $(filter-out src/checkpoint/stored_weights.cc src/checkpoint/weights.c
           $(wildcard src/metrics/*.cc) src/data/corpus.cc src/run/config.cc src/run/environment.cc src/pipeline/stage.cc \
           src/edits/operation.cc src/experiment/chain.cc src/experiment/config.cc \
           src/generate/choose.cc \
-          tests/fuzz/main/fuzz_main.cc  # what reads files; the vectors of the engine are GCC's
+          tests/fuzz/main/fuzz_main.cc  # only readers of files; the engine's vectors need GCC
 fuzz: ##- every reader of files against libFuzzer, FUZZ_SECONDS=60 each
 	@MAKE="$(MAKE)" bash tests/fuzz/run.sh "$(FUZZ_CXX)" $(FUZZ)
 .PRECIOUS: build/obj/fuzz/%.o

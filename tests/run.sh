@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs test programs, as many at a time as there are processors, and adds up their last lines in the order given; ends with
 # `N passed, N failed, N skipped`.
-set -um  # -m: else what runs in the background would inherit a Ctrl-C that is ignored, and so would all that tests start
+set -um  # -m: else background jobs would ignore Ctrl-C, and so would everything that the tests start
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

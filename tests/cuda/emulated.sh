@@ -21,11 +21,11 @@ bugs() {
   [ "$failed" = 0 ]
 }
 if [ "${1:-}" = bugs ]; then bugs; exit; fi
-# Everything runs once in random order, where no host code may reach into device memory (SIMT_GUARD). What takes minutes
-# is made of kernels that also run one by one, so the other orders and the checker leave it to RUM_TEST_ALL=1.
+# Everything runs once in random order, with device memory closed to host code (SIMT_GUARD). Tests that take minutes consist
+# of kernels that are also tested one by one, so the other orders and the checker run them only with RUM_TEST_ALL=1.
 long='CudaStep.ReplayHas*:CudaStep.Agrees*:CudaGpt.Trains*:CudaGpt.A*Run*:CudaGpt.*Writes*Replayed*:CudaGpt.OutOfMemory*'
 long+=':CudaChoose.Draws:CudaBench.EverythingRuns'
-# What asks about orders or about numbers accesses memory as its neighbours do: the checker leaves it out as well.
+# Tests of orders or numbers access memory as other tests do, so the checker skips them as well.
 unchecked="$long:CudaOrder.*:CudaHopper.AttentionHas*:CudaOps.WhatIsNotFinite*:CudaGpt.ScoresAndWrites*"
 [ -z "${RUM_TEST_ALL:-}" ] || long='' unchecked=''
 runs emulated-random "SIMT_ORDER=random SIMT_GUARD=1 exec $quoted/emulated --gtest_brief=1"
