@@ -655,7 +655,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   const Ran report = e.run(e.words("report", "x"));
   ASSERT_EQ(report.status, 0) << report.err;
   EXPECT_EQ(report.out.find("left out"), std::string::npos) << report.out;
-  EXPECT_NE(slurp(e.file("early/report.html")).find("Arms that are not made yet, and left out: "),
+  EXPECT_NE(slurp(e.file("early/report.html")).find("Arms that are not finished yet, and left out: "),
             std::string::npos);
   for (const char* claim : {"C1", "C3", "C4", "C5"})
     EXPECT_NE(report.out.find(claim), std::string::npos) << report.out;
@@ -904,7 +904,7 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   EXPECT_GT(count, 10);
   EXPECT_EQ(e.run(e.words("report", "x")).status, 0);
   EXPECT_NE(e.run(e.words("jobs", "y", {"--slurm"})).out.find("sbatch --parsable"), std::string::npos);
-  expect_refusal(e.run(e.words("report", "y")), "no arm is made yet");
+  expect_refusal(e.run(e.words("report", "y")), "no arm is finished yet");
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
 }
