@@ -38,7 +38,7 @@ namespace {
 constexpr int64_t kPanel = 64, kGroup = 4;  // outputs, and inputs whose bytes stand side by side
 constexpr int64_t kGroupBytes = kPanel * kGroup;
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
-constexpr int64_t kRows = 4;  // of activations, at once in registers: 8 sums and 6 others of 16
+constexpr int64_t kRows = 5;  // of activations, at once in registers: 10 sums and 6 others, all 16
 #else
 constexpr int64_t kRows = 6;
 #endif
@@ -71,28 +71,22 @@ float round_row(const float* x, int64_t k, int64_t step, uint8_t* to) {
   }
   const float inverse = 127 / top;
   const simd::Vec<float> shift = simd::all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  Ints negative{};
-  const auto put = [](uint8_t* at, Ints v, auto n) {
-    const Bytes bytes = __builtin_convertvector(v, Bytes);
-    std::memcpy(at, &bytes, static_cast<size_t>(n));
-  };
   simd::each<float>(0, k, [&](int64_t j, auto n) {
-    const Ints bits = reinterpret_cast<Ints>(simd::get(x + j, n) * inverse + shift);
-    if constexpr (apart) {
-      const Ints p = bits - std::bit_cast<int32_t>(12582912.0f), sign = p >> 31, size = (p ^ sign) - sign;
-      negative += size & sign;
-      put(to + j, size, n);
-      put(to + step + j, sign, n);
-    } else {
-      put(to + j, bits + 128, n);
-    }
+    const simd::Vec<float> rounded = simd::get(x + j, n) * inverse + shift;
+    const Bytes bytes = __builtin_convertvector(reinterpret_cast<Ints>(rounded) + 128, Bytes);
+    std::memcpy(to + j, &bytes, static_cast<size_t>(n));
   });
-  std::fill(to + k, to + step, apart ? uint8_t{0} : uint8_t{128});
+  std::fill(to + k, to + step, uint8_t{128});
   if constexpr (apart) {
-    std::fill(to + step + k, to + 2 * step, uint8_t{0});
-    int32_t sum = 0;
-    for (int i = 0; i < kLanes; ++i) sum += negative[i];
-    std::memcpy(to + 2 * step, &sum, sizeof sum);
+    int32_t negative = 0;
+    for (int64_t j = 0; j < step; ++j) {  // to whole cache lines: the compiler takes vectors
+      const auto p = static_cast<int8_t>(to[j] ^ 128);
+      const auto sign = static_cast<uint8_t>(p < 0 ? 255 : 0);
+      const auto size = static_cast<uint8_t>((static_cast<uint8_t>(p) ^ sign) - sign);
+      to[j] = size, to[step + j] = sign;
+      negative += size & sign;
+    }
+    std::memcpy(to + 2 * step, &negative, sizeof negative);
   }
   return top / 127;
 }

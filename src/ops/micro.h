@@ -14,9 +14,6 @@ constexpr int kMicroRows = 6, kMicroVectors = 4;  // 24 sums, 4 of B, 1 of A: 29
 #else
 constexpr int kMicroRows = 4, kMicroVectors = 3;  // 12 sums, 3 of B, 1 of A: all 16
 #endif
-// A sum waits for its last multiply-add for four steps or so: of one row alone, as in decoding, so many
-// vectors go at once.
-constexpr int kLoneVectors = 8;
 
 template <class S>
 struct MatrixView {  // a matrix: rows `step` apart, the numbers of a row `stride` apart
@@ -49,12 +46,12 @@ template <class S, int R, int V>
   const S *x = a.data, *y = b.data;
   for (int64_t j = 0; j < k; ++j, x += a.stride, y += b.step) {
     simd::Vec<S> row[V];
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) row[v] = simd::read(y + v * b.stride);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const simd::Vec<S> one = simd::all(x[r * a.step]);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) sums[r][v] += one * row[v];
     }
   }
@@ -64,7 +61,7 @@ template <class S, int R, int V>
 [[gnu::always_inline]] inline void clear(simd::Vec<S> (&sums)[R][V]) {  // "= {}" would go through memory
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) sums[r][v] = simd::Vec<S>{};
 }
 
@@ -114,7 +111,6 @@ template <class S, int R>
 void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t n, int64_t k, MatrixView<S> c,
                    bool add) {
   constexpr int64_t lanes = simd::kLanes<S>;
-  constexpr int most = R == 1 ? kLoneVectors : kMicroVectors;
   auto run = [&]<int V>(int64_t j) {
     simd::Vec<S> sums[R][V];
     const int64_t used = std::min(n - j, V * lanes);
@@ -134,9 +130,10 @@ void small_product(MatrixView<const S> a, MatrixView<const S> b, int64_t n, int6
     each_vector([&](int r, int v, S* at, auto count) { simd::put(at, sums[r][v], count); });
   };
   int64_t j = 0;
-  for (; j + most * lanes <= n; j += most * lanes) run.template operator()<most>(j);
+  for (; j + kMicroVectors * lanes <= n; j += kMicroVectors * lanes)
+    run.template operator()<kMicroVectors>(j);
   const int64_t left = (n - j + lanes - 1) / lanes;
-  if (left > 0) last_rows<most>(j, left, run);
+  if (left > 0) last_rows<kMicroVectors>(j, left, run);
 }
 // The same for m rows.
 template <class S>
