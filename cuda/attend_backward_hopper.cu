@@ -12,10 +12,10 @@
 //
 //   dq_i = sum_j ds_ij k_j / sqrt(d)          dk_j = sum_i ds_ij q_i / sqrt(d)
 //
-// row_stats has made lse_i (as a logarithm to base 2) and delta_i before. Two kernels, as with mma.sync, so
-// that each sum has one owner, one order and no atomics: in one a block has 128 queries and meets the keys, in
-// the other 128 keys and meets the queries of all heads that read them. The second makes its scores
-// transposed: 64 x R results with a key in each row are then the left factor of both its sums as they stand.
+// row_stats has computed lse_i (to base 2) and delta_i. There are two kernels, as with mma.sync, so that each
+// sum has one owner and one order, without atomics: in one a block holds 128 queries and streams the keys, in
+// the other it holds 128 keys and streams the queries of all heads that read them. The second computes its
+// scores transposed: 64 x R results with a key in each row are directly the left factor of both its sums.
 //
 //   warp 0           K0 V0   K1 V1   K2 V2 ...     each pair into the next of kPlaces: waits until it is `empty`
 //                      |       |       |           ... `full`: the bytes are there
@@ -41,7 +41,8 @@ constexpr size_t kShared = simt::kSwizzledAlign + sizeof(bf16) * D*(2 * kOwnRows
 __device__ __forceinline__ void prepare(Meetings& meet) {
   if (threadIdx.x == 0) {
     for (int i = 0; i < kPlaces; ++i) {
-      simt::barrier_init(&meet.full[i], 2);  // by who asks for the copies, and by who is done with the rest
+      // Two arrivals: the lane that starts the copies, and the warp when it has done the rest.
+      simt::barrier_init(&meet.full[i], 2);
       simt::barrier_init(&meet.empty[i], kReaders);
     }
     simt::barrier_init(&meet.own, 1);
@@ -93,8 +94,8 @@ __device__ __forceinline__ void put_two(bf16* to, float a, float b, bool add) {
   }
   simt::stv(to, simt::pack_bf(a, b));
 }
-// A warp's 16 rows of a result, from row `first` of the block on, up to `end`; turned back where `turn` is
-// given. A lane holds both numbers of a plane: columns j and j + D / 2.
+// Writes a warp's 16 rows of a result, from row `first` of the block up to `end`; rotated back where `turn` is
+// given. A lane holds both numbers of a pair: columns j and j + D / 2.
 template <int D>
 __device__ __forceinline__ void put_own(const float (&o)[D / 8][4], float factor, bf16* to, int64_t step,
                                         int first, int end, const float* turn, bool add) {

@@ -1,14 +1,14 @@
-// Attention forward for GPUs of compute capability 9.0, heads of 64 and 128 numbers in bf16, long texts: what
-// attend_forward.cu does, with the instructions of simt/hopper.h (FlashAttention-3, Shah et al. 2024). One
-// warp fetches, two groups of four warps compute, and they meet at barriers alone:
+// Attention forward for GPUs of compute capability 9.0, heads of 64 and 128 numbers in bf16, long texts: as
+// attend_forward.cu, but with the instructions of simt/hopper.h (FlashAttention-3, Shah et al. 2024). One warp
+// fetches, two groups of four warps compute, and only barriers synchronise them:
 //
 //   warp 0       K0 V0 K1 V1 K2 ...       each into the next of kStages places: waits until it is `empty`
 //                 |  |  |  |              ... `full`: the bytes are there
-//   group 1, 2   S0 S1 P0V0 S2 P1V1 ...   weights of tile t are made while the products with t - 1 run;
+//   group 1, 2   S0 S1 P0V0 S2 P1V1 ...   the weights of tile t are computed while the products with t - 1 run;
 //                                         after that both give the place back
 //
-// Products read shared memory for themselves: of a tile of keys 64 rows of queries take what four ldmatrix
-// and their 16 rows took before, and the next addresses cost nothing.
+// The products read shared memory themselves: 64 rows of queries read a tile of keys as often as 16 rows did
+// with ldmatrix, and computing addresses costs nothing.
 #include <cstdlib>
 
 #include "cuda/attend_hopper.h"
@@ -29,7 +29,7 @@ struct Meetings {
     simt::Barrier queries, cut, turned[kGroups];
   };
 };
-// The group's 64 rows of queries, from `mine` on, are rotated where they stand.
+// The group's 64 rows of queries, from `mine` on, are rotated in place.
 template <int D>
 __device__ void turn_swizzled(bf16* own, const float* turn, int mine, int there) {
   constexpr int half = D / 2;
@@ -45,11 +45,11 @@ __device__ void turn_swizzled(bf16* own, const float* turn, int mine, int there)
 }
 
 // Threads: a block has 128 queries of one text and head: a group of 4 warps that fetches, with one of them,
-// and two that have 64 queries each. It takes registers from the first: 24, so the others have 240.
+// and two with 64 queries each. The first keeps 24 registers, so that the others get 240.
 // Reads: q once; keys and values once per tile of queries, by bulk copies of 64 numbers x 128 rows.
 // Writes: y and lse once.
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
-// Limit: tensor cores, at heads of 128; at 64 the powers of 2, of which a multiprocessor makes 16 a cycle: a
+// Limit: tensor cores, at heads of 128; at 64 the powers of 2, of which a multiprocessor computes 16 a cycle: a
 // tile takes 128 x 128 of them, 1,024 cycles, as long as its products (counted).
 // Ladder: none; cuda/ladder/attention.cu ends at attend_forward.cu.
 template <int D>

@@ -1,6 +1,6 @@
-// What attention's kernels with wgmma and bulk copies share (attend_hopper.cu, attend_backward_hopper.cu): a
-// block has 128 rows of its own, two groups of four warps 64 each, and a warp that fetches the rows it
-// meets. A tile of R rows of D numbers lies as D / 64 swizzled tiles of R x 64, one behind the other.
+// Shared by the attention kernels with wgmma and bulk copies (attend_hopper.cu, attend_backward_hopper.cu). A
+// block has 128 rows of its own, 64 for each of two groups of four warps, and a warp that fetches the rows
+// that stream past them. A tile of R rows of D numbers is stored as D / 64 swizzled tiles of R x 64 in turn.
 #pragma once
 #include "cuda/attend.h"
 #include "cuda/attend_tiles.h"
@@ -26,8 +26,8 @@ __device__ __forceinline__ void fetch(bf16* to, const simt::TensorMap& map, simt
   simt::barrier_expect(full, D / simt::kSwizzledRow * kTileBytes<R>);
   copy_tiles<D, R>(to, map, full, column, first);
 }
-// By a warp: rows from `left` on, which belong to the next text, become 0. A factor of 0 is not enough where
-// they are not finite.
+// Called by a warp: zeroes the rows from `left` on, which belong to the next text. Multiplying them by 0 is not
+// enough if they are not finite.
 template <int D, int R>
 __device__ __forceinline__ void clear_rows(bf16* tile, int left, int lane) {
   SIMT_ROLLED
@@ -56,7 +56,7 @@ __device__ __forceinline__ void start_sums(float (&o)[D / 8][4], const uint32_t 
     simt::wgmma_across<D>(o, p[k], streamed + static_cast<uint64_t>(k * 16 * 128 / 16), true);
   simt::wgmma_commit();
 }
-// Results of one product as the left factor of the next: the lanes hold both alike.
+// Turns the results of one product into the left factor of the next: lanes hold both in the same layout.
 template <int R>
 __device__ __forceinline__ void as_factor(uint32_t (&p)[R / 16][4], const float (&s)[R / 8][4]) {
   SIMT_UNROLL
@@ -66,13 +66,13 @@ __device__ __forceinline__ void as_factor(uint32_t (&p)[R / 16][4], const float 
       p[k][e] = simt::pack_bf(s[2 * k + e / 2][e % 2 * 2], s[2 * k + e / 2][e % 2 * 2 + 1]);
   }
 }
-// The first row of the warp's group. Made by one lane for all: so the compiler knows that all have the same, and
-// keeps what follows from it, the addresses of products, where products read it.
+// The first row of the warp's group. One lane computes it for all, so that the compiler knows it to be uniform
+// and keeps the addresses that depend on it in uniform registers.
 __device__ __forceinline__ int own_rows(int warp) {
   return __shfl_sync(0xffffffffu, (warp / 4 - 1) * kGroupRows, 0);
 }
-// By all lanes of a warp: it needs this place no more. They meet first: a lane that still waited would find its
-// phase over, and the next one's parity the same.
+// Called by all lanes of a warp when it no longer needs this place. They synchronise first: a lane still
+// waiting would miss its phase, and two phases later the parity is the same again.
 __device__ __forceinline__ void give_back(simt::Barrier* empty, int lane) {
   __syncwarp();
   if (lane == 0) simt::barrier_arrive(empty);

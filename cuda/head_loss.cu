@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(2 * kRowThreads)
       x.at[k] = from_float<T>(w * simt::exp2_approx(to_float(x.at[k]) * kLog2e - log2_sum) + shift);
     store<T, V>(z + j, x);
   });
-  __syncthreads();  // the target is mended afterwards, so nobody asks of each number whether it is the one
+  __syncthreads();  // the target's number is corrected afterwards, so the loop has no test for it
   if (threadIdx.x == 0 && target >= 0 && target < width) z[target] = from_float<T>(mended);
 }
 // Threads: one block.
@@ -56,8 +56,8 @@ void cross_entropy(Tensor& logits, const Tensor& targets, const Tensor& weights,
                    const StepInputs* in, bool gradient, bool first, Tensor& nll, Tensor& loss) {
   by_device_type(logits.dtype(), [&]<class T> {
     const int64_t n = logits.shape()[0], v = logits.shape()[1];
-    // A multiprocessor works on 2048 threads' rows at once: of long rows half as many, or all of them
-    // together would not stay in the cache until they are read again.
+    // A multiprocessor works on the rows of 2048 threads at once. Long rows get half as many threads: together
+    // they would not stay in the cache until they are read again.
     const bool doubled = v * static_cast<int64_t>(sizeof(T)) > 64 * 1024;
     const unsigned threads = doubled ? 2 * kRowThreads : row_threads(v, sizeof(T));
     simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(threads), 0, logits.data<T>(),

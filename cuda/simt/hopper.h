@@ -1,7 +1,8 @@
 // What a Hopper GPU (sm_90a) has beyond mma.sync: products of a warpgroup (wgmma), whose operands lie in
 // shared memory and whose sums arrive later; bulk copies of a whole tile by one thread (TMA); and barriers in
 // shared memory that count arrivals and bytes (mbarriers), so that warps with different work can meet. Inline
-// PTX under nvcc; hopper.cc on a CPU, where nothing arrives before it must, and the checker sees who waited.
+// PTX under nvcc; hopper.cc on a CPU, where everything arrives as late as allowed and the checker sees who
+// waited.
 //
 // A tile in shared memory has rows of 128 bytes, and begins at a multiple of 1,024. In row r the piece of 16
 // bytes number p lies in place p ^ (r % 8): "128-byte swizzle". Of 8 rows the pieces with one number, which
@@ -15,7 +16,7 @@
 #pragma once
 #include "cuda/simt/simt.h"
 
-// What follows is compiled for sm_90a alone: of a kernel that uses it other GPUs get an empty one.
+// What follows is compiled for sm_90a alone: other GPUs get empty kernels.
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define SIMT_HOPPER 1
 #endif
@@ -56,8 +57,8 @@ inline std::string map_fault(const void* base, const std::vector<uint64_t>& size
     if (b == 0 || b > 256) return "a box of 1 to 256 numbers of each dimension";
   return "";
 }
-bool is_hopper();  // the device is of compute capability 9.0; in emulation it can all that follows
-// Whether this file's kernels do what they say: one that was not compiled for sm_90a has empty ones.
+bool is_hopper();  // the device is of compute capability 9.0; in emulation always
+// Whether this file's kernels are real: without sm_90a they were compiled empty.
 [[maybe_unused]] static bool runs_hopper() {
 #if defined(SIMT_GPU) && !defined(SIMT_SM90A)
   return false;
@@ -133,20 +134,20 @@ __device__ __forceinline__ void bulk_load(void* to, const TensorMap& map, Barrie
       "l"(&map), "r"(smem_u32(b)), "r"(x), "r"(y), "r"(z)
       : "memory");
 }
-// wgmma and bulk copies go to shared memory another way than plain loads and stores. Between a plain store
-// and what goes there that way: this, by the thread that has stored, and then a barrier.
+// wgmma and bulk copies access shared memory through the async proxy. Between a plain store and such an access
+// the storing thread must call this, and then a barrier must follow.
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 // All four warps of the group: before the first product, and after registers of one were touched.
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void wgmma_commit() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-// All products but those of the last N commits are there; until then their registers are nobody's.
+// Waits for all products but those of the last N commits; until then nobody may touch their registers.
 template <int N>
 __device__ __forceinline__ void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 }
-// Registers of a thread from here on, of those that all had: all warps of the group together.
+// Changes the number of registers of each thread; called by all warps of the group together.
 template <int N>
 __device__ __forceinline__ void fewer_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));

@@ -130,7 +130,9 @@ class Scope {
     RUM_CHECK(steps_ <= kMostSteps, "it takes more than {} steps", kMostSteps);
   }
   Value paid(Value v) {  // large values cost more
-    step(1 + (v.text() ? v.text()->size() / 64 : v.list() ? v.list()->size() : 0));
+    step();
+    if (v.text()) step(v.text()->size() / 64);
+    if (v.list()) step(v.list()->size());
     return v;
   }
 
@@ -162,7 +164,8 @@ std::string quoted(std::string_view s, size_t& at) {
     }
     const char c = s[++at];
     const std::string_view known = "ntr\\'\"0abfv", means = std::string_view("\n\t\r\\'\"\0\a\b\f\v", 11);
-    const size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    const size_t code_kind = std::string_view("xuU").find(c);
+    const size_t digits = code_kind == std::string_view::npos ? 0 : size_t{2} << code_kind;
     if (digits > 0) {
       const int64_t code = hex(s, at + 1, digits);
       RUM_CHECK(code < 0x110000 && (code & 0x1FF800) != 0xD800, "a text holds a broken \\ sequence");
@@ -269,10 +272,10 @@ Value filtered(const Value& v, const std::string& name, const List& args) {
     if (v.dict()) return static_cast<int64_t>(v.dict()->size());
   }
   if (name == "default" && !args.empty()) return v.defined() ? v : args[0];
-  if ((name == "first" || name == "last") && v.list())
-    return v.list()->empty() ? Value(Undefined{name})
-           : name == "first" ? v.list()->front()
-                             : v.list()->back();
+  if ((name == "first" || name == "last") && v.list()) {
+    if (v.list()->empty()) return Undefined{name};
+    return name == "first" ? v.list()->front() : v.list()->back();
+  }
   if ((name == "selectattr" || name == "rejectattr") && v.list() && !args.empty() && args[0].text()) {
     RUM_CHECK(args.size() == 1 || args[1].text(), "it uses the filter {} in a way that is not known here",
               name);
@@ -636,7 +639,10 @@ class JinjaParser {
                  mark = open + 2 < s_.size() ? s_[open + 2] : ' ';
       bool fresh = place_ == 0;  // does it begin a line?
       if (strip_next_) text.remove_prefix(std::min(text.find_first_not_of(" \t\n\r\f\v"), text.size()));
-      if (!strip_next_ && trim_next_ && text.starts_with('\n')) text.remove_prefix(1), fresh = true;
+      if (!strip_next_ && trim_next_ && text.starts_with('\n')) {
+        text.remove_prefix(1);
+        fresh = true;
+      }
       if (open < s_.size() && mark == '-')
         text = text.substr(0, text.find_last_not_of(" \t\n\r\f\v") + 1);
       else if ((kind == '%' || kind == '#') && mark != '+')
