@@ -73,10 +73,13 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
               *const values = keys + R::stages * R::tile;
   if (thread == 0) {
     for (int i = 0; i < R::stages; ++i) {
-      simt::barrier_init(&meet.full_k[i], 1), simt::barrier_init(&meet.full_v[i], 1);
-      simt::barrier_init(&meet.empty_k[i], kReaders), simt::barrier_init(&meet.empty_v[i], kReaders);
+      simt::barrier_init(&meet.full_k[i], 1);
+      simt::barrier_init(&meet.full_v[i], 1);
+      simt::barrier_init(&meet.empty_k[i], kReaders);
+      simt::barrier_init(&meet.empty_v[i], kReaders);
     }
-    simt::barrier_init(&meet.queries, 1), simt::barrier_init(&meet.cut, 1);
+    simt::barrier_init(&meet.queries, 1);
+    simt::barrier_init(&meet.cut, 1);
     for (int g = 0; g < kGroups; ++g) simt::barrier_init(&meet.turned[g], kGroup);
     simt::barriers_ready();
   }

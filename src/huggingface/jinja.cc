@@ -184,8 +184,8 @@ std::string quoted(std::string_view s, size_t& at) {
 }
 bool letter(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 // From `at` to the end of the tag, behind which `at` is then.
-std::vector<Word> words_of(std::string_view s, size_t& at, std::string_view close, bool& strips,
-                           bool& trims) {
+std::vector<Word> words_of_tag(std::string_view s, size_t& at, std::string_view close, bool& strips,
+                               bool& trims) {
   std::vector<Word> out;
   int open = 0;
   for (;;) {
@@ -398,26 +398,17 @@ class JinjaParser {
     if (take("else")) no = expression();
     return [=](Scope& s) { return truth(condition(s)) ? yes(s) : no(s); };
   }
-  Expression either() {
-    Expression a = both();
-    while (take("or")) {
+  Expression either() { return short_circuit("or", true, &JinjaParser::both); }
+  Expression both() { return short_circuit("and", false, &JinjaParser::negation); }
+  // The first value that is `enough`, else the last one.
+  Expression short_circuit(const char* joins, bool enough, Expression (JinjaParser::*part)()) {
+    Expression a = (this->*part)();
+    while (take(joins)) {
       link();
-      Expression b = both();
+      Expression b = (this->*part)();
       a = [=](Scope& s) {
         Value v = a(s);
-        return truth(v) ? v : b(s);
-      };
-    }
-    return a;
-  }
-  Expression both() {
-    Expression a = negation();
-    while (take("and")) {
-      link();
-      Expression b = negation();
-      a = [=](Scope& s) {
-        Value v = a(s);
-        return truth(v) ? b(s) : v;
+        return truth(v) == enough ? v : b(s);
       };
     }
     return a;
@@ -602,7 +593,7 @@ class JinjaParser {
       const bool writes = s_[place_ + 1] == '{';
       place_ += 2;
       if (s_.substr(place_).starts_with('-') || s_.substr(place_).starts_with('+')) ++place_;
-      words_ = words_of(s_, place_, writes ? "}}" : "%}", strip_next_, trim_next_);
+      words_ = words_of_tag(s_, place_, writes ? "}}" : "%}", strip_next_, trim_next_);
       at_ = links_ = 0;
       if (writes) {
         Expression e = expression();

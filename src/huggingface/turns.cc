@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "generate/chat_template.h"
 #include "huggingface/jinja.h"
 #include "text/json.h"
@@ -61,7 +62,7 @@ class Reader {
     const std::string& mine = ours->text;
     const auto at = static_cast<size_t>(
         std::mismatch(theirs.begin(), theirs.end(), mine.begin(), mine.end()).first - theirs.begin());
-    return fmt::format("\"{}\" where this program has \"{}\"", cut(theirs, at), cut(mine, at));
+    return fmt::format("{} where this program has {}", cut(theirs, at), cut(mine, at));
   }
   // The form with the system's words that the template has; without them where they cannot be found.
   ChatForm filled(ChatForm form) const try {
@@ -87,24 +88,13 @@ class Reader {
   }
 
  private:
+  // From `at` on, at most 40 bytes, in quotation marks, whole characters.
   static std::string cut(const std::string& text, size_t at) {
-    constexpr size_t kMost = 40, kBefore = 10;
-    at -= std::min(at, kBefore);
-    while (at > 0 && (static_cast<unsigned char>(text[std::min(at, text.size() - 1)]) & 0xC0) == 0x80) --at;
-    std::string out = one_line_of(text.substr(std::min(at, text.size())));
-    if (out.size() <= kMost) return out;
-    size_t end = kMost;
-    while ((static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
-    return out.substr(0, end) + "...";
-  }
-  static std::string one_line_of(const std::string& text) {
-    std::string out;
-    for (const char c : text)
-      if (c == '\n')
-        out += "\\n";
-      else
-        out += c;
-    return out;
+    constexpr size_t kMost = 40;
+    at -= unfinished_character(std::string_view(text).substr(0, at));
+    std::string out = text.substr(at, kMost);
+    out.resize(out.size() - unfinished_character(out));
+    return to_json(Json(at + kMost < text.size() ? out + "..." : out));
   }
   const Template& of_;
   const Tokenizer& t_;
@@ -141,15 +131,8 @@ ReadTemplate read_template(const Template& of, const Tokenizer& t) {
 }
 
 namespace {
-std::string jinja_text(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text)
-    if (c == '\n')
-      out += "\\n";
-    else
-      out += c == '\'' || c == '\\' ? std::string{'\\', c} : std::string{c};
-  return out + "'";
-}
+// A literal, which Jinja writes as JSON does.
+std::string jinja_text(const std::string& text) { return to_json(Json(text)); }
 std::string opening(const ChatForm& form, const std::string& begin, const char* trimmed) {
   const bool some = !form.before.empty() || !form.system.empty();
   return fmt::format(

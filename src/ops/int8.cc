@@ -83,7 +83,8 @@ float round_row(const float* x, int64_t k, int64_t step, uint8_t* to) {
       const auto p = static_cast<int8_t>(to[j] ^ 128);
       const auto sign = static_cast<uint8_t>(p < 0 ? 255 : 0);
       const auto size = static_cast<uint8_t>((static_cast<uint8_t>(p) ^ sign) - sign);
-      to[j] = size, to[step + j] = sign;
+      to[j] = size;
+      to[step + j] = sign;
       negative += size & sign;
     }
     std::memcpy(to + 2 * step, &negative, sizeof negative);

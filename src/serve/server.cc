@@ -42,7 +42,7 @@ class Connections : public httplib::TaskQueue {
     Thread& t = *threads_.emplace_back(std::make_unique<Thread>());
     t.thread = std::jthread([this, &t, serve = std::move(serve)] {
       serve();
-      // Under this lock: whoever sees that it is over does not wait for it
+      // Under this lock: whoever sees that it is over does not wait for it.
       const std::lock_guard done(mutex_);
       t.over = true;
       --running_;
@@ -132,8 +132,10 @@ struct Server::State {
   }
   void routes() {
     http.set_pre_routing_handler([this](const httplib::Request& q, httplib::Response& a) {
-      q.method == "POST" ? slow->reading(q.remote_addr, q.remote_port)
-                         : slow->answering(q.remote_addr, q.remote_port);
+      if (q.method == "POST")
+        slow->reading(q.remote_addr, q.remote_port);
+      else
+        slow->answering(q.remote_addr, q.remote_port);
       a.set_header("X-Content-Type-Options", "nosniff");
       const bool local = config.host == "localhost" || names_this_machine(config.host);
       if (local && !names_this_machine(q.get_header_value("Host")))

@@ -67,7 +67,7 @@ void SlowClients::answered(const std::string& address, int port) {
   c.since = Clock::now();
   c.does = Does::nothing;
 }
-// Who has not said all of a request yet, as far as it is known; who is gone is forgotten.
+// Calls `use` for each client whose request is not yet complete, and forgets those that have left.
 void SlowClients::each_waiting(Clock::time_point now, const std::function<void(int, Client&)>& use) {
   std::set<std::string> here;
   each_connection(port_, [&](int file, const std::string& name) {
