@@ -181,7 +181,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
   for (const char* scale :
-       {"smoke", "laptop", "laptop-debian", "remedies", "finetune", "chain", "map", "mechanisms", "paper"}) {
+       {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune", "chain", "map", "mechanisms", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -346,7 +346,7 @@ std::vector<std::string> both(const std::set<std::string>& a, const std::set<std
 TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   const Graphs at;
   std::map<std::string, std::set<std::string>> ids;
-  for (const char* scale : {"remedies", "finetune", "map", "mechanisms"}) {
+  for (const char* scale : {"remedies", "remedies-debian", "finetune", "map", "mechanisms"}) {
     const ExperimentConfig c = at.config(scale);
     EXPECT_EQ(c.folder, "runs/experiments/remedies");
     // The format when stages were first made: another one would make them all again.
