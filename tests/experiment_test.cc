@@ -198,8 +198,9 @@ TEST(ExperimentPart, AGroupComesWithWhatItIsComparedWith) {
   std::vector<std::string> arms, claims;
   for (const Arm& a : e.arms) arms.push_back(a.name);
   for (const Claim& c : e.claims) claims.push_back(c.id);
-  EXPECT_EQ(arms, (std::vector<std::string>{"human", "self, greedy", "two generators", "greedy and drawn"}));
-  EXPECT_EQ(claims, (std::vector<std::string>{"C1", "C7", "R join"}));
+  EXPECT_EQ(arms, (std::vector<std::string>{"human", "self, greedy", "two generators", "two generators, one weaker",
+                                            "four generators, one weaker and one stronger", "greedy and drawn"}));
+  EXPECT_EQ(claims, (std::vector<std::string>{"C1", "C7", "C7 weaker", "C7 four", "R join"}));
   EXPECT_EQ(e.gate.claim, "C1");
   expect_error([&] { only_groups(all, {"e"}); }, "no group \"e\"; known: A, D, E, F, R");
 }
