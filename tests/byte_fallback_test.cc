@@ -241,6 +241,23 @@ TEST(ByteFallback, ConversationsInWords) {
   named.push_back(Json::Object{{"name", "default"}, {"template", last}});
   hub::spit(in + "/tokenizer_config.json", to_json(Json::Object{{"chat_template", named}}));
   EXPECT_EQ(import_folder(in, s.path + "/2", 0).config.chat.turns, Turns::mistral);
+  for (const auto& [found, shown] :
+       {std::pair<Json, const char*>{7, "7"},
+        {Json::Object{{"default", second}}, "{\"default\":\""},
+        {Json::Array{second}, "\"{{ bos_token }}"},
+        {Json::Array{Json::Object{{"name", "default"}}}, "{\"name\":\"default\"}"}}) {
+    hub::spit(in + "/tokenizer_config.json", to_json(Json::Object{{"chat_template", found}}));
+    const std::string error = error_of([&] { import_folder(in, s.path + "/4", 0); });
+    EXPECT_NE(
+        error.find(std::string("/tokenizer_config.json: chat_template: a text, or a list of objects with the "
+                               "texts \"name\" and \"template\", is expected, found ") +
+                   shown),
+        std::string::npos)
+        << error;
+    EXPECT_FALSE(std::filesystem::exists(s.path + "/4"));
+  }
+  hub::spit(in + "/tokenizer_config.json", to_json(Json::Object{{"chat_template", Json()}}));
+  EXPECT_EQ(import_folder(in, s.path + "/5", 0).config.chat, ChatForm{});
   hub::spit(in + "/chat_template.jinja", llama2);
   EXPECT_EQ(import_folder(in, s.path + "/3", 0).config.chat.turns, Turns::llama2);
 }

@@ -224,6 +224,30 @@ Template named(const Tokenizer& t) {
   const auto name = [&](Token token) { return token < 0 ? std::string() : t.name(token); };
   return {"", name(t.begin()), name(t.end())};
 }
+[[noreturn]] void refuse_template(const Json& found, const std::string& path) {
+  constexpr size_t kMost = 100;
+  std::string text = to_json(found);
+  if (text.size() > kMost) {
+    text.resize(kMost);
+    text.resize(kMost - unfinished_character(text));
+    text += "...";
+  }
+  constexpr const char* kExpected =
+      "a text, or a list of objects with the texts \"name\" and \"template\", is expected";
+  throw FileError(fmt::format("{}: chat_template: {}, found {}", path, kExpected, text));
+}
+// The text that stands in tokenizer_config.json, or the one of several that is named "default"; else "".
+std::string default_template(const Json& of, const std::string& path) {
+  if (of.text()) return *of.text();
+  if (!of.array()) refuse_template(of, path);
+  std::string out;
+  for (const Json& one : *of.array()) {
+    const Json *name = one.find("name"), *text = one.find("template");
+    if (!name || !name->text() || !text || !text->text()) refuse_template(one, path);
+    if (*name->text() == "default") out = *text->text();
+  }
+  return out;
+}
 }  // namespace
 
 std::string template_for(const ChatForm& form, const Tokenizer& t) {
@@ -263,15 +287,8 @@ std::optional<Template> template_of_folder(const std::string& folder, const Toke
   const Json* found = root.find("chat_template");
   if (disk.exists(jinja))
     out.jinja = disk.read(jinja);
-  else if (found && found->text())
-    out.jinja = *found->text();
-  else
-    for (const Json& one :
-         found && found->array() ? *found->array() : Json::Array{}) {  // several, with names
-      const Json *named = one.find("name"), *text = one.find("template");
-      if (named && named->text() && *named->text() == "default" && text && text->text())
-        out.jinja = *text->text();
-    }
+  else if (found && !found->is_null())
+    out.jinja = default_template(*found, path);
   return out.jinja.empty() ? std::nullopt : std::optional(std::move(out));
 }
 }  // namespace rum
