@@ -65,6 +65,67 @@ TEST(Jinja, WritesAsPythonDoes) {
   };
   for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
 }
+TEST(Jinja, FiltersAndRangesWriteAsPythonDoes) {
+  const struct {
+    const char *jinja, *written;
+  } cases[] = {
+      {"{% for i in range(3) %}{{ i }}{{ loop.last }} {% endfor %}|{% for i in range(2, 9, 3) %}{{ i }},{% "
+       "endfor %}|{% for i in range(5, 0, -2) %}{{ i }},{% endfor %}|{% for i in range(3, 1) %}x{% else "
+       "%}none{% endfor %}",
+       "0False 1False 2True |2,5,8,|5,3,1,|none"},
+      {"{{ range(n) | length }}{{ range(n) | last }}{{ 3 in range(4) }}{{ range(-2) | first is defined }}{{ "
+       "range(1, n - 3) | join('-') }}{{ (range(0, 10, 3) | list)[-1] }}",
+       "76TrueFalse1-2-39"},
+      {"{{ range(100000)|length }}", "100000"},
+      {"{{ 'straße ΑΣ ŉ ﬁ' | upper }}|{{ 'STRASSE İI ΑΣ Σ' | lower }}|{{ n | upper }}{{ none | lower }}{{ "
+       "missing | upper }}",
+       "STRASSE ΑΣ ʼN FI|strasse i̇i ας σ|7none"},
+      {"{{ \"hello wORLD-foo (bar) it's [x] <y> {z} ΑΣΣ a\u3000b ßs ǆx\" | title }}",
+       "Hello World-Foo (Bar) It's [X] <Y> {Z} Ασς A\u3000B SSs Ǆx"},
+      {"{{ 'fOO bAR ΑΣ' | capitalize }}|{{ 'ß' | capitalize }}|{{ 'ǆ' | capitalize }}|{{ 'İI' | capitalize "
+       "}}|{{ '' | capitalize }}{{ missing | capitalize }}{{ 'ﬁN' | capitalize }}{{ '1ab' | capitalize }}{{ "
+       "'Σας' | capitalize}}",
+       "Foo bar ας|Ss|ǅ|İi|Fin1abΣας"},
+      {"{{ '' | title }}{{ missing | title }}{{ n | title}}{{ none|title }}", "7None"},
+      {"{{ n | trim }}{{ missing | trim }}{{ '\u3000x ' | trim }}", "7x"},
+      {"{{ 'ä日x' | length }}{{ missing | length }}{{ '' | count }}{{ messages[0] | length }}", "3002"},
+      {"{{ ['a', 1, none, true] | join(', ') }}|{{ 'äbc' | join('-') }}|{{ messages[0] | join(' ') }}|{{ "
+       "missing | join }}|{{ [] | join('x') }}|{{ [1, 2] | join }}|{{ [1,2]|join(d='+') }}|{{[1,2]|join(3)}}",
+       "a, 1, None, True|ä-b-c|role content|||12|1+2|132"},
+      {"{{ 'äbc' | first }}{{ 'äbc日' | last }}{{ messages[0] | first }}{{ messages[0] | last }}{{ '' | "
+       "first is defined }}{{ missing | first is defined }}{{ [] | last }}",
+       "ä日rolecontentFalseFalse"},
+      {"{{ missing|last is defined }}", "False"},
+      {"{{ 'aXbXc' | replace('X', '--') }}{{ 'aaaa' | replace('a', 'b', 2) }}{{ n | replace(7, 'seven') }}{{ "
+       "missing | replace('a', 'b') }}{{ 'aaa' | replace('aa', 'b') }}{{ 'a' | replace('a', 'b', 0) }}{{ 'a' "
+       "| replace('b', 'x') }}{{ 'aa' | replace('a', '', count=1) }}{{ 'aa' | replace('a','b',-1)}}",
+       "a--b--cbbaasevenbaaaabb"},
+      {"{{'aXb'.replace('X', '-')}}{{'Straße'.upper()}}{{'ÄΣ'.lower()}}{{'hELLO wORLD'.capitalize()}}",
+       "a-bSTRASSEäςHello world"},
+      {"{{ missing | default }}|{{ missing | default('d') }}|{{ '' | default('d') }}|{{ '' | default('d', "
+       "true) }}|{{ none | default('d') }}|{{ none | default('d', boolean=true) }}|{{ 0 | default('d', "
+       "false) }}|{{ n | default('d', true) }}|{{ missing | d('e') }}|{{ missing | "
+       "default(default_value='k') }}",
+       "|d||d|None|d|0|7|e|k"},
+      {"{{ messages | tojson }}|{{ 'a\"\\\\\\n\\t\\x01ä\\x7f日</b>&' | tojson }}|{{ [1, -2, none, true, "
+       "false, 's'] | tojson }}|{{ [] | tojson }}|{{ n | tojson }}",
+       "[{\"role\": \"system\", \"content\": \" be brief\\n\"}, {\"role\": \"user\", \"content\": \"\u3000Hi "
+       "\"}, {\"role\": \"assistant\", \"content\": \"yes\"}]|\"a\\\"\\\\\\n\\t\\u0001ä\x7f"
+       "日</b>&\"|[1, -2, null, true, false, \"s\"]|[]|7"},
+      {"{{ messages | tojson(indent=2) }}|{{ [] | tojson(indent=4) }}|{{ [1, 'a'] | tojson(indent=1) }}|{{ "
+       "n|tojson(indent=3)}}|{{[1]|tojson(indent=-1)}}|{{[1,2]|tojson(indent=none)}}",
+       "[\n  {\n    \"role\": \"system\",\n    \"content\": \" be brief\\n\"\n  },\n  {\n    \"role\": "
+       "\"user\",\n    \"content\": \"\u3000Hi \"\n  },\n  {\n    \"role\": \"assistant\",\n    \"content\": "
+       "\"yes\"\n  }\n]|[]|[\n 1,\n \"a\"\n]|7|[\n1\n]|[1, 2]"},
+      {"{% for c in 'äb' %}{{ c }}.{% endfor %}{% for k in messages[1] %}{{ k }},{% endfor %}{% for k in "
+       "missing %}x{% else %}none{% endfor %}",
+       "ä.b.role,content,none"},
+      {"{{ 'ab' | list | length }}{{ messages[0] | list | last }}{{missing|list|length}}", "2content0"},
+      {"{{ 'x' | trim | upper ~ 'y' }}", "Xy"},
+      {"{{ messages | selectattr('role', 'equalto', 'user') | first is mapping }}", "True"},
+  };
+  for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
+}
 TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
   std::string deep, wide = "{{ 'a'", nested;
   for (int i = 0; i < 5000; ++i) deep += "{% if true %}", nested += "(";
@@ -73,7 +134,30 @@ TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
   const std::pair<std::string, const char*> cases[] = {
       {"{{ raise_exception('no ' + 'system') }}", "it refuses: no system"},
       {"{{ strftime_now('%d') }}", "it calls strftime_now(), which is not known here"},
-      {"{{ messages | tojson }}", "the filter tojson, which is not known here"},
+      {"{{ messages | groupby('role') }}", "the filter groupby, which is not known here"},
+      {"{{ range(100001) }}", "range() for more than 100000 numbers"},
+      {"{{ range(0, -1000000000, -1) }}", "range() for more than 100000 numbers"},
+      {"{{ range(0, 9, 0) }}", "range() with steps of 0"},
+      {"{{ range('a') }}", "range() with what is no whole number"},
+      {"{{ range() }}", "range() with 0 values"},
+      {"{% for i in range(20) %}{{ range(100000) | first }}{% endfor %}", "steps"},
+      {"{% for i in range(1000) %}{{ 'aaaaaaaaaa' | replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') "
+       "}}{% endfor "
+       "%}",
+       "it writes more than"},
+      {"{{ 'ab' | replace('', '-') }}", "it replaces an empty text"},
+      {"{{ 'ab' | replace('a') }}", "the filter replace without"},
+      {"{{ n | length }}", "the length of what has none"},
+      {"{{ none | join }}", "it walks through what is no list"},
+      {"{{ n | trim('7') }}", "the filter trim with 1 values, of which at most 0"},
+      {"{{ messages | join(', ', attribute='role') }}", "the filter join with attribute ="},
+      {"{{ 'a' | default('b', default_value='c') }}", "the filter default with default_value ="},
+      {"{{ n | tojson(sort_keys=true) }}", "the filter tojson with sort_keys ="},
+      {"{{ n | tojson(true) }}", "the filter tojson with ensure_ascii"},
+      {"{{ n | tojson(indent='a') }}", "the filter tojson with \"a\""},
+      {"{{ missing | tojson }}", "what is not defined"},
+      {"{{ namespace(a=1) | tojson }}", "a namespace"},
+      {"{{ 'a'.split(sep='a') }}", ".split() with named values"},
       {"{% include 'x' %}", "{% include %} is not known here"},
       {"{% if true %}x", "expected {% endif %}, found its end"},
       {"{{ 'x", "a text in it has no end"},
@@ -195,7 +279,7 @@ TEST(Template, WhatCannotBeRepresentedIsSaid) {
   EXPECT_NE(note(std::string(kLoop) + "{% if messages[0].role == 'system' %}!{% endif %}")
                 .find("after what the system says it writes"),
             std::string::npos);
-  EXPECT_NE(note("{{ '<|im_start|>' + messages | tojson }}").find("the filter tojson"), std::string::npos);
+  EXPECT_NE(note("{{ '<|im_start|>' + messages | pprint }}").find("the filter pprint"), std::string::npos);
   EXPECT_NE(note("{{ broken").find("has no end"), std::string::npos);
 }
 // The way back, for each form: the template writes what a conversation here is.

@@ -89,6 +89,10 @@ TEST(Unicode, NormalisesAndLowers) {
   EXPECT_EQ(lower_case("ABC[z"), "abc[z");
   EXPECT_THROW(nfc("ab\xff"), Error);
   EXPECT_THROW(lower_case("ab\xc3"), Error);
+  EXPECT_EQ(upper_case("stra\u00dfe, \u01c6, \u0149"), "STRASSE, \u01c4, \u02bcN");
+  EXPECT_EQ(sentence_case("\u01c6 WO\u039f\u03a3"), "\u01c5 wo\u03bf\u03c2");
+  EXPECT_EQ(sentence_case("1AB"), "1ab");
+  EXPECT_THROW(upper_case("ab\xc3"), Error);
 }
 
 // ---- Reader -----------------------------------------------------------------------------------------------

@@ -146,6 +146,23 @@ std::string lower_case(std::string_view text) {
   check(status, "lower case");
   return out;
 }
+std::string upper_case(std::string_view text) {
+  std::string out;
+  UErrorCode status = U_ZERO_ERROR;
+  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+  icu::CaseMap::utf8ToUpper("", 0, utf8(text, "upper case"), sink, nullptr, status);
+  check(status, "upper case");
+  return out;
+}
+std::string sentence_case(std::string_view text) {
+  std::string out;
+  UErrorCode status = U_ZERO_ERROR;
+  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+  icu::CaseMap::utf8ToTitle("", U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_BREAK_ADJUSTMENT, nullptr,
+                            utf8(text, "sentence case"), sink, nullptr, status);
+  check(status, "sentence case");
+  return out;
+}
 bool is_unspaced(char32_t code) {
   if (code < 0xE00 || code >= kNotUtf8) return false;
   const auto c = static_cast<UChar32>(code);

@@ -77,6 +77,10 @@ std::string nfc(std::string_view text);
 bool is_nfc(std::string_view text);  // would nfc() leave it as it is?
 // Full lower case in no particular language (final sigma included). Error when the text is not UTF-8.
 std::string lower_case(std::string_view text);
+// Full upper case, as lower_case().
+std::string upper_case(std::string_view text);
+// The first character in full title case, the rest in lower case: Python's str.capitalize(). Error as above.
+std::string sentence_case(std::string_view text);
 // With its first character in title case (one character for one), the rest as it is.
 std::string capitalized(std::string_view text);
 }  // namespace rum
