@@ -342,6 +342,16 @@ TEST(Chart, TicksAreRound) {
   const auto t = page::ticks(-1.3, 0.9);
   EXPECT_NE(std::find(t.begin(), t.end(), 0.0), t.end());
 }
+// A digit is at most 7 wide at the 11 px of ticks; the name of the axis, turned, ends at 16.
+TEST(Chart, NamesOfAxesStandClearOfTheirNumbers) {
+  const std::string drawn =
+      page::svg(page::LineChart{"Rate", "step", "learning rate", {{"one", {{0, 0.0002}, {1, 0.0014}}}}});
+  const std::regex tick("<text x=\"([0-9.]+)\"[^>]*text-anchor=\"end\" class=\"tick\">([^<]*)");
+  int checked = 0;
+  for (std::sregex_iterator m(drawn.begin(), drawn.end(), tick), end; m != end; ++m, ++checked)
+    EXPECT_GE(std::stod((*m)[1]) - 7.0 * static_cast<double>((*m)[2].length()), 16) << (*m)[2];
+  EXPECT_GE(checked, 3);
+}
 TEST(Chart, TicksLieWithinTheDataAndNamesAreEscaped) {
   const std::string drawn = page::svg(
       page::LineChart{"t", "x", "y", {{"<name>", {{5000, 12.5, 11.2, 13}, {20000, 18.7, 18, 19.9}}}}});

@@ -7,7 +7,7 @@
 
 namespace rum::page {
 namespace {
-constexpr double kWidth = 440, kLeft = 50, kRight = 12, kTop = 28, kBottom = 42, kHeight = 280,
+constexpr double kWidth = 440, kLeft = 64, kRight = 12, kTop = 28, kBottom = 42, kHeight = 280,
                  kLegendRow = 18;
 constexpr int kColours = 8, kShapes = 9;
 
