@@ -152,13 +152,16 @@ template <int R, int V>
                                  int32_t* sums) {
   const uint8_t* const signs = x + (step - kStartBytes) / 2;
   const __m256i ones = _mm256_set1_epi16(1);
+  // One row waits for the panel, which comes faster from memory at several places at once.
+  constexpr int64_t kStreams = R == 1 ? 4 : 1;
+  const int64_t part = groups / kStreams;
   for (int64_t at = 0; at < kPanel; at += 8 * V) {
     __m256i s[R][V];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) s[r][v] = _mm256_set1_epi32(four(x + (r + 1) * step - kStartBytes));
-    for (int64_t g = 0; g < groups; ++g) {
+    auto add = [&](int64_t g) __attribute__((always_inline)) {
       const int8_t* from = panel + g * kGroupBytes + at * kGroup;
       __m256i w[V];
 #pragma GCC unroll 8
@@ -170,7 +173,11 @@ template <int R, int V>
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) add_products(s[r][v], size, sign, w[v], ones);
       }
-    }
+    };
+    for (int64_t g = 0; g < part; ++g)
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kStreams; ++i) add(i * part + g);
+    for (int64_t g = kStreams * part; g < groups; ++g) add(g);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
