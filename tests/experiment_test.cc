@@ -180,8 +180,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
-  for (const char* scale :
-       {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune", "chain", "map", "mechanisms", "paper"}) {
+  for (const char* scale : {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune",
+                            "chain", "map", "mechanisms", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -198,8 +198,9 @@ TEST(ExperimentPart, AGroupComesWithWhatItIsComparedWith) {
   std::vector<std::string> arms, claims;
   for (const Arm& a : e.arms) arms.push_back(a.name);
   for (const Claim& c : e.claims) claims.push_back(c.id);
-  EXPECT_EQ(arms, (std::vector<std::string>{"human", "self, greedy", "two generators", "two generators, one weaker",
-                                            "four generators, one weaker and one stronger", "greedy and drawn"}));
+  EXPECT_EQ(arms,
+            (std::vector<std::string>{"human", "self, greedy", "two generators", "two generators, one weaker",
+                                      "four generators, one weaker and one stronger", "greedy and drawn"}));
   EXPECT_EQ(claims, (std::vector<std::string>{"C1", "C7", "C7 weaker", "C7 four", "R join"}));
   EXPECT_EQ(e.gate.claim, "C1");
   expect_error([&] { only_groups(all, {"e"}); }, "no group \"e\"; known: A, D, E, F, R");
