@@ -132,36 +132,39 @@ bool is_nfc(std::string_view text) {
   check(status, "NFC");
   return is;
 }
-std::string lower_case(std::string_view text) {
+namespace {
+// What `map`, one of ICU's, makes of a text; `what` names it in errors.
+template <class Map>
+std::string mapped(std::string_view text, const char* what, Map&& map) {
   std::string out;
+  UErrorCode status = U_ZERO_ERROR;
+  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
+  map(utf8(text, what), sink, status);
+  check(status, what);
+  return out;
+}
+}  // namespace
+std::string lower_case(std::string_view text) {
   if (is_ascii(text)) {
-    out = text;
+    std::string out(text);
     for (char& c : out)
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
     return out;
   }
-  UErrorCode status = U_ZERO_ERROR;
-  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
-  icu::CaseMap::utf8ToLower("", 0, utf8(text, "lower case"), sink, nullptr, status);
-  check(status, "lower case");
-  return out;
+  return mapped(text, "lower case", [](icu::StringPiece from, icu::ByteSink& to, UErrorCode& status) {
+    icu::CaseMap::utf8ToLower("", 0, from, to, nullptr, status);
+  });
 }
 std::string upper_case(std::string_view text) {
-  std::string out;
-  UErrorCode status = U_ZERO_ERROR;
-  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
-  icu::CaseMap::utf8ToUpper("", 0, utf8(text, "upper case"), sink, nullptr, status);
-  check(status, "upper case");
-  return out;
+  return mapped(text, "upper case", [](icu::StringPiece from, icu::ByteSink& to, UErrorCode& status) {
+    icu::CaseMap::utf8ToUpper("", 0, from, to, nullptr, status);
+  });
 }
 std::string sentence_case(std::string_view text) {
-  std::string out;
-  UErrorCode status = U_ZERO_ERROR;
-  icu::StringByteSink<std::string> sink(&out, static_cast<int32_t>(text.size()));
-  icu::CaseMap::utf8ToTitle("", U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_BREAK_ADJUSTMENT, nullptr,
-                            utf8(text, "sentence case"), sink, nullptr, status);
-  check(status, "sentence case");
-  return out;
+  constexpr uint32_t kWhole = U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_BREAK_ADJUSTMENT;
+  return mapped(text, "sentence case", [](icu::StringPiece from, icu::ByteSink& to, UErrorCode& status) {
+    icu::CaseMap::utf8ToTitle("", kWhole, nullptr, from, to, nullptr, status);
+  });
 }
 bool is_unspaced(char32_t code) {
   if (code < 0xE00 || code >= kNotUtf8) return false;
