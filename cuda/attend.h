@@ -72,8 +72,8 @@ inline float attend_scale(int64_t d) {
 template <class T>
 void attend_forward(const Attend<T>&);  // y and lse
 // The same with wgmma and bulk copies, for the shapes that it supports; false: nothing was done.
-// attend_hopper() says whether to try it: only with RUM_HOPPER=1 and on a GPU that can run it, until it has
-// been shown to be correct and faster on one.
+// attend_hopper() says whether to try it: on a GPU that can run it, unless RUM_HOPPER=0; emulated, where a test
+// asks for it.
 bool attend_forward_hopper(const Attend<simt::bf16>&);
 bool& attend_hopper();
 template <class T>

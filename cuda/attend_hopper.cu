@@ -191,8 +191,12 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 
 bool& attend_hopper() {
   static bool use = [] {
+#ifdef SIMT_GPU
     const char* said = std::getenv("RUM_HOPPER");
-    return said != nullptr && *said == '1' && simt::runs_hopper();
+    return simt::runs_hopper() && (said == nullptr || *said != '0');
+#else
+    return false;  // tests ask for it
+#endif
   }();
   return use;
 }

@@ -124,12 +124,13 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
     if (const int j = (q * 32 + lane) * V; j < width) w[q] = load<T, V>(weight + j);
   for (int64_t row = first + warp; row < end; row += kWarps) {
     const int64_t at = row * width + lane * V;
-    Pack<T, V> x[kPacks] = {}, g[kPacks] = {};  // 0 past the end of the row: adds nothing
+    Pack<T, V> x[kPacks] = {}, g[kPacks] = {}, to[kPacks];  // 0 past the end of the row: adds nothing
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q)
       if ((q * 32 + lane) * V < width) {
         x[q] = load<T, V>(r + at + q * 32 * V);
         g[q] = load<T, V>(dy + at + q * 32 * V);
+        if (add) to[q] = load<T, V>(dr + at + q * 32 * V);
       }
     const float m = mean[row], s = rstd[row];
     float a = 0, b = 0;
@@ -150,16 +151,13 @@ __global__ void __launch_bounds__(32 * kWarps, kResident<kSpans>)
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q) {
       if ((q * 32 + lane) * V >= width) continue;
-      T* const out = dr + at + q * 32 * V;
-      Pack<T, V> to;
-      if (add) to = load<T, V>(out);
       SIMT_UNROLL
       for (int k = 0; k < V; ++k) {
         const float d = to_float(g[q].at[k]) * to_float(w[q].at[k]);
         const float dx = (d - a - (to_float(x[q].at[k]) - m) * s * b) * s;
-        to.at[k] = from_float<T>(add ? dx + to_float(to.at[k]) : dx);
+        to[q].at[k] = from_float<T>(add ? dx + to_float(to[q].at[k]) : dx);
       }
-      store<T, V>(out, to);
+      store<T, V>(dr + at + q * 32 * V, to[q]);
     }
   }
   SIMT_UNROLL

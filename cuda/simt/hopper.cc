@@ -158,6 +158,7 @@ void load(void* to, const TensorMap& map, Barrier* at, int64_t x, int64_t y, int
   if (offset >= uint64_t{256} << 10) bad(l, what, "its destination is not in shared memory");
   if (offset % kSwizzledAlign != 0) bad(l, what, "a swizzled tile begins at a multiple of 1,024 bytes");
   if (map.rank != rank) bad(l, what, "its map has another number of dimensions");
+  if (x % 8 != 0) bad(l, what, "it begins at a multiple of 8 numbers of a row: an H200 stops at any other");
   const uint32_t bytes = 128 * map.box[1] * (rank == 3 ? map.box[2] : 1);
 #ifdef SIMT_CHECK
   check_async_start(to, bytes, l);

@@ -119,7 +119,8 @@ __device__ __forceinline__ void barrier_wait(Barrier* b, uint32_t parity) {
       "r"(parity)
       : "memory");
 }
-// One thread: the box at (x, y) or (x, y, z) to `to`; its bytes count for the barrier's phase.
+// One thread: the box at (x, y) or (x, y, z) to `to`; its bytes count for the barrier's phase. x is a multiple of
+// 8: at any other an H200 stops with "illegal instruction".
 __device__ __forceinline__ void bulk_load(void* to, const TensorMap& map, Barrier* b, int x, int y) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], "

@@ -150,7 +150,7 @@ TEST(CudaHopper, BulkCopiesAreSwizzledAndFillWithZeros) {
   const Dev<simt::bf16> to(2 * 16 * 64);
   const simt::TensorMap flat = simt::tensor_map(from.p, {72, 20}, {160}, {64, 16}),
                         deep = simt::tensor_map(from.p, {72, 20, 3}, {160, 24 * 160}, {64, 16, 2});
-  const int places[][3] = {{0, 0, 0}, {8, 3, 1}, {16, 9, 2}, {-3, -2, -1}, {64, 19, 2}, {72, 0, 0}};
+  const int places[][3] = {{0, 0, 0}, {8, 3, 1}, {16, 9, 2}, {-8, -2, -1}, {64, 19, 2}, {72, 0, 0}};
   for (const auto& [x, y, z] : places)
     for (const int rank : {2, 3}) {
       const int depth = rank - 1;

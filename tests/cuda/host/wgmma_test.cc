@@ -28,8 +28,7 @@ int launches(DType type, int64_t d, int32_t rows,
   return mock::launches("forward_hopper");
 }
 TEST(CudaHostWgmma, LongTextsOfTheRightHeads) {
-  ASSERT_FALSE(cuda::attend_hopper());  // the mock has compute capability 9.0, but RUM_HOPPER is not set
-  cuda::attend_hopper() = true;
+  ASSERT_TRUE(cuda::attend_hopper());  // the mock has compute capability 9.0
   EXPECT_EQ(launches(DType::bf16, 64, 1000, 1), 1);
   EXPECT_EQ(launches(DType::bf16, 128, 256, 2), 1);
   EXPECT_EQ(launches(DType::bf16, 128, 255, 2), 0);
@@ -37,6 +36,7 @@ TEST(CudaHostWgmma, LongTextsOfTheRightHeads) {
   EXPECT_EQ(launches(DType::f32, 64, 1000, 1), 0);
   cuda::attend_hopper() = false;
   EXPECT_EQ(launches(DType::bf16, 64, 1000, 1), 0);
+  cuda::attend_hopper() = true;
 }
 }  // namespace
 }  // namespace rum::test::host_wgmma_test

@@ -28,7 +28,7 @@ Sizes tiny();  // runs on the emulation in a moment: shows that all of it works,
 struct Work {
   double bytes = 0, flops = 0;  // that it must move at least, or calculate: the one that is not 0 limits it
   double in_step = 0;           // how often a training step of config() does it
-  bool eager = false;           // it reads back or uploads, so it cannot be recorded
+  bool eager = false;           // not recorded: it reads back, uploads, or is another thing when replayed
   std::function<void()> run = {};  // queues it once
 };
 struct Case {
