@@ -1,5 +1,5 @@
 // GPU twin of src/ops/rmsnorm.cc: forward with and without a residual, and its two gradients.
-#include "cuda/kernel.h"
+#include "cuda/norm.h"
 #include "ops/rmsnorm.h"
 
 namespace rum::cuda {
@@ -102,6 +102,8 @@ void backward(const Tensor& r, const Tensor& weight, const Tensor& rstd, const T
               const Grad& dweight) {
   by_device_type(r.dtype(), [&]<class T> {
     const int64_t n = r.shape().rows(), c = r.shape()[-1];
+    if (norm_fits_together<T>(r, weight, dy, dr, static_cast<bool>(dweight)))
+      return norm_backward<T, false>(r, weight, {}, rstd, dy, dr, dweight, {});
     if (dr) {
       T* const out = dr.to().data<T>();
       const bool wide = packs<T>(c, {r.data<T>(), weight.data<T>(), dy.data<T>(), out});
