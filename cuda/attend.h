@@ -8,6 +8,7 @@
 
 namespace rum::cuda {
 constexpr int kMostHead = 128;  // a wider head's two results of backward do not fit into a warp's registers
+constexpr int kFew = 16;        // rows of a block that splits the keys among its warps
 
 struct Text {  // rows of the queries, then of the keys; token `before` of the keys is the first query's
   int q, m, n, before, least;
@@ -32,7 +33,8 @@ struct Attend {
   bool wide = false;            // rows can be copied 16 bytes at a time
   T* y = nullptr;
   int64_t y_step = 0;
-  float* lse = nullptr;  // (rows, heads)
+  float* lse = nullptr;                                                       // (rows, heads)
+  bool few() const { return rows <= (2 * texts > kFew ? 2 * texts : kFew); }  // decoding: one token per text
 
   // Text s; text `texts` is the rows after the last offset: no query sees a key there.
   __device__ Text text(int s) const {
@@ -71,6 +73,10 @@ inline float attend_scale(int64_t d) {
 }
 template <class T>
 void attend_forward(const Attend<T>&);  // y and lse
+// The same for a few rows over a cache, which also appends their keys (rotated) and values: k and v are the
+// new rows. false: nothing was done, since rows or heads are not of the kind that it supports.
+template <class T>
+bool attend_few(const Attend<T>&, T* keys, T* values);
 // The same with wgmma and bulk copies, for the shapes that it supports; false: nothing was done.
 // attend_hopper() says whether to try it: on a GPU that can run it, unless RUM_HOPPER=0; emulated, where a test
 // asks for it.
@@ -121,18 +127,27 @@ struct Place {
 inline unsigned tile_count(int rows, int texts, int each) {
   return static_cast<unsigned>(rows / each + texts + 1);
 }
-// Called by all lanes of a warp.
-__device__ inline Place find_tile(const int32_t* offsets, int texts, int each, Order order) {
-  const int v = static_cast<int>(order == Order::last_first ? gridDim.x - 1 - blockIdx.x : blockIdx.x),
-            lane = static_cast<int>(threadIdx.x % 32);
-  int low = 0, high = texts + 1;
-  while (high - low > 1) {  // each lane tries one of 32 places
+// The last i of low .. high - 1 for which `at` holds, given that it holds for low and up to some place. Called
+// by all lanes of a warp: each tries one of 32 places.
+template <class F>
+__device__ __forceinline__ int find_last(int low, int high, const F& at) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  while (high - low > 1) {
     const int step = (high - low + 31) / 32, i = low + lane * step;
-    const bool at = lane == 0 || (i < high && offsets[i] / each + i <= v);
-    low += (__popc(__ballot_sync(0xffffffffu, at)) - 1) * step;
+    const bool holds = lane == 0 || (i < high && at(i));
+    low += (__popc(__ballot_sync(0xffffffffu, holds)) - 1) * step;
     high = min(high, low + step);
   }
-  return {low, (v - offsets[low] / each - low) * each};
+  return low;
+}
+__device__ inline Place find_tile(const int32_t* offsets, int texts, int each, Order order) {
+  const int v = static_cast<int>(order == Order::last_first ? gridDim.x - 1 - blockIdx.x : blockIdx.x),
+            text = find_last(0, texts + 1, [&](int i) { return offsets[i] / each + i <= v; });
+  return {text, (v - offsets[text] / each - text) * each};
+}
+// The text of a row; `texts` after the last offset.
+__device__ inline int find_row(const int32_t* offsets, int texts, int row) {
+  return find_last(0, texts + 1, [&](int i) { return offsets[i] <= row; });
 }
 
 // f(constant) for the narrowest kernel that holds a head of d numbers: 32, 64, 96 or 128.

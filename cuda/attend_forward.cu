@@ -27,7 +27,6 @@ __device__ void join(float (&top)[2], float (&sum)[2], float (&factor)[2]) {
     factor[half] = simt::exp2_approx(before - base);
   }
 }
-constexpr int kFew = 16;  // rows of a block that splits the keys among its warps
 
 // Threads: a block has one tile of queries of one text and head, a warp 16 of them, or 32 where texts are
 // long. kSplit, for few queries: 16 in all, and each warp takes its share of every tile of keys; the shares
@@ -162,8 +161,7 @@ void attend_forward(const Attend<T>& a) {
                    dim3(tile_count(a.rows, a.texts, kRows), static_cast<unsigned>(a.heads)), dim3(Z::threads),
                    std::max(tiles + room, staged), a);
     };
-    if (a.rows <= std::max(2 * a.texts, kFew))
-      return run.template operator()<kFew>();  // decoding: one token per text
+    if (a.few()) return run.template operator()<kFew>();
     if constexpr (!Z::kFloat && D <= 64)
       if (a.rows >= 2 * Z::rows * a.texts) return run.template operator()<2 * Z::rows>();  // long texts
     run.template operator()<Z::rows>();

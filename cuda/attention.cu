@@ -1,5 +1,5 @@
 // GPU twin of src/ops/attention.cc: rotation, the cache, and the calls of self-attention to the kernels in
-// attend_forward.cu and attend_backward.cu.
+// attend_few.cu, attend_forward.cu and attend_backward.cu.
 #include "cuda/attend.h"
 #include "ops/attention.h"
 
@@ -150,6 +150,8 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope,
     Attend<T> a;
     const Tensor turn = turns_of(l, y.shape()[1] / hs.query, rope);
     describe(a, qkv, hs, l, turn);
+    a.y = y.data<T>();
+    a.lse = lse.data<float>();
     const int64_t width = hs.kv * a.d;
     Tensor keys;
     if (l.cache) {
@@ -159,6 +161,7 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope,
       a.limit = static_cast<int>(vs.shape()[1]);
       a.k_slot = ks.shape()[1];
       a.v_slot = vs.shape()[1];
+      if (attend_few(a, ks.data<T>(), vs.data<T>())) return;
       append<T>(a, ks.data<T>(), vs.data<T>(), hs.kv);
       a.k = ks.data<T>();
       a.v = vs.data<T>();
@@ -170,8 +173,6 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope,
       a.k = keys.data<T>();
       a.k_step = width;
     }
-    a.y = y.data<T>();
-    a.lse = lse.data<float>();
     a.wide = packs<T>(a.d, {a.q, a.k, a.v, a.y});
     attend_forward(a);
   });

@@ -324,6 +324,151 @@ TEST(CudaAttention, DecodingOverTheCache) {
     decode({{2, 1}, 20, Mask::causal, 0}, type);
     decode({{1, 1}, 5, Mask::full, 0}, type);
     decode({{1, 1}, 128, Mask::causal, 100}, type);
+    decode({{4, 1}, 96, Mask::full, 0}, type);
+    decode({{3, 3}, 8, Mask::causal, 100}, type);  // half a head is less than 16 bytes in bf16
+  }
+}
+// A call with a few new rows a text, all of whose numbers are known: slots 0 .. 5 hold `held` tokens each and
+// take 1, 0, 3, 1, 2, 1 more, of which slots 3 and 4 have no room for the last; one row is in no text.
+struct FewRows {
+  static constexpr int64_t kSlots = 6, kLength = 70;
+  const Ints held{40, 33, 7, 70, 69, 0}, offsets{0, 1, 1, 4, 5, 7, 8}, prefix{0, 50, 12, 0, 3, 0};
+  Form f;
+  DType type;
+  Tensor x, keys, values;  // new rows; what the slots hold, random
+  FewRows(const Form& form, DType t)
+      : f(form),
+        type(t),
+        x(cast(noise({9, f.width()}, 1), t)),
+        keys(cast(noise({kSlots, 80, f.heads.kv * f.d}, 2), t)),
+        values(cast(noise({kSlots, kLength, f.heads.kv * f.d}, 3), t)) {}
+  Cache cache() const {
+    Cache c(1, kSlots, kLength, f.heads.kv * f.d, type, kCuda);
+    c.keys[0].copy_from(keys), c.values[0].copy_from(values), c.used.copy_from(ints(held, kCpu));
+    return c;
+  }
+  int32_t place(size_t s, int32_t row) const { return held[s] + row - offsets[s]; }
+  Ints places() const {
+    Ints p(9);
+    for (size_t s = 0; s < kSlots; ++s)
+      for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i) p[static_cast<size_t>(i)] = place(s, i);
+    return p;
+  }
+  // Number j of head h in row i of x, from column `first` on, turned to place p; rounded as the cache does.
+  double turned(int64_t i, int64_t first, int64_t h, int64_t j, int32_t p) const {
+    const int64_t at = i * f.width() + first + h * f.d, half = f.d / 2;
+    if (f.rope == 0) return x.at(at + j);
+    const double angle =
+        p * std::pow(f.rope, -2.0 * static_cast<double>(j % half) / static_cast<double>(f.d));
+    const double other = j < half ? -x.at(at + j + half) : x.at(at + j - half);
+    return x.at(at + j) * std::cos(angle) + other * std::sin(angle);
+  }
+};
+void few_rows(const Form& f, DType type) {
+  SCOPED_TRACE(fmt::format("{}:{} heads of {}, mask {}, rope {}, {}", f.heads.query, f.heads.kv, f.d,
+                           static_cast<int>(f.mask), f.rope, name(type)));
+  const FewRows few(f, type);
+  Cache cache = few.cache();
+  Side side{kCuda, type};
+  side.make_room(9, f);
+  const Layout l{ints(few.offsets, kCuda), ints(few.prefix, kCuda), ints(few.places(), kCuda), f.mask,
+                 &cache};
+  kernels::attention_forward(kCuda, side.put(few.x), f.heads, l, 0, f.rope, side.y, side.lse);
+  const int64_t kv = f.heads.kv * f.d, first = f.heads.query * f.d;
+  const Tensor want_keys = cast(few.keys, DType::f64), want_values = few.values.clone(),
+               y = Tensor::empty({9, first}, DType::f64, kCpu),
+               lse = Tensor::empty({9, f.heads.query}, DType::f64, kCpu);
+  for (int64_t s = 0; s < FewRows::kSlots; ++s) {
+    const auto slot = static_cast<size_t>(s);
+    for (int32_t i = few.offsets[slot]; i < few.offsets[slot + 1]; ++i) {
+      const int32_t p = few.place(slot, i);
+      for (int64_t e = 0; p < FewRows::kLength && e < kv; ++e) {
+        want_keys.data<double>()[(s * 80 + p) * kv + e] = few.turned(i, first, e / f.d, e % f.d, p);
+        std::copy_n(
+            few.x.data<char>() + (i * f.width() + first + kv + e) * static_cast<int64_t>(size_of(type)),
+            size_of(type),
+            want_values.data<char>() +
+                ((s * FewRows::kLength + p) * kv + e) * static_cast<int64_t>(size_of(type)));
+      }
+    }
+  }
+  EXPECT_EQ(bytes(cache.values[0]), bytes(want_values));
+  const Tensor keys = cache.keys[0].to(kCpu);
+  for (int64_t e = 0; e < keys.size(); ++e) {
+    const double want = want_keys.at(e),
+                 most = type == DType::bf16 ? std::max(std::abs(want), 1e-1) / 256 : 1e-6;
+    ASSERT_NEAR(keys.at(e), want, f.rope == 0 ? 0 : most) << e;
+  }
+  for (int64_t i = 0; i < y.size(); ++i) y.data<double>()[i] = 0;
+  for (int64_t i = 0; i < lse.size(); ++i) lse.data<double>()[i] = 0;
+  for (int64_t s = 0; s < FewRows::kSlots; ++s) {
+    const auto slot = static_cast<size_t>(s);
+    const int32_t count = few.offsets[slot + 1] - few.offsets[slot],
+                  all = std::min<int32_t>(few.held[slot] + count, FewRows::kLength);
+    for (int32_t i = few.offsets[slot]; i < few.offsets[slot + 1]; ++i) {
+      const int32_t p = few.place(slot, i), least = f.mask == Mask::full     ? all
+                                                    : f.mask == Mask::prefix ? few.prefix[slot]
+                                                                             : 0;
+      const int32_t sees = std::min(all, std::max(p + 1, least));
+      for (int64_t h = 0; h < f.heads.query; ++h) {
+        const int64_t column = h / (f.heads.query / f.heads.kv) * f.d;
+        double sum = 0;
+        std::vector<double> o(static_cast<size_t>(f.d));
+        for (int64_t t = 0; t < sees; ++t) {
+          double dot = 0;
+          for (int64_t j = 0; j < f.d; ++j)
+            dot += few.turned(i, 0, h, j, p) * keys.at((s * 80 + t) * kv + column + j);
+          const double weight = std::exp(dot / std::sqrt(static_cast<double>(f.d)));
+          sum += weight;
+          for (int64_t j = 0; j < f.d; ++j)
+            o[static_cast<size_t>(j)] +=
+                weight * want_values.at((s * FewRows::kLength + t) * kv + column + j);
+        }
+        for (int64_t j = 0; j < f.d; ++j)
+          y.data<double>()[i * first + h * f.d + j] = o[static_cast<size_t>(j)] / sum;
+        lse.data<double>()[i * f.heads.query + h] = std::log(sum);
+      }
+    }
+  }
+  expect("attention_forward, few rows", type, side.y, y, most(type, f));
+  EXPECT_LE(distance(side.lse, lse), most(type, f));
+}
+TEST(CudaAttention, AFewNewRowsJoinTheCache) {
+  for (const DType type : kTypes) {
+    few_rows({{2, 2}, 64, Mask::causal, 0}, type);
+    few_rows({{4, 2}, 32, Mask::prefix, 10000}, type);
+    few_rows({{2, 1}, 96, Mask::full, 100}, type);
+    few_rows({{1, 1}, 128, Mask::causal, 10000}, type);
+    few_rows({{3, 1}, 48, Mask::prefix, 0}, type);
+    few_rows({{2, 1}, 10, Mask::prefix, 100}, type);  // not whole 16 bytes
+  }
+}
+TEST(CudaAttention, AFewNewRowsHaveEqualBitsInOtherCompany) {
+  const Form f{{4, 2}, 64, Mask::prefix, 10000};
+  for (const DType type : kTypes) {
+    const FewRows few(f, type);
+    auto run = [&](const Ints& offsets, int64_t from) {  // slot 2's rows of y and its part of the cache
+      Cache cache = few.cache();
+      Side side{kCuda, type};
+      const int64_t rows = offsets.back() + 1;
+      Ints places(static_cast<size_t>(rows));
+      for (size_t s = 0; s < FewRows::kSlots; ++s)
+        for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i)
+          places[static_cast<size_t>(i)] = few.held[s] + i - offsets[s];
+      Tensor x = cast(noise({rows, f.width()}, 9), type);
+      x.rows(from, from + 3).copy_from(few.x.rows(1, 4));
+      side.make_room(rows, f);
+      const Layout l{ints(offsets, kCuda), ints(few.prefix, kCuda), ints(places, kCuda), f.mask, &cache};
+      kernels::attention_forward(kCuda, side.put(x), f.heads, l, 0, f.rope, side.y, side.lse);
+      auto slot = [](const Tensor& t) {
+        return bytes(t.to(kCpu).as({FewRows::kSlots, t.size() / FewRows::kSlots}).rows(2, 3));
+      };
+      return bytes(side.y.to(kCpu).rows(from, from + 3)) + bytes(side.lse.to(kCpu).rows(from, from + 3)) +
+             slot(cache.keys[0]) + slot(cache.values[0]);
+    };
+    const std::string all = run(few.offsets, 1);
+    EXPECT_EQ(run({0, 0, 0, 3, 3, 3, 3}, 0), all);
+    EXPECT_EQ(run({0, 2, 6, 9, 9, 9, 12}, 6), all);
   }
 }
 // the host cannot know that; nothing else may be overwritten

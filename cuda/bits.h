@@ -1,0 +1,35 @@
+// 16 bytes of a row, as they were read. Kernels that hold much of a row hold it so: a number of 16 bits in a
+// Pack may take a whole register.
+#pragma once
+#include "cuda/kernel.h"
+
+namespace rum::cuda {
+using Bits = uint4;
+template <class T>
+struct Floats {
+  float at[kPack<T>];
+};
+template <class T>
+__device__ __forceinline__ Floats<T> unpack(const Bits& b) {
+  const uint32_t word[4] = {b.x, b.y, b.z, b.w};
+  Floats<T> f;
+  SIMT_UNROLL
+  for (int k = 0; k < kPack<T>; ++k)
+    if constexpr (sizeof(T) == 4)
+      f.at[k] = __uint_as_float(word[k]);
+    else
+      f.at[k] = __uint_as_float(k % 2 == 0 ? word[k / 2] << 16 : word[k / 2] & 0xffff0000u);
+  return f;
+}
+template <class T>
+__device__ __forceinline__ Bits pack(const Floats<T>& f) {
+  uint32_t word[4];
+  SIMT_UNROLL
+  for (int w = 0; w < 4; ++w)
+    if constexpr (sizeof(T) == 4)
+      word[w] = __float_as_uint(f.at[w]);
+    else
+      word[w] = simt::pack_bf(f.at[2 * w], f.at[2 * w + 1]);
+  return {word[0], word[1], word[2], word[3]};
+}
+}  // namespace rum::cuda
