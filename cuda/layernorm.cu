@@ -112,6 +112,8 @@ void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, const T
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t n = x.shape().rows(), c = x.shape()[-1];
     const T* d = delta ? delta.data<T>() : nullptr;
+    if (norm_held<T, true>(x, d, weight.data<T>(), bias.data<T>(), epsilon, r, y, mean.data<float>(), rstd))
+      return;
     const bool wide =
         packs<T>(c, {x.data<T>(), d, weight.data<T>(), bias.data<T>(), r.data<T>(), y.data<T>()});
     simt::launch(wide ? forward_rows<T, kPack<T>> : forward_rows<T, 1>, dim3(blocks(n, kWarps)),

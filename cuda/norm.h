@@ -1,13 +1,110 @@
-// The backward pass of layer norm and RMS norm in one kernel, where a lane can hold its part of a row (width <=
-// 1024): r and dy are read once for the gradients of the input and of the weights. RMS norm is layer norm with
-// a mean of 0 and without a bias.
+// Layer norm and RMS norm where a lane can hold its part of a row (width <= 1024): forward, and the backward
+// pass in one kernel, in which r and dy are read once for the gradients of the input and of the weights. RMS
+// norm is layer norm with a mean of 0 and without a bias.
 #pragma once
+#include "cuda/bits.h"
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
 constexpr int kNormWarps = 4;  // rows a block works on at once
 constexpr int kSpan = 256;     // columns that a warp takes at a time, 8 per lane
 constexpr int kWidest = 4;     // spans
+// f(constant) for the fewest spans that hold a row.
+template <class F>
+void by_spans(int64_t width, F&& f) {
+  if (width <= kSpan)
+    f.template operator()<1>();
+  else if (width <= 2 * kSpan)
+    f.template operator()<2>();
+  else if (width <= 3 * kSpan)
+    f.template operator()<3>();
+  else
+    f.template operator()<kWidest>();
+}
+
+// Forward in bf16: all of a row, the weight and the bias are on their way before the first sum, so that memory
+// is waited for once.
+// Threads: one warp per row, each lane 8 neighbouring numbers of every 256.
+// Reads: x (and delta) once; weight and bias from the cache.
+// Writes: y once, r once where there is a delta; mean (layer norm) and rstd once per row.
+// Sums: as forward_rows of the two norms, with the same bits.
+// Limit: memory; with few rows its latency.
+// Ladder: none; forward_rows without its second and third reading.
+template <int kSpans, bool kLayer>
+__global__ void __launch_bounds__(32 * kNormWarps, kSpans < kWidest ? 8 : 6)
+    forward_held(const simt::bf16* x, const simt::bf16* delta, const simt::bf16* weight,
+                 const simt::bf16* bias, float epsilon, simt::bf16* r, simt::bf16* y, float* mean,
+                 float* rstd, int64_t rows, int width) {
+  using T = simt::bf16;
+  constexpr int V = kPack<T>;
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kNormWarps + threadIdx.x / 32;
+  if (row >= rows) return;
+  const int lane = static_cast<int>(threadIdx.x % 32) * V;
+  const int64_t at = row * width;
+  auto each = [&](auto f) {  // f(span, column) where the row has one
+    SIMT_UNROLL
+    for (int q = 0; q < kSpans; ++q)
+      if (const int j = lane + q * kSpan; j < width) f(q, j);
+  };
+  Bits a[kSpans], w[kSpans], b[kSpans];
+  each([&](int q, int j) { a[q] = simt::ldv<Bits>(x + at + j); });
+  each([&](int q, int j) {
+    w[q] = simt::ldv<Bits>(weight + j), b[q] = kLayer ? simt::ldv<Bits>(bias + j) : Bits{};
+  });
+  if (delta != nullptr) {
+    Bits d[kSpans];
+    each([&](int q, int j) { d[q] = simt::ldv<Bits>(delta + at + j); });
+    each([&](int q, int j) {
+      Floats<T> sum = unpack<T>(a[q]);
+      const Floats<T> more = unpack<T>(d[q]);
+      for (int k = 0; k < V; ++k) sum.at[k] += more.at[k];
+      a[q] = pack<T>(sum);
+      simt::stv(r + at + j, a[q]);
+    });
+  }
+  float m = 0, v = 0;
+  if constexpr (kLayer) {
+    each([&](int q, int) {
+      const Floats<T> f = unpack<T>(a[q]);
+      for (int k = 0; k < V; ++k) m += f.at[k];
+    });
+    m = warp_sum(m) / static_cast<float>(width);
+  }
+  each([&](int q, int) {
+    const Floats<T> f = unpack<T>(a[q]);
+    for (int k = 0; k < V; ++k) v += (f.at[k] - m) * (f.at[k] - m);
+  });
+  const float s = 1.0f / sqrtf(warp_sum(v) / static_cast<float>(width) + epsilon);
+  each([&](int q, int j) {
+    Floats<T> f = unpack<T>(a[q]);
+    const Floats<T> g = unpack<T>(w[q]), h = unpack<T>(b[q]);
+    for (int k = 0; k < V; ++k) {
+      f.at[k] = (f.at[k] - m) * s * g.at[k];
+      if constexpr (kLayer) f.at[k] += h.at[k];
+    }
+    simt::stv(y + at + j, pack<T>(f));
+  });
+  if (lane != 0) return;
+  if constexpr (kLayer) mean[row] = m;
+  rstd[row] = s;
+}
+// False: nothing was done, since forward_rows is for this type, width or address.
+template <class T, bool kLayer>
+bool norm_held(const Tensor& x, const T* delta, const T* weight, const T* bias, float epsilon, Tensor& r,
+               Tensor& y, float* mean, Tensor& rstd) {
+  const int64_t n = x.shape().rows(), c = x.shape()[-1];
+  if constexpr (sizeof(T) == 2)
+    if (c <= kWidest * kSpan && packs<T>(c, {x.data<T>(), delta, weight, bias, r.data<T>(), y.data<T>()})) {
+      by_spans(c, [&]<int kSpans> {
+        simt::launch(forward_held<kSpans, kLayer>, dim3(blocks(n, kNormWarps)), dim3(32 * kNormWarps), 0,
+                     x.data<T>(), delta, weight, bias, epsilon, r.data<T>(), y.data<T>(), mean,
+                     rstd.data<float>(), n, static_cast<int>(c));
+      });
+      return true;
+    }
+  return false;
+}
+
 // This many blocks fit into a multiprocessor's registers; the grid is one wave of blocks on an H100, each
 // with its own rows.
 template <int kSpans>
@@ -136,22 +233,14 @@ void norm_backward(const Tensor& r, const Tensor& weight, const Tensor& mean, co
   const int64_t n = r.shape().rows(), c = r.shape()[-1];
   constexpr int kSums = kLayer ? 2 : 1;
   Tensor partial;
-  auto run = [&]<int kSpans> {
+  by_spans(c, [&]<int kSpans> {
     const int64_t each = rows_together<kSpans>(n), count = (n + each - 1) / each;
     partial = Tensor::empty({kSums, count, c}, DType::f32, DeviceKind::cuda);
     simt::launch(backward_together<T, kSpans, kLayer>, dim3(static_cast<unsigned>(count)),
                  dim3(32 * kNormWarps), 0, r.data<T>(), weight.data<T>(),
                  kLayer ? mean.data<float>() : nullptr, rstd.data<float>(), dy.data<T>(), dr.to().data<T>(),
                  dr.add(), n, static_cast<int>(c), each, partial.data<float>());
-  };
-  if (c <= kSpan)
-    run.template operator()<1>();
-  else if (c <= 2 * kSpan)
-    run.template operator()<2>();
-  else if (c <= 3 * kSpan)
-    run.template operator()<3>();
-  else
-    run.template operator()<kWidest>();
+  });
   by_device_type((dweight ? dweight : dbias).to().dtype(), [&]<class G> {
     auto wanted = [](const Grad& d) {
       return d ? Wanted<G>{d.to().template data<G>(), d.add()} : Wanted<G>{};

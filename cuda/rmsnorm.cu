@@ -92,6 +92,7 @@ void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float e
   by_device_type(x.dtype(), [&]<class T> {
     const int64_t n = x.shape().rows(), c = x.shape()[-1];
     const T* d = delta ? delta.data<T>() : nullptr;
+    if (norm_held<T, false>(x, d, weight.data<T>(), nullptr, epsilon, r, y, nullptr, rstd)) return;
     const bool wide = packs<T>(c, {x.data<T>(), d, weight.data<T>(), r.data<T>(), y.data<T>()});
     simt::launch(wide ? forward_rows<T, kPack<T>> : forward_rows<T, 1>, dim3(blocks(n, kWarps)),
                  dim3(32 * kWarps), 0, x.data<T>(), d, weight.data<T>(), epsilon, r.data<T>(), y.data<T>(),
