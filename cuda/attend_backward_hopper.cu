@@ -17,7 +17,7 @@
 // the other it holds 128 keys and streams the queries of all heads that read them. The second computes its
 // scores transposed: 64 x R results with a key in each row are directly the left factor of both its sums.
 //
-//   warp 0           K0 V0   K1 V1   K2 V2 ...     each pair into the next of kPlaces: waits until it is `empty`
+//   warp 8           K0 V0   K1 V1   K2 V2 ...     each pair into the next of kPlaces: waits until it is `empty`
 //                      |       |       |           ... `full`: the bytes are there
 //   queries' groups  S0 P0   S1 P1 Q0   S2 P2 Q1   S: scores, P: dp, Q: dq += ds K; one behind
 //   keys' groups     S0 P0 V0 K0   S1 P1 V1 K1     V: dv += p dy, K: dk += ds q; while one runs, the factor of
@@ -28,7 +28,7 @@ namespace rum::cuda {
 namespace {
 constexpr int kPlaces = 4;
 struct Meetings {
-  simt::Barrier full[kPlaces], empty[kPlaces], own, cut;
+  simt::Barrier full[kPlaces], empty[kPlaces], own, cut, group[kGroups];
 };
 // Rows streamed at a time: of two results of 64 x R numbers, their factors and the sums in 240 registers.
 template <int D>
@@ -47,6 +47,7 @@ __device__ __forceinline__ void prepare(Meetings& meet) {
     }
     simt::barrier_init(&meet.own, 1);
     simt::barrier_init(&meet.cut, 1);
+    for (int g = 0; g < kGroups; ++g) simt::barrier_init(&meet.group[g], kGroup);
     simt::barriers_ready();
   }
   __syncthreads();
@@ -86,25 +87,27 @@ struct Fetching {
     if (lane == 0 && left < R) simt::barrier_arrive(full);
   }
 };
-__device__ __forceinline__ void put_two(bf16* to, float a, float b, bool add) {
-  if (add) {
-    const Pack<bf16, 2> old = load<bf16, 2>(to);
-    a += to_float(old.at[0]);
-    b += to_float(old.at[1]);
-  }
-  simt::stv(to, simt::pack_bf(a, b));
-}
-// Writes a warp's 16 rows of a result, from row `first` of the block up to `end`; rotated back where `turn` is
-// given. A lane holds both numbers of a pair: columns j and j + D / 2.
-template <int D>
-__device__ __forceinline__ void put_own(const float (&o)[D / 8][4], float factor, bf16* to, int64_t step,
-                                        int first, int end, const float* turn, bool add) {
+// Writes a warp's 16 rows of a result, from row `first` of the block up to `end`, through its rows of a tile
+// that nobody reads any more; rotated back where `turn` is given. A lane holds both numbers of a pair: columns
+// j and j + D / 2.
+template <int D, int kOwn>
+__device__ __forceinline__ void put_own(const float (&o)[D / 8][4], float factor, bf16* tile, bf16* to,
+                                        int64_t step, int first, int end, const float* turn, bool add) {
   const int lane = static_cast<int>(threadIdx.x % 32), column = lane % 4 * 2;
+  if (add) {
+    SIMT_UNROLL
+    for (int i = 0; i < 16 * D / 8; i += 32) {
+      const int r = first + (i + lane) / (D / 8), c = (i + lane) % (D / 8) * 8;
+      if (r < end)
+        simt::stv(tile + c / 64 * (kOwn * 64) + simt::swizzled(r, c % 64),
+                  simt::ldv<uint4>(to + r * step + c));
+    }
+    __syncwarp();
+  }
   SIMT_UNROLL
   for (int half = 0; half < 2; ++half) {
     const int r = first + lane / 4 + 8 * half;
     if (r >= end) continue;
-    bf16* const at = to + r * step + column;
     SIMT_UNROLL
     for (int n = 0; n < D / 16; ++n) {
       float low[2], high[2];
@@ -122,15 +125,25 @@ __device__ __forceinline__ void put_own(const float (&o)[D / 8][4], float factor
         high[0] = turned(high[0], a, c.x, -s.x);
         high[1] = turned(high[1], b, c.y, -s.y);
       }
-      put_two(at + n * 8, low[0], low[1], add);
-      put_two(at + D / 2 + n * 8, high[0], high[1], add);
+      bf16 *const at = pair_at<kOwn>(tile, r, n), *const far = pair_at<kOwn>(tile, r, n + D / 16);
+      if (add) {
+        const Pack<bf16, 2> old = load<bf16, 2>(at), other = load<bf16, 2>(far);
+        SIMT_UNROLL
+        for (int e = 0; e < 2; ++e) {
+          low[e] += to_float(old.at[e]);
+          high[e] += to_float(other.at[e]);
+        }
+      }
+      simt::stv(at, simt::pack_bf(low[0], low[1]));
+      simt::stv(far, simt::pack_bf(high[0], high[1]));
     }
   }
+  put_rows<D, kOwn>(tile, to, step, first, end);
 }
 #endif
 
-// Threads: a block has 128 queries of one text and head: a group of 4 warps that fetches, with one of them, and
-// two that have 64 queries each.
+// Threads: a block has 128 queries of one text and head: two groups of 4 warps with 64 queries each, and one
+// that fetches, with one of its warps.
 // Reads: q, dy and stats once; keys and values once per tile of queries, by bulk copies of 64 numbers a row.
 // Writes: dq once.
 // Sums: keys in their order.
@@ -158,9 +171,9 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
               *const places = own_dy + kOwnRows * D;
   prepare(meet);
 
-  if (warp < kGroup / 32) {
+  if (warp >= kReaders) {
     simt::fewer_registers<24>();
-    if (warp > 0 || tiles == 0) return;
+    if (warp > kReaders || tiles == 0) return;
     if (lane == 0) {
       simt::barrier_expect(&meet.own, 2 * D / simt::kSwizzledRow * kTileBytes<kOwnRows>);
       copy_tiles<D, kOwnRows>(own_q, q_map, &meet.own, h * D, row);
@@ -235,8 +248,10 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
       sum(t - 1);
       simt::wgmma_wait<2>();
       weights();
+      computed(s, &meet.own, 0);
       simt::wgmma_wait<1>();
       gradients(t);
+      computed(s, &meet.own, 0);
       simt::wgmma_wait<0>();
       give_back(&meet.empty[(t - 1) % kPlaces], lane);
       as_factor<R>(p, s);
@@ -245,17 +260,19 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
     simt::wgmma_wait<0>();
     give_back(&meet.empty[(turns - 1) % kPlaces], lane);
   }
-  for (int t = turns; t < tiles; ++t) {  // tiles that only the other group needs
+  for (int t = turns; t + kPlaces < tiles; ++t) {  // that only the other group needs
     simt::barrier_wait(&meet.full[t % kPlaces], parity(t));
     give_back(&meet.empty[t % kPlaces], lane);
   }
-  put_own<D>(dq, a.scale * kLn2, a.dq + row * a.dq_step + h * D, a.dq_step, r0, there,
-             a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D, a.add_q);
+  if (mine > last) return;
+  meet_group(&meet.group[mine / kGroupRows], 0);
+  put_own<D, kOwnRows>(dq, a.scale * kLn2, own_q, a.dq + row * a.dq_step + h * D, a.dq_step, r0, there,
+                       a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D, a.add_q);
 #endif
 }
 
 // Threads: a block has 128 keys of one text and key head, and meets the queries of every head that reads them:
-// a group of 4 warps that fetches, with one of them, and two that have 64 keys each.
+// two groups of 4 warps with 64 keys each, and one that fetches, with one of its warps.
 // Reads: k and v once; q, dy and stats once per tile of keys, by bulk copies of 64 numbers a row.
 // Writes: dk and dv once.
 // Sums: heads in their order, in each the queries in theirs.
@@ -285,9 +302,9 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
               *const places = own_v + kOwnRows * D;
   prepare(meet);
 
-  if (warp < kGroup / 32) {
+  if (warp >= kReaders) {
     simt::fewer_registers<24>();
-    if (warp > 0 || from >= queries) return;
+    if (warp > kReaders || from >= queries) return;
     if (lane == 0) {
       simt::barrier_expect(&meet.own, 2 * D / simt::kSwizzledRow * kTileBytes<kOwnRows>);
       copy_tiles<D, kOwnRows>(own_k, k_map, &meet.own, g * D, row);
@@ -368,8 +385,10 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
   }
   const float* const turn = a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D;
   const int64_t to = row * a.dkv_step + g * D;
-  put_own<D>(dv, 1, a.dv + to, a.dkv_step, r0, there, nullptr, a.add_kv);
-  put_own<D>(dk, a.scale * kLn2, a.dk + to, a.dkv_step, r0, there, turn, a.add_kv);
+  if (mine >= there) return;
+  meet_group(&meet.group[mine / kGroupRows], 0);
+  put_own<D, kOwnRows>(dv, 1, own_v, a.dv + to, a.dkv_step, r0, there, nullptr, a.add_kv);
+  put_own<D, kOwnRows>(dk, a.scale * kLn2, own_k, a.dk + to, a.dkv_step, r0, there, turn, a.add_kv);
 #endif
 }
 

@@ -2,7 +2,7 @@
 // attend_forward.cu, but with the instructions of simt/hopper.h (FlashAttention-3, Shah et al. 2024). One warp
 // fetches, two groups of four warps compute, and only barriers synchronise them:
 //
-//   warp 0       K0 V0 K1 V1 K2 ...       each into the next of kStages places: waits until it is `empty`
+//   warp 8       K0 V0 K1 V1 K2 ...       each into the next of kStages places: waits until it is `empty`
 //                 |  |  |  |              ... `full`: the bytes are there
 //   group 1, 2   S0 S1 P0V0 S2 P1V1 ...   the weights of tile t are computed while the products with t - 1 run;
 //                                         after that both give the place back
@@ -26,7 +26,7 @@ struct Meetings {
   template <int kStages>
   struct Of {
     simt::Barrier full_k[kStages], full_v[kStages], empty_k[kStages], empty_v[kStages];
-    simt::Barrier queries, cut, turned[kGroups];
+    simt::Barrier queries, cut, group[kGroups];
   };
 };
 // The group's 64 rows of queries, from `mine` on, are rotated in place.
@@ -44,8 +44,30 @@ __device__ void turn_swizzled(bf16* own, const float* turn, int mine, int there)
   }
 }
 
-// Threads: a block has 128 queries of one text and head: a group of 4 warps that fetches, with one of them,
-// and two with 64 queries each. The first keeps 24 registers, so that the others get 240.
+// The warp's 16 rows of y and lse, through its rows of the tile of queries.
+template <int D>
+__device__ __forceinline__ void put_result(const Attend<bf16>& a, bf16* own, const float (&o)[D / 8][4],
+                                           const float (&top)[2], float (&sum)[2], bool any, int row, int h,
+                                           int r0, int there) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 1);
+    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 2);
+    const int r = r0 + lane / 4 + 8 * half;
+    const float factor = any ? 1 / sum[half] : 0.0f;
+    if (lane % 4 == 0 && r < there)
+      a.lse[static_cast<int64_t>(row + r) * a.heads + h] = any ? top[half] * kLn2 + logf(sum[half]) : 0.0f;
+    SIMT_UNROLL
+    for (int n = 0; n < D / 8; ++n)
+      simt::stv(pair_at<kOwnRows>(own, r, n),
+                simt::pack_bf(o[n][2 * half] * factor, o[n][2 * half + 1] * factor));
+  }
+  put_rows<D, kOwnRows>(own, a.y + row * a.y_step + h * D, a.y_step, r0, there);
+}
+
+// Threads: a block has 128 queries of one text and head: two groups of 4 warps with 64 queries each, and one
+// that fetches, with one of its warps. The last keeps 40 registers, so that the others get 232.
 // Reads: q once; keys and values once per tile of queries, by bulk copies of 64 numbers x 128 rows.
 // Writes: y and lse once.
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
@@ -62,15 +84,7 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
   using Meet = Meetings::Of<R::stages>;
   SIMT_SHARED(Meet, meetings, [1]);
   Meet& meet = meetings[0];
-  const Place at = find_tile(a.offsets, a.texts, kOwnRows, Order::last_first);
-  const Text x = a.text(at.text);
-  const int there = min(x.m - at.row, kOwnRows);
-  if (there <= 0) return;
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
-  const int h = static_cast<int>(blockIdx.y), row = x.q + at.row;
-  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + kKeys - 1) / kKeys;
-  bf16 *const own = swizzled_room(), *const keys = own + kOwnRows * D,
-              *const values = keys + R::stages * R::tile;
   if (thread == 0) {
     for (int i = 0; i < R::stages; ++i) {
       simt::barrier_init(&meet.full_k[i], 1);
@@ -80,14 +94,22 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
     }
     simt::barrier_init(&meet.queries, 1);
     simt::barrier_init(&meet.cut, 1);
-    for (int g = 0; g < kGroups; ++g) simt::barrier_init(&meet.turned[g], kGroup);
+    for (int g = 0; g < kGroups; ++g) simt::barrier_init(&meet.group[g], kGroup);
     simt::barriers_ready();
   }
+  const Place at = find_tile(a.offsets, a.texts, kOwnRows, Order::last_first);
+  const Text x = a.text(at.text);
+  const int there = min(x.m - at.row, kOwnRows);
+  if (there <= 0) return;
+  const int h = static_cast<int>(blockIdx.y), row = x.q + at.row;
+  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + kKeys - 1) / kKeys;
+  bf16 *const own = swizzled_room(), *const keys = own + kOwnRows * D,
+              *const values = keys + R::stages * R::tile;
   __syncthreads();
 
-  if (thread < kGroup) {
+  if (thread >= kGroups * kGroup) {
     simt::fewer_registers<40>();
-    if (warp > 0 || tiles == 0) return;
+    if (warp > kReaders || tiles == 0) return;
     const int column = h / a.group * D;
     if (lane == 0) fetch<D, kOwnRows>(own, q_map, &meet.queries, h * D, row);
     for (int t = 0; t < tiles; ++t) {
@@ -127,8 +149,7 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
     if (a.turn != nullptr) {
       turn_swizzled<D>(own, a.turn + static_cast<int64_t>(row) * D, mine, there);
       simt::fence_async();
-      simt::barrier_arrive(&meet.turned[group]);
-      simt::barrier_wait(&meet.turned[group], 0);
+      meet_group(&meet.group[group], 0);
     }
     const uint64_t q = simt::tile_descriptor(own + mine * 64);
     auto key_tile = [&](int i) { return simt::tile_descriptor(keys + i * R::tile); };
@@ -151,9 +172,11 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
       simt::wgmma_wait<1>();
       give_back(&meet.empty_k[i], lane);
       weigh(s, top, sum, shrink, sees, t * kKeys, a.scale, (t + 1) * kKeys <= least);
+      computed(s, &meet.queries, 0);
       simt::wgmma_wait<0>();
       give_back(&meet.empty_v[b], lane);
-      rescale(o, shrink);
+      // Most tiles bring none of the warp's rows a new largest score.
+      if (!__all_sync(0xffffffffu, shrink[0] == 1 && shrink[1] == 1)) rescale(o, shrink);
       as_factor<kKeys>(p, s);
     }
     const int b = (turns - 1) % R::stages;
@@ -162,29 +185,106 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
     simt::wgmma_wait<0>();
     give_back(&meet.empty_v[b], lane);
   }
-  for (int t = turns; t < tiles; ++t) {  // tiles that only the other group needs
+  // Tiles that only the other group needs. Nobody waits for the last places.
+  for (int t = turns; t + R::stages < tiles; ++t) {
     const int i = t % R::stages;
     simt::barrier_wait(&meet.full_k[i], parity(t));
     give_back(&meet.empty_k[i], lane);
     simt::barrier_wait(&meet.full_v[i], parity(t));
     give_back(&meet.empty_v[i], lane);
   }
+  if (mine > last) return;
 
-  SIMT_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 1);
-    sum[half] += __shfl_xor_sync(0xffffffffu, sum[half], 2);
-    const int r = r0 + lane / 4 + 8 * half;
-    if (r > last) continue;
-    const float factor = tiles == 0 ? 0.0f : 1 / sum[half];
-    if (lane % 4 == 0)
-      a.lse[static_cast<int64_t>(row + r) * a.heads + h] =
-          tiles == 0 ? 0.0f : top[half] * kLn2 + logf(sum[half]);
-    bf16* const to = a.y + (row + r) * a.y_step + h * D + lane % 4 * 2;
-    SIMT_UNROLL
-    for (int n = 0; n < D / 8; ++n)
-      simt::stv(to + n * 8, simt::pack_bf(o[n][2 * half] * factor, o[n][2 * half + 1] * factor));
+  meet_group(&meet.group[group], turns > 0 && a.turn != nullptr ? 1 : 0);  // it has read its queries
+  put_result<D>(a, own, o, top, sum, tiles > 0, row, h, r0, there);
+#endif
+}
+
+// As above for heads of 64, in two blocks a multiprocessor, so that one works while another begins or ends.
+// Threads: a block has 128 queries of one text and head, 64 for each of two groups of 4 warps; its first warp
+// fetches as well.
+// Reads: q once; keys and values once per tile of queries, by bulk copies of 64 numbers x 64 rows.
+// Writes: y and lse once.
+// Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
+// Limit: the powers of 2, of which a multiprocessor computes 16 a cycle, and tensor cores, as above (counted).
+// Ladder: none.
+constexpr int kMetTwo = 64, kPlacesTwo = 5;
+using Two = Stream<64, kMetTwo, kPlacesTwo, 3, kGroups>;
+constexpr size_t kSharedTwo = simt::kSwizzledAlign + sizeof(bf16) * (kOwnRows * 64 + kPlacesTwo * Two::kPair);
+__global__ void __launch_bounds__(kGroup* kGroups, 2)
+    forward_two(Attend<bf16> a, const __grid_constant__ simt::TensorMap q_map,
+                const __grid_constant__ simt::TensorMap k_map,
+                const __grid_constant__ simt::TensorMap v_map) {
+#ifdef SIMT_HOPPER
+  constexpr int D = 64, R = kMetTwo;
+  SIMT_SHARED(Two::Meet, meetings, [1]);
+  Two::Meet& meet = meetings[0];
+  if (threadIdx.x == 0) Two::prepare(meet);
+  const Place at = find_tile(a.offsets, a.texts, kOwnRows, Order::last_first);
+  const Text x = a.text(at.text);
+  const int there = min(x.m - at.row, kOwnRows);
+  if (there <= 0) return;
+  const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+  const int h = static_cast<int>(blockIdx.y), row = x.q + at.row;
+  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + R - 1) / R;
+  bf16* const own = swizzled_room();
+  const Two keys{meet, own + kOwnRows * D, k_map, v_map, h / a.group * D, static_cast<int>(x.k), x.n, tiles,
+                 lane};
+  __syncthreads();
+  const int mine = own_rows(warp), group = mine / kGroupRows, last = there - 1;
+  const bool first_warp = __shfl_sync(0xffffffffu, warp, 0) == 0;
+  if (first_warp && tiles > 0) {
+    if (lane == 0) fetch<D, kOwnRows>(own, q_map, &meet.own, h * D, row);
+    keys.begin();
   }
+  const int r0 = mine + warp % 4 * 16;  // the warp's first row in the tile
+  auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
+  float o[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+  const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
+  const int turns = tiles > 0 && mine <= last ? (seen(mine + kGroupRows - 1) + R - 1) / R : 0;
+  if (turns > 0) {
+    simt::barrier_wait(&meet.own, 0);
+    if (a.turn != nullptr) {
+      turn_swizzled<D>(own, a.turn + static_cast<int64_t>(row) * D, mine, there);
+      simt::fence_async();
+      meet_group(&meet.group[group], 0);
+    }
+    const uint64_t q = simt::tile_descriptor(own + mine * 64);
+    float s[R / 8][4], shrink[2];
+    uint32_t p[R / 16][4];
+    auto scores = [&](int t) {
+      keys.wait(t, first_warp);
+      start_scores<D, R>(s, q, simt::tile_descriptor(keys.place(t)));
+    };
+    auto sums = [&](int t) {
+      start_sums<D, R>(o, p, simt::tile_descriptor(keys.place(t) + R * D, kTileBytes<R>));
+    };
+    scores(0);
+    simt::wgmma_wait<0>();
+    weigh(s, top, sum, shrink, sees, 0, a.scale, R <= least);
+    as_factor<R>(p, s);
+    SIMT_ROLLED
+    for (int t = 1; t < turns; ++t) {
+      scores(t);
+      sums(t - 1);
+      if (first_warp) keys.go_on(t);
+      simt::wgmma_wait<1>();
+      weigh(s, top, sum, shrink, sees, t * R, a.scale, (t + 1) * R <= least);
+      computed(s, &meet.own, 0);
+      simt::wgmma_wait<0>();
+      keys.done(t - 1);
+      // Most tiles bring none of the warp's rows a new largest score.
+      if (!__all_sync(0xffffffffu, shrink[0] == 1 && shrink[1] == 1)) rescale(o, shrink);
+      as_factor<R>(p, s);
+    }
+    sums(turns - 1);
+    simt::wgmma_wait<0>();
+    keys.done(turns - 1);
+  }
+  keys.pass(turns, first_warp);
+  if (mine > last) return;
+  meet_group(&meet.group[group], turns > 0 && a.turn != nullptr ? 1 : 0);  // it has read its queries
+  put_result<D>(a, own, o, top, sum, tiles > 0, row, h, r0, there);
 #endif
 }
 }  // namespace
@@ -205,17 +305,19 @@ bool attend_forward_hopper(const Attend<bf16>& a) {
                     a.rows >= kOwnRows * a.texts && (a.q_step | a.k_step | a.v_step | a.y_step) % 8 == 0;
   if (!fits || !attend_hopper()) return false;
   const int width = a.heads * a.d;
-  auto run = [&]<int D> {
-    simt::launch(
-        forward_hopper<D>, dim3(tile_count(a.rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads)),
-        dim3(kGroup * (1 + kGroups)), Ring<D>::bytes, a, rows_map(a.q, a.q_step, width, a.rows, kOwnRows),
-        rows_map(a.k, a.k_step, width / a.group, a.k_rows, kKeys),
-        rows_map(a.v, a.v_step, width / a.group, a.k_rows, kKeys));
+  auto run = [&](auto kernel, int threads, size_t shared, int keys) {
+    simt::launch(kernel, dim3(tile_count(a.rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads)),
+                 dim3(static_cast<unsigned>(threads)), shared, a,
+                 rows_map(a.q, a.q_step, width, a.rows, kOwnRows),
+                 rows_map(a.k, a.k_step, width / a.group, a.k_rows, keys),
+                 rows_map(a.v, a.v_step, width / a.group, a.k_rows, keys));
   };
-  if (a.d == 64)
-    run.template operator()<64>();
+  if (a.d == 128)
+    run(forward_hopper<128>, kGroup * (1 + kGroups), Ring<128>::bytes, kKeys);
+  else if (hopper_way(0) == 0)
+    run(forward_hopper<64>, kGroup * (1 + kGroups), Ring<64>::bytes, kKeys);
   else
-    run.template operator()<128>();
+    run(forward_two, kGroup * kGroups, kSharedTwo, kMetTwo);
   return true;
 }
 }  // namespace rum::cuda

@@ -1,7 +1,10 @@
 // Shared by the attention kernels with wgmma and bulk copies (attend_hopper.cu, attend_backward_hopper.cu). A
-// block has 128 rows of its own, 64 for each of two groups of four warps, and a warp that fetches the rows
-// that stream past them. A tile of R rows of D numbers is stored as D / 64 swizzled tiles of R x 64 in turn.
+// block has groups of four warps with 64 rows of its own each, and behind them a warp that fetches the rows
+// that stream past them; or its first warp fetches beside its own work (Stream). A tile of R rows of D numbers is stored as D / 64 swizzled tiles of R x 64 in turn.
 #pragma once
+#include <cstdlib>
+#include <string_view>
+
 #include "cuda/attend.h"
 #include "cuda/attend_tiles.h"
 #include "cuda/simt/hopper.h"
@@ -34,14 +37,14 @@ __device__ __forceinline__ void clear_rows(bf16* tile, int left, int lane) {
   for (int c = 0; c < D; c += simt::kSwizzledRow)
     for (int e = left * 64 + lane * 8; e < R * 64; e += 32 * 8) simt::stv(tile + c * R + e, uint4{});
 }
-// s (64, R) = own (64, D) times streamed (R, D) transposed. own: of a tile of 128 rows.
-template <int D, int R>
+// s (64, R) = own (64, D) times streamed (R, D) transposed. own: of a tile of `kOwn` rows.
+template <int D, int R, int kOwn = kOwnRows>
 __device__ __forceinline__ void start_scores(float (&s)[R / 8][4], uint64_t own, uint64_t streamed) {
   simt::wgmma_fence();
   SIMT_UNROLL
   for (int k = 0; k < D / 16; ++k) {
     const int tile = k / 4, within = k % 4 * 32;
-    simt::wgmma<R>(s, own + static_cast<uint64_t>(tile * kTileBytes<kOwnRows> + within) / 16,
+    simt::wgmma<R>(s, own + static_cast<uint64_t>(tile * kTileBytes<kOwn> + within) / 16,
                    streamed + static_cast<uint64_t>(tile * kTileBytes<R> + within) / 16, k > 0);
   }
   simt::wgmma_commit();
@@ -66,10 +69,24 @@ __device__ __forceinline__ void as_factor(uint32_t (&p)[R / 16][4], const float 
       p[k][e] = simt::pack_bf(s[2 * k + e / 2][e % 2 * 2], s[2 * k + e / 2][e % 2 * 2 + 1]);
   }
 }
+// The numbers s are computed before what follows. ptxas schedules a wait for products as early as it can, and
+// then arithmetic no longer runs beside them. It moves nothing over another wait: this one, for a barrier's
+// phase that is over, returns at once.
+template <int N>
+__device__ __forceinline__ void computed(float (&s)[N][4], simt::Barrier* over, uint32_t parity) {
+#ifdef SIMT_GPU
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n)
+    asm volatile("" : "+f"(s[n][0]), "+f"(s[n][1]), "+f"(s[n][2]), "+f"(s[n][3])::"memory");
+  simt::barrier_wait(over, parity);
+#else
+  static_cast<void>(s), static_cast<void>(over), static_cast<void>(parity);
+#endif
+}
 // The first row of the warp's group. One lane computes it for all, so that the compiler knows it to be uniform
 // and keeps the addresses that depend on it in uniform registers.
 __device__ __forceinline__ int own_rows(int warp) {
-  return __shfl_sync(0xffffffffu, (warp / 4 - 1) * kGroupRows, 0);
+  return __shfl_sync(0xffffffffu, warp / 4 * kGroupRows, 0);
 }
 // Called by all lanes of a warp when it no longer needs this place. They synchronise first: a lane still
 // waiting would miss its phase, and two phases later the parity is the same again.
@@ -77,6 +94,100 @@ __device__ __forceinline__ void give_back(simt::Barrier* empty, int lane) {
   __syncwarp();
   if (lane == 0) simt::barrier_arrive(empty);
 }
+// Called by all threads of a group.
+__device__ __forceinline__ void meet_group(simt::Barrier* all, uint32_t parity) {
+  simt::barrier_arrive(all);
+  simt::barrier_wait(all, parity);
+}
+// A warp's 16 rows of a result, from row `first` on, leave through a tile that nobody reads any more: each
+// lane puts its pairs of numbers at these places, and then the warp writes whole rows up to `end`, 16 bytes a
+// lane. Pairs alone would fill a quarter of what a store can carry.
+template <int kOwn>
+__device__ __forceinline__ bf16* pair_at(bf16* tile, int r, int n) {
+  return tile + n / 8 * (kOwn * 64) + simt::swizzled(r, n % 8 * 8 + static_cast<int>(threadIdx.x % 4) * 2);
+}
+template <int D, int kOwn>
+__device__ __forceinline__ void put_rows(const bf16* tile, bf16* to, int64_t step, int first, int end) {
+  __syncwarp();
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  SIMT_UNROLL
+  for (int i = 0; i < 16 * D / 8; i += 32) {
+    const int r = first + (i + lane) / (D / 8), c = (i + lane) % (D / 8) * 8;
+    if (r < end)
+      simt::stv(to + r * step + c, simt::ldv<uint4>(tile + c / 64 * (kOwn * 64) + simt::swizzled(r, c % 64)));
+  }
+}
+// Where a block has no warp that only fetches: that would cost the others a quarter of their registers, as a
+// multiprocessor's are given to whole sets of four warps. Pairs of tiles, from the same rows of two matrices,
+// go through kPlaces places. When the first warp has started the work with tile t, the place of tile t - kLag
+// gets the next one: by then the other group has hardly ever to be waited for.
+template <int D, int R, int kPlaces, int kLag, int kGroupsOf>
+struct Stream {
+  struct Meet {
+    simt::Barrier full[kPlaces], empty[kPlaces], own, cut, group[kGroupsOf];
+  };
+  static constexpr int kPair = 2 * R * D;  // numbers
+  Meet& meet;
+  bf16* const places;
+  const simt::TensorMap &a, &b;
+  const int column, row, rows;  // of both matrices; their rows from row + rows on are the next text's
+  const int tiles, lane;
+
+  // One thread, before others know the barriers.
+  static __device__ __forceinline__ void prepare(Meet& meet) {
+    for (int i = 0; i < kPlaces; ++i) {
+      simt::barrier_init(&meet.full[i], 1);
+      simt::barrier_init(&meet.empty[i], kGroupsOf * kGroup / 32);
+    }
+    simt::barrier_init(&meet.own, 1);
+    simt::barrier_init(&meet.cut, 1);
+    for (int g = 0; g < kGroupsOf; ++g) simt::barrier_init(&meet.group[g], kGroup);
+    simt::barriers_ready();
+  }
+  static __device__ __forceinline__ uint32_t parity(int t) { return static_cast<uint32_t>(t / kPlaces) % 2; }
+  __device__ __forceinline__ bf16* place(int t) const { return places + t % kPlaces * kPair; }
+  __device__ __forceinline__ void fetch(int t) const {  // one lane
+    const int i = t % kPlaces, first = row + t * R;
+    simt::barrier_wait(&meet.empty[i], parity(t) ^ 1);
+    simt::Barrier* const there = rows - t * R < R ? &meet.cut : &meet.full[i];
+    simt::barrier_expect(there, 2 * D / simt::kSwizzledRow * kTileBytes<R>);
+    copy_tiles<D, R>(place(t), a, there, column, first);
+    copy_tiles<D, R>(place(t) + R * D, b, there, column, first);
+  }
+  // The first warp: before any work, and in the middle of that with tile t.
+  __device__ __forceinline__ void begin() const {
+    if (lane == 0)
+      for (int t = 0; t < min(tiles, kPlaces); ++t) fetch(t);
+    __syncwarp();
+  }
+  __device__ __forceinline__ void go_on(int t) const {
+    if (lane == 0 && t >= kLag && t - kLag + kPlaces < tiles) fetch(t - kLag + kPlaces);
+    __syncwarp();
+  }
+  // Waits for tile t. If it is cut, the first warp zeroes what is not its text's.
+  __device__ __forceinline__ void wait(int t, bool first_warp) const {
+    if (first_warp && rows - t * R < R) {
+      simt::barrier_wait(&meet.cut, 0);
+      clear_rows<D, R>(place(t), rows - t * R, lane);
+      clear_rows<D, R>(place(t) + R * D, rows - t * R, lane);
+      simt::fence_async();
+      __syncwarp();
+      if (lane == 0) simt::barrier_arrive(&meet.full[t % kPlaces]);
+    }
+    simt::barrier_wait(&meet.full[t % kPlaces], parity(t));
+  }
+  __device__ __forceinline__ void done(int t) const { give_back(&meet.empty[t % kPlaces], lane); }
+  // Passes the tiles from t on, which only the other group needs. Nobody waits for the last places.
+  __device__ __forceinline__ void pass(int t, bool first_warp) const {
+    SIMT_ROLLED
+    for (; t < tiles; ++t) {
+      if (first_warp) go_on(t);
+      if (t + kPlaces >= tiles && !(first_warp && rows - t * R < R)) continue;
+      wait(t, first_warp);
+      done(t);
+    }
+  }
+};
 // Dynamic shared memory from the first multiple of 1,024 bytes on.
 __device__ __forceinline__ bf16* swizzled_room() {
   unsigned char* room = simt::dyn_shared<unsigned char>();
@@ -84,6 +195,14 @@ __device__ __forceinline__ bf16* swizzled_room() {
   return reinterpret_cast<bf16*>(room);
 }
 #endif
+// For a comparison only: digit i of RUM_WAY, for the forward kernel, that of queries and that of keys.
+inline int hopper_way(size_t i) {
+  static const std::string_view said = [] {
+    const char* const s = std::getenv("RUM_WAY");
+    return std::string_view(s == nullptr ? "" : s);
+  }();
+  return i < said.size() ? said[i] - '0' : 0;
+}
 // Boxes of 64 numbers x `box` rows of all heads' numbers.
 inline simt::TensorMap rows_map(const bf16* from, int64_t step, int width, int rows, int box) {
   return simt::tensor_map(from, {static_cast<uint64_t>(width), static_cast<uint64_t>(rows)},
