@@ -392,6 +392,333 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 #endif
 }
 
+// The same for heads of 64, in several blocks a multiprocessor, of kG groups with 64 queries each. kBeside: the
+// sums of a tile run beside the work with the next.
+template <int kG, int kBlocks, int kPairs, bool kBeside>
+struct Met {
+  static constexpr int D = 64, R = 64, own = kG * kGroupRows;
+  using Keys = Stream<D, R, kPairs, 2, kG>;
+  static constexpr size_t shared = simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * Keys::kPair);
+};
+template <int kG, int kBlocks, int kPairs, bool kBeside>
+__global__ void __launch_bounds__(kGroup* kG, kBlocks)
+    queries_stream(AttendBackward<bf16> a, const __grid_constant__ simt::TensorMap q_map,
+                   const __grid_constant__ simt::TensorMap dy_map,
+                   const __grid_constant__ simt::TensorMap k_map,
+                   const __grid_constant__ simt::TensorMap v_map) {
+#ifdef SIMT_HOPPER
+  using M = Met<kG, kBlocks, kPairs, kBeside>;
+  using Keys = typename M::Keys;
+  constexpr int D = M::D, R = M::R, N = R / 8;
+  SIMT_SHARED(typename Keys::Meet, meetings, [1]);
+  auto& meet = meetings[0];
+  if (threadIdx.x == 0) Keys::prepare(meet);
+  const Place at = find_tile(a.offsets, a.texts, M::own, Order::last_first);
+  const Text x = a.text(at.text);
+  const int there = min(x.m - at.row, M::own);
+  if (there <= 0) return;
+  const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+  const int h = static_cast<int>(blockIdx.y), row = x.q + at.row;
+  const int tiles = at.text == a.texts ? 0 : (x.seen(at.row + there - 1) + R - 1) / R;
+  bf16 *const own_q = swizzled_room(), *const own_dy = own_q + M::own * D;
+  const Keys keys{meet, own_dy + M::own * D, k_map, v_map, h / a.group * D, static_cast<int>(x.k), x.n, tiles,
+                  lane};
+  __syncthreads();
+  const int mine = own_rows(warp), group = mine / kGroupRows, last = there - 1;
+  const bool first_warp = __shfl_sync(0xffffffffu, warp, 0) == 0;
+  if (first_warp && tiles > 0) {
+    if (lane == 0) {
+      simt::barrier_expect(&meet.own, 2 * kTileBytes<M::own>);
+      copy_tiles<D, M::own>(own_q, q_map, &meet.own, h * D, row);
+      copy_tiles<D, M::own>(own_dy, dy_map, &meet.own, h * D, row);
+    }
+    keys.begin();
+  }
+  const int r0 = mine + warp % 4 * 16;  // the warp's first row in the tile
+  auto seen = [&](int r) { return x.seen(at.row + min(r, last)); };
+  const int turns = tiles > 0 && mine <= last ? (seen(mine + kGroupRows - 1) + R - 1) / R : 0;
+  float dq[D / 8][4] = {};
+  if (turns > 0) {
+    const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
+    float2 stats[2];
+    SIMT_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int r = r0 + lane / 4 + 8 * half;
+      stats[half] = r <= last ? a.stats[static_cast<int64_t>(h) * a.rows + row + r] : make_float2(0, 0);
+    }
+    simt::barrier_wait(&meet.own, 0);
+    const uint64_t q = simt::tile_descriptor(own_q + mine * 64),
+                   dy = simt::tile_descriptor(own_dy + mine * 64);
+    float s[N][4], dp[N][4];
+    uint32_t p[R / 16][4];
+    auto start = [&](int t) {
+      keys.wait(t, first_warp);
+      start_scores<D, R, M::own>(s, q, simt::tile_descriptor(keys.place(t)));
+      start_scores<D, R, M::own>(dp, dy, simt::tile_descriptor(keys.place(t) + R * D));
+    };
+    auto sum = [&](int t) { start_sums<D, R>(dq, p, simt::tile_descriptor(keys.place(t), kTileBytes<R>)); };
+    auto weights = [&] {
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e) s[n][e] = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
+      }
+      computed(s, &meet.own, 0);
+    };
+    auto gradients = [&](int t) {
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e) s[n][e] *= dp[n][e] - stats[e / 2].y;
+      }
+      if ((t + 1) * R <= least) return;  // most tiles are seen by all
+      const int column = t * R + lane % 4 * 2;
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e)
+          if (column + n * 8 + e % 2 >= sees[e / 2]) s[n][e] = 0;
+      }
+    };
+    if constexpr (kBeside) {
+      start(0);
+      simt::wgmma_wait<1>();
+      weights();
+      simt::wgmma_wait<0>();
+      gradients(0);
+      as_factor<R>(p, s);
+      SIMT_ROLLED
+      for (int t = 1; t < turns; ++t) {
+        start(t);
+        sum(t - 1);
+        if (first_warp) keys.go_on(t);
+        simt::wgmma_wait<2>();
+        weights();
+        simt::wgmma_wait<1>();
+        gradients(t);
+        computed(s, &meet.own, 0);
+        simt::wgmma_wait<0>();
+        keys.done(t - 1);
+        as_factor<R>(p, s);
+      }
+      sum(turns - 1);
+      simt::wgmma_wait<0>();
+      keys.done(turns - 1);
+    } else {
+      SIMT_ROLLED
+      for (int t = 0; t < turns; ++t) {
+        start(t);
+        if (first_warp) keys.go_on(t);
+        simt::wgmma_wait<1>();
+        weights();
+        simt::wgmma_wait<0>();
+        gradients(t);
+        as_factor<R>(p, s);
+        sum(t);
+        simt::wgmma_wait<0>();
+        keys.done(t);
+      }
+    }
+  }
+  keys.pass(turns, first_warp);
+  if (mine > last) return;
+  meet_group(&meet.group[group], 0);
+  put_own<D, M::own>(dq, a.scale * kLn2, own_q, a.dq + row * a.dq_step + h * D, a.dq_step, r0, there,
+                     a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D, a.add_q);
+#endif
+}
+
+// The same for heads of 64, in several blocks a multiprocessor, of kG groups with 64 keys each. kBeside: the
+// sums of a tile run beside the work with the next.
+template <int kG, int kPairs, bool kBeside>
+struct MetBy {
+  static constexpr int D = 64, R = 64, own = kG * kGroupRows, lag = kG + (kBeside ? 1 : 0);
+  using Queries = Stream<D, R, kPairs, lag, kG, true>;
+  static constexpr size_t shared =
+      simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * Queries::kPair);
+};
+template <int kG, int kBlocks, int kPairs, bool kBeside>
+__global__ void __launch_bounds__(kGroup* kG, kBlocks)
+    keys_stream(AttendBackward<bf16> a, const __grid_constant__ simt::TensorMap q_map,
+                const __grid_constant__ simt::TensorMap dy_map, const __grid_constant__ simt::TensorMap k_map,
+                const __grid_constant__ simt::TensorMap v_map) {
+#ifdef SIMT_HOPPER
+  using M = MetBy<kG, kPairs, kBeside>;
+  using Queries = typename M::Queries;
+  constexpr int D = M::D, R = M::R, N = R / 8;
+  SIMT_SHARED(typename Queries::Meet, meetings, [1]);
+  SIMT_SHARED(float, sums, [kPairs][R]);
+  SIMT_SHARED(float, deltas, [kPairs][R]);
+  auto& meet = meetings[0];
+  if (threadIdx.x == 0) Queries::prepare(meet);
+  const Place at = find_tile(a.k_offsets, a.texts, M::own, Order::first_first);
+  const Text x = a.text(at.text);
+  const int there = min(x.n - at.row, M::own);
+  if (there <= 0) return;
+  const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+  const int g = static_cast<int>(blockIdx.y), row = static_cast<int>(x.k) + at.row;
+  const int from = x.least > at.row ? 0 : at.row;            // the first query that sees any of these keys
+  const int wanted = (at.text == a.texts ? 0 : x.m) - from;  // those behind the last text see nothing
+  const int each = wanted > 0 ? (wanted + R - 1) / R : 0, tiles = each * a.group;
+  bf16 *const own_k = swizzled_room(), *const own_v = own_k + M::own * D;
+  const Queries queries{
+      meet, own_v + M::own * D, q_map, dy_map, g * a.group * D, x.q + from, wanted, tiles, lane, each};
+  __syncthreads();
+  const bool first_warp = __shfl_sync(0xffffffffu, warp, 0) == 0;
+  // What comes with tile t: read when its copies start, and stored one tile later.
+  float2 stats[2];
+  auto read = [&](int t) {
+    const int head = queries.head(t), first = queries.first(t);
+    SIMT_UNROLL
+    for (int k = 0; k < 2; ++k)
+      stats[k] = lane + k * 32 < wanted - first ? a.stats[static_cast<int64_t>(g * a.group + head) * a.rows +
+                                                          x.q + from + first + lane + k * 32]
+                                                : make_float2(0, 0);
+  };
+  auto keep = [&](int t) {
+    const int i = t % kPairs;
+    SIMT_UNROLL
+    for (int k = 0; k < 2; ++k) {
+      sums[i][lane + k * 32] = stats[k].x;
+      deltas[i][lane + k * 32] = stats[k].y;
+    }
+    __syncwarp();
+    if (lane == 0) simt::barrier_arrive(&meet.full[i]);
+  };
+  auto go_on = [&](int t) {
+    const int next = t - M::lag + kPairs;
+    if (t > M::lag && next - 1 < tiles) keep(next - 1);
+    queries.go_on(t);
+    if (t >= M::lag && next < tiles) read(next);
+  };
+  if (first_warp && tiles > 0) {
+    if (lane == 0) {
+      simt::barrier_expect(&meet.own, 2 * kTileBytes<M::own>);
+      copy_tiles<D, M::own>(own_k, k_map, &meet.own, g * D, row);
+      copy_tiles<D, M::own>(own_v, v_map, &meet.own, g * D, row);
+    }
+    queries.begin();
+    SIMT_UNROLL
+    for (int t = 0; t < kPairs; ++t) {
+      if (t >= tiles) continue;
+      read(t);
+      keep(t);
+    }
+  }
+  const int mine = own_rows(warp), r0 = mine + warp % 4 * 16, key = at.row + r0;
+  float dk[D / 8][4] = {}, dv[D / 8][4] = {};
+  // The first tiles may be seen only by the first group's keys; those of later heads are just masked.
+  int begin = 0;
+  while (begin < each && x.seen(from + min(begin * R + R, wanted) - 1) <= at.row + mine) ++begin;
+  if (mine >= there) begin = tiles;
+  SIMT_ROLLED
+  for (int t = 0; t < begin; ++t) {
+    if (t + kPairs >= tiles) break;  // nobody waits for the last places
+    queries.wait(t, false);
+    queries.done(t);
+  }
+  if (begin < tiles) {
+    simt::barrier_wait(&meet.own, 0);
+    const uint64_t k = simt::tile_descriptor(own_k + mine * 64), v = simt::tile_descriptor(own_v + mine * 64);
+    const int c = lane % 4 * 2;
+    float s[N][4], ds[N][4];
+    uint32_t p[R / 16][4], dsp[R / 16][4];
+    int begins = begin * R;  // the tile's first query
+    auto start = [&](int t) {
+      queries.wait(t, wanted - begins, first_warp);
+      start_scores<D, R, M::own>(s, k, simt::tile_descriptor(queries.place(t)));
+      start_scores<D, R, M::own>(ds, v, simt::tile_descriptor(queries.place(t) + R * D));
+    };
+    auto sum_v = [&](int t) {
+      start_sums<D, R>(dv, p, simt::tile_descriptor(queries.place(t) + R * D, kTileBytes<R>));
+    };
+    auto sum_k = [&](int t) {
+      start_sums<D, R>(dk, dsp, simt::tile_descriptor(queries.place(t), kTileBytes<R>));
+    };
+    auto weights = [&](int t) {
+      const int i = t % kPairs, first = from + begins, left = min(wanted - begins, R);
+      const bool whole = left == R && key + 16 <= x.seen(first);  // for the warp: most tiles are
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        const float2 two = simt::ldv<float2>(&sums[i][c + n * 8]);  // of neighbouring queries
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e)
+          s[n][e] = simt::exp2_approx(s[n][e] * a.scale - (e % 2 == 0 ? two.x : two.y));
+      }
+      begins = begins + R < wanted ? begins + R : 0;
+      if (whole) return;
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {  // of weight 0 the gradient is 0 as well
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e) {
+          const int r = n * 8 + c + e % 2, sees = r < left ? x.seen(first + r) : 0;
+          if (key + lane / 4 + e / 2 * 8 >= sees) s[n][e] = 0;
+        }
+      }
+    };
+    auto gradients = [&](int t) {
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
+        const float2 two = simt::ldv<float2>(&deltas[t % kPairs][c + n * 8]);
+        SIMT_UNROLL
+        for (int e = 0; e < 4; ++e) ds[n][e] = s[n][e] * (ds[n][e] - (e % 2 == 0 ? two.x : two.y));
+      }
+    };
+    if constexpr (kBeside) {
+      start(begin);
+      simt::wgmma_wait<1>();
+      weights(begin);
+      simt::wgmma_wait<0>();
+      gradients(begin);
+      as_factor<R>(p, s);
+      as_factor<R>(dsp, ds);
+      SIMT_ROLLED
+      for (int t = begin + 1; t < tiles; ++t) {
+        start(t);
+        sum_v(t - 1);
+        sum_k(t - 1);
+        if (first_warp) go_on(t);
+        simt::wgmma_wait<3>();
+        weights(t);
+        computed(s, &meet.own, 0);
+        simt::wgmma_wait<2>();
+        gradients(t);
+        computed(ds, &meet.own, 0);
+        simt::wgmma_wait<0>();
+        queries.done(t - 1);
+        as_factor<R>(p, s);
+        as_factor<R>(dsp, ds);
+      }
+      sum_v(tiles - 1);
+      sum_k(tiles - 1);
+      simt::wgmma_wait<0>();
+    } else {
+      SIMT_ROLLED
+      for (int t = begin; t < tiles; ++t) {
+        start(t);
+        if (first_warp) go_on(t);
+        simt::wgmma_wait<1>();
+        weights(t);
+        as_factor<R>(p, s);
+        sum_v(t);
+        simt::wgmma_wait<1>();
+        gradients(t);
+        as_factor<R>(dsp, ds);
+        sum_k(t);
+        simt::wgmma_wait<0>();
+        queries.done(t);
+      }
+    }
+  }
+  const float* const turn = a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D;
+  const int64_t to = row * a.dkv_step + g * D;
+  if (mine >= there) return;
+  meet_group(&meet.group[mine / kGroupRows], 0);
+  put_own<D, M::own>(dv, 1, own_v, a.dv + to, a.dkv_step, r0, there, nullptr, a.add_kv);
+  put_own<D, M::own>(dk, a.scale * kLn2, own_k, a.dk + to, a.dkv_step, r0, there, turn, a.add_kv);
+#endif
+}
+
 bool fits(const AttendBackward<bf16>& a, int own_rows) {
   return attend_hopper() && (a.d == 64 || a.d == 128) && a.wide && a.used == nullptr && a.rows > 0 &&
          a.k_rows > 0 && own_rows >= kOwnRows * a.texts &&
@@ -399,31 +726,55 @@ bool fits(const AttendBackward<bf16>& a, int own_rows) {
 }
 // boxes: rows of a bulk copy of queries, and of keys.
 template <class Kernel>
-void run(Kernel kernel, const AttendBackward<bf16>& a, size_t shared, dim3 grid, int queries, int keys) {
+void run(Kernel kernel, const AttendBackward<bf16>& a, int threads, size_t shared, dim3 grid, int queries,
+         int keys) {
   const int width = a.heads * a.d, narrow = width / a.group;
   simt::launch(
-      kernel, grid, dim3(kGroup * (1 + kGroups)), shared, a, rows_map(a.q, a.q_step, width, a.rows, queries),
-      rows_map(a.dy, a.y_step, width, a.rows, queries), rows_map(a.k, a.k_step, narrow, a.k_rows, keys),
-      rows_map(a.v, a.v_step, narrow, a.k_rows, keys));
+      kernel, grid, dim3(static_cast<unsigned>(threads)), shared, a,
+      rows_map(a.q, a.q_step, width, a.rows, queries), rows_map(a.dy, a.y_step, width, a.rows, queries),
+      rows_map(a.k, a.k_step, narrow, a.k_rows, keys), rows_map(a.v, a.v_step, narrow, a.k_rows, keys));
+}
+constexpr int kThreads = kGroup * (1 + kGroups);
+template <int kG, int kBlocks, int kPairs, bool kBeside>
+void stream_keys(const AttendBackward<bf16>& a) {
+  using M = Met<kG, kBlocks, kPairs, kBeside>;
+  run(queries_stream<kG, kBlocks, kPairs, kBeside>, a, kG * kGroup, M::shared,
+      dim3(tile_count(a.rows, a.texts, M::own), static_cast<unsigned>(a.heads)), M::own, M::R);
+}
+template <int kG, int kBlocks, int kPairs, bool kBeside>
+void stream_queries(const AttendBackward<bf16>& a) {
+  using M = MetBy<kG, kPairs, kBeside>;
+  run(keys_stream<kG, kBlocks, kPairs, kBeside>, a, kG * kGroup, M::shared,
+      dim3(tile_count(a.k_rows, a.texts, M::own), static_cast<unsigned>(a.heads / a.group)), M::R, M::own);
 }
 }  // namespace
 
 bool backward_queries_hopper(const AttendBackward<bf16>& a) {
   if (!fits(a, a.rows)) return false;
   const dim3 grid(tile_count(a.rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads));
-  if (a.d == 64)
-    run(queries_hopper<64>, a, kShared<64, kMetKeys<64>>, grid, kOwnRows, kMetKeys<64>);
+  const int way = hopper_way(1);
+  if (a.d == 64 && way == 1)
+    stream_keys<1, 3, 3, true>(a);
+  else if (a.d == 64 && way == 2)
+    stream_keys<2, 2, 4, false>(a);
+  else if (a.d == 64)
+    run(queries_hopper<64>, a, kThreads, kShared<64, kMetKeys<64>>, grid, kOwnRows, kMetKeys<64>);
   else
-    run(queries_hopper<128>, a, kShared<128, kMetKeys<128>>, grid, kOwnRows, kMetKeys<128>);
+    run(queries_hopper<128>, a, kThreads, kShared<128, kMetKeys<128>>, grid, kOwnRows, kMetKeys<128>);
   return true;
 }
 bool backward_keys_hopper(const AttendBackward<bf16>& a) {
   if (!fits(a, a.k_rows)) return false;
   const dim3 grid(tile_count(a.k_rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads / a.group));
-  if (a.d == 64)
-    run(keys_hopper<64>, a, kShared<64, kMetQueries>, grid, kMetQueries, kOwnRows);
+  const int way = hopper_way(2);
+  if (a.d == 64 && way == 1)
+    stream_queries<1, 2, 5, true>(a);
+  else if (a.d == 64 && way == 2)
+    stream_queries<2, 1, 6, true>(a);
+  else if (a.d == 64)
+    run(keys_hopper<64>, a, kThreads, kShared<64, kMetQueries>, grid, kMetQueries, kOwnRows);
   else
-    run(keys_hopper<128>, a, kShared<128, kMetQueries>, grid, kMetQueries, kOwnRows);
+    run(keys_hopper<128>, a, kThreads, kShared<128, kMetQueries>, grid, kMetQueries, kOwnRows);
   return true;
 }
 }  // namespace rum::cuda

@@ -120,11 +120,12 @@ __device__ __forceinline__ void put_rows(const bf16* tile, bf16* to, int64_t ste
 // Where a block has no warp that only fetches: that would cost the others a quarter of their registers, as a
 // multiprocessor's are given to whole sets of four warps. Pairs of tiles, from the same rows of two matrices,
 // go through kPlaces places. When the first warp has started the work with tile t, the place of tile t - kLag
-// gets the next one: by then the other group has hardly ever to be waited for.
-template <int D, int R, int kPlaces, int kLag, int kGroupsOf>
+// gets the next one: by then the other group has hardly ever to be waited for. kHeads: the rows stream past
+// once for each of several heads, and with each tile comes more, by plain stores of the first warp.
+template <int D, int R, int kPlaces, int kLag, int kGroupsOf, bool kHeads = false>
 struct Stream {
   struct Meet {
-    simt::Barrier full[kPlaces], empty[kPlaces], own, cut, group[kGroupsOf];
+    simt::Barrier full[kPlaces], cleared[kPlaces], empty[kPlaces], own, group[kGroupsOf];
   };
   static constexpr int kPair = 2 * R * D;  // numbers
   Meet& meet;
@@ -132,27 +133,29 @@ struct Stream {
   const simt::TensorMap &a, &b;
   const int column, row, rows;  // of both matrices; their rows from row + rows on are the next text's
   const int tiles, lane;
+  const int each = 0;  // tiles of a head
 
   // One thread, before others know the barriers.
   static __device__ __forceinline__ void prepare(Meet& meet) {
     for (int i = 0; i < kPlaces; ++i) {
-      simt::barrier_init(&meet.full[i], 1);
+      simt::barrier_init(&meet.full[i], kHeads ? 2 : 1);
+      simt::barrier_init(&meet.cleared[i], 1);
       simt::barrier_init(&meet.empty[i], kGroupsOf * kGroup / 32);
     }
     simt::barrier_init(&meet.own, 1);
-    simt::barrier_init(&meet.cut, 1);
     for (int g = 0; g < kGroupsOf; ++g) simt::barrier_init(&meet.group[g], kGroup);
     simt::barriers_ready();
   }
   static __device__ __forceinline__ uint32_t parity(int t) { return static_cast<uint32_t>(t / kPlaces) % 2; }
   __device__ __forceinline__ bf16* place(int t) const { return places + t % kPlaces * kPair; }
+  __device__ __forceinline__ int head(int t) const { return kHeads && each < tiles ? t / each : 0; }
+  __device__ __forceinline__ int first(int t) const { return (t - head(t) * each) * R; }
   __device__ __forceinline__ void fetch(int t) const {  // one lane
-    const int i = t % kPlaces, first = row + t * R;
+    const int i = t % kPlaces, y = first(t), x = column + head(t) * D;
     simt::barrier_wait(&meet.empty[i], parity(t) ^ 1);
-    simt::Barrier* const there = rows - t * R < R ? &meet.cut : &meet.full[i];
-    simt::barrier_expect(there, 2 * D / simt::kSwizzledRow * kTileBytes<R>);
-    copy_tiles<D, R>(place(t), a, there, column, first);
-    copy_tiles<D, R>(place(t) + R * D, b, there, column, first);
+    simt::barrier_expect(&meet.full[i], 2 * D / simt::kSwizzledRow * kTileBytes<R>);
+    copy_tiles<D, R>(place(t), a, &meet.full[i], x, row + y);
+    copy_tiles<D, R>(place(t) + R * D, b, &meet.full[i], x, row + y);
   }
   // The first warp: before any work, and in the middle of that with tile t.
   __device__ __forceinline__ void begin() const {
@@ -165,16 +168,20 @@ struct Stream {
     __syncwarp();
   }
   // Waits for tile t. If it is cut, the first warp zeroes what is not its text's.
-  __device__ __forceinline__ void wait(int t, bool first_warp) const {
-    if (first_warp && rows - t * R < R) {
-      simt::barrier_wait(&meet.cut, 0);
-      clear_rows<D, R>(place(t), rows - t * R, lane);
-      clear_rows<D, R>(place(t) + R * D, rows - t * R, lane);
-      simt::fence_async();
-      __syncwarp();
-      if (lane == 0) simt::barrier_arrive(&meet.full[t % kPlaces]);
+  __device__ __forceinline__ void wait(int t, bool first_warp) const { wait(t, rows - first(t), first_warp); }
+  __device__ __forceinline__ void wait(int t, int left, bool first_warp) const {
+    const int i = t % kPlaces;
+    simt::barrier_wait(&meet.full[i], parity(t));
+    if (first_warp) {
+      if (left < R) {
+        clear_rows<D, R>(place(t), left, lane);
+        clear_rows<D, R>(place(t) + R * D, left, lane);
+        simt::fence_async();
+        __syncwarp();
+      }
+      if (lane == 0) simt::barrier_arrive(&meet.cleared[i]);
     }
-    simt::barrier_wait(&meet.full[t % kPlaces], parity(t));
+    if (left < R) simt::barrier_wait(&meet.cleared[i], parity(t));
   }
   __device__ __forceinline__ void done(int t) const { give_back(&meet.empty[t % kPlaces], lane); }
   // Passes the tiles from t on, which only the other group needs. Nobody waits for the last places.
@@ -182,7 +189,7 @@ struct Stream {
     SIMT_ROLLED
     for (; t < tiles; ++t) {
       if (first_warp) go_on(t);
-      if (t + kPlaces >= tiles && !(first_warp && rows - t * R < R)) continue;
+      if (t + kPlaces >= tiles && !(first_warp && rows - first(t) < R)) continue;
       wait(t, first_warp);
       done(t);
     }
