@@ -452,7 +452,6 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     float s[N][4], dp[N][4];
     uint32_t p[R / 16][4];
     auto start = [&](int t) {
-      keys.wait(t, first_warp);
       start_scores<D, R, M::own>(s, q, simt::tile_descriptor(keys.place(t)));
       start_scores<D, R, M::own>(dp, dy, simt::tile_descriptor(keys.place(t) + R * D));
     };
@@ -481,11 +480,13 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
       }
     };
     if constexpr (kBeside) {
+      keys.wait(0, first_warp);
       start(0);
       simt::wgmma_wait<1>();
       weights();
       simt::wgmma_wait<0>();
       gradients(0);
+      if (turns > 1) keys.wait(1, first_warp);
       as_factor<R>(p, s);
       SIMT_ROLLED
       for (int t = 1; t < turns; ++t) {
@@ -496,7 +497,8 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
         weights();
         simt::wgmma_wait<1>();
         gradients(t);
-        computed(s, &meet.own, 0);
+        computed(s);
+        if (t + 1 < turns) keys.wait(t + 1, first_warp);
         simt::wgmma_wait<0>();
         keys.done(t - 1);
         as_factor<R>(p, s);
@@ -507,6 +509,7 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     } else {
       SIMT_ROLLED
       for (int t = 0; t < turns; ++t) {
+        keys.wait(t, first_warp);
         start(t);
         if (first_warp) keys.go_on(t);
         simt::wgmma_wait<1>();
@@ -576,7 +579,7 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
                                                 : make_float2(0, 0);
   };
   auto keep = [&](int t) {
-    const int i = t % kPairs;
+    const uint32_t i = Queries::index(t);
     SIMT_UNROLL
     for (int k = 0; k < 2; ++k) {
       sums[i][lane + k * 32] = stats[k].x;
@@ -625,7 +628,6 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     uint32_t p[R / 16][4], dsp[R / 16][4];
     int begins = begin * R;  // the tile's first query
     auto start = [&](int t) {
-      queries.wait(t, wanted - begins, first_warp);
       start_scores<D, R, M::own>(s, k, simt::tile_descriptor(queries.place(t)));
       start_scores<D, R, M::own>(ds, v, simt::tile_descriptor(queries.place(t) + R * D));
     };
@@ -636,7 +638,8 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
       start_sums<D, R>(dk, dsp, simt::tile_descriptor(queries.place(t), kTileBytes<R>));
     };
     auto weights = [&](int t) {
-      const int i = t % kPairs, first = from + begins, left = min(wanted - begins, R);
+      const uint32_t i = Queries::index(t);
+      const int first = from + begins, left = min(wanted - begins, R);
       const bool whole = left == R && key + 16 <= x.seen(first);  // for the warp: most tiles are
       SIMT_UNROLL
       for (int n = 0; n < N; ++n) {
@@ -659,17 +662,19 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     auto gradients = [&](int t) {
       SIMT_UNROLL
       for (int n = 0; n < N; ++n) {
-        const float2 two = simt::ldv<float2>(&deltas[t % kPairs][c + n * 8]);
+        const float2 two = simt::ldv<float2>(&deltas[Queries::index(t)][c + n * 8]);
         SIMT_UNROLL
         for (int e = 0; e < 4; ++e) ds[n][e] = s[n][e] * (ds[n][e] - (e % 2 == 0 ? two.x : two.y));
       }
     };
     if constexpr (kBeside) {
+      queries.wait(begin, wanted - begins, first_warp);
       start(begin);
       simt::wgmma_wait<1>();
       weights(begin);
       simt::wgmma_wait<0>();
       gradients(begin);
+      if (begin + 1 < tiles) queries.wait(begin + 1, wanted - begins, first_warp);
       as_factor<R>(p, s);
       as_factor<R>(dsp, ds);
       SIMT_ROLLED
@@ -683,7 +688,8 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
         computed(s, &meet.own, 0);
         simt::wgmma_wait<2>();
         gradients(t);
-        computed(ds, &meet.own, 0);
+        computed(ds);
+        if (t + 1 < tiles) queries.wait(t + 1, wanted - begins, first_warp);
         simt::wgmma_wait<0>();
         queries.done(t - 1);
         as_factor<R>(p, s);
@@ -695,6 +701,7 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     } else {
       SIMT_ROLLED
       for (int t = begin; t < tiles; ++t) {
+        queries.wait(t, wanted - begins, first_warp);
         start(t);
         if (first_warp) go_on(t);
         simt::wgmma_wait<1>();
@@ -768,9 +775,9 @@ bool backward_keys_hopper(const AttendBackward<bf16>& a) {
   const dim3 grid(tile_count(a.k_rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads / a.group));
   const int way = hopper_way(2);
   if (a.d == 64 && way == 1)
-    stream_queries<1, 2, 5, true>(a);
+    stream_queries<1, 2, 4, true>(a);
   else if (a.d == 64 && way == 2)
-    stream_queries<2, 1, 6, true>(a);
+    stream_queries<2, 1, 8, true>(a);
   else if (a.d == 64)
     run(keys_hopper<64>, a, kThreads, kShared<64, kMetQueries>, grid, kMetQueries, kOwnRows);
   else

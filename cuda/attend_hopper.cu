@@ -208,8 +208,8 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 // Sums: keys in their order, tile by tile; a lane's columns first, then 4 lanes as a butterfly.
 // Limit: the powers of 2, of which a multiprocessor computes 16 a cycle, and tensor cores, as above (counted).
 // Ladder: none.
-constexpr int kMetTwo = 64, kPlacesTwo = 5;
-using Two = Stream<64, kMetTwo, kPlacesTwo, 3, kGroups>;
+constexpr int kMetTwo = 64, kPlacesTwo = 4;
+using Two = Stream<64, kMetTwo, kPlacesTwo, 2, kGroups>;
 constexpr size_t kSharedTwo = simt::kSwizzledAlign + sizeof(bf16) * (kOwnRows * 64 + kPlacesTwo * Two::kPair);
 __global__ void __launch_bounds__(kGroup* kGroups, 2)
     forward_two(Attend<bf16> a, const __grid_constant__ simt::TensorMap q_map,
@@ -252,16 +252,15 @@ __global__ void __launch_bounds__(kGroup* kGroups, 2)
     const uint64_t q = simt::tile_descriptor(own + mine * 64);
     float s[R / 8][4], shrink[2];
     uint32_t p[R / 16][4];
-    auto scores = [&](int t) {
-      keys.wait(t, first_warp);
-      start_scores<D, R>(s, q, simt::tile_descriptor(keys.place(t)));
-    };
+    auto scores = [&](int t) { start_scores<D, R>(s, q, simt::tile_descriptor(keys.place(t))); };
     auto sums = [&](int t) {
       start_sums<D, R>(o, p, simt::tile_descriptor(keys.place(t) + R * D, kTileBytes<R>));
     };
+    keys.wait(0, first_warp);
     scores(0);
     simt::wgmma_wait<0>();
     weigh(s, top, sum, shrink, sees, 0, a.scale, R <= least);
+    if (turns > 1) keys.wait(1, first_warp);
     as_factor<R>(p, s);
     SIMT_ROLLED
     for (int t = 1; t < turns; ++t) {
@@ -270,7 +269,8 @@ __global__ void __launch_bounds__(kGroup* kGroups, 2)
       if (first_warp) keys.go_on(t);
       simt::wgmma_wait<1>();
       weigh(s, top, sum, shrink, sees, t * R, a.scale, (t + 1) * R <= least);
-      computed(s, &meet.own, 0);
+      computed(s);
+      if (t + 1 < turns) keys.wait(t + 1, first_warp);
       simt::wgmma_wait<0>();
       keys.done(t - 1);
       // Most tiles bring none of the warp's rows a new largest score.

@@ -69,19 +69,23 @@ __device__ __forceinline__ void as_factor(uint32_t (&p)[R / 16][4], const float 
       p[k][e] = simt::pack_bf(s[2 * k + e / 2][e % 2 * 2], s[2 * k + e / 2][e % 2 * 2 + 1]);
   }
 }
+template <int N>
+__device__ __forceinline__ void computed(float (&s)[N][4]) {
+#ifdef SIMT_GPU
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n)
+    asm volatile("" : "+f"(s[n][0]), "+f"(s[n][1]), "+f"(s[n][2]), "+f"(s[n][3])::"memory");
+#else
+  static_cast<void>(s);
+#endif
+}
 // The numbers s are computed before what follows. ptxas schedules a wait for products as early as it can, and
 // then arithmetic no longer runs beside them. It moves nothing over another wait: this one, for a barrier's
 // phase that is over, returns at once.
 template <int N>
 __device__ __forceinline__ void computed(float (&s)[N][4], simt::Barrier* over, uint32_t parity) {
-#ifdef SIMT_GPU
-  SIMT_UNROLL
-  for (int n = 0; n < N; ++n)
-    asm volatile("" : "+f"(s[n][0]), "+f"(s[n][1]), "+f"(s[n][2]), "+f"(s[n][3])::"memory");
+  computed(s);
   simt::barrier_wait(over, parity);
-#else
-  static_cast<void>(s), static_cast<void>(over), static_cast<void>(parity);
-#endif
 }
 // The first row of the warp's group. One lane computes it for all, so that the compiler knows it to be uniform
 // and keeps the addresses that depend on it in uniform registers.
@@ -146,12 +150,14 @@ struct Stream {
     for (int g = 0; g < kGroupsOf; ++g) simt::barrier_init(&meet.group[g], kGroup);
     simt::barriers_ready();
   }
-  static __device__ __forceinline__ uint32_t parity(int t) { return static_cast<uint32_t>(t / kPlaces) % 2; }
-  __device__ __forceinline__ bf16* place(int t) const { return places + t % kPlaces * kPair; }
+  static __device__ __forceinline__ uint32_t index(int t) { return static_cast<uint32_t>(t) % kPlaces; }
+  static __device__ __forceinline__ uint32_t parity(int t) { return static_cast<uint32_t>(t) / kPlaces % 2; }
+  __device__ __forceinline__ bf16* place(int t) const { return places + index(t) * kPair; }
   __device__ __forceinline__ int head(int t) const { return kHeads && each < tiles ? t / each : 0; }
   __device__ __forceinline__ int first(int t) const { return (t - head(t) * each) * R; }
   __device__ __forceinline__ void fetch(int t) const {  // one lane
-    const int i = t % kPlaces, y = first(t), x = column + head(t) * D;
+    const uint32_t i = index(t);
+    const int y = first(t), x = column + head(t) * D;
     simt::barrier_wait(&meet.empty[i], parity(t) ^ 1);
     simt::barrier_expect(&meet.full[i], 2 * D / simt::kSwizzledRow * kTileBytes<R>);
     copy_tiles<D, R>(place(t), a, &meet.full[i], x, row + y);
@@ -170,7 +176,7 @@ struct Stream {
   // Waits for tile t. If it is cut, the first warp zeroes what is not its text's.
   __device__ __forceinline__ void wait(int t, bool first_warp) const { wait(t, rows - first(t), first_warp); }
   __device__ __forceinline__ void wait(int t, int left, bool first_warp) const {
-    const int i = t % kPlaces;
+    const uint32_t i = index(t);
     simt::barrier_wait(&meet.full[i], parity(t));
     if (first_warp) {
       if (left < R) {
@@ -183,7 +189,7 @@ struct Stream {
     }
     if (left < R) simt::barrier_wait(&meet.cleared[i], parity(t));
   }
-  __device__ __forceinline__ void done(int t) const { give_back(&meet.empty[t % kPlaces], lane); }
+  __device__ __forceinline__ void done(int t) const { give_back(&meet.empty[index(t)], lane); }
   // Passes the tiles from t on, which only the other group needs. Nobody waits for the last places.
   __device__ __forceinline__ void pass(int t, bool first_warp) const {
     SIMT_ROLLED
