@@ -392,8 +392,15 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 #endif
 }
 
-// The same for heads of 64, in several blocks a multiprocessor, of kG groups with 64 queries each. kBeside: the
-// sums of a tile run beside the work with the next.
+// The same for heads of 64, in several blocks a multiprocessor, so that one works while another begins or ends.
+// kBeside: the sums of a tile run beside the work with the next.
+// Threads: a block has 64 kG queries of one text and head, 64 for each group of 4 warps; its first warp fetches
+// as well.
+// Reads: q, dy and stats once; keys and values once per block, by bulk copies of 64 numbers x 64 rows.
+// Writes: dq once.
+// Sums: keys in their order.
+// Limit: tensor cores, 3 products a tile: 64 x 64 scores take 384 cycles, and their powers of 2 256 (counted).
+// Ladder: none.
 template <int kG, int kBlocks, int kPairs, bool kBeside>
 struct Met {
   static constexpr int D = 64, R = 64, own = kG * kGroupRows;
@@ -531,22 +538,29 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
 #endif
 }
 
-// The same for heads of 64, in several blocks a multiprocessor, of kG groups with 64 keys each. kBeside: the
-// sums of a tile run beside the work with the next.
-template <int kG, int kPairs, bool kBeside>
+// The same for heads of 64, in several blocks a multiprocessor. The sums of a tile run beside the work with the
+// next.
+// Threads: a block has 64 kG keys of one text and key head, 64 for each group of 4 warps, and meets the queries
+// of every head that reads them; its first warp fetches as well.
+// Reads: k and v once; q, dy and stats once per block, by bulk copies of 64 numbers x 64 rows.
+// Writes: dk and dv once.
+// Sums: heads in their order, in each the queries in theirs.
+// Limit: tensor cores, 4 products a tile: 64 x 64 scores take 512 cycles, and their powers of 2 256 (counted).
+// Ladder: none.
+template <int kG, int kPairs>
 struct MetBy {
-  static constexpr int D = 64, R = 64, own = kG * kGroupRows, lag = kG + (kBeside ? 1 : 0);
+  static constexpr int D = 64, R = 64, own = kG * kGroupRows, lag = kG + 1;
   using Queries = Stream<D, R, kPairs, lag, kG, true>;
   static constexpr size_t shared =
       simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * Queries::kPair);
 };
-template <int kG, int kBlocks, int kPairs, bool kBeside>
+template <int kG, int kBlocks, int kPairs>
 __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     keys_stream(AttendBackward<bf16> a, const __grid_constant__ simt::TensorMap q_map,
                 const __grid_constant__ simt::TensorMap dy_map, const __grid_constant__ simt::TensorMap k_map,
                 const __grid_constant__ simt::TensorMap v_map) {
 #ifdef SIMT_HOPPER
-  using M = MetBy<kG, kPairs, kBeside>;
+  using M = MetBy<kG, kPairs>;
   using Queries = typename M::Queries;
   constexpr int D = M::D, R = M::R, N = R / 8;
   SIMT_SHARED(typename Queries::Meet, meetings, [1]);
@@ -650,12 +664,19 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
       }
       begins = begins + R < wanted ? begins + R : 0;
       if (whole) return;
+      // Only queries from `sees` on see the lane's keys; of weight 0 the gradient is 0 as well.
+      int sees[2];
       SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {  // of weight 0 the gradient is 0 as well
+      for (int half = 0; half < 2; ++half) {
+        const int own = key + lane / 4 + half * 8;
+        sees[half] = own >= x.least ? own - x.before - first : 0;
+      }
+      SIMT_UNROLL
+      for (int n = 0; n < N; ++n) {
         SIMT_UNROLL
         for (int e = 0; e < 4; ++e) {
-          const int r = n * 8 + c + e % 2, sees = r < left ? x.seen(first + r) : 0;
-          if (key + lane / 4 + e / 2 * 8 >= sees) s[n][e] = 0;
+          const int r = n * 8 + c + e % 2;
+          if (r < sees[e / 2] || r >= left) s[n][e] = 0;
         }
       }
     };
@@ -667,59 +688,40 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
         for (int e = 0; e < 4; ++e) ds[n][e] = s[n][e] * (ds[n][e] - (e % 2 == 0 ? two.x : two.y));
       }
     };
-    if constexpr (kBeside) {
-      queries.wait(begin, wanted - begins, first_warp);
-      start(begin);
-      simt::wgmma_wait<1>();
-      weights(begin);
+    queries.wait(begin, wanted - begins, first_warp);
+    start(begin);
+    simt::wgmma_wait<1>();
+    weights(begin);
+    simt::wgmma_wait<0>();
+    gradients(begin);
+    if (begin + 1 < tiles) queries.wait(begin + 1, wanted - begins, first_warp);
+    as_factor<R>(p, s);
+    as_factor<R>(dsp, ds);
+    SIMT_ROLLED
+    for (int t = begin + 1; t < tiles; ++t) {
+      start(t);
+      sum_v(t - 1);
+      sum_k(t - 1);
+      if (first_warp) go_on(t);
+      simt::wgmma_wait<3>();
+      weights(t);
+      computed(s, &meet.own, 0);
+      simt::wgmma_wait<2>();
+      gradients(t);
+      computed(ds);
+      if (t + 1 < tiles) queries.wait(t + 1, wanted - begins, first_warp);
       simt::wgmma_wait<0>();
-      gradients(begin);
-      if (begin + 1 < tiles) queries.wait(begin + 1, wanted - begins, first_warp);
+      queries.done(t - 1);
       as_factor<R>(p, s);
       as_factor<R>(dsp, ds);
-      SIMT_ROLLED
-      for (int t = begin + 1; t < tiles; ++t) {
-        start(t);
-        sum_v(t - 1);
-        sum_k(t - 1);
-        if (first_warp) go_on(t);
-        simt::wgmma_wait<3>();
-        weights(t);
-        computed(s, &meet.own, 0);
-        simt::wgmma_wait<2>();
-        gradients(t);
-        computed(ds);
-        if (t + 1 < tiles) queries.wait(t + 1, wanted - begins, first_warp);
-        simt::wgmma_wait<0>();
-        queries.done(t - 1);
-        as_factor<R>(p, s);
-        as_factor<R>(dsp, ds);
-      }
-      sum_v(tiles - 1);
-      sum_k(tiles - 1);
-      simt::wgmma_wait<0>();
-    } else {
-      SIMT_ROLLED
-      for (int t = begin; t < tiles; ++t) {
-        queries.wait(t, wanted - begins, first_warp);
-        start(t);
-        if (first_warp) go_on(t);
-        simt::wgmma_wait<1>();
-        weights(t);
-        as_factor<R>(p, s);
-        sum_v(t);
-        simt::wgmma_wait<1>();
-        gradients(t);
-        as_factor<R>(dsp, ds);
-        sum_k(t);
-        simt::wgmma_wait<0>();
-        queries.done(t);
-      }
     }
+    sum_v(tiles - 1);
+    sum_k(tiles - 1);
+    simt::wgmma_wait<0>();
   }
+  if (mine >= there) return;
   const float* const turn = a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D;
   const int64_t to = row * a.dkv_step + g * D;
-  if (mine >= there) return;
   meet_group(&meet.group[mine / kGroupRows], 0);
   put_own<D, M::own>(dv, 1, own_v, a.dv + to, a.dkv_step, r0, there, nullptr, a.add_kv);
   put_own<D, M::own>(dk, a.scale * kLn2, own_k, a.dk + to, a.dkv_step, r0, there, turn, a.add_kv);
@@ -748,10 +750,10 @@ void stream_keys(const AttendBackward<bf16>& a) {
   run(queries_stream<kG, kBlocks, kPairs, kBeside>, a, kG * kGroup, M::shared,
       dim3(tile_count(a.rows, a.texts, M::own), static_cast<unsigned>(a.heads)), M::own, M::R);
 }
-template <int kG, int kBlocks, int kPairs, bool kBeside>
+template <int kG, int kBlocks, int kPairs>
 void stream_queries(const AttendBackward<bf16>& a) {
-  using M = MetBy<kG, kPairs, kBeside>;
-  run(keys_stream<kG, kBlocks, kPairs, kBeside>, a, kG * kGroup, M::shared,
+  using M = MetBy<kG, kPairs>;
+  run(keys_stream<kG, kBlocks, kPairs>, a, kG * kGroup, M::shared,
       dim3(tile_count(a.k_rows, a.texts, M::own), static_cast<unsigned>(a.heads / a.group)), M::R, M::own);
 }
 }  // namespace
@@ -775,9 +777,9 @@ bool backward_keys_hopper(const AttendBackward<bf16>& a) {
   const dim3 grid(tile_count(a.k_rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads / a.group));
   const int way = hopper_way(2);
   if (a.d == 64 && way == 1)
-    stream_queries<1, 2, 4, true>(a);
+    stream_queries<1, 2, 4>(a);
   else if (a.d == 64 && way == 2)
-    stream_queries<2, 1, 8, true>(a);
+    stream_queries<2, 1, 8>(a);
   else if (a.d == 64)
     run(keys_hopper<64>, a, kThreads, kShared<64, kMetQueries>, grid, kMetQueries, kOwnRows);
   else
