@@ -405,7 +405,7 @@ template <int kG, int kBlocks, int kPairs, bool kBeside>
 struct Met {
   static constexpr int D = 64, R = 64, own = kG * kGroupRows;
   using Keys = Stream<D, R, kPairs, 2, kG>;
-  static constexpr size_t shared = simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * Keys::kPair);
+  static constexpr size_t shared = simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * kPair<D, R>);
 };
 template <int kG, int kBlocks, int kPairs, bool kBeside>
 __global__ void __launch_bounds__(kGroup* kG, kBlocks)
@@ -551,8 +551,7 @@ template <int kG, int kPairs>
 struct MetBy {
   static constexpr int D = 64, R = 64, own = kG * kGroupRows, lag = kG + 1;
   using Queries = Stream<D, R, kPairs, lag, kG, true>;
-  static constexpr size_t shared =
-      simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * Queries::kPair);
+  static constexpr size_t shared = simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * kPair<D, R>);
 };
 template <int kG, int kBlocks, int kPairs>
 __global__ void __launch_bounds__(kGroup* kG, kBlocks)

@@ -210,7 +210,8 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 // Ladder: none.
 constexpr int kMetTwo = 64, kPlacesTwo = 4;
 using Two = Stream<64, kMetTwo, kPlacesTwo, 2, kGroups>;
-constexpr size_t kSharedTwo = simt::kSwizzledAlign + sizeof(bf16) * (kOwnRows * 64 + kPlacesTwo * Two::kPair);
+constexpr size_t kSharedTwo =
+    simt::kSwizzledAlign + sizeof(bf16) * (kOwnRows * 64 + kPlacesTwo * kPair<64, kMetTwo>);
 __global__ void __launch_bounds__(kGroup* kGroups, 2)
     forward_two(Attend<bf16> a, const __grid_constant__ simt::TensorMap q_map,
                 const __grid_constant__ simt::TensorMap k_map,

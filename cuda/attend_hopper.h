@@ -14,6 +14,10 @@ constexpr int kGroup = 128, kGroups = 2, kGroupRows = 64, kOwnRows = kGroups * k
 constexpr int kReaders = kGroups * kGroup / 32;  // warps that give a place back
 template <int R>
 constexpr int kTileBytes = R* simt::kSwizzledRow * 2;  // 64 numbers of each of R rows
+template <int D, int R>
+constexpr int kPair = 2 * R* D;  // numbers of two tiles
+template <int D, int R, int kPlaces, int kLag, int kGroupsOf, bool kHeads = false>
+struct Stream;
 
 #ifdef SIMT_HOPPER
 // All D / 64 tiles of R rows from row `first` on; their bytes are another's to announce.
@@ -126,12 +130,11 @@ __device__ __forceinline__ void put_rows(const bf16* tile, bf16* to, int64_t ste
 // go through kPlaces places. When the first warp has started the work with tile t, the place of tile t - kLag
 // gets the next one: by then the other group has hardly ever to be waited for. kHeads: the rows stream past
 // once for each of several heads, and with each tile comes more, by plain stores of the first warp.
-template <int D, int R, int kPlaces, int kLag, int kGroupsOf, bool kHeads = false>
+template <int D, int R, int kPlaces, int kLag, int kGroupsOf, bool kHeads>
 struct Stream {
   struct Meet {
     simt::Barrier full[kPlaces], cleared[kPlaces], empty[kPlaces], own, group[kGroupsOf];
   };
-  static constexpr int kPair = 2 * R * D;  // numbers
   Meet& meet;
   bf16* const places;
   const simt::TensorMap &a, &b;
@@ -152,7 +155,7 @@ struct Stream {
   }
   static __device__ __forceinline__ uint32_t index(int t) { return static_cast<uint32_t>(t) % kPlaces; }
   static __device__ __forceinline__ uint32_t parity(int t) { return static_cast<uint32_t>(t) / kPlaces % 2; }
-  __device__ __forceinline__ bf16* place(int t) const { return places + index(t) * kPair; }
+  __device__ __forceinline__ bf16* place(int t) const { return places + index(t) * kPair<D, R>; }
   __device__ __forceinline__ int head(int t) const { return kHeads && each < tiles ? t / each : 0; }
   __device__ __forceinline__ int first(int t) const { return (t - head(t) * each) * R; }
   __device__ __forceinline__ void fetch(int t) const {  // one lane
