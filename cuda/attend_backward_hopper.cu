@@ -404,7 +404,7 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
 template <int kG, int kBlocks, int kPairs, bool kBeside>
 struct Met {
   static constexpr int D = 64, R = 64, own = kG * kGroupRows;
-  using Keys = Stream<D, R, kPairs, 2, kG>;
+  using Keys = Stream<D, R, kPairs, (kPairs > 2 ? 2 : 1), kG>;
   static constexpr size_t shared = simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * kPair<D, R>);
 };
 template <int kG, int kBlocks, int kPairs, bool kBeside>
@@ -547,24 +547,23 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
 // Sums: heads in their order, in each the queries in theirs.
 // Limit: tensor cores, 4 products a tile: 64 x 64 scores take 512 cycles, and their powers of 2 256 (counted).
 // Ladder: none.
-template <int kG, int kPairs>
+template <int kG, int kPairs, bool kBeside>
 struct MetBy {
-  static constexpr int D = 64, R = 64, own = kG * kGroupRows, lag = kG + 1;
+  static constexpr int D = 64, R = 64, own = kG * kGroupRows, lag = kG + (kBeside ? 1 : 0);
   using Queries = Stream<D, R, kPairs, lag, kG, true>;
   static constexpr size_t shared = simt::kSwizzledAlign + sizeof(bf16) * (2 * own * D + kPairs * kPair<D, R>);
 };
-template <int kG, int kBlocks, int kPairs>
+template <int kG, int kBlocks, int kPairs, bool kBeside>
 __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     keys_stream(AttendBackward<bf16> a, const __grid_constant__ simt::TensorMap q_map,
                 const __grid_constant__ simt::TensorMap dy_map, const __grid_constant__ simt::TensorMap k_map,
                 const __grid_constant__ simt::TensorMap v_map) {
 #ifdef SIMT_HOPPER
-  using M = MetBy<kG, kPairs>;
+  using M = MetBy<kG, kPairs, kBeside>;
   using Queries = typename M::Queries;
   constexpr int D = M::D, R = M::R, N = R / 8;
   SIMT_SHARED(typename Queries::Meet, meetings, [1]);
-  SIMT_SHARED(float, sums, [kPairs][R]);
-  SIMT_SHARED(float, deltas, [kPairs][R]);
+  SIMT_SHARED(float4, pairs, [kPairs][R / 2]);  // what row_stats left for two neighbouring queries
   auto& meet = meetings[0];
   if (threadIdx.x == 0) Queries::prepare(meet);
   const Place at = find_tile(a.k_offsets, a.texts, M::own, Order::first_first);
@@ -581,31 +580,25 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
       meet, own_v + M::own * D, q_map, dy_map, g * a.group * D, x.q + from, wanted, tiles, lane, each};
   __syncthreads();
   const bool first_warp = __shfl_sync(0xffffffffu, warp, 0) == 0;
-  // What comes with tile t: read when its copies start, and stored one tile later.
-  float2 stats[2];
+  // What comes with tile t: on its way when its copies start, there one tile later.
   auto read = [&](int t) {
     const int head = queries.head(t), first = queries.first(t);
+    auto* const to = reinterpret_cast<float2*>(pairs[Queries::index(t)]);
+    const float2* const of = a.stats + static_cast<int64_t>(g * a.group + head) * a.rows + x.q + from + first;
     SIMT_UNROLL
-    for (int k = 0; k < 2; ++k)
-      stats[k] = lane + k * 32 < wanted - first ? a.stats[static_cast<int64_t>(g * a.group + head) * a.rows +
-                                                          x.q + from + first + lane + k * 32]
-                                                : make_float2(0, 0);
+    for (int r = lane; r < R; r += 32) simt::cp_async8(to + r, of + r, r < wanted - first);
   };
   auto keep = [&](int t) {
-    const uint32_t i = Queries::index(t);
-    SIMT_UNROLL
-    for (int k = 0; k < 2; ++k) {
-      sums[i][lane + k * 32] = stats[k].x;
-      deltas[i][lane + k * 32] = stats[k].y;
-    }
+    simt::cp_async_wait<0>();
     __syncwarp();
-    if (lane == 0) simt::barrier_arrive(&meet.full[i]);
+    if (lane == 0) simt::barrier_arrive(&meet.full[Queries::index(t)]);
   };
   auto go_on = [&](int t) {
     const int next = t - M::lag + kPairs;
     if (t > M::lag && next - 1 < tiles) keep(next - 1);
     queries.go_on(t);
     if (t >= M::lag && next < tiles) read(next);
+    simt::cp_async_commit();
   };
   if (first_warp && tiles > 0) {
     if (lane == 0) {
@@ -615,11 +608,12 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     }
     queries.begin();
     SIMT_UNROLL
-    for (int t = 0; t < kPairs; ++t) {
-      if (t >= tiles) continue;
-      read(t);
-      keep(t);
-    }
+    for (int t = 0; t < kPairs; ++t)
+      if (t < tiles) read(t);
+    simt::cp_async_commit();
+    SIMT_UNROLL
+    for (int t = 0; t < kPairs; ++t)
+      if (t < tiles) keep(t);
   }
   const int mine = own_rows(warp), r0 = mine + warp % 4 * 16, key = at.row + r0;
   float dk[D / 8][4] = {}, dv[D / 8][4] = {};
@@ -648,7 +642,7 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
       start_sums<D, R>(dv, p, simt::tile_descriptor(queries.place(t) + R * D, kTileBytes<R>));
     };
     auto sum_k = [&](int t) {
-      start_sums<D, R>(dk, dsp, simt::tile_descriptor(queries.place(t), kTileBytes<R>));
+      start_sums<D, R>(dk, kBeside ? dsp : p, simt::tile_descriptor(queries.place(t), kTileBytes<R>));
     };
     auto weights = [&](int t) {
       const uint32_t i = Queries::index(t);
@@ -656,10 +650,10 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
       const bool whole = left == R && key + 16 <= x.seen(first);  // for the warp: most tiles are
       SIMT_UNROLL
       for (int n = 0; n < N; ++n) {
-        const float2 two = simt::ldv<float2>(&sums[i][c + n * 8]);  // of neighbouring queries
+        const float4 two = simt::ldv<float4>(&pairs[i][(c + n * 8) / 2]);
         SIMT_UNROLL
         for (int e = 0; e < 4; ++e)
-          s[n][e] = simt::exp2_approx(s[n][e] * a.scale - (e % 2 == 0 ? two.x : two.y));
+          s[n][e] = simt::exp2_approx(s[n][e] * a.scale - (e % 2 == 0 ? two.x : two.z));
       }
       begins = begins + R < wanted ? begins + R : 0;
       if (whole) return;
@@ -682,41 +676,73 @@ __global__ void __launch_bounds__(kGroup* kG, kBlocks)
     auto gradients = [&](int t) {
       SIMT_UNROLL
       for (int n = 0; n < N; ++n) {
-        const float2 two = simt::ldv<float2>(&deltas[Queries::index(t)][c + n * 8]);
+        const float4 two = simt::ldv<float4>(&pairs[Queries::index(t)][(c + n * 8) / 2]);
         SIMT_UNROLL
-        for (int e = 0; e < 4; ++e) ds[n][e] = s[n][e] * (ds[n][e] - (e % 2 == 0 ? two.x : two.y));
+        for (int e = 0; e < 4; ++e) ds[n][e] = s[n][e] * (ds[n][e] - (e % 2 == 0 ? two.y : two.w));
       }
     };
-    queries.wait(begin, wanted - begins, first_warp);
-    start(begin);
-    simt::wgmma_wait<1>();
-    weights(begin);
-    simt::wgmma_wait<0>();
-    gradients(begin);
-    if (begin + 1 < tiles) queries.wait(begin + 1, wanted - begins, first_warp);
-    as_factor<R>(p, s);
-    as_factor<R>(dsp, ds);
-    SIMT_ROLLED
-    for (int t = begin + 1; t < tiles; ++t) {
-      start(t);
-      sum_v(t - 1);
-      sum_k(t - 1);
-      if (first_warp) go_on(t);
-      simt::wgmma_wait<3>();
-      weights(t);
-      computed(s, &meet.own, 0);
-      simt::wgmma_wait<2>();
-      gradients(t);
-      computed(ds);
-      if (t + 1 < tiles) queries.wait(t + 1, wanted - begins, first_warp);
+    if constexpr (kBeside) {
+      queries.wait(begin, wanted - begins, first_warp);
+      start(begin);
+      simt::wgmma_wait<1>();
+      weights(begin);
       simt::wgmma_wait<0>();
-      queries.done(t - 1);
+      gradients(begin);
+      if (begin + 1 < tiles) queries.wait(begin + 1, wanted - begins, first_warp);
       as_factor<R>(p, s);
       as_factor<R>(dsp, ds);
+      SIMT_ROLLED
+      for (int t = begin + 1; t < tiles; ++t) {
+        start(t);
+        sum_v(t - 1);
+        sum_k(t - 1);
+        if (first_warp) go_on(t);
+        simt::wgmma_wait<3>();
+        weights(t);
+        computed(s, &meet.own, 0);
+        simt::wgmma_wait<2>();
+        gradients(t);
+        computed(ds);
+        if (t + 1 < tiles) queries.wait(t + 1, wanted - begins, first_warp);
+        simt::wgmma_wait<0>();
+        queries.done(t - 1);
+        as_factor<R>(p, s);
+        as_factor<R>(dsp, ds);
+      }
+      sum_v(tiles - 1);
+      sum_k(tiles - 1);
+      simt::wgmma_wait<0>();
+
+    } else {
+      SIMT_ROLLED
+      for (int t = begin; t < tiles; ++t) {
+        queries.wait(t, wanted - begins, first_warp);
+        start(t);
+        if (first_warp) go_on(t);
+        simt::wgmma_wait<1>();
+        weights(t);
+        as_factor<R>(p, s);
+        sum_v(t);
+        simt::wgmma_wait<1>();
+        // From the weights as rounded for the first sum: to keep the others would take registers of a third block.
+        SIMT_UNROLL
+        for (int n = 0; n < N; ++n) {
+          const float4 two = simt::ldv<float4>(&pairs[Queries::index(t)][(c + n * 8) / 2]);
+          SIMT_UNROLL
+          for (int e = 0; e < 4; ++e) {
+            const uint32_t both = p[n / 2][n % 2 * 2 + e / 2];
+            const float weight = __uint_as_float(e % 2 == 0 ? both << 16 : both & 0xffff0000u);
+            ds[n][e] = weight * (ds[n][e] - (e % 2 == 0 ? two.y : two.w));
+          }
+        }
+        computed(ds, &meet.own, 0);
+        simt::wgmma_wait<0>();
+        as_factor<R>(p, ds);
+        sum_k(t);
+        simt::wgmma_wait<0>();
+        queries.done(t);
+      }
     }
-    sum_v(tiles - 1);
-    sum_k(tiles - 1);
-    simt::wgmma_wait<0>();
   }
   if (mine >= there) return;
   const float* const turn = a.turn == nullptr ? nullptr : a.turn + static_cast<int64_t>(row) * D;
@@ -749,10 +775,10 @@ void stream_keys(const AttendBackward<bf16>& a) {
   run(queries_stream<kG, kBlocks, kPairs, kBeside>, a, kG * kGroup, M::shared,
       dim3(tile_count(a.rows, a.texts, M::own), static_cast<unsigned>(a.heads)), M::own, M::R);
 }
-template <int kG, int kBlocks, int kPairs>
+template <int kG, int kBlocks, int kPairs, bool kBeside>
 void stream_queries(const AttendBackward<bf16>& a) {
-  using M = MetBy<kG, kPairs>;
-  run(keys_stream<kG, kBlocks, kPairs>, a, kG * kGroup, M::shared,
+  using M = MetBy<kG, kPairs, kBeside>;
+  run(keys_stream<kG, kBlocks, kPairs, kBeside>, a, kG * kGroup, M::shared,
       dim3(tile_count(a.k_rows, a.texts, M::own), static_cast<unsigned>(a.heads / a.group)), M::R, M::own);
 }
 }  // namespace
@@ -765,6 +791,8 @@ bool backward_queries_hopper(const AttendBackward<bf16>& a) {
     stream_keys<1, 3, 3, true>(a);
   else if (a.d == 64 && way == 2)
     stream_keys<2, 2, 4, false>(a);
+  else if (a.d == 64 && way == 3)
+    stream_keys<1, 4, 2, false>(a);
   else if (a.d == 64)
     run(queries_hopper<64>, a, kThreads, kShared<64, kMetKeys<64>>, grid, kOwnRows, kMetKeys<64>);
   else
@@ -776,9 +804,11 @@ bool backward_keys_hopper(const AttendBackward<bf16>& a) {
   const dim3 grid(tile_count(a.k_rows, a.texts, kOwnRows), static_cast<unsigned>(a.heads / a.group));
   const int way = hopper_way(2);
   if (a.d == 64 && way == 1)
-    stream_queries<1, 2, 4>(a);
+    stream_queries<1, 2, 4, true>(a);
   else if (a.d == 64 && way == 2)
-    stream_queries<2, 1, 8>(a);
+    stream_queries<2, 1, 8, true>(a);
+  else if (a.d == 64 && way == 3)
+    stream_queries<1, 3, 3, false>(a);
   else if (a.d == 64)
     run(keys_hopper<64>, a, kThreads, kShared<64, kMetQueries>, grid, kMetQueries, kOwnRows);
   else

@@ -5,9 +5,6 @@
 
 namespace rum::cuda {
 namespace {
-// With three blocks a multiprocessor, rows of 50,000 numbers in bf16 stay in the L2 cache of an H200 until they
-// are read again (40 of its 50 MB), and a thread has 40 registers.
-constexpr int kRowsAtOnce = 3;
 // Threads: one block per row.
 // Reads: each logit once from memory and, for the gradient, once more from the cache.
 // Writes: the gradient over the logits; nll once per row.
@@ -16,7 +13,7 @@ constexpr int kRowsAtOnce = 3;
 // Limit: memory.
 // Ladder: none.
 template <class T>
-__global__ void __launch_bounds__(kRowThreads, kRowsAtOnce)
+__global__ void __launch_bounds__(2 * kRowThreads, 2)
     cross_entropy_row(T* logits, const int32_t* targets, const float* weights, float smoothing,
                       const StepInputs* in, bool gradient, float* nll, int64_t width) {
   const int64_t row = blockIdx.x, target = targets[row];
@@ -24,7 +21,7 @@ __global__ void __launch_bounds__(kRowThreads, kRowsAtOnce)
   // A target outside the vocabulary makes loss and gradient NaN, and the step is skipped.
   const float right = target >= 0 && target < width ? to_float(z[target]) : NAN;
   Softmax p = Softmax::none();
-  along_row(z, 0, width, [&]<int V>(int64_t, const Pack<T, V>& x) { p.take(x); });
+  along_row(z, 0, width, [&]<int V>(int64_t, const float(&x)[V]) { p.take(x); });
   p = join_block(p);  // from here on the logits may be overwritten
   const float log2_sum = p.log2_sum(), spread = smoothing / static_cast<float>(width);
   if (threadIdx.x == 0) nll[row] = log2_sum / kLog2e - (1 - smoothing) * right - spread * p.total;
@@ -32,10 +29,15 @@ __global__ void __launch_bounds__(kRowThreads, kRowsAtOnce)
   const float w = weights[row] / (in != nullptr ? in->total_weight : 1.0f);
   const float shift = w * ((right == right ? 0.0f : right) - spread);
   const float mended = w * (simt::exp2_approx(right * kLog2e - log2_sum) - (1 - smoothing)) + shift;
-  along_row(z, 0, width, [&]<int V>(int64_t j, Pack<T, V> x) {
-    for (int k = 0; k < V; ++k)
-      x.at[k] = from_float<T>(w * simt::exp2_approx(to_float(x.at[k]) * kLog2e - log2_sum) + shift);
-    store<T, V>(z + j, x);
+  auto slope = [&](float x) { return w * simt::exp2_approx(x * kLog2e - log2_sum) + shift; };
+  along_row(z, 0, width, [&]<int V>(int64_t j, const float(&x)[V]) {
+    if constexpr (V == 1) {
+      z[j] = from_float<T>(slope(x[0]));
+    } else {
+      Floats<T> to;
+      for (int k = 0; k < V; ++k) to.at[k] = slope(x[k]);
+      simt::stv(z + j, pack<T>(to));
+    }
   });
   __syncthreads();  // the target's number is corrected afterwards, so the loop has no test for it
   if (threadIdx.x == 0 && target >= 0 && target < width) z[target] = from_float<T>(mended);
@@ -58,9 +60,13 @@ void cross_entropy(Tensor& logits, const Tensor& targets, const Tensor& weights,
                    const StepInputs* in, bool gradient, bool first, Tensor& nll, Tensor& loss) {
   by_device_type(logits.dtype(), [&]<class T> {
     const int64_t n = logits.shape()[0], v = logits.shape()[1];
-    simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(row_threads(v, sizeof(T))), 0,
-                 logits.data<T>(), targets.data<int32_t>(), weights.data<float>(), smoothing, in, gradient,
-                 nll.data<float>(), v);
+    // A multiprocessor works on the rows of 2048 threads at once. Long rows get half as many threads: together
+    // they would not stay in the cache until they are read again.
+    const bool doubled = v * static_cast<int64_t>(sizeof(T)) > 64 * 1024;
+    const unsigned threads = doubled ? 2 * kRowThreads : row_threads(v, sizeof(T));
+    simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(threads), 0, logits.data<T>(),
+                 targets.data<int32_t>(), weights.data<float>(), smoothing, in, gradient, nll.data<float>(),
+                 v);
     simt::launch(sum_rows, dim3(1), dim3(kRowThreads), 0, nll.data<float>(), weights.data<float>(), in, first,
                  n, loss.data<float>());
   });

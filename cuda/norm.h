@@ -107,11 +107,13 @@ bool norm_held(const Tensor& x, const T* delta, const T* weight, const T* bias, 
 
 // This many blocks fit into a multiprocessor's registers; the grid is one wave of blocks on an H100, each
 // with its own rows.
-template <int kSpans>
-constexpr int kResident = kSpans < kWidest ? 3 : 2;
-template <int kSpans>
+template <class T, int kSpans>
+constexpr int kResident = kSpans == kWidest               ? 2
+                          : sizeof(T) == 2 || kSpans == 1 ? 4
+                                                          : 3;
+template <class T, int kSpans>
 int64_t rows_together(int64_t rows) {
-  const int64_t all = 132 * kResident<kSpans>, even = (rows + all - 1) / all, least = 4 * kNormWarps;
+  const int64_t all = 132 * kResident<T, kSpans>, even = (rows + all - 1) / all, least = 4 * kNormWarps;
   return even < least ? least : even;
 }
 // Threads: a block has some neighbouring rows, each of its warps every 4th of them; a lane has the same 8
@@ -123,40 +125,40 @@ int64_t rows_together(int64_t rows) {
 // Limit: memory.
 // Ladder: none; the sums and the walk are those of cuda/ladder/layernorm.cu.
 template <class T, int kSpans, bool kLayer>
-__global__ void __launch_bounds__(32 * kNormWarps, kResident<kSpans>)
+__global__ void __launch_bounds__(32 * kNormWarps, kResident<T, kSpans>)
     backward_together(const T* r, const T* weight, const float* mean, const float* rstd, const T* dy, T* dr,
                       bool add, int64_t rows, int width, int64_t each, float* partial) {
   constexpr int V = kPack<T>, kPacks = kSpans * kSpan / 32 / V, kSums = kLayer ? 2 : 1;
   SIMT_SHARED(float, part, [kNormWarps][kSpans * kSpan]);
   const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
   const int64_t first = blockIdx.x * each, end = first + each < rows ? first + each : rows;
-  Pack<T, V> w[kPacks] = {};
+  Bits w[kPacks] = {};
   float sum[kSums][kPacks][V] = {};  // dweight, dbias
   SIMT_UNROLL
   for (int q = 0; q < kPacks; ++q)
-    if (const int j = (q * 32 + lane) * V; j < width) w[q] = load<T, V>(weight + j);
+    if (const int j = (q * 32 + lane) * V; j < width) w[q] = simt::ldv<Bits>(weight + j);
   for (int64_t row = first + warp; row < end; row += kNormWarps) {
     const int64_t at = row * width + lane * V;
-    Pack<T, V> x[kPacks] = {}, g[kPacks] = {}, to[kPacks];  // 0 past the end of the row: adds nothing
+    Bits x[kPacks] = {}, g[kPacks] = {}, old[kPacks] = {};  // 0 past the end of the row: adds nothing
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q)
       if ((q * 32 + lane) * V < width) {
-        x[q] = load<T, V>(r + at + q * 32 * V);
-        g[q] = load<T, V>(dy + at + q * 32 * V);
-        if (add) to[q] = load<T, V>(dr + at + q * 32 * V);
+        x[q] = simt::ldv<Bits>(r + at + q * 32 * V);
+        g[q] = simt::ldv<Bits>(dy + at + q * 32 * V);
+        if (add) old[q] = simt::ldv<Bits>(dr + at + q * 32 * V);
       }
     const float m = kLayer ? mean[row] : 0.0f, s = rstd[row];
     float a = 0, b = 0;
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q) {
+      const Floats<T> xs = unpack<T>(x[q]), gs = unpack<T>(g[q]), ws = unpack<T>(w[q]);
       SIMT_UNROLL
       for (int k = 0; k < V; ++k) {
-        const float dyk = to_float(g[q].at[k]), d = dyk * to_float(w[q].at[k]),
-                    xhat = (to_float(x[q].at[k]) - m) * s;
+        const float d = gs.at[k] * ws.at[k], xhat = (xs.at[k] - m) * s;
         if constexpr (kLayer) a += d;
         b += d * xhat;
-        sum[0][q][k] += dyk * xhat;
-        if constexpr (kLayer) sum[1][q][k] += dyk;
+        sum[0][q][k] += gs.at[k] * xhat;
+        if constexpr (kLayer) sum[1][q][k] += gs.at[k];
       }
     }
     if constexpr (kLayer) a = warp_sum(a) / static_cast<float>(width);
@@ -164,13 +166,16 @@ __global__ void __launch_bounds__(32 * kNormWarps, kResident<kSpans>)
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q) {
       if ((q * 32 + lane) * V >= width) continue;
+      for (Bits* b : {&x[q], &g[q], &w[q]}) forget_floats(*b);
+      const Floats<T> xs = unpack<T>(x[q]), gs = unpack<T>(g[q]), ws = unpack<T>(w[q]),
+                      to = unpack<T>(old[q]);
+      Floats<T> dx;
       SIMT_UNROLL
       for (int k = 0; k < V; ++k) {
-        const float d = to_float(g[q].at[k]) * to_float(w[q].at[k]);
-        const float dx = (d - a - (to_float(x[q].at[k]) - m) * s * b) * s;
-        to[q].at[k] = from_float<T>(add ? dx + to_float(to[q].at[k]) : dx);
+        dx.at[k] = (gs.at[k] * ws.at[k] - a - (xs.at[k] - m) * s * b) * s;
+        if (add) dx.at[k] += to.at[k];
       }
-      store<T, V>(dr + at + q * 32 * V, to[q]);
+      simt::stv(dr + at + q * 32 * V, pack<T>(dx));
     }
   }
   SIMT_UNROLL
@@ -234,7 +239,7 @@ void norm_backward(const Tensor& r, const Tensor& weight, const Tensor& mean, co
   constexpr int kSums = kLayer ? 2 : 1;
   Tensor partial;
   by_spans(c, [&]<int kSpans> {
-    const int64_t each = rows_together<kSpans>(n), count = (n + each - 1) / each;
+    const int64_t each = rows_together<T, kSpans>(n), count = (n + each - 1) / each;
     partial = Tensor::empty({kSums, count, c}, DType::f32, DeviceKind::cuda);
     simt::launch(backward_together<T, kSpans, kLayer>, dim3(static_cast<unsigned>(count)),
                  dim3(32 * kNormWarps), 0, r.data<T>(), weight.data<T>(),

@@ -32,7 +32,7 @@ __device__ S over_block(S v, const F& op) {
 template <class T>
 __device__ Softmax softmax_of(const T* z, int64_t width) {
   Softmax p = Softmax::none();
-  along_row(z, 0, width, [&]<int V>(int64_t, const Pack<T, V>& x) { p.take(x); });
+  along_row(z, 0, width, [&]<int V>(int64_t, const float(&x)[V]) { p.take(x); });
   return join_block(p);
 }
 __device__ double log_prob(float z, const Softmax& p) {
@@ -66,10 +66,9 @@ __global__ void best_of_rows(const T* logits, const Read* reads, int64_t width, 
   Place last = ~Place{0};
   for (int c = 0; c < count; ++c) {
     Place best = 0;
-    along_row(z, 0, width, [&]<int V>(int64_t j, const Pack<T, V>& x) {
+    along_row(z, 0, width, [&]<int V>(int64_t j, const float(&x)[V]) {
       for (int k = 0; k < V; ++k) {
-        const Place at =
-            Place{key_of(to_float(x.at[k]))} << 32 | (0xffffffffu - static_cast<uint32_t>(j + k));
+        const Place at = Place{key_of(x[k])} << 32 | (0xffffffffu - static_cast<uint32_t>(j + k));
         if (at > best && at < last) best = at;
       }
     });
@@ -95,8 +94,8 @@ struct Row {
   template <class F>
   __device__ double sum(int64_t begin, int64_t end, const F& f) const {  // of f(logit)
     double all = 0;
-    along_row(z, begin, end, [&]<int V>(int64_t, const Pack<T, V>& x) {
-      for (int k = 0; k < V; ++k) all += f(to_float(x.at[k]));
+    along_row(z, begin, end, [&]<int V>(int64_t, const float(&x)[V]) {
+      for (int k = 0; k < V; ++k) all += f(x[k]);
     });
     return over_block(all, [](double a, double b) { return a + b; });
   }

@@ -2,7 +2,7 @@
 // exp(x) is 2^(x log2 e), with the hardware's instruction for powers of 2: for x <= 0 the error is at most 4
 // + |x| units in the last place, and the terms where that is large hardly count in the sum.
 #pragma once
-#include "cuda/kernel.h"
+#include "cuda/bits.h"
 
 namespace rum::cuda {
 constexpr int kRowThreads = 512, kRowWarps = kRowThreads / 32;  // a block works on one row
@@ -22,18 +22,16 @@ struct Softmax {  // of a part of a row: largest logit, sum of 2^(logit log2 e -
   __device__ static float base(float top) { return __fmul_rn(top, kLog2e); }
   // log2 of the sum of exp(logit), with the same rounding of the base.
   __device__ float log2_sum() const { return base(top) + log2f(sum); }
-  template <class T, int V>
-  __device__ __forceinline__ void take(const Pack<T, V>& x) {
+  template <int V>
+  __device__ __forceinline__ void take(const float (&x)[V]) {
     float highest = top;
-    for (int k = 0; k < V; ++k) highest = fmaxf(highest, to_float(x.at[k]));
+    for (int k = 0; k < V; ++k) highest = fmaxf(highest, x[k]);
     const float from = base(highest);
     sum *= simt::exp2_approx(base(top) - from);
     top = highest;
     for (int k = 0; k < V; ++k) {
-      const float z = to_float(x.at[k]);
-      // one multiply-add
-      sum += simt::exp2_approx(z * kLog2e - from);
-      total += z;
+      sum += simt::exp2_approx(x[k] * kLog2e - from);  // one multiply-add
+      total += x[k];
     }
   }
   __device__ __forceinline__ void join(const Softmax& o) {
@@ -58,7 +56,7 @@ __device__ __forceinline__ Softmax join_warp(Softmax p) {  // every lane gets th
   return p;
 }
 __device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets the same; once in a kernel
-  SIMT_SHARED(Softmax, parts, [kRowWarps]);
+  SIMT_SHARED(Softmax, parts, [32]);  // a block may have more than kRowThreads: cross_entropy of long rows
   p = join_warp(p);
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = p;
   __syncthreads();
@@ -67,9 +65,9 @@ __device__ __forceinline__ Softmax join_block(Softmax p) {  // every thread gets
   return join_warp(p);
 }
 
-// f.operator()<V>(j, pack) for all V neighbours from j on, j in begin..end: packs where the address is a
-// multiple of 16 bytes, single numbers at the ends. Rows of 50257 numbers may start at any address. A thread
-// loads two packs before f gets the first: one at a time left a third of an H200's bandwidth unused.
+// f.operator()<V>(j, numbers) for all V neighbours from j on, j in begin..end: 16 bytes where the address is a
+// multiple of them, single numbers at the ends. Rows of 50257 numbers may start at any address. A thread
+// loads twice before f gets the first numbers: so more bytes are on their way.
 template <class T, class F>
 __device__ __forceinline__ void along_row(const T* row, int64_t begin, int64_t end, const F& f) {
   constexpr int V = kPack<T>;
@@ -81,12 +79,16 @@ __device__ __forceinline__ void along_row(const T* row, int64_t begin, int64_t e
   int64_t q = threadIdx.x;
   for (; q + step < whole; q += 2 * step) {
     const int64_t i = first + q * V, j = i + step * V;
-    const Pack<T, V> one = load<T, V>(row + i), other = load<T, V>(row + j);
-    f.template operator()<V>(i, one);
-    f.template operator()<V>(j, other);
+    const Bits one = simt::ldv<Bits>(row + i), other = simt::ldv<Bits>(row + j);
+    f.template operator()<V>(i, unpack<T>(one).at);
+    f.template operator()<V>(j, unpack<T>(other).at);
   }
-  if (q < whole) f.template operator()<V>(first + q * V, load<T, V>(row + first + q * V));
+  if (const int64_t j = first + q * V; q < whole)
+    f.template operator()<V>(j, unpack<T>(simt::ldv<Bits>(row + j)).at);
   const int64_t i = threadIdx.x, single = i < head ? i : tail + i - head;
-  if (single < width) f.template operator()<1>(begin + single, load<T, 1>(row + begin + single));
+  if (single < width) {
+    const float x[1] = {to_float(row[begin + single])};
+    f.template operator()<1>(begin + single, x);
+  }
 }
 }  // namespace rum::cuda

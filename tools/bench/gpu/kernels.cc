@@ -166,7 +166,8 @@ Work norm_backward(const Sizes& s, DType t, bool layer, double in_step) {
   const Tensor r = filled(shape, t), dy = filled(shape, t), weight = filled({s.width}, t),
                mean = filled({s.tokens()}, DType::f32), rstd = filled({s.tokens()}, DType::f32);
   const auto dr = slot(shape, t), dw = slot({s.width}, DType::f32), db = slot({s.width}, DType::f32);
-  return {.bytes = 3 * bytes(r), .in_step = in_step, .run = [=] {
+  dr->written = true;  // added to what the next residual gave, as in a step
+  return {.bytes = 4 * bytes(r), .in_step = in_step, .run = [=] {
             if (layer)
               kernels::layernorm_backward(kCuda, r, weight, mean, rstd, dy, Grad(dr.get()), Grad(dw.get()),
                                           Grad(db.get()));
