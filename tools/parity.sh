@@ -44,16 +44,19 @@ sanitize)
     exit 0
   }
   work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
-  status=0
-  for t in memcheck racecheck initcheck synccheck; do
+  status=0 tools='memcheck racecheck initcheck synccheck'
+  for t in $tools; do # side by side
     # Races are looked for in our kernels alone, and without the library's: racecheck 2025.3 ends in one of them with
     # an exception of its own. First reads are not: what cuBLASLt's kernels wrote must count.
     only='CudaKernels.*:CudaRows.*:CudaAttention.*:CudaChoose.*:CudaOps.Every*:CudaLadder.*' ours=
     case $t in racecheck) ours='--kernel-name kernel_substring=rum' only=$only-CudaKernels.Gemm:CudaOps.* ;; esac
     # shellcheck disable=SC2086
-    "$tool" --tool $t $ours --show-backtrace no --error-exitcode 9 "$2" --gtest_brief=1 \
-      --gtest_filter="$only" >"$work/$t" 2>&1
-    code=$? whose=
+    { "$tool" --tool $t $ours --show-backtrace no --error-exitcode 9 "$2" --gtest_brief=1 \
+      --gtest_filter="$only" >"$work/$t" 2>&1; echo $? >"$work/$t.code"; } &
+  done
+  wait
+  for t in $tools; do
+    code=$(cat "$work/$t.code") whose=
     if [ $code = 9 ] && [ $t = initcheck ] && ! grep -qE ' rum::|N3rum' "$work/$t" && grep -q '^[0-9]* passed, 0 failed' "$work/$t"; then
       code=0 whose=' (none in our kernels)'
     fi

@@ -177,18 +177,18 @@ __global__ void softmax_5(const float* x, float* y, int width) {
   }
 }
 
-// 6. The row stays in registers: 8 packs a thread hold 8192 numbers, read once. Finding the maximum first now
-// costs no extra pass, so step 2's formula returns, with one exp per output. The rest of wider rows is read
-// again.
+// 6. The row stays in registers, read once: 1 to 8 packs a thread, as many as the row needs, hold up to 8192
+// numbers. Finding the maximum first now costs no extra pass, so step 2's formula returns, with one exp per
+// output. The rest of wider rows is read again.
 //
 // Threads: a block a row; each every 256th pack.
-// Reads: 4 bytes per output, 3 x 4 beyond the 8 packs. Writes: 4 bytes.
+// Reads: 4 bytes per output, 3 x 4 beyond the packs. Writes: 4 bytes.
 // Sums: each thread in order, 32 lanes as a butterfly, then 8 warps as one more.
-// Limit: memory, at its 8 bytes per output; short rows waste threads.
+// Limit: memory, at its 8 bytes per output; rows below 1024 numbers waste threads.
 // Ladder: step 6 of 6; cuda/softmax.h handles rows of any address and width.
-template <int V>
+template <int V, int kHeld>
 __global__ void __launch_bounds__(kThreads) softmax_6(const float* x, float* y, int width) {
-  constexpr int kHeld = 8, kStep = kThreads * V;
+  constexpr int kStep = kThreads * V;
   const float* const xi = x + static_cast<int64_t>(blockIdx.x) * width;
   float* const yi = y + static_cast<int64_t>(blockIdx.x) * width;
   const int first = static_cast<int>(threadIdx.x) * V;
@@ -242,12 +242,23 @@ void run(std::span<const Tensor> in, const Tensor& out) {  // a block a row
   simt::launch(packs<float>(width, {x, y}) ? packed : scalar, dim3(blocks(out.shape()[0], 1)), dim3(kThreads),
                0, x, y, static_cast<int>(width));
 }
+void run_6(std::span<const Tensor> in, const Tensor& out) {
+  const int64_t width = out.shape()[1];
+  if (width <= 4 * kThreads)
+    run<softmax_6<1, 4>, softmax_6<4, 1>>(in, out);
+  else if (width <= 8 * kThreads)
+    run<softmax_6<1, 8>, softmax_6<4, 2>>(in, out);
+  else if (width <= 16 * kThreads)
+    run<softmax_6<1, 8>, softmax_6<4, 4>>(in, out);
+  else
+    run<softmax_6<1, 8>, softmax_6<4, 8>>(in, out);
+}
 const LadderStep kSteps[] = {{"softmax", 1, "one thread a row", DType::f32, run_1},
                              {"softmax", 2, "a block a row", DType::f32, run<softmax_2>},
                              {"softmax", 3, "warp shuffles", DType::f32, run<softmax_3>},
                              {"softmax", 4, "online: one pass less", DType::f32, run<softmax_4>},
                              {"softmax", 5, "packs of 16 bytes", DType::f32, run<softmax_5<1>, softmax_5<4>>},
-                             {"softmax", 6, "in registers", DType::f32, run<softmax_6<1>, softmax_6<4>>}};
+                             {"softmax", 6, "in registers", DType::f32, run_6}};
 }  // namespace
 std::span<const LadderStep> softmax_ladder() { return kSteps; }
 }  // namespace rum::cuda

@@ -27,7 +27,14 @@ Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& 
             "batch.micro_batches",
             ranks.size(), c.parts, ranks.size());
   set_threads(thread_count(c, ranks));
-  state_ = std::make_unique<State>(std::move(c), p, resume, purpose, ranks);
+  try {
+    state_ = std::make_unique<State>(std::move(c), p, resume, purpose, ranks);
+  } catch (const OutOfMemory& e) {
+    throw OutOfMemory(fmt::format(
+        "{}: the weights, their gradients and AdamW's moments do not fit; use a smaller model, or see what "
+        "needs how much with --dry-run",
+        e.what()));
+  }
   state_->check_ranks();
 }
 Trainer::~Trainer() = default;

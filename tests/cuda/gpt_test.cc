@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "../error_of.h"
 #include "base/error.h"
 #include "base/shell.h"
 #include "generate/generate.h"
@@ -264,6 +265,10 @@ TEST(CudaGpt, OutOfMemoryInMidRunLosesNothing) {
   Progress progress;
   Trainer(c, progress, false).run();
   const std::vector<float> whole = weights_of(c);
+  setenv("SIMT_MEMORY", "0", 1);
+  EXPECT_NE(error_of([&] { Trainer(c, progress, false); }).find("do not fit; use a smaller model"),
+            std::string::npos);
+  unsetenv("SIMT_MEMORY");
   // in a step (the arena merges its pieces into one block); in an evaluation
   for (const int64_t at : {1, 4}) {
     c.folder = fmt::format("{}/after {}", scratch.path, at);
