@@ -1,10 +1,20 @@
-// Shared by the attention kernels with wgmma and bulk copies (attend_hopper.cu, attend_backward_hopper.cu). A
-// block has groups of four warps with 64 rows of its own each, and behind them a warp that fetches the rows
-// that stream past them; or its first warp fetches beside its own work (Stream). A tile of R rows of D numbers is stored as D / 64 swizzled tiles of R x 64 in turn.
+// Shared by the attention kernels with wgmma and bulk copies, for compute capability 9.0 (attend_hopper.cu,
+// attend_backward_hopper.cu, attend_backward_128_hopper.cu). A group of four warps has 64 rows of its own, and
+// the rows of the other side stream past it. Products wait for copies, and arithmetic for products; what fills
+// these waits depends on the heads:
+//
+//   64 numbers   two blocks a multiprocessor with two groups each, or three with one: while one waits, the
+//                others work. The first warp fetches beside its own work (Stream).
+//   128 numbers  sums and scores take the registers of a whole multiprocessor, so there is one block of two
+//                groups, with a warp behind them that only fetches.
+//
+// That is what an H200 showed for heads of 64: with one block, .45 of a scheduler's warps could issue. Letting
+// the products of one tile run beside the arithmetic of another within a group gained less than one more block.
+// And a fetching warp would cost the others a quarter of their registers, since a multiprocessor's are handed
+// out for whole sets of four warps.
+//
+// A tile of R rows of D numbers is stored as D / 64 swizzled tiles of R x 64 in turn.
 #pragma once
-#include <cstdlib>
-#include <string_view>
-
 #include "cuda/attend.h"
 #include "cuda/attend_tiles.h"
 #include "cuda/simt/hopper.h"
@@ -14,9 +24,12 @@ constexpr int kGroup = 128, kGroups = 2, kGroupRows = 64, kOwnRows = kGroups * k
 constexpr int kReaders = kGroups * kGroup / 32;  // warps that give a place back
 template <int R>
 constexpr int kTileBytes = R* simt::kSwizzledRow * 2;  // 64 numbers of each of R rows
-template <int D, int R>
-constexpr int kPair = 2 * R* D;  // numbers of two tiles
-template <int D, int R, int kPlaces, int kLag, int kGroupsOf, bool kHeads = false>
+// Bytes of dynamic shared memory for tiles of `rows` rows of d numbers (swizzled_room).
+constexpr size_t room(int d, int rows) {
+  return simt::kSwizzledAlign + sizeof(bf16) * static_cast<size_t>(d * rows);
+}
+constexpr int kMet = 64;  // rows of heads of 64 that stream past at a time
+template <int kPlaces, int kBlockGroups, bool kHeads = false>
 struct Stream;
 
 #ifdef SIMT_HOPPER
@@ -41,14 +54,15 @@ __device__ __forceinline__ void clear_rows(bf16* tile, int left, int lane) {
   for (int c = 0; c < D; c += simt::kSwizzledRow)
     for (int e = left * 64 + lane * 8; e < R * 64; e += 32 * 8) simt::stv(tile + c * R + e, uint4{});
 }
-// s (64, R) = own (64, D) times streamed (R, D) transposed. own: of a tile of `kOwn` rows.
-template <int D, int R, int kOwn = kOwnRows>
+// s (64, R) = own (64, D) times streamed (R, D) transposed. own is of a tile of kOwnRows rows; with D = 64, of
+// any.
+template <int D, int R>
 __device__ __forceinline__ void start_scores(float (&s)[R / 8][4], uint64_t own, uint64_t streamed) {
   simt::wgmma_fence();
   SIMT_UNROLL
   for (int k = 0; k < D / 16; ++k) {
     const int tile = k / 4, within = k % 4 * 32;
-    simt::wgmma<R>(s, own + static_cast<uint64_t>(tile * kTileBytes<kOwn> + within) / 16,
+    simt::wgmma<R>(s, own + static_cast<uint64_t>(tile * kTileBytes<kOwnRows> + within) / 16,
                    streamed + static_cast<uint64_t>(tile * kTileBytes<R> + within) / 16, k > 0);
   }
   simt::wgmma_commit();
@@ -73,6 +87,9 @@ __device__ __forceinline__ void as_factor(uint32_t (&p)[R / 16][4], const float 
       p[k][e] = simt::pack_bf(s[2 * k + e / 2][e % 2 * 2], s[2 * k + e / 2][e % 2 * 2 + 1]);
   }
 }
+// The numbers s are computed before what follows: before a wait for products, so that the arithmetic runs
+// beside them. This holds the compiler. ptxas still moves arithmetic over a wait for products, but nothing over
+// a wait on a barrier, which ends its block of instructions.
 template <int N>
 __device__ __forceinline__ void computed(float (&s)[N][4]) {
 #ifdef SIMT_GPU
@@ -83,9 +100,7 @@ __device__ __forceinline__ void computed(float (&s)[N][4]) {
   static_cast<void>(s);
 #endif
 }
-// The numbers s are computed before what follows. ptxas schedules a wait for products as early as it can, and
-// then arithmetic no longer runs beside them. It moves nothing over another wait: this one, for a barrier's
-// phase that is over, returns at once.
+// The same where no wait on a barrier follows: one for a phase that is over, which returns at once.
 template <int N>
 __device__ __forceinline__ void computed(float (&s)[N][4], simt::Barrier* over, uint32_t parity) {
   computed(s);
@@ -109,12 +124,13 @@ __device__ __forceinline__ void meet_group(simt::Barrier* all, uint32_t parity) 
 }
 // A warp's 16 rows of a result, from row `first` on, leave through a tile that nobody reads any more: each
 // lane puts its pairs of numbers at these places, and then the warp writes whole rows up to `end`, 16 bytes a
-// lane. Pairs alone would fill a quarter of what a store can carry.
-template <int kOwn>
+// lane. Pairs alone would fill a quarter of what a store can carry. The tile has kOwnRows rows; with
+// D = 64, any number.
 __device__ __forceinline__ bf16* pair_at(bf16* tile, int r, int n) {
-  return tile + n / 8 * (kOwn * 64) + simt::swizzled(r, n % 8 * 8 + static_cast<int>(threadIdx.x % 4) * 2);
+  return tile + n / 8 * (kOwnRows * 64) +
+         simt::swizzled(r, n % 8 * 8 + static_cast<int>(threadIdx.x % 4) * 2);
 }
-template <int D, int kOwn>
+template <int D>
 __device__ __forceinline__ void put_rows(const bf16* tile, bf16* to, int64_t step, int first, int end) {
   __syncwarp();
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -122,18 +138,20 @@ __device__ __forceinline__ void put_rows(const bf16* tile, bf16* to, int64_t ste
   for (int i = 0; i < 16 * D / 8; i += 32) {
     const int r = first + (i + lane) / (D / 8), c = (i + lane) % (D / 8) * 8;
     if (r < end)
-      simt::stv(to + r * step + c, simt::ldv<uint4>(tile + c / 64 * (kOwn * 64) + simt::swizzled(r, c % 64)));
+      simt::stv(to + r * step + c,
+                simt::ldv<uint4>(tile + c / 64 * (kOwnRows * 64) + simt::swizzled(r, c % 64)));
   }
 }
-// Where a block has no warp that only fetches: that would cost the others a quarter of their registers, as a
-// multiprocessor's are given to whole sets of four warps. Pairs of tiles, from the same rows of two matrices,
-// go through kPlaces places. When the first warp has started the work with tile t, the place of tile t - kLag
-// gets the next one: by then the other group has hardly ever to be waited for. kHeads: the rows stream past
-// once for each of several heads, and with each tile comes more, by plain stores of the first warp.
-template <int D, int R, int kPlaces, int kLag, int kGroupsOf, bool kHeads>
+// How rows of heads of 64 stream past a block without a warp that only fetches. Pairs of tiles, from the same
+// rows of two matrices, go through kPlaces places. When the first warp has started the work with tile t, the
+// place of tile t - kBlockGroups gets the next one: by then the other group, if there is one, has hardly ever to
+// be waited for. kHeads: the rows stream past once for each of several heads, and with each tile comes more,
+// which the first warp brings.
+template <int kPlaces, int kBlockGroups, bool kHeads>
 struct Stream {
+  static constexpr int D = 64, R = kMet, kLag = kBlockGroups;
   struct Meet {
-    simt::Barrier full[kPlaces], cleared[kPlaces], empty[kPlaces], own, group[kGroupsOf];
+    simt::Barrier full[kPlaces], cleared[kPlaces], empty[kPlaces], own, group[kBlockGroups];
   };
   Meet& meet;
   bf16* const places;
@@ -147,15 +165,15 @@ struct Stream {
     for (int i = 0; i < kPlaces; ++i) {
       simt::barrier_init(&meet.full[i], kHeads ? 2 : 1);
       simt::barrier_init(&meet.cleared[i], 1);
-      simt::barrier_init(&meet.empty[i], kGroupsOf * kGroup / 32);
+      simt::barrier_init(&meet.empty[i], kBlockGroups * kGroup / 32);
     }
     simt::barrier_init(&meet.own, 1);
-    for (int g = 0; g < kGroupsOf; ++g) simt::barrier_init(&meet.group[g], kGroup);
+    for (int g = 0; g < kBlockGroups; ++g) simt::barrier_init(&meet.group[g], kGroup);
     simt::barriers_ready();
   }
   static __device__ __forceinline__ uint32_t index(int t) { return static_cast<uint32_t>(t) % kPlaces; }
   static __device__ __forceinline__ uint32_t parity(int t) { return static_cast<uint32_t>(t) / kPlaces % 2; }
-  __device__ __forceinline__ bf16* place(int t) const { return places + index(t) * kPair<D, R>; }
+  __device__ __forceinline__ bf16* place(int t) const { return places + index(t) * (2 * R * D); }
   __device__ __forceinline__ int head(int t) const { return kHeads && each < tiles ? t / each : 0; }
   __device__ __forceinline__ int first(int t) const { return (t - head(t) * each) * R; }
   __device__ __forceinline__ void fetch(int t) const {  // one lane
@@ -211,14 +229,6 @@ __device__ __forceinline__ bf16* swizzled_room() {
   return reinterpret_cast<bf16*>(room);
 }
 #endif
-// For a comparison only: digit i of RUM_WAY, for the forward kernel, that of queries and that of keys.
-inline int hopper_way(size_t i) {
-  static const std::string_view said = [] {
-    const char* const s = std::getenv("RUM_WAY");
-    return std::string_view(s == nullptr ? "" : s);
-  }();
-  return i < said.size() ? said[i] - '0' : 0;
-}
 // Boxes of 64 numbers x `box` rows of all heads' numbers.
 inline simt::TensorMap rows_map(const bf16* from, int64_t step, int width, int rows, int box) {
   return simt::tensor_map(from, {static_cast<uint64_t>(width), static_cast<uint64_t>(rows)},
