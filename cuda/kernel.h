@@ -1,7 +1,7 @@
 // What the kernels share: types, and sums over a warp, a block or columns. The shape alone fixes the order of
 // every sum, so results have the same bits every time; there are no floating-point atomics. The comment above
-// each kernel says what it reads and writes and what limits it: counted, since no kernel has run on a GPU
-// yet.
+// each kernel says what it reads and writes and what limits it, counted from the code where it does not say
+// otherwise; data/evidence/bench-nvidia-h200.md has its time on an H200.
 #pragma once
 #include <type_traits>
 

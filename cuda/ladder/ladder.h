@@ -1,7 +1,7 @@
 // The ladder: four operations, each from the first kernel one would write to one that suits a GPU, one idea
 // per step. Read each file from top to bottom: every step says what it changes and counts what that saves. It
 // is for teaching: tests and benchmarks run all the steps from these tables, and the program itself contains
-// none of them. README.md is the index. The counts are exact; nothing has been timed yet (no GPU so far).
+// none of them. README.md is the index. The counts are exact, and README.md has times.
 #pragma once
 #include <span>
 
