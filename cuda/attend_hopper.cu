@@ -8,9 +8,9 @@
 //   group 1, 2   S0 S1 P0V0 S2 P1V1 ...   the weights of tile t are computed while the products with t - 1 run;
 //                                         after that both give the place back
 //
-// For heads of 64 the order of the products is the same, but there are two blocks a multiprocessor, and the first
-// warp of each fetches (attend_hopper.h says why). The products read shared memory themselves: 64 rows of queries read a tile of keys
-// as often as 16 rows did with ldmatrix, and computing addresses costs nothing.
+// For heads of 64 the order of the products is the same, but there are two blocks a multiprocessor, and the
+// first warp of each fetches (attend_hopper.h says why). The products read shared memory themselves: 64 rows of
+// queries read a tile of keys as often as 16 rows did with ldmatrix, and computing addresses costs nothing.
 #include <cstdlib>
 
 #include "cuda/attend_hopper.h"
