@@ -27,7 +27,7 @@ run=${1:-} out=${2:-}
 [ "$run" != pack ] || { pack; exit; }
 [[ $run =~ ^[123]$ ]] && [ -n "$out" ] || { grep '^#   ' "$0" | cut -c5-; exit 2; }
 [[ $minutes =~ ^[1-9][0-9]*$ ]] || no "MINUTES=$minutes: expected a number"
-ls /dev/nvidia[0-9]* /dev/dxg >/dev/null 2>&1 || no "this machine has no NVIDIA GPU: nothing was run"
+ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || no "this machine has no NVIDIA GPU: nothing was run"
 if [ -f "$packed" ]; then
   [ "$unpacked/gpu" -nt "$packed" ] || tar -C build -xmf "$packed" || no "$packed cannot be unpacked"
   export LD_LIBRARY_PATH=$unpacked/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
