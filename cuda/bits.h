@@ -32,8 +32,8 @@ __device__ __forceinline__ Bits pack(const Floats<T>& f) {
       word[w] = simt::pack_bf(f.at[2 * w], f.at[2 * w + 1]);
   return {word[0], word[1], word[2], word[3]};
 }
-// What is unpacked before this call is unpacked anew after it: the compiler would rather keep the floats, in twice as
-// many registers.
+// What is unpacked before this call is unpacked anew after it: the compiler would rather keep the floats, in twice
+// as many registers.
 __device__ __forceinline__ void forget_floats(Bits& b) {
 #ifdef SIMT_GPU
   asm volatile("" : "+r"(b.x), "+r"(b.y), "+r"(b.z), "+r"(b.w));

@@ -120,8 +120,8 @@ int64_t rows_together(int64_t rows) {
 // columns of each span in all rows.
 // Reads: r and dy once; dr too when it adds; weight once per block.
 // Writes: dr once; one number per column, block and sum.
-// Sums: mean of d and of d xhat (d = dy weight): each lane in order, then a butterfly; of a column each warp its rows in order, then
-// the warps in order.
+// Sums: mean of d and of d xhat (d = dy weight): each lane in order, then a butterfly; of a column each warp its
+// rows in order, then the warps in order.
 // Limit: memory.
 // Ladder: none; the sums and the walk are those of cuda/ladder/layernorm.cu.
 template <class T, int kSpans, bool kLayer>
@@ -166,7 +166,9 @@ __global__ void __launch_bounds__(32 * kNormWarps, kResident<T, kSpans>)
     SIMT_UNROLL
     for (int q = 0; q < kPacks; ++q) {
       if ((q * 32 + lane) * V >= width) continue;
-      for (Bits* b : {&x[q], &g[q], &w[q]}) forget_floats(*b);
+      forget_floats(x[q]);
+      forget_floats(g[q]);
+      forget_floats(w[q]);
       const Floats<T> xs = unpack<T>(x[q]), gs = unpack<T>(g[q]), ws = unpack<T>(w[q]),
                       to = unpack<T>(old[q]);
       Floats<T> dx;
