@@ -7,6 +7,7 @@
 #include "cuda/kernel.h"
 
 namespace rum::cuda {
+constexpr float kLn2 = 0.693147181f;
 constexpr int kMostHead = 128;  // a wider head's two results of backward do not fit into a warp's registers
 constexpr int kFew = 16;        // rows of a block that splits the keys among its warps
 

@@ -121,11 +121,7 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
   if (turns > 0) {
     const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
     float2 stats[2];
-    SIMT_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      const int r = r0 + lane / 4 + 8 * half;
-      stats[half] = r <= last ? a.stats[static_cast<int64_t>(h) * a.rows + row + r] : make_float2(0, 0);
-    }
+    own_stats(stats, a, h, row, r0, last, lane);
     simt::barrier_wait(&meet.own, 0);
     const uint64_t q = simt::tile_descriptor(own_q + mine * 64),
                    dy = simt::tile_descriptor(own_dy + mine * 64);
@@ -139,28 +135,8 @@ __global__ void __launch_bounds__(kGroup*(1 + kGroups), 1)
       start_scores<D, R>(dp, dy, simt::tile_descriptor(k + R * D));
     };
     auto sum = [&](int t) { start_sums<D, R>(dq, p, simt::tile_descriptor(place(t), kTileBytes<R>)); };
-    auto weights = [&] {
-      SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {
-        SIMT_UNROLL
-        for (int e = 0; e < 4; ++e) s[n][e] = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
-      }
-    };
-    auto gradients = [&](int t) {
-      SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {
-        SIMT_UNROLL
-        for (int e = 0; e < 4; ++e) s[n][e] *= dp[n][e] - stats[e / 2].y;
-      }
-      if ((t + 1) * R <= least) return;  // most tiles are seen by all
-      const int column = t * R + lane % 4 * 2;
-      SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {
-        SIMT_UNROLL
-        for (int e = 0; e < 4; ++e)
-          if (column + n * 8 + e % 2 >= sees[e / 2]) s[n][e] = 0;
-      }
-    };
+    auto weights = [&] { query_weights(s, stats, a.scale); };
+    auto gradients = [&](int t) { query_gradients(s, dp, stats, sees, t * R, (t + 1) * R <= least, lane); };
     start(0);
     simt::wgmma_wait<1>();
     weights();

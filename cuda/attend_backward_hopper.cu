@@ -13,9 +13,9 @@
 //   dq_i = sum_j ds_ij k_j / sqrt(d)          dk_j = sum_i ds_ij q_i / sqrt(d)
 //
 // row_stats has computed lse_i (to base 2) and delta_i. There are two kernels, as with mma.sync, so that each
-// sum has one owner and one order, without atomics: in one a block holds 128 queries and streams the keys, in
-// the other it holds 128 keys and streams the queries of all heads that read them. The second computes its
-// scores transposed: 64 x R results with a key in each row are directly the left factor of both its sums.
+// sum has one owner and one order, without atomics: in one a block holds queries and streams the keys, in the
+// other it holds keys and streams the queries of all heads that read them. The second computes its scores
+// transposed: 64 x R results with a key in each row are directly the left factor of both its sums.
 //
 // For heads of 64 a group of four warps works on one tile after the other: it starts both scores and dp, makes
 // the factor of a sum while a product runs, and waits for the sum. What fills these waits is other blocks, two
@@ -74,11 +74,7 @@ __global__ void __launch_bounds__(kGroup* kGroups, 2)
   if (turns > 0) {
     const int sees[2] = {seen(r0 + lane / 4), seen(r0 + lane / 4 + 8)}, least = seen(r0);
     float2 stats[2];
-    SIMT_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      const int r = r0 + lane / 4 + 8 * half;
-      stats[half] = r <= last ? a.stats[static_cast<int64_t>(h) * a.rows + row + r] : make_float2(0, 0);
-    }
+    own_stats(stats, a, h, row, r0, last, lane);
     simt::barrier_wait(&meet.own, 0);
     const uint64_t q = simt::tile_descriptor(own_q + mine * 64),
                    dy = simt::tile_descriptor(own_dy + mine * 64);
@@ -90,28 +86,10 @@ __global__ void __launch_bounds__(kGroup* kGroups, 2)
     };
     auto sum = [&](int t) { start_sums<D, R>(dq, p, simt::tile_descriptor(keys.place(t), kTileBytes<R>)); };
     auto weights = [&] {
-      SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {
-        SIMT_UNROLL
-        for (int e = 0; e < 4; ++e) s[n][e] = simt::exp2_approx(s[n][e] * a.scale - stats[e / 2].x);
-      }
+      query_weights(s, stats, a.scale);
       computed(s, &meet.own, 0);
     };
-    auto gradients = [&](int t) {
-      SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {
-        SIMT_UNROLL
-        for (int e = 0; e < 4; ++e) s[n][e] *= dp[n][e] - stats[e / 2].y;
-      }
-      if ((t + 1) * R <= least) return;  // most tiles are seen by all
-      const int column = t * R + lane % 4 * 2;
-      SIMT_UNROLL
-      for (int n = 0; n < N; ++n) {
-        SIMT_UNROLL
-        for (int e = 0; e < 4; ++e)
-          if (column + n * 8 + e % 2 >= sees[e / 2]) s[n][e] = 0;
-      }
-    };
+    auto gradients = [&](int t) { query_gradients(s, dp, stats, sees, t * R, (t + 1) * R <= least, lane); };
     SIMT_ROLLED
     for (int t = 0; t < turns; ++t) {
       keys.wait(t, first_warp);
@@ -262,8 +240,7 @@ __global__ void __launch_bounds__(kGroup, 3)
         const float4 two = simt::ldv<float4>(&pairs[Queries::index(t)][(c + n * 8) / 2]);
         SIMT_UNROLL
         for (int e = 0; e < 4; ++e) {
-          const uint32_t both = p[n / 2][n % 2 * 2 + e / 2];
-          const float weight = __uint_as_float(e % 2 == 0 ? both << 16 : both & 0xffff0000u);
+          const float weight = number_of(p[n / 2][n % 2 * 2 + e / 2], e % 2);
           ds[n][e] = weight * (ds[n][e] - (e % 2 == 0 ? two.y : two.w));
         }
       }

@@ -2,6 +2,7 @@
 // attend_backward_128_hopper.cu.
 #pragma once
 #include "cuda/attend_hopper.h"
+#include "cuda/bits.h"
 
 namespace rum::cuda {
 // For heads of 128: dq; dk and dv.
@@ -9,6 +10,43 @@ void backward_queries_128(const AttendBackward<bf16>&);
 void backward_keys_128(const AttendBackward<bf16>&);
 
 #ifdef SIMT_HOPPER
+// What row_stats left for a lane's two queries, r0 + lane / 4 and the 8th behind it, up to `last`.
+__device__ __forceinline__ void own_stats(float2 (&stats)[2], const AttendBackward<bf16>& a, int h, int row,
+                                          int r0, int last, int lane) {
+  SIMT_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    const int r = r0 + lane / 4 + 8 * half;
+    stats[half] = r <= last ? a.stats[static_cast<int64_t>(h) * a.rows + row + r] : make_float2(0, 0);
+  }
+}
+// Of queries in rows: s becomes p.
+template <int N>
+__device__ __forceinline__ void query_weights(float (&s)[N][4], const float2 (&stats)[2], float scale) {
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) {
+    SIMT_UNROLL
+    for (int e = 0; e < 4; ++e) s[n][e] = simt::exp2_approx(s[n][e] * scale - stats[e / 2].x);
+  }
+}
+// p becomes ds. first: the tile's first key; keys from `sees` on are masked.
+template <int N>
+__device__ __forceinline__ void query_gradients(float (&p)[N][4], const float (&dp)[N][4],
+                                                const float2 (&stats)[2], const int (&sees)[2], int first,
+                                                bool whole, int lane) {
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) {
+    SIMT_UNROLL
+    for (int e = 0; e < 4; ++e) p[n][e] *= dp[n][e] - stats[e / 2].y;
+  }
+  if (whole) return;  // most tiles are seen by all
+  const int column = first + lane % 4 * 2;
+  SIMT_UNROLL
+  for (int n = 0; n < N; ++n) {
+    SIMT_UNROLL
+    for (int e = 0; e < 4; ++e)
+      if (column + n * 8 + e % 2 >= sees[e / 2]) p[n][e] = 0;
+  }
+}
 // Writes a warp's 16 rows of a result, from row `first` of the block up to `end`, through its rows of a tile
 // that nobody reads any more; rotated back where `turn` is given. A lane holds both numbers of a pair: columns
 // j and j + D / 2.

@@ -9,7 +9,6 @@ namespace rum::cuda {
 namespace {
 constexpr int kWarps = 4, kThreads = 32 * kWarps;
 constexpr int kAtOnce = 4;  // keys of a lane that are weighed together
-constexpr float kLn2 = 0.693147181f;
 
 // Rotates a lane's part of a head, from column c on of the row at x. Its partners stand half a head away.
 template <class T>

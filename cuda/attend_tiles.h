@@ -12,7 +12,6 @@
 
 namespace rum::cuda {
 using simt::bf16;
-constexpr float kLn2 = 0.693147181f;
 
 // Turns one more tile of scores into weights, powers of 2 relative to the largest score so far. Multiply
 // earlier sums by `shrinks` to match. Keys from `sees` on are masked.

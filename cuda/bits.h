@@ -9,6 +9,10 @@ template <class T>
 struct Floats {
   float at[kPack<T>];
 };
+// One of the two bf16 numbers of a word: k = 0 or 1.
+__device__ __forceinline__ float number_of(uint32_t word, int k) {
+  return __uint_as_float(k == 0 ? word << 16 : word & 0xffff0000u);
+}
 template <class T>
 __device__ __forceinline__ Floats<T> unpack(const Bits& b) {
   const uint32_t word[4] = {b.x, b.y, b.z, b.w};
@@ -18,7 +22,7 @@ __device__ __forceinline__ Floats<T> unpack(const Bits& b) {
     if constexpr (sizeof(T) == 4)
       f.at[k] = __uint_as_float(word[k]);
     else
-      f.at[k] = __uint_as_float(k % 2 == 0 ? word[k / 2] << 16 : word[k / 2] & 0xffff0000u);
+      f.at[k] = number_of(word[k / 2], k % 2);
   return f;
 }
 template <class T>

@@ -60,8 +60,8 @@ void cross_entropy(Tensor& logits, const Tensor& targets, const Tensor& weights,
                    const StepInputs* in, bool gradient, bool first, Tensor& nll, Tensor& loss) {
   by_device_type(logits.dtype(), [&]<class T> {
     const int64_t n = logits.shape()[0], v = logits.shape()[1];
-    // A multiprocessor works on the rows of 2048 threads at once. Long rows get half as many threads: together
-    // they would not stay in the cache until they are read again.
+    // A multiprocessor works on the rows of 2048 threads at once. Long rows get twice as many threads each, so
+    // there are half as many of them: more would not stay in the cache until they are read again.
     const bool doubled = v * static_cast<int64_t>(sizeof(T)) > 64 * 1024;
     const unsigned threads = doubled ? 2 * kRowThreads : row_threads(v, sizeof(T));
     simt::launch(cross_entropy_row<T>, dim3(static_cast<unsigned>(n)), dim3(threads), 0, logits.data<T>(),
