@@ -371,7 +371,7 @@ std::vector<Case> limits() {
       {"copy", DType::f32, [](const Sizes& s) {
          const Tensor from = filled({s.copied / 4}, DType::f32);
          Tensor to = Tensor::like(from);
-         // Recorded, it would be a copy engine's work, which is slower than kernels are.
+         // Not recorded: replayed from a graph it reached 2.8 TB/s on an H200, of 4.2.
          return Work{.bytes = 2 * bytes(from), .eager = true, .run = [=]() mutable { to.copy_from(from); }};
        }}};
   for (const DType t : {DType::bf16, DType::f32})
