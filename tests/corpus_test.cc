@@ -268,7 +268,20 @@ TEST(Clean, EachPartHasATextOrTheMinimumIsNamed) {
       prepare(grammar_pairs(n, 1), CleanRules());
       FAIL() << n;
     } catch (const Error& e) {
-      EXPECT_TRUE(has(e.what(), "need at least one each")) << e.what();
+      EXPECT_TRUE(has(e.what(), "too few for at least 1 to train on, 1 in valid")) << e.what();
+    }
+}
+TEST(Clean, AsManyAsAskedAreHeldOutOrItIsSaid) {
+  CleanRules rules;
+  rules.valid = 30, rules.test = 40;
+  const Prepared p = prepare(grammar_pairs(100, 1), rules);
+  EXPECT_EQ(p.parts[1].texts.size(), 30u);
+  EXPECT_EQ(p.parts[2].texts.size(), 40u);
+  for (rules.test = 70; *rules.test < 1'000'000'000'000; *rules.test *= 1000) try {
+      prepare(grammar_pairs(100, 1), rules);
+      FAIL() << *rules.test;
+    } catch (const Error& e) {
+      EXPECT_TRUE(has(e.what(), "30 in valid (--valid) and 70")) << e.what();
     }
 }
 TEST(Clean, CountsTokensAndTypes) {

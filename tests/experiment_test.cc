@@ -504,13 +504,14 @@ TEST(ExperimentConfigs, ThoseThatShipHaveRecipesThatTrain) {
 // ---- the program
 struct Experiment : Program {
   std::string config = slurp("data/configs/experiments/smoke.toml");
-  Experiment() { write_smoke_corpus(scratch.path); }
+  Experiment() {
+    write_smoke_corpus(scratch.path);
+    for (int files = 4; files > 0; --files) config = replaced(config, "data/cache/smoke", scratch.path);
+  }
   std::vector<std::string> words(const char* action, const std::string& folder,
                                  std::vector<std::string> more = {}) {
     write("c.toml", config);
-    std::vector<std::string> out{"experiment", action,        file("c.toml"),
-                                 "--data",     scratch.path,  "--folder",
-                                 file(folder), "--generated", "outside=" + file("outside.jsonl")};
+    std::vector<std::string> out{"experiment", action, file("c.toml"), "--folder", file(folder)};
     out.insert(out.end(), more.begin(), more.end());
     return out;
   }
@@ -910,6 +911,23 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   expect_refusal(e.run(e.words("report", "y")), "no arm is finished yet");
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
+}
+TEST(ExperimentProgram, TheCorpusIsTheConfigsUnlessOneIsGiven) {
+  Experiment e;
+  const std::string given = e.run(e.words("jobs", "x", {"--plain"})).out;
+  EXPECT_FALSE(given.empty());
+  for (int files = 4; files > 0; --files)
+    e.config = replaced(e.config, "\"" + e.scratch.path, "\"" + e.file("gone"));
+  expect_refusal(e.run(e.words("jobs", "x")), "gone/train.tsv: cannot be opened");
+  const std::vector<std::string> flags{"--plain", "--data", e.scratch.path, "--generated",
+                                       "outside=" + e.file("outside.jsonl")};
+  const Ran moved = e.run(e.words("jobs", "x", flags));
+  EXPECT_EQ(moved.status, 0) << moved.err;
+  EXPECT_EQ(std::count(moved.out.begin(), moved.out.end(), '\n'),
+            std::count(given.begin(), given.end(), '\n'));
+  std::istringstream lines(moved.out);
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_NE(line.find("--data " + e.scratch.path), std::string::npos) << line;
 }
 // Names that would run commands if they were pasted into a script unquoted.
 TEST(ExperimentProgram, JobsRunNothingButTheirStages) {

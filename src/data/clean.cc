@@ -174,12 +174,16 @@ void examine(Entry& e, const CleanRules& rules) {
 // already held out goes nowhere: of several translations of one sentence, test has one.
 void split(std::vector<Entry>& entries, Prepared& out) {
   const auto n = static_cast<int64_t>(entries.size());
-  const CleanRules& rules = out.rules;
+  const auto held_out = [&](std::optional<int64_t> asked, int64_t usual, int64_t share) {
+    return asked ? *asked : std::min(usual, std::max<int64_t>(n / share, 1));
+  };
   std::unordered_set<uint64_t> held;  // folded sides of valid and test
   auto free = [&](const Entry& e) { return !held.count(e.source) && !held.count(e.target); };
   size_t at = 0;
-  for (const auto& [part, wanted] : {std::pair{size_t{2}, std::min(rules.test, std::max<int64_t>(n / 10, 1))},
-                                     {size_t{1}, std::min(rules.valid, std::max<int64_t>(n / 20, 1))}}) {
+  CleanRules& rules = out.rules;
+  rules.test = held_out(rules.test, 2000, 10);
+  rules.valid = held_out(rules.valid, 1000, 20);
+  for (const auto& [part, wanted] : {std::pair{size_t{2}, *rules.test}, {size_t{1}, *rules.valid}}) {
     for (; at < entries.size() && static_cast<int64_t>(out.parts[part].texts.size()) < wanted; ++at) {
       Entry& e = entries[at];
       if (!free(e)) {
@@ -298,11 +302,11 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
       "none of {} texts is left to train on after cleaning{}; `ruminate data prepare --help` has a flag "
       "for each limit",
       out.read, counts);
-  RUM_CHECK(!out.parts[0].texts.empty() && (rules.valid == 0 || !out.parts[1].texts.empty()) &&
-                (rules.test == 0 || !out.parts[2].texts.empty()),
-            "only {} of {} texts are left after cleaning, too few: train, valid and test need at least one "
-            "each that shares no side with the others; --valid 0 and --test 0 do without them{}",
-            entries.size(), out.read, counts);
+  const auto texts = [&](size_t part) { return static_cast<int64_t>(out.parts[part].texts.size()); };
+  RUM_CHECK(texts(0) > 0 && texts(1) == *out.rules.valid && texts(2) == *out.rules.test,
+            "only {} of {} texts are left after cleaning, too few for at least 1 to train on, {} in valid "
+            "(--valid) and {} in test (--test), none of which may share a side with another part{}",
+            entries.size(), out.read, *out.rules.valid, *out.rules.test, counts);
   for (Part& part : out.parts) {
     out.dropped[0] += static_cast<int64_t>(part.texts.size());
     part.source = side_stats(part.texts, &Pair::source);

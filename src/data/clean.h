@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,13 @@ struct CleanRules {
   CorpusKind kind = CorpusKind::pairs;
   // On either side; longer documents are cut instead, 0 leaves them whole.
   int64_t min_words = 1, max_words = 80;
-  int64_t max_characters = 1000;      // on either side of a pair
-  float ratio = 3;                    // most between the longer and the shorter side, both in characters + 10
-  float letters = 0.5f;               // least share among the characters that are not spaces
-  int64_t word_characters = 60;       // most in a word; where a script has no blanks ICU finds the words
-  int64_t valid = 1000, test = 2000;  // pairs held out, but at most a 20th and a 10th of all
-  uint32_t seed = 1;                  // of the choice of those, and of the order of all
+  int64_t max_characters = 1000;  // on either side of a pair
+  float ratio = 3;                // most between the longer and the shorter side, both in characters + 10
+  float letters = 0.5f;           // least share among the characters that are not spaces
+  int64_t word_characters = 60;   // most in a word; where a script has no blanks ICU finds the words
+  // Pairs held out; unless given, 1,000 and 2,000, but at most a 20th and a 10th of all.
+  std::optional<int64_t> valid, test;
+  uint32_t seed = 1;  // of the choice of those, and of the order of all
 };
 
 // NFC; control characters and every white space become plain spaces; zero-width characters and soft hyphens

@@ -24,7 +24,7 @@ int prepare_command(int argc, char** argv) {
   std::string output;
   bool documents = false;
   ReadRules read_rules{.empty_sides = true};
-  int64_t seed = rules.seed;
+  int64_t seed = rules.seed, valid = 1000, test = 2000;
   Flags flags("data prepare", "Cleans raw text and splits it into train, valid and test.");
   flags
       .add("--input,-i", inputs,
@@ -41,12 +41,14 @@ int prepare_command(int argc, char** argv) {
       .add("--word-characters", rules.word_characters, "most characters in a word", 1)
       .add("--unpack-ratio", read_rules.unpack_ratio,
            "how many times its size a compressed file may expand to", 1)
-      .add("--valid", rules.valid, "texts held out for validation; at most 1/20 of all", 0)
-      .add("--test", rules.test, "texts held out for testing; at most 1/10 of all", 0)
+      .add("--valid", valid, "texts held out for validation; unless given, at most 1/20 of all", 0)
+      .add("--test", test, "texts held out for testing; unless given, at most 1/10 of all", 0)
       .add("--seed", seed, "seed of the split and the order", 0, UINT32_MAX);
   if (const auto stop = flags.parse(argc, argv)) return *stop;
   rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs;
   rules.seed = static_cast<uint32_t>(seed);
+  if (flags.given("--valid")) rules.valid = valid;
+  if (flags.given("--test")) rules.test = test;
   if (!documents && rules.max_words < std::max<int64_t>(rules.min_words, 1))
     throw Error(
         fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));

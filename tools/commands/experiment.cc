@@ -52,9 +52,11 @@ ExperimentConfig config_of(const Asked& a) {
   }
   if (c.report.empty()) c.report = c.folder;
   if (a.jobs > 0) c.jobs = a.jobs;
-  if (!a.data.empty()) c.data.train = a.data + "/train.tsv";
-  c.data.valid = a.data + "/valid.tsv";
-  c.data.test = a.data + "/test.tsv";
+  if (!a.data.empty()) {
+    c.data.train = a.data + "/train.tsv";
+    c.data.valid = a.data + "/valid.tsv";
+    c.data.test = a.data + "/test.tsv";
+  }
   for (const std::string& g : a.generated) {
     const size_t equals = g.find('=');
     RUM_CHECK(equals != std::string::npos && equals > 0, "--generated {}: expected NAME=FILE", g);
