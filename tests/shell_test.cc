@@ -115,6 +115,27 @@ TEST(Scripts, NothingOfOthersIsRemovedFromACorpusFolder) {
   EXPECT_TRUE(std::filesystem::is_directory(p.file("empty")));
   EXPECT_FALSE(std::filesystem::exists(p.file("new")));
 }
+// A peer that hangs would keep `make bench` for ever: like our own program, it runs under LIMIT.
+TEST(Scripts, EveryRunOfABenchmarkIsLimited) {
+  const Program p;
+  std::filesystem::create_directories(p.file("build"));
+  p.write("build/bench", "#!/bin/sh\necho '{\"tokens_per_s\": 20, \"peak_rss_mib\": 2}'\n");
+  p.write("python", "#!/bin/sh\n[ \"$1\" = -c ] && echo \"$0 1.0\" || echo '{\"tokens_per_s\": 10}'\n");
+  p.write("timeout", "#!/bin/sh\necho \"$@\" >>timeouts\nshift\nexec \"$@\"\n");
+  std::string said;
+  EXPECT_EQ(bash(p,
+                 "script=$PWD/tools/bench/run.sh\ncd '" + p.scratch.path +
+                     "'\nchmod +x build/bench python timeout\n"
+                     "PATH=$PWD:$PATH PYTHON=$PWD/python ROUNDS=1 MODELS=' ' LIMIT=7 bash $script",
+                 said),
+            0);
+  EXPECT_NE(said.find("PyTorch 1.0        10   ratio 2.00"), std::string::npos) << said;
+  const std::string limited = slurp(p.file("timeouts"));
+  const std::string python = "7 " + p.file("python") + " tools/bench/";
+  for (const std::string& run :
+       {std::string("7 build/bench "), python + "torch_peer.py ", python + "ctranslate2_peer.py "})
+    EXPECT_NE(limited.find(run), std::string::npos) << run << "\n" << limited;
+}
 TEST(Scripts, AnArchiveBecomesPairs) {
   const Program p;
   p.write("europarl-v7.de-en.de",

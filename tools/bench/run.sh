@@ -33,7 +33,7 @@ compare() { # PEER KIND MODEL FLAGS...; for PyTorch alone: COMPILE=--compile, an
       { echo "$kind $model $*: build/bench failed, or took more than $limit s (LIMIT)"; return; }
     ours+=("$(field "$rate" "$o")") shares+=("$(field share_of_peak "$o")") peaks+=("$(field fma_peak_gflops "$o")")
     [ -n "$python" ] || continue
-    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} ${BUCKETED:-} 2>/dev/null) ||
+    t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads timeout "$limit" "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} ${BUCKETED:-} 2>/dev/null) ||
       { left_out="   $name failed, or took more than $limit s" python=''; continue; }
     theirs+=("$(field "$rate" "$t")")
     ratios+=("$(awk "BEGIN{print ${ours[-1]}/${theirs[-1]}}")")
