@@ -51,6 +51,7 @@ TEST(Repair, Stuttering) {
   EXPECT_EQ(repaired("", "The end of the day.", "The end of the of the day."), "The end of the day.");
   EXPECT_EQ(repaired("", "A very good day.", "A very very very good day."), "A very good day.");
   EXPECT_EQ(repaired("", "A nice day.", "A bad bad day.", {"bad"}), "A bad day.");
+  EXPECT_EQ(repaired("", "A nice old day.", "A bad bad day.", {"bad"}), "A bad old day.");  // one, not both
   EXPECT_EQ(repaired("", "Bye bye now.", "Bye bye now."), "Bye bye now.");
 }
 TEST(Repair, Omissions) {

@@ -172,11 +172,12 @@ class Repair {
       const auto found = excess.find(hyp_[i - 1].text + " " + hyp_[i].text);
       if (found == excess.end() || found->second == 0 || (kept[i] && kept[i - 1])) continue;
       --found->second;
-      if (hyp_[i - 1].text == hyp_[i].text)
+      if (hyp_[i - 1].text == hyp_[i].text) {
         repeated_[kept[i] || (alone[i - 1] && !alone[i]) ? i - 1 : i] = 1;
-      else
+      } else {
         repeated_[i] = !kept[i];
-      repeated_[i - 1] = !kept[i - 1];
+        repeated_[i - 1] = !kept[i - 1];
+      }
     }
   }
 
