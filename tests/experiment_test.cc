@@ -912,6 +912,25 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
 }
+// As a user runs it: paths of the config itself, no flags but the group.
+TEST(ExperimentProgram, MakeReproduceRunsAScaleAndWritesItsReport) {
+  const Experiment e;
+  const char* program = std::getenv("RUM_PROGRAM");
+  for (const char* folder : {"build", "data/cache", "data/configs/experiments"})
+    fs::create_directories(e.file(folder));
+  fs::create_symlink(fs::absolute(program ? program : "build/ruminate"), e.file("build/ruminate"));
+  fs::create_directory_symlink(e.scratch.path, e.file("data/cache/smoke"));
+  std::string config = small(slurp("data/configs/experiments/smoke.toml"));
+  for (const char* name : {"name = \"human\"", "name = \"self, greedy\""})
+    config = replaced(config, name, std::string("group = \"A\"\n") + name);
+  e.write("data/configs/experiments/smoke.toml", config);
+  e.write("data/smoke.sh", "exit 1  # the corpus is there\n");
+  const std::string command = "cd " + e.scratch.path + " && bash " +
+                              fs::absolute("tools/reproduce.sh").string() + " smoke A >said 2>&1";
+  ASSERT_EQ(system(command.c_str()), 0) << slurp(e.file("said"));
+  EXPECT_NE(slurp(e.file("said")).find("C1"), std::string::npos) << slurp(e.file("said"));
+  EXPECT_TRUE(fs::exists(e.file("runs/experiments/smoke/report.html")));
+}
 TEST(ExperimentProgram, TheCorpusIsTheConfigsUnlessOneIsGiven) {
   Experiment e;
   const std::string given = e.run(e.words("jobs", "x", {"--plain"})).out;
@@ -958,6 +977,7 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   Experiment e;
   e.config = small(e.config);
   expect_refusal(e.run(e.words("jobs", "x\ntouch ran")), "without control characters");
+  expect_refusal(e.run(e.words("run", "a", {"--group", "A"})), "no group \"A\"; there are none");
   const std::string train = slurp(e.file("train.tsv")), test = slurp(e.file("test.tsv")),
                     outside = slurp(e.file("outside.jsonl"));
   e.write("test.tsv", train.substr(0, train.find('\n') + 1) + test);

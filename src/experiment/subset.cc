@@ -36,7 +36,8 @@ void keep(ExperimentConfig& c, const std::set<std::string>& arms) {
 
 ExperimentConfig only_groups(ExperimentConfig c, const std::vector<std::string>& groups) {
   std::set<std::string> groups_there, wanted(groups.begin(), groups.end()), arms;
-  for (const Arm& a : c.arms) groups_there.insert(a.group);
+  for (const Arm& a : c.arms)
+    if (!a.group.empty()) groups_there.insert(a.group);
   const std::vector<std::string> known(groups_there.begin(), groups_there.end());
   for (const std::string& g : groups)
     RUM_CHECK(groups_there.contains(g), "no group \"{}\"{}", g, known_names(g, known));
