@@ -912,7 +912,7 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
 }
-// As a user runs it: paths of the config itself, no flags but the group.
+// As a user runs it: paths of the config itself, no flags but the groups.
 TEST(ExperimentProgram, MakeReproduceRunsAScaleAndWritesItsReport) {
   const Experiment e;
   const char* program = std::getenv("RUM_PROGRAM");
@@ -921,12 +921,12 @@ TEST(ExperimentProgram, MakeReproduceRunsAScaleAndWritesItsReport) {
   fs::create_symlink(fs::absolute(program ? program : "build/ruminate"), e.file("build/ruminate"));
   fs::create_directory_symlink(e.scratch.path, e.file("data/cache/smoke"));
   std::string config = small(slurp("data/configs/experiments/smoke.toml"));
-  for (const char* name : {"name = \"human\"", "name = \"self, greedy\""})
-    config = replaced(config, name, std::string("group = \"A\"\n") + name);
+  config = replaced(config, "name = \"human\"", "group = \"A\"\nname = \"human\"");
+  config = replaced(config, "name = \"self, greedy\"", "group = \"B\"\nname = \"self, greedy\"");
   e.write("data/configs/experiments/smoke.toml", config);
   e.write("data/smoke.sh", "exit 1  # the corpus is there\n");
   const std::string command = "cd " + e.scratch.path + " && bash " +
-                              fs::absolute("tools/reproduce.sh").string() + " smoke A >said 2>&1";
+                              fs::absolute("tools/reproduce.sh").string() + " smoke A B >said 2>&1";
   ASSERT_EQ(system(command.c_str()), 0) << slurp(e.file("said"));
   EXPECT_NE(slurp(e.file("said")).find("C1"), std::string::npos) << slurp(e.file("said"));
   EXPECT_TRUE(fs::exists(e.file("runs/experiments/smoke/report.html")));

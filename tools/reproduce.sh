@@ -22,5 +22,7 @@ name=${folder#data/cache/}
 last=stats.json
 [ "$name" != smoke ] || last=outside.jsonl
 [ -f "$folder/$last" ] || bash "data/$name.sh" "$folder" || exit 1
-build/ruminate experiment run "$config" ${1:+--group "$@"} || exit $?
-build/ruminate experiment report "$config" ${1:+--group "$@"}
+groups=()
+for group; do groups+=(--group "$group"); done # beside a positional argument a flag takes one value
+build/ruminate experiment run "$config" "${groups[@]}" || exit $?
+build/ruminate experiment report "$config" "${groups[@]}"
