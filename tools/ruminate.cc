@@ -47,7 +47,7 @@ void say(const std::string& line) { std::fputs(line.c_str(), stderr); }  // whic
 void list(FILE* to) {
   std::string out =
       "ruminate: train small transformers from scratch, generate with them, measure corpora\n\n";
-  for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<10} {}\n", c->name, c->help);
+  for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<11} {}\n", c->name, c->help);
   out +=
       "\n`ruminate COMMAND --help` lists the options of a command; `ruminate --version` names this build.\n";
   std::fputs(rum::wrapped(out, rum::columns()).c_str(), to);

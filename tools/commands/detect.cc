@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/terminal.h"
 #include "base/threads.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
@@ -281,9 +282,10 @@ int run_score(int argc, char** argv) {
 }
 
 void usage(FILE* to) {
-  fmt::print(to, "ruminate detect: who wrote this, a person or a model?\n\n");
-  for (const DetectVerb* v : verbs()) fmt::print(to, "  ruminate detect {:<10} {}\n", v->name, v->help);
-  fmt::print(to, "\n`ruminate detect VERB --help` lists its options, with an example.\n");
+  std::string out = "ruminate detect: who wrote this, a person or a model?\n\n";
+  for (const DetectVerb* v : verbs()) out += fmt::format("  ruminate detect {:<10} {}\n", v->name, v->help);
+  out += "\n`ruminate detect VERB --help` lists its options, with an example.\n";
+  fmt::print(to, "{}", wrapped(out, columns()));
 }
 int run(int argc, char** argv) {
   const std::string_view name = argc > 1 ? argv[1] : "";
