@@ -84,6 +84,8 @@ $(BIN)/ruminate: $(call objects,$(ENGINE) tools/ruminate.cc $(TOOLS)) $(if $(fil
 	@$(if $(filter 0,$(ONEDNN)),echo "built without oneDNN: bf16 training is slower (f32 uses our own products anyway); make deps installs it")
 $(BIN)/bench: $(call objects,$(ENGINE) $(BENCH) tools/options.cc)
 	$(link)
+$(BIN)/hello: $(call objects,$(filter $(patsubst %,src/%/%.cc,base tensor autograd ops),$(ENGINE)) tools/examples/hello.cc)
+	$(link)
 $(OBJ)/src/metrics/%.o: private FLAGS += -ffp-contract=off  # as the reference tools round every operation: same last digit
 $(OBJ)/src/ops/int8.o: private FLAGS += -ffp-contract=off  # same bits with and without fused multiply-adds
 compile = $(say)$(LINE)$(Q)$(CXX) $(if $(PCH),-include $(OBJ)/pch/$(COMMON)) $(FLAGS) -march=$(MARCH) $(DEFINES) -c $< -o $@
@@ -104,7 +106,7 @@ $(WAITING) $(OBJ)/pch/cold/%.gch: private FLAGS += -Og -Wno-maybe-uninitialized
 $(WAITING): private COMMON := cold/src/pch.h
 $(WAITING): $(OBJ)/pch/cold/src/pch.h.gch
 $(OBJ)/tests/%.o $(OBJ)/pch/tests/%.gch: private FLAGS += -Og -g0 -Wno-maybe-uninitialized
-$(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc): $(OBJ)/pch/src/pch.h.gch
+$(call objects,$(ENGINE) $(TOOLS) $(BENCH) tools/ruminate.cc tools/examples/hello.cc): $(OBJ)/pch/src/pch.h.gch
 $(call objects,$(TESTS) tests/golden/main/golden_cases.cc tests/grammar/main/smoke.cc $(wildcard tests/cuda/*.cc)) $(call alone,$(TESTS)): $(OBJ)/pch/tests/pch.h.gch
 precompile = $(say)$(LINE)$(Q)$(CXX) $(FLAGS) -march=$(MARCH) -MD -x c++-header $< -o $@
 $(OBJ)/pch/cold/%.gch: %
