@@ -25,7 +25,7 @@ fetch() {
   mv "$half/fetched" "$2"
 }
 
-[ $# -ge 1 ] || { echo "usage: $name FOLDER [flags of \`ruminate data prepare\`]" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n 's/^# *\(data.*sh FOLDER\)/usage: \1/p' "$0" >&2; exit 2; } # as its first lines say
 [ -x "$ruminate" ] || { echo "$name: $ruminate is missing: type make" >&2; exit 1; }
 old=
 [ ! -d "$1" ] || old=1

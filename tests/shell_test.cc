@@ -136,6 +136,16 @@ TEST(Scripts, EveryRunOfABenchmarkIsLimited) {
        {std::string("7 build/bench "), python + "torch_peer.py ", python + "ctranslate2_peer.py "})
     EXPECT_NE(limited.find(run), std::string::npos) << run << "\n" << limited;
 }
+TEST(Scripts, ThoseOfCorporaSayHowTheyAreCalled) {
+  const Program p;
+  for (const char* name : {"debian", "debian-5000", "europarl", "shakespeare", "smoke", "tatoeba"}) {
+    const std::string script = std::string("data/") + name + ".sh";
+    std::string said;
+    EXPECT_EQ(bash(p, "RUMINATE=/bin/true sh " + script, said), 2);
+    EXPECT_EQ(said.find("usage: " + script + " FOLDER"), 0u) << said;
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  }
+}
 TEST(Scripts, AnArchiveBecomesPairs) {
   const Program p;
   p.write("europarl-v7.de-en.de",
