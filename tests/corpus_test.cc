@@ -301,6 +301,15 @@ TEST(Clean, CutsLongDocuments) {
   for (const Pair& t : p.parts[0].texts) found.insert(t.target);
   EXPECT_EQ(found, (std::set<std::string>{"a b\nc d", "e f g h", "i j\nk", "short"}));
 }
+TEST(Prepared, TheTableOfDocumentsHasNoSources) {
+  const Scratch scratch;
+  CleanRules rules;
+  rules.kind = CorpusKind::documents, rules.valid = rules.test = 0;
+  const Prepared p = prepare({{"", "one two three"}}, rules);
+  const std::string table = stats_table(save_prepared(p, scratch.path, Json::Array{}));
+  EXPECT_TRUE(has(table, "train             1              3         3    3.00\n")) << table;
+  EXPECT_FALSE(has(table, "source") || has(table, "target") || has(table, " -")) << table;
+}
 TEST(Clean, NothingLeftIsAnErrorWithCounts) {
   try {
     prepare({{"", "b"}, {"gleich viel", "gleich viel"}}, CleanRules());

@@ -65,16 +65,16 @@ std::string stats_table(const Json& json) {
     for (const auto& [name, value] : *dropped)
       if (int64_t n = 0; value.whole(n) && n > 0) row("- " + name, n);
   row("kept", stats.whole("kept"));
-  fmt::format_to(std::back_inserter(out), "\n  {:<8} {:>10} {:>14} {:>9} {:>7} {:>14} {:>9} {:>7}\n", "part",
-                 kind, "source tokens", "types", "mean", "target tokens", "types", "mean");
+  const bool pairs = kind == "pairs";
+  fmt::format_to(std::back_inserter(out), "\n  {:<8} {:>10}", "part", kind);
+  if (pairs) fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7}", "source tokens", "types", "mean");
+  fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7}\n", pairs ? "target tokens" : "tokens",
+                 "types", "mean");
   for (const char* name : kPartNames) {
     const JsonFields part = stats.object("parts").object(name);
     fmt::format_to(std::back_inserter(out), "  {:<8} {:>10}", name, grouped(part.whole("texts")));
     for (const char* side : {"source", "target"}) {
-      if (!part.has(side)) {
-        fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7}", "-", "-", "-");
-        continue;
-      }
+      if (!part.has(side)) continue;  // documents have a target side alone
       const JsonFields s = part.object(side);
       fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7.2f}", grouped(s.whole("tokens")),
                      grouped(s.whole("types")), s.number("mean"));

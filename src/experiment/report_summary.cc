@@ -41,7 +41,7 @@ std::string how_good(const ExperimentResults& r) {
   const Gate& asked = r.config->gate;
   std::string out = fmt::format("The gate of this scale is <b>{}</b>: {} reaches BLEU {} (asked: {})",
                                 r.gate->met ? "met" : "not met", escape_html(asked.arm),
-                                page::shown(r.gate->bleu), page::shown(asked.bleu));
+                                page::shown(r.gate->bleu, 2), page::shown(asked.bleu, 2));
   if (!asked.claim.empty())
     out += fmt::format(", and the half-width of the interval of {} is {} (asked: at most {})",
                        quoted(r, asked.claim), page::shown(r.gate->half_width, 2),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -100,8 +101,10 @@ int run(const Asked& a) {
   listen_for_interrupts();
   RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs,
                  "`ruminate experiment status` shows how far it is"};
+  std::set<std::string> students;  // one that belongs to two arms is trained once
+  for (const StudentRun& x : g.students) students.insert(x.student);
   progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
-                            g.students.size(), r.jobs));
+                            students.size(), r.jobs));
   Disk::real().make_folders(c.report);
   Disk::real().replace_text(c.report + "/config.toml", c.text);
   const RunnerResult result = run_stages(g.graph, store, r, progress, [] { return interrupted(); });
@@ -245,7 +248,7 @@ int report(const Asked& a) {
     fmt::print("{} ({}): {}\n", x.claim->text, x.claim->id, verdicts);
   }
   if (results.gate)
-    fmt::print("gate: {} (BLEU {:.1f} of {:.1f}, half-width {:.2f} of {:.2f})\n",
+    fmt::print("gate: {} (BLEU {:.2f} of {:.2f}, half-width {:.2f} of {:.2f})\n",
                results.gate->met ? "met" : "NOT met", results.gate->bleu, c.gate.bleu,
                results.gate->half_width, c.gate.half_width);
   if (!waiting.empty())
