@@ -948,6 +948,20 @@ TEST(ExperimentProgram, TheCorpusIsTheConfigsUnlessOneIsGiven) {
   for (std::string line; std::getline(lines, line);)
     EXPECT_NE(line.find("--data " + e.scratch.path), std::string::npos) << line;
 }
+// An installed program has no build/ruminate.
+TEST(ExperimentProgram, JobsCallTheProgramThatListsThem) {
+  Experiment e;
+  e.words("jobs", "x");
+  const char* named = std::getenv("RUM_PROGRAM");
+  const std::string ours = fs::canonical(named ? named : "build/ruminate").string();
+  fs::copy_file(ours, e.file("here"));
+  for (const std::string& program : {ours, std::string("./here")}) {
+    const std::string command =
+        "cd " + e.scratch.path + " && " + program + " experiment jobs c.toml --folder x --plain >jobs";
+    ASSERT_EQ(system(command.c_str()), 0);
+    EXPECT_EQ(slurp(e.file("jobs")).find(program + " experiment stage c.toml "), 0u) << program;
+  }
+}
 // Names that would run commands if they were pasted into a script unquoted.
 TEST(ExperimentProgram, JobsRunNothingButTheirStages) {
   Experiment e;
@@ -956,9 +970,11 @@ TEST(ExperimentProgram, JobsRunNothingButTheirStages) {
   e.write("sbatch",
           "#!/bin/bash\nfor word; do last=$word; done\nSLURM_ARRAY_TASK_ID=1 bash -c \"$last\"\n"
           "echo 7\n");
-  fs::create_directories(e.file("build"));
-  e.write("build/ruminate", "#!/bin/bash\nprintf '%s\\n' \"$7\" \"${@: -1}\" >>seen\n");
-  for (const char* program : {"sbatch", "build/ruminate"})
+  const char* named = std::getenv("RUM_PROGRAM");
+  const std::string ours = fs::proximate(named ? named : "build/ruminate").string();
+  fs::create_directories(fs::path(e.file(ours)).parent_path());
+  e.write(ours, "#!/bin/bash\nprintf '%s\\n' \"$7\" \"${@: -1}\" >>seen\n");
+  for (const std::string& program : {std::string("sbatch"), ours})
     fs::permissions(e.file(program), fs::perms::owner_all);
   for (const char* kind : {"--plain", "--slurm"}) {
     const Ran jobs = e.run(e.words("jobs", folder, {kind}));

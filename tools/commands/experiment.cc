@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -84,6 +85,13 @@ std::vector<std::string> stage_command(const Asked& a, const std::string& progra
   out.push_back("--stage");
   return out;
 }
+// This program as a shell finds it from here: by a relative path where it lies below this folder, as configs do.
+std::string this_program() {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::filesystem::path near = program.lexically_proximate(std::filesystem::current_path());
+  if (near.string().starts_with("..")) return program.string();
+  return near.has_parent_path() ? near.string() : "./" + near.string();
+}
 std::string shell(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& w : words) {
@@ -162,7 +170,7 @@ int jobs(const Asked& a) {
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
   const Store store = store_in(c.folder);
-  const std::string command = shell(stage_command(a, "build/ruminate", c.folder));
+  const std::string command = shell(stage_command(a, this_program(), c.folder));
   const auto waves = waves_of(g.graph, store);
   if (a.slurm) {
     fmt::print(
