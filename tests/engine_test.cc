@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "ops/gelu.h"
 #include "ops/gemm.h"
+#include "ops/head_loss.h"
 #include "tests/error_of.h"
 #include "toy.h"
 
@@ -49,6 +50,19 @@ TEST(Philox, UniformsAndNormals) {
   }
   EXPECT_NEAR(sum / 20000, 0, 0.03);
   EXPECT_NEAR(square / 20000, 1, 0.04);
+}
+// Where texts are scored outside of a training step; the generic op test always has the inputs of one.
+TEST(HeadLoss, OutsideAStepWeightsAreNotDivided) {
+  Arena arena(DeviceKind::cpu);
+  const double rows[] = {std::log(3.0), 0}, outputs[] = {1, 0};  // logits (log 3, 0) and (0, 0)
+  const int32_t right[] = {0, 1};
+  const float weighs[] = {2, 1};
+  const Tape tape(arena, Tape::Mode::forward_only);
+  const HeadLoss y = head_loss(
+      Tensor::from<double>(rows, {2, 1}, DType::f64), Tensor::from<double>(outputs, {2, 1}, DType::f64),
+      Tensor::from<int32_t>(right, {2}, DType::i32), Tensor::from<float>(weighs, {2}, DType::f32));
+  EXPECT_NEAR(y.loss.at(0), 2 * std::log(4.0 / 3) + std::log(2.0), 1e-15);
+  EXPECT_NEAR(y.nll.at(0), std::log(4.0 / 3), 1e-15);
 }
 TEST(Dropout, DiffersByStepMicroBatchSiteAndSeedAndRepeats) {
   Arena arena(DeviceKind::cpu);
