@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "error_of.h"
@@ -113,6 +114,33 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
       0u);
   EXPECT_EQ(said(*pairs, "{\"prompt\":\"" + std::string(5000, 'x') + "\"}").find("413 : "), 0u);
   EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":"a"}]})", true), "");
+}
+
+// A search of one width may be asked for one hypothesis or for several, by requests that wait side by side.
+TEST(Engine, EveryRequestGetsAsManyTextsOfASearchAsItAskedFor) {
+  Scratch folder;
+  write_run(folder.path + "/run", {});
+  const auto run = load_run(folder.path + "/run");
+  serve::Engine engine(*run, 8, 8);
+  std::promise<void> held, go;
+  std::jthread holds([&] {
+    engine.call([&] {
+      held.set_value();
+      go.get_future().wait();
+    });
+  });
+  held.get_future().wait();
+  serve::Writing w{source_prompt("a", run->tokenizer), {.beam = 3, .max_new = 4}, run->tokenizer.end(), {}};
+  const auto one = engine.begin(w);
+  w.decoding.best = 3;
+  const auto three = engine.begin(w);
+  go.set_value();
+  for (const auto& job : {one, three}) {
+    serve::Told told;
+    while (!job->over() && job->wait(told, std::chrono::seconds(2))) {
+    }
+    EXPECT_TRUE(job->over()) << job->asked.decoding.best;
+  }
 }
 
 // ---- the program
