@@ -254,6 +254,7 @@ TEST_F(Serve, TheClientOfHostedModelsTalksToIt) {
   for (const char* part : {"<details>", "data:image/png", "class=\"tokens\"", "Layer 2"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   EXPECT_EQ(raw("/look", "x", "evil.example").find("HTTP/1.1 403"), 0u);
+  EXPECT_EQ(raw("/look", "x", "127.evil.example:80").find("HTTP/1.1 403"), 0u);
   const Ran r = end();
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(r.err, "ended\n");

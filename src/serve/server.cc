@@ -4,6 +4,7 @@
 #define CPPHTTPLIB_OPENSSL_SUPPORT
 #define CPPHTTPLIB_ZLIB_SUPPORT
 #define CPPHTTPLIB_BROTLI_SUPPORT
+#include <arpa/inet.h>
 #include <httplib.h>
 #include <sys/socket.h>
 
@@ -78,11 +79,14 @@ void refuse(httplib::Response& to, int status, const std::string& message, const
   if (status == 429) to.set_header("Retry-After", "1");
   if (status == 413) to.set_header("Connection", "close");  // the rest of the body is not read
 }
-// Guards against DNS rebinding: a foreign web page whose name resolves to this machine cannot read answers.
+// Guards against DNS rebinding: a foreign web page whose name resolves to this machine cannot read answers. A
+// name may begin with 127., too: only an address is one of this machine.
 bool names_this_machine(const std::string& host_header) {
   std::string host = host_header.substr(0, host_header.rfind(':'));
   if (host_header.starts_with("[")) host = host_header.substr(0, host_header.find(']') + 1);
-  return host_header.empty() || host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  in_addr v4{};
+  const bool loopback = inet_pton(AF_INET, host.c_str(), &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
+  return host_header.empty() || host == "localhost" || host == "[::1]" || loopback;
 }
 }  // namespace
 
@@ -137,7 +141,7 @@ struct Server::State {
       else
         slow->answering(q.remote_addr, q.remote_port);
       a.set_header("X-Content-Type-Options", "nosniff");
-      const bool local = config.host == "localhost" || names_this_machine(config.host);
+      const bool local = config.host == "::1" || names_this_machine(config.host);
       if (local && !names_this_machine(q.get_header_value("Host")))
         refuse(a, 403, "this server answers only requests to a name of this machine");
       else if (!config.key.empty() && q.path != "/" &&
