@@ -15,6 +15,7 @@
 #include "experiment/subset.h"
 #include "generate/pool.h"
 #include "metrics/chrf.h"
+#include "pipeline/runner.h"
 #include "pipeline/store.h"
 #include "program.h"
 #include "tests/error_of.h"
@@ -148,6 +149,17 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
   store.make(g, a, progress, kGoOn);
   EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind starts over
   EXPECT_EQ(store.damage(a), "");
+}
+// Some launchers start a program so; then no ended process can be waited for.
+TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  g.add("test-write", "a", {{"text", "A"}}, {});
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  expect_error([&] { run_stages(g, store, {{"/bin/true"}}, progress, kGoOn); }, "a failed (status 0)");
+  ::signal(SIGCHLD, before);
 }
 TEST(Store, OneAtATime) {
   Scratch scratch;

@@ -183,6 +183,7 @@ RunnerResult run_stages(const Graph& graph, Store& store, const RunnerConfig& co
   const FileLock only(store.lock("experiment"), FileLock::Taken::tell);
   RUM_CHECK(only.held(), "{}: another process runs this experiment{}{}", store.path(),
             config.when_busy.empty() ? "" : "; ", config.when_busy);
+  ::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the end of a stage could not be waited for
   return Runner(graph, store, config, progress).run(stop);
 }
 }  // namespace rum
