@@ -88,6 +88,10 @@ TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
   ASSERT_EQ(written.size(), 3u);
   EXPECT_NE(written[0].find("\"target\":\"\""), std::string::npos) << written[0];
   EXPECT_NE(written[2].find("\"target\":\"\""), std::string::npos) << written[2];
+  // What was left out can still be told from what it was.
+  EXPECT_NE(written[2].find("\"source\":\"" + kLong.substr(0, 60)), std::string::npos) << written[2];
+  EXPECT_NE(run({"--jsonl", "-o", p->file("pool.jsonl")}, "\n" + in).err.find("3 of them were there"),
+            std::string::npos);
 }
 TEST_F(TranslateCommand, TheSameLineInAnyFormIsTheSame) {
   const Ran a = run({"--scores"},
@@ -133,22 +137,26 @@ TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
 }
 // "x\n" is shorter than what tells packed files apart.
 TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
-  const std::string in = p->file("in");
-  std::filesystem::remove(in);
-  ASSERT_EQ(mkfifo(in.c_str(), 0600), 0);
-  const int keep =
-      open(in.c_str(), O_RDWR | O_CLOEXEC);  // so that neither side waits for the other to open it
-  const pid_t child = p->start(words({}));
-  ASSERT_EQ(write(keep, "x\n", 2), 2);
-  bool answered = false;
-  for (int i = 0; i < 600 && !answered; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    answered = slurp(p->file("out")).ends_with('\n');
+  for (const char* name : {"in", "named"}) {  // as standard input, and by its name
+    const std::string in = p->file(name);
+    std::filesystem::remove(in);
+    ASSERT_EQ(mkfifo(in.c_str(), 0600), 0);
+    const int keep =
+        open(in.c_str(), O_RDWR | O_CLOEXEC);  // so that neither side waits for the other to open it
+    std::filesystem::remove(p->file("out"));
+    const pid_t child = p->start(
+        words(name == std::string("in") ? std::vector<std::string>{} : std::vector<std::string>{"-i", in}));
+    ASSERT_EQ(write(keep, "x\n", 2), 2);
+    bool answered = false;
+    for (int i = 0; i < 600 && !answered; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      answered = slurp(p->file("out")).ends_with('\n');
+    }
+    EXPECT_TRUE(answered) << name;
+    close(keep);
+    EXPECT_EQ(p->end(child).status, 0);
+    std::filesystem::remove(in);
   }
-  EXPECT_TRUE(answered);
-  close(keep);
-  EXPECT_EQ(p->end(child).status, 0);
-  std::filesystem::remove(in);
 }
 // Weights and tokenizer must match, wherever they are used together.
 TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {

@@ -77,11 +77,14 @@ struct BestOfFlags {
 // more tokens than the context holds.
 class Sources {
  public:
+  // `keep_long`: a line that is left out for its length is handed out all the same, for whoever records what
+  // was not translated.
   Sources(const LoadedRun& run, const std::string& input, const std::string& on_long,
-          const Instruction* instruction)
+          const Instruction* instruction, bool keep_long)
       : run_(run),
         instruction_(instruction),
-        on_long_(on_long) {
+        on_long_(on_long),
+        keep_long_(keep_long) {
     if (input == "-" && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
       typed_.emplace("translate");
     else
@@ -150,7 +153,7 @@ class Sources {
     if (on_long_ == "split") return std::string(line);
     if (on_long_ == "skip") {
       leave_out(why);
-      return "";
+      return keep_long_ ? std::string(line) : "";
     }
     ++cut_;
     tokens.resize(std::min(tokens.size(), static_cast<size_t>(run_.model.config().context / 2)));
@@ -162,6 +165,7 @@ class Sources {
   const LoadedRun& run_;
   const Instruction* instruction_;
   const std::string on_long_;
+  const bool keep_long_;
   std::optional<LineReader> reader_;
   std::optional<TypedLines> typed_;  // or at a terminal
   std::string held_;                 // what was typed last
@@ -249,9 +253,11 @@ int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d,
   return from_input.status();
 }
 
-bool is_pipe(int file) {
+// Whether someone writes the lines while they are read: into a pipe, whatever its name, or at a terminal.
+bool is_live(const std::string& input) {
+  if (input == "-" && isatty(STDIN_FILENO)) return true;
   struct stat s;
-  return fstat(file, &s) == 0 && S_ISFIFO(s.st_mode);
+  return (input == "-" ? fstat(STDIN_FILENO, &s) : stat(input.c_str(), &s)) == 0 && S_ISFIFO(s.st_mode);
 }
 // Lines are translated many at once; with `flush` no more than have come, so that each is answered.
 void translate_lines(Sources& input, Translator& translator, OutputFile& output, bool flush) {
@@ -350,7 +356,7 @@ int translate(int argc, char** argv) {
   if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
   const BestOf* chosen = best_of.read(flags, draws);
-  Sources sources(*run, input, on_long, asked);
+  Sources sources(*run, input, on_long, asked, jsonl);
   if (jsonl) {
     Provenance from = provenance_of(*run, d, generation);
     if (chosen) from.decoding = describe(*chosen, d) + type_note(*run);
@@ -360,8 +366,7 @@ int translate(int argc, char** argv) {
   }
   Translator translator(*run, d, chosen, asked, scores);
   const double start = seconds_now();
-  const bool live = input == "-" && (isatty(STDIN_FILENO) || is_pipe(STDIN_FILENO));
-  translate_lines(sources, translator, *written, flush || live);
+  translate_lines(sources, translator, *written, flush || is_live(input));
   written->finish();
   if (output != "-")
     fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", output, sources.lines(),
