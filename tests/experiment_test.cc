@@ -745,6 +745,14 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   const Json first = parse_json(chats.out.substr(0, chats.out.find('\n')), "chat");
   EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
+  expect_refusal(e.run(e.words("export", "x", {})), "export needs --arm NAME; known: human; ");
+  expect_refusal(e.run(e.words("export", "x", {"--arm", "human", "--seed", "9"})), "experiment.seeds = 2");
+  expect_refusal(e.run(e.words("report", "x", {"--arm", "human"})),
+                 "--arm is for `ruminate experiment export`");
+  expect_refusal(e.run(e.words("status", "x", {"--output", "x"})),
+                 "--output is for `ruminate experiment report`");
+  const Ran listed = e.run(e.words("jobs", "unmade", {"--plain", "--threads", "3"}));
+  EXPECT_NE(listed.out.find(" --threads 3 "), std::string::npos) << listed.out.substr(0, 400) << listed.err;
 
   // Without its corpora a finished experiment reports the same.
   const std::vector<std::string> files{"train.tsv", "valid.tsv", "test.tsv", "outside.jsonl"};

@@ -39,6 +39,9 @@ std::string did_you_mean(std::string_view wrong, std::span<const std::string> kn
 std::string known_names(std::string_view wrong, std::span<const std::string> known) {
   if (known.empty()) return "; there are none";
   const std::string guess = did_you_mean(wrong, known);
-  return fmt::format("{} {}", guess.empty() ? "; known:" : guess + " Known:", fmt::join(known, ", "));
+  const bool commas = std::any_of(known.begin(), known.end(),
+                                  [](const std::string& k) { return k.find(',') != std::string::npos; });
+  return fmt::format("{} {}",
+                     guess.empty() ? "; known:" : guess + " Known:", fmt::join(known, commas ? "; " : ", "));
 }
 }  // namespace rum

@@ -77,8 +77,9 @@ Store store_in(const std::string& folder) { return Store(folder, {build_id(), "`
 // The command that makes one stage when its id is added.
 std::vector<std::string> stage_command(const Asked& a, const std::string& program,
                                        const std::string& folder) {
+  const std::string threads = std::to_string(std::max<int64_t>(a.threads, 1));
   std::vector<std::string> out{program,     "experiment", "stage",    a.config,
-                               "--threads", "1",          "--folder", folder};
+                               "--threads", threads,      "--folder", folder};
   if (!a.data.empty()) out.insert(out.end(), {"--data", a.data});
   for (const std::string& g : a.generated) out.insert(out.end(), {"--generated", g});
   for (const std::string& g : a.groups) out.insert(out.end(), {"--group", g});
@@ -271,8 +272,10 @@ int export_targets(const Asked& a) {
   const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
   std::vector<std::string> arms;
+  for (const StudentRun& run : g.students)
+    if (arms.empty() || arms.back() != run.arm->name) arms.push_back(run.arm->name);
+  RUM_CHECK(!a.arm.empty(), "export needs --arm NAME{}", known_names(a.arm, arms));
   for (const StudentRun& run : g.students) {
-    arms.push_back(run.arm->name);
     if (run.arm->name != a.arm || run.seed != a.seed) continue;
     RUM_CHECK(!run.targets_stage.empty(), "arm \"{}\" learns from no targets", a.arm);
     RUM_CHECK(store.finished(run.targets_stage),
@@ -287,8 +290,10 @@ int export_targets(const Asked& a) {
       Disk::real().replace_text(a.output, chats);
     return 0;
   }
-  fail(fmt::format("--arm \"{}\" --seed {}: no such arm{}; `ruminate experiment status {}` counts them",
-                   a.arm, a.seed, did_you_mean(a.arm, arms), shell_quoted(a.config)));
+  if (std::find(arms.begin(), arms.end(), a.arm) != arms.end())
+    fail(
+        fmt::format("--seed {}: arm \"{}\" has no such seed; experiment.seeds = {}", a.seed, a.arm, c.seeds));
+  fail(fmt::format("--arm: no arm \"{}\"{}", a.arm, known_names(a.arm, arms)));
 }
 
 int experiment(int argc, char** argv) {
@@ -303,7 +308,8 @@ int experiment(int argc, char** argv) {
       .add("--generated", a.generated, "NAME=FILE: what the outside model [generator.NAME] made of the pool")
       .add("--group", a.groups, "only arms of these groups, and those that their claims compare them with")
       .add("--jobs", a.jobs, "stages run in parallel, instead of the file's experiment.jobs", 0, 1024)
-      .add("--threads", a.threads, "threads of one stage; 0: all processors", 0, 1024)
+      .add("--threads", a.threads, "threads of one stage; 0: 1, or all processors for the action stage", 0,
+           1024)
       .add("--stage", a.stage, "id of the stage to make")
       .add("--slurm", a.slurm, "jobs: as a script of job arrays for Slurm")
       .add("--plain", a.plain, "jobs: one command per line, in an order that works")
@@ -318,6 +324,15 @@ int experiment(int argc, char** argv) {
       {"run", run},       {"status", status},         {"jobs", jobs},
       {"report", report}, {"export", export_targets}, {"stage", stage}};
   std::vector<std::string> names;
+  for (const auto& [flag, action] : {std::pair{"--stage", "stage"},
+                                     {"--slurm", "jobs"},
+                                     {"--plain", "jobs"},
+                                     {"--arm", "export"},
+                                     {"--seed", "export"},
+                                     {"--no-text", "report"}})
+    RUM_CHECK(!flags.given(flag) || a.what == action, "{} is for `ruminate experiment {}`", flag, action);
+  RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",
+            "--output is for `ruminate experiment report` and `export`");
   for (const auto& [name, f] : actions) {
     if (a.what == name) return f(a);
     names.emplace_back(name);
