@@ -410,6 +410,8 @@ TEST_F(Detecting, OutputsAreCheckedFirstAndDevicesWrittenToAsTheyAre) {
     EXPECT_EQ(r.status, 1) << words[0];
     EXPECT_NE(r.err.find("there is no folder " + file("none")), std::string::npos) << r.err;
   }
+  expect_refusal(detect({"fit", "--human", "-", "--machine", "deepl=-", "-o", "@d"}),
+                 "standard input (-) can be read only once");
   ASSERT_EQ(fit().status, 0);
   ASSERT_EQ(mkfifo(file("pipe").c_str(), 0600), 0);
   const int reader = open(file("pipe").c_str(), O_RDWR);  // else opening it would fail

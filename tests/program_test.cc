@@ -29,6 +29,19 @@ TEST(Program, HelpNamesEveryCommandAndKey) {
   EXPECT_NE(wrong.err.find("did you mean \"train\"?"), std::string::npos) << wrong.err;
   EXPECT_EQ(p.run({"train", "--bogus"}).status, 2);
 }
+TEST(Program, WhatIsGivenWronglyIsNamed) {
+  Program p;
+  const Ran missing = p.run({"generate", "run", "--promt", "x"});  // what is missing is there, misspelt
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_NE(missing.err.find("--promt was not expected; did you mean \"--prompt\"?"), std::string::npos)
+      << missing.err;
+  expect_refusal(p.run({"data", "prepare", "--input", "-", "-", "--output", p.file("o")}),
+                 "standard input (-) can be read only once");
+  p.write("three.tsv", "Haus\thouse\na\tb\tc\n");
+  expect_refusal(p.run({"detect", "fit", "--human", p.file("three.tsv"), "--machine", p.file("three.tsv"),
+                        "-o", p.file("d")}),
+                 "three.tsv: line 2: expected source<TAB>target with one tab, found 2");
+}
 
 TEST(Lab, EveryExerciseIsStillThere) {  // `make lab` finds functions by their first line
   EXPECT_EQ(std::system("bash tools/lab.sh check"), 0);

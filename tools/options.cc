@@ -111,13 +111,17 @@ std::optional<int> Flags::parse(int argc, char** argv) try {
     fmt::print("{}", wrapped(state_->app.help(), columns()));
     return 0;
   }
-  std::string hint;
+  std::string what = e.what(), hint;
   std::vector<std::string> known;
   for (const CLI::Option* o : state_->app.get_options())
     for (const std::string& n : o->get_lnames()) known.push_back("--" + n);
   for (const std::string& wrong : state_->app.remaining())
-    if (wrong.rfind("--", 0) == 0) hint = did_you_mean(wrong, known);
-  fmt::print(stderr, "{}: {}{}\n`{} --help` lists the options.\n", state_->app.get_name(), e.what(), hint,
+    if (wrong.rfind("--", 0) == 0) {
+      hint = did_you_mean(wrong, known);
+      // What is unknown comes first: it may well be what was meant to be the option that is missing.
+      if (e.get_name() == "RequiredError") what = wrong + " was not expected";
+    }
+  fmt::print(stderr, "{}: {}{}\n`{} --help` lists the options.\n", state_->app.get_name(), what, hint,
              state_->app.get_name());
   return 2;
 }

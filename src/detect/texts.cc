@@ -1,5 +1,6 @@
 #include "detect/texts.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/error.h"
@@ -46,7 +47,7 @@ class Reading {
       else
         out_.texts.push_back(std::move(t));
     }
-    if (lines_.line() == 0) throw FileError(file_.path + ": no line in it; expected one text a line");
+    if (lines_.line() == 0) throw FileError(lines_.path() + ": no line in it; expected one text a line");
     end_of_sources();
     out_.corpora.emplace_back(file_.path, hash.value());
   }
@@ -57,9 +58,10 @@ class Reading {
   }
   void from_pair(std::string_view line, Text& t) const {
     const size_t tab = line.find('\t');
-    if (tab == std::string_view::npos) bad("expected source<TAB>target, found no tab");
+    const auto tabs = std::count(line.begin(), line.end(), '\t');
+    if (tabs != 1) bad(fmt::format("expected source<TAB>target with one tab, found {}", tabs));
     t.source = line.substr(0, tab);
-    t.target = line.substr(tab + 1, line.find('\t', tab + 1) - tab - 1);
+    t.target = line.substr(tab + 1);
   }
   // The text under one of these keys, or null.
   const std::string* text(const Json& j, std::initializer_list<const char*> keys) const {

@@ -12,6 +12,7 @@
 #include "data/debian.h"
 #include "text/unpack.h"
 #include "tools/command.h"
+#include "tools/lines.h"
 #include "tools/options.h"
 
 namespace rum::data_command {
@@ -52,6 +53,7 @@ int prepare_command(int argc, char** argv) {
   if (!documents && rules.max_words < std::max<int64_t>(rules.min_words, 1))
     throw Error(
         fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));
+  refuse_second_reading(inputs);
   Json::Array read;
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {

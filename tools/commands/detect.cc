@@ -19,6 +19,7 @@
 #include "detect/white_box.h"
 #include "text/unpack.h"
 #include "tools/command.h"
+#include "tools/lines.h"
 
 namespace rum::detect {
 namespace {
@@ -61,6 +62,11 @@ void DetectInput::declare(Flags& flags) {
       .add("--source", sources, "the source sentences of each plain text file, aligned line by line");
 }
 Texts DetectInput::read() const {
+  std::vector<std::string> files = humans;
+  for (const std::string& given : machines) files.push_back(machine_file(given, "").path);
+  files.insert(files.end(), in.begin(), in.end());
+  if (!sources.empty()) files.push_back(sources);
+  refuse_second_reading(files);
   Texts out;
   for (const std::string& path : humans) read_texts({path, sources, Author::human, ""}, out);
   for (const std::string& given : machines) read_texts(machine_file(given, sources), out);
