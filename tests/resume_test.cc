@@ -353,6 +353,14 @@ TEST_F(Resume, TensorBoardShowsEachStepOnce) {
 }
 
 // ---- damage ----
+TEST_F(Resume, AModelWithoutCheckpointsIsNotTakenForNothing) {
+  const std::string run = copy("bare");
+  fs::remove_all(run + "/checkpoints");
+  const auto before = files(run);
+  expect_refusal(p->run(resume(run)),
+                 "it has a model but no checkpoint to resume from; train.from = \"" + run);
+  EXPECT_EQ(files(run), before);
+}
 TEST_F(Resume, DamagedCheckpointsAreNamedEach) {
   const std::string run = copy("damaged");
   fs::remove(run + "/model.safetensors");

@@ -44,6 +44,11 @@ Checkpoint Trainer::State::take_over(Purpose purpose) {
   if (purpose == Purpose::train && ranks.first())
     alone.emplace(std::filesystem::canonical(folder.path).string());
   auto newest = newest_valid(folder.checkpoints(), [&](const std::string& w) { progress.line(w); });
+  if (!newest && Disk::real().exists(folder.model()))
+    throw FileError(fmt::format(
+        "{0}: it has a model but no checkpoint to resume from; train.from = \"{0}\" in the config of "
+        "another run starts from its weights",
+        folder.path));
   if (!newest)
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
