@@ -150,6 +150,58 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
   EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind starts over
   EXPECT_EQ(store.damage(a), "");
 }
+// A kill while it tidies up may leave the last checkpoint without the best one.
+TEST(Store, ATrainingWithoutItsBestCheckpointStartsAgain) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  progress.be_silent();
+  RunConfig c;
+  for (const auto& [key, value] :
+       {std::pair{"model.layers", "1"},
+        {"model.width", "16"},
+        {"model.heads", "2"},
+        {"model.context", "96"},
+        {"batch.tokens", "128"},
+        {"eval.bleu_texts", "0"},
+        {"train.steps", "8"},
+        {"train.eval_every", "5"},
+        {"train.save_every", "6"},
+        {"schedule.warmup", "0"},
+        {"optimizer.learning_rate", "1e-30"}})  // the first evaluation stays the best
+    set_key(c, key, value);
+  Graph g;
+  size_t from = 0;
+  const std::vector<Pair> pairs = grammar_pairs(200, 5);
+  Json::Object files;
+  for (const auto& [set, count] : {std::pair{"train", 120}, {"valid", 8}, {"test", 8}}) {
+    const std::string path = fmt::format("{}/{}.tsv", scratch.path, set);
+    const std::span<const Pair> part = std::span(pairs).subspan(from, count);
+    Disk::real().replace_text(path, corpus_bytes({part.begin(), part.end()}, CorpusKind::pairs));
+    files.emplace_back(set, path);
+    from += count;
+  }
+  const std::string
+      split = g.add(
+          "split", "split",
+          {{"seed_pairs", 100}, {"pool_pairs", 1}, {"judge_pairs", 0}, {"valid_pairs", 0}, {"test_pairs", 0}},
+          {}, 1, files),
+      tokenizer = g.add("tokenizer", "tokenizer",
+                        {{"vocab", 300}, {"pattern", "gpt2"}, {"split_digits", false}, {"min_frequency", 2}},
+                        {{"split", split}}),
+      id = g.add("train", "t",
+                 {{"recipe", recipe_json(c)}, {"seed", 1}, {"data", Json::Object{{"seed_pairs", 100}}}},
+                 {{"tokenizer", tokenizer}, {"split", split}});
+  store.make(g, split, progress, kGoOn);
+  store.make(g, tokenizer, progress, kGoOn);
+  const std::string checkpoints = store.part(id) + "/run/checkpoints/";
+  const auto saved = [&](const char* step) { return Disk::real().exists(checkpoints + step); };
+  EXPECT_THROW(store.make(g, id, progress, [&] { return saved("step-00000006.ckpt"); }), Stopped);
+  ASSERT_TRUE(saved("step-00000005.ckpt"));
+  Disk::real().remove(checkpoints + "step-00000005.ckpt");
+  EXPECT_EQ(error_of([&] { store.make(g, id, progress, kGoOn); }), "");
+  EXPECT_TRUE(store.finished(id));
+}
 // Some launchers start a program so; then no ended process can be waited for.
 TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
   Scratch scratch;

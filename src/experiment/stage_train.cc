@@ -105,6 +105,11 @@ void save_weights(const RunFolder& run, int64_t step, const char* name) {
     if (!tensor.starts_with("adamw.")) file.tensors.emplace_back(tensor, std::move(numbers));
   write_safetensors(file, run.file(name));
 }
+// Those that a resumed training needs: the newest, and the best that it knows of.
+bool has_checkpoints(const std::string& folder) {
+  const auto newest = newest_valid(folder);
+  return newest && Disk::real().exists(checkpoint_path(folder, noted(newest->checkpoint, "best_step")));
+}
 
 void train(const StageContext& x) {
   RunConfig config;
@@ -144,8 +149,8 @@ void train(const StageContext& x) {
       x.folder + "/data.json",
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
-  const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
-  if (!resume) std::filesystem::remove_all(run.path);  // a kill at the very end leaves only a model
+  const bool resume = Disk::real().exists(run.config()) && has_checkpoints(run.checkpoints());
+  if (!resume) std::filesystem::remove_all(run.path);  // a kill at the very end leaves less
   Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
   const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
   if (!out.finished) throw Stopped();
