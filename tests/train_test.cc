@@ -485,6 +485,9 @@ TEST(Train, RefusesWhatWouldLoseARun) {
   EXPECT_NE(e.find("not a run folder"), std::string::npos) << e;
   fs::remove_all(RunFolder{s.config.folder}.checkpoints());
   e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
+  EXPECT_NE(e.find("a model but no checkpoint"), std::string::npos) << e;
+  fs::remove(RunFolder{s.config.folder}.model());
+  e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
   EXPECT_NE(e.find("never saved"), std::string::npos) << e;
 }
 
