@@ -37,6 +37,16 @@ TEST(Program, WhatIsGivenWronglyIsNamed) {
       << missing.err;
   expect_refusal(p.run({"data", "prepare", "--input", "-", "-", "--output", p.file("o")}),
                  "standard input (-) can be read only once");
+  // Where the output goes is looked at before the input.
+  for (const std::string& to : {p.file("taken"), p.file("taken/below")}) {
+    p.write("taken", "");
+    const std::string says = "\"" + p.file("taken") + "\" is a file; name a folder";
+    expect_refusal(p.run({"data", "prepare", "--input", p.file("none"), "--output", to}), says);
+    expect_refusal(p.run({"train", "--set", "run.folder=" + to, "--set", "data.train=none", "--set",
+                          "data.valid=none", "data/configs/text.toml"}),
+                   says);
+  }
+  expect_refusal(p.run({"data", "prepare", "--input", p.file("none"), "--output", ""}), "\"\" is no folder");
   p.write("three.tsv", "Haus\thouse\na\tb\tc\n");
   expect_refusal(p.run({"detect", "fit", "--human", p.file("three.tsv"), "--machine", p.file("three.tsv"),
                         "-o", p.file("d")}),

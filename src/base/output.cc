@@ -31,6 +31,18 @@ void check_output(const std::string& path) {
   if (fs::exists(path, unknown) && ::access(path.c_str(), W_OK) != 0) refuse(path, "write to it", errno);
 }
 
+void check_output_folder(const std::string& path) {
+  if (path.empty()) throw FileError("\"\" is no folder; name one");
+  std::error_code unknown;
+  fs::path there = path;  // or what is there of the way to it
+  while (!there.empty() && !fs::exists(there, unknown)) there = there.parent_path();
+  if (there.empty()) there = ".";
+  if (!fs::is_directory(there, unknown))
+    throw FileError(
+        fmt::format("{}\"{}\" is a file; name a folder", there == path ? "" : path + ": ", there.string()));
+  if (::access(there.c_str(), W_OK) != 0) refuse(there.string(), "write in the folder", errno);
+}
+
 AppendLock::AppendLock(const std::string& path) {
   check_output(path);
   if (as_it_is(path)) return;

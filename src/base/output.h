@@ -10,6 +10,9 @@
 namespace rum {
 // FileError when no file can be written there: a folder, a missing folder, no permission. Creates nothing.
 void check_output(const std::string& path);
+// FileError when this folder is not there and cannot be made, or nothing can be written into it. Creates
+// nothing.
+void check_output_folder(const std::string& path);
 
 // While it lives, no other process writes the file, be it line by line as its owner does or whole.
 class AppendLock {

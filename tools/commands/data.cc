@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/output.h"
 #include "data/clean.h"
 #include "data/debian.h"
 #include "text/unpack.h"
@@ -54,6 +55,7 @@ int prepare_command(int argc, char** argv) {
     throw Error(
         fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));
   refuse_second_reading(inputs);
+  check_output_folder(output);
   Json::Array read;
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {
@@ -98,6 +100,7 @@ int debian_command(int argc, char** argv) {
   if (index_de.empty() != index_en.empty() || help_de.empty() != help_en.empty() ||
       (index_de + help_de).empty())
     throw Error("give --index-de with --index-en, or --pages-de with --pages-en, or all four");
+  check_output(output);
   std::vector<Pair> pairs;
   Disk& disk = Disk::real();
   if (!index_de.empty()) {

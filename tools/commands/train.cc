@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "base/shell.h"
 #include "run/resume.h"
 #include "tools/command.h"
@@ -57,8 +58,10 @@ int train(const Asked& asked, Ranks& ranks) {
     if (ranks.first()) fmt::print("{}", to_toml(config));
     return 0;
   }
-  if (resume.empty() && !asked.dry_run && ranks.first())
-    refuse_begun_run(config.folder);  // early, before the corpora are read
+  if (resume.empty() && !asked.dry_run && ranks.first()) {  // early, before the corpora are read
+    check_output_folder(config.folder);
+    refuse_begun_run(config.folder);
+  }
   Progress progress;
   if (!ranks.first()) progress.be_silent();
   Trainer trainer(config, progress, !resume.empty(), asked.dry_run ? Purpose::estimate : Purpose::train,
