@@ -248,6 +248,12 @@ TEST(Statistics, SameBitsForAnyNumberOfThreads) {
   EXPECT_NE(bootstrap(kMean, a, {333, 10}).replicates, one.replicates);
   set_threads(before);
 }
+TEST(Statistics, TheLargestPOfSeedsIsOneWhereOneHasNone) {
+  EXPECT_EQ(largest_p(std::vector<double>{.01, .04, .02}), .04);
+  EXPECT_EQ(largest_p(std::vector<double>{.01, NAN}), 1);  // in either order
+  EXPECT_EQ(largest_p(std::vector<double>{NAN, .01}), 1);
+  EXPECT_EQ(largest_p({}), 1);
+}
 TEST(Statistics, HolmByHand) {
   const std::vector<double> p{.01, .04, .03, .005, .9};
   const std::vector<double> wanted{.04, .09, .09, .025,

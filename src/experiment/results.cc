@@ -311,8 +311,7 @@ class Gatherer {
       e.value = e.seeds.mean;
       e.low = e.seeds.low;
       e.high = e.seeds.high;
-      e.p = p.empty() ? 1 : *std::max_element(p.begin(), p.end());
-      if (!std::isfinite(e.p) || !std::isfinite(e.value)) e.p = 1;  // not defined for every generator
+      e.p = std::isfinite(e.value) ? largest_p(p) : 1;  // not defined for every generator
       r.rows.push_back({measure, spread(human).mean, spread(other).mean, e, NAN, 1, Verdict::undecided});
     }
   }

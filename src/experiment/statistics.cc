@@ -235,6 +235,12 @@ double randomisation_p(const metrics::Score& score, const SeedRows& a, const See
   return metrics::p_value(metrics::as_far(swaps, observed, scale), swaps.size());
 }
 
+double largest_p(std::span<const double> by_seed) {
+  const auto undefined = [](double p) { return std::isnan(p); };
+  if (by_seed.empty() || std::any_of(by_seed.begin(), by_seed.end(), undefined)) return 1;
+  return *std::max_element(by_seed.begin(), by_seed.end());
+}
+
 std::vector<double> holm(std::span<const double> p) {
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -66,6 +66,9 @@ Effect difference(const Bootstrap& a, const Bootstrap& b);
 // are taken as fixed.
 double randomisation_p(const metrics::Score&, const SeedRows& a, const SeedRows& b, const Resampling& = {});
 
+// The largest p-value of several seeds, for a claim about all of them; 1 if there is none, or if one is NaN.
+double largest_p(std::span<const double> by_seed);
+
 // Holm's (1979) corrected p-values of a family, in the order given: p_(i) becomes max over j <= i of
 // min(1, (m - j + 1) p_(j)). Error: a p outside 0..1 or NaN.
 std::vector<double> holm(std::span<const double> p);
