@@ -232,8 +232,13 @@ TEST_F(Detecting, WhatADetectorLearnedByHeartIsNoAnswer) {
       detect({"calibrate", "--detector", "@d", "--human", "@human.tsv", "--fpr", "0.2", "-o", "@c"});
   EXPECT_EQ(calibrated.status, 0);
   EXPECT_NE(calibrated.err.find("was fitted on " + file("human.tsv")), std::string::npos) << calibrated.err;
-  expect_refusal(detect({"plan", "--pool", "@pool.tsv", "--detector", "@d", "-o", "@plan"}),
-                 "was fitted on this pool");
+  const std::string pool = slurp(file("pool.tsv"));
+  ASSERT_EQ(pool.back(), '\n');
+  for (const std::string& same : {pool, pool.substr(0, pool.size() - 1), "\xEF\xBB\xBF" + pool}) {
+    write("same.tsv", same);
+    expect_refusal(detect({"plan", "--pool", "@same.tsv", "--detector", "@d", "-o", "@plan"}),
+                   "was fitted on this pool");
+  }
 }
 TEST_F(Detecting, IsotonicWhereAskedFor) {
   make(100, 50);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/output.h"
 #include "data/corpus.h"
 #include "data/plan.h"
@@ -56,13 +57,19 @@ struct Scored {
   std::optional<HeldOut> held_out;
   std::vector<bool> white_box;
 };
-Scored by_file(const std::string& path, const std::vector<Text>& pool, uint64_t corpus) {
+Scored by_file(const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
+  const std::string& path = o.detector;
   const auto detector = load(path);
+  Texts here;  // read as they were to fit it: its hashes are of lines, whatever ends them
+  here.corpora.emplace_back(o.pool, corpus);
+  if (o.pool != "-" && !is_device(o.pool)) read_texts({o.pool}, here);  // what is read only once has one hash
+  if (!o.provenance.empty()) read_texts({o.provenance}, here);
   for (const auto& [seen, hash] : detector->origin.corpora)
-    RUM_CHECK(hash != corpus,
-              "{} was fitted on this pool, as {}: what it has memorised says nothing; --human FILE fits "
-              "detectors that do not see what they judge",
-              path, seen);
+    for (const auto& file : here.corpora)
+      RUM_CHECK(hash != file.second,
+                "{} was fitted on this pool, as {}: what it has memorised says nothing; --human FILE fits "
+                "detectors that do not see what they judge",
+                path, seen);
   Scored out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
   for (const double s : out.scores)
     if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
@@ -146,7 +153,7 @@ int run(int argc, char** argv) {
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
   Scored scored;
   if (o.human.empty())
-    scored = by_file(o.detector, pool, corpus.hash);
+    scored = by_file(pool, corpus.hash, o);
   else
     scored = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
   if (const auto why = why_white_box(scored.white_box))
