@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <list>
 #include <set>
 #include <thread>
 
@@ -150,57 +152,91 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
   EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind starts over
   EXPECT_EQ(store.damage(a), "");
 }
-// A kill while it tidies up may leave the last checkpoint without the best one.
-TEST(Store, ATrainingWithoutItsBestCheckpointStartsAgain) {
+// What a train stage of 20 steps needs, whose first evaluation stays the best one.
+struct Training {
   Scratch scratch;
-  Store store(scratch.path);
+  Store store{scratch.path};
   Progress progress;
-  progress.be_silent();
-  RunConfig c;
-  for (const auto& [key, value] :
-       {std::pair{"model.layers", "1"},
-        {"model.width", "16"},
-        {"model.heads", "2"},
-        {"model.context", "96"},
-        {"batch.tokens", "128"},
-        {"eval.bleu_texts", "0"},
-        {"train.steps", "8"},
-        {"train.eval_every", "5"},
-        {"train.save_every", "6"},
-        {"schedule.warmup", "0"},
-        {"optimizer.learning_rate", "1e-30"}})  // the first evaluation stays the best
-    set_key(c, key, value);
   Graph g;
-  size_t from = 0;
-  const std::vector<Pair> pairs = grammar_pairs(200, 5);
-  Json::Object files;
-  for (const auto& [set, count] : {std::pair{"train", 120}, {"valid", 8}, {"test", 8}}) {
-    const std::string path = fmt::format("{}/{}.tsv", scratch.path, set);
-    const std::span<const Pair> part = std::span(pairs).subspan(from, count);
-    Disk::real().replace_text(path, corpus_bytes({part.begin(), part.end()}, CorpusKind::pairs));
-    files.emplace_back(set, path);
-    from += count;
+  std::string split, tokenizer;
+  Training() {
+    progress.be_silent();
+    size_t from = 0;
+    const std::vector<Pair> pairs = grammar_pairs(200, 5);
+    Json::Object files;
+    for (const auto& [set, count] : {std::pair{"train", 120}, {"valid", 8}, {"test", 8}}) {
+      const std::string path = fmt::format("{}/{}.tsv", scratch.path, set);
+      const std::span<const Pair> part = std::span(pairs).subspan(from, count);
+      Disk::real().replace_text(path, corpus_bytes({part.begin(), part.end()}, CorpusKind::pairs));
+      files.emplace_back(set, path);
+      from += count;
+    }
+    split = g.add(
+        "split", "split",
+        {{"seed_pairs", 100}, {"pool_pairs", 1}, {"judge_pairs", 0}, {"valid_pairs", 0}, {"test_pairs", 0}},
+        {}, 1, files);
+    tokenizer = g.add("tokenizer", "tokenizer",
+                      {{"vocab", 300}, {"pattern", "gpt2"}, {"split_digits", false}, {"min_frequency", 2}},
+                      {{"split", split}});
+    store.make(g, split, progress, kGoOn);
+    store.make(g, tokenizer, progress, kGoOn);
   }
-  const std::string
-      split = g.add(
-          "split", "split",
-          {{"seed_pairs", 100}, {"pool_pairs", 1}, {"judge_pairs", 0}, {"valid_pairs", 0}, {"test_pairs", 0}},
-          {}, 1, files),
-      tokenizer = g.add("tokenizer", "tokenizer",
-                        {{"vocab", 300}, {"pattern", "gpt2"}, {"split_digits", false}, {"min_frequency", 2}},
-                        {{"split", split}}),
-      id = g.add("train", "t",
+  std::string stage(const std::vector<std::pair<std::string, std::string>>& settings) {
+    RunConfig c;
+    for (const auto& [key, value] :
+         std::vector<std::pair<std::string, std::string>>{{"model.layers", "1"},
+                                                          {"model.width", "16"},
+                                                          {"model.heads", "2"},
+                                                          {"model.context", "96"},
+                                                          {"batch.tokens", "128"},
+                                                          {"eval.bleu_texts", "0"},
+                                                          {"train.steps", "8"},
+                                                          {"train.eval_every", "5"},
+                                                          {"train.save_every", "2"},
+                                                          {"schedule.warmup", "0"}})
+      set_key(c, key, value);
+    for (const auto& [key, value] : settings) set_key(c, key, value);
+    return g.add("train", "t",
                  {{"recipe", recipe_json(c)}, {"seed", 1}, {"data", Json::Object{{"seed_pairs", 100}}}},
                  {{"tokenizer", tokenizer}, {"split", split}});
-  store.make(g, split, progress, kGoOn);
-  store.make(g, tokenizer, progress, kGoOn);
-  const std::string checkpoints = store.part(id) + "/run/checkpoints/";
-  const auto saved = [&](const char* step) { return Disk::real().exists(checkpoints + step); };
-  EXPECT_THROW(store.make(g, id, progress, [&] { return saved("step-00000006.ckpt"); }), Stopped);
-  ASSERT_TRUE(saved("step-00000005.ckpt"));
-  Disk::real().remove(checkpoints + "step-00000005.ckpt");
-  EXPECT_EQ(error_of([&] { store.make(g, id, progress, kGoOn); }), "");
-  EXPECT_TRUE(store.finished(id));
+  }
+  std::string weights(const std::string& id,
+                      const char* name) const {  // as bytes, without what a file says of itself
+    std::string out;
+    for (const auto& [tensor, numbers] :
+         read_safetensors(store.folder(id) + "/run/" + name + ".safetensors").tensors)
+      out += tensor + std::string(reinterpret_cast<const char*>(numbers.data<float>()),
+                                  static_cast<size_t>(numbers.size()) * sizeof(float));
+    return out;
+  }
+};
+// The folder of checkpoints goes file by file.
+TEST(Store, ATrainingKilledAsItTidiesUpIsNotRepeated) {
+  Training x;
+  const std::string id = x.stage({});
+  x.store.make(x.g, id, x.progress, kGoOn);
+  const std::string last = x.weights(id, "last"), best = x.weights(id, "best"), part = x.store.part(id);
+  fs::rename(x.store.folder(id), part);
+  Disk::real().remove(part + "/stage.json");
+  fs::create_directories(part + "/run/checkpoints");
+  std::ofstream(part + "/run/checkpoints/step-00000008.ckpt") << "half";
+  const std::string measured = slurp(part + "/run/metrics.jsonl");
+  EXPECT_EQ(error_of([&] { x.store.make(x.g, id, x.progress, kGoOn); }), "");
+  EXPECT_EQ(x.weights(id, "last"), last);
+  EXPECT_EQ(x.weights(id, "best"), best);
+  EXPECT_EQ(slurp(x.store.folder(id) + "/run/metrics.jsonl"), measured);
+  EXPECT_FALSE(fs::exists(x.store.folder(id) + "/run/checkpoints"));
+}
+// With train.best = "last" the run's own model is what train.average makes of the last checkpoints.
+TEST(Store, TheLastWeightsOfAStageAreThoseThatTrainAverageAsksFor) {
+  Training x;
+  const std::string one = x.stage({{"train.best", "last"}}),
+                    mean = x.stage({{"train.best", "last"}, {"train.average", "3"}, {"train.keep", "3"}});
+  x.store.make(x.g, one, x.progress, kGoOn);
+  x.store.make(x.g, mean, x.progress, kGoOn);
+  EXPECT_NE(x.weights(mean, "last"), x.weights(one, "last"));
+  EXPECT_EQ(x.weights(one, "last"), x.weights(one, "model"));
+  EXPECT_EQ(x.weights(mean, "last"), x.weights(mean, "model"));
 }
 // Some launchers start a program so; then no ended process can be waited for.
 TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
@@ -441,12 +477,13 @@ TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   const Graphs at;
   const std::string run = at.scratch.path + "/told";
   write_run(run, {.kind = CorpusKind::documents});
+  std::list<ExperimentConfig> configs;  // graphs point into theirs
   const auto graph = [&](const std::string& generator) {
-    ExperimentConfig c =
+    ExperimentConfig& c = configs.emplace_back(
         parse_experiment(slurp("data/configs/experiments/smoke.toml") + "[generator.told]\n" + generator +
                              "[[arm]]\nname = \"told\"\ntargets = \"told/greedy\"\n"
                              "[[arm]]\nname = \"drawn\"\ntargets = \"told/sampled\"\n",
-                         "x.toml");
+                         "x.toml"));
     c.data.train = at.scratch.path + "/train.tsv", c.data.valid = at.scratch.path + "/valid.tsv",
     c.data.test = at.scratch.path + "/test.tsv";
     for (Generator& g : c.generators)

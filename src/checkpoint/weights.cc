@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "ops/int8.h"
 
@@ -111,5 +112,29 @@ uint64_t weights_hash(const ParameterBlock& block) {
     hash.add({t.data<char>(), bytes_of(t).size()});
   }
   return hash.value();
+}
+
+NamedTensors mean_weights(const std::vector<std::string>& checkpoints) {
+  NamedTensors mean;
+  std::vector<std::vector<double>> sums;
+  for (const std::string& path : checkpoints) {
+    size_t at = 0;
+    for (auto& [name, tensor] : load(path).tensors) {
+      if (name.starts_with("adamw.")) continue;
+      if (path == checkpoints.front()) {
+        sums.emplace_back(static_cast<size_t>(tensor.size()));
+        mean.emplace_back(name, tensor);
+      }
+      RUM_CHECK(at < mean.size() && mean[at].first == name && mean[at].second.shape() == tensor.shape(),
+                "{}: tensor \"{}\" is not part of {}", path, name, checkpoints.front());
+      std::vector<double>& sum = sums[at++];
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(tensor.data<float>()[i]);
+    }
+  }
+  for (size_t at = 0; at < mean.size(); ++at) {
+    for (double& w : sums[at]) w /= static_cast<double>(checkpoints.size());
+    mean[at].second = Tensor::from<double>(sums[at], mean[at].second.shape(), DType::f32);
+  }
+  return mean;
 }
 }  // namespace rum

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "checkpoint/safetensors.h"
 #include "model/params.h"
@@ -24,4 +25,7 @@ void set_weights(const ParameterBlock&, Tensor& flat, const NamedTensors& from, 
                  const std::string& file);
 // Of names, shapes and numbers, those of bf16 and int8 in f32: the same in any file.
 uint64_t weights_hash(const ParameterBlock&);
+// The mean of the weights in these checkpoints of one run, summed in double (Vaswani et al. 2017, section 6.1),
+// without what the optimizer keeps. FileError as load().
+NamedTensors mean_weights(const std::vector<std::string>& checkpoints);
 }  // namespace rum

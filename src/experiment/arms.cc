@@ -250,9 +250,10 @@ class Builder {
       whole.find("volume")->number(volume);
       tokens *= volume;
     }
-    return out_.graph.add("train", label,
-                          {{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}},
-                          std::move(inputs), tokens / 12800);
+    Json::Object parameters{{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}};
+    // Stages of before 30 November 2026 had the last weights alone, and must not pass for these.
+    if (recipe.average > 1) parameters.emplace_back("last", "mean");
+    return out_.graph.add("train", label, std::move(parameters), std::move(inputs), tokens / 12800);
   }
   std::string measure(const std::string& label, const std::string& targets, const std::string& human) {
     return out_.graph.add("measure", "measures of " + label, {},

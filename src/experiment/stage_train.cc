@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/weights.h"
 #include "data/loader.h"
 #include "edits/targets.h"
 #include "pipeline/stage.h"
@@ -97,18 +98,15 @@ void write_plan(const edits::TargetSet& t, const Corpus& corpus, uint32_t seed, 
     for (PlanRow& row : plan.rows) row.weight = t.weights[static_cast<size_t>(row.example)];
   save_plan(plan, path);
 }
-void save_weights(const RunFolder& run, int64_t step, const char* name) {
-  const std::string path = checkpoint_path(run.checkpoints(), step);
-  Checkpoint c = load(path);
-  TensorFile file{{{"step", fmt::format("{}", step)}, {kTokenizerHash, c.meta[kTokenizerHash]}}, {}};
-  for (auto& [tensor, numbers] : c.tensors)
-    if (!tensor.starts_with("adamw.")) file.tensors.emplace_back(tensor, std::move(numbers));
-  write_safetensors(file, run.file(name));
-}
-// Those that a resumed training needs: the newest, and the best that it knows of.
-bool has_checkpoints(const std::string& folder) {
-  const auto newest = newest_valid(folder);
-  return newest && Disk::real().exists(checkpoint_path(folder, noted(newest->checkpoint, "best_step")));
+constexpr const char *kLast = "last.safetensors", *kBest = "best.safetensors";  // as judging names them
+// The weights of a step, or the mean of several.
+void save_weights(const RunFolder& run, const std::vector<int64_t>& steps, const char* name) {
+  std::vector<std::string> paths;
+  for (const int64_t s : steps) paths.push_back(checkpoint_path(run.checkpoints(), s));
+  const std::string tokenizer = load(paths.front()).meta[kTokenizerHash];
+  write_safetensors(
+      {{{"step", fmt::format("{}", steps.front())}, {kTokenizerHash, tokenizer}}, mean_weights(paths)},
+      run.file(name));
 }
 
 void train(const StageContext& x) {
@@ -149,13 +147,16 @@ void train(const StageContext& x) {
       x.folder + "/data.json",
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
-  const bool resume = Disk::real().exists(run.config()) && has_checkpoints(run.checkpoints());
-  if (!resume) std::filesystem::remove_all(run.path);  // a kill at the very end leaves less
-  Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
-  const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
-  if (!out.finished) throw Stopped();
-  save_weights(run, out.step, "last.safetensors");
-  save_weights(run, out.best_step, "best.safetensors");
+  const bool trained = Disk::real().exists(run.file(kLast));  // only tidying up is left
+  if (!trained) {
+    const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
+    if (!resume) std::filesystem::remove_all(run.path);
+    Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
+    const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
+    if (!out.finished) throw Stopped();
+    save_weights(run, {out.best_step}, kBest);
+    save_weights(run, out.last_steps, kLast);
+  }
   for (const std::string& made_again : {data, plan, x.folder + "/valid.tsv", x.folder + "/valid.txt"})
     if (Disk::real().exists(made_again)) Disk::real().remove(made_again);
   std::filesystem::remove_all(run.checkpoints());

@@ -94,17 +94,10 @@ void Trainer::State::find_best_again() {
   progress.line(fmt::format("of the checkpoints that are left, that of step {} is the best", best_step));
 }
 
-// The mean of several checkpoints' weights, summed in double (Vaswani et al. 2017, section 6.1).
 void Trainer::State::average_weights(const std::vector<int64_t>& steps) {
-  std::vector<double> sum(static_cast<size_t>(params.master().size()));
-  for (const int64_t s : steps) {
-    const std::string path = checkpoint_path(folder.checkpoints(), s);
-    set_weights(params, params.master(), load(path).tensors, "", path);
-    const Tensor weights = params.master().to(DeviceKind::cpu);
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(weights.data<float>()[i]);
-  }
-  for (double& w : sum) w /= static_cast<double>(steps.size());
-  params.master().copy_from(Tensor::from<double>(sum, params.master().shape(), DType::f32));
+  std::vector<std::string> paths;
+  for (const int64_t s : steps) paths.push_back(checkpoint_path(folder.checkpoints(), s));
+  set_weights(params, params.master(), mean_weights(paths), "", paths.front());
   params.refresh_shadow();
 }
 
@@ -117,7 +110,8 @@ bool Trainer::State::worse_than_best(const Evaluation& e) const {
 
 // Of the averaged weights and the best checkpoint, the better one becomes the model.
 std::string Trainer::State::finish() {
-  std::vector<int64_t> from = last_saves();
+  last_steps = last_saves();
+  std::vector<int64_t> from = last_steps;
   average_weights(from);
   Evaluation e = task->evaluate(stop);
   if (worse_than_best(e)) {

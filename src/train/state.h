@@ -39,7 +39,8 @@ struct Trainer::State {
 
   // What the next step depends on besides the weights; all of it is in a checkpoint.
   int64_t done = 0, evaluated = 0, best_step = 0, stale = 0, skipped = 0;
-  double best_loss = std::numeric_limits<double>::infinity();    // of validation, at best_step
+  std::vector<int64_t> last_steps;                             // of a finished run, newest first: see Outcome
+  double best_loss = std::numeric_limits<double>::infinity();  // of validation, at best_step
   double best_score = -std::numeric_limits<double>::infinity();  // the highest of all evaluations
   int64_t best_score_step = 0;
   double last_loss = 0;
@@ -115,6 +116,6 @@ struct Trainer::State {
   std::string finish();
   bool readable(int64_t step) const;        // does such a checkpoint exist? Says what is wrong with it
   std::vector<int64_t> last_saves() const;  // those that are averaged
-  void average_weights(const std::vector<int64_t>& steps);
+  void average_weights(const std::vector<int64_t>& steps);  // params become those of these checkpoints
 };
 }  // namespace rum

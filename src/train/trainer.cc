@@ -18,8 +18,10 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   try {
     const Turn last = s.train();
     trained = true;
+    std::string results;
+    if (last == Turn::finished && s.ranks.first()) results = s.finish();
     out = s.outcome(last == Turn::finished);
-    if (out.finished && s.ranks.first()) out.results = s.finish();
+    out.results = results;
   } catch (const Interrupted&) {  // during the test: the next start repeats it
     out = s.outcome(false);
   } catch (const OutOfMemory& e) {
@@ -50,7 +52,7 @@ Turn Trainer::State::train() {
 }
 
 Outcome Trainer::State::outcome(bool finished) const {
-  return {done, best_step, finished, last_loss, best_loss, ""};
+  return {done, best_step, last_steps, finished, last_loss, best_loss, ""};
 }
 
 // The step that failed has not touched the weights. What to say of the failure.

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "parallel/ranks.h"
@@ -12,6 +13,7 @@
 namespace rum {
 struct Outcome {
   int64_t step = 0, best_step = 0;  // optimizer steps done; those of the best checkpoint
+  std::vector<int64_t> last_steps;  // those of the checkpoints that train.average takes the mean of
   bool finished = false;
   double loss = 0, valid_loss = 0;  // of the last step; of the finished model
   std::string results;              // the lines that close a finished run
