@@ -106,8 +106,9 @@ std::string main_effect(const ExperimentResults& r) {
         "Of the remedies, &ldquo;{}&rdquo; closes most of the gap from &ldquo;{}&rdquo; to &ldquo;{}&rdquo;:",
         escape_html(best->claim->better), escape_html(best->claim->worse), escape_html(best->claim->ceiling));
     for (const ClaimResult::Row& row : best->rows)
-      out +=
-          fmt::format("{} {} by {}", &row == &best->rows.front() ? "" : ",", share_of_gap(*row.gap), row.by);
+      if (row.gap)
+        out += fmt::format("{} {} by {}", &row == &best->rows.front() ? "" : ",", share_of_gap(*row.gap),
+                           row.by);
     return out + ".";
   }
   if (const ClaimResult* c = first_claim(r, "diversity"); c && !c->rows.empty()) {
