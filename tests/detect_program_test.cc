@@ -338,8 +338,10 @@ TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
   refused({"--pool", "@people.tsv", "--detector", "@own", "--provenance", "@sampled.jsonl"},
           "people.tsv: line 1 is not among the texts of");
   // Another model may judge them.
-  const Ran others = fit_likelihood("other", "@sampled.jsonl", "@others");
+  const Ran others = fit_likelihood("other", "@greedy.jsonl", "@others");
   ASSERT_EQ(others.status, 0) << others.err;
+  refused({"--pool", "@greedy.tsv", "--detector", "@others", "--provenance", "@greedy.jsonl"},
+          "was fitted on this pool, as");
   const Ran planned = detect({"plan", "--pool", "@sampled.tsv", "--detector", "@others", "--provenance",
                               "@sampled.jsonl", "--anyway", "-o", "@plan"});
   EXPECT_EQ(planned.status, 0) << planned.err;

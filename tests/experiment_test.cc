@@ -338,6 +338,10 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
   refuse("[recipe.student.model]", "[recipe.student.run]\nfolder = \"x\"\n[recipe.student.model]",
          "recipe.student.run.folder is set by the experiment itself");
+  refuse("[recipe.student.tokenizer]", "[recipe.student.tokenizer]\nbegin = \"<s>\"",
+         "recipe.student.tokenizer.begin has no meaning for models that translate");
+  refuse("[recipe.classifier.train]", "[recipe.classifier.tokenizer]\nvocab = 300\n[recipe.classifier.train]",
+         "recipe.classifier.tokenizer: all models share the tokenizer that recipe.student describes");
   refuse("[recipe.student.tokenizer]", "[recipe.student.tokenizer]\npattern = \"characters\"",
          "recipe.student.tokenizer.pattern = \"characters\" knows only the characters of the seed set");
   EXPECT_EQ(read_experiment("data/configs/experiments/paper.toml").recipes.at("large").dtype, DType::bf16);

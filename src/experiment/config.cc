@@ -24,6 +24,10 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
     if (key.starts_with(ours) && key != "run.dtype")
       throw FileError(
           fmt::format("{}{} is set by the experiment itself", section.place(key), section.path(key)));
+  for (const char* idle : {"tokenizer.begin", "tokenizer.end", "tokenizer.turns", "tokenizer.system"})
+    if (key.starts_with(idle))
+      throw FileError(fmt::format("{}{} has no meaning for models that translate", section.place(key),
+                                  section.path(key)));
   try {
     set_value(c, key, node);
   } catch (const Error& e) {
@@ -79,6 +83,7 @@ class Reader {
   void recipes() {
     Section all = root_.table("recipe");
     const std::vector<std::string> names = all.keys();
+    check_name(file_.place("experiment.student"), "recipe", c_.student, names);
     for (const std::string& name : names) {
       Section r = all.table(name);
       std::string like;
@@ -89,15 +94,18 @@ class Reader {
         check_name(r.place("like"), "earlier recipe", like, before);
       }
       RunConfig config = like.empty() ? RunConfig{} : c_.recipes.at(like);
-      for (const auto& [key, value] : *r.node()->object())
+      for (const auto& [key, value] : *r.node()->object()) {
+        if (key == "tokenizer" && name != c_.student)
+          throw FileError(fmt::format("{}{}: all models share the tokenizer that recipe.{} describes",
+                                      r.place(key), r.path(key), c_.student));
         if (key != "like") set_recipe(config, r, value, key);
+      }
       if (config.bpe.pattern == "characters")
         throw FileError(r.place("tokenizer") + r.path("tokenizer") +
                         ".pattern = \"characters\" knows only the characters of the seed set, and the pool "
                         "may have others: use a byte pattern, such as \"gpt2\"");
       c_.recipes.emplace(name, config);
     }
-    check_name(file_.place("experiment.student"), "recipe", c_.student, keys_of(c_.recipes));
   }
   void generators() {
     Section all = root_.table("generator");

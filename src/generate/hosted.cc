@@ -78,6 +78,7 @@ std::optional<Generated> answer(const std::string& body) {
   if (const Json* tokens = member(member(&json, "usage"), "completion_tokens")) tokens->whole(g.tokens);
   return g;
 }
+constexpr double kLongestWait = 600;  // seconds that a server may ask for
 bool worth_another_try(int status) { return status == 0 || status == 200 || status == 429 || status >= 500; }
 std::string said(const HttpReply& r) {
   if (r.status == 0) return r.error;
@@ -101,6 +102,10 @@ Generated ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& 
     if (tried == c.tries)
       throw FileError(
           fmt::format("{}: source {}: no answer in {} tries, the last: {}", url, id, tried, said(r)));
+    if (r.retry_after > kLongestWait)
+      throw FileError(
+          fmt::format("{}: source {}: the server asks to wait {:.0f} s; type the command again then", url, id,
+                      r.retry_after));
     std::this_thread::sleep_for(seconds(std::max(wait, r.retry_after)));
     wait = std::min(2 * wait, 60.0);
   }

@@ -32,8 +32,8 @@ Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 // the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob null
 // (servers do not say), tokens as the server counts them. Tries again after 429, 5xx, no answer or a late
 // one, and an answer that is not a chat completion. FileError: another process writes the file; an answer
-// that trying again cannot change (status and the beginning of what the server said); too many tries. What
-// was answered before that stays in the file.
+// that trying again cannot change (status and the beginning of what the server said); too many tries; a server
+// that asks to wait for more than ten minutes. What was answered before that stays in the file.
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig&, const Provenance&,
                   const std::string& path,
                   const std::function<void(int64_t lines, int64_t before)>& done = {});
