@@ -130,6 +130,7 @@ NamedTensors mean_weights(const std::vector<std::string>& checkpoints) {
       std::vector<double>& sum = sums[at++];
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(tensor.data<float>()[i]);
     }
+    RUM_CHECK(at == mean.size(), "{}: tensor \"{}\" is missing", path, mean[at].first);
   }
   for (size_t at = 0; at < mean.size(); ++at) {
     for (double& w : sums[at]) w /= static_cast<double>(checkpoints.size());

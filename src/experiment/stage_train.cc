@@ -147,7 +147,8 @@ void train(const StageContext& x) {
       x.folder + "/data.json",
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
-  const bool trained = Disk::real().exists(run.file(kLast));  // only tidying up is left
+  // Then only tidying up is left.
+  const bool trained = Disk::real().exists(run.file(kBest)) && Disk::real().exists(run.file(kLast));
   if (!trained) {
     const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
     if (!resume) std::filesystem::remove_all(run.path);
