@@ -35,7 +35,8 @@ machine_code = $(if $(shell command -v python3),python3 tools/machine_code.py $(
 cuda-host: ##- kernels for sm_90: machine code against data/evidence/cuda-machine-code.md; runs the host side on a stand-in for CUDA
 	@$(if $(TOOLKIT),$(MAKE) --no-print-directory GPU=90 cuda-objects $(BIN)/tests/host && $(machine_code),echo "cuda-host: no CUDA toolkit of 12.4 or newer here")
 cuda-budget: ##- rewrite the budget of the kernels' machine code; its diff shows the effect of a change
-	@$(MAKE) --no-print-directory GPU=90 cuda-objects && $(machine_code) --update
+	@$(MAKE) --no-print-directory GPU=90 cuda-objects
+	@$(machine_code) --update
 cuda-objects: $(GPU_OBJS) $(call cubins,90,$(filter-out $(HOPPER),$(KERNEL_TESTS))) $(call cubins,90a,$(filter $(HOPPER),$(KERNEL_TESTS)))
 
 # The host side, as nvcc compiles it, with a stand-in for the CUDA runtime and cuBLASLt: no GPU needed.

@@ -363,6 +363,11 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("kind = \"density\"", "kind = \"density\"\nof = [\"length\"]",
          "scorer.density.of: the scorers that it learns from are required");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
+  refuse(
+      "[{ op = \"mix\"", "[{ op = \"weigh\", by = \"oracle\" }, { op = \"mix\"",
+      "\"mix\" would undo the order or the weights that \"weigh\" before it gave the targets: put it first");
+  refuse("[{ op = \"repair\"", "[{ op = \"mix\", real = 0.1, real_last = true }, { op = \"repair\"",
+         "\"repair\" would undo the order or the weights that \"mix\" before it gave the targets");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[14].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
   refuse("by = \"dual\", keep", "by = \"duel\", keep", "no scorer \"duel\"; did you mean \"dual\"?");
@@ -837,6 +842,8 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   ASSERT_EQ(chats.status, 0) << chats.err;
   const Json first = parse_json(chats.out.substr(0, chats.out.find('\n')), "chat");
   EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
+  const Ran told = e.run(e.words("export", "x", {"--arm", "self, greedy", "--system", "Be short."}));
+  EXPECT_NE(told.out.find("\"content\":\"Be short.\""), std::string::npos) << told.err;
   expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
   expect_refusal(e.run(e.words("export", "x", {})), "export needs --arm NAME; known: human; ");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "human", "--seed", "9"})), "experiment.seeds = 2");
@@ -945,18 +952,36 @@ TEST(ExperimentProgram, AChangedSettingRedoesWhatDependsOnIt) {
 TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
   Experiment e;
   e.config = small(e.config);
-  std::istringstream lines(slurp(e.file("train.tsv")));
-  std::string train;
-  int number = 0;
-  for (std::string line; std::getline(lines, line); train += line + "\n")
-    if (++number == 710)  // of the pool
-      for (int i = 0; i < 7; ++i) line = line.substr(0, line.find('\t')) + " " + line;
-  e.write("train.tsv", train);
+  const auto lengthen = [&](const char* file, int which) {
+    std::istringstream lines(slurp(e.file(file)));
+    std::string longer;
+    int number = 0;
+    for (std::string line; std::getline(lines, line); longer += line + "\n")
+      if (++number == which)
+        for (int i = 0; i < 7; ++i) line = line.substr(0, line.find('\t')) + " " + line;
+    e.write(file, longer);
+  };
+  lengthen("train.tsv", 710);  // of the pool
+  lengthen("test.tsv", 3);
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
+  const Ran report = e.run(e.words("report", "x"));
+  ASSERT_EQ(report.status, 0) << report.err;
+  std::istringstream results(slurp(e.file("x/results.csv")));
+  for (std::string row; std::getline(results, row);)
+    EXPECT_FALSE(row.ends_with("NLL,")) << row;  // without a number
+  EXPECT_NE(slurp(e.file("x/report.html")).find("<li>1 of 100 test pairs do not fit the context"),
+            std::string::npos);
   int stages = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
     const std::string stage = entry.path().filename().string();
+    if (stage.starts_with("judge-")) {
+      std::istringstream judged(slurp(entry.path() / "test.jsonl"));
+      int64_t number = 0;
+      for (std::string line; std::getline(judged, line); ++number)
+        EXPECT_EQ(line.find("\"nll\":0,\"tokens\":0}") != std::string::npos, number == 2) << line;
+      EXPECT_GT(number, 3);
+    }
     if (!stage.starts_with("generate-")) continue;
     ++stages;
     EXPECT_NE(slurp(entry.path() / "counts.json").find("\"left_out\":1"), std::string::npos) << stage;
@@ -1048,6 +1073,8 @@ TEST(ExperimentProgram, TheCorpusIsTheConfigsUnlessOneIsGiven) {
   Experiment e;
   const std::string given = e.run(e.words("jobs", "x", {"--plain"})).out;
   EXPECT_FALSE(given.empty());
+  EXPECT_EQ(e.run(e.words("status", "x")).status, 0);
+  EXPECT_FALSE(fs::exists(e.file("x")));  // who only asks makes nothing
   for (int files = 4; files > 0; --files)
     e.config = replaced(e.config, "\"" + e.scratch.path, "\"" + e.file("gone"));
   expect_refusal(e.run(e.words("jobs", "x")), "gone/train.tsv: cannot be opened");

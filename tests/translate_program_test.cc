@@ -80,6 +80,7 @@ TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
   EXPECT_NE(cut.err.find("1 of 2 lines were cut"), std::string::npos) << cut.err;
   const Ran failed = run({"--on-long", "fail", "-o", p->file("failed")}, in);
   expect_refusal(failed, "--on-long split, skip or cut");
+  expect_refusal(run({"--on-long", "split", "--n-best", "2"}, in), "--n-best excludes --on-long split");
   EXPECT_FALSE(std::filesystem::exists(p->file("failed")));
   EXPECT_FALSE(std::filesystem::exists(p->file("failed.ruminate.tmp")));
   const Ran pool = run({"--jsonl", "-o", p->file("pool.jsonl")}, "\n" + in);

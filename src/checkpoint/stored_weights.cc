@@ -50,7 +50,7 @@ StoredWeights::StoredWeights(const std::string& path) : path_(path), file_(path)
     Checkpoint c = load(path);
     meta_ = std::move(c.meta);
     for (auto& [name, t] : c.tensors) {
-      if (name.starts_with("adamw.")) continue;
+      if (is_moment(name)) continue;
       tensors_.emplace_back(name, without_numbers(t.shape(), t.dtype()));
       checkpoint_[name] = std::move(t);
     }

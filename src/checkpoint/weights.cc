@@ -73,7 +73,7 @@ std::map<std::string, const Tensor*> checked(const ParameterBlock& block, DType 
                       file, prefix, e.name, str(t.shape()), str(e.shape)));
   }
   for (const auto& [name, tensor] : by_name)
-    if (!name.starts_with("adamw.") && !parts.contains(name))
+    if (!is_moment(name) && !parts.contains(name))
       throw FileError(fmt::format(
           "{}: tensor \"{}\" is not part of the model; this file belongs to another model", file, name));
   return by_name;
@@ -120,7 +120,7 @@ NamedTensors mean_weights(const std::vector<std::string>& checkpoints) {
   for (const std::string& path : checkpoints) {
     size_t at = 0;
     for (auto& [name, tensor] : load(path).tensors) {
-      if (name.starts_with("adamw.")) continue;
+      if (is_moment(name)) continue;
       if (path == checkpoints.front()) {
         sums.emplace_back(static_cast<size_t>(tensor.size()));
         mean.emplace_back(name, tensor);

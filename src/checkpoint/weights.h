@@ -1,13 +1,19 @@
 // A model's weights by name: between the flat block that computes with them and the files that store them.
+// A checkpoint has them three times: the weights, and AdamW's moments behind these prefixes.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/safetensors.h"
 #include "model/params.h"
 
 namespace rum {
+inline constexpr const char *kFirstMoment = "adamw.first.", *kSecondMoment = "adamw.second.";
+inline bool is_moment(std::string_view name) {
+  return name.starts_with(kFirstMoment) || name.starts_with(kSecondMoment);
+}
 // Copies on the CPU of the parameters in `flat` (the block's master, or moments laid out like it), each
 // name after `prefix`.
 NamedTensors named_weights(const ParameterBlock&, const Tensor& flat, const std::string& prefix = "");

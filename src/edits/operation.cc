@@ -16,10 +16,11 @@ std::map<std::string, const Operation*>& all() {
 }  // namespace
 
 Operation::Operation(const char* n, int version, bool human, std::vector<OperationKey> k,
-                     std::function<void(const StageContext&)> run)
+                     std::function<void(const StageContext&)> run, Arrangement a)
     : name(n),
       sees_human(human),
-      keys(std::move(k)) {
+      keys(std::move(k)),
+      arrangement(a) {
   const StageKind kind(n, version, false, std::move(run));
   all()[name] = this;
 }

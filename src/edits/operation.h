@@ -23,18 +23,22 @@ struct OperationKey {
   bool required = false;
   double low = 0, high = 1;
   std::vector<std::string> choices{};
-  bool several = false;  // targets: a list of names, each an input under the key's name
+  bool several = false;   // targets: a list of names, each an input under the key's name
+  bool arranges = false;  // with it, students read the targets in an order, or with weights
 };
 // Inputs of every operation: "targets", "split", and those that its keys name. An operation that may see the
 // pool's human targets declares it and gets them as "human"; none that ranks or filters does.
 struct Operation {
+  // What becomes of the order and the weights that the targets have from an operation before it.
+  enum Arrangement : uint8_t { kept, lost };
   std::string name;
   bool sees_human;
   std::vector<OperationKey> keys;
+  Arrangement arrangement;
   // Constructing one registers it, and the kind of stage that runs it. `version` is incremented when the same
   // inputs give another output.
   Operation(const char* name, int version, bool sees_human, std::vector<OperationKey> keys,
-            std::function<void(const StageContext&)> run);
+            std::function<void(const StageContext&)> run, Arrangement = kept);
   Operation(const Operation&) = delete;
   static const Operation& named(const std::string&);  // Error that lists the known ones
   static std::vector<std::string> names();

@@ -128,6 +128,7 @@ using Key = OperationKey;
 const OperationKey kLike{"like", Key::targets, true};
 const Operation kInject("inject", 1, true, {kLike, {"above_human", Key::flag}, {"repeated", Key::flag}},
                         inject),
-    kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin), kRepair("repair", 1, true, {}, repair);
+    kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin),
+    kRepair("repair", 1, true, {}, repair, Operation::lost);
 }  // namespace
 }  // namespace rum::edits

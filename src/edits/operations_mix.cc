@@ -100,7 +100,6 @@ void join(const StageContext& x) {
     const TargetSet more = read_targets(folder);
     for (size_t i = 0; i < more.ids.size(); ++i) add(out, more.ids[i], more.texts[i]);
   }
-  out.weights.clear();
   write_targets(x.folder, out);
 }
 
@@ -109,7 +108,9 @@ const OperationKey kWith{.name = "with", .type = Key::targets, .required = true,
 const Operation kPart("part", 1, false,
                       {{"first", Key::whole, true, 0, 1e9}, {"count", Key::whole, true, 1, 1e9}}, part),
     kSubset("subset", 1, false, {{"share", Key::number, true, 1e-6, 1}}, subset),
-    kMix("mix", 1, true, {{"real", Key::number, true, 1e-6, 1}, {"real_last", Key::flag}}, mix),
-    kAlternate("alternate", 1, false, {kWith}, alternate), kJoin("join", 1, false, {kWith}, join);
+    kMix("mix", 1, true, {{"real", Key::number, true, 1e-6, 1}, {.name = "real_last", .arranges = true}}, mix,
+         Operation::lost),
+    kAlternate("alternate", 1, false, {kWith}, alternate, Operation::lost),
+    kJoin("join", 1, false, {kWith}, join, Operation::lost);
 }  // namespace
 }  // namespace rum::edits

@@ -84,14 +84,23 @@ void drop_copies(const StageContext& x) {
 using Key = OperationKey;
 const OperationKey kBy{"by", Key::scores, true}, kBins{"bins", Key::whole, false, 1, 100};
 const Operation kFilter("filter", 1, false, {kBy, kBins, {"keep", Key::number, true, 1e-6, 1}}, filter),
-    kOrder("order", 1, false, {kBy, kBins, {"first", Key::choice, true, 0, 1, {"best", "worst"}}}, order),
+    kOrder("order", 1, false,
+           {kBy,
+            kBins,
+            {.name = "first",
+             .type = Key::choice,
+             .required = true,
+             .choices = {"best", "worst"},
+             .arranges = true}},
+           order),
     kResample("resample", 1, false,
               {kBy,
                {"exponent", Key::number, false, 0, 100},
                {"temperature", Key::number, false, 1e-3, 1e3},
                {"most", Key::whole, false, 1, 1000}},
               resample),
-    kWeigh("weigh", 1, false, {kBy}, weigh),
+    kWeigh("weigh", 1, false, {{.name = "by", .type = Key::scores, .required = true, .arranges = true}},
+           weigh),
     kCopies("drop_copies", 1, false, {{"share", Key::number, false, 0, 1}}, drop_copies);
 }  // namespace
 }  // namespace rum::edits

@@ -304,8 +304,10 @@ class Reader {
     if (!a.from.empty()) check_from(s, a);
     for (const std::string& m : a.models)
       check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
+    std::string arranging;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
+      check_arrangement(o, a.apply.back(), arranging);
       for (const auto& [key, scorer] : a.apply.back().scores)
         check_scorer(o.place(key), c_.scorers.at(scorer), a.targets);
     }
@@ -356,6 +358,19 @@ class Reader {
     for (const edits::OperationKey& key : edits::Operation::named(out.op).keys) operation_key(s, key, out);
     s.done();
     return out;
+  }
+  static void check_arrangement(const Section& s, const AppliedOperation& o, std::string& arranging) {
+    const edits::Operation& operation = edits::Operation::named(o.op);
+    if (!arranging.empty() && operation.arrangement == edits::Operation::lost)
+      throw FileError(fmt::format(
+          "{}\"{}\" would undo the order or the weights that \"{}\" before it gave the targets: put it first",
+          s.place("op"), o.op, arranging));
+    for (const edits::OperationKey& key : operation.keys) {
+      const auto is_given = [&](const auto& given) { return given.first == key.name; };
+      if (key.arranges && (std::any_of(o.parameters.begin(), o.parameters.end(), is_given) ||
+                           std::any_of(o.scores.begin(), o.scores.end(), is_given)))
+        arranging = o.op;
+    }
   }
   void operation_key(Section& s, const edits::OperationKey& key, AppliedOperation& out) const {
     if (!key.required && s.find(key.name) == nullptr) return;

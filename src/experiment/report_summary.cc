@@ -124,6 +124,16 @@ std::string main_effect(const ExperimentResults& r) {
 }
 
 // ---- care
+
+// Pairs of the test set that are too long for some student.
+int64_t without_likelihood(const ExperimentResults& r) {
+  std::set<size_t> pairs;
+  for (const ArmResult& a : r.arms)
+    for (const metrics::Rows& nll : a.rows[2])
+      for (size_t i = 0; i < nll.size(); ++i)
+        if (nll[i][1] == 0) pairs.insert(i);
+  return std::ssize(pairs);
+}
 std::vector<std::string> cautions(const ExperimentResults& r) {
   std::vector<std::string> out{
       "It reproduces directions, with effect sizes and intervals, at a scale of its own choice; it does not "
@@ -154,6 +164,10 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
     out.push_back(
         fmt::format("Claims about errors rest on the {} sentences of the pool that two people translated.",
                     page::counted(doubled)));
+  if (const int64_t n = without_likelihood(r); n > 0)
+    out.push_back(fmt::format(
+        "{} of {} test pairs do not fit the context of a student: they count in BLEU and chrF, not in NLL.",
+        page::counted(n), page::counted(r.test_sentences)));
   std::string oracles;
   for (const Arm& a : r.config->arms)
     if (chosen_by_oracle(*r.config, a))

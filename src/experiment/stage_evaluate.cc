@@ -2,21 +2,21 @@
 // In configs and stores it is called `judge`.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
-#include "data/loader.h"
 #include "experiment/arms.h"
-#include "generate/log_probs.h"
 #include "generate/translate.h"
 #include "pipeline/stage.h"
 #include "run/environment.h"
 #include "run/run.h"
 #include "text/unicode.h"
-#include "train/evaluate.h"
 
 namespace rum::experiment {
 namespace {
 // Inputs: student, split. Writes test.jsonl, one line per pair of the test set: id, translation, nll (natural
-// -log p of the human target) and the number of tokens in that sum.
+// -log p of the human target) and the number of tokens in that sum; both 0 where the pair does not fit the
+// student's context, so that it counts in no mean.
 void evaluate_student(const StageContext& x) {
   const auto run =
       load_run(fmt::format("{}/run/{}.safetensors", x.input("student"), x.parameters().text("model")),
@@ -27,16 +27,18 @@ void evaluate_student(const StageContext& x) {
         x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
         if (x.stop()) throw Stopped();
       });
-  std::vector<Example> examples;
-  for (const Pair& t : test.texts) examples.push_back(to_example(t, run->tokenizer));
-  const std::vector<double> log_p = log_probs(run->model, examples);
+  const std::vector<SentenceScore> likelihoods = sentence_scores(run->model, run->tokenizer, test.texts);
+  const auto too_long = std::count_if(likelihoods.begin(), likelihoods.end(),
+                                      [](const SentenceScore& s) { return s.tokens == 0; });
+  if (too_long > 0)
+    x.progress.line(fmt::format("{}: {} of {} test pairs do not fit the context of {}: no likelihood of them",
+                                x.stage.label, too_long, test.texts.size(), run->model.config().context));
   std::string out;
   for (size_t i = 0; i < test.texts.size(); ++i)
-    out += to_json(Json(Json::Object{
-               {"id", static_cast<int64_t>(i)},
-               {"translation", one_line(scored.translations[i])},
-               {"nll", -log_p[i]},
-               {"tokens", static_cast<int64_t>(examples[i].tokens.size()) - examples[i].prefix}})) +
+    out += to_json(Json(Json::Object{{"id", static_cast<int64_t>(i)},
+                                     {"translation", one_line(scored.translations[i])},
+                                     {"nll", 0 - likelihoods[i].log_prob},
+                                     {"tokens", likelihoods[i].tokens}})) +
            "\n";
   Disk::real().replace_text(x.folder + "/test.jsonl", out);
 }

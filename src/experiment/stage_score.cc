@@ -156,8 +156,9 @@ Values random(const StageContext& x, const edits::TargetSet& t) {
         random.bits({0, static_cast<uint32_t>(i), 0x52414e44, static_cast<uint32_t>(t.ids[i])}).at[0]));
   return out;
 }
-// ---- quality: the sentence chrF to the human target, predicted by a regression on other scores The scores
-// of `ids` by each of several scorers.
+// ---- quality: the sentence chrF to the human target, predicted by a regression on other scores
+
+// The scores of `ids` by each of several scorers.
 std::vector<Values> features(const std::vector<std::string>& folders, const std::vector<int64_t>& ids) {
   std::vector<Values> out;
   for (const std::string& folder : folders) {

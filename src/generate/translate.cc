@@ -7,28 +7,25 @@
 namespace rum {
 std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& tokenizer,
                                            std::span<const Pair> texts) {
-  std::vector<Example> examples;
-  for (const Pair& t : texts) examples.push_back(to_example(t, tokenizer));
-  const std::vector<double> log_prob = log_probs(model, examples);
-  std::vector<SentenceScore> out;
-  for (size_t i = 0; i < examples.size(); ++i) out.push_back({log_prob[i], load_of(examples[i], {}).scored});
+  std::vector<Example> fitting;
+  std::vector<size_t> of;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    Example e = to_example(texts[i], tokenizer);
+    if (positions_of(e, {.restart = model.config().restart}) > model.config().context) continue;
+    fitting.push_back(std::move(e));
+    of.push_back(i);
+  }
+  const std::vector<double> log_prob = log_probs(model, fitting);
+  std::vector<SentenceScore> out(texts.size());
+  for (size_t k = 0; k < of.size(); ++k) out[of[k]] = {log_prob[k], load_of(fitting[k], {}).scored};
   return out;
 }
 
 std::vector<double> log_prob_per_token(const Model& model, const Tokenizer& tokenizer,
                                        std::span<const Pair> texts) {
-  std::vector<Pair> fitting;
-  std::vector<size_t> of;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const Example e = to_example(texts[i], tokenizer);
-    if (positions_of(e, {.restart = model.config().restart}) > model.config().context) continue;
-    fitting.push_back(texts[i]);
-    of.push_back(i);
-  }
-  std::vector<double> out(texts.size(), NAN);
-  const std::vector<SentenceScore> scores = sentence_scores(model, tokenizer, fitting);
-  for (size_t k = 0; k < of.size(); ++k)
-    out[of[k]] = scores[k].log_prob / static_cast<double>(scores[k].tokens);
+  std::vector<double> out;
+  for (const SentenceScore& s : sentence_scores(model, tokenizer, texts))
+    out.push_back(s.tokens == 0 ? NAN : s.log_prob / static_cast<double>(s.tokens));
   return out;
 }
 

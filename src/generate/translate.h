@@ -14,7 +14,7 @@ struct SentenceScore {
   double log_prob = 0;  // log p(target | source), natural, the end token included
   int64_t tokens = 0;   // of the target, with the end token
 };
-// Of each text, in order. Error: a text that is too long for the context, by its number.
+// Of each text, in order; 0 of 0 tokens where one needs more positions than the model's context holds.
 std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::span<const Pair>);
 // log_prob / tokens of each text; NaN where one needs more positions than the model's context holds.
 std::vector<double> log_prob_per_token(const Model&, const Tokenizer&, std::span<const Pair>);

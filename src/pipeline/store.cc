@@ -36,10 +36,7 @@ std::string now() {
 }
 }  // namespace
 
-Store::Store(std::string folder, StoreUser user) : folder_(std::move(folder)), user_(std::move(user)) {
-  Disk::real().make_folders(folder_ + "/stages");
-  Disk::real().make_folders(folder_ + "/logs");
-}
+Store::Store(std::string folder, StoreUser user) : folder_(std::move(folder)), user_(std::move(user)) {}
 bool Store::finished(const std::string& id) const { return Disk::real().exists(folder(id) + "/" + kFacts); }
 bool Store::begun(const std::string& id) const { return Disk::real().exists(part(id)); }
 Json Store::facts(const std::string& id) const {
@@ -49,6 +46,7 @@ Json Store::facts(const std::string& id) const {
 
 std::vector<Json> Store::all_facts(const std::string& kind) const {
   std::vector<std::pair<std::string, Json>> found;
+  if (!Disk::real().exists(folder_ + "/stages")) return {};
   for (const std::string& id : Disk::real().list(folder_ + "/stages")) {
     if (!id.starts_with(kind + "-") || !finished(id)) continue;
     try {
@@ -121,6 +119,10 @@ void Store::remove(const std::string& id, Progress& progress) {
 std::string Store::lock(const std::string& name) const {
   Disk::real().make_folders(folder_ + "/locks");
   return folder_ + "/locks/" + name;
+}
+std::string Store::log(const std::string& id) const {
+  Disk::real().make_folders(folder_ + "/logs");
+  return folder_ + "/logs/" + id + ".txt";
 }
 
 void Store::make(const Graph& graph, const std::string& id, Progress& progress,

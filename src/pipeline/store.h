@@ -21,7 +21,7 @@ class Store {
   const std::string& path() const { return folder_; }
   std::string folder(const std::string& id) const { return folder_ + "/stages/" + id; }
   std::string part(const std::string& id) const { return folder(id) + ".part"; }
-  std::string log(const std::string& id) const { return folder_ + "/logs/" + id + ".txt"; }
+  std::string log(const std::string& id) const;     // a path for what a stage prints, in an existing folder
   std::string lock(const std::string& name) const;  // a path for FileLock, in an existing folder
 
   bool finished(const std::string& id) const;  // its folder exists; contents not checked

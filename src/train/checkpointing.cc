@@ -112,8 +112,8 @@ void Trainer::State::restore(Checkpoint c) {
             "{} is already at step {}, beyond train.steps = {}: ask for more steps, or start another run",
             folder.path, c.step, config.steps);
   set_weights(params, params.master(), c.tensors, "", file);
-  set_weights(params, adamw.first_moment(), c.tensors, "adamw.first.", file);
-  set_weights(params, adamw.second_moment(), c.tensors, "adamw.second.", file);
+  set_weights(params, adamw.first_moment(), c.tensors, kFirstMoment, file);
+  set_weights(params, adamw.second_moment(), c.tensors, kSecondMoment, file);
   params.refresh_shadow();
   done = c.step;
   skipped = noted(c, "skipped");
@@ -134,9 +134,9 @@ void Trainer::State::restore(Checkpoint c) {
 
 void Trainer::State::save_checkpoint() {
   Checkpoint c{done, {}, named_weights(params, params.master())};
-  for (auto& t : named_weights(params, adamw.first_moment(), "adamw.first."))
+  for (auto& t : named_weights(params, adamw.first_moment(), kFirstMoment))
     c.tensors.push_back(std::move(t));
-  for (auto& t : named_weights(params, adamw.second_moment(), "adamw.second."))
+  for (auto& t : named_weights(params, adamw.second_moment(), kSecondMoment))
     c.tensors.push_back(std::move(t));
   c.meta = {{"config", to_toml(config)},
             {"evaluated", fmt::format("{}", evaluated)},

@@ -37,6 +37,7 @@ std::string today() {
 }
 struct Asked {
   std::string what, config, stage, folder, data, arm, output;
+  std::string system = "Translate from German to English.";
   std::vector<std::string> generated, groups;
   int64_t jobs = 0, threads = 0, seed = 1;
   bool slurm = false, plain = false, no_text = false;
@@ -106,6 +107,7 @@ int run(const Asked& a) {
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
   Store store = store_in(c.folder);
+  Disk::real().make_folders(c.folder);
   Progress progress(c.folder + "/log.txt");
   listen_for_interrupts();
   RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs,
@@ -178,6 +180,7 @@ int jobs(const Asked& a) {
         "#!/bin/bash\n# One array per wave; a wave begins when the one before has succeeded. Run it with "
         "bash "
         "where sbatch is;\n# SBATCH_* variables set partition, time and memory.\nset -e\nafter=()\n");
+    fmt::print("mkdir -p -- {}\n", shell_quoted(c.folder + "/logs"));
     for (size_t w = 0; w < waves.size(); ++w) {
       const std::string ids = shell_quoted(fmt::format("{}/logs/wave-{}.txt", c.folder, w + 1));
       std::string lines;
@@ -282,8 +285,8 @@ int export_targets(const Asked& a) {
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
               shell_quoted(a.config));
     store.check(g.graph.at(run.targets_stage));
-    const std::string chats = fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts,
-                                                "Translate from German to English.");
+    const std::string chats =
+        fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts, a.system);
     if (a.output.empty())
       fmt::print("{}", chats);
     else
@@ -316,6 +319,7 @@ int experiment(int argc, char** argv) {
       .add("--arm", a.arm,
            "export: the arm whose targets to write as chats for fine-tuning, one JSON object per line")
       .add("--seed", a.seed, "export: which seed of the arm", 1, 1000)
+      .add("--system", a.system, "export: the system message of each chat")
       .add("--output", a.output,
            "report: a folder instead of the experiment's; export: a file, else standard output")
       .add("--no-text", a.no_text, "report: ids and numbers only, no text of a corpus");
@@ -329,6 +333,7 @@ int experiment(int argc, char** argv) {
                                      {"--plain", "jobs"},
                                      {"--arm", "export"},
                                      {"--seed", "export"},
+                                     {"--system", "export"},
                                      {"--no-text", "report"}})
     RUM_CHECK(!flags.given(flag) || a.what == action, "{} is for `ruminate experiment {}`", flag, action);
   RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",

@@ -50,7 +50,9 @@ int serve(int argc, char** argv) {
   if (model.name.empty()) model.name = provenance_of(*run, run->config.decoding).generator;
   model.created = std::time(nullptr);
   serve::Server server(*run, model, c);
-  fmt::print("http://{}:{}/ answers with {}{}\n", c.host, server.port(), run->source, type_note(*run));
+  const bool ipv6 = c.host.find(':') != std::string::npos;
+  fmt::print("http://{}:{}/ answers with {}{}\n", ipv6 ? "[" + c.host + "]" : c.host, server.port(),
+             run->source, type_note(*run));
   std::fflush(stdout);
   listen_for_interrupts();
   server.run(interrupted);

@@ -331,6 +331,8 @@ int translate(int argc, char** argv) {
   RUM_CHECK(instruction.text.empty() ? !instruction.chat : on_long != "cut" && on_long != "split",
             "--chat needs --template, and --template excludes --on-long cut and split");
   if (!instruction.text.empty()) check(instruction);
+  RUM_CHECK(best == 1 || on_long != "split",
+            "--n-best excludes --on-long split, which joins the best translations of a line's parts");
   RUM_CHECK(!jsonl || on_long != "split",
             "--jsonl excludes --on-long split: a source has one translation there");
   std::optional<OutputFile> written;
