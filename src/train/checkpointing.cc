@@ -134,8 +134,7 @@ void Trainer::State::restore(Checkpoint c) {
 
 void Trainer::State::save_checkpoint() {
   Checkpoint c{done, {}, named_weights(params, params.master())};
-  for (auto& t : named_weights(params, adamw.first_moment(), kFirstMoment))
-    c.tensors.push_back(std::move(t));
+  for (auto& t : named_weights(params, adamw.first_moment(), kFirstMoment)) c.tensors.push_back(std::move(t));
   for (auto& t : named_weights(params, adamw.second_moment(), kSecondMoment))
     c.tensors.push_back(std::move(t));
   c.meta = {{"config", to_toml(config)},
