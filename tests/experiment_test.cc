@@ -366,6 +366,15 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse(
       "[{ op = \"mix\"", "[{ op = \"weigh\", by = \"oracle\" }, { op = \"mix\"",
       "\"mix\" would undo the order or the weights that \"weigh\" before it gave the targets: put it first");
+  refuse("[{ op = \"drop_copies\" }, { op = \"filter\", by = \"dual\"",
+         "[{ op = \"alternate\", with = [\"low/greedy\"] }, { op = \"filter\", by = \"confidence\"",
+         "scorer confidence (confidence) judges a generator's own texts, and \"alternate\" before it puts "
+         "others in "
+         "their place: put it first");
+  refuse("better = \"human\"\nworse = \"self/greedy\"", "better = \"low/greedy\"\nworse = \"self/greedy\"",
+         "a claim about targets compares generated ones with human ones");
+  refuse("outside.jsonl\"", "outside.jsonl\"\nseed = 2",
+         "generator outside has nothing to draw: a seed needs a recipe");
   refuse("[{ op = \"repair\"", "[{ op = \"mix\", real = 0.1, real_last = true }, { op = \"repair\"",
          "\"repair\" would undo the order or the weights that \"mix\" before it gave the targets");
   refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[14].apply[0].like");
@@ -580,6 +589,24 @@ TEST(ExperimentGraph, AGenerationLearnsFromWhatTheOneBeforeMadeOfNewSources) {
   EXPECT_EQ(whole(g.graph.at(mixed.input("human")), "first"), 27000);
   EXPECT_EQ(g.tried.size(), 5u * (1 + 3 * 4));  // the first generation's text is that of all chains
 }
+TEST(ExperimentGraph, GeneratorsOfOneRecipeDifferByTheirSeed) {
+  const Graphs at;
+  ExperimentConfig c = at.config("remedies");
+  const auto trainings = [&] {
+    std::set<std::string> out;
+    const ExperimentGraph g = experiment_graph(c);
+    for (const Stage& s : g.graph.stages())
+      if (s.kind == "train" && s.label.starts_with("generator ")) out.insert(s.id);
+    return out.size();
+  };
+  const size_t before = trainings();
+  const auto other = std::find_if(c.generators.begin(), c.generators.end(),
+                                  [](const Generator& g) { return g.name == "other"; });
+  other->pairs = 0;  // now it is `self` under another name
+  EXPECT_EQ(trainings(), before - 5);
+  other->seed = 1;
+  EXPECT_EQ(trainings(), before);
+}
 TEST(ExperimentGraph, AtEqualStepsASmallVolumeLearnsAsLong) {
   const Graphs at;
   const ExperimentConfig c = at.config("laptop");
@@ -731,6 +758,49 @@ void expect_generations(const Experiment& e) {
   EXPECT_EQ(joined, 2);
 }
 
+// Of a mixture with tags the generated pairs have one before their source, the human ones none.
+void expect_tags(const Experiment& e) {
+  int64_t mixtures = 0, human = 0, tagged = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string folder = entry.path().string();
+    if (slurp(folder + "/stage.json").find("\"tagged\": true") == std::string::npos) continue;
+    ++mixtures;
+    std::string split;
+    for (const auto& other : fs::directory_iterator(e.file("x/stages")))
+      if (other.path().filename().string().starts_with("split-")) split = other.path().string();
+    const edits::TargetSet pool = edits::read_pool(split), mixed = edits::read_targets(folder);
+    for (size_t i = 0; i < mixed.ids.size(); ++i) {
+      const Pair& original = pool.texts[static_cast<size_t>(mixed.ids[i])];
+      if (mixed.texts[i].source == original.source) {
+        ++human;
+        EXPECT_EQ(mixed.texts[i].target, original.target);
+      } else {
+        ++tagged;
+        EXPECT_EQ(mixed.texts[i].source, "\xC2\xA4 " + original.source);
+      }
+    }
+  }
+  EXPECT_EQ(mixtures, 2);  // at each seed
+  EXPECT_EQ(human, 2 * 125);
+  EXPECT_GT(tagged, 2 * 300);
+}
+// A claim that waits for its arms counts in the correction, so that the first verdict is the last.
+void expect_corrected_over_all(const Experiment& e, const char* report) {
+  int64_t claims = 0;
+  for (size_t at = 0; (at = e.config.find("kind = \"students\"", at)) != std::string::npos; ++at) ++claims;
+  std::vector<std::pair<double, double>> found;  // p and the corrected one, by BLEU
+  const Json all = parse_json(slurp(e.file(report)), report);
+  for (const Json& claim : *all.find("claims")->array())
+    for (const Json& row : *claim.find("rows")->array()) {
+      double p = 0, corrected = 0;
+      row.find("p")->number(p), row.find("p_holm")->number(corrected);
+      if (*row.find("by")->text() == "BLEU") found.emplace_back(p, corrected);
+    }
+  ASSERT_FALSE(found.empty());
+  EXPECT_LT(std::ssize(found), claims);
+  const auto [p, corrected] = *std::min_element(found.begin(), found.end());
+  EXPECT_NEAR(corrected, std::min(1.0, p * static_cast<double>(claims)), 1e-12);
+}
 // It learned from 700 pairs of the seed set and 300 of the judge set.
 void expect_learned_from_both(const Experiment& e) {
   int64_t informed = 0;
@@ -752,6 +822,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   ASSERT_EQ(early.status, 0) << early.err;
   EXPECT_NE(early.out.find("C1"), std::string::npos) << early.out;
   EXPECT_NE(early.out.find("arms are made; left out: "), std::string::npos) << early.out;
+  expect_corrected_over_all(e, "early/claims.json");
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
   const Ran again = e.run(e.words("run", "x"));
@@ -760,6 +831,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   expect_choices(e);
   expect_generations(e);
   expect_learned_from_both(e);
+  expect_tags(e);
   // The linear detector and the density pair were tried on texts of both authors, at both seeds.
   int64_t tried = 0;
   for (const auto& found : std::filesystem::recursive_directory_iterator(e.file("x")))

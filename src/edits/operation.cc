@@ -9,28 +9,28 @@
 
 namespace rum::edits {
 namespace {
-std::map<std::string, const Operation*>& all() {
+std::map<std::string, const Operation*>& registered() {
   static std::map<std::string, const Operation*> operations;
   return operations;
 }
 }  // namespace
 
 Operation::Operation(const char* n, int version, bool human, std::vector<OperationKey> k,
-                     std::function<void(const StageContext&)> run, Arrangement a)
+                     std::function<void(const StageContext&)> run, Kept what)
     : name(n),
       sees_human(human),
       keys(std::move(k)),
-      arrangement(a) {
+      kept(what) {
   const StageKind kind(n, version, false, std::move(run));
-  all()[name] = this;
+  registered()[name] = this;
 }
 std::vector<std::string> Operation::names() {
   std::vector<std::string> out;
-  for (const auto& [name, _] : all()) out.push_back(name);
+  for (const auto& [name, _] : registered()) out.push_back(name);
   return out;
 }
 const Operation& Operation::named(const std::string& name) {
-  if (const auto at = all().find(name); at != all().end()) return *at->second;
+  if (const auto at = registered().find(name); at != registered().end()) return *at->second;
   fail(fmt::format("no operation \"{}\"{}", name, known_names(name, names())));
 }
 

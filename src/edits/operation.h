@@ -29,16 +29,20 @@ struct OperationKey {
 // Inputs of every operation: "targets", "split", and those that its keys name. An operation that may see the
 // pool's human targets declares it and gets them as "human"; none that ranks or filters does.
 struct Operation {
-  // What becomes of the order and the weights that the targets have from an operation before it.
-  enum Arrangement : uint8_t { kept, lost };
+  // What it keeps of targets that are not left out.
+  enum Kept : uint8_t {
+    all,
+    arrangement,  // their order and weights; texts are changed
+    nothing,
+  };
   std::string name;
   bool sees_human;
   std::vector<OperationKey> keys;
-  Arrangement arrangement;
+  Kept kept;
   // Constructing one registers it, and the kind of stage that runs it. `version` is incremented when the same
   // inputs give another output.
   Operation(const char* name, int version, bool sees_human, std::vector<OperationKey> keys,
-            std::function<void(const StageContext&)> run, Arrangement = kept);
+            std::function<void(const StageContext&)> run, Kept = all);
   Operation(const Operation&) = delete;
   static const Operation& named(const std::string&);  // Error that lists the known ones
   static std::vector<std::string> names();

@@ -127,8 +127,8 @@ void repair(const StageContext& x) {
 using Key = OperationKey;
 const OperationKey kLike{"like", Key::targets, true};
 const Operation kInject("inject", 1, true, {kLike, {"above_human", Key::flag}, {"repeated", Key::flag}},
-                        inject),
-    kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin),
-    kRepair("repair", 1, true, {}, repair, Operation::lost);
+                        inject, Operation::arrangement),
+    kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin, Operation::arrangement),
+    kRepair("repair", 1, true, {}, repair, Operation::nothing);
 }  // namespace
 }  // namespace rum::edits

@@ -51,6 +51,9 @@ void add(TargetSet& to, int64_t id, const Pair& pair) {
   to.texts.push_back(pair);
 }
 
+// Before the source of a generated pair, so that a student can tell it from a human one; it translates sources
+// without it (Caswell et al. 2019, "Tagged back-translation").
+constexpr const char* kTag = "\u00a4 ";
 // Human targets for a random share of the pool, the given ones for the rest. With real_last, students read
 // the human ones at the end of every epoch.
 void mix(const StageContext& x) {
@@ -60,6 +63,7 @@ void mix(const StageContext& x) {
   chosen.resize(static_cast<size_t>(real * static_cast<double>(chosen.size()) + 0.5));
   std::sort(chosen.begin(), chosen.end());
   const auto generated = by_id(given);
+  const std::string tag = x.parameters().has("tagged") ? kTag : "";
   TargetSet out, last;
   out.ordered = x.parameters().has("real_last");
   for (size_t h = 0; h < human.ids.size(); ++h) {
@@ -68,7 +72,8 @@ void mix(const StageContext& x) {
       add(out.ordered ? last : out, id, human.texts[h]);
       continue;
     }
-    for (auto [at, end] = generated.equal_range(id); at != end; ++at) add(out, id, *at->second);
+    for (auto [at, end] = generated.equal_range(id); at != end; ++at)
+      add(out, id, {tag + at->second->source, at->second->target});
   }
   for (size_t i = 0; i < last.ids.size(); ++i) add(out, last.ids[i], last.texts[i]);
   write_targets(x.folder, out);
@@ -108,9 +113,10 @@ const OperationKey kWith{.name = "with", .type = Key::targets, .required = true,
 const Operation kPart("part", 1, false,
                       {{"first", Key::whole, true, 0, 1e9}, {"count", Key::whole, true, 1, 1e9}}, part),
     kSubset("subset", 1, false, {{"share", Key::number, true, 1e-6, 1}}, subset),
-    kMix("mix", 1, true, {{"real", Key::number, true, 1e-6, 1}, {.name = "real_last", .arranges = true}}, mix,
-         Operation::lost),
-    kAlternate("alternate", 1, false, {kWith}, alternate, Operation::lost),
-    kJoin("join", 1, false, {kWith}, join, Operation::lost);
+    kMix("mix", 1, true,
+         {{"real", Key::number, true, 1e-6, 1}, {.name = "real_last", .arranges = true}, {"tagged"}}, mix,
+         Operation::nothing),
+    kAlternate("alternate", 1, false, {kWith}, alternate, Operation::nothing),
+    kJoin("join", 1, false, {kWith}, join, Operation::nothing);
 }  // namespace
 }  // namespace rum::edits

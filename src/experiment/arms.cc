@@ -155,8 +155,8 @@ class Builder {
     const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
     Json::Object data{{"seed_pairs", pairs}};
     if (g.judge_set) data.emplace_back("and_judge_set", true);
-    return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe), 1000 + seed,
-                 std::move(data), {});
+    return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe),
+                 10000 * g.seed + 1000 + seed, std::move(data), {});
   }
   // The output of a generator for a set's sources, with a number of draws for each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,

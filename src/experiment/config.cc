@@ -115,6 +115,7 @@ class Reader {
       g.name = name;
       s.read("recipe", g.recipe);
       s.read("pairs", g.pairs, 1, 1e9);
+      s.read("seed", g.seed, 0, 1000);
       s.read("judge_set", g.judge_set);
       s.read("file", g.file);
       s.read("model", g.model);
@@ -133,6 +134,9 @@ class Reader {
       if (g.pairs > c_.data.seed_pairs)
         throw FileError(fmt::format("{}generator {} asks for {} pairs, the seed set has data.seed_pairs = {}",
                                     s.place("pairs"), name, g.pairs, c_.data.seed_pairs));
+      if (g.seed > 0 && g.recipe.empty())
+        throw FileError(
+            fmt::format("{}generator {} has nothing to draw: a seed needs a recipe", s.place("seed"), name));
       if (g.judge_set && (g.recipe.empty() || c_.data.judge_pairs == 0))
         throw FileError(
             fmt::format("{}generator {} learns from the judge set: {}", s.place("judge_set"), name,
@@ -304,12 +308,14 @@ class Reader {
     if (!a.from.empty()) check_from(s, a);
     for (const std::string& m : a.models)
       check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
-    std::string arranging;  // the last operation that did
+    std::string arranging, rewriting;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
       check_arrangement(o, a.apply.back(), arranging);
       for (const auto& [key, scorer] : a.apply.back().scores)
-        check_scorer(o.place(key), c_.scorers.at(scorer), a.targets);
+        check_scorer(o.place(key), c_.scorers.at(scorer), a.targets, rewriting);
+      if (edits::Operation::named(a.apply.back().op).kept != edits::Operation::all)
+        rewriting = a.apply.back().op;
     }
     s.done();
     if (a.targets == "none" &&
@@ -340,12 +346,18 @@ class Reader {
     }
   }
   // Some scorers need more from the generator than its targets: other texts, or its probabilities.
-  void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets) const {
+  void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets,
+                    const std::string& rewriting) const {
     const std::string& kind = scorer.kind;
     static const std::set<std::string> asking = {"confidence", "consistency", "quality", "linear",
                                                  "classifier", "states",      "density"};
-    const bool asks = asking.contains(kind);
-    if (!asks || targets.find('/') != std::string::npos) return;
+    if (!asking.contains(kind)) return;
+    if (!rewriting.empty())
+      throw FileError(fmt::format(
+          "{}scorer {} ({}) judges a generator's own texts, and \"{}\" before it puts others in their place: "
+          "put it first",
+          place, scorer.name, kind, rewriting));
+    if (targets.find('/') != std::string::npos) return;
     throw FileError(
         fmt::format("{}scorer {} ({}) asks the generator that wrote the targets, but no generator trained "
                     "here wrote \"{}\": name a scorer of another kind",
@@ -361,7 +373,7 @@ class Reader {
   }
   static void check_arrangement(const Section& s, const AppliedOperation& o, std::string& arranging) {
     const edits::Operation& operation = edits::Operation::named(o.op);
-    if (!arranging.empty() && operation.arrangement == edits::Operation::lost)
+    if (!arranging.empty() && operation.kept == edits::Operation::nothing)
       throw FileError(fmt::format(
           "{}\"{}\" would undo the order or the weights that \"{}\" before it gave the targets: put it first",
           s.place("op"), o.op, arranging));
@@ -441,6 +453,10 @@ class Reader {
         check_name(s.place(key), "arm", name, arm_names());
       else
         check_targets(s.place(key), name);
+    if (x.kind != "students" && (x.better == "human") == (x.worse == "human"))
+      throw FileError(s.place("worse") +
+                      "a claim about targets compares generated ones with human ones: name "
+                      "\"human\" as one of better and worse");
     if (!x.ceiling.empty()) check_name(s.place("ceiling"), "arm", x.ceiling, arm_names());
     if (!x.ceiling.empty() && x.kind != "students")
       throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");

@@ -26,6 +26,7 @@ struct Generator {
   std::string name;
   std::string recipe;         // trained here on the first `pairs` of the seed set
   int64_t pairs = 0;          // 0: all of it
+  int64_t seed = 0;           // generators that differ in it alone have other initial weights and orders
   bool judge_set = false;     // and on the judge set: a control for remedies that learn from that
   std::string file;           // or: an external model's translations of the pool (TSV or JSON lines)
   std::string model;          // or: a run folder, such as `ruminate import` makes
@@ -112,6 +113,8 @@ struct ExperimentConfig {
   std::vector<Arm> arms;
   std::vector<Arm> defined;  // all arms of the file: those that run may build on others
   std::vector<Claim> claims;
+  std::vector<Claim>
+      waiting;  // claims of the file whose arms are left out (subset.h): the correction counts them
   Gate gate;
   int64_t bootstrap = 2000;  // replicates
   std::string text;          // the file's text, for the record

@@ -65,10 +65,10 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
   page::Table t{
       "Claims about students. The difference is the first arm minus the second, with its 95 % interval; "
       "beside it the scores of the second and of the first. &ldquo;Could see&rdquo;: the smallest effect "
-      "that this comparison would have found in 80 of 100 repetitions. Gap closed: how far the first arm "
-      "goes from the second to the claim&rsquo;s ceiling, a ratio of means that are resampled together; with "
-      "a ?, some "
-      "resamplings give the gap itself the other sign, so its share means little.",
+      "that this comparison, if it were the only one, would have found in 80 of 100 repetitions. Gap closed: "
+      "how far the first arm goes from the second to the claim&rsquo;s ceiling, a ratio of means that are "
+      "resampled together, with an interval that is not widened for few seeds; with a ?, some resamplings "
+      "give the gap itself the other sign, so its share means little; none where the ceiling is not better.",
       "claims.json",
       {{"by"},
        {"verdict"},
@@ -142,8 +142,9 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
   if (charts.empty()) return;
   page.figure(
       charts,
-      "Share of the gap that each remedy closes, with its 95 % interval: 0 % is the arm that it starts "
-      "from, 100 % the ceiling of its claim. Arrows: the interval continues beyond the axis.",
+      "Share of the gap that each remedy closes, with its 95 % interval, which is not widened for few "
+      "seeds: 0 % is the arm that it starts from, 100 % the ceiling of its claim. Arrows: the interval "
+      "continues beyond the axis.",
       "claims.json");
 }
 }  // namespace

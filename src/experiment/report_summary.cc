@@ -83,8 +83,13 @@ bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
                        [&](const auto& s) { return c.scorers.at(s.second).kind == "oracle"; });
   });
 }
-// The claim whose remedy closes most of the gap by BLEU. Oracles are not remedies; a gap of uncertain sign
-// counts only if there is no other.
+bool learned_more(const ExperimentConfig& c, const Arm& a) {
+  const std::string generator = a.targets.substr(0, a.targets.find('/'));
+  return std::any_of(c.generators.begin(), c.generators.end(),
+                     [&](const Generator& g) { return g.name == generator && g.judge_set; });
+}
+// The claim whose remedy closes most of the gap by BLEU. Oracles, and controls whose generator learned from
+// more human text, are not remedies; a gap of uncertain sign counts only if there is no other.
 const ClaimResult* best_remedy(const ExperimentResults& r) {
   const ClaimResult* best = nullptr;
   const auto rank = [](const ClaimResult& c) {
@@ -93,7 +98,7 @@ const ClaimResult* best_remedy(const ExperimentResults& r) {
   for (const ClaimResult& c : r.claims) {
     if (c.rows.empty() || !c.rows[0].gap || !c.rows[0].gap->share) continue;
     const ArmResult* arm = find_arm(r, c.claim->better);
-    if (arm && chosen_by_oracle(*r.config, *arm->arm)) continue;
+    if (arm && (chosen_by_oracle(*r.config, *arm->arm) || learned_more(*r.config, *arm->arm))) continue;
     if (best == nullptr || rank(c) > rank(*best)) best = &c;
   }
   return best;
@@ -118,7 +123,7 @@ std::string main_effect(const ExperimentResults& r) {
   }
   if (const ClaimResult* c = first_claim(r, "students"))
     return fmt::format(
-        "In 80 of 100 repetitions the comparison of {} would have found a difference of {} BLEU.",
+        "In 80 of 100 repetitions the comparison of {} alone would have found a difference of {} BLEU.",
         quoted(*c->claim), page::shown(c->rows[0].difference.detectable()));
   return "No effect was judged.";
 }

@@ -111,7 +111,7 @@ Json claims_json(const ExperimentResults& r) {
                      {"p", row.difference.p},
                      {"p_holm", row.corrected},
                      {"p_randomisation", row.randomised},
-                     {"detectable", row.difference.detectable()},
+                     {"detectable", row.difference.error > 0 ? Json(row.difference.detectable()) : Json()},
                      {"seed_sd", row.difference.seeds.sd},
                      {"seed_low", row.difference.seeds.low},
                      {"seed_high", row.difference.seeds.high}};

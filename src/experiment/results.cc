@@ -252,14 +252,16 @@ class Gatherer {
         of_targets(r);
       out_.claims.push_back(std::move(r));
     }
-    // Holm's correction over all claims that are judged by the same kind of number.
+    // Holm's correction over all claims of the file that are judged by the same kind of number: one that waits
+    // for its arms counts with p = 1, so a verdict does not depend on which arms are there.
     std::map<std::string, std::vector<ClaimResult::Row*>> families;
     for (ClaimResult& c : out_.claims)
       for (ClaimResult::Row& row : c.rows)
         families[c.claim->kind == "students" ? row.by : c.claim->kind].push_back(&row);
-    for (auto& [_, rows] : families) {
+    for (auto& [family, rows] : families) {
       std::vector<double> p;
       for (const auto* row : rows) p.push_back(row->difference.p);
+      p.resize(p.size() + waiting_in(family), 1);
       const std::vector<double> corrected = holm(p);
       for (size_t i = 0; i < rows.size(); ++i) rows[i]->corrected = corrected[i];
     }
@@ -269,6 +271,16 @@ class Gatherer {
         row.verdict =
             verdict_of(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
       }
+  }
+  // Comparisons of claims whose arms are not there: one by each score, or by each measure that a claim names.
+  size_t waiting_in(const std::string& family) const {
+    size_t out = 0;
+    for (const Claim& c : config_.waiting)
+      if (c.kind == family)
+        out += std::max<size_t>(c.measures.size(), 1);
+      else if (c.kind == "students" && family != "errors" && family != "diversity")
+        ++out;
+    return out;
   }
   void of_students(ClaimResult& r) {
     const ArmResult *a = find(r.claim->better, r.claim->model), *b = find(r.claim->worse, r.claim->model);
@@ -280,8 +292,12 @@ class Gatherer {
       r.rows.push_back(
           {kScores[m], b->scores[m].value, a->scores[m].value, difference(a->replicates[m], b->replicates[m]),
            randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1, Verdict::undecided});
-      if (top) r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
+      if (top && better(m, top->scores[m].value, b->scores[m].value))
+        r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
     }
+  }
+  static bool better(size_t score, double a, double b) {
+    return std::string_view(kScores[score]) == "NLL" ? a < b : a > b;
   }
   // For errors and diversity: the mean difference over seeds, its range over seeds as the interval, and the
   // largest p of any seed: a claim about targets holds only if it holds for every trained generator.

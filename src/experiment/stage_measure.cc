@@ -2,6 +2,7 @@
 // second human translation (the floor), and lexical diversity with its paired test.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/file.h"
 #include "edits/targets.h"
@@ -34,13 +35,23 @@ Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
   return Json(std::move(out));
 }
 
-// The targets and a second person's translations, both against the first person's.
+// The targets and a second person's translations, both against the first person's. The human text that tells
+// which words are invented is without the second person's, who could not invent any otherwise.
 Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
-              const metrics::ErrorRules& rules, int64_t& sentences) {
+              const std::vector<std::string>& attesting, int64_t& sentences) {
   const edits::TranslatedTwice t = translated_twice(targets, human);
   sentences = static_cast<int64_t>(t.sources.size());
   Json::Object out;
   if (t.sources.empty()) return Json(std::move(out));
+  const std::set<std::string> twice(t.sources.begin(), t.sources.end());
+  std::vector<std::string> once;
+  for (const Pair& p : human.texts)
+    if (!twice.contains(p.source)) once.push_back(p.target);
+  metrics::HumanText people;
+  people.add(attesting);
+  people.add(once);
+  people.add(t.references);
+  const metrics::ErrorRules rules{people, metrics::Language::english};
   const metrics::Rows m = error_rows(find_errors(t.targets, t.references, t.sources, rules)),
                       p = error_rows(find_errors(t.second, t.references, t.sources, rules));
   for (const metrics::ErrorMeasure& measure : metrics::error_measures()) {
@@ -99,7 +110,7 @@ void measure(const StageContext& x) {
   people.add(a.human);
   const metrics::ErrorRules rules{people, metrics::Language::english};
   int64_t doubled = 0;
-  Json floor = of_floor(targets, human, rules, doubled);
+  Json floor = of_floor(targets, human, attesting, doubled);
   const Json out(Json::Object{{"pairs", static_cast<int64_t>(a.targets.size())},
                               {"errors", of_errors(a, rules)},
                               {"floor_sentences", doubled},
@@ -107,6 +118,6 @@ void measure(const StageContext& x) {
                               {"diversity", of_diversity(a, attesting)}});
   Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
 }
-const StageKind measure_kind("measure", 1, false, measure);
+const StageKind measure_kind("measure", 2, false, measure);
 }  // namespace
 }  // namespace rum::experiment

@@ -46,8 +46,8 @@ struct Effect {
                  // Student's t where it is larger; what only rounding tells from 0 is 0
   double quantile = 1.959963984540054;  // 97.5 % quantile: the normal distribution's, or Student's
   Spread seeds{};
-  // The smallest true effect that would be found with 80 % power at the 5 % level: (quantile + z_.80) error,
-  // 2.80 error with many seeds.
+  // The smallest true effect that would be found with 80 % power at the 5 % level, before any correction for
+  // other comparisons: (quantile + z_.80) error, 2.80 error with many seeds.
   double detectable() const;
 };
 // The interval drops floor(B / 40) replicates at each end. Few seeds underestimate the variance between

@@ -23,11 +23,13 @@ void keep(ExperimentConfig& c, const std::set<std::string>& arms) {
     targets.insert(a.targets);
     targets.insert(a.name);
   }
-  std::erase_if(c.claims, [&](const Claim& x) {
+  const auto first = std::stable_partition(c.claims.begin(), c.claims.end(), [&](const Claim& x) {
     const auto& there = x.kind == "students" ? arms : targets;
     const std::vector<std::string> all = needs(x);
-    return !std::all_of(all.begin(), all.end(), [&](const std::string& n) { return there.contains(n); });
+    return std::all_of(all.begin(), all.end(), [&](const std::string& n) { return there.contains(n); });
   });
+  c.waiting.insert(c.waiting.end(), first, c.claims.end());
+  c.claims.erase(first, c.claims.end());
   const bool judged =
       std::any_of(c.claims.begin(), c.claims.end(), [&](const Claim& x) { return x.id == c.gate.claim; });
   if (!arms.contains(c.gate.arm) || !(judged || c.gate.claim.empty())) c.gate = {};
