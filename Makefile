@@ -10,11 +10,12 @@
 SHELL := /bin/bash
 V     ?= release
 MARCH ?= native
-Q     := $(if $(VERBOSE),,@)
-# No setting can run code. Those that recipes read from the environment keep their exact text, $ signs included; those that
-# are pasted into commands may not contain a shell's metacharacters.
-NAMES    := CORPUS DATA SCALE GROUP N HINT RESET PREFIX DESTDIR OP THREAD FUZZ_SECONDS
-SETTINGS := V MARCH ONEDNN CUDA GPU COMPILE_FOR OP
+unexport CDPATH  # `cd tests` would go elsewhere
+# No setting can run code, except those that name a program: CXX, FUZZ_CXX, CUDA_HOME, PYTHON. What is given on the command
+# line or read from the environment by a recipe keeps its exact text, $ signs included; what is pasted into commands may not
+# contain a shell's metacharacters.
+NAMES    := CORPUS DATA SCALE GROUP N HINT RESET PREFIX DESTDIR OP THREAD FUZZ_SECONDS FUZZ_CXX
+SETTINGS := V MARCH ONEDNN CUDA GPU CUDA_HOME DEV VERBOSE OP
 define LINE
 
 
@@ -22,7 +23,12 @@ endef
 given = $(filter command environment,$(firstword $(origin $(1))))
 signs = $(foreach s,; & | < > ( ) ` ' " \ $$,$(findstring $(s),$(value $(1)))) $(findstring $(LINE),$(value $(1)))
 $(foreach s,$(SETTINGS),$(if $(call given,$(s)),$(if $(strip $(call signs,$(s))),$(error $(s) holds a sign that a shell would read))))
-$(foreach n,$(NAMES),$(if $(call given,$(n)),$(eval override $(n) := $$(value $(n)))))
+typed := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
+$(foreach n,$(sort $(NAMES) $(typed)),$(if $(call given,$(n)),$(eval override export $(n) := $$(value $(n)))))
+one_of = $(if $(filter 11,$(words $($(1)))$(words $(filter $(2),$($(1))))),,$(error $(1)=$($(1)): expected $(3)))
+$(call one_of,V,release debug asan tsan fuzz,release or debug or asan or tsan; VERBOSE=1 prints the commands)
+$(if $(filter-out 1,$(words $(MARCH)))$(findstring /,$(MARCH))$(findstring ..,$(MARCH)),$(error MARCH=$(MARCH): expected one processor as g++ -march names it))
+Q     := $(if $(VERBOSE),,@)
 OTHER := $(subst $() ,-,$(strip $(filter-out native,$(MARCH)) $(filter-out release,$(V))))
 BIN   := build$(OTHER:%=/%)
 OBJ   := build/obj/$(or $(OTHER),release)
@@ -30,9 +36,11 @@ OBJ   := build/obj/$(or $(OTHER),release)
 # ---- what is there ---------------------------------------------------------------------------------------------
 has    = $(shell printf '\#include <$(1)>\n' | $(CXX) -std=c++20 -x c++ -E - >/dev/null 2>&1 && echo 1)
 ONEDNN ?= $(or $(call has,oneapi/dnnl/dnnl.hpp),0)
+ONEDNN := $(ONEDNN)
 COMMIT := $(shell { git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown; } | tr -cd 'A-Za-z0-9._/+-')
 -include cuda/toolkit.mk
 CUDA ?= 0
+$(foreach s,CUDA ONEDNN,$(call one_of,$s,0 1,1 or 0$(if $(filter CUDA,$s), (CUDA_HOME names the folder of a toolkit))))
 $(if $(filter 1,$(CUDA)$(TOOLKIT)),$(error CUDA=1 needs a CUDA toolkit of 12.4 or newer: set CUDA_HOME to it))
 
 # ---- flags -----------------------------------------------------------------------------------------------------
@@ -64,11 +72,12 @@ HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/li
         edits/ibm1 huggingface/weights
 COLD := $(filter-out $(HOT:%=src/%.cc),$(wildcard $(patsubst %,src/%/*.cc,checkpoint detect edits experiment huggingface page pipeline run serve train)))
 BATCHED := $(filter-out src/run/environment.cc,$(COLD)) $(wildcard tools/commands/*.cc tests/*_test.cc tests/golden/*_cases.cc tests/cuda/*_test.cc)
-BATCHES := $(filter-out tests/,$(sort $(dir $(BATCHED)))) $(addprefix tests/,$(shell cd tests && printf '%.1s\n' *_test.cc | sort -u))
+BATCHES := $(filter-out tests/,$(sort $(dir $(BATCHED)))) $(addprefix tests/,$(shell cd ./tests && printf '%.1s\n' *_test.cc | sort -u))
 endif
 batch   = $(filter $(wildcard $(1)*.cc),$(BATCHED))
 alone   = $(patsubst %.cc,$(OBJ)/%.o,$(1))
 objects = $(call alone,$(filter-out $(BATCHED),$(1))) $(foreach b,$(BATCHES),$(if $(filter $(call batch,$b),$(1)),$(OBJ)/$b+.o))
+in_build = $(if $(OTHER),$(error make $@ uses what is built in build/ itself: leave V and MARCH out))
 say     = @mkdir -p $(@D) && echo "  $@"  # the beginning of each recipe that makes a file
 link    = $(say)$(LINE)$(Q)$(CXX) $(FLAGS) $^ -o $@ $(LIBS)
 
@@ -138,18 +147,19 @@ deb: ## a Debian package of what `make all` built; with MARCH=x86-64-v3 in both 
 # ---- the main job ----------------------------------------------------------------------------------------------
 train: deps ## [CORPUS=tatoeba|europarl|shakespeare] [DATA=pairs.tsv]: train a German-English translator on real text (minutes)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
+	@RUMINATE=$(BIN)/ruminate bash tools/train.sh "$${CORPUS:-debian}" "$${DATA:-}"
 reproduce: deps ## [SCALE=remedies|...] [GROUP="D E"]: run, or resume, the paper's experiments and write the report (hours)
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),build/tests/smoke)
-	@read -ra groups <<<"$${GROUP:-}" && bash tools/reproduce.sh "$${SCALE:-laptop}" "$${groups[@]}"
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(if $(filter smoke,$(SCALE)),$(BIN)/tests/smoke)
+	@read -ra groups <<<"$${GROUP:-}" && RUMINATE=$(BIN)/ruminate bash tools/reproduce.sh "$${SCALE:-laptop}" "$${groups[@]}"
 lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, and its tests; without N the list
+	@$(in_build)
 	@bash tools/lab.sh "$${N:-list}"
 
 bench: ##- speed relative to the peers that are installed
-	@$(MAKE) --no-print-directory -j$$(nproc) build/bench all
-	@bash tools/bench/run.sh
-bench-scale: build/ruminate ##- memory and time per further byte or pair, at 1, 4 and 16 times the work
-	@python3 tools/bench/scale.py build/ruminate
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BIN)/bench
+	@bash tools/bench/run.sh $(BIN)/bench
+bench-scale: $(BIN)/ruminate ##- memory and time per further byte or pair, at 1, 4 and 16 times the work
+	@python3 tools/bench/scale.py $(BIN)/ruminate
 
 include tests/rules.mk
 -include cuda/rules.mk

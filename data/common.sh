@@ -2,6 +2,7 @@
 # Sets out (the folder, made when missing, removed again if nothing came of it), half (a folder in it for unfinished
 # files, removed however the script ends) and ruminate (our program).
 set -eu
+unset CDPATH
 name=data/$(basename "$0")
 ruminate=${RUMINATE:-$(cd "$(dirname "$0")/.." && pwd)/build/ruminate}
 
@@ -25,7 +26,13 @@ fetch() {
   mv "$half/fetched" "$2"
 }
 
-[ $# -ge 1 ] || { sed -n 's/^# *\(data.*sh FOLDER\)/usage: \1/p' "$0" >&2; exit 2; } # as its first lines say
+usage() { sed -n 's/^# *\(data.*sh FOLDER\)/usage: \1/p' "$0"; } # as its first lines say
+[ $# -ge 1 ] || { usage >&2; exit 2; }
+case $1 in
+-h | --help) usage; exit ;;
+-*) echo "$name: expected a folder, found $1 (as a folder: ./$1)" >&2; exit 2 ;; # `cd -` would go elsewhere
+esac
+case ${ARCHIVE:-} in -*) ARCHIVE=./$ARCHIVE ;; esac
 [ -x "$ruminate" ] || { echo "$name: $ruminate is missing: type make" >&2; exit 1; }
 old=
 [ ! -d "$1" ] || old=1

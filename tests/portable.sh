@@ -3,6 +3,8 @@
 # under qemu (Debian: g++-aarch64-linux-gnu qemu-user-static). Ends with `N passed, N failed, N skipped`.
 #   portable.sh [NAME...]     names as for g++'s -march; aarch64
 set -u
+export LC_ALL=C # GCC's words are looked for
+unset CDPATH
 cd "$(dirname "$0")/.."
 passed=0 failed=0 skipped=0
 build() { make --no-print-directory -j"$(nproc)" ONEDNN=0 "$@" >"$log" 2>&1; } # target and settings

@@ -15,9 +15,10 @@ $(BIN)/tests/smoke: $(call objects,$(ENGINE) $(wildcard tests/grammar/*.cc) test
 # ---- testing ---------------------------------------------------------------------------------------------------
 CUDA_PROGRAMS := $(if $(wildcard cuda/simt/simt.h tests/cuda/emulated.sh),$(addprefix $(BIN)/tests/,emulated checked bugs))
 test: deps ## build and run all tests; the last line is `N passed, N failed, N skipped`
-	@$(MAKE) --no-print-directory -j$$(nproc) all build/tests/run build/tests/golden_cases $(CUDA_PROGRAMS)
+	@$(if $(filter release,$(V)),,$(error make test has no variant: make test-asan and make test-tsan run the tests with sanitizers))
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(BIN)/tests/run $(BIN)/tests/golden_cases $(CUDA_PROGRAMS)
 	@$(if $(CUDA_PROGRAMS),$(MAKE) --no-print-directory -j$$(nproc) cuda-host)
-	@bash tests/run.sh build/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
+	@RUM_PROGRAM=$(BIN)/ruminate FOLDER=$(BIN)/tests bash tests/run.sh $(BIN)/tests/run $(if $(CUDA_PROGRAMS),tests/cuda/emulated.sh)
 # Each part has its own target, so that it can be repeated alone.
 PARTS := check test-long portable test-asan test-tsan fuzz mutants
 test-all: ##- check, test-long, portable, test-asan, test-tsan, fuzz, mutants in turn (hours); the last line names what failed
@@ -30,6 +31,7 @@ test-asan: EMULATED := $(if $(CUDA_PROGRAMS),build/asan/tests/emulated)
 test-asan: ##- the tests, including those of the emulated kernels, under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tsan: ##- the tests under ThreadSanitizer
 test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cannot see
+	@$(in_build)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run $(EMULATED)
 	@SIMT_ORDER=random RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run $(EMULATED)
@@ -50,7 +52,8 @@ FUZZED := $(filter-out src/checkpoint/stored_weights.cc src/checkpoint/weights.c
           src/generate/choose.cc $(wildcard src/huggingface/jinja*.cc) \
           tests/fuzz/main/fuzz_main.cc  # only readers of files; the engine's vectors need GCC
 fuzz: ##- every reader of files against libFuzzer, FUZZ_SECONDS=60 each
-	@MAKE="$(MAKE)" bash tests/fuzz/run.sh "$(FUZZ_CXX)" $(FUZZ)
+	@$(in_build)
+	@MAKE="$(MAKE)" bash tests/fuzz/run.sh "$$FUZZ_CXX" $(FUZZ)
 .PRECIOUS: build/obj/fuzz/%.o
 build/fuzz/%: build/obj/fuzz/tests/fuzz/%_fuzz.o $(patsubst %.cc,build/obj/fuzz/%.o,$(FUZZED))
 	$(say)

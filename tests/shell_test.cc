@@ -61,17 +61,60 @@ TEST(Scripts, VariablesOfMakeRunNothing) {
       "$(shell " + touch + ")$$(" + touch + ")`" + touch + "`';" + touch + ";'$(" + touch + ")";
   const std::string word = shell_quoted(hostile);
   std::string given, said;
-  for (const char* name : {"DATA=", "CORPUS=", "SCALE=", "N=", "THREAD="}) given += name + word + ' ';
+  for (const char* name : {"DATA=", "CORPUS=", "SCALE=", "N=", "THREAD=", "FUZZ_CXX=", "ROUNDS="})
+    given += name + word + ' ';
   // MAKE=true: nothing is built before these.
   for (const std::string& typed : {"make " + given, given + "make "}) {
-    bash(p, typed + "-k MAKE=true train reproduce lab", said);
+    bash(p, typed + "-k MAKE=true train reproduce lab fuzz", said);
     for (const std::string& part : {"make train: DATA=" + hostile + " is not a file",
                                     "no scale \"" + hostile + "\"", "no exercise \"" + hostile + "\""})
       EXPECT_NE(said.find(part), std::string::npos) << said;
   }
-  EXPECT_NE(bash(p, "make MAKE=true debug-kernel OP=" + word, said), 0);
-  EXPECT_NE(said.find("OP holds a sign that a shell would read"), std::string::npos) << said;
+  for (const std::string name : {"V", "MARCH", "ONEDNN", "CUDA", "GPU", "CUDA_HOME", "DEV", "VERBOSE", "OP"})
+    for (const std::string& typed :
+         {"make -n help " + name + "=" + word, name + "=" + word + " make -n help"}) {
+      EXPECT_NE(bash(p, typed, said), 0);
+      EXPECT_NE(said.find(name + " holds a sign that a shell would read"), std::string::npos) << said;
+    }
   EXPECT_FALSE(std::filesystem::exists(p.file("ran")));
+}
+TEST(Scripts, ValuesThatMakeDoesNotKnowAreRefused) {
+  const Program p;
+  std::string said;
+  const std::pair<const char*, const char*> cases[] = {
+      {"MARCH='native -fplugin=./evil.so'", "expected one processor"},
+      {"MARCH=../../x", "expected one processor"},
+      {"V=1", "VERBOSE=1 prints the commands"},
+      {"V=", "expected release or debug or asan or tsan"},
+      {"V='asan tsan'", "expected release"},
+      {"CUDA=/usr/local/cuda", "expected 1 or 0 (CUDA_HOME names"},
+      {"ONEDNN=no", "expected 1 or 0"}};
+  for (const auto& [setting, expected] : cases) {
+    EXPECT_NE(bash(p, std::string("make -n help ") + setting, said), 0) << setting;
+    EXPECT_NE(said.find(expected), std::string::npos) << said;
+  }
+}
+TEST(Scripts, CdpathAndFoldersNamedLikeFlagsLeadNowhereElse) {
+  const Program p;
+  const std::string other = p.file("else");
+  for (const char* folder : {"/tools", "/data/configs/experiments"})
+    std::filesystem::create_directories(other + folder);
+  std::string said;
+  EXPECT_EQ(bash(p, "CDPATH=" + other + " bash tools/reproduce.sh none", said), 1);
+  EXPECT_NE(said.find("known: chain finetune "), std::string::npos) << said;
+  EXPECT_EQ(bash(p, "CDPATH=" + other + " HINT=1 bash tools/lab.sh 1", said), 0) << said;
+  std::filesystem::create_directories(p.file("else/out"));
+  const std::string script =
+      "RUMINATE=/bin/true sh " + std::filesystem::current_path().string() + "/data/tatoeba.sh ";
+  const std::string in =
+      "cd " + p.scratch.path + " && export CDPATH=" + p.file("else") + " ARCHIVE=-a.zip && ";
+  EXPECT_EQ(bash(p, in + script + "out", said), 1);
+  EXPECT_NE(said.find("./-a.zip is missing or empty"), std::string::npos) << said;
+  EXPECT_TRUE(std::filesystem::is_empty(p.file("else/out")));
+  for (const char* folder : {"-", "--helpp"}) {
+    EXPECT_EQ(bash(p, in + script + folder, said), 2);
+    EXPECT_NE(said.find(std::string("expected a folder, found ") + folder), std::string::npos) << said;
+  }
 }
 TEST(Scripts, NamesAndNumbersRunNothing) {
   const Program p;
@@ -144,6 +187,11 @@ TEST(Scripts, ThoseOfCorporaSayHowTheyAreCalled) {
     EXPECT_EQ(bash(p, "RUMINATE=/bin/true sh " + script, said), 2);
     EXPECT_EQ(said.find("usage: " + script + " FOLDER"), 0u) << said;
     EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+    const std::string usage = said;
+    for (const char* flag : {" -h", " --help"}) {
+      EXPECT_EQ(bash(p, "RUMINATE=/bin/true sh " + script + flag, said), 0);
+      EXPECT_EQ(said, usage);
+    }
   }
 }
 TEST(Scripts, AnArchiveBecomesPairs) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Rules that no compiler checks: the order of folders, the format, the comment lines of every CUDA kernel.
 set -u
+unset CDPATH
 cd "$(dirname "$0")/.."
 bad=0
 say() { echo "$*"; bad=1; }

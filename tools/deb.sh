@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Makes a Debian package of what `make all` built: deb.sh build/ruminate build/ruminate.deb
 set -eu
+umask 022 # whatever the user's is: apt reads the package as another user
 program=$1 deb=$2
+unset CDPATH
 cd "$(dirname "$0")/.."
 [ -x "$program" ] || { echo "make deb: there is no $program yet: build it with make all" >&2; exit 1; }
-root=$(mktemp -d)
+root=$(mktemp -d) # which is for one user alone: it becomes the package's /
+chmod 755 "$root"
 trap 'rm -rf "$root"' EXIT
 bash tools/install.sh "$program" "$root/usr" >/dev/null
 install -D -m 644 README.md "$root/usr/share/doc/ruminate/README.md"
@@ -29,6 +32,7 @@ Architecture: $(dpkg --print-architecture)
 Maintainer: The Ruminate authors <ruminate@localhost>
 Installed-Size: $(du -sk "$root/usr" | cut -f1)
 Depends: $depends
+Recommends: ca-certificates
 Section: science
 Priority: optional
 Description: laboratory for regurgitative training of language models
@@ -37,4 +41,4 @@ Description: laboratory for regurgitative training of language models
  of "Regurgitative Training" (arXiv 2407.12835). Built for: $("$program" --version | grep -o 'march=[^ ]*').
 END
 dpkg-deb --root-owner-group --build "$root" "$deb" >/dev/null
-echo "made $deb: apt install $(realpath "$deb")"
+printf 'made %s: apt install %q\n' "$deb" "$(realpath "$deb")"

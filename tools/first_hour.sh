@@ -7,21 +7,25 @@
 #   first_hour.sh 3 FOLDER     training and generation beside PyTorch      TEXTS=16 for a card with less memory
 # The GPU is the first one that CUDA_VISIBLE_DEVICES shows. MINUTES=8: how long a run may take.
 set -u
+unset CDPATH
 cd "$(dirname "$0")/.." || exit 1
 packed=build/first-hour.tar.xz unpacked=build/first-hour minutes=${MINUTES:-8}
 
+no() { echo "first-hour: $*"; exit 1; }
 pack() {
-  local programs=build/x86-64-v4
+  local programs=build/x86-64-v4 libraries
+  set -o pipefail
   rm -rf "$unpacked" && mkdir -p "$unpacked/lib" || exit 1
   strip -o "$unpacked/gpu" "$programs/tests/gpu" && strip -o "$unpacked/bench-gpu" "$programs/bench-gpu" || exit 1
   # All but the C library, which is the machine's own.
-  ldd "$unpacked/gpu" "$unpacked/bench-gpu" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-    grep -vE '/(ld-linux.*|lib(c|m|dl|rt|pthread))\.so' | while read -r lib; do cp -L "$lib" "$unpacked/lib/" || exit 1; done
-  tar -C build -cf - first-hour | xz -T0 -3 >"$packed" || exit 1
+  libraries=$(LC_ALL=C ldd "$unpacked/gpu" "$unpacked/bench-gpu") || exit 1
+  [[ $libraries != *'not found'* ]] || no "a library is missing here: $(grep -m1 'not found' <<<"$libraries")"
+  awk '$2 == "=>" && $3 ~ /^\// { print $3 }' <<<"$libraries" | sort -u |
+    grep -vE '/(ld-linux.*|lib(c|m|dl|rt|pthread))\.so' | xargs -d '\n' cp -L -t "$unpacked/lib" || exit 1
+  tar -C build -cf - first-hour | xz -T0 -3 >"$packed.part" && mv "$packed.part" "$packed" || exit 1
   rm -rf "$unpacked"
   echo "$packed: $(($(stat -c %s "$packed") >> 20)) MiB; with the tree $((($(stat -c %s "$packed") + $(git ls-files -z | xargs -0 cat | wc -c)) >> 20)) MiB"
 }
-no() { echo "first-hour: $*"; exit 1; }
 
 run=${1:-} out=${2:-}
 [ "$run" != pack ] || { pack; exit; }
@@ -29,7 +33,10 @@ run=${1:-} out=${2:-}
 [[ $minutes =~ ^[1-9][0-9]*$ ]] || no "MINUTES=$minutes: expected a number"
 ls /dev/nvidia[0-9]* /dev/dxg 2>/dev/null | grep -q . || no "this machine has no NVIDIA GPU: nothing was run"
 if [ -f "$packed" ]; then
-  [ "$unpacked/gpu" -nt "$packed" ] || tar -C build -xmf "$packed" || no "$packed cannot be unpacked"
+  [ "$unpacked/gpu" -nt "$packed" ] || {
+    rm -rf "$unpacked" "$unpacked.part" && mkdir "$unpacked.part" && tar -C "$unpacked.part" -xmf "$packed" &&
+      mv "$unpacked.part/first-hour" "$unpacked" && rmdir "$unpacked.part"
+  } || no "$packed cannot be unpacked"
   export LD_LIBRARY_PATH=$unpacked/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   gpu=$unpacked/gpu bench=$unpacked/bench-gpu
 else

@@ -2,6 +2,7 @@
 # Installs the program, the configs and the completion for bash: install.sh build/ruminate /usr/local
 set -eu
 program=$1 prefix=$2
+unset CDPATH
 cd "$(dirname "$0")/.."
 [ -x "$program" ] || { echo "make install: there is no $program yet: build it with make all" >&2; exit 1; }
 install -D -m 755 "$program" "$prefix/bin/ruminate"

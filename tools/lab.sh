@@ -4,6 +4,8 @@
 # All about an exercise is in tools/labs/: title, file, function, tests, contract, hints.
 #   lab.sh list | check | N     check: every function is still where the exercises say
 set -u
+export LC_ALL=C # GCC's words are looked for
+unset CDPATH
 cd "$(dirname "$0")/.."
 field() { sed -n "s/^$2: //p" "tools/labs/$1.txt" | head -n 1; }
 part() { awk -v head="$2:" '$0 == head { on = 1; next } /^(contract|hint [0-9]):$/ { on = 0 } on' "tools/labs/$1.txt"; }
@@ -27,16 +29,17 @@ blank() { # number
     }
     END { exit !(found == 1 && closed == 1) }' "$(field "$1" file)"
 }
-copy_tree() { # to: with everything already built, so that only the one changed file is compiled
-  rm -rf "$1.part"
-  mkdir -p "$1.part/build/obj" || return 1
-  tar -c --exclude=./build --exclude=./runs --exclude=./data/cache --exclude=./.git . | tar -x -C "$1.part" || return 1
-  [ ! -d build/obj/release ] || cp -a --reflink=auto build/obj/release "$1.part/build/obj/" || return 1
-  mv "$1.part" "$1"
-}
 write_blank() { # number, file: the student's own version, if there is one, is kept beside it
   [ ! -e "$2" ] || [ ! -e "$2.blank" ] || cmp -s "$2" "$2.blank" || cp --backup=numbered "$2" "$2.yours" || return 1
   blank "$1" >"$2.blank" && cp "$2.blank" "$2"
+}
+copy_tree() { # number, to: with everything already built, so that only the one blanked file is compiled
+  rm -rf "$2.part"
+  mkdir -p "$2.part/build/obj" || return 1
+  tar -c --exclude=./build --exclude=./runs --exclude=./data/cache --exclude=./.git . | tar -x -C "$2.part" || return 1
+  [ ! -d build/obj/release ] || cp -a --reflink=auto build/obj/release "$2.part/build/obj/" || return 1
+  write_blank "$1" "$2.part/$(field "$1" file)" || return 1
+  mv "$2.part" "$2"
 }
 # What gtest's brief output says first: the test's name, and what it complained of.
 first_failure() {
@@ -74,8 +77,7 @@ check)
     exit 0
   fi
   if [ ! -d "$copy" ] || [ -n "${RESET:-}" ]; then
-    [ -d "$copy" ] || copy_tree "$copy" || exit 1
-    write_blank "$n" "$copy/$file" || exit 1
+    if [ -d "$copy" ]; then write_blank "$n" "$copy/$file"; else copy_tree "$n" "$copy"; fi || exit 1
     echo "$(field "$n" title), about $(field "$n" minutes) minutes"
     echo "  Read $(field "$n" read)."
     echo "  Write ${begin%(} in $copy/$file; the comment above it is its contract."

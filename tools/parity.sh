@@ -7,6 +7,7 @@
 #   parity.sh hashes        a hash of each CUDA file
 #   parity.sh changed       lists the .cu files that differ from the newest evidence
 set -u
+export LC_ALL=C # decimal points
 folder=${EVIDENCE:-data/evidence}
 
 hashes() { sha256sum cuda/*.cu cuda/*.h cuda/simt/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }

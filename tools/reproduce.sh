@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # `make reproduce`: fetches the corpus of a scale, runs or resumes its experiment, and writes the report.
-# reproduce.sh SCALE [GROUP...]
+# reproduce.sh SCALE [GROUP...]      RUMINATE=build/ruminate, the program
 set -u
+unset CDPATH
 scale=$1
 shift
+export RUMINATE=${RUMINATE:-build/ruminate}
 config=data/configs/experiments/$scale.toml
 [ -f "$config" ] || {
   echo "make reproduce: no scale \"$scale\"; known: $(cd data/configs/experiments && echo *.toml | sed 's/\.toml//g')" >&2
@@ -24,5 +26,5 @@ last=stats.json
 [ -f "$folder/$last" ] || bash "data/$name.sh" "$folder" || exit 1
 groups=()
 for group; do groups+=(--group "$group"); done # beside a positional argument a flag takes one value
-build/ruminate experiment run "$config" "${groups[@]}" || exit $?
-build/ruminate experiment report "$config" "${groups[@]}"
+"$RUMINATE" experiment run "$config" "${groups[@]}" || exit $?
+"$RUMINATE" experiment report "$config" "${groups[@]}"

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # `make train`: finds or builds the corpus, then trains, resumes, or says that everything is done.  train.sh CORPUS [DATA]
+# RUMINATE=build/ruminate: the program
 set -u
+unset CDPATH
+export RUMINATE=${RUMINATE:-build/ruminate}
 corpus=$1 data=${2:-}
 config=data/configs/translate.toml run=runs/translate
 short=(--max-words 30 --max-characters 240)  # so that no pair is longer than the model's context
@@ -8,7 +11,7 @@ if [ -n "$data" ]; then
   [ -f "$data" ] || { echo "make train: DATA=$data is not a file; expected source<TAB>target lines" >&2; exit 1; }
   name=$(basename -- "${data%%.tsv*}")-$(cksum <"$data" | cut -d' ' -f1)
   folder=data/cache/$name run=runs/translate-$name
-  [ -f "$folder/stats.json" ] || build/ruminate data prepare --input "$data" --output "$folder" "${short[@]}" || exit 1
+  [ -f "$folder/stats.json" ] || "$RUMINATE" data prepare --input "$data" --output "$folder" "${short[@]}" || exit 1
 else
   folder=data/cache/$corpus flags=() last=stats.json
   case $corpus in
@@ -25,18 +28,18 @@ files=(--set "data.train=$folder/train.tsv" --set "data.valid=$folder/valid.tsv"
 if compgen -G "$run/checkpoints/*.ckpt" >/dev/null; then
   if [ -f "$run/results.json" ]; then
     echo "$run is finished:"
-    build/ruminate inspect "$run" || exit 1
+    "$RUMINATE" inspect "$run" || exit 1
   else
-    build/ruminate train --resume "$run"
+    "$RUMINATE" train --resume "$run"
   fi
 else
-  build/ruminate train "$config" --set run.folder="$run" "${files[@]}"
+  "$RUMINATE" train "$config" --set run.folder="$run" "${files[@]}"
 fi
 status=$?
 [ $status = 130 ] && { echo "stopped; \`make train\` picks up where it stopped"; exit 130; }
 [ $status = 0 ] || exit $status
 if [ "$config" = data/configs/shakespeare.toml ]; then
-  write=(build/ruminate generate "$run" --prompt ROMEO: --max-new 500 --temperature 0.8)
+  write=("$RUMINATE" generate "$run" --prompt ROMEO: --max-new 500 --temperature 0.8)
   printf '\n'
   "${write[@]}" || exit 1
   printf '\nNext, for another passage:\n  %s --seed 2\n' "${write[*]}"
@@ -46,7 +49,7 @@ printf -v quoted %q "$run"
 cat <<EOT
 
 Next:
-  echo 'Dieses Paket enthält die Dokumentation.' | build/ruminate translate $quoted --input - --output -
-  build/ruminate inspect $quoted
+  echo 'Dieses Paket enthält die Dokumentation.' | $RUMINATE translate $quoted --input - --output -
+  $RUMINATE inspect $quoted
   make train CORPUS=tatoeba        (or CORPUS=europarl, CORPUS=shakespeare, or DATA=pairs.tsv)
 EOT

@@ -7,6 +7,7 @@
 # PEER: one more PyTorch script of the training step, called with --config gpt2-124m --compile 1 --batch TEXTS --steps 200;
 # it prints a JSON line with "tokens_per_s".
 set -u
+export LC_ALL=C # decimal points
 program=$1 rounds=${ROUNDS:-3} texts=${TEXTS:-64} python=${PYTHON:-python3} peer=tools/bench/torch_gpu_peer.py
 parts=${PARTS:-kernels train generate} folder=${EVIDENCE:-data/evidence}
 [ -z "${PEER:-}" ] || [ -f "$PEER" ] || { echo "bench-gpu: no file $PEER: PEER names a PyTorch script of the training step"; exit 1; }

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # `make bench`: training and generation beside PyTorch and CTranslate2 in alternation, as ratios. Rows without a peer that
 # is installed print our figure alone.  ROUNDS=5  THREADS=2  MODELS="nano iwslt shakespeare translate"  PYTHON="pythons that have them"
-# LIMIT=300 seconds for one run: a peer that takes longer is named and left out.
+#   run.sh [PROGRAM]      LIMIT=300 seconds for one run: a peer that takes longer is named and left out.
 set -u
+export LC_ALL=C # decimal points
+program=${1:-build/bench}
 rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt shakespeare translate} limit=${LIMIT:-300}
 for number in "$rounds" "$threads" "$limit"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "bench: expected a number for ROUNDS, THREADS and LIMIT, found $number" >&2; exit 1; }
@@ -29,8 +31,8 @@ compare() { # PEER KIND MODEL FLAGS...; for PyTorch alone: COMPILE=--compile, an
   [ -n "${BUCKETED:-}" ] && rate=scored_per_s what="scored tokens/s"
   ours=() theirs=() ratios=() memory=() shares=() peaks=() left_out=
   for ((i = 0; i < rounds; ++i)); do
-    o=$(timeout "$limit" build/bench "$kind" --model "$model" --threads "$threads" "$@" --json) ||
-      { echo "$kind $model $*: build/bench failed, or took more than $limit s (LIMIT)"; return; }
+    o=$(timeout "$limit" "$program" "$kind" --model "$model" --threads "$threads" "$@" --json) ||
+      { echo "$kind $model $*: $program failed, or took more than $limit s (LIMIT)"; return; }
     ours+=("$(field "$rate" "$o")") shares+=("$(field share_of_peak "$o")") peaks+=("$(field fma_peak_gflops "$o")")
     [ -n "$python" ] || continue
     t=$(OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads timeout "$limit" "$python" "tools/bench/${peer}_peer.py" "$kind" --model "$model" --threads "$threads" "$@" ${COMPILE:-} ${BUCKETED:-} 2>/dev/null) ||
@@ -53,7 +55,7 @@ for m in $models; do
     BUCKETED=--bucketed compare torch train "$m"
     BUCKETED=--bucketed COMPILE=--compile compare torch train "$m"
   fi
-  printf 'products  %-11s shares of the FMA peak: %s\n' "$m" "$(build/bench products --model "$m" --threads "$threads" --json | sed 's/.*"threads":[0-9]*,//; s/,"peak_rss.*//; s/"//g; s/\(\.[0-9][0-9]\)[0-9]*/\1/g; s/,/, /g')"
+  printf 'products  %-11s shares of the FMA peak: %s\n' "$m" "$("$program" products --model "$m" --threads "$threads" --json | sed 's/.*"threads":[0-9]*,//; s/,"peak_rss.*//; s/"//g; s/\(\.[0-9][0-9]\)[0-9]*/\1/g; s/,/, /g')"
 done
 for batch in 1 64; do
   compare torch generate iwslt --batch $batch
