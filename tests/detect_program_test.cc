@@ -237,7 +237,7 @@ TEST_F(Detecting, WhatADetectorLearnedByHeartIsNoAnswer) {
   for (const std::string& same : {pool, pool.substr(0, pool.size() - 1), "\xEF\xBB\xBF" + pool}) {
     write("same.tsv", same);
     expect_refusal(detect({"plan", "--pool", "@same.tsv", "--detector", "@d", "-o", "@plan"}),
-                   "was fitted on this pool");
+                   "was fitted on these pairs");
   }
 }
 TEST_F(Detecting, IsotonicWhereAskedFor) {
@@ -341,7 +341,7 @@ TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
   const Ran others = fit_likelihood("other", "@greedy.jsonl", "@others");
   ASSERT_EQ(others.status, 0) << others.err;
   refused({"--pool", "@greedy.tsv", "--detector", "@others", "--provenance", "@greedy.jsonl"},
-          "was fitted on this pool, as");
+          "was fitted on these pairs, as");
   const Ran planned = detect({"plan", "--pool", "@sampled.tsv", "--detector", "@others", "--provenance",
                               "@sampled.jsonl", "--anyway", "-o", "@plan"});
   EXPECT_EQ(planned.status, 0) << planned.err;

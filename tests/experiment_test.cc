@@ -1120,7 +1120,10 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   EXPECT_NE(e.run(e.words("jobs", "y", {"--slurm"})).out.find("sbatch --parsable"), std::string::npos);
   expect_refusal(e.run(e.words("report", "y")), "no arm is finished yet");
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
-  expect_refusal(e.run(e.words("rum", "x")), "did you mean \"run\"?");
+  const Ran wrong = e.run(e.words("rum", "x"));
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_NE(wrong.err.find("unknown \"rum\"; did you mean \"run\"? Known: run, status, "), std::string::npos)
+      << wrong.err;
 }
 // As a user runs it: paths of the config itself, no flags but the groups.
 TEST(ExperimentProgram, MakeReproduceRunsAScaleAndWritesItsReport) {

@@ -20,10 +20,11 @@ struct Installed : testing::Test {
   }
   void SetUp() override { said("bash tools/install.sh '" + program + "' '" + prefix + "'"); }
   // Bash's completions of the last, incomplete word.
-  std::string offered(const std::string& words) {
+  std::string offered(const std::string& words) { return offered(words, prefix + "/bin/ruminate"); }
+  std::string offered(const std::string& words, const std::string& typed) {
     return said(". '" + prefix + "/share/bash-completion/completions/ruminate'\nCOMP_WORDS=(ruminate " +
-                words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n_ruminate '" + prefix +
-                "/bin/ruminate'\necho \"${COMPREPLY[*]}\"");
+                words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n_ruminate '" + typed +
+                "'\necho \"${COMPREPLY[*]}\"");
   }
 };
 
@@ -53,8 +54,18 @@ TEST_F(Installed, CommandsAndFlagsAreCompleted) {
   EXPECT_EQ(offered("detect ev"), "evaluate\n");
   EXPECT_EQ(offered("train --dr"), "--dry-run\n");
   EXPECT_EQ(offered("data prepare --input a.tsv --min"), "--min-words\n");
+  EXPECT_EQ(offered("--"), "--help --version\n");
+  EXPECT_EQ(offered("detect ''"), "calibrate evaluate explain fit plan score\n");
+  EXPECT_EQ(offered("tokenizer ''"), "train encode decode\n");
+  EXPECT_EQ(offered("detect plan --o"), "--option --order --output\n");
+  EXPECT_EQ(offered("experiment ''"), "run status jobs report export stage\n");
+  EXPECT_EQ(offered("experiment run ''"), "\n");
   EXPECT_EQ(offered("train c"), "\n");  // nothing of ours: bash offers files
+  EXPECT_EQ(offered("detect fit --human ''"), "\n");
+  EXPECT_EQ(offered("detect plan --j"), "\n");  // a flag of another command, in a flag's text
   EXPECT_EQ(offered("trian ''"), "\n");
+  setenv("HOME", p.scratch.path.c_str(), 1);
+  EXPECT_EQ(offered("tr", "~/a prefix/bin/ruminate"), "train translate\n");
 }
 TEST_F(Installed, NothingIsInstalledBeforeItIsBuilt) {
   EXPECT_NE(std::system(

@@ -15,13 +15,13 @@ struct DrawFlags {
   std::string device = "auto", dtype = "auto";
   int64_t seed = 1;
   void add(Flags& flags) {
-    flags.add("--temperature", asked.temperature, "temperature of the softmax when drawing", 0, 1e3f)
-        .add("--top-k", asked.top_k, "draw from the k likeliest tokens; 0: all", 0)
-        .add("--top-p", asked.top_p, "draw from the fewest likeliest tokens with this much probability",
+    flags.add("--temperature", asked.temperature, "temperature of the softmax when sampling", 0, 1e3f)
+        .add("--top-k", asked.top_k, "sample from the k likeliest tokens; 0: all", 0)
+        .add("--top-p", asked.top_p, "sample from the fewest likeliest tokens with this much probability",
              1e-6f, 1)
-        .add("--min-p", asked.min_p, "draw from tokens with this share of the likeliest one's probability", 0,
-             1)
-        .add("--seed", seed, "seed of the random draws", 0, UINT32_MAX)
+        .add("--min-p", asked.min_p, "sample from tokens with this share of the likeliest one's probability",
+             0, 1)
+        .add("--seed", seed, "seed of the sampling", 0, UINT32_MAX)
         .add("--max-new", asked.max_new, "most tokens to generate; 0: as many as the context allows", 0,
              int64_t{1} << 30)
         .add("--repetition-penalty", asked.repetition_penalty,

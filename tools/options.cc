@@ -90,8 +90,15 @@ Flags& Flags::add(const char* name, bool& value, const std::string& help) {
   return *this;
 }
 Flags& Flags::choice(const char* name, std::string& value, const std::string& help,
-                     std::vector<std::string> allowed) {
-  state_->app.add_option(name, value, help)->check(CLI::IsMember(std::move(allowed)));
+                     std::vector<std::string> allowed, bool required) {
+  const CLI::Validator one_of(
+      [allowed](const std::string& text) {
+        return std::find(allowed.begin(), allowed.end(), text) != allowed.end()
+                   ? ""
+                   : fmt::format("unknown \"{}\"{}", text, known_names(text, allowed));
+      },
+      fmt::format("{{{}}}", fmt::join(allowed, ",")));
+  state_->app.add_option(name, value, help)->check(one_of)->required(required);
   return *this;
 }
 Flags& Flags::footer(const std::string& text) {

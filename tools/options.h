@@ -13,6 +13,9 @@ namespace rum {
 constexpr const char* kJsonHelp =
     "one JSON object, numbers in full; what is undefined is null, what is infinite \"inf\" or \"-inf\"";
 
+// Of every --explain.
+constexpr const char* kExplainHelp = "define a measure or a significance test, and exit";
+
 class Flags {
  public:
   // E.g. "translate", "Translates lines with a trained model."
@@ -29,7 +32,7 @@ class Flags {
   Flags& add(const char* name, double& value, const std::string& help);
   Flags& add(const char* name, bool& value, const std::string& help);
   Flags& choice(const char* name, std::string& value, const std::string& help,
-                std::vector<std::string> allowed);
+                std::vector<std::string> allowed, bool required = false);
   Flags& footer(const std::string& text);  // at the end of --help
   // Nothing: continue. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
   std::optional<int> parse(int argc, char** argv);

@@ -408,8 +408,8 @@ std::string to_toml(const RunConfig& c) {
       section = k.name.substr(0, dot);
       out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", section);
     }
-    out += fmt::format("{:<34}# {} ({})\n", fmt::format("{} = {}", k.name.substr(dot + 1), k.get(c)), k.help,
-                       k.type);
+    out += fmt::format("{:<32}  # {} ({})\n", fmt::format("{} = {}", k.name.substr(dot + 1), k.get(c)),
+                       k.help, k.type);
   }
   return out;
 }

@@ -1,4 +1,4 @@
-// `ruminate chat`: a pool written by a hosted model, and pairs as chat lines for its fine-tuning.
+// `ruminate chat`: translations written by a hosted model, and pairs as chat lines for its fine-tuning.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -18,9 +18,11 @@ int chat(int argc, char** argv) {
   ChatConfig c;
   std::string input, output, pairs, key_from;
   int64_t generation = 1;
-  Flags flags("chat",
-              "Has a hosted model write a pool: one source per line in, JSON lines with provenance appended; "
-              "started again, it continues where the file ends. Or turns pairs into lines for fine-tuning.");
+  Flags flags(
+      "chat",
+      "Has a hosted model write translations: one source per line in, generated pairs out, as JSON lines "
+      "with provenance; "
+      "started again, it continues where the file ends. Or turns pairs into lines for fine-tuning.");
   flags.add("--system", c.system, "the system message, e.g. \"Translate German into English.\"", true)
       .add("--output,-o", output, "file to write", true)
       .add("--input,-i", input, fmt::format("sources, one per line; {}", kPackedHelp))
@@ -30,8 +32,8 @@ int chat(int argc, char** argv) {
       .add("--model", c.model, "the model, as the server names it")
       .add("--key-from", key_from, "the environment variable that holds the key; none: no key is sent")
       .add("--temperature", c.temperature, "sampling temperature; 0: the likeliest token")
-      .add("--max-tokens", c.max_tokens, "most tokens of an answer", 1, 1 << 20)
-      .add("--seed", c.seed, "seed of the draws; a server may ignore it", 0, UINT32_MAX)
+      .add("--max-tokens", c.max_tokens, "longest answer, in tokens", 1, 1 << 20)
+      .add("--seed", c.seed, "seed of the sampling; a server may ignore it", 0, UINT32_MAX)
       .add("--timeout", c.timeout, "seconds allowed for one request")
       .add("--tries", c.tries,
            "of one source, with pauses of 1, 2, 4 ... seconds, or what the server asks for", 1, 100)
@@ -69,6 +71,7 @@ int chat(int argc, char** argv) {
                             duration(seconds_now() - start)));
   return 0;
 }
-const Command command{"chat", "have a hosted model write a pool; chat lines for fine-tuning", chat};
+const Command command{
+    "chat", "have a hosted model write translations, or turn pairs into chat lines for fine-tuning", chat};
 }  // namespace
 }  // namespace rum::chat_command

@@ -290,7 +290,7 @@ int run_score(int argc, char** argv) {
 void usage(FILE* to) {
   std::string out = "ruminate detect: who wrote this, a person or a model?\n\n";
   for (const DetectVerb* v : verbs()) out += fmt::format("  ruminate detect {:<10} {}\n", v->name, v->help);
-  out += "\n`ruminate detect VERB --help` lists its options, with an example.\n";
+  out += "\n`ruminate detect COMMAND --help` lists its options, with an example.\n";
   fmt::print(to, "{}", wrapped(out, columns()));
 }
 int run(int argc, char** argv) {

@@ -67,7 +67,7 @@ Scored by_file(const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& 
   for (const auto& [seen, hash] : detector->origin.corpora)
     for (const auto& file : here.corpora)
       RUM_CHECK(hash != file.second,
-                "{} was fitted on this pool, as {}: what it has memorised says nothing; --human FILE fits "
+                "{} was fitted on these pairs, as {}: what it has memorised says nothing; --human FILE fits "
                 "detectors that do not see what they judge",
                 path, seen);
   Scored out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
@@ -131,18 +131,18 @@ int run(int argc, char** argv) {
   recipe.declare(flags);
   flags.add("--pool", o.pool, "the generated pairs, source<TAB>target", true)
       .add("--detector", o.detector, "a detector that was not fitted on them")
-      .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on together with the pool")
+      .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on together with these")
       .add("--provenance", o.provenance,
-           "the JSON lines (`ruminate translate --jsonl`) that the pool was made from: they say who wrote it")
+           "the JSON lines (`ruminate translate --jsonl`) that they were made from, which say who wrote them")
       .choice("--order", o.order, "which pairs come first", {"human-first", "human-last", "shuffled"})
       .add("--keep", o.keep, "share of the pairs to keep, the most human-like ones")
       .add("--weigh", o.exponent, "weight each pair by (1 - probability)^EXPONENT; 0: equal weights")
       .add("--bins", o.bins, "rank within this many bins of source length", 1, 1000)
       .add("--anyway", o.anyway, "order even by a detector that is no better than chance")
       .add("--output,-o", o.output, "where to write the plan", true)
-      .footer(
-          DetectRecipe::kinds() +
-          "\nExample:\n  ruminate detect plan --pool pool.tsv --human judge.tsv --keep 0.5 -o plan.tsv\n");
+      .footer(DetectRecipe::kinds() +
+              "\nExample:\n  ruminate detect plan --pool generated.tsv --human judge.tsv --keep 0.5 -o "
+              "plan.tsv\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(o.detector.empty() != o.human.empty(), "expected either --detector FILE or --human FILE");
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);

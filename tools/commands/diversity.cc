@@ -314,7 +314,7 @@ int run(int argc, char** argv) {
       .add("--measures", o.measures, "comma-separated names, or all")
       .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
-      .add("--explain", o.explain, "print what a measure is, and exit")
+      .add("--explain", o.explain, kExplainHelp)
       .footer(
           "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
           "evenly "

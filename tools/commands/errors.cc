@@ -200,7 +200,7 @@ int run(int argc, char** argv) {
       .choice("--format", asked.format, kFormatHelp, table_formats())
       .add("--json", asked.json, kJsonHelp)
       .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
-      .add("--explain", asked.explained, "print what a measure is")
+      .add("--explain", asked.explained, kExplainHelp)
       .footer(fmt::format("FILE is {}, or - for standard input; FILE:2 is the second column of a TSV.",
                           kPackedHelp));
   if (const auto status = flags.parse(argc, argv)) return *status;

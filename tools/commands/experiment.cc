@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -303,16 +304,15 @@ int experiment(int argc, char** argv) {
   Asked a;
   Flags flags("experiment", "Runs an experiment: trains generators and students, measures, judges, reports.");
   flags
-      .add("action", a.what, "run, status, jobs, report, export, or stage: one of those that `jobs` lists",
-           true)
+      .choice("command", a.what, "what to do; stage: make one of those that `jobs` lists",
+              {"run", "status", "jobs", "report", "export", "stage"}, true)
       .add("config", a.config, "the experiment's TOML file, as in data/configs/experiments", true)
       .add("--folder", a.folder, "where everything goes, instead of the file's experiment.folder")
       .add("--data", a.data, "a folder with train.tsv, valid.tsv and test.tsv, instead of the file's [data]")
       .add("--generated", a.generated, "NAME=FILE: what the outside model [generator.NAME] made of the pool")
       .add("--group", a.groups, "only arms of these groups, and those that their claims compare them with")
       .add("--jobs", a.jobs, "stages run in parallel, instead of the file's experiment.jobs", 0, 1024)
-      .add("--threads", a.threads, "threads of one stage; 0: 1, or all processors for the action stage", 0,
-           1024)
+      .add("--threads", a.threads, "threads of one stage; 0: 1, or all processors for `stage`", 0, 1024)
       .add("--stage", a.stage, "id of the stage to make")
       .add("--slurm", a.slurm, "jobs: as a script of job arrays for Slurm")
       .add("--plain", a.plain, "jobs: one command per line, in an order that works")
@@ -324,25 +324,20 @@ int experiment(int argc, char** argv) {
            "report: a folder instead of the experiment's; export: a file, else standard output")
       .add("--no-text", a.no_text, "report: ids and numbers only, no text of a corpus");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  const std::pair<const char*, int (*)(const Asked&)> actions[] = {
-      {"run", run},       {"status", status},         {"jobs", jobs},
-      {"report", report}, {"export", export_targets}, {"stage", stage}};
-  std::vector<std::string> names;
-  for (const auto& [flag, action] : {std::pair{"--stage", "stage"},
-                                     {"--slurm", "jobs"},
-                                     {"--plain", "jobs"},
-                                     {"--arm", "export"},
-                                     {"--seed", "export"},
-                                     {"--system", "export"},
-                                     {"--no-text", "report"}})
-    RUM_CHECK(!flags.given(flag) || a.what == action, "{} is for `ruminate experiment {}`", flag, action);
+  for (const auto& [flag, command] : {std::pair{"--stage", "stage"},
+                                      {"--slurm", "jobs"},
+                                      {"--plain", "jobs"},
+                                      {"--arm", "export"},
+                                      {"--seed", "export"},
+                                      {"--system", "export"},
+                                      {"--no-text", "report"}})
+    RUM_CHECK(!flags.given(flag) || a.what == command, "{} is for `ruminate experiment {}`", flag, command);
   RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",
             "--output is for `ruminate experiment report` and `export`");
-  for (const auto& [name, f] : actions) {
-    if (a.what == name) return f(a);
-    names.emplace_back(name);
-  }
-  fail(fmt::format("no action \"{}\"{}", a.what, known_names(a.what, names)));
+  const std::map<std::string, int (*)(const Asked&)> commands{
+      {"run", run},       {"status", status},         {"jobs", jobs},
+      {"report", report}, {"export", export_targets}, {"stage", stage}};
+  return commands.at(a.what)(a);
 }
 const Command command{"experiment", "reproduce the paper's experiments: run, status, jobs, report",
                       experiment};

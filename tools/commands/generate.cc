@@ -26,7 +26,7 @@ int generate(int argc, char** argv) {
       .add("--greedy", greedy, "always take the likeliest token instead of drawing");
   draws.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text without drawing");
+  RUM_CHECK(!greedy || (!draws.any(flags) && count == 1), "--greedy writes one text without sampling");
   const auto run = draws.load(folder);
   RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
             shell_quoted(folder));

@@ -195,7 +195,7 @@ int run(int argc, char** argv) {
            "for each predicted token: line, position in its text, token, log p, rank, entropy, tab-separated")
       .add("--html", page, "write a page to this file: the texts, each token coloured by its probability")
       .add("--json", json, kJsonHelp)
-      .add("--explain", explained, "print what a measure is");
+      .add("--explain", explained, kExplainHelp);
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
     fmt::print("{}", metrics::explain(explained));

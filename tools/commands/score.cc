@@ -73,7 +73,7 @@ void declare(Flags& flags, Options& o) {
       .add("--width", o.width, "digits after the point", 0, 17)
       .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
-      .add("--explain", o.explain, "define a measure or a test (paired-bs, paired-ar), and exit")
+      .add("--explain", o.explain, kExplainHelp)
       .footer(fmt::format(
           "FILE is {}, or - for standard input; FILE:2 is the second column of a TSV, and a reference "
           "line without that column does not count as a reference for its sentence.",

@@ -27,10 +27,10 @@ int serve(int argc, char** argv) {
       .add("--name", model.name, "what clients call the model; by default the run's name")
       .add("--key-from", key_from,
            "the environment variable with a key that clients must send; none: open to all")
-      .add("--max-prompt", model.most_prompt, "most tokens of a prompt", 1)
+      .add("--max-prompt", model.most_prompt, "longest prompt, in tokens", 1)
       .add("--max-tokens", model.most_answer,
-           "most tokens of an answer, and the default when a client names no limit", 1)
-      .add("--max-body", c.most_body, "most bytes of a request", 64, int64_t{1} << 30)
+           "longest answer, in tokens, and the default when a client names no limit", 1)
+      .add("--max-body", c.most_body, "largest request, in bytes", 64, int64_t{1} << 30)
       .add("--clients", c.clients, "simultaneous connections; more must wait", 1, 4096)
       .add("--waiting", c.waiting, "requests queued for the model; more are told to retry after a second", 1,
            1 << 16)

@@ -38,8 +38,8 @@ struct BestOfFlags {
 
   void add(Flags& flags) {
     flags
-        .add("--best-of", samples, "draw this many translations besides the greedy one and keep the best", 1,
-             1024)
+        .add("--best-of", samples, "sample this many translations besides the greedy one and keep the best",
+             1, 1024)
         .choice(
             "--choose", choose,
             "with --best-of: mbr, the one most like the others; channel, the likeliest by log p(y|x)/|y| + "
@@ -305,7 +305,7 @@ int translate(int argc, char** argv) {
            "the template is a user's message, in the chat format of the model's family")
       .add("--beam", search.beam, "hypotheses kept; 1: greedy (by default as the run was evaluated)", 1, 1024)
       .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
-      .add("--sample", sample, "draw instead of searching")
+      .add("--sample", sample, "sample instead of searching")
       .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
       .add("--scores", scores, "the natural log-probability and a tab before each translation")
       .add("--jsonl", jsonl,
