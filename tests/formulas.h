@@ -14,13 +14,13 @@ struct StepInputs;
 std::vector<double> formula(const std::string& op, const Sample& sample, const StepInputs& inputs);
 bool has_formula(const std::string& op);
 
-// Attention of one query row against rows of keys, by the definition: the sum over what `sees` allows.
+// Self-attention over packed texts, straight from the definition: qkv (rows, (heads + 2 kv_heads) width).
 struct AttentionCase {
   int heads, kv_heads, width;  // width of one head
   std::vector<int> offsets, prefix;
   int mask;  // 0 causal, 1 full, 2 prefix
   double rope;
-  bool restart;  // RoPE's positions restart at the end of the prefix
+  bool restart;  // positions start again at 0 at the prefix's last token, the separator
 };
 std::vector<int> places(const AttentionCase&, int rows);
 std::vector<double> attention_by_definition(const AttentionCase&, const std::vector<double>& qkv, int rows);

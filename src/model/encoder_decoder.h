@@ -1,5 +1,5 @@
-// The original Transformer shape (Vaswani et al. 2017, with norms in front): an encoder that sees a whole
-// source, and a decoder that sees its own beginning and, through cross-attention, the source. GptConfig
+// The original Transformer (Vaswani et al. 2017), with pre-norm blocks: an encoder that sees a whole source,
+// and a decoder that sees its own earlier tokens and, through cross-attention, the source. GptConfig
 // describes both: `layers` is the number of blocks of each. `recompute` serves the encoder's blocks alone.
 #pragma once
 #include "model/gpt.h"

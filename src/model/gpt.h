@@ -46,7 +46,7 @@ struct GptConfig {  // `inner`: width of the feed-forward layer; the others have
   bool feed_bias() const { return bias == Biases::all || bias == Biases::feed_forward; }
 };
 
-struct Block {  // attention and feed-forward, each after a norm and beside the residual stream
+struct Block {  // attention and feed-forward, each behind a norm, added to the residual stream
   Normalise norm1, norm2;
   Linear qkv, project;
   FeedForward feed;
@@ -64,6 +64,9 @@ struct Block {  // attention and feed-forward, each after a norm and beside the 
         layer(i),
         rope(c.rope()),
         rate(c.dropout) {}
+  // Standard deviation for layers that add to the residual stream: smaller the more of them there are, so the
+  // stream's variance does not grow with depth (Radford et al. 2019). A Block adds twice. A DecoderBlock,
+  // with the same scale, adds three times: half as much variance again, at any depth.
   static float residual_scale(const GptConfig& c) {
     return 0.02f / std::sqrt(2.0f * static_cast<float>(c.layers));
   }
@@ -102,7 +105,7 @@ struct Gpt {
     for (int i = 0; i < c.layers; ++i) blocks.emplace_back(p / "block" / std::to_string(i), c, i);
   }
   // ids: (N) -> (N, C), or (R, C) when only `rows` are wanted: then the last block works only on them.
-  // `states`, if given, gets the embedding and what each block makes of it.
+  // `states`, if given, receives the embedding and every block's output.
   Tensor hidden(const Tensor& ids, const Layout& layout, const Tensor& rows = {},
                 std::vector<Tensor>* states = nullptr) const {
     Residual x{embedding(ids, tokens)};

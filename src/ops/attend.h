@@ -15,7 +15,7 @@
 #include "tensor/tensor.h"
 
 namespace rum {
-// cos and sin of the angles of all positions, in double and rounded once: (position, d / 2).
+// For each position d / 2 cosines, then d / 2 sines: (positions, d). Computed in double, rounded once.
 template <class S>
 class Rotation {
  public:
@@ -37,7 +37,7 @@ class Rotation {
     table_ = t.data();
   }
   bool on() const { return on_; }
-  void turn(S* row, int64_t position, S sign) const {  // planes (j, j + d / 2)
+  void turn(S* row, int64_t position, S sign) const {  // pairs (j, j + d / 2)
     const S* t = table_ + position * 2 * half_;
     for (int64_t j = 0; j < half_; ++j) {
       const S c = t[j], s = sign * t[half_ + j], a = row[j], b = row[half_ + j];
@@ -57,9 +57,9 @@ int64_t padded(int64_t n) {  // to whole vectors
   return (n + simd::kLanes<S> - 1) / simd::kLanes<S> * simd::kLanes<S>;
 }
 
-// Rows of one head, `n` x `d`, as numbers to calculate with: where they are, when they can be read there as
-// whole vectors; else a copy, rotated and then rounded to T as the cache would: so that writing with a cache
-// gives the bits of the whole forward.
+// Rows of one head, `n` x `d`, ready for arithmetic: in place if they can be read there as whole vectors,
+// else a copy. With a rotation, always a copy: rotated and rounded to T as the cache stores them, so that
+// decoding gives the bits of the full forward.
 template <class T, class S = Stats<T>>
 MatrixView<const S> head_rows(MatrixView<const T> from, int64_t n, int64_t d, Scratch<S>& scratch,
                               const Rotation<S>* rotation = nullptr, const int32_t* positions = nullptr) {
@@ -162,8 +162,9 @@ struct Piece {  // one head of one text: m queries, n keys, d numbers each; o an
 // dot-product attention, Vaswani et al. 2017), given dy = d(loss)/dy:
 //   dv_j  = sum_i p_ij dy_i
 //   dp_ij = dy_i v_j
-//   ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij) = p_ij (dp_ij - dy_i y_i): softmax's gradient. The sum over j is
-//           dy_i times sum_j p_ij v_j, which is y_i, so no row of dp has to be whole first (Dao et al. 2022).
+//   ds_ij = p_ij (dp_ij - sum_k p_ik dp_ik): softmax's gradient. The sum is
+//           sum_k p_ik (dy_i v_k) = dy_i y_i =: delta_i, so it does not need a whole row of dp
+//           (Dao et al. 2022): ds_ij = p_ij (dp_ij - delta_i)
 //   dq_i  = sum_j ds_ij k_j / sqrt d,  dk_j = sum_i ds_ij q_i / sqrt d
 // p is computed again from q, k and lse. dk and dv (n rows of padded d) are added to; emit(i, row) gets dq.
 template <class S, class Seen, class Emit>
@@ -185,12 +186,12 @@ void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, 
         simd::each<S>(0, d, [&](int64_t e, auto count) {
           products += simd::get(x.o.at(at, 0) + e, count) * simd::get(x.dy.at(at, 0) + e, count);
         });
-        const S mean = simd::sum(products), z = x.lse[at * x.lse_step];
+        const S delta = simd::sum(products), z = x.lse[at * x.lse_step];
         for (int64_t j = 0; j < n; j += lanes) {
           simd::Vec<S> w = simd::exp(scale * simd::read(pr + j) - z);
           if (j >= whole) w = simd::first_lanes(w, n - whole);
           simd::write(pr + j, w);
-          simd::write(dr + j, scale * w * (simd::read(dr + j) - mean));
+          simd::write(dr + j, scale * w * (simd::read(dr + j) - delta));
         }
         std::fill(pr + padded<S>(n), pr + most, S{0});
         std::fill(dr + padded<S>(n), dr + most, S{0});

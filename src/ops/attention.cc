@@ -1,4 +1,5 @@
-// A query sees a leading range of its text: up to itself, the whole text, or at least the prefix.
+// Self-attention: CPU kernels, cache, gradient and samples. What a query sees is always the beginning of its
+// text: up to itself, all of it, or at least the prefix.
 #include "ops/attention.h"
 
 #include <algorithm>
@@ -48,7 +49,7 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
     T* kc = ks.data<T>() + s * ks.shape()[1] * kv + g * d * lanes;
     T* vc = vs.data<T>() + s * vs.shape()[1] * kv + g * d;
     {
-      Scratch<S> again = scratch;  // for the moment only
+      Scratch<S> again = scratch;  // a copy: what it takes is free again at the brace
       fill_panels(head_rows<T>(new_keys, r.length, d, again, &rotation, positions), r.length, d, kc,
                   kv * lanes, r.before);
     }
@@ -226,7 +227,7 @@ std::vector<Sample> samples() {
   };
   const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9};
   const std::vector<Tensor> in{noise({10, 24}, 1)};
-  Rope scaled = 100;  // of 3 planes, one stays, one is mixed, one turns slower
+  Rope scaled = 100;  // of 3 pairs, one is unchanged, one blended, one slowed
   scaled.factor = 4;
   scaled.context = 20;
   return {{"causal", in, with(Mask::causal, 0, three)},
@@ -278,7 +279,7 @@ void Cache::reorder(std::span<const int32_t> parents) {
     }
   };
   for (int32_t s = 0; s < slots; ++s) fill_from(s);
-  for (int32_t s = 0; s < slots; ++s) {  // what is left are circles: one slot of each is set aside
+  for (int32_t s = 0; s < slots; ++s) {  // what is left are cycles: one slot of each is saved first
     if (parent(s) == s || done[static_cast<size_t>(s)]) continue;
     copies.push_back({-1, s});
     waiting(s) = 0;
@@ -301,16 +302,17 @@ Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope r
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
             "attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
   const int64_t n = qkv.shape()[0], all = hs.query + 2 * hs.kv, d = qkv.shape()[-1] / all;
-  RUM_CHECK(qkv.shape().rank == 2 && qkv.shape()[1] == all * d && d > 0 && (!rope.on() || d % 2 == 0),
-            "attention: qkv {} for {} query and 2 x {} key and value heads of {} width", str(qkv.shape()),
-            hs.query, hs.kv, rope.on() ? "even" : "equal");
+  RUM_CHECK(
+      qkv.shape().rank == 2 && qkv.shape()[1] == all * d && d > 0 && (!rope.on() || d % 2 == 0),
+      "attention: qkv {} does not split into {} query and 2 x {} key and value heads of the same{} width",
+      str(qkv.shape()), hs.query, hs.kv, rope.on() ? ", even" : "");
   RUM_CHECK(l.positions.size() == n, "attention: {} rows, {} positions", n, l.positions.size());
   RUM_CHECK(l.offsets.device() == qkv.device() && l.positions.device() == qkv.device() &&
                 (l.mask != Mask::prefix || l.prefix.device() == qkv.device()) &&
                 (!l.cache || l.cache->used.device() == qkv.device()),
             "attention: the layout or its cache is not on the device of qkv: Layout::to() brings it there");
   RUM_CHECK(!(l.cache && Tape::current() && Tape::current()->wants(qkv)),
-            "attention: a cache is for reading alone");
+            "attention: a cache is for inference; this call needs gradients");
   Tensor y = Tensor::empty({n, hs.query * d}, qkv.dtype(), qkv.device());
   Tensor lse = Tensor::empty({n, hs.query}, stats_type(qkv.dtype()), qkv.device());
   kernels::attention_forward(qkv.device(), qkv, hs, l, layer, rope, y, lse);

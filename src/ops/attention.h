@@ -10,10 +10,11 @@
 #include "base/random.h"
 
 namespace rum {
-// What a token sees of its text: itself and what is before it; all; the same, but a prefix sees itself whole.
+// What a token sees: causal, itself and what precedes it; full, the whole text; prefix, as causal, but the
+// tokens of the prefix all see each other.
 enum class Mask : uint8_t { causal, full, prefix };
 
-// Keys and values of texts that are being written, one slot each. Made outside any tape.
+// Keys and values of the texts being generated, one slot each. Made outside any tape.
 struct Cache {
   // Per layer (slots, length, kv heads * D). Values token by token; so are keys on the GPU. On the CPU keys
   // stand in panels of as many tokens as a vector has lanes, number by number (ops/attend.h): a query meets a
@@ -39,15 +40,15 @@ struct Layout {
   Layout to(DeviceKind) const;  // with the same cache
 };
 
-// Rotary position embedding (Su et al. 2021): plane j of a head of width D turns by base^(-2 j / D) a
-// position. Base 0: none. With a factor, Llama 3's scaling for texts beyond `context`: planes that turn less
-// than `low` times within it turn slower by the factor, those that turn more than `high` times stay, between
-// them both are mixed.
+// Rotary position embedding (Su et al. 2021): in a head of width D pair j, its numbers j and j + D / 2, turns
+// by base^(-2 j / D) per position. Base 0: none. With a factor, Llama 3's scaling for texts beyond `context`:
+// pairs that make fewer than `low` turns within it are slowed by the factor, those that make more than `high`
+// are unchanged, and in between the two are blended.
 struct Rope {
   float base = 0, factor = 1, low = 1, high = 4, context = 8192;
   constexpr Rope(float b = 0) : base(b) {}
   bool on() const { return base > 0; }
-  RUM_HOST_DEVICE double scaled(double angle) const {  // of a plane for one position
+  RUM_HOST_DEVICE double scaled(double angle) const {  // of a pair for one position
     const double turns = context * angle / 6.283185307179586476925;
     if (factor == 1 || turns > high) return angle;
     if (turns < low) return angle / factor;

@@ -68,8 +68,8 @@ template <bool odd, int R, int V, template <int> class Rows>
   }
 }
 // out[r][v] = the products of row r of A and row v of the weights, as far as they fill pairs of vectors;
-// returns how many numbers those are. By itself, since the rest calls memcpy: around a call GCC would keep the
-// sums in memory, in this loop too.
+// returns how many numbers those are. A function of its own: the rest calls memcpy, and around a call GCC
+// would keep the sums in memory, even in this loop.
 template <int R, int V, template <int> class Rows>
 [[gnu::noinline]] int64_t whole_pairs(Rows<R> a, Rows<V> w, Floats (&out)[R][V]) {
   Floats sums[R][V];

@@ -1,6 +1,7 @@
-// Products by weights in bf16 where nothing is recorded: writing, evaluating. The weights are read as they lie, a
-// row an output, and widened in registers. Put into the order that other products read (ops/gemm.cc), they
-// would be twice as large as the model, and one row of activations does not pay for that order.
+// Products with bf16 weights when nothing is recorded: generation and evaluation. The weights are read as
+// they lie, a row an output, and widened in registers. Put into the order that other products read
+// (ops/gemm.cc), they would be twice as large as the model, and one row of activations does not pay for that
+// order.
 #pragma once
 #include "tensor/tensor.h"
 

@@ -22,7 +22,8 @@ struct MatrixView {  // a matrix: rows `step` apart, the numbers of a row `strid
   S* at(int64_t i, int64_t j) const { return data + i * step + j * stride; }
 };
 
-// Memory of one thread for one piece of work; what take() gives is overwritten by the next piece.
+// Scratch memory of this thread, reused from one piece of work to the next. A copy of a Scratch takes again
+// from where the original stood.
 template <class S>
 class Scratch {
  public:
@@ -88,7 +89,7 @@ void transpose_into(const T* from, int64_t from_step, int64_t n, int64_t k, S* t
     for (int64_t j = 0; j < k; ++j) to[j * step + r] = static_cast<S>(from[r * from_step + j]);
 }
 
-// f.operator()<R>(i) for rows begin, begin + most, ... with R rows each, fewer at the end.
+// f.operator()<n>(i), for the n <= R rows that are left.
 template <int R, class F>
 void last_rows(int64_t i, int64_t n, F&& f) {
   if constexpr (R > 0) {
@@ -98,6 +99,7 @@ void last_rows(int64_t i, int64_t n, F&& f) {
       last_rows<R - 1>(i, n, f);
   }
 }
+// f.operator()<R>(i) for rows begin, begin + most, ... with R = most rows each, fewer at the end.
 template <int most = kMicroRows, class F>
 void by_rows(int64_t begin, int64_t end, F&& f) {
   int64_t i = begin;

@@ -45,37 +45,36 @@ void forward(const Tensor& x, const Tensor& delta, const Tensor& weight, float e
 //   ds/dr_j = -s^3 r_j / C = -s^2 h_j / C
 //   dh_k/dr_j = s [k = j] + r_k ds/dr_j = s ([k = j] - h_k h_j / C)
 //   dr_j = sum_k g_k dh_k/dr_j = s (g_j - h_j mean(g h))
-// Below, b = mean(g h).
 void backward(const Tensor& r, const Tensor& weight, const Tensor& rstd, const Tensor& dy, const Grad& dr,
               const Grad& dweight) {
   by_type(r.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t n = r.shape().rows(), c = r.shape()[-1];
-    const T *x = r.data<T>(), *g = dy.data<T>(), *w = weight.data<T>();
+    const T *x = r.data<T>(), *dys = dy.data<T>(), *w = weight.data<T>();
     const S* s = rstd.data<S>();
     if (dr) {
       T* out = dr.to().data<T>();
       const bool add = dr.add();
       parallel((n + kRows - 1) / kRows, [&](int64_t p) {
         for (int64_t i = p * kRows; i < std::min(n, (p + 1) * kRows); ++i) {
-          simd::Vec<S> products{};  // of g and r: h has one factor s more
+          simd::Vec<S> sum_gr{};  // h = r s: the factor s comes after the sum
           simd::each<S>(0, c, [&](int64_t j, auto lanes) {
-            products +=
-                simd::get(g + i * c + j, lanes) * simd::get(w + j, lanes) * simd::get(x + i * c + j, lanes);
+            sum_gr +=
+                simd::get(dys + i * c + j, lanes) * simd::get(w + j, lanes) * simd::get(x + i * c + j, lanes);
           });
-          const S b = simd::sum(products) * s[i] / static_cast<S>(c);
+          const S mean_gh = simd::sum(sum_gr) * s[i] / static_cast<S>(c);
           simd::each<S>(0, c, [&](int64_t j, auto lanes) {
-            simd::Vec<S> d = (simd::get(g + i * c + j, lanes) * simd::get(w + j, lanes) -
-                              simd::get(x + i * c + j, lanes) * s[i] * b) *
+            simd::Vec<S> v = (simd::get(dys + i * c + j, lanes) * simd::get(w + j, lanes) -
+                              simd::get(x + i * c + j, lanes) * s[i] * mean_gh) *
                              s[i];
-            if (add) d += simd::get(out + i * c + j, lanes);
-            simd::put(out + i * c + j, d, lanes);
+            if (add) v += simd::get(out + i * c + j, lanes);
+            simd::put(out + i * c + j, v, lanes);
           });
         }
       });
     }
     sum_columns<T, S>(dweight, n, c, [&](int64_t i, int64_t j, auto lanes) {
-      return simd::get(g + i * c + j, lanes) * simd::get(x + i * c + j, lanes) * s[i];
+      return simd::get(dys + i * c + j, lanes) * simd::get(x + i * c + j, lanes) * s[i];
     });
   });
 }

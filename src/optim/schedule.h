@@ -8,7 +8,8 @@ struct Schedule {
   Decay decay = Decay::cosine;
   float peak = 1e-3f;
   int64_t warmup = 100;  // steps of linear warm-up
-  float floor = 0;       // share of the peak at the last step; inverse_sqrt and constant never reach it
+  // Share of the peak that cosine and linear would reach at step `steps`; the others ignore it.
+  float floor = 0;
   int64_t steps = 1000;  // of the whole run
 };
 // Of step 0, 1, ...; even step 0 is above 0. cosine: Loshchilov and Hutter 2017; inverse_sqrt:

@@ -1,7 +1,7 @@
 // Charts as inline SVG for the report: no script, no fonts, no network. Colours are CSS variables of the
-// page, so they follow light, dark and print; every colour has a shape of its own, so that nobody needs to
-// tell colours apart. All charts have the same narrow width: two fit side by side on a page, and on a phone
-// they are stacked.
+// page, so they follow light, dark and print; series differ in the shape of their marks as well, so nobody
+// has to tell colours apart. All charts have the same narrow width: two fit side by side on a page, and on a
+// phone they are stacked.
 #pragma once
 #include <cstdint>
 #include <string>

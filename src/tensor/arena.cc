@@ -87,7 +87,8 @@ void Arena::settle() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held: clone() what outlives a step", in_use_);
   trace_ = 0;
   if (chunks_.size() < 2) return;
-  // Peak bytes first; if best fit leaves gaps a further chunk joins, and the next settle() adds it up.
+  // First one chunk of peak bytes. If best fit leaves gaps, another chunk is added during the step, and the
+  // next settle() merges them.
   const size_t bytes = chunks_.front().second >= peak_ ? reserved() : peak_;
   for (auto& c : chunks_) backend_.release(c.first);
   chunks_.clear();

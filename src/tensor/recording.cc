@@ -32,8 +32,7 @@ void Recording::play(Arena& arena, const std::function<void()>& work) {
     } catch (...) {
       try {
         backend_->discard(backend_->end_recording());
-      } catch (
-          const Error&) {  // a recording that failed cannot always be closed in order; the cause is above
+      } catch (const Error&) {  // closing it may fail as well; the first error is the one to report
       }
       throw;
     }

@@ -2,8 +2,8 @@
 // for AVX-512, AVX2 and f32, bf16, f64. Sums run lane by lane and then as a fixed tree, so their bits depend
 // on the length alone. float has its own exp and tanh; double calls the standard library.
 //
-// Kernels use five of these words: Vec<S>, a register of numbers; all(x), the same number in each lane;
-// each(), the loop over a row; get() and put(), a vector's worth of it, or what is left at its end.
+// Five names are enough to read a kernel: Vec<S>, a register of numbers; all(x), the same number in each
+// lane; each(), the loop over a row; get() and put(), a vector's worth of it, or what is left at its end.
 #pragma once
 #include <cmath>
 #include <concepts>
