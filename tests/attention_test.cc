@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "ops/pool.h"
+#include "tests/error_of.h"
 
 namespace rum::attention_test {
 namespace {
@@ -255,6 +257,33 @@ TEST(Attention, ReorderedSlotsGoOnAsTheirParents) {
     EXPECT_THROW(cache.reorder(Ints{0, 1, 2, 3, 4, 6}), Error);
     EXPECT_THROW(cache.clear(6), Error);
   }
+}
+TEST(Attention, RefusesOffsetsThatDoNotRiseFromZeroWithinTheRows) {
+  const Tensor qkv = noise({9, 24}, 1), q = noise({9, 8}, 2), kv = noise({9, 16}, 3);
+  const Heads hs{2, 2};
+  const Layout right{ints({0, 4, 9}), {}, ints(Ints(9)), Mask::causal};
+  struct Wrong {
+    Ints offsets;
+    std::string said;
+  };
+  for (const auto& [offsets, said] : std::vector<Wrong>{{{1, 4, 9}, "the first text begins at row 1, not 0"},
+                                                        {{0, 10, 4}, "text 0 is rows 0..10 of 9"},
+                                                        {{0, 6, 4}, "text 1 is rows 6..4 of 9"},
+                                                        {{0, -1, 4}, "text 0 is rows 0..-1 of 9"}}) {
+    Layout wrong = right;
+    wrong.offsets = ints(offsets);
+    EXPECT_EQ(error_of([&] { attention(qkv, hs, wrong, 0, 0); }), "attention: " + said);
+    EXPECT_EQ(error_of([&] { cross_attention(q, kv, hs, wrong, right); }),
+              "cross_attention, queries: " + said);
+    EXPECT_EQ(error_of([&] { cross_attention(q, kv, hs, right, wrong); }),
+              "cross_attention, memory: " + said);
+    EXPECT_EQ(error_of([&] { pool(q, wrong, Pooling::mean); }), "pool: " + said);
+  }
+  Cache cache(1, 3, 20, 8, DType::f64, DeviceKind::cpu);
+  Layout cached = right;
+  cached.cache = &cache;
+  EXPECT_EQ(error_of([&] { attention(qkv, hs, cached, 0, 0); }),
+            "attention: 2 texts, but the cache has 3 slots");
 }
 TEST(Attention, RefusesWhatDoesNotFit) {
   const Layout l = layout(Mask::causal);

@@ -184,6 +184,9 @@ TEST(Tensors, ShareCopyAndLook) {
   EXPECT_FALSE(c.shared());
   EXPECT_NE(error_of([&] { a.as({4}); }).find("cannot be seen as"), std::string::npos);
   EXPECT_NE(error_of([&] { d.rows(2, 4); }).find("rows 2..4"), std::string::npos);
+  EXPECT_EQ(error_of([&] { d.at(6); }), "number 6 of (3, 2)");
+  EXPECT_EQ(error_of([&] { d.at(-1); }), "number -1 of (3, 2)");
+  EXPECT_EQ(Tensor::empty({0, 3}, DType::f64, DeviceKind::cpu).rows(0, 0).shape(), Shape({0, 3}));
   EXPECT_NE(error_of([] { Shape({1, 2, 3, 4, 5}); }).find("four axes"), std::string::npos);
 }
 

@@ -88,7 +88,6 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
 void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope, Tensor& y, Tensor& lse) {
   by_type(qkv.dtype(), [&]<class T> {
     const int64_t c = y.shape()[1], texts = l.offsets.size() - 1, end = l.offsets.data<int32_t>()[texts];
-    RUM_CHECK(end <= qkv.shape()[0], "attention: the texts have {} rows, qkv is {}", end, str(qkv.shape()));
     std::fill(y.data<T>() + end * c, y.data<T>() + y.size(), T{});
     for (int64_t s = 0; l.cache && s < texts; ++s) {
       const Span r = span_of(l, s);
@@ -297,6 +296,14 @@ Layout Layout::to(DeviceKind d) const {
   auto there = [&](const Tensor& t) { return t ? t.to(d) : t; };
   return {there(offsets), there(prefix), there(positions), mask, cache};
 }
+void check_offsets(const char* op, const Tensor& offsets, const Tensor& x) {
+  if (offsets.device() != DeviceKind::cpu) return;
+  const int32_t* o = offsets.data<int32_t>();
+  RUM_CHECK(o[0] == 0, "{}: the first text begins at row {}, not 0", op, o[0]);
+  for (int64_t s = 0; s + 1 < offsets.size(); ++s)
+    RUM_CHECK(o[s] <= o[s + 1] && o[s + 1] <= x.shape()[0], "{}: text {} is rows {}..{} of {}", op, s, o[s],
+              o[s + 1], x.shape()[0]);
+}
 Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope) {
   check_inputs("attention", {qkv});
   RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
@@ -313,6 +320,9 @@ Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope r
             "attention: the layout or its cache is not on the device of qkv: Layout::to() brings it there");
   RUM_CHECK(!(l.cache && Tape::current() && Tape::current()->wants(qkv)),
             "attention: a cache is for inference; this call needs gradients");
+  RUM_CHECK(!l.cache || l.cache->used.size() == l.offsets.size() - 1,
+            "attention: {} texts, but the cache has {} slots", l.offsets.size() - 1, l.cache->used.size());
+  check_offsets("attention", l.offsets, qkv);
   Tensor y = Tensor::empty({n, hs.query * d}, qkv.dtype(), qkv.device());
   Tensor lse = Tensor::empty({n, hs.query}, stats_type(qkv.dtype()), qkv.device());
   kernels::attention_forward(qkv.device(), qkv, hs, l, layer, rope, y, lse);

@@ -32,7 +32,7 @@ struct Cache {
 
 // How N rows are cut into texts. It travels through the model; attention() alone looks inside.
 struct Layout {
-  Tensor offsets;    // (S+1) i32: text s is rows offsets[s] .. offsets[s+1]; padded with N
+  Tensor offsets;    // (S+1) i32, from 0 on: text s is rows offsets[s] .. offsets[s+1]; unused ones are N
   Tensor prefix;     // (S) i32: this many leading tokens of a text see each other (Mask::prefix)
   Tensor positions;  // (N) i32: place in the text, for RoPE and for learned positions
   Mask mask = Mask::causal;
@@ -70,8 +70,12 @@ Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, Rope = 1000
 
 // The decoder's look at the encoder: text s of `queries` sees all of text s of `memory`. q: (N, query D), kv:
 // (M, 2 kv D), all keys, then all values; y: (N, query D). Of the layouts only the offsets count. Queries of
-// a text without memory, and rows in no text, give 0.
+// a text without memory, and rows after the last text, give 0.
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads, const Layout& queries, const Layout& memory);
+
+// Error, with the op's name, unless the offsets rise from 0 to at most the number of rows of x. Offsets on a
+// GPU are not read: that would wait for it.
+void check_offsets(const char* op, const Tensor& offsets, const Tensor& x);
 
 namespace kernels {
 inline constinit Kernel<const Tensor& /*qkv*/, Heads, const Layout&, int /*layer*/, Rope, Tensor& /*y*/,

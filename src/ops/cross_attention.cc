@@ -16,26 +16,12 @@ Spans spans(const Layout& queries, const Layout& memory, int64_t s) {
   return {a[s], a[s + 1] - a[s], b[s], b[s + 1] - b[s]};
 }
 
-void check(const Layout& l, const Tensor& rows, const char* whose) {  // offsets rise within the rows
-  const int32_t* o = l.offsets.data<int32_t>();
-  for (int64_t s = 0; s + 1 < l.offsets.size(); ++s)
-    RUM_CHECK(0 <= o[s] && o[s] <= o[s + 1] && o[s + 1] <= rows.shape()[0],
-              "cross_attention: text {} of the {} is rows {}..{} of {}", s, whose, o[s], o[s + 1],
-              str(rows.shape()));
-}
-
 void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries, const Layout& memory,
              Tensor& y, Tensor& lse) {
-  check(queries, q, "queries");
-  check(memory, kv, "memory");
   by_type(q.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t c = y.shape()[1], d = c / hs.query, width = kv.shape()[1], group = hs.query / hs.kv;
     const int64_t texts = queries.offsets.size() - 1, end = queries.offsets.data<int32_t>()[texts];
-    const int64_t given = memory.offsets.data<int32_t>()[texts];
-    RUM_CHECK(end <= q.shape()[0] && given <= kv.shape()[0],
-              "cross_attention: the texts have {} queries and {} keys, q is {}, kv {}", end, given,
-              str(q.shape()), str(kv.shape()));
     std::fill(y.data<T>() + end * c, y.data<T>() + y.size(), T{});
     parallel(texts * hs.kv, [&](int64_t piece) {
       const int64_t s = piece / hs.kv, g = piece % hs.kv, step = padded<S>(d);
@@ -173,6 +159,8 @@ Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout
             "cross_attention: a layout is not on the device of q: Layout::to() brings it there");
   RUM_CHECK(queries.offsets.size() == memory.offsets.size(), "cross_attention: {} texts ask, {} answer",
             queries.offsets.size() - 1, memory.offsets.size() - 1);
+  check_offsets("cross_attention, queries", queries.offsets, q);
+  check_offsets("cross_attention, memory", memory.offsets, kv);
   Tensor y = Tensor::like(q);
   Tensor lse = Tensor::empty({q.shape()[0], hs.query}, stats_type(q.dtype()), q.device());
   kernels::cross_attention_forward(q.device(), q, kv, hs, queries, memory, y, lse);

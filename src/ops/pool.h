@@ -6,7 +6,7 @@ namespace rum {
 enum class Pooling : uint8_t { mean, last };
 
 // y[s] = the mean of the rows of text s, or its last row; 0 for an empty text. x: (N, C); y: (S, C), S: the
-// number of texts in the layout. Error when the offsets do not rise within 0..N.
+// number of texts in the layout. Error when the offsets, on the CPU, do not rise from 0 to at most N.
 Tensor pool(const Tensor& x, const Layout& layout, Pooling kind);
 
 namespace kernels {

@@ -1,5 +1,7 @@
 #include "tensor/readback.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace rum {
@@ -18,14 +20,13 @@ Readback::~Readback() {
   }
 }
 void Readback::finish() {
-  for (const Started& s : started_) {
+  for (const Started& s : std::exchange(started_, {})) {  // none is finished twice, even if one throws
     double d = 0;
     float f = 0;
     backend_->finish_download(s.download, s.dtype == DType::f64 ? static_cast<void*>(&d) : &f,
                               size_of(s.dtype));
     numbers_.push_back(s.dtype == DType::f64 ? d : static_cast<double>(f));
   }
-  started_.clear();
 }
 double Readback::at(size_t i) {
   finish();

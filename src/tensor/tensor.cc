@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tensor/arena.h"
 
@@ -51,7 +53,8 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
   RUM_CHECK(0 <= begin && begin <= end && end <= shape()[0], "rows {}..{} of {}", begin, end, str(shape()));
   Tensor out = as(shape());
   out.body_->shape.axis[0] = end - begin;
-  out.body_->data += static_cast<size_t>(begin * (size() / shape()[0])) * size_of(dtype());
+  out.body_->data +=
+      static_cast<size_t>(begin * (size() / std::max<int64_t>(shape()[0], 1))) * size_of(dtype());
   return out;
 }
 Tensor Tensor::clone() const {
@@ -61,13 +64,15 @@ Tensor Tensor::clone() const {
 }
 bool Tensor::shared() const { return body_->handles > 1 || body_->storage->refs > 1; }
 double Tensor::at(int64_t i) const {
-  const size_t width = size_of(dtype());
-  alignas(8) char bytes[8];
-  Backend::of(device()).download(bytes, body_->data + static_cast<size_t>(i) * width, width);
-  if (dtype() == DType::i32) return *reinterpret_cast<const int32_t*>(bytes);
-  double v = 0;
-  by_type(dtype(), [&]<class T> { v = static_cast<double>(*reinterpret_cast<const T*>(bytes)); });
-  return v;
+  RUM_CHECK(i >= 0 && i < size(), "number {} of {}", i, str(shape()));
+  auto read = [&]<class T>(T v) {
+    Backend::of(device()).download(&v, data<T>() + i, sizeof v);
+    return static_cast<double>(v);
+  };
+  if (dtype() == DType::i32) return read(int32_t{});
+  double out = 0;
+  by_type(dtype(), [&]<class T> { out = read(T{}); });
+  return out;
 }
 template <class T>
 Tensor Tensor::from(std::span<const T> values, Shape s, DType t, DeviceKind d) {

@@ -214,7 +214,7 @@ TEST(CudaRows, Swiglu) {
 }
 TEST(CudaRows, Pool) {
   for (const std::vector<int32_t>& offsets :
-       {std::vector<int32_t>{0, 1}, {0, 3, 4, 4, 9, 40, 40, 40}, {2, 2, 39}})
+       {std::vector<int32_t>{0, 1}, {0, 3, 4, 4, 9, 40, 40, 40}, {0, 0, 39}})
     for (int64_t c : {1, 33, 64})
       for (DType t : kTypes)
         for (Pooling kind : {Pooling::mean, Pooling::last})
