@@ -784,22 +784,38 @@ void expect_tags(const Experiment& e) {
   EXPECT_EQ(human, 2 * 125);
   EXPECT_GT(tagged, 2 * 300);
 }
-// A claim that waits for its arms counts in the correction, so that the first verdict is the last.
+// A claim that waits for its arms counts in the correction, so that the first verdict is the last; one that was chosen
+// after looking counts only for its like.
 void expect_corrected_over_all(const Experiment& e, const char* report) {
-  int64_t claims = 0;
-  for (size_t at = 0; (at = e.config.find("kind = \"students\"", at)) != std::string::npos; ++at) ++claims;
-  std::vector<std::pair<double, double>> found;  // p and the corrected one, by BLEU
-  const Json all = parse_json(slurp(e.file(report)), report);
-  for (const Json& claim : *all.find("claims")->array())
-    for (const Json& row : *claim.find("rows")->array()) {
-      double p = 0, corrected = 0;
-      row.find("p")->number(p), row.find("p_holm")->number(corrected);
-      if (*row.find("by")->text() == "BLEU") found.emplace_back(p, corrected);
+  struct Judged {
+    bool later;
+    double p = 1, corrected = 1;
+  };
+  std::vector<Judged> all;  // by BLEU
+  const Json written = parse_json(slurp(e.file(report)), report);
+  for (const Claim& c : parse_experiment(e.config, "c.toml").claims) {
+    if (c.kind != "students") continue;
+    all.push_back({c.chosen_later});
+    for (const Json& claim : *written.find("claims")->array()) {
+      if (*claim.find("id")->text() != c.id) continue;
+      const Json& by_bleu = claim.find("rows")->array()->front();
+      by_bleu.find("p")->number(all.back().p), by_bleu.find("p_holm")->number(all.back().corrected);
     }
-  ASSERT_FALSE(found.empty());
-  EXPECT_LT(std::ssize(found), claims);
-  const auto [p, corrected] = *std::min_element(found.begin(), found.end());
-  EXPECT_NEAR(corrected, std::min(1.0, p * static_cast<double>(claims)), 1e-12);
+  }
+  int64_t later = 0;
+  for (const Judged& a : all) {
+    const auto counts = [&](const Judged& x) { return a.later || !x.later; };
+    double expected = 0;  // the largest p times the number of those not smaller, over p up to its own
+    for (const Judged& x : all) {
+      if (!counts(x) || x.p > a.p) continue;
+      double not_smaller = 0;
+      for (const Judged& y : all) not_smaller += counts(y) && y.p >= x.p;
+      expected = std::max(expected, std::min(1.0, not_smaller * x.p));
+    }
+    EXPECT_NEAR(a.corrected, expected, 1e-12);
+    later += a.later;
+  }
+  EXPECT_EQ(later, 1);
 }
 // It learned from 700 pairs of the seed set and 300 of the judge set.
 void expect_learned_from_both(const Experiment& e) {
@@ -822,7 +838,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   ASSERT_EQ(early.status, 0) << early.err;
   EXPECT_NE(early.out.find("C1"), std::string::npos) << early.out;
   EXPECT_NE(early.out.find("arms are made; left out: "), std::string::npos) << early.out;
-  expect_corrected_over_all(e, "early/claims.json");
+  expect_corrected_over_all(e, "early/claims.json");  // without the arms of some
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
   const Ran again = e.run(e.words("run", "x"));
@@ -840,6 +856,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(tried, 12);  // so were a classifier, the head over states, and a detector of two generations
   const Ran report = e.run(e.words("report", "x"));
   ASSERT_EQ(report.status, 0) << report.err;
+  expect_corrected_over_all(e, "x/claims.json");
   EXPECT_EQ(report.out.find("left out"), std::string::npos) << report.out;
   EXPECT_NE(slurp(e.file("early/report.html")).find("Arms that are not finished yet, and left out: "),
             std::string::npos);

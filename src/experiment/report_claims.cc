@@ -77,7 +77,9 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
         "Resamples seeds and, within them, test sentences, both paired across arms; wider by Student's t "
         "where few seeds make much of the variance."},
        {"p", "Two-sided, by the same bootstrap, or by Student's t where that is larger."},
-       {"p, Holm", "Corrected over all claims that are judged by this score."},
+       {"p, Holm",
+        "Corrected over all claims that are judged by this score. Claims chosen after looking do not count "
+        "against the others."},
        {"p, swaps", "By approximate randomisation."},
        {"could see"},
        {"sd of seeds"},

@@ -252,19 +252,8 @@ class Gatherer {
         of_targets(r);
       out_.claims.push_back(std::move(r));
     }
-    // Holm's correction over all claims of the file that are judged by the same kind of number: one that waits
-    // for its arms counts with p = 1, so a verdict does not depend on which arms are there.
-    std::map<std::string, std::vector<ClaimResult::Row*>> families;
-    for (ClaimResult& c : out_.claims)
-      for (ClaimResult::Row& row : c.rows)
-        families[c.claim->kind == "students" ? row.by : c.claim->kind].push_back(&row);
-    for (auto& [family, rows] : families) {
-      std::vector<double> p;
-      for (const auto* row : rows) p.push_back(row->difference.p);
-      p.resize(p.size() + waiting_in(family), 1);
-      const std::vector<double> corrected = holm(p);
-      for (size_t i = 0; i < rows.size(); ++i) rows[i]->corrected = corrected[i];
-    }
+    correct(false);
+    correct(true);
     for (ClaimResult& c : out_.claims)
       for (ClaimResult::Row& row : c.rows) {
         const bool greater = c.claim->kind == "students" ? row.by != "NLL" : c.claim->kind == "diversity";
@@ -272,14 +261,31 @@ class Gatherer {
             verdict_of(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
       }
   }
+  // Holm's correction over all claims of the file that are judged by the same kind of number. One that waits
+  // for its arms counts with p = 1, so a verdict does not depend on which arms are there. Claims that were
+  // chosen after results had been seen are corrected over all, but do not count against the others.
+  void correct(bool chosen_later) {
+    std::map<std::string, std::vector<std::pair<ClaimResult::Row*, const Claim*>>> families;
+    for (ClaimResult& c : out_.claims)
+      for (ClaimResult::Row& row : c.rows)
+        if (chosen_later || !c.claim->chosen_later)
+          families[c.claim->kind == "students" ? row.by : c.claim->kind].emplace_back(&row, c.claim);
+    for (const auto& [family, rows] : families) {
+      std::vector<double> p;
+      for (const auto& [row, _] : rows) p.push_back(row->difference.p);
+      p.resize(p.size() + waiting_in(family, chosen_later), 1);
+      const std::vector<double> corrected = holm(p);
+      for (size_t i = 0; i < rows.size(); ++i)
+        if (rows[i].second->chosen_later == chosen_later) rows[i].first->corrected = corrected[i];
+    }
+  }
   // Comparisons of claims whose arms are not there: one by each score, or by each measure that a claim names.
-  size_t waiting_in(const std::string& family) const {
+  size_t waiting_in(const std::string& family, bool chosen_later) const {
+    const bool of_students = family != "errors" && family != "diversity";
     size_t out = 0;
     for (const Claim& c : config_.waiting)
-      if (c.kind == family)
-        out += std::max<size_t>(c.measures.size(), 1);
-      else if (c.kind == "students" && family != "errors" && family != "diversity")
-        ++out;
+      if ((chosen_later || !c.chosen_later) && c.kind == (of_students ? "students" : family))
+        out += of_students ? 1 : std::max<size_t>(c.measures.size(), 1);
     return out;
   }
   void of_students(ClaimResult& r) {
