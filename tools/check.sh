@@ -37,7 +37,7 @@ done
 core=$(sed -n '/^The core, /,/^7/p' README.md | grep -oE '`[a-z_/]+\.(cc|h)`' | tr -d '`')
 # shellcheck disable=SC2086
 lines=$(cat $core | wc -l)
-[ "$lines" -gt 500 ] && [ "$lines" -le 1100 ] || say "the core of the README's reading order has $lines lines, not about 1,000"
+[ "$lines" -gt 500 ] && [ "$lines" -le 1150 ] || say "the core of the README's reading order has $lines lines, not about 1,100"
 
 # The corpus that `make reproduce` fetches for an experiment holds out as many pairs as its config asks for.
 held_out() { # flag, its default in `ruminate data prepare`, script
