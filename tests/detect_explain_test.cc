@@ -9,6 +9,7 @@
 #include "detect/linear.h"
 #include "tests/error_of.h"
 #include "tests/typed.h"
+#include "text/words.h"
 
 namespace rum::detect::detect_explain_test {
 namespace {
@@ -140,6 +141,18 @@ TEST(Windows, CoverTheTextToItsEnd) {
   EXPECT_EQ(places(windows(d, t, Unit::words, 3, 100)), (Places{{1, 3}, {9, 11}}));
   const Window w = windows(d, t, Unit::words, 4, 2)[1];
   EXPECT_EQ(t.target.substr(w.begin, w.end - w.begin), "three four five six");
+  // Words where no blank parts them, with the signs beside them: "I / love / music, / you / too."
+  const Text han{.id = "3", .target = "\u6211\u7231\u97F3\u4E50\uFF0C\u4F60\u4E5F\u7231\u3002 -- (ok)"};
+  const auto parted = windows(d, han, Unit::words, 1, 1);
+  std::string whole;
+  for (const Window& x : parted) whole += han.target.substr(x.begin, x.end - x.begin);
+  EXPECT_EQ(parted.size(), words(han.target).size());
+  EXPECT_GT(parted.size(), 5u);
+  EXPECT_EQ(whole, "\u6211\u7231\u97F3\u4E50\uFF0C\u4F60\u4E5F\u7231\u3002 --(ok)");
+  const auto signs = windows(d, {.id = "4", .target = " ... !"}, Unit::words, 2, 1);
+  ASSERT_EQ(signs.size(), 1u);
+  EXPECT_EQ(signs[0].begin, 1u);
+  EXPECT_EQ(signs[0].end, 6u);
   const Text s{.id = "2",
                .target = "He came.  He said \"No.\" and left. It cost 3.50 euros! \u5B83\u3002\u597D\u3002"};
   std::vector<std::string> sentences;

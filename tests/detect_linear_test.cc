@@ -236,6 +236,20 @@ TEST(Folds, TextsOfOneSourceStayTogetherAndFoldsAreEqual) {
   EXPECT_EQ(size, (std::vector<int>{10, 10, 10, 10, 10}));
   EXPECT_NE(folds_of(texts, 5, 2), fold);
 }
+// Noise, each line four times in each file: who is tried on a line has not read it elsewhere, so finds nothing.
+TEST(Folds, NobodyIsTriedOnATextThatHeHasRead) {
+  const std::vector<Text> noise = lines(60, 3, 0);
+  std::vector<Text> texts;
+  for (int copy = 0; copy < 4; ++copy)
+    for (size_t i = 0; i < noise.size(); ++i) {
+      texts.push_back(noise[i]);
+      texts.back().source = copy % 2 ? "" : fmt::format("Satz {} {}", copy, i);
+      texts.back().id = fmt::format("{}", texts.size());
+      if (copy == 3) texts.back().target += " ";
+    }
+  const HeldOut h = held_out(texts, cross_fit("linear", texts, {{"features", 4096}}, 3, 1).scores, 3);
+  EXPECT_LT(h.auroc, 0.65);
+}
 TEST(Folds, CrossFittedScoresAreThoseOfADetectorThatDidNotSeeTheSource) {
   const std::vector<Text> texts = lines(30);
   const auto fold = folds_of(texts, 3, 1);
@@ -254,6 +268,21 @@ TEST(Folds, NoOrderByChance) {
   EXPECT_TRUE(why_not_order(HeldOut{5, 0.53, 0.02}));
   EXPECT_TRUE(why_not_order(HeldOut{5, 0.3, 0.02}));
   EXPECT_TRUE(why_not_order(std::nullopt));
+}
+// Two of each, parted: one of the six orders of two and two, so no evidence. Parted by a hundred it is.
+TEST(Folds, APerfectScoreOfFewTextsOpensNoGate) {
+  const auto parted = [](size_t each) {
+    std::vector<Text> texts(2 * each);
+    std::vector<double> scores;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      texts[i].author = i < each ? Author::human : Author::machine;
+      scores.push_back(static_cast<double>(i));
+    }
+    return held_out(texts, scores, 2);
+  };
+  EXPECT_EQ(parted(2).auroc, 1);
+  EXPECT_TRUE(why_not_order(parted(2)));
+  EXPECT_FALSE(why_not_order(parted(100)));
 }
 TEST(Folds, EveryMachineIsTriedByEveryDetector) {
   const CrossGenerator m = cross_generator("linear", lines(200, 1, 0.9), {}, 2, 1);

@@ -56,6 +56,26 @@ TEST(Evaluate, ADetectorAgainstItselfDiffersByNothingAndAgainstNoiseByItsDiffere
   EXPECT_NEAR(*other.variance, *other.a.variance + *other.b.variance - 2 * *other.covariance, 1e-15);
   EXPECT_NEAR(*other.p, std::erfc(std::abs(*other.z) / std::sqrt(2)), 1e-15);
 }
+TEST(Evaluate, WithoutAnOverlapTheIntervalIsWilsons) {
+  for (const int64_t n : {2, 5, 40}) {
+    Scores apart;
+    for (int64_t i = 0; i < n; ++i) apart.human.push_back(-1 - static_cast<double>(i));
+    for (int64_t i = 0; i < n + 3; ++i) apart.machine.push_back(1 + static_cast<double>(i));
+    const Auroc up = auroc(apart), down = auroc({apart.machine, apart.human});
+    EXPECT_EQ(*up.variance, 0);
+    EXPECT_NEAR(up.interval()[0], wilson(n, n)[0], 1e-12);
+    EXPECT_EQ(up.interval()[1], 1);
+    EXPECT_EQ(down.interval()[0], 0);
+    EXPECT_NEAR(down.interval()[1], wilson(0, n)[1], 1e-12);
+    Scores back = apart;
+    for (auto* list : {&back.human, &back.machine})
+      for (double& x : *list) x = -x;
+    const PairedAuroc worse = delong(back, apart);
+    EXPECT_EQ(*worse.variance, 0);
+    EXPECT_EQ((*worse.honest_interval())[0], -1);
+    EXPECT_NEAR((*worse.honest_interval())[1], -1 + std::sqrt(2) * (1 - wilson(n, n)[0]), 1e-12);  // of both
+  }
+}
 TEST(Evaluate, ThresholdsFlagNoMorePeopleThanAllowed) {
   Scores s;
   for (int i = 0; i < 200; ++i) s.human.push_back(i / 4);  // 0 to 49, four of each
@@ -143,6 +163,14 @@ TEST(Calibrate, PlattStandsWhereTheGradientVanishes) {
   for (auto* list : {&scaled.human, &scaled.machine})
     for (double& x : *list) x = 1000 * x - 7;
   EXPECT_NEAR(fit_platt(scaled)(1000 * 0.3 - 7), p(0.3), 1e-9);
+}
+// Scores that are upside down: of all curves that do not fall the best is the mean of Platt's targets.
+TEST(Calibrate, PlattNeverFallsWithTheScore) {
+  const Scores right = noisy(60, 25, 1.5, 0.01);
+  const Platt p = fit_rising_platt({right.machine, right.human});
+  const double mean = (25 * (1.0 / 27) + 60 * (61.0 / 62)) / 85;
+  for (const double x : {-3.0, 0.0, 3.0}) EXPECT_NEAR(p(x), mean, 1e-12);
+  EXPECT_EQ(fit_rising_platt(right).a, fit_platt(right).a);
 }
 TEST(Calibrate, IsotonicByHand) {
   // Scores 1 2 3 4 5 with labels 0 1 0 1 and (1, 0): pools {1}, {2 3}, {4 5}.

@@ -22,11 +22,14 @@
 
 namespace rum::detect_program_test {
 namespace {
-// Line i by a person, or by a machine that uses words of its own in `share` of the lines.
+// Line i by a person, or by a machine that uses words of its own in `share` of the lines. Hardly any two are
+// equal: nobody is tried on one that he has read.
 std::string line(int i, bool machine, int percent) {
   static const char* words[] = {"house", "river", "night", "garden", "letter", "winter", "market", "window"};
   std::string out = "they found the";
-  for (int k = 0; k < 5; ++k) out += std::string(" ") + words[(i * (k + 3) + k * k + i / 8) % 8];
+  uint32_t bits = static_cast<uint32_t>(2 * i + machine + 1) * 2654435761u;
+  for (int k = 0; k < 6; ++k)
+    out += std::string(" ") + words[(bits ^= bits >> 15, bits *= 2246822519u) >> 29];
   if (i * 37 % 100 < percent) out += machine ? " furthermore" : " anyway";
   return out;
 }
@@ -240,6 +243,102 @@ TEST_F(Detecting, WhatADetectorLearnedByHeartIsNoAnswer) {
                    "was fitted on these pairs");
   }
 }
+// What its detectors know by heart, a combination knows, too.
+TEST_F(Detecting, ACombinationHasSeenWhatItsDetectorsHaveSeen) {
+  make(60, 50);
+  std::string later_human, later_machine;
+  for (int i = 100; i < 160; ++i) {
+    later_human += "Satz " + std::to_string(i) + "\t" + line(i, false, 50) + "\n";
+    later_machine += "Satz " + std::to_string(i) + "\t" + line(i, true, 50) + "\n";
+  }
+  write("later.tsv", later_human), write("later_pool.tsv", later_machine);
+  for (const std::string name : {"a", "b"})
+    ASSERT_EQ(detect({"fit", "--human", "@human.tsv", "--machine", "@pool.tsv", "--option",
+                      name == "a" ? "features=4096" : "features=64", "-o", "@" + name})
+                  .status,
+              0);
+  const std::vector<std::string> both{
+      "--kind", "combine", "--option", "detectors=" + file("a"), "--option", "detectors=" + file("b")};
+  const auto combine = [&](std::vector<std::string> words) {
+    words.insert(words.end(), both.begin(), both.end());
+    return detect(words);
+  };
+  const std::string why =
+      "a was fitted on " + file("human.tsv") + ": what it has memorised cannot be held out";
+  expect_refusal(combine({"fit", "--human", "@human.tsv", "--machine", "@later_pool.tsv", "-o", "@both"}),
+                 why);
+  EXPECT_FALSE(std::filesystem::exists(file("both")));
+  expect_refusal(combine({"evaluate", "--matrix", "--human", "@human.tsv", "--machine", "@later_pool.tsv"}),
+                 why);
+  expect_refusal(combine({"plan", "--human", "@human.tsv", "--pool", "@later_pool.tsv", "-o", "@plan"}), why);
+  ASSERT_EQ(combine({"fit", "--human", "@later.tsv", "--machine", "@later_pool.tsv", "-o", "@both"}).status,
+            0);
+  const Ran judged =
+      detect({"evaluate", "--detector", "@both", "--human", "@human.tsv", "--machine", "@later_pool.tsv"});
+  EXPECT_NE(judged.err.find("both combines a detector that was fitted on " + file("human.tsv") + ": "),
+            std::string::npos)
+      << judged.err;
+  EXPECT_NE(judged.err.find("both was fitted on " + file("later_pool.tsv") + ": "), std::string::npos);
+  EXPECT_NE(detect({"calibrate", "--detector", "@both", "--human", "@human.tsv", "--fpr", "0.2", "-o", "@c"})
+                .err.find("was fitted on " + file("human.tsv")),
+            std::string::npos);
+  expect_refusal(detect({"plan", "--anyway", "--pool", "@pool.tsv", "--detector", "@c", "-o", "@plan"}),
+                 "was fitted on these pairs, as " + file("pool.tsv"));
+}
+TEST_F(Detecting, FlagsThatWouldChangeNothingAreRefused) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  const std::vector<std::string> texts{"--human", "@human.tsv", "--machine", "@pool.tsv"};
+  const auto refused = [&](std::vector<std::string> words, const std::vector<std::string>& more,
+                           const std::string& why) {
+    words.insert(words.end(), more.begin(), more.end());
+    expect_refusal(detect(words), why);
+    EXPECT_FALSE(std::filesystem::exists(file("x")));
+  };
+  const std::vector<std::pair<std::string, std::string>> recipe{
+      {"--kind", "linear"}, {"--option", "C=2"}, {"--folds", "3"}};
+  for (const auto& [flag, value] : recipe) {
+    refused({"evaluate", "--detector", "@d", flag, value}, texts,
+            flag + " is for the detectors that --matrix");
+    refused({"plan", "--detector", "@d", "--pool", "@pool.tsv", "-o", "@x", flag, value}, {},
+            flag + " is for detectors that are fitted here");
+  }
+  refused({"evaluate", "--matrix", "--attacks"}, texts, "--attacks needs a --detector");
+  refused({"evaluate", "--matrix", "--documents", "5"}, texts, "--documents needs a --detector");
+  refused({"calibrate", "--detector", "@d", "--human", "@human", "--fpr", "0.3", "--curve", "isotonic", "-o",
+           "@x"},
+          {}, "--curve isotonic needs machine texts");
+  refused({"evaluate", "--detector", "@d", "@d"}, texts, "are the same file, and a detector is not compared");
+}
+// One part that cannot be measured leaves the others.
+TEST_F(Detecting, AQualityThatIsAllEqualIsAFaultOfItsOwn) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  std::string same;
+  for (int i = 0; i < 60; ++i) same += "7\n";
+  write("quality", same);
+  const Ran r = detect({"evaluate", "--detector", "@d", "--human", "@human.tsv", "--machine", "@pool.tsv",
+                        "--quality", "@quality"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  const Json all = parse_json(r.out, "out"), &one = *all.find(file("d"));
+  EXPECT_NE(one.find("auroc"), nullptr);
+  EXPECT_EQ(*one.find("spearman_with_quality")->find("fault")->text(), "constant");
+}
+// The same characters, composed or not, as lines and as escapes in JSON.
+TEST_F(Detecting, EqualTextsScoreTheSameInEveryForm) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  write("forms", "they found the caf\u00E9\nthey found the cafe\u0301\n");
+  write("forms.jsonl", "{\"text\": \"they found the cafe\\u0301\"}\n{\"text\": \"they found the cafe\"}\n");
+  const Ran r = detect({"score", "--detector", "@d", "--in", "@forms", "@forms.jsonl", "--format", "plain"});
+  ASSERT_EQ(r.status, 0) << r.err;
+  std::istringstream lines(r.out);
+  std::string composed, parted, escaped, other;
+  lines >> composed >> parted >> escaped >> other;
+  EXPECT_EQ(parted, composed);
+  EXPECT_EQ(escaped, composed);
+  EXPECT_NE(other, composed);
+}
 TEST_F(Detecting, IsotonicWhereAskedFor) {
   make(100, 50);
   ASSERT_EQ(detect({"fit", "--human", "@human", "--machine", "@machine", "--source", "@sources", "--option",
@@ -361,6 +460,25 @@ TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
   EXPECT_NE(
       detect({"explain", "--detector", "@own", "--in", "@greedy.jsonl", "--id", "3"}).out.find("white-box: "),
       std::string::npos);
+
+  // Its own words are no measure of other machines': they set no probability, and are marked where it is tried.
+  const Ran calibrated = detect({"calibrate", "--detector", "@own", "--human", "@people.tsv", "--fpr", "0.2",
+                                 "--in", "@greedy.jsonl", "-o", "@calibrated"});
+  ASSERT_EQ(calibrated.status, 0) << calibrated.err;
+  EXPECT_NE(calibrated.err.find("60 of the machines' texts are by a model that the detector asks itself"),
+            std::string::npos)
+      << calibrated.err;
+  const Ran mine = detect({"score", "--detector", "@calibrated", "--in", "@people.tsv"});
+  EXPECT_EQ(mine.out.find("probability"), std::string::npos) << mine.out;
+  for (const auto& [asked, own_texts] : {std::pair{"run", "60"}, {"other", ""}}) {
+    const Ran tried = detect({"evaluate", "--matrix", "--kind", "likelihood", "--option",
+                              "model=" + file(asked), "--human", "@people.tsv", "--in", "@greedy.jsonl"});
+    ASSERT_EQ(tried.status, 0) << tried.err;
+    const Json table = parse_json(tried.out, "matrix");
+    const Json* marked =
+        table.find("matrix")->find("fitted_on_one")->find("run")->find("run")->find("white_box");
+    EXPECT_EQ(marked ? to_json(*marked) : "", own_texts);
+  }
 
   // A language model's page shows ranks and their histogram besides what each token adds.
   const Ran page =

@@ -86,6 +86,19 @@ inline void refuse_second_reading(std::span<const std::string> files) {
   RUM_CHECK(std::count_if(files.begin(), files.end(), standard) <= 1,
             "standard input (-) can be read only once");
 }
+// Error when two of the files, given under one flag to be compared, are the same: a `what` is not compared
+// with itself.
+inline void refuse_same_file(std::span<const std::string> files, const char* flag, const char* what) {
+  for (size_t i = 0; i < files.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      std::error_code none;
+      if (files[i] == files[j] || std::filesystem::equivalent(files[i], files[j], none))
+        fail(
+            fmt::format("{}: {} and {} are the same file, and a {} is not compared with itself; name each {} "
+                        "once",
+                        flag, files[j], files[i], what, what));
+    }
+}
 // All of them; FileError when there is no line at all.
 inline std::vector<std::optional<std::string>> read_columns(const std::string& given, Form form = Form::nfc) {
   std::vector<std::optional<std::string>> out;

@@ -85,6 +85,16 @@ Platt fit_platt(const Scores& scores) {
   check_finite(scores);
   return PlattFit(scores).solve();
 }
+Platt fit_rising_platt(const Scores& scores) {
+  check_finite(scores);
+  const PlattFit fit(scores);
+  const Platt best = fit.solve();
+  if (best.a <= 0) return best;
+  const double rate =
+      std::accumulate(fit.target.begin(), fit.target.end(), 0.0) / static_cast<double>(fit.target.size());
+  const double constant = std::log(rate / (1 - rate));
+  return {0, -constant, fit.objective(0, constant)};
+}
 
 double Isotonic::operator()(double score) const {
   const auto right = std::lower_bound(scores.begin(), scores.end(), score);

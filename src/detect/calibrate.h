@@ -9,6 +9,9 @@ namespace rum::detect {
 // Minimises the cross-entropy (`objective`, a sum in nats) against the targets (N1 + 1) / (N1 + 2) for
 // machines and 1 / (N0 + 2) for people. BadScores as check(); an infinite score is an Error.
 Platt fit_platt(const Scores&);
+// The same among the curves that do not fall, for scores of which a higher one means machine: where they are
+// upside down, a constant, as isotonic regression gives.
+Platt fit_rising_platt(const Scores&);
 // The least-squares fit among all non-decreasing curves.
 Isotonic fit_isotonic(const Scores&);
 

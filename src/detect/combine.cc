@@ -1,5 +1,6 @@
 // A detector made of others: logistic regression over their scores, standardised to mean 0 and deviation 1.
-// The others are already fitted, and should not have seen the texts that the combination is fitted on.
+// The others are already fitted, and must not have seen the texts that the combination is fitted on: what they
+// have memorised would count as what they can do (`ruminate detect fit` refuses such files).
 #include <algorithm>
 #include <cmath>
 
@@ -35,6 +36,12 @@ class Combination : public Detector {
     std::vector<std::string> out;
     for (const auto& m : members_)
       for (std::string& hash : m->models()) out.push_back(std::move(hash));
+    return out;
+  }
+  Corpora seen() const override {
+    Corpora out = origin.corpora;
+    for (const auto& m : members_)
+      for (auto& corpus : m->seen()) out.push_back(std::move(corpus));
     return out;
   }
   Explanation explain(const Text& text) const override {

@@ -60,11 +60,13 @@ struct HeldOut {
   int64_t folds = 0;
   double auroc = 0.5, error = 0;  // error: its standard error
 };
+// Files of texts: path, and hash of the lines.
+using Corpora = std::vector<std::pair<std::string, uint64_t>>;
 // What every detector records about itself.
 struct Origin {
-  std::vector<std::pair<std::string, uint64_t>> corpora;  // fitted on: path and hash of the lines
-  int64_t humans = 0, machines = 0;                       // texts of each
-  std::vector<std::string> generators;                    // of the machines' texts, sorted
+  Corpora corpora;                      // fitted on
+  int64_t humans = 0, machines = 0;     // texts of each
+  std::vector<std::string> generators;  // of the machines' texts, sorted
   int64_t white_box = 0;              // machine texts by a model that the detector itself uses (white_box.h)
   std::optional<HeldOut> held_out{};  // measured without those
 };
@@ -91,6 +93,8 @@ class Detector {
   virtual bool needs_source() const { return false; }
   // Hashes of the weights of all the models of ours that it uses (white_box.h).
   virtual std::vector<std::string> models() const { return {}; }
+  // All that its scores were fitted on, by itself or by detectors inside it.
+  virtual Corpora seen() const { return origin.corpora; }
   virtual Explanation explain(const Text&) const = 0;
   virtual Saved saved() const = 0;
 
@@ -123,7 +127,7 @@ std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> tex
 // origin and the settings. FileError: not a detector, another version, truncated, or an unknown kind.
 void save(const Detector&, const std::string& path, Disk& = Disk::real());
 std::unique_ptr<Detector> load(const std::string& path, Disk& = Disk::real());
-// The two halves, for a detector that contains others (combine.h).
+// The two halves, for a detector that contains others (combine.cc).
 Saved pack(const Detector&);
 std::unique_ptr<Detector> unpack(const Saved&, const std::string& path);
 }  // namespace rum::detect

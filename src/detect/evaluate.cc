@@ -52,7 +52,10 @@ std::optional<double> covariance(const Placed& a, const Placed& b) {
   return covariance(a.machine, b.machine) / ratio(a.machine.size(), 1) +
          covariance(a.human, b.human) / ratio(a.human.size(), 1);
 }
-Auroc auroc(const Placed& p) { return {mean(p.machine), covariance(p, p)}; }
+Auroc auroc(const Placed& p) {
+  return {mean(p.machine), covariance(p, p),
+          static_cast<int64_t>(std::min(p.machine.size(), p.human.size()))};
+}
 
 void check_probabilities(const Scores& p) {
   if (p.human.empty() && p.machine.empty()) throw BadScores("empty", "no probability to judge");
@@ -103,9 +106,13 @@ Scores by_author(std::span<const Text> texts, std::span<const double> scores) {
   return out;
 }
 
+double Auroc::error() const {
+  if (!variance) return 1;
+  if (*variance > 0) return std::sqrt(*variance);
+  return kZ / (ratio(fewer, 1) + kZ * kZ);  // (1 - wilson(fewer, fewer)[0]) / kZ
+}
 std::array<double, 2> Auroc::interval() const {
-  if (!variance) return {0, 1};
-  const double half = kZ * std::sqrt(*variance);
+  const double half = kZ * error();
   return {std::max(0.0, value - half), std::min(1.0, value + half)};
 }
 std::vector<RocPoint> roc(const Scores& s) {
@@ -125,6 +132,11 @@ std::vector<RocPoint> roc(const Scores& s) {
 Auroc auroc(const Scores& s) {
   check(s);
   return auroc(Placed(s));
+}
+std::optional<std::array<double, 2>> PairedAuroc::honest_interval() const {
+  if (!interval || z) return interval;
+  const double difference = a.value - b.value, half = kZ * std::hypot(a.error(), b.error());
+  return {{std::max(-1.0, difference - half), std::min(1.0, difference + half)}};
 }
 PairedAuroc delong(const Scores& a, const Scores& b) {
   RUM_CHECK(a.human.size() == b.human.size() && a.machine.size() == b.machine.size(),

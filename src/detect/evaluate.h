@@ -35,14 +35,20 @@ std::vector<RocPoint> roc(const Scores&);
 struct Auroc {
   double value = 0.5;
   std::optional<double> variance;
-  std::array<double, 2> interval() const;  // 95 %, clipped to 0..1; 0..1 without a variance
+  int64_t fewer = 0;  // texts of the smaller class
+  // The standard error. Where the classes do not overlap, DeLong's variance is 0 however few they are; then
+  // it is that of Wilson's interval of `fewer` successes out of `fewer`. 1 without a variance.
+  double error() const;
+  std::array<double, 2> interval() const;  // 95 %, clipped to 0..1
 };
 Auroc auroc(const Scores&);
 // Two detectors on the same texts, in the same order (DeLong, DeLong and Clarke-Pearson 1988).
 struct PairedAuroc {
   Auroc a, b;
   std::optional<double> covariance, variance, z, p;  // of the difference a - b; p is two-sided
-  std::optional<std::array<double, 2>> interval;
+  std::optional<std::array<double, 2>> interval;     // DeLong's, of no width where the variance is 0
+  // `interval`, but where a difference has no variance one from the two errors (Auroc::error).
+  std::optional<std::array<double, 2>> honest_interval() const;
 };
 PairedAuroc delong(const Scores& a, const Scores& b);
 

@@ -103,8 +103,31 @@ std::vector<Feature> strongest(std::span<const Feature> features, size_t most) {
 }
 
 namespace {
+// The words of words_v2, each with the signs up to the next one; the first of a stretch between blanks also
+// has those before it, and a stretch of signs alone belongs to the word before it.
+std::vector<std::string_view> signed_words(const std::string& target) {
+  std::vector<std::string_view> out;
+  const char* begin = nullptr;  // of signs before the first word
+  const auto until = [](const char* from, const char* to) {
+    return std::string_view(from, static_cast<size_t>(to - from));
+  };
+  for (const std::string_view stretch : split_at_blanks(target)) {
+    const char* const end = stretch.data() + stretch.size();
+    if (begin == nullptr) begin = stretch.data();
+    const std::vector<std::string_view> words = words_in(stretch);
+    if (words.empty() && !out.empty()) out.back() = until(out.back().data(), end);
+    for (size_t w = 0; w < words.size(); ++w) {
+      const char* from = words[w].data();
+      if (w == 0) from = out.empty() ? begin : stretch.data();
+      out.push_back(until(from, w + 1 < words.size() ? words[w + 1].data() : end));
+    }
+  }
+  if (out.empty() && begin != nullptr)
+    out.push_back(without_trailing_blanks(until(begin, target.data() + target.size())));
+  return out;
+}
 std::vector<std::string_view> units_of(const std::string& target, Unit unit) {
-  if (unit == Unit::words) return split_at_blanks(target);
+  if (unit == Unit::words) return signed_words(target);
   std::vector<size_t> ends = sentence_breaks(target);
   ends.push_back(target.size());
   std::vector<std::string_view> out;

@@ -5,17 +5,19 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <unordered_set>
 
 #include "base/hash.h"
 #include "detect/calibrate.h"
 #include "detect/white_box.h"
+#include "text/words.h"
 
 namespace rum::detect {
 namespace {
 const std::string& group_of(const Text& t) { return t.source.empty() ? t.id : t.source; }
 
 // For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
-// that `tried` selects.
+// that `tried` selects. A target of this fold is not learned from any other source or line either.
 CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
                           const std::vector<int64_t>& fold, int64_t folds,
                           const std::function<bool(const Text&)>& learns,
@@ -24,20 +26,25 @@ CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, 
   for (int64_t f = 0; f < folds; ++f) {
     std::vector<Text> seen, unseen;
     std::vector<size_t> where;
+    std::unordered_set<std::string_view> targets;  // of those tried
     for (size_t i = 0; i < texts.size(); ++i) {
-      if (fold[i] != f && learns(texts[i])) seen.push_back(texts[i]);
       if (fold[i] != f || !tried(texts[i])) continue;
       unseen.push_back(texts[i]);
       where.push_back(i);
+      targets.insert(without_trailing_blanks(texts[i].target));
     }
     if (unseen.empty()) continue;
+    for (size_t i = 0; i < texts.size(); ++i)
+      if (fold[i] != f && learns(texts[i]) && !targets.contains(without_trailing_blanks(texts[i].target)))
+        seen.push_back(texts[i]);
     const auto people =
         std::count_if(seen.begin(), seen.end(), [](const Text& t) { return t.author == Author::human; });
     const auto machines = static_cast<int64_t>(seen.size()) - people;
-    RUM_CHECK(people > 0 && machines > 0,
-              "with one of {} folds held out, {} texts by people and {} by machines are left to fit on: give "
-              "more sources, or try another --seed",
-              folds, people, machines);
+    RUM_CHECK(
+        people > 0 && machines > 0,
+        "with one of {} folds held out, {} texts by people and {} by machines are left to fit on, equal "
+        "ones left out: give more sources, or try another --seed",
+        folds, people, machines);
     const auto detector = fit(kind, seen, options);
     const std::vector<double> scores = detector->score(unseen);
     const std::vector<bool> own = white_box(*detector, unseen);
@@ -49,13 +56,16 @@ CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, 
   return out;
 }
 bool everyone(const Text&) { return true; }
-Auroc against(std::span<const Text> texts, std::span<const double> scores, const std::string& generator) {
+CrossAuroc against(std::span<const Text> texts, const CrossFitted& tried, const std::string& generator) {
   Scores s;
+  int64_t own = 0;
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].author == Author::human) s.human.push_back(scores[i]);
-    if (texts[i].author == Author::machine && texts[i].generator == generator) s.machine.push_back(scores[i]);
+    if (texts[i].author == Author::human) s.human.push_back(tried.scores[i]);
+    if (texts[i].author != Author::machine || texts[i].generator != generator) continue;
+    s.machine.push_back(tried.scores[i]);
+    own += tried.white_box[i];
   }
-  return auroc(s);
+  return {auroc(s), own};
 }
 }  // namespace
 
@@ -82,13 +92,13 @@ CrossFitted cross_fit(const std::string& kind, std::span<const Text> texts, cons
 }
 HeldOut held_out(std::span<const Text> texts, std::span<const double> scores, int64_t folds) {
   const Auroc area = auroc(by_author(texts, scores));
-  return {folds, area.value, area.variance ? std::sqrt(*area.variance) : 1.0};
+  return {folds, area.value, area.error()};
 }
 void fit_curve(Calibration& c, const Scores& scores, const std::string& curve) {
   if (curve == "isotonic")
     c.curve = fit_isotonic(scores);
   else
-    c.curve = fit_platt(scores);
+    c.curve = fit_rising_platt(scores);
 }
 std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<const Text> texts,
                                          const Json::Object& options, int64_t folds, uint32_t seed,
@@ -131,17 +141,16 @@ CrossGenerator cross_generator(const std::string& kind, std::span<const Text> te
   const std::vector<int64_t> fold = folds_of(texts, folds, seed);
   for (const std::string& name : out.generators) {
     const auto only = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
-    const auto scores = fit_and_score(kind, texts, options, fold, folds, only, everyone).scores;
+    const CrossFitted tried = fit_and_score(kind, texts, options, fold, folds, only, everyone);
     out.matrix.emplace_back();
-    for (const std::string& other : out.generators)
-      out.matrix.back().push_back(against(texts, scores, other));
+    for (const std::string& other : out.generators) out.matrix.back().push_back(against(texts, tried, other));
   }
   if (out.generators.size() < 2) return out;
   for (const std::string& name : out.generators) {
     const auto others = [&](const Text& t) { return t.author == Author::human || t.generator != name; };
-    const auto tried = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
-    const auto scores = fit_and_score(kind, texts, options, fold, folds, others, tried).scores;
-    out.leave_one_out.push_back(against(texts, scores, name));
+    const auto these = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
+    out.leave_one_out.push_back(
+        against(texts, fit_and_score(kind, texts, options, fold, folds, others, these), name));
   }
   return out;
 }

@@ -11,7 +11,8 @@ struct CrossFitted {
   std::vector<double> scores;   // of each text, by a detector fitted on the other folds
   std::vector<bool> white_box;  // white_box.h
 };
-// `kind` and `options` as for fit(); folds as in folds_of().
+// `kind` and `options` as for fit(); folds as in folds_of(). Whoever has read a text knows it wherever it stands,
+// so nobody is fitted on a target that he is tried on, even if another source or line has it.
 CrossFitted cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
                       int64_t folds, uint32_t seed);
 // How well cross-fitted scores tell people from machines.
@@ -26,16 +27,20 @@ std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<cons
                                          const Json::Object& options, int64_t folds, uint32_t seed,
                                          const std::string& curve);
 
-// Whether the detector may order texts: its held-out AUROC must exceed .5 by more than its 95 % error.
+// Whether the detector may order texts: its held-out AUROC must exceed .5 by more than its 95 % error
+// (Auroc::error).
 // Returns why not, or nullopt if it may.
 std::optional<std::string> why_not_order(const std::optional<HeldOut>&);
 
 // Detectors of one recipe, each fitted on people and one machine (or on all machines but one) and tested on
 // every machine, always on held-out sources.
+struct CrossAuroc : Auroc {
+  int64_t white_box = 0;  // machine texts, among those tried, by a model that the detector uses (white_box.h)
+};
 struct CrossGenerator {
   std::vector<std::string> generators;
-  std::vector<std::vector<Auroc>> matrix;  // [fitted on][tried on]
-  std::vector<Auroc> leave_one_out;        // fitted on all others; empty with fewer than two
+  std::vector<std::vector<CrossAuroc>> matrix;  // [fitted on][tried on]
+  std::vector<CrossAuroc> leave_one_out;        // fitted on all others; empty with fewer than two
 };
 // Error: fewer sources than folds, or no generator.
 CrossGenerator cross_generator(const std::string& kind, std::span<const Text>, const Json::Object& options,

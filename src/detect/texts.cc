@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "text/reader.h"
+#include "text/unicode.h"
 #include "text/words.h"
 
 namespace rum::detect {
@@ -18,8 +19,11 @@ std::string_view without_packing(std::string_view path) {
 }
 class Reading {
  public:
-  Reading(const TextFile& file, Texts& out) : file_(file), out_(out), lines_(file.path) {
-    if (!file.sources.empty()) sources_.emplace(file.sources);
+  Reading(const TextFile& file, Texts& out)
+      : file_(file),
+        out_(out),
+        lines_(file.path, kLineLimit, Form::nfc) {
+    if (!file.sources.empty()) sources_.emplace(file.sources, kLineLimit, Form::nfc);
   }
   void all() {
     const std::string_view name = without_packing(file_.path);
@@ -63,33 +67,33 @@ class Reading {
     t.source = line.substr(0, tab);
     t.target = line.substr(tab + 1);
   }
-  // The text under one of these keys, or null.
-  const std::string* text(const Json& j, std::initializer_list<const char*> keys) const {
+  // The text under one of these keys, if any. An escape may undo the line's form, so it is restored.
+  std::optional<std::string> text(const Json& j, std::initializer_list<const char*> keys) const {
     for (const char* key : keys)
       if (const Json* found = j.find(key); found != nullptr && !found->is_null()) {
         if (!found->text()) bad(fmt::format("\"{}\": expected a text", key));
-        return found->text();
+        return nfc(*found->text());
       }
-    return nullptr;
+    return std::nullopt;
   }
   void from_json(std::string_view line, Text& t) const {
     const Json j = parse_json(line, fmt::format("{}: line {}", file_.path, lines_.line()));
     if (!j.object()) bad("expected a JSON object");
-    const std::string* target = text(j, {"target", "text", "generation"});
+    const auto target = text(j, {"target", "text", "generation"});
     if (!target) bad("expected \"target\", \"text\" or \"generation\"");
     t.target = *target;
-    if (const std::string* source = text(j, {"source"})) t.source = *source;
-    if (const std::string* decoding = text(j, {"decoding"})) t.decoding = *decoding;
-    if (const std::string* checkpoint = text(j, {"checkpoint"})) t.checkpoint = *checkpoint;
+    if (const auto source = text(j, {"source"})) t.source = *source;
+    if (const auto decoding = text(j, {"decoding"})) t.decoding = *decoding;
+    if (const auto checkpoint = text(j, {"checkpoint"})) t.checkpoint = *checkpoint;
     if (int64_t id = 0; j.find("id") && j.find("id")->whole(id))
       t.id = std::to_string(id);  // as `ruminate translate --jsonl` writes it
-    else if (const std::string* id = text(j, {"id"}))
-      t.id = *id;
-    if (const std::string* model = text(j, {"generator", "model"})) {
+    else if (const auto given = text(j, {"id"}))
+      t.id = *given;
+    if (const auto model = text(j, {"generator", "model"})) {
       t.author = *model == "human" ? Author::human : Author::machine;
       if (t.author == Author::machine) t.generator = *model;
     }
-    const std::string* label = text(j, {"label"});
+    const auto label = text(j, {"label"});
     if (!label) return;
     if (*label != "human" && *label != "machine")
       bad(fmt::format("label \"{}\": expected human or machine", *label));

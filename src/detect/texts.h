@@ -14,10 +14,10 @@ struct TextFile {
 };
 struct Texts {
   std::vector<Text> texts;
-  std::vector<std::pair<std::string, uint64_t>> corpora;  // path, and hash of its lines
-  int64_t empty = 0;                                      // lines without a target, left out
+  Corpora corpora;
+  int64_t empty = 0;  // lines without a target, left out
 };
-// Appends the texts of a file. JSON lines have "target", "text" or RAID's "generation"; "source", "id",
+// Appends the texts of a file, in Unicode's form NFC, so that equal texts are equal bytes. JSON lines have "target", "text" or RAID's "generation"; "source", "id",
 // "decoding", "checkpoint"; the author is "label", human or machine, or "model" ("generator"), human or a
 // machine's name. FileError with path and line: different numbers of sources and targets, or an unknown
 // label.

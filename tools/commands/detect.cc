@@ -109,12 +109,35 @@ Json::Object DetectRecipe::parsed() const {
   }
   return out;
 }
+std::optional<std::string> seen_as(const Detector& d, uint64_t hash) {
+  for (const auto& [path, known] : d.seen())
+    if (hash == known) return path;
+  return std::nullopt;
+}
 void warn_of_seen(const Detector& d, const std::string& path, const Texts& read) {
-  for (const auto& [corpus, hash] : read.corpora)
-    for (const auto& [seen, known] : d.origin.corpora)
-      if (hash == known)
-        fmt::print(stderr, "warning: {} was fitted on {}: its results here are too optimistic\n", path,
-                   corpus);
+  for (const auto& [corpus, hash] : read.corpora) {
+    if (!seen_as(d, hash)) continue;
+    const bool itself = std::any_of(d.origin.corpora.begin(), d.origin.corpora.end(),
+                                    [&](const auto& c) { return c.second == hash; });
+    fmt::print(stderr, "warning: {} {} {}: its results here are too optimistic\n", path,
+               itself ? "was fitted on" : "combines a detector that was fitted on", corpus);
+  }
+}
+void refuse_seen_by_members(const DetectRecipe& recipe, const Corpora& read) {
+  if (recipe.kind != "combine") return;
+  for (const auto& [name, value] : recipe.parsed()) {
+    if (name != "detectors" || !value.array()) continue;
+    for (const Json& member : *value.array()) {
+      if (!member.text()) continue;
+      const auto detector = load(*member.text());
+      for (const auto& [corpus, hash] : read)
+        RUM_CHECK(
+            !seen_as(*detector, hash),
+            "{} was fitted on {}: what it has memorised cannot be held out; fit the combination on texts "
+            "that none of its detectors has seen",
+            *member.text(), corpus);
+    }
+  }
 }
 std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts) {
   std::vector<double> scores = d.score(texts);
@@ -163,6 +186,7 @@ int run_fit(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   check_output(output);  // rather than when all is fitted
   const Texts texts = input.read();
+  refuse_seen_by_members(recipe, texts.corpora);
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
                                  static_cast<uint32_t>(recipe.seed), recipe.curve);
   detector->origin.corpora = texts.corpora;
@@ -206,8 +230,26 @@ int run_calibrate(int argc, char** argv) {
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
   const std::vector<double> scores = finite_scores(*detector, texts.texts);
-  const Scores s = by_author(texts.texts, scores);
+  const std::vector<bool> own = white_box(*detector, texts.texts);
+  Scores s;  // without the machine texts that say nothing of others (white_box.h)
+  int64_t left_out = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (texts.texts[i].author == Author::human) s.human.push_back(scores[i]);
+    if (texts.texts[i].author != Author::machine) continue;
+    if (own[i])
+      ++left_out;
+    else
+      s.machine.push_back(scores[i]);
+  }
   RUM_CHECK(!s.human.empty(), "expected human texts to calibrate on: --human FILE");
+  RUM_CHECK(!s.machine.empty() || !flags.given("--curve"),
+            "--curve {} needs machine texts{}: without them only thresholds are set", curve,
+            left_out > 0 ? " that the detector's own model did not write" : ", --machine FILE");
+  if (left_out > 0)
+    fmt::print(stderr,
+               "{} of the machines' texts are by a model that the detector asks itself (white-box): they do "
+               "not count for its probabilities\n",
+               left_out);
   detector->calibration.thresholds = thresholds(s.human, fprs);
   if (!s.machine.empty()) fit_curve(detector->calibration, s, curve);
   detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);

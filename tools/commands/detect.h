@@ -1,5 +1,6 @@
 // `ruminate detect VERB`: each verb registers itself, so that a new one is a new file (detect_VERB.cc).
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,8 +34,12 @@ struct DetectRecipe {
   static std::string kinds();  // a line each, for the end of --help
   Json::Object parsed() const;
 };
-// Says on standard error which of the texts the detector was fitted on.
+// As which file the detector, or one that it combines, was fitted on these lines; nothing if it was not.
+std::optional<std::string> seen_as(const Detector&, uint64_t hash);
+// Says on standard error which of the texts the detector, or one that it combines, was fitted on.
 void warn_of_seen(const Detector&, const std::string& path, const Texts&);
+// Error: the recipe combines a detector that was fitted on one of these files. No fold is held out from it.
+void refuse_seen_by_members(const DetectRecipe&, const Corpora&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const Detector&, std::span<const Text>);
 void print(const std::string&);  // to standard output; FileError when that cannot be written

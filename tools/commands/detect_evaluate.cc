@@ -147,14 +147,18 @@ struct Part {
   }
   Scores by_author() const { return detect::by_author(texts, scores); }
 };
-double correlation(const Part& part) {
+Json correlation(const Part& part) {
   std::vector<double> machine, quality;
   for (size_t i = 0; i < part.texts.size(); ++i) {
     if (part.texts[i].author != Author::machine) continue;
     machine.push_back(part.scores[i]);
     quality.push_back(part.quality[i]);
   }
-  return spearman(machine, quality);
+  try {
+    return spearman(machine, quality);
+  } catch (const BadScores& e) {
+    return Json::Object{{"fault", e.fault}};
+  }
 }
 Json::Object evaluated(const Detector& d, const Part& part, const EvaluateFlags& o) {
   const auto& [texts, scores, quality] = part;
@@ -180,8 +184,9 @@ Json::Object evaluated(const Detector& d, const Part& part, const EvaluateFlags&
 }
 Json against_first(const Scores& first, const Scores& other) try {
   const PairedAuroc p = delong(other, first);
+  const auto interval = p.honest_interval();
   return Json::Object{{"difference", p.a.value - p.b.value},
-                      {"interval", p.interval ? shown(*p.interval) : Json()},
+                      {"interval", interval ? shown(*interval) : Json()},
                       {"p", shown(p.p)}};
 } catch (const BadScores& e) {
   return Json::Object{{"fault", e.fault}};
@@ -207,15 +212,21 @@ Json::Object tried_on(const Detector& d, std::span<const Text> texts, const Trie
                                     })}});
   return out;
 }
+// Of a detector fitted on some machines, on one: which texts are by its own model is said beside it.
+Json cell(const CrossAuroc& a) {
+  Json::Object out = area(a);
+  if (a.white_box > 0) out.emplace_back("white_box", a.white_box);
+  return out;
+}
 Json matrix(const DetectRecipe& recipe, std::span<const Text> texts) {
   const CrossGenerator m =
       cross_generator(recipe.kind, texts, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
   Json::Object rows, left;
   for (size_t g = 0; g < m.generators.size(); ++g) {
     Json::Object row;
-    for (size_t h = 0; h < m.generators.size(); ++h) row.emplace_back(m.generators[h], area(m.matrix[g][h]));
+    for (size_t h = 0; h < m.generators.size(); ++h) row.emplace_back(m.generators[h], cell(m.matrix[g][h]));
     rows.emplace_back(m.generators[g], std::move(row));
-    if (!m.leave_one_out.empty()) left.emplace_back(m.generators[g], area(m.leave_one_out[g]));
+    if (!m.leave_one_out.empty()) left.emplace_back(m.generators[g], cell(m.leave_one_out[g]));
   }
   return Json::Object{{"fitted_on_one", std::move(rows)}, {"fitted_on_all_others", std::move(left)}};
 }
@@ -291,7 +302,9 @@ int run(int argc, char** argv) {
            "a file with a number for each machine text; reports how the score correlates with it")
       .add("--attacks", o.attacks,
            "also measure with the machines' texts attacked (homoglyphs, misspellings, ...)")
-      .add("--matrix", o.matrix, "fit on each machine, try on every other")
+      .add("--matrix", o.matrix,
+           "fit on each machine, try on every other; white_box: how many texts a model wrote that the "
+           "detector asks itself")
       .choice("--format", o.format, "json: everything; otherwise a table of the main numbers",
               {"json", "text", "csv", "md", "latex"})
       .footer(DetectRecipe::kinds() +
@@ -302,7 +315,14 @@ int run(int argc, char** argv) {
   RUM_CHECK(!o.detectors.empty() || o.matrix, "expected --detector FILE, or --matrix");
   RUM_CHECK(o.detectors.size() > 1 || !o.spread, "--spread needs several --detector");
   RUM_CHECK(o.format == "json" || !o.matrix, "--matrix has no table: leave out --format");
+  for (const char* flag : {"--kind", "--option", "--folds"})
+    RUM_CHECK(o.matrix || !flags.given(flag), "{} is for the detectors that --matrix fits", flag);
+  RUM_CHECK(o.matrix || o.attacks || !flags.given("--seed"), "--seed is for --matrix and --attacks");
+  for (const char* flag : {"--attacks", "--documents", "--quality"})
+    RUM_CHECK(!o.detectors.empty() || !flags.given(flag), "{} needs a --detector to measure", flag);
+  refuse_same_file(o.detectors, "--detector", "detector");
   const Texts read = input.read();
+  if (o.matrix) refuse_seen_by_members(recipe, read.corpora);
   std::vector<double> quality;
   if (!o.quality.empty()) quality = read_quality(o.quality, read.texts);
   Json::Object out;

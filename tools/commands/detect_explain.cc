@@ -129,7 +129,7 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
     std::string text = Disk::real().read(path);
     const size_t bad = find_invalid_utf8(text);
     if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
-    text = one_line(text);
+    text = nfc(one_line(text));
     if (blank_line(text)) throw FileError(path + ": it holds only blanks; expected a text");
     read.texts.push_back({.id = path, .target = std::string(without_trailing_blanks(text))});
   }

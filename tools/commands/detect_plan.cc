@@ -57,19 +57,27 @@ struct Scored {
   std::optional<HeldOut> held_out;
   std::vector<bool> white_box;
 };
-Scored by_file(const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
+// What is judged, and by what, as detectors record it: read as they were to fit one, their hashes are of
+// lines, whatever ends them.
+Corpora files_of(uint64_t corpus, const PlanFlags& o) {
+  Texts here;
+  here.corpora.emplace_back(o.pool, corpus);
+  for (const std::string& path : {o.pool, o.human})  // what is read only once has one hash
+    if (!path.empty() && path != "-" && !is_device(path)) read_texts({path}, here);
+  if (!o.provenance.empty()) read_texts({o.provenance}, here);
+  return here.corpora;
+}
+Scored by_file(const std::vector<Text>& pool, const Corpora& files, const PlanFlags& o) {
   const std::string& path = o.detector;
   const auto detector = load(path);
-  Texts here;  // read as they were to fit it: its hashes are of lines, whatever ends them
-  here.corpora.emplace_back(o.pool, corpus);
-  if (o.pool != "-" && !is_device(o.pool)) read_texts({o.pool}, here);  // what is read only once has one hash
-  if (!o.provenance.empty()) read_texts({o.provenance}, here);
-  for (const auto& [seen, hash] : detector->origin.corpora)
-    for (const auto& file : here.corpora)
-      RUM_CHECK(hash != file.second,
-                "{} was fitted on these pairs, as {}: what it has memorised says nothing; --human FILE fits "
-                "detectors that do not see what they judge",
-                path, seen);
+  for (const auto& [_, hash] : files) {
+    const auto seen = seen_as(*detector, hash);
+    RUM_CHECK(
+        !seen,
+        "{}, or a detector that it combines, was fitted on these pairs, as {}: what it has memorised says "
+        "nothing; --human FILE fits detectors that do not see what they judge",
+        path, seen.value_or(""));
+  }
   Scored out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
   for (const double s : out.scores)
     if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
@@ -81,7 +89,7 @@ Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const
   all.insert(all.end(), human.begin(), human.end());
   const auto [scores, own] =
       cross_fit(recipe.kind, all, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
-  const Platt curve = fit_platt(by_author(all, scores));
+  const Platt curve = fit_rising_platt(by_author(all, scores));
   Scored out{{scores.begin(), scores.begin() + static_cast<int64_t>(pool.size())},
              {},
              held_out(all, scores, recipe.folds),
@@ -145,6 +153,9 @@ int run(int argc, char** argv) {
               "plan.tsv\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(o.detector.empty() != o.human.empty(), "expected either --detector FILE or --human FILE");
+  for (const char* flag : {"--kind", "--option", "--folds", "--seed"})
+    RUM_CHECK(o.detector.empty() || !flags.given(flag),
+              "{} is for detectors that are fitted here, with --human; --detector is one already", flag);
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
   RUM_CHECK(o.exponent >= 0, "--weigh {}: expected at least 0", o.exponent);
   check_output(o.output);
@@ -152,10 +163,12 @@ int run(int argc, char** argv) {
   std::vector<Text> pool = texts_of(corpus, Author::machine);
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
   Scored scored;
-  if (o.human.empty())
-    scored = by_file(pool, corpus.hash, o);
-  else
+  if (o.human.empty()) {
+    scored = by_file(pool, files_of(corpus.hash, o), o);
+  } else {
+    if (recipe.kind == "combine") refuse_seen_by_members(recipe, files_of(corpus.hash, o));
     scored = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
+  }
   if (const auto why = why_white_box(scored.white_box))
     fail(fmt::format("this detector never orders this corpus: {}; order by a detector that asks other models",
                      *why));
