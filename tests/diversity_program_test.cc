@@ -231,6 +231,49 @@ TEST(DiversityProgram, InfinityIsATextInJson) {
   d.run("--help");
   EXPECT_NE(d.out.find("undefined is null"), std::string::npos) << d.out;
 }
+// The smallest corpus, unless lines are swapped: then the shorter line of each pair. And why there is none.
+TEST(DiversityProgram, WhatTypesAreExpectedOf) {
+  Diversity d;
+  const std::string a = d.write("a", "a b c d\ne\n"), b = d.write("b", "a\nb c d e f\n"),
+                    c = d.write("c", "a b\n");
+  const auto rarefied = [&](const std::string& words) {
+    d.run(words + " --json --measures expected_types");
+    const Json all = parse_json(d.out, "out");
+    int64_t n = 0;
+    EXPECT_TRUE(all.find("rarefied_to")->whole(n));
+    return n;
+  };
+  EXPECT_EQ(rarefied(a + " " + b), 1 + 1);
+  EXPECT_EQ(rarefied(a + " " + b + " --permutations 0"), 5);
+  EXPECT_EQ(rarefied(a + " " + c), 2);
+  EXPECT_EQ(rarefied(a + " --tokens 6"), 6);
+  d.run(a + " " + c + " --tokens 6 --measures expected_types");
+  EXPECT_NE(d.out.find("expected_types_6: undefined for " + a + ", which has 5 tokens"), std::string::npos)
+      << d.out;
+}
+// By hand: both texts repeat no word, or both of their swaps do: two of two are as far.
+TEST(DiversityProgram, AnInfiniteDifferenceIsNotImpossible) {
+  Diversity d;
+  std::string unique, same;
+  for (int i = 0; i < 60; ++i) {
+    unique += "word" + std::to_string(i) + " ";
+    same += i < 10 ? "word " : "word" + std::to_string(i) + " ";
+  }
+  d.run(d.write("a", unique + "\n") + " " + d.write("b", same + "\n") + " --json --measures vocd_exact,mtld");
+  const Json all = parse_json(d.out, "out"), &difference = *all.find("difference");
+  double p = 0;
+  ASSERT_TRUE(difference.find("vocd_exact")->find("p")->number(p)) << d.out;
+  EXPECT_EQ(p, 1);
+}
+TEST(DiversityProgram, HowManySwapsLeaveItUndefined) {
+  Diversity d;  // MTLD is undefined where no word repeats: on one side of two of the four swaps
+  std::string some, others;
+  for (int i = 0; i < 12; ++i)
+    some += "some" + std::to_string(i) + " ", others += "other" + std::to_string(i) + " ";
+  const std::string twice = some + "\n" + some + "\n", mixed = others + "\n" + others + "\n";
+  d.run(d.write("a", twice) + " " + d.write("b", mixed) + " --measures mtld");
+  EXPECT_NE(d.out.find("mtld: no p, undefined in 2 of 4 swaps"), std::string::npos) << d.out;
+}
 TEST(DiversityProgram, OddLines) {
   Diversity d;
   d.write("odd",

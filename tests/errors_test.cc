@@ -342,6 +342,10 @@ TEST(Errors, WorstFirst) {
   const ErrorMeasure& m = error_measure("number_mismatch");  // 0, 1/2, undefined, 1 of 2, 1 of 4
   EXPECT_EQ(worst_sentences(found, m, 10), (std::vector<size_t>{4, 3, 1}));
   EXPECT_EQ(worst_sentences(found, m, 1), (std::vector<size_t>{4}));
+  // Words against none cannot be a share of them, and are the worst there is.
+  const Strings said = {"one", "two words", "nothing to say"}, meant = {"ein", "two words", ""};
+  EXPECT_EQ(worst_sentences(find_errors(said, meant, {}, {h, en}), error_measure("ter"), 9),
+            (std::vector<size_t>{2, 0}));
 }
 TEST(Errors, BadInput) {
   const HumanText h;

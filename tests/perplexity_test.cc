@@ -64,6 +64,10 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
   EXPECT_EQ(skipped.out, table.out);  // the figures of the others
   for (const char* part : {"line 1: expected source<TAB>target", "line 2 needs ", "2 lines were left out"})
     EXPECT_NE(skipped.err.find(part), std::string::npos) << skipped.err;
+  const Json counted =
+      parse_json(ask("a\tb\tc\n" + longer + "\tb\n" + good + "\n", {"--json"}).out, "skipped");
+  EXPECT_EQ(number(counted, "left_out"), 2);
+  EXPECT_EQ(number(counted, "cut"), 0);
   EXPECT_EQ(ask(good + "\n", {}).status, 0);  // a blank last line does not count
   expect_refusal(ask(longer + "\tb\n" + good, {"--on-long", "fail"}), "asked.tsv: line 1 needs ");
   const Ran cut = ask("Hund\t" + longer + "\n", {"--on-long", "cut", "--per-token"});

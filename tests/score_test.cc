@@ -167,6 +167,46 @@ TEST(Score, TooFewLinesForABootstrap) {
   EXPECT_TRUE(golden::at(system, "p_bootstrap").is_null());
   s.write("one", "a b\nc d\n"), s.write("other", "a b\nc x\n"), s.write("ref", "a b\nc d\n");
   EXPECT_NE(s.run(flags).out.find("with 2 lines, fewer than 25"), std::string::npos);
+  EXPECT_NE(golden::at(parse_json(s.run(flags + " --json").out, "json"), "note").text()->find("with 2 lines"),
+            std::string::npos);
+  for (const char* format : {"csv", "md", "latex"})
+    EXPECT_NE(s.run(flags + " --format " + format).err.find("with 2 lines, fewer than 25"),
+              std::string::npos);
+}
+// Every cell of a CSV but the names is a number or empty.
+TEST(Score, CellsOfACsvAreNumbers) {
+  Score s;
+  std::string good, bad;
+  for (int i = 0; i < 30; ++i) {
+    const std::string line = "line " + std::to_string(i) + " says what it says\n";
+    good += line, bad += i % 2 ? line : "no\n";
+  }
+  s.write("good", good), s.write("bad", bad);
+  const Ran r = s.run("--hyp " + s.file("good") + " " + s.file("bad") + " --ref " + s.file("good") +
+                      " --significance --paired-bs-n 99 --paired-ar-n 99 --format csv");
+  std::istringstream lines(r.out);
+  std::string line, cell;
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(line, "system,BLEU,mean,± 95 %,p bootstrap,p randomisation");
+  int numbers = 0;
+  while (std::getline(lines, line)) {
+    std::istringstream cells(line);
+    for (std::getline(cells, cell, ','); std::getline(cells, cell, ',');) {
+      size_t read = 0;
+      if (!cell.empty()) std::stod(cell, &read), ++numbers;
+      EXPECT_EQ(read, cell.size()) << line;
+    }
+  }
+  EXPECT_EQ(numbers, 3 + 5) << r.out;
+}
+TEST(Score, FlagsThatWouldChangeNothingAreRefused) {
+  Score s;
+  const std::string base = s.base();
+  s.refused(base + " -m chrf++ --chrf-word-order 5", "--chrf-word-order is for the metric chrf");
+  s.refused(base + " --sentence-level --confidence", "without intervals or tests");
+  const std::string two = base + " --hyp " + s.file("other");
+  s.refused(two + " --sentence-level --significance", "without intervals or tests");
+  s.refused(two + " --confidence --confidence-n 50 --paired-bs", "give --paired-bs-n");
 }
 TEST(Score, TheSameFileTwice) {
   Score s;

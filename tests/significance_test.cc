@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -65,6 +66,12 @@ TEST(Significance, SystemsThatDoNotDifferHaveP1) {
   const Exact e = exact_randomisation(MeanMetric(), x, x, {});
   EXPECT_EQ(e.swaps, 1);
   EXPECT_EQ(e.p(), 1);
+}
+// An infinite difference is reached by the infinite ones, and by itself.
+TEST(Significance, AnInfiniteDifferenceIsAsFarAsAnother) {
+  const double inf = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(as_far(std::vector<double>{inf, -inf, 3, -1e300}, inf, inf), 2);
+  EXPECT_EQ(as_far(std::vector<double>{inf, -inf, 3, 1}, -3, 5), 3);
 }
 // Against plain enumeration, of tenths, which no sum of doubles holds exactly.
 TEST(Significance, ExactIsTheEnumeratedTest) {

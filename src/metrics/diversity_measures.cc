@@ -202,7 +202,8 @@ const MeasureKind kinds[] = {
     {{"expected_types", "Types in n tokens, rarefaction",
       "E[V(n)] = sum_r V_r (1 - C(N - r, n) / C(N, n)): the types expected among n tokens drawn "
       "without replacement. Bare: n of --tokens, else of the smallest corpus, so that corpora of unequal "
-      "size compare.",
+      "size compare; where two files are tested line by line, the sum of min(a, b) over the pairs of lines "
+      "of a and b tokens, since any swap of lines leaves that many.",
       "Hurlbert 1971."},
      MeasureKind::kCallers,
      kWords,

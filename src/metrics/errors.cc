@@ -1,6 +1,7 @@
 #include "metrics/errors.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -175,8 +176,8 @@ std::vector<size_t> worst_sentences(std::span<const SentenceErrors> sentences, c
   };
   std::vector<Place> places;
   for (size_t i = 0; i < sentences.size(); ++i)
-    if (const auto v = measure.value(sentences[i].counts); v && *v > 0)
-      places.push_back({*v, measure.count_errors(sentences[i].counts), i});
+    if (const double errors = measure.count_errors(sentences[i].counts); errors > 0)
+      places.push_back({measure.value(sentences[i].counts).value_or(HUGE_VAL), errors, i});
   n = std::min(n, places.size());
   std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(n), places.end(),
                     [](const Place& a, const Place& b) {

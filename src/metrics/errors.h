@@ -75,6 +75,7 @@ Rows error_rows(std::span<const SentenceErrors>);
 ErrorCounts from_row(std::span<const double>);
 
 // The n sentences with the largest measure, worst first; ties: more errors first, then the earlier sentence.
-// Sentences where it is undefined or 0 are left out.
+// Sentences without an error are left out; errors without a chance for one, such as a translation of nothing,
+// are the worst.
 std::vector<size_t> worst_sentences(std::span<const SentenceErrors>, const ErrorMeasure&, size_t n);
 }  // namespace rum::metrics

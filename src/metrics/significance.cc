@@ -140,6 +140,8 @@ Interval interval(std::span<const double> given) {
 }
 
 int64_t as_far(std::span<const double> by_chance, double real, double scale) {
+  if (std::isinf(real))
+    return std::count_if(by_chance.begin(), by_chance.end(), [](double x) { return std::isinf(x); });
   const double least = std::abs(real) - 1e-12 * std::max(1.0, scale);
   return std::count_if(by_chance.begin(), by_chance.end(), [&](double x) { return std::abs(x) >= least; });
 }

@@ -55,11 +55,11 @@ struct Table {
   std::vector<std::string> notes;
 };
 
-// What all corpora can be cut down to; in a paired test, what any swap of lines leaves.
-int64_t common_tokens(const ComparedCorpora& c, bool paired) {
+// What all corpora can be cut down to; where lines are swapped, what any swap leaves of two.
+int64_t common_tokens(const ComparedCorpora& c, bool swapped) {
   size_t least = SIZE_MAX, sum = 0;
   for (const ComparedCorpora::Part& one : c.parts) least = std::min(least, one.words.tokens.size());
-  if (!paired) return static_cast<int64_t>(least);
+  if (!swapped) return static_cast<int64_t>(least);
   for (size_t i = 0; i < c.parts[0].words.lines(); ++i)
     sum += std::min(c.parts[0].words.line(i).size(), c.parts[1].words.line(i).size());
   return static_cast<int64_t>(sum);
@@ -100,6 +100,11 @@ void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& tab
                  i = static_cast<size_t>(piece) % samples.size();
     table.measures[m].values[i] = measures[m](samples[i]);
   });
+  for (const Measure& m : measures)
+    for (size_t i = 0; i < c.parts.size() && m.kind->parameter == MeasureKind::kCallers; ++i)
+      if (const auto has = static_cast<int64_t>(c.parts[i].words.tokens.size()); has < m.parameter)
+        table.notes.push_back(
+            fmt::format("{}: undefined for {}, which has {} tokens", m.name, shown(o.files[i]), has));
   if (c.parts.size() != 2) return;
   std::vector<Measure> tested;
   std::vector<Row*> rows;
@@ -118,8 +123,9 @@ void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& tab
     if (const int64_t n = tests[t].undefined(); n == 0)
       rows[t]->p = tests[t].p();
     else if (!std::isnan(tests[t].difference))
-      table.notes.push_back(
-          fmt::format("{}: no p, undefined in {} of {} permutations", rows[t]->name, n, o.permutations));
+      table.notes.push_back(fmt::format("{}: no p, undefined in {} of {} {}", rows[t]->name, n,
+                                        tests[t].permuted.size(),
+                                        table.exact > 0 ? "swaps" : "permutations"));
   }
   if (tests.size() < measures.size())
     table.notes.push_back("-: needs the text itself, which is too slow for a permutation test");
@@ -281,6 +287,7 @@ void print_json(const Options& o, const Table& t) {
                                           {"seed", o.seed}});
   else
     out.emplace_back("no_p", t.no_p);
+  if (!t.notes.empty()) out.emplace_back("notes", Json::Array(t.notes.begin(), t.notes.end()));
   fmt::print("{}\n", to_json(Json(std::move(out)), 1));
 }
 
@@ -306,8 +313,11 @@ int run(int argc, char** argv) {
                kPackedHelp))
       .add("--reference", o.reference, "human text to compare with; its words count as attested")
       .add("--train", o.train, "training corpus: n-grams that it lacks are novel")
-      .add("--tokens", o.tokens, "cut corpora down to this many tokens for expected_types (0: what all have)",
-           0)
+      .add(
+          "--tokens", o.tokens,
+          "cut corpora down to this many tokens for expected_types (0: the size of the smallest; where two "
+          "files are tested line by line, the sum over the shorter line of each pair, which any swap leaves)",
+          0)
       .add("--permutations", o.permutations, "permutations of the paired test of two files (0: no test)", 0,
            1'000'000)
       .add("--seed", o.seed, "seed of the permutations", 0, UINT32_MAX)
@@ -350,16 +360,17 @@ int run(int argc, char** argv) {
   else if (o.permutations == 0)
     table.no_p = "--permutations 0";
   const bool paired = o.files.size() == 2 && c.parts[0].words.lines() == c.parts[1].words.lines();
-  table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired);
+  table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired && o.permutations > 0);
   measure(o, c, paired, table);
   add_lengths(c, table.lengths);
   if (!o.reference.empty()) add_comparison(c, table.reference);
   if (!o.train.empty()) add_novelty(o, c, table.train);
   if (o.json)
     print_json(o, table);
-  else if (o.format != "text")
+  else if (o.format != "text") {
     fmt::print("{}", written(table_of(o, table), o.format));
-  else
+    for (const std::string& note : table.notes) fmt::print(stderr, "{}\n", note);
+  } else
     print_table(o, table);
   return 0;
 }

@@ -232,10 +232,9 @@ int run(int argc, char** argv) {
   if (!page.empty()) {
     write_page(page, *model, asked, stats, all);
   } else if (json) {
-    Json::Object out{{"model", model->source},
-                     {"texts", static_cast<int64_t>(examples.size())},
-                     {"tokens", all.tokens},
-                     {"bytes", all.bytes}};
+    Json::Object out{{"model", model->source},     {"texts", static_cast<int64_t>(examples.size())},
+                     {"tokens", all.tokens},       {"bytes", all.bytes},
+                     {"left_out", asked.left_out}, {"cut", asked.cut}};
     for (const metrics::TokenMeasure& m : metrics::token_measures()) {
       const auto v = m.value(all);
       out.emplace_back(m.name, v ? Json(*v) : Json());

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "base/error.h"
 #include "metrics/explain.h"
@@ -80,60 +79,66 @@ void declare(Flags& flags, Options& o) {
           kPackedHelp));
 }
 
-std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
-  std::vector<std::unique_ptr<Metric>> out;
+std::vector<std::string> metric_names(const Options& o) {
+  std::vector<std::string> out;
   for (const std::string& some : o.metrics)
     for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
       end = some.find(',', begin);
-      const std::string name = lower_case(some.substr(begin, end - begin));
-      Json::Object options;
-      if (name == "bleu")
-        options = {{"tokenize", o.tokenize},
-                   {"lowercase", o.lowercase},
-                   {"smooth_method", o.smooth_method},
-                   {"smooth_value", o.smooth_value},
-                   {"max_ngram_order", o.max_ngram_order},
-                   {"effective_order", o.effective_order || o.sentence_level}};
-      else if (name == "ter")
-        options = {{"case_sensitive", o.ter_case_sensitive},
-                   {"normalized", o.ter_normalized},
-                   {"no_punct", o.ter_no_punct},
-                   {"asian_support", o.ter_asian_support}};
-      else
-        options = {{"char_order", o.char_order},
-                   {"beta", o.beta},
-                   {"lowercase", o.chrf_lowercase},
-                   {"whitespace", o.chrf_whitespace},
-                   {"eps_smoothing", o.chrf_eps_smoothing},
-                   {"word_order", name == "chrf" ? o.word_order : 2}};
-      out.push_back(make_metric(name, options));
+      out.push_back(lower_case(some.substr(begin, end - begin)));
     }
   return out;
+}
+std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
+  std::vector<std::unique_ptr<Metric>> out;
+  for (const std::string& name : metric_names(o)) {
+    Json::Object options;
+    if (name == "bleu")
+      options = {{"tokenize", o.tokenize},
+                 {"lowercase", o.lowercase},
+                 {"smooth_method", o.smooth_method},
+                 {"smooth_value", o.smooth_value},
+                 {"max_ngram_order", o.max_ngram_order},
+                 {"effective_order", o.effective_order || o.sentence_level}};
+    else if (name == "ter")
+      options = {{"case_sensitive", o.ter_case_sensitive},
+                 {"normalized", o.ter_normalized},
+                 {"no_punct", o.ter_no_punct},
+                 {"asian_support", o.ter_asian_support}};
+    else
+      options = {{"char_order", o.char_order},
+                 {"beta", o.beta},
+                 {"lowercase", o.chrf_lowercase},
+                 {"whitespace", o.chrf_whitespace},
+                 {"eps_smoothing", o.chrf_eps_smoothing},
+                 {"word_order", name == "chrf" ? o.word_order : 2}};
+    out.push_back(make_metric(name, options));
+  }
+  return out;
+}
+// Flags that would change nothing in what is asked for.
+void refuse_unused(const Flags& flags, const Options& o) {
+  const auto names = metric_names(o);
+  RUM_CHECK(!flags.given("--chrf-word-order") || std::find(names.begin(), names.end(), "chrf") != names.end(),
+            "--chrf-word-order is for the metric chrf, which is not asked for; chrf++ is chrf with 2");
+  RUM_CHECK(!flags.given("--confidence-n") || o.confidence_n == o.bootstrap_n ||
+                !(o.bootstrap || (o.significance && o.hyps.size() > 1)),
+            "--confidence-n: with a paired bootstrap the intervals are of its resamples; give --paired-bs-n");
+  RUM_CHECK(
+      o.json || !o.sentence_level || !(o.confidence || o.bootstrap || o.randomisation || o.significance),
+      "--sentence-level lists scores of sentences, without intervals or tests; --json holds both");
 }
 
 struct Texts {
   std::vector<std::vector<std::string>> systems;
   std::vector<Reference> references;
 };
-// A system is compared with others, not with itself.
-void refuse_same_system(const std::vector<std::string>& hyps) {
-  for (size_t i = 0; i < hyps.size(); ++i)
-    for (size_t j = 0; j < i; ++j) {
-      std::error_code none;
-      if (hyps[i] == hyps[j] || std::filesystem::equivalent(hyps[i], hyps[j], none))
-        fail(
-            fmt::format("--hyp: {} and {} are the same file, and a system is not compared with itself; name "
-                        "each system once",
-                        hyps[j], hyps[i]));
-    }
-}
 Texts read(const Options& o) {
   RUM_CHECK(!o.hyps.empty() && !o.refs.empty(),
             "expected --hyp FILE and --ref FILE; `ruminate score --help` lists the options");
   std::vector<std::string> paths = o.hyps;
   paths.insert(paths.end(), o.refs.begin(), o.refs.end());
   refuse_second_reading(paths);
-  refuse_same_system(o.hyps);
+  refuse_same_file(o.hyps, "--hyp", "system");
   const auto same_length = [&](const std::string& path, size_t lines, size_t expected) {
     if (lines != expected)
       throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path), lines,
@@ -207,8 +212,12 @@ std::string number(double x, int64_t width) { return fmt::format("{:.{}f}", x, w
 std::string with_interval(const Bootstrapped& b, int64_t width) {
   return fmt::format("{} ± {}", number(b.interval.mean, width), number(b.interval.half_width, width));
 }
-std::string p_of(const std::optional<double>& p) {
-  return p ? fmt::format("{:.4f}{}", *p, *p < 0.05 ? "*" : " ") : "";
+// In plain text a blank stands where others have a star; in CSV the cell is the number alone.
+std::string p_of(const std::optional<double>& p, const std::string& format) {
+  if (!p) return "";
+  std::string out = fmt::format("{:.4f}", *p);
+  if (format != "csv" && *p < 0.05) return out + "*";
+  return format == "text" ? out + " " : out;
 }
 
 std::string sentence_table(const std::vector<Scored>& all, const Options& o) {
@@ -232,6 +241,14 @@ std::string one_system(const Scored& j, const Options& o) {  // as sacreBLEU wri
   return fmt::format("{}|{} = {}{}{}\n", j.metric->name(), j.signature, score, details.empty() ? "" : " ",
                      details);
 }
+// Of a bootstrap over few lines.
+std::string few_lines(const std::vector<Scored>& all, const Options& o) {
+  const size_t lines = all[0].rows[0].size();
+  if (!(o.bootstrap || o.significance) || lines >= kFewLines) return "";
+  if (lines < 2) return "p bootstrap: one line cannot vary by resampling";
+  return fmt::format("p bootstrap: with {} lines, fewer than {}, it finds differences too readily", lines,
+                     kFewLines);
+}
 // What the p-values of a table mean, and which of them are not to be relied on.
 std::string notes(const std::vector<Scored>& all, const Options& o) {
   const bool bs = o.bootstrap || o.significance;
@@ -248,13 +265,12 @@ std::string notes(const std::vector<Scored>& all, const Options& o) {
             e->differing == 0 ? "do not differ in any line"
                               : fmt::format("differ in {} of {} lines: p randomisation is exact, of {} swaps",
                                             e->differing, j.rows[s].size(), e->swaps));
-  if (const size_t lines = all[0].rows[0].size(); bs && lines < kFewLines && lines > 1)
-    out += fmt::format("p bootstrap: with {} lines, fewer than {}, it finds differences too readily\n", lines,
-                       kFewLines);
+  if (const std::string few = few_lines(all, o); !few.empty()) out += few + "\n";
   return out;
 }
 // A table for each metric that was tested, and one for all others.
 std::string score_tables(const std::vector<Scored>& all, const Options& o) {
+  const bool csv = o.format == "csv";  // for programs: every cell but the first is a number or empty
   std::string out;
   std::vector<std::vector<std::string>> scores{{"system"}};
   for (const std::string& path : o.hyps) scores.push_back({path});
@@ -271,13 +287,19 @@ std::string score_tables(const std::vector<Scored>& all, const Options& o) {
       for (size_t s = 0; s < o.hyps.size(); ++s) cells[s + 1].push_back(value(s));
     };
     const bool paired = !j.bootstrapped.empty() && (o.bootstrap || o.significance);
-    if (!j.bootstrapped.empty())
+    if (!j.bootstrapped.empty() && csv) {
+      column("mean", [&](size_t s) { return number(j.bootstrapped[s].interval.mean, o.width); });
+      column("± 95 %", [&](size_t s) { return number(j.bootstrapped[s].interval.half_width, o.width); });
+    } else if (!j.bootstrapped.empty()) {
       column("mean ± 95 %", [&](size_t s) { return with_interval(j.bootstrapped[s], o.width); });
+    }
     if (paired)
-      column("p bootstrap",
-             [&](size_t s) { return s > 0 && too_few(j) ? "too few lines" : p_of(j.bootstrapped[s].p); });
-    if (!j.swapped.empty()) column("p randomisation", [&](size_t s) { return p_of(j.swapped[s].p); });
-    if (paired || !j.swapped.empty()) cells[1].back() = "baseline";
+      column("p bootstrap", [&](size_t s) {
+        return s > 0 && too_few(j) && !csv ? "too few lines" : p_of(j.bootstrapped[s].p, o.format);
+      });
+    if (!j.swapped.empty())
+      column("p randomisation", [&](size_t s) { return p_of(j.swapped[s].p, o.format); });
+    if ((paired || !j.swapped.empty()) && !csv) cells[1].back() = "baseline";
     out += written({cells}, o.format) + "\n";
   }
   if (scores[0].size() > 1) out += written({scores}, o.format) + "\n";
@@ -326,6 +348,7 @@ Json as_json(const std::vector<Scored>& all, const Options& o) {
   Json::Object out{{"lines", static_cast<int64_t>(all[0].rows[0].size())},
                    {"references", static_cast<int64_t>(o.refs.size())}};
   if (o.bootstrap || o.randomisation || o.significance) out.emplace_back("p_rule", o.p_rule);
+  if (const std::string few = few_lines(all, o); !few.empty()) out.emplace_back("note", few);
   out.emplace_back("metrics", std::move(metrics));
   return out;
 }
@@ -341,6 +364,7 @@ int run(int argc, char** argv) {
   }
   RUM_CHECK(o.format == "text" || !(o.json || o.sentence_level),
             "--format is for the table of systems; it excludes --json and --sentence-level");
+  refuse_unused(flags, o);
   auto metrics = metrics_of(o);
   const Texts texts = read(o);
   RUM_CHECK(texts.systems.size() > 1 || !(o.bootstrap || o.randomisation || o.significance),
@@ -352,9 +376,10 @@ int run(int argc, char** argv) {
     out = to_json(as_json(all, o), 1) + "\n";
   else if (o.sentence_level)
     out = sentence_table(all, o);
-  else if (o.format != "text")
+  else if (o.format != "text") {
     out = score_tables(all, o);
-  else if (o.hyps.size() == 1)
+    fmt::print(stderr, "{}", notes(all, o));
+  } else if (o.hyps.size() == 1)
     for (const Scored& j : all) out += one_system(j, o);
   else
     out = many_systems(all, o);
