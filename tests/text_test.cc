@@ -310,6 +310,19 @@ TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
     EXPECT_EQ(words(s), words_v1(s));
 }
 
+TEST(Words, ASoftHyphenIsAsGoodAsNotThere) {
+  for (const std::string& marked :
+       {std::string("Auto\u00ADbahn Autobahn"), std::string("Auto\u00AD\u00ADbahn"),
+        std::string("well-\u00ADknown"), std::string("well\u00AD-known"), std::string("a-\u00AD-b"),
+        std::string("\u00ADab cd\u00AD, \u00AD"), std::string("don\u00AD't\u00AD 3\u00AD4")}) {
+    std::string bare = marked;
+    for (size_t at = 0; (at = bare.find("\u00AD")) != std::string::npos;) bare.erase(at, 2);
+    EXPECT_EQ(words(marked), words_v1(bare)) << marked;
+    EXPECT_EQ(words_in(marked).size(), words_v1(bare).size()) << marked;
+  }
+  EXPECT_EQ(words_in("ab\u00AD, cd")[0], "ab");
+}
+
 // ---- Pre-tokenisers ---------------------------------------------------------------------------------------
 using Codes = std::vector<char32_t>;
 // A backtracking matcher for the constructs in the patterns: | ( ) (?: (?i: (?! [^ ] \p{L} \p{N} \s \S \r \n

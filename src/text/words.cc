@@ -13,6 +13,7 @@ bool is_part(char32_t c) {  // of a word
   return k == Category::letter || k == Category::mark || k == Category::number;
 }
 bool is_joint(char32_t c) { return c == '\'' || c == '-' || c == 0x2019 || c == 0x2010; }
+constexpr std::string_view kSoftHyphen = "\u00AD";
 }  // namespace
 
 bool is_blank(char32_t c) {
@@ -72,16 +73,31 @@ std::string_view without_outer_blanks(std::string_view line) {
 }
 
 namespace {
-// The stretches of words_v1; `joint`: what joins two characters of a word beside what is part of one.
-template <class Joint>
-std::vector<std::string_view> stretches(std::string_view line, Joint&& joint) {
+bool no_joint(char32_t) { return false; }
+// The stretches of words_v1; `joint`: what joins two characters of a word beside what is part of one; `soft`:
+// what is passed over wherever it stands inside a word.
+template <class Joint, class Soft>
+std::vector<std::string_view> stretches(std::string_view line, Joint&& joint, Soft&& soft) {
   std::vector<std::string_view> out;
   const char *const end = line.data() + line.size(), *word = nullptr;
+  // Behind a word, before p: does it go on, after one joint at most?
+  const auto goes_on = [&](const char* p, bool joined) {
+    while (p < end) {
+      const Character c = decode_utf8(p, end);
+      if (is_part(c.code)) return true;
+      if (joined && joint(c.code))
+        joined = false;
+      else if (!soft(c.code))
+        return false;
+      p += c.bytes;
+    }
+    return false;
+  };
   for (const char* p = line.data(); p < end;) {
     const Character c = decode_utf8(p, end);
     const char* const next = p + c.bytes;
-    const bool inside = is_part(c.code) || (word != nullptr && joint(c.code) && next < end &&
-                                            is_part(decode_utf8(next, end).code));
+    const bool inside = is_part(c.code) || (word != nullptr && ((joint(c.code) && goes_on(next, false)) ||
+                                                                (soft(c.code) && goes_on(next, true))));
     if (inside && word == nullptr) word = p;
     if (!inside && word != nullptr) {
       out.emplace_back(word, static_cast<size_t>(p - word));
@@ -126,19 +142,22 @@ void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out)
 
 std::vector<std::string_view> words_in(std::string_view line) {
   std::vector<std::string_view> out;
-  for (const std::string_view s :
-       stretches(line, [](char32_t c) { return is_joint(c) || c == 0x200C || c == 0x200D; }))
+  for (const std::string_view s : stretches(
+           line, [](char32_t c) { return is_joint(c) || c == 0x200C || c == 0x200D; },
+           [](char32_t c) { return c == 0xAD; }))
     part_unspaced(s, out);
   return out;
 }
 std::vector<std::string> words(std::string_view line) {
-  const std::string lower = lower_case(line);
+  std::string lower = lower_case(line);
+  for (size_t at = 0; (at = lower.find(kSoftHyphen, at)) != std::string::npos;)
+    lower.erase(at, kSoftHyphen.size());
   const std::vector<std::string_view> found = words_in(lower);
   return {found.begin(), found.end()};
 }
 std::vector<std::string> words_v1(std::string_view line) {
   const std::string lower = lower_case(line);
-  const std::vector<std::string_view> found = stretches(lower, is_joint);
+  const std::vector<std::string_view> found = stretches(lower, is_joint, no_joint);
   return {found.begin(), found.end()};
 }
 }  // namespace rum

@@ -23,9 +23,10 @@ std::string_view without_outer_blanks(std::string_view line);
 std::vector<std::string> words_v1(std::string_view line);
 // `words_v2`: the same, and a stretch is parted where ICU's dictionaries see a new word begin before or after
 // a letter of a script without blanks (Han, Kana, Thai, Lao, Khmer, Burmese); U+200C and U+200D between two
-// characters of a word are part of it. Every lexical measure here counts these.
+// characters of a word are part of it, and a soft hyphen (U+00AD), which only says where a line may break, is
+// as good as not there. Every lexical measure here counts these.
 std::vector<std::string> words(std::string_view line);
-// The same stretches where they are in the line, in their own case.
+// The same stretches where they are in the line, in their own case and with the soft hyphens inside them.
 std::vector<std::string_view> words_in(std::string_view line);
 // The parts of one stretch without blanks, as above; the stretch itself when its script has blanks.
 void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out);  // appends
