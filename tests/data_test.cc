@@ -169,6 +169,10 @@ TEST(Plan, EveryDamageIsRefused) {
   none.rows[0].weight = NAN;
   save_plan(none, path);
   EXPECT_TRUE(has(refusal([&] { load_plan(path); }), "expected a weight, found \"nan\""));
+  none.rows[0].weight = -0.5f;
+  save_plan(none, path);
+  EXPECT_TRUE(
+      has(refusal([&] { load_plan(path); }), "line 7: expected a weight of at least 0, found \"-0.5\""));
   EXPECT_TRUE(has(loads("ruminate-plan 1\nseed 1 reshuffle 0\ncorpora 1\n00\nrows 99999999999\n"), "line 5"));
 }
 TEST(Plan, ShuffledHasEachExampleOnce) {
@@ -478,6 +482,39 @@ TEST_F(LoaderTest, LeavesOutPairsThatAreTooLong) {
   EXPECT_TRUE(has(
       refusal([&] { Loader(shuffled_plan(all, std::span(&pairs[0].hash, 1), 1), pairs, tokenizer(), c, 0); }),
       "nothing is left to train on"));
+}
+// A step of such texts alone would divide by a weight of 0.
+TEST_F(LoaderTest, EveryStepHasALoss) {
+  Plan p = plan();
+  for (size_t i = 100; i < 400; ++i) p.rows[i].weight = 0;
+  LoaderConfig c = config(150);
+  c.shape.texts = 1;
+  const Loader loader(p, corpora(), tokenizer(), c, 0);
+  ASSERT_EQ(loader.steps(), 462);
+  for (int64_t step = 0; step < loader.steps(); ++step) {
+    EXPECT_GT(loader.at(step)[0].total_weight, 0) << step;
+    EXPECT_TRUE(loader.examples_of(step)[0] < 100 || loader.examples_of(step)[0] >= 400);
+  }
+  EXPECT_EQ(loader.notes().back(), "300 of 762 rows of the plan have weight 0 and are left out");
+  for (PlanRow& r : p.rows) r.weight = 0;
+  EXPECT_TRUE(
+      has(refusal([&] { Loader(p, corpora(), tokenizer(), c, 0); }), "all 762 rows of the plan have"));
+  p.rows[3].weight = -1;
+  EXPECT_TRUE(has(refusal([&] { Loader(p, corpora(), tokenizer(), c, 0); }), "the weight -1, expected at"));
+
+  // Without tokens around them texts of one token have nothing to predict.
+  Tokenizer bare = tokenizer();
+  bare.frame("", "");
+  const std::vector<Corpus> texts{make_corpus("one", {{"", "a"}, {"", "b"}}, CorpusKind::documents),
+                                  make_corpus("more", {{"", "a"}, {"", "xyzxyz"}}, CorpusKind::documents)};
+  const int64_t size[] = {2};
+  const auto of = [&](const Corpus& t) {
+    return Loader(shuffled_plan(size, std::span(&t.hash, 1), 1), {&t, 1}, bare, c, 0);
+  };
+  EXPECT_TRUE(has(refusal([&] { of(texts[0]); }), "have no token that gets a loss"));
+  const Loader more = of(texts[1]);
+  EXPECT_EQ(more.steps(), 1);
+  EXPECT_GT(more.at(0)[0].total_weight, 0);
 }
 TEST_F(LoaderTest, RefusesAnotherCorpus) {
   std::vector<Corpus> changed = corpora();

@@ -146,6 +146,23 @@ TEST(ResumedConfig, EveryKeyMayChangeOrHasAReason) {
   same.model.kv_heads = 0;  // as many as the heads
   EXPECT_EQ(error_of([&] { check_resumed(then, same); }), "");
 }
+// Called from elsewhere, a run finds its texts; of train.from, which it may not change, only adapters need to.
+TEST(ResumedConfig, TheWeightsItBeganWithStayAsTheyWereNamed) {
+  const Scratch scratch;
+  const std::string home = fs::canonical(scratch.path).string();
+  fs::create_directories(home + "/runs/base"), fs::create_directories(home + "/runs/tuned");
+  for (const char* name : {"a.tsv", "b.tsv"}) Disk::real().replace_text(home + "/" + name, "x\ty\n");
+  RunConfig c;
+  c.folder = "runs/tuned", c.from = "runs/base", c.train = {"a.tsv"}, c.valid = "b.tsv";
+  for (const int64_t rank : {0, 4}) {
+    c.lora.rank = rank;
+    Disk::real().replace_text(home + "/runs/tuned/config.toml", to_toml(c));
+    const RunConfig resumed = resumed_config(home + "/runs/tuned");
+    EXPECT_EQ(resumed.train, std::vector<std::string>{home + "/a.tsv"});
+    EXPECT_EQ(resumed.from, rank == 0 ? "runs/base" : home + "/runs/base");
+    EXPECT_EQ(error_of([&] { check_resumed(c, resumed); }), "");
+  }
+}
 TEST_F(Resume, WhatIsRefusedLeavesTheRunAsItWas) {
   const std::string run = copy("refused");
   const auto before = files(run);

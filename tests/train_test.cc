@@ -170,6 +170,7 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
   EXPECT_NEAR(mean_nll(run->model, batches), noted, 1e-6);  // the file holds the model that was measured
+  EXPECT_NEAR(out.valid_loss, noted, 1e-9);                 // the mean of two checkpoints, not the best one
   for (const char* name :
        {"config.toml", "environment.json", "data.json", "metrics.jsonl", "log.txt", "samples.txt"})
     EXPECT_TRUE(fs::exists(s.config.folder + "/" + name)) << name;
@@ -247,7 +248,14 @@ TEST(Train, FollowsAPlanFile) {
   const uint64_t reversed = with("reversed", &plan);
   EXPECT_NE(reversed, shuffled);
   for (size_t i = 0; i < plan.rows.size(); i += 2) plan.rows[i].weight = 0;
-  EXPECT_NE(with("weighted", &plan), reversed);
+  const uint64_t weighted = with("weighted", &plan);
+  EXPECT_NE(weighted, reversed);
+  Plan odd = plan;  // what has no weight might as well not be there
+  std::erase_if(odd.rows, [](const PlanRow& r) { return r.weight == 0; });
+  ASSERT_EQ(odd.rows.size(), 215u);
+  EXPECT_EQ(with("odd", &odd), weighted);
+  EXPECT_NE(Disk::real().read(s.file("weighted/log.txt")).find("215 of 430 rows of the plan have weight 0"),
+            std::string::npos);
   // A plan of the even rows alone trains on those, in that order, and on nothing else.
   Plan even = plan;
   even.rows.clear();
@@ -314,6 +322,57 @@ TEST(Train, StopsEarlyWhenNothingImproves) {
   const Outcome out = train(s.config, s.progress);
   EXPECT_TRUE(out.finished);
   EXPECT_EQ(out.step, 15);  // the first evaluation is a best one, two more are not better
+  // Resumed, it repeats its end alone, and keeps its model until then.
+  const auto read = [&](const std::string& path) { return Disk::real().read(path); };
+  const std::string model = RunFolder{s.config.folder}.model(), bytes = read(model);
+  const auto log = [&] { return read(s.config.folder + "/log.txt"); };
+  EXPECT_EQ(train(resumed_config(s.config.folder), s.progress, true).step, 15);
+  EXPECT_EQ(read(model), bytes);
+  EXPECT_EQ(log().find("is removed"), std::string::npos) << log();
+  RunConfig more = resumed_config(s.config.folder);
+  more.patience = 4;
+  EXPECT_EQ(train(more, s.progress, true).step, 25);
+  EXPECT_NE(log().find("is removed: the run continues"), std::string::npos) << log();
+  more.patience = 0;
+  EXPECT_EQ(train(more, s.progress, true).step, 60);
+}
+// The newest by its number is not the newest that is whole.
+TEST(Train, WhatWasJustSavedIsKeptBesideADamagedCheckpoint) {
+  Scene s(40);
+  ASSERT_TRUE(train(s.config, s.progress).finished);
+  const auto path = [&](int64_t step) {
+    return checkpoint_path(RunFolder{s.config.folder}.checkpoints(), step);
+  };
+  std::string bytes = Disk::real().read(path(40));
+  bytes[bytes.size() - 100] ^= 1;
+  Disk::real().replace_text(path(40), bytes);
+  RunConfig again = resumed_config(s.config.folder);
+  EXPECT_EQ(train(again, s.progress, true, [](int64_t step) { return step == 33; }).step, 33);
+  EXPECT_EQ(load(path(33)).step, 33);
+  EXPECT_EQ(train(again, s.progress, true, [](int64_t) { return true; }).step, 34);
+}
+// By the batches themselves, of both parts of a run that changed its batch.
+TEST(Train, TargetTokensAreCountedAsTheyWereTrained) {
+  Scene s(20);
+  train(s.config, s.progress, false, [](int64_t step) { return step == 12; });
+  RunConfig other = resumed_config(s.config.folder);
+  other.tokens = 160;
+  ASSERT_TRUE(train(other, s.progress, true).finished);
+  const std::vector<Corpus> corpora = training_corpora(other);
+  const Tokenizer tokenizer = run_tokenizer(other, corpora, nullptr, true, s.progress);
+  int64_t wanted = 0, found = 0, otherwise = 0;
+  const auto count = [&](const RunConfig& c, int64_t first, int64_t last, int64_t& sum) {
+    const Loader loader(training_plan(c, corpora), corpora, tokenizer, {batch_shape(c), 1, c.model.context},
+                        20);
+    for (int64_t step = first; step < last; ++step)
+      for (const Packed& b : loader.at(step))
+        sum += std::count_if(b.weights.begin(), b.weights.end(), [](float w) { return w > 0; });
+  };
+  count(s.config, 0, 12, wanted), count(other, 12, 20, wanted), count(other, 0, 20, otherwise);
+  const Json results = parse_json(Disk::real().read(RunFolder{other.folder}.results()), "results");
+  ASSERT_TRUE(results.find("target_tokens")->whole(found));
+  EXPECT_EQ(found, wanted);
+  EXPECT_NE(wanted, otherwise);
 }
 
 // Evaluations of a run, by step, out of its log: validation loss and BLEU.

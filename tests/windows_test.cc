@@ -13,6 +13,7 @@
 #include "data/loader.h"
 #include "generate/log_probs.h"
 #include "run/folder.h"
+#include "run/resume.h"
 #include "run/run.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
@@ -307,15 +308,60 @@ TEST(TooLong, PairsAreLeftOutOfEverySetAndCounted) {
 }
 TEST(Epochs, AreBoundedAndSaid) {
   Scene s;
-  s.config.steps = 100000, s.config.schedule.warmup = 90, s.config.epochs = 2;
+  s.config.steps = 1'000'000'000, s.config.schedule.warmup = 90, s.config.epochs = 2;
   s.config.save_every = 1000;
   const Outcome out = s.train();
   ASSERT_TRUE(out.finished);
   const int64_t windows = (static_cast<int64_t>(fs::file_size(s.config.train[0])) - 1) / 24 - 1;
   EXPECT_EQ(out.step, (2 * windows + 4) / 5);
-  EXPECT_TRUE(has(read(s.config.folder + "/log.txt"), "train.epochs = 2 makes it"));
+  const std::string makes =
+      fmt::format("train.epochs = 2 makes it {0} steps, with a warm-up of {1}", out.step, out.step / 10);
+  EXPECT_TRUE(has(read(s.config.folder + "/log.txt"), makes));
+  // The same for so many tokens.
+  const std::string model = read(RunFolder{s.config.folder}.model());
+  RunConfig tokens = s.config;
+  tokens.folder = s.file("tokens"), tokens.steps = 1, tokens.target_tokens = 1'000'000;
+  ASSERT_EQ(Trainer(tokens, s.progress, false).run({}).step, out.step);
+  EXPECT_TRUE(has(read(tokens.folder + "/log.txt"), "train.target_tokens = 1000000 would be "));
+  EXPECT_TRUE(has(read(tokens.folder + "/log.txt"), makes));
+  EXPECT_EQ(read_config(RunFolder{tokens.folder}.config()).schedule.warmup, out.step / 10);
+  // More than anybody can lay out.
+  tokens.epochs = 1 << 20, tokens.target_tokens = 0, tokens.steps = 1'000'000'000;
+  EXPECT_TRUE(has(error_of([&] { Trainer(tokens, s.progress, false); }), "train for fewer steps"));
   for (const char* shipped : {"translate", "text"})
     EXPECT_GT(read_config(std::string("data/configs/") + shipped + ".toml").epochs, 0) << shipped;
+}
+// What train.epochs has cut short is asked for again when that limit rises.
+TEST(Epochs, MoreOfThemContinueARun) {
+  const auto steps = [](const Scene& s, int64_t epochs) {
+    const int64_t windows = (static_cast<int64_t>(fs::file_size(s.config.train[0])) - 1) / 24 - 1;
+    return (epochs * windows + 4) / 5;
+  };
+  const auto resumed = [](Scene& s, int64_t epochs) {
+    RunConfig c = resumed_config(s.config.folder);
+    c.epochs = epochs;
+    return Trainer(c, s.progress, true).run({}).step;
+  };
+  for (const bool tokens : {false, true}) {
+    Scene s;
+    s.config.steps = tokens ? 1 : 100'000, s.config.target_tokens = tokens ? 1'000'000 : 0,
+    s.config.epochs = 1;
+    s.config.save_every = 1000, s.config.eval_every = 1000;
+    ASSERT_EQ(s.train().step, steps(s, 1));
+    EXPECT_EQ(resumed(s, 1), steps(s, 1));
+    EXPECT_EQ(resumed(s, 2), steps(s, 2));
+    EXPECT_EQ(resumed(s, 3), steps(s, 3));
+  }
+  // Where the steps were asked for, they stay, and it is said why nothing is trained.
+  Scene s;
+  s.config.steps = 6, s.config.epochs = 1;
+  ASSERT_EQ(s.train().step, 6);
+  testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(resumed(s, 2), 6);
+  const std::string said = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(has(said, "train.epochs = 2 only limits train.steps = 6")) << said;
 }
 }  // namespace
 }  // namespace rum::windows_test

@@ -3,6 +3,7 @@
 #include "data/loader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -68,6 +69,7 @@ struct Loader::Index {
   }
   void check_corpora(std::span<const Corpus>) const;
   void expand();
+  void check_size(int64_t wanted, int64_t losses) const;
   void build(int64_t wanted);
 };
 
@@ -86,29 +88,61 @@ void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
     const Corpus& c = corpora[static_cast<size_t>(r.source)];
     RUM_CHECK(r.example >= 0 && static_cast<size_t>(r.example) < c.texts.size(),
               "{}: the plan names example {}, there are {}", c.name, r.example, c.texts.size());
+    RUM_CHECK(r.weight >= 0 && std::isfinite(r.weight),
+              "{}: the plan gives example {} the weight {}, expected at least 0", c.name, r.example,
+              r.weight);
   }
 }
 
-// Rows of texts become rows of their pieces.
+// Rows of texts become rows of their pieces. What gets no loss is left out: a step of such texts alone would
+// divide by a total weight of 0.
 void Loader::Index::expand() {
+  int64_t weightless = 0;
   std::vector<PlanRow> all;
   all.reserve(plan.rows.size());
   row_of.reserve(plan.rows.size());
   for (int64_t row = 0; row < rows(); ++row) {
     const PlanRow& r = plan.rows[static_cast<size_t>(row)];
+    if (r.weight == 0) {
+      ++weightless;
+      continue;
+    }
     const std::vector<TextPiece>& pieces = tokens[static_cast<size_t>(r.source)].pieces;
     const auto [first, last] =
         std::equal_range(pieces.begin(), pieces.end(), TextPiece{.text = r.example},
                          [](const TextPiece& a, const TextPiece& b) { return a.text < b.text; });
     for (auto p = first; p < last; ++p) {
+      if (load_of(p->tokens, p->prefix, p->goes_on, config.shape).scored == 0) continue;
       all.push_back({static_cast<int32_t>(p - pieces.begin()), r.source, r.score, r.weight});
       row_of.push_back(row);
       tokens_per_epoch += p->tokens - p->goes_on;
     }
   }
+  RUM_CHECK(weightless < rows(), "all {} rows of the plan have weight 0: there is nothing to train on",
+            rows());
+  if (weightless > 0)
+    notes.push_back(
+        fmt::format("{} of {} rows of the plan have weight 0 and are left out", weightless, rows()));
+  RUM_CHECK(!all.empty() || !notes.empty(), "the plan's examples have no token that gets a loss");
   RUM_CHECK(!all.empty(), "{}; nothing is left to train on: raise the context or the batch",
             fmt::join(notes, "; "));
   plan.rows = std::move(all);
+}
+
+// Before all micro-batches are laid out, by the first epoch: how many will there be?
+void Loader::Index::check_size(int64_t wanted, int64_t losses) const {
+  const auto epoch = static_cast<double>(begins.size());
+  double batches = epoch;
+  if (wanted > 0)
+    batches = static_cast<double>(wanted) * static_cast<double>(config.micro_batches);
+  else if (config.target_tokens > 0)
+    batches = epoch * static_cast<double>(config.target_tokens) / static_cast<double>(losses);
+  if (config.epochs > 0) batches = std::min(batches, epoch * static_cast<double>(config.epochs));
+  RUM_CHECK(
+      batches <= static_cast<double>(kMostMicroBatches),
+      "the run would have {:.0f} batches, more than the {} that one can lay out: train for fewer steps, "
+      "tokens or epochs",
+      batches, kMostMicroBatches);
 }
 
 void Loader::Index::build(int64_t wanted) {
@@ -144,8 +178,8 @@ void Loader::Index::build(int64_t wanted) {
       ++at;
     }
     if (epoch > 0) continue;
-    RUM_CHECK(config.target_tokens == 0 || losses > 0, "the plan's examples have no token that gets a loss");
     steps_per_epoch = (begun() + m - 1) / m;
+    check_size(wanted, losses);
     if (wanted == 0 && config.target_tokens == 0) {
       steps = steps_per_epoch;
       begins.resize(static_cast<size_t>(steps * m) + 1, at);  // the last step's empty micro-batches

@@ -18,6 +18,8 @@ struct LoaderConfig {
   int64_t epochs = 0;         // not 0: no step begins after this many
   Windows windows = Windows::documents;
 };
+// Where each micro-batch begins is laid out: half a gigabyte for this many, more than runs need.
+inline constexpr int64_t kMostMicroBatches = int64_t{1} << 25;
 // Which micro-batches of a step this process computes; empty: all.
 using Mine = std::function<bool(int64_t micro_batch)>;
 class Loader {
@@ -27,7 +29,9 @@ class Loader {
   // once, in the same micro-batch (plan.h says in which order). steps = 0 and no target_tokens: one pass;
   // what is left of its last step stays empty. A row of the plan stands for all pieces of its text, one
   // after the other. Windows of a stream are shuffled in each epoch, and shifted by a number of tokens drawn
-  // for it. Error when a corpus is not the one that the plan was made for, or nothing of it fits.
+  // for it. Rows of weight 0, and pieces without a token to predict, are left out: every step has a loss.
+  // Error when a corpus is not the one that the plan was made for, a weight is negative, nothing is left to
+  // train on, or a run of so many epochs would have more than kMostMicroBatches.
   Loader(Plan, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps,
          const Tokenised& = {});
   ~Loader();

@@ -120,11 +120,14 @@ uint64_t plan_hash(const Plan& plan) {
   return hash.value();
 }
 
-void save_plan(const Plan& plan, const std::string& path, Disk& disk) {
+std::string plan_text(const Plan& plan) {
   std::string text;
   each_line(plan, [&](const std::string& line) { text += line; });
   text += fmt::format("hash {:016x}\n", hash64(text));
-  disk.replace_text(path, text);
+  return text;
+}
+void save_plan(const Plan& plan, const std::string& path, Disk& disk) {
+  disk.replace_text(path, plan_text(plan));
 }
 
 Plan load_plan(const std::string& path, Disk& disk) {
@@ -163,6 +166,7 @@ Plan load_plan(const std::string& path, Disk& disk) {
     row.score = r.number<float>("a score");
     row.weight = r.number<float>("a weight");
     r.end();
+    if (row.weight < 0) r.bad("a weight of at least 0", fmt::format("{}", row.weight));
     if (row.example < 0) r.bad("an example id of at least 0", fmt::format("{}", row.example));
     if (row.source < 0 || static_cast<uint32_t>(row.source) >= corpora)
       r.bad(fmt::format("a source below {}", corpora), fmt::format("{}", row.source));

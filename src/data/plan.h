@@ -13,7 +13,7 @@ struct PlanRow {        // one text, once
   int32_t example = 0;  // index into its corpus
   int32_t source = 0;   // which corpus
   float score = 0;      // of whatever ordered the plan
-  float weight = 1;     // of its loss
+  float weight = 1;     // of its loss, at least 0; 0: it is not trained on
 };
 struct Plan {
   std::vector<PlanRow> rows;      // one epoch, in order
@@ -24,7 +24,8 @@ struct Plan {
 // All examples of all corpora once, in an order drawn from `seed`, and reshuffled for every further epoch.
 Plan shuffled_plan(std::span<const int64_t> corpus_sizes, std::span<const uint64_t> hashes, uint32_t seed);
 std::vector<int64_t> epoch_order(const Plan&, int64_t epoch);                // indices of rows; pure
-void save_plan(const Plan&, const std::string& path, Disk& = Disk::real());  // as text, a line per row
+std::string plan_text(const Plan&);                                          // a line per row, and a hash
+void save_plan(const Plan&, const std::string& path, Disk& = Disk::real());  // its plan_text()
 Plan load_plan(const std::string& path, Disk& = Disk::real());               // FileError: path, line, reason
 uint64_t plan_hash(const Plan&);                                             // of all of it
 }  // namespace rum

@@ -166,8 +166,6 @@ Key choice(const char* name, At at, std::vector<std::pair<std::string, T>> of, c
 
 // AdamW divides by sqrt(v) + epsilon, and the square of a gradient below 3e-23 is 0 in single precision.
 constexpr double kLeastEpsilon = 1e-20;
-// The loader lays out where each begins: half a gigabyte for this many, more than runs need.
-constexpr int64_t kMostMicroBatches = int64_t{1} << 25;
 
 std::vector<Key> make_keys() {
   const int64_t big = int64_t{1} << 40, most_tokens = 1 << 24;
@@ -436,7 +434,8 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(c.target_tokens > 0 || c.schedule.warmup <= c.steps,
             "schedule.warmup = {} is more than train.steps = {}", c.schedule.warmup, c.steps);
   const int64_t micro_batches = c.target_tokens > 0 ? c.target_tokens / c.tokens : c.steps * c.micro_batches;
-  RUM_CHECK(micro_batches <= kMostMicroBatches,
+  // Where train.epochs ends the run earlier, the loader knows how many there are.
+  RUM_CHECK(c.epochs > 0 || micro_batches <= kMostMicroBatches,
             "{} are at least {} batches of batch.tokens = {}, more than the {} that a run can lay out",
             c.target_tokens > 0
                 ? fmt::format("train.target_tokens = {}", c.target_tokens)

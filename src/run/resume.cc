@@ -64,7 +64,9 @@ RunConfig resumed_config(const std::string& given) {
   const RunConfig noted = c;
   const auto find = [&](std::string& path) { path = found_path(path, noted, run.path); };
   std::for_each(c.train.begin(), c.train.end(), find);
-  for (std::string* path : {&c.valid, &c.test, &c.plan, &c.from}) find(*path);
+  for (std::string* path : {&c.valid, &c.test, &c.plan}) find(*path);
+  // Only adapters need those weights again. Of other runs the key stays as it is: it may not change.
+  if (c.lora.rank > 0) find(c.from);
   c.folder = run.path;
   return c;
 }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -54,16 +55,19 @@ Mine Trainer::State::mine() const {
 // train.target_tokens and train.epochs become a number of steps.
 void Trainer::State::resolve_steps() {
   const Loader& loader = task->loader();
-  const int64_t asked = config.target_tokens > 0 ? 0 : config.steps;
+  const int64_t tokens = std::exchange(config.target_tokens, 0), steps = tokens > 0 ? 0 : config.steps;
   config.steps = config.schedule.steps = loader.steps();
-  config.target_tokens = 0;
-  if (config.steps >= asked) return;
+  const int64_t reached = tokens > 0 ? loader.target_tokens(config.steps) : config.steps;
+  const int64_t asked = tokens > 0 ? tokens : steps;
+  if (reached >= asked) return;
+  asked_steps = steps, asked_tokens = tokens;
   config.schedule.warmup = std::min(config.schedule.warmup, config.steps / 10);
   const double epochs =
-      loader.epoch(config.steps) * static_cast<double>(asked) / static_cast<double>(config.steps);
-  task->notes.push_back(fmt::format(
-      "train.steps = {} would be {:.0f} epochs; train.epochs = {} makes it {} steps, with a warm-up of {}",
-      asked, epochs, config.epochs, config.steps, config.schedule.warmup));
+      loader.epoch(config.steps) * static_cast<double>(asked) / static_cast<double>(reached);
+  task->notes.push_back(
+      fmt::format("{} = {} would be {:.0f} epochs; train.epochs = {} makes it {} steps, with a warm-up of {}",
+                  tokens > 0 ? "train.target_tokens" : "train.steps", asked, epochs, config.epochs,
+                  config.steps, config.schedule.warmup));
 }
 
 void Trainer::State::introduce() {

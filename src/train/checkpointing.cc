@@ -52,8 +52,28 @@ Checkpoint Trainer::State::take_over(Purpose purpose) {
   if (!newest)
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
-  check_resumed(config_of(newest->checkpoint), config);
+  const RunConfig then = config_of(newest->checkpoint);
+  check_resumed(then, config);
+  follow_epochs(then, newest->checkpoint);
   return std::move(newest->checkpoint);
+}
+
+// Steps that train.epochs has cut short are asked for again when that limit changes.
+void Trainer::State::follow_epochs(const RunConfig& then, const Checkpoint& c) {
+  if (config.target_tokens > 0 || config.steps != then.steps) return;  // asked for anew
+  if (c.meta.contains("asked_steps")) asked_steps = noted(c, "asked_steps");
+  if (c.meta.contains("asked_tokens")) asked_tokens = noted(c, "asked_tokens");
+  if (config.epochs == then.epochs) return;
+  const bool more = config.epochs == 0 || (then.epochs > 0 && config.epochs > then.epochs);
+  if (asked_tokens > 0)
+    config.target_tokens = std::exchange(asked_tokens, 0);
+  else if (asked_steps > 0)
+    config.steps = config.schedule.steps = std::exchange(asked_steps, 0);
+  else if (more)
+    progress.line(
+        fmt::format("train.epochs = {} only limits train.steps = {}, where the run ends: a larger "
+                    "train.steps continues it",
+                    config.epochs, config.steps));
 }
 
 void Trainer::State::open_folder() {
@@ -81,7 +101,14 @@ void Trainer::State::open_files() {
   task->write_files(folder);
   if (resuming) {
     cut_metrics(folder, done, progress);
-    if (done < config.steps) remove_finished_model();
+    const bool early = out_of_patience() && !evaluation_due();
+    if (early && done < config.steps)
+      progress.line(
+          fmt::format("the run had stopped early: only its end is repeated; a train.patience above {}, or 0, "
+                      "continues it",
+                      stale));
+    else if (done < config.steps)
+      remove_finished_model();
   } else {
     if (const std::string from = task->take_weights(); !from.empty()) progress.line(from);
     disk.replace_text(folder.file("samples.txt"), "");
@@ -116,6 +143,8 @@ void Trainer::State::restore(Checkpoint c) {
   set_weights(params, adamw.second_moment(), c.tensors, kSecondMoment, file);
   params.refresh_shadow();
   done = c.step;
+  target_tokens =
+      c.meta.contains("target_tokens") ? noted(c, "target_tokens") : task->loader().target_tokens(done);
   skipped = noted(c, "skipped");
   evaluated = c.meta.contains("evaluated") ? noted(c, "evaluated") : done;
   if (!evaluated_alike(config_of(c), config)) {
@@ -142,6 +171,7 @@ void Trainer::State::save_checkpoint() {
             {"best_step", fmt::format("{}", best_step)},
             {"stale", fmt::format("{}", stale)},
             {"skipped", fmt::format("{}", skipped)},
+            {"target_tokens", fmt::format("{}", target_tokens)},
             {"build", build_id()}};
   for (const Fingerprint& f : task->fingerprints()) c.meta[f.key] = f.hash;
   if (device == DeviceKind::cuda && gemm_choices.save) {
@@ -153,11 +183,14 @@ void Trainer::State::save_checkpoint() {
     c.meta["best_score"] = fmt::format("{}", best_score);
     c.meta["best_score_step"] = fmt::format("{}", best_score_step);
   }
+  if (asked_steps > 0) c.meta["asked_steps"] = fmt::format("{}", asked_steps);
+  if (asked_tokens > 0) c.meta["asked_tokens"] = fmt::format("{}", asked_tokens);
   check_finite(c);
   save(c, checkpoint_path(folder.checkpoints(), done));
   std::vector<int64_t> keep = scheduled_saves();
   keep.resize(std::min(keep.size(), static_cast<size_t>(config.keep)));
   keep.push_back(best_step);
+  keep.push_back(done);  // the newest by its number may be a damaged one
   retain(folder.checkpoints(), 1, keep);
 }
 

@@ -50,6 +50,11 @@ Loader LanguageModel::lay_out() {
   return {std::move(plan), texts, tokenizer_, loader_config(config_), wanted_steps(config_), forget};
 }
 
+int64_t LanguageModel::frozen_bytes() const {
+  const Tensor& all = frozen_.master();
+  return all ? all.size() * size_of(all.dtype()) : 0;
+}
+
 Packed LanguageModel::largest_batch(int64_t tokens) const {
   RunConfig c = config_;
   c.tokens = tokens;

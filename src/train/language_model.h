@@ -14,6 +14,7 @@ class LanguageModel : public RunTask {
   Tensor loss(const Batch& b) const override { return model_.loss(b).loss; }
   const Loader& loader() const override { return loader_; }
   int64_t texts() const override { return loader_.pieces(); }
+  int64_t frozen_bytes() const override;
   Packed largest_batch(int64_t tokens) const override;
 
   std::string take_weights() override;  // those of train.from; adapters start at random beside them

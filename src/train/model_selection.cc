@@ -50,7 +50,7 @@ bool Trainer::State::evaluate() {
     return false;
   }
   ++stale;
-  if (config.patience == 0 || stale < config.patience) return false;
+  if (!out_of_patience()) return false;
   progress.line(fmt::format("no better validation {} in {} evaluations: stopped early; step {} was best",
                             chosen_by(), stale, best_step));
   return true;
@@ -122,16 +122,15 @@ std::string Trainer::State::finish() {
   }
   RUM_CHECK(std::isfinite(e.loss), "the validation loss is {} at the end: there is no model; {}", e.loss,
             way_back(done - skipped));
+  final_loss = e.loss;
   std::string source = fmt::format("step {}", from.front());
   if (from.size() > 1) source = fmt::format("mean of the last {} checkpoints", from.size());
   TensorFile model{{{"config", to_toml(config)}, {"source", source}}, named_weights(params, params.master())};
   for (const Fingerprint& f : task->fingerprints()) model.meta[f.key] = f.hash;
   write_safetensors(model, folder.model());
 
-  Json::Object results{{"step", done},
-                       {"target_tokens", task->loader().target_tokens(done)},
-                       {"model", source},
-                       {"valid_loss", e.loss}};
+  Json::Object results{
+      {"step", done}, {"target_tokens", target_tokens}, {"model", source}, {"valid_loss", e.loss}};
   std::string chosen = source;
   if (from.size() == 1) chosen += fmt::format(" of {}", done);
   if (config.best == Best::last)

@@ -28,8 +28,9 @@ struct Trainer::State {
   Ranks& ranks;
   DeviceKind device;
   RunFolder folder;
-  std::optional<FileLock> alone;    // one process at a time trains in the folder
-  std::optional<Checkpoint> start;  // where a resumed run continues; until open_folder()
+  int64_t asked_steps = 0, asked_tokens = 0;  // of the config, what train.epochs has cut short; 0: nothing
+  std::optional<FileLock> alone;              // one process at a time trains in the folder
+  std::optional<Checkpoint> start;            // where a resumed run continues; until open_folder()
   std::unique_ptr<RunTask> task;
   ParameterBlock& params;
   AdamW adamw;
@@ -44,9 +45,11 @@ struct Trainer::State {
   double best_score = -std::numeric_limits<double>::infinity();  // the highest of all evaluations
   int64_t best_score_step = 0;
   double last_loss = 0;
-  int64_t tokens = 0;      // trained on, in this process
-  struct InFlight {        // a step whose outcome the host does not know yet
-    int64_t step, tokens;  // `tokens` after it
+  std::optional<double> final_loss;  // of validation, of the finished model
+  int64_t target_tokens = 0;         // that had a loss so far, in all processes that continued the run
+  int64_t tokens = 0;                // trained on, in this process
+  struct InFlight {                  // a step whose outcome the host does not know yet
+    int64_t step, tokens;            // `tokens` after it
     Readback outcome;
   };
   std::deque<InFlight> in_flight;
@@ -79,6 +82,8 @@ struct Trainer::State {
   Outcome outcome(bool finished) const;
   std::string saved_after(const std::exception&, bool trained);
   bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
+  // Has nothing improved for so long that the run is finished before its last step?
+  bool out_of_patience() const { return config.patience > 0 && stale >= config.patience; }
 
   // beginning.cc
   void resolve_steps();
@@ -95,6 +100,7 @@ struct Trainer::State {
 
   // checkpointing.cc
   Checkpoint take_over(Purpose);
+  void follow_epochs(const RunConfig& then, const Checkpoint&);  // of a resumed run
   void open_folder();
   void open_files();
   void restore(Checkpoint);

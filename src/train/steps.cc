@@ -24,6 +24,8 @@ void Trainer::State::take_step(const std::vector<Packed>& micro_batches) {
     throw OutOfMemory(fmt::format("{} at step {} with batch.tokens = {}; {}", e.what(), done, config.tokens,
                                   smaller_batch()));
   }
+  const Loader& loader = task->loader();
+  target_tokens += loader.target_tokens(done + 1) - loader.target_tokens(done);
   ++done;
   in_flight.push_back({done, tokens, step.outcome()});
 }
@@ -95,11 +97,14 @@ Estimate Trainer::estimate() {
     s.read_outcomes(0);
   }
   const double seconds = seconds_now() - begin;
+  // master, gradient and two moments in f32, and the bf16 copy where there is one
+  const double each = s.params.shadow() ? 18 : 16;
   return {.parameters = s.params.numbers(),
           .steps = steps,
           .epochs = loader.epoch(steps),
           .bytes = static_cast<double>(s.step.arena().reserved()) +
-                   16.0 * static_cast<double>(s.params.master().size()),
+                   each * static_cast<double>(s.params.master().size()) +
+                   static_cast<double>(s.task->frozen_bytes()),
           .seconds = seconds / static_cast<double>(tries - warm) * static_cast<double>(steps),
           .tokens_per_second = static_cast<double>(s.tokens - tokens_before) / seconds};
 }

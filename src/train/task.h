@@ -55,6 +55,8 @@ class RunTask : public Task {
  public:
   std::vector<std::string> notes;     // what was cut or left out of the texts, a line each for people
   virtual int64_t texts() const = 0;  // in an epoch, or pieces of them
+  // Of weights that are read and not trained, beside `params`.
+  virtual int64_t frozen_bytes() const { return 0; }
   // A batch of this many tokens, in texts as long as the model takes: what needs the most memory.
   virtual Packed largest_batch(int64_t tokens) const = 0;
 

@@ -52,7 +52,7 @@ Turn Trainer::State::train() {
 }
 
 Outcome Trainer::State::outcome(bool finished) const {
-  return {done, best_step, last_steps, finished, last_loss, best_loss, ""};
+  return {done, best_step, last_steps, finished, last_loss, final_loss.value_or(best_loss), ""};
 }
 
 // The step that failed has not touched the weights. What to say of the failure.
@@ -65,10 +65,10 @@ std::string Trainer::State::saved_after(const std::exception& failure, bool trai
                      shell_quoted(folder.path));
 }
 
-// A run that was stopped during an evaluation repeats it first.
+// A run that was stopped during an evaluation repeats it first. One that had stopped early only repeats its end.
 Turn Trainer::State::before_steps() try {
   if (!ranks.first()) return Turn::next;
-  const bool enough = evaluation_due() && evaluate();
+  const bool enough = evaluation_due() ? evaluate() : out_of_patience();
   if (enough || done >= config.steps) return Turn::finished;
   return Turn::next;
 } catch (const Interrupted&) {  // the next start repeats it

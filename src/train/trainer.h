@@ -15,8 +15,9 @@ struct Outcome {
   int64_t step = 0, best_step = 0;  // optimizer steps done; those of the best checkpoint
   std::vector<int64_t> last_steps;  // those of the checkpoints that train.average takes the mean of
   bool finished = false;
-  double loss = 0, valid_loss = 0;  // of the last step; of the finished model
-  std::string results;              // the lines that close a finished run
+  double loss = 0;        // of the last step
+  double valid_loss = 0;  // of the finished model; without one, of the best checkpoint
+  std::string results;    // the lines that close a finished run
 };
 struct Estimate {  // of a run that was only tried for a few steps
   int64_t parameters = 0, steps = 0;
