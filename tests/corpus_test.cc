@@ -301,6 +301,44 @@ TEST(Clean, CutsLongDocuments) {
   for (const Pair& t : p.parts[0].texts) found.insert(t.target);
   EXPECT_EQ(found, (std::set<std::string>{"a b\nc d", "e f g h", "i j\nk", "short"}));
 }
+// Each document has a word of its own, in each of its lines: it tells where pieces have come from.
+TEST(Clean, PiecesOfADocumentStayTogether) {
+  CleanRules rules;
+  rules.kind = CorpusKind::documents, rules.max_words = 4, rules.valid = 7, rules.test = 12;
+  std::vector<Pair> raw;
+  for (char d = 'a'; d <= 't'; ++d) {
+    std::string text;
+    for (char line = 'a'; line < 'a' + 5; ++line) text += fmt::format("word{} {}{} line and\n", d, d, line);
+    raw.push_back({"", text});
+  }
+  const Prepared p = prepare(raw, rules);
+  std::map<std::string, size_t> where;
+  for (size_t part = 0; part < 3; ++part)
+    for (const Pair& t : p.parts[part].texts) {
+      const auto [at, fresh] = where.try_emplace(t.target.substr(0, 5), part);
+      EXPECT_EQ(at->second, part) << t.target;
+    }
+  EXPECT_EQ(where.size(), 20u);
+  EXPECT_EQ(p.parts[1].texts.size(), 7u);
+  EXPECT_EQ(p.parts[2].texts.size(), 12u);
+  // Three documents in test and two in valid; of the last one of each three pieces are left over.
+  EXPECT_EQ(p.parts[0].texts.size(), 15u * 5);
+  EXPECT_EQ(p.dropped[static_cast<size_t>(Drop::held_out)], 6);
+  EXPECT_EQ(p.read, 20);
+  EXPECT_EQ(p.texts, 100);
+  std::reverse(raw.begin(), raw.end());
+  const Prepared again = prepare(raw, rules);
+  for (size_t part = 0; part < 3; ++part) EXPECT_EQ(again.parts[part].texts, p.parts[part].texts);
+  const Scratch scratch;
+  const std::string table = stats_table(save_prepared(p, scratch.path, Json::Array{}));
+  for (const char* row : {"documents read                       20\n",
+                          "cut into pieces                     100\n", "part         pieces "})
+    EXPECT_TRUE(has(table, row)) << table;
+  // A single document can only be parted itself.
+  rules.valid.reset(), rules.test.reset();
+  const Prepared one = prepare({raw[0]}, rules);
+  EXPECT_EQ(one.parts[0].texts.size(), 3u);
+}
 TEST(Prepared, TheTableOfDocumentsHasNoSources) {
   const Scratch scratch;
   CleanRules rules;

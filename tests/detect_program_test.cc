@@ -116,6 +116,26 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
     weights += plan.rows[i].weight;
   }
   EXPECT_NEAR(weights, 150, 1e-3);
+  // Shuffled: of the same pairs, the order in which a run without a plan reads them.
+  std::vector<int32_t> best, read;
+  for (const PlanRow& r : plan.rows) best.push_back(r.example);
+  const Ran mixed = detect({"plan", "--pool", "@pool.tsv", "--detector", "@d", "--keep", "0.5", "--order",
+                            "shuffled", "--seed", "7", "-o", "@mixed"});
+  ASSERT_EQ(mixed.status, 0) << mixed.err;
+  const Plan shuffled = load_plan(file("mixed"));
+  EXPECT_TRUE(shuffled.reshuffle && shuffled.seed == 7);
+  std::sort(best.begin(), best.end());
+  for (const PlanRow& r : shuffled.rows) read.push_back(r.example);
+  int64_t rises = 0;
+  for (size_t i = 1; i < read.size(); ++i) rises += read[i] > read[i - 1];
+  EXPECT_NEAR(static_cast<double>(rises), 74.5,
+              5 * 3.6);  // by chance: half, and a deviation of sqrt(151 / 12)
+  std::sort(read.begin(), read.end());
+  EXPECT_EQ(read, best);
+  const Ran piped = detect({"plan", "--pool", "@pool.tsv", "--detector", "@d", "--keep", "0.5", "--order",
+                            "shuffled", "--seed", "7", "-o", "-"});
+  EXPECT_EQ(piped.out, slurp(file("mixed"))) << piped.err;
+  expect_refusal(detect({"fit", "--human", "@human", "--machine", "@machine", "-o", "-"}), "standard output");
   const Ran folded = detect({"plan", "--pool", "@pool.tsv", "--human", "@human.tsv", "--option",
                              "features=1024", "--order", "human-last", "-o", "@plan"});
   ASSERT_EQ(folded.status, 0) << folded.err;

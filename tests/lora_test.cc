@@ -16,6 +16,7 @@
 #include "run/run.h"
 #include "tests/error_of.h"
 #include "tests/hub_folder.h"
+#include "tests/program.h"
 #include "tests/run_folder.h"
 #include "tests/scratch.h"
 #include "tests/stopped_run.h"
@@ -196,6 +197,46 @@ TEST(Lora, TrainsAndKeepsAdaptersAlone) {
       ++adapted;
     }
     EXPECT_EQ(2 * adapted, of.size());
+  }
+}
+
+// In int8 each number is within half a step of the sum's, a step being a 127th of the largest in its row.
+TEST(Lora, QuantizedItIsOneModelAndNeedsNoOther) {
+  Scene s;
+  ASSERT_TRUE(s.train(s.config).finished);
+  const auto tuned = load_run(s.config.folder);
+  const Program p;
+  const Ran r = p.run({"quantize", s.config.folder, s.file("int8")});
+  ASSERT_EQ(r.status, 0) << r.err;
+  fs::remove_all(s.file("base"));
+  const auto small = load_run(s.file("int8"), DeviceKind::cpu, DType::f32);
+  EXPECT_EQ(load_run(s.file("int8"))->dtype, DType::i8);
+  for (const ParameterBlock::Entry& e : tuned->params.entries()) {
+    const Tensor wanted = part(tuned->params, tuned->params.master(), e.name),
+                 found = part(small->params, small->params.master(), e.name);
+    const int64_t n = e.multiplies() ? e.shape[1] : e.shape.size();
+    for (int64_t row = 0; row < e.shape.size() / n; ++row) {
+      double most = 0;
+      for (int64_t j = 0; j < n; ++j) most = std::max(most, std::abs(wanted.at(row * n + j)));
+      for (int64_t j = 0; j < n; ++j)
+        ASSERT_NEAR(found.at(row * n + j), wanted.at(row * n + j), e.multiplies() ? most / 253 : 0) << e.name;
+    }
+  }
+}
+// Its base model lies in memory as well. A long table of positions outweighs all else.
+TEST(Lora, AnEstimateCountsWhatIsFrozen) {
+  for (const DType type : {DType::f32, DType::bf16}) {
+    Scene s(NoiseRun{.context = 1 << 15});
+    s.config.dtype = type, s.config.tokens = 64;
+    const double frozen = (type == DType::f32 ? 4.0 : 2.0) * (1 << 15) * 32;
+    const Estimate beside = Trainer(s.config, s.progress, false, Purpose::estimate).estimate();
+    EXPECT_GT(beside.bytes, frozen);
+    EXPECT_LT(beside.bytes, 2 * frozen);
+    s.config.lora = {};
+    const Estimate whole = Trainer(s.config, s.progress, false, Purpose::estimate).estimate();
+    const double each = type == DType::f32 ? 16 : 18, n = static_cast<double>(whole.parameters);
+    EXPECT_GT(whole.bytes, each * n);
+    EXPECT_LT(whole.bytes, (each + 2) * n);
   }
 }
 

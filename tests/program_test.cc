@@ -108,6 +108,45 @@ TEST(Program, TrainsTranslatesScoresInspects) {
   EXPECT_NE(p.run({"inspect", p.file("run/model.safetensors")}).out.find("block.0.qkv.weight"),
             std::string::npos);
   EXPECT_NE(p.run({"inspect", "--ops"}).out.find("layernorm"), std::string::npos);
+  // Flags that would be passed over are refused.
+  expect_refusal(p.run({"inspect", p.file("run"), "--step", "--svg", "-"}), "exclude each other");
+  expect_refusal(p.run({"inspect", p.file("run"), "--step", "--html", "-"}), "exclude each other");
+  expect_refusal(p.run({"inspect", "--ops", "--step"}), "exclude each other");
+  for (const std::vector<std::string>& flag :
+       {std::vector<std::string>{"--step"}, {"--svg", "-"}, {"--html", "-"}}) {
+    std::vector<std::string> words{"inspect", p.file("run/model.safetensors")};
+    words.insert(words.end(), flag.begin(), flag.end());
+    expect_refusal(p.run(words), "are for run folders");
+  }
+  // A run whose paths are relative, from another folder than theirs.
+  std::string config = slurp(p.file("run/config.toml"));
+  for (size_t at; (at = config.find(p.scratch.path + "/")) != std::string::npos;)
+    config.erase(at, p.scratch.path.size() + 1);
+  p.write("run/config.toml", config);
+  const Ran elsewhere = p.run({"inspect", p.file("run"), "--step"});
+  EXPECT_EQ(elsewhere.status, 0) << elsewhere.err;
+}
+// Where a file is asked for, "-" is standard output and no file of that name.
+TEST(Program, WritesToStandardOutputWhereAsked) {
+  Program p;
+  p.corpora();
+  const auto train = [&](const std::string& to) {
+    return p.run({"tokenizer", "train", "--input", p.file("train.tsv"), "--vocab", "280", "-o", to});
+  };
+  ASSERT_EQ(train(p.file("t.json")).status, 0);
+  const Ran piped = train("-");
+  EXPECT_EQ(piped.status, 0) << piped.err;
+  EXPECT_EQ(piped.out, slurp(p.file("t.json")));
+  EXPECT_EQ(train("/dev/stdout").status, 0) << slurp(p.file("err"));
+  EXPECT_FALSE(fs::exists("-"));
+  p.write("de", "Package: x\nDescription-md5: 1\nDescription-de: ein Haus\n ein Satz.\n\n");
+  p.write("en", "Package: x\nDescription-md5: 1\nDescription-en: a house\n a sentence.\n\n");
+  const Ran pairs =
+      p.run({"data", "debian", "--index-de", p.file("de"), "--index-en", p.file("en"), "-o", "-"});
+  EXPECT_EQ(pairs.status, 0) << pairs.err;
+  EXPECT_EQ(pairs.out.find("ein Haus\ta house\n"), 0u) << pairs.out;
+  EXPECT_NE(pairs.err.find("pairs from package descriptions"), std::string::npos) << pairs.err;
+  expect_refusal(p.run({"data", "prepare", "-i", p.file("train.tsv"), "-o", "-"}), "\"-\" is no folder");
 }
 
 TEST(Program, SettingsStandBeforeOrBehindTheConfig) {

@@ -31,8 +31,16 @@ void check_output(const std::string& path) {
   if (fs::exists(path, unknown) && ::access(path.c_str(), W_OK) != 0) refuse(path, "write to it", errno);
 }
 
+void check_output_file(const std::string& path) {
+  if (as_it_is(path))
+    throw FileError(fmt::format("{}: expected the name of a file, found {}; what is written here is not text",
+                                path, path == "-" ? "standard output" : "a device"));
+  check_output(path);
+}
+std::FILE* beside_output(const std::string& path) { return as_it_is(path) ? stderr : stdout; }
+
 void check_output_folder(const std::string& path) {
-  if (path.empty()) throw FileError("\"\" is no folder; name one");
+  if (path.empty() || path == "-") throw FileError(fmt::format("\"{}\" is no folder; name one", path));
   std::error_code unknown;
   fs::path there = path;  // or what is there of the way to it
   while (!there.empty() && !fs::exists(there, unknown)) there = there.parent_path();

@@ -1,6 +1,7 @@
 // Where a command's output goes, opened before its work begins: a file that appears whole or not at all, or
 // standard output, a pipe or a device, which are written to directly.
 #pragma once
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,10 @@
 namespace rum {
 // FileError when no file can be written there: a folder, a missing folder, no permission. Creates nothing.
 void check_output(const std::string& path);
+// The same, and FileError for "-" and devices: where a file is read again later, or has to be whole.
+void check_output_file(const std::string& path);
+// Standard output, for what a command says beside its output; standard error when that itself may go there.
+std::FILE* beside_output(const std::string& path);
 // FileError when this folder is not there and cannot be made, or nothing can be written into it. Creates
 // nothing.
 void check_output_folder(const std::string& path);

@@ -160,19 +160,32 @@ struct Entry {
   Pair text;
   Drop drop = Drop::none;
   uint64_t order = 0, source = 0, target = 0;  // hashes: of the text with the seed, of the folded sides
+  uint64_t document = 0;                       // of what it is a piece of; until examine() 0: of nothing
 };
 void examine(Entry& e, const CleanRules& rules) {
   e.text = {normalise(e.text.source), normalise(e.text.target)};
   e.drop = reason_to_drop(e.text, rules);
   if (e.drop != Drop::none) return;
   e.order = hash64(e.text.source + '\t' + e.text.target, rules.seed);
+  if (e.document == 0) e.document = e.order;
   e.target = hash64(fold(e.text.target));
   e.source = rules.kind == CorpusKind::pairs ? hash64(fold(e.text.source), 1) : e.target;
 }
 
+bool by_order(const Entry& a, const Entry& b) {
+  return std::tie(a.order, a.text.source, a.text.target, a.document) <
+         std::tie(b.order, b.text.source, b.text.target, b.document);
+}
+bool by_document(const Entry& a, const Entry& b) { return a.document < b.document; }
+
 // Entries in the order of their hashes become test, then valid, then train. What shares a side with a text
-// already held out goes nowhere: of several translations of one sentence, test has one.
+// already held out goes nowhere: of several translations of one sentence, test has one. The pieces of a
+// document stay in one part, and those that it has no more room for go nowhere; unless there is but one document.
 void split(std::vector<Entry>& entries, Prepared& out) {
+  const auto pieces = std::minmax_element(entries.begin(), entries.end(), by_document);
+  const bool whole = out.rules.kind == CorpusKind::documents && !entries.empty() &&
+                     by_document(*pieces.first, *pieces.second);
+  if (whole) std::stable_sort(entries.begin(), entries.end(), by_document);
   const auto n = static_cast<int64_t>(entries.size());
   const auto held_out = [&](std::optional<int64_t> asked, int64_t usual, int64_t share) {
     return asked ? *asked : std::min(usual, std::max<int64_t>(n / share, 1));
@@ -194,7 +207,10 @@ void split(std::vector<Entry>& entries, Prepared& out) {
       held.insert(e.target);
       out.parts[part].texts.push_back(std::move(e.text));
     }
+    for (; whole && at > 0 && at < entries.size() && entries[at].document == entries[at - 1].document; ++at)
+      ++out.dropped[static_cast<size_t>(Drop::held_out)];
   }
+  if (whole) std::sort(entries.begin() + static_cast<std::ptrdiff_t>(at), entries.end(), by_order);
   for (; at < entries.size(); ++at) {
     if (free(entries[at]))
       out.parts[0].texts.push_back(std::move(entries[at].text));
@@ -265,12 +281,17 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
   out.read = static_cast<int64_t>(raw.size());
   std::vector<Entry> entries;
   if (rules.kind == CorpusKind::documents) {
-    std::vector<Pair> pieces;
-    for (const Pair& t : raw) cut(normalise(t.target), rules.max_words, pieces);
-    raw = std::move(pieces);
-    out.read = static_cast<int64_t>(raw.size());
+    for (const Pair& t : raw) {
+      const std::string document = normalise(t.target);
+      std::vector<Pair> pieces;
+      cut(document, rules.max_words, pieces);
+      const uint64_t whole = pieces.size() > 1 ? hash64('\t' + document, rules.seed) : 0;
+      for (Pair& piece : pieces) entries.push_back({std::move(piece), Drop::none, 0, 0, 0, whole});
+    }
+  } else {
+    for (Pair& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0, 0});
   }
-  for (Pair& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0});
+  out.texts = static_cast<int64_t>(entries.size());
   // the table is made before the threads need it
   char_classes();
   raw.clear();
@@ -284,9 +305,7 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
     entries.erase(kept, entries.end());
   };
   drop([&](const Entry& e) { return e.drop != Drop::none && ++out.dropped[static_cast<size_t>(e.drop)]; });
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return std::tie(a.order, a.text.source, a.text.target) < std::tie(b.order, b.text.source, b.text.target);
-  });
+  std::sort(entries.begin(), entries.end(), by_order);
   const auto unique =
       std::unique(entries.begin(), entries.end(), [](auto& a, auto& b) { return a.text == b.text; });
   out.dropped[static_cast<size_t>(Drop::duplicate)] = entries.end() - unique;
@@ -301,12 +320,13 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
       !entries.empty(),
       "none of {} texts is left to train on after cleaning{}; `ruminate data prepare --help` has a flag "
       "for each limit",
-      out.read, counts);
+      out.texts, counts);
   const auto texts = [&](size_t part) { return static_cast<int64_t>(out.parts[part].texts.size()); };
   RUM_CHECK(texts(0) > 0 && texts(1) == *out.rules.valid && texts(2) == *out.rules.test,
             "only {} of {} texts are left after cleaning, too few for at least 1 to train on, {} in valid "
-            "(--valid) and {} in test (--test), none of which may share a side with another part{}",
-            entries.size(), out.read, *out.rules.valid, *out.rules.test, counts);
+            "(--valid) and {} in test (--test), none of which may share a side{} with another part{}",
+            entries.size(), out.texts, *out.rules.valid, *out.rules.test,
+            rules.kind == CorpusKind::documents ? " or a document" : "", counts);
   for (Part& part : out.parts) {
     out.dropped[0] += static_cast<int64_t>(part.texts.size());
     part.source = side_stats(part.texts, &Pair::source);

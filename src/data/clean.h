@@ -1,5 +1,5 @@
 // From raw text to train, valid and test, with the same cleaning for every corpus: filters, exact
-// deduplication, and splits no two of which share a side. The same pairs give the same parts, in whatever
+// deduplication, and splits no two of which share a side or pieces of one document. The same pairs give the same parts, in whatever
 // order and files they come.
 #pragma once
 #include <array>
@@ -64,7 +64,8 @@ struct Part {  // train, valid or test
 };
 struct Prepared {
   CleanRules rules;
-  int64_t read = 0;
+  int64_t read = 0;                       // pairs or documents
+  int64_t texts = 0;                      // of these, counting the pieces that documents are cut into
   std::array<int64_t, kDrops> dropped{};  // by Drop; at none: kept
   std::array<Part, 3> parts;              // kPartNames
 };

@@ -34,22 +34,24 @@ Json stats_json(const Prepared& p, const Json& inputs) {
     parts.emplace_back(kPartNames[i], std::move(o));
   }
   const CleanRules& r = p.rules;
-  return Json::Object{{"version", 1},
-                      {"kind", pairs ? "pairs" : "documents"},
-                      {"rules", Json::Object{{"min_words", r.min_words},
-                                             {"max_words", r.max_words},
-                                             {"max_characters", r.max_characters},
-                                             {"ratio", static_cast<double>(r.ratio)},
-                                             {"letters", static_cast<double>(r.letters)},
-                                             {"word_characters", r.word_characters},
-                                             {"valid", *r.valid},
-                                             {"test", *r.test},
-                                             {"seed", static_cast<int64_t>(r.seed)}}},
-                      {"inputs", inputs},
-                      {"read", p.read},
-                      {"kept", p.dropped[0]},
-                      {"dropped", std::move(dropped)},
-                      {"parts", std::move(parts)}};
+  Json::Object out{{"version", 1},
+                   {"kind", pairs ? "pairs" : "documents"},
+                   {"rules", Json::Object{{"min_words", r.min_words},
+                                          {"max_words", r.max_words},
+                                          {"max_characters", r.max_characters},
+                                          {"ratio", static_cast<double>(r.ratio)},
+                                          {"letters", static_cast<double>(r.letters)},
+                                          {"word_characters", r.word_characters},
+                                          {"valid", *r.valid},
+                                          {"test", *r.test},
+                                          {"seed", static_cast<int64_t>(r.seed)}}},
+                   {"inputs", inputs},
+                   {"read", p.read}};
+  if (!pairs) out.emplace_back("texts", p.texts);
+  out.emplace_back("kept", p.dropped[0]);
+  out.emplace_back("dropped", std::move(dropped));
+  out.emplace_back("parts", std::move(parts));
+  return out;
 }
 }  // namespace
 
@@ -61,12 +63,15 @@ std::string stats_table(const Json& json) {
     fmt::format_to(std::back_inserter(out), "  {:<26} {:>12}\n", name, grouped(n));
   };
   row(fmt::format("{} read", kind), stats.whole("read"));
+  // Documents may have been cut; folders of earlier versions don't say and count pieces as documents.
+  const bool cut = stats.has("texts") && stats.whole("texts") != stats.whole("read");
+  if (cut) row("cut into pieces", stats.whole("texts"));
   if (const auto* dropped = stats.at("dropped").object())
     for (const auto& [name, value] : *dropped)
       if (int64_t n = 0; value.whole(n) && n > 0) row("- " + name, n);
   row("kept", stats.whole("kept"));
   const bool pairs = kind == "pairs";
-  fmt::format_to(std::back_inserter(out), "\n  {:<8} {:>10}", "part", kind);
+  fmt::format_to(std::back_inserter(out), "\n  {:<8} {:>10}", "part", cut ? "pieces" : kind);
   if (pairs) fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7}", "source tokens", "types", "mean");
   fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7}\n", pairs ? "target tokens" : "tokens",
                  "types", "mean");

@@ -103,9 +103,10 @@ int debian_command(int argc, char** argv) {
   check_output(output);
   std::vector<Pair> pairs;
   Disk& disk = Disk::real();
+  std::FILE* said = beside_output(output);
   if (!index_de.empty()) {
     pairs = pair_descriptions(disk.read(index_de), disk.read(index_en));
-    fmt::print("{} pairs from package descriptions\n", pairs.size());
+    fmt::print(said, "{} pairs from package descriptions\n", pairs.size());
   }
   if (!help_de.empty()) {
     const size_t before = pairs.size();
@@ -113,11 +114,11 @@ int debian_command(int argc, char** argv) {
     for (const std::string& page : pages)
       for (Pair& t : pair_pages(disk.read(help_de + "/" + page), disk.read(help_en + "/" + page)))
         pairs.push_back(std::move(t));
-    fmt::print("{} pairs from {} pages of help\n", pairs.size() - before, pages.size());
+    fmt::print(said, "{} pairs from {} pages of help\n", pairs.size() - before, pages.size());
   }
   if (pairs.empty())
     throw FileError("no pairs found: are these the German and English sides of the same release?");
-  disk.replace_text(output, corpus_bytes(pairs, CorpusKind::pairs));
+  write_output(output, corpus_bytes(pairs, CorpusKind::pairs));
   return 0;
 }
 

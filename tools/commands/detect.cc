@@ -184,7 +184,7 @@ int run_fit(int argc, char** argv) {
       .footer(DetectRecipe::kinds() +
               "\nExample:\n  ruminate detect fit --human people.tsv --machine deepl=deepl.tsv -o detector\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  check_output(output);  // rather than when all is fitted
+  check_output_file(output);  // rather than when all is fitted
   const Texts texts = input.read();
   refuse_seen_by_members(recipe, texts.corpora);
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
@@ -225,7 +225,7 @@ int run_calibrate(int argc, char** argv) {
           "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const std::vector<double> fprs = read_shares(rates);
-  check_output(output);
+  check_output_file(output);
   auto detector = load(path);
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);

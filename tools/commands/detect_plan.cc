@@ -97,7 +97,18 @@ Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const
   for (const double s : out.scores) out.probabilities.push_back(curve(s));
   return out;
 }
-Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
+// Those of `kept`, in the order in which a run without a plan would read the pool.
+std::vector<int64_t> shuffled(const std::vector<int64_t>& kept, size_t pool, uint64_t corpus, uint32_t seed) {
+  std::vector<bool> has(pool);
+  for (const int64_t i : kept) has[static_cast<size_t>(i)] = true;
+  const auto all = static_cast<int64_t>(pool);
+  std::vector<int64_t> out;
+  for (const PlanRow& row : shuffled_plan({&all, 1}, {&corpus, 1}, seed).rows)
+    if (has[static_cast<size_t>(row.example)]) out.push_back(row.example);
+  return out;
+}
+Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o,
+             uint32_t seed) {
   std::vector<double> human_like;  // binned_ranks puts the highest first
   std::vector<int64_t> lengths;
   for (size_t i = 0; i < pool.size(); ++i) {
@@ -109,7 +120,7 @@ Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpu
   const auto kept = edits::top(ranks.order, o.keep);
   std::vector<int64_t> order(kept.begin(), kept.end());
   if (o.order == "human-last") std::reverse(order.begin(), order.end());
-  if (o.order == "shuffled") std::sort(order.begin(), order.end());
+  if (o.order == "shuffled") order = shuffled(order, pool.size(), corpus, seed);
   std::vector<double> weights(pool.size(), 1.0);
   if (o.exponent > 0) {
     RUM_CHECK(scored.probabilities.size() == pool.size(),
@@ -120,6 +131,7 @@ Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpu
     for (double& w : weights) w *= static_cast<double>(order.size()) / sum;  // mean 1
   }
   Plan plan{{}, {corpus}, o.order == "shuffled"};
+  if (plan.reshuffle) plan.seed = seed;
   for (const int64_t i : order) {
     const auto at = static_cast<size_t>(i);
     plan.rows.push_back(
@@ -142,7 +154,8 @@ int run(int argc, char** argv) {
       .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on together with these")
       .add("--provenance", o.provenance,
            "the JSON lines (`ruminate translate --jsonl`) that they were made from, which say who wrote them")
-      .choice("--order", o.order, "which pairs come first", {"human-first", "human-last", "shuffled"})
+      .choice("--order", o.order, "which pairs come first; shuffled: as --seed has it, anew in each epoch",
+              {"human-first", "human-last", "shuffled"})
       .add("--keep", o.keep, "share of the pairs to keep, the most human-like ones")
       .add("--weigh", o.exponent, "weight each pair by (1 - probability)^EXPONENT; 0: equal weights")
       .add("--bins", o.bins, "rank within this many bins of source length", 1, 1000)
@@ -176,9 +189,9 @@ int run(int argc, char** argv) {
     RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway overrides this", *why);
     fmt::print(stderr, "warning: {}\n", *why);
   }
-  const Plan plan = plan_of(scored, pool, corpus.hash, o);
-  save_plan(plan, o.output);
-  print(fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
+  const Plan plan = plan_of(scored, pool, corpus.hash, o, static_cast<uint32_t>(recipe.seed));
+  write_output(o.output, plan_text(plan));
+  fmt::print(beside_output(o.output), "{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order);
   return 0;
 }
 const DetectVerb verb{"plan", "plan training by how human each pair looks", run};

@@ -10,6 +10,7 @@
 #include "base/output.h"
 #include "checkpoint/safetensors.h"
 #include "run/history.h"
+#include "run/resume.h"
 #include "run/run.h"
 #include "serve/run_page.h"
 #include "text/json.h"
@@ -117,7 +118,7 @@ void show_run(const std::string& path) {
 // One step of the run's model on its own data, recorded entry by entry.
 void show_step(const std::string& path) {
   const StoredRun run = read_run(path);
-  const RunConfig& c = run.config;
+  const RunConfig c = resumed_config(path);  // finds its texts from any folder
   const std::vector<Corpus> corpora = training_corpora(c);
   const Loader loader(training_plan(c, corpora), corpora, run.tokenizer, {batch_shape(c), 1, c.model.context},
                       1);
@@ -168,7 +169,16 @@ int run(int argc, char** argv) {
       .add("--svg", drawing, "draw the run's training and validation loss to this file")
       .add("--ops", ops, "print the catalogue of ops");
   if (const auto status = flags.parse(argc, argv)) return *status;
+  const auto is_file = [](const std::string& path) {
+    return path.ends_with(".ckpt") || path.ends_with(".safetensors");
+  };
   RUM_CHECK(ops != !what.empty(), "give a run folder or a file, or --ops");
+  RUM_CHECK(ops + step + !page.empty() + !drawing.empty() <= 1,
+            "--ops, --step, --html and --svg exclude each other: each is an output of its own");
+  for (const std::string& path : what)
+    RUM_CHECK(!is_file(path) || (!step && page.empty() && drawing.empty()),
+              "{}: --step, --html and --svg are for run folders; a file's tensors are listed without a flag",
+              path);
   RUM_CHECK(what.size() <= 1 || !page.empty(), "several runs at once need --html FILE");
   RUM_CHECK(!watch || (!page.empty() && page != "-"), "--watch needs --html with a file");
   if (ops) {
@@ -177,7 +187,7 @@ int run(int argc, char** argv) {
     write_page(what, page, watch);
   } else if (!drawing.empty()) {
     write_output(drawing, loss_picture({what[0]}));
-  } else if (what[0].ends_with(".ckpt") || what[0].ends_with(".safetensors")) {
+  } else if (is_file(what[0])) {
     show_tensors(what[0]);
   } else {
     step ? show_step(what[0]) : show_run(what[0]);

@@ -45,6 +45,7 @@ int quantize_run(int argc, char** argv) {
   RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);
   RunConfig config = run->config;
   config.folder = to;
+  config.lora = {};  // its adapters are part of the weights by now
   whole_folder(to, [&](const std::string& unfinished) { write_run(*run, config, RunFolder{unfinished}); });
   const auto bytes = [](const std::string& file) { return static_cast<double>(fs::file_size(file)); };
   const double after = bytes(RunFolder{to}.model());

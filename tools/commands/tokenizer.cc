@@ -75,7 +75,7 @@ int train(int argc, char** argv) {
   Progress progress;
   const auto tokenizer = Tokenizer::train(
       texts.views(), config, [&](int64_t merges) { progress.status(fmt::format("{} merges", merges)); });
-  tokenizer.save(output);
+  write_output(output, tokenizer.json());
   progress.line(fmt::format("{}: {} tokens from {} texts, {:.1f} MB", output, tokenizer.size(),
                             texts.views().size(), static_cast<double>(texts.bytes()) * 1e-6));
   return 0;
