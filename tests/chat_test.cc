@@ -187,16 +187,63 @@ TEST_F(Chat, TriesAgainWhatMayPass) {
     if (source == "vier") return {200, "<html>nonsense", "", 0};
     if (source == "fünf") return {200, "[1, 2]", "", 0};
     if (source == "sechs") return {200, "{\"choices\": []}", "", 0};
+    if (source == "sieben") return {408, "", "", 0};
+    if (source == "drei \"x\"") return {409, "", "", 0};
     return completion(source);
   });
   const auto start = std::chrono::steady_clock::now();
   write(config(server));
   EXPECT_GE(std::chrono::steady_clock::now() - start,
             std::chrono::milliseconds(1000));  // as the server asked
-  EXPECT_EQ(server.requests(), 12);
+  EXPECT_EQ(server.requests(), 14);
   const auto lines = read_generated(path);
   ASSERT_EQ(lines.size(), 7u);
   for (size_t i = 0; i < 7; ++i) EXPECT_EQ(lines[i].target, sources[i]);
+}
+TEST_F(Chat, ASourceThatIsRefusedCostsNoOther) {
+  const Server server([&](const std::string&, const Json& body, int) -> Reply {
+    const std::string source = asked(body);
+    if (source == "eins") return {400, R"({"error": "content filter"})", "", 0};
+    if (source == "fünf")
+      return {200, R"({"choices": [{"message": {"content": null}, "finish_reason": "content_filter"}]})", "",
+              0};
+    return source == "vier" ? completion("v", "content_filter") : completion("<" + source + ">");
+  });
+  for (const int64_t parallel : {1, 4}) {
+    ChatConfig c = config(server);
+    c.parallel = parallel;
+    Disk::real().remove(path);
+    std::vector<std::string> why;
+    const int before = server.requests();
+    chat_file(sources, c, provenance_of(c), path, {}, [&](const std::string& w) { why.push_back(w); });
+    EXPECT_EQ(server.requests() - before, 7);
+    ASSERT_EQ(why.size(), 2u);
+    EXPECT_NE(why[0].find("source 0: status 400: \"{\"error\": \"content filter\"}\""), std::string::npos)
+        << why[0];
+    EXPECT_NE(why[1].find("source 4: an answer without content, finish_reason \"content_filter\""),
+              std::string::npos)
+        << why[1];
+    const auto lines = read_generated(path);
+    ASSERT_EQ(lines.size(), 7u);
+    for (size_t i = 0; i < 7; ++i) {
+      const bool none = i == 0 || i == 4;
+      EXPECT_EQ(lines[i].target, none ? "" : i == 3 ? "v" : "<" + sources[i] + ">");
+      EXPECT_EQ(lines[i].finished, !none && i != 3);
+    }
+  }
+}
+TEST_F(Chat, ARefusalOfEveryRequestStopsIt) {
+  const Server server([](const std::string&, const Json&, int) -> Reply {
+    return {400, "there is no such model", "", 0};
+  });
+  ChatConfig c = config(server);
+  c.parallel = 1;
+  const std::string e = error_of([&] { write(c); });
+  EXPECT_NE(e.find("source 0: status 400: \"there is no such model\"; trying again would not help"),
+            std::string::npos)
+      << e;
+  EXPECT_EQ(server.requests(), 3);
+  EXPECT_FALSE(Disk::real().exists(path) && !Disk::real().read(path).empty());
 }
 TEST_F(Chat, GivesUpWithTheServersOwnWords) {
   const auto failing = [&](Reply with, const char* part, int tries) {
@@ -249,6 +296,19 @@ TEST_F(Chat, RequestsGoSideBySide) {
   c.parallel = 3;
   write(c);
   EXPECT_EQ(most, 3);
+}
+TEST(ChatProgram, SaysWhatWasRefused) {
+  const Server server([](const std::string&, const Json& body, int) {
+    return asked(body) == "zwei" ? Reply{422, "no", "", 0} : completion("x");
+  });
+  Program p;
+  p.write("sources", "eins\nzwei\n");
+  const Ran ran = p.run({"chat", "--system", "T.", "--input", p.file("sources"), "--output", p.file("pool"),
+                         "--url", server.url(), "--model", "m"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_NE(ran.err.find("source 1: status 422: \"no\"; its target is empty"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("1 of 2 sources were refused"), std::string::npos) << ran.err;
+  EXPECT_EQ(read_generated(p.file("pool")).size(), 2u);
 }
 TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
   const Server server(echo);

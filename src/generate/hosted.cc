@@ -54,8 +54,14 @@ std::string request(const ChatConfig& c, const std::string& source) {
 }
 const Json* member(const Json* of, const char* key) { return of ? of->find(key) : nullptr; }
 
+struct Asked {
+  explicit Asked(std::string why = "") : refused(std::move(why)) { line.log_prob = NAN; }
+  Generated line;
+  std::string refused;  // why it has no text
+  bool answered = false;
+};
 // What an answer says, or nothing where it is not a chat completion.
-std::optional<Generated> answer(const std::string& body) {
+std::optional<Asked> answer(const std::string& body) {
   Json json;
   try {
     json = parse_json(body, "the answer", {.depth = 16, .bytes = size_t{1} << 26, .values = 100000});
@@ -65,21 +71,35 @@ std::optional<Generated> answer(const std::string& body) {
   const Json* choices = member(&json, "choices");
   if (!choices || !choices->array() || choices->array()->empty()) return {};
   const Json& first = choices->array()->front();
-  const Json *content = member(member(&first, "message"), "content"),
-             *reason = member(&first, "finish_reason");
+  const Json *const said = member(&first, "message"), *const content = member(said, "content"),
+                    *const reason = member(&first, "finish_reason");
+  const std::string ended = reason && reason->text() ? *reason->text() : "stop";
+  Asked out;
+  out.answered = true;
+  Generated& g = out.line;
+  if (const Json* tokens = member(member(&json, "usage"), "completion_tokens")) tokens->whole(g.tokens);
+  if (said && said->object() && (!content || content->is_null())) {
+    out.refused = fmt::format("an answer without content, finish_reason \"{}\"", one_line(ended));
+    return out;
+  }
   if (!content || !content->text()) return {};
-  Generated g;
   g.target = one_line(*content->text());
   const size_t begin = g.target.find_first_not_of(' ');
   g.target.erase(0, std::min(begin, g.target.size()));
   g.target.erase(g.target.find_last_not_of(' ') + 1);
-  g.log_prob = NAN;
-  g.finished = !(reason && reason->text() && *reason->text() == "length");
-  if (const Json* tokens = member(member(&json, "usage"), "completion_tokens")) tokens->whole(g.tokens);
-  return g;
+  g.finished = ended != "length" && ended != "content_filter";
+  return out;
 }
 constexpr double kLongestWait = 600;  // seconds that a server may ask for
-bool worth_another_try(int status) { return status == 0 || status == 200 || status == 429 || status >= 500; }
+bool is_one_of(int status, std::initializer_list<int> all) {
+  return std::find(all.begin(), all.end(), status) != all.end();
+}
+bool worth_another_try(int status) {
+  return status >= 500 || is_one_of(status, {0, 200, 408, 409, 425, 429});
+}
+// May it be this source alone that is refused? A key, an address or a name that is wrong concerns them all.
+bool may_be_the_source(int status) { return is_one_of(status, {400, 413, 422, 451}); }
+constexpr size_t kMostRefused = 3;  // before any answer
 std::string said(const HttpReply& r) {
   if (r.status == 0) return r.error;
   const std::string beginning = one_line(std::string_view(r.body).substr(0, 200));
@@ -87,7 +107,7 @@ std::string said(const HttpReply& r) {
   return fmt::format("status {}: \"{}\"", r.status, beginning);
 }
 
-Generated ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& pace) {
+Asked ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& pace) {
   const std::string url = c.url + "/chat/completions", body = request(c, source);
   std::vector<std::string> headers;
   if (!c.key.empty()) headers.push_back("Authorization: Bearer " + c.key);
@@ -96,7 +116,8 @@ Generated ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& 
     pace.wait();
     const HttpReply r = post_json(url, body, headers, c.timeout);
     if (r.status == 200)
-      if (auto g = answer(r.body)) return std::move(*g);
+      if (auto a = answer(r.body)) return std::move(*a);
+    if (may_be_the_source(r.status)) return Asked(said(r));
     if (!worth_another_try(r.status))
       throw FileError(fmt::format("{}: source {}: {}; trying again would not help", url, id, said(r)));
     if (tried == c.tries)
@@ -120,35 +141,50 @@ Provenance provenance_of(const ChatConfig& c, int64_t generation) {
 }
 
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig& c, const Provenance& from,
-                  const std::string& path, const std::function<void(int64_t, int64_t)>& done) {
+                  const std::string& path, const std::function<void(int64_t, int64_t)>& done,
+                  const std::function<void(const std::string&)>& refused) {
   const AppendLock alone(path);
   const int64_t had = sources_done(sources, 1, from, path);
   Pace pace(c.per_minute);
+  bool works = had > 0;  // was any request answered?
+  std::string lines;     // not yet in the file
+  std::vector<std::string> why;
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
     const size_t n = std::min(static_cast<size_t>(c.parallel), sources.size() - at);
-    std::vector<std::optional<Generated>> answers(n);
+    std::vector<std::optional<Asked>> answers(n);
     std::vector<std::exception_ptr> failures(n);
     {
       std::vector<std::jthread> threads;
       for (size_t k = 0; k < n; ++k)
         threads.emplace_back([&, k] {
           try {
-            if (blank_line(sources[at + k])) return void(answers[k].emplace().log_prob = NAN);
+            if (blank_line(sources[at + k])) return void(answers[k].emplace());
             answers[k] = ask(c, sources[at + k], static_cast<int64_t>(at + k), pace);
           } catch (...) {
             failures[k] = std::current_exception();
           }
         });
     }
-    std::string lines;
     size_t k = 0;
     for (; k < n && answers[k]; ++k) {
-      answers[k]->id = static_cast<int64_t>(at + k);
-      answers[k]->source = sources[at + k];
-      answers[k]->from = from;
-      lines += to_line(*answers[k]);
+      Generated& line = answers[k]->line;
+      line.id = static_cast<int64_t>(at + k);
+      line.source = sources[at + k];
+      line.from = from;
+      lines += to_line(line);
+      works = works || answers[k]->answered;
+      if (!answers[k]->refused.empty())
+        why.push_back(fmt::format("{}/chat/completions: source {}: {}", c.url, at + k, answers[k]->refused));
     }
-    if (!lines.empty()) Disk::real().append(path, lines);
+    const bool enough = at + n == sources.size() || why.size() >= kMostRefused;
+    if (k == n && !works && !why.empty() && enough)
+      throw FileError(why.front() + "; trying again would not help");
+    if (works || why.empty()) {
+      if (!lines.empty()) Disk::real().append(path, lines);
+      for (const std::string& w : why)
+        if (refused) refused(w + "; its target is empty");
+      lines.clear(), why.clear();
+    }
     if (k < n) std::rethrow_exception(failures[k]);
     at += n;
     if (done) done(static_cast<int64_t>(at), had);

@@ -30,13 +30,17 @@ Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 
 // Requests the missing ones of `sources`, one line each, and appends it in their order; returns how many lines
 // the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob null
-// (servers do not say), tokens as the server counts them. Tries again after 429, 5xx, no answer or a late
-// one, and an answer that is not a chat completion. FileError: another process writes the file; an answer
-// that trying again cannot change (status and the beginning of what the server said); too many tries; a server
-// that asks to wait for more than ten minutes. What was answered before that stays in the file.
+// (servers do not say), tokens as the server counts them. Tries again after 408, 409, 425, 429, 5xx, no answer
+// or a late one, and an answer that is not a chat completion. A source that the server refuses (400, 413, 422,
+// 451, or an answer without content) gets an empty target that is not finished, and `refused` is told why, as
+// soon as another answer has shown that not every request is refused.
+// FileError: another process writes the file; an answer that trying again cannot change (status and the
+// beginning of what the server said); the first sources are all refused; too many tries; a server that asks to
+// wait for more than ten minutes. What was answered before that stays in the file.
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig&, const Provenance&,
                   const std::string& path,
-                  const std::function<void(int64_t lines, int64_t before)>& done = {});
+                  const std::function<void(int64_t lines, int64_t before)>& done = {},
+                  const std::function<void(const std::string& why)>& refused = {});
 
 // {"messages": [system, user: source, assistant: target]} lines, as fine-tuning services take them.
 std::string fine_tuning_lines(std::span<const Pair>, const std::string& system);

@@ -63,13 +63,22 @@ int chat(int argc, char** argv) {
   for (std::string_view line; reader.next(line);) sources.emplace_back(line);
   Progress progress;
   const double start = seconds_now();
-  const int64_t had =
-      chat_file(sources, c, provenance_of(c, generation), output, [&](int64_t lines, int64_t) {
+  int64_t refused = 0;
+  const int64_t had = chat_file(
+      sources, c, provenance_of(c, generation), output,
+      [&](int64_t lines, int64_t) {
         progress.status(fmt::format("{}: {} of {} lines", output, lines, sources.size()));
+      },
+      [&](const std::string& why) {
+        ++refused;
+        progress.line(why);
       });
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}", output, sources.size(), had,
                             duration(seconds_now() - start)));
-  return 0;
+  if (refused > 0)
+    fmt::print(stderr, "{}: {} of {} sources were refused; their targets are empty\n", output, refused,
+               sources.size());
+  return refused > 0;
 }
 const Command command{
     "chat", "have a hosted model write translations, or turn pairs into chat lines for fine-tuning", chat};
