@@ -312,6 +312,30 @@ const Wrong kWrong[] = {
      },
      {"F32, BF16 or F16, found I16"}},
 };
+TEST(HuggingFaceImport, NamesTheEndsThatItDoesNotKeep) {
+  const Scratch s;
+  const Folder made(Spec{}, s.path + "/in");
+  const std::string one = made.tokenizer.name(0), two = made.tokenizer.name(1), in = s.path + "/in";
+  ASSERT_EQ(import_folder(in, s.path + "/a").end_note, "");
+  EXPECT_EQ(parse_config(slurp(s.path + "/a/config.toml"), "c").end, two);
+  replaced("config.json", "\"eos_token_id\":1", "\"eos_token_id\":[1,0,7]")(in);
+  const Imported several = import_folder(in, s.path + "/b");
+  EXPECT_EQ(several.config.end, two);
+  EXPECT_NE(several.end_note.find("config.json: eos_token_id: a text ends here with " + two + " alone"),
+            std::string::npos)
+      << several.end_note;
+  EXPECT_NE(several.end_note.find("; " + one + ", 7 would"), std::string::npos) << several.end_note;
+  // As transformers has it, what is said about generating has precedence, where it says something.
+  hub::spit(in + "/generation_config.json", "{\"eos_token_id\": null}");
+  EXPECT_EQ(import_folder(in, s.path + "/c").config.end, two);
+  hub::spit(in + "/generation_config.json", "{\"eos_token_id\": 0}");
+  const Imported own = import_folder(in, s.path + "/d");
+  EXPECT_EQ(own.config.end, one);
+  EXPECT_EQ(own.end_note, "");
+  hub::spit(in + "/generation_config.json", "{\"eos_token_id\": 100000}");
+  EXPECT_NE(error_of([&] { import_folder(in, s.path + "/e"); }).find("generation_config.json: eos_token_id"),
+            std::string::npos);
+}
 TEST(HuggingFaceImport, SaysWhatIsWrongAndLeavesNothing) {
   const Scratch s;
   for (const Wrong& w : kWrong) {

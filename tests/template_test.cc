@@ -2,10 +2,12 @@
 // transformers sets it up), and which form of conversation is read from a template and written as one.
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "error_of.h"
 #include "generate/chat_template.h"
 #include "huggingface/jinja.h"
 #include "huggingface/turns.h"
+#include "scratch.h"
 
 namespace rum::template_test {
 namespace {
@@ -62,6 +64,24 @@ TEST(Jinja, WritesAsPythonDoes) {
       {"{{ messages[0].get('name', 'no') }}{{ messages[0].get('role') }}{{ loop is defined }}{% for m in "
        "messages %}{{ loop.previtem.role if loop.previtem is defined else '-' }}{% endfor %}",
        "nosystemFalse-systemuser"},
+  };
+  for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
+}
+TEST(Jinja, KnowsWhatPythonDefines) {
+  const struct {
+    const char *jinja, *written;
+  } cases[] = {
+      {"{% for m in messages %}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.depth }}{{ loop.depth0 }} {% "
+       "endfor %}",
+       "3210 2110 1010 "},
+      {"{{ range is defined }}{{ namespace is defined }}{{ dict is defined }}{{ messages[0].range is defined "
+       "}}{{ 'f' if range else 't' }}{{ raise_exception is undefined }}{{ range | default('x') is defined }}",
+       "TrueTrueTrueFalsefFalseTrue"},
+      {"{{ true == 1 }}{{ false == 0 }}{{ true == 2 }}{{ 1 in [true] }}{{ true is number }}{{ true is "
+       "integer "
+       "}}{{ false != 0 }}{{ true == 'x' }}{{ none == false }}{{ 1 is eq(true) }}{{ none == 0 }}",
+       "TrueTrueFalseTrueTrueFalseFalseFalseFalseTrueFalse"},
+      {"{{ missing is sequence }}{{ missing is iterable }}{{ none is iterable}}", "TrueTrueFalse"},
   };
   for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
 }
@@ -134,6 +154,10 @@ TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
   const std::pair<std::string, const char*> cases[] = {
       {"{{ raise_exception('no ' + 'system') }}", "it refuses: no system"},
       {"{{ strftime_now('%d') }}", "it calls strftime_now(), which is not known here"},
+      {"{{ dict(a=1) }}", "it calls dict(), which is not known here"},
+      {"{{ messages[0]['range'](3) }}", "it calls range(), which is not known here"},
+      {"{% for m in messages %}{% if loop.changed is defined %}{% endif %}{% endfor %}",
+       "it asks for loop.changed, which is not known here"},
       {"{{ messages | groupby('role') }}", "the filter groupby, which is not known here"},
       {"{{ range(100001) }}", "range() for more than 100000 numbers"},
       {"{{ range(0, -1000000000, -1) }}", "range() for more than 100000 numbers"},
@@ -225,6 +249,26 @@ TEST(Template, ADefaultOfTheSystemIsRead) {
             joined(t, {"<|im_start|>", "system\n be brief ", "<|im_end|>", "\n", "<|im_start|>", "user\n hi ",
                        "<|im_end|>", "\n", "<|im_start|>", "assistant\n"}));
   EXPECT_EQ(read_template({kLoop, "", "</s>"}, t).form, ChatForm{});
+}
+// What a template does where a token is defined is part of what it writes.
+TEST(Template, TheOtherSpecialTokensAreThere) {
+  const Tokenizer t = with({"<|im_start|>", "<|im_end|>"});
+  Scratch folder;
+  const auto note = [&](const char* condition) {
+    Disk::real().replace_text(
+        folder.path + "/tokenizer_config.json",
+        R"({"pad_token": {"content": "<pad>"}, "unk_token": "<unk>", "mask_token": null,)"
+        R"("additional_special_tokens": ["<|im_end|>"]})");
+    Disk::real().replace_text(
+        folder.path + "/chat_template.jinja",
+        "{% if " + std::string(condition) + " %}{{ 'Hello' }}{% endif %}" + std::string(kLoop));
+    return read_template(*template_of_folder(folder.path, t), t).note;
+  };
+  for (const char* there :
+       {"pad_token == '<pad>'", "unk_token is defined", "additional_special_tokens[0] == '<|im_end|>'",
+        "mask_token is not defined", "bos_token is not defined"})
+    EXPECT_NE(note(there).find("it writes \"Hello"), std::string::npos) << there;
+  EXPECT_EQ(note("sep_token is defined"), "");
 }
 TEST(Template, WhatStandsBeforeTheSystemIsRead) {
   const Tokenizer t = with({"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"});

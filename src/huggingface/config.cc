@@ -24,9 +24,14 @@ class Parser {
       gpt2();
     else
       llama();
-    c_.begin = token("bos_token_id");
-    c_.end = token("eos_token_id");
+    if (const auto begins = tokens("bos_token_id"); !begins.empty()) c_.begin = begins.front();
+    c_.ends = tokens("eos_token_id");
+    if (!c_.ends.empty()) c_.end = c_.ends.front();
     return c_;
+  }
+  std::vector<Token> ends(int64_t vocab) {
+    c_.model.vocab = vocab;
+    return tokens("eos_token_id");
   }
 
  private:
@@ -69,13 +74,20 @@ class Parser {
   void must_not(const char* key, const char* why) const {
     if (const Json* j = find(key)) refuse(key, why, j);
   }
-  Token token(const char* key) const {
-    const Json* j = find(key);
-    if (j && j->array() && !j->array()->empty()) j = &j->array()->front();
-    int64_t id = -1;
-    if (j && (!j->whole(id) || id < 0 || id >= c_.model.vocab))
-      refuse(key, fmt::format("an id below vocab_size = {} is expected", c_.model.vocab), j);
-    return static_cast<Token>(id);
+  std::vector<Token> tokens(const char* key) const {  // one, or a list
+    const Json* const given = find(key);
+    std::vector<Token> out;
+    const auto add = [&](const Json& j) {
+      int64_t id = -1;
+      if (!j.whole(id) || id < 0 || id >= c_.model.vocab)
+        refuse(key, fmt::format("an id below vocab_size = {} is expected", c_.model.vocab), &j);
+      out.push_back(static_cast<Token>(id));
+    };
+    if (given && given->array())
+      for (const Json& j : *given->array()) add(j);
+    else if (given)
+      add(*given);
+    return out;
   }
   void activation(const char* key, const char* otherwise,
                   std::initializer_list<std::string_view> known) const {
@@ -234,6 +246,10 @@ double shown(float v) { return std::stod(fmt::format("{}", v)); }  // 1e-05, not
 
 HubConfig parse_hub_config(std::string_view json, const std::string& name) {
   return Parser(json, name).run();
+}
+
+std::vector<Token> parse_generation_ends(std::string_view json, const std::string& name, int64_t vocab) {
+  return Parser(json, name).ends(vocab);
 }
 
 const Family& family_for(const GptConfig& c, const Family* like) {

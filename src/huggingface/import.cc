@@ -33,6 +33,30 @@ std::string begin_of(const Tokenizer& tokenizer, const std::string& path) {
   return tokenizer.name(framed.front());
 }
 
+// The token that ends a text, and which others do so in transformers, but not here. generation_config.json has
+// precedence, as it has there.
+std::string choose_end(HubConfig& hub, const std::string& folder, const Tokenizer& tokenizer) {
+  std::string path = folder + "/config.json";
+  if (const std::string own = folder + "/generation_config.json"; Disk::real().exists(own))
+    if (auto ends = parse_generation_ends(Disk::real().read(own), own, hub.model.vocab); !ends.empty()) {
+      hub.ends = std::move(ends);
+      path = own;
+    }
+  if (hub.ends.empty()) return "";
+  hub.end = hub.ends.front();
+  if (tokenizer.name(hub.end).empty())
+    throw FileError(fmt::format("{}: eos_token_id: {} is none of the added tokens of {}/tokenizer.json", path,
+                                hub.end, folder));
+  std::vector<std::string> others;
+  for (const Token t : hub.ends)
+    if (t != hub.end) others.push_back(tokenizer.name(t).empty() ? fmt::format("{}", t) : tokenizer.name(t));
+  if (others.empty()) return "";
+  return fmt::format(
+      "{}: eos_token_id: a text ends here with {} alone, and an answer in a conversation with the token that "
+      "ends its turn; {} would end one there, too",
+      path, tokenizer.name(hub.end), fmt::join(others, ", "));
+}
+
 void limit_context(HubConfig& hub, const std::string& path, int64_t context) {
   GptConfig& m = hub.model;
   RUM_CHECK(context <= m.context, "{}: a context of {} tokens is requested, but the model supports only {}",
@@ -63,10 +87,8 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   c.kind = CorpusKind::documents;
   c.model = hub.model;
   c.begin = begin_of(tokenizer, tokenizer_path);
+  out.end_note = choose_end(hub, folder, tokenizer);
   c.end = hub.end < 0 ? "" : tokenizer.name(hub.end);
-  if (hub.end >= 0 && c.end.empty())
-    throw FileError(fmt::format("{}: eos_token_id: {} is none of the added tokens of {}", config_path,
-                                hub.end, tokenizer_path));
   Tokenizer framed = tokenizer;
   framed.frame(c.begin, c.end);
   if (const auto written = template_of_folder(folder, framed)) {

@@ -458,9 +458,18 @@ class JinjaParser {
       for (int64_t i = 0; i < n; ++i) {
         s.step();
         const auto k = static_cast<size_t>(i);
-        Dict place{{"index0", i}, {"index", i + 1}, {"first", i == 0}, {"last", i + 1 == n}, {"length", n}};
-        if (i > 0) place.emplace_back("previtem", items[k - 1]);
-        if (i + 1 < n) place.emplace_back("nextitem", items[k + 1]);
+        Dict place{{"index0", i},
+                   {"index", i + 1},
+                   {"revindex0", n - i - 1},
+                   {"revindex", n - i},
+                   {"first", i == 0},
+                   {"last", i + 1 == n},
+                   {"length", n},
+                   {"depth0", int64_t{0}},  // loops that call themselves are not known here
+                   {"depth", int64_t{1}},
+                   {"previtem", i > 0 ? items[k - 1] : Value(Undefined{"previtem"})},
+                   {"nextitem", i + 1 < n ? items[k + 1] : Value(Undefined{"nextitem"})},
+                   {kLoopMark, true}};
         s.frames.back() = named(names, items[k]);
         s.frames.back().emplace_back("loop", std::make_shared<Dict>(std::move(place)));
         inside(s, out);

@@ -31,24 +31,41 @@ Value from_json(const Json& j) {
   for (const auto& [name, one] : *j.object()) fields.emplace_back(name, from_json(one));
   return std::make_shared<Dict>(std::move(fields));
 }
+bool known_function(std::string_view name) {  // strftime_now is not: the clock is not read
+  for (const char* known : {"range", "namespace", "raise_exception", "dict", "lipsum", "cycler", "joiner"})
+    if (name == known) return true;
+  return false;
+}
 bool truth(const Value& v) {
+  if (v.function()) return true;
   if (const auto* b = std::get_if<bool>(&v.is)) return *b;
   if (v.whole()) return *v.whole() != 0;
   if (v.text()) return !v.text()->empty();
   if (v.list()) return !v.list()->empty();
   return v.dict() && !v.dict()->empty();
 }
+namespace {
+const std::string& name_of(const Value& v) { return std::get<Undefined>(v.is).name; }
+const int64_t* number(const Value& v) {  // Python's true is 1
+  static const int64_t bits[] = {0, 1};
+  const auto* b = std::get_if<bool>(&v.is);
+  return b ? &bits[*b] : v.whole();
+}
+}  // namespace
 bool same(const Value& a, const Value& b) {
+  if (number(a) && number(b)) return *number(a) == *number(b);
   if (a.is.index() != b.is.index()) return false;
+  if (a.function() || b.function()) return a.function() && b.function() && name_of(a) == name_of(b);
   if (a.list())
     return std::equal(a.list()->begin(), a.list()->end(), b.list()->begin(), b.list()->end(), same);
   if (a.dict())
-    return std::equal(
-        a.dict()->begin(), a.dict()->end(), b.dict()->begin(), b.dict()->end(),
-        [](const auto& x, const auto& y) { return x.first == y.first && same(x.second, y.second); });
+    return a.dict()->size() == b.dict()->size() &&
+           std::all_of(a.dict()->begin(), a.dict()->end(), [&](const auto& of_a) {
+             const Value* const of_b = field(b, of_a.first);
+             return of_b && same(of_a.second, *of_b);
+           });
   if (a.text()) return *a.text() == *b.text();
-  if (a.whole()) return *a.whole() == *b.whole();
-  return truth(a) == truth(b);
+  return true;  // none, undefined
 }
 const Value* field(const Value& of, std::string_view name) {
   if (const Dict* fields = of.dict())
@@ -125,11 +142,12 @@ bool tested(const Value& v, const std::string& name, const List& args) {
   if (name == "none") return v.none();
   if (name == "string") return v.text() != nullptr;
   if (name == "mapping") return v.dict() != nullptr;
-  if (name == "sequence" || name == "iterable") return v.text() || v.list() || v.dict();
+  if (name == "sequence" || name == "iterable") return v.text() || v.list() || v.dict() || !v.defined();
   if (name == "boolean") return std::holds_alternative<bool>(v.is);
   if (name == "true") return std::holds_alternative<bool>(v.is) && truth(v);
   if (name == "false") return std::holds_alternative<bool>(v.is) && !truth(v);
-  if (name == "number" || name == "integer") return v.whole() != nullptr;
+  if (name == "number") return number(v) != nullptr;
+  if (name == "integer") return v.whole() != nullptr;
   if ((name == "equalto" || name == "eq" || name == "==") && args.size() == 1) return same(v, args[0]);
   fail(fmt::format("it uses the test \"is {}\", which is not known here", name));
 }
@@ -335,6 +353,7 @@ Value range(const List& args) {
 Value called(const Value& what, const List& args, const Dict& named) {
   const auto* unknown = std::get_if<Undefined>(&what.is);
   RUM_CHECK(unknown, "it calls what is no function");
+  if (!unknown->function) fail(fmt::format("it calls {}(), which is not known here", unknown->name));
   if (unknown->name == "raise_exception")
     fail(fmt::format("it refuses: {}", args.empty() ? std::string() : shown(args[0])));
   if (unknown->name == "namespace") {
@@ -377,9 +396,10 @@ Value computed(const std::string& sign, const Value& a, const Value& b) {
   return sign == "%" ? rest : (x - rest) / y;
 }
 Value item(const Value& of, const Value& which) {
-  RUM_CHECK(of.defined(), "it looks into \"{}\", which is not defined", std::get<Undefined>(of.is).name);
+  RUM_CHECK(of.is.index() != 0, "it looks into \"{}\", which is not defined", name_of(of));
   if (which.text()) {
     const Value* found = field(of, *which.text());
+    RUM_CHECK(found || !field(of, kLoopMark), "it asks for loop.{}, which is not known here", *which.text());
     return found ? *found : Value(Undefined{*which.text()});
   }
   RUM_CHECK(which.whole() && of.list(), "it looks into a value in a way that is not known here");

@@ -15,12 +15,14 @@ namespace rum::jinja {
 constexpr size_t kMostText = size_t{1} << 18;  // of a template, and of what it writes
 constexpr size_t kMostLinks = 1000;            // of an expression; whole numbers that filters take
 constexpr int64_t kMostSteps = 1000000;
+constexpr const char* kLoopMark = "loop.";  // a field that only `loop` has: no template can name it
 
 struct Value;
 using List = std::vector<Value>;
 using Dict = std::vector<std::pair<std::string, Value>>;
 struct Undefined {
   std::string name;
+  bool function = false;  // one of Jinja's or transformers': defined, but no value to work with
 };
 struct Namespace;  // the one value that changes; no other value holds one, so that none holds itself
 struct Value {
@@ -41,13 +43,15 @@ struct Value {
     const auto* p = std::get_if<std::shared_ptr<Namespace>>(&is);
     return p ? p->get() : nullptr;
   }
-  bool defined() const { return is.index() != 0; }
+  bool defined() const { return is.index() != 0 || function(); }
+  bool function() const { return is.index() == 0 && std::get<Undefined>(is).function; }
   bool none() const { return is.index() == 1; }
   bool simple() const { return !list() && !dict(); }
 };
 struct Namespace {
   Dict fields;
 };
+bool known_function(std::string_view name);
 
 // Names while a template runs, innermost last, and what the run has cost.
 class Scope {
@@ -57,7 +61,7 @@ class Scope {
     for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame)
       for (const auto& [n, v] : *frame)
         if (n == name) return v;
-    return Undefined{name};
+    return Undefined{name, known_function(name)};
   }
   void set(const std::string& name, Value v) {
     for (auto& [n, old] : frames.back())

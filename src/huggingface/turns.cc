@@ -29,12 +29,15 @@ Talk with_system(Talk talk, const char* system = kSystem) {
 std::string written(const Template& of, const Talk& talk) {
   Json::Array messages;
   for (const Message& m : talk) messages.push_back(Json::Object{{"role", m.role}, {"content", m.content}});
-  return render_jinja(of.jinja, Json::Object{{"messages", std::move(messages)},
-                                             {"tools", Json()},
-                                             {"documents", Json()},
-                                             {"add_generation_prompt", true},
-                                             {"bos_token", of.begin},
-                                             {"eos_token", of.end}});
+  Json::Object variables{{"messages", std::move(messages)},
+                         {"tools", Json()},
+                         {"documents", Json()},
+                         {"add_generation_prompt", true}};
+  // A token that is not there is not defined.
+  if (!of.begin.empty()) variables.emplace_back("bos_token", of.begin);
+  if (!of.end.empty()) variables.emplace_back("eos_token", of.end);
+  variables.insert(variables.end(), of.others.begin(), of.others.end());
+  return render_jinja(of.jinja, std::move(variables));
 }
 std::vector<Token> ids_of(const std::string& text, const Tokenizer& t) {  // without the tokenizer's own frame
   std::vector<Token> ids = t.encode_with_special(text);
@@ -236,6 +239,11 @@ Template named(const Tokenizer& t) {
       "a text, or a list of objects with the texts \"name\" and \"template\", is expected";
   throw FileError(fmt::format("{}: chat_template: {}, found {}", path, kExpected, text));
 }
+// How a token is called that stands there as its name or as an object with it; "" where none does.
+std::string token_text(const Json* token) {
+  if (token && token->object()) token = token->find("content");
+  return token && token->text() ? *token->text() : "";
+}
 // The text that stands in tokenizer_config.json, or the one of several that is named "default"; else "".
 std::string default_template(const Json& of, const std::string& path) {
   if (of.text()) return *of.text();
@@ -279,10 +287,15 @@ std::optional<Template> template_of_folder(const std::string& folder, const Toke
         parse_json(disk.read(path), path, {.depth = 16, .bytes = size_t{1} << 26, .values = size_t{1} << 20});
     if (!root.object()) throw FileError(path + ": expected an object");
   }
-  for (const auto& [key, to] : {std::pair{"bos_token", &out.begin}, std::pair{"eos_token", &out.end}}) {
-    const Json* token = root.find(key);
-    if (token && token->object()) token = token->find("content");
-    if (token && token->text()) *to = *token->text();
+  for (const auto& [key, to] : {std::pair{"bos_token", &out.begin}, std::pair{"eos_token", &out.end}})
+    if (std::string name = token_text(root.find(key)); !name.empty()) *to = std::move(name);
+  for (const char* key : {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+    if (std::string name = token_text(root.find(key)); !name.empty())
+      out.others.emplace_back(key, std::move(name));
+  if (const Json* more = root.find("additional_special_tokens"); more && more->array()) {
+    Json::Array names;
+    for (const Json& token : *more->array()) names.emplace_back(token_text(&token));
+    if (!names.empty()) out.others.emplace_back("additional_special_tokens", std::move(names));
   }
   const Json* found = root.find("chat_template");
   if (disk.exists(jinja))

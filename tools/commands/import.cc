@@ -29,6 +29,7 @@ int import_model(int argc, char** argv) {
   fmt::print(stderr,
              "{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}\n",
              run, made.parameters, m.layers, m.width, m.vocab, made.tokens, m.context);
+  if (!made.end_note.empty()) fmt::print(stderr, "{}\n", made.end_note);
   if (!made.note.empty()) fmt::print(stderr, "{}: {}\n", folder, made.note);
   return 0;
 }
