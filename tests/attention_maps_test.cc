@@ -81,6 +81,41 @@ TEST(AttentionMaps,
         }
   }
 }
+// The corner of the whole: reading from left to right, with a prefix longer than the corner, in two parts.
+void expect_corner(const Model& model, const Example& e, int64_t most) {
+  const auto whole = attention_maps(model, e), corner = attention_maps(model, e, most);
+  ASSERT_EQ(whole.size(), corner.size());
+  for (size_t i = 0; i < whole.size(); ++i) {
+    const AttentionMaps &w = whole[i], &c = corner[i];
+    ASSERT_EQ(c.rows, std::min(w.rows, most));
+    ASSERT_EQ(c.columns, std::min(w.columns, most));
+    EXPECT_EQ(c.rows_from, w.rows_from);
+    for (size_t h = 0; h < w.heads.size(); ++h) {
+      ASSERT_EQ(c.heads[h].size(), static_cast<size_t>(c.rows * c.columns));
+      for (int64_t r = 0; r < c.rows; ++r)
+        for (int64_t k = 0; k < c.columns; ++k)
+          ASSERT_NEAR(c.heads[h][static_cast<size_t>(r * c.columns + k)],
+                      w.heads[h][static_cast<size_t>(r * w.columns + k)], 1e-6)
+              << w.part << w.layer << " " << r << " " << k;
+    }
+  }
+}
+TEST(AttentionMaps, ACornerIsThatOfTheWhole) {
+  toy::World w(toy::tiny(), DType::f32);
+  Example e;
+  for (Token t = 0; t < 21; ++t) e.tokens.push_back(2 + t % 12);
+  expect_corner(w.model, e, 5);
+  e.goes_on = true;
+  expect_corner(w.model, e, 20);
+  e.prefix = 4;
+  expect_corner(w.model, e, 7);
+  e.prefix = 12;
+  expect_corner(w.model, e, 7);
+  Scratch folder;
+  write_run(folder.path, {.model = ModelKind::encoder_decoder});
+  const auto run = load_run(folder.path);
+  expect_corner(run->model, {{5, 6, 7, 8, run->tokenizer.special(kSep), 9, 10, run->tokenizer.end()}, 5}, 2);
+}
 TEST(AttentionMaps, OfAnEncoderDecoderAreThree) {
   Scratch folder;
   write_run(folder.path, {.model = ModelKind::encoder_decoder});

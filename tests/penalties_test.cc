@@ -8,6 +8,7 @@
 
 #include "error_of.h"
 #include "generate/generate.h"
+#include "generate/log_probs.h"
 #include "run_folder.h"
 #include "scratch.h"
 
@@ -133,6 +134,39 @@ TEST_F(Written, AFollowerEndsTextsAndHearsOfEachToken) {
   EXPECT_EQ(all[1][0].tokens.size(), 9u);
   EXPECT_EQ(done, (std::vector<size_t>{0, 1}));
 }
+TEST_F(Written, TheLogProbabilityIsTheModelsOwn) {
+  const auto log_p = [&](const Tokens& text) {
+    Example e{text};
+    e.goes_on = true;
+    return log_probs(run->model, {&e, 1}).front();
+  };
+  const Tokens prompt{5, 6, 7};
+  for (Decoding d : {Decoding{.repetition_penalty = 1.7f}, Decoding{.sample = true, .repetition_penalty = 3},
+                     Decoding{.no_repeat = 1}}) {
+    d.max_new = 9;
+    const Hypothesis h = written(d, prompt)[0];
+    Tokens all = prompt;
+    all.insert(all.end(), h.tokens.begin(), h.tokens.end());
+    EXPECT_NEAR(h.log_prob, log_p(all) - log_p(prompt), 1e-4) << describe(d);
+  }
+}
+TEST_F(Written, ASearchThatIsStoppedHasWhatItHadFound) {
+  const Decoding search{.beam = 3, .best = 3, .max_new = 12};
+  Decoding shorter = search;
+  shorter.max_new = 4;
+  int steps = 0;
+  const Follower follower{{}, {}, [&](size_t) { return ++steps < 4; }};
+  const Prompt p{{5, 6, 7}};
+  const auto stopped = generate(run->model, {&p, 1}, -1, search, {}, &follower).front();
+  const auto limited = written(shorter);
+  EXPECT_EQ(steps, 4);
+  ASSERT_EQ(stopped.size(), limited.size());
+  for (size_t i = 0; i < stopped.size(); ++i) {
+    EXPECT_EQ(stopped[i].tokens, limited[i].tokens);
+    EXPECT_EQ(stopped[i].log_prob, limited[i].log_prob);
+    EXPECT_FALSE(stopped[i].finished);
+  }
+}
 TEST_F(Written, ASeedOfItsOwnIsThatOfATextAlone) {
   const Decoding d{.sample = true, .max_new = 20, .seed = 4};
   const std::vector<Prompt> beside{{{8, 9}}, {{5, 6, 7}, 0, 9}};
@@ -144,6 +178,9 @@ TEST_F(Written, ASeedOfItsOwnIsThatOfATextAlone) {
 TEST_F(Written, RefusesWhatMakesNoSense) {
   EXPECT_NE(error_of([&] { written({.repetition_penalty = 0}); }).find("repetition penalty of 0"),
             std::string::npos);
+  EXPECT_NE(
+      error_of([&] { written({.sample = true, .temperature = 1e-40f}); }).find("too small to divide by"),
+      std::string::npos);
   EXPECT_NE(error_of([&] { written({.no_repeat = -1}); }).find("no_repeat -1"), std::string::npos);
 }
 }  // namespace

@@ -7,7 +7,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <future>
+#include <set>
 #include <thread>
 
 #include "error_of.h"
@@ -17,6 +19,7 @@
 #include "program.h"
 #include "run_folder.h"
 #include "serve/api.h"
+#include "serve/slow_clients.h"
 #include "text/json.h"
 #include "text/unicode.h"
 
@@ -80,6 +83,8 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
       {R"({"prompt":"a","temperature":-1})",
        "400 temperature: temperature: expected a number from 0 to 2, found -1"},
       {R"({"prompt":"a","temperature":"hot"})", "400 temperature: "},
+      {R"({"prompt":"a","temperature":1e-40})",
+       "400 temperature: temperature: expected 0, or enough to divide"},
       {R"({"prompt":"a","max_tokens":0})", "400 max_tokens: "},
       {R"({"prompt":"a","n":1000})", "400 n: "},
       {R"({"prompt":["a","b","c"],"n":8})", "400 n: 24 texts in one request; at most 16"},
@@ -116,6 +121,120 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
   EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":"a"}]})", true), "");
 }
 
+TEST_F(Refusals, EachPromptHasASeedOfItsOwn) {
+  const auto seeds = [&](const std::string& more) {
+    std::vector<uint32_t> out;
+    for (const auto& w :
+         serve::read_request(R"({"prompt":["a","a","a"])" + more + "}", false, *texts, served()).prompts)
+      out.push_back(w.decoding.seed);
+    return out;
+  };
+  const auto differ = [](const std::vector<uint32_t>& s) {
+    return std::set<uint32_t>(s.begin(), s.end()).size() == 3;
+  };
+  EXPECT_TRUE(differ(seeds("")));
+  EXPECT_NE(seeds(""), seeds(""));
+  const auto given = seeds(R"(,"seed":5)");
+  EXPECT_EQ(given[0], 5u);
+  EXPECT_TRUE(differ(given));
+  EXPECT_EQ(given, seeds(R"(,"seed":5)"));
+}
+TEST_F(Refusals, TextsAreReadInNfcAsForTraining) {
+  const auto read = [&](const LoadedRun& run, const std::string& body, bool chat = false) {
+    return serve::read_request(body, chat, run, served()).prompts[0].prompt.tokens;
+  };
+  const std::string apart = "e\u0301", composed = "\u00e9";
+  for (const LoadedRun* run : {texts.get(), pairs.get()})
+    EXPECT_EQ(read(*run, R"({"prompt":")" + apart + "\"}"), read(*run, R"({"prompt":")" + composed + "\"}"));
+  const auto said = [](const std::string& text) {
+    return R"({"messages":[{"role":"user","content":")" + text + "\"}]}";
+  };
+  EXPECT_EQ(read(*pairs, said(apart), true), read(*pairs, said(composed), true));
+}
+TEST_F(Refusals, AnAnswerIsCreatedWhenItIsAskedFor) {
+  serve::ServedModel m = served();
+  m.created = 7;
+  const int64_t before = std::time(nullptr);
+  const serve::Request r = serve::read_request(R"({"prompt":"a"})", false, *texts, m);
+  const serve::Answer answers[1];
+  int64_t created = 0;
+  parse_json(serve::answer_json(r, m, answers, 1), "an answer").find("created")->whole(created);
+  EXPECT_GE(created, before);
+  EXPECT_LE(created, std::time(nullptr));
+}
+
+// Where penalties leave two tokens only, there are no three texts.
+TEST(Engine, ASearchThatFindsFewerTextsEndsAll) {
+  Scratch folder;
+  write_run(folder.path + "/run", {.kind = CorpusKind::documents, .context = 400});
+  const auto run = load_run(folder.path + "/run");
+  serve::Engine engine(*run, 8, 8);
+  serve::Writing w{{}, {.beam = 3, .no_repeat = 1, .best = 3, .max_new = 1}, run->tokenizer.end(), {}};
+  for (Token t = 2; t < run->tokenizer.size(); ++t)
+    if (t != 100 && t != 101) w.prompt.tokens.push_back(t);
+  w.prompt.tokens.push_back(0), w.prompt.tokens.push_back(1);
+  const auto job = engine.begin(w);
+  std::vector<std::string> ends;
+  serve::Told told;
+  while (!job->over() && job->wait(told, std::chrono::seconds(2)))
+    if (told.ended) ends.emplace_back(told.ended);
+  EXPECT_TRUE(job->over());
+  EXPECT_EQ(ends, (std::vector<std::string>{"length", "length", "stop"}));
+}
+TEST(Engine, OfASearchOnlyTheTokensUpToAStopCount) {
+  Scratch folder;
+  write_run(folder.path + "/run", {.kind = CorpusKind::documents});
+  const auto run = load_run(folder.path + "/run");
+  serve::Engine engine(*run, 8, 8);
+  serve::Writing w{{}, {.beam = 3, .max_new = 20}, -1, {}};
+  run->tokenizer.encode("the ", w.prompt.tokens);
+  const std::vector<Token> all = generate(run->model, {&w.prompt, 1}, -1, w.decoding).front()[0].tokens;
+  size_t needed = 0;
+  for (GrowingDecode decode(run->tokenizer, w.prompt.tokens); needed < all.size();) {
+    const std::string text = decode.add(all[needed++]);
+    if (needed < 3 || text.empty() || static_cast<unsigned char>(text[0]) >= 0x80) continue;
+    w.stop = {text.substr(0, 1)};
+    break;
+  }
+  ASSERT_FALSE(w.stop.empty());
+  size_t first = 0;  // it may come earlier
+  for (GrowingDecode decode(run->tokenizer, w.prompt.tokens); first < needed;)
+    if (decode.add(all[first++]).find(w.stop[0]) != std::string::npos) break;
+  ASSERT_LT(first, all.size());
+  const auto job = engine.begin(w);
+  serve::Told told;
+  while (!job->over() && job->wait(told, std::chrono::seconds(2))) {
+  }
+  EXPECT_EQ(job->tokens(), static_cast<int64_t>(first));
+}
+
+// The HTTP library and the system name a link-local client differently.
+TEST(SlowClients, TheInterfaceIsNoPartOfAClientsName) {
+  const auto bound = [](sockaddr_in& at, int s) {
+    at.sin_family = AF_INET, at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    bind(s, reinterpret_cast<sockaddr*>(&at), size);
+    getsockname(s, reinterpret_cast<sockaddr*>(&at), &size);
+    return ntohs(at.sin_port);
+  };
+  sockaddr_in at{}, from{};
+  const int listens = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+  const int port = bound(at, listens), client_port = bound(from, client);
+  listen(listens, 1);
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+  const int served = accept(listens, nullptr, nullptr);
+  serve::SlowClients slow(port, std::chrono::seconds(30));
+  const auto now = steady_clock::now();
+  slow.look(now);
+  slow.answering("127.0.0.1%eth0", client_port);
+  slow.look(now + std::chrono::seconds(31));
+  EXPECT_EQ(send(served, "x", 1, MSG_NOSIGNAL), 1);  // its answer is not cut off
+  slow.answered("127.0.0.1%eth0", client_port);
+  slow.look(steady_clock::now() + std::chrono::seconds(31));
+  EXPECT_EQ(send(served, "x", 1, MSG_NOSIGNAL), -1);
+  for (const int s : {served, client, listens}) close(s);
+}
+
 // A search of one width may be asked for one hypothesis or for several, by requests that wait side by side.
 TEST(Engine, EveryRequestGetsAsManyTextsOfASearchAsItAskedFor) {
   Scratch folder;
@@ -150,8 +269,11 @@ struct Serve : testing::Test {
   int port = 0;
   std::unique_ptr<LoadedRun> run;
 
-  void start(CorpusKind kind, std::vector<std::string> more = {}) {
-    write_run(p.file("run"), {.kind = kind});
+  void start(CorpusKind kind, std::vector<std::string> more = {}, int64_t context = 64) {
+    write_run(p.file("run"), {.kind = kind, .context = context});
+    start(std::move(more));
+  }
+  void start(std::vector<std::string> more) {  // with the run that is there
     run = load_run(p.file("run"));
     std::vector<std::string> words{"serve", p.file("run"), "--port", "0", "--name", "m"};
     words.insert(words.end(), more.begin(), more.end());
@@ -201,10 +323,10 @@ struct Serve : testing::Test {
     close(s);
     return out;
   }
-  std::string raw(const std::string& path, const std::string& body,
-                  const std::string& host = "localhost") const {
+  std::string raw(const std::string& path, const std::string& body, const std::string& host = "localhost",
+                  const std::string& more = "") const {
     const int s = connected();
-    say(s, "POST " + path + " HTTP/1.1\r\nHost: " + host +
+    say(s, "POST " + path + " HTTP/1.1\r\nHost: " + host + more +
                "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     return hear(s);
   }
@@ -396,6 +518,56 @@ TEST_F(Serve, BadClientsHoldUpNobody) {
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_LT(steady_clock::now() - asked, std::chrono::seconds(15));
   close(idle);
+}
+
+TEST_F(Serve, RefusesWhatIsNotMeantForIt) {
+  start(CorpusKind::documents, {"--max-prompt", "50"});
+  const std::string good = R"({"prompt":"a","max_tokens":1})", completions = "/v1/completions";
+  const auto status = [&](const std::string& more, const std::string& host = "localhost") {
+    return raw(completions, good, host, more).substr(0, 12);
+  };
+  EXPECT_EQ(status("", "LocalHost:80"), "HTTP/1.1 200");
+  for (const char* own : {"http://localhost:3000", "http://127.0.0.1", "https://[::1]:8080"})
+    EXPECT_EQ(status(std::string("\r\nOrigin: ") + own), "HTTP/1.1 200") << own;
+  for (const char* foreign :
+       {"https://evil.example", "null", "http://localhost.evil.example", "http://127.evil.example:80"})
+    EXPECT_EQ(status(std::string("\r\nOrigin: ") + foreign), "HTTP/1.1 403") << foreign;
+  EXPECT_EQ(status("\r\nContent-Type: multipart/form-data; boundary=x"), "HTTP/1.1 415");
+  EXPECT_EQ(status("\r\nContent-Encoding: gzip"), "HTTP/1.1 400");
+  EXPECT_EQ(raw("/look", std::string(51, '\x01')).substr(0, 12), "HTTP/1.1 413");
+  // The program reads its prompt as the server does.
+  const auto written = [&](const char* prompt) {
+    return p.run({"generate", p.file("run"), "--prompt", prompt, "--greedy", "--max-new", "8"}).out;
+  };
+  EXPECT_EQ(written("e\u0301"), written("\u00e9"));
+  EXPECT_NE(written("\u00e9"), "");
+}
+TEST_F(Serve, AFailureIsTold) {
+  write_run(p.file("run"), {.kind = CorpusKind::documents});
+  std::string weights = slurp(p.file("run/model.safetensors"));
+  weights.replace(weights.size() - 4096, 4096, std::string(4096, '\xFF'));  // no numbers
+  p.write("run/model.safetensors", weights);
+  start(std::vector<std::string>{});
+  const std::string body = R"({"prompt":"the ","max_tokens":4)";
+  EXPECT_NE(text_at(post("/v1/completions", body + "}").body, {"error", "message"}).find("not finite"),
+            std::string::npos);
+  const std::string streamed = post("/v1/completions", body + R"(,"stream":true})").body;
+  ASSERT_EQ(streamed.find("data: {"), 0u) << streamed;
+  EXPECT_NE(text_at(streamed.substr(6), {"error", "message"}).find("not finite"), std::string::npos);
+}
+// There is news of it at each token, and it would take minutes: what a text contains is by far the likeliest
+// here, and it does not contain its end.
+TEST_F(Serve, WhoLeavesIsNotWrittenFor) {
+  start(CorpusKind::documents, {"--max-tokens", "60000"}, 60000);
+  const std::string body = R"({"prompt":"the cat is","temperature":0,"repetition_penalty":0.01})";
+  const int leaving = connected();
+  say(leaving, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                   std::to_string(body.size()) + "\r\n\r\n" + body);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  close(leaving);
+  const auto asked = steady_clock::now();
+  EXPECT_EQ(post("/v1/completions", R"({"prompt":"the ","max_tokens":2})").status, 200);
+  EXPECT_LT(steady_clock::now() - asked, std::chrono::seconds(5));
 }
 
 TEST_F(Serve, AsksForTheKey) {

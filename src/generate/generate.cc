@@ -31,6 +31,8 @@ void check(const Model& model, const Decoding& d) {
             d.best, d.beam);
   RUM_CHECK(!d.sample || d.beam == 1,
             "generate: either draw or search: sample and beam {} exclude each other", d.beam);
+  RUM_CHECK(!d.sample || !(d.temperature > 0) || std::isfinite(1 / d.temperature),
+            "generate: a temperature of {} is too small to divide by", d.temperature);
   RUM_CHECK(d.max_new >= 0 && d.max_ratio >= 0, "generate: max_new {} and max_ratio {} must not be negative",
             d.max_new, d.max_ratio);
   RUM_CHECK(d.repetition_penalty > 0 && d.no_repeat >= 0,
@@ -282,11 +284,13 @@ class Writer {
           best_after(penalties, row, written, to);
           continue;
         }
+        const double sum = log_sum_exp(row);
         penalise(penalties, row, written);
         if (decoding_.sample)
           to[0] = draw(row, sampling, r.uniform);
         else
           best_tokens(row, to);
+        to[0].log_prob = here.at(r.row * vocab_ + to[0].token) - sum;  // the model's own
       }
     }
   }
@@ -318,6 +322,8 @@ class Writer {
         const size_t text = seats_[i].text;
         if (follower_ && follower_->token && decoding_.beam == 1)
           search->end_where([&](const Search::Live& l) { return !follower_->token(text, l.draw, l.last); });
+        if (follower_ && follower_->goes_on && decoding_.beam > 1 && !follower_->goes_on(text))
+          search->stop();
         if (search->done()) {
           results_[text] = search->results();
           if (follower_ && follower_->done) follower_->done(text, results_[text]);

@@ -14,9 +14,11 @@
 namespace rum {
 struct Hypothesis {
   std::vector<Token> tokens;  // without the end token
-  double log_prob = 0;        // natural log at temperature 1, sum over tokens, with the end token if finished
-  double score = 0;           // what beams are ranked by
-  bool finished = false;      // the end token came before the limit
+  // Natural log at temperature 1, sum over tokens, with the end token if finished. Without what penalties do;
+  // only beams, which are ranked by it, have a repetition penalty in it.
+  double log_prob = 0;
+  double score = 0;       // what beams are ranked by
+  bool finished = false;  // the end token came before the limit
 };
 struct Prompt {
   std::vector<Token> tokens;          // for a translation: source and <sep>
@@ -29,6 +31,9 @@ struct Follower {
   // ends there, unfinished.
   std::function<bool(size_t text, int32_t draw, Token)> token;
   std::function<void(size_t text, std::span<const Hypothesis>)> done;  // as generate() returns them
+  // After each token of a text that is searched for with beams. False: the search ends there, and what it has
+  // found so far is what it finds.
+  std::function<bool(size_t text)> goes_on = {};
 };
 // Most tokens, the end token included, that the model's context leaves after a prompt; at most 0: none.
 int64_t room(const Model&, const Prompt&);

@@ -71,14 +71,19 @@ void Search::advance_beam() {
     else if (i < width)
       end(c, true);
   }
-  if (ended_.size() > before) {
-    std::stable_sort(ended_.begin(), ended_.end(), [](const Ended& a, const Ended& b) {
-      return a.finished != b.finished ? a.finished : a.score > b.score;
-    });
-    if (ended_.size() > width) ended_.resize(width);
-  }
+  if (ended_.size() > before) rank_ended();
   if (!next_.empty() && ended_.size() == width && score(next_[0].log_prob) <= ended_.back().score)
     next_.clear();
+}
+void Search::rank_ended() {
+  std::stable_sort(ended_.begin(), ended_.end(), [](const Ended& a, const Ended& b) {
+    return a.finished != b.finished ? a.finished : a.score > b.score;
+  });
+  ended_.resize(std::min(ended_.size(), static_cast<size_t>(decoding_.beam)));
+}
+void Search::stop() {
+  end_where([](const Live&) { return true; });
+  rank_ended();
 }
 // The first child of a slot stays where it is, the others take slots whose hypothesis has gone: few copies,
 // and none from a slot that is itself overwritten.

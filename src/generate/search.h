@@ -34,6 +34,8 @@ class Search {
   void advance(std::span<const Choice> options, std::span<int32_t> parents);
   // Ends, unfinished, the live hypotheses that `which` picks; not of a search with beams.
   void end_where(const std::function<bool(const Live&)>& which);
+  // Ends a search with beams: the live hypotheses count as if the limit were here.
+  void stop();
   bool done() const { return live_.empty(); }
   std::vector<Token> written(const Live&) const;
   // After done(): at most `best` hypotheses. Beams: finished ones first, by score; draws: in their order.
@@ -56,6 +58,7 @@ class Search {
   };
   void advance_each();
   void advance_beam();
+  void rank_ended();  // the best `beam`, finished ones first
   void extend(const Candidate&);
   void end(const Candidate&, bool finished);
   void assign_slots(std::span<int32_t> parents);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <ctime>
 #include <random>
 
 #include "generate/chat_template.h"
@@ -75,20 +77,25 @@ std::string new_id(const char* kind) {
   static std::atomic<uint32_t> count = 0;
   return fmt::format("{}-{:08x}{:08x}", kind, process, count++);
 }
+uint32_t new_seed() {
+  static std::atomic<uint32_t> drawn = std::random_device()();
+  return drawn++;
+}
 // The options for decoding; without any, a translation model decodes as its run does.
 Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served, bool chat) {
   Decoding d;
   if (run.translation()) d = run.config.decoding;
   const double usual = run.translation() ? 0 : 1;
   d.temperature = static_cast<float>(f.number("temperature", usual, 0, 2));
+  if (d.temperature > 0 && !std::isfinite(1 / d.temperature))
+    Fields::bad("temperature", "0, or enough to divide by", *f.find("temperature"));
   d.top_p = static_cast<float>(f.number("top_p", 1, 1e-6, 1));
   d.top_k = f.whole("top_k", 0, 0, 1 << 30);
   d.min_p = static_cast<float>(f.number("min_p", 0, 0, 1));
   d.repetition_penalty = static_cast<float>(f.number("repetition_penalty", 1, .01, 100));
   d.no_repeat = f.whole("no_repeat_ngram_size", 0, 0, 1 << 20);
   d.best = f.whole("n", 1, 1, served.most_choices);
-  static std::atomic<uint32_t> drawn = std::random_device()();
-  d.seed = static_cast<uint32_t>(f.whole("seed", drawn++, 0, UINT32_MAX));
+  d.seed = static_cast<uint32_t>(f.whole("seed", new_seed(), 0, UINT32_MAX));
   if (d.temperature > 0) {
     d.sample = true;
     d.beam = 1;
@@ -130,7 +137,7 @@ std::vector<Message> messages_of(Fields& f) {
   for (const Json& m : *all->array()) {
     const Json* role = m.find("role");
     if (!role || !role->text()) Fields::bad("messages", "objects with the texts \"role\" and \"content\"", m);
-    out.push_back({*role->text(), content_of(m)});
+    out.push_back({*role->text(), nfc(content_of(m))});  // as texts for training are read
   }
   return out;
 }
@@ -202,6 +209,7 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   Request r;
   r.chat = chat;
   r.id = new_id(chat ? "chatcmpl" : "cmpl");
+  r.created = std::time(nullptr);
   const std::string name = f.text("model");
   if (!name.empty() && name != served.name)
     throw Refusal(404, fmt::format("there is no model \"{}\" here, only \"{}\"", name, served.name), "model");
@@ -219,8 +227,13 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
     w.end = p.end;
     r.prompts.push_back(w);
   } else {
+    const bool seeded = f.find("seed") != nullptr;
+    const uint32_t first = w.decoding.seed;
     for (const std::string& text : f.texts("prompt", kMostPrompts)) {
-      w.prompt = prompt_of(text, run);
+      const auto i = static_cast<uint32_t>(r.prompts.size());
+      constexpr uint32_t kApart = 0x9E3779B9;  // odd: no two of a request are equal
+      if (i > 0) w.decoding.seed = seeded ? first + i * kApart : new_seed();
+      w.prompt = prompt_of(nfc(text), run);
       r.prompts.push_back(w);
     }
     if (r.prompts.empty()) throw Refusal(400, "prompt: expected a text", "prompt");
@@ -247,7 +260,7 @@ namespace {
 Json::Object frame(const Request& r, const ServedModel& served, bool streamed) {
   const char* kind = "text_completion";
   if (r.chat) kind = streamed ? "chat.completion.chunk" : "chat.completion";
-  return {{"id", r.id}, {"object", kind}, {"created", served.created}, {"model", served.name}};
+  return {{"id", r.id}, {"object", kind}, {"created", r.created}, {"model", served.name}};
 }
 Json usage(const Request& r, int64_t tokens) {
   return Json::Object{{"prompt_tokens", r.prompt_tokens},

@@ -14,7 +14,7 @@
 namespace rum::serve {
 struct ServedModel {
   std::string name;            // the name that clients use
-  int64_t created = 0;         // seconds since 1970
+  int64_t created = 0;         // the model, for its clients; seconds since 1970
   int64_t most_prompt = 4096;  // tokens
   int64_t most_answer = 512;   // tokens of one text, including the end token
   int64_t most_choices = 16;   // texts per request
@@ -33,7 +33,10 @@ std::string refusal_json(int status, const std::string& message, const std::stri
 struct Request {
   bool chat = false, stream = false, usage = false;  // usage: token counts at the end of a stream
   std::string id;
-  std::vector<Writing> prompts;  // several only for /completions
+  int64_t created = 0;  // when it came, in seconds since 1970
+  // Several only for /completions. Each draws with a seed of its own: the request's for the first one and seeds
+  // that follow from it for the others, or new ones where the request names none.
+  std::vector<Writing> prompts;
   int64_t prompt_tokens = 0;
 };
 // Refusal: 400 for an invalid or unsupported request, 404 for an unknown model, 413 for a prompt that is too

@@ -143,7 +143,8 @@ void Engine::write(const std::vector<std::shared_ptr<Job>>& works) {
     d.max_new = std::max(d.max_new, w->asked.decoding.max_new);
   }
   const Follower follower{[&](size_t text, int32_t draw, Token t) { return follow(*works[text], draw, t); },
-                          [&](size_t text, std::span<const Hypothesis> all) { finish(*works[text], all); }};
+                          [&](size_t text, std::span<const Hypothesis> all) { finish(*works[text], all); },
+                          [&](size_t text) { return !works[text]->cancelled_ && !stopping_; }};
   try {
     generate(run_.model, prompts, works.front()->asked.end, d, {}, &follower);
   } catch (...) {
@@ -165,8 +166,8 @@ void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
     const Hypothesis& h = all[k];
     Job::Draw& of = w.draws_[k];
     std::string text;
-    // With beam search all tokens, else the last one.
-    for (size_t i = of.told; i < h.tokens.size(); ++i, ++w.tokens_)
+    // With beam search all tokens, else the last one; those behind a stop are no part of the answer.
+    for (size_t i = of.told; i < h.tokens.size() && !of.text.stopped(); ++i, ++w.tokens_)
       text += of.text.add(of.decode.add(h.tokens[i]), w.asked.stop);
     const bool stopped =
         of.text.stopped() || h.finished || (!h.tokens.empty() && h.tokens.back() == run_.tokenizer.end());
@@ -176,5 +177,8 @@ void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
     if (!stopped && stopping_) ended = "abort";
     w.tell({static_cast<int32_t>(k), std::move(text), ended});
   }
+  // A search may find fewer than were asked for: where no tokens are left that penalties allow.
+  for (auto k = static_cast<int32_t>(all.size()); k < w.asked.decoding.best; ++k)
+    w.tell({k, "", stopping_ ? "abort" : "stop"});
 }
 }  // namespace rum::serve

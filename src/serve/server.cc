@@ -82,11 +82,17 @@ void refuse(httplib::Response& to, int status, const std::string& message, const
 // Guards against DNS rebinding: a foreign web page whose name resolves to this machine cannot read answers. A
 // name may begin with 127., too: only an address is one of this machine.
 bool names_this_machine(const std::string& host_header) {
-  std::string host = host_header.substr(0, host_header.rfind(':'));
+  std::string host = lower_case(host_header.substr(0, host_header.rfind(':')));
   if (host_header.starts_with("[")) host = host_header.substr(0, host_header.find(']') + 1);
   in_addr v4{};
   const bool loopback = inet_pton(AF_INET, host.c_str(), &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
   return host_header.empty() || host == "localhost" || host == "[::1]" || loopback;
+}
+// A foreign web page cannot read an answer, but it could have the model work; browsers say where a page is from.
+bool of_this_machine(const std::string& origin_header) {
+  const size_t scheme = origin_header.find("://");
+  return origin_header.empty() ||
+         (scheme != std::string::npos && names_this_machine(origin_header.substr(scheme + 3)));
 }
 }  // namespace
 
@@ -144,6 +150,8 @@ struct Server::State {
       const bool local = config.host == "::1" || names_this_machine(config.host);
       if (local && !names_this_machine(q.get_header_value("Host")))
         refuse(a, 403, "this server answers only requests to a name of this machine");
+      else if (local && !of_this_machine(q.get_header_value("Origin")))
+        refuse(a, 403, "this server answers no web page of another machine");
       else if (!config.key.empty() && q.path != "/" &&
                q.get_header_value("Authorization") != "Bearer " + config.key)
         refuse(a, 401, "expected the header \"Authorization: Bearer KEY\" with this server's key");
@@ -181,9 +189,14 @@ struct Server::State {
   void post(const char* path, std::function<void(const std::string&, httplib::Response&)> use) {
     http.Post(path, [this, use](const httplib::Request& q, httplib::Response& a,
                                 const httplib::ContentReader& read) {
+      if (q.is_multipart_form_data()) {
+        a.set_header("Connection", "close");  // the body is not read
+        return refuse(a, 415, "expected a body of JSON, found a form");
+      }
       std::string body;
       bool long_one = false, late = false;
-      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3 * config.patience);
+      const auto begun = std::chrono::steady_clock::now();
+      const auto until = begun + std::chrono::seconds(3 * config.patience);
       const bool whole = read([&](const char* data, size_t n) {
         long_one = body.size() + n > static_cast<size_t>(config.most_body);
         late = std::chrono::steady_clock::now() > until;
@@ -195,6 +208,11 @@ struct Server::State {
         return refuse(a, 413, fmt::format("the request is longer than {} bytes", config.most_body));
       if (!whole || late) {
         a.set_header("Connection", "close");
+        // The library does not say why: before its patience is over it is what the bytes are.
+        const std::string packed = q.get_header_value("Content-Encoding");
+        if (!packed.empty() &&
+            std::chrono::steady_clock::now() - begun < std::chrono::seconds(config.patience))
+          return refuse(a, 400, "the body is not what Content-Encoding: " + packed + " says");
         return refuse(a, 408, "the whole request did not arrive in time");
       }
       slow->answering(q.remote_addr, q.remote_port);
@@ -207,8 +225,13 @@ struct Server::State {
       }
     });
   }
-  void look(const std::string& text, httplib::Response& a) {
-    if (find_invalid_utf8(text) != std::string::npos) throw Refusal(400, "the text is not UTF-8");
+  void look(const std::string& bytes, httplib::Response& a) {
+    if (find_invalid_utf8(bytes) != std::string::npos) throw Refusal(400, "the text is not UTF-8");
+    const std::string text = nfc(bytes);
+    const auto tokens = static_cast<int64_t>(run.tokenizer.encode(text).size());
+    if (tokens > model.most_prompt)
+      throw Refusal(
+          413, fmt::format("the text has {} tokens; at most {} are read here", tokens, model.most_prompt));
     std::string html;
     std::string wrong;
     const bool done = engine.call([&] {
@@ -252,16 +275,19 @@ struct Server::State {
     const char* type = at->request.stream ? "text/event-stream" : "application/json";
     a.set_chunked_content_provider(type, [this, at](size_t, httplib::DataSink& to) { return send(*at, to); });
   }
-  // Sends the whole answer; false ends the connection.
+  // Sends the whole answer; false ends the connection. The status is already sent: a failure is told in the body.
   bool send(Answering& at, httplib::DataSink& to) const try {
     const auto each = static_cast<size_t>(at.request.prompts[0].decoding.best);
+    auto glanced = std::chrono::steady_clock::now();
     for (size_t p = 0; p < at.works.size(); ++p)
       while (!at.works[p]->over()) {
         Told told;
-        if (!at.works[p]->wait(told, kGlance)) {
-          if (!to.is_writable()) return false;
-          continue;
+        const bool news = at.works[p]->wait(told, kGlance);
+        if (const auto now = std::chrono::steady_clock::now(); now - glanced >= kGlance) {
+          if (!to.is_writable()) return false;  // the client has left
+          glanced = now;
         }
+        if (!news) continue;
         const size_t choice = p * each + static_cast<size_t>(told.draw);
         if (at.request.stream) {
           if (!write(to, piece(at.request, model, static_cast<int64_t>(choice), told, !at.begun[choice])))
@@ -278,7 +304,10 @@ struct Server::State {
     return sent;
   } catch (const std::exception& e) {
     fmt::print(stderr, "a request failed: {}\n", e.what());
-    return false;
+    const std::string failed = refusal_json(500, e.what());
+    const bool sent = write(to, at.request.stream ? "data: " + failed + "\n\n" : failed + "\n");
+    to.done();
+    return sent;
   }
   static bool write(httplib::DataSink& to, const std::string& text) {
     return to.write(text.data(), text.size());

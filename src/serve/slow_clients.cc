@@ -12,7 +12,10 @@ namespace rum::serve {
 namespace {
 constexpr auto kLeast = std::chrono::seconds(1);  // a request of an honest client is whole by then
 
-std::string name_of(const std::string& address, int port) { return address + " " + std::to_string(port); }
+// Without "%eth0", which inet_ntop() leaves out of a link-local address and the HTTP library does not.
+std::string name_of(const std::string& address, int port) {
+  return address.substr(0, address.find('%')) + " " + std::to_string(port);
+}
 
 struct End {
   std::string address;

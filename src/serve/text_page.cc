@@ -103,22 +103,14 @@ std::vector<page::ShownToken> shown_tokens(const LoadedRun& run, const Example& 
   return out;
 }
 
-std::string attention_of(const LoadedRun& run, const Example& e, const std::string& id, size_t most) {
+std::string attention_of(const LoadedRun& run, const Example& e, const std::string& id, int64_t most) {
   std::vector<page::AttentionPicture> pictures;
-  for (const AttentionMaps& m : attention_maps(run.model, e)) {
-    const size_t rows = std::min(most, static_cast<size_t>(m.rows)),
-                 columns = std::min(most, static_cast<size_t>(m.columns));
+  for (AttentionMaps& m : attention_maps(run.model, e, most)) {
     page::AttentionPicture& p = pictures.emplace_back();
     p.name = part_name(m);
-    p.rows = labels(run, e, m.rows_from, rows);
-    p.columns = labels(run, e, m.columns_from, columns);
-    for (const std::vector<float>& head : m.heads) {
-      std::vector<float>& kept = p.heads.emplace_back();
-      for (size_t r = 0; r < rows; ++r) {
-        const auto from = head.begin() + static_cast<std::ptrdiff_t>(r * static_cast<size_t>(m.columns));
-        kept.insert(kept.end(), from, from + static_cast<std::ptrdiff_t>(columns));
-      }
-    }
+    p.rows = labels(run, e, m.rows_from, static_cast<size_t>(m.rows));
+    p.columns = labels(run, e, m.columns_from, static_cast<size_t>(m.columns));
+    p.heads = std::move(m.heads);
   }
   return page::attention_html(id, pictures);
 }

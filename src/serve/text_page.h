@@ -15,7 +15,7 @@ namespace rum::serve {
 std::vector<page::ShownToken> shown_tokens(const LoadedRun&, const Example&,
                                            std::span<const metrics::TokenStats>);
 // Pictures of every layer and head, for the first `most` tokens on either side; id: as in attention_html().
-std::string attention_of(const LoadedRun&, const Example&, const std::string& id, size_t most = 40);
+std::string attention_of(const LoadedRun&, const Example&, const std::string& id, int64_t most = 40);
 // The whole page, as HTML, for a sentence to translate or the beginning of a text. Error: no output is
 // possible.
 std::string text_page(const LoadedRun&, const std::string& text);

@@ -32,6 +32,7 @@ int generate(int argc, char** argv) {
             shell_quoted(folder));
   const size_t bad = find_invalid_utf8(prompt);
   RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
+  prompt = nfc(prompt);  // as texts for training are read
   Prompt p;
   run->tokenizer.encode(prompt, p.tokens);
   RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to start from");
