@@ -33,8 +33,8 @@ void check_output(const std::string& path) {
 
 void check_output_file(const std::string& path) {
   if (as_it_is(path))
-    throw FileError(fmt::format("{}: expected the name of a file, found {}; what is written here is not text",
-                                path, path == "-" ? "standard output" : "a device"));
+    throw FileError(fmt::format("{} is not a regular file: name one, what is written here is not text",
+                                path == "-" ? "standard output" : path));
   check_output(path);
 }
 std::FILE* beside_output(const std::string& path) { return as_it_is(path) ? stderr : stdout; }

@@ -166,7 +166,9 @@ int run(int argc, char** argv) {
               "plan.tsv\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(o.detector.empty() != o.human.empty(), "expected either --detector FILE or --human FILE");
-  for (const char* flag : {"--kind", "--option", "--folds", "--seed"})
+  RUM_CHECK(o.detector.empty() || !flags.given("--seed") || o.order == "shuffled",
+            "--seed is for --order shuffled and for detectors that are fitted here, with --human");
+  for (const char* flag : {"--kind", "--option", "--folds"})
     RUM_CHECK(o.detector.empty() || !flags.given(flag),
               "{} is for detectors that are fitted here, with --human; --detector is one already", flag);
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
