@@ -180,7 +180,8 @@ bool by_document(const Entry& a, const Entry& b) { return a.document < b.documen
 
 // Entries in the order of their hashes become test, then valid, then train. What shares a side with a text
 // already held out goes nowhere: of several translations of one sentence, test has one. The pieces of a
-// document stay in one part, and those that it has no more room for go nowhere; unless there is but one document.
+// document stay in one part, and those that it has no room left for go nowhere, unless there is only one
+// document.
 void split(std::vector<Entry>& entries, Prepared& out) {
   const auto pieces = std::minmax_element(entries.begin(), entries.end(), by_document);
   const bool whole = out.rules.kind == CorpusKind::documents && !entries.empty() &&

@@ -1,6 +1,6 @@
 // From raw text to train, valid and test, with the same cleaning for every corpus: filters, exact
-// deduplication, and splits no two of which share a side or pieces of one document. The same pairs give the same parts, in whatever
-// order and files they come.
+// deduplication, and splits no two of which share a side or pieces of one document. The same pairs give the
+// same parts, in whatever order and files they come.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -86,10 +86,9 @@ Platt fit_platt(const Scores& scores) {
   return PlattFit(scores).solve();
 }
 Platt fit_rising_platt(const Scores& scores) {
-  check_finite(scores);
-  const PlattFit fit(scores);
-  const Platt best = fit.solve();
+  const Platt best = fit_platt(scores);
   if (best.a <= 0) return best;
+  const PlattFit fit(scores);
   const double rate =
       std::accumulate(fit.target.begin(), fit.target.end(), 0.0) / static_cast<double>(fit.target.size());
   const double constant = std::log(rate / (1 - rate));

@@ -11,8 +11,8 @@ struct CrossFitted {
   std::vector<double> scores;   // of each text, by a detector fitted on the other folds
   std::vector<bool> white_box;  // white_box.h
 };
-// `kind` and `options` as for fit(); folds as in folds_of(). Whoever has read a text knows it wherever it stands,
-// so nobody is fitted on a target that he is tried on, even if another source or line has it.
+// `kind` and `options` as for fit(); folds as in folds_of(). No detector is fitted on a target that it is
+// tried on, even where that stands beside another source or in another line: it would only have to remember.
 CrossFitted cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
                       int64_t folds, uint32_t seed);
 // How well cross-fitted scores tell people from machines.

@@ -17,10 +17,10 @@ struct Texts {
   Corpora corpora;
   int64_t empty = 0;  // lines without a target, left out
 };
-// Appends the texts of a file, in Unicode's form NFC, so that equal texts are equal bytes. JSON lines have "target", "text" or RAID's "generation"; "source", "id",
-// "decoding", "checkpoint"; the author is "label", human or machine, or "model" ("generator"), human or a
-// machine's name. FileError with path and line: different numbers of sources and targets, or an unknown
-// label.
+// Appends the texts of a file, in Unicode's form NFC, so that equal texts are equal bytes. JSON lines have
+// "target", "text" or RAID's "generation"; "source", "id", "decoding", "checkpoint"; the author is "label",
+// human or machine, or "model" ("generator"), human or a machine's name. FileError with path and line:
+// different numbers of sources and targets, or an unknown label.
 void read_texts(const TextFile&, Texts&);
 // The number of targets (with their sources) that both people and machines wrote: no detector can tell these
 // apart.

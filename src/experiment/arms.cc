@@ -251,7 +251,7 @@ class Builder {
       tokens *= volume;
     }
     Json::Object parameters{{"recipe", recipe_json(recipe)}, {"seed", seed}, {"data", std::move(data)}};
-    // Stages of before 30 November 2026 had the last weights alone, and must not pass for these.
+    // Stages made before 30 November 2026 have the last weights alone, and must not pass for these.
     if (recipe.average > 1) parameters.emplace_back("last", "mean");
     return out_.graph.add("train", label, std::move(parameters), std::move(inputs), tokens / 12800);
   }

@@ -113,8 +113,7 @@ struct ExperimentConfig {
   std::vector<Arm> arms;
   std::vector<Arm> defined;  // all arms of the file: those that run may build on others
   std::vector<Claim> claims;
-  std::vector<Claim>
-      waiting;  // claims of the file whose arms are left out (subset.h): the correction counts them
+  std::vector<Claim> waiting;  // whose arms are left out (subset.h); the correction counts them all the same
   Gate gate;
   int64_t bootstrap = 2000;  // replicates
   std::string text;          // the file's text, for the record

@@ -256,7 +256,8 @@ class Gatherer {
     correct(true);
     for (ClaimResult& c : out_.claims)
       for (ClaimResult::Row& row : c.rows) {
-        const bool greater = c.claim->kind == "students" ? row.by != "NLL" : c.claim->kind == "diversity";
+        const bool greater =
+            c.claim->kind == "students" ? !lower_is_better(row.by) : c.claim->kind == "diversity";
         row.verdict =
             verdict_of(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
       }
@@ -303,7 +304,7 @@ class Gatherer {
     }
   }
   static bool better(size_t score, double a, double b) {
-    return std::string_view(kScores[score]) == "NLL" ? a < b : a > b;
+    return lower_is_better(kScores[score]) ? a < b : a > b;
   }
   // For errors and diversity: the mean difference over seeds, its range over seeds as the interval, and the
   // largest p of any seed: a claim about targets holds only if it holds for every trained generator.

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "experiment/arms.h"
@@ -17,6 +18,7 @@
 namespace rum::experiment {
 // The scores of students. NLL: mean natural -log p per token of the human target.
 inline constexpr std::array<const char*, 3> kScores{"BLEU", "chrF", "NLL"};
+inline bool lower_is_better(std::string_view score) { return score == "NLL"; }
 inline constexpr std::array<bool, 3> kHigherIsBetter{true, true, false};
 using ByScore = std::array<Effect, kScores.size()>;
 

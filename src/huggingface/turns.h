@@ -13,7 +13,8 @@ struct Template {
   Json::Object others{};          // unk_token and the like, by the names that it has for them
 };
 // chat_template.jinja, or tokenizer_config.json's chat_template, as transformers takes them. The tokenizer has
-// the tokens that begin and end a text where the latter does not name them. FileError: the file is no JSON object.
+// the tokens that begin and end a text where the latter does not name them. FileError: the file is no JSON
+// object.
 std::optional<Template> template_of_folder(const std::string& folder, const Tokenizer&);
 
 struct ReadTemplate {

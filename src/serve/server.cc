@@ -88,7 +88,8 @@ bool names_this_machine(const std::string& host_header) {
   const bool loopback = inet_pton(AF_INET, host.c_str(), &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127;
   return host_header.empty() || host == "localhost" || host == "[::1]" || loopback;
 }
-// A foreign web page cannot read an answer, but it could have the model work; browsers say where a page is from.
+// A foreign web page cannot read an answer, but it could make the model work. Browsers say where a page is
+// from.
 bool of_this_machine(const std::string& origin_header) {
   const size_t scheme = origin_header.find("://");
   return origin_header.empty() ||
@@ -275,7 +276,8 @@ struct Server::State {
     const char* type = at->request.stream ? "text/event-stream" : "application/json";
     a.set_chunked_content_provider(type, [this, at](size_t, httplib::DataSink& to) { return send(*at, to); });
   }
-  // Sends the whole answer; false ends the connection. The status is already sent: a failure is told in the body.
+  // Sends the whole answer; false ends the connection. The status has been sent, so the body tells of a
+  // failure.
   bool send(Answering& at, httplib::DataSink& to) const try {
     const auto each = static_cast<size_t>(at.request.prompts[0].decoding.best);
     auto glanced = std::chrono::steady_clock::now();

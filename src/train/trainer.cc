@@ -65,7 +65,8 @@ std::string Trainer::State::saved_after(const std::exception& failure, bool trai
                      shell_quoted(folder.path));
 }
 
-// A run that was stopped during an evaluation repeats it first. One that had stopped early only repeats its end.
+// A run that was stopped during an evaluation repeats it first; one that had stopped early repeats only its
+// end.
 Turn Trainer::State::before_steps() try {
   if (!ranks.first()) return Turn::next;
   const bool enough = evaluation_due() ? evaluate() : out_of_patience();
