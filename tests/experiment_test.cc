@@ -49,7 +49,20 @@ void join(const StageContext& x) {
   for (const std::string& i : x.inputs("part")) out += Disk::real().read(i + "/out.txt");
   Disk::real().replace_text(x.folder + "/out.txt", out);
 }
+// Targets, one "id source<TAB>target" a line, and a seed set.
+void write_some_targets(const StageContext& x) {
+  edits::TargetSet t;
+  std::istringstream lines(*x.stage.parameters.find("text")->text());
+  for (std::string line; std::getline(lines, line);) {
+    const size_t blank = line.find(' '), tab = line.find('\t');
+    t.ids.push_back(std::stoi(line));
+    t.texts.push_back({line.substr(blank + 1, tab - blank - 1), line.substr(tab + 1)});
+  }
+  edits::write_targets(x.folder, t);
+  Disk::real().replace_text(x.folder + "/seed.tsv", "eins\tone\n");
+}
 const StageKind kinds[] = {{"test-write", 1, false, write_parameter},
+                           {"test-targets", 1, false, write_some_targets},
                            {"test-join", 1, false, join},
                            {"test-resume", 1, true, write_parameter}};
 
@@ -271,6 +284,40 @@ TEST(Targets, AreAlignedBySentence) {
   EXPECT_EQ(t.second, std::vector<std::string>{"AA"});
   EXPECT_EQ(t.targets, std::vector<std::string>{"x"});
   EXPECT_TRUE(translated_twice({{1}, {{"b", "x"}}, {}}, human).sources.empty());
+  // Of a sentence with several targets each is kept.
+  const auto [two, twice] = edits::aligned({{2, 0, 2}, {{"a", "y"}, {"a", "x"}, {"a", "z"}}, {}}, human);
+  EXPECT_EQ(two.ids, (std::vector<int64_t>{0, 2, 2}));
+  EXPECT_EQ(edits::sides(two.texts, &Pair::target), (std::vector<std::string>{"x", "y", "z"}));
+  EXPECT_EQ(edits::sides(twice.texts, &Pair::target), (std::vector<std::string>{"A", "AA", "AA"}));
+}
+// What a joined set is compared by is all of it, each target with its sentence's human one.
+TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  progress.be_silent();
+  Graph g;
+  const std::string human = g.add("test-targets", "human", {{"text", "0 a\tone two\n1 b\tthree\n"}}, {}),
+                    joined =
+                        g.add("test-targets", "joined",
+                              {{"text", "0 a\tone six\n1 b\tthree\n0 a\tfour two\n1 b\tfive three\n"}}, {}),
+                    measured = g.add("measure", "m", Json::Object{},
+                                     {{"targets", joined}, {"human", human}, {"split", human}});
+  for (const std::string& id : {human, joined, measured}) store.make(g, id, progress, kGoOn);
+  const std::string file = store.folder(measured) + "/measures.json";
+  const Json m = parse_json(slurp(file), file);
+  const auto at = [&](const char* group, const char* measure, const char* key) {
+    double out = NAN;
+    m.find(group)->find(measure)->find(key)->number(out);
+    return out;
+  };
+  EXPECT_EQ(at("diversity", "tokens", "value"), 7);
+  EXPECT_EQ(at("diversity", "tokens", "human"), 6);
+  EXPECT_EQ(at("diversity", "types", "value"), 6);
+  EXPECT_EQ(at("diversity", "types", "human"), 3);
+  EXPECT_DOUBLE_EQ(at("errors", "ter", "value"), 3. / 6);  // six, four and five, of six human words
+  // The sentences can be swapped in four ways, in two of which the types differ by 3; the targets, in eight, in two.
+  EXPECT_NEAR(at("diversity", "types", "p"), .5, .06);
 }
 
 // ---- configs

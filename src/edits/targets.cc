@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -57,16 +59,18 @@ void write_targets(const std::string& folder, const TargetSet& t) {
   if (t.ordered) Disk::real().replace_text(folder + "/ordered", "");
 }
 std::pair<TargetSet, TargetSet> aligned(const TargetSet& a, const TargetSet& b) {
-  std::map<int64_t, size_t> in_a, in_b;
-  for (size_t i = 0; i < a.ids.size(); ++i) in_a.try_emplace(a.ids[i], i);
+  std::map<int64_t, size_t> in_b;
   for (size_t i = 0; i < b.ids.size(); ++i) in_b.try_emplace(b.ids[i], i);
+  std::vector<size_t> rows(a.ids.size());
+  std::iota(rows.begin(), rows.end(), size_t{0});
+  std::ranges::stable_sort(rows, {}, [&](size_t i) { return a.ids[i]; });
   std::pair<TargetSet, TargetSet> out;
-  for (const auto& [id, i] : in_a) {
-    const auto j = in_b.find(id);
+  for (const size_t i : rows) {
+    const auto j = in_b.find(a.ids[i]);
     if (j == in_b.end()) continue;
-    out.first.ids.push_back(id);
+    out.first.ids.push_back(a.ids[i]);
     out.first.texts.push_back(a.texts[i]);
-    out.second.ids.push_back(id);
+    out.second.ids.push_back(a.ids[i]);
     out.second.texts.push_back(b.texts[j->second]);
   }
   return out;

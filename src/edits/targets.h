@@ -18,7 +18,8 @@ struct TargetSet {
 };
 TargetSet read_targets(const std::string& folder);                // FileError when its files do not agree
 void write_targets(const std::string& folder, const TargetSet&);  // pairs with an empty side are left out
-// The sentences that both have, line by line, in the order of the pool, without duplicates.
+// The rows of the first whose sentence the second has, too, in the order of the pool (without weights), and
+// beside each the second's first row of that sentence.
 std::pair<TargetSet, TargetSet> aligned(const TargetSet&, const TargetSet&);
 // These rows, in this order, with their weights.
 TargetSet picked(const TargetSet&, std::span<const int64_t> rows);

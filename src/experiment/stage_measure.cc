@@ -22,7 +22,8 @@ constexpr const char* kDiversity[] = {"tokens",           "types",
                                       "entropy_bits",     "distinct_2",
                                       "hapax_ratio_types"};
 
-struct Lines {  // of the pool's pairs that both have
+struct Lines {  // one for each target, however many its sentence has
+  std::vector<int64_t> ids;
   std::vector<std::string> sources, targets, human;
 };
 
@@ -71,6 +72,16 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
   return Json(std::move(out));
 }
 
+// Targets of one sentence are not independent, so they are swapped together. `ids` are in order.
+metrics::Keep by_sentence(const std::vector<int64_t>& ids) {
+  std::vector<size_t> sentence(ids.size());
+  for (size_t i = 1; i < ids.size(); ++i) sentence[i] = sentence[i - 1] + (ids[i] != ids[i - 1]);
+  return [sentence, each = metrics::random_swaps(1)](int64_t permutation, std::span<uint8_t> marks) {
+    std::vector<uint8_t> stays(sentence.back() + 1);
+    each(permutation, stays);
+    for (size_t i = 0; i < marks.size(); ++i) marks[i] = stays[sentence[i]];
+  };
+}
 Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   metrics::ComparedCorpora corpora;
   corpora.add(a.targets);
@@ -87,7 +98,10 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
     needs |= measures.back().needs();
   }
   const metrics::DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
-  const auto tests = metrics::swap_test(corpora, 0, 1, measures, kPermutations, 1);
+  const auto tests =
+      std::ranges::adjacent_find(a.ids) == a.ids.end()
+          ? metrics::swap_test(corpora, 0, 1, measures, kPermutations, 1)
+          : metrics::permutation_test(corpora, 0, 1, measures, kPermutations, by_sentence(a.ids));
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
     out.emplace_back(kDiversity[m], Json(Json::Object{{"value", measures[m](targets)},
@@ -96,14 +110,14 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   return Json(std::move(out));
 }
 
-// Inputs: targets, human targets, split. Writes measures.json.
+// Inputs: targets, human targets, split. Weights do not count. Writes measures.json.
 void measure(const StageContext& x) {
   const edits::TargetSet targets = edits::read_targets(x.input("targets")),
                          human = edits::read_targets(x.input("human"));
   const std::vector<std::string> attesting =
       edits::sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
   const auto [t, h] = edits::aligned(targets, human);
-  const Lines a{edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
+  const Lines a{t.ids, edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
                 edits::sides(h.texts, &Pair::target)};
   metrics::HumanText people;
   people.add(attesting);
@@ -118,6 +132,6 @@ void measure(const StageContext& x) {
                               {"diversity", of_diversity(a, attesting)}});
   Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
 }
-const StageKind measure_kind("measure", 2, false, measure);
+const StageKind measure_kind("measure", 3, false, measure);
 }  // namespace
 }  // namespace rum::experiment
