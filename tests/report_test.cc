@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <regex>
 #include <set>
+#include <tuple>
 
 #include "experiment/report_page.h"
 #include "experiment/result_files.h"
@@ -218,6 +220,30 @@ TEST(Report, FiveSentencesSumItUp) {
   EXPECT_NE(html.find("marked so: 1 of 3 claims."), std::string::npos);
 }
 
+// By the words that stand in cells, and null in claims.json, which stays parseable.
+TEST(Report, AnEndWithoutABoundIsSaid) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  GapClosed gap;
+  gap.share = 0.46;
+  for (const auto& [low, high, cell, word] :
+       {std::tuple{0.31, infinity, "46\u00a0% [31, unbounded]?", "high"},
+        {-infinity, 0.6, "46\u00a0% [unbounded, 60]?", "low"},
+        {-infinity, infinity, "46\u00a0% [unbounded]?", "both"},
+        {0.31, 0.6, "46\u00a0% [31, 60]", ""}}) {
+    gap.interval = {low, high};
+    EXPECT_EQ(share_of_gap(gap), cell);
+    Made made;
+    made.results.claims[1].rows[0].gap = gap;
+    EXPECT_EQ(malformed(made.html()), "");
+    const Json claims = parse_json(result_files(made.results).back().second, "claims.json");
+    const Json* closed =
+        (*claims.find("claims")->array())[1].find("rows")->array()->front().find("gap_closed");
+    EXPECT_EQ(closed->find("low")->is_null(), std::isinf(low));
+    EXPECT_EQ(closed->find("high")->is_null(), std::isinf(high));
+    const Json* unbounded = closed->find("unbounded");
+    EXPECT_EQ(unbounded ? *unbounded->text() : "", word);
+  }
+}
 TEST(Report, EffectsAreRelativeWithTheirDenominators) {
   const std::string html = Made().html();
   EXPECT_NE(html.find("<td data-label=\"human → generated\">7009 → 2147, −69\u00a0%</td>"),

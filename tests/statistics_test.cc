@@ -8,6 +8,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -232,6 +233,30 @@ TEST(Statistics, DetectableEffectIsFoundFourTimesInFive) {
   const double error = 1 / std::sqrt(100.0);  // of the mean of 100 sentences with sd 1
   EXPECT_NEAR((Simulation{1, 100, 2.8016 * error, 0, 1, 0}.run(500, 5).second), .80, .06);  // 3.3 sd
   EXPECT_NEAR((Simulation{1, 100, 0, 0, 1, 0}.run(500, 6).second), .05, .035);
+}
+// The truth by simulation: with an estimated error the test statistic of an effect of d errors is noncentral,
+// (z + d) / sqrt(chi2_df / df), and is found where it exceeds Student's 97.5 % quantile (tables).
+TEST(Statistics, DetectableEffectAllowsForFewSeeds) {
+  std::mt19937 g(4);
+  std::normal_distribution<double> z;
+  for (const auto& [df, quantile, within] :
+       {std::tuple{2, 4.302653, .04}, {4, 2.776445, .02}, {9, 2.262157, .015}}) {
+    const double d = Effect{.error = 1, .df = static_cast<double>(df)}.detectable();
+    int found = 0, by_normal = 0;
+    constexpr int kTrials = 40'000;  // sd of a share of .8: .002
+    for (int t = 0; t < kTrials; ++t) {
+      const double top = z(g);
+      double chi2 = 0;
+      for (int i = 0; i < df; ++i) chi2 += std::pow(z(g), 2);
+      const double error = std::sqrt(chi2 / df);
+      found += std::abs(top + d) > quantile * error;
+      by_normal += std::abs(top + quantile + .8416212) > quantile * error;
+    }
+    EXPECT_NEAR(static_cast<double>(found) / kTrials, .8, within) << df;
+    EXPECT_LT(by_normal, found) << df;  // the normal quantile promises more than it keeps
+  }
+  EXPECT_NEAR((Effect{.error = 1, .df = 4}.detectable()), 2.776445 + .940965, 1e-5);  // tables
+  EXPECT_NEAR((Effect{.error = 1}.detectable()), 1.959964 + .841621, 1e-5);
 }
 TEST(Statistics, SameBitsForAnyNumberOfThreads) {
   std::mt19937 g(2);

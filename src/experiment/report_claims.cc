@@ -67,8 +67,9 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
       "beside it the scores of the second and of the first. &ldquo;Could see&rdquo;: the smallest effect "
       "that this comparison, if it were the only one, would have found in 80 of 100 repetitions. Gap closed: "
       "how far the first arm goes from the second to the claim&rsquo;s ceiling, a ratio of means that are "
-      "resampled together, with an interval that is not widened for few seeds; with a ?, some resamplings "
-      "give the gap itself the other sign, so its share means little; none where the ceiling is not better.",
+      "resampled together, with Fieller&rsquo;s interval, which allows for few seeds and holds 0 just when "
+      "that of the difference does; with a ?, the gap itself may have the other sign, so its share means "
+      "little, and may be unbounded; none where the ceiling is not better.",
       "claims.json",
       {{"by"},
        {"verdict"},
@@ -144,9 +145,9 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
   if (charts.empty()) return;
   page.figure(
       charts,
-      "Share of the gap that each remedy closes, with its 95 % interval, which is not widened for few "
-      "seeds: 0 % is the arm that it starts from, 100 % the ceiling of its claim. Arrows: the interval "
-      "continues beyond the axis.",
+      "Share of the gap that each remedy closes, with its 95 % interval (Fieller&rsquo;s): 0 % is the arm "
+      "that it starts from, 100 % the ceiling of its claim. Arrows: the interval continues beyond the axis, "
+      "or has no bound there.",
       "claims.json");
 }
 }  // namespace

@@ -27,10 +27,14 @@ std::string p_value_text(const Effect& e, int digits, double p) {
 }
 std::string share_of_gap(const GapClosed& g) {
   if (!g.share || !g.interval) return "no gap";
-  const std::string low = page::shown(100 * g.interval->first, 0),
-                    high = page::shown(100 * g.interval->second, 0);
-  return page::percent(*g.share) + (low == high ? "" : fmt::format(" [{}, {}]", low, high)) +
-         (g.gap_sign_flips > 0 ? "?" : "");
+  const auto end = [](double share) { return std::isinf(share) ? "unbounded" : page::shown(100 * share, 0); };
+  const auto [low, high] = *g.interval;
+  std::string out = page::percent(*g.share);
+  if (std::isinf(low) && std::isinf(high))
+    out += " [unbounded]";
+  else if (end(low) != end(high))
+    out += fmt::format(" [{}, {}]", end(low), end(high));
+  return out + (g.sign_is_uncertain() ? "?" : "");
 }
 std::string verdict_html(Verdict v) {
   const char* sign = "?";

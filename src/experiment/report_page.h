@@ -15,7 +15,7 @@ bool has_width(const Effect&, int digits);  // do the ends of its interval diffe
 // "+1.2 [+0.4, +2.0]"; only the value if the interval has no width.
 std::string interval_text(const Effect&, int digits);
 std::string p_value_text(const Effect&, int digits, double p);  // "–" if the interval has no width
-// "46 % [31, 60]", with a "?" if the gap may have the opposite sign.
+// "46 % [31, 60]", or "[31, unbounded]"; with a "?" if the gap may have the opposite sign.
 std::string share_of_gap(const GapClosed&);
 std::string verdict_html(Verdict);  // a sign and the words
 

@@ -93,7 +93,8 @@ bool learned_more(const ExperimentConfig& c, const Arm& a) {
 const ClaimResult* best_remedy(const ExperimentResults& r) {
   const ClaimResult* best = nullptr;
   const auto rank = [](const ClaimResult& c) {
-    return std::pair(c.rows[0].gap->gap_sign_flips == 0, *c.rows[0].gap->share);
+    const GapClosed& gap = *c.rows[0].gap;
+    return std::pair(!gap.sign_is_uncertain(), *gap.share);
   };
   for (const ClaimResult& c : r.claims) {
     if (c.rows.empty() || !c.rows[0].gap || !c.rows[0].gap->share) continue;

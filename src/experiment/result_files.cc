@@ -91,12 +91,17 @@ std::string detectors_csv(const ExperimentResults& r) {
   return out;
 }
 
+// An end without a bound is null, and named.
 Json gap_json(const GapClosed& g) {
-  const auto or_null = [](bool there, double v) { return there ? Json(v) : Json(nullptr); };
-  return Json(Json::Object{{"share", or_null(g.share.has_value(), g.share.value_or(0))},
-                           {"low", or_null(g.interval.has_value(), g.interval ? g.interval->first : 0)},
-                           {"high", or_null(g.interval.has_value(), g.interval ? g.interval->second : 0)},
-                           {"gap_sign_flips", g.gap_sign_flips}});
+  const auto [low, high] = g.interval.value_or(std::pair(NAN, NAN));
+  const auto or_null = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
+  Json::Object out{{"share", or_null(g.share.value_or(NAN))}, {"low", or_null(low)}, {"high", or_null(high)}};
+  if (std::isinf(low) || std::isinf(high))
+    out.emplace_back("unbounded", std::isinf(low) && std::isinf(high) ? "both"
+                                  : std::isinf(low)                   ? "low"
+                                                                      : "high");
+  out.emplace_back("gap_sign_flips", g.gap_sign_flips);
+  return Json(std::move(out));
 }
 Json claims_json(const ExperimentResults& r) {
   Json::Array claims;

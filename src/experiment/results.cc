@@ -299,8 +299,10 @@ class Gatherer {
       r.rows.push_back(
           {kScores[m], b->scores[m].value, a->scores[m].value, difference(a->replicates[m], b->replicates[m]),
            randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1, Verdict::undecided});
-      if (top && better(m, top->scores[m].value, b->scores[m].value))
-        r.rows.back().gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
+      if (!top || !better(m, top->scores[m].value, b->scores[m].value)) continue;
+      GapClosed gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
+      if (gap.share) gap.interval = fieller_interval(top->replicates[m], b->replicates[m], a->replicates[m]);
+      r.rows.back().gap = std::move(gap);
     }
   }
   static bool better(size_t score, double a, double b) {

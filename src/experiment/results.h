@@ -67,7 +67,7 @@ struct ClaimResult {
     // p-values: of the other test; of the bootstrap (or permutation) after Holm.
     double randomised = 1, corrected = 1;
     Verdict verdict = Verdict::undecided;
-    std::optional<GapClosed> gap{};  // if the claim names a ceiling
+    std::optional<GapClosed> gap{};  // if the claim names a ceiling; its interval is Fieller's
   };
   std::vector<Row> rows;
 };

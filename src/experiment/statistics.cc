@@ -70,13 +70,23 @@ Bootstrap bootstrap(const metrics::Score& score, const SeedRows& rows, const Res
   return out;
 }
 
+Bootstrap minus(const Bootstrap& a, const Bootstrap& b, double times) {
+  RUM_CHECK(a.by_seed.size() == b.by_seed.size(), "statistics: arms of {} and {} seeds cannot be paired",
+            a.by_seed.size(), b.by_seed.size());
+  RUM_CHECK(a.replicates.size() == b.replicates.size(), "statistics: arms of {} and {} replicates",
+            a.replicates.size(), b.replicates.size());
+  Bootstrap out = a;
+  out.score -= times * b.score;
+  for (size_t s = 0; s < out.by_seed.size(); ++s) out.by_seed[s] -= times * b.by_seed[s];
+  for (size_t r = 0; r < out.replicates.size(); ++r) out.replicates[r] -= times * b.replicates[r];
+  return out;
+}
+
 Spread spread(std::span<const double> by_seed) {
   RUM_CHECK(!by_seed.empty(), "statistics: the spread of no seeds");
   const auto [low, high] = std::minmax_element(by_seed.begin(), by_seed.end());
   return {mean(by_seed), standard_deviation(by_seed), *low, *high};
 }
-
-double Effect::detectable() const { return (quantile + 0.8416212335729143) * error; }
 
 namespace {
 // The continued fraction of the incomplete beta function I_x(a, b), by Lentz's method (DLMF 8.17.22).
@@ -111,33 +121,36 @@ double student_p(double t, double df) {
   if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
   return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
-// The 97.5 % quantile.
-double student_quantile(double df) {
+// The t >= 0 that |T| exceeds with probability p: of .05 the 97.5 % quantile, of .4 the 80 % quantile.
+double student_quantile(double p, double df) {
   double low = 0, high = 1e3;
   for (int i = 0; i < 60; ++i) {
     const double middle = (low + high) / 2;
-    if (student_p(middle, df) > .05)
+    if (student_p(middle, df) > p)
       low = middle;
     else
       high = middle;
   }
   return low;
 }
+constexpr double kNormal = 1.959963984540054;  // 97.5 % quantile
 // The correction for few seeds (see statistics.h).
 void allow_for_seeds(Effect& e, size_t seeds) {
   const auto n = static_cast<double>(seeds);
   const double of_seeds = e.seeds.sd * e.seeds.sd / n;  // variance of the mean that is due to seeds
   if (seeds < 2 || of_seeds <= 0 || e.error <= 0) return;
   const double variance = e.error * e.error + of_seeds / n, error = std::sqrt(variance),
-               df = (n - 1) * variance * variance / (of_seeds * of_seeds), quantile = student_quantile(df),
-               wider = quantile / e.quantile * error / e.error;
+               df = (n - 1) * variance * variance / (of_seeds * of_seeds),
+               wider = student_quantile(.05, df) / kNormal * error / e.error;
   e.low = e.value - wider * (e.value - e.low);
   e.high = e.value + wider * (e.high - e.value);
   e.p = std::max(e.p, student_p(e.value / error, df));
   e.error = error;
-  e.quantile = quantile;
+  e.df = df;
 }
 }  // namespace
+
+double Effect::detectable() const { return (student_quantile(.05, df) + student_quantile(.4, df)) * error; }
 
 Effect effect(const Bootstrap& b) {
   std::vector<double> sorted = b.replicates;
@@ -157,17 +170,7 @@ Effect effect(const Bootstrap& b) {
   allow_for_seeds(out, b.by_seed.size());
   return out;
 }
-Effect difference(const Bootstrap& a, const Bootstrap& b) {
-  RUM_CHECK(a.by_seed.size() == b.by_seed.size(), "statistics: arms of {} and {} seeds cannot be paired",
-            a.by_seed.size(), b.by_seed.size());
-  RUM_CHECK(a.replicates.size() == b.replicates.size(), "statistics: arms of {} and {} replicates",
-            a.replicates.size(), b.replicates.size());
-  Bootstrap d = a;
-  d.score -= b.score;
-  for (size_t s = 0; s < d.by_seed.size(); ++s) d.by_seed[s] -= b.by_seed[s];
-  for (size_t r = 0; r < d.replicates.size(); ++r) d.replicates[r] -= b.replicates[r];
-  return effect(d);
-}
+Effect difference(const Bootstrap& a, const Bootstrap& b) { return effect(minus(a, b)); }
 
 namespace {
 // All ways to swap the rows that differ, in all seeds together; nullopt if there are too many.

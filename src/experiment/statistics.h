@@ -3,6 +3,7 @@
 // difference of two arms is the difference of their replicates. Rows add up, so texts are never scored again.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,8 +16,8 @@ namespace rum::experiment {
 using SeedRows = std::vector<metrics::Rows>;
 
 struct Resampling {
-  // Replicates of the bootstrap, and random swaps of the randomisation test; at least 100. No p is below 2 /
-  // (replicates + 1), so a family of m comparisons needs more than 40 m.
+  // Replicates of the bootstrap, and random swaps of the randomisation test; at least 100. No p of the
+  // bootstrap is below 2 / (replicates + 1), so a family of m comparisons needs at least 40 m.
   int replicates = 2000;
   uint32_t seed = 1;
 };
@@ -33,6 +34,9 @@ struct Bootstrap {
 // Same bits for any number of threads. Error: no seeds, no sentences, seeds with different numbers of rows or
 // columns, fewer than 100 replicates.
 Bootstrap bootstrap(const metrics::Score&, const SeedRows&, const Resampling& = {});
+// a - times b: of the scores, by seed, and of the replicates. Error when the two differ in seeds or
+// replicates.
+Bootstrap minus(const Bootstrap& a, const Bootstrap& b, double times = 1);
 
 struct Spread {                                // of one number per seed
   double mean = 0, sd = 0, low = 0, high = 0;  // sd with n - 1, NaN for one seed; smallest and largest
@@ -44,10 +48,11 @@ struct Effect {
   double error = 0;                     // standard deviation of the value
   double p = 1;  // two-sided, of "is 0": 2 min(#{r <= 0} + 1, #{r >= 0} + 1) / (B + 1), at most 1, or that of
                  // Student's t where it is larger; what only rounding tells from 0 is 0
-  double quantile = 1.959963984540054;  // 97.5 % quantile: the normal distribution's, or Student's
+  double df = std::numeric_limits<double>::infinity();  // degrees of freedom of the error; infinite: normal
   Spread seeds{};
   // The smallest true effect that would be found with 80 % power at the 5 % level, before any correction for
-  // other comparisons: (quantile + z_.80) error, 2.80 error with many seeds.
+  // other comparisons: (t_.975 + t_.80) error with Student's quantiles, 2.80 error with many seeds. Close, not
+  // exact: by the noncentral t distribution it has 79 % power at 4 degrees of freedom, 77 % at 2.
   double detectable() const;
 };
 // The interval drops floor(B / 40) replicates at each end. Few seeds underestimate the variance between
