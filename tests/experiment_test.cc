@@ -14,9 +14,13 @@
 #include "base/random.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
+#include "experiment/measures.h"
+#include "experiment/results.h"
 #include "experiment/subset.h"
 #include "generate/pool.h"
 #include "metrics/chrf.h"
+#include "metrics/diversity.h"
+#include "metrics/errors.h"
 #include "pipeline/runner.h"
 #include "pipeline/store.h"
 #include "program.h"
@@ -434,6 +438,23 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "scorer detector (linear) asks the generator that wrote the targets, but no generator trained here "
          "wrote \"human\"");
   refuse("ceiling = \"human\"", "ceiling = \"people\"", "no arm \"people\"");
+  refuse(
+      "ceiling = \"human\"", "ceiling = \"human\"\nmodel = \"best\"",
+      "arm \"best half by dual cross-entropy\" is not judged by its best weights: add \"best\" to its judge");
+  refuse("model = \"best\"", "model = \"beest\"", "no kind of weights \"beest\"; did you mean \"best\"?");
+  refuse("volumes = [0.5, 1.0]", "volumes = [0.5]", "arm \"human\" has no students of the whole pool");
+  refuse("model = \"best\"", "measures = [\"ter\"]", "students are judged by their scores");
+  refuse("measures = [\"ter\"]", "model = \"best\"", "only students have weights");
+  refuse("measures = [\"ter\"]", "measures = [\"invented_word\"]",
+         "no measure of errors \"invented_word\"; did you mean \"invented_words\"?");
+  refuse("\"mtld\"", "\"mtdl\"", "no measure of diversity \"mtdl\"; did you mean \"mtld\"?");
+  refuse("\"mtld\"", "\"ter\"", "no measure of diversity \"ter\"");
+  refuse("\"mtld\"", "\"tokens\"", "tokens is neither better higher nor better lower");
+  refuse("[\"ter\"]", "[\"length_ratio\"]", "length_ratio is neither better higher nor better lower");
+  refuse("worse = \"self/greedy\"\nmeasures", "worse = \"low/sampled\"\nmeasures",
+         "no arm learns from \"low/sampled\"");
+  refuse("arm = \"human\"\nbleu", "bleu", "gate.arm is missing");
+  refuse("claim = \"C1\"", "claim = \"C5\"", "no claim about students \"C5\"; ");
   refuse("targets = \"none\"\nfrom = \"self\"", "targets = \"none\"",
          "\"none\" judges a generator as it is: give `from`");
   refuse("targets = \"human\"\nfrom = \"self\"", "targets = \"human\"\nfrom = \"outside\"",
@@ -451,6 +472,101 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("detector = \"tried\"", "detector = \"oracle\"", "no detector \"oracle\"");
   refuse("name = \"replace\"", "name = \"re/place\"", "must not contain \"/\"");
   refuse("[experiment]", "[experiment", "x.toml:");
+}
+
+// A claim without measures has those of C4 and C5 in laptop.toml.
+TEST(ExperimentConfig, AClaimWithoutMeasuresHasTheStandardOnes) {
+  const auto measures = [](const std::string& text) {
+    std::map<std::string, std::set<std::string>> out;
+    for (const Claim& c : parse_experiment(text, "x.toml").claims)
+      if (c.kind != "students") out[c.id] = {c.measures.begin(), c.measures.end()};
+    return out;
+  };
+  const std::string laptop = slurp("data/configs/experiments/laptop.toml");
+  const auto named = measures(laptop);
+  EXPECT_EQ(named.at("C4").size(), 6u);
+  EXPECT_EQ(named.at("C5").size(), 7u);
+  EXPECT_EQ(measures(replaced(replaced(laptop, "measures = [\"ter\"", "# [\"ter\""),
+                              "measures = [\"expected_types\"", "# [\"expected_types\"")),
+            named);
+}
+// By hand: a p of B replicates is at least 2 / (B + 1), and .05 is reached by 40 m of them for m comparisons.
+TEST(ExperimentConfig, SaysWhichClaimsNothingCanDecide) {
+  const ExperimentConfig smoke = read_experiment("data/configs/experiments/smoke.toml");  // C1, C6; C3 later
+  const auto said = [&](int64_t replicates) {
+    ExperimentConfig c = smoke;
+    c.bootstrap = replicates;
+    return fmt::format("{}", fmt::join(undecidable(c), "|"));
+  };
+  EXPECT_EQ(comparisons(smoke, "students", false), 2u);
+  EXPECT_EQ(comparisons(smoke, "students", true), 3u);
+  EXPECT_EQ(comparisons(smoke, "diversity", true), 3u);
+  EXPECT_EQ(said(120), "");
+  EXPECT_EQ(
+      said(119),
+      "Claims about students that were chosen after looking stay undecided whatever the results: 3 "
+      "comparisons are corrected for together, which needs experiment.bootstrap of at least 120, not 119.");
+  EXPECT_EQ(said(79),
+            "Claims about students stay undecided whatever the results: 2 comparisons are corrected for "
+            "together, which needs experiment.bootstrap of at least 80, not 79.");
+  ExperimentConfig many = smoke;
+  many.bootstrap = 2000;
+  Claim diversity;
+  diversity.kind = "diversity", diversity.measures.assign(47, "mtld");
+  many.waiting = {diversity};  // 50 / 1001 is below .05, 51 / 1001 is not
+  EXPECT_TRUE(undecidable(many).empty());
+  many.waiting[0].measures.push_back("mtld");
+  ASSERT_EQ(undecidable(many).size(), 1u);
+  EXPECT_TRUE(undecidable(many)[0].starts_with("Claims about diversity stay undecided"))
+      << undecidable(many)[0];
+}
+// What each measure says of texts whose order is known: 1,000 words drawn at random from 800 or from 40, and
+// targets that are the reference or a spoilt one.
+TEST(Measures, GoTheirOwnWay) {
+  const Random random{8, Stream::sample};
+  std::vector<std::string> rich, poor;
+  for (uint32_t i = 0; i < 200; ++i) {
+    rich.emplace_back(), poor.emplace_back();
+    for (uint32_t w = 0; w < 5; ++w) {
+      const uint32_t bits = random.bits({0, 0, i, w}).at[0];
+      rich.back() += fmt::format("w{} ", bits % 800), poor.back() += fmt::format("w{} ", bits % 40);
+    }
+  }
+  ComparedCorpora corpora;
+  corpora.add(rich), corpora.add(poor), corpora.attest(rich);
+  for (const TargetMeasure& m : measures_of("diversity")) {
+    const Measure measure = find_measure(m.name, 500);
+    const double difference =
+        measure(sample(corpora, 0, measure.needs())) - measure(sample(corpora, 1, measure.needs()));
+    if (m.better != 0) {
+      EXPECT_GT(m.better * difference, 0) << m.name;
+    }
+  }
+  HumanText people;
+  const std::vector<std::string> reference{"He did not see 3 of the men in Rome.",
+                                           "The cat sat on the mat today."},
+      source{"Er sah 3 nicht.", "Die Katze sass heute."},
+      spoilt{"Sah Men of see the of see the of see the 4 blorp in Oslo and went home again.", "Katze sat."};
+  people.add(reference);
+  const auto sum = [&](const std::vector<std::string>& targets) {
+    ErrorCounts out;
+    for (const SentenceErrors& s : find_errors(targets, reference, source, {people, Language::english}))
+      out += s.counts;
+    return out;
+  };
+  size_t differ = 0, i = 0;
+  ASSERT_EQ(measures_of("errors").size(), error_measures().size());
+  for (const TargetMeasure& m : measures_of("errors")) {
+    const ErrorMeasure& measure = error_measures()[i++];
+    EXPECT_STREQ(m.name, measure.name);
+    if (m.better == 0) continue;
+    EXPECT_EQ(m.better, -1) << m.name;
+    const double good = measure.value(sum(reference)).value_or(NAN),
+                 bad = measure.value(sum(spoilt)).value_or(NAN);
+    EXPECT_LE(good, bad) << m.name;
+    differ += good < bad;
+  }
+  EXPECT_GE(differ, 10u);
 }
 
 std::set<std::string> known(const std::string& wrong_config) {  // what the refusal of an unknown name lists
@@ -876,6 +992,29 @@ void expect_learned_from_both(const Experiment& e) {
   EXPECT_EQ(informed, 2);  // at each seed
 }
 
+// The mean over seeds of the pairs that students of the whole pool saw, rounded once.
+void expect_pool_pairs(const Experiment& e) {
+  const Store store(e.file("x"));
+  const ExperimentConfig c = parse_experiment(e.config, "c.toml");
+  const ExperimentGraph g = experiment_graph(c, &store);
+  std::map<const Arm*, double> pairs;
+  for (const StudentRun& run : g.students)
+    if (run.volume == 1 && !run.targets_stage.empty())
+      pairs[run.arm] +=
+          static_cast<double>(edits::read_targets(store.folder(run.targets_stage)).ids.size()) / 2;
+  const auto cell = [](const std::string& s) {
+    return s.find(',') == std::string::npos ? s : fmt::format("\"{}\"", s);
+  };
+  const std::string rows = slurp(e.file("x/results.csv"));
+  for (const auto& [arm, mean] : pairs) {
+    const std::string row =
+        fmt::format("\n{},{},{},1,last,", cell(arm->name), arm->group, cell(arm->targets));
+    const size_t at = rows.find(row);
+    ASSERT_NE(at, std::string::npos) << row;
+    EXPECT_EQ(std::stod(rows.substr(rows.find(',', at + row.size()) + 1)), std::round(mean)) << row;
+  }
+}
+
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
   // First one group alone: its report says what it leaves out, and a full run reuses its stages.
@@ -925,6 +1064,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_LT(html.size(), 2'000'000u);
   for (const char* bad : {"http://", "https://", "<script", ">nan<", ">-nan<", ">inf<"})
     EXPECT_EQ(html.find(bad), std::string::npos) << bad;
+  expect_pool_pairs(e);
   // 14 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.
   const std::string rows = slurp(e.file("x/results.csv")), sentences = slurp(e.file("x/sentences.csv"));
   EXPECT_GT(std::count(rows.begin(), rows.end(), '\n'), 14 * 2 * 3);
@@ -937,6 +1077,14 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
     int64_t sentences = -1;  // of errors those that two people translated, 60 sources of the pool
     if (const Json* j = claim.find("sentences")) j->whole(sentences);
     const std::string id = *claim.find("id")->text();
+    for (const Json& row : *claim.find("rows")->array()) {
+      if (id != "C5") break;  // human text is more diverse: of yule_k that is a smaller one
+      double difference = 0;
+      row.find("difference")->number(difference);
+      const std::string verdict = *row.find("verdict")->text();
+      const double more = *row.find("by")->text() == "yule_k" ? -difference : difference;
+      EXPECT_TRUE(verdict == "undecided" || (more > 0) == (verdict == "holds")) << to_json(row);
+    }
     if (id == "C4") {
       EXPECT_GT(sentences, 20);
     } else if (id == "C5") {
@@ -1044,6 +1192,18 @@ std::string small(const std::string& config) {
         out.substr(claims, c3 - claims) + out.substr(gate);
   return out;
 }
+void expect_nothing_of_one_seed(const Experiment& e, const std::string& folder) {
+  const Json claims = parse_json(slurp(e.file(folder + "/claims.json")), "claims.json");
+  const Json& c1 = claims.find("claims")->array()->front();
+  ASSERT_EQ(c1.find("rows")->array()->size(), 3u);
+  for (const Json& row : *c1.find("rows")->array()) EXPECT_EQ(*row.find("verdict")->text(), "undecided");
+  EXPECT_FALSE(*claims.find("gate")->find("met")->boolean());
+  const std::string html = slurp(e.file(folder + "/report.html"));
+  EXPECT_NE(html.find("1 seed tells nothing about the variance between seeds"), std::string::npos);
+  EXPECT_NE(html.find("arms, 1 seed each, learned"), std::string::npos);
+  for (const char* bad : {"±not defined", "1 seeds", "<b>helps</b>", "<b>hurts</b>"})
+    EXPECT_EQ(html.find(bad), std::string::npos) << bad;
+}
 TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
   Experiment e;
   // All kinds of stages that continue where they stopped, or read the output of several others.
@@ -1054,6 +1214,7 @@ TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
   const Ran whole = e.run(e.words("run", "whole"));
   ASSERT_EQ(whole.status, 0) << whole.err;
   ASSERT_EQ(e.run(e.words("report", "whole")).status, 0);
+  expect_nothing_of_one_seed(e, "whole");
   const int kills = std::getenv("RUM_TEST_ALL") ? 100 : 6;
   const Random random{3, Stream::sample};
   int killed = 0;

@@ -48,7 +48,7 @@ FUZZ_CXX     ?= clang++
 FUZZ   := $(patsubst tests/fuzz/%_fuzz.cc,%,$(wildcard tests/fuzz/*_fuzz.cc))
 FUZZED := $(filter-out src/checkpoint/stored_weights.cc src/checkpoint/weights.cc,$(wildcard src/base/*.cc src/tensor/*.cc src/text/*.cc src/checkpoint/*.cc)) \
           $(wildcard src/metrics/*.cc) src/data/corpus.cc src/run/config.cc src/run/environment.cc src/pipeline/stage.cc \
-          src/edits/operation.cc src/experiment/chain.cc src/experiment/config.cc \
+          src/edits/operation.cc src/experiment/chain.cc src/experiment/config.cc src/experiment/measures.cc \
           src/generate/choose.cc $(wildcard src/huggingface/jinja*.cc) \
           tests/fuzz/main/fuzz_main.cc  # only readers of files; the engine's vectors need GCC
 fuzz: ##- every reader of files against libFuzzer, FUZZ_SECONDS=60 each

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "edits/operation.h"
 #include "experiment/chain.h"
+#include "experiment/measures.h"
 #include "experiment/section.h"
 #include "generate/best_of.h"
 
@@ -34,6 +35,8 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
     throw FileError(section.place(key) + e.what());
   }
 }
+
+const std::vector<std::string> kWeights{"last", "best"};
 
 class Reader {
  public:
@@ -68,13 +71,14 @@ class Reader {
     c_.defined = c_.arms;
     for (Section& x : root_.tables("claim")) claim(x);
     Section g = root_.table("gate");
-    g.read("arm", c_.gate.arm);
+    g.read("arm", c_.gate.arm, static_cast<bool>(g));
     g.read("claim", c_.gate.claim);
     g.read("bleu", c_.gate.bleu, 0, 100);
     g.read("half_width", c_.gate.half_width, 0, 100);
     g.done();
-    if (!c_.gate.arm.empty()) check_name(g.place("arm"), "arm", c_.gate.arm, arm_names());
-    if (!c_.gate.claim.empty()) check_name(g.place("claim"), "claim", c_.gate.claim, claim_names());
+    if (g) check_judged(g.place("arm"), c_.gate.arm, {"last"});
+    if (!c_.gate.claim.empty())
+      check_name(g.place("claim"), "claim about students", c_.gate.claim, claim_names());
     root_.done();
     return std::move(c_);
   }
@@ -306,8 +310,7 @@ class Reader {
     if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, keys_of(c_.recipes));
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
-    for (const std::string& m : a.models)
-      check_name(s.place("judge"), "kind of weights", m, std::vector<std::string>{"last", "best"});
+    for (const std::string& m : a.models) check_name(s.place("judge"), "kind of weights", m, kWeights);
     std::string arranging, rewriting;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
@@ -448,30 +451,80 @@ class Reader {
     s.done();
     check_name(s.place("kind"), "kind of claim", x.kind,
                std::vector<std::string>{"students", "errors", "diversity"});
-    for (const auto& [key, name] : {std::pair{"better", x.better}, std::pair{"worse", x.worse}})
-      if (x.kind == "students")
-        check_name(s.place(key), "arm", name, arm_names());
-      else
-        check_targets(s.place(key), name);
-    if (x.kind != "students" && (x.better == "human") == (x.worse == "human"))
-      throw FileError(s.place("worse") +
-                      "a claim about targets compares generated ones with human ones: name "
-                      "\"human\" as one of better and worse");
-    if (!x.ceiling.empty()) check_name(s.place("ceiling"), "arm", x.ceiling, arm_names());
-    if (!x.ceiling.empty() && x.kind != "students")
-      throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");
+    if (x.kind == "students")
+      about_students(s, x);
+    else
+      about_targets(s, x);
     for (const Claim& other : c_.claims)
       if (other.id == x.id) throw FileError(fmt::format("{}two claims are named {}", s.place("id"), x.id));
     c_.claims.push_back(std::move(x));
+  }
+  void about_students(const Section& s, const Claim& x) const {
+    check_name(s.place("model"), "kind of weights", x.model, kWeights);
+    check_judged(s.place("better"), x.better, {x.model});
+    check_judged(s.place("worse"), x.worse, {x.model, "last"});
+    if (!x.ceiling.empty()) check_judged(s.place("ceiling"), x.ceiling, {"last"});
+    if (!x.measures.empty())
+      throw FileError(s.place("measures") +
+                      "students are judged by their scores: measures are for claims of kind \"errors\" or "
+                      "\"diversity\"");
+  }
+  // Are there students of the whole pool that are judged by one of these weights?
+  void check_judged(const std::string& place, const std::string& name,
+                    const std::vector<std::string>& weights) const {
+    check_name(place, "arm", name, arm_names());
+    const Arm& a =
+        *std::find_if(c_.arms.begin(), c_.arms.end(), [&](const Arm& other) { return other.name == name; });
+    if (std::find(a.volumes.begin(), a.volumes.end(), 1) == a.volumes.end())
+      throw FileError(fmt::format(
+          "{}arm \"{}\" has no students of the whole pool, which are compared: add 1.0 to its volumes", place,
+          name));
+    if (std::find_first_of(a.models.begin(), a.models.end(), weights.begin(), weights.end()) ==
+        a.models.end())
+      throw FileError(fmt::format("{}arm \"{}\" is not judged by its {} weights: add \"{}\" to its judge",
+                                  place, name, weights[0], weights[0]));
+  }
+  void about_targets(Section& s, Claim& x) const {
+    for (const auto& [key, name] : {std::pair{"better", x.better}, std::pair{"worse", x.worse}})
+      check_targets(s.place(key), name);
+    if ((x.better == "human") == (x.worse == "human"))
+      throw FileError(s.place("worse") +
+                      "a claim about targets compares generated ones with human ones: name "
+                      "\"human\" as one of better and worse");
+    const char* key = x.better == "human" ? "worse" : "better";
+    const std::string& generated = x.better == "human" ? x.worse : x.better;
+    if (std::none_of(c_.arms.begin(), c_.arms.end(), [&](const Arm& a) { return a.targets == generated; }))
+      throw FileError(fmt::format("{}no arm learns from \"{}\", and only what arms learn from is measured",
+                                  s.place(key), generated));
+    if (!x.ceiling.empty())
+      throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");
+    if (s.find("model") != nullptr)
+      throw FileError(s.place("model") + "only students have weights: a claim of kind \"students\"");
+    std::vector<std::string> known, standard;
+    for (const TargetMeasure& m : measures_of(x.kind)) {
+      known.emplace_back(m.name);
+      if (m.standard) standard.emplace_back(m.name);
+    }
+    if (x.measures.empty()) x.measures = standard;
+    const std::string what = "measure of " + x.kind;
+    for (const std::string& name : x.measures) {
+      check_name(s.place("measures"), what.c_str(), name, known);
+      if (measure_of(x.kind, name).better == 0)
+        throw FileError(fmt::format(
+            "{}{} is neither better higher nor better lower, so no claim can be judged by it; without "
+            "measures a claim has {}",
+            s.place("measures"), name, fmt::join(standard, ", ")));
+    }
   }
   std::vector<std::string> arm_names() const {
     std::vector<std::string> out;
     for (const Arm& a : c_.arms) out.push_back(a.name);
     return out;
   }
-  std::vector<std::string> claim_names() const {
+  std::vector<std::string> claim_names() const {  // of those about students
     std::vector<std::string> out;
-    for (const Claim& x : c_.claims) out.push_back(x.id);
+    for (const Claim& x : c_.claims)
+      if (x.kind == "students") out.push_back(x.id);
     return out;
   }
   const Toml& file_;

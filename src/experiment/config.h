@@ -91,8 +91,9 @@ struct Claim {
   std::string better, worse;  // arms, or targets; the claim is that `better` is better
   std::string ceiling;        // an arm: what share of the gap from `worse` to it does `better` close?
   std::string model = "last";
-  std::vector<std::string> measures;  // of errors or diversity; empty: all
-  bool chosen_later = false;          // after looking at results
+  std::vector<std::string>
+      measures;               // of errors or diversity (measures.h); none in the file: the standard ones
+  bool chosen_later = false;  // after looking at results
 };
 struct Gate {  // of the scale: if not met, the sizes are wrong, not the claims
   std::string arm, claim;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "experiment/report_page.h"
 #include "page/chart.h"
@@ -16,8 +17,9 @@ std::string ratio(const ArmResult& a, int64_t pool) {
 }
 std::string score_cell(const ArmResult& a, size_t m) {
   const int d = digits_of(kScores[m]);
-  std::string out = fmt::format("{} <small>±{}</small>", page::shown(a.scores[m].value, d),
-                                page::shown(a.scores[m].seeds.sd, d));
+  const double sd = a.scores[m].seeds.sd;
+  std::string out = page::shown(a.scores[m].value, d);
+  if (std::isfinite(sd)) out += fmt::format(" <small>±{}</small>", page::shown(sd, d));
   if (a.compared) out += "<br><small>" + interval_text(a.to_real[m], d) + "</small>";
   return out;
 }

@@ -173,8 +173,9 @@ bool on_map(const ArmResult& a) {
 std::string map_cell(const ArmResult& a) {
   const Effect& bleu = a.to_real[0];
   std::string word = "undecided";
-  if (bleu.low > 0) word = "<b>helps</b>";
-  if (bleu.high < 0) word = "<b>hurts</b>";
+  const bool several = std::isfinite(bleu.seeds.sd);  // one seed gives no verdict
+  if (several && bleu.low > 0) word = "<b>helps</b>";
+  if (several && bleu.high < 0) word = "<b>hurts</b>";
   return fmt::format("{}<br>{}<br><small>NLL {}</small>", word, interval_text(bleu, digits_of("BLEU")),
                      interval_text(a.to_real[2], digits_of("NLL")));
 }

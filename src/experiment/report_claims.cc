@@ -93,7 +93,8 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
       const Effect& e = row.difference;
       std::vector<std::string> cells = verdict_cells(row, d);
       cells.insert(cells.end(), {p_value_text(e, d, row.randomised), page::shown(e.detectable(), d),
-                                 page::shown(e.seeds.sd, d + 1), row.gap ? share_of_gap(*row.gap) : "–"});
+                                 std::isfinite(e.seeds.sd) ? page::shown(e.seeds.sd, d + 1) : "–",
+                                 row.gap ? share_of_gap(*row.gap) : "–"});
       t.rows.push_back(std::move(cells));
     }
   }
@@ -158,7 +159,8 @@ void put_claims(page::Page& page, const ExperimentResults& r) {
       "Each claim is a difference between two arms, or between two sets of targets, that should have "
       "the sign the paper gives it. It <b>holds</b> when the whole 95 % interval lies on that side and "
       "p, corrected over all claims (Holm), is below .05; it does <b>not hold</b> when the same is true "
-      "of the other side; everything else is <b>undecided</b>.");
+      "of the other side; everything else is <b>undecided</b>, and so is every claim about students of a "
+      "single seed.");
   if (any(r, true)) grid_of_students(page, r);
   if (any(r, false)) grid_of_targets(page, r);
   if (any(r, true)) numbers_of_students(page, r);

@@ -77,7 +77,8 @@ void diversity_tables(page::Page& page, const ExperimentResults& r) {
   for (const auto& [first, last] : pieces(all.size())) {
     page::Table t{
         "Lexical diversity of targets: human &rarr; these targets on the same sentences, and the change; "
-        "means over seeds. Higher is more diverse, but for yule_k. Invented words raise every count of "
+        "means over seeds. Higher is more diverse, but for yule_k; tokens and unattested_types are no "
+        "measures of it. Invented words raise every count of "
         "types that is not one of attested types.",
         "results.csv",
         {{"targets"}}};

@@ -22,6 +22,10 @@ std::string quoted(const ExperimentResults& r, const std::string& id) {
   return escape_html(id);
 }
 
+std::string seeds_of(const ExperimentConfig& c) {
+  return c.seeds == 1 ? "1 seed" : fmt::format("{} seeds", c.seeds);
+}
+
 // ---- five sentences
 std::string what_was_run(const ExperimentResults& r) {
   std::set<const Arm*> arms;
@@ -31,9 +35,9 @@ std::string what_was_run(const ExperimentResults& r) {
     if (a.model == "last") students += a.rows[0].size();
   }
   return fmt::format(
-      "{} students of {} arms, {} seeds each, learned from a pool of {} pairs and were judged on "
+      "{} students of {} arms, {} each, learned from a pool of {} pairs and were judged on "
       "{} sentences that people had translated.",
-      page::counted(static_cast<int64_t>(students)), arms.size(), r.config->seeds,
+      page::counted(static_cast<int64_t>(students)), arms.size(), seeds_of(*r.config),
       page::counted(r.config->data.pool_pairs), page::counted(r.test_sentences));
 }
 std::string how_good(const ExperimentResults& r) {
@@ -46,7 +50,9 @@ std::string how_good(const ExperimentResults& r) {
     out += fmt::format(", and the half-width of the interval of {} is {} (asked: at most {})",
                        quoted(r, asked.claim), page::shown(r.gate->half_width, 2),
                        page::shown(asked.half_width, 2));
-  return out + (r.gate->met ? "." : ". Its sizes are wrong, not its claims undecided.");
+  if (r.gate->met) return out + ".";
+  return out + (r.config->seeds < 2 ? ". One seed meets no gate."
+                                    : ". Its sizes are wrong, not its claims undecided.");
 }
 std::string main_claim(const ExperimentResults& r) {
   const ClaimResult* c = first_claim(r, "students");
@@ -144,11 +150,16 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
   std::vector<std::string> out{
       "It reproduces directions, with effect sizes and intervals, at a scale of its own choice; it does not "
       "match the paper&rsquo;s numbers."};
-  if (r.config->seeds < 5)
+  if (r.config->seeds < 2)
+    out.emplace_back(
+        "1 seed tells nothing about the variance between seeds: intervals are those of the test sentences "
+        "alone, so claims about students stay undecided and the gate is not met.");
+  else if (r.config->seeds < 5)
     out.push_back(fmt::format(
         "{} seeds tell little about the variance between seeds: intervals may be too narrow, so look at "
         "the deviation over seeds too.",
         r.config->seeds));
+  for (const std::string& sentence : undecidable(*r.config)) out.push_back(sentence);
   if (r.test_sentences < 5000)
     out.push_back(fmt::format("{} test sentences: small effects go unseen; each comparison says how small.",
                               page::counted(r.test_sentences)));

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "data/corpus.h"
 #include "edits/targets.h"
+#include "experiment/measures.h"
 #include "text/reader.h"
 #include "text/words.h"
 
@@ -127,13 +128,16 @@ class Gatherer {
         if (!run.targets_stage.empty())
           for (const int64_t i : edits::read_targets(store_.folder(run.targets_stage)).ids)
             pairs += static_cast<double>(i) < run.volume * pool;
-        arm.pool_pairs += (pairs - arm.pool_pairs) / static_cast<int64_t>(n);
+        arm.pool_pairs += pairs;
       }
-    for (ArmResult& arm : out_.arms)
+    for (ArmResult& arm : out_.arms) {
+      arm.pool_pairs =
+          std::llround(static_cast<double>(arm.pool_pairs) / static_cast<double>(arm.rows[0].size()));
       for (size_t m = 0; m < kScores.size(); ++m) {
         arm.replicates[m] = bootstrap(scores_[m], arm.rows[m], resampling_);
         arm.scores[m] = effect(arm.replicates[m]);
       }
+    }
   }
   ArmResult& arm_of(const StudentRun& run, const std::string& model) {
     for (ArmResult& a : out_.arms)
@@ -256,8 +260,11 @@ class Gatherer {
     correct(true);
     for (ClaimResult& c : out_.claims)
       for (ClaimResult::Row& row : c.rows) {
+        const bool students = c.claim->kind == "students";
+        // One student tells nothing of the next; errors without a floor are compared with nothing.
+        if (students ? config_.seeds < 2 : std::isnan(row.difference.value)) continue;
         const bool greater =
-            c.claim->kind == "students" ? !lower_is_better(row.by) : c.claim->kind == "diversity";
+            students ? !lower_is_better(row.by) : measure_of(c.claim->kind, row.by).better > 0;
         row.verdict =
             verdict_of(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
       }
@@ -274,20 +281,11 @@ class Gatherer {
     for (const auto& [family, rows] : families) {
       std::vector<double> p;
       for (const auto& [row, _] : rows) p.push_back(row->difference.p);
-      p.resize(p.size() + waiting_in(family, chosen_later), 1);
+      p.resize(comparisons(config_, rows.front().second->kind, chosen_later), 1);
       const std::vector<double> corrected = holm(p);
       for (size_t i = 0; i < rows.size(); ++i)
         if (rows[i].second->chosen_later == chosen_later) rows[i].first->corrected = corrected[i];
     }
-  }
-  // Comparisons of claims whose arms are not there: one by each score, or by each measure that a claim names.
-  size_t waiting_in(const std::string& family, bool chosen_later) const {
-    const bool of_students = family != "errors" && family != "diversity";
-    size_t out = 0;
-    for (const Claim& c : config_.waiting)
-      if ((chosen_later || !c.chosen_later) && c.kind == (of_students ? "students" : family))
-        out += of_students ? 1 : std::max<size_t>(c.measures.size(), 1);
-    return out;
   }
   void of_students(ClaimResult& r) {
     const ArmResult *a = find(r.claim->better, r.claim->model), *b = find(r.claim->worse, r.claim->model);
@@ -316,10 +314,7 @@ class Gatherer {
     std::vector<MeasureResult> measured;
     for (const TargetsResult& t : out_.targets)
       if (t.name == generated) measured = r.claim->kind == "errors" ? t.floor : t.diversity;
-    std::vector<std::string> measures = r.claim->measures;
-    if (measures.empty())
-      for (const MeasureResult& m : measured) measures.push_back(m.measure);
-    for (const std::string& measure : measures) {
+    for (const std::string& measure : r.claim->measures) {
       const auto found = std::find_if(measured.begin(), measured.end(),
                                       [&](const MeasureResult& m) { return m.measure == measure; });
       const auto [_, other, human, p] = found == measured.end() ? MeasureResult() : *found;
@@ -347,7 +342,7 @@ class Gatherer {
     for (const ClaimResult& c : out_.claims)
       if (c.claim->id == config_.gate.claim && !c.rows.empty())
         g.half_width = (c.rows[0].difference.high - c.rows[0].difference.low) / 2;
-    g.met = g.bleu >= config_.gate.bleu && g.half_width <= config_.gate.half_width;
+    g.met = config_.seeds > 1 && g.bleu >= config_.gate.bleu && g.half_width <= config_.gate.half_width;
     out_.gate = g;
   }
 
@@ -394,6 +389,36 @@ std::string ArmResult::name() const {
   std::string out = arm->name;
   if (volume < 1) out += fmt::format(", {:g} % of the pool", 100 * volume);
   if (model != "last") out += ", " + model + " weights";
+  return out;
+}
+size_t comparisons(const ExperimentConfig& c, const std::string& kind, bool chosen_later) {
+  size_t out = 0;
+  for (const auto* claims : {&c.claims, &c.waiting})
+    for (const Claim& x : *claims)
+      if (x.kind == kind && (chosen_later || !x.chosen_later))
+        out += kind == "students" ? 1 : x.measures.size();
+  return out;
+}
+std::vector<std::string> undecidable(const ExperimentConfig& c) {
+  std::vector<std::string> out;
+  for (const char* kind : {"students", "errors", "diversity"}) {
+    const bool students = std::string_view(kind) == "students";
+    const double smallest =
+        students ? 2 / (static_cast<double>(c.bootstrap) + 1) : 1 / (static_cast<double>(kSwaps) + 1);
+    for (const bool later : {false, true}) {
+      const size_t n = comparisons(c, kind, later);
+      if (static_cast<double>(n) * smallest < .05) continue;
+      if (later && n == comparisons(c, kind, false)) continue;  // none was chosen later
+      const std::string needs =
+          students ? fmt::format("experiment.bootstrap of at least {}, not {}", 40 * n, c.bootstrap)
+                   : fmt::format("more than the {} random swaps of lines", kSwaps);
+      out.push_back(fmt::format(
+          "Claims about {}{} stay undecided whatever the results: {} comparisons are corrected for together, "
+          "which needs {}.",
+          kind, later ? " that were chosen after looking" : "", n, needs));
+      break;
+    }
+  }
   return out;
 }
 ExperimentResults gather(const ExperimentConfig& c, const ExperimentGraph& g, const Store& s) {

@@ -27,7 +27,7 @@ struct ArmResult {
   double volume = 1;
   std::string model;       // last, best
   int64_t seed_pairs = 0;  // pairs that its generator learned from; 0: human targets
-  int64_t pool_pairs = 0;  // pairs that the student saw, averaged over seeds
+  int64_t pool_pairs = 0;  // pairs that the student saw, on average over seeds
   std::array<SeedRows, kScores.size()> rows;
   std::array<Bootstrap, kScores.size()> replicates;
   ByScore scores;
@@ -105,6 +105,13 @@ struct ExperimentResults {
   std::vector<Cost> costs;
   std::vector<std::string> builds;  // of the program that made the stages
 };
+// Comparisons that Holm's correction counts together, whether their arms are made yet or not: of claims about
+// students by one score, of the other kinds by all their measures. chosen_later: with claims that were chosen
+// after looking; those are corrected over all, but do not count against the others.
+size_t comparisons(const ExperimentConfig&, const std::string& kind, bool chosen_later);
+// A sentence for each kind of claims that must stay undecided, whatever the results, because the smallest p
+// that its resampling can give is too large for so many comparisons.
+std::vector<std::string> undecidable(const ExperimentConfig&);
 // Error if stages are missing: how many, and the command that makes them.
 ExperimentResults gather(const ExperimentConfig&, const ExperimentGraph&, const Store&);
 }  // namespace rum::experiment

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "edits/targets.h"
+#include "experiment/measures.h"
 #include "experiment/statistics.h"
 #include "metrics/diversity.h"
 #include "metrics/errors.h"
@@ -13,15 +14,6 @@
 
 namespace rum::experiment {
 namespace {
-constexpr int64_t kPermutations = 1000;
-constexpr const char* kDiversity[] = {"tokens",           "types",
-                                      "expected_types",   "attested_types",
-                                      "unattested_types", "attested_expected_types",
-                                      "mattr_50",         "mtld",
-                                      "hdd_42",           "yule_k",
-                                      "entropy_bits",     "distinct_2",
-                                      "hapax_ratio_types"};
-
 struct Lines {  // one for each target, however many its sentence has
   std::vector<int64_t> ids;
   std::vector<std::string> sources, targets, human;
@@ -65,7 +57,7 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
         defined
             ? randomisation_p(
                   [&](std::span<const double> s) { return measure.value(metrics::from_row(s)).value_or(0); },
-                  {m}, {p}, {1000, 1})
+                  {m}, {p}, {kSwaps, 1})
             : NAN;
     out.emplace_back(measure.name, Json(Json::Object{{"value", value}, {"human", other}, {"p", chance}}));
   }
@@ -93,20 +85,20 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
     tokens += std::min(corpora.parts[0].words.line(i).size(), corpora.parts[1].words.line(i).size());
   std::vector<metrics::Measure> measures;
   unsigned needs = 0;
-  for (const char* name : kDiversity) {
-    measures.push_back(metrics::find_measure(name, static_cast<int64_t>(tokens)));
+  for (const TargetMeasure& m : measures_of("diversity")) {
+    measures.push_back(metrics::find_measure(m.name, static_cast<int64_t>(tokens)));
     needs |= measures.back().needs();
   }
   const metrics::DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
-  const auto tests =
-      std::ranges::adjacent_find(a.ids) == a.ids.end()
-          ? metrics::swap_test(corpora, 0, 1, measures, kPermutations, 1)
-          : metrics::permutation_test(corpora, 0, 1, measures, kPermutations, by_sentence(a.ids));
+  const auto tests = std::ranges::adjacent_find(a.ids) == a.ids.end()
+                         ? metrics::swap_test(corpora, 0, 1, measures, kSwaps, 1)
+                         : metrics::permutation_test(corpora, 0, 1, measures, kSwaps, by_sentence(a.ids));
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
-    out.emplace_back(kDiversity[m], Json(Json::Object{{"value", measures[m](targets)},
-                                                      {"human", measures[m](human)},
-                                                      {"p", tests[m].undefined() ? NAN : tests[m].p()}}));
+    out.emplace_back(measures_of("diversity")[m].name,
+                     Json(Json::Object{{"value", measures[m](targets)},
+                                       {"human", measures[m](human)},
+                                       {"p", tests[m].undefined() ? NAN : tests[m].p()}}));
   return Json(std::move(out));
 }
 

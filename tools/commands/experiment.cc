@@ -117,6 +117,7 @@ int run(const Asked& a) {
   for (const StudentRun& x : g.students) students.insert(x.student);
   progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
                             students.size(), r.jobs));
+  for (const std::string& sentence : undecidable(c)) progress.line(sentence);
   Disk::real().make_folders(c.report);
   Disk::real().replace_text(c.report + "/config.toml", c.text);
   const RunnerResult result = run_stages(g.graph, store, r, progress, [] { return interrupted(); });
