@@ -4,22 +4,32 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <numeric>
 #include <random>
 #include <thread>
+#include <tuple>
 
+#include "base/progress.h"
 #include "checkpoint/checkpoint.h"
 #include "parallel/ranks.h"
 #include "run/folder.h"
+#include "tensor/backend.h"
 #include "tests/error_of.h"
 #include "tests/program.h"
+#include "tests/scratch.h"
 #include "tests/toy.h"
 #include "text/json.h"
+#include "train/trainer.h"
 
 namespace rum::parallel_test {
 namespace fs = std::filesystem;
@@ -82,6 +92,32 @@ TEST(Launch, IsReadFromWhatEachLauncherSets) {
   EXPECT_EQ(launch_from(srun).address, "big1");
   srun["MASTER_ADDR"] = "elsewhere";
   EXPECT_EQ(launch_from(srun).address, "elsewhere");
+  srun.erase("MASTER_ADDR");
+  for (const auto& [list, first] : std::map<std::string, std::string>{
+           {"gpu[03-07]-ib", "gpu03-ib"}, {"r[1-2]n[3-4],big1", "r1n3"}, {"r[7,9]n,big[1-2]", "r7n"}}) {
+    srun["SLURM_JOB_NODELIST"] = list;
+    EXPECT_EQ(launch_from(srun).address, first);
+  }
+  // A step on a part of the job's machines; Open MPI's daemons are one on all but the first.
+  srun["SLURM_JOB_NODELIST"] = "gpu[03-07]", srun["SLURM_STEP_NODELIST"] = "gpu[05-06]";
+  EXPECT_EQ(launch_from(srun).address, "gpu05");
+  mpirun["OMPI_COMM_WORLD_LOCAL_SIZE"] = "1";
+  mpirun["SLURM_JOB_NODELIST"] = "gpu[03-07]", mpirun["SLURM_STEP_NODELIST"] = "gpu[04-07]";
+  EXPECT_EQ(launch_from(mpirun).address, "gpu03");
+  // srun --mpi=pmi2, and Intel MPI or MPICH within Slurm, name no job: on several machines Slurm's name is
+  // what all processes have in common, on one machine their parent, of which a job may have several there.
+  std::map<std::string, std::string> pmi = srun;
+  pmi["PMI_RANK"] = "5", pmi["PMI_SIZE"] = "16";
+  EXPECT_EQ(launch_from(pmi).rank, 5);
+  EXPECT_EQ(launch_from(pmi).address, "gpu05");
+  const auto from_parent = 10000 + static_cast<uint64_t>(getppid()) % 20000;
+  for (const char* local : {"", "8", "16"}) {
+    if (*local != 0) pmi["MPI_LOCALNRANKS"] = local;
+    const Launch got = launch_from(pmi);
+    const bool here = std::string(local) == "16";
+    EXPECT_EQ(got.job == launch_from(srun).job, !here);
+    EXPECT_EQ(got.port, here ? from_parent : launch_from(srun).port);
+  }
   // An sbatch script is one process, however many tasks the job has.
   EXPECT_EQ(launch_from({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}}).size, 1);
 }
@@ -99,6 +135,89 @@ TEST(Launch, SaysWhatMakesNoSense) {
       std::string::npos);
   EXPECT_EQ(refusal({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "gpu1"}}),
             "MASTER_ADDR is set, but not MASTER_PORT: set it to a free port of gpu1");
+}
+
+// Two ends of a connection: of rank 0, to rank 1, and the other way.
+std::pair<Link, Link> connected() {
+  Listener listener("localhost", 0);
+  const double until = seconds_now() + 10;
+  const int there = connect_to(INADDR_LOOPBACK, listener.port(), until);
+  return {Link(listener.accept(until), 1), Link(there, 0)};
+}
+TEST(Link, ACheckNoticesAFailureAndLeavesMessages) {
+  const std::string gone = "the process of rank 1 has ended without saying why";
+  auto [mine, theirs] = connected();
+  mine.check();
+  int number = 7, got = 0;
+  theirs.send(&number, sizeof number);
+  EXPECT_EQ(error_of([&] { mine.check(); }), "");
+  mine.receive(&got, sizeof got);
+  EXPECT_EQ(got, 7);
+  theirs.send_failure("no space left");
+  EXPECT_EQ(error_of([&] { mine.check(); }), "no space left");
+
+  std::tie(mine, theirs) = connected();
+  theirs = Link();
+  EXPECT_EQ(error_of([&] { mine.check(); }), gone);
+  std::tie(mine, theirs) = connected();  // behind a message that nobody has read
+  theirs.send(&number, sizeof number), theirs.send_failure("no space left"), theirs = Link();
+  EXPECT_EQ(error_of([&] { mine.check(); }), "no space left");
+  std::tie(mine, theirs) = connected();
+  theirs.send(&number, sizeof number), theirs = Link();
+  EXPECT_EQ(error_of([&] { mine.check(); }), gone);
+  EXPECT_EQ(error_of([] { Link().check(); }), "");
+}
+TEST(Link, MoreThanTheConnectionHoldsArrivesWhole) {
+  auto [mine, theirs] = connected();
+  std::vector<uint32_t> sent(size_t{16} << 20), got(sent.size());
+  std::iota(sent.begin(), sent.end(), 1u);
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // until nothing more fits
+    theirs.receive(got.data(), got.size() * sizeof got[0]);
+  });
+  mine.send(sent.data(), sent.size() * sizeof sent[0]);
+  other.join();
+  EXPECT_TRUE(got == sent);
+}
+TEST(Link, ASilentMachineIsAskedAfterHalfAMinute) {
+  Listener listener("localhost", 0);
+  const int socket = connect_to(INADDR_LOOPBACK, listener.port(), seconds_now() + 10);
+  const Link link(socket, 1);
+  int value = -1;
+  for (const auto& [level, option, expected] : {std::tuple{SOL_SOCKET, SO_KEEPALIVE, 1},
+                                                {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+                                                {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+                                                {IPPROTO_TCP, TCP_KEEPCNT, 6},
+                                                {IPPROTO_TCP, TCP_USER_TIMEOUT, 0}}) {
+    socklen_t size = sizeof value;
+    getsockopt(socket, level, option, &value, &size);
+    EXPECT_EQ(value, expected) << option;
+  }
+}
+// Connections to another address of this machine than the one that its own name has, as from another machine.
+TEST(Listener, OnlyLocalhostAndItsNumbersAreForThisMachineAlone) {
+  const auto reached = [](const std::string& host) {
+    Listener listener(host, 0);
+    const int socket = connect_to(0x7f000002, listener.port(), seconds_now() + .2);
+    if (socket != -1) close(socket);
+    return socket != -1;
+  };
+  EXPECT_FALSE(reached("localhost"));
+  EXPECT_FALSE(reached("127.0.0.3"));
+  EXPECT_TRUE(reached("0.0.0.0"));
+  const Scratch folder;
+  const std::string hosts = folder.path + "/hosts";
+  std::ofstream(hosts) << "127.0.1.1 rank0machine\n";
+  const pid_t child = fork();
+  if (child == 0) {  // with a file of names of its own
+    const bool own = unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, "") == 0 &&
+                     mount(hosts.c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) == 0;
+    _exit(!own ? 2 : address_of("rank0machine") == 0x7f000101 && reached("rank0machine") ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "only root may try names of its own";
+  EXPECT_EQ(status, 0);
 }
 
 uint16_t free_port() {
@@ -209,6 +328,57 @@ TEST(Ranks, ADifferenceIsNoticed) {
                                             : "the process of rank 1 has ended without saying why");
                          }),
             3);
+}
+
+TEST(Ranks, AnotherWorldSizeIsSaidToBothSides) {
+  Launch launch;
+  launch.size = 2, launch.port = free_port();
+  std::string theirs;
+  std::thread other([&theirs, launch]() mutable {
+    launch.rank = 1, launch.size = 3;
+    theirs = error_of([&] { Ranks ranks(launch); });
+  });
+  const std::string mine = error_of([&] { Ranks ranks(launch); });
+  other.join();
+  EXPECT_EQ(mine, fmt::format("port {} of rank 0: a process says that it is rank 1 of 3, but this job has 2 "
+                              "and each once",
+                              launch.port));
+  EXPECT_EQ(theirs, mine);
+}
+TEST(Ranks, AllPickTheSameKindOfDevice) {
+  struct Gpu final : Backend {  // only there
+    void* allocate(size_t) override { return nullptr; }
+    void release(void*) override {}
+    void upload(void*, const void*, size_t) override {}
+    void download(void*, const void*, size_t) override {}
+    void copy(void*, const void*, size_t) override {}
+    void fill(void*, int, size_t) override {}
+    void wait() override {}
+    std::string describe() override { return "a GPU"; }
+  };
+  // What came of it; runs in a process of its own.
+  const auto agree = [](Ranks& ranks, bool gpu) {
+    if (gpu)
+      Backend::provide(DeviceKind::cuda, []() -> Backend& {
+        static Gpu one;
+        return one;
+      });
+    try {
+      return std::string(agreed_device("auto", ranks) == DeviceKind::cpu ? "the CPU" : "a GPU");
+    } catch (const Error& e) {
+      if (!ranks.first()) ranks.end(e);
+      return std::string(e.what());
+    }
+  };
+  for (const bool gpu : {false, true})
+    EXPECT_EQ(in_processes(2, [&](Ranks& ranks) { return agree(ranks, gpu) == (gpu ? "a GPU" : "the CPU"); }),
+              2);
+  const std::string differs = "a GPU, which it picked for run.device = auto, is not what rank 0 has";
+  EXPECT_EQ(in_processes(2,
+                         [&](Ranks& ranks) {
+                           return agree(ranks, !ranks.first()) == (ranks.first() ? "rank 1: " : "") + differs;
+                         }),
+            2);
 }
 
 // ---- the program ----
@@ -323,6 +493,12 @@ TEST_F(Together, WhatIsRefusedIsSaidOnce) {
   refused(3, train(), "3 processes cannot share a step of batch.parts = 4: set it to a multiple of 3");
   refused(2, train({"--set", "batch.parts=3"}), "batch.parts = 3 does not divide batch.micro_batches = 8");
   refused(2, train({"--set", "model.wdth=8"}), "did you mean \"model.width\"");
+}
+TEST_F(Together, AnEmptyListOfGpusIsKept) {
+  setenv("CUDA_VISIBLE_DEVICES", "", 1);
+  const Ran ran = p.run(train({"--device", "cuda:1"}));
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  expect_refusal(ran, "cuda:1: CUDA_VISIBLE_DEVICES lists 0 of the GPUs");
 }
 TEST_F(Together, OneThatDiesEndsTheOthersAndNoStepIsLost) {
   const std::vector<pid_t> children =

@@ -1,7 +1,6 @@
 #include "parallel/link.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -33,20 +32,41 @@ sockaddr_in place(uint32_t address, uint16_t port) {
   out.sin_port = htons(port);
   return out;
 }
+void set(int socket, int level, int option, int value) {
+  ::setsockopt(socket, level, option, &value, sizeof value);
+}
 }  // namespace
 
+// A machine that vanishes is noticed within about 90 s: while nothing is under way by TCP's keep-alive
+// probes, otherwise by ready().
 Link::Link(int socket, int rank) : socket_(socket), rank_(rank) {
-  const int on = 1;
-  ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::setsockopt(socket_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);  // a machine that vanishes is noticed
+  set(socket_, IPPROTO_TCP, TCP_NODELAY, 1);
+  set(socket_, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(socket_, IPPROTO_TCP, TCP_KEEPIDLE, 30);
+  set(socket_, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(socket_, IPPROTO_TCP, TCP_KEEPCNT, 6);
 }
 Link::~Link() {
   if (socket_ != -1) ::close(socket_);
 }
-bool Link::write_all(const void* from, size_t bytes) {
+// Waits until one of them is possible, or an error is to be had. False: the other machine has acknowledged
+// nothing for about a minute, where TCP alone would try for a quarter of an hour. TCP_USER_TIMEOUT would also
+// end a connection whose other end is well, but busy for as long.
+bool Link::ready(short events) {
+  constexpr int kUnanswered = 8;  // repetitions, after .2, .4, .8, ... s: 51 s
+  for (pollfd p{socket_, events, 0}; ::poll(&p, 1, 5000) <= 0;) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    ::getsockopt(socket_, IPPROTO_TCP, TCP_INFO, &info, &size);
+    if (std::max(info.tcpi_retransmits, info.tcpi_probes) >= kUnanswered) return false;
+  }
+  return true;
+}
+bool Link::write_all(const void* from, size_t bytes, bool wait) {
   for (auto* at = static_cast<const char*>(from); bytes > 0;) {
-    const ssize_t n = ::send(socket_, at, bytes, MSG_NOSIGNAL);
-    if (n == -1 && errno == EINTR) continue;
+    if (wait && !ready(POLLOUT)) return false;
+    const ssize_t n = ::send(socket_, at, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n == -1 && (errno == EINTR || (wait && errno == EAGAIN))) continue;
     if (n <= 0) return false;
     at += n;
     bytes -= static_cast<size_t>(n);
@@ -55,6 +75,7 @@ bool Link::write_all(const void* from, size_t bytes) {
 }
 bool Link::read_all(void* to, size_t bytes) {
   for (auto* at = static_cast<char*>(to); bytes > 0;) {
+    if (!ready(POLLIN)) return false;
     const ssize_t n = ::recv(socket_, at, bytes, 0);
     if (n == -1 && errno == EINTR) continue;
     if (n <= 0) return false;
@@ -66,24 +87,36 @@ bool Link::read_all(void* to, size_t bytes) {
 void Link::ended() {
   throw RankFailed(fmt::format("the process of rank {} has ended without saying why", rank_), rank_);
 }
-void Link::send(const void* from, size_t bytes) {
-  const Head head{0, static_cast<uint32_t>(bytes)};
-  if (write_all(&head, sizeof head) && write_all(from, bytes)) return;
-  for (Head said; read_all(&said, sizeof said);) {  // why it does not listen any more
-    std::string text(std::min(said.bytes, kLongestSentence), ' ');
-    if (!read_all(text.data(), text.size())) break;
-    if (said.failure != 0) throw RankFailed(text, -1);
+void Link::fail_with(const Head& head) {
+  std::string text(std::min(head.bytes, kLongestSentence), ' ');
+  if (!read_all(text.data(), text.size())) ended();
+  throw RankFailed(text, -1);
+}
+void Link::say_why_it_ended() {
+  std::string passed_over;
+  for (Head said; read_all(&said, sizeof said);) {
+    if (said.failure != 0) fail_with(said);
+    passed_over.resize(said.bytes);
+    if (!read_all(passed_over.data(), passed_over.size())) break;
   }
   ended();
+}
+void Link::check() {
+  if (socket_ == -1) return;
+  pollfd p{socket_, POLLIN | POLLRDHUP, 0};
+  if (::poll(&p, 1, 0) <= 0) return;
+  Head head{};
+  const bool whole = ::recv(socket_, &head, sizeof head, MSG_PEEK | MSG_DONTWAIT) == ssize_t{sizeof head};
+  if ((whole && head.failure != 0) || (p.revents & ~POLLIN) != 0) say_why_it_ended();
+}
+void Link::send(const void* from, size_t bytes) {
+  const Head head{0, static_cast<uint32_t>(bytes)};
+  if (!write_all(&head, sizeof head) || !write_all(from, bytes)) say_why_it_ended();
 }
 void Link::receive(void* to, size_t bytes) {
   Head head;
   if (!read_all(&head, sizeof head)) ended();
-  if (head.failure != 0) {
-    std::string text(std::min(head.bytes, kLongestSentence), ' ');
-    if (!read_all(text.data(), text.size())) ended();
-    throw RankFailed(text, -1);
-  }
+  if (head.failure != 0) fail_with(head);
   RUM_CHECK(head.bytes == bytes,
             "rank {} sent {} bytes where {} were expected: is it another build of the program?", rank_,
             head.bytes, bytes);
@@ -92,10 +125,8 @@ void Link::receive(void* to, size_t bytes) {
 void Link::send_failure(const std::string& sentence) {
   if (socket_ == -1) return;
   const Head head{1, static_cast<uint32_t>(std::min<size_t>(sentence.size(), kLongestSentence))};
-  const int flags = ::fcntl(socket_, F_GETFL);  // full, as it may be in the middle of a step: not forever
-  ::fcntl(socket_, F_SETFL, flags | O_NONBLOCK);
-  if (write_all(&head, sizeof head)) write_all(sentence.data(), head.bytes);
-  ::fcntl(socket_, F_SETFL, flags);
+  // What is full, as it may be in the middle of a step, is not waited for.
+  if (write_all(&head, sizeof head, false)) write_all(sentence.data(), head.bytes, false);
 }
 void Link::wait_for_end(int seconds) {
   if (socket_ == -1) return;
@@ -106,10 +137,12 @@ void Link::wait_for_end(int seconds) {
   }
 }
 
-Listener::Listener(uint32_t address, uint16_t port) : socket_(tcp_socket()) {
-  const int on = 1;
-  ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const sockaddr_in at = place(is_loopback(address) ? address : INADDR_ANY, port);
+Listener::Listener(const std::string& host, uint16_t port) : socket_(tcp_socket()) {
+  set(socket_, SOL_SOCKET, SO_REUSEADDR, 1);
+  in_addr number{};
+  const bool loopback = host == "localhost" || (::inet_pton(AF_INET, host.c_str(), &number) == 1 &&
+                                                is_loopback(ntohl(number.s_addr)));
+  const sockaddr_in at = place(loopback ? address_of(host) : INADDR_ANY, port);
   if (::bind(socket_, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0 &&
       ::listen(socket_, SOMAXCONN) == 0)
     return;

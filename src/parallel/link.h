@@ -31,6 +31,8 @@ class Link {
   // Both wait as long as the other end takes. RankFailed.
   void send(const void* from, size_t bytes);
   void receive(void* to, size_t bytes);  // as many as were sent at once
+  // RankFailed if the other end has failed or gone. Does not wait, and takes nothing of what was sent.
+  void check();
   // For the end: what is the matter, instead of what the other end waits for. It throws nothing, and nor does
   // waiting for the other end to go.
   void send_failure(const std::string& sentence);
@@ -40,18 +42,23 @@ class Link {
   struct Head {
     uint32_t failure, bytes;  // failure: a sentence follows
   };
-  bool write_all(const void* from, size_t bytes);
+  bool write_all(const void* from, size_t bytes, bool wait = true);
   bool read_all(void* to, size_t bytes);
+  bool ready(short events);
+  // All three throw RankFailed: without a sentence, with that of this head, or with one after what was sent.
   [[noreturn]] void ended();
+  [[noreturn]] void fail_with(const Head&);
+  [[noreturn]] void say_why_it_ended();
   int socket_ = -1, rank_ = -1;
 };
 
 // ---- how they find each other ----
-// Waits for others on a port; 0: a free one. Only for this machine when `address` is that of
-// one's own loopback.
+// Waits for others on a port; 0: a free one. Only for this machine when `host`, the machine of rank 0, is
+// "localhost" or 127.*. A name that this machine gives such an address may be its own (Debian's 127.0.1.1),
+// by which other machines know it as well.
 class Listener {
  public:
-  Listener(uint32_t address, uint16_t port);  // Error
+  Listener(const std::string& host, uint16_t port);  // Error
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;

@@ -44,13 +44,13 @@ bool read_hello(int socket, const Launch& launch, Hello& hello) {
 // Rank 0 waits for all and tells each where its lower neighbour is.
 class Reception {
  public:
-  Reception(const Launch& launch, uint32_t address)
+  explicit Reception(const Launch& launch)
       : launch_(launch),
         guests_(static_cast<size_t>(launch.size)),
-        listener_(address, launch.port) {
+        listener_(launch.address, launch.port) {
     guests_[0].hello.machine = this_machine();
   }
-  void wait_for_all(double until) {
+  void wait_for_all(double until) try {
     for (int come = 1; come < launch_.size;) {
       const int socket = listener_.accept(until);
       RUM_CHECK(socket != -1, "{} of {} processes have connected to port {} of rank 0 within {} s", come,
@@ -61,14 +61,19 @@ class Reception {
         continue;
       }
       Guest guest{Link(socket, hello.rank), other_end(socket), hello};
-      RUM_CHECK(
-          hello.size == launch_.size && hello.rank > 0 && hello.rank < launch_.size &&
-              !guests_[static_cast<size_t>(hello.rank)].link,
-          "port {} of rank 0: a process says that it is rank {} of {}, but this job has {} and each once",
-          launch_.port, hello.rank, hello.size, launch_.size);
+      if (hello.size != launch_.size || hello.rank <= 0 || hello.rank >= launch_.size ||
+          guests_[static_cast<size_t>(hello.rank)].link) {
+        guests_.push_back(std::move(guest));  // is told as well
+        fail(fmt::format(
+            "port {} of rank 0: a process says that it is rank {} of {}, but this job has {} and each once",
+            launch_.port, hello.rank, hello.size, launch_.size));
+      }
       guests_[static_cast<size_t>(hello.rank)] = std::move(guest);
       ++come;
     }
+  } catch (const Error& e) {
+    for (Guest& guest : guests_) guest.link.send_failure(e.what());
+    throw;
   }
   // Its own is returned, and the link to rank 1 is moved to `upper`.
   Welcome welcome_all(Link& upper) {
@@ -116,11 +121,11 @@ void Ranks::meet(const Launch& launch) {
   const uint32_t address = address_of(launch.address);
   Welcome mine{};
   if (first()) {
-    Reception reception(launch, address);
+    Reception reception(launch);
     reception.wait_for_all(until);
     mine = reception.welcome_all(upper_);
   } else {
-    Listener listener(address, 0);
+    Listener listener(launch.address, 0);
     const Hello hello{kMagic, launch.job, this_machine(), rank_, size_, listener.port()};
     const auto reach = [&](uint32_t at, uint16_t port, int rank) {
       const int socket = connect_to(at, port, until);

@@ -45,6 +45,9 @@ class Ranks {
   // Returns once all have asked. Error, on those that differ, when a process has another value than rank 0.
   void check_same(uint64_t value, const std::string& what);
 
+  // RankFailed if a neighbour has failed or gone: for whoever waits for something else than a neighbour's
+  // word.
+  void check_neighbours() { lower_.check(), upper_.check(); }
   // Before this process ends with an error: tells the others, which end with the same sentence, and lets rank
   // 0 go first. True: this is the one to print it.
   bool end(const std::exception&) noexcept;

@@ -32,16 +32,17 @@ std::optional<size_t> gpu_number(const std::string& name) {  // of cuda:N
   if (name.find_first_not_of("0123456789", 5) != std::string::npos) return {};
   return std::stoul(name.substr(5));
 }
-// What CUDA_VISIBLE_DEVICES lists; empty: all of them.
-std::vector<std::string> listed_gpus() {
-  std::vector<std::string> all;
+// What CUDA_VISIBLE_DEVICES lists, which may be none; nullopt: it is not set, and CUDA shows all.
+std::optional<std::vector<std::string>> listed_gpus() {
   const char* const listed = std::getenv("CUDA_VISIBLE_DEVICES");
-  std::istringstream list(listed == nullptr ? "" : listed);
+  if (listed == nullptr) return {};
+  std::vector<std::string> all;
+  std::istringstream list(listed);
   for (std::string each; std::getline(list, each, ',');) all.push_back(each);
   return all;
 }
 size_t count_gpus() {  // without starting CUDA
-  if (const size_t listed = listed_gpus().size(); listed > 0) return listed;
+  if (const auto listed = listed_gpus()) return listed->size();
   size_t n = 0;
   while (Disk::real().exists(fmt::format("/dev/nvidia{}", n))) ++n;
   return n;
@@ -53,10 +54,10 @@ void show_only(size_t n, bool started) {
   if (shown == n) return;
   RUM_CHECK(!shown && !started, "cuda:{}: this process works on another GPU already", n);
   std::string one = std::to_string(n);
-  if (const std::vector<std::string> all = listed_gpus(); !all.empty()) {
-    RUM_CHECK(n < all.size(), "cuda:{}: CUDA_VISIBLE_DEVICES lists {} of the GPUs, numbered from 0", n,
-              all.size());
-    one = all[n];
+  if (const auto all = listed_gpus()) {
+    RUM_CHECK(n < all->size(), "cuda:{}: CUDA_VISIBLE_DEVICES lists {} of the GPUs, numbered from 0", n,
+              all->size());
+    one = (*all)[n];
   }
   setenv("CUDA_VISIBLE_DEVICES", one.c_str(), 1);
   shown = n;

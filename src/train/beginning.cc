@@ -21,6 +21,14 @@ int thread_count(const RunConfig& c, const Ranks& ranks) {
 }
 }  // namespace
 
+DeviceKind agreed_device(const std::string& name, Ranks& ranks) {
+  const DeviceKind picked = pick_device(name, ranks.local_size() > 1 ? ranks.local_rank() : -1);
+  ranks.check_same(static_cast<uint64_t>(picked),
+                   fmt::format("{}, which it picked for run.device = {},",
+                               picked == DeviceKind::cpu ? "the CPU" : "a GPU", name));
+  return picked;
+}
+
 Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& ranks) {
   check_config(c);
   RUM_CHECK(c.parts % ranks.size() == 0,

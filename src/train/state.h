@@ -59,7 +59,7 @@ struct Trainer::State {
         progress(p),
         resuming(resume),
         ranks(r),
-        device(pick_device(config.device, r.local_size() > 1 ? r.local_rank() : -1)),
+        device(agreed_device(config.device, r)),
         folder{config.folder},
         start(resume ? std::optional(take_over(purpose)) : std::nullopt),
         task(make_task(config, resume, p)),
