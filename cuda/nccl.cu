@@ -1,22 +1,26 @@
 // sum_parts on CUDA: each GPU adds its own parts in order, then NCCL adds those of all GPUs, in an order that
 // depends on their number and connections. The library is opened at run time, when several GPUs first train
-// together; the call is queued on the one stream, so the host does not wait.
+// together. The host waits for the sum: a process that dies leaves the others' GPUs waiting for its part for
+// ever, and what they have instead of a sum must not reach the weights.
 #include "cuda/kernel.h"
 #include "parallel/ranks.h"
 
 #ifdef SIMT_GPU
 #include <dlfcn.h>
+
+#include <chrono>
+#include <thread>
 #endif
 
 namespace rum::cuda {
 namespace {
 #ifdef SIMT_GPU
-// Declarations from nccl.h, which CUDA toolkits do not include; unchanged since version 2.0.
+// Declarations from nccl.h, which CUDA toolkits do not include; unchanged since version 2.4.
 struct UniqueId {
   char bytes[128];
 };
 using Communicator = void*;
-constexpr int kSuccess = 0, kFloat = 7, kSum = 0;
+constexpr int kSuccess = 0, kInvalidUsage = 5, kFloat = 7, kSum = 0;
 
 class Nccl {
  public:
@@ -35,6 +39,9 @@ class Nccl {
     get("ncclGetErrorString", error_string_);
     get("ncclCommInitRank", init_);
     get("ncclAllReduce", all_reduce_);
+    get("ncclCommGetAsyncError", async_error_);
+    get("ncclCommAbort", abort_);
+    simt::check(cudaEventCreateWithFlags(&added_, cudaEventDisableTiming), "cudaEventCreate");
     int version = 0;
     check(version_(&version), "ncclGetVersion");
     // Also waits for all ranks: past this point each has the library, so none hangs inside it waiting for one
@@ -44,27 +51,64 @@ class Nccl {
     if (ranks.first()) check(unique_id_(&id), "ncclGetUniqueId");
     check(init_(&all_, ranks.size(), ranks.from_first(id), ranks.rank()), "ncclCommInitRank");
   }
-  void add_all(const Tensor& block) const {
+  void add_all(Ranks& ranks, const Tensor& block) {
     float* const at = block.data<float>();
     check(all_reduce_(at, at, static_cast<size_t>(block.size()), kFloat, kSum, all_, simt::stream()),
           "ncclAllReduce");
+    simt::check(cudaEventRecord(added_, simt::stream()), "cudaEventRecord");
+    wait(ranks);
   }
 
  private:
+  std::string sentence(int result, const char* call) const {
+    const char* const hint = result == kInvalidUsage ? "do two processes have the same GPU? " : "";
+    return std::string("NCCL: ") + call + ": " + error_string_(result) + " (" + hint +
+           "NCCL_DEBUG=WARN says more)";
+  }
   void check(int result, const char* call) const {
-    if (result != kSuccess)
-      fail(std::string("NCCL: ") + call + ": " + error_string_(result) + " (NCCL_DEBUG=WARN says more)");
+    if (result != kSuccess) fail(sentence(result, call));
+  }
+  void wait(Ranks& ranks) {
+    using namespace std::chrono_literals;
+    constexpr auto each = 100ms;
+    for (auto next = std::chrono::steady_clock::now() + each; !done(); std::this_thread::sleep_for(50us)) {
+      if (std::chrono::steady_clock::now() < next) continue;
+      next += each;
+      try {
+        ranks.check_neighbours();
+        int result = kSuccess;
+        check(async_error_(all_, &result), "ncclCommGetAsyncError");
+        if (result == kSuccess) continue;
+        std::this_thread::sleep_for(1s);  // the neighbours may know more than NCCL does
+        ranks.check_neighbours();
+        throw RankFailed(sentence(result, "ncclAllReduce"), -1);
+      } catch (...) {
+        abort_(std::exchange(all_, nullptr));  // ends what the GPU waits in, or saving would wait as well
+        throw;
+      }
+    }
+  }
+  bool done() const {
+    const cudaError_t e = cudaEventQuery(added_);
+    if (e == cudaErrorNotReady)
+      cudaGetLastError();  // clears it, or the next launch would report it
+    else
+      simt::check(e, "cudaEventQuery");
+    return e == cudaSuccess;
   }
   int (*version_)(int*) = nullptr;
   int (*unique_id_)(UniqueId*) = nullptr;
   const char* (*error_string_)(int) = nullptr;
   int (*init_)(Communicator*, int size, UniqueId, int rank) = nullptr;
   int (*all_reduce_)(const void*, void*, size_t, int type, int op, Communicator, cudaStream_t) = nullptr;
-  Communicator all_ = nullptr;  // until the process ends
+  int (*async_error_)(Communicator, int*) = nullptr;
+  int (*abort_)(Communicator) = nullptr;
+  Communicator all_ = nullptr;   // until the process ends, or a sum has failed
+  cudaEvent_t added_ = nullptr;  // the newest sum is there
 };
 void add_all(Ranks& ranks, const Tensor& block) {
-  static const Nccl nccl(ranks);
-  nccl.add_all(block);
+  static Nccl nccl(ranks);
+  nccl.add_all(ranks, block);
 }
 #else
 void add_all(Ranks&, const Tensor&) { fail("several processes on emulated GPUs: train on the CPU"); }

@@ -2,9 +2,13 @@
 // recording, errors, memory.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
+#include <functional>
+#include <future>
 #include <numeric>
 #include <thread>
 
@@ -265,18 +269,30 @@ TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
   EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 1);  // ours
 }
 
-// This process is rank 0; a thread plays rank 1 for NCCL's start.
+// Runs f in a process of its own, where everything is as it was here; whether it returned true there.
+bool in_child(const std::function<bool()>& f) {
+  const pid_t child = fork();
+  if (child == 0) _exit(f() ? 0 : 1);
+  int status = 1;
+  waitpid(child, &status, 0);
+  return status == 0;
+}
+// This process is rank 0; a thread plays rank 1 for NCCL's start, and fails when it is let.
 TEST_F(CudaHost, GradientsOfSeveralGpusAreAddedByOneCall) {
   Launch launch;
   launch.size = 2, launch.port = static_cast<uint16_t>(20000 + getpid() % 10000);
   struct Id {
     char bytes[128];
   } id{};
-  std::thread other([launch, &id]() mutable {
+  std::promise<void> started, may_fail;
+  std::jthread other([&, launch]() mutable {  // outlives the ranks here, whose end it waits for
     launch.rank = 1;
     Ranks ranks(launch);
     ranks.check_same(22703, "the version of NCCL");
     id = ranks.from_first(id);
+    started.set_value();
+    may_fail.get_future().wait_for(std::chrono::seconds(60));
+    ranks.end(Error("no space left"));
   });
   Ranks ranks(launch);
   const std::vector<float> numbers{1, 2, 3};
@@ -290,7 +306,7 @@ TEST_F(CudaHost, GradientsOfSeveralGpusAreAddedByOneCall) {
             std::string::npos);
   mock::nccl().there = true;
   sum({0, 1});
-  other.join();
+  started.get_future().wait();
   EXPECT_EQ(id.bytes[127], 7) << "what names the communicator has come to the other";
   EXPECT_EQ(block.at(2), 6);
   mock::forget_calls();
@@ -301,6 +317,26 @@ TEST_F(CudaHost, GradientsOfSeveralGpusAreAddedByOneCall) {
   EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 0);
   mock::fail_at("ncclAllReduce", 1, 1);
   EXPECT_NE(error_of([&] { sum({0, 1}); }).find("NCCL: ncclAllReduce: an error of NCCL"), std::string::npos);
+  mock::fail_at("ncclAllReduce", 1, 5);
+  EXPECT_NE(error_of([&] { sum({0, 1}); }).find("do two processes have the same GPU?"), std::string::npos);
+
+  // A sum that never ends fails with what is known of the reason, and then holds up nothing.
+  const auto sum_fails_with = [&](const std::string& sentence) {
+    mock::nccl().stuck = true;
+    mock::forget_calls();
+    const std::string said = error_of([&] { sum({0, 1}); });
+    EXPECT_NE(said.find(sentence), std::string::npos) << said;
+    EXPECT_EQ(mock::calls("ncclCommAbort"), 1);
+    cuda().wait();
+    for (const std::string& v : mock::violations()) ADD_FAILURE() << v;
+    return !HasFailure();
+  };
+  EXPECT_TRUE(in_child([&] {
+    mock::nccl().async_error = 6;
+    return sum_fails_with("NCCL: ncclAllReduce: an error of NCCL");
+  }));
+  may_fail.set_value();
+  sum_fails_with("rank 1: no space left");
 }
 }  // namespace
 }  // namespace rum::test

@@ -48,7 +48,9 @@ Library& library();
 
 // NCCL, where all processes have the same numbers as this one: a sum over N of them is N times its numbers.
 struct Nccl {
-  bool there = true;  // can be opened
+  bool there = true;    // can be opened
+  bool stuck = false;   // sums do not end, nor anything behind them, until the communicator is aborted
+  int async_error = 0;  // of the communicator
 };
 Nccl& nccl();
 }  // namespace rum::mock

@@ -35,11 +35,22 @@ int init(Communicator** c, int size, Id id, int rank) {
 int all_reduce(const void* from, void* to, size_t n, int type, int op, Communicator* c, cudaStream_t) {
   if (const int e = enter("ncclAllReduce")) return e;
   if (type != 7 || op != 0 || from != to) return 4;
-  enqueue({0.01, [=] {
+  enqueue({0.01,
+           [=, size = static_cast<float>(c->size)] {
              auto* const x = static_cast<float*>(reach(to, n * sizeof(float)));
-             for (size_t i = 0; i < n; ++i) x[i] *= static_cast<float>(c->size);
-           }});
+             for (size_t i = 0; i < n; ++i) x[i] *= size;
+           },
+           true});
   return 0;
+}
+int async_error(Communicator*, int* error) {
+  *error = nccl().async_error;
+  return enter("ncclCommGetAsyncError");
+}
+int abort(Communicator* c) {
+  delete c;
+  nccl().stuck = false;
+  return enter("ncclCommAbort");
 }
 }  // namespace
 void* nccl_symbol(const char* name) {
@@ -49,6 +60,8 @@ void* nccl_symbol(const char* name) {
   if (of == "ncclGetErrorString") return reinterpret_cast<void*>(&error_string);
   if (of == "ncclCommInitRank") return reinterpret_cast<void*>(&init);
   if (of == "ncclAllReduce") return reinterpret_cast<void*>(&all_reduce);
+  if (of == "ncclCommGetAsyncError") return reinterpret_cast<void*>(&async_error);
+  if (of == "ncclCommAbort") return reinterpret_cast<void*>(&abort);
   return nullptr;
 }
 }  // namespace rum::mock

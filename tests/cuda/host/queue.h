@@ -6,6 +6,7 @@ namespace rum::mock {
 struct Work {
   double ms;
   std::function<void()> run;
+  bool sum = false;  // of NCCL
 };
 struct Graph {
   std::vector<Work> work;

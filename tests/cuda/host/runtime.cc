@@ -109,9 +109,11 @@ void enqueue(Work w) {
   ++s.queued;
 }
 namespace {
+bool stuck() { return nccl().stuck && !state().queue.empty() && state().queue.front().sum; }
 void run_until(uint64_t n) {
   State& s = state();
   while (s.done < n) {
+    if (stuck()) return violation("the host waits for ever for a sum of NCCL");
     const Work w = std::move(s.queue.front());
     s.queue.pop_front();
     const double ms = s.busy < gpu().cold_ms ? 3 * w.ms : w.ms;
@@ -304,6 +306,13 @@ cudaError_t cudaEventSynchronize(cudaEvent_t e) {
   if (event->captured) return spoils(), got(cudaErrorCapturedEvent);
   run_until(event->at);
   return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t e) {
+  ENTER;
+  auto* const event = reinterpret_cast<Event*>(e);
+  if (event->captured) return spoils(), got(cudaErrorCapturedEvent);
+  while (state().done < event->at && !stuck()) run_until(state().done + 1);
+  return state().done < event->at ? got(cudaErrorNotReady) : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
   ENTER;
