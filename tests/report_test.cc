@@ -402,6 +402,28 @@ TEST(Chart, EveryKeyHasAColourAndAShapeOfItsOwn) {
   EXPECT_EQ(looks.size(), 9u);
   EXPECT_EQ(shapes.size(), 9u);
 }
+// Marks at some points only, so that a line of many can be told by its shape; in the legend, too.
+TEST(Chart, LinesOfManyPointsHaveMarksOfTheirOwn) {
+  page::LineChart chart{"t", "x", "y", {{"one", {}}, {"two", {}}}};
+  for (page::ChartLine& l : chart.lines)
+    for (int i = 0; i <= 200; ++i) l.points.push_back({double(i), double(i), double(i), double(i)});
+  const std::string drawn = page::svg(chart);
+  const std::regex mark("translate\\(([^)]*)\\)\" d=\"([^\"]*)\" class=\"dot (s[0-9])\"");
+  std::map<std::string, std::pair<int, std::set<std::string>>> by_colour;
+  std::set<std::string> places;
+  int all = 0;
+  for (std::sregex_iterator i(drawn.begin(), drawn.end(), mark), end; i != end; ++i, ++all) {
+    ++by_colour[(*i)[3]].first, by_colour[(*i)[3]].second.insert((*i)[2]);
+    places.insert((*i)[1]);
+  }
+  EXPECT_EQ(static_cast<int>(places.size()), all);  // none hides another, though the lines are the same
+  ASSERT_EQ(by_colour.size(), 2u);
+  for (const auto& [colour, marks] : by_colour) {
+    EXPECT_TRUE(6 <= marks.first && marks.first <= 12) << colour << " " << marks.first;
+    EXPECT_EQ(marks.second.size(), 1u) << colour;
+  }
+  EXPECT_NE(*by_colour["s0"].second.begin(), *by_colour["s1"].second.begin());
+}
 TEST(Chart, WhatLiesBeyondTheAxisIsCutWithAnArrow) {
   page::IntervalChart chart{"t", "x", {{"wide", "", 0.5, -7, 9, 0}, {"narrow", "", 0.5, 0.25, 0.75, 1}}, {}};
   chart.percent = chart.bars = true, chart.least = -1, chart.most = 2;

@@ -73,7 +73,7 @@ void detector_figure(page::Page& page, const std::vector<DetectorResult>& detect
       names.push_back(name);
     else
       name.clear();
-    curve.lines.push_back({name, roc_line(d.log_odds), Stroke::plain, key});
+    curve.lines.push_back({name, roc_line(d.log_odds), Stroke::marked, key});
     page::ChartLine line{name, {}, Stroke::marked, key};
     for (const auto& bin : detect::reliability(probabilities(d.log_odds), 10).bins)
       if (bin.mean) line.points.push_back({*bin.mean, *bin.frequency, *bin.frequency, *bin.frequency});

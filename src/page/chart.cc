@@ -10,6 +10,7 @@ namespace {
 constexpr double kWidth = 440, kLeft = 64, kRight = 12, kTop = 28, kBottom = 42, kHeight = 280,
                  kLegendRow = 18;
 constexpr int kColours = 8, kShapes = 9;
+constexpr size_t kAllMarked = 40, kSomeMarked = 8;  // marks on a line of so many points, of more
 
 std::string number(double v) {
   const std::string s = fmt::format("{:.6g}", v);
@@ -118,7 +119,8 @@ std::string drawn(const ChartLine& l, int key, const Axis& along, double beside,
     if (p.high > p.low)
       out +=
           rectangle(kLeft, y(p.high), kWidth - kRight - kLeft, y(p.low) - y(p.high), "band " + colour(key));
-    return out + line(kLeft, y(p.y), kWidth - kRight, y(p.y), "level " + colour(key));
+    return out + line(kLeft, y(p.y), kWidth - kRight, y(p.y), "level " + colour(key)) +
+           mark(kWidth - kRight, y(p.y), key, l.name + ": " + number(p.y));
   }
   for (const ChartPoint& p : l.points) {
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(p.x), y(p.y));
@@ -127,9 +129,13 @@ std::string drawn(const ChartLine& l, int key, const Axis& along, double beside,
   std::string style = "line " + colour(key);
   if (l.stroke == Stroke::reference) style = "reference";
   out += fmt::format("<path d=\"{}\" class=\"{}\"/>\n", path, style);
-  if (l.stroke == Stroke::marked)
-    for (const ChartPoint& p : l.points)
-      out += mark(x(p.x), y(p.y), key, l.name + (l.name.empty() ? "" : ": ") + number(p.y));
+  if (l.stroke != Stroke::marked) return out;
+  // Where lines have many points and share them, each has its marks at others.
+  const size_t n = l.points.size(), every = n > kAllMarked ? n / kSomeMarked : 1;
+  for (size_t i = static_cast<size_t>(key % kShapes) * every / kShapes; i < n; i += every) {
+    const ChartPoint& p = l.points[i];
+    out += mark(x(p.x), y(p.y), key, l.name + (l.name.empty() ? "" : ": ") + number(p.y));
+  }
   return out;
 }
 }  // namespace
@@ -179,7 +185,7 @@ std::string svg(const LineChart& c) {
     const double lx = legend.x(place), ly = legend.y(place, kHeight);
     ++place;
     out += line(lx - 10, ly, lx + 10, ly, (l.stroke == Stroke::level ? "level " : "line ") + colour(key));
-    if (l.stroke == Stroke::marked) out += mark(lx, ly, key);
+    out += mark(lx, ly, key);
     out += text(lx + 16, ly + 4, "start", "legend", l.name);
   }
   return out + "</svg>\n";

@@ -16,9 +16,8 @@ struct ChartPoint {
 };
 struct ChartLine {
   enum class Stroke : uint8_t {
-    marked,     // a line with a mark at each point
-    plain,      // a line without marks, for many points
-    level,      // one point: a dashed horizontal line across the chart
+    marked,     // a line with a mark at each point, or at some of many
+    level,      // one point: a dashed horizontal line across the chart, with a mark at its end
     reference,  // a thin dashed line that is not data, such as a diagonal
   };
   std::string name;                // empty: not in the legend

@@ -31,42 +31,34 @@ Run read(const std::string& path) {
 }
 using Points = std::vector<page::ChartPoint> RunHistory::*;
 // One line per run; empty if no run has a point.
-std::string over_each_other(std::span<const Run> runs, const char* title, const char* y, Points points,
-                            page::ChartLine::Stroke stroke) {
+std::string over_each_other(std::span<const Run> runs, const char* title, const char* y, Points points) {
   page::LineChart chart{title, "step", y, {}};
   for (size_t i = 0; i < runs.size(); ++i)
     if (!(runs[i].history.*points).empty())
-      chart.lines.push_back(
-          {runs[i].name, thinned(runs[i].history.*points, kPoints), stroke, static_cast<int>(i)});
+      chart.lines.push_back({runs[i].name, thinned(runs[i].history.*points, kPoints),
+                             page::ChartLine::Stroke::marked, static_cast<int>(i)});
   return page::svg(chart);
 }
 void put_curves(page::Page& page, std::span<const Run> runs) {
-  using Stroke = page::ChartLine::Stroke;
   std::vector<std::string> charts;
   const RunHistory& first = runs.front().history;
   if (runs.size() == 1) {
-    charts.push_back(
-        page::svg(page::LineChart{"Loss",
-                                  "step",
-                                  "nats a token",
-                                  {{"training", thinned(first.training, kPoints), Stroke::plain, 0},
-                                   {"validation", first.validation, Stroke::marked, 1}}}));
+    charts.push_back(page::svg(
+        page::LineChart{"Loss",
+                        "step",
+                        "nats a token",
+                        {{"training", thinned(first.training, kPoints)}, {"validation", first.validation}}}));
   } else {
-    charts.push_back(
-        over_each_other(runs, "Training loss", "nats a token", &RunHistory::training, Stroke::plain));
-    charts.push_back(
-        over_each_other(runs, "Validation loss", "nats a token", &RunHistory::validation, Stroke::marked));
+    charts.push_back(over_each_other(runs, "Training loss", "nats a token", &RunHistory::training));
+    charts.push_back(over_each_other(runs, "Validation loss", "nats a token", &RunHistory::validation));
   }
   std::string score = "Score of the validation texts";
   for (const Run& r : runs)
     if (r.history.score_name == "bleu") score = "BLEU of the validation texts";
-  charts.push_back(
-      over_each_other(runs, score.c_str(), "higher is better", &RunHistory::score, Stroke::marked));
-  charts.push_back(
-      over_each_other(runs, "Learning rate", "learning rate", &RunHistory::learning_rate, Stroke::plain));
-  charts.push_back(
-      over_each_other(runs, "Norm of the gradient", "before clipping", &RunHistory::norm, Stroke::plain));
-  charts.push_back(over_each_other(runs, "Speed", "tokens a second", &RunHistory::speed, Stroke::plain));
+  charts.push_back(over_each_other(runs, score.c_str(), "higher is better", &RunHistory::score));
+  charts.push_back(over_each_other(runs, "Learning rate", "learning rate", &RunHistory::learning_rate));
+  charts.push_back(over_each_other(runs, "Norm of the gradient", "before clipping", &RunHistory::norm));
+  charts.push_back(over_each_other(runs, "Speed", "tokens a second", &RunHistory::speed));
   std::erase(charts, "");
   page.section("Curves");
   if (charts.empty())
