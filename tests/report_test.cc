@@ -13,6 +13,7 @@
 #include "experiment/report_page.h"
 #include "experiment/result_files.h"
 #include "page/chart.h"
+#include "tests/csv.h"
 
 namespace rum::report_test {
 using namespace experiment;
@@ -83,11 +84,11 @@ struct Made {
     config.claims[1] = {"C6", "remedies help", "students", "best & half", "human", "human", "last", {}, true};
     config.claims[2] = {"C5", "diversity is lower", "diversity", "human", "self/greedy", "", "last", {},
                         false};
-    results.config = &config, results.test_sentences = 5000;
+    results.config = &config, results.students = 7, results.test_sentences = 5000;
     results.files = {{"tatoeba/train.tsv", "0123456789abcdef"}};
     results.sets = {{"pool", 20000, 12, 8.25, 7.75}};
     for (const Arm& arm : config.arms) results.arms.push_back(arm_of(arm));
-    results.arms[1].compared = true;
+    results.arms[1].against = "human";
     results.arms[1].to_real = {effect_of(-3.5, -4.6, -2.4, 0.0005), effect_of(-2, -3, -1, 0.0005),
                                effect_of(1.9, 1.8, 2.0, 0.0005)};
     for (const Claim& c : config.claims) results.claims.push_back({&c, {}});
@@ -206,14 +207,15 @@ TEST(Report, FiveSentencesSumItUp) {
   const auto sentences = between(list[0], "<li>", "</li>");
   ASSERT_EQ(sentences.size(), 5u);
   EXPECT_TRUE(
-      sentences[0].starts_with("10 students of 2 arms, 5 seeds each, learned from a pool of 20,000 pairs"))
+      sentences[0].starts_with("7 students were trained for 2 arms, 5 seeds each; they learned from a "
+                               "pool of 20,000 pairs"))
       << sentences[0];
   EXPECT_NE(sentences[2].find("<b>holds</b> by BLEU (17.3 → 20.8, +20\u00a0%; +3.5 [+2.4,\u00a0+4.6])"),
             std::string::npos)
       << sentences[2];
   EXPECT_NE(sentences[3].find("2 in all, by BLEU 2 hold, 0 do not, 0 are undecided;"), std::string::npos)
       << sentences[3];
-  EXPECT_NE(sentences[4].find("46\u00a0% [31, 60] by BLEU"), std::string::npos) << sentences[4];
+  EXPECT_EQ(sentences[4], "From human to generated targets number_mismatch goes 1.000 → 0.000, −100\u00a0%.");
   const size_t care = html.find("Read with care"), first = html.find("<section>");
   EXPECT_LT(care, first);
   EXPECT_NE(html.find("Arms that are not finished yet, and left out: an arm to come."), std::string::npos);
@@ -244,6 +246,174 @@ TEST(Report, AnEndWithoutABoundIsSaid) {
     EXPECT_EQ(unbounded ? *unbounded->text() : "", word);
   }
 }
+// Of the remedies for the gap of the gate's claim, the one that closes most among those that hold: a share of
+// another gap, one chosen after looking, and one that is undecided do not win, whatever their size.
+TEST(Report, TheBestRemedyIsOneThatHoldsForTheGatesOwnGap) {
+  struct Way {
+    const char *better, *worse;
+    double share;
+    Verdict verdict;
+    bool later;
+  };
+  const auto last_sentence = [](const std::vector<Way>& ways) {
+    Made m;
+    m.config.gate.claim = "C1";
+    m.config.claims = {{"C0", "", "students", "human", "another", "", "last", {}, false},
+                       {"C1", "", "students", "human", "self", "", "last", {}, false}};
+    for (const Way& w : ways)
+      m.config.claims.push_back({w.better, "", "students", w.better, w.worse, "human", "last", {}, w.later});
+    m.results.claims.clear();
+    for (const Claim& c : m.config.claims) m.results.claims.push_back({&c, Made().results.claims[0].rows});
+    for (size_t i = 0; i < ways.size(); ++i) {
+      auto& rows = m.results.claims[i + 2].rows;
+      GapClosed gap;
+      gap.share = ways[i].share, gap.interval = {ways[i].share - 0.125, ways[i].share + 0.125};
+      rows[0].gap = gap, rows[0].verdict = ways[i].verdict;
+      rows[1].gap = gap, rows[1].verdict = Verdict::undecided;
+    }
+    return between(between(m.html(), "<ol class=\"summary\">", "</ol>").at(0), "<li>", "</li>").at(4);
+  };
+  const Way small{"small", "self", 0.25, Verdict::holds, false},
+      larger{"larger", "self", 0.5, Verdict::holds, false};
+  const std::vector<Way> others{{"half", "a random half", 3, Verdict::holds, false},
+                                {"later", "self", 2, Verdict::holds, true},
+                                {"unsure", "self", 1, Verdict::undecided, false},
+                                {"worse", "self", -1, Verdict::does_not_hold, false}};
+  std::vector<Way> all{small, larger};
+  all.insert(all.end(), others.begin(), others.end());
+  EXPECT_EQ(last_sentence(all),
+            "Of the gap from &ldquo;self&rdquo; to &ldquo;human&rdquo;, by BLEU &ldquo;larger&rdquo; closes "
+            "most: 50\u00a0% [38, 62]; by chrF no remedy is shown to close any of it; by NLL there is none.");
+  EXPECT_NE(last_sentence(others).find("by BLEU, chrF no remedy is shown to close any of it; by"),
+            std::string::npos);
+}
+// Rows stand under their group once, in the order of the config within it.
+TEST(Report, ArmsStandUnderTheirGroup) {
+  Made m;
+  m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
+  for (const auto& [name, group] : {std::pair{"one", "small"},
+                                    {"two", "R"},
+                                    {"three", "D"},
+                                    {"four", "R"},
+                                    {"five", "large"},
+                                    {"six", "D"},
+                                    {"seven", "small"}}) {
+    Arm& arm = m.config.arms.emplace_back();
+    arm.name = name, arm.group = group, arm.targets = "self/greedy";
+  }
+  for (const Arm& arm : m.config.arms) {
+    m.results.arms.push_back(Made::arm_of(arm));
+    m.results.arms.back().against = "human";
+  }
+  const std::string html = m.html();
+  const size_t at = html.find(">Arms</h2>");
+  const std::string table = html.substr(at, html.find("</table>", at) - at);
+  const std::regex heading_or_name("<th class=\"over\"[^>]*>([^,<]*)|<td data-label=\"arm\">([^<]*)");
+  std::vector<std::string> found;
+  for (std::sregex_iterator i(table.begin(), table.end(), heading_or_name), end; i != end; ++i)
+    found.push_back((*i)[1].str() + (*i)[2].str());
+  EXPECT_EQ(found, (std::vector<std::string>{"D", "three", "six", "R", "two", "four", "small", "one", "seven",
+                                             "large", "five"}));
+  // In the figure below each group, whether the design knows it or not, has a look of its own and a name.
+  const std::string figure = html.substr(at, html.find("</figcaption>", html.find("<svg", at)) - at);
+  const std::string drawn = between(figure, "<svg", "</svg>").at(0);
+  const std::regex named("d=\"([^\"]*)\" class=\"dot (s[0-9])\"></path>\n<text[^>]*class=\"legend\">([^<]*)");
+  std::set<std::string> shapes;
+  std::vector<std::string> groups;
+  for (std::sregex_iterator i(drawn.begin(), drawn.end(), named), end; i != end; ++i)
+    shapes.insert((*i)[1]), groups.push_back((*i)[3]);
+  EXPECT_EQ(groups,
+            (std::vector<std::string>{"D, remedy 1: quality", "R, stronger remedies", "small", "large"}));
+  EXPECT_EQ(shapes.size(), 4u);
+}
+// Mixtures that differ in more than the share are other lines: no line has two marks above one share.
+TEST(Report, AFractionOfRealDataIsOneMarkOnALine) {
+  Made m;
+  m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
+  const auto add = [&](const char* name, double share, const char* more) {
+    Arm& arm = m.config.arms.emplace_back();
+    arm.name = name, arm.group = "R", arm.targets = "self/greedy";
+    arm.apply = {{"mix", {{"real", share}}, {}, {}}};
+    if (*more) arm.apply[0].parameters.emplace_back(more, true);
+  };
+  const auto chart = [&] {
+    m.results.arms.clear();
+    for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
+    const std::string html = m.html();
+    const size_t at = html.find(">A fraction of real data</text>");
+    return at == std::string::npos ? "" : html.substr(at, html.find("</svg>", at) - at);
+  };
+  add("mixed", 0.1, ""), add("tagged", 0.1, "tagged");
+  EXPECT_EQ(chart(), "");  // there is nothing to draw a line through
+  add("last", 0.1, "real_last"), add("half", 0.5, ""), add("half, tagged", 0.5, "tagged");
+  const std::string drawn = chart();
+  for (const auto& [line, marks] : {std::pair{"mixed with self/greedy", 2},
+                                    {"mixed with self/greedy, tagged", 2},
+                                    {"mixed with self/greedy, real_last", 1}}) {
+    EXPECT_EQ(times(drawn, std::string("<title>") + line + ": 20.8</title>"), marks) << line;
+    EXPECT_EQ(times(drawn, std::string("class=\"legend\">") + line + "</text>"), 1) << line;
+  }
+}
+TEST(Report, DetectorsSayWhatTheyWereTriedOn) {
+  Made m;
+  m.results.detectors.push_back({"density", "self/greedy", 1, 0.6, 0.5, 0.7, {}, "valid"});
+  const std::string html = m.html();
+  EXPECT_EQ(times(html, "<td data-label=\"tried on\">judge set</td>"), 1);
+  EXPECT_EQ(times(html, "<td data-label=\"tried on\">validation set</td>"), 1);
+  EXPECT_EQ(html.find("on sources of the judge set"), std::string::npos);
+}
+
+// A row per measurement, each under a key of its own, with what the tables that link to it show.
+TEST(ReportFiles, EachNumberIsUnderAKeyOfItsOwn) {
+  Made m;
+  m.results.targets.push_back(m.results.targets[0]);  // half the pairs, so other human text beside it
+  m.results.targets[1].name = "best, half", m.results.targets[1].pairs = 10000;
+  m.results.targets[1].diversity = {{"mtld", {31}, {59}, {0.001}}};
+  m.results.arms[1].randomised = {0.02, 1, 1};
+  std::map<std::string, std::string> files;
+  for (const auto& [name, content] : result_files(m.results)) files[name] = content;
+  std::set<std::string> keys;
+  const auto rows = read_csv(files.at("results.csv"));
+  for (auto row : rows)
+    EXPECT_TRUE(keys.insert(row["arm"] + "|" + row["group"] + "|" + row["volume"] + "|" + row["weights"] +
+                            "|" + row["seed"] + "|" + row["measure"])
+                    .second)
+        << row["arm"] << " " << row["measure"];
+  const auto found = [&](const std::string& arm, const std::string& group, const std::string& measure) {
+    std::vector<std::string> out;
+    for (auto row : rows)
+      if (row["arm"] == arm && row["group"] == group && row["measure"] == measure)
+        out = {row["value"], row["human"], row["pool_pairs"]};
+    return out;
+  };
+  using Cells = std::vector<std::string>;
+  EXPECT_EQ(found("self/greedy", "targets", "mtld"), (Cells{"30", "60", "20000"}));
+  EXPECT_EQ(found("best, half", "targets", "mtld"), (Cells{"31", "59", "10000"}));
+  EXPECT_EQ(found("self/greedy", "targets", "ter"), (Cells{"0.69", "", "20000"}));
+  EXPECT_EQ(found("self/greedy", "floor", "ter"), (Cells{"0.67", "0.4", "187"}));
+  EXPECT_EQ(found("best & half", "D", "epochs"), (Cells{"4.2", "", "20000"}));
+
+  const auto differences = read_csv(files.at("differences.csv")), scores = read_csv(files.at("scores.csv"));
+  ASSERT_EQ(differences.size(), 3u);  // of the one arm that is compared, by each score
+  const std::map<std::string, std::string> first{{"arm", "best & half"}, {"volume", "1"},
+                                                 {"weights", "last"},    {"against", "human"},
+                                                 {"score", "BLEU"},      {"value", "-3.5"},
+                                                 {"low", "-4.6"},        {"high", "-2.4"},
+                                                 {"p", "0.0005"},        {"p_randomisation", "0.02"}};
+  EXPECT_EQ(differences[0], first);
+  ASSERT_EQ(scores.size(), 6u);
+  const std::map<std::string, std::string> last{{"arm", "best & half"}, {"volume", "1"},  {"weights", "last"},
+                                                {"score", "NLL"},       {"value", "2.5"}, {"low", "2.4"},
+                                                {"high", "2.6"}};
+  EXPECT_EQ(scores[5], last);
+  const Json claims = parse_json(files.at("claims.json"), "claims.json");
+  double from = 0, to = 0;
+  const Json& row = claims.find("claims")->array()->front().find("rows")->array()->front();
+  EXPECT_TRUE(row.find("from")->number(from) && row.find("to")->number(to));
+  EXPECT_EQ(from, 17.3);
+  EXPECT_EQ(to, 20.8);
+}
+
 TEST(Report, EffectsAreRelativeWithTheirDenominators) {
   const std::string html = Made().html();
   EXPECT_NE(html.find("<td data-label=\"human → generated\">7009 → 2147, −69\u00a0%</td>"),
@@ -323,7 +493,7 @@ TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
   const Effect effects[] = {effect_of(-3.5, -4.6, -2.4, 0), effect_of(0.2, -0.4, 0.6, 0),
                             effect_of(1.9, 1.2, 2.6, 0)};
   for (size_t i = 0; i < 3; ++i) {
-    m.results.arms[i].compared = true;
+    m.results.arms[i].against = "human";
     m.results.arms[i].to_real = {effects[i], effects[i], effect_of(0.5, 0.4, 0.6, 0)};
   }
   m.results.targets[0].name = "low/greedy";

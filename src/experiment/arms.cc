@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -389,6 +390,13 @@ class Builder {
 ExperimentGraph experiment_graph(const ExperimentConfig& c, const Store* made, FilesRead* read) {
   FilesRead own;
   return Builder(c, made, read ? *read : own).build();
+}
+
+int64_t trained_students(const ExperimentGraph& g) {
+  std::set<std::string> students;
+  for (const StudentRun& run : g.students)
+    if (!run.targets_stage.empty()) students.insert(run.student);
+  return std::ssize(students);
 }
 
 Json::Object recipe_json(const RunConfig& c) {

@@ -37,6 +37,8 @@ struct ExperimentGraph {
   // The same for detectors that order nothing, but measure the links of a chain.
   std::map<std::tuple<std::string, std::string, int64_t>, std::string> tried;
 };
+// Students to train: one that belongs to two arms counts once, a generator that is judged as it is does not.
+int64_t trained_students(const ExperimentGraph&);
 struct FileFacts {
   std::string hash;  // of the uncompressed text
   int64_t lines = 0;

@@ -102,7 +102,8 @@ std::vector<RankingResult> rankings(const ExperimentGraph& g, const Store& store
   return out;
 }
 
-std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)& scored, const Store& store) {
+std::vector<DetectorResult> detectors(const ExperimentGraph& g,
+                                      const decltype(ExperimentGraph::scored)& scored, const Store& store) {
   std::vector<DetectorResult> out;
   for (const auto& [key, stage] : scored) {
     const std::string match = store.folder(stage) + "/match.json",
@@ -115,6 +116,8 @@ std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)& s
          {std::pair{"auroc", &d.auroc}, std::pair{"low", &d.low}, std::pair{"high", &d.high}})
       if (const Json* j = facts.find(name)) j->number(*to);
     if (Disk::real().exists(kept)) d.log_odds = read_held_out(kept);
+    // Its models learned from all of the judge set.
+    if (!g.graph.at(stage).input("held_out").empty()) d.tried_on = "valid";
     out.push_back(std::move(d));
   }
   return out;

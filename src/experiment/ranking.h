@@ -19,9 +19,11 @@ struct DetectorResult {
   std::string scorer, targets;
   int64_t seed = 1;
   double auroc = 0, low = 0, high = 0;
-  detect::Scores log_odds;  // of the held-out texts; empty where the stage kept the AUROC alone
+  detect::Scores log_odds;         // of the held-out texts; empty where the stage kept the AUROC alone
+  std::string tried_on = "judge";  // the set of those texts
 };
 std::vector<RankingResult> rankings(const ExperimentGraph&, const Store&);
 // Of the stages of detectors among these.
-std::vector<DetectorResult> detectors(const decltype(ExperimentGraph::scored)&, const Store&);
+std::vector<DetectorResult> detectors(const ExperimentGraph&, const decltype(ExperimentGraph::scored)&,
+                                      const Store&);
 }  // namespace rum::experiment

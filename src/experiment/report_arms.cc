@@ -20,31 +20,19 @@ std::string score_cell(const ArmResult& a, size_t m) {
   const double sd = a.scores[m].seeds.sd;
   std::string out = page::shown(a.scores[m].value, d);
   if (std::isfinite(sd)) out += fmt::format(" <small>±{}</small>", page::shown(sd, d));
-  if (a.compared) out += "<br><small>" + interval_text(a.to_real[m], d) + "</small>";
+  if (!a.against.empty()) out += "<br><small>" + interval_text(a.to_real[m], d) + "</small>";
   return out;
 }
-// The groups that these arms belong to, in the order of the design.
-std::vector<page::ChartKey> legend_of(const std::vector<const ArmResult*>& arms) {
-  std::vector<page::ChartKey> out;
-  for (const ArmResult* a : arms) {
-    const int key = group_key(a->arm->group);
-    if (std::none_of(out.begin(), out.end(), [&](const page::ChartKey& k) { return k.key == key; }))
-      out.push_back({key, group_name(a->arm->group)});
-  }
-  std::sort(out.begin(), out.end(),
-            [](const page::ChartKey& a, const page::ChartKey& b) { return a.key < b.key; });
-  return out;
-}
-std::string forest(const std::vector<const ArmResult*>& arms, size_t m) {
+std::string forest(const ExperimentConfig& c, const std::vector<const ArmResult*>& arms, size_t m) {
   page::IntervalChart chart{kScores[m],
                             fmt::format("difference in {} to human targets ({} is better)", kScores[m],
                                         kHigherIsBetter[m] ? "higher" : "lower"),
                             {},
-                            legend_of(arms)};
+                            group_legend(c, arms)};
   for (const ArmResult* a : arms) {
     const Effect& e = a->to_real[m];
     chart.rows.push_back({a->name(), interval_text(e, digits_of(kScores[m])), e.value, e.low, e.high,
-                          group_key(a->arm->group)});
+                          group_key(c, a->arm->group)});
   }
   return page::svg(chart);
 }
@@ -82,8 +70,9 @@ void put_sets(page::Page& page, const ExperimentResults& r) {
   std::string files;
   for (const auto& [name, hash] : r.files)
     files += fmt::format("{}{} <small>({})</small>", files.empty() ? "" : ", ", escape_html(name), hash);
-  page.section("Corpus and sizes", "Files and their hashes: " + files +
-                                       ". All sets are disjoint on both sides; words are counted at blanks.");
+  page.section("Corpus and sizes",
+               "Files and their hashes: " + files +
+                   ". No source and no target is in two of these sets; words are counted at blanks.");
   page::Table t{"The sets of sentence pairs.",
                 "",
                 {{"set"}, {"pairs"}, {"words per source"}, {"per target"}, {"longest source"}}};
@@ -101,9 +90,10 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
       "row.");
   page::Table t{
       "Students on the human test set: mean over seeds with the standard deviation (±), and below it the "
-      "difference to the students of human targets at the same volume and of the same recipe, with its "
-      "95 % interval. At equal tokens fewer pairs mean more epochs.",
-      "results.csv",
+      "difference to students of human targets with its 95 % interval, if there are any of the same recipe, "
+      "volume and start: judged by the same kind of weights, or by the last where the best ones are not "
+      "judged. At equal tokens fewer pairs mean more epochs.",
+      "results.csv differences.csv",
       {{"arm"},
        {"targets"},
        {"seed : pool", "Pairs that the generator learned from, against those of the pool."},
@@ -112,20 +102,22 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
   for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
   std::vector<const ArmResult*> compared;
   std::string group;
-  for (const ArmResult& a : r.arms) {
-    if (a.arm->group != group) t.rows.push_back({escape_html(group_name(group = a.arm->group))});
+  for (const ArmResult* arm : by_group(r)) {
+    const ArmResult& a = *arm;
+    if (t.rows.empty() || a.arm->group != group)
+      t.rows.push_back({escape_html(group_name(group = a.arm->group))});
     t.rows.push_back({escape_html(a.name()), escape_html(a.arm->targets), ratio(a, r.config->data.pool_pairs),
-                      page::counted(a.pool_pairs), page::shown(a.epochs)});
+                      page::counted(a.pool_pairs), a.pool_pairs > 0 ? page::shown(a.epochs) : "–"});
     for (size_t m = 0; m < kScores.size(); ++m) t.rows.back().push_back(score_cell(a, m));
-    if (a.compared && a.volume == 1 && a.model == "last") compared.push_back(&a);
+    if (!a.against.empty() && a.volume == 1 && a.model == "last") compared.push_back(&a);
   }
   page.table(t);
   if (compared.empty()) return;
-  page.figure(
-      {forest(compared, 0), forest(compared, 2)},
-      "Differences to students of human targets with 95 % intervals, by BLEU and by NLL of human text "
-      "(nats a token): right of 0 is better by BLEU, left of 0 by NLL.",
-      "results.csv");
+  page.figure({forest(*r.config, compared, 0), forest(*r.config, compared, 2)},
+              "Differences to students of human targets of the same recipe with 95 % intervals, by BLEU and "
+              "by NLL of "
+              "human text (nats a token): right of 0 is better by BLEU, left of 0 by NLL.",
+              "differences.csv");
 }
 
 void put_samples(page::Page& page, const ExperimentResults& r) {

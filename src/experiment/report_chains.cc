@@ -116,15 +116,17 @@ std::string cell(const Panel& panel, const ArmResult& a) {
 void put_chains(page::Page& page, const ExperimentResults& r) {
   const auto chains = chains_of(r);
   if (chains.empty()) return;
-  page.section("Chains of generations",
-               "Generation 0 learns from human targets; each one after it learns from what the one before "
-               "made of new sources, instead of all earlier text or beside it.");
+  page.section(
+      "Chains of generations",
+      "The pool is cut into equal parts. Generation 0 learns from human targets of the first; each one "
+      "after it learns from what the one before made of the sources of the next part, some of which may "
+      "be in earlier parts as well: instead of all earlier text or, in chains that accumulate, beside "
+      "it.");
   page::Table t{
-      "Students of each generation on the human test set with 95 % intervals; then the text that they "
-      "learned "
-      "from, as the generation before wrote it: mean over seeds, the smallest and the largest. Attested "
-      "types: that the seed set has, as a share of those of human text of the same sources.",
-      "results.csv",
+      "Students of each generation on the human test set with 95 % intervals; then the text that the "
+      "generation before wrote for them: mean over seeds, the smallest and the largest. Attested types: that "
+      "the seed set has, as a share of those of human text of the same sources.",
+      "results.csv scores.csv detectors.csv",
       {{"generation"}, {"pairs", "Seen by a student."}}};
   std::vector<std::string> charts;
   for (const Panel& panel : panels_of(r)) {
@@ -149,8 +151,8 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
   }
   page.figure(charts,
               "Chains: students of each generation by the human test set (95 % intervals), and the text that "
-              "they learned from (smallest and largest of the seeds).",
-              "results.csv");
+              "the generation before wrote for them (smallest and largest of the seeds).",
+              "results.csv scores.csv detectors.csv");
   for (const auto& [name, links] : chains) {
     t.rows.push_back({escape_html(name)});
     for (const ArmResult* a : links) {
@@ -167,7 +169,7 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
 namespace {
 // Arms with unchanged generated targets and students trained from scratch.
 bool on_map(const ArmResult& a) {
-  return a.compared && a.volume == 1 && a.model == "last" && a.arm->targets != "human" &&
+  return !a.against.empty() && a.volume == 1 && a.model == "last" && a.arm->targets != "human" &&
          a.arm->apply.empty() && a.arm->from.empty() && a.arm->chain.empty();
 }
 std::string map_cell(const ArmResult& a) {
@@ -202,9 +204,8 @@ void put_map(page::Page& page, const ExperimentResults& r) {
       "interval leaves a sign.");
   page::Table t{
       "Generated against human targets by who wrote them, how, and who learns (columns: recipes of "
-      "students). "
-      "TER: of the targets against human ones, lower is better.",
-      "results.csv",
+      "students). TER: of the targets against human ones, lower is better.",
+      "differences.csv results.csv",
       {{"targets"}, {"TER of the targets", explained("ter")}}};
   for (const std::string& s : students) t.head.push_back({s});
   for (const std::string& name : targets) {

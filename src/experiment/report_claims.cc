@@ -130,17 +130,23 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
   for (size_t m = 0; m < kScores.size(); ++m) {
     page::IntervalChart chart{
         fmt::format("Gap closed, by {}", kScores[m]), "share of the gap that is closed", {}, {}};
+    std::vector<const ArmResult*> arms;
     chart.percent = chart.bars = true;
     chart.least = -1;
     chart.most = 2;
     for (const ClaimResult& c : r.claims) {
       if (c.rows.size() <= m || !c.rows[m].gap || !c.rows[m].gap->interval) continue;
       const GapClosed& g = *c.rows[m].gap;
-      const ArmResult* arm = find_arm(r, c.claim->better);
+      const auto arm = std::find_if(r.arms.begin(), r.arms.end(), [&](const ArmResult& a) {
+        return a.arm->name == c.claim->better && a.model == c.claim->model;
+      });
+      if (arm == r.arms.end()) continue;
+      arms.push_back(&*arm);
       chart.rows.push_back({fmt::format("{}, from {}", c.claim->better, c.claim->worse), share_of_gap(g),
                             *g.share, g.interval->first, g.interval->second,
-                            arm ? group_key(arm->arm->group) : 0});
+                            group_key(*r.config, arm->arm->group)});
     }
+    chart.legend = group_legend(*r.config, arms);
     if (!chart.rows.empty()) charts.push_back(page::svg(chart));
   }
   if (charts.empty()) return;

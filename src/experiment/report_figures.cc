@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "experiment/report_page.h"
 #include "page/chart.h"
@@ -41,10 +42,11 @@ void training_curves(page::Page& page, const ExperimentResults& r) {
   const ArmResult* human = nullptr;
   for (const ArmResult& a : r.arms)
     if (whole(a) && a.arm->targets == "human" && a.arm->apply.empty() && human == nullptr) human = &a;
-  for (const ArmResult& a : r.arms) {
+  for (const ArmResult* arm : by_group(r)) {
+    const ArmResult& a = *arm;
     page::ChartLine line = training_line(a);
-    // later generations look alike
-    if (!whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;
+    // Later generations look alike, and a generator that is judged as it is was trained on other text.
+    if (a.arm->targets == "none" || !whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;
     auto at =
         std::find_if(panels.begin(), panels.end(), [&](const auto& p) { return p.first == a.arm->group; });
     if (at == panels.end()) {
@@ -84,7 +86,7 @@ void volumes(page::Page& page, const ExperimentResults& r) {
     page.figure(charts,
                 "Learning curves over the volume of data: students that see a part of the pool, for as many "
                 "epochs each, or for as many steps where the name says so; 95 % intervals.",
-                "results.csv");
+                "scores.csv");
 }
 
 // The share of real data that an arm learns from, and the line that it belongs to; no name: none.
@@ -93,22 +95,27 @@ struct Fraction {
   double share = 0;
 };
 Fraction fraction_of(const ArmResult& a) {
-  if (a.volume != 1 || a.arm->apply.size() != 1 || !a.arm->student.empty() || !a.arm->chain.empty())
+  const Arm& arm = *a.arm;
+  if (a.volume != 1 || arm.apply.size() != 1 || !arm.student.empty() || !arm.from.empty() ||
+      !arm.chain.empty() || !arm.joined.empty())
     return {};
-  const AppliedOperation& o = a.arm->apply.front();
-  const Json parameters{o.parameters};
+  const AppliedOperation& o = arm.apply.front();
   Fraction f;
-  if (const Json* s = parameters.find("share"); o.op == "subset" && s && s->number(f.share))
-    f.line = a.model == "best" ? "human alone, best weights" : "human alone, equal tokens";
-  if (const Json* s = parameters.find("real");
-      o.op == "mix" && parameters.find("real_last") == nullptr && s && s->number(f.share))
-    f.line = "mixed with " + a.arm->targets;
+  std::string more;  // parameters besides the share make other mixtures, and other lines
+  for (const auto& [key, value] : o.parameters)
+    if (key == "share" || key == "real")
+      value.number(f.share);
+    else
+      more += ", " + key;
+  if (o.op == "subset") f.line = arm.targets + " alone" + more;
+  if (o.op == "mix") f.line = "mixed with " + arm.targets + more;
+  if (!f.line.empty() && a.model == "best") f.line += ", best weights";
   return f;
 }
 void fractions(page::Page& page, const ExperimentResults& r) {
   page::LineChart chart{
       "A fraction of real data", "share of the pool with human targets", score_head(0).label, {}, true};
-  size_t points = 0;
+  std::set<double> shares;
   for (const ArmResult& a : r.arms) {
     const Fraction f = fraction_of(a);
     if (f.line.empty()) continue;
@@ -116,9 +123,9 @@ void fractions(page::Page& page, const ExperimentResults& r) {
                            [&](const page::ChartLine& l) { return l.name == f.line; });
     if (at == chart.lines.end()) at = chart.lines.insert(chart.lines.end(), {f.line, {}});
     at->points.push_back({f.share, a.scores[0].value, a.scores[0].low, a.scores[0].high});
-    ++points;
+    shares.insert(f.share);
   }
-  if (points < 2) return;
+  if (shares.size() < 2) return;
   for (page::ChartLine& l : chart.lines)
     std::sort(l.points.begin(), l.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
   const Claim* first =
@@ -129,10 +136,10 @@ void fractions(page::Page& page, const ExperimentResults& r) {
           {a.arm->name, {{0, a.scores[0].value, a.scores[0].low, a.scores[0].high}}, Stroke::level});
   page.figure(
       {page::svg(chart)},
-      "Students of a part of the pool with its human targets, alone or filled up with generated ones. "
-      "Equal tokens means more epochs over less text; best weights are those of the lowest validation "
-      "loss. Dashed: all of the pool; bands and bars are 95 % intervals.",
-      "results.csv");
+      "Students of a part of the pool with its human targets, alone or filled up with generated ones. At "
+      "equal tokens alone means more epochs over less text; best weights are those of the lowest "
+      "validation loss. Dashed: all of the pool; bands and bars are 95 % intervals.",
+      "scores.csv");
 }
 }  // namespace
 

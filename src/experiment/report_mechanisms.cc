@@ -78,8 +78,9 @@ void diversity_tables(page::Page& page, const ExperimentResults& r) {
     page::Table t{
         "Lexical diversity of targets: human &rarr; these targets on the same sentences, and the change; "
         "means over seeds. Higher is more diverse, but for yule_k; tokens and unattested_types are no "
-        "measures of it. Invented words raise every count of "
-        "types that is not one of attested types.",
+        "measures of it, and other counts and shares of types depend on the amount of text, but for those in "
+        "equally many tokens (expected). Invented words raise every count of types that is not one of "
+        "attested types.",
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
@@ -119,9 +120,10 @@ void costs(page::Page& page, const ExperimentResults& r) {
     page::IntervalChart chart{
         kScores[m], fmt::format("difference in {} to human targets", kScores[m]), {}, {}};
     for (const ArmResult& a : r.arms)
-      if (a.arm->group == "C" && a.compared)
+      if (a.arm->group == "C" && !a.against.empty())
         chart.rows.push_back({a.name(), interval_text(a.to_real[m], digits_of(kScores[m])),
-                              a.to_real[m].value, a.to_real[m].low, a.to_real[m].high, group_key("C")});
+                              a.to_real[m].value, a.to_real[m].low, a.to_real[m].high,
+                              group_key(*r.config, "C")});
     if (!chart.rows.empty()) charts.push_back(page::svg(chart));
   }
   if (!charts.empty())
@@ -129,7 +131,7 @@ void costs(page::Page& page, const ExperimentResults& r) {
         charts,
         "What each mechanism costs: students of targets that were changed on purpose, against students "
         "of human targets; 95 % intervals.",
-        "results.csv");
+        "differences.csv");
 }
 
 // The diversity of an arm's targets; that of human targets is found in the measures of others.
@@ -152,16 +154,19 @@ void scatter(page::Page& page, const ExperimentResults& r) {
                            {}};
   for (const ArmResult& a : r.arms) {
     const double x = diversity_of(r, a);
-    if (a.volume == 1 && a.model == "last" && std::isfinite(x))
-      chart.points.push_back(
-          {a.name(), {x, a.scores[0].value, a.scores[0].low, a.scores[0].high}, group_key(a.arm->group)});
+    const bool alike = a.arm->from.empty() && (a.arm->student.empty() || a.arm->student == r.config->student);
+    if (alike && a.volume == 1 && a.model == "last" && std::isfinite(x))
+      chart.points.push_back({a.name(),
+                              {x, a.scores[0].value, a.scores[0].low, a.scores[0].high},
+                              group_key(*r.config, a.arm->group)});
   }
   if (chart.points.size() > 1)
     page.figure(
         {page::svg(chart)},
         "Lexical diversity of the targets (MTLD, which does not depend on their number) against BLEU of "
-        "their students with its 95 % interval. A colour and shape for each group of arms.",
-        "results.csv");
+        "their students with its 95 % interval, all trained from scratch by one recipe. A colour and shape "
+        "for each group of arms.",
+        "results.csv scores.csv");
 }
 }  // namespace
 

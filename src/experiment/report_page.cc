@@ -76,18 +76,33 @@ constexpr std::pair<const char*, const char*> kGroups[] = {{"A", "main"},
                                                            {"H", "fine-tuning"},
                                                            {"G", "beyond the paper"}};
 }
-int group_key(const std::string& group) {
-  int key = 0;
-  for (const auto& [letter, _] : kGroups) {
-    if (group == letter) return key;
-    ++key;
-  }
-  return key;
+int group_key(const ExperimentConfig& c, const std::string& group) {
+  std::vector<std::string> order;
+  for (const auto& [letter, _] : kGroups) order.emplace_back(letter);
+  const auto place = [&](const std::string& name) { return std::find(order.begin(), order.end(), name); };
+  for (const Arm& a : c.arms)
+    if (place(a.group) == order.end()) order.push_back(a.group);
+  return static_cast<int>(place(group) - order.begin());
 }
 std::string group_name(const std::string& group) {
   for (const auto& [letter, says] : kGroups)
     if (group == letter) return fmt::format("{}, {}", letter, says);
-  return group;
+  return group.empty() ? "without a group" : group;
+}
+std::vector<const ArmResult*> by_group(const ExperimentResults& r) {
+  std::vector<const ArmResult*> out;
+  for (const ArmResult& a : r.arms) out.push_back(&a);
+  const auto key = [&](const ArmResult* a) { return group_key(*r.config, a->arm->group); };
+  std::stable_sort(out.begin(), out.end(), [&](const auto* a, const auto* b) { return key(a) < key(b); });
+  return out;
+}
+std::vector<page::ChartKey> group_legend(const ExperimentConfig& c,
+                                         const std::vector<const ArmResult*>& arms) {
+  std::map<int, std::string> names;
+  for (const ArmResult* a : arms) names.emplace(group_key(c, a->arm->group), group_name(a->arm->group));
+  std::vector<page::ChartKey> out;
+  for (const auto& [key, name] : names) out.push_back({key, name});
+  return out;
 }
 const ArmResult* find_arm(const ExperimentResults& r, const std::string& name) {
   for (const ArmResult& a : r.arms)

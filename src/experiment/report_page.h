@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiment/results.h"
+#include "page/chart.h"
 #include "page/page.h"
 
 namespace rum::experiment {
@@ -23,8 +24,11 @@ std::string verdict_html(Verdict);  // a sign and the words
 std::string explained(const std::string& measure);  // as `--explain` prints; "" if unknown
 page::Head score_head(size_t score);                // "BLEU, higher is better"
 std::string claim_sentence(const Claim&);           // "real beats regurgitated (C1)", marked if chosen later
-int group_key(const std::string& group);            // for its colour and shape
-std::string group_name(const std::string& group);   // "D, remedy 1: quality"
+// For a group's colour and shape: by the order of the design, then of the config.
+int group_key(const ExperimentConfig&, const std::string& group);
+std::string group_name(const std::string& group);  // "D, remedy 1: quality"
+std::vector<const ArmResult*> by_group(const ExperimentResults&);
+std::vector<page::ChartKey> group_legend(const ExperimentConfig&, const std::vector<const ArmResult*>&);
 // The arm with its last weights and the whole pool; null if there is none.
 const ArmResult* find_arm(const ExperimentResults&, const std::string& name);
 

@@ -80,21 +80,27 @@ void detector_figure(page::Page& page, const std::vector<DetectorResult>& detect
     calibration.lines.push_back(std::move(line));
   }
   if (!names.empty())
-    page.figure({page::svg(curve), page::svg(calibration)},
-                "Detectors on sources of the judge set that they were not fitted on, one line per seed: ROC "
-                "curves (further "
-                "up and left is better), and calibration (ideally on the diagonal).",
-                "detectors.csv");
+    page.figure(
+        {page::svg(curve), page::svg(calibration)},
+        "Detectors on texts that they were not fitted on, one line per seed: ROC curves (further up and "
+        "left is better), and calibration (ideally on the diagonal).",
+        "detectors.csv");
 }
 void detector_table(page::Page& page, const std::vector<DetectorResult>& detectors) {
   page::Table t{
-      "How well detectors tell the generator from people, on sources of the judge set that they were not "
-      "fitted on.",
+      "How well detectors tell the generator from people, on texts that they were not fitted on.",
       "detectors.csv",
-      {{"detector"}, {"targets"}, {"seed"}, {"texts"}, {"AUROC [95 %], higher is better"}}};
+      {{"detector"},
+       {"targets"},
+       {"seed"},
+       {"tried on",
+        "A fifth of the judge set's sources, or the validation set if it learned from all of them."},
+       {"texts"},
+       {"AUROC [95 %], higher is better"}}};
   for (const DetectorResult& d : detectors) {
     const size_t texts = d.log_odds.human.size() + d.log_odds.machine.size();
     t.rows.push_back({escape_html(d.scorer), escape_html(d.targets), page::counted(d.seed),
+                      d.tried_on == "valid" ? "validation set" : "judge set",
                       texts > 0 ? page::counted(static_cast<int64_t>(texts)) : "–",
                       fmt::format("{:.3f} [{:.3f}, {:.3f}]", d.auroc, d.low, d.high)});
   }

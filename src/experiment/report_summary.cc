@@ -29,16 +29,12 @@ std::string seeds_of(const ExperimentConfig& c) {
 // ---- five sentences
 std::string what_was_run(const ExperimentResults& r) {
   std::set<const Arm*> arms;
-  size_t students = 0;
-  for (const ArmResult& a : r.arms) {
-    arms.insert(a.arm);
-    if (a.model == "last") students += a.rows[0].size();
-  }
+  for (const ArmResult& a : r.arms) arms.insert(a.arm);
   return fmt::format(
-      "{} students of {} arms, {} each, learned from a pool of {} pairs and were judged on "
-      "{} sentences that people had translated.",
-      page::counted(static_cast<int64_t>(students)), arms.size(), seeds_of(*r.config),
-      page::counted(r.config->data.pool_pairs), page::counted(r.test_sentences));
+      "{} students were trained for {} arms, {} each; they learned from a pool of {} pairs and were "
+      "judged on {} sentences that people had translated.",
+      page::counted(r.students), arms.size(), seeds_of(*r.config), page::counted(r.config->data.pool_pairs),
+      page::counted(r.test_sentences));
 }
 std::string how_good(const ExperimentResults& r) {
   if (!r.gate) return "No gate is set, so it is not known whether these sizes are large enough.";
@@ -94,33 +90,63 @@ bool learned_more(const ExperimentConfig& c, const Arm& a) {
   return std::any_of(c.generators.begin(), c.generators.end(),
                      [&](const Generator& g) { return g.name == generator && g.judge_set; });
 }
-// The claim whose remedy closes most of the gap by BLEU. Oracles, and controls whose generator learned from
-// more human text, are not remedies; a gap of uncertain sign counts only if there is no other.
-const ClaimResult* best_remedy(const ExperimentResults& r) {
-  const ClaimResult* best = nullptr;
-  const auto rank = [](const ClaimResult& c) {
-    const GapClosed& gap = *c.rows[0].gap;
-    return std::pair(!gap.sign_is_uncertain(), *gap.share);
-  };
+// The claim whose two arms are the ends of the gap that remedies are judged by: the gate's, else the first
+// about students; null if there is none.
+const Claim* gap_claim(const ExperimentResults& r) {
+  for (const ClaimResult& c : r.claims)
+    if (c.claim->id == r.config->gate.claim && c.claim->kind == "students") return c.claim;
+  const ClaimResult* first = first_claim(r, "students");
+  return first ? first->claim : nullptr;
+}
+// The claims of remedies for this gap; shares of others, such as that from a random half, are of other sizes.
+// Oracles, and controls whose generator learned from more human text, are not remedies, and what was chosen
+// after looking is no evidence.
+std::vector<const ClaimResult*> remedies_for(const ExperimentResults& r, const Claim& gap) {
+  std::vector<const ClaimResult*> out;
   for (const ClaimResult& c : r.claims) {
-    if (c.rows.empty() || !c.rows[0].gap || !c.rows[0].gap->share) continue;
+    if (c.rows.empty() || c.claim->worse != gap.worse || c.claim->ceiling != gap.better ||
+        c.claim->model != gap.model || c.claim->chosen_later)
+      continue;
     const ArmResult* arm = find_arm(r, c.claim->better);
     if (arm && (chosen_by_oracle(*r.config, *arm->arm) || learned_more(*r.config, *arm->arm))) continue;
-    if (best == nullptr || rank(c) > rank(*best)) best = &c;
+    out.push_back(&c);
   }
-  return best;
+  return out;
 }
-// The remedy that closes most of the gap by BLEU; else the clearest difference between targets; else the
-// smallest effect that would have been detected.
+// "“X” closes most: 46 % [31, 60]"
+std::string best_remedy(const std::vector<const ClaimResult*>& remedies, size_t score) {
+  const ClaimResult* best = nullptr;
+  bool there = false;
+  for (const ClaimResult* c : remedies) {
+    const ClaimResult::Row& row = c->rows[score];
+    if (!row.gap || !row.gap->share) continue;
+    there = true;
+    if (row.verdict != Verdict::holds) continue;
+    if (best == nullptr || *row.gap->share > *best->rows[score].gap->share) best = c;
+  }
+  if (!there) return "there is none";
+  if (best == nullptr) return "no remedy is shown to close any of it";
+  return fmt::format("&ldquo;{}&rdquo; closes most: {}", escape_html(best->claim->better),
+                     share_of_gap(*best->rows[score].gap));
+}
+// The remedies that close most of the gap; else the clearest difference between targets; else the smallest
+// effect that would have been detected.
 std::string main_effect(const ExperimentResults& r) {
-  if (const ClaimResult* best = best_remedy(r)) {
-    std::string out = fmt::format(
-        "Of the remedies, &ldquo;{}&rdquo; closes most of the gap from &ldquo;{}&rdquo; to &ldquo;{}&rdquo;:",
-        escape_html(best->claim->better), escape_html(best->claim->worse), escape_html(best->claim->ceiling));
-    for (const ClaimResult::Row& row : best->rows)
-      if (row.gap)
-        out += fmt::format("{} {} by {}", &row == &best->rows.front() ? "" : ",", share_of_gap(*row.gap),
-                           row.by);
+  const Claim* gap = gap_claim(r);
+  if (const auto remedies = gap ? remedies_for(r, *gap) : std::vector<const ClaimResult*>();
+      !remedies.empty()) {
+    std::string out = fmt::format("Of the gap from &ldquo;{}&rdquo; to &ldquo;{}&rdquo;,",
+                                  escape_html(gap->worse), escape_html(gap->better));
+    std::vector<std::pair<std::string, std::string>> said;  // and the scores by which it is so
+    for (size_t m = 0; m < kScores.size(); ++m) {
+      const std::string says = best_remedy(remedies, m);
+      if (!said.empty() && said.back().first == says)
+        said.back().second += std::string(", ") + kScores[m];
+      else
+        said.emplace_back(says, kScores[m]);
+    }
+    for (const auto& s : said)
+      out += fmt::format("{} by {} {}", &s == &said.front() ? "" : ";", s.second, s.first);
     return out + ".";
   }
   if (const ClaimResult* c = first_claim(r, "diversity"); c && !c->rows.empty()) {
@@ -179,8 +205,12 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
                               r.claims.size()));
   if (errors)
     out.push_back(
-        fmt::format("Claims about errors rest on the {} sentences of the pool that two people translated.",
-                    page::counted(doubled)));
+        doubled > 0
+            ? fmt::format(
+                  "Claims about errors rest on the {} sentences of the pool that two people translated.",
+                  page::counted(doubled))
+            : "Claims about errors are undecided: no sentence of the pool has been translated by two "
+              "people.");
   if (const int64_t n = without_likelihood(r); n > 0)
     out.push_back(fmt::format(
         "{} of {} test pairs do not fit the context of a student: they count in BLEU and chrF, not in NLL.",

@@ -13,25 +13,55 @@ std::string csv_text(const std::string& s) {
   return out + '"';
 }
 std::string number(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
-std::string head_of(const ArmResult& a, size_t seed) {
-  return fmt::format("{},{},{},{},{},{},{},{}", csv_text(a.arm->name), csv_text(a.arm->group),
-                     csv_text(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1);
+std::string head_of(const ArmResult& a) {
+  return fmt::format("{},{},{}", csv_text(a.arm->name), a.volume, a.model);
 }
 
 std::string results_csv(const ExperimentResults& r) {
-  std::string out = "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value\n";
-  for (const ArmResult& a : r.arms)
+  std::string out = "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value,human\n";
+  for (const ArmResult& a : r.arms) {
+    const auto row = [&](size_t seed, const char* measure, double value) {
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},\n", csv_text(a.arm->name), csv_text(a.arm->group),
+                         csv_text(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1,
+                         measure, number(value));
+    };
     for (size_t m = 0; m < kScores.size(); ++m)
       for (size_t s = 0; s < a.replicates[m].by_seed.size(); ++s)
-        out += fmt::format("{},{},{}\n", head_of(a, s), kScores[m], number(a.replicates[m].by_seed[s]));
-  for (const TargetsResult& t : r.targets)
-    for (const auto* list : {&t.errors, &t.diversity})
-      for (const MeasureResult& m : *list)
-        for (size_t s = 0; s < m.values.size(); ++s) {
-          out += fmt::format("{},targets,{},1,,,,{},{},{}\n", csv_text(t.name), csv_text(t.name), s + 1,
-                             m.measure, number(m.values[s]));
-          out += fmt::format("human,targets,human,1,,,,{},{},{}\n", s + 1, m.measure, number(m.human[s]));
-        }
+        row(s, kScores[m], a.replicates[m].by_seed[s]);
+    for (size_t s = 0; s < a.curves.size() && a.pool_pairs > 0; ++s) row(s, "epochs", a.curves[s].epochs);
+  }
+  for (const TargetsResult& t : r.targets) {
+    const auto rows = [&](const char* group, int64_t pairs, const std::vector<MeasureResult>& measures) {
+      for (const MeasureResult& m : measures)
+        for (size_t s = 0; s < m.values.size(); ++s)
+          out += fmt::format("{0},{1},{0},1,,,{2},{3},{4},{5},{6}\n", csv_text(t.name), group, pairs, s + 1,
+                             m.measure, number(m.values[s]), number(m.human[s]));
+    };
+    rows("targets", t.pairs, t.errors);
+    rows("floor", t.doubled, t.floor);
+    rows("targets", t.pairs, t.diversity);
+  }
+  return out;
+}
+std::string scores_csv(const ExperimentResults& r) {
+  std::string out = "arm,volume,weights,score,value,low,high\n";
+  for (const ArmResult& a : r.arms)
+    for (size_t m = 0; m < kScores.size(); ++m) {
+      const Effect& e = a.scores[m];
+      out += fmt::format("{},{},{},{},{}\n", head_of(a), kScores[m], number(e.value), number(e.low),
+                         number(e.high));
+    }
+  return out;
+}
+std::string differences_csv(const ExperimentResults& r) {
+  std::string out = "arm,volume,weights,against,score,value,low,high,p,p_randomisation\n";
+  for (const ArmResult& a : r.arms)
+    for (size_t m = 0; m < kScores.size() && !a.against.empty(); ++m) {
+      const Effect& e = a.to_real[m];
+      out +=
+          fmt::format("{},{},{},{},{},{},{},{}\n", head_of(a), csv_text(a.against), kScores[m],
+                      number(e.value), number(e.low), number(e.high), number(e.p), number(a.randomised[m]));
+    }
   return out;
 }
 
@@ -42,9 +72,9 @@ std::string sentences_csv(const ExperimentResults& r) {
   for (const ArmResult& a : r.arms)
     for (size_t s = 0; s < a.rows[0].size(); ++s)
       for (size_t i = 0; i < a.rows[0][s].size(); ++i)
-        out += fmt::format("{},{},{},{},{},{:.4f},{:.4f},{:.5f},{}\n", csv_text(a.arm->name), a.volume,
-                           a.model, s + 1, i, bleu->score(a.rows[0][s][i]), chrf->score(a.rows[1][s][i]),
-                           a.rows[2][s][i][0], a.rows[2][s][i][1]);
+        out += fmt::format("{},{},{},{:.4f},{:.4f},{:.5f},{}\n", head_of(a), s + 1, i,
+                           bleu->score(a.rows[0][s][i]), chrf->score(a.rows[1][s][i]), a.rows[2][s][i][0],
+                           a.rows[2][s][i][1]);
   return out;
 }
 
@@ -53,17 +83,16 @@ std::string curves_csv(const ExperimentResults& r) {
   for (const ArmResult& a : r.arms)
     for (size_t s = 0; s < a.curves.size(); ++s)
       for (const auto& [step, loss] : a.curves[s].valid_loss)
-        out += fmt::format("{},{},{},{},{},{}\n", csv_text(a.arm->name), a.volume, a.model, s + 1, step,
-                           number(loss));
+        out += fmt::format("{},{},{},{}\n", head_of(a), s + 1, step, number(loss));
   return out;
 }
 std::string validity_csv(const ExperimentResults& r) {
-  std::string out = "targets,score,correlation_with,spearman\n";
+  std::string out = "targets,pairs,score,ties,correlation_with,spearman\n";
   for (const RankingResult& ranking : r.rankings)
     for (const edits::Validity& v : ranking.scorers) {
       const auto row = [&](const std::string& with, const std::optional<double>& value) {
-        out += fmt::format("{},{},{},{}\n", csv_text(ranking.targets), csv_text(v.name), csv_text(with),
-                           number(value.value_or(NAN)));
+        out += fmt::format("{},{},{},{},{},{}\n", csv_text(ranking.targets), ranking.pairs, csv_text(v.name),
+                           v.tied, csv_text(with), number(value.value_or(NAN)));
       };
       row("chrF to the human target", v.quality);
       row("source length", v.length);
@@ -74,13 +103,13 @@ std::string validity_csv(const ExperimentResults& r) {
 }
 // The AUROC with its interval, then the log odds of each held-out text by author.
 std::string detectors_csv(const ExperimentResults& r) {
-  std::string out = "detector,targets,seed,measure,value\n";
+  std::string out = "detector,targets,seed,tried_on,measure,value\n";
   std::vector<DetectorResult> all = r.detectors;
   all.insert(all.end(), r.tried.begin(), r.tried.end());
   for (const DetectorResult& d : all) {
     const auto row = [&](const char* measure, double value) {
-      out += fmt::format("{},{},{},{},{}\n", csv_text(d.scorer), csv_text(d.targets), d.seed, measure,
-                         number(value));
+      out += fmt::format("{},{},{},{},{},{}\n", csv_text(d.scorer), csv_text(d.targets), d.seed, d.tried_on,
+                         measure, number(value));
     };
     row("auroc", d.auroc);
     row("auroc_low", d.low);
@@ -110,6 +139,8 @@ Json claims_json(const ExperimentResults& r) {
     for (const ClaimResult::Row& row : c.rows) {
       Json::Object o{{"by", row.by},
                      {"verdict", name(row.verdict)},
+                     {"from", row.from},
+                     {"to", row.to},
                      {"difference", row.difference.value},
                      {"low", row.difference.low},
                      {"high", row.difference.high},
@@ -123,11 +154,9 @@ Json claims_json(const ExperimentResults& r) {
       if (row.gap) o.emplace_back("gap_closed", gap_json(*row.gap));
       rows.push_back(Json(std::move(o)));
     }
-    Json::Object claim{{"id", c.claim->id},
-                       {"text", c.claim->text},
-                       {"better", c.claim->better},
-                       {"worse", c.claim->worse},
-                       {"chosen_later", c.claim->chosen_later}};
+    Json::Object claim{{"id", c.claim->id},           {"text", c.claim->text},
+                       {"better", c.claim->better},   {"worse", c.claim->worse},
+                       {"ceiling", c.claim->ceiling}, {"chosen_later", c.claim->chosen_later}};
     if (c.claim->kind != "students") claim.emplace_back("sentences", compared_sentences(r, *c.claim));
     claim.emplace_back("rows", std::move(rows));
     claims.push_back(Json(std::move(claim)));
@@ -152,8 +181,11 @@ int64_t compared_sentences(const ExperimentResults& r, const Claim& c) {
   return 0;
 }
 std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults& r) {
-  std::vector<std::pair<std::string, std::string>> out{
-      {"results.csv", results_csv(r)}, {"sentences.csv", sentences_csv(r)}, {"curves.csv", curves_csv(r)}};
+  std::vector<std::pair<std::string, std::string>> out{{"results.csv", results_csv(r)},
+                                                       {"scores.csv", scores_csv(r)},
+                                                       {"differences.csv", differences_csv(r)},
+                                                       {"sentences.csv", sentences_csv(r)},
+                                                       {"curves.csv", curves_csv(r)}};
   if (!r.rankings.empty()) out.emplace_back("validity.csv", validity_csv(r));
   if (!r.detectors.empty() || !r.tried.empty()) out.emplace_back("detectors.csv", detectors_csv(r));
   out.emplace_back("claims.json", to_json(claims_json(r), 1) + "\n");

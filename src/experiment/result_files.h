@@ -1,6 +1,13 @@
-// The numbers of a report as files: results.csv, one row per measurement; sentences.csv, every arm's scores
-// on every test sentence; curves.csv, every student's validation losses; validity.csv and detectors.csv for
-// the scores that ranked the pool, if any; claims.json. Ids and numbers only, no corpus text.
+// The numbers of a report as files: results.csv, one row per measurement and seed; scores.csv and
+// differences.csv, every arm's scores, and its differences to the arm of human targets, with 95 % intervals;
+// sentences.csv, every arm's scores on every test sentence; curves.csv, every student's validation losses;
+// validity.csv and detectors.csv for the scores that ranked the pool, if any; claims.json. Ids and numbers
+// only, no corpus text.
+//
+// In results.csv rows of students are measured on the test set. Those of group "targets" are measures of
+// targets, "human" that of the human targets of the same sources; those of group "floor" compare them with the
+// first of two people who translated a sentence, and "human" is the second. pool_pairs: pairs that a student
+// saw, or that were compared.
 #pragma once
 #include <string>
 #include <utility>

@@ -62,6 +62,7 @@ class Gatherer {
   }
   ExperimentResults run() {
     out_.config = &config_;
+    out_.students = trained_students(graph_);
     out_.test_sentences = static_cast<int64_t>(test_.size());
     corpus();
     arms();
@@ -72,8 +73,8 @@ class Gatherer {
     samples();
     costs();
     out_.rankings = rankings(graph_, store_);
-    out_.detectors = detectors(graph_.scored, store_);
-    out_.tried = detectors(graph_.tried, store_);
+    out_.detectors = detectors(graph_, graph_.scored, store_);
+    out_.tried = detectors(graph_, graph_.tried, store_);
     return std::move(out_);
   }
 
@@ -109,9 +110,11 @@ class Gatherer {
   // ---- students
   void arms() {
     for (const StudentRun& run : graph_.students)
-      for (const auto& [model, id] : run.evaluated) {
+      for (const char* model : {"last", "best"}) {
+        const auto evaluated = run.evaluated.find(model);
+        if (evaluated == run.evaluated.end()) continue;
         ArmResult& arm = arm_of(run, model);
-        const Evaluated j = read_evaluated(store_.folder(id) + "/test.jsonl", test_.size());
+        const Evaluated j = read_evaluated(store_.folder(evaluated->second) + "/test.jsonl", test_.size());
         translations_.emplace(std::pair{arm.name(), run.seed}, j.translations);
         for (size_t m = 0; m < metrics_.size(); ++m)
           arm.rows[m].push_back(count(*metrics_[m], j.translations, references_));
@@ -159,23 +162,24 @@ class Gatherer {
       if (a.arm->name == arm && a.model == model && a.volume == volume) return &a;
     return nullptr;
   }
-  // Students of human targets at the same volume with the same start; with the same recipe if there are any.
+  // Students of human targets of the same recipe, at the same volume, with the same start; judged by the same
+  // kind of weights, or by the last where that was not asked for.
   const ArmResult* real(const ArmResult& beside) const {
-    const ArmResult* found = nullptr;
-    for (const ArmResult& a : out_.arms)
-      if (a.arm->targets == "human" && (a.arm->apply.empty() || !a.arm->chain.empty()) && a.model == "last" &&
-          a.volume == beside.volume && a.arm->from == beside.arm->from &&
-          (a.arm->equal_steps == beside.arm->equal_steps || a.volume == 1))
-        if (found == nullptr ||
-            (a.arm->student == beside.arm->student && found->arm->student != a.arm->student))
-          found = &a;
-    return found;
+    const auto recipe = [&](const Arm& a) { return a.student.empty() ? config_.student : a.student; };
+    for (const std::string& model : {beside.model, std::string("last")})
+      for (const ArmResult& a : out_.arms)
+        if (a.arm->targets == "human" && (a.arm->apply.empty() || !a.arm->chain.empty()) &&
+            a.model == model && a.volume == beside.volume && recipe(*a.arm) == recipe(*beside.arm) &&
+            a.arm->from == beside.arm->from &&
+            (a.arm->equal_steps == beside.arm->equal_steps || a.volume == 1))
+          return &a;
+    return nullptr;
   }
   void differences() {
     for (ArmResult& a : out_.arms) {
       const ArmResult* r = real(a);
       if (r == nullptr || r == &a) continue;
-      a.compared = true;
+      a.against = r->name();
       for (size_t m = 0; m < kScores.size(); ++m) {
         a.to_real[m] = difference(a.replicates[m], r->replicates[m]);
         a.randomised[m] = randomisation_p(scores_[m], a.rows[m], r->rows[m], resampling_);

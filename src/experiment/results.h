@@ -31,8 +31,8 @@ struct ArmResult {
   std::array<SeedRows, kScores.size()> rows;
   std::array<Bootstrap, kScores.size()> replicates;
   ByScore scores;
-  bool compared = false;  // with the arm of human targets at the same volume: in the next two
-  ByScore to_real;
+  std::string against;  // name of the arm of human targets that it is compared with; empty: none is like it
+  ByScore to_real;      // differences to that
   // p of that difference by approximate randomisation.
   std::array<double, kScores.size()> randomised{1, 1, 1};
   double steps = 0, seconds = 0, epochs = 0;  // per student, on average
@@ -85,6 +85,7 @@ struct ExperimentResults {
   const ExperimentConfig* config = nullptr;
   std::vector<std::pair<std::string, std::string>> files;  // of the corpus: folder and name, hash
   std::vector<SetFacts> sets;
+  int64_t students = 0;  // trained ones
   int64_t test_sentences = 0;
   std::vector<ArmResult> arms;
   std::vector<TargetsResult> targets;

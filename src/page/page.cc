@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "text/html.h"
+#include "text/words.h"
 
 namespace rum::page {
 std::string html_document(const std::string& title, const std::string& body, const std::string& head) {
@@ -20,9 +21,11 @@ std::string tip(const std::string& text) {
   if (text.empty()) return "";
   return fmt::format(" title=\"{}\"", escape_html(text));
 }
-std::string source(const char* file) {
-  if (*file == '\0') return "";
-  return fmt::format(" <a href=\"{0}\">{0}</a>", file);
+std::string sources(const char* files) {
+  std::string out;
+  for (const std::string_view file : split_at_blanks(files))
+    out += fmt::format(" <a href=\"{0}\">{0}</a>", file);
+  return out;
 }
 std::string row_html(const Table& t, const std::vector<std::string>& row) {
   if (row.size() == 1)
@@ -46,7 +49,7 @@ void Page::table(const Table& t) {
   put(fmt::format(
       "<figure class=\"table\" id=\"table-{0}\"><figcaption><b>Table {0}.</b> {1}{2}</figcaption>\n"
       "<div class=\"scroll\"><table><thead><tr>",
-      tables_, t.caption, source(t.data)));
+      tables_, t.caption, sources(t.data)));
   for (const Head& h : t.head) put(fmt::format("<th{}>{}</th>", tip(h.tip), escape_html(h.label)));
   put("</tr></thead><tbody>\n");
   for (const auto& row : t.rows) put(row_html(t, row));
@@ -57,7 +60,7 @@ void Page::figure(const std::vector<std::string>& charts, const std::string& cap
   put(fmt::format("<figure id=\"figure-{}\"><div class=\"charts\">\n", figures_));
   for (const std::string& c : charts) put("<div>" + c + "</div>\n");
   put(fmt::format("</div><figcaption><b>Figure {}.</b> {}{}</figcaption></figure>\n", figures_, caption,
-                  source(data)));
+                  sources(data)));
 }
 std::string Page::html(const std::string& title, const std::string& top, const std::string& head) const {
   std::string body = top + "<nav>" + contents_ + "</nav>\n" + body_;

@@ -14,7 +14,7 @@ struct Head {                   // of a column
 // Cells are HTML; a row of one cell is a heading for the rows below. The first column names its row.
 struct Table {
   std::string caption;  // HTML, without a number
-  const char* data;     // the file with these numbers; "" if there is none
+  const char* data;     // the files with these numbers, between blanks; "" if there is none
   std::vector<Head> head;
   std::vector<std::vector<std::string>> rows{};
 };

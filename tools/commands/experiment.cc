@@ -7,7 +7,6 @@
 #include <ctime>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -113,10 +112,8 @@ int run(const Asked& a) {
   listen_for_interrupts();
   RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs,
                  "`ruminate experiment status` shows how far it is"};
-  std::set<std::string> students;  // one that belongs to two arms is trained once
-  for (const StudentRun& x : g.students) students.insert(x.student);
   progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
-                            students.size(), r.jobs));
+                            trained_students(g), r.jobs));
   for (const std::string& sentence : undecidable(c)) progress.line(sentence);
   Disk::real().make_folders(c.report);
   Disk::real().replace_text(c.report + "/config.toml", c.text);
