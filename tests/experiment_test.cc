@@ -333,7 +333,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
   for (const char* scale : {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune",
-                            "chain", "map", "mechanisms", "paper"}) {
+                            "growing", "chain", "map", "mechanisms", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -362,6 +362,13 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   const auto refuse = [&](const char* from, const char* to, const char* part) {
     expect_error([&] { parse_experiment(replaced(good, from, to), "x.toml"); }, part);
   };
+  const auto averaged = [&](const char* with, const char* part) {
+    refuse("mean_with = [[\"best half by several scores in turn\", \"self, greedy\"]]", with, part);
+  };
+  averaged("mean_with = [[\"self, greedy\"]]", "claim[4].mean_with: expected a list of pairs");
+  averaged("mean_with = [[\"self, greedy\", \"human, 2 %\"]]", "no arm \"human, 2 %\"; did you mean");
+  refuse("kind = \"errors\"", "kind = \"errors\"\nmean_with = [[\"human\", \"self, greedy\"]]",
+         "differences are averaged over arms alone");
   refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
   refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a whole number from 1");
   refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");
@@ -1050,6 +1057,28 @@ void expect_pool_pairs(const Experiment& e) {
   }
 }
 
+// A claim over several pairs of arms is about the mean of their differences.
+void expect_mean_difference(const Experiment& e) {
+  const Store store(e.file("x"));
+  const ExperimentConfig c = parse_experiment(e.config, "c.toml");
+  const ExperimentGraph g = experiment_graph(c, &store);
+  const ExperimentResults r = gather(c, g, store);
+  for (const ClaimResult& claim : r.claims) {
+    if (claim.claim->id != "C6") continue;
+    ASSERT_EQ(claim.rows.size(), 3u);
+    for (size_t m = 0; m < 3; ++m) {
+      const auto score = [&](const char* name) {
+        for (const ArmResult& a : r.arms)
+          if (a.arm->name == name && a.model == "last" && a.volume == 1) return a.scores[m].value;
+        return std::nan("");
+      };
+      const double better =
+          (score("best half by dual cross-entropy") + score("best half by several scores in turn")) / 2;
+      EXPECT_NEAR(claim.rows[m].difference.value, better - score("self, greedy"), 1e-9);
+    }
+  }
+}
+
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   Experiment e;
   // First one group alone: its report says what it leaves out, and a full run reuses its stages.
@@ -1101,6 +1130,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   for (const char* bad : {"http://", "https://", "<script", ">nan<", ">-nan<", ">inf<"})
     EXPECT_EQ(html.find(bad), std::string::npos) << bad;
   expect_pool_pairs(e);
+  expect_mean_difference(e);
   // 14 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.
   const std::string rows = slurp(e.file("x/results.csv")), sentences = slurp(e.file("x/sentences.csv"));
   EXPECT_GT(std::count(rows.begin(), rows.end(), '\n'), 14 * 2 * 3);

@@ -340,7 +340,7 @@ TEST(Report, AFractionOfRealDataIsOneMarkOnALine) {
     m.results.arms.clear();
     for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
     const std::string html = m.html();
-    const size_t at = html.find(">A fraction of real data</text>");
+    const size_t at = html.find(">A fraction of real data, BLEU</text>");
     return at == std::string::npos ? "" : html.substr(at, html.find("</svg>", at) - at);
   };
   add("mixed", 0.1, ""), add("tagged", 0.1, "tagged");

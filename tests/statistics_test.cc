@@ -61,6 +61,17 @@ struct Simulation {
   }
 };
 
+TEST(Statistics, TheMeanOfArmsIsTakenDrawByDraw) {
+  const Bootstrap a{3, {2, 4}, {2, 3, 4}}, b{5, {6, 4}, {6, 5, 1}};
+  const Bootstrap* const both[] = {&a, &b};
+  const Bootstrap m = mean_of(both);
+  EXPECT_EQ(m.score, 4);
+  EXPECT_EQ(m.by_seed, (std::vector<double>{4, 4}));
+  EXPECT_EQ(m.replicates, (std::vector<double>{4, 4, 2.5}));
+  const Bootstrap shorter{1, {1, 1}, {1, 1}};
+  const Bootstrap* const unlike[] = {&a, &shorter};
+  EXPECT_NE(error_of([&] { mean_of(unlike); }).find("replicates"), std::string::npos);
+}
 TEST(Statistics, BootstrapIsTheEnumeratedDistribution) {
   // A ratio of sums, not a mean of ratios: rows (x, y), score sum x / sum y. 2 seeds, 3
   // sentences: 4 x 27 draws.

@@ -444,6 +444,7 @@ class Reader {
     s.read("kind", x.kind, true);
     s.read("better", x.better, true);
     s.read("worse", x.worse, true);
+    s.read("mean_with", x.mean_with);
     s.read("model", x.model);
     s.read("ceiling", x.ceiling);
     s.read("measures", x.measures);
@@ -463,6 +464,10 @@ class Reader {
     check_name(s.place("model"), "kind of weights", x.model, kWeights);
     check_judged(s.place("better"), x.better, {x.model});
     check_judged(s.place("worse"), x.worse, {x.model, "last"});
+    for (const auto& [better, worse] : x.mean_with) {
+      check_judged(s.place("mean_with"), better, {x.model});
+      check_judged(s.place("mean_with"), worse, {x.model, "last"});
+    }
     if (!x.ceiling.empty()) check_judged(s.place("ceiling"), x.ceiling, {"last"});
     if (!x.measures.empty())
       throw FileError(s.place("measures") +
@@ -496,6 +501,9 @@ class Reader {
     if (std::none_of(c_.arms.begin(), c_.arms.end(), [&](const Arm& a) { return a.targets == generated; }))
       throw FileError(fmt::format("{}no arm learns from \"{}\", and only what arms learn from is measured",
                                   s.place(key), generated));
+    if (!x.mean_with.empty())
+      throw FileError(s.place("mean_with") +
+                      "differences are averaged over arms alone: a claim of kind \"students\"");
     if (!x.ceiling.empty())
       throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");
     if (s.find("model") != nullptr)

@@ -94,6 +94,9 @@ struct Claim {
   std::vector<std::string>
       measures;               // of errors or diversity (measures.h); none in the file: the standard ones
   bool chosen_later = false;  // after looking at results
+  // Further pairs of arms, better and worse: then the claim is about the mean of the differences. Over the
+  // sizes of a growing set that is the area between two curves.
+  std::vector<std::pair<std::string, std::string>> mean_with{};
 };
 struct Gate {  // of the scale: if not met, the sizes are wrong, not the claims
   std::string arm, claim;

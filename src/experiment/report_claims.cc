@@ -21,7 +21,10 @@ int digits_of_row(const ClaimResult& c, const ClaimResult::Row& row) {
                         : page::digits_for(std::max(std::abs(row.from), std::abs(row.to)));
 }
 std::string against(const Claim& c) {
-  return fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));
+  std::string out = fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));
+  for (const auto& [better, worse] : c.mean_with)
+    out += fmt::format(", {} against {}", escape_html(better), escape_html(worse));
+  return c.mean_with.empty() ? out : "mean of " + out;
 }
 
 // ---- verdicts
@@ -142,9 +145,11 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
       });
       if (arm == r.arms.end()) continue;
       arms.push_back(&*arm);
-      chart.rows.push_back({fmt::format("{}, from {}", c.claim->better, c.claim->worse), share_of_gap(g),
-                            *g.share, g.interval->first, g.interval->second,
-                            group_key(*r.config, arm->arm->group)});
+      std::string label = fmt::format("{}, from {}", c.claim->better, c.claim->worse);
+      if (const size_t more = c.claim->mean_with.size())
+        label += fmt::format(", and {} more on average", more);
+      chart.rows.push_back({std::move(label), share_of_gap(g), *g.share, g.interval->first,
+                            g.interval->second, group_key(*r.config, arm->arm->group)});
     }
     chart.legend = group_legend(*r.config, arms);
     if (!chart.rows.empty()) charts.push_back(page::svg(chart));

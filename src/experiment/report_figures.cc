@@ -89,57 +89,73 @@ void volumes(page::Page& page, const ExperimentResults& r) {
                 "scores.csv");
 }
 
-// The share of real data that an arm learns from, and the line that it belongs to; no name: none.
-struct Fraction {
+// An arm as a point of a line; no name: of none.
+struct Share {
   std::string line;
   double share = 0;
 };
-Fraction fraction_of(const ArmResult& a) {
+bool one_operation(const ArmResult& a) {
   const Arm& arm = *a.arm;
-  if (a.volume != 1 || arm.apply.size() != 1 || !arm.student.empty() || !arm.from.empty() ||
-      !arm.chain.empty() || !arm.joined.empty())
-    return {};
-  const AppliedOperation& o = arm.apply.front();
-  Fraction f;
+  return a.volume == 1 && arm.apply.size() == 1 && arm.student.empty() && arm.from.empty() &&
+         arm.chain.empty() && arm.joined.empty();
+}
+// Of real data.
+Share real_share(const ArmResult& a) {
+  if (!one_operation(a)) return {};
+  const AppliedOperation& o = a.arm->apply.front();
+  Share f;
   std::string more;  // parameters besides the share make other mixtures, and other lines
   for (const auto& [key, value] : o.parameters)
     if (key == "share" || key == "real")
       value.number(f.share);
     else
       more += ", " + key;
-  if (o.op == "subset") f.line = arm.targets + " alone" + more;
-  if (o.op == "mix") f.line = "mixed with " + arm.targets + more;
+  if (o.op == "subset") f.line = a.arm->targets + " alone" + more;
+  if (o.op == "mix") f.line = "mixed with " + a.arm->targets + more;
   if (!f.line.empty() && a.model == "best") f.line += ", best weights";
   return f;
 }
-void fractions(page::Page& page, const ExperimentResults& r) {
-  page::LineChart chart{
-      "A fraction of real data", "share of the pool with human targets", score_head(0).label, {}, true};
-  std::set<double> shares;
-  for (const ArmResult& a : r.arms) {
-    const Fraction f = fraction_of(a);
-    if (f.line.empty()) continue;
-    auto at = std::find_if(chart.lines.begin(), chart.lines.end(),
-                           [&](const page::ChartLine& l) { return l.name == f.line; });
-    if (at == chart.lines.end()) at = chart.lines.insert(chart.lines.end(), {f.line, {}});
-    at->points.push_back({f.share, a.scores[0].value, a.scores[0].low, a.scores[0].high});
-    shares.insert(f.share);
-  }
-  if (shares.size() < 2) return;
-  for (page::ChartLine& l : chart.lines)
-    std::sort(l.points.begin(), l.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
+// Of the targets that a filter keeps: the sizes of a growing set.
+Share kept_share(const ArmResult& a) {
+  if (!one_operation(a) || a.model != "last" || a.arm->apply.front().op != "filter") return {};
+  const AppliedOperation& o = a.arm->apply.front();
+  Share f;
+  std::string more;
+  for (const auto& [key, value] : o.parameters)
+    if (key == "keep")
+      value.number(f.share);
+    else if (key != "bins")
+      more += ", " + key;
+  for (const auto& [_, scorer] : o.scores) f.line = fmt::format("{} by {}{}", a.arm->targets, scorer, more);
+  return f;
+}
+void by_share(page::Page& page, const ExperimentResults& r, Share (*share_of)(const ArmResult&),
+              const std::string& title, const std::string& axis, const std::string& caption) {
   const Claim* first =
       r.config->claims.empty() ? nullptr : &r.config->claims.front();  // real against regurgitated
-  for (const ArmResult& a : r.arms)
-    if (whole(a) && first && (a.arm->name == first->better || a.arm->name == first->worse))
-      chart.lines.push_back(
-          {a.arm->name, {{0, a.scores[0].value, a.scores[0].low, a.scores[0].high}}, Stroke::level});
-  page.figure(
-      {page::svg(chart)},
-      "Students of a part of the pool with its human targets, alone or filled up with generated ones. At "
-      "equal tokens alone means more epochs over less text; best weights are those of the lowest "
-      "validation loss. Dashed: all of the pool; bands and bars are 95 % intervals.",
-      "scores.csv");
+  std::vector<std::string> charts;
+  std::set<double> shares;
+  for (size_t m = 0; m < kScores.size(); ++m) {
+    page::LineChart chart{fmt::format("{}, {}", title, kScores[m]), axis, score_head(m).label, {}, true};
+    for (const ArmResult& a : r.arms) {
+      const Share f = share_of(a);
+      if (f.line.empty()) continue;
+      auto at = std::find_if(chart.lines.begin(), chart.lines.end(),
+                             [&](const page::ChartLine& l) { return l.name == f.line; });
+      if (at == chart.lines.end()) at = chart.lines.insert(chart.lines.end(), {f.line, {}});
+      at->points.push_back({f.share, a.scores[m].value, a.scores[m].low, a.scores[m].high});
+      shares.insert(f.share);
+    }
+    for (page::ChartLine& l : chart.lines)
+      std::sort(l.points.begin(), l.points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
+    for (const ArmResult& a : r.arms)
+      if (whole(a) && first && (a.arm->name == first->better || a.arm->name == first->worse))
+        chart.lines.push_back(
+            {a.arm->name, {{0, a.scores[m].value, a.scores[m].low, a.scores[m].high}}, Stroke::level});
+    charts.push_back(page::svg(chart));
+  }
+  if (shares.size() < 2) return;
+  page.figure(charts, caption + " Dashed: all of the pool; bands and bars are 95 % intervals.", "scores.csv");
 }
 }  // namespace
 
@@ -147,6 +163,13 @@ void put_learning(page::Page& page, const ExperimentResults& r) {
   page.section("How students learned");
   training_curves(page, r);
   volumes(page, r);
-  fractions(page, r);
+  by_share(
+      page, r, real_share, "A fraction of real data", "share of the pool with human targets",
+      "Students of a part of the pool with its human targets, alone or filled up with generated ones. At "
+      "equal tokens alone means more epochs over less text; best weights are those of the lowest "
+      "validation loss.");
+  by_share(page, r, kept_share, "Growing sets", "share of the generated targets that is kept",
+           "Students of the targets that a scorer ranks highest, or of as many at random, all for as many "
+           "tokens. A remedy is worth the area between its curve and the random one.");
 }
 }  // namespace rum::experiment

@@ -105,7 +105,7 @@ std::vector<const ClaimResult*> remedies_for(const ExperimentResults& r, const C
   std::vector<const ClaimResult*> out;
   for (const ClaimResult& c : r.claims) {
     if (c.rows.empty() || c.claim->worse != gap.worse || c.claim->ceiling != gap.better ||
-        c.claim->model != gap.model || c.claim->chosen_later)
+        c.claim->model != gap.model || c.claim->chosen_later || !c.claim->mean_with.empty())
       continue;
     const ArmResult* arm = find_arm(r, c.claim->better);
     if (arm && (chosen_by_oracle(*r.config, *arm->arm) || learned_more(*r.config, *arm->arm))) continue;

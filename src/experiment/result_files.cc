@@ -157,6 +157,10 @@ Json claims_json(const ExperimentResults& r) {
     Json::Object claim{{"id", c.claim->id},           {"text", c.claim->text},
                        {"better", c.claim->better},   {"worse", c.claim->worse},
                        {"ceiling", c.claim->ceiling}, {"chosen_later", c.claim->chosen_later}};
+    Json::Array pairs;
+    for (const auto& [better, worse] : c.claim->mean_with)
+      pairs.push_back(Json(Json::Object{{"better", better}, {"worse", worse}}));
+    if (!pairs.empty()) claim.emplace_back("mean_with", Json(std::move(pairs)));
     if (c.claim->kind != "students") claim.emplace_back("sentences", compared_sentences(r, *c.claim));
     claim.emplace_back("rows", std::move(rows));
     claims.push_back(Json(std::move(claim)));

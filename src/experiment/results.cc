@@ -292,20 +292,41 @@ class Gatherer {
     }
   }
   void of_students(ClaimResult& r) {
-    const ArmResult *a = find(r.claim->better, r.claim->model), *b = find(r.claim->worse, r.claim->model);
-    if (b == nullptr) b = find(r.claim->worse, "last");
-    RUM_CHECK(a && b, "claim {}: the arms \"{}\" and \"{}\" are not judged with the weights \"{}\"",
-              r.claim->id, r.claim->better, r.claim->worse, r.claim->model);
-    const ArmResult* top = r.claim->ceiling.empty() ? nullptr : find(r.claim->ceiling, "last");
+    const Claim& c = *r.claim;
+    std::vector<const ArmResult*> better_arms, worse_arms;
+    const auto add = [&](const std::string& better, const std::string& worse) {
+      const ArmResult *a = find(better, c.model), *b = find(worse, c.model);
+      if (b == nullptr) b = find(worse, "last");
+      RUM_CHECK(a && b, "claim {}: the arms \"{}\" and \"{}\" are not judged with the weights \"{}\"", c.id,
+                better, worse, c.model);
+      better_arms.push_back(a);
+      worse_arms.push_back(b);
+    };
+    add(c.better, c.worse);
+    for (const auto& [better, worse] : c.mean_with) add(better, worse);
+    const ArmResult* top = c.ceiling.empty() ? nullptr : find(c.ceiling, "last");
     for (size_t m = 0; m < kScores.size(); ++m) {
+      const Bootstrap a = mean_of(better_arms, m), b = mean_of(worse_arms, m);
       r.rows.push_back(
-          {kScores[m], b->scores[m].value, a->scores[m].value, difference(a->replicates[m], b->replicates[m]),
-           randomisation_p(scores_[m], a->rows[m], b->rows[m], resampling_), 1, Verdict::undecided});
-      if (!top || !better(m, top->scores[m].value, b->scores[m].value)) continue;
-      GapClosed gap = gap_closed(top->replicates[m], b->replicates[m], a->replicates[m]);
-      if (gap.share) gap.interval = fieller_interval(top->replicates[m], b->replicates[m], a->replicates[m]);
+          {kScores[m], b.score, a.score, difference(a, b),
+           randomisation_p(scores_[m], rows_of(better_arms, m), rows_of(worse_arms, m), resampling_), 1,
+           Verdict::undecided});
+      if (!top || !better(m, top->scores[m].value, b.score)) continue;
+      GapClosed gap = gap_closed(top->replicates[m], b, a);
+      if (gap.share) gap.interval = fieller_interval(top->replicates[m], b, a);
       r.rows.back().gap = std::move(gap);
     }
+  }
+  static Bootstrap mean_of(const std::vector<const ArmResult*>& arms, size_t score) {
+    std::vector<const Bootstrap*> each;
+    for (const ArmResult* a : arms) each.push_back(&a->replicates[score]);
+    return experiment::mean_of(each);
+  }
+  // Of several arms as if they were further seeds: the mean over these is that of the arms.
+  static SeedRows rows_of(const std::vector<const ArmResult*>& arms, size_t score) {
+    SeedRows out;
+    for (const ArmResult* a : arms) out.insert(out.end(), a->rows[score].begin(), a->rows[score].end());
+    return out;
   }
   static bool better(size_t score, double a, double b) {
     return lower_is_better(kScores[score]) ? a < b : a > b;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -57,6 +58,18 @@ class Section : public JsonKeys {
       if (!x.number(v) || !(v >= low && v <= high))
         wrong(key, fmt::format("numbers from {} to {}", low, high), x);
       to.push_back(v);
+    }
+  }
+  void read(const std::string& key, std::vector<std::pair<std::string, std::string>>& to) {
+    const Json* j = find(key);
+    if (j == nullptr) return;
+    const char* const expected = "a list of pairs [\"...\", \"...\"]";
+    if (j->array() == nullptr || j->array()->empty()) wrong(key, expected, *j);
+    for (const Json& x : *j->array()) {
+      const Json::Array* pair = x.array();
+      if (pair == nullptr || pair->size() != 2 || !pair->at(0).text() || !pair->at(1).text())
+        wrong(key, expected, x);
+      to.emplace_back(*pair->at(0).text(), *pair->at(1).text());
     }
   }
   void done() const {  // FileError: a key that was never read

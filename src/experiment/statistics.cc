@@ -82,6 +82,16 @@ Bootstrap minus(const Bootstrap& a, const Bootstrap& b, double times) {
   return out;
 }
 
+Bootstrap mean_of(std::span<const Bootstrap* const> arms) {
+  Bootstrap out = *arms[0];
+  for (const Bootstrap* arm : arms.subspan(1)) out = minus(out, *arm, -1);
+  const auto n = static_cast<double>(arms.size());
+  out.score /= n;
+  for (double& s : out.by_seed) s /= n;
+  for (double& s : out.replicates) s /= n;
+  return out;
+}
+
 Spread spread(std::span<const double> by_seed) {
   RUM_CHECK(!by_seed.empty(), "statistics: the spread of no seeds");
   const auto [low, high] = std::minmax_element(by_seed.begin(), by_seed.end());

@@ -38,6 +38,9 @@ Bootstrap bootstrap(const metrics::Score&, const SeedRows&, const Resampling& = 
 // replicates.
 Bootstrap minus(const Bootstrap& a, const Bootstrap& b, double times = 1);
 
+// The mean of several arms, draw by draw. Error when they differ in seeds or replicates.
+Bootstrap mean_of(std::span<const Bootstrap* const>);
+
 struct Spread {                                // of one number per seed
   double mean = 0, sd = 0, low = 0, high = 0;  // sd with n - 1, NaN for one seed; smallest and largest
 };

@@ -12,6 +12,7 @@ namespace {
 // What a claim needs: arms if it is about students, else targets, of which "human" always exists.
 std::vector<std::string> needs(const Claim& c) {
   std::vector<std::string> out{c.better, c.worse};
+  for (const auto& [better, worse] : c.mean_with) out.insert(out.end(), {better, worse});
   if (!c.ceiling.empty()) out.push_back(c.ceiling);
   return out;
 }
