@@ -269,6 +269,24 @@ TEST(Checkpoint, NewestValidFallsBackAndSaysSo) {
     EXPECT_NE(all.find(checkpoint_path(folder.path, step) + ": byte"), std::string::npos) << all;
   EXPECT_EQ(warnings.size(), 1u);  // nothing to fall back to
 }
+TEST(Checkpoint, ItsNotesAreNumbersOrASentence) {
+  const Checkpoint c{7,
+                     {{"whole", "12"},
+                      {"real", "2.5"},
+                      {"comma", "1,5x"},
+                      {"word", "abc"},
+                      {"huge", "1e999"},
+                      {"inf", "inf"}},
+                     {}};
+  EXPECT_EQ(noted(c, "whole"), 12);
+  EXPECT_EQ(noted_number(c, "whole"), 12);
+  EXPECT_EQ(noted_number(c, "real"), 2.5);
+  for (const char* key : {"comma", "word", "huge", "inf", "none"})
+    EXPECT_NE(refusal([&] { noted_number(c, key); }).find(fmt::format("step 7 notes {} = ", key)),
+              std::string::npos)
+        << key;
+  EXPECT_NE(refusal([&] { noted(c, "real"); }).find("expected a whole number"), std::string::npos);
+}
 TEST(Checkpoint, RetainKeepsTheNewestAndTheChosen) {
   Scratch folder;
   for (int64_t step = 10; step <= 60; step += 10) save({step, {}, {}}, checkpoint_path(folder.path, step));

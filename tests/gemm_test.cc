@@ -138,6 +138,9 @@ TEST(Gemm, RefusesWhatDoesNotFit) {
   EXPECT_THROW(gemm(a, b, c), Error);
   EXPECT_THROW(gemm(a, noise({3, 5}, 1), narrow), Error);
   EXPECT_THROW(gemm(a, cast(noise({3, 5}, 1), DType::f32), c), Error);
+  const Tensor columns = noise({3, 5}, 1);
+  EXPECT_THROW(gemm(a, columns, c, {}, noise({3}, 4)), Error);  // a bias has a number for each of 5 columns
+  EXPECT_THROW(gemm(a, columns, c, {}, cast(noise({5}, 4), DType::f32)), Error);
 }
 TEST(Threads, EveryPieceOnceAndErrorsArrive) {
   const int before = threads();

@@ -158,6 +158,24 @@ TEST_P(Generation, CutOffAnywhereItEndsWithTheSameBytes) {
   }
 }
 
+TEST_P(Generation, ASourceThatLeavesRoomForOneTokenIsTranslated) {
+  if (GetParam() == ModelKind::encoder_decoder) return;  // its sources take no room
+  const Tokenizer& tokenizer = run().tokenizer;
+  std::vector<std::string> source{""};
+  Prompt p;
+  while ((p = source_prompt(source[0], tokenizer)).tokens.size() < 95) source[0] += '!';
+  ASSERT_EQ(room(run().model, p), 1);
+  size_t words = 0;
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    const Decoding d{.sample = true, .seed = seed};
+    const Hypothesis h = generate(run().model, {&p, 1}, tokenizer.end(), d)[0][0];
+    const std::string there = translate(run().model, tokenizer, source, d)[0];
+    EXPECT_EQ(there, tokenizer.decode(h.tokens));
+    words += !there.empty();
+  }
+  EXPECT_GT(words, 0u);
+}
+
 TEST_P(Generation, BatchAndThreadsDoNotMatter) {
   const auto pool = sources(30);
   const int before = threads();

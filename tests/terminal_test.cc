@@ -30,6 +30,14 @@ TEST(Terminal, ControlCharactersBecomeVisible) {
                     "c\xE2\x80\x8C"),
             "a\\u202eb\\u2066c\xE2\x80\x8C");      // bidirectional overrides; a joiner is not one
   EXPECT_EQ(visible("\x9B\xC3("), "\\x9b\\xc3(");  // not UTF-8
+  // Longer than they need to be, a surrogate, beyond U+10FFFF; and the characters next to these.
+  EXPECT_EQ(visible("\xE0\x82\x9B"), "\\xe0\\x82\\x9b");
+  EXPECT_EQ(visible("\xF0\x80\x82\x9B"), "\\xf0\\x80\\x82\\x9b");
+  EXPECT_EQ(visible("\xED\xA0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(visible("\xF4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
+  for (const char* whole : {"\xE0\xA0\x80", "\xF0\x90\x80\x80", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"})
+    EXPECT_EQ(visible(whole), whole);
+  EXPECT_TRUE(has_controls("\xE0\x82\x9B"));
 }
 
 // For every command: no line exceeds the requested width, and the words are the same at any width.

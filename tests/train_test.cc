@@ -600,6 +600,13 @@ TEST(Config, SaysWhatIsWrongWhere) {
   RunConfig c;
   c.train = {"a"}, c.valid = "b", c.model.heads = 5;
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");
+  c.model.heads = 6, c.folder = "run", c.kind = CorpusKind::pairs, c.model.layers = 500;
+  EXPECT_EQ(error_of([&] { check_config(c); }), "");
+  c.model_kind = ModelKind::encoder_decoder;
+  EXPECT_EQ(error_of([&] { check_config(c); }),
+            "model.layers = 500: an encoder-decoder has at most 499 blocks of each kind");
+  c.model.layers = 499;  // 998 dropout sites of the encoder, from 1; the decoder's begin at 999
+  EXPECT_EQ(error_of([&] { check_config(c); }), "");
 }
 
 TEST(Config, WhatIsNoPlainFileIsRefused) {

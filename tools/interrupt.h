@@ -1,13 +1,15 @@
 // Ctrl-C, SIGTERM and SIGHUP (a terminal that closes, a connection that breaks) for commands that can save
 // their work: the first one asks to stop, the second one kills.
 #pragma once
+#include <atomic>
 #include <csignal>
 
 namespace rum {
-inline volatile std::sig_atomic_t asked_to_stop = 0;
+inline std::atomic<bool> asked_to_stop = false;  // a server's thread reads it, too
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler writes it");
 inline void listen_for_interrupts() {
   const auto ask = [](int signal) {
-    asked_to_stop = 1;
+    asked_to_stop = true;
     std::signal(signal, SIG_DFL);
   };
   std::signal(SIGINT, ask);
@@ -15,5 +17,5 @@ inline void listen_for_interrupts() {
   if (std::signal(SIGHUP, ask) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // nohup
   std::signal(SIGPIPE, SIG_IGN);  // with the terminal its pipes go; a message that nobody reads costs no work
 }
-inline bool interrupted() { return asked_to_stop != 0; }
+inline bool interrupted() { return asked_to_stop; }
 }  // namespace rum

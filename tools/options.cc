@@ -4,10 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/terminal.h"
 
 namespace rum {
@@ -28,11 +28,6 @@ Flags& Flags::add(const char* name, std::vector<std::string>& value, const std::
   return *this;
 }
 namespace {
-template <class T>
-bool read(const std::string& text, T& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && end == text.data() + text.size();
-}
 // "from 1 to 10", "of at least 1", "": only what someone has set is named.
 template <class T>
 std::string bounds(T low, T high, bool has_low, bool has_high) {
@@ -48,9 +43,8 @@ CLI::Validator number(double low, double high) {
   const bool has_low = low > -1e30, has_high = high < 1e30;
   return CLI::Validator(
       [=](std::string& text) -> std::string {
-        double x = 0;
-        if (read(text, x) && std::isfinite(x) && (!has_low || x >= low) && (!has_high || x <= high))
-          return "";
+        const auto x = number_in<double>(text);
+        if (x && std::isfinite(*x) && (!has_low || *x >= low) && (!has_high || *x <= high)) return "";
         return fmt::format("expected a number such as 2.5{}, found {}", bounds(low, high, has_low, has_high),
                            text);
       },
@@ -60,13 +54,12 @@ CLI::Validator number(double low, double high) {
 CLI::Validator whole_number(int64_t low, int64_t high) {
   return CLI::Validator(
       [=](std::string& text) -> std::string {
-        int64_t n = 0;
-        double x = 0;
-        if (!read(text, n) && read(text, x) && std::abs(x) < 1e15 && x == std::floor(x)) {
-          n = static_cast<int64_t>(x);
-          text = fmt::format("{}", n);
+        auto n = number_in<int64_t>(text);
+        if (const auto x = number_in<double>(text); !n && x && std::abs(*x) < 1e15 && *x == std::floor(*x)) {
+          n = static_cast<int64_t>(*x);
+          text = fmt::format("{}", *n);
         }
-        if (read(text, n) && n >= low && n <= high) return "";
+        if (n && *n >= low && *n <= high) return "";
         return fmt::format("expected a whole number{}, found {}",
                            bounds(low, high, low != INT64_MIN, high != INT64_MAX), text);
       },

@@ -26,45 +26,33 @@ auto again(Call&& call) {
   while (result == -1 && errno == EINTR) result = call();
   return result;
 }
-
-// A file open for writing; `path` is for messages.
-class Output {
- public:
-  Output(SystemCalls& calls, int file, const std::string& path, uint64_t bytes)
-      : calls_(calls),
-        path_(path),
-        bytes_(bytes),
-        file_(file) {
-    if (file_ == -1) refuse(path, "open for writing", errno, bytes);
-  }
-  ~Output() {
-    if (file_ != -1) calls_.close(file_);
-  }
-  Output(const Output&) = delete;
-  Output& operator=(const Output&) = delete;
-  void write(Disk::Part part) {
-    while (!part.empty()) {
-      const ssize_t n = again([&] { return calls_.write(file_, part.data(), part.size()); });
-      if (n <= 0) refuse(path_, "write", n == 0 ? EIO : errno, bytes_);
-      part = part.subspan(static_cast<size_t>(n));
-    }
-  }
-  void sync() {
-    if (again([&] { return calls_.fsync(file_); }) == -1)
-      refuse(path_, "write through (fsync)", errno, bytes_);
-  }
-  void close() {  // not repeated: after EINTR it is closed
-    const int result = calls_.close(std::exchange(file_, -1));
-    if (result == -1 && errno != EINTR) refuse(path_, "close", errno, bytes_);
-  }
-
- private:
-  SystemCalls& calls_;
-  const std::string& path_;
-  uint64_t bytes_;
-  int file_;
-};
 }  // namespace
+
+FileWriter::FileWriter(SystemCalls& calls, int file, std::string name, uint64_t bytes)
+    : calls_(calls),
+      name_(std::move(name)),
+      bytes_(bytes),
+      file_(file) {
+  if (file_ == -1) refuse(name_, "open for writing", errno, bytes);
+}
+FileWriter::~FileWriter() {
+  if (file_ != -1) calls_.close(file_);
+}
+void FileWriter::write(std::span<const std::byte> part) {
+  const uint64_t bytes = std::max<uint64_t>(bytes_, part.size());
+  while (!part.empty()) {
+    const ssize_t n = again([&] { return calls_.write(file_, part.data(), part.size()); });
+    if (n <= 0) refuse(name_, "write", n == 0 ? EIO : errno, bytes);
+    part = part.subspan(static_cast<size_t>(n));
+  }
+}
+void FileWriter::sync() {
+  if (again([&] { return calls_.fsync(file_); }) == -1) refuse(name_, "write through (fsync)", errno, bytes_);
+}
+void FileWriter::close() {  // not repeated: after EINTR it is closed
+  const int result = calls_.close(std::exchange(file_, -1));
+  if (result == -1 && errno != EINTR) refuse(name_, "close", errno, bytes_);
+}
 
 int SystemCalls::open(const char* path, int flags, unsigned mode) { return ::open(path, flags, mode); }
 ssize_t SystemCalls::read(int file, void* to, size_t bytes, int64_t offset) {
@@ -192,7 +180,7 @@ void Disk::replace(const std::string& path, std::span<const Part> parts) {
     temporary = unfinished_name(path);
     file = again([&] { return calls_.open(temporary.c_str(), kNew, 0666); });
   } while (file == -1 && errno == EEXIST);
-  Output out(calls_, file, path, bytes);
+  FileWriter out(calls_, file, path, bytes);
   try {
     for (const Part& part : parts) out.write(part);
     out.sync();
@@ -208,7 +196,7 @@ void Disk::replace(const std::string& path, std::span<const Part> parts) {
 void Disk::append(const std::string& path, std::string_view text) {
   constexpr int kLonger = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
   const int file = again([&] { return calls_.open(path.c_str(), kLonger, 0666); });
-  Output out(calls_, file, path, text.size());
+  FileWriter out(calls_, file, path, text.size());
   out.write(std::as_bytes(std::span(text)));
   out.close();
 }

@@ -46,6 +46,27 @@ class File {
   uint64_t size_;
 };
 
+// A file open for writing, which is written to as it stands. Short writes and interruptions are retried;
+// FileError with its name and the system's reason.
+class FileWriter {
+ public:
+  // `file`: as open() returned it, -1 included; `name` and `bytes`, all that will be written if that is known:
+  // for messages.
+  FileWriter(SystemCalls&, int file, std::string name, uint64_t bytes = 0);
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+  void write(std::span<const std::byte>);
+  void sync();
+  void close();  // at most once, and the last call
+
+ private:
+  SystemCalls& calls_;
+  std::string name_;
+  uint64_t bytes_;
+  int file_;
+};
+
 // One process at a time: an exclusive lock (flock) on a file or a folder, which goes when its process does,
 // however it dies, and holds whatever name the path is given by. A file that is missing is made, and removed
 // if it is still empty.
@@ -92,10 +113,10 @@ class Disk {
   std::vector<std::string> list(const std::string& folder);     // names, sorted
   void make_folders(const std::string& path);                   // with parents; fine when there
   bool exists(const std::string& path);
+  void sync_folder(const std::string& folder);  // what was made, renamed or removed in it is durable
   static Disk& real();
 
  private:
-  void sync_folder(const std::string& folder);
   SystemCalls& calls_;
 };
 }  // namespace rum

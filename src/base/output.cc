@@ -6,7 +6,7 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <utility>
+#include <span>
 
 #include "base/error.h"
 #include "base/terminal.h"
@@ -63,10 +63,10 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
       calls_(calls) {
   check_output(path);
   if (as_it_is(path)) {
-    file_ =
+    const int file =
         path == "-" ? ::dup(STDOUT_FILENO) : calls_.open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC, 0);
-    if (file_ == -1) refuse(path_, "open for writing", errno);
-    terminal_ = isatty(file_) == 1;
+    file_.emplace(calls_, file, path_);
+    terminal_ = isatty(file) == 1;
     return;
   }
   std::error_code none;
@@ -78,30 +78,26 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
     calls_.unlink(temporary_.c_str());
     lock_.emplace(temporary_);
   }
-  file_ = calls_.open(temporary_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
-  if (file_ == -1) refuse(temporary_, "open for writing", errno);
+  const int file = calls_.open(temporary_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (file == -1) refuse(temporary_, "open for writing", errno);
+  file_.emplace(calls_, file, path_);
 }
 OutputFile::~OutputFile() {
-  if (file_ != -1) calls_.close(file_);
+  file_.reset();
   if (!temporary_.empty()) calls_.unlink(temporary_.c_str());
 }
 void OutputFile::write(std::string_view given) {
   const std::string shown = terminal_ ? visible(given) : "";
-  std::string_view text = terminal_ ? shown : given;
-  while (!text.empty()) {
-    const ssize_t n = calls_.write(file_, text.data(), text.size());
-    if (n == -1 && errno == EINTR) continue;
-    if (n == -1) refuse(path_, "write", errno, given.size());
-    text.remove_prefix(static_cast<size_t>(n));
-  }
+  file_->write(std::as_bytes(std::span(terminal_ ? std::string_view(shown) : given)));
 }
 void OutputFile::finish() {
-  if (!temporary_.empty() && calls_.fsync(file_) == -1) refuse(path_, "write through (fsync)", errno);
-  if (calls_.close(std::exchange(file_, -1)) == -1 && errno != EINTR) refuse(path_, "close", errno);
+  if (!temporary_.empty()) file_->sync();
+  file_->close();
   if (temporary_.empty()) return;
   if (calls_.rename(temporary_.c_str(), path_.c_str()) == -1)
     refuse(path_, "give the finished file its name", errno);
   temporary_.clear();
+  Disk(calls_).sync_folder(folder_of(path_));
 }
 void write_output(const std::string& path, std::string_view text) {
   OutputFile file(path);

@@ -42,7 +42,7 @@ class OutputFile {
   std::string path_, temporary_;  // temporary_: empty when written to as it is
   SystemCalls& calls_;
   std::optional<FileLock> lock_;
-  int file_ = -1;
+  std::optional<FileWriter> file_;
   bool terminal_ = false;
 };
 // The whole of an output at once.

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
+
+#include "base/number.h"
 
 namespace rum {
 namespace {
@@ -23,8 +23,15 @@ size_t announced(unsigned char c) {
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 // Of the character at the front: its bytes, or 0 when it is none.
 size_t character(std::string_view text) {
-  const size_t n = announced(static_cast<unsigned char>(text.front()));
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t n = announced(byte(0));
   if (n == 0 || n > text.size()) return 0;
+  unsigned least = 0x80, most = 0xBF;
+  if (byte(0) == 0xE0) least = 0xA0;  // below: more bytes than it needs, where some terminals read a control
+  if (byte(0) == 0xF0) least = 0x90;
+  if (byte(0) == 0xED) most = 0x9F;  // above: a surrogate
+  if (byte(0) == 0xF4) most = 0x8F;  // above: beyond U+10FFFF
+  if (n > 1 && (byte(1) < least || byte(1) > most)) return 0;
   return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(n), continues) ? n : 0;
 }
 // U+202A to U+202E and U+2066 to U+2069: what follows reads from right to left, or goes on as before.
@@ -112,10 +119,8 @@ void erase_line() {
 
 size_t columns() {
   constexpr size_t least = 40, usual = 80;
-  size_t n = 0;
   const char* const told = std::getenv("COLUMNS");
-  if (told && std::from_chars(told, told + std::strlen(told), n).ec == std::errc() && n > 0)
-    return std::max(n, least);
+  if (const auto n = told ? number_in<size_t>(told) : std::nullopt; n && *n > 0) return std::max(*n, least);
   winsize window{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
     return std::max<size_t>(window.ws_col, least);

@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <cmath>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/unfinished.h"
 #include "checkpoint/safetensors.h"
 
@@ -32,9 +33,7 @@ std::string hash_of_header(std::string header, const std::string& digits) {
 }
 
 int64_t whole_number(std::string_view text) {  // -1 when it is none
-  int64_t value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && !text.starts_with('-') ? value : -1;
+  return text.starts_with('-') ? -1 : number_in<int64_t>(text).value_or(-1);
 }
 
 Checkpoint validated(TensorFile file, const std::string& name) {
@@ -90,17 +89,25 @@ Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name) {
   return validated(parse_safetensors(bytes, name), name);
 }
 
-int64_t noted(const Checkpoint& c, const std::string& key) {
+namespace {
+template <class T>
+T noted_as(const Checkpoint& c, const std::string& key, const char* expected) {
   const auto at = c.meta.find(key);
   const std::string text = at == c.meta.end() ? "" : at->second;
-  int64_t v = 0;
-  if (const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
-      bad != std::errc() || text.empty() || end != text.data() + text.size())
+  const auto v = number_in<T>(text);
+  if (!v || !std::isfinite(static_cast<double>(*v)))
     throw FileError(
-        fmt::format("the checkpoint of step {} notes {} = \"{}\", expected a whole number; it was not "
-                    "written by `ruminate train`",
-                    c.step, key, text));
-  return v;
+        fmt::format("the checkpoint of step {} notes {} = \"{}\", expected {}; it was not written by "
+                    "`ruminate train`",
+                    c.step, key, text, expected));
+  return *v;
+}
+}  // namespace
+int64_t noted(const Checkpoint& c, const std::string& key) {
+  return noted_as<int64_t>(c, key, "a whole number");
+}
+double noted_number(const Checkpoint& c, const std::string& key) {
+  return noted_as<double>(c, key, "a number");
 }
 
 std::string checkpoint_path(const std::string& folder, int64_t step) {

@@ -28,6 +28,7 @@ Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name);  /
 
 // A whole number that the trainer noted in `meta`; FileError when it is not there.
 int64_t noted(const Checkpoint&, const std::string& key);
+double noted_number(const Checkpoint&, const std::string& key);  // the same of any finite number
 
 // A folder of checkpoints step-00001200.ckpt; no `latest` file: the newest that validates is the latest.
 std::string checkpoint_path(const std::string& folder, int64_t step);

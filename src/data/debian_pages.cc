@@ -1,9 +1,9 @@
 // Pages of LibreOffice's help: html to paragraphs, paragraphs to pairs. Declared in debian.h.
 #include <algorithm>
-#include <cstdlib>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/number.h"
 #include "data/debian.h"
 #include "text/unicode.h"
 
@@ -26,11 +26,9 @@ size_t entity(std::string_view text, size_t at, std::string& out) {
     }
   if (name.size() > 1 && name[0] == '#') {
     const bool hex = name[1] == 'x' || name[1] == 'X';
-    const std::string digits(name.substr(hex ? 2 : 1));
-    char* stop = nullptr;
-    const unsigned long c = std::strtoul(digits.c_str(), &stop, hex ? 16 : 10);
-    if (!digits.empty() && *stop == 0 && c > 0 && c < 0x110000 && (c < 0xD800 || c > 0xDFFF)) {
-      append_utf8(out, static_cast<char32_t>(c));
+    const auto c = number_in<uint32_t>(name.substr(hex ? 2 : 1), hex ? 16 : 10);
+    if (c && *c > 0 && *c < 0x110000 && (*c < 0xD800 || *c > 0xDFFF)) {
+      append_utf8(out, *c);
       return at + end + 1;
     }
   }

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/number.h"
 #include "base/random.h"
 
 namespace rum {
@@ -58,16 +58,9 @@ class Reader {
   template <class T>
   T number(const char* what, int base = 10) {
     const std::string_view w = next();
-    T value{};
-    std::from_chars_result r{};
-    if constexpr (std::is_floating_point_v<T>)
-      r = std::from_chars(w.data(), w.data() + w.size(), value);
-    else
-      r = std::from_chars(w.data(), w.data() + w.size(), value, base);
-    bool good = r.ec == std::errc() && r.ptr == w.data() + w.size();
-    if constexpr (std::is_floating_point_v<T>) good = good && std::isfinite(value);
-    if (!good) bad(what, w);
-    return value;
+    const auto value = number_in<T>(w, base);
+    if (!value || !std::isfinite(static_cast<double>(*value))) bad(what, w);
+    return *value;
   }
   void end() {
     if (!line_.empty()) bad("the end of the line", line_);

@@ -3,22 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "text/reader.h"
 
 namespace rum::edits {
 namespace {
 constexpr const char* kHeading = "id\tscore";
-
-template <class T>
-bool reads_as(std::string_view text, T& to) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), to);
-  return error == std::errc() && end == text.data() + text.size();
-}
 }  // namespace
 
 void write_scores(const std::string& path, const Scores& scores) {
@@ -47,16 +41,15 @@ Scores read_scores(const std::string& path) {
   if (line != kHeading) refuse("the heading id<TAB>score", line);
   while (reader.next(line)) {
     const size_t tab = line.find('\t');
-    int64_t id = 0;
-    double value = 0;
     if (tab == std::string_view::npos) refuse("id<TAB>score", line);
-    if (!reads_as(line.substr(0, tab), id)) refuse("a whole number as id", line.substr(0, tab));
-    if (!reads_as(line.substr(tab + 1), value) || !std::isfinite(value))
-      refuse("a finite number as score", line.substr(tab + 1));
-    if (!out.ids.empty() && id <= out.ids.back())
+    const auto id = number_in<int64_t>(line.substr(0, tab));
+    if (!id) refuse("a whole number as id", line.substr(0, tab));
+    const auto value = number_in<double>(line.substr(tab + 1));
+    if (!value || !std::isfinite(*value)) refuse("a finite number as score", line.substr(tab + 1));
+    if (!out.ids.empty() && *id <= out.ids.back())
       refuse(fmt::format("an id above {}, the one before", out.ids.back()), line.substr(0, tab));
-    out.ids.push_back(id);
-    out.values.push_back(value);
+    out.ids.push_back(*id);
+    out.values.push_back(*value);
   }
   return out;
 }

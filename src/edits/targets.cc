@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "text/reader.h"
 #include "text/unicode.h"
 
@@ -20,11 +20,10 @@ std::vector<T> read_numbers(const std::string& path) {
   std::vector<T> out;
   LineReader reader(path);
   for (std::string_view line; reader.next(line);) {
-    T v{};
-    const auto [end, bad] = std::from_chars(line.data(), line.data() + line.size(), v);
-    if (bad != std::errc() || end != line.data() + line.size() || !(v >= 0))
+    const auto v = number_in<T>(line);
+    if (!v || !(*v >= 0))
       throw FileError(fmt::format("{}: line {}: expected a number, found \"{}\"", path, reader.line(), line));
-    out.push_back(v);
+    out.push_back(*v);
   }
   return out;
 }

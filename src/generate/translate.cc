@@ -44,7 +44,7 @@ std::vector<std::string> translate(const Model& model, const Tokenizer& tokenize
   std::vector<size_t> of;
   for (size_t i = 0; i < sources.size(); ++i) {
     Prompt p = source_prompt(sources[i], tokenizer);
-    if (room(model, p) <= 1) continue;
+    if (room(model, p) <= 0) continue;
     prompts.push_back(std::move(p));
     of.push_back(i);
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/number.h"
 
 namespace rum {
 namespace {
@@ -241,7 +242,8 @@ class Parser {
   HubConfig c_;
 };
 
-double shown(float v) { return std::stod(fmt::format("{}", v)); }  // 1e-05, not the nearest float in full
+// 1e-05, not the nearest float in full.
+double shown(float v) { return *number_in<double>(fmt::format("{}", v)); }
 }  // namespace
 
 HubConfig parse_hub_config(std::string_view json, const std::string& name) {

@@ -1,9 +1,9 @@
 #include "huggingface/jinja.h"
 
-#include <charconv>
 #include <functional>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "huggingface/jinja_value.h"
 #include "text/unicode.h"
 
@@ -21,11 +21,10 @@ struct Word {
   std::string is;
 };
 int64_t hex(std::string_view s, size_t at, size_t digits) {
-  int64_t code = 0;
-  const auto [end, bad] = std::from_chars(s.data() + std::min(at, s.size()),
-                                          s.data() + std::min(at + digits, s.size()), code, 16);
-  RUM_CHECK(bad == std::errc() && end == s.data() + at + digits, "a text holds a broken \\ sequence");
-  return code;
+  const std::string_view given = s.substr(std::min(at, s.size()), digits);
+  const auto code = number_in<int64_t>(given, 16);
+  RUM_CHECK(code && given.size() == digits, "a text holds a broken \\ sequence");
+  return *code;
 }
 std::string quoted(std::string_view s, size_t& at) {
   const char quote = s[at++];
@@ -311,10 +310,9 @@ class JinjaParser {
       return [text](Scope&) -> Value { return text; };
     }
     if (w.kind == Word::number) {
-      int64_t number = 0;
-      const auto [end, bad] = std::from_chars(w.is.data(), w.is.data() + w.is.size(), number);
-      RUM_CHECK(bad == std::errc() && end == w.is.data() + w.is.size(), "{} is no whole number", w.is);
-      return [number](Scope&) -> Value { return number; };
+      const auto number = number_in<int64_t>(w.is);
+      RUM_CHECK(number, "{} is no whole number", w.is);
+      return [n = *number](Scope&) -> Value { return n; };
     }
     for (const bool b : {true, false})
       if (w.is == (b ? "true" : "false") || w.is == (b ? "True" : "False"))

@@ -1,10 +1,10 @@
 // The table of measures: name, definition, source, where tools disagree, and how each is computed.
-#include <charconv>
 #include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/mean.h"
 #include "metrics/corpus_shape.h"
 #include "metrics/diversity.h"
@@ -344,13 +344,12 @@ Measure find_measure(std::string_view name, int64_t tokens) {
     if (name == base) return {fmt::format("{}_{}", base, usual), &kind, usual};
     if (!name.starts_with(base + "_")) continue;
     const std::string_view digits = name.substr(base.size() + 1);
-    int64_t number = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (error != std::errc() || end != digits.data() + digits.size()) continue;
+    const auto number = number_in<int64_t>(digits);
+    if (!number) continue;
     const int64_t most = kind.needs == kByOrder ? static_cast<int64_t>(kNgramOrders) : 1'000'000'000;
-    RUM_CHECK(number >= 1 && number <= most, "measure \"{}\": the number after {} is from 1 to {}", name,
+    RUM_CHECK(*number >= 1 && *number <= most, "measure \"{}\": the number after {} is from 1 to {}", name,
               base, most);
-    return {std::string(name), &kind, number};
+    return {std::string(name), &kind, *number};
   }
   fail(fmt::format("no measure \"{}\"{}", name, known_names(name, names)));
 }

@@ -40,7 +40,8 @@ struct DecoderBlock {  // self-attention, cross-attention, feed-forward
     const auto [h2, r2] = norm3.after(r, dropout(mix(b), rate, site + 1));
     return {r2, dropout(feed(h2), rate, site + 2)};
   }
-  static constexpr uint32_t kSites = 1000;  // dropout's call sites, after all of the encoder's
+  static constexpr uint32_t kSites = 1000;              // dropout's call sites, after all of the encoder's:
+  static constexpr int kMostBlocks = (kSites - 2) / 2;  // two for each of its blocks, one before each side
 };
 
 // What the decoder reads from the sources: computed once per text, used for every generated token. Of the

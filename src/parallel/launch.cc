@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/number.h"
 
 namespace rum {
 namespace {
@@ -34,11 +34,10 @@ constexpr int kMostRanks = 1 << 14;
 
 int whole(const Variables& get, const char* name, int low, int high) {
   const std::string text = get(name);
-  int v = 0;
-  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
-  RUM_CHECK(bad == std::errc() && end == text.data() + text.size() && v >= low && v <= high,
+  const auto v = number_in<int>(text);
+  RUM_CHECK(v && *v >= low && *v <= high,
             "the environment has {} = \"{}\", expected a whole number from {} to {}", name, text, low, high);
-  return v;
+  return *v;
 }
 std::string or_nothing(const Variables& get, const char* name) {
   const char* const text = name == nullptr ? nullptr : get(name);

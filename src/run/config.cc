@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "base/terminal.h"
 #include "run/environment.h"
 #include "text/toml.h"
@@ -35,12 +35,11 @@ Key whole(const char* name, At at, int64_t low, int64_t high, const char* help) 
   return {name, "integer", help,
           [at](const RunConfig& c) { return fmt::format("{}", at(const_cast<RunConfig&>(c))); },
           [=](RunConfig& c, const std::string& text) {
-            int64_t v = 0;
-            const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
-            if (bad != std::errc() || end != text.data() + text.size() || v < low || v > high)
+            const auto v = number_in<int64_t>(text);
+            if (!v || *v < low || *v > high)
               fail(fmt::format("expected a whole number from {} to {}, found {}", low, high, text));
             auto& to = at(c);
-            to = static_cast<std::decay_t<decltype(to)>>(v);
+            to = static_cast<std::decay_t<decltype(to)>>(*v);
           }};
 }
 template <class At>
@@ -51,11 +50,10 @@ Key real(const char* name, At at, double low, double high, const char* help) {
             return s.find_first_of(".en") == std::string::npos ? s + ".0" : s;
           },
           [=](RunConfig& c, const std::string& text) {
-            double v = 0;
-            const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), v);
-            if (bad != std::errc() || end != text.data() + text.size() || !(v >= low && v <= high))
+            const auto v = number_in<double>(text);
+            if (!v || !(*v >= low && *v <= high))
               fail(fmt::format("expected a number from {} to {}, found {}", low, high, text));
-            at(c) = static_cast<float>(v);
+            at(c) = static_cast<float>(*v);
           }};
 }
 template <class At>
@@ -425,6 +423,9 @@ void check_config(const RunConfig& c) {
             m.rope_high);
   RUM_CHECK(c.model_kind == ModelKind::gpt || c.kind == CorpusKind::pairs,
             "model.kind = \"encoder_decoder\" needs data.kind = \"translation\": plain text has no source");
+  RUM_CHECK(c.model_kind == ModelKind::gpt || m.layers <= DecoderBlock::kMostBlocks,
+            "model.layers = {}: an encoder-decoder has at most {} blocks of each kind", m.layers,
+            DecoderBlock::kMostBlocks);
   RUM_CHECK(c.windows == Windows::documents || (c.kind == CorpusKind::documents && c.plan.empty()),
             "data.windows = \"stream\" needs data.kind = \"text\", and excludes data.plan");
   RUM_CHECK(c.micro_batches % c.parts == 0,

@@ -76,7 +76,7 @@ std::string continued(const LoadedRun& run, const std::string& text) {
   Prompt p;
   run.tokenizer.encode(text, p.tokens);
   if (run.tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run.tokenizer.begin());
-  RUM_CHECK(!p.tokens.empty() && room(run.model, p) > 1, "there is no text to continue, or no room after it");
+  RUM_CHECK(!p.tokens.empty() && room(run.model, p) > 0, "there is no text to continue, or no room after it");
   const Hypothesis h = generate(run.model, {&p, 1}, run.tokenizer.end(), {.max_new = kGoOn}).front().front();
   Example e;
   e.tokens = p.tokens;

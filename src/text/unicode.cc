@@ -176,6 +176,12 @@ bool is_unspaced(char32_t code) {
 }
 namespace {
 using Breaks = std::unique_ptr<icu::BreakIterator>;
+Breaks loaded(icu::BreakIterator* (*create)(const icu::Locale&, UErrorCode&), const char* what) {
+  UErrorCode status = U_ZERO_ERROR;
+  Breaks out(create(icu::Locale::getRoot(), status));
+  check(status, what);
+  return out;
+}
 std::vector<size_t> breaks(icu::BreakIterator& iterator, std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   UText* chars = utext_openUTF8(nullptr, text.data(), static_cast<int64_t>(text.size()), &status);
@@ -191,17 +197,13 @@ std::vector<size_t> breaks(icu::BreakIterator& iterator, std::string_view text) 
 }  // namespace
 // One iterator for each thread: making one reads the rules, and one is not to be shared.
 std::vector<size_t> word_breaks(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  static thread_local const Breaks words(
-      icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
-  check(status, "loading the word breaks");
+  static thread_local const Breaks words =
+      loaded(icu::BreakIterator::createWordInstance, "loading the word breaks");
   return breaks(*words, text);
 }
 std::vector<size_t> sentence_breaks(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  static thread_local const Breaks sentences(
-      icu::BreakIterator::createSentenceInstance(icu::Locale::getRoot(), status));
-  check(status, "loading the sentence breaks");
+  static thread_local const Breaks sentences =
+      loaded(icu::BreakIterator::createSentenceInstance, "loading the sentence breaks");
   return breaks(*sentences, text);
 }
 bool is_emoji(char32_t code) {

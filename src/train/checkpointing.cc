@@ -154,9 +154,9 @@ void Trainer::State::restore(Checkpoint c) {
   }
   best_step = noted(c, "best_step");
   stale = noted(c, "stale");
-  if (c.meta.contains("best_loss")) best_loss = std::stod(c.meta["best_loss"]);
+  if (c.meta.contains("best_loss")) best_loss = noted_number(c, "best_loss");
   if (c.meta.contains("best_score")) {
-    best_score = std::stod(c.meta["best_score"]);
+    best_score = noted_number(c, "best_score");
     best_score_step = noted(c, "best_score_step");
   }
 }

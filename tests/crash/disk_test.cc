@@ -371,6 +371,40 @@ TEST(OutputFile, WritesIntoNoFileThatLiesThere) {
   EXPECT_EQ(disk.read(path("victim")), "mine");
   EXPECT_EQ(disk.read(path("out.tmp")), "mine, too");
 }
+// open, write, fsync, close, rename; open, fsync and close of the folder: as Disk::replace.
+TEST(OutputFile, IsDurableOrTheOldOneStays) {
+  constexpr int kCalls = 8, kRename = 4;
+  for (const int error : {0, EIO, EINTR})
+    for (int at = 0; at < kCalls; ++at) {
+      SCOPED_TRACE(fmt::format("call {} fails, errno {}", at, error));
+      Scratch folder;
+      const std::string path = folder.path + "/out";
+      Disk::real().replace_text(path, "old");
+      Faulty calls;
+      calls.error = error, calls.fail_at = error == 0 ? INT_MAX : at;
+      const std::string message = error_of([&] {
+        OutputFile out(path, calls);
+        out.write("new");
+        out.finish();
+      });
+      const bool retried = error == EINTR && at != 0 && at != kRename;
+      EXPECT_EQ(message.empty(), error == 0 || retried || at == kCalls - 1) << message;
+      EXPECT_EQ(Disk::real().read(path), message.empty() || at > kRename ? "new" : "old");
+      EXPECT_FALSE(has_temporary(folder.path));
+      if (error == 0) {
+        EXPECT_EQ(calls.calls, kCalls);
+      }
+    }
+}
+TEST(OutputFile, AWriteThatGetsNowhereIsAnError) {
+  struct Stuck : SystemCalls {
+    ssize_t write(int, const void*, size_t) override { return 0; }
+  } calls;
+  Scratch folder;
+  OutputFile out(folder.path + "/out", calls);
+  EXPECT_NE(error_of([&] { out.write("new"); }).find("/out: cannot write: Input/output error"),
+            std::string::npos);
+}
 TEST(Disk, SaysWhatTheSystemRefused) {
   Scratch folder;
   auto refusal = [](auto&& f) -> std::string {

@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/output.h"
 #include "base/terminal.h"
 #include "base/threads.h"
@@ -36,13 +37,10 @@ TextFile machine_file(const std::string& given, const std::string& sources) {
 }
 Json value_of(const std::string& text) {
   if (text == "true" || text == "false") return text == "true";
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || !std::isfinite(number)) return text;
-  if (std::floor(number) == number && std::abs(number) < 1e15 &&
-      text.find_first_of(".eE") == std::string::npos)
-    return static_cast<int64_t>(number);
-  return number;
+  if (const auto whole = number_in<int64_t>(text)) return *whole;
+  const auto number = number_in<double>(text);
+  if (number && std::isfinite(*number)) return *number;
+  return text;
 }
 }  // namespace
 
@@ -198,10 +196,10 @@ int run_fit(int argc, char** argv) {
 std::vector<double> read_shares(const std::vector<std::string>& given) {
   std::vector<double> out;
   for (const std::string& text : given) {
-    char* end = nullptr;
-    out.push_back(std::strtod(text.c_str(), &end));
-    RUM_CHECK(!text.empty() && *end == '\0' && out.back() > 0 && out.back() < 1,
+    const auto share = number_in<double>(text);
+    RUM_CHECK(share && *share > 0 && *share < 1,
               "--fpr {}: expected a share of the texts, more than 0 and less than 1, such as 0.05", text);
+    out.push_back(*share);
   }
   return out;
 }

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "detect/attacks.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
@@ -114,11 +115,11 @@ Json attacked(const Detector& d, std::span<const Text> texts, uint32_t seed) {
 std::vector<double> read_quality(const std::string& path, std::span<const Text> texts) {
   std::vector<double> quality;
   for (const std::string& line : read_lines(path)) {
-    char* end = nullptr;
-    quality.push_back(std::strtod(line.c_str(), &end));
-    if (line.empty() || *end != '\0' || !std::isfinite(quality.back()))
+    const auto number = number_in<double>(line);
+    if (!number || !std::isfinite(*number))
       throw FileError(
-          fmt::format("{}: line {}: expected a number, found \"{}\"", path, quality.size(), line));
+          fmt::format("{}: line {}: expected a number, found \"{}\"", path, quality.size() + 1, line));
+    quality.push_back(*number);
   }
   const auto by_machine = [](const Text& t) { return t.author == Author::machine; };
   const auto machines = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), by_machine));
