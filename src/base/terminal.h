@@ -25,6 +25,6 @@ size_t columns();
 // Lines that are longer, broken between words and going on below their last column, or where they began.
 std::string wrapped(std::string_view text, size_t width);
 // Is standard output a terminal with colours, which nobody has turned off (TERM=dumb, or
-// NO_COLOR set to anything)?
+// NO_COLOR set and not empty)?
 bool shows_colours();
 }  // namespace rum

@@ -293,8 +293,6 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules& rules) {
     for (Pair& t : raw) entries.push_back({std::move(t), Drop::none, 0, 0, 0, 0});
   }
   out.texts = static_cast<int64_t>(entries.size());
-  // the table is made before the threads need it
-  char_classes();
   raw.clear();
   constexpr size_t kPiece = 1024;
   parallel(static_cast<int64_t>((entries.size() + kPiece - 1) / kPiece), [&](int64_t p) {

@@ -94,8 +94,7 @@ class Cutter {
     if (left_out_ > 0)
       return fmt::format(
           "{}: {} of {} pairs are left out: the context holds {} positions and a batch {} tokens; the first "
-          "is "
-          "{}",
+          "is {}",
           corpus_.name, left_out_, corpus_.texts.size(), context_, shape_.tokens, first_);
     if (cut_ > 0)
       return fmt::format("{}: {} of {} documents are longer than {} tokens and are cut into {} pieces",

@@ -125,8 +125,7 @@ std::optional<std::string> why_not_order(const std::optional<HeldOut>& h) {
   if (h->auroc - 1.959963984540054 * h->error > 0.5) return std::nullopt;
   return fmt::format(
       "on sources that it had not seen its AUROC is {:.3f} +- {:.3f}, not above .5 by its own error: its "
-      "order would "
-      "be chance, or upside down",
+      "order would be chance, or upside down",
       h->auroc, 1.959963984540054 * h->error);
 }
 

@@ -48,8 +48,7 @@ std::optional<std::string> why_white_box(const std::vector<bool>& own) {
   if (count == 0) return std::nullopt;
   return fmt::format(
       "{} of {} texts were written by a model that it asks itself (white-box): it finds its own words "
-      "likely, "
-      "whatever they are worth",
+      "likely, whatever they are worth",
       count, own.size());
 }
 }  // namespace rum::detect

@@ -90,8 +90,7 @@ void thin(const StageContext& x) {
   const Thinned done = edits::thin(sides(targets.texts, &Pair::source), lines, wanted, sample, attesting);
   finish(x, std::move(targets), done.lines,
          fmt::format("{}types in {} words: wanted {:.0f}, got {:.0f} (before {:.0f}); {:.1f} % of the words "
-                     "replaced, {:.1f} "
-                     "edits per 100 words",
+                     "replaced, {:.1f} edits per 100 words",
                      attesting ? "attested " : "", sample, done.wanted, done.got, done.before,
                      100 * static_cast<double>(done.words_replaced) / static_cast<double>(done.words),
                      100 * done.cost.total()),

@@ -94,7 +94,7 @@ std::vector<double> log_probs(const Model& model, std::span<const Example> examp
   in_batches("log_probs", model, nullptr, examples, batch_tokens,
              [&](size_t first, std::span<const Example> texts, const Batch& b, const Part& part) {
                const Tensor hidden = model.hidden(b);
-               // Not loss(): its nll carries the label smoothing of the training.
+               // Not loss(): it would make the logits of all rows at once.
                const Tensor nll =
                    head_loss(hidden, model.head(), b.targets, b.weights, 0, kRows).nll.to(DeviceKind::cpu);
                int64_t row = 0;

@@ -16,8 +16,7 @@ namespace rum {
 namespace {
 constexpr const char* kNoTokenizer =
     "other tokenizer files are not supported; Python's transformers makes it from a tokenizer.model "
-    "(SentencePiece's) or "
-    "vocab.json: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)";
+    "(SentencePiece's) or vocab.json: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)";
 std::string read(const std::string& folder, const char* name, const char* what) {
   const std::string path = folder + "/" + name;
   if (!Disk::real().exists(path)) throw FileError(fmt::format("{}: is missing; {}", path, what));

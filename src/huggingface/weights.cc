@@ -77,8 +77,7 @@ void HubWeights::refuse_others() const {
       if (name.ends_with(pickle))
         throw FileError(
             fmt::format("{}/{}: a pickle file, which can run any program when it is read, so it is refused; "
-                        "save the model "
-                        "as {} where you trust it",
+                        "save the model as {} where you trust it",
                         folder_, name, kOneFile));
   throw FileError(
       fmt::format("{}: no weights in it; expected {}, or shards with {}", folder_, kOneFile, kIndex));

@@ -171,17 +171,13 @@ class Chrf : public Metric {
 
 constexpr const char* kDefinition =
     "100 x (1 + b^2) P R / (b^2 P + R), b = 2. P and R are the means, over the orders that both texts reach, "
-    "of "
-    "matched n-grams over those of the translation and of the reference, summed over sentences. n-grams of 1 "
-    "to 6 "
-    "characters without blanks; chrF++ adds those of 1 and 2 words, where one mark at the edge of a word "
-    "stands "
-    "apart. n-grams of the translation do not count where the reference has none of that order. Of several "
-    "references, each sentence takes the one with the best F.";
+    "of matched n-grams over those of the translation and of the reference, summed over sentences. n-grams "
+    "of 1 to 6 characters without blanks; chrF++ adds those of 1 and 2 words, where one mark at the edge of "
+    "a word stands apart. n-grams of the translation do not count where the reference has none of that "
+    "order. Of several references, each sentence takes the one with the best F.";
 constexpr const char* kDisagreements =
     "chrF++.py, Moses and NLTK average F over all orders instead (option eps_smoothing); the original splits "
-    "marks "
-    "off in another way when a word has them on both sides.";
+    "marks off in another way when a word has them on both sides.";
 const Explanation chrf("chrf", "chrF, character n-gram F score", kDefinition,
                        "Popovic 2015; conventions of sacreBLEU 2.6.0", kDisagreements);
 const Explanation chrf_plus("chrf++", "chrF++, character and word n-gram F score", kDefinition,

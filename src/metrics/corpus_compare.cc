@@ -12,8 +12,7 @@ namespace {
 const Explanation explanations[] = {
     {"js_divergence_bits", "Jensen-Shannon divergence of words",
      "sum_w p/2 log2(2p / (p + q)) + q/2 log2(2q / (p + q)) over types, p and q their shares in reference "
-     "and "
-     "text; 0: the same, 1: no word in common",
+     "and text; 0: the same, 1: no word in common",
      "Lin 1991.", "Some packages print its root, the distance."},
     {"jaccard", "Jaccard index of vocabularies", "types in both over types in either", "Jaccard 1912.", ""},
     {"type_coverage", "Types covered", "share of the reference's types that the text has", "This program.",
@@ -28,8 +27,7 @@ const Explanation explanations[] = {
      "Vanmassenhove et al. 2021 cut into bands likewise.", ""},
     {"lfp", "Lexical frequency profile",
      "shares of the text's tokens whose type is among the 1000 most frequent of the reference, the next "
-     "1000, "
-     "or neither; equally frequent types rank by code points",
+     "1000, or neither; equally frequent types rank by code points",
      "Laufer and Nation 1995, whose lists are of general English."},
 };
 double share(int64_t part, int64_t whole) {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/number.h"
 #include "base/mean.h"
+#include "base/number.h"
 #include "metrics/corpus_shape.h"
 #include "metrics/diversity.h"
 #include "metrics/self_similarity.h"
@@ -164,10 +164,8 @@ const MeasureKind kinds[] = {
      kTokens,
      [](S s, int64_t w) { return mattr(s.tokens, s.size, w); }},
     {{"mtld", "MTLD, measure of textual lexical diversity",
-      "N / factors, the mean of reading forward and backward. A factor closes when "
-      "its TTR falls below .72 and it has at least 10 tokens; the rest counts (1 - TTR) / .28. Undefined "
-      "when "
-      "no word repeats.",
+      "N / factors, the mean of reading forward and backward. A factor closes when its TTR falls below .72 "
+      "and it has at least 10 tokens; the rest counts (1 - TTR) / .28. Undefined when no word repeats.",
       "McCarthy and Jarvis 2010.",
       "lexical_diversity (Kyle), TAALED: this. LexicalRichness and koRpus: no least length, and "
       "LexicalRichness closes at TTR = .72 "

@@ -13,8 +13,7 @@ const Explanation mauve_{
     "mauve_words", "MAUVE over words",
     "area under the curve (exp(-c KL(q, r)), exp(-c KL(p, r))), r = w p + (1 - w) q, c = 5, 25 weights w and "
     "both extremes. p, q: shares in reference and text of the 499 words most frequent in both together, a "
-    "bin "
-    "each, and of all others in one; 1: the same, near 0: nothing in common",
+    "bin each, and of all others in one; 1: the same, near 0: nothing in common",
     "Pillutla et al. 2021, as their package computes it from histograms.",
     "Theirs clusters embeddings of whole texts, a bin each: other bins, so values are not comparable."};
 const Explanation integral_{

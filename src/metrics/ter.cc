@@ -291,16 +291,13 @@ class Ter : public Metric {
 const Explanation explanation(
     "ter", "TER, translation edit rate (lower is better)",
     "100 x edits / words of the reference. Edits are the insertions, deletions and substitutions of single "
-    "words "
-    "and the shifts of whole stretches that make the translation the reference. Stretches of up to 10 words "
-    "that "
-    "the reference has within 50 places are tried greedily, the one that lowers the edit distance most "
-    "first, "
-    "until none does or 1,000 were tried. With several references: the fewest edits over the mean length.",
+    "words and the shifts of whole stretches that make the translation the reference. Stretches of up to 10 "
+    "words that the reference has within 50 places are tried greedily, the one that lowers the edit distance "
+    "most first, until none does or 1,000 were tried. With several references: the fewest edits over the "
+    "mean length.",
     "Snover et al. 2006; Tercom, as sacreBLEU 2.6.0 does it",
     "Tercom itself sets a shifted stretch down after its target and widens its beam otherwise, so single "
-    "sentences "
-    "differ. The case is ignored by default, against BLEU's habit.");
+    "sentences differ. The case is ignored by default, against BLEU's habit.");
 }  // namespace
 
 TerEdits ter_edits(std::span<const uint32_t> hypothesis, std::span<const uint32_t> reference) {

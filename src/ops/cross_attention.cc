@@ -139,10 +139,8 @@ std::vector<Sample> samples() {
       {"one query, one key", {noise({1, 5}, 1), noise({1, 10}, 2)}, with({1, 1}, {0, 1}, {0, 1})},
       {"beyond a block", {noise({60, 34}, 1), noise({70, 68}, 2)}, with({2, 2}, {0, 53, 60}, {0, 67, 70})}};
 }
-const Op op{"cross_attention",
-            "y = softmax(q k' / sqrt(d)) v per head and text; k, v from another sequence",
-            samples,
-            {.bf16 = 5e-2}};  // as attention's
+const Op op{"cross_attention", "y = softmax(q k' / sqrt(d)) v per head and text; k, v from another sequence",
+            samples};
 }  // namespace
 
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,

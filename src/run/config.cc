@@ -276,8 +276,7 @@ std::vector<Key> make_keys() {
             "batches whose gradients are summed for one step"),
       whole("batch.parts", AT(parts), 1, 1 << 20,
             "parts of a step whose gradients are summed by themselves, and then added: it can be shared by "
-            "as many "
-            "processes (mpirun, srun, torchrun) as divide this number, with the same result"),
+            "as many processes (mpirun, srun, torchrun) as divide this number, with the same result"),
       real("optimizer.learning_rate", AT(schedule.peak), 0, 10, "peak of the schedule"),
       real("optimizer.beta1", AT(adamw.beta1), 0, 0.99999, "AdamW"),
       real("optimizer.beta2", AT(adamw.beta2), 0, 0.99999, "AdamW"),
@@ -314,8 +313,7 @@ std::vector<Key> make_keys() {
           "generated text lose by human loss long before they translate well"),
       text("train.from", AT(from),
            "a run, checkpoint or model file whose weights to start from, with its tokenizer; its model.* "
-           "must be "
-           "the same"),
+           "must be the same"),
       whole("train.patience", AT(patience), 0, big, "evaluations without progress before stopping; 0: never"),
       whole("lora.rank", AT(lora.rank), 0, 1 << 16,
             "inner width of the two matrices that are trained beside each target while the weights of "
@@ -454,8 +452,7 @@ void check_config(const RunConfig& c) {
       c.lora.rank);
   RUM_CHECK(c.best != Best::score || (c.kind == CorpusKind::pairs && c.bleu_texts > 0),
             "train.best = \"bleu\" needs translations to judge: data.kind = \"translation\" and "
-            "eval.bleu_texts above "
-            "0");
+            "eval.bleu_texts above 0");
   RUM_CHECK(c.best != Best::last || c.patience == 0,
             "train.patience = {} waits for something better, but train.best = \"last\" compares nothing",
             c.patience);

@@ -2,8 +2,9 @@
 // for AVX-512, AVX2 and f32, bf16, f64. Sums run lane by lane and then as a fixed tree, so their bits depend
 // on the length alone. float has its own exp and tanh; double calls the standard library.
 //
-// Five names are enough to read a kernel: Vec<S>, a register of numbers; all(x), the same number in each
-// lane; each(), the loop over a row; get() and put(), a vector's worth of it, or what is left at its end.
+// Seven names are enough to read most kernels: Vec<S>, a register of numbers; each(), the loop over a row;
+// get() and put(), a vector's worth of it, or what is left at its end; all(x), x in each lane; sum(), all
+// lanes added up; first_lanes(), the rest set to 0.
 #pragma once
 #include <cmath>
 #include <concepts>

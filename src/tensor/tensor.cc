@@ -42,7 +42,7 @@ void Tensor::release(TensorBody* b) {
 Tensor Tensor::as(Shape s) const {
   RUM_CHECK(s.size() == size(), "{} cannot be seen as {}", str(shape()), str(s));
   Tensor out = declared(s);
-  TensorBody node = *body_;
+  const TensorBody& node = *body_;
   out.body_->dtype = node.dtype;
   out.body_->device = node.device;
   out.body_->data = node.data;

@@ -213,8 +213,7 @@ std::string Trainer::State::way_back(int64_t last_finite) const {
     return "no checkpoint is known to be good: start again with a lower optimizer.learning_rate";
   return fmt::format(
       "the last good checkpoint is {}: move later ones away and continue with `ruminate train --resume {}` "
-      "with a "
-      "lower optimizer.learning_rate or more schedule.warmup",
+      "with a lower optimizer.learning_rate or more schedule.warmup",
       checkpoint_path(folder.checkpoints(), good.back()), shell_quoted(folder.path));
 }
 

@@ -11,7 +11,7 @@
 namespace rum {
 struct EvaluationBatches {
   std::vector<Packed> batches;
-  std::vector<int32_t> texts;  // numbers in the corpus; those that fit no batch are missing
+  std::vector<int32_t> texts;  // numbers in the corpus of all that fit a batch, also beyond the first `count`
   std::string note;            // what was cut or left out, for people; or empty
 };
 // Batches that hold the first `count` texts (windows of a stream; 0: all), in order, each once. Error when

@@ -147,8 +147,7 @@ std::string Trainer::State::finish() {
   if (config.best == Best::loss && from.front() < done / 2)
     text += fmt::format(
         "step {} of {} had the lowest validation loss: weights of so early a step often translate badly, "
-        "those of "
-        "generated text most; train.best = \"last\" takes the last ones\n",
+        "those of generated text most; train.best = \"last\" takes the last ones\n",
         from.front(), done);
   TestReport test = task->test(progress, stop);
   for (auto& figure : test.figures) results.push_back(std::move(figure));

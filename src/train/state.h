@@ -38,16 +38,17 @@ struct Trainer::State {
   std::optional<TrainingLog> log;  // of rank 0, once the folder is open
   Stop stop;                       // has anybody asked to stop?
 
-  // What the next step depends on besides the weights; all of it is in a checkpoint.
+  // In every checkpoint, beside the weights:
   int64_t done = 0, evaluated = 0, best_step = 0, stale = 0, skipped = 0;
-  std::vector<int64_t> last_steps;                             // of a finished run, newest first: see Outcome
-  double best_loss = std::numeric_limits<double>::infinity();  // of validation, at best_step
+  double best_loss = std::numeric_limits<double>::infinity();    // of validation, at best_step
   double best_score = -std::numeric_limits<double>::infinity();  // the highest of all evaluations
   int64_t best_score_step = 0;
+  int64_t target_tokens = 0;  // that had a loss so far, in all processes that continued the run
+  // Of this process alone:
+  int64_t tokens = 0;  // trained on
   double last_loss = 0;
+  std::vector<int64_t> last_steps;   // of a finished run, newest first: see Outcome
   std::optional<double> final_loss;  // of validation, of the finished model
-  int64_t target_tokens = 0;         // that had a loss so far, in all processes that continued the run
-  int64_t tokens = 0;                // trained on, in this process
   struct InFlight {                  // a step whose outcome the host does not know yet
     int64_t step, tokens;            // `tokens` after it
     Readback outcome;

@@ -288,11 +288,9 @@ int run(int argc, char** argv) {
   DetectRecipe recipe;
   Flags flags(
       "detect evaluate",
-      "Measures how well detectors tell machine from human text, on labelled texts that they were not "
-      "fitted on, "
-      "and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
-      "tries them "
-      "on every other, on sources that were held out.");
+      "Measures how well detectors tell machine from human text, on labelled texts that they were not fitted "
+      "on, and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
+      "tries them on every other, on sources that were held out.");
   input.declare(flags);
   recipe.declare(flags);
   flags.add("--detector", o.detectors, "detectors to measure; the others are tested against the first")

@@ -327,8 +327,7 @@ int run(int argc, char** argv) {
       .add("--explain", o.explain, kExplainHelp)
       .footer(
           "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
-          "evenly "
-          "spaced; with long documents as lines it is slow: leave it out with --measures. All other "
+          "evenly spaced; with long documents as lines it is slow: leave it out with --measures. All other "
           "measures cover the whole corpus.");
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) {

@@ -45,8 +45,7 @@ int export_model(int argc, char** argv) {
       .add("folder", folder, "the folder to make", true)
       .add("--adapter", adapter,
            "write only the adapters of a run that has them (lora.rank), as PEFT loads them: "
-           "adapter_config.json and "
-           "adapter_model.safetensors; otherwise they are merged into the weights");
+           "adapter_config.json and adapter_model.safetensors; otherwise they are merged into the weights");
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   const Exported made = adapter ? export_adapters(run, folder) : export_folder(run, folder);

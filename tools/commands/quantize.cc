@@ -34,8 +34,7 @@ int quantize_run(int argc, char** argv) {
   Flags flags("quantize",
               "Writes a run with its weights in int8: a quarter of the size, and translate, generate and "
               "perplexity multiply in int8 without being asked. It is for inference on a CPU; training "
-              "continues from "
-              "the run itself.");
+              "continues from the run itself.");
   flags.add("run", from, "a run folder, a checkpoint or a model file in one", true)
       .add("new-run", to, "the folder to make", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
