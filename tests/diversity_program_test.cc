@@ -140,7 +140,7 @@ TEST(DiversityProgram, BadInput) {
   const std::string good = d.write("good", "a b c\n"), empty = d.write("empty", ""),
                     bad = d.write("bad", "ab\nc\xFF\x64\n");
   d.run(d.file("none"));
-  d.expect_refusal("none: cannot be opened");
+  d.expect_refusal("none: cannot open");
   d.run(empty);
   d.expect_refusal("empty: no line in it");
   d.run("- --reference -", "", "<" + good);

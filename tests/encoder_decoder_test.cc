@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "generate/encoder_memory.h"
 #include "generate/generate.h"
+#include "generate/source_memory.h"
 #include "toy.h"
 
 namespace rum::encoder_decoder_test {

@@ -110,13 +110,13 @@ double greedy(const std::vector<double>& pieces, int processors) {
   return *std::max_element(free.begin(), free.end());
 }
 TEST(ParallelLog, WorkSpanAndTheBoundOfEverySchedule) {
-  const Stretch x{"by hand", 1, {2, 3, 3, 5, 7}};
+  const Lap x{"by hand", 1, {2, 3, 3, 5, 7}};
   EXPECT_EQ(x.work(), 21);
   EXPECT_EQ(x.span(), 8);
   EXPECT_EQ(x.on(1), 21);
   EXPECT_EQ(x.on(2), 14.5);
   EXPECT_EQ(x.on(13), 9);
-  EXPECT_EQ((Stretch{"nothing at once", 3, {}}.on(4)), 3);
+  EXPECT_EQ((Lap{"nothing at once", 3, {}}.on(4)), 3);
   for (std::vector<double> order = x.pieces; std::next_permutation(order.begin(), order.end());)
     for (const int processors : {2, 3, 4, 8}) {
       EXPECT_LE(x.serial + greedy(order, processors), x.on(processors));
@@ -134,7 +134,7 @@ TEST(ParallelLog, NotesEachPieceAndWhoseItWas) {
     }
   };
   const double begin = processor();
-  std::vector<Stretch> seen;
+  std::vector<Lap> seen;
   {
     ParallelLog log;
     busy(0.002);
@@ -143,7 +143,7 @@ TEST(ParallelLog, NotesEachPieceAndWhoseItWas) {
     parallel(1, [&](int64_t) {});
     busy(0.001);
     log.mark("second");
-    seen = log.stretches();
+    seen = log.laps();
   }
   const double all = processor() - begin;
   parallel(2, [](int64_t) {});  // nobody uses it any more
@@ -157,7 +157,7 @@ TEST(ParallelLog, NotesEachPieceAndWhoseItWas) {
   EXPECT_EQ(seen[2].pieces.size(), 1u);
   EXPECT_GE(seen[3].serial, 0.001);
   double sum = 0;
-  for (const Stretch& s : seen) sum += s.work();
+  for (const Lap& s : seen) sum += s.work();
   EXPECT_GE(sum, 0.011);
   EXPECT_LE(sum, all);
 }

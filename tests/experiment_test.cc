@@ -17,7 +17,7 @@
 #include "experiment/measures.h"
 #include "experiment/results.h"
 #include "experiment/subset.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 #include "metrics/chrf.h"
 #include "metrics/diversity.h"
 #include "metrics/errors.h"
@@ -1211,8 +1211,8 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   const Ran away = e.run(e.words("report", "x"));
   EXPECT_EQ(away.status, 0) << away.err;
   EXPECT_EQ(timeless(slurp(e.file("x/report.html"))), timeless(html));
-  expect_refusal(e.run(e.words("run", "x")), "cannot be opened");
-  expect_refusal(e.run(e.words("status", "none")), "cannot be opened");
+  expect_refusal(e.run(e.words("run", "x")), "cannot open");
+  expect_refusal(e.run(e.words("status", "none")), "cannot open");
   for (const std::string& file : files) fs::rename(e.file(file + ".away"), e.file(file));
 
   // Foreign files in a stage are kept; altered files are refused, whatever their contents.
@@ -1443,7 +1443,7 @@ TEST(ExperimentProgram, TheCorpusIsTheConfigsUnlessOneIsGiven) {
   EXPECT_FALSE(fs::exists(e.file("x")));  // who only asks makes nothing
   for (int files = 4; files > 0; --files)
     e.config = replaced(e.config, "\"" + e.scratch.path, "\"" + e.file("gone"));
-  expect_refusal(e.run(e.words("jobs", "x")), "gone/train.tsv: cannot be opened");
+  expect_refusal(e.run(e.words("jobs", "x")), "gone/train.tsv: cannot open");
   const std::vector<std::string> flags{"--plain", "--data", e.scratch.path, "--generated",
                                        "outside=" + e.file("outside.jsonl")};
   const Ran moved = e.run(e.words("jobs", "x", flags));

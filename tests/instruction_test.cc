@@ -6,7 +6,7 @@
 
 #include "base/terminal.h"
 #include "error_of.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 #include "program.h"
 #include "run_folder.h"
 #include "tests/typed.h"

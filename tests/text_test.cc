@@ -240,7 +240,7 @@ TEST(Reader, WhatUnpacksToAHundredsfoldIsRefusedBeforeItIsRead) {
   }
 }
 TEST(Reader, SaysWhatIsWrongAndWhere) {
-  expect_mentions(complaint("/no/such/file"), {"/no/such/file", "cannot be opened", "No such file"});
+  expect_mentions(complaint("/no/such/file"), {"/no/such/file", "cannot open", "No such file"});
   expect_mentions(complaint(testing::TempDir()), {"Is a directory"});
   expect_mentions(complaint(write("bad",
                                   "ab\nc\xff"

@@ -1,5 +1,5 @@
-// Errors. Two kinds leave a function: Error (the caller broke a rule, the message says which) and
-// FileError (the outside world did: path, byte offset and reason). Nothing calls exit() or abort().
+// What leaves a function is an Error, of which FileError, OutOfMemory and a few others (grep ": Error") are
+// kinds; work that was asked to stop leaves by Interrupted (base/stop.h). Nothing calls exit() or abort().
 #pragma once
 #include <span>
 #include <stdexcept>

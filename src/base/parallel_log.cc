@@ -18,12 +18,10 @@ double processor_seconds() {
 }
 }  // namespace
 
-double Stretch::work() const { return std::accumulate(pieces.begin(), pieces.end(), serial); }
-double Stretch::longest() const {
-  return pieces.empty() ? 0 : *std::max_element(pieces.begin(), pieces.end());
-}
-double Stretch::span() const { return serial + longest(); }
-double Stretch::on(int processors) const { return span() + (work() - span()) / processors; }
+double Lap::work() const { return std::accumulate(pieces.begin(), pieces.end(), serial); }
+double Lap::longest() const { return pieces.empty() ? 0 : *std::max_element(pieces.begin(), pieces.end()); }
+double Lap::span() const { return serial + longest(); }
+double Lap::on(int processors) const { return span() + (work() - span()) / processors; }
 
 ParallelLog::ParallelLog() : last_(processor_seconds()) {
   RUM_CHECK(log_of_thread == nullptr, "this thread already has a ParallelLog");
@@ -32,26 +30,26 @@ ParallelLog::ParallelLog() : last_(processor_seconds()) {
 ParallelLog::~ParallelLog() { log_of_thread = nullptr; }
 ParallelLog* ParallelLog::current() { return log_of_thread; }
 
-double ParallelLog::lap() {
+double ParallelLog::since_last() {
   const double before = std::exchange(last_, processor_seconds());
   return last_ - before;
 }
 void ParallelLog::run(int64_t pieces, const Work& work) {
   const bool outermost = !std::exchange(inside_, true);
   if (outermost) {
-    stretches_.push_back({.part = "", .serial = lap(), .pieces = {}});
-    stretches_.back().pieces.reserve(static_cast<size_t>(pieces));
-    lap();  // the time of the log itself is not counted
+    laps_.push_back({.part = "", .serial = since_last(), .pieces = {}});
+    laps_.back().pieces.reserve(static_cast<size_t>(pieces));
+    since_last();  // the time of the log itself is not counted
   }
   for (int64_t i = 0; i < pieces; ++i) {
     work(i);
-    if (outermost) stretches_.back().pieces.push_back(lap());
+    if (outermost) laps_.back().pieces.push_back(since_last());
   }
   inside_ = !outermost;
 }
 void ParallelLog::mark(std::string part) {
-  stretches_.push_back({.part = "", .serial = lap(), .pieces = {}});
-  for (; marked_ < stretches_.size(); ++marked_) stretches_[marked_].part = part;
-  lap();
+  laps_.push_back({.part = "", .serial = since_last(), .pieces = {}});
+  for (; marked_ < laps_.size(); ++marked_) laps_[marked_].part = part;
+  since_last();
 }
 }  // namespace rum

@@ -9,7 +9,7 @@
 
 namespace rum {
 // Some serial work, then pieces that may all run at once and that the caller waits for. Seconds.
-struct Stretch {
+struct Lap {
   std::string part;  // who did it
   double serial = 0;
   std::vector<double> pieces;
@@ -31,11 +31,11 @@ class ParallelLog {
   static ParallelLog* current();  // of this thread, or null
   void run(int64_t pieces, const Work& work);
   void mark(std::string part);  // what ran since the last mark was done by this part
-  const std::vector<Stretch>& stretches() const { return stretches_; }
+  const std::vector<Lap>& laps() const { return laps_; }
 
  private:
-  double lap();  // processor time of this thread since the last lap
-  std::vector<Stretch> stretches_;
+  double since_last();  // processor time of this thread since it was asked last
+  std::vector<Lap> laps_;
   size_t marked_ = 0;
   double last_ = 0;
   bool inside_ = false;  // a piece, whose own pieces belong to it

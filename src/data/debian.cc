@@ -12,8 +12,6 @@ namespace rum {
 namespace {
 using Views = std::vector<std::string_view>;
 
-bool starts(std::string_view s, std::string_view with) { return s.substr(0, with.size()) == with; }
-bool space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 bool upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 // Calls f(line) for each line, without its line end.
@@ -38,7 +36,7 @@ struct Description {
 size_t bullet(std::string_view s) {
   size_t n = 0;
   for (std::string_view mark : {"*", "-", "+", "•", "·", "o"})
-    if (starts(s, mark) && s.size() > mark.size() && s[mark.size()] == ' ') n = mark.size();
+    if (s.starts_with(mark) && s.size() > mark.size() && s[mark.size()] == ' ') n = mark.size();
   if (n == 0) {
     while (n < s.size() && n < 2 && is_digit(s[n])) ++n;
     if (n == 0 || n + 1 >= s.size() || (s[n] != '.' && s[n] != ')') || s[n + 1] != ' ') return 0;
@@ -101,11 +99,11 @@ void each_description(std::string_view index, F f) {
     }
     const size_t colon = line.find(':');
     std::string_view value = colon == std::string_view::npos ? "" : line.substr(colon + 1);
-    while (!value.empty() && space(value.front())) value.remove_prefix(1);
+    while (!value.empty() && is_space(value.front())) value.remove_prefix(1);
     inside = false;
-    if (starts(line, "Description-md5:"))
+    if (line.starts_with("Description-md5:"))
       md5 = value;
-    else if (starts(line, "Description-") || starts(line, "Description:")) {
+    else if (line.starts_with("Description-") || line.starts_with("Description:")) {
       synopsis = value;
       inside = true;
     }
@@ -129,7 +127,7 @@ bool sentence_ends(std::string_view s, size_t stop, size_t next) {
   if (!begins) return false;
   if (s[stop] != '.') return true;
   size_t from = stop;
-  while (from > 0 && !space(s[from - 1]) && s[from - 1] != '(') --from;
+  while (from > 0 && !is_space(s[from - 1]) && s[from - 1] != '(') --from;
   const std::string_view word = s.substr(from, stop - from);
   if (word.size() < 2 || std::all_of(word.begin(), word.end(), is_digit)) return false;
   return std::find(kAbbreviations.begin(), kAbbreviations.end(), word) == kAbbreviations.end();
@@ -144,7 +142,7 @@ Views sentences(std::string_view s) {
       out.push_back(s.substr(from, i - from));
     } else if (s[i] == '.' || s[i] == '!' || s[i] == '?') {
       for (std::string_view close : {"\"", "'", ")", "”", "“", "«", "»", "’"})
-        if (starts(s.substr(next), close)) next += close.size();
+        if (s.substr(next).starts_with(close)) next += close.size();
       if (next < s.size() && s[next] != ' ') continue;
       const size_t end = next;
       while (next < s.size() && s[next] == ' ') ++next;
@@ -157,13 +155,13 @@ Views sentences(std::string_view s) {
     i = next - 1;
   }
   if (from < s.size()) out.push_back(s.substr(from));
-  std::erase_if(out, [](std::string_view v) { return std::all_of(v.begin(), v.end(), space); });
+  std::erase_if(out, [](std::string_view v) { return std::all_of(v.begin(), v.end(), is_space); });
   return out;
 }
 
 std::string spaced(std::string_view s) {
   std::string out(s);
-  std::replace_if(out.begin(), out.end(), space, ' ');
+  std::replace_if(out.begin(), out.end(), is_space, ' ');
   return out;
 }
 

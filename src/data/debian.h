@@ -9,6 +9,10 @@
 #include "data/corpus.h"
 
 namespace rum {
+inline bool is_space(char c) {  // HTML's white space
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
 // Pairs of two Translation indexes (deb822): synopsis with synopsis, then paragraph with paragraph and list
 // item with list item where both sides have as many. Bytes that do not parse are passed over. Here and below
 // a pair whose numbers differ, or whose German is English, is left out.

@@ -9,9 +9,6 @@
 
 namespace rum {
 namespace {
-bool starts(std::string_view s, std::string_view with) { return s.substr(0, with.size()) == with; }
-bool space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
-
 // -------------------------------------------------------------------------------------------------------
 // Resolves the entity at text[at] == '&' and returns where it ends; an unknown one is kept as it stands.
 size_t entity(std::string_view text, size_t at, std::string& out) {
@@ -64,7 +61,7 @@ class Page {
       } else if (html[at] == '&') {
         at = entity(html, at, text_);
       } else {
-        text_ += space(html[at]) ? ' ' : html[at];
+        text_ += is_space(html[at]) ? ' ' : html[at];
         ++at;
       }
     }
@@ -75,12 +72,12 @@ class Page {
  private:
   // Handles html[at .. after), a tag, and returns where to continue.
   size_t tag(std::string_view html, size_t at, size_t after) {
-    if (starts(html.substr(at), "<!--")) {
+    if (html.substr(at).starts_with("<!--")) {
       const size_t end = html.find("-->", at);
       return end == std::string_view::npos ? html.size() : end + 3;
     }
     Tag t{{}, html.substr(at + 1, after - at - 2), false};
-    if (starts(t.inside, "/")) {
+    if (t.inside.starts_with("/")) {
       t.closes = true;
       t.inside.remove_prefix(1);
     }
@@ -98,7 +95,7 @@ class Page {
       flush();
       if (!t.closes) {
         id_ = t.attribute("id=\"");
-        code_ = starts(t.attribute("class=\""), "code");
+        code_ = t.attribute("class=\"").starts_with("code");
       }
     }
     return after;
@@ -124,8 +121,8 @@ class Page {
     for (int depth = 1; depth > 0;) {
       at = html.find('<', at);
       if (at == std::string_view::npos) return html.size();
-      if (starts(html.substr(at), "<span")) ++depth;
-      if (starts(html.substr(at), "</span")) --depth;
+      if (html.substr(at).starts_with("<span")) ++depth;
+      if (html.substr(at).starts_with("</span")) --depth;
       ++at;
     }
     return std::min(html.find('>', at), html.size() - 1) + 1;
@@ -145,7 +142,7 @@ class Page {
         tidy += c;
       }
     }
-    while (!tidy.empty() && space(tidy.back())) tidy.pop_back();
+    while (!tidy.empty() && is_space(tidy.back())) tidy.pop_back();
     if (!tidy.empty() && !code_) out_.push_back({std::string(id_), std::move(tidy)});
     text_.clear();
     id_ = {};

@@ -5,18 +5,10 @@
 #include "base/hash.h"
 #include "base/shell.h"
 #include "data/clean.h"
+#include "text/table.h"
 
 namespace rum {
 namespace {
-std::string grouped(int64_t n) {  // 1,234,567
-  std::string s;
-  const std::string digits = fmt::format("{}", n);
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0) s += ',';
-    s += digits[i];
-  }
-  return s;
-}
 Json side_json(const SideStats& s) {
   return Json::Object{{"tokens", s.tokens}, {"types", s.types}, {"mean", s.mean}};
 }
@@ -60,7 +52,7 @@ std::string stats_table(const Json& json) {
   const std::string& kind = stats.text("kind");
   std::string out;
   auto row = [&](std::string_view name, int64_t n) {
-    fmt::format_to(std::back_inserter(out), "  {:<26} {:>12}\n", name, grouped(n));
+    fmt::format_to(std::back_inserter(out), "  {:<26} {:>12}\n", name, counted(n));
   };
   row(fmt::format("{} read", kind), stats.whole("read"));
   // Documents may have been cut; folders of earlier versions don't say and count pieces as documents.
@@ -77,12 +69,12 @@ std::string stats_table(const Json& json) {
                  "types", "mean");
   for (const char* name : kPartNames) {
     const JsonFields part = stats.object("parts").object(name);
-    fmt::format_to(std::back_inserter(out), "  {:<8} {:>10}", name, grouped(part.whole("texts")));
+    fmt::format_to(std::back_inserter(out), "  {:<8} {:>10}", name, counted(part.whole("texts")));
     for (const char* side : {"source", "target"}) {
       if (!part.has(side)) continue;  // documents have a target side alone
       const JsonFields s = part.object(side);
-      fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7.2f}", grouped(s.whole("tokens")),
-                     grouped(s.whole("types")), s.number("mean"));
+      fmt::format_to(std::back_inserter(out), " {:>14} {:>9} {:>7.2f}", counted(s.whole("tokens")),
+                     counted(s.whole("types")), s.number("mean"));
     }
     out += '\n';
   }

@@ -156,14 +156,9 @@ std::vector<Calibration::Threshold> thresholds(std::span<const double> human, st
   }
   return out;
 }
-namespace {
-int64_t characters(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
-}  // namespace
 int64_t usual_minimum(std::span<const Text> texts) {
   std::vector<int64_t> lengths;
-  for (const Text& t : texts) lengths.push_back(characters(t.target));
+  for (const Text& t : texts) lengths.push_back(static_cast<int64_t>(characters(t.target)));
   if (lengths.empty()) return 0;
   const auto at = lengths.begin() + static_cast<int64_t>(lengths.size() / 20);
   std::nth_element(lengths.begin(), at, lengths.end());
@@ -171,7 +166,7 @@ int64_t usual_minimum(std::span<const Text> texts) {
 }
 Verdict verdict(const Calibration& c, const Text& t, double score) {
   Verdict out;
-  out.abstains = characters(t.target) < c.minimum_characters;
+  out.abstains = static_cast<int64_t>(characters(t.target)) < c.minimum_characters;
   if (out.abstains) return out;
   out.probability = probability(c, score);
   for (const auto& at : c.thresholds) out.flagged.push_back(score > at.score);

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "detect/white_box.h"
-#include "text/sentences.h"
 #include "text/unicode.h"
 #include "text/words.h"
 

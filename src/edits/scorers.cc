@@ -15,8 +15,7 @@
 namespace rum::edits {
 namespace {
 double length_of(const std::string& text) {  // in characters; an empty text counts as one
-  const auto starts = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-  return static_cast<double>(std::max<int64_t>(starts, 1));
+  return static_cast<double>(std::max<size_t>(characters(text), 1));
 }
 std::vector<double> log_probs_or_worst(const LoadedRun& run, std::span<const Pair> pairs) {
   std::vector<double> out = log_prob_per_token(run.model, run.tokenizer, pairs);

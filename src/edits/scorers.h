@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/corpus.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 #include "run/run.h"
 
 namespace rum::edits {

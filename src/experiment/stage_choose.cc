@@ -11,7 +11,7 @@
 #include "edits/targets.h"
 #include "experiment/stage_model.h"
 #include "generate/best_of.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 #include "pipeline/stage.h"
 #include "text/words.h"
 
@@ -68,7 +68,7 @@ Kept by_channel(const StageContext& x, const metrics::Metric& metric, const Writ
                        weights.reverse, weights.lm)};
   constexpr size_t kPart = 512;  // sources between status updates
   for (size_t i = 0; i < w.sources.size(); i += kPart) {
-    if (x.stop()) throw Stopped();
+    if (x.stop()) throw Interrupted();
     x.progress.status(fmt::format("{} of {} chosen", i, w.sources.size()));
     for (const int64_t k :
          best.choose(std::span(w.sources).subspan(i, std::min(kPart, w.sources.size() - i))))

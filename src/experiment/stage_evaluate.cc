@@ -25,7 +25,7 @@ void evaluate_student(const StageContext& x) {
   const ScoredTranslations scored = translate_and_score(
       run->model, run->tokenizer, test.texts, decoding_of(x.parameters().at("decoding")), [&](int64_t done) {
         x.progress.status(fmt::format("{} of {} translated", done, test.texts.size()));
-        if (x.stop()) throw Stopped();
+        if (x.stop()) throw Interrupted();
       });
   const std::vector<SentenceScore> likelihoods = sentence_scores(run->model, run->tokenizer, test.texts);
   const auto too_long = std::count_if(likelihoods.begin(), likelihoods.end(),

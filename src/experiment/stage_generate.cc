@@ -12,7 +12,7 @@
 #include "edits/targets.h"
 #include "experiment/arms.h"
 #include "experiment/stage_model.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 #include "pipeline/stage.h"
 #include "run/environment.h"
 #include "run/provenance.h"
@@ -36,7 +36,7 @@ std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
     return load_run(JsonFields(x.stage.hints, x.stage.label).text("model"), "auto", dtype);
   return load_run(model_file(x, "generator"), "auto", dtype);
 }
-// Inputs: generator, split. Writes generated.jsonl (generate/pool.h), whose ids count these sources, and the
+// Inputs: generator, split. Writes generated.jsonl (generate/generated.h), whose ids count these sources, and the
 // targets: with several draws all of them, one after another.
 void generate(const StageContext& x) {
   const JsonFields p = x.parameters();
@@ -69,7 +69,7 @@ void generate(const StageContext& x) {
       *run, sources, d, from, file,
       [&](int64_t lines, int64_t) {
         x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));
-        if (x.stop()) throw Stopped();
+        if (x.stop()) throw Interrupted();
       },
       nullptr, instruction);
   edits::TargetSet out;

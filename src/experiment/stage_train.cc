@@ -154,7 +154,7 @@ void train(const StageContext& x) {
     if (!resume) std::filesystem::remove_all(run.path);
     Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
     const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
-    if (!out.finished) throw Stopped();
+    if (!out.finished) throw Interrupted();
     save_weights(run, {out.best_step}, kBest);
     save_weights(run, out.last_steps, kLast);
   }

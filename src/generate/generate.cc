@@ -13,10 +13,10 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "generate/encoder_memory.h"
 #include "generate/penalties.h"
 #include "generate/sampler.h"
 #include "generate/search.h"
+#include "generate/source_memory.h"
 #include "tensor/recording.h"
 
 namespace rum {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/corpus.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 
 namespace rum {
 struct ChatConfig {

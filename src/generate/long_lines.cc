@@ -1,6 +1,6 @@
 #include "generate/long_lines.h"
 
-#include "text/sentences.h"
+#include "text/unicode.h"
 #include "text/words.h"
 
 namespace rum {

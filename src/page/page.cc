@@ -91,11 +91,6 @@ int digits_for(double v) {
   return 3;
 }
 std::string measured(double v) { return shown(v, digits_for(v)); }
-std::string counted(int64_t n) {
-  std::string out = fmt::format("{}", n);
-  for (size_t at = out.size(); at > 3; at -= 3) out.insert(at - 3, 1, ',');
-  return out;
-}
 std::string percent(double share) { return shown(100 * share, 0) + kPercent; }
 std::string relative(double from, double to) {
   if (!std::isfinite(from) || !std::isfinite(to) || !(from > 0)) return "";

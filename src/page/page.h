@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "text/table.h"
+
 namespace rum::page {
 extern const char* const kPageStyle;  // the CSS of all pages
 
@@ -40,7 +42,7 @@ std::string html_document(const std::string& title, const std::string& body, con
 // ---- numbers, with a real minus sign
 std::string shown(double v, int digits = 1);
 std::string measured(double v);  // to about four digits
-std::string counted(int64_t n);  // 20,000
+using rum::counted;
 std::string signed_number(double v, int digits);
 std::string percent(double share);                       // 46 %
 std::string change(double from, double to, int digits);  // "7009 → 2147, −69 %"

@@ -9,8 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "base/error.h"
@@ -23,7 +23,7 @@ pid_t start(const std::vector<std::string>& command, const std::string& log) {
   for (const std::string& w : command) words.push_back(const_cast<char*>(w.c_str()));
   words.push_back(nullptr);
   const pid_t parent = ::getpid(), child = ::fork();
-  if (child < 0) fail(fmt::format("cannot start a process: {}", std::strerror(errno)));
+  if (child < 0) fail(fmt::format("cannot start a process: {}", std::generic_category().message(errno)));
   if (child > 0) return child;
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "base/stop.h"
 #include "text/json.h"
 
 namespace rum {
@@ -49,7 +50,8 @@ struct StageContext {
   std::vector<std::string> folders;  // of stage.inputs, in their order
   std::string folder;  // to write into; after a kill it still has its files, if the kind resumes
   Progress& progress;
-  const std::function<bool()>& stop;  // polled by the stage; if true it saves and throws Stopped
+  const Stop&
+      stop;  // polled by the stage; if true it saves what it needs to continue, and throws Interrupted
 
   JsonFields parameters() const { return {stage.parameters, stage.label}; }
   uint32_t seed() const { return static_cast<uint32_t>(parameters().whole("seed", 1)); }
@@ -57,7 +59,6 @@ struct StageContext {
   const std::string& input(const std::string& name) const;
   std::vector<std::string> inputs(const std::string& name) const;  // of all, in order
 };
-struct Stopped {};  // a stage was asked to stop; its folder holds what it needs to continue
 
 // A kind of stage: constructing one registers it.
 struct StageKind {

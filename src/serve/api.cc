@@ -9,7 +9,7 @@
 #include <random>
 
 #include "generate/chat_template.h"
-#include "generate/pool.h"
+#include "generate/generated.h"
 #include "generate/translate.h"
 #include "text/json_keys.h"
 #include "text/unicode.h"

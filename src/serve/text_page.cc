@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "generate/attention_maps.h"
+#include "generate/generated.h"
 #include "generate/log_probs.h"
-#include "generate/pool.h"
 #include "generate/translate.h"
 #include "page/attention.h"
 #include "page/page.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/unicode.h"
 
 namespace rum {
 namespace {
@@ -108,8 +109,11 @@ std::string as_latex(const TextTable& t) {  // with LaTeX's own rules: no packag
 }  // namespace
 
 std::vector<std::string> table_formats() { return {"text", "csv", "md", "latex"}; }
-size_t characters(std::string_view s) {
-  return static_cast<size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+std::string counted(int64_t n) {
+  std::string out = fmt::format("{}", n);
+  const size_t first = n < 0 ? 1 : 0;
+  for (size_t at = out.size(); at > first + 3; at -= 3) out.insert(at - 3, 1, ',');
+  return out;
 }
 std::string written(const TextTable& t, std::string_view format, size_t width) {
   if (t.rows.empty()) return "";

@@ -1,5 +1,6 @@
 // The tables that commands print: one place that knows how text, CSV, Markdown and LaTeX write them.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,5 +19,5 @@ std::vector<std::string> table_formats();  // text, csv, md, latex
 // With its last line end. Text: the first column to the left, the others to the right; a table wider than
 // `width` characters continues below, its first column again. Error: another format.
 std::string written(const TextTable&, std::string_view format = "text", size_t width = columns());
-size_t characters(std::string_view utf8);
+std::string counted(int64_t n);  // 20,000
 }  // namespace rum

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "text/sentences.h"
 
 namespace rum {
 namespace {
@@ -74,6 +73,9 @@ void append_utf8(std::string& out, char32_t c) {
   put(0x80 | (c >> 12 & 63));
   put(0x80 | (c >> 6 & 63));
   put(0x80 | (c & 63));
+}
+size_t characters(std::string_view s) {
+  return static_cast<size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 size_t find_invalid_utf8(std::string_view text) {
   const char *p = text.data(), *end = p + text.size();
@@ -211,6 +213,10 @@ bool is_emoji(char32_t code) {
   return code == 0xFE0F || (code >= 0xA9 && code < kNotUtf8 &&
                             (u_hasBinaryProperty(c, UCHAR_EXTENDED_PICTOGRAPHIC) ||
                              u_hasBinaryProperty(c, UCHAR_EMOJI_MODIFIER)));
+}
+bool is_invisible(char32_t code) {
+  const auto c = static_cast<UChar32>(code);
+  return u_iscntrl(c) || u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
 }
 bool is_virama(char32_t code) {
   return code >= 0x94D && code < kNotUtf8 && u_getCombiningClass(static_cast<UChar32>(code)) == 9;

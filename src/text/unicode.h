@@ -40,6 +40,8 @@ void each_character(std::string_view text, const F& f) {
     p += c.bytes;
   }
 }
+// How many characters it has: bytes that begin one. Of what is not UTF-8 as well.
+size_t characters(std::string_view utf8);
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 // Appends the UTF-8 form of a code point (0 to 0x10FFFF).
 void append_utf8(std::string& out, char32_t code);
@@ -67,8 +69,13 @@ bool is_unspaced(char32_t code);
 // Where words of such a text may part (UAX #29, ICU's dictionaries): byte offsets, rising, 0 and the end left
 // out. The text is UTF-8.
 std::vector<size_t> word_breaks(std::string_view text);
+// Where sentences of a text part (UAX #29): byte offsets, rising, 0 and the end left out; the blanks after a
+// sentence belong to it. The text is UTF-8.
+std::vector<size_t> sentence_breaks(std::string_view text);
 // Does it draw as an emoji, or change the one before it (skin, U+FE0F)?
 bool is_emoji(char32_t code);
+// Does it draw nothing: is it a control, or one of Unicode's default ignorable characters?
+bool is_invisible(char32_t code);
 bool is_virama(char32_t code);  // kills the vowel of the letter before it: Devanagari's U+094D and its kin
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";

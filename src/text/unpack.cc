@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/unfinished.h"
 
 namespace rum {
 namespace {
@@ -24,20 +25,19 @@ constexpr int kMemoryBits =
     30;  // what a packed file may ask for: xz -9 needs 65 MiB, a file may claim anything
 
 // The file as it lies on the disk, in chunks.
-class File {
+class RawBytes {
  public:
-  explicit File(const std::string& path) : path_(shown(path)) {
+  explicit RawBytes(const std::string& path) : path_(shown(path)) {
     fd_ = path == "-" ? ::dup(0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd_ < 0) throw FileError(fmt::format("{}: cannot be opened: {}", path_, std::strerror(errno)));
+    if (fd_ < 0) refuse(path_, "open", errno);
   }
-  ~File() { ::close(fd_); }
-  File(const File&) = delete;
+  ~RawBytes() { ::close(fd_); }
+  RawBytes(const RawBytes&) = delete;
   const std::string& path() const { return path_; }
   size_t read(void* to, size_t size) {
     ssize_t n;
     while ((n = ::read(fd_, to, size)) < 0)
-      if (errno != EINTR)
-        throw FileError(fmt::format("{}: byte {}: cannot be read: {}", path_, at_, std::strerror(errno)));
+      if (errno != EINTR) refuse(path_, fmt::format("read byte {}", at_).c_str(), errno);
     at_ += static_cast<uint64_t>(n);
     return static_cast<size_t>(n);
   }
@@ -249,7 +249,7 @@ struct ByteReader::Source {
                                 decoder->name, reason));
   }
 
-  File file;
+  RawBytes file;
   std::vector<uint8_t> chunk;
   size_t begin = 0, left = 0;  // chunk[begin..begin+left) is not consumed yet
   uint64_t packed = 0, unpacked = 0, ratio;

@@ -1,7 +1,5 @@
 #include "text/words.h"
 
-#include <unicode/uchar.h>
-
 #include <algorithm>
 
 #include "text/unicode.h"
@@ -48,10 +46,7 @@ bool blank_line(std::string_view line) {
   for (const char* p = line.data(); p < end;) {
     const Character c = decode_utf8(p, end);
     if (c.code == kNotUtf8) return false;
-    const auto code = static_cast<UChar32>(c.code);
-    if (!is_blank(c.code) && !u_iscntrl(code) &&
-        !u_hasBinaryProperty(code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT))
-      return false;
+    if (!is_blank(c.code) && !is_invisible(c.code)) return false;
     p += c.bytes;
   }
   return true;

@@ -98,7 +98,7 @@ Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, con
   return t;
 }
 
-CorpusFile noted(const Corpus& c) { return {c.name, static_cast<int64_t>(c.texts.size()), c.hash}; }
+CorpusFile corpus_file(const Corpus& c) { return {c.name, static_cast<int64_t>(c.texts.size()), c.hash}; }
 std::string corpora_hash(std::span<const CorpusFile> corpora) {
   if (corpora.size() == 1) return hex64(corpora[0].hash);
   std::string all;

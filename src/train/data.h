@@ -26,7 +26,7 @@ struct CorpusFile {  // what is noted of a corpus
   int64_t texts;
   uint64_t hash;
 };
-CorpusFile noted(const Corpus&);
+CorpusFile corpus_file(const Corpus&);
 // XXH64 of all of them, in hexadecimal digits; of a single one its own.
 std::string corpora_hash(std::span<const CorpusFile>);
 }  // namespace rum

@@ -40,7 +40,7 @@ Loader LanguageModel::lay_out() {
   std::vector<Corpus> texts = std::exchange(texts_, {});
   Plan plan = training_plan(config_, texts);
   plan_hash_ = plan_hash(plan);
-  for (const Corpus& c : texts) train_.push_back(noted(c));
+  for (const Corpus& c : texts) train_.push_back(corpus_file(c));
   const auto forget = [&](const Corpus& corpus, size_t first, size_t last) {
     std::vector<Pair>& pairs = texts[static_cast<size_t>(&corpus - texts.data())].texts;
     for (size_t i = first; i < last; ++i)
@@ -135,7 +135,7 @@ void LanguageModel::write_files(const RunFolder& folder) const {
     corpora.push_back(Json(Json::Object{{"file", c.name}, {"texts", c.texts}, {"hash", hex64(c.hash)}}));
   };
   std::for_each(train_.begin(), train_.end(), note);
-  note(noted(valid_));
+  note(corpus_file(valid_));
   Disk::real().replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
 }
 }  // namespace rum

@@ -2,13 +2,13 @@
 // folder also what is left behind. The trainer (trainer.cc) takes steps, saves, logs and resumes, and knows
 // nothing else about a task; learn.h learns one in memory.
 #pragma once
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/progress.h"
+#include "base/stop.h"
 #include "data/loader.h"
 #include "model/params.h"
 #include "run/config.h"
@@ -27,11 +27,6 @@ struct Evaluation {
 struct Fingerprint {
   std::string key, name, hash;  // where the checkpoint keeps it, its readable name, and its hash now
 };
-using Stop = std::function<bool()>;  // polled now and then; true: stop
-struct Interrupted {};               // unfinished work is dropped
-inline void leave_if(const Stop& stop) {
-  if (stop && stop()) throw Interrupted();
-}
 struct TestReport {
   Json::Object figures;  // for results.json
   std::string text;      // lines for people

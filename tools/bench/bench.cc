@@ -232,21 +232,21 @@ void products(const Options& o, const Setup& s) {
   report("products", o, std::move(shares));
 }
 
-// The stretches of a step cut into pieces for this many processors, of each piece the fastest
+// The laps of a step cut into pieces for this many processors, of each piece the fastest
 // time of all steps.
-std::vector<Stretch> stretches_of(const Options& o, const Setup& s, int processors) {
+std::vector<Lap> laps_of(const Options& o, const Setup& s, int processors) {
   set_threads(processors);
   Training t(o, s);
-  std::vector<Stretch> best;
+  std::vector<Lap> best;
   for (int64_t i = 0; i < o.warmup + o.steps; ++i) {
     ParallelLog log;
     t.once();
     log.mark("optimizer");
-    if (i <= o.warmup) best = log.stretches();
+    if (i <= o.warmup) best = log.laps();
     if (i <= o.warmup) continue;
-    RUM_CHECK(log.stretches().size() == best.size(), "two steps differ in what they do");
+    RUM_CHECK(log.laps().size() == best.size(), "two steps differ in what they do");
     for (size_t j = 0; j < best.size(); ++j) {
-      const Stretch& now = log.stretches()[j];
+      const Lap& now = log.laps()[j];
       best[j].serial = std::min(best[j].serial, now.serial);
       for (size_t p = 0; p < now.pieces.size(); ++p)
         best[j].pieces[p] = std::min(best[j].pieces[p], now.pieces[p]);
@@ -254,24 +254,24 @@ std::vector<Stretch> stretches_of(const Options& o, const Setup& s, int processo
   }
   return best;
 }
-// Work and span of a training step and, after Graham and Brent (Stretch::on), its least speed-up on more
+// Work and span of a training step and, after Graham and Brent (Lap::on), its least speed-up on more
 // processors. `share` is of the time on them, `serial` of it outside pieces, `longest` in the longest
-// piece of each stretch.
+// piece of each lap.
 void scale(const Options& o, const Setup& s) {
   double alone = 0;
   for (const int processors : {1, 4, 16, 64}) {
     struct Part {
       double time = 0, serial = 0, longest = 0;
-      int64_t stretches = 0, pieces = 0;
+      int64_t laps = 0, pieces = 0;
     };
     std::map<std::string, Part> parts;
     double work = 0, span = 0, time = 0, serial = 0;
-    for (const Stretch& x : stretches_of(o, s, processors)) {
+    for (const Lap& x : laps_of(o, s, processors)) {
       Part& p = parts[x.part];
       p.time += x.on(processors);
       p.serial += x.serial;
       p.longest += x.longest();
-      p.stretches += !x.pieces.empty();
+      p.laps += !x.pieces.empty();
       p.pieces += static_cast<int64_t>(x.pieces.size());
       work += x.work();
       span += x.span();
@@ -286,10 +286,9 @@ void scale(const Options& o, const Setup& s) {
     std::vector<std::pair<std::string, Part>> by_time(parts.begin(), parts.end());
     std::sort(by_time.begin(), by_time.end(), [](auto& a, auto& b) { return a.second.time > b.second.time; });
     for (const auto& [name, p] : by_time)
-      std::printf(
-          "  %-28s share %5.1f %%   serial %5.1f %%   longest %5.1f %%   %lld pieces in %lld stretches\n",
-          name.c_str(), 100 * p.time / time, 100 * p.serial / time, 100 * p.longest / time,
-          static_cast<long long>(p.pieces), static_cast<long long>(p.stretches));
+      std::printf("  %-28s share %5.1f %%   serial %5.1f %%   longest %5.1f %%   %lld pieces in %lld laps\n",
+                  name.c_str(), 100 * p.time / time, 100 * p.serial / time, 100 * p.longest / time,
+                  static_cast<long long>(p.pieces), static_cast<long long>(p.laps));
   }
 }
 

@@ -221,7 +221,7 @@ int stage(const Asked& a) {
   listen_for_interrupts();
   try {
     store.make(g.graph, a.stage, progress, [] { return interrupted(); });
-  } catch (const Stopped&) {
+  } catch (const Interrupted&) {
     return 130;
   }
   return 0;

@@ -34,9 +34,9 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
                      const std::string& path);
 
 // Translates what is missing of `sources`, into a line for each or, of draws, decoding.best lines; returns
-// for how many the file already had them. Text i draws from its own stream, (seed, i). `done` is called with how
-// many sources the file has, whenever it has grown, and how many it had at first. A source that is
-// not translatable gets an empty target. Error: best > 1 of a search or with BestOf. FileError: another
+// for how many the file already had them. Text i draws from its own stream, (seed, i). `done` is called with
+// how many sources the file has, whenever it has grown, and how many it had at first. A source that is not
+// translatable gets an empty target. Error: best > 1 of a search or with BestOf. FileError: another
 // process writes the file, or it holds anything but a beginning of this same work.
 int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
                       const Provenance&, const std::string& path,

@@ -1,4 +1,4 @@
-#include "generate/encoder_memory.h"
+#include "generate/source_memory.h"
 
 #include <utility>
 

@@ -1,6 +1,6 @@
 // A pool translated in a stage: interrupted anywhere and started again, the file has the bytes of an
 // uninterrupted run, whatever the batch and the number of threads. Files of other jobs are refused.
-#include "generate/pool.h"
+#include "generate/generated.h"
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@
 #include "train/evaluate.h"
 #include "train/trainer.h"
 
-namespace rum::pool_test {
+namespace rum::generated_test {
 using namespace metrics;
 namespace fs = std::filesystem;
 namespace {
@@ -361,4 +361,4 @@ TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Generation, testing::Values(ModelKind::gpt, ModelKind::encoder_decoder),
                          [](const auto& i) { return i.param == ModelKind::gpt ? "gpt" : "encoder_decoder"; });
 }  // namespace
-}  // namespace rum::pool_test
+}  // namespace rum::generated_test

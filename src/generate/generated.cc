@@ -1,4 +1,4 @@
-#include "generate/pool.h"
+#include "generate/generated.h"
 
 #include <fmt/format.h>
 
