@@ -34,8 +34,7 @@ struct DrawFlags {
         .add("--device", device, "auto: a GPU where there is one; cpu; cuda; cuda:1: the second GPU")
         .choice("--dtype", dtype,
                 "type of the products: int8 is the fastest on a CPU; auto: int8 for a run of `ruminate "
-                "quantize`, "
-                "else f32",
+                "quantize`, else f32",
                 {"auto", "f32", "bf16", "int8"});
   }
   std::unique_ptr<LoadedRun> load(const std::string& run) const { return load_run(run, device, dtype); }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "text/unicode.h"
+
 namespace rum::detect {
 namespace {
 // log(1 + exp(x)) for any x.

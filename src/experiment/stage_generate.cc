@@ -36,8 +36,8 @@ std::unique_ptr<LoadedRun> generator_of(const StageContext& x) {
     return load_run(JsonFields(x.stage.hints, x.stage.label).text("model"), "auto", dtype);
   return load_run(model_file(x, "generator"), "auto", dtype);
 }
-// Inputs: generator, split. Writes generated.jsonl (generate/generated.h), whose ids count these sources, and the
-// targets: with several draws all of them, one after another.
+// Inputs: generator, split. Writes generated.jsonl (generate/generated.h), whose ids count these sources, and
+// the targets: with several draws all of them, one after another.
 void generate(const StageContext& x) {
   const JsonFields p = x.parameters();
   const auto run = generator_of(x);

@@ -276,102 +276,123 @@ void translate_lines(Sources& input, Translator& translator, OutputFile& output,
   answer();
 }
 
-int translate(int argc, char** argv) {
-  std::string folder, input = "-", output = "-";
+// What the command line asks for.
+struct Asked {
+  std::string folder, input = "-", output = "-", on_long = "skip", generator;
   Decoding search{.beam = 4};
-  int64_t best = 1;
-  bool sample = false, scores = false, jsonl = false;
-  std::string generator, on_long = "skip";
+  int64_t best = 1, generation = 1;
+  bool sample = false, scores = false, jsonl = false, flush = false;
   Instruction instruction;
-  bool flush = false;
-  int64_t generation = 1;
   DrawFlags draws;
   BestOfFlags best_of;
-  Flags flags("translate", "Translates lines with a trained model: one sentence per line, in and out.");
-  flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
-      .add("--input,-i", input, "text file, plain or compressed; -: standard input")
-      .add("--output,-o", output,
-           "file to write, whole or not at all; a pipe, a device or -, standard output: as it comes")
-      .choice(
-          "--on-long", on_long,
-          "a line longer than the context: skip it (an empty translation, exit status 1), cut it, split it "
-          "where its sentences end and join their translations, or fail",
-          {"skip", "cut", "split", "fail"})
-      .add("--flush", flush, "answer each line as it comes; the default on a terminal or a pipe")
-      .add("--template", instruction.text,
-           "for a plain-text model that follows instructions: the prompt, with {source} in it; its "
-           "first line is the translation")
-      .add("--chat", instruction.chat,
-           "the template is a user's message, in the chat format of the model's family")
-      .add("--beam", search.beam, "hypotheses kept; 1: greedy (by default as the run was evaluated)", 1, 1024)
-      .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
-      .add("--sample", sample, "sample instead of searching")
-      .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
-      .add("--scores", scores, "the natural log-probability and a tab before each translation")
-      .add("--jsonl", jsonl,
-           "JSON lines with source, log-probability and provenance, appended to --output; started again, it "
-           "continues where the file ends")
-      .add("--generator", generator, "with --jsonl: the name to record; by default the run's")
-      .add("--generation", generation,
-           "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
-  draws.add(flags);
-  best_of.add(flags);
-  if (const auto status = flags.parse(argc, argv)) return *status;
-  const bool several = best_of.samples > 0;
-  RUM_CHECK(sample || several || !draws.any(flags),
-            "--temperature, --top-k, --top-p, --min-p and --seed need --sample or --best-of");
-  RUM_CHECK(!several || !(sample || flags.given("--beam") || best > 1),
-            "--best-of excludes --sample, --beam and --n-best");
-  RUM_CHECK(!jsonl || (output != "-" && !scores),
-            "--jsonl needs --output with a file, and excludes --scores");
-  RUM_CHECK(!jsonl || best == 1 || sample, "--jsonl with --n-best needs --sample");
-  RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
-            "--generator and --generation need --jsonl");
-  RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
-  RUM_CHECK(instruction.text.empty() ? !instruction.chat : on_long != "cut" && on_long != "split",
-            "--chat needs --template, and --template excludes --on-long cut and split");
-  if (!instruction.text.empty()) check(instruction);
-  RUM_CHECK(best == 1 || on_long != "split",
-            "--n-best excludes --on-long split, which joins the best translations of a line's parts");
-  RUM_CHECK(!jsonl || on_long != "split",
-            "--jsonl excludes --on-long split: a source has one translation there");
-  std::optional<OutputFile> written;
-  if (jsonl)
-    check_output(output);
-  else
-    written.emplace(output);
-  const auto run = draws.load(folder);
-  const Instruction* asked = instruction.text.empty() ? nullptr : &instruction;
-  RUM_CHECK(run->translation() || asked,
-            "{} is a plain-text model; `ruminate generate {} --prompt TEXT` runs it, and one that "
-            "follows instructions translates with --template",
-            folder, shell_quoted(folder));
-  RUM_CHECK(!run->translation() || !asked,
-            "{} is a translation model, which needs no prompt: leave out --template", folder);
-  Decoding d;
-  d = asked ? answering(d) : run->config.decoding;
-  draws.apply(flags, d, "--beam 1 without --sample");
-  if (flags.given("--beam")) d.beam = search.beam;
-  if (flags.given("--length-penalty")) d.length_penalty = search.length_penalty;
-  if ((d.sample = sample)) d.beam = 1;
-  d.best = best;
-  if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
 
-  const BestOf* chosen = best_of.read(flags, draws);
-  Sources sources(*run, input, on_long, asked, jsonl);
-  if (jsonl) {
-    Provenance from = provenance_of(*run, d, generation);
-    if (chosen) from.decoding = describe(*chosen, d) + type_note(*run);
-    if (asked) from.decoding += describe(*asked);
-    if (!generator.empty()) from.generator = generator;
-    return translate_pool(*run, sources, d, chosen, asked, from, output);
+  void add(Flags& flags) {
+    flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
+        .add("--input,-i", input, "text file, plain or compressed; -: standard input")
+        .add("--output,-o", output,
+             "file to write, whole or not at all; a pipe, a device or -, standard output: as it comes")
+        .choice(
+            "--on-long", on_long,
+            "a line longer than the context: skip it (an empty translation, exit status 1), cut it, split "
+            "it where its sentences end and join their translations, or fail",
+            {"skip", "cut", "split", "fail"})
+        .add("--flush", flush, "answer each line as it comes; the default on a terminal or a pipe")
+        .add("--template", instruction.text,
+             "for a plain-text model that follows instructions: the prompt, with {source} in it; its "
+             "first line is the translation")
+        .add("--chat", instruction.chat,
+             "the template is a user's message, in the chat format of the model's family")
+        .add("--beam", search.beam, "hypotheses kept; 1: greedy (by default as the run was evaluated)", 1,
+             1024)
+        .add("--length-penalty", search.length_penalty, "beams are ranked by log p / length^penalty", 0, 10)
+        .add("--sample", sample, "sample instead of searching")
+        .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
+        .add("--scores", scores, "the natural log-probability and a tab before each translation")
+        .add("--jsonl", jsonl,
+             "JSON lines with source, log-probability and provenance, appended to --output; started again, "
+             "it continues where the file ends")
+        .add("--generator", generator, "with --jsonl: the name to record; by default the run's")
+        .add("--generation", generation,
+             "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
+    draws.add(flags);
+    best_of.add(flags);
   }
-  Translator translator(*run, d, chosen, asked, scores);
+  // Error: flags that contradict each other.
+  void check(const Flags& flags) const {
+    const bool several = best_of.samples > 0;
+    RUM_CHECK(sample || several || !draws.any(flags),
+              "--temperature, --top-k, --top-p, --min-p and --seed need --sample or --best-of");
+    RUM_CHECK(!several || !(sample || flags.given("--beam") || best > 1),
+              "--best-of excludes --sample, --beam and --n-best");
+    RUM_CHECK(!jsonl || (output != "-" && !scores),
+              "--jsonl needs --output with a file, and excludes --scores");
+    RUM_CHECK(!jsonl || best == 1 || sample, "--jsonl with --n-best needs --sample");
+    RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
+              "--generator and --generation need --jsonl");
+    RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
+    RUM_CHECK(told() ? on_long != "cut" && on_long != "split" : !instruction.chat,
+              "--chat needs --template, and --template excludes --on-long cut and split");
+    if (told()) rum::check(instruction);
+    RUM_CHECK(best == 1 || on_long != "split",
+              "--n-best excludes --on-long split, which joins the best translations of a line's parts");
+    RUM_CHECK(!jsonl || on_long != "split",
+              "--jsonl excludes --on-long split: a source has one translation there");
+  }
+  // With a model that translates or, told how, one that continues text.
+  std::unique_ptr<LoadedRun> load() const {
+    auto run = draws.load(folder);
+    RUM_CHECK(run->translation() || told(),
+              "{} is a plain-text model; `ruminate generate {} --prompt TEXT` runs it, and one that "
+              "follows instructions translates with --template",
+              folder, shell_quoted(folder));
+    RUM_CHECK(!run->translation() || !told(),
+              "{} is a translation model, which needs no prompt: leave out --template", folder);
+    return run;
+  }
+  const Instruction* told() const { return instruction.text.empty() ? nullptr : &instruction; }
+  Decoding decoding(const Flags& flags, const LoadedRun& run) const {
+    Decoding d = told() ? answering({}) : run.config.decoding;
+    draws.apply(flags, d, "--beam 1 without --sample");
+    if (flags.given("--beam")) d.beam = search.beam;
+    if (flags.given("--length-penalty")) d.length_penalty = search.length_penalty;
+    if ((d.sample = sample)) d.beam = 1;
+    d.best = best;
+    if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
+    return d;
+  }
+  Provenance provenance(const LoadedRun& run, const Decoding& d, const BestOf* chosen) const {
+    Provenance from = provenance_of(run, d, generation);
+    if (chosen) from.decoding = describe(*chosen, d) + type_note(run);
+    if (told()) from.decoding += describe(*told());
+    if (!generator.empty()) from.generator = generator;
+    return from;
+  }
+};
+
+int translate(int argc, char** argv) {
+  Asked asked;
+  Flags flags("translate", "Translates lines with a trained model: one sentence per line, in and out.");
+  asked.add(flags);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  asked.check(flags);
+  std::optional<OutputFile> written;
+  if (asked.jsonl)
+    check_output(asked.output);
+  else
+    written.emplace(asked.output);
+  const auto run = asked.load();
+  const Decoding d = asked.decoding(flags, *run);
+  const BestOf* const chosen = asked.best_of.read(flags, asked.draws);
+  Sources sources(*run, asked.input, asked.on_long, asked.told(), asked.jsonl);
+  if (asked.jsonl)
+    return translate_pool(*run, sources, d, chosen, asked.told(), asked.provenance(*run, d, chosen),
+                          asked.output);
+  Translator translator(*run, d, chosen, asked.told(), asked.scores);
   const double start = seconds_now();
-  translate_lines(sources, translator, *written, flush || is_live(input));
+  translate_lines(sources, translator, *written, asked.flush || is_live(asked.input));
   written->finish();
-  if (output != "-")
-    fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", output, sources.lines(),
+  if (asked.output != "-")
+    fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", asked.output, sources.lines(),
                seconds_now() - start, run->source);
   return sources.status();
 }
