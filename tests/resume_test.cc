@@ -279,6 +279,8 @@ TEST_F(Resume, ATerminalThatClosesCostsNoStep) {
   });
   close(ends[0]), close(ends[1]);  // the reader of the messages disappears, too
   const int64_t reached = logged(run);
+  kill(child, SIGHUP);  // from the kernel, and a moment later from the shell
+  usleep(1000);
   kill(child, SIGHUP);
   EXPECT_EQ(p->end(child).status, 130);
   EXPECT_GE(newest(run), reached);

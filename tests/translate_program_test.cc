@@ -72,6 +72,41 @@ TEST_F(TranslateCommand, ACharacterThatTheTokenizerLacksCostsItsLineAlone) {
   EXPECT_EQ(some.out, p->run({"perplexity", p->file("characters"), "-i", "-"}, pairs + pairs).out);
   EXPECT_NE(some.err.find("line 2: the character U+20AC"), std::string::npos) << some.err;
 }
+// Standard error may be full, closed, or a pipe whose reader is gone: what was said there costs no result.
+TEST_F(TranslateCommand, WhatNobodyCanReadCostsNoResult) {
+  p->write("lines", "das Haus\na\tb\nder Hund\n"), p->write("bad.tsv", "das Haus\tthe house\nno tab\n");
+  p->write("nfd", "Cafe\u0301\n"), p->write("one.tsv", "das Haus\tthe house\n");
+  const char* program = getenv("RUM_PROGRAM");
+  const std::string run = p->file("run"), out = p->file("out"), rc = p->file("rc");
+  const std::string commands[] = {
+      "translate " + run + " --max-new 8 -i " + p->file("lines"),
+      "translate " + run + " --max-new 8 -o " + p->file("made") + " -i " + p->file("lines"),
+      "perplexity " + run + " -i " + p->file("bad.tsv"),
+      "score --hyp " + p->file("nfd") + " --ref " + p->file("nfd"),
+      "chat --system T. --pairs " + p->file("one.tsv") + " -o " + p->file("made")};
+  for (const std::string& words : commands) {
+    const std::string command = std::string(program ? program : "build/ruminate") + " " + words + " >" + out;
+    // Standard output, what the output file holds, and the exit status.
+    const auto result = [&](const std::string& line) {
+      p->write("made", ""), p->write("rc", "");
+      EXPECT_NE(std::system(line.c_str()), -1);
+      return slurp(out) + "|" + slurp(p->file("made")) + "|" + slurp(rc);
+    };
+    const std::string said = "; echo $? >" + rc;
+    const std::string expected = result(command + " 2>" + p->file("err") + said);
+    EXPECT_NE(slurp(p->file("err")), "") << words;
+    for (const char* to : {" 2>/dev/full", " 2>&-"})
+      EXPECT_EQ(result(command + to + said), expected) << words << to;
+    EXPECT_EQ(result("{ sleep .2; " + command + said + "; } 2>&1 | :"), expected) << words;
+  }
+}
+TEST_F(TranslateCommand, FlagsThatWouldChangeNothingAreRefused) {
+  expect_refusal(run({"--sample", "--length-penalty", "1"}), "--length-penalty needs a beam search");
+  expect_refusal(run({"--best-of", "4", "--length-penalty", "1"}), "--length-penalty needs a beam search");
+  expect_refusal(run({"--beam", "1", "--length-penalty", "1"}), "--length-penalty needs a beam search");
+  expect_refusal(run({"--jsonl", "-o", p->file("x"), "--flush"}), "--flush needs lines of text");
+  EXPECT_EQ(run({"--beam", "2", "--length-penalty", "1"}, "das Haus\n").status, 0);
+}
 TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
   const std::string in = "das Haus\n" + kLong + "\n";
   const Ran cut = run({"--on-long", "cut"}, in);

@@ -1,5 +1,6 @@
 // Ctrl-C, SIGTERM and SIGHUP (a terminal that closes, a connection that breaks) for commands that can save
-// their work: the first one asks to stop, the second one kills.
+// their work: the first one asks to stop, a second Ctrl-C or SIGTERM kills. A second SIGHUP does not: of one
+// terminal that closes, the kernel and the shell both tell, a moment apart.
 #pragma once
 #include <atomic>
 #include <csignal>
@@ -10,7 +11,7 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler writes i
 inline void listen_for_interrupts() {
   const auto ask = [](int signal) {
     asked_to_stop = true;
-    std::signal(signal, SIG_DFL);
+    std::signal(signal, signal == SIGHUP ? SIG_IGN : SIG_DFL);
   };
   std::signal(SIGINT, ask);
   std::signal(SIGTERM, ask);

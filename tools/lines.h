@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "text/reader.h"
 
 namespace rum {
@@ -46,13 +47,11 @@ class Lines {
   // After the last line, of lines that are counted as they are: what elsewhere would make them equal.
   void warn_of_forms() const {
     if (reader_.recomposed() > 0)
-      fmt::print(stderr,
-                 "{}: {} of {} lines are not in Unicode's form NFC; they count as they stand, so as other "
-                 "text than the same in NFC\n",
-                 reader_.path(), reader_.recomposed(), reader_.line());
+      say("{}: {} of {} lines are not in Unicode's form NFC; they count as they stand, so as other "
+          "text than the same in NFC",
+          reader_.path(), reader_.recomposed(), reader_.line());
     if (reader_.had_mark())
-      fmt::print(stderr, "{}: the byte-order mark at its start is not text and is left out\n",
-                 reader_.path());
+      say("{}: the byte-order mark at its start is not text and is left out", reader_.path());
   }
   [[noreturn]] void refuse_empty() const {
     throw FileError(reader_.path() + ": no line in it; expected one sentence a line");

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "base/say.h"
 #include "base/terminal.h"
 
 namespace rum {
@@ -121,8 +122,7 @@ std::optional<int> Flags::parse(int argc, char** argv) try {
       // What is unknown comes first: it may well be what was meant to be the option that is missing.
       if (e.get_name() == "RequiredError") what = wrong + " was not expected";
     }
-  fmt::print(stderr, "{}: {}{}\n`{} --help` lists the options.\n", state_->app.get_name(), what, hint,
-             state_->app.get_name());
+  say("{}: {}{}\n`{} --help` lists the options.", state_->app.get_name(), what, hint, state_->app.get_name());
   return 2;
 }
 bool Flags::given(const char* name) const { return state_->app.count(name) > 0; }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "base/terminal.h"
 #include "run/environment.h"
 #include "tools/command.h"
@@ -42,7 +43,6 @@ void keep_standard_files() {
   for (int file = 0; file <= 2; ++file)
     if (fcntl(file, F_GETFD) == -1 && errno == EBADF) open("/dev/null", file == 0 ? O_WRONLY : O_RDONLY);
 }
-void say(const std::string& line) { std::fputs(line.c_str(), stderr); }  // which may be closed
 
 void list(FILE* to) {
   std::string out =
@@ -50,7 +50,7 @@ void list(FILE* to) {
   for (const Command* c : Command::all()) out += fmt::format("  ruminate {:<11} {}\n", c->name, c->help);
   out +=
       "\n`ruminate COMMAND --help` lists the options of a command; `ruminate --version` names this build.\n";
-  std::fputs(rum::wrapped(out, rum::columns()).c_str(), to);
+  rum::put(to, rum::wrapped(out, rum::columns()));
 }
 // Exit status 0 means that all of the output has arrived.
 int finish(const std::string& name, int status) {
@@ -58,7 +58,7 @@ int finish(const std::string& name, int status) {
   const bool flushed = std::fflush(stdout) == 0;
   if (flushed && !std::ferror(stdout)) return status;
   const std::string why = errno != 0 ? ": " + std::generic_category().message(errno) : "";
-  say(fmt::format("{}: standard output cannot be written{}\n", name, why));
+  rum::say("{}: standard output cannot be written{}", name, why);
   return status == 0 ? 1 : status;
 }
 int run(const Command& command, int argc, char** argv) {
@@ -69,9 +69,9 @@ int run(const Command& command, int argc, char** argv) {
     std::fflush(stdout);
     const auto* system = dynamic_cast<const std::system_error*>(&e);  // fmt::print's
     if (std::ferror(stdout) && system != nullptr)
-      say(fmt::format("{}: standard output cannot be written: {}\n", name, system->code().message()));
+      rum::say("{}: standard output cannot be written: {}", name, system->code().message());
     else
-      say(fmt::format("{}: {}\n", name, e.what()));
+      rum::say("{}: {}", name, e.what());
     return 1;
   }
 }
@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
     if (name == c->name) return run(*c, argc - 1, argv + 1);
     names.emplace_back(c->name);
   }
-  say(fmt::format("ruminate: no command \"{}\"{}; `ruminate --help` lists them\n", name,
-                  rum::did_you_mean(name, names)));
+  rum::say("ruminate: no command \"{}\"{}; `ruminate --help` lists them", name,
+           rum::did_you_mean(name, names));
   return 2;
 }

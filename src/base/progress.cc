@@ -7,23 +7,23 @@
 #include <cstdio>
 
 #include "base/file.h"
+#include "base/say.h"
 #include "base/terminal.h"
 
 namespace rum {
 Progress::Progress(std::string log_file) : log_(std::move(log_file)) {}
 Progress::~Progress() {
-  if (open_) std::fputc('\n', stderr);
+  if (open_) put(stderr, "\n");
 }
 bool Progress::terminal() {
   static const bool is = isatty(STDERR_FILENO) == 1;
   return is;
 }
-// What cannot be shown, as on a terminal that was closed, costs no work.
 void Progress::line(const std::string& text) {
   if (silent_) return;
   if (open_) erase_line();
   open_ = false;
-  std::fputs((text + '\n').c_str(), stderr);
+  say("{}", text);
   if (!log_.empty()) Disk::real().append(log_, text + "\n");
 }
 void Progress::status(const std::string& text) {
@@ -31,8 +31,7 @@ void Progress::status(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   if (terminal()) {
     erase_line();
-    std::fputs(text.c_str(), stderr);
-    std::fflush(stderr);
+    put(stderr, text);
     open_ = true;
   } else if (now - last_ >= std::chrono::seconds(10)) {
     last_ = now;

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "serve/serve_page.h"
 #include "serve/slow_clients.h"
 #include "serve/text_page.h"
@@ -305,7 +306,7 @@ struct Server::State {
     to.done();
     return sent;
   } catch (const std::exception& e) {
-    fmt::print(stderr, "a request failed: {}\n", e.what());
+    say("a request failed: {}", e.what());
     const std::string failed = refusal_json(500, e.what());
     const bool sent = write(to, at.request.stream ? "data: " + failed + "\n\n" : failed + "\n");
     to.done();

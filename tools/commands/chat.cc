@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "base/say.h"
 #include "generate/hosted.h"
 #include "text/reader.h"
 #include "text/unpack.h"
@@ -46,7 +47,7 @@ int chat(int argc, char** argv) {
   if (!pairs.empty()) {
     const Corpus corpus = read_corpus(pairs, CorpusKind::pairs);
     Disk::real().replace_text(output, fine_tuning_lines(corpus.texts, c.system));
-    fmt::print(stderr, "{}: {} lines\n", output, corpus.texts.size());
+    say("{}: {} lines", output, corpus.texts.size());
     return 0;
   }
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
@@ -76,8 +77,7 @@ int chat(int argc, char** argv) {
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}", output, sources.size(), had,
                             duration(seconds_now() - start)));
   if (refused > 0)
-    fmt::print(stderr, "{}: {} of {} sources were refused; their targets are empty\n", output, refused,
-               sources.size());
+    say("{}: {} of {} sources were refused; their targets are empty", output, refused, sources.size());
   return refused > 0;
 }
 const Command command{

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "data/clean.h"
 #include "data/debian.h"
 #include "text/unpack.h"
@@ -60,7 +61,7 @@ int prepare_command(int argc, char** argv) {
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {
     Corpus c = read_corpus(path, rules.kind, read_rules);
-    if (c.skipped > 0) fmt::print(stderr, "{}: {} bad lines skipped\n", path, c.skipped);
+    if (c.skipped > 0) say("{}: {} bad lines skipped", path, c.skipped);
     read.push_back(Json::Object{{"file", fs::path(path).filename().string()},
                                 {"hash", hex64(c.hash)},
                                 {"texts", static_cast<int64_t>(c.texts.size())},
@@ -106,7 +107,7 @@ int debian_command(int argc, char** argv) {
   std::FILE* said = beside_output(output);
   if (!index_de.empty()) {
     pairs = pair_descriptions(disk.read(index_de), disk.read(index_en));
-    fmt::print(said, "{} pairs from package descriptions\n", pairs.size());
+    put(said, fmt::format("{} pairs from package descriptions\n", pairs.size()));
   }
   if (!help_de.empty()) {
     const size_t before = pairs.size();
@@ -114,7 +115,7 @@ int debian_command(int argc, char** argv) {
     for (const std::string& page : pages)
       for (Pair& t : pair_pages(disk.read(help_de + "/" + page), disk.read(help_en + "/" + page)))
         pairs.push_back(std::move(t));
-    fmt::print(said, "{} pairs from {} pages of help\n", pairs.size() - before, pages.size());
+    put(said, fmt::format("{} pairs from {} pages of help\n", pairs.size() - before, pages.size()));
   }
   if (pairs.empty())
     throw FileError("no pairs found: are these the German and English sides of the same release?");
@@ -146,13 +147,12 @@ int run(int argc, char** argv) {
   if (what == "show") return show_command(argc - 1, argv + 1);
   const bool help = what == "--help" || what == "-h";
   const std::vector<std::string> known = {"prepare", "debian", "show"};
-  if (!help && !what.empty())
-    fmt::print(stderr, "no such command: data {}{}\n", what, did_you_mean(what, known));
-  fmt::print(help ? stdout : stderr,
-             "ruminate data prepare   clean raw text, split it into train, valid and test\n"
-             "ruminate data debian    extract raw German-English pairs from Debian packages\n"
-             "ruminate data show      show what a prepared folder holds\n"
-             "`ruminate data prepare --help` and so on list the options.\n");
+  if (!help && !what.empty()) say("no such command: data {}{}", what, did_you_mean(what, known));
+  put(help ? stdout : stderr,
+      "ruminate data prepare   clean raw text, split it into train, valid and test\n"
+      "ruminate data debian    extract raw German-English pairs from Debian packages\n"
+      "ruminate data show      show what a prepared folder holds\n"
+      "`ruminate data prepare --help` and so on list the options.\n");
   return help ? 0 : 2;
 }
 const Command c{"data", "prepare corpora: extract, clean, split, show", run};

@@ -1,6 +1,4 @@
 // `ruminate detect`: who wrote this, a person or a model? Fits, calibrates and uses detectors.
-#include "tools/commands/detect.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "detect/calibrate.h"
@@ -20,6 +19,7 @@
 #include "detect/white_box.h"
 #include "text/unpack.h"
 #include "tools/command.h"
+#include "tools/commands/detect.h"
 #include "tools/lines.h"
 
 namespace rum::detect {
@@ -71,9 +71,9 @@ Texts DetectInput::read() const {
   for (const std::string& path : in) read_texts({path, sources, Author::unknown, ""}, out);
   RUM_CHECK(!out.corpora.empty(), "expected texts: --human, --machine or --in FILE");
   RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
-  if (out.empty > 0) fmt::print(stderr, "{} empty lines left out\n", out.empty);
+  if (out.empty > 0) say("{} empty lines left out", out.empty);
   if (const int64_t both = count_in_both(out.texts); both > 0)
-    fmt::print(stderr, "{} texts appear both as human and as machine text\n", both);
+    say("{} texts appear both as human and as machine text", both);
   return out;
 }
 
@@ -117,8 +117,8 @@ void warn_of_seen(const Detector& d, const std::string& path, const Texts& read)
     if (!seen_as(d, hash)) continue;
     const bool itself = std::any_of(d.origin.corpora.begin(), d.origin.corpora.end(),
                                     [&](const auto& c) { return c.second == hash; });
-    fmt::print(stderr, "warning: {} {} {}: its results here are too optimistic\n", path,
-               itself ? "was fitted on" : "combines a detector that was fitted on", corpus);
+    say("warning: {} {} {}: its results here are too optimistic", path,
+        itself ? "was fitted on" : "combines a detector that was fitted on", corpus);
   }
 }
 void refuse_seen_by_members(const DetectRecipe& recipe, const Corpora& read) {
@@ -244,10 +244,9 @@ int run_calibrate(int argc, char** argv) {
             "--curve {} needs machine texts{}: without them only thresholds are set", curve,
             left_out > 0 ? " that the detector's own model did not write" : ", --machine FILE");
   if (left_out > 0)
-    fmt::print(stderr,
-               "{} of the machines' texts are by a model that the detector asks itself (white-box): they do "
-               "not count for its probabilities\n",
-               left_out);
+    say("{} of the machines' texts are by a model that the detector asks itself (white-box): they do "
+        "not count for its probabilities",
+        left_out);
   detector->calibration.thresholds = thresholds(s.human, fprs);
   if (!s.machine.empty()) fit_curve(detector->calibration, s, curve);
   detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);
@@ -261,8 +260,7 @@ void warn_of_same_ids(std::span<const Text> texts) {
   std::unordered_set<std::string_view> ids;
   for (const Text& t : texts)
     if (!ids.insert(t.id).second) {
-      fmt::print(stderr, "warning: several texts have the id {}; answers are in the order of the texts\n",
-                 t.id);
+      say("warning: several texts have the id {}; answers are in the order of the texts", t.id);
       return;
     }
 }
@@ -306,7 +304,7 @@ int run_score(int argc, char** argv) {
             texts.empty);
   const std::vector<double> scores = finite_scores(*detector, texts.texts);
   const std::vector<bool> own = white_box(*detector, texts.texts);
-  if (const auto why = why_white_box(own)) fmt::print(stderr, "warning: {}\n", *why);
+  if (const auto why = why_white_box(own)) say("warning: {}", *why);
   if (format != "plain") warn_of_same_ids(texts.texts);
   constexpr size_t kPiece = 1024;  // texts
   std::vector<std::string> answers((scores.size() + kPiece - 1) / kPiece);
@@ -331,7 +329,7 @@ void usage(FILE* to) {
   std::string out = "ruminate detect: who wrote this, a person or a model?\n\n";
   for (const DetectVerb* v : verbs()) out += fmt::format("  ruminate detect {:<10} {}\n", v->name, v->help);
   out += "\n`ruminate detect COMMAND --help` lists its options, with an example.\n";
-  fmt::print(to, "{}", wrapped(out, columns()));
+  put(to, wrapped(out, columns()));
 }
 int run(int argc, char** argv) {
   const std::string_view name = argc > 1 ? argv[1] : "";
@@ -344,8 +342,8 @@ int run(int argc, char** argv) {
     if (name == v->name) return v->run(argc - 1, argv + 1);
     names.emplace_back(v->name);
   }
-  fmt::print(stderr, "ruminate detect: no verb \"{}\"{}; `ruminate detect --help` lists them\n", name,
-             did_you_mean(name, names));
+  say("ruminate detect: no verb \"{}\"{}; `ruminate detect --help` lists them", name,
+      did_you_mean(name, names));
   return 2;
 }
 const DetectVerb kVerbs[] = {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "data/corpus.h"
 #include "data/plan.h"
 #include "detect/calibrate.h"
@@ -189,11 +190,11 @@ int run(int argc, char** argv) {
                      *why));
   if (const auto why = why_not_order(scored.held_out)) {
     RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway overrides this", *why);
-    fmt::print(stderr, "warning: {}\n", *why);
+    say("warning: {}", *why);
   }
   const Plan plan = plan_of(scored, pool, corpus.hash, o, static_cast<uint32_t>(recipe.seed));
   write_output(o.output, plan_text(plan));
-  fmt::print(beside_output(o.output), "{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order);
+  put(beside_output(o.output), fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
   return 0;
 }
 const DetectVerb verb{"plan", "plan training by how human each pair looks", run};

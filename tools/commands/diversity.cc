@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "base/threads.h"
 #include "metrics/corpus_compare.h"
 #include "metrics/corpus_shape.h"
@@ -368,7 +369,7 @@ int run(int argc, char** argv) {
     print_json(o, table);
   else if (o.format != "text") {
     fmt::print("{}", written(table_of(o, table), o.format));
-    for (const std::string& note : table.notes) fmt::print(stderr, "{}\n", note);
+    for (const std::string& note : table.notes) say("{}", note);
   } else
     print_table(o, table);
   return 0;

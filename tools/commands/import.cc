@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "huggingface/export.h"
 #include "tools/command.h"
 #include "tools/options.h"
@@ -26,11 +27,10 @@ int import_model(int argc, char** argv) {
   while (run.size() > 1 && run.ends_with('/')) run.pop_back();
   const Imported made = import_folder(folder, run, context);
   const GptConfig& m = made.config.model;
-  fmt::print(stderr,
-             "{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}\n",
-             run, made.parameters, m.layers, m.width, m.vocab, made.tokens, m.context);
-  if (!made.end_note.empty()) fmt::print(stderr, "{}\n", made.end_note);
-  if (!made.note.empty()) fmt::print(stderr, "{}: {}\n", folder, made.note);
+  say("{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}", run,
+      made.parameters, m.layers, m.width, m.vocab, made.tokens, m.context);
+  if (!made.end_note.empty()) say("{}", made.end_note);
+  if (!made.note.empty()) say("{}: {}", folder, made.note);
   return 0;
 }
 
@@ -49,11 +49,10 @@ int export_model(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   const Exported made = adapter ? export_adapters(run, folder) : export_folder(run, folder);
-  fmt::print(stderr, "{}: {} {} model, {} tensors of {}\n", folder, adapter ? "adapters of a" : "a",
-             made.family, made.tensors, made.dtype);
+  say("{}: {} {} model, {} tensors of {}", folder, adapter ? "adapters of a" : "a", made.family, made.tensors,
+      made.dtype);
   if (!adapter && !made.talks)
-    fmt::print(stderr, "{}: no chat template is written: no form of conversation is known for this model\n",
-               folder);
+    say("{}: no chat template is written: no form of conversation is known for this model", folder);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "checkpoint/safetensors.h"
 #include "run/history.h"
 #include "run/resume.h"
@@ -103,7 +104,7 @@ void show_run(const std::string& path) {
              run->model.encoder_decoder() ? "encoder-decoder, twice " : "", m.layers, m.width, m.heads,
              m.inner, m.vocab, run->params.numbers());
   const RunHistory h = history_of(folder);
-  if (h.damaged > 0) fmt::print(stderr, "{}: damaged lines skipped: {}\n", folder.metrics(), h.damaged);
+  if (h.damaged > 0) say("{}: damaged lines skipped: {}", folder.metrics(), h.damaged);
   if (!h.training.empty())
     fmt::print("training loss {:.3f} {} {:.3f} at step {:.0f} of {}\n{}", h.training.front().y,
                sparkline(h.training, 60), h.training.back().y, h.training.back().x, run->config.steps,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "data/loader.h"
 #include "generate/log_probs.h"
 #include "metrics/explain.h"
@@ -37,8 +38,8 @@ struct Asked {
   }
   // What the program ends with: 1 when lines were left out, after saying how many.
   int status() const {
-    if (cut > 0) fmt::print(stderr, "{}: {} texts were cut\n", name, cut);
-    if (left_out > 0) fmt::print(stderr, "{}: {} lines were left out\n", name, left_out);
+    if (cut > 0) say("{}: {} texts were cut", name, cut);
+    if (left_out > 0) say("{}: {} lines were left out", name, left_out);
     return left_out > 0;
   }
 
@@ -46,7 +47,7 @@ struct Asked {
   void read_texts(const std::string& input, const LoadedRun& run, const std::string& on_long,
                   int64_t unpack_ratio) {
     ReadRules rules{.skip_bad = true, .unpack_ratio = unpack_ratio};
-    rules.passed_over = [](const std::string& why) { fmt::print(stderr, "{}; left out\n", why); };
+    rules.passed_over = [](const std::string& why) { say("{}; left out", why); };
     const Corpus corpus = read_corpus(input, run.config.kind, rules);
     name = corpus.name;
     left_out = corpus.skipped;
@@ -55,7 +56,7 @@ struct Asked {
       try {
         e = to_example(corpus.texts[i], run.tokenizer);
       } catch (const Error& why) {  // a character that the tokenizer does not have
-        fmt::print(stderr, "{}: line {}: {}; left out\n", name, corpus.lines[i], why.what());
+        say("{}: line {}: {}; left out", name, corpus.lines[i], why.what());
         ++left_out;
         continue;
       }
@@ -106,7 +107,7 @@ struct Asked {
       add_pieces(make_corpus(name, {text}, CorpusKind::documents), line, run);
     }
     const bool kept = examples.size() > before;
-    fmt::print(stderr, "{}; {}\n", why, kept ? "cut" : "left out");
+    say("{}; {}", why, kept ? "cut" : "left out");
     ++(kept ? cut : left_out);
   }
 };

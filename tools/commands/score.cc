@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "metrics/explain.h"
 #include "metrics/significance.h"
 #include "text/table.h"
@@ -378,7 +379,7 @@ int run(int argc, char** argv) {
     out = sentence_table(all, o);
   else if (o.format != "text") {
     out = score_tables(all, o);
-    fmt::print(stderr, "{}", notes(all, o));
+    put(stderr, notes(all, o));
   } else if (o.hyps.size() == 1)
     for (const Scored& j : all) out += one_system(j, o);
   else

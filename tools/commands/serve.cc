@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "base/say.h"
 #include "run/provenance.h"
 #include "serve/server.h"
 #include "tools/command.h"
@@ -56,7 +57,7 @@ int serve(int argc, char** argv) {
   std::fflush(stdout);
   listen_for_interrupts();
   server.run(interrupted);
-  fmt::print(stderr, "ended\n");
+  say("ended");
   return 0;
 }
 const Command command{"serve", "answer requests over HTTP, and show a page to try the model", serve};

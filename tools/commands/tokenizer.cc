@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"
+#include "base/say.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"
@@ -142,15 +143,13 @@ int run(int argc, char** argv) {
   if (what == "encode") return encode(argc - 1, argv + 1);
   if (what == "decode") return decode(argc - 1, argv + 1);
   const bool help = what == "--help" || what == "-h";
-  fmt::print(help ? stdout : stderr,
-             "{}ruminate tokenizer train  --input FILE... --vocab N --output tokenizer.json\n"
-             "ruminate tokenizer encode --tokenizer FILE < text > ids\n"
-             "ruminate tokenizer decode --tokenizer FILE < ids > text\n"
-             "`ruminate tokenizer train --help` lists the options.\n",
-             help || what.empty()
-                 ? ""
-                 : fmt::format("ruminate tokenizer: no \"{}\"{}\n", what,
-                               did_you_mean(what, std::vector<std::string>{"train", "encode", "decode"})));
+  const std::vector<std::string> known = {"train", "encode", "decode"};
+  if (!help && !what.empty()) say("ruminate tokenizer: no \"{}\"{}", what, did_you_mean(what, known));
+  put(help ? stdout : stderr,
+      "ruminate tokenizer train  --input FILE... --vocab N --output tokenizer.json\n"
+      "ruminate tokenizer encode --tokenizer FILE < text > ids\n"
+      "ruminate tokenizer decode --tokenizer FILE < ids > text\n"
+      "`ruminate tokenizer train --help` lists the options.\n");
   return help ? 0 : 2;
 }
 const Command c{"tokenizer", "train a tokenizer, or turn text into token ids and back", run};

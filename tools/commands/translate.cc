@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"
+#include "base/say.h"
 #include "base/shell.h"
 #include "data/loader.h"
 #include "generate/best_of.h"
@@ -112,10 +113,9 @@ class Sources {
   int64_t lines() const { return typed_ ? typed_lines_ : reader_->line(); }
   // What the program ends with: 1 when lines were left out, after saying how many.
   int status() const {
-    if (cut_ > 0) fmt::print(stderr, "{}: {} of {} lines were cut\n", path(), cut_, lines());
+    if (cut_ > 0) say("{}: {} of {} lines were cut", path(), cut_, lines());
     if (left_out_ > 0)
-      fmt::print(stderr, "{}: {} of {} lines were left out; their translations are empty\n", path(),
-                 left_out_, lines());
+      say("{}: {} of {} lines were left out; their translations are empty", path(), left_out_, lines());
     return left_out_ > 0;
   }
 
@@ -135,7 +135,7 @@ class Sources {
   }
   void leave_out(const std::string& why) {
     ++left_out_;
-    fmt::print(stderr, "{}; left out\n", why);
+    say("{}; left out", why);
   }
   std::string fitting(std::string_view line) {
     std::vector<Token> tokens;
@@ -159,7 +159,7 @@ class Sources {
     tokens.resize(std::min(tokens.size(), static_cast<size_t>(run_.model.config().context / 2)));
     std::string text = run_.tokenizer.decode(tokens);
     text.resize(std::min(text.size(), find_invalid_utf8(text)));  // half a character
-    fmt::print(stderr, "{}; its first {} tokens are translated\n", why, tokens.size());
+    say("{}; its first {} tokens are translated", why, tokens.size());
     return text;
   }
   const LoadedRun& run_;
@@ -392,8 +392,8 @@ int translate(int argc, char** argv) {
   translate_lines(sources, translator, *written, asked.flush || is_live(asked.input));
   written->finish();
   if (asked.output != "-")
-    fmt::print(stderr, "{}: {} lines translated in {:.1f} s with {}\n", asked.output, sources.lines(),
-               seconds_now() - start, run->source);
+    say("{}: {} lines translated in {:.1f} s with {}", asked.output, sources.lines(), seconds_now() - start,
+        run->source);
   return sources.status();
 }
 
