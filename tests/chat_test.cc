@@ -232,6 +232,24 @@ TEST_F(Chat, ASourceThatIsRefusedCostsNoOther) {
     }
   }
 }
+// Cut between the two halves of an emoji, as servers do that count UTF-16: no text, and no reason to stop.
+TEST_F(Chat, AnAnswerWithHalfACharacterCostsItsSourceAlone) {
+  const Server server([](const std::string&, const Json& body, int) -> Reply {
+    if (asked(body) != "drei \"x\"") return completion("<" + asked(body) + ">");
+    return {200, R"({"choices": [{"message": {"content": "three \ud83d"}, "finish_reason": "length"}]})", "",
+            0};
+  });
+  const ChatConfig c = config(server);
+  std::vector<std::string> why;
+  chat_file(sources, c, provenance_of(c), path, {}, [&](const std::string& w) { why.push_back(w); });
+  EXPECT_EQ(server.requests(), 7);  // it would say the same again
+  ASSERT_EQ(why.size(), 1u);
+  EXPECT_NE(why[0].find("source 2: an answer with half of a surrogate pair"), std::string::npos) << why[0];
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) EXPECT_EQ(lines[i].target, i == 2 ? "" : "<" + sources[i] + ">");
+  EXPECT_FALSE(lines[2].finished);
+}
 TEST_F(Chat, ARefusalOfEveryRequestStopsIt) {
   const Server server([](const std::string&, const Json&, int) -> Reply {
     return {400, "there is no such model", "", 0};
@@ -309,6 +327,23 @@ TEST(ChatProgram, SaysWhatWasRefused) {
   EXPECT_NE(ran.err.find("source 1: status 422: \"no\"; its target is empty"), std::string::npos) << ran.err;
   EXPECT_NE(ran.err.find("1 of 2 sources were refused"), std::string::npos) << ran.err;
   EXPECT_EQ(read_generated(p.file("pool")).size(), 2u);
+}
+TEST(ChatProgram, CountsTheAnswersThatAreCutOff) {
+  const Server server([](const std::string&, const Json& body, int) {
+    return asked(body) == "zwei" ? completion("two and a ha", "length") : completion("x");
+  });
+  Program p;
+  p.write("sources", "eins\nzwei\ndrei\n");
+  const std::vector<std::string> words{"chat",     "--system",     "T.",    "--input",    p.file("sources"),
+                                       "--output", p.file("pool"), "--url", server.url(), "--model",
+                                       "m",        "--max-tokens", "4"};
+  for (int time = 0; time < 2; ++time) {  // also when all were there
+    const Ran ran = p.run(words);
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    EXPECT_NE(ran.err.find("1 of 3 answers are cut off, at --max-tokens 4 or by the server"),
+              std::string::npos)
+        << ran.err;
+  }
 }
 TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
   const Server server(echo);

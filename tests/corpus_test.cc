@@ -162,7 +162,9 @@ TEST(Clean, ScriptsWithoutBlanksHaveWords) {
   const std::string english = "one sentence in as many letters as the other side of it has characters";
   CleanRules rules;
   rules.valid = rules.test = 0;
-  for (const std::string& s : {chinese, thai})
+  std::string tibetan;  // "the language of Tibet", its syllables parted by a tsheg: 80 characters
+  for (int i = 0; i < 10; ++i) tibetan += "\u0F56\u0F7C\u0F51\u0F0B\u0F66\u0F90\u0F51\u0F0B";
+  for (const std::string& s : {chinese, thai, tibetan})
     EXPECT_EQ(drop_name(reason_to_drop({s, english}, rules)), std::string("kept")) << s;
   const Prepared p = prepare({{chinese, english}}, rules);
   EXPECT_EQ(p.parts[0].source.tokens, 40);

@@ -165,6 +165,9 @@ TEST(Plan, EveryDamageIsRefused) {
     }
   EXPECT_TRUE(has(loads(good + "x"), "the end of the file"));
   EXPECT_TRUE(has(loads("a\tb\n"), "not a plan of this version"));
+  std::string windows = good;
+  for (size_t at = 0; (at = windows.find('\n', at)) != std::string::npos; at += 2) windows.insert(at, "\r");
+  EXPECT_TRUE(has(loads(windows), "its lines end in CR LF"));
   Plan none = small_plan();
   none.rows[0].weight = NAN;
   save_plan(none, path);

@@ -16,6 +16,7 @@
 #include "data/loader.h"
 #include "data/plan.h"
 #include "tests/program.h"
+#include "tests/run_folder.h"
 #include "text/json.h"
 #include "text/tokenizer.h"
 #include "text/words.h"
@@ -329,6 +330,60 @@ TEST_F(Detecting, FlagsThatWouldChangeNothingAreRefused) {
            "@x"},
           {}, "--curve isotonic needs machine texts");
   refused({"evaluate", "--detector", "@d", "@d"}, texts, "are the same file, and a detector is not compared");
+}
+TEST_F(Detecting, ATextThatTheModelCannotReadCostsNoOther) {
+  write_run(file("lm"), {.kind = CorpusKind::documents, .pattern = "characters"});  // a context of 64
+  std::string people, machines;
+  std::vector<std::string> fit;
+  for (const Pair& t : grammar_pairs(200, 5))
+    if (t.target.size() < 50) fit.push_back(t.target);
+  ASSERT_GE(fit.size(), 40u);
+  for (size_t i = 0; i < 40; ++i) (i % 2 == 0 ? people : machines) += fit[i] + "\n";
+  write("people", people), write("machines", machines);
+  const Ran made = detect({"fit", "--kind", "likelihood", "--option", "model=" + file("lm"), "--human",
+                           "@people", "--machine", "@machines", "-o", "@d"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const std::string two = fit[0] + "\n" + fit[1] + "\n";
+  write("good", two), write("some", fit[0] + "\n" + std::string(100, 'e') + "\n\u20ac\n" + fit[1] + "\n");
+  const auto score = [&](const char* in, const char* format) {
+    return detect({"score", "--detector", "@d", "--in", in, "--format", format});
+  };
+  const Ran good = score("@good", "plain"), some = score("@some", "plain");
+  ASSERT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(some.status, 1);
+  const size_t end = good.out.find('\n') + 1;
+  EXPECT_EQ(some.out, good.out.substr(0, end) + "nan\nnan\n" + good.out.substr(end));
+  for (const char* part : {"text 2: it needs 10", "the context of ", "holds 64; it has no score",
+                           "text 3: the character U+20AC", "2 of 4 texts have no score"})
+    EXPECT_NE(some.err.find(part), std::string::npos) << some.err;
+  const Ran lines = score("@some", "json"), list = score("@some", "raid");
+  EXPECT_NE(lines.out.find("{\"id\":\"2\",\"score\":null}\n"), std::string::npos) << lines.out;
+  EXPECT_EQ(parse_json(list.out, "RAID's list").array()->size(), 4u);
+}
+// A file that an editor or a script has given one more line end.
+TEST_F(Detecting, BlankLinesAtTheEndAreNoTexts) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  const Ran good = detect({"score", "--detector", "@d", "--in", "@human.tsv"});
+  write("more.tsv", human_pairs + "\n \n"), write("one.jsonl", "{\"text\": \"they\"}\n\n");
+  const Ran more = detect({"score", "--detector", "@d", "--in", "@more.tsv"});
+  EXPECT_EQ(more.status, 0) << more.err;
+  EXPECT_EQ(more.out, good.out);
+  EXPECT_EQ(more.err.find("empty"), std::string::npos) << more.err;
+  EXPECT_EQ(detect({"score", "--detector", "@d", "--in", "@one.jsonl"}).status, 0);
+  write("gap.tsv", "a\tb\n\nc\td\n");
+  expect_refusal(detect({"score", "--detector", "@d", "--in", "@gap.tsv"}),
+                 "gap.tsv: line 2: expected source<TAB>");
+  std::string qualities;
+  for (int i = 0; i < 60; ++i) qualities += std::to_string(i) + "\n";
+  write("quality", qualities + "\n");
+  const Ran judged = detect({"evaluate", "--detector", "@d", "--human", "@human.tsv", "--machine",
+                             "@pool.tsv", "--quality", "@quality"});
+  EXPECT_EQ(judged.status, 0) << judged.err;
+  write("pairs.txt", human_pairs);
+  EXPECT_NE(detect({"score", "--detector", "@d", "--in", "@pairs.txt"})
+                .err.find("60 lines of plain text have a tab"),
+            std::string::npos);
 }
 // One part that cannot be measured leaves the others.
 TEST_F(Detecting, AQualityThatIsAllEqualIsAFaultOfItsOwn) {

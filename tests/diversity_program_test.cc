@@ -118,6 +118,17 @@ TEST(DiversityProgram, SaysWhyThereIsNoP) {
   d.run(a);
   EXPECT_NE(d.out.find("no p: the paired test compares exactly two files, 1 given"), std::string::npos);
 }
+// Javanese has neither blanks nor a dictionary of ICU's: a whole clause is one word.
+TEST(DiversityProgram, SaysWhereWordsAreNone) {
+  Diversity d;
+  std::string clause;
+  for (int i = 0; i < 5; ++i) clause += "\uA9B2\uA98F\uA9B1\uA9AB\uA997\uA9AE";
+  d.run(d.write("jv", clause + "\n" + clause + clause + "\n") + " " +
+        d.write("en", "two words\nand three more\n") + " --measures ttr");
+  EXPECT_EQ(d.status, 0) << d.err;
+  EXPECT_NE(d.out.find("jv: its words have 45 letters on average"), std::string::npos) << d.out;
+  EXPECT_EQ(d.out.find("en: its words"), std::string::npos) << d.out;
+}
 TEST(DiversityProgram, ReadsGzipColumnsAndStandardInput) {
   Diversity d;
   d.write("plain", "one two two\nthree\n"), d.write("pairs", "x\tone two two\ny\tthree\tmore\n");

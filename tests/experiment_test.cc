@@ -372,6 +372,9 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
   refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a whole number from 1");
   refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");
+  refuse("seeds = 2", "seeds = 2.5", "experiment.seeds: expected a whole number, found 2.5");
+  EXPECT_EQ(parse_experiment(replaced(good, "seeds = 2", "seeds = 2.0"), "x.toml").seeds,
+            2);  // as in a config
   refuse("layers = 1", "layers = \"1\"", "layers: expected integer, without quotes; found \"1\"");
   refuse("pool_pairs = 500\n", "", "data.pool_pairs is missing");
   refuse("targets = \"self/greedy\"", "targets = \"slef/greedy\"",

@@ -368,6 +368,17 @@ TEST(HuggingFaceImport, TheEmbeddingMayStandThereTwice) {
   hub::write_tensors(twice, "F32", s.path + "/in/model.safetensors");
   EXPECT_TRUE(import_folder(s.path + "/in", s.path + "/run").config.model.tied);
 }
+TEST(HuggingFaceImport, OfLearnedPositionsAShorterContextHasTheFirst) {
+  const Scratch s;
+  const Folder folder({.family = "gpt2", .kv_heads = 4}, s.path + "/in");  // a context of 64
+  EXPECT_EQ(import_folder(s.path + "/in", s.path + "/run", 32).config.model.context, 32);
+  const auto run = load_run(s.path + "/run");
+  const std::vector<Token> tokens = run->tokenizer.encode_with_special("the old man sees 12 ships");
+  ASSERT_LE(tokens.size(), 32u);
+  const std::vector<double> expected = folder.logits(tokens).back(), got = last_logits(*run, tokens, false);
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t v = 0; v < got.size(); ++v) EXPECT_NEAR(got[v], expected[v], 1e-4);
+}
 TEST(HuggingFaceImport, OfASlidingWindowOnlyWhatItDoesNotReach) {
   const Scratch s;
   const Folder folder({.family = "mistral"}, s.path + "/in");

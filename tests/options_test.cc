@@ -23,7 +23,8 @@ Parsed parse(std::vector<std::string> words) {
   flags.add("--whole", p.whole, "help", 1, 1 << 20)
       .add("--ratio", some, "help", 1)
       .add("--part", part, "help", 1e-3f, 1e3f)
-      .add("--any", p.number, "help");
+      .add("--any", p.number, "help")
+      .add("--any-whole", p.whole, "help", 0);
   words.insert(words.begin(), "test");
   std::vector<char*> argv;
   for (std::string& w : words) argv.push_back(w.data());
@@ -50,6 +51,8 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   expect({"--whole", "1.5"}, "--whole: expected a whole number from 1 to 1048576, found 1.5");
   expect({"--whole", "0"}, "found 0");
   expect({"--whole", "99999999999999999999"}, "expected a whole number");
+  EXPECT_EQ(parse({"--any-whole", "1e18"}).whole, 1'000'000'000'000'000'000);
+  expect({"--any-whole", "1e19"}, "expected a whole number from 0 to 9223372036854775807, found 1e19");
 }
 TEST(Options, HostileNamesTakeNoTimeAndKeysNoStack) {
   std::vector<std::string> known(100, std::string(100'000, 'a'));

@@ -237,6 +237,32 @@ TEST(Score, ColumnsCompressedAndStandardInput) {
   s.refused("--hyp " + s.file("refs.tsv:2") + " --ref " + s.file("two"),
             "refs.tsv:2: line 2 has no such column");
 }
+TEST(Score, AForgottenColumnIsSaid) {
+  Score s;
+  s.write("pairs.tsv", "das Haus\tthe house\nja\nder Hund\tthe dog\n"),
+      s.write("ref", "the house\nja\nthe dog\n");
+  const Ran r = s.run("--hyp " + s.file("pairs.tsv") + " --ref " + s.file("ref"));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(r.err, s.file("pairs.tsv") + ": 2 of 3 lines have a tab, and all of their columns count; " +
+                       s.file("pairs.tsv") + ":2 is the second column\n");
+  s.write("two.tsv", "das Haus\tthe house\nder Hund\tthe dog\n"), s.write("two", "the house\nthe dog\n");
+  EXPECT_EQ(s.run("--hyp " + s.file("two.tsv") + ":2 --ref " + s.file("two")).err, "");
+}
+// Where every swap is counted, none is drawn: ten million trials take neither time nor memory.
+TEST(Score, AnExactTestDrawsNothing) {
+  Score s;
+  std::string good, bad;
+  for (int i = 0; i < 100; ++i) {
+    const std::string line = "line " + std::to_string(i) + " says what it says\n";
+    good += line, bad += i < 3 ? "no\n" : line;
+  }
+  s.write("good", good), s.write("bad", bad);
+  const Ran r = s.run("--hyp " + s.file("good") + " " + s.file("bad") + " --ref " + s.file("good") +
+                          " --paired-ar --paired-ar-n 10000000 --json",
+                      "ulimit -v 2000000; ");
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(at(parse_json(r.out, "json"), 0, 1, "p_randomisation"), .25);  // 2 of 8 swaps are as extreme
+}
 TEST(Score, BadInputGetsOneSentence) {
   Score s;
   const std::string base = s.base(), ref = " --ref " + s.file("ref");

@@ -14,9 +14,12 @@
 #include <random>
 
 #include "base/error.h"
+#include "data/corpus.h"
+#include "tests/error_of.h"
 #include "tests/unpacked.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
+#include "text/toml.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -216,6 +219,45 @@ TEST(Reader, AByteOrderMarkIsNoTextAndNfcIsAsked) {
   EXPECT_EQ(reader.recomposed(), 1);
   EXPECT_TRUE(lines_of(write("mark", "\xEF\xBB\xBF")).empty());
 }
+TEST(Reader, BlankLinesAtTheEndAreNoneWhereAsked) {
+  const auto all = [](const std::string& text) {
+    LineReader reader(write("blank", text), 1000, Form::nfc, BlankEnd::passed_over);
+    std::vector<std::string> out;
+    for (std::string_view line; reader.next(line);) out.emplace_back(line);
+    out.push_back(std::to_string(reader.line()));
+    return out;
+  };
+  using V = std::vector<std::string>;
+  EXPECT_EQ(all("a\n\n \nb\n\n\t\r\n\u00A0\n"), (V{"a", "", " ", "b", "4"}));
+  EXPECT_EQ(all("a\n\n"), (V{"a", "1"}));
+  EXPECT_EQ(all("\n\n"), (V{"0"}));
+  EXPECT_EQ(all("a"), (V{"a", "1"}));
+  // More blanks than a line may have bytes are not held, and count as text.
+  EXPECT_EQ(all("a\n" + std::string(200'000, '\n') + "b\n\n").size(), 200'003u);
+  EXPECT_EQ(lines_of(write("blank", "a\n\n")).size(), 2u);  // not asked
+}
+TEST(Reader, ZstdMayBeginWithAFrameToPassOver) {
+  std::string frame("\x5E\x2A\x4D\x18\x05\0\0\0hello", 13);  // as pzstd writes its sizes
+  EXPECT_EQ(unpacked(write("frame", frame + zstd("one\ntwo\n"))), "one\ntwo\n");
+  frame[0] = 0x50;
+  EXPECT_EQ(unpacked(write("frame", zstd("one\n") + frame + zstd("two\n"))), "one\ntwo\n");
+  EXPECT_EQ(unpacked(write("frame", "P*M")), "P*M");  // text
+}
+TEST(Reader, Utf16IsNamed) {
+  const auto wide = [](bool high_first) {
+    std::string out = high_first ? "\xFE\xFF" : "\xFF\xFE";
+    for (const char c : std::string("Haus\thouse\n"))
+      out += high_first ? std::string{0, c} : std::string{c, 0};
+    return out;
+  };
+  for (const bool high_first : {false, true}) {
+    const std::string path = write("wide", wide(high_first));
+    expect_mentions(complaint(path), {"rum_text_wide: UTF-16", "`iconv -f UTF-16 -t UTF-8`"});
+    expect_mentions(error_of([&] { read_corpus(path, CorpusKind::pairs, {.skip_bad = true}); }),
+                    {"rum_text_wide: UTF-16"});  // not a file of bad lines
+    expect_mentions(error_of([&] { parse_toml(wide(high_first), "c.toml"); }), {"c.toml: UTF-16"});
+  }
+}
 TEST(Reader, WhatUnpacksToAHundredsfoldIsRefusedBeforeItIsRead) {
   const std::string many(size_t{72} << 20, 'a');
   for (const std::string& packed : {gzip(many), xz(many), zstd(many), bzip2(many)}) {
@@ -308,6 +350,20 @@ TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
   for (const char* s : {"Don't stop the well-known na\u00EFve Stra\u00DFe, 3.5 km!",
                         "\uD55C\uAD6D\uC5B4 \uB2E8\uC5B4", "\u0939\u093F\u0928\u094D\u0926\u0940"})
     EXPECT_EQ(words(s), words_v1(s));
+}
+
+TEST(Words, SyllablesOfTibetanEndWithATsheg) {
+  // "The language of Tibet", with and without a tsheg at the end, and a shad behind it.
+  const std::vector<std::string> syllables{"\u0F56\u0F7C\u0F51", "\u0F66\u0F90\u0F51"};
+  const std::string tsheg = "\u0F0B", text = syllables[0] + tsheg + syllables[1];
+  for (const std::string& line : {text, text + tsheg, text + tsheg + "\u0F0D"}) {
+    EXPECT_EQ(words(line), syllables) << line;
+    std::vector<std::string_view> parts;
+    part_unspaced(line, parts);
+    ASSERT_EQ(parts.size(), 2u) << line;
+    EXPECT_EQ(parts[0], syllables[0] + tsheg);
+    EXPECT_EQ(parts[1], line.substr(parts[0].size()));
+  }
 }
 
 TEST(Words, ASoftHyphenIsAsGoodAsNotThere) {

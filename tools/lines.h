@@ -19,14 +19,16 @@ namespace rum {
 // a TSV, counted from 1. In NFC, unless a measure must see them as they are.
 class Lines {
  public:
-  explicit Lines(const std::string& given, Form form = Form::nfc)
+  explicit Lines(const std::string& given, Form form = Form::nfc, BlankEnd end = BlankEnd::kept)
       : given_(given),
+        form_(form),
         column_(column_of(given)),
-        reader_(path_of(given, column_), kLongest, form) {}
+        reader_(path_of(given, column_), kLongest, form, end) {}
   // False at the end. `there`: whether the line has the column; if not, `line` is empty.
   bool next(std::string_view& line, bool& there) {
     there = true;
     if (!reader_.next(line)) return false;
+    if (column_ == 0) tabbed_ += line.find('\t') != std::string_view::npos;
     for (size_t i = 1; i <= column_ && there; ++i) {
       const size_t tab = line.find('\t');
       there = i == column_ || tab != std::string_view::npos;
@@ -44,8 +46,13 @@ class Lines {
     if (!there) throw FileError(fmt::format("{}: line {} has no such column", given_, reader_.line()));
     return true;
   }
-  // After the last line, of lines that are counted as they are: what elsewhere would make them equal.
-  void warn_of_forms() const {
+  // After the last line: of what is counted that may not be meant. Of lines that are counted as they are also
+  // what elsewhere would make them equal.
+  void warn() const {
+    if (tabbed_ > 0)
+      say("{}: {} of {} lines have a tab, and all of their columns count; {}:2 is the second column",
+          reader_.path(), tabbed_, reader_.line(), given_);
+    if (form_ == Form::nfc) return;
     if (reader_.recomposed() > 0)
       say("{}: {} of {} lines are not in Unicode's form NFC; they count as they stand, so as other "
           "text than the same in NFC",
@@ -73,7 +80,9 @@ class Lines {
     return column == 0 ? given : given.substr(0, given.rfind(':'));
   }
   std::string given_;
+  Form form_;
   size_t column_;
+  int64_t tabbed_ = 0;  // lines with a tab where no column is taken
   LineReader reader_;
 };
 
@@ -106,15 +115,16 @@ inline std::vector<std::optional<std::string>> read_columns(const std::string& g
   for (std::string_view line; lines.next(line, there);)
     there ? out.emplace_back(std::string(line)) : out.emplace_back();
   if (out.empty()) lines.refuse_empty();
-  if (form == Form::as_is) lines.warn_of_forms();
+  lines.warn();
   return out;
 }
-inline std::vector<std::string> read_lines(const std::string& given, Form form = Form::nfc) {
+inline std::vector<std::string> read_lines(const std::string& given, Form form = Form::nfc,
+                                           BlankEnd end = BlankEnd::kept) {
   std::vector<std::string> out;
-  Lines lines(given, form);
+  Lines lines(given, form, end);
   for (std::string_view line; lines.next(line);) out.emplace_back(line);
   if (out.empty()) lines.refuse_empty();
-  if (form == Form::as_is) lines.warn_of_forms();
+  lines.warn();
   return out;
 }
 }  // namespace rum

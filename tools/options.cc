@@ -56,13 +56,15 @@ CLI::Validator whole_number(int64_t low, int64_t high) {
   return CLI::Validator(
       [=](std::string& text) -> std::string {
         auto n = number_in<int64_t>(text);
-        if (const auto x = number_in<double>(text); !n && x && std::abs(*x) < 1e15 && *x == std::floor(*x)) {
+        const auto x = number_in<double>(text);
+        const bool whole = x && *x == std::floor(*x), too_large = whole && *x >= 0x1p63;
+        if (!n && whole && std::abs(*x) < 0x1p63) {
           n = static_cast<int64_t>(*x);
           text = fmt::format("{}", *n);
         }
         if (n && *n >= low && *n <= high) return "";
         return fmt::format("expected a whole number{}, found {}",
-                           bounds(low, high, low != INT64_MIN, high != INT64_MAX), text);
+                           bounds(low, high, low != INT64_MIN, too_large || high != INT64_MAX), text);
       },
       "");
 }

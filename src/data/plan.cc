@@ -127,6 +127,9 @@ Plan load_plan(const std::string& path, Disk& disk) {
   const std::string text = disk.read(path);
   Reader r(text, path);
   Plan plan;
+  if (text.find('\r') != std::string::npos)
+    throw FileError(path +
+                    ": its lines end in CR LF, those of a plan in LF alone, by which its hash is computed");
   if (std::string_view(text).substr(0, text.find('\n')) != kMagic)
     throw FileError(
         fmt::format("{}: line 1: expected \"{}\", found \"{}\"; this is not a plan of this version", path,

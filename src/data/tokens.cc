@@ -93,9 +93,12 @@ class Cutter {
   std::string note() const {
     if (left_out_ > 0)
       return fmt::format(
-          "{}: {} of {} pairs are left out: the context holds {} positions and a batch {} tokens; the first "
+          "{}: {} of {} pairs are left out: the context holds {} positions and a batch {} tokens{}; the "
+          "first "
           "is {}",
-          corpus_.name, left_out_, corpus_.texts.size(), context_, shape_.tokens, first_);
+          corpus_.name, left_out_, corpus_.texts.size(), context_, shape_.tokens,
+          shape_.scored > 0 ? fmt::format(", {} of them with a loss (batch.scored)", shape_.scored) : "",
+          first_);
     if (cut_ > 0)
       return fmt::format("{}: {} of {} documents are longer than {} tokens and are cut into {} pieces",
                          corpus_.name, cut_, corpus_.texts.size(), most_, pieces_of_cut_);

@@ -112,6 +112,14 @@ class TextClassifier : public Detector {
       for (double& sum = out.emplace_back(); const double share : text) sum += share;
     return out;
   }
+  std::optional<std::string> unfit(const Text& t) const override
+      try {  // for a character: what is long is cut
+    tokenizer_.encode(t.target);
+    if (recipe_.source) tokenizer_.encode(t.source);
+    return {};
+  } catch (const Error& e) {
+    return e.what();
+  }
   bool needs_source() const override { return recipe_.source; }
   // The tokens of the source count as part of the constant.
   Explanation explain(const Text& text) const override {

@@ -27,6 +27,11 @@ class Combination : public Detector {
     }
     return out;
   }
+  std::optional<std::string> unfit(const Text& t) const override {
+    for (const auto& m : members_)
+      if (auto why = m->unfit(t)) return why;
+    return {};
+  }
   bool needs_source() const override {
     for (const auto& m : members_)
       if (m->needs_source()) return true;

@@ -33,6 +33,10 @@ class Density : public Detector {
       for (const double ratio : ratios(generated[i], human[i])) out[i] += ratio;
     return out;
   }
+  std::optional<std::string> unfit(const Text& t) const override {
+    auto why = human_.unfit(t);
+    return why ? why : generated_.unfit(t);
+  }
   bool needs_source() const override { return human_.translation(); }
   std::vector<std::string> models() const override { return {human_.weights(), generated_.weights()}; }
   // Rank and probability come from the model of generated text.

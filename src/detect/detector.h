@@ -90,6 +90,9 @@ class Detector {
   // other texts. Error when a text lacks the source that this detector needs. Scores are finite, else Error
   // with the text's id.
   virtual std::vector<double> score(std::span<const Text> texts) const = 0;
+  // Why this text cannot have a score, to be said behind its name: it is longer than the context of a model that
+  // is asked, or has a character which that one's tokenizer lacks. Nothing: it can.
+  virtual std::optional<std::string> unfit(const Text&) const { return {}; }
   virtual bool needs_source() const { return false; }
   // Hashes of the weights of all the models of ours that it uses (white_box.h).
   virtual std::vector<std::string> models() const { return {}; }

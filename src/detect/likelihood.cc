@@ -149,6 +149,10 @@ class Likelihood : public Detector {
     for (const auto& stats : read(texts)) out.push_back(sum_of(statistic_, stats));
     return out;
   }
+  std::optional<std::string> unfit(const Text& t) const override {
+    auto why = model_.unfit(t);
+    return why || !reference_ ? why : reference_->unfit(t);
+  }
   bool needs_source() const override { return model_.translation(); }
   std::vector<std::string> models() const override {
     std::vector<std::string> out{model_.weights()};

@@ -21,9 +21,24 @@ OwnModel OwnModel::from(const Json::Object& settings, const std::string& key, co
   return out;
 }
 
+Example OwnModel::example(const Text& t) const try {
+  return to_example(Pair{translation() ? t.source : "", t.target}, tokenizer());
+} catch (const Error& e) {
+  fail(fmt::format("{} ({})", e.what(), path_));
+}
+int64_t OwnModel::positions(const Example& e) const {
+  return positions_of(e, {.restart = model().config().restart, .sources = model().encoder_decoder() ? 1 : 0});
+}
+std::optional<std::string> OwnModel::unfit(const Text& t) const try {
+  if (translation() && t.source.empty()) return {};  // what is missing is not the text's fault
+  const int64_t needed = positions(example(t)), context = model().config().context;
+  if (needed <= context) return {};
+  return fmt::format("it needs {} positions, the context of {} holds {}", needed, path_, context);
+} catch (const Error& e) {
+  return e.what();
+}
 std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
   const int64_t context = model().config().context;
-  const BatchShape shape{.restart = model().config().restart, .sources = model().encoder_decoder() ? 1 : 0};
   std::vector<Example> out;
   int64_t refused = 0, longest = 0;
   std::string first;
@@ -34,11 +49,11 @@ std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
               "language model",
               t.id, path_);
     try {
-      out.push_back(to_example(Pair{translation() ? t.source : "", t.target}, tokenizer()));
-    } catch (const Error& e) {  // a character that is not in its vocabulary
-      fail(fmt::format("text {}: {} ({})", t.id, e.what(), path_));
+      out.push_back(example(t));
+    } catch (const Error& e) {
+      fail(fmt::format("text {}: {}", t.id, e.what()));
     }
-    const int64_t needed = positions_of(out.back(), shape);
+    const int64_t needed = positions(out.back());
     if (needed <= context) continue;
     if (refused++ == 0) {
       first = t.id;

@@ -2,6 +2,7 @@
 // weights, and run on texts.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,10 +30,14 @@ class OwnModel {
   // the text's id: an empty target, no source for a translation model, or more than the context holds (with
   // the number of such texts).
   std::vector<Example> examples(std::span<const Text>) const;
+  // Why it cannot read a text that has all that it needs: its length, or a character. Nothing: it can.
+  std::optional<std::string> unfit(const Text&) const;
   // Error: the two have different tokenizers, or one is a translation model and the other is not.
   void check_alike(const OwnModel&) const;
 
  private:
+  Example example(const Text&) const;  // Error: a character that is not in its vocabulary
+  int64_t positions(const Example&) const;
   std::string path_, weights_;
   std::shared_ptr<const LoadedRun> run_;
 };

@@ -34,6 +34,7 @@ class States : public Detector {
     });
     return out;
   }
+  std::optional<std::string> unfit(const Text& t) const override { return model_.unfit(t); }
   bool needs_source() const override { return true; }
   std::vector<std::string> models() const override { return {model_.weights()}; }
   Explanation explain(const Text& text) const override {

@@ -22,13 +22,13 @@ class Reading {
   Reading(const TextFile& file, Texts& out)
       : file_(file),
         out_(out),
-        lines_(file.path, kLineLimit, Form::nfc) {
+        json_(without_packing(file.path).ends_with(".jsonl")),
+        pairs_(without_packing(file.path).ends_with(".tsv")),
+        lines_(file.path, kLineLimit, Form::nfc, json_ || pairs_ ? BlankEnd::passed_over : BlankEnd::kept) {
     if (!file.sources.empty()) sources_.emplace(file.sources, kLineLimit, Form::nfc);
   }
   void all() {
-    const std::string_view name = without_packing(file_.path);
-    const bool json = name.ends_with(".jsonl"), pairs = name.ends_with(".tsv");
-    if (sources_ && (json || pairs))
+    if (sources_ && (json_ || pairs_))
       fail(file_.path + ": it has its own sources; leave out the file of sources");
     Hash64 hash;
     std::string_view line;
@@ -39,12 +39,13 @@ class Reading {
       t.id = std::to_string(lines_.line());
       t.author = file_.author;
       t.generator = file_.generator;
-      if (json)
+      if (json_)
         from_json(line, t);
-      else if (pairs)
+      else if (pairs_)
         from_pair(line, t);
       else
         t.target = line;
+      out_.tabbed += !json_ && !pairs_ && line.find('\t') != std::string_view::npos;
       if (sources_) t.source = next_source();
       if (without_trailing_blanks(t.target).empty())
         ++out_.empty;
@@ -114,6 +115,7 @@ class Reading {
   }
   const TextFile& file_;
   Texts& out_;
+  const bool json_, pairs_;
   LineReader lines_;
   std::optional<LineReader> sources_;
 };

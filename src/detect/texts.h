@@ -15,7 +15,8 @@ struct TextFile {
 struct Texts {
   std::vector<Text> texts;
   Corpora corpora;
-  int64_t empty = 0;  // lines without a target, left out
+  int64_t empty = 0;   // lines without a target, left out
+  int64_t tabbed = 0;  // lines of plain files that have a tab, which is part of their text
 };
 // Appends the texts of a file, in Unicode's form NFC, so that equal texts are equal bytes. JSON lines have
 // "target", "text" or RAID's "generation"; "source", "id", "decoding", "checkpoint"; the author is "label",

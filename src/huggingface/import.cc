@@ -74,6 +74,7 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   if (disk.exists(run)) throw FileError(run + ": already exists; name a new folder for the run");
   const std::string config_path = folder + "/config.json", tokenizer_path = folder + "/tokenizer.json";
   HubConfig hub = parse_hub_config(read(folder, "config.json", "it describes the model"), config_path);
+  const int64_t own_context = hub.model.context;
   limit_context(hub, config_path, context);
   const Tokenizer tokenizer = Tokenizer::parse(read(folder, "tokenizer.json", kNoTokenizer), tokenizer_path);
   if (tokenizer.size() > hub.model.vocab)
@@ -99,8 +100,12 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   const Gpt model(Params(declared), hub.model);
   HubWeights weights(folder);
   TensorFile file;
-  for (const ParameterBlock::Entry& e : declared.entries())
-    file.tensors.emplace_back(e.name, weights.read(*hub.family, hub.model, e.name, e.shape));
+  for (const ParameterBlock::Entry& e : declared.entries()) {
+    Shape theirs = e.shape;
+    if (e.name == "positions") theirs.axis[0] = own_context;  // of a shorter context the first rows
+    file.tensors.emplace_back(e.name,
+                              weights.read(*hub.family, hub.model, e.name, theirs).rows(0, e.shape.axis[0]));
+  }
   weights.check_all_read(*hub.family, hub.model);
   file.meta = {{kHubFamily, hub.family->name}, {kTokenizerHash, hex64(tokenizer.hash())}};
   if (weights.half()) file.meta[kHubType] = "F16";

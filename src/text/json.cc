@@ -40,6 +40,8 @@ class Builder {
     std::string what = e.what();
     if (const size_t colon = what.rfind("; expected "); colon != std::string::npos)
       what = what.substr(colon + 2);
+    else if (what.find("invalid string: surrogate") != std::string::npos)
+      what = kHalfSurrogate;
     else
       what = "not JSON";
     std::string found = token.substr(token.size() > 40 ? token.size() - 40 : 0);

@@ -47,6 +47,8 @@ struct JsonLimits {
   size_t bytes = size_t{1} << 30;
   size_t values = SIZE_MAX;  // numbers, strings, arrays, objects: each takes some 100 bytes of memory
 };
+// What the FileError of a text that ends in the middle of a character says; some programs cut texts so.
+inline constexpr const char* kHalfSurrogate = "half of a surrogate pair, which is no character";
 // FileError: `name`, byte offset, what was expected, what was found.
 Json parse_json(std::string_view text, const std::string& name, JsonLimits = {});
 // An object whose fields are read by key. What is missing, or of another type, is a FileError: `name` (a

@@ -3,8 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace rum {
+namespace {
+// 60.0 is one, too, as in the settings of a run.
+bool whole_number(const Json& j, int64_t& to) {
+  constexpr double kExact = 0x1p53;
+  if (j.whole(to)) return true;
+  double v = 0;
+  if (!j.number(v) || v != std::floor(v) || std::abs(v) > kExact) return false;
+  to = static_cast<int64_t>(v);
+  return true;
+}
+}  // namespace
 const Json* JsonKeys::find(const std::string& key) {
   known_.push_back(key);
   if (object_ == nullptr) return nullptr;
@@ -30,7 +42,7 @@ bool JsonKeys::read(const std::string& key, int64_t& to, int64_t low, int64_t hi
   const Json* found = find(key);
   if (found == nullptr) return false;
   int64_t v = 0;
-  if (!found->whole(v)) wrong(key, "a whole number", *found);
+  if (!whole_number(*found, v)) wrong(key, "a whole number", *found);
   if (v < low || v > high) wrong(key, fmt::format("a whole number from {} to {}", low, high), *found);
   to = v;
   return true;

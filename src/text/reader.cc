@@ -6,17 +6,19 @@
 
 #include "base/error.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
 constexpr size_t kChunk = size_t{1} << 16;
 }  // namespace
 
-LineReader::LineReader(const std::string& path, size_t line_limit, Form form)
+LineReader::LineReader(const std::string& path, size_t line_limit, Form form, BlankEnd end)
     : path_(shown(path)),
       bytes_(path),
       limit_(line_limit),
-      form_(form) {}
+      form_(form),
+      end_(end) {}
 
 void LineReader::check(std::string_view line) const {
   const size_t nul = line.find('\0');
@@ -29,17 +31,34 @@ void LineReader::check(std::string_view line) const {
                               where, static_cast<uint8_t>(line[bad])));
 }
 
+bool LineReader::fill() {
+  buffer_.erase(0, begin_);
+  begin_ = 0;
+  const size_t had = buffer_.size();
+  buffer_.resize(had + kChunk);
+  const size_t n = bytes_.read(buffer_.data() + had, kChunk);
+  buffer_.resize(had + n);
+  ended_ = n == 0;
+  return n > 0;
+}
+// Behind a blank line. More blanks than a line may have bytes count as text: so much is not held.
+bool LineReader::only_blanks_follow() {
+  if (next_offset_ < text_at_) return false;
+  const auto rest = [&] { return std::string_view(buffer_).substr(begin_); };
+  while (!ended_ && rest().size() <= limit_ && blank_line(rest())) fill();
+  if (ended_ && blank_line(rest())) return true;
+  const size_t blanks = std::min(rest().find_first_not_of(" \t\r\n"), rest().size());
+  text_at_ = next_offset_ + static_cast<int64_t>(blanks);
+  return false;
+}
+
 bool LineReader::next(std::string_view& line) {
   size_t searched = begin_, end;
   while ((end = buffer_.find('\n', searched)) == std::string::npos && !ended_ &&
          buffer_.size() - begin_ <= limit_ + 1) {  // one more for a carriage return
-    buffer_.erase(0, begin_);
-    begin_ = 0;
-    searched = buffer_.size();
-    buffer_.resize(searched + kChunk);
-    const size_t n = bytes_.read(buffer_.data() + searched, kChunk);
-    buffer_.resize(searched + n);
-    ended_ = n == 0;
+    const size_t unread = buffer_.size() - begin_;
+    fill();
+    searched = unread;
   }
   if (line_ == 0 && std::string_view(buffer_).starts_with(kByteOrderMark)) {
     had_mark_ = true;
@@ -59,6 +78,14 @@ bool LineReader::next(std::string_view& line) {
   next_offset_ += static_cast<int64_t>(stop - begin_ + (end != std::string::npos));
   begin_ = stop + (end != std::string::npos);
   check(line);
+  if (end_ == BlankEnd::passed_over && blank_line(line)) {
+    composed_ = line;  // reading on moves it
+    line = composed_;
+    if (only_blanks_follow()) {
+      --line_;
+      return false;
+    }
+  }
   if (is_nfc(line)) return true;
   ++recomposed_;
   if (form_ == Form::nfc) line = composed_ = nfc(line);

@@ -16,6 +16,9 @@ constexpr size_t kLineLimit = size_t{1} << 20;  // bytes
 // How the lines are handed out: as they stand, or in Unicode's form NFC, in which equal
 // texts are equal bytes.
 enum class Form : uint8_t { as_is, nfc };
+// What becomes of blank lines with which a file ends: they are lines like any other, or none, as where each
+// line has to hold something and an editor or a script has left one more.
+enum class BlankEnd : uint8_t { kept, passed_over };
 
 struct LineError : FileError {  // one line is unfit; the next call gives the one after it
   using FileError::FileError;
@@ -23,7 +26,8 @@ struct LineError : FileError {  // one line is unfit; the next call gives the on
 
 class LineReader {
  public:
-  explicit LineReader(const std::string& path, size_t line_limit = kLineLimit, Form = Form::as_is);
+  explicit LineReader(const std::string& path, size_t line_limit = kLineLimit, Form = Form::as_is,
+                      BlankEnd = BlankEnd::kept);
   // The next line without its end; it lives until the next call. False after the last one. LineError: NUL or
   // bytes that are not UTF-8.
   bool next(std::string_view& line);
@@ -37,13 +41,17 @@ class LineReader {
 
  private:
   void check(std::string_view line) const;
+  bool fill();  // reads on; false at the end
+  bool only_blanks_follow();
   std::string path_;
   ByteReader bytes_;
   size_t limit_, begin_ = 0;  // buffer_[begin_..] is not consumed yet
   std::string buffer_;
   Form form_;
+  BlankEnd end_;
   std::string composed_;  // the line in another form than in the buffer
   int64_t line_ = 0, offset_ = 0, next_offset_ = 0, recomposed_ = 0;
+  int64_t text_at_ = 0;  // up to here it is known that not only blanks follow
   bool ended_ = false, had_mark_ = false;
 };
 }  // namespace rum

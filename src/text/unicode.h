@@ -79,6 +79,12 @@ bool is_invisible(char32_t code);
 bool is_virama(char32_t code);  // kills the vowel of the letter before it: Devanagari's U+094D and its kin
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+// With which a file of UTF-16 begins, such as PowerShell's > writes.
+constexpr std::string_view kUtf16Marks[] = {"\xFF\xFE", "\xFE\xFF"};
+inline bool is_utf16(std::string_view start) {
+  return start.starts_with(kUtf16Marks[0]) || start.starts_with(kUtf16Marks[1]);
+}
+constexpr const char* kUtf16Help = "UTF-16, expected UTF-8; `iconv -f UTF-16 -t UTF-8` converts it";
 // Normalisation form C (UAX #15). Error with the byte offset when the text is not UTF-8.
 std::string nfc(std::string_view text);
 bool is_nfc(std::string_view text);  // would nfc() leave it as it is?

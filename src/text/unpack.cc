@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/unfinished.h"
+#include "text/unicode.h"
 
 namespace rum {
 namespace {
@@ -163,18 +164,25 @@ constexpr std::pair<std::string_view, const char*> kForeign[] = {{"PK\x03\x04"sv
                                                                  {"Rar!\x1A\x07"sv, "rar"},
                                                                  {"\x04\x22\x4D\x18"sv, "lz4"},
                                                                  {"\x1F\x9D"sv, "compress"}};
+// A frame that zstd passes over, with which pzstd and seekable archives begin: 0x184D2A50 to 5F, the low byte
+// first.
+bool may_be_skippable(std::string_view start) {
+  return !start.empty() && (start[0] & 0xF0) == 0x50 && "\x2A\x4D\x18"sv.starts_with(start.substr(1, 3));
+}
 // Could these be the first bytes of a packed file? Someone who types should not have to wait for more.
 bool may_be_packed(std::string_view start) {
   for (const auto& [magic, name] : kForeign)
     if (magic.starts_with(start.substr(0, magic.size()))) return true;
-  for (const std::string_view magic : {"\x1f\x8b"sv, "\xFD\x37zXZ\0"sv, "\x28\xB5\x2F\xFD"sv, "BZh"sv})
+  for (const std::string_view magic :
+       {"\x1f\x8b"sv, "\xFD\x37zXZ\0"sv, "\x28\xB5\x2F\xFD"sv, "BZh"sv, kUtf16Marks[0], kUtf16Marks[1]})
     if (magic.starts_with(start.substr(0, magic.size()))) return true;
-  return false;
+  return may_be_skippable(start);
 }
 std::unique_ptr<Decoder> decoder_of(std::string_view start) {
   if (start.starts_with("\x1f\x8b")) return std::make_unique<Gzip>();
   if (start.starts_with("\xFD\x37zXZ\0"sv)) return std::make_unique<Xz>();
-  if (start.starts_with("\x28\xB5\x2F\xFD")) return std::make_unique<Zstd>();
+  if (start.starts_with("\x28\xB5\x2F\xFD") || (start.size() >= 4 && may_be_skippable(start)))
+    return std::make_unique<Zstd>();
   if (start.starts_with("BZh") && start.size() >= 10 &&
       (start.substr(4, 6) == "1AY&SY" || start.substr(4, 6) == "\x17\x72\x45\x38\x50\x90"))
     return std::make_unique<Bzip2>();
@@ -191,6 +199,7 @@ struct ByteReader::Source {
     for (const auto& [magic, name] : kForeign)
       if (start().starts_with(magic))
         throw FileError(fmt::format("{}: packed with {}: unpack it first", file.path(), name));
+    if (is_utf16(start())) throw FileError(fmt::format("{}: {}", file.path(), kUtf16Help));
   }
   // Reads on when the chunk has room; false at the end of the file.
   bool fill() {

@@ -12,6 +12,9 @@ bool is_part(char32_t c) {  // of a word
 }
 bool is_joint(char32_t c) { return c == '\'' || c == '-' || c == 0x2019 || c == 0x2010; }
 constexpr std::string_view kSoftHyphen = "\u00AD";
+bool is_tsheg(char32_t c) {
+  return c == 0x0F0B || c == 0x0F0C;
+}  // ends a syllable of Tibetan, as a blank would
 }  // namespace
 
 bool is_blank(char32_t c) {
@@ -110,7 +113,7 @@ bool has_unspaced(std::string_view s) {
       continue;
     }
     const Character c = decode_utf8(p, end);
-    if (is_unspaced(c.code)) return true;
+    if (is_unspaced(c.code) || is_tsheg(c.code)) return true;
     p += c.bytes;
   }
   return false;
@@ -128,7 +131,8 @@ void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out)
   for (const size_t at : word_breaks(stretch)) {
     const char* const here = stretch.data() + at;
     const Character next = decode_utf8(here, stretch.data() + stretch.size());
-    if (!is_unspaced(next.code) && !is_unspaced(last_character(stretch.substr(0, at)))) continue;
+    const char32_t last = last_character(stretch.substr(0, at));
+    if (!is_unspaced(next.code) && !is_unspaced(last) && !(is_tsheg(last) && is_part(next.code))) continue;
     out.push_back(stretch.substr(begin, at - begin));
     begin = at;
   }

@@ -1,6 +1,7 @@
 // `ruminate chat`: translations written by a hosted model, and pairs as chat lines for its fine-tuning.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -76,6 +77,12 @@ int chat(int argc, char** argv) {
       });
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}", output, sources.size(), had,
                             duration(seconds_now() - start)));
+  const auto all = read_generated(output);
+  const auto cut = std::count_if(all.begin(), all.end(),
+                                 [](const Generated& g) { return !g.finished && !g.target.empty(); });
+  if (cut > 0)
+    say("{}: {} of {} answers are cut off, at --max-tokens {} or by the server: \"finished\" is false there",
+        output, cut, all.size(), c.max_tokens);
   if (refused > 0)
     say("{}: {} of {} sources were refused; their targets are empty", output, refused, sources.size());
   return refused > 0;

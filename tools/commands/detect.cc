@@ -1,4 +1,6 @@
 // `ruminate detect`: who wrote this, a person or a model? Fits, calibrates and uses detectors.
+#include "tools/commands/detect.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +21,6 @@
 #include "detect/white_box.h"
 #include "text/unpack.h"
 #include "tools/command.h"
-#include "tools/commands/detect.h"
 #include "tools/lines.h"
 
 namespace rum::detect {
@@ -72,6 +73,10 @@ Texts DetectInput::read() const {
   RUM_CHECK(!out.corpora.empty(), "expected texts: --human, --machine or --in FILE");
   RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
   if (out.empty > 0) say("{} empty lines left out", out.empty);
+  if (out.tabbed > 0)
+    say("{} lines of plain text have a tab, which counts as text; a file of source<TAB>target lines is named "
+        ".tsv",
+        out.tabbed);
   if (const int64_t both = count_in_both(out.texts); both > 0)
     say("{} texts appear both as human and as machine text", both);
   return out;
@@ -264,9 +269,39 @@ void warn_of_same_ids(std::span<const Text> texts) {
       return;
     }
 }
+// What a detector says of texts, those that it cannot score left out: named on standard error, their score NaN.
+struct Judged {
+  std::vector<double> scores;
+  std::vector<bool> own;  // white_box.h
+  int64_t unfit = 0;
+};
+Judged judge(const Detector& d, std::span<const Text> texts) {
+  Judged out{std::vector<double>(texts.size(), NAN), std::vector<bool>(texts.size()), 0};
+  std::vector<Text> fit;
+  std::vector<size_t> at;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (const auto why = d.unfit(texts[i])) {
+      say("text {}: {}; it has no score", texts[i].id, *why);
+      ++out.unfit;
+      continue;
+    }
+    fit.push_back(texts[i]);
+    at.push_back(i);
+  }
+  if (fit.empty()) return out;
+  const std::vector<double> scores = finite_scores(d, fit);
+  const std::vector<bool> own = white_box(d, fit);
+  for (size_t k = 0; k < at.size(); ++k) {
+    out.scores[at[k]] = scores[k];
+    out.own[at[k]] = own[k];
+  }
+  return out;
+}
 // One text's answer: RAID's {id, score}, or all that is known.
 std::string answer(const Detector& d, const Text& t, double score, bool own, const std::string& format) {
   if (format == "plain") return fmt::format("{}\n", score);
+  if (std::isnan(score))
+    return to_json(Json(Json::Object{{"id", t.id}, {"score", Json()}})) + (format == "raid" ? ",\n" : "\n");
   Json::Object out{{"id", t.id}, {"score", score}};
   if (format == "raid") return to_json(Json(std::move(out))) + ",\n";
   const Verdict v = verdict(d.calibration, t, score);
@@ -286,7 +321,8 @@ int run_score(int argc, char** argv) {
   std::string path, output, format = "json";
   Flags flags("detect score",
               "Scores every text: the higher, the more it looks machine-written. One line per text, in "
-              "the order of the input.");
+              "the order of the input; the score of a text that the detector's model cannot read is null "
+              "(plain: nan), and the exit status then 1.");
   input.declare(flags);
   flags.add("--detector", path, "the detector to use", true)
       .choice("--format", format,
@@ -302,16 +338,16 @@ int run_score(int argc, char** argv) {
             "{} empty lines would be left out: their numbers would not stand "
             "beside their texts; use --format json",
             texts.empty);
-  const std::vector<double> scores = finite_scores(*detector, texts.texts);
-  const std::vector<bool> own = white_box(*detector, texts.texts);
-  if (const auto why = why_white_box(own)) say("warning: {}", *why);
+  const Judged judged = judge(*detector, texts.texts);
+  if (const auto why = why_white_box(judged.own)) say("warning: {}", *why);
   if (format != "plain") warn_of_same_ids(texts.texts);
   constexpr size_t kPiece = 1024;  // texts
-  std::vector<std::string> answers((scores.size() + kPiece - 1) / kPiece);
+  const size_t n = texts.texts.size();
+  std::vector<std::string> answers((n + kPiece - 1) / kPiece);
   parallel(static_cast<int64_t>(answers.size()), [&](int64_t piece) {
     const auto p = static_cast<size_t>(piece);
-    for (size_t i = p * kPiece; i < std::min(scores.size(), (p + 1) * kPiece); ++i)
-      answers[p] += answer(*detector, texts.texts[i], scores[i], own[i], format);
+    for (size_t i = p * kPiece; i < std::min(n, (p + 1) * kPiece); ++i)
+      answers[p] += answer(*detector, texts.texts[i], judged.scores[i], judged.own[i], format);
   });
   std::string out = fmt::format("{}", fmt::join(answers, ""));
   if (format == "raid") {  // whose own reader wants one list of all
@@ -322,7 +358,8 @@ int run_score(int argc, char** argv) {
     print(out);
   else
     write_output(output, out);
-  return 0;
+  if (judged.unfit > 0) say("{} of {} texts have no score", judged.unfit, n);
+  return judged.unfit > 0;
 }
 
 void usage(FILE* to) {

@@ -114,7 +114,7 @@ Json attacked(const Detector& d, std::span<const Text> texts, uint32_t seed) {
 // One number for each text, NaN for human ones.
 std::vector<double> read_quality(const std::string& path, std::span<const Text> texts) {
   std::vector<double> quality;
-  for (const std::string& line : read_lines(path)) {
+  for (const std::string& line : read_lines(path, Form::nfc, BlankEnd::passed_over)) {
     const auto number = number_in<double>(line);
     if (!number || !std::isfinite(*number))
       throw FileError(

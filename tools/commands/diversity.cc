@@ -19,6 +19,7 @@
 #include "text/json.h"
 #include "text/reader.h"
 #include "text/table.h"
+#include "text/unicode.h"
 #include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/lines.h"
@@ -132,6 +133,21 @@ void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& tab
     table.notes.push_back("-: needs the text itself, which is too slow for a permutation test");
 }
 
+// Where scripts have no blanks and no dictionary, a whole clause counts as one word, and no measure means what
+// it says.
+void note_long_words(const Options& o, const ComparedCorpora& c, Table& table) {
+  constexpr double kLong = 20;  // letters: German, of long words, has 6 on average
+  for (size_t i = 0; i < c.parts.size(); ++i) {
+    size_t letters = 0;
+    for (const int32_t word : c.parts[i].words.tokens) letters += characters(c.vocabulary.word(word));
+    const auto words = static_cast<double>(c.parts[i].words.tokens.size());
+    if (static_cast<double>(letters) <= kLong * words) continue;
+    table.notes.push_back(
+        fmt::format("{}: its words have {:.0f} letters on average; of scripts without blanks, words_v2 knows "
+                    "the words of Chinese, Japanese, Thai, Lao, Khmer and Burmese alone",
+                    shown(o.files[i]), static_cast<double>(letters) / words));
+  }
+}
 void add(std::vector<Row>& rows, const std::string& name, double value) {
   for (Row& row : rows)
     if (row.name == name) return row.values.push_back(value);
@@ -190,6 +206,7 @@ void add_novelty(const Options& o, const ComparedCorpora& c, std::vector<Row>& r
     for (CopyFinder& f : finders) f.train(batch, c.vocabulary);
   }
   if (!any) reader.refuse_empty();
+  reader.warn();
   for (const CopyFinder& f : finders) {
     const Novelty x = f.novelty(kNoveltyOrders);
     for (size_t n = 0; n < kNoveltyOrders; ++n)
@@ -361,6 +378,7 @@ int run(int argc, char** argv) {
     table.no_p = "--permutations 0";
   const bool paired = o.files.size() == 2 && c.parts[0].words.lines() == c.parts[1].words.lines();
   table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired && o.permutations > 0);
+  note_long_words(o, c, table);
   measure(o, c, paired, table);
   add_lengths(c, table.lengths);
   if (!o.reference.empty()) add_comparison(c, table.reference);

@@ -172,16 +172,21 @@ struct Scored {
 constexpr size_t kFewLines = 25;  // fewer, and the bootstrap's own error is above 7 % where 5 % are meant
 
 void test_by_swaps(Scored& j, const Options& o, PRule rule) {
-  j.swapped = paired_randomisation(*j.metric, j.rows, o.randomisation_n,
-                                   swap_weights(static_cast<uint32_t>(o.seed)), rule);
   j.exact.resize(j.rows.size());
-  if (rule == PRule::sacrebleu) return;
-  for (size_t s = 1; s < j.rows.size(); ++s) {
+  bool trials = rule == PRule::sacrebleu;  // or all swaps are counted, and none needs to be drawn
+  for (size_t s = 1; s < j.rows.size() && rule != PRule::sacrebleu; ++s) {
     const std::vector<size_t> lines = differing(j.rows[0], j.rows[s]);
-    if (lines.size() > kMostExact) continue;
-    j.exact[s] = exact_randomisation(*j.metric, j.rows[0], j.rows[s], lines);
-    j.swapped[s].p = j.exact[s]->p();
+    if (lines.size() <= kMostExact)
+      j.exact[s] = exact_randomisation(*j.metric, j.rows[0], j.rows[s], lines);
+    else
+      trials = true;
   }
+  if (trials)
+    j.swapped = paired_randomisation(*j.metric, j.rows, o.randomisation_n,
+                                     swap_weights(static_cast<uint32_t>(o.seed)), rule);
+  j.swapped.resize(j.rows.size());
+  for (size_t s = 1; s < j.rows.size(); ++s)
+    if (j.exact[s]) j.swapped[s].p = j.exact[s]->p();
 }
 // One line cannot vary by resampling: a p-value of it would mean nothing.
 bool too_few(const Scored& j) { return j.rows[0].size() < 2; }

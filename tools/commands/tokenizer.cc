@@ -82,8 +82,8 @@ int train(int argc, char** argv) {
   return 0;
 }
 
-// Standard input line by line (any bytes; a line ends at 0x0A only), what `convert` makes of it
-// to standard output.
+// Standard input line by line (any bytes; a line ends at 0x0A only), what `convert` makes of it to standard
+// output: of the lines before one that is refused, too. FileError: that line, or what cannot be read.
 template <class F>
 int filter(int argc, char** argv, const char* name, const char* about, F&& convert) {
   std::string path;
@@ -92,49 +92,51 @@ int filter(int argc, char** argv, const char* name, const char* about, F&& conve
   if (const auto status = flags.parse(argc, argv)) return *status;
   const Tokenizer tokenizer = Tokenizer::load(path);
   std::ios::sync_with_stdio(false);
-  std::string out;
+  std::string out, refused;
   int64_t number = 0;
-  for (std::string line; std::getline(std::cin, line); out += '\n') {
-    convert(tokenizer, line, ++number, out);
+  for (std::string line; refused.empty() && std::getline(std::cin, line);) {
+    try {
+      out += convert(tokenizer, line, ++number) + '\n';
+    } catch (const Error& e) {  // a character that the tokenizer does not have, a number that is no id
+      refused = fmt::format("standard input: line {}: {}", number, e.what());
+    }
     if (out.size() <= (1 << 16)) continue;
     fmt::print("{}", out);
     out.clear();
   }
   fmt::print("{}", out);
+  if (!refused.empty()) throw FileError(refused);
+  if (std::cin.bad()) throw FileError(fmt::format("standard input: cannot be read after line {}", number));
   return 0;
 }
 int encode(int argc, char** argv) {
   return filter(
       argc, argv, "tokenizer encode",
       "Lines of text in, lines of token ids out: the same ids as Hugging Face's, of each line in NFC.",
-      [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
+      [&](const Tokenizer& t, const std::string& line, int64_t number) {
         std::string_view text = line;
         if (number == 1 && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
         const bool is_text = find_invalid_utf8(text) == std::string_view::npos;
         const std::vector<Token> tokens = t.encode_with_special(is_text ? nfc(text) : line);
-        for (size_t i = 0; i < tokens.size(); ++i) {
-          if (i) out += ' ';
-          out += fmt::format_int(tokens[i]).c_str();
-        }
+        return fmt::format("{}", fmt::join(tokens, " "));
       });
 }
 int decode(int argc, char** argv) {
-  return filter(
-      argc, argv, "tokenizer decode", "Lines of token ids in, lines of text out.",
-      [&](const Tokenizer& t, const std::string& line, int64_t number, std::string& out) {
-        const char *p = line.c_str(), *end = p + line.size();
-        std::vector<Token> tokens;
-        while (p < end) {
-          char* stop;
-          const long id = std::strtol(p, &stop, 10);
-          if (stop == p || id < 0 || id >= t.size())
-            throw FileError(fmt::format("standard input: line {}: expected ids from 0 to {}, found {}",
-                                        number, t.size() - 1, std::string(p, end).substr(0, 40)));
-          tokens.push_back(static_cast<Token>(id));
-          for (p = stop; p < end && (*p == ' ' || *p == '\t' || *p == '\r');) ++p;
-        }
-        out += t.decode(tokens);
-      });
+  return filter(argc, argv, "tokenizer decode", "Lines of token ids in, lines of text out.",
+                [&](const Tokenizer& t, const std::string& line, int64_t) {
+                  const char *p = line.c_str(), *end = p + line.size();
+                  std::vector<Token> tokens;
+                  while (p < end) {
+                    char* stop;
+                    const long id = std::strtol(p, &stop, 10);
+                    if (stop == p || id < 0 || id >= t.size())
+                      fail(fmt::format("expected ids from 0 to {}, found {}", t.size() - 1,
+                                       std::string(p, end).substr(0, 40)));
+                    tokens.push_back(static_cast<Token>(id));
+                    for (p = stop; p < end && (*p == ' ' || *p == '\t' || *p == '\r');) ++p;
+                  }
+                  return t.decode(tokens);
+                });
 }
 
 int run(int argc, char** argv) {
