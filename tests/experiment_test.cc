@@ -1539,6 +1539,25 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   refuse(outside + "{\"id\": 500, \"target\": \"x\"}\n", "id 500 is not in the pool, which has ids 0 to 499");
   refuse(outside + "{\"id\": 3}\n", "\"target\" is missing");
   refuse("Haus\thouse\n", "has 1 lines, the pool 500");
+  // Blank lines at the end are none; sources, where they are, are the pool's, in any form of Unicode.
+  refuse(outside.substr(outside.find('\n') + 1) + "\n \n", "1 ids of the pool are missing: 0");
+  std::string aligned;
+  for (const auto& entry : fs::directory_iterator(e.file("c/stages")))
+    if (entry.path().filename().string().starts_with("split-"))
+      for (const Pair& t : edits::read_pool(entry.path().string()).texts) {
+        const auto id = std::count(aligned.begin(), aligned.end(), '\n');
+        aligned += to_json(Json::Object{{"id", int64_t{id}}, {"source", t.source}, {"target", "x"}}) + "\n";
+      }
+  ASSERT_EQ(std::count(aligned.begin(), aligned.end(), '\n'), 500);
+  const std::string again = "{\"id\": 0, \"target\": \"x\"}\n";
+  std::string decomposed = aligned;
+  for (size_t at = 0; (at = decomposed.find("\u00FC", at)) != std::string::npos;)
+    decomposed.replace(at, 2, "u\u0308");
+  EXPECT_NE(decomposed, aligned);
+  refuse(aligned + again, "line 501: id 0 appears twice");
+  refuse(decomposed + again, "line 501: id 0 appears twice");
+  refuse("{\"id\": 7, \"source\": \"Unsinn.\", \"target\": \"x\"}\n" + aligned,
+         "line 1: its source is not that of the pool's pair 7 (\"");
   fs::remove(e.file("outside.jsonl"));
   expect_refusal(e.run(e.words("run", "c")), "outside.jsonl");
   expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml");

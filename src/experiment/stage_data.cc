@@ -12,6 +12,7 @@
 #include "edits/targets.h"
 #include "pipeline/stage.h"
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 
 namespace rum::experiment {
 namespace {
@@ -130,10 +131,17 @@ void tokenizer(const StageContext& x) {
 void human(const StageContext& x) { edits::write_targets(x.folder, edits::read_pool(x.input("split"))); }
 
 // ---- import: an external model's translations of the pool, as source<TAB>target lines in the pool's order,
-// or as JSON lines {"id": place in the pool, "target": text, ...}
+// or as JSON lines {"id": place in the pool, "target": text, ...}; sources that are there must be the pool's,
+// or the targets would be learned beside sentences that they do not translate.
+void check_source(const std::string& where, const std::string& source, const edits::TargetSet& pool,
+                  size_t i) {
+  if (source != pool.texts[i].source)
+    throw FileError(fmt::format("{}: its source is not that of the pool's pair {} (\"{}\")", where, i,
+                                pool.texts[i].source));
+}
 edits::TargetSet from_json_lines(const std::string& path, const edits::TargetSet& pool) {
   std::vector<std::optional<std::string>> by_id(pool.texts.size());
-  LineReader reader(path);
+  LineReader reader(path, kLineLimit, Form::as_is, BlankEnd::passed_over);
   for (std::string_view line; reader.next(line);) {
     const std::string where = fmt::format("{}: line {}", path, reader.line());
     const Json json = parse_json(line, where);
@@ -144,6 +152,7 @@ edits::TargetSet from_json_lines(const std::string& path, const edits::TargetSet
       throw FileError(
           fmt::format("{}: id {} is not in the pool, which has ids 0 to {}", where, id, by_id.size() - 1));
     if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} appears twice", where, id));
+    if (j.has("source")) check_source(where, nfc(j.text("source")), pool, static_cast<size_t>(id));
     by_id[static_cast<size_t>(id)] = target;
   }
   edits::TargetSet out;
@@ -172,9 +181,7 @@ void import(const StageContext& x) {
         fmt::format("{} has {} lines, the pool {}; expected one pair for each sentence of the pool", path,
                     out.texts.size(), pool.texts.size()));
   for (size_t i = 0; i < out.texts.size(); ++i)
-    if (out.texts[i].source != pool.texts[i].source)
-      throw FileError(fmt::format("{}: line {}: its source is not that of the pool's pair {} (\"{}\")", path,
-                                  i + 1, i, pool.texts[i].source));
+    check_source(fmt::format("{}: line {}", path, i + 1), out.texts[i].source, pool, i);
   edits::write_targets(x.folder, out);
 }
 
