@@ -364,6 +364,9 @@ TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
   EXPECT_EQ(*messages[2].find("role")->text(), "assistant");
   EXPECT_EQ(*messages[2].find("content")->text(), "one \"1\"");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x")}), "either --input");
+  expect_refusal(p.run({"chat", "--system", "T.", "--pairs", p.file("pairs.tsv"), "--output", p.file("x"),
+                        "--url", server.url()}),
+                 "--url needs --input");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources")}),
                  "needs --url and --model");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources"),

@@ -329,6 +329,16 @@ TEST_F(Detecting, FlagsThatWouldChangeNothingAreRefused) {
   refused({"calibrate", "--detector", "@d", "--human", "@human", "--fpr", "0.3", "--curve", "isotonic", "-o",
            "@x"},
           {}, "--curve isotonic needs machine texts");
+  write("quality", "1\n");
+  for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
+           {"--attacks"}, {"--quality", "@quality"}, {"--documents", "5"}}) {
+    std::vector<std::string> words{"evaluate", "--detector", "@d", "--format", "md"};
+    words.insert(words.end(), more.begin(), more.end());
+    refused(words, texts, more[0] + " needs --format json");
+  }
+  refused({"explain", "--detector", "@d", "--in", "@human", "--window", "5", "--features", "3"}, {},
+          "--features needs whole texts");
+  refused({"explain", "--detector", "@d", "--in", "@human", "--stride", "5"}, {}, "--stride needs --window");
   refused({"evaluate", "--detector", "@d", "@d"}, texts, "are the same file, and a detector is not compared");
 }
 TEST_F(Detecting, ATextThatTheModelCannotReadCostsNoOther) {

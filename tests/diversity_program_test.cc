@@ -148,6 +148,12 @@ TEST(DiversityProgram, ReadsGzipColumnsAndStandardInput) {
 }
 TEST(DiversityProgram, BadInput) {
   Diversity d;
+  d.run(d.write("alone", "a b\n") + " --seed 3");
+  d.expect_refusal("--seed needs two files");
+  d.run(d.file("alone") + " --permutations 99");
+  d.expect_refusal("--permutations needs two files");
+  d.run(d.file("alone") + " " + d.file("alone") + " --permutations 0 --seed 3");
+  d.expect_refusal("--seed needs --permutations above 0");
   const std::string good = d.write("good", "a b c\n"), empty = d.write("empty", ""),
                     bad = d.write("bad", "ab\nc\xFF\x64\n");
   d.run(d.file("none"));

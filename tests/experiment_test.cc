@@ -1502,6 +1502,10 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   Experiment e;
   e.config = small(e.config);
   expect_refusal(e.run(e.words("jobs", "x\ntouch ran")), "without control characters");
+  expect_refusal(e.run(e.words("jobs", "a", {"--slurm", "--plain"})), "--plain needs commands alone");
+  expect_refusal(e.run(e.words("report", "a", {"--jobs", "2"})), "--jobs needs `ruminate experiment run`");
+  expect_refusal(e.run(e.words("export", "a", {"--threads", "2"})),
+                 "--threads needs `ruminate experiment run`");
   expect_refusal(e.run(e.words("run", "a", {"--group", "A"})), "no group \"A\"; there are none");
   const std::string train = slurp(e.file("train.tsv")), test = slurp(e.file("test.tsv")),
                     outside = slurp(e.file("outside.jsonl"));

@@ -152,6 +152,8 @@ TEST(PerplexityCommand, AStreamIsReadInTheWindowsOfItsRun) {
   EXPECT_EQ(
       p.run({"perplexity", p.file("run"), "-i", "-", "--json", "--per-token"}, text.substr(0, 2000)).out,
       r.out);
+  expect_refusal(p.run({"perplexity", p.file("run"), "-i", p.file("valid.txt"), "--on-long", "skip"}),
+                 "--on-long needs a model of pairs or documents");
 }
 TEST(PerplexityCommand, AsksForWhatItNeeds) {
   Program p;

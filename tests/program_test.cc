@@ -274,7 +274,7 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   other.back() = "3";
   expect_refusal(p.run(other), "line 1: the generation is \"2\"");
   expect_refusal(p.run({"translate", p.file("run"), "--jsonl"}), "--jsonl needs --output");
-  expect_refusal(p.run({"translate", p.file("run"), "--generation", "2"}), "need --jsonl");
+  expect_refusal(p.run({"translate", p.file("run"), "--generation", "2"}), "--generation needs --jsonl");
   const auto refused = [&](std::vector<std::string> more, const char* part) {
     more.insert(more.begin(), {"translate", p.file("run")});
     expect_refusal(p.run(more), part);
@@ -302,6 +302,39 @@ TEST(Program, KilledWhileItTranslatesAPoolItGoesOn) {
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3) << lines;
 }
 
+TEST(Program, TheTokenizerNamesTheLineAndKeepsThoseBefore) {
+  Program p;
+  p.write("text", "ab ba\n");
+  const auto train = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"tokenizer", "train", "--input", p.file("text"), "--pattern", "characters",
+                               "-o", p.file("t.json")});
+    return p.run(more);
+  };
+  expect_refusal(train({"--min-frequency", "3"}), "--min-frequency needs a --pattern with merges");
+  expect_refusal(train({"--vocab", "300"}), "--vocab needs a --pattern with merges");
+  ASSERT_EQ(train({}).status, 0);
+  const auto filter = [&](const char* what, const std::string& in) {
+    return p.run({"tokenizer", what, "--tokenizer", p.file("t.json")}, in);
+  };
+  const Ran good = filter("encode", "ab\nba\n");
+  ASSERT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(filter("decode", good.out).out, "ab\nba\n");
+  const Ran bad = filter("encode", "ab\nba\na\u20ac\nb\n");
+  expect_refusal(bad, "standard input: line 3: the character U+20AC");
+  EXPECT_EQ(bad.out, good.out);
+  const Ran no_id = filter("decode", good.out + "1 x\n");
+  expect_refusal(no_id, "standard input: line 3: expected ids from 0 to ");
+  EXPECT_EQ(no_id.out, "ab\nba\n");
+  const char* program = getenv("RUM_PROGRAM");
+  for (const char* from : {" <.", " <&-"})
+    for (const char* what : {"encode", "decode"}) {
+      const std::string line = std::string(program ? program : "build/ruminate") + " tokenizer " + what +
+                               " --tokenizer " + p.file("t.json") + from + " >" + p.file("out") + " 2>" +
+                               p.file("err");
+      EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1) << line;
+      EXPECT_NE(slurp(p.file("err")).find("standard input: cannot be read"), std::string::npos) << line;
+    }
+}
 // For everything that prints, exit status 0 means that all output was written.
 TEST(Program, OutputThatDoesNotArriveIsAnError) {
   const Program p;
@@ -343,6 +376,11 @@ TEST(Program, BadInputGetsOneSentence) {
   expect_refusal(train({"model.heads=3"}), "model.heads = 3 does not divide model.width = 16");
   expect_refusal(train({"model.context=4"}), "the context holds 4 positions");
   expect_refusal(train({"batch.tokens=8"}), "a batch 8 tokens");
+  expect_refusal(train({"batch.scored=2"}), "a batch 192 tokens, 2 of them with a loss (batch.scored)");
+  for (const char* flag : {"--ratio", "--max-characters"})
+    expect_refusal(
+        p.run({"data", "prepare", "-i", p.file("train.tsv"), "-o", p.file("x"), "--documents", flag, "9"}),
+        std::string(flag) + " needs pairs");
   expect_refusal(train({"data.train=" + p.file("none.tsv")}), "none.tsv");
   p.write("empty.tsv", "");
   expect_refusal(train({"data.train=" + p.file("empty.tsv")}), "empty.tsv");

@@ -57,8 +57,8 @@ double at(const Json& all, size_t metric, size_t system, const char* key) {
 
 TEST(Score, TextAndJsonSayTheSame) {
   Score s;
-  const std::string flags = s.base() + " --metrics bleu,chrf chrf++ ter --width 4";
-  const Ran text = s.run(flags), json = s.run(flags + " --json");
+  const std::string flags = s.base() + " --metrics bleu,chrf chrf++ ter";
+  const Ran text = s.run(flags + " --width 4"), json = s.run(flags + " --json");
   ASSERT_EQ(text.status, 0) << text.err;
   ASSERT_EQ(json.status, 0) << json.err;
   const Json all = parse_json(json.out, "json");
@@ -102,8 +102,9 @@ TEST(Score, OptionsReachTheirMetric) {
 TEST(Score, SystemsSentencesSignificance) {
   Score s;
   const std::string flags = "--hyp " + (s.base(), s.file("hyp")) + " " + s.file("other") + " --ref " +
-                            s.file("ref") + " --metrics bleu ter --paired-bs-n 99 --paired-ar-n 99";
-  const Ran json = s.run(flags + " --significance --sentence-level --json");
+                            s.file("ref") + " --metrics bleu ter",
+                    tests = flags + " --significance --paired-bs-n 99 --paired-ar-n 99";
+  const Ran json = s.run(tests + " --sentence-level --json");
   ASSERT_EQ(json.status, 0) << json.err;
   const Json all = parse_json(json.out, "json");
   for (size_t m = 0; m < 2; ++m)
@@ -111,13 +112,13 @@ TEST(Score, SystemsSentencesSignificance) {
       EXPECT_GE(at(all, m, 1, key), 0.01);
       EXPECT_LE(at(all, m, 1, key), 1);
     }
-  EXPECT_EQ(s.run(flags + " --significance --sentence-level --json").out, json.out);  // the same seed
-  const std::string table = s.run(flags + " --significance").out;
+  EXPECT_EQ(s.run(tests + " --sentence-level --json").out, json.out);  // the same seed
+  const std::string table = s.run(tests).out;
   EXPECT_NE(table.find("baseline"), std::string::npos) << table;
   EXPECT_NE(table.find("p randomisation"), std::string::npos) << table;
   EXPECT_NE(table.find("bs:99|ar:99|seed:12345"), std::string::npos) << table;
-  EXPECT_EQ(s.run(flags + " --paired-bs").out.find("p randomisation"), std::string::npos);
-  EXPECT_EQ(s.run(flags + " --paired-ar").out.find("p bootstrap"), std::string::npos);
+  EXPECT_EQ(s.run(flags + " --paired-bs --paired-bs-n 99").out.find("p randomisation"), std::string::npos);
+  EXPECT_EQ(s.run(flags + " --paired-ar --paired-ar-n 99").out.find("p bootstrap"), std::string::npos);
   const std::string sentences = s.run(flags + " --sentence-level").out;
   EXPECT_EQ(std::count(sentences.begin(), sentences.end(), '\n'), 1 + 4 * 2) << sentences;
   EXPECT_EQ(sentences.rfind("line\tsystem\tBLEU\tTER\n", 0), 0u) << sentences;
@@ -202,7 +203,22 @@ TEST(Score, CellsOfACsvAreNumbers) {
 TEST(Score, FlagsThatWouldChangeNothingAreRefused) {
   Score s;
   const std::string base = s.base();
-  s.refused(base + " -m chrf++ --chrf-word-order 5", "--chrf-word-order is for the metric chrf");
+  s.refused(base + " -m chrf++ --chrf-word-order 5", "--chrf-word-order needs the metric chrf; chrf++ is");
+  const std::pair<const char*, const char*> needs[] = {
+      {"--confidence-n 50", "--confidence"},
+      {"--paired-bs-n 50", "--paired-bs or --significance"},
+      {"--paired-ar-n 50", "--paired-ar or --significance"},
+      {"--seed 3", "--confidence, --paired-bs"},
+      {"--p-rule sacrebleu", "--paired-bs, --paired-ar or --significance"},
+      {"--smooth-value 0.5", "--smooth-method floor or add-k"},
+      {"--chrf-beta 3", "the metric chrf or chrf++"},
+      {"--ter-normalized", "the metric ter"},
+      {"-m chrf --lowercase", "the metric bleu"},
+      {"--json --width 3", "a table"}};
+  for (const auto& [flags, what] : needs) {
+    const std::string f = flags, flag = f.substr(f.rfind("--"), f.find(' ', f.rfind("--")) - f.rfind("--"));
+    s.refused(base + " " + f, flag + " needs " + what);
+  }
   s.refused(base + " --sentence-level --confidence", "without intervals or tests");
   const std::string two = base + " --hyp " + s.file("other");
   s.refused(two + " --sentence-level --significance", "without intervals or tests");

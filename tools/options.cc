@@ -128,4 +128,7 @@ std::optional<int> Flags::parse(int argc, char** argv) try {
   return 2;
 }
 bool Flags::given(const char* name) const { return state_->app.count(name) > 0; }
+void Flags::need(bool there, std::string_view what, std::initializer_list<const char*> names) const {
+  for (const char* name : names) RUM_CHECK(there || !given(name), "{} needs {}", name, what);
+}
 }  // namespace rum

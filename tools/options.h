@@ -1,6 +1,7 @@
 // Command-line flags of one command. options.cc is the one file that includes CLI11.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,6 +38,8 @@ class Flags {
   // Nothing: continue. A number: exit with it (0 after --help, 2 after a wrong flag, which was reported).
   std::optional<int> parse(int argc, char** argv);
   bool given(const char* name) const;  // was this flag on the command line?
+  // Error, "--NAME needs WHAT": one of these flags is on the command line where nothing would read it.
+  void need(bool there, std::string_view what, std::initializer_list<const char*> names) const;
 
  private:
   struct State;

@@ -45,6 +45,9 @@ int chat(int argc, char** argv) {
            1 << 20);
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(input.empty() != pairs.empty(), "expected either --input with sources or --pairs");
+  flags.need(pairs.empty(), "--input: with --pairs nobody is asked",
+             {"--url", "--model", "--key-from", "--temperature", "--max-tokens", "--seed", "--timeout",
+              "--tries", "--per-minute", "--parallel", "--generation"});
   if (!pairs.empty()) {
     const Corpus corpus = read_corpus(pairs, CorpusKind::pairs);
     Disk::real().replace_text(output, fine_tuning_lines(corpus.texts, c.system));

@@ -48,6 +48,7 @@ int prepare_command(int argc, char** argv) {
       .add("--test", test, "texts held out for testing; unless given, at most 1/10 of all", 0)
       .add("--seed", seed, "seed of the split and the order", 0, UINT32_MAX);
   if (const auto stop = flags.parse(argc, argv)) return *stop;
+  flags.need(!documents, "pairs: of --documents there are no two sides", {"--max-characters", "--ratio"});
   rules.kind = documents ? CorpusKind::documents : CorpusKind::pairs;
   rules.seed = static_cast<uint32_t>(seed);
   if (flags.given("--valid")) rules.valid = valid;

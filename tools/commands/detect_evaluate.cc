@@ -317,8 +317,9 @@ int run(int argc, char** argv) {
   for (const char* flag : {"--kind", "--option", "--folds"})
     RUM_CHECK(o.matrix || !flags.given(flag), "{} is for the detectors that --matrix fits", flag);
   RUM_CHECK(o.matrix || o.attacks || !flags.given("--seed"), "--seed is for --matrix and --attacks");
-  for (const char* flag : {"--attacks", "--documents", "--quality"})
-    RUM_CHECK(!o.detectors.empty() || !flags.given(flag), "{} needs a --detector to measure", flag);
+  flags.need(!o.detectors.empty(), "a --detector to measure", {"--attacks", "--documents", "--quality"});
+  flags.need(o.format == "json", "--format json: the table has the main numbers alone",
+             {"--attacks", "--documents", "--quality"});
   refuse_same_file(o.detectors, "--detector", "detector");
   const Texts read = input.read();
   if (o.matrix) refuse_seen_by_members(recipe, read.corpora);

@@ -165,8 +165,8 @@ int run(int argc, char** argv) {
           "Example:\n  ruminate detect explain --detector detector --in essays.txt --id 3 --html "
           "page.html\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  RUM_CHECK(o.window > 0 || !(flags.given("--stride") || flags.given("--unit")),
-            "--stride and --unit need --window");
+  flags.need(o.window > 0, "--window", {"--stride", "--unit"});
+  flags.need(o.window == 0, "whole texts: --window lists parts of them", {"--features"});
   if (!o.html.empty()) check_output(o.html);
   const auto detector = load(o.detector);
   const Calibration& calibration = detector->calibration;

@@ -354,6 +354,8 @@ int run(int argc, char** argv) {
   }
   RUM_CHECK(o.format == "text" || !o.json, "--format excludes --json");
   RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` lists the options");
+  flags.need(o.files.size() == 2, "two files to be tested against each other", {"--permutations", "--seed"});
+  flags.need(o.permutations > 0, "--permutations above 0", {"--seed"});
   unsigned needs = 0;
   for (const Measure& m : choose(o, 1)) needs |= m.needs();  // wrong names are told before anything is read
   std::vector<std::string> paths = o.files;

@@ -213,6 +213,7 @@ int run(int argc, char** argv) {
   RUM_CHECK(asked.format == "text" || !(asked.json || asked.worst > 0),
             "--format is for the table of errors; it excludes --json and --worst");
   error_measure(asked.by);  // refused before anything is read
+  flags.need(asked.worst > 0, "--worst", {"--by"});
   const Texts texts = read_texts(asked);
   HumanText human;
   human.add(texts.references);

@@ -330,6 +330,10 @@ int experiment(int argc, char** argv) {
                                       {"--system", "export"},
                                       {"--no-text", "report"}})
     RUM_CHECK(!flags.given(flag) || a.what == command, "{} is for `ruminate experiment {}`", flag, command);
+  flags.need(a.what == "run" || a.what == "status", "`ruminate experiment run` or `status`", {"--jobs"});
+  flags.need(a.what == "run" || a.what == "jobs" || a.what == "stage",
+             "`ruminate experiment run`, `jobs` or `stage`", {"--threads"});
+  flags.need(!a.slurm, "commands alone: --slurm writes a script", {"--plain"});
   RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",
             "--output is for `ruminate experiment report` and `export`");
   const std::map<std::string, int (*)(const Asked&)> commands{

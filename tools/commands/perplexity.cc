@@ -207,6 +207,8 @@ int run(int argc, char** argv) {
   RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
   if (!page.empty()) check_output(page);
   const auto model = load_run(folder, "cpu", dtype);
+  flags.need(model->config.windows == Windows::documents,
+             "a model of pairs or documents: this one reads a stream in windows", {"--on-long"});
   if (!flags.given("--on-long") && !model->translation()) on_long = "cut";
   const Asked asked(input, *model, on_long, unpack_ratio);
   const std::vector<Example>& examples = asked.examples;

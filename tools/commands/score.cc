@@ -119,8 +119,27 @@ std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
 // Flags that would change nothing in what is asked for.
 void refuse_unused(const Flags& flags, const Options& o) {
   const auto names = metric_names(o);
-  RUM_CHECK(!flags.given("--chrf-word-order") || std::find(names.begin(), names.end(), "chrf") != names.end(),
-            "--chrf-word-order is for the metric chrf, which is not asked for; chrf++ is chrf with 2");
+  const auto asked = [&](const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  flags.need(asked("bleu"), "the metric bleu",
+             {"--tokenize", "--lowercase", "--smooth-method", "--smooth-value", "--max-ngram-order",
+              "--effective-order"});
+  flags.need(asked("chrf"), "the metric chrf; chrf++ is chrf with 2", {"--chrf-word-order"});
+  flags.need(
+      asked("chrf") || asked("chrf++"), "the metric chrf or chrf++",
+      {"--chrf-char-order", "--chrf-beta", "--chrf-lowercase", "--chrf-whitespace", "--chrf-eps-smoothing"});
+  flags.need(asked("ter"), "the metric ter",
+             {"--ter-case-sensitive", "--ter-normalized", "--ter-no-punct", "--ter-asian-support"});
+  flags.need(o.smooth_method == "floor" || o.smooth_method == "add-k", "--smooth-method floor or add-k",
+             {"--smooth-value"});
+  flags.need(o.confidence, "--confidence", {"--confidence-n"});
+  flags.need(o.bootstrap || o.significance, "--paired-bs or --significance", {"--paired-bs-n"});
+  flags.need(o.randomisation || o.significance, "--paired-ar or --significance", {"--paired-ar-n"});
+  const bool paired = o.bootstrap || o.randomisation || o.significance;
+  flags.need(paired, "--paired-bs, --paired-ar or --significance", {"--p-rule"});
+  flags.need(paired || o.confidence, "--confidence, --paired-bs, --paired-ar or --significance", {"--seed"});
+  flags.need(!o.json, "a table: --json has all digits", {"--width"});
   RUM_CHECK(!flags.given("--confidence-n") || o.confidence_n == o.bootstrap_n ||
                 !(o.bootstrap || (o.significance && o.hyps.size() > 1)),
             "--confidence-n: with a paired bootstrap the intervals are of its resamples; give --paired-bs-n");

@@ -68,6 +68,8 @@ int train(int argc, char** argv) {
       .add("--split-digits", config.split_digits, "each digit is a token of its own")
       .add("--min-frequency", config.min_frequency, "pairs seen less often are not merged", 1, INT64_MAX);
   if (const auto status = flags.parse(argc, argv)) return *status;
+  flags.need(config.pattern != "characters", "a --pattern with merges: characters has none",
+             {"--vocab", "--min-frequency"});
   check_output(output);
   Texts texts;
   for (const std::string& path : input) texts.add(path);

@@ -57,15 +57,14 @@ struct BestOfFlags {
   // Null without --best-of. What it points to lives as long as these flags.
   const BestOf* read(const Flags& flags, const DrawFlags& draws) {
     const bool channel = choose == "channel";
-    for (const char* f : {"--choose", "--utility", "--reverse", "--lm", "--reverse-weight", "--lm-weight"})
-      RUM_CHECK(samples > 0 || !flags.given(f), "{} needs --best-of", f);
-    for (const char* f : {"--reverse", "--lm", "--reverse-weight", "--lm-weight"})
-      RUM_CHECK(channel || !flags.given(f), "{} needs --choose channel", f);
+    flags.need(samples > 0, "--best-of",
+               {"--choose", "--utility", "--reverse", "--lm", "--reverse-weight", "--lm-weight"});
+    flags.need(channel, "--choose channel", {"--reverse", "--lm", "--reverse-weight", "--lm-weight"});
     if (samples == 0) return nullptr;
     if (!channel) return &best_of.emplace(best_by_mbr(samples, utility));
-    RUM_CHECK(!flags.given("--utility"), "--utility needs --choose mbr");
+    flags.need(false, "--choose mbr", {"--utility"});
     RUM_CHECK(!reverse.empty(), "--choose channel needs --reverse RUN, a model from target to source");
-    RUM_CHECK(!lm.empty() || !flags.given("--lm-weight"), "--lm-weight needs --lm");
+    flags.need(!lm.empty(), "--lm", {"--lm-weight"});
     if (lm.empty()) weights.lm = 0;
     reverse_run = draws.load(reverse);
     if (!lm.empty()) lm_run = draws.load(lm);
@@ -327,8 +326,8 @@ struct Asked {
     RUM_CHECK(!jsonl || (output != "-" && !scores),
               "--jsonl needs --output with a file, and excludes --scores");
     RUM_CHECK(!jsonl || best == 1 || sample, "--jsonl with --n-best needs --sample");
-    RUM_CHECK(jsonl || !(flags.given("--generator") || flags.given("--generation")),
-              "--generator and --generation need --jsonl");
+    flags.need(jsonl, "--jsonl", {"--generator", "--generation"});
+    flags.need(!jsonl, "lines of text: --jsonl writes many at once", {"--flush"});
     RUM_CHECK(!sample || !flags.given("--beam"), "--sample and --beam exclude each other");
     RUM_CHECK(told() ? on_long != "cut" && on_long != "split" : !instruction.chat,
               "--chat needs --template, and --template excludes --on-long cut and split");
@@ -358,6 +357,8 @@ struct Asked {
     if ((d.sample = sample)) d.beam = 1;
     d.best = best;
     if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
+    flags.need(d.beam > 1 && best_of.samples == 0, "a beam search: --beam above 1, no --sample or --best-of",
+               {"--length-penalty"});
     return d;
   }
   Provenance provenance(const LoadedRun& run, const Decoding& d, const BestOf* chosen) const {
