@@ -1269,7 +1269,7 @@ void expect_nothing_of_one_seed(const Experiment& e, const std::string& folder) 
   EXPECT_FALSE(*claims.find("gate")->find("met")->boolean());
   const std::string html = slurp(e.file(folder + "/report.html"));
   EXPECT_NE(html.find("1 seed tells nothing about the variance between seeds"), std::string::npos);
-  EXPECT_NE(html.find("arms, 1 seed each, learned"), std::string::npos);
+  EXPECT_NE(html.find("arms, 1 seed each; they learned"), std::string::npos);
   for (const char* bad : {"±not defined", "1 seeds", "<b>helps</b>", "<b>hurts</b>"})
     EXPECT_EQ(html.find(bad), std::string::npos) << bad;
 }
