@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -187,6 +188,44 @@ TEST_F(Resume, WhatIsRefusedLeavesTheRunAsItWas) {
   EXPECT_EQ(more.status, 0) << more.err;
   EXPECT_NE(p->run({"train", "--help"}).out.find("+ optimizer.learning_rate"), std::string::npos);
   EXPECT_NE(p->run({"train", "--help"}).out.find("\n  model.heads"), std::string::npos);
+}
+TEST_F(Resume, WhatCannotBeWrittenIsFoundBeforeAnythingIs) {
+  for (const char* name : {"log.txt", "samples.txt", "metrics.jsonl"})
+    for (const bool link : {false, true}) {
+      const std::string run = copy(fmt::format("closed{}-{}", link, name)), path = run + "/" + name;
+      fs::remove(path);
+      if (link)
+        fs::create_symlink(p->file("elsewhere"), path);
+      else
+        fs::create_directory(path);
+      const auto before = files(run);
+      const Ran r = p->run(resume(run, {"train.steps=30"}));
+      expect_refusal(r, path + ": cannot open for writing");
+      EXPECT_EQ(r.err.find("is removed"), std::string::npos) << r.err;
+      EXPECT_EQ(files(run), before) << name;
+      EXPECT_FALSE(fs::exists(p->file("elsewhere")));
+    }
+}
+TEST_F(Resume, ARunOverwritesNoFilesOfOthers) {
+  const std::string mine = p->file("mine");
+  fs::create_directory(mine);
+  for (const char* name : {"config.toml", "tokenizer.json", "environment.json", "data.json", "metrics.jsonl",
+                           "samples.txt", "gemm.txt", "results.json"}) {
+    const std::string path = mine + "/" + name;
+    fs::copy(p->file("c.toml"), path);
+    const auto before = files(mine);
+    // A config that lies in the folder for its run, too.
+    const std::string config = name == std::string("config.toml") ? path : p->file("c.toml");
+    expect_refusal(p->run({"train", config, "--set", "run.folder=" + mine}), path + " is not of a run");
+    EXPECT_EQ(files(mine), before);
+    fs::remove(path);
+  }
+  // Stopped before its first checkpoint, a run begins again.
+  p->write("mine/config.toml", "x"), p->write("mine/data.json", "x"), p->write("mine/log.txt", "begun\n");
+  fs::create_directory(mine + "/checkpoints");
+  const Ran r = p->run({"train", p->file("c.toml"), "--set", "run.folder=" + mine});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(slurp(mine + "/log.txt").find("begun\n"), 0u);
 }
 TEST_F(Resume, AnotherJudgeBeginsAnew) {
   const std::string run = copy("judge");
@@ -372,6 +411,17 @@ TEST_F(Resume, TensorBoardShowsEachStepOnce) {
 }
 
 // ---- damage ----
+TEST_F(Resume, APipeInPlaceOfAFileIsNotWaitedFor) {
+  const std::string run = copy("piped");
+  for (const char* name : {"model.safetensors", "tokenizer.json", "config.toml", "metrics.jsonl"}) {
+    const std::string path = run + "/" + name;
+    fs::rename(path, p->file("aside"));
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    expect_refusal(p->run({"inspect", run}), path + " is not a regular file");
+    fs::remove(path);
+    fs::rename(p->file("aside"), path);
+  }
+}
 TEST_F(Resume, AModelWithoutCheckpointsIsNotTakenForNothing) {
   const std::string run = copy("bare");
   fs::remove_all(run + "/checkpoints");

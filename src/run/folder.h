@@ -8,6 +8,7 @@
 //   model.safetensors, results.json                   when the run is finished
 #pragma once
 #include <string>
+#include <vector>
 
 namespace rum {
 struct RunFolder {
@@ -19,5 +20,13 @@ struct RunFolder {
   std::string checkpoints() const { return file("checkpoints"); }
   std::string model() const { return file("model.safetensors"); }  // the finished model: weights alone
   std::string results() const { return file("results.json"); }
+  // Those above that a run writes whole, and so over whatever lies there.
+  std::vector<std::string> written_whole() const {
+    std::vector<std::string> out;
+    for (const char* name : {"config.toml", "tokenizer.json", "environment.json", "data.json",
+                             "metrics.jsonl", "samples.txt", "gemm.txt", "model.safetensors", "results.json"})
+      out.push_back(file(name));
+    return out;
+  }
 };
 }  // namespace rum

@@ -37,6 +37,13 @@ void refuse_begun_run(const std::string& path) {
       "{} holds the model of another run, whose tokenizer would be overwritten: move the folder away or "
       "choose another run.folder",
       folder.path);
+  // What a run has begun to write it may write again, even where it was stopped before its first checkpoint.
+  if (Disk::real().exists(folder.checkpoints())) return;
+  for (const std::string& file : folder.written_whole())
+    RUM_CHECK(!Disk::real().exists(file),
+              "{} is not of a run, and one in this folder would overwrite it: move it away or choose another "
+              "run.folder",
+              file);
 }
 
 // Loads the newest checkpoint and, to train, locks the folder. Changes no file.
@@ -95,8 +102,9 @@ void Trainer::State::open_files() {
   Disk& disk = Disk::real();
   disk.make_folders(folder.checkpoints());
   remove_stale(folder.checkpoints());
+  // What cannot be written is found before anything is replaced.
+  for (const char* grows : {"log.txt", "samples.txt", "metrics.jsonl"}) disk.append(folder.file(grows), "");
   progress.log_to(folder.file("log.txt"));
-  disk.replace_text(folder.config(), to_toml(config));
   disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   task->write_files(folder);
   if (resuming) {
@@ -113,8 +121,9 @@ void Trainer::State::open_files() {
     if (const std::string from = task->take_weights(); !from.empty()) progress.line(from);
     disk.replace_text(folder.file("samples.txt"), "");
     disk.replace_text(folder.metrics(), "");
-    save_checkpoint();
   }
+  disk.replace_text(folder.config(), to_toml(config));  // last: a resumption that fails changes no setting
+  if (!resuming) save_checkpoint();
   log.emplace(folder, progress, done);
 }
 
@@ -123,8 +132,8 @@ void Trainer::State::remove_finished_model() {
   Disk& disk = Disk::real();
   for (const std::string& old : {folder.model(), folder.results()}) {
     if (!disk.exists(old)) continue;
-    progress.line(fmt::format("{} of step {} is removed: the run continues", old, done));
     disk.remove(old);
+    progress.line(fmt::format("{} of step {} is removed: the run continues", old, done));
   }
 }
 

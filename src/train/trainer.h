@@ -45,6 +45,7 @@ class Trainer {
 // What pick_device() makes of `name`, once all have the same kind. Error on those that have another than rank
 // 0: auto may find a GPU that works for some of them only.
 DeviceKind agreed_device(const std::string& name, Ranks&);
-// Error when a run cannot begin in this folder, since it holds one or its model.
+// Error when a run cannot begin in this folder, since it holds one, its model, or files of others that a run
+// would overwrite.
 void refuse_begun_run(const std::string& folder);
 }  // namespace rum

@@ -103,8 +103,20 @@ std::string shell(const std::vector<std::string>& words) {
   return out;
 }
 
+// FileError when the config that is noted beside the report would overwrite a file of somebody else.
+void check_noted(const ExperimentConfig& c) {
+  const std::string path = c.report + "/config.toml";
+  if (!Disk::real().exists(path)) return;
+  const std::string there = Disk::real().read(path);
+  if (there != c.text && there.find("[experiment]") == std::string::npos)
+    throw FileError(path +
+                    ": it is not of an experiment, and this one would overwrite it; move it away or choose "
+                    "another experiment.folder");
+}
+
 int run(const Asked& a) {
   const ExperimentConfig c = config_of(a);
+  check_noted(c);
   const ExperimentGraph g = experiment_graph(c);
   Store store = store_in(c.folder);
   Disk::real().make_folders(c.folder);
