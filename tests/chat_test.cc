@@ -315,6 +315,13 @@ TEST_F(Chat, RequestsGoSideBySide) {
   write(c);
   EXPECT_EQ(most, 3);
 }
+TEST_F(Chat, AStrangersFileStaysAsItWas) {
+  const Server server(echo);
+  Disk::real().replace_text(path, "the only sentence of my thesis");
+  EXPECT_NE(error_of([&] { write(config(server)); }).find("line 1 has no end"), std::string::npos);
+  EXPECT_EQ(Disk::real().read(path), "the only sentence of my thesis");
+  EXPECT_EQ(server.requests(), 0);
+}
 TEST(ChatProgram, SaysWhatWasRefused) {
   const Server server([](const std::string&, const Json& body, int) {
     return asked(body) == "zwei" ? Reply{422, "no", "", 0} : completion("x");

@@ -1370,7 +1370,15 @@ TEST(ExperimentProgram, AModelOfPlainTextTranslatesAsItIsTold) {
       stage = entry.path().string();
   const std::string whole = slurp(stage + "/generated.jsonl");
   std::string sources;
-  for (const Generated& g : read_generated(stage + "/generated.jsonl")) sources += g.source + "\n";
+  int64_t unfinished = 0;  // its context of 128 tokens ends before max_new, 256
+  for (const Generated& g : read_generated(stage + "/generated.jsonl")) {
+    sources += g.source + "\n";
+    unfinished += !g.finished;
+  }
+  ASSERT_GT(unfinished, 0);
+  EXPECT_NE(slurp(stage + "/counts.json").find(fmt::format("\"unfinished\":{}}}", unfinished)),
+            std::string::npos)
+      << slurp(stage + "/counts.json");
   e.write("de", sources);
   ASSERT_EQ(e.run({"translate", e.file("told"), "--input", e.file("de"), "--template",
                    "say {source}:", "--jsonl", "--output", e.file("pool"), "--generator", "told/greedy"})
@@ -1388,7 +1396,17 @@ TEST(ExperimentProgram, AModelOfPlainTextTranslatesAsItIsTold) {
   fs::rename(e.file("told"), e.file("away"));
   const Ran report = e.run(e.words("report", "x", {"--group", "T"}));
   EXPECT_EQ(report.status, 0) << report.err;
+  EXPECT_NE(slurp(e.file("x/report.html")).find(fmt::format("<li>{} translations of ", unfinished)),
+            std::string::npos);
   expect_refusal(e.run(e.words("run", "x", {"--group", "T"})), "not a run folder");
+}
+TEST(ExperimentProgram, AConfigOfSomethingElseIsNotOverwritten) {
+  Experiment e;
+  fs::create_directory(e.file("x"));
+  e.write("x/config.toml", "[run]\nfolder = \"x\"\n");
+  expect_refusal(e.run(e.words("run", "x")), "x/config.toml: it is not of an experiment");
+  EXPECT_EQ(slurp(e.file("x/config.toml")), "[run]\nfolder = \"x\"\n");
+  EXPECT_EQ(std::distance(fs::directory_iterator(e.file("x")), {}), 1);
 }
 TEST(ExperimentProgram, TwoRunsAtOnceAreRefused) {
   Experiment e;

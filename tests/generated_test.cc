@@ -158,6 +158,45 @@ TEST_P(Generation, CutOffAnywhereItEndsWithTheSameBytes) {
   }
 }
 
+// A power cut may leave NULs where a line was to stand.
+TEST_P(Generation, OnlyABeginningOfItsOwnLineIsCutOff) {
+  const auto pool = sources(4);
+  const Decoding& d = kModes[0];
+  const std::string path = file("tail.jsonl"), whole = bytes(pool, d, path);
+  const size_t second = whole.find('\n') + 1, third = whole.find('\n', second) + 1;
+  const std::string one = whole.substr(0, second), nuls(9, '\0');
+  for (const std::string& tail : {std::string(), nuls, std::string("{\"i"), "{\"id\":1,\"sou" + nuls,
+                                  whole.substr(second, third - second - 1)}) {
+    Disk::real().replace_text(path, one + tail);
+    EXPECT_EQ(bytes(pool, d, path), whole);
+  }
+  for (const std::string& tail :
+       {std::string("the only sentence of my thesis"), std::string("{\"id\":1,\"text\":\"mine\"}"),
+        std::string("{\"id\":2,\"source\":"), std::string("{\"idea\":"), "x" + nuls})
+    for (const std::string& before : {std::string(), one}) {
+      Disk::real().replace_text(path, before + tail);
+      const std::string e = error_of([&] { bytes(pool, d, path); });
+      EXPECT_NE(e.find(before.empty() ? "line 1 has no end" : "line 2 has no end"), std::string::npos) << e;
+      EXPECT_EQ(Disk::real().read(path), before + tail);
+    }
+  Disk::real().replace_text(path, whole + "{\"id\":4");  // one more than there are
+  EXPECT_NE(error_of([&] { bytes(pool, d, path); }).find("line 5 has no end"), std::string::npos);
+}
+
+// Its context holds 96 tokens, those of the source and <sep> among them.
+TEST_P(Generation, WhatEndsWithTheContextIsToldFromWhatIsFinished) {
+  if (GetParam() == ModelKind::encoder_decoder) return;  // its sources take no room
+  std::string source;
+  while (source_prompt(source, run().tokenizer).tokens.size() < 48) source += '!';
+  EXPECT_TRUE(translatable(run(), source, nullptr, 48));
+  EXPECT_FALSE(translatable(run(), source, nullptr, 49));
+  EXPECT_FALSE(translatable(run(), " ", nullptr, 1));
+  EXPECT_TRUE(fills_context(run(), source, {"x", 0, 48, false}));
+  EXPECT_FALSE(fills_context(run(), source, {"x", 0, 48, true}));
+  EXPECT_FALSE(fills_context(run(), source, {"x", 0, 47, false}));  // max_new or max_ratio ended it
+  EXPECT_FALSE(fills_context(run(), source, {"", 0, 0, false}));    // left out
+}
+
 TEST_P(Generation, ASourceThatLeavesRoomForOneTokenIsTranslated) {
   if (GetParam() == ModelKind::encoder_decoder) return;  // its sources take no room
   const Tokenizer& tokenizer = run().tokenizer;

@@ -7,6 +7,7 @@
 #include "base/terminal.h"
 #include "error_of.h"
 #include "generate/generated.h"
+#include "generate/long_lines.h"
 #include "program.h"
 #include "run_folder.h"
 #include "tests/typed.h"
@@ -138,6 +139,45 @@ TEST_F(Told, LongLinesAreSplitWhereTheirSentencesEnd) {
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 2);
   EXPECT_EQ(p.run({"translate", p.file("run"), "--input", p.file("de"), "--beam", "1"}).status, 1);
+  // Half of the context is left for the translation of each part.
+  const auto fits = [&](std::string_view s) { return run->tokenizer.encode(s).size() + 1 <= 32; };
+  const auto parts = split_to_fit(line, fits, [](std::string_view) { return true; });
+  ASSERT_GT(parts.size(), 5u);
+  std::string each, joined;
+  for (const std::string& part : parts) each += part + "\n";
+  p.write("parts", each);
+  std::istringstream of_each(
+      p.run({"translate", p.file("run"), "--input", p.file("parts"), "--beam", "1"}).out);
+  for (std::string t; std::getline(of_each, t);) joined += (joined.empty() ? "" : " ") + t;
+  EXPECT_EQ(r.out.substr(0, r.out.find('\n')), joined);
+}
+// Noise hardly ever ends by itself; a prompt is the source's tokens and <sep>.
+TEST_F(Told, TranslationsThatEndWithTheContextAreCounted) {
+  write_run(p.file("run"), {.context = 64});
+  const auto run = load_run(p.file("run"));
+  std::string de;
+  for (const Pair& pair : grammar_pairs(12, 3)) de += pair.source + "\n";
+  p.write("de", de);
+  const std::vector<std::string> words{"translate", p.file("run"), "--input", p.file("de"), "--beam",
+                                       "1",         "--max-new",   "0",       "-o",         p.file("pool")};
+  std::vector<std::string> lines = words;
+  lines.emplace_back("--jsonl");
+  const Ran pool = p.run(lines);
+  ASSERT_EQ(pool.status, 0) << pool.err;
+  int64_t cut = 0;
+  for (const Generated& g : read_generated(p.file("pool"))) {
+    const auto prompt = static_cast<int64_t>(run->tokenizer.encode(g.source).size()) + 1;
+    EXPECT_TRUE(g.finished || g.tokens == 64 - prompt) << g.source;
+    cut += !g.finished;
+  }
+  ASSERT_GT(cut, 0);
+  const std::string says =
+      fmt::format("{} of 12 translations end where the context of 64 tokens does\n", cut);
+  EXPECT_NE(pool.err.find(says), std::string::npos) << pool.err;
+  EXPECT_NE(p.run(words).err.find(says), std::string::npos) << slurp(p.file("err"));
+  std::vector<std::string> few = words;
+  few[7] = "3";
+  EXPECT_EQ(p.run(few).err.find("end where the context"), std::string::npos) << slurp(p.file("err"));
 }
 TEST_F(Told, AConversationRemembersWhatWasTyped) {
   write_run(p.file("run"), {});

@@ -66,8 +66,9 @@ TEST(Tables, OfCommands) {
   EXPECT_EQ(p.run({"score", "--hyp", p.file("a"), "--ref", p.file("r"), "--format", "html"}).status, 2);
 }
 
-std::vector<std::string> split(const std::string& line, size_t most) {
-  return split_to_fit(line, [&](std::string_view s) { return s.size() <= most; });
+std::vector<std::string> split(const std::string& line, size_t most, bool keep = false) {
+  return split_to_fit(
+      line, [&](std::string_view s) { return s.size() <= most; }, [&](std::string_view) { return keep; });
 }
 TEST(Split, AtTheEndsOfSentencesThenAtBlanks) {
   using Parts = std::vector<std::string>;
@@ -78,6 +79,7 @@ TEST(Split, AtTheEndsOfSentencesThenAtBlanks) {
   EXPECT_EQ(split(line, 20),
             (Parts{"One is short.", "Two is short too.", "Three, which is a", "longer one, is last."}));
   EXPECT_EQ(split("short. unbreakablyLongWord x", 10), (Parts{"short.", "x"}));
+  EXPECT_EQ(split("short. unbreakablyLongWord x", 10, true), (Parts{"short.", "unbreakablyLongWord", "x"}));
   EXPECT_EQ(split("Er kam um 3.5 Uhr an. Gut.", 22), (Parts{"Er kam um 3.5 Uhr an.", "Gut."}));
   EXPECT_EQ(split("", 10), Parts{});
 }

@@ -215,6 +215,10 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
     out.push_back(fmt::format(
         "{} of {} test pairs do not fit the context of a student: they count in BLEU and chrF, not in NLL.",
         page::counted(n), page::counted(r.test_sentences)));
+  if (r.unfinished > 0)
+    out.push_back(
+        fmt::format("{} translations of {} sources break off where their generator&rsquo;s context ends.",
+                    page::counted(r.unfinished), page::counted(r.generated)));
   std::string oracles;
   for (const Arm& a : r.config->arms)
     if (chosen_by_oracle(*r.config, a))

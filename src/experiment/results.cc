@@ -72,6 +72,7 @@ class Gatherer {
     gate();
     samples();
     costs();
+    generated();
     out_.rankings = rankings(graph_, store_);
     out_.detectors = detectors(graph_, graph_.scored, store_);
     out_.tried = detectors(graph_, graph_.tried, store_);
@@ -395,6 +396,17 @@ class Gatherer {
       if (const Json* b = facts.find("build"); b && b->text()) builds.insert(*b->text());
     }
     out_.builds.assign(builds.begin(), builds.end());
+  }
+
+  void generated() {
+    for (const Stage& s : graph_.graph.stages()) {
+      const std::string path = store_.folder(s.id) + "/counts.json";
+      if (s.kind != "generate" || !Disk::real().exists(path)) continue;
+      const Json json = read_json(path);
+      const JsonFields counts(json, path);
+      out_.generated += counts.whole("sources");
+      out_.unfinished += counts.whole("unfinished", 0);  // earlier versions did not count them
+    }
   }
 
   const ExperimentConfig& config_;

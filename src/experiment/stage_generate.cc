@@ -1,6 +1,6 @@
 // The stage in which a generator translates the pool: each line with its provenance, appended in order, so a
 // killed stage continues at the first missing line. A source that leaves no room in the context gets no
-// target; counts.json says how many.
+// target; counts.json says how many, and how many targets are unfinished since the context ends.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -60,10 +60,6 @@ void generate(const StageContext& x) {
   if (left_out > 0)
     x.progress.line(fmt::format("{}: {} of {} sources fill the context of {} tokens and are left out",
                                 x.stage.label, left_out, sources.size(), run->model.config().context));
-  Disk::real().replace_text(
-      x.folder + "/counts.json",
-      to_json(Json(Json::Object{{"sources", static_cast<int64_t>(sources.size())}, {"left_out", left_out}})) +
-          "\n");
   const std::string file = x.folder + "/generated.jsonl";
   generate_file(
       *run, sources, d, from, file,
@@ -72,8 +68,18 @@ void generate(const StageContext& x) {
         if (x.stop()) throw Interrupted();
       },
       nullptr, instruction);
+  const std::vector<Generated> all = read_generated(file);
+  const int64_t unfinished = count_filling_context(*run, all, instruction);
+  if (unfinished > 0)
+    x.progress.line(fmt::format("{}: {} of {} translations end where the context of {} tokens does",
+                                x.stage.label, unfinished, all.size(), run->model.config().context));
+  Disk::real().replace_text(x.folder + "/counts.json",
+                            to_json(Json(Json::Object{{"sources", static_cast<int64_t>(sources.size())},
+                                                      {"left_out", left_out},
+                                                      {"unfinished", unfinished}})) +
+                                "\n");
   edits::TargetSet out;
-  for (const Generated& g : read_generated(file)) {
+  for (const Generated& g : all) {
     out.ids.push_back(pool.ids[static_cast<size_t>(g.id)]);
     out.texts.push_back({g.source, g.target});
   }

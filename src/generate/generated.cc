@@ -29,6 +29,14 @@ Generated from_line(std::string_view text, const std::string& where) {
           {l.text("generator"), l.text("checkpoint"), l.text("decoding"), l.whole("seed"),
            l.whole("generation")}};
 }
+// Is it a beginning, cut off anywhere, of the line that has this source? A power cut may leave NULs at its end.
+bool begins_line(std::string_view found, int64_t id, const std::string& source) {
+  found = found.substr(0, found.find_last_not_of('\0') + 1);
+  std::string line = to_json(Json(Json::Object{{"id", id}, {"source", source}}));
+  line.pop_back();  // more follows
+  const size_t both = std::min(found.size(), line.size());
+  return found.substr(0, both) == std::string_view(line).substr(0, both);
+}
 }  // namespace
 
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance& from,
@@ -60,6 +68,13 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
     same("the generation", g.from.generation, from.generation);
     if (line % static_cast<size_t>(best) == 0) whole = end + 1;
   }
+  const size_t next = line / static_cast<size_t>(best);  // the source that comes then
+  if (at < all.size() && (next >= sources.size() || !begins_line(std::string_view(all).substr(at),
+                                                                 static_cast<int64_t>(next), sources[next])))
+    throw FileError(fmt::format(
+        "{}: line {} has no end, and is not the beginning of what this work has there; remove the "
+        "file or choose another",
+        path, line + 1));
   if (whole < all.size()) std::filesystem::resize_file(path, whole);  // in place: the file is locked
   return static_cast<int64_t>(line) / best;
 }
@@ -84,11 +99,26 @@ std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
 }
 }  // namespace
 
-bool translatable(const LoadedRun& run, std::string_view source, const Instruction* instruction) {
-  if (blank_line(source)) return false;
-  const Prompt p = instruction ? instructed(run.tokenizer, *instruction, source, run.config.chat).prompt
-                               : source_prompt(source, run.tokenizer);
-  return room(run.model, p) > 0;
+namespace {
+// Most tokens that the context leaves for a translation.
+int64_t room_after(const LoadedRun& run, std::string_view source, const Instruction* instruction) {
+  return room(run.model, instruction ? instructed(run.tokenizer, *instruction, source, run.config.chat).prompt
+                                     : source_prompt(source, run.tokenizer));
+}
+}  // namespace
+bool translatable(const LoadedRun& run, std::string_view source, const Instruction* instruction,
+                  int64_t tokens) {
+  return !blank_line(source) && room_after(run, source, instruction) >= tokens;
+}
+bool fills_context(const LoadedRun& run, std::string_view source, const Candidate& c,
+                   const Instruction* instruction) {
+  return !c.finished && c.tokens > 0 && c.tokens >= room_after(run, source, instruction);
+}
+int64_t count_filling_context(const LoadedRun& run, std::span<const Generated> all,
+                              const Instruction* instruction) {
+  return std::count_if(all.begin(), all.end(), [&](const Generated& g) {
+    return fills_context(run, g.source, {g.target, g.log_prob, g.tokens, g.finished}, instruction);
+  });
 }
 std::string to_line(const Generated& g) {
   return to_json(Json(Json::Object{{"id", g.id},

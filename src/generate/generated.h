@@ -26,10 +26,14 @@ std::string to_line(const Generated&);  // with its line end
 // FileError: path, line, what was expected, what was found.
 std::vector<Generated> read_generated(const std::string& path);
 
-// Is there something to translate, and room in the context for more than it?
-bool translatable(const LoadedRun&, std::string_view source, const Instruction* = nullptr);
+// Is there something to translate, and room in the context for so many tokens after it?
+bool translatable(const LoadedRun&, std::string_view source, const Instruction* = nullptr,
+                  int64_t tokens = 1);
+// Does this translation of the source end, unfinished, where the context does?
+bool fills_context(const LoadedRun&, std::string_view source, const Candidate&, const Instruction* = nullptr);
+int64_t count_filling_context(const LoadedRun&, std::span<const Generated>, const Instruction* = nullptr);
 // For how many sources the file holds all `best` lines, a beginning of this work; what was cut off after them
-// is removed. FileError: it holds anything else.
+// is removed. FileError: it holds anything else, or ends in it.
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance&,
                      const std::string& path);
 

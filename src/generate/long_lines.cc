@@ -31,7 +31,7 @@ void join(const std::vector<std::string_view>& pieces, const Fits& fits,
 }
 }  // namespace
 
-std::vector<std::string> split_to_fit(std::string_view line, const Fits& fits) {
+std::vector<std::string> split_to_fit(std::string_view line, const Fits& fits, const Fits& keep) {
   std::vector<std::string> out;
   if (line.empty()) return out;
   if (fits(line)) return {std::string(line)};
@@ -44,7 +44,11 @@ std::vector<std::string> split_to_fit(std::string_view line, const Fits& fits) {
   sentences.push_back(without_outer_blanks(line.substr(from)));
   const auto by_words = [&](std::string_view sentence) {
     join(
-        split_at_blanks(sentence), fits, [](std::string_view) {}, out);
+        split_at_blanks(sentence), fits,
+        [&](std::string_view word) {
+          if (keep(word)) out.emplace_back(word);
+        },
+        out);
   };
   join(sentences, fits, by_words, out);
   return out;

@@ -171,28 +171,39 @@ class Sources {
   int64_t typed_lines_ = 0, left_out_ = 0, cut_ = 0;
 };
 
+void warn_of_cut_off(const LoadedRun& run, int64_t cut_off, int64_t all) {
+  if (cut_off > 0)
+    fmt::print(stderr, "{} of {} translations end where the context of {} tokens does\n", cut_off, all,
+               run.model.config().context);
+}
+
 // How translations are written: one per line, with what the flags ask for before it.
 class Translator {
  public:
   Translator(const LoadedRun& run, Decoding decoding, const BestOf* best_of, const Instruction* instruction,
-             bool scores)
+             bool scores, bool split)
       : run_(run),
         decoding_(decoding),
         best_of_(best_of),
         instruction_(instruction),
-        scores_(scores) {}
+        scores_(scores),
+        split_(split) {}
 
   // What is written for the next lines of the input. An empty line stays empty.
   std::string translate(const std::vector<std::string>& sources) {
     std::vector<std::string> there;
     std::vector<size_t> parts;  // of each source
     for (const std::string& source : sources) {
-      const auto whole =
-          split_to_fit(source, [&](std::string_view s) { return translatable(run_, s, instruction_); });
-      there.insert(there.end(), whole.begin(), whole.end());
-      parts.push_back(whole.size());
+      const std::vector<std::string> all = parts_of(source);
+      there.insert(there.end(), all.begin(), all.end());
+      parts.push_back(all.size());
     }
     const auto written = translations(run_, there, decoding_, best_of_, instruction_);
+    for (size_t i = 0; i < there.size(); ++i)
+      for (const Candidate& c : written[i]) {
+        ++written_;
+        cut_off_ += fills_context(run_, there[i], c, instruction_);
+      }
     decoding_.first += static_cast<uint32_t>(there.size());
     std::string out;
     size_t at = 0;
@@ -203,8 +214,26 @@ class Translator {
     }
     return out;
   }
+  // After the last line: what nobody would see in the translations.
+  void warn() const {
+    warn_of_cut_off(run_, cut_off_, written_);
+    if (too_long_ > 0)
+      fmt::print(stderr, "{} words are longer than the context and were left out\n", too_long_);
+  }
 
  private:
+  // What is translated for a source: with --on-long split in parts that leave half of the context for their
+  // translations.
+  std::vector<std::string> parts_of(const std::string& source) {
+    const int64_t half = (run_.model.config().context + 1) / 2;
+    return split_to_fit(
+        source, [&](std::string_view s) { return !split_ || translatable(run_, s, instruction_, half); },
+        [&](std::string_view word) {
+          const bool possible = translatable(run_, word, instruction_);
+          too_long_ += !possible;
+          return possible;
+        });
+  }
   std::string line_of(std::span<const Candidate> all) const {
     std::string out;
     for (const Candidate& c : all) {
@@ -227,8 +256,8 @@ class Translator {
   Decoding decoding_;
   const BestOf* best_of_;
   const Instruction* instruction_;
-  bool scores_;
-  int64_t lines_ = 0;
+  bool scores_, split_;
+  int64_t lines_ = 0, written_ = 0, cut_off_ = 0, too_long_ = 0;
 };
 
 // --jsonl: all of the input is read first, then the file grows.
@@ -249,6 +278,8 @@ int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d,
       best_of, instruction);
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
+  const std::vector<Generated> all = read_generated(output);
+  warn_of_cut_off(run, count_filling_context(run, all, instruction), std::ssize(all));
   return from_input.status();
 }
 
@@ -292,8 +323,9 @@ struct Asked {
              "file to write, whole or not at all; a pipe, a device or -, standard output: as it comes")
         .choice(
             "--on-long", on_long,
-            "a line longer than the context: skip it (an empty translation, exit status 1), cut it, split "
-            "it where its sentences end and join their translations, or fail",
+            "a line longer than the context: skip it (an empty translation, exit status 1), cut it to half "
+            "of the context, split it where its sentences end, into parts no longer than that, and join "
+            "their translations, or fail",
             {"skip", "cut", "split", "fail"})
         .add("--flush", flush, "answer each line as it comes; the default on a terminal or a pipe")
         .add("--template", instruction.text,
@@ -388,13 +420,14 @@ int translate(int argc, char** argv) {
   if (asked.jsonl)
     return translate_pool(*run, sources, d, chosen, asked.told(), asked.provenance(*run, d, chosen),
                           asked.output);
-  Translator translator(*run, d, chosen, asked.told(), asked.scores);
+  Translator translator(*run, d, chosen, asked.told(), asked.scores, asked.on_long == "split");
   const double start = seconds_now();
   translate_lines(sources, translator, *written, asked.flush || is_live(asked.input));
   written->finish();
   if (asked.output != "-")
     say("{}: {} lines translated in {:.1f} s with {}", asked.output, sources.lines(), seconds_now() - start,
         run->source);
+  translator.warn();
   return sources.status();
 }
 
