@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -370,6 +371,15 @@ TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
   EXPECT_EQ(*messages[1].find("content")->text(), "eins");
   EXPECT_EQ(*messages[2].find("role")->text(), "assistant");
   EXPECT_EQ(*messages[2].find("content")->text(), "one \"1\"");
+  const Ran piped = p.run({"chat", "--system", "T.", "--pairs", p.file("pairs.tsv"), "--output", "-"});
+  EXPECT_EQ(piped.status, 0) << piped.err;
+  EXPECT_EQ(piped.out, slurp(p.file("tuning")));
+  expect_refusal(p.run({"chat", "--system", "T.", "--pairs", p.file("pairs.tsv"), "--output", "."}),
+                 "\".\" is a folder; name a file");
+  expect_refusal(p.run({"chat", "--system", "T.", "--input", p.file("sources"), "--output", "-", "--url",
+                        server.url(), "--model", "m"}),
+                 "standard output is not a regular file");
+  EXPECT_FALSE(std::filesystem::exists("-"));
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x")}), "either --input");
   expect_refusal(p.run({"chat", "--system", "T.", "--pairs", p.file("pairs.tsv"), "--output", p.file("x"),
                         "--url", server.url()}),

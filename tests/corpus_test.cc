@@ -3,16 +3,20 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "data/clean.h"
+#include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 
 namespace rum::corpus_test {
+namespace fs = std::filesystem;
 namespace {
 std::string refusal(std::string_view bytes, CorpusKind kind = CorpusKind::pairs,
                     const ReadRules& rules = {}) {
@@ -380,6 +384,53 @@ TEST(Prepared, FolderIsReadBackAndChecked) {
   EXPECT_THROW(check_prepared(folder), FileError);
   Disk::real().remove(folder + "/stats.json");
   EXPECT_THROW(check_prepared(folder), FileError);
+}
+
+TEST(Prepared, OnlyWhatWasPreparedThereIsReplaced) {
+  Scratch scratch;
+  Disk& disk = Disk::real();
+  const std::string folder = scratch.path + "/corpus";
+  const auto refusal = [&](const std::vector<std::string>& inputs) {
+    return error_of([&] { check_prepared_output(folder, CorpusKind::pairs, inputs); });
+  };
+  EXPECT_EQ(refusal({"raw.tsv"}), "");  // it is not there
+  disk.make_folders(folder);
+  for (const char* name : {"train.tsv", "valid.tsv", "test.tsv", "stats.json"}) {
+    const std::string path = folder + "/" + name;
+    disk.replace_text(path, "{\"mine\":1}");
+    EXPECT_TRUE(has(refusal({}), path + ": it is there, but was not prepared there")) << refusal({});
+    EXPECT_TRUE(has(refusal({path}), path + ": it is read here as well")) << refusal({path});
+    disk.remove(path);
+  }
+  disk.replace_text(folder + "/raw.tsv", "mine");
+  disk.replace_text(folder + "/train.txt", "mine");  // of documents
+  EXPECT_EQ(refusal({folder + "/raw.tsv"}), "");
+  const Prepared p = prepare(raw_pairs(1000), CleanRules());
+  const Json stats = save_prepared(p, folder, Json::Array{});
+  EXPECT_EQ(refusal({}), "");  // its own
+  EXPECT_TRUE(has(refusal({folder + "/valid.tsv"}), "it is read here as well"));
+  // Killed before stats.json had its name, it may begin again, and leaves nothing behind.
+  fs::rename(folder + "/stats.json", folder + "/stats.json.ruminate-0123abcd.tmp");
+  EXPECT_EQ(refusal({}), "");
+  save_prepared(p, folder, Json::Array{});
+  EXPECT_EQ(disk.list(folder), (std::vector<std::string>{"raw.tsv", "stats.json", "test.tsv", "train.tsv",
+                                                         "train.txt", "valid.tsv"}));
+  EXPECT_EQ(to_json(check_prepared(folder)), to_json(stats));
+  disk.remove(folder + "/stats.json");
+  EXPECT_TRUE(has(refusal({}), "was not prepared there"));
+}
+TEST(Prepared, AFolderMayBeALink) {
+  Scratch scratch;
+  fs::create_directory(scratch.path + "/there");
+  fs::create_directory_symlink("there", scratch.path + "/link");
+  save_prepared(prepare(raw_pairs(1000), CleanRules()), scratch.path + "/link", Json::Array{});
+  EXPECT_TRUE(fs::exists(scratch.path + "/there/stats.json"));
+  const FileLock other(scratch.path + "/there");  // it is the folder that is locked
+  EXPECT_TRUE(has(error_of([&] {
+                    save_prepared(prepare(raw_pairs(1000), CleanRules()), scratch.path + "/link",
+                                  Json::Array{});
+                  }),
+                  "another process is using it"));
 }
 
 TEST(Grammar, WritesManyDifferentPairsAndTheSameAgain) {

@@ -314,6 +314,18 @@ TEST_F(Explaining, ATableWhereThereAreNoColours) {
   EXPECT_NE(one.out.find("not above 0.25"), std::string::npos) << one.out;
   expect_refusal(run(words({"--in", file("texts"), "--id", "4"})), "no text has the id 4");
 }
+TEST_F(Explaining, APageOnStandardOutputStandsThereAlone) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--window", "1"}}) {
+    std::vector<std::string> all = words({"--in", file("texts"), "--html", file("page.html")});
+    all.insert(all.end(), more.begin(), more.end());
+    const Ran file = run(all);
+    all[7] = "-";
+    const Ran piped = run(all);
+    EXPECT_EQ(piped.status, 0) << piped.err;
+    EXPECT_EQ(piped.out, slurp(this->file("page.html")));
+    EXPECT_EQ(piped.err, file.out);
+  }
+}
 // Its own colours, and no other control sequence, reach a terminal; none with NO_COLOR.
 TEST_F(Explaining, ColoursOnATerminalUnlessTurnedOff) {
   const std::string shown = typed(*this, words({"--in", file("texts")}));

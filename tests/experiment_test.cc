@@ -1197,6 +1197,22 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
   const Ran told = e.run(e.words("export", "x", {"--arm", "self, greedy", "--system", "Be short."}));
   EXPECT_NE(told.out.find("\"content\":\"Be short.\""), std::string::npos) << told.err;
+  const Ran written =
+      e.run(e.words("export", "x", {"--arm", "self, greedy", "--seed", "2", "--output", e.file("chats")}));
+  EXPECT_EQ(written.status, 0) << written.err;
+  EXPECT_EQ(slurp(e.file("chats")), chats.out);
+  const auto exported_to = [&](const std::string& to) {
+    return e.run(e.words("export", "x", {"--arm", "self, greedy", "--seed", "2", "--output", to}));
+  };
+  EXPECT_EQ(exported_to("-").out, chats.out);
+  EXPECT_FALSE(fs::exists("-"));
+  expect_refusal(exported_to("."), "\".\" is a folder; name a file");
+  for (const char* input : {"c.toml", "train.tsv"}) {
+    const std::string before = slurp(e.file(input));
+    expect_refusal(exported_to(e.file(input)), "it is read here as well");
+    EXPECT_EQ(slurp(e.file(input)), before);
+  }
+  expect_refusal(e.run(e.words("report", "x", {"--output", "-"})), "\"-\" is no folder");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
   expect_refusal(e.run(e.words("export", "x", {})), "export needs --arm NAME; known: human; ");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "human", "--seed", "9"})), "experiment.seeds = 2");

@@ -148,6 +148,58 @@ TEST_F(TranslateCommand, TheOutputIsLookedAtBeforeTheInput) {
       expect_refusal(run(more), says);
     }
 }
+// Of every command: neither by its own name nor by another is a file written over that it reads.
+TEST_F(TranslateCommand, NoOutputOverwritesAnInput) {
+  const std::string run = p->file("run"), in = p->file("text"), other = p->file("valid.tsv"),
+                    link = p->file("by another name");
+  const std::string pairs = slurp(other);
+  p->write("text", pairs);
+  std::filesystem::create_symlink(in, link);
+  const std::string none = p->file("none");  // outputs are looked at first
+  const std::vector<std::pair<std::vector<std::string>, std::string>> all{
+      {{"translate", run, "-i", in, "-o"}, in},
+      {{"translate", run, "-i", in, "--jsonl", "-o"}, in},
+      {{"translate", run, "-o"}, p->file("in")},  // standard input
+      {{"translate", run, "-i", in, "-o"}, run + "/config.toml"},
+      {{"translate", run, "-i", in, "-o"}, run + "/tokenizer.json"},
+      {{"translate", run + "/model.safetensors", "-i", in, "-o"}, run + "/model.safetensors"},
+      {{"perplexity", run, "-i", in, "--html"}, in},
+      {{"perplexity", run, "-i", in, "--html"}, run + "/config.toml"},
+      {{"inspect", run, "--svg"}, run + "/config.toml"},
+      {{"inspect", run, "--html"}, run + "/metrics.jsonl"},
+      {{"tokenizer", "train", "--input", other, in, "-o"}, in},
+      {{"chat", "--system", "T.", "--pairs", in, "-o"}, in},
+      {{"chat", "--system", "T.", "--input", in, "--url", "http://x", "--model", "m", "-o"}, in},
+      {{"detect", "fit", "--human", in, "--machine", other, "-o"}, in},
+      {{"detect", "fit", "--human", other, "--machine", "m=" + in, "-o"}, in},
+      {{"detect", "fit", "--human", other, "--machine", other, "--option", "run=" + run, "-o"},
+       run + "/config.toml"},
+      {{"detect", "calibrate", "--human", other, "--detector", in, "-o"}, in},
+      {{"detect", "score", "--detector", none, "--in", in, "-o"}, in},
+      {{"detect", "score", "--detector", in, "--in", other, "-o"}, in},
+      {{"detect", "plan", "--pool", in, "--human", other, "-o"}, in},
+      {{"detect", "plan", "--pool", other, "--human", in, "-o"}, in},
+      {{"detect", "explain", "--detector", none, "--document", in, "--html"}, in},
+      {{"data", "debian", "--index-de", other, "--index-en", in, "-o"}, in}};
+  for (auto [words, output] : all)
+    for (const std::string& name : {output, link}) {
+      if (name == link && output != in) continue;
+      words.push_back(name);
+      const std::string before = slurp(output);
+      expect_refusal(p->run(words, output == p->file("in") ? "das Haus\n" : ""),
+                     name + ": it is read here as well");
+      EXPECT_EQ(slurp(output), output == p->file("in") ? "das Haus\n" : before) << words[0] << words[1];
+      words.pop_back();
+    }
+  expect_refusal(p->run({"data", "prepare", "-i", p->file("train.tsv"), "-o", p->scratch.path}),
+                 "train.tsv: it is read here as well");
+  EXPECT_EQ(slurp(in), pairs);
+  // A page beside a run's own files is drawn again and again.
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(p->run({"inspect", run, "--svg", run + "/loss.svg"}).status, 0);
+  // A new folder has a name.
+  for (const char* command : {"quantize", "export", "import"})
+    expect_refusal(p->run({command, run, "-"}), "\"-\" is no folder");
+}
 TEST_F(TranslateCommand, APipeIsWrittenToAsItIs) {
   const std::string pipe = p->file("pipe");
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);

@@ -26,6 +26,13 @@ auto again(Call&& call) {
   while (result == -1 && errno == EINTR) result = call();
   return result;
 }
+// A pipe or a device, rather than a regular file, a folder or nothing.
+bool is_special(const std::string& path) {
+  std::error_code ignored;
+  const auto type = fs::status(path, ignored).type();
+  using enum fs::file_type;
+  return type == fifo || type == character || type == block || type == socket;
+}
 }  // namespace
 
 FileWriter::FileWriter(SystemCalls& calls, int file, std::string name, uint64_t bytes)
@@ -78,6 +85,9 @@ SystemCalls& SystemCalls::real() {
 }
 
 File::File(const std::string& path, SystemCalls& calls) : path_(path), calls_(calls) {
+  // A pipe or a device has size 0: nothing would be read from it, or opening it would never end.
+  if (is_special(path))
+    throw FileError(path + " is not a regular file: save its contents to a file, and name that");
   file_ = again([&] { return calls.open(path.c_str(), O_RDONLY | O_CLOEXEC, 0); });
   if (file_ == -1) refuse(path, "open", errno);
   const int64_t size = calls.size(file_);
@@ -144,54 +154,62 @@ FileLock::~FileLock() {
   ::close(file_);
 }
 
-namespace {
-// A pipe or a device, rather than a regular file, a folder or nothing.
-bool is_special(const std::string& path) {
-  std::error_code ignored;
-  const auto type = fs::status(path, ignored).type();
-  using enum fs::file_type;
-  return type == fifo || type == character || type == block || type == socket;
-}
-}  // namespace
 bool is_device(const std::string& path) {
   const bool in_memory = path.starts_with("/dev/shm/");
   const bool system = path.starts_with("/dev/") || path.starts_with("/proc/");
   return is_special(path) || (system && !in_memory);
 }
 std::string Disk::read(const std::string& path) {
-  // A pipe or a device has size 0: nothing would be read from it, or it would never end.
-  if (is_special(path))
-    throw FileError(path + " is not a regular file: save its contents to a file, and name that");
   File file(path, calls_);
   std::string out(file.size(), '\0');
   file.read(0, std::as_writable_bytes(std::span(out)));
   return out;
 }
-void Disk::replace(const std::string& path, std::span<const Part> parts) {
-  if (is_device(path))
-    throw FileError(path + " is not a regular file and would be replaced by one: name another");
-  uint64_t bytes = 0;
-  for (const Part& part : parts) bytes += part.size();
-  // A new file under a new name: existing files are not written to, links not followed.
+void Disk::write_new(const NewFile& f, uint64_t bytes, std::string& temporary) {
+  // Existing files are not written to, links not followed.
   constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  std::string temporary;
+  std::string name;
   int file = -1;
   do {
-    temporary = unfinished_name(path);
-    file = again([&] { return calls_.open(temporary.c_str(), kNew, 0666); });
+    name = unfinished_name(f.path);
+    file = again([&] { return calls_.open(name.c_str(), kNew, 0666); });
   } while (file == -1 && errno == EEXIST);
-  FileWriter out(calls_, file, path, bytes);
+  FileWriter out(calls_, file, f.path, bytes);
+  temporary = name;  // there is such a file now
+  for (const Part& part : f.parts) out.write(part);
+  out.sync();
+  out.close();
+}
+void Disk::replace_together(std::span<const NewFile> files) {
+  uint64_t bytes = 0;
+  for (const NewFile& f : files) {
+    if (is_device(f.path))
+      throw FileError(f.path + " is not a regular file and would be replaced by one: name another");
+    for (const Part& part : f.parts) bytes += part.size();
+  }
+  std::vector<std::string> temporary(files.size());
   try {
-    for (const Part& part : parts) out.write(part);
-    out.sync();
-    out.close();
-    if (calls_.rename(temporary.c_str(), path.c_str()) == -1)
-      refuse(path, "give the finished file its name", errno, bytes);
+    for (size_t i = 0; i < files.size(); ++i) write_new(files[i], bytes, temporary[i]);
+    const std::string& last = files.back().path;
+    if (files.size() > 1 && exists(last)) {
+      remove(last);
+      sync_folder(folder_of(last));
+    }
+    for (size_t i = 0; i < files.size(); ++i) {
+      if (calls_.rename(temporary[i].c_str(), files[i].path.c_str()) == -1)
+        refuse(files[i].path, "give the finished file its name", errno, bytes);
+      temporary[i].clear();
+    }
   } catch (...) {
-    calls_.unlink(temporary.c_str());
+    for (const std::string& t : temporary)
+      if (!t.empty()) calls_.unlink(t.c_str());
     throw;
   }
-  sync_folder(folder_of(path));
+  sync_folder(folder_of(files.back().path));
+}
+void Disk::replace(const std::string& path, std::span<const Part> parts) {
+  const NewFile file{path, parts};
+  replace_together({&file, 1});
 }
 void Disk::append(const std::string& path, std::string_view text) {
   constexpr int kLonger = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;

@@ -29,7 +29,7 @@ class SystemCalls {
   static SystemCalls& real();
 };
 
-// A file open for reading; FileError with the path and the system's reason.
+// A regular file open for reading; FileError with the path and the system's reason.
 class File {
  public:
   File(const std::string& path, SystemCalls& = SystemCalls::real());
@@ -108,6 +108,13 @@ class Disk {
   void replace_text(const std::string& path, std::string_view text) {
     replace(path, {std::as_bytes(std::span(text))});
   }
+  struct NewFile {
+    std::string path;
+    std::span<const Part> parts;
+  };
+  // Files of one folder that belong together: none is replaced before all are written, so a full disk leaves
+  // the old ones. The last says that the others are complete: it is missing while they take their names.
+  void replace_together(std::span<const NewFile>);
   void append(const std::string& path, std::string_view text);  // created if missing; one write; not synced
   void remove(const std::string& path);                         // fine when it is not there
   std::vector<std::string> list(const std::string& folder);     // names, sorted
@@ -117,6 +124,7 @@ class Disk {
   static Disk& real();
 
  private:
+  void write_new(const NewFile&, uint64_t bytes, std::string& temporary);
   SystemCalls& calls_;
 };
 }  // namespace rum

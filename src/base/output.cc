@@ -18,10 +18,27 @@ namespace {
 bool as_it_is(const std::string& path) { return path == "-" || is_device(path); }
 // One name for all who write this file, so that the lock on it holds.
 std::string written_under(const std::string& path) { return path + ".ruminate.tmp"; }
+// Where a symbolic link leads, be it to nothing yet.
+std::string led_by_links(std::string path) {
+  constexpr int kMostLinks = 40;  // as the system follows
+  const std::string given = path;
+  std::error_code unknown;
+  for (int n = 0; fs::is_symlink(path, unknown); ++n) {
+    if (n == kMostLinks)
+      throw FileError(given + ": its symbolic links lead to each other in a circle; name another file");
+    path = (fs::path(path).parent_path() / fs::read_symlink(path, unknown)).string();
+  }
+  return path;
+}
+bool same_file(const std::string& path, const std::string& input) {
+  std::error_code unknown;
+  return fs::equivalent(path, input == "-" ? "/dev/stdin" : input, unknown);
+}
 }  // namespace
 
-void check_output(const std::string& path) {
-  if (as_it_is(path)) return;
+void check_output(const std::string& given, const std::vector<std::string>& inputs) {
+  if (as_it_is(given)) return;
+  const std::string path = led_by_links(given);
   std::error_code unknown;
   if (path.empty() || path.ends_with('/') || fs::is_directory(path, unknown))
     throw FileError(fmt::format("\"{}\" is a folder; name a file", path));
@@ -29,13 +46,18 @@ void check_output(const std::string& path) {
     throw FileError(fmt::format("{}: there is no folder {}; make it first", path, folder_of(path)));
   if (::access(folder_of(path).c_str(), W_OK) != 0) refuse(folder_of(path), "write in the folder", errno);
   if (fs::exists(path, unknown) && ::access(path.c_str(), W_OK) != 0) refuse(path, "write to it", errno);
+  for (const std::string& input : inputs)
+    if (same_file(path, input))
+      throw FileError(
+          fmt::format("{}: it is read here as well, and would be overwritten; name another output", given));
 }
 
-void check_output_file(const std::string& path) {
+std::string check_output_file(const std::string& path, const std::vector<std::string>& inputs) {
   if (as_it_is(path))
-    throw FileError(fmt::format("{} is not a regular file: name one, what is written here is not text",
+    throw FileError(fmt::format("{} is not a regular file: name one, what is written here is read again",
                                 path == "-" ? "standard output" : path));
-  check_output(path);
+  check_output(path, inputs);
+  return led_by_links(path);
 }
 std::FILE* beside_output(const std::string& path) { return as_it_is(path) ? stderr : stdout; }
 
@@ -43,7 +65,11 @@ void check_output_folder(const std::string& path) {
   if (path.empty() || path == "-") throw FileError(fmt::format("\"{}\" is no folder; name one", path));
   std::error_code unknown;
   fs::path there = path;  // or what is there of the way to it
-  while (!there.empty() && !fs::exists(there, unknown)) there = there.parent_path();
+  while (!there.empty() && !fs::exists(there, unknown)) {
+    if (fs::is_symlink(there, unknown))
+      throw FileError(there.string() + ": a symbolic link that leads nowhere; make the folder it names");
+    there = there.parent_path();
+  }
   if (there.empty()) there = ".";
   if (!fs::is_directory(there, unknown))
     throw FileError(
@@ -69,8 +95,7 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
     terminal_ = isatty(file) == 1;
     return;
   }
-  std::error_code none;
-  if (fs::is_symlink(path, none)) path_ = fs::weakly_canonical(path, none).string();  // the link stays
+  path_ = led_by_links(path);
   temporary_ = written_under(path_);
   lock_.emplace(temporary_);
   struct stat s;

@@ -5,14 +5,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/file.h"
 
 namespace rum {
-// FileError when no file can be written there: a folder, a missing folder, no permission. Creates nothing.
-void check_output(const std::string& path);
-// The same, and FileError for "-" and devices: where a file is read again later, or has to be whole.
-void check_output_file(const std::string& path);
+// FileError when no file can be written there: a folder, a missing folder, no permission, links in a circle;
+// or when it is one of `inputs` ("-": standard input), which would be lost. Creates nothing.
+void check_output(const std::string& path, const std::vector<std::string>& inputs = {});
+// The same, and FileError for "-" and devices: where a file is read again later, or has to be whole. Returns
+// where it is to be written: a link stays, and what it leads to is written.
+[[nodiscard]] std::string check_output_file(const std::string& path,
+                                            const std::vector<std::string>& inputs = {});
 // Standard output, for what a command says beside its output; standard error when that itself may go there.
 std::FILE* beside_output(const std::string& path);
 // FileError when this folder is not there and cannot be made, or nothing can be written into it. Creates

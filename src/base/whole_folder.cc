@@ -4,10 +4,15 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "base/unfinished.h"
 
 namespace rum {
 namespace fs = std::filesystem;
+void check_new_folder(const std::string& path) {
+  if (Disk::real().exists(path)) throw FileError(path + ": already exists; name a new folder");
+  check_output_folder(path);
+}
 void whole_folder(const std::string& path, const std::function<void(const std::string&)>& write) {
   const std::string unfinished = unfinished_name(path);
   try {

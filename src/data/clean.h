@@ -76,8 +76,13 @@ Prepared prepare(std::vector<Pair> raw, const CleanRules&);
 
 // The table for people, of a stats.json's contents.
 std::string stats_table(const Json& stats);
-// Writes train, valid and test (.tsv of pairs, .txt of documents) and, last, stats.json, each whole or not at
-// all; while stats.json is missing, the folder is not finished. `inputs`: what was read, for the record.
+// FileError when preparing into this folder would overwrite one of the inputs, or a train, valid, test or
+// stats.json that was not prepared there.
+void check_prepared_output(const std::string& folder, CorpusKind, const std::vector<std::string>& inputs,
+                           Disk& = Disk::real());
+// Writes train, valid and test (.tsv of pairs, .txt of documents) and, last, stats.json: none before there is
+// room for all. While stats.json is missing, the folder is not finished. `inputs`: what was read, for the
+// record.
 Json save_prepared(const Prepared&, const std::string& folder, const Json& inputs, Disk& = Disk::real());
 // stats.json of a prepared folder; FileError when it is missing or the parts are not those that it describes.
 Json check_prepared(const std::string& folder, Disk& = Disk::real());

@@ -1,14 +1,45 @@
 // The folder that cleaning leaves behind: three parts, and stats.json, which describes them (clean.h).
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/output.h"
 #include "base/shell.h"
+#include "base/unfinished.h"
 #include "data/clean.h"
 #include "text/table.h"
 
 namespace rum {
 namespace {
+std::string part_file(size_t part, CorpusKind kind) {
+  return fmt::format("{}.{}", kPartNames[part], kind == CorpusKind::pairs ? "tsv" : "txt");
+}
+constexpr const char* kStats = "stats.json";
+std::vector<std::string> files_of(CorpusKind kind) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < kPartNames.size(); ++i) out.push_back(part_file(i, kind));
+  out.emplace_back(kStats);  // the last to be written
+  return out;
+}
+// Whether an earlier preparation wrote this file of the folder: its stats.json says so, or was about to.
+bool prepared_earlier(const std::string& folder, const std::string& file, Disk& disk) {
+  for (const std::string& name : disk.list(folder))
+    if (name.starts_with(kStats) && is_unfinished(name)) return true;
+  const std::string path = folder + "/" + kStats;
+  if (!disk.exists(path)) return false;
+  try {
+    const Json stats = parse_json(disk.read(path), path);
+    const JsonFields parts = JsonFields(stats, path).object("parts");
+    return std::any_of(kPartNames.begin(), kPartNames.end(), [&](const char* name) {
+      return file == kStats || parts.object(name).text("file") == file;
+    });
+  } catch (const FileError&) {  // somebody else's
+    return false;
+  }
+}
 Json side_json(const SideStats& s) {
   return Json::Object{{"tokens", s.tokens}, {"types", s.types}, {"mean", s.mean}};
 }
@@ -18,7 +49,7 @@ Json stats_json(const Prepared& p, const Json& inputs) {
   for (size_t d = 1; d < kDrops; ++d) dropped.emplace_back(drop_name(static_cast<Drop>(d)), p.dropped[d]);
   for (size_t i = 0; i < p.parts.size(); ++i) {
     const Part& part = p.parts[i];
-    Json::Object o{{"file", fmt::format("{}.{}", kPartNames[i], pairs ? "tsv" : "txt")},
+    Json::Object o{{"file", part_file(i, p.rules.kind)},
                    {"texts", static_cast<int64_t>(part.texts.size())},
                    {"hash", hex64(part.hash)}};
     if (pairs) o.emplace_back("source", side_json(part.source));
@@ -81,17 +112,37 @@ std::string stats_table(const Json& json) {
   return out;
 }
 
+void check_prepared_output(const std::string& folder, CorpusKind kind, const std::vector<std::string>& inputs,
+                           Disk& disk) {
+  check_output_folder(folder);
+  if (!disk.exists(folder)) return;
+  for (const std::string& file : files_of(kind)) {
+    const std::string path = folder + "/" + file;
+    check_output(path, inputs);
+    if (disk.exists(path) && !prepared_earlier(folder, file, disk))
+      throw FileError(path +
+                      ": it is there, but was not prepared there; move it away, or name another folder");
+  }
+}
 Json save_prepared(const Prepared& p, const std::string& folder, const Json& inputs, Disk& disk) {
   const Json stats = stats_json(p, inputs);
-  const JsonFields parts = JsonFields(stats, "stats.json").object("parts");
-  const std::string last = folder + "/stats.json";
   disk.make_folders(folder);
-  const FileLock alone(folder);  // of two at once, each would write some of the parts
-  if (disk.exists(last)) disk.remove(last);
-  for (size_t i = 0; i < p.parts.size(); ++i)
-    disk.replace_text(folder + "/" + parts.object(kPartNames[i]).text("file"),
-                      corpus_bytes(p.parts[i].texts, p.rules.kind));
-  disk.replace_text(last, to_json(stats, 1) + "\n");
+  // Of two at once, each would write some of the parts.
+  const FileLock alone(std::filesystem::canonical(folder).string());
+  const std::vector<std::string> names = files_of(p.rules.kind);
+  for (const std::string& left : disk.list(folder))  // by a process that was killed
+    if (is_unfinished(left) && std::any_of(names.begin(), names.end(),
+                                           [&](const std::string& name) { return left.starts_with(name); }))
+      disk.remove(folder + "/" + left);
+  std::vector<std::string> texts;
+  for (const Part& part : p.parts) texts.push_back(corpus_bytes(part.texts, p.rules.kind));
+  texts.push_back(to_json(stats, 1) + "\n");
+  std::vector<Disk::Part> bytes;
+  for (const std::string& text : texts) bytes.push_back(std::as_bytes(std::span(text)));
+  std::vector<Disk::NewFile> files;
+  for (size_t i = 0; i < names.size(); ++i)
+    files.push_back({folder + "/" + names[i], std::span(bytes).subspan(i, 1)});
+  disk.replace_together(files);
   return stats;
 }
 

@@ -84,9 +84,6 @@ HubConfig hub_of(const StoredRun& stored, const std::string& run) {
   hub.end = stored.tokenizer.end();
   return hub;
 }
-void check_new(const std::string& folder) {
-  if (Disk::real().exists(folder)) throw FileError(folder + ": already exists; name a new folder");
-}
 void write_json(const std::string& folder, const char* name, const Json& json) {
   Disk::real().replace_text(folder + "/" + name, to_json(json, 2) + "\n");
 }
@@ -121,7 +118,7 @@ TensorFile their_adapters(const StoredWeights& ours, const HubConfig& hub, std::
 }  // namespace
 
 Exported export_folder(const std::string& run, const std::string& folder) {
-  check_new(folder);
+  check_new_folder(folder);
   const StoredRun stored = read_run(run);
   const HubConfig hub = hub_of(stored, run);
   // Weights with adapters added are not f16 numbers.
@@ -150,7 +147,7 @@ Exported export_folder(const std::string& run, const std::string& folder) {
 }
 
 Exported export_adapters(const std::string& run, const std::string& folder) {
-  check_new(folder);
+  check_new_folder(folder);
   const StoredRun stored = read_run(run);
   RUM_CHECK(stored.adapters,
             "{} has no adapters: it was not trained with lora.rank; export it without --adapter", run);

@@ -82,6 +82,12 @@ RunFiles run_files(const std::string& given) {
         "{}: not a run folder, there is no config.toml in it; `ruminate train` makes one", given));
   return {folder.config(), folder.tokenizer(), is_weights(given) ? given : weights_file(folder)};
 }
+std::vector<std::string> files_to_keep(const std::string& given) {
+  std::vector<std::string> out =
+      (is_weights(given) ? folder_around(given) : RunFolder{given}).written_whole();
+  out.push_back(given);
+  return out;
+}
 StoredRun read_run(const std::string& given) {
   const RunFiles files = run_files(given);
   RunConfig config = read_config(files.config);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/stored_weights.h"
 #include "model/model.h"
@@ -30,6 +31,8 @@ struct RunFiles {
   std::string config, tokenizer, weights;
 };
 RunFiles run_files(const std::string& folder_or_file);
+// All that a command may read of a run, or of what is named as one: no output may overwrite it.
+std::vector<std::string> files_to_keep(const std::string& folder_or_file);
 // The parts of a run as they lie on the disk, which belong together.
 struct StoredRun {
   RunConfig config;

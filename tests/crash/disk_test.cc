@@ -17,7 +17,9 @@
 #include "base/output.h"
 #include "base/unfinished.h"
 #include "checkpoint/checkpoint.h"
+#include "data/clean.h"
 #include "tests/error_of.h"
+#include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 
 using namespace rum;
@@ -297,6 +299,80 @@ TEST(DiskFaults, APowerCutWhileReplacingLeavesTheOldOrTheNewFileWhole) {
         expect_sample(found);
       }
 }
+// Files whose last says that the others are complete: while it is there, all are of one generation.
+constexpr const char* kTogether[] = {"train", "valid", "stats"};
+void write_together(const std::string& folder, const std::string& text, Disk& disk) {
+  const Disk::Part part = std::as_bytes(std::span(text));
+  std::vector<Disk::NewFile> files;
+  for (const char* name : kTogether) files.push_back({folder + "/" + name, {&part, 1}});
+  disk.replace_together(files);
+}
+std::string texts_together(const std::string& folder) {
+  std::string out;
+  for (const char* name : kTogether)
+    out += Disk::real().exists(folder + "/" + name) ? Disk::real().read(folder + "/" + name) : "-";
+  return out;
+}
+TEST(DiskFaults, FilesThatBelongTogetherAreNeverMixed) {
+  // Of each: open, write, fsync, close. Then the last one is removed.
+  constexpr int kWritten = 3 * 4;
+  for (int at = 0;; ++at) {
+    Scratch folder;
+    write_together(folder.path, "a", Disk::real());
+    Faulty calls;
+    calls.error = ENOSPC, calls.fail_at = at;
+    Disk disk(calls);
+    const std::string message = error_of([&] { write_together(folder.path, "b", disk); });
+    const std::string found = texts_together(folder.path);
+    SCOPED_TRACE(fmt::format("call {} fails", at));
+    EXPECT_FALSE(has_temporary(folder.path));
+    if (at <= kWritten) {
+      EXPECT_EQ(found, "aaa");
+      EXPECT_FALSE(message.empty());
+    } else {
+      EXPECT_TRUE(found == "aaa" || found == "bbb" || found.ends_with('-')) << found;
+    }
+    if (calls.failed == 0) {
+      EXPECT_EQ(found, "bbb");
+      break;
+    }
+  }
+  for (const bool data : {false, true})
+    for (const bool names : {false, true})
+      for (int at = 0, acknowledged = 0; acknowledged == 0; ++at) {
+        Scratch folder;
+        write_together(folder.path, "a", Disk::real());
+        PowerCut calls(at);
+        Disk disk(calls);
+        try {
+          write_together(folder.path, "b", disk);
+          acknowledged = 1;
+        } catch (const PowerCut::Cut&) {
+        }
+        calls.lose(data, names);
+        const std::string found = texts_together(folder.path);
+        EXPECT_TRUE(found == "aaa" || found == "bbb" || found.ends_with('-')) << found << " at " << at;
+        if (acknowledged == 1) {
+          EXPECT_EQ(found, "bbb");
+        }
+      }
+}
+TEST(DiskFaults, AFullDiskLeavesAPreparedCorpusAsItWas) {
+  Scratch folder;
+  CleanRules rules;
+  rules.valid = 10, rules.test = 10;
+  const Json old = save_prepared(prepare(grammar_pairs(200, 1), rules), folder.path, Json::Array{});
+  const Prepared later = prepare(grammar_pairs(300, 2), rules);
+  for (const int at : {0, 1, 5, 9, 13, 15}) {  // in each of the four files
+    Faulty calls;
+    calls.error = ENOSPC, calls.for_good = true, calls.fail_at = at;
+    Disk disk(calls);
+    EXPECT_NE(error_of([&] { save_prepared(later, folder.path, Json::Array{}, disk); }).find("no space left"),
+              std::string::npos)
+        << at;
+    EXPECT_EQ(to_json(check_prepared(folder.path)), to_json(old)) << at;
+  }
+}
 TEST(Disk, NoLinkIsFollowedAndNothingOfOthersIsOverwritten) {
   Scratch folder;
   const auto path = [&](const char* name) { return folder.path + "/" + name; };
@@ -342,6 +418,14 @@ TEST(Disk, ADeviceIsNotReplaced) {
   EXPECT_TRUE(std::filesystem::is_symlink(folder.path + "/null"));
   for (const char* plain : {"none", "/dev/shm/none", "."}) EXPECT_FALSE(is_device(plain)) << plain;
 }
+TEST(Disk, APipeIsNotWaitedFor) {
+  Scratch folder;
+  const std::string pipe = folder.path + "/model.safetensors";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const auto& open : std::vector<std::function<void()>>{
+           [&] { File file(pipe); }, [&] { Disk::real().read(pipe); }, [&] { load(pipe); }})
+    EXPECT_NE(error_of(open).find("model.safetensors is not a regular file"), std::string::npos);
+}
 TEST(Disk, UnfinishedFilesAreToldFromThoseOfOthers) {
   const std::string a = unfinished_name("runs/x/step-1.ckpt"), b = unfinished_name("runs/x/step-1.ckpt");
   EXPECT_NE(a, b);
@@ -370,6 +454,44 @@ TEST(OutputFile, WritesIntoNoFileThatLiesThere) {
   EXPECT_NE(error_of(write).find("it is a symbolic link"), std::string::npos);
   EXPECT_EQ(disk.read(path("victim")), "mine");
   EXPECT_EQ(disk.read(path("out.tmp")), "mine, too");
+}
+TEST(OutputFile, ALinkStaysAndLeadsToWhatIsWritten) {
+  namespace fs = std::filesystem;
+  Scratch folder;
+  const auto path = [&](const char* name) { return folder.path + "/" + name; };
+  fs::create_directory(path("links")), fs::create_directory(path("there"));
+  fs::create_symlink("../there/out", path("links/relative"));  // whose file is not there yet
+  fs::create_symlink(path("links/relative"), path("links/two"));
+  for (const char* text : {"new", "newer"}) {
+    write_output(path("links/two"), text);
+    EXPECT_EQ(Disk::real().read(path("there/out")), text);
+    EXPECT_TRUE(fs::is_symlink(path("links/two")) && fs::is_symlink(path("links/relative")));
+  }
+  EXPECT_EQ(check_output_file(path("links/two")), path("links") + "/../there/out");
+  fs::create_symlink("no such folder/out", path("nowhere"));
+  EXPECT_NE(error_of([&] { check_output(path("nowhere")); }).find("there is no folder"), std::string::npos);
+  fs::create_symlink("b", path("a")), fs::create_symlink("a", path("b"));
+  for (const auto& use : std::vector<std::function<void()>>{[&] { check_output(path("a")); },
+                                                            [&] { write_output(path("a"), "x"); }})
+    EXPECT_NE(error_of(use).find("lead to each other in a circle"), std::string::npos);
+  fs::create_symlink("no such folder", path("dangling"));
+  EXPECT_NE(error_of([&] { check_output_folder(path("dangling/below")); }).find("leads nowhere"),
+            std::string::npos);
+}
+TEST(OutputFile, WhatIsReadIsNotWrittenOver) {
+  namespace fs = std::filesystem;
+  Scratch folder;
+  const auto path = [&](const char* name) { return folder.path + "/" + name; };
+  Disk::real().replace_text(path("in"), "text"), Disk::real().replace_text(path("other"), "text");
+  fs::create_symlink("in", path("link"));
+  for (const std::string& name : {path("in"), path("link"), folder.path + "/./in"})
+    EXPECT_NE(error_of([&] {
+                check_output(name, {path("other"), path("in")});
+              }).find("it is read here as well"),
+              std::string::npos)
+        << name;
+  check_output(path("other"), {path("in"), path("none"), "-"});
+  check_output(path("new"), {path("in"), path("new")});  // which is not there
 }
 // open, write, fsync, close, rename; open, fsync and close of the folder: as Disk::replace.
 TEST(OutputFile, IsDurableOrTheOldOneStays) {

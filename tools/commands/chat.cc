@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/output.h"
 #include "base/progress.h"
 #include "base/say.h"
 #include "generate/hosted.h"
@@ -26,7 +26,7 @@ int chat(int argc, char** argv) {
       "with provenance; started again, it continues where the file ends. Or turns pairs into lines for "
       "fine-tuning.");
   flags.add("--system", c.system, "the system message, e.g. \"Translate German into English.\"", true)
-      .add("--output,-o", output, "file to write", true)
+      .add("--output,-o", output, "file to write; of --pairs also -, standard output", true)
       .add("--input,-i", input, fmt::format("sources, one per line; {}", kPackedHelp))
       .add("--pairs", pairs,
            "instead of --input: source<TAB>target lines, written as chat lines for fine-tuning")
@@ -49,11 +49,13 @@ int chat(int argc, char** argv) {
              {"--url", "--model", "--key-from", "--temperature", "--max-tokens", "--seed", "--timeout",
               "--tries", "--per-minute", "--parallel", "--generation"});
   if (!pairs.empty()) {
+    check_output(output, {pairs});
     const Corpus corpus = read_corpus(pairs, CorpusKind::pairs);
-    Disk::real().replace_text(output, fine_tuning_lines(corpus.texts, c.system));
+    write_output(output, fine_tuning_lines(corpus.texts, c.system));
     say("{}: {} lines", output, corpus.texts.size());
     return 0;
   }
+  output = check_output_file(output, {input});
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
   RUM_CHECK(c.timeout > 0 && c.per_minute >= 0 && c.temperature >= 0,
             "--timeout must be above 0, --per-minute and --temperature at least 0");

@@ -57,7 +57,7 @@ int prepare_command(int argc, char** argv) {
     throw Error(
         fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));
   refuse_second_reading(inputs);
-  check_output_folder(output);
+  check_prepared_output(output, rules.kind, inputs);
   Json::Array read;
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {
@@ -102,7 +102,7 @@ int debian_command(int argc, char** argv) {
   if (index_de.empty() != index_en.empty() || help_de.empty() != help_en.empty() ||
       (index_de + help_de).empty())
     throw Error("give --index-de with --index-en, or --pages-de with --pages-en, or all four");
-  check_output(output);
+  check_output(output, {index_de, index_en});
   std::vector<Pair> pairs;
   Disk& disk = Disk::real();
   std::FILE* said = beside_output(output);

@@ -19,6 +19,7 @@
 #include "detect/calibrate.h"
 #include "detect/folds.h"
 #include "detect/white_box.h"
+#include "run/run.h"
 #include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/lines.h"
@@ -60,12 +61,15 @@ void DetectInput::declare(Flags& flags) {
       .add("--in", in, "texts whose author is unknown, or given in the file (.jsonl: \"label\")")
       .add("--source", sources, "the source sentences of each plain text file, aligned line by line");
 }
+std::vector<std::string> DetectInput::files() const {
+  std::vector<std::string> out = humans;
+  for (const std::string& given : machines) out.push_back(machine_file(given, "").path);
+  out.insert(out.end(), in.begin(), in.end());
+  if (!sources.empty()) out.push_back(sources);
+  return out;
+}
 Texts DetectInput::read() const {
-  std::vector<std::string> files = humans;
-  for (const std::string& given : machines) files.push_back(machine_file(given, "").path);
-  files.insert(files.end(), in.begin(), in.end());
-  if (!sources.empty()) files.push_back(sources);
-  refuse_second_reading(files);
+  refuse_second_reading(files());
   Texts out;
   for (const std::string& path : humans) read_texts({path, sources, Author::human, ""}, out);
   for (const std::string& given : machines) read_texts(machine_file(given, sources), out);
@@ -112,6 +116,14 @@ Json::Object DetectRecipe::parsed() const {
   }
   return out;
 }
+std::vector<std::string> DetectRecipe::files() const {
+  std::vector<std::string> out;
+  for (const std::string& given : options) {
+    const std::string value = given.substr(std::min(given.find('='), given.size() - 1) + 1);
+    for (std::string& file : files_to_keep(value)) out.push_back(std::move(file));
+  }
+  return out;
+}
 std::optional<std::string> seen_as(const Detector& d, uint64_t hash) {
   for (const auto& [path, known] : d.seen())
     if (hash == known) return path;
@@ -149,9 +161,9 @@ std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts
               texts[i].id, scores[i]);
   return scores;
 }
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw FileError("standard output cannot be written");
+void print(const std::string& text, std::FILE* to) {
+  if (std::fwrite(text.data(), 1, text.size(), to) != text.size() || std::fflush(to) != 0)
+    throw FileError(fmt::format("standard {} cannot be written", to == stdout ? "output" : "error"));
 }
 
 namespace {
@@ -187,7 +199,9 @@ int run_fit(int argc, char** argv) {
       .footer(DetectRecipe::kinds() +
               "\nExample:\n  ruminate detect fit --human people.tsv --machine deepl=deepl.tsv -o detector\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  check_output_file(output);  // rather than when all is fitted
+  std::vector<std::string> read = input.files();
+  for (std::string& file : recipe.files()) read.push_back(std::move(file));
+  output = check_output_file(output, read);  // rather than when all is fitted
   const Texts texts = input.read();
   refuse_seen_by_members(recipe, texts.corpora);
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
@@ -228,7 +242,9 @@ int run_calibrate(int argc, char** argv) {
           "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
   const std::vector<double> fprs = read_shares(rates);
-  check_output_file(output);
+  std::vector<std::string> read = input.files();
+  read.push_back(path);
+  output = check_output_file(output, read);
   auto detector = load(path);
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
@@ -331,7 +347,9 @@ int run_score(int argc, char** argv) {
       .add("--output,-o", output, "a file to write instead of standard output")
       .footer("Example:\n  ruminate detect score --detector detector --in essays.txt\n");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  if (!output.empty()) check_output(output);
+  std::vector<std::string> read = input.files();
+  read.push_back(path);
+  if (!output.empty()) check_output(output, read);
   const auto detector = load(path);
   const Texts texts = input.read();
   RUM_CHECK(format != "plain" || texts.empty == 0,

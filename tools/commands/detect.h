@@ -1,5 +1,6 @@
 // `ruminate detect VERB`: each verb registers itself, so that a new one is a new file (detect_VERB.cc).
 #pragma once
+#include <cstdio>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +22,7 @@ struct DetectInput {
   std::vector<std::string> humans, machines, in;
   std::string sources;
   void declare(Flags&);
+  std::vector<std::string> files() const;  // that read() reads
   // All of them in the order of the flags. Says on standard error how many lines were empty, and how many are
   // both human and machine.
   Texts read() const;
@@ -33,6 +35,7 @@ struct DetectRecipe {
   void declare(Flags&);
   static std::string kinds();  // a line each, for the end of --help
   Json::Object parsed() const;
+  std::vector<std::string> files() const;  // detectors and runs that its options may name
 };
 // As which file the detector, or one that it combines, was fitted on these lines; nothing if it was not.
 std::optional<std::string> seen_as(const Detector&, uint64_t hash);
@@ -42,5 +45,6 @@ void warn_of_seen(const Detector&, const std::string& path, const Texts&);
 void refuse_seen_by_members(const DetectRecipe&, const Corpora&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const Detector&, std::span<const Text>);
-void print(const std::string&);  // to standard output; FileError when that cannot be written
+// To standard output, or where it says; FileError when that cannot be written.
+void print(const std::string&, std::FILE* = stdout);
 }  // namespace rum::detect

@@ -70,38 +70,40 @@ void show_contributions(const Explained& e, std::span<const Stretch> all) {
   }
   show(line);
 }
-void show_table(const Explained& e, std::span<const Stretch> all) {
+void show_table(const Explained& e, std::span<const Stretch> all, std::FILE* to) {
   const bool ranks = std::any_of(all.begin(), all.end(), [](const Stretch& s) { return s.rank > 0; });
-  print(ranks ? "        adds      rank  probability  text\n" : "        adds  text\n");
+  print(ranks ? "        adds      rank  probability  text\n" : "        adds  text\n", to);
   for (const Stretch& s : all) {
     if (s.rank == 0 && s.adds == 0) continue;
     std::string row = fmt::format("{:>12.6f}  ", s.adds);
     if (ranks && s.rank > 0) row += fmt::format("{:>8}  {:>11.4g}  ", s.rank, s.probability);
     if (ranks && s.rank == 0) row += fmt::format("{:>8}  {:>11}  ", "-", "-");
-    print(row + (s.begin == s.end ? "end" : to_json(Json(text_of(e, s)))) + "\n");
+    print(row + (s.begin == s.end ? "end" : to_json(Json(text_of(e, s)))) + "\n", to);
   }
 }
-void show_features(const Explained& e, int64_t most) {
+void show_features(const Explained& e, int64_t most, std::FILE* to) {
   const auto features = strongest(e.explanation.features, static_cast<size_t>(most));
   if (features.empty()) return;
-  print("        adds  times  n-gram\n");
+  print("        adds  times  n-gram\n", to);
   for (const Feature& f : features)
-    print(fmt::format("{:>12.6f}  {:>5}  {}\n", f.adds, f.times, to_json(Json(f.name))));
+    print(fmt::format("{:>12.6f}  {:>5}  {}\n", f.adds, f.times, to_json(Json(f.name))), to);
 }
-void show(const Calibration& c, const Explained& e, int64_t features) {
-  print(fmt::format("text {}\n{}{}", e.text.id, sum_told(e), told(c, e.verdict)));
+// In colour on a terminal that is standard output.
+bool coloured(std::FILE* to) { return to == stdout && shows_colours(); }
+void show(const Calibration& c, const Explained& e, int64_t features, std::FILE* to) {
+  print(fmt::format("text {}\n{}{}", e.text.id, sum_told(e), told(c, e.verdict)), to);
   const std::vector<Stretch> all = stretches(e.text.target, e.explanation.parts);
-  if (!shows_colours()) {
-    show_table(e, all);
+  if (!coloured(to)) {
+    show_table(e, all, to);
   } else {
     if (has_ranks(e.explanation.parts)) show_ranks(e, all);
     show_contributions(e, all);
   }
-  show_features(e, features);
+  show_features(e, features, to);
 }
-void show(const Calibration& c, const Windowed& w, const std::string& unit) {
-  print(fmt::format("text {}\n{}", w.text.id, parts_told(c, w.windows)));
-  if (shows_colours()) {
+void show(const Calibration& c, const Windowed& w, const std::string& unit, std::FILE* to) {
+  print(fmt::format("text {}\n{}", w.text.id, parts_told(c, w.windows)), to);
+  if (coloured(to)) {
     std::vector<Painted> line;
     size_t at = 0;
     for (const auto& [begin, end] : machine_parts(c, w.windows)) {
@@ -112,12 +114,13 @@ void show(const Calibration& c, const Windowed& w, const std::string& unit) {
     line.push_back({w.text.target.substr(at)});
     show(line);
   }
-  print(fmt::format("{:>13}       score  probability  it says      begins\n", unit));
+  print(fmt::format("{:>13}       score  probability  it says      begins\n", unit), to);
   for (const Window& x : w.windows) {
     std::string probability = "-";
     if (x.verdict.probability) probability = fmt::format("{:.3f}", *x.verdict.probability);
     print(fmt::format("{:>13}  {:>10.4f}  {:>11}  {:<11}  {}\n", fmt::format("{}-{}", x.first, x.last),
-                      x.score, probability, answer(c, x.verdict), beginning(w.text.target, x)));
+                      x.score, probability, answer(c, x.verdict), beginning(w.text.target, x)),
+          to);
   }
 }
 
@@ -167,7 +170,11 @@ int run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   flags.need(o.window > 0, "--window", {"--stride", "--unit"});
   flags.need(o.window == 0, "whole texts: --window lists parts of them", {"--features"});
-  if (!o.html.empty()) check_output(o.html);
+  std::vector<std::string> read = input.files();
+  read.push_back(o.detector);
+  read.insert(read.end(), o.documents.begin(), o.documents.end());
+  if (!o.html.empty()) check_output(o.html, read);
+  std::FILE* const to = beside_output(o.html);
   const auto detector = load(o.detector);
   const Calibration& calibration = detector->calibration;
   const std::vector<Text> texts = texts_of(input, o);
@@ -177,12 +184,12 @@ int run(int argc, char** argv) {
     const int64_t stride = o.stride > 0 ? o.stride : std::max<int64_t>(1, o.window / 2);
     std::vector<Windowed> all;
     for (const Text& t : texts) all.push_back({t, windows(*detector, t, unit, o.window, stride)});
-    for (const Windowed& w : all) show(calibration, w, o.unit);
+    for (const Windowed& w : all) show(calibration, w, o.unit, to);
     page = windows_page(calibration, all);
   } else {
     std::vector<Explained> all;
     for (const Text& t : texts) all.push_back(explained(*detector, t));
-    for (const Explained& e : all) show(calibration, e, o.features);
+    for (const Explained& e : all) show(calibration, e, o.features, to);
     page = explanation_page(calibration, all);
   }
   if (!o.html.empty()) write_output(o.html, page);

@@ -174,7 +174,9 @@ int run(int argc, char** argv) {
               "{} is for detectors that are fitted here, with --human; --detector is one already", flag);
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
   RUM_CHECK(o.exponent >= 0, "--weigh {}: expected at least 0", o.exponent);
-  check_output(o.output);
+  std::vector<std::string> read = recipe.files();
+  read.insert(read.end(), {o.pool, o.detector, o.human, o.provenance});
+  check_output(o.output, read);
   const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
   std::vector<Text> pool = texts_of(corpus, Author::machine);
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "base/shell.h"
 #include "base/terminal.h"
 #include "base/threads.h"
@@ -249,6 +250,7 @@ int report(const Asked& a) {
   const ExperimentGraph g = experiment_graph(c, &store, &read);
   const ExperimentResults results = gather(c, g, store);
   const std::string folder = a.output.empty() ? c.report : a.output;
+  check_output_folder(folder);
   Disk& disk = Disk::real();
   disk.make_folders(folder);
   const Json here = environment(DeviceKind::cpu);
@@ -283,6 +285,10 @@ int report(const Asked& a) {
 
 int export_targets(const Asked& a) {
   const ExperimentConfig c = config_of(a);
+  const std::string output = a.output.empty() ? "-" : a.output;
+  std::vector<std::string> read{a.config, c.data.train, c.data.valid, c.data.test};
+  for (const Generator& generator : c.generators) read.push_back(generator.file);
+  check_output(output, read);
   const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
   std::vector<std::string> arms;
@@ -296,12 +302,8 @@ int export_targets(const Asked& a) {
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
               shell_quoted(a.config));
     store.check(g.graph.at(run.targets_stage));
-    const std::string chats =
-        fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts, a.system);
-    if (a.output.empty())
-      fmt::print("{}", chats);
-    else
-      Disk::real().replace_text(a.output, chats);
+    write_output(output,
+                 fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts, a.system));
     return 0;
   }
   if (std::find(arms.begin(), arms.end(), a.arm) != arms.end())

@@ -182,6 +182,11 @@ int run(int argc, char** argv) {
               path);
   RUM_CHECK(what.size() <= 1 || !page.empty(), "several runs at once need --html FILE");
   RUM_CHECK(!watch || (!page.empty() && page != "-"), "--watch needs --html with a file");
+  std::vector<std::string> read;
+  for (const std::string& path : what)
+    for (std::string& file : files_to_keep(path)) read.push_back(std::move(file));
+  for (const std::string& output : {page, drawing})
+    if (!output.empty()) check_output(output, read);
   if (ops) {
     show_ops();
   } else if (!page.empty()) {

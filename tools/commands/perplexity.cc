@@ -205,7 +205,9 @@ int run(int argc, char** argv) {
   RUM_CHECK(!folder.empty() && !input.empty(),
             "expected a run folder and --input FILE; --help lists the options");
   RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
-  if (!page.empty()) check_output(page);
+  std::vector<std::string> read = files_to_keep(folder);
+  read.push_back(input);
+  if (!page.empty()) check_output(page, read);
   const auto model = load_run(folder, "cpu", dtype);
   flags.need(model->config.windows == Windows::documents,
              "a model of pairs or documents: this one reads a stream in windows", {"--on-long"});

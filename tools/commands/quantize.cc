@@ -39,7 +39,7 @@ int quantize_run(int argc, char** argv) {
       .add("new-run", to, "the folder to make", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
   while (to.size() > 1 && to.ends_with('/')) to.pop_back();
-  RUM_CHECK(!Disk::real().exists(to), "{} already exists: name a new folder", to);
+  check_new_folder(to);
   const auto run = load_run(from);
   RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);
   RunConfig config = run->config;

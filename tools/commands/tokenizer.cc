@@ -70,7 +70,7 @@ int train(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   flags.need(config.pattern != "characters", "a --pattern with merges: characters has none",
              {"--vocab", "--min-frequency"});
-  check_output(output);
+  check_output(output, input);
   Texts texts;
   for (const std::string& path : input) texts.add(path);
   if (config.pattern == "characters") texts.add_line_end();  // which whole files have

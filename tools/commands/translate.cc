@@ -19,6 +19,7 @@
 #include "generate/long_lines.h"
 #include "run/environment.h"
 #include "run/provenance.h"
+#include "run/run.h"
 #include "text/reader.h"
 #include "text/typed_lines.h"
 #include "text/unicode.h"
@@ -173,8 +174,8 @@ class Sources {
 
 void warn_of_cut_off(const LoadedRun& run, int64_t cut_off, int64_t all) {
   if (cut_off > 0)
-    fmt::print(stderr, "{} of {} translations end where the context of {} tokens does\n", cut_off, all,
-               run.model.config().context);
+    say("{} of {} translations end where the context of {} tokens does", cut_off, all,
+        run.model.config().context);
 }
 
 // How translations are written: one per line, with what the flags ask for before it.
@@ -217,8 +218,7 @@ class Translator {
   // After the last line: what nobody would see in the translations.
   void warn() const {
     warn_of_cut_off(run_, cut_off_, written_);
-    if (too_long_ > 0)
-      fmt::print(stderr, "{} words are longer than the context and were left out\n", too_long_);
+    if (too_long_ > 0) say("{} words are longer than the context and were left out", too_long_);
   }
 
  private:
@@ -408,11 +408,16 @@ int translate(int argc, char** argv) {
   asked.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
   asked.check(flags);
+  std::vector<std::string> read{asked.input};
+  for (const std::string& run : {asked.folder, asked.best_of.reverse, asked.best_of.lm})
+    for (std::string& file : files_to_keep(run)) read.push_back(std::move(file));
   std::optional<OutputFile> written;
-  if (asked.jsonl)
-    check_output(asked.output);
-  else
+  if (asked.jsonl) {
+    asked.output = check_output_file(asked.output, read);
+  } else {
+    check_output(asked.output, read);
     written.emplace(asked.output);
+  }
   const auto run = asked.load();
   const Decoding d = asked.decoding(flags, *run);
   const BestOf* const chosen = asked.best_of.read(flags, asked.draws);
