@@ -361,7 +361,7 @@ TEST_F(Explaining, WindowsOfADocument) {
   }
   EXPECT_EQ(rows, 28);
   EXPECT_NE(slurp(file("w.html")).find("<mark>"), std::string::npos);
-  expect_refusal(run(words({"--document", file("texts"), "--stride", "3"})), "need --window");
+  expect_refusal(run(words({"--document", file("texts"), "--stride", "3"})), "--stride needs --window");
   write("blank.txt", " \n\n");
   expect_refusal(run(words({"--document", file("blank.txt")})), "it holds only blanks");
   expect_refusal(run(words({"--document", file("none.txt")})), "none.txt");
