@@ -250,6 +250,18 @@ TEST(Folds, NobodyIsTriedOnATextThatHeHasRead) {
   const HeldOut h = held_out(texts, cross_fit("linear", texts, {{"features", 4096}}, 3, 1).scores, 3);
   EXPECT_LT(h.auroc, 0.65);
 }
+TEST(Folds, WhatIsTriedIsNotAmongWhatIsFittedOn) {
+  const auto text = [](const char* source, const char* target) {
+    return Text{"", source, target, Author::human, "", ""};
+  };
+  const std::vector<Text> texts{text("a", "same"), text("b", "same "), text("a", "x"), text("c", "y")};
+  const auto [seen, unseen, where] = hold_out(texts, {0, 1, 0, 1}, 0);
+  EXPECT_EQ(where, (std::vector<size_t>{0, 2}));
+  ASSERT_EQ(unseen.size(), 2u);
+  EXPECT_EQ(unseen[1].target, "x");
+  ASSERT_EQ(seen.size(), 1u);  // "b" says what "a" does
+  EXPECT_EQ(seen[0].target, "y");
+}
 TEST(Folds, CrossFittedScoresAreThoseOfADetectorThatDidNotSeeTheSource) {
   const std::vector<Text> texts = lines(30);
   const auto fold = folds_of(texts, 3, 1);

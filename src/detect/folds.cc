@@ -16,27 +16,32 @@ namespace rum::detect {
 namespace {
 const std::string& group_of(const Text& t) { return t.source.empty() ? t.id : t.source; }
 
+using Selects = std::function<bool(const Text&)>;
+bool everyone(const Text&) { return true; }
+HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fold, int64_t f,
+                     const Selects& learns, const Selects& tried) {
+  HeldOutFold out;
+  std::unordered_set<std::string_view> targets;  // of those tried
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (fold[i] != f || !tried(texts[i])) continue;
+    out.unseen.push_back(texts[i]);
+    out.where.push_back(i);
+    targets.insert(without_trailing_blanks(texts[i].target));
+  }
+  for (size_t i = 0; i < texts.size() && !out.unseen.empty(); ++i)
+    if (fold[i] != f && learns(texts[i]) && !targets.contains(without_trailing_blanks(texts[i].target)))
+      out.seen.push_back(texts[i]);
+  return out;
+}
 // For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
-// that `tried` selects. A target of this fold is not learned from any other source or line either.
+// that `tried` selects.
 CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
-                          const std::vector<int64_t>& fold, int64_t folds,
-                          const std::function<bool(const Text&)>& learns,
-                          const std::function<bool(const Text&)>& tried) {
+                          const std::vector<int64_t>& fold, int64_t folds, const Selects& learns,
+                          const Selects& tried) {
   CrossFitted out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
   for (int64_t f = 0; f < folds; ++f) {
-    std::vector<Text> seen, unseen;
-    std::vector<size_t> where;
-    std::unordered_set<std::string_view> targets;  // of those tried
-    for (size_t i = 0; i < texts.size(); ++i) {
-      if (fold[i] != f || !tried(texts[i])) continue;
-      unseen.push_back(texts[i]);
-      where.push_back(i);
-      targets.insert(without_trailing_blanks(texts[i].target));
-    }
+    const auto [seen, unseen, where] = hold_out(texts, fold, f, learns, tried);
     if (unseen.empty()) continue;
-    for (size_t i = 0; i < texts.size(); ++i)
-      if (fold[i] != f && learns(texts[i]) && !targets.contains(without_trailing_blanks(texts[i].target)))
-        seen.push_back(texts[i]);
     const auto people =
         std::count_if(seen.begin(), seen.end(), [](const Text& t) { return t.author == Author::human; });
     const auto machines = static_cast<int64_t>(seen.size()) - people;
@@ -55,7 +60,6 @@ CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, 
   }
   return out;
 }
-bool everyone(const Text&) { return true; }
 CrossAuroc against(std::span<const Text> texts, const CrossFitted& tried, const std::string& generator) {
   Scores s;
   int64_t own = 0;
@@ -84,6 +88,9 @@ std::vector<int64_t> folds_of(std::span<const Text> texts, int64_t folds, uint32
   std::vector<int64_t> out;
   for (const Text& t : texts) out.push_back(fold[group_of(t)]);
   return out;
+}
+HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fold, int64_t f) {
+  return hold_out(texts, fold, f, everyone, everyone);
 }
 CrossFitted cross_fit(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
                       int64_t folds, uint32_t seed) {

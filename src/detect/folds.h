@@ -7,12 +7,18 @@ namespace rum::detect {
 // A fold for each text, by its source (or its id if there is none, so that line 7 of several files stays
 // together); folds have equal numbers of sources. Error: fewer sources than folds, fewer than two folds.
 std::vector<int64_t> folds_of(std::span<const Text>, int64_t folds, uint32_t seed);
+// The texts of one fold, and those of all others to fit on. A target of this fold is not among these even
+// where it stands beside another source or in another line: a detector would only have to remember it.
+struct HeldOutFold {
+  std::vector<Text> seen, unseen;
+  std::vector<size_t> where;  // of each unseen text in `texts`
+};
+HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fold_of_each, int64_t fold);
 struct CrossFitted {
   std::vector<double> scores;   // of each text, by a detector fitted on the other folds
   std::vector<bool> white_box;  // white_box.h
 };
-// `kind` and `options` as for fit(); folds as in folds_of(). No detector is fitted on a target that it is
-// tried on, even where that stands beside another source or in another line: it would only have to remember.
+// `kind` and `options` as for fit(); folds as in folds_of(), each held out in turn.
 CrossFitted cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
                       int64_t folds, uint32_t seed);
 // How well cross-fitted scores tell people from machines.

@@ -122,9 +122,7 @@ Values negated(Values v) {
 Values learned(const StageContext& x, const edits::TargetSet& t, const std::string& kind,
                const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x, "judge", "judge");
-  const std::vector<int64_t> fold = detect::folds_of(texts, kFolds, x.seed());
-  std::vector<detect::Text> fitted_on, tried_on;
-  for (size_t i = 0; i < fold.size(); ++i) (fold[i] == 0 ? tried_on : fitted_on).push_back(texts[i]);
+  const auto [fitted_on, tried_on, _] = detect::hold_out(texts, detect::folds_of(texts, kFolds, x.seed()), 0);
   check_detector(x, tried_on, detect::fit(kind, fitted_on, options)->score(tried_on));
   return negated(detect::fit(kind, texts, options)->score(unlabelled(t)));
 }
@@ -249,6 +247,6 @@ void score(const StageContext& x) {
       {"oracle", [&] { return oracle(x, t); }}};
   edits::write_scores(x.folder + "/scores.tsv", {t.ids, scorers.at(kind)()});
 }
-const StageKind kind("score", 1, false, score);
+const StageKind kind("score", 2, false, score);
 }  // namespace
 }  // namespace rum::experiment
