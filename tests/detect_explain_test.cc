@@ -325,6 +325,13 @@ TEST_F(Explaining, APageOnStandardOutputStandsThereAlone) {
     EXPECT_EQ(piped.out, slurp(this->file("page.html")));
     EXPECT_EQ(piped.err, file.out);
   }
+  // Where the table cannot be written, the page is.
+  const char* program = getenv("RUM_PROGRAM");
+  std::string line = program ? program : "build/ruminate";
+  for (const std::string& word : words({"--in", file("texts"), "--html", "-"})) line += " " + word;
+  EXPECT_EQ(std::system((line + " >" + file("piped") + " 2>/dev/full").c_str()), 0);
+  run(words({"--in", file("texts"), "--html", file("page.html")}));
+  EXPECT_EQ(slurp(file("piped")), slurp(file("page.html")));
 }
 // Its own colours, and no other control sequence, reach a terminal; none with NO_COLOR.
 TEST_F(Explaining, ColoursOnATerminalUnlessTurnedOff) {

@@ -162,8 +162,9 @@ std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts
   return scores;
 }
 void print(const std::string& text, std::FILE* to) {
+  if (to == stderr) return put(to, text);
   if (std::fwrite(text.data(), 1, text.size(), to) != text.size() || std::fflush(to) != 0)
-    throw FileError(fmt::format("standard {} cannot be written", to == stdout ? "output" : "error"));
+    throw FileError("standard output cannot be written");
 }
 
 namespace {

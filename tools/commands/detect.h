@@ -45,6 +45,6 @@ void warn_of_seen(const Detector&, const std::string& path, const Texts&);
 void refuse_seen_by_members(const DetectRecipe&, const Corpora&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const Detector&, std::span<const Text>);
-// To standard output, or where it says; FileError when that cannot be written.
+// FileError when standard output cannot be written; standard error need not be.
 void print(const std::string&, std::FILE* = stdout);
 }  // namespace rum::detect
