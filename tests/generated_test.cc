@@ -18,6 +18,7 @@
 #include "run/provenance.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
+#include "tests/run_folder.h"
 #include "tests/scratch.h"
 #include "text/unicode.h"
 #include "train/evaluate.h"
@@ -70,16 +71,10 @@ class Generation : public testing::TestWithParam<ModelKind> {
     return *run;
   }
   static std::unique_ptr<LoadedRun> train(RunConfig c, const std::vector<Pair>& texts) {
-    c.train = {c.folder + ".txt"}, c.valid = c.train[0];
-    Disk::real().replace_text(c.valid, corpus_bytes(texts, c.kind));
     c.model = {.context = 96, .layers = 1, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32};
     c.bpe.vocab = 300, c.tokens = 256, c.steps = 30, c.bleu_texts = 0, c.schedule.warmup = 2;
     c.schedule.peak = 1e-2f;
-    testing::internal::CaptureStderr();
-    Progress progress;
-    Trainer(c, progress, false).run();
-    testing::internal::GetCapturedStderr();
-    return load_run(c.folder);
+    return quietly_trained(std::move(c), texts);
   }
   const LoadedRun& run() const { return run(GetParam()); }
   std::string file(const std::string& name) const {

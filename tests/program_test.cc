@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <thread>
+#include <tuple>
 
 #include "tests/sanitizer.h"
 namespace rum::program_test {
@@ -28,6 +29,19 @@ TEST(Program, HelpNamesEveryCommandAndKey) {
   EXPECT_EQ(wrong.status, 2);
   EXPECT_NE(wrong.err.find("did you mean \"train\"?"), std::string::npos) << wrong.err;
   EXPECT_EQ(p.run({"train", "--bogus"}).status, 2);
+  // The same of a command's verbs.
+  for (const auto& [command, misspelt, meant] : {std::tuple{"data", "prepair", "prepare"},
+                                                 {"tokenizer", "encod", "encode"},
+                                                 {"detect", "scor", "score"}}) {
+    const Ran verb = p.run({command, misspelt});
+    EXPECT_EQ(verb.status, 2);
+    EXPECT_NE(verb.err.find(std::string("did you mean \"") + meant + "\"?"), std::string::npos) << verb.err;
+    const Ran help = p.run({command, "--help"}), none = p.run({command});
+    EXPECT_EQ(help.status, 0);
+    EXPECT_NE(help.out.find(std::string("ruminate ") + command + " " + meant), std::string::npos) << help.out;
+    EXPECT_EQ(none.status, 2);
+    EXPECT_EQ(none.err, help.out);
+  }
 }
 TEST(Program, WhatIsGivenWronglyIsNamed) {
   Program p;

@@ -1,15 +1,20 @@
-// A run folder for tests, with an untrained model: its weights are noise, large enough for different
-// predictions.
+// Run folders for tests: of an untrained model, whose weights are noise, large enough for different
+// predictions, or of one that is trained for a few steps.
 #pragma once
+#include <gtest/gtest.h>
+
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/progress.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
 #include "run/folder.h"
 #include "run/run.h"
 #include "tests/grammar/grammar.h"
+#include "train/trainer.h"
 
 namespace rum {
 struct NoiseRun {
@@ -39,5 +44,15 @@ inline void write_run(const std::string& path, const NoiseRun& r) {
   Disk::real().replace_text(folder.config(), to_toml(c));
   tokenizer.save(folder.tokenizer());
   write_safetensors({{}, named_weights(run.params, all)}, folder.model());
+}
+// A model trained on these texts, without a word; the config says the rest.
+inline std::unique_ptr<LoadedRun> quietly_trained(RunConfig c, const std::vector<Pair>& texts) {
+  c.train = {c.folder + ".txt"}, c.valid = c.train[0];
+  Disk::real().replace_text(c.valid, corpus_bytes(texts, c.kind));
+  testing::internal::CaptureStderr();
+  Progress progress;
+  Trainer(c, progress, false).run();
+  testing::internal::GetCapturedStderr();
+  return load_run(c.folder);
 }
 }  // namespace rum

@@ -17,6 +17,7 @@
 #include "metrics/chrf.h"
 #include "scratch.h"
 #include "tests/grammar/grammar.h"
+#include "tests/run_folder.h"
 #include "train/trainer.h"
 
 namespace rum::scorers_test {
@@ -102,16 +103,10 @@ TEST(Scorers, ModelsPreferPairsThatBelongTogether) {
       if (reversed) std::swap(p.source, p.target);
       if (kind == CorpusKind::documents) p.source.clear();
     }
-    c.train = {c.folder + ".txt"}, c.valid = c.train[0];
-    Disk::real().replace_text(c.valid, corpus_bytes(pairs, kind));
     c.model = {.context = 96, .layers = 1, .heads = 2, .kv_heads = 0, .width = 32, .inner = 64};
     c.bpe.vocab = 300, c.tokens = 512, c.steps = 300, c.bleu_texts = 0, c.schedule.warmup = 10;
     c.schedule.peak = 1e-2f;
-    testing::internal::CaptureStderr();
-    Progress progress;
-    Trainer(c, progress, false).run();
-    testing::internal::GetCapturedStderr();
-    return load_run(c.folder);
+    return quietly_trained(std::move(c), pairs);
   };
   const auto forward = trained("forward", CorpusKind::pairs, false),
              reverse = trained("reverse", CorpusKind::pairs, true),

@@ -32,6 +32,29 @@ Command::Command(const char* n, const char* h, int (*r)(int, char**)) : name(n),
             [](const Command* a, const Command* b) { return std::strcmp(a->name, b->name) < 0; });
 }
 std::span<const Command* const> Command::all() { return commands(); }
+
+int run_verb(const char* command, std::span<const Verb> verbs, int argc, char** argv) {
+  const std::string_view given = argc > 1 ? argv[1] : "";
+  std::vector<std::string> names;
+  std::string lines;
+  for (const Verb& v : verbs) {
+    if (given == v.name) return v.run(argc - 1, argv + 1);
+    names.emplace_back(v.name);
+    lines += fmt::format("  ruminate {} {:<10} {}\n", command, v.name, v.help);
+  }
+  const bool asked = given == "--help" || given == "-h";
+  if (!given.empty() && !asked) {
+    say("ruminate {}: no verb \"{}\"{}; `ruminate {} --help` lists them", command, given,
+        did_you_mean(given, names), command);
+    return 2;
+  }
+  for (const Command* c : commands())
+    if (std::string_view(c->name) == command)
+      lines = fmt::format("ruminate {}: {}\n\n", command, c->help) + lines;
+  lines += fmt::format("\n`ruminate {} VERB --help` lists the options of a verb.\n", command);
+  put(asked ? stdout : stderr, wrapped(lines, columns()));
+  return asked ? 0 : 2;
+}
 }  // namespace rum
 
 namespace {

@@ -115,8 +115,7 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
   if (compared.empty()) return;
   page.figure({forest(*r.config, compared, 0), forest(*r.config, compared, 2)},
               "Differences to students of human targets of the same recipe with 95 % intervals, by BLEU and "
-              "by NLL of "
-              "human text (nats a token): right of 0 is better by BLEU, left of 0 by NLL.",
+              "by NLL of human text (nats a token): right of 0 is better by BLEU, left of 0 by NLL.",
               "differences.csv");
 }
 

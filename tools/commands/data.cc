@@ -142,19 +142,11 @@ int show_command(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  const std::string what = argc > 1 ? argv[1] : "";
-  if (what == "prepare") return prepare_command(argc - 1, argv + 1);
-  if (what == "debian") return debian_command(argc - 1, argv + 1);
-  if (what == "show") return show_command(argc - 1, argv + 1);
-  const bool help = what == "--help" || what == "-h";
-  const std::vector<std::string> known = {"prepare", "debian", "show"};
-  if (!help && !what.empty()) say("no such command: data {}{}", what, did_you_mean(what, known));
-  put(help ? stdout : stderr,
-      "ruminate data prepare   clean raw text, split it into train, valid and test\n"
-      "ruminate data debian    extract raw German-English pairs from Debian packages\n"
-      "ruminate data show      show what a prepared folder holds\n"
-      "`ruminate data prepare --help` and so on list the options.\n");
-  return help ? 0 : 2;
+  static constexpr Verb kVerbs[] = {
+      {"prepare", "clean raw text, split it into train, valid and test", prepare_command},
+      {"debian", "extract raw German-English pairs from Debian packages", debian_command},
+      {"show", "show what a prepared folder holds", show_command}};
+  return run_verb("data", kVerbs, argc, argv);
 }
 const Command c{"data", "prepare corpora: extract, clean, split, show", run};
 }  // namespace

@@ -26,8 +26,8 @@
 
 namespace rum::detect {
 namespace {
-std::vector<const DetectVerb*>& verbs() {
-  static std::vector<const DetectVerb*> all;
+std::vector<Verb>& verbs() {
+  static std::vector<Verb> all;
   return all;
 }
 // "NAME=FILE", or "FILE", whose name without folders is the machine's.
@@ -46,10 +46,10 @@ Json value_of(const std::string& text) {
 }
 }  // namespace
 
-DetectVerb::DetectVerb(const char* n, const char* h, int (*r)(int, char**)) : name(n), help(h), run(r) {
-  verbs().push_back(this);
+DetectVerb::DetectVerb(const Verb& verb) {
+  verbs().push_back(verb);
   std::sort(verbs().begin(), verbs().end(),
-            [](const DetectVerb* a, const DetectVerb* b) { return std::strcmp(a->name, b->name) < 0; });
+            [](const Verb& a, const Verb& b) { return std::strcmp(a.name, b.name) < 0; });
 }
 
 void DetectInput::declare(Flags& flags) {
@@ -381,31 +381,10 @@ int run_score(int argc, char** argv) {
   return judged.unfit > 0;
 }
 
-void usage(FILE* to) {
-  std::string out = "ruminate detect: who wrote this, a person or a model?\n\n";
-  for (const DetectVerb* v : verbs()) out += fmt::format("  ruminate detect {:<10} {}\n", v->name, v->help);
-  out += "\n`ruminate detect COMMAND --help` lists its options, with an example.\n";
-  put(to, wrapped(out, columns()));
-}
-int run(int argc, char** argv) {
-  const std::string_view name = argc > 1 ? argv[1] : "";
-  if (name.empty() || name == "--help" || name == "-h") {
-    usage(name.empty() ? stderr : stdout);
-    return name.empty() ? 2 : 0;
-  }
-  std::vector<std::string> names;
-  for (const DetectVerb* v : verbs()) {
-    if (name == v->name) return v->run(argc - 1, argv + 1);
-    names.emplace_back(v->name);
-  }
-  say("ruminate detect: no verb \"{}\"{}; `ruminate detect --help` lists them", name,
-      did_you_mean(name, names));
-  return 2;
-}
-const DetectVerb kVerbs[] = {
-    {"fit", "fit a detector on human and machine texts", run_fit},
-    {"calibrate", "set a detector's thresholds on human texts of your own", run_calibrate},
-    {"score", "score texts with a detector", run_score}};
+int run(int argc, char** argv) { return run_verb("detect", verbs(), argc, argv); }
+const DetectVerb kFit{{"fit", "fit a detector on human and machine texts", run_fit}},
+    kCalibrate{{"calibrate", "set a detector's thresholds on human texts of your own", run_calibrate}},
+    kScore{{"score", "score texts with a detector", run_score}};
 const Command command{"detect", "who wrote this, a person or a model? Fit, calibrate, evaluate detectors",
                       run};
 }  // namespace

@@ -7,14 +7,12 @@
 #include <vector>
 
 #include "detect/texts.h"
+#include "tools/command.h"
 #include "tools/options.h"
 
 namespace rum::detect {
 struct DetectVerb {
-  const char* name;
-  const char* help;  // one line
-  int (*run)(int argc, char** argv);
-  DetectVerb(const char* name, const char* help, int (*run)(int, char**));
+  explicit DetectVerb(const Verb&);
 };
 
 // The texts that a verb works on, and the flags that name them.

@@ -351,7 +351,7 @@ int run(int argc, char** argv) {
   print(o.format == "json" ? to_json(Json(std::move(out)), 1) + "\n" : written(table_of(out), o.format));
   return 0;
 }
-const DetectVerb verb{"evaluate", "AUROC, error rates, calibration on labelled texts, with their errors",
-                      run};
+const DetectVerb verb{
+    {"evaluate", "AUROC, error rates, calibration on labelled texts, with their errors", run}};
 }  // namespace
 }  // namespace rum::detect_evaluate_command

@@ -195,6 +195,6 @@ int run(int argc, char** argv) {
   if (!o.html.empty()) write_output(o.html, page);
   return 0;
 }
-const DetectVerb verb{"explain", "show which words drive a score, or which parts of a long text", run};
+const DetectVerb verb{{"explain", "show which words drive a score, or which parts of a long text", run}};
 }  // namespace
 }  // namespace rum::detect_explain_command

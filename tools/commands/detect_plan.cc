@@ -199,6 +199,6 @@ int run(int argc, char** argv) {
   put(beside_output(o.output), fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
   return 0;
 }
-const DetectVerb verb{"plan", "plan training by how human each pair looks", run};
+const DetectVerb verb{{"plan", "plan training by how human each pair looks", run}};
 }  // namespace
 }  // namespace rum::detect_plan_command

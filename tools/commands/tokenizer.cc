@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"
-#include "base/say.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"
@@ -142,19 +141,11 @@ int decode(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  const std::string what = argc > 1 ? argv[1] : "";
-  if (what == "train") return train(argc - 1, argv + 1);
-  if (what == "encode") return encode(argc - 1, argv + 1);
-  if (what == "decode") return decode(argc - 1, argv + 1);
-  const bool help = what == "--help" || what == "-h";
-  const std::vector<std::string> known = {"train", "encode", "decode"};
-  if (!help && !what.empty()) say("ruminate tokenizer: no \"{}\"{}", what, did_you_mean(what, known));
-  put(help ? stdout : stderr,
-      "ruminate tokenizer train  --input FILE... --vocab N --output tokenizer.json\n"
-      "ruminate tokenizer encode --tokenizer FILE < text > ids\n"
-      "ruminate tokenizer decode --tokenizer FILE < ids > text\n"
-      "`ruminate tokenizer train --help` lists the options.\n");
-  return help ? 0 : 2;
+  static constexpr Verb kVerbs[] = {
+      {"train", "learn merges from text: --input FILE --output tokenizer.json", train},
+      {"encode", "lines of text to lines of ids: --tokenizer FILE < text", encode},
+      {"decode", "lines of ids to lines of text: --tokenizer FILE < ids", decode}};
+  return run_verb("tokenizer", kVerbs, argc, argv);
 }
 const Command c{"tokenizer", "train a tokenizer, or turn text into token ids and back", run};
 }  // namespace
