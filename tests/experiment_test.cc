@@ -332,8 +332,10 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 TEST(ExperimentConfig, TheScalesAreRead) {
-  for (const char* scale : {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune",
-                            "growing", "chain", "map", "mechanisms", "paper"}) {
+  for (const char* scale :
+       {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune", "growing",
+        "growing-generators", "growing-models", "fraction", "mixing-recipes", "chain", "map",
+        "map-decodings", "mechanisms", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -637,11 +639,13 @@ std::vector<std::string> both(const std::set<std::string>& a, const std::set<std
   return out;
 }
 // Five seeds each: the generators self, low and high, which three of them have; self's students of human and of its own
-// targets in remedies, map and mechanisms.
+// targets in remedies, map and mechanisms. Of the configs that go on where these end: the generators
+// and reverse models of both, and the students of the same arms.
 TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   const Graphs at;
   std::map<std::string, std::set<std::string>> ids;
-  for (const char* scale : {"remedies", "finetune", "map", "mechanisms"}) {
+  for (const char* scale : {"remedies", "finetune", "map", "mechanisms", "growing", "growing-generators",
+                            "growing-models", "fraction", "mixing-recipes", "map-decodings"}) {
     const ExperimentConfig c = at.config(scale);
     EXPECT_EQ(c.folder, "runs/experiments/remedies");
     // The format when stages were first made: another one would make them all again.
@@ -652,6 +656,13 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["remedies"], ids["map"]).size(), 25u);
   EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 15u);
   EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
+  EXPECT_EQ(both(ids["remedies"], ids["fraction"]).size(), 5u * 1);  // students are stopped by BLEU there
+  EXPECT_EQ(both(ids["remedies"], ids["growing-generators"]).size(), 5u * (2 + 6));
+  EXPECT_EQ(both(ids["growing"], ids["growing-generators"]).size(), 5u * (1 + 5));
+  EXPECT_EQ(both(ids["growing"], ids["growing-models"]).size(), 5u * (2 + 5));  // dual has its reverse model
+  EXPECT_EQ(both(ids["remedies"], ids["mixing-recipes"]).size(), 5u * (4 + 4));
+  EXPECT_EQ(both(ids["map"], ids["mixing-recipes"]).size(), 5u * (3 + 4));
+  EXPECT_EQ(both(ids["map"], ids["map-decodings"]).size(), 5u * (2 + 5));
 }
 // Graphs of parts of an experiment are made one after another: no file is read twice.
 TEST(ExperimentGraph, AFileIsReadOnce) {
