@@ -64,14 +64,15 @@ TOOLS  := tools/options.cc $(wildcard tools/commands/*.cc)
 TESTS  := $(filter-out tests/cuda/%,$(wildcard tests/*.cc tests/*/*.cc))
 BENCH  := $(wildcard tools/bench/*.cc)
 BENCH_GPU := $(wildcard tools/bench/gpu/*.cc)
-# Only hot code is fully optimised: not folders that mostly wait, nor commands and tests. Of these, several files are compiled
-# at once, so that headers and templates are read once: a folder, or in tests/ the files with the same first letter. The other
-# variants compile each file alone, and so find missing includes.
+# Only hot code is fully optimised: not folders that mostly wait, nor commands and tests. Of these, and of src/data/ and src/generate/,
+# several files are compiled at once, so that headers and templates are read once: a folder, or in tests/ the files with
+# the same first letter. The other variants compile each file alone, and so find missing includes.
 ifeq ($(V),release)
 HOT  := checkpoint/stored_weights checkpoint/weights detect/likelihood detect/linear detect/logistic detect/ngrams detect/precondition detect/states \
         edits/ibm1 huggingface/weights
 COLD := $(filter-out $(HOT:%=src/%.cc),$(wildcard $(patsubst %,src/%/*.cc,checkpoint detect edits experiment huggingface page pipeline run serve train)))
-BATCHED := $(filter-out src/run/environment.cc,$(COLD)) $(wildcard tools/commands/*.cc tests/*_test.cc tests/golden/*_cases.cc tests/cuda/*_test.cc)
+BATCHED := $(filter-out src/run/environment.cc,$(COLD)) $(wildcard src/data/*.cc src/generate/*.cc) \
+           $(wildcard tools/commands/*.cc tests/*_test.cc tests/golden/*_cases.cc tests/cuda/*_test.cc)
 BATCHES := $(filter-out tests/,$(sort $(dir $(BATCHED)))) $(addprefix tests/,$(shell cd ./tests && printf '%.1s\n' *_test.cc | sort -u))
 endif
 batch   = $(filter $(wildcard $(1)*.cc),$(BATCHED))

@@ -256,6 +256,29 @@ TEST(Store, TheLastWeightsOfAStageAreThoseThatTrainAverageAsksFor) {
   EXPECT_EQ(x.weights(one, "last"), x.weights(one, "model"));
   EXPECT_EQ(x.weights(mean, "last"), x.weights(mean, "model"));
 }
+// A night's run is not lost to one stage: what does not need it is made, in whatever order they stand.
+TEST(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Graph g;
+  const std::string bad = g.add("test-write", "bad", {{"text", "B"}}, {}),
+                    needs = g.add("test-join", "needs bad", {}, {{"part", bad}}),
+                    good = g.add("test-write", "good", {{"text", "G"}}, {}),
+                    last = g.add("test-join", "needs good", {}, {{"part", good}});
+  // Makes a stage as the program would, except the bad one.
+  const std::string make = scratch.path + "/make";
+  fs::create_directories(scratch.path + "/stages");
+  std::ofstream(make) << "#!/bin/sh\n[ \"$1\" != " << bad << " ] || { echo 'no luck'; exit 3; }\n"
+                      << "cd " << scratch.path << "/stages && mkdir $1 && echo {} >$1/stage.json\n";
+  fs::permissions(make, fs::perms::owner_all);
+  Progress progress(scratch.path + "/log.txt");
+  EXPECT_EQ(error_of([&] { run_stages(g, store, {{make}}, progress, kGoOn); }),
+            "bad failed (status 3): no luck; the whole log: " + store.log(bad) +
+                "; not made because they need what failed: 1");
+  EXPECT_TRUE(store.finished(good) && store.finished(last));
+  EXPECT_FALSE(store.finished(bad) || store.finished(needs));
+  EXPECT_NE(slurp(scratch.path + "/log.txt").find("2 of 4: needs good"), std::string::npos);
+}
 // Some launchers start a program so; then no ended process can be waited for.
 TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
   Scratch scratch;

@@ -132,7 +132,11 @@ double corrected(double rate, double wanted, double got) { return std::clamp(rat
 
 Injected inject(std::span<const std::string> human, const EditRates& wanted, uint32_t seed, bool repeated) {
   for (const double rate : {wanted.insertions, wanted.deletions, wanted.substitutions, wanted.shifts})
-    RUM_CHECK(rate >= 0 && rate <= 1, "inject: a rate of {}; expected 0 to 1 edits per word", rate);
+    RUM_CHECK(
+        rate >= 0 && rate <= 1,
+        "inject: the rate to imitate is {:.3g} edits per word; expected 0 to 1; a generator that errs more "
+        "often must be trained longer first",
+        rate);
   const Injector injector(human, seed, repeated);
   Injected best{{}, wanted, {}};
   double nearest = std::numeric_limits<double>::infinity();

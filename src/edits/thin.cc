@@ -176,8 +176,11 @@ Thinned thin(std::span<const std::string> sources, std::span<const std::string> 
              int64_t sample, const metrics::HumanText* attesting) {
   RUM_CHECK(sources.size() == targets.size(), "thin: {} source lines, {} target lines", sources.size(),
             targets.size());
-  RUM_CHECK(wanted >= 1 && sample >= 1, "thin: cannot aim for {} expected types in {} tokens", wanted,
-            sample);
+  RUM_CHECK(
+      wanted >= 1 && sample >= 1,
+      "thin: the diversity to imitate is {:.3g} types in {} tokens; expected 1 or more; a generator that "
+      "writes so few words must be trained longer first",
+      wanted, sample);
   const Thinner corpus(sources, targets);
   const metrics::NumberedLines& human = corpus.target();
   const auto words = static_cast<int64_t>(human.tokens.size());

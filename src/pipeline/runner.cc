@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -75,12 +76,12 @@ class Runner {
         for (const Job& j : running_) ::kill(j.process, SIGTERM);
       }
       reap();
-      if (!result_.stopped && failure_.empty()) launch();
+      if (!result_.stopped) launch();
       if (running_.empty()) break;
       show();
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-    if (!failure_.empty()) fail(failure_);
+    if (!failed_.empty()) fail(failures());
     return result_;
   }
 
@@ -93,7 +94,7 @@ class Runner {
   void launch() {
     for (const Stage& s : graph_.stages()) {
       if (static_cast<int64_t>(running_.size()) >= config_.jobs) return;
-      if (store_.finished(s.id)) continue;
+      if (store_.finished(s.id) || failed_.contains(s.id)) continue;
       bool ready =
           std::none_of(running_.begin(), running_.end(), [&](const Job& j) { return j.stage == &s; });
       for (const StageInput& i : s.inputs) ready = ready && store_.finished(i.id);
@@ -116,13 +117,27 @@ class Runner {
         ++result_.made;
         progress_.line(fmt::format("{} of {}: {} ({})", result_.made + result_.there, graph_.stages().size(),
                                    job.stage->label, duration(seconds_now() - job.since)));
-      } else if (!result_.stopped && failure_.empty()) {
-        failure_ = fmt::format("{} failed ({}): {}; the whole log: {}", job.stage->label,
-                               WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
-                                                   : fmt::format("status {}", WEXITSTATUS(status)),
-                               last_line(store_.log(job.stage->id)), store_.log(job.stage->id));
+      } else if (!result_.stopped) {
+        const std::string how =
+            fmt::format("{} failed ({}): {}; the whole log: {}", job.stage->label,
+                        WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                                            : fmt::format("status {}", WEXITSTATUS(status)),
+                        last_line(store_.log(job.stage->id)), store_.log(job.stage->id));
+        if (failed_.empty()) first_failure_ = how;
+        failed_.insert(job.stage->id);
+        progress_.line(how);
       }
     }
+  }
+  // One sentence: the first failure, how many more there are, and what they hold up.
+  std::string failures() const {
+    const auto waiting =
+        static_cast<int64_t>(graph_.stages().size() - failed_.size()) - result_.there - result_.made;
+    std::string out = first_failure_;
+    if (failed_.size() > 1) out += fmt::format("; failed besides: {}", failed_.size() - 1);
+    if (waiting > 0 && !result_.stopped)
+      out += fmt::format("; not made because they need what failed: {}", waiting);
+    return out;
   }
   void show() {
     const double now = seconds_now();
@@ -146,7 +161,8 @@ class Runner {
   Progress& progress_;
   RunnerResult result_;
   std::vector<Job> running_;
-  std::string failure_;
+  std::set<std::string> failed_;  // ids; they are not tried again
+  std::string first_failure_;
   double shown_ = 0;
 };
 }  // namespace

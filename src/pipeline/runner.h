@@ -18,9 +18,9 @@ struct RunnerResult {
   int64_t made = 0, there = 0;  // stages made now, and found finished
   bool stopped = false;
 };
-// Stages with a wrong checksum are removed and made again, with a message. When a stage fails, the running
-// ones finish first; then Error with its label, the last line of its output, and the path of its log. Error
-// at once if another process runs the stages of this store.
+// Stages with a wrong checksum are removed and made again, with a message. When a stage fails, all that do not
+// need it are still made; then Error with its label, the last line of its output, and the path of its log.
+// Error at once if another process runs the stages of this store.
 RunnerResult run_stages(const Graph&, Store&, const RunnerConfig&, Progress&,
                         const std::function<bool()>& stop);
 
