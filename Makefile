@@ -157,8 +157,8 @@ lab: ## N=3 [HINT=1|2|3] [RESET=1]: an exercise, one function for you to write, 
 	@bash tools/lab.sh "$${N:-list}"
 
 bench: ##- speed relative to the peers that are installed
-	@$(MAKE) --no-print-directory -j$$(nproc) $(BIN)/bench
-	@bash tools/bench/run.sh $(BIN)/bench
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BIN)/bench $(BIN)/ruminate
+	@bash tools/bench/run.sh $(BIN)/bench $(BIN)/ruminate
 bench-scale: $(BIN)/ruminate ##- memory and time per further byte or pair, at 1, 4 and 16 times the work
 	@python3 tools/bench/scale.py $(BIN)/ruminate
 

@@ -165,10 +165,13 @@ TEST(Scripts, EveryRunOfABenchmarkIsLimited) {
   p.write("build/bench", "#!/bin/sh\necho '{\"tokens_per_s\": 20, \"peak_rss_mib\": 2}'\n");
   p.write("python", "#!/bin/sh\n[ \"$1\" = -c ] && echo \"$0 1.0\" || echo '{\"tokens_per_s\": 10}'\n");
   p.write("timeout", "#!/bin/sh\necho \"$@\" >>timeouts\nshift\nexec \"$@\"\n");
+  p.write("build/ruminate", "#!/bin/sh\n");
+  std::filesystem::create_directories(p.file("data/cache/debian"));
+  p.write("data/cache/debian/test.tsv", "a b c d e f g h\tone two three four five six seven eight\n");
   std::string said;
   EXPECT_EQ(bash(p,
                  "script=$PWD/tools/bench/run.sh\ncd '" + p.scratch.path +
-                     "'\nchmod +x build/bench python timeout\n"
+                     "'\nchmod +x build/* python timeout\n"
                      "PATH=$PWD:$PATH PYTHON=$PWD/python ROUNDS=1 MODELS=' ' LIMIT=7 bash $script",
                  said),
             0);
@@ -176,7 +179,8 @@ TEST(Scripts, EveryRunOfABenchmarkIsLimited) {
   const std::string limited = slurp(p.file("timeouts"));
   const std::string python = "7 " + p.file("python") + " tools/bench/";
   for (const std::string& run :
-       {std::string("7 build/bench "), python + "torch_peer.py ", python + "ctranslate2_peer.py "})
+       {std::string("7 build/bench "), python + "torch_peer.py ", python + "ctranslate2_peer.py ",
+        "35 " + p.file("python") + " tools/bench/metrics_peer.py ", python + "tokenizer_peer.py "})
     EXPECT_NE(limited.find(run), std::string::npos) << run << "\n" << limited;
 }
 TEST(Scripts, ThoseOfCorporaSayHowTheyAreCalled) {

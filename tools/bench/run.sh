@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# `make bench`: training and generation beside PyTorch and CTranslate2 in alternation, as ratios. Rows without a peer that
-# is installed print our figure alone.  ROUNDS=5  THREADS=2  MODELS="nano iwslt shakespeare translate"  PYTHON="pythons that have them"
-#   run.sh [PROGRAM]      LIMIT=300 seconds for one run: a peer that takes longer is named and left out.
+# `make bench`: training and generation beside PyTorch and CTranslate2 in alternation, as ratios, then metrics beside sacreBLEU
+# and the tokenizer beside Hugging Face's. Rows without a peer that is installed print our figure alone.
+#   run.sh [PROGRAM [RUMINATE]]      ROUNDS=5  THREADS=2  MODELS="nano iwslt shakespeare translate"  PYTHON="pythons that have peers"
+#   LIMIT=300 seconds for one run: a peer that takes longer is named and left out.
 set -u
 export LC_ALL=C # decimal points
-program=${1:-build/bench}
+program=${1:-build/bench} ruminate=${2:-build/ruminate}
 rounds=${ROUNDS:-5} threads=${THREADS:-2} models=${MODELS:-nano iwslt shakespeare translate} limit=${LIMIT:-300}
 for number in "$rounds" "$threads" "$limit"; do
   [[ $number =~ ^[1-9][0-9]*$ ]] || { echo "bench: expected a number for ROUNDS, THREADS and LIMIT, found $number" >&2; exit 1; }
@@ -16,8 +17,12 @@ find_python() { # MODULE: the python that has it, and its version
 }
 read -r torch torch_version <<<"$(find_python torch)"
 read -r ctranslate2 ctranslate2_version <<<"$(find_python ctranslate2)"
+read -r sacrebleu sacrebleu_version <<<"$(find_python sacrebleu)"
+read -r tokenizers tokenizers_version <<<"$(find_python tokenizers)"
 [ -n "$torch" ] || echo "no PyTorch here (Debian's package is python3-torch; PYTHON names another python)"
 [ -n "$ctranslate2" ] || echo "no CTranslate2 here (pip install ctranslate2 numpy, in an environment that PYTHON names)"
+[ -n "$sacrebleu" ] || echo "no sacreBLEU here (pip install sacrebleu, likewise)"
+[ -n "$tokenizers" ] || echo "no tokenizers here (pip install tokenizers, likewise)"
 # Debian's PyTorch calls the system's BLAS; the OpenMP build of OpenBLAS is the one that does not fight its threads.
 blas=/usr/lib/$(uname -m)-linux-gnu/openblas-openmp
 [ -d "$blas" ] && export LD_LIBRARY_PATH=$blas${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -62,3 +67,21 @@ for batch in 1 64; do
   compare ctranslate2 generate iwslt --batch $batch
   compare ctranslate2 generate iwslt --batch $batch --dtype int8
 done
+# Text for the rest: what `make train` made. The translations to score are the references without every seventh word.
+text=$(find data/cache -name test.tsv 2>/dev/null | sort | head -n 1)
+[ -n "$text" ] || { echo "metrics and tokenizer are not timed: there is no corpus in data/cache; make train makes one"; exit; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cut -f 2 "$text" >"$work/ref"
+awk '{ line = ""; for (i = 1; i <= NF; ++i) if ((i + NR) % 7) line = line $i " "; print line }' "$work/ref" >"$work/hyp"
+if [ -n "$sacrebleu" ]; then
+  timeout $((5 * limit)) "$sacrebleu" tools/bench/metrics_peer.py --program "$ruminate" --ref "$work/ref" --hyp "$work/hyp" --rounds "$rounds" ||
+    echo "bench: scores differ from those of sacreBLEU $sacrebleu_version, or its five rows took more than $((5 * limit)) s (LIMIT)"
+fi
+if [ -n "$tokenizers" ]; then
+  cat "$(dirname "$text")"/*.tsv | tr '\t' '\n' >"$work/text"
+  echo "tokenizers $tokenizers_version, one thread"
+  "$ruminate" tokenizer train --input "$work/text" --vocab 8192 --output "$work/tokenizer.json" >/dev/null &&
+    timeout "$limit" "$tokenizers" tools/bench/tokenizer_peer.py --program "$ruminate" --tokenizer "$work/tokenizer.json" --rounds "$rounds" "$work/text" ||
+    echo "bench: ids differ from those of tokenizers $tokenizers_version, or its runs took more than $limit s (LIMIT)"
+fi
