@@ -14,6 +14,7 @@
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
+#include "text/unicode.h"
 
 namespace rum::corpus_test {
 namespace fs = std::filesystem;
@@ -180,6 +181,47 @@ TEST(Clean, ScriptsWithoutBlanksHaveWords) {
       cut.parts[0].texts.size() + static_cast<size_t>(cut.dropped[static_cast<size_t>(Drop::duplicate)]),
       3u);  // 24 words
   for (const Pair& t : cut.parts[0].texts) EXPECT_EQ(t.target.find(' '), std::string::npos);
+}
+// Sentences without blanks of scripts that ICU has no dictionary for, each longer than a word may be.
+TEST(Clean, ScriptsWithoutBlanksAndWithoutADictionaryAreKept) {
+  const std::string javanese =  // Universal Declaration of Human Rights, article 1: "All are born free ..."
+      "\uA9B1\uA9A7\uA9BC\uA9A4\uA9C0\uA9B2\uA9B8\uA9AE\uA9BA\uA9B4\uA981\uA98F\uA9AD\uA9B2\uA9B6\uA982\uA9B2"
+      "\uA98F"
+      "\uA9BA\uA98F\uA99F\uA9C0\uA99B\uA9B6\uA9A9\uA982\uA9A2\uA9B6\uA98F\uA9AD\uA9A4\uA9C0\uA9A2\uA982\uA9A7"
+      "\uA9BA"
+      "\uA9A9\uA982\uA9A0\uA9A7\uA9A0\uA9C0\uA9AD\uA9A4\uA9C0\uA9B2\uA98F\uA9C0\uA9B2\uA98F\uA9C0\uA98F\uA981"
+      "\uA9A5"
+      "\uA99D";
+  const std::string tai_tham =  // the same article, Northern Thai
+      "\u1A3E\u1A36\u1A69\u1A69\u1A54\u1A7C\u1A34\u1A60\u1A45\u1A63\u1A60\u1A3F\u1A34\u1A62\u1A60\u1A26\u1A49"
+      "\u1A60"
+      "\u1A43\u1A63\u1A60\u1A3F\u1A20\u1A6E\u1A60\u1A2F\u1A3E\u1A63\u1A3E\u1A66\u1A4B\u1A65\u1A54\u1A41\u1A3D"
+      "\u1A63"
+      "\u1A60\u1A37\u1A53\u1A43\u1A20\u1A62\u1A60\u1A36\u1A36\u1A71\u1A20\u1A60\u1A3F\u1A41\u1A32\u1A65\u1A48"
+      "\u1A62"
+      "\u1A60\u1A20";
+  const std::string tai_lue =  // "the Tai Lue language of Sipsong Panna", New Tai Lue
+      "\u1985\u19C4\u19BA\u1991\u199F\u19B9\u19C9\u1989\u19B2\u19C7\u1989\u19B8\u19C2\u1997\u19C3\u1993"
+      "\u19B1";
+  const std::string yi =  // "The Yi language is called Nuosu", its syllables one character each
+      "\uA188\uA320\uA259\uA2C0\uA1C9\uA16F\uA06A\uA1C2\uA322";
+  const std::string english =
+      "All people are born free and equal, with the same dignity and the same rights, everywhere in this "
+      "world";
+  const CleanRules rules;
+  for (const std::string& s : {javanese, tai_tham, tai_lue, yi}) {
+    std::string longer = s;
+    while (characters(longer) <= static_cast<size_t>(rules.word_characters)) longer += s;
+    EXPECT_EQ(drop_name(reason_to_drop({longer, english}, rules)), std::string("kept")) << longer;
+    EXPECT_EQ(drop_name(reason_to_drop({english, longer}, rules)), std::string("kept")) << longer;
+    // Beside it a word of a script with blanks is as long as before.
+    EXPECT_EQ(drop_name(reason_to_drop({longer + " " + std::string(61, 'x'), english}, rules)),
+              std::string("a word too long"));
+  }
+  std::string hindi;
+  for (int i = 0; i < 61; ++i) hindi += "\u0915";
+  for (const std::string& s : {std::string(61, 'x'), hindi})
+    EXPECT_EQ(drop_name(reason_to_drop({s, english}, rules)), std::string("a word too long")) << s;
 }
 TEST(Clean, JudgesByEachRule) {
   CleanRules r;

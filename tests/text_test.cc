@@ -352,6 +352,18 @@ TEST(Words, ScriptsWithoutBlanksArePartedByIcuAndAllElseAsBefore) {
     EXPECT_EQ(words(s), words_v1(s));
 }
 
+TEST(Words, LettersOfScriptsWithoutBlanks) {
+  // Han, its zero, Hiragana, Katakana, Bopomofo, Thai, Lao, Khmer, Burmese, Tai Le, New Tai Lue, Tai Tham, Tai
+  // Viet, Yi, Javanese, Balinese.
+  for (const char32_t c : {0x4E00, 0x3007, 0x3042, 0x30A2, 0x3105, 0xE01, 0xE81, 0x1780, 0x1000, 0x1950,
+                           0x1980, 0x1A20, 0xAA80, 0xA000, 0xA98F, 0x1B13})
+    EXPECT_TRUE(is_unspaced(c)) << fmt::format("{:X}", static_cast<uint32_t>(c));
+  // Latin, Devanagari, Tibetan (it has the tsheg), Hangul; a digit of Thai, the full stops of Khmer, Burmese
+  // and Chinese, a Javanese comma, an emoji.
+  for (const char32_t c : {U'a', U'\u0915', U'\u0F40', U'\uAC00', U'\u0E51', U'\u17D4', U'\u104A', U'\u3002',
+                           U'\uA9C8', U'\U0001F600', kNotUtf8})
+    EXPECT_FALSE(is_unspaced(c)) << fmt::format("{:X}", static_cast<uint32_t>(c));
+}
 TEST(Words, SyllablesOfTibetanEndWithATsheg) {
   // "The language of Tibet", with and without a tsheg at the end, and a shad behind it.
   const std::vector<std::string> syllables{"\u0F56\u0F7C\u0F51", "\u0F66\u0F90\u0F51"};

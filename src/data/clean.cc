@@ -87,9 +87,13 @@ Measure measure(std::string_view s) {
   });
   each_word(s, [&](std::string_view word, bool) {
     int64_t length = 0;
-    each_character(word, [&](char32_t, std::string_view) { ++length; });
+    bool unspaced = false;  // then it may be a whole clause, where ICU has no dictionary
+    each_character(word, [&](char32_t c, std::string_view) {
+      ++length;
+      unspaced = unspaced || is_unspaced(c);
+    });
     ++m.words;
-    m.longest = std::max(m.longest, length);
+    if (!unspaced) m.longest = std::max(m.longest, length);
   });
   return m;
 }

@@ -21,7 +21,9 @@ struct CleanRules {
   int64_t max_characters = 1000;  // on either side of a pair
   float ratio = 3;                // most between the longer and the shorter side, both in characters + 10
   float letters = 0.5f;           // least share among the characters that are not spaces
-  int64_t word_characters = 60;   // most in a word; where a script has no blanks ICU finds the words
+  // Most in a word. Where a script has no blanks ICU finds the words, and as it may find none, in Javanese or
+  // Yi, a word of such a script may have any length.
+  int64_t word_characters = 60;
   // Pairs held out; unless given, 1,000 and 2,000, but at most a 20th and a 10th of all.
   std::optional<int64_t> valid, test;
   uint32_t seed = 1;  // of the choice of those, and of the order of all

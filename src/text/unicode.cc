@@ -171,10 +171,13 @@ std::string sentence_case(std::string_view text) {
 bool is_unspaced(char32_t code) {
   if (code < 0xE00 || code >= kNotUtf8) return false;
   const auto c = static_cast<UChar32>(code);
-  if (u_getIntPropertyValue(c, UCHAR_LINE_BREAK) == U_LB_COMPLEX_CONTEXT) return true;
+  const int32_t line_break = u_getIntPropertyValue(c, UCHAR_LINE_BREAK);
+  if (line_break == U_LB_COMPLEX_CONTEXT) return true;
+  if (category(code) != Category::letter && line_break != U_LB_IDEOGRAPHIC) return false;
   UErrorCode status = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(c, &status);
-  return script == USCRIPT_HAN || script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA;
+  // Of the last two ICU's property says nothing, though they have no blanks either.
+  return uscript_breaksBetweenLetters(script) || script == USCRIPT_JAVANESE || script == USCRIPT_BALINESE;
 }
 namespace {
 using Breaks = std::unique_ptr<icu::BreakIterator>;

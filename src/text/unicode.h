@@ -64,7 +64,7 @@ const Category* categories();  // as char_classes()
 inline Category category(char32_t code) { return categories()[code]; }
 
 // Is it a letter of a script that is written without blanks between words (Han, Kana, Thai, Lao, Khmer,
-// Burmese and their kin)?
+// Burmese, Yi, Javanese and their kin)?
 bool is_unspaced(char32_t code);
 // Where words of such a text may part (UAX #29, ICU's dictionaries): byte offsets, rising, 0 and the end left
 // out. The text is UTF-8.
