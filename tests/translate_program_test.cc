@@ -216,7 +216,8 @@ TEST_F(TranslateCommand, APipeIsWrittenToAsItIs) {
 TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
   const FileLock first(p->file("two.ruminate.tmp"));
   for (const char* how : {"--scores", "--jsonl"})
-    expect_refusal(run({how, "-o", p->file("two")}, "das Haus\n"), "another process is using it");
+    expect_refusal(run({how, "-o", p->file("two")}, "das Haus\n"),
+                   " " + p->file("two") + ": another process is using it");
   p->write("left.ruminate.tmp", "");  // by a writer that was killed
   EXPECT_EQ(run({"--jsonl", "-o", p->file("left")}, "das Haus\n").status, 0);
   EXPECT_FALSE(std::filesystem::exists(p->file("left.ruminate.tmp")));

@@ -131,8 +131,9 @@ FileLock::FileLock(const std::string& path, Taken taken) : path_(path) {
       ::close(std::exchange(file_, -1));
       if (error != EWOULDBLOCK) refuse(path, "lock", error);
       if (taken == Taken::tell) return;
-      throw FileError(fmt::format(
-          "{}: another process is using it; wait until it is done, or choose another name", path));
+      throw FileError(
+          fmt::format("{}: another process is using it; wait until it is done, or choose another name",
+                      finished_name(path)));
     }
     // Did its holder rename or remove it meanwhile? Then the path is another file by now.
     struct stat held, named;

@@ -22,6 +22,9 @@ bool is_unfinished(std::string_view name) {
   return dash != std::string::npos && name.size() - dash == 9 && name.substr(0, dash).ends_with(kOurs) &&
          name.find_first_not_of("0123456789abcdef", dash + 1) == std::string::npos;
 }
+std::string finished_name(const std::string& path) {
+  return is_unfinished(path) ? path.substr(0, path.rfind(kOurs)) : path;
+}
 std::string folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return folder.empty() ? "." : folder;

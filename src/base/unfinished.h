@@ -10,6 +10,8 @@ namespace rum {
 std::string unfinished_name(const std::string& path);
 // Whether a file is named so, or as OutputFile names what it writes, PATH.ruminate.tmp.
 bool is_unfinished(std::string_view name);
+// PATH of these two, any other name as it is.
+std::string finished_name(const std::string& path);
 
 // The folder in which a file lies.
 std::string folder_of(const std::string& path);
