@@ -1481,6 +1481,10 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
   EXPECT_EQ(e.run(e.words("report", "x")).status, 0);
   EXPECT_NE(e.run(e.words("jobs", "y", {"--slurm"})).out.find("sbatch --parsable"), std::string::npos);
   expect_refusal(e.run(e.words("report", "y")), "no arm is finished yet");
+  fs::create_directory(e.file("theirs"));
+  e.write("theirs/report.html", "mine");
+  expect_refusal(e.run(e.words("report", "x", {"--output", e.file("theirs")})), "not of an earlier report");
+  EXPECT_EQ(slurp(e.file("theirs/report.html")), "mine");
   expect_refusal(e.run(e.words("stage", "x", {"--stage", "train-1"})), "no stage \"train-1\"");
   const Ran wrong = e.run(e.words("rum", "x"));
   EXPECT_EQ(wrong.status, 2);

@@ -10,10 +10,13 @@
 #include <set>
 #include <tuple>
 
+#include "base/file.h"
 #include "experiment/report_page.h"
 #include "experiment/result_files.h"
 #include "page/chart.h"
 #include "tests/csv.h"
+#include "tests/error_of.h"
+#include "tests/scratch.h"
 
 namespace rum::report_test {
 using namespace experiment;
@@ -138,6 +141,44 @@ TEST(Report, IsWellFormedAndNeedsNothingElse) {
   EXPECT_NE(html.find("best &amp; half"), std::string::npos);
 }
 
+TEST(Report, OverwritesEarlierReportsAlone) {
+  const Made made;
+  const Scratch scratch;
+  Disk& disk = Disk::real();
+  const auto refused = [&](const std::string& folder) {
+    return error_of([&] { check_report_output(folder); });
+  };
+  const std::string ours = scratch.path + "/new/ours";
+  EXPECT_EQ(refused(ours), "");
+  for (const char* page : {"<p>one</p>", "<p>two</p>"}) {  // again and again
+    const std::string written = write_report(ours, page, made.results);
+    EXPECT_TRUE(written.starts_with(ours + "/report.html, results.csv, ")) << written;
+    EXPECT_TRUE(written.ends_with(", claims.json")) << written;
+    EXPECT_EQ(disk.read(ours + "/report.html"), page);
+    EXPECT_EQ(refused(ours), "");
+  }
+  for (const auto& [name, content] : result_files(made.results))
+    EXPECT_EQ(disk.read(ours + "/" + name), content) << name;
+  // Killed while the files took their names: claims.json, the last, is still unfinished.
+  disk.remove(ours + "/claims.json");
+  EXPECT_NE(refused(ours), "");
+  disk.replace_text(ours + "/claims.json.ruminate-0123abcd.tmp", "{");
+  EXPECT_EQ(refused(ours), "");
+  write_report(ours, "<p>three</p>", made.results);
+  EXPECT_FALSE(disk.exists(ours + "/claims.json.ruminate-0123abcd.tmp"));
+  // What somebody else left stays.
+  const std::string theirs = scratch.path + "/theirs";
+  disk.make_folders(theirs);
+  disk.replace_text(theirs + "/notes.txt", "mine");
+  EXPECT_EQ(refused(theirs), "");
+  for (const char* file : {"report.html", "scores.csv", "detectors.csv", "claims.json"}) {
+    disk.replace_text(theirs + "/" + file, "{\"claims\": 3}");
+    EXPECT_EQ(refused(theirs), theirs + "/" + file +
+                                   ": it is there, but not of an earlier report; move it away, or name "
+                                   "another folder");
+    disk.remove(theirs + "/" + file);
+  }
+}
 TEST(Report, FiguresAndTablesAreNumberedAndHaveCaptions) {
   const Made made;
   const std::string html = made.html();

@@ -2,10 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <span>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/output.h"
+#include "base/unfinished.h"
 
 namespace rum::experiment {
 namespace {
+constexpr const char* kClaims = "claims.json";
 std::string csv_text(const std::string& s) {
   if (s.find_first_of(",\"\n") == std::string::npos) return s;
   std::string out = "\"";
@@ -192,7 +201,57 @@ std::vector<std::pair<std::string, std::string>> result_files(const ExperimentRe
                                                        {"curves.csv", curves_csv(r)}};
   if (!r.rankings.empty()) out.emplace_back("validity.csv", validity_csv(r));
   if (!r.detectors.empty() || !r.tried.empty()) out.emplace_back("detectors.csv", detectors_csv(r));
-  out.emplace_back("claims.json", to_json(claims_json(r), 1) + "\n");
+  out.emplace_back(kClaims, to_json(claims_json(r), 1) + "\n");
   return out;
+}
+
+namespace {
+constexpr const char* kReportFiles[] = {"report.html",     "results.csv",   "scores.csv",
+                                        "differences.csv", "sentences.csv", "curves.csv",
+                                        "validity.csv",    "detectors.csv", kClaims};
+// Whether an earlier report stands there, or was about to.
+bool reported_earlier(const std::string& folder, Disk& disk) {
+  for (const std::string& name : disk.list(folder))
+    if (name.starts_with(kClaims) && is_unfinished(name)) return true;
+  const std::string path = folder + "/" + kClaims;
+  if (!disk.exists(path)) return false;
+  try {
+    const Json json = parse_json(disk.read(path), path);
+    const JsonFields claims(json, path);
+    return claims.has("experiment") && claims.has("claims");
+  } catch (const FileError&) {  // somebody else's
+    return false;
+  }
+}
+}  // namespace
+void check_report_output(const std::string& folder) {
+  check_output_folder(folder);
+  Disk& disk = Disk::real();
+  if (!disk.exists(folder) || reported_earlier(folder, disk)) return;
+  for (const char* file : kReportFiles)
+    if (const std::string path = folder + "/" + file; disk.exists(path))
+      throw FileError(path +
+                      ": it is there, but not of an earlier report; move it away, or name another folder");
+}
+std::string write_report(const std::string& folder, const std::string& html, const ExperimentResults& r) {
+  std::vector<std::pair<std::string, std::string>> files = result_files(r);
+  files.insert(files.begin(), {"report.html", html});
+  std::vector<Disk::Part> bytes;
+  for (const auto& [_, content] : files) bytes.push_back(std::as_bytes(std::span(content)));
+  std::vector<Disk::NewFile> all;
+  std::string names;
+  for (size_t i = 0; i < files.size(); ++i) {
+    all.push_back({folder + "/" + files[i].first, std::span(bytes).subspan(i, 1)});
+    names += i == 0 ? all[i].path : ", " + files[i].first;
+  }
+  Disk& disk = Disk::real();
+  disk.make_folders(folder);
+  const FileLock alone(std::filesystem::canonical(folder).string());
+  for (const std::string& left : disk.list(folder))  // by a process that was killed
+    if (is_unfinished(left) && std::any_of(std::begin(kReportFiles), std::end(kReportFiles),
+                                           [&](const char* file) { return left.starts_with(file); }))
+      disk.remove(folder + "/" + left);
+  disk.replace_together(all);
+  return names;
 }
 }  // namespace rum::experiment

@@ -16,8 +16,13 @@
 #include "experiment/results.h"
 
 namespace rum::experiment {
-// Each file's name and content.
+// Each file's name and content; the last, claims.json, says of a folder that it holds a report.
 std::vector<std::pair<std::string, std::string>> result_files(const ExperimentResults&);
+// FileError when a report in this folder would overwrite a file that is not of an earlier one.
+void check_report_output(const std::string& folder);
+// report.html and the files of its numbers, all or none of them. Returns their names, the first with the
+// folder.
+std::string write_report(const std::string& folder, const std::string& html, const ExperimentResults&);
 // How many sentences a claim about targets compares: for errors those that two people translated.
 int64_t compared_sentences(const ExperimentResults&, const Claim&);
 }  // namespace rum::experiment

@@ -244,27 +244,20 @@ int stage(const Asked& a) {
 // made, since a long experiment is looked at before its end.
 int report(const Asked& a) {
   const ExperimentConfig whole = config_of(a);
+  const std::string folder = a.output.empty() ? whole.report : a.output;
+  check_report_output(folder);
   const Store store = store_in(whole.folder);
   FilesRead read;
   const auto [c, waiting] = made_so_far(whole, store, read);
   const ExperimentGraph g = experiment_graph(c, &store, &read);
   const ExperimentResults results = gather(c, g, store);
-  const std::string folder = a.output.empty() ? c.report : a.output;
-  check_output_folder(folder);
-  Disk& disk = Disk::real();
-  disk.make_folders(folder);
   const Json here = environment(DeviceKind::cpu);
   const auto fact = [&](const char* key) {
     const Json* j = here.find(key);
     return j && j->text() ? *j->text() : std::string("unknown");
   };
   const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text, waiting};
-  disk.replace_text(folder + "/report.html", report_html(results, facts));
-  std::string written = folder + "/report.html";
-  for (const auto& [name, content] : result_files(results)) {
-    disk.replace_text(folder + "/" + name, content);
-    written += ", " + name;
-  }
+  const std::string written = write_report(folder, report_html(results, facts), results);
   for (const ClaimResult& x : results.claims) {
     std::string verdicts;
     for (const ClaimResult::Row& row : x.rows)
