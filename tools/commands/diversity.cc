@@ -42,6 +42,9 @@ struct Options {
   std::string reference, train, measures, explain, format = "text";
   int64_t tokens = 0, permutations = 1000, seed = 1;
   bool json = false;
+
+  void add(Flags&);
+  void check(const Flags&) const;  // Error: what is missing, or flags that contradict each other
 };
 struct Row {
   std::string name;
@@ -85,7 +88,7 @@ std::vector<Measure> choose(const Options& o, int64_t tokens) {
   return out;
 }
 
-void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& table) {
+void measure(const Options& o, const ComparedCorpora& c, Table& table) {
   const std::vector<Measure> measures = choose(o, table.tokens);
   unsigned needs = 0;
   for (const Measure& m : measures) {
@@ -117,7 +120,7 @@ void measure(const Options& o, const ComparedCorpora& c, bool paired, Table& tab
     tested.push_back(measures[m]);
     rows.push_back(&row);
   }
-  if (!paired || o.permutations == 0) return;
+  if (!table.no_p.empty()) return;
   const auto tests = swap_test(c, 0, 1, tested, o.permutations, static_cast<uint32_t>(o.seed));
   if (!tests.empty() && tests[0].exact) table.exact = static_cast<int64_t>(tests[0].permuted.size());
   for (size_t t = 0; t < tests.size(); ++t) {
@@ -321,77 +324,97 @@ std::string explain_measure(std::string name) {
   return explain(known() ? name : asked);
 }
 
-int run(int argc, char** argv) {
-  Options o;
-  Flags flags("diversity", "How varied the words and sentences of corpora are, side by side.");
+void Options::add(Flags& flags) {
   flags
-      .add("files", o.files,
+      .add("files", files,
            fmt::format(
                "corpora, one sentence per line, {}; -: standard input; FILE:2: the second column of a TSV",
                kPackedHelp))
-      .add("--reference", o.reference, "human text to compare with; its words count as attested")
-      .add("--train", o.train, "training corpus: n-grams that it lacks are novel")
+      .add("--reference", reference, "human text to compare with; its words count as attested")
+      .add("--train", train, "training corpus: n-grams that it lacks are novel")
       .add(
-          "--tokens", o.tokens,
+          "--tokens", tokens,
           "cut corpora down to this many tokens for expected_types (0: the size of the smallest; where two "
           "files are tested line by line, the sum over the shorter line of each pair, which any swap leaves)",
           0)
-      .add("--permutations", o.permutations, "permutations of the paired test of two files (0: no test)", 0,
+      .add("--permutations", permutations, "permutations of the paired test of two files (0: no test)", 0,
            1'000'000)
-      .add("--seed", o.seed, "seed of the permutations", 0, UINT32_MAX)
-      .add("--measures", o.measures, "comma-separated names, or all")
-      .choice("--format", o.format, kFormatHelp, table_formats())
-      .add("--json", o.json, kJsonHelp)
-      .add("--explain", o.explain, kExplainHelp)
+      .add("--seed", seed, "seed of the permutations", 0, UINT32_MAX)
+      .add("--measures", measures, "comma-separated names, or all")
+      .choice("--format", format, kFormatHelp, table_formats())
+      .add("--json", json, kJsonHelp)
+      .add("--explain", explain, kExplainHelp)
       .footer(
           "Homogenisation (homogenization_rougeL) compares pairs: of more than 2000 lines it takes 2000, "
           "evenly spaced; with long documents as lines it is slow: leave it out with --measures. All other "
           "measures cover the whole corpus.");
+}
+void Options::check(const Flags& flags) const {
+  RUM_CHECK(format == "text" || !json, "--format excludes --json");
+  RUM_CHECK(!files.empty(), "no file given; `ruminate diversity --help` lists the options");
+  flags.need(files.size() == 2, "two files to be tested against each other", {"--permutations", "--seed"});
+  flags.need(permutations > 0, "--permutations above 0", {"--seed"});
+  choose(*this, 1);  // wrong names are told before anything is read
+  std::vector<std::string> paths = files;
+  paths.insert(paths.end(), {reference, train});
+  refuse_second_reading(paths);
+}
+
+// The files, read; their lines only where a measure needs them, since numbers are all that the others read.
+struct Corpora {
+  std::vector<std::vector<std::string>> texts;
+  ComparedCorpora compared;
+  explicit Corpora(const Options& o) : texts(o.files.size()) {
+    unsigned needs = 0;
+    for (const Measure& m : choose(o, 1)) needs |= m.needs();
+    for (size_t i = 0; i < texts.size(); ++i) {
+      texts[i] = read_lines(o.files[i]);
+      compared.add(texts[i]);
+      if (!(needs & kText)) texts[i] = {};
+    }
+    if (!o.reference.empty()) compared.attest(read_lines(o.reference));
+  }
+};
+// Why the files are not tested against each other; "" where they are.
+std::string why_no_p(const Options& o, const ComparedCorpora& c) {
+  if (o.files.size() != 2)
+    return fmt::format("the paired test compares exactly two files, {} given", o.files.size());
+  if (c.parts[0].words.lines() != c.parts[1].words.lines())
+    return fmt::format("the paired test needs files aligned line by line; {} has {} lines, {} has {}",
+                       shown(o.files[0]), c.parts[0].words.lines(), shown(o.files[1]),
+                       c.parts[1].words.lines());
+  return o.permutations == 0 ? "--permutations 0" : "";
+}
+Table compared(const Options& o, const ComparedCorpora& c) {
+  Table table;
+  table.no_p = why_no_p(o, c);
+  table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, table.no_p.empty());
+  note_long_words(o, c, table);
+  measure(o, c, table);
+  add_lengths(c, table.lengths);
+  if (!o.reference.empty()) add_comparison(c, table.reference);
+  if (!o.train.empty()) add_novelty(o, c, table.train);
+  return table;
+}
+void print(const Options& o, const Table& table) {
+  if (o.json) return print_json(o, table);
+  if (o.format == "text") return print_table(o, table);
+  fmt::print("{}", written(table_of(o, table), o.format));
+  for (const std::string& note : table.notes) say("{}", note);
+}
+
+int run(int argc, char** argv) {
+  Options o;
+  Flags flags("diversity", "How varied the words and sentences of corpora are, side by side.");
+  o.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (!o.explain.empty()) {
     fmt::print("{}", explain_measure(o.explain));
     return 0;
   }
-  RUM_CHECK(o.format == "text" || !o.json, "--format excludes --json");
-  RUM_CHECK(!o.files.empty(), "no file given; `ruminate diversity --help` lists the options");
-  flags.need(o.files.size() == 2, "two files to be tested against each other", {"--permutations", "--seed"});
-  flags.need(o.permutations > 0, "--permutations above 0", {"--seed"});
-  unsigned needs = 0;
-  for (const Measure& m : choose(o, 1)) needs |= m.needs();  // wrong names are told before anything is read
-  std::vector<std::string> paths = o.files;
-  paths.insert(paths.end(), {o.reference, o.train});
-  refuse_second_reading(paths);
-  std::vector<std::vector<std::string>> texts(o.files.size());
-  ComparedCorpora c;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    texts[i] = read_lines(o.files[i]);
-    c.add(texts[i]);
-    if (!(needs & kText)) texts[i] = {};  // numbers are all that is read
-  }
-  if (!o.reference.empty()) c.attest(read_lines(o.reference));
-  Table table;
-  if (o.files.size() != 2)
-    table.no_p = fmt::format("the paired test compares exactly two files, {} given", o.files.size());
-  else if (c.parts[0].words.lines() != c.parts[1].words.lines())
-    table.no_p =
-        fmt::format("the paired test needs files aligned line by line; {} has {} lines, {} has {}",
-                    shown(o.files[0]), c.parts[0].words.lines(), shown(o.files[1]), c.parts[1].words.lines());
-  else if (o.permutations == 0)
-    table.no_p = "--permutations 0";
-  const bool paired = o.files.size() == 2 && c.parts[0].words.lines() == c.parts[1].words.lines();
-  table.tokens = o.tokens > 0 ? o.tokens : common_tokens(c, paired && o.permutations > 0);
-  note_long_words(o, c, table);
-  measure(o, c, paired, table);
-  add_lengths(c, table.lengths);
-  if (!o.reference.empty()) add_comparison(c, table.reference);
-  if (!o.train.empty()) add_novelty(o, c, table.train);
-  if (o.json)
-    print_json(o, table);
-  else if (o.format != "text") {
-    fmt::print("{}", written(table_of(o, table), o.format));
-    for (const std::string& note : table.notes) say("{}", note);
-  } else
-    print_table(o, table);
+  o.check(flags);
+  const Corpora corpora(o);
+  print(o, compared(o, corpora.compared));
   return 0;
 }
 const Command command{"diversity", "lexical diversity of corpora, side by side", run};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "base/error.h"
 #include "base/output.h"
@@ -145,8 +146,9 @@ class Shown {
   const Tokenizer& tokenizer_;
 };
 
-void write_page(const std::string& path, const LoadedRun& run, const Asked& asked,
-                const std::vector<std::vector<metrics::TokenStats>>& stats, const metrics::TokenSums& all) {
+using Stats = std::vector<std::vector<metrics::TokenStats>>;  // of each example
+void write_page(const std::string& path, const LoadedRun& run, const Asked& asked, const Stats& stats,
+                const metrics::TokenSums& all) {
   constexpr size_t kMostTokens = 10000;  // of a page that a browser shows at once: under 2 MB
   page::Page page;
   page::Table t{fmt::format("What {} says of {}.", escape_html(run.source), escape_html(asked.name)),
@@ -173,88 +175,121 @@ void write_page(const std::string& path, const LoadedRun& run, const Asked& aske
   write_output(path, page.html("Perplexity of " + asked.name, ""));
 }
 
-int run(int argc, char** argv) {
-  std::string folder, input, explained, page, on_long = "skip", dtype = "auto";
-  int64_t unpack_ratio = kUnpackRatio;
-  bool json = false, per_token = false;
-  Flags flags("perplexity",
-              "What a trained model says about a text: perplexity, bits per byte, ranks, entropy.");
-  flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
-      .add("--input,-i", input,
-           fmt::format(
-               "source<TAB>target lines for a translation model; texts with blank lines between them, or one "
-               "text where the model was trained on windows of a stream; {}; -: standard input",
-               kPackedHelp))
-      .choice("--on-long", on_long,
-              "a text longer than the context: skip it (exit status 1; pairs unless given), cut it (plain "
-              "text unless given, into pieces as training does; of a pair the end is cut off), or fail",
-              {"skip", "cut", "fail"})
-      .choice("--dtype", dtype, "type of the products; auto: int8 for a run of `ruminate quantize`, else f32",
-              {"auto", "f32", "bf16", "int8"})
-      .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
-      .add("--per-token", per_token,
-           "for each predicted token: line, position in its text, token, log p, rank, entropy, tab-separated")
-      .add("--html", page, "write a page to this file: the texts, each token coloured by its probability")
-      .add("--json", json, kJsonHelp)
-      .add("--explain", explained, kExplainHelp);
-  if (const auto status = flags.parse(argc, argv)) return *status;
-  if (flags.given("--explain")) {
-    fmt::print("{}", metrics::explain(explained));
-    return 0;
-  }
-  RUM_CHECK(!folder.empty() && !input.empty(),
-            "expected a run folder and --input FILE; --help lists the options");
-  RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
-  std::vector<std::string> read = files_to_keep(folder);
-  read.push_back(input);
-  if (!page.empty()) check_output(page, read);
-  const auto model = load_run(folder, "cpu", dtype);
-  flags.need(model->config.windows == Windows::documents,
-             "a model of pairs or documents: this one reads a stream in windows", {"--on-long"});
-  if (!flags.given("--on-long") && !model->translation()) on_long = "cut";
-  const Asked asked(input, *model, on_long, unpack_ratio);
-  const std::vector<Example>& examples = asked.examples;
-  const auto stats = text_stats(model->model, examples);
+metrics::TokenSums sums_of(const Asked& asked, const Stats& stats, const Tokenizer& tokenizer) {
   metrics::TokenSums all;
-  Json::Array texts;
-  if (per_token && !json) fmt::print("line\tnumber\ttoken\tlog_p\trank\tentropy\n");
-  for (size_t i = 0; i < examples.size(); ++i) {
+  for (size_t i = 0; i < stats.size(); ++i) {
     for (const metrics::TokenStats& t : stats[i]) all += t;
-    const std::vector<Token>& tokens = examples[i].tokens;
-    GrowingDecode text(model->tokenizer);
-    for (auto k = static_cast<size_t>(examples[i].prefix); k < tokens.size();
+    const std::vector<Token>& tokens = asked.examples[i].tokens;
+    GrowingDecode text(tokenizer);
+    for (auto k = static_cast<size_t>(asked.examples[i].prefix); k < tokens.size();
          ++k) {  // the end token has none
       const auto bytes = static_cast<int64_t>(text.add(tokens[k]).size());
       if (k >= tokens.size() - stats[i].size()) all.bytes += bytes;
     }
-    if (!per_token) continue;
-    const Shown shown(examples[i], stats[i], model->tokenizer);
-    if (json)
-      texts.push_back(Json::Object{{"line", int64_t{asked.lines[i]}}, {"tokens", shown.json()}});
-    else
-      shown.print(asked.lines[i]);
   }
-  if (!page.empty()) {
-    write_page(page, *model, asked, stats, all);
-  } else if (json) {
-    Json::Object out{{"model", model->source},     {"texts", static_cast<int64_t>(examples.size())},
-                     {"tokens", all.tokens},       {"bytes", all.bytes},
-                     {"left_out", asked.left_out}, {"cut", asked.cut}};
-    for (const metrics::TokenMeasure& m : metrics::token_measures()) {
-      const auto v = m.value(all);
-      out.emplace_back(m.name, v ? Json(*v) : Json());
-    }
-    if (per_token) out.emplace_back("per_token", std::move(texts));
-    fmt::print("{}\n", to_json(Json(std::move(out)), 1));
-  } else if (!per_token) {
-    std::string head = fmt::format("{:>8} {:>10}", "texts", "tokens");
-    std::string row = fmt::format("{:>8} {:>10}", examples.size(), all.tokens);
-    for (const metrics::TokenMeasure& m : metrics::token_measures()) {
-      head += fmt::format(" {:>14}", m.name);
-      row += fmt::format(" {:>14}", number(m.value(all)));
-    }
-    fmt::print("{}\n{}\n", head, row);
+  return all;
+}
+void print_tokens(const Asked& asked, const Stats& stats, const Tokenizer& tokenizer) {
+  fmt::print("line\tnumber\ttoken\tlog_p\trank\tentropy\n");
+  for (size_t i = 0; i < stats.size(); ++i)
+    Shown(asked.examples[i], stats[i], tokenizer).print(asked.lines[i]);
+}
+void print_json(const LoadedRun& run, const Asked& asked, const Stats& stats, const metrics::TokenSums& all,
+                bool per_token) {
+  Json::Object out{{"model", run.source},        {"texts", static_cast<int64_t>(stats.size())},
+                   {"tokens", all.tokens},       {"bytes", all.bytes},
+                   {"left_out", asked.left_out}, {"cut", asked.cut}};
+  for (const metrics::TokenMeasure& m : metrics::token_measures()) {
+    const auto v = m.value(all);
+    out.emplace_back(m.name, v ? Json(*v) : Json());
   }
+  Json::Array texts;
+  for (size_t i = 0; per_token && i < stats.size(); ++i)
+    texts.push_back(Json::Object{{"line", int64_t{asked.lines[i]}},
+                                 {"tokens", Shown(asked.examples[i], stats[i], run.tokenizer).json()}});
+  if (per_token) out.emplace_back("per_token", std::move(texts));
+  fmt::print("{}\n", to_json(Json(std::move(out)), 1));
+}
+void print_row(const Asked& asked, const metrics::TokenSums& all) {
+  std::string head = fmt::format("{:>8} {:>10}", "texts", "tokens");
+  std::string row = fmt::format("{:>8} {:>10}", asked.examples.size(), all.tokens);
+  for (const metrics::TokenMeasure& m : metrics::token_measures()) {
+    head += fmt::format(" {:>14}", m.name);
+    row += fmt::format(" {:>14}", number(m.value(all)));
+  }
+  fmt::print("{}\n{}\n", head, row);
+}
+
+// What the command line asks for.
+struct Options {
+  std::string folder, input, explained, page, on_long = "skip", dtype = "auto";
+  int64_t unpack_ratio = kUnpackRatio;
+  bool json = false, per_token = false;
+
+  void add(Flags& flags) {
+    flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
+        .add("--input,-i", input,
+             fmt::format(
+                 "source<TAB>target lines for a translation model; texts with blank lines between them, or "
+                 "one text where the model was trained on windows of a stream; {}; -: standard input",
+                 kPackedHelp))
+        .choice("--on-long", on_long,
+                "a text longer than the context: skip it (exit status 1; pairs unless given), cut it (plain "
+                "text unless given, into pieces as training does; of a pair the end is cut off), or fail",
+                {"skip", "cut", "fail"})
+        .choice("--dtype", dtype,
+                "type of the products; auto: int8 for a run of `ruminate quantize`, else f32",
+                {"auto", "f32", "bf16", "int8"})
+        .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
+        .add("--per-token", per_token,
+             "for each predicted token: line, position in its text, token, log p, rank, entropy, "
+             "tab-separated")
+        .add("--html", page, "write a page to this file: the texts, each token coloured by its probability")
+        .add("--json", json, kJsonHelp)
+        .add("--explain", explained, kExplainHelp);
+  }
+  // Error: what is missing, or flags that contradict each other. FileError: a page that cannot be written.
+  void check() const {
+    RUM_CHECK(!folder.empty() && !input.empty(),
+              "expected a run folder and --input FILE; --help lists the options");
+    RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
+    std::vector<std::string> read = files_to_keep(folder);
+    read.push_back(input);
+    if (!page.empty()) check_output(page, read);
+  }
+  // And settles what becomes of long texts, which depends on the model.
+  std::unique_ptr<LoadedRun> load(const Flags& flags) {
+    auto run = load_run(folder, "cpu", dtype);
+    flags.need(run->config.windows == Windows::documents,
+               "a model of pairs or documents: this one reads a stream in windows", {"--on-long"});
+    if (!flags.given("--on-long") && !run->translation()) on_long = "cut";
+    return run;
+  }
+};
+
+int run(int argc, char** argv) {
+  Options o;
+  Flags flags("perplexity",
+              "What a trained model says about a text: perplexity, bits per byte, ranks, entropy.");
+  o.add(flags);
+  if (const auto status = flags.parse(argc, argv)) return *status;
+  if (flags.given("--explain")) {
+    fmt::print("{}", metrics::explain(o.explained));
+    return 0;
+  }
+  o.check();
+  const auto model = o.load(flags);
+  const Asked asked(o.input, *model, o.on_long, o.unpack_ratio);
+  const Stats stats = text_stats(model->model, asked.examples);
+  const metrics::TokenSums all = sums_of(asked, stats, model->tokenizer);
+  if (!o.page.empty())
+    write_page(o.page, *model, asked, stats, all);
+  else if (o.json)
+    print_json(*model, asked, stats, all, o.per_token);
+  else if (o.per_token)
+    print_tokens(asked, stats, model->tokenizer);
+  else
+    print_row(asked, all);
   return asked.status();
 }
 const Command command{"perplexity", "what a model says about a text: perplexity, ranks, entropy", run};
