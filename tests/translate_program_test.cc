@@ -2,12 +2,14 @@
 // each line as it arrives.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <thread>
 
 #include "base/file.h"
 #include "base/output.h"
+#include "generate/generated.h"
 #include "tests/program.h"
 
 namespace rum::translate_program_test {
@@ -223,6 +225,47 @@ TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(p->file("left.ruminate.tmp")));
   const AppendLock lines(p->file("pool"));
   expect_refusal(run({"-o", p->file("pool")}, "das Haus\n"), "another process is using it");
+}
+// JSON lines keep what was to be translated, whatever became of it.
+TEST_F(TranslateCommand, JsonLinesHaveTheSourceAsItWasGiven) {
+  const Ran trained = p->run({"train", p->file("c.toml"), "--set", "tokenizer.pattern=characters", "--set",
+                              "run.folder=" + p->file("letters"), "--set", "train.steps=3"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const std::string whole = kLong.substr(0, kLong.size() - 1);
+  const std::vector<std::string> sources{"das Haus", whole, "a\tb", "das \u20ac", "der Hund"};
+  const auto pool = [&](const char* on_long) {
+    const std::string file = p->file(std::string("pool ") + on_long);
+    std::string in;
+    for (const std::string& s : sources) in += s + "\n";
+    std::vector<Generated> out;
+    for (const char* there : {"0 of them were there", "5 of them were there"}) {
+      const Ran r = p->run({"translate", p->file("letters"), "--beam", "1", "--max-new", "8", "--on-long",
+                            on_long, "--jsonl", "-o", file},
+                           in);
+      EXPECT_EQ(r.status, 1) << r.err;
+      EXPECT_NE(r.err.find(there), std::string::npos) << r.err;
+      out = read_generated(file);
+    }
+    EXPECT_EQ(out.size(), sources.size());
+    for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i].source, sources[i]) << i;
+    return out;
+  };
+  const Ran one =
+      p->run({"translate", p->file("letters"), "--beam", "1", "--max-new", "8", "--on-long", "cut"},
+             "das Haus\n" + whole + "\nder Hund\n");
+  const auto alone = lines(one.out);
+  ASSERT_EQ(alone.size(), 3u);
+  EXPECT_NE(alone[1], "");
+  const auto cut = pool("cut"), skipped = pool("skip");
+  for (const auto& all : {cut, skipped}) {
+    EXPECT_EQ(all[0].target, alone[0]);
+    EXPECT_EQ(all[2].target + all[3].target, "");
+    EXPECT_EQ(all[4].target, alone[2]);
+  }
+  EXPECT_EQ(cut[1].target, alone[1]);
+  EXPECT_EQ(skipped[1].target, "");
+  // Half of a source was translated: that is part of how.
+  EXPECT_EQ(cut[0].from.decoding, skipped[0].from.decoding + " long sources cut");
 }
 // "x\n" is shorter than what tells packed files apart.
 TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {

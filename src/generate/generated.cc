@@ -115,9 +115,11 @@ bool fills_context(const LoadedRun& run, std::string_view source, const Candidat
   return !c.finished && c.tokens > 0 && c.tokens >= room_after(run, source, instruction);
 }
 int64_t count_filling_context(const LoadedRun& run, std::span<const Generated> all,
-                              const Instruction* instruction) {
+                              const Instruction* instruction, const Instead& instead) {
   return std::count_if(all.begin(), all.end(), [&](const Generated& g) {
-    return fills_context(run, g.source, {g.target, g.log_prob, g.tokens, g.finished}, instruction);
+    const auto other = instead.find(g.id);
+    const std::string& translated = other == instead.end() ? g.source : other->second;
+    return fills_context(run, translated, {g.target, g.log_prob, g.tokens, g.finished}, instruction);
   });
 }
 std::string to_line(const Generated& g) {
@@ -146,7 +148,7 @@ std::vector<Generated> read_generated(const std::string& path) {
 int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources, const Decoding& decoding,
                       const Provenance& from, const std::string& path,
                       const std::function<void(int64_t, int64_t)>& done, const BestOf* best_of,
-                      const Instruction* instruction) {
+                      const Instruction* instruction, const Instead& instead) {
   RUM_CHECK(decoding.best == 1 || (decoding.sample && best_of == nullptr),
             "a file of {} translations for each source is made of draws alone", decoding.best);
   const AppendLock alone(path);
@@ -154,7 +156,11 @@ int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
     Decoding d = decoding;
     d.first = static_cast<uint32_t>(at);
-    const auto part = sources.subspan(at, std::min(kPart, sources.size() - at));
+    const auto here = sources.subspan(at, std::min(kPart, sources.size() - at));
+    std::vector<std::string> part(here.begin(), here.end());
+    for (auto other = instead.lower_bound(static_cast<int64_t>(at));
+         other != instead.end() && other->first < static_cast<int64_t>(at + part.size()); ++other)
+      part[static_cast<size_t>(other->first) - at] = other->second;
     std::string lines;
     for (const auto& candidates : translations_of_all(run, part, d, best_of, instruction)) {
       for (const Candidate& c : candidates)

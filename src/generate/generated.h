@@ -3,6 +3,7 @@
 // bytes are those of a run without interruption.
 #pragma once
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,7 +32,11 @@ bool translatable(const LoadedRun&, std::string_view source, const Instruction* 
                   int64_t tokens = 1);
 // Does this translation of the source end, unfinished, where the context does?
 bool fills_context(const LoadedRun&, std::string_view source, const Candidate&, const Instruction* = nullptr);
-int64_t count_filling_context(const LoadedRun&, std::span<const Generated>, const Instruction* = nullptr);
+// What is translated in place of some of the sources, by their ids: of one that is too long its beginning, of
+// one that is unfit nothing.
+using Instead = std::map<int64_t, std::string>;
+int64_t count_filling_context(const LoadedRun&, std::span<const Generated>, const Instruction* = nullptr,
+                              const Instead& = {});
 // For how many sources the file holds all `best` lines, a beginning of this work; what was cut off after them
 // is removed. FileError: it holds anything else, or ends in it.
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance&,
@@ -45,5 +50,5 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
 int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
                       const Provenance&, const std::string& path,
                       const std::function<void(int64_t sources, int64_t before)>& done = {},
-                      const BestOf* = nullptr, const Instruction* = nullptr);
+                      const BestOf* = nullptr, const Instruction* = nullptr, const Instead& = {});
 }  // namespace rum

@@ -73,27 +73,27 @@ struct BestOfFlags {
   }
 };
 
-// The lines to translate. What is unfit is reported on standard error and stays empty, so that one bad line
-// does not cost the others: a tab, bytes that are not UTF-8, a character that the tokenizer does not have,
+struct Line {
+  std::string source;  // as it was read; empty where there is nothing to translate, or no UTF-8
+  std::string text;    // what is translated of it
+};
+// The lines to translate. Of what is unfit nothing is translated, and standard error says so, so that one bad
+// line does not cost the others: a tab, bytes that are not UTF-8, a character that the tokenizer does not have,
 // more tokens than the context holds.
 class Sources {
  public:
-  // `keep_long`: a line that is left out for its length is handed out all the same, for whoever records what
-  // was not translated.
   Sources(const LoadedRun& run, const std::string& input, const std::string& on_long,
-          const Instruction* instruction, bool keep_long)
+          const Instruction* instruction)
       : run_(run),
         instruction_(instruction),
-        on_long_(on_long),
-        keep_long_(keep_long) {
+        on_long_(on_long) {
     if (input == "-" && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
       typed_.emplace("translate");
     else
       reader_.emplace(input, kLineLimit, Form::nfc);
   }
-  // False at the end. `source` is empty for a line without anything to translate.
-  bool next(std::string& source) {
-    source.clear();
+  bool next(Line& out) {  // false at the end
+    out = {};
     std::string_view line;
     try {
       if (typed_ ? !type(line) : !reader_->next(line)) return false;
@@ -102,15 +102,17 @@ class Sources {
       return true;
     }
     if (blank_line(line)) return true;
+    out.source = line;
     if (line.find('\t') != std::string_view::npos)
       leave_out(fmt::format("{} has a tab; expected one sentence a line (`cut -f1` takes the first column)",
                             place()));
     else
-      source = fitting(line);
+      out.text = fitting(line);
     return true;
   }
   bool ready() const { return reader_ && reader_->ready(); }
   int64_t lines() const { return typed_ ? typed_lines_ : reader_->line(); }
+  int64_t cut() const { return cut_; }
   // What the program ends with: 1 when lines were left out, after saying how many.
   int status() const {
     if (cut_ > 0) say("{}: {} of {} lines were cut", path(), cut_, lines());
@@ -153,7 +155,7 @@ class Sources {
     if (on_long_ == "split") return std::string(line);
     if (on_long_ == "skip") {
       leave_out(why);
-      return keep_long_ ? std::string(line) : "";
+      return "";
     }
     ++cut_;
     tokens.resize(std::min(tokens.size(), static_cast<size_t>(run_.model.config().context / 2)));
@@ -165,7 +167,6 @@ class Sources {
   const LoadedRun& run_;
   const Instruction* instruction_;
   const std::string on_long_;
-  const bool keep_long_;
   std::optional<LineReader> reader_;
   std::optional<TypedLines> typed_;  // or at a terminal
   std::string held_;                 // what was typed last
@@ -262,9 +263,14 @@ class Translator {
 
 // --jsonl: all of the input is read first, then the file grows.
 int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d, const BestOf* best_of,
-                   const Instruction* instruction, const Provenance& from, const std::string& output) {
+                   const Instruction* instruction, Provenance from, const std::string& output) {
   std::vector<std::string> sources;
-  for (std::string source; from_input.next(source);) sources.push_back(source);
+  Instead instead;
+  for (Line line; from_input.next(line);) {
+    if (line.text != line.source) instead.emplace(std::ssize(sources), std::move(line.text));
+    sources.push_back(std::move(line.source));
+  }
+  if (from_input.cut() > 0) from.decoding += " long sources cut";
   const auto n = static_cast<int64_t>(sources.size());
   Progress progress;
   const double start = seconds_now();
@@ -275,11 +281,11 @@ int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d,
             (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
         progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
       },
-      best_of, instruction);
+      best_of, instruction, instead);
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
   const std::vector<Generated> all = read_generated(output);
-  warn_of_cut_off(run, count_filling_context(run, all, instruction), std::ssize(all));
+  warn_of_cut_off(run, count_filling_context(run, all, instruction, instead), std::ssize(all));
   return from_input.status();
 }
 
@@ -297,10 +303,8 @@ void translate_lines(Sources& input, Translator& translator, OutputFile& output,
     output.write(translator.translate(sources));
     sources.clear();
   };
-  std::string source;
-  while (true) {
-    if (!input.next(source)) break;
-    sources.push_back(source);
+  for (Line line; input.next(line);) {
+    sources.push_back(std::move(line.text));
     if (sources.size() == kLines || (flush && !input.ready())) answer();
   }
   answer();
@@ -421,7 +425,7 @@ int translate(int argc, char** argv) {
   const auto run = asked.load();
   const Decoding d = asked.decoding(flags, *run);
   const BestOf* const chosen = asked.best_of.read(flags, asked.draws);
-  Sources sources(*run, asked.input, asked.on_long, asked.told(), asked.jsonl);
+  Sources sources(*run, asked.input, asked.on_long, asked.told());
   if (asked.jsonl)
     return translate_pool(*run, sources, d, chosen, asked.told(), asked.provenance(*run, d, chosen),
                           asked.output);
