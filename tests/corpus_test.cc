@@ -223,6 +223,15 @@ TEST(Clean, ScriptsWithoutBlanksAndWithoutADictionaryAreKept) {
   for (const std::string& s : {std::string(61, 'x'), hindi})
     EXPECT_EQ(drop_name(reason_to_drop({s, english}, rules)), std::string("a word too long")) << s;
 }
+TEST(Clean, WordsAreCountedBetweenBlanksOfAnyKindAndAsIcuFindsThem) {
+  for (const auto& [text, words] : {std::pair{"", 0},
+                                    {" \u00A0\u200B\t", 0},
+                                    {"ein Haus.", 2},
+                                    {" ein\u3000 Haus\u00A0- ja\t", 4},
+                                    {"\u4F60\u597D\u4E16\u754C", 2},
+                                    {"\u4F60\u597D\u4E16\u754C GPT", 3}})
+    EXPECT_EQ(count_words(text), words) << text;
+}
 TEST(Clean, JudgesByEachRule) {
   CleanRules r;
   r.min_words = 2, r.max_words = 4, r.max_characters = 30, r.word_characters = 12, r.ratio = 2;

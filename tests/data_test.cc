@@ -486,6 +486,27 @@ TEST_F(LoaderTest, LeavesOutPairsThatAreTooLong) {
       refusal([&] { Loader(shuffled_plan(all, std::span(&pairs[0].hash, 1), 1), pairs, tokenizer(), c, 0); }),
       "nothing is left to train on"));
 }
+TEST_F(LoaderTest, KnowsTheLongestSourceThatIsTrainedOn) {
+  std::string long_one;
+  for (int i = 0; i < 200; ++i) long_one += "ein ";
+  const Corpus c = parse_corpus("ein Ball\ta ball\nein sehr roter Ball\ta ball\n" + long_one +
+                                    "\ta\nda ist ein roter Ball\ta ball\n",
+                                "x.tsv", CorpusKind::pairs),
+               d = make_corpus("y.txt", {{"", "a ball"}}, CorpusKind::documents);
+  const std::vector<Corpus> both{c, d};
+  const std::vector<int64_t> sizes{4, 1};
+  const std::vector<uint64_t> hashes{c.hash, d.hash};
+  Plan plan = shuffled_plan(sizes, hashes, 1);
+  const auto longest = [&] {
+    return Loader(plan, both, tokenizer(), {{.tokens = 100, .texts = 4}, 1, 0}, 0).longest_sources();
+  };
+  EXPECT_EQ(longest(), (std::vector<int64_t>{5, 0}));  // that of 200 words does not fit
+  for (PlanRow& r : plan.rows)
+    if (r.source == 0 && r.example == 3) r.weight = 0;
+  EXPECT_EQ(longest(), (std::vector<int64_t>{4, 0}));
+  std::erase_if(plan.rows, [](const PlanRow& r) { return r.source == 0 && r.example == 1; });
+  EXPECT_EQ(longest(), (std::vector<int64_t>{2, 0}));
+}
 // A step of such texts alone would divide by a weight of 0.
 TEST_F(LoaderTest, EveryStepHasALoss) {
   Plan p = plan();

@@ -226,6 +226,105 @@ TEST_F(TranslateCommand, ASecondWriterOfAFileIsRefused) {
   const AppendLock lines(p->file("pool"));
   expect_refusal(run({"-o", p->file("pool")}, "das Haus\n"), "another process is using it");
 }
+// Words of the longest source of a file of pairs, and a line of so many.
+int64_t longest_source(const std::string& file) {
+  int64_t longest = 0;
+  std::istringstream pairs(slurp(file));
+  for (std::string pair; std::getline(pairs, pair);) {
+    std::istringstream source(pair.substr(0, pair.find('\t')));
+    int64_t words = 0;
+    for (std::string word; source >> word;) ++words;
+    longest = std::max(longest, words);
+  }
+  return longest;
+}
+std::string line_of(int64_t words) {
+  std::string out;
+  for (int64_t i = 0; i < words; ++i) out += i == 0 ? "das" : " Haus";
+  return out + "\n";
+}
+TEST_F(TranslateCommand, LinesLongerThanWhatTrainingHadAreCounted) {
+  const int64_t most = longest_source(p->file("train.tsv"));
+  const std::string in = line_of(most) + line_of(most + 1) + "\n" + line_of(most + 2),
+                    words = std::to_string(most) + " words that training had",
+                    two = "2 of 4 lines have more ";
+  EXPECT_NE(slurp(p->file("run/data.json")).find("\"source_words\": " + std::to_string(most)),
+            std::string::npos);
+  p->write("lines", in);
+  for (const std::vector<std::string>& how : {std::vector<std::string>{},
+                                              {"-i", p->file("lines")},
+                                              {"-i", p->file("lines"), "-o", p->file("out of it")},
+                                              {"--jsonl", "-o", p->file("long.jsonl")},
+                                              {"--jsonl", "-o", p->file("long.jsonl")},
+                                              {"--flush"},
+                                              {"--on-long", "split"}}) {
+    const Ran r = run(how, in);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_NE(r.err.find(two + "than the " + words), std::string::npos) << r.err;
+    EXPECT_EQ(r.err.find("lines have more"), r.err.rfind("lines have more")) << r.err;  // once
+  }
+  EXPECT_EQ(run({}, line_of(most) + line_of(1)).err.find("lines have more"), std::string::npos);
+  const Ran many = run({}, line_of(most + 1) + std::string(1000, '\n'));
+  EXPECT_NE(many.err.find("1 of 1,001 lines have more "), std::string::npos) << many.err;
+}
+TEST_F(TranslateCommand, WhatTrainingHadIsOfWhatItTrainedOnAndMayBeUnknown) {
+  namespace fs = std::filesystem;
+  const int64_t most = longest_source(p->file("train.tsv"));
+  const std::string longer = line_of(most + 1), said = "lines have more";
+  const auto says = [&](const std::string& folder) {
+    const Ran r = p->run({"translate", folder, "--max-new", "8"}, longer);
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 1);
+    return r.err;
+  };
+  // A pair that the context does not hold is left out, and its source was not trained on.
+  const std::string pairs = slurp(p->file("train.tsv"));
+  p->write("with_long.tsv", kLong + "\ta house\n" + pairs);
+  const Ran trained = p->run({"train", p->file("c.toml"), "--set", "data.train=" + p->file("with_long.tsv"),
+                              "--set", "run.folder=" + p->file("with_long"), "--set", "train.steps=2"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_NE(says(p->file("with_long")).find(std::to_string(most) + " words that training had"),
+            std::string::npos);
+  // One that began with the weights of another may have seen longer ones there.
+  const Ran on = p->run({"train", p->file("c.toml"), "--set", "train.from=" + p->file("run"), "--set",
+                         "run.folder=" + p->file("on"), "--set", "train.steps=2"});
+  ASSERT_EQ(on.status, 0) << on.err;
+  EXPECT_EQ(says(p->file("on")).find(said), std::string::npos);
+  // Its numbers are those of the weights in int8 as well.
+  ASSERT_EQ(p->run({"quantize", p->file("run"), p->file("int8")}).status, 0);
+  EXPECT_NE(says(p->file("int8")).find(said), std::string::npos);
+  // A run of an older version has no number, or no such file; resumed it gets one.
+  const std::string old = p->file("old"), data = old + "/data.json";
+  fs::copy(p->file("run"), old, fs::copy_options::recursive);
+  const std::string noted = slurp(data), number = "\"source_words\": " + std::to_string(most);
+  const size_t at = noted.find(",\n    " + number);
+  ASSERT_NE(at, std::string::npos) << noted;
+  p->write("old/data.json", std::string(noted).erase(at, 6 + number.size()));
+  EXPECT_EQ(says(old), "");
+  fs::remove(data);
+  EXPECT_EQ(says(old), "");
+  const Ran resumed = p->run({"train", "--resume", old, "--set", "train.steps=22"});
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_EQ(slurp(data), noted);
+  EXPECT_NE(says(old).find(said), std::string::npos);
+  // What nobody trained is named, and the lines are translated all the same.
+  for (const char* bad : {"-3", "1e300", "\"many\"", "99999999999999999999", "null", "[]"}) {
+    p->write("old/data.json", std::string(noted).replace(noted.find(number) + 16, number.size() - 16, bad));
+    const std::string e = says(old);
+    EXPECT_NE(e.find("data.json: "), std::string::npos) << bad << e;
+    EXPECT_NE(e.find("source_words"), std::string::npos) << bad << e;
+    EXPECT_EQ(std::count(e.begin(), e.end(), '\n'), 1) << bad << e;
+  }
+  for (const char* bad : {"", "{}", "3", "[3]", "[{\"file\": \"x"}) {
+    p->write("old/data.json", bad);
+    const std::string e = says(old);
+    EXPECT_NE(e.find("data.json"), std::string::npos) << bad << e;
+    EXPECT_EQ(std::count(e.begin(), e.end(), '\n'), 1) << bad << e;
+  }
+  p->write("old/data.json",
+           std::string(noted).replace(noted.find(number) + 16, number.size() - 16, "9000000000000000000"));
+  EXPECT_EQ(says(old), "");
+}
 // JSON lines keep what was to be translated, whatever became of it.
 TEST_F(TranslateCommand, JsonLinesHaveTheSourceAsItWasGiven) {
   const Ran trained = p->run({"train", p->file("c.toml"), "--set", "tokenizer.pattern=characters", "--set",

@@ -236,6 +236,13 @@ std::string normalise(std::string_view s) {
   return out;
 }
 
+int64_t count_words(std::string_view text) {
+  const std::string line = normalise(text);
+  int64_t words = 0;
+  each_word(line, [&](std::string_view, bool) { ++words; });
+  return words;
+}
+
 std::string fold(std::string_view s) {
   std::string out;
   const std::string lower = lower_case(s);

@@ -33,6 +33,8 @@ struct CleanRules {
 // go, but not U+200C and U+200D where they join letters or emoji; runs of spaces become one; none at the
 // ends. Lines of a document stay lines.
 std::string normalise(std::string_view);
+// The words of a text as min_words and max_words count them.
+int64_t count_words(std::string_view text);
 // What two sentences must share to count as the same: lower case, letters with their marks and digits only.
 std::string fold(std::string_view);
 

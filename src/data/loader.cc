@@ -22,6 +22,7 @@ struct Loader::Index {
   LoaderConfig config;
   std::vector<TokenCorpus> tokens;  // per corpus
   std::vector<std::string> notes;
+  std::vector<int64_t> longest_sources;
   std::vector<int64_t> begins;  // where each micro-batch begins, in rows of all epochs; one more at the end
   std::vector<int64_t> scored;  // how many tokens had a loss before it
   int64_t steps = 0, steps_per_epoch = 0, tokens_per_epoch = 0;
@@ -98,6 +99,7 @@ void Loader::Index::check_corpora(std::span<const Corpus> corpora) const {
 // divide by a total weight of 0.
 void Loader::Index::expand() {
   int64_t weightless = 0;
+  longest_sources.resize(tokens.size());
   std::vector<PlanRow> all;
   all.reserve(plan.rows.size());
   row_of.reserve(plan.rows.size());
@@ -107,7 +109,8 @@ void Loader::Index::expand() {
       ++weightless;
       continue;
     }
-    const std::vector<TextPiece>& pieces = tokens[static_cast<size_t>(r.source)].pieces;
+    const auto corpus = static_cast<size_t>(r.source);
+    const std::vector<TextPiece>& pieces = tokens[corpus].pieces;
     const auto [first, last] =
         std::equal_range(pieces.begin(), pieces.end(), TextPiece{.text = r.example},
                          [](const TextPiece& a, const TextPiece& b) { return a.text < b.text; });
@@ -115,9 +118,13 @@ void Loader::Index::expand() {
       if (load_of(p->tokens, p->prefix, p->goes_on, config.shape).scored == 0) continue;
       all.push_back({static_cast<int32_t>(p - pieces.begin()), r.source, r.score, r.weight});
       row_of.push_back(row);
+      if (const auto& words = tokens[corpus].source_words; !words.empty())
+        longest_sources[corpus] =
+            std::max<int64_t>(longest_sources[corpus], words[static_cast<size_t>(r.example)]);
       tokens_per_epoch += p->tokens - p->goes_on;
     }
   }
+  for (TokenCorpus& t : tokens) t.source_words = {};  // of no more use
   RUM_CHECK(weightless < rows(), "all {} rows of the plan have weight 0: there is nothing to train on",
             rows());
   if (weightless > 0)
@@ -211,6 +218,7 @@ Loader::~Loader() = default;
 Loader::Loader(Loader&&) noexcept = default;
 
 const std::vector<std::string>& Loader::notes() const { return index_->notes; }
+const std::vector<int64_t>& Loader::longest_sources() const { return index_->longest_sources; }
 int64_t Loader::pieces() const { return index_->rows(); }
 int64_t Loader::steps() const { return index_->steps; }
 int64_t Loader::steps_per_epoch() const { return index_->steps_per_epoch; }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "data/clean.h"
 
 namespace rum {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 struct Encoded {
   std::vector<Token> all;
   std::vector<int64_t> begin{0};  // text i is all[begin[i] .. begin[i + 1])
-  std::vector<int32_t> prefix;
+  std::vector<int32_t> prefix, source_words;
 };
 // In which of its lines, from 0, does a text have what the tokenizer refuses?
 int32_t refused_line(const std::string& text, const Tokenizer& tokenizer) {
@@ -39,6 +40,8 @@ void encode_some(const Corpus& c, size_t first, size_t last, const Tokenizer& to
         t.all.insert(t.all.end(), e.tokens.begin(), e.tokens.end());
         t.begin.push_back(static_cast<int64_t>(t.all.size()));
         t.prefix.push_back(e.prefix);
+        if (c.kind == CorpusKind::pairs)
+          t.source_words.push_back(static_cast<int32_t>(count_words(c.texts[i].source)));
       } catch (const Error& e) {
         const std::string line =
             c.lines.empty()
@@ -52,6 +55,7 @@ void encode_some(const Corpus& c, size_t first, size_t last, const Tokenizer& to
     to.all.insert(to.all.end(), t.all.begin(), t.all.end());
     for (size_t i = 1; i < t.begin.size(); ++i) to.begin.push_back(from + t.begin[i]);
     to.prefix.insert(to.prefix.end(), t.prefix.begin(), t.prefix.end());
+    to.source_words.insert(to.source_words.end(), t.source_words.begin(), t.source_words.end());
   }
 }
 Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end, const Tokenised& done) {
@@ -179,7 +183,8 @@ TokenCorpus tokenise(const Corpus& corpus, const Tokenizer& tokenizer, const Bat
   cutter.pieces.reserve(corpus.texts.size());
   for (size_t i = 0; i < corpus.texts.size(); ++i)
     cutter.add(static_cast<int32_t>(i), texts.begin[i], texts.begin[i + 1], texts.prefix[i]);
-  return {std::move(texts.all), std::move(cutter.pieces), cutter.note(), std::move(cutter.slack)};
+  return {std::move(texts.all), std::move(cutter.pieces), cutter.note(), std::move(cutter.slack),
+          std::move(texts.source_words)};
 }
 
 Example TokenCorpus::example(size_t piece, float weight, int64_t shift) const {

@@ -32,9 +32,10 @@ struct TextPiece {  // of a TokenCorpus
 };
 struct TokenCorpus {
   std::vector<Token> all;
-  std::vector<TextPiece> pieces;  // in the order of the texts
-  std::string note;               // what was cut, what was left out, for people; or empty
-  std::vector<int64_t> slack;     // of a stream, by text: by how many tokens its windows can be shifted
+  std::vector<TextPiece> pieces;      // in the order of the texts
+  std::string note;                   // what was cut, what was left out, for people; or empty
+  std::vector<int64_t> slack;         // of a stream, by text: by how many tokens its windows can be shifted
+  std::vector<int32_t> source_words;  // of pairs, by text (count_words())
   // `shift`: how far behind its place a window of a stream begins.
   Example example(size_t piece, float weight = 1, int64_t shift = 0) const;
 };

@@ -3,7 +3,7 @@
 //   config.toml        all keys, resolved             metrics.jsonl      a line per logged step, evaluation
 //   tokenizer.json                                    log.txt            what was printed
 //   environment.json   machine, build, libraries      samples.txt        translations as they improved
-//   data.json          the corpora and their hashes   events.out.*       for TensorBoard
+//   data.json          the corpora: hashes, sizes     events.out.*       for TensorBoard
 //   checkpoints/       to resume from                 gemm.txt           on a GPU: which products were chosen
 //   model.safetensors, results.json                   when the run is finished
 #pragma once
@@ -16,6 +16,7 @@ struct RunFolder {
   std::string file(const char* name) const { return path + "/" + name; }
   std::string config() const { return file("config.toml"); }
   std::string tokenizer() const { return file("tokenizer.json"); }
+  std::string data() const { return file("data.json"); }
   std::string metrics() const { return file("metrics.jsonl"); }
   std::string checkpoints() const { return file("checkpoints"); }
   std::string model() const { return file("model.safetensors"); }  // the finished model: weights alone

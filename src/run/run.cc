@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/checkpoint.h"
@@ -86,6 +88,22 @@ std::vector<std::string> files_to_keep(const std::string& given) {
   std::vector<std::string> out =
       (is_weights(given) ? folder_around(given) : RunFolder{given}).written_whole();
   out.push_back(given);
+  return out;
+}
+RunFolder run_folder(const LoadedRun& run) { return folder_around(run.source); }
+std::optional<int64_t> longest_source(const LoadedRun& run) {
+  const std::string path = run_folder(run).data();
+  if (!run.config.from.empty() || !Disk::real().exists(path)) return {};
+  const Json corpora = parse_json(Disk::real().read(path), path);
+  if (corpora.array() == nullptr) throw FileError(path + ": expected a list of corpora");
+  std::optional<int64_t> out;
+  for (const Json& corpus : *corpora.array()) {
+    const JsonFields c(corpus, path);
+    if (!c.has(kSourceWords)) continue;
+    const int64_t words = c.whole(kSourceWords);
+    if (words < 0) c.refuse(kSourceWords, "a number of words, at least 0");
+    out = std::max(out.value_or(0), words);
+  }
   return out;
 }
 StoredRun read_run(const std::string& given) {

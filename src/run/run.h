@@ -8,12 +8,15 @@
 #include "checkpoint/stored_weights.h"
 #include "model/model.h"
 #include "run/config.h"
+#include "run/folder.h"
 #include "text/tokenizer.h"
 
 namespace rum {
 // The keys under which files of weights note the hash of their tokenizer and, adapters, of the weights that
 // they were trained beside.
 inline constexpr const char *kTokenizerHash = "tokenizer_hash", *kBaseHash = "base_hash";
+// Under which data.json notes the most words of a source that was trained on, with each corpus of pairs.
+inline constexpr const char* kSourceWords = "source_words";
 
 struct LoadedRun {
   RunConfig config;
@@ -33,6 +36,11 @@ struct RunFiles {
 RunFiles run_files(const std::string& folder_or_file);
 // All that a command may read of a run, or of what is named as one: no output may overwrite it.
 std::vector<std::string> files_to_keep(const std::string& folder_or_file);
+RunFolder run_folder(const LoadedRun&);  // in which its weights lie
+// Most words (count_words()) of a source that the model was trained on. Nothing where that is not known: of a
+// run of an older version, or one that began with the weights of another (train.from). FileError: its
+// data.json is not as `ruminate train` writes it.
+std::optional<int64_t> longest_source(const LoadedRun&);
 // The parts of a run as they lie on the disk, which belong together.
 struct StoredRun {
   RunConfig config;

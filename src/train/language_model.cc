@@ -131,11 +131,15 @@ std::vector<Fingerprint> LanguageModel::fingerprints() const {
 void LanguageModel::write_files(const RunFolder& folder) const {
   tokenizer_.save(folder.tokenizer());
   Json::Array corpora;
-  auto note = [&](const CorpusFile& c) {
-    corpora.push_back(Json(Json::Object{{"file", c.name}, {"texts", c.texts}, {"hash", hex64(c.hash)}}));
+  const auto noted = [](const CorpusFile& c) {
+    return Json::Object{{"file", c.name}, {"texts", c.texts}, {"hash", hex64(c.hash)}};
   };
-  std::for_each(train_.begin(), train_.end(), note);
-  note(corpus_file(valid_));
-  Disk::real().replace_text(folder.file("data.json"), to_json(Json(std::move(corpora)), 2) + "\n");
+  for (size_t i = 0; i < train_.size(); ++i) {
+    Json::Object c = noted(train_[i]);
+    if (config_.kind == CorpusKind::pairs) c.emplace_back(kSourceWords, loader_.longest_sources()[i]);
+    corpora.push_back(std::move(c));
+  }
+  corpora.push_back(noted(corpus_file(valid_)));
+  Disk::real().replace_text(folder.data(), to_json(Json(std::move(corpora)), 2) + "\n");
 }
 }  // namespace rum

@@ -22,6 +22,8 @@ namespace fs = std::filesystem;
 void write_run(const LoadedRun& run, RunConfig config, const RunFolder& folder) {
   Disk::real().replace_text(folder.config(), to_toml(config));
   run.tokenizer.save(folder.tokenizer());
+  if (const std::string data = run_folder(run).data(); Disk::real().exists(data))
+    Disk::real().replace_text(folder.data(), Disk::real().read(data));
   write_safetensors({{{"config", to_toml(config)},
                       {"source", "int8 of " + run.source},
                       {kTokenizerHash, hex64(run.tokenizer.hash())}},

@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "base/say.h"
 #include "base/shell.h"
+#include "data/clean.h"
 #include "data/loader.h"
 #include "generate/best_of.h"
 #include "generate/generated.h"
@@ -21,6 +22,7 @@
 #include "run/provenance.h"
 #include "run/run.h"
 #include "text/reader.h"
+#include "text/table.h"
 #include "text/typed_lines.h"
 #include "text/unicode.h"
 #include "text/words.h"
@@ -87,6 +89,11 @@ class Sources {
       : run_(run),
         instruction_(instruction),
         on_long_(on_long) {
+    try {
+      longest_ = longest_source(run);
+    } catch (const FileError& e) {  // it can be done without
+      say("{}", e.what());
+    }
     if (input == "-" && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
       typed_.emplace("translate");
     else
@@ -108,6 +115,7 @@ class Sources {
                             place()));
     else
       out.text = fitting(line);
+    longer_ += longest_ && count_words(line) > *longest_;
     return true;
   }
   bool ready() const { return reader_ && reader_->ready(); }
@@ -115,6 +123,10 @@ class Sources {
   int64_t cut() const { return cut_; }
   // What the program ends with: 1 when lines were left out, after saying how many.
   int status() const {
+    if (longer_ > 0)
+      say("{}: {} of {} lines have more than the {} words that training had; such lines are often translated "
+          "badly: split them into sentences",
+          path(), counted(longer_), counted(lines()), counted(*longest_));
     if (cut_ > 0) say("{}: {} of {} lines were cut", path(), cut_, lines());
     if (left_out_ > 0)
       say("{}: {} of {} lines were left out; their translations are empty", path(), left_out_, lines());
@@ -170,7 +182,8 @@ class Sources {
   std::optional<LineReader> reader_;
   std::optional<TypedLines> typed_;  // or at a terminal
   std::string held_;                 // what was typed last
-  int64_t typed_lines_ = 0, left_out_ = 0, cut_ = 0;
+  std::optional<int64_t> longest_;   // words of a source in training
+  int64_t typed_lines_ = 0, left_out_ = 0, cut_ = 0, longer_ = 0;
 };
 
 void warn_of_cut_off(const LoadedRun& run, int64_t cut_off, int64_t all) {
