@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "checkpoint/safetensors.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
 #include "experiment/measures.h"
@@ -66,7 +67,11 @@ void write_some_targets(const StageContext& x) {
   edits::write_targets(x.folder, t);
   Disk::real().replace_text(x.folder + "/seed.tsv", "eins\tone\n");
 }
+void write_some_scores(const StageContext& x) {
+  Disk::real().replace_text(x.folder + "/scores.tsv", *x.stage.parameters.find("text")->text());
+}
 const StageKind kinds[] = {{"test-write", 1, false, write_parameter},
+                           {"test-scores", 1, false, write_some_scores},
                            {"test-targets", 1, false, write_some_targets},
                            {"test-join", 1, false, join},
                            {"test-resume", 1, true, write_parameter}};
@@ -348,6 +353,50 @@ TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
   EXPECT_NEAR(at("diversity", "types", "p"), .5, .06);
 }
 
+// Best first by the given scores: b, d, c, a. Of c there is no human target, and of b there are two.
+TEST(Targets, OfOthersStandInTheOrderOrWithTheWeightsOfTheGenerated) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  progress.be_silent();
+  Graph g;
+  const auto targets = [&](const char* label, const char* text) {
+    return g.add("test-targets", label, {{"text", text}}, {});
+  };
+  const std::string generated = targets("generated", "0 a\tA\n1 b\tB\n2 c\tC\n3 d\tD\n"),
+                    human = targets("human", "0 a\tone\n1 b\ttwo\n1 b\tsecond\n3 d\tfour\n"),
+                    scores = g.add("test-scores", "scores",
+                                   {{"text", "id\tscore\n0\t-2\n1\t1.5\n2\t-1\n3\t0\n"}}, {}),
+                    ordered = g.add("order", "ordered", {{"first", "best"}, {"seed", int64_t{1}}},
+                                    {{"targets", generated}, {"split", human}, {"by", scores}}),
+                    weighed = g.add("weigh", "weighed", {{"seed", int64_t{1}}},
+                                    {{"targets", generated}, {"split", human}, {"by", scores}});
+  const auto replaced_in = [&](const std::string& of) {
+    return g.add("replace", "replaced", {{"seed", int64_t{1}}},
+                 {{"targets", of}, {"split", human}, {"with", human}});
+  };
+  const std::string in_order = replaced_in(ordered), with_weights = replaced_in(weighed);
+  for (const std::string& id : {generated, human, scores, ordered, weighed, in_order, with_weights})
+    store.make(g, id, progress, kGoOn);
+  const edits::TargetSet order = edits::read_targets(store.folder(in_order));
+  EXPECT_TRUE(order.ordered);
+  EXPECT_EQ(order.ids, (std::vector<int64_t>{1, 3, 0}));
+  EXPECT_EQ(edits::sides(order.texts, &Pair::source), (std::vector<std::string>{"b", "d", "a"}));
+  EXPECT_EQ(edits::sides(order.texts, &Pair::target), (std::vector<std::string>{"two", "four", "one"}));
+  const edits::TargetSet weights = edits::read_targets(store.folder(with_weights)),
+                         before = edits::read_targets(store.folder(weighed));
+  EXPECT_FALSE(weights.ordered);
+  EXPECT_EQ(edits::sides(weights.texts, &Pair::target), (std::vector<std::string>{"one", "two", "four"}));
+  EXPECT_EQ(weights.weights, (std::vector<float>{before.weights[0], before.weights[1], before.weights[3]}));
+  EXPECT_LT(weights.weights[0], weights.weights[1]);
+  // Without a sentence in common nothing is left.
+  const std::string foreign = targets("of other sentences", "7 x\tX\n"),
+                    nothing = g.add("replace", "nothing", {{"seed", int64_t{1}}},
+                                    {{"targets", generated}, {"split", human}, {"with", foreign}});
+  store.make(g, foreign, progress, kGoOn);
+  expect_error([&] { store.make(g, nothing, progress, kGoOn); }, "no pair has a target");
+}
+
 // ---- configs
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
@@ -357,8 +406,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 TEST(ExperimentConfig, TheScalesAreRead) {
   for (const char* scale :
        {"smoke", "laptop", "laptop-debian", "remedies", "remedies-debian", "finetune", "growing",
-        "growing-generators", "growing-models", "fraction", "mixing-recipes", "chain", "map",
-        "map-decodings", "mechanisms", "paper"}) {
+        "growing-generators", "growing-models", "orders", "filters", "fraction", "mixing-seeds",
+        "mixing-recipes", "chain", "map", "map-decodings", "mechanisms", "paper"}) {
     const std::string path = fmt::format("data/configs/experiments/{}.toml", scale);
     const ExperimentConfig c = read_experiment(path);
     EXPECT_GE(c.arms.size(), 5u) << path;
@@ -435,12 +484,32 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("choose = \"channel\"", "choose = \"chanel\"",
          "no way to choose \"chanel\"; did you mean \"channel\"?");
   refuse("utility = \"chrf1\"", "utility = \"chrf\"",
-         "x.toml:78: utility: there is no \"chrf\"; did you mean");
-  refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding \"channel\"");
+         "x.toml:88: utility: there is no \"chrf\"; did you mean");
+  refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding of one translation \"channel\"");
   refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected the decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
   refuse("op = \"mix\"", "op = \"judge\"", "no operation \"judge\"");
   refuse("real = 0.5", "reel = 0.5", "real is missing");
+  refuse("with = \"human\" }", "with = \"humna\" }", "no generator \"humna\"");
+  refuse("{ op = \"replace\", with = \"human\" }", "{ op = \"replace\" }", "with is missing");
+  refuse(
+      "[{ op = \"order\", by = \"dual\", first = \"worst\" }, { op = \"replace\"",
+      "[{ op = \"replace\", with = \"human\" }, { op = \"filter\", by = \"detector\", keep = 0.5 }, { op = "
+      "\"replace\"",
+      "scorer detector (linear) judges a generator's own texts, and \"replace\" before it");
+  refuse("sample = true\ndraws = 2", "draws = 2", "decoding.twice draws nothing: several draws need sample");
+  refuse("draws = 2", "draws = 0", "decoding.twice.draws: expected a whole number from 1");
+  refuse("[decoding.greedy]\nbeam = 1", "[judging]\ndraws = 2\n[decoding.greedy]\nbeam = 1",
+         "unknown key judging.draws");
+  refuse("of = [\"sampled\", \"greedy\"]", "of = [\"twice\"]",
+         "no decoding of one translation \"twice\"; known: beam, greedy, sampled");
+  refuse("decoding = \"beam\"\nkeep", "decoding = \"twice\"\nkeep",
+         "no decoding of one translation \"twice\"");
+  refuse("decoding = \"sampled\"", "decoding = \"twice\"",
+         "no sampling decoding of one translation \"twice\"");
+  refuse("targets = \"self/twice\"",
+         "targets = \"self/twice\"\napply = [{ op = \"filter\", by = \"random\", keep = 0.5 }]",
+         "scorer random gives a sentence one score, but \"self/twice\" are 2 translations of each");
   refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true", "only detectors ask for it");
   refuse("of = [\"confidence\", ", "of = [\"detector\", ",
          "no scorer to learn a quality from \"detector\"; ");
@@ -464,7 +533,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "generator outside has nothing to draw: a seed needs a recipe");
   refuse("[{ op = \"repair\"", "[{ op = \"mix\", real = 0.1, real_last = true }, { op = \"repair\"",
          "\"repair\" would undo the order or the weights that \"mix\" before it gave the targets");
-  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[14].apply[0].like");
+  refuse("op = \"repair\"", "op = \"repair\", like = \"self/greedy\"", "unknown key arm[15].apply[0].like");
   refuse("above_human = true", "above_humans = true", "did you mean \"above_human\"?");
   refuse("by = \"dual\", keep", "by = \"duel\", keep", "no scorer \"duel\"; did you mean \"dual\"?");
   refuse("judge_pairs = 300\n", "", "learns from the judge set: set data.judge_pairs");
@@ -625,7 +694,7 @@ TEST(ExperimentConfig, SmokeCoversEveryOperationScorerAndWayToChoose) {
   EXPECT_EQ(operations, known(replaced(text, "op = \"mix\"", "op = \"xxxxxxxxx\"")));
   EXPECT_EQ(scorers, known(replaced(text, "kind = \"fluency\"", "kind = \"xxxxxxxxx\"")));
   EXPECT_EQ(ways, known(replaced(text, "choose = \"mbr\"", "choose = \"xxxxxxxxx\"")));
-  EXPECT_GE(operations.size(), 13u);
+  EXPECT_GE(operations.size(), 14u);
   EXPECT_GE(scorers.size(), 15u);
 }
 
@@ -667,8 +736,9 @@ std::vector<std::string> both(const std::set<std::string>& a, const std::set<std
 TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   const Graphs at;
   std::map<std::string, std::set<std::string>> ids;
-  for (const char* scale : {"remedies", "finetune", "map", "mechanisms", "growing", "growing-generators",
-                            "growing-models", "fraction", "mixing-recipes", "map-decodings"}) {
+  for (const char* scale :
+       {"remedies", "finetune", "map", "mechanisms", "growing", "growing-generators", "growing-models",
+        "orders", "filters", "fraction", "mixing-seeds", "mixing-recipes", "map-decodings"}) {
     const ExperimentConfig c = at.config(scale);
     EXPECT_EQ(c.folder, "runs/experiments/remedies");
     // The format when stages were first made: another one would make them all again.
@@ -679,10 +749,13 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["remedies"], ids["map"]).size(), 25u);
   EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 15u);
   EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
+  EXPECT_EQ(both(ids["remedies"], ids["orders"]).size(), 5u * (2 + 8));
+  EXPECT_EQ(both(ids["remedies"], ids["filters"]).size(), 5u * (2 + 4));
   EXPECT_EQ(both(ids["remedies"], ids["fraction"]).size(), 5u * 1);  // students are stopped by BLEU there
   EXPECT_EQ(both(ids["remedies"], ids["growing-generators"]).size(), 5u * (2 + 6));
   EXPECT_EQ(both(ids["growing"], ids["growing-generators"]).size(), 5u * (1 + 5));
   EXPECT_EQ(both(ids["growing"], ids["growing-models"]).size(), 5u * (2 + 5));  // dual has its reverse model
+  EXPECT_EQ(both(ids["remedies"], ids["mixing-seeds"]).size(), 5u * (1 + 2));
   EXPECT_EQ(both(ids["remedies"], ids["mixing-recipes"]).size(), 5u * (4 + 4));
   EXPECT_EQ(both(ids["map"], ids["mixing-recipes"]).size(), 5u * (3 + 4));
   EXPECT_EQ(both(ids["map"], ids["map-decodings"]).size(), 5u * (2 + 5));
@@ -815,6 +888,19 @@ TEST(ExperimentGraph, GeneratorsOfOneRecipeDifferByTheirSeed) {
   other->seed = 1;
   EXPECT_EQ(trainings(), before);
 }
+TEST(ExperimentGraph, SeveralDrawsAreTargetsTogether) {
+  const Graphs at;
+  const ExperimentConfig c = at.config("mixing-seeds");
+  const ExperimentGraph g = experiment_graph(c);
+  const Stage &one = g.graph.at(student(g, "one drawn translation").targets_stage),
+              &four = g.graph.at(student(g, "four drawn translations").targets_stage);
+  int64_t draws = 0;
+  four.parameters.find("draws")->whole(draws);
+  EXPECT_EQ(draws, 4);
+  EXPECT_EQ(one.parameters.find("draws"), nullptr);
+  EXPECT_EQ(to_json(*one.parameters.find("decoding")), to_json(*four.parameters.find("decoding")));
+  EXPECT_EQ(one.input("generator"), four.input("generator"));
+}
 TEST(ExperimentGraph, AtEqualStepsASmallVolumeLearnsAsLong) {
   const Graphs at;
   const ExperimentConfig c = at.config("laptop");
@@ -931,8 +1017,56 @@ void expect_choices(const Experiment& e) {
     ++chosen;
   }
   EXPECT_EQ(chosen, 3 * 2);
-  EXPECT_EQ(sampled, 2);  // at each seed once; the consistency scorer's too
+  EXPECT_EQ(sampled, 2 * 2);  // at each seed once, the consistency scorer's too; and two draws as targets
   EXPECT_EQ(drawn["mbr"], drawn["oracle"]);
+}
+
+// Weights chosen by BLEU are those of the first evaluation with the highest one.
+void expect_best_by_bleu(const Experiment& e) {
+  int64_t chosen = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string folder = entry.path().string();
+    const std::string facts = slurp(folder + "/stage.json");
+    if (!entry.path().filename().string().starts_with("train-") ||
+        facts.find("\"train.best\"") == std::string::npos || facts.find("judge_set") != std::string::npos)
+      continue;
+    ++chosen;
+    std::string best;
+    double highest = -1;
+    std::istringstream lines(slurp(folder + "/run/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const Json j = parse_json(line, "metrics");
+      const Json *bleu = j.find("valid_bleu"), *step = j.find("step");
+      double score = 0;
+      if (bleu == nullptr || !bleu->number(score) || score <= highest) continue;
+      highest = score;
+      best = to_json(*step);
+    }
+    EXPECT_EQ(read_safetensors(folder + "/run/best.safetensors").meta["step"], best);
+  }
+  EXPECT_EQ(chosen, 2);  // at each seed
+}
+// Drawn twice, a sentence has two targets, and they are two.
+void expect_draws(const Experiment& e) {
+  int64_t drawn = 0;
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    const std::string folder = entry.path().string();
+    if (!entry.path().filename().string().starts_with("generate-") ||
+        slurp(folder + "/stage.json").find("\"name\": \"self/twice\"") == std::string::npos)
+      continue;
+    ++drawn;
+    std::map<int64_t, std::vector<std::string>> by_id;
+    for (const Generated& g : read_generated(folder + "/generated.jsonl")) by_id[g.id].push_back(g.target);
+    EXPECT_EQ(by_id.size(), 500u);
+    int64_t differ = 0;
+    for (const auto& [id, texts] : by_id) {
+      ASSERT_EQ(texts.size(), 2u) << id;
+      differ += texts[0] != texts[1];
+    }
+    EXPECT_GT(differ, 100);
+    EXPECT_GT(edits::read_targets(folder).ids.size(), 900u);  // some translations are empty
+  }
+  EXPECT_EQ(drawn, 2);  // at each seed
 }
 
 // The second generation of a chain over parts of 166: its text names its generation and is of the third part; beside
@@ -1132,6 +1266,8 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   EXPECT_NE(again.err.find("0 of them now"), std::string::npos) << again.err;
   EXPECT_EQ(e.run(e.words("jobs", "x", {"--plain"})).out, "");  // nothing is left to do
   expect_choices(e);
+  expect_draws(e);
+  expect_best_by_bleu(e);
   expect_generations(e);
   expect_learned_from_both(e);
   expect_tags(e);

@@ -1,5 +1,5 @@
 // Operations that choose the target of each pool sentence: a smaller pool, human targets for some sentences,
-// several generators.
+// several generators, the targets of others.
 #include <algorithm>
 #include <map>
 
@@ -108,6 +108,21 @@ void join(const StageContext& x) {
   write_targets(x.folder, out);
 }
 
+// Gives each line the target that others have for its sentence, the first one if there are several: human
+// targets of sentences that were chosen, or put in order, by what a generator wrote. Lines for which others
+// have none are left out.
+void replace(const StageContext& x) {
+  const TargetSet given = read_targets(x.input("targets")), others = read_targets(x.input("with"));
+  const auto by = by_id(others);
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < given.ids.size(); ++i)
+    if (by.contains(given.ids[i])) rows.push_back(static_cast<int64_t>(i));
+  TargetSet out = picked(given, rows);
+  for (size_t i = 0; i < out.ids.size(); ++i)
+    out.texts[i].target = by.lower_bound(out.ids[i])->second->target;
+  write_targets(x.folder, out);
+}
+
 using Key = OperationKey;
 const OperationKey kWith{.name = "with", .type = Key::targets, .required = true, .several = true};
 const Operation kPart("part", 1, false,
@@ -117,6 +132,7 @@ const Operation kPart("part", 1, false,
          {{"real", Key::number, true, 1e-6, 1}, {.name = "real_last", .arranges = true}, {"tagged"}}, mix,
          Operation::nothing),
     kAlternate("alternate", 1, false, {kWith}, alternate, Operation::nothing),
-    kJoin("join", 1, false, {kWith}, join, Operation::nothing);
+    kJoin("join", 1, false, {kWith}, join, Operation::nothing),
+    kReplace("replace", 1, false, {{"with", Key::targets, true}}, replace, Operation::arrangement);
 }  // namespace
 }  // namespace rum::edits

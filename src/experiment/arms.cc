@@ -125,7 +125,9 @@ class Builder {
       return out_.graph.add("import", fmt::format("{}: {}", name, g.file),
                             recalled("import", {g.file}, {{"name", name}, {"hash", hash(g.file)}}),
                             {{"split", out_.split}}, 1, {{"file", g.file}});
-    return written(g.name, name.substr(name.find('/') + 1), seed, "pool", 1);
+    const std::string decoding = name.substr(name.find('/') + 1);
+    const auto d = c_.decodings.find(decoding);
+    return written(g.name, decoding, seed, "pool", d == c_.decodings.end() ? 1 : d->second.best);
   }
   // By its own name, or that of its targets.
   const Generator& generator_of(const std::string& name) const {

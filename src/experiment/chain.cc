@@ -17,7 +17,7 @@ Chain chain_of(Section& s, const ExperimentConfig& c) {
   s.read("fresh", x.fresh, 0, 1);
   s.read("detector", x.detector);
   s.done();
-  check_name(s.place("decoding"), "decoding", x.decoding, keys_of(c.decodings));
+  check_name(s.place("decoding"), "decoding of one translation", x.decoding, single_decodings(c));
   if (x.name.find('/') != std::string::npos)
     throw FileError(s.place("name") + "a chain's name must not contain \"/\"");
   if (c.data.pool_pairs <= x.generations)
@@ -58,6 +58,13 @@ void add_start(ExperimentConfig& c, const std::string& place, const std::string&
   add_generator(c, place, kStart, 1, count);
 }
 }  // namespace
+
+std::vector<std::string> single_decodings(const ExperimentConfig& c) {
+  std::vector<std::string> out;
+  for (const auto& [name, d] : c.decodings)
+    if (d.best == 1) out.push_back(name);
+  return out;
+}
 
 void add_arm(ExperimentConfig& c, const std::string& place, Arm arm) {
   for (const Arm& other : c.arms)

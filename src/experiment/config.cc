@@ -172,7 +172,11 @@ class Reader {
         continue;
       }
       Decoding d{.max_ratio = 2};
+      s.read("draws", d.best, 1, 1000);
       decoding(s, d);
+      if (d.best > 1 && !d.sample)
+        throw FileError(fmt::format("{}{} draws nothing: several draws need sample = true", s.place("draws"),
+                                    s.path("")));
       c_.decodings.emplace(name, d);
     }
     for (const std::string& name : chosen) {
@@ -206,7 +210,8 @@ class Reader {
     if (c.of.empty())
       throw FileError(s.place("") + s.path("of") +
                       ": expected the decodings whose translations it chooses from");
-    for (const std::string& d : c.of) check_name(s.place("of"), "decoding", d, keys_of(c_.decodings));
+    for (const std::string& d : c.of)  // best_of says how often it draws
+      check_name(s.place("of"), "decoding of one translation", d, single_decodings(c_));
     if (c.how == "channel" && c_.data.judge_pairs == 0)
       throw FileError(fmt::format("{}decoding {} learns from the judge set: set data.judge_pairs",
                                   s.place("choose"), name));
@@ -255,8 +260,8 @@ class Reader {
       if (x.kind == "consistency") {
         std::vector<std::string> known;
         for (const auto& [n, d] : c_.decodings)
-          if (d.sample) known.push_back(n);
-        check_name(s.place("decoding"), "sampling decoding", x.decoding, known);
+          if (d.sample && d.best == 1) known.push_back(n);
+        check_name(s.place("decoding"), "sampling decoding of one translation", x.decoding, known);
       }
       c_.scorers.emplace(name, std::move(x));
     }
@@ -352,6 +357,12 @@ class Reader {
   void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets,
                     const std::string& rewriting) const {
     const std::string& kind = scorer.kind;
+    const auto decoding = c_.decodings.find(targets.substr(targets.find('/') + 1));
+    if (decoding != c_.decodings.end() && decoding->second.best > 1)
+      throw FileError(
+          fmt::format("{}scorer {} gives a sentence one score, but \"{}\" are {} translations of each: "
+                      "name a decoding of one",
+                      place, scorer.name, targets, decoding->second.best));
     static const std::set<std::string> asking = {"confidence", "consistency", "quality", "linear",
                                                  "classifier", "states",      "density"};
     if (!asking.contains(kind)) return;

@@ -110,7 +110,7 @@ struct ExperimentConfig {
   std::map<std::string, RunConfig> recipes;
   std::string student;  // the recipe of students
   std::vector<Generator> generators;
-  std::map<std::string, Decoding> decodings;
+  std::map<std::string, Decoding> decodings;    // `best` is the number of draws of each source
   std::map<std::string, Reranking> rerankings;  // in one name space with the decodings
   std::map<std::string, Scorer> scorers;
   Decoding test_decoding{.beam = 1, .max_ratio = 2};  // how students translate the test set

@@ -166,8 +166,8 @@ void put_learning(page::Page& page, const ExperimentResults& r) {
   by_share(
       page, r, real_share, "A fraction of real data", "share of the pool with human targets",
       "Students of a part of the pool with its human targets, alone or filled up with generated ones. At "
-      "equal tokens alone means more epochs over less text; best weights are those of the lowest "
-      "validation loss.");
+      "equal tokens alone means more epochs over less text; best weights are those that did best on the "
+      "validation texts, by train.best of the recipe: loss or BLEU.");
   by_share(page, r, kept_share, "Growing sets", "share of the generated targets that is kept",
            "Students of the targets that a scorer ranks highest, or of as many at random, all for as many "
            "tokens. A remedy is worth the area between its curve and the random one.");

@@ -1,6 +1,6 @@
 // The stage that trains a generator or a student: the same trainer as `ruminate train`, which saves
 // regularly, so a killed stage continues where it was. Writes run/ with the weights after the last step
-// (last.safetensors) and those of the lowest validation loss (best.safetensors).
+// (last.safetensors) and those that did best on validation by train.best (best.safetensors).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -123,7 +123,10 @@ void train(const StageContext& x) {
   if (!x.stage.input("from").empty()) config.from = x.input("from") + "/run/last.safetensors";
   const JsonFields learned = x.parameters().object("data");
   const std::string what = learned.has("judge_set") ? learned.text("judge_set") : "forward";
-  if (what == "target language") config.kind = CorpusKind::documents;
+  if (what == "target language") {
+    config.kind = CorpusKind::documents;
+    if (config.best == Best::score) config.best = Best::loss;  // it translates nothing
+  }
   const std::string data = x.folder + (config.kind == CorpusKind::pairs ? "/train.tsv" : "/train.txt"),
                     plan = x.folder + "/plan.tsv";
   edits::TargetSet all = training_set(x, config);
