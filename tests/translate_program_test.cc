@@ -287,9 +287,9 @@ TEST_F(TranslateCommand, WhatTrainingHadIsOfWhatItTrainedOnAndMayBeUnknown) {
             std::string::npos);
   // One that began with the weights of another may have seen longer ones there.
   const Ran on = p->run({"train", p->file("c.toml"), "--set", "train.from=" + p->file("run"), "--set",
-                         "run.folder=" + p->file("on"), "--set", "train.steps=2"});
+                         "run.folder=" + p->file("tuned"), "--set", "train.steps=2"});
   ASSERT_EQ(on.status, 0) << on.err;
-  EXPECT_EQ(says(p->file("on")).find(said), std::string::npos);
+  EXPECT_EQ(says(p->file("tuned")).find(said), std::string::npos);
   // Its numbers are those of the weights in int8 as well.
   ASSERT_EQ(p->run({"quantize", p->file("run"), p->file("int8")}).status, 0);
   EXPECT_NE(says(p->file("int8")).find(said), std::string::npos);
