@@ -525,8 +525,17 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[{ op = \"drop_copies\" }, { op = \"filter\", by = \"dual\"",
          "[{ op = \"alternate\", with = [\"low/greedy\"] }, { op = \"filter\", by = \"confidence\"",
          "scorer confidence (confidence) judges a generator's own texts, and \"alternate\" before it puts "
-         "others in "
-         "their place: put it first");
+         "others in their place: put it first");
+  for (const auto& [scattering, op] :
+       {std::pair{"{ op = \"order\", by = \"dual\", first = \"worst\" }", "order"},
+        std::pair{"{ op = \"join\", with = [\"self/sampled\"] }", "join"},
+        std::pair{"{ op = \"resample\", by = \"length\" }", "resample"},
+        std::pair{"{ op = \"alternate\", with = [\"self/twice\"] }", "alternate"},
+        std::pair{"{ op = \"mix\", real = 0.1, real_last = true }", "mix"}})
+    refuse("[{ op = \"drop_copies\" }", ("[" + std::string(scattering)).c_str(),
+           ("in the order of the pool, and after \"" + std::string(op) +
+            "\" they no longer are: put \"filter\" first")
+               .c_str());
   refuse("better = \"human\"\nworse = \"self/greedy\"", "better = \"low/greedy\"\nworse = \"self/greedy\"",
          "a claim about targets compares generated ones with human ones");
   refuse("outside.jsonl\"", "outside.jsonl\"\nseed = 2",

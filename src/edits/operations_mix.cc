@@ -129,10 +129,14 @@ const Operation kPart("part", 1, false,
                       {{"first", Key::whole, true, 0, 1e9}, {"count", Key::whole, true, 1, 1e9}}, part),
     kSubset("subset", 1, false, {{"share", Key::number, true, 1e-6, 1}}, subset),
     kMix("mix", 1, true,
-         {{"real", Key::number, true, 1e-6, 1}, {.name = "real_last", .arranges = true}, {"tagged"}}, mix,
-         Operation::nothing),
+         {{"real", Key::number, true, 1e-6, 1},
+          {.name = "real_last", .arranges = true, .scatters = true},
+          {"tagged"}},
+         mix, Operation::nothing),
     kAlternate("alternate", 1, false, {kWith}, alternate, Operation::nothing),
-    kJoin("join", 1, false, {kWith}, join, Operation::nothing),
+    kJoin("join", 1, false,
+          {{.name = "with", .type = Key::targets, .required = true, .several = true, .scatters = true}}, join,
+          Operation::nothing),
     kReplace("replace", 1, false, {{"with", Key::targets, true}}, replace, Operation::arrangement);
 }  // namespace
 }  // namespace rum::edits

@@ -66,8 +66,10 @@ ResamplingWeights resampling_weights(std::span<const double> probabilities, doub
     out.weights.push_back(std::pow(1 - q, exponent));
   }
   const double all = sum(out.weights);
-  RUM_CHECK(all > 0,
-            "resampling: the detector is sure that a machine wrote every line: all weights are zero");
+  RUM_CHECK(
+      all > 0,
+      "resampling: the detector is sure that a machine wrote every line: all weights are zero; choose a "
+      "higher temperature or a lower exponent");
   scale(out.weights, 1 / all);
   out.effective_sample_size = effective_sample_size(out.weights);
   return out;

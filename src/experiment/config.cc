@@ -316,14 +316,26 @@ class Reader {
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
     for (const std::string& m : a.models) check_name(s.place("judge"), "kind of weights", m, kWeights);
-    std::string arranging, rewriting;  // the last operation that did
+    std::string arranging, scattering, rewriting;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
-      check_arrangement(o, a.apply.back(), arranging);
-      for (const auto& [key, scorer] : a.apply.back().scores)
+      const AppliedOperation& last = a.apply.back();
+      check_arrangement(o, last, arranging);
+      for (const auto& [key, scorer] : last.scores) {
         check_scorer(o.place(key), c_.scorers.at(scorer), a.targets, rewriting);
-      if (edits::Operation::named(a.apply.back().op).kept != edits::Operation::all)
-        rewriting = a.apply.back().op;
+        if (!scattering.empty())
+          throw FileError(fmt::format(
+              "{}a score is of a sentence's one target, in the order of the pool, and after \"{}\" they no "
+              "longer are: put \"{}\" first",
+              o.place(key), scattering, last.op));
+      }
+      if (gives(last, &edits::OperationKey::arranges)) arranging = last.op;
+      const auto kept = edits::Operation::named(last.op).kept;
+      const bool several = kept == edits::Operation::nothing &&
+                           std::any_of(last.targets.begin(), last.targets.end(),
+                                       [&](const auto& with) { return draws(with.second) > 1; });
+      if (several || gives(last, &edits::OperationKey::scatters)) scattering = last.op;
+      if (kept != edits::Operation::all) rewriting = last.op;
     }
     s.done();
     if (a.targets == "none" &&
@@ -353,16 +365,20 @@ class Reader {
                         s.place("from"), a.from, k.name, there, mine, here));
     }
   }
+  // How many translations of each source targets of this name are.
+  int64_t draws(const std::string& targets) const {
+    const auto decoding = c_.decodings.find(targets.substr(targets.find('/') + 1));
+    return decoding == c_.decodings.end() ? 1 : decoding->second.best;
+  }
   // Some scorers need more from the generator than its targets: other texts, or its probabilities.
   void check_scorer(const std::string& place, const Scorer& scorer, const std::string& targets,
                     const std::string& rewriting) const {
     const std::string& kind = scorer.kind;
-    const auto decoding = c_.decodings.find(targets.substr(targets.find('/') + 1));
-    if (decoding != c_.decodings.end() && decoding->second.best > 1)
+    if (draws(targets) > 1)
       throw FileError(
           fmt::format("{}scorer {} gives a sentence one score, but \"{}\" are {} translations of each: "
                       "name a decoding of one",
-                      place, scorer.name, targets, decoding->second.best));
+                      place, scorer.name, targets, draws(targets)));
     static const std::set<std::string> asking = {"confidence", "consistency", "quality", "linear",
                                                  "classifier", "states",      "density"};
     if (!asking.contains(kind)) return;
@@ -385,18 +401,22 @@ class Reader {
     s.done();
     return out;
   }
-  static void check_arrangement(const Section& s, const AppliedOperation& o, std::string& arranging) {
-    const edits::Operation& operation = edits::Operation::named(o.op);
-    if (!arranging.empty() && operation.kept == edits::Operation::nothing)
+  static void check_arrangement(const Section& s, const AppliedOperation& o, const std::string& arranging) {
+    if (!arranging.empty() && edits::Operation::named(o.op).kept == edits::Operation::nothing)
       throw FileError(fmt::format(
           "{}\"{}\" would undo the order or the weights that \"{}\" before it gave the targets: put it first",
           s.place("op"), o.op, arranging));
-    for (const edits::OperationKey& key : operation.keys) {
-      const auto is_given = [&](const auto& given) { return given.first == key.name; };
-      if (key.arranges && (std::any_of(o.parameters.begin(), o.parameters.end(), is_given) ||
-                           std::any_of(o.scores.begin(), o.scores.end(), is_given)))
-        arranging = o.op;
-    }
+  }
+  // Is a key given that does this?
+  static bool gives(const AppliedOperation& o, bool edits::OperationKey::*does) {
+    const auto has = [](const auto& given, const std::string& name) {
+      return std::any_of(given.begin(), given.end(), [&](const auto& g) { return g.first == name; });
+    };
+    const auto& keys = edits::Operation::named(o.op).keys;
+    return std::any_of(keys.begin(), keys.end(), [&](const edits::OperationKey& key) {
+      return key.*does &&
+             (has(o.parameters, key.name) || has(o.targets, key.name) || has(o.scores, key.name));
+    });
   }
   void operation_key(Section& s, const edits::OperationKey& key, AppliedOperation& out) const {
     if (!key.required && s.find(key.name) == nullptr) return;
