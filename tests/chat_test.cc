@@ -281,7 +281,7 @@ TEST_F(Chat, GivesUpWithTheServersOwnWords) {
   failing({429, "slow down", "", 0}, "no answer in 2 tries, the last: status 429: \"slow down\"", 2);
   failing({200, "<html>", "", 0}, "no chat completion, but \"<html>\"", 2);
   failing({401, "wrong key", "", 0}, "status 401: \"wrong key\"; trying again would not help", 1);
-  failing({429, "", "Retry-After: 86400\r\n", 0}, "the server asks to wait 86400 s", 1);
+  failing({429, "", "Retry-After: 7200\r\n", 0}, "the server asks to wait 7200 s", 1);
   failing({200, "{}", "", 1}, "timed out", 2);
 }
 TEST_F(Chat, AnAbsentServerIsNamed) {

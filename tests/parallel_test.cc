@@ -25,6 +25,7 @@
 #include "run/folder.h"
 #include "tensor/backend.h"
 #include "tests/error_of.h"
+#include "tests/forked.h"
 #include "tests/program.h"
 #include "tests/scratch.h"
 #include "tests/toy.h"
@@ -212,7 +213,7 @@ TEST(Listener, AMachinesOwnNameIsForAllThoughItIsOnLoopback) {
   const Scratch folder;
   const std::string hosts = folder.path + "/hosts";
   std::ofstream(hosts) << "127.0.1.1 rank0machine\n";
-  const pid_t child = fork();
+  const pid_t child = forked(fork());
   if (child == 0) {  // with a file of names of its own
     const bool own = (unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) &&
                      mount("none", "/", nullptr, MS_REC | MS_PRIVATE, "") == 0 &&
@@ -242,7 +243,7 @@ int in_processes(int size, const std::function<bool(Ranks&)>& work) {
   launch.size = size, launch.port = free_port();
   std::vector<pid_t> children;
   for (launch.rank = 0; launch.rank < size; ++launch.rank) {
-    children.push_back(fork());
+    children.push_back(forked(fork()));
     if (children.back() != 0) continue;
     bool well = false;
     try {
@@ -419,7 +420,7 @@ struct Together : testing::Test {
     const std::string port = std::to_string(free_port());
     std::vector<pid_t> children;
     for (int rank = 0; rank < size; ++rank) {
-      children.push_back(fork());
+      children.push_back(forked(fork()));
       if (children.back() != 0) continue;
       setenv("RANK", std::to_string(rank).c_str(), 1), setenv("WORLD_SIZE", std::to_string(size).c_str(), 1);
       setenv("MASTER_ADDR", "localhost", 1), setenv("MASTER_PORT", port.c_str(), 1);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/forked.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 
@@ -41,7 +42,7 @@ struct Program {
   std::string file(const std::string& name) const { return scratch.path + "/" + name; }
   void write(const std::string& name, const std::string& text) const { std::ofstream(file(name)) << text; }
   pid_t start(std::vector<std::string> words, int64_t memory = 0) const {
-    const pid_t child = fork();
+    const pid_t child = forked(fork());
     if (child != 0) return child;
     if (memory > 0) {
       const rlimit limit{static_cast<rlim_t>(memory), static_cast<rlim_t>(memory)};

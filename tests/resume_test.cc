@@ -22,6 +22,7 @@
 #include "run/folder.h"
 #include "run/run.h"
 #include "tests/error_of.h"
+#include "tests/forked.h"
 #include "tests/program.h"
 #include "tests/run_folder.h"
 #include "tests/sanitizer.h"
@@ -77,7 +78,7 @@ struct Resume : testing::Test {
   static pid_t start(const std::function<void()>& setup, const Words& words) {
     const char* given = getenv("RUM_PROGRAM");
     const std::string program = fs::absolute(given ? given : "build/ruminate").string();
-    const pid_t child = fork();
+    const pid_t child = forked(fork());
     if (child != 0) return child;
     for (const auto& [name, to] : {std::pair{"out", 1}, std::pair{"err", 2}})
       dup2(open(p->file(name).c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), to);

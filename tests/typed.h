@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/forked.h"
 #include "tests/program.h"
 
 namespace rum {
@@ -18,7 +19,7 @@ namespace rum {
 inline std::string typed(const Program& p, std::vector<std::string> words, bool colours = true,
                          const std::vector<std::string>& lines = {}) {
   int terminal = -1;
-  const pid_t child = forkpty(&terminal, nullptr, nullptr, nullptr);
+  const pid_t child = forked(forkpty(&terminal, nullptr, nullptr, nullptr));
   if (child == 0) {
     setenv("TERM", "xterm-256color", 1);
     if (colours)

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
+#include "tests/forked.h"
 #include "tests/scratch.h"
 
 using namespace rum;
@@ -62,8 +63,7 @@ int half_written(const std::string& folder) {
 int64_t run_and_kill(const std::string& folder, useconds_t delay_us, bool writing) {
   int ends[2];
   RUM_CHECK(pipe(ends) == 0, "no pipe");
-  const pid_t process = fork();
-  RUM_CHECK(process != -1, "no process");
+  const pid_t process = forked(fork());
   if (process == 0) {
     close(ends[0]);
     child(folder, ends[1]);

@@ -19,6 +19,7 @@
 #include "optim/adamw.h"
 #include "tensor/backend.h"
 #include "tensor/recording.h"
+#include "tests/forked.h"
 #include "train/step.h"
 
 namespace rum::test {
@@ -271,7 +272,7 @@ TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
 
 // Runs f in a process of its own, where everything is as it was here; whether it returned true there.
 bool in_child(const std::function<bool()>& f) {
-  const pid_t child = fork();
+  const pid_t child = forked(fork());
   if (child == 0) _exit(f() ? 0 : 1);
   int status = 1;
   waitpid(child, &status, 0);
