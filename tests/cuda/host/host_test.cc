@@ -13,13 +13,13 @@
 #include <thread>
 
 #include "../../error_of.h"
+#include "../../forked.h"
 #include "autograd/tape.h"
 #include "mock.h"
 #include "model/gpt.h"
 #include "optim/adamw.h"
 #include "tensor/backend.h"
 #include "tensor/recording.h"
-#include "tests/forked.h"
 #include "train/step.h"
 
 namespace rum::test {
