@@ -5,17 +5,13 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/mean.h"
 
 namespace rum::experiment {
 namespace {
 std::optional<double> share_of(double gap, double closed) {
   if (std::abs(gap) <= 1e-12) return {};
   return closed / gap;
-}
-double quantile(const std::vector<double>& sorted, double p) {  // linear between order statistics
-  const double at = static_cast<double>(sorted.size() - 1) * p;
-  const auto below = static_cast<size_t>(at), above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 }  // namespace
 

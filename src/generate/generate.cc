@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/round_up.h"
 #include "generate/penalties.h"
 #include "generate/sampler.h"
 #include "generate/search.h"
@@ -186,7 +187,7 @@ class Writer {
     }
     token_each_ = ids_.size() == rows_.size();  // of no text more: row i is that of id i
     if (device_ == DeviceKind::cpu) return;
-    auto fill = [](std::vector<int32_t>& v) { v.resize((v.size() + kRowStep - 1) / kRowStep * kRowStep, 0); };
+    auto fill = [](std::vector<int32_t>& v) { v.resize(round_up(v.size(), kRowStep), 0); };
     fill(ids_);
     fill(positions_);
     fill(rows_);

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
+#include "base/mean.h"
 #include "metrics/explain.h"
 
 namespace rum::metrics {
 namespace {
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 const Explanation explanations[] = {
     {"lines", "Lines", "lines of the file, which end at line feeds alone; those without a word beside them",
      "This program."},
@@ -120,15 +119,8 @@ Lengths lengths(std::span<const int64_t> tokens_of_lines) {
   for (const int64_t x : sorted)
     squares += (static_cast<double>(x) - out.mean) * (static_cast<double>(x) - out.mean);
   if (sorted.size() > 1) out.deviation = std::sqrt(squares / (n - 1));
-  const auto percentile = [&](double q) {
-    const double at = q * (n - 1);
-    const auto i = static_cast<size_t>(at);
-    const double next = static_cast<double>(sorted[std::min(i + 1, sorted.size() - 1)]);
-    return static_cast<double>(sorted[i]) +
-           (at - static_cast<double>(i)) * (next - static_cast<double>(sorted[i]));
-  };
-  out.median = percentile(0.5);
-  out.percentile90 = percentile(0.9);
+  out.median = quantile(sorted, 0.5);
+  out.percentile90 = quantile(sorted, 0.9);
   return out;
 }
 }  // namespace rum::metrics

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -11,8 +10,6 @@
 
 namespace rum::metrics {
 namespace {
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
-
 // The spectra that need only the count of each word.
 void count_words(const ComparedCorpora& corpora, std::vector<int32_t> counts, unsigned needs,
                  DiversitySample& out) {

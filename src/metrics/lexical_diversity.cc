@@ -6,7 +6,6 @@
 
 namespace rum::metrics {
 namespace {
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 double real(int64_t x) { return static_cast<double>(x); }
 double quotient(double a, double b) { return b == 0 ? kUndefined : a / b; }
 double second_moment(const Spectrum& s) {

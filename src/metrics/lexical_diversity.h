@@ -5,11 +5,13 @@
 // Symbols: N tokens, V types, V_r types that occur r times.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
 
 namespace rum::metrics {
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 struct Spectrum {
   int64_t tokens = 0, types = 0;                     // N, V
   std::vector<std::pair<int64_t, int64_t>> classes;  // (r, V_r), r ascending, V_r > 0

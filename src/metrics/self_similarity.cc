@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include "base/threads.h"
+#include "metrics/lexical_diversity.h"
 #include "metrics/sentence_diversity.h"
 #include "metrics/tokenize.h"
 #include "text/unicode.h"
@@ -13,7 +13,6 @@
 
 namespace rum::metrics {
 namespace {
-constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 // Calls f(number, how often) for each distinct number of the line.
 template <class F>
 void each_type(std::span<const int32_t> line, std::vector<int32_t>& sorted, F&& f) {

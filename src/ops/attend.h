@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/round_up.h"
 #include "ops/attention.h"
 #include "ops/micro.h"
 #include "tensor/tensor.h"
@@ -54,7 +55,7 @@ class Rotation {
 
 template <class S>
 int64_t padded(int64_t n) {  // to whole vectors
-  return (n + simd::kLanes<S> - 1) / simd::kLanes<S> * simd::kLanes<S>;
+  return round_up(n, simd::kLanes<S>);
 }
 
 // Rows of one head, `n` x `d`, ready for arithmetic: in place if they can be read there as whole vectors,

@@ -3,15 +3,17 @@
 #include "ops/attention.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "base/threads.h"
 #include "ops/attend.h"
 
 namespace rum {
 namespace {
+constexpr int64_t kLargestPanel = 16;  // tokens: a cache has room for whole panels of keys on any processor
+
 struct Span {  // the rows of one text, and how many tokens of it the cache already holds
   int64_t begin, length, before, prefix;
   Mask mask;
@@ -186,7 +188,7 @@ void reorder(Cache& cache, std::span<const Cache::Copy> copies) {
     for (const auto& [to, from] : copies) {
       std::span<const char> source(spare);
       if (from >= 0) {
-        const int64_t held = panels ? (used[from] + 15) / 16 * 16 : used[from];
+        const int64_t held = panels ? round_up(used[from], kLargestPanel) : used[from];
         source = {t.data<char>() + from * slot, static_cast<size_t>(held * row)};
       }
       if (to < 0)
@@ -250,7 +252,7 @@ Cache::Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType
     : used(Tensor::empty({slots}, DType::i32, d)) {
   Backend::of(d).fill(used.data<void>(), 0, static_cast<size_t>(slots) * 4);
   for (int64_t i = 0; i < layers; ++i) {
-    keys.push_back(Tensor::empty({slots, (length + 15) / 16 * 16, width}, t, d));  // whole panels
+    keys.push_back(Tensor::empty({slots, round_up(length, kLargestPanel), width}, t, d));
     values.push_back(Tensor::empty({slots, length, width}, t, d));
     Backend::of(d).fill(keys.back().data<void>(), 0, static_cast<size_t>(keys.back().size()) * size_of(t));
   }

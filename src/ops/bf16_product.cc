@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/round_up.h"
 #include "base/threads.h"
 #include "ops/micro.h"
 
@@ -42,7 +43,6 @@ struct Wide {
   }
   Floats last(int r, int64_t j) const { return at<false>(r, j); }
 };
-int64_t wide_size(int64_t k) { return (k + kLanes - 1) / kLanes * kLanes; }
 template <int R>
 void widen(Narrow<R> from, float* to) {
   const int64_t k = from.k, whole = k / (2 * kLanes) * (2 * kLanes);
@@ -105,7 +105,8 @@ int64_t few_cols(int64_t n) {
 }  // namespace
 
 void bf16_product(const Tensor& a, const Tensor& weights, Tensor& c, const Tensor& bias) {
-  const int64_t m = a.shape().rows(), n = weights.shape().rows(), k = a.shape()[-1], size = wide_size(k);
+  const int64_t m = a.shape().rows(), n = weights.shape().rows(), k = a.shape()[-1],
+                size = round_up(k, kLanes);
   const bf16 *const x = a.data<bf16>(), *const w = weights.data<bf16>();
   const int64_t cols = m > kFew ? kPieceCols : few_cols(n);
   const int64_t down = (m + kPieceRows - 1) / kPieceRows, across = (n + cols - 1) / cols;

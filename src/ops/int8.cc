@@ -29,6 +29,7 @@
 #endif
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "base/threads.h"
 #include "ops/micro.h"
 #include "tensor/arena.h"
@@ -329,7 +330,7 @@ void int8_product(const Tensor& a, const Int8Weights& w, Tensor& c, const Tensor
                 a.dtype() == DType::f32 && c.dtype() == DType::f32 && (!bias || bias.dtype() == DType::f32),
             "int8: {} {} times ({}, {})' into {} {}", str(a.shape()), static_cast<int>(a.dtype()), n, k,
             str(c.shape()), static_cast<int>(c.dtype()));
-  const int64_t padded = (k + 63) / 64 * 64, step = path.apart ? 2 * padded + kStartBytes : padded;
+  const int64_t padded = round_up(k, 64), step = path.apart ? 2 * padded + kStartBytes : padded;
   const Tensor rounded = Tensor::empty({m * step}, DType::i8, DeviceKind::cpu);
   const Tensor scales = Tensor::empty({m}, DType::f32, DeviceKind::cpu);
   auto* const x = rounded.data<uint8_t>();

@@ -13,8 +13,6 @@
 
 namespace rum {
 namespace {
-bool is_weights(const std::string& path) { return path.ends_with(".ckpt") || path.ends_with(".safetensors"); }
-
 // The run folder that a file of weights lies in: RUN/model.safetensors or RUN/checkpoints/step-00000100.ckpt.
 RunFolder folder_around(const std::string& file) {
   const size_t slash = file.rfind('/');
@@ -77,6 +75,7 @@ LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type, st
   params.materialise_to_read(device, dtype, seed);
 }
 
+bool is_weights(const std::string& path) { return path.ends_with(".ckpt") || path.ends_with(".safetensors"); }
 RunFiles run_files(const std::string& given) {
   const RunFolder folder = is_weights(given) ? folder_around(given) : RunFolder{given};
   if (!Disk::real().exists(folder.config()))

@@ -29,6 +29,7 @@ struct LoadedRun {
   LoadedRun(RunConfig, Tokenizer, DeviceKind, DType = DType::f32, std::optional<uint32_t> seed = {});
   bool translation() const { return config.kind == CorpusKind::pairs; }
 };
+bool is_weights(const std::string& path);  // by its ending: a checkpoint, or a file of a model
 // The files that a model is read from. As load_run(): FileError when it is not a run folder, or has no weights.
 struct RunFiles {
   std::string config, tokenizer, weights;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace rum {
 namespace {
@@ -16,7 +17,7 @@ class CpuBackend final : public Backend {
   // Large blocks ask for huge pages: decoding walks through all weights for every token.
   void* allocate(size_t bytes) override {
     constexpr size_t kHuge = size_t{2} << 20;
-    const size_t unit = bytes < kHuge ? 64 : kHuge, size = (bytes + 63) / 64 * 64;
+    const size_t unit = bytes < kHuge ? 64 : kHuge, size = round_up(bytes, 64);
     void* p = nullptr;
     if (::posix_memalign(&p, unit, size) != 0)
       throw OutOfMemory(fmt::format("out of memory: {} MiB more were asked for", bytes >> 20));

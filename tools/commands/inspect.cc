@@ -170,14 +170,11 @@ int run(int argc, char** argv) {
       .add("--svg", drawing, "draw the run's training and validation loss to this file")
       .add("--ops", ops, "print the catalogue of ops");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  const auto is_file = [](const std::string& path) {
-    return path.ends_with(".ckpt") || path.ends_with(".safetensors");
-  };
   RUM_CHECK(ops != !what.empty(), "give a run folder or a file, or --ops");
   RUM_CHECK(ops + step + !page.empty() + !drawing.empty() <= 1,
             "--ops, --step, --html and --svg exclude each other: each is an output of its own");
   for (const std::string& path : what)
-    RUM_CHECK(!is_file(path) || (!step && page.empty() && drawing.empty()),
+    RUM_CHECK(!is_weights(path) || (!step && page.empty() && drawing.empty()),
               "{}: --step, --html and --svg are for run folders; a file's tensors are listed without a flag",
               path);
   RUM_CHECK(what.size() <= 1 || !page.empty(), "several runs at once need --html FILE");
@@ -193,7 +190,7 @@ int run(int argc, char** argv) {
     write_page(what, page, watch);
   } else if (!drawing.empty()) {
     write_output(drawing, loss_picture({what[0]}));
-  } else if (is_file(what[0])) {
+  } else if (is_weights(what[0])) {
     show_tensors(what[0]);
   } else {
     step ? show_step(what[0]) : show_run(what[0]);
