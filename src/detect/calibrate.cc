@@ -8,14 +8,6 @@
 
 namespace rum::detect {
 namespace {
-// log(1 + exp(x)) for any x.
-double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-double logistic(double x) {
-  const double e = std::exp(-std::abs(x));
-  if (x >= 0) return 1 / (1 + e);
-  return e / (1 + e);
-}
-
 // Minimises the cross-entropy in z = -(a s + b), with scores of mean 0 and deviation 1: Newton's method,
 // where a step is halved until it descends. Strictly convex, since no target is 0 or 1.
 struct PlattFit {

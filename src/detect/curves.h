@@ -1,8 +1,17 @@
 // Two curves from scores to probabilities; calibrate.h fits them.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace rum::detect {
+// log(1 + exp(x)) for any x.
+inline double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+// 1 / (1 + exp(-x)) for any x.
+inline double logistic(double x) {
+  const double e = std::exp(-std::abs(x));
+  return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
 // p = 1 / (1 + exp(a s + b)); a is negative where machines score higher (Platt 1999).
 struct Platt {
   double a = 0, b = 0, objective = 0;

@@ -9,7 +9,6 @@
 
 #include "base/hash.h"
 #include "detect/calibrate.h"
-#include "detect/white_box.h"
 #include "text/words.h"
 
 namespace rum::detect {
@@ -35,10 +34,10 @@ HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fo
 }
 // For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
 // that `tried` selects.
-CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
-                          const std::vector<int64_t>& fold, int64_t folds, const Selects& learns,
-                          const Selects& tried) {
-  CrossFitted out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
+MarkedScores fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
+                           const std::vector<int64_t>& fold, int64_t folds, const Selects& learns,
+                           const Selects& tried) {
+  MarkedScores out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
   for (int64_t f = 0; f < folds; ++f) {
     const auto [seen, unseen, where] = hold_out(texts, fold, f, learns, tried);
     if (unseen.empty()) continue;
@@ -60,7 +59,7 @@ CrossFitted fit_and_score(const std::string& kind, std::span<const Text> texts, 
   }
   return out;
 }
-CrossAuroc against(std::span<const Text> texts, const CrossFitted& tried, const std::string& generator) {
+CrossAuroc against(std::span<const Text> texts, const MarkedScores& tried, const std::string& generator) {
   Scores s;
   int64_t own = 0;
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -92,8 +91,8 @@ std::vector<int64_t> folds_of(std::span<const Text> texts, int64_t folds, uint32
 HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fold, int64_t f) {
   return hold_out(texts, fold, f, everyone, everyone);
 }
-CrossFitted cross_fit(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
-                      int64_t folds, uint32_t seed) {
+MarkedScores cross_fit(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
+                       int64_t folds, uint32_t seed) {
   check_authors(texts);
   return fit_and_score(kind, texts, options, folds_of(texts, folds, seed), folds, everyone, everyone);
 }
@@ -110,7 +109,7 @@ void fit_curve(Calibration& c, const Scores& scores, const std::string& curve) {
 std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<const Text> texts,
                                          const Json::Object& options, int64_t folds, uint32_t seed,
                                          const std::string& curve) {
-  const CrossFitted crossed = cross_fit(kind, texts, options, folds, seed);
+  const MarkedScores crossed = cross_fit(kind, texts, options, folds, seed);
   auto detector = fit(kind, texts, options);
   detector->calibration.minimum_characters = usual_minimum(texts);
   std::vector<Text> others;
@@ -147,7 +146,7 @@ CrossGenerator cross_generator(const std::string& kind, std::span<const Text> te
   const std::vector<int64_t> fold = folds_of(texts, folds, seed);
   for (const std::string& name : out.generators) {
     const auto only = [&](const Text& t) { return t.author == Author::human || t.generator == name; };
-    const CrossFitted tried = fit_and_score(kind, texts, options, fold, folds, only, everyone);
+    const MarkedScores tried = fit_and_score(kind, texts, options, fold, folds, only, everyone);
     out.matrix.emplace_back();
     for (const std::string& other : out.generators) out.matrix.back().push_back(against(texts, tried, other));
   }

@@ -2,6 +2,7 @@
 // nearly copies of each other, so they all go into one fold.
 #pragma once
 #include "detect/evaluate.h"
+#include "detect/white_box.h"
 
 namespace rum::detect {
 // A fold for each text, by its source (or its id if there is none, so that line 7 of several files stays
@@ -14,13 +15,10 @@ struct HeldOutFold {
   std::vector<size_t> where;  // of each unseen text in `texts`
 };
 HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fold_of_each, int64_t fold);
-struct CrossFitted {
-  std::vector<double> scores;   // of each text, by a detector fitted on the other folds
-  std::vector<bool> white_box;  // white_box.h
-};
-// `kind` and `options` as for fit(); folds as in folds_of(), each held out in turn.
-CrossFitted cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
-                      int64_t folds, uint32_t seed);
+// Of each text, by a detector fitted on the other folds. `kind` and `options` as for fit(); folds as in
+// folds_of(), each held out in turn.
+MarkedScores cross_fit(const std::string& kind, std::span<const Text>, const Json::Object& options,
+                       int64_t folds, uint32_t seed);
 // How well cross-fitted scores tell people from machines.
 HeldOut held_out(std::span<const Text>, std::span<const double> cross_fitted, int64_t folds);
 

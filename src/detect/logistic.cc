@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "detect/curves.h"
 #include "detect/precondition.h"
 
 namespace rum::detect {
@@ -128,10 +129,8 @@ class Newton {
       squares += w * w;
     }
     Vector by_piece(static_cast<size_t>(pieces_));
-    walk([&](size_t i, size_t piece) {
-      const double m = sign_[i] * (z_[i] + step * along_[i]);
-      by_piece[piece] += std::max(-m, 0.0) + std::log1p(std::exp(-std::abs(m)));
-    });
+    walk(
+        [&](size_t i, size_t piece) { by_piece[piece] += softplus(-sign_[i] * (z_[i] + step * along_[i])); });
     for (const double s : by_piece) sum += s;
     return squares / 2 + c_ * sum;
   }

@@ -10,6 +10,11 @@
 #include "detect/detector.h"
 
 namespace rum::detect {
+// A detector's scores of texts, and which of these are by a model that it uses.
+struct MarkedScores {
+  std::vector<double> scores;
+  std::vector<bool> white_box;
+};
 // Which of the machine texts were written by a model that the detector uses: their provenance has the hash of
 // its weights, or in a sample of their generator and decoding most texts have rank 1 at every token.
 std::vector<bool> white_box(const Detector&, std::span<const Text>);

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "detect/curves.h"
 #include "experiment/report_page.h"
 #include "page/chart.h"
 
@@ -53,7 +53,7 @@ std::vector<page::ChartPoint> roc_line(const detect::Scores& s) {
 }
 detect::Scores probabilities(detect::Scores log_odds) {
   for (auto* list : {&log_odds.human, &log_odds.machine})
-    for (double& x : *list) x = 1 / (1 + std::exp(-x));
+    for (double& x : *list) x = detect::logistic(x);
   return log_odds;
 }
 page::ChartLine diagonal() { return {"", {{0, 0, 0, 0}, {1, 1, 1, 1}}, Stroke::reference}; }

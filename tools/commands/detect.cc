@@ -18,7 +18,6 @@
 #include "base/threads.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
-#include "detect/white_box.h"
 #include "run/run.h"
 #include "text/unpack.h"
 #include "tools/command.h"
@@ -161,6 +160,9 @@ std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts
               texts[i].id, scores[i]);
   return scores;
 }
+MarkedScores marked_scores(const Detector& d, std::span<const Text> texts) {
+  return {finite_scores(d, texts), white_box(d, texts)};
+}
 void print(const std::string& text, std::FILE* to) {
   if (to == stderr) return put(to, text);
   if (std::fwrite(text.data(), 1, text.size(), to) != text.size() || std::fflush(to) != 0)
@@ -249,8 +251,7 @@ int run_calibrate(int argc, char** argv) {
   auto detector = load(path);
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
-  const std::vector<double> scores = finite_scores(*detector, texts.texts);
-  const std::vector<bool> own = white_box(*detector, texts.texts);
+  const auto [scores, own] = marked_scores(*detector, texts.texts);
   Scores s;  // without the machine texts that say nothing of others (white_box.h)
   int64_t left_out = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
@@ -287,30 +288,23 @@ void warn_of_same_ids(std::span<const Text> texts) {
     }
 }
 // What a detector says of texts, those that it cannot score left out: named on standard error, their score NaN.
-struct Judged {
-  std::vector<double> scores;
-  std::vector<bool> own;  // white_box.h
-  int64_t unfit = 0;
-};
-Judged judge(const Detector& d, std::span<const Text> texts) {
-  Judged out{std::vector<double>(texts.size(), NAN), std::vector<bool>(texts.size()), 0};
+MarkedScores judge(const Detector& d, std::span<const Text> texts) {
+  MarkedScores out{std::vector<double>(texts.size(), NAN), std::vector<bool>(texts.size())};
   std::vector<Text> fit;
   std::vector<size_t> at;
   for (size_t i = 0; i < texts.size(); ++i) {
     if (const auto why = d.unfit(texts[i])) {
       say("text {}: {}; it has no score", texts[i].id, *why);
-      ++out.unfit;
       continue;
     }
     fit.push_back(texts[i]);
     at.push_back(i);
   }
   if (fit.empty()) return out;
-  const std::vector<double> scores = finite_scores(d, fit);
-  const std::vector<bool> own = white_box(d, fit);
+  const auto [scores, own] = marked_scores(d, fit);
   for (size_t k = 0; k < at.size(); ++k) {
     out.scores[at[k]] = scores[k];
-    out.own[at[k]] = own[k];
+    out.white_box[at[k]] = own[k];
   }
   return out;
 }
@@ -357,8 +351,8 @@ int run_score(int argc, char** argv) {
             "{} empty lines would be left out: their numbers would not stand "
             "beside their texts; use --format json",
             texts.empty);
-  const Judged judged = judge(*detector, texts.texts);
-  if (const auto why = why_white_box(judged.own)) say("warning: {}", *why);
+  const MarkedScores judged = judge(*detector, texts.texts);
+  if (const auto why = why_white_box(judged.white_box)) say("warning: {}", *why);
   if (format != "plain") warn_of_same_ids(texts.texts);
   constexpr size_t kPiece = 1024;  // texts
   const size_t n = texts.texts.size();
@@ -366,7 +360,7 @@ int run_score(int argc, char** argv) {
   parallel(static_cast<int64_t>(answers.size()), [&](int64_t piece) {
     const auto p = static_cast<size_t>(piece);
     for (size_t i = p * kPiece; i < std::min(n, (p + 1) * kPiece); ++i)
-      answers[p] += answer(*detector, texts.texts[i], judged.scores[i], judged.own[i], format);
+      answers[p] += answer(*detector, texts.texts[i], judged.scores[i], judged.white_box[i], format);
   });
   std::string out = fmt::format("{}", fmt::join(answers, ""));
   if (format == "raid") {  // whose own reader wants one list of all
@@ -377,8 +371,10 @@ int run_score(int argc, char** argv) {
     print(out);
   else
     write_output(output, out);
-  if (judged.unfit > 0) say("{} of {} texts have no score", judged.unfit, n);
-  return judged.unfit > 0;
+  const auto unfit = std::count_if(judged.scores.begin(), judged.scores.end(),
+                                   [](double score) { return std::isnan(score); });
+  if (unfit > 0) say("{} of {} texts have no score", unfit, n);
+  return unfit > 0;
 }
 
 int run(int argc, char** argv) { return run_verb("detect", verbs(), argc, argv); }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "detect/texts.h"
+#include "detect/white_box.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -43,6 +44,7 @@ void warn_of_seen(const Detector&, const std::string& path, const Texts&);
 void refuse_seen_by_members(const DetectRecipe&, const Corpora&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const Detector&, std::span<const Text>);
+MarkedScores marked_scores(const Detector&, std::span<const Text>);
 // FileError when standard output cannot be written; standard error need not be.
 void print(const std::string&, std::FILE* = stdout);
 }  // namespace rum::detect

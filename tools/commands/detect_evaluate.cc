@@ -11,7 +11,6 @@
 #include "detect/attacks.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
-#include "detect/white_box.h"
 #include "experiment/statistics.h"
 #include "text/table.h"
 #include "tools/commands/detect.h"
@@ -192,20 +191,16 @@ Json against_first(const Scores& first, const Scores& other) try {
 } catch (const BadScores& e) {
   return Json::Object{{"fault", e.fault}};
 }
-// A detector's answers, and which texts a model that it asks wrote itself: these are shown apart.
-struct Tried {
-  std::vector<double> scores;
-  std::vector<bool> own;
-};
-Json::Object tried_on(const Detector& d, std::span<const Text> texts, const Tried& tried,
+// Texts that a model wrote which the detector asks itself are shown apart.
+Json::Object tried_on(const Detector& d, std::span<const Text> texts, const MarkedScores& tried,
                       const std::vector<double>& quality, const EvaluateFlags& o) {
-  const Part others(texts, tried.scores, quality, [&](size_t i) { return !tried.own[i]; });
-  const auto why = why_white_box(tried.own);
+  const Part others(texts, tried.scores, quality, [&](size_t i) { return !tried.white_box[i]; });
+  const auto why = why_white_box(tried.white_box);
   if (!why) return evaluated(d, others, o);
   Json::Object out{{"fault", "one_class"}};
   if (!others.by_author().machine.empty()) out = evaluated(d, others, o);
   const Part own(texts, tried.scores, quality,
-                 [&](size_t i) { return tried.own[i] || texts[i].author == Author::human; });
+                 [&](size_t i) { return tried.white_box[i] || texts[i].author == Author::human; });
   out.emplace_back(
       "white_box",
       Json::Object{{"note", *why}, {"by_generator", by_group(own.texts, own.scores, true, [](const Text& t) {
@@ -282,6 +277,27 @@ TextTable table_of(const Json::Object& detectors) {
   return t;
 }
 
+// By detector.
+Json::Object each_detector(const Texts& read, const std::vector<double>& quality, const EvaluateFlags& o) {
+  Json::Object out;
+  std::optional<MarkedScores> first;
+  for (const std::string& path : o.detectors) {
+    const auto detector = load(path);
+    warn_of_seen(*detector, path, read);
+    const MarkedScores tried = marked_scores(*detector, read.texts);
+    Json::Object one = tried_on(*detector, read.texts, tried, quality, o);
+    if (first) {
+      const auto neither = [&](size_t i) { return !first->white_box[i] && !tried.white_box[i]; };
+      const Part before(read.texts, first->scores, {}, neither), now(read.texts, tried.scores, {}, neither);
+      one.emplace_back("against_the_first", against_first(before.by_author(), now.by_author()));
+      const auto joined = [&](const Part& p) { return documents(p.texts, p.scores, o.documents); };
+      one.emplace_back("documents_against_the_first", against_first(joined(before), joined(now)));
+    }
+    if (!first) first = tried;
+    out.emplace_back(path, std::move(one));
+  }
+  return out;
+}
 int run(int argc, char** argv) {
   EvaluateFlags o;
   DetectInput input;
@@ -325,23 +341,7 @@ int run(int argc, char** argv) {
   if (o.matrix) refuse_seen_by_members(recipe, read.corpora);
   std::vector<double> quality;
   if (!o.quality.empty()) quality = read_quality(o.quality, read.texts);
-  Json::Object out;
-  std::optional<Tried> first;
-  for (const std::string& path : o.detectors) {
-    const auto detector = load(path);
-    warn_of_seen(*detector, path, read);
-    const Tried tried{finite_scores(*detector, read.texts), white_box(*detector, read.texts)};
-    Json::Object one = tried_on(*detector, read.texts, tried, quality, o);
-    if (first) {
-      const auto neither = [&](size_t i) { return !first->own[i] && !tried.own[i]; };
-      const Part before(read.texts, first->scores, {}, neither), now(read.texts, tried.scores, {}, neither);
-      one.emplace_back("against_the_first", against_first(before.by_author(), now.by_author()));
-      const auto joined = [&](const Part& p) { return documents(p.texts, p.scores, o.documents); };
-      one.emplace_back("documents_against_the_first", against_first(joined(before), joined(now)));
-    }
-    if (!first) first = tried;
-    out.emplace_back(path, std::move(one));
-  }
+  Json::Object out = each_detector(read, quality, o);
   if (o.spread) {
     std::vector<const Json*> each;
     for (const auto& [_, one] : out) each.push_back(&one);

@@ -13,7 +13,6 @@
 #include "data/plan.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
-#include "detect/white_box.h"
 #include "edits/order.h"
 #include "edits/weigh.h"
 #include "text/unicode.h"
@@ -52,11 +51,9 @@ void add_provenance(std::vector<Text>& pool, const std::string& path, const std:
     t.checkpoint = at->second->checkpoint;
   }
 }
-struct Scored {
-  std::vector<double> scores;  // of the pool
+struct Scored : MarkedScores {  // the pool
   std::vector<double> probabilities;
   std::optional<HeldOut> held_out;
-  std::vector<bool> white_box;
 };
 // What is judged, and by what, as detectors record it: read as they were to fit one, their hashes are of
 // lines, whatever ends them.
@@ -79,7 +76,7 @@ Scored by_file(const std::vector<Text>& pool, const Corpora& files, const PlanFl
         "nothing; --human FILE fits detectors that do not see what they judge",
         path, seen.value_or(""));
   }
-  Scored out{finite_scores(*detector, pool), {}, detector->origin.held_out, white_box(*detector, pool)};
+  Scored out{marked_scores(*detector, pool), {}, detector->origin.held_out};
   for (const double s : out.scores)
     if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
   return out;
@@ -91,10 +88,10 @@ Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const
   const auto [scores, own] =
       cross_fit(recipe.kind, all, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
   const Platt curve = fit_rising_platt(by_author(all, scores));
-  Scored out{{scores.begin(), scores.begin() + static_cast<int64_t>(pool.size())},
+  const auto ours = static_cast<int64_t>(pool.size());
+  Scored out{{{scores.begin(), scores.begin() + ours}, {own.begin(), own.begin() + ours}},
              {},
-             held_out(all, scores, recipe.folds),
-             {own.begin(), own.begin() + static_cast<int64_t>(pool.size())}};
+             held_out(all, scores, recipe.folds)};
   for (const double s : out.scores) out.probabilities.push_back(curve(s));
   return out;
 }
