@@ -417,6 +417,13 @@ TEST(ExperimentConfig, TheScalesAreRead) {
     }
   }
 }
+TEST(ExperimentConfig, TargetsAreNamedByAGeneratorAndADecoding) {
+  const TargetsName generated("self/greedy"), human("human");
+  EXPECT_EQ(generated.generator, "self");
+  EXPECT_EQ(generated.decoding, "greedy");
+  EXPECT_EQ(human.generator, "human");
+  EXPECT_EQ(human.decoding, "");  // even where a decoding has that name
+}
 // By hand from remedies.toml: E's arms, those that their claims name, and what the gate needs.
 TEST(ExperimentPart, AGroupComesWithWhatItIsComparedWith) {
   const ExperimentConfig all = read_experiment("data/configs/experiments/remedies.toml"),
@@ -455,7 +462,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "no generator \"slef\"; did you mean \"self\"?");
   refuse("targets = \"self/greedy\"", "targets = \"self/gredy\"",
          "no decoding \"gredy\"; did you mean \"greedy\"?");
-  refuse("targets = \"outside\"", "targets = \"outside/greedy\"", "has no decoding here");
+  for (const char* name : {"targets = \"outside/greedy\"", "targets = \"outside/\""})
+    refuse("targets = \"outside\"", name, "has no decoding here");
   refuse("student = \"student\"", "student = \"studnt\"", "no recipe \"studnt\"; did you mean \"student\"?");
   refuse("width = 32", "widht = 32", "did you mean \"model.width\"?");
   refuse("better = \"human\"", "better = \"humna\"", "no arm \"humna\"; did you mean \"human\"?");
@@ -1249,7 +1257,7 @@ void expect_mean_difference(const Experiment& e) {
     for (size_t m = 0; m < 3; ++m) {
       const auto score = [&](const char* name) {
         for (const ArmResult& a : r.arms)
-          if (a.arm->name == name && a.model == "last" && a.volume == 1) return a.scores[m].value;
+          if (a.arm->name == name && a.weights == "last" && a.volume == 1) return a.scores[m].value;
         return std::nan("");
       };
       const double better =

@@ -117,7 +117,7 @@ struct Made {
   }
   static ArmResult arm_of(const Arm& arm) {
     ArmResult a;
-    a.arm = &arm, a.model = "last", a.pool_pairs = 20000, a.epochs = 4.2;
+    a.arm = &arm, a.weights = "last", a.pool_pairs = 20000, a.epochs = 4.2;
     for (SeedRows& rows : a.rows) rows.resize(5);
     for (Bootstrap& b : a.replicates) b.by_seed.assign(5, 20);
     a.scores = {effect_of(20.8, 20, 21.5, 0), effect_of(38, 37, 39, 0), effect_of(2.5, 2.4, 2.6, 0)};

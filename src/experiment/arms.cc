@@ -125,13 +125,13 @@ class Builder {
       return out_.graph.add("import", fmt::format("{}: {}", name, g.file),
                             recalled("import", {g.file}, {{"name", name}, {"hash", hash(g.file)}}),
                             {{"split", out_.split}}, 1, {{"file", g.file}});
-    const std::string decoding = name.substr(name.find('/') + 1);
+    const std::string decoding = TargetsName(name).decoding;
     const auto d = c_.decodings.find(decoding);
     return written(g.name, decoding, seed, "pool", d == c_.decodings.end() ? 1 : d->second.best);
   }
   // By its own name, or that of its targets.
   const Generator& generator_of(const std::string& name) const {
-    const std::string generator = name.substr(0, name.find('/'));
+    const std::string generator = TargetsName(name).generator;
     return *std::find_if(c_.generators.begin(), c_.generators.end(),
                          [&](const Generator& x) { return x.name == generator; });
   }
@@ -292,15 +292,13 @@ class Builder {
     if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", model("reverse")});
     // a set as this generator translates it
     const auto by = [&](const std::string& writer, const std::string& of) {
-      const size_t slash = writer.find('/');
-      return of == "pool" ? named(writer, seed)
-                          : written(writer.substr(0, slash), writer.substr(slash + 1), seed, of, 1);
+      const auto [generator, decoding] = TargetsName(writer);
+      return of == "pool" ? named(writer, seed) : written(generator, decoding, seed, of, 1);
     };
     if (k == "agreement") inputs.push_back({"with", by(s.with, set)});
     if (k == "confidence") inputs.push_back({"written", by(origin, set)});
     if (k == "consistency")
-      inputs.push_back(
-          {"draws", written(origin.substr(0, origin.find('/')), s.decoding, seed, set, s.draws)});
+      inputs.push_back({"draws", written(TargetsName(origin).generator, s.decoding, seed, set, s.draws)});
     std::string generated;
     if (s.is_detector() || k == "quality") {
       generated = by(origin, "judge");
@@ -354,8 +352,7 @@ class Builder {
     if (targets.empty()) return from;
     return train(fmt::format("student {}, seed {}{}", arm.name, seed,
                              volume < 1 ? fmt::format(", {:g} % of the pool", 100 * volume) : ""),
-                 c_.recipes.at(arm.student.empty() ? c_.student : arm.student), seed, {{"volume", volume}},
-                 targets, from);
+                 c_.recipes.at(recipe_of(c_, arm)), seed, {{"volume", volume}}, targets, from);
   }
   void student(const Arm& arm, int64_t seed, double volume) {
     std::string targets = targets_of(arm, seed);
@@ -371,12 +368,12 @@ class Builder {
     } else {
       run.student = student_of(arm, seed, volume, targets);
     }
-    for (const std::string& model : arm.models)
-      run.evaluated[model] =
+    for (const std::string& weights : arm.weights)
+      run.evaluated[weights] =
           out_.graph.add("judge",
                          fmt::format("test of {}, seed {}{}", arm.name, seed,
                                      volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
-                         {{"model", model}, {"decoding", decoding_json(c_.test_decoding)}},
+                         {{"model", weights}, {"decoding", decoding_json(c_.test_decoding)}},
                          {{"student", run.student}, {"split", out_.split}}, 10);
     out_.students.push_back(std::move(run));
   }

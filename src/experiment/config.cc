@@ -278,29 +278,28 @@ class Reader {
         "reverse",    "agreement", "consistency", "dual_cross_entropy"};
     std::vector<std::string> known;
     for (const auto& [n, x] : c_.scorers)
-      if (kinds.contains(x.kind) && (x.kind != "agreement" || x.with.find('/') != std::string::npos))
+      if (kinds.contains(x.kind) && (x.kind != "agreement" || !TargetsName(x.with).decoding.empty()))
         known.push_back(n);
     check_name(s.place("of"), "scorer to learn a quality from", name, known);
   }
   // "human", or a generator with a decoding.
   void check_targets(const std::string& place, const std::string& targets) const {
     if (targets == "human") return;
-    const size_t slash = targets.find('/');
-    const std::string name = targets.substr(0, slash);
+    const TargetsName by(targets);
     std::vector<std::string> names;
     for (const Generator& g : c_.generators) names.push_back(g.name);
-    check_name(place, "generator", name, names);
+    check_name(place, "generator", by.generator, names);
     const auto g = std::find_if(c_.generators.begin(), c_.generators.end(),
-                                [&](const Generator& x) { return x.name == name; });
+                                [&](const Generator& x) { return x.name == by.generator; });
     if (!g->file.empty()) {
-      if (slash != std::string::npos)
+      if (targets != by.generator)
         throw FileError(fmt::format("{}{}: an external model's output has no decoding here; write \"{}\"",
-                                    place, targets, name));
+                                    place, targets, by.generator));
       return;
     }
     std::vector<std::string> known = keys_of(c_.decodings);
     for (const auto& [n, _] : c_.rerankings) known.push_back(n);
-    check_name(place, "decoding", slash == std::string::npos ? "" : targets.substr(slash + 1), known);
+    check_name(place, "decoding", by.decoding, known);
   }
   void arm(Section& s) {
     Arm a;
@@ -309,13 +308,13 @@ class Reader {
     s.read("targets", a.targets, true);
     s.read("volumes", a.volumes, 1e-6, 1);
     s.read("equal_steps", a.equal_steps);
-    s.read("judge", a.models);
+    s.read("judge", a.weights);
     s.read("student", a.student);
     s.read("from", a.from);
     if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, keys_of(c_.recipes));
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
-    for (const std::string& m : a.models) check_name(s.place("judge"), "kind of weights", m, kWeights);
+    for (const std::string& w : a.weights) check_name(s.place("judge"), "kind of weights", w, kWeights);
     std::string arranging, scattering, rewriting;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
@@ -354,11 +353,10 @@ class Reader {
       if (g.name == a.from) from = &g;
     }
     check_name(s.place("from"), "generator trained here", a.from, trained);
-    const std::string& mine = a.student.empty() ? c_.student : a.student;
+    const std::string& mine = recipe_of(c_, a);
     for (const Key& k : keys()) {
       const std::string there = k.get(c_.recipes.at(from->recipe)), here = k.get(c_.recipes.at(mine));
-      if (k.name.starts_with("model.") && k.name != "model.dropout" && k.name != "model.recompute" &&
-          here != there)
+      if (shapes_weights(k) && here != there)
         throw FileError(
             fmt::format("{}generator {} has {} = {}, recipe {} has {}; only a model of the same shape can "
                         "continue from its weights",
@@ -367,7 +365,7 @@ class Reader {
   }
   // How many translations of each source targets of this name are.
   int64_t draws(const std::string& targets) const {
-    const auto decoding = c_.decodings.find(targets.substr(targets.find('/') + 1));
+    const auto decoding = c_.decodings.find(TargetsName(targets).decoding);
     return decoding == c_.decodings.end() ? 1 : decoding->second.best;
   }
   // Some scorers need more from the generator than its targets: other texts, or its probabilities.
@@ -387,7 +385,7 @@ class Reader {
           "{}scorer {} ({}) judges a generator's own texts, and \"{}\" before it puts others in their place: "
           "put it first",
           place, scorer.name, kind, rewriting));
-    if (targets.find('/') != std::string::npos) return;
+    if (!TargetsName(targets).decoding.empty()) return;
     throw FileError(
         fmt::format("{}scorer {} ({}) asks the generator that wrote the targets, but no generator trained "
                     "here wrote \"{}\": name a scorer of another kind",
@@ -476,7 +474,7 @@ class Reader {
     s.read("better", x.better, true);
     s.read("worse", x.worse, true);
     s.read("mean_with", x.mean_with);
-    s.read("model", x.model);
+    s.read("model", x.weights);
     s.read("ceiling", x.ceiling);
     s.read("measures", x.measures);
     s.read("chosen_later", x.chosen_later);
@@ -492,12 +490,12 @@ class Reader {
     c_.claims.push_back(std::move(x));
   }
   void about_students(const Section& s, const Claim& x) const {
-    check_name(s.place("model"), "kind of weights", x.model, kWeights);
-    check_judged(s.place("better"), x.better, {x.model});
-    check_judged(s.place("worse"), x.worse, {x.model, "last"});
+    check_name(s.place("model"), "kind of weights", x.weights, kWeights);
+    check_judged(s.place("better"), x.better, {x.weights});
+    check_judged(s.place("worse"), x.worse, {x.weights, "last"});
     for (const auto& [better, worse] : x.mean_with) {
-      check_judged(s.place("mean_with"), better, {x.model});
-      check_judged(s.place("mean_with"), worse, {x.model, "last"});
+      check_judged(s.place("mean_with"), better, {x.weights});
+      check_judged(s.place("mean_with"), worse, {x.weights, "last"});
     }
     if (!x.ceiling.empty()) check_judged(s.place("ceiling"), x.ceiling, {"last"});
     if (!x.measures.empty())
@@ -515,8 +513,8 @@ class Reader {
       throw FileError(fmt::format(
           "{}arm \"{}\" has no students of the whole pool, which are compared: add 1.0 to its volumes", place,
           name));
-    if (std::find_first_of(a.models.begin(), a.models.end(), weights.begin(), weights.end()) ==
-        a.models.end())
+    if (std::find_first_of(a.weights.begin(), a.weights.end(), weights.begin(), weights.end()) ==
+        a.weights.end())
       throw FileError(fmt::format("{}arm \"{}\" is not judged by its {} weights: add \"{}\" to its judge",
                                   place, name, weights[0], weights[0]));
   }
@@ -572,6 +570,12 @@ class Reader {
 };
 }  // namespace
 
+TargetsName::TargetsName(const std::string& name) : generator(name.substr(0, name.find('/'))) {
+  if (generator != name) decoding = name.substr(generator.size() + 1);
+}
+const std::string& recipe_of(const ExperimentConfig& c, const Arm& a) {
+  return a.student.empty() ? c.student : a.student;
+}
 ExperimentConfig parse_experiment(std::string_view text, const std::string& name) {
   const Toml file = parse_toml(text, name);
   ExperimentConfig c = Reader(file).read();

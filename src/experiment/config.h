@@ -47,6 +47,11 @@ struct Reranking {
   // For mbr, oracle and the fit of the channel's weights: as in best_by_mbr.
   std::string utility = "chrf1";
 };
+// What the name of targets says: GENERATOR/DECODING; "human" or an external model's name has no decoding.
+struct TargetsName {
+  std::string generator, decoding;
+  explicit TargetsName(const std::string& name);
+};
 // A score of generated pairs by which operations order, filter or weigh them. Its models are trained only on
 // the judge set, but a detector that reads states reads those of a model trained on the seed set.
 struct Scorer {
@@ -71,16 +76,16 @@ struct AppliedOperation {
 // One choice of targets for the pool, and the students that learn from it.
 struct Arm {
   std::string name, group;
-  std::string targets;                      // "human", GENERATOR/DECODING, or "none": `from` as it is
-  std::string from;                         // generator from whose weights its students start; empty: random
-  std::vector<AppliedOperation> apply;      // in order
-  std::vector<double> volumes{1};           // shares of the pool; target tokens in proportion
-  bool equal_steps = false;                 // instead: the steps of the whole pool at every volume
-  std::string student;                      // recipe of its students; empty: that of the experiment
-  std::vector<std::string> models{"last"};  // which weights are judged: last, best (on validation)
-  std::string chain;                        // the chain that it belongs to
-  int64_t generation = 0;                   // generation of the text that it learns from; 0: human
-  std::string joined;                       // an arm whose targets are added to its own
+  std::string targets;                       // "human", GENERATOR/DECODING, or "none": `from` as it is
+  std::string from;                          // generator from whose weights its students start; empty: random
+  std::vector<AppliedOperation> apply;       // in order
+  std::vector<double> volumes{1};            // shares of the pool; target tokens in proportion
+  bool equal_steps = false;                  // instead: the steps of the whole pool at every volume
+  std::string student;                       // recipe of its students; empty: that of the experiment
+  std::vector<std::string> weights{"last"};  // those that are judged: last, best (on validation)
+  std::string chain;                         // the chain that it belongs to
+  int64_t generation = 0;                    // generation of the text that it learns from; 0: human
+  std::string joined;                        // an arm whose targets are added to its own
   // Scorer that measures how well its targets can be told from human ones.
   std::string detector;
 };
@@ -90,7 +95,7 @@ struct Claim {
   std::string kind;           // students: scores of two arms; errors, diversity: measures of two targets
   std::string better, worse;  // arms, or targets; the claim is that `better` is better
   std::string ceiling;        // an arm: what share of the gap from `worse` to it does `better` close?
-  std::string model = "last";
+  std::string weights = "last";
   std::vector<std::string>
       measures;               // of errors or diversity (measures.h); none in the file: the standard ones
   bool chosen_later = false;  // after looking at results
@@ -122,6 +127,7 @@ struct ExperimentConfig {
   int64_t bootstrap = 2000;  // replicates
   std::string text;          // the file's text, for the record
 };
+const std::string& recipe_of(const ExperimentConfig&, const Arm&);  // of its students
 // FileError: file, line, key, what was expected, what was found; unknown keys and names with a suggestion.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
 ExperimentConfig read_experiment(const std::string& path);

@@ -109,7 +109,7 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
     t.rows.push_back({escape_html(a.name()), escape_html(a.arm->targets), ratio(a, r.config->data.pool_pairs),
                       page::counted(a.pool_pairs), a.pool_pairs > 0 ? page::shown(a.epochs) : "–"});
     for (size_t m = 0; m < kScores.size(); ++m) t.rows.back().push_back(score_cell(a, m));
-    if (!a.against.empty() && a.volume == 1 && a.model == "last") compared.push_back(&a);
+    if (!a.against.empty() && a.volume == 1 && a.weights == "last") compared.push_back(&a);
   }
   page.table(t);
   if (compared.empty()) return;

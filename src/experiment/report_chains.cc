@@ -18,7 +18,7 @@ std::vector<std::pair<std::string, Links>> chains_of(const ExperimentResults& r)
   std::vector<std::pair<std::string, Links>> out;
   const ArmResult* start = nullptr;
   for (const ArmResult& a : r.arms) {
-    if (a.arm->chain.empty() || a.model != "last") continue;
+    if (a.arm->chain.empty() || a.weights != "last") continue;
     if (a.arm->generation == 0) {
       start = &a;
       continue;
@@ -169,7 +169,7 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
 namespace {
 // Arms with unchanged generated targets and students trained from scratch.
 bool on_map(const ArmResult& a) {
-  return !a.against.empty() && a.volume == 1 && a.model == "last" && a.arm->targets != "human" &&
+  return !a.against.empty() && a.volume == 1 && a.weights == "last" && a.arm->targets != "human" &&
          a.arm->apply.empty() && a.arm->from.empty() && a.arm->chain.empty();
 }
 std::string map_cell(const ArmResult& a) {
@@ -188,9 +188,7 @@ void put_map(page::Page& page, const ExperimentResults& r) {
   const auto note = [](std::vector<std::string>& list, const std::string& name) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
   };
-  const auto recipe = [&](const ArmResult& a) {
-    return a.arm->student.empty() ? r.config->student : a.arm->student;
-  };
+  const auto recipe = [&](const ArmResult& a) { return recipe_of(*r.config, *a.arm); };
   for (const ArmResult& a : r.arms)
     if (on_map(a)) {
       note(students, recipe(a));

@@ -141,7 +141,7 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
       if (c.rows.size() <= m || !c.rows[m].gap || !c.rows[m].gap->interval) continue;
       const GapClosed& g = *c.rows[m].gap;
       const auto arm = std::find_if(r.arms.begin(), r.arms.end(), [&](const ArmResult& a) {
-        return a.arm->name == c.claim->better && a.model == c.claim->model;
+        return a.arm->name == c.claim->better && a.weights == c.claim->weights;
       });
       if (arm == r.arms.end()) continue;
       arms.push_back(&*arm);

@@ -34,7 +34,7 @@ page::ChartLine training_line(const ArmResult& a) {
   add(end.mean, last);
   return line;
 }
-bool whole(const ArmResult& a) { return a.volume == 1 && a.model == "last"; }
+bool whole(const ArmResult& a) { return a.volume == 1 && a.weights == "last"; }
 
 // One panel per group, each with the students of human targets besides its own.
 void training_curves(page::Page& page, const ExperimentResults& r) {
@@ -73,7 +73,7 @@ void volumes(page::Page& page, const ExperimentResults& r) {
       if (arm.volumes.size() < 2) continue;
       page::ChartLine line{arm.name, {}};
       for (const ArmResult& a : r.arms)
-        if (a.arm == &arm && a.model == "last")
+        if (a.arm == &arm && a.weights == "last")
           line.points.push_back({a.volume * static_cast<double>(r.config->data.pool_pairs), a.scores[m].value,
                                  a.scores[m].low, a.scores[m].high});
       std::sort(line.points.begin(), line.points.end(),
@@ -112,12 +112,12 @@ Share real_share(const ArmResult& a) {
       more += ", " + key;
   if (o.op == "subset") f.line = a.arm->targets + " alone" + more;
   if (o.op == "mix") f.line = "mixed with " + a.arm->targets + more;
-  if (!f.line.empty() && a.model == "best") f.line += ", best weights";
+  if (!f.line.empty() && a.weights == "best") f.line += ", best weights";
   return f;
 }
 // Of the targets that a filter keeps: the sizes of a growing set.
 Share kept_share(const ArmResult& a) {
-  if (!one_operation(a) || a.model != "last" || a.arm->apply.front().op != "filter") return {};
+  if (!one_operation(a) || a.weights != "last" || a.arm->apply.front().op != "filter") return {};
   const AppliedOperation& o = a.arm->apply.front();
   Share f;
   std::string more;

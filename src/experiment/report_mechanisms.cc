@@ -154,8 +154,8 @@ void scatter(page::Page& page, const ExperimentResults& r) {
                            {}};
   for (const ArmResult& a : r.arms) {
     const double x = diversity_of(r, a);
-    const bool alike = a.arm->from.empty() && (a.arm->student.empty() || a.arm->student == r.config->student);
-    if (alike && a.volume == 1 && a.model == "last" && std::isfinite(x))
+    const bool alike = a.arm->from.empty() && recipe_of(*r.config, *a.arm) == r.config->student;
+    if (alike && a.volume == 1 && a.weights == "last" && std::isfinite(x))
       chart.points.push_back({a.name(),
                               {x, a.scores[0].value, a.scores[0].low, a.scores[0].high},
                               group_key(*r.config, a.arm->group)});

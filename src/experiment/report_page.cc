@@ -106,7 +106,7 @@ std::vector<page::ChartKey> group_legend(const ExperimentConfig& c,
 }
 const ArmResult* find_arm(const ExperimentResults& r, const std::string& name) {
   for (const ArmResult& a : r.arms)
-    if (a.arm->name == name && a.volume == 1 && a.model == "last") return &a;
+    if (a.arm->name == name && a.volume == 1 && a.weights == "last") return &a;
   return nullptr;
 }
 }  // namespace rum::experiment

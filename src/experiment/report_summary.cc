@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "experiment/report_page.h"
@@ -78,7 +77,7 @@ std::string all_claims(const ExperimentResults& r) {
                      claims > 0 ? out : " none is judged");
 }
 bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
-  const auto way = c.rerankings.find(a.targets.substr(a.targets.find('/') + 1));
+  const auto way = c.rerankings.find(TargetsName(a.targets).decoding);
   if (way != c.rerankings.end() && way->second.how == "oracle") return true;
   return std::any_of(a.apply.begin(), a.apply.end(), [&](const AppliedOperation& o) {
     return std::any_of(o.scores.begin(), o.scores.end(),
@@ -86,7 +85,7 @@ bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
   });
 }
 bool learned_more(const ExperimentConfig& c, const Arm& a) {
-  const std::string generator = a.targets.substr(0, a.targets.find('/'));
+  const std::string generator = TargetsName(a.targets).generator;
   return std::any_of(c.generators.begin(), c.generators.end(),
                      [&](const Generator& g) { return g.name == generator && g.judge_set; });
 }
@@ -105,7 +104,7 @@ std::vector<const ClaimResult*> remedies_for(const ExperimentResults& r, const C
   std::vector<const ClaimResult*> out;
   for (const ClaimResult& c : r.claims) {
     if (c.rows.empty() || c.claim->worse != gap.worse || c.claim->ceiling != gap.better ||
-        c.claim->model != gap.model || c.claim->chosen_later || !c.claim->mean_with.empty())
+        c.claim->weights != gap.weights || c.claim->chosen_later || !c.claim->mean_with.empty())
       continue;
     const ArmResult* arm = find_arm(r, c.claim->better);
     if (arm && (chosen_by_oracle(*r.config, *arm->arm) || learned_more(*r.config, *arm->arm))) continue;

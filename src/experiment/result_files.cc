@@ -5,33 +5,27 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <span>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/output.h"
 #include "base/unfinished.h"
+#include "text/table.h"
 
 namespace rum::experiment {
 namespace {
 constexpr const char* kClaims = "claims.json";
-std::string csv_text(const std::string& s) {
-  if (s.find_first_of(",\"\n") == std::string::npos) return s;
-  std::string out = "\"";
-  for (const char c : s) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
-}
 std::string number(double v) { return std::isfinite(v) ? fmt::format("{}", v) : ""; }
 std::string head_of(const ArmResult& a) {
-  return fmt::format("{},{},{}", csv_text(a.arm->name), a.volume, a.model);
+  return fmt::format("{},{},{}", csv_cell(a.arm->name), a.volume, a.weights);
 }
 
 std::string results_csv(const ExperimentResults& r) {
   std::string out = "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value,human\n";
   for (const ArmResult& a : r.arms) {
     const auto row = [&](size_t seed, const char* measure, double value) {
-      out += fmt::format("{},{},{},{},{},{},{},{},{},{},\n", csv_text(a.arm->name), csv_text(a.arm->group),
-                         csv_text(a.arm->targets), a.volume, a.model, a.seed_pairs, a.pool_pairs, seed + 1,
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},\n", csv_cell(a.arm->name), csv_cell(a.arm->group),
+                         csv_cell(a.arm->targets), a.volume, a.weights, a.seed_pairs, a.pool_pairs, seed + 1,
                          measure, number(value));
     };
     for (size_t m = 0; m < kScores.size(); ++m)
@@ -43,7 +37,7 @@ std::string results_csv(const ExperimentResults& r) {
     const auto rows = [&](const char* group, int64_t pairs, const std::vector<MeasureResult>& measures) {
       for (const MeasureResult& m : measures)
         for (size_t s = 0; s < m.values.size(); ++s)
-          out += fmt::format("{0},{1},{0},1,,,{2},{3},{4},{5},{6}\n", csv_text(t.name), group, pairs, s + 1,
+          out += fmt::format("{0},{1},{0},1,,,{2},{3},{4},{5},{6}\n", csv_cell(t.name), group, pairs, s + 1,
                              m.measure, number(m.values[s]), number(m.human[s]));
     };
     rows("targets", t.pairs, t.errors);
@@ -68,7 +62,7 @@ std::string differences_csv(const ExperimentResults& r) {
     for (size_t m = 0; m < kScores.size() && !a.against.empty(); ++m) {
       const Effect& e = a.to_real[m];
       out +=
-          fmt::format("{},{},{},{},{},{},{},{}\n", head_of(a), csv_text(a.against), kScores[m],
+          fmt::format("{},{},{},{},{},{},{},{}\n", head_of(a), csv_cell(a.against), kScores[m],
                       number(e.value), number(e.low), number(e.high), number(e.p), number(a.randomised[m]));
     }
   return out;
@@ -100,8 +94,8 @@ std::string validity_csv(const ExperimentResults& r) {
   for (const RankingResult& ranking : r.rankings)
     for (const edits::Validity& v : ranking.scorers) {
       const auto row = [&](const std::string& with, const std::optional<double>& value) {
-        out += fmt::format("{},{},{},{},{},{}\n", csv_text(ranking.targets), ranking.pairs, csv_text(v.name),
-                           v.tied, csv_text(with), number(value.value_or(NAN)));
+        out += fmt::format("{},{},{},{},{},{}\n", csv_cell(ranking.targets), ranking.pairs, csv_cell(v.name),
+                           v.tied, csv_cell(with), number(value.value_or(NAN)));
       };
       row("chrF to the human target", v.quality);
       row("source length", v.length);
@@ -117,7 +111,7 @@ std::string detectors_csv(const ExperimentResults& r) {
   all.insert(all.end(), r.tried.begin(), r.tried.end());
   for (const DetectorResult& d : all) {
     const auto row = [&](const char* measure, double value) {
-      out += fmt::format("{},{},{},{},{},{}\n", csv_text(d.scorer), csv_text(d.targets), d.seed, d.tried_on,
+      out += fmt::format("{},{},{},{},{},{}\n", csv_cell(d.scorer), csv_cell(d.targets), d.seed, d.tried_on,
                          measure, number(value));
     };
     row("auroc", d.auroc);

@@ -111,10 +111,10 @@ class Gatherer {
   // ---- students
   void arms() {
     for (const StudentRun& run : graph_.students)
-      for (const char* model : {"last", "best"}) {
-        const auto evaluated = run.evaluated.find(model);
+      for (const char* weights : {"last", "best"}) {
+        const auto evaluated = run.evaluated.find(weights);
         if (evaluated == run.evaluated.end()) continue;
-        ArmResult& arm = arm_of(run, model);
+        ArmResult& arm = arm_of(run, weights);
         const Evaluated j = read_evaluated(store_.folder(evaluated->second) + "/test.jsonl", test_.size());
         translations_.emplace(std::pair{arm.name(), run.seed}, j.translations);
         for (size_t m = 0; m < metrics_.size(); ++m)
@@ -143,14 +143,14 @@ class Gatherer {
       }
     }
   }
-  ArmResult& arm_of(const StudentRun& run, const std::string& model) {
+  ArmResult& arm_of(const StudentRun& run, const std::string& weights) {
     for (ArmResult& a : out_.arms)
-      if (a.arm == run.arm && a.volume == run.volume && a.model == model) return a;
+      if (a.arm == run.arm && a.volume == run.volume && a.weights == weights) return a;
     ArmResult a;
     a.arm = run.arm;
     a.volume = run.volume;
-    a.model = model;
-    const std::string generator = run.arm->targets.substr(0, run.arm->targets.find('/'));
+    a.weights = weights;
+    const std::string generator = TargetsName(run.arm->targets).generator;
     for (const Generator& g : config_.generators)
       if (g.name == generator && !g.recipe.empty())
         a.seed_pairs =
@@ -158,19 +158,19 @@ class Gatherer {
     out_.arms.push_back(std::move(a));
     return out_.arms.back();
   }
-  const ArmResult* find(const std::string& arm, const std::string& model, double volume = 1) const {
+  const ArmResult* find(const std::string& arm, const std::string& weights, double volume = 1) const {
     for (const ArmResult& a : out_.arms)
-      if (a.arm->name == arm && a.model == model && a.volume == volume) return &a;
+      if (a.arm->name == arm && a.weights == weights && a.volume == volume) return &a;
     return nullptr;
   }
   // Students of human targets of the same recipe, at the same volume, with the same start; judged by the same
   // kind of weights, or by the last where that was not asked for.
   const ArmResult* real(const ArmResult& beside) const {
-    const auto recipe = [&](const Arm& a) { return a.student.empty() ? config_.student : a.student; };
-    for (const std::string& model : {beside.model, std::string("last")})
+    for (const std::string& weights : {beside.weights, std::string("last")})
       for (const ArmResult& a : out_.arms)
         if (a.arm->targets == "human" && (a.arm->apply.empty() || !a.arm->chain.empty()) &&
-            a.model == model && a.volume == beside.volume && recipe(*a.arm) == recipe(*beside.arm) &&
+            a.weights == weights && a.volume == beside.volume &&
+            recipe_of(config_, *a.arm) == recipe_of(config_, *beside.arm) &&
             a.arm->from == beside.arm->from &&
             (a.arm->equal_steps == beside.arm->equal_steps || a.volume == 1))
           return &a;
@@ -264,12 +264,12 @@ class Gatherer {
     correct(false);
     correct(true);
     for (ClaimResult& c : out_.claims)
-      for (ClaimResult::Row& row : c.rows) {
+      for (size_t i = 0; i < c.rows.size(); ++i) {  // of students: by the score i
+        ClaimResult::Row& row = c.rows[i];
         const bool students = c.claim->kind == "students";
         // One student tells nothing of the next; errors without a floor are compared with nothing.
         if (students ? config_.seeds < 2 : std::isnan(row.difference.value)) continue;
-        const bool greater =
-            students ? !lower_is_better(row.by) : measure_of(c.claim->kind, row.by).better > 0;
+        const bool greater = students ? kHigherIsBetter[i] : measure_of(c.claim->kind, row.by).better > 0;
         row.verdict =
             verdict_of(row.difference, row.corrected, greater ? Direction::greater : Direction::less);
       }
@@ -296,10 +296,10 @@ class Gatherer {
     const Claim& c = *r.claim;
     std::vector<const ArmResult*> better_arms, worse_arms;
     const auto add = [&](const std::string& better, const std::string& worse) {
-      const ArmResult *a = find(better, c.model), *b = find(worse, c.model);
+      const ArmResult *a = find(better, c.weights), *b = find(worse, c.weights);
       if (b == nullptr) b = find(worse, "last");
       RUM_CHECK(a && b, "claim {}: the arms \"{}\" and \"{}\" are not judged with the weights \"{}\"", c.id,
-                better, worse, c.model);
+                better, worse, c.weights);
       better_arms.push_back(a);
       worse_arms.push_back(b);
     };
@@ -329,9 +329,7 @@ class Gatherer {
     for (const ArmResult* a : arms) out.insert(out.end(), a->rows[score].begin(), a->rows[score].end());
     return out;
   }
-  static bool better(size_t score, double a, double b) {
-    return lower_is_better(kScores[score]) ? a < b : a > b;
-  }
+  static bool better(size_t score, double a, double b) { return kHigherIsBetter[score] ? a > b : a < b; }
   // For errors and diversity: the mean difference over seeds, its range over seeds as the interval, and the
   // largest p of any seed: a claim about targets holds only if it holds for every trained generator.
   void of_targets(ClaimResult& r) {
@@ -379,7 +377,7 @@ class Gatherer {
       const size_t i = k * n / std::min(wanted, n);
       TranslationSample s{static_cast<int64_t>(i), test_[i].source, test_[i].target, {}};
       for (const ArmResult& a : out_.arms)
-        if (a.volume == 1 && a.model == "last")
+        if (a.volume == 1 && a.weights == "last")
           s.translations.emplace_back(a.name(), translations_.at({a.name(), 1})[i]);
       out_.samples.push_back(std::move(s));
     }
@@ -425,7 +423,7 @@ class Gatherer {
 std::string ArmResult::name() const {
   std::string out = arm->name;
   if (volume < 1) out += fmt::format(", {:g} % of the pool", 100 * volume);
-  if (model != "last") out += ", " + model + " weights";
+  if (weights != "last") out += ", " + weights + " weights";
   return out;
 }
 size_t comparisons(const ExperimentConfig& c, const std::string& kind, bool chosen_later) {

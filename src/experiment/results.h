@@ -2,10 +2,8 @@
 // targets, verdicts on the claims, the gate of the scale. report.h and result_files.h only display them.
 #pragma once
 #include <array>
-#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "experiment/arms.h"
@@ -18,14 +16,13 @@
 namespace rum::experiment {
 // The scores of students. NLL: mean natural -log p per token of the human target.
 inline constexpr std::array<const char*, 3> kScores{"BLEU", "chrF", "NLL"};
-inline bool lower_is_better(std::string_view score) { return score == "NLL"; }
-inline constexpr std::array<bool, 3> kHigherIsBetter{true, true, false};
+inline constexpr std::array<bool, kScores.size()> kHigherIsBetter{true, true, false};
 using ByScore = std::array<Effect, kScores.size()>;
 
 struct ArmResult {
   const Arm* arm = nullptr;
   double volume = 1;
-  std::string model;       // last, best
+  std::string weights;     // last, best
   int64_t seed_pairs = 0;  // pairs that its generator learned from; 0: human targets
   int64_t pool_pairs = 0;  // pairs that the student saw, on average over seeds
   std::array<SeedRows, kScores.size()> rows;
@@ -37,7 +34,7 @@ struct ArmResult {
   std::array<double, kScores.size()> randomised{1, 1, 1};
   double steps = 0, seconds = 0, epochs = 0;  // per student, on average
   std::vector<TrainingCurve> curves;          // by seed
-  std::string name() const;                   // with volume and model unless they are the defaults
+  std::string name() const;                   // with volume and weights unless they are the defaults
 };
 // A measure of targets and of the human ones, over seeds.
 struct MeasureResult {

@@ -6,10 +6,9 @@
 
 #include "base/error.h"
 #include "experiment/arms.h"
+#include "experiment/stage_model.h"
 #include "generate/translate.h"
 #include "pipeline/stage.h"
-#include "run/environment.h"
-#include "run/run.h"
 #include "text/unicode.h"
 
 namespace rum::experiment {
@@ -18,9 +17,7 @@ namespace {
 // -log p of the human target) and the number of tokens in that sum; both 0 where the pair does not fit the
 // student's context, so that it counts in no mean.
 void evaluate_student(const StageContext& x) {
-  const auto run =
-      load_run(fmt::format("{}/run/{}.safetensors", x.input("student"), x.parameters().text("model")),
-               pick_device("auto"));
+  const auto run = load_model(x, "student", x.parameters().text("model"));
   const Corpus test = read_corpus(x.input("split") + "/test.tsv", CorpusKind::pairs);
   const ScoredTranslations scored = translate_and_score(
       run->model, run->tokenizer, test.texts, decoding_of(x.parameters().at("decoding")), [&](int64_t done) {

@@ -3,7 +3,6 @@
 // held_out.json, the evidence for that; a regression to quality also its weights, regression.json.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <functional>
 #include <map>
 #include <set>

@@ -12,6 +12,7 @@
 #include "checkpoint/weights.h"
 #include "data/loader.h"
 #include "edits/targets.h"
+#include "experiment/stage_model.h"
 #include "pipeline/stage.h"
 #include "run/folder.h"
 #include "run/resume.h"
@@ -98,15 +99,14 @@ void write_plan(const edits::TargetSet& t, const Corpus& corpus, uint32_t seed, 
     for (PlanRow& row : plan.rows) row.weight = t.weights[static_cast<size_t>(row.example)];
   save_plan(plan, path);
 }
-constexpr const char *kLast = "last.safetensors", *kBest = "best.safetensors";  // as judging names them
 // The weights of a step, or the mean of several.
-void save_weights(const RunFolder& run, const std::vector<int64_t>& steps, const char* name) {
+void save_weights(const RunFolder& run, const std::vector<int64_t>& steps, const char* kind) {
   std::vector<std::string> paths;
   for (const int64_t s : steps) paths.push_back(checkpoint_path(run.checkpoints(), s));
   const std::string tokenizer = load(paths.front()).meta[kTokenizerHash];
   write_safetensors(
       {{{"step", fmt::format("{}", steps.front())}, {kTokenizerHash, tokenizer}}, mean_weights(paths)},
-      run.file(name));
+      weights_file(run.path, kind));
 }
 
 void train(const StageContext& x) {
@@ -120,7 +120,7 @@ void train(const StageContext& x) {
   const RunFolder run{x.folder + "/run"};
   config.folder = run.path;
   config.tokenizer = x.input("tokenizer") + "/tokenizer.json";
-  if (!x.stage.input("from").empty()) config.from = x.input("from") + "/run/last.safetensors";
+  if (!x.stage.input("from").empty()) config.from = model_file(x, "from");
   const JsonFields learned = x.parameters().object("data");
   const std::string what = learned.has("judge_set") ? learned.text("judge_set") : "forward";
   if (what == "target language") {
@@ -151,15 +151,16 @@ void train(const StageContext& x) {
       to_json(Json(Json::Object{{"pairs", count(kept)}, {"too_long", count(all) - count(kept)}})) + "\n");
 
   // Then only tidying up is left.
-  const bool trained = Disk::real().exists(run.file(kBest)) && Disk::real().exists(run.file(kLast));
+  const auto saved = [&](const char* kind) { return Disk::real().exists(weights_file(run.path, kind)); };
+  const bool trained = saved("best") && saved("last");
   if (!trained) {
     const bool resume = Disk::real().exists(run.config()) && newest_valid(run.checkpoints());
     if (!resume) std::filesystem::remove_all(run.path);
     Trainer trainer(resume ? resumed_config(run.path) : config, x.progress, resume);
     const Outcome out = trainer.run([&](int64_t) { return x.stop(); });
     if (!out.finished) throw Interrupted();
-    save_weights(run, {out.best_step}, kBest);
-    save_weights(run, out.last_steps, kLast);
+    save_weights(run, {out.best_step}, "best");
+    save_weights(run, out.last_steps, "last");
   }
   for (const std::string& made_again : {data, plan, x.folder + "/valid.tsv", x.folder + "/valid.txt"})
     if (Disk::real().exists(made_again)) Disk::real().remove(made_again);

@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -358,6 +356,9 @@ const Key& key_named(const std::string& name) {
 std::span<const Key> keys() {
   static const std::vector<Key> all = make_keys();
   return all;
+}
+bool shapes_weights(const Key& key) {
+  return key.name.starts_with("model.") && key.name != "model.dropout" && key.name != "model.recompute";
 }
 
 void set_key(RunConfig& c, const std::string& name, const std::string& value) {

@@ -82,6 +82,8 @@ struct Key {
   std::function<void(RunConfig&, const std::string& text)> set;  // Error: what was expected, what was found
 };
 std::span<const Key> keys();
+// Does it shape the model? Then weights of one value of it are useless to a model of another.
+bool shapes_weights(const Key&);
 
 void set_key(RunConfig&, const std::string& name, const std::string& text);  // Error with a did-you-mean
 // A value of a TOML file, which is in quotes where to_toml() would write it so. Error too when it is not.

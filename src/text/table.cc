@@ -30,19 +30,13 @@ std::string as_text(const TextTable& t, size_t width) {
   }
   return out;
 }
-std::string as_csv(const TextTable& t) {  // RFC 4180
+std::string as_csv(const TextTable& t) {
   std::string out;
   for (const Row& row : t.rows) {
     if (row.size() < t.rows[0].size()) continue;
     for (size_t c = 0; c < row.size(); ++c) {
       if (c > 0) out += ',';
-      if (row[c].find_first_of(",\"\r\n") == std::string::npos) {
-        out += row[c];
-        continue;
-      }
-      out += '"';
-      for (const char x : row[c]) out += x == '"' ? "\"\"" : std::string(1, x);
-      out += '"';
+      out += csv_cell(row[c]);
     }
     out += '\n';
   }
@@ -109,6 +103,12 @@ std::string as_latex(const TextTable& t) {  // with LaTeX's own rules: no packag
 }  // namespace
 
 std::vector<std::string> table_formats() { return {"text", "csv", "md", "latex"}; }
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + '"';
+}
 std::string counted(int64_t n) {
   std::string out = fmt::format("{}", n);
   const size_t first = n < 0 ? 1 : 0;

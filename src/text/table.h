@@ -19,5 +19,6 @@ std::vector<std::string> table_formats();  // text, csv, md, latex
 // With its last line end. Text: the first column to the left, the others to the right; a table wider than
 // `width` characters continues below, its first column again. Error: another format.
 std::string written(const TextTable&, std::string_view format = "text", size_t width = columns());
-std::string counted(int64_t n);  // 20,000
+std::string csv_cell(const std::string&);  // in quotes where it must be (RFC 4180)
+std::string counted(int64_t n);            // 20,000
 }  // namespace rum

@@ -59,12 +59,10 @@ std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
   ours.model = model_config(c, 0);
   theirs.model = model_config(theirs, 0);
   for (const Key& key : keys()) {
-    // Neither changes what the weights are.
+    // What stood around the texts that the weights were learned from.
     const bool text =
         key.name == "tokenizer.begin" || key.name == "tokenizer.end" || key.name == "tokenizer.turns";
-    if (!text &&
-        (!key.name.starts_with("model.") || key.name == "model.dropout" || key.name == "model.recompute"))
-      continue;
+    if (!text && !shapes_weights(key)) continue;
     RUM_CHECK(key.get(ours) == key.get(theirs),
               "train.from = \"{}\" has {} = {}, this config {}; only a model of the same shape can continue "
               "from its weights",
