@@ -25,7 +25,7 @@ struct Loader::Index {
   std::vector<int64_t> longest_sources;
   std::vector<int64_t> begins;  // where each micro-batch begins, in rows of all epochs; one more at the end
   std::vector<int64_t> scored;  // how many tokens had a loss before it
-  int64_t steps = 0, steps_per_epoch = 0, tokens_per_epoch = 0;
+  int64_t steps = 0, steps_per_epoch = 0;
   mutable std::mutex mutex;
   mutable std::deque<std::pair<int64_t, Order>> orders;  // of the epochs asked for last
 
@@ -121,7 +121,6 @@ void Loader::Index::expand() {
       if (const auto& words = tokens[corpus].source_words; !words.empty())
         longest_sources[corpus] =
             std::max<int64_t>(longest_sources[corpus], words[static_cast<size_t>(r.example)]);
-      tokens_per_epoch += p->tokens - p->goes_on;
     }
   }
   for (TokenCorpus& t : tokens) t.source_words = {};  // of no more use
@@ -222,7 +221,6 @@ const std::vector<int64_t>& Loader::longest_sources() const { return index_->lon
 int64_t Loader::pieces() const { return index_->rows(); }
 int64_t Loader::steps() const { return index_->steps; }
 int64_t Loader::steps_per_epoch() const { return index_->steps_per_epoch; }
-int64_t Loader::tokens_per_epoch() const { return index_->tokens_per_epoch; }
 double Loader::epoch(int64_t step) const {
   RUM_CHECK(step >= 0 && step <= steps(), "loader: step {} of {}", step, steps());
   return static_cast<double>(index_->begins[static_cast<size_t>(step * index_->config.micro_batches)]) /

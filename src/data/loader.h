@@ -39,10 +39,9 @@ class Loader {
   const std::vector<std::string>& notes() const;  // what was cut or left out, a line for each corpus
   // Most words of a source (count_words()) that is trained on, by corpus; 0: it has no pair that is.
   const std::vector<int64_t>& longest_sources() const;
-  int64_t pieces() const;            // of an epoch: texts, or as many windows as they take
-  int64_t steps() const;             // of the whole run
-  int64_t steps_per_epoch() const;   // that hold the first epoch; the last may hold more
-  int64_t tokens_per_epoch() const;  // of the plan's examples, without what fills up
+  int64_t pieces() const;           // of an epoch: texts, or as many windows as they take
+  int64_t steps() const;            // of the whole run
+  int64_t steps_per_epoch() const;  // that hold the first epoch; the last may hold more
   // Its micro-batches, those of others with their figures alone; thread-safe, a pure function.
   std::vector<Packed> at(int64_t step, const Mine& = {}) const;
   double epoch(int64_t step) const;           // epochs completed when the step begins

@@ -1,8 +1,6 @@
 #include "huggingface/jinja_value.h"
 
 #include <algorithm>
-#include <charconv>
-#include <functional>
 #include <optional>
 
 #include "text/unicode.h"

@@ -1,6 +1,5 @@
 // The table of measures: name, definition, source, where tools disagree, and how each is computed.
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "base/error.h"

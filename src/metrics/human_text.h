@@ -14,7 +14,6 @@ class HumanText {
   bool attests(std::string_view word) const { return count(word) > 0; }
   // log2(number of words / occurrences of this word), in bits; an unseen word counts as seen once.
   double information(std::string_view word) const;
-  int64_t types() const { return static_cast<int64_t>(counts_.size()); }
 
  private:
   struct Hash : std::hash<std::string_view> {

@@ -19,6 +19,7 @@ using Score = std::function<double(std::span<const double>)>;
 using Weights = std::function<void(int64_t trial, std::span<double> sentences)>;
 Weights bootstrap_weights(uint32_t seed);  // as many draws as sentences, with replacement
 Weights swap_weights(uint32_t seed);       // each 1 (the system keeps its sentence) or 0 (it gives it away)
+// For tests, of trials that were drawn elsewhere:
 Weights resample_weights(std::vector<std::vector<int64_t>> indices);  // trial t: the sentences drawn
 Weights mask_weights(std::vector<std::vector<int64_t>> masks);        // trial t: the weights themselves
 

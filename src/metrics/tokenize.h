@@ -1,7 +1,6 @@
 // How translations are split into words before they are compared: the tokenizers of sacreBLEU 2.6.0,
 // character for character. Tokens are joined by single spaces.
 #pragma once
-#include <span>
 #include <string>
 #include <string_view>
 

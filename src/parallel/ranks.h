@@ -2,7 +2,6 @@
 // to its neighbours alone. A step's batch is cut into parts, whose gradients are added in the order of the
 // parts, so the sum has the same bits with any number of processes that divides that of the parts.
 #pragma once
-#include <span>
 #include <string>
 #include <type_traits>
 

@@ -1,6 +1,5 @@
 // What a run reports while it trains: metrics.jsonl, TensorBoard's events, and the progress line.
 #pragma once
-#include <optional>
 #include <string>
 
 #include "base/progress.h"

@@ -16,6 +16,34 @@
 
 namespace rum::chat_command {
 namespace {
+// Has the server translate what the file does not hold yet; says how many answers are cut off or refused. Was
+// any refused?
+bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t generation,
+         const std::string& output) {
+  Progress progress;
+  const double start = seconds_now();
+  int64_t refused = 0;
+  const int64_t had = chat_file(
+      sources, c, provenance_of(c, generation), output,
+      [&](int64_t lines, int64_t) {
+        progress.status(fmt::format("{}: {} of {} lines", output, lines, sources.size()));
+      },
+      [&](const std::string& why) {
+        ++refused;
+        progress.line(why);
+      });
+  progress.line(fmt::format("{}: {} lines, {} of them were there, {}", output, sources.size(), had,
+                            duration(seconds_now() - start)));
+  const auto all = read_generated(output);
+  const auto cut = std::count_if(all.begin(), all.end(),
+                                 [](const Generated& g) { return !g.finished && !g.target.empty(); });
+  if (cut > 0)
+    say("{}: {} of {} answers are cut off, at --max-tokens {} or by the server: \"finished\" is false there",
+        output, cut, all.size(), c.max_tokens);
+  if (refused > 0)
+    say("{}: {} of {} sources were refused; their targets are empty", output, refused, sources.size());
+  return refused > 0;
+}
 int chat(int argc, char** argv) {
   ChatConfig c;
   std::string input, output, pairs, key_from;
@@ -68,29 +96,7 @@ int chat(int argc, char** argv) {
   std::vector<std::string> sources;
   LineReader reader(input);
   for (std::string_view line; reader.next(line);) sources.emplace_back(line);
-  Progress progress;
-  const double start = seconds_now();
-  int64_t refused = 0;
-  const int64_t had = chat_file(
-      sources, c, provenance_of(c, generation), output,
-      [&](int64_t lines, int64_t) {
-        progress.status(fmt::format("{}: {} of {} lines", output, lines, sources.size()));
-      },
-      [&](const std::string& why) {
-        ++refused;
-        progress.line(why);
-      });
-  progress.line(fmt::format("{}: {} lines, {} of them were there, {}", output, sources.size(), had,
-                            duration(seconds_now() - start)));
-  const auto all = read_generated(output);
-  const auto cut = std::count_if(all.begin(), all.end(),
-                                 [](const Generated& g) { return !g.finished && !g.target.empty(); });
-  if (cut > 0)
-    say("{}: {} of {} answers are cut off, at --max-tokens {} or by the server: \"finished\" is false there",
-        output, cut, all.size(), c.max_tokens);
-  if (refused > 0)
-    say("{}: {} of {} sources were refused; their targets are empty", output, refused, sources.size());
-  return refused > 0;
+  return ask(sources, c, generation, output);
 }
 const Command command{
     "chat", "have a hosted model write translations, or turn pairs into chat lines for fine-tuning", chat};
