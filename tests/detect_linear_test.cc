@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "base/threads.h"
@@ -88,11 +90,14 @@ TEST(Ngrams, ACountThatCancelledIsStillOneColumn) {
   const auto counts = hasher.count(text, {Analyzer::chars_in_words, 2, 5});
   std::set<uint32_t> columns;
   for (const auto& c : counts) EXPECT_TRUE(columns.insert(c.column).second);
-  const std::vector<double> ones{1, 1};
-  double sum = 0;
-  for (const auto& c : counts) sum += c.count;
-  EXPECT_NEAR(hasher.dot(text, {Analyzer::chars_in_words, 2, 5}, ones),
-              sum / length(hasher.count(text, {Analyzer::chars_in_words, 2, 5})), 1e-12);
+  // By hand: the hashes of a, b and d are 0x3C2569B2, 0x95DE7E03 and 0x27191473, so a counts in column 0, b
+  // and d in column 1, b negatively; there the count is 0 after two letters.
+  const Lowered letters(Text{"", "", "bdaad"});
+  const Ngrams single{Analyzer::chars, 1, 1};
+  std::vector<std::pair<uint32_t, int32_t>> counted;
+  for (const auto& c : hasher.count(letters, single)) counted.emplace_back(c.column, c.count);
+  EXPECT_EQ(counted, (std::vector<std::pair<uint32_t, int32_t>>{{1, 1}, {0, 2}}));
+  EXPECT_NEAR(hasher.dot(letters, single, std::vector<double>{3, 5}), 11 / std::sqrt(5), 1e-12);
 }
 
 SparseRows random_rows(size_t n, int32_t columns, std::vector<uint8_t>& labels) {

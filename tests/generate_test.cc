@@ -520,12 +520,15 @@ TEST(Generate, Refusals) {
   EXPECT_NE(m.find("text 2 has 10 tokens"), std::string::npos) << m;
   EXPECT_NE(m.find("context holds 10"), std::string::npos) << m;
   EXPECT_NE(message({fine, {}}, {}).find("text 1 has an empty prompt"), std::string::npos);
-  EXPECT_NE(message({{{2}, 2}}, {}), "");
-  EXPECT_NE(message({fine}, {.beam = 0}), "");
-  EXPECT_NE(message({fine}, {.beam = 2, .best = 3}), "");
-  EXPECT_NE(message({fine}, {.beam = 2, .sample = true}), "");
-  EXPECT_NE(message({fine}, {.sample = true, .temperature = 0}), "");
-  EXPECT_NE(message({fine}, {.batch = 0}), "");
+  const auto refuses = [&](const Prompt& p, const Decoding& d, const char* says) {
+    EXPECT_NE(message({p}, d).find(says), std::string::npos) << message({p}, d);
+  };
+  refuses({{2}, 2}, {}, "1 tokens and a prefix of 2");
+  refuses(fine, {.beam = 0}, "beam 0, best 1");
+  refuses(fine, {.beam = 2, .best = 3}, "3 best of 2 beams");
+  refuses(fine, {.beam = 2, .sample = true}, "sample and beam 2 exclude each other");
+  refuses(fine, {.sample = true, .temperature = 0}, "temperature 0 must be above 0");
+  refuses(fine, {.batch = 0}, "batch 0");
   EXPECT_THROW(log_probs(t.model, std::vector<Example>{{std::vector<Token>(11, 2), 1}}), Error);
   const Tiny pair(c, 3, 12, ModelKind::encoder_decoder);
   auto refused = [&](const Prompt& p) {
