@@ -1,4 +1,3 @@
-// Best fit over free blocks that are kept by address, to join neighbours, and by size, to find the smallest.
 #include "tensor/arena.h"
 
 #include <algorithm>
@@ -16,33 +15,38 @@ bool& poison() {
 }
 }  // namespace
 
-Arena::~Arena() {
-  for (auto& c : chunks_) backend_.release(c.first);
+Arena::~Arena() { release_chunks(); }
+void Arena::release_chunks() {
+  for (const Block& c : chunks_) backend_.release(c.begin);
+  chunks_.clear();
+  free_.clear();
 }
 size_t Arena::reserved() const {
   size_t n = 0;
-  for (auto& c : chunks_) n += c.second;
+  for (const Block& c : chunks_) n += c.bytes;
   return n;
 }
 void Arena::add_chunk(size_t bytes) {
-  chunks_.emplace_back(static_cast<char*>(backend_.allocate(bytes)), bytes);
-  free_by_address_[chunks_.back().first] = bytes;
-  free_by_size_.insert({bytes, chunks_.back().first});
+  const Block chunk{static_cast<char*>(backend_.allocate(bytes)), bytes};
+  chunks_.push_back(chunk);
+  free_.insert(std::ranges::upper_bound(free_, chunk.begin, {}, &Block::begin), chunk);
 }
 void* Arena::take(size_t bytes) {
   bytes = rounded(bytes);
-  auto fit = free_by_size_.lower_bound({bytes, nullptr});
-  if (fit == free_by_size_.end()) {
+  auto best_fit = [&] {
+    auto best = free_.end();
+    for (auto b = free_.begin(); b != free_.end(); ++b)
+      if (b->bytes >= bytes && (best == free_.end() || b->bytes < best->bytes)) best = b;
+    return best;
+  };
+  auto fit = best_fit();
+  if (fit == free_.end()) {
     add_chunk(std::max(bytes, rounded(peak_ / 16)));
-    fit = free_by_size_.lower_bound({bytes, nullptr});
+    fit = best_fit();
   }
-  auto [size, p] = *fit;
-  free_by_size_.erase(fit);
-  free_by_address_.erase(p);
-  if (size > bytes) {
-    free_by_address_[p + bytes] = size - bytes;
-    free_by_size_.insert({size - bytes, p + bytes});
-  }
+  char* p = fit->begin;
+  *fit = {p + bytes, fit->bytes - bytes};
+  if (fit->bytes == 0) free_.erase(fit);
   peak_ = std::max(peak_, in_use_ += bytes);
   trace_ = (trace_ ^ reinterpret_cast<uint64_t>(p)) * 0x100000001B3u + bytes;
   if (poison()) backend_.fill(p, 0xFF, bytes);
@@ -50,38 +54,28 @@ void* Arena::take(size_t bytes) {
 }
 void Arena::set_poison(bool on) { poison() = on; }
 void Arena::give(void* block, size_t bytes) {
-  char* p = static_cast<char*>(block);
-  size_t n = rounded(bytes);
-  in_use_ -= n;
-  if (poison()) backend_.fill(p, 0xFF, n);
-  auto chunk_starts = [&](char* q) {
-    return std::any_of(chunks_.begin(), chunks_.end(), [q](auto& c) { return c.first == q; });
+  const Block given{static_cast<char*>(block), rounded(bytes)};
+  in_use_ -= given.bytes;
+  if (poison()) backend_.fill(given.begin, 0xFF, given.bytes);
+  auto meet = [&](const Block& a, const Block& b) {
+    const auto starts_chunk = [&](const Block& c) { return c.begin == b.begin; };
+    return a.begin + a.bytes == b.begin && std::ranges::none_of(chunks_, starts_chunk);
   };
-  auto after = free_by_address_.lower_bound(p);
-  if (after != free_by_address_.end() && after->first == p + n && !chunk_starts(p + n)) {
-    n += after->second;
-    free_by_size_.erase({after->second, after->first});
-    after = free_by_address_.erase(after);
+  auto at = free_.insert(std::ranges::upper_bound(free_, given.begin, {}, &Block::begin), given);
+  if (auto after = std::next(at); after != free_.end() && meet(*at, *after)) {
+    at->bytes += after->bytes;
+    free_.erase(after);
   }
-  if (after != free_by_address_.begin() && !chunk_starts(p)) {
-    auto before = std::prev(after);
-    if (before->first + before->second == p) {
-      p = before->first;
-      n += before->second;
-      free_by_size_.erase({before->second, before->first});
-      free_by_address_.erase(before);
-    }
+  if (at == free_.begin()) return;
+  if (auto before = std::prev(at); meet(*before, *at)) {
+    before->bytes += at->bytes;
+    free_.erase(at);
   }
-  free_by_address_[p] = n;
-  free_by_size_.insert({n, p});
 }
 void Arena::clear() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held", in_use_);
   ++moves_;
-  for (auto& c : chunks_) backend_.release(c.first);
-  chunks_.clear();
-  free_by_address_.clear();
-  free_by_size_.clear();
+  release_chunks();
 }
 void Arena::settle() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held: clone() what outlives a step", in_use_);
@@ -89,11 +83,8 @@ void Arena::settle() {
   if (chunks_.size() < 2) return;
   // First one chunk of peak bytes. If best fit leaves gaps, another chunk is added during the step, and the
   // next settle() merges them.
-  const size_t bytes = chunks_.front().second >= peak_ ? reserved() : peak_;
-  for (auto& c : chunks_) backend_.release(c.first);
-  chunks_.clear();
-  free_by_address_.clear();
-  free_by_size_.clear();
+  const size_t bytes = chunks_.front().bytes >= peak_ ? reserved() : peak_;
+  release_chunks();
   ++moves_;
   add_chunk(bytes);
 }
