@@ -12,11 +12,13 @@
 #include "checkpoint/checkpoint.h"
 #include "data/loader.h"
 #include "generate/log_probs.h"
+#include "generate/translate.h"
 #include "run/folder.h"
 #include "run/resume.h"
 #include "run/run.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
+#include "tests/run_folder.h"
 #include "tests/scratch.h"
 #include "tests/stopped_run.h"
 #include "text/unicode.h"
@@ -305,6 +307,26 @@ TEST(TooLong, PairsAreLeftOutOfEverySetAndCounted) {
       EXPECT_TRUE(has(error_of([&] { s.train(); }), "only.txt: 1 of 1 pairs are left out"));
       EXPECT_FALSE(fs::exists(s.config.folder));
     }
+}
+// An encoder-decoder reads source and target each from position 0: neither may have more tokens than the context,
+// the separator and the end being one on each side.
+TEST(TooLong, SourceAndTargetOfAnEncoderDecoderEachHaveTheContext) {
+  const Scratch folder;
+  write_run(folder.path, {.model = ModelKind::encoder_decoder, .context = 16, .pattern = "characters"});
+  const auto run = load_run(folder.path);
+  const std::string letter(1, grammar_pairs(1, 5)[0].source[0]);
+  auto letters = [&](size_t n) {
+    std::string out;
+    while (out.size() < n) out += letter;
+    return out;
+  };
+  for (const auto& [source, target, fits] :
+       {std::tuple{15, 3, true}, {16, 3, false}, {3, 15, true}, {3, 16, false}, {15, 15, true}}) {
+    const std::vector<Pair> text{
+        {letters(static_cast<size_t>(source)), letters(static_cast<size_t>(target))}};
+    const std::vector<SentenceScore> scored = sentence_scores(run->model, run->tokenizer, text);
+    EXPECT_EQ(scored[0].tokens, fits ? target + 1 : 0) << source << " " << target;
+  }
 }
 TEST(Epochs, AreBoundedAndSaid) {
   Scene s;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/weights.h"
+#include "generate/scoring_batch.h"
 
 namespace rum::detect {
 OwnModel::OwnModel(const std::string& path) : path_(path), run_(load_run(path)) {
@@ -26,9 +27,7 @@ Example OwnModel::example(const Text& t) const try {
 } catch (const Error& e) {
   fail(fmt::format("{} ({})", e.what(), path_));
 }
-int64_t OwnModel::positions(const Example& e) const {
-  return positions_of(e, {.restart = model().config().restart, .sources = model().encoder_decoder() ? 1 : 0});
-}
+int64_t OwnModel::positions(const Example& e) const { return positions_needed(model(), e); }
 std::optional<std::string> OwnModel::unfit(const Text& t) const try {
   if (translation() && t.source.empty()) return {};  // what is missing is not the text's fault
   const int64_t needed = positions(example(t)), context = model().config().context;

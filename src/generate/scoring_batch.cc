@@ -27,8 +27,11 @@ BatchShape scoring_shape(const Model& model, std::span<const Example> examples) 
 Batch scoring_batch(const Model& model, std::span<const Example> examples) {
   return upload(pack(examples, scoring_shape(model, examples)), model.tokens().device());
 }
+int64_t positions_needed(const Model& model, const Example& e) {
+  return positions_of(e, scoring_shape(model, {}));
+}
 void check_room(const char* who, const Model& model, std::span<const Example> examples, size_t i) {
-  const int64_t needed = positions_of(examples[i], scoring_shape(model, {}));
+  const int64_t needed = positions_needed(model, examples[i]);
   RUM_CHECK(needed <= model.config().context, "{}: text {} needs {} positions, the model's context holds {}",
             who, i, needed, model.config().context);
 }

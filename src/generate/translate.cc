@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "generate/log_probs.h"
+#include "generate/scoring_batch.h"
 
 namespace rum {
 std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& tokenizer,
@@ -11,7 +12,7 @@ std::vector<SentenceScore> sentence_scores(const Model& model, const Tokenizer& 
   std::vector<size_t> of;
   for (size_t i = 0; i < texts.size(); ++i) {
     Example e = to_example(texts[i], tokenizer);
-    if (positions_of(e, {.restart = model.config().restart}) > model.config().context) continue;
+    if (positions_needed(model, e) > model.config().context) continue;
     fitting.push_back(std::move(e));
     of.push_back(i);
   }

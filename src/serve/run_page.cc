@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "generate/log_probs.h"
+#include "generate/scoring_batch.h"
 #include "page/page.h"
 #include "run/history.h"
 #include "run/run.h"
@@ -149,8 +150,7 @@ std::vector<Example> validation_texts(const LoadedRun& run) {
       e.tokens.resize(kTextTokens);
       e.goes_on = true;
     }
-    if (e.tokens.size() <= 2 * kTextTokens &&
-        positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context)
+    if (e.tokens.size() <= 2 * kTextTokens && positions_needed(run.model, e) <= run.model.config().context)
       out.push_back(std::move(e));
   }
   return out;

@@ -10,6 +10,7 @@
 #include "base/say.h"
 #include "data/loader.h"
 #include "generate/log_probs.h"
+#include "generate/scoring_batch.h"
 #include "metrics/explain.h"
 #include "page/page.h"
 #include "run/run.h"
@@ -87,12 +88,11 @@ struct Asked {
     }
   }
   static bool fits(const Example& e, const LoadedRun& run) {
-    return positions_of(e, {.restart = run.model.config().restart}) <= run.model.config().context;
+    return positions_needed(run.model, e) <= run.model.config().context;
   }
   void add_long(const Pair& text, Example e, int32_t line, const LoadedRun& run, const std::string& on_long) {
-    const std::string why =
-        fmt::format("{}: line {} needs {} positions, the model's context holds {}", name, line,
-                    positions_of(e, {.restart = run.model.config().restart}), run.model.config().context);
+    const std::string why = fmt::format("{}: line {} needs {} positions, the model's context holds {}", name,
+                                        line, positions_needed(run.model, e), run.model.config().context);
     if (on_long == "fail")
       throw FileError(fmt::format("{}; split the {}, or give --on-long skip or cut", why,
                                   run.translation() ? "sentence" : "text"));
