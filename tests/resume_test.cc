@@ -467,6 +467,16 @@ TEST_F(Resume, ADamagedLineOfTheLogIsPassedOver) {
   text.erase(second, third - second);
   EXPECT_EQ(slurp(path).substr(0, text.size()), text);
 }
+TEST_F(Resume, SamplesOfStepsDoneAgainAreShownOnce) {
+  const std::string run = copy("samples");
+  const std::string kept = "step 10\n  a\n  = b\n  > c\nstep 20\n  a\n  = b\n  > d\n";
+  p->write("samples/samples.txt", kept + "step 25\n  a\n  = b\n  > e\n");
+  const Ran r = p->run(resume(run, {"train.steps=22"}));
+  EXPECT_EQ(r.status, 0) << r.err;
+  const std::string samples = Disk::real().read(run + "/samples.txt");
+  EXPECT_EQ(samples.substr(0, kept.size()), kept);
+  EXPECT_EQ(samples.find("step 25"), std::string::npos) << samples;
+}
 TEST_F(Resume, WeightsOfAnotherTypeAreNamed) {
   const std::string run = p->file("typed");
   write_run(run, {});

@@ -108,7 +108,7 @@ void Trainer::State::open_files() {
   disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   task->write_files(folder);
   if (resuming) {
-    cut_metrics(folder, done, progress);
+    cut_log(folder, done, progress);
     const bool early = out_of_patience() && !evaluation_due();
     if (early && done < config.steps)
       progress.line(

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <sstream>
+
 #include "run/metrics.h"
 
 namespace rum {
@@ -66,12 +69,21 @@ void TrainingLog::note(Json::Object line) {
   Disk::real().append(folder_.metrics(), to_json(Json(std::move(line))) + "\n");
 }
 
-void cut_metrics(const RunFolder& folder, int64_t step, Progress& progress) {
+void cut_log(const RunFolder& folder, int64_t step, Progress& progress) {
   std::string kept;
   const int64_t damaged = each_metrics_line(folder, [&](const MetricsLine& line) {
     if (line.step <= step) kept += std::string(line.text) + '\n';
   });
   if (damaged > 0) progress.line(fmt::format("{}: damaged lines left out: {}", folder.metrics(), damaged));
   Disk::real().replace_text(folder.metrics(), kept);
+  const std::string samples = folder.file("samples.txt");
+  std::istringstream text(Disk::real().read(samples));
+  bool keep = true;
+  kept.clear();
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("step ")) keep = std::atoll(line.c_str() + 5) <= step;
+    if (keep) kept += line + '\n';
+  }
+  Disk::real().replace_text(samples, kept);
 }
 }  // namespace rum

@@ -35,6 +35,7 @@ class TrainingLog {
   int64_t first_, logged_tokens_ = 0;
   double begin_, spent_ = 0, logged_at_, paused_at_ = 0;
 };
-// Leaves out the lines of steps after `step`, which will be done again, and damaged ones, which it says.
-void cut_metrics(const RunFolder&, int64_t step, Progress&);
+// Leaves out what metrics.jsonl and samples.txt have of steps after `step`, which will be done again, and damaged
+// lines of metrics.jsonl, which it says.
+void cut_log(const RunFolder&, int64_t step, Progress&);
 }  // namespace rum
