@@ -2,14 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/output.h"
 #include "base/shell.h"
-#include "base/unfinished.h"
 #include "data/clean.h"
+#include "text/file_set.h"
 #include "text/table.h"
 
 namespace rum {
@@ -26,19 +25,13 @@ std::vector<std::string> files_of(CorpusKind kind) {
 }
 // Whether an earlier preparation wrote this file of the folder: its stats.json says so, or was about to.
 bool prepared_earlier(const std::string& folder, const std::string& file, Disk& disk) {
-  for (const std::string& name : disk.list(folder))
-    if (name.starts_with(kStats) && is_unfinished(name)) return true;
-  const std::string path = folder + "/" + kStats;
-  if (!disk.exists(path)) return false;
-  try {
-    const Json stats = parse_json(disk.read(path), path);
-    const JsonFields parts = JsonFields(stats, path).object("parts");
+  const auto ours = [&](const JsonFields& stats) {
+    const JsonFields parts = stats.object("parts");
     return std::any_of(kPartNames.begin(), kPartNames.end(), [&](const char* name) {
       return file == kStats || parts.object(name).text("file") == file;
     });
-  } catch (const FileError&) {  // somebody else's
-    return false;
-  }
+  };
+  return has_mark(folder, kStats, ours, disk);
 }
 Json side_json(const SideStats& s) {
   return Json::Object{{"tokens", s.tokens}, {"types", s.types}, {"mean", s.mean}};
@@ -126,28 +119,17 @@ void check_prepared_output(const std::string& folder, CorpusKind kind, const std
 }
 Json save_prepared(const Prepared& p, const std::string& folder, const Json& inputs, Disk& disk) {
   const Json stats = stats_json(p, inputs);
-  disk.make_folders(folder);
-  // Of two at once, each would write some of the parts.
-  const FileLock alone(std::filesystem::canonical(folder).string());
   const std::vector<std::string> names = files_of(p.rules.kind);
-  for (const std::string& left : disk.list(folder))  // by a process that was killed
-    if (is_unfinished(left) && std::any_of(names.begin(), names.end(),
-                                           [&](const std::string& name) { return left.starts_with(name); }))
-      disk.remove(folder + "/" + left);
-  std::vector<std::string> texts;
-  for (const Part& part : p.parts) texts.push_back(corpus_bytes(part.texts, p.rules.kind));
-  texts.push_back(to_json(stats, 1) + "\n");
-  std::vector<Disk::Part> bytes;
-  for (const std::string& text : texts) bytes.push_back(std::as_bytes(std::span(text)));
-  std::vector<Disk::NewFile> files;
-  for (size_t i = 0; i < names.size(); ++i)
-    files.push_back({folder + "/" + names[i], std::span(bytes).subspan(i, 1)});
-  disk.replace_together(files);
+  std::vector<std::pair<std::string, std::string>> files;
+  for (size_t i = 0; i < p.parts.size(); ++i)
+    files.emplace_back(names[i], corpus_bytes(p.parts[i].texts, p.rules.kind));
+  files.emplace_back(kStats, to_json(stats, 1) + "\n");
+  write_file_set(folder, names, files, disk);
   return stats;
 }
 
 Json check_prepared(const std::string& folder, Disk& disk) {
-  const std::string path = folder + "/stats.json";
+  const std::string path = folder + "/" + kStats;
   if (!disk.exists(path))
     throw FileError(fmt::format("{}: not there; `ruminate data prepare --output {}` makes it", path,
                                 shell_quoted(folder)));

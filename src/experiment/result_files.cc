@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/output.h"
-#include "base/unfinished.h"
+#include "text/file_set.h"
 #include "text/table.h"
 
 namespace rum::experiment {
@@ -157,14 +156,21 @@ Json claims_json(const ExperimentResults& r) {
       if (row.gap) o.emplace_back("gap_closed", gap_json(*row.gap));
       rows.push_back(Json(std::move(o)));
     }
-    Json::Object claim{{"id", c.claim->id},           {"text", c.claim->text},
-                       {"better", c.claim->better},   {"worse", c.claim->worse},
-                       {"ceiling", c.claim->ceiling}, {"chosen_later", c.claim->chosen_later}};
+    Json::Object claim{{"id", c.claim->id},
+                       {"text", c.claim->text},
+                       {"kind", c.claim->kind},
+                       {"better", c.claim->better},
+                       {"worse", c.claim->worse},
+                       {"ceiling", c.claim->ceiling},
+                       {"chosen_later", c.claim->chosen_later}};
     Json::Array pairs;
     for (const auto& [better, worse] : c.claim->mean_with)
       pairs.push_back(Json(Json::Object{{"better", better}, {"worse", worse}}));
     if (!pairs.empty()) claim.emplace_back("mean_with", Json(std::move(pairs)));
-    if (c.claim->kind != "students") claim.emplace_back("sentences", compared_sentences(r, *c.claim));
+    if (c.claim->kind == "students")
+      claim.emplace_back("model", c.claim->model);
+    else
+      claim.emplace_back("sentences", compared_sentences(r, *c.claim));
     claim.emplace_back("rows", std::move(rows));
     claims.push_back(Json(std::move(claim)));
   }
@@ -200,29 +206,19 @@ std::vector<std::pair<std::string, std::string>> result_files(const ExperimentRe
 }
 
 namespace {
-constexpr const char* kReportFiles[] = {"report.html",     "results.csv",   "scores.csv",
-                                        "differences.csv", "sentences.csv", "curves.csv",
-                                        "validity.csv",    "detectors.csv", kClaims};
-// Whether an earlier report stands there, or was about to.
-bool reported_earlier(const std::string& folder, Disk& disk) {
-  for (const std::string& name : disk.list(folder))
-    if (name.starts_with(kClaims) && is_unfinished(name)) return true;
-  const std::string path = folder + "/" + kClaims;
-  if (!disk.exists(path)) return false;
-  try {
-    const Json json = parse_json(disk.read(path), path);
-    const JsonFields claims(json, path);
-    return claims.has("experiment") && claims.has("claims");
-  } catch (const FileError&) {  // somebody else's
-    return false;
-  }
+const std::vector<std::string> kReportFiles = {"report.html",     "results.csv",   "scores.csv",
+                                               "differences.csv", "sentences.csv", "curves.csv",
+                                               "validity.csv",    "detectors.csv", kClaims};
+bool reported_earlier(const std::string& folder) {
+  return has_mark(folder, kClaims,
+                  [](const JsonFields& claims) { return claims.has("experiment") && claims.has("claims"); });
 }
 }  // namespace
 void check_report_output(const std::string& folder) {
   check_output_folder(folder);
   Disk& disk = Disk::real();
-  if (!disk.exists(folder) || reported_earlier(folder, disk)) return;
-  for (const char* file : kReportFiles)
+  if (!disk.exists(folder) || reported_earlier(folder)) return;
+  for (const std::string& file : kReportFiles)
     if (const std::string path = folder + "/" + file; disk.exists(path))
       throw FileError(path +
                       ": it is there, but not of an earlier report; move it away, or name another folder");
@@ -230,22 +226,9 @@ void check_report_output(const std::string& folder) {
 std::string write_report(const std::string& folder, const std::string& html, const ExperimentResults& r) {
   std::vector<std::pair<std::string, std::string>> files = result_files(r);
   files.insert(files.begin(), {"report.html", html});
-  std::vector<Disk::Part> bytes;
-  for (const auto& [_, content] : files) bytes.push_back(std::as_bytes(std::span(content)));
-  std::vector<Disk::NewFile> all;
   std::string names;
-  for (size_t i = 0; i < files.size(); ++i) {
-    all.push_back({folder + "/" + files[i].first, std::span(bytes).subspan(i, 1)});
-    names += i == 0 ? all[i].path : ", " + files[i].first;
-  }
-  Disk& disk = Disk::real();
-  disk.make_folders(folder);
-  const FileLock alone(std::filesystem::canonical(folder).string());
-  for (const std::string& left : disk.list(folder))  // by a process that was killed
-    if (is_unfinished(left) && std::any_of(std::begin(kReportFiles), std::end(kReportFiles),
-                                           [&](const char* file) { return left.starts_with(file); }))
-      disk.remove(folder + "/" + left);
-  disk.replace_together(all);
+  for (const auto& [name, _] : files) names += names.empty() ? folder + "/" + name : ", " + name;
+  write_file_set(folder, kReportFiles, files);
   return names;
 }
 }  // namespace rum::experiment
