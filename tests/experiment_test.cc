@@ -317,6 +317,10 @@ TEST(Targets, AreAlignedBySentence) {
   EXPECT_EQ(t.second, std::vector<std::string>{"AA"});
   EXPECT_EQ(t.targets, std::vector<std::string>{"x"});
   EXPECT_TRUE(translated_twice({{1}, {{"b", "x"}}, {}}, human).sources.empty());
+  // Each of several targets is compared with the same two.
+  const edits::TranslatedTwice each = translated_twice({{0, 0}, {{"a", "x"}, {"a", "y"}}, {}}, human);
+  EXPECT_EQ(each.targets, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(each.second, (std::vector<std::string>{"AA", "AA"}));
   // Of a sentence with several targets each is kept.
   const auto [two, twice] = edits::aligned({{2, 0, 2}, {{"a", "y"}, {"a", "x"}, {"a", "z"}}, {}}, human);
   EXPECT_EQ(two.ids, (std::vector<int64_t>{0, 2, 2}));
@@ -351,6 +355,36 @@ TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
   EXPECT_DOUBLE_EQ(at("errors", "ter", "value"), 3. / 6);  // six, four and five, of six human words
   // The sentences can be swapped in four ways, in two of which the types differ by 3; the targets, in eight, in two.
   EXPECT_NEAR(at("diversity", "types", "p"), .5, .06);
+}
+
+// Two targets of each sentence are as diverse as the whole list read twice, in whatever order their file has them.
+TEST(Targets, OfOneSentenceDoNotLookLikeRepetition) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  progress.be_silent();
+  constexpr int kSentences = 60;
+  std::string side_by_side, first, second;
+  for (int i = 0; i < kSentences; ++i) {
+    std::string text = "s\t";
+    for (int j = 0; j < 10; ++j) text += fmt::format("{}w{}", j ? " " : "", (7 * i + 13 * j) % 150);
+    side_by_side += fmt::format("{} {}\n{} {}\n", i, text, i, text);
+    first += fmt::format("{} {}\n", i, text);
+    second += fmt::format("{} {}\n", kSentences + i, text);
+  }
+  Graph g;
+  const auto mtld = [&](const std::string& name, const std::string& text) {
+    const std::string targets = g.add("test-targets", name, {{"text", text}}, {}),
+                      human = g.add("test-targets", "human of " + name, {{"text", first + second}}, {}),
+                      measured = g.add("measure", "measures of " + name, Json::Object{},
+                                       {{"targets", targets}, {"human", human}, {"split", human}});
+    for (const std::string& id : {targets, human, measured}) store.make(g, id, progress, kGoOn);
+    const std::string file = store.folder(measured) + "/measures.json";
+    double out = NAN;
+    parse_json(slurp(file), file).find("diversity")->find("mtld")->find("value")->number(out);
+    return out;
+  };
+  EXPECT_DOUBLE_EQ(mtld("side by side", side_by_side), mtld("read twice", first + second));
 }
 
 // Best first by the given scores: b, d, c, a. Of c there is no human target, and of b there are two.
@@ -477,7 +511,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   const std::string typed = replaced(good, "pairs = 200", "pairs = 200\ndtype = \"int8\"");
   for (const Generator& g : parse_experiment(typed, "x.toml").generators)
     EXPECT_EQ(g.dtype, g.name == "low" ? "int8" : "f32");
-  refuse("name = \"self, sampled\"", "name = \"human\"", "two arms are named \"human\"");
+  refuse("name = \"self, sampled\"", "name = \"self, greedy\"", "two arms are named \"self, greedy\"");
+  refuse("name = \"self, sampled\"", "name = \"human\"", "arm \"human\" has the name of targets, but is not");
   refuse("name = \"self, sampled\"", "name = \"self\\ntouch ran\"", "name: expected a text without control");
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5, 1.5]", "numbers from 1e-06 to 1");
   refuse("[recipe.student.model]", "[recipe.student.run]\nfolder = \"x\"\n[recipe.student.model]",
@@ -518,17 +553,40 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("targets = \"self/twice\"",
          "targets = \"self/twice\"\napply = [{ op = \"filter\", by = \"random\", keep = 0.5 }]",
          "scorer random gives a sentence one score, but \"self/twice\" are 2 translations of each");
-  refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true", "only detectors ask for it");
+  refuse("kind = \"density\"", "kind = \"density\"\ndecoding = \"nonsense\"",
+         "scorer.density.decoding: a scorer of kind density does not read it; only consistency");
+  refuse(
+      "kind = \"confidence\"", "kind = \"confidence\"\nrecipe = \"student\"",
+      "scorer.confidence.recipe: a scorer of kind confidence does not read it; only classifier, density, ");
+  refuse("outside.jsonl\"", "outside.jsonl\"\npairs = 5", "generator outside learns from no pairs");
+  refuse("outside.jsonl\"", "outside.jsonl\"\ndtype = \"bf16\"", "generator outside computes nothing");
+  refuse("[decoding.greedy]", "[decoding.greedy]\ntemperature = 0.7",
+         "decoding.greedy.temperature needs sample = true");
+  refuse("[decoding.greedy]", "[decoding.greedy]\nlength_penalty = 0.7",
+         "decoding.greedy.length_penalty needs a beam above 1");
+  refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true",
+         "a scorer of kind oracle does not read it; only classifier, density, linear, states");
   refuse("of = [\"confidence\", ", "of = [\"detector\", ",
          "no scorer to learn a quality from \"detector\"; ");
   refuse("of = [\"confidence\", ", "of = [\"oracle\", ", "no scorer to learn a quality from \"oracle\"; ");
   refuse("of = [\"confidence\"", "of = []\n# \"confidence\"",
-         "scorer.quality.of: the scorers that it learns from are required");
+         "scorer.quality.of: expected the scorers that it learns from");
   refuse("kind = \"density\"", "kind = \"density\"\nof = [\"length\"]",
-         "scorer.density.of: the scorers that it learns from are required");
+         "scorer.density.of: a scorer of kind density does not read it; only quality");
+  refuse("op = \"resample\", by = \"detector\"", "op = \"resample\", by = \"oracle\"",
+         "\"resample\" reads log odds of a human author, and scorer oracle (oracle) gives none: name a "
+         "detector");
+  refuse("op = \"weigh\", by = \"density\"", "op = \"weigh\", by = \"confidence\"", "name a detector");
+  refuse("with = \"low/greedy\"\n[scorer", "with = \"self/oracle\"\n[scorer", "and an oracle chose by them");
+  refuse("targets = \"self/greedy\"\napply = [{ op = \"resample\"",
+         "targets = \"self/greedy\"\nvolumes = [1.0, 0.5, 1.0]\napply = [{ op = \"resample\"",
+         "volumes: the same value stands there twice");
+  refuse("[{ op = \"drop_copies\" }", "[{ op = \"alternate\", with = [] }", "expected the names of targets");
+  refuse("better = \"human\"\nworse = \"self, greedy\"", "better = \"human\"\nworse = \"human\"",
+         "compares \"human\" with itself");
   refuse("share = 0.25", "share = 1.25", "share: expected a number from");
   refuse(
-      "[{ op = \"mix\"", "[{ op = \"weigh\", by = \"oracle\" }, { op = \"mix\"",
+      "[{ op = \"mix\"", "[{ op = \"weigh\", by = \"density\" }, { op = \"mix\"",
       "\"mix\" would undo the order or the weights that \"weigh\" before it gave the targets: put it first");
   refuse("[{ op = \"drop_copies\" }, { op = \"filter\", by = \"dual\"",
          "[{ op = \"alternate\", with = [\"low/greedy\"] }, { op = \"filter\", by = \"confidence\"",
@@ -537,7 +595,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   for (const auto& [scattering, op] :
        {std::pair{"{ op = \"order\", by = \"dual\", first = \"worst\" }", "order"},
         std::pair{"{ op = \"join\", with = [\"self/sampled\"] }", "join"},
-        std::pair{"{ op = \"resample\", by = \"length\" }", "resample"},
+        std::pair{"{ op = \"resample\", by = \"detector\" }", "resample"},
         std::pair{"{ op = \"alternate\", with = [\"self/twice\"] }", "alternate"},
         std::pair{"{ op = \"mix\", real = 0.1, real_last = true }", "mix"}})
     refuse("[{ op = \"drop_copies\" }", ("[" + std::string(scattering)).c_str(),

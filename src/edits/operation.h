@@ -25,6 +25,7 @@ struct OperationKey {
   std::vector<std::string> choices{};
   bool several = false;   // targets: a list of names, each an input under the key's name
   bool arranges = false;  // with it, students read the targets in an order, or with weights
+  bool log_odds = false;  // scores: of a detector, which are log odds of a human author
   bool scatters = false;  // with it, a sentence may have several targets, or they leave the order of the pool
 };
 // Inputs of every operation: "targets", "split", and those that its keys name. An operation that may see the

@@ -125,7 +125,7 @@ void repair(const StageContext& x) {
 }
 using Key = OperationKey;
 const OperationKey kLike{"like", Key::targets, true};
-const Operation kInject("inject", 2, true, {kLike, {"above_human", Key::flag}, {"repeated", Key::flag}},
+const Operation kInject("inject", 3, true, {kLike, {"above_human", Key::flag}, {"repeated", Key::flag}},
                         inject, Operation::arrangement),
     kThin("thin", 1, false, {kLike, {"attested", Key::flag}}, thin, Operation::arrangement),
     kRepair("repair", 2, true, {}, repair, Operation::nothing);

@@ -95,12 +95,13 @@ const Operation kFilter("filter", 1, false, {kBy, kBins, {"keep", Key::number, t
              .scatters = true}},
            order),
     kResample("resample", 1, false,
-              {{.name = "by", .type = Key::scores, .required = true, .scatters = true},
+              {{.name = "by", .type = Key::scores, .required = true, .log_odds = true, .scatters = true},
                {"exponent", Key::number, false, 0, 100},
                {"temperature", Key::number, false, 1e-3, 1e3},
                {"most", Key::whole, false, 1, 1000}},
               resample),
-    kWeigh("weigh", 1, false, {{.name = "by", .type = Key::scores, .required = true, .arranges = true}},
+    kWeigh("weigh", 1, false,
+           {{.name = "by", .type = Key::scores, .required = true, .arranges = true, .log_odds = true}},
            weigh),
     kCopies("drop_copies", 1, false, {{"share", Key::number, false, 0, 1}}, drop_copies);
 }  // namespace

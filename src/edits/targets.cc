@@ -93,18 +93,20 @@ std::vector<std::string> sides(const std::vector<Pair>& texts, std::string Pair:
 TranslatedTwice translated_twice(const TargetSet& targets, const TargetSet& human) {
   TranslatedTwice out;
   std::map<std::string, size_t> first;
-  std::map<int64_t, const std::string*> by_id;
-  for (size_t i = 0; i < targets.ids.size(); ++i) by_id[targets.ids[i]] = &targets.texts[i].target;
+  std::multimap<int64_t, const std::string*> by_id;
+  for (size_t i = 0; i < targets.ids.size(); ++i) by_id.emplace(targets.ids[i], &targets.texts[i].target);
   for (size_t i = 0; i < human.ids.size(); ++i) {
     const Pair& t = human.texts[i];
     const auto [at, fresh] = first.try_emplace(t.source, i);
     const std::string& reference = human.texts[at->second].target;
-    const auto target = by_id.find(human.ids[at->second]);
-    if (fresh || reference == t.target || target == by_id.end()) continue;
-    out.sources.push_back(t.source);
-    out.references.push_back(reference);
-    out.second.push_back(t.target);
-    out.targets.push_back(*target->second);
+    if (fresh || reference == t.target) continue;
+    const auto [begin, end] = by_id.equal_range(human.ids[at->second]);
+    for (auto target = begin; target != end; ++target) {
+      out.sources.push_back(t.source);
+      out.references.push_back(reference);
+      out.second.push_back(t.target);
+      out.targets.push_back(*target->second);
+    }
   }
   return out;
 }

@@ -25,7 +25,7 @@ std::pair<TargetSet, TargetSet> aligned(const TargetSet&, const TargetSet&);
 TargetSet picked(const TargetSet&, std::span<const int64_t> rows);
 std::vector<std::string> sides(const std::vector<Pair>&, std::string Pair::*side);  // all sources, or targets
 // Sources that occur twice in the human targets have two human translations. Line by line: the source, the
-// first and the second translation, and the one in `targets`.
+// first and the second translation, and one in `targets`, each of these in turn.
 struct TranslatedTwice {
   std::vector<std::string> sources, references, second, targets;
 };

@@ -30,6 +30,16 @@ FileFacts facts_of(const std::string& path) {
   return f;
 }
 
+// What a classifier takes from a recipe; the rest is its own.
+Json::Object classifier_options(const RunConfig& recipe) {
+  Json::Object out{{"width", recipe.model.width},
+                   {"layers", recipe.model.layers},
+                   {"dropout", static_cast<double>(recipe.model.dropout)},
+                   {"learning_rate", static_cast<double>(recipe.schedule.peak)}};
+  if (recipe.epochs > 0) out.emplace_back("epochs", recipe.epochs);
+  return out;
+}
+
 class Builder {
  public:
   Builder(const ExperimentConfig& c, const Store* made, FilesRead& read) : c_(c), made_(made), read_(read) {}
@@ -328,9 +338,7 @@ class Builder {
     Json::Object parameters{{"kind", k}, {"seed", seed}};
     if (s.anyway) parameters.emplace_back("anyway", true);
     if (k == "classifier" && !s.recipe.empty())
-      parameters.emplace_back("options", Json::Object{{"width", recipe.model.width},
-                                                      {"layers", recipe.model.layers},
-                                                      {"epochs", std::max<int64_t>(1, recipe.epochs)}});
+      parameters.emplace_back("options", classifier_options(recipe));
     return out_.graph.add("score",
                           fmt::format("{} of {}{}, seed {}", s.name, origin,
                                       set == "pool" ? "" : fmt::format(" on the {} set", set), seed),

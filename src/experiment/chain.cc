@@ -48,7 +48,7 @@ Arm link(std::string name, std::string targets, const std::string& chain) {
   a.name = std::move(name);
   a.targets = std::move(targets);
   a.chain = chain;
-  a.group = std::string(1, 'G');
+  a.group = "G";
   return a;
 }
 void add_start(ExperimentConfig& c, const std::string& place, const std::string& chain, int64_t count) {

@@ -141,6 +141,12 @@ class Reader {
       if (g.seed > 0 && g.recipe.empty())
         throw FileError(
             fmt::format("{}generator {} has nothing to draw: a seed needs a recipe", s.place("seed"), name));
+      if (s.find("pairs") != nullptr && g.recipe.empty())
+        throw FileError(
+            fmt::format("{}generator {} learns from no pairs: they need a recipe", s.place("pairs"), name));
+      if (s.find("dtype") != nullptr && !g.file.empty())
+        throw FileError(fmt::format("{}generator {} computes nothing: a type needs a recipe or a model",
+                                    s.place("dtype"), name));
       if (g.judge_set && (g.recipe.empty() || c_.data.judge_pairs == 0))
         throw FileError(
             fmt::format("{}generator {} learns from the judge set: {}", s.place("judge_set"), name,
@@ -197,6 +203,11 @@ class Reader {
     s.done();
     if (d.sample && d.beam > 1)
       throw FileError(s.place("beam") + s.path("") + ": sampling and beam search exclude each other");
+    for (const char* key : {"temperature", "top_k", "top_p", "min_p"})
+      if (!d.sample && s.find(key) != nullptr)
+        throw FileError(s.place(key) + s.path(key) + " needs sample = true");
+    if (d.beam == 1 && s.find("length_penalty") != nullptr)
+      throw FileError(s.place("length_penalty") + s.path("length_penalty") + " needs a beam above 1");
   }
   void choice(Section& s, const std::string& name) {
     Reranking c;
@@ -205,6 +216,7 @@ class Reader {
     s.read("best_of", c.best_of, 2, 1000);
     s.read("utility", c.utility);
     s.done();
+    check_distinct(s, "of", c.of);
     check_name(s.place("choose"), "way to choose", c.how,
                std::vector<std::string>{"mbr", "channel", "oracle"});
     if (c.of.empty())
@@ -212,6 +224,9 @@ class Reader {
                       ": expected the decodings whose translations it chooses from");
     for (const std::string& d : c.of)  // best_of says how often it draws
       check_name(s.place("of"), "decoding of one translation", d, single_decodings(c_));
+    const auto samples = [&](const std::string& d) { return c_.decodings.at(d).sample; };
+    if (s.find("best_of") != nullptr && std::none_of(c.of.begin(), c.of.end(), samples))
+      throw FileError(s.place("best_of") + s.path("best_of") + " needs a decoding that samples");
     if (c.how == "channel" && c_.data.judge_pairs == 0)
       throw FileError(fmt::format("{}decoding {} learns from the judge set: set data.judge_pairs",
                                   s.place("choose"), name));
@@ -241,17 +256,18 @@ class Reader {
       s.read("anyway", x.anyway);
       s.done();
       check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
+      check_read(s, x.kind);
       if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, keys_of(c_.recipes));
-      if (x.kind == "quality" ? x.of.empty() : !x.of.empty())
-        throw FileError(
-            s.place("of") + s.path("of") +
-            ": the scorers that it learns from are required for kind \"quality\" and not allowed for others");
-      if (x.anyway && !x.is_detector())
-        throw FileError(s.place("anyway") + "only detectors ask for it: linear, classifier, states, density");
+      if (x.kind == "quality" && x.of.empty())
+        throw FileError(s.place("") + s.path("of") + ": expected the scorers that it learns from");
       if (x.kind == "agreement") check_targets(s.place("with"), x.with);
       if (x.with == "human")
         throw FileError(s.place("with") +
                         "nothing that ranks the pool may see its human targets: name a generator's");
+      if (chosen_by_oracle(c_, x.with))
+        throw FileError(
+            s.place("with") + s.path("with") +
+            ": nothing that ranks the pool may see its human targets, and an oracle chose by them");
       const bool learns = x.kind != "confidence" && x.kind != "agreement" && x.kind != "consistency" &&
                           x.kind != "random" && x.kind != "oracle";
       if (learns && c_.data.judge_pairs == 0)
@@ -269,6 +285,21 @@ class Reader {
       Section s = all.table(name);
       for (const std::string& learned_from : c_.scorers.at(name).of) check_feature(s, learned_from);
     }
+  }
+  // Some settings are those of some kinds of scorers alone.
+  static void check_read(Section& s, const std::string& kind) {
+    static const std::map<std::string, std::set<std::string>> kinds_with = {
+        {"recipe",
+         {"fluency", "forward", "reverse", "dual_cross_entropy", "classifier", "states", "density"}},
+        {"with", {"agreement"}},
+        {"decoding", {"consistency"}},
+        {"draws", {"consistency"}},
+        {"of", {"quality"}},
+        {"anyway", {"linear", "classifier", "states", "density"}}};
+    for (const auto& [key, kinds] : kinds_with)
+      if (s.find(key) != nullptr && !kinds.contains(kind))
+        throw FileError(fmt::format("{}{}: a scorer of kind {} does not read it; only {}", s.place(key),
+                                    s.path(key), kind, fmt::join(kinds, ", ")));
   }
   // A regression to quality is fitted on the judge set, so its scorers must work there as they do on the
   // pool, and must not have learned there who wrote a target.
@@ -311,6 +342,8 @@ class Reader {
     s.read("judge", a.weights);
     s.read("student", a.student);
     s.read("from", a.from);
+    check_distinct(s, "volumes", a.volumes);
+    check_distinct(s, "judge", a.weights);
     if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, keys_of(c_.recipes));
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
@@ -341,7 +374,24 @@ class Reader {
         (a.from.empty() || !a.apply.empty() || !a.student.empty() || a.volumes != Arm().volumes))
       throw FileError(s.place("targets") +
                       "\"none\" judges a generator as it is: give `from`, but not apply, volumes or student");
+    if (names_targets(a.name) && (a.name != a.targets || !a.apply.empty()))
+      throw FileError(
+          fmt::format("{}arm \"{}\" has the name of targets, but is not these targets as they are: "
+                      "choose another name",
+                      s.place("name"), a.name));
     add_arm(c_, s.place("name"), std::move(a));
+  }
+  bool names_targets(const std::string& name) const {
+    const std::string generator = TargetsName(name).generator;
+    return name == "human" ||
+           std::any_of(c_.generators.begin(), c_.generators.end(), [&](const Generator& g) {
+             return g.name == generator && (name == generator) == !g.file.empty();
+           });
+  }
+  template <class Values>
+  static void check_distinct(const Section& s, const std::string& key, const Values& values) {
+    if (std::set(values.begin(), values.end()).size() < values.size())
+      throw FileError(s.place(key) + s.path(key) + ": the same value stands there twice");
   }
   // Weights fit only a model of the same shape; dropout and recomputation may differ.
   void check_from(const Section& s, const Arm& a) const {
@@ -448,6 +498,8 @@ class Reader {
         std::vector<std::string> names(1);
         if (key.several) {
           s.read(key.name, names);
+          if (names.empty() || names[0].empty())
+            throw FileError(s.place(key.name) + s.path(key.name) + ": expected the names of targets");
         } else {
           s.read(key.name, names[0], true);
         }
@@ -461,6 +513,11 @@ class Reader {
         std::string v;
         s.read(key.name, v, true);
         check_name(s.place(key.name), "scorer", v, keys_of(c_.scorers));
+        if (key.log_odds && !c_.scorers.at(v).is_detector())
+          throw FileError(
+              fmt::format("{}\"{}\" reads log odds of a human author, and scorer {} ({}) gives none: "
+                          "name a detector",
+                          s.place(key.name), out.op, v, c_.scorers.at(v).kind));
         out.scores.emplace_back(key.name, v);
         break;
       }
@@ -490,6 +547,13 @@ class Reader {
     c_.claims.push_back(std::move(x));
   }
   void about_students(const Section& s, const Claim& x) const {
+    if (x.better == x.worse)
+      throw FileError(
+          fmt::format("{}claim {} compares \"{}\" with itself", s.place("worse"), x.id, x.better));
+    if (x.ceiling == x.better || x.ceiling == x.worse)
+      throw FileError(fmt::format("{}claim {}: the ceiling is a third arm, not \"{}\" again",
+                                  s.place("ceiling"), x.id, x.ceiling));
+    check_distinct(s, "mean_with", x.mean_with);
     check_name(s.place("model"), "kind of weights", x.weights, kWeights);
     check_judged(s.place("better"), x.better, {x.weights});
     check_judged(s.place("worse"), x.worse, {x.weights, "last"});
@@ -575,6 +639,10 @@ TargetsName::TargetsName(const std::string& name) : generator(name.substr(0, nam
 }
 const std::string& recipe_of(const ExperimentConfig& c, const Arm& a) {
   return a.student.empty() ? c.student : a.student;
+}
+bool chosen_by_oracle(const ExperimentConfig& c, const std::string& targets) {
+  const auto way = c.rerankings.find(TargetsName(targets).decoding);
+  return way != c.rerankings.end() && way->second.how == "oracle";
 }
 ExperimentConfig parse_experiment(std::string_view text, const std::string& name) {
   const Toml file = parse_toml(text, name);

@@ -56,9 +56,9 @@ struct TargetsName {
 // the judge set, but a detector that reads states reads those of a model trained on the seed set.
 struct Scorer {
   std::string name, kind;
-  std::string recipe;    // of its models; empty: the students', or a classifier's default
+  std::string recipe;    // of the models that it trains; empty: the students', or a classifier's default
   std::string with;      // agreement: the second generator's targets
-  std::string decoding;  // consistency: how the generator samples; density: how it translated the judge set
+  std::string decoding;  // consistency: how the generator samples
   int64_t draws = 8;     // consistency
   std::vector<std::string> of;  // quality: the scorers whose scores its regression is fitted on
   bool anyway = false;          // detectors: even if the held-out AUROC is not above .5 by its error
@@ -100,7 +100,7 @@ struct Claim {
       measures;               // of errors or diversity (measures.h); none in the file: the standard ones
   bool chosen_later = false;  // after looking at results
   // Further pairs of arms, better and worse: then the claim is about the mean of the differences. Over the
-  // sizes of a growing set that is the area between two curves.
+  // sizes of a growing set that is how far one curve lies above the other.
   std::vector<std::pair<std::string, std::string>> mean_with{};
 };
 struct Gate {  // of the scale: if not met, the sizes are wrong, not the claims
@@ -131,4 +131,6 @@ const std::string& recipe_of(const ExperimentConfig&, const Arm&);  // of its st
 // FileError: file, line, key, what was expected, what was found; unknown keys and names with a suggestion.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
 ExperimentConfig read_experiment(const std::string& path);
+// Were targets of this name chosen by their likeness to the human ones?
+bool chosen_by_oracle(const ExperimentConfig&, const std::string& targets);
 }  // namespace rum::experiment

@@ -60,7 +60,7 @@ detect::Scores read_held_out(const std::string& path) {
   return out;
 }
 
-// The scorers of one generator's targets at one seed, and their validity.
+// The scorers of one generator's targets at one seed.
 struct Ranked {
   std::vector<std::pair<std::string, std::string>> scorers;  // name, stage
 };

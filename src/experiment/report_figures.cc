@@ -170,6 +170,6 @@ void put_learning(page::Page& page, const ExperimentResults& r) {
       "validation texts, by train.best of the recipe: loss or BLEU.");
   by_share(page, r, kept_share, "Growing sets", "share of the generated targets that is kept",
            "Students of the targets that a scorer ranks highest, or of as many at random, all for as many "
-           "tokens. A remedy is worth the area between its curve and the random one.");
+           "tokens. A remedy is worth what its curve lies above the random one.");
 }
 }  // namespace rum::experiment

@@ -77,12 +77,13 @@ std::string all_claims(const ExperimentResults& r) {
                      claims > 0 ? out : " none is judged");
 }
 bool chosen_by_oracle(const ExperimentConfig& c, const Arm& a) {
-  const auto way = c.rerankings.find(TargetsName(a.targets).decoding);
-  if (way != c.rerankings.end() && way->second.how == "oracle") return true;
-  return std::any_of(a.apply.begin(), a.apply.end(), [&](const AppliedOperation& o) {
-    return std::any_of(o.scores.begin(), o.scores.end(),
-                       [&](const auto& s) { return c.scorers.at(s.second).kind == "oracle"; });
-  });
+  const auto ranks = [&](const auto& s) { return c.scorers.at(s.second).kind == "oracle"; };
+  const auto wrote = [&](const auto& t) { return chosen_by_oracle(c, t.second); };
+  return chosen_by_oracle(c, a.targets) ||
+         std::any_of(a.apply.begin(), a.apply.end(), [&](const AppliedOperation& o) {
+           return std::any_of(o.scores.begin(), o.scores.end(), ranks) ||
+                  std::any_of(o.targets.begin(), o.targets.end(), wrote);
+         });
 }
 bool learned_more(const ExperimentConfig& c, const Arm& a) {
   const std::string generator = TargetsName(a.targets).generator;
@@ -216,7 +217,8 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
         page::counted(n), page::counted(r.test_sentences)));
   if (r.unfinished > 0)
     out.push_back(
-        fmt::format("{} translations of {} sources break off where their generator&rsquo;s context ends.",
+        fmt::format("{} translations break off where their generator&rsquo;s context ends ({} sources were "
+                    "translated).",
                     page::counted(r.unfinished), page::counted(r.generated)));
   std::string oracles;
   for (const Arm& a : r.config->arms)

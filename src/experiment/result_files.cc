@@ -168,7 +168,7 @@ Json claims_json(const ExperimentResults& r) {
       pairs.push_back(Json(Json::Object{{"better", better}, {"worse", worse}}));
     if (!pairs.empty()) claim.emplace_back("mean_with", Json(std::move(pairs)));
     if (c.claim->kind == "students")
-      claim.emplace_back("model", c.claim->model);
+      claim.emplace_back("weights", c.claim->weights);
     else
       claim.emplace_back("sentences", compared_sentences(r, *c.claim));
     claim.emplace_back("rows", std::move(rows));

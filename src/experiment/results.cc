@@ -171,7 +171,7 @@ class Gatherer {
         if (a.arm->targets == "human" && (a.arm->apply.empty() || !a.arm->chain.empty()) &&
             a.weights == weights && a.volume == beside.volume &&
             recipe_of(config_, *a.arm) == recipe_of(config_, *beside.arm) &&
-            a.arm->from == beside.arm->from &&
+            a.arm->from == beside.arm->from && a.arm->chain.empty() == beside.arm->chain.empty() &&
             (a.arm->equal_steps == beside.arm->equal_steps || a.volume == 1))
           return &a;
     return nullptr;

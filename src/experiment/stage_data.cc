@@ -15,7 +15,7 @@
 
 namespace rum::experiment {
 namespace {
-// ---- split: seed set, pool, valid, test, disjoint on both sides
+// ---- split: seed set, pool, judge set, valid, test, disjoint on both sides
 using Sides = std::unordered_map<std::string_view, int64_t>;  // a sentence and its line
 void add_sides(const Corpus& c, Sides& sources, Sides& targets) {
   for (size_t i = 0; i < c.texts.size(); ++i) {

@@ -2,6 +2,8 @@
 // second human translation (the floor), and lexical diversity with its paired test.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
 #include <set>
 
 #include "base/file.h"
@@ -64,12 +66,24 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
   return Json(std::move(out));
 }
 
-// Targets of one sentence are not independent, so they are swapped together. `ids` are in order.
+// First a target of each sentence, then a second one of those that have several, and so on: side by side, versions
+// of one sentence would look like repetition to measures that read a text in its order (MTLD).
+std::vector<int64_t> spread(const std::vector<int64_t>& ids) {
+  std::map<int64_t, int64_t> seen;
+  std::vector<int64_t> occurrence, rows(ids.size());
+  for (const int64_t id : ids) occurrence.push_back(seen[id]++);
+  std::iota(rows.begin(), rows.end(), int64_t{0});
+  std::ranges::stable_sort(rows, {}, [&](int64_t i) { return occurrence[static_cast<size_t>(i)]; });
+  return rows;
+}
+// Targets of one sentence are not independent, so they are swapped together.
 metrics::Keep by_sentence(const std::vector<int64_t>& ids) {
-  std::vector<size_t> sentence(ids.size());
-  for (size_t i = 1; i < ids.size(); ++i) sentence[i] = sentence[i - 1] + (ids[i] != ids[i - 1]);
-  return [sentence, each = metrics::random_swaps(1)](int64_t permutation, std::span<uint8_t> marks) {
-    std::vector<uint8_t> stays(sentence.back() + 1);
+  std::map<int64_t, size_t> numbers;
+  std::vector<size_t> sentence;
+  for (const int64_t id : ids) sentence.push_back(numbers.try_emplace(id, numbers.size()).first->second);
+  return [sentence, n = numbers.size(), each = metrics::random_swaps(1)](int64_t permutation,
+                                                                         std::span<uint8_t> marks) {
+    std::vector<uint8_t> stays(n);
     each(permutation, stays);
     for (size_t i = 0; i < marks.size(); ++i) marks[i] = stays[sentence[i]];
   };
@@ -90,9 +104,9 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
     needs |= measures.back().needs();
   }
   const metrics::DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
-  const auto tests = std::ranges::adjacent_find(a.ids) == a.ids.end()
-                         ? metrics::swap_test(corpora, 0, 1, measures, kSwaps, 1)
-                         : metrics::permutation_test(corpora, 0, 1, measures, kSwaps, by_sentence(a.ids));
+  const bool once = std::set(a.ids.begin(), a.ids.end()).size() == a.ids.size();
+  const auto tests = once ? metrics::swap_test(corpora, 0, 1, measures, kSwaps, 1)
+                          : metrics::permutation_test(corpora, 0, 1, measures, kSwaps, by_sentence(a.ids));
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
     out.emplace_back(measures_of("diversity")[m].name,
@@ -108,7 +122,9 @@ void measure(const StageContext& x) {
                          human = edits::read_targets(x.input("human"));
   const std::vector<std::string> attesting =
       edits::sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
-  const auto [t, h] = edits::aligned(targets, human);
+  const auto [by_id, human_by_id] = edits::aligned(targets, human);
+  const std::vector<int64_t> rows = spread(by_id.ids);
+  const edits::TargetSet t = picked(by_id, rows), h = picked(human_by_id, rows);
   const Lines a{t.ids, edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
                 edits::sides(h.texts, &Pair::target)};
   metrics::HumanText people;
@@ -124,6 +140,6 @@ void measure(const StageContext& x) {
                               {"diversity", of_diversity(a, attesting)}});
   Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
 }
-const StageKind measure_kind("measure", 3, false, measure);
+const StageKind measure_kind("measure", 4, false, measure);
 }  // namespace
 }  // namespace rum::experiment
