@@ -45,7 +45,7 @@ void by_pieces(const Shape& shape, const std::function<void(int64_t, int64_t)>& 
 }
 }  // namespace
 
-StoredWeights::StoredWeights(const std::string& path) : path_(path), file_(path) {
+StoredWeights::StoredWeights(const std::string& path) : path_(path) {
   if (path.ends_with(".ckpt")) {
     Checkpoint c = load(path);
     meta_ = std::move(c.meta);

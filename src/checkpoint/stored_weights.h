@@ -35,7 +35,7 @@ class StoredWeights {
   const StoredTensor& stored(const std::string& name) const;
   void read_stored(const std::string& name, int64_t begin, Tensor& to) const;   // in its type
   Tensor restored(const std::string& name, int64_t begin, int64_t rows) const;  // of int8
-  std::string path_, file_;  // what messages call it; where the numbers are
+  std::string path_;                                                            // what messages call it
   std::map<std::string, std::string> meta_;
   NamedTensors tensors_;
   bool quantized_ = false;

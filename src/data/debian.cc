@@ -99,7 +99,7 @@ void each_description(std::string_view index, F f) {
     }
     const size_t colon = line.find(':');
     std::string_view value = colon == std::string_view::npos ? "" : line.substr(colon + 1);
-    while (!value.empty() && is_space(value.front())) value.remove_prefix(1);
+    while (!value.empty() && html_space(value.front())) value.remove_prefix(1);
     inside = false;
     if (line.starts_with("Description-md5:"))
       md5 = value;
@@ -127,7 +127,7 @@ bool sentence_ends(std::string_view s, size_t stop, size_t next) {
   if (!begins) return false;
   if (s[stop] != '.') return true;
   size_t from = stop;
-  while (from > 0 && !is_space(s[from - 1]) && s[from - 1] != '(') --from;
+  while (from > 0 && !html_space(s[from - 1]) && s[from - 1] != '(') --from;
   const std::string_view word = s.substr(from, stop - from);
   if (word.size() < 2 || std::all_of(word.begin(), word.end(), is_digit)) return false;
   return std::find(kAbbreviations.begin(), kAbbreviations.end(), word) == kAbbreviations.end();
@@ -155,13 +155,13 @@ Views sentences(std::string_view s) {
     i = next - 1;
   }
   if (from < s.size()) out.push_back(s.substr(from));
-  std::erase_if(out, [](std::string_view v) { return std::all_of(v.begin(), v.end(), is_space); });
+  std::erase_if(out, [](std::string_view v) { return std::all_of(v.begin(), v.end(), html_space); });
   return out;
 }
 
 std::string spaced(std::string_view s) {
   std::string out(s);
-  std::replace_if(out.begin(), out.end(), is_space, ' ');
+  std::replace_if(out.begin(), out.end(), html_space, ' ');
   return out;
 }
 

@@ -9,7 +9,7 @@
 #include "data/corpus.h"
 
 namespace rum {
-inline bool is_space(char c) {  // HTML's white space
+inline bool html_space(char c) {  // as HTML has it
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
 }
 

@@ -61,7 +61,7 @@ class Page {
       } else if (html[at] == '&') {
         at = entity(html, at, text_);
       } else {
-        text_ += is_space(html[at]) ? ' ' : html[at];
+        text_ += html_space(html[at]) ? ' ' : html[at];
         ++at;
       }
     }
@@ -142,7 +142,7 @@ class Page {
         tidy += c;
       }
     }
-    while (!tidy.empty() && is_space(tidy.back())) tidy.pop_back();
+    while (!tidy.empty() && html_space(tidy.back())) tidy.pop_back();
     if (!tidy.empty() && !code_) out_.push_back({std::string(id_), std::move(tidy)});
     text_.clear();
     id_ = {};

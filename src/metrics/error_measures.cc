@@ -90,7 +90,8 @@ const Explanation names(
     "name_mismatch", "Name mismatches",
     "(m + a) / (r + h) as in number_mismatch, over names: words (words_v2, own case, parted at hyphens) "
     "that begin with a capital and do not begin a sentence, that is, a word stands before them and none "
-    "of . ! ? : ( or a double quotation mark between. A line without a single small-lettered word is a "
+    "of . ! ? : ( an ellipsis, an inverted mark or a quotation mark (double, or single angle) between. A "
+    "line without a single small-lettered word is a "
     "heading and has no names. English: without \"I\" and its short forms; a possessive 's is cut off. A "
     "name is missing when the other side has fewer words of the same letters and case, at a beginning or "
     "not. Means something for target language English (names, and what derives from them: German, "

@@ -43,7 +43,7 @@ struct ErrorRules {
   const HumanText& human;                 // which words exist, and how much information each carries
   Language language = Language::english;  // of translation and reference; the source is in the other one
 };
-// source: nullopt or "" if there is none; then copied words cannot be told from invented ones. Error with the
+// source: "" if there is none; then copied words cannot be told from invented ones. Error with the
 // byte offset when a text is not UTF-8.
 SentenceErrors find_errors(std::string_view hypothesis, std::string_view reference, std::string_view source,
                            const ErrorRules&);

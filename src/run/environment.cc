@@ -24,7 +24,15 @@
 #endif
 
 namespace rum {
-std::string build_id() { return fmt::format("{} -march={} gcc {}", RUM_COMMIT, RUM_MARCH, __VERSION__); }
+namespace {
+#ifdef __clang__
+constexpr const char* kCompiler = __VERSION__;  // names itself
+#else
+constexpr const char* kCompiler = "gcc " __VERSION__;
+#endif
+}  // namespace
+
+std::string build_id() { return fmt::format("{} -march={} {}", RUM_COMMIT, RUM_MARCH, kCompiler); }
 
 namespace {
 std::optional<size_t> gpu_number(const std::string& name) {  // of cuda:N
