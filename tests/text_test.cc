@@ -293,6 +293,20 @@ TEST(Reader, SaysWhatIsWrongAndWhere) {
   expect_mentions(complaint(write("bad", "ok\n" + std::string(101, 'a')), 100),
                   {"line 2", "byte 3", "longer than 100"});
   EXPECT_EQ(complaint(write("bad", "ok\n" + std::string(100, 'a') + "\r\n"), 100), "nothing");
+  // What follows a line that is too long is read, be that shorter or longer than what is held at once.
+  for (const size_t bytes : {size_t{101}, size_t{1} << 18}) {
+    LineReader reader(write("bad", "ok\n" + std::string(bytes, 'a') + "\nnext\n" + std::string(bytes, 'b')),
+                      100);
+    std::string_view line;
+    ASSERT_TRUE(reader.next(line));
+    EXPECT_THROW(reader.next(line), LineError);
+    ASSERT_TRUE(reader.next(line));
+    EXPECT_EQ(line, "next");
+    EXPECT_EQ(reader.line(), 3);
+    EXPECT_EQ(reader.offset(), static_cast<int64_t>(3 + bytes + 1));
+    EXPECT_THROW(reader.next(line), LineError);
+    EXPECT_FALSE(reader.next(line));
+  }
   expect_mentions(complaint(write("bad", std::string(10 << 20, 'a'))), {"line 1", "longer than 1048576"});
   expect_mentions(complaint(write("bad", gzip("hello\n") + "junk")), {"damaged gzip data"});
   for (const auto& [start, name] :

@@ -52,7 +52,21 @@ bool LineReader::only_blanks_follow() {
   return false;
 }
 
+void LineReader::pass_over() {
+  size_t end;
+  while ((end = buffer_.find('\n', begin_)) == std::string::npos && !ended_) {
+    next_offset_ += static_cast<int64_t>(buffer_.size() - begin_);
+    begin_ = buffer_.size();
+    fill();
+  }
+  const size_t next = end == std::string::npos ? buffer_.size() : end + 1;
+  next_offset_ += static_cast<int64_t>(next - begin_);
+  begin_ = next;
+  too_long_ = false;
+}
+
 bool LineReader::next(std::string_view& line) {
+  if (too_long_) pass_over();
   size_t searched = begin_, end;
   while ((end = buffer_.find('\n', searched)) == std::string::npos && !ended_ &&
          buffer_.size() - begin_ <= limit_ + 1) {  // one more for a carriage return
@@ -71,10 +85,12 @@ bool LineReader::next(std::string_view& line) {
   offset_ = next_offset_;
   line = std::string_view(buffer_).substr(begin_, stop - begin_);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  if (line.size() > limit_)
-    throw FileError(
+  if (line.size() > limit_) {
+    too_long_ = true;
+    throw LineError(
         fmt::format("{}: line {}, byte {}: longer than {} bytes; expected one sentence or document per line",
                     path_, line_, offset_, limit_));
+  }
   next_offset_ += static_cast<int64_t>(stop - begin_ + (end != std::string::npos));
   begin_ = stop + (end != std::string::npos);
   check(line);

@@ -1,6 +1,6 @@
 // Lines of text files, plain or compressed (text/unpack.h). A line ends at byte 0x0A and nowhere else; one
 // 0x0D before it and a byte-order mark at the start are dropped. Strict: NUL, invalid UTF-8 and endless
-// lines are FileErrors.
+// lines are LineErrors.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -28,8 +28,8 @@ class LineReader {
  public:
   explicit LineReader(const std::string& path, size_t line_limit = kLineLimit, Form = Form::as_is,
                       BlankEnd = BlankEnd::kept);
-  // The next line without its end; it lives until the next call. False after the last one. LineError: NUL or
-  // bytes that are not UTF-8.
+  // The next line without its end; it lives until the next call. False after the last one. LineError: NUL,
+  // bytes that are not UTF-8, or more of them than the limit.
   bool next(std::string_view& line);
   // Would next() answer at once, without waiting for whoever writes a pipe?
   bool ready() const { return ended_ || buffer_.find('\n', begin_) != std::string::npos; }
@@ -41,7 +41,8 @@ class LineReader {
 
  private:
   void check(std::string_view line) const;
-  bool fill();  // reads on; false at the end
+  bool fill();       // reads on; false at the end
+  void pass_over();  // what is left of a line that was too long
   bool only_blanks_follow();
   std::string path_;
   ByteReader bytes_;
@@ -52,6 +53,6 @@ class LineReader {
   std::string composed_;  // the line in another form than in the buffer
   int64_t line_ = 0, offset_ = 0, next_offset_ = 0, recomposed_ = 0;
   int64_t text_at_ = 0;  // up to here it is known that not only blanks follow
-  bool ended_ = false, had_mark_ = false;
+  bool ended_ = false, had_mark_ = false, too_long_ = false;
 };
 }  // namespace rum

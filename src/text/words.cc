@@ -106,6 +106,7 @@ std::vector<std::string_view> stretches(std::string_view line, Joint&& joint, So
   if (word != nullptr) out.emplace_back(word, static_cast<size_t>(end - word));
   return out;
 }
+}  // namespace
 bool has_unspaced(std::string_view s) {
   for (const char *p = s.data(), *end = p + s.size(); p < end;) {
     if (static_cast<uint8_t>(*p) < 0xE0) {  // two bytes at most: below U+0800
@@ -118,6 +119,7 @@ bool has_unspaced(std::string_view s) {
   }
   return false;
 }
+namespace {
 char32_t last_character(std::string_view s) {
   size_t n = 1;
   while (n < s.size() && (static_cast<uint8_t>(s[s.size() - n]) & 0xC0) == 0x80) ++n;

@@ -28,6 +28,9 @@ std::vector<std::string> words_v1(std::string_view line);
 std::vector<std::string> words(std::string_view line);
 // The same stretches where they are in the line, in their own case and with the soft hyphens inside them.
 std::vector<std::string_view> words_in(std::string_view line);
+// Whether the line has a letter of a script that is written without blanks between words: Han, Kana, Thai, Lao, Khmer,
+// Burmese, Tibetan.
+bool has_unspaced(std::string_view line);
 // The parts of one stretch without blanks, as above, and of Tibetan its syllables, each with the tsheg (U+0F0B)
 // behind it; the stretch itself when its script has blanks.
 void part_unspaced(std::string_view stretch, std::vector<std::string_view>& out);  // appends
