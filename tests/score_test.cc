@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "golden/cases.h"
+#include "metrics/bleu.h"
 #include "tests/scratch.h"
 #include "text/json.h"
 
@@ -173,6 +174,43 @@ TEST(Score, TooFewLinesForABootstrap) {
   for (const char* format : {"csv", "md", "latex"})
     EXPECT_NE(s.run(flags + " --format " + format).err.find("with 2 lines, fewer than 25"),
               std::string::npos);
+}
+TEST(Score, AnIntervalOfFewLinesIsSaidToBeOne) {
+  Score s;
+  s.write("one", "a b c d e\n"), s.write("ref", "a b c d e f\n");
+  const std::string flags = "--hyp " + s.file("one") + " --ref " + s.file("ref") + " --confidence";
+  const Ran one = s.run(flags);
+  EXPECT_EQ(one.out.find("±"), std::string::npos) << one.out;
+  EXPECT_NE(one.err.find("one line cannot vary by resampling"), std::string::npos) << one.err;
+  const Json all = parse_json(s.run(flags + " --json").out, "json");
+  EXPECT_TRUE(golden::at((*golden::at((*golden::at(all, "metrics").array())[0], "systems").array())[0],
+                         "confidence_half_width")
+                  .is_null());
+  s.write("one", "a b\nc d\n"), s.write("ref", "a b\nc d\n");
+  EXPECT_NE(s.run(flags).err.find("with 2 lines, fewer than 25, its intervals are too narrow"),
+            std::string::npos);
+}
+TEST(Score, ScriptsWithoutBlanksAreNotTakenForWords) {
+  Score s;
+  const std::string texts[] = {"私は昨日映画を見ました。\n彼は東京に行きました。\n",
+                               "ฉันกินข้าวที่บ้าน\nเขาไปโรงเรียนทุกวัน\n"};
+  for (const std::string& text : texts) {
+    const std::string flags = "--hyp " + s.write("h", text) + " --ref " + s.write("r", text) + " -m bleu,ter";
+    const Ran words = s.run(flags);
+    EXPECT_NE(words.err.find("BLEU takes each sentence for a word by --tokenize 13a: char"),
+              std::string::npos);
+    EXPECT_NE(words.err.find("TER takes each sentence for a word"), std::string::npos) << words.err;
+    const Json json = parse_json(s.run(flags + " --json").out, "json");
+    EXPECT_NE(golden::at(json, "note").text()->find("a script without blanks"), std::string::npos);
+    EXPECT_NE(s.run(flags + " --tokenize char").out.find(" = 100.0 "), std::string::npos);
+  }
+  const std::vector<std::string> japanese{"私は昨日映画を見ました。", "彼は東京に行きました。", "It rains."},
+      parted{"私 は 昨日 映画 を 見 まし た 。", "彼 は 東京 に 行き まし た 。"},
+      english{"The sign says 出口.", "It rains.", "It is cold."};
+  EXPECT_EQ(metrics::fitting_tokenizer(japanese), "char");
+  EXPECT_EQ(metrics::fitting_tokenizer(parted), "13a");
+  EXPECT_EQ(metrics::fitting_tokenizer(english), "13a");
+  EXPECT_EQ(metrics::fitting_tokenizer({}), "13a");
 }
 // Every cell of a CSV but the names is a number or empty.
 TEST(Score, CellsOfACsvAreNumbers) {

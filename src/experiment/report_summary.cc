@@ -193,6 +193,10 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
       "NLL punishes greedy targets for their lack of variety, so an arm may change by NLL alone: read it "
       "beside "
       "BLEU.");
+  if (r.bleu_tokenizer != "13a")
+    out.push_back(fmt::format(
+        "The test set is written without blanks: BLEU counts what sacreBLEU&rsquo;s tokenizer {} gives.",
+        r.bleu_tokenizer));
   int64_t later = 0, doubled = 0;
   bool errors = false;
   for (const ClaimResult& c : r.claims) {

@@ -11,6 +11,7 @@
 #include "data/corpus.h"
 #include "edits/targets.h"
 #include "experiment/measures.h"
+#include "metrics/bleu.h"
 #include "text/reader.h"
 #include "text/words.h"
 
@@ -51,7 +52,9 @@ class Gatherer {
         graph_(g),
         store_(s),
         test_(read_corpus(s.folder(g.split) + "/test.tsv", CorpusKind::pairs).texts),
-        metrics_{metrics::make_metric("bleu"), metrics::make_metric("chrf")} {
+        metrics_{nullptr, metrics::make_metric("chrf")} {
+    out_.bleu_tokenizer = metrics::fitting_tokenizer(edits::sides(test_, &Pair::target));
+    metrics_[0] = metrics::make_metric("bleu", {{"tokenize", out_.bleu_tokenizer}});
     metrics::Reference reference;
     for (const Pair& t : test_) reference.emplace_back(t.target);
     references_.push_back(std::move(reference));

@@ -104,6 +104,7 @@ struct ExperimentResults {
   std::vector<std::string> builds;  // of the program that made the stages
   // Sources that were translated, and translations of them that end where the generator's context does.
   int64_t generated = 0, unfinished = 0;
+  std::string bleu_tokenizer;  // metrics/tokenize.h
 };
 // Comparisons that Holm's correction counts together, whether their arms are made yet or not: of claims about
 // students by one score, of the other kinds by all their measures. chosen_later: with claims that were chosen

@@ -66,7 +66,8 @@ ScoredTranslations translate_and_score(const Model& model, const Tokenizer& toke
   }
   ScoredTranslations out;
   out.translations = translate(model, tokenizer, sources, decoding, done);
-  out.bleu = metrics::corpus_bleu(out.translations, references);
+  out.tokenizer = metrics::fitting_tokenizer(references);
+  out.bleu = metrics::corpus_bleu(out.translations, references, {.tokenize = out.tokenizer});
   return out;
 }
 }  // namespace rum

@@ -27,6 +27,7 @@ std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<con
 // Translations of the sources, and their BLEU against the targets.
 struct ScoredTranslations {
   metrics::Bleu bleu;
+  std::string tokenizer;  // of BLEU
   std::vector<std::string> translations;
 };
 ScoredTranslations translate_and_score(const Model&, const Tokenizer&, std::span<const Pair>, const Decoding&,

@@ -171,6 +171,13 @@ Bleu bleu(std::span<const double> sum, const BleuConfig& c) {
   return out;
 }
 
+std::string fitting_tokenizer(std::span<const std::string> references) {
+  const auto without_blanks = [](const std::string& line) {
+    return has_unspaced(line) && 2 * split_at_blanks(line).size() <= words(line).size();
+  };
+  const auto n = std::count_if(references.begin(), references.end(), without_blanks);
+  return 2 * n > std::ssize(references) ? "char" : "13a";
+}
 std::unique_ptr<Metric> make_bleu(const BleuConfig& c) { return std::make_unique<BleuMetric>(c); }
 
 Bleu corpus_bleu(const std::vector<std::string>& hypotheses, const std::vector<std::string>& references,

@@ -15,7 +15,7 @@ bool Trainer::State::better(const Evaluation& e) const {
     case Best::loss:
       return e.loss < best_loss;
     case Best::score:
-      return e.score > best_score;
+      return e.score > best_score || (e.score == best_score && e.loss < best_loss);
     case Best::last:
       return true;
   }
@@ -104,7 +104,8 @@ void Trainer::State::average_weights(const std::vector<int64_t>& steps) {
 bool Trainer::State::worse_than_best(const Evaluation& e) const {
   if (best_step == 0) return false;
   if (config.best == Best::loss || !std::isfinite(e.loss)) return !(e.loss <= best_loss);
-  if (config.best == Best::score) return e.score < best_score;
+  if (config.best == Best::score)
+    return e.score < best_score || (e.score == best_score && e.loss > best_loss);
   return false;
 }
 

@@ -45,7 +45,7 @@ TestReport Translation::test(Progress& progress, const Stop& stop) const {
     progress.status(fmt::format("translating the test set: {} of {}", k, texts.size()));
   };
   const ScoredTranslations scored = translate_and_score(model_, tokenizer_, texts, config_.decoding, done);
-  const std::string how = metrics::signature(*metrics::make_bleu());
+  const std::string how = metrics::signature(*metrics::make_bleu({.tokenize = scored.tokenizer}));
   out.figures.emplace_back("test_bleu", scored.bleu.score);
   out.figures.emplace_back("test_signature", how);
   out.text += fmt::format("test BLEU: {:.2f} on {} texts, beam {} ({})\n", scored.bleu.score, texts.size(),

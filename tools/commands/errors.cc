@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/say.h"
+#include "metrics/bleu.h"
 #include "metrics/explain.h"
 #include "text/json.h"
 #include "text/table.h"
@@ -215,6 +217,12 @@ int run(int argc, char** argv) {
   error_measure(asked.by);  // refused before anything is read
   flags.need(asked.worst > 0, "--worst", {"--by"});
   const Texts texts = read_texts(asked);
+  const std::string note =
+      fitting_tokenizer(texts.references) == "13a"
+          ? ""
+          : "most references are written without blanks: TER takes each sentence for one word, "
+            "and errors are defined for English and German";
+  if (!note.empty() && !asked.json) say("{}", note);
   HumanText human;
   human.add(texts.references);
   for (const std::string& path : asked.lexicons) human.add(read_lines(path));
@@ -229,6 +237,7 @@ int run(int argc, char** argv) {
     Json::Object out{{"reference", shown(asked.reference)},
                      {"language", asked.language},
                      {"sentences", static_cast<int64_t>(texts.references.size())}};
+    if (!note.empty()) out.emplace_back("note", note);
     if (asked.worst > 0) out.emplace_back("worst_by", asked.by);
     out.emplace_back("systems", std::move(list));
     fmt::print("{}\n", to_json(Json(std::move(out)), 1));

@@ -262,17 +262,42 @@ std::string one_system(const Scored& j, const Options& o) {  // as sacreBLEU wri
   const std::vector<double> sum = j.rows[0].sum();
   const std::string details = j.metric->details(sum);
   std::string score = number(j.metric->score(sum), o.width);
-  if (!j.bootstrapped.empty()) score += " (μ = " + with_interval(j.bootstrapped[0], o.width) + ")";
+  if (!j.bootstrapped.empty() && !too_few(j))
+    score += " (μ = " + with_interval(j.bootstrapped[0], o.width) + ")";
   return fmt::format("{}|{} = {}{}{}\n", j.metric->name(), j.signature, score, details.empty() ? "" : " ",
                      details);
 }
 // Of a bootstrap over few lines.
 std::string few_lines(const std::vector<Scored>& all, const Options& o) {
   const size_t lines = all[0].rows[0].size();
-  if (!(o.bootstrap || o.significance) || lines >= kFewLines) return "";
-  if (lines < 2) return "p bootstrap: one line cannot vary by resampling";
-  return fmt::format("p bootstrap: with {} lines, fewer than {}, it finds differences too readily", lines,
-                     kFewLines);
+  const bool tests = o.bootstrap || o.significance;
+  if (!(tests || o.confidence) || lines >= kFewLines) return "";
+  const char* const what = tests ? "p bootstrap" : "--confidence";
+  if (lines < 2) return fmt::format("{}: one line cannot vary by resampling", what);
+  return fmt::format("{}: with {} lines, fewer than {}, {}", what, lines, kFewLines,
+                     tests ? "it finds differences too readily" : "its intervals are too narrow");
+}
+// Of metrics whose words stand between blanks, where the references have none.
+std::string unspaced(const Texts& texts, const Options& o) {
+  std::vector<std::string> lines;
+  for (const auto& line : texts.references[0])
+    if (line) lines.push_back(*line);
+  if (metrics::fitting_tokenizer(lines) == "13a") return "";
+  const auto names = metric_names(o);
+  const auto asked = [&](const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::string out;
+  if (asked("bleu") && o.tokenize != "char" && o.tokenize != "zh")
+    out += fmt::format(
+        "BLEU takes each sentence for a word by --tokenize {}: char, or zh for Chinese, splits it",
+        o.tokenize);
+  if (asked("ter") && !(o.ter_normalized && o.ter_asian_support))
+    out += fmt::format(
+        "{}TER takes each sentence for a word; for Chinese and Japanese --ter-normalized with "
+        "--ter-asian-support splits it",
+        out.empty() ? "" : "; ");
+  return out.empty() ? "" : "most references are of a script without blanks: " + out;
 }
 // What the p-values of a table mean, and which of them are not to be relied on.
 std::string notes(const std::vector<Scored>& all, const Options& o) {
@@ -314,9 +339,13 @@ std::string score_tables(const std::vector<Scored>& all, const Options& o) {
     const bool paired = !j.bootstrapped.empty() && (o.bootstrap || o.significance);
     if (!j.bootstrapped.empty() && csv) {
       column("mean", [&](size_t s) { return number(j.bootstrapped[s].interval.mean, o.width); });
-      column("± 95 %", [&](size_t s) { return number(j.bootstrapped[s].interval.half_width, o.width); });
+      column("± 95 %", [&](size_t s) {
+        return too_few(j) ? "" : number(j.bootstrapped[s].interval.half_width, o.width);
+      });
     } else if (!j.bootstrapped.empty()) {
-      column("mean ± 95 %", [&](size_t s) { return with_interval(j.bootstrapped[s], o.width); });
+      column("mean ± 95 %", [&](size_t s) {
+        return too_few(j) ? "too few lines" : with_interval(j.bootstrapped[s], o.width);
+      });
     }
     if (paired)
       column("p bootstrap", [&](size_t s) {
@@ -338,7 +367,7 @@ std::string many_systems(const std::vector<Scored>& all, const Options& o) {
   return out + notes(all, o);
 }
 
-Json as_json(const std::vector<Scored>& all, const Options& o) {
+Json as_json(const std::vector<Scored>& all, const Texts& texts, const Options& o) {
   Json::Array metrics;
   for (const Scored& j : all) {
     Json::Array systems;
@@ -348,7 +377,7 @@ Json as_json(const std::vector<Scored>& all, const Options& o) {
       if (!j.bootstrapped.empty()) {
         const Bootstrapped& b = j.bootstrapped[s];
         system.emplace_back("confidence_mean", b.interval.mean);
-        system.emplace_back("confidence_half_width", b.interval.half_width);
+        system.emplace_back("confidence_half_width", too_few(j) ? Json() : Json(b.interval.half_width));
         if (b.p) system.emplace_back("p_bootstrap", *b.p);
         if (s > 0 && (o.bootstrap || o.significance) && too_few(j)) {
           system.emplace_back("p_bootstrap", Json());
@@ -373,7 +402,9 @@ Json as_json(const std::vector<Scored>& all, const Options& o) {
   Json::Object out{{"lines", static_cast<int64_t>(all[0].rows[0].size())},
                    {"references", static_cast<int64_t>(o.refs.size())}};
   if (o.bootstrap || o.randomisation || o.significance) out.emplace_back("p_rule", o.p_rule);
-  if (const std::string few = few_lines(all, o); !few.empty()) out.emplace_back("note", few);
+  std::string note = few_lines(all, o);
+  if (const std::string more = unspaced(texts, o); !more.empty()) note += (note.empty() ? "" : "; ") + more;
+  if (!note.empty()) out.emplace_back("note", note);
   out.emplace_back("metrics", std::move(metrics));
   return out;
 }
@@ -396,9 +427,12 @@ int run(int argc, char** argv) {
             "a paired test needs a baseline and another system: --hyp BASELINE SYSTEM...");
   std::vector<Scored> all;
   for (auto& m : metrics) all.push_back(scored(std::move(m), texts, o));
+  if (const std::string note = unspaced(texts, o); !note.empty() && !o.json) say("{}", note);
+  const bool tested = o.bootstrap || o.randomisation || o.significance;  // then the notes have it
+  if (const std::string few = few_lines(all, o); !few.empty() && !tested && !o.json) say("{}", few);
   std::string out;
   if (o.json)
-    out = to_json(as_json(all, o), 1) + "\n";
+    out = to_json(as_json(all, texts, o), 1) + "\n";
   else if (o.sentence_level)
     out = sentence_table(all, o);
   else if (o.format != "text") {
