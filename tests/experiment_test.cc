@@ -1657,7 +1657,7 @@ TEST(ExperimentProgram, AModelOfPlainTextTranslatesAsItIsTold) {
   fs::rename(e.file("told"), e.file("away"));
   const Ran report = e.run(e.words("report", "x", {"--group", "T"}));
   EXPECT_EQ(report.status, 0) << report.err;
-  EXPECT_NE(slurp(e.file("x/report.html")).find(fmt::format("<li>{} translations of ", unfinished)),
+  EXPECT_NE(slurp(e.file("x/report.html")).find(fmt::format("<li>{} translations break off ", unfinished)),
             std::string::npos);
   expect_refusal(e.run(e.words("run", "x", {"--group", "T"})), "not a run folder");
 }
