@@ -43,10 +43,10 @@ class Combination : public Detector {
       for (std::string& hash : m->models()) out.push_back(std::move(hash));
     return out;
   }
-  Corpora seen() const override {
-    Corpora out = origin.corpora;
+  std::vector<const Origin*> origins() const override {
+    std::vector<const Origin*> out{&origin};
     for (const auto& m : members_)
-      for (auto& corpus : m->seen()) out.push_back(std::move(corpus));
+      for (const Origin* one : m->origins()) out.push_back(one);
     return out;
   }
   Explanation explain(const Text& text) const override {

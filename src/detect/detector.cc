@@ -6,12 +6,16 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "detect/calibrate.h"
+#include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum::detect {
 namespace {
 constexpr int64_t kVersion = 1;
-constexpr const char* kHead = "detector";  // key of the metadata
+constexpr const char* kHead = "detector";       // key of the metadata
+constexpr const char* kTexts = "origin.texts";  // a tensor: rows of two halves of 32 bits
 
 std::vector<const Kind*>& kinds() {
   static std::vector<const Kind*> all;
@@ -53,6 +57,19 @@ Origin origin_of(const JsonFields& head) {
   }
   return o;
 }
+// Beside a detector's own tensors, and back: hashes of 8 bytes each, in a type that files have.
+Tensor tensor_of(const std::vector<uint64_t>& hashes) {
+  const Tensor out = Tensor::empty({static_cast<int64_t>(hashes.size()), 2}, DType::i32, DeviceKind::cpu);
+  std::memcpy(out.data<int32_t>(), hashes.data(), hashes.size() * sizeof(uint64_t));
+  return out;
+}
+std::vector<uint64_t> hashes_of(const Tensor& t, const std::string& path) {
+  if (t.dtype() != DType::i32 || t.shape().rank != 2 || t.shape()[1] != 2)
+    throw FileError(fmt::format("{}: tensor {}: expected i32 [texts, 2]", path, kTexts));
+  std::vector<uint64_t> out(static_cast<size_t>(t.shape()[0]));
+  std::memcpy(out.data(), t.data<int32_t>(), out.size() * sizeof(uint64_t));
+  return out;
+}
 }  // namespace
 
 Kind::Kind(const char* n, const char* h,
@@ -92,6 +109,7 @@ Origin authors_of(std::span<const Text> texts) {
   return origin;
 }
 }  // namespace
+uint64_t text_hash(const Text& t) { return hash64(nfc(without_outer_blanks(t.target))); }
 void check_authors(std::span<const Text> texts) { authors_of(texts); }
 std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
                               const Json::Object& options) {
@@ -100,6 +118,7 @@ std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> tex
   auto detector = k.fit(texts, options);
   detector->kind = k.name;
   detector->origin = std::move(origin);
+  for (const Text& t : texts) detector->origin.texts.push_back(text_hash(t));
   return detector;
 }
 
@@ -112,6 +131,7 @@ Saved pack(const Detector& d) {
                    {"origin", head_of(d.origin)},
                    {"calibration", to_json_object(d.calibration)},
                    {"settings", std::move(out.settings)}};
+  if (!d.origin.texts.empty()) out.tensors.emplace_back(kTexts, tensor_of(d.origin.texts));
   return out;
 }
 std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
@@ -125,8 +145,13 @@ std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
   if (head.text("higher") != "machine") head.refuse("higher", "\"machine\"");
   const std::string& name = head.text("kind");
   if (!head.at("settings").object()) head.refuse("settings", "an object");
-  Saved own{*head.at("settings").object(), saved.tensors};
+  Saved own{*head.at("settings").object(), {}};
   Origin origin = origin_of(head.object("origin"));
+  for (const auto& [tensor, numbers] : saved.tensors)
+    if (tensor == kTexts)
+      origin.texts = hashes_of(numbers, path);
+    else
+      own.tensors.emplace_back(tensor, numbers);
   Calibration calibration = calibration_of(head.object("calibration"));
   auto detector = Kind::find(name).load(own, path);
   detector->kind = name;

@@ -65,6 +65,7 @@ using Corpora = std::vector<std::pair<std::string, uint64_t>>;
 // What every detector records about itself.
 struct Origin {
   Corpora corpora;                      // fitted on
+  std::vector<uint64_t> texts;          // hashes of their targets; older detectors have none
   int64_t humans = 0, machines = 0;     // texts of each
   std::vector<std::string> generators;  // of the machines' texts, sorted
   int64_t white_box = 0;              // machine texts by a model that the detector itself uses (white_box.h)
@@ -96,8 +97,8 @@ class Detector {
   virtual bool needs_source() const { return false; }
   // Hashes of the weights of all the models of ours that it uses (white_box.h).
   virtual std::vector<std::string> models() const { return {}; }
-  // All that its scores were fitted on, by itself or by detectors inside it.
-  virtual Corpora seen() const { return origin.corpora; }
+  // Its own origin, then those of the detectors inside it.
+  virtual std::vector<const Origin*> origins() const { return {&origin}; }
   virtual Explanation explain(const Text&) const = 0;
   virtual Saved saved() const = 0;
 
@@ -121,6 +122,8 @@ struct Kind {
   static const Kind& find(const std::string& name);  // Error with a suggestion
 };
 
+// Of the target in NFC, without the blanks around it: what Origin::texts holds.
+uint64_t text_hash(const Text&);
 // Error: a text without an author, or all texts by one author.
 void check_authors(std::span<const Text>);
 // After check_authors().

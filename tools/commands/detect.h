@@ -36,12 +36,13 @@ struct DetectRecipe {
   Json::Object parsed() const;
   std::vector<std::string> files() const;  // detectors and runs that its options may name
 };
-// As which file the detector, or one that it combines, was fitted on these lines; nothing if it was not.
-std::optional<std::string> seen_as(const Detector&, uint64_t hash);
-// Says on standard error which of the texts the detector, or one that it combines, was fitted on.
+// Says on standard error how many of the texts the detector, or one that it combines, was fitted on.
 void warn_of_seen(const Detector&, const std::string& path, const Texts&);
-// Error: the recipe combines a detector that was fitted on one of these files. No fold is held out from it.
-void refuse_seen_by_members(const DetectRecipe&, const Corpora&);
+// Error, which ends with `advice`, when they are more than the few that people write again and again; else as
+// warn_of_seen().
+void refuse_seen(const Detector&, const std::string& path, const Texts&, const std::string& advice);
+// The same for each detector that the recipe combines. No fold is held out from it.
+void refuse_seen_by_members(const DetectRecipe&, const Texts&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const Detector&, std::span<const Text>);
 MarkedScores marked_scores(const Detector&, std::span<const Text>);

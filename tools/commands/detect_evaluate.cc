@@ -338,7 +338,7 @@ int run(int argc, char** argv) {
              {"--attacks", "--documents", "--quality"});
   refuse_same_file(o.detectors, "--detector", "detector");
   const Texts read = input.read();
-  if (o.matrix) refuse_seen_by_members(recipe, read.corpora);
+  if (o.matrix) refuse_seen_by_members(recipe, read);
   std::vector<double> quality;
   if (!o.quality.empty()) quality = read_quality(o.quality, read.texts);
   Json::Object out = each_detector(read, quality, o);

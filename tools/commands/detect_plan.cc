@@ -55,40 +55,33 @@ struct Scored : MarkedScores {  // the pool
   std::vector<double> probabilities;
   std::optional<HeldOut> held_out;
 };
-// What is judged, and by what, as detectors record it: read as they were to fit one, their hashes are of
-// lines, whatever ends them.
-Corpora files_of(uint64_t corpus, const PlanFlags& o) {
-  Texts here;
-  here.corpora.emplace_back(o.pool, corpus);
+// What is judged, and by what, with the files as detectors record them: read as they were to fit one, their
+// hashes are of lines, whatever ends them.
+Texts read_again(std::vector<Text> texts, uint64_t corpus, const PlanFlags& o) {
+  Texts files;
+  files.corpora.emplace_back(o.pool, corpus);
   for (const std::string& path : {o.pool, o.human})  // what is read only once has one hash
-    if (!path.empty() && path != "-" && !is_device(path)) read_texts({path}, here);
-  if (!o.provenance.empty()) read_texts({o.provenance}, here);
-  return here.corpora;
+    if (!path.empty() && path != "-" && !is_device(path)) read_texts({path}, files);
+  if (!o.provenance.empty()) read_texts({o.provenance}, files);
+  files.texts = std::move(texts);
+  return files;
 }
-Scored by_file(const std::vector<Text>& pool, const Corpora& files, const PlanFlags& o) {
-  const std::string& path = o.detector;
-  const auto detector = load(path);
-  for (const auto& [_, hash] : files) {
-    const auto seen = seen_as(*detector, hash);
-    RUM_CHECK(
-        !seen,
-        "{}, or a detector that it combines, was fitted on these pairs, as {}: what it has memorised says "
-        "nothing; --human FILE fits detectors that do not see what they judge",
-        path, seen.value_or(""));
-  }
+Scored by_file(const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o) {
+  const auto detector = load(o.detector);
+  refuse_seen(*detector, o.detector, read_again(pool, corpus, o),
+              "what it has memorised says nothing; --human FILE fits detectors that do not see what they "
+              "judge");
   Scored out{marked_scores(*detector, pool), {}, detector->origin.held_out};
   for (const double s : out.scores)
     if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
   return out;
 }
-// No text is scored by a detector that saw its source.
-Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& pool, const std::vector<Text>& human) {
-  std::vector<Text> all = pool;
-  all.insert(all.end(), human.begin(), human.end());
+// No text is scored by a detector that saw its source. The pool comes first.
+Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& all, size_t pool) {
   const auto [scores, own] =
       cross_fit(recipe.kind, all, recipe.parsed(), recipe.folds, static_cast<uint32_t>(recipe.seed));
   const Platt curve = fit_rising_platt(by_author(all, scores));
-  const auto ours = static_cast<int64_t>(pool.size());
+  const auto ours = static_cast<int64_t>(pool);
   Scored out{{{scores.begin(), scores.begin() + ours}, {own.begin(), own.begin() + ours}},
              {},
              held_out(all, scores, recipe.folds)};
@@ -179,10 +172,13 @@ int run(int argc, char** argv) {
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
   Scored scored;
   if (o.human.empty()) {
-    scored = by_file(pool, files_of(corpus.hash, o), o);
+    scored = by_file(pool, corpus.hash, o);
   } else {
-    if (recipe.kind == "combine") refuse_seen_by_members(recipe, files_of(corpus.hash, o));
-    scored = by_folds(recipe, pool, texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human));
+    const std::vector<Text> human = texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human);
+    std::vector<Text> all = pool;
+    all.insert(all.end(), human.begin(), human.end());
+    if (recipe.kind == "combine") refuse_seen_by_members(recipe, read_again(all, corpus.hash, o));
+    scored = by_folds(recipe, all, pool.size());
   }
   if (const auto why = why_white_box(scored.white_box))
     fail(fmt::format("this detector never orders this corpus: {}; order by a detector that asks other models",
