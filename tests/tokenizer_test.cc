@@ -486,7 +486,8 @@ TEST(Tokenizer, ATemplateIsPutAroundOrRefusedByItsKey) {
             }).find("post_processor.single"),
             std::string::npos);
 }
-// Text between added tokens is normalised, the tokens are not; ids beyond the vocabulary decode to nothing.
+// Text between added tokens is normalised, and so are tokens that say so, with which Hugging Face's tokenizers
+// 0.23.3 finds "<e\u0301>" in either form; ids beyond the vocabulary decode to nothing.
 TEST(Tokenizer, NormalisesWhereTheFileAsksForIt) {
   const std::string decomposed = "e\u0301", composed = "\u00e9", token = "<" + decomposed + ">";
   const auto parse = [&](const char* normalizer, const char* normalized) {
@@ -504,7 +505,10 @@ TEST(Tokenizer, NormalisesWhereTheFileAsksForIt) {
   std::vector<Token> expected = bare.encode(composed);
   expected.push_back(256);
   EXPECT_EQ(nfc.encode(decomposed + token), expected);
-  EXPECT_NE(parse(R"("normalizer": {"type": "NFC"})", "true").encode(token), std::vector<Token>{256});
+  EXPECT_NE(nfc.encode("<" + composed + ">"), std::vector<Token>{256});
+  const Tokenizer either = parse(R"("normalizer": {"type": "NFC"})", "true");
+  EXPECT_EQ(either.encode(token), std::vector<Token>{256});
+  EXPECT_EQ(either.encode("<" + composed + ">"), std::vector<Token>{256});
   EXPECT_EQ(nfc.decode(nfc.encode("\xff" + decomposed)), "\xff" + decomposed);  // not text: as it is
   EXPECT_EQ(Tokenizer::parse(nfc.json(), "t.json").encode(decomposed), bare.encode(composed));
   EXPECT_EQ(nfc.decode(std::vector<Token>{nfc.encode("a")[0], 300}), "a");

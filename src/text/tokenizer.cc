@@ -129,7 +129,9 @@ struct Tokenizer::Model {
     for (const AddedToken& a : bpe.added) {
       is_added[static_cast<size_t>(a.id)] = true;
       if (a.special) bpe.tokens[static_cast<size_t>(a.id)].clear();
-      const std::string content = bpe.spaced && a.normalized ? normalized(*bpe.spaced, a.content) : a.content;
+      std::string content = a.content;
+      if (a.normalized && bpe.spaced) content = normalized(*bpe.spaced, content);
+      if (a.normalized && bpe.nfc) content = nfc(content);
       finders[true][a.normalized].add(a, content);
       if (!a.special) finders[false][a.normalized].add(a, content);
     }
