@@ -256,7 +256,36 @@ TEST(Reader, Utf16IsNamed) {
     expect_mentions(error_of([&] { read_corpus(path, CorpusKind::pairs, {.skip_bad = true}); }),
                     {"rum_text_wide: UTF-16"});  // not a file of bad lines
     expect_mentions(error_of([&] { parse_toml(wide(high_first), "c.toml"); }), {"c.toml: UTF-16"});
+    for (const auto& [packed, unpack] : {std::pair{gzip(wide(high_first)), "gzip"},
+                                         {xz(wide(high_first)), "xz"},
+                                         {zstd(wide(high_first)), "zstd"},
+                                         {bzip2(wide(high_first)), "bzip2"}}) {
+      const std::string zipped = write("wide", packed);
+      EXPECT_EQ(complaint(zipped), zipped + ": UTF-16, expected UTF-8; `" + unpack +
+                                       " -dc | iconv -f UTF-16 -t UTF-8` converts it");
+      expect_mentions(error_of([&] { read_corpus(zipped, CorpusKind::pairs, {.skip_bad = true}); }),
+                      {"rum_text_wide: UTF-16"});
+    }
   }
+}
+TEST(Reader, Utf32IsNamed) {
+  for (const std::string& wide :
+       {std::string("\xFF\xFE\0\0H\0\0\0\n\0\0\0", 12), std::string("\0\0\xFE\xFF\0\0\0H\0\0\0\n", 12)}) {
+    const std::string path = write("wide", wide);
+    EXPECT_EQ(complaint(path), path + ": UTF-32, expected UTF-8; `iconv -f UTF-32 -t UTF-8` converts it");
+    expect_mentions(complaint(write("wide", gzip(wide))),
+                    {"UTF-32", "`gzip -dc | iconv -f UTF-32 -t UTF-8`"});
+  }
+}
+// The first bytes are looked at, and still handed out whole, however few there are and are asked for.
+TEST(Reader, ShortPackedTextsAreWhole) {
+  for (const std::string text : {"", "a", "abc", "abcd", "abcdefg"})
+    for (const size_t step : {1U, 3U, 100U}) {
+      ByteReader bytes(write("short", gzip(text)));
+      std::string read, part(step, '\0');
+      while (const size_t n = bytes.read(part.data(), step)) read += part.substr(0, n);
+      EXPECT_EQ(read, text);
+    }
 }
 TEST(Reader, WhatUnpacksToAHundredsfoldIsRefusedBeforeItIsRead) {
   const std::string many(size_t{72} << 20, 'a');

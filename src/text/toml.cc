@@ -122,7 +122,7 @@ std::string Toml::place(const std::string& path) const {
   return at == lines.end() ? name + ": " : fmt::format("{}:{}: ", name, at->second);
 }
 Toml parse_toml(std::string_view text, const std::string& name) {
-  if (is_utf16(text)) throw FileError(fmt::format("{}: {}", name, kUtf16Help));
+  if (const auto why = other_encoding(text)) throw FileError(fmt::format("{}: {}", name, *why));
   if (const size_t bad = find_invalid_utf8(text); bad != std::string::npos)
     throw FileError(
         fmt::format("{}:{}: not UTF-8", name,

@@ -17,6 +17,12 @@
 #include "base/error.h"
 
 namespace rum {
+std::optional<std::string> other_encoding(std::string_view start, const std::string& unpack) {
+  for (const auto& [mark, name] : kOtherMarks)
+    if (start.starts_with(mark))
+      return fmt::format("{}, expected UTF-8; `{}iconv -f {} -t UTF-8` converts it", name, unpack, name);
+  return std::nullopt;
+}
 namespace {
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; });

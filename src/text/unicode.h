@@ -3,8 +3,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rum {
@@ -79,12 +81,14 @@ bool is_invisible(char32_t code);
 bool is_virama(char32_t code);  // kills the vowel of the letter before it: Devanagari's U+094D and its kin
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-// With which a file of UTF-16 begins, such as PowerShell's > writes.
-constexpr std::string_view kUtf16Marks[] = {"\xFF\xFE", "\xFE\xFF"};
-inline bool is_utf16(std::string_view start) {
-  return start.starts_with(kUtf16Marks[0]) || start.starts_with(kUtf16Marks[1]);
-}
-constexpr const char* kUtf16Help = "UTF-16, expected UTF-8; `iconv -f UTF-16 -t UTF-8` converts it";
+// With which files in other encodings begin, such as PowerShell's > writes; the longer ones first.
+inline constexpr std::pair<std::string_view, const char*> kOtherMarks[] = {{{"\xFF\xFE\0\0", 4}, "UTF-32"},
+                                                                           {{"\0\0\xFE\xFF", 4}, "UTF-32"},
+                                                                           {"\xFF\xFE", "UTF-16"},
+                                                                           {"\xFE\xFF", "UTF-16"}};
+// Why a file that begins like this is not read, with the command that converts it behind `unpack`, such as
+// "gzip -dc | "; nothing when it begins with none of these marks.
+std::optional<std::string> other_encoding(std::string_view start, const std::string& unpack = "");
 // Normalisation form C (UAX #15). Error with the byte offset when the text is not UTF-8.
 std::string nfc(std::string_view text);
 bool is_nfc(std::string_view text);  // would nfc() leave it as it is?

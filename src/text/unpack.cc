@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <array>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -173,8 +174,9 @@ bool may_be_skippable(std::string_view start) {
 bool may_be_packed(std::string_view start) {
   for (const auto& [magic, name] : kForeign)
     if (magic.starts_with(start.substr(0, magic.size()))) return true;
-  for (const std::string_view magic :
-       {"\x1f\x8b"sv, "\xFD\x37zXZ\0"sv, "\x28\xB5\x2F\xFD"sv, "BZh"sv, kUtf16Marks[0], kUtf16Marks[1]})
+  for (const auto& [mark, name] : kOtherMarks)
+    if (mark.starts_with(start.substr(0, mark.size()))) return true;
+  for (const std::string_view magic : {"\x1f\x8b"sv, "\xFD\x37zXZ\0"sv, "\x28\xB5\x2F\xFD"sv, "BZh"sv})
     if (magic.starts_with(start.substr(0, magic.size()))) return true;
   return may_be_skippable(start);
 }
@@ -199,7 +201,7 @@ struct ByteReader::Source {
     for (const auto& [magic, name] : kForeign)
       if (start().starts_with(magic))
         throw FileError(fmt::format("{}: packed with {}: unpack it first", file.path(), name));
-    if (is_utf16(start())) throw FileError(fmt::format("{}: {}", file.path(), kUtf16Help));
+    if (const auto why = other_encoding(start())) throw FileError(fmt::format("{}: {}", file.path(), *why));
   }
   // Reads on when the chunk has room; false at the end of the file.
   bool fill() {
@@ -238,8 +240,25 @@ struct ByteReader::Source {
       between = step == Unpacked::end;
       if (last && !between && room == size) damaged("the file ends in the middle");
     }
+  // The first bytes that come out are looked at before anyone has them.
     unpacked += size - room;
+    if (!looked) {
+      looked = true;
+      std::array<char, 4> first;
+      while (const size_t n = unpack(first.data(), first.size() - head.size())) head.append(first.data(), n);
+      if (const auto why = other_encoding(head, fmt::format("{} -dc | ", decoder->name)))
+        throw FileError(fmt::format("{}: {}", file.path(), *why));
+    }
+    if (head.empty()) return unpack(to, size);
+    const size_t n = std::min(size, head.size());
+    std::memcpy(to, head.data(), n);
+    head.erase(0, n);
+    return n;
+  }
+  // 0 at the end, or when `size` is.
+  size_t unpack(char* to, size_t size) {
     if (unpacked > kUnpackFree && unpacked / std::max<uint64_t>(packed, 1) >= ratio)
+    if (size == 0) return 0;
       throw FileError(
           fmt::format("{}: {} bytes of {} data unpack to {} and more, over {} times as much, which no text "
                       "does; if it is what you want, unpack it first",
@@ -277,3 +296,5 @@ size_t ByteReader::read(char* to, size_t size) {
 
 std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
 }  // namespace rum
+  bool looked = false;               // at what comes out first
+  std::string head;                  // what came out then and is not read yet

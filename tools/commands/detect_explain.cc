@@ -130,7 +130,7 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
     read = input.read();
   for (const std::string& path : o.documents) {
     std::string text = Disk::real().read(path);
-    if (is_utf16(text)) throw FileError(fmt::format("{}: {}", path, kUtf16Help));
+    if (const auto why = other_encoding(text)) throw FileError(fmt::format("{}: {}", path, *why));
     const size_t bad = find_invalid_utf8(text);
     if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
     text = nfc(one_line(text));
