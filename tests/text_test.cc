@@ -287,6 +287,26 @@ TEST(Reader, ShortPackedTextsAreWhole) {
       EXPECT_EQ(read, text);
     }
 }
+// Frames by hand (RFC 8878), and an .xz of little text with another size of dictionary in its header.
+TEST(Reader, SoundArchivesThatAreNotForUsAreNotCalledDamaged) {
+  const std::string zstd_2gib("\x28\xB5\x2F\xFD\x00\xA8\x31\x00\x00hello\n", 15);  // window of 2^31 bytes
+  expect_mentions(complaint(write("large", zstd_2gib)),
+                  {"rum_text_large: zstd data that need more than 1 GiB of memory", "`zstd -d --long=31`"});
+  std::string zstd_1mib = zstd_2gib;
+  zstd_1mib[5] = 0x50;
+  EXPECT_EQ(unpacked(write("large", zstd_1mib)), "hello\n");
+  const std::string with_dictionary("\x28\xB5\x2F\xFD\x01\x50\x07\x31\x00\x00hello\n", 16);
+  expect_mentions(complaint(write("large", with_dictionary)), {"dictionary", "`zstd -d -D DICTIONARY`"});
+  std::string xz_large = xz("hello\n");
+  const auto block = [&](size_t i) -> char& { return xz_large[12 + i]; };
+  ASSERT_EQ(block(4), 0x21);  // behind two sizes, LZMA2 and its one byte, the size of the dictionary
+  block(6) = 37;              // 1.5 GiB
+  const size_t size = 4 * static_cast<size_t>(block(0));  // then the checksum
+  const uint32_t sum = lzma_crc32(reinterpret_cast<const uint8_t*>(&block(0)), size, 0);
+  for (size_t i = 0; i < 4; ++i) block(size + i) = static_cast<char>(sum >> (8 * i));
+  expect_mentions(complaint(write("large", xz_large)),
+                  {"rum_text_large: xz data that need more than 1 GiB of memory", "`xz -d`"});
+}
 TEST(Reader, WhatUnpacksToAHundredsfoldIsRefusedBeforeItIsRead) {
   const std::string many(size_t{72} << 20, 'a');
   for (const std::string& packed : {gzip(many), xz(many), zstd(many), bzip2(many)}) {

@@ -7,10 +7,11 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -50,14 +51,15 @@ class RawBytes {
   uint64_t at_ = 0;
 };
 
-enum class Unpacked : uint8_t { more, end, damaged };  // after a step of a decoder: `end` of a member
+// After a step of a decoder: `end` of a member; `refused`: sound, as far as is known, but not for us.
+enum class Unpacked : uint8_t { more, end, damaged, refused };
 // What is packed and not yet read, and the room for what comes out of it; a decoder moves both on.
 struct Flow {
   uint8_t* in;
   size_t left;
   char* out;
   size_t room;
-  const char* reason;  // of the damage
+  const char* reason;  // of the damage, or the refusal and what to do
 };
 class Decoder {
  public:
@@ -129,9 +131,20 @@ struct Zstd : Decoder {
     f.in += in.pos;
     f.left -= in.pos;
     f.room -= out.pos;
-    if (ZSTD_isError(status)) f.reason = ZSTD_getErrorName(status);
-    if (ZSTD_isError(status)) return Unpacked::damaged;
-    return status == 0 ? Unpacked::end : Unpacked::more;
+    if (!ZSTD_isError(status)) return status == 0 ? Unpacked::end : Unpacked::more;
+    switch (ZSTD_getErrorCode(status)) {
+      case ZSTD_error_memory_allocation:
+        throw Error("libzstd: out of memory");
+      case ZSTD_error_frameParameter_windowTooLarge:
+        f.reason = "more than 1 GiB of memory to unpack it; unpack it first with `zstd -d --long=31`";
+        return Unpacked::refused;
+      case ZSTD_error_dictionary_wrong:
+        f.reason = "the dictionary that it was packed with; unpack it first with `zstd -d -D DICTIONARY`";
+        return Unpacked::refused;
+      default:
+        f.reason = ZSTD_getErrorName(status);
+        return Unpacked::damaged;
+    }
   }
 };
 struct Xz : Decoder {
@@ -152,9 +165,12 @@ struct Xz : Decoder {
     f.in = const_cast<uint8_t*>(z.next_in);
     f.room = z.avail_out;
     if (status == LZMA_MEM_ERROR) throw Error("liblzma: out of memory");
-    f.reason = status == LZMA_MEMLIMIT_ERROR ? "it asks for more than 1 GiB of memory"
-                                             : "the data do not match their format or checksum";
     if (status == LZMA_STREAM_END) return Unpacked::end;
+    f.reason = "more than 1 GiB of memory to unpack it; unpack it first with `xz -d`";
+    if (status == LZMA_MEMLIMIT_ERROR) return Unpacked::refused;
+    f.reason = "a newer liblzma than is here; unpack it first with a newer `xz -d`";
+    if (status == LZMA_OPTIONS_ERROR) return Unpacked::refused;
+    f.reason = "the data do not match their format or checksum";
     return status == LZMA_OK || status == LZMA_BUF_ERROR ? Unpacked::more : Unpacked::damaged;
   }
 };
@@ -224,24 +240,8 @@ struct ByteReader::Source {
     consumed(n);
     return n;
   }
-  size_t read_packed(char* to, size_t size) {
-    size_t room = size;
-    while (room == size) {
-      const bool last = left == 0 && !fill();
-      if (last && between) return 0;
-      if (between && pass_over_zeros()) continue;
-      if (between) decoder->restart();
-      between = false;
-      Flow f{unread(), left, to, room, ""};
-      const Unpacked step = decoder->step(f);
-      consumed(left - f.left);
-      room = f.room;
-      if (step == Unpacked::damaged) damaged(f.reason);
-      between = step == Unpacked::end;
-      if (last && !between && room == size) damaged("the file ends in the middle");
-    }
   // The first bytes that come out are looked at before anyone has them.
-    unpacked += size - room;
+  size_t read_packed(char* to, size_t size) {
     if (!looked) {
       looked = true;
       std::array<char, 4> first;
@@ -257,8 +257,26 @@ struct ByteReader::Source {
   }
   // 0 at the end, or when `size` is.
   size_t unpack(char* to, size_t size) {
-    if (unpacked > kUnpackFree && unpacked / std::max<uint64_t>(packed, 1) >= ratio)
+    size_t room = size;
     if (size == 0) return 0;
+    while (room == size) {
+      const bool last = left == 0 && !fill();
+      if (last && between) return 0;
+      if (between && pass_over_zeros()) continue;
+      if (between) decoder->restart();
+      between = false;
+      Flow f{unread(), left, to, room, ""};
+      const Unpacked step = decoder->step(f);
+      consumed(left - f.left);
+      room = f.room;
+      if (step == Unpacked::damaged) damaged(f.reason);
+      if (step == Unpacked::refused)
+        throw FileError(fmt::format("{}: {} data that need {}", file.path(), decoder->name, f.reason));
+      between = step == Unpacked::end;
+      if (last && !between && room == size) damaged("the file ends in the middle");
+    }
+    unpacked += size - room;
+    if (unpacked > kUnpackFree && unpacked / std::max<uint64_t>(packed, 1) >= ratio)
       throw FileError(
           fmt::format("{}: {} bytes of {} data unpack to {} and more, over {} times as much, which no text "
                       "does; if it is what you want, unpack it first",
@@ -283,6 +301,8 @@ struct ByteReader::Source {
   uint64_t packed = 0, unpacked = 0, ratio;
   std::unique_ptr<Decoder> decoder;  // none: plain
   bool between = false;              // at the end of a member
+  bool looked = false;               // at what comes out first
+  std::string head;                  // what came out then and is not read yet
 };
 
 ByteReader::ByteReader(const std::string& path, int64_t ratio)
@@ -296,5 +316,3 @@ size_t ByteReader::read(char* to, size_t size) {
 
 std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
 }  // namespace rum
-  bool looked = false;               // at what comes out first
-  std::string head;                  // what came out then and is not read yet
