@@ -395,6 +395,8 @@ TEST(Program, BadInputGetsOneSentence) {
     expect_refusal(
         p.run({"data", "prepare", "-i", p.file("train.tsv"), "-o", p.file("x"), "--documents", flag, "9"}),
         std::string(flag) + " needs pairs");
+  expect_refusal(train({"=5"}), "--set =5: expected key=value");
+  expect_refusal(train({"steps=5"}), "did you mean \"train.steps\"?");
   expect_refusal(train({"data.train=" + p.file("none.tsv")}), "none.tsv");
   p.write("empty.tsv", "");
   expect_refusal(train({"data.train=" + p.file("empty.tsv")}), "empty.tsv");

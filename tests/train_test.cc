@@ -659,6 +659,49 @@ TEST(Config, WritesWhatItReads) {
   EXPECT_EQ(parse_config(to_toml(odd), "again").train, List{name});
 }
 
+// Behind --set, as in a file where that is meant: what is quoted or in brackets as a whole, and numbers.
+TEST(Config, ArgumentsAreReadAsInAFile) {
+  RunConfig c;
+  const auto given = [&](const char* key, const char* text) -> const RunConfig& {
+    set_argument(c, key, text);
+    return c;
+  };
+  const auto refused = [&](const char* key, const char* text) {
+    return error_of([&] { set_argument(c, key, text); });
+  };
+  EXPECT_EQ(given("run.folder", R"("my \"run\"")").folder, "my \"run\"");
+  EXPECT_EQ(given("run.folder", "'one'").folder, "one");
+  for (const char* plain :
+       {"my run", "2024", "1e3", "true", "2024-01-01", "a\"b\"", "\"a\", b", "[a]", "", "]"})
+    EXPECT_EQ(given("run.folder", plain).folder, plain);
+  EXPECT_NE(refused("run.folder", R"(["a", "b"])").find("run.folder is a list"), std::string::npos);
+  for (const char* half : {R"("a" and "b")", R"("a" # ")", R"("a\n")"})
+    EXPECT_NE(refused("run.folder", half).find("expected a text without quotes"), std::string::npos) << half;
+  EXPECT_EQ(given("data.train", R"(["a", "b c"])").train, (std::vector<std::string>{"a", "b c"}));
+  EXPECT_EQ(given("data.train", R"("a")").train, std::vector<std::string>{"a"});
+  EXPECT_EQ(given("tokenizer.pattern", "\"gpt4\"").bpe.pattern, "gpt4");
+  EXPECT_EQ(given("train.steps", "1e3").steps, 1000);
+  EXPECT_EQ(given("train.steps", "2_000").steps, 2000);
+  EXPECT_EQ(given("train.target_tokens", "1e12").target_tokens, 1'000'000'000'000);
+  EXPECT_EQ(given("train.target_tokens", "007").target_tokens, 7);
+  EXPECT_EQ(given("optimizer.clip", ".5").adamw.clip, 0.5f);
+  for (const char* odd : {"1.5", "1e-3", "\"5\"", "[5]", "5 # x", "5, 6", "", "1e999"})
+    EXPECT_NE(refused("train.steps", odd), "") << odd;
+  const RunConfig file = parse_config("[train]\nsteps = 1e3\ntarget_tokens = 1e12\n", "c");
+  EXPECT_EQ(file.steps, 1000);
+  EXPECT_EQ(file.target_tokens, 1'000'000'000'000);
+}
+TEST(Config, AKeyIsNamedWithoutItsSection) {
+  RunConfig c;
+  const auto said = [&](const std::string& key) { return error_of([&] { set_argument(c, key, "5"); }); };
+  EXPECT_EQ(said("steps"), "unknown key steps; did you mean \"train.steps\"?");
+  EXPECT_EQ(said("model.steps"), "unknown key model.steps; did you mean \"train.steps\"?");
+  EXPECT_EQ(said("modle.kind"), "unknown key modle.kind; did you mean \"model.kind\"?");
+  EXPECT_EQ(said("kind"), "unknown key kind; did you mean \"data.kind\" or \"model.kind\"?");
+  EXPECT_EQ(said("nonsense"), "unknown key nonsense");
+  EXPECT_EQ(said(""), "unknown key \"\"");
+}
+
 TEST(Schedule, FollowsItsFormulas) {
   Schedule s{.decay = Decay::cosine, .peak = 2, .warmup = 10, .floor = 0.1f, .steps = 110};
   EXPECT_FLOAT_EQ(learning_rate(s, 0), 0.2f);

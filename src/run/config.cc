@@ -27,10 +27,11 @@ std::string toml_text(const std::string& s) {
   return out + '"';
 }
 
+constexpr const char *kInteger = "integer", *kNumber = "number";
 // One row of the table for each type of value. `at` gives the member that the key stands for.
 template <class At>
 Key whole(const char* name, At at, int64_t low, int64_t high, const char* help) {
-  return {name, "integer", help,
+  return {name, kInteger, help,
           [at](const RunConfig& c) { return fmt::format("{}", at(const_cast<RunConfig&>(c))); },
           [=](RunConfig& c, const std::string& text) {
             const auto v = number_in<int64_t>(text);
@@ -42,7 +43,7 @@ Key whole(const char* name, At at, int64_t low, int64_t high, const char* help) 
 }
 template <class At>
 Key real(const char* name, At at, double low, double high, const char* help) {
-  return {name, "number", help,
+  return {name, kNumber, help,
           [at](const RunConfig& c) {
             const std::string s = fmt::format("{}", at(const_cast<RunConfig&>(c)));
             return s.find_first_of(".en") == std::string::npos ? s + ".0" : s;
@@ -346,10 +347,27 @@ void set_all(RunConfig& c, const Toml& file, const Json& node, const std::string
     throw FileError(file.place(path) + e.what());
   }
 }
+std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 const Key& key_named(const std::string& name) {
   for (const Key& k : keys())
     if (k.name == name) return k;
-  fail(fmt::format("unknown key {}{}", name, did_you_mean(name, key_names())));
+  std::vector<std::string> alike;  // its section is missing, or another's
+  for (const Key& k : keys())
+    if (last_part(k.name) == last_part(name)) alike.push_back('"' + k.name + '"');
+  std::string guess = alike.size() == 1 ? "" : did_you_mean(name, key_names());
+  if (guess.empty() && !alike.empty()) guess = fmt::format("; did you mean {}?", fmt::join(alike, " or "));
+  fail(fmt::format("unknown key {}{}", name.empty() ? "\"\"" : name, guess));
+}
+// The value that the whole of a line is in TOML; nothing when it is none, or more than one.
+std::optional<Json> toml_value(const std::string& text) {
+  if (has_controls(text)) return std::nullopt;
+  try {  // within a list, nothing can stand behind it
+    const Toml read = parse_toml("list = [" + text + ", 0]", "");
+    const Json::Array& list = *read.tree.find("list")->array();
+    if (list.size() == 2) return list[0];
+  } catch (const FileError&) {
+  }
+  return std::nullopt;
 }
 }  // namespace
 
@@ -386,6 +404,19 @@ void set_value(RunConfig& c, const std::string& name, const Json& value) {
   if (!value.array() && bare == (text != nullptr))
     fail(fmt::format("{}: expected {}, {} quotes; found {}", name, key.type, bare ? "without" : "in",
                      to_json(value)));
+}
+
+void set_argument(RunConfig& c, const std::string& name, const std::string& text) {
+  const Key& key = key_named(name);
+  const auto value = toml_value(text);
+  double number = 0;
+  const bool takes_numbers = key.type == kInteger || key.type == kNumber;
+  if (value && (value->text() || value->array() || (takes_numbers && value->number(number))))
+    return set_value(c, name, *value);
+  const bool quoted = text.size() > 1 && (text[0] == '"' || text[0] == '\'') && text.back() == text[0];
+  if (quoted && !value)
+    fail(fmt::format("{}: expected a text without quotes, or a whole one of TOML, found {}", name, text));
+  set_key(c, name, text);
 }
 
 RunConfig parse_config(std::string_view source, const std::string& name) {

@@ -86,6 +86,9 @@ std::span<const Key> keys();
 bool shapes_weights(const Key&);
 
 void set_key(RunConfig&, const std::string& name, const std::string& text);  // Error with a did-you-mean
+// As people write it on a command line: what is one whole text, list or number of TOML is read as in a file,
+// but a number only for a key that takes one; anything else is a text without its quotes.
+void set_argument(RunConfig&, const std::string& name, const std::string& text);
 // A value of a TOML file, which is in quotes where to_toml() would write it so. Error too when it is not.
 void set_value(RunConfig&, const std::string& name, const Json& value);
 // FileError: path, line, key, what was expected, what was found.

@@ -18,8 +18,9 @@ std::string table_of_keys() {
   std::string out = "\nKeys, for the file and for --set (+: a resumed run may change it):\n";
   const RunConfig defaults;
   for (const Key& k : keys()) {
-    const char* mark = why_fixed(k.name).empty() ? "+" : " ";
-    out += fmt::format("{} {:<26} {:<22} {} ({})\n", mark, k.name, k.get(defaults), k.help, k.type);
+    const bool may = why_fixed(k.name).empty() && k.name != "run.folder";  // which --resume names
+    out +=
+        fmt::format("{} {:<26} {:<22} {} ({})\n", may ? "+" : " ", k.name, k.get(defaults), k.help, k.type);
   }
   return out;
 }
@@ -27,8 +28,9 @@ std::string table_of_keys() {
 void apply_settings(RunConfig& config, const std::vector<std::string>& settings) {
   for (const std::string& s : settings) {
     const size_t equals = s.find('=');
-    RUM_CHECK(equals != std::string::npos, "--set {}: expected key=value, e.g. --set train.steps=500", s);
-    set_key(config, s.substr(0, equals), s.substr(equals + 1));
+    RUM_CHECK(equals != std::string::npos && equals > 0,
+              "--set {}: expected key=value, e.g. --set train.steps=500", s);
+    set_argument(config, s.substr(0, equals), s.substr(equals + 1));
   }
 }
 
