@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "data/tokens.h"
 
 namespace rum {
 namespace {
-int64_t filled(int64_t n, int64_t step) { return std::max<int64_t>((n + step - 1) / step * step, step); }
+int64_t filled(int64_t n, int64_t step) { return std::max(round_up(n, step), step); }
 }  // namespace
 
 BatchShape scoring_shape(const Model& model, std::span<const Example> examples) {

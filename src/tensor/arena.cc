@@ -5,10 +5,11 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace rum {
 namespace {
-size_t rounded(size_t bytes) { return std::max<size_t>((bytes + 255) / 256 * 256, 256); }
+size_t rounded(size_t bytes) { return std::max<size_t>(round_up(bytes, 256), 256); }
 bool& poison() {
   static bool on = std::getenv("RUM_POISON") != nullptr;
   return on;
