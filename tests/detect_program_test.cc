@@ -424,6 +424,25 @@ TEST_F(Detecting, ATextThatTheModelCannotReadCostsNoOther) {
   EXPECT_NE(lines.out.find("{\"id\":\"2\",\"score\":null}\n"), std::string::npos) << lines.out;
   EXPECT_EQ(parse_json(list.out, "RAID's list").array()->size(), 4u);
 }
+TEST_F(Detecting, ALineThatCannotBeReadCostsNoOther) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  const Ran good = detect({"score", "--detector", "@d", "--in", "@human", "--format", "plain"});
+  const size_t line = human.find('\n') + 1, answer = good.out.find('\n') + 1;
+  for (const std::string& bad : {std::string("\xff"), std::string(1, '\0'), std::string(2 << 20, 'x')}) {
+    write("bad", human.substr(0, line) + bad + "\n" + human.substr(line));
+    const Ran some = detect({"score", "--detector", "@d", "--in", "@bad", "--format", "plain"});
+    EXPECT_EQ(some.status, 1);
+    EXPECT_EQ(some.out, good.out.substr(0, answer) + "nan\n" + good.out.substr(answer));
+    EXPECT_NE(some.err.find("line 2"), std::string::npos) << some.err;
+    EXPECT_NE(some.err.find("1 of 61 texts have no score"), std::string::npos) << some.err;
+  }
+  write("bad.jsonl", "{\"text\": \"they\"}\n{\"text\": \n{\"id\": \"last\", \"text\": \"they\"}\n");
+  const Ran json = detect({"score", "--detector", "@d", "--in", "@bad.jsonl"});
+  EXPECT_EQ(json.status, 1);
+  EXPECT_NE(json.out.find("{\"id\":\"2\",\"score\":null}\n{\"id\":\"last\",\"score\":"), std::string::npos)
+      << json.out;
+}
 // A file that an editor or a script has given one more line end.
 TEST_F(Detecting, BlankLinesAtTheEndAreNoTexts) {
   make(60, 60);
@@ -435,9 +454,11 @@ TEST_F(Detecting, BlankLinesAtTheEndAreNoTexts) {
   EXPECT_EQ(more.out, good.out);
   EXPECT_EQ(more.err.find("empty"), std::string::npos) << more.err;
   EXPECT_EQ(detect({"score", "--detector", "@d", "--in", "@one.jsonl"}).status, 0);
-  write("gap.tsv", "a\tb\n\nc\td\n");
-  expect_refusal(detect({"score", "--detector", "@d", "--in", "@gap.tsv"}),
-                 "gap.tsv: line 2: expected source<TAB>");
+  write("gap.tsv", "a\tb\n\nc\td\n"), write("no.tsv", "a\nb\n");
+  expect_refusal(detect({"evaluate", "--detector", "@d", "--human", "@gap.tsv", "--machine", "@pool.tsv"}),
+                 "gap.tsv: line 2: expected source<TAB>target");
+  expect_refusal(detect({"score", "--detector", "@d", "--in", "@no.tsv"}),
+                 "no.tsv: line 1: expected source<TAB>");
   std::string qualities;
   for (int i = 0; i < 60; ++i) qualities += std::to_string(i) + "\n";
   write("quality", qualities + "\n");
@@ -564,12 +585,12 @@ TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
     expect_refusal(r, why);
     EXPECT_FALSE(std::filesystem::exists(file("plan")));
   };
-  // By its ranks: the pairs do not say who wrote them.
   refused({"--pool", "@greedy.tsv", "--detector", "@own"},
-          "never orders this corpus: 60 of 60 texts were written by a model that it asks itself");
+          "60 of these 60 texts are among those that it was fitted on");
+  // By its ranks: the pairs do not say who wrote them.
   refused({"--pool", "@greedy.tsv", "--human", "@people.tsv", "--kind", "likelihood", "--option",
            "model=" + file("run")},
-          "60 of 60 texts");
+          "never orders this corpus: 60 of 60 texts were written by a model that it asks itself");
   // By the hash: draws have other ranks than 1.
   refused({"--pool", "@sampled.tsv", "--detector", "@own", "--provenance", "@sampled.jsonl"},
           "texts were written by a model that it asks itself");

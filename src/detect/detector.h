@@ -26,6 +26,7 @@ struct Text {
   std::string generator{};          // which machine; empty for people, or if unknown
   std::string decoding{};           // how it chose its words: "greedy", "sampled"
   std::string checkpoint{};         // hash of the machine's weights, from its provenance
+  std::string bad{};                // why its line could not be read; then there is no target
 };
 
 // What a stretch of the target, bytes [begin, end), adds to the score.

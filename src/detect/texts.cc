@@ -31,23 +31,9 @@ class Reading {
     if (sources_ && (json_ || pairs_))
       fail(file_.path + ": it has its own sources; leave out the file of sources");
     Hash64 hash;
-    std::string_view line;
-    while (lines_.next(line)) {
-      hash.add(line);
-      hash.add("\n");
-      Text t;
-      t.id = std::to_string(lines_.line());
-      t.author = file_.author;
-      t.generator = file_.generator;
-      if (json_)
-        from_json(line, t);
-      else if (pairs_)
-        from_pair(line, t);
-      else
-        t.target = line;
-      out_.tabbed += !json_ && !pairs_ && line.find('\t') != std::string_view::npos;
+    for (Text t; next(t, hash);) {
       if (sources_) t.source = next_source();
-      if (without_trailing_blanks(t.target).empty())
+      if (t.bad.empty() && without_trailing_blanks(t.target).empty())
         ++out_.empty;
       else
         out_.texts.push_back(std::move(t));
@@ -58,8 +44,38 @@ class Reading {
   }
 
  private:
+  // The text of the next line; false at the end.
+  bool next(Text& t, Hash64& hash) {
+    t = {.author = file_.author, .generator = file_.generator};
+    std::string_view line;
+    try {
+      if (!lines_.next(line)) return false;
+      hash.add(line);
+      hash.add("\n");
+      out_.tabbed += !json_ && !pairs_ && line.find('\t') != std::string_view::npos;
+      t.id = std::to_string(lines_.line());
+      read(line, t);
+    } catch (const LineError& e) {
+      t.id = std::to_string(lines_.line());
+      keep_bad(t, e);
+    }
+    return true;
+  }
+  void keep_bad(Text& t, const LineError& e) const {  // in a handler
+    if (!file_.keep_bad) throw;
+    t.target.clear();
+    t.bad = e.what();
+  }
+  void read(std::string_view line, Text& t) const {
+    if (json_)
+      from_json(line, t);
+    else if (pairs_)
+      from_pair(line, t);
+    else
+      t.target = line;
+  }
   [[noreturn]] void bad(const std::string& what) const {
-    throw FileError(fmt::format("{}: line {}: {}", file_.path, lines_.line(), what));
+    throw LineError(fmt::format("{}: line {}: {}", file_.path, lines_.line(), what));
   }
   void from_pair(std::string_view line, Text& t) const {
     const size_t tab = line.find('\t');
@@ -77,8 +93,13 @@ class Reading {
       }
     return std::nullopt;
   }
+  Json parsed(std::string_view line) const try {
+    return parse_json(line, fmt::format("{}: line {}", file_.path, lines_.line()));
+  } catch (const FileError& e) {
+    throw LineError(e.what());
+  }
   void from_json(std::string_view line, Text& t) const {
-    const Json j = parse_json(line, fmt::format("{}: line {}", file_.path, lines_.line()));
+    const Json j = parsed(line);
     if (!j.object()) bad("expected a JSON object");
     const auto target = text(j, {"target", "text", "generation"});
     if (!target) bad("expected \"target\", \"text\" or \"generation\"");
@@ -125,7 +146,8 @@ void read_texts(const TextFile& file, Texts& out) { Reading(file, out).all(); }
 int64_t count_in_both(std::span<const Text> texts) {
   std::map<std::pair<std::string_view, std::string_view>, int> authors;
   for (const Text& t : texts)
-    if (t.author != Author::unknown) authors[{t.source, t.target}] |= t.author == Author::human ? 1 : 2;
+    if (t.author != Author::unknown && t.bad.empty())
+      authors[{t.source, t.target}] |= t.author == Author::human ? 1 : 2;
   int64_t both = 0;
   for (const auto& [text, who] : authors) both += who == 3;
   return both;

@@ -11,6 +11,7 @@ struct TextFile {
   std::string sources{};            // the file of sources for a plain file
   Author author = Author::unknown;  // the author, for a file without labels
   std::string generator{};
+  bool keep_bad = false;  // a line that cannot be read is a text with Text::bad, and no error
 };
 struct Texts {
   std::vector<Text> texts;

@@ -67,12 +67,17 @@ std::vector<std::string> DetectInput::files() const {
   if (!sources.empty()) out.push_back(sources);
   return out;
 }
-Texts DetectInput::read() const {
+Texts DetectInput::read(bool keep_bad) const {
   refuse_second_reading(files());
   Texts out;
-  for (const std::string& path : humans) read_texts({path, sources, Author::human, ""}, out);
-  for (const std::string& given : machines) read_texts(machine_file(given, sources), out);
-  for (const std::string& path : in) read_texts({path, sources, Author::unknown, ""}, out);
+  std::vector<TextFile> all;
+  for (const std::string& path : humans) all.push_back({path, sources, Author::human});
+  for (const std::string& given : machines) all.push_back(machine_file(given, sources));
+  for (const std::string& path : in) all.push_back({path, sources});
+  for (TextFile& file : all) {
+    file.keep_bad = keep_bad;
+    read_texts(file, out);
+  }
   RUM_CHECK(!out.corpora.empty(), "expected texts: --human, --machine or --in FILE");
   RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
   if (out.empty > 0) say("{} empty lines left out", out.empty);
@@ -303,14 +308,18 @@ void warn_of_same_ids(std::span<const Text> texts) {
       return;
     }
 }
-// What a detector says of texts, those that it cannot score left out: named on standard error, their score NaN.
+// What a detector says of texts, those that it cannot score left out: their score is NaN, and the first of them are
+// named on standard error.
 MarkedScores judge(const Detector& d, std::span<const Text> texts) {
   MarkedScores out{std::vector<double>(texts.size(), NAN), std::vector<bool>(texts.size())};
   std::vector<Text> fit;
   std::vector<size_t> at;
+  constexpr size_t kNamed = 20;
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (const auto why = d.unfit(texts[i])) {
-      say("text {}: {}; it has no score", texts[i].id, *why);
+    const Text& t = texts[i];
+    const auto why = t.bad.empty() ? d.unfit(t) : std::optional(t.bad);
+    if (why) {
+      if (i - fit.size() < kNamed) say("text {}: {}; it has no score", t.id, *why);
       continue;
     }
     fit.push_back(texts[i]);
@@ -348,8 +357,8 @@ int run_score(int argc, char** argv) {
   std::string path, output, format = "json";
   Flags flags("detect score",
               "Scores every text: the higher, the more it looks machine-written. One line per text, in "
-              "the order of the input; the score of a text that the detector's model cannot read is null "
-              "(plain: nan), and the exit status then 1.");
+              "the order of the input; the score of a line that cannot be read, or of a text that the "
+              "detector's model cannot read, is null (plain: nan), and the exit status then 1.");
   input.declare(flags);
   flags.add("--detector", path, "the detector to use", true)
       .choice("--format", format,
@@ -362,7 +371,9 @@ int run_score(int argc, char** argv) {
   read.push_back(path);
   if (!output.empty()) check_output(output, read);
   const auto detector = load(path);
-  const Texts texts = input.read();
+  const Texts texts = input.read(true);
+  const auto bad = [](const Text& t) { return !t.bad.empty(); };
+  if (std::all_of(texts.texts.begin(), texts.texts.end(), bad)) throw FileError(texts.texts[0].bad);
   RUM_CHECK(format != "plain" || texts.empty == 0,
             "{} empty lines would be left out: their numbers would not stand "
             "beside their texts; use --format json",

@@ -24,7 +24,8 @@ struct DetectInput {
   std::vector<std::string> files() const;  // that read() reads
   // All of them in the order of the flags. Says on standard error how many lines were empty, and how many are
   // both human and machine.
-  Texts read() const;
+  // keep_bad: lines that cannot be read are texts without a target (Text::bad), and no error.
+  Texts read(bool keep_bad = false) const;
 };
 // The kind of detector and its options, as `--kind linear --option C=1`.
 struct DetectRecipe {
