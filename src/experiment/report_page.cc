@@ -48,7 +48,9 @@ std::string verdict_html(Verdict v) {
 std::string explained(const std::string& measure) {
   std::string key = measure;
   std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (key == "nll") key = "log_likelihood";
+  if (key == "nll")
+    return "Minus the mean natural log p of the tokens of the human test targets under the student: how "
+           "unlikely it finds human text, in nats a token.";
   const size_t bar = key.rfind('_');  // "mattr_50" is a mattr
   std::string base = key;
   if (bar != std::string::npos && key.find_first_not_of("0123456789", bar + 1) == std::string::npos)
