@@ -20,6 +20,7 @@
 #include "run/run.h"
 #include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
+#include "tests/run_folder.h"
 #include "tests/sanitizer.h"
 #include "tests/scratch.h"
 #include "tests/stopped_run.h"
@@ -435,6 +436,30 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
   }
   EXPECT_LT(chosen[Best::loss], 80);
   EXPECT_LT(chosen[Best::loss], chosen[Best::score]);
+}
+// As long as no word is right, BLEU is 0 throughout, and what is learned shows in the loss alone.
+TEST(Train, OfEqualBleuTheLowerLossIsBest) {
+  Scene s(60);
+  s.config.best = Best::score, s.config.bleu_texts = 10, s.config.patience = 1,
+  s.config.schedule.peak = 1e-4f;
+  ASSERT_TRUE(train(s.config, s.progress).finished);
+  const auto seen = evaluations(s.config.folder);
+  ASSERT_EQ(seen.size(), 3u);  // it did not stop early
+  for (const auto& [step, e] : seen) ASSERT_EQ(e.second, 0) << step;
+  ASSERT_LT(seen.at(60).first, seen.at(20).first);
+  EXPECT_NE(Disk::real().read(RunFolder{s.config.folder}.results()).find("model: step 60 of 60"),
+            std::string::npos);
+}
+TEST(Train, BleuCountsCharactersWhereWordsAreNotParted) {
+  const Scratch scratch;
+  write_run(scratch.path, {});
+  const auto run = load_run(scratch.path);
+  const auto tokenizer = [&](const std::string& target) {
+    const std::vector<Pair> text{{"one two", target}};
+    return translate_and_score(run->model, run->tokenizer, text, {.max_new = 3}).tokenizer;
+  };
+  EXPECT_EQ(tokenizer("\u79c1\u306f\u6628\u65e5\u6620\u753b\u3092\u898b\u307e\u3057\u305f\u3002"), "char");
+  EXPECT_EQ(tokenizer("I saw a film yesterday."), "13a");
 }
 TEST(Train, PatienceGoesByBleuToo) {
   Scene s(60);

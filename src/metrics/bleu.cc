@@ -171,12 +171,14 @@ Bleu bleu(std::span<const double> sum, const BleuConfig& c) {
   return out;
 }
 
+bool without_blanks(std::span<const std::string> sentences) {
+  const auto n = std::count_if(sentences.begin(), sentences.end(), [](const std::string& s) {
+    return has_unspaced(s) && 2 * split_at_blanks(s).size() <= words(s).size();
+  });
+  return 2 * n > std::ssize(sentences);
+}
 std::string fitting_tokenizer(std::span<const std::string> references) {
-  const auto without_blanks = [](const std::string& line) {
-    return has_unspaced(line) && 2 * split_at_blanks(line).size() <= words(line).size();
-  };
-  const auto n = std::count_if(references.begin(), references.end(), without_blanks);
-  return 2 * n > std::ssize(references) ? "char" : "13a";
+  return without_blanks(references) ? "char" : "13a";
 }
 std::unique_ptr<Metric> make_bleu(const BleuConfig& c) { return std::make_unique<BleuMetric>(c); }
 

@@ -23,8 +23,10 @@ struct Bleu {
 };
 // From a sum of rows: hyp_len, ref_len, then the matches and totals of each order.
 Bleu bleu(std::span<const double> sum, const BleuConfig& = {});
-// The tokenizer for translations into the language of these references: "char" where most of them are written
-// without blanks between their words, so that 13a would take a sentence for one word, else "13a".
+// Are most of these sentences written without blanks between their words? A metric whose words stand between blanks
+// would take each for one word.
+bool without_blanks(std::span<const std::string> sentences);
+// BLEU's tokenizer for translations into the language of these references: "char" without_blanks(), else "13a".
 std::string fitting_tokenizer(std::span<const std::string> references);
 // Error for an unknown tokenizer or smoothing. Text must be UTF-8.
 std::unique_ptr<Metric> make_bleu(const BleuConfig& = {});

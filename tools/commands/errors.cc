@@ -218,10 +218,10 @@ int run(int argc, char** argv) {
   flags.need(asked.worst > 0, "--worst", {"--by"});
   const Texts texts = read_texts(asked);
   const std::string note =
-      fitting_tokenizer(texts.references) == "13a"
-          ? ""
-          : "most references are written without blanks: TER takes each sentence for one word, "
-            "and errors are defined for English and German";
+      without_blanks(texts.references)
+          ? "most references are written without blanks: TER takes each sentence for one "
+            "word, and errors are defined for English and German"
+          : "";
   if (!note.empty() && !asked.json) say("{}", note);
   HumanText human;
   human.add(texts.references);
