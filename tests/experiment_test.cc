@@ -826,7 +826,9 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
   EXPECT_EQ(both(ids["remedies"], ids["orders"]).size(), 5u * (2 + 8));
   EXPECT_EQ(both(ids["remedies"], ids["filters"]).size(), 5u * (2 + 4));
-  EXPECT_EQ(both(ids["remedies"], ids["fraction"]).size(), 5u * 1);  // students are stopped by BLEU there
+  // Students are stopped by BLEU there, but those of a part of the generated targets.
+  EXPECT_EQ(both(ids["remedies"], ids["fraction"]).size(), 5u * (1 + 2));
+  EXPECT_EQ(both(ids["growing"], ids["fraction"]).size(), 5u * (1 + 3));
   EXPECT_EQ(both(ids["remedies"], ids["growing-generators"]).size(), 5u * (2 + 6));
   EXPECT_EQ(both(ids["growing"], ids["growing-generators"]).size(), 5u * (1 + 5));
   EXPECT_EQ(both(ids["growing"], ids["growing-models"]).size(), 5u * (2 + 5));  // dual has its reverse model

@@ -12,7 +12,8 @@ Platt fit_platt(const Scores&);
 // The same among the curves that do not fall, for scores of which a higher one means machine: where they are
 // upside down, a constant, as isotonic regression gives.
 Platt fit_rising_platt(const Scores&);
-// The least-squares fit among all non-decreasing curves.
+// The least-squares fit among all non-decreasing curves (Ayer et al. 1955; for probabilities Zadrozny and
+// Elkan 2002).
 Isotonic fit_isotonic(const Scores&);
 
 // The probability that a machine wrote the text; nullopt without a curve.

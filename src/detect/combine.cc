@@ -155,7 +155,9 @@ std::unique_ptr<Detector> load_combination(const Saved& saved, const std::string
     throw FileError(fmt::format("{}: {} detectors and {} weights", path, members.size(), weights.size()));
   return std::make_unique<Combination>(std::move(members), std::move(weights), settings.number("constant"));
 }
-const Kind combine_kind{"combine", "logistic regression over the scores of detectors that are fitted already",
+const Kind combine_kind{"combine",
+                        "logistic regression over the scores of detectors that are fitted already. "
+                        "Options: detectors (their files, given one by one), C",
                         fit_combination, load_combination};
 }  // namespace
 }  // namespace rum::detect

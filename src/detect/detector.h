@@ -111,7 +111,7 @@ class Detector {
 // A kind of detector: how it is made. Constructing one registers it.
 struct Kind {
   const char* name;
-  const char* help;  // one line
+  const char* help;  // what it is, and its options
   // From labelled texts of both authors (checked by fit() below); kinds that learn nothing ignore them.
   // Options come from the command line; unknown ones are refused with a suggestion.
   std::unique_ptr<Detector> (*fit)(std::span<const Text> texts, const Json::Object& options);

@@ -196,8 +196,12 @@ std::unique_ptr<Detector> load_likelihood(const Saved& saved, const std::string&
   return std::make_unique<Likelihood>(find(settings.text("statistic")),
                                       OwnModel::from(saved.settings, "model", path), std::move(second));
 }
-const Kind likelihood_kind{"likelihood",
-                           "one statistic of a text's tokens under a model of ours; nothing is fitted",
-                           fit_likelihood, load_likelihood};
+const Kind likelihood_kind{
+    "likelihood",
+    "one statistic of a text's tokens under a model of ours; nothing is fitted. "
+    "Options: model, a run; statistic: log_likelihood, rank, log_rank, lrr, entropy, top_10, top_100, "
+    "top_1000, curvature (the default) or, with a second run as reference, curvature_reference, "
+    "binoculars, binoculars_published",
+    fit_likelihood, load_likelihood};
 }  // namespace
 }  // namespace rum::detect

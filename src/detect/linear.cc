@@ -183,7 +183,9 @@ std::unique_ptr<Detector> load_linear(const Saved& saved, const std::string& pat
   return std::make_unique<Linear>(o, Logistic{{w, w + weights.size()}, *constant.data<double>(), objective});
 }
 const Kind linear_kind{
-    "linear", "logistic regression on hashed n-grams of characters and words; needs only labelled lines",
+    "linear",
+    "logistic regression on hashed n-grams of characters and words; needs only labelled lines. "
+    "Options: ngrams, features, C",
     fit_linear, load_linear};
 }  // namespace
 }  // namespace rum::detect

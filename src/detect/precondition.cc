@@ -69,7 +69,8 @@ void Preconditioner::factorise() {
              [&](int64_t k) { reduce(begin + static_cast<size_t>(k), 0, begin); });
     for (size_t a = begin; a < end; ++a) {
       reduce(a, begin, a);
-      // With the penalty no pivot is below 1, except by rounding.
+      // With the penalty no pivot is below 1, except by rounding; that of the constant, which has none, may
+      // be, and is raised to 1.
       row(a)[a] = std::sqrt(std::max(1.0f, row(a)[a] - dot(row(a), row(a), a)));
     }
   }

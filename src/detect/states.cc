@@ -199,7 +199,9 @@ std::unique_ptr<Detector> load_states(const Saved& saved, const std::string& pat
                                   JsonFields(Json(saved.settings), path).number("C"));
 }
 const Kind states_kind{
-    "states", "logistic regression over the mean states of a translation model of ours, every layer weighted",
+    "states",
+    "logistic regression over the mean states of a translation model of ours, every layer weighted. "
+    "Options: model, the run; C",
     fit_states, load_states};
 }  // namespace
 }  // namespace rum::detect

@@ -20,7 +20,7 @@ struct Sampling {
   float temperature = 1;  // logits / temperature
   int64_t top_k = 0;      // the k likeliest tokens (Fan et al. 2018); 0: all
   float top_p = 1;        // the fewest likeliest tokens with this much probability (Holtzman et al. 2020)
-  float min_p = 0;        // tokens with at least this share of the likeliest one's probability
+  float min_p = 0;  // tokens with at least this share of the likeliest one's probability (Nguyen et al. 2024)
 };
 struct Share {  // of the probability
   Token token = 0;

@@ -125,8 +125,9 @@ const Explanation explanation(
     "100 x BP x exp(mean over n = 1..4 of ln p_n). p_n = matched n-grams / n-grams of the translations, "
     "summed over sentences; an n-gram matches at most as often as the reference that has most of it. BP = "
     "exp(1 - r/c) when the translations' c tokens are fewer than the r of the closest references, else 1. An "
-    "order without a match is smoothed: exp halves per such order, floor counts 0.1, add-k adds 1 above and "
-    "below for n > 1; no matched word at all is 0.",
+    "order without a match is smoothed: exp counts half a match for the first such order, a quarter for "
+    "the next, and so on; floor counts 0.1 of a match; add-k adds 1 above and below for n > 1; no matched "
+    "n-gram of any order is 0.",
     "Papineni et al. 2002; Chen and Cherry 2014 (smoothings); sacreBLEU 2.6.0, Post 2018 (all conventions)",
     "Scores compare only under one signature: tokenization alone moves them by points. Moses and NLTK take "
     "another closest length or smoothing; sacreBLEU's command line turns effective order on for single "

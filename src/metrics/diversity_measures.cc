@@ -84,8 +84,8 @@ const MeasureKind kinds[] = {
      kWords,
      [](S s, int64_t) { return std::sqrt(std::log(10.0) * maas_a2(words(s))); }},
     {{"yule_k", "Yule's K",
-      "10^4 (sum_r r^2 V_r - N) / N^2: the chance, times 10^4, that two tokens drawn are "
-      "the same word; falls as diversity grows",
+      "10^4 (sum_r r^2 V_r - N) / N^2, which is 10^4 simpson_d (N - 1) / N: for long texts the chance, times "
+      "10^4, that two tokens drawn without replacement are the same word; falls as diversity grows",
       "Yule 1944."},
      kNone,
      kWords,
@@ -166,7 +166,7 @@ const MeasureKind kinds[] = {
       "N / factors, the mean of reading forward and backward. A factor closes when its TTR falls below .72 "
       "and it has at least 10 tokens; the rest counts (1 - TTR) / .28. Undefined when no word repeats.",
       "McCarthy and Jarvis 2010.",
-      "lexical_diversity (Kyle), TAALED: this. LexicalRichness and koRpus: no least length, and "
+      "lexical_diversity (Kyle), TAALED: this. LexicalRichness and koRpus: no minimum length, and "
       "LexicalRichness closes at TTR = .72 "
       "already (mtld_le_min0); 1 to 40 % lower, most on short texts."},
      kNone,

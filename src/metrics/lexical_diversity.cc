@@ -132,7 +132,7 @@ double vocd_exact(const Spectrum& s) {
       if (n >= kFirst) types[n] += real(of_r) * (1 - p);
     }
   }
-  // Half the derivative of the sum of squares with respect to ln D; increasing, with a single zero.
+  // Half the derivative of the sum of squares with respect to ln D: negative below the minimum, positive above it.
   const auto slope = [&](double log_d) {
     double sum = 0;
     for (int64_t n = kFirst; n <= kLast; ++n) {

@@ -18,7 +18,8 @@ const Explanation mauve_{
     "Theirs clusters embeddings of whole texts, a bin each: other bins, so values are not comparable."};
 const Explanation integral_{
     "frontier_integral", "Frontier integral over words",
-    "sum of (p + q) / 2 - p q (ln p - ln q) / (p - q) over the bins of mauve_words; 0: "
+    "twice the mean over w in [0, 1] of w KL(p, r) + (1 - w) KL(q, r), r as in mauve_words: sum of (p + q) / "
+    "2 - p q (ln p - ln q) / (p - q) over the bins of mauve_words; 0: "
     "the same, 1: nothing in common",
     "Liu et al. 2021."};
 double kl_divergence(std::span<const double> p, std::span<const double> r) {  // nats; r > 0 where p > 0

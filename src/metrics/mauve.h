@@ -13,8 +13,8 @@ struct MauveConfig {
   int64_t points = 25;  // mixture weights, evenly from 1e-6 to 1 - 1e-6, besides the two extreme points
 };
 double mauve(std::span<const double> p, std::span<const double> q, const MauveConfig& = {});
-// Liu et al. 2021: the area of the same frontier without exponentials, in closed form; 0: the
-// same, 1: disjoint.
+// Liu et al. 2021: twice the mean over w in [0, 1] of w KL(p, r) + (1 - w) KL(q, r), r = w p + (1 - w) q, in
+// closed form; 0: the same, 1: disjoint.
 double frontier_integral(std::span<const double> p, std::span<const double> q);
 // Counts to probabilities; each bin gets `add` more (1/2: the smoothing of MAUVE*, Pillutla et al. 2023).
 // Error when there is nothing to divide by.

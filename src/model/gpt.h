@@ -24,7 +24,7 @@ struct GptConfig {  // `inner`: width of the feed-forward layer; the others have
   float rope_base = 10000;
   float rope_factor = 1, rope_low = 1, rope_high = 4, rope_context = 8192;  // as in Rope
   Biases bias = Biases::all;
-  bool tied = true;     // the output layer is the token embedding
+  bool tied = true;     // the output layer is the token embedding (Press and Wolf 2017)
   bool restart = true;  // positions of a target start again at its separator
   float dropout = 0, smoothing = 0;
   bool recompute = false;

@@ -105,8 +105,9 @@ void forward(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope,
 }
 
 // The gradients of one head are derived in ops/attend.h, for queries and keys as they met: turned by the
-// rotary embedding. Turning is a linear map R with the inverse R', so dq = R' d(R q): emit() turns back, and
-// so for keys. Several query heads that read the same keys and values add to the same dk and dv.
+// rotary embedding. Turning is a linear map R, so the gradient goes through its transpose, dq = R' d(R q); a
+// rotation's transpose turns back, as emit() does, and so for keys. Several query heads that read the same
+// keys and values add to the same dk and dv.
 template <class T, class S = Stats<T>>
 void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation<S>& rotation, int64_t s,
                     int64_t g, const Tensor& y, const Tensor& lse, const Tensor& dy, T* out, bool add) {

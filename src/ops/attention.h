@@ -11,7 +11,7 @@
 
 namespace rum {
 // What a token sees: causal, itself and what precedes it; full, the whole text; prefix, as causal, but the
-// tokens of the prefix all see each other.
+// tokens of the prefix all see each other (Raffel et al. 2020).
 enum class Mask : uint8_t { causal, full, prefix };
 
 // Keys and values of the texts being generated, one slot each. Made outside any tape.

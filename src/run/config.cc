@@ -226,7 +226,7 @@ std::vector<Key> make_keys() {
       whole("model.heads", AT(model.heads), 1, 1024,
             "attention heads; must divide the width unless model.head_width is set"),
       whole("model.kv_heads", AT(model.kv_heads), 0, 1024, "heads of keys and values; 0: as many as heads"),
-      whole("model.width", AT(model.width), 2, 1 << 16, "C"),
+      whole("model.width", AT(model.width), 2, 1 << 16, "C, numbers per token between the blocks"),
       whole("model.head_width", AT(model.head_width), 0, 1 << 16, "width of a head; 0: width / heads"),
       whole("model.inner", AT(model.inner), 0, 1 << 20, "width inside the feed-forward layer; 0: 4 C"),
       whole("model.context", AT(model.context), 2, 1 << 20, "longest text in tokens, or length of a window"),
@@ -245,11 +245,11 @@ std::vector<Key> make_keys() {
              "how token positions are encoded"),
       real("model.rope_base", AT(model.rope_base), 1, 1e9, "base of the rotary embedding"),
       real("model.rope_factor", AT(model.rope_factor), 1, 1e6,
-           "Llama 3's scaling: planes that turn less than rope_low times in rope_context tokens turn slower "
-           "by this factor; 1: none"),
+           "Llama 3's scaling: pairs of numbers that turn less than rope_low times in rope_context tokens "
+           "turn slower by this factor; 1: none"),
       real("model.rope_low", AT(model.rope_low), 1e-6, 1e6, "of that scaling"),
       real("model.rope_high", AT(model.rope_high), 1e-6, 1e6,
-           "of that scaling: planes that turn more often stay; above rope_low"),
+           "of that scaling: pairs that turn more often stay as they are; above rope_low"),
       real("model.rope_context", AT(model.rope_context), 1, 1e9, "of that scaling, in tokens"),
       choice("model.bias", AT(model.bias),
              std::vector<std::pair<std::string, Biases>>{{"true", Biases::all},
@@ -273,9 +273,10 @@ std::vector<Key> make_keys() {
           "the rest of N"),
       whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20,
             "batches whose gradients are summed for one step"),
-      whole("batch.parts", AT(parts), 1, 1 << 20,
-            "parts of a step whose gradients are summed by themselves, and then added: it can be shared by "
-            "as many processes (mpirun, srun, torchrun) as divide this number, with the same result"),
+      whole(
+          "batch.parts", AT(parts), 1, 1 << 20,
+          "parts of a step whose gradients are summed by themselves, and then added: any number of processes "
+          "that divides this one (mpirun, srun, torchrun) can share the step, with the same result"),
       real("optimizer.learning_rate", AT(schedule.peak), 0, 10, "peak of the schedule"),
       real("optimizer.beta1", AT(adamw.beta1), 0, 0.99999, "AdamW"),
       real("optimizer.beta2", AT(adamw.beta2), 0, 0.99999, "AdamW"),
@@ -308,8 +309,8 @@ std::vector<Key> make_keys() {
           "train.best", AT(best),
           std::vector<std::pair<std::string, Best>>{
               {"loss", Best::loss}, {"bleu", Best::score}, {"last", Best::last}},
-          "what picks the model: validation loss, validation BLEU, or nothing: the last weights. Students of "
-          "generated text lose by human loss long before they translate well"),
+          "what picks the model: validation loss, validation BLEU, or nothing: the last weights. By the loss "
+          "on human text, students of generated text stop improving long before they translate well"),
       text("train.from", AT(from),
            "a run, checkpoint or model file whose weights to start from, with its tokenizer; its model.* "
            "must be the same"),

@@ -37,7 +37,8 @@ class Task {
   virtual ~Task() = default;
   ParameterBlock params;  // declared by the constructor; whoever trains gives them their numbers
 
-  // A single number, made by the same ops for every micro-batch: the sum over the targets.
+  // A single number, made by the same ops for every micro-batch: the weighted sum over its targets, in training
+  // divided by the weight of the whole step's, so that micro-batches add up to the mean.
   virtual Tensor loss(const Batch&) const = 0;
   virtual const Loader& loader() const = 0;  // the micro-batches of each step
   // Initial weights other than random ones; says whose they are, or "" when there are none.

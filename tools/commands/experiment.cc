@@ -309,7 +309,10 @@ int experiment(int argc, char** argv) {
   Asked a;
   Flags flags("experiment", "Runs an experiment: trains generators and students, measures, judges, reports.");
   flags
-      .choice("command", a.what, "what to do; stage: make one of those that `jobs` lists",
+      .choice("command", a.what,
+              "run: make what is missing; status: what is made; jobs: the commands of what is missing, for a "
+              "cluster; stage: make one that jobs lists; report: tables and verdicts of the arms that are "
+              "made; export: an arm's targets as chats",
               {"run", "status", "jobs", "report", "export", "stage"}, true)
       .add("config", a.config, "the experiment's TOML file, as in data/configs/experiments", true)
       .add("--folder", a.folder, "where everything goes, instead of the file's experiment.folder")

@@ -1,4 +1,4 @@
-// `ruminate train`: from a config to a run folder with a finished model. Start reading here.
+// `ruminate train`: from a config to a run folder with a finished model.
 #include <fmt/format.h>
 
 #include <cstdio>
