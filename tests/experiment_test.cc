@@ -353,8 +353,54 @@ TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
   EXPECT_EQ(at("diversity", "types", "value"), 6);
   EXPECT_EQ(at("diversity", "types", "human"), 3);
   EXPECT_DOUBLE_EQ(at("errors", "ter", "value"), 3. / 6);  // six, four and five, of six human words
+  EXPECT_EQ(at("errors", "ter", "chances"), 6);
+  EXPECT_EQ(at("errors", "1-bleu", "chances"), 4);
+  // Sentence BLEU is 100 for "three"; of two words one is right, and no pair, which counts half: 50 for each other.
+  EXPECT_DOUBLE_EQ(at("errors", "1-bleu", "value"), 1 - (1 + 3 * .5) / 4);
+  // Character n-grams that match, of all: "onesix" and "onetwo" 3/6, 2/5, 1/4, 0, 0, 0, "fourtwo" beside "onetwo"
+  // 4/7 and 4/6, 2/6 and 2/5, 1/5 and 1/4, 0, 0, 0, "fivethree" beside "three" 5/9 and 5/5, 4/8, 3/7, 2/6, 1/5.
+  const auto f = [](double p, double r) { return 5 * p * r / (4 * p + r); };
+  const double six = (3. / 6 + 2. / 5 + 1. / 4) / 6,
+               four = f((4. / 7 + 2. / 6 + 1. / 5) / 6, (4. / 6 + 2. / 5 + 1. / 4) / 6),
+               five = f((5. / 9 + 4. / 8 + 3. / 7 + 2. / 6 + 1. / 5) / 5, 1);
+  EXPECT_NEAR(at("errors", "1-chrf", "value"), 1 - (1 + six + four + five) / 4, 1e-12);
   // The sentences can be swapped in four ways, in two of which the types differ by 3; the targets, in eight, in two.
   EXPECT_NEAR(at("diversity", "types", "p"), .5, .06);
+}
+
+// Shares of three or four numbers say little, so how many there are is written beside them.
+TEST(Targets, HaveTheirErrorsCountedWithTheChancesForThem) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  progress.be_silent();
+  Graph g;
+  const std::string human = g.add(
+                        "test-targets", "human",
+                        {{"text", "0 a\tSee 3 of 4 cats.\n1 a\tSee 3 of all cats.\n2 b\tNo number.\n"}}, {}),
+                    targets = g.add("test-targets", "targets",
+                                    {{"text", "0 a\tSee 3 of 5 cats.\n2 b\tNo number.\n"}}, {}),
+                    measured = g.add("measure", "m", Json::Object{},
+                                     {{"targets", targets}, {"human", human}, {"split", human}});
+  for (const std::string& id : {human, targets, measured}) store.make(g, id, progress, kGoOn);
+  const std::string file = store.folder(measured) + "/measures.json";
+  const Json m = parse_json(slurp(file), file);
+  const auto at = [&](const char* group, const char* measure, const char* key) {
+    double out = NAN;
+    m.find(group)->find(measure)->find(key)->number(out);
+    return out;
+  };
+  EXPECT_EQ(at("errors", "number_mismatch", "chances"), 4);  // 3 and 4, 3 and 5
+  EXPECT_EQ(at("errors", "number_mismatch", "value"), .5);
+  EXPECT_EQ(at("errors", "negation_mismatch", "chances"), 2);
+  EXPECT_EQ(at("errors", "1-bleu", "chances"), 2);
+  EXPECT_EQ(at("floor", "number_mismatch", "chances"), 4);
+  EXPECT_EQ(at("floor", "number_mismatch", "value"), .5);
+  EXPECT_EQ(at("floor", "number_mismatch", "human_chances"), 3);
+  EXPECT_DOUBLE_EQ(at("floor", "number_mismatch", "human"), 1. / 3);
+  EXPECT_EQ(at("floor", "1-chrf", "human_chances"), 1);
+  EXPECT_LT(at("floor", "1-chrf", "value"),
+            at("floor", "1-chrf", "human"));  // "5" is closer to "4" than "all"
 }
 
 // Two targets of each sentence are as diverse as the whole list read twice, in whatever order their file has them.
@@ -735,8 +781,11 @@ TEST(Measures, GoTheirOwnWay) {
     return out;
   };
   size_t differ = 0, i = 0;
-  ASSERT_EQ(measures_of("errors").size(), error_measures().size());
-  for (const TargetMeasure& m : measures_of("errors")) {
+  const auto all = measures_of("errors");
+  ASSERT_EQ(all.size(), 2 + error_measures().size());
+  EXPECT_STREQ(all[0].name, "1-bleu");
+  EXPECT_STREQ(all[1].name, "1-chrf");
+  for (const TargetMeasure& m : all.subspan(2)) {
     const ErrorMeasure& measure = error_measures()[i++];
     EXPECT_STREQ(m.name, measure.name);
     if (m.better == 0) continue;

@@ -89,6 +89,8 @@ struct Made {
                         false};
     results.config = &config, results.students = 7, results.test_sentences = 5000;
     results.files = {{"tatoeba/train.tsv", "0123456789abcdef"}};
+    results.made = "2026-01-01", results.builds = {"abc -O2"};
+    results.signatures = {{"BLEU", "nrefs:1|tok:13a"}, {"chrF2", "nrefs:1|nc:6"}};
     results.sets = {{"pool", 20000, 12, 8.25, 7.75}};
     for (const Arm& arm : config.arms) results.arms.push_back(arm_of(arm));
     results.arms[1].against = "human";
@@ -125,7 +127,7 @@ struct Made {
     return a;
   }
   std::string html() const {
-    return report_html(results, {"a machine", "a commit", "2026-01-01", true, {"an arm to come"}});
+    return report_html(results, {"a machine", "a commit", true, {"an arm to come"}});
   }
 };
 
@@ -222,6 +224,72 @@ TEST(Report, NoPBesideAnIntervalWithoutWidth) {
   EXPECT_EQ(p_value_text(narrow, 4, 0.0104), ".010");
 }
 
+TEST(Report, SaysAtWhichScaleItWasMeasured) {
+  Made m;
+  m.config.bootstrap = 4000, m.config.data.judge_pairs = 12345, m.config.test_decoding.beam = 7;
+  m.config.recipes["student"].target_tokens = 900000, m.config.recipes["student"].schedule.peak = .0015f;
+  m.config.recipes["student"].schedule.warmup = 321;
+  m.config.recipes["unused"] = {};
+  m.results.arms[0].steps = 3863, m.results.arms[1].steps = 3872.6, m.results.arms[0].parameters = 920192;
+  const std::string html = m.html();
+  EXPECT_EQ(malformed(html), "");
+  EXPECT_NE(html.find("judge set 12,345, test 5,000 pairs"), std::string::npos);
+  const auto cell = [&](const std::string& row) {
+    const auto found =
+        between(html, "<td data-label=\"what\">" + row + "</td><td data-label=\"choice\">", "</td>");
+    return found.size() == 1 ? found[0] : "";
+  };
+  EXPECT_EQ(cell("BLEU"), "nrefs:1|tok:13a");
+  EXPECT_EQ(cell("chrF2"), "nrefs:1|nc:6");
+  EXPECT_NE(cell("students translate the test set").find('7'), std::string::npos);
+  EXPECT_TRUE(cell("bootstrap replicates").starts_with("4,000")) << cell("bootstrap replicates");
+  EXPECT_TRUE(cell("languages").starts_with("German to English"));
+  const auto key = [&](const std::string& row) {
+    const auto found =
+        between(html, "<td data-label=\"key\">" + row + "</td><td data-label=\"student\">", "</td>");
+    return found.size() == 1 ? found[0] : "";
+  };
+  EXPECT_EQ(key("train.target_tokens"), "900000");
+  EXPECT_EQ(key("optimizer.learning_rate"), "0.0015");
+  EXPECT_EQ(key("schedule.warmup"), "321");
+  EXPECT_EQ(key("parameters"), "920,192");
+  EXPECT_EQ(key("steps"), "3,863 to 3,873");
+  EXPECT_EQ(html.find("data-label=\"unused\""), std::string::npos);
+  EXPECT_NE(html.find("<td data-label=\"epochs\">4.2<br><small>3,873 steps</small></td>"), std::string::npos);
+  // And the same in claims.json, which is all that is kept of a run.
+  const Json claims = parse_json(result_files(m.results).back().second, "claims.json");
+  const Json* scale = claims.find("scale");
+  ASSERT_NE(scale, nullptr);
+  EXPECT_EQ(*scale->find("corpus")->find("tatoeba/train.tsv")->text(), "0123456789abcdef");
+  const auto whole = [](const Json* j) {
+    int64_t out = -1;
+    if (j) j->whole(out);
+    return out;
+  };
+  EXPECT_EQ(whole(scale->find("pairs")->find("pool")), 20000);
+  EXPECT_EQ(whole(scale->find("replicates")), 4000);
+  EXPECT_EQ(whole(scale->find("seeds")), 5);
+  EXPECT_EQ(*scale->find("signatures")->find("BLEU")->text(), "nrefs:1|tok:13a");
+  EXPECT_EQ(*scale->find("builds")->array()->front().text(), "abc -O2");
+  EXPECT_EQ(*scale->find("made")->text(), "2026-01-01");
+}
+// A change of a share of few is luck, and in percent it looks large.
+TEST(Report, NoPercentOfFewChances) {
+  for (const auto& [own, human, percent] :
+       {std::tuple{30., 40., true}, {29., 40., false}, {40., 29., false}}) {
+    Made m;
+    TargetsResult& t = m.results.targets[0];
+    t.errors = {{"number_mismatch", {0.6, 0.4}, {NAN, NAN}, {}, {1234, 99}, {}}};
+    t.floor = {{"number_mismatch", {0.5, 0.5}, {0.25, 0.25}, {0.2, 0.2}, {own, own}, {human, human}}};
+    const std::string html = m.html();
+    EXPECT_EQ(malformed(html), "");
+    EXPECT_EQ(times(html, "0.500 <small>of 1,234</small><br><small>0.250 → 0.500"), 1);
+    EXPECT_EQ(times(html, "0.250 → 0.500, +100\u00a0%"), percent);
+    EXPECT_EQ(times(html, fmt::format("of {} → {}</small>", human, own)), 1);
+    for (ClaimResult::Row& row : m.results.claims[2].rows) row.few_chances = !percent;
+    EXPECT_EQ(times(m.html(), "<td data-label=\"human → generated\">1.000 → 0.000</td>"), !percent);
+  }
+}
 TEST(Report, VerdictsStandInAGridByClaimAndScore) {
   const std::string html = Made().html();
   const auto rows = between(html, "<tr><td data-label=\"claim\">", "</tr>");
@@ -269,10 +337,10 @@ TEST(Report, AnEndWithoutABoundIsSaid) {
   GapClosed gap;
   gap.share = 0.46;
   for (const auto& [low, high, cell, word] :
-       {std::tuple{0.31, infinity, "46\u00a0% [31, unbounded]?", "high"},
-        {-infinity, 0.6, "46\u00a0% [unbounded, 60]?", "low"},
+       {std::tuple{0.31, infinity, "46\u00a0% [31,\u00a0unbounded]?", "high"},
+        {-infinity, 0.6, "46\u00a0% [unbounded,\u00a060]?", "low"},
         {-infinity, infinity, "46\u00a0% [unbounded]?", "both"},
-        {0.31, 0.6, "46\u00a0% [31, 60]", ""}}) {
+        {0.31, 0.6, "46\u00a0% [31,\u00a060]", ""}}) {
     gap.interval = {low, high};
     EXPECT_EQ(share_of_gap(gap), cell);
     Made made;
@@ -322,9 +390,10 @@ TEST(Report, TheBestRemedyIsOneThatHoldsForTheGatesOwnGap) {
                                 {"worse", "self", -1, Verdict::does_not_hold, false}};
   std::vector<Way> all{small, larger};
   all.insert(all.end(), others.begin(), others.end());
-  EXPECT_EQ(last_sentence(all),
-            "Of the gap from &ldquo;self&rdquo; to &ldquo;human&rdquo;, by BLEU &ldquo;larger&rdquo; closes "
-            "most: 50\u00a0% [38, 62]; by chrF no remedy is shown to close any of it; by NLL there is none.");
+  EXPECT_EQ(
+      last_sentence(all),
+      "Of the gap from &ldquo;self&rdquo; to &ldquo;human&rdquo;, by BLEU &ldquo;larger&rdquo; closes "
+      "most: 50\u00a0% [38,\u00a062]; by chrF no remedy is shown to close any of it; by NLL there is none.");
   EXPECT_NE(last_sentence(others).find("by BLEU, chrF no remedy is shown to close any of it; by"),
             std::string::npos);
 }
@@ -395,6 +464,34 @@ TEST(Report, AFractionOfRealDataIsOneMarkOnALine) {
     EXPECT_EQ(times(drawn, std::string("class=\"legend\">") + line + "</text>"), 1) << line;
   }
 }
+// However many arms a group has, those of one panel differ in colour.
+TEST(Report, TrainingCurvesOfOnePanelHaveColoursOfTheirOwn) {
+  Made m;
+  m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
+  m.config.arms.resize(1);
+  for (int i = 0; i < 9; ++i) {
+    Arm& arm = m.config.arms.emplace_back();
+    arm.name = fmt::format("arm {}", i), arm.group = "D", arm.targets = "self/greedy";
+  }
+  for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
+  const std::string html = m.html();
+  size_t panels = 0, lines = 0;
+  for (const std::string& drawn : between(html, "<svg", "</svg>")) {
+    if (drawn.find("optimizer step") == std::string::npos || drawn.find("remedy 1") == std::string::npos)
+      continue;
+    ++panels;
+    std::set<std::string> colours;
+    size_t names = 0;
+    const std::regex in_legend("<line [^>]*class=\"line (s[0-9])\"");
+    for (std::sregex_iterator i(drawn.begin(), drawn.end(), in_legend), end; i != end; ++i, ++names)
+      colours.insert((*i)[1]);
+    EXPECT_EQ(colours.size(), names);
+    EXPECT_EQ(times(drawn, "class=\"legend\">human</text>"), 1);
+    lines += names;
+  }
+  EXPECT_EQ(panels, 2u);
+  EXPECT_EQ(lines, 9u + 2);  // the students of human targets are in both
+}
 TEST(Report, DetectorsSayWhatTheyWereTriedOn) {
   Made m;
   m.results.detectors.push_back({"density", "self/greedy", 1, 0.6, 0.5, 0.7, {}, "valid"});
@@ -411,6 +508,8 @@ TEST(ReportFiles, EachNumberIsUnderAKeyOfItsOwn) {
   m.results.targets[1].name = "best, half", m.results.targets[1].pairs = 10000;
   m.results.targets[1].diversity = {{"mtld", {31}, {59}, {0.001}}};
   m.results.arms[1].randomised = {0.02, 1, 1};
+  m.results.targets[0].errors[0].chances = {156000}, m.results.targets[0].floor[0].chances = {1450};
+  m.results.targets[0].floor[0].human_chances = {1460};
   std::map<std::string, std::string> files;
   for (const auto& [name, content] : result_files(m.results)) files[name] = content;
   std::set<std::string> keys;
@@ -424,15 +523,15 @@ TEST(ReportFiles, EachNumberIsUnderAKeyOfItsOwn) {
     std::vector<std::string> out;
     for (auto row : rows)
       if (row["arm"] == arm && row["group"] == group && row["measure"] == measure)
-        out = {row["value"], row["human"], row["pool_pairs"]};
+        out = {row["value"], row["human"], row["pool_pairs"], row["p"], row["chances"], row["human_chances"]};
     return out;
   };
   using Cells = std::vector<std::string>;
-  EXPECT_EQ(found("self/greedy", "targets", "mtld"), (Cells{"30", "60", "20000"}));
-  EXPECT_EQ(found("best, half", "targets", "mtld"), (Cells{"31", "59", "10000"}));
-  EXPECT_EQ(found("self/greedy", "targets", "ter"), (Cells{"0.69", "", "20000"}));
-  EXPECT_EQ(found("self/greedy", "floor", "ter"), (Cells{"0.67", "0.4", "187"}));
-  EXPECT_EQ(found("best & half", "D", "epochs"), (Cells{"4.2", "", "20000"}));
+  EXPECT_EQ(found("self/greedy", "targets", "mtld"), (Cells{"30", "60", "20000", "0.001", "", ""}));
+  EXPECT_EQ(found("best, half", "targets", "mtld"), (Cells{"31", "59", "10000", "0.001", "", ""}));
+  EXPECT_EQ(found("self/greedy", "targets", "ter"), (Cells{"0.69", "", "20000", "", "156000", ""}));
+  EXPECT_EQ(found("self/greedy", "floor", "ter"), (Cells{"0.67", "0.4", "187", "0.001", "1450", "1460"}));
+  EXPECT_EQ(found("best & half", "D", "epochs"), (Cells{"4.2", "", "20000", "", "", ""}));
 
   const auto differences = read_csv(files.at("differences.csv")), scores = read_csv(files.at("scores.csv"));
   ASSERT_EQ(differences.size(), 3u);  // of the one arm that is compared, by each score
@@ -530,6 +629,7 @@ TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
     Arm& arm = m.config.arms.emplace_back();
     arm.name = name, arm.targets = targets, arm.student = student, arm.group = "A";
   }
+  m.config.recipes["small"] = {};
   for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
   const Effect effects[] = {effect_of(-3.5, -4.6, -2.4, 0), effect_of(0.2, -0.4, 0.6, 0),
                             effect_of(1.9, 1.2, 2.6, 0)};
@@ -634,6 +734,80 @@ TEST(Chart, LinesOfManyPointsHaveMarksOfTheirOwn) {
     EXPECT_EQ(marks.second.size(), 1u) << colour;
   }
   EXPECT_NE(*by_colour["s0"].second.begin(), *by_colour["s1"].second.begin());
+}
+// Advance widths of DejaVu Sans, which is the widest of the fonts that pages ask for, in thousandths of its size:
+// characters 32 to 126.
+// clang-format off
+constexpr int kAdvances[] = {
+    318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, 636, 636, 636, 636,
+    636, 636, 636, 636, 636, 636, 337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775,
+    752, 295, 295, 656, 557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390,
+    337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612,
+    635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838};
+// clang-format on
+struct Box {
+  double left, right, top, bottom;
+  std::string text;
+};
+// Of the texts with one of these styles, which end or begin at their x.
+std::vector<Box> boxes(const std::string& drawn, const std::map<std::string, double>& sizes) {
+  const std::regex text(
+      "<text x=\"([-0-9.]+)\" y=\"([-0-9.]+)\" text-anchor=\"(start|end)\" class=\"([a-z]+)\">([^<]*)");
+  std::vector<Box> out;
+  for (std::sregex_iterator m(drawn.begin(), drawn.end(), text), end; m != end; ++m) {
+    const auto size = sizes.find((*m)[4]);
+    if (size == sizes.end()) continue;
+    double width = 0;
+    for (const char c : (*m)[5].str())
+      width += ' ' <= c && c <= '~' ? kAdvances[c - ' '] : c < 0 && (c & 0xC0) != 0x80 ? 838 : 0;
+    width *= size->second / 1000;
+    const double x = std::stod((*m)[1]), y = std::stod((*m)[2]), left = (*m)[3] == "end" ? x - width : x;
+    out.push_back({left, left + width, y - .76 * size->second, y + .24 * size->second, (*m)[5]});
+  }
+  return out;
+}
+void expect_apart(const std::string& drawn, const std::map<std::string, double>& sizes, size_t least) {
+  const std::vector<Box> all = boxes(drawn, sizes);
+  EXPECT_GE(all.size(), least);
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_TRUE(all[i].left >= 0 && all[i].right <= 440) << all[i].text;
+    for (size_t j = 0; j < i; ++j)
+      EXPECT_TRUE(all[i].right <= all[j].left || all[j].right <= all[i].left || all[i].bottom <= all[j].top ||
+                  all[j].bottom <= all[i].top)
+          << all[i].text << " over " << all[j].text;
+  }
+  const std::smatch box = [&] {
+    std::smatch m;
+    std::regex_search(drawn, m, std::regex("viewBox=\"0 0 440 ([0-9]+)\""));
+    return m;
+  }();
+  for (const Box& b : all) EXPECT_LE(b.bottom, std::stod(box[1])) << b.text;
+}
+TEST(Chart, NoTextIsPrintedOverAnotherOrCutOff) {
+  const std::string longest =
+      "best first by reverse, constant rate, from one random order, constant rate, and 2 more on average";
+  page::IntervalChart intervals{"t", "x", {}, {{0, "D, remedy 1: quality"}, {1, longest}}};
+  for (const std::string& name :
+       {std::string("self, greedy"), longest, std::string("WWWWW MMMMM WWWWW MMMMM WWWWW MMMMM")})
+    intervals.rows.push_back({name, "−12\u00a0% [−24,\u00a0unbounded]?", 0.5, 0.25, 0.75, 0});
+  const std::string drawn = page::svg(intervals);
+  EXPECT_EQ(malformed(drawn), "");
+  expect_apart(drawn, {{"name", 12}, {"note", 11}, {"legend", 12}}, 12);
+  // All of a long name is there.
+  EXPECT_GE(times(drawn, "class=\"name\""), 3 + 2);
+  page::LineChart lines{
+      "t", "x", "y", {{"one", {{0, 1, 1, 1}}}, {longest, {{0, 2, 2, 2}}}, {"three", {{0, 3, 3, 3}}}}};
+  expect_apart(page::svg(lines), {{"legend", 12}}, 4);
+  // Points at one place, or almost: their numbers stand side by side, and none runs out of the picture.
+  page::ScatterChart points{"t", "x", "y", {}};
+  for (int i = 0; i < 14; ++i)
+    points.points.push_back({longest, {i < 12 ? 30 + i * .01 : 0, i == 13 ? 9. : 10 + i * .01, 5, 15}, 0});
+  const std::string scattered = page::svg(points);
+  expect_apart(scattered, {{"label", 11}, {"legend", 12}}, 30);
+  for (int i = 1; i <= 14; ++i)
+    EXPECT_TRUE(
+        std::regex_search(scattered, std::regex(fmt::format("class=\"label\">([0-9, ]*[ ,])?{}[,<]", i))))
+        << i;
 }
 TEST(Chart, WhatLiesBeyondTheAxisIsCutWithAnArrow) {
   page::IntervalChart chart{"t", "x", {{"wide", "", 0.5, -7, 9, 0}, {"narrow", "", 0.5, 0.25, 0.75, 1}}, {}};

@@ -7,6 +7,8 @@
 namespace rum::experiment {
 namespace {
 constexpr TargetMeasure kErrors[] = {
+    {"1-bleu", -1},  // one minus the mean of sentence scores
+    {"1-chrf", -1},
     {"ter", -1, true},
     {"ter_insert", -1},
     {"ter_delete", -1},

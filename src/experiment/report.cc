@@ -16,11 +16,13 @@ std::string top(const ExperimentResults& r, const ReportFacts& f) {
   const ExperimentConfig& c = *r.config;
   std::string corpus;
   for (const auto& [name, _] : r.files) corpus += (corpus.empty() ? "" : ", ") + escape_html(name);
+  const std::string judges =
+      c.data.judge_pairs > 0 ? fmt::format("judge set {}, ", page::counted(c.data.judge_pairs)) : "";
   std::string out = fmt::format(
-      "<p class=\"soft\">Corpus: {}; seed set {}, pool {}, test {} pairs. Students: {}.<br>"
+      "<p class=\"soft\">Corpus: {}; seed set {}, pool {}, {}test {} pairs. Students: {}.<br>"
       "Made {} on {}, state of the code {}.</p>\n",
-      corpus, page::counted(c.data.seed_pairs), page::counted(c.data.pool_pairs),
-      page::counted(r.test_sentences), recipe(c.recipes.at(c.student)), escape_html(f.made),
+      corpus, page::counted(c.data.seed_pairs), page::counted(c.data.pool_pairs), judges,
+      page::counted(r.test_sentences), recipe(c.recipes.at(c.student)), escape_html(r.made),
       escape_html(f.machine), escape_html(f.commit));
   return out + care_html(r, f.waiting) + summary_html(r);
 }
@@ -48,6 +50,7 @@ std::string report_html(const ExperimentResults& r, const ReportFacts& f) {
   page::Page page;
   put_claims(page, r);
   put_sets(page, r);
+  put_setup(page, r);
   put_arms(page, r);
   put_learning(page, r);
   put_chains(page, r);

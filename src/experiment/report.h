@@ -7,7 +7,7 @@
 
 namespace rum::experiment {
 struct ReportFacts {  // facts of this time and machine; the rest is in the results
-  std::string machine, commit, made;
+  std::string machine, commit;
   bool text = true;                  // false: no corpus text, only ids and numbers
   std::vector<std::string> waiting;  // arms that are not finished yet, and left out
 };

@@ -15,6 +15,10 @@ std::string ratio(const ArmResult& a, int64_t pool) {
   const double r = static_cast<double>(a.seed_pairs) / static_cast<double>(pool);
   return r >= 1 ? fmt::format("{:.3g} : 1", r) : fmt::format("1 : {:.3g}", 1 / r);
 }
+std::string trained(const ArmResult& a) {
+  return fmt::format("{}<br><small>{} steps</small>", page::shown(a.epochs),
+                     page::counted(std::llround(a.steps)));
+}
 std::string score_cell(const ArmResult& a, size_t m) {
   const int d = digits_of(kScores[m]);
   const double sd = a.scores[m].seeds.sd;
@@ -98,7 +102,7 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
        {"targets"},
        {"seed : pool", "Pairs that the generator learned from, against those of the pool."},
        {"pairs", "Seen by a student."},
-       {"epochs", "Passes over them."}}};
+       {"epochs", "Passes over them, and steps of the optimizer."}}};
   for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
   std::vector<const ArmResult*> compared;
   std::string group;
@@ -107,7 +111,7 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
     if (t.rows.empty() || a.arm->group != group)
       t.rows.push_back({escape_html(group_name(group = a.arm->group))});
     t.rows.push_back({escape_html(a.name()), escape_html(a.arm->targets), ratio(a, r.config->data.pool_pairs),
-                      page::counted(a.pool_pairs), a.pool_pairs > 0 ? page::shown(a.epochs) : "–"});
+                      page::counted(a.pool_pairs), a.pool_pairs > 0 ? trained(a) : "–"});
     for (size_t m = 0; m < kScores.size(); ++m) t.rows.back().push_back(score_cell(a, m));
     if (!a.against.empty() && a.volume == 1 && a.weights == "last") compared.push_back(&a);
   }

@@ -61,8 +61,12 @@ void grid_of_targets(page::Page& page, const ExperimentResults& r) {
 // The cells that both tables have for a row, with this many digits.
 std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
   const Effect& e = row.difference;
-  return {escape_html(row.by),      verdict_html(row.verdict),    page::change(row.from, row.to, digits),
-          interval_text(e, digits), p_value_text(e, digits, e.p), p_value_text(e, digits, row.corrected)};
+  return {escape_html(row.by),
+          verdict_html(row.verdict),
+          page::change(row.from, row.to, digits, !row.few_chances),
+          interval_text(e, digits),
+          p_value_text(e, digits, e.p),
+          p_value_text(e, digits, row.corrected)};
 }
 void numbers_of_students(page::Page& page, const ExperimentResults& r) {
   page::Table t{

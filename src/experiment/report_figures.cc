@@ -36,9 +36,23 @@ page::ChartLine training_line(const ArmResult& a) {
 }
 bool whole(const ArmResult& a) { return a.volume == 1 && a.weights == "last"; }
 
-// One panel per group, each with the students of human targets besides its own.
+// The group's lines in as many panels as it takes for each line to have a colour of its own, with the students
+// of human targets in all of them.
+void put_panels(const std::string& group, const page::ChartLine& human,
+                const std::vector<page::ChartLine>& lines, std::vector<std::string>& charts) {
+  const size_t most = page::kColours - (human.points.empty() ? 0 : 1),
+               count = (lines.size() + most - 1) / most;
+  for (size_t i = 0; i < count; ++i) {
+    const std::string part = count > 1 ? fmt::format(" ({} of {})", i + 1, count) : "";
+    page::LineChart chart{group_name(group) + part, "optimizer step", "validation NLL, nats a token", {}};
+    if (!human.points.empty()) chart.lines.push_back(human);
+    for (size_t l = lines.size() * i / count; l < lines.size() * (i + 1) / count; ++l)
+      chart.lines.push_back(lines[l]);
+    charts.push_back(page::svg(chart));
+  }
+}
 void training_curves(page::Page& page, const ExperimentResults& r) {
-  std::vector<std::pair<std::string, page::LineChart>> panels;
+  std::vector<std::pair<std::string, std::vector<page::ChartLine>>> groups;
   const ArmResult* human = nullptr;
   for (const ArmResult& a : r.arms)
     if (whole(a) && a.arm->targets == "human" && a.arm->apply.empty() && human == nullptr) human = &a;
@@ -47,18 +61,17 @@ void training_curves(page::Page& page, const ExperimentResults& r) {
     page::ChartLine line = training_line(a);
     // Later generations look alike, and a generator that is judged as it is was trained on other text.
     if (a.arm->targets == "none" || !whole(a) || line.points.size() < 2 || a.arm->generation > 1) continue;
-    auto at =
-        std::find_if(panels.begin(), panels.end(), [&](const auto& p) { return p.first == a.arm->group; });
-    if (at == panels.end()) {
-      page::LineChart chart{group_name(a.arm->group), "optimizer step", "validation NLL, nats a token", {}};
-      if (human && human != &a) chart.lines.push_back(training_line(*human));
-      at = panels.insert(panels.end(), {a.arm->group, std::move(chart)});
-    }
-    if (&a != human || at->second.lines.empty()) at->second.lines.push_back(std::move(line));
+    if (groups.empty() || groups.back().first != a.arm->group) groups.push_back({a.arm->group, {}});
+    if (&a != human) groups.back().second.push_back(std::move(line));
   }
-  if (panels.empty()) return;
   std::vector<std::string> charts;
-  for (const auto& [_, chart] : panels) charts.push_back(page::svg(chart));
+  for (auto& [group, lines] : groups) {
+    page::ChartLine all;
+    if (human) all = training_line(*human);
+    if (lines.empty()) std::swap(lines.emplace_back(), all);  // human targets alone
+    put_panels(group, all, lines, charts);
+  }
+  if (charts.empty()) return;
   page.figure(charts,
               "Training curves: NLL of human validation text, lower is better; means over seeds, with the "
               "smallest and largest of them.",

@@ -37,12 +37,22 @@ std::string beside_human(const MeasureResult& m) {
   return fmt::format("{} → {}{}", page::shown(mean(m.human), d), page::shown(mean(m.values), d),
                      by.empty() ? "" : "<br><small>" + by + "</small>");
 }
+// "of 120", or "of 10 → 11" of the second person and of these targets: chances at the first seed.
+std::string of_chances(const std::vector<double>& human, const std::vector<double>& own) {
+  if (own.empty()) return "";
+  const auto shown = [](const std::vector<double>& of) { return page::counted(std::llround(of[0])); };
+  if (human.empty() || shown(human) == shown(own)) return "of " + shown(own);
+  return fmt::format("of {} → {}", shown(human), shown(own));
+}
 std::string with_floor(const TargetsResult& t, const MeasureResult& m) {
   const MeasureResult* floor = find(t.floor, m.measure);
-  std::string out = page::measured(mean(m.values));
+  std::string out =
+      fmt::format("{} <small>{}</small>", page::measured(mean(m.values)), of_chances({}, m.chances));
   if (floor && std::isfinite(mean(floor->human))) {
     const int d = digits_of_measure(*floor);
-    out += fmt::format("<br><small>{}</small>", page::change(mean(floor->human), mean(floor->values), d));
+    out += fmt::format("<br><small>{}<br>{}</small>",
+                       page::change(mean(floor->human), mean(floor->values), d, !floor->few_chances()),
+                       of_chances(floor->human_chances, floor->chances));
   }
   return out;
 }
@@ -55,9 +65,10 @@ void error_tables(page::Page& page, const ExperimentResults& r) {
   for (const auto& [first, last] : pieces(all.size())) {
     page::Table t{
         "Errors of targets against the human target of the same sentence, means over seeds, lower is "
-        "better (length_ratio: 1 is). Below each: on the sentences that two people translated, the second "
-        "person &rarr; these targets, both against the first. In brackets: all pairs compared, and those "
-        "translated twice.",
+        "better (length_ratio: 1 is), and of how many chances of the first seed: words, numbers, names, "
+        "negations, sentences, bits or bigrams. Below each: on the sentences that two people translated, the "
+        "second person &rarr; these targets, both against the first, in percent where every seed has 30 "
+        "chances. In brackets, of the first seed: all pairs compared, and those translated twice.",
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
@@ -77,7 +88,8 @@ void diversity_tables(page::Page& page, const ExperimentResults& r) {
   for (const auto& [first, last] : pieces(all.size())) {
     page::Table t{
         "Lexical diversity of targets: human &rarr; these targets on the same sentences, and the change; "
-        "means over seeds. Higher is more diverse, but for yule_k; tokens and unattested_types are no "
+        "means over seeds (pairs: of the first seed). Higher is more diverse, but for yule_k; tokens and "
+        "unattested_types are no "
         "measures of it, and other counts and shares of types depend on the amount of text, but for those in "
         "equally many tokens (expected). Invented words raise every count of types that is not one of "
         "attested types.",
@@ -148,10 +160,8 @@ double diversity_of(const ExperimentResults& r, const ArmResult& a) {
   return mean(human ? m->human : m->values);
 }
 void scatter(page::Page& page, const ExperimentResults& r) {
-  page::ScatterChart chart{"Diversity of targets and quality of students",
-                           fmt::format("{} of the targets", kScattered),
-                           score_head(0).label,
-                           {}};
+  page::ScatterChart chart{
+      "Diversity of targets and quality of students", "MTLD of the targets", score_head(0).label, {}};
   for (const ArmResult& a : r.arms) {
     const double x = diversity_of(r, a);
     const bool alike = a.arm->from.empty() && recipe_of(*r.config, *a.arm) == r.config->student;

@@ -33,7 +33,7 @@ std::string share_of_gap(const GapClosed& g) {
   if (std::isinf(low) && std::isinf(high))
     out += " [unbounded]";
   else if (end(low) != end(high))
-    out += fmt::format(" [{}, {}]", end(low), end(high));
+    out += fmt::format(" [{},\u00a0{}]", end(low), end(high));
   return out + (g.sign_is_uncertain() ? "?" : "");
 }
 std::string verdict_html(Verdict v) {
@@ -46,6 +46,8 @@ std::string verdict_html(Verdict v) {
 }
 
 std::string explained(const std::string& measure) {
+  if (measure.starts_with("1-"))
+    return "One minus the mean of sentence scores, where 100 is 1. " + explained(measure.substr(2));
   std::string key = measure;
   std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return std::tolower(c); });
   if (key == "nll")

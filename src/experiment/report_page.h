@@ -37,6 +37,7 @@ std::string care_html(const ExperimentResults&, const std::vector<std::string>& 
 std::string summary_html(const ExperimentResults&);                                        // five sentences
 void put_claims(page::Page&, const ExperimentResults&);
 void put_sets(page::Page&, const ExperimentResults&);
+void put_setup(page::Page&, const ExperimentResults&);
 void put_arms(page::Page&, const ExperimentResults&);
 void put_learning(page::Page&, const ExperimentResults&);
 void put_chains(page::Page&, const ExperimentResults&);

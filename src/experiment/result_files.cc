@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/output.h"
+#include "experiment/measures.h"
 #include "text/file_set.h"
 #include "text/table.h"
 
@@ -20,10 +21,12 @@ std::string head_of(const ArmResult& a) {
 }
 
 std::string results_csv(const ExperimentResults& r) {
-  std::string out = "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value,human\n";
+  std::string out =
+      "arm,group,targets,volume,weights,seed_pairs,pool_pairs,seed,measure,value,human,p,chances,human_"
+      "chances\n";
   for (const ArmResult& a : r.arms) {
     const auto row = [&](size_t seed, const char* measure, double value) {
-      out += fmt::format("{},{},{},{},{},{},{},{},{},{},\n", csv_cell(a.arm->name), csv_cell(a.arm->group),
+      out += fmt::format("{},{},{},{},{},{},{},{},{},{},,,,\n", csv_cell(a.arm->name), csv_cell(a.arm->group),
                          csv_cell(a.arm->targets), a.volume, a.weights, a.seed_pairs, a.pool_pairs, seed + 1,
                          measure, number(value));
     };
@@ -35,9 +38,12 @@ std::string results_csv(const ExperimentResults& r) {
   for (const TargetsResult& t : r.targets) {
     const auto rows = [&](const char* group, int64_t pairs, const std::vector<MeasureResult>& measures) {
       for (const MeasureResult& m : measures)
-        for (size_t s = 0; s < m.values.size(); ++s)
-          out += fmt::format("{0},{1},{0},1,,,{2},{3},{4},{5},{6}\n", csv_cell(t.name), group, pairs, s + 1,
-                             m.measure, number(m.values[s]), number(m.human[s]));
+        for (size_t s = 0; s < m.values.size(); ++s) {
+          const auto at = [s](const std::vector<double>& of) { return number(s < of.size() ? of[s] : NAN); };
+          out += fmt::format("{0},{1},{0},1,,,{2},{3},{4},{5},{6},{7},{8},{9}\n", csv_cell(t.name), group,
+                             pairs, s + 1, m.measure, number(m.values[s]), number(m.human[s]), at(m.p),
+                             at(m.chances), at(m.human_chances));
+        }
     };
     rows("targets", t.pairs, t.errors);
     rows("floor", t.doubled, t.floor);
@@ -134,6 +140,21 @@ Json gap_json(const GapClosed& g) {
   out.emplace_back("gap_sign_flips", g.gap_sign_flips);
   return Json(std::move(out));
 }
+// At which scale the claims were measured: what another run needs to be the same.
+Json scale_json(const ExperimentResults& r) {
+  Json::Object corpus, pairs, signatures;
+  for (const auto& [name, hash] : r.files) corpus.emplace_back(name, hash);
+  for (const SetFacts& s : r.sets) pairs.emplace_back(s.name, s.pairs);
+  for (const auto& [score, signature] : r.signatures) signatures.emplace_back(score, signature);
+  return Json(Json::Object{{"corpus", Json(std::move(corpus))},
+                           {"pairs", Json(std::move(pairs))},
+                           {"seeds", r.config->seeds},
+                           {"replicates", r.config->bootstrap},
+                           {"swaps", int64_t{kSwaps}},
+                           {"signatures", Json(std::move(signatures))},
+                           {"builds", Json::Array(r.builds.begin(), r.builds.end())},
+                           {"made", r.made}});
+}
 Json claims_json(const ExperimentResults& r) {
   Json::Array claims;
   for (const ClaimResult& c : r.claims) {
@@ -174,8 +195,10 @@ Json claims_json(const ExperimentResults& r) {
     claim.emplace_back("rows", std::move(rows));
     claims.push_back(Json(std::move(claim)));
   }
-  Json::Object out{
-      {"experiment", r.config->title}, {"seeds", r.config->seeds}, {"test_sentences", r.test_sentences}};
+  Json::Object out{{"experiment", r.config->title},
+                   {"seeds", r.config->seeds},
+                   {"test_sentences", r.test_sentences},
+                   {"scale", scale_json(r)}};
   if (r.gate)
     out.emplace_back("gate", Json(Json::Object{{"met", r.gate->met},
                                                {"bleu", r.gate->bleu},

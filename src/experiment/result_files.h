@@ -7,7 +7,8 @@
 // In results.csv rows of students are measured on the test set. Those of group "targets" are measures of
 // targets, "human" that of the human targets of the same sources; those of group "floor" compare them with the
 // first of two people who translated a sentence, and "human" is the second. pool_pairs: pairs that a student
-// saw, or that were compared.
+// saw, or that were compared. p: by swapping lines. chances: what an error is a share of, human_chances: the
+// second person's.
 #pragma once
 #include <string>
 #include <utility>

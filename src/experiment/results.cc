@@ -8,10 +8,12 @@
 #include <set>
 
 #include "base/error.h"
+#include "checkpoint/safetensors.h"
 #include "data/corpus.h"
 #include "edits/targets.h"
 #include "experiment/measures.h"
 #include "metrics/bleu.h"
+#include "run/folder.h"
 #include "text/reader.h"
 #include "text/words.h"
 
@@ -43,6 +45,12 @@ Evaluated read_evaluated(const std::string& path, size_t sentences) {
         fmt::format("{}: {} translations of {} sentences", path, out.translations.size(), sentences));
   return out;
 }
+int64_t parameters(const std::string& run_folder) {
+  int64_t out = 0;
+  for (const StoredTensor& t : SafetensorsFile(RunFolder(run_folder).model()).tensors())
+    out += t.shape.size();
+  return out;
+}
 Json read_json(const std::string& path) { return parse_json(Disk::real().read(path), path); }
 
 class Gatherer {
@@ -58,6 +66,7 @@ class Gatherer {
     metrics::Reference reference;
     for (const Pair& t : test_) reference.emplace_back(t.target);
     references_.push_back(std::move(reference));
+    for (const auto& m : metrics_) out_.signatures.emplace_back(m->name(), metrics::signature(*m));
     resampling_.replicates = static_cast<int>(c.bootstrap);
     scores_ = {[this](std::span<const double> sum) { return metrics_[0]->score(sum); },
                [this](std::span<const double> sum) { return metrics_[1]->score(sum); },
@@ -128,6 +137,7 @@ class Gatherer {
         arm.seconds += (number(facts, "seconds", 0) - arm.seconds) / n;
         const Json trained = read_json(store_.folder(run.student) + "/run/results.json");
         arm.steps += (number(trained, "step", 0) - arm.steps) / n;
+        if (arm.parameters == 0) arm.parameters = parameters(store_.folder(run.student) + "/run");
         arm.curves.push_back(read_training(store_.folder(run.student) + "/run"));
         arm.epochs += (arm.curves.back().epochs - arm.epochs) / n;
         int64_t pairs = 0;
@@ -236,7 +246,9 @@ class Gatherer {
       if (at == to.end()) at = to.insert(to.end(), {name, {}, {}, {}});
       at->values.push_back(number(values, "value"));
       at->human.push_back(number(values, "human"));
-      if (values.find("p")) at->p.push_back(number(values, "p"));
+      for (const auto& [key, list] : {std::pair{"p", &at->p}, std::pair{"chances", &at->chances},
+                                      std::pair{"human_chances", &at->human_chances}})
+        if (values.find(key)) list->push_back(number(values, key));
     }
   }
   // The summaries of the operations that made these targets.
@@ -344,7 +356,8 @@ class Gatherer {
     for (const std::string& measure : r.claim->measures) {
       const auto found = std::find_if(measured.begin(), measured.end(),
                                       [&](const MeasureResult& m) { return m.measure == measure; });
-      const auto [_, other, human, p] = found == measured.end() ? MeasureResult() : *found;
+      const MeasureResult m = found == measured.end() ? MeasureResult() : *found;
+      const std::vector<double>&other = m.values, &human = m.human;
       Effect e;
       if (other.empty()) {  // the pool has no sentence that two people translated
         e.value = e.low = e.high = NAN;
@@ -358,8 +371,9 @@ class Gatherer {
       e.value = e.seeds.mean;
       e.low = e.seeds.low;
       e.high = e.seeds.high;
-      e.p = std::isfinite(e.value) ? largest_p(p) : 1;  // not defined for every generator
+      e.p = std::isfinite(e.value) ? largest_p(m.p) : 1;  // not defined for every generator
       r.rows.push_back({measure, spread(human).mean, spread(other).mean, e, NAN, 1, Verdict::undecided});
+      r.rows.back().few_chances = m.few_chances();
     }
   }
   void gate() {
@@ -423,6 +437,12 @@ class Gatherer {
 };
 }  // namespace
 
+bool MeasureResult::few_chances() const {
+  const auto few = [](const std::vector<double>& of) {
+    return std::ranges::any_of(of, [](double n) { return n < kFewChances; });
+  };
+  return few(chances) || few(human_chances);
+}
 std::string ArmResult::name() const {
   std::string out = arm->name;
   if (volume < 1) out += fmt::format(", {:g} % of the pool", 100 * volume);

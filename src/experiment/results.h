@@ -33,6 +33,7 @@ struct ArmResult {
   // p of that difference by approximate randomisation.
   std::array<double, kScores.size()> randomised{1, 1, 1};
   double steps = 0, seconds = 0, epochs = 0;  // per student, on average
+  int64_t parameters = 0;                     // of the first student
   std::vector<TrainingCurve> curves;          // by seed
   std::string name() const;                   // with volume and weights unless they are the defaults
 };
@@ -41,6 +42,9 @@ struct MeasureResult {
   std::string measure;
   std::vector<double> values, human;  // by seed; human is the same in each
   std::vector<double> p;              // for floor and diversity: by swapping lines, by seed
+  // For errors: what each is a share of, by seed; human: of the second person's.
+  std::vector<double> chances{}, human_chances{};
+  bool few_chances() const;  // at some seed below kFewChances, so that a change in percent says nothing
 };
 struct TargetsResult {
   std::string name;
@@ -65,6 +69,7 @@ struct ClaimResult {
     double randomised = 1, corrected = 1;
     Verdict verdict = Verdict::undecided;
     std::optional<GapClosed> gap{};  // if the claim names a ceiling; its interval is Fieller's
+    bool few_chances = false;        // of errors: see MeasureResult
   };
   std::vector<Row> rows;
 };
@@ -102,6 +107,9 @@ struct ExperimentResults {
   };
   std::vector<Cost> costs;
   std::vector<std::string> builds;  // of the program that made the stages
+  std::string made;                 // the day of the report
+  // Of BLEU and chrF, as sacreBLEU prints them; with NLL there is nothing to choose.
+  std::vector<std::pair<std::string, std::string>> signatures;
   // Sources that were translated, and translations of them that end where the generator's context does.
   int64_t generated = 0, unfinished = 0;
   std::string bleu_tokenizer;  // metrics/tokenize.h

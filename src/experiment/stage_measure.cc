@@ -10,6 +10,8 @@
 #include "edits/targets.h"
 #include "experiment/measures.h"
 #include "experiment/statistics.h"
+#include "metrics/bleu.h"
+#include "metrics/chrf.h"
 #include "metrics/diversity.h"
 #include "metrics/errors.h"
 #include "pipeline/stage.h"
@@ -21,12 +23,48 @@ struct Lines {  // one for each target, however many its sentence has
   std::vector<std::string> sources, targets, human;
 };
 
+// Errors and chances of each target, a row each: a measure's value is the ratio of their sums.
+struct Ratio {
+  std::string name;
+  metrics::Rows rows{2, {}};
+};
+// One minus a score of sentences, each of which is one chance.
+Ratio lacking(const std::string& name, const metrics::Metric& metric, const std::vector<std::string>& targets,
+              const std::vector<std::string>& references) {
+  const metrics::Reference reference(references.begin(), references.end());
+  const metrics::Rows counted = metrics::count(metric, targets, {&reference, 1});
+  Ratio out{name};
+  for (size_t i = 0; i < counted.size(); ++i) {
+    out.rows.values.push_back(1 - metric.score(counted[i]) / 100);
+    out.rows.values.push_back(1);
+  }
+  return out;
+}
+// In the order of measures_of("errors").
+std::vector<Ratio> ratios(const std::vector<std::string>& targets, const std::vector<std::string>& references,
+                          const std::vector<std::string>& sources, const metrics::ErrorRules& rules) {
+  const metrics::BleuConfig of_sentences{.tokenize = metrics::fitting_tokenizer(references),
+                                         .effective_order = true};
+  std::vector<Ratio> out{lacking("1-bleu", *metrics::make_bleu(of_sentences), targets, references),
+                         lacking("1-chrf", *metrics::make_chrf(), targets, references)};
+  const std::vector<metrics::SentenceErrors> found = find_errors(targets, references, sources, rules);
+  for (const metrics::ErrorMeasure& m : metrics::error_measures()) {
+    Ratio& r = out.emplace_back(Ratio{m.name});
+    for (const metrics::SentenceErrors& s : found) {
+      r.rows.values.push_back(m.count_errors(s.counts));
+      r.rows.values.push_back(m.count_chances(s.counts));
+    }
+  }
+  return out;
+}
+double value_of(std::span<const double> sum) { return sum[1] > 0 ? sum[0] / sum[1] : NAN; }
+
 Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
-  metrics::ErrorCounts sum;
-  for (const metrics::SentenceErrors& s : find_errors(a.targets, a.human, a.sources, rules)) sum += s.counts;
   Json::Object out;
-  for (const metrics::ErrorMeasure& m : metrics::error_measures())
-    out.emplace_back(m.name, Json(Json::Object{{"value", m.value(sum).value_or(NAN)}}));
+  for (const Ratio& r : ratios(a.targets, a.human, a.sources, rules)) {
+    const std::vector<double> sum = r.rows.sum();
+    out.emplace_back(r.name, Json(Json::Object{{"value", value_of(sum)}, {"chances", sum[1]}}));
+  }
   return Json(std::move(out));
 }
 
@@ -47,21 +85,20 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
   people.add(once);
   people.add(t.references);
   const metrics::ErrorRules rules{people, metrics::Language::english};
-  const metrics::Rows m = error_rows(find_errors(t.targets, t.references, t.sources, rules)),
-                      p = error_rows(find_errors(t.second, t.references, t.sources, rules));
-  for (const metrics::ErrorMeasure& measure : metrics::error_measures()) {
-    const metrics::Score score = [&](std::span<const double> sum) {
-      return measure.value(metrics::from_row(sum)).value_or(NAN);
-    };
-    const double value = score(m.sum()), other = score(p.sum());
-    const bool defined = std::isfinite(value) && std::isfinite(other);
+  const std::vector<Ratio> m = ratios(t.targets, t.references, t.sources, rules),
+                           p = ratios(t.second, t.references, t.sources, rules);
+  for (size_t i = 0; i < m.size(); ++i) {
+    const std::vector<double> sum = m[i].rows.sum(), other = p[i].rows.sum();
+    const bool defined = sum[1] > 0 && other[1] > 0;
     const double chance =
-        defined
-            ? randomisation_p(
-                  [&](std::span<const double> s) { return measure.value(metrics::from_row(s)).value_or(0); },
-                  {m}, {p}, {kSwaps, 1})
-            : NAN;
-    out.emplace_back(measure.name, Json(Json::Object{{"value", value}, {"human", other}, {"p", chance}}));
+        defined ? randomisation_p([](std::span<const double> s) { return s[1] > 0 ? s[0] / s[1] : 0; },
+                                  {m[i].rows}, {p[i].rows}, {kSwaps, 1})
+                : NAN;
+    out.emplace_back(m[i].name, Json(Json::Object{{"value", value_of(sum)},
+                                                  {"human", value_of(other)},
+                                                  {"p", chance},
+                                                  {"chances", sum[1]},
+                                                  {"human_chances", other[1]}}));
   }
   return Json(std::move(out));
 }
@@ -140,6 +177,6 @@ void measure(const StageContext& x) {
                               {"diversity", of_diversity(a, attesting)}});
   Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
 }
-const StageKind measure_kind("measure", 4, false, measure);
+const StageKind measure_kind("measure", 5, false, measure);
 }  // namespace
 }  // namespace rum::experiment

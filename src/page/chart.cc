@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "text/words.h"
+
 namespace rum::page {
 namespace {
 constexpr double kWidth = 440, kLeft = 64, kRight = 12, kTop = 28, kBottom = 42, kHeight = 280,
                  kLegendRow = 18;
-constexpr int kColours = 8, kShapes = 9;
+constexpr double kFont = 12, kSmallFont = 11, kLine = 14;  // of texts, as in page/style.cc, and their lines
+constexpr int kShapes = 9;
 constexpr size_t kAllMarked = 40, kSomeMarked = 8;  // marks on a line of so many points, of more
 
 std::string number(double v) {
@@ -20,6 +23,15 @@ std::string number(double v) {
 std::string text(double x, double y, const char* anchor, const char* style, const std::string& what) {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" class=\"{}\">{}</text>\n", x, y,
                      anchor, style, escape_html(what));
+}
+std::string text_lines(double x, double y, const char* anchor, const char* style,
+                       const std::vector<std::string>& lines) {
+  std::string out;
+  for (const std::string& l : lines) {
+    out += text(x, y, anchor, style, l);
+    y += kLine;
+  }
+  return out;
 }
 std::string line(double x1, double y1, double x2, double y2, const std::string& style) {
   return fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" class=\"{}\"/>\n", x1, y1,
@@ -50,6 +62,35 @@ std::string mark(double x, double y, int key, const std::string& says = "") {
   return fmt::format("<path transform=\"translate({:.1f} {:.1f})\" d=\"{}\" class=\"dot {}\">{}</path>\n", x,
                      y, kPaths[key % kShapes], colour(key), title);
 }
+// The most that a text may take up, in units of the chart: its width in DejaVu Sans, the widest of the usual
+// fonts. An SVG does not wrap texts by itself.
+double width_of(std::string_view s, double size) {
+  double ems = 0;
+  for (const char c : s) {
+    if ((static_cast<unsigned char>(c) & 0xC0u) == 0x80) continue;  // a further byte of a character
+    if (std::string_view(" !',.:;I[]ijl|").find(c) != std::string_view::npos)
+      ems += .41;
+    else if (std::string_view("%@MWmw").find(c) != std::string_view::npos)
+      ems += 1;
+    else
+      ems += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? .64 : .84;
+  }
+  return ems * size;
+}
+// The text in lines of at most this width, unless a single word is wider.
+std::vector<std::string> wrapped(const std::string& s, double width, double size) {
+  std::vector<std::string> out{""};
+  for (const std::string_view word : split_at_blanks(s)) {
+    std::string longer = out.back();
+    if (!longer.empty()) longer += ' ';
+    longer += word;
+    if (out.back().empty() || width_of(longer, size) <= width)
+      out.back() = std::move(longer);
+    else
+      out.emplace_back(word);
+  }
+  return out;
+}
 // Maps values to positions on the page, with a little margin at both ends; ticks stay within the values.
 struct Axis {
   double low, high, from, to;
@@ -74,20 +115,31 @@ struct Range {
   }
   bool empty() const { return low > high; }
 };
-// Legends: two columns where names are short.
+// Legends: two columns where all names are short; longer ones are wrapped.
 struct Legend {
   explicit Legend(const std::vector<std::string>& names) {
-    size_t longest = 0;
-    for (const std::string& n : names) longest = std::max(longest, n.size());
-    columns = longest <= 27 ? 2 : 1;
-    height = kLegendRow * std::ceil(static_cast<double>(names.size()) / columns) + 4;
+    constexpr double kIndent = 34;  // left and right of a name, with its mark
+    const bool two = std::ranges::all_of(
+        names, [](const std::string& n) { return width_of(n, kFont) <= kWidth / 2 - kIndent; });
+    for (size_t i = 0; i < names.size(); ++i) {
+      const bool right = two && i % 2 == 1;
+      if (!right) bottom += i > 0 ? kLegendRow : 0;
+      entries.push_back({right ? 14 + kWidth / 2 : 14, bottom, wrapped(names[i], kWidth - kIndent, kFont)});
+      bottom += kLine * static_cast<double>(entries.back().lines.size() - 1);
+    }
+    height = names.empty() ? 4 : bottom + kLegendRow + 4;
   }
-  double x(size_t i) const { return columns == 1 || i % 2 == 0 ? 14 : 14 + kWidth / 2; }
-  double y(size_t i, double top) const {
-    return top + 6 + kLegendRow * static_cast<double>(columns == 1 ? i : i / 2);
+  double x(size_t i) const { return entries[i].x; }
+  double y(size_t i, double top) const { return top + 6 + entries[i].y; }
+  std::string name(size_t i, double top, double beside) const {
+    return text_lines(x(i) + beside, y(i, top) + 4, "start", "legend", entries[i].lines);
   }
-  int columns = 1;
-  double height = 0;
+  struct Entry {
+    double x, y;
+    std::vector<std::string> lines;
+  };
+  std::vector<Entry> entries;
+  double bottom = 0, height = 0;
 };
 // The frame of a chart with two axes: grid, ticks, labels.
 std::string frame(const Axis& x, const Axis& y, const std::string& x_label, const std::string& y_label,
@@ -183,10 +235,10 @@ std::string svg(const LineChart& c) {
     out += drawn(l, key, x, c.apart ? 5 * (static_cast<double>(i) - middle) : 0, y);
     if (l.name.empty()) continue;
     const double lx = legend.x(place), ly = legend.y(place, kHeight);
-    ++place;
     out += line(lx - 10, ly, lx + 10, ly, (l.stroke == Stroke::level ? "level " : "line ") + colour(key));
     out += mark(lx, ly, key);
-    out += text(lx + 16, ly + 4, "start", "legend", l.name);
+    out += legend.name(place, kHeight, 16);
+    ++place;
   }
   return out + "</svg>\n";
 }
@@ -213,7 +265,7 @@ std::string drawn(const IntervalChart& c, const IntervalRow& r, const Axis& x, d
 
 std::string svg(const IntervalChart& c) {
   if (c.rows.empty()) return "";
-  constexpr double kRow = 34;
+  constexpr double kRow = 31, kGap = 10;
   Range across{0, 0};
   for (const IntervalRow& r : c.rows)
     for (const double v : {r.low, r.value, r.high}) across.add(std::clamp(v, c.least, c.most));
@@ -221,7 +273,12 @@ std::string svg(const IntervalChart& c) {
   std::vector<std::string> names;
   for (const ChartKey& k : c.legend) names.push_back(k.name);
   const Legend legend(names);
-  const double bottom = kTop + kRow * static_cast<double>(c.rows.size());
+  double bottom = kTop;
+  std::vector<std::vector<std::string>> rows;  // the lines of their names, each beside the note
+  for (const IntervalRow& r : c.rows) {
+    rows.push_back(wrapped(r.name, kWidth - 8 - kGap - width_of(r.note, kSmallFont), kFont));
+    bottom += kRow + kLine * static_cast<double>(rows.back().size() - 1);
+  }
   const Axis x(across.low, across.high, 10, kWidth - 10, 3);
   std::string out = head(c.title, bottom + kBottom + legend.height);
   for (const double t : x.at) {
@@ -230,15 +287,17 @@ std::string svg(const IntervalChart& c) {
     out += text(x(t), bottom + 15, "middle", "tick", c.percent ? number(100 * t) + " %" : number(t));
   }
   out += text(kWidth / 2, bottom + 34, "middle", "label", c.x_label);
+  double y = kTop;
   for (size_t i = 0; i < c.rows.size(); ++i) {
-    const double y = kTop + kRow * static_cast<double>(i);
-    out += text(4, y + 11, "start", "name", c.rows[i].name);
+    out += text_lines(4, y + 11, "start", "name", rows[i]);
     out += text(kWidth - 4, y + 11, "end", "note", c.rows[i].note);
-    out += drawn(c, c.rows[i], x, y + 24);
+    y += kLine * static_cast<double>(rows[i].size() - 1);
+    out += drawn(c, c.rows[i], x, y + 23);
+    y += kRow;
   }
   for (size_t i = 0; i < c.legend.size(); ++i) {
-    const double lx = legend.x(i), ly = legend.y(i, bottom + kBottom);
-    out += mark(lx, ly, c.legend[i].key) + text(lx + 12, ly + 4, "start", "legend", names[i]);
+    out += mark(legend.x(i), legend.y(i, bottom + kBottom), c.legend[i].key);
+    out += legend.name(i, bottom + kBottom, 12);
   }
   return out + "</svg>\n";
 }
@@ -257,14 +316,29 @@ std::string svg(const ScatterChart& c) {
       y(up.low, up.high, kHeight - kBottom, kTop, 4);
   const Legend legend(names);
   std::string out = head(c.title, kHeight + legend.height) + frame(x, y, c.x_label, c.y_label, false);
+  struct Label {  // the numbers of points that lie almost at one place
+    double x, y;
+    std::string numbers;
+  };
+  std::vector<Label> labels;
   for (size_t i = 0; i < c.points.size(); ++i) {
     const ScatterPoint& p = c.points[i];
-    if (p.at.high > p.at.low)
-      out += line(x(p.at.x), y(p.at.low), x(p.at.x), y(p.at.high), "interval " + colour(p.key));
-    out += mark(x(p.at.x), y(p.at.y), p.key, p.name);
-    out += text(x(p.at.x) + 7, y(p.at.y) - 5, "start", "label", fmt::format("{}", i + 1));
-    out += mark(legend.x(i), legend.y(i, kHeight), p.key);
-    out += text(legend.x(i) + 12, legend.y(i, kHeight) + 4, "start", "legend", names[i]);
+    const double px = x(p.at.x), py = y(p.at.y);
+    if (p.at.high > p.at.low) out += line(px, y(p.at.low), px, y(p.at.high), "interval " + colour(p.key));
+    out += mark(px, py, p.key, names[i]);
+    const auto at = std::ranges::find_if(labels, [&](const Label& l) {
+      return std::abs(l.y - py) < kSmallFont && std::abs(l.x - px) < 4 + width_of(l.numbers, kSmallFont);
+    });
+    const std::string place = fmt::format("{}", i + 1);
+    if (at == labels.end())
+      labels.push_back({px, py, place});
+    else
+      at->numbers += ", " + place;
+    out += mark(legend.x(i), legend.y(i, kHeight), p.key) + legend.name(i, kHeight, 12);
+  }
+  for (const Label& l : labels) {
+    const bool right = l.x + 7 + width_of(l.numbers, kSmallFont) < kWidth;
+    out += text(l.x + (right ? 7 : -7), l.y - 5, right ? "start" : "end", "label", l.numbers);
   }
   return out + "</svg>\n";
 }

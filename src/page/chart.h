@@ -11,6 +11,8 @@
 #include "text/html.h"
 
 namespace rum::page {
+inline constexpr int kColours = 8;  // of series
+
 struct ChartPoint {
   double x = 0, y = 0, low = 0, high = 0;  // low = high = y: no interval
 };
@@ -40,7 +42,8 @@ struct ChartKey {
   int key = 0;
   std::string name;
 };
-// One row per comparison: an estimate with its interval on a common axis. Names are above their rows.
+// One row per comparison: an estimate with its interval on a common axis. Names are above their rows, wrapped
+// beside their notes.
 struct IntervalRow {
   std::string name, note;  // note: right of the name, e.g. the value
   double value = 0, low = 0, high = 0;
@@ -56,7 +59,7 @@ struct IntervalChart {
 };
 std::string svg(const IntervalChart&);
 
-// Points with a number beside each; the legend says which is which.
+// Points with their numbers beside them; the legend says which is which.
 struct ScatterPoint {
   std::string name;
   ChartPoint at;

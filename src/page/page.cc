@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "text/html.h"
@@ -27,6 +28,12 @@ std::string sources(const char* files) {
     out += fmt::format(" <a href=\"{0}\">{0}</a>", file);
   return out;
 }
+// Do all rows have short names? Then their column need not be wide.
+bool short_names(const Table& t) {
+  constexpr size_t kShort = 16;  // bytes
+  return std::ranges::all_of(t.rows,
+                             [](const auto& row) { return row.size() == 1 || row[0].size() <= kShort; });
+}
 std::string row_html(const Table& t, const std::vector<std::string>& row) {
   if (row.size() == 1)
     return fmt::format("<tr><th class=\"over\" colspan=\"{}\">{}</th></tr>\n", t.head.size(), row[0]);
@@ -47,9 +54,9 @@ void Page::section(const std::string& title, const std::string& about) {
 void Page::table(const Table& t) {
   ++tables_;
   put(fmt::format(
-      "<figure class=\"table\" id=\"table-{0}\"><figcaption><b>Table {0}.</b> {1}{2}</figcaption>\n"
+      "<figure class=\"table{3}\" id=\"table-{0}\"><figcaption><b>Table {0}.</b> {1}{2}</figcaption>\n"
       "<div class=\"scroll\"><table><thead><tr>",
-      tables_, t.caption, sources(t.data)));
+      tables_, t.caption, sources(t.data), short_names(t) ? " short" : ""));
   for (const Head& h : t.head) put(fmt::format("<th{}>{}</th>", tip(h.tip), escape_html(h.label)));
   put("</tr></thead><tbody>\n");
   for (const auto& row : t.rows) put(row_html(t, row));
@@ -96,9 +103,9 @@ std::string relative(double from, double to) {
   if (!std::isfinite(from) || !std::isfinite(to) || !(from > 0)) return "";
   return signed_number(100 * (to / from - 1), 0) + kPercent;
 }
-std::string change(double from, double to, int digits) {
+std::string change(double from, double to, int digits, bool in_percent) {
   if (!std::isfinite(from) || !std::isfinite(to)) return "–";
-  const std::string by = relative(from, to);
+  const std::string by = in_percent ? relative(from, to) : "";
   return fmt::format("{} → {}{}", shown(from, digits), shown(to, digits), by.empty() ? "" : ", " + by);
 }
 }  // namespace rum::page

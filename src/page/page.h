@@ -44,8 +44,9 @@ std::string shown(double v, int digits = 1);
 std::string measured(double v);  // to about four digits
 using rum::counted;
 std::string signed_number(double v, int digits);
-std::string percent(double share);                       // 46 %
-std::string change(double from, double to, int digits);  // "7009 → 2147, −69 %"
-std::string relative(double from, double to);            // "−69 %"; "" if that is meaningless
-int digits_for(double v);                                // for about four significant digits
+std::string percent(double share);  // 46 %
+// "7009 → 2147, −69 %", or without the percent
+std::string change(double from, double to, int digits, bool in_percent = true);
+std::string relative(double from, double to);  // "−69 %"; "" if that is meaningless
+int digits_for(double v);                      // for about four significant digits
 }  // namespace rum::page

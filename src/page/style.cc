@@ -24,6 +24,7 @@ th,td{padding:.3rem .55rem;text-align:right;vertical-align:top;border-bottom:1px
 thead th{font-weight:600;color:var(--soft);vertical-align:bottom}th[title]{text-decoration:underline dotted;text-underline-offset:3px}
 td{white-space:nowrap}td small{color:var(--soft);font-size:.92em}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper);white-space:normal;min-width:11rem;max-width:26rem;font-weight:400}
+.short th:first-child,.short td:first-child{min-width:0}
 th.over{text-align:left;background:var(--shade);max-width:none;color:var(--ink)}
 .verdict{font-weight:600;white-space:nowrap}.holds{color:var(--good)}.does_not_hold{color:var(--bad)}.undecided{color:var(--open)}
 svg{width:100%;height:auto;font:12px system-ui,sans-serif}
@@ -56,7 +57,8 @@ th:first-child,td:first-child{position:static;max-width:none;font-weight:600}
 td:not(:first-child){display:flex;justify-content:space-between;gap:1rem}td:not(:first-child)::before{content:attr(data-label);color:var(--soft);text-align:left}
 td br{display:none}td small{margin-left:.4rem}}
 @media print{@page{size:A4;margin:13mm 12mm}:root{color-scheme:light}body{max-width:none;padding:0;font-size:10pt}nav{display:none}
-h2,h3,figcaption{break-after:avoid}.charts>div,.care,tr,figcaption,.sample dd{break-inside:avoid}figure:not(.table) figcaption{break-before:avoid;break-after:auto}thead{display:table-header-group}
+h2,h3,figcaption{break-after:avoid}.charts>div,.care,tr,figcaption,.sample dd{break-inside:avoid}
+tr:has(>.over),tbody tr:first-child,tbody tr:nth-last-child(2){break-after:avoid}figure:not(.table) figcaption{break-before:avoid;break-after:auto}thead{display:table-header-group}
 ul.soft{font-size:7.6pt;columns:2}.scroll{overflow:visible}table{font-size:7.4pt}figcaption{font-size:8.5pt}th,td{padding:.2rem .3rem;white-space:normal}
 th:first-child,td:first-child{position:static;min-width:0;max-width:none}.charts{display:grid;grid-template-columns:1fr 1fr;gap:.4rem 1rem}
 .charts:has(>:only-child){grid-template-columns:62%}.care{border:1px solid #bbb;border-left:4px solid #7a6200}a{text-decoration:none}

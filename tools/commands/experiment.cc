@@ -250,13 +250,14 @@ int report(const Asked& a) {
   FilesRead read;
   const auto [c, waiting] = made_so_far(whole, store, read);
   const ExperimentGraph g = experiment_graph(c, &store, &read);
-  const ExperimentResults results = gather(c, g, store);
+  ExperimentResults results = gather(c, g, store);
+  results.made = today();
   const Json here = environment(DeviceKind::cpu);
   const auto fact = [&](const char* key) {
     const Json* j = here.find(key);
     return j && j->text() ? *j->text() : std::string("unknown");
   };
-  const ReportFacts facts{fact("processor"), build_id(), today(), !a.no_text, waiting};
+  const ReportFacts facts{fact("processor"), build_id(), !a.no_text, waiting};
   const std::string written = write_report(folder, report_html(results, facts), results);
   for (const ClaimResult& x : results.claims) {
     std::string verdicts;
