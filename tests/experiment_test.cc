@@ -518,6 +518,46 @@ TEST(ExperimentPart, AGroupComesWithWhatItIsComparedWith) {
   EXPECT_EQ(e.gate.claim, "C1");
   expect_error([&] { only_groups(all, {"e"}); }, "no group \"e\"; known: A, D, E, F, R");
 }
+TEST(ExperimentPart, AClaimNeedsBothOfItsDifferences) {
+  ExperimentConfig all;
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    Arm& arm = all.arms.emplace_back();
+    arm.name = name, arm.group = std::string(name) == "a" ? "X" : "Y";
+  }
+  Claim more;
+  more.kind = "students", more.better = "a", more.worse = "b", more.minus_with = {"c", "d"};
+  all.claims = {more};
+  const ExperimentConfig x = only_groups(all, {"X"});
+  std::vector<std::string> arms;
+  for (const Arm& a : x.arms) arms.push_back(a.name);
+  EXPECT_EQ(arms, (std::vector<std::string>{"a", "b", "c", "d"}));
+  EXPECT_EQ(x.claims.size(), 1u);
+}
+// Whose text it is, read off what the operations of smoke.toml do.
+TEST(ExperimentConfig, WhoWroteWhatAnArmLearnsFrom) {
+  std::map<std::string, Writers> of;
+  for (const Arm& a : read_experiment("data/configs/experiments/smoke.toml").arms) of[a.name] = writers_of(a);
+  using Names = std::vector<std::string>;
+  for (const auto& [arm, text, targets] : std::vector<std::tuple<const char*, const char*, Names>>{
+           {"human", "human", {"human"}},
+           {"human, 25 %", "human", {"human"}},
+           {"self, greedy", "self/greedy", {"self/greedy"}},
+           {"best half by dual cross-entropy", "self/greedy", {"self/greedy"}},
+           {"human, worst first by dual cross-entropy of the generated", "human", {"human"}},
+           {"mixed, 50 % human", "self/greedy, 50 % human", {"self/greedy", "human"}},
+           {"two generators", "self/greedy in turn with low/greedy", {"self/greedy", "low/greedy"}},
+           {"two translations of each source",
+            "self/greedy and self/sampled",
+            {"self/greedy", "self/sampled"}},
+           {"human, errors injected", "human, inject", {"human"}},
+           {"self, errors repaired", "self/greedy, repair", {"self/greedy"}},
+           {"accumulate, a quarter fresh, generation 1",
+            "generation 0/beam, 25 % human, and all of generation 0",
+            {"generation 0/beam", "human"}}}) {
+    EXPECT_EQ(of.at(arm).text, text) << arm;
+    EXPECT_EQ(of.at(arm).targets, targets) << arm;
+  }
+}
 TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   const std::string good = slurp("data/configs/experiments/smoke.toml");
   const auto refuse = [&](const char* from, const char* to, const char* part) {
@@ -529,7 +569,26 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   averaged("mean_with = [[\"self, greedy\"]]", "claim[4].mean_with: expected a list of pairs");
   averaged("mean_with = [[\"self, greedy\", \"human, 2 %\"]]", "no arm \"human, 2 %\"; did you mean");
   refuse("kind = \"errors\"", "kind = \"errors\"\nmean_with = [[\"human\", \"self, greedy\"]]",
-         "differences are averaged over arms alone");
+         "mean_with names arms: it is for a claim of kind \"students\"");
+  refuse("kind = \"errors\"", "kind = \"errors\"\nminus_with = [\"human\", \"self, greedy\"]",
+         "minus_with names arms: it is for a claim of kind \"students\"");
+  // C1 is about human against self, greedy, C6 names a ceiling and others to average with.
+  const auto minus = [&](const char* with, const char* part) {
+    refuse("text = \"real beats regurgitated\"", fmt::format("text = \"x\"\nminus_with = {}", with).c_str(),
+           part);
+  };
+  minus("[\"human\"]", "claim[0].minus_with: expected a pair");
+  minus("[[\"human\", \"self, greedy\"]]", "claim[0].minus_with: expected a pair");
+  minus("[\"human\", \"self, greedi\"]", "no arm \"self, greedi\"; did you mean \"self, greedy\"?");
+  minus("[\"human\", \"human\"]", "claim C1 compares \"human\" with itself");
+  minus("[\"human\", \"self, greedy\"]", "claim C1 takes a difference from itself");
+  minus("[\"self, greedy\", \"human\"]\nmodel = \"best\"",
+        "arm \"self, greedy\" is not judged by its best weights");
+  refuse("mean_with = [[\"best half by several scores in turn\", \"self, greedy\"]]",
+         "minus_with = [\"best half by several scores in turn\", \"self, greedy\"]",
+         "claim C6 is about a difference minus another, which closes no gap");
+  refuse("mean_with = [[", "minus_with = [\"human\", \"self, greedy\"]\nmean_with = [[",
+         "give one of mean_with and minus_with");
   refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
   refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a whole number from 1");
   refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");
@@ -1336,24 +1395,81 @@ void expect_pool_pairs(const Experiment& e) {
   const Store store(e.file("x"));
   const ExperimentConfig c = parse_experiment(e.config, "c.toml");
   const ExperimentGraph g = experiment_graph(c, &store);
-  std::map<const Arm*, double> pairs;
+  std::map<std::string, double> pairs;
   for (const StudentRun& run : g.students)
     if (run.volume == 1 && !run.targets_stage.empty())
-      pairs[run.arm] +=
+      pairs[run.arm->name] +=
           static_cast<double>(edits::read_targets(store.folder(run.targets_stage)).ids.size()) / 2;
-  const auto cell = [](const std::string& s) {
-    return s.find(',') == std::string::npos ? s : fmt::format("\"{}\"", s);
-  };
-  const std::string rows = slurp(e.file("x/results.csv"));
-  for (const auto& [arm, mean] : pairs) {
-    const std::string row =
-        fmt::format("\n{},{},{},1,last,", cell(arm->name), arm->group, cell(arm->targets));
-    const size_t at = rows.find(row);
-    ASSERT_NE(at, std::string::npos) << row;
-    EXPECT_EQ(std::stod(rows.substr(rows.find(',', at + row.size()) + 1)), std::round(mean)) << row;
+  std::set<std::string> found;
+  for (auto row : read_csv(slurp(e.file("x/results.csv")))) {
+    const std::string arm = row["arm"];
+    if (row["volume"] != "1" || row["weights"] != "last" || !pairs.contains(arm)) continue;
+    found.insert(arm);
+    EXPECT_EQ(std::stod(row["pool_pairs"]), std::round(pairs.at(arm))) << arm;
+    // 700 pairs taught self, 200 taught low.
+    if (arm == "human, worst first by dual cross-entropy of the generated") {
+      EXPECT_EQ(row["targets"] + ":" + row["seed_pairs"], "human:0");
+    } else if (arm == "two generators") {
+      EXPECT_EQ(row["targets"] + ":" + row["seed_pairs"], "self/greedy in turn with low/greedy:700 200");
+    }
   }
+  EXPECT_EQ(found.size(), pairs.size());
 }
 
+// A claim with minus_with is about one difference less another, at each seed. An arm with another's targets has
+// its students, so what it differs by is the same in every draw: nothing is left, without any width.
+void expect_difference_of_differences(const Experiment& e) {
+  const Store store(e.file("x"));
+  const auto claim = [](const char* id, const char* minus) {
+    return fmt::format(
+        "\n[[claim]]\nid = \"{}\"\ntext = \"x\"\nkind = \"students\"\nbetter = \"human\"\nworse = "
+        "\"self, greedy\"\nminus_with = {}\n",
+        id, minus);
+  };
+  const ExperimentConfig c = parse_experiment(
+      e.config + "\n[[arm]]\nname = \"again\"\ntargets = \"self/greedy\"\n" +
+          claim("more", "[\"human\", \"two generators\"]") + claim("none", "[\"human\", \"again\"]"),
+      "c.toml");
+  const ExperimentGraph g = experiment_graph(c, &store);
+  const ExperimentResults r = gather(c, g, store);
+  const auto by_seed = [&](const char* name, size_t m) {
+    for (const ArmResult& a : r.arms)
+      if (a.arm->name == name && a.weights == "last" && a.volume == 1) return a.replicates[m].by_seed;
+    return std::vector<double>{};
+  };
+  int64_t found = 0;
+  for (const ClaimResult& claim : r.claims)
+    for (size_t m = 0; m < claim.rows.size() && !claim.claim->minus_with.first.empty(); ++m, ++found) {
+      const ClaimResult::Row& row = claim.rows[m];
+      EXPECT_TRUE(std::isnan(row.randomised));
+      EXPECT_FALSE(row.gap);
+      if (claim.claim->id == "none") {
+        EXPECT_EQ(std::tuple(row.difference.value, row.difference.low, row.difference.high),
+                  std::tuple(0., 0., 0.));
+        EXPECT_EQ(row.verdict, Verdict::undecided);
+        continue;
+      }
+      const auto human = by_seed("human", m), self = by_seed("self, greedy", m),
+                 two = by_seed("two generators", m);
+      ASSERT_EQ(human.size(), 2u);
+      std::vector<double> more;  // human - self - (human - two)
+      for (size_t s = 0; s < 2; ++s) more.push_back(two[s] - self[s]);
+      EXPECT_NEAR(row.difference.value, (more[0] + more[1]) / 2, 1e-9);
+      EXPECT_NEAR(row.difference.seeds.sd, std::abs(more[0] - more[1]) / std::sqrt(2), 1e-9);
+      EXPECT_NEAR(row.from, (human[0] - two[0] + human[1] - two[1]) / 2, 1e-9);
+      EXPECT_NEAR(row.to, (human[0] - self[0] + human[1] - self[1]) / 2, 1e-9);
+      // The same draws as of "self, greedy" against "two generators".
+      const auto arm = [&](const char* name) -> const ArmResult& {
+        return *std::find_if(r.arms.begin(), r.arms.end(), [&](const ArmResult& a) {
+          return a.arm->name == name && a.weights == "last" && a.volume == 1;
+        });
+      };
+      const Effect plain = difference(arm("two generators").replicates[m], arm("self, greedy").replicates[m]);
+      EXPECT_NEAR(row.difference.low, plain.low, 1e-9);
+      EXPECT_NEAR(row.difference.high, plain.high, 1e-9);
+    }
+  EXPECT_EQ(found, 6);
+}
 // A claim over several pairs of arms is about the mean of their differences.
 void expect_mean_difference(const Experiment& e) {
   const Store store(e.file("x"));
@@ -1430,6 +1546,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
     EXPECT_EQ(html.find(bad), std::string::npos) << bad;
   expect_pool_pairs(e);
   expect_mean_difference(e);
+  expect_difference_of_differences(e);
   // 14 arms, volumes and weights at 2 seeds, 3 scores each; and every sentence of each.
   const std::string rows = slurp(e.file("x/results.csv")), sentences = slurp(e.file("x/sentences.csv"));
   EXPECT_GT(std::count(rows.begin(), rows.end(), '\n'), 14 * 2 * 3);
@@ -1648,7 +1765,7 @@ TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
   std::istringstream results(slurp(e.file("x/results.csv")));
   for (std::string row; std::getline(results, row);)
     EXPECT_EQ(row.find("NLL,,"), std::string::npos) << row;  // without a number
-  EXPECT_NE(slurp(e.file("x/report.html")).find("<li>1 of 100 test pairs do not fit the context"),
+  EXPECT_NE(slurp(e.file("x/report.html")).find("<li>1 of 100 test pairs does not fit the context"),
             std::string::npos);
   int stages = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {

@@ -119,7 +119,7 @@ struct Made {
   }
   static ArmResult arm_of(const Arm& arm) {
     ArmResult a;
-    a.arm = &arm, a.weights = "last", a.pool_pairs = 20000, a.epochs = 4.2;
+    a.arm = &arm, a.weights = "last", a.pool_pairs = a.different_pairs = 20000, a.epochs = 4.2;
     for (SeedRows& rows : a.rows) rows.resize(5);
     for (Bootstrap& b : a.replicates) b.by_seed.assign(5, 20);
     a.scores = {effect_of(20.8, 20, 21.5, 0), effect_of(38, 37, 39, 0), effect_of(2.5, 2.4, 2.6, 0)};
@@ -324,6 +324,13 @@ TEST(Report, FiveSentencesSumItUp) {
       << sentences[2];
   EXPECT_NE(sentences[3].find("2 in all, by BLEU 2 hold, 0 do not, 0 are undecided;"), std::string::npos)
       << sentences[3];
+  // The claims' three verdicts by BLEU, chrF and NLL are the same; of one claim, one holds, or does not.
+  Made one;
+  one.results.claims.erase(one.results.claims.begin() + 1);
+  EXPECT_NE(
+      one.html().find("1 in all, by BLEU 1 holds, 0 do not, 0 are undecided; by chrF 0 hold, 0 do not, 1 "
+                      "is undecided; by NLL 0 hold, 1 does not, 0 are undecided."),
+      std::string::npos);
   EXPECT_EQ(sentences[4], "From human to generated targets number_mismatch goes 1.000 → 0.000, −100\u00a0%.");
   const size_t care = html.find("Read with care"), first = html.find("<section>");
   EXPECT_LT(care, first);
@@ -363,6 +370,7 @@ TEST(Report, TheBestRemedyIsOneThatHoldsForTheGatesOwnGap) {
     double share;
     Verdict verdict;
     bool later;
+    size_t more = 0;  // pairs of arms beside it
   };
   const auto last_sentence = [](const std::vector<Way>& ways) {
     Made m;
@@ -370,7 +378,16 @@ TEST(Report, TheBestRemedyIsOneThatHoldsForTheGatesOwnGap) {
     m.config.claims = {{"C0", "", "students", "human", "another", "", "last", {}, false},
                        {"C1", "", "students", "human", "self", "", "last", {}, false}};
     for (const Way& w : ways)
-      m.config.claims.push_back({w.better, "", "students", w.better, w.worse, "human", "last", {}, w.later});
+      m.config.claims.push_back({w.better,
+                                 "",
+                                 "students",
+                                 w.better,
+                                 w.worse,
+                                 "human",
+                                 "last",
+                                 {},
+                                 w.later,
+                                 {w.more, {"one", "other"}}});
     m.results.claims.clear();
     for (const Claim& c : m.config.claims) m.results.claims.push_back({&c, Made().results.claims[0].rows});
     for (size_t i = 0; i < ways.size(); ++i) {
@@ -388,14 +405,175 @@ TEST(Report, TheBestRemedyIsOneThatHoldsForTheGatesOwnGap) {
                                 {"later", "self", 2, Verdict::holds, true},
                                 {"unsure", "self", 1, Verdict::undecided, false},
                                 {"worse", "self", -1, Verdict::does_not_hold, false}};
+  const std::string half =
+      "Of the gap from &ldquo;a random half&rdquo; to &ldquo;human&rdquo;, by BLEU &ldquo;half&rdquo; closes "
+      "300\u00a0% [288,\u00a0312]; by chrF &ldquo;half&rdquo;, the one remedy compared with it, is not shown "
+      "to "
+      "close any; by NLL there is none.";
   std::vector<Way> all{small, larger};
   all.insert(all.end(), others.begin(), others.end());
   EXPECT_EQ(
       last_sentence(all),
       "Of the gap from &ldquo;self&rdquo; to &ldquo;human&rdquo;, by BLEU &ldquo;larger&rdquo; closes "
-      "most: 50\u00a0% [38,\u00a062]; by chrF no remedy is shown to close any of it; by NLL there is none.");
-  EXPECT_NE(last_sentence(others).find("by BLEU, chrF no remedy is shown to close any of it; by"),
+      "most: 50\u00a0% [38,\u00a062]; by chrF none of the 4 remedies compared with it (&ldquo;small&rdquo;, "
+      "&ldquo;larger&rdquo;, &ldquo;unsure&rdquo;, &ldquo;worse&rdquo;) is shown to close any; by NLL "
+      "there is none. " +
+          half);
+  EXPECT_EQ(
+      last_sentence(others),
+      "Of the gap from &ldquo;self&rdquo; to &ldquo;human&rdquo;, by BLEU, chrF none of the 2 remedies "
+      "compared with it (&ldquo;unsure&rdquo;, &ldquo;worse&rdquo;) is shown to close any; by NLL there "
+      "is none. " +
+          half);
+  // What holds from elsewhere, as a mean of pairs too, stands beside a gap that nothing is shown to close.
+  EXPECT_EQ(
+      last_sentence({{"half", "a random half", 3, Verdict::holds, false, 2}}),
+      "Of the gap from &ldquo;a random half&rdquo; and 2 more on average to &ldquo;human&rdquo;, by BLEU "
+      "&ldquo;half&rdquo; and 2 more on average closes 300\u00a0% [288,\u00a0312]; by chrF "
+      "&ldquo;half&rdquo; "
+      "and 2 more on average, the one remedy compared with it, is not shown to close any; by NLL there "
+      "is none.");
+  // Nothing holds anywhere: what was compared is named all the same.
+  EXPECT_EQ(last_sentence({{"half", "a random half", 3, Verdict::undecided, false}})
+                .find("Of the gap from &ldquo;a random half&rdquo; to &ldquo;human&rdquo;, by BLEU, chrF "
+                      "&ldquo;half&rdquo;, the one remedy compared with it, is not shown to close any"),
+            0u);
+}
+TEST(Report, ArmsSayWhoseTextTheyLearnFrom) {
+  Made m;
+  m.config.arms[1].apply = {{"replace", {}, {{"with", "human"}}, {}}};
+  Arm& mixed = m.config.arms.emplace_back(m.config.arms[1]);
+  m.results.arms[0].arm = &m.config.arms[0], m.results.arms[1].arm = &m.config.arms[1];
+  mixed.name = "mixed", mixed.targets = "low/greedy";
+  mixed.apply = {{"alternate", {}, {{"with", "self/greedy"}}, {}}, {"mix", {{"real", 0.25}}, {}, {}}};
+  m.results.arms.push_back(Made::arm_of(mixed));
+  m.results.arms[2].seed_pairs = {5000, 40000};
+  m.results.arms[2].pool_pairs = 10000, m.results.arms[2].different_pairs = 6320;
+  const std::string html = m.html();
+  EXPECT_NE(html.find("best &amp; half</td><td data-label=\"targets\">human</td><td data-label=\"seed : "
+                      "pool\">–</td><td data-label=\"pairs\">20,000</td>"),
             std::string::npos);
+  EXPECT_NE(html.find("<td data-label=\"targets\">low/greedy in turn with self/greedy, 25 % human</td><td "
+                      "data-label=\"seed : pool\">1 : 4, 2 : 1</td><td data-label=\"pairs\">10,000<br><small>"
+                      "6,320 different</small></td>"),
+            std::string::npos);
+  std::set<std::string> written;
+  for (auto row : read_csv(result_files(m.results).front().second))
+    if (row["group"] != "targets" && row["group"] != "floor")
+      written.insert(row["arm"] + "|" + row["targets"] + "|" + row["seed_pairs"]);
+  EXPECT_EQ(written,
+            (std::set<std::string>{"human|human|0", "best & half|human|0",
+                                   "mixed|low/greedy in turn with self/greedy, 25 % human|5000 40000"}));
+}
+// Human targets have no errors against themselves, and text that is only read in another order has the same.
+TEST(Report, TextsStandInTheTablesOfErrorsOnce) {
+  Made m;
+  const TargetsResult self = m.results.targets[0];
+  for (const char* name : {"best & half", "ordered", "other"}) {
+    m.results.targets.push_back(self);
+    m.results.targets.back().name = name;
+  }
+  m.results.targets[3].errors[0].values = {0.6900001};
+  m.config.arms[1].apply = {{"replace", {}, {{"with", "human"}}, {}}};  // "best & half"
+  const std::string html = m.html();
+  const size_t at = html.find(">Mechanisms</h2>");
+  const auto rows = between(html.substr(at), "<tr><td data-label=\"targets\">", "</td>");
+  const std::vector<std::string> expected{
+      "self/greedy <small>(20,000 pairs, 187 twice)</small><br><small>the same text: ordered</small>",
+      "other <small>(20,000 pairs, 187 twice)</small>",
+      "self/greedy <small>(20,000 pairs)</small><br><small>the same text: ordered</small>",
+      "other <small>(20,000 pairs)</small>"};
+  EXPECT_EQ(rows, expected);
+}
+TEST(Report, ADifferenceMinusAnotherIsShownAsSuch) {
+  Made m;
+  m.config.claims[0].minus_with = {"half <a>", "half b"};
+  for (ClaimResult::Row& row : m.results.claims[0].rows)
+    row.from = -0.5, row.to = row.from + row.difference.value, row.randomised = NAN;
+  const std::string html = m.html();
+  EXPECT_EQ(malformed(html), "");
+  EXPECT_NE(html.find("human against best &amp; half, minus half &lt;a&gt; against half b"),
+            std::string::npos);
+  EXPECT_NE(
+      html.find("<td data-label=\"second → first\">−0.5 → +3.0</td><td data-label=\"difference [95 %]\">"
+                "+3.5 [+2.4,\u00a0+4.6]</td><td data-label=\"p\">&lt;\u00a0.001</td><td "
+                "data-label=\"p, Holm\">.001</td><td data-label=\"p, swaps\">–</td>"),
+      std::string::npos);
+  EXPECT_NE(html.find("&ldquo;minus&rdquo;"), std::string::npos);
+  EXPECT_EQ(Made().html().find("&ldquo;minus&rdquo;"), std::string::npos);
+  const Json claims = parse_json(result_files(m.results).back().second, "claims.json");
+  const Json* minus = claims.find("claims")->array()->front().find("minus_with");
+  EXPECT_EQ(*minus->find("better")->text() + " " + *minus->find("worse")->text(), "half <a> half b");
+  EXPECT_EQ((*claims.find("claims")->array())[1].find("minus_with"), nullptr);
+}
+// The interval of C1 by BLEU goes from 2.4 to 4.6, its half-width is 1.1; other scores have other units.
+TEST(Report, IntervalsWiderThanTheGateAsksAreMarked) {
+  Made m;
+  m.config.gate.arm = "human", m.config.gate.claim = "C1";
+  m.results.gate = {20.8, 1.1, true};
+  for (const auto& [asked, wide] : {std::pair{1.0, 2}, {1.2, 0}}) {  // C1 and C6 have the same rows
+    m.config.gate.half_width = asked;
+    const std::string html = m.html();
+    EXPECT_EQ(times(html, "+3.5 [+2.4,\u00a0+4.6] <small>wide</small></td>"), wide);
+    EXPECT_EQ(times(html, "<small>wide</small>"), wide);
+    EXPECT_EQ(times(html, "above the 1.00 BLEU that the gate asks for"), wide > 0 ? 1 : 0);
+  }
+}
+TEST(Report, SaysOfCurvesThatAMeanOfWeightsIsJudged) {
+  const char* const part = "students that are judged by a mean of their last weights";
+  Made m;
+  EXPECT_EQ(m.html().find(part), std::string::npos);
+  m.config.recipes["averaged"].average = 5;
+  EXPECT_EQ(m.html().find(part), std::string::npos);  // nobody learns by it
+  m.config.arms[1].student = "averaged";
+  EXPECT_NE(m.html().find(part), std::string::npos);
+}
+TEST(Report, OnlyWhatTheArmsDoDiffersFromThePaper) {
+  Made m;
+  const auto list = [&] {
+    const std::string html = m.html();
+    return between(html.substr(html.find(">What differs from the paper</h2>")), "<ul>", "</ul>").at(0);
+  };
+  EXPECT_NE(list().find("its sources have 8.2 words on average and 12 at most"), std::string::npos) << list();
+  for (const auto& [operation, part] :
+       {std::pair{"inject", "causal arms"}, {"order", "An order within an epoch"}}) {
+    EXPECT_EQ(list().find(part), std::string::npos);
+    m.config.arms[1].apply = {{operation, {}, {}, {}}};
+    EXPECT_NE(list().find(part), std::string::npos) << list();
+  }
+  EXPECT_EQ(list().find("judge set"), std::string::npos);
+  m.config.data.judge_pairs = 300;
+  EXPECT_NE(list().find("a judge set of its own, 300 pairs"), std::string::npos);
+}
+// 1,000 people's texts score 0, .001, ...: ten of them lie above .989. Of four machine texts one, then two do.
+TEST(Report, DetectorsAreJudgedByTheMeanOfTheirSeeds) {
+  Made m;
+  detect::Scores one;
+  for (int i = 0; i < 1000; ++i) one.human.push_back(i / 1000.);
+  one.machine = {0, 0.2, 0.9895, 0.4};
+  detect::Scores two = one;
+  two.machine[1] = 3;
+  const DetectorResult few = m.results.detectors[0];
+  m.results.detectors = {{"linear", "self/greedy", 1, 0.75, 0.7, 0.8, one},
+                         {"linear", "self/greedy", 2, 0.65, 0.6, 0.7, two},
+                         few};
+  m.results.detectors[2].scorer = "other";
+  const std::string html = m.html();
+  const auto rows = between(html, "<tr><td data-label=\"detector\">", "</tr>");
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_NE(rows[0].find("\">0.250 [0.046, 0.699]</td>"), std::string::npos) << rows[0];  // Wilson's, 1 of 4
+  EXPECT_NE(rows[1].find("\">0.500 [0.150, 0.850]</td>"), std::string::npos) << rows[1];  // 2 of 4
+  EXPECT_NE(rows[2].find("\">mean of 2</td>"), std::string::npos) << rows[2];
+  EXPECT_NE(rows[2].find("<b>0.700</b> <small>±0.071</small>"), std::string::npos) << rows[2];
+  EXPECT_NE(rows[2].find("<b>0.375</b> <small>±0.177</small>"), std::string::npos) << rows[2];
+  EXPECT_TRUE(rows[3].ends_with("\">–</td>")) << rows[3];  // 1 % of four texts is none
+  std::vector<std::string> found;
+  for (const auto& [name, content] : result_files(m.results)) {
+    if (name != "detectors.csv") continue;
+    for (auto row : read_csv(content))
+      if (row["measure"] == "tpr_at_fpr_0.01") found.push_back(row["seed"] + ": " + row["value"]);
+  }
+  EXPECT_EQ(found, (std::vector<std::string>{"1: 0.25", "2: 0.5"}));
 }
 // Rows stand under their group once, in the order of the config within it.
 TEST(Report, ArmsStandUnderTheirGroup) {
@@ -623,6 +801,7 @@ TEST(Report, AChainIsShownByGeneration) {
 // Two writers, two kinds of students: a cell for each pair that was made.
 TEST(Report, TheMapSaysWhereGeneratedTextHelps) {
   Made m;
+  m.config.recipes["small"] = {};
   m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
   for (const auto& [name, targets, student] :
        {std::tuple{"a", "low/greedy", ""}, {"b", "high/greedy", ""}, {"c", "high/greedy", "small"}}) {
@@ -662,6 +841,13 @@ TEST(Report, NumbersAreWrittenAsInPrint) {
   EXPECT_EQ(page::change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
   EXPECT_EQ(page::change(NAN, 3, 1), "–");
   EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt;\u00a0.001");
+  // An end that would round to 0 tells on which side of 0 it lies.
+  EXPECT_EQ(interval_text(effect_of(0.3, 0.0278, 0.5, 0), 1), "+0.3 [+0.03,\u00a0+0.5]");
+  EXPECT_EQ(interval_text(effect_of(-0.3, -0.5, -0.004, 0), 1), "−0.3 [−0.5,\u00a0−0.004]");
+  EXPECT_EQ(interval_text(effect_of(0.3, 0, 0.5, 0), 1), "+0.3 [0.0,\u00a0+0.5]");
+  GapClosed gap;
+  gap.share = 0.09, gap.interval = {0.004, 0.19};
+  EXPECT_EQ(share_of_gap(gap), "9\u00a0% [0.4,\u00a019]");
   EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 1), "1");
   EXPECT_NE(explained("mattr_50").find("Moving-average TTR"), std::string::npos);
   EXPECT_EQ(explained("of no such name"), "");

@@ -531,6 +531,7 @@ class Reader {
     s.read("better", x.better, true);
     s.read("worse", x.worse, true);
     s.read("mean_with", x.mean_with);
+    s.read("minus_with", x.minus_with);
     s.read("model", x.weights);
     s.read("ceiling", x.ceiling);
     s.read("measures", x.measures);
@@ -546,7 +547,7 @@ class Reader {
       if (other.id == x.id) throw FileError(fmt::format("{}two claims are named {}", s.place("id"), x.id));
     c_.claims.push_back(std::move(x));
   }
-  void about_students(const Section& s, const Claim& x) const {
+  void about_students(Section& s, const Claim& x) const {
     if (x.better == x.worse)
       throw FileError(
           fmt::format("{}claim {} compares \"{}\" with itself", s.place("worse"), x.id, x.better));
@@ -561,11 +562,35 @@ class Reader {
       check_judged(s.place("mean_with"), better, {x.weights});
       check_judged(s.place("mean_with"), worse, {x.weights, "last"});
     }
+    if (s.find("minus_with") != nullptr) check_minus(s, x);
     if (!x.ceiling.empty()) check_judged(s.place("ceiling"), x.ceiling, {"last"});
     if (!x.measures.empty())
       throw FileError(s.place("measures") +
                       "students are judged by their scores: measures are for claims of kind \"errors\" or "
                       "\"diversity\"");
+  }
+  void check_minus(const Section& s, const Claim& x) const {
+    const auto& [better, worse] = x.minus_with;
+    const std::string place = s.place("minus_with");
+    if (!x.mean_with.empty())
+      throw FileError(fmt::format(
+          "{}claim {} is about a mean of differences or about one minus another: give one of mean_with and "
+          "minus_with",
+          place, x.id));
+    if (better == worse)
+      throw FileError(fmt::format("{}claim {} compares \"{}\" with itself", place, x.id, better));
+    if (x.minus_with == std::pair(x.better, x.worse))
+      throw FileError(
+          fmt::format("{}claim {} takes a difference from itself: name two other arms, better "
+                      "and worse",
+                      place, x.id));
+    if (!x.ceiling.empty())
+      throw FileError(
+          fmt::format("{}claim {} is about a difference minus another, which closes no gap: "
+                      "leave out ceiling or minus_with",
+                      s.place("ceiling"), x.id));
+    check_judged(place, better, {x.weights});
+    check_judged(place, worse, {x.weights, "last"});
   }
   // Are there students of the whole pool that are judged by one of these weights?
   void check_judged(const std::string& place, const std::string& name,
@@ -594,9 +619,9 @@ class Reader {
     if (std::none_of(c_.arms.begin(), c_.arms.end(), [&](const Arm& a) { return a.targets == generated; }))
       throw FileError(fmt::format("{}no arm learns from \"{}\", and only what arms learn from is measured",
                                   s.place(key), generated));
-    if (!x.mean_with.empty())
-      throw FileError(s.place("mean_with") +
-                      "differences are averaged over arms alone: a claim of kind \"students\"");
+    for (const char* with : {"mean_with", "minus_with"})
+      if (s.find(with) != nullptr)
+        throw FileError(s.place(with) + with + " names arms: it is for a claim of kind \"students\"");
     if (!x.ceiling.empty())
       throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");
     if (s.find("model") != nullptr)
@@ -639,6 +664,30 @@ TargetsName::TargetsName(const std::string& name) : generator(name.substr(0, nam
 }
 const std::string& recipe_of(const ExperimentConfig& c, const Arm& a) {
   return a.student.empty() ? c.student : a.student;
+}
+Writers writers_of(const Arm& a) {
+  Writers out{a.targets, {a.targets}};
+  for (const AppliedOperation& o : a.apply) {
+    if (o.op == "replace") {
+      out = {o.targets.front().second, {o.targets.front().second}};
+    } else if (o.op == "mix") {
+      const auto real = std::find_if(o.parameters.begin(), o.parameters.end(),
+                                     [](const auto& p) { return p.first == "real"; });
+      double share = 0;
+      real->second.number(share);
+      out.text += fmt::format(", {:g} % human", 100 * share);
+      out.targets.emplace_back("human");
+    } else if (o.op == "alternate" || o.op == "join") {
+      for (const auto& [_, with] : o.targets) {
+        out.text += (o.op == "join" ? " and " : " in turn with ") + with;
+        out.targets.push_back(with);
+      }
+    } else if (edits::Operation::named(o.op).kept != edits::Operation::all) {
+      out.text += ", " + o.op;  // such as errors injected
+    }
+  }
+  if (!a.joined.empty()) out.text += ", and all of " + a.joined;
+  return out;
 }
 bool chosen_by_oracle(const ExperimentConfig& c, const std::string& targets) {
   const auto way = c.rerankings.find(TargetsName(targets).decoding);

@@ -102,6 +102,9 @@ struct Claim {
   // Further pairs of arms, better and worse: then the claim is about the mean of the differences. Over the
   // sizes of a growing set that is how far one curve lies above the other.
   std::vector<std::pair<std::string, std::string>> mean_with{};
+  // Or one other pair, better and worse, empty if there is none: then the claim is about the difference
+  // between `better` and `worse` minus that of this pair, how much more is gained there.
+  std::pair<std::string, std::string> minus_with{};
 };
 struct Gate {  // of the scale: if not met, the sizes are wrong, not the claims
   std::string arm, claim;
@@ -131,6 +134,13 @@ const std::string& recipe_of(const ExperimentConfig&, const Arm&);  // of its st
 // FileError: file, line, key, what was expected, what was found; unknown keys and names with a suggestion.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
 ExperimentConfig read_experiment(const std::string& path);
+// Whose text an arm's students learn from, after the operations that put other texts in the place of its
+// targets.
+struct Writers {
+  std::string text;                  // "human"; "self/greedy, 25 % human"; "human, inject"
+  std::vector<std::string> targets;  // the names of all that are in it: "self/greedy", "human"
+};
+Writers writers_of(const Arm&);
 // Were targets of this name chosen by their likeness to the human ones?
 bool chosen_by_oracle(const ExperimentConfig&, const std::string& targets);
 }  // namespace rum::experiment

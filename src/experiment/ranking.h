@@ -10,6 +10,9 @@
 #include "pipeline/store.h"
 
 namespace rum::experiment {
+// The share of people's texts that may be flagged where a detector is judged by what it then finds.
+inline constexpr double kFalseAlarms = 0.01;
+
 struct RankingResult {
   std::string targets;                   // which were ranked: "self/greedy"
   int64_t pairs = 0;                     // of the first seed

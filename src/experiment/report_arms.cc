@@ -10,10 +10,19 @@
 
 namespace rum::experiment {
 namespace {
-std::string ratio(const ArmResult& a, int64_t pool) {
-  if (a.seed_pairs == 0) return "–";
-  const double r = static_cast<double>(a.seed_pairs) / static_cast<double>(pool);
-  return r >= 1 ? fmt::format("{:.3g} : 1", r) : fmt::format("1 : {:.3g}", 1 / r);
+std::string ratios(const ArmResult& a, int64_t pool) {
+  std::string out;
+  for (const int64_t pairs : a.seed_pairs) {
+    const double r = static_cast<double>(pairs) / static_cast<double>(pool);
+    out += out.empty() ? "" : ", ";
+    out += r >= 1 ? fmt::format("{:.3g} : 1", r) : fmt::format("1 : {:.3g}", 1 / r);
+  }
+  return out.empty() ? "–" : out;
+}
+std::string pairs_cell(const ArmResult& a) {
+  const std::string pairs = page::counted(a.pool_pairs);
+  if (a.different_pairs >= a.pool_pairs) return pairs;
+  return fmt::format("{}<br><small>{} different</small>", pairs, page::counted(a.different_pairs));
 }
 std::string trained(const ArmResult& a) {
   return fmt::format("{}<br><small>{} steps</small>", page::shown(a.epochs),
@@ -91,7 +100,8 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
       "Arms",
       "An arm is one choice of targets for the pool. The sign of a difference to human targets depends "
       "on how much real text the generator learned from and on how it decodes, so both are on every "
-      "row.");
+      "row: whose text the students learn from, where other targets were put in the place of some or all "
+      "of the generator&rsquo;s.");
   page::Table t{
       "Students on the human test set: mean over seeds with the standard deviation (±), and below it the "
       "difference to students of human targets with its 95 % interval, if there are any of the same recipe, "
@@ -100,8 +110,9 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
       "results.csv differences.csv",
       {{"arm"},
        {"targets"},
-       {"seed : pool", "Pairs that the generator learned from, against those of the pool."},
-       {"pairs", "Seen by a student."},
+       {"seed : pool",
+        "Pairs that the generator learned from, or each of several, against those of the pool."},
+       {"pairs", "Seen by a student; below, how many differ, where some are drawn several times."},
        {"epochs", "Passes over them, and steps of the optimizer."}}};
   for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
   std::vector<const ArmResult*> compared;
@@ -110,8 +121,9 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
     const ArmResult& a = *arm;
     if (t.rows.empty() || a.arm->group != group)
       t.rows.push_back({escape_html(group_name(group = a.arm->group))});
-    t.rows.push_back({escape_html(a.name()), escape_html(a.arm->targets), ratio(a, r.config->data.pool_pairs),
-                      page::counted(a.pool_pairs), a.pool_pairs > 0 ? trained(a) : "–"});
+    t.rows.push_back({escape_html(a.name()), escape_html(writers_of(*a.arm).text),
+                      ratios(a, r.config->data.pool_pairs), pairs_cell(a),
+                      a.pool_pairs > 0 ? trained(a) : "–"});
     for (size_t m = 0; m < kScores.size(); ++m) t.rows.back().push_back(score_cell(a, m));
     if (!a.against.empty() && a.volume == 1 && a.weights == "last") compared.push_back(&a);
   }

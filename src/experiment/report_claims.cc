@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "experiment/report_page.h"
 #include "experiment/result_files.h"
@@ -24,6 +25,8 @@ std::string against(const Claim& c) {
   std::string out = fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));
   for (const auto& [better, worse] : c.mean_with)
     out += fmt::format(", {} against {}", escape_html(better), escape_html(worse));
+  if (const auto& [better, worse] = c.minus_with; !better.empty())
+    out += fmt::format(", minus {} against {}", escape_html(better), escape_html(worse));
   return c.mean_with.empty() ? out : "mean of " + out;
 }
 
@@ -59,24 +62,50 @@ void grid_of_targets(page::Page& page, const ExperimentResults& r) {
 
 // ---- numbers
 // The cells that both tables have for a row, with this many digits.
-std::vector<std::string> verdict_cells(const ClaimResult::Row& row, int digits) {
+std::vector<std::string> verdict_cells(const Claim& c, const ClaimResult::Row& row, int digits) {
   const Effect& e = row.difference;
-  return {escape_html(row.by),
-          verdict_html(row.verdict),
-          page::change(row.from, row.to, digits, !row.few_chances),
-          interval_text(e, digits),
-          p_value_text(e, digits, e.p),
-          p_value_text(e, digits, row.corrected)};
+  return {escape_html(row.by),      verdict_html(row.verdict),    from_to(c, row, digits),
+          interval_text(e, digits), p_value_text(e, digits, e.p), p_value_text(e, digits, row.corrected)};
+}
+// By BLEU, in which the gate asks for it.
+bool too_wide(const ExperimentResults& r, const ClaimResult::Row& row) {
+  return r.gate && !r.config->gate.claim.empty() && row.by == kScores[0] &&
+         (row.difference.high - row.difference.low) / 2 > r.config->gate.half_width;
+}
+bool any_of_students(const ExperimentResults& r, const std::function<bool(const ClaimResult::Row&)>& is) {
+  return std::any_of(r.claims.begin(), r.claims.end(), [&](const ClaimResult& c) {
+    return of_students(c) && std::any_of(c.rows.begin(), c.rows.end(), is);
+  });
+}
+std::string caption_of_students(const ExperimentResults& r) {
+  std::string out =
+      "Claims about students. The difference is the first arm minus the second, with its 95 % interval; "
+      "beside it the scores of the second and of the first. &ldquo;Could see&rdquo;: the smallest effect "
+      "that this comparison, if it were the only one, would have found in 80 of 100 repetitions. "
+      "&ldquo;p, swaps&rdquo; takes these students as fixed: it may be small where p is not, for it says "
+      "nothing of students of other seeds, so it is not corrected and decides no verdict. "
+      "&ldquo;sd of seeds&rdquo; is that of the paired difference.";
+  if (std::any_of(r.claims.begin(), r.claims.end(),
+                  [](const ClaimResult& c) { return !c.claim->minus_with.first.empty(); }))
+    out +=
+        " Of a claim with a &ldquo;minus&rdquo; the difference is that of the first two arms minus that of "
+        "the other two, and beside it stand the other difference and the first; swaps would test that the "
+        "arms of each pair are alike, not that the pairs differ alike, so it has no p by them.";
+  if (any_of_students(r, [&](const ClaimResult::Row& row) { return too_wide(r, row); }))
+    out += fmt::format(" Wide: the half-width of the interval is above the {} BLEU that the gate asks for.",
+                       page::shown(r.config->gate.half_width, 2));
+  if (any_of_students(r, [](const ClaimResult::Row& row) { return row.gap.has_value(); }))
+    out +=
+        " Gap closed: how far the first arm goes from the second to the claim&rsquo;s ceiling, a ratio of "
+        "means that are resampled together, with Fieller&rsquo;s interval, which holds 0 just when that of "
+        "the difference does and allows for few seeds, with which percentiles of the resampled ratio are too "
+        "narrow; with a ?, the gap itself may have the other sign, so its share means little, and may be "
+        "unbounded; none where the ceiling is not better.";
+  return out;
 }
 void numbers_of_students(page::Page& page, const ExperimentResults& r) {
   page::Table t{
-      "Claims about students. The difference is the first arm minus the second, with its 95 % interval; "
-      "beside it the scores of the second and of the first. &ldquo;Could see&rdquo;: the smallest effect "
-      "that this comparison, if it were the only one, would have found in 80 of 100 repetitions. Gap closed: "
-      "how far the first arm goes from the second to the claim&rsquo;s ceiling, a ratio of means that are "
-      "resampled together, with Fieller&rsquo;s interval, which allows for few seeds and holds 0 just when "
-      "that of the difference does; with a ?, the gap itself may have the other sign, so its share means "
-      "little, and may be unbounded; none where the ceiling is not better.",
+      caption_of_students(r),
       "claims.json",
       {{"by"},
        {"verdict"},
@@ -88,9 +117,11 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
        {"p, Holm",
         "Corrected over all claims that are judged by this score. Claims chosen after looking do not count "
         "against the others."},
-       {"p, swaps", "By approximate randomisation."},
+       {"p, swaps",
+        "By approximate randomisation of these students' translations: not corrected, and not used for the "
+        "verdict."},
        {"could see"},
-       {"sd of seeds"},
+       {"sd of seeds", "Of the paired difference."},
        {"gap closed"}}};
   for (const ClaimResult& c : r.claims) {
     if (!of_students(c)) continue;
@@ -98,7 +129,8 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
     for (const ClaimResult::Row& row : c.rows) {
       const int d = digits_of_row(c, row);
       const Effect& e = row.difference;
-      std::vector<std::string> cells = verdict_cells(row, d);
+      std::vector<std::string> cells = verdict_cells(*c.claim, row, d);
+      if (too_wide(r, row)) cells[3] += " <small>wide</small>";
       cells.insert(cells.end(), {p_value_text(e, d, row.randomised), page::shown(e.detectable(), d),
                                  std::isfinite(e.seeds.sd) ? page::shown(e.seeds.sd, d + 1) : "–",
                                  row.gap ? share_of_gap(*row.gap) : "–"});
@@ -124,7 +156,7 @@ void numbers_of_targets(page::Page& page, const ExperimentResults& r) {
     if (of_students(c)) continue;
     t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
     for (const ClaimResult::Row& row : c.rows) {
-      t.rows.push_back(verdict_cells(row, digits_of_row(c, row)));
+      t.rows.push_back(verdict_cells(*c.claim, row, digits_of_row(c, row)));
       t.rows.back().push_back(page::counted(compared_sentences(r, *c.claim)));
     }
   }
@@ -151,7 +183,7 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
       arms.push_back(&*arm);
       std::string label = fmt::format("{}, from {}", c.claim->better, c.claim->worse);
       if (const size_t more = c.claim->mean_with.size())
-        label += fmt::format(", and {} more on average", more);
+        label = fmt::format("mean of {}: {}, …", more + 1, label);
       chart.rows.push_back({std::move(label), share_of_gap(g), *g.share, g.interval->first,
                             g.interval->second, group_key(*r.config, arm->arm->group)});
     }
@@ -172,7 +204,7 @@ void put_claims(page::Page& page, const ExperimentResults& r) {
   page.section(
       "Claims",
       "Each claim is a difference between two arms, or between two sets of targets, that should have "
-      "the sign the paper gives it. It <b>holds</b> when the whole 95 % interval lies on that side and "
+      "the sign that it states. It <b>holds</b> when the whole 95 % interval lies on that side and "
       "p, corrected over all claims (Holm), is below .05; it does <b>not hold</b> when the same is true "
       "of the other side; everything else is <b>undecided</b>, and so is every claim about students of a "
       "single seed.");

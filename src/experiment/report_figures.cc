@@ -72,10 +72,16 @@ void training_curves(page::Page& page, const ExperimentResults& r) {
     put_panels(group, all, lines, charts);
   }
   if (charts.empty()) return;
-  page.figure(charts,
-              "Training curves: NLL of human validation text, lower is better; means over seeds, with the "
-              "smallest and largest of them.",
-              "curves.csv");
+  std::string caption =
+      "Training curves: NLL of human validation text, lower is better; means over seeds, with the smallest "
+      "and largest of them.";
+  if (std::any_of(r.arms.begin(), r.arms.end(), [&](const ArmResult& a) {
+        return r.config->recipes.at(recipe_of(*r.config, *a.arm)).average > 1;
+      }))
+    caption +=
+        " They are of the weights of that step: students that are judged by a mean of their last weights are "
+        "better than the end of their curve.";
+  page.figure(charts, caption, "curves.csv");
 }
 
 void volumes(page::Page& page, const ExperimentResults& r) {
@@ -181,8 +187,10 @@ void put_learning(page::Page& page, const ExperimentResults& r) {
       "Students of a part of the pool with its human targets, alone or filled up with generated ones. At "
       "equal tokens alone means more epochs over less text; best weights are those that did best on the "
       "validation texts, by train.best of the recipe: loss or BLEU.");
-  by_share(page, r, kept_share, "Growing sets", "share of the generated targets that is kept",
-           "Students of the targets that a scorer ranks highest, or of as many at random, all for as many "
-           "tokens. A remedy is worth what its curve lies above the random one.");
+  by_share(
+      page, r, kept_share, "Growing sets", "share of the generated targets that is kept",
+      "Students of the targets that a scorer ranks highest, or of as many at random, all for as many "
+      "tokens. A remedy is worth what its curve lies above the random one: a claim over several sizes is "
+      "about the mean of the differences at them.");
 }
 }  // namespace rum::experiment

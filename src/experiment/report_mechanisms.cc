@@ -56,12 +56,42 @@ std::string with_floor(const TargetsResult& t, const MeasureResult& m) {
   }
   return out;
 }
-std::string name_of(const TargetsResult& t, int64_t TargetsResult::*count) {
-  return fmt::format("{} <small>({} pairs)</small>", escape_html(t.name), page::counted(t.*count));
+// A row of the tables: targets that are not human ones, and the names of those that are the same text in
+// another order or with other weights.
+struct Row {
+  const TargetsResult* targets;
+  std::string alike;
+};
+bool same(const Measures& a, const Measures& b) {
+  const auto same_number = [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& x, const auto& y) {
+    return x.measure == y.measure &&
+           std::equal(x.values.begin(), x.values.end(), y.values.begin(), y.values.end(), same_number);
+  });
+}
+std::vector<Row> rows_of(const ExperimentResults& r) {
+  std::vector<Row> out;
+  for (const TargetsResult& t : r.targets) {
+    const ArmResult* arm = find_arm(r, t.name);
+    if (arm && writers_of(*arm->arm).text == "human") continue;
+    const auto at = std::find_if(out.begin(), out.end(), [&](const Row& row) {
+      return row.targets->pairs == t.pairs && same(row.targets->errors, t.errors) &&
+             same(row.targets->diversity, t.diversity);
+    });
+    if (at == out.end())
+      out.push_back({&t, ""});
+    else
+      at->alike += (at->alike.empty() ? "" : ", ") + escape_html(t.name);
+  }
+  return out;
+}
+std::string name_of(const Row& row, const std::string& count) {
+  return fmt::format("{} <small>({})</small>{}", escape_html(row.targets->name), count,
+                     row.alike.empty() ? "" : "<br><small>the same text: " + row.alike + "</small>");
 }
 
-void error_tables(page::Page& page, const ExperimentResults& r) {
-  const Measures& all = r.targets.front().errors;
+void error_tables(page::Page& page, const std::vector<Row>& rows) {
+  const Measures& all = rows.front().targets->errors;
   for (const auto& [first, last] : pieces(all.size())) {
     page::Table t{
         "Errors of targets against the human target of the same sentence, means over seeds, lower is "
@@ -72,9 +102,10 @@ void error_tables(page::Page& page, const ExperimentResults& r) {
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
-    for (const TargetsResult& x : r.targets) {
-      t.rows.push_back({fmt::format("{} <small>({} pairs, {} twice)</small>", escape_html(x.name),
-                                    page::counted(x.pairs), page::counted(x.doubled))});
+    for (const Row& row : rows) {
+      const TargetsResult& x = *row.targets;
+      t.rows.push_back({name_of(
+          row, fmt::format("{} pairs, {} twice", page::counted(x.pairs), page::counted(x.doubled)))});
       for (size_t i = first; i < last; ++i) {
         const MeasureResult* m = find(x.errors, all[i].measure);
         t.rows.back().push_back(m ? with_floor(x, *m) : "–");
@@ -83,8 +114,8 @@ void error_tables(page::Page& page, const ExperimentResults& r) {
     page.table(t);
   }
 }
-void diversity_tables(page::Page& page, const ExperimentResults& r) {
-  const Measures& all = r.targets.front().diversity;
+void diversity_tables(page::Page& page, const std::vector<Row>& rows) {
+  const Measures& all = rows.front().targets->diversity;
   for (const auto& [first, last] : pieces(all.size())) {
     page::Table t{
         "Lexical diversity of targets: human &rarr; these targets on the same sentences, and the change; "
@@ -96,8 +127,9 @@ void diversity_tables(page::Page& page, const ExperimentResults& r) {
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
-    for (const TargetsResult& x : r.targets) {
-      t.rows.push_back({name_of(x, &TargetsResult::pairs)});
+    for (const Row& row : rows) {
+      const TargetsResult& x = *row.targets;
+      t.rows.push_back({name_of(row, page::counted(x.pairs) + " pairs")});
       for (size_t i = first; i < last; ++i) {
         const MeasureResult* m = find(x.diversity, all[i].measure);
         t.rows.back().push_back(m ? beside_human(*m) : "–");
@@ -183,9 +215,12 @@ void scatter(page::Page& page, const ExperimentResults& r) {
 void put_mechanisms(page::Page& page, const ExperimentResults& r) {
   if (r.targets.empty()) return;
   page.section("Mechanisms",
-               "What differs between the targets, sentence by sentence against the human ones.");
-  error_tables(page, r);
-  diversity_tables(page, r);
+               "What differs between the targets, sentence by sentence against the human ones. Arms of human "
+               "targets alone are left out.");
+  if (const std::vector<Row> rows = rows_of(r); !rows.empty()) {
+    error_tables(page, rows);
+    diversity_tables(page, rows);
+  }
   notes(page, r);
   costs(page, r);
   scatter(page, r);

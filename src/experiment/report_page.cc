@@ -14,10 +14,22 @@ bool has_width(const Effect& e, int digits) {
   return std::isfinite(e.low) && std::isfinite(e.high) &&
          page::signed_number(e.low, digits) != page::signed_number(e.high, digits);
 }
+namespace {
+// So many that v does not round to 0, if a few more suffice.
+int digits_off_zero(double v, int digits) {
+  for (int more = 0; more < 4; ++more)
+    if (std::abs(v) >= 0.5 * std::pow(10, -digits - more)) return digits + more;
+  return digits;
+}
+}  // namespace
 std::string interval_text(const Effect& e, int digits) {
   if (!has_width(e, digits)) return page::signed_number(e.value, digits);
-  return fmt::format("{} [{},\u00a0{}]", page::signed_number(e.value, digits),
-                     page::signed_number(e.low, digits), page::signed_number(e.high, digits));
+  const auto end = [&](double v) { return page::signed_number(v, digits_off_zero(v, digits)); };
+  return fmt::format("{} [{},\u00a0{}]", page::signed_number(e.value, digits), end(e.low), end(e.high));
+}
+std::string from_to(const Claim& c, const ClaimResult::Row& row, int digits) {
+  if (c.minus_with.first.empty()) return page::change(row.from, row.to, digits, !row.few_chances);
+  return fmt::format("{} → {}", page::signed_number(row.from, digits), page::signed_number(row.to, digits));
 }
 std::string p_value_text(const Effect& e, int digits, double p) {
   if (!std::isfinite(p) || !has_width(e, digits)) return "–";
@@ -27,7 +39,9 @@ std::string p_value_text(const Effect& e, int digits, double p) {
 }
 std::string share_of_gap(const GapClosed& g) {
   if (!g.share || !g.interval) return "no gap";
-  const auto end = [](double share) { return std::isinf(share) ? "unbounded" : page::shown(100 * share, 0); };
+  const auto end = [](double share) {
+    return std::isinf(share) ? "unbounded" : page::shown(100 * share, digits_off_zero(100 * share, 0));
+  };
   const auto [low, high] = *g.interval;
   std::string out = page::percent(*g.share);
   if (std::isinf(low) && std::isinf(high))

@@ -86,9 +86,35 @@ void detector_figure(page::Page& page, const std::vector<DetectorResult>& detect
         "left is better), and calibration (ideally on the diagonal).",
         "detectors.csv");
 }
+std::string tpr_cell(const DetectorResult& d) {
+  const auto at = detect::at_fpr(d.log_odds, kFalseAlarms);
+  if (!at) return "–";
+  return fmt::format("{:.3f} [{:.3f}, {:.3f}]", at->tpr, at->tpr_interval[0], at->tpr_interval[1]);
+}
+// Means over the seeds of one detector, with their standard deviation.
+std::vector<std::string> mean_row(const std::vector<const DetectorResult*>& seeds) {
+  const auto cell = [&](const std::vector<double>& values) -> std::string {
+    if (values.size() < seeds.size()) return "–";
+    const Spread s = spread(values);
+    return fmt::format("<b>{:.3f}</b> <small>±{:.3f}</small>", s.mean, s.sd);
+  };
+  std::vector<double> auroc, tpr;
+  for (const DetectorResult* d : seeds) {
+    auroc.push_back(d->auroc);
+    if (const auto at = detect::at_fpr(d->log_odds, kFalseAlarms)) tpr.push_back(at->tpr);
+  }
+  return {escape_html(seeds[0]->scorer),
+          escape_html(seeds[0]->targets),
+          fmt::format("mean of {}", seeds.size()),
+          "",
+          "",
+          cell(auroc),
+          cell(tpr)};
+}
 void detector_table(page::Page& page, const std::vector<DetectorResult>& detectors) {
   page::Table t{
-      "How well detectors tell the generator from people, on texts that they were not fitted on.",
+      "How well detectors tell the generator from people, on texts that they were not fitted on; after the "
+      "seeds of each their mean and standard deviation.",
       "detectors.csv",
       {{"detector"},
        {"targets"},
@@ -96,13 +122,24 @@ void detector_table(page::Page& page, const std::vector<DetectorResult>& detecto
        {"tried on",
         "A fifth of the judge set's sources, or the validation set if it learned from all of them."},
        {"texts"},
-       {"AUROC [95 %], higher is better"}}};
-  for (const DetectorResult& d : detectors) {
+       {"AUROC [95 %], higher is better"},
+       {"TPR at 1 % FPR [95 %]",
+        "Share of machine texts found by a threshold that flags at most 1 % of people's; none where these "
+        "are fewer than 1,000."}}};
+  std::vector<const DetectorResult*> seeds;  // of one detector, which are neighbours
+  for (size_t i = 0; i < detectors.size(); ++i) {
+    const DetectorResult& d = detectors[i];
     const size_t texts = d.log_odds.human.size() + d.log_odds.machine.size();
     t.rows.push_back({escape_html(d.scorer), escape_html(d.targets), page::counted(d.seed),
                       d.tried_on == "valid" ? "validation set" : "judge set",
                       texts > 0 ? page::counted(static_cast<int64_t>(texts)) : "–",
-                      fmt::format("{:.3f} [{:.3f}, {:.3f}]", d.auroc, d.low, d.high)});
+                      fmt::format("{:.3f} [{:.3f}, {:.3f}]", d.auroc, d.low, d.high), tpr_cell(d)});
+    seeds.push_back(&d);
+    if (i + 1 < detectors.size() && detectors[i + 1].scorer == d.scorer &&
+        detectors[i + 1].targets == d.targets)
+      continue;
+    if (seeds.size() > 1) t.rows.push_back(mean_row(seeds));
+    seeds.clear();
   }
   page.table(t);
 }

@@ -21,8 +21,9 @@ std::string quoted(const ExperimentResults& r, const std::string& id) {
   return escape_html(id);
 }
 
-std::string seeds_of(const ExperimentConfig& c) {
-  return c.seeds == 1 ? "1 seed" : fmt::format("{} seeds", c.seeds);
+// "1 seed", "5 seeds"
+std::string some(int64_t n, const char* one, const char* many) {
+  return page::counted(n) + " " + (n == 1 ? one : many);
 }
 
 // ---- five sentences
@@ -30,9 +31,10 @@ std::string what_was_run(const ExperimentResults& r) {
   std::set<const Arm*> arms;
   for (const ArmResult& a : r.arms) arms.insert(a.arm);
   return fmt::format(
-      "{} students were trained for {} arms, {} each; they learned from a pool of {} pairs and were "
-      "judged on {} sentences that people had translated.",
-      page::counted(r.students), arms.size(), seeds_of(*r.config), page::counted(r.config->data.pool_pairs),
+      "{} trained for {}, {} each; they learned from a pool of {} pairs and were judged on {} sentences that "
+      "people had translated.",
+      some(r.students, "student was", "students were"), some(std::ssize(arms), "arm", "arms"),
+      some(r.config->seeds, "seed", "seeds"), page::counted(r.config->data.pool_pairs),
       page::counted(r.test_sentences));
 }
 std::string how_good(const ExperimentResults& r) {
@@ -57,7 +59,7 @@ std::string main_claim(const ExperimentResults& r) {
     const int d = digits_of(row.by);
     out += fmt::format("{} {}<b>{}</b> by {} ({}; {})", &row == &c->rows.front() ? "" : ",",
                        row.verdict == Verdict::undecided ? "is " : "", name(row.verdict), row.by,
-                       page::change(row.from, row.to, d), interval_text(row.difference, d));
+                       from_to(*c->claim, row, d), interval_text(row.difference, d));
   }
   return out + ".";
 }
@@ -69,9 +71,13 @@ std::string all_claims(const ExperimentResults& r) {
     int of[3] = {};
     for (const ClaimResult& c : r.claims)
       if (c.claim->kind == "students") ++of[static_cast<int>(c.rows[m].verdict)];
-    out += fmt::format("{} by {} {} hold, {} do not, {} are undecided", m == 0 ? "" : ";", kScores[m],
-                       of[static_cast<int>(Verdict::holds)], of[static_cast<int>(Verdict::does_not_hold)],
-                       of[static_cast<int>(Verdict::undecided)]);
+    const auto those = [&](Verdict v, const char* one, const char* many) {
+      return some(of[static_cast<int>(v)], one, many);
+    };
+    out += fmt::format("{} by {} {}, {}, {}", m == 0 ? "" : ";", kScores[m],
+                       those(Verdict::holds, "holds", "hold"),
+                       those(Verdict::does_not_hold, "does not", "do not"),
+                       those(Verdict::undecided, "is undecided", "are undecided"));
   }
   return fmt::format("Of the claims about students, {} in all,{}.", claims,
                      claims > 0 ? out : " none is judged");
@@ -94,30 +100,52 @@ bool learned_more(const ExperimentConfig& c, const Arm& a) {
 // about students; null if there is none.
 const Claim* gap_claim(const ExperimentResults& r) {
   for (const ClaimResult& c : r.claims)
-    if (c.claim->id == r.config->gate.claim && c.claim->kind == "students") return c.claim;
-  const ClaimResult* first = first_claim(r, "students");
-  return first ? first->claim : nullptr;
+    if (c.claim->id == r.config->gate.claim && c.claim->kind == "students" &&
+        c.claim->minus_with.first.empty())
+      return c.claim;
+  for (const ClaimResult& c : r.claims)
+    if (c.claim->kind == "students" && c.claim->minus_with.first.empty()) return c.claim;
+  return nullptr;
 }
-// The claims of remedies for this gap; shares of others, such as that from a random half, are of other sizes.
-// Oracles, and controls whose generator learned from more human text, are not remedies, and what was chosen
-// after looking is no evidence.
-std::vector<const ClaimResult*> remedies_for(const ExperimentResults& r, const Claim& gap) {
-  std::vector<const ClaimResult*> out;
+// A gap, and the claims that ask how much of it is closed.
+struct Gap {
+  std::string from, to;  // HTML
+  std::vector<const ClaimResult*> claims;
+};
+std::string named(const std::string& arm) { return "&ldquo;" + escape_html(arm) + "&rdquo;"; }
+// One side of a claim, better or worse.
+std::string side(const Claim& c, const std::string& arm) {
+  std::string out = named(arm);
+  if (const size_t more = c.mean_with.size(); more > 0) out += fmt::format(" and {} more on average", more);
+  return out;
+}
+std::string from_of(const Claim& c) {
+  return side(c, c.worse) + (c.weights == "last" ? "" : fmt::format(" ({} weights)", c.weights));
+}
+// The gap of the gate's claim first, if any remedy starts there. Shares of different gaps do not compare. Not
+// remedies: oracles, and controls whose generator learned from more human text; and what was chosen after
+// looking is no evidence.
+std::vector<Gap> gaps_of(const ExperimentResults& r) {
+  std::vector<Gap> out;
+  if (const Claim* main = gap_claim(r)) out.push_back({from_of(*main), named(main->better), {}});
   for (const ClaimResult& c : r.claims) {
-    if (c.rows.empty() || c.claim->worse != gap.worse || c.claim->ceiling != gap.better ||
-        c.claim->weights != gap.weights || c.claim->chosen_later || !c.claim->mean_with.empty())
-      continue;
+    if (c.rows.empty() || c.claim->ceiling.empty() || c.claim->chosen_later) continue;
     const ArmResult* arm = find_arm(r, c.claim->better);
     if (arm && (chosen_by_oracle(*r.config, *arm->arm) || learned_more(*r.config, *arm->arm))) continue;
-    out.push_back(&c);
+    const Gap gap{from_of(*c.claim), named(c.claim->ceiling), {}};
+    auto at = std::find_if(out.begin(), out.end(),
+                           [&](const Gap& g) { return g.from == gap.from && g.to == gap.to; });
+    if (at == out.end()) at = out.insert(out.end(), gap);
+    at->claims.push_back(&c);
   }
+  std::erase_if(out, [](const Gap& g) { return g.claims.empty(); });
   return out;
 }
 // "“X” closes most: 46 % [31, 60]"
-std::string best_remedy(const std::vector<const ClaimResult*>& remedies, size_t score) {
+std::string best_remedy(const Gap& gap, size_t score) {
   const ClaimResult* best = nullptr;
   bool there = false;
-  for (const ClaimResult* c : remedies) {
+  for (const ClaimResult* c : gap.claims) {
     const ClaimResult::Row& row = c->rows[score];
     if (!row.gap || !row.gap->share) continue;
     there = true;
@@ -125,30 +153,48 @@ std::string best_remedy(const std::vector<const ClaimResult*>& remedies, size_t 
     if (best == nullptr || *row.gap->share > *best->rows[score].gap->share) best = c;
   }
   if (!there) return "there is none";
-  if (best == nullptr) return "no remedy is shown to close any of it";
-  return fmt::format("&ldquo;{}&rdquo; closes most: {}", escape_html(best->claim->better),
-                     share_of_gap(*best->rows[score].gap));
+  const size_t n = gap.claims.size();
+  if (best != nullptr)
+    return fmt::format("{} closes {}{}", side(*best->claim, best->claim->better), n > 1 ? "most: " : "",
+                       share_of_gap(*best->rows[score].gap));
+  std::string names;
+  for (const ClaimResult* c : gap.claims)
+    names += (names.empty() ? "" : ", ") + side(*c->claim, c->claim->better);
+  if (n == 1) return names + ", the one remedy compared with it, is not shown to close any";
+  constexpr size_t kNamed = 4;  // more are in the figure of all shares
+  return fmt::format("none of the {} remedies compared with it{} is shown to close any", n,
+                     n > kNamed ? "" : " (" + names + ")");
 }
-// The remedies that close most of the gap; else the clearest difference between targets; else the smallest
-// effect that would have been detected.
-std::string main_effect(const ExperimentResults& r) {
-  const Claim* gap = gap_claim(r);
-  if (const auto remedies = gap ? remedies_for(r, *gap) : std::vector<const ClaimResult*>();
-      !remedies.empty()) {
-    std::string out = fmt::format("Of the gap from &ldquo;{}&rdquo; to &ldquo;{}&rdquo;,",
-                                  escape_html(gap->worse), escape_html(gap->better));
-    std::vector<std::pair<std::string, std::string>> said;  // and the scores by which it is so
-    for (size_t m = 0; m < kScores.size(); ++m) {
-      const std::string says = best_remedy(remedies, m);
-      if (!said.empty() && said.back().first == says)
-        said.back().second += std::string(", ") + kScores[m];
-      else
-        said.emplace_back(says, kScores[m]);
-    }
-    for (const auto& s : said)
-      out += fmt::format("{} by {} {}", &s == &said.front() ? "" : ";", s.second, s.first);
-    return out + ".";
+std::string best_remedies(const Gap& gap) {
+  std::vector<std::pair<std::string, std::string>> said;  // and the scores by which it is so
+  for (size_t m = 0; m < kScores.size(); ++m) {
+    const std::string says = best_remedy(gap, m);
+    if (!said.empty() && said.back().first == says)
+      said.back().second += std::string(", ") + kScores[m];
+    else
+      said.emplace_back(says, kScores[m]);
   }
+  std::string out = fmt::format("Of the gap from {} to {},", gap.from, gap.to);
+  for (const auto& s : said)
+    out += fmt::format("{} by {} {}", &s == &said.front() ? "" : ";", s.second, s.first);
+  return out + ".";
+}
+// The remedies that close most of the gap of the gate's claim, and of any other that some remedy closes; else
+// the clearest difference between targets; else the smallest effect that would have been detected.
+std::string main_effect(const ExperimentResults& r) {
+  const std::vector<Gap> gaps = gaps_of(r);
+  const auto closed = [](const Gap& g) {
+    return std::any_of(g.claims.begin(), g.claims.end(), [](const ClaimResult* c) {
+      return std::any_of(c->rows.begin(), c->rows.end(), [](const ClaimResult::Row& row) {
+        return row.verdict == Verdict::holds && row.gap && row.gap->share;
+      });
+    });
+  };
+  const bool any_closed = std::any_of(gaps.begin(), gaps.end(), closed);
+  std::string out;
+  for (const Gap& g : gaps)
+    if (closed(g) || &g == &gaps.front() || !any_closed) out += (out.empty() ? "" : " ") + best_remedies(g);
+  if (!out.empty()) return out;
   if (const ClaimResult* c = first_claim(r, "diversity"); c && !c->rows.empty()) {
     const ClaimResult::Row& row = c->rows.front();
     return fmt::format("From human to generated targets {} goes {}.", escape_html(row.by),
@@ -217,13 +263,12 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
               "people.");
   if (const int64_t n = without_likelihood(r); n > 0)
     out.push_back(fmt::format(
-        "{} of {} test pairs do not fit the context of a student: they count in BLEU and chrF, not in NLL.",
-        page::counted(n), page::counted(r.test_sentences)));
+        "{} of {} test pairs {} not fit the context of a student: NLL leaves {} out, BLEU and chrF do not.",
+        page::counted(n), page::counted(r.test_sentences), n == 1 ? "does" : "do", n == 1 ? "it" : "them"));
   if (r.unfinished > 0)
-    out.push_back(
-        fmt::format("{} translations break off where their generator&rsquo;s context ends ({} sources were "
-                    "translated).",
-                    page::counted(r.unfinished), page::counted(r.generated)));
+    out.push_back(fmt::format("{} off where the generator&rsquo;s context ends ({} translated).",
+                              some(r.unfinished, "translation breaks", "translations break"),
+                              some(r.generated, "source was", "sources were")));
   std::string oracles;
   for (const Arm& a : r.config->arms)
     if (chosen_by_oracle(*r.config, a))

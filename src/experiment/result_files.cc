@@ -27,8 +27,9 @@ std::string results_csv(const ExperimentResults& r) {
   for (const ArmResult& a : r.arms) {
     const auto row = [&](size_t seed, const char* measure, double value) {
       out += fmt::format("{},{},{},{},{},{},{},{},{},{},,,,\n", csv_cell(a.arm->name), csv_cell(a.arm->group),
-                         csv_cell(a.arm->targets), a.volume, a.weights, a.seed_pairs, a.pool_pairs, seed + 1,
-                         measure, number(value));
+                         csv_cell(writers_of(*a.arm).text), a.volume, a.weights,
+                         a.seed_pairs.empty() ? "0" : fmt::format("{}", fmt::join(a.seed_pairs, " ")),
+                         a.pool_pairs, seed + 1, measure, number(value));
     };
     for (size_t m = 0; m < kScores.size(); ++m)
       for (size_t s = 0; s < a.replicates[m].by_seed.size(); ++s)
@@ -120,6 +121,8 @@ std::string detectors_csv(const ExperimentResults& r) {
                          measure, number(value));
     };
     row("auroc", d.auroc);
+    if (const auto at = detect::at_fpr(d.log_odds, kFalseAlarms))
+      row(fmt::format("tpr_at_fpr_{}", kFalseAlarms).c_str(), at->tpr);
     row("auroc_low", d.low);
     row("auroc_high", d.high);
     for (const double x : d.log_odds.human) row("log_odds_of_human", x);
@@ -188,6 +191,8 @@ Json claims_json(const ExperimentResults& r) {
     for (const auto& [better, worse] : c.claim->mean_with)
       pairs.push_back(Json(Json::Object{{"better", better}, {"worse", worse}}));
     if (!pairs.empty()) claim.emplace_back("mean_with", Json(std::move(pairs)));
+    if (const auto& [better, worse] = c.claim->minus_with; !better.empty())
+      claim.emplace_back("minus_with", Json(Json::Object{{"better", better}, {"worse", worse}}));
     if (c.claim->kind == "students")
       claim.emplace_back("weights", c.claim->weights);
     else

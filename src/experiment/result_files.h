@@ -4,11 +4,13 @@
 // validity.csv and detectors.csv for the scores that ranked the pool, if any; claims.json. Ids and numbers
 // only, no corpus text.
 //
-// In results.csv rows of students are measured on the test set. Those of group "targets" are measures of
-// targets, "human" that of the human targets of the same sources; those of group "floor" compare them with the
-// first of two people who translated a sentence, and "human" is the second. pool_pairs: pairs that a student
-// saw, or that were compared. p: by swapping lines. chances: what an error is a share of, human_chances: the
-// second person's.
+// In results.csv rows of students are measured on the test set; targets: whose text they learned from
+// (writers_of), so those with "human" alone learned from human text; seed_pairs: what each generator that
+// wrote for them learned from, 0: there is none, or it was not trained here. Rows of group "targets" are
+// measures of targets, "human" that of the human targets of the same sources; those of group "floor" compare
+// them with the first of two people who translated a sentence, and "human" is the second. pool_pairs: pairs
+// that a student saw, drawn ones as often as they were, or that were compared. p: by swapping lines. chances:
+// what an error is a share of, human_chances: the second person's.
 #pragma once
 #include <string>
 #include <utility>

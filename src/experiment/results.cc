@@ -140,21 +140,28 @@ class Gatherer {
         if (arm.parameters == 0) arm.parameters = parameters(store_.folder(run.student) + "/run");
         arm.curves.push_back(read_training(store_.folder(run.student) + "/run"));
         arm.epochs += (arm.curves.back().epochs - arm.epochs) / n;
-        int64_t pairs = 0;
-        const auto pool = static_cast<double>(config_.data.pool_pairs);
-        if (!run.targets_stage.empty())
-          for (const int64_t i : edits::read_targets(store_.folder(run.targets_stage)).ids)
-            pairs += static_cast<double>(i) < run.volume * pool;
-        arm.pool_pairs += pairs;
+        count_pairs(arm, run);
       }
     for (ArmResult& arm : out_.arms) {
-      arm.pool_pairs =
-          std::llround(static_cast<double>(arm.pool_pairs) / static_cast<double>(arm.rows[0].size()));
+      for (int64_t* pairs : {&arm.pool_pairs, &arm.different_pairs})
+        *pairs = std::llround(static_cast<double>(*pairs) / static_cast<double>(arm.rows[0].size()));
       for (size_t m = 0; m < kScores.size(); ++m) {
         arm.replicates[m] = bootstrap(scores_[m], arm.rows[m], resampling_);
         arm.scores[m] = effect(arm.replicates[m]);
       }
     }
+  }
+  void count_pairs(ArmResult& arm, const StudentRun& run) {
+    if (run.targets_stage.empty()) return;
+    const double end = run.volume * static_cast<double>(config_.data.pool_pairs);
+    const edits::TargetSet targets = edits::read_targets(store_.folder(run.targets_stage));
+    std::set<std::pair<int64_t, std::string_view>> different;
+    for (size_t i = 0; i < targets.ids.size(); ++i) {
+      if (static_cast<double>(targets.ids[i]) >= end) continue;
+      ++arm.pool_pairs;
+      different.emplace(targets.ids[i], targets.texts[i].target);
+    }
+    arm.different_pairs += std::ssize(different);
   }
   ArmResult& arm_of(const StudentRun& run, const std::string& weights) {
     for (ArmResult& a : out_.arms)
@@ -163,11 +170,14 @@ class Gatherer {
     a.arm = run.arm;
     a.volume = run.volume;
     a.weights = weights;
-    const std::string generator = TargetsName(run.arm->targets).generator;
-    for (const Generator& g : config_.generators)
-      if (g.name == generator && !g.recipe.empty())
-        a.seed_pairs =
+    for (const std::string& targets : writers_of(*run.arm).targets)
+      for (const Generator& g : config_.generators) {
+        if (g.name != TargetsName(targets).generator || g.recipe.empty()) continue;
+        const int64_t pairs =
             (g.pairs > 0 ? g.pairs : config_.data.seed_pairs) + (g.judge_set ? config_.data.judge_pairs : 0);
+        if (std::find(a.seed_pairs.begin(), a.seed_pairs.end(), pairs) == a.seed_pairs.end())
+          a.seed_pairs.push_back(pairs);
+      }
     out_.arms.push_back(std::move(a));
     return out_.arms.back();
   }
@@ -319,6 +329,11 @@ class Gatherer {
       worse_arms.push_back(b);
     };
     add(c.better, c.worse);
+    if (const auto& [better, worse] = c.minus_with; !better.empty()) {
+      add(better, worse);
+      minus_the_other(r, better_arms, worse_arms);
+      return;
+    }
     for (const auto& [better, worse] : c.mean_with) add(better, worse);
     const ArmResult* top = c.ceiling.empty() ? nullptr : find(c.ceiling, "last");
     for (size_t m = 0; m < kScores.size(); ++m) {
@@ -331,6 +346,16 @@ class Gatherer {
       GapClosed gap = gap_closed(top->replicates[m], b, a);
       if (gap.share) gap.interval = fieller_interval(top->replicates[m], b, a);
       r.rows.back().gap = std::move(gap);
+    }
+  }
+  // Swaps of translations would test that the arms of each pair are alike, not that the pairs differ alike.
+  static void minus_the_other(ClaimResult& r, const std::vector<const ArmResult*>& better,
+                              const std::vector<const ArmResult*>& worse) {
+    for (size_t m = 0; m < kScores.size(); ++m) {
+      const Bootstrap one = minus(better[0]->replicates[m], worse[0]->replicates[m]),
+                      other = minus(better[1]->replicates[m], worse[1]->replicates[m]);
+      r.rows.push_back(
+          {kScores[m], other.score, one.score, difference(one, other), NAN, 1, Verdict::undecided});
     }
   }
   static Bootstrap mean_of(const std::vector<const ArmResult*>& arms, size_t score) {

@@ -22,9 +22,12 @@ using ByScore = std::array<Effect, kScores.size()>;
 struct ArmResult {
   const Arm* arm = nullptr;
   double volume = 1;
-  std::string weights;     // last, best
-  int64_t seed_pairs = 0;  // pairs that its generator learned from; 0: human targets
-  int64_t pool_pairs = 0;  // pairs that the student saw, on average over seeds
+  std::string weights;  // last, best
+  // Pairs that each generator learned from which wrote for it and was trained here; equal numbers once.
+  std::vector<int64_t> seed_pairs;
+  // Pairs that the student saw, and those of them that differ: less where some are drawn several times.
+  // On average over seeds.
+  int64_t pool_pairs = 0, different_pairs = 0;
   std::array<SeedRows, kScores.size()> rows;
   std::array<Bootstrap, kScores.size()> replicates;
   ByScore scores;
@@ -62,10 +65,12 @@ struct TargetsResult {
 struct ClaimResult {
   const Claim* claim = nullptr;
   struct Row {
-    std::string by;           // a score or a measure
-    double from = 0, to = 0;  // students: worse, better; targets: human, generated; means over seeds
-    Effect difference;        // better - worse, in the measure's unit
-    // p-values: of the other test; of the bootstrap (or permutation) after Holm.
+    std::string by;  // a score or a measure
+    // Students: worse, better, or the two differences of a claim with minus_with, its own last; targets:
+    // human, generated. Means over seeds.
+    double from = 0, to = 0;
+    Effect difference;  // to - from, in the measure's unit; of targets better - worse
+    // p-values: of the other test, NaN where there is none; of the bootstrap (or permutation) after Holm.
     double randomised = 1, corrected = 1;
     Verdict verdict = Verdict::undecided;
     std::optional<GapClosed> gap{};  // if the claim names a ceiling; its interval is Fieller's

@@ -65,12 +65,10 @@ class Section : public JsonKeys {
     if (j == nullptr) return;
     const char* const expected = "a list of pairs [\"...\", \"...\"]";
     if (j->array() == nullptr || j->array()->empty()) wrong(key, expected, *j);
-    for (const Json& x : *j->array()) {
-      const Json::Array* pair = x.array();
-      if (pair == nullptr || pair->size() != 2 || !pair->at(0).text() || !pair->at(1).text())
-        wrong(key, expected, x);
-      to.emplace_back(*pair->at(0).text(), *pair->at(1).text());
-    }
+    for (const Json& x : *j->array()) to.push_back(pair(key, expected, x));
+  }
+  void read(const std::string& key, std::pair<std::string, std::string>& to) {
+    if (const Json* j = find(key)) to = pair(key, "a pair [\"...\", \"...\"]", *j);
   }
   void done() const {  // FileError: a key that was never read
     if (const std::string* key = unknown())
@@ -95,6 +93,13 @@ class Section : public JsonKeys {
   }
 
  private:
+  std::pair<std::string, std::string> pair(const std::string& key, const char* expected,
+                                           const Json& x) const {
+    const Json::Array* two = x.array();
+    if (two == nullptr || two->size() != 2 || !two->at(0).text() || !two->at(1).text())
+      wrong(key, expected, x);
+    return {*two->at(0).text(), *two->at(1).text()};
+  }
   [[noreturn]] void missing(const std::string& key) const {
     throw FileError(fmt::format("{}{} is missing", file_.place(path_), path(key)));
   }

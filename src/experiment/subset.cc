@@ -13,6 +13,7 @@ namespace {
 std::vector<std::string> needs(const Claim& c) {
   std::vector<std::string> out{c.better, c.worse};
   for (const auto& [better, worse] : c.mean_with) out.insert(out.end(), {better, worse});
+  if (const auto& [better, worse] = c.minus_with; !better.empty()) out.insert(out.end(), {better, worse});
   if (!c.ceiling.empty()) out.push_back(c.ceiling);
   return out;
 }
