@@ -81,7 +81,7 @@ std::vector<Row> rows_of(const ExperimentResults& r) {
     if (at == out.end())
       out.push_back({&t, ""});
     else
-      at->alike += (at->alike.empty() ? "" : ", ") + escape_html(t.name);
+      at->alike += (at->alike.empty() ? "" : "; ") + escape_html(t.name);
   }
   return out;
 }
