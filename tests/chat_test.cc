@@ -336,6 +336,24 @@ TEST(ChatProgram, SaysWhatWasRefused) {
   EXPECT_NE(ran.err.find("1 of 2 sources were refused"), std::string::npos) << ran.err;
   EXPECT_EQ(read_generated(p.file("pool")).size(), 2u);
 }
+// No number is so large or so small that a clock cannot hold what comes of it.
+TEST(ChatProgram, TimesAreWithinWhatAClockCounts) {
+  const Server server([](const std::string&, const Json&, int) { return completion("x"); });
+  Program p;
+  p.write("sources", "eins\n");
+  const auto ask = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"chat", "--system", "T.", "--input", p.file("sources"), "--output",
+                               p.file("pool"), "--url", server.url(), "--model", "m"});
+    return p.run(more);
+  };
+  const Ran endless = ask({"--timeout", "1e300"});
+  EXPECT_EQ(endless.status, 2);
+  EXPECT_NE(endless.err.find("--timeout: expected a number"), std::string::npos) << endless.err;
+  EXPECT_EQ(ask({"--per-minute", "-1"}).status, 2);
+  EXPECT_EQ(server.requests(), 0);
+  const Ran seldom = ask({"--per-minute", "1e-300"});  // the first is not waited for
+  EXPECT_EQ(seldom.status, 0) << seldom.err;
+}
 TEST(ChatProgram, CountsTheAnswersThatAreCutOff) {
   const Server server([](const std::string&, const Json& body, int) {
     return asked(body) == "zwei" ? completion("two and a ha", "length") : completion("x");

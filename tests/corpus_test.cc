@@ -64,6 +64,16 @@ TEST(Corpus, RefusesWithLineAndReason) {
   EXPECT_TRUE(has(refusal("a\tb\n" + std::string(10'000'000, 'x') + "\ty\n"),
                   "line 2: expected at most 1048576 bytes, found more"));
 }
+// A message is text, wherever what it shows is cut.
+TEST(Corpus, AMessageHoldsNoHalfCharacter) {
+  for (size_t i = 0; i < 2; ++i) {
+    std::string line(i, 'x');
+    for (int k = 0; k < 50; ++k) line += "\u00e4";
+    const std::string why = refusal(line + "\n");
+    EXPECT_EQ(find_invalid_utf8(why), std::string::npos) << why;
+    EXPECT_TRUE(has(why, "\u00e4...\""));
+  }
+}
 TEST(Corpus, SkipsAndCountsBadLinesWhenAsked) {
   const std::string bytes = "a\tb\nnone\n\xFF\tc\n" + std::string(2'000'000, 'x') + "\ty\nd\te\n\tf\n";
   const Corpus c = parse_corpus(bytes, "f", CorpusKind::pairs, {.skip_bad = true, .empty_sides = true});

@@ -410,6 +410,9 @@ TEST(HuggingFaceProgram, AnImportedRunIsTakenLikeAnyOther) {
   p.write("text.txt", "the old man sees the ships .\n\nthe man\n");
   const Ran asked = p.run({"perplexity", p.file("run"), "--input", p.file("text.txt"), "--json"});
   ASSERT_EQ(asked.status, 0) << asked.err;
+  const std::string rows =
+      p.run({"perplexity", p.file("run"), "--input", p.file("text.txt"), "--per-token"}).out;
+  EXPECT_NE(rows.find("\t\"<|end|>\"\t"), std::string::npos) << rows;  // as its tokenizer calls it
   EXPECT_EQ(p.run({"inspect", p.file("run")}).status, 0);
   const Ran learned =
       p.run({"train", p.file("run/config.toml"), "--set", "train.from=" + p.file("run"), "--set",

@@ -55,6 +55,18 @@ TEST(ChatPrompt, SpeaksAsEachFamilyDoes) {
   EXPECT_EQ(chat_prompt(mistral, talk)->prompt.tokens,
             joined(mistral, {"<s>", "[INST]", " hello ", "[/INST]", "yes", "</s>", "[INST]", "be brief\n\ngo",
                              "[/INST]"}));
+  // Messages are counted as they were given, whatever is put before them.
+  const Tokenizer in_words = with({"<s>", "</s>"});
+  const std::vector<Message> twice{{"user", "a"}, {"user", "b"}},
+      late{{"user", "a"}, {"system", "b"}, {"user", "c"}};
+  for (const char* system : {"", "be brief"}) {
+    const auto why = [&](const Tokenizer& t, const std::vector<Message>& m, Turns turns) {
+      return error_of([&] { chat_prompt(t, m, {turns, "", system}); });
+    };
+    for (const Turns turns : {Turns::llama2, Turns::mistral})
+      EXPECT_EQ(why(in_words, twice, turns).find("message 1: this model knows questions"), 0u) << system;
+    EXPECT_EQ(why(mistral, late, Turns::tokens).find("message 1: this model's system message"), 0u) << system;
+  }
   EXPECT_FALSE(chat_prompt(with({}), talk));
   EXPECT_NE(error_of([&] { chat_prompt(qwen, std::span(talk).first(3)); }).find("the user's"),
             std::string::npos);

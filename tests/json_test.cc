@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "error_of.h"
+#include "text/unicode.h"
 
 namespace rum::json_test {
 namespace {
@@ -54,6 +55,20 @@ TEST(Json, RefusesWithPlaceAndReason) {
   EXPECT_NE(message("").find("file.json"), std::string::npos);
   EXPECT_NE(message("{\"a\":\"\xff\"}").find("byte"), std::string::npos);
   EXPECT_NE(message(std::string(40, '[').c_str()).find("levels"), std::string::npos);
+}
+// Cut wherever it may be, before or after.
+TEST(Json, MessagesHoldNoHalfCharacter) {
+  for (size_t i = 0; i < 2; ++i) {
+    std::string many(i, 'x');
+    for (int k = 0; k < 100; ++k) many += "\u00e4";
+    for (const std::string& bad :
+         {"{\"" + many + "\":1,\"" + many + "\":2}", "[\"" + many + "\",\"" + many + "\"x"}) {
+      const std::string why = error_of([&] { parse_json(bad, "j"); });
+      EXPECT_EQ(find_invalid_utf8(why), std::string::npos) << why;
+      EXPECT_EQ(why.find("\uFFFD"), std::string::npos) << why;
+      EXPECT_NE(why.find("\u00e4"), std::string::npos) << why;
+    }
+  }
 }
 }  // namespace
 }  // namespace rum::json_test

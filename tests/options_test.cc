@@ -24,6 +24,7 @@ Parsed parse(std::vector<std::string> words) {
       .add("--ratio", some, "help", 1)
       .add("--part", part, "help", 1e-3f, 1e3f)
       .add("--any", p.number, "help")
+      .add("--seconds", p.number, "help", .001, 1e6)
       .add("--any-whole", p.whole, "help", 0);
   words.insert(words.begin(), "test");
   std::vector<char*> argv;
@@ -47,6 +48,8 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   for (const char* x : {"nan", "inf", "-inf", "NaN"})
     for (const char* flag : {"--ratio", "--any"}) expect({flag, x}, std::string("found ") + x);
   expect({"--part", "0"}, "expected a number such as 2.5 from 0.001 to 1000, found 0");
+  EXPECT_EQ(parse({"--seconds", "1e6"}).number, 1e6);
+  expect({"--seconds", "1e300"}, "expected a number such as 2.5 from 0.001 to 1e+06, found 1e300");
   expect({"--any", "3x"}, "expected a number such as 2.5, found 3x");
   expect({"--whole", "1.5"}, "--whole: expected a whole number from 1 to 1048576, found 1.5");
   expect({"--whole", "0"}, "found 0");

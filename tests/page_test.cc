@@ -6,12 +6,14 @@
 
 #include <regex>
 
+#include "generate/translate.h"
 #include "page/attention.h"
 #include "page/png.h"
 #include "page/tokens.h"
 #include "program.h"
 #include "run_folder.h"
 #include "text/json.h"
+#include "text/unicode.h"
 
 namespace rum::page_test {
 namespace {
@@ -118,6 +120,42 @@ TEST_F(RunPage, ShowsCurvesSamplesTokensAndAttention) {
   expect_alone(texts);
   EXPECT_NE(texts.find("perplexity"), std::string::npos);
   EXPECT_NE(texts.find("title=\""), std::string::npos);
+}
+TEST_F(RunPage, ASourceThatLooksLikeAnotherLineIsASource) {
+  write_run(p.file("run"), {});
+  p.write(
+      "run/samples.txt",
+      "step 10\n  > quoted\n  = one\n  > first\n  = equal\n  = two\n  > \nstep 20\n  > quoted\n  = one\n  > "
+      "second\n");
+  ASSERT_EQ(p.run({"inspect", p.file("run"), "--html", p.file("page.html")}).status, 0);
+  const std::string html = slurp(p.file("page.html"));
+  for (const char* part :
+       {"<b>&gt; quoted</b><br><span class=\"soft\">one</span></p><dl>\n<dt>step "
+        "10</dt><dd>first</dd>\n<dt>step "
+        "20</dt><dd>second</dd>\n</dl>",
+        "<b>= equal</b><br><span class=\"soft\">two</span></p><dl>\n<dt>step 10</dt><dd></dd>\n</dl>"})
+    EXPECT_NE(html.find(part), std::string::npos) << part << html;
+}
+// An untrained model writes bytes that are no text.
+TEST_F(RunPage, SamplesAreLinesOfText) {
+  p.corpora(), p.config();
+  ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "train.steps=1", "--set", "schedule.warmup=0", "--set",
+                   "optimizer.learning_rate=0"})
+                .status,
+            0);
+  const auto run = load_run(p.file("run"));
+  const std::vector<Pair> valid = read_corpus(p.file("valid.tsv"), CorpusKind::pairs).texts;
+  std::vector<std::string> sources;
+  for (size_t i = 0; i < 3; ++i) sources.push_back(valid[i].source);
+  Decoding greedy = run->config.decoding;
+  greedy.beam = 1;
+  std::string all;
+  for (const std::string& t : translate(run->model, run->tokenizer, sources, greedy)) all += t;
+  ASSERT_NE(find_invalid_utf8(all), std::string::npos) << all;
+  const std::string samples = slurp(p.file("run/samples.txt"));
+  EXPECT_EQ(find_invalid_utf8(samples), std::string::npos);
+  EXPECT_EQ(std::count(samples.begin(), samples.end(), '\n'), 1 + 3 * 3);
+  EXPECT_EQ(p.run({"inspect", p.file("run"), "--html", p.file("page.html")}).status, 0);
 }
 }  // namespace
 }  // namespace rum::page_test

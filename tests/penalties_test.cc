@@ -9,6 +9,7 @@
 #include "error_of.h"
 #include "generate/generate.h"
 #include "generate/log_probs.h"
+#include "generate/search.h"
 #include "run_folder.h"
 #include "scratch.h"
 
@@ -174,6 +175,66 @@ TEST_F(Written, ASeedOfItsOwnIsThatOfATextAlone) {
   alone.seed = 9;
   EXPECT_EQ(generate(run->model, beside, -1, d)[1][0].tokens, written(alone)[0].tokens);
   EXPECT_NE(generate(run->model, beside, -1, d)[1][0].tokens, written(d)[0].tokens);
+}
+// A beam of two whose tokens are used up after the first: by hand.
+TEST(Search, WithoutATokenThatMayFollowItEndsAsItStands) {
+  const Choice none{0, -INFINITY};
+  Search beams({.beam = 2, .length_penalty = 1, .best = 2}, -1, 10);
+  std::vector<int32_t> parents(2);
+  const Choice first[] = {{7, -1}, {8, -2}, none, none},
+               after[8] = {none, none, none, none, none, none, none, none};
+  beams.advance(first, parents);
+  beams.advance(after, parents);
+  ASSERT_TRUE(beams.done());
+  const std::vector<Hypothesis> found = beams.results();
+  ASSERT_EQ(found.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(found[i].tokens, (Tokens{i == 0 ? 7 : 8}));
+    EXPECT_EQ(found[i].score, i == 0 ? -1 : -2);  // of one token
+    EXPECT_FALSE(found[i].finished);
+  }
+  Search at_once({.beam = 2, .length_penalty = 1}, -1, 10);
+  at_once.advance(std::span(after).first(4), parents);
+  ASSERT_EQ(at_once.results().size(), 1u);
+  EXPECT_EQ(at_once.results()[0].score, 0);
+  // Of two draws one ends and the other goes on.
+  Search draws({.sample = true, .best = 2}, -1, 2);
+  const Choice one[] = {none, {5, -3}}, other[] = {{6, -1}};
+  draws.advance(one, parents);
+  ASSERT_EQ(draws.live().size(), 1u);
+  EXPECT_EQ(draws.live()[0].draw, 1);
+  draws.advance(other, parents);
+  ASSERT_TRUE(draws.done());
+  EXPECT_EQ(draws.results()[0].tokens, Tokens{});
+  EXPECT_EQ(draws.results()[1].tokens, (Tokens{5, 6}));
+  EXPECT_EQ(draws.results()[1].log_prob, -4);
+}
+// A vocabulary of letters that is smaller than the context, and none may come twice: each text has them all.
+TEST(Generate, ATextEndsWhereEveryTokenIsUsedUp) {
+  const Scratch folder;
+  write_run(folder.path, {.kind = CorpusKind::documents, .pattern = "characters"});
+  const auto run = load_run(folder.path);
+  const int64_t vocab = run->model.head().shape()[0];
+  ASSERT_LT(vocab + 2, run->model.config().context);
+  Prompt short_one{{5, 6, 7}}, all;
+  for (int64_t t = 0; t < vocab; ++t) all.tokens.push_back(static_cast<Token>(t));
+  const Prompt prompts[] = {short_one, all};
+  for (Decoding d : {Decoding{}, Decoding{.beam = 2, .best = 2}, Decoding{.sample = true, .best = 3}}) {
+    d.no_repeat = 1;
+    const auto texts = generate(run->model, prompts, -1, d);
+    EXPECT_EQ(std::ssize(texts[0]), d.best) << describe(d);
+    for (const Hypothesis& h : texts[0]) {
+      std::set<Token> used(h.tokens.begin(), h.tokens.end());
+      EXPECT_EQ(std::ssize(h.tokens), vocab - 3) << describe(d);
+      EXPECT_EQ(std::ssize(used), vocab - 3) << describe(d);
+      for (const Token t : short_one.tokens) EXPECT_FALSE(used.contains(t)) << describe(d);
+      EXPECT_TRUE(std::isfinite(h.log_prob) && std::isfinite(h.score)) << describe(d);
+      EXPECT_FALSE(h.finished);
+    }
+    ASSERT_FALSE(texts[1].empty()) << describe(d);
+    EXPECT_EQ(texts[1][0].tokens, Tokens{}) << describe(d);
+    EXPECT_EQ(texts[1][0].log_prob, 0) << describe(d);
+  }
 }
 TEST_F(Written, RefusesWhatMakesNoSense) {
   EXPECT_NE(error_of([&] { written({.repetition_penalty = 0}); }).find("repetition penalty of 0"),

@@ -117,6 +117,17 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
   };
   const Ran cut = ask({}), skipped = ask({"--on-long", "skip"});
   ASSERT_EQ(cut.status, 0) << cut.err;
+  // Its tokens are numbered on from piece to piece.
+  std::istringstream rows(p.run({"perplexity", p.file("run"), "-i", p.file("valid.txt"), "--per-token"}).out);
+  std::string row;
+  std::getline(rows, row);
+  int64_t expected = 1, longest_text = 0;
+  while (std::getline(rows, row)) {
+    EXPECT_EQ(std::stoll(row.substr(row.find('\t') + 1)), expected) << row;
+    longest_text = std::max(longest_text, expected);
+    expected = row.find("\"<eos>\"") == std::string::npos ? expected + 1 : 1;
+  }
+  EXPECT_GT(longest_text, 96);
   EXPECT_NE(cut.err.find("1 texts were cut"), std::string::npos) << cut.err;
   const Json results = parse_json(slurp(p.file("run/results.json")), "results");
   EXPECT_NEAR(std::log(number(parse_json(cut.out, "json"), "perplexity")), number(results, "valid_loss"),
@@ -145,6 +156,7 @@ TEST(PerplexityCommand, AStreamIsReadInTheWindowsOfItsRun) {
   EXPECT_EQ(number(j, "bytes"), 1999);
   std::string written = text.substr(0, 1);
   for (const Json& window : *j.find("per_token")->array()) {
+    EXPECT_EQ(number(window, "before"), static_cast<double>(written.size() - 1));
     EXPECT_EQ(number(window, "line"), 1 + std::count(written.begin(), written.end() - 1, '\n'));
     for (const Json& t : *window.find("tokens")->array()) written += *t.find("token")->text();
   }

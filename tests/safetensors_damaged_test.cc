@@ -90,7 +90,7 @@ std::vector<Bad> entries() {
   return {
       {"an entry that is a string", file(R"({"w":"F32"})"), "byte 9: expected an object with dtype, shape"},
       {"an endless name", file("{\"" + std::string(1 << 20, 'x') + "\":{}}"),
-       "found none in \"" + std::string(80, 'x') + "\"..."},
+       "found none in \"" + std::string(80, 'x') + "...\""},
       {"an empty entry", file(R"({"w":{}})"), "expected a string \"dtype\", found none in \"w\""},
       {"a dtype that is a number", one("\"dtype\":32" + rest),
        "expected a string \"dtype\", found another value"},

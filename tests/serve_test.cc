@@ -18,6 +18,7 @@
 #include "generate/translate.h"
 #include "program.h"
 #include "run_folder.h"
+#include "sanitizer.h"
 #include "serve/api.h"
 #include "serve/slow_clients.h"
 #include "text/json.h"
@@ -208,31 +209,64 @@ TEST(Engine, OfASearchOnlyTheTokensUpToAStopCount) {
   EXPECT_EQ(job->tokens(), static_cast<int64_t>(first));
 }
 
-// The HTTP library and the system name a link-local client differently.
-TEST(SlowClients, TheInterfaceIsNoPartOfAClientsName) {
-  const auto bound = [](sockaddr_in& at, int s) {
+// A connection of this process with itself.
+struct SlowClients : testing::Test {
+  int listens = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0), served = -1;
+  int port = 0, client_port = 0;
+  static int bound(sockaddr_in& at, int s) {
     at.sin_family = AF_INET, at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof at;
     bind(s, reinterpret_cast<sockaddr*>(&at), size);
     getsockname(s, reinterpret_cast<sockaddr*>(&at), &size);
     return ntohs(at.sin_port);
-  };
-  sockaddr_in at{}, from{};
-  const int listens = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
-  const int port = bound(at, listens), client_port = bound(from, client);
-  listen(listens, 1);
-  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
-  const int served = accept(listens, nullptr, nullptr);
+  }
+  void SetUp() override {
+    sockaddr_in at{}, from{};
+    port = bound(at, listens), client_port = bound(from, client);
+    listen(listens, 1);
+    ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    served = accept(listens, nullptr, nullptr);
+  }
+  ~SlowClients() override {
+    for (const int s : {served, client, listens}) close(s);
+  }
+  bool is_cut() const { return send(served, "x", 1, MSG_NOSIGNAL) == -1; }
+};
+// The HTTP library and the system name a link-local client differently.
+TEST_F(SlowClients, TheInterfaceIsNoPartOfAClientsName) {
   serve::SlowClients slow(port, std::chrono::seconds(30));
   const auto now = steady_clock::now();
   slow.look(now);
   slow.answering("127.0.0.1%eth0", client_port);
   slow.look(now + std::chrono::seconds(31));
-  EXPECT_EQ(send(served, "x", 1, MSG_NOSIGNAL), 1);  // its answer is not cut off
+  EXPECT_FALSE(is_cut());  // its answer is not cut off
   slow.answered("127.0.0.1%eth0", client_port);
   slow.look(steady_clock::now() + std::chrono::seconds(31));
-  EXPECT_EQ(send(served, "x", 1, MSG_NOSIGNAL), -1);
-  for (const int s : {served, client, listens}) close(s);
+  EXPECT_TRUE(is_cut());
+}
+TEST_F(SlowClients, AreKnownWhenNoMoreFilesCanBeOpened) {
+  serve::SlowClients slow(port, std::chrono::seconds(30));
+  const auto now = steady_clock::now();
+  slow.look(now);
+  slow.answering("127.0.0.1", client_port);
+  rlimit usual{};
+  getrlimit(RLIMIT_NOFILE, &usual);
+  const auto with_files = [&](rlim_t most) {
+    const rlimit limit{most, usual.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  };
+  with_files(0);
+  EXPECT_EQ(open("/dev/null", O_RDONLY), -1);
+  slow.look(now + std::chrono::seconds(1));
+  with_files(usual.rlim_cur);
+  slow.look(now + std::chrono::seconds(2));
+  slow.look(now + std::chrono::seconds(60));
+  EXPECT_FALSE(is_cut());  // its answer is under way
+  slow.answered("127.0.0.1", client_port);
+  with_files(0);
+  slow.look(steady_clock::now() + std::chrono::seconds(31));
+  with_files(usual.rlim_cur);
+  EXPECT_TRUE(is_cut());
 }
 
 // A search of one width may be asked for one hypothesis or for several, by requests that wait side by side.
@@ -520,6 +554,31 @@ TEST_F(Serve, BadClientsHoldUpNobody) {
   close(idle);
 }
 
+// So little memory that no more than a few threads can be started: clients that say nothing take them all.
+TEST_F(Serve, WithoutMoreThreadsASlowClientMakesRoom) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer needs its memory";
+  start(CorpusKind::documents);
+  int64_t used = 0;
+  std::istringstream in(slurp("/proc/" + std::to_string(child) + "/status"));
+  for (std::string line; std::getline(in, line);)
+    if (line.rfind("VmSize:", 0) == 0) used = std::stoll(line.substr(7)) * 1024;
+  ASSERT_GT(used, 0);
+  const auto most = static_cast<rlim_t>(used + (int64_t{40} << 20));
+  const rlimit limit{most, most};
+  ASSERT_EQ(prlimit(child, RLIMIT_AS, &limit, nullptr), 0);
+  std::vector<int> idle;
+  for (int i = 0; i < 12; ++i) idle.push_back(connected());
+  const int asks = connected();
+  const timeval patience{30, 0};
+  setsockopt(asks, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  say(asks, "GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(hear(asks).substr(0, 12), "HTTP/1.1 200");
+  const auto asked = steady_clock::now();
+  const Ran r = end();
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_LT(steady_clock::now() - asked, std::chrono::seconds(15));
+  for (const int s : idle) close(s);
+}
 TEST_F(Serve, RefusesWhatIsNotMeantForIt) {
   start(CorpusKind::documents, {"--max-prompt", "50"});
   const std::string good = R"({"prompt":"a","max_tokens":1})", completions = "/v1/completions";

@@ -41,6 +41,15 @@ TEST(Terminal, ControlCharactersBecomeVisible) {
 }
 
 // For every command: no line exceeds the requested width, and the words are the same at any width.
+TEST(Terminal, WhatIsShortenedEndsWithAWholeCharacter) {
+  EXPECT_EQ(shortened("abc", 3), "abc");
+  EXPECT_EQ(shortened("abcd", 3), "abc...");
+  const std::string euro = "\xE2\x82\xAC";
+  EXPECT_EQ(shortened("a" + euro, 4), "a" + euro);
+  EXPECT_EQ(shortened("a" + euro + "b", 4), "a" + euro + "...");
+  for (const size_t cut : {1, 2, 3}) EXPECT_EQ(shortened("a" + euro, cut), "a...") << cut;
+  EXPECT_EQ(shortened("", 0), "");
+}
 TEST(Terminal, HelpFitsItsColumns) {
   const Program p;
   const auto words_of = [](const std::string& text) {

@@ -11,6 +11,7 @@
 #include "base/output.h"
 #include "generate/generated.h"
 #include "tests/program.h"
+#include "tests/run_folder.h"
 
 namespace rum::translate_program_test {
 namespace {
@@ -56,6 +57,20 @@ TEST_F(TranslateCommand, OneBadLineCostsNoOther) {
        {"line 2 has", "line 3 has a tab", "line 4", "not UTF-8", "3 of 6 lines were left out"})
     EXPECT_NE(r.err.find(part), std::string::npos) << r.err;
   EXPECT_EQ(r.err.find("line 5"), std::string::npos) << r.err;  // blank: nothing to translate
+}
+// A model of letters that may write none of them twice, and of which none ends a text.
+TEST(TranslateProgram, ALineOfWhichNoTokenMayFollowIsALine) {
+  Program p;
+  write_run(p.file("run"), {.kind = CorpusKind::documents, .pattern = "characters"});
+  RunConfig c = read_config(p.file("run/config.toml"));
+  set_key(c, "tokenizer.end", "");
+  p.write("run/config.toml", to_toml(c));
+  for (const char* beam : {"1", "2"}) {
+    const Ran r = p.run(
+        {"translate", p.file("run"), "--template", "{source}", "--no-repeat", "1", "--beam", beam}, "a\nb\n");
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 2) << r.out;
+  }
 }
 TEST_F(TranslateCommand, ACharacterThatTheTokenizerLacksCostsItsLineAlone) {
   const Ran trained = p->run({"train", p->file("c.toml"), "--set", "tokenizer.pattern=characters", "--set",

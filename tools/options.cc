@@ -77,8 +77,8 @@ Flags& Flags::add(const char* name, float& value, const std::string& help, float
   state_->app.add_option(name, value, help)->transform(number(low, high));
   return *this;
 }
-Flags& Flags::add(const char* name, double& value, const std::string& help) {
-  state_->app.add_option(name, value, help)->transform(number(-1e300, 1e300));
+Flags& Flags::add(const char* name, double& value, const std::string& help, double low, double high) {
+  state_->app.add_option(name, value, help)->transform(number(low, high));
   return *this;
 }
 Flags& Flags::add(const char* name, bool& value, const std::string& help) {

@@ -29,7 +29,8 @@ class Flags {
   Flags& add(const char* name, int64_t& value, const std::string& help, int64_t low = INT64_MIN,
              int64_t high = INT64_MAX);
   Flags& add(const char* name, float& value, const std::string& help, float low = -1e30f, float high = 1e30f);
-  Flags& add(const char* name, double& value, const std::string& help);
+  Flags& add(const char* name, double& value, const std::string& help, double low = -1e300,
+             double high = 1e300);
   Flags& add(const char* name, bool& value, const std::string& help);
   Flags& choice(const char* name, std::string& value, const std::string& help,
                 std::vector<std::string> allowed, bool required = false);

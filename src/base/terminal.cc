@@ -54,12 +54,14 @@ struct Guard {
     return true;
   }
 };
-ssize_t pass_on(void* cookie, const char* bytes, size_t n) {
+ssize_t pass_on(void* cookie, const char* bytes, size_t n) try {
   Guard& guard = *static_cast<Guard*>(cookie);
   std::string text = guard.rest + std::string(bytes, n);
   guard.rest = text.substr(text.size() - unfinished_character(text));
   text.resize(text.size() - guard.rest.size());
   return guard.write(visible(text)) ? static_cast<ssize_t>(n) : 0;
+} catch (...) {  // no memory: nothing may be thrown through the C library
+  return 0;
 }
 FILE* guarded(FILE* stream, int file, int buffering) {
   if (isatty(file) != 1) return stream;
@@ -77,6 +79,11 @@ size_t unfinished_character(std::string_view text) {
     if (!continues(c)) return announced(static_cast<unsigned char>(c)) > n ? n : 0;
   }
   return 0;
+}
+std::string shortened(std::string_view text, size_t most) {
+  if (text.size() <= most) return std::string(text);
+  const std::string_view begins = text.substr(0, most);
+  return std::string(begins.substr(0, begins.size() - unfinished_character(begins))) + "...";
 }
 std::string visible(std::string_view text) {
   std::string out;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/free_memory.h"
+#include "base/terminal.h"
 #include "tensor/backend.h"
 #include "text/json.h"
 
@@ -42,9 +43,7 @@ size_t rank_of(DType t) {
 }
 
 // A name out of the file, quoted and cut, for a message.
-std::string shown(std::string_view name) {
-  return name.size() <= 80 ? to_json(Json(name)) : to_json(Json(name.substr(0, 80))) + "...";
-}
+std::string shown(std::string_view name) { return to_json(Json(shortened(name, 80))); }
 
 struct Entry {
   std::string name, stored;  // as what type, by its name

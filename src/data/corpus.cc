@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/terminal.h"
 #include "text/reader.h"
 #include "text/unicode.h"
 #include "text/words.h"
@@ -24,8 +25,8 @@ std::string defect(std::string_view line, CorpusKind kind, const ReadRules& rule
   if (kind == CorpusKind::documents) return "";
   const auto tabs = std::count(line.begin(), line.end(), '\t');
   if (tabs != 1)
-    return fmt::format("expected source<TAB>target with one tab, found {}: \"{}{}\"", tabs,
-                       line.substr(0, 60), line.size() > 60 ? "..." : "");
+    return fmt::format("expected source<TAB>target with one tab, found {}: \"{}\"", tabs,
+                       shortened(line, 60));
   const size_t tab = line.find('\t');
   if (!rules.empty_sides && (tab == 0 || tab + 1 == line.size()))
     return fmt::format("the {} is empty; `ruminate data prepare` drops such pairs",

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/random.h"
+#include "base/terminal.h"
 
 namespace rum {
 namespace {
@@ -67,7 +68,7 @@ class Reader {
   }
   [[noreturn]] void bad(const std::string& expected, std::string_view found) const {
     throw FileError(fmt::format("{}: line {}: expected {}, found \"{}\"; the plan is damaged or not a plan",
-                                path_, number_, expected, found.substr(0, 60)));
+                                path_, number_, expected, shortened(found, 60)));
   }
   size_t left() const { return text_.size() - std::min(at_, text_.size()); }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
+#include "base/terminal.h"
 #include "text/reader.h"
 
 namespace rum::edits {
@@ -34,7 +35,7 @@ Scores read_scores(const std::string& path) {
   LineReader reader(path);
   const auto refuse = [&](const std::string& expected, std::string_view found) {
     throw FileError(fmt::format("{}: line {}: expected {}, found \"{}\"", path, reader.line(), expected,
-                                found.substr(0, 80)));
+                                shortened(found, 80)));
   };
   std::string_view line;
   if (!reader.next(line)) throw FileError(fmt::format("{}: empty; expected scores, one line each", path));

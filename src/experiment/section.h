@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "text/json_keys.h"
 #include "text/toml.h"
 
@@ -89,7 +90,7 @@ class Section : public JsonKeys {
   [[noreturn]] void wrong(const std::string& key, const std::string& expected,
                           const Json& found) const override {
     throw FileError(fmt::format("{}{}: expected {}, found {}", place(key), path(key), expected,
-                                to_json(found).substr(0, 80)));
+                                shortened(to_json(found), 80)));
   }
 
  private:

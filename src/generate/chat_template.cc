@@ -49,20 +49,25 @@ bool has(const Tokenizer& t, std::string_view name) {
   }
 }
 
-ChatPrompt chat_ml(const Tokenizer& t, std::span<const Message> messages) {
+// What is to be written. Messages are numbered in errors as they were given.
+struct Said {
+  std::vector<Message> messages;
+  size_t added = 0;  // at the front
+};
+ChatPrompt chat_ml(const Tokenizer& t, const Said& said) {
   Builder b(t);
-  for (const Message& m : messages)
+  for (const Message& m : said.messages)
     b.token("<|im_start|>").text(m.role + "\n" + m.content).token("<|im_end|>").text("\n");
   b.token("<|im_start|>").text("assistant\n");
   return b.made("<|im_end|>");
 }
-ChatPrompt llama3(const Tokenizer& t, std::span<const Message> messages) {
+ChatPrompt llama3(const Tokenizer& t, const Said& said) {
   Builder b(t);
   const auto head = [&](const std::string& role) {
     b.token("<|start_header_id|>").text(role).token("<|end_header_id|>");
   };
   b.token("<|begin_of_text|>");
-  for (const Message& m : messages) {
+  for (const Message& m : said.messages) {
     head(m.role);
     b.text("\n\n").text(m.content).token("<|eot_id|>");
   }
@@ -72,7 +77,8 @@ ChatPrompt llama3(const Tokenizer& t, std::span<const Message> messages) {
 }
 // What the system says stands before the last question. A tokenizer that marks where words begin has a blank
 // behind each of these tokens, and none around an answer.
-ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
+ChatPrompt mistral(const Tokenizer& t, const Said& said) {
+  const std::vector<Message>& messages = said.messages;
   Builder b(t);
   std::vector<Token> goes_on;
   t.encode("a", goes_on, true);
@@ -82,7 +88,7 @@ ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& m = messages[i];
     if (m.role == "system") {
-      RUM_CHECK(i == 0, "message {}: this model's system message comes first", i);
+      RUM_CHECK(i == 0, "message {}: this model's system message comes first", i - said.added);
       system = m.content + "\n\n";
     } else if (m.role == "user") {
       b.token("[INST]").text(gap + (i + 1 == messages.size() ? system : "") + m.content).token("[/INST]");
@@ -93,7 +99,8 @@ ChatPrompt mistral(const Tokenizer& t, std::span<const Message> messages) {
   return b.made("</s>");
 }
 
-ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns turns) {
+ChatPrompt in_words(const Tokenizer& t, const Said& said, Turns turns) {
+  std::span<const Message> messages = said.messages;
   const Token begin = t.begin() >= 0 ? t.begin() : t.special("<s>"),
               end = t.end() >= 0 ? t.end() : t.special("</s>");
   const bool llama = turns == Turns::llama2;
@@ -112,26 +119,29 @@ ChatPrompt in_words(const Tokenizer& t, std::span<const Message> messages, Turns
     RUM_CHECK(
         (m.role == "user") == asks,
         "message {}: this model knows questions and answers in turn: expected the role {}, found \"{}\"",
-        i + !system.empty(), asks ? "user" : "assistant", m.role);
+        i + !system.empty() - said.added, asks ? "user" : "assistant", m.role);
     const std::string whole = (i == 0 ? system : "") + m.content;
-    const std::string_view said = llama ? without_outer_blanks(whole) : whole;
+    const std::string_view content = llama ? without_outer_blanks(whole) : whole;
     if (asks && (i == 0 || llama)) b.token(begin);
     if (asks)
-      b.text(words.ask).text(said).text(words.asked);
+      b.text(words.ask).text(content).text(words.asked);
     else
-      b.text(words.answer).text(said).text(words.answered).token(end).text(words.next);
+      b.text(words.answer).text(content).text(words.answered).token(end).text(words.next);
   }
   return b.made(end);
 }
 // With what the form adds, and, for a family that has it so, without the blanks around what was said.
-std::vector<Message> spoken(std::span<const Message> messages, const ChatForm& form, bool trimmed) {
-  std::vector<Message> out(messages.begin(), messages.end());
-  for (Message& m : out)
+Said with_system(std::span<const Message> messages, const ChatForm& form, bool trimmed) {
+  Said out{{messages.begin(), messages.end()}};
+  std::vector<Message>& all = out.messages;
+  for (Message& m : all)
     if (trimmed) m.content = std::string(without_outer_blanks(m.content));
-  if (out[0].role == "system")
-    out[0].content = form.before + out[0].content;
-  else if (!form.before.empty() || !form.system.empty())
-    out.insert(out.begin(), {"system", form.before + form.system});
+  if (all[0].role == "system") {
+    all[0].content = form.before + all[0].content;
+  } else if (!form.before.empty() || !form.system.empty()) {
+    all.insert(all.begin(), {"system", form.before + form.system});
+    out.added = 1;
+  }
   return out;
 }
 }  // namespace
@@ -158,7 +168,7 @@ std::optional<ChatPrompt> chat_prompt(const Tokenizer& t, std::span<const Messag
               "message {}: expected the role system, user or assistant, found \"{}\"", i, role);
   }
   RUM_CHECK(messages.back().role == "user", "messages: the last one must be the user's");
-  const auto said = [&](bool trimmed) { return spoken(messages, form, trimmed); };
+  const auto said = [&](bool trimmed) { return with_system(messages, form, trimmed); };
   if (form.turns != Turns::tokens) return in_words(t, said(false), form.turns);
   if (has(t, "<|im_start|>") && has(t, "<|im_end|>")) return chat_ml(t, said(false));
   if (has(t, "<|start_header_id|>") && has(t, "<|eot_id|>")) return llama3(t, said(true));

@@ -287,6 +287,10 @@ class Writer {
         }
         const double sum = log_sum_exp(row);
         penalise(penalties, row, written);
+        if (std::all_of(row.begin(), row.end(), [](float z) { return z == -INFINITY; })) {
+          to[0] = {0, -INFINITY};  // there is no token that may follow
+          continue;
+        }
         if (decoding_.sample)
           to[0] = draw(row, sampling, r.uniform);
         else

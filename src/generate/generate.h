@@ -43,7 +43,8 @@ int64_t room(const Model&, const Prompt&);
 // Beam search keeps the `beam` likeliest unfinished hypotheses; those that end while among the `beam`
 // likeliest continuations are put aside. A text is done when `beam` are put aside and the likeliest
 // unfinished one, by its score as it stands, is no better than the worst of them; or at the limit, where
-// unfinished hypotheses are returned after all finished ones.
+// unfinished hypotheses are returned after all finished ones. Where penalties leave no token that may follow,
+// a text ends as it stands, unfinished.
 //
 // Error: an empty prompt or one that leaves no room in the context (with its number and lengths), an invalid
 // decoding, logits that are not finite.

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/terminal.h"
 #include "generate/http.h"
 #include "text/json.h"
 #include "text/unicode.h"
@@ -19,10 +20,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 std::chrono::duration<double> seconds(double s) { return std::chrono::duration<double>(s); }
 
+constexpr double kLongestGap = 1e6;  // seconds between two requests; a clock counts no further than 9e9
 // Lets requests begin at most so often a minute, evenly spread.
 class Pace {
  public:
-  explicit Pace(double per_minute) : gap_(per_minute > 0 ? 60 / per_minute : 0) {}
+  explicit Pace(double per_minute) : gap_(per_minute > 0 ? std::min(60 / per_minute, kLongestGap) : 0) {}
   void wait() {
     Clock::time_point mine;
     {
@@ -105,7 +107,7 @@ bool may_be_the_source(int status) { return is_one_of(status, {400, 413, 422, 45
 constexpr size_t kMostRefused = 3;  // before any answer
 std::string said(const HttpReply& r) {
   if (r.status == 0) return r.error;
-  const std::string beginning = one_line(std::string_view(r.body).substr(0, 200));
+  const std::string beginning = one_line(shortened(r.body, 200));
   if (r.status == 200) return fmt::format("no chat completion, but \"{}\"", beginning);
   return fmt::format("status {}: \"{}\"", r.status, beginning);
 }

@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 
 #include "base/error.h"
@@ -12,11 +11,13 @@ namespace rum {
 namespace {
 constexpr size_t kMost = size_t{1} << 26;  // bytes of an answer
 
-size_t take(char* from, size_t size, size_t count, void* to) {
+size_t take(char* from, size_t size, size_t count, void* to) try {
   std::string& body = *static_cast<std::string*>(to);
   if (body.size() + size * count > kMost) return 0;  // ends the transfer
   body.append(from, size * count);
   return size * count;
+} catch (...) {  // no memory: nothing may be thrown through libcurl
+  return 0;
 }
 // Once for the process, before any thread asks for it.
 void start_curl() {
@@ -30,15 +31,20 @@ HttpReply post_json(const std::string& url, const std::string& body, const std::
   start_curl();
   const std::unique_ptr<CURL, void (*)(CURL*)> handle(curl_easy_init(), curl_easy_cleanup);
   RUM_CHECK(handle != nullptr, "libcurl: no memory for a request");
-  curl_slist* list = curl_slist_append(nullptr, "Content-Type: application/json");
-  for (const std::string& h : headers) list = curl_slist_append(list, h.c_str());
-  const std::unique_ptr<curl_slist, void (*)(curl_slist*)> owned(list, curl_slist_free_all);
+  std::unique_ptr<curl_slist, void (*)(curl_slist*)> list(nullptr, curl_slist_free_all);
+  const auto add = [&](const char* header) {
+    curl_slist* const longer = curl_slist_append(list.get(), header);
+    RUM_CHECK(longer != nullptr, "libcurl: no memory for a request");
+    if (!list) list.reset(longer);
+  };
+  add("Content-Type: application/json");
+  for (const std::string& h : headers) add(h.c_str());
   HttpReply reply;
   char reason[CURL_ERROR_SIZE] = "";
   CURL* const h = handle.get();
   curl_easy_setopt(h, CURLOPT_URL, url.c_str());
   curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(h, CURLOPT_HTTPHEADER, list);
+  curl_easy_setopt(h, CURLOPT_HTTPHEADER, list.get());
   curl_easy_setopt(h, CURLOPT_POSTFIELDS, body.data());
   curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);

@@ -14,7 +14,8 @@ int64_t Search::options(const Decoding& d, int64_t vocab) {
   return d.sample || d.beam == 1 ? 1 : std::min(2 * d.beam, vocab);
 }
 double Search::score(double log_prob) const {
-  return log_prob / std::pow(static_cast<double>(steps_), static_cast<double>(decoding_.length_penalty));
+  const auto tokens = static_cast<double>(std::max<int64_t>(steps_, 1));  // of none the sum is 0
+  return log_prob / std::pow(tokens, static_cast<double>(decoding_.length_penalty));
 }
 void Search::extend(const Candidate& c) {
   const Live& parent = live_[static_cast<size_t>(c.parent)];
@@ -31,19 +32,29 @@ void Search::end(const Candidate& c, bool finished) {
   ended_.push_back({node, parent.draw, c.log_prob, score(c.log_prob), finished});
 }
 
+void Search::leave(const Live& l) {
+  ended_.push_back({l.node, l.draw, l.log_prob, score(l.log_prob), false});
+}
+
 void Search::advance(std::span<const Choice> options, std::span<int32_t> parents) {
-  ++steps_;
+  const bool beams = !decoding_.sample && decoding_.beam > 1;
   next_.clear();
   candidates_.clear();
   const size_t each = options.size() / live_.size();
-  for (size_t i = 0; i < options.size(); ++i)
+  for (size_t i = 0; i < options.size(); ++i) {
+    const Live& l = live_[i / each];
     if (std::isfinite(options[i].log_prob))
       candidates_.push_back(
-          {static_cast<int32_t>(i / each), options[i].token, live_[i / each].log_prob + options[i].log_prob});
-  if (decoding_.sample || decoding_.beam == 1)
-    advance_each();
-  else
+          {static_cast<int32_t>(i / each), options[i].token, l.log_prob + options[i].log_prob});
+    else if (!beams)
+      leave(l);
+  }
+  if (beams && candidates_.empty()) stop();
+  ++steps_;
+  if (beams)
     advance_beam();
+  else
+    advance_each();
   live_.swap(next_);
   assign_slots(parents);
 }
@@ -105,7 +116,7 @@ void Search::assign_slots(std::span<int32_t> parents) {
 void Search::end_where(const std::function<bool(const Live&)>& which) {
   std::erase_if(live_, [&](const Live& l) {
     if (!which(l)) return false;
-    ended_.push_back({l.node, l.draw, l.log_prob, score(l.log_prob), false});
+    leave(l);
     return true;
   });
 }

@@ -29,7 +29,9 @@ class Search {
 
   std::span<const Live> live() const { return live_; }
   int64_t steps() const { return steps_; }  // tokens that each live hypothesis has
-  // One token more. options: the same number for each live hypothesis, in the order of live(), best first.
+  // One token more. options: the same number for each live hypothesis, in the order of live(), best first;
+  // those of -infinity may not follow. A hypothesis that none may follow ends as it stands, unfinished: with
+  // beams when that is so of all.
   // parents[s], s in 0..slots(): from which slot the content of slot s now comes.
   void advance(std::span<const Choice> options, std::span<int32_t> parents);
   // Ends, unfinished, the live hypotheses that `which` picks; not of a search with beams.
@@ -61,6 +63,7 @@ class Search {
   void rank_ended();  // the best `beam`, finished ones first
   void extend(const Candidate&);
   void end(const Candidate&, bool finished);
+  void leave(const Live&);  // ends it as it stands, unfinished
   void assign_slots(std::span<int32_t> parents);
   std::vector<Token> chain(int32_t node) const;
   double score(double log_prob) const;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "base/terminal.h"
 
 namespace rum {
 namespace {
@@ -37,9 +38,8 @@ class Parser {
 
  private:
   [[noreturn]] void refuse(const std::string& key, const std::string& expected, const Json* found) const {
-    std::string text = found ? to_json(*found) : "nothing";
-    if (text.size() > 200) text = text.substr(0, 197) + "...";
-    throw FileError(fmt::format("{}: {}: {}, found {}", name_, key, expected, text));
+    throw FileError(fmt::format("{}: {}: {}, found {}", name_, key, expected,
+                                found ? shortened(to_json(*found), 200) : "nothing"));
   }
   // A key that is null counts as missing.
   const Json* find(const Json& in, const char* key) const {

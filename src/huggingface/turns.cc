@@ -95,9 +95,7 @@ class Reader {
   static std::string cut(const std::string& text, size_t at) {
     constexpr size_t kMost = 40;
     at -= unfinished_character(std::string_view(text).substr(0, at));
-    std::string out = text.substr(at, kMost);
-    out.resize(out.size() - unfinished_character(out));
-    return to_json(Json(at + kMost < text.size() ? out + "..." : out));
+    return to_json(Json(shortened(std::string_view(text).substr(at), kMost)));
   }
   const Template& of_;
   const Tokenizer& t_;
@@ -228,16 +226,10 @@ Template named(const Tokenizer& t) {
   return {"", name(t.begin()), name(t.end())};
 }
 [[noreturn]] void refuse_template(const Json& found, const std::string& path) {
-  constexpr size_t kMost = 100;
-  std::string text = to_json(found);
-  if (text.size() > kMost) {
-    text.resize(kMost);
-    text.resize(kMost - unfinished_character(text));
-    text += "...";
-  }
   constexpr const char* kExpected =
       "a text, or a list of objects with the texts \"name\" and \"template\", is expected";
-  throw FileError(fmt::format("{}: chat_template: {}, found {}", path, kExpected, text));
+  throw FileError(
+      fmt::format("{}: chat_template: {}, found {}", path, kExpected, shortened(to_json(found), 100)));
 }
 // How a token is called that stands there as its name or as an object with it; "" where none does.
 std::string token_text(const Json* token) {

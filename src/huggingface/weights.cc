@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "text/json.h"
 
 namespace rum {
@@ -102,7 +103,7 @@ void HubWeights::open_shards(const std::string& index) {
     if (!name || name->find('/') != std::string::npos || !name->ends_with(".safetensors"))
       throw FileError(
           fmt::format("{}: weight_map.{}: expected the name of a .safetensors file beside it, found {}", path,
-                      tensor, to_json(shard).substr(0, 80)));
+                      tensor, shortened(to_json(shard), 80)));
     if (!Disk::real().exists(folder_ + "/" + *name))
       throw FileError(fmt::format("{}/{}: the shard is missing; {} says that \"{}\" is in it", folder_, *name,
                                   index, tensor));

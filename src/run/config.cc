@@ -383,7 +383,7 @@ bool shapes_weights(const Key& key) {
 void set_key(RunConfig& c, const std::string& name, const std::string& value) {
   if (has_controls(value))
     fail(fmt::format("{}: expected UTF-8 without control characters, found {}", name,
-                     to_json(Json(value)).substr(0, 80)));
+                     shortened(to_json(Json(value)), 80)));
   const Key& key = key_named(name);
   try {
     key.set(c, value);

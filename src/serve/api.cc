@@ -8,6 +8,7 @@
 #include <ctime>
 #include <random>
 
+#include "base/terminal.h"
 #include "generate/chat_template.h"
 #include "generate/generated.h"
 #include "generate/translate.h"
@@ -26,9 +27,8 @@ class Fields : public JsonKeys {
     if (!json.object()) throw Refusal(400, "expected a JSON object");
   }
   [[noreturn]] static void bad(const std::string& key, const std::string& expected, const Json& found) {
-    std::string shown = to_json(found);
-    if (shown.size() > 60) shown = shown.substr(0, 60) + "...";
-    throw Refusal(400, fmt::format("{}: expected {}, found {}", key, expected, shown), key);
+    throw Refusal(400, fmt::format("{}: expected {}, found {}", key, expected, shortened(to_json(found), 60)),
+                  key);
   }
   double number(const char* key, double otherwise, double low, double high) {
     read(key, otherwise, low, high);

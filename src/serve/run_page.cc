@@ -95,7 +95,8 @@ void put_summary(page::Page& page, std::span<const Run> runs) {
   page.table(t);
 }
 
-// samples.txt: after each "step N", three lines per text: source, "= " reference, "> " translation.
+// samples.txt: after each "step N", three lines per text: "  " source, "  = " reference, "  > " translation.
+// They are counted: a source may begin like the others.
 struct Sample {
   std::string source, reference;
   std::vector<std::pair<std::string, std::string>> written;  // step, translation
@@ -106,18 +107,22 @@ std::vector<Sample> samples_of(const RunFolder& folder) {
   if (!Disk::real().exists(path)) return out;
   LineReader reader(path, size_t{1} << 24);
   std::string step, source, reference;
+  int of_text = 0;  // lines
   for (std::string_view line; reader.next(line);) {
-    if (line.starts_with("step "))
+    const auto from = [&](size_t column) { return line.substr(std::min(column, line.size())); };
+    if (line.starts_with("step ")) {
       step = line;
-    else if (line.starts_with("  = "))
-      reference = line.substr(4);
-    else if (line.starts_with("  > ")) {
-      auto at = std::find_if(out.begin(), out.end(), [&](const Sample& s) { return s.source == source; });
-      if (at == out.end()) at = out.insert(out.end(), {source, reference, {}});
-      at->written.emplace_back(step, line.substr(4));
-    } else if (line.size() > 2) {
-      source = line.substr(2);
+      of_text = 0;
+      continue;
     }
+    ++of_text;
+    if (of_text == 1) source = from(2);
+    if (of_text == 2) reference = from(4);
+    if (of_text < 3) continue;
+    auto at = std::find_if(out.begin(), out.end(), [&](const Sample& s) { return s.source == source; });
+    if (at == out.end()) at = out.insert(out.end(), {source, reference, {}});
+    at->written.emplace_back(step, from(4));
+    of_text = 0;
   }
   return out;
 }

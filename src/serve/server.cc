@@ -10,6 +10,7 @@
 
 #include <list>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "base/error.h"
@@ -24,8 +25,8 @@ namespace {
 // Between two checks that a client is still connected, and for clients that are too slow.
 constexpr auto kGlance = std::chrono::milliseconds(200), kShort = std::chrono::milliseconds(50);
 
-// One thread per connection, so that none waits for a slow one; when all are in use, the slowest client is cut
-// off before the next one is accepted.
+// One thread per connection, so that none waits for a slow one; when all are in use, or the system gives no
+// more, the slowest client is cut off before the next one is accepted.
 class Connections : public httplib::TaskQueue {
  public:
   Connections(size_t most, SlowClients& slow) : most_(most), slow_(slow) {}
@@ -33,23 +34,17 @@ class Connections : public httplib::TaskQueue {
   Accepted enqueue(std::function<void()> serve) override {
     slow_.accepted();
     std::unique_lock lock(mutex_);
-    while (running_ >= most_) {
+    while (running_ >= most_ || !started(serve)) {
+      const size_t busy = running_;
       lock.unlock();
+      if (busy == 0) {  // nobody's end would give a thread
+        serve();
+        break;
+      }
       slow_.make_room();
       lock.lock();
-      free_.wait_for(lock, kShort, [&] { return running_ < most_; });
+      free_.wait_for(lock, kShort, [&] { return running_ < busy; });
     }
-    ++running_;
-    threads_.remove_if([](const std::unique_ptr<Thread>& t) { return t->over; });
-    Thread& t = *threads_.emplace_back(std::make_unique<Thread>());
-    t.thread = std::jthread([this, &t, serve = std::move(serve)] {
-      serve();
-      // Under this lock: whoever sees that it is over does not wait for it.
-      const std::lock_guard done(mutex_);
-      t.over = true;
-      --running_;
-      free_.notify_one();
-    });
     return Accepted(1);
   }
   void shutdown() override {
@@ -66,6 +61,25 @@ class Connections : public httplib::TaskQueue {
     bool over = false;
     std::jthread thread;
   };
+  bool started(const std::function<void()>& serve) {  // under the lock
+    threads_.remove_if([](const std::unique_ptr<Thread>& t) { return t->over; });
+    Thread& t = *threads_.emplace_back(std::make_unique<Thread>());
+    try {
+      t.thread = std::jthread([this, &t, serve] {
+        serve();
+        // Under this lock: whoever sees that it is over does not wait for it.
+        const std::lock_guard done(mutex_);
+        t.over = true;
+        --running_;
+        free_.notify_one();
+      });
+    } catch (const std::system_error&) {  // too many threads, or no memory for its stack
+      threads_.pop_back();
+      return false;
+    }
+    ++running_;
+    return true;
+  }
   const size_t most_;
   SlowClients& slow_;
   std::mutex mutex_;
@@ -323,14 +337,13 @@ Server::~Server() = default;
 int Server::port() const { return state_->port; }
 void Server::run(const std::function<bool()>& interrupted) {
   State& s = *state_;
-  std::atomic<bool> over = false;
-  std::jthread watch([&] {
+  std::jthread watch([&](const std::stop_token& over) {  // its end is asked for when this function is left
     const auto wait = [&](int64_t seconds, const std::function<bool()>& enough) {
       const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-      while (!over && !enough() && std::chrono::steady_clock::now() < until)
+      while (!over.stop_requested() && !enough() && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     };
-    while (!over && !interrupted()) {
+    while (!over.stop_requested() && !interrupted()) {
       wait(1, interrupted);
       s.slow->look();
     }
@@ -341,7 +354,6 @@ void Server::run(const std::function<bool()>& interrupted) {
     s.slow->cut_all();
   });
   const bool served = s.http.listen_after_bind();
-  over = true;
   RUM_CHECK(served || interrupted(), "{}, port {}: no more connections can be accepted", s.config.host,
             s.port);
 }

@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#include <filesystem>
-#include <functional>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <set>
-#include <system_error>
+
+#include "base/error.h"
 
 namespace rum::serve {
 namespace {
@@ -36,21 +38,29 @@ End end_of(int file, int (*ask)(int, sockaddr*, socklen_t*)) {
   inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
   return {text, ntohs(v6.sin6_port)};
 }
+}  // namespace
+
+SlowClients::SlowClients(int port, std::chrono::seconds most)
+    : port_(port),
+      most_(most),
+      files_(opendir("/proc/self/fd"), closedir) {
+  if (!files_)
+    throw FileError(
+        fmt::format("/proc/self/fd: {}; clients that are too slow are found there", strerror(errno)));
+}
 // Calls `use` for every connection of this process whose local port is this one.
-void each_connection(int port, const std::function<void(int file, const std::string& client)>& use) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    const int file = std::atoi(entry.path().filename().c_str());
+void SlowClients::each_connection(const std::function<void(int, const std::string&)>& use) {
+  rewinddir(files_.get());
+  while (const dirent* entry = readdir(files_.get())) {
+    const int file = std::atoi(entry->d_name);  // of "." and "..": 0, which is no connection
     int listens = 0;
     socklen_t size = sizeof listens;
     if (getsockopt(file, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens != 0) continue;
-    if (end_of(file, getsockname).port != port) continue;
+    if (end_of(file, getsockname).port != port_) continue;
     const End client = end_of(file, getpeername);
     if (client.port > 0) use(file, name_of(client.address, client.port));
   }
 }
-}  // namespace
-
 SlowClients::Client& SlowClients::client(const std::string& name, Clock::time_point now) {
   const auto [at, is_new] = clients_.try_emplace(name, Client{now});
   if (is_new) at->second.number = ++connections_;
@@ -73,7 +83,7 @@ void SlowClients::answered(const std::string& address, int port) {
 // Calls `use` for each client whose request is not yet complete, and forgets those that have left.
 void SlowClients::each_waiting(Clock::time_point now, const std::function<void(int, Client&)>& use) {
   std::set<std::string> here;
-  each_connection(port_, [&](int file, const std::string& name) {
+  each_connection([&](int file, const std::string& name) {
     here.insert(name);
     Client& c = client(name, now);
     if (c.does != Does::listens) use(file, c);
@@ -105,6 +115,7 @@ void SlowClients::make_room(Clock::time_point now) {
   shutdown(slowest, SHUT_RDWR);
 }
 void SlowClients::cut_all() {
-  each_connection(port_, [](int file, const std::string&) { shutdown(file, SHUT_RDWR); });
+  const std::lock_guard lock(mutex_);
+  each_connection([](int file, const std::string&) { shutdown(file, SHUT_RDWR); });
 }
 }  // namespace rum::serve

@@ -2,9 +2,13 @@
 // server. The HTTP library limits only the wait for each byte, and does not give access to its sockets, so
 // they are found by port.
 #pragma once
+#include <dirent.h>
+
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -12,7 +16,8 @@ namespace rum::serve {
 class SlowClients {
  public:
   using Clock = std::chrono::steady_clock;
-  SlowClients(int port, std::chrono::seconds most) : port_(port), most_(most) {}
+  // FileError: the process cannot see which files it has open.
+  SlowClients(int port, std::chrono::seconds most);
   void reading(const std::string& address, int port);    // the head of a request has arrived
   void answering(const std::string& address, int port);  // all of it
   void answered(const std::string& address, int port);
@@ -33,9 +38,12 @@ class SlowClients {
     int64_t number = 0;  // of the connection, as they were accepted
   };
   Client& client(const std::string& name, Clock::time_point now);
+  void each_connection(const std::function<void(int file, const std::string& client)>& use);
   void each_waiting(Clock::time_point now, const std::function<void(int file, Client&)>& use);
   const int port_;
   const std::chrono::seconds most_;
+  // Of the open files: held open, so that it can be read when no more files can be opened.
+  std::unique_ptr<DIR, int (*)(DIR*)> files_;
   std::mutex mutex_;
   std::map<std::string, Client> clients_;  // by address and port
   int64_t connections_ = 0;

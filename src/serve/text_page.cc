@@ -18,10 +18,6 @@ namespace rum::serve {
 namespace {
 constexpr int64_t kAlternatives = 5, kGoOn = 40;
 
-std::string bytes_of(const Tokenizer& t, Token token) {
-  const std::string name = t.name(token);
-  return name.empty() ? std::string(t.bytes(token)) : name;
-}
 std::string part_name(const AttentionMaps& m) {
   const char* words = "";
   if (m.part == "encoder") words = ", the source reads itself";
@@ -32,7 +28,7 @@ std::string part_name(const AttentionMaps& m) {
 std::vector<std::string> labels(const LoadedRun& run, const Example& e, size_t from, size_t count) {
   std::vector<std::string> out;
   for (size_t i = from; i < from + count; ++i)
-    out.push_back(page::token_label(bytes_of(run.tokenizer, e.tokens[i])));
+    out.push_back(page::token_label(token_text(run.tokenizer, e.tokens[i])));
   return out;
 }
 std::string alternatives(const LoadedRun& run, std::span<const Hypothesis> all) {
@@ -88,12 +84,16 @@ std::string continued(const LoadedRun& run, const std::string& text) {
 }
 }  // namespace
 
+std::string token_text(const Tokenizer& t, Token token) {
+  const std::string name = t.name(token);
+  return name.empty() ? std::string(t.bytes(token)) : name;
+}
 std::vector<page::ShownToken> shown_tokens(const LoadedRun& run, const Example& e,
                                            std::span<const metrics::TokenStats> stats) {
   std::vector<page::ShownToken> out;
   const size_t given = e.tokens.size() - stats.size();
   for (size_t i = 0; i < e.tokens.size(); ++i) {
-    page::ShownToken& t = out.emplace_back(page::ShownToken{bytes_of(run.tokenizer, e.tokens[i])});
+    page::ShownToken& t = out.emplace_back(page::ShownToken{token_text(run.tokenizer, e.tokens[i])});
     t.says = fmt::format("token {}", e.tokens[i]);
     if (i < given) continue;
     const metrics::TokenStats& s = stats[i - given];

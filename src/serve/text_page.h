@@ -11,6 +11,8 @@
 #include "run/run.h"
 
 namespace rum::serve {
+// What a token is shown as: the bytes that it stands for, or the name of an added one.
+std::string token_text(const Tokenizer&, Token);
 // The tokens of an example; the predicted ones with their statistics under the model.
 std::vector<page::ShownToken> shown_tokens(const LoadedRun&, const Example&,
                                            std::span<const metrics::TokenStats>);

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace rum {
 namespace {
@@ -30,7 +31,7 @@ class Builder {
   bool start_array(size_t) { return open(Json(Json::Array())); }
   bool key(std::string& k) {
     if (!keys_.back().insert(k).second)
-      throw FileError(fmt::format("{}: the key \"{}\" appears twice in one object", name_, k.substr(0, 80)));
+      throw FileError(fmt::format("{}: the key \"{}\" appears twice in one object", name_, shortened(k, 80)));
     std::get<Json::Object>(stack_.back().value).emplace_back(std::move(k), Json());
     return true;
   }
@@ -44,7 +45,10 @@ class Builder {
       what = kHalfSurrogate;
     else
       what = "not JSON";
-    std::string found = token.substr(token.size() > 40 ? token.size() - 40 : 0);
+    const std::string_view read(token);
+    size_t from = read.size() > 40 ? read.size() - 40 : 0;
+    from -= unfinished_character(read.substr(0, from));
+    const std::string_view found = read.substr(from);
     throw FileError(fmt::format("{}: byte {}: {}, found {}", name_, at, what,
                                 found.empty() ? "the end" : to_json(Json(found))));
   }
@@ -129,12 +133,7 @@ void write(const Json& j, int indent, int depth, std::string& out) {
     out += "null";
   }
 }
-// For messages: the start of it, should it be long.
-std::string shown(const Json& j) {
-  std::string text = to_json(j);
-  if (text.size() > 100) text = text.substr(0, 97) + "...";
-  return text;
-}
+std::string shown(const Json& j) { return shortened(to_json(j), 100); }  // for messages
 }  // namespace
 
 Json::Json() = default;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "text/bpe.h"
 
 namespace rum {
@@ -172,9 +173,7 @@ class Parser {
     throw FileError(fmt::format("{}: {}{}{}", name_, key, key.empty() ? "" : ": ", what));
   }
   [[noreturn]] void refuse(const std::string& key, const std::string& what, const Json& found) const {
-    std::string text = to_json(found);
-    if (text.size() > 400) text = text.substr(0, 397) + "...";
-    refuse(key, what + ", found " + text);
+    refuse(key, what + ", found " + shortened(to_json(found), 400));
   }
   const Json& get(const Json& object, const std::string& path, const char* key) const {
     if (!object.object()) refuse(path, "an object is expected", object);

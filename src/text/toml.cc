@@ -73,7 +73,7 @@ int64_t line_of_deep_key(std::string_view text) {
 void check_text(const std::string& text, int64_t line, const std::string& path, const Toml& file) {
   if (!has_controls(text)) return;
   throw FileError(fmt::format("{}:{}: {}: expected a text without control characters, found {}", file.name,
-                              line, path, to_json(Json(text)).substr(0, 80)));
+                              line, path, shortened(to_json(Json(text)), 80)));
 }
 Json convert(const toml::node& v, const std::string& path, Toml& out) {
   const auto line = static_cast<int64_t>(v.source().begin.line);

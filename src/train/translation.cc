@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "generate/translate.h"
+#include "text/unicode.h"
 
 namespace rum {
 namespace {
@@ -29,8 +30,8 @@ Evaluation Translation::evaluate(const Stop& stop) const {
   out.score = scored.bleu.score;
   out.text += fmt::format(", BLEU {:.1f} on {} texts", scored.bleu.score, texts.size());
   for (size_t i = 0; i < std::min<size_t>(texts.size(), 3); ++i)
-    out.samples +=
-        fmt::format("  {}\n  = {}\n  > {}\n", texts[i].source, texts[i].target, scored.translations[i]);
+    out.samples += fmt::format("  {}\n  = {}\n  > {}\n", texts[i].source, texts[i].target,
+                               one_line(scored.translations[i]));
   return out;
 }
 
@@ -52,7 +53,7 @@ TestReport Translation::test(Progress& progress, const Stop& stop) const {
                           config_.decoding.beam, how);
   for (size_t i = 0; i < std::min<size_t>(texts.size(), 5); ++i)
     out.text += fmt::format("\n  source       {}\n  reference    {}\n  translation  {}\n", texts[i].source,
-                            texts[i].target, scored.translations[i]);
+                            texts[i].target, one_line(scored.translations[i]));
   return out;
 }
 }  // namespace rum

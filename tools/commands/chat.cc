@@ -61,13 +61,13 @@ int chat(int argc, char** argv) {
       .add("--url", c.url, "any server that speaks OpenAI's protocol, up to /v1: https://api.openai.com/v1")
       .add("--model", c.model, "the model, as the server names it")
       .add("--key-from", key_from, "the environment variable that holds the key; none: no key is sent")
-      .add("--temperature", c.temperature, "sampling temperature; 0: the likeliest token")
+      .add("--temperature", c.temperature, "sampling temperature; 0: the likeliest token", 0)
       .add("--max-tokens", c.max_tokens, "longest answer, in tokens", 1, 1 << 20)
       .add("--seed", c.seed, "seed of the sampling; a server may ignore it", 0, UINT32_MAX)
-      .add("--timeout", c.timeout, "seconds allowed for one request")
+      .add("--timeout", c.timeout, "seconds allowed for one request", .001, 1e6)
       .add("--tries", c.tries,
            "of one source, with pauses of 1, 2, 4 ... seconds, or what the server asks for", 1, 100)
-      .add("--per-minute", c.per_minute, "limit on requests per minute; 0: none")
+      .add("--per-minute", c.per_minute, "limit on requests per minute; 0: none", 0)
       .add("--parallel", c.parallel, "requests in flight", 1, 256)
       .add("--generation", generation, "1 for a model of human text, 2 for one of text of 1, ...", 1,
            1 << 20);
@@ -85,8 +85,6 @@ int chat(int argc, char** argv) {
   }
   output = check_output_file(output, {input});
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
-  RUM_CHECK(c.timeout > 0 && c.per_minute >= 0 && c.temperature >= 0,
-            "--timeout must be above 0, --per-minute and --temperature at least 0");
   if (!key_from.empty()) {
     const char* key = std::getenv(key_from.c_str());
     RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", key_from);

@@ -28,7 +28,8 @@ namespace {
 // error and left out; what is longer than the context, by --on-long.
 struct Asked {
   std::vector<Example> examples;
-  std::vector<int32_t> lines;  // where each begins
+  std::vector<int32_t> lines;   // where each begins
+  std::vector<int64_t> before;  // how many tokens were predicted in earlier pieces of its text
   int64_t left_out = 0, cut = 0;
   std::string name;  // of the file
 
@@ -62,10 +63,9 @@ struct Asked {
         ++left_out;
         continue;
       }
-      if (fits(e, run)) {
-        examples.push_back(std::move(e));
-        lines.push_back(corpus.lines[i]);
-      } else
+      if (fits(e, run))
+        add(std::move(e), corpus.lines[i], 0);
+      else
         add_long(corpus.texts[i], std::move(e), corpus.lines[i], run, on_long);
     }
   }
@@ -79,13 +79,19 @@ struct Asked {
     const int64_t context = run.model.config().context;
     const TokenCorpus tokens = tokenise(text, run.tokenizer, {.tokens = context}, context,
                                         documents ? Windows::documents : Windows::stream_in_order);
+    int64_t predicted = 0;
     for (size_t i = 0; i < tokens.pieces.size(); ++i) {
-      examples.push_back(tokens.example(i));
-      lines.push_back(line);
+      add(tokens.example(i), line, predicted);
       const std::span<const Token> read(examples.back().tokens);
-      const std::string before = run.tokenizer.decode(read.first(read.size() - 1));
-      line += static_cast<int32_t>(std::count(before.begin(), before.end(), '\n'));
+      const std::string passed = run.tokenizer.decode(read.first(read.size() - 1));
+      line += static_cast<int32_t>(std::count(passed.begin(), passed.end(), '\n'));
+      predicted += std::ssize(read) - 1;
     }
+  }
+  void add(Example e, int32_t line, int64_t predicted) {
+    examples.push_back(std::move(e));
+    lines.push_back(line);
+    before.push_back(predicted);
   }
   static bool fits(const Example& e, const LoadedRun& run) {
     return positions_needed(run.model, e) <= run.model.config().context;
@@ -100,10 +106,7 @@ struct Asked {
     if (on_long == "cut" && run.translation()) {
       const auto least = static_cast<size_t>(e.prefix) + 1;  // a token to say something of
       while (e.tokens.size() > least && !fits(e, run)) e.tokens.pop_back();
-      if (fits(e, run)) {
-        examples.push_back(std::move(e));
-        lines.push_back(line);
-      }
+      if (fits(e, run)) add(std::move(e), line, 0);
     } else if (on_long == "cut") {
       add_pieces(make_corpus(name, {text}, CorpusKind::documents), line, run);
     }
@@ -130,17 +133,14 @@ class Shown {
                                  {"entropy", stats_[k].entropy}});
     return out;
   }
-  void print(int64_t line) const {
+  void print(int64_t line, int64_t before) const {
     for (size_t k = 0; k < stats_.size(); ++k)
-      fmt::print("{}\t{}\t{}\t{:.6f}\t{}\t{:.6f}\n", line, k + 1, to_json(text(k)), stats_[k].log_p,
-                 stats_[k].rank, stats_[k].entropy);
+      fmt::print("{}\t{}\t{}\t{:.6f}\t{}\t{:.6f}\n", line, before + static_cast<int64_t>(k) + 1,
+                 to_json(text(k)), stats_[k].log_p, stats_[k].rank, stats_[k].entropy);
   }
 
  private:
-  std::string text(size_t k) const {
-    const Token t = tokens_[k];
-    return t == tokenizer_.end() ? kEos : std::string(tokenizer_.bytes(t));
-  }
+  std::string text(size_t k) const { return serve::token_text(tokenizer_, tokens_[k]); }
   std::vector<Token> tokens_;
   const std::vector<metrics::TokenStats>& stats_;
   const Tokenizer& tokenizer_;
@@ -192,7 +192,7 @@ metrics::TokenSums sums_of(const Asked& asked, const Stats& stats, const Tokeniz
 void print_tokens(const Asked& asked, const Stats& stats, const Tokenizer& tokenizer) {
   fmt::print("line\tnumber\ttoken\tlog_p\trank\tentropy\n");
   for (size_t i = 0; i < stats.size(); ++i)
-    Shown(asked.examples[i], stats[i], tokenizer).print(asked.lines[i]);
+    Shown(asked.examples[i], stats[i], tokenizer).print(asked.lines[i], asked.before[i]);
 }
 void print_json(const LoadedRun& run, const Asked& asked, const Stats& stats, const metrics::TokenSums& all,
                 bool per_token) {
@@ -206,6 +206,7 @@ void print_json(const LoadedRun& run, const Asked& asked, const Stats& stats, co
   Json::Array texts;
   for (size_t i = 0; per_token && i < stats.size(); ++i)
     texts.push_back(Json::Object{{"line", int64_t{asked.lines[i]}},
+                                 {"before", asked.before[i]},
                                  {"tokens", Shown(asked.examples[i], stats[i], run.tokenizer).json()}});
   if (per_token) out.emplace_back("per_token", std::move(texts));
   fmt::print("{}\n", to_json(Json(std::move(out)), 1));
@@ -242,7 +243,7 @@ struct Options {
                 {"auto", "f32", "bf16", "int8"})
         .add("--unpack-ratio", unpack_ratio, "how many times its size a compressed file may expand to", 1)
         .add("--per-token", per_token,
-             "for each predicted token: line, position in its text, token, log p, rank, entropy, "
+             "for each predicted token: line, its number in its text, token, log p, rank, entropy, "
              "tab-separated")
         .add("--html", page, "write a page to this file: the texts, each token coloured by its probability")
         .add("--json", json, kJsonHelp)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"
+#include "base/terminal.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"
@@ -132,7 +133,7 @@ int decode(int argc, char** argv) {
                     const long id = std::strtol(p, &stop, 10);
                     if (stop == p || id < 0 || id >= t.size())
                       fail(fmt::format("expected ids from 0 to {}, found {}", t.size() - 1,
-                                       std::string(p, end).substr(0, 40)));
+                                       shortened(std::string_view(p, end), 40)));
                     tokens.push_back(static_cast<Token>(id));
                     for (p = stop; p < end && (*p == ' ' || *p == '\t' || *p == '\r');) ++p;
                   }
