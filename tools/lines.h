@@ -107,6 +107,13 @@ inline void refuse_same_file(std::span<const std::string> files, const char* fla
                         flag, files[j], files[i], what, what));
     }
 }
+// FileError when two files that belong together have not as many lines.
+inline void check_same_length(const std::string& path, size_t lines, const std::string& other,
+                              size_t expected) {
+  if (lines != expected)
+    throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path), lines,
+                                shown(other), expected));
+}
 // All of them; FileError when there is no line at all.
 inline std::vector<std::optional<std::string>> read_columns(const std::string& given, Form form = Form::nfc) {
   std::vector<std::optional<std::string>> out;

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/number.h"
@@ -12,6 +13,13 @@
 #include "base/terminal.h"
 
 namespace rum {
+std::string key_from(const std::string& variable) {
+  if (variable.empty()) return "";
+  const char* const key = std::getenv(variable.c_str());
+  RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", variable);
+  return key;
+}
+
 struct Flags::State {
   CLI::App app;
   State(const char* command, const char* about) : app(about, std::string("ruminate ") + command) {

@@ -16,6 +16,9 @@ constexpr const char* kJsonHelp =
 // Of every --explain.
 constexpr const char* kExplainHelp = "define a measure or a significance test, and exit";
 
+// What the environment variable holds that --key-from names; "" where it names none. Error: it is not set.
+std::string key_from(const std::string& variable);
+
 class Flags {
  public:
   // E.g. "translate", "Translates lines with a trained model."

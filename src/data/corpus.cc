@@ -14,14 +14,8 @@ namespace rum {
 namespace {
 // What makes a line unfit, as the second half of a message; empty when it is fit.
 std::string defect(std::string_view line, CorpusKind kind, const ReadRules& rules) {
-  if (line.size() > rules.line_bytes)
-    return fmt::format("expected at most {} bytes, found more; is this a text file with line ends?",
-                       rules.line_bytes);
-  if (const size_t nul = line.find('\0'); nul != std::string_view::npos)
-    return fmt::format("expected text, found a NUL byte at byte {} of the line", nul);
-  if (const size_t bad = find_invalid_utf8(line); bad != std::string_view::npos)
-    return fmt::format("expected UTF-8, found 0x{:02X} at byte {} of the line; `iconv -t UTF-8` converts",
-                       static_cast<unsigned char>(line[bad]), bad);
+  if (const auto fault = fault_in(line, rules.line_bytes))
+    return fmt::format("byte {} of the line: {}", fault->byte, fault->what);
   if (kind == CorpusKind::documents) return "";
   const auto tabs = std::count(line.begin(), line.end(), '\t');
   if (tabs != 1)

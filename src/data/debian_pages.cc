@@ -9,7 +9,6 @@
 
 namespace rum {
 namespace {
-// -------------------------------------------------------------------------------------------------------
 // Resolves the entity at text[at] == '&' and returns where it ends; an unknown one is kept as it stands.
 size_t entity(std::string_view text, size_t at, std::string& out) {
   const size_t end = text.substr(at, 12).find(';');

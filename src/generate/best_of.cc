@@ -1,6 +1,7 @@
 #include "generate/best_of.h"
 
 #include <cmath>
+#include <memory>
 
 #include "base/error.h"
 #include "checkpoint/weights.h"

@@ -1,7 +1,6 @@
 // Best of several: a run samples some translations of each source, adds the greedy one, and one is kept.
 #pragma once
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,7 +20,7 @@ struct BestOf {
 // All that the output depends on, but the seed, in words.
 std::string describe(const BestOf&, const Decoding&);
 
-// Minimum Bayes risk under such a utility (choose.h).
+// Minimum Bayes risk under a utility of make_utility() (choose.h). Error: it knows no such utility.
 BestOf best_by_mbr(int64_t samples, const std::string& utility);
 // The noisy channel. `reverse` translates the other way; `lm` is a model of the target language, or null when
 // its weight is 0. Both must outlive the result. Error: a run of the wrong kind.

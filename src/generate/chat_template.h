@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "generate/generate.h"
-#include "run/run.h"
+#include "run/config.h"
 
 namespace rum {
 struct Message {
@@ -26,6 +26,7 @@ TurnWords words_of(Turns);
 // In words where `turns` says so; else by the special tokens that the tokenizer has: ChatML's (Qwen), Llama
 // 3's or those of later Mistrals; nothing when it has none of these: the model was not trained to chat.
 // What the messages say is never read as a special token. A conversation without a system message gets that
-// of the form, if it has one. Error: a role that the family does not have in that place.
+// of the form, if it has one. Error: no message, a last one that is not the user's, a role that the family
+// does not have in that place.
 std::optional<ChatPrompt> chat_prompt(const Tokenizer&, std::span<const Message>, const ChatForm& = {});
 }  // namespace rum

@@ -28,15 +28,15 @@ struct ChatConfig {
 // generator: the model; checkpoint: the server; decoding: temperature, limit and the hash of `system`.
 Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 
-// Requests the missing ones of `sources`, one line each, and appends it in their order; returns how many lines
-// the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob null
-// (servers do not say), tokens as the server counts them. Tries again after 408, 409, 425, 429, 5xx, no answer
-// or a late one, and an answer that is not a chat completion. A source that the server refuses (400, 413, 422,
-// 451, an answer without content or with half a character) gets an empty target that is not finished, and
-// `refused` is told why, as soon as another answer has shown that not every request is refused.
+// Has what is missing of `sources` answered, and appends a line for each, in their order; returns how many
+// lines the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob
+// null (servers do not say), tokens as the server counts them. Tries again after 408, 409, 425, 429, 5xx, no
+// answer or a late one, and an answer that is not a chat completion. A source that the server refuses (400,
+// 413, 422, 451, an answer without content or with half a character) gets an empty target that is not
+// finished, and `refused` is told why, as soon as another answer has shown that not every request is refused.
 // FileError: another process writes the file; an answer that trying again cannot change (status and the
-// beginning of what the server said); the first sources are all refused; too many tries; a server that asks to
-// wait for more than ten minutes. What was answered before that stays in the file.
+// beginning of what the server said); the first sources are all refused; too many tries; a server that asks
+// to wait for more than ten minutes. What was answered before that stays in the file.
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig&, const Provenance&,
                   const std::string& path,
                   const std::function<void(int64_t lines, int64_t before)>& done = {},

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "data/loader.h"
+#include "data/batch.h"
 #include "generate/scoring_batch.h"
 #include "ops/head_loss.h"
 #include "ops/linear.h"

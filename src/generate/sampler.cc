@@ -13,6 +13,9 @@ namespace rum {
 namespace {
 constexpr size_t kLanes = simd::kLanes<float>;
 
+[[noreturn]] void fail_not_finite() {
+  fail("the model's logits are not finite numbers: its weights may be damaged");
+}
 float highest(std::span<const float> z) {
   simd::Vec<float> top = simd::all(-INFINITY);
   size_t i = 0;
@@ -74,7 +77,6 @@ void choose(const Tensor& logits, const Tensor& reads, const Sampling* sampling,
 const bool provided = kernels::choose.provide(DeviceKind::cpu, choose);
 }  // namespace
 
-void fail_not_finite() { fail("the model's logits are not finite numbers: its weights may be damaged"); }
 void check(const Sampling& s) {
   RUM_CHECK(s.temperature > 0 && s.top_k >= 0 && s.top_p > 0 && s.top_p <= 1 && s.min_p >= 0 && s.min_p <= 1,
             "sampling: temperature {} must be above 0, top-k {} at least 0, top-p {} over 0 and at most 1, "

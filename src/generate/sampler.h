@@ -41,8 +41,7 @@ struct Read {
   int32_t row = 0;     // of the logits; -1: none, and its choice is not written
   double uniform = 0;  // for a draw
 };
-void check(const Sampling&);          // Error when a value is out of range
-[[noreturn]] void fail_not_finite();  // the Error of logits that are not numbers
+void check(const Sampling&);  // Error when a value is out of range
 
 // For each of `reads` an equal part of `out`: the likeliest tokens, best first, or with Sampling one that is
 // drawn. logits (R, V) on any device, what is chosen comes to the host. Error: logits that are not finite.

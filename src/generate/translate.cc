@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "data/tokens.h"
 #include "generate/log_probs.h"
 #include "generate/scoring_batch.h"
 
@@ -35,6 +36,13 @@ Prompt source_prompt(std::string_view source, const Tokenizer& tokenizer) {
   tokenizer.encode(source, p.tokens);
   p.tokens.push_back(tokenizer.special(kSep));
   p.prefix = static_cast<int32_t>(p.tokens.size());
+  return p;
+}
+
+Prompt text_prompt(std::string_view text, const Tokenizer& tokenizer) {
+  Prompt p;
+  if (tokenizer.begin() >= 0) p.tokens.push_back(tokenizer.begin());
+  tokenizer.encode(text, p.tokens);
   return p;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/loader.h"
+#include "data/corpus.h"
 #include "generate/generate.h"
 #include "metrics/bleu.h"
 
@@ -19,8 +19,10 @@ std::vector<SentenceScore> sentence_scores(const Model&, const Tokenizer&, std::
 // log_prob / tokens of each text; NaN where one needs more positions than the model's context holds.
 std::vector<double> log_prob_per_token(const Model&, const Tokenizer&, std::span<const Pair>);
 
-// What a translation model is given to continue: the source and <sep>.
+// What a translation model is given to continue: the source and <sep>. Error: a tokenizer without <sep>.
 Prompt source_prompt(std::string_view source, const Tokenizer&);
+// What a plain-text model is given: the token that begins a text, if there is one, and the text.
+Prompt text_prompt(std::string_view, const Tokenizer&);
 // Best translation of each source, in order. A source too long for the context gives "".
 std::vector<std::string> translate(const Model&, const Tokenizer&, std::span<const std::string> sources,
                                    const Decoding&, const std::function<void(int64_t)>& done = {});

@@ -1,5 +1,7 @@
 #include "huggingface/jinja.h"
 
+#include <algorithm>
+#include <cctype>
 #include <functional>
 
 #include "base/error.h"

@@ -83,6 +83,7 @@ class Scope {
   int64_t steps_ = 0;
 };
 
+// These throw Error, a sentence about the template ("it ..."), for what is not known here, or too long.
 Value list_of(List);
 Value from_json(const Json&);
 bool truth(const Value&);

@@ -27,7 +27,7 @@ struct ChartLine {
   Stroke stroke = Stroke::marked;
   int key = -1;  // its colour and shape; -1: by position in the chart
 };
-// Lines with intervals. Names are in a legend below.
+// Lines with intervals. Names are in a legend below. Each svg() is "" where there is nothing to draw.
 struct LineChart {
   std::string title, x_label, y_label;
   std::vector<ChartLine> lines;

@@ -1,6 +1,7 @@
 #include "run/provenance.h"
 
 #include "base/hash.h"
+#include "base/whole_folder.h"
 #include "checkpoint/weights.h"
 
 namespace rum {
@@ -8,10 +9,11 @@ std::string type_note(const LoadedRun& run) {
   if (run.dtype == DType::f32) return "";
   return run.dtype == DType::i8 ? " int8" : " bf16";
 }
+std::string run_name(const LoadedRun& run) {
+  const std::string folder = without_end_slashes(run.config.folder);
+  return folder.substr(folder.rfind('/') + 1);  // npos + 1 is 0
+}
 Provenance provenance_of(const LoadedRun& run, const Decoding& d, int64_t generation) {
-  std::string name = run.config.folder;
-  while (name.ends_with('/')) name.pop_back();
-  name = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
-  return {name, hex64(weights_hash(run.params)), describe(d) + type_note(run), d.seed, generation};
+  return {run_name(run), hex64(weights_hash(run.params)), describe(d) + type_note(run), d.seed, generation};
 }
 }  // namespace rum

@@ -17,6 +17,7 @@ struct Provenance {
 };
 // The type of a run's products, for people, after a blank; empty: f32.
 std::string type_note(const LoadedRun&);
-// Of what a run writes; the generator is named by the last part of the run's folder.
+std::string run_name(const LoadedRun&);  // the last part of its folder
+// Of what a run writes; the generator is named by run_name().
 Provenance provenance_of(const LoadedRun&, const Decoding&, int64_t generation = 1);
 }  // namespace rum

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/whole_folder.h"
 #include "run/folder.h"
 
 namespace rum {
@@ -25,8 +26,8 @@ constexpr std::pair<const char*, const char*> kFixed[] = {
 };
 
 // A folder without a name, such as ".", by one that messages and provenance can show.
-std::string with_a_name(std::string folder) {
-  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+std::string with_a_name(const std::string& given) {
+  const std::string folder = without_end_slashes(given);
   const fs::path last = fs::path(folder).filename();
   if (last != "." && last != "..") return folder;
   std::error_code unknown;
@@ -57,9 +58,7 @@ std::string found_path(const std::string& path, const RunConfig& c, const std::s
 
 RunConfig resumed_config(const std::string& given) {
   const RunFolder run{with_a_name(given)};
-  if (!Disk::real().exists(run.config()))
-    throw FileError(
-        fmt::format("{}: not a run folder, there is no config.toml in it; start without --resume", given));
+  check_run_folder(run, given, "start without --resume");
   RunConfig c = read_config(run.config());
   const RunConfig noted = c;
   const auto find = [&](std::string& path) { path = found_path(path, noted, run.path); };

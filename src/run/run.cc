@@ -78,9 +78,7 @@ LoadedRun::LoadedRun(RunConfig c, Tokenizer t, DeviceKind device, DType type, st
 bool is_weights(const std::string& path) { return path.ends_with(".ckpt") || path.ends_with(".safetensors"); }
 RunFiles run_files(const std::string& given) {
   const RunFolder folder = is_weights(given) ? folder_around(given) : RunFolder{given};
-  if (!Disk::real().exists(folder.config()))
-    throw FileError(fmt::format(
-        "{}: not a run folder, there is no config.toml in it; `ruminate train` makes one", given));
+  check_run_folder(folder, given);
   return {folder.config(), folder.tokenizer(), is_weights(given) ? given : weights_file(folder)};
 }
 std::vector<std::string> files_to_keep(const std::string& given) {

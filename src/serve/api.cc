@@ -152,9 +152,7 @@ Prompt source_of(const std::string& source, const LoadedRun& run) {
 }
 Prompt prompt_of(const std::string& text, const LoadedRun& run) {
   if (run.translation()) return source_of(text, run);
-  Prompt p;
-  run.tokenizer.encode(text, p.tokens);
-  if (run.tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run.tokenizer.begin());
+  Prompt p = text_prompt(text, run.tokenizer);
   if (p.tokens.empty()) throw Refusal(400, "prompt: expected a text that is not empty", "prompt");
   return p;
 }

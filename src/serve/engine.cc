@@ -85,8 +85,8 @@ bool Engine::push(Item item) {
   return true;
 }
 std::shared_ptr<Job> Engine::begin(Writing w) {
-  auto work = std::make_shared<Job>(std::move(w));
-  return push({work, {}}) ? work : nullptr;
+  auto job = std::make_shared<Job>(std::move(w));
+  return push({job, {}}) ? job : nullptr;
 }
 bool Engine::call(const std::function<void()>& f) {
   std::packaged_task<void()> task(f);
@@ -106,12 +106,12 @@ void Engine::serve() {
       item = std::move(queue_.front());
       queue_.pop_front();
     }
-    if (!item.work)
+    if (!item.job)
       item.call();
     else if (stopping_)
-      abandon(*item.work);
+      abandon(*item.job);
     else
-      write(alike(std::move(item.work)));
+      write(alike(std::move(item.job)));
   }
 }
 void Engine::abandon(Job& w) const {
@@ -122,8 +122,8 @@ std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Job>> out{std::move(first)};
   for (auto it = queue_.begin(); it != queue_.end() && static_cast<int64_t>(out.size()) < batch_;) {
-    if (it->work && decoded_alike(it->work->asked, out.front()->asked)) {
-      out.push_back(std::move(it->work));
+    if (it->job && decoded_alike(it->job->asked, out.front()->asked)) {
+      out.push_back(std::move(it->job));
       it = queue_.erase(it);
     } else {
       ++it;
@@ -131,24 +131,24 @@ std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
   }
   return out;
 }
-void Engine::write(const std::vector<std::shared_ptr<Job>>& works) {
-  if (std::all_of(works.begin(), works.end(), [](const auto& w) { return w->cancelled_.load(); })) return;
+void Engine::write(const std::vector<std::shared_ptr<Job>>& jobs) {
+  if (std::all_of(jobs.begin(), jobs.end(), [](const auto& w) { return w->cancelled_.load(); })) return;
   std::vector<Prompt> prompts;
-  Decoding d = works.front()->asked.decoding;
+  Decoding d = jobs.front()->asked.decoding;
   d.batch = batch_;
-  for (const auto& w : works) {
+  for (const auto& w : jobs) {
     w->draws_.assign(static_cast<size_t>(d.best), {GrowingDecode(run_.tokenizer, w->asked.prompt.tokens)});
     prompts.push_back(w->asked.prompt);
     prompts.back().seed = w->asked.decoding.seed;
     d.max_new = std::max(d.max_new, w->asked.decoding.max_new);
   }
-  const Follower follower{[&](size_t text, int32_t draw, Token t) { return follow(*works[text], draw, t); },
-                          [&](size_t text, std::span<const Hypothesis> all) { finish(*works[text], all); },
-                          [&](size_t text) { return !works[text]->cancelled_ && !stopping_; }};
+  const Follower follower{[&](size_t text, int32_t draw, Token t) { return follow(*jobs[text], draw, t); },
+                          [&](size_t text, std::span<const Hypothesis> all) { finish(*jobs[text], all); },
+                          [&](size_t text) { return !jobs[text]->cancelled_ && !stopping_; }};
   try {
-    generate(run_.model, prompts, works.front()->asked.end, d, {}, &follower);
+    generate(run_.model, prompts, jobs.front()->asked.end, d, {}, &follower);
   } catch (...) {
-    for (const auto& w : works) w->fail(std::current_exception());
+    for (const auto& w : jobs) w->fail(std::current_exception());
   }
 }
 bool Engine::follow(Job& w, int32_t draw, Token t) const {

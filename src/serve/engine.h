@@ -78,14 +78,14 @@ class Engine {
   Engine(const LoadedRun&, int64_t batch, int64_t waiting);
   ~Engine();
   std::shared_ptr<Job> begin(Writing);  // null: too many wait, or the engine is stopping
-  // Runs on the engine's thread, the only one that may touch the model. false: too many wait, or the
-  // engine is stopping.
+  // Runs on the engine's thread, the only one that may touch the model; rethrows what that throws. false: too
+  // many wait, or the engine is stopping.
   bool call(const std::function<void()>&);
   void stop();  // requests that wait or are in progress end with "abort"
 
  private:
   struct Item {
-    std::shared_ptr<Job> work;  // or
+    std::shared_ptr<Job> job;  // or
     std::packaged_task<void()> call;
   };
   bool push(Item);

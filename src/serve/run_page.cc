@@ -26,8 +26,7 @@ struct Run {
 };
 Run read(const std::string& path) {
   const RunFolder folder{path};
-  if (!Disk::real().exists(folder.config()))
-    throw FileError(path + ": not a run folder, there is no config.toml in it");
+  check_run_folder(folder, path);
   return {path, folder, read_config(folder.config()), history_of(folder)};
 }
 using Points = std::vector<page::ChartPoint> RunHistory::*;
@@ -175,10 +174,8 @@ std::string seen_by(const LoadedRun& run) {
   return fmt::format("<p class=\"soft\">Weights: {}</p>\n<h3>How likely each token is</h3>\n",
                      escape_html(run.source)) +
          heat + page::heat_legend() + "<h3>How the tokenizer splits it</h3>\n" + cut +
-         "<h3>Where each layer and head looks in the shortest of them</h3>\n<p class=\"soft\">Rows look at "
-         "columns; each row is drawn against its largest weight. A picture that is opened shows the "
-         "tokens.</p>\n" +
-         attention_of(run, examples[shortest], "attention");
+         "<h3>Where each layer and head looks in the shortest of them</h3>\n" +
+         attention_of(run, examples[shortest]);
 }
 }  // namespace
 
@@ -199,14 +196,13 @@ std::string RunPages::html(std::span<const std::string> folders, int64_t refresh
   std::string weights = disk.exists(first.folder.model()) ? first.folder.model() : "";
   if (weights.empty() && disk.exists(first.folder.checkpoints()))
     for (const std::string& name : disk.list(first.folder.checkpoints())) weights += name + " ";
-  auto& [of, html] = seen_[first.name];
-  if (html.empty() || of != weights) try {
-      html = seen_by(*load_run(first.name));
+  if (seen_.empty() || weights_ != weights) try {
+      seen_ = seen_by(*load_run(first.name));
     } catch (const Error& e) {  // no weights yet, or a corpus that is no longer there
-      html = "<p>" + escape_html(e.what()) + "</p>\n";
+      seen_ = "<p>" + escape_html(e.what()) + "</p>\n";
     }
-  of = weights;
-  page.put(html);
+  weights_ = weights;
+  page.put(seen_);
   std::string head, title = first.name;
   if (runs.size() > 1) title += fmt::format(" and {} more", runs.size() - 1);
   if (refresh > 0 && !finished(folders))

@@ -1,13 +1,11 @@
 // `ruminate inspect --html`: runs as one self-contained page, with their curves overlaid, and a few
 // validation texts as the first run's model sees them.
 #pragma once
-#include <map>
 #include <span>
 #include <string>
-#include <utility>
 
 namespace rum::serve {
-class RunPages {
+class RunPages {  // of the same folders, again and again
  public:
   // refresh: seconds after which a browser reloads the page while a run is unfinished; 0: never. FileError: a
   // folder that is not a run.
@@ -15,7 +13,7 @@ class RunPages {
   static bool finished(std::span<const std::string> folders);  // are all of them finished?
 
  private:
-  // The part about validation texts is cached until there are new weights.
-  std::map<std::string, std::pair<std::string, std::string>> seen_;  // by folder: the weights' file, HTML
+  // The part about validation texts is kept until there are new weights: a model or other checkpoints.
+  std::string weights_, seen_;
 };
 }  // namespace rum::serve

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "page/page.h"
-#include "text/html.h"
 
 namespace rum::serve {
 namespace {

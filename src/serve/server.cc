@@ -264,15 +264,15 @@ struct Server::State {
 
   struct Answering {  // a request in progress
     Request request;
-    std::vector<std::shared_ptr<Job>> works;
+    std::vector<std::shared_ptr<Job>> jobs;
     std::vector<Answer> answers;
     std::vector<bool> begun;
     ~Answering() {
-      for (const auto& w : works) w->cancel();
+      for (const auto& j : jobs) j->cancel();
     }
     int64_t tokens() const {
       int64_t sum = 0;
-      for (const auto& w : works) sum += w->tokens();
+      for (const auto& j : jobs) sum += j->tokens();
       return sum;
     }
   };
@@ -280,11 +280,11 @@ struct Server::State {
     auto at = std::make_shared<Answering>();
     at->request = read_request(body, chat, run, model);
     for (const Writing& w : at->request.prompts) {
-      auto work = engine.begin(w);
-      if (!work) return refuse(a, 429, "too many requests wait already");
-      at->works.push_back(std::move(work));
+      auto job = engine.begin(w);
+      if (!job) return refuse(a, 429, "too many requests wait already");
+      at->jobs.push_back(std::move(job));
     }
-    at->answers.resize(at->works.size() * static_cast<size_t>(at->request.prompts[0].decoding.best));
+    at->answers.resize(at->jobs.size() * static_cast<size_t>(at->request.prompts[0].decoding.best));
     at->begun.resize(at->answers.size());
     // Both kinds of answer are sent in chunks, so that a client that has left is noticed while the model
     // generates.
@@ -296,10 +296,10 @@ struct Server::State {
   bool send(Answering& at, httplib::DataSink& to) const try {
     const auto each = static_cast<size_t>(at.request.prompts[0].decoding.best);
     auto glanced = std::chrono::steady_clock::now();
-    for (size_t p = 0; p < at.works.size(); ++p)
-      while (!at.works[p]->over()) {
+    for (size_t p = 0; p < at.jobs.size(); ++p)
+      while (!at.jobs[p]->over()) {
         Told told;
-        const bool news = at.works[p]->wait(told, kGlance);
+        const bool news = at.jobs[p]->wait(told, kGlance);
         if (const auto now = std::chrono::steady_clock::now(); now - glanced >= kGlance) {
           if (!to.is_writable()) return false;  // the client has left
           glanced = now;

@@ -16,7 +16,7 @@
 
 namespace rum::serve {
 namespace {
-constexpr int64_t kAlternatives = 5, kGoOn = 40;
+constexpr int64_t kAlternatives = 5, kGoOn = 40, kMapped = 40;
 
 std::string part_name(const AttentionMaps& m) {
   const char* words = "";
@@ -48,9 +48,7 @@ std::string parts(const LoadedRun& run, const Example& e) {
   const std::vector<page::ShownToken> tokens = shown_tokens(run, e, stats.front());
   return "<h2>How likely each token was</h2>\n" + page::heat_map(tokens) + page::heat_legend() +
          "<h2>How the tokenizer splits it</h2>\n" + page::cut_map(tokens) +
-         "<h2>Where each layer and head looks</h2>\n<p class=\"soft\">Rows look at columns; each row is "
-         "drawn against its largest weight. A picture that is opened shows the tokens.</p>\n" +
-         attention_of(run, e, "attention");
+         "<h2>Where each layer and head looks</h2>\n" + attention_of(run, e);
 }
 std::string translated(const LoadedRun& run, const std::string& source) {
   RUM_CHECK(translatable(run, source),
@@ -69,9 +67,7 @@ std::string translated(const LoadedRun& run, const std::string& source) {
          alternatives(run, all) + parts(run, e);
 }
 std::string continued(const LoadedRun& run, const std::string& text) {
-  Prompt p;
-  run.tokenizer.encode(text, p.tokens);
-  if (run.tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run.tokenizer.begin());
+  const Prompt p = text_prompt(text, run.tokenizer);
   RUM_CHECK(!p.tokens.empty() && room(run.model, p) > 0, "there is no text to continue, or no room after it");
   const Hypothesis h = generate(run.model, {&p, 1}, run.tokenizer.end(), {.max_new = kGoOn}).front().front();
   Example e;
@@ -103,16 +99,19 @@ std::vector<page::ShownToken> shown_tokens(const LoadedRun& run, const Example& 
   return out;
 }
 
-std::string attention_of(const LoadedRun& run, const Example& e, const std::string& id, int64_t most) {
+std::string attention_of(const LoadedRun& run, const Example& e) {
   std::vector<page::AttentionPicture> pictures;
-  for (AttentionMaps& m : attention_maps(run.model, e, most)) {
+  for (AttentionMaps& m : attention_maps(run.model, e, kMapped)) {
     page::AttentionPicture& p = pictures.emplace_back();
     p.name = part_name(m);
     p.rows = labels(run, e, m.rows_from, static_cast<size_t>(m.rows));
     p.columns = labels(run, e, m.columns_from, static_cast<size_t>(m.columns));
     p.heads = std::move(m.heads);
   }
-  return page::attention_html(id, pictures);
+  return "<p class=\"soft\">Rows look at columns; each row is drawn against its largest weight. A picture "
+         "that "
+         "is opened shows the tokens.</p>\n" +
+         page::attention_html("attention", pictures);
 }
 
 std::string text_page(const LoadedRun& run, const std::string& text) {

@@ -16,9 +16,9 @@ std::string token_text(const Tokenizer&, Token);
 // The tokens of an example; the predicted ones with their statistics under the model.
 std::vector<page::ShownToken> shown_tokens(const LoadedRun&, const Example&,
                                            std::span<const metrics::TokenStats>);
-// Pictures of every layer and head, for the first `most` tokens on either side; id: as in attention_html().
-std::string attention_of(const LoadedRun&, const Example&, const std::string& id, int64_t most = 40);
-// The whole page, as HTML, for a sentence to translate or the beginning of a text. Error: no output is
-// possible.
+// Pictures of every layer and head, for the first 40 tokens on either side, and how to read them. Once on a
+// page.
+std::string attention_of(const LoadedRun&, const Example&);
+// All of these for a sentence to translate or the beginning of a text. Error: no output is possible.
 std::string text_page(const LoadedRun&, const std::string& text);
 }  // namespace rum::serve

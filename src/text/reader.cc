@@ -13,6 +13,17 @@ namespace {
 constexpr size_t kChunk = size_t{1} << 16;
 }  // namespace
 
+std::optional<LineFault> fault_in(std::string_view line, size_t limit) {
+  if (line.size() > limit)
+    return LineFault{
+        limit, fmt::format("the line is longer than {} bytes; is this a text file with line ends?", limit)};
+  const size_t nul = line.find('\0'), bad = std::min(find_invalid_utf8(line), nul);
+  if (bad == std::string_view::npos) return {};
+  if (bad == nul) return LineFault{bad, "a NUL byte, expected text; is this a binary file?"};
+  return LineFault{bad, fmt::format("0x{:02X} is not UTF-8; convert the file, for instance with iconv",
+                                    static_cast<uint8_t>(line[bad]))};
+}
+
 LineReader::LineReader(const std::string& path, size_t line_limit, Form form, BlankEnd end)
     : path_(shown(path)),
       bytes_(path),
@@ -21,14 +32,9 @@ LineReader::LineReader(const std::string& path, size_t line_limit, Form form, Bl
       end_(end) {}
 
 void LineReader::check(std::string_view line) const {
-  const size_t nul = line.find('\0');
-  const size_t bad = std::min(find_invalid_utf8(line), nul);
-  if (bad == std::string_view::npos) return;
-  const std::string where = fmt::format("{}: line {}, byte {} (byte {} of the line)", path_, line_,
-                                        offset_ + static_cast<int64_t>(bad), bad);
-  if (bad == nul) throw LineError(where + ": a NUL byte, expected text; is this a binary file?");
-  throw LineError(fmt::format("{}: 0x{:02X} is not UTF-8 here; convert the file, for instance with iconv",
-                              where, static_cast<uint8_t>(line[bad])));
+  if (const auto fault = fault_in(line, limit_))
+    throw LineError(fmt::format("{}: line {}, byte {} (byte {} of the line): {}", path_, line_,
+                                offset_ + static_cast<int64_t>(fault->byte), fault->byte, fault->what));
 }
 
 bool LineReader::fill() {
@@ -85,14 +91,11 @@ bool LineReader::next(std::string_view& line) {
   offset_ = next_offset_;
   line = std::string_view(buffer_).substr(begin_, stop - begin_);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  if (line.size() > limit_) {
-    too_long_ = true;
-    throw LineError(
-        fmt::format("{}: line {}, byte {}: longer than {} bytes; expected one sentence or document per line",
-                    path_, line_, offset_, limit_));
+  too_long_ = line.size() > limit_;
+  if (!too_long_) {
+    next_offset_ += static_cast<int64_t>(stop - begin_ + (end != std::string::npos));
+    begin_ = stop + (end != std::string::npos);
   }
-  next_offset_ += static_cast<int64_t>(stop - begin_ + (end != std::string::npos));
-  begin_ = stop + (end != std::string::npos);
   check(line);
   if (end_ == BlankEnd::passed_over && blank_line(line)) {
     composed_ = line;  // reading on moves it

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,13 @@ enum class Form : uint8_t { as_is, nfc };
 // What becomes of blank lines with which a file ends: they are lines like any other, or none, as where each
 // line has to hold something and an editor or a script has left one more.
 enum class BlankEnd : uint8_t { kept, passed_over };
+
+// What makes a line no text: more bytes than the limit, a NUL, bytes that are not UTF-8.
+struct LineFault {
+  size_t byte = 0;  // of the line
+  std::string what;
+};
+std::optional<LineFault> fault_in(std::string_view line, size_t limit);
 
 struct LineError : FileError {  // one line is unfit; the next call gives the one after it
   using FileError::FileError;

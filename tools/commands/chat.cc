@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/output.h"
@@ -46,7 +45,7 @@ bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t g
 }
 int chat(int argc, char** argv) {
   ChatConfig c;
-  std::string input, output, pairs, key_from;
+  std::string input, output, pairs, key_variable;
   int64_t generation = 1;
   Flags flags(
       "chat",
@@ -60,7 +59,7 @@ int chat(int argc, char** argv) {
            "instead of --input: source<TAB>target lines, written as chat lines for fine-tuning")
       .add("--url", c.url, "any server that speaks OpenAI's protocol, up to /v1: https://api.openai.com/v1")
       .add("--model", c.model, "the model, as the server names it")
-      .add("--key-from", key_from, "the environment variable that holds the key; none: no key is sent")
+      .add("--key-from", key_variable, "the environment variable that holds the key; none: no key is sent")
       .add("--temperature", c.temperature, "sampling temperature; 0: the likeliest token", 0)
       .add("--max-tokens", c.max_tokens, "longest answer, in tokens", 1, 1 << 20)
       .add("--seed", c.seed, "seed of the sampling; a server may ignore it", 0, UINT32_MAX)
@@ -85,11 +84,7 @@ int chat(int argc, char** argv) {
   }
   output = check_output_file(output, {input});
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
-  if (!key_from.empty()) {
-    const char* key = std::getenv(key_from.c_str());
-    RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", key_from);
-    c.key = key;
-  }
+  c.key = key_from(key_variable);
   while (c.url.ends_with('/')) c.url.pop_back();
   std::vector<std::string> sources;
   LineReader reader(input);

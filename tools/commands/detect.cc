@@ -14,7 +14,6 @@
 #include "base/number.h"
 #include "base/output.h"
 #include "base/say.h"
-#include "base/terminal.h"
 #include "base/threads.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"

@@ -20,7 +20,7 @@
 namespace rum::errors_command {
 using namespace metrics;
 namespace {
-struct Asked {
+struct Options {
   std::vector<std::string> systems, lexicons;
   std::string reference, source, language = "en", by = "ter", explained, format = "text";
   int64_t worst = 0;
@@ -38,27 +38,25 @@ struct System {
   std::vector<size_t> worst;
 };
 
-Texts read_texts(const Asked& asked) {
-  std::vector<std::string> paths = asked.systems;
-  for (const std::string& p : {asked.reference, asked.source}) paths.push_back(p);
-  paths.insert(paths.end(), asked.lexicons.begin(), asked.lexicons.end());
+Texts read_texts(const Options& o) {
+  std::vector<std::string> paths = o.systems;
+  for (const std::string& p : {o.reference, o.source}) paths.push_back(p);
+  paths.insert(paths.end(), o.lexicons.begin(), o.lexicons.end());
   refuse_second_reading(paths);
   Texts t;
-  t.references = read_lines(asked.reference);
+  t.references = read_lines(o.reference);
   const auto read = [&](const std::string& path) {
     std::vector<std::string> lines = read_lines(path);
-    if (lines.size() != t.references.size())
-      throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path),
-                                  lines.size(), shown(asked.reference), t.references.size()));
+    check_same_length(path, lines.size(), o.reference, t.references.size());
     return lines;
   };
-  for (const std::string& path : asked.systems) t.systems.push_back(read(path));
-  if (!asked.source.empty()) t.sources = read(asked.source);
+  for (const std::string& path : o.systems) t.systems.push_back(read(path));
+  if (!o.source.empty()) t.sources = read(o.source);
   return t;
 }
 
 System analyse(const std::string& path, const std::vector<std::string>& lines, const Texts& texts,
-               const ErrorRules& rules, const Asked& asked) {
+               const ErrorRules& rules, const Options& o) {
   System s{shown(path), find_errors(lines, texts.references, texts.sources, rules), {}, {}, {}};
   std::map<std::string, int64_t> invented;
   for (const SentenceErrors& e : s.sentences) {
@@ -68,7 +66,7 @@ System analyse(const std::string& path, const std::vector<std::string>& lines, c
   s.invented.assign(invented.begin(), invented.end());
   std::stable_sort(s.invented.begin(), s.invented.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
-  s.worst = worst_sentences(s.sentences, error_measure(asked.by), static_cast<size_t>(asked.worst));
+  s.worst = worst_sentences(s.sentences, error_measure(o.by), static_cast<size_t>(o.worst));
   return s;
 }
 
@@ -119,32 +117,32 @@ TextTable table_of(const std::vector<System>& systems, bool text) {
   row("invented types", [](const System& s) { return fmt::format("{}", s.invented.size()); });
   return t;
 }
-void print_table(const std::vector<System>& systems, const Asked& asked) {
-  fmt::print("errors against {}: share, and how many\n", shown(asked.reference));
+void print_table(const std::vector<System>& systems, const Options& o) {
+  fmt::print("errors against {}: share, and how many\n", shown(o.reference));
   fmt::print("{}", written(table_of(systems, true), "text"));
   for (const System& s : systems) {
-    if (asked.no_text || s.invented.empty()) continue;
+    if (o.no_text || s.invented.empty()) continue;
     std::string list;
     for (size_t i = 0; i < std::min<size_t>(s.invented.size(), 10); ++i)
       list += fmt::format(" {} {}", s.invented[i].first, s.invented[i].second);
     fmt::print("most frequent invented words of {}:{}\n", s.name, list);
   }
-  if (asked.language == "de")
+  if (o.language == "de")
     fmt::print("name_mismatch: counts all German nouns, since names cannot be told from them\n");
 }
 void print_worst(const System& s, const std::vector<std::string>& lines, const Texts& texts,
-                 const Asked& asked) {
+                 const Options& o) {
   if (s.worst.empty()) return;
-  const ErrorMeasure& by = error_measure(asked.by);
+  const ErrorMeasure& by = error_measure(o.by);
   fmt::print("\nworst of {} by {}\n", s.name, by.name);
   for (const size_t i : s.worst) {
     const SentenceErrors& e = s.sentences[i];
     fmt::print("line {}: {} {}\n", i + 1, by.name, written(by, e.counts));
-    if (!asked.no_text) {
+    if (!o.no_text) {
       if (!texts.sources.empty()) fmt::print("  source       {}\n", texts.sources[i]);
       fmt::print("  reference    {}\n  translation  {}\n", texts.references[i], lines[i]);
     }
-    fmt::print("  errors       {}\n", brief(e, asked.no_text));
+    fmt::print("  errors       {}\n", brief(e, o.no_text));
   }
 }
 
@@ -158,11 +156,11 @@ Json::Object measured(const ErrorCounts& c) {
   return {{"measures", std::move(measures)}, {"counts", std::move(counts)}};
 }
 Json system_json(const System& s, const std::vector<std::string>& lines, const Texts& texts,
-                 const Asked& asked) {
+                 const Options& o) {
   Json::Object out{{"name", s.name}};
   for (auto& field : measured(s.sum)) out.push_back(std::move(field));
   out.emplace_back("invented_types", static_cast<int64_t>(s.invented.size()));
-  if (!asked.no_text) {
+  if (!o.no_text) {
     Json::Array list;
     for (size_t i = 0; i < std::min<size_t>(s.invented.size(), 10); ++i)
       list.push_back(Json::Array{s.invented[i].first, s.invented[i].second});
@@ -170,85 +168,85 @@ Json system_json(const System& s, const std::vector<std::string>& lines, const T
   }
   Json::Array worst;
   for (const size_t i : s.worst) {
-    Json::Object o{{"line", static_cast<int64_t>(i + 1)}};
-    for (auto& field : measured(s.sentences[i].counts)) o.push_back(std::move(field));
-    if (!asked.no_text) {
-      if (!texts.sources.empty()) o.emplace_back("source", texts.sources[i]);
-      o.emplace_back("reference", texts.references[i]);
-      o.emplace_back("translation", lines[i]);
+    Json::Object one{{"line", static_cast<int64_t>(i + 1)}};
+    for (auto& field : measured(s.sentences[i].counts)) one.push_back(std::move(field));
+    if (!o.no_text) {
+      if (!texts.sources.empty()) one.emplace_back("source", texts.sources[i]);
+      one.emplace_back("reference", texts.references[i]);
+      one.emplace_back("translation", lines[i]);
       Json::Object words;
       for (const auto& [name, list] : named(s.sentences[i].words))
         if (!list->empty()) words.emplace_back(name, Json::Array(list->begin(), list->end()));
-      o.emplace_back("words", std::move(words));
+      one.emplace_back("words", std::move(words));
     }
-    worst.emplace_back(std::move(o));
+    worst.emplace_back(std::move(one));
   }
-  if (asked.worst > 0) out.emplace_back("worst", std::move(worst));
+  if (o.worst > 0) out.emplace_back("worst", std::move(worst));
   return out;
 }
 
 int run(int argc, char** argv) {
-  Asked asked;
+  Options o;
   Flags flags("errors", "What is wrong with translations: errors by kind, systems side by side.");
-  flags.add("--hyp", asked.systems, "translations, one per line; several files or --hyp several times")
-      .add("--ref", asked.reference, "their reference, one per line")
-      .add("--src", asked.source, "their sources, to tell copied words from invented ones")
-      .add("--lexicon", asked.lexicons,
+  flags.add("--hyp", o.systems, "translations, one per line; several files or --hyp several times")
+      .add("--ref", o.reference, "their reference, one per line")
+      .add("--src", o.source, "their sources, to tell copied words from invented ones")
+      .add("--lexicon", o.lexicons,
            "more human text in the target language: its words, like the reference's, are not inventions")
-      .choice("--lang", asked.language, "language of translations and reference; the source is in the other",
+      .choice("--lang", o.language, "language of translations and reference; the source is in the other",
               {"en", "de"})
-      .add("--worst", asked.worst, "how many of each system's worst sentences to list", 0, 1 << 30)
-      .add("--by", asked.by, "the measure that ranks the worst")
-      .choice("--format", asked.format, kFormatHelp, table_formats())
-      .add("--json", asked.json, kJsonHelp)
-      .add("--no-text", asked.no_text, "line numbers and counts only, no words of the files")
-      .add("--explain", asked.explained, kExplainHelp)
+      .add("--worst", o.worst, "how many of each system's worst sentences to list", 0, 1 << 30)
+      .add("--by", o.by, "the measure that ranks the worst")
+      .choice("--format", o.format, kFormatHelp, table_formats())
+      .add("--json", o.json, kJsonHelp)
+      .add("--no-text", o.no_text, "line numbers and counts only, no words of the files")
+      .add("--explain", o.explained, kExplainHelp)
       .footer(fmt::format("FILE is {}, or - for standard input; FILE:2 is the second column of a TSV.",
                           kPackedHelp));
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
-    fmt::print("{}", explain(asked.explained));
+    fmt::print("{}", explain(o.explained));
     return 0;
   }
-  RUM_CHECK(!asked.systems.empty() && !asked.reference.empty(),
+  RUM_CHECK(!o.systems.empty() && !o.reference.empty(),
             "expected --hyp FILE and --ref FILE; --help lists the options");
-  RUM_CHECK(asked.format == "text" || !(asked.json || asked.worst > 0),
+  RUM_CHECK(o.format == "text" || !(o.json || o.worst > 0),
             "--format is for the table of errors; it excludes --json and --worst");
-  error_measure(asked.by);  // refused before anything is read
-  flags.need(asked.worst > 0, "--worst", {"--by"});
-  const Texts texts = read_texts(asked);
+  error_measure(o.by);  // refused before anything is read
+  flags.need(o.worst > 0, "--worst", {"--by"});
+  const Texts texts = read_texts(o);
   const std::string note =
       without_blanks(texts.references)
           ? "most references are written without blanks: TER takes each sentence for one "
             "word, and errors are defined for English and German"
           : "";
-  if (!note.empty() && !asked.json) say("{}", note);
+  if (!note.empty() && !o.json) say("{}", note);
   HumanText human;
   human.add(texts.references);
-  for (const std::string& path : asked.lexicons) human.add(read_lines(path));
-  const ErrorRules rules{human, asked.language == "de" ? Language::german : Language::english};
+  for (const std::string& path : o.lexicons) human.add(read_lines(path));
+  const ErrorRules rules{human, o.language == "de" ? Language::german : Language::english};
   std::vector<System> systems;
   for (size_t i = 0; i < texts.systems.size(); ++i)
-    systems.push_back(analyse(asked.systems[i], texts.systems[i], texts, rules, asked));
-  if (asked.json) {
+    systems.push_back(analyse(o.systems[i], texts.systems[i], texts, rules, o));
+  if (o.json) {
     Json::Array list;
     for (size_t i = 0; i < systems.size(); ++i)
-      list.push_back(system_json(systems[i], texts.systems[i], texts, asked));
-    Json::Object out{{"reference", shown(asked.reference)},
-                     {"language", asked.language},
+      list.push_back(system_json(systems[i], texts.systems[i], texts, o));
+    Json::Object out{{"reference", shown(o.reference)},
+                     {"language", o.language},
                      {"sentences", static_cast<int64_t>(texts.references.size())}};
     if (!note.empty()) out.emplace_back("note", note);
-    if (asked.worst > 0) out.emplace_back("worst_by", asked.by);
+    if (o.worst > 0) out.emplace_back("worst_by", o.by);
     out.emplace_back("systems", std::move(list));
     fmt::print("{}\n", to_json(Json(std::move(out)), 1));
     return 0;
   }
-  if (asked.format != "text") {
-    fmt::print("{}", written(table_of(systems, false), asked.format));
+  if (o.format != "text") {
+    fmt::print("{}", written(table_of(systems, false), o.format));
     return 0;
   }
-  print_table(systems, asked);
-  for (size_t i = 0; i < systems.size(); ++i) print_worst(systems[i], texts.systems[i], texts, asked);
+  print_table(systems, o);
+  for (size_t i = 0; i < systems.size(); ++i) print_worst(systems[i], texts.systems[i], texts, o);
   return 0;
 }
 const Command command{"errors", "what is wrong with translations, by kind, and the worst of them", run};

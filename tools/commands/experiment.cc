@@ -22,7 +22,6 @@
 #include "generate/hosted.h"
 #include "pipeline/runner.h"
 #include "run/environment.h"
-#include "run/run.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
@@ -36,7 +35,7 @@ std::string today() {
   std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&t));
   return text;
 }
-struct Asked {
+struct Options {
   std::string what, config, stage, folder, data, arm, output;
   std::string system = "Translate from German to English.";
   std::vector<std::string> generated, groups;
@@ -44,7 +43,7 @@ struct Asked {
   bool slurm = false, plain = false, no_text = false;
 };
 
-ExperimentConfig config_of(const Asked& a) {
+ExperimentConfig config_of(const Options& a) {
   std::vector<std::string> names = a.generated;
   names.insert(names.end(), {a.folder, a.data});
   for (const std::string& name : names)
@@ -77,7 +76,7 @@ ExperimentConfig config_of(const Asked& a) {
 }
 Store store_in(const std::string& folder) { return Store(folder, {build_id(), "`ruminate experiment run`"}); }
 // The command that makes one stage when its id is added.
-std::vector<std::string> stage_command(const Asked& a, const std::string& program,
+std::vector<std::string> stage_command(const Options& a, const std::string& program,
                                        const std::string& folder) {
   const std::string threads = std::to_string(std::max<int64_t>(a.threads, 1));
   std::vector<std::string> out{program,     "experiment", "stage",    a.config,
@@ -115,7 +114,7 @@ void check_noted(const ExperimentConfig& c) {
                     "another experiment.folder");
 }
 
-int run(const Asked& a) {
+int run(const Options& a) {
   const ExperimentConfig c = config_of(a);
   check_noted(c);
   const ExperimentGraph g = experiment_graph(c);
@@ -140,7 +139,7 @@ int run(const Asked& a) {
   return 0;
 }
 
-int status(const Asked& a) {
+int status(const Options& a) {
   const ExperimentConfig c = config_of(a);
   const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
@@ -181,7 +180,7 @@ std::vector<std::vector<const Stage*>> waves_of(const Graph& graph, const Store&
   }
   return out;
 }
-int jobs(const Asked& a) {
+int jobs(const Options& a) {
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
   const Store store = store_in(c.folder);
@@ -219,7 +218,7 @@ int jobs(const Asked& a) {
   return 0;
 }
 
-int stage(const Asked& a) {
+int stage(const Options& a) {
   RUM_CHECK(!a.stage.empty(), "which stage? `ruminate experiment jobs {}` lists them with their commands",
             shell_quoted(a.config));
   const ExperimentConfig c = config_of(a);
@@ -242,7 +241,7 @@ int stage(const Asked& a) {
 
 // report.html and the files of its numbers, beside the stages or where --output says; of the arms that are
 // made, since a long experiment is looked at before its end.
-int report(const Asked& a) {
+int report(const Options& a) {
   const ExperimentConfig whole = config_of(a);
   const std::string folder = a.output.empty() ? whole.report : a.output;
   check_report_output(folder);
@@ -277,7 +276,7 @@ int report(const Asked& a) {
   return 0;
 }
 
-int export_targets(const Asked& a) {
+int export_targets(const Options& a) {
   const ExperimentConfig c = config_of(a);
   const std::string output = a.output.empty() ? "-" : a.output;
   std::vector<std::string> read{a.config, c.data.train, c.data.valid, c.data.test};
@@ -307,7 +306,7 @@ int export_targets(const Asked& a) {
 }
 
 int experiment(int argc, char** argv) {
-  Asked a;
+  Options a;
   Flags flags("experiment", "Runs an experiment: trains generators and students, measures, judges, reports.");
   flags
       .choice("command", a.what,
@@ -347,7 +346,7 @@ int experiment(int argc, char** argv) {
   flags.need(!a.slurm, "commands alone: --slurm writes a script", {"--plain"});
   RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",
             "--output is for `ruminate experiment report` and `export`");
-  const std::map<std::string, int (*)(const Asked&)> commands{
+  const std::map<std::string, int (*)(const Options&)> commands{
       {"run", run},       {"status", status},         {"jobs", jobs},
       {"report", report}, {"export", export_targets}, {"stage", stage}};
   return commands.at(a.what)(a);

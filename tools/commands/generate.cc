@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/shell.h"
 #include "generate/passage.h"
+#include "generate/translate.h"
 #include "text/unicode.h"
 #include "tools/command.h"
 #include "tools/draw_flags.h"
@@ -33,10 +34,8 @@ int generate(int argc, char** argv) {
   const size_t bad = find_invalid_utf8(prompt);
   RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
   prompt = nfc(prompt);  // as texts for training are read
-  Prompt p;
-  run->tokenizer.encode(prompt, p.tokens);
+  const Prompt p = text_prompt(prompt, run->tokenizer);
   RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to start from");
-  if (run->tokenizer.begin() >= 0) p.tokens.insert(p.tokens.begin(), run->tokenizer.begin());
   RUM_CHECK(room(run->model, p) > 0,
             "--prompt has {} tokens, the model's context holds {}: nothing can be written after it",
             p.tokens.size(), run->model.config().context);

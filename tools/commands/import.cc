@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "base/error.h"
 #include "base/say.h"
+#include "base/whole_folder.h"
 #include "huggingface/export.h"
 #include "tools/command.h"
 #include "tools/options.h"
@@ -24,7 +24,7 @@ int import_model(int argc, char** argv) {
       .add("run", run, "the run folder to make", true)
       .add("--context", context, "longest text in tokens; 0: the model's own context", 0, 1 << 20);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  while (run.size() > 1 && run.ends_with('/')) run.pop_back();
+  run = without_end_slashes(run);
   const Imported made = import_folder(folder, run, context);
   const GptConfig& m = made.config.model;
   say("{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}", run,
@@ -47,7 +47,7 @@ int export_model(int argc, char** argv) {
            "write only the adapters of a run that has them (lora.rank), as PEFT loads them: "
            "adapter_config.json and adapter_model.safetensors; otherwise they are merged into the weights");
   if (const auto status = flags.parse(argc, argv)) return *status;
-  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+  folder = without_end_slashes(folder);
   const Exported made = adapter ? export_adapters(run, folder) : export_folder(run, folder);
   say("{}: {} {} model, {} tensors of {}", folder, adapter ? "adapters of a" : "a", made.family, made.tensors,
       made.dtype);

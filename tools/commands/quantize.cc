@@ -40,7 +40,7 @@ int quantize_run(int argc, char** argv) {
   flags.add("run", from, "a run folder, a checkpoint or a model file in one", true)
       .add("new-run", to, "the folder to make", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  while (to.size() > 1 && to.ends_with('/')) to.pop_back();
+  to = without_end_slashes(to);
   check_new_folder(to);
   const auto run = load_run(from);
   RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);

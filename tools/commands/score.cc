@@ -159,20 +159,18 @@ Texts read(const Options& o) {
   paths.insert(paths.end(), o.refs.begin(), o.refs.end());
   refuse_second_reading(paths);
   refuse_same_file(o.hyps, "--hyp", "system");
-  const auto same_length = [&](const std::string& path, size_t lines, size_t expected) {
-    if (lines != expected)
-      throw FileError(fmt::format("{} has {} lines, {} has {}; expected the same number", shown(path), lines,
-                                  shown(o.hyps[0]), expected));
-  };
   Texts t;
+  const auto as_many = [&](const std::string& path, size_t lines) {
+    check_same_length(path, lines, o.hyps[0], t.systems[0].size());
+  };
   for (const std::string& path : o.hyps) {
     t.systems.push_back(read_lines(path, Form::as_is));
-    same_length(path, t.systems.back().size(), t.systems[0].size());
+    as_many(path, t.systems.back().size());
     for (std::string& l : t.systems.back()) l.resize(without_trailing_blanks(l).size());
   }
   for (const std::string& path : o.refs) {
     t.references.push_back(read_columns(path, Form::as_is));
-    same_length(path, t.references.back().size(), t.systems[0].size());
+    as_many(path, t.references.back().size());
     for (auto& l : t.references.back())
       if (l) l->resize(without_trailing_blanks(*l).size());
   }

@@ -1,7 +1,6 @@
 // `ruminate serve`: a run behind HTTP, for programs and for people.
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <ctime>
 
 #include "base/error.h"
@@ -15,7 +14,7 @@
 namespace rum::serve_command {
 namespace {
 int serve(int argc, char** argv) {
-  std::string folder, key_from, device = "auto", dtype = "auto";
+  std::string folder, key_variable, device = "auto", dtype = "auto";
   serve::ServerConfig c;
   serve::ServedModel model;
   Flags flags(
@@ -26,7 +25,7 @@ int serve(int argc, char** argv) {
       .add("--host", c.host, "the address to listen on; 0.0.0.0: all, so that other machines can connect")
       .add("--port", c.port, "port; 0: any free one; the first line says which", 0, 65535)
       .add("--name", model.name, "what clients call the model; by default the run's name")
-      .add("--key-from", key_from,
+      .add("--key-from", key_variable,
            "the environment variable with a key that clients must send; none: open to all")
       .add("--max-prompt", model.most_prompt, "longest prompt, in tokens", 1)
       .add("--max-tokens", model.most_answer,
@@ -42,13 +41,9 @@ int serve(int argc, char** argv) {
       .choice("--dtype", dtype, "type of the products; auto: int8 for a run of `ruminate quantize`, else f32",
               {"auto", "f32", "bf16", "int8"});
   if (const auto status = flags.parse(argc, argv)) return *status;
-  if (!key_from.empty()) {
-    const char* key = std::getenv(key_from.c_str());
-    RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", key_from);
-    c.key = key;
-  }
+  c.key = key_from(key_variable);
   const auto run = load_run(folder, device, dtype);
-  if (model.name.empty()) model.name = provenance_of(*run, run->config.decoding).generator;
+  if (model.name.empty()) model.name = run_name(*run);
   model.created = std::time(nullptr);
   serve::Server server(*run, model, c);
   const bool ipv6 = c.host.find(':') != std::string::npos;

@@ -1,8 +1,6 @@
 // `ruminate train`: from a config to a run folder with a finished model.
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "base/error.h"
 #include "base/output.h"
 #include "base/shell.h"
@@ -42,33 +40,32 @@ void print_estimate(const RunConfig& config, const Estimate& e) {
       e.tokens_per_second, duration(e.seconds));
 }
 
-struct Asked {
+struct Options {
   std::string file, resume, device = "auto";
   std::vector<std::string> settings;
   bool device_given = false, print_config = false, dry_run = false;
 };
 
-int train(const Asked& asked, Ranks& ranks) {
-  const std::string& resume = asked.resume;
-  RUM_CHECK(asked.file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
-  RunConfig config = resume.empty() ? read_config(asked.file) : resumed_config(resume);
+int train(const Options& o, Ranks& ranks) {
+  const std::string& resume = o.resume;
+  RUM_CHECK(o.file.empty() != resume.empty(), "give either a config file or --resume with a run folder");
+  RunConfig config = resume.empty() ? read_config(o.file) : resumed_config(resume);
   const std::string folder = config.folder;
-  apply_settings(config, asked.settings);
-  if (asked.device_given) set_key(config, "run.device", asked.device);
+  apply_settings(config, o.settings);
+  if (o.device_given) set_key(config, "run.device", o.device);
   RUM_CHECK(resume.empty() || config.folder == folder, "--resume {}: the folder cannot be changed", resume);
-  if (asked.print_config) {
+  if (o.print_config) {
     if (ranks.first()) fmt::print("{}", to_toml(config));
     return 0;
   }
-  if (resume.empty() && !asked.dry_run && ranks.first()) {  // early, before the corpora are read
+  if (resume.empty() && !o.dry_run && ranks.first()) {  // early, before the corpora are read
     check_output_folder(config.folder);
     refuse_begun_run(config.folder);
   }
   Progress progress;
   if (!ranks.first()) progress.be_silent();
-  Trainer trainer(config, progress, !resume.empty(), asked.dry_run ? Purpose::estimate : Purpose::train,
-                  ranks);
-  if (asked.dry_run) {
+  Trainer trainer(config, progress, !resume.empty(), o.dry_run ? Purpose::estimate : Purpose::train, ranks);
+  if (o.dry_run) {
     const Estimate estimate = trainer.estimate();
     if (ranks.first()) print_estimate(config, estimate);
     return 0;
@@ -86,23 +83,23 @@ int train(const Asked& asked, Ranks& ranks) {
 }
 
 int run(int argc, char** argv) {
-  Asked asked;
+  Options o;
   Flags flags(
       "train",
       "Trains a model from a config (TOML), or resumes a run. Started several times, by mpirun, srun or "
       "torchrun, the processes share each step (batch.parts).");
-  flags.add("config", asked.file, "the config file")
-      .add("--device", asked.device, "short for --set run.device=...")
-      .add("--set", asked.settings, "key=value, instead of the file's; may be repeated")
-      .add("--resume", asked.resume, "a run folder to resume from its newest checkpoint")
-      .add("--print-config", asked.print_config, "print the resolved config as TOML and exit")
-      .add("--dry-run", asked.dry_run, "print parameters, memory, steps and time, and exit")
+  flags.add("config", o.file, "the config file")
+      .add("--device", o.device, "short for --set run.device=...")
+      .add("--set", o.settings, "key=value, instead of the file's; may be repeated")
+      .add("--resume", o.resume, "a run folder to resume from its newest checkpoint")
+      .add("--print-config", o.print_config, "print the resolved config as TOML and exit")
+      .add("--dry-run", o.dry_run, "print parameters, memory, steps and time, and exit")
       .footer(table_of_keys());
   if (const auto status = flags.parse(argc, argv)) return *status;
-  asked.device_given = flags.given("--device");
+  o.device_given = flags.given("--device");
   Ranks ranks(this_launch());
   try {
-    return train(asked, ranks);
+    return train(o, ranks);
   } catch (const std::exception& e) {
     if (!ranks.end(e)) return 1;
     throw;

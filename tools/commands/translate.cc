@@ -18,7 +18,6 @@
 #include "generate/best_of.h"
 #include "generate/generated.h"
 #include "generate/long_lines.h"
-#include "run/environment.h"
 #include "run/provenance.h"
 #include "run/run.h"
 #include "text/reader.h"
@@ -324,7 +323,7 @@ void translate_lines(Sources& input, Translator& translator, OutputFile& output,
 }
 
 // What the command line asks for.
-struct Asked {
+struct Options {
   std::string folder, input = "-", output = "-", on_long = "skip", generator;
   Decoding search{.beam = 4};
   int64_t best = 1, generation = 1;
@@ -420,34 +419,33 @@ struct Asked {
 };
 
 int translate(int argc, char** argv) {
-  Asked asked;
+  Options o;
   Flags flags("translate", "Translates lines with a trained model: one sentence per line, in and out.");
-  asked.add(flags);
+  o.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  asked.check(flags);
-  std::vector<std::string> read{asked.input};
-  for (const std::string& run : {asked.folder, asked.best_of.reverse, asked.best_of.lm})
+  o.check(flags);
+  std::vector<std::string> read{o.input};
+  for (const std::string& run : {o.folder, o.best_of.reverse, o.best_of.lm})
     for (std::string& file : files_to_keep(run)) read.push_back(std::move(file));
   std::optional<OutputFile> written;
-  if (asked.jsonl) {
-    asked.output = check_output_file(asked.output, read);
+  if (o.jsonl) {
+    o.output = check_output_file(o.output, read);
   } else {
-    check_output(asked.output, read);
-    written.emplace(asked.output);
+    check_output(o.output, read);
+    written.emplace(o.output);
   }
-  const auto run = asked.load();
-  const Decoding d = asked.decoding(flags, *run);
-  const BestOf* const chosen = asked.best_of.read(flags, asked.draws);
-  Sources sources(*run, asked.input, asked.on_long, asked.told());
-  if (asked.jsonl)
-    return translate_pool(*run, sources, d, chosen, asked.told(), asked.provenance(*run, d, chosen),
-                          asked.output);
-  Translator translator(*run, d, chosen, asked.told(), asked.scores, asked.on_long == "split");
+  const auto run = o.load();
+  const Decoding d = o.decoding(flags, *run);
+  const BestOf* const chosen = o.best_of.read(flags, o.draws);
+  Sources sources(*run, o.input, o.on_long, o.told());
+  if (o.jsonl)
+    return translate_pool(*run, sources, d, chosen, o.told(), o.provenance(*run, d, chosen), o.output);
+  Translator translator(*run, d, chosen, o.told(), o.scores, o.on_long == "split");
   const double start = seconds_now();
-  translate_lines(sources, translator, *written, asked.flush || is_live(asked.input));
+  translate_lines(sources, translator, *written, o.flush || is_live(o.input));
   written->finish();
-  if (asked.output != "-")
-    say("{}: {} lines translated in {:.1f} s with {}", asked.output, sources.lines(), seconds_now() - start,
+  if (o.output != "-")
+    say("{}: {} lines translated in {:.1f} s with {}", o.output, sources.lines(), seconds_now() - start,
         run->source);
   translator.warn();
   return sources.status();
