@@ -221,7 +221,7 @@ TEST_F(Chat, ASourceThatIsRefusedCostsNoOther) {
     ASSERT_EQ(why.size(), 2u);
     EXPECT_NE(why[0].find("source 0: status 400: \"{\"error\": \"content filter\"}\""), std::string::npos)
         << why[0];
-    EXPECT_NE(why[1].find("source 4: an answer without content, finish_reason \"content_filter\""),
+    EXPECT_NE(why[1].find("source 4: an answer without text, finish_reason \"content_filter\""),
               std::string::npos)
         << why[1];
     const auto lines = read_generated(path);
@@ -231,6 +231,27 @@ TEST_F(Chat, ASourceThatIsRefusedCostsNoOther) {
       EXPECT_EQ(lines[i].target, none ? "" : i == 3 ? "v" : "<" + sources[i] + ">");
       EXPECT_EQ(lines[i].finished, !none && i != 3);
     }
+  }
+}
+TEST_F(Chat, AnAnswerWithoutTextIsARefusal) {
+  const std::vector<std::string> empty{"", "  \n ", "\u200B", "\u00A0\t"};
+  const Server server([&](const std::string&, const Json& body, int) -> Reply {
+    for (size_t i = 0; i < empty.size(); ++i)
+      if (asked(body) == sources[i]) return completion(empty[i], i == 0 ? "content_filter" : "stop");
+    return completion("<" + asked(body) + ">");
+  });
+  const ChatConfig c = config(server);
+  std::vector<std::string> why;
+  chat_file(sources, c, provenance_of(c), path, {}, [&](const std::string& w) { why.push_back(w); });
+  EXPECT_EQ(server.requests(), 7);
+  ASSERT_EQ(why.size(), 4u);
+  EXPECT_NE(why[0].find("source 0: an answer without text, finish_reason \"content_filter\""),
+            std::string::npos);
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(lines[i].target, i < 4 ? "" : "<" + sources[i] + ">");
+    EXPECT_EQ(lines[i].finished, i >= 4);
   }
 }
 // Cut between the two halves of an emoji, as servers do that count UTF-16: no text, and no reason to stop.
@@ -353,6 +374,66 @@ TEST(ChatProgram, TimesAreWithinWhatAClockCounts) {
   EXPECT_EQ(server.requests(), 0);
   const Ran seldom = ask({"--per-minute", "1e-300"});  // the first is not waited for
   EXPECT_EQ(seldom.status, 0) << seldom.err;
+}
+// Whoever starts it again, as job scripts do, must not take the file for whole; and what it advises works.
+TEST(ChatProgram, ARefusalIsSaidEachTimeUntilItIsMended) {
+  std::atomic<bool> refuses = true;
+  const Server server([&](const std::string&, const Json& body, int) {
+    return refuses && asked(body) != "eins" ? Reply{422, "no", "", 0} : completion("<" + asked(body) + ">");
+  });
+  Program p;
+  p.write("sources", "eins\nzwei\n\ndrei\n");
+  const std::vector<std::string> words{"chat",     "--system",     "T.",    "--input",    p.file("sources"),
+                                       "--output", p.file("pool"), "--url", server.url(), "--model",
+                                       "m"};
+  for (int time = 0; time < 2; ++time) {
+    const Ran ran = p.run(words);
+    EXPECT_EQ(ran.status, 1) << time;
+    EXPECT_NE(ran.err.find("2 of 4 sources were refused"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("cut the file off before line 2, the first of them"), std::string::npos)
+        << ran.err;
+  }
+  const std::string pool = slurp(p.file("pool"));
+  p.write("pool", pool.substr(0, pool.find('\n') + 1));
+  refuses = false;
+  const Ran mended = p.run(words);
+  EXPECT_EQ(mended.status, 0) << mended.err;
+  EXPECT_EQ(mended.err.find("refused"), std::string::npos) << mended.err;
+  std::vector<std::string> targets;
+  for (const Generated& g : read_generated(p.file("pool"))) targets.push_back(g.target);
+  EXPECT_EQ(targets, (std::vector<std::string>{"<eins>", "<zwei>", "", "<drei>"}));
+}
+TEST(ChatProgram, OfNoSourcesThereIsAFileToo) {
+  const Server server(echo);
+  Program p;
+  p.write("sources", "");
+  const Ran ran = p.run({"chat", "--system", "T.", "--input", p.file("sources"), "--output", p.file("pool"),
+                         "--url", server.url(), "--model", "m"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_TRUE(std::filesystem::exists(p.file("pool")));
+  EXPECT_EQ(std::filesystem::file_size(p.file("pool")), 0u);
+}
+// A key with a line end would end the header, or begin another one.
+TEST(ChatProgram, AKeyThatNoRequestCanCarryIsNotSent) {
+  const Server server(echo);
+  Program p;
+  p.write("sources", "eins\n");
+  const std::vector<std::string> words{
+      "chat",  "--system",   "T.",      "--input", p.file("sources"), "--output",    p.file("pool"),
+      "--url", server.url(), "--model", "m",       "--key-from",      "RUM_TEST_KEY"};
+  for (const char* key : {"sk-x\n", "sk-x\r", "sk-x\r\nX-Evil: 1", "sk x", "\tsk-x", "sk-x\x7f", ""}) {
+    setenv("RUM_TEST_KEY", key, 1);
+    const Ran ran = p.run(words);
+    expect_refusal(ran, "--key-from RUM_TEST_KEY: ");
+    EXPECT_EQ(ran.err.find("sk"), std::string::npos) << ran.err;
+  }
+  EXPECT_EQ(server.requests(), 0);
+  setenv("RUM_TEST_KEY", "sk-x_Y.z~+/=", 1);
+  EXPECT_EQ(p.run(words).status, 0);
+  unsetenv("RUM_TEST_KEY");
+  std::vector<std::string> none = words;
+  none.back() = "";
+  expect_refusal(p.run(none), "--key-from is empty");
 }
 TEST(ChatProgram, CountsTheAnswersThatAreCutOff) {
   const Server server([](const std::string&, const Json& body, int) {

@@ -417,12 +417,29 @@ TEST_F(Detecting, ATextThatTheModelCannotReadCostsNoOther) {
   EXPECT_EQ(some.status, 1);
   const size_t end = good.out.find('\n') + 1;
   EXPECT_EQ(some.out, good.out.substr(0, end) + "nan\nnan\n" + good.out.substr(end));
-  for (const char* part : {"text 2: it needs 10", "the context of ", "holds 64; it has no score",
-                           "text 3: the character U+20AC", "2 of 4 texts have no score"})
+  for (const char* part : {"some: line 2: it needs 10", "the context of ", "holds 64; it has no score",
+                           "some: line 3: the character U+20AC", "2 of 4 texts have no score"})
     EXPECT_NE(some.err.find(part), std::string::npos) << some.err;
   const Ran lines = score("@some", "json"), list = score("@some", "raid");
   EXPECT_NE(lines.out.find("{\"id\":\"2\",\"score\":null}\n"), std::string::npos) << lines.out;
   EXPECT_EQ(parse_json(list.out, "RAID's list").array()->size(), 4u);
+}
+// Whoever removes what a fold alone complains of meets the next fold.
+TEST_F(Detecting, TextsTooLongToFitOnAreCountedOfAll) {
+  write_run(file("lm"), {.kind = CorpusKind::documents, .pattern = "characters"});  // a context of 64
+  std::string texts[2];
+  for (int i = 0; i < 40; ++i)
+    for (std::string& t : texts)
+      t += (i % 13 == 7 ? std::string(100, 'e') : "the man " + std::string(i, 's')) + "\n";
+  write("people", texts[0]), write("machines", texts[1]);
+  for (const char* folds : {"2", "10"})
+    for (const char* statistic : {"curvature", "rank"}) {
+      const Ran r = detect({"fit", "--kind", "likelihood", "--option", "model=" + file("lm"), "--option",
+                            std::string("statistic=") + statistic, "--folds", folds, "--human", "@people",
+                            "--machine", "@machines", "-o", "@d"});
+      expect_refusal(r, file("people") + ": line 8: it needs 10");
+      EXPECT_NE(r.err.find("6 of 80 texts cannot be judged"), std::string::npos) << r.err;
+    }
 }
 TEST_F(Detecting, ALineThatCannotBeReadCostsNoOther) {
   make(60, 60);

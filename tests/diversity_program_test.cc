@@ -81,6 +81,19 @@ TEST(DiversityProgram, TableOfThreeFitsAHundredColumns) {
                            "no p: the paired test compares exactly two files, 3 given"})
     EXPECT_NE(d.out.find(part), std::string::npos) << part;
 }
+// Without the lines around it a table must say itself which system a column is of.
+TEST(DiversityProgram, TablesForOthersNameTheSystems) {
+  Diversity d;
+  const std::string a = d.write("x_y.txt", "one two three four\n"), b = d.write("z.txt", "one one one one\n");
+  d.run(a + " " + b + " --format csv --measures types");
+  ASSERT_EQ(d.status, 0) << d.err;
+  EXPECT_EQ(d.out.find("measure," + a + "," + b + "," + a + " - " + b + ",p\ntypes,4,1,3,"), 0u) << d.out;
+  d.run(a + " " + b + " --format latex --measures types");
+  EXPECT_NE(d.out.find("x\\_y.txt & "), std::string::npos) << d.out;
+  EXPECT_EQ(d.out.find('#'), std::string::npos) << d.out;
+  d.run(a + " " + b + " " + a + " --format md --measures types");
+  EXPECT_NE(d.out.find("x\\_y.txt | "), std::string::npos) << d.out;
+}
 TEST(DiversityProgram, JsonHoldsTheNumbersOfTheLibrary) {
   Diversity d;
   const auto a = random_lines(60, 14, 60, 1), b = random_lines(60, 14, 70, 2);

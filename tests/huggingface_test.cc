@@ -379,6 +379,27 @@ TEST(HuggingFaceImport, OfLearnedPositionsAShorterContextHasTheFirst) {
   ASSERT_EQ(got.size(), expected.size());
   for (size_t v = 0; v < got.size(); ++v) EXPECT_NEAR(got[v], expected[v], 1e-4);
 }
+TEST(HuggingFaceImport, NoRunIsMadeThatNobodyCanRead) {
+  Program p;
+  const Folder folder({}, p.file("in"));
+  expect_refusal(p.run({"import", p.file("in"), p.file("run"), "--context", "1"}),
+                 "a context of 1 token: expected at least 2");
+  EXPECT_FALSE(fs::exists(p.file("run")));
+  ASSERT_EQ(p.run({"import", p.file("in"), p.file("run"), "--context", "2"}).status, 0);
+  EXPECT_EQ(load_run(p.file("run"))->model.config().context, 2);
+}
+// What a clone without git-lfs leaves in place of a large file.
+TEST(HuggingFaceImport, APointerOfGitLfsIsNamed) {
+  for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    const Scratch s;
+    const Folder folder({}, s.path + "/in");
+    hub::spit(s.path + "/in/" + name,
+              "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n");
+    const std::string error = error_of([&] { import_folder(s.path + "/in", s.path + "/run"); });
+    EXPECT_EQ(error.find(s.path + "/in/" + name + ": a Git LFS pointer"), 0u) << error;
+    EXPECT_NE(error.find("git lfs pull"), std::string::npos) << error;
+  }
+}
 TEST(HuggingFaceImport, OfASlidingWindowOnlyWhatItDoesNotReach) {
   const Scratch s;
   const Folder folder({.family = "mistral"}, s.path + "/in");

@@ -134,6 +134,16 @@ TEST_F(Told, WriteAPoolLineByLineAndGoOnWhereTheyWereCutOff) {
   expect_refusal(p.run({"translate", p.file("run"), "--input", p.file("de"), "--chat"}),
                  "--chat needs --template");
 }
+// It is the model that cannot, whatever the line: no file of empty translations, no message for each line.
+TEST_F(Told, AModelWithoutTurnsRefusesAChatOnce) {
+  write_run(p.file("run"), {.kind = CorpusKind::documents});
+  p.write("de", "eins\nzwei\ndrei\n");
+  const Ran r = p.run(words({"--chat", "--jsonl", "--output", p.file("pool")}));
+  expect_refusal(r, "not trained to chat");
+  EXPECT_NE(r.err.find("leave out --chat"), std::string::npos) << r.err;
+  EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+  EXPECT_FALSE(std::filesystem::exists(p.file("pool")));
+}
 TEST_F(Told, LongLinesAreSplitWhereTheirSentencesEnd) {
   write_run(p.file("run"), {.context = 64});
   const auto run = load_run(p.file("run"));

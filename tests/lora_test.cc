@@ -263,7 +263,7 @@ TEST(Lora, ResumesToTheSameBits) {
   EXPECT_TRUE(s.train(moved, true).finished);
   change_weights(s.file("elsewhere/model.safetensors"));
   const RunConfig other = stopped_run(moved, 7, s.file("third"));
-  EXPECT_NE(error_of([&] { s.train(other, true); }).find("has changed since this run began"),
+  EXPECT_NE(error_of([&] { s.train(other, true); }).find("is not what this run began with"),
             std::string::npos);
   EXPECT_NE(error_of([&] { load_run(moved.folder); }).find("beside other weights than those of"),
             std::string::npos);

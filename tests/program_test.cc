@@ -196,6 +196,51 @@ TEST(Program, AnyTextTrainsAsTheReadmeSays) {
   EXPECT_NE(dry.err.find("train.epochs = 100 makes it"), std::string::npos) << dry.err;
 }
 
+// Its figures would be of texts that the model has learned by heart.
+TEST(Program, ACorpusThatIsTrainedOnIsNoTest) {
+  Program p;
+  p.corpora(), p.config();
+  const Ran apart = p.run({"train", p.file("c.toml"), "--set", "train.steps=4"});
+  ASSERT_EQ(apart.status, 0) << apart.err;
+  EXPECT_EQ(apart.err.find("warning"), std::string::npos) << apart.err;
+  p.write("copy.tsv", slurp(p.file("train.tsv")));  // by what it holds, not by its name
+  for (const char* key : {"data.valid", "data.test"}) {
+    const std::string folder = p.file(key);
+    const Ran same = p.run({"train", p.file("c.toml"), "--set", "train.steps=4", "--set",
+                            "run.folder=" + folder, "--set", std::string(key) + "=" + p.file("copy.tsv")});
+    ASSERT_EQ(same.status, 0) << same.err;
+    const std::string told =
+        "warning: " + std::string(key) + ": " + p.file("copy.tsv") + " holds what is trained on";
+    for (const std::string& text : {same.err, slurp(folder + "/log.txt")}) {
+      const size_t at = text.find(told);
+      ASSERT_NE(at, std::string::npos) << text;
+      EXPECT_EQ(text.find("warning", at + 1), std::string::npos) << text;
+    }
+  }
+}
+// Before the corpora are read and a tokenizer is trained: here the first of them is unfit.
+TEST(Program, WhatIsMissingIsFoundBeforeTheWorkBegins) {
+  Program p;
+  p.corpora(), p.config(), p.write("unfit.tsv", "no tab\n");
+  const auto with = [&](const std::string& setting) {
+    return p.run({"train", p.file("c.toml"), "--set", "data.train=" + p.file("unfit.tsv"), "--set", setting});
+  };
+  for (const char* key : {"data.valid", "data.test", "data.plan", "tokenizer.file"}) {
+    expect_refusal(with(std::string(key) + "=" + p.file("none")),
+                   std::string(key) + ": " + p.file("none") + ": cannot open: No such file or directory");
+    expect_refusal(with(std::string(key) + "=" + p.scratch.path), std::string(key) + ": " + p.scratch.path);
+  }
+  for (const char* key : {"tokenizer.begin", "tokenizer.end"})
+    expect_refusal(
+        with(std::string(key) + "=<s>"),
+        std::string(key) + " = \"<s>\": a newly trained tokenizer has the special tokens <eos> and <sep>");
+  expect_refusal(with("train.steps=3"), "unfit.tsv");
+  // One that is there lacks it, too.
+  ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "train.steps=2"}).status, 0);
+  expect_refusal(p.run({"train", p.file("c.toml"), "--set", "run.folder=" + p.file("other"), "--set",
+                        "tokenizer.file=" + p.file("run/tokenizer.json"), "--set", "tokenizer.begin=<s>"}),
+                 "tokenizer.begin: the tokenizer has no special token \"<s>\"");
+}
 TEST(Program, WritesPlainText) {
   Program p;
   std::string text;

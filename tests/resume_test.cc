@@ -183,13 +183,40 @@ TEST_F(Resume, WhatIsRefusedLeavesTheRunAsItWas) {
     EXPECT_EQ(files(run), before) << setting;
   }
   expect_refusal(p->run(resume(run, {"data.train=" + p->file("valid.tsv")})),
-                 "has changed since this run began");
+                 "valid.tsv\" is not what this run began with, \"" + p->file("train.tsv") + "\"");
   EXPECT_EQ(files(run), before);
   const Ran more = p->run(resume(run, {"train.steps=22", "optimizer.learning_rate=1e-4"}));
   EXPECT_EQ(more.status, 0) << more.err;
   EXPECT_NE(p->run({"train", "--help"}).out.find("+ optimizer.learning_rate"), std::string::npos);
   for (const char* fixed : {"\n  model.heads", "\n  run.folder"})
     EXPECT_NE(p->run({"train", "--help"}).out.find(fixed), std::string::npos) << fixed;
+}
+// Afterwards the run's own text says which steps had which value.
+TEST_F(Resume, WhatItChangesIsSaidAndLogged) {
+  const std::string run = copy("changed");
+  ASSERT_EQ(p->run(resume(run, {"train.steps=22", "optimizer.learning_rate=0.125"})).status, 0);
+  const Ran r = p->run(resume(run, {"train.steps=24", "optimizer.learning_rate=0.25"}));
+  ASSERT_EQ(r.status, 0) << r.err;
+  for (const std::string& text : {r.err, slurp(run + "/log.txt")})
+    for (const char* line : {"optimizer.learning_rate = 0.25, was 0.125 up to step 22\n",
+                             "train.steps = 24, was 22 up to step 22\n"})
+      EXPECT_NE(text.find(line), std::string::npos) << text;
+  size_t changes = 0;
+  for (size_t at = 0; (at = r.err.find(" up to step ", at)) != std::string::npos; ++at) ++changes;
+  EXPECT_EQ(changes, 2u) << r.err;
+  EXPECT_EQ(p->run(resume(run)).err.find(" up to step "), std::string::npos);
+}
+// An interrupted copy: what is missing would be its default.
+TEST_F(Resume, AConfigThatHasLostItsEndIsRefused) {
+  const std::string run = copy("cut"), path = RunFolder{run}.config(), whole = slurp(path);
+  for (const char* from : {"[run]", "[data]", "[optimizer]", "[eval]", "length_penalty"}) {
+    std::ofstream(path) << whole.substr(0, whole.find(from));
+    const auto before = files(run);
+    expect_refusal(p->run(resume(run, {"train.steps=30"})), path + ": cut off: ");
+    EXPECT_EQ(files(run), before) << from;
+  }
+  std::ofstream(path) << whole;
+  EXPECT_EQ(p->run(resume(run, {"train.steps=22"})).status, 0);
 }
 TEST_F(Resume, WhatCannotBeWrittenIsFoundBeforeAnythingIs) {
   for (const char* name : {"log.txt", "samples.txt", "metrics.jsonl"})

@@ -639,6 +639,11 @@ TEST_F(Serve, AsksForTheKey) {
   Program other;
   expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}), "cannot listen there");
   expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_NO_SUCH_KEY"}), "is not set");
+  // As a file written on Windows sets it: nobody could send this key.
+  setenv("RUM_TEST_KEY", "secret\r", 1);
+  expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_TEST_KEY"}),
+                 "--key-from RUM_TEST_KEY: the key there holds a blank or a control character");
+  unsetenv("RUM_TEST_KEY");
 }
 }  // namespace
 }  // namespace rum::serve_test

@@ -368,6 +368,30 @@ TEST(Reader, SaysWhatIsWrongAndWhere) {
                     {"rum_text_bad", "packed with", name, ": unpack it first"});
   EXPECT_EQ(lines_of(write("good", "PK\n")), (std::vector<Line>{{"PK", 1, 0}}));
 }
+// Of a file of 9 pairs the first would be glued to the archive's header, and pass for a bad line.
+TEST(Reader, ATarArchiveIsNamed) {
+  const std::string content = "Haus\thouse\n";
+  for (const std::string& mark : {std::string("ustar\0"
+                                              "00",
+                                              8),
+                                  std::string("ustar  \0", 8)}) {  // POSIX, GNU
+    std::string header = "pairs.tsv" + std::string(512 - 9, '\0');
+    header.replace(124, 11, "00000000014").replace(257, 8, mark);
+    const std::string tar =
+        header + content + std::string(512 - content.size(), '\0') + std::string(1024, '\0');
+    for (const std::string& bytes : {tar, gzip(tar), xz(tar), zstd(tar), bzip2(tar)}) {
+      const std::string path = write("archive", bytes);
+      expect_mentions(complaint(path), {"rum_text_archive: a tar archive", "tar -xf"});
+      expect_mentions(error_of([&] { read_corpus(path, CorpusKind::pairs, {.skip_bad = true}); }),
+                      {"tar -xf"});
+    }
+  }
+  // The same letters in a text: me va a gustar.
+  const std::string spanish = std::string(252, 'a') + "me gustar mucho\n" + std::string(300, 'b') + "\n";
+  ASSERT_EQ(spanish.substr(256, 6), "ustar ");
+  for (const std::string& text : {spanish, "a" + spanish, spanish.substr(1)})
+    for (const std::string& bytes : {text, gzip(text)}) EXPECT_EQ(unpacked(write("archive", bytes)), text);
+}
 TEST(Reader, DamageIsNoticed) {
   const std::string text = "one line\nand another one, with a number: 12345\n";
   const std::string packed[] = {gzip(text), xz(text), bzip2(text)};

@@ -382,6 +382,14 @@ TEST_F(TranslateCommand, JsonLinesHaveTheSourceAsItWasGiven) {
   EXPECT_EQ(cut[0].from.decoding, skipped[0].from.decoding + " long sources cut");
 }
 // "x\n" is shorter than what tells packed files apart.
+TEST_F(TranslateCommand, OfNoLinesThereIsAPoolToo) {
+  p->write("nothing", "");
+  const Ran r = p->run({"translate", p->file("run"), "--input", p->file("nothing"), "--jsonl", "--output",
+                        p->file("empty.jsonl")});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_TRUE(std::filesystem::exists(p->file("empty.jsonl")));
+  EXPECT_EQ(slurp(p->file("empty.jsonl")), "");
+}
 TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
   for (const char* name : {"in", "named"}) {  // as standard input, and by its name
     const std::string in = p->file(name);

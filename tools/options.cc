@@ -14,9 +14,15 @@
 
 namespace rum {
 std::string key_from(const std::string& variable) {
-  if (variable.empty()) return "";
-  const char* const key = std::getenv(variable.c_str());
-  RUM_CHECK(key != nullptr && *key != 0, "--key-from {}: that environment variable is not set", variable);
+  RUM_CHECK(!variable.empty(), "--key-from is empty: name an environment variable, or leave it out");
+  const char* const value = std::getenv(variable.c_str());
+  RUM_CHECK(value != nullptr, "--key-from {}: that environment variable is not set", variable);
+  const std::string key = value;
+  RUM_CHECK(!key.empty(), "--key-from {}: that environment variable is empty", variable);
+  RUM_CHECK(std::none_of(key.begin(), key.end(), [](unsigned char c) { return c <= ' ' || c == 0x7F; }),
+            "--key-from {0}: the key there holds a blank or a control character, such as the end of a line, "
+            "which no request can carry: set {0} to the key alone",
+            variable);
   return key;
 }
 

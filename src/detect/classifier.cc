@@ -34,16 +34,16 @@ class Reader {
         shape_(classifier_shape(r.run, r.pooling)),
         tokenizer_(t) {}
   Pair read(const Text& t) const {
-    RUM_CHECK(!t.target.empty(), "text {} is empty: there is nothing to judge", t.id);
+    RUM_CHECK(!t.target.empty(), "{} is empty: there is nothing to judge", place_of(t));
     RUM_CHECK(!source_ || !t.source.empty(),
-              "text {} has no source, and this detector reads source and target; give the source beside each "
+              "{} has no source, and this detector reads source and target; give the source beside each "
               "text, or fit with option source = false",
-              t.id);
+              place_of(t));
     Pair p{source_ ? t.source : "", t.target};
     try {
       if (fits(p)) return p;
     } catch (const Error& e) {  // a character that the vocabulary lacks
-      fail(fmt::format("text {}: {}", t.id, e.what()));
+      fail(fmt::format("{}: {}", place_of(t), e.what()));
     }
     // The source may take up half of the context.
     p.source = longest(p.source, [&](const std::string& s) { return fits({s, ""}, context_ / 2); });

@@ -93,12 +93,15 @@ const Kind& Kind::find(const std::string& name) {
   fail(fmt::format("no kind of detector \"{}\"{}", name, known_names(name, names)));
 }
 
+std::string place_of(const Text& t) {
+  return t.file ? fmt::format("{}: line {}", *t.file, t.line) : "text " + t.id;
+}
 namespace {
 Origin authors_of(std::span<const Text> texts) {
   Origin origin;
   std::set<std::string> generators;
   for (const Text& t : texts) {
-    RUM_CHECK(t.author != Author::unknown, "text {}: expected a label, human or machine, to fit on", t.id);
+    RUM_CHECK(t.author != Author::unknown, "{}: expected a label, human or machine, to fit on", place_of(t));
     ++(t.author == Author::human ? origin.humans : origin.machines);
     if (!t.generator.empty()) generators.insert(t.generator);
   }

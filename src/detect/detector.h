@@ -19,15 +19,19 @@
 namespace rum::detect {
 enum class Author : uint8_t { unknown, human, machine };
 struct Text {
-  std::string id{};                 // as given, else its line number
-  std::string source{};             // what the target translates; may be empty
-  std::string target{};             // the text to classify
-  Author author = Author::unknown;  // of the target
-  std::string generator{};          // which machine; empty for people, or if unknown
-  std::string decoding{};           // how it chose its words: "greedy", "sampled"
-  std::string checkpoint{};         // hash of the machine's weights, from its provenance
-  std::string bad{};                // why its line could not be read; then there is no target
+  std::string id{};                           // as given, else its line number
+  std::string source{};                       // what the target translates; may be empty
+  std::string target{};                       // the text to classify
+  Author author = Author::unknown;            // of the target
+  std::string generator{};                    // which machine; empty for people, or if unknown
+  std::string decoding{};                     // how it chose its words: "greedy", "sampled"
+  std::string checkpoint{};                   // hash of the machine's weights, from its provenance
+  std::string bad{};                          // why its line could not be read; then there is no target
+  std::shared_ptr<const std::string> file{};  // where it stands, and in which line; null: made in memory
+  int64_t line = 0;
 };
+// Which text, for messages: "FILE: line 7", or "text ID" of one that no file holds.
+std::string place_of(const Text&);
 
 // What a stretch of the target, bytes [begin, end), adds to the score.
 struct Contribution {

@@ -12,17 +12,17 @@
 namespace rum::detect {
 Explained explained(const Detector& d, const Text& t) {
   Explained out{t, d.score({&t, 1}).front(), {}, d.explain(t), white_box(d, {&t, 1}).front()};
-  RUM_CHECK(std::isfinite(out.score), "text {}: its score is {}; a detector must give every text a number",
-            t.id, out.score);
+  RUM_CHECK(std::isfinite(out.score), "{}: its score is {}; a detector must give every text a number",
+            place_of(t), out.score);
   double sum = out.explanation.constant, size = std::abs(sum);
   for (const Contribution& c : out.explanation.parts) {
     sum += c.adds;
     size += std::abs(c.adds);
   }
   RUM_CHECK(std::abs(sum - out.score) <= 1e-6 * std::max(size, std::abs(out.score)),
-            "text {}: the parts of its explanation add up to {}, its score is {}: the detector explains "
+            "{}: the parts of its explanation add up to {}, its score is {}: the detector explains "
             "another score than it gives",
-            t.id, sum, out.score);
+            place_of(t), sum, out.score);
   out.verdict = verdict(d.calibration, t, out.score);
   return out;
 }
@@ -162,7 +162,7 @@ std::vector<Window> windows(const Detector& d, const Text& t, Unit unit, int64_t
   if (!out.empty() && out.back().last < count) add(count - size);
   const std::vector<double> scores = d.score(texts);
   for (size_t i = 0; i < out.size(); ++i) {
-    RUM_CHECK(std::isfinite(scores[i]), "text {}: the score of window {} is {}", t.id, i + 1, scores[i]);
+    RUM_CHECK(std::isfinite(scores[i]), "{}: the score of window {} is {}", place_of(t), i + 1, scores[i]);
     out[i].score = scores[i];
     out[i].verdict = verdict(d.calibration, texts[i], scores[i]);
   }

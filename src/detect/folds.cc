@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <unordered_set>
+#include <utility>
 
 #include "base/hash.h"
 #include "detect/calibrate.h"
@@ -32,12 +33,24 @@ HeldOutFold hold_out(std::span<const Text> texts, const std::vector<int64_t>& fo
       out.seen.push_back(texts[i]);
   return out;
 }
+// By any detector of the recipe, before it has scored one: how many of all texts it could not, not of a fold.
+void refuse_unfit(const Detector& detector, std::span<const Text> texts) {
+  int64_t unfit = 0;
+  std::string first;
+  for (const Text& t : texts)
+    if (const auto why = detector.unfit(t); why && unfit++ == 0)
+      first = fmt::format("{}: {}", place_of(t), *why);
+  RUM_CHECK(unfit == 0,
+            "{}; {} of {} texts cannot be judged: leave them out, or split those that are too long", first,
+            unfit, texts.size());
+}
 // For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
 // that `tried` selects.
 MarkedScores fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
                            const std::vector<int64_t>& fold, int64_t folds, const Selects& learns,
                            const Selects& tried) {
   MarkedScores out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
+  bool all_fit = false;
   for (int64_t f = 0; f < folds; ++f) {
     const auto [seen, unseen, where] = hold_out(texts, fold, f, learns, tried);
     if (unseen.empty()) continue;
@@ -50,6 +63,7 @@ MarkedScores fit_and_score(const std::string& kind, std::span<const Text> texts,
         "ones left out: give more sources, or try another --seed",
         folds, people, machines);
     const auto detector = fit(kind, seen, options);
+    if (!std::exchange(all_fit, true)) refuse_unfit(*detector, texts);
     const std::vector<double> scores = detector->score(unseen);
     const std::vector<bool> own = white_box(*detector, unseen);
     for (size_t k = 0; k < where.size(); ++k) {
@@ -109,8 +123,10 @@ void fit_curve(Calibration& c, const Scores& scores, const std::string& curve) {
 std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<const Text> texts,
                                          const Json::Object& options, int64_t folds, uint32_t seed,
                                          const std::string& curve) {
+  check_authors(texts);
+  folds_of(texts, folds, seed);
+  auto detector = fit(kind, texts, options);  // first, since what it says of texts it says of all
   const MarkedScores crossed = cross_fit(kind, texts, options, folds, seed);
-  auto detector = fit(kind, texts, options);
   detector->calibration.minimum_characters = usual_minimum(texts);
   std::vector<Text> others;
   std::vector<double> scores;

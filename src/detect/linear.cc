@@ -25,8 +25,8 @@ bool wants_source(std::span<const Ngrams> ngrams) {
 }
 void check_sources(std::span<const Text> texts) {
   for (const Text& t : texts)
-    RUM_CHECK(!t.source.empty(), "text {}: this detector reads source and target, and there is no source",
-              t.id);
+    RUM_CHECK(!t.source.empty(), "{}: this detector reads source and target, and there is no source",
+              place_of(t));
 }
 SparseRows rows_of_piece(std::span<const Text> texts, int64_t piece, const LinearOptions& o, Hasher& hasher) {
   SparseRows out;

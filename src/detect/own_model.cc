@@ -42,25 +42,25 @@ std::vector<Example> OwnModel::examples(std::span<const Text> texts) const {
   int64_t refused = 0, longest = 0;
   std::string first;
   for (const Text& t : texts) {
-    RUM_CHECK(!t.target.empty(), "text {} is empty: there is nothing to judge", t.id);
+    RUM_CHECK(!t.target.empty(), "{} is empty: there is nothing to judge", place_of(t));
     RUM_CHECK(!translation() || !t.source.empty(),
-              "text {} has no source, and {} is a translation model; give the source beside each text, or a "
+              "{} has no source, and {} is a translation model; give the source beside each text, or a "
               "language model",
-              t.id, path_);
+              place_of(t), path_);
     try {
       out.push_back(example(t));
     } catch (const Error& e) {
-      fail(fmt::format("text {}: {}", t.id, e.what()));
+      fail(fmt::format("{}: {}", place_of(t), e.what()));
     }
     const int64_t needed = positions(out.back());
     if (needed <= context) continue;
     if (refused++ == 0) {
-      first = t.id;
+      first = place_of(t);
       longest = needed;
     }
   }
   RUM_CHECK(refused == 0,
-            "text {} needs {} positions, the context of {} holds {}; {} of {} texts are too long: leave them "
+            "{} needs {} positions, the context of {} holds {}; {} of {} texts are too long: leave them "
             "out or split them",
             first, longest, path_, context, refused, texts.size());
   return out;

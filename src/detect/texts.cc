@@ -24,6 +24,7 @@ class Reading {
         out_(out),
         json_(without_packing(file.path).ends_with(".jsonl")),
         pairs_(without_packing(file.path).ends_with(".tsv")),
+        shown_(std::make_shared<const std::string>(rum::shown(file.path))),
         lines_(file.path, kLineLimit, Form::nfc, json_ || pairs_ ? BlankEnd::passed_over : BlankEnd::kept) {
     if (!file.sources.empty()) sources_.emplace(file.sources, kLineLimit, Form::nfc);
   }
@@ -50,13 +51,15 @@ class Reading {
     std::string_view line;
     try {
       if (!lines_.next(line)) return false;
+      t.file = shown_, t.line = lines_.line();
       hash.add(line);
       hash.add("\n");
       out_.tabbed += !json_ && !pairs_ && line.find('\t') != std::string_view::npos;
-      t.id = std::to_string(lines_.line());
+      t.id = std::to_string(t.line);
       read(line, t);
     } catch (const LineError& e) {
-      t.id = std::to_string(lines_.line());
+      t.file = shown_, t.line = lines_.line();
+      t.id = std::to_string(t.line);
       keep_bad(t, e);
     }
     return true;
@@ -137,6 +140,7 @@ class Reading {
   const TextFile& file_;
   Texts& out_;
   const bool json_, pairs_;
+  const std::shared_ptr<const std::string> shown_;
   LineReader lines_;
   std::optional<LineReader> sources_;
 };

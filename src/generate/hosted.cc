@@ -83,12 +83,14 @@ std::optional<Asked> answer(const std::string& body) {
   out.answered = true;
   Generated& g = out.line;
   if (const Json* tokens = member(member(&json, "usage"), "completion_tokens")) tokens->whole(g.tokens);
-  if (said && said->object() && (!content || content->is_null())) {
-    out.refused = fmt::format("an answer without content, finish_reason \"{}\"", one_line(ended));
+  const bool none = said && said->object() && (!content || content->is_null());
+  if (!none && (!content || !content->text())) return {};
+  if (!none) g.target = one_line(*content->text());
+  if (blank_line(g.target)) {
+    g.target.clear();
+    out.refused = fmt::format("an answer without text, finish_reason \"{}\"", one_line(ended));
     return out;
   }
-  if (!content || !content->text()) return {};
-  g.target = one_line(*content->text());
   const size_t begin = g.target.find_first_not_of(' ');
   g.target.erase(0, std::min(begin, g.target.size()));
   g.target.erase(g.target.find_last_not_of(' ') + 1);

@@ -32,7 +32,7 @@ Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 // lines the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob
 // null (servers do not say), tokens as the server counts them. Tries again after 408, 409, 425, 429, 5xx, no
 // answer or a late one, and an answer that is not a chat completion. A source that the server refuses (400,
-// 413, 422, 451, an answer without content or with half a character) gets an empty target that is not
+// 413, 422, 451, an answer without text or with half a character) gets an empty target that is not
 // finished, and `refused` is told why, as soon as another answer has shown that not every request is refused.
 // FileError: another process writes the file; an answer that trying again cannot change (status and the
 // beginning of what the server said); the first sources are all refused; too many tries; a server that asks

@@ -20,8 +20,8 @@ ChatPrompt instructed(const Tokenizer& t, const Instruction& i, std::string_view
     if (auto made = chat_prompt(t, {&message, 1}, form)) return std::move(*made);
     fail(
         "this model was not trained to chat, or its turn markers are not tokens of their own: name them in "
-        "its config.toml (tokenizer.turns), or leave out chat and write the markers into the template, such "
-        "as \"[INST] {source} [/INST]\"");
+        "its config.toml (tokenizer.turns), or leave out --chat (of an experiment: chat) and write the "
+        "markers into the template, such as \"[INST] {source} [/INST]\"");
   }
   for (const Token token : t.encode_with_special(source))
     RUM_CHECK(token == t.begin() || t.name(token).empty() || source.find(t.name(token)) == std::string::npos,

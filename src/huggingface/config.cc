@@ -233,7 +233,7 @@ class Parser {
     }
     // Here a missing key differs from one that is null.
     const Json* given = root_.find("sliding_window");
-    if (some && !(given && given->is_null())) c_.sliding_window = whole("sliding_window", 1, 1 << 30, 4096);
+    if (some && !(given && given->is_null())) c_.sliding_window = whole("sliding_window", 2, 1 << 30, 4096);
   }
 
   const std::string& name_;

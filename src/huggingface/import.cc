@@ -22,6 +22,7 @@ constexpr const char* kNoTokenizer =
 std::string read(const std::string& folder, const char* name, const char* what) {
   const std::string path = folder + "/" + name;
   if (!Disk::real().exists(path)) throw FileError(fmt::format("{}: is missing; {}", path, what));
+  refuse_pointer(path);
   return Disk::real().read(path);
 }
 
@@ -60,6 +61,9 @@ std::string choose_end(HubConfig& hub, const std::string& folder, const Tokenize
 
 void limit_context(HubConfig& hub, const std::string& path, int64_t context) {
   GptConfig& m = hub.model;
+  RUM_CHECK(context == 0 || context >= 2,
+            "a context of {} token{}: expected at least 2, or 0 for the model's own", context,
+            context == 1 ? "" : "s");
   RUM_CHECK(context <= m.context, "{}: a context of {} tokens is requested, but the model supports only {}",
             path, context, m.context);
   if (context > 0) m.context = context;
@@ -98,6 +102,8 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
     c.chat = std::move(talk.form);
     out.note = std::move(talk.note);
   }
+  const std::string toml = to_toml(c);
+  parse_config(toml, config_path + " as a run's config");  // what no run could read is not written
   ParameterBlock declared;
   const Gpt model(Params(declared), hub.model);
   HubWeights weights(folder);
@@ -116,7 +122,7 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
 
   whole_folder(run, [&](const std::string& unfinished) {
     const RunFolder to{unfinished};
-    disk.replace_text(to.config(), to_toml(c));
+    disk.replace_text(to.config(), toml);
     tokenizer.save(to.tokenizer());
     write_safetensors(file, to.model());
   });

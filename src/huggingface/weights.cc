@@ -64,6 +64,16 @@ bool finite(const Tensor& t) {
 }
 }  // namespace
 
+void refuse_pointer(const std::string& path) {
+  constexpr std::string_view kPointer = "version https://git-lfs.github.com/";
+  File file(path);
+  std::string start(std::min<uint64_t>(file.size(), kPointer.size()), ' ');
+  file.read(0, std::as_writable_bytes(std::span(start)));
+  if (start == kPointer)
+    throw FileError(path +
+                    ": a Git LFS pointer, not the file itself; `git lfs pull` in its folder fetches it");
+}
+
 HubWeights::HubWeights(std::string folder) : folder_(std::move(folder)) {
   Disk& disk = Disk::real();
   if (disk.exists(folder_ + "/" + kOneFile))
@@ -87,6 +97,7 @@ void HubWeights::refuse_others() const {
 void HubWeights::open(const std::string& name) {
   const auto [at, is_new] = files_.try_emplace(folder_ + "/" + name);
   if (!is_new) return;
+  refuse_pointer(at->first);
   at->second = std::make_unique<SafetensorsFile>(at->first);
   for (const StoredTensor& t : at->second->tensors())
     if (!tensors_.try_emplace(t.name, Place{at->second.get(), &at->first, &t}).second)
@@ -94,6 +105,7 @@ void HubWeights::open(const std::string& name) {
 }
 void HubWeights::open_shards(const std::string& index) {
   const std::string path = folder_ + "/" + index;
+  refuse_pointer(path);
   const Json json =
       parse_json(Disk::real().read(path), path, {.depth = 8, .bytes = 1 << 26, .values = 1 << 20});
   const Json* map = json.find("weight_map");

@@ -11,6 +11,9 @@
 #include "huggingface/family.h"
 
 namespace rum {
+// FileError: the file is a pointer of Git LFS, as a clone without git-lfs has it in place of a large file.
+void refuse_pointer(const std::string& path);
+
 class HubWeights {
  public:
   // FileError: no weights, pickled weights, a missing or damaged shard, or an index that does not match its

@@ -477,6 +477,12 @@ void check_config(const RunConfig& c) {
       !c.train.empty() && std::none_of(c.train.begin(), c.train.end(), std::mem_fn(&std::string::empty)),
       "data.train is not set: name a corpus, e.g. --set data.train=pairs.tsv");
   RUM_CHECK(!c.valid.empty(), "data.valid is not set: name a corpus that is not trained on");
+  for (const auto& [key, token] : {std::pair{"tokenizer.begin", c.begin}, {"tokenizer.end", c.end}})
+    RUM_CHECK(
+        !c.tokenizer.empty() || !c.from.empty() || token.empty() || token == kEos || token == kSep,
+        "{} = \"{}\": a newly trained tokenizer has the special tokens {} and {} alone; `ruminate tokenizer "
+        "train --special` makes one with others, for tokenizer.file",
+        key, token, kEos, kSep);
   RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
             "run.folder = \"{}\" is not a folder of its own", c.folder);
   RUM_CHECK(

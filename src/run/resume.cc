@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/whole_folder.h"
 #include "run/folder.h"
+#include "text/toml.h"
 
 namespace rum {
 namespace fs = std::filesystem;
@@ -74,6 +75,28 @@ std::string why_fixed(const std::string& key) {
   for (const auto& [fixed, reason] : kFixed)
     if (key == fixed || (std::string_view(fixed).ends_with('.') && key.starts_with(fixed))) return reason;
   return "";
+}
+
+void check_whole(const std::string& path, const std::string& then, const std::string& checkpoint) {
+  const auto there = parse_toml(Disk::real().read(path), path).lines,
+             noted = parse_toml(then, checkpoint).lines;
+  std::vector<std::string> lost;
+  for (const Key& key : keys())
+    if (noted.contains(key.name) && !there.contains(key.name)) lost.push_back(key.name);
+  if (!lost.empty())
+    throw FileError(fmt::format(
+        "{}: cut off: {} of the run's keys are missing, {} to {}; put the whole file back, of which "
+        "the header of {} has a copy",
+        path, lost.size(), lost.front(), lost.back(), checkpoint));
+}
+
+std::vector<std::string> changes(const RunConfig& then, const RunConfig& now, int64_t step) {
+  std::vector<std::string> out;
+  for (const Key& key : keys())
+    if (key.name != "run.folder" && key.get(then) != key.get(now))
+      out.push_back(
+          fmt::format("{} = {}, was {} up to step {}", key.name, key.get(now), key.get(then), step));
+  return out;
 }
 
 void check_resumed(const RunConfig& then, const RunConfig& now) {

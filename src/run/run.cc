@@ -103,11 +103,19 @@ std::optional<int64_t> longest_source(const LoadedRun& run) {
   }
   return out;
 }
+void frame(Tokenizer& tokenizer, const RunConfig& c) {
+  for (const auto& [key, name] : {std::pair{"tokenizer.begin", c.begin}, {"tokenizer.end", c.end}}) try {
+      if (!name.empty()) tokenizer.special(name);
+    } catch (const Error& e) {
+      fail(fmt::format("{}: {}", key, e.what()));
+    }
+  tokenizer.frame(c.begin, c.end);
+}
 StoredRun read_run(const std::string& given) {
   const RunFiles files = run_files(given);
   RunConfig config = read_config(files.config);
   Tokenizer tokenizer = Tokenizer::load(files.tokenizer);
-  tokenizer.frame(config.begin, config.end);
+  frame(tokenizer, config);
   const std::string& source = files.weights;
   StoredWeights weights(source);
   const auto trained_with = weights.meta().find(kTokenizerHash);

@@ -42,6 +42,9 @@ RunFolder run_folder(const LoadedRun&);  // in which its weights lie
 // run of an older version, or one that began with the weights of another (train.from). FileError: its
 // data.json is not as `ruminate train` writes it.
 std::optional<int64_t> longest_source(const LoadedRun&);
+// The tokens around a text become those that the config names. Error: the key of one that the tokenizer
+// lacks.
+void frame(Tokenizer&, const RunConfig&);
 // The parts of a run as they lie on the disk, which belong together.
 struct StoredRun {
   RunConfig config;

@@ -181,6 +181,13 @@ constexpr std::pair<std::string_view, const char*> kForeign[] = {{"PK\x03\x04"sv
                                                                  {"Rar!\x1A\x07"sv, "rar"},
                                                                  {"\x04\x22\x4D\x18"sv, "lz4"},
                                                                  {"\x1F\x9D"sv, "compress"}};
+// A tar archive, POSIX's or GNU's, by the mark in its first header, whose end is no text.
+constexpr size_t kTarMark = 257, kTarHead = kTarMark + 8;
+void refuse_tar(std::string_view start, const std::string& path) {
+  const std::string_view mark = start.size() < kTarHead ? "" : start.substr(kTarMark, 8);
+  if (mark.starts_with("ustar\0"sv) || mark == "ustar  \0"sv)
+    throw FileError(path + ": a tar archive, in which there may be several files: unpack it first (tar -xf)");
+}
 // A frame that zstd passes over, with which pzstd and seekable archives begin: 0x184D2A50 to 5F, the low byte
 // first.
 bool may_be_skippable(std::string_view start) {
@@ -218,6 +225,7 @@ struct ByteReader::Source {
       if (start().starts_with(magic))
         throw FileError(fmt::format("{}: packed with {}: unpack it first", file.path(), name));
     if (const auto why = other_encoding(start())) throw FileError(fmt::format("{}: {}", file.path(), *why));
+    refuse_tar(start(), file.path());
   }
   // Reads on when the chunk has room; false at the end of the file.
   bool fill() {
@@ -240,14 +248,15 @@ struct ByteReader::Source {
     consumed(n);
     return n;
   }
-  // The first bytes that come out are looked at before anyone has them.
+  // What comes out first is looked at before anyone has them.
   size_t read_packed(char* to, size_t size) {
     if (!looked) {
       looked = true;
-      std::array<char, 4> first;
+      std::array<char, kTarHead> first;
       while (const size_t n = unpack(first.data(), first.size() - head.size())) head.append(first.data(), n);
       if (const auto why = other_encoding(head, fmt::format("{} -dc | ", decoder->name)))
         throw FileError(fmt::format("{}: {}", file.path(), *why));
+      refuse_tar(head, file.path());
     }
     if (head.empty()) return unpack(to, size);
     const size_t n = std::min(size, head.size());

@@ -30,7 +30,7 @@ DeviceKind agreed_device(const std::string& name, Ranks& ranks) {
 }
 
 Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& ranks) {
-  check_config(c);
+  if (!resume) check_config(c);  // a resumed one's is first compared with its checkpoint's
   RUM_CHECK(c.parts % ranks.size() == 0,
             "{} processes cannot share a step of batch.parts = {}: set it to a multiple of {} that divides "
             "batch.micro_batches",

@@ -17,12 +17,15 @@
 
 namespace rum {
 namespace {
-RunConfig config_of(const Checkpoint& c) {
+const std::string& toml_of(const Checkpoint& c) {
   const auto config = c.meta.find("config");
   if (config == c.meta.end())
     throw FileError(fmt::format(
         "the checkpoint of step {} has no config; it was not written by `ruminate train`", c.step));
-  return parse_config(config->second, fmt::format("the config in the checkpoint of step {}", c.step));
+  return config->second;
+}
+RunConfig config_of(const Checkpoint& c) {
+  return parse_config(toml_of(c), fmt::format("the config in the checkpoint of step {}", c.step));
 }
 }  // namespace
 
@@ -59,6 +62,8 @@ Checkpoint Trainer::State::take_over(Purpose purpose) {
   if (!newest)
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
+  check_whole(folder.config(), toml_of(newest->checkpoint), newest->path);
+  check_config(config);
   const RunConfig then = config_of(newest->checkpoint);
   check_resumed(then, config);
   follow_epochs(then, newest->checkpoint);
@@ -139,11 +144,24 @@ void Trainer::State::remove_finished_model() {
 
 void Trainer::State::restore(Checkpoint c) {
   const std::string file = checkpoint_path(folder.checkpoints(), c.step);
-  for (const Fingerprint& f : task->fingerprints())
-    RUM_CHECK(
-        c.meta[f.key] == f.hash,
+  const RunConfig then = config_of(c);
+  const auto setting = [](const RunConfig& of, const char* name) {
+    for (const Key& key : keys())
+      if (key.name == name) return key.get(of);
+    return std::string();
+  };
+  for (const Fingerprint& f : task->fingerprints()) {
+    if (c.meta[f.key] == f.hash) continue;
+    const std::string here = setting(config, f.setting), before = setting(then, f.setting);
+    if (here != before)
+      fail(fmt::format(
+          "{} = {} is not what this run began with, {} (hash {}, then {}): only its path may change; "
+          "put the old one back or start another run",
+          f.setting, here, before, f.hash, c.meta[f.key]));
+    fail(fmt::format(
         "{} has changed since this run began (hash {}, then {}): put the old file back or start another run",
-        f.name, f.hash, c.meta[f.key]);
+        f.name, f.hash, c.meta[f.key]));
+  }
   RUM_CHECK(c.step <= config.steps,
             "{} is already at step {}, beyond train.steps = {}: ask for more steps, or start another run",
             folder.path, c.step, config.steps);
@@ -152,12 +170,13 @@ void Trainer::State::restore(Checkpoint c) {
   set_weights(params, adamw.second_moment(), c.tensors, kSecondMoment, file);
   params.refresh_shadow();
   done = c.step;
+  for (std::string& change : changes(then, config, done)) task->notes.push_back(std::move(change));
   target_tokens =
       c.meta.contains("target_tokens") ? noted(c, "target_tokens") : task->loader().target_tokens(done);
   skipped = noted(c, "skipped");
   evaluated = c.meta.contains("evaluated") ? noted(c, "evaluated") : done;
-  if (!evaluated_alike(config_of(c), config)) {
-    progress.line(
+  if (!evaluated_alike(then, config)) {
+    task->notes.emplace_back(
         "the model is judged differently now: only steps evaluated from now on compete for the best");
     return;
   }

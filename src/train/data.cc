@@ -1,13 +1,34 @@
 #include "train/data.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/unfinished.h"
 #include "run/folder.h"
 #include "run/run.h"
 
 namespace rum {
+void check_named_files(const RunConfig& c) {
+  std::vector<std::pair<const char*, std::string>> all;
+  for (const std::string& path : c.train) all.emplace_back("data.train", path);
+  all.insert(all.end(), {{"data.valid", c.valid},
+                         {"data.test", c.test},
+                         {"data.plan", c.plan},
+                         {"tokenizer.file", c.tokenizer}});
+  for (const auto& [key, path] : all) {
+    if (path.empty() || path == "-") continue;
+    std::error_code unknown;
+    const std::string named = fmt::format("{}: {}", key, path);
+    if (::access(path.c_str(), R_OK) != 0) refuse(named, "open", errno);
+    if (std::filesystem::is_directory(path, unknown)) refuse(named, "open", EISDIR);
+  }
+}
 Corpus run_corpus(const RunConfig& c, const std::string& path) {
   return c.windows == Windows::documents ? read_corpus(path, c.kind) : read_stream(path);
 }
@@ -92,7 +113,7 @@ static Tokenizer find_tokenizer(const RunConfig& c, std::span<const Corpus> corp
 Tokenizer run_tokenizer(const RunConfig& c, std::span<const Corpus> corpora, const Tokenizer* from,
                         bool resume, Progress& progress) {
   Tokenizer t = find_tokenizer(c, corpora, from, resume, progress);
-  t.frame(c.begin, c.end);
+  frame(t, c);
   return t;
 }
 

@@ -8,6 +8,9 @@
 #include "run/run.h"
 
 namespace rum {
+// FileError, its key first: a file of the config cannot be opened. Early: a tokenizer may take minutes before
+// the last of them is read.
+void check_named_files(const RunConfig&);
 Corpus run_corpus(const RunConfig&, const std::string& path);  // by data.kind and data.windows
 std::vector<Corpus> training_corpora(const RunConfig&);        // in the order of data.train
 Plan shuffled_plan(std::span<const Corpus>, uint32_t seed);    // of all their texts (data/plan.h)

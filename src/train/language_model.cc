@@ -29,10 +29,21 @@ LanguageModel::LanguageModel(const RunConfig& c, bool resume, Progress& progress
       validation_(evaluation_batches(valid_, tokenizer_, c, c.eval_texts)) {
   notes = loader_.notes();
   if (!validation_.note.empty()) notes.push_back(validation_.note);
+  note_if_learned("data.valid", valid_);
   if (c.test.empty()) return;
   // Read now only to fail early; the test reads it again.
-  const std::string note = evaluation_batches(run_corpus(c, c.test), tokenizer_, c, 0).note;
+  const Corpus test = run_corpus(c, c.test);
+  const std::string note = evaluation_batches(test, tokenizer_, c, 0).note;
   if (!note.empty()) notes.push_back(note);
+  note_if_learned("data.test", test);
+}
+
+void LanguageModel::note_if_learned(const char* key, const Corpus& corpus) {
+  for (const CorpusFile& learned : train_)
+    if (learned.hash == corpus.hash)
+      notes.push_back(
+          fmt::format("warning: {}: {} holds what is trained on, {}: its figures say nothing of other texts",
+                      key, corpus.name, learned.name));
 }
 
 // A run keeps only the tokens and hashes of its texts and plan.
@@ -119,12 +130,12 @@ TestReport LanguageModel::test_loss(const EvaluationBatches& test, const Stop& s
 
 std::vector<Fingerprint> LanguageModel::fingerprints() const {
   std::vector<Fingerprint> out{
-      {"train_hash", fmt::format("{}", fmt::join(config_.train, ", ")), corpora_hash(train_)},
-      {"valid_hash", valid_.name, hex64(valid_.hash)},
+      {"train_hash", fmt::format("{}", fmt::join(config_.train, ", ")), corpora_hash(train_), "data.train"},
+      {"valid_hash", valid_.name, hex64(valid_.hash), "data.valid"},
       {kTokenizerHash, "tokenizer.json", hex64(tokenizer_.hash())},
       {"plan_hash", config_.plan.empty() ? "the order of the training texts" : config_.plan,
-       hex64(plan_hash_)}};
-  if (adapters_) out.push_back({kBaseHash, config_.from, frozen_hash_});
+       hex64(plan_hash_), "data.plan"}};
+  if (adapters_) out.push_back({kBaseHash, config_.from, frozen_hash_, "train.from"});
   return out;
 }
 

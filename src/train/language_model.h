@@ -27,6 +27,7 @@ class LanguageModel : public RunTask {
  protected:
   Loader lay_out();
   Model make_model();
+  void note_if_learned(const char* key, const Corpus&);  // the same file as one that is trained on
   TestReport test_loss(const EvaluationBatches&, const Stop&) const;
 
   RunConfig config_;

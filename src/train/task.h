@@ -26,6 +26,7 @@ struct Evaluation {
 // Something outside the checkpoint that a resumed run must find as it was.
 struct Fingerprint {
   std::string key, name, hash;  // where the checkpoint keeps it, its readable name, and its hash now
+  const char* setting = "";     // the key of the config that names it; "": none
 };
 struct TestReport {
   Json::Object figures;  // for results.json

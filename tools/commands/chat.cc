@@ -10,37 +10,40 @@
 #include "generate/hosted.h"
 #include "text/reader.h"
 #include "text/unpack.h"
+#include "text/words.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
 namespace rum::chat_command {
 namespace {
-// Has the server translate what the file does not hold yet; says how many answers are cut off or refused. Was
-// any refused?
+// Has the server translate what the file does not hold yet; says how many answers of the whole file are cut
+// off or refused. Was any refused?
 bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t generation,
          const std::string& output) {
   Progress progress;
   const double start = seconds_now();
-  int64_t refused = 0;
   const int64_t had = chat_file(
       sources, c, provenance_of(c, generation), output,
       [&](int64_t lines, int64_t) {
         progress.status(fmt::format("{}: {} of {} lines", output, lines, sources.size()));
       },
-      [&](const std::string& why) {
-        ++refused;
-        progress.line(why);
-      });
+      [&](const std::string& why) { progress.line(why); });
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}", output, sources.size(), had,
                             duration(seconds_now() - start)));
+  Disk::real().append(output, "");  // of no sources there is a file, too
   const auto all = read_generated(output);
   const auto cut = std::count_if(all.begin(), all.end(),
                                  [](const Generated& g) { return !g.finished && !g.target.empty(); });
   if (cut > 0)
     say("{}: {} of {} answers are cut off, at --max-tokens {} or by the server: \"finished\" is false there",
         output, cut, all.size(), c.max_tokens);
+  const auto is_refused = [](const Generated& g) { return g.target.empty() && !blank_line(g.source); };
+  const auto refused = std::count_if(all.begin(), all.end(), is_refused);
   if (refused > 0)
-    say("{}: {} of {} sources were refused; their targets are empty", output, refused, sources.size());
+    say("{}: {} of {} sources were refused; their targets are empty. To ask again, cut the file off before "
+        "line "
+        "{}, the first of them, and type the same command",
+        output, refused, sources.size(), std::find_if(all.begin(), all.end(), is_refused) - all.begin() + 1);
   return refused > 0;
 }
 int chat(int argc, char** argv) {
@@ -84,7 +87,7 @@ int chat(int argc, char** argv) {
   }
   output = check_output_file(output, {input});
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
-  c.key = key_from(key_variable);
+  if (flags.given("--key-from")) c.key = key_from(key_variable);
   while (c.url.ends_with('/')) c.url.pop_back();
   std::vector<std::string> sources;
   LineReader reader(input);

@@ -176,8 +176,8 @@ void refuse_seen_by_members(const DetectRecipe& recipe, const Texts& read) {
 std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts) {
   std::vector<double> scores = d.score(texts);
   for (size_t i = 0; i < scores.size(); ++i)
-    RUM_CHECK(std::isfinite(scores[i]), "text {}: its score is {}; a detector must give every text a number",
-              texts[i].id, scores[i]);
+    RUM_CHECK(std::isfinite(scores[i]), "{}: its score is {}; a detector must give every text a number",
+              place_of(texts[i]), scores[i]);
   return scores;
 }
 MarkedScores marked_scores(const Detector& d, std::span<const Text> texts) {
@@ -318,7 +318,8 @@ MarkedScores judge(const Detector& d, std::span<const Text> texts) {
     const Text& t = texts[i];
     const auto why = t.bad.empty() ? d.unfit(t) : std::optional(t.bad);
     if (why) {
-      if (i - fit.size() < kNamed) say("text {}: {}; it has no score", t.id, *why);
+      if (i - fit.size() < kNamed)
+        say("{}; it has no score", t.bad.empty() ? place_of(t) + ": " + *why : *why);
       continue;
     }
     fit.push_back(texts[i]);

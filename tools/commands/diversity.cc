@@ -249,9 +249,13 @@ void add_rows(TextTable& to, const char* title, const std::vector<Row>& rows, bo
 TextTable table_of(const Options& o, const Table& t) {
   TextTable out{{{"measure"}}};
   const bool pair = o.files.size() == 2;
-  for (size_t i = 0; i < o.files.size(); ++i) out.rows[0].push_back(fmt::format("#{}", i + 1));
+  // Above people's tables stands which file is #1; others go elsewhere without what is around them.
+  const auto name = [&](size_t i) {
+    return o.format == "text" ? fmt::format("#{}", i + 1) : shown(o.files[i]);
+  };
+  for (size_t i = 0; i < o.files.size(); ++i) out.rows[0].push_back(name(i));
   if (pair) {
-    out.rows[0].push_back("#1 - #2");
+    out.rows[0].push_back(name(0) + " - " + name(1));
     out.rows[0].push_back("p");
   }
   add_rows(out, "Diversity (words_v2; --explain NAME says what a measure is)", t.measures, pair);

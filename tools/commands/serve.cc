@@ -41,7 +41,7 @@ int serve(int argc, char** argv) {
       .choice("--dtype", dtype, "type of the products; auto: int8 for a run of `ruminate quantize`, else f32",
               {"auto", "f32", "bf16", "int8"});
   if (const auto status = flags.parse(argc, argv)) return *status;
-  c.key = key_from(key_variable);
+  if (flags.given("--key-from")) c.key = key_from(key_variable);
   const auto run = load_run(folder, device, dtype);
   if (model.name.empty()) model.name = run_name(*run);
   model.created = std::time(nullptr);

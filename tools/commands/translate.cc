@@ -296,6 +296,7 @@ int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d,
       best_of, instruction, instead);
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
+  Disk::real().append(output, "");  // of no sources there is a file, too
   const std::vector<Generated> all = read_generated(output);
   warn_of_cut_off(run, count_filling_context(run, all, instruction, instead), std::ssize(all));
   return from_input.status();
@@ -394,6 +395,8 @@ struct Options {
               folder, shell_quoted(folder));
     RUM_CHECK(!run->translation() || !told(),
               "{} is a translation model, which needs no prompt: leave out --template", folder);
+    if (told())
+      instructed(run->tokenizer, instruction, "", run->config.chat);  // what would fail for every line
     return run;
   }
   const Instruction* told() const { return instruction.text.empty() ? nullptr : &instruction; }
