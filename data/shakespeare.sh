@@ -10,7 +10,8 @@ bytes=1003854 # nine tenths of 1,115,394
 
 text=${ARCHIVE:-$out/input.txt}
 [ -s "$text" ] || [ -n "${ARCHIVE:-}" ] || fetch "$address" "$text"
-[ "$(sha256sum <"$text" | cut -d' ' -f1)" = $hash ] || stop "$text is not the file that is expected; remove it and try again."
+sum() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; } # macOS has the second
+[ "$(sum <"$text" | cut -d' ' -f1)" = $hash ] || stop "$text is not the file that is expected; remove it and try again."
 head -c $bytes "$text" >"$half/train"
 tail -c +$((bytes + 1)) "$text" >"$half/valid"
 mv "$half/train" "$out/train.txt"

@@ -384,6 +384,11 @@ TEST(DetectBadInput, OneClassNoLabelUnknownOptions) {
               fit("linear", texts, {{"feature", 8}});
             }).find("did you mean \"features\"?"),
             std::string::npos);
+  const auto option = [&](const Json::Object& given) {
+    return error_of([&] { fit("linear", texts, given); });
+  };
+  EXPECT_EQ(option({{"ngrams", 99}}), "linear: option \"ngrams\": expected a text, found 99");
+  EXPECT_EQ(option({{"C", Json::Array{1, 2}}}), "linear: option \"C\": expected a number, once, found [1,2]");
   EXPECT_EQ(error_of([&] { folds_of(texts, 5, 1); }), "4 sources for 5 folds: expected at least one each");
   for (Text& t : texts) t.author = Author::human;
   EXPECT_EQ(error_of([&] { fit("linear", texts); }),

@@ -388,6 +388,14 @@ TEST(HuggingFaceImport, NoRunIsMadeThatNobodyCanRead) {
   ASSERT_EQ(p.run({"import", p.file("in"), p.file("run"), "--context", "2"}).status, 0);
   EXPECT_EQ(load_run(p.file("run"))->model.config().context, 2);
 }
+TEST(HuggingFaceImport, WhatOneMistypesOrWritesWithAPoint) {
+  Program p;
+  const Folder folder({}, p.file("in"));
+  expect_refusal(p.run({"import", "", p.file("run")}), "\"\" is no folder");
+  replaced("config.json", "\"hidden_size\":32", "\"hidden_size\":32.0")(p.file("in"));
+  EXPECT_EQ(import_folder(p.file("in"), p.file("run")).config.model.width, 32);
+  expect_refusal(p.run({"inspect", p.file("run"), "--step"}), "data.train is not set in " + p.file("run"));
+}
 // What a clone without git-lfs leaves in place of a large file.
 TEST(HuggingFaceImport, APointerOfGitLfsIsNamed) {
   for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {

@@ -67,6 +67,28 @@ TEST_F(Installed, CommandsAndFlagsAreCompleted) {
   setenv("HOME", p.scratch.path.c_str(), 1);
   EXPECT_EQ(offered("tr", "~/a prefix/bin/ruminate"), "train translate\n");
 }
+TEST_F(Installed, APrefixIsWhereTheCallerIs) {
+  const std::string script = fs::absolute("tools/install.sh").string(),
+                    built = fs::absolute(program).string();
+  said("cd '" + p.scratch.path + "' && bash '" + script + "' '" + built + "' here");
+  EXPECT_TRUE(fs::exists(p.file("here/bin/ruminate")));
+  EXPECT_FALSE(fs::exists("here"));
+}
+// The Makefile takes a compiler of several words; here on a machine without dpkg.
+TEST_F(Installed, HeadersAreLookedForWithTheCompilerAsItIsGiven) {
+  fs::create_directory(p.file("bin"));
+  for (const char* tool : {"bash", "env", "g++", "as", "cc1plus"})
+    said("at=$(command -v " + std::string(tool) + ") && ln -s \"$at\" '" + p.file("bin/") + tool + "' || :");
+  const auto status = [&](const std::string& compiler) {
+    return std::system(
+        ("PATH='" + p.file("bin") + "' CXX='" + compiler + "' bash tools/deps.sh libfoo 2>" + p.file("said"))
+            .c_str());
+  };
+  EXPECT_EQ(status("env g++"), 0) << slurp(p.file("said"));
+  EXPECT_NE(status("no-such-compiler"), 0);
+  EXPECT_NE(slurp(p.file("said")).find("no-such-compiler is none here"), std::string::npos)
+      << slurp(p.file("said"));
+}
 TEST_F(Installed, NothingIsInstalledBeforeItIsBuilt) {
   EXPECT_NE(std::system(
                 ("bash tools/install.sh build/nothing " + p.file("empty") + " 2>" + p.file("said")).c_str()),

@@ -292,6 +292,10 @@ TEST(Lora, RefusesWhatItCannotTrain) {
               c.lora.targets = {"qkv", "memory"};
             }).find("no layer \"memory\""),
             std::string::npos);
+  EXPECT_NE(says([](RunConfig& c) {
+              c.lora.targets = {"qkw"}, c.lora.rank = 0, c.from.clear();  // without adapters, too
+            }).find("did you mean \"qkv\""),
+            std::string::npos);
   EXPECT_NE(says([](RunConfig& c) { c.lora.rank = 33; }).find("32 at most"), std::string::npos);
   EXPECT_NE(says([](RunConfig& c) { c.model.layers = 1; }).find("only a model of the same shape"),
             std::string::npos);

@@ -47,9 +47,10 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   expect({"--ratio", "0.5"}, "of at least 1, found 0.5");
   for (const char* x : {"nan", "inf", "-inf", "NaN"})
     for (const char* flag : {"--ratio", "--any"}) expect({flag, x}, std::string("found ") + x);
-  expect({"--part", "0"}, "expected a number such as 2.5 from 0.001 to 1000, found 0");
+  expect({"--part", "0"}, "expected a number from 0.001 to 1000, found 0");
   EXPECT_EQ(parse({"--seconds", "1e6"}).number, 1e6);
-  expect({"--seconds", "1e300"}, "expected a number such as 2.5 from 0.001 to 1e+06, found 1e300");
+  expect({"--seconds", "1e300"}, "expected a number from 0.001 to 1e+06, found 1e300");
+  expect({"--any", "3", "--any", "4"}, "--any: expected once, given this many times: 2");
   expect({"--any", "3x"}, "expected a number such as 2.5, found 3x");
   expect({"--whole", "1.5"}, "--whole: expected a whole number from 1 to 1048576, found 1.5");
   expect({"--whole", "0"}, "found 0");

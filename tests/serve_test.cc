@@ -90,7 +90,7 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
       {R"({"prompt":"a","n":1000})", "400 n: "},
       {R"({"prompt":["a","b","c"],"n":8})", "400 n: 24 texts in one request; at most 16"},
       {R"({"prompt":"a","model":"gpt"})", "404 model: there is no model \"gpt\" here, only \"m\""},
-      {R"({"prompt":"a","logprobs":5})", "400 logprobs: "},
+      {R"({"prompt":"a","logprobs":5})", "400 logprobs: logprobs: this server supports only the value null"},
       {R"({"prompt":"a","presence_penalty":1.5})", "400 presence_penalty: "},
       {R"({"prompt":"a","stop":["a","b","c","d","e"]})", "400 stop: "},
       {R"({"prompt":"a","stream":"yes"})", "400 stream: "},
@@ -403,8 +403,12 @@ TEST_F(Serve, TheClientOfHostedModelsTalksToIt) {
     EXPECT_EQ(lines[i].target, expected) << sources[i];
   }
   const HttpReply models = post("/v1/models", "{}");
-  EXPECT_EQ(models.status, 404);  // GET alone
+  EXPECT_EQ(models.status, 405);  // GET alone
   EXPECT_NE(text_at(models.body, {"error", "message"}).find("/v1/models"), std::string::npos);
+  const int asking = connected();
+  say(asking, "GET /v1/models/m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  const std::string model = hear(asking);
+  EXPECT_EQ(text_at(model.substr(model.find("\r\n\r\n")), {"id"}), "m") << model;
   const std::string page = raw("/look", sources[0]);
   EXPECT_EQ(page.find("HTTP/1.1 200"), 0u) << page.substr(0, 300);
   for (const char* part : {"<details>", "data:image/png", "class=\"tokens\"", "Layer 2"})
@@ -637,7 +641,13 @@ TEST_F(Serve, AsksForTheKey) {
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer wrong"}).status, 401);
   EXPECT_EQ(post("/v1/completions", R"({"prompt":"a"})", {"Authorization: Bearer secret"}).status, 200);
   Program other;
-  expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}), "cannot listen there");
+  expect_refusal(other.run({"serve", p.file("run"), "--port", std::to_string(port)}),
+                 "cannot listen there: another server is running there; --port 0 takes any free port");
+  expect_refusal(
+      other.run({"serve", p.file("run"), "--port", "0", "--host", "192.0.2.1"}),  // of documentation
+      "cannot listen there: it is no address of this machine");
+  expect_refusal(other.run({"serve", p.file("run"), "--port", "0", "--host", "300.1.1.1"}),
+                 "cannot listen there: no address is known by this name");
   expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_NO_SUCH_KEY"}), "is not set");
   // As a file written on Windows sets it: nobody could send this key.
   setenv("RUM_TEST_KEY", "secret\r", 1);

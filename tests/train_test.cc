@@ -285,6 +285,12 @@ TEST(Train, FollowsAPlanFile) {
 
 TEST(Train, ForSoManyTargetTokens) {
   Scene s(30);
+  RunConfig few = s.config;
+  few.folder = s.file("few"), few.target_tokens = 1, few.schedule.warmup = 10;
+  EXPECT_NE(error_of([&] {
+              Trainer(few, s.progress, false);
+            }).find("schedule.warmup = 10 is more than the steps that train.target_tokens = 1 makes, 1"),
+            std::string::npos);
   RunConfig wanted = s.config;
   wanted.folder = s.file("wanted"), wanted.target_tokens = 3000, wanted.steps = 1;
   const Outcome out = train(wanted, s.progress);

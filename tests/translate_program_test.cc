@@ -122,6 +122,7 @@ TEST_F(TranslateCommand, FlagsThatWouldChangeNothingAreRefused) {
   expect_refusal(run({"--best-of", "4", "--length-penalty", "1"}), "--length-penalty needs a beam search");
   expect_refusal(run({"--beam", "1", "--length-penalty", "1"}), "--length-penalty needs a beam search");
   expect_refusal(run({"--jsonl", "-o", p->file("x"), "--flush"}), "--flush needs lines of text");
+  expect_refusal(run({"--beam", "4", "--n-best", "5"}), "--n-best 5 needs --beam 5 or more");
   EXPECT_EQ(run({"--beam", "2", "--length-penalty", "1"}, "das Haus\n").status, 0);
 }
 TEST_F(TranslateCommand, LongLinesAreSkippedCutOrRefused) {
@@ -382,6 +383,27 @@ TEST_F(TranslateCommand, JsonLinesHaveTheSourceAsItWasGiven) {
   EXPECT_EQ(cut[0].from.decoding, skipped[0].from.decoding + " long sources cut");
 }
 // "x\n" is shorter than what tells packed files apart.
+// Whoever stops it learns what is lost; nothing is left behind.
+TEST_F(TranslateCommand, StoppedItLeavesNoPartOfAFile) {
+  std::string many;
+  for (int i = 0; i < 200'000; ++i) many += "das Haus\n";
+  p->write("many", many), p->write("kept", "as it was\n");
+  for (const char* output : {"new", "kept"}) {
+    const pid_t child =
+        p->start({"translate", p->file("run"), "--input", p->file("many"), "-o", p->file(output)});
+    const std::string unfinished = p->file(output) + std::string(".ruminate.tmp");
+    for (int i = 0; i < 6000 && !std::filesystem::exists(unfinished); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    kill(child, SIGINT);
+    const Ran r = p->end(child);
+    EXPECT_EQ(r.status, 130) << r.err;
+    EXPECT_NE(r.err.find("stopped after "), std::string::npos) << r.err;
+    EXPECT_FALSE(std::filesystem::exists(unfinished));
+  }
+  EXPECT_FALSE(std::filesystem::exists(p->file("new")));
+  EXPECT_EQ(slurp(p->file("kept")), "as it was\n");
+}
 TEST_F(TranslateCommand, OfNoLinesThereIsAPoolToo) {
   p->write("nothing", "");
   const Ran r = p->run({"translate", p->file("run"), "--input", p->file("nothing"), "--jsonl", "--output",

@@ -2,10 +2,10 @@
 # Makes a Debian package of what `make all` built: deb.sh build/ruminate build/ruminate.deb
 set -eu
 umask 022 # whatever the user's is: apt reads the package as another user
-program=$1 deb=$2
+program=$(realpath -m -- "$1") deb=$(realpath -m -- "$2") # as the caller names them, who may be elsewhere
 unset CDPATH
 cd "$(dirname "$0")/.."
-[ -x "$program" ] || { echo "make deb: there is no $program yet: build it with make all" >&2; exit 1; }
+[ -x "$program" ] || { echo "make deb: there is no $1 yet: build it with make all" >&2; exit 1; }
 root=$(mktemp -d) # which is for one user alone: it becomes the package's /
 chmod 755 "$root"
 trap 'rm -rf "$root"' EXIT
@@ -15,11 +15,14 @@ install -D -m 644 LICENSE "$root/usr/share/doc/ruminate/copyright"
 strip --strip-unneeded "$root/usr/bin/ruminate"
 # The packages that own the libraries which the program names, as they are installed here.
 libraries=$(objdump -p "$program" | awk '$1 == "NEEDED" { print $2 }')
-depends=$(for library in $libraries; do
+packages=$(for library in $libraries; do
   path=$(ldd "$program" | awk -v l="$library" '$1 == l { print $3 }')
   # Debian moved /lib into /usr/lib; packages may still list the old place.
-  { dpkg-query -S "$(realpath "$path")" || dpkg-query -S "$path" || dpkg-query -S "${path#/usr}"; } 2>/dev/null | head -n 1 | cut -d: -f1
-done | sort -u | while read -r package; do
+  package=$({ dpkg-query -S "$(realpath "$path")" || dpkg-query -S "$path" || dpkg-query -S "${path#/usr}"; } 2>/dev/null | head -n 1 | cut -d: -f1)
+  [ -n "$package" ] || { echo "make deb: $path belongs to no package, and the program needs it: build with the library of a package" >&2; exit 1; }
+  echo "$package"
+done)
+depends=$(sort -u <<<"$packages" | while read -r package; do
   echo "$package (>= $(dpkg-query -W -f='${Version}' "$package" | sed 's/[+-][^+-]*$//'))"
 done | paste -sd, | sed 's/,/, /g')
 version=$("$program" --version | awk '{ print $2 }' | tr -cd 'A-Za-z0-9.+~')
@@ -41,4 +44,4 @@ Description: laboratory for regurgitative training of language models
  of "Regurgitative Training" (arXiv 2407.12835). Built for: $("$program" --version | grep -o 'march=[^ ]*').
 END
 dpkg-deb --root-owner-group --build "$root" "$deb" >/dev/null
-printf 'made %s: apt install %q\n' "$deb" "$(realpath "$deb")"
+printf 'made %s: apt install %q\n' "$2" "$deb"

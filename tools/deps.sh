@@ -7,7 +7,11 @@ if command -v dpkg-query >/dev/null; then
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")
   done
 else
-  have() { printf '#include <%s>\n' "$1" | "${CXX:-g++}" -std=c++20 -x c++ -E - >/dev/null 2>&1; }
+  # Several words, as the Makefile takes them: CXX="ccache g++".
+  # shellcheck disable=SC2086
+  compile() { ${CXX:-g++} -std=c++20 -x c++ -E - >/dev/null 2>&1; }
+  compile </dev/null || { echo "ruminate needs a C++20 compiler, and ${CXX:-g++} is none here: install one, or name yours with CXX=..." >&2; exit 1; }
+  have() { printf '#include <%s>\n' "$1" | compile; }
   for h in fmt/format.h gtest/gtest.h unicode/uchar.h zlib.h lzma.h zstd.h bzlib.h CLI/CLI.hpp toml++/toml.h nlohmann/json.hpp curl/curl.h httplib.h editline/readline.h; do
     have "$h" || missing+=("$h")
   done

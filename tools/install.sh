@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the program, the configs and the completion for bash: install.sh build/ruminate /usr/local
 set -eu
-program=$1 prefix=$2
+program=$(realpath -m -- "$1") prefix=$(realpath -m -- "$2") # as the caller names them, who may be elsewhere
 unset CDPATH
 cd "$(dirname "$0")/.."
-[ -x "$program" ] || { echo "make install: there is no $program yet: build it with make all" >&2; exit 1; }
+[ -x "$program" ] || { echo "make install: there is no $1 yet: build it with make all" >&2; exit 1; }
 install -D -m 755 "$program" "$prefix/bin/ruminate"
 install -D -m 644 tools/completion.bash "$prefix/share/bash-completion/completions/ruminate"
 while read -r config; do

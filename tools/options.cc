@@ -60,8 +60,8 @@ CLI::Validator number(double low, double high) {
       [=](std::string& text) -> std::string {
         const auto x = number_in<double>(text);
         if (x && std::isfinite(*x) && (!has_low || *x >= low) && (!has_high || *x <= high)) return "";
-        return fmt::format("expected a number such as 2.5{}, found {}", bounds(low, high, has_low, has_high),
-                           text);
+        return fmt::format("expected a number{}{}, found {}", x ? "" : " such as 2.5",
+                           bounds(low, high, has_low, has_high), text);
       },
       "");
 }
@@ -129,6 +129,9 @@ std::optional<int> Flags::parse(int argc, char** argv) try {
     return 0;
   }
   std::string what = e.what(), hint;
+  constexpr std::string_view kRepeated = ": At Most 1 required but received ";  // in CLI11's words
+  if (const size_t at = what.find(kRepeated); at != std::string::npos)
+    what.replace(at, kRepeated.size(), ": expected once, given this many times: ");
   std::vector<std::string> known;
   for (const CLI::Option* o : state_->app.get_options())
     for (const std::string& n : o->get_lnames()) known.push_back("--" + n);

@@ -6,8 +6,10 @@
 #include "base/error.h"
 
 namespace rum::detect {
-void Options::wrong(const std::string& name, const std::string& expected, const Json&) const {
-  fail(fmt::format("{}: option \"{}\": expected {}", detector_, name, expected));
+void Options::wrong(const std::string& name, const std::string& expected, const Json& found) const {
+  const bool repeated = found.array() && expected.find("list") == std::string::npos;  // on the command line
+  fail(fmt::format("{}: option \"{}\": expected {}{}, found {}", detector_, name, expected,
+                   repeated ? ", once" : "", to_json(found)));
 }
 void Options::end() const {
   if (const std::string* name = unknown())

@@ -10,12 +10,13 @@
 
 namespace rum {
 namespace {
+using Done = std::function<void(int64_t)>;
 std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
-                                          const Decoding& d) {
+                                          const Decoding& d, const Done& done) {
   std::vector<Prompt> prompts;
   for (const std::string& s : sources) prompts.push_back(source_prompt(s, run.tokenizer));
   std::vector<std::vector<Candidate>> out;
-  for (const auto& hypotheses : generate(run.model, prompts, run.tokenizer.end(), d)) {
+  for (const auto& hypotheses : generate(run.model, prompts, run.tokenizer.end(), d, done)) {
     out.emplace_back();
     for (const Hypothesis& h : hypotheses)
       out.back().push_back({one_line(run.tokenizer.decode(h.tokens)), h.log_prob,
@@ -26,7 +27,8 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
 // The same of a model that is asked by an instruction: what it writes after its first line is
 // not written at all.
 std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const std::string> sources,
-                                          const Decoding& d, const Instruction& instruction) {
+                                          const Decoding& d, const Instruction& instruction,
+                                          const Done& done) {
   std::vector<Prompt> prompts;
   Token end = -1;
   for (const std::string& s : sources) {
@@ -43,7 +45,7 @@ std::vector<std::vector<Candidate>> write(const LoadedRun& run, std::span<const 
                           },
                           {}};
   std::vector<std::vector<Candidate>> out;
-  for (const auto& hypotheses : generate(run.model, prompts, end, d, {}, &follower)) {
+  for (const auto& hypotheses : generate(run.model, prompts, end, d, done, &follower)) {
     out.emplace_back();
     for (const Hypothesis& h : hypotheses) {
       const std::string all = run.tokenizer.decode(h.tokens);
@@ -125,9 +127,9 @@ std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, c
 
 std::vector<std::vector<Candidate>> translations(const LoadedRun& run, std::span<const std::string> sources,
                                                  const Decoding& decoding, const BestOf* best_of,
-                                                 const Instruction* instruction) {
+                                                 const Instruction* instruction, const Done& done) {
   const auto written = [&](const Decoding& d) {
-    return instruction ? write(run, sources, d, *instruction) : write(run, sources, d);
+    return instruction ? write(run, sources, d, *instruction, done) : write(run, sources, d, done);
   };
   if (best_of == nullptr) return written(decoding);
   Decoding drawn = decoding, greedy = decoding;

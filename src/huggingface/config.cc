@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "base/terminal.h"
+#include "text/json_keys.h"
 
 namespace rum {
 namespace {
@@ -52,7 +53,7 @@ class Parser {
     const Json* j = find(key);
     if (!j && otherwise >= 0) return otherwise;
     int64_t v = 0;
-    if (!j || !j->whole(v) || v < low || v > high)
+    if (!j || !whole_number(*j, v) || v < low || v > high)
       refuse(key, fmt::format("a whole number from {} to {} is expected", low, high), j);
     return v;
   }

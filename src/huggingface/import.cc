@@ -77,6 +77,7 @@ void limit_context(HubConfig& hub, const std::string& path, int64_t context) {
 
 Imported import_folder(const std::string& folder, const std::string& run, int64_t context) {
   Disk& disk = Disk::real();
+  RUM_CHECK(!folder.empty(), "\"\" is no folder; name the one of the model");
   check_new_folder(run);
   const std::string config_path = folder + "/config.json", tokenizer_path = folder + "/tokenizer.json";
   HubConfig hub = parse_hub_config(read(folder, "config.json", "it describes the model"), config_path);

@@ -502,6 +502,14 @@ void check_config(const RunConfig& c) {
       c.average, c.lora.rank);
   RUM_CHECK(c.average <= c.keep, "train.average = {} needs as many checkpoints, but train.keep = {}",
             c.average, c.keep);
+  // Also without adapters: a model declared with some knows the names of its layers.
+  ParameterBlock declared, trained;
+  Adapters adapters{trained, 1, c.lora.targets, {}};
+  const Model model(c.model_kind, Params(declared, "", &adapters), model_config(c, 1));
+  const std::vector<std::string> layers(adapters.layers.begin(), adapters.layers.end());
+  for (const std::string& target : c.lora.targets)
+    RUM_CHECK(adapters.layers.contains(target), "lora.targets: the model has no layer \"{}\"{}", target,
+              known_names(target, layers));
 }
 
 GptConfig model_config(const RunConfig& c, int64_t vocab) {

@@ -159,7 +159,12 @@ Prompt prompt_of(const std::string& text, const LoadedRun& run) {
 ChatPrompt chat_of(const std::vector<Message>& messages, const LoadedRun& run) {
   if (run.translation()) {
     if (messages.back().role != "user")
-      throw Refusal(400, "messages: the last one must be the user's: a sentence to translate", "messages");
+      throw Refusal(
+          400,
+          fmt::format("messages: the last one must be the user's, a sentence to translate; its role is "
+                      "\"{}\"",
+                      messages.back().role),
+          "messages");
     return {source_of(messages.back().content, run), run.tokenizer.end(), ""};
   }
   if (auto made = chat_prompt(run.tokenizer, messages, run.config.chat)) return std::move(*made);
@@ -173,12 +178,12 @@ void check_length(const Writing& w, const LoadedRun& run, const ServedModel& ser
     throw Refusal(413, fmt::format("the prompt has {} tokens; at most {} are read here", tokens,
                                    std::min(served.most_prompt, run.model.config().context - 1)));
 }
-void read_what_changes_nothing(Fields& f) {
+void read_what_changes_nothing(Fields& f, bool chat) {
   for (const char* key : {"user", "metadata", "store", "service_tier", "parallel_tool_calls"}) f.find(key);
   f.only("frequency_penalty", 0);
   f.only("presence_penalty", 0);
   f.only("logit_bias", Json::Object{});
-  f.only("logprobs", false);
+  f.only("logprobs", chat ? Json(false) : Json());
   f.only("top_logprobs", 0);
   f.only("echo", false);
   f.only("best_of", 1);
@@ -236,7 +241,7 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
     }
     if (r.prompts.empty()) throw Refusal(400, "prompt: expected a text", "prompt");
   }
-  read_what_changes_nothing(f);
+  read_what_changes_nothing(f, chat);
   f.finish();
   const auto texts = static_cast<int64_t>(r.prompts.size()) * w.decoding.best;
   if (texts > served.most_choices)
@@ -313,10 +318,16 @@ std::string last_piece(const Request& r, const ServedModel& served, int64_t toke
   }
   return out + "data: [DONE]\n\n";
 }
+namespace {
+Json as_json(const ServedModel& served) {
+  return Json::Object{
+      {"id", served.name}, {"object", "model"}, {"created", served.created}, {"owned_by", "ruminate"}};
+}
+}  // namespace
+std::string model_json(const ServedModel& served) { return to_json(as_json(served)) + "\n"; }
 std::string models_json(const ServedModel& served) {
   Json::Array all;
-  all.push_back(Json::Object{
-      {"id", served.name}, {"object", "model"}, {"created", served.created}, {"owned_by", "ruminate"}});
+  all.push_back(as_json(served));
   return to_json(Json(Json::Object{{"object", "list"}, {"data", std::move(all)}})) + "\n";
 }
 }  // namespace rum::serve

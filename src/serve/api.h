@@ -53,5 +53,6 @@ std::string answer_json(const Request&, const ServedModel&, std::span<const Answ
 // stream.
 std::string piece(const Request&, const ServedModel&, int64_t choice, const Told&, bool first);
 std::string last_piece(const Request&, const ServedModel&, int64_t tokens);
-std::string models_json(const ServedModel&);
+std::string model_json(const ServedModel&);
+std::string models_json(const ServedModel&);  // a list of it alone
 }  // namespace rum::serve

@@ -6,8 +6,11 @@
 #define CPPHTTPLIB_BROTLI_SUPPORT
 #include <arpa/inet.h>
 #include <httplib.h>
+#include <netdb.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <list>
 #include <optional>
 #include <system_error>
@@ -110,6 +113,22 @@ bool of_this_machine(const std::string& origin_header) {
   return origin_header.empty() ||
          (scheme != std::string::npos && names_this_machine(origin_header.substr(scheme + 3)));
 }
+// Why nobody can listen there: the library does not say.
+std::string why_not_bound(const std::string& host, int64_t port) {
+  addrinfo hints{}, *all = nullptr;
+  hints.ai_socktype = SOCK_STREAM, hints.ai_flags = AI_PASSIVE;
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &all) != 0)
+    return "no address is known by this name";
+  const int s = socket(all->ai_family, all->ai_socktype, all->ai_protocol), yes = 1;
+  setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  const int why = s >= 0 && ::bind(s, all->ai_addr, all->ai_addrlen) == 0 && listen(s, 1) == 0 ? 0 : errno;
+  if (s >= 0) close(s);
+  freeaddrinfo(all);
+  if (why == EADDRNOTAVAIL) return "it is no address of this machine";
+  if (why == EACCES) return "ports below 1024 are the administrator's; choose another";
+  if (why == EADDRINUSE) return "another server is running there; --port 0 takes any free port";
+  return why == 0 ? "try again" : std::generic_category().message(why);
+}
 }  // namespace
 
 struct Server::State {
@@ -150,9 +169,8 @@ struct Server::State {
       port = http.bind_to_any_port(config.host);
     else if (http.bind_to_port(config.host, static_cast<int>(config.port)))
       port = static_cast<int>(config.port);
-    RUM_CHECK(port > 0,
-              "{}, port {}: cannot listen there; is another server running? --port 0 takes any free port",
-              config.host, config.port);
+    RUM_CHECK(port > 0, "{}, port {}: cannot listen there: {}", config.host, config.port,
+              why_not_bound(config.host, config.port));
     slow.emplace(port, std::chrono::seconds(3 * config.patience));
     listen(socket, 1024);  // the library's default is a queue of five
   }
@@ -185,6 +203,13 @@ struct Server::State {
     http.Get("/v1/models", [this](const httplib::Request&, httplib::Response& a) {
       a.set_content(models_json(model), "application/json");
     });
+    http.Get("/v1/models/(.+)", [this](const httplib::Request& q, httplib::Response& a) {
+      if (q.matches[1] != model.name)
+        return refuse(
+            a, 404, fmt::format("there is no model \"{}\" here, only \"{}\"", q.matches[1].str(), model.name),
+            "model");
+      a.set_content(model_json(model), "application/json");
+    });
     post("/look", [this](const std::string& body, httplib::Response& a) { look(body, a); });
     post("/v1/completions",
          [this](const std::string& body, httplib::Response& a) { answer(body, false, a); });
@@ -193,6 +218,13 @@ struct Server::State {
     http.set_error_handler([](const httplib::Request& q, httplib::Response& a) {
       if (!a.body.empty()) return;
       std::string why = "this request is malformed";
+      const bool reads = q.path == "/" || q.path.starts_with("/v1/models");
+      const bool asks = q.path == "/look" || q.path == "/v1/completions" || q.path == "/v1/chat/completions";
+      if (a.status == 404 && ((reads && q.method != "GET") || (asks && q.method != "POST"))) {
+        a.status = 405;
+        a.set_header("Allow", reads ? "GET" : "POST");
+        why = fmt::format("{} {}: expected {}", q.method, q.path, reads ? "GET" : "POST");
+      }
       if (a.status == 404) why = q.method + " " + q.path + ": not found";
       if (a.status == 413) why = "the request is too long";
       refuse(a, a.status, why);

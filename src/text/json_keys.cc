@@ -6,8 +6,6 @@
 #include <cmath>
 
 namespace rum {
-namespace {
-// 60.0 is one, too, as in the settings of a run.
 bool whole_number(const Json& j, int64_t& to) {
   constexpr double kExact = 0x1p53;
   if (j.whole(to)) return true;
@@ -16,7 +14,6 @@ bool whole_number(const Json& j, int64_t& to) {
   to = static_cast<int64_t>(v);
   return true;
 }
-}  // namespace
 const Json* JsonKeys::find(const std::string& key) {
   known_.push_back(key);
   if (object_ == nullptr) return nullptr;

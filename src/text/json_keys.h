@@ -10,6 +10,8 @@
 #include "text/json.h"
 
 namespace rum {
+// Is it a whole number? 60.0 is one, too, as in the settings of a run.
+bool whole_number(const Json&, int64_t& to);
 class JsonKeys {
  public:
   virtual ~JsonKeys() = default;

@@ -67,13 +67,18 @@ void Trainer::State::resolve_steps() {
   config.steps = config.schedule.steps = loader.steps();
   const int64_t reached = tokens > 0 ? loader.target_tokens(config.steps) : config.steps;
   const int64_t asked = tokens > 0 ? tokens : steps;
-  if (reached >= asked) return;
+  if (reached >= asked) {
+    RUM_CHECK(tokens == 0 || config.schedule.warmup <= config.steps,
+              "schedule.warmup = {} is more than the steps that train.target_tokens = {} makes, {}",
+              config.schedule.warmup, tokens, config.steps);
+    return;
+  }
   asked_steps = steps, asked_tokens = tokens;
   config.schedule.warmup = std::min(config.schedule.warmup, config.steps / 10);
   const double epochs =
       loader.epoch(config.steps) * static_cast<double>(asked) / static_cast<double>(reached);
   task->notes.push_back(
-      fmt::format("{} = {} would be {:.0f} epochs; train.epochs = {} makes it {} steps, with a warm-up of {}",
+      fmt::format("{} = {} would be {:.3g} epochs; train.epochs = {} makes it {} steps, with a warm-up of {}",
                   tokens > 0 ? "train.target_tokens" : "train.steps", asked, epochs, config.epochs,
                   config.steps, config.schedule.warmup));
 }

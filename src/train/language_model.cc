@@ -92,11 +92,6 @@ Model LanguageModel::make_model() {
   adapters_.emplace(Adapters{params, lora.rank, lora.targets,
                              Tensor::from<float>(scale, {lora.rank, lora.rank}, config_.dtype, device)});
   Model model(config_.model_kind, Params(frozen_, "", &*adapters_), c);
-  for (const std::string& target : lora.targets) {
-    const std::vector<std::string> layers(adapters_->layers.begin(), adapters_->layers.end());
-    RUM_CHECK(adapters_->layers.contains(target), "lora.targets: the model has no layer \"{}\"{}", target,
-              known_names(target, layers));
-  }
   frozen_hash_ = hex64(weights_hash(frozen_, from_->weights));
   frozen_.materialise_to_read(device, config_.dtype);
   load_weights(frozen_, from_->weights, config_.dtype);

@@ -41,8 +41,7 @@ bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t g
   const auto refused = std::count_if(all.begin(), all.end(), is_refused);
   if (refused > 0)
     say("{}: {} of {} sources were refused; their targets are empty. To ask again, cut the file off before "
-        "line "
-        "{}, the first of them, and type the same command",
+        "line {}, the first of them, and type the same command",
         output, refused, sources.size(), std::find_if(all.begin(), all.end(), is_refused) - all.begin() + 1);
   return refused > 0;
 }

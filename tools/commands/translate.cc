@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "base/say.h"
 #include "base/shell.h"
+#include "base/stop.h"
 #include "data/clean.h"
 #include "data/loader.h"
 #include "generate/best_of.h"
@@ -27,6 +28,7 @@
 #include "text/words.h"
 #include "tools/command.h"
 #include "tools/draw_flags.h"
+#include "tools/interrupt.h"
 #include "train/evaluate.h"
 
 namespace rum::translate_command {
@@ -212,7 +214,11 @@ class Translator {
       there.insert(there.end(), all.begin(), all.end());
       parts.push_back(all.size());
     }
-    const auto written = translations(run_, there, decoding_, best_of_, instruction_);
+    const auto written = translations(run_, there, decoding_, best_of_, instruction_, [this](int64_t texts) {
+      under_way_ = texts;
+      leave_if(interrupted);
+    });
+    under_way_ = 0;
     for (size_t i = 0; i < there.size(); ++i)
       for (const Candidate& c : written[i]) {
         ++written_;
@@ -228,6 +234,7 @@ class Translator {
     }
     return out;
   }
+  int64_t done() const { return lines_ + under_way_; }  // lines, or of the last ones their parts
   // After the last line: what nobody would see in the translations.
   void warn() const {
     warn_of_cut_off(run_, cut_off_, written_);
@@ -270,7 +277,7 @@ class Translator {
   const BestOf* best_of_;
   const Instruction* instruction_;
   bool scores_, split_;
-  int64_t lines_ = 0, written_ = 0, cut_off_ = 0, too_long_ = 0;
+  int64_t lines_ = 0, under_way_ = 0, written_ = 0, cut_off_ = 0, too_long_ = 0;
 };
 
 // --jsonl: all of the input is read first, then the file grows.
@@ -408,6 +415,7 @@ struct Options {
     if ((d.sample = sample)) d.beam = 1;
     d.best = best;
     if (!sample && !flags.given("--beam")) d.beam = std::max(d.beam, best);
+    RUM_CHECK(sample || best <= d.beam, "--n-best {} needs --beam {} or more, or --sample", best, best);
     flags.need(d.beam > 1 && best_of.samples == 0, "a beam search: --beam above 1, no --sample or --best-of",
                {"--length-penalty"});
     return d;
@@ -445,7 +453,17 @@ int translate(int argc, char** argv) {
     return translate_pool(*run, sources, d, chosen, o.told(), o.provenance(*run, d, chosen), o.output);
   Translator translator(*run, d, chosen, o.told(), o.scores, o.on_long == "split");
   const double start = seconds_now();
-  translate_lines(sources, translator, *written, o.flush || is_live(o.input));
+  // What has been translated of a file that appears whole or not at all is lost: whoever stops it is told.
+  const bool live = is_live(o.input);
+  if (o.output != "-" && !is_device(o.output) && !live) listen_for_interrupts();
+  try {
+    translate_lines(sources, translator, *written, o.flush || live);
+  } catch (const Interrupted&) {
+    say("stopped after {} lines, which are lost: {} is written whole or not at all; with --jsonl what is "
+        "translated is kept, and the same command continues",
+        translator.done(), o.output);
+    return 130;
+  }
   written->finish();
   if (o.output != "-")
     say("{}: {} lines translated in {:.1f} s with {}", o.output, sources.lines(), seconds_now() - start,
