@@ -47,8 +47,8 @@ Evaluated read_evaluated(const std::string& path, size_t sentences) {
 }
 int64_t parameters(const std::string& run_folder) {
   int64_t out = 0;
-  for (const StoredTensor& t : SafetensorsFile(RunFolder(run_folder).model()).tensors())
-    out += t.shape.size();
+  const SafetensorsFile model(RunFolder(run_folder).model());
+  for (const StoredTensor& t : model.tensors()) out += t.shape.size();
   return out;
 }
 Json read_json(const std::string& path) { return parse_json(Disk::real().read(path), path); }
