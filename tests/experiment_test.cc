@@ -327,27 +327,33 @@ TEST(Targets, AreAlignedBySentence) {
   EXPECT_EQ(edits::sides(two.texts, &Pair::target), (std::vector<std::string>{"x", "y", "z"}));
   EXPECT_EQ(edits::sides(twice.texts, &Pair::target), (std::vector<std::string>{"A", "AA", "AA"}));
 }
+// What a measure stage says of targets beside human ones.
+struct Measured {
+  Json all;
+  Measured(const char* human_text, const char* targets_text) {
+    Scratch scratch;
+    Store store(scratch.path);
+    Progress progress;
+    progress.be_silent();
+    Graph g;
+    const std::string human = g.add("test-targets", "human", {{"text", human_text}}, {}),
+                      targets = g.add("test-targets", "targets", {{"text", targets_text}}, {}),
+                      measured = g.add("measure", "m", Json::Object{},
+                                       {{"targets", targets}, {"human", human}, {"split", human}});
+    for (const std::string& id : {human, targets, measured}) store.make(g, id, progress, kGoOn);
+    const std::string file = store.folder(measured) + "/measures.json";
+    all = parse_json(slurp(file), file);
+  }
+  double operator()(const char* group, const char* measure, const char* key) const {
+    double out = NAN;
+    all.find(group)->find(measure)->find(key)->number(out);
+    return out;
+  }
+};
 // What a joined set is compared by is all of it, each target with its sentence's human one.
 TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  progress.be_silent();
-  Graph g;
-  const std::string human = g.add("test-targets", "human", {{"text", "0 a\tone two\n1 b\tthree\n"}}, {}),
-                    joined =
-                        g.add("test-targets", "joined",
-                              {{"text", "0 a\tone six\n1 b\tthree\n0 a\tfour two\n1 b\tfive three\n"}}, {}),
-                    measured = g.add("measure", "m", Json::Object{},
-                                     {{"targets", joined}, {"human", human}, {"split", human}});
-  for (const std::string& id : {human, joined, measured}) store.make(g, id, progress, kGoOn);
-  const std::string file = store.folder(measured) + "/measures.json";
-  const Json m = parse_json(slurp(file), file);
-  const auto at = [&](const char* group, const char* measure, const char* key) {
-    double out = NAN;
-    m.find(group)->find(measure)->find(key)->number(out);
-    return out;
-  };
+  const Measured at("0 a\tone two\n1 b\tthree\n",
+                    "0 a\tone six\n1 b\tthree\n0 a\tfour two\n1 b\tfive three\n");
   EXPECT_EQ(at("diversity", "tokens", "value"), 7);
   EXPECT_EQ(at("diversity", "tokens", "human"), 6);
   EXPECT_EQ(at("diversity", "types", "value"), 6);
@@ -355,41 +361,26 @@ TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
   EXPECT_DOUBLE_EQ(at("errors", "ter", "value"), 3. / 6);  // six, four and five, of six human words
   EXPECT_EQ(at("errors", "ter", "chances"), 6);
   EXPECT_EQ(at("errors", "1-bleu", "chances"), 4);
-  // Sentence BLEU is 100 for "three"; of two words one is right, and no pair, which counts half: 50 for each other.
+  // Sentence BLEU is 100 for "three"; of two words one is right, and no pair, which counts half: 50 for each
+  // other.
   EXPECT_DOUBLE_EQ(at("errors", "1-bleu", "value"), 1 - (1 + 3 * .5) / 4);
-  // Character n-grams that match, of all: "onesix" and "onetwo" 3/6, 2/5, 1/4, 0, 0, 0, "fourtwo" beside "onetwo"
-  // 4/7 and 4/6, 2/6 and 2/5, 1/5 and 1/4, 0, 0, 0, "fivethree" beside "three" 5/9 and 5/5, 4/8, 3/7, 2/6, 1/5.
+  // Character n-grams that match, of all: "onesix" and "onetwo" 3/6, 2/5, 1/4, 0, 0, 0, "fourtwo" beside
+  // "onetwo" 4/7 and 4/6, 2/6 and 2/5, 1/5 and 1/4, 0, 0, 0, "fivethree" beside "three" 5/9 and 5/5, 4/8, 3/7,
+  // 2/6, 1/5.
   const auto f = [](double p, double r) { return 5 * p * r / (4 * p + r); };
   const double six = (3. / 6 + 2. / 5 + 1. / 4) / 6,
                four = f((4. / 7 + 2. / 6 + 1. / 5) / 6, (4. / 6 + 2. / 5 + 1. / 4) / 6),
                five = f((5. / 9 + 4. / 8 + 3. / 7 + 2. / 6 + 1. / 5) / 5, 1);
   EXPECT_NEAR(at("errors", "1-chrf", "value"), 1 - (1 + six + four + five) / 4, 1e-12);
-  // The sentences can be swapped in four ways, in two of which the types differ by 3; the targets, in eight, in two.
+  // The sentences can be swapped in four ways, in two of which the types differ by 3; the targets, in eight,
+  // in two.
   EXPECT_NEAR(at("diversity", "types", "p"), .5, .06);
 }
 
 // Shares of three or four numbers say little, so how many there are is written beside them.
 TEST(Targets, HaveTheirErrorsCountedWithTheChancesForThem) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  progress.be_silent();
-  Graph g;
-  const std::string human = g.add(
-                        "test-targets", "human",
-                        {{"text", "0 a\tSee 3 of 4 cats.\n1 a\tSee 3 of all cats.\n2 b\tNo number.\n"}}, {}),
-                    targets = g.add("test-targets", "targets",
-                                    {{"text", "0 a\tSee 3 of 5 cats.\n2 b\tNo number.\n"}}, {}),
-                    measured = g.add("measure", "m", Json::Object{},
-                                     {{"targets", targets}, {"human", human}, {"split", human}});
-  for (const std::string& id : {human, targets, measured}) store.make(g, id, progress, kGoOn);
-  const std::string file = store.folder(measured) + "/measures.json";
-  const Json m = parse_json(slurp(file), file);
-  const auto at = [&](const char* group, const char* measure, const char* key) {
-    double out = NAN;
-    m.find(group)->find(measure)->find(key)->number(out);
-    return out;
-  };
+  const Measured at("0 a\tSee 3 of 4 cats.\n1 a\tSee 3 of all cats.\n2 b\tNo number.\n",
+                    "0 a\tSee 3 of 5 cats.\n2 b\tNo number.\n");
   EXPECT_EQ(at("errors", "number_mismatch", "chances"), 4);  // 3 and 4, 3 and 5
   EXPECT_EQ(at("errors", "number_mismatch", "value"), .5);
   EXPECT_EQ(at("errors", "negation_mismatch", "chances"), 2);

@@ -234,21 +234,19 @@ TEST(Report, SaysAtWhichScaleItWasMeasured) {
   const std::string html = m.html();
   EXPECT_EQ(malformed(html), "");
   EXPECT_NE(html.find("judge set 12,345, test 5,000 pairs"), std::string::npos);
-  const auto cell = [&](const std::string& row) {
+  const auto beside = [&](const char* label, const char* row, const char* column) {
     const auto found =
-        between(html, "<td data-label=\"what\">" + row + "</td><td data-label=\"choice\">", "</td>");
+        between(html, fmt::format("<td data-label=\"{}\">{}</td><td data-label=\"{}\">", label, row, column),
+                "</td>");
     return found.size() == 1 ? found[0] : "";
   };
+  const auto cell = [&](const char* row) { return beside("what", row, "choice"); };
+  const auto key = [&](const char* row) { return beside("key", row, "student"); };
   EXPECT_EQ(cell("BLEU"), "nrefs:1|tok:13a");
   EXPECT_EQ(cell("chrF2"), "nrefs:1|nc:6");
   EXPECT_NE(cell("students translate the test set").find('7'), std::string::npos);
   EXPECT_TRUE(cell("bootstrap replicates").starts_with("4,000")) << cell("bootstrap replicates");
   EXPECT_TRUE(cell("languages").starts_with("German to English"));
-  const auto key = [&](const std::string& row) {
-    const auto found =
-        between(html, "<td data-label=\"key\">" + row + "</td><td data-label=\"student\">", "</td>");
-    return found.size() == 1 ? found[0] : "";
-  };
   EXPECT_EQ(key("train.target_tokens"), "900000");
   EXPECT_EQ(key("optimizer.learning_rate"), "0.0015");
   EXPECT_EQ(key("schedule.warmup"), "321");

@@ -33,8 +33,8 @@ std::vector<std::vector<ChannelTerms>> channel_terms(const LoadedRun& reverse, c
 // What is written for each source: with `best_of` the one that it keeps, else the hypotheses of the
 // decoding, best first. decoding.first is the number of the first source; a draw has the decoding's
 // temperature, top_k, top_p, min_p and seed. A model of plain text is asked by the instruction, and its
-// first line is the translation. `done` as of generate(), with `best_of` twice: for the samples and for the greedy
-// ones.
+// first line is the translation. `done` as of generate(), with `best_of` twice: for the samples and for the
+// greedy ones.
 std::vector<std::vector<Candidate>> translations(const LoadedRun&, std::span<const std::string> sources,
                                                  const Decoding&, const BestOf* best_of = nullptr,
                                                  const Instruction* = nullptr,

@@ -122,8 +122,7 @@ void show_step(const std::string& path) {
   const RunConfig c = resumed_config(path);  // finds its texts from any folder
   RUM_CHECK(!c.train.empty(),
             "data.train is not set in {}/config.toml: a step is made of a run's own texts, and one that was "
-            "imported "
-            "has none",
+            "imported has none",
             path);
   const std::vector<Corpus> corpora = training_corpora(c);
   const Loader loader(training_plan(c, corpora), corpora, run.tokenizer, {batch_shape(c), 1, c.model.context},

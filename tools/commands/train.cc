@@ -15,8 +15,7 @@ namespace {
 std::string table_of_keys() {
   std::string out =
       "\nKeys, for the file and for --set (+: a resumed run may change it; of data.train, data.valid and "
-      "data.plan "
-      "only where they lie, not what they hold):\n";
+      "data.plan only where they lie, not what they hold):\n";
   const RunConfig defaults;
   for (const Key& k : keys()) {
     const bool may = why_fixed(k.name).empty() && k.name != "run.folder";  // which --resume names
