@@ -1,11 +1,14 @@
-// The message of the Error that a call throws, or "" if it throws none.
+// What the Error that a call throws says.
 #pragma once
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <string>
 
 #include "base/error.h"
 
 namespace rum {
+// The message, or "" if the call throws none.
 inline std::string error_of(const std::function<void()>& f) {
   try {
     f();
@@ -13,5 +16,9 @@ inline std::string error_of(const std::function<void()>& f) {
     return e.what();
   }
   return "";
+}
+inline void expect_error(const std::function<void()>& f, const std::string& part) {
+  const std::string said = error_of(f);
+  EXPECT_NE(said.find(part), std::string::npos) << "said: " << said << "\nexpected: " << part;
 }
 }  // namespace rum

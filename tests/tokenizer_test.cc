@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "tests/error_of.h"
+#include "tests/replaced.h"
 #include "text/bpe.h"
 #include "text/json.h"
 
@@ -268,12 +269,7 @@ std::string base_json() {
       train({"hat hat that"}, {.vocab = 262, .special = {"<s>"}, .min_frequency = 1}).json(), "json"));
   return json;
 }
-std::string edited(const std::string& from, const std::string& to) {
-  std::string json = base_json();
-  const size_t at = json.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return at == std::string::npos ? json : json.replace(at, from.size(), to);
-}
+std::string edited(const std::string& from, const std::string& to) { return replaced(base_json(), from, to); }
 std::string complaint(const std::string& json) {
   try {
     Tokenizer::parse(json, "t.json");
@@ -433,10 +429,7 @@ Tokenizer with(std::string_view from, std::string_view to) {
   TokenizerConfig config;
   config.vocab = 256;
   const std::vector<std::string_view> nothing{"x"};
-  std::string json = Tokenizer::train(nothing, config).json();
-  const size_t at = json.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return Tokenizer::parse(json.replace(at, from.size(), to), "t.json");
+  return Tokenizer::parse(replaced(Tokenizer::train(nothing, config).json(), from, to), "t.json");
 }
 std::string added(const std::string& more) {
   const auto one = [&](int id, const char* content, const char* special) {

@@ -1,16 +1,21 @@
 // Untrusted files state sizes: nothing is allocated before the rest of the file confirms them.
-#include <sys/stat.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <filesystem>
 
 #include "base/free_memory.h"
 #include "checkpoint/safetensors.h"
 #include "tests/error_of.h"
 #include "tests/program.h"
+#include "tests/replaced.h"
 #include "tests/run_folder.h"
 #include "tests/sanitizer.h"
 
-namespace rum::claims_test {
+namespace rum::stated_sizes_test {
 namespace {
-TEST(Claims, ShapesAreComparedBeforeAModelGetsMemory) {
+TEST(StatedSizes, ShapesAreComparedBeforeAModelGetsMemory) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer needs more address space than the limit";
   const Program p;
   write_run(p.file("run"), {});
@@ -18,16 +23,13 @@ TEST(Claims, ShapesAreComparedBeforeAModelGetsMemory) {
   EXPECT_EQ(p.run({"translate", p.file("run"), "--device", "cpu"}, "das Haus\n", int64_t{2} << 30).status, 0);
   for (const auto& [key, was, now] :
        {std::array{"layers", "2", "1000"}, {"width", "32", "8192"}, {"context", "64", "1000000"}}) {
-    const std::string from = std::string("\n") + key + " = " + was;
-    const size_t at = config.find(from);
-    ASSERT_NE(at, std::string::npos) << key;
     p.write("run/config.toml",
-            std::string(config).replace(at, from.size(), std::string("\n") + key + " = " + now));
+            replaced(config, fmt::format("\n{} = {}", key, was), fmt::format("\n{} = {}", key, now)));
     expect_refusal(p.run({"translate", p.file("run"), "--device", "cpu"}, "das Haus\n", int64_t{2} << 30),
                    "this file belongs to another model");
   }
 }
-TEST(Claims, AFileWithHolesIsNoReasonToTakeAllMemory) {
+TEST(StatedSizes, AFileWithHolesIsNoReasonToTakeAllMemory) {
   const Program p;
   const uint64_t bytes = uint64_t{1} << 40;
   std::string header =
@@ -43,7 +45,7 @@ TEST(Claims, AFileWithHolesIsNoReasonToTakeAllMemory) {
   EXPECT_GT(free_memory(), uint64_t{1} << 20);
   EXPECT_LT(free_memory(), bytes * 64);
 }
-TEST(Claims, AConfigLargerThanTheMemoryIsRefusedAtOnce) {
+TEST(StatedSizes, AConfigLargerThanTheMemoryIsRefusedAtOnce) {
   const Program p;
   p.corpora(), p.config();
   expect_refusal(p.run({"train", p.file("c.toml"), "--set", "model.layers=200", "--set", "model.width=32768",
@@ -51,4 +53,4 @@ TEST(Claims, AConfigLargerThanTheMemoryIsRefusedAtOnce) {
                  "memory");
 }
 }  // namespace
-}  // namespace rum::claims_test
+}  // namespace rum::stated_sizes_test

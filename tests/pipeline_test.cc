@@ -1,0 +1,177 @@
+// The graph of stages, their store and their runner.
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "pipeline/runner.h"
+#include "pipeline/store.h"
+#include "tests/error_of.h"
+#include "tests/program.h"
+#include "tests/scratch.h"
+
+namespace rum::pipeline_test {
+namespace {
+namespace fs = std::filesystem;
+
+const std::function<bool()> kGoOn = [] { return false; };
+
+// Kinds of stages for these tests: one writes its parameter, one concatenates its inputs' output.
+int made = 0;
+void write_parameter(const StageContext& x) {
+  ++made;
+  Disk::real().replace_text(x.folder + "/out.txt", *x.stage.parameters.find("text")->text());
+}
+void join(const StageContext& x) {
+  ++made;
+  std::string out;
+  for (const std::string& i : x.inputs("part")) out += Disk::real().read(i + "/out.txt");
+  Disk::real().replace_text(x.folder + "/out.txt", out);
+}
+const StageKind kinds[] = {{"test-write", 1, false, write_parameter},
+                           {"test-join", 1, false, join},
+                           {"test-resume", 1, true, write_parameter}};
+
+TEST(Graph, AStageIsNamedByWhatDecidesItsOutput) {
+  const auto ids = [](const std::string& a, const std::string& label, const std::string& hint) {
+    Graph g;
+    const std::string first = g.add("test-write", label, {{"text", a}}, {}, 1, {{"where", hint}});
+    const std::string second = g.add("test-write", "b", {{"text", "b"}}, {});
+    const std::string both = g.add("test-join", "both", {}, {{"part", first}, {"part", second}});
+    return std::array{first, second, both};
+  };
+  const auto one = ids("a", "first", "here"), same = ids("a", "another label", "there"),
+             other = ids("x", "first", "here");
+  EXPECT_EQ(one, same);         // labels and hints do not count
+  EXPECT_NE(one[0], other[0]);  // parameters do, and all that depends on them
+  EXPECT_NE(one[2], other[2]);
+  EXPECT_EQ(one[1], other[1]);  // and nothing else
+  Graph g;
+  EXPECT_EQ(g.add("test-write", "a", {{"text", "a"}}, {}), g.add("test-write", "again", {{"text", "a"}}, {}));
+  EXPECT_EQ(g.stages().size(), 1u);
+  expect_error([&] { g.add("test-wirte", "a", {}, {}); }, "did you mean \"test-write\"?");
+  expect_error([&] { g.at("train-0"); }, "no stage \"train-0\"");
+}
+
+TEST(Store, MakesOnceAndSeesDamage) {
+  Scratch scratch;
+  Store store(scratch.path + "/x");
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}),
+                    b = g.add("test-join", "b", {}, {{"part", a}, {"part", a}});
+  expect_error([&] { store.make(g, b, progress, kGoOn); }, "needs " + a);
+  made = 0;
+  for (int i = 0; i < 2; ++i) store.make(g, a, progress, kGoOn), store.make(g, b, progress, kGoOn);
+  EXPECT_EQ(made, 2);
+  EXPECT_EQ(slurp(store.folder(b) + "/out.txt"), "AA");
+  EXPECT_FALSE(store.begun(b));
+  EXPECT_EQ(store.damage(b), "");
+  Disk::real().replace_text(store.folder(b) + "/out.txt", "AB");
+  EXPECT_NE(store.damage(b).find("out.txt does not match"), std::string::npos) << store.damage(b);
+  store.remove(b, progress);
+  EXPECT_FALSE(store.finished(b));
+  store.make(g, b, progress, kGoOn);
+  EXPECT_EQ(slurp(store.folder(b) + "/out.txt"), "AA");
+  fs::remove(store.folder(a) + "/out.txt");
+  EXPECT_NE(store.damage(a), "");
+  Disk::real().replace_text(store.folder(b) + "/stage.json", "{\"files\":{\"../../../x\":\"0\"}}");
+  EXPECT_NE(store.damage(b).find("not in the folder"), std::string::npos) << store.damage(b);
+}
+TEST(Store, FilesOfOthersAreNoDamageAndStay) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
+  store.make(g, a, progress, kGoOn);
+  EXPECT_TRUE(store.strangers(a).empty());
+  Disk::real().make_folders(store.folder(a) + "/mine");
+  Disk::real().replace_text(store.folder(a) + "/mine/notes.txt", "mine");
+  fs::create_symlink(scratch.path, store.folder(a) + "/link");
+  EXPECT_EQ(store.damage(a), "");
+  EXPECT_EQ(store.strangers(a), (std::vector<std::string>{"link", "mine/notes.txt"}));
+  for (const char* old : {".old-1", ".old-2"}) {  // with a new one each time
+    store.remove(a, progress);
+    EXPECT_FALSE(store.finished(a));
+    EXPECT_EQ(slurp(store.folder(a) + old + "/mine/notes.txt"), "mine");
+    EXPECT_FALSE(fs::exists(store.folder(a) + old + "/out.txt"));
+    store.make(g, a, progress, kGoOn);
+    Disk::real().make_folders(store.folder(a) + "/mine");
+    Disk::real().replace_text(store.folder(a) + "/mine/notes.txt", "mine");
+  }
+  Disk::real().replace_text(store.folder(a) + "/stage.json", "{");  // the owner of out.txt is no longer known
+  store.remove(a, progress);
+  EXPECT_EQ(slurp(store.folder(a) + ".old-3/out.txt"), "A");
+  EXPECT_EQ(slurp(scratch.path + "/stages/" + a + ".old-3/mine/notes.txt"), "mine");
+}
+TEST(Store, WhatAKilledWriterLeftIsNoFileOfAStage) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-resume", "a", {{"text", "A"}}, {});
+  Disk::real().make_folders(store.part(a));
+  for (const char* name : {"/out.txt.ruminate-0123abcd.tmp", "/half.txt"})
+    Disk::real().replace_text(store.part(a) + name, "x");
+  store.make(g, a, progress, kGoOn);
+  EXPECT_EQ(Disk::real().list(store.folder(a)),
+            (std::vector<std::string>{"half.txt", "out.txt", "stage.json"}));
+}
+TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
+  Disk::real().make_folders(store.part(a));
+  Disk::real().replace_text(store.part(a) + "/half.txt", "x");
+  EXPECT_FALSE(store.finished(a));
+  store.make(g, a, progress, kGoOn);
+  EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind starts over
+  EXPECT_EQ(store.damage(a), "");
+}
+// A night's run is not lost to one stage: what does not need it is made, in whatever order they stand.
+TEST(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Graph g;
+  const std::string bad = g.add("test-write", "bad", {{"text", "B"}}, {}),
+                    needs = g.add("test-join", "needs bad", {}, {{"part", bad}}),
+                    good = g.add("test-write", "good", {{"text", "G"}}, {}),
+                    last = g.add("test-join", "needs good", {}, {{"part", good}});
+  // Makes a stage as the program would, except the bad one.
+  const std::string make = scratch.path + "/make";
+  fs::create_directories(scratch.path + "/stages");
+  std::ofstream(make) << "#!/bin/sh\n[ \"$1\" != " << bad << " ] || { echo 'no luck'; exit 3; }\n"
+                      << "cd " << scratch.path << "/stages && mkdir $1 && echo {} >$1/stage.json\n";
+  fs::permissions(make, fs::perms::owner_all);
+  Progress progress(scratch.path + "/log.txt");
+  EXPECT_EQ(error_of([&] { run_stages(g, store, {{make}}, progress, kGoOn); }),
+            "bad failed (status 3): no luck; the whole log: " + store.log(bad) +
+                "; not made because they need what failed: 1");
+  EXPECT_TRUE(store.finished(good) && store.finished(last));
+  EXPECT_FALSE(store.finished(bad) || store.finished(needs));
+  EXPECT_NE(slurp(scratch.path + "/log.txt").find("2 of 4: needs good"), std::string::npos);
+}
+// Some launchers start a program so; then no ended process can be waited for.
+TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  g.add("test-write", "a", {{"text", "A"}}, {});
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  expect_error([&] { run_stages(g, store, {{"/bin/true"}}, progress, kGoOn); }, "a failed (status 0)");
+  ::signal(SIGCHLD, before);
+}
+TEST(Store, OneAtATime) {
+  Scratch scratch;
+  const FileLock first(scratch.path + "/lock", FileLock::Taken::tell);
+  EXPECT_TRUE(first.held());
+  EXPECT_FALSE(FileLock(scratch.path + "/lock", FileLock::Taken::tell).held());
+  EXPECT_THROW(FileLock(scratch.path + "/lock"), FileError);
+}
+}  // namespace
+}  // namespace rum::pipeline_test
