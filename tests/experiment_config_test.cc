@@ -324,7 +324,7 @@ TEST(ExperimentConfig, SaysWhichClaimsNothingCanDecide) {
   EXPECT_EQ(said(120), "");
   EXPECT_EQ(
       said(119),
-      "Claims about students that were chosen after looking stay undecided whatever the results: 3 "
+      "Claims about students that were chosen later stay undecided whatever the results: 3 "
       "comparisons are corrected for together, which needs experiment.bootstrap of at least 120, not 119.");
   EXPECT_EQ(said(79),
             "Claims about students stay undecided whatever the results: 2 comparisons are corrected for "

@@ -226,7 +226,7 @@ void expect_tags(const Experiment& e) {
   EXPECT_GT(tagged, 2 * 300);
 }
 // A claim that waits for its arms counts in the correction, so that the first verdict is the last; one that
-// was chosen after looking counts only for its like.
+// was chosen later counts only for its like.
 void expect_corrected_over_all(const Experiment& e, const char* report) {
   struct Judged {
     bool later;

@@ -293,8 +293,7 @@ TEST(Report, VerdictsStandInAGridByClaimAndScore) {
   const auto rows = between(html, "<tr><td data-label=\"claim\">", "</tr>");
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_TRUE(rows[0].starts_with("real beats regurgitated <small>(C1)</small></td>")) << rows[0];
-  EXPECT_TRUE(rows[1].starts_with("remedies help <small>(C6)</small> <i>chosen after looking</i>"))
-      << rows[1];
+  EXPECT_TRUE(rows[1].starts_with("remedies help <small>(C6)</small> <i>chosen later</i>")) << rows[1];
   const auto cells = between(rows[0], "<span class=\"verdict ", "</span>");
   EXPECT_EQ(cells, (std::vector<std::string>{"holds\">✓ holds", "undecided\">? undecided",
                                              "does_not_hold\">✗ does not hold"}));
@@ -361,7 +360,7 @@ TEST(Report, AnEndWithoutABoundIsSaid) {
   }
 }
 // Of the remedies for the gap of the gate's claim, the one that closes most among those that hold: a share of
-// another gap, one chosen after looking, and one that is undecided do not win, whatever their size.
+// another gap, one chosen later, and one that is undecided do not win, whatever their size.
 TEST(Report, TheBestRemedyIsOneThatHoldsForTheGatesOwnGap) {
   struct Way {
     const char *better, *worse;

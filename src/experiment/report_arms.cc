@@ -104,15 +104,15 @@ void put_arms(page::Page& page, const ExperimentResults& r) {
       "of the generator&rsquo;s.");
   page::Table t{
       "Students on the human test set: mean over seeds with the standard deviation (±), and below it the "
-      "difference to students of human targets with its 95 % interval, if there are any of the same recipe, "
-      "volume and start: judged by the same kind of weights, or by the last where the best ones are not "
-      "judged. At equal tokens fewer pairs mean more epochs.",
+      "difference to students trained on human targets with its 95 % interval, if there are any of the same "
+      "recipe, volume and start: judged by the same kind of weights, or by the last where the best ones are "
+      "not judged. At equal tokens fewer pairs mean more epochs.",
       "results.csv differences.csv",
       {{"arm"},
        {"targets"},
        {"seed : pool",
         "Pairs that the generator learned from, or each of several, against those of the pool."},
-       {"pairs", "Seen by a student; below, how many differ, where some are drawn several times."},
+       {"pairs", "Seen by a student; below, how many differ, where some come several times."},
        {"epochs", "Passes over them, and steps of the optimizer."}}};
   for (size_t m = 0; m < kScores.size(); ++m) t.head.push_back(score_head(m));
   std::vector<const ArmResult*> compared;

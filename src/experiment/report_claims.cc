@@ -115,7 +115,7 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
         "where few seeds make much of the variance."},
        {"p", "Two-sided, by the same bootstrap, or by Student's t where that is larger."},
        {"p, Holm",
-        "Corrected over all claims that are judged by this score. Claims chosen after looking do not count "
+        "Corrected over all claims that are judged by this score. Claims chosen later do not count "
         "against the others."},
        {"p, swaps",
         "By approximate randomisation of these students' translations: not corrected, and not used for the "
@@ -142,8 +142,8 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
 void numbers_of_targets(page::Page& page, const ExperimentResults& r) {
   page::Table t{
       "Claims about targets. The interval is the range over the generators of all seeds; if they agree "
-      "there is none, and no p. Errors are compared on the sentences that two people translated, and the "
-      "human value is that of the second person.",
+      "there is none, and no p. Errors are compared on the sentences that have two human translations, "
+      "and the human value is that of the second.",
       "claims.json",
       {{"by"},
        {"verdict"},

@@ -37,7 +37,7 @@ std::string beside_human(const MeasureResult& m) {
   return fmt::format("{} → {}{}", page::shown(mean(m.human), d), page::shown(mean(m.values), d),
                      by.empty() ? "" : "<br><small>" + by + "</small>");
 }
-// "of 120", or "of 10 → 11" of the second person and of these targets: chances at the first seed.
+// "of 120", or "of 10 → 11" of the second human translation and of these targets: chances at the first seed.
 std::string of_chances(const std::vector<double>& human, const std::vector<double>& own) {
   if (own.empty()) return "";
   const auto shown = [](const std::vector<double>& of) { return page::counted(std::llround(of[0])); };
@@ -96,9 +96,9 @@ void error_tables(page::Page& page, const std::vector<Row>& rows) {
     page::Table t{
         "Errors of targets against the human target of the same sentence, means over seeds, lower is "
         "better (length_ratio: 1 is), and of how many chances of the first seed: words, numbers, names, "
-        "negations, sentences, bits or bigrams. Below each: on the sentences that two people translated, the "
-        "second person &rarr; these targets, both against the first, in percent where every seed has 30 "
-        "chances. In brackets, of the first seed: all pairs compared, and those translated twice.",
+        "negations, sentences, bits or bigrams. Below each: on the sentences that have two human "
+        "translations, the second &rarr; these targets, both against the first, in percent where every seed "
+        "has 30 chances. In brackets, of the first seed: all pairs compared, and those translated twice.",
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));

@@ -81,7 +81,7 @@ page::Head score_head(size_t score) {
 }
 std::string claim_sentence(const Claim& c) {
   return fmt::format("{} <small>({})</small>{}", escape_html(c.text), escape_html(c.id),
-                     c.chosen_later ? " <i>chosen after looking</i>" : "");
+                     c.chosen_later ? " <i>chosen later</i>" : "");
 }
 namespace {
 constexpr std::pair<const char*, const char*> kGroups[] = {{"A", "main"},

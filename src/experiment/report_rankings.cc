@@ -60,7 +60,7 @@ page::ChartLine diagonal() { return {"", {{0, 0, 0, 0}, {1, 1, 1, 1}}, Stroke::r
 
 void detector_figure(page::Page& page, const std::vector<DetectorResult>& detectors) {
   page::LineChart curve{
-      "ROC", "false alarms: share of people's texts flagged", "share of machine texts found", {diagonal()}},
+      "ROC", "false alarms: share of human texts flagged", "share of machine texts found", {diagonal()}},
       calibration{
           "Calibration", "predicted probability of a machine", "actual share of machine texts", {diagonal()}};
   std::vector<std::string> names;  // one colour each; each seed is a line
@@ -113,7 +113,7 @@ std::vector<std::string> mean_row(const std::vector<const DetectorResult*>& seed
 }
 void detector_table(page::Page& page, const std::vector<DetectorResult>& detectors) {
   page::Table t{
-      "How well detectors tell the generator from people, on texts that they were not fitted on; after the "
+      "How well detectors tell the generator from humans, on texts that they were not fitted on; after the "
       "seeds of each their mean and standard deviation.",
       "detectors.csv",
       {{"detector"},
@@ -124,7 +124,7 @@ void detector_table(page::Page& page, const std::vector<DetectorResult>& detecto
        {"texts"},
        {"AUROC [95 %], higher is better"},
        {"TPR at 1 % FPR [95 %]",
-        "Share of machine texts found by a threshold that flags at most 1 % of people's; none where these "
+        "Share of machine texts found by a threshold that flags at most 1 % of human ones; none where these "
         "are fewer than 1,000."}}};
   std::vector<const DetectorResult*> seeds;  // of one detector, which are neighbours
   for (size_t i = 0; i < detectors.size(); ++i) {

@@ -26,7 +26,7 @@ void how_it_was_judged(page::Page& page, const ExperimentResults& r) {
     t.rows.push_back({what, escape_html(choice)});
   };
   row("languages", "German to English, by whose rules errors are counted");
-  row("seeds", fmt::format("{}, of generators, students and whatever is drawn", c.seeds));
+  row("seeds", fmt::format("{}, of generators, students and whatever is sampled", c.seeds));
   for (const auto& [name, decoding] : c.decodings)
     row("generators write, " + escape_html(name), describe(decoding));
   row("students translate the test set", describe(c.test_decoding));

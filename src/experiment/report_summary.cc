@@ -32,7 +32,7 @@ std::string what_was_run(const ExperimentResults& r) {
   for (const ArmResult& a : r.arms) arms.insert(a.arm);
   return fmt::format(
       "{} trained for {}, {} each; they learned from a pool of {} pairs and were judged on {} sentences that "
-      "people had translated.",
+      "humans had translated.",
       some(r.students, "student was", "students were"), some(std::ssize(arms), "arm", "arms"),
       some(r.config->seeds, "seed", "seeds"), page::counted(r.config->data.pool_pairs),
       page::counted(r.test_sentences));
@@ -49,7 +49,7 @@ std::string how_good(const ExperimentResults& r) {
                        page::shown(asked.half_width, 2));
   if (r.gate->met) return out + ".";
   return out + (r.config->seeds < 2 ? ". One seed meets no gate."
-                                    : ". Its sizes are wrong, not its claims undecided.");
+                                    : ". The scale is too small; verdicts are given all the same.");
 }
 std::string main_claim(const ExperimentResults& r) {
   const ClaimResult* c = first_claim(r, "students");
@@ -123,8 +123,8 @@ std::string from_of(const Claim& c) {
   return side(c, c.worse) + (c.weights == "last" ? "" : fmt::format(" ({} weights)", c.weights));
 }
 // The gap of the gate's claim first, if any remedy starts there. Shares of different gaps do not compare. Not
-// remedies: oracles, and controls whose generator learned from more human text; and what was chosen after
-// looking is no evidence.
+// remedies: oracles, and controls whose generator learned from more human text; and what was chosen
+// later is no evidence.
 std::vector<Gap> gaps_of(const ExperimentResults& r) {
   std::vector<Gap> out;
   if (const Claim* main = gap_claim(r)) out.push_back({from_of(*main), named(main->better), {}});
@@ -251,16 +251,15 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
   }
   for (const TargetsResult& t : r.targets) doubled = std::max(doubled, t.doubled);
   if (later > 0)
-    out.push_back(fmt::format("Chosen after looking at results, and marked so: {} of {} claims.", later,
-                              r.claims.size()));
+    out.push_back(fmt::format("Chosen later, when results had been seen, and marked so: {} of {} claims.",
+                              later, r.claims.size()));
   if (errors)
     out.push_back(
         doubled > 0
-            ? fmt::format(
-                  "Claims about errors rest on the {} sentences of the pool that two people translated.",
-                  page::counted(doubled))
-            : "Claims about errors are undecided: no sentence of the pool has been translated by two "
-              "people.");
+            ? fmt::format("Claims about errors rest on the {} sentences of the pool that have two human "
+                          "translations.",
+                          page::counted(doubled))
+            : "Claims about errors are undecided: no sentence of the pool has two human translations.");
   if (const int64_t n = without_likelihood(r); n > 0)
     out.push_back(fmt::format(
         "{} of {} test pairs {} not fit the context of a student: NLL leaves {} out, BLEU and chrF do not.",

@@ -498,7 +498,7 @@ std::vector<std::string> undecidable(const ExperimentConfig& c) {
       out.push_back(fmt::format(
           "Claims about {}{} stay undecided whatever the results: {} comparisons are corrected for together, "
           "which needs {}.",
-          kind, later ? " that were chosen after looking" : "", n, needs));
+          kind, later ? " that were chosen later" : "", n, needs));
       break;
     }
   }
