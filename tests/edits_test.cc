@@ -18,12 +18,21 @@ using Scores = std::vector<double>;
 
 TEST(Order, TheBestOfEveryBinComesFirst) {
   // Two short lines, four long ones: relative ranks 1/4, 3/4 and 1/8, 3/8, 5/8, 7/8.
-  const BinnedRanks r = binned_ranks(Scores{1, 9, 2, 8, 3, 7}, Lines{3, 4, 10, 11, 10, 12}, Lines{10});
-  EXPECT_EQ(r.bins, (Lines{0, 0, 1, 1, 1, 1}));
-  EXPECT_EQ(r.ranks, (Lines{1, 0, 3, 0, 2, 1}));
-  EXPECT_EQ(r.order, (Lines{3, 1, 5, 4, 0, 2}));
-  EXPECT_EQ(binned_ranks(Scores{1, 9, 2, 8, 3, 7}, Lines{3, 4, 10, 11, 10, 12}, {}).order,
-            (Lines{1, 3, 5, 4, 2, 0}));
+  EXPECT_EQ(best_first(Scores{1, 9, 2, 8, 3, 7}, Lines{3, 4, 10, 11, 10, 12}, Lines{10}),
+            (Lines{3, 1, 5, 4, 0, 2}));
+  EXPECT_EQ(best_first(Scores{1, 9, 2, 8, 3, 7}, Lines{3, 4, 10, 11, 10, 12}, {}), (Lines{1, 3, 5, 4, 2, 0}));
+}
+// Of sources without blanks each would be one word, and all bins one.
+TEST(Order, SourcesHaveTheLengthOfTheirScript) {
+  const std::vector<Pair> blanks{{"one", ""}, {"two words", ""}, {"ein \u4E2D \u6587", ""}},
+      none{{"\u4F60\u597D", ""},                                      // 2 characters of 3 bytes each
+           {"\u6211\u4EEC\u660E\u5929\u53BB\u5317\u4EAC\u3002", ""},  // 8
+           {"OK", ""},
+           {"\u5979\u6628\u5929\u4E5F\u53BB\u4E86\u5317\u4EAC\u3002", ""},  // 9
+           {"\u4ED6\u6765\u4E86", ""}};
+  EXPECT_EQ(source_lengths(blanks), (Lines{1, 2, 3}));
+  EXPECT_EQ(source_lengths(none), (Lines{2, 8, 2, 9, 3}));
+  EXPECT_EQ(length_edges(source_lengths(none), 2), Lines{3});
 }
 TEST(Order, AScoreThatOnlyKnowsLengthChoosesNoLength) {
   // Score = -length: without bins the best quarter is the shortest, with bins it is of every length.
@@ -35,8 +44,8 @@ TEST(Order, AScoreThatOnlyKnowsLengthChoosesNoLength) {
   }
   const auto mean_length = [&](const Lines& edges) {
     double sum = 0;
-    const BinnedRanks r = binned_ranks(scores, lengths, edges);
-    for (const int64_t i : top(r.order, .25)) sum += static_cast<double>(lengths[static_cast<size_t>(i)]);
+    const Lines order = best_first(scores, lengths, edges);
+    for (const int64_t i : top(order, .25)) sum += static_cast<double>(lengths[static_cast<size_t>(i)]);
     return sum / 1000;
   };
   EXPECT_NEAR(mean_length({}), 5.5, 1e-9);  // the lengths 1 to 10
@@ -60,14 +69,14 @@ TEST(Order, GrowingSetsLieWithinEachOther) {
 }
 TEST(Order, BadInputIsNamed) {
   EXPECT_NE(error_of([] {
-              binned_ranks(Scores{1, NAN}, Lines{1, 2}, {});
+              best_first(Scores{1, NAN}, Lines{1, 2}, {});
             }).find("line 2 is NaN"),
             std::string::npos);
   EXPECT_NE(error_of([] {
-              binned_ranks(Scores{1}, Lines{1, 2}, {});
+              best_first(Scores{1}, Lines{1, 2}, {});
             }).find("1 scores for 2"),
             std::string::npos);
-  EXPECT_NE(error_of([] { binned_ranks(Scores{1}, Lines{1}, Lines{3, 3}); }).find("rise"), std::string::npos);
+  EXPECT_NE(error_of([] { best_first(Scores{1}, Lines{1}, Lines{3, 3}); }).find("rise"), std::string::npos);
   EXPECT_NE(error_of([] { top(Lines{1}, 1.5); }).find("share of 1.5"), std::string::npos);
   EXPECT_NE(error_of([] { length_edges(Lines{1}, 0); }).find("0 bins"), std::string::npos);
 }
@@ -100,6 +109,21 @@ TEST(Weigh, ResamplesAreProportionalInTheMean) {
   EXPECT_NEAR(mean.back(), 3, 1e-9);
   EXPECT_EQ(mean[2], 0);
 }
+// (1 - q)^10 of log odds x is (1 + e^(x / T))^-10: at T = 10 a line of 40 has 1 - q = 1 / (1 + e^4), though p
+// itself rounds to 1.
+TEST(Weigh, TheTemperatureReachesLinesOfWhichTheDetectorIsSure) {
+  const auto ratio = [](double x, double temperature) {
+    const std::vector<double> w = resampling_weights(Scores{x, 0}, temperature, 10);
+    EXPECT_NEAR(w[0] + w[1], 1, 1e-15);
+    return w[0] / w[1];
+  };
+  EXPECT_NEAR(ratio(40, 10) / std::pow(2 / (1 + std::exp(4.)), 10), 1, 1e-12);
+  EXPECT_NEAR(ratio(40, 1) / (1024 * std::exp(-400.)), 1, 1e-12);
+  EXPECT_NEAR(ratio(30, 1) / (1024 * std::exp(-300.)), 1, 1e-11);  // e^-30 away from 1
+  EXPECT_NEAR(ratio(-40, 10) / std::pow(2 / (1 + std::exp(-4.)), 10), 1, 1e-12);
+  // A line that no detector can be surer of; one that it cannot be surer of as human.
+  EXPECT_EQ(resampling_weights(Scores{INFINITY, -INFINITY}, 100, 10), (std::vector<double>{0, 1}));
+}
 TEST(Weigh, TheCapLeavesHalfTheSample) {
   // One ratio among nine of 1: (c + 9)^2 / (c^2 + 9) = 5 at c = 6.
   Scores logs(10, 0.0);
@@ -114,10 +138,9 @@ TEST(Weigh, BadInputIsNamed) {
   const auto says = [](const std::function<void()>& f, const char* part) {
     EXPECT_NE(error_of(f).find(part), std::string::npos) << error_of(f);
   };
-  says([] { resampling_weights(Scores{.5, NAN}, 1, 10); }, "line 2 is NaN");
-  says([] { resampling_weights(Scores{.5, 1.5}, 1, 10); }, "line 2 is 1.5");
-  says([] { resampling_weights(Scores{1, 1}, 1, 10); }, "all weights are zero");
-  says([] { resampling_weights(Scores{.5}, 0, 10); }, "temperature of 0");
+  says([] { resampling_weights(Scores{0, NAN}, 1, 10); }, "line 2 is NaN");
+  says([] { resampling_weights(Scores{INFINITY, 800}, 1, 10); }, "all weights are zero");
+  says([] { resampling_weights(Scores{0}, 0, 10); }, "temperature of 0");
   says([] { density_ratio_weights(Scores{}); }, "no lines");
   says([] { density_ratio_weights(Scores{0, NAN}); }, "line 2 is NaN");
   says([] { resample(Scores{1, 0, 1}, 7, 3, 1); }, "7 lines are wanted");

@@ -162,6 +162,40 @@ TEST(Targets, OfOneSentenceDoNotLookLikeRepetition) {
   EXPECT_DOUBLE_EQ(mtld("side by side", side_by_side), mtld("read twice", first + second));
 }
 
+// What an operation makes of such targets by such scores.
+edits::TargetSet selected(const char* op, Json::Object parameters, const char* targets_text,
+                          const char* scores_text) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  progress.be_silent();
+  Graph g;
+  const std::string targets = g.add("test-targets", "targets", {{"text", targets_text}}, {}),
+                    scores = g.add("test-scores", "scores", {{"text", scores_text}}, {}),
+                    out = g.add(op, op, std::move(parameters),
+                                {{"targets", targets}, {"split", targets}, {"by", scores}});
+  for (const std::string& id : {targets, scores, out}) store.make(g, id, progress, kGoOn);
+  return edits::read_targets(store.folder(out));
+}
+// The probability of a machine rounds to 1 from log odds of 37 on, but even then no weight is 0. Each line at
+// most once, so all are drawn.
+TEST(Targets, OfWhichADetectorIsSureAreResampled) {
+  for (const int64_t temperature : {1, 10})
+    EXPECT_EQ(selected("resample", {{"temperature", temperature}, {"most", int64_t{1}}, {"seed", int64_t{1}}},
+                       "0 a\tA\n1 b\tB\n2 c\tC\n", "id\tscore\n0\t-40\n1\t-41\n2\t-42\n")
+                  .ids,
+              (std::vector<int64_t>{0, 1, 2}));
+}
+// The best of the short and of the long sources; by words all would be of one length, and the best two short.
+TEST(Targets, OfSourcesWithoutBlanksAreFilteredWithinBinsOfLength) {
+  EXPECT_EQ(selected("filter", {{"keep", .5}, {"bins", int64_t{2}}, {"seed", int64_t{1}}},
+                     "0 \u4F60\u597D\tA\n1 \u4ED6\u6765\u4E86\tB\n"
+                     "2 \u6211\u4EEC\u660E\u5929\u53BB\u5317\u4EAC\u3002\tC\n"
+                     "3 \u5979\u6628\u5929\u4E5F\u53BB\u4E86\u5317\u4EAC\u3002\tD\n",
+                     "id\tscore\n0\t4\n1\t3\n2\t2\n3\t1\n")
+                .ids,
+            (std::vector<int64_t>{0, 2}));
+}
 // Best first by the given scores: b, d, c, a. Of c there is no human target, and of b there are two.
 TEST(Targets, OfOthersStandInTheOrderOrWithTheWeightsOfTheGenerated) {
   Scratch scratch;

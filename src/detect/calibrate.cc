@@ -74,7 +74,6 @@ void check_finite(const Scores& scores) {
 }
 }  // namespace
 
-double Platt::operator()(double score) const { return logistic(-(a * score + b)); }
 Platt fit_platt(const Scores& scores) {
   check_finite(scores);
   return PlattFit(scores).solve();
@@ -96,6 +95,10 @@ double Isotonic::operator()(double score) const {
   const auto i = static_cast<size_t>(right - scores.begin());
   const double share = (score - scores[i - 1]) / (scores[i] - scores[i - 1]);
   return values[i - 1] + share * (values[i] - values[i - 1]);
+}
+double Isotonic::log_odds(double score) const {
+  const double p = (*this)(score);
+  return std::log(p) - std::log1p(-p);
 }
 Isotonic fit_isotonic(const Scores& scores) {
   check_finite(scores);
@@ -134,6 +137,11 @@ Isotonic fit_isotonic(const Scores& scores) {
 std::optional<double> probability(const Calibration& c, double score) {
   if (const auto* platt = std::get_if<Platt>(&c.curve)) return (*platt)(score);
   if (const auto* isotonic = std::get_if<Isotonic>(&c.curve)) return (*isotonic)(score);
+  return std::nullopt;
+}
+std::optional<double> log_odds(const Calibration& c, double score) {
+  if (const auto* platt = std::get_if<Platt>(&c.curve)) return platt->log_odds(score);
+  if (const auto* isotonic = std::get_if<Isotonic>(&c.curve)) return isotonic->log_odds(score);
   return std::nullopt;
 }
 std::vector<Calibration::Threshold> thresholds(std::span<const double> human, std::span<const double> fprs) {

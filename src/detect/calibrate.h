@@ -18,6 +18,8 @@ Isotonic fit_isotonic(const Scores&);
 
 // The probability that a machine wrote the text; nullopt without a curve.
 std::optional<double> probability(const Calibration&, double score);
+// The log odds of that, exact where the probability rounds to 1.
+std::optional<double> log_odds(const Calibration&, double score);
 // Thresholds from human texts, one for each false-positive rate. Error: a rate at which fewer than ten of the
 // texts would be flagged.
 std::vector<Calibration::Threshold> thresholds(std::span<const double> human, std::span<const double> fprs);

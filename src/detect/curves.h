@@ -15,11 +15,13 @@ inline double logistic(double x) {
 // p = 1 / (1 + exp(a s + b)); a is negative where machines score higher (Platt 1999).
 struct Platt {
   double a = 0, b = 0, objective = 0;
-  double operator()(double score) const;
+  double operator()(double score) const { return logistic(log_odds(score)); }
+  double log_odds(double score) const { return -(a * score + b); }
 };
 // Piecewise linear between the distinct scores, constant outside; non-decreasing.
 struct Isotonic {
   std::vector<double> scores, values;
   double operator()(double score) const;
+  double log_odds(double score) const;  // infinite where that is 0 or 1
 };
 }  // namespace rum::detect

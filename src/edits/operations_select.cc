@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "edits/filter.h"
@@ -20,17 +19,15 @@ std::vector<double> scores(const StageContext& x, const TargetSet& t) {
   return scores_of(read_scores(path), t.ids, path);
 }
 // Rows of the targets, best first; within bins of source length if requested.
-std::vector<int64_t> best_first(const StageContext& x, const TargetSet& t) {
-  std::vector<int64_t> lengths;
-  for (const Pair& p : t.texts) lengths.push_back(std::count(p.source.begin(), p.source.end(), ' ') + 1);
-  const int bins = static_cast<int>(x.parameters().number("bins", 1));
-  return binned_ranks(scores(x, t), lengths, length_edges(lengths, bins)).order;
+std::vector<int64_t> ranked(const StageContext& x, const TargetSet& t) {
+  const std::vector<int64_t> lengths = source_lengths(t.texts);
+  return best_first(scores(x, t), lengths, length_edges(lengths, x.parameters().whole("bins", 1)));
 }
 
 // A growing set at one of its sizes: the best `keep` of all targets.
 void filter(const StageContext& x) {
   const TargetSet t = read_targets(x.input("targets"));
-  const std::vector<int64_t> order = best_first(x, t), rows = kept(order, x.parameters().number("keep", 1));
+  const std::vector<int64_t> order = ranked(x, t), rows = kept(order, x.parameters().number("keep"));
   write_targets(x.folder, picked(t, rows));
   write_summary(x, fmt::format("{} of {} pairs kept", rows.size(), t.ids.size()),
                 {{"kept", static_cast<int64_t>(rows.size())}, {"of", static_cast<int64_t>(t.ids.size())}});
@@ -38,7 +35,7 @@ void filter(const StageContext& x) {
 // Students read the targets in this order in every epoch.
 void order(const StageContext& x) {
   const TargetSet t = read_targets(x.input("targets"));
-  std::vector<int64_t> rows = best_first(x, t);
+  std::vector<int64_t> rows = ranked(x, t);
   if (x.parameters().text("first") == "worst") std::reverse(rows.begin(), rows.end());
   TargetSet out = picked(t, rows);
   out.ordered = true;
@@ -47,13 +44,12 @@ void order(const StageContext& x) {
 // As many lines as before, drawn with probabilities by how human they look, each at most `most` times.
 void resample(const StageContext& x) {
   const TargetSet t = read_targets(x.input("targets"));
-  std::vector<double> p = scores(x, t);  // log odds of a human
-  for (double& s : p) s = 1 / (1 + std::exp(s));
+  std::vector<double> log_odds = scores(x, t);  // of a human
+  for (double& s : log_odds) s = -s;            // of a machine
   const JsonFields given = x.parameters();
-  const ResamplingWeights w =
-      resampling_weights(p, given.number("temperature", 1), given.number("exponent", 10));
-  const std::vector<int64_t> times =
-      edits::resample(w.weights, static_cast<int64_t>(t.ids.size()), given.whole("most", 3), x.seed());
+  const std::vector<int64_t> times = edits::resample(
+      resampling_weights(log_odds, given.number("temperature", 1), given.number("exponent", 10)),
+      static_cast<int64_t>(t.ids.size()), given.whole("most", 3), x.seed());
   std::vector<int64_t> rows;
   int64_t distinct = 0;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -94,7 +90,7 @@ const Operation kFilter("filter", 1, false, {kBy, kBins, {"keep", Key::number, t
              .arranges = true,
              .scatters = true}},
            order),
-    kResample("resample", 1, false,
+    kResample("resample", 2, false,
               {{.name = "by", .type = Key::scores, .required = true, .log_odds = true, .scatters = true},
                {"exponent", Key::number, false, 0, 100},
                {"temperature", Key::number, false, 1e-3, 1e3},

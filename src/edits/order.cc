@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "metrics/bleu.h"
+#include "text/unicode.h"
 
 namespace rum::edits {
 namespace {
@@ -13,14 +15,22 @@ std::vector<int64_t> indices(size_t n) {
   std::iota(out.begin(), out.end(), int64_t{0});
   return out;
 }
-template <class T>
-const T& at(std::span<const T> list, int64_t i) {
-  return list[static_cast<size_t>(i)];
-}
+double at(std::span<const double> list, int64_t i) { return list[static_cast<size_t>(i)]; }
 }  // namespace
 
-BinnedRanks binned_ranks(std::span<const double> scores, std::span<const int64_t> lengths,
-                         std::span<const int64_t> edges) {
+std::vector<int64_t> source_lengths(std::span<const Pair> pairs) {
+  std::vector<std::string> sources;
+  for (const Pair& p : pairs) sources.push_back(p.source);
+  const bool in_characters = metrics::without_blanks(sources);
+  std::vector<int64_t> out;
+  for (const std::string& s : sources)
+    out.push_back(in_characters ? static_cast<int64_t>(characters(s))
+                                : std::count(s.begin(), s.end(), ' ') + 1);
+  return out;
+}
+
+std::vector<int64_t> best_first(std::span<const double> scores, std::span<const int64_t> lengths,
+                                std::span<const int64_t> edges) {
   RUM_CHECK(scores.size() == lengths.size(), "order: {} scores for {} lengths", scores.size(),
             lengths.size());
   RUM_CHECK(std::is_sorted(edges.begin(), edges.end(), std::less_equal<>()),
@@ -28,31 +38,26 @@ BinnedRanks binned_ranks(std::span<const double> scores, std::span<const int64_t
   for (size_t i = 0; i < scores.size(); ++i)
     RUM_CHECK(!std::isnan(scores[i]), "order: the score of line {} is NaN; every line needs one", i + 1);
 
-  BinnedRanks out;
-  std::vector<int64_t> sizes(edges.size() + 1);
+  std::vector<size_t> bins;
+  std::vector<int64_t> sizes(edges.size() + 1), next(edges.size() + 1);
   for (const int64_t length : lengths) {
-    out.bins.push_back(std::upper_bound(edges.begin(), edges.end(), length) - edges.begin());
-    ++sizes[static_cast<size_t>(out.bins.back())];
+    bins.push_back(static_cast<size_t>(std::upper_bound(edges.begin(), edges.end(), length) - edges.begin()));
+    ++sizes[bins.back()];
   }
-  std::vector<int64_t> best_first = indices(scores.size());
-  std::stable_sort(best_first.begin(), best_first.end(),
+  std::vector<int64_t> by_score = indices(scores.size());
+  std::stable_sort(by_score.begin(), by_score.end(),
                    [&](int64_t i, int64_t j) { return at(scores, i) > at(scores, j); });
-  out.ranks.resize(scores.size());
-  out.relative_ranks.resize(scores.size());
-  std::vector<int64_t> next(sizes.size());
-  for (const int64_t line : best_first) {
-    const auto i = static_cast<size_t>(line), bin = static_cast<size_t>(out.bins[i]);
-    out.ranks[i] = next[bin]++;
-    out.relative_ranks[i] = static_cast<double>(2 * out.ranks[i] + 1) / static_cast<double>(2 * sizes[bin]);
+  std::vector<double> ranks(scores.size());  // relative
+  for (const int64_t line : by_score) {
+    const auto i = static_cast<size_t>(line);
+    ranks[i] = static_cast<double>(2 * next[bins[i]]++ + 1) / static_cast<double>(2 * sizes[bins[i]]);
   }
-  out.order = indices(scores.size());
-  const std::span<const double> relative = out.relative_ranks;
-  std::stable_sort(out.order.begin(), out.order.end(),
-                   [&](int64_t i, int64_t j) { return at(relative, i) < at(relative, j); });
+  std::vector<int64_t> out = indices(scores.size());
+  std::stable_sort(out.begin(), out.end(), [&](int64_t i, int64_t j) { return at(ranks, i) < at(ranks, j); });
   return out;
 }
 
-std::vector<int64_t> length_edges(std::span<const int64_t> lengths, int bins) {
+std::vector<int64_t> length_edges(std::span<const int64_t> lengths, int64_t bins) {
   RUM_CHECK(bins >= 1, "order: {} bins of length; at least one is needed", bins);
   std::vector<int64_t> sorted(lengths.begin(), lengths.end()), edges;
   std::sort(sorted.begin(), sorted.end());

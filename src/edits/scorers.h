@@ -34,8 +34,6 @@ std::vector<double> reverse_score(const LoadedRun& reverse, std::span<const Pair
 // cross-entropies, in nats per token, of the target given the source and of the source given the target,
 // under two models other than the generator. NaN where either is NaN.
 std::vector<double> dual_cross_entropy(std::span<const double> forward, std::span<const double> reverse);
-// -log_prob / tokens for each line.
-std::vector<double> cross_entropy(std::span<const double> log_probs, std::span<const double> tokens);
 
 // Sentence chrF of each target against that of a second generator.
 std::vector<double> agreement(std::span<const Pair>, std::span<const std::string> second);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "detect/curves.h"
 
 namespace rum::edits {
 namespace {
@@ -51,27 +52,22 @@ double effective_sample_size(std::span<const double> weights) {
   return all * all / squares;
 }
 
-ResamplingWeights resampling_weights(std::span<const double> probabilities, double temperature,
-                                     double exponent) {
+std::vector<double> resampling_weights(std::span<const double> log_odds, double temperature,
+                                       double exponent) {
   RUM_CHECK(temperature > 0, "resampling: a temperature of {}; expected above 0", temperature);
   RUM_CHECK(exponent >= 0, "resampling: an exponent of {}; expected 0 or more", exponent);
-  ResamplingWeights out;
-  for (size_t i = 0; i < probabilities.size(); ++i) {
-    const double p = probabilities[i];
-    RUM_CHECK(!std::isnan(p), "resampling: the score of line {} is NaN; every line needs one", i + 1);
-    RUM_CHECK(p >= 0 && p <= 1, "resampling: the score of line {} is {}; expected a probability", i + 1, p);
-    // exp(-+inf) at p = 0 and 1 gives 0 and 1
-    const double q = 1 / (1 + std::exp((std::log1p(-p) - std::log(p)) / temperature));
-    out.scaled_probabilities.push_back(q);
-    out.weights.push_back(std::pow(1 - q, exponent));
+  std::vector<double> out;
+  for (const double x : log_odds) {
+    RUM_CHECK(!std::isnan(x), "resampling: the score of line {} is NaN; every line needs one",
+              out.size() + 1);
+    out.push_back(std::pow(detect::logistic(-x / temperature), exponent));
   }
-  const double all = sum(out.weights);
+  const double all = sum(out);
   RUM_CHECK(
       all > 0,
       "resampling: the detector is sure that a machine wrote every line: all weights are zero; choose a "
       "higher temperature or a lower exponent");
-  scale(out.weights, 1 / all);
-  out.effective_sample_size = effective_sample_size(out.weights);
+  scale(out, 1 / all);
   return out;
 }
 

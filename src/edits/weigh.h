@@ -9,15 +9,10 @@ namespace rum::edits {
 // (sum w)^2 / sum w^2: this many lines of equal weight would have the same variance (Kish 1965).
 double effective_sample_size(std::span<const double> weights);
 
-struct ResamplingWeights {
-  std::vector<double> scaled_probabilities;  // q = sigmoid(logit(p) / temperature)
-  std::vector<double> weights;               // (1 - q)^exponent, sum 1
-  double effective_sample_size = 0;
-};
-// p: the probability that a machine wrote the line. Error: NaN or outside 0..1, a temperature not above 0, an
-// exponent below 0, or no line with a weight above 0.
-ResamplingWeights resampling_weights(std::span<const double> probabilities, double temperature,
-                                     double exponent);
+// (1 - q)^exponent, of sum 1; q: the probability that a machine wrote the line, whose log odds are divided by
+// the temperature first. Infinite ones are as sure at any. Error: NaN, a temperature not above 0, an exponent
+// below 0, or no line with a weight above 0.
+std::vector<double> resampling_weights(std::span<const double> log_odds, double temperature, double exponent);
 
 // How often each line is taken when n lines are drawn by weight, none more than `most` times: expected counts
 // are proportional to the weights, with the excess of lines at the limit distributed over the others, and are

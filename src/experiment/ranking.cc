@@ -6,10 +6,10 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "edits/order.h"
 #include "edits/scorers.h"
 #include "edits/scores.h"
 #include "edits/targets.h"
-#include "text/words.h"
 
 namespace rum::experiment {
 namespace {
@@ -61,26 +61,21 @@ detect::Scores read_held_out(const std::string& path) {
 }
 
 // The scorers of one generator's targets at one seed.
-struct Ranked {
-  std::vector<std::pair<std::string, std::string>> scorers;  // name, stage
-};
-std::vector<edits::Validity> validities(const Ranked& r, const ExperimentGraph& g, const Store& store) {
-  const Stage& first = g.graph.at(r.scorers.front().second);
+using Ranked = std::vector<std::pair<std::string, std::string>>;  // name, stage
+std::vector<edits::Validity> validities(const Ranked& scorers, const ExperimentGraph& g, const Store& store) {
+  const Stage& first = g.graph.at(scorers.front().second);
   const std::string split = store.folder(g.split);
   const edits::TargetSet targets = edits::read_targets(store.folder(first.input("targets"))),
                          pool = edits::read_pool(split);
   const std::vector<std::string> sources = edits::sides(targets.texts, &Pair::source);
   std::vector<std::string> human;
-  std::vector<double> length;
-  for (size_t i = 0; i < targets.ids.size(); ++i) {
-    human.push_back(pool.texts[static_cast<size_t>(targets.ids[i])].target);
-    length.push_back(static_cast<double>(words(sources[i]).size()));
-  }
+  for (const int64_t id : targets.ids) human.push_back(pool.texts[static_cast<size_t>(id)].target);
+  const std::vector<int64_t> lengths = edits::source_lengths(targets.texts);
   std::vector<edits::NamedScores> scores;
-  for (const auto& [name, stage] : r.scorers)
+  for (const auto& [name, stage] : scorers)
     scores.push_back({name, edits::read_scores(store.folder(stage) + "/scores.tsv").values});
   return edits::validity(
-      scores, edits::agreement(targets.texts, human), length,
+      scores, edits::agreement(targets.texts, human), std::vector<double>(lengths.begin(), lengths.end()),
       edits::rarity(sources, edits::sides(edits::read_pool(split, "seed").texts, &Pair::source)));
 }
 }  // namespace
@@ -89,13 +84,13 @@ std::vector<RankingResult> rankings(const ExperimentGraph& g, const Store& store
   std::map<std::string, std::map<int64_t, Ranked>> ranked;  // by targets and seed
   for (const auto& [key, stage] : g.scored) {
     const auto& [scorer, targets, seed] = key;
-    ranked[targets][seed].scorers.emplace_back(scorer, stage);
+    ranked[targets][seed].emplace_back(scorer, stage);
   }
   std::vector<RankingResult> out;
   for (const auto& [targets, seeds] : ranked) {
     std::vector<std::vector<edits::Validity>> tables;
-    for (const auto& [_, r] : seeds) tables.push_back(validities(r, g, store));
-    const std::string& stage = seeds.begin()->second.scorers.front().second;
+    for (const auto& [_, scorers] : seeds) tables.push_back(validities(scorers, g, store));
+    const std::string& stage = seeds.begin()->second.front().second;
     const auto pairs = edits::read_targets(store.folder(g.graph.at(stage).input("targets"))).ids.size();
     out.push_back({targets, static_cast<int64_t>(pairs), means(tables)});
   }

@@ -343,9 +343,7 @@ class Gatherer {
            randomisation_p(scores_[m], rows_of(better_arms, m), rows_of(worse_arms, m), resampling_), 1,
            Verdict::undecided});
       if (!top || !better(m, top->scores[m].value, b.score)) continue;
-      GapClosed gap = gap_closed(top->replicates[m], b, a);
-      if (gap.share) gap.interval = fieller_interval(top->replicates[m], b, a);
-      r.rows.back().gap = std::move(gap);
+      r.rows.back().gap = gap_closed(top->replicates[m], b, a);
     }
   }
   // Swaps of translations would test that the arms of each pair are alike, not that the pairs differ alike.

@@ -73,7 +73,7 @@ struct ClaimResult {
     // p-values: of the other test, NaN where there is none; of the bootstrap (or permutation) after Holm.
     double randomised = 1, corrected = 1;
     Verdict verdict = Verdict::undecided;
-    std::optional<GapClosed> gap{};  // if the claim names a ceiling; its interval is Fieller's
+    std::optional<GapClosed> gap{};  // if the claim names a ceiling
     bool few_chances = false;        // of errors: see MeasureResult
   };
   std::vector<Row> rows;

@@ -24,6 +24,10 @@ namespace rum::experiment {
 namespace {
 using Values = std::vector<double>;
 constexpr int64_t kFolds = 5;  // of sources; what learns from the judge set is first tested on one of them
+Values negated(Values v) {
+  for (double& s : v) s = -s;
+  return v;
+}
 Values confidence(const StageContext& x, const edits::TargetSet& t) {
   std::map<int64_t, double> by_id;
   const std::vector<Generated> written = read_generated(x.input("written") + "/generated.jsonl");
@@ -38,11 +42,8 @@ Values length(const StageContext& x, const edits::TargetSet& t) {
                                  t.texts);
 }
 Values dual(const StageContext& x, const edits::TargetSet& t) {
-  Values forward = edits::forward_score(*load_model(x, "forward"), t.texts),
-         reverse = edits::reverse_score(*load_model(x, "reverse"), t.texts);
-  for (Values* v : {&forward, &reverse})
-    for (double& s : *v) s = -s;
-  return edits::dual_cross_entropy(forward, reverse);
+  return edits::dual_cross_entropy(negated(edits::forward_score(*load_model(x, "forward"), t.texts)),
+                                   negated(edits::reverse_score(*load_model(x, "reverse"), t.texts)));
 }
 // Other translations by id, several for each.
 std::map<int64_t, std::vector<std::string>> lines_by_id(const std::string& folder) {
@@ -98,7 +99,7 @@ void check_detector(const StageContext& x, std::span<const detect::Text> tried_o
   const detect::Scores held_out = detect::by_author(tried_on, scores);
   const detect::Auroc a = detect::auroc(held_out);
   const auto [low, high] = a.interval();
-  if (const auto why = detect::why_not_order(detect::held_out(tried_on, scores, 1))) {
+  if (const auto why = detect::why_not_order(detect::HeldOut{1, a.value, a.error()})) {
     RUM_CHECK(x.parameters().has("anyway"),
               "{}: nothing is ordered or weighed by it: {}; anyway = true overrides this", x.stage.label,
               *why);
@@ -111,10 +112,6 @@ void check_detector(const StageContext& x, std::span<const detect::Text> tried_o
           "\n");
   edits::write_summary(x, fmt::format("held-out AUROC {:.3f} [{:.3f}, {:.3f}]", a.value, low, high),
                        {{"auroc", a.value}, {"low", low}, {"high", high}});
-}
-Values negated(Values v) {
-  for (double& s : v) s = -s;
-  return v;
 }
 // Scores of a detector that learns from the judge set, higher = human. Tested on a fifth of the sources after
 // a fit on the others; then fitted on all.

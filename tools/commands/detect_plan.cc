@@ -52,7 +52,7 @@ void add_provenance(std::vector<Text>& pool, const std::string& path, const std:
   }
 }
 struct Scored : MarkedScores {  // the pool
-  std::vector<double> probabilities;
+  std::vector<double> log_odds;
   std::optional<HeldOut> held_out;
 };
 // What is judged, and by what, with the files as detectors record them: read as they were to fit one, their
@@ -73,7 +73,7 @@ Scored by_file(const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& 
               "judge");
   Scored out{marked_scores(*detector, pool), {}, detector->origin.held_out};
   for (const double s : out.scores)
-    if (const auto p = probability(detector->calibration, s)) out.probabilities.push_back(*p);
+    if (const auto x = log_odds(detector->calibration, s)) out.log_odds.push_back(*x);
   return out;
 }
 // No text is scored by a detector that saw its source. The pool comes first.
@@ -85,7 +85,7 @@ Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& all, size_t
   Scored out{{{scores.begin(), scores.begin() + ours}, {own.begin(), own.begin() + ours}},
              {},
              held_out(all, scores, recipe.folds)};
-  for (const double s : out.scores) out.probabilities.push_back(curve(s));
+  for (const double s : out.scores) out.log_odds.push_back(curve.log_odds(s));
   return out;
 }
 // Those of `kept`, in the order in which a run without a plan would read the pool.
@@ -98,30 +98,26 @@ std::vector<int64_t> shuffled(const std::vector<int64_t>& kept, size_t pool, uin
     if (has[static_cast<size_t>(row.example)]) out.push_back(row.example);
   return out;
 }
-Plan plan_of(const Scored& scored, const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& o,
-             uint32_t seed) {
-  std::vector<double> human_like;  // binned_ranks puts the highest first
-  std::vector<int64_t> lengths;
-  for (size_t i = 0; i < pool.size(); ++i) {
-    human_like.push_back(-scored.scores[i]);
-    lengths.push_back(static_cast<int64_t>(pool[i].source.size()));
-  }
-  const edits::BinnedRanks ranks =
-      edits::binned_ranks(human_like, lengths, edits::length_edges(lengths, static_cast<int>(o.bins)));
-  const auto kept = edits::top(ranks.order, o.keep);
+Plan plan_of(const Scored& scored, const Corpus& pool, const PlanFlags& o, uint32_t seed) {
+  std::vector<double> human_like;  // best_first() puts the highest first
+  for (const double s : scored.scores) human_like.push_back(-s);
+  const std::vector<int64_t> lengths = edits::source_lengths(pool.texts),
+                             ranked =
+                                 edits::best_first(human_like, lengths, edits::length_edges(lengths, o.bins));
+  const auto kept = edits::top(ranked, o.keep);
   std::vector<int64_t> order(kept.begin(), kept.end());
   if (o.order == "human-last") std::reverse(order.begin(), order.end());
-  if (o.order == "shuffled") order = shuffled(order, pool.size(), corpus, seed);
-  std::vector<double> weights(pool.size(), 1.0);
+  if (o.order == "shuffled") order = shuffled(order, pool.texts.size(), pool.hash, seed);
+  std::vector<double> weights(pool.texts.size(), 1.0);
   if (o.exponent > 0) {
-    RUM_CHECK(scored.probabilities.size() == pool.size(),
+    RUM_CHECK(scored.log_odds.size() == weights.size(),
               "weights need probabilities, and this detector has no calibration curve: fit it again");
-    weights = edits::resampling_weights(scored.probabilities, 1, o.exponent).weights;
+    weights = edits::resampling_weights(scored.log_odds, 1, o.exponent);
     double sum = 0;
     for (const int64_t i : order) sum += weights[static_cast<size_t>(i)];
     for (double& w : weights) w *= static_cast<double>(order.size()) / sum;  // mean 1
   }
-  Plan plan{{}, {corpus}, o.order == "shuffled"};
+  Plan plan{{}, {pool.hash}, o.order == "shuffled"};
   if (plan.reshuffle) plan.seed = seed;
   for (const int64_t i : order) {
     const auto at = static_cast<size_t>(i);
@@ -149,7 +145,9 @@ int run(int argc, char** argv) {
               {"human-first", "human-last", "shuffled"})
       .add("--keep", o.keep, "share of the pairs to keep, the most human-like ones")
       .add("--weigh", o.exponent, "weight each pair by (1 - probability)^EXPONENT; 0: equal weights")
-      .add("--bins", o.bins, "rank within this many bins of source length", 1, 1000)
+      .add("--bins", o.bins,
+           "rank within this many bins of source length, in words, or characters where there are no blanks",
+           1, 1000)
       .add("--anyway", o.anyway, "order even by a detector that is no better than chance")
       .add("--output,-o", o.output, "where to write the plan", true)
       .footer(DetectRecipe::kinds() +
@@ -187,7 +185,7 @@ int run(int argc, char** argv) {
     RUM_CHECK(o.anyway, "this detector may not order a corpus: {}; --anyway overrides this", *why);
     say("warning: {}", *why);
   }
-  const Plan plan = plan_of(scored, pool, corpus.hash, o, static_cast<uint32_t>(recipe.seed));
+  const Plan plan = plan_of(scored, corpus, o, static_cast<uint32_t>(recipe.seed));
   write_output(o.output, plan_text(plan));
   put(beside_output(o.output), fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
   return 0;
