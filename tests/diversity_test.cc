@@ -314,6 +314,16 @@ TEST(PermutationTest, SwapsAreFairAndSeeded) {
   EXPECT_NEAR(static_cast<double>(ones) / 1e5, .5, .008);  // 5 standard deviations
   EXPECT_NEAR(static_cast<double>(same) / 1e5, .5, .008);
 }
+// One permutation of four is undefined: left out of the count but not of the number, it would give 2 / 5.
+TEST(PermutationTest, HasNoPWhereAPermutationIsUndefined) {
+  DifferenceTest t{.a = 3, .b = 1, .difference = 2, .permuted = {-2, 1, NAN, 0}};
+  EXPECT_EQ(t.undefined(), 1);
+  EXPECT_TRUE(std::isnan(t.p()));
+  t.exact = true;
+  EXPECT_TRUE(std::isnan(t.p()));
+  t.permuted[2] = .5;
+  EXPECT_DOUBLE_EQ(t.p(), .25);
+}
 TEST(PermutationTest, RefusesWhatItCannotPair) {
   const TwoCorpora two({"a", "b"}, {"a"});
   const std::vector<Measure> ttr{find_measure("ttr", 1)}, text{find_measure("self_bleu", 1)};

@@ -139,6 +139,18 @@ TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   expect_error([&] { graph(model + "recipe = \"student\"\n"); }, "give one of recipe");
   expect_error([&] { graph("recipe = \"student\"\n" + told); }, "a template needs a model");
 }
+// A greedy translation costs 1 / 500 s: of 500 validation pairs, beside a judge set of 20,000.
+TEST(ExperimentGraph, TranslatingASetCostsWhatItsSizeSays) {
+  const Graphs at;
+  const ExperimentConfig c = at.config("remedies");
+  const ExperimentGraph g = experiment_graph(c);
+  std::map<std::string, double> cost;  // by the last word of the label
+  for (const Stage& s : g.graph.stages())
+    if (s.kind == "generate" && s.label.starts_with("self/greedy, seed 1: "))
+      cost[s.label.substr(s.label.rfind(' ') + 1)] = s.cost;
+  EXPECT_DOUBLE_EQ(cost["valid"], 1);
+  EXPECT_DOUBLE_EQ(cost["judge"], 40);
+}
 TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   const Graphs at;
   const ExperimentConfig c = at.config("finetune");

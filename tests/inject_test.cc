@@ -114,6 +114,20 @@ TEST(Inject, LinesKeepAWord) {
   const Lines human{"a", "b c", "", "d"};
   EXPECT_EQ(inject(human, {1, 0, 0, 0}, 1).lines, (Lines{"a", "c", "", "d"}));
 }
+// There is no word to add or to put for another: marks are left out or moved, and none is new.
+TEST(Inject, WithoutWordsNoneIsAdded) {
+  const Lines human{"?! ...", "-", "( ) ;", ""};
+  for (const bool repeated : {false, true})
+    for (uint32_t seed = 0; seed < 20; ++seed) {
+      const Lines out = inject(human, {.2, 1, 1, .5}, seed, repeated).lines;
+      ASSERT_EQ(out.size(), human.size());
+      for (size_t i = 0; i < out.size(); ++i) {
+        std::vector<std::string_view> before = split_at_blanks(human[i]), after = split_at_blanks(out[i]);
+        std::sort(before.begin(), before.end()), std::sort(after.begin(), after.end());
+        EXPECT_TRUE(std::includes(before.begin(), before.end(), after.begin(), after.end())) << out[i];
+      }
+    }
+}
 TEST(Inject, SameSeedSameLines) {
   const Lines human = english(300);
   const EditRates wanted{.1, .05, .2, .05};

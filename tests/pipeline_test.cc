@@ -1,5 +1,9 @@
 // The graph of stages, their store and their runner.
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -131,6 +135,31 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
   store.make(g, a, progress, kGoOn);
   EXPECT_FALSE(Disk::real().exists(store.folder(a) + "/half.txt"));  // this kind starts over
   EXPECT_EQ(store.damage(a), "");
+}
+// Else what an earlier attempt left would stand among the stage's files. Without root's privileges nobody may
+// empty a folder that is read-only.
+TEST(Store, WhatCannotBeRemovedIsAnError) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}), locked = store.part(a) + "/locked";
+  Disk::real().make_folders(locked);
+  Disk::real().replace_text(locked + "/half.txt", "x");
+  fs::permissions(locked, fs::perms::owner_read | fs::perms::owner_exec);
+  const pid_t child = forked(fork());
+  if (child == 0) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2]{};
+    if (syscall(SYS_capset, &header, none) != 0) _exit(2);
+    const std::string says = error_of([&] { store.make(g, a, progress, kGoOn); });
+    _exit(says.find("cannot be removed") == std::string::npos ? 1 : 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(store.finished(a));
+  fs::permissions(locked, fs::perms::owner_all);
 }
 // A night's run is not lost to one stage: what does not need it is made, in whatever order they stand.
 TEST(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {

@@ -773,7 +773,9 @@ TEST(Report, AChainIsShownByGeneration) {
   t.name = "generation 0/greedy";
   t.errors = {{"ter", {0.4, 0.5}, {NAN, NAN}, {}}},
   t.diversity = {{"mtld", {30, 32}, {60, 60}, {}}, {"attested_expected_types", {100, 150}, {200, 200}, {}}};
-  m.results.targets = {t};
+  TargetsResult pool;  // human text of other sources than those of the chain
+  pool.name = "self/greedy", pool.diversity = {{"mtld", {90}, {99}, {}}};
+  m.results.targets = {pool, t};
   m.results.tried = {{"tried", "generation 0/greedy", 1, 0.7, 0.6, 0.8, {}},
                      {"tried", "generation 0/greedy", 2, 0.9, 0.8, 1.0, {}}};
   const std::string html = m.html();
@@ -789,6 +791,7 @@ TEST(Report, AChainIsShownByGeneration) {
   const auto rows = between(html.substr(at), "<tr><td data-label=\"generation\">", "</tr>");
   ASSERT_EQ(rows.size(), 2u);  // what heads them is the chain's name
   for (const char* cell : {">20.8<", ">60.0<"}) EXPECT_NE(rows[0].find(cell), std::string::npos) << rows[0];
+  EXPECT_EQ(rows[0].find(">99.0<"), std::string::npos) << rows[0];
   for (const char* cell :
        {">12.3<br><small>[11.8, 12.9]<", ">0.450<br><small>[0.400, 0.500]<", ">31.0<br><small>[30.0, 32.0]<",
         ">0.62<br><small>[0.50, 0.75]<", ">0.800<br><small>[0.700, 0.900]<"})
@@ -837,6 +840,8 @@ TEST(Report, NumbersAreWrittenAsInPrint) {
   EXPECT_EQ(page::change(4, 3, 1), "4.0 → 3.0, −25\u00a0%");
   EXPECT_EQ(page::change(0, 3, 1), "0.0 → 3.0");  // nothing is a percentage of 0
   EXPECT_EQ(page::change(NAN, 3, 1), "–");
+  EXPECT_EQ(page::digits_for(-1234, -3), 0);  // by the larger in size
+  EXPECT_EQ(page::digits_for(3, 12), 2);
   EXPECT_EQ(p_value_text(effect_of(1, 0, 2, 0), 1, 0.0004), "&lt;\u00a0.001");
   // An end that would round to 0 tells on which side of 0 it lies.
   EXPECT_EQ(interval_text(effect_of(0.3, 0.0278, 0.5, 0), 1), "+0.3 [+0.03,\u00a0+0.5]");

@@ -65,7 +65,7 @@ class Injector {
   Random random_;
   metrics::Vocabulary vocabulary_;
   std::vector<std::vector<NumberedWord>> lines_;
-  std::vector<int32_t> corpus_;  // all words of the corpus
+  std::vector<int32_t> corpus_;  // all words of the corpus; without one there is none to add
 };
 
 // The random bits for a token: drawn for this place, or for all places where this word follows the same word.
@@ -89,7 +89,7 @@ void Injector::edit(size_t line, const EditRates& rates, Draft& draft) const {
     if (!repeated_ && (dropped || wrong) && token.number >= 0)
       draft.out.emplace_back(which.at[0], token.number);
     if (!dropped) slots.push_back({&token, wrong, which.at[1]});
-    if (happens(2, rates.deletions)) slots.push_back({nullptr, true, which.at[2]});
+    if (!corpus_.empty() && happens(2, rates.deletions)) slots.push_back({nullptr, true, which.at[2]});
     if (!dropped && happens(3, rates.shifts)) moves.emplace_back(&token, which.at[3]);
   }
   if (slots.size() < 2) return;

@@ -171,6 +171,10 @@ class Builder {
     return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe),
                  10000 * g.seed + 1000 + seed, std::move(data), {});
   }
+  int64_t pairs_of(const std::string& set) const {
+    if (set == "judge") return c_.data.judge_pairs;
+    return set == "valid" ? c_.data.valid_pairs : c_.data.pool_pairs;
+  }
   // The output of a generator for a set's sources, with a number of draws for each.
   std::string written(const std::string& generator, const std::string& decoding, int64_t seed,
                       const std::string& set, int64_t draws) {
@@ -198,8 +202,7 @@ class Builder {
     if (g.generation > 1) parameters.emplace_back("generation", g.generation);
     if (draws != 1) parameters.emplace_back("draws", draws);
     if (g.dtype != "f32") parameters.emplace_back("dtype", g.dtype);
-    const int64_t whole_set = set == "pool" ? c_.data.pool_pairs : c_.data.judge_pairs;
-    const int64_t sources = some ? g.count : whole_set, lines = sources * draws;
+    const int64_t lines = (some ? g.count : pairs_of(set)) * draws;
     if (!g.model.empty()) {
       parameters = given_model(g, std::move(parameters));
       hints.emplace_back("model", g.model);
@@ -316,8 +319,8 @@ class Builder {
     }
     Json::Object hints;
     if (k == "quality") {
-      for (const std::string& name : s.of) {
-        const Scorer& feature = c_.scorers.at(name);
+      for (const std::string& feature_name : s.of) {
+        const Scorer& feature = c_.scorers.at(feature_name);
         inputs.push_back({"score", scores(feature, origin, targets, seed, "pool")});
         inputs.push_back({"judge_score", scores(feature, origin, generated, seed, "judge")});
       }

@@ -46,12 +46,22 @@ bool over_seeds(const std::vector<double>& values, page::ChartPoint& p) {
   p.high = s.high;
   return true;
 }
+// The first text that students of a chain wrote: beside it, human text of the same sources was measured. The
+// human part of the pool that generation 0 learned from is measured nowhere.
+const TargetsResult* first_written(const ExperimentResults& r) {
+  const ArmResult* first = nullptr;
+  for (const ArmResult& a : r.arms)
+    if (!a.arm->chain.empty() && a.arm->generation > 0 && targets_of(r, a) &&
+        (first == nullptr || a.arm->generation < first->arm->generation))
+      first = &a;
+  return first ? targets_of(r, *first) : nullptr;
+}
 // A measure of the text that a generation learns from; for diversity human text has one, too.
 Point measure_point(const ExperimentResults& r, const std::vector<MeasureResult> TargetsResult::*list,
                     const std::string& measure) {
   return [&r, list, measure](const ArmResult& a, page::ChartPoint& p) {
     const bool human = !a.arm->chain.empty() && a.arm->generation == 0;
-    const TargetsResult* t = human && !r.targets.empty() ? &r.targets.front() : targets_of(r, a);
+    const TargetsResult* t = human ? first_written(r) : targets_of(r, a);
     if (t == nullptr) return false;
     for (const MeasureResult& m : t->*list)
       if (m.measure == measure) return over_seeds(human ? m.human : m.values, p);
@@ -124,8 +134,9 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
       "it.");
   page::Table t{
       "Students of each generation on the human test set with 95 % intervals; then the text that the "
-      "generation before wrote for them: mean over seeds, the smallest and the largest. Attested types: that "
-      "the seed set has, as a share of those of human text of the same sources.",
+      "generation before wrote for them: mean over seeds, the smallest and the largest. In the "
+      "row of generation 0 it is human text, of the sources of the next part. Attested types: that the seed "
+      "set has, as a share of those of human text of the same sources.",
       "results.csv scores.csv detectors.csv",
       {{"generation"}, {"pairs", "Seen by a student."}}};
   std::vector<std::string> charts;
@@ -149,10 +160,12 @@ void put_chains(page::Page& page, const ExperimentResults& r) {
     charts.push_back(page::svg(chart));
     t.head.push_back({panel.name, explained(panel.name)});
   }
-  page.figure(charts,
-              "Chains: students of each generation by the human test set (95 % intervals), and the text that "
-              "the generation before wrote for them (smallest and largest of the seeds).",
-              "results.csv scores.csv detectors.csv");
+  page.figure(
+      charts,
+      "Chains: students of each generation by the human test set (95 % intervals), and the text that "
+      "the generation before wrote for them (smallest and largest of the seeds; at generation 0 human text "
+      "of the sources of the next part).",
+      "results.csv scores.csv detectors.csv");
   for (const auto& [name, links] : chains) {
     t.rows.push_back({escape_html(name)});
     for (const ArmResult* a : links) {

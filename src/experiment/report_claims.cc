@@ -18,8 +18,7 @@ bool any(const ExperimentResults& r, bool students) {
                      [&](const ClaimResult& c) { return of_students(c) == students; });
 }
 int digits_of_row(const ClaimResult& c, const ClaimResult::Row& row) {
-  return of_students(c) ? digits_of(row.by)
-                        : page::digits_for(std::max(std::abs(row.from), std::abs(row.to)));
+  return of_students(c) ? digits_of(row.by) : page::digits_for(row.from, row.to);
 }
 std::string against(const Claim& c) {
   std::string out = fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));

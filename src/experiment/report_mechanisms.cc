@@ -19,9 +19,7 @@ const MeasureResult* find(const Measures& list, const std::string& measure) {
       std::find_if(list.begin(), list.end(), [&](const MeasureResult& m) { return m.measure == measure; });
   return at == list.end() ? nullptr : &*at;
 }
-int digits_of_measure(const MeasureResult& m) {
-  return page::digits_for(std::max(std::abs(mean(m.values)), std::abs(mean(m.human))));
-}
+int digits_of_measure(const MeasureResult& m) { return page::digits_for(mean(m.values), mean(m.human)); }
 
 // The measures in tables of equal width: first..last of the list.
 std::vector<std::pair<size_t, size_t>> pieces(size_t n) {

@@ -198,7 +198,7 @@ std::string main_effect(const ExperimentResults& r) {
   if (const ClaimResult* c = first_claim(r, "diversity"); c && !c->rows.empty()) {
     const ClaimResult::Row& row = c->rows.front();
     return fmt::format("From human to generated targets {} goes {}.", escape_html(row.by),
-                       page::change(row.from, row.to, page::digits_for(std::max(row.from, row.to))));
+                       page::change(row.from, row.to, page::digits_for(row.from, row.to)));
   }
   if (const ClaimResult* c = first_claim(r, "students"))
     return fmt::format(

@@ -1,7 +1,6 @@
 // The stage that measures targets against the human ones of the same sentences: errors, the errors of a
 // second human translation (the floor), and lexical diversity with its paired test.
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
@@ -57,7 +56,7 @@ std::vector<Ratio> ratios(const std::vector<std::string>& targets, const std::ve
   }
   return out;
 }
-double value_of(std::span<const double> sum) { return sum[1] > 0 ? sum[0] / sum[1] : NAN; }
+double value_of(std::span<const double> sum) { return sum[1] > 0 ? sum[0] / sum[1] : metrics::kUndefined; }
 
 Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
   Json::Object out;
@@ -93,7 +92,7 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
     const double chance =
         defined ? randomisation_p([](std::span<const double> s) { return s[1] > 0 ? s[0] / s[1] : 0; },
                                   {m[i].rows}, {p[i].rows}, {kSwaps, 1})
-                : NAN;
+                : metrics::kUndefined;
     out.emplace_back(m[i].name, Json(Json::Object{{"value", value_of(sum)},
                                                   {"human", value_of(other)},
                                                   {"p", chance},
@@ -105,7 +104,7 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
 
 // First a target of each sentence, then a second one of those that have several, and so on: side by side, versions
 // of one sentence would look like repetition to measures that read a text in its order (MTLD).
-std::vector<int64_t> spread(const std::vector<int64_t>& ids) {
+std::vector<int64_t> by_occurrence(const std::vector<int64_t>& ids) {
   std::map<int64_t, int64_t> seen;
   std::vector<int64_t> occurrence, rows(ids.size());
   for (const int64_t id : ids) occurrence.push_back(seen[id]++);
@@ -146,10 +145,9 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
                           : metrics::permutation_test(corpora, 0, 1, measures, kSwaps, by_sentence(a.ids));
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
-    out.emplace_back(measures_of("diversity")[m].name,
-                     Json(Json::Object{{"value", measures[m](targets)},
-                                       {"human", measures[m](human)},
-                                       {"p", tests[m].undefined() ? NAN : tests[m].p()}}));
+    out.emplace_back(measures_of("diversity")[m].name, Json(Json::Object{{"value", measures[m](targets)},
+                                                                         {"human", measures[m](human)},
+                                                                         {"p", tests[m].p()}}));
   return Json(std::move(out));
 }
 
@@ -160,7 +158,7 @@ void measure(const StageContext& x) {
   const std::vector<std::string> attesting =
       edits::sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target);
   const auto [by_id, human_by_id] = edits::aligned(targets, human);
-  const std::vector<int64_t> rows = spread(by_id.ids);
+  const std::vector<int64_t> rows = by_occurrence(by_id.ids);
   const edits::TargetSet t = picked(by_id, rows), h = picked(human_by_id, rows);
   const Lines a{t.ids, edits::sides(h.texts, &Pair::source), edits::sides(t.texts, &Pair::target),
                 edits::sides(h.texts, &Pair::target)};

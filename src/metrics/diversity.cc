@@ -100,7 +100,7 @@ DiversitySample sample(const ComparedCorpora& corpora, size_t part, unsigned nee
 }
 
 double DifferenceTest::p() const {
-  if (std::isnan(difference)) return kUndefined;
+  if (std::isnan(difference) || undefined() > 0) return kUndefined;
   const int64_t count = as_far(permuted, difference, std::max(std::abs(a), std::abs(b)));
   return exact ? static_cast<double>(count) / static_cast<double>(permuted.size())
                : p_value(count, permuted.size());

@@ -80,9 +80,10 @@ struct DifferenceTest {          // of one measure
   std::vector<double> permuted;  // the difference in each permutation
   bool exact = false;            // these are all possible permutations, including the identity
   // #{|permuted| >= |difference|} / permutations where that is exact, else (# + 1) / (permutations + 1), with
-  // ties as significance.h counts them; NaN for an undefined one.
+  // ties as significance.h counts them; undefined where the difference is, or that of any permutation, for it
+  // cannot be said which of those are as far.
   double p() const;
-  int64_t undefined() const;  // permutations with an undefined difference; p() ignores them
+  int64_t undefined() const;  // permutations with an undefined difference
 };
 // keep(permutation, marks): sets marks[i]: does line i stay, or go to the other corpus?
 using Keep = std::function<void(int64_t permutation, std::span<uint8_t> marks)>;

@@ -97,6 +97,7 @@ int digits_for(double v) {
   if (size >= 10) return 2;
   return 3;
 }
+int digits_for(double a, double b) { return std::min(digits_for(a), digits_for(b)); }
 std::string measured(double v) { return shown(v, digits_for(v)); }
 std::string percent(double share) { return shown(100 * share, 0) + kPercent; }
 std::string relative(double from, double to) {

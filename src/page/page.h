@@ -49,4 +49,5 @@ std::string percent(double share);  // 46 %
 std::string change(double from, double to, int digits, bool in_percent = true);
 std::string relative(double from, double to);  // "−69 %"; "" if that is meaningless
 int digits_for(double v);                      // for about four significant digits
+int digits_for(double a, double b);            // of the larger of the two
 }  // namespace rum::page

@@ -139,6 +139,9 @@ void Store::make(const Graph& graph, const std::string& id, Progress& progress,
   }
   std::error_code error;
   if (!kind.resumes) fs::remove_all(part(id), error);
+  if (error)
+    throw FileError(fmt::format("{}: what an earlier attempt left cannot be removed: {}; remove it by hand",
+                                part(id), error.message()));
   Disk::real().make_folders(part(id));
   for (const std::string& f : files_below(part(id)))
     if (is_unfinished(f)) Disk::real().remove(part(id) + "/" + f);  // a killed process left it

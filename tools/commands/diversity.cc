@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 
 #include "base/error.h"
 #include "base/say.h"
@@ -49,7 +48,7 @@ struct Options {
 struct Row {
   std::string name;
   std::vector<double> values;  // one a file
-  double difference = std::numeric_limits<double>::quiet_NaN(), p = difference;
+  double difference = kUndefined, p = kUndefined;
   bool tested = false;
 };
 struct Table {
@@ -125,9 +124,8 @@ void measure(const Options& o, const ComparedCorpora& c, Table& table) {
   if (!tests.empty() && tests[0].exact) table.exact = static_cast<int64_t>(tests[0].permuted.size());
   for (size_t t = 0; t < tests.size(); ++t) {
     rows[t]->tested = true;
-    if (const int64_t n = tests[t].undefined(); n == 0)
-      rows[t]->p = tests[t].p();
-    else if (!std::isnan(tests[t].difference))
+    rows[t]->p = tests[t].p();
+    if (const int64_t n = tests[t].undefined(); n > 0 && !std::isnan(tests[t].difference))
       table.notes.push_back(fmt::format("{}: no p, undefined in {} of {} {}", rows[t]->name, n,
                                         tests[t].permuted.size(),
                                         table.exact > 0 ? "swaps" : "permutations"));
@@ -185,7 +183,7 @@ void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
     const char* levels[] = {"lfp_top1000", "lfp_1001_2000", "lfp_rest"};
     for (size_t l = 0; l < 3; ++l) add(rows, levels[l], x.profile_system[l]);
     const auto [p, q] = word_histograms(c.reference, counts);
-    double area = std::numeric_limits<double>::quiet_NaN(), integral = area;
+    double area = kUndefined, integral = kUndefined;
     if (x.js_divergence_bits >= 0) {  // else one of them has no word
       area = mauve(distribution(p), distribution(q));
       integral = frontier_integral(distribution(p), distribution(q));
@@ -215,8 +213,7 @@ void add_novelty(const Options& o, const ComparedCorpora& c, std::vector<Row>& r
     for (size_t n = 0; n < kNoveltyOrders; ++n)
       add(rows, fmt::format("novelty_{}", n + 1), x.orders[n].share());
     add(rows, "longest_copy", static_cast<double>(x.longest));
-    add(rows, "longest_copy_in_line",
-        x.longest ? static_cast<double>(x.line + 1) : std::numeric_limits<double>::quiet_NaN());
+    add(rows, "longest_copy_in_line", x.longest ? static_cast<double>(x.line + 1) : kUndefined);
   }
 }
 
