@@ -294,25 +294,6 @@ TEST(Errors, TerIsTheMetrics) {
   const auto ter = make_metric("ter");
   EXPECT_NEAR(100 * value("ter", sum), ter->score(count(*ter, c.hyps, {&reference, 1}).sum()), 1e-9);
 }
-TEST(Errors, AResampleIsASumOfRows) {
-  const Corpus c = corpus(50);
-  const HumanText h = human(c.refs);
-  const auto found = find_errors(c.hyps, c.refs, c.sources, {h, en});
-  const Rows rows = error_rows(found);
-  const std::vector<std::vector<int64_t>> drawn = {{0, 7, 7, 49, 3}};
-  const auto sums = weighted_sums({&rows, 1}, 1, resample_weights(drawn));
-  Strings hyps, refs, sources;  // the same sentences, counted again
-  for (const int64_t i : drawn[0]) {
-    const auto k = static_cast<size_t>(i);
-    hyps.push_back(c.hyps[k]), refs.push_back(c.refs[k]), sources.push_back(c.sources[k]);
-  }
-  ErrorCounts again;
-  for (const SentenceErrors& e : find_errors(hyps, refs, sources, {h, en})) again += e.counts;
-  const ErrorCounts sum = from_row(sums[0]);
-  EXPECT_EQ(sum.sentences, 5);
-  for (const NamedCount& n : error_counts()) EXPECT_NEAR(sum.*n.count, again.*n.count, 1e-9) << n.name;
-  EXPECT_THROW(from_row(std::vector<double>(3)), Error);
-}
 TEST(Errors, SumsDoNotDependOnThreadsOrLocale) {
   const Corpus c = corpus(1000);
   const HumanText h = human(c.refs);

@@ -128,8 +128,7 @@ TEST(Thin, RareSynonymsGiveWay) {
   const Things t = things();
   const Thinned all = thin(t.source, t.target, 13, 500);
   ASSERT_EQ(all.lines.size(), t.target.size());
-  EXPECT_EQ(all.types_replaced, 50);  // 10 things x 5 rare names, each twice
-  EXPECT_EQ(all.words_replaced, 100);
+  EXPECT_EQ(all.words_replaced, 100);  // 10 things x 5 rare names, each twice
   for (size_t i = 0; i < t.target.size(); ++i) {
     const std::string& line = t.target[i];
     std::string wanted = line;

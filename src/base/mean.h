@@ -1,12 +1,15 @@
-// The mean and the quantiles of some numbers.
+// The mean, the quantiles and the spread of some numbers.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <span>
 #include <vector>
 
 namespace rum {
+// The 97.5 % quantile of the normal distribution: a 95 % interval is the value, plus or minus so many errors.
+inline constexpr double kNormal95 = 1.959963984540054;
 // 0 / 0, which is NaN, when there are none.
 inline double mean(std::span<const double> x) {
   return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
@@ -18,5 +21,18 @@ double quantile(const std::vector<T>& sorted, double p) {
   const auto below = static_cast<size_t>(at), above = std::min(below + 1, sorted.size() - 1);
   const auto low = static_cast<double>(sorted[below]), high = static_cast<double>(sorted[above]);
   return low + (at - static_cast<double>(below)) * (high - low);
+}
+// What brings numbers to mean 0 and deviation 1 (of n, not n - 1); constant ones become 0.
+struct Standard {
+  double mean = 0, deviation = 0;
+  double operator()(double x) const { return deviation > 0 ? (x - mean) / deviation : 0; }
+};
+inline Standard standard(std::span<const double> x) {
+  Standard s;
+  const auto n = static_cast<double>(x.size());
+  for (const double v : x) s.mean += v / n;
+  for (const double v : x) s.deviation += (v - s.mean) * (v - s.mean) / n;
+  s.deviation = std::sqrt(s.deviation);
+  return s;
 }
 }  // namespace rum

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "detect/logistic.h"
 #include "detect/options.h"
 
@@ -90,18 +91,9 @@ class Combination : public Detector {
   double constant_;
 };
 
-struct Standard {
-  double mean = 0, deviation = 0;
-};
-Standard standard(const std::vector<double>& scores, const std::string& path) {
-  Standard s;
-  const auto n = static_cast<double>(scores.size());
-  for (const double x : scores) {
-    RUM_CHECK(std::isfinite(x), "{}: a score is not finite", path);
-    s.mean += x / n;
-  }
-  for (const double x : scores) s.deviation += (x - s.mean) * (x - s.mean) / n;
-  s.deviation = std::sqrt(s.deviation);
+Standard standard_of(const std::vector<double>& scores, const std::string& path) {
+  for (const double x : scores) RUM_CHECK(std::isfinite(x), "{}: a score is not finite", path);
+  const Standard s = standard(scores);
   RUM_CHECK(s.deviation > 0, "{}: all its scores are {}: it adds nothing", path, s.mean);
   return s;
 }
@@ -118,7 +110,7 @@ std::unique_ptr<Detector> fit_combination(std::span<const Text> texts, const Jso
   for (const std::string& path : paths) {
     members.push_back(load(path));
     scores.push_back(members.back()->score(texts));
-    standards.push_back(standard(scores.back(), path));
+    standards.push_back(standard_of(scores.back(), path));
   }
   SparseRows rows;
   rows.columns = static_cast<int32_t>(paths.size());
@@ -126,7 +118,7 @@ std::unique_ptr<Detector> fit_combination(std::span<const Text> texts, const Jso
   for (size_t i = 0; i < texts.size(); ++i) {
     for (size_t m = 0; m < paths.size(); ++m) {
       rows.column.push_back(static_cast<int32_t>(m));
-      rows.value.push_back(static_cast<float>((scores[m][i] - standards[m].mean) / standards[m].deviation));
+      rows.value.push_back(static_cast<float>(standards[m](scores[m][i])));
     }
     rows.begin.push_back(static_cast<int64_t>(rows.column.size()));
     machine.push_back(texts[i].author == Author::machine);

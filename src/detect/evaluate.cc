@@ -9,8 +9,7 @@
 
 namespace rum::detect {
 namespace {
-constexpr double kZ = 1.959963984540054;  // of a 95 % interval
-constexpr double kGuard = 1e-9;           // 0.29 x 100 is meant to be 29
+constexpr double kGuard = 1e-9;  // 0.29 x 100 is meant to be 29
 
 std::vector<double> sorted(std::span<const double> v) {
   std::vector<double> out(v.begin(), v.end());
@@ -108,10 +107,10 @@ Scores by_author(std::span<const Text> texts, std::span<const double> scores) {
 double Auroc::error() const {
   if (!variance) return 1;
   if (*variance > 0) return std::sqrt(*variance);
-  return kZ / (ratio(fewer, 1) + kZ * kZ);  // (1 - wilson(fewer, fewer)[0]) / kZ
+  return kNormal95 / (ratio(fewer, 1) + kNormal95 * kNormal95);  // (1 - wilson(fewer, fewer)[0]) / kNormal95
 }
 std::array<double, 2> Auroc::interval() const {
-  const double half = kZ * error();
+  const double half = kNormal95 * error();
   return {std::max(0.0, value - half), std::min(1.0, value + half)};
 }
 std::vector<RocPoint> roc(const Scores& s) {
@@ -134,7 +133,7 @@ Auroc auroc(const Scores& s) {
 }
 std::optional<std::array<double, 2>> PairedAuroc::honest_interval() const {
   if (!interval || z) return interval;
-  const double difference = a.value - b.value, half = kZ * std::hypot(a.error(), b.error());
+  const double difference = a.value - b.value, half = kNormal95 * std::hypot(a.error(), b.error());
   return {{std::max(-1.0, difference - half), std::min(1.0, difference + half)}};
 }
 PairedAuroc delong(const Scores& a, const Scores& b) {
@@ -152,7 +151,7 @@ PairedAuroc delong(const Scores& a, const Scores& b) {
   if (!out.covariance) return out;
   const double difference = out.a.value - out.b.value;
   const double variance = std::max(0.0, *out.a.variance + *out.b.variance - 2 * *out.covariance);
-  const double half = kZ * std::sqrt(variance);
+  const double half = kNormal95 * std::sqrt(variance);
   out.variance = variance;
   out.interval = {{difference - half, difference + half}};
   if (variance >= 1e-15) {
@@ -166,9 +165,9 @@ PairedAuroc delong(const Scores& a, const Scores& b) {
 }
 
 std::array<double, 2> wilson(int64_t successes, int64_t of) {
-  const double n = ratio(of, 1), p = ratio(successes, of), z2 = kZ * kZ;
+  const double n = ratio(of, 1), p = ratio(successes, of), z2 = kNormal95 * kNormal95;
   const double middle = (p + z2 / (2 * n)) / (1 + z2 / n);
-  const double half = kZ / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+  const double half = kNormal95 / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
   const double low = successes == 0 ? 0 : middle - half;
   const double high = successes == of ? 1 : middle + half;
   return {low, high};

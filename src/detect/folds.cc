@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/mean.h"
 #include "detect/calibrate.h"
 #include "text/words.h"
 
@@ -144,11 +145,12 @@ std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<cons
 }
 std::optional<std::string> why_not_order(const std::optional<HeldOut>& h) {
   if (!h) return "it was never tried on sources that it had not seen";
-  if (h->auroc - 1.959963984540054 * h->error > 0.5) return std::nullopt;
+  const double half = kNormal95 * h->error;
+  if (h->auroc - half > 0.5) return std::nullopt;
   return fmt::format(
       "on sources that it had not seen its AUROC is {:.3f} +- {:.3f}, not above .5 by its own error: its "
       "order would be chance, or upside down",
-      h->auroc, 1.959963984540054 * h->error);
+      h->auroc, half);
 }
 
 CrossGenerator cross_generator(const std::string& kind, std::span<const Text> texts,

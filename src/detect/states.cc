@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "detect/logistic.h"
 #include "detect/options.h"
 #include "detect/own_model.h"
@@ -99,21 +100,16 @@ std::vector<Numbers> mean_states(const OwnModel& model, std::span<const Text> te
   return out;
 }
 
-// Standardises each column to mean 0 and deviation 1; a constant column becomes 0.
-struct Standard {
-  Numbers mean, deviation;
-};
-Standard standardise(std::vector<Numbers>& rows) {
-  const size_t columns = rows[0].size();
-  const auto n = static_cast<double>(rows.size());
-  Standard s{Numbers(columns), Numbers(columns)};
-  for (size_t j = 0; j < columns; ++j) {
-    for (const Numbers& row : rows) s.mean[j] += row[j] / n;
-    for (const Numbers& row : rows) s.deviation[j] += (row[j] - s.mean[j]) * (row[j] - s.mean[j]) / n;
-    s.deviation[j] = std::sqrt(s.deviation[j]);
-    for (Numbers& row : rows) row[j] = s.deviation[j] > 0 ? (row[j] - s.mean[j]) / s.deviation[j] : 0;
+// Standardises each column.
+std::vector<Standard> standardise(std::vector<Numbers>& rows) {
+  std::vector<Standard> out;
+  Numbers column(rows.size());
+  for (size_t j = 0; j < rows[0].size(); ++j) {
+    for (size_t i = 0; i < rows.size(); ++i) column[i] = rows[i][j];
+    out.push_back(standard(column));
+    for (Numbers& row : rows) row[j] = out.back()(row[j]);
   }
-  return s;
+  return out;
 }
 
 // rows[i][l * width + j] times its weight: summed over l into columns j, or over j into columns l.
@@ -146,7 +142,7 @@ double half_square(const Numbers& v) {
 Head fit_head(std::vector<Numbers> rows, std::span<const uint8_t> machine, size_t layers, double C) {
   constexpr int kRounds = 50;
   constexpr double kClose = 1e-5;
-  const Standard standard = standardise(rows);
+  const std::vector<Standard> standards = standardise(rows);
   Numbers s(layers, 1 / std::sqrt(static_cast<double>(layers)));
   Logistic by_layer, by_column;
   double before = INFINITY;
@@ -161,9 +157,9 @@ Head fit_head(std::vector<Numbers> rows, std::span<const uint8_t> machine, size_
   Head head{Numbers(rows[0].size()), by_layer.constant, s};
   const size_t width = rows[0].size() / layers;
   for (size_t k = 0; k < head.weights.size(); ++k) {
-    if (standard.deviation[k] == 0) continue;
-    head.weights[k] = s[k / width] * by_column.weights[k % width] / standard.deviation[k];
-    head.constant -= head.weights[k] * standard.mean[k];
+    if (standards[k].deviation == 0) continue;
+    head.weights[k] = s[k / width] * by_column.weights[k % width] / standards[k].deviation;
+    head.constant -= head.weights[k] * standards[k].mean;
   }
   return head;
 }

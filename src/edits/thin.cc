@@ -201,7 +201,6 @@ Thinned thin(std::span<const std::string> sources, std::span<const std::string> 
   Thinned out{.lines = {}, .wanted = wanted, .before = diversity(human.tokens)};
   const std::vector<int32_t> now = corpus.replaced(types);
   out.got = diversity(now);
-  out.types_replaced = static_cast<int64_t>(types);
   out.words = words;
   const Spelling spelling(targets);
   for (size_t line = 0; line < targets.size(); ++line) {

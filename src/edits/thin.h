@@ -20,7 +20,6 @@ double types_expected(std::span<const int32_t> tokens, const metrics::Vocabulary
 struct Thinned {
   std::vector<std::string> lines;
   double wanted = 0, before = 0, got = 0;  // types_expected() in `sample` tokens
-  int64_t types_replaced = 0;              // types chosen for replacement
   int64_t words = 0, words_replaced = 0;   // tokens of words_v2
   EditRates cost{};                        // the thinned lines against the human ones
 };

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "detect/curves.h"
 #include "experiment/report_page.h"
@@ -123,9 +124,10 @@ void detector_table(page::Page& page, const std::vector<DetectorResult>& detecto
         "A fifth of the judge set's sources, or the validation set if it learned from all of them."},
        {"texts"},
        {"AUROC [95 %], higher is better"},
-       {"TPR at 1 % FPR [95 %]",
-        "Share of machine texts found by a threshold that flags at most 1 % of human ones; none where these "
-        "are fewer than 1,000."}}};
+       {fmt::format("TPR at {} FPR [95 %]", page::percent(kFalseAlarms)),
+        fmt::format("Share of machine texts found by a threshold that flags at most {} of human ones; "
+                    "none where these are fewer than {}.",
+                    page::percent(kFalseAlarms), page::counted(std::llround(10 / kFalseAlarms)))}}};
   std::vector<const DetectorResult*> seeds;  // of one detector, which are neighbours
   for (size_t i = 0; i < detectors.size(); ++i) {
     const DetectorResult& d = detectors[i];

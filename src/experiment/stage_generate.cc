@@ -1,6 +1,7 @@
-// The stage in which a generator translates the pool: each line with its provenance, appended in order, so a
-// killed stage continues at the first missing line. A source that leaves no room in the context gets no
-// target; counts.json says how many, and how many targets are unfinished since the context ends.
+// The stage in which a generator translates the pool, the judge set or the validation set: each line with its
+// provenance, appended in order, so a killed stage continues at the first missing line. A source that leaves
+// no room in the context gets no target; counts.json says how many, and how many targets are unfinished since
+// the context ends.
 #include <fmt/format.h>
 
 #include <algorithm>

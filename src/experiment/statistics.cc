@@ -143,7 +143,6 @@ double student_quantile(double p, double df) {
   }
   return low;
 }
-constexpr double kNormal = 1.959963984540054;  // 97.5 % quantile
 // The correction for few seeds (see statistics.h).
 void allow_for_seeds(Effect& e, size_t seeds) {
   const auto n = static_cast<double>(seeds);
@@ -151,7 +150,7 @@ void allow_for_seeds(Effect& e, size_t seeds) {
   if (seeds < 2 || of_seeds <= 0 || e.error <= 0) return;
   const double variance = e.error * e.error + of_seeds / n, error = std::sqrt(variance),
                df = (n - 1) * variance * variance / (of_seeds * of_seeds),
-               wider = student_quantile(.05, df) / kNormal * error / e.error;
+               wider = student_quantile(.05, df) / kNormal95 * error / e.error;
   e.low = e.value - wider * (e.value - e.low);
   e.high = e.value + wider * (e.high - e.value);
   e.p = std::max(e.p, student_p(e.value / error, df));

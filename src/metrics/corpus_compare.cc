@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "metrics/explain.h"
+#include "metrics/lexical_diversity.h"
 
 namespace rum::metrics {
 namespace {
@@ -31,8 +31,7 @@ const Explanation explanations[] = {
      "Laufer and Nation 1995, whose lists are of general English."},
 };
 double share(int64_t part, int64_t whole) {
-  return whole == 0 ? std::numeric_limits<double>::quiet_NaN()
-                    : static_cast<double>(part) / static_cast<double>(whole);
+  return whole == 0 ? kUndefined : static_cast<double>(part) / static_cast<double>(whole);
 }
 int64_t total(std::span<const int32_t> counts) {
   int64_t sum = 0;
@@ -41,7 +40,7 @@ int64_t total(std::span<const int32_t> counts) {
 }
 double js_divergence(std::span<const int32_t> ref, std::span<const int32_t> sys) {
   const int64_t ref_total = total(ref), sys_total = total(sys);
-  double sum = ref_total && sys_total ? 0 : std::numeric_limits<double>::quiet_NaN();
+  double sum = ref_total && sys_total ? 0 : kUndefined;
   for (size_t w = 0; w < ref.size(); ++w) {
     const double p = share(ref[w], ref_total), q = share(sys[w], sys_total);
     if (p > 0) sum += p / 2 * std::log2(2 * p / (p + q));

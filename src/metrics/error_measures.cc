@@ -173,19 +173,6 @@ std::optional<double> ErrorMeasure::value(const ErrorCounts& c) const {
 }
 std::span<const ErrorMeasure> error_measures() { return kMeasures; }
 std::span<const NamedCount> error_counts() { return kCounts; }
-Rows error_rows(std::span<const SentenceErrors> sentences) {
-  Rows out{std::size(kCounts), {}};
-  for (const SentenceErrors& e : sentences)
-    for (const NamedCount& c : kCounts) out.values.push_back(e.counts.*c.count);
-  return out;
-}
-ErrorCounts from_row(std::span<const double> row) {
-  RUM_CHECK(row.size() == std::size(kCounts), "from_row: {} counts, expected {}", row.size(),
-            std::size(kCounts));
-  ErrorCounts out;
-  for (size_t i = 0; i < row.size(); ++i) out.*kCounts[i].count = row[i];
-  return out;
-}
 const ErrorMeasure& error_measure(std::string_view name) {
   std::vector<std::string> names;
   for (const ErrorMeasure& m : kMeasures) {

@@ -70,9 +70,6 @@ struct NamedCount {
   ErrorMeasure::Count count;
 };
 std::span<const NamedCount> error_counts();
-// One row per sentence, in that order, for significance.h; and back from a row or a sum of rows.
-Rows error_rows(std::span<const SentenceErrors>);
-ErrorCounts from_row(std::span<const double>);
 
 // The n sentences with the largest measure, worst first; ties: more errors first, then the earlier sentence.
 // Sentences without an error are left out; errors without a chance for one, such as a translation of nothing,

@@ -1,12 +1,12 @@
 #include "metrics/novelty.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/threads.h"
 #include "metrics/explain.h"
+#include "metrics/lexical_diversity.h"
 #include "text/words.h"
 
 namespace rum::metrics {
@@ -22,8 +22,7 @@ const Explanation longest_{"longest_copy", "Longest copied stretch",
 }  // namespace
 
 double Novelty::Order::share() const {
-  return ngrams == 0 ? std::numeric_limits<double>::quiet_NaN()
-                     : static_cast<double>(novel) / static_cast<double>(ngrams);
+  return ngrams == 0 ? kUndefined : static_cast<double>(novel) / static_cast<double>(ngrams);
 }
 
 // The automaton of Blumer et al. 1985, built on line, for several texts: each line starts at the root again.

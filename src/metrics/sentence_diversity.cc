@@ -4,20 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "base/error.h"
 
 namespace rum::metrics {
 double expectation_adjusted_distinct(const Spectrum& s, double vocabulary) {
-  if (s.tokens == 0) return std::numeric_limits<double>::quiet_NaN();
+  if (s.tokens == 0) return kUndefined;
   // ln P(a type is unseen).
   const double unseen = static_cast<double>(s.tokens) * std::log1p(-1 / vocabulary);
   return static_cast<double>(s.types) / (-vocabulary * std::expm1(unseen));
 }
 
 double Compression::ratio() const {
-  if (bytes == 0) return std::numeric_limits<double>::quiet_NaN();
+  if (bytes == 0) return kUndefined;
   return static_cast<double>(bytes) / static_cast<double>(deflated + 18);
 }
 Compression compress(std::span<const std::string> lines) {

@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "base/number.h"
 #include "base/output.h"
 #include "base/say.h"
@@ -89,13 +90,13 @@ Texts DetectInput::read(bool keep_bad) const {
   return out;
 }
 
-void DetectRecipe::declare(Flags& flags) {
+void DetectRecipe::declare(Flags& flags, const char* seeded) {
   std::vector<std::string> names;
   for (const Kind* k : Kind::all()) names.emplace_back(k->name);
   flags.choice("--kind", kind, "kind of detector, see below", names)
       .add("--option", options, "an option of that kind, as NAME=VALUE; repeat a name to give a list")
       .add("--folds", folds, "number of parts the sources are split into; each is held out once", 2, 100)
-      .add("--seed", seed, "seed of the split into folds", 0, UINT32_MAX);
+      .add("--seed", seed, fmt::format("seed of {}", seeded), 0, UINT32_MAX);
 }
 std::string DetectRecipe::kinds() {
   std::string out = "Kinds:\n";
@@ -200,7 +201,7 @@ std::string told(const Detector& d) {
         d.origin.white_box);
   if (const auto& h = d.origin.held_out)
     out += fmt::format("sources held out ({} folds): AUROC {:.4f} +- {:.4f}\n", h->folds, h->auroc,
-                       1.96 * h->error);
+                       kNormal95 * h->error);
   if (const auto why = why_not_order(d.origin.held_out)) out += "it may not order a corpus: " + *why + "\n";
   for (const auto& t : d.calibration.thresholds)
     out += fmt::format("flags above {:.6f}: at most {} of people, of {} texts\n", t.score, t.fpr, t.humans);
@@ -211,13 +212,13 @@ constexpr const char* kCurveHelp = "how scores become probabilities: platt for f
 int run_fit(int argc, char** argv) {
   DetectInput input;
   DetectRecipe recipe;
-  std::string output;
+  std::string output, curve = "platt";
   Flags flags("detect fit",
               "Fits a detector on human and machine texts, and tests it on sources that were "
               "held out: the AUROC that is printed is theirs.");
   input.declare(flags);
   recipe.declare(flags);
-  flags.choice("--curve", recipe.curve, kCurveHelp, {"platt", "isotonic"})
+  flags.choice("--curve", curve, kCurveHelp, {"platt", "isotonic"})
       .add("--output,-o", output, "where to write the detector (a safetensors file)", true)
       .footer(DetectRecipe::kinds() +
               "\nExample:\n  ruminate detect fit --human people.tsv --machine deepl=deepl.tsv -o detector\n");
@@ -228,7 +229,7 @@ int run_fit(int argc, char** argv) {
   const Texts texts = input.read();
   refuse_seen_by_members(recipe, texts);
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
-                                 static_cast<uint32_t>(recipe.seed), recipe.curve);
+                                 static_cast<uint32_t>(recipe.seed), curve);
   detector->origin.corpora = texts.corpora;
   save(*detector, output);
   print(told(*detector));

@@ -29,11 +29,11 @@ struct DetectInput {
 };
 // The kind of detector and its options, as `--kind linear --option C=1`.
 struct DetectRecipe {
-  std::string kind = "linear", curve = "platt";
+  std::string kind = "linear";
   std::vector<std::string> options;
   int64_t folds = 5, seed = 1;
-  void declare(Flags&);
-  static std::string kinds();  // a line each, for the end of --help
+  void declare(Flags&, const char* seeded = "the split into folds");  // seeded: by --seed
+  static std::string kinds();                                         // a line each, for the end of --help
   Json::Object parsed() const;
   std::vector<std::string> files() const;  // detectors and runs that its options may name
 };

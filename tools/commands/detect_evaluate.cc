@@ -308,7 +308,7 @@ int run(int argc, char** argv) {
       "on, and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
       "tries them on every other, on sources that were held out.");
   input.declare(flags);
-  recipe.declare(flags);
+  recipe.declare(flags, "the split into folds, and of the attacks");
   flags.add("--detector", o.detectors, "detectors to measure; the others are tested against the first")
       .add("--spread", o.spread,
            "they are one recipe with several seeds: also report mean, deviation and range of every number")

@@ -135,7 +135,7 @@ int run(int argc, char** argv) {
       "Orders, filters or weights generated pairs by how human they look, and writes the result as a plan "
       "for training (data.plan). Give either a detector, or human translations of the same sources: then "
       "no pair is judged by a detector that saw its source.");
-  recipe.declare(flags);
+  recipe.declare(flags, "the split into folds, and of the shuffled order");
   flags.add("--pool", o.pool, "the generated pairs, source<TAB>target", true)
       .add("--detector", o.detector, "a detector that was not fitted on them")
       .add("--human", o.human, "human pairs, source<TAB>target, to fit detectors on together with these")
