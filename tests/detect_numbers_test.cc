@@ -182,6 +182,18 @@ TEST(Calibrate, IsotonicByHand) {
   EXPECT_EQ(f(-9), 0);
   EXPECT_NEAR(f(9), 2.0 / 3, 1e-15);
 }
+TEST(Calibrate, LogOddsAreExactWhereProbabilitiesRound) {
+  Calibration c;
+  EXPECT_FALSE(log_odds(c, 1));
+  c.curve = Platt{-2, 1, 0};  // p = 1 / (1 + exp(1 - 2 s))
+  EXPECT_EQ(log_odds(c, 50), 99);
+  EXPECT_EQ(probability(c, 50), 1);
+  EXPECT_NEAR(probability(c, 1).value(), 1 / (1 + std::exp(-1.)), 1e-15);
+  c.curve = Isotonic{{0, 1, 2}, {0, .75, 1}};
+  EXPECT_NEAR(log_odds(c, 1).value(), std::log(3.), 1e-15);
+  EXPECT_EQ(log_odds(c, -1), -INFINITY);
+  EXPECT_EQ(log_odds(c, 3), INFINITY);
+}
 TEST(Calibrate, ARateThatTheTextsCannotShowIsRefused) {
   const std::vector<double> human(150, 1.0);
   EXPECT_EQ(error_of([&] { thresholds(human, std::vector<double>{0.01}); }),
