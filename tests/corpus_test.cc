@@ -469,6 +469,11 @@ TEST(Prepared, OnlyWhatWasPreparedThereIsReplaced) {
   const Prepared p = prepare(raw_pairs(1000), CleanRules());
   const Json stats = save_prepared(p, folder, Json::Array{});
   EXPECT_EQ(refusal({}), "");  // its own
+  const std::string train = disk.read(folder + "/train.tsv");
+  disk.replace_text(folder + "/train.tsv", train + "mine\tmeins\n");
+  EXPECT_TRUE(
+      has(refusal({}), folder + "/train.tsv: it is there, but was not prepared there, or has been changed"));
+  disk.replace_text(folder + "/train.tsv", train);
   EXPECT_TRUE(has(refusal({folder + "/valid.tsv"}), "it is read here as well"));
   // Killed before stats.json had its name, it may begin again, and leaves nothing behind.
   fs::rename(folder + "/stats.json", folder + "/stats.json.ruminate-0123abcd.tmp");

@@ -147,7 +147,7 @@ TEST(DiversityProgram, ReadsGzipColumnsAndStandardInput) {
   d.write("plain", "one two two\nthree\n"), d.write("pairs", "x\tone two two\ny\tthree\tmore\n");
   gzFile gz = gzopen(d.file("packed").c_str(), "wb");
   gzputs(gz, "one two two\nthree\n"), gzclose(gz);
-  d.run(d.file("plain") + " --measures tokens,ttr,entropy_bits --json");
+  d.run(d.file("plain") + " --measures 'tokens, ttr entropy_bits' --json");
   const double wanted = d.number(0, "measures", "ttr");
   EXPECT_DOUBLE_EQ(wanted, .75);
   for (const std::string& words : {d.file("packed"), std::string("-"), d.file("pairs") + ":2"}) {
@@ -189,6 +189,8 @@ TEST(DiversityProgram, BadInput) {
   d.expect_refusal("no file given");
   d.run(good + " --measures ttr,mtdl");
   d.expect_refusal("no measure \"mtdl\"; did you mean \"mtld\"?");
+  d.run(good + " --measures ,");
+  d.expect_refusal("no measure is named");
   d.run(good + " --measures distinct_7");
   d.expect_refusal("the number after distinct is from 1 to 4");
   d.run(good + " --measures attested_types");

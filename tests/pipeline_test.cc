@@ -110,6 +110,32 @@ TEST(Store, FilesOfOthersAreNoDamageAndStay) {
   EXPECT_EQ(slurp(store.folder(a) + ".old-3/out.txt"), "A");
   EXPECT_EQ(slurp(scratch.path + "/stages/" + a + ".old-3/mine/notes.txt"), "mine");
 }
+// A disk that is not mounted, a file that cannot be read: no reason to make it all again.
+TEST(Store, WhatCannotBeReadIsNoDamage) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
+  store.make(g, a, progress, kGoOn);
+  const std::string file = store.folder(a) + "/out.txt", index = store.folder(a) + "/stage.json";
+  for (const std::string& path : {file, index}) {
+    fs::rename(path, scratch.path + "/away");
+    fs::create_symlink(path, path);  // to itself: it cannot even be told what is there
+    expect_error([&] { store.damage(a); }, path + ": cannot find out whether it is there: ");
+    fs::remove(path);
+    fs::rename(scratch.path + "/away", path);
+    EXPECT_EQ(store.damage(a), "");
+  }
+  fs::rename(store.folder(a), scratch.path + "/away");
+  fs::create_symlink(scratch.path + "/away", store.folder(a));
+  EXPECT_TRUE(store.finished(a));
+  EXPECT_EQ(store.damage(a), "");
+  fs::rename(scratch.path + "/away", scratch.path + "/elsewhere");
+  made = 0;
+  expect_error([&] { store.make(g, a, progress, kGoOn); }, "a symbolic link that leads nowhere");
+  EXPECT_EQ(made, 0);
+}
 TEST(Store, WhatAKilledWriterLeftIsNoFileOfAStage) {
   Scratch scratch;
   Store store(scratch.path);

@@ -234,6 +234,8 @@ TEST(Program, WhatIsMissingIsFoundBeforeTheWorkBegins) {
     expect_refusal(
         with(std::string(key) + "=<s>"),
         std::string(key) + " = \"<s>\": a newly trained tokenizer has the special tokens <eos> and <sep>");
+  expect_refusal(with("tokenizer.end="),
+                 "tokenizer.end is empty: a translation model learns from this token");
   expect_refusal(with("train.steps=3"), "unfit.tsv");
   // One that is there lacks it, too.
   ASSERT_EQ(p.run({"train", p.file("c.toml"), "--set", "train.steps=2"}).status, 0);

@@ -58,7 +58,7 @@ double at(const Json& all, size_t metric, size_t system, const char* key) {
 
 TEST(Score, TextAndJsonSayTheSame) {
   Score s;
-  const std::string flags = s.base() + " --metrics bleu,chrf chrf++ ter";
+  const std::string flags = s.base() + " --metrics bleu,chrf 'chrf++, ter'";
   const Ran text = s.run(flags + " --width 4"), json = s.run(flags + " --json");
   ASSERT_EQ(text.status, 0) << text.err;
   ASSERT_EQ(json.status, 0) << json.err;
@@ -329,6 +329,10 @@ TEST(Score, BadInputGetsOneSentence) {
             "latin: line 2, byte 7 (byte 2 of the line): 0xEF is not UTF-8");
   s.refused("--hyp " + s.file("none") + ref, "none: cannot open");
   s.refused(base + " --metrics blue", "did you mean \"bleu\"?");
+  s.refused(base + " --metrics ,", "--metrics: no metric is named");
+  s.refused(base + " --smooth-method floor --smooth-value -0.5",
+            "--smooth-value -0.5: expected a number of at least 0");
+  s.refused(base + " --confidence --confidence-n 39", "from 40 to");
   s.refused(base + " --tokenize 13", "did you mean \"13a\"?");
   s.refused(base + " --smooth-method add", "there is no \"add\"");
   s.refused(ref, "expected --hyp FILE and --ref FILE");

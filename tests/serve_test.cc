@@ -409,6 +409,12 @@ TEST_F(Serve, TheClientOfHostedModelsTalksToIt) {
   say(asking, "GET /v1/models/m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   const std::string model = hear(asking);
   EXPECT_EQ(text_at(model.substr(model.find("\r\n\r\n")), {"id"}), "m") << model;
+  // Without a length there is no body, and nothing to wait for.
+  for (const char* path : {"/v1/completions", "/v1/models"}) {
+    const int bodiless = connected();
+    say(bodiless, fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path));
+    EXPECT_EQ(hear(bodiless).find("HTTP/1.1 411"), 0u) << path;
+  }
   const std::string page = raw("/look", sources[0]);
   EXPECT_EQ(page.find("HTTP/1.1 200"), 0u) << page.substr(0, 300);
   for (const char* part : {"<details>", "data:image/png", "class=\"tokens\"", "Layer 2"})

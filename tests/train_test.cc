@@ -571,8 +571,13 @@ TEST(Train, RefusesWhatWouldLoseARun) {
   train(s.config, s.progress);
   std::string e = error_of([&] { train(s.config, s.progress); });
   EXPECT_NE(e.find("holds a run at step 10"), std::string::npos) << e;
-  e = error_of([&] { resumed_config(s.file("nowhere")); });
-  EXPECT_NE(e.find("not a run folder"), std::string::npos) << e;
+  expect_error([&] { resumed_config(s.file("nowhere")); },
+               "nowhere: not a run folder, there is nothing of that name; start without --resume");
+  expect_error([&] { resumed_config(s.config.folder + "/model.safetensors"); },
+               "model.safetensors: not a run folder but a file; name the folder of its run");
+  Disk::real().make_folders(s.file("empty"));
+  expect_error([&] { resumed_config(s.file("empty")); },
+               "empty: not a run folder, there is no config.toml in it; start without --resume");
   fs::remove_all(RunFolder{s.config.folder}.checkpoints());
   e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
   EXPECT_NE(e.find("a model but no checkpoint"), std::string::npos) << e;

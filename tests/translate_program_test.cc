@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <thread>
 
@@ -382,7 +383,6 @@ TEST_F(TranslateCommand, JsonLinesHaveTheSourceAsItWasGiven) {
   // Half of a source was translated: that is part of how.
   EXPECT_EQ(cut[0].from.decoding, skipped[0].from.decoding + " long sources cut");
 }
-// "x\n" is shorter than what tells packed files apart.
 // Whoever stops it learns what is lost; nothing is left behind.
 TEST_F(TranslateCommand, StoppedItLeavesNoPartOfAFile) {
   std::string many;
@@ -403,6 +403,54 @@ TEST_F(TranslateCommand, StoppedItLeavesNoPartOfAFile) {
   }
   EXPECT_FALSE(std::filesystem::exists(p->file("new")));
   EXPECT_EQ(slurp(p->file("kept")), "as it was\n");
+}
+// With --jsonl what has been translated stays, and the same command continues to the same bytes.
+TEST_F(TranslateCommand, AStoppedPoolIsContinued) {
+  std::string many;
+  for (int i = 0; i < 3'000; ++i) many += "das Haus der Hund\n";
+  p->write("pool.de", many);
+  const auto pool = [&](const char* output) {
+    return words({"--beam", "8", "--input", p->file("pool.de"), "--jsonl", "--output", p->file(output)});
+  };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    std::filesystem::remove(p->file("stopped.jsonl"));
+    const pid_t child = p->start(pool("stopped.jsonl"));
+    std::error_code none;
+    for (int i = 0; i < 6000 && std::filesystem::file_size(p->file("stopped.jsonl"), none) + 1 <= 1; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    kill(child, signal);
+    const Ran r = p->end(child);
+    EXPECT_EQ(r.status, 130) << r.err;
+    const size_t kept = read_generated(p->file("stopped.jsonl")).size();
+    EXPECT_NE(r.err.find(fmt::format("has {} of 3000 lines; the same command continues", kept)),
+              std::string::npos)
+        << r.err;
+    EXPECT_GT(kept, 0u);
+    EXPECT_LT(kept, 3'000u);
+  }
+  ASSERT_EQ(p->run(pool("stopped.jsonl")).status, 0);
+  ASSERT_EQ(p->run(pool("whole.jsonl")).status, 0);
+  EXPECT_EQ(slurp(p->file("stopped.jsonl")), slurp(p->file("whole.jsonl")));
+}
+// Of nothing there is no probability: 0 would be the best of all.
+TEST_F(TranslateCommand, WhatIsNotTranslatedHasNoProbability) {
+  const std::string in = "das Haus\n" + kLong + "\n\na\tb\n\xFFx\n";
+  const auto scored = lines(run({"--scores"}, in).out);
+  ASSERT_EQ(scored.size(), 5u);
+  EXPECT_EQ(scored[0].find('-'), 0u) << scored[0];
+  for (size_t i = 1; i < 5; ++i) EXPECT_EQ(scored[i], "nan\t") << i;
+  EXPECT_EQ(run({"--jsonl", "--output", p->file("none.jsonl")}, in).status, 1);
+  const std::vector<Generated> all = read_generated(p->file("none.jsonl"));
+  ASSERT_EQ(all.size(), 5u);
+  EXPECT_LT(all[0].log_prob, 0);
+  for (size_t i = 1; i < 5; ++i) EXPECT_TRUE(std::isnan(all[i].log_prob)) << i;
+}
+TEST_F(TranslateCommand, AModelIsFoundThroughALinkToItsWeights) {
+  std::filesystem::create_symlink(p->file("run/model.safetensors"), p->file("linked.safetensors"));
+  EXPECT_EQ(p->run({"translate", p->file("linked.safetensors"), "--max-new", "8"}, "das Haus\n").out,
+            run({}, "das Haus\n").out);
+  expect_refusal(p->run({"translate", p->file("run/tokenizer.json")}, ""),
+                 "tokenizer.json: not a run folder but a file; name the folder of its run");
 }
 TEST_F(TranslateCommand, OfNoLinesThereIsAPoolToo) {
   p->write("nothing", "");

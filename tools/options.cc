@@ -13,6 +13,16 @@
 #include "base/terminal.h"
 
 namespace rum {
+std::vector<std::string> listed(std::string_view list) {
+  constexpr std::string_view kBetween = ", \t\n";
+  std::vector<std::string> out;
+  for (size_t at = 0, end; (at = list.find_first_not_of(kBetween, at)) != std::string_view::npos; at = end) {
+    end = std::min(list.find_first_of(kBetween, at), list.size());
+    out.emplace_back(list.substr(at, end - at));
+  }
+  return out;
+}
+
 std::string key_from(const std::string& variable) {
   RUM_CHECK(!variable.empty(), "--key-from is empty: name an environment variable, or leave it out");
   const char* const value = std::getenv(variable.c_str());

@@ -16,6 +16,9 @@ constexpr const char* kJsonHelp =
 // Of every --explain.
 constexpr const char* kExplainHelp = "define a measure or a significance test, and exit";
 
+// The names of a list that separates them by commas or spaces.
+std::vector<std::string> listed(std::string_view list);
+
 // What the environment variable holds that --key-from names. Error, by its name and without its value: it is
 // not set, or no header of HTTP can carry it.
 std::string key_from(const std::string& variable);

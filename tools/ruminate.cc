@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -103,6 +104,7 @@ int run(const Command& command, int argc, char** argv) {
 int main(int argc, char** argv) {
   keep_standard_files();
   rum::guard_terminals();
+  std::signal(SIGXFSZ, SIG_IGN);  // beyond a limit on the size of files, writing fails with a message
   const std::string name = argc > 1 ? argv[1] : "";
   if (name.empty()) {
     list(stderr);

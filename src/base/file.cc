@@ -84,6 +84,13 @@ SystemCalls& SystemCalls::real() {
   return calls;
 }
 
+void take_permissions(int file, const std::string& replaced) {
+  struct stat s;
+  if (::stat(replaced.c_str(), &s) == -1 || !S_ISREG(s.st_mode)) return;
+  const bool same_group = ::fchown(file, static_cast<uid_t>(-1), s.st_gid) == 0;
+  ::fchmod(file, s.st_mode & (same_group ? 0777 : 0707));
+}
+
 File::File(const std::string& path, SystemCalls& calls) : path_(path), calls_(calls) {
   // A pipe or a device has size 0: nothing would be read from it, or opening it would never end.
   if (is_special(path))
@@ -177,6 +184,7 @@ void Disk::write_new(const NewFile& f, uint64_t bytes, std::string& temporary) {
   } while (file == -1 && errno == EEXIST);
   FileWriter out(calls_, file, f.path, bytes);
   temporary = name;  // there is such a file now
+  take_permissions(file, f.path);
   for (const Part& part : f.parts) out.write(part);
   out.sync();
   out.close();
@@ -246,7 +254,11 @@ void Disk::make_folders(const std::string& path) {
 }
 bool Disk::exists(const std::string& path) {
   std::error_code error;
-  return fs::exists(path, error);
+  const bool there = fs::exists(path, error);
+  // No file has a name that is too long, so none is there.
+  if (error && error != std::errc::filename_too_long)
+    refuse(path, "find out whether it is there", error.value());
+  return there;
 }
 void Disk::sync_folder(const std::string& folder) {
   const int file = again([&] { return calls_.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });

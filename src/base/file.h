@@ -48,6 +48,10 @@ class File {
 
 // A file open for writing, which is written to as it stands. Short writes and interruptions are retried;
 // FileError with its name and the system's reason.
+// Gives a new file the permissions, and where allowed the group, of the one that it is to replace, if there is
+// one: what was private stays so.
+void take_permissions(int file, const std::string& replaced);
+
 class FileWriter {
  public:
   // `file`: as open() returned it, -1 included; `name` and `bytes`, all that will be written if that is known:
@@ -119,6 +123,7 @@ class Disk {
   void remove(const std::string& path);                         // fine when it is not there
   std::vector<std::string> list(const std::string& folder);     // names, sorted
   void make_folders(const std::string& path);                   // with parents; fine when there
+  // Links are followed. FileError where it cannot be told, as in a folder that may not be entered.
   bool exists(const std::string& path);
   void sync_folder(const std::string& folder);  // what was made, renamed or removed in it is durable
   static Disk& real();

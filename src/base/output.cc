@@ -105,6 +105,7 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
   }
   const int file = calls_.open(temporary_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (file == -1) refuse(temporary_, "open for writing", errno);
+  take_permissions(file, path_);
   file_.emplace(calls_, file, path_);
 }
 OutputFile::~OutputFile() {

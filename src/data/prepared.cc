@@ -23,12 +23,15 @@ std::vector<std::string> files_of(CorpusKind kind) {
   out.emplace_back(kStats);  // the last to be written
   return out;
 }
-// Whether an earlier preparation wrote this file of the folder: its stats.json says so, or was about to.
+// Whether an earlier preparation wrote this file of the folder as it is now: its stats.json says so, or was
+// about to.
 bool prepared_earlier(const std::string& folder, const std::string& file, Disk& disk) {
   const auto ours = [&](const JsonFields& stats) {
     const JsonFields parts = stats.object("parts");
     return std::any_of(kPartNames.begin(), kPartNames.end(), [&](const char* name) {
-      return file == kStats || parts.object(name).text("file") == file;
+      const JsonFields part = parts.object(name);
+      return file == kStats || (part.text("file") == file &&
+                                part.text("hash") == hex64(hash64(disk.read(folder + "/" + file))));
     });
   };
   return has_mark(folder, kStats, ours, disk);
@@ -114,7 +117,8 @@ void check_prepared_output(const std::string& folder, CorpusKind kind, const std
     check_output(path, inputs);
     if (disk.exists(path) && !prepared_earlier(folder, file, disk))
       throw FileError(path +
-                      ": it is there, but was not prepared there; move it away, or name another folder");
+                      ": it is there, but was not prepared there, or has been changed since; move it away, "
+                      "or name another folder");
   }
 }
 Json save_prepared(const Prepared& p, const std::string& folder, const Json& inputs, Disk& disk) {

@@ -66,9 +66,8 @@ void generate(const StageContext& x) {
       *run, sources, d, from, file,
       [&](int64_t lines, int64_t) {
         x.progress.status(fmt::format("{} of {} translated", lines, sources.size()));
-        if (x.stop()) throw Interrupted();
       },
-      nullptr, instruction);
+      x.stop, nullptr, instruction);
   const std::vector<Generated> all = read_generated(file);
   const int64_t unfinished = count_filling_context(*run, all, instruction);
   if (unfinished > 0)

@@ -26,7 +26,8 @@ int64_t best(std::span<const double> scores);
 // One of the translations of a source.
 struct Candidate {
   std::string text;
-  double log_prob = 0;    // natural, under the model that wrote it, sum over tokens
+  // Natural, under the model that wrote it, sum over tokens; NaN: nothing was translated.
+  double log_prob = 0;
   int64_t tokens = 0;     // with the end token if it was written
   bool finished = false;  // the end token came before the limit
 };

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/progress.h"
 #include "generate/translate.h"
 #include "text/reader.h"
 #include "text/unicode.h"
@@ -15,7 +16,9 @@
 
 namespace rum {
 namespace {
-constexpr size_t kPart = 512;  // texts between two writes: what a cut can cost
+// Texts between two writes, which is what a cut can cost: as many as take about ten seconds.
+constexpr size_t kFewestTexts = 16, kMostTexts = 512;
+constexpr double kPartSeconds = 10;
 
 Generated from_line(std::string_view text, const std::string& where) {
   const Json json = parse_json(text, where, {.depth = 4, .bytes = kLineLimit * 8, .values = 100});
@@ -82,16 +85,17 @@ namespace {
 // As translations(); a source that cannot be translated gets empty ones. Each keeps its own random stream.
 std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
                                                         std::span<const std::string> sources, Decoding d,
-                                                        const BestOf* best_of,
-                                                        const Instruction* instruction) {
-  const std::vector<Candidate> nothing(static_cast<size_t>(d.best));
+                                                        const BestOf* best_of, const Instruction* instruction,
+                                                        const Stop& stop) {
+  const std::vector<Candidate> nothing(static_cast<size_t>(d.best), {"", NAN, 0, false});
   const uint32_t first = d.first;
   std::vector<std::vector<Candidate>> out;
   while (out.size() < sources.size()) {
     size_t end = out.size();
     while (end < sources.size() && translatable(run, sources[end], instruction)) ++end;
     d.first = first + static_cast<uint32_t>(out.size());
-    for (auto& t : translations(run, sources.subspan(out.size(), end - out.size()), d, best_of, instruction))
+    for (auto& t : translations(run, sources.subspan(out.size(), end - out.size()), d, best_of, instruction,
+                                [&](int64_t) { leave_if(stop); }))
       out.push_back(std::move(t));
     if (end < sources.size()) out.push_back(nothing);
   }
@@ -147,28 +151,34 @@ std::vector<Generated> read_generated(const std::string& path) {
 
 int64_t generate_file(const LoadedRun& run, std::span<const std::string> sources, const Decoding& decoding,
                       const Provenance& from, const std::string& path,
-                      const std::function<void(int64_t, int64_t)>& done, const BestOf* best_of,
-                      const Instruction* instruction, const Instead& instead) {
+                      const std::function<void(int64_t, int64_t)>& done, const Stop& stop,
+                      const BestOf* best_of, const Instruction* instruction, const Instead& instead) {
   RUM_CHECK(decoding.best == 1 || (decoding.sample && best_of == nullptr),
             "a file of {} translations for each source is made of draws alone", decoding.best);
   const AppendLock alone(path);
   const int64_t had = sources_done(sources, decoding.best, from, path);
+  if (done) done(had, had);
+  size_t most = kFewestTexts;
   for (auto at = static_cast<size_t>(had); at < sources.size();) {
+    const double start = seconds_now();
     Decoding d = decoding;
     d.first = static_cast<uint32_t>(at);
-    const auto here = sources.subspan(at, std::min(kPart, sources.size() - at));
+    const auto here = sources.subspan(at, std::min(most, sources.size() - at));
     std::vector<std::string> part(here.begin(), here.end());
     for (auto other = instead.lower_bound(static_cast<int64_t>(at));
          other != instead.end() && other->first < static_cast<int64_t>(at + part.size()); ++other)
       part[static_cast<size_t>(other->first) - at] = other->second;
     std::string lines;
-    for (const auto& candidates : translations_of_all(run, part, d, best_of, instruction)) {
+    for (const auto& candidates : translations_of_all(run, part, d, best_of, instruction, stop)) {
       for (const Candidate& c : candidates)
         lines +=
             to_line({static_cast<int64_t>(at), sources[at], c.text, c.log_prob, c.tokens, c.finished, from});
       ++at;
     }
     Disk::real().append(path, lines);
+    const double took = seconds_now() - start;
+    if (took < kPartSeconds / 2) most = std::min(2 * most, kMostTexts);
+    if (took > kPartSeconds) most = std::max<size_t>(most / 2, 1);
     if (done) done(static_cast<int64_t>(at), had);
   }
   return had;

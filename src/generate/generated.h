@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stop.h"
 #include "generate/best_of.h"
 #include "generate/generate.h"
 #include "run/provenance.h"
@@ -17,8 +18,8 @@ namespace rum {
 struct Generated {
   int64_t id = 0;  // place of the source among all
   std::string source, target;
-  double log_prob = 0;    // natural, sum over the tokens; NaN where a hosted model does not say
-  int64_t tokens = 0;     // of the target, with the end token if it was written
+  double log_prob = 0;  // natural, sum over the tokens; NaN: none was written, or a hosted model does not say
+  int64_t tokens = 0;   // of the target, with the end token if it was written
   bool finished = false;  // the end token came before the limit
   Provenance from;
 };
@@ -44,11 +45,13 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
 
 // Translates what is missing of `sources`, into a line for each or, of draws, decoding.best lines; returns
 // for how many the file already had them. Text i draws from its own stream, (seed, i). `done` is called with
-// how many sources the file has, whenever it has grown, and how many it had at first. A source that is not
-// translatable gets an empty target. Error: best > 1 of a search or with BestOf. FileError: another
-// process writes the file, or it holds anything but a beginning of this same work.
+// how many sources the file has, at first and whenever it has grown, and how many it had at first. A source
+// that is not translatable gets an empty target. Error: best > 1 of a search or with BestOf. FileError:
+// another process writes the file, or it holds anything but a beginning of this same work. Interrupted: by
+// `stop`; what was being translated then, about ten seconds' work at most, is lost.
 int64_t generate_file(const LoadedRun&, std::span<const std::string> sources, const Decoding&,
                       const Provenance&, const std::string& path,
                       const std::function<void(int64_t sources, int64_t before)>& done = {},
-                      const BestOf* = nullptr, const Instruction* = nullptr, const Instead& = {});
+                      const Stop& stop = {}, const BestOf* = nullptr, const Instruction* = nullptr,
+                      const Instead& = {});
 }  // namespace rum

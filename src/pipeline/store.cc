@@ -17,12 +17,14 @@ namespace {
 constexpr const char* kFacts = "stage.json";
 
 // Paths of everything below a folder except folders, relative to it, sorted. Links are not followed.
-std::vector<std::string> files_below(const std::string& folder) {
+std::vector<std::string> files_below(const std::string& folder) try {
   std::vector<std::string> out;
   for (const auto& e : fs::recursive_directory_iterator(folder))
     if (e.is_symlink() || !e.is_directory()) out.push_back(e.path().lexically_relative(folder).string());
   std::sort(out.begin(), out.end());
   return out;
+} catch (const fs::filesystem_error& e) {
+  refuse(e.path1().empty() ? folder : e.path1().string(), "list the folder", e.code().value());
 }
 bool outside(const std::string& name) {
   const fs::path path = fs::path(name).lexically_normal();
@@ -37,7 +39,13 @@ std::string now() {
 }  // namespace
 
 Store::Store(std::string folder, StoreUser user) : folder_(std::move(folder)), user_(std::move(user)) {}
-bool Store::finished(const std::string& id) const { return Disk::real().exists(folder(id) + "/" + kFacts); }
+bool Store::finished(const std::string& id) const {
+  if (Disk::real().exists(folder(id) + "/" + kFacts)) return true;
+  std::error_code unknown;
+  if (fs::is_symlink(folder(id), unknown) && !Disk::real().exists(folder(id)))
+    throw FileError(folder(id) + ": a symbolic link that leads nowhere; mount or remove what it names");
+  return false;
+}
 bool Store::begun(const std::string& id) const { return Disk::real().exists(part(id)); }
 Json Store::facts(const std::string& id) const {
   const std::string path = folder(id) + "/" + kFacts;
@@ -63,20 +71,25 @@ std::vector<Json> Store::all_facts(const std::string& kind) const {
   return out;
 }
 
-std::string Store::damage(const std::string& id) const try {
-  const Json facts = this->facts(id);
+std::string Store::damage(const std::string& id) const {
+  const std::string index = folder(id) + "/" + kFacts, text = Disk::real().read(index);
+  Json facts;
+  try {
+    facts = parse_json(text, index);
+  } catch (const FileError& e) {
+    return e.what();
+  }
   const Json* files = facts.find("files");
   if (files == nullptr || files->object() == nullptr) return "stage.json does not list its files";
   for (const auto& [name, hash] : *files->object()) {
     if (outside(name)) return "stage.json lists " + name + ", which is not in the folder";
     const std::string path = folder(id) + "/" + name;
-    if (!fs::is_regular_file(path)) return name + " is missing";
+    std::error_code unknown;
+    if (!Disk::real().exists(path) || fs::is_directory(path, unknown)) return name + " is missing";
     if (hash.text() == nullptr || *hash.text() != hex64(hash64(Disk::real().read(path))))
       return name + " does not match its checksum";
   }
   return "";
-} catch (const Error& e) {
-  return e.what();
 }
 void Store::check(const Stage& stage) const {
   const std::string found = damage(stage.id);
@@ -87,9 +100,13 @@ void Store::check(const Stage& stage) const {
 std::vector<std::string> Store::strangers(const std::string& id) const {
   std::vector<std::string> out;
   Json facts;
-  try {
-    facts = this->facts(id);
-  } catch (const FileError&) {  // unknown owners: none is touched
+  const std::string index = folder(id) + "/" + kFacts;
+  if (Disk::real().exists(index)) {
+    const std::string text = Disk::real().read(index);
+    try {
+      facts = parse_json(text, index);
+    } catch (const FileError&) {  // unknown owners: none is touched
+    }
   }
   const Json* files = facts.find("files");
   for (const std::string& name : files_below(folder(id)))

@@ -24,9 +24,12 @@ class Store {
   std::string log(const std::string& id) const;     // a path for what a stage prints, in an existing folder
   std::string lock(const std::string& name) const;  // a path for FileLock, in an existing folder
 
-  bool finished(const std::string& id) const;  // its folder exists; contents not checked
-  bool begun(const std::string& id) const;     // ID.part exists
+  // Its folder exists; contents not checked. FileError: that cannot be told, or it is a link that leads
+  // nowhere.
+  bool finished(const std::string& id) const;
+  bool begun(const std::string& id) const;  // ID.part exists
   // "" if every file has the checksum in stage.json, else what is wrong. Extra files are not damage.
+  // FileError: a file that is there cannot be read, which is no reason to make it again.
   std::string damage(const std::string& id) const;
   void check(const Stage&) const;  // FileError if the stage is damaged
   // Files in a finished stage's folder that are not its own, relative to it, sorted.

@@ -483,6 +483,8 @@ void check_config(const RunConfig& c) {
         "{} = \"{}\": a newly trained tokenizer has the special tokens {} and {} alone; `ruminate tokenizer "
         "train --special` makes one with others, for tokenizer.file",
         key, token, kEos, kSep);
+  RUM_CHECK(c.kind != CorpusKind::pairs || !c.end.empty(),
+            "tokenizer.end is empty: a translation model learns from this token where a translation ends");
   RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
             "run.folder = \"{}\" is not a folder of its own", c.folder);
   RUM_CHECK(

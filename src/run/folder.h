@@ -30,7 +30,8 @@ struct RunFolder {
     return out;
   }
 };
-// FileError, with `given` as its path and this advice, where there is no config.toml in the folder.
+// FileError, with `given` as its path and where it helps this advice, where there is no config.toml in the
+// folder.
 void check_run_folder(const RunFolder&, const std::string& given,
                       const char* advice = "`ruminate train` makes one");
 }  // namespace rum

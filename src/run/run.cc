@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/unfinished.h"
 #include "checkpoint/checkpoint.h"
 #include "run/environment.h"
 #include "run/folder.h"
@@ -13,11 +15,14 @@
 
 namespace rum {
 namespace {
-// The run folder that a file of weights lies in: RUN/model.safetensors or RUN/checkpoints/step-00000100.ckpt.
+// The run folder that a file of weights lies in, RUN/model.safetensors or RUN/checkpoints/step-00000100.ckpt,
+// itself or where its link leads.
 RunFolder folder_around(const std::string& file) {
-  const size_t slash = file.rfind('/');
-  const RunFolder folder{slash == std::string::npos ? "." : file.substr(0, slash)};
-  return Disk::real().exists(folder.config()) ? folder : RunFolder{folder.path + "/.."};
+  std::error_code unknown;
+  for (const std::string& path : {file, std::filesystem::canonical(file, unknown).string()})
+    for (const char* up : {"", "/.."})
+      if (const RunFolder folder{folder_of(path) + up}; Disk::real().exists(folder.config())) return folder;
+  return RunFolder{folder_of(file)};
 }
 // The finished model, else the best checkpoint, else the newest.
 std::string weights_file(const RunFolder& folder) {

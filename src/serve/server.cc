@@ -189,6 +189,10 @@ struct Server::State {
       else if (!config.key.empty() && q.path != "/" &&
                q.get_header_value("Authorization") != "Bearer " + config.key)
         refuse(a, 401, "expected the header \"Authorization: Bearer KEY\" with this server's key");
+      // The library would wait for a body until the connection ends.
+      else if ((q.method == "POST" || q.method == "PUT" || q.method == "PATCH") &&
+               !q.has_header("Content-Length") && !q.has_header("Transfer-Encoding"))
+        refuse(a, 411, "expected a body of JSON and its Content-Length");
       else
         return httplib::Server::HandlerResponse::Unhandled;
       a.set_header("Connection", "close");

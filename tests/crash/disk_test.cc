@@ -455,6 +455,22 @@ TEST(OutputFile, WritesIntoNoFileThatLiesThere) {
   EXPECT_EQ(disk.read(path("victim")), "mine");
   EXPECT_EQ(disk.read(path("out.tmp")), "mine, too");
 }
+TEST(OutputFile, WhatWasPrivateStaysSo) {
+  namespace fs = std::filesystem;
+  Scratch scratch;
+  const std::string path = scratch.path + "/mine";
+  const auto permissions = [&] { return fs::status(path).permissions(); };
+  constexpr auto kMine = fs::perms::owner_read | fs::perms::owner_write;
+  for (const auto& wanted : {kMine, kMine | fs::perms::group_read | fs::perms::others_read}) {
+    Disk::real().replace_text(path, "old");
+    fs::permissions(path, wanted);
+    write_output(path, "new");
+    EXPECT_EQ(permissions(), wanted);
+    Disk::real().replace_text(path, "newer");
+    EXPECT_EQ(permissions(), wanted);
+    EXPECT_EQ(Disk::real().read(path), "newer");
+  }
+}
 TEST(OutputFile, ALinkStaysAndLeadsToWhatIsWritten) {
   namespace fs = std::filesystem;
   Scratch folder;

@@ -187,7 +187,12 @@ int run(int argc, char** argv) {
   }
   const Plan plan = plan_of(scored, corpus, o, static_cast<uint32_t>(recipe.seed));
   write_output(o.output, plan_text(plan));
-  put(beside_output(o.output), fmt::format("{} of {} pairs, {}\n", plan.rows.size(), pool.size(), o.order));
+  const auto without =
+      std::count_if(plan.rows.begin(), plan.rows.end(), [](const PlanRow& row) { return row.weight == 0; });
+  put(beside_output(o.output),
+      fmt::format(
+          "{} of {} pairs, {}{}\n", plan.rows.size(), pool.size(), o.order,
+          without == 0 ? "" : fmt::format("; {} of them have weight 0 and will be left out", without)));
   return 0;
 }
 const DetectVerb verb{{"plan", "plan training by how human each pair looks", run}};

@@ -78,12 +78,12 @@ std::vector<Measure> choose(const Options& o, int64_t tokens) {
         list += (list.empty() ? "" : ",") + std::string(kind.explanation.name);
   }
   std::vector<Measure> out;
-  for (size_t from = 0, to; from <= list.size(); from = to + 1) {
-    to = std::min(list.find(',', from), list.size());
-    out.push_back(find_measure(list.substr(from, to - from), tokens));
+  for (const std::string& name : listed(list)) {
+    out.push_back(find_measure(name, tokens));
     RUM_CHECK(!(out.back().needs() & kAttested) || !o.reference.empty(),
               "measure \"{}\" needs --reference, the text that attests words", out.back().name);
   }
+  RUM_CHECK(!out.empty(), "--measures: no measure is named");
   return out;
 }
 
@@ -341,7 +341,7 @@ void Options::add(Flags& flags) {
       .add("--permutations", permutations, "permutations of the paired test of two files (0: no test)", 0,
            1'000'000)
       .add("--seed", seed, "seed of the permutations", 0, UINT32_MAX)
-      .add("--measures", measures, "comma-separated names, or all")
+      .add("--measures", measures, "names, separated by commas or spaces, or all")
       .choice("--format", format, kFormatHelp, table_formats())
       .add("--json", json, kJsonHelp)
       .add("--explain", explain, kExplainHelp)

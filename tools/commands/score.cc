@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/say.h"
+#include "metrics/bleu.h"
 #include "metrics/explain.h"
 #include "metrics/significance.h"
 #include "text/table.h"
@@ -33,19 +34,20 @@ struct Options {
   int64_t confidence_n = 1000, bootstrap_n = 1000, randomisation_n = 10000, seed = 12345;
   bool json = false;
 };
-constexpr int64_t kMany = 10000000;
+// Fewer resamples have no 2.5 % quantile.
+constexpr int64_t kFewest = 40, kMany = 10000000;
 
 void declare(Flags& flags, Options& o) {
   flags
       .add("--hyp", o.hyps,
            "translations, one per line; several files: several systems, the first is the baseline")
       .add("--ref", o.refs, "references, one per line; several files or --ref several times")
-      .add("--metrics,-m", o.metrics, "bleu, chrf, chrf++, ter; separate several by commas or blanks")
+      .add("--metrics,-m", o.metrics, "bleu, chrf, chrf++, ter; separate several by commas or spaces")
       .add("--sentence-level", o.sentence_level, "a row per sentence; BLEU with effective order")
       .add("--confidence", o.confidence, "95 % intervals by bootstrap resampling")
-      .add("--confidence-n", o.confidence_n, "resamples of --confidence", 1, kMany)
+      .add("--confidence-n", o.confidence_n, "resamples of --confidence", kFewest, kMany)
       .add("--paired-bs", o.bootstrap, "each system against the baseline by paired bootstrap")
-      .add("--paired-bs-n", o.bootstrap_n, "its resamples", 1, kMany)
+      .add("--paired-bs-n", o.bootstrap_n, "its resamples", kFewest, kMany)
       .add("--paired-ar", o.randomisation, "the same by paired approximate randomisation")
       .add("--paired-ar-n", o.randomisation_n, "its trials", 1, kMany)
       .add("--significance", o.significance, "both tests: they answer different questions")
@@ -83,10 +85,8 @@ void declare(Flags& flags, Options& o) {
 std::vector<std::string> metric_names(const Options& o) {
   std::vector<std::string> out;
   for (const std::string& some : o.metrics)
-    for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
-      end = some.find(',', begin);
-      out.push_back(lower_case(some.substr(begin, end - begin)));
-    }
+    for (const std::string& name : listed(some)) out.push_back(lower_case(name));
+  RUM_CHECK(!out.empty(), "--metrics: no metric is named");
   return out;
 }
 std::vector<std::unique_ptr<Metric>> metrics_of(const Options& o) {
@@ -140,6 +140,8 @@ void refuse_unused(const Flags& flags, const Options& o) {
   flags.need(paired, "--paired-bs, --paired-ar or --significance", {"--p-rule"});
   flags.need(paired || o.confidence, "--confidence, --paired-bs, --paired-ar or --significance", {"--seed"});
   flags.need(!o.json, "a table: --json has all digits", {"--width"});
+  RUM_CHECK(!flags.given("--smooth-value") || o.smooth_value >= 0,
+            "--smooth-value {}: expected a number of at least 0", o.smooth_value);
   RUM_CHECK(!flags.given("--confidence-n") || o.confidence_n == o.bootstrap_n ||
                 !(o.bootstrap || (o.significance && o.hyps.size() > 1)),
             "--confidence-n: with a paired bootstrap the intervals are of its resamples; give --paired-bs-n");

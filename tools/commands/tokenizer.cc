@@ -118,8 +118,9 @@ int encode(int argc, char** argv) {
       [&](const Tokenizer& t, const std::string& line, int64_t number) {
         std::string_view text = line;
         if (number == 1 && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-        const bool is_text = find_invalid_utf8(text) == std::string_view::npos;
-        const std::vector<Token> tokens = t.encode_with_special(is_text ? nfc(text) : line);
+        if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos)
+          fail(fmt::format("byte {} is not UTF-8", at + 1));
+        const std::vector<Token> tokens = t.encode_with_special(nfc(text));
         return fmt::format("{}", fmt::join(tokens, " "));
       });
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/error.h"
@@ -265,7 +266,7 @@ class Translator {
   }
   // The best translations of the parts of one line, or of none of an empty one, as if they were one.
   std::string joined(std::span<const std::vector<Candidate>> parts) const {
-    Candidate all;
+    Candidate all{"", parts.empty() ? NAN : 0, 0, false};
     for (const std::vector<Candidate>& part : parts) {
       all.text += (all.text.empty() ? "" : " ") + part.front().text;
       all.log_prob += part.front().log_prob;
@@ -293,14 +294,22 @@ int translate_pool(const LoadedRun& run, Sources& from_input, const Decoding& d,
   const auto n = static_cast<int64_t>(sources.size());
   Progress progress;
   const double start = seconds_now();
-  const int64_t had = generate_file(
-      run, sources, d, from, output,
-      [&](int64_t lines, int64_t before) {
-        const double left =
-            (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
-        progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
-      },
-      best_of, instruction, instead);
+  listen_for_interrupts();
+  int64_t there = 0, had = 0;
+  const auto report = [&](int64_t lines, int64_t before) {
+    there = lines;
+    if (lines == before) return;
+    const double left =
+        (seconds_now() - start) / static_cast<double>(lines - before) * static_cast<double>(n - lines);
+    progress.status(fmt::format("{}: {} of {} lines, {} left", output, lines, n, duration(left)));
+  };
+  try {
+    had = generate_file(run, sources, d, from, output, report, interrupted, best_of, instruction, instead);
+  } catch (const Interrupted&) {
+    progress.line(
+        fmt::format("stopped: {} has {} of {} lines; the same command continues", output, there, n));
+    return 130;
+  }
   progress.line(fmt::format("{}: {} lines, {} of them were there, {}; {}", output, n, had,
                             duration(seconds_now() - start), from.decoding));
   Disk::real().append(output, "");  // of no sources there is a file, too
