@@ -22,6 +22,7 @@ std::string range_of(const ExperimentResults& r, const std::string& recipe, doub
 void how_it_was_judged(page::Page& page, const ExperimentResults& r) {
   const ExperimentConfig& c = *r.config;
   page::Table t{"Languages, decoding and judging.", "claims.json", {{"what"}, {"choice"}}};
+  t.words = true;
   const auto row = [&](const std::string& what, const std::string& choice) {
     t.rows.push_back({what, escape_html(choice)});
   };

@@ -56,7 +56,8 @@ void Page::table(const Table& t) {
   put(fmt::format(
       "<figure class=\"table{3}\" id=\"table-{0}\"><figcaption><b>Table {0}.</b> {1}{2}</figcaption>\n"
       "<div class=\"scroll\"><table><thead><tr>",
-      tables_, t.caption, sources(t.data), short_names(t) ? " short" : ""));
+      tables_, t.caption, sources(t.data),
+      std::string(short_names(t) ? " short" : "") + (t.words ? " words" : "")));
   for (const Head& h : t.head) put(fmt::format("<th{}>{}</th>", tip(h.tip), escape_html(h.label)));
   put("</tr></thead><tbody>\n");
   for (const auto& row : t.rows) put(row_html(t, row));

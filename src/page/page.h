@@ -19,6 +19,7 @@ struct Table {
   const char* data;     // the files with these numbers, between blanks; "" if there is none
   std::vector<Head> head;
   std::vector<std::vector<std::string>> rows{};
+  bool words = false;  // cells are words, not numbers
 };
 class Page {
  public:

@@ -24,6 +24,7 @@ th,td{padding:.3rem .55rem;text-align:right;vertical-align:top;border-bottom:1px
 thead th{font-weight:600;color:var(--soft);vertical-align:bottom}th[title]{text-decoration:underline dotted;text-underline-offset:3px}
 td{white-space:nowrap}td small{color:var(--soft);font-size:.92em}
 th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:var(--paper);white-space:normal;min-width:11rem;max-width:26rem;font-weight:400}
+.words th,.words td{text-align:left;white-space:normal}
 .short th:first-child,.short td:first-child{min-width:0}
 th.over{text-align:left;background:var(--shade);max-width:none;color:var(--ink)}
 .verdict{font-weight:600;white-space:nowrap}.holds{color:var(--good)}.does_not_hold{color:var(--bad)}.undecided{color:var(--open)}
