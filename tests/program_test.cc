@@ -383,6 +383,7 @@ TEST(Program, TheTokenizerNamesTheLineAndKeepsThoseBefore) {
   const Ran bad = filter("encode", "ab\nba\na\u20ac\nb\n");
   expect_refusal(bad, "standard input: line 3: the character U+20AC");
   EXPECT_EQ(bad.out, good.out);
+  expect_refusal(filter("encode", "ab\na\xFF\n"), "standard input: line 2: byte 2 is not UTF-8");
   const Ran no_id = filter("decode", good.out + "1 x\n");
   expect_refusal(no_id, "standard input: line 3: expected ids from 0 to ");
   EXPECT_EQ(no_id.out, "ab\nba\n");
