@@ -1,5 +1,6 @@
 // A pool translated in a stage: interrupted anywhere and started again, the file has the bytes of an
 // uninterrupted run, whatever the batch and the number of threads. Files of other jobs are refused.
+#include "base/hash.h"
 #include "generate/generated.h"
 
 #include <gtest/gtest.h>

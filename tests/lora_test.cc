@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "checkpoint/checkpoint.h"
 #include "huggingface/export.h"
 #include "huggingface/import.h"

@@ -19,7 +19,7 @@
 #include <thread>
 #include <tuple>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "checkpoint/checkpoint.h"
 #include "parallel/ranks.h"
 #include "run/folder.h"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/utf8.h"
 #include "checkpoint/safetensors.h"
 #include "tests/typed.h"
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/weights.h"

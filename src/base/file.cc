@@ -167,6 +167,23 @@ bool is_device(const std::string& path) {
   const bool system = path.starts_with("/dev/") || path.starts_with("/proc/");
   return is_special(path) || (system && !in_memory);
 }
+std::string folder_of(const std::string& path) {
+  const std::string folder = fs::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+std::string without_end_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+void refuse(const std::string& path, const char* doing, int error, uint64_t bytes) {
+  if (error == ENOSPC || error == EDQUOT)
+    throw FileError(fmt::format("{}: no space left: free {} MB or choose another folder", path,
+                                std::max<uint64_t>((bytes + 999'999) / 1'000'000, 1)));
+  if (error == ELOOP)
+    throw FileError(
+        fmt::format("{}: cannot {}: it is a symbolic link, and those are not followed here", path, doing));
+  throw FileError(fmt::format("{}: cannot {}: {}", path, doing, std::generic_category().message(error)));
+}
 std::string Disk::read(const std::string& path) {
   File file(path, calls_);
   std::string out(file.size(), '\0');

@@ -11,8 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
-
 namespace rum {
 // As in the manual's section 2: -1 and errno when they fail. Tests override.
 class SystemCalls {
@@ -94,6 +92,13 @@ class FileLock {
 // A pipe, a device, or one of the names under which the system shows what is open already. These are written
 // to as they are; Disk::replace, which would give their name to a file, refuses them.
 bool is_device(const std::string& path);
+// The folder in which a file lies.
+std::string folder_of(const std::string& path);
+// The path without slashes at its end; of "/" one.
+std::string without_end_slashes(std::string path);
+// FileError of a system call that failed: what it was doing to the file, errno, the bytes that
+// had to be written.
+[[noreturn]] void refuse(const std::string& path, const char* doing, int error, uint64_t bytes = 0);
 
 class Disk {
  public:

@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
-#include "base/unfinished.h"
 
 namespace rum {
 namespace fs = std::filesystem;

@@ -23,5 +23,4 @@ class Progress {
   std::chrono::steady_clock::time_point last_{};
 };
 std::string duration(double seconds);  // 1h02m, 3m20s, 12s
-double seconds_now();                  // of a steady clock
 }  // namespace rum

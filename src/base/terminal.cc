@@ -10,21 +10,14 @@
 #include <cstdlib>
 
 #include "base/number.h"
+#include "base/utf8.h"
 
 namespace rum {
 namespace {
-// Bytes that a character's first byte announces; 0: no character begins with it.
-size_t announced(unsigned char c) {
-  if (c < 0x80) return 1;
-  if (c >= 0xC2 && c < 0xE0) return 2;
-  if (c >= 0xE0 && c < 0xF0) return 3;
-  return c >= 0xF0 && c < 0xF5 ? 4 : 0;
-}
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 // Of the character at the front: its bytes, or 0 when it is none.
 size_t character(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const size_t n = announced(byte(0));
+  const size_t n = announced_bytes(byte(0));
   if (n == 0 || n > text.size()) return 0;
   unsigned least = 0x80, most = 0xBF;
   if (byte(0) == 0xE0) least = 0xA0;  // below: more bytes than it needs, where some terminals read a control
@@ -32,7 +25,9 @@ size_t character(std::string_view text) {
   if (byte(0) == 0xED) most = 0x9F;  // above: a surrogate
   if (byte(0) == 0xF4) most = 0x8F;  // above: beyond U+10FFFF
   if (n > 1 && (byte(1) < least || byte(1) > most)) return 0;
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(n), continues) ? n : 0;
+  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(n), continues_character)
+             ? n
+             : 0;
 }
 // U+202A to U+202E and U+2066 to U+2069: what follows reads from right to left, or goes on as before.
 bool turns(std::string_view c) {
@@ -73,18 +68,6 @@ FILE* guarded(FILE* stream, int file, int buffering) {
 }
 }  // namespace
 
-size_t unfinished_character(std::string_view text) {
-  for (size_t n = 1; n <= std::min<size_t>(3, text.size()); ++n) {
-    const char c = text[text.size() - n];
-    if (!continues(c)) return announced(static_cast<unsigned char>(c)) > n ? n : 0;
-  }
-  return 0;
-}
-std::string shortened(std::string_view text, size_t most) {
-  if (text.size() <= most) return std::string(text);
-  const std::string_view begins = text.substr(0, most);
-  return std::string(begins.substr(0, begins.size() - unfinished_character(begins))) + "...";
-}
 std::string visible(std::string_view text) {
   std::string out;
   while (!text.empty()) {
@@ -147,7 +130,7 @@ size_t hanging(std::string_view line, size_t width) {
 size_t bytes_of(std::string_view line, size_t width) {
   size_t i = 0;
   for (size_t n = 0; i < line.size(); ++i)
-    if (!continues(line[i]) && ++n > width) break;
+    if (!continues_character(line[i]) && ++n > width) break;
   return i;
 }
 }  // namespace

@@ -11,10 +11,6 @@ namespace rum {
 std::string visible(std::string_view);
 // Whether a name holds one of these, a tab or a line feed: no name of ours does.
 bool has_controls(std::string_view name);
-// Bytes at the end of a text that begin a character whose rest may still come: at most 3.
-size_t unfinished_character(std::string_view);
-// For messages: the text, or of a longer one whole characters of its first `most` bytes and "...".
-std::string shortened(std::string_view text, size_t most);
 // From now on what goes to standard output or standard error passes through visible() where that is a
 // terminal. Elsewhere it arrives byte for byte.
 void guard_terminals();

@@ -1,7 +1,6 @@
 // A file being written has a temporary name beside its final one, so that leftovers of a killed process
 // can be recognised.
 #pragma once
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,10 +11,4 @@ std::string unfinished_name(const std::string& path);
 bool is_unfinished(std::string_view name);
 // PATH of these two, any other name as it is.
 std::string finished_name(const std::string& path);
-
-// The folder in which a file lies.
-std::string folder_of(const std::string& path);
-// FileError of a system call that failed: what it was doing to the file, errno, the bytes that
-// had to be written.
-[[noreturn]] void refuse(const std::string& path, const char* doing, int error, uint64_t bytes = 0);
 }  // namespace rum

@@ -9,10 +9,6 @@
 
 namespace rum {
 namespace fs = std::filesystem;
-std::string without_end_slashes(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
-}
 void check_new_folder(const std::string& path) {
   if (Disk::real().exists(path)) throw FileError(path + ": already exists; name a new folder");
   check_output_folder(path);

@@ -4,8 +4,6 @@
 #include <string>
 
 namespace rum {
-// The path without slashes at its end; of "/" one.
-std::string without_end_slashes(std::string path);
 // FileError when it is there already or cannot be made: asked before the work. Creates nothing.
 void check_new_folder(const std::string& path);
 // `write` fills a temporary folder, which is renamed to this one when done and removed if it throws.

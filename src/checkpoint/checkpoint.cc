@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/unfinished.h"
 #include "checkpoint/safetensors.h"

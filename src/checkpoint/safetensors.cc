@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/free_memory.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "tensor/backend.h"
 #include "text/json.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/reader.h"
 #include "text/unicode.h"
 #include "text/words.h"

@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/random.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 
 namespace rum {
 namespace {

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/reader.h"
 
 namespace rum::edits {

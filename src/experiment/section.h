@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/json_keys.h"
 #include "text/toml.h"
 

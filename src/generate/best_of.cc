@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "checkpoint/weights.h"
 #include "generate/translate.h"
 #include "text/unicode.h"

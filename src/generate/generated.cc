@@ -6,9 +6,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/output.h"
-#include "base/progress.h"
 #include "generate/translate.h"
 #include "text/reader.h"
 #include "text/unicode.h"

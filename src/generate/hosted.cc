@@ -8,8 +8,9 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/output.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "generate/http.h"
 #include "text/json.h"
 #include "text/unicode.h"

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/json_keys.h"
 
 namespace rum {

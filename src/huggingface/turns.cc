@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "generate/chat_template.h"
 #include "huggingface/jinja.h"
 #include "text/json.h"

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/json.h"
 
 namespace rum {

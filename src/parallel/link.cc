@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "base/progress.h"
+#include "base/clock.h"
 
 namespace rum {
 namespace {

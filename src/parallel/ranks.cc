@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/progress.h"
 #include "tensor/simd.h"
 
 namespace rum {

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace rum {

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/unfinished.h"

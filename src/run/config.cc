@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "base/terminal.h"
+#include "base/utf8.h"
 #include "run/environment.h"
 #include "text/toml.h"
 #include "text/unpack.h"

@@ -1,7 +1,7 @@
 #include "run/provenance.h"
 
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/whole_folder.h"
 #include "checkpoint/weights.h"
 
 namespace rum {

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/whole_folder.h"
 #include "run/folder.h"
 #include "text/toml.h"
 

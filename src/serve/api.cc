@@ -8,7 +8,7 @@
 #include <ctime>
 #include <random>
 
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "generate/chat_template.h"
 #include "generate/generated.h"
 #include "generate/translate.h"

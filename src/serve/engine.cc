@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 namespace rum::serve {

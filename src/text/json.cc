@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 
 namespace rum {
 namespace {

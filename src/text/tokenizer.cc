@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "text/bpe.h"
 #include "text/pair_table.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/bpe.h"
 
 namespace rum {

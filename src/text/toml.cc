@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
 #define NDEBUG  // toml++ 3.3 has assertions that a malformed file trips; without them it reports an error
 #include <toml++/toml.h>

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/unfinished.h"
+#include "base/file.h"
 #include "text/unicode.h"
 
 namespace rum {

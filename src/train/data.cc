@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/unfinished.h"
 #include "run/folder.h"
 #include "run/run.h"
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "base/clock.h"
 #include "run/metrics.h"
 
 namespace rum {

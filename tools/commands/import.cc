@@ -1,10 +1,10 @@
 // `ruminate import` and `ruminate export`: Hugging Face models, in and out.
+#include "base/file.h"
 #include "huggingface/import.h"
 
 #include <fmt/format.h>
 
 #include "base/say.h"
-#include "base/whole_folder.h"
 #include "huggingface/export.h"
 #include "tools/command.h"
 #include "tools/options.h"

@@ -1,4 +1,5 @@
 // `ruminate translate`: a trained model writes a translation of each line.
+#include "base/clock.h"
 #include "generate/translate.h"
 
 #include <fmt/format.h>
