@@ -285,6 +285,34 @@ TEST(Attention, RefusesOffsetsThatDoNotRiseFromZeroWithinTheRows) {
   EXPECT_EQ(error_of([&] { attention(qkv, hs, cached, 0, 0); }),
             "attention: 2 texts, but the cache has 3 slots");
 }
+// What is too short or of another type would be read beyond its end, or as other numbers.
+TEST(Attention, RefusesLayoutsOfOtherTypesAndSizes) {
+  const Tensor qkv = noise({9, 24}, 1), q = noise({9, 8}, 2), kv = noise({9, 16}, 3);
+  const Heads hs{2, 2};
+  const Layout right{ints({0, 4, 9}), ints({2, 3}), ints(Ints(9)), Mask::prefix};
+  EXPECT_EQ(error_of([&] { attention(qkv, hs, right, 0, 0); }), "");
+  for (const Tensor& offsets : {Tensor(), ints({0}), noise({3}, 4)}) {
+    Layout wrong = right;
+    wrong.offsets = offsets;
+    const std::string said = ": the offsets must be i32 and name at least one text";
+    EXPECT_EQ(error_of([&] { attention(qkv, hs, wrong, 0, 0); }), "attention" + said);
+    EXPECT_EQ(error_of([&] { cross_attention(q, kv, hs, wrong, right); }), "cross_attention, queries" + said);
+    EXPECT_EQ(error_of([&] { cross_attention(q, kv, hs, right, wrong); }), "cross_attention, memory" + said);
+    EXPECT_EQ(error_of([&] { pool(q, wrong, Pooling::mean); }), "pool" + said);
+  }
+  for (const Tensor& prefix : {Tensor(), ints({2}), ints({2, 3, 0}), noise({2}, 4)}) {
+    Layout wrong = right;
+    wrong.prefix = prefix;
+    expect_error([&] { attention(qkv, hs, wrong, 0, 0); }, "a prefix for each of 2 texts");
+    wrong.mask = Mask::causal;  // does not look at it
+    EXPECT_EQ(error_of([&] { attention(qkv, hs, wrong, 0, 0); }), "");
+  }
+  for (const Tensor& positions : {Tensor(), ints(Ints(8)), noise({9}, 4)}) {
+    Layout wrong = right;
+    wrong.positions = positions;
+    expect_error([&] { attention(qkv, hs, wrong, 0, 0); }, "a position for each of 9 rows");
+  }
+}
 TEST(Attention, RefusesWhatDoesNotFit) {
   const Layout l = layout(Mask::causal);
   EXPECT_THROW(attention(noise({kRows, 24}, 1), {3, 2}, l, 0), Error);

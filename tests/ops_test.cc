@@ -15,6 +15,8 @@
 #include "base/threads.h"
 #include "formulas.h"
 #include "ops/add.h"
+#include "ops/columns.h"
+#include "tests/error_of.h"
 
 namespace rum::ops_test {
 namespace {
@@ -65,10 +67,8 @@ std::vector<Tensor> cast(const std::vector<Tensor>& in, DType to) {
   return out;
 }
 Tensor escaped(const Tensor& t) {  // a copy that outlives the step
-  Arena* arena = std::exchange(current_arena(), nullptr);
-  Tensor out = t.clone();
-  current_arena() = arena;
-  return out;
+  const OwnMemory own;
+  return t.clone();
 }
 struct How {
   std::vector<bool> wanted = {};                // which inputs get a gradient; empty: all real ones
@@ -461,6 +461,17 @@ TEST_P(Fused, P8EqualsComposition) {
     }
 }
 // ---- what is counted --------------------------------------------------------------------------------------
+// A sum that nobody can write must not be lost in silence.
+TEST(Ops, SumsOfColumnsRefuseAGradientOfAnotherType) {
+  const auto one = [](int64_t, int64_t, auto) { return simd::all<float>(1); };
+  const Tensor fits = Tensor::empty({3}, DType::f32, DeviceKind::cpu);
+  GradSlot slot = GradSlot::in(fits);
+  sum_columns<float, float>(Grad(&slot), 4, 3, one);
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(fits.at(i), 4);
+  GradSlot wide = GradSlot::in(Tensor::empty({3}, DType::f64, DeviceKind::cpu));
+  expect_error([&] { sum_columns<float, float>(Grad(&wide), 4, 3, one); },
+               "no sum over rows in f32 for a gradient in f64");
+}
 TEST(Ops, AreSampledEnough) {
   size_t mutated = 0;
   for (const Op* op : Op::all()) {

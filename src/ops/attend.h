@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/round_up.h"
 #include "ops/attention.h"
 #include "ops/micro.h"
@@ -112,6 +113,28 @@ MatrixView<const S> panels_of(MatrixView<const S> rows, int64_t n, int64_t d, Sc
   return {to, lanes, d * lanes};
 }
 
+// A row of a head, d numbers, to where the tensor has it: as factor * row,
+template <class T>
+void put_row(T* to, const Stats<T>* row, Stats<T> factor, int64_t d) {
+  using S = Stats<T>;
+  simd::each<S>(0, d, [&](int64_t e, auto n) { simd::put(to + e, factor * simd::get(row + e, n), n); });
+}
+// and as a gradient, in addition to what is there or not.
+template <class T>
+void put_gradient(T* to, const Stats<T>* row, int64_t d, bool add) {
+  using S = Stats<T>;
+  simd::each<S>(0, d, [&](int64_t e, auto n) {
+    simd::Vec<S> v = simd::get(row + e, n);
+    if (add) v += simd::get(to + e, n);
+    simd::put(to + e, v, n);
+  });
+}
+// Error, with the op's name, unless kv divides query.
+inline void check_heads(const char* op, Heads hs) {
+  RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
+            "{}: {} query heads cannot share {} key heads evenly", op, hs.query, hs.kv);
+}
+
 // One head of one text: m queries, of which query i sees the first seen(i) keys; seen never falls. For each,
 // emit(i, o, factor, lse): y = o * factor, and lse = log sum_j exp(q k_j / sqrt d), which backward starts
 // from. Scratch: p, kMicroRows x `wide` numbers; o, kMicroRows x padded d.
@@ -168,6 +191,7 @@ struct Piece {  // one head of one text: m queries, n keys, d numbers each; o an
 //           (Dao et al. 2022): ds_ij = p_ij (dp_ij - delta_i)
 //   dq_i  = sum_j ds_ij k_j / sqrt d,  dk_j = sum_i ds_ij q_i / sqrt d
 // p is computed again from q, k and lse. dk and dv (n rows of padded d) are added to; emit(i, row) gets dq.
+// Scratch: p and ds, kBlock x padded n numbers each; dq, kMicroRows x padded d.
 template <class S, class Seen, class Emit>
 void attend_backward(const Piece<S>& x, Seen&& seen, S* p, S* ds, S* dq, S* dk, S* dv, Emit&& emit) {
   constexpr int64_t lanes = simd::kLanes<S>;

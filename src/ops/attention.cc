@@ -79,9 +79,7 @@ void forward_piece(const Tensor& qkv, Heads hs, const Layout& l, int layer, cons
     attend(
         broadcast(q), keys, values, r.length, d, [&](int64_t i) { return r.seen_by(i); }, p, wide, o,
         [&](int64_t i, const S* row, S factor, S z) {
-          T* to = y.data<T>() + (r.begin + i) * c + h * d;
-          simd::each<S>(0, d,
-                        [&](int64_t e, auto n) { simd::put(to + e, factor * simd::get(row + e, n), n); });
+          put_row(y.data<T>() + (r.begin + i) * c + h * d, row, factor, d);
           lse.data<S>()[(r.begin + i) * hs.query + h] = z;
         });
   }
@@ -131,12 +129,7 @@ void backward_piece(const Tensor& qkv, Heads hs, const Layout& l, const Rotation
   const MatrixView<const S> value_panels = panels_of(values, n, d, scratch);
   auto emit = [&](S* row, int64_t i, int64_t column, bool turned) {
     if (turned && rotation.on()) rotation.turn(row, positions[i], S{-1});
-    T* place = to + i * width + column;
-    simd::each<S>(0, d, [&](int64_t e, auto lanes) {
-      simd::Vec<S> v = simd::get(row + e, lanes);
-      if (add) v += simd::get(place + e, lanes);
-      simd::put(place + e, v, lanes);
-    });
+    put_gradient(to + i * width + column, row, d, add);
   };
   for (int64_t h = g * group; h < (g + 1) * group; ++h) {
     Scratch<S> again = scratch;
@@ -210,11 +203,9 @@ const bool provided = kernels::attention_forward.provide(DeviceKind::cpu, forwar
                       kernels::cache_reorder.provide(DeviceKind::cpu, reorder);
 
 std::vector<Sample> samples() {
-  auto ints = [](std::vector<int32_t> v) {
-    return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32);
-  };
-  auto with = [&](Mask m, Rope rope, std::vector<int32_t> offsets, Heads hs = {2, 2}) {
-    Layout l{ints(std::move(offsets)), ints({2, 3, 0, 0}), ints({0, 1, 2, 3, 0, 1, 2, 3, 4, 0}), m};
+  auto ints = [](const std::vector<int32_t>& v) { return Tensor::ints(v); };
+  auto with = [&](Mask m, Rope rope, const std::vector<int32_t>& offsets, Heads hs = {2, 2}) {
+    Layout l{ints(offsets), ints({2, 3, 0, 0}), ints({0, 1, 2, 3, 0, 1, 2, 3, 4, 0}), m};
     return [l, rope, hs](std::span<const Tensor> in) {
       return attention(in[0], hs, l.to(in[0].device()), 0, rope);
     };
@@ -251,11 +242,11 @@ const Op op{"attention", "y = softmax(q k' / sqrt(d) + mask) v per head and text
 
 Cache::Cache(int64_t layers, int64_t slots, int64_t length, int64_t width, DType t, DeviceKind d)
     : used(Tensor::empty({slots}, DType::i32, d)) {
-  Backend::of(d).fill(used.data<void>(), 0, static_cast<size_t>(slots) * 4);
+  used.zero();
   for (int64_t i = 0; i < layers; ++i) {
     keys.push_back(Tensor::empty({slots, round_up(length, kLargestPanel), width}, t, d));
     values.push_back(Tensor::empty({slots, length, width}, t, d));
-    Backend::of(d).fill(keys.back().data<void>(), 0, static_cast<size_t>(keys.back().size()) * size_of(t));
+    keys.back().zero();
   }
 }
 void Cache::advance(const Tensor& offsets) { kernels::cache_advance(used.device(), offsets, used); }
@@ -292,7 +283,7 @@ void Cache::reorder(std::span<const int32_t> parents) {
 }
 void Cache::clear(int64_t slot) {
   RUM_CHECK(slot >= 0 && slot < used.size(), "Cache::clear: slot {} of {}", slot, used.size());
-  Backend::of(used.device()).fill(used.data<int32_t>() + slot, 0, 4);
+  used.rows(slot, slot + 1).zero();
 }
 
 Layout Layout::to(DeviceKind d) const {
@@ -300,6 +291,10 @@ Layout Layout::to(DeviceKind d) const {
   return {there(offsets), there(prefix), there(positions), mask, cache};
 }
 void check_offsets(const char* op, const Tensor& offsets, const Tensor& x) {
+  RUM_CHECK(offsets && offsets.dtype() == DType::i32 && offsets.size() >= 2,
+            "{}: the offsets must be i32 and name at least one text", op);
+  RUM_CHECK(offsets.device() == x.device(),
+            "{}: the layout is on another device: Layout::to() brings it to that of x", op);
   if (offsets.device() != DeviceKind::cpu) return;
   const int32_t* o = offsets.data<int32_t>();
   RUM_CHECK(o[0] == 0, "{}: the first text begins at row {}, not 0", op, o[0]);
@@ -309,23 +304,27 @@ void check_offsets(const char* op, const Tensor& offsets, const Tensor& x) {
 }
 Tensor attention(const Tensor& qkv, Heads hs, const Layout& l, int layer, Rope rope) {
   check_inputs("attention", {qkv});
-  RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
-            "attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
+  check_heads("attention", hs);
   const int64_t n = qkv.shape()[0], all = hs.query + 2 * hs.kv, d = qkv.shape()[-1] / all;
   RUM_CHECK(
       qkv.shape().rank == 2 && qkv.shape()[1] == all * d && d > 0 && (!rope.on() || d % 2 == 0),
       "attention: qkv {} does not split into {} query and 2 x {} key and value heads of the same{} width",
       str(qkv.shape()), hs.query, hs.kv, rope.on() ? ", even" : "");
-  RUM_CHECK(l.positions.size() == n, "attention: {} rows, {} positions", n, l.positions.size());
-  RUM_CHECK(l.offsets.device() == qkv.device() && l.positions.device() == qkv.device() &&
-                (l.mask != Mask::prefix || l.prefix.device() == qkv.device()) &&
-                (!l.cache || l.cache->used.device() == qkv.device()),
-            "attention: the layout or its cache is not on the device of qkv: Layout::to() brings it there");
+  check_offsets("attention", l.offsets, qkv);
+  const int64_t texts = l.offsets.size() - 1;
+  auto ints = [&](const Tensor& t, int64_t count) {
+    return t && t.dtype() == DType::i32 && t.size() == count && t.device() == qkv.device();
+  };
+  RUM_CHECK(ints(l.positions, n), "attention: expected a position for each of {} rows, i32 as the offsets",
+            n);
+  RUM_CHECK(l.mask != Mask::prefix || ints(l.prefix, texts),
+            "attention: expected a prefix for each of {} texts, i32 as the offsets", texts);
+  RUM_CHECK(!l.cache || l.cache->used.device() == qkv.device(),
+            "attention: the cache is not on the device of qkv");
   RUM_CHECK(!(l.cache && Tape::current() && Tape::current()->wants(qkv)),
             "attention: a cache is for inference; this call needs gradients");
-  RUM_CHECK(!l.cache || l.cache->used.size() == l.offsets.size() - 1,
-            "attention: {} texts, but the cache has {} slots", l.offsets.size() - 1, l.cache->used.size());
-  check_offsets("attention", l.offsets, qkv);
+  RUM_CHECK(!l.cache || l.cache->used.size() == texts, "attention: {} texts, but the cache has {} slots",
+            texts, l.cache->used.size());
   Tensor y = Tensor::empty({n, hs.query * d}, qkv.dtype(), qkv.device());
   Tensor lse = Tensor::empty({n, hs.query}, stats_type(qkv.dtype()), qkv.device());
   kernels::attention_forward(qkv.device(), qkv, hs, l, layer, rope, y, lse);

@@ -73,8 +73,8 @@ Tensor attention(const Tensor& qkv, Heads, const Layout&, int layer, Rope = 1000
 // a text without memory, and rows after the last text, give 0.
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads, const Layout& queries, const Layout& memory);
 
-// Error, with the op's name, unless the offsets rise from 0 to at most the number of rows of x. Offsets on a
-// GPU are not read: that would wait for it.
+// Error, with the op's name, unless the offsets are i32, on the device of x, and rise from 0 to at most its
+// number of rows. Those on a GPU are not read: that would wait for it.
 void check_offsets(const char* op, const Tensor& offsets, const Tensor& x);
 
 namespace kernels {

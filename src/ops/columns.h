@@ -4,11 +4,12 @@
 #include <algorithm>
 
 #include "autograd/tape.h"
+#include "base/error.h"
 #include "tensor/simd.h"
 
 namespace rum {
 // to (c) = or += sum over i < n of term(i, j, lanes), a vector of columns j, j + 1, ... Does nothing when
-// nobody wants `to`.
+// nobody wants `to`. Error: its numbers are not summed in S.
 template <class T, class S, class Term>
 void sum_columns(const Grad& to, int64_t n, int64_t c, Term&& term) {
   if (!to) return;
@@ -35,6 +36,9 @@ void sum_columns(const Grad& to, int64_t n, int64_t c, Term&& term) {
           simd::put(out + j, sum, count);
         });
       });
+    } else {
+      fail(fmt::format("no sum over rows in {} for a gradient in {}", sizeof(S) == 8 ? "f64" : "f32",
+                       name_of(to.to().dtype())));
     }
   });
 }

@@ -43,22 +43,11 @@ void forward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
             broadcast(head_rows<T>({q.data<T>() + t.q * c + h * d, c}, t.m, d, again)), keys, values, t.m, d,
             [&](int64_t) { return t.n; }, p, wide, o,
             [&](int64_t i, const S* row, S factor, S z) {
-              simd::each<S>(0, d, [&](int64_t e, auto n) {
-                simd::put(to + i * c + h * d + e, factor * simd::get(row + e, n), n);
-              });
+              put_row(to + i * c + h * d, row, factor, d);
               lse.data<S>()[(t.q + i) * hs.query + h] = z;
             });
       }
     });
-  });
-}
-
-template <class T>
-void add_row(T* to, const Stats<T>* row, int64_t d, bool add) {
-  simd::each<Stats<T>>(0, d, [&](int64_t e, auto n) {
-    simd::Vec<Stats<T>> v = simd::get(row + e, n);
-    if (add) v += simd::get(to + e, n);
-    simd::put(to + e, v, n);
   });
 }
 
@@ -106,13 +95,13 @@ void backward(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries
         attend_backward(
             x, [&](int64_t) { return t.n; }, p, ds, row, dk, dv,
             [&](int64_t i, S* r) {
-              if (out_q) add_row(out_q + at + i * c, r, d, add_q);
+              if (out_q) put_gradient(out_q + at + i * c, r, d, add_q);
             });
       }
       for (int64_t i = 0; out_kv && i < t.n; ++i) {
         T* to = out_kv + (t.k + i) * width + g * d;
-        add_row(to, dk + i * step, d, add_kv);
-        add_row(to + width / 2, dv + i * step, d, add_kv);
+        put_gradient(to, dk + i * step, d, add_kv);
+        put_gradient(to + width / 2, dv + i * step, d, add_kv);
       }
     });
   });
@@ -121,11 +110,9 @@ const bool provided = kernels::cross_attention_forward.provide(DeviceKind::cpu, 
                       kernels::cross_attention_backward.provide(DeviceKind::cpu, backward);
 
 std::vector<Sample> samples() {
-  auto layout = [](std::vector<int32_t> offsets) {
-    return Layout{Tensor::from<int32_t>(offsets, {static_cast<int64_t>(offsets.size())}, DType::i32), {}, {}};
-  };
-  auto with = [&](Heads hs, std::vector<int32_t> to, std::vector<int32_t> from) {
-    return [=, a = layout(std::move(to)), b = layout(std::move(from))](std::span<const Tensor> in) {
+  auto with = [&](Heads hs, const std::vector<int32_t>& to, const std::vector<int32_t>& from) {
+    return [hs, a = Layout{Tensor::ints(to), {}, {}},
+            b = Layout{Tensor::ints(from), {}, {}}](std::span<const Tensor> in) {
       return cross_attention(in[0], in[1], hs, a.to(in[0].device()), b.to(in[0].device()));
     };
   };
@@ -146,19 +133,16 @@ const Op op{"cross_attention", "y = softmax(q k' / sqrt(d)) v per head and text;
 Tensor cross_attention(const Tensor& q, const Tensor& kv, Heads hs, const Layout& queries,
                        const Layout& memory) {
   check_inputs("cross_attention", {q, kv});
-  RUM_CHECK(hs.query > 0 && hs.kv > 0 && hs.query % hs.kv == 0,
-            "cross_attention: {} query heads cannot share {} key heads evenly", hs.query, hs.kv);
+  check_heads("cross_attention", hs);
   const int64_t d = q.shape()[-1] / hs.query;
   RUM_CHECK(q.shape().rank == 2 && kv.shape().rank == 2 && q.shape()[1] == hs.query * d &&
                 kv.shape()[1] == 2 * hs.kv * d && d > 0 && q.dtype() == kv.dtype(),
             "cross_attention: q {} for {} heads, kv {} for 2 x {}", str(q.shape()), hs.query, str(kv.shape()),
             hs.kv);
-  RUM_CHECK(queries.offsets.device() == q.device() && memory.offsets.device() == q.device(),
-            "cross_attention: a layout is not on the device of q: Layout::to() brings it there");
-  RUM_CHECK(queries.offsets.size() == memory.offsets.size(), "cross_attention: {} texts ask, {} answer",
-            queries.offsets.size() - 1, memory.offsets.size() - 1);
   check_offsets("cross_attention, queries", queries.offsets, q);
   check_offsets("cross_attention, memory", memory.offsets, kv);
+  RUM_CHECK(queries.offsets.size() == memory.offsets.size(), "cross_attention: {} texts ask, {} answer",
+            queries.offsets.size() - 1, memory.offsets.size() - 1);
   Tensor y = Tensor::like(q);
   Tensor lse = Tensor::empty({q.shape()[0], hs.query}, stats_type(q.dtype()), q.device());
   kernels::cross_attention_forward(q.device(), q, kv, hs, queries, memory, y, lse);

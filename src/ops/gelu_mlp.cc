@@ -14,9 +14,7 @@ void linear_then_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias,
 }
 void product_then_slope(const Tensor& dy, const Tensor& weight, const Tensor& pre, Tensor& dpre) {
   gemm(dy, weight, dpre);
-  GradSlot in_place = GradSlot::of(dpre);
-  in_place.grad = dpre;
-  in_place.fixed = true;
+  GradSlot in_place = GradSlot::in(dpre);
   kernels::gelu_backward(dy.device(), pre, dpre, Grad(&in_place));
 }
 namespace {

@@ -286,7 +286,7 @@ Int8Weights int8_zeros(const Shape& shape) {
   RUM_CHECK(k <= kMostInputs, "a layer of {} inputs: int8 sums hold {}", k, kMostInputs);
   const auto zeros = [](int64_t size, DType t) {
     Tensor out = Tensor::empty({size}, t, DeviceKind::cpu);
-    std::memset(out.data<char>(), 0, static_cast<size_t>(size) * size_of(t));
+    out.zero();
     return out;
   };
   return {n, k, zeros(panels * groups_of(k) * kGroupBytes, DType::i8), zeros(panels * kPanel, DType::i32),
@@ -328,8 +328,8 @@ void int8_product(const Tensor& a, const Int8Weights& w, Tensor& c, const Tensor
   const int64_t m = a.shape().rows(), n = w.outputs, k = w.inputs, groups = groups_of(k);
   RUM_CHECK(a.shape()[-1] == k && c.size() == m * n && (!bias || bias.size() == n) &&
                 a.dtype() == DType::f32 && c.dtype() == DType::f32 && (!bias || bias.dtype() == DType::f32),
-            "int8: {} {} times ({}, {})' into {} {}", str(a.shape()), static_cast<int>(a.dtype()), n, k,
-            str(c.shape()), static_cast<int>(c.dtype()));
+            "int8: {} {} times ({}, {})' into {} {}", str(a.shape()), name_of(a.dtype()), n, k,
+            str(c.shape()), name_of(c.dtype()));
   const int64_t padded = round_up(k, 64), step = path.apart ? 2 * padded + kStartBytes : padded;
   const Tensor rounded = Tensor::empty({m * step}, DType::i8, DeviceKind::cpu);
   const Tensor scales = Tensor::empty({m}, DType::f32, DeviceKind::cpu);
@@ -375,7 +375,7 @@ void int8_forget(const Tensor& block) {
   const char* begin = block.data<char>();
   std::erase_if(used, [&](const auto& u) {
     const auto* at = static_cast<const char*>(u.first);
-    return at >= begin && at < begin + static_cast<size_t>(block.size()) * size_of(block.dtype());
+    return at >= begin && at < begin + block.bytes();
   });
 }
 }  // namespace rum

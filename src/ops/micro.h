@@ -9,7 +9,7 @@
 #include "tensor/simd.h"
 
 namespace rum {
-#ifdef __AVX512F__
+#if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kMicroRows = 6, kMicroVectors = 4;  // 24 sums, 4 of B, 1 of A: 29 of 32 registers
 #else
 constexpr int kMicroRows = 4, kMicroVectors = 3;  // 12 sums, 3 of B, 1 of A: all 16

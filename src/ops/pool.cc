@@ -9,13 +9,20 @@
 
 namespace rum {
 namespace {
+struct Rows {  // begin .. end
+  int64_t begin, end;
+};
+Rows rows_of(const int32_t* offsets, int64_t s, Pooling kind) {  // those of text s that are pooled
+  const int32_t begin = offsets[s], end = offsets[s + 1];
+  return {kind == Pooling::mean ? begin : std::max(begin, end - 1), end};
+}
 void forward(const Tensor& x, const Tensor& offsets, Pooling kind, Tensor& y) {
   by_type(x.dtype(), [&]<class T> {
     using S = Stats<T>;
     const int64_t c = x.shape()[1];
     const int32_t* o = offsets.data<int32_t>();
     parallel(offsets.size() - 1, [&](int64_t s) {
-      const int64_t begin = kind == Pooling::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
+      const auto [begin, end] = rows_of(o, s, kind);
       std::vector<S> sum(static_cast<size_t>(c));
       for (int64_t i = begin; i < end; ++i) {
         const T* row = x.data<T>() + i * c;
@@ -37,7 +44,7 @@ void backward(const Tensor& dy, const Tensor& offsets, Pooling kind, const Grad&
     const bool add = dx.add();
     if (!add) std::fill(out + o[texts] * c, out + n * c, T{});  // after the last text
     parallel(texts, [&](int64_t s) {
-      const int64_t begin = kind == Pooling::mean ? o[s] : std::max(o[s], o[s + 1] - 1), end = o[s + 1];
+      const auto [begin, end] = rows_of(o, s, kind);
       if (!add) std::fill(out + o[s] * c, out + begin * c, T{});
       const S count = static_cast<S>(end - begin);
       for (int64_t i = begin; i < end; ++i)
@@ -54,10 +61,7 @@ const bool provided = kernels::pool_forward.provide(DeviceKind::cpu, forward) &&
 std::vector<Sample> samples() {
   auto with = [](std::string label, Tensor x, Pooling kind, std::vector<int32_t> offsets) {
     const Apply f = [=](std::span<const Tensor> in) {
-      Layout l;
-      l.offsets =
-          Tensor::from<int32_t>(offsets, {static_cast<int64_t>(offsets.size())}, DType::i32, in[0].device());
-      return pool(in[0], l, kind);
+      return pool(in[0], Layout{Tensor::ints(offsets, in[0].device()), {}, {}}, kind);
     };
     return Sample{
         std::move(label),
@@ -83,8 +87,6 @@ Tensor pool(const Tensor& x, const Layout& layout, Pooling kind) {
   const Tensor& offsets = layout.offsets;
   check_inputs("pool", {x});
   RUM_CHECK(x.shape().rank == 2, "pool: x {} is not (N, C)", str(x.shape()));
-  RUM_CHECK(offsets && offsets.dtype() == DType::i32 && offsets.size() >= 2 && offsets.device() == x.device(),
-            "pool: offsets must be i32, on the device of x, and name at least one text");
   check_offsets("pool", offsets, x);
   Tensor y = Tensor::empty({offsets.size() - 1, x.shape()[1]}, x.dtype(), x.device());
   kernels::pool_forward(x.device(), x, offsets, kind, y);

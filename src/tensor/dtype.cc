@@ -3,8 +3,9 @@
 #include "base/error.h"
 
 namespace rum {
-void fail_no_type(DType t) {
+const char* name_of(DType t) {
   constexpr const char* names[] = {"f32", "bf16", "f64", "i32", "i8"};
-  fail(fmt::format("no kernel computes in {}", names[static_cast<int>(t)]));
+  return names[static_cast<int>(t)];
 }
+void fail_no_type(DType t) { fail(fmt::format("no kernel computes in {}", name_of(t))); }
 }  // namespace rum

@@ -89,6 +89,9 @@ Tensor Tensor::from(std::span<const T> values, Shape s, DType t, DeviceKind d) {
   }
   return out;
 }
+Tensor Tensor::ints(std::span<const int32_t> v, DeviceKind d) {
+  return from(v, {static_cast<int64_t>(v.size())}, DType::i32, d);
+}
 void Tensor::copy_from(std::span<const int32_t> v) {
   RUM_CHECK(dtype() == DType::i32 && size() == static_cast<int64_t>(v.size()),
             "copy of {} integers to {}: expected as many i32", v.size(), str(shape()));
@@ -96,14 +99,14 @@ void Tensor::copy_from(std::span<const int32_t> v) {
 }
 void Tensor::copy_from(const Tensor& t) {
   RUM_CHECK(t.shape() == shape() && t.dtype() == dtype(), "copy of {} to {}", str(t.shape()), str(shape()));
-  const size_t bytes = static_cast<size_t>(size()) * size_of(dtype());
   if (t.device() == device())
-    Backend::of(device()).copy(body_->data, t.body_->data, bytes);
+    Backend::of(device()).copy(body_->data, t.body_->data, bytes());
   else if (t.device() == DeviceKind::cpu)
-    Backend::of(device()).upload(body_->data, t.body_->data, bytes);
+    Backend::of(device()).upload(body_->data, t.body_->data, bytes());
   else
-    Backend::of(t.device()).download(body_->data, t.body_->data, bytes);
+    Backend::of(t.device()).download(body_->data, t.body_->data, bytes());
 }
+void Tensor::zero() { Backend::of(device()).fill(body_->data, 0, bytes()); }
 Tensor Tensor::to(DeviceKind d) const {
   if (d == device()) return *this;
   Tensor out = empty(shape(), dtype(), d);
