@@ -13,6 +13,7 @@
 
 namespace rum::attention_maps_test {
 namespace {
+constexpr int64_t kAll = 1000;  // more tokens than any text here has
 void expect_rows_of_one(const std::vector<AttentionMaps>& maps) {
   for (const AttentionMaps& m : maps)
     for (const auto& head : m.heads)
@@ -26,7 +27,7 @@ void expect_rows_of_one(const std::vector<AttentionMaps>& maps) {
 TEST(AttentionMaps, AreTheSoftmaxOfAPrefixModel) {
   toy::World w(toy::tiny(), DType::f32);
   const Example e = toy::pairs(1, 3, 7, 14).front();
-  const auto maps = attention_maps(w.model, e);
+  const auto maps = attention_maps(w.model, e, kAll);
   ASSERT_EQ(maps.size(), 2u);
   expect_rows_of_one(maps);
   Arena arena(DeviceKind::cpu);
@@ -59,7 +60,7 @@ TEST(AttentionMaps,
   toy::World w(c, DType::f32);
   Example e;
   for (Token t = 0; t < 21; ++t) e.tokens.push_back(2 + t % 12);
-  const auto maps = attention_maps(w.model, e);
+  const auto maps = attention_maps(w.model, e, kAll);
   expect_rows_of_one(maps);
   Arena arena(DeviceKind::cpu);
   Tape tape(arena, Tape::Mode::forward_only);
@@ -83,7 +84,7 @@ TEST(AttentionMaps,
 }
 // The corner of the whole: reading from left to right, with a prefix longer than the corner, in two parts.
 void expect_corner(const Model& model, const Example& e, int64_t most) {
-  const auto whole = attention_maps(model, e), corner = attention_maps(model, e, most);
+  const auto whole = attention_maps(model, e, kAll), corner = attention_maps(model, e, most);
   ASSERT_EQ(whole.size(), corner.size());
   for (size_t i = 0; i < whole.size(); ++i) {
     const AttentionMaps &w = whole[i], &c = corner[i];
@@ -121,7 +122,7 @@ TEST(AttentionMaps, OfAnEncoderDecoderAreThree) {
   write_run(folder.path, {.model = ModelKind::encoder_decoder});
   const auto run = load_run(folder.path);
   const Example e{{5, 6, 7, 8, run->tokenizer.special(kSep), 9, 10, run->tokenizer.end()}, 5};
-  const auto maps = attention_maps(run->model, e);
+  const auto maps = attention_maps(run->model, e, kAll);
   ASSERT_EQ(maps.size(), 6u);
   expect_rows_of_one(maps);
   std::string parts;
@@ -131,7 +132,7 @@ TEST(AttentionMaps, OfAnEncoderDecoderAreThree) {
   EXPECT_EQ(maps[3].columns, 5);
   EXPECT_EQ(maps[3].rows_from, 4u);
   EXPECT_EQ(maps[2].heads[0][1], 0);  // a decoder does not see what comes later
-  EXPECT_THROW(attention_maps(run->model, {std::vector<Token>(200, 5), 100}), Error);
+  EXPECT_THROW(attention_maps(run->model, {std::vector<Token>(200, 5), 100}, kAll), Error);
 }
 }  // namespace
 }  // namespace rum::attention_maps_test

@@ -115,7 +115,7 @@ const std::vector<Corpus>& two_classes() {
 }
 RunConfig tiny() {
   RunConfig c;
-  c.kind = CorpusKind::documents, c.tokens = 64, c.steps = c.schedule.steps = 40, c.eval_every = 4;
+  c.kind = CorpusKind::documents, c.tokens = 64, c.steps = 40, c.eval_every = 4;
   c.model.layers = 1, c.model.width = 32, c.model.heads = 1, c.model.context = 16;
   c.schedule.warmup = 2;
   return c;

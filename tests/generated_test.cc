@@ -1,6 +1,5 @@
 // A pool translated in a stage: interrupted anywhere and started again, the file has the bytes of an
 // uninterrupted run, whatever the batch and the number of threads. Files of other jobs are refused.
-#include "base/hash.h"
 #include "generate/generated.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/threads.h"
 #include "checkpoint/weights.h"
 #include "generate/log_probs.h"

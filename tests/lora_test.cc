@@ -1,5 +1,7 @@
 // Adapters (LoRA): what they compute, that nothing else is trained, saved or changed, and that every command
 // reads a run with adapters as the adapted model.
+#include "model/lora.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -34,8 +36,7 @@ const ParameterBlock::Entry& entry(const ParameterBlock& block, const std::strin
   throw std::runtime_error("no parameter " + name);
 }
 Tensor part(const ParameterBlock& block, const Tensor& flat, const std::string& name) {
-  const ParameterBlock::Entry& e = entry(block, name);
-  return flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape);
+  return entry(block, name).part_of(flat);
 }
 double at(const Tensor& t, int64_t i, int64_t j) { return t.at(i * t.shape()[1] + j); }
 
@@ -140,8 +141,7 @@ struct Scene {  // a run, and the config of one that trains adapters for it
     config.folder = file("run"), config.from = file("base");
     config.train = {file("train.txt")}, config.valid = file("valid.txt");
     config.lora = {.rank = 4, .alpha = 6};
-    config.tokens = 192, config.steps = config.schedule.steps = 12, config.schedule.peak = 2e-2f,
-    config.schedule.warmup = 2;
+    config.tokens = 192, config.steps = 12, config.schedule.peak = 2e-2f, config.schedule.warmup = 2;
     config.save_every = 1, config.keep = 20, config.eval_every = 6, config.bleu_texts = 2,
     config.best = Best::last;
     testing::internal::CaptureStderr();

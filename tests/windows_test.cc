@@ -212,7 +212,7 @@ struct Scene {
     config.model = {
         .context = 24, .layers = 2, .heads = 2, .kv_heads = 0, .width = 16, .inner = 32, .dropout = 0.1f};
     config.tokens = 24 * 5;
-    config.schedule = {.peak = 5e-3f, .warmup = 5, .steps = 24};
+    config.schedule = {.peak = 5e-3f, .warmup = 5};
     config.steps = 24, config.eval_every = 12, config.save_every = 1, config.keep = 30;
     testing::internal::CaptureStderr();
   }

@@ -146,11 +146,10 @@ void remove_stale(const std::string& folder, Disk& disk) {
   for (const std::string& name : disk.list(folder))
     if (name.starts_with(kBefore) && is_unfinished(name)) disk.remove(folder + "/" + name);
 }
-void retain(const std::string& folder, int64_t last, const std::vector<int64_t>& keep, Disk& disk) {
-  RUM_CHECK(last >= 1, "retain() must keep at least the newest checkpoint, not {}", last);
+void retain(const std::string& folder, const std::vector<int64_t>& keep, Disk& disk) {
   const std::vector<int64_t> steps = saved_steps(folder, disk);
-  for (size_t i = 0; i + static_cast<size_t>(last) < steps.size(); ++i)
-    if (std::find(keep.begin(), keep.end(), steps[i]) == keep.end())
-      disk.remove(checkpoint_path(folder, steps[i]));
+  for (const int64_t step : steps)
+    if (step != steps.back() && std::find(keep.begin(), keep.end(), step) == keep.end())
+      disk.remove(checkpoint_path(folder, step));
 }
 }  // namespace rum

@@ -24,7 +24,7 @@ struct Checkpoint {
 // Durable on disk when it returns. Error: a key of meta that is ours, or what write_safetensors refuses.
 void save(const Checkpoint&, const std::string& path, Disk& = Disk::real());
 Checkpoint load(const std::string& path, Disk& = Disk::real());  // FileError on the first byte that is wrong
-Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name);  // the same from memory
+Checkpoint parse_checkpoint(std::string_view bytes, const std::string& name);  // from memory: for fuzzing
 
 // A whole number that the trainer noted in `meta`; FileError when it is not there.
 int64_t noted(const Checkpoint&, const std::string& key);
@@ -45,6 +45,6 @@ std::optional<Found> newest_valid(const std::string& folder,
                                   Disk& = Disk::real());
 // For the one process that saves here, at its start: removes what a killed one left unfinished.
 void remove_stale(const std::string& folder, Disk& = Disk::real());
-// Removes all but the newest `last` (at least 1) and the steps in `keep`.
-void retain(const std::string& folder, int64_t last, const std::vector<int64_t>& keep, Disk& = Disk::real());
+// Removes all but the newest and the steps in `keep`.
+void retain(const std::string& folder, const std::vector<int64_t>& keep, Disk& = Disk::real());
 }  // namespace rum

@@ -215,8 +215,6 @@ void Reader::check_offsets() const {
 
 Tensor Reader::tensor(const Entry& e) const {
   Tensor t = Tensor::empty(e.shape(), e.type, DeviceKind::cpu);
-  RUM_CHECK(t.data<char>() || e.begin == e.end, "{}: not enough memory for the {} bytes of \"{}\"",
-            source_.name, e.end - e.begin, e.name);
   source_.read(header_.size() + e.begin, {t.data<std::byte>(), e.end - e.begin});
   return t;
 }
@@ -251,17 +249,9 @@ TensorFile Reader::read() {
   return out;
 }
 
-Tensor on_cpu(const Tensor& t) {
-  if (t.device() == DeviceKind::cpu) return t;
-  Tensor copy = Tensor::empty(t.shape(), t.dtype(), DeviceKind::cpu);
-  Backend::of(t.device()).download(copy.data<char>(), t.data<char>(), bytes_of(copy).size());
-  return copy;
-}
 }  // namespace
 
-Disk::Part bytes_of(const Tensor& t) {
-  return {t.data<const std::byte>(), static_cast<size_t>(t.size()) * size_of(t.dtype())};
-}
+Disk::Part bytes_of(const Tensor& t) { return {t.data<const std::byte>(), t.bytes()}; }
 
 const char* type_name(DType t) { return kTypes[rank_of(t)].name; }
 std::optional<DType> type_of(std::string_view name) {
@@ -304,7 +294,7 @@ TensorFile in_file_order(const TensorFile& file) {
   for (const auto& [name, t] : file.tensors) {
     RUM_CHECK(t && (t.data<char>() || t.size() == 0), "tensor \"{}\" has no memory to save", name);
     RUM_CHECK(name != kMeta, "a tensor cannot be named {}", kMeta);
-    out.tensors.emplace_back(name, on_cpu(t));
+    out.tensors.emplace_back(name, t.to(DeviceKind::cpu));
   }
   auto key = [](const auto& named) { return std::pair(rank_of(named.second.dtype()), named.first); };
   std::sort(out.tensors.begin(), out.tensors.end(),

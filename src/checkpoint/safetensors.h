@@ -23,7 +23,7 @@ struct TensorFile {
 };
 // The tensors in the order of the file. FileError: path, byte offset, what was expected, what was found.
 TensorFile read_safetensors(const std::string& path, Disk& = Disk::real());
-TensorFile parse_safetensors(std::string_view bytes, const std::string& name);
+TensorFile parse_safetensors(std::string_view bytes, const std::string& name);  // for fuzzing
 
 // A file whose tensors are read one by one, of any type of the format but those below a byte. The header is
 // checked as above.

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/checkpoint.h"
+#include "model/lora.h"
 #include "ops/gemm.h"
 #include "ops/int8.h"
 
@@ -191,7 +192,7 @@ void load_weights(ParameterBlock& block, const StoredWeights& from, DType type) 
   const Tensor all = block.master();
   for (const ParameterBlock::Entry& e : block.entries()) {
     if (type == DType::i8 && e.multiplies()) continue;
-    const Tensor whole = all.rows(e.offset, e.offset + e.shape.size()).as(e.shape);
+    const Tensor whole = e.part_of(all);
     by_pieces(e.shape, [&](int64_t begin, int64_t end) {
       Tensor to = whole.rows(begin, end);
       if (to.device() == DeviceKind::cpu) return from.read(e.name, begin, to);

@@ -20,8 +20,7 @@ static Tensor copy_on_cpu(const Tensor& t) {
 NamedTensors named_weights(const ParameterBlock& block, const Tensor& flat, const std::string& prefix) {
   NamedTensors out;
   for (const ParameterBlock::Entry& e : block.entries())
-    out.emplace_back(prefix + e.name,
-                     copy_on_cpu(flat.rows(e.offset, e.offset + e.shape.size()).as(e.shape)));
+    out.emplace_back(prefix + e.name, copy_on_cpu(e.part_of(flat)));
   return out;
 }
 
@@ -88,10 +87,7 @@ void set_weights(const ParameterBlock& block, Tensor& flat, const NamedTensors& 
   const auto by_name = checked(block, flat.dtype(), from, prefix, file);
   for (const ParameterBlock::Entry& e : block.entries()) {
     const Tensor& stored = *by_name.at(e.name);
-    const Tensor t = stored.dtype() == flat.dtype() ? stored : widened(stored);
-    Backend::of(flat.device())
-        .upload(flat.data<char>() + static_cast<size_t>(e.offset) * size_of(flat.dtype()), t.data<char>(),
-                static_cast<size_t>(t.size()) * size_of(t.dtype()));
+    e.part_of(flat).copy_from(stored.dtype() == flat.dtype() ? stored : widened(stored));
   }
 }
 
@@ -107,7 +103,7 @@ uint64_t weights_hash(const ParameterBlock& block) {
       hash.add({reinterpret_cast<const char*>(row.data()), row.size() * sizeof(float)});
     }
     if (in_int8) continue;
-    Tensor t = block.master().rows(e.offset, e.offset + e.shape.size()).to(DeviceKind::cpu);
+    Tensor t = e.part_of(block.master()).to(DeviceKind::cpu);
     if (t.dtype() == DType::bf16) t = widened(t);
     hash.add({t.data<char>(), bytes_of(t).size()});
   }

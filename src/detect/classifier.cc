@@ -313,7 +313,7 @@ std::unique_ptr<Detector> fit_classifier(std::span<const Text> texts, const Json
               "weights, and all of them lie there",
               one.name);
   Classification task(c, asked.recipe.pooling, train, held_out, tokenizer, asked.from.get());
-  c.steps = c.schedule.steps = task.loader().steps();
+  c.steps = task.loader().steps();
   c.schedule.warmup = (c.steps + 9) / 10;
   c.eval_every = (task.loader().steps_per_epoch() + 1) / 2;
   learn(task, c, progress);

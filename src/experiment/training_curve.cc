@@ -1,6 +1,6 @@
 #include "experiment/training_curve.h"
 
-#include "run/metrics.h"
+#include "run/metrics_file.h"
 
 namespace rum::experiment {
 TrainingCurve read_training(const std::string& run_folder) {

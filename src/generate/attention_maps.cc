@@ -52,12 +52,13 @@ void gpt_maps(const Gpt& gpt, const std::vector<Tensor>& states, const Layout& l
   for (const Block& b : gpt.blocks) {
     const Tensor& x = states[static_cast<size_t>(b.layer)];
     kind.layer = b.layer;
-    out.push_back(self_maps(kind, b.qkv(b.norm1(x)), b.heads, gpt.config.head_size(), layout, b.rope, most));
+    out.push_back(
+        self_maps(kind, b.qkv(b.norm1(x)), b.heads, gpt.config.resolved_head_width(), layout, b.rope, most));
   }
 }
 void pair_maps(const EncoderDecoder& m, const Batch& b, const Example& e, int64_t most,
                std::vector<AttentionMaps>& out) {
-  const int64_t source = e.prefix, width = m.encoder.config.head_size();
+  const int64_t source = e.prefix, width = m.encoder.config.resolved_head_width();
   const auto target = static_cast<int64_t>(e.tokens.size()) - source;
   std::vector<Tensor> read, states;
   const Tensor seen = m.encoder.hidden(b.source_ids, b.source, {}, &read);

@@ -16,9 +16,8 @@ struct AttentionMaps {   // of one layer
   int64_t rows = 0, columns = 0;
   std::vector<std::vector<float>> heads;  // of each (rows x columns), each row with the sum 1
 };
-inline constexpr int64_t kAllTokens = int64_t{1} << 40;
 // Layer by layer; with an encoder-decoder first the encoder's, then decoder and cross in turn. Of each map the
 // first `most` rows and columns: what lies beyond costs at most one pass over the text. Error: the example
 // needs more positions than the context has.
-std::vector<AttentionMaps> attention_maps(const Model&, const Example&, int64_t most = kAllTokens);
+std::vector<AttentionMaps> attention_maps(const Model&, const Example&, int64_t most);
 }  // namespace rum

@@ -258,7 +258,7 @@ const Family& family_for(const GptConfig& c, const Family* like) {
   if (c.norm == Norm::layernorm) {
     RUM_CHECK(
         c.activation == Activation::gelu && c.positions == Positions::learned && c.bias == Biases::all &&
-            c.kv_heads == c.heads && c.head_size() * c.heads == c.width,
+            c.kv_heads == c.heads && c.resolved_head_width() * c.heads == c.width,
         "model.norm = \"layernorm\" is GPT-2's, which has model.activation = \"gelu\", model.positions = "
         "\"learned\", model.bias = true, as many key as query heads, and heads that fill the width; no "
         "Hugging Face family known here combines them as this model does");
@@ -300,7 +300,7 @@ Json to_hub_config(const HubConfig& h, const std::string& dtype) {
   add("num_hidden_layers", m.layers);
   add("num_attention_heads", m.heads);
   add("num_key_value_heads", m.kv_heads);
-  add("head_dim", m.head_size());
+  add("head_dim", m.resolved_head_width());
   add("max_position_embeddings", m.context);
   add("rms_norm_eps", shown(m.epsilon));
   add("hidden_act", "silu");

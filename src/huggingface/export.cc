@@ -11,6 +11,7 @@
 #include "huggingface/config.h"
 #include "huggingface/import.h"
 #include "huggingface/turns.h"
+#include "model/lora.h"
 #include "run/run.h"
 
 namespace rum {

@@ -7,7 +7,8 @@
 namespace rum {
 struct DecoderBlock {  // self-attention, cross-attention, feed-forward
   Normalise norm1, norm2, norm3;
-  Linear qkv, project, query, memory, mix;
+  Linear qkv, project;        // of self-attention
+  Linear query, memory, mix;  // of cross-attention: mix projects what its heads have read
   FeedForward feed;
   Heads heads;
   int layer;

@@ -29,10 +29,10 @@ struct GptConfig {  // `inner`: width of the feed-forward layer; the others have
   float dropout = 0, smoothing = 0;
   bool recompute = false;
 
-  int64_t head_size() const { return head_width > 0 ? head_width : width / heads; }
+  int64_t resolved_head_width() const { return head_width > 0 ? head_width : width / heads; }
   // Width per token of all heads together.
-  int64_t query_width() const { return heads * head_size(); }
-  int64_t key_width() const { return kv_heads * head_size(); }
+  int64_t query_width() const { return heads * resolved_head_width(); }
+  int64_t key_width() const { return kv_heads * resolved_head_width(); }
   Rope rope() const {
     Rope r(positions == Positions::rope ? rope_base : 0);
     r.factor = rope_factor;

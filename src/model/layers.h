@@ -1,7 +1,7 @@
 // The building blocks of models: structs that take a named scope of the parameters and have
 // operator(). No base class.
 #pragma once
-#include "model/params.h"
+#include "model/lora.h"
 #include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/dropout.h"
@@ -48,7 +48,7 @@ struct Normalise {  // (..., C) -> (..., C)
 struct Linear {  // (..., I) -> (..., O)
   Tensor weight, bias;
   Adapter adapter;
-  Linear(Params p, int64_t in, int64_t out, bool biased = true, float scale = 0.02f)
+  Linear(Params p, int64_t in, int64_t out, bool biased, float scale = 0.02f)
       : weight((p / "weight").matrix({out, in}, {Init::normal, scale})),
         bias(biased ? (p / "bias").vector(out, {Init::zeros}) : Tensor()),
         adapter(p.adapter(in, out)) {}

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/terminal.h"
 #include "base/utf8.h"
+#include "model/lora.h"
 #include "run/environment.h"
 #include "text/toml.h"
 #include "text/unpack.h"
@@ -443,14 +444,16 @@ std::string to_toml(const RunConfig& c) {
   return out;
 }
 
-void check_config(const RunConfig& c) {
+namespace {
+// Of the model itself, and of the texts that its kind can read.
+void check_model(const RunConfig& c) {
   const GptConfig& m = c.model;
   const int64_t kv = m.kv_heads == 0 ? m.heads : m.kv_heads;
   RUM_CHECK(m.head_width > 0 || m.width % m.heads == 0, "model.heads = {} does not divide model.width = {}",
             m.heads, m.width);
   RUM_CHECK(m.heads % kv == 0, "model.kv_heads = {} does not divide model.heads = {}", kv, m.heads);
-  RUM_CHECK(m.head_size() % 2 == 0, "{} = {} is odd; heads must have an even width",
-            m.head_width > 0 ? "model.head_width" : "model.width / model.heads", m.head_size());
+  RUM_CHECK(m.resolved_head_width() % 2 == 0, "{} = {} is odd; heads must have an even width",
+            m.head_width > 0 ? "model.head_width" : "model.width / model.heads", m.resolved_head_width());
   RUM_CHECK(m.rope_low < m.rope_high, "model.rope_low = {} is not below model.rope_high = {}", m.rope_low,
             m.rope_high);
   RUM_CHECK(c.model_kind == ModelKind::gpt || c.kind == CorpusKind::pairs,
@@ -458,6 +461,21 @@ void check_config(const RunConfig& c) {
   RUM_CHECK(c.model_kind == ModelKind::gpt || m.layers <= DecoderBlock::kMostBlocks,
             "model.layers = {}: an encoder-decoder has at most {} blocks of each kind", m.layers,
             DecoderBlock::kMostBlocks);
+}
+// Also without adapters: a model declared with some knows the names of its layers.
+void check_lora_targets(const RunConfig& c) {
+  ParameterBlock declared, trained;
+  Adapters adapters{trained, 1, c.lora.targets, {}};
+  const Model model(c.model_kind, Params(declared, "", &adapters), model_config(c, 1));
+  const std::vector<std::string> layers(adapters.layers.begin(), adapters.layers.end());
+  for (const std::string& target : c.lora.targets)
+    RUM_CHECK(adapters.layers.contains(target), "lora.targets: the model has no layer \"{}\"{}", target,
+              known_names(target, layers));
+}
+}  // namespace
+
+void check_config(const RunConfig& c) {
+  check_model(c);
   RUM_CHECK(c.windows == Windows::documents || (c.kind == CorpusKind::documents && c.plan.empty()),
             "data.windows = \"stream\" needs data.kind = \"text\", and excludes data.plan");
   RUM_CHECK(c.micro_batches % c.parts == 0,
@@ -505,21 +523,14 @@ void check_config(const RunConfig& c) {
       c.average, c.lora.rank);
   RUM_CHECK(c.average <= c.keep, "train.average = {} needs as many checkpoints, but train.keep = {}",
             c.average, c.keep);
-  // Also without adapters: a model declared with some knows the names of its layers.
-  ParameterBlock declared, trained;
-  Adapters adapters{trained, 1, c.lora.targets, {}};
-  const Model model(c.model_kind, Params(declared, "", &adapters), model_config(c, 1));
-  const std::vector<std::string> layers(adapters.layers.begin(), adapters.layers.end());
-  for (const std::string& target : c.lora.targets)
-    RUM_CHECK(adapters.layers.contains(target), "lora.targets: the model has no layer \"{}\"{}", target,
-              known_names(target, layers));
+  check_lora_targets(c);
 }
 
 GptConfig model_config(const RunConfig& c, int64_t vocab) {
   GptConfig m = c.model;
   if (m.vocab == 0) m.vocab = vocab;
   RUM_CHECK(m.vocab >= vocab, "model.vocab = {}, but the tokenizer has {} tokens", m.vocab, vocab);
-  m.head_width = m.head_size();
+  m.head_width = m.resolved_head_width();
   if (m.kv_heads == 0) m.kv_heads = m.heads;
   if (m.inner == 0) m.inner = 4 * m.width;
   return m;

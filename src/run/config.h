@@ -61,7 +61,7 @@ struct RunConfig {
   int64_t tokens = 4096, texts = 0, scored = 0;  // of a batch; 0: chosen from the data
   int64_t micro_batches = 1, parts = 1;          // of a step
   AdamWConfig adamw;
-  Schedule schedule;  // steps: below
+  Schedule schedule;
 
   int64_t steps = 1000;
   int64_t target_tokens = 0;  // when set: the trainer resolves it to `steps` and sets it to 0

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "run/metrics.h"
+#include "run/metrics_file.h"
 
 namespace rum {
 namespace {

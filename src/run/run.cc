@@ -146,8 +146,8 @@ StoredRun read_to_train(const std::string& given) {
   return stored;
 }
 
-static std::unique_ptr<LoadedRun> load(StoredRun stored, const std::string& given,
-                                       const std::string& device_name, std::optional<DType> dtype) {
+static std::unique_ptr<LoadedRun> loaded(StoredRun stored, const std::string& given,
+                                         const std::string& device_name, std::optional<DType> dtype) {
   if (stored.weights.quantized() && !dtype) dtype = DType::i8;
   const DeviceKind device =
       dtype == DType::i8 && device_name == "auto" ? DeviceKind::cpu : pick_device(device_name);
@@ -160,7 +160,7 @@ static std::unique_ptr<LoadedRun> load(StoredRun stored, const std::string& give
   return run;
 }
 std::unique_ptr<LoadedRun> load_run(const std::string& given, DeviceKind device, std::optional<DType> dtype) {
-  return load(read_run(given), given, device == DeviceKind::cpu ? "cpu" : "cuda", dtype);
+  return loaded(read_run(given), given, device == DeviceKind::cpu ? "cpu" : "cuda", dtype);
 }
 std::unique_ptr<LoadedRun> load_run(const std::string& given, const std::string& device,
                                     const std::string& dtype) {
@@ -168,9 +168,9 @@ std::unique_ptr<LoadedRun> load_run(const std::string& given, const std::string&
   if (dtype == "f32") type = DType::f32;
   if (dtype == "bf16") type = DType::bf16;
   if (dtype == "int8") type = DType::i8;
-  return load(read_run(given), given, device, type);
+  return loaded(read_run(given), given, device, type);
 }
 std::unique_ptr<LoadedRun> load_to_train(const std::string& given) {
-  return load(read_to_train(given), given, "cpu", DType::f32);
+  return loaded(read_to_train(given), given, "cpu", DType::f32);
 }
 }  // namespace rum

@@ -64,7 +64,7 @@ Mine Trainer::State::mine() const {
 void Trainer::State::resolve_steps() {
   const Loader& loader = task->loader();
   const int64_t tokens = std::exchange(config.target_tokens, 0), steps = tokens > 0 ? 0 : config.steps;
-  config.steps = config.schedule.steps = loader.steps();
+  config.steps = loader.steps();
   const int64_t reached = tokens > 0 ? loader.target_tokens(config.steps) : config.steps;
   const int64_t asked = tokens > 0 ? tokens : steps;
   if (reached >= asked) {

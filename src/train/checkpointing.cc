@@ -80,7 +80,7 @@ void Trainer::State::follow_epochs(const RunConfig& then, const Checkpoint& c) {
   if (asked_tokens > 0)
     config.target_tokens = std::exchange(asked_tokens, 0);
   else if (asked_steps > 0)
-    config.steps = config.schedule.steps = std::exchange(asked_steps, 0);
+    config.steps = std::exchange(asked_steps, 0);
   else if (more)
     progress.line(
         fmt::format("train.epochs = {} only limits train.steps = {}, where the run ends: a larger "
@@ -171,10 +171,10 @@ void Trainer::State::restore(Checkpoint c) {
   params.refresh_shadow();
   done = c.step;
   for (std::string& change : changes(then, config, done)) task->notes.push_back(std::move(change));
-  target_tokens =
+  target_tokens =  // the first versions did not note them
       c.meta.contains("target_tokens") ? noted(c, "target_tokens") : task->loader().target_tokens(done);
-  skipped = noted(c, "skipped");
-  evaluated = c.meta.contains("evaluated") ? noted(c, "evaluated") : done;
+  skipped_in_a_row = noted(c, "skipped");
+  evaluated = noted(c, "evaluated");
   if (!evaluated_alike(then, config)) {
     task->notes.emplace_back(
         "the model is judged differently now: only steps evaluated from now on compete for the best");
@@ -198,7 +198,7 @@ void Trainer::State::save_checkpoint() {
             {"evaluated", fmt::format("{}", evaluated)},
             {"best_step", fmt::format("{}", best_step)},
             {"stale", fmt::format("{}", stale)},
-            {"skipped", fmt::format("{}", skipped)},
+            {"skipped", fmt::format("{}", skipped_in_a_row)},
             {"target_tokens", fmt::format("{}", target_tokens)},
             {"build", build_id()}};
   for (const Fingerprint& f : task->fingerprints()) c.meta[f.key] = f.hash;
@@ -219,7 +219,7 @@ void Trainer::State::save_checkpoint() {
   keep.resize(std::min(keep.size(), static_cast<size_t>(config.keep)));
   keep.push_back(best_step);
   keep.push_back(done);  // the newest by its number may be a damaged one
-  retain(folder.checkpoints(), 1, keep);
+  retain(folder.checkpoints(), keep);
 }
 
 // Never saves NaN or infinity: the run would resume from it.
@@ -228,7 +228,7 @@ void Trainer::State::check_finite(const Checkpoint& c) const {
     const float* numbers = t.data<float>();
     if (!std::all_of(numbers, numbers + t.size(), [](float x) { return std::isfinite(x); }))
       fail(fmt::format("{} is not finite after step {}, which is not saved; {}", name, c.step,
-                       way_back(c.step - skipped)));
+                       way_back(c.step - skipped_in_a_row)));
   }
 }
 

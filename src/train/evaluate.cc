@@ -30,12 +30,11 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   return out;
 }
 
-double mean_nll(const Model& model, std::span<const Packed> batches,
-                const std::function<void()>& before_each) {
+double mean_nll(const Model& model, std::span<const Packed> batches, const Stop& stop) {
   Arena arena(model.tokens().device());
   double sum = 0, weight = 0;
   for (const Packed& p : batches) {
-    if (before_each) before_each();
+    leave_if(stop);
     Batch b = upload(p, model.tokens().device());
     Tape tape(arena, Tape::Mode::forward_only);
     sum += model.loss(b, false).loss.at(0);

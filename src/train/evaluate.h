@@ -1,9 +1,9 @@
 // How likely a model finds texts that it has not been trained on.
 #pragma once
-#include <functional>
 #include <span>
 #include <vector>
 
+#include "base/stop.h"
 #include "data/loader.h"
 #include "model/model.h"
 #include "run/config.h"
@@ -18,6 +18,6 @@ struct EvaluationBatches {
 // nothing is left of them.
 EvaluationBatches evaluation_batches(const Corpus&, const Tokenizer&, const RunConfig&, int64_t count);
 // Mean of -log p (natural) over the scored tokens, without label smoothing. Error when there are none.
-// `before_each` is called before each batch.
-double mean_nll(const Model&, std::span<const Packed>, const std::function<void()>& before_each = {});
+// Interrupted once `stop`, asked before each batch, says so.
+double mean_nll(const Model&, std::span<const Packed>, const Stop& stop = {});
 }  // namespace rum

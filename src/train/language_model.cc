@@ -63,7 +63,7 @@ Loader LanguageModel::lay_out() {
 
 int64_t LanguageModel::frozen_bytes() const {
   const Tensor& all = frozen_.master();
-  return all ? all.size() * size_of(all.dtype()) : 0;
+  return all ? static_cast<int64_t>(all.bytes()) : 0;
 }
 
 Packed LanguageModel::largest_batch(int64_t tokens) const {
@@ -110,7 +110,7 @@ std::string LanguageModel::take_weights() {
 }
 
 Evaluation LanguageModel::evaluate(const Stop& stop) const {
-  const double loss = mean_nll(model_, validation_.batches, [&] { leave_if(stop); });
+  const double loss = mean_nll(model_, validation_.batches, stop);
   return {loss, {}, fmt::format("validation loss {:.4f} (perplexity {:.2f})", loss, std::exp(loss))};
 }
 
@@ -119,7 +119,7 @@ TestReport LanguageModel::test(Progress&, const Stop& stop) const {
   return test_loss(evaluation_batches(run_corpus(config_, config_.test), tokenizer_, config_, 0), stop);
 }
 TestReport LanguageModel::test_loss(const EvaluationBatches& test, const Stop& stop) const {
-  const double loss = mean_nll(model_, test.batches, [&] { leave_if(stop); });
+  const double loss = mean_nll(model_, test.batches, stop);
   return {{{"test_loss", loss}}, fmt::format("test loss: {:.4f}\n", loss)};
 }
 

@@ -1,6 +1,7 @@
 // Predicting the next token of plain text, and everything that translation shares with it.
 #pragma once
 
+#include "model/lora.h"
 #include "model/model.h"
 #include "train/data.h"
 #include "train/evaluate.h"

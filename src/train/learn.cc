@@ -21,7 +21,7 @@ Learned learn(Task& task, const RunConfig& c, Progress& progress) {
   for (int64_t done = 0; done < c.steps && (c.patience == 0 || stale < c.patience);) {
     std::vector<Batch> batches;
     for (const Packed& p : task.loader().at(done)) batches.push_back(upload(p));
-    step.run(batches, static_cast<uint32_t>(done), learning_rate(c.schedule, done));
+    step.run(batches, static_cast<uint32_t>(done), learning_rate(c.schedule, done, c.steps));
     ++done;
     if (done % c.eval_every != 0 && done != c.steps) continue;
     const Evaluation e = task.evaluate({});

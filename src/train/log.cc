@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "base/clock.h"
-#include "run/metrics.h"
+#include "run/metrics_file.h"
 
 namespace rum {
 TrainingLog::TrainingLog(const RunFolder& folder, Progress& progress, int64_t first)

@@ -11,7 +11,7 @@
 namespace rum {
 struct StepOutcome {
   int64_t step = 0;    // counted from 1
-  int64_t tokens = 0;  // that this process has trained on up to and with this step
+  int64_t tokens = 0;  // that all ranks have trained on since they started, this step's with them
   double loss = 0, norm = 0;
 };
 class TrainingLog {

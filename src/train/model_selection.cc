@@ -109,50 +109,69 @@ bool Trainer::State::worse_than_best(const Evaluation& e) const {
   return false;
 }
 
-// Of the averaged weights and the best checkpoint, the better one becomes the model.
-std::string Trainer::State::finish() {
+std::string Trainer::State::Chosen::source() const {
+  return from.size() == 1 ? fmt::format("step {}", from.front())
+                          : fmt::format("mean of the last {} checkpoints", from.size());
+}
+
+// Of the averaged weights and the best checkpoint, the better one. The weights are those of the choice
+// afterwards.
+Trainer::State::Chosen Trainer::State::choose_model() {
   last_steps = last_saves();
-  std::vector<int64_t> from = last_steps;
-  average_weights(from);
-  Evaluation e = task->evaluate(stop);
-  if (worse_than_best(e)) {
+  Chosen c{last_steps, {}};
+  average_weights(c.from);
+  c.evaluation = task->evaluate(stop);
+  if (worse_than_best(c.evaluation)) {
     if (!readable(best_step)) find_best_again();
-    if (worse_than_best(e)) from = {best_step};
-    average_weights(from);
-    e = task->evaluate(stop);
+    if (worse_than_best(c.evaluation)) c.from = {best_step};
+    average_weights(c.from);
+    c.evaluation = task->evaluate(stop);
   }
-  RUM_CHECK(std::isfinite(e.loss), "the validation loss is {} at the end: there is no model; {}", e.loss,
-            way_back(done - skipped));
-  final_loss = e.loss;
-  std::string source = fmt::format("step {}", from.front());
-  if (from.size() > 1) source = fmt::format("mean of the last {} checkpoints", from.size());
-  TensorFile model{{{"config", to_toml(config)}, {"source", source}}, named_weights(params, params.master())};
+  RUM_CHECK(std::isfinite(c.evaluation.loss), "the validation loss is {} at the end: there is no model; {}",
+            c.evaluation.loss, way_back(done - skipped_in_a_row));
+  return c;
+}
+
+void Trainer::State::write_model(const Chosen& c) const {
+  TensorFile model{{{"config", to_toml(config)}, {"source", c.source()}},
+                   named_weights(params, params.master())};
   for (const Fingerprint& f : task->fingerprints()) model.meta[f.key] = f.hash;
   write_safetensors(model, folder.model());
+}
 
-  Json::Object results{
-      {"step", done}, {"target_tokens", target_tokens}, {"model", source}, {"valid_loss", e.loss}};
-  std::string chosen = source;
-  if (from.size() == 1) chosen += fmt::format(" of {}", done);
+std::string Trainer::State::closing_lines(const Chosen& c) const {
+  const Evaluation& e = c.evaluation;
+  const bool one = c.from.size() == 1;
+  std::string chosen = c.source();
+  if (one) chosen += fmt::format(" of {}", done);
   if (config.best == Best::last)
-    chosen += from.size() == 1 ? ", the last" : "";
+    chosen += one ? ", the last" : "";
   else
     chosen += fmt::format(", chosen by validation {}", chosen_by());
   std::string text = fmt::format("model: {}; {}\n", chosen, e.text);
-  if (e.score) {
-    results.emplace_back("valid_" + task->score_name(), *e.score);
-    if (*e.score < best_score - 1)
-      text += fmt::format("step {} had {} {:.1f}: train.best = \"{}\" would have chosen it\n",
-                          best_score_step, task->score_name(), best_score, task->score_name());
-  }
-  if (config.best == Best::loss && from.front() < done / 2)
+  if (e.score && *e.score < best_score - 1)
+    text += fmt::format("step {} had {} {:.1f}: train.best = \"{}\" would have chosen it\n", best_score_step,
+                        task->score_name(), best_score, task->score_name());
+  if (config.best == Best::loss && c.from.front() < done / 2)
     text += fmt::format(
         "step {} of {} had the lowest validation loss: weights of so early a step often translate badly, "
         "those of generated text most; train.best = \"last\" takes the last ones\n",
-        from.front(), done);
+        c.from.front(), done);
+  return text;
+}
+
+std::string Trainer::State::finish() {
+  const Chosen model = choose_model();
+  final_loss = model.evaluation.loss;
+  write_model(model);
+  Json::Object results{{"step", done},
+                       {"target_tokens", target_tokens},
+                       {"model", model.source()},
+                       {"valid_loss", model.evaluation.loss}};
+  if (model.evaluation.score) results.emplace_back("valid_" + task->score_name(), *model.evaluation.score);
   TestReport test = task->test(progress, stop);
   for (auto& figure : test.figures) results.push_back(std::move(figure));
-  text += test.text;
+  const std::string text = closing_lines(model) + test.text;
   results.emplace_back("report", text);
   Disk::real().replace_text(folder.results(), to_json(Json(std::move(results)), 2) + "\n");
   return text;

@@ -19,7 +19,7 @@
 #include "train/trainer.h"
 
 namespace rum {
-enum class Turn : uint8_t { next, finished, interrupted };  // after a step
+enum class AfterStep : uint8_t { next, finished, interrupted };
 
 struct Trainer::State {
   RunConfig config;
@@ -39,13 +39,17 @@ struct Trainer::State {
   Stop stop;                       // has anybody asked to stop?
 
   // In every checkpoint, beside the weights:
-  int64_t done = 0, evaluated = 0, best_step = 0, stale = 0, skipped = 0;
+  int64_t done = 0;              // steps
+  int64_t evaluated = 0;         // the last step whose weights were evaluated
+  int64_t best_step = 0;         // that of the best evaluation, by train.best; 0: none yet
+  int64_t stale = 0;             // evaluations since then
+  int64_t skipped_in_a_row = 0;  // steps that were not finite, up to and with the last one
   double best_loss = std::numeric_limits<double>::infinity();    // of validation, at best_step
   double best_score = -std::numeric_limits<double>::infinity();  // the highest of all evaluations
   int64_t best_score_step = 0;
   int64_t target_tokens = 0;  // that had a loss so far, in all processes that continued the run
-  // Of this process alone:
-  int64_t tokens = 0;  // trained on
+  // Since this start:
+  int64_t tokens = 0;  // that all ranks have trained on
   double last_loss = 0;
   std::vector<int64_t> last_steps;   // of a finished run, newest first: see Outcome
   std::optional<double> final_loss;  // of validation, of the finished model
@@ -77,9 +81,9 @@ struct Trainer::State {
   }
 
   // trainer.cc
-  Turn train();
-  Turn before_steps();
-  Turn after_step();
+  AfterStep train();
+  AfterStep before_steps();
+  AfterStep after_step();
   Outcome outcome(bool finished) const;
   std::string saved_after(const std::exception&, bool trained);
   bool save_due(int64_t s) const { return s % config.save_every == 0 || s == config.steps; }
@@ -119,10 +123,18 @@ struct Trainer::State {
   bool evaluate();  // true: nothing has improved for long enough to stop; Interrupted: it is still due
   void note_best(int64_t step, const Evaluation&);
   void find_best_again();
-  // Chooses, writes and tests the model; the lines that close the run.
-  std::string finish();
-  bool readable(int64_t step) const;        // does such a checkpoint exist? Says what is wrong with it
-  std::vector<int64_t> last_saves() const;  // those that are averaged
+  struct Chosen {               // what becomes the model
+    std::vector<int64_t> from;  // of these steps the mean
+    Evaluation evaluation;
+    // In words: "step 300", "mean of the last 5 checkpoints".
+    std::string source() const;
+  };
+  std::string finish();  // chooses, writes and tests the model; the lines that close the run
+  Chosen choose_model();
+  void write_model(const Chosen&) const;
+  std::string closing_lines(const Chosen&) const;  // but for the test's
+  bool readable(int64_t step) const;               // does such a checkpoint exist? Says what is wrong with it
+  std::vector<int64_t> last_saves() const;         // those that are averaged
   void average_weights(const std::vector<int64_t>& steps);  // params become those of these checkpoints
 };
 }  // namespace rum

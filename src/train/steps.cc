@@ -19,7 +19,7 @@ void Trainer::State::take_step(const std::vector<Packed>& micro_batches) {
     tokens += p.used;
   }
   try {
-    step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done));
+    step.run(batches, static_cast<uint32_t>(done), learning_rate(config.schedule, done, config.steps));
   } catch (const OutOfMemory& e) {
     batches.clear();
     throw OutOfMemory(fmt::format("{} at step {} with batch.tokens = {}; {}", e.what(), done, config.tokens,
@@ -42,11 +42,11 @@ void Trainer::State::read_outcomes(size_t leave) {
 void Trainer::State::read_outcome(const StepOutcome& s) {
   last_loss = s.loss;
   if (std::isfinite(s.norm) && std::isfinite(s.loss))
-    skipped = 0;
+    skipped_in_a_row = 0;
   else
     skip(s);
   if (log && (s.step % config.log_every == 0 || s.step == config.steps))
-    log->step(s, static_cast<double>(learning_rate(config.schedule, s.step - 1)),
+    log->step(s, static_cast<double>(learning_rate(config.schedule, s.step - 1, config.steps)),
               task->loader().epoch(s.step), config.steps);
 }
 // The update has left weights and moments alone. The offending gradient can be named only as long as no later
@@ -55,14 +55,14 @@ void Trainer::State::skip(const StepOutcome& s) {
   std::string where;
   for (const ParameterBlock::Entry& e : params.entries()) {
     if (!in_flight.empty() || !where.empty()) break;
-    const Tensor g = params.grads().rows(e.offset, e.offset + e.shape.size()).to(DeviceKind::cpu);
+    const Tensor g = e.part_of(params.grads()).to(DeviceKind::cpu);
     for (int64_t i = 0; i < g.size() && where.empty(); ++i)
       if (!std::isfinite(g.at(i))) where = fmt::format(", first in the gradient of {}", e.name);
   }
   if (log) log->skipped(s, where);
-  if (++skipped < 3) return;
+  if (++skipped_in_a_row < 3) return;
   fail(fmt::format("three steps in a row were not finite, up to step {}: stopped; {}", s.step,
-                   way_back(s.step - skipped)));
+                   way_back(s.step - skipped_in_a_row)));
 }
 
 // After an OutOfMemory: half as many tokens, and half of that, until a batch fits.

@@ -16,11 +16,11 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
   Outcome out;
   bool trained = false;
   try {
-    const Turn last = s.train();
+    const AfterStep last = s.train();
     trained = true;
     std::string results;
-    if (last == Turn::finished && s.ranks.first()) results = s.finish();
-    out = s.outcome(last == Turn::finished);
+    if (last == AfterStep::finished && s.ranks.first()) results = s.finish();
+    out = s.outcome(last == AfterStep::finished);
     out.results = results;
   } catch (const Interrupted&) {  // during the test: the next start repeats it
     out = s.outcome(false);
@@ -38,17 +38,17 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
 }
 
 // All steps, up to the last one or to where somebody asked for the end.
-Turn Trainer::State::train() {
+AfterStep Trainer::State::train() {
   const int64_t first = done;
   Prefetch batches(task->loader(), done, 4, mine());
-  Turn turn = ranks.from_first(before_steps());
-  while (turn == Turn::next) {
+  AfterStep then = ranks.from_first(before_steps());
+  while (then == AfterStep::next) {
     take_step(batches.next());
-    turn = ranks.from_first(after_step());
+    then = ranks.from_first(after_step());
   }
-  if (turn == Turn::finished && ranks.first())
+  if (then == AfterStep::finished && ranks.first())
     progress.line(fmt::format("trained {} steps in {}", done - first, duration(log->seconds())));
-  return turn;
+  return then;
 }
 
 Outcome Trainer::State::outcome(bool finished) const {
@@ -67,18 +67,18 @@ std::string Trainer::State::saved_after(const std::exception& failure, bool trai
 
 // A run that was stopped during an evaluation repeats it first; one that had stopped early repeats only its
 // end.
-Turn Trainer::State::before_steps() try {
-  if (!ranks.first()) return Turn::next;
+AfterStep Trainer::State::before_steps() try {
+  if (!ranks.first()) return AfterStep::next;
   const bool enough = evaluation_due() ? evaluate() : out_of_patience();
-  if (enough || done >= config.steps) return Turn::finished;
-  return Turn::next;
+  if (enough || done >= config.steps) return AfterStep::finished;
+  return AfterStep::next;
 } catch (const Interrupted&) {  // the next start repeats it
   save_checkpoint();
-  return Turn::interrupted;
+  return AfterStep::interrupted;
 }
 
 // What rank 0 does between two steps, and decides for all.
-Turn Trainer::State::after_step() try {
+AfterStep Trainer::State::after_step() try {
   const size_t late = device == DeviceKind::cpu ? 0 : 1;  // a GPU has its next step before we ask how it went
   bool finished = done >= config.steps;
   const bool interrupted = stop();
@@ -86,17 +86,17 @@ Turn Trainer::State::after_step() try {
   const bool save = finished || interrupted || save_due(done);
   if (!ranks.first() || (!evaluate_now && !save)) {
     read_outcomes(late);
-    return Turn::next;
+    return AfterStep::next;
   }
   read_outcomes(0);
   log->pause();
   if (evaluate_now && evaluate()) finished = true;
   if (save || finished || best_step == done) save_checkpoint();
   log->go_on();
-  if (finished) return Turn::finished;
-  return interrupted ? Turn::interrupted : Turn::next;
+  if (finished) return AfterStep::finished;
+  return interrupted ? AfterStep::interrupted : AfterStep::next;
 } catch (const Interrupted&) {  // during an evaluation
   save_checkpoint();
-  return Turn::interrupted;
+  return AfterStep::interrupted;
 }
 }  // namespace rum

@@ -253,7 +253,7 @@ int64_t save_until_cut(const std::string& folder, PowerCut& calls, bool& finishe
     for (int64_t step = 1; step <= 3; ++step) {
       save(sample(step), checkpoint_path(folder, step), disk);
       acknowledged = step;
-      retain(folder, 1, {}, disk);
+      retain(folder, {}, disk);
     }
     finished = true;
   } catch (const PowerCut::Cut&) {

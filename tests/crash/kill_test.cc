@@ -47,7 +47,7 @@ bool holds_sample(const Checkpoint& c) {
     for (int64_t step = found ? found->checkpoint.step + 1 : 1;; ++step) {
       save(sample(step), checkpoint_path(folder, step));
       if (write(pipe, &step, sizeof step) != sizeof step) break;
-      retain(folder, 2, {});
+      retain(folder, {step - 1});
     }
   } catch (...) {
   }

@@ -1,9 +1,9 @@
 // `ruminate import` and `ruminate export`: Hugging Face models, in and out.
-#include "base/file.h"
 #include "huggingface/import.h"
 
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "base/say.h"
 #include "huggingface/export.h"
 #include "tools/command.h"

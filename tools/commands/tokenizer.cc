@@ -1,5 +1,4 @@
 // `ruminate tokenizer train|encode|decode`: makes a tokenizer.json, and uses one on lines of text.
-#include "base/utf8.h"
 #include "text/tokenizer.h"
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"
+#include "base/utf8.h"
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"

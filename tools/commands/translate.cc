@@ -1,5 +1,4 @@
 // `ruminate translate`: a trained model writes a translation of each line.
-#include "base/clock.h"
 #include "generate/translate.h"
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/output.h"
 #include "base/progress.h"

@@ -1,4 +1,4 @@
-#include "run/metrics.h"
+#include "run/metrics_file.h"
 
 #include <algorithm>
 
