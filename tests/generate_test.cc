@@ -213,10 +213,12 @@ TEST(Sampler, DrawIsTheInverseOfTheRunningSum) {
 }
 TEST(Sampler, Refusals) {
   const float z[] = {0, 1};
+  EXPECT_NO_THROW(check(Sampling{.temperature = .1f, .top_k = 2, .top_p = 1, .min_p = 1}));
   for (const Sampling& s : {Sampling{.temperature = 0}, Sampling{.temperature = -1}, Sampling{.top_k = -1},
                             Sampling{.top_p = 0}, Sampling{.top_p = 1.5f}, Sampling{.min_p = -.1f},
-                            Sampling{.min_p = 1.1f}, Sampling{.temperature = NAN}, Sampling{.top_p = NAN}})
-    EXPECT_THROW(draw(z, s, .5), Error);
+                            Sampling{.min_p = 1.1f}, Sampling{.temperature = NAN}, Sampling{.top_p = NAN},
+                            Sampling{.temperature = 1e-40f}})  // its inverse is infinite
+    EXPECT_THROW(check(s), Error);
   std::vector<Choice> three(3);
   EXPECT_THROW(best_tokens(z, three), Error);
 }
@@ -528,6 +530,7 @@ TEST(Generate, Refusals) {
   refuses(fine, {.beam = 2, .best = 3}, "3 best of 2 beams");
   refuses(fine, {.beam = 2, .sample = true}, "sample and beam 2 exclude each other");
   refuses(fine, {.sample = true, .temperature = 0}, "temperature 0 must be above 0");
+  refuses(fine, {.sample = true, .temperature = 1e-40f}, "must be above 0 and enough to divide by");
   refuses(fine, {.batch = 0}, "batch 0");
   EXPECT_THROW(log_probs(t.model, std::vector<Example>{{std::vector<Token>(11, 2), 1}}), Error);
   const Tiny pair(c, 3, 12, ModelKind::encoder_decoder);

@@ -25,6 +25,7 @@ namespace {
 // On a GPU rows are filled up to a multiple: few shapes to record, and one kernel for all of them.
 constexpr int64_t kRowStep = 16;
 
+Sampling sampling_of(const Decoding& d) { return {d.temperature, d.top_k, d.top_p, d.min_p}; }
 void check(const Model& model, const Decoding& d) {
   RUM_CHECK(d.beam >= 1 && d.best >= 1 && d.batch >= 1,
             "generate: beam {}, best {} and batch {} must be at least 1", d.beam, d.best, d.batch);
@@ -32,8 +33,7 @@ void check(const Model& model, const Decoding& d) {
             d.best, d.beam);
   RUM_CHECK(!d.sample || d.beam == 1,
             "generate: either draw or search: sample and beam {} exclude each other", d.beam);
-  RUM_CHECK(!d.sample || !(d.temperature > 0) || std::isfinite(1 / d.temperature),
-            "generate: a temperature of {} is too small to divide by", d.temperature);
+  if (d.sample) check(sampling_of(d));
   RUM_CHECK(d.max_new >= 0 && d.max_ratio >= 0, "generate: max_new {} and max_ratio {} must not be negative",
             d.max_new, d.max_ratio);
   RUM_CHECK(d.repetition_penalty > 0 && d.no_repeat >= 0,
@@ -73,6 +73,7 @@ class Writer {
         vocab_(model.head().shape()[0]),
         width_(Search::slots(d)),
         options_(Search::options(d, vocab_)),
+        sampling_(sampling_of(d)),
         seats_(static_cast<size_t>(
             std::min(std::max<int64_t>(1, d.batch / width_), static_cast<int64_t>(prompts.size())))),
         order_(prompts.size()),
@@ -195,9 +196,7 @@ class Writer {
   void forward() {
     lay_out();
     arena_.settle();
-    auto ints = [&](const std::vector<int32_t>& v) {
-      return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, device_);
-    };
+    auto ints = [&](const std::vector<int32_t>& v) { return Tensor::ints(v, device_); };
     if (pair_) memory_->seat(seat_ends_);
     if (device_ != DeviceKind::cpu && token_each_) return again();
     Tape tape(arena_, Tape::Mode::forward_only);
@@ -221,14 +220,13 @@ class Writer {
     for (const auto* part : {&ids_, &positions_, &offsets_, &prefix_})
       inputs_.insert(inputs_.end(), part->begin(), part->end());
     d->inputs.copy_from(inputs_);
-    const Sampling sampling = this->sampling();
     d->recording.play(arena_, [&] {
       Tape tape(arena_, Tape::Mode::forward_only);
       const Tensor z = logits(d->ids, d->layout);
       if (d->logits)
         d->logits.copy_from(z);
       else
-        kernels::choose(device_, z, d->reads, decoding_.sample ? &sampling : nullptr, d->choices);
+        kernels::choose(device_, z, d->reads, sampling_if_drawn(), d->choices);
       cache_->advance(d->layout.offsets);
     });
     choices_.resize(reads_.size() * static_cast<size_t>(options_));
@@ -256,27 +254,23 @@ class Writer {
     return d;
   }
   bool penalised() const { return decoding_.repetition_penalty != 1 || decoding_.no_repeat > 0; }
-  Sampling sampling() const {
-    return {decoding_.temperature, decoding_.top_k, decoding_.top_p, decoding_.min_p};
-  }
+  const Sampling* sampling_if_drawn() const { return decoding_.sample ? &sampling_ : nullptr; }
   void read(const Tensor& logits) {
     choices_.resize(reads_.size() * static_cast<size_t>(options_));
     if (penalised()) return read_penalised(logits);
-    const Sampling s = sampling();
-    choose_tokens(logits, reads_, decoding_.sample ? &s : nullptr, choices_);
+    choose_tokens(logits, reads_, sampling_if_drawn(), choices_);
   }
   // The rows come to the host, and each is changed by what its text holds already.
   void read_penalised(const Tensor& logits) {
     const Tensor here = logits.to(DeviceKind::cpu);
-    const Sampling sampling = this->sampling();
-    std::vector<float> row(static_cast<size_t>(vocab_));
+    std::vector<float> copy, row;
     size_t at = 0;
     for (const Seat& seat : seats_) {
       if (!seat.search) continue;
       for (const Search::Live& l : seat.search->live()) {
         const Read& r = reads_[at];
-        for (int64_t v = 0; v < vocab_; ++v)
-          row[static_cast<size_t>(v)] = static_cast<float>(here.at(r.row * vocab_ + v));
+        const std::span<const float> model_row = row_of(here, r.row, copy);
+        row.assign(model_row.begin(), model_row.end());
         const std::span<Choice> to =
             std::span(choices_).subspan(at++ * static_cast<size_t>(options_), static_cast<size_t>(options_));
         const std::vector<Token> written = so_far(prompts_[seat.text], *seat.search, l);
@@ -292,7 +286,7 @@ class Writer {
           continue;
         }
         if (decoding_.sample)
-          to[0] = draw(row, sampling, r.uniform);
+          to[0] = draw(row, sampling_, r.uniform);
         else
           best_tokens(row, to);
         to[0].log_prob = here.at(r.row * vocab_ + to[0].token) - sum;  // the model's own
@@ -351,6 +345,7 @@ class Writer {
   const Follower* follower_;  // or null
   DeviceKind device_;
   int64_t vocab_, width_, options_;
+  Sampling sampling_;
   std::vector<Seat> seats_;
   std::vector<size_t> order_;  // of texts, longest prompt first
   size_t next_ = 0;            // in order_

@@ -101,9 +101,6 @@ std::vector<std::vector<Candidate>> translations_of_all(const LoadedRun& run,
   }
   return out;
 }
-}  // namespace
-
-namespace {
 // Most tokens that the context leaves for a translation.
 int64_t room_after(const LoadedRun& run, std::string_view source, const Instruction* instruction) {
   return room(run.model, instruction ? instructed(run.tokenizer, *instruction, source, run.config.chat).prompt

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/batch.h"
+#include "generate/sampler.h"
 #include "generate/scoring_batch.h"
 #include "ops/head_loss.h"
 #include "ops/linear.h"
@@ -43,13 +44,6 @@ void in_batches(const char* who, const Model& model, const Model* reference,
   }
 }
 
-std::vector<float> logits_of(const Tensor& logits, int64_t row) {
-  const int64_t vocab = logits.shape()[1];
-  std::vector<float> out(static_cast<size_t>(vocab));
-  for (int64_t v = 0; v < vocab; ++v)
-    out[static_cast<size_t>(v)] = static_cast<float>(logits.at(row * vocab + v));
-  return out;
-}
 std::vector<std::vector<metrics::TokenStats>> stats_of(const Model& model, const Model* reference,
                                                        std::span<const Example> examples,
                                                        int64_t batch_tokens) {
@@ -78,8 +72,9 @@ std::vector<std::vector<metrics::TokenStats>> stats_of(const Model& model, const
       if (reference) others = linear(other.rows(from, to), reference->head()).to(DeviceKind::cpu);
       parallel(to - from, [&](int64_t i) {
         const Place& p = places[static_cast<size_t>(from + i)];
-        const std::vector<float> row = logits_of(logits, i);
-        *p.to = reference ? metrics::token_stats(row, logits_of(others, i), p.target)
+        std::vector<float> copy, other_copy;
+        const std::span<const float> row = row_of(logits, i, copy);
+        *p.to = reference ? metrics::token_stats(row, row_of(others, i, other_copy), p.target)
                           : metrics::token_stats(row, p.target);
       });
     }

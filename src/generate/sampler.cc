@@ -45,17 +45,6 @@ struct Likelier {  // by logit, then by the smaller id
   bool operator()(Token a, Token b) const { return z[a] != z[b] ? z[a] > z[b] : a < b; }
 };
 
-std::span<const float> row_of(const Tensor& logits, int64_t row, std::vector<float>& copy) {
-  const int64_t v = logits.shape()[1];
-  const auto size = static_cast<size_t>(v);
-  if (logits.dtype() == DType::f32) return {logits.data<float>() + row * v, size};
-  copy.resize(size);
-  by_type(logits.dtype(), [&]<class T> {
-    for (size_t j = 0; j < size; ++j)
-      copy[j] = static_cast<float>(logits.data<T>()[row * v + static_cast<int64_t>(j)]);
-  });
-  return copy;
-}
 void choose(const Tensor& logits, const Tensor& reads, const Sampling* sampling, Tensor& choices) {
   constexpr int64_t kPiece = 4;
   const int64_t n = reads.shape()[0];
@@ -78,10 +67,22 @@ const bool provided = kernels::choose.provide(DeviceKind::cpu, choose);
 }  // namespace
 
 void check(const Sampling& s) {
-  RUM_CHECK(s.temperature > 0 && s.top_k >= 0 && s.top_p > 0 && s.top_p <= 1 && s.min_p >= 0 && s.min_p <= 1,
-            "sampling: temperature {} must be above 0, top-k {} at least 0, top-p {} over 0 and at most 1, "
-            "min-p {} from 0 to 1",
+  RUM_CHECK(s.temperature > 0 && std::isfinite(1 / s.temperature) && s.top_k >= 0 && s.top_p > 0 &&
+                s.top_p <= 1 && s.min_p >= 0 && s.min_p <= 1,
+            "sampling: temperature {} must be above 0 and enough to divide by, top-k {} at least 0, top-p {} "
+            "over 0 and at most 1, min-p {} from 0 to 1",
             s.temperature, s.top_k, s.top_p, s.min_p);
+}
+std::span<const float> row_of(const Tensor& logits, int64_t row, std::vector<float>& copy) {
+  const int64_t v = logits.shape()[1];
+  const auto size = static_cast<size_t>(v);
+  if (logits.dtype() == DType::f32) return {logits.data<float>() + row * v, size};
+  copy.resize(size);
+  by_type(logits.dtype(), [&]<class T> {
+    for (size_t j = 0; j < size; ++j)
+      copy[j] = static_cast<float>(logits.data<T>()[row * v + static_cast<int64_t>(j)]);
+  });
+  return copy;
 }
 void choose_tokens(const Tensor& logits, std::span<const Read> reads, const Sampling* sampling,
                    std::span<Choice> out) {
@@ -125,7 +126,6 @@ void best_tokens(std::span<const float> z, std::span<Choice> out) {
 }
 
 void allowed_tokens(std::span<const float> z, const Sampling& s, std::vector<Share>& out) {
-  check(s);
   thread_local std::vector<Token> ids;
   thread_local std::vector<float> weights;
   const auto v = static_cast<int64_t>(z.size());

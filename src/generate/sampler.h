@@ -22,11 +22,14 @@ struct Sampling {
   float top_p = 1;        // the fewest likeliest tokens with this much probability (Holtzman et al. 2020)
   float min_p = 0;  // tokens with at least this share of the likeliest one's probability (Nguyen et al. 2024)
 };
-struct Share {  // of the probability
+void check(const Sampling&);  // Error when a value is out of range; all that follows expects that it is not
+struct Share {                // of the probability
   Token token = 0;
   double probability = 0;
 };
 
+// A row of logits (R, V) on the CPU in f32: where it lies, or converted, in `copy`.
+std::span<const float> row_of(const Tensor& logits, int64_t row, std::vector<float>& copy);
 // log(sum(exp(logits))). Error when a logit is not a number or none is finite.
 double log_sum_exp(std::span<const float> logits);
 // The out.size() likeliest tokens, best first; out.size() is at most logits.size().
@@ -41,8 +44,6 @@ struct Read {
   int32_t row = 0;     // of the logits; -1: none, and its choice is not written
   double uniform = 0;  // for a draw
 };
-void check(const Sampling&);  // Error when a value is out of range
-
 // For each of `reads` an equal part of `out`: the likeliest tokens, best first, or with Sampling one that is
 // drawn. logits (R, V) on any device, what is chosen comes to the host. Error: logits that are not finite.
 void choose_tokens(const Tensor& logits, std::span<const Read> reads, const Sampling*, std::span<Choice> out);

@@ -3,12 +3,6 @@
 #include <utility>
 
 namespace rum {
-namespace {
-Tensor ints(const std::vector<int32_t>& v, DeviceKind d) {
-  return Tensor::from<int32_t>(v, {static_cast<int64_t>(v.size())}, DType::i32, d);
-}
-}  // namespace
-
 SourceMemory::SourceMemory(const EncoderDecoder& model, size_t seats, int64_t longest)
     : model_(model),
       longest_(longest),
@@ -35,9 +29,10 @@ void SourceMemory::read(std::span<const Arrival> arrivals, Arena& arena) {
   const DeviceKind device = model_.encoder.tokens.device();
   arena.settle();
   Tape tape(arena, Tape::Mode::forward_only);
-  const Layout sources{ints(offsets, device), ints(std::vector<int32_t>(arrivals.size()), device),
-                       ints(positions, device), Mask::full};
-  const std::vector<Tensor> made = model_.encode(ints(ids, device), sources);
+  const Layout sources{Tensor::ints(offsets, device),
+                       Tensor::ints(std::vector<int32_t>(arrivals.size()), device),
+                       Tensor::ints(positions, device), Mask::full};
+  const std::vector<Tensor> made = model_.encode(Tensor::ints(ids, device), sources);
   for (size_t block = 0; block < made.size(); ++block)
     for (size_t i = 0; i < arrivals.size(); ++i) {
       const int64_t at = static_cast<int64_t>(arrivals[i].seat) * longest_;
