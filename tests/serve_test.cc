@@ -29,9 +29,9 @@ namespace {
 using std::chrono::steady_clock;
 
 // ---- what needs no socket
-TEST(GrowingText, TellsNothingThatMayStillBecomeAStopOrACharacter) {
+TEST(StreamedText, TellsNothingThatMayStillBecomeAStopOrACharacter) {
   const std::string stops[] = {"END", "\n\n"};
-  serve::GrowingText t;
+  serve::StreamedText t;
   EXPECT_EQ(t.add("on", stops), "on");
   EXPECT_EQ(t.add("e E", stops), "e ");
   EXPECT_EQ(t.add("N", stops), "");
@@ -43,7 +43,7 @@ TEST(GrowingText, TellsNothingThatMayStillBecomeAStopOrACharacter) {
   EXPECT_EQ(t.add("D and on", stops), "");
   EXPECT_TRUE(t.stopped());
   EXPECT_EQ(t.add("more", stops), "");
-  serve::GrowingText cut;
+  serve::StreamedText cut;
   EXPECT_EQ(cut.add("a\xE2\x82", stops), "a");
   EXPECT_EQ(cut.rest(), "\xE2\x82");
 }
@@ -170,15 +170,16 @@ TEST(Engine, ASearchThatFindsFewerTextsEndsAll) {
   write_run(folder.path + "/run", {.kind = CorpusKind::documents, .context = 400});
   const auto run = load_run(folder.path + "/run");
   serve::Engine engine(*run, 8, 8);
-  serve::Writing w{{}, {.beam = 3, .no_repeat = 1, .best = 3, .max_new = 1}, run->tokenizer.end(), {}};
+  serve::GenerationRequest w{
+      {}, {.beam = 3, .no_repeat = 1, .best = 3, .max_new = 1}, run->tokenizer.end(), {}};
   for (Token t = 2; t < run->tokenizer.size(); ++t)
     if (t != 100 && t != 101) w.prompt.tokens.push_back(t);
   w.prompt.tokens.push_back(0), w.prompt.tokens.push_back(1);
   const auto job = engine.begin(w);
   std::vector<std::string> ends;
-  serve::Told told;
-  while (!job->over() && job->wait(told, std::chrono::seconds(2)))
-    if (told.ended) ends.emplace_back(told.ended);
+  serve::TextDelta delta;
+  while (!job->over() && job->wait(delta, std::chrono::seconds(2)))
+    if (delta.ended) ends.emplace_back(delta.ended);
   EXPECT_TRUE(job->over());
   EXPECT_EQ(ends, (std::vector<std::string>{"length", "length", "stop"}));
 }
@@ -187,7 +188,7 @@ TEST(Engine, OfASearchOnlyTheTokensUpToAStopCount) {
   write_run(folder.path + "/run", {.kind = CorpusKind::documents});
   const auto run = load_run(folder.path + "/run");
   serve::Engine engine(*run, 8, 8);
-  serve::Writing w{{}, {.beam = 3, .max_new = 20}, -1, {}};
+  serve::GenerationRequest w{{}, {.beam = 3, .max_new = 20}, -1, {}};
   run->tokenizer.encode("the ", w.prompt.tokens);
   const std::vector<Token> all = generate(run->model, {&w.prompt, 1}, -1, w.decoding).front()[0].tokens;
   size_t needed = 0;
@@ -203,8 +204,8 @@ TEST(Engine, OfASearchOnlyTheTokensUpToAStopCount) {
     if (decode.add(all[first++]).find(w.stop[0]) != std::string::npos) break;
   ASSERT_LT(first, all.size());
   const auto job = engine.begin(w);
-  serve::Told told;
-  while (!job->over() && job->wait(told, std::chrono::seconds(2))) {
+  serve::TextDelta delta;
+  while (!job->over() && job->wait(delta, std::chrono::seconds(2))) {
   }
   EXPECT_EQ(job->tokens(), static_cast<int64_t>(first));
 }
@@ -283,16 +284,17 @@ TEST(Engine, EveryRequestGetsAsManyTextsOfASearchAsItAskedFor) {
     });
   });
   held.get_future().wait();
-  serve::Writing w{source_prompt("a", run->tokenizer), {.beam = 3, .max_new = 4}, run->tokenizer.end(), {}};
+  serve::GenerationRequest w{
+      source_prompt("a", run->tokenizer), {.beam = 3, .max_new = 4}, run->tokenizer.end(), {}};
   const auto one = engine.begin(w);
   w.decoding.best = 3;
   const auto three = engine.begin(w);
   go.set_value();
   for (const auto& job : {one, three}) {
-    serve::Told told;
-    while (!job->over() && job->wait(told, std::chrono::seconds(2))) {
+    serve::TextDelta delta;
+    while (!job->over() && job->wait(delta, std::chrono::seconds(2))) {
     }
-    EXPECT_TRUE(job->over()) << job->asked.decoding.best;
+    EXPECT_TRUE(job->over()) << job->request.decoding.best;
   }
 }
 

@@ -172,9 +172,9 @@ ChatPrompt chat_of(const std::vector<Message>& messages, const LoadedRun& run) {
                 "this model was not trained to chat (its tokenizer has no tokens for turns): use "
                 "/v1/completions");
 }
-void check_length(const Writing& w, const LoadedRun& run, const ServedModel& served) {
-  const auto tokens = static_cast<int64_t>(w.prompt.tokens.size());
-  if (tokens > served.most_prompt || room(run.model, w.prompt) <= 0)
+void check_length(const GenerationRequest& asked, const LoadedRun& run, const ServedModel& served) {
+  const auto tokens = static_cast<int64_t>(asked.prompt.tokens.size());
+  if (tokens > served.most_prompt || room(run.model, asked.prompt) <= 0)
     throw Refusal(413, fmt::format("the prompt has {} tokens; at most {} are read here", tokens,
                                    std::min(served.most_prompt, run.model.config().context - 1)));
 }
@@ -219,36 +219,36 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   r.stream = f.flag("stream");
   if (const Json* o = f.find("stream_options"))
     if (const Json* u = o->find("include_usage"); u && u->boolean()) r.usage = *u->boolean();
-  Writing w;
-  w.decoding = decoding_of(f, run, served, chat);
-  w.end = run.tokenizer.end();
-  w.stop = f.texts("stop", kMostStops);
-  std::erase(w.stop, "");
+  GenerationRequest asked;
+  asked.decoding = decoding_of(f, run, served, chat);
+  asked.end = run.tokenizer.end();
+  asked.stop = f.texts("stop", kMostStops);
+  std::erase(asked.stop, "");
   if (chat) {
     ChatPrompt p = chat_of(messages_of(f), run);
-    w.prompt = std::move(p.prompt);
-    w.end = p.end;
-    r.prompts.push_back(w);
+    asked.prompt = std::move(p.prompt);
+    asked.end = p.end;
+    r.prompts.push_back(asked);
   } else {
     const bool seeded = f.find("seed") != nullptr;
-    const uint32_t first = w.decoding.seed;
+    const uint32_t first = asked.decoding.seed;
     for (const std::string& text : f.texts("prompt", kMostPrompts)) {
       const auto i = static_cast<uint32_t>(r.prompts.size());
       constexpr uint32_t kApart = 0x9E3779B9;  // odd: no two of a request are equal
-      if (i > 0) w.decoding.seed = seeded ? first + i * kApart : new_seed();
-      w.prompt = prompt_of(nfc(text), run);
-      r.prompts.push_back(w);
+      if (i > 0) asked.decoding.seed = seeded ? first + i * kApart : new_seed();
+      asked.prompt = prompt_of(nfc(text), run);
+      r.prompts.push_back(asked);
     }
     if (r.prompts.empty()) throw Refusal(400, "prompt: expected a text", "prompt");
   }
   read_what_changes_nothing(f, chat);
   f.finish();
-  const auto texts = static_cast<int64_t>(r.prompts.size()) * w.decoding.best;
+  const auto texts = static_cast<int64_t>(r.prompts.size()) * asked.decoding.best;
   if (texts > served.most_choices)
     throw Refusal(
         400, fmt::format("{} texts in one request; at most {} are generated", texts, served.most_choices),
         "n");
-  for (const Writing& p : r.prompts) {
+  for (const GenerationRequest& p : r.prompts) {
     check_length(p, run, served);
     r.prompt_tokens += static_cast<int64_t>(p.prompt.tokens.size());
   }
@@ -291,17 +291,18 @@ std::string answer_json(const Request& r, const ServedModel& served, std::span<c
   out.emplace_back("usage", usage(r, tokens));
   return to_json(Json(std::move(out))) + "\n";
 }
-std::string piece(const Request& r, const ServedModel& served, int64_t choice, const Told& told, bool first) {
+std::string piece(const Request& r, const ServedModel& served, int64_t choice, const TextDelta& news,
+                  bool first) {
   Json::Object c{{"index", choice}};
   if (r.chat) {
     Json::Object delta;
     if (first) delta.emplace_back("role", "assistant");
-    if (!told.text.empty()) delta.emplace_back("content", told.text);
+    if (!news.text.empty()) delta.emplace_back("content", news.text);
     c.emplace_back("delta", std::move(delta));
   } else {
-    c.emplace_back("text", told.text);
+    c.emplace_back("text", news.text);
   }
-  c.emplace_back("finish_reason", told.ended ? Json(told.ended) : Json());
+  c.emplace_back("finish_reason", news.ended ? Json(news.ended) : Json());
   Json::Object out = frame(r, served, true);
   Json::Array choices;
   choices.push_back(std::move(c));

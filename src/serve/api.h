@@ -36,7 +36,7 @@ struct Request {
   int64_t created = 0;  // when it came, in seconds since 1970
   // Several only for /completions. Each draws with a seed of its own: the request's for the first one and seeds
   // that follow from it for the others, or new ones where the request names none.
-  std::vector<Writing> prompts;
+  std::vector<GenerationRequest> prompts;
   int64_t prompt_tokens = 0;
 };
 // Refusal: 400 for an invalid or unsupported request, 404 for an unknown model, 413 for a prompt that is too
@@ -51,7 +51,7 @@ struct Answer {  // one text of an answer
 std::string answer_json(const Request&, const ServedModel&, std::span<const Answer>, int64_t tokens);
 // Pieces of a stream, as Server-Sent Events: the first of a choice, its new text, its end, the end of the
 // stream.
-std::string piece(const Request&, const ServedModel&, int64_t choice, const Told&, bool first);
+std::string piece(const Request&, const ServedModel&, int64_t choice, const TextDelta&, bool first);
 std::string last_piece(const Request&, const ServedModel&, int64_t tokens);
 std::string model_json(const ServedModel&);
 std::string models_json(const ServedModel&);  // a list of it alone

@@ -14,7 +14,7 @@ size_t beginning_of(std::string_view stop, std::string_view text) {
   return 0;
 }
 // Whether two requests can be generated in one batch.
-bool decoded_alike(const Writing& a, const Writing& b) {
+bool decoded_alike(const GenerationRequest& a, const GenerationRequest& b) {
   const auto shared = [](Decoding d) {
     if (d.beam == 1 && d.max_new > 0) d.max_new = 1;  // each text has its own limit
     return describe(d);
@@ -23,7 +23,7 @@ bool decoded_alike(const Writing& a, const Writing& b) {
 }
 }  // namespace
 
-std::string GrowingText::add(std::string_view bytes, std::span<const std::string> stops) {
+std::string StreamedText::add(std::string_view bytes, std::span<const std::string> stops) {
   if (stopped_) return "";
   held_ += bytes;
   size_t end = held_.size() - unfinished_character(held_);
@@ -40,21 +40,21 @@ std::string GrowingText::add(std::string_view bytes, std::span<const std::string
   held_.erase(0, stopped_ ? held_.size() : end);
   return out;
 }
-std::string GrowingText::rest() { return std::exchange(held_, ""); }
+std::string StreamedText::rest() { return std::exchange(held_, ""); }
 
-bool Job::wait(Told& told, std::chrono::milliseconds most) {
+bool Job::wait(TextDelta& delta, std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
-  if (!news_.wait_for(lock, most, [&] { return !told_.empty() || failure_; })) return false;
+  if (!news_.wait_for(lock, most, [&] { return !deltas_.empty() || failure_; })) return false;
   if (failure_) std::rethrow_exception(failure_);
-  told = std::move(told_.front());
-  told_.pop_front();
-  ended_ += told.ended != nullptr;
-  over_ = ended_ == asked.decoding.best;
+  delta = std::move(deltas_.front());
+  deltas_.pop_front();
+  ended_ += delta.ended != nullptr;
+  over_ = ended_ == request.decoding.best;
   return true;
 }
-void Job::tell(Told t) {
+void Job::tell(TextDelta d) {
   const std::lock_guard lock(mutex_);
-  told_.push_back(std::move(t));
+  deltas_.push_back(std::move(d));
   news_.notify_one();
 }
 void Job::fail(std::exception_ptr e) {
@@ -84,8 +84,8 @@ bool Engine::push(Item item) {
   come_.notify_one();
   return true;
 }
-std::shared_ptr<Job> Engine::begin(Writing w) {
-  auto job = std::make_shared<Job>(std::move(w));
+std::shared_ptr<Job> Engine::begin(GenerationRequest request) {
+  auto job = std::make_shared<Job>(std::move(request));
   return push({job, {}}) ? job : nullptr;
 }
 bool Engine::call(const std::function<void()>& f) {
@@ -114,15 +114,15 @@ void Engine::serve() {
       write(alike(std::move(item.job)));
   }
 }
-void Engine::abandon(Job& w) const {
-  for (int64_t k = 0; k < w.asked.decoding.best; ++k) w.tell({static_cast<int32_t>(k), "", "abort"});
+void Engine::abandon(Job& job) const {
+  for (int64_t k = 0; k < job.request.decoding.best; ++k) job.tell({static_cast<int32_t>(k), "", "abort"});
 }
 // The first job and all waiting jobs that can be batched with it, in order.
 std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Job>> out{std::move(first)};
   for (auto it = queue_.begin(); it != queue_.end() && static_cast<int64_t>(out.size()) < batch_;) {
-    if (it->job && decoded_alike(it->job->asked, out.front()->asked)) {
+    if (it->job && decoded_alike(it->job->request, out.front()->request)) {
       out.push_back(std::move(it->job));
       it = queue_.erase(it);
     } else {
@@ -132,53 +132,54 @@ std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
   return out;
 }
 void Engine::write(const std::vector<std::shared_ptr<Job>>& jobs) {
-  if (std::all_of(jobs.begin(), jobs.end(), [](const auto& w) { return w->cancelled_.load(); })) return;
+  if (std::all_of(jobs.begin(), jobs.end(), [](const auto& job) { return job->cancelled_.load(); })) return;
   std::vector<Prompt> prompts;
-  Decoding d = jobs.front()->asked.decoding;
+  Decoding d = jobs.front()->request.decoding;
   d.batch = batch_;
-  for (const auto& w : jobs) {
-    w->draws_.assign(static_cast<size_t>(d.best), {GrowingDecode(run_.tokenizer, w->asked.prompt.tokens)});
-    prompts.push_back(w->asked.prompt);
-    prompts.back().seed = w->asked.decoding.seed;
-    d.max_new = std::max(d.max_new, w->asked.decoding.max_new);
+  for (const auto& job : jobs) {
+    job->draws_.assign(static_cast<size_t>(d.best),
+                       {GrowingDecode(run_.tokenizer, job->request.prompt.tokens)});
+    prompts.push_back(job->request.prompt);
+    prompts.back().seed = job->request.decoding.seed;
+    d.max_new = std::max(d.max_new, job->request.decoding.max_new);
   }
   const Follower follower{[&](size_t text, int32_t draw, Token t) { return follow(*jobs[text], draw, t); },
                           [&](size_t text, std::span<const Hypothesis> all) { finish(*jobs[text], all); },
                           [&](size_t text) { return !jobs[text]->cancelled_ && !stopping_; }};
   try {
-    generate(run_.model, prompts, jobs.front()->asked.end, d, {}, &follower);
+    generate(run_.model, prompts, jobs.front()->request.end, d, {}, &follower);
   } catch (...) {
-    for (const auto& w : jobs) w->fail(std::current_exception());
+    for (const auto& job : jobs) job->fail(std::current_exception());
   }
 }
-bool Engine::follow(Job& w, int32_t draw, Token t) const {
-  Job::Draw& of = w.draws_[static_cast<size_t>(draw)];
-  ++of.told;
-  ++w.tokens_;
-  if (t == run_.tokenizer.end() || w.cancelled_ || stopping_) return false;
-  std::string text = of.text.add(of.decode.add(t), w.asked.stop);
-  if (!text.empty()) w.tell({draw, std::move(text), nullptr});
-  const int64_t most = w.asked.decoding.max_new;
-  return !of.text.stopped() && (most == 0 || static_cast<int64_t>(of.told) < most);
+bool Engine::follow(Job& job, int32_t draw, Token t) const {
+  Job::Draw& of = job.draws_[static_cast<size_t>(draw)];
+  ++of.tokens;
+  ++job.tokens_;
+  if (t == run_.tokenizer.end() || job.cancelled_ || stopping_) return false;
+  std::string text = of.text.add(of.decode.add(t), job.request.stop);
+  if (!text.empty()) job.tell({draw, std::move(text), nullptr});
+  const int64_t most = job.request.decoding.max_new;
+  return !of.text.stopped() && (most == 0 || static_cast<int64_t>(of.tokens) < most);
 }
-void Engine::finish(Job& w, std::span<const Hypothesis> all) const {
+void Engine::finish(Job& job, std::span<const Hypothesis> all) const {
   for (size_t k = 0; k < all.size(); ++k) {
     const Hypothesis& h = all[k];
-    Job::Draw& of = w.draws_[k];
+    Job::Draw& of = job.draws_[k];
     std::string text;
     // With beam search all tokens, else the last one; those behind a stop are no part of the answer.
-    for (size_t i = of.told; i < h.tokens.size() && !of.text.stopped(); ++i, ++w.tokens_)
-      text += of.text.add(of.decode.add(h.tokens[i]), w.asked.stop);
+    for (size_t i = of.tokens; i < h.tokens.size() && !of.text.stopped(); ++i, ++job.tokens_)
+      text += of.text.add(of.decode.add(h.tokens[i]), job.request.stop);
     const bool stopped =
         of.text.stopped() || h.finished || (!h.tokens.empty() && h.tokens.back() == run_.tokenizer.end());
     if (!of.text.stopped()) text += of.text.rest();
     const char* ended = "length";
     if (stopped) ended = "stop";
     if (!stopped && stopping_) ended = "abort";
-    w.tell({static_cast<int32_t>(k), std::move(text), ended});
+    job.tell({static_cast<int32_t>(k), std::move(text), ended});
   }
   // A search may find fewer than were asked for: where no tokens are left that penalties allow.
-  for (auto k = static_cast<int32_t>(all.size()); k < w.asked.decoding.best; ++k)
-    w.tell({k, "", stopping_ ? "abort" : "stop"});
+  for (auto k = static_cast<int32_t>(all.size()); k < job.request.decoding.best; ++k)
+    job.tell({k, "", stopping_ ? "abort" : "stop"});
 }
 }  // namespace rum::serve

@@ -19,19 +19,19 @@
 #include "run/run.h"
 
 namespace rum::serve {
-struct Writing {  // a request: decoding.best texts after one prompt
+struct GenerationRequest {  // decoding.best texts after one prompt
   Prompt prompt;
   Decoding decoding;              // without beam search each text in a batch has its own max_new
   Token end = -1;                 // ends a text, as the tokenizer's does
   std::vector<std::string> stop;  // a text ends before the first of these
 };
-struct Told {  // news of one text
+struct TextDelta {  // news of one text
   int32_t draw = 0;
   std::string text;
   const char* ended = nullptr;  // "stop", "length", or "abort" when the server ends; null: it continues
 };
 // Turns growing tokens into text that is safe to send: no partial character, no possible beginning of a stop.
-class GrowingText {
+class StreamedText {
  public:
   std::string add(std::string_view bytes, std::span<const std::string> stops);  // what can be sent now
   std::string rest();                                                           // at the end
@@ -44,26 +44,26 @@ class GrowingText {
 
 class Job {  // a request in progress, for the thread that waits for it
  public:
-  explicit Job(Writing w) : asked(std::move(w)) {}
+  explicit Job(GenerationRequest r) : request(std::move(r)) {}
   // Waits for news; false if there is none in this time. Rethrows errors.
-  bool wait(Told&, std::chrono::milliseconds);
+  bool wait(TextDelta&, std::chrono::milliseconds);
   void cancel() { cancelled_ = true; }
   bool over() const { return over_; }         // has wait() reported the end of every text?
   int64_t tokens() const { return tokens_; }  // generated so far, in all texts
-  const Writing asked;
+  const GenerationRequest request;
 
  private:
   friend class Engine;
-  void tell(Told);
+  void tell(TextDelta);
   void fail(std::exception_ptr);
   struct Draw {
     GrowingDecode decode;
-    GrowingText text{};
-    size_t told = 0;  // tokens
+    StreamedText text{};
+    size_t tokens = 0;  // of it that were told
   };
   std::mutex mutex_;
   std::condition_variable news_;
-  std::deque<Told> told_;
+  std::deque<TextDelta> deltas_;
   std::exception_ptr failure_;
   std::vector<Draw> draws_;  // of the engine's thread
   std::atomic<bool> cancelled_ = false;
@@ -77,7 +77,7 @@ class Engine {
   // batch: texts per batch; waiting: the most requests that may wait.
   Engine(const LoadedRun&, int64_t batch, int64_t waiting);
   ~Engine();
-  std::shared_ptr<Job> begin(Writing);  // null: too many wait, or the engine is stopping
+  std::shared_ptr<Job> begin(GenerationRequest);  // null: too many wait, or the engine is stopping
   // Runs on the engine's thread, the only one that may touch the model; rethrows what that throws. false: too
   // many wait, or the engine is stopping.
   bool call(const std::function<void()>&);

@@ -315,7 +315,7 @@ struct Server::State {
   void answer(const std::string& body, bool chat, httplib::Response& a) {
     auto at = std::make_shared<Answering>();
     at->request = read_request(body, chat, run, model);
-    for (const Writing& w : at->request.prompts) {
+    for (const GenerationRequest& w : at->request.prompts) {
       auto job = engine.begin(w);
       if (!job) return refuse(a, 429, "too many requests wait already");
       at->jobs.push_back(std::move(job));
@@ -334,22 +334,22 @@ struct Server::State {
     auto glanced = std::chrono::steady_clock::now();
     for (size_t p = 0; p < at.jobs.size(); ++p)
       while (!at.jobs[p]->over()) {
-        Told told;
-        const bool news = at.jobs[p]->wait(told, kGlance);
+        TextDelta delta;
+        const bool news = at.jobs[p]->wait(delta, kGlance);
         if (const auto now = std::chrono::steady_clock::now(); now - glanced >= kGlance) {
           if (!to.is_writable()) return false;  // the client has left
           glanced = now;
         }
         if (!news) continue;
-        const size_t choice = p * each + static_cast<size_t>(told.draw);
+        const size_t choice = p * each + static_cast<size_t>(delta.draw);
         if (at.request.stream) {
-          if (!write(to, piece(at.request, model, static_cast<int64_t>(choice), told, !at.begun[choice])))
+          if (!write(to, piece(at.request, model, static_cast<int64_t>(choice), delta, !at.begun[choice])))
             return false;
           at.begun[choice] = true;
           continue;
         }
-        at.answers[choice].text += told.text;
-        if (told.ended) at.answers[choice].ended = told.ended;
+        at.answers[choice].text += delta.text;
+        if (delta.ended) at.answers[choice].ended = delta.ended;
       }
     const bool sent = write(to, at.request.stream ? last_piece(at.request, model, at.tokens())
                                                   : answer_json(at.request, model, at.answers, at.tokens()));
@@ -371,16 +371,16 @@ Server::Server(const LoadedRun& run, ServedModel model, const ServerConfig& conf
     : state_(std::make_unique<State>(run, std::move(model), config)) {}
 Server::~Server() = default;
 int Server::port() const { return state_->port; }
-void Server::run(const std::function<bool()>& interrupted) {
+void Server::run(const Stop& stop) {
   State& s = *state_;
   std::jthread watch([&](const std::stop_token& over) {  // its end is asked for when this function is left
-    const auto wait = [&](int64_t seconds, const std::function<bool()>& enough) {
+    const auto wait = [&](int64_t seconds, const Stop& enough) {
       const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
       while (!over.stop_requested() && !enough() && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     };
-    while (!over.stop_requested() && !interrupted()) {
-      wait(1, interrupted);
+    while (!over.stop_requested() && !stop()) {
+      wait(1, stop);
       s.slow->look();
     }
     s.http.stop();
@@ -390,7 +390,6 @@ void Server::run(const std::function<bool()>& interrupted) {
     s.slow->cut_all();
   });
   const bool served = s.http.listen_after_bind();
-  RUM_CHECK(served || interrupted(), "{}, port {}: no more connections can be accepted", s.config.host,
-            s.port);
+  RUM_CHECK(served || stop(), "{}, port {}: no more connections can be accepted", s.config.host, s.port);
 }
 }  // namespace rum::serve

@@ -2,10 +2,10 @@
 // includes cpp-httplib.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
+#include "base/stop.h"
 #include "serve/api.h"
 
 namespace rum::serve {
@@ -26,8 +26,8 @@ class Server {
   Server(const LoadedRun&, ServedModel, const ServerConfig&);
   ~Server();
   int port() const;
-  // Serves until `interrupted` returns true: then it accepts no more requests and finishes those in progress.
-  void run(const std::function<bool()>& interrupted);
+  // Serves until it is asked to stop: then it accepts no more requests and finishes those in progress.
+  void run(const Stop&);
 
  private:
   struct State;
