@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "base/error.h"
+#include "base/names.h"
 #include "run/config.h"
 #include "tests/error_of.h"
 #include "tests/program.h"
@@ -57,6 +57,20 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   expect({"--whole", "99999999999999999999"}, "expected a whole number");
   EXPECT_EQ(parse({"--any-whole", "1e18"}).whole, 1'000'000'000'000'000'000);
   expect({"--any-whole", "1e19"}, "expected a whole number from 0 to 9223372036854775807, found 1e19");
+}
+TEST(Options, ThingsAreFoundByNameInListsOfThemAndOfPointers) {
+  struct Thing {
+    const char* name;
+    int value;
+  };
+  const std::vector<Thing> things{{"one", 1}, {"three", 3}, {"one", 2}};
+  EXPECT_EQ(find_named(things, "one", "thing").value, 1);
+  const std::vector<const Thing*> pointers{&things[1]};
+  EXPECT_EQ(&find_named(pointers, "three", "thing"), &things[1]);
+  EXPECT_EQ(error_of([&] { find_named(things, "thre", "thing"); }),
+            "no thing \"thre\"; did you mean \"three\"? Known: one, three, one");
+  EXPECT_EQ(error_of([&] { find_named(std::vector<Thing>{}, "one", "thing"); }),
+            "no thing \"one\"; there are none");
 }
 TEST(Options, HostileNamesTakeNoTimeAndKeysNoStack) {
   std::vector<std::string> known(100, std::string(100'000, 'a'));

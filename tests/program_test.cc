@@ -145,7 +145,7 @@ TEST(Program, WritesToStandardOutputWhereAsked) {
   Program p;
   p.corpora();
   const auto train = [&](const std::string& to) {
-    return p.run({"tokenizer", "train", "--input", p.file("train.tsv"), "--vocab", "280", "-o", to});
+    return p.run({"tokenizer", "train", "-i", p.file("train.tsv"), "--vocab", "280", "-o", to});
   };
   ASSERT_EQ(train(p.file("t.json")).status, 0);
   const Ran piped = train("-");

@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "base/error.h"
+#include "base/names.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -175,26 +175,20 @@ std::string paragraph(const std::string& text, double rate, Draws& draws) {
 constexpr Attack kAttacks[] = {
     {"homoglyph", "letters of other scripts that look the same", 1, homoglyph},
     {"zero_width", "an invisible space between characters", 1, zero_width},
-    {"whitespace", "a second blank between words", 0.2, whitespace},
+    {"whitespace", "a second space between words", 0.2, whitespace},
     {"upper_lower", "the case of first letters changed", 0.05, upper_lower},
     {"number", "numbers with other digits", 0.5, number},
     {"article_deletion", "a, an, the deleted", 0.5, article_deletion},
     {"misspelling", "common words misspelled", 0.2, misspelling},
     {"alternative_spelling", "British for American spellings and vice versa", 1, alternative_spelling},
-    {"paragraph", "a blank line between sentences", 0.5, paragraph},
+    {"paragraph", "an empty line between sentences", 0.5, paragraph},
 };
 }  // namespace
 
 std::span<const Attack> attacks() { return kAttacks; }
 std::string attack(const std::string& name, const std::string& target, uint32_t seed, uint32_t text) {
-  std::vector<std::string> names;
-  for (const Attack& a : kAttacks) {
-    if (name == a.name) {
-      Draws draws(seed, text);
-      return a.apply(target, a.rate, draws);
-    }
-    names.emplace_back(a.name);
-  }
-  fail(fmt::format("no attack \"{}\"{}", name, known_names(name, names)));
+  const Attack& a = find_named(kAttacks, name, "attack");
+  Draws draws(seed, text);
+  return a.apply(target, a.rate, draws);
 }
 }  // namespace rum::detect

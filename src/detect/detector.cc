@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/names.h"
 #include "detect/calibrate.h"
 #include "text/unicode.h"
 #include "text/words.h"
@@ -84,14 +85,7 @@ Kind::Kind(const char* n, const char* h,
             [](const Kind* a, const Kind* b) { return std::strcmp(a->name, b->name) < 0; });
 }
 std::span<const Kind* const> Kind::all() { return kinds(); }
-const Kind& Kind::find(const std::string& name) {
-  std::vector<std::string> names;
-  for (const Kind* k : kinds()) {
-    if (name == k->name) return *k;
-    names.emplace_back(k->name);
-  }
-  fail(fmt::format("no kind of detector \"{}\"{}", name, known_names(name, names)));
-}
+const Kind& Kind::named(const std::string& name) { return find_named(kinds(), name, "kind of detector"); }
 
 std::string place_of(const Text& t) {
   return t.file ? fmt::format("{}: line {}", *t.file, t.line) : "text " + t.id;
@@ -116,7 +110,7 @@ uint64_t text_hash(const Text& t) { return hash64(nfc(without_outer_blanks(t.tar
 void check_authors(std::span<const Text> texts) { authors_of(texts); }
 std::unique_ptr<Detector> fit(const std::string& kind, std::span<const Text> texts,
                               const Json::Object& options) {
-  const Kind& k = Kind::find(kind);
+  const Kind& k = Kind::named(kind);
   Origin origin = authors_of(texts);
   auto detector = k.fit(texts, options);
   detector->kind = k.name;
@@ -156,7 +150,7 @@ std::unique_ptr<Detector> unpack(const Saved& saved, const std::string& path) {
     else
       own.tensors.emplace_back(tensor, numbers);
   Calibration calibration = calibration_of(head.object("calibration"));
-  auto detector = Kind::find(name).load(own, path);
+  auto detector = Kind::named(name).load(own, path);
   detector->kind = name;
   detector->calibration = std::move(calibration);
   detector->origin = std::move(origin);

@@ -123,8 +123,8 @@ struct Kind {
   Kind(const char* name, const char* help,
        std::unique_ptr<Detector> (*fit)(std::span<const Text>, const Json::Object&),
        std::unique_ptr<Detector> (*load)(const Saved&, const std::string&));
-  static std::span<const Kind* const> all();         // by name
-  static const Kind& find(const std::string& name);  // Error with a suggestion
+  static std::span<const Kind* const> all();          // by name
+  static const Kind& named(const std::string& name);  // Error with a suggestion
 };
 
 // Of the target in NFC, without the blanks around it: what Origin::texts holds.

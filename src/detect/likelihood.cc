@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/names.h"
 #include "detect/options.h"
 #include "generate/log_probs.h"
 
@@ -85,13 +86,8 @@ const Statistic kStatistics[] = {
     {"binoculars_published", "the same as its published code computes it, see the source", published_parts,
      true},
 };
-const Statistic& find(const std::string& name) {
-  std::vector<std::string> known;
-  for (const Statistic& s : kStatistics) {
-    if (s.name == name) return s;
-    known.push_back(s.name);
-  }
-  fail(fmt::format("likelihood: no statistic \"{}\"{}", name, known_names(name, known)));
+const Statistic& statistic_named(const std::string& name) {
+  return find_named(kStatistics, name, "statistic of likelihood");
 }
 }  // namespace
 
@@ -186,20 +182,21 @@ std::unique_ptr<Detector> fit_likelihood(std::span<const Text>, const Json::Obje
   RUM_CHECK(!model.empty(), "likelihood: option \"model\": expected a run folder, as `ruminate train` makes");
   std::optional<OwnModel> second;
   if (!reference.empty()) second.emplace(reference);
-  return std::make_unique<Likelihood>(find(statistic), OwnModel(model), std::move(second));
+  return std::make_unique<Likelihood>(statistic_named(statistic), OwnModel(model), std::move(second));
 }
 std::unique_ptr<Detector> load_likelihood(const Saved& saved, const std::string& path) {
   const Json json(saved.settings);
   const JsonFields settings(json, path);
   std::optional<OwnModel> second;
   if (settings.has("reference")) second = OwnModel::from(saved.settings, "reference", path);
-  return std::make_unique<Likelihood>(find(settings.text("statistic")),
+  return std::make_unique<Likelihood>(statistic_named(settings.text("statistic")),
                                       OwnModel::from(saved.settings, "model", path), std::move(second));
 }
 const Kind likelihood_kind{
     "likelihood",
-    "one statistic of a text's tokens under a model of ours; nothing is fitted. "
-    "Options: model, a run; statistic: log_likelihood, rank, log_rank, lrr, entropy, top_10, top_100, "
+    "one statistic of a text's tokens under a model; nothing is fitted. "
+    "Options: model, a Ruminate run; statistic: log_likelihood, rank, log_rank, lrr, entropy, top_10, "
+    "top_100, "
     "top_1000, curvature (the default) or, with a second run as reference, curvature_reference, "
     "binoculars, binoculars_published",
     fit_likelihood, load_likelihood};

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/names.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -110,15 +111,11 @@ int32_t murmur3(std::string_view bytes, uint32_t seed) {
 }
 
 std::vector<Ngrams> parse_ngrams(const std::string& text) {
-  std::vector<std::string> names;
-  for (const Name& n : kNames) names.emplace_back(n.name);
   std::vector<Ngrams> out;
   for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
     end = text.find(',', begin);
     const std::string item = text.substr(begin, end - begin), name = item.substr(0, item.find(':'));
-    const auto known = std::find(names.begin(), names.end(), name);
-    RUM_CHECK(known != names.end(), "no kind of n-grams \"{}\"{}", name, known_names(name, names));
-    Ngrams n{kNames[known - names.begin()].analyzer, 1, 1};
+    Ngrams n{find_named(kNames, name, "kind of n-grams").analyzer, 1, 1};
     int read = 0;
     const std::string range = item.substr(std::min(item.size(), name.size() + 1));
     if (n.analyzer == Analyzer::word_pairs) {

@@ -1,8 +1,7 @@
 #include "experiment/measures.h"
 
-#include <algorithm>
-
 #include "base/error.h"
+#include "base/names.h"
 
 namespace rum::experiment {
 namespace {
@@ -48,10 +47,6 @@ std::span<const TargetMeasure> measures_of(std::string_view kind) {
   return kDiversity;
 }
 const TargetMeasure& measure_of(std::string_view kind, std::string_view name) {
-  const auto all = measures_of(kind);
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const TargetMeasure& m) { return m.name == name; });
-  RUM_CHECK(found != all.end(), "no measure of {} is named \"{}\"", kind, name);
-  return *found;
+  return find_named(measures_of(kind), name, fmt::format("measure of {}", kind));
 }
 }  // namespace rum::experiment

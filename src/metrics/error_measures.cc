@@ -1,5 +1,6 @@
 // The measures of errors.h: the counts that each divides, and its explanation.
 #include "base/error.h"
+#include "base/names.h"
 #include "metrics/errors.h"
 #include "metrics/explain.h"
 
@@ -174,11 +175,6 @@ std::optional<double> ErrorMeasure::value(const ErrorCounts& c) const {
 std::span<const ErrorMeasure> error_measures() { return kMeasures; }
 std::span<const NamedCount> error_counts() { return kCounts; }
 const ErrorMeasure& error_measure(std::string_view name) {
-  std::vector<std::string> names;
-  for (const ErrorMeasure& m : kMeasures) {
-    names.emplace_back(m.name);
-    if (name == m.name) return m;
-  }
-  fail(fmt::format("no error measure \"{}\"{}", name, known_names(name, names)));
+  return find_named(kMeasures, name, "error measure");
 }
 }  // namespace rum::metrics

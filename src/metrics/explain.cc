@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "base/error.h"
+#include "base/names.h"
 
 namespace rum::metrics {
 namespace {
@@ -29,14 +29,9 @@ Explanation::Explanation(const char* n, const char* t, const char* d, const char
 std::span<const Explanation* const> Explanation::all() { return registry(); }
 
 std::string explain(std::string_view name) {
-  std::vector<std::string> names;
-  for (const Explanation* e : Explanation::all()) {
-    names.emplace_back(e->name);
-    if (name != e->name) continue;
-    std::string out = fmt::format("{}\n\n{}\n\nSource: {}\n", e->title, e->definition, e->source);
-    if (*e->disagreements) out += fmt::format("Tools disagree: {}\n", e->disagreements);
-    return out;
-  }
-  fail(fmt::format("no measure \"{}\"{}", name, known_names(name, names)));
+  const Explanation& e = find_named(Explanation::all(), name, "measure");
+  std::string out = fmt::format("{}\n\n{}\n\nSource: {}\n", e.title, e.definition, e.source);
+  if (*e.disagreements) out += fmt::format("Tools disagree: {}\n", e.disagreements);
+  return out;
 }
 }  // namespace rum::metrics

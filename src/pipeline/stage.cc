@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <ranges>
+
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/names.h"
 
 namespace rum {
 namespace {
@@ -21,10 +24,7 @@ StageKind::StageKind(const char* n, int v, bool r, std::function<void(const Stag
   kinds().insert_or_assign(n, *this);
 }
 const StageKind& StageKind::named(const std::string& name) {
-  if (const auto at = kinds().find(name); at != kinds().end()) return at->second;
-  std::vector<std::string> known;
-  for (const auto& [k, _] : kinds()) known.push_back(k);
-  fail(fmt::format("no kind of stage \"{}\"{}", name, known_names(name, known)));
+  return find_named(kinds() | std::views::values, name, "kind of stage");
 }
 std::string Stage::input(const std::string& name) const {
   for (const StageInput& i : inputs)

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "base/error.h"
+#include "base/names.h"
 
 namespace rum {
 namespace {
@@ -132,11 +132,6 @@ constexpr Pattern kPatterns[] = {
 
 std::span<const Pattern> patterns() { return kPatterns; }
 const Pattern& pattern_named(std::string_view name) {
-  std::string known;
-  for (const Pattern& p : kPatterns) {
-    if (name == p.name) return p;
-    known += (known.empty() ? "" : ", ") + std::string(p.name);
-  }
-  fail(fmt::format("no pre-tokenisation pattern \"{}\"; known are {}", name, known));
+  return find_named(kPatterns, name, "pre-tokenisation pattern");
 }
 }  // namespace rum

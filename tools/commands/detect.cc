@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/mean.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "base/output.h"
 #include "base/say.h"
@@ -91,9 +92,7 @@ Texts DetectInput::read(bool keep_bad) const {
 }
 
 void DetectRecipe::declare(Flags& flags, const char* seeded) {
-  std::vector<std::string> names;
-  for (const Kind* k : Kind::all()) names.emplace_back(k->name);
-  flags.choice("--kind", kind, "kind of detector, see below", names)
+  flags.choice("--kind", kind, "kind of detector, see below", names_of(Kind::all()))
       .add("--option", options, "an option of that kind, as NAME=VALUE; repeat a name to give a list")
       .add("--folds", folds, "number of parts the sources are split into; each is held out once", 2, 100)
       .add("--seed", seed, fmt::format("seed of {}", seeded), 0, UINT32_MAX);

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/names.h"
 #include "base/output.h"
 #include "base/progress.h"
 #include "base/utf8.h"
@@ -56,15 +57,13 @@ int train(int argc, char** argv) {
   std::vector<std::string> input;
   std::string output = "tokenizer.json";
   TokenizerConfig config;
-  std::vector<std::string> names;
-  for (const Pattern& p : patterns()) names.emplace_back(p.name);
   Flags flags("tokenizer train", "Trains a byte-level BPE tokenizer on lines of text.");
-  flags.add("--input", input, "text files, plain or compressed; all columns of .tsv files", true)
+  flags.add("--input,-i", input, "text files, plain or compressed; all columns of .tsv files", true)
       .add("--output,-o", output, "the tokenizer.json to write")
       .add("--vocab", config.vocab,
            "tokens in all: special ones, 256 bytes, merges (characters: as many as there are)", 256, 1 << 24)
       .add("--special", config.special, "special tokens; they get the first ids")
-      .choice("--pattern", config.pattern, "how text is split into words", names)
+      .choice("--pattern", config.pattern, "how text is split into words", names_of(patterns()))
       .add("--split-digits", config.split_digits, "each digit is a token of its own")
       .add("--min-frequency", config.min_frequency, "pairs seen less often are not merged", 1, INT64_MAX);
   if (const auto status = flags.parse(argc, argv)) return *status;
