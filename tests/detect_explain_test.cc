@@ -2,7 +2,9 @@
 // and the terminal with hostile text.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <map>
 #include <regex>
 
 #include "detect/explain_page.h"
@@ -235,43 +237,55 @@ TEST(ExplainPage, NeedsNothingBesideItAndEscapesEverything) {
     EXPECT_NE(html.find("prefers-color-scheme:dark"), std::string::npos);
   }
   const std::string html = explanation_page(c, texts);
-  EXPECT_NE(html.find("<span class=\"r0\" title=\"adds +1, rank 3, probability 0.2\">"), std::string::npos);
-  EXPECT_NE(html.find("<span class=\"r3\" title=\"adds -2, rank 1500, probability 0.0001\">"),
+  EXPECT_NE(html.find("<span class=\"h0\" title=\"adds +1, rank 3, probability 0.2\">"), std::string::npos);
+  EXPECT_NE(html.find("<span class=\"h5\" title=\"adds -2, rank 1500, probability 0.0001\">"),
             std::string::npos);
-  EXPECT_NE(html.find("width:66.7%\"></i></td><td>2 (67 %)"), std::string::npos);  // of ranks up to 10
-  EXPECT_NE(html.find("width:0.0%\"></i></td><td>0 (0 %)"), std::string::npos);
+  EXPECT_NE(html.find("width:66.7%\"></i></td><td data-label=\"tokens\">2 (67 %)"),
+            std::string::npos);  // of ranks up to 10
+  EXPECT_NE(html.find("width:0.0%\"></i></td><td data-label=\"tokens\">0 (0 %)"), std::string::npos);
   e.explanation.parts.back().rank = 0;  // not one language model's: no ranks are shown
   const std::vector<Explained> others{e};
-  EXPECT_EQ(explanation_page(c, others).find("class=\"bars\""), std::string::npos);
+  EXPECT_EQ(explanation_page(c, others).find("rank 1 to 10"), std::string::npos);
 }
-// Text has a contrast of at least 4.5 : 1 with each background (WCAG 2, AA), in light and dark mode.
+// Text has a contrast of at least 4.5 : 1 with each shade (WCAG 2, AA), in light and dark mode.
 TEST(ExplainPage, CanBeRead) {
   const std::string html = explanation_page({}, {});
-  const auto luminance = [](const std::string& hex) {
-    double out = 0;
-    const double share[] = {0.2126, 0.7152, 0.0722};
+  using Colour = std::array<double, 3>;  // 0 to 1
+  const auto parsed = [](const std::string& hex) {
+    Colour out;
+    const size_t digits = hex.size() / 3;
     for (size_t k = 0; k < 3; ++k) {
-      const size_t digits = hex.size() / 3;
-      std::string one = hex.substr(k * digits, digits);
-      if (digits == 1) one += one;
-      const double v = std::stoi(one, nullptr, 16) / 255.0;
-      out += share[k] * (v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4));
+      const std::string one = hex.substr(k * digits, digits);
+      out[k] = std::stoi(digits == 1 ? one + one : one, nullptr, 16) / 255.0;
     }
     return out;
   };
+  const auto luminance = [](const Colour& c) {
+    const double share[] = {0.2126, 0.7152, 0.0722};
+    double out = 0;
+    for (size_t k = 0; k < 3; ++k)
+      out += share[k] * (c[k] <= 0.04045 ? c[k] / 12.92 : std::pow((c[k] + 0.055) / 1.055, 2.4));
+    return out;
+  };
   const size_t dark = html.find("prefers-color-scheme:dark");
+  const std::regex variable("--([a-z0-9]+):#([0-9a-f]+)"),
+      shade("color-mix\\(in srgb,var\\(--([a-z0-9]+)\\) ([0-9]+)%,transparent\\)");
   int seen = 0;
   for (const std::string& half : {html.substr(0, dark), html.substr(dark)}) {
-    std::smatch ink;
-    ASSERT_TRUE(std::regex_search(half, ink, std::regex("--ink:#([0-9a-f]+)")));
-    const double letters = luminance(ink[1]);
-    const std::regex colour("--(paper|shade|[rmh][0-9]):#([0-9a-f]+)");
-    for (std::sregex_iterator i(half.begin(), half.end(), colour), end; i != end; ++i, ++seen) {
-      const double back = luminance((*i)[2]);
-      EXPECT_GE((std::max(letters, back) + 0.05) / (std::min(letters, back) + 0.05), 4.5) << (*i)[0];
+    std::map<std::string, Colour> named;
+    for (std::sregex_iterator i(half.begin(), half.end(), variable), end; i != end; ++i)
+      named.try_emplace((*i)[1], parsed((*i)[2]));
+    const double ink = luminance(named.at("ink"));
+    for (std::sregex_iterator i(html.begin(), html.end(), shade), end; i != end; ++i, ++seen) {
+      Colour back = named.at("paper");
+      const Colour& over = named.at((*i)[1]);
+      const double share = std::stod((*i)[2]) / 100;
+      for (size_t k = 0; k < 3; ++k) back[k] = share * over[k] + (1 - share) * back[k];
+      const double behind = luminance(back);
+      EXPECT_GE((std::max(ink, behind) + 0.05) / (std::min(ink, behind) + 0.05), 4.5) << (*i)[0];
     }
   }
-  EXPECT_EQ(seen, 28);
+  EXPECT_EQ(seen, 2 * (6 + 4 + 8));  // shades of probabilities and of tokens, and the page's own
 }
 
 // ---- the program
@@ -370,7 +384,7 @@ TEST_F(Explaining, WindowsOfADocument) {
   EXPECT_NE(slurp(file("w.html")).find("<mark>"), std::string::npos);
   expect_refusal(run(words({"--document", file("texts"), "--stride", "3"})), "--stride needs --window");
   write("blank.txt", " \n\n");
-  expect_refusal(run(words({"--document", file("blank.txt")})), "it holds only blanks");
+  expect_refusal(run(words({"--document", file("blank.txt")})), "it holds only spaces");
   expect_refusal(run(words({"--document", file("none.txt")})), "none.txt");
   expect_refusal(run(words({"--in", file("texts"), "--html", file("no/folder.html")})), "no/folder.html");
 }

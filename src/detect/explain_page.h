@@ -16,6 +16,6 @@ struct Windowed {
   Text text;
   std::vector<Window> windows;
 };
-// A page of long texts, each window in the colour of its score.
+// A page of long texts: what looks machine-written is marked, below it the score of each window.
 std::string windows_page(const Calibration&, std::span<const Windowed>);
 }  // namespace rum::detect

@@ -134,7 +134,7 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
     const size_t bad = find_invalid_utf8(text);
     if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
     text = nfc(one_line(text));
-    if (blank_line(text)) throw FileError(path + ": it holds only blanks; expected a text");
+    if (blank_line(text)) throw FileError(path + ": it holds only spaces; expected a text");
     read.texts.push_back({.id = path, .target = std::string(without_trailing_blanks(text))});
   }
   if (o.ids.empty()) return read.texts;
@@ -157,7 +157,7 @@ int run(int argc, char** argv) {
       "of a long text look machine-written.");
   input.declare(flags);
   flags.add("--detector", o.detector, "the detector to use", true)
-      .add("--document", o.documents, "a file that is one long text; its line ends count as blanks")
+      .add("--document", o.documents, "a file that is one long text; its line ends count as spaces")
       .add("--id", o.ids, "only the texts with this id; in a plain file, the number of the line")
       .add("--features", o.features, "how many n-grams to list for each side", 0, 1000000)
       .add("--window", o.window, "score windows of this many words instead of whole texts", 1)
