@@ -115,7 +115,7 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
   EXPECT_NE(all.find("matrix")->find("fitted_on_one")->find("m"), nullptr);
 
   const Ran planned = detect(
-      {"plan", "--pool", "@new.tsv", "--detector", "@d", "--keep", "0.5", "--weigh", "2", "-o", "@plan"});
+      {"plan", "--pool", "@new.tsv", "--detector", "@d", "--keep", "0.5", "--exponent", "2", "-o", "@plan"});
   ASSERT_EQ(planned.status, 0) << planned.err;
   const Plan plan = load_plan(file("plan"));
   ASSERT_EQ(plan.rows.size(), 150u);
@@ -165,7 +165,7 @@ TEST_F(Detecting, EvaluatesByLengthDecodingGeneratorAndDocument) {
              source + "}\n";
   }
   write("three.jsonl", texts);
-  const Ran judged = detect({"evaluate", "--detector", "@d", "--in", "@three.jsonl", "--documents", "8",
+  const Ran judged = detect({"evaluate", "--detector", "@d", "--in", "@three.jsonl", "--document-lines", "8",
                              "--matrix", "--option", "features=1024", "--folds", "2"});
   ASSERT_EQ(judged.status, 0) << judged.err;
   const Json all = parse_json(judged.out, "out"), &one = *all.find(file("d"));
@@ -379,13 +379,13 @@ TEST_F(Detecting, FlagsThatWouldChangeNothingAreRefused) {
             flag + " is for detectors that are fitted here");
   }
   refused({"evaluate", "--matrix", "--attacks"}, texts, "--attacks needs a --detector");
-  refused({"evaluate", "--matrix", "--documents", "5"}, texts, "--documents needs a --detector");
+  refused({"evaluate", "--matrix", "--document-lines", "5"}, texts, "--document-lines needs a --detector");
   refused({"calibrate", "--detector", "@d", "--human", "@human", "--fpr", "0.3", "--curve", "isotonic", "-o",
            "@x"},
           {}, "--curve isotonic needs machine texts");
   write("quality", "1\n");
   for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
-           {"--attacks"}, {"--quality", "@quality"}, {"--documents", "5"}}) {
+           {"--attacks"}, {"--quality", "@quality"}, {"--document-lines", "5"}}) {
     std::vector<std::string> words{"evaluate", "--detector", "@d", "--format", "md"};
     words.insert(words.end(), more.begin(), more.end());
     refused(words, texts, more[0] + " needs --format json");

@@ -201,7 +201,7 @@ TEST(Score, ScriptsWithoutBlanksAreNotTakenForWords) {
               std::string::npos);
     EXPECT_NE(words.err.find("TER takes each sentence for a word"), std::string::npos) << words.err;
     const Json json = parse_json(s.run(flags + " --json").out, "json");
-    EXPECT_NE(golden::at(json, "note").text()->find("a script without blanks"), std::string::npos);
+    EXPECT_NE(golden::at(json, "note").text()->find("a script without spaces"), std::string::npos);
     EXPECT_NE(s.run(flags + " --tokenize char").out.find(" = 100.0 "), std::string::npos);
   }
   const std::vector<std::string> japanese{"私は昨日映画を見ました。", "彼は東京に行きました。", "It rains."},

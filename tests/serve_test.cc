@@ -660,7 +660,7 @@ TEST_F(Serve, AsksForTheKey) {
   // As a file written on Windows sets it: nobody could send this key.
   setenv("RUM_TEST_KEY", "secret\r", 1);
   expect_refusal(other.run({"serve", p.file("run"), "--key-from", "RUM_TEST_KEY"}),
-                 "--key-from RUM_TEST_KEY: the key there holds a blank or a control character");
+                 "--key-from RUM_TEST_KEY: the key there holds a space or a control character");
   unsetenv("RUM_TEST_KEY");
 }
 }  // namespace

@@ -30,7 +30,7 @@ std::string key_from(const std::string& variable) {
   const std::string key = value;
   RUM_CHECK(!key.empty(), "--key-from {}: that environment variable is empty", variable);
   RUM_CHECK(std::none_of(key.begin(), key.end(), [](unsigned char c) { return c <= ' ' || c == 0x7F; }),
-            "--key-from {0}: the key there holds a blank or a control character, such as the end of a line, "
+            "--key-from {0}: the key there holds a space or a control character, such as the end of a line, "
             "which no request can carry: set {0} to the key alone",
             variable);
   return key;

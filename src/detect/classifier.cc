@@ -330,10 +330,11 @@ std::unique_ptr<Detector> load_classifier(const Saved& saved, const std::string&
   return std::make_unique<TextClassifier>(
       std::move(recipe), Tokenizer::parse(settings.text("tokenizer"), path), saved.tensors, path);
 }
-const Kind classifier_kind{"classifier",
-                           "a transformer trained on the labelled texts, from scratch or from a run of ours. "
-                           "Options: from, the run; pooling, source, epochs, steps, seed, tokens, "
-                           "learning_rate, dropout, vocab, width, layers, context",
-                           fit_classifier, load_classifier};
+const Kind classifier_kind{
+    "classifier",
+    "a transformer trained on the labelled texts, from scratch or from a Ruminate run. "
+    "Options: from, the run; pooling, source, epochs, steps, seed, tokens, "
+    "learning_rate, dropout, vocab, width, layers, context",
+    fit_classifier, load_classifier};
 }  // namespace
 }  // namespace rum::detect

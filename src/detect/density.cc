@@ -69,8 +69,8 @@ std::unique_ptr<Detector> load_density(const Saved& saved, const std::string& pa
                                    OwnModel::from(saved.settings, "generated", path));
 }
 const Kind density_kind{"density",
-                        "log-ratio of two models of ours, of generated and of human text; nothing is fitted. "
-                        "Options: human and generated, the two runs",
+                        "log-ratio of two models, of generated and of human text; nothing is fitted. "
+                        "Options: human and generated, two Ruminate runs",
                         fit_density, load_density};
 }  // namespace
 }  // namespace rum::detect

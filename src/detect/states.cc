@@ -196,8 +196,8 @@ std::unique_ptr<Detector> load_states(const Saved& saved, const std::string& pat
 }
 const Kind states_kind{
     "states",
-    "logistic regression over the mean states of a translation model of ours, every layer weighted. "
-    "Options: model, the run; C",
+    "logistic regression over the mean states of a translation model, every layer weighted. "
+    "Options: model, a Ruminate run; C",
     fit_states, load_states};
 }  // namespace
 }  // namespace rum::detect

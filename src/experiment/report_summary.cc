@@ -241,7 +241,7 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
       "BLEU.");
   if (r.bleu_tokenizer != "13a")
     out.push_back(fmt::format(
-        "The test set is written without blanks: BLEU counts what sacreBLEU&rsquo;s tokenizer {} gives.",
+        "The test set is written without spaces: BLEU counts what sacreBLEU&rsquo;s tokenizer {} gives.",
         r.bleu_tokenizer));
   int64_t later = 0, doubled = 0;
   bool errors = false;

@@ -172,7 +172,7 @@ class Chrf : public Metric {
 constexpr const char* kDefinition =
     "100 x (1 + b^2) P R / (b^2 P + R), b = 2. P and R are the means, over the orders that both texts reach, "
     "of matched n-grams over those of the translation and of the reference, summed over sentences. n-grams "
-    "of 1 to 6 characters without blanks; chrF++ adds those of 1 and 2 words, where one mark at the edge of "
+    "of 1 to 6 characters without spaces; chrF++ adds those of 1 and 2 words, where one mark at the edge of "
     "a word stands apart. n-grams of the translation do not count where the reference has none of that "
     "order. Of several references, each sentence takes the one with the best F.";
 constexpr const char* kDisagreements =

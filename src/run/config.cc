@@ -269,10 +269,9 @@ std::vector<Key> make_keys() {
       whole("batch.tokens", AT(tokens), 2, most_tokens, "N, tokens of a packed batch"),
       whole("batch.texts", AT(texts), 0, most_tokens,
             "most texts of a batch; 0: N / 8, or as many windows as it holds"),
-      whole(
-          "batch.scored", AT(scored), 0, most_tokens,
-          "most tokens of a batch that get a loss; 0: all, or for pairs 0.55 N; an encoder reads as many, or "
-          "the rest of N"),
+      whole("batch.scored", AT(scored), 0, most_tokens,
+            "most tokens of a batch that get a loss; 0: all, or for pairs 55 % of batch.tokens. The sources "
+            "that an encoder reads have as much room, or what is left of batch.tokens where that is more"),
       whole("batch.micro_batches", AT(micro_batches), 1, 1 << 20,
             "batches whose gradients are summed for one step"),
       whole(

@@ -32,7 +32,7 @@ int prepare_command(int argc, char** argv) {
       .add("--input,-i", inputs,
            fmt::format("files of source<TAB>target lines, {}; - is standard input", kPackedHelp), true)
       .add("--output,-o", output, "folder for train, valid, test and stats.json", true)
-      .add("--documents", documents, "plain text instead of pairs, blank lines between documents")
+      .add("--documents", documents, "plain text instead of pairs, empty lines between documents")
       .add("--skip-bad", read_rules.skip_bad,
            "skip lines that are not pairs or not UTF-8 instead of refusing the file")
       .add("--min-words", rules.min_words, "fewest words on either side", 0)

@@ -312,7 +312,7 @@ int run(int argc, char** argv) {
   flags.add("--detector", o.detectors, "detectors to measure; the others are tested against the first")
       .add("--spread", o.spread,
            "they are one recipe with several seeds: also report mean, deviation and range of every number")
-      .add("--documents", o.documents, "how many lines make a document", 1, 1000000)
+      .add("--document-lines", o.documents, "how many lines make a document", 1, 1000000)
       .add("--quality", o.quality,
            "a file with a number for each machine text; reports how the score correlates with it")
       .add("--attacks", o.attacks,
@@ -333,9 +333,9 @@ int run(int argc, char** argv) {
   for (const char* flag : {"--kind", "--option", "--folds"})
     RUM_CHECK(o.matrix || !flags.given(flag), "{} is for the detectors that --matrix fits", flag);
   RUM_CHECK(o.matrix || o.attacks || !flags.given("--seed"), "--seed is for --matrix and --attacks");
-  flags.need(!o.detectors.empty(), "a --detector to measure", {"--attacks", "--documents", "--quality"});
+  flags.need(!o.detectors.empty(), "a --detector to measure", {"--attacks", "--document-lines", "--quality"});
   flags.need(o.format == "json", "--format json: the table has the main numbers alone",
-             {"--attacks", "--documents", "--quality"});
+             {"--attacks", "--document-lines", "--quality"});
   refuse_same_file(o.detectors, "--detector", "detector");
   const Texts read = input.read();
   if (o.matrix) refuse_seen_by_members(recipe, read);

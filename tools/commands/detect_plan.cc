@@ -144,9 +144,9 @@ int run(int argc, char** argv) {
       .choice("--order", o.order, "which pairs come first; shuffled: as --seed has it, anew in each epoch",
               {"human-first", "human-last", "shuffled"})
       .add("--keep", o.keep, "share of the pairs to keep, the most human-like ones")
-      .add("--weigh", o.exponent, "weight each pair by (1 - probability)^EXPONENT; 0: equal weights")
+      .add("--exponent", o.exponent, "weight each pair by (1 - probability)^EXPONENT; 0: equal weights")
       .add("--bins", o.bins,
-           "rank within this many bins of source length, in words, or characters where there are no blanks",
+           "rank within this many bins of source length, in words, or characters where there are no spaces",
            1, 1000)
       .add("--anyway", o.anyway, "order even by a detector that is no better than chance")
       .add("--output,-o", o.output, "where to write the plan", true)
@@ -161,7 +161,7 @@ int run(int argc, char** argv) {
     RUM_CHECK(o.detector.empty() || !flags.given(flag),
               "{} is for detectors that are fitted here, with --human; --detector is one already", flag);
   RUM_CHECK(o.keep > 0 && o.keep <= 1, "--keep {}: expected a share, more than 0 and at most 1", o.keep);
-  RUM_CHECK(o.exponent >= 0, "--weigh {}: expected at least 0", o.exponent);
+  RUM_CHECK(o.exponent >= 0, "--exponent {}: expected at least 0", o.exponent);
   std::vector<std::string> read = recipe.files();
   read.insert(read.end(), {o.pool, o.detector, o.human, o.provenance});
   check_output(o.output, read);

@@ -144,7 +144,7 @@ void note_long_words(const Options& o, const ComparedCorpora& c, Table& table) {
     const auto words = static_cast<double>(c.parts[i].words.tokens.size());
     if (static_cast<double>(letters) <= kLong * words) continue;
     table.notes.push_back(
-        fmt::format("{}: its words have {:.0f} letters on average; of scripts without blanks, words_v2 knows "
+        fmt::format("{}: its words have {:.0f} letters on average; of scripts without spaces, words_v2 knows "
                     "the words of Chinese, Japanese, Thai, Lao, Khmer and Burmese alone",
                     shown(o.files[i]), static_cast<double>(letters) / words));
   }

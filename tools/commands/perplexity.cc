@@ -231,7 +231,7 @@ struct Options {
     flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
         .add("--input,-i", input,
              fmt::format(
-                 "source<TAB>target lines for a translation model; texts with blank lines between them, or "
+                 "source<TAB>target lines for a translation model; texts with empty lines between them, or "
                  "one text where the model was trained on windows of a stream; {}; -: standard input",
                  kPackedHelp))
         .choice("--on-long", on_long,

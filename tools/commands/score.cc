@@ -66,7 +66,7 @@ void declare(Flags& flags, Options& o) {
       .add("--chrf-word-order", o.word_order, "chrF: longest word n-grams; 2 is chrF++", 0, 100)
       .add("--chrf-beta", o.beta, "chrF: how much more recall counts than precision", 1, 100)
       .add("--chrf-lowercase", o.chrf_lowercase, "chrF: compare in lower case")
-      .add("--chrf-whitespace", o.chrf_whitespace, "chrF: blanks are characters too")
+      .add("--chrf-whitespace", o.chrf_whitespace, "chrF: spaces are characters too")
       .add("--chrf-eps-smoothing", o.chrf_eps_smoothing, "chrF: average F over all orders, as chrF++.py does")
       .add("--ter-case-sensitive", o.ter_case_sensitive, "TER: compare case-sensitively")
       .add("--ter-normalized", o.ter_normalized, "TER: separate punctuation from words")
@@ -297,7 +297,7 @@ std::string unspaced(const Texts& texts, const Options& o) {
         "{}TER takes each sentence for a word; for Chinese and Japanese --ter-normalized with "
         "--ter-asian-support splits it",
         out.empty() ? "" : "; ");
-  return out.empty() ? "" : "most references are of a script without blanks: " + out;
+  return out.empty() ? "" : "most references are of a script without spaces: " + out;
 }
 // What the p-values of a table mean, and which of them are not to be relied on.
 std::string notes(const std::vector<Scored>& all, const Options& o) {
