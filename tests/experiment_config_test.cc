@@ -117,7 +117,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   minus("[\"human\", \"self, greedi\"]", "no arm \"self, greedi\"; did you mean \"self, greedy\"?");
   minus("[\"human\", \"human\"]", "claim C1 compares \"human\" with itself");
   minus("[\"human\", \"self, greedy\"]", "claim C1 takes a difference from itself");
-  minus("[\"self, greedy\", \"human\"]\nmodel = \"best\"",
+  minus("[\"self, greedy\", \"human\"]\nweights = \"best\"",
         "arm \"self, greedy\" is not judged by its best weights");
   refuse("mean_with = [[\"best half by several scores in turn\", \"self, greedy\"]]",
          "minus_with = [\"best half by several scores in turn\", \"self, greedy\"]",
@@ -164,10 +164,15 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[recipe.student.tokenizer]", "[recipe.student.tokenizer]\npattern = \"characters\"",
          "recipe.student.tokenizer.pattern = \"characters\" knows only the characters of the seed set");
   EXPECT_EQ(read_experiment("data/configs/experiments/paper.toml").recipes.at("large").dtype, DType::bf16);
+  refuse("[data]", "[data]\nlanguages = [\"de\", \"fr\"]",
+         "no language by whose rules errors are counted \"fr\"; known: en, de");
+  refuse("[data]", "[data]\nlanguages = [\"de\", \"de\"]",
+         "data.languages: expected two, of source and target, found \"de\" twice");
+  refuse("[data]", "[data]\nlanguages = [\"de\"]", "data.languages: expected a pair");
   refuse("choose = \"channel\"", "choose = \"chanel\"",
          "no way to choose \"chanel\"; did you mean \"channel\"?");
   refuse("utility = \"chrf1\"", "utility = \"chrf\"",
-         "x.toml:88: utility: there is no \"chrf\"; did you mean");
+         "x.toml:89: utility: there is no \"chrf\"; did you mean");
   refuse("of = [\"sampled\"]", "of = [\"channel\"]", "no decoding of one translation \"channel\"");
   refuse("of = [\"sampled\"]\n", "", "decoding.channel.of: expected the decodings");
   refuse("op = \"inject\"", "op = \"injekt\"", "no operation \"injekt\"; did you mean \"inject\"?");
@@ -195,9 +200,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "scorer random gives a sentence one score, but \"self/twice\" are 2 translations of each");
   refuse("kind = \"density\"", "kind = \"density\"\ndecoding = \"nonsense\"",
          "scorer.density.decoding: a scorer of kind density does not read it; only consistency");
-  refuse(
-      "kind = \"confidence\"", "kind = \"confidence\"\nrecipe = \"student\"",
-      "scorer.confidence.recipe: a scorer of kind confidence does not read it; only classifier, density, ");
+  refuse("kind = \"confidence\"", "kind = \"confidence\"\nrecipe = \"student\"",
+         "scorer.confidence.recipe: a scorer of kind confidence does not read it; only fluency, forward, ");
   refuse("outside.jsonl\"", "outside.jsonl\"\npairs = 5", "generator outside learns from no pairs");
   refuse("outside.jsonl\"", "outside.jsonl\"\ndtype = \"bf16\"", "generator outside computes nothing");
   refuse("[decoding.greedy]", "[decoding.greedy]\ntemperature = 0.7",
@@ -205,7 +209,7 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[decoding.greedy]", "[decoding.greedy]\nlength_penalty = 0.7",
          "decoding.greedy.length_penalty needs a beam above 1");
   refuse("kind = \"oracle\"", "kind = \"oracle\"\nanyway = true",
-         "a scorer of kind oracle does not read it; only classifier, density, linear, states");
+         "a scorer of kind oracle does not read it; only linear, classifier, states, density");
   refuse("of = [\"confidence\", ", "of = [\"detector\", ",
          "no scorer to learn a quality from \"detector\"; ");
   refuse("of = [\"confidence\", ", "of = [\"oracle\", ", "no scorer to learn a quality from \"oracle\"; ");
@@ -218,6 +222,12 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "detector");
   refuse("op = \"weigh\", by = \"density\"", "op = \"weigh\", by = \"confidence\"", "name a detector");
   refuse("with = \"low/greedy\"\n[scorer", "with = \"self/oracle\"\n[scorer", "and an oracle chose by them");
+  refuse("with = \"low/greedy\"\n[scorer", "with = \"self/twice\"\n[scorer",
+         "scorer.second.with: \"self/twice\" are 2 translations of each sentence: name a decoding of one");
+  refuse("of = [\"confidence\", ", "of = [\"confidence\", \"confidence\", ",
+         "scorer.quality.of: the same value stands there twice");
+  refuse("weights = [\"last\", \"best\"]", "judge = [\"last\", \"best\"]", "].judge; known: name, group, ");
+  refuse("weights = \"best\"", "model = \"best\"", "].model; known: id, text, ");
   refuse("targets = \"self/greedy\"\napply = [{ op = \"resample\"",
          "targets = \"self/greedy\"\nvolumes = [1.0, 0.5, 1.0]\napply = [{ op = \"resample\"",
          "volumes: the same value stands there twice");
@@ -258,13 +268,13 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "scorer detector (linear) asks the generator that wrote the targets, but no generator trained here "
          "wrote \"human\"");
   refuse("ceiling = \"human\"", "ceiling = \"people\"", "no arm \"people\"");
-  refuse(
-      "ceiling = \"human\"", "ceiling = \"human\"\nmodel = \"best\"",
-      "arm \"best half by dual cross-entropy\" is not judged by its best weights: add \"best\" to its judge");
-  refuse("model = \"best\"", "model = \"beest\"", "no kind of weights \"beest\"; did you mean \"best\"?");
+  refuse("ceiling = \"human\"", "ceiling = \"human\"\nweights = \"best\"",
+         "arm \"best half by dual cross-entropy\" is not judged by its best weights: add \"best\" to its "
+         "weights");
+  refuse("weights = \"best\"", "weights = \"beest\"", "no kind of weights \"beest\"; did you mean \"best\"?");
   refuse("volumes = [0.5, 1.0]", "volumes = [0.5]", "arm \"human\" has no students of the whole pool");
-  refuse("model = \"best\"", "measures = [\"ter\"]", "students are judged by their scores");
-  refuse("measures = [\"ter\"]", "model = \"best\"", "only students have weights");
+  refuse("weights = \"best\"", "measures = [\"ter\"]", "students are judged by their scores");
+  refuse("measures = [\"ter\"]", "weights = \"best\"", "only students have weights");
   refuse("measures = [\"ter\"]", "measures = [\"invented_word\"]",
          "no measure of errors \"invented_word\"; did you mean \"invented_words\"?");
   refuse("\"mtld\"", "\"mtdl\"", "no measure of diversity \"mtdl\"; did you mean \"mtld\"?");

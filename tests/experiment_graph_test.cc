@@ -81,6 +81,22 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["map"], ids["mixing-recipes"]).size(), 5u * (3 + 4));
   EXPECT_EQ(both(ids["map"], ids["map-decodings"]).size(), 5u * (2 + 5));
 }
+// Errors are counted by the rules of the language: what does so is another stage in German, and what does not, the same.
+TEST(ExperimentGraph, ALanguageIsThatOfWhatCountsErrors) {
+  const Graphs at;
+  ExperimentConfig c = at.config("filters");
+  const auto kinds = [&](const ExperimentGraph& g) {
+    std::map<std::string, std::set<std::string>> out;
+    for (const Stage& s : g.graph.stages()) out[s.kind].insert(s.id);
+    return out;
+  };
+  const auto english = kinds(experiment_graph(c));
+  c.data.source = "en", c.data.target = "de";
+  const auto german = kinds(experiment_graph(c));
+  ASSERT_EQ(english.size(), german.size());
+  for (const auto& [kind, ids] : english)
+    EXPECT_EQ(both(ids, german.at(kind)).size(), kind == "measure" ? 0 : ids.size()) << kind;
+}
 // Graphs of parts of an experiment are made one after another: no file is read twice.
 TEST(ExperimentGraph, AFileIsReadOnce) {
   const Graphs at;

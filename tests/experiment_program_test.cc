@@ -512,11 +512,19 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   const Ran chats = e.run(e.words("export", "x", {"--arm", "self, greedy", "--seed", "2"}));
   ASSERT_EQ(chats.status, 0) << chats.err;
   const Json first = parse_json(chats.out.substr(0, chats.out.find('\n')), "chat");
+  EXPECT_EQ(*(*first.find("messages")->array())[0].find("content")->text(),
+            "Translate from German to English.");
   EXPECT_EQ(*(*first.find("messages")->array())[1].find("role")->text(), "user");
   const Ran told = e.run(e.words("export", "x", {"--arm", "self, greedy", "--system", "Be short."}));
   EXPECT_NE(told.out.find("\"content\":\"Be short.\""), std::string::npos) << told.err;
+  const std::string whole = e.config;
+  e.config = replaced(whole, "[data]", "[data]\nlanguages = [\"en\", \"de\"]");
+  const Ran german = e.run(e.words("export", "x", {"--arm", "self, greedy"}));
+  EXPECT_NE(german.out.find("\"content\":\"Translate from English to German.\""), std::string::npos)
+      << german.err;
+  e.config = whole;
   const Ran written =
-      e.run(e.words("export", "x", {"--arm", "self, greedy", "--seed", "2", "--output", e.file("chats")}));
+      e.run(e.words("export", "x", {"--arm", "self, greedy", "--seed", "2", "-o", e.file("chats")}));
   EXPECT_EQ(written.status, 0) << written.err;
   EXPECT_EQ(slurp(e.file("chats")), chats.out);
   const auto exported_to = [&](const std::string& to) {

@@ -152,12 +152,9 @@ struct Stages {
     }
   }
   void run() const {
-    Stage stage{"score-1",
-                "score",
-                "quality of self",
-                Json(Json::Object{{"kind", "quality"}}),
-                Json(Json::Object{{"of", Json::Array{"first", "second"}}}),
-                {}};
+    Stage stage{
+        "score-1", "score", "quality of self", Json(Json::Object{{"kind", "quality"}}), Json(Json::Object{}),
+        {}};
     std::vector<std::string> folders;
     const auto add = [&](const char* input, const std::string& from) {
       stage.inputs.push_back({input, from});
@@ -179,9 +176,16 @@ TEST(QualityScorer, IsLearnedOnTheJudgeSetAndSaidOfThePool) {
   const Numbers truth = by_elimination(at.judged, at.measured, 1e-3);
   for (size_t i = 0; i < 12; ++i)
     EXPECT_NEAR(said.values[i], truth[0] + truth[1] * at.given[0][i] + truth[2] * at.given[1][i], 1e-8);
-  const std::string facts = Disk::real().read(at.scratch.path + "/out/regression.json");
-  for (const char* part : {"\"pairs\": 90", "\"first\": ", "\"second\": "})
-    EXPECT_NE(facts.find(part), std::string::npos) << facts;
+  // The weights are in the order of the scorers, each for a standard deviation of its scores.
+  const Json facts = parse_json(Disk::real().read(at.scratch.path + "/out/regression.json"), "");
+  const Numbers weights = JsonFields(facts, "").numbers("chrf_a_standard_deviation");
+  ASSERT_EQ(weights.size(), 2U);
+  for (size_t j = 0; j < 2; ++j) {
+    double sum = 0, squares = 0;
+    for (const double x : at.judged[j]) sum += x, squares += x * x;
+    EXPECT_NEAR(weights[j], truth[j + 1] * std::sqrt(squares / 90 - sum * sum / 8100), 1e-8);
+  }
+  EXPECT_EQ(JsonFields(facts, "").whole("pairs"), 90);
 }
 TEST(QualityScorer, IsTriedOnSourcesThatItHasNotSeen) {
   const Stages at(90);

@@ -230,6 +230,8 @@ TEST(Report, SaysAtWhichScaleItWasMeasured) {
   m.config.recipes["student"].target_tokens = 900000, m.config.recipes["student"].schedule.peak = .0015f;
   m.config.recipes["student"].schedule.warmup = 321;
   m.config.recipes["unused"] = {};
+  m.config.data.source = "en", m.config.data.target = "de";
+  m.results.samples = {{7, "house", "Haus", {{"human", "Haus"}}}};
   m.results.arms[0].steps = 3863, m.results.arms[1].steps = 3872.6, m.results.arms[0].parameters = 920192;
   const std::string html = m.html();
   EXPECT_EQ(malformed(html), "");
@@ -246,7 +248,10 @@ TEST(Report, SaysAtWhichScaleItWasMeasured) {
   EXPECT_EQ(cell("chrF2"), "nrefs:1|nc:6");
   EXPECT_NE(cell("students translate the test set").find('7'), std::string::npos);
   EXPECT_TRUE(cell("bootstrap replicates").starts_with("4,000")) << cell("bootstrap replicates");
-  EXPECT_TRUE(cell("languages").starts_with("German to English"));
+  EXPECT_EQ(cell("languages"), "English to German, by whose rules errors are counted");
+  EXPECT_NE(html.find("<dt>source</dt><dd lang=\"en\">house</dd><dt>reference</dt><dd lang=\"de\">Haus</dd>"
+                      "<dt>human</dt><dd lang=\"de\">Haus</dd>"),
+            std::string::npos);
   EXPECT_EQ(key("train.target_tokens"), "900000");
   EXPECT_EQ(key("optimizer.learning_rate"), "0.0015");
   EXPECT_EQ(key("schedule.warmup"), "321");

@@ -68,7 +68,7 @@ TEST(Targets, AreAlignedBySentence) {
 // What a measure stage says of targets beside human ones.
 struct Measured {
   Json all;
-  Measured(const char* human_text, const char* targets_text) {
+  Measured(const char* human_text, const char* targets_text, Json::Object parameters = {}) {
     Scratch scratch;
     Store store(scratch.path);
     Progress progress;
@@ -76,7 +76,7 @@ struct Measured {
     Graph g;
     const std::string human = g.add("test-targets", "human", {{"text", human_text}}, {}),
                       targets = g.add("test-targets", "targets", {{"text", targets_text}}, {}),
-                      measured = g.add("measure", "m", Json::Object{},
+                      measured = g.add("measure", "m", std::move(parameters),
                                        {{"targets", targets}, {"human", human}, {"split", human}});
     for (const std::string& id : {human, targets, measured}) store.make(g, id, progress, kGoOn);
     const std::string file = store.folder(measured) + "/measures.json";
@@ -130,6 +130,20 @@ TEST(Targets, HaveTheirErrorsCountedWithTheChancesForThem) {
   EXPECT_EQ(at("floor", "1-chrf", "human_chances"), 1);
   EXPECT_LT(at("floor", "1-chrf", "value"),
             at("floor", "1-chrf", "human"));  // "5" is closer to "4" than "all"
+}
+
+// In English "nicht" denies nothing, so nothing is lost with it.
+TEST(Targets, HaveTheirErrorsCountedInTheirLanguage) {
+  const auto measured = [](Json::Object parameters) {
+    return Measured("0 a\tDas ist nicht gut.\n1 a\tDas ist nicht wahr.\n", "0 a\tDas ist gut.\n",
+                    std::move(parameters));
+  };
+  const Measured german = measured({{"language", "de"}}), english = measured({});
+  for (const char* group : {"errors", "floor"}) {
+    EXPECT_EQ(german(group, "negation_mismatch", "value"), 1);
+    EXPECT_GE(german(group, "negation_mismatch", "chances"), 1);
+    EXPECT_EQ(english(group, "negation_mismatch", "chances"), 0);
+  }
 }
 
 // Two targets of each sentence are as diverse as the whole list read twice, in whatever order their file has them.

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <ranges>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/names.h"
 
 namespace rum::edits {
 namespace {
@@ -24,16 +25,15 @@ Operation::Operation(const char* n, int version, bool human, std::vector<Operati
   const StageKind kind(n, version, false, std::move(run));
   registered()[name] = this;
 }
-std::vector<std::string> Operation::names() {
-  std::vector<std::string> out;
-  for (const auto& [name, _] : registered()) out.push_back(name);
-  return out;
-}
+std::vector<std::string> Operation::names() { return names_of(registered() | std::views::values); }
 const Operation& Operation::named(const std::string& name) {
-  if (const auto at = registered().find(name); at != registered().end()) return *at->second;
-  fail(fmt::format("no operation \"{}\"{}", name, known_names(name, names())));
+  return find_named(registered() | std::views::values, name, "operation");
 }
 
+metrics::Language target_language(const StageContext& x) {
+  const JsonFields given = x.parameters();
+  return metrics::language_named(given.has("language") ? given.text("language") : "en").rules;
+}
 void write_summary(const StageContext& x, std::string summary, Json::Object numbers) {
   numbers.insert(numbers.begin(), {"summary", std::move(summary)});
   Disk::real().replace_text(x.folder + "/match.json", to_json(Json(std::move(numbers)), 1) + "\n");

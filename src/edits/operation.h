@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "metrics/critical.h"
 #include "pipeline/stage.h"
 
 namespace rum::edits {
@@ -50,6 +51,8 @@ struct Operation {
   static std::vector<std::string> names();
 };
 
+// The language of a stage's targets, whose rules count their errors: its parameter "language", else English.
+metrics::Language target_language(const StageContext&);
 // Writes an operation's report, match.json: "summary", a sentence, and its numbers.
 void write_summary(const StageContext&, std::string summary, Json::Object numbers);
 }  // namespace rum::edits

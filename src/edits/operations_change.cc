@@ -106,9 +106,8 @@ void repair(const StageContext& x) {
   metrics::HumanText people;
   people.add(sides(read_corpus(x.input("split") + "/seed.tsv", CorpusKind::pairs).texts, &Pair::target));
   people.add(sides(human.texts, &Pair::target));
-  const Repaired done =
-      edits::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
-                    sides(targets.texts, &Pair::target), {people, metrics::Language::english});
+  const Repaired done = edits::repair(sides(targets.texts, &Pair::source), sides(human.texts, &Pair::target),
+                                      sides(targets.texts, &Pair::target), {people, target_language(x)});
   std::string rates;
   Json::Object numbers;
   for (const char* name : {"number_mismatch", "name_mismatch", "negation_mismatch", "copied_words",

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "edits/operation.h"
+#include "experiment/scorer.h"
 #include "run/run.h"
 #include "text/reader.h"
 
@@ -271,8 +273,13 @@ class Builder {
     if (recipe.average > 1) parameters.emplace_back("last", "mean");
     return out_.graph.add("train", label, std::move(parameters), std::move(inputs), tokens / 12800);
   }
+  // Parameters of a stage that compares targets with human ones, by the rules of their language.
+  Json::Object in_language(Json::Object parameters) const {
+    if (c_.data.target != ExperimentData().target) parameters.emplace_back("language", c_.data.target);
+    return parameters;
+  }
   std::string measure(const std::string& label, const std::string& targets, const std::string& human) {
-    return out_.graph.add("measure", "measures of " + label, {},
+    return out_.graph.add("measure", "measures of " + label, in_language({}),
                           {{"targets", targets}, {"human", human}, {"split", out_.split}},
                           static_cast<double>(c_.data.pool_pairs) / 5000);
   }
@@ -280,7 +287,10 @@ class Builder {
     Json::Object parameters = o.parameters;
     parameters.emplace_back("seed", seed);
     std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
-    if (edits::Operation::named(o.op).sees_human) inputs.push_back({"human", human_beside(arm.targets)});
+    if (edits::Operation::named(o.op).sees_human) {
+      inputs.push_back({"human", human_beside(arm.targets)});
+      parameters = in_language(std::move(parameters));
+    }
     for (const auto& [key, name] : o.targets) inputs.push_back({key, named(name, seed)});
     for (const auto& [key, name] : o.scores) {
       const std::string id = scores(c_.scorers.at(name), arm.targets, targets, seed, "pool");
@@ -298,54 +308,49 @@ class Builder {
     const std::string& name = s.recipe.empty() ? c_.student : s.recipe;
     const RunConfig& recipe = c_.recipes.at(name);
     const auto model = [&](const char* learns) { return judge_model(learns, name, seed); };
-    std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
-    const std::string& k = s.kind;
-    if (k == "fluency") inputs.push_back({"fluency", model("target language")});
-    if (k == "forward" || k == "dual_cross_entropy") inputs.push_back({"forward", model("forward")});
-    if (k == "reverse" || k == "dual_cross_entropy") inputs.push_back({"reverse", model("reverse")});
     // a set as this generator translates it
     const auto by = [&](const std::string& writer, const std::string& of) {
       const auto [generator, decoding] = TargetsName(writer);
       return of == "pool" ? named(writer, seed) : written(generator, decoding, seed, of, 1);
     };
-    if (k == "agreement") inputs.push_back({"with", by(s.with, set)});
-    if (k == "confidence") inputs.push_back({"written", by(origin, set)});
-    if (k == "consistency")
-      inputs.push_back({"draws", written(TargetsName(origin).generator, s.decoding, seed, set, s.draws)});
-    std::string generated;
-    if (s.is_detector() || k == "quality") {
-      generated = by(origin, "judge");
-      inputs.push_back({"judge", generated});
+    const std::map<std::string, std::function<std::string()>> made = {
+        {"fluency", [&] { return model("target language"); }},
+        {"forward", [&] { return model("forward"); }},
+        {"reverse", [&] { return model("reverse"); }},
+        {"with", [&] { return by(s.with, set); }},
+        {"written", [&] { return by(origin, set); }},
+        {"draws", [&] { return written(TargetsName(origin).generator, s.decoding, seed, set, s.draws); }},
+        {"judge", [&] { return by(origin, "judge"); }},
+        // Detectors learn from the judge set, so a model whose states one reads must not have seen that set.
+        {"surrogate",
+         [&] {
+           return train(fmt::format("surrogate model of the seed set, seed {}", seed), recipe, 3000 + seed,
+                        {{"seed_pairs", c_.data.seed_pairs}}, {});
+         }},
+        {"held_out", [&] { return by(origin, "valid"); }},
+        {"human_model", [&] { return model("forward"); }},
+        {"generated_model",
+         [&] {
+           return train(fmt::format("forward model of generated targets, seed {}", seed), recipe, 2000 + seed,
+                        {{"judge_set", "generated"}}, by(origin, "judge"));
+         }},
+        {"human", [&] { return human_; }}};
+    std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
+    for (const std::string& input : ScorerKind::named(s.kind).inputs)
+      inputs.push_back({input, made.at(input)()});
+    for (const std::string& of : s.of) {
+      const Scorer& feature = c_.scorers.at(of);
+      inputs.push_back({"score", scores(feature, origin, targets, seed, "pool")});
+      inputs.push_back({"judge_score", scores(feature, origin, by(origin, "judge"), seed, "judge")});
     }
-    Json::Object hints;
-    if (k == "quality") {
-      for (const std::string& feature_name : s.of) {
-        const Scorer& feature = c_.scorers.at(feature_name);
-        inputs.push_back({"score", scores(feature, origin, targets, seed, "pool")});
-        inputs.push_back({"judge_score", scores(feature, origin, generated, seed, "judge")});
-      }
-      hints.emplace_back("of", Json::Array(s.of.begin(), s.of.end()));
-    }
-    // The detector learns from the judge set, so the model whose states it reads must not have seen that set.
-    if (k == "states")
-      inputs.push_back({"surrogate", train(fmt::format("surrogate model of the seed set, seed {}", seed),
-                                           recipe, 3000 + seed, {{"seed_pairs", c_.data.seed_pairs}}, {})});
-    if (k == "density") {
-      inputs.push_back({"held_out", by(origin, "valid")});
-      inputs.push_back({"human_model", model("forward")});
-      inputs.push_back(
-          {"generated_model", train(fmt::format("forward model of generated targets, seed {}", seed), recipe,
-                                    2000 + seed, {{"judge_set", "generated"}}, generated)});
-    }
-    if (k == "oracle") inputs.push_back({"human", human_});
-    Json::Object parameters{{"kind", k}, {"seed", seed}};
+    Json::Object parameters{{"kind", s.kind}, {"seed", seed}};
     if (s.anyway) parameters.emplace_back("anyway", true);
-    if (k == "classifier" && !s.recipe.empty())
+    if (s.kind == "classifier" && !s.recipe.empty())
       parameters.emplace_back("options", classifier_options(recipe));
     return out_.graph.add("score",
                           fmt::format("{} of {}{}, seed {}", s.name, origin,
                                       set == "pool" ? "" : fmt::format(" on the {} set", set), seed),
-                          std::move(parameters), std::move(inputs), 20, std::move(hints));
+                          std::move(parameters), std::move(inputs), 20);
   }
   // The targets that the students of an arm learn from.
   std::string targets_of(const Arm& arm, int64_t seed) {

@@ -1,5 +1,7 @@
 #include "experiment/chain.h"
 
+#include "experiment/scorer.h"
+
 namespace rum::experiment {
 namespace {
 struct Chain {
@@ -25,7 +27,7 @@ Chain chain_of(Section& s, const ExperimentConfig& c) {
   if (x.detector.empty()) return x;
   std::vector<std::string> detectors;
   for (const auto& [name, scorer] : c.scorers)
-    if (scorer.is_detector()) detectors.push_back(name);
+    if (ScorerKind::named(scorer.kind).is(ScorerKind::detector)) detectors.push_back(name);
   check_name(s.place("detector"), "detector", x.detector, detectors);
   return x;
 }

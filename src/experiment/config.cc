@@ -4,14 +4,18 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "edits/operation.h"
 #include "experiment/chain.h"
 #include "experiment/measures.h"
+#include "experiment/scorer.h"
 #include "experiment/section.h"
 #include "generate/best_of.h"
+#include "metrics/critical.h"
 
 namespace rum::experiment {
 namespace {
@@ -55,6 +59,7 @@ class Reader {
     d.read("train", c_.data.train, true);
     d.read("valid", c_.data.valid, true);
     d.read("test", c_.data.test, true);
+    languages(d);
     d.read("seed_pairs", c_.data.seed_pairs, 1, 1e9, true);
     d.read("pool_pairs", c_.data.pool_pairs, 1, 1e9, true);
     d.read("judge_pairs", c_.data.judge_pairs, 1, 1e9);
@@ -84,6 +89,17 @@ class Reader {
   }
 
  private:
+  void languages(Section& d) {
+    std::pair<std::string, std::string> given{c_.data.source, c_.data.target};
+    d.read("languages", given);
+    for (const std::string& code : {given.first, given.second})
+      check_name(d.place("languages"), "language by whose rules errors are counted", code,
+                 names_of(metrics::languages()));
+    if (given.first == given.second)
+      throw FileError(fmt::format("{}{}: expected two, of source and target, found \"{}\" twice",
+                                  d.place("languages"), d.path("languages"), given.first));
+    std::tie(c_.data.source, c_.data.target) = given;
+  }
   void recipes() {
     Section all = root_.table("recipe");
     const std::vector<std::string> names = all.keys();
@@ -238,10 +254,6 @@ class Reader {
     c_.rerankings.emplace(name, std::move(c));
   }
   void scorers() {
-    static const std::vector<std::string> kinds = {
-        "confidence",         "length",    "fluency",     "forward", "reverse",
-        "dual_cross_entropy", "agreement", "consistency", "quality", "linear",
-        "classifier",         "states",    "density",     "random",  "oracle"};
     Section all = root_.table("scorer");
     for (const std::string& name : all.keys()) {
       Section s = all.table(name);
@@ -255,24 +267,17 @@ class Reader {
       s.read("of", x.of);
       s.read("anyway", x.anyway);
       s.done();
-      check_name(s.place("kind"), "kind of scorer", x.kind, kinds);
-      check_read(s, x.kind);
-      if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, keys_of(c_.recipes));
-      if (x.kind == "quality" && x.of.empty())
-        throw FileError(s.place("") + s.path("of") + ": expected the scorers that it learns from");
-      if (x.kind == "agreement") check_targets(s.place("with"), x.with);
-      if (x.with == "human")
-        throw FileError(s.place("with") +
-                        "nothing that ranks the pool may see its human targets: name a generator's");
-      if (chosen_by_oracle(c_, x.with))
-        throw FileError(
-            s.place("with") + s.path("with") +
-            ": nothing that ranks the pool may see its human targets, and an oracle chose by them");
-      const bool learns = x.kind != "confidence" && x.kind != "agreement" && x.kind != "consistency" &&
-                          x.kind != "random" && x.kind != "oracle";
-      if (learns && c_.data.judge_pairs == 0)
+      check_name(s.place("kind"), "kind of scorer", x.kind, names_of(ScorerKind::all()));
+      const ScorerKind& kind = ScorerKind::named(x.kind);
+      check_keys(s, kind);
+      if (kind.is(ScorerKind::learns) && c_.data.judge_pairs == 0)
         throw FileError(
             fmt::format("{}scorer {} learns from the judge set: set data.judge_pairs", s.place(""), name));
+      if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, keys_of(c_.recipes));
+      check_distinct(s, "of", x.of);
+      if (x.kind == "quality" && x.of.empty())
+        throw FileError(s.place("") + s.path("of") + ": expected the scorers that it learns from");
+      if (x.kind == "agreement") check_second(s, x);
       if (x.kind == "consistency") {
         std::vector<std::string> known;
         for (const auto& [n, d] : c_.decodings)
@@ -287,29 +292,39 @@ class Reader {
     }
   }
   // Some settings are those of some kinds of scorers alone.
-  static void check_read(Section& s, const std::string& kind) {
-    static const std::map<std::string, std::set<std::string>> kinds_with = {
-        {"recipe",
-         {"fluency", "forward", "reverse", "dual_cross_entropy", "classifier", "states", "density"}},
-        {"with", {"agreement"}},
-        {"decoding", {"consistency"}},
-        {"draws", {"consistency"}},
-        {"of", {"quality"}},
-        {"anyway", {"linear", "classifier", "states", "density"}}};
-    for (const auto& [key, kinds] : kinds_with)
-      if (s.find(key) != nullptr && !kinds.contains(kind))
-        throw FileError(fmt::format("{}{}: a scorer of kind {} does not read it; only {}", s.place(key),
-                                    s.path(key), kind, fmt::join(kinds, ", ")));
+  static void check_keys(const Section& s, const ScorerKind& kind) {
+    const auto reads = [](const ScorerKind& k, const std::string& key) {
+      return std::find(k.keys.begin(), k.keys.end(), key) != k.keys.end();
+    };
+    for (const std::string& key : s.keys()) {
+      if (key == "kind" || reads(kind, key)) continue;
+      std::vector<std::string> readers;
+      for (const ScorerKind& k : ScorerKind::all())
+        if (reads(k, key)) readers.emplace_back(k.name);
+      throw FileError(fmt::format("{}{}: a scorer of kind {} does not read it; only {}", s.place(key),
+                                  s.path(key), kind.name, fmt::join(readers, ", ")));
+    }
+  }
+  // The targets with which an agreement compares: one of each sentence, by a generator.
+  void check_second(const Section& s, const Scorer& x) const {
+    check_targets(s.place("with"), x.with);
+    const std::string place = s.place("with") + s.path("with");
+    if (x.with == "human")
+      throw FileError(place + ": nothing that ranks the pool may see its human targets: name a generator's");
+    if (chosen_by_oracle(c_, x.with))
+      throw FileError(place +
+                      ": nothing that ranks the pool may see its human targets, and an oracle chose by them");
+    if (draws(x.with) > 1)
+      throw FileError(fmt::format("{}: \"{}\" are {} translations of each sentence: name a decoding of one",
+                                  place, x.with, draws(x.with)));
   }
   // A regression to quality is fitted on the judge set, so its scorers must work there as they do on the
   // pool, and must not have learned there who wrote a target.
   void check_feature(const Section& s, const std::string& name) const {
-    static const std::set<std::string> kinds = {
-        "confidence", "length",    "fluency",     "forward",
-        "reverse",    "agreement", "consistency", "dual_cross_entropy"};
     std::vector<std::string> known;
     for (const auto& [n, x] : c_.scorers)
-      if (kinds.contains(x.kind) && (x.kind != "agreement" || !TargetsName(x.with).decoding.empty()))
+      if (ScorerKind::named(x.kind).is(ScorerKind::feature) &&
+          (x.with.empty() || !TargetsName(x.with).decoding.empty()))
         known.push_back(n);
     check_name(s.place("of"), "scorer to learn a quality from", name, known);
   }
@@ -339,15 +354,15 @@ class Reader {
     s.read("targets", a.targets, true);
     s.read("volumes", a.volumes, 1e-6, 1);
     s.read("equal_steps", a.equal_steps);
-    s.read("judge", a.weights);
+    s.read("weights", a.weights);
     s.read("student", a.student);
     s.read("from", a.from);
     check_distinct(s, "volumes", a.volumes);
-    check_distinct(s, "judge", a.weights);
+    check_distinct(s, "weights", a.weights);
     if (!a.student.empty()) check_name(s.place("student"), "recipe", a.student, keys_of(c_.recipes));
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
-    for (const std::string& w : a.weights) check_name(s.place("judge"), "kind of weights", w, kWeights);
+    for (const std::string& w : a.weights) check_name(s.place("weights"), "kind of weights", w, kWeights);
     std::string arranging, scattering, rewriting;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
@@ -427,9 +442,7 @@ class Reader {
           fmt::format("{}scorer {} gives a sentence one score, but \"{}\" are {} translations of each: "
                       "name a decoding of one",
                       place, scorer.name, targets, draws(targets)));
-    static const std::set<std::string> asking = {"confidence", "consistency", "quality", "linear",
-                                                 "classifier", "states",      "density"};
-    if (!asking.contains(kind)) return;
+    if (!ScorerKind::named(kind).is(ScorerKind::asks)) return;
     if (!rewriting.empty())
       throw FileError(fmt::format(
           "{}scorer {} ({}) judges a generator's own texts, and \"{}\" before it puts others in their place: "
@@ -513,7 +526,7 @@ class Reader {
         std::string v;
         s.read(key.name, v, true);
         check_name(s.place(key.name), "scorer", v, keys_of(c_.scorers));
-        if (key.log_odds && !c_.scorers.at(v).is_detector())
+        if (key.log_odds && !ScorerKind::named(c_.scorers.at(v).kind).is(ScorerKind::detector))
           throw FileError(
               fmt::format("{}\"{}\" reads log odds of a human author, and scorer {} ({}) gives none: "
                           "name a detector",
@@ -532,7 +545,7 @@ class Reader {
     s.read("worse", x.worse, true);
     s.read("mean_with", x.mean_with);
     s.read("minus_with", x.minus_with);
-    s.read("model", x.weights);
+    s.read("weights", x.weights);
     s.read("ceiling", x.ceiling);
     s.read("measures", x.measures);
     s.read("chosen_later", x.chosen_later);
@@ -555,7 +568,7 @@ class Reader {
       throw FileError(fmt::format("{}claim {}: the ceiling is a third arm, not \"{}\" again",
                                   s.place("ceiling"), x.id, x.ceiling));
     check_distinct(s, "mean_with", x.mean_with);
-    check_name(s.place("model"), "kind of weights", x.weights, kWeights);
+    check_name(s.place("weights"), "kind of weights", x.weights, kWeights);
     check_judged(s.place("better"), x.better, {x.weights});
     check_judged(s.place("worse"), x.worse, {x.weights, "last"});
     for (const auto& [better, worse] : x.mean_with) {
@@ -604,7 +617,7 @@ class Reader {
           name));
     if (std::find_first_of(a.weights.begin(), a.weights.end(), weights.begin(), weights.end()) ==
         a.weights.end())
-      throw FileError(fmt::format("{}arm \"{}\" is not judged by its {} weights: add \"{}\" to its judge",
+      throw FileError(fmt::format("{}arm \"{}\" is not judged by its {} weights: add \"{}\" to its weights",
                                   place, name, weights[0], weights[0]));
   }
   void about_targets(Section& s, Claim& x) const {
@@ -624,8 +637,8 @@ class Reader {
         throw FileError(s.place(with) + with + " names arms: it is for a claim of kind \"students\"");
     if (!x.ceiling.empty())
       throw FileError(s.place("ceiling") + "only students close a gap: a claim of kind \"students\"");
-    if (s.find("model") != nullptr)
-      throw FileError(s.place("model") + "only students have weights: a claim of kind \"students\"");
+    if (s.find("weights") != nullptr)
+      throw FileError(s.place("weights") + "only students have weights: a claim of kind \"students\"");
     std::vector<std::string> known, standard;
     for (const TargetMeasure& m : measures_of(x.kind)) {
       known.emplace_back(m.name);

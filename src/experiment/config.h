@@ -14,9 +14,10 @@ namespace rum::experiment {
 // Generators learn from the seed set and translate the pool; students learn from the pool with one choice of
 // targets, an arm. All sets are disjoint on both sides.
 struct ExperimentData {
-  std::string train, valid, test;  // source<TAB>target files
-  int64_t seed_pairs = 0;          // first in `train`: the seed set
-  int64_t pool_pairs = 0;          // in `train` after the seed set
+  std::string train, valid, test;            // source<TAB>target files
+  std::string source = "de", target = "en";  // their languages (`languages`), of those of metrics/critical.h
+  int64_t seed_pairs = 0;                    // first in `train`: the seed set
+  int64_t pool_pairs = 0;                    // in `train` after the seed set
   // In `train` after the pool: whatever ranks the pool learns only from these.
   int64_t judge_pairs = 0;
   int64_t valid_pairs = 0, test_pairs = 0;  // first in `valid` and `test`; 0: all
@@ -55,16 +56,13 @@ struct TargetsName {
 // A score of generated pairs by which operations order, filter or weigh them. Its models are trained only on
 // the judge set, but a detector that reads states reads those of a model trained on the seed set.
 struct Scorer {
-  std::string name, kind;
-  std::string recipe;    // of the models that it trains; empty: the students', or a classifier's default
-  std::string with;      // agreement: the second generator's targets
-  std::string decoding;  // consistency: how the generator samples
-  int64_t draws = 8;     // consistency
+  std::string name, kind;  // a ScorerKind's
+  std::string recipe;      // of the models that it trains; empty: the students', or a classifier's default
+  std::string with;        // agreement: the second generator's targets
+  std::string decoding;    // consistency: how the generator samples
+  int64_t draws = 8;       // consistency
   std::vector<std::string> of;  // quality: the scorers whose scores its regression is fitted on
   bool anyway = false;          // detectors: even if the held-out AUROC is not above .5 by its error
-  bool is_detector() const {
-    return kind == "linear" || kind == "classifier" || kind == "states" || kind == "density";
-  }
 };
 // An operation as an arm applies it, such as {op = "mix", real = 0.25} (edits/operation.h).
 struct AppliedOperation {

@@ -83,9 +83,10 @@ void put_sets(page::Page& page, const ExperimentResults& r) {
   std::string files;
   for (const auto& [name, hash] : r.files)
     files += fmt::format("{}{} <small>({})</small>", files.empty() ? "" : ", ", escape_html(name), hash);
-  page.section("Corpus and sizes",
-               "Files and their hashes: " + files +
-                   ". No source and no target is in two of these sets; words are counted at blanks.");
+  page.section(
+      "Corpus and sizes",
+      "Files and their hashes: " + files +
+          ". No source and no target is in two of these sets; words are what stands between spaces.");
   page::Table t{"The sets of sentence pairs.",
                 "",
                 {{"set"}, {"pairs"}, {"words per source"}, {"per target"}, {"longest source"}}};
@@ -140,13 +141,16 @@ void put_samples(page::Page& page, const ExperimentResults& r) {
                "Evenly spaced sentences of the test set, as the students of seed 1 translate them. "
                "Words that the reference does not have in this order are marked; a marked word need not be "
                "wrong.");
+  const ExperimentData& data = r.config->data;
+  const auto row = [&](const std::string& name, const std::string& language, const std::string& text) {
+    page.put(fmt::format("<dt>{}</dt><dd lang=\"{}\">{}</dd>", escape_html(name), language, text));
+  };
   for (const TranslationSample& s : r.samples) {
-    page.put(
-        fmt::format("<div class=\"sample\"><span class=\"soft\">sentence {}</span><dl><dt>source</dt><dd "
-                    "lang=\"de\">{}</dd><dt>reference</dt><dd>{}</dd>",
-                    s.id, escape_html(s.source), escape_html(s.reference)));
+    page.put(fmt::format("<div class=\"sample\"><span class=\"soft\">sentence {}</span><dl>", s.id));
+    row("source", data.source, escape_html(s.source));
+    row("reference", data.target, escape_html(s.reference));
     for (const auto& [arm, translation] : s.translations)
-      page.put(fmt::format("<dt>{}</dt><dd>{}</dd>", escape_html(arm), marked(translation, s.reference)));
+      row(arm, data.target, marked(translation, s.reference));
     page.put("</dl></div>\n");
   }
 }

@@ -6,6 +6,7 @@
 
 #include "experiment/measures.h"
 #include "experiment/report_page.h"
+#include "metrics/critical.h"
 
 namespace rum::experiment {
 namespace {
@@ -26,7 +27,9 @@ void how_it_was_judged(page::Page& page, const ExperimentResults& r) {
   const auto row = [&](const std::string& what, const std::string& choice) {
     t.rows.push_back({what, escape_html(choice)});
   };
-  row("languages", "German to English, by whose rules errors are counted");
+  row("languages", fmt::format("{} to {}, by whose rules errors are counted",
+                               metrics::language_named(c.data.source).in_english,
+                               metrics::language_named(c.data.target).in_english));
   row("seeds", fmt::format("{}, of generators, students and whatever is sampled", c.seeds));
   for (const auto& [name, decoding] : c.decodings)
     row("generators write, " + escape_html(name), describe(decoding));

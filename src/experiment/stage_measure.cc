@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "edits/operation.h"
 #include "edits/targets.h"
 #include "experiment/measures.h"
 #include "experiment/statistics.h"
@@ -70,7 +71,7 @@ Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
 // The targets and a second person's translations, both against the first person's. The human text that tells
 // which words are invented is without the second person's, who could not invent any otherwise.
 Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
-              const std::vector<std::string>& attesting, int64_t& sentences) {
+              const std::vector<std::string>& attesting, metrics::Language language, int64_t& sentences) {
   const edits::TranslatedTwice t = translated_twice(targets, human);
   sentences = static_cast<int64_t>(t.sources.size());
   Json::Object out;
@@ -83,7 +84,7 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
   people.add(attesting);
   people.add(once);
   people.add(t.references);
-  const metrics::ErrorRules rules{people, metrics::Language::english};
+  const metrics::ErrorRules rules{people, language};
   const std::vector<Ratio> m = ratios(t.targets, t.references, t.sources, rules),
                            p = ratios(t.second, t.references, t.sources, rules);
   for (size_t i = 0; i < m.size(); ++i) {
@@ -165,9 +166,9 @@ void measure(const StageContext& x) {
   metrics::HumanText people;
   people.add(attesting);
   people.add(a.human);
-  const metrics::ErrorRules rules{people, metrics::Language::english};
+  const metrics::ErrorRules rules{people, edits::target_language(x)};
   int64_t doubled = 0;
-  Json floor = of_floor(targets, human, attesting, doubled);
+  Json floor = of_floor(targets, human, attesting, rules.language, doubled);
   const Json out(Json::Object{{"pairs", static_cast<int64_t>(a.targets.size())},
                               {"errors", of_errors(a, rules)},
                               {"floor_sentences", doubled},

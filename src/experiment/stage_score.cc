@@ -3,11 +3,11 @@
 // held_out.json, the evidence for that; a regression to quality also its weights, regression.json.
 #include <fmt/format.h>
 
-#include <functional>
 #include <map>
 #include <set>
 
 #include "base/error.h"
+#include "base/names.h"
 #include "base/random.h"
 #include "detect/detector.h"
 #include "detect/evaluate.h"
@@ -16,7 +16,7 @@
 #include "edits/ridge.h"
 #include "edits/scorers.h"
 #include "edits/scores.h"
-#include "edits/targets.h"
+#include "experiment/scorer.h"
 #include "experiment/stage_model.h"
 #include "metrics/chrf.h"
 
@@ -37,13 +37,21 @@ Values confidence(const StageContext& x, const edits::TargetSet& t) {
   for (const int64_t id : t.ids) out.push_back(by_id.at(id));
   return out;
 }
+Values fluency(const StageContext& x, const edits::TargetSet& t) {
+  return edits::fluency(*load_model(x, "fluency"), t.texts);
+}
+Values forward(const StageContext& x, const edits::TargetSet& t) {
+  return edits::forward_score(*load_model(x, "forward"), t.texts);
+}
+Values reverse(const StageContext& x, const edits::TargetSet& t) {
+  return edits::reverse_score(*load_model(x, "reverse"), t.texts);
+}
 Values length(const StageContext& x, const edits::TargetSet& t) {
   return edits::length_agreement(edits::fit_length(edits::read_pool(x.input("split"), "judge").texts),
                                  t.texts);
 }
 Values dual(const StageContext& x, const edits::TargetSet& t) {
-  return edits::dual_cross_entropy(negated(edits::forward_score(*load_model(x, "forward"), t.texts)),
-                                   negated(edits::reverse_score(*load_model(x, "reverse"), t.texts)));
+  return edits::dual_cross_entropy(negated(forward(x, t)), negated(reverse(x, t)));
 }
 // Other translations by id, several for each.
 std::map<int64_t, std::vector<std::string>> lines_by_id(const std::string& folder) {
@@ -115,12 +123,22 @@ void check_detector(const StageContext& x, std::span<const detect::Text> tried_o
 }
 // Scores of a detector that learns from the judge set, higher = human. Tested on a fifth of the sources after
 // a fit on the others; then fitted on all.
-Values learned(const StageContext& x, const edits::TargetSet& t, const std::string& kind,
+Values learned(const StageContext& x, const edits::TargetSet& t, const char* kind,
                const Json::Object& options = {}) {
   const std::vector<detect::Text> texts = labelled(x, "judge", "judge");
   const auto [fitted_on, tried_on, _] = detect::hold_out(texts, detect::folds_of(texts, kFolds, x.seed()), 0);
   check_detector(x, tried_on, detect::fit(kind, fitted_on, options)->score(tried_on));
   return negated(detect::fit(kind, texts, options)->score(unlabelled(t)));
+}
+Values linear(const StageContext& x, const edits::TargetSet& t) { return learned(x, t, "linear"); }
+Values classifier(const StageContext& x, const edits::TargetSet& t) {
+  Json::Object options{{"seed", int64_t{x.seed()}}};
+  if (const Json* shape = x.stage.parameters.find("options"))
+    options.insert(options.end(), shape->object()->begin(), shape->object()->end());
+  return learned(x, t, "classifier", options);
+}
+Values states(const StageContext& x, const edits::TargetSet& t) {
+  return learned(x, t, "states", {{"model", model_file(x, "surrogate")}});
 }
 // log p_human - log p_generated of each whole target, from two models trained on the judge set, one on its
 // human targets and one on generated ones. Tested on the validation set, from which neither learned.
@@ -172,7 +190,8 @@ std::vector<Values> picked(const std::vector<Values>& features, const std::vecto
   return out;
 }
 // Fitted on the judge set's generated targets, whose human ones are known; first tested on a fifth of the
-// sources; writes regression.json. Models trained on the judge set have seen even that fifth, so this
+// sources; writes regression.json, the weights in the order of the config's `of`: experiments that share the
+// stage may give the scorers other names. Models trained on the judge set have seen even that fifth, so this
 // correlation is optimistic: the report has the one on the pool.
 Values quality(const StageContext& x, const edits::TargetSet& t) {
   const edits::TargetSet judge = edits::read_targets(x.input("judge")),
@@ -195,12 +214,10 @@ Values quality(const StageContext& x, const edits::TargetSet& t) {
                                       picked(given, tried_on)),
                        picked(measured, tried_on));
   const edits::Ridge ridge = edits::fit_ridge(given, measured);
-  Json::Object weights;
-  for (const double w : ridge.weights)
-    weights.emplace_back(*x.stage.hints.find("of")->array()->at(weights.size()).text(), w);
-  const Json facts(Json::Object{{"pairs", static_cast<int64_t>(measured.size())},
-                                {"held_out_spearman", held_out},
-                                {"chrf_a_standard_deviation", std::move(weights)}});
+  const Json facts(
+      Json::Object{{"pairs", static_cast<int64_t>(measured.size())},
+                   {"held_out_spearman", held_out},
+                   {"chrf_a_standard_deviation", Json::Array(ridge.weights.begin(), ridge.weights.end())}});
   Disk::real().replace_text(x.folder + "/regression.json", to_json(facts, 1) + "\n");
   return predict(ridge, features(x.inputs("score"), t.ids));
 }
@@ -215,34 +232,36 @@ Values oracle(const StageContext& x, const edits::TargetSet& t) {
 
 void score(const StageContext& x) {
   const edits::TargetSet t = edits::read_targets(x.input("targets"));
-  const std::string& kind = x.parameters().text("kind");
-  const std::map<std::string, std::function<Values()>> scorers = {
-      {"confidence", [&] { return confidence(x, t); }},
-      {"length", [&] { return length(x, t); }},
-      {"fluency", [&] { return edits::fluency(*load_model(x, "fluency"), t.texts); }},
-      {"forward", [&] { return edits::forward_score(*load_model(x, "forward"), t.texts); }},
-      {"reverse", [&] { return edits::reverse_score(*load_model(x, "reverse"), t.texts); }},
-      {"dual_cross_entropy", [&] { return dual(x, t); }},
-      {"agreement", [&] { return with_second(x, t); }},
-      {"consistency", [&] { return with_draws(x, t); }},
-      {"quality", [&] { return quality(x, t); }},
-      {"linear", [&] { return learned(x, t, kind); }},
-      {"classifier",
-       [&] {
-         Json::Object options{{"seed", int64_t{x.seed()}}};
-         if (const Json* shape = x.stage.parameters.find("options"))
-           options.insert(options.end(), shape->object()->begin(), shape->object()->end());
-         return learned(x, t, kind, options);
-       }},
-      {"states",
-       [&] {
-         return learned(x, t, kind, {{"model", model_file(x, "surrogate")}});
-       }},
-      {"density", [&] { return density(x, t); }},
-      {"random", [&] { return random(x, t); }},
-      {"oracle", [&] { return oracle(x, t); }}};
-  edits::write_scores(x.folder + "/scores.tsv", {t.ids, scorers.at(kind)()});
+  const ScorerKind& kind = ScorerKind::named(x.parameters().text("kind"));
+  edits::write_scores(x.folder + "/scores.tsv", {t.ids, kind.score(x, t)});
 }
 const StageKind kind("score", 2, false, score);
 }  // namespace
+
+const std::vector<ScorerKind>& ScorerKind::all() {
+  static const std::vector<ScorerKind> kinds = {
+      {"confidence", confidence, {"written"}, {}, asks | feature},
+      {"length", length, {}, {}, learns | feature},
+      {"fluency", fluency, {"fluency"}, {"recipe"}, learns | feature},
+      {"forward", forward, {"forward"}, {"recipe"}, learns | feature},
+      {"reverse", reverse, {"reverse"}, {"recipe"}, learns | feature},
+      {"dual_cross_entropy", dual, {"forward", "reverse"}, {"recipe"}, learns | feature},
+      {"agreement", with_second, {"with"}, {"with"}, feature},
+      {"consistency", with_draws, {"draws"}, {"decoding", "draws"}, asks | feature},
+      {"quality", quality, {"judge"}, {"of"}, learns | asks},
+      {"linear", linear, {"judge"}, {"anyway"}, learns | asks | detector},
+      {"classifier", classifier, {"judge"}, {"recipe", "anyway"}, learns | asks | detector},
+      {"states", states, {"judge", "surrogate"}, {"recipe", "anyway"}, learns | asks | detector},
+      {"density",
+       density,
+       {"judge", "held_out", "human_model", "generated_model"},
+       {"recipe", "anyway"},
+       learns | asks | detector},
+      {"random", random, {}, {}},
+      {"oracle", oracle, {"human"}, {}}};
+  return kinds;
+}
+const ScorerKind& ScorerKind::named(std::string_view name) {
+  return find_named(all(), name, "kind of scorer");
+}
 }  // namespace rum::experiment

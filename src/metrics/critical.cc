@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/names.h"
 #include "text/unicode.h"
 #include "text/words.h"
 
@@ -103,7 +104,14 @@ constexpr std::array<std::string_view, 23> kGermanNegations = {
     "kein",       "keine",       "keinem",    "keinen",   "keiner",    "keinerlei", "keines",  "keins",
     "keineswegs", "keinesfalls", "nein",      "nicht",    "nichts",    "nie",       "niemals", "niemand",
     "niemandem",  "niemanden",   "niemandes", "nirgends", "nirgendwo", "ohne",      "weder"};
+constexpr NamedLanguage kLanguages[] = {{"en", Language::english, "English"},
+                                        {"de", Language::german, "German"}};
 }  // namespace
+
+std::span<const NamedLanguage> languages() { return kLanguages; }
+const NamedLanguage& language_named(std::string_view code) {
+  return find_named(kLanguages, code, "language");
+}
 
 std::vector<std::string> numbers_in(std::string_view line) {
   std::vector<std::string> out;

@@ -2,12 +2,20 @@
 // English and German.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace rum::metrics {
 enum class Language : uint8_t { english, german };  // whose rules apply
+struct NamedLanguage {
+  const char* name;  // its code (ISO 639): "en"
+  Language rules;
+  const char* in_english;
+};
+std::span<const NamedLanguage> languages();
+const NamedLanguage& language_named(std::string_view code);  // Error that lists the known ones
 
 // The numbers of a line in order, in one form for both languages: no thousands separators, and a decimal
 // point. "1.000" and "1,000" give 1000; "3,5" and "3.5" give 3.5; see numbers.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/names.h"
 #include "base/say.h"
 #include "metrics/bleu.h"
 #include "metrics/explain.h"
@@ -194,7 +195,7 @@ int run(int argc, char** argv) {
       .add("--lexicon", o.lexicons,
            "more human text in the target language: its words, like the reference's, are not inventions")
       .choice("--lang", o.language, "language of translations and reference; the source is in the other",
-              {"en", "de"})
+              names_of(languages()))
       .add("--worst", o.worst, "how many of each system's worst sentences to list", 0, 1 << 30)
       .add("--by", o.by, "the measure that ranks the worst")
       .choice("--format", o.format, kFormatHelp, table_formats())
@@ -217,14 +218,14 @@ int run(int argc, char** argv) {
   const Texts texts = read_texts(o);
   const std::string note =
       without_blanks(texts.references)
-          ? "most references are written without blanks: TER takes each sentence for one "
+          ? "most references are written without spaces: TER takes each sentence for one "
             "word, and errors are defined for English and German"
           : "";
   if (!note.empty() && !o.json) say("{}", note);
   HumanText human;
   human.add(texts.references);
   for (const std::string& path : o.lexicons) human.add(read_lines(path));
-  const ErrorRules rules{human, o.language == "de" ? Language::german : Language::english};
+  const ErrorRules rules{human, language_named(o.language).rules};
   std::vector<System> systems;
   for (size_t i = 0; i < texts.systems.size(); ++i)
     systems.push_back(analyse(o.systems[i], texts.systems[i], texts, rules, o));

@@ -20,6 +20,7 @@
 #include "experiment/result_files.h"
 #include "experiment/subset.h"
 #include "generate/hosted.h"
+#include "metrics/critical.h"
 #include "pipeline/runner.h"
 #include "run/environment.h"
 #include "tools/command.h"
@@ -36,8 +37,7 @@ std::string today() {
   return text;
 }
 struct Options {
-  std::string what, config, stage, folder, data, arm, output;
-  std::string system = "Translate from German to English.";
+  std::string what, config, stage, folder, data, arm, output, system;
   std::vector<std::string> generated, groups;
   int64_t jobs = 0, threads = 0, seed = 1;
   bool slurm = false, plain = false, no_text = false;
@@ -295,8 +295,11 @@ int export_targets(const Options& a) {
               "the targets of arm \"{}\" are not made yet; `ruminate experiment run {}` makes them", a.arm,
               shell_quoted(a.config));
     store.check(g.graph.at(run.targets_stage));
-    write_output(output,
-                 fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts, a.system));
+    const std::string system =
+        fmt::format("Translate from {} to {}.", metrics::language_named(c.data.source).in_english,
+                    metrics::language_named(c.data.target).in_english);
+    write_output(output, fine_tuning_lines(edits::read_targets(store.folder(run.targets_stage)).texts,
+                                           a.system.empty() ? system : a.system));
     return 0;
   }
   if (std::find(arms.begin(), arms.end(), a.arm) != arms.end())
@@ -327,8 +330,10 @@ int experiment(int argc, char** argv) {
       .add("--arm", a.arm,
            "export: the arm whose targets to write as chats for fine-tuning, one JSON object per line")
       .add("--seed", a.seed, "export: which seed of the arm", 1, 1000)
-      .add("--system", a.system, "export: the system message of each chat")
-      .add("--output", a.output,
+      .add("--system", a.system,
+           "export: the system message of each chat, if not \"Translate from German to English.\", of "
+           "data.languages")
+      .add("--output,-o", a.output,
            "report: a folder instead of the experiment's; export: a file, else standard output")
       .add("--no-text", a.no_text, "report: ids and numbers only, no text of a corpus");
   if (const auto status = flags.parse(argc, argv)) return *status;
