@@ -356,7 +356,7 @@ TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
     Provenance from = provenance_of(run(), d);
     from.decoding = describe(best_of, d);
     EXPECT_NE(from.decoding.find("best of greedy and 5 x sample temperature 0.5"), std::string::npos);
-    generate_file(run(), pool, d, from, path, {}, &best_of);
+    generate_file(run(), pool, d, from, path, {}, {}, &best_of);
     const std::string whole = Disk::real().read(path);
     const auto kept = read_generated(path);
     ASSERT_EQ(kept.size(), pool.size());
@@ -376,7 +376,7 @@ TEST_P(Generation, TheBestOfSeveralIsTheOneThatTheirScoresName) {
     }
     EXPECT_GT(not_greedy, 0) << best_of.how;
     std::ofstream(path, std::ios::binary) << whole.substr(0, whole.size() / 2);
-    generate_file(run(), pool, d, from, path, {}, &best_of);
+    generate_file(run(), pool, d, from, path, {}, {}, &best_of);
     EXPECT_EQ(Disk::real().read(path), whole);
   }
   EXPECT_NE(error_of([] {
