@@ -126,6 +126,15 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
     weights += plan.rows[i].weight;
   }
   EXPECT_NEAR(weights, 150, 1e-3);
+  const Ran steep =
+      detect({"plan", "--pool", "@new.tsv", "--detector", "@d", "--exponent", "1000", "-o", "@steep"});
+  const Plan few = load_plan(file("steep"));
+  const auto left_out =
+      std::count_if(few.rows.begin(), few.rows.end(), [](const PlanRow& r) { return r.weight == 0; });
+  EXPECT_GT(left_out, 0);
+  EXPECT_NE(steep.out.find(fmt::format("; {} of them have weight 0 and will be left out", left_out)),
+            std::string::npos)
+      << steep.out << steep.err;
   // Shuffled: of the same pairs, the order in which a run without a plan reads them.
   std::vector<int32_t> best, read;
   for (const PlanRow& r : plan.rows) best.push_back(r.example);
