@@ -670,7 +670,8 @@ TEST_F(WhiteBox, IsShownApartAndNeverOrders) {
   const Ran page =
       detect({"explain", "--detector", "@own", "--in", "@people.tsv", "--id", "3", "--html", "@page"});
   ASSERT_EQ(page.status, 0) << page.err;
-  for (const char* part : {"How likely the model held each token", "class=\"bars\"", "What each part adds"})
+  for (const char* part :
+       {"How likely the model held each token", "How many tokens have which rank", "What each part adds"})
     EXPECT_NE(slurp(file("page")).find(part), std::string::npos) << part;
 
   // The detector's weights with another tokenizer.

