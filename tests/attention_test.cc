@@ -1,5 +1,5 @@
-// Attention against an independent implementation in double; and its bits depend only on the text, not on the
-// cache, the batch or the number of threads.
+// Attention against its definition (tests/formulas.cc); and its bits depend only on the text, not on the cache
+// or the batch.
 #include "ops/attention.h"
 
 #include <gtest/gtest.h>
@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/threads.h"
 #include "ops/pool.h"
 #include "tests/error_of.h"
+#include "tests/formulas.h"
 
 namespace rum::attention_test {
 namespace {
@@ -45,7 +45,7 @@ std::vector<Case> cases() {
   return out;
 }
 const Ints kOffsets{0, 4, 4, 25, 26, 92}, kPrefix{2, 0, 9, 1, 30};  // 5 texts, one empty; 3 rows in none
-constexpr int64_t kRows = 95;
+constexpr int kRows = 95;
 Ints places(const Ints& offsets, int64_t rows) {
   Ints out(static_cast<size_t>(rows));
   for (size_t s = 0; s + 1 < offsets.size(); ++s)
@@ -54,85 +54,43 @@ Ints places(const Ints& offsets, int64_t rows) {
 }
 Layout layout(Mask mask) { return {ints(kOffsets), ints(kPrefix), ints(places(kOffsets, kRows)), mask}; }
 
-double element(const Tensor& qkv, int64_t row, int64_t column, int64_t k, int64_t d, int64_t place,
-               double rope) {
-  const int64_t at = row * qkv.shape()[1] + column, half = d / 2;
-  if (rope <= 0) return qkv.at(at + k);
-  const int64_t j = k % half;
-  const double angle =
-      static_cast<double>(place) * std::pow(rope, -2.0 * static_cast<double>(j) / static_cast<double>(d));
-  const double a = qkv.at(at + j), b = qkv.at(at + j + half);
-  return k < half ? a * std::cos(angle) - b * std::sin(angle) : a * std::sin(angle) + b * std::cos(angle);
+std::vector<double> numbers(const Tensor& t) { return {t.data<double>(), t.data<double>() + t.size()}; }
+double furthest(const Tensor& y, const std::vector<double>& truth) {
+  double out = 0;
+  for (size_t i = 0; i < truth.size(); ++i)
+    out = std::max(out, std::abs(y.at(static_cast<int64_t>(i)) - truth[i]) / (1 + std::abs(truth[i])));
+  return out;
 }
-TEST(Attention, ValuesAgainstTheFormula) {
+TEST(Attention, ValuesAgainstTheDefinition) {
   for (const Case& c : cases()) {
-    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, wide = c.heads.query * c.d;
-    const Tensor qkv = noise({kRows, width}, 9);
-    const Tensor y = attention(qkv, c.heads, layout(c.mask), 0, c.rope);
-    double worst = 0;
-    for (size_t s = 0; s + 1 < kOffsets.size(); ++s) {
-      const int64_t begin = kOffsets[s], n = kOffsets[s + 1] - begin, prefix = kPrefix[s];
-      if (n > 30 && c.d > 6 && c.d < 128) continue;  // the long text only with some widths, to save time
-      for (int64_t h = 0; h < c.heads.query; ++h) {
-        const int64_t group = h / (c.heads.query / c.heads.kv);
-        std::vector<double> q(static_cast<size_t>(n * c.d)), k(q), v(q);
-        for (int64_t i = 0; i < n; ++i)
-          for (int64_t e = 0; e < c.d; ++e) {
-            const auto at = static_cast<size_t>(i * c.d + e);
-            q[at] = element(qkv, begin + i, h * c.d, e, c.d, i, static_cast<double>(c.rope));
-            k[at] = element(qkv, begin + i, wide + group * c.d, e, c.d, i, static_cast<double>(c.rope));
-            v[at] = element(qkv, begin + i, wide + (c.heads.kv + group) * c.d, e, c.d, i, 0);
-          }
-        for (int64_t i = 0; i < n; ++i) {
-          std::vector<double> o(static_cast<size_t>(c.d));
-          double sum = 0;
-          for (int64_t j = 0; j < n; ++j) {
-            const bool both = i < prefix && j < prefix;
-            if (c.mask != Mask::full && j > i && !(c.mask == Mask::prefix && both)) continue;
-            double z = 0;
-            for (int64_t e = 0; e < c.d; ++e)
-              z += q[static_cast<size_t>(i * c.d + e)] * k[static_cast<size_t>(j * c.d + e)];
-            const double w = std::exp(z / std::sqrt(static_cast<double>(c.d)));
-            sum += w;
-            for (int64_t e = 0; e < c.d; ++e)
-              o[static_cast<size_t>(e)] += w * v[static_cast<size_t>(j * c.d + e)];
-          }
-          for (int64_t e = 0; e < c.d; ++e)
-            worst = std::max(
-                worst, std::abs(y.at((begin + i) * wide + h * c.d + e) - o[static_cast<size_t>(e)] / sum));
-        }
-      }
-    }
-    EXPECT_LT(worst, 1e-12) << c.heads.query << ":" << c.heads.kv << " heads of " << c.d << ", mask "
-                            << static_cast<int>(c.mask) << ", rope " << c.rope;
-    for (int64_t i = kOffsets.back() * wide; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);  // rows in no text
+    const AttentionCase definition{.heads = c.heads.query,
+                                   .kv_heads = c.heads.kv,
+                                   .width = static_cast<int>(c.d),
+                                   .offsets = kOffsets,
+                                   .prefix = kPrefix,
+                                   .mask = static_cast<int>(c.mask),
+                                   .rope = static_cast<double>(c.rope),
+                                   .restart = c.mask == Mask::prefix};
+    Layout l = layout(c.mask);
+    l.positions = ints(rum::places(definition, kRows));
+    const Tensor qkv = noise({kRows, (c.heads.query + 2 * c.heads.kv) * c.d}, 9);
+    EXPECT_LT(furthest(attention(qkv, c.heads, l, 0, c.rope),
+                       attention_by_definition(definition, numbers(qkv), kRows)),
+              1e-12)
+        << c.heads.query << ":" << c.heads.kv << " heads of " << c.d << ", mask " << static_cast<int>(c.mask)
+        << ", rope " << c.rope;
   }
 }
-TEST(Attention, CrossValuesAgainstTheFormula) {
+TEST(Attention, CrossValuesAgainstTheDefinition) {
   const Ints from{0, 3, 3, 40, 41, 60}, to{0, 5, 9, 11, 30, 31};
   for (const Heads hs : {Heads{1, 1}, Heads{2, 2}, Heads{4, 2}, Heads{4, 1}})
-    for (const int64_t d : {3, 16, 24, 128}) {
-      const int64_t c = hs.query * d, kv = hs.kv * d;
-      const Tensor q = noise({33, c}, 1), m = noise({64, 2 * kv}, 2);
+    for (const int d : {3, 16, 24, 128}) {
+      const Tensor q = noise({33, hs.query * d}, 1), m = noise({64, 2 * hs.kv * d}, 2);
       const Tensor y = cross_attention(q, m, hs, Layout{ints(to), {}, {}}, Layout{ints(from), {}, {}});
-      for (size_t s = 0; s < 5; ++s)
-        for (int64_t i = to[s]; i < to[s + 1]; ++i)
-          for (int64_t h = 0; h < hs.query; ++h) {
-            const int64_t g = h / (hs.query / hs.kv);
-            std::vector<double> o(static_cast<size_t>(d));
-            double sum = 0;
-            for (int64_t j = from[s]; j < from[s + 1]; ++j) {
-              double z = 0;
-              for (int64_t e = 0; e < d; ++e) z += q.at(i * c + h * d + e) * m.at(j * 2 * kv + g * d + e);
-              const double w = std::exp(z / std::sqrt(static_cast<double>(d)));
-              sum += w;
-              for (int64_t e = 0; e < d; ++e)
-                o[static_cast<size_t>(e)] += w * m.at(j * 2 * kv + kv + g * d + e);
-            }
-            for (int64_t e = 0; e < d; ++e)
-              ASSERT_NEAR(y.at(i * c + h * d + e), sum > 0 ? o[static_cast<size_t>(e)] / sum : 0, 1e-12);
-          }
-      for (int64_t i = 31 * c; i < y.size(); ++i) ASSERT_EQ(y.at(i), 0);
+      EXPECT_LT(
+          furthest(y, cross_attention_by_definition({hs.query, hs.kv, d, to, from}, numbers(q), numbers(m))),
+          1e-12)
+          << hs.query << ":" << hs.kv << " heads of " << d;
     }
 }
 // The whole text in one call, then the same text in several calls with a cache: several tokens at first, then
@@ -188,30 +146,6 @@ TEST(Attention, ATextHasTheSameBitsAloneAndInABatch) {
                 row_bytes(all, begin, begin + n));
     }
   }
-}
-TEST(Attention, EqualBitsForAnyNumberOfThreads) {
-  const int before = threads();
-  for (const Case& c : {Case{{4, 2}, 16, Mask::prefix, 10000}, Case{{2, 2}, 5, Mask::causal, 0}}) {
-    const int64_t width = (c.heads.query + 2 * c.heads.kv) * c.d, wide = c.heads.query * c.d;
-    const Tensor qkv = cast(noise({kRows, width}, 9), DType::f32),
-                 dy = cast(noise({kRows, wide}, 8), DType::f32);
-    std::string forward, gradient;
-    for (const int count : {1, 2, 3, 8}) {
-      set_threads(count);
-      Arena arena(DeviceKind::cpu);
-      GradSlot slot = GradSlot::of(qkv);
-      Tape tape(arena);
-      Tensor x = qkv.as(qkv.shape());
-      x.body()->leaf = &slot;
-      const Tensor y = attention(x, c.heads, layout(c.mask), 0, c.rope);
-      tape.backward(y, dy);
-      if (count == 1) forward = bytes(y), gradient = bytes(slot.grad);
-      EXPECT_EQ(bytes(y), forward) << count;
-      EXPECT_EQ(bytes(slot.grad), gradient) << count;
-      slot.grad = {};
-    }
-  }
-  set_threads(before);
 }
 // slots[s] after reorder(parents) must continue as slot parents[s] would have.
 TEST(Attention, ReorderedSlotsGoOnAsTheirParents) {

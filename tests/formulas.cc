@@ -117,6 +117,24 @@ Values pool(const Sample& s) {
   return y;
 }
 
+std::vector<int> whole(const Sample& s, const std::string& name) {
+  return {setting(s, name).begin(), setting(s, name).end()};
+}
+Values self_attention(const Sample& s) {
+  const std::vector<int> heads = whole(s, "heads");
+  const Values &mask = setting(s, "mask"), &rope = setting(s, "rope");
+  const int width = static_cast<int>(s.inputs[0].shape()[1]) / (heads[0] + 2 * heads[1]);
+  return attention_by_definition({heads[0], heads[1], width, whole(s, "offsets"), whole(s, "prefix"),
+                                  static_cast<int>(mask[0]), rope[0], rope[1], rope[2]},
+                                 values(s.inputs[0]), static_cast<int>(s.inputs[0].shape()[0]));
+}
+Values cross_attention(const Sample& s) {
+  const std::vector<int> heads = whole(s, "heads");
+  const int width = static_cast<int>(s.inputs[0].shape()[1]) / heads[0];
+  return cross_attention_by_definition({heads[0], heads[1], width, whole(s, "queries"), whole(s, "memory")},
+                                       values(s.inputs[0]), values(s.inputs[1]));
+}
+
 using Formula = std::function<Values(const Sample&, const StepInputs&)>;
 const std::map<std::string, Formula>& table() {
   static const std::map<std::string, Formula> all{
@@ -176,6 +194,8 @@ const std::map<std::string, Formula>& table() {
       {"dropout", dropout},
       {"head_loss", head_loss},
       {"pool", [](const Sample& s, const StepInputs&) { return pool(s); }},
+      {"attention", [](const Sample& s, const StepInputs&) { return self_attention(s); }},
+      {"cross_attention", [](const Sample& s, const StepInputs&) { return cross_attention(s); }},
   };
   return all;
 }
@@ -196,32 +216,66 @@ std::vector<int> places(const AttentionCase& c, int rows) {
     }
   return at;
 }
+namespace {
+// softmax(q k' / sqrt d) v of one query over the keys that begin in `memory` at `seen`, with their values
+// `to_value` behind them; 0 where there are none.
+void attend(const double* q, const Values& memory, const std::vector<Index>& seen, Index to_value, Index d,
+            double* y) {
+  double sum = 0;
+  for (const Index k : seen) {
+    double z = 0;
+    for (Index e = 0; e < d; ++e) z += q[e] * memory[k + e];
+    const double p = std::exp(z / std::sqrt(static_cast<double>(d)));
+    sum += p;
+    for (Index e = 0; e < d; ++e) y[e] += p * memory[k + to_value + e];
+  }
+  for (Index e = 0; sum > 0 && e < d; ++e) y[e] /= sum;
+}
+// By wavelengths, as Llama 3.1's own code has it.
+double frequency(const AttentionCase& c, int pair) {
+  const double f = std::pow(c.rope, -2.0 * pair / c.width), turns = c.context * f / (2 * M_PI);
+  if (c.factor == 1 || turns > 4) return f;
+  if (turns < 1) return f / c.factor;
+  return f / c.factor + (turns - 1) / 3 * (f - f / c.factor);
+}
+}  // namespace
 std::vector<double> attention_by_definition(const AttentionCase& c, const Values& qkv, int rows) {
-  const int d = c.width, all = (c.heads + 2 * c.kv_heads) * d, out = c.heads * d;
+  const int d = c.width, all = (c.heads + 2 * c.kv_heads) * d, out = c.heads * d, half = d / 2;
   const std::vector<int> at = places(c, rows);
-  Values y(static_cast<Index>(rows * out));
-  auto turned = [&](int row, int column, int k) {  // a rotation of the plane (k, k + d/2)
-    const double angle =
-        c.rope > 0 ? at[static_cast<Index>(row)] * std::pow(c.rope, -2.0 * (k % (d / 2)) / d) : 0;
-    const double *x = &qkv[static_cast<Index>(row * all + column)], self = x[k];
-    return k < d / 2 ? self * std::cos(angle) - x[k + d / 2] * std::sin(angle)
-                     : self * std::cos(angle) + x[k - d / 2] * std::sin(angle);
-  };
+  Values x = qkv, y(static_cast<Index>(rows * out));
+  for (int row = 0; c.rope > 0 && row < rows; ++row)
+    for (int begin = row * all; begin < row * all + out + c.kv_heads * d; begin += d)  // of a query or key
+      for (int k = 0; k < half; ++k) {
+        const double angle = at[static_cast<Index>(row)] * frequency(c, k);
+        const auto first = static_cast<Index>(begin + k), second = static_cast<Index>(begin + k + half);
+        x[first] = qkv[first] * std::cos(angle) - qkv[second] * std::sin(angle);
+        x[second] = qkv[second] * std::cos(angle) + qkv[first] * std::sin(angle);
+      }
   for (Index s = 0; s + 1 < c.offsets.size(); ++s)
     for (int i = c.offsets[s]; i < c.offsets[s + 1]; ++i)
       for (int h = 0; h < c.heads; ++h) {
-        const int kv = h / (c.heads / c.kv_heads), key = (c.heads + kv) * d, value = key + c.kv_heads * d;
-        double sum = 0;
-        double* o = &y[static_cast<Index>(i * out + h * d)];
-        for (int j = c.offsets[s]; j < c.offsets[s + 1]; ++j) {
-          const int end = c.offsets[s] + c.prefix[s];
-          if (c.mask != 1 && j > i && !(c.mask == 2 && i < end && j < end)) continue;
-          double p = 0;
-          for (int k = 0; k < d; ++k) p += turned(i, h * d, k) * turned(j, key, k);
-          sum += p = std::exp(p / std::sqrt(static_cast<double>(d)));
-          for (int k = 0; k < d; ++k) o[k] += p * qkv[static_cast<Index>(j * all + value + k)];
-        }
-        for (int k = 0; k < d; ++k) o[k] /= sum;
+        const int key = (c.heads + h / (c.heads / c.kv_heads)) * d, end = c.offsets[s] + c.prefix[s];
+        std::vector<Index> seen;
+        for (int j = c.offsets[s]; j < c.offsets[s + 1]; ++j)
+          if (c.mask == 1 || j <= i || (c.mask == 2 && i < end && j < end))
+            seen.push_back(static_cast<Index>(j * all + key));
+        attend(&x[static_cast<Index>(i * all + h * d)], x, seen, static_cast<Index>(c.kv_heads * d),
+               static_cast<Index>(d), &y[static_cast<Index>(i * out + h * d)]);
+      }
+  return y;
+}
+std::vector<double> cross_attention_by_definition(const CrossAttentionCase& c, const Values& q,
+                                                  const Values& kv) {
+  const int d = c.width, out = c.heads * d, half = c.kv_heads * d;
+  Values y(q.size());
+  for (Index s = 0; s + 1 < c.queries.size(); ++s)
+    for (int i = c.queries[s]; i < c.queries[s + 1]; ++i)
+      for (int h = 0; h < c.heads; ++h) {
+        std::vector<Index> seen;
+        for (int j = c.memory[s]; j < c.memory[s + 1]; ++j)
+          seen.push_back(static_cast<Index>(j * 2 * half + h / (c.heads / c.kv_heads) * d));
+        const auto at = static_cast<Index>(i * out + h * d);
+        attend(&q[at], kv, seen, static_cast<Index>(half), static_cast<Index>(d), &y[at]);
       }
   return y;
 }

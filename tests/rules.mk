@@ -5,7 +5,7 @@ $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	$(link) -lgtest
 # Only the engine and its tests: quick to build for another processor.
 $(BIN)/tests/engine: $(call alone,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
-    tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention attention_forms ops)))
+    tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention ops)))
 	$(link) -lgtest
 $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc) tests/golden/main/golden_cases.cc)
 	$(link)

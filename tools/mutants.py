@@ -45,7 +45,7 @@ RULES = [
 SKIP = re.compile(r"^\s*(//|#|template|using|const bool provided|constexpr|static_assert)|RUM_CHECK|parallel\(|reserve|noise\(|"
                   r"\{\"|const Op|samples\(|Sample")
 # The Makefile compiles and links whatever lies in tests/, several files at once.
-TESTS = ["tests/%s.cc" % t for t in ("main", "ops_test", "formulas", "engine_test", "attention_test", "attention_forms_test", "model_test",
+TESTS = ["tests/%s.cc" % t for t in ("main", "ops_test", "formulas", "engine_test", "attention_test", "model_test",
                                      "reference/gpt")]
 
 

@@ -203,39 +203,43 @@ const bool provided = kernels::attention_forward.provide(DeviceKind::cpu, forwar
                       kernels::cache_reorder.provide(DeviceKind::cpu, reorder);
 
 std::vector<Sample> samples() {
-  auto ints = [](const std::vector<int32_t>& v) { return Tensor::ints(v); };
-  auto with = [&](Mask m, Rope rope, const std::vector<int32_t>& offsets, Heads hs = {2, 2}) {
-    Layout l{ints(offsets), ints({2, 3, 0, 0}), ints({0, 1, 2, 3, 0, 1, 2, 3, 4, 0}), m};
-    return [l, rope, hs](std::span<const Tensor> in) {
-      return attention(in[0], hs, l.to(in[0].device()), 0, rope);
-    };
+  auto sample = [&](const char* label, const Tensor& qkv, Heads hs, Mask m, Rope rope,
+                    const std::vector<int32_t>& offsets, const std::vector<int32_t>& prefix) -> Sample {
+    std::vector<int32_t> positions(static_cast<size_t>(qkv.shape()[0]));
+    for (size_t s = 0; s + 1 < offsets.size(); ++s)
+      for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i)
+        positions[static_cast<size_t>(i)] = i - offsets[s];
+    const Layout l{Tensor::ints(offsets), Tensor::ints(prefix), Tensor::ints(positions), m};
+    return {label,
+            {qkv},
+            [l, rope, hs](std::span<const Tensor> in) {
+              return attention(in[0], hs, l.to(in[0].device()), 0, rope);
+            },
+            {},
+            {{"heads", {static_cast<double>(hs.query), static_cast<double>(hs.kv)}},
+             {"mask", {static_cast<double>(m)}},
+             {"rope", {rope.base, rope.factor, rope.context}},
+             {"offsets", {offsets.begin(), offsets.end()}},
+             {"prefix", {prefix.begin(), prefix.end()}}}};
   };
-  auto one_text = [&](Mask m, int32_t n, int32_t prefix, Rope rope, Heads hs) {
-    std::vector<int32_t> positions(static_cast<size_t>(n));
-    for (int32_t i = 0; i < n; ++i) positions[static_cast<size_t>(i)] = i;
-    Layout l{ints({0, n}), ints({prefix}), ints(positions), m};
-    return [l, rope, hs](std::span<const Tensor> in) {
-      return attention(in[0], hs, l.to(in[0].device()), 0, rope);
-    };
-  };
-  const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9};
-  const std::vector<Tensor> in{noise({10, 24}, 1)};
+  const std::vector<int32_t> three{0, 4, 9, 10, 10}, rest{0, 4, 9, 9, 9}, some{2, 3, 0, 0};
+  const Tensor in = noise({10, 24}, 1);
   Rope scaled = 100;  // of 3 pairs, one is unchanged, one blended, one slowed
   scaled.factor = 4;
   scaled.context = 20;
-  return {{"causal", in, with(Mask::causal, 0, three)},
-          {"causal, RoPE", in, with(Mask::causal, 10000, three)},
-          {"full", in, with(Mask::full, 0, three)},
-          {"prefix, RoPE", in, with(Mask::prefix, 100, three)},
-          {"causal, scaled RoPE", {noise({10, 36}, 9)}, with(Mask::causal, scaled, three)},
-          {"rows in no text", in, with(Mask::prefix, 0, rest)},
-          {"4:2 heads, RoPE", {noise({10, 16}, 2)}, with(Mask::causal, 10000, three, {4, 2})},
-          {"4:1 heads, prefix", {noise({10, 18}, 3)}, with(Mask::prefix, 0, three, {4, 1})},
-          {"odd head", {noise({10, 15}, 4)}, with(Mask::causal, 0, three, {1, 1})},
-          {"one row", {noise({1, 12}, 5)}, one_text(Mask::causal, 1, 0, 10000, {1, 1})},
-          {"wide head", {noise({5, 384}, 6)}, one_text(Mask::prefix, 5, 2, 10000, {1, 1})},
-          {"beyond a block", {noise({71, 54}, 7)}, one_text(Mask::prefix, 71, 20, 10000, {1, 1})},
-          {"long", {noise({530, 128}, 8, 0.5)}, one_text(Mask::causal, 530, 0, 10000, {2, 1})}};
+  return {sample("causal", in, {2, 2}, Mask::causal, 0, three, some),
+          sample("causal, RoPE", in, {2, 2}, Mask::causal, 10000, three, some),
+          sample("full", in, {2, 2}, Mask::full, 0, three, some),
+          sample("prefix, RoPE", in, {2, 2}, Mask::prefix, 100, three, some),
+          sample("causal, scaled RoPE", noise({10, 36}, 9), {2, 2}, Mask::causal, scaled, three, some),
+          sample("rows in no text", in, {2, 2}, Mask::prefix, 0, rest, some),
+          sample("4:2 heads, RoPE", noise({10, 16}, 2), {4, 2}, Mask::causal, 10000, three, some),
+          sample("4:1 heads, prefix", noise({10, 18}, 3), {4, 1}, Mask::prefix, 0, three, some),
+          sample("odd head", noise({10, 15}, 4), {1, 1}, Mask::causal, 0, three, some),
+          sample("one row", noise({1, 12}, 5), {1, 1}, Mask::causal, 10000, {0, 1}, {0}),
+          sample("wide head", noise({5, 384}, 6), {1, 1}, Mask::prefix, 10000, {0, 5}, {2}),
+          sample("beyond a block", noise({71, 54}, 7), {1, 1}, Mask::prefix, 10000, {0, 71}, {20}),
+          sample("long", noise({530, 128}, 8, 0.5), {2, 1}, Mask::causal, 10000, {0, 530}, {0})};
 }
 const Op op{"attention", "y = softmax(q k' / sqrt(d) + mask) v per head and text", samples};
 }  // namespace

@@ -110,21 +110,26 @@ const bool provided = kernels::cross_attention_forward.provide(DeviceKind::cpu, 
                       kernels::cross_attention_backward.provide(DeviceKind::cpu, backward);
 
 std::vector<Sample> samples() {
-  auto with = [&](Heads hs, const std::vector<int32_t>& to, const std::vector<int32_t>& from) {
-    return [hs, a = Layout{Tensor::ints(to), {}, {}},
-            b = Layout{Tensor::ints(from), {}, {}}](std::span<const Tensor> in) {
-      return cross_attention(in[0], in[1], hs, a.to(in[0].device()), b.to(in[0].device()));
-    };
+  auto sample = [&](const char* label, const Tensor& q, const Tensor& kv, Heads hs,
+                    const std::vector<int32_t>& to, const std::vector<int32_t>& from) -> Sample {
+    return {label,
+            {q, kv},
+            [hs, a = Layout{Tensor::ints(to), {}, {}},
+             b = Layout{Tensor::ints(from), {}, {}}](std::span<const Tensor> in) {
+              return cross_attention(in[0], in[1], hs, a.to(in[0].device()), b.to(in[0].device()));
+            },
+            {},
+            {{"heads", {static_cast<double>(hs.query), static_cast<double>(hs.kv)}},
+             {"queries", {to.begin(), to.end()}},
+             {"memory", {from.begin(), from.end()}}}};
   };
-  return {
-      {"three texts", {noise({9, 6}, 1), noise({11, 12}, 2)}, with({2, 2}, {0, 4, 8, 9}, {0, 2, 10, 11})},
-      {"4:2 heads", {noise({5, 12}, 1), noise({6, 12}, 2)}, with({4, 2}, {0, 3, 5}, {0, 5, 6})},
-      {"4:1 heads, a text without memory",
-       {noise({5, 8}, 1), noise({4, 4}, 2)},
-       with({4, 1}, {0, 3, 5}, {0, 4, 4})},
-      {"rows in no text", {noise({6, 4}, 1), noise({7, 8}, 2)}, with({1, 1}, {0, 3, 5, 5}, {0, 2, 6, 6})},
-      {"one query, one key", {noise({1, 5}, 1), noise({1, 10}, 2)}, with({1, 1}, {0, 1}, {0, 1})},
-      {"beyond a block", {noise({60, 34}, 1), noise({70, 68}, 2)}, with({2, 2}, {0, 53, 60}, {0, 67, 70})}};
+  return {sample("three texts", noise({9, 6}, 1), noise({11, 12}, 2), {2, 2}, {0, 4, 8, 9}, {0, 2, 10, 11}),
+          sample("4:2 heads", noise({5, 12}, 1), noise({6, 12}, 2), {4, 2}, {0, 3, 5}, {0, 5, 6}),
+          sample("4:1 heads, a text without memory", noise({5, 8}, 1), noise({4, 4}, 2), {4, 1}, {0, 3, 5},
+                 {0, 4, 4}),
+          sample("rows in no text", noise({6, 4}, 1), noise({7, 8}, 2), {1, 1}, {0, 3, 5, 5}, {0, 2, 6, 6}),
+          sample("one query, one key", noise({1, 5}, 1), noise({1, 10}, 2), {1, 1}, {0, 1}, {0, 1}),
+          sample("beyond a block", noise({60, 34}, 1), noise({70, 68}, 2), {2, 2}, {0, 53, 60}, {0, 67, 70})};
 }
 const Op op{"cross_attention", "y = softmax(q k' / sqrt(d)) v per head and text; k, v from another sequence",
             samples};
