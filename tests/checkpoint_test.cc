@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/stored_weights.h"
+#include "checkpoint/weights.h"
 #include "ops/int8.h"
+#include "tests/error_of.h"
 #include "tests/scratch.h"
 
 namespace rum::checkpoint_test {
@@ -53,16 +55,7 @@ bool same(const Checkpoint& a, const Checkpoint& b) {
   }
   return true;
 }
-// The message of the FileError that f throws; "" when it throws none.
-template <class F>
-std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const FileError& e) {
-    return e.what();
-  }
-  return "";
-}
+std::string refusal(const std::function<void()>& f) { return error_of<FileError>(f); }
 
 TEST(Checkpoint, RoundTrips) {
   Scratch folder;
@@ -71,6 +64,45 @@ TEST(Checkpoint, RoundTrips) {
   save(sample(), path);
   EXPECT_TRUE(same(load(path), sample()));
   EXPECT_EQ(Disk::real().list(folder.path), std::vector<std::string>{"step-00001200.ckpt"});
+}
+
+struct MeanWeights : testing::Test {
+  Scratch folder;
+  int64_t step = 0;
+  // A checkpoint of one weight, and of the moment that AdamW keeps of it.
+  std::string saved(const std::vector<float>& weight, const std::string& name = "w") {
+    const auto n = static_cast<int64_t>(weight.size());
+    const Tensor moment = tensor<float>(std::vector<float>(weight.size(), 9), {n}, DType::f32);
+    const std::string path = checkpoint_path(folder.path, ++step);
+    save({step, {}, {{name, tensor<float>(weight, {n}, DType::f32)}, {kFirstMoment + name, moment}}}, path);
+    return path;
+  }
+};
+TEST_F(MeanWeights, ByHand) {  // in double: in float the last one's sum would be 0
+  const NamedTensors mean = mean_weights({saved({1, -2, 1e8f}), saved({2, 2, 1}), saved({6, 3, -1e8f})});
+  ASSERT_EQ(mean.size(), 1u);
+  EXPECT_EQ(mean[0].first, "w");
+  for (const auto& [i, expected] : {std::pair{0, 3.0f}, {1, 1.0f}, {2, 1.0f / 3}})
+    EXPECT_EQ(mean[0].second.at(i), static_cast<double>(expected)) << i;
+}
+TEST_F(MeanWeights, OfAnotherModelThereIsNone) {
+  const std::string one = saved({1, 2}), longer = saved({1, 2, 3}), renamed = saved({1, 2}, "v");
+  EXPECT_EQ(
+      refusal([&] {
+        mean_weights({one, longer});
+      }),
+      longer + ": its tensor \"w\" (3) is none of " + one + ": only checkpoints of one run have a mean");
+  EXPECT_EQ(
+      refusal([&] {
+        mean_weights({one, renamed});
+      }),
+      renamed + ": its tensor \"v\" (2) is none of " + one + ": only checkpoints of one run have a mean");
+  const std::string none = checkpoint_path(folder.path, 9);
+  save({9, {}, {}}, none);
+  EXPECT_EQ(refusal([&] {
+              mean_weights({one, none});
+            }),
+            none + ": the tensor \"w\" of " + one + " is missing");
 }
 
 // ---- the reference package (safetensors 0.8.0) wrote these bytes ----

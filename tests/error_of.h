@@ -8,11 +8,12 @@
 #include "base/error.h"
 
 namespace rum {
-// The message, or "" if the call throws none.
-inline std::string error_of(const std::function<void()>& f) {
+// The message of an error of this kind, or "" if the call throws none.
+template <class Kind = Error>
+std::string error_of(const std::function<void()>& f) {
   try {
     f();
-  } catch (const Error& e) {
+  } catch (const Kind& e) {
     return e.what();
   }
   return "";

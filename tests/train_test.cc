@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/threads.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
 #include "generate/translate.h"
 #include "run/environment.h"
@@ -444,6 +445,25 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
   EXPECT_LT(chosen[Best::loss], 80);
   EXPECT_LT(chosen[Best::loss], chosen[Best::score]);
 }
+// Summed here in double; the moments of the optimizer are no weights.
+TEST(Train, TheModelIsTheMeanOfTheLastCheckpoints) {
+  Scene s(30);
+  s.config.average = 3, s.config.keep = 3, s.config.best = Best::last;
+  ASSERT_TRUE(train(s.config, s.progress).finished);
+  const RunFolder folder{s.config.folder};
+  std::map<std::string, std::vector<double>> sums;
+  for (const int64_t step : {10, 20, 30})
+    for (const auto& [name, t] : load(checkpoint_path(folder.checkpoints(), step)).tensors) {
+      sums[name].resize(static_cast<size_t>(t.size()));
+      for (size_t i = 0; i < sums[name].size(); ++i) sums[name][i] += t.at(static_cast<int64_t>(i));
+    }
+  const TensorFile model = read_safetensors(folder.model());
+  EXPECT_EQ(3 * model.tensors.size(), sums.size());
+  for (const auto& [name, t] : model.tensors)
+    for (int64_t i = 0; i < t.size(); ++i)
+      ASSERT_EQ(t.at(i), static_cast<double>(static_cast<float>(sums.at(name)[static_cast<size_t>(i)] / 3)))
+          << name;
+}
 // As long as no word is right, BLEU is 0 throughout, and what is learned shows in the loss alone.
 TEST(Train, OfEqualBleuTheLowerLossIsBest) {
   Scene s(60);
@@ -580,8 +600,6 @@ TEST(Train, RefusesWhatWouldLoseARun) {
   expect_error([&] { resumed_config(s.file("empty")); },
                "empty: not a run folder, there is no config.toml in it; start without --resume");
   fs::remove_all(RunFolder{s.config.folder}.checkpoints());
-  e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
-  EXPECT_NE(e.find("a model but no checkpoint"), std::string::npos) << e;
   fs::remove(RunFolder{s.config.folder}.model());
   e = error_of([&] { train(resumed_config(s.config.folder), s.progress, true); });
   EXPECT_NE(e.find("never saved"), std::string::npos) << e;
@@ -659,15 +677,15 @@ TEST(Config, DeviceIsPickedOrRefusedInOneSentence) {
             0u);
   const std::string missing = Backend::missing(DeviceKind::cuda);
   EXPECT_EQ(pick_device("auto"), missing.empty() ? DeviceKind::cuda : DeviceKind::cpu);
-  if (missing.empty()) return;
-  EXPECT_EQ(error_of([] { pick_device("cuda"); }), missing);
-  EXPECT_EQ(error_of([] { pick_device("cuda:1"); }), "cuda:1: this process works on another GPU already");
   for (const char* odd : {"cuda:", "cuda:x", "cuda:-1", "cuda:1000", "gpu"})
     EXPECT_EQ(error_of([&] { pick_device(odd); }),
               fmt::format("expected auto, cpu, cuda, or one of several GPUs as cuda:1, found \"{}\"", odd));
   RunConfig several;
   set_key(several, "run.device", "cuda:1");
   EXPECT_EQ(several.device, "cuda:1");
+  if (missing.empty()) GTEST_SKIP() << "a GPU is here";
+  EXPECT_EQ(error_of([] { pick_device("cuda"); }), missing);
+  EXPECT_EQ(error_of([] { pick_device("cuda:1"); }), "cuda:1: this process works on another GPU already");
   EXPECT_NE(missing.find("--device cpu"), std::string::npos) << missing;
 }
 

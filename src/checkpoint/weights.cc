@@ -121,12 +121,16 @@ NamedTensors mean_weights(const std::vector<std::string>& checkpoints) {
         sums.emplace_back(static_cast<size_t>(tensor.size()));
         mean.emplace_back(name, tensor);
       }
-      RUM_CHECK(at < mean.size() && mean[at].first == name && mean[at].second.shape() == tensor.shape(),
-                "{}: tensor \"{}\" is not part of {}", path, name, checkpoints.front());
+      if (at == mean.size() || mean[at].first != name || mean[at].second.shape() != tensor.shape())
+        throw FileError(
+            fmt::format("{}: its tensor \"{}\" {} is none of {}: only checkpoints of one run have a mean",
+                        path, name, str(tensor.shape()), checkpoints.front()));
       std::vector<double>& sum = sums[at++];
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(tensor.data<float>()[i]);
     }
-    RUM_CHECK(at == mean.size(), "{}: tensor \"{}\" is missing", path, mean[at].first);
+    if (at < mean.size())
+      throw FileError(
+          fmt::format("{}: the tensor \"{}\" of {} is missing", path, mean[at].first, checkpoints.front()));
   }
   for (size_t at = 0; at < mean.size(); ++at) {
     for (double& w : sums[at]) w /= static_cast<double>(checkpoints.size());

@@ -32,6 +32,6 @@ void set_weights(const ParameterBlock&, Tensor& flat, const NamedTensors& from, 
 // Of names, shapes and numbers, those of bf16 and int8 in f32: the same in any file.
 uint64_t weights_hash(const ParameterBlock&);
 // The mean of the weights in these checkpoints of one run, summed in double (Vaswani et al. 2017, section 6.1),
-// without what the optimizer keeps. FileError as load().
+// without what the optimizer keeps. FileError as load(), and for one with other tensors than the first.
 NamedTensors mean_weights(const std::vector<std::string>& checkpoints);
 }  // namespace rum
