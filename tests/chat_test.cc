@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "base/output.h"
 #include "error_of.h"
 #include "generate/hosted.h"
+#include "generate/http.h"
 #include "program.h"
 #include "scratch.h"
 #include "text/json.h"
@@ -114,7 +116,7 @@ TEST_F(Chat, APoolLikeAnyOther) {
     return asked(body) == "zwei" ? completion(" two\nlines ", "length") : completion("<" + asked(body) + ">");
   });
   ChatConfig c = config(server);
-  c.key = "secret", c.temperature = .5;
+  c.key = "secret", c.temperature = .5, c.seed = 9;
   EXPECT_EQ(write(c), 0);
   const auto lines = read_generated(path);
   ASSERT_EQ(lines.size(), 7u);
@@ -135,6 +137,11 @@ TEST_F(Chat, APoolLikeAnyOther) {
   EXPECT_NE(head.find("POST /v1/chat/completions "), std::string::npos) << head;
   EXPECT_NE(head.find("Authorization: Bearer secret"), std::string::npos) << head;
   EXPECT_EQ(*last.find("model")->text(), "m");
+  for (const auto& [key, sent] : {std::pair{"temperature", .5}, {"max_tokens", 256.}, {"seed", 9.}}) {
+    double found = -1;
+    EXPECT_TRUE(last.find(key) && last.find(key)->number(found)) << key;
+    EXPECT_EQ(found, sent) << key;
+  }
   EXPECT_EQ(*last.find("messages")->array()->at(0).find("content")->text(), "Translate.");
   EXPECT_EQ(Disk::real().read(path).find("secret"), std::string::npos);
 }
@@ -286,12 +293,12 @@ TEST_F(Chat, ARefusalOfEveryRequestStopsIt) {
   EXPECT_FALSE(Disk::real().exists(path) && !Disk::real().read(path).empty());
 }
 TEST_F(Chat, GivesUpWithTheServersOwnWords) {
-  const auto failing = [&](Reply with, const char* part, int tries) {
+  const auto failing = [&](Reply with, const char* part, int tries, double timeout = 30) {
     const Server server([&](const std::string&, const Json& body, int) {
       return asked(body) == "sechs" ? with : completion(asked(body));
     });
     ChatConfig c = config(server);
-    c.tries = 2, c.timeout = .3, c.parallel = 1;
+    c.tries = 2, c.timeout = timeout, c.parallel = 1;
     Disk::real().remove(path);
     const std::string e = error_of([&] { write(c); });
     EXPECT_NE(e.find(part), std::string::npos) << e;
@@ -303,7 +310,36 @@ TEST_F(Chat, GivesUpWithTheServersOwnWords) {
   failing({200, "<html>", "", 0}, "no chat completion, but \"<html>\"", 2);
   failing({401, "wrong key", "", 0}, "status 401: \"wrong key\"; trying again would not help", 1);
   failing({429, "", "Retry-After: 7200\r\n", 0}, "the server asks to wait 7200 s", 1);
-  failing({200, "{}", "", 1}, "timed out", 2);
+  failing({200, "{}", "", 1}, "timed out", 2, .3);
+}
+// Before the second try .1 seconds, before the third .2, before the fourth .4.
+TEST_F(Chat, EachTryWaitsTwiceAsLong) {
+  std::vector<std::chrono::steady_clock::time_point> came;
+  const Server server([&](const std::string&, const Json& body, int number) -> Reply {
+    came.push_back(std::chrono::steady_clock::now());
+    return number < 4 ? Reply{425, "", "", 0} : completion(asked(body));
+  });
+  sources.resize(1);
+  ChatConfig c = config(server);
+  c.wait = .1;
+  write(c);
+  ASSERT_EQ(came.size(), 4u);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_GE(came[static_cast<size_t>(i) + 1] - came[static_cast<size_t>(i)],
+              std::chrono::milliseconds(100 << i));
+}
+// Else the key would be sent to whom the server names.
+TEST_F(Chat, FollowsNoRedirection) {
+  const Server elsewhere(echo);
+  const std::string to = elsewhere.url() + "/chat/completions";
+  const Server server([&](const std::string&, const Json&, int) -> Reply {
+    return {307, "", "Location: " + to + "\r\n", 0};
+  });
+  const HttpReply r =
+      post_json(server.url() + "/chat/completions", "{}", {"Authorization: Bearer secret"}, 30);
+  EXPECT_EQ(r.status, 307) << r.error;
+  EXPECT_NE(error_of([&] { write(config(server)); }).find("status 307"), std::string::npos);
+  EXPECT_EQ(elsewhere.requests(), 0);
 }
 TEST_F(Chat, AnAbsentServerIsNamed) {
   ChatConfig c;
@@ -325,10 +361,14 @@ TEST_F(Chat, KeepsToItsPace) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(6 * 50));
 }
 TEST_F(Chat, RequestsGoSideBySide) {
-  std::atomic<int> open = 0, most = 0;
+  int open = 0, most = 0;
+  std::mutex mutex;
+  std::condition_variable together;
   const Server server([&](const std::string&, const Json& body, int) {
-    most = std::max<int>(most, ++open);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    std::unique_lock lock(mutex);
+    most = std::max(most, ++open);
+    together.notify_all();
+    together.wait_for(lock, std::chrono::seconds(30), [&] { return most >= 3; });
     --open;
     return completion(asked(body));
   });

@@ -194,6 +194,15 @@ TEST(Calibrate, LogOddsAreExactWhereProbabilitiesRound) {
   EXPECT_EQ(log_odds(c, -1), -INFINITY);
   EXPECT_EQ(log_odds(c, 3), INFINITY);
 }
+TEST(Calibrate, TheUsualMinimumIsReachedBy95Percent) {
+  std::vector<Text> texts;
+  EXPECT_EQ(usual_minimum(texts), 0);
+  for (int n = 20; n > 0; --n) {  // of 1 to 20 characters, each of two bytes
+    texts.emplace_back();
+    for (int i = 0; i < n; ++i) texts.back().target += "\u00e4";
+  }
+  EXPECT_EQ(usual_minimum(texts), 2);  // 19 of 20
+}
 TEST(Calibrate, ARateThatTheTextsCannotShowIsRefused) {
   const std::vector<double> human(150, 1.0);
   EXPECT_EQ(error_of([&] { thresholds(human, std::vector<double>{0.01}); }),

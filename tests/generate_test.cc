@@ -13,7 +13,9 @@
 #include "base/random.h"
 #include "base/threads.h"
 #include "generate/log_probs.h"
+#include "generate/passage.h"
 #include "generate/sampler.h"
+#include "tests/error_of.h"
 
 namespace rum::generate_test {
 namespace {
@@ -509,13 +511,8 @@ TEST(Generate, Limits) {
 TEST(Generate, Refusals) {
   const GptConfig c = small(13, 10);
   const Tiny t(c);
-  auto message = [&](std::vector<Prompt> in, const Decoding& d) -> std::string {
-    try {
-      generate(t.model, in, kEnd, d);
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
+  auto message = [&](const std::vector<Prompt>& in, const Decoding& d) {
+    return error_of([&] { generate(t.model, in, kEnd, d); });
   };
   const Prompt fine{{2, 3}, 2}, big{{2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, 0};
   const std::string m = message({fine, fine, big}, {});
@@ -534,14 +531,7 @@ TEST(Generate, Refusals) {
   refuses(fine, {.batch = 0}, "batch 0");
   EXPECT_THROW(log_probs(t.model, std::vector<Example>{{std::vector<Token>(11, 2), 1}}), Error);
   const Tiny pair(c, 3, 12, ModelKind::encoder_decoder);
-  auto refused = [&](const Prompt& p) {
-    try {
-      generate(pair.model, {&p, 1}, kEnd, {});
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
-  };
+  auto refused = [&](const Prompt& p) { return error_of([&] { generate(pair.model, {&p, 1}, kEnd, {}); }); };
   EXPECT_EQ(refused(fine), "");
   EXPECT_NE(refused({{2, 3}, 0}).find("text 0 has no source"), std::string::npos);
   EXPECT_EQ(refused({big.tokens, 10}), "");  // the decoder has a context of its own
@@ -553,6 +543,37 @@ TEST(Generate, Refusals) {
   broken.block.master().data<float>()[0] = NAN, broken.block.changed();
   const Prompt zero{{0, 2}, 0};
   EXPECT_THROW(generate(broken.model, {&zero, 1}, kEnd, {}), Error);
+}
+// Of a context of 24 each part reads the last 12 tokens; the first one the prompt.
+TEST(Passages, ContinueFromTheLastHalfOfAContext) {
+  const Tiny t(small());
+  const std::vector<Token> prompt{2, 7, 3};
+  const Token never = -1;
+  std::vector<Token> expected = prompt;
+  for (size_t read = prompt.size(); expected.size() < 63; read = 12) {
+    const Prompt p{{expected.end() - static_cast<int64_t>(read), expected.end()}};
+    const std::vector<Token> more = generate(t.model, {&p, 1}, never, {})[0][0].tokens;
+    EXPECT_EQ(more.size(), 24 - read);
+    expected.insert(expected.end(), more.begin(), more.end());
+  }
+  expected.resize(63);
+  const auto passages = write_passages(t.model, prompt, never, {.max_new = 60}, 2);
+  ASSERT_EQ(passages.size(), 2u);
+  for (const std::vector<Token>& p : passages) EXPECT_EQ(p, expected);
+}
+TEST(Passages, TextIIsTheSameForAnyNumberOfTexts) {
+  const Tiny t(small());
+  const std::vector<Token> prompt{2, 7, 3};
+  Decoding d{.sample = true, .max_new = 60, .seed = 5};
+  const auto all = write_passages(t.model, prompt, kEnd, d, 20);
+  std::set<size_t> lengths;
+  for (uint32_t i = 0; i < 20; ++i) {
+    d.first = i;
+    EXPECT_EQ(write_passages(t.model, prompt, kEnd, d, 1)[0], all[i]) << i;
+    lengths.insert(all[i].size());
+  }
+  EXPECT_GT(lengths.size(), 2u) << "some end, in one part or another";
+  EXPECT_GT(*lengths.rbegin(), 24u);
 }
 TEST(Generate, TellsItsProgress) {
   const Tiny t(small());

@@ -2,15 +2,18 @@
 #include "page/page.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <zlib.h>
 
 #include <regex>
+#include <thread>
 
 #include "generate/translate.h"
 #include "page/attention.h"
 #include "page/png.h"
 #include "page/tokens.h"
 #include "program.h"
+#include "run/history.h"
 #include "run_folder.h"
 #include "text/json.h"
 #include "text/unicode.h"
@@ -79,6 +82,21 @@ void expect_alone(const std::string& html) {
     EXPECT_EQ(count("<" + std::string(tag)), count("</" + std::string(tag))) << tag;
   }
 }
+TEST(RunHistory, ThinnedPointsAreMeansOfNeighbours) {
+  const std::vector<page::ChartPoint> points{{1, 10}, {2, 20}, {3, 30}, {4, 40}, {5, 80}};
+  const auto at = [](const std::vector<page::ChartPoint>& all) {
+    std::vector<std::pair<double, double>> out;
+    for (const page::ChartPoint& p : all) {
+      out.emplace_back(p.x, p.y);
+      EXPECT_TRUE(p.low == p.y && p.high == p.y);  // no interval
+    }
+    return out;
+  };
+  EXPECT_EQ(at(thinned(points, 2)), (std::vector<std::pair<double, double>>{{1.5, 15}, {4, 50}}));
+  EXPECT_EQ(at(thinned(points, 9)),
+            (std::vector<std::pair<double, double>>{{1, 10}, {2, 20}, {3, 30}, {4, 40}, {5, 80}}));
+  EXPECT_TRUE(thinned({}, 3).empty());
+}
 struct RunPage : testing::Test {
   Program p;
   void trained(const std::string& name, const std::string& more = "") {
@@ -107,6 +125,17 @@ TEST_F(RunPage, ShowsCurvesSamplesTokensAndAttention) {
   EXPECT_NE(both.find("neither a model nor a checkpoint"), std::string::npos);
   EXPECT_NE(both.find("not finished"), std::string::npos);
   EXPECT_NE(both.find("Training loss"), std::string::npos);
+  // While it is watched the page reloads itself, and no longer when that has ended.
+  const pid_t watch = p.start({"inspect", p.file("two"), "--html", p.file("live.html"), "--watch"});
+  const auto reloads = [&] {
+    return slurp(p.file("live.html")).find("<meta http-equiv=\"refresh\" content=\"10\">") !=
+           std::string::npos;
+  };
+  for (int i = 0; i < 3000 && !reloads(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE(reloads());
+  kill(watch, SIGINT);
+  EXPECT_EQ(p.end(watch).status, 0) << slurp(p.file("err"));
+  EXPECT_FALSE(reloads());
   ASSERT_EQ(p.run({"inspect", p.file("one"), "--svg", p.file("loss.svg")}).status, 0);
   EXPECT_NE(slurp(p.file("loss.svg")).find("</svg>"), std::string::npos);
   expect_refusal(p.run({"inspect", p.file("one"), p.file("two")}), "--html");

@@ -5,8 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <thread>
 
 #include "base/error.h"
 #include "pipeline/runner.h"
@@ -220,6 +223,60 @@ TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
   const auto before = ::signal(SIGCHLD, SIG_IGN);
   expect_error([&] { run_stages(g, store, {{"/bin/true"}}, progress, kGoOn); }, "a failed (status 0)");
   ::signal(SIGCHLD, before);
+}
+// A fact of a finished stage, as if it had been another.
+void set_fact(const Store& store, const std::string& id, const std::string& fact, const Json& value) {
+  const std::string path = store.folder(id) + "/stage.json";
+  Json facts = parse_json(slurp(path), path);
+  for (auto& [key, held] : std::get<Json::Object>(facts.value))
+    if (key == fact) held = value;
+  Disk::real().replace_text(path, to_json(facts));
+}
+TEST(Runner, TheTimeThatIsLeftByHand) {
+  Scratch scratch;
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}, 2),
+                    b = g.add("test-write", "b", {{"text", "B"}}, {}, 5);
+  g.add("test-join", "c", {}, {{"part", a}, {"part", b}}, 1);
+  EXPECT_DOUBLE_EQ(seconds_left(g, store), 2 + 5 + 1);
+  store.make(g, a, progress, kGoOn);
+  set_fact(store, a, "seconds", Json(6.0));
+  EXPECT_DOUBLE_EQ(seconds_left(g, store), 3 * 5 + 3 * 1);  // of no stage of c's kind is anything known
+}
+TEST(Store, TheNewestFactsComeFirst) {
+  Scratch scratch;
+  const Store empty(scratch.path + "/none");
+  EXPECT_TRUE(empty.all_facts("test-write").empty());
+  Store store(scratch.path);
+  Progress progress;
+  Graph g;
+  std::vector<std::string> ids;
+  for (const char* text : {"A", "B", "C"}) ids.push_back(g.add("test-write", text, {{"text", text}}, {}));
+  for (const std::string& id : ids) store.make(g, id, progress, kGoOn);
+  const char* when[] = {"2026-03-01T10:00:00Z", "2026-03-01T12:00:00Z", "2026-03-01T11:00:00Z"};
+  for (size_t i = 0; i < 3; ++i) set_fact(store, ids[i], "finished", Json(when[i]));
+  std::string labels;
+  for (const Json& facts : store.all_facts("test-write")) labels += *facts.find("label")->text();
+  EXPECT_EQ(labels, "BCA");
+  Disk::real().replace_text(store.folder(ids[2]) + "/stage.json", "{");
+  EXPECT_EQ(store.all_facts("test-write").size(), 2u);  // one that cannot be read is left out
+}
+TEST(Store, WhoWaitsForALockGetsItWhenItIsFree) {
+  Scratch scratch;
+  auto first = std::make_unique<FileLock>(scratch.path + "/lock");
+  std::atomic<bool> asks = false, free = false;
+  std::jthread other([&] {
+    asks = true;
+    const FileLock lock(scratch.path + "/lock", FileLock::Taken::wait);
+    EXPECT_TRUE(lock.held());
+    EXPECT_TRUE(free);
+  });
+  while (!asks) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  free = true;
+  first.reset();
 }
 TEST(Store, OneAtATime) {
   Scratch scratch;

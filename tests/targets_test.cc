@@ -41,6 +41,19 @@ void write_some_scores(const StageContext& x) {
 const StageKind kinds[] = {{"test-scores", 1, false, write_some_scores},
                            {"test-targets", 1, false, write_some_targets}};
 
+TEST(Targets, FilesThatDoNotAgreeAreRefused) {
+  const Scratch scratch;
+  const auto file = [&](const char* name, const std::string& text) {
+    Disk::real().replace_text(scratch.path + "/" + name, text);
+  };
+  const auto said = [&] { return error_of<FileError>([&] { edits::read_targets(scratch.path); }); };
+  edits::write_targets(scratch.path, {{3, 5}, {{"a", "A"}, {"b", "B"}}, {1, .5f}});
+  EXPECT_EQ(said(), "");
+  file("weights.txt", "1\n");
+  EXPECT_EQ(said(), scratch.path + ": 1 weights for 2 pairs");
+  file("ids.txt", "3\n5\n6\n");
+  EXPECT_EQ(said(), scratch.path + ": 3 ids for 2 pairs");
+}
 TEST(Targets, AreAlignedBySentence) {
   // Pool sentences 0 and 2 are one source, translated by two people; the machine left 1 out.
   const edits::TargetSet human{{0, 1, 2, 3}, {{"a", "A"}, {"b", "B"}, {"a", "AA"}, {"a", "A"}}, {}},

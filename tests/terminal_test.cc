@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/progress.h"
 #include "base/utf8.h"
 #include "checkpoint/safetensors.h"
 #include "tests/typed.h"
@@ -41,7 +42,16 @@ TEST(Terminal, ControlCharactersBecomeVisible) {
   EXPECT_TRUE(has_controls("\xE0\x82\x9B"));
 }
 
-// For every command: no line exceeds the requested width, and the words are the same at any width.
+TEST(Terminal, DurationsAreShort) {
+  for (const auto& [seconds, expected] : {std::pair{0., "0s"},
+                                          {12.4, "12s"},
+                                          {59.6, "1m00s"},
+                                          {200., "3m20s"},
+                                          {3599.6, "1h00m"},
+                                          {3725., "1h02m"},
+                                          {360000., "100h00m"}})
+    EXPECT_EQ(duration(seconds), expected) << seconds;
+}
 TEST(Terminal, WhatIsShortenedEndsWithAWholeCharacter) {
   EXPECT_EQ(shortened("abc", 3), "abc");
   EXPECT_EQ(shortened("abcd", 3), "abc...");
@@ -51,6 +61,7 @@ TEST(Terminal, WhatIsShortenedEndsWithAWholeCharacter) {
   for (const size_t cut : {1, 2, 3}) EXPECT_EQ(shortened("a" + euro, cut), "a...") << cut;
   EXPECT_EQ(shortened("", 0), "");
 }
+// For every command: no line exceeds the requested width, and the words are the same at any width.
 TEST(Terminal, HelpFitsItsColumns) {
   const Program p;
   const auto words_of = [](const std::string& text) {

@@ -24,6 +24,18 @@ using namespace edits;
 namespace {
 using Lines = std::vector<std::string>;
 
+// Of a a a b two are drawn: there is no b in half of the draws, and no draw without an a.
+TEST(Thin, TypesExpectedByHand) {
+  Vocabulary words;
+  const int32_t a = words.add("a"), b = words.add("b");
+  const std::vector<int32_t> tokens{a, a, b, a};
+  HumanText human;
+  human.add(Lines{"a"});
+  EXPECT_NEAR(types_expected(tokens, words, 2), 1.5, 1e-12);
+  EXPECT_NEAR(types_expected(tokens, words, 2, &human), 1, 1e-12);
+  EXPECT_NEAR(types_expected(tokens, words, 1, &human), .75, 1e-12);
+  EXPECT_NEAR(types_expected(tokens, words, 4), 2, 1e-12);
+}
 TEST(Ibm1, IsItsEquations) {
   const Lines german{"das haus", "das buch", "ein buch", "", "das das haus"},
       english{"the house", "the book", "a book", "nothing", "the house"};
