@@ -11,21 +11,13 @@
 
 #include "base/error.h"
 #include "data/loader.h"
+#include "tests/error_of.h"
 #include "tests/grammar/grammar.h"
 #include "tests/scratch.h"
 
 namespace rum::data_test {
 namespace {
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-template <class F>
-std::string refusal(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "nothing was refused";
-}
 
 // ---- pack -------------------------------------------------------------------------------------------------
 const std::vector<Example> kTwo = {{{11, 12, 1, 21, 22, 2}, 3, 0.5f}, {{31, 32, 2}, 0, 2}};
@@ -107,14 +99,14 @@ TEST(Pack, SourcesApartForAnEncoder) {
   EXPECT_EQ(positions_of({{5, 7, 4, 4, 4, 4}, 2}, shape), 4);
   EXPECT_TRUE(fits(two, {.tokens = 3, .texts = 2, .sources = 5}));
   EXPECT_FALSE(fits(two, {.tokens = 2, .texts = 2, .sources = 5}));
-  EXPECT_TRUE(has(refusal([&] { pack(two, {.tokens = 4, .texts = 2, .sources = 4}); }), "4 of sources"));
+  EXPECT_TRUE(has(error_of([&] { pack(two, {.tokens = 4, .texts = 2, .sources = 4}); }), "4 of sources"));
   const Example document{{5, 6}, 0};
-  EXPECT_TRUE(has(refusal([&] { pack({&document, 1}, shape); }), "no source"));
+  EXPECT_TRUE(has(error_of([&] { pack({&document, 1}, shape); }), "no source"));
 }
 TEST(Pack, RefusesWhatDoesNotFit) {
-  EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 8, .texts = 2}); }), "do not fit 8 tokens"));
-  EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 9, .texts = 1}); }), "1 texts"));
-  EXPECT_TRUE(has(refusal([] { pack(kTwo, {.tokens = 9, .texts = 2, .scored = 4}); }), "4 scored"));
+  EXPECT_TRUE(has(error_of([] { pack(kTwo, {.tokens = 8, .texts = 2}); }), "do not fit 8 tokens"));
+  EXPECT_TRUE(has(error_of([] { pack(kTwo, {.tokens = 9, .texts = 1}); }), "1 texts"));
+  EXPECT_TRUE(has(error_of([] { pack(kTwo, {.tokens = 9, .texts = 2, .scored = 4}); }), "4 scored"));
 }
 
 // ---- plans ------------------------------------------------------------------------------------------------
@@ -154,7 +146,7 @@ TEST(Plan, EveryDamageIsRefused) {
   const std::string good = Disk::real().read(path);
   auto loads = [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
-    return refusal([&] { load_plan(path); });
+    return error_of([&] { load_plan(path); });
   };
   for (size_t i = 0; i + 1 < good.size(); ++i) EXPECT_TRUE(has(loads(good.substr(0, i)), path)) << i;
   for (size_t i = 0; i < good.size(); ++i)
@@ -171,11 +163,11 @@ TEST(Plan, EveryDamageIsRefused) {
   Plan none = small_plan();
   none.rows[0].weight = NAN;
   save_plan(none, path);
-  EXPECT_TRUE(has(refusal([&] { load_plan(path); }), "expected a weight, found \"nan\""));
+  EXPECT_TRUE(has(error_of([&] { load_plan(path); }), "expected a weight, found \"nan\""));
   none.rows[0].weight = -0.5f;
   save_plan(none, path);
   EXPECT_TRUE(
-      has(refusal([&] { load_plan(path); }), "line 7: expected a weight of at least 0, found \"-0.5\""));
+      has(error_of([&] { load_plan(path); }), "line 7: expected a weight of at least 0, found \"-0.5\""));
   EXPECT_TRUE(has(loads("ruminate-plan 1\nseed 1 reshuffle 0\ncorpora 1\n00\nrows 99999999999\n"), "line 5"));
 }
 TEST(Plan, ShuffledHasEachExampleOnce) {
@@ -372,7 +364,7 @@ TEST_F(LoaderTest, StepsForSoManyTargetTokens) {
   }
   LoaderConfig both = config(150);
   both.target_tokens = 10;
-  EXPECT_TRUE(has(refusal([&] { Loader(p, corpora(), tokenizer(), both, 5); }), "5 steps, 10 target"));
+  EXPECT_TRUE(has(error_of([&] { Loader(p, corpora(), tokenizer(), both, 5); }), "5 steps, 10 target"));
 }
 TEST_F(LoaderTest, PacksGreedily) {  // the next example never fits into the micro-batch before
   const Plan p = plan();
@@ -411,8 +403,8 @@ TEST_F(LoaderTest, OnePassEndsWithThePlan) {
     }
     EXPECT_EQ(tokens, expected);
     EXPECT_EQ(loader.epoch(loader.steps()), 1);
-    EXPECT_TRUE(has(refusal([&] { loader.at(loader.steps()); }), "step"));
-    EXPECT_TRUE(has(refusal([&] { loader.at(-1); }), "step"));
+    EXPECT_TRUE(has(error_of([&] { loader.at(loader.steps()); }), "step"));
+    EXPECT_TRUE(has(error_of([&] { loader.at(-1); }), "step"));
   }
 }
 TEST_F(LoaderTest, RebuiltGivesEqualStepsInAnyOrder) {
@@ -486,9 +478,10 @@ TEST_F(LoaderTest, LeavesOutPairsThatAreTooLong) {
   c.context = 2;
   std::vector<Corpus> pairs{corpora()[0]};
   const int64_t all[] = {700};
-  EXPECT_TRUE(has(
-      refusal([&] { Loader(shuffled_plan(all, std::span(&pairs[0].hash, 1), 1), pairs, tokenizer(), c, 0); }),
-      "nothing is left to train on"));
+  EXPECT_TRUE(has(error_of([&] {
+                    Loader(shuffled_plan(all, std::span(&pairs[0].hash, 1), 1), pairs, tokenizer(), c, 0);
+                  }),
+                  "nothing is left to train on"));
 }
 TEST_F(LoaderTest, KnowsTheLongestSourceThatIsTrainedOn) {
   std::string long_one;
@@ -526,9 +519,9 @@ TEST_F(LoaderTest, EveryStepHasALoss) {
   EXPECT_EQ(loader.notes().back(), "300 of 762 rows of the plan have weight 0 and are left out");
   for (PlanRow& r : p.rows) r.weight = 0;
   EXPECT_TRUE(
-      has(refusal([&] { Loader(p, corpora(), tokenizer(), c, 0); }), "all 762 rows of the plan have"));
+      has(error_of([&] { Loader(p, corpora(), tokenizer(), c, 0); }), "all 762 rows of the plan have"));
   p.rows[3].weight = -1;
-  EXPECT_TRUE(has(refusal([&] { Loader(p, corpora(), tokenizer(), c, 0); }), "the weight -1, expected at"));
+  EXPECT_TRUE(has(error_of([&] { Loader(p, corpora(), tokenizer(), c, 0); }), "the weight -1, expected at"));
 
   // Without tokens around them texts of one token have nothing to predict.
   Tokenizer bare = tokenizer();
@@ -539,7 +532,7 @@ TEST_F(LoaderTest, EveryStepHasALoss) {
   const auto of = [&](const Corpus& t) {
     return Loader(shuffled_plan(size, std::span(&t.hash, 1), 1), {&t, 1}, bare, c, 0);
   };
-  EXPECT_TRUE(has(refusal([&] { of(texts[0]); }), "have no token that gets a loss"));
+  EXPECT_TRUE(has(error_of([&] { of(texts[0]); }), "have no token that gets a loss"));
   const Loader more = of(texts[1]);
   EXPECT_EQ(more.steps(), 1);
   EXPECT_GT(more.at(0)[0].total_weight, 0);
@@ -547,18 +540,18 @@ TEST_F(LoaderTest, EveryStepHasALoss) {
 TEST_F(LoaderTest, RefusesAnotherCorpus) {
   std::vector<Corpus> changed = corpora();
   changed[0].hash ^= 1;
-  EXPECT_TRUE(has(refusal([&] { Loader(plan(), changed, tokenizer(), config(150), 0); }),
+  EXPECT_TRUE(has(error_of([&] { Loader(plan(), changed, tokenizer(), config(150), 0); }),
                   "pairs: the plan was made for"));
   Plan beyond = plan();
   beyond.rows[3].example = 700, beyond.rows[3].source = 0;
-  EXPECT_TRUE(has(refusal([&] { Loader(beyond, corpora(), tokenizer(), config(150), 0); }),
+  EXPECT_TRUE(has(error_of([&] { Loader(beyond, corpora(), tokenizer(), config(150), 0); }),
                   "example 700, there are 700"));
   Plan empty = plan();
   empty.rows.clear();
-  EXPECT_TRUE(has(refusal([&] { Loader(empty, corpora(), tokenizer(), config(150), 0); }), "no rows"));
+  EXPECT_TRUE(has(error_of([&] { Loader(empty, corpora(), tokenizer(), config(150), 0); }), "no rows"));
   std::vector<Corpus> one = {make_corpus("half", {{"", "no source"}})};
   const int64_t size[] = {1};
-  EXPECT_TRUE(has(refusal([&] {
+  EXPECT_TRUE(has(error_of([&] {
                     Loader(shuffled_plan(size, std::span(&one[0].hash, 1), 1), one, tokenizer(), config(150),
                            0);
                   }),

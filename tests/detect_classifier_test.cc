@@ -460,7 +460,9 @@ TEST(DetectorScorers, WhatLooksLikeAPersonsRanksFirst) {
   std::filesystem::rename(scratch.path + "/surrogate/run/model.safetensors",
                           scratch.path + "/surrogate/run/last.safetensors");
   for (const char* kind : {"linear", "classifier", "states"}) {
-    Stage stage{"score-1", "score", kind, Json(Json::Object{{"kind", kind}, {"seed", 3}}), {}, {}};
+    Json::Object parameters{{"kind", kind}, {"seed", 3}};
+    if (kind == std::string("classifier")) parameters.emplace_back("options", small());
+    Stage stage{"score-1", "score", kind, Json(std::move(parameters)), {}, {}};
     std::vector<std::string> folders;
     for (const char* name : {"split", "judge", "targets", "surrogate"}) {
       stage.inputs.push_back({name, name});

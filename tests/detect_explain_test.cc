@@ -340,10 +340,9 @@ TEST_F(Explaining, APageOnStandardOutputStandsThereAlone) {
     EXPECT_EQ(piped.err, file.out);
   }
   // Where the table cannot be written, the page is.
-  const char* program = getenv("RUM_PROGRAM");
-  std::string line = program ? program : "build/ruminate";
+  std::string line = program_path();
   for (const std::string& word : words({"--in", file("texts"), "--html", "-"})) line += " " + word;
-  EXPECT_EQ(std::system((line + " >" + file("piped") + " 2>/dev/full").c_str()), 0);
+  EXPECT_EQ(shell(line + " >" + file("piped") + " 2>/dev/full").status, 0);
   run(words({"--in", file("texts"), "--html", file("page.html")}));
   EXPECT_EQ(slurp(file("piped")), slurp(file("page.html")));
 }
@@ -385,8 +384,9 @@ TEST_F(Explaining, WindowsOfADocument) {
   expect_refusal(run(words({"--document", file("texts"), "--stride", "3"})), "--stride needs --window");
   write("blank.txt", " \n\n");
   expect_refusal(run(words({"--document", file("blank.txt")})), "it holds only spaces");
-  expect_refusal(run(words({"--document", file("none.txt")})), "none.txt");
-  expect_refusal(run(words({"--in", file("texts"), "--html", file("no/folder.html")})), "no/folder.html");
+  expect_refusal(run(words({"--document", file("none.txt")})), "none.txt: cannot open: No such file");
+  expect_refusal(run(words({"--in", file("texts"), "--html", file("no/folder.html")})),
+                 "there is no folder " + file("no"));
 }
 }  // namespace
 }  // namespace rum::detect::detect_explain_test

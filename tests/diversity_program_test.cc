@@ -1,11 +1,9 @@
 // `ruminate diversity` as a user meets it: tables and JSON, what it reads, and how it refuses bad input.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
+#include <sched.h>
 #include <zlib.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "base/error.h"
@@ -13,42 +11,19 @@
 #include "tests/program.h"
 #include "tests/random_lines.h"
 #include "tests/sanitizer.h"
-#include "tests/scratch.h"
+#include "tests/turkish.h"
 #include "text/json.h"
 
 namespace rum::diversity_program_test {
 using namespace metrics;
 namespace {
-struct Diversity {
-  Scratch scratch;
-  int status = -1;
-  std::string out, err;
-  std::string file(const std::string& name) const { return scratch.path + "/" + name; }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name), std::ios::binary) << text;
-    return file(name);
-  }
-  std::string slurp(const std::string& name) const {
-    std::ifstream in(file(name));
-    std::stringstream s;
-    s << in.rdbuf();
-    return s.str();
-  }
-  // `before`: the environment; `after`: redirection.
-  void run(const std::string& words, const std::string& before = "",
-           const std::string& after = "</dev/null") {
-    const char* program = std::getenv("RUM_PROGRAM");
-    const std::string line = before + " " + (program ? program : "build/ruminate") + " diversity " + words +
-                             " >" + file("out") + " 2>" + file("err") + " " + after;
-    const int ended = std::system(line.c_str());
-    status = WIFEXITED(ended) ? WEXITSTATUS(ended) : 128;
-    out = slurp("out"), err = slurp("err");
+struct Diversity : Program, Ran {  // the result of the last run
+  void run(const std::string& words) {
+    static_cast<Ran&>(*this) = shell(program_path() + " diversity " + words);
   }
   void expect_refusal(const std::string& part) const {
-    EXPECT_EQ(status, 1) << err;
+    rum::expect_refusal(*this, part);
     EXPECT_EQ(out, "");
-    EXPECT_NE(err.find(part), std::string::npos) << err;
-    EXPECT_EQ(err.find('\n'), err.size() - 1) << err;  // one sentence
   }
   double number(size_t of_file, const char* part, const char* name) const {
     const Json all = parse_json(out, "out");
@@ -151,7 +126,7 @@ TEST(DiversityProgram, ReadsGzipColumnsAndStandardInput) {
   const double wanted = d.number(0, "measures", "ttr");
   EXPECT_DOUBLE_EQ(wanted, .75);
   for (const std::string& words : {d.file("packed"), std::string("-"), d.file("pairs") + ":2"}) {
-    d.run(words + " --measures tokens,ttr,entropy_bits --json", "", "<" + d.file("plain"));
+    d.run(words + " --measures tokens,ttr,entropy_bits --json <" + d.file("plain"));
     ASSERT_EQ(d.status, 0) << d.err;
     EXPECT_DOUBLE_EQ(d.number(0, "measures", "ttr"), wanted) << words;
     EXPECT_DOUBLE_EQ(d.number(0, "measures", "entropy_bits"), 1.5) << words;
@@ -173,7 +148,7 @@ TEST(DiversityProgram, BadInput) {
   d.expect_refusal("none: cannot open");
   d.run(empty);
   d.expect_refusal("empty: no line in it");
-  d.run("- --reference -", "", "<" + good);
+  d.run("- --reference - <" + good);
   d.expect_refusal("standard input (-) can be read only once");
   d.run("-");
   d.expect_refusal("standard input: no line in it");
@@ -336,11 +311,19 @@ TEST(DiversityProgram, SameForAnyThreadsAndLocale) {
   d.run(words);
   ASSERT_EQ(d.status, 0) << d.err;
   const std::string first = d.out;
-  for (const char* before : {"taskset 1", "LC_ALL=de_DE.UTF-8", "LC_ALL=tr_TR.UTF-8", "LC_ALL=C"}) {
-    d.run(words, before);
-    ASSERT_EQ(d.status, 0) << d.err;
-    EXPECT_EQ(d.out, first) << before;
-  }
+  cpu_set_t all, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu)
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);  // the program's, too
+  d.run(words);
+  ASSERT_EQ(sched_setaffinity(0, sizeof all, &all), 0);
+  EXPECT_EQ(d.out, first);
+  const Turkish turkish;
+  if (!turkish) GTEST_SKIP() << Turkish::kMissing;
+  d.run(words);
+  EXPECT_EQ(d.out, first);
 }
 }  // namespace
 }  // namespace rum::diversity_program_test

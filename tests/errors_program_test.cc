@@ -158,7 +158,7 @@ TEST_F(ErrorsCommand, BadInputGetsOneSentence) {
   expect_refusal(run({"--hyp", "-", "--lexicon", "-"}), "standard input (-) can be read only once");
   expect_refusal(run({"--by", "name_mismach"}), "did you mean \"name_mismatch\"?");
   expect_refusal(run({"--by", "ter"}), "--by needs --worst");
-  expect_refusal(run({"--lexicon", p.file("none")}), "none");
+  expect_refusal(run({"--lexicon", p.file("none")}), "none: cannot open: No such file");
   expect_refusal(p.run({"errors", "--explain", "copied_word"}), "did you mean \"copied_words\"?");
   expect_refusal(p.run({"errors"}), "expected --hyp FILE and --ref FILE");
   const Ran language = run({"--lang", "fr"});

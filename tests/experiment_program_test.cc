@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <thread>
 
@@ -111,7 +112,7 @@ void expect_choices(const Experiment& e) {
   EXPECT_EQ(drawn["mbr"], drawn["oracle"]);
 }
 
-// Weights chosen by BLEU are those of the first evaluation with the highest one.
+// Weights chosen by BLEU are those of the evaluation with the highest one, of equal ones that of the lowest loss.
 void expect_best_by_bleu(const Experiment& e) {
   int64_t chosen = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
@@ -122,14 +123,15 @@ void expect_best_by_bleu(const Experiment& e) {
       continue;
     ++chosen;
     std::string best;
-    double highest = -1;
+    double highest = -1, lowest = 0;
     std::istringstream lines(slurp(folder + "/run/metrics.jsonl"));
     for (std::string line; std::getline(lines, line);) {
       const Json j = parse_json(line, "metrics");
       const Json *bleu = j.find("valid_bleu"), *step = j.find("step");
-      double score = 0;
-      if (bleu == nullptr || !bleu->number(score) || score <= highest) continue;
-      highest = score;
+      double score = 0, loss = 0;
+      if (bleu == nullptr || !bleu->number(score) || !j.find("valid_loss")->number(loss)) continue;
+      if (score < highest || (score == highest && loss >= lowest)) continue;
+      highest = score, lowest = loss;
       best = to_json(*step);
     }
     EXPECT_EQ(read_safetensors(folder + "/run/best.safetensors").meta["step"], best);
@@ -381,9 +383,11 @@ void expect_mean_difference(const Experiment& e) {
   const ExperimentConfig c = parse_experiment(e.config, "c.toml");
   const ExperimentGraph g = experiment_graph(c, &store);
   const ExperimentResults r = gather(c, g, store);
+  int64_t rows = 0;
   for (const ClaimResult& claim : r.claims) {
     if (claim.claim->id != "C6") continue;
     ASSERT_EQ(claim.rows.size(), 3u);
+    rows += 3;
     for (size_t m = 0; m < 3; ++m) {
       const auto score = [&](const char* name) {
         for (const ArmResult& a : r.arms)
@@ -395,6 +399,7 @@ void expect_mean_difference(const Experiment& e) {
       EXPECT_NEAR(claim.rows[m].difference.value, better - score("self, greedy"), 1e-9);
     }
   }
+  EXPECT_EQ(rows, 3);
 }
 
 TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
@@ -603,6 +608,18 @@ std::string small(const std::string& config) {
         out.substr(claims, c3 - claims) + out.substr(gate);
   return out;
 }
+// What small() makes, made once for all tests: a copy in this folder of an experiment.
+void copy_small(const Experiment& to, const std::string& folder) {
+  static const std::unique_ptr<Experiment> made = [] {
+    auto e = std::make_unique<Experiment>();
+    e->config = small(e->config);
+    const Ran r = e->run(e->words("run", "x"));
+    EXPECT_EQ(r.status, 0) << r.err;
+    return e;
+  }();
+  fs::create_directories(fs::path(to.file(folder)).parent_path());
+  fs::copy(made->file("x"), to.file(folder), fs::copy_options::recursive);
+}
 void expect_nothing_of_one_seed(const Experiment& e, const std::string& folder) {
   const Json claims = parse_json(slurp(e.file(folder + "/claims.json")), "claims.json");
   const Json& c1 = claims.find("claims")->array()->front();
@@ -626,6 +643,16 @@ TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
   ASSERT_EQ(whole.status, 0) << whole.err;
   ASSERT_EQ(e.run(e.words("report", "whole")).status, 0);
   expect_nothing_of_one_seed(e, "whole");
+  // Ctrl-C once something is made: it says how to go on.
+  const pid_t asked = e.start(e.words("run", "killed"));
+  for (int i = 0; i < 3000 && !fs::exists(e.file("killed/stages")); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  kill(asked, SIGINT);
+  const Ran stopped = e.end(asked);
+  EXPECT_EQ(stopped.status, 130) << stopped.err;
+  EXPECT_TRUE(std::regex_search(stopped.err, std::regex("stopped: [0-9]+ of [0-9]+ stages are made; the same "
+                                                        "command continues\n$")))
+      << stopped.err;
   const int kills = std::getenv("RUM_TEST_ALL") ? 100 : 6;
   const Random random{3, Stream::sample};
   int killed = 0;
@@ -649,9 +676,8 @@ TEST(ExperimentProgram, KilledAtRandomItEndsAsIfItHadNotBeen) {
 }
 TEST(ExperimentProgram, AChangedSettingRedoesWhatDependsOnIt) {
   Experiment e;
-  e.config = small(e.config);
-  ASSERT_EQ(e.run(e.words("run", "x")).status, 0);
-  e.config = replaced(e.config, "real = 0.5", "real = 0.25");
+  copy_small(e, "x");
+  e.config = replaced(small(e.config), "real = 0.5", "real = 0.25");
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
   // The mixture, its measures, its student, the evaluation: nothing else.
@@ -786,19 +812,25 @@ TEST(ExperimentProgram, JobsAreCommandsThatMakeTheWholeExperiment) {
 // As a user runs it: paths of the config itself, no flags but the groups.
 TEST(ExperimentProgram, MakeReproduceRunsAScaleAndWritesItsReport) {
   const Experiment e;
-  const char* program = std::getenv("RUM_PROGRAM");
   for (const char* folder : {"build", "data/cache", "data/configs/experiments"})
     fs::create_directories(e.file(folder));
-  fs::create_symlink(fs::absolute(program ? program : "build/ruminate"), e.file("build/ruminate"));
+  fs::create_symlink(fs::absolute(program_path()), e.file("build/ruminate"));
   fs::create_directory_symlink(e.scratch.path, e.file("data/cache/smoke"));
   std::string config = small(slurp("data/configs/experiments/smoke.toml"));
   config = replaced(config, "name = \"human\"", "group = \"A\"\nname = \"human\"");
   config = replaced(config, "name = \"self, greedy\"", "group = \"B\"\nname = \"self, greedy\"");
   e.write("data/configs/experiments/smoke.toml", config);
   e.write("data/smoke.sh", "exit 1  # the corpus is there\n");
+  copy_small(e, "runs/experiments/smoke");
+  int64_t judged = 0;  // what it finds unmade
+  for (const auto& entry : fs::directory_iterator(e.file("runs/experiments/smoke/stages")))
+    if (entry.path().filename().string().starts_with("judge-")) judged += fs::remove_all(entry.path()) > 0;
+  EXPECT_EQ(judged, 3);  // one of them in no group
   const std::string command = "cd " + e.scratch.path + " && bash " +
                               fs::absolute("tools/reproduce.sh").string() + " smoke A B >said 2>&1";
   ASSERT_EQ(system(command.c_str()), 0) << slurp(e.file("said"));
+  EXPECT_NE(slurp(e.file("said")).find(" stages are made, 2 of them now"), std::string::npos)
+      << slurp(e.file("said"));
   EXPECT_NE(slurp(e.file("said")).find("C1"), std::string::npos) << slurp(e.file("said"));
   EXPECT_TRUE(fs::exists(e.file("runs/experiments/smoke/report.html")));
 }
@@ -825,8 +857,7 @@ TEST(ExperimentProgram, TheCorpusIsTheConfigsUnlessOneIsGiven) {
 TEST(ExperimentProgram, JobsCallTheProgramThatListsThem) {
   Experiment e;
   e.words("jobs", "x");
-  const char* named = std::getenv("RUM_PROGRAM");
-  const std::string ours = fs::canonical(named ? named : "build/ruminate").string();
+  const std::string ours = fs::canonical(program_path()).string();
   fs::copy_file(ours, e.file("here"));
   for (const std::string& program : {ours, std::string("./here")}) {
     const std::string command =
@@ -843,8 +874,8 @@ TEST(ExperimentProgram, JobsRunNothingButTheirStages) {
   e.write("sbatch",
           "#!/bin/bash\nfor word; do last=$word; done\nSLURM_ARRAY_TASK_ID=1 bash -c \"$last\"\n"
           "echo 7\n");
-  const char* named = std::getenv("RUM_PROGRAM");
-  const std::string ours = fs::proximate(named ? named : "build/ruminate").string();
+  const std::string ours = fs::proximate(program_path()).string();
+  ASSERT_FALSE(ours.starts_with("/") || ours.starts_with("..")) << "it would be written over";
   fs::create_directories(fs::path(e.file(ours)).parent_path());
   e.write(ours, "#!/bin/bash\nprintf '%s\\n' \"$7\" \"${@: -1}\" >>seen\n");
   for (const std::string& program : {std::string("sbatch"), ours})
@@ -897,6 +928,7 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   expect_refusal(e.run(e.words("run", "v")), "fewer than a batch of 256");
   e.config = arms;
   // The output of an external model.
+  copy_small(e, "c");
   e.config = replaced(e.config, "targets = \"self/greedy\"", "targets = \"outside\"");
   const auto refuse = [&](const std::string& lines, const char* part) {
     e.write("outside.jsonl", lines);
@@ -927,8 +959,8 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   refuse("{\"id\": 7, \"source\": \"Unsinn.\", \"target\": \"x\"}\n" + aligned,
          "line 1: its source is not that of the pool's pair 7 (\"");
   fs::remove(e.file("outside.jsonl"));
-  expect_refusal(e.run(e.words("run", "c")), "outside.jsonl");
-  expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml");
+  expect_refusal(e.run(e.words("run", "c")), "outside.jsonl: cannot open: No such file");
+  expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml: cannot open: No such file");
 }
 }  // namespace
 }  // namespace rum::experiment_program_test

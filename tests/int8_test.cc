@@ -258,7 +258,9 @@ TEST_F(Int8Run, IsNotTrainedFromQuantizedAgainOrWrittenOver) {
   expect_refusal(p.run({"train", p.file("c.toml"), "--set", "train.from=" + int8}), "stored in int8");
   expect_refusal(p.run({"quantize", int8, p.file("again")}), "in int8 already");
   expect_refusal(p.run({"quantize", f32, int8}), "already exists");
-  expect_refusal(p.run({"translate", int8, "--device", "cuda"}), "");
+  const std::string no_gpu = Backend::missing(DeviceKind::cuda);
+  expect_refusal(p.run({"translate", int8, "--device", "cuda"}),
+                 no_gpu.empty() ? int8 + ": int8 runs on the CPU: give --device cpu" : no_gpu);
   for (const auto& entry : std::filesystem::directory_iterator(p.scratch.path))
     EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
 }

@@ -530,11 +530,11 @@ TEST_F(Together, UnderMpirun) {
   std::string line =
       "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 "
       "OMPI_MCA_hwloc_base_binding_policy=none mpirun -n 2 ";
-  line += getenv("RUM_PROGRAM") != nullptr ? getenv("RUM_PROGRAM") : "build/ruminate";
+  line += program_path();
   for (const std::string& word : train()) line += " '" + word + "'";
-  EXPECT_EQ(std::system((line + " >" + p.file("out") + " 2>" + p.file("err")).c_str()), 0)
-      << slurp(p.file("err"));
-  EXPECT_EQ(slurp(p.file("out")), alone.out);
+  const Ran two = p.shell(line);
+  EXPECT_EQ(two.status, 0) << two.err;
+  EXPECT_EQ(two.out, alone.out);
   expect_same(one, left(p.file("run")));
 }
 }  // namespace

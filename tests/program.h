@@ -27,10 +27,14 @@ struct Ran {
   std::string out, err;
 };
 
-// In a child process: becomes the program, RUM_PROGRAM or build/ruminate, with these arguments.
+// The program that is tested.
+inline std::string program_path() {
+  const char* set = getenv("RUM_PROGRAM");
+  return set ? set : "build/ruminate";
+}
+// In a child process: becomes the program with these arguments.
 [[noreturn]] inline void become(std::vector<std::string> words) {
-  const char* program = getenv("RUM_PROGRAM");
-  words.insert(words.begin(), program ? program : "build/ruminate");
+  words.insert(words.begin(), program_path());
   std::vector<char*> argv;
   for (std::string& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
@@ -40,7 +44,10 @@ struct Ran {
 struct Program {
   Scratch scratch;
   std::string file(const std::string& name) const { return scratch.path + "/" + name; }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(file(name)) << text; }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(file(name), std::ios::binary) << text;
+    return file(name);
+  }
   pid_t start(std::vector<std::string> words, int64_t memory = 0) const {
     const pid_t child = forked(fork());
     if (child != 0) return child;
@@ -62,6 +69,12 @@ struct Program {
   Ran run(std::vector<std::string> words, const std::string& in = "", int64_t memory = 0) const {
     write("in", in);
     return end(start(std::move(words), memory));
+  }
+  // A command of sh, with nothing on its standard input unless it says so.
+  Ran shell(const std::string& command) const {
+    const std::string to = " >" + file("out") + " 2>" + file("err") + " </dev/null";
+    const int status = std::system(("{ " + command + "\n}" + to).c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, slurp(file("out")), slurp(file("err"))};
   }
   void corpora() const {
     const auto pairs = grammar_pairs(330, 5);

@@ -749,7 +749,6 @@ TEST(Report, EffectsAreRelativeWithTheirDenominators) {
   }));
 }
 
-// The links of a chain by generation; of the text, means over seeds between the smallest and the largest.
 // Of one detector at two seeds, and another: two names, each in one colour in both charts.
 TEST(Report, SeedsOfADetectorAreLinesOfOneColour) {
   Made m;
@@ -764,6 +763,7 @@ TEST(Report, SeedsOfADetectorAreLinesOfOneColour) {
   for (const char* line : {"class=\"line s0\"", "class=\"line s1\""})  // data, and the legend's
     EXPECT_EQ(between(charts, line, ">").size(), line == std::string("class=\"line s0\"") ? 6u : 4u) << line;
 }
+// The links of a chain by generation; of the text, means over seeds between the smallest and the largest.
 TEST(Report, AChainIsShownByGeneration) {
   Made m;
   m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();

@@ -1,40 +1,23 @@
 // `ruminate score` as a user meets it: tables, JSON, columns, compressed files, and how it refuses bad input.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 
 #include "golden/cases.h"
 #include "metrics/bleu.h"
-#include "tests/scratch.h"
+#include "tests/program.h"
 #include "text/json.h"
 
 namespace rum::score_test {
 namespace {
-struct Ran {
-  int status;
-  std::string out, err;
-};
-struct Score {
-  Scratch scratch;
-  std::string file(const std::string& name) const { return scratch.path + "/" + name; }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(file(name), std::ios::binary) << text;
-    return file(name);
-  }
+struct Score : Program {
   Ran run(const std::string& flags, const std::string& before = "") const {
-    const char* program = getenv("RUM_PROGRAM");
-    const std::string command = before + (program ? program : "build/ruminate") + " score " + flags + " >" +
-                                file("out") + " 2>" + file("err");
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, golden::slurp(file("out")),
-            golden::slurp(file("err"))};
+    return shell(before + program_path() + " score " + flags);
   }
   std::string base() const {
     write("hyp", "The mill stands by the river.\nRain again!\n\nNobody came on Monday, 3.5 miles away.\n");
@@ -45,9 +28,7 @@ struct Score {
   }
   void refused(const std::string& flags, const std::string& part) const {
     const Ran r = run(flags);
-    EXPECT_EQ(r.status, 1) << flags << r.err;
-    EXPECT_NE(r.err.find(part), std::string::npos) << r.err << "expected: " << part;
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+    expect_refusal(r, part);
     EXPECT_EQ(r.out, "");
   }
 };
@@ -280,7 +261,7 @@ TEST(Score, ColumnsCompressedAndStandardInput) {
   s.write("both.tsv", tsv);
   EXPECT_EQ(s.run("--hyp " + s.file("both.tsv:2") + " --ref " + s.file("both.tsv:3")).out, plain.out);
   gzFile gz = gzopen(s.file("ref.gz").c_str(), "wb");
-  const std::string text = golden::slurp(s.file("ref"));
+  const std::string text = slurp(s.file("ref"));
   gzwrite(gz, text.data(), static_cast<unsigned>(text.size())), gzclose(gz);
   EXPECT_EQ(s.run("--hyp " + s.file("hyp") + " --ref " + s.file("ref.gz")).out, plain.out);
   EXPECT_EQ(s.run("--hyp - --ref " + s.file("ref"), "cat " + s.file("hyp") + " | ").out, plain.out);

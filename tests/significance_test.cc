@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "tests/error_of.h"
 #include "tests/mean_metric.h"
 
 namespace rum::significance_test {
@@ -228,31 +229,23 @@ TEST(Significance, RoundingIsNoEvidence) {
   EXPECT_EQ(exact_randomisation(*metric, counted[0], counted[1], differing(counted[0], counted[1])).p(), 1);
 }
 TEST(Significance, Refusals) {
-  const auto message = [](const std::function<void()>& f) -> std::string {
-    try {
-      f();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
-  };
   const std::vector<Rows> uneven{mean_rows({1, 2}), mean_rows({1})}, none{mean_rows({})},
       one{mean_rows({1, 2})};
-  EXPECT_EQ(message([&] { paired_bootstrap(MeanMetric(), uneven, 5, bootstrap_weights(1)); }),
+  EXPECT_EQ(error_of([&] { paired_bootstrap(MeanMetric(), uneven, 5, bootstrap_weights(1)); }),
             "significance: systems of 2 and 1 sentences");
-  EXPECT_EQ(message([&] { paired_bootstrap(MeanMetric(), none, 5, bootstrap_weights(1)); }),
+  EXPECT_EQ(error_of([&] { paired_bootstrap(MeanMetric(), none, 5, bootstrap_weights(1)); }),
             "significance: no sentence to resample");
-  EXPECT_NE(message([&] { paired_bootstrap(MeanMetric(), one, 0, bootstrap_weights(1)); }).find("1 or more"),
+  EXPECT_NE(error_of([&] { paired_bootstrap(MeanMetric(), one, 0, bootstrap_weights(1)); }).find("1 or more"),
             std::string::npos);
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               weighted_sums(one, 1, resample_weights({{0, 2}}));
             }),
             "significance: no sentence 2 of 2");
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               weighted_sums(one, 2, resample_weights({{0, 1}}));
             }),
             "significance: trial 1, but there are 1");
-  EXPECT_EQ(message([&] { weighted_sums(one, 1, mask_weights({{1}})); }),
+  EXPECT_EQ(error_of([&] { weighted_sums(one, 1, mask_weights({{1}})); }),
             "significance: a mask of 1 for 2 sentences");
 }
 }  // namespace

@@ -50,7 +50,7 @@ TEST(StatedSizes, AConfigLargerThanTheMemoryIsRefusedAtOnce) {
   p.corpora(), p.config();
   expect_refusal(p.run({"train", p.file("c.toml"), "--set", "model.layers=200", "--set", "model.width=32768",
                         "--set", "run.device=cpu"}),
-                 "memory");
+                 " MiB are free: the weights, their gradients and AdamW's moments do not fit");
 }
 }  // namespace
 }  // namespace rum::stated_sizes_test

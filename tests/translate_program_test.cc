@@ -94,7 +94,6 @@ TEST_F(TranslateCommand, ACharacterThatTheTokenizerLacksCostsItsLineAlone) {
 TEST_F(TranslateCommand, WhatNobodyCanReadCostsNoResult) {
   p->write("lines", "das Haus\na\tb\nder Hund\n"), p->write("bad.tsv", "das Haus\tthe house\nno tab\n");
   p->write("nfd", "Cafe\u0301\n"), p->write("one.tsv", "das Haus\tthe house\n");
-  const char* program = getenv("RUM_PROGRAM");
   const std::string run = p->file("run"), out = p->file("out"), rc = p->file("rc");
   const std::string commands[] = {
       "translate " + run + " --max-new 8 -i " + p->file("lines"),
@@ -103,7 +102,7 @@ TEST_F(TranslateCommand, WhatNobodyCanReadCostsNoResult) {
       "score --hyp " + p->file("nfd") + " --ref " + p->file("nfd"),
       "chat --system T. --pairs " + p->file("one.tsv") + " -o " + p->file("made")};
   for (const std::string& words : commands) {
-    const std::string command = std::string(program ? program : "build/ruminate") + " " + words + " >" + out;
+    const std::string command = program_path() + " " + words + " >" + out;
     // Standard output, what the output file holds, and the exit status.
     const auto result = [&](const std::string& line) {
       p->write("made", ""), p->write("rc", "");
@@ -460,6 +459,7 @@ TEST_F(TranslateCommand, OfNoLinesThereIsAPoolToo) {
   EXPECT_TRUE(std::filesystem::exists(p->file("empty.jsonl")));
   EXPECT_EQ(slurp(p->file("empty.jsonl")), "");
 }
+// "x\n" is shorter than what tells packed files apart.
 TEST_F(TranslateCommand, EachLineIsAnsweredWhenItHasCome) {
   for (const char* name : {"in", "named"}) {  // as standard input, and by its name
     const std::string in = p->file(name);

@@ -545,36 +545,32 @@ TEST(OutputFile, AWriteThatGetsNowhereIsAnError) {
 }
 TEST(Disk, SaysWhatTheSystemRefused) {
   Scratch folder;
-  auto refusal = [](auto&& f) -> std::string {
-    try {
-      f();
-    } catch (const FileError& e) {
-      return e.what();
-    }
-    return "";
-  };
   Disk& disk = Disk::real();
-  EXPECT_EQ(refusal([&] { disk.replace_text(folder.path + "/none/x", "text"); }),
+  EXPECT_EQ(error_of<FileError>([&] { disk.replace_text(folder.path + "/none/x", "text"); }),
             folder.path + "/none/x: cannot open for writing: No such file or directory");
   disk.make_folders(folder.path + "/a/b/");
   disk.make_folders(folder.path + "/a/b/c");
   disk.make_folders(folder.path + "/a/b/c");
   EXPECT_TRUE(disk.exists(folder.path + "/a/b/c"));
-  EXPECT_NE(refusal([&] { disk.replace_text(folder.path + "/a", "text"); }).find("Is a directory"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of<FileError>([&] { disk.replace_text(folder.path + "/a", "text"); }).find("Is a directory"),
+      std::string::npos);
   EXPECT_EQ(disk.list(folder.path), std::vector<std::string>{"a"});  // and no a.tmp
   disk.append(folder.path + "/log", "one\n");
   disk.append(folder.path + "/log", "two\n");
   EXPECT_EQ(disk.read(folder.path + "/log"), "one\ntwo\n");
-  EXPECT_NE(refusal([&] { disk.make_folders(folder.path + "/log/x"); }).find("cannot make the folder"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of<FileError>([&] { disk.make_folders(folder.path + "/log/x"); }).find("cannot make the folder"),
+      std::string::npos);
   disk.remove(folder.path + "/log");
   disk.remove(folder.path + "/log");
   EXPECT_FALSE(disk.exists(folder.path + "/log"));
-  EXPECT_NE(refusal([&] { disk.remove(folder.path + "/a"); }).find("cannot remove"), std::string::npos);
-  EXPECT_NE(refusal([&] { disk.list(folder.path + "/none"); }).find("cannot list"), std::string::npos);
+  EXPECT_NE(error_of<FileError>([&] { disk.remove(folder.path + "/a"); }).find("cannot remove"),
+            std::string::npos);
+  EXPECT_NE(error_of<FileError>([&] { disk.list(folder.path + "/none"); }).find("cannot list"),
+            std::string::npos);
   if (disk.exists("/dev/full")) {
-    EXPECT_EQ(refusal([&] { disk.append("/dev/full", "x"); }),
+    EXPECT_EQ(error_of<FileError>([&] { disk.append("/dev/full", "x"); }),
               "/dev/full: no space left: free 1 MB or choose another folder");
   }
 }

@@ -83,7 +83,7 @@ int64_t run_and_kill(const std::string& folder, useconds_t delay_us, bool writin
   return acknowledged;
 }
 TEST(Kill, NineWhileSavingLosesNoAcknowledgedStep) {
-  const int trials = std::getenv("RUM_TEST_ALL") ? 1000 : 50;
+  const int trials = std::getenv("RUM_TEST_ALL") ? 1000 : 20;
   Scratch folder;
   std::mt19937_64 random(9);
   int left = 0;

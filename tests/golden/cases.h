@@ -39,7 +39,7 @@ std::vector<std::string> lines(const Request&, const std::string& file, size_t f
                                size_t to = SIZE_MAX);
 
 // Differences between what is expected and what was got, one line each; `compared` counts values.
-// Fields that were not answered are left out, but in areas of our own definition. Whole numbers and
+// A field that is not answered is one, but for the numbers of tools that are not followed. Whole numbers and
 // strings are equal or not (a signature up to its version); other numbers within 1e-9 + 1e-9
 // |expected|, or as `tolerance(path)` says.
 struct Tolerance {
