@@ -1,5 +1,5 @@
-// Attention against its definition (tests/formulas.cc); and its bits depend only on the text, not on the cache
-// or the batch.
+// Attention against its definition (tests/formulas.cc); and its bits depend only on the text, not on the
+// cache or the batch.
 #include "ops/attention.h"
 
 #include <gtest/gtest.h>

@@ -81,7 +81,8 @@ TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   EXPECT_EQ(both(ids["map"], ids["mixing-recipes"]).size(), 5u * (3 + 4));
   EXPECT_EQ(both(ids["map"], ids["map-decodings"]).size(), 5u * (2 + 5));
 }
-// Errors are counted by the rules of the language: what does so is another stage in German, and what does not, the same.
+// Errors are counted by the rules of the language: what does so is another stage in German, and what does
+// not, the same.
 TEST(ExperimentGraph, ALanguageIsThatOfWhatCountsErrors) {
   const Graphs at;
   ExperimentConfig c = at.config("filters");

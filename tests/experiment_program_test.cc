@@ -112,7 +112,8 @@ void expect_choices(const Experiment& e) {
   EXPECT_EQ(drawn["mbr"], drawn["oracle"]);
 }
 
-// Weights chosen by BLEU are those of the evaluation with the highest one, of equal ones that of the lowest loss.
+// Weights chosen by BLEU are those of the evaluation with the highest one, of equal ones that of the lowest
+// loss.
 void expect_best_by_bleu(const Experiment& e) {
   int64_t chosen = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {

@@ -168,8 +168,8 @@ TEST(Metrics, LocaleDoesNotMatter) {
   if (!turkish) GTEST_SKIP() << Turkish::kMissing;
   EXPECT_EQ(scores(), before);
 }
-// Many characters in one line: linear memory and seconds, not hours. The peer's shift search is bounded by its
-// number of candidates; ours must be bounded in time as well.
+// Many characters in one line: linear memory and seconds, not hours. The peer's shift search is bounded by
+// its number of candidates; ours must be bounded in time as well.
 TEST(Metrics, ALineOfManyCharacters) {
   std::string hyp, ref;
   for (int i = 0; hyp.size() < 200'000; ++i) {

@@ -23,7 +23,8 @@ std::vector<std::string> names_of(const Things& all) {
   for (const auto& x : all) out.emplace_back(pointed_at(x).name);
   return out;
 }
-// The first of them with this name. Error: "no WHAT "name"", with a suggestion and the list of those there are.
+// The first of them with this name. Error: "no WHAT "name"", with a suggestion and the list of those there
+// are.
 template <class Things>
 const auto& find_named(const Things& all, std::string_view name, std::string_view what) {
   for (const auto& x : all)

@@ -35,7 +35,8 @@ std::string beside_human(const MeasureResult& m) {
   return fmt::format("{} → {}{}", page::shown(mean(m.human), d), page::shown(mean(m.values), d),
                      by.empty() ? "" : "<br><small>" + by + "</small>");
 }
-// "of 120", or "of 10 → 11" of the second human translation and of these targets: chances at the first seed.
+// "of 120", or "of 10 → 11" of the second human translation and of these targets: chances at the first
+// seed.
 std::string of_chances(const std::vector<double>& human, const std::vector<double>& own) {
   if (own.empty()) return "";
   const auto shown = [](const std::vector<double>& of) { return page::counted(std::llround(of[0])); };

@@ -26,8 +26,8 @@ class Server {
   Server(const LoadedRun&, ServedModel, const ServerConfig&);
   ~Server();
   int port() const;
-  // Serves until it is asked to stop: then it accepts no more requests, finishes what it can of those in progress
-  // within the patience, and ends their other texts with "abort".
+  // Serves until it is asked to stop: then it accepts no more requests, finishes what it can of those in
+  // progress within the patience, and ends their other texts with "abort".
   void run(const Stop&);
 
  private:
