@@ -431,6 +431,17 @@ TEST_F(TranslateCommand, AStoppedPoolIsContinued) {
   ASSERT_EQ(p->run(pool("whole.jsonl")).status, 0);
   EXPECT_EQ(slurp(p->file("stopped.jsonl")), slurp(p->file("whole.jsonl")));
 }
+// As on a cluster: the limit is an error of writing and no signal, so that nothing is left behind.
+TEST_F(TranslateCommand, BeyondTheLimitOnFilesNothingIsLeft) {
+  std::string many;
+  for (int i = 0; i < 3'000; ++i) many += "das Haus\n";
+  const Ran r = p->shell("ulimit -f 4; exec " + program_path() + " translate " + p->file("run") +
+                         " --beam 1 --input " + p->write("many", many) + " --output " + p->file("limited"));
+  EXPECT_EQ(r.status, 1) << r.err;
+  EXPECT_NE(r.err.find("limited: cannot write: File too large"), std::string::npos) << r.err;
+  EXPECT_FALSE(std::filesystem::exists(p->file("limited")));
+  EXPECT_FALSE(std::filesystem::exists(p->file("limited.ruminate.tmp")));
+}
 // Of nothing there is no probability: 0 would be the best of all.
 TEST_F(TranslateCommand, WhatIsNotTranslatedHasNoProbability) {
   const std::string in = "das Haus\n" + kLong + "\n\na\tb\n\xFFx\n";
