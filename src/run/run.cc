@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
-#include "base/unfinished.h"
 #include "checkpoint/checkpoint.h"
 #include "run/environment.h"
 #include "run/folder.h"
