@@ -122,7 +122,7 @@ std::vector<int> whole(const Sample& s, const std::string& name) {
 }
 Values self_attention(const Sample& s) {
   const std::vector<int> heads = whole(s, "heads");
-  const Values &mask = setting(s, "mask"), &rope = setting(s, "rope");
+  const Values mask = setting(s, "mask"), rope = setting(s, "rope");
   const int width = static_cast<int>(s.inputs[0].shape()[1]) / (heads[0] + 2 * heads[1]);
   return attention_by_definition({heads[0], heads[1], width, whole(s, "offsets"), whole(s, "prefix"),
                                   static_cast<int>(mask[0]), rope[0], rope[1], rope[2]},
