@@ -49,9 +49,9 @@ std::vector<std::string> both(const std::set<std::string>& a, const std::set<std
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
   return out;
 }
-// Five seeds each: the generators self, low and high, which three of them have; self's students of human and of its own
-// targets in remedies, map and mechanisms. Of the configs that go on where these end: the generators
-// and reverse models of both, and the students of the same arms.
+// Five seeds each: the generators self, low and high, which three of them have; self's students of human
+// and of its own targets in remedies, map and mechanisms. Of the configs that go on where these end: the
+// generators and reverse models of both, and the students of the same arms.
 TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   const Graphs at;
   std::map<std::string, std::set<std::string>> ids;
@@ -267,8 +267,8 @@ TEST(ExperimentGraph, AtEqualStepsASmallVolumeLearnsAsLong) {
   EXPECT_EQ(student(g, "human, equal steps", 1).student, student(g, "human").student);
 }
 
-// By hand: laptop's 29 arms and volumes but for six that are another arm's students; of finetune's six arms one
-// is the generator as it is.
+// By hand: laptop's 29 arms and volumes but for six that are another arm's students; of finetune's six arms
+// one is the generator as it is.
 TEST(ExperimentGraph, StudentsOfTwoArmsAreTrainedOnceAndAGeneratorIsNone) {
   const Graphs at;
   const ExperimentConfig laptop = at.config("laptop"), finetune = at.config("finetune");

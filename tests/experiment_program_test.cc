@@ -162,8 +162,8 @@ void expect_draws(const Experiment& e) {
   EXPECT_EQ(drawn, 2);  // at each seed
 }
 
-// The second generation of a chain over parts of 166: its text names its generation and is of the third part; beside
-// it stand the two parts before, of which a quarter of the generated ones has human targets.
+// The second generation of a chain over parts of 166: its text names its generation and is of the third
+// part; beside it stand the two parts before, of which a quarter of the generated ones has human targets.
 void expect_generations(const Experiment& e) {
   int64_t second = 0, joined = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
@@ -324,8 +324,8 @@ void expect_pool_pairs(const Experiment& e) {
   EXPECT_EQ(found.size(), pairs.size());
 }
 
-// A claim with minus_with is about one difference less another, at each seed. An arm with another's targets has
-// its students, so what it differs by is the same in every draw: nothing is left, without any width.
+// A claim with minus_with is about one difference less another, at each seed. An arm with another's targets
+// has its students, so what it differs by is the same in every draw: nothing is left, without any width.
 void expect_difference_of_differences(const Experiment& e) {
   const Store store(e.file("x"));
   const auto claim = [](const char* id, const char* minus) {

@@ -40,6 +40,15 @@ const StageKind kinds[] = {{"test-write", 1, false, write_parameter},
                            {"test-join", 1, false, join},
                            {"test-resume", 1, true, write_parameter}};
 
+// A store in a folder of its own, and the graph whose stages it makes.
+struct InAStore : testing::Test {
+  Scratch scratch;
+  Store store{scratch.path};
+  Progress progress;
+  Graph g;
+};
+struct Runner : InAStore {};
+
 TEST(Graph, AStageIsNamedByWhatDecidesItsOutput) {
   const auto ids = [](const std::string& a, const std::string& label, const std::string& hint) {
     Graph g;
@@ -86,11 +95,7 @@ TEST(Store, MakesOnceAndSeesDamage) {
   Disk::real().replace_text(store.folder(b) + "/stage.json", "{\"files\":{\"../../../x\":\"0\"}}");
   EXPECT_NE(store.damage(b).find("not in the folder"), std::string::npos) << store.damage(b);
 }
-TEST(Store, FilesOfOthersAreNoDamageAndStay) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(InAStore, FilesOfOthersAreNoDamageAndStay) {
   const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
   store.make(g, a, progress, kGoOn);
   EXPECT_TRUE(store.strangers(a).empty());
@@ -114,11 +119,7 @@ TEST(Store, FilesOfOthersAreNoDamageAndStay) {
   EXPECT_EQ(slurp(scratch.path + "/stages/" + a + ".old-3/mine/notes.txt"), "mine");
 }
 // A disk that is not mounted, a file that cannot be read: no reason to make it all again.
-TEST(Store, WhatCannotBeReadIsNoDamage) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(InAStore, WhatCannotBeReadIsNoDamage) {
   const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
   store.make(g, a, progress, kGoOn);
   const std::string file = store.folder(a) + "/out.txt", index = store.folder(a) + "/stage.json";
@@ -139,11 +140,7 @@ TEST(Store, WhatCannotBeReadIsNoDamage) {
   expect_error([&] { store.make(g, a, progress, kGoOn); }, "a symbolic link that leads nowhere");
   EXPECT_EQ(made, 0);
 }
-TEST(Store, WhatAKilledWriterLeftIsNoFileOfAStage) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(InAStore, WhatAKilledWriterLeftIsNoFileOfAStage) {
   const std::string a = g.add("test-resume", "a", {{"text", "A"}}, {});
   Disk::real().make_folders(store.part(a));
   for (const char* name : {"/out.txt.ruminate-0123abcd.tmp", "/half.txt"})
@@ -152,11 +149,7 @@ TEST(Store, WhatAKilledWriterLeftIsNoFileOfAStage) {
   EXPECT_EQ(Disk::real().list(store.folder(a)),
             (std::vector<std::string>{"half.txt", "out.txt", "stage.json"}));
 }
-TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(InAStore, WhatAKilledStageLeftIsNotTakenForFinished) {
   const std::string a = g.add("test-write", "a", {{"text", "A"}}, {});
   Disk::real().make_folders(store.part(a));
   Disk::real().replace_text(store.part(a) + "/half.txt", "x");
@@ -167,11 +160,7 @@ TEST(Store, WhatAKilledStageLeftIsNotTakenForFinished) {
 }
 // Else what an earlier attempt left would stand among the stage's files. Without root's privileges nobody may
 // empty a folder that is read-only.
-TEST(Store, WhatCannotBeRemovedIsAnError) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(InAStore, WhatCannotBeRemovedIsAnError) {
   const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}), locked = store.part(a) + "/locked";
   Disk::real().make_folders(locked);
   Disk::real().replace_text(locked + "/half.txt", "x");
@@ -191,10 +180,7 @@ TEST(Store, WhatCannotBeRemovedIsAnError) {
   fs::permissions(locked, fs::perms::owner_all);
 }
 // A night's run is not lost to one stage: what does not need it is made, in whatever order they stand.
-TEST(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Graph g;
+TEST_F(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {
   const std::string bad = g.add("test-write", "bad", {{"text", "B"}}, {}),
                     needs = g.add("test-join", "needs bad", {}, {{"part", bad}}),
                     good = g.add("test-write", "good", {{"text", "G"}}, {}),
@@ -214,11 +200,7 @@ TEST(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {
   EXPECT_NE(slurp(scratch.path + "/log.txt").find("2 of 4: needs good"), std::string::npos);
 }
 // Some launchers start a program so; then no ended process can be waited for.
-TEST(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {
   g.add("test-write", "a", {{"text", "A"}}, {});
   const auto before = ::signal(SIGCHLD, SIG_IGN);
   expect_error([&] { run_stages(g, store, {{"/bin/true"}}, progress, kGoOn); }, "a failed (status 0)");
@@ -232,11 +214,7 @@ void set_fact(const Store& store, const std::string& id, const std::string& fact
     if (key == fact) held = value;
   Disk::real().replace_text(path, to_json(facts));
 }
-TEST(Runner, TheTimeThatIsLeftByHand) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  Graph g;
+TEST_F(Runner, TheTimeThatIsLeftByHand) {
   const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}, 2),
                     b = g.add("test-write", "b", {{"text", "B"}}, {}, 5);
   g.add("test-join", "c", {}, {{"part", a}, {"part", b}}, 1);

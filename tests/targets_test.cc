@@ -116,8 +116,8 @@ TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
   // other.
   EXPECT_DOUBLE_EQ(at("errors", "1-bleu", "value"), 1 - (1 + 3 * .5) / 4);
   // Character n-grams that match, of all: "onesix" and "onetwo" 3/6, 2/5, 1/4, 0, 0, 0, "fourtwo" beside
-  // "onetwo" 4/7 and 4/6, 2/6 and 2/5, 1/5 and 1/4, 0, 0, 0, "fivethree" beside "three" 5/9 and 5/5, 4/8, 3/7,
-  // 2/6, 1/5.
+  // "onetwo" 4/7 and 4/6, 2/6 and 2/5, 1/5 and 1/4, 0, 0, 0, "fivethree" beside "three" 5/9 and 5/5, 4/8,
+  // 3/7, 2/6, 1/5.
   const auto f = [](double p, double r) { return 5 * p * r / (4 * p + r); };
   const double six = (3. / 6 + 2. / 5 + 1. / 4) / 6,
                four = f((4. / 7 + 2. / 6 + 1. / 5) / 6, (4. / 6 + 2. / 5 + 1. / 4) / 6),
@@ -159,7 +159,8 @@ TEST(Targets, HaveTheirErrorsCountedInTheirLanguage) {
   }
 }
 
-// Two targets of each sentence are as diverse as the whole list read twice, in whatever order their file has them.
+// Two targets of each sentence are as diverse as the whole list read twice, in whatever order their file
+// has them.
 TEST(Targets, OfOneSentenceDoNotLookLikeRepetition) {
   Scratch scratch;
   Store store(scratch.path);
