@@ -162,10 +162,6 @@ TEST(Targets, HaveTheirErrorsCountedInTheirLanguage) {
 // Two targets of each sentence are as diverse as the whole list read twice, in whatever order their file
 // has them.
 TEST(Targets, OfOneSentenceDoNotLookLikeRepetition) {
-  Scratch scratch;
-  Store store(scratch.path);
-  Progress progress;
-  progress.be_silent();
   constexpr int kSentences = 60;
   std::string side_by_side, first, second;
   for (int i = 0; i < kSentences; ++i) {
@@ -175,19 +171,10 @@ TEST(Targets, OfOneSentenceDoNotLookLikeRepetition) {
     first += fmt::format("{} {}\n", i, text);
     second += fmt::format("{} {}\n", kSentences + i, text);
   }
-  Graph g;
-  const auto mtld = [&](const std::string& name, const std::string& text) {
-    const std::string targets = g.add("test-targets", name, {{"text", text}}, {}),
-                      human = g.add("test-targets", "human of " + name, {{"text", first + second}}, {}),
-                      measured = g.add("measure", "measures of " + name, Json::Object{},
-                                       {{"targets", targets}, {"human", human}, {"split", human}});
-    for (const std::string& id : {targets, human, measured}) store.make(g, id, progress, kGoOn);
-    const std::string file = store.folder(measured) + "/measures.json";
-    double out = NAN;
-    parse_json(slurp(file), file).find("diversity")->find("mtld")->find("value")->number(out);
-    return out;
+  const auto mtld = [&](const std::string& text) {
+    return Measured((first + second).c_str(), text.c_str())("diversity", "mtld", "value");
   };
-  EXPECT_DOUBLE_EQ(mtld("side by side", side_by_side), mtld("read twice", first + second));
+  EXPECT_DOUBLE_EQ(mtld(side_by_side), mtld(first + second));
 }
 
 // What an operation makes of such targets by such scores.
