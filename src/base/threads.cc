@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/control_groups.h"
 #include "base/parallel_log.h"
 
 namespace rum {
@@ -118,7 +119,8 @@ class ThreadPool {
 thread_local bool ThreadPool::busy_ = false;
 int processors() {
   cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  const int affine = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return std::min(affine, allowed_processors(control_groups()));
 }
 ThreadPool& pool() {
   static ThreadPool p(processors());
