@@ -168,6 +168,18 @@ TEST(Link, ACheckNoticesAFailureAndLeavesMessages) {
   EXPECT_EQ(error_of([&] { mine.check(); }), gone);
   EXPECT_EQ(error_of([] { Link().check(); }), "");
 }
+TEST(Link, AWaitEndsWithWhatComesWithTheOtherEndOrWithItsTime) {
+  auto [ours, theirs] = connected();
+  EXPECT_FALSE(ours.wait(seconds_now() + 0.2));
+  const uint64_t number = 7;
+  theirs.send(&number, sizeof number);
+  EXPECT_TRUE(ours.wait(seconds_now() + 30));
+  uint64_t back = 0;
+  ours.receive(&back, sizeof back);
+  EXPECT_EQ(back, number);
+  theirs = Link();
+  EXPECT_TRUE(ours.wait(seconds_now() + 30));
+}
 TEST(Link, MoreThanTheConnectionHoldsArrivesWhole) {
   auto [mine, theirs] = connected();
   std::vector<uint32_t> sent(size_t{16} << 20), got(sent.size());

@@ -669,6 +669,12 @@ TEST(Config, WhatIsNoPlainFileIsRefused) {
     EXPECT_NE(error_of([&] { read_config(device); }).find("is not a regular file"), std::string::npos)
         << device;
 }
+TEST(Config, GpusAreCountedByTheirNames) {
+  EXPECT_EQ(
+      count_gpus(std::vector<std::string>{"null", "nvidia-uvm", "nvidia2", "nvidia3", "nvidiactl", "tty"}),
+      2u);
+  EXPECT_EQ(count_gpus(std::vector<std::string>{"nvidia", "nvidia-caps", "nvidia0p"}), 0u);
+}
 TEST(Config, DeviceIsPickedOrRefusedInOneSentence) {
   EXPECT_EQ(pick_device("cpu"), DeviceKind::cpu);
   EXPECT_EQ(error_of([] {

@@ -101,6 +101,12 @@ void Link::say_why_it_ended() {
   }
   ended();
 }
+bool Link::wait(double until) {
+  pollfd p{socket_, POLLIN, 0};
+  while (::poll(&p, 1, 100) <= 0)
+    if (seconds_now() >= until) return false;
+  return true;
+}
 void Link::check() {
   if (socket_ == -1) return;
   pollfd p{socket_, POLLIN | POLLRDHUP, 0};

@@ -33,6 +33,8 @@ class Link {
   void receive(void* to, size_t bytes);  // as many as were sent at once
   // RankFailed if the other end has failed or gone. Does not wait, and takes nothing of what was sent.
   void check();
+  // Waits until something has come, or the other end has gone. False: neither by seconds_now() >= until.
+  bool wait(double until);
   // For the end: what is the matter, instead of what the other end waits for. It throws nothing, and nor does
   // waiting for the other end to go.
   void send_failure(const std::string& sentence);

@@ -136,6 +136,9 @@ void Ranks::meet(const Launch& launch) {
       return Link(socket, rank);
     };
     lower_ = reach(address, launch.port, 0);
+    RUM_CHECK(lower_.wait(seconds_now() + kPatience),
+              "port {} of {} was answered, but not by rank 0 within {} s: another program may have it",
+              launch.port, launch.address, kPatience);
     lower_.receive(&mine, sizeof mine);
     if (rank_ > 1)
       lower_ = reach(mine.address == 0 ? address : mine.address, static_cast<uint16_t>(mine.port), rank_ - 1);

@@ -49,11 +49,9 @@ std::optional<std::vector<std::string>> listed_gpus() {
   for (std::string each; std::getline(list, each, ',');) all.push_back(each);
   return all;
 }
-size_t count_gpus() {  // without starting CUDA
+size_t visible_gpus() {  // without starting CUDA
   if (const auto listed = listed_gpus()) return listed->size();
-  size_t n = 0;
-  while (Disk::real().exists(fmt::format("/dev/nvidia{}", n))) ++n;
-  return n;
+  return count_gpus(Disk::real().list("/dev"));
 }
 // CUDA shows a process the GPUs that CUDA_VISIBLE_DEVICES lists. Told before it starts, it shows every thread
 // of this process that one alone, and nothing else has to know its number.
@@ -72,6 +70,12 @@ void show_only(size_t n, bool started) {
 }
 }  // namespace
 
+size_t count_gpus(std::span<const std::string> devices) {
+  return static_cast<size_t>(std::ranges::count_if(devices, [](const std::string& name) {
+    return name.size() > 6 && name.starts_with("nvidia") &&
+           name.find_first_not_of("0123456789", 6) == std::string::npos;
+  }));
+}
 void check_device_name(const std::string& name) {
   RUM_CHECK(name == "auto" || name == "cpu" || name == "cuda" || gpu_number(name),
             "expected auto, cpu, cuda, or one of several GPUs as cuda:1, found \"{}\"", name);
@@ -82,7 +86,7 @@ DeviceKind pick_device(const std::string& name, int process) {
   if (name == "cpu") return DeviceKind::cpu;
   if (const std::optional<size_t> n = gpu_number(name))
     show_only(*n, started);
-  else if (const size_t gpus = process < 0 ? 0 : count_gpus(); gpus > 1)
+  else if (const size_t gpus = process < 0 ? 0 : visible_gpus(); gpus > 1)
     show_only(static_cast<size_t>(process) % gpus, started);
   started = true;
   if (name == "auto" && !Backend::missing(DeviceKind::cuda).empty()) return DeviceKind::cpu;
