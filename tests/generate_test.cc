@@ -435,6 +435,14 @@ TEST(Generate, LogProbsAreTheLossOfTraining) {
     EXPECT_EQ(got, log_probs(t.model, examples, 1));  // one text a forward
   }
 }
+TEST(Generate, AWeightWithoutAFormInInt8IsNamed) {
+  Tiny gpt(small(30, 16), 5, 8);
+  const auto at = std::ranges::find_if(gpt.block.entries(),
+                                       [](const auto& e) { return e.name.ends_with("1.feed.up.weight"); });
+  ASSERT_NE(at, gpt.block.entries().end());
+  at->value.data<float>()[3] = NAN;
+  EXPECT_EQ(error_of([&] { gpt.block.quantize(); }), at->name + ": a weight is nan: it has no form in int8");
+}
 TEST(Generate, SameForEveryBatchAndThreads) {
   GptConfig c = small(300, 40);
   c.width = 32, c.inner = 80;

@@ -1,6 +1,6 @@
 // Generating with a model: greedy, beam search, sampling; many texts at once over the slots of a key-value
-// cache. The output does not depend on what else is in the batch: each draw has its own random numbers, a
-// pure function of (seed, number of the text, draw, step).
+// cache. On a CPU the output does not depend on what else is in the batch. Each draw has its own random
+// numbers, a pure function of (seed, number of the text, draw, step).
 #pragma once
 #include <functional>
 #include <optional>
