@@ -17,11 +17,12 @@ pack() {
   set -o pipefail
   rm -rf "$unpacked" && mkdir -p "$unpacked/lib" || exit 1
   strip -o "$unpacked/gpu" "$programs/tests/gpu" && strip -o "$unpacked/bench-gpu" "$programs/bench-gpu" || exit 1
-  # All but the C library, which is the machine's own.
+  # All but the C library, which is the machine's own; that of C++ apart, since it may ask for a newer one than the programs.
   libraries=$(LC_ALL=C ldd "$unpacked/gpu" "$unpacked/bench-gpu") || exit 1
   [[ $libraries != *'not found'* ]] || no "a library is missing here: $(grep -m1 'not found' <<<"$libraries")"
   awk '$2 == "=>" && $3 ~ /^\// { print $3 }' <<<"$libraries" | sort -u |
     grep -vE '/(ld-linux.*|lib(c|m|dl|rt|pthread))\.so' | xargs -d '\n' cp -L -t "$unpacked/lib" || exit 1
+  mkdir "$unpacked/lib/c++" && mv "$unpacked"/lib/lib{stdc++,gcc_s}.so.* "$unpacked/lib/c++" || exit 1
   tar -C build -cf - first-hour | xz -T0 -3 >"$packed.part" && mv "$packed.part" "$packed" || exit 1
   rm -rf "$unpacked"
   echo "$packed: $(($(stat -c %s "$packed") >> 20)) MiB; with the tree $((($(stat -c %s "$packed") + $(git ls-files -z | xargs -0 cat | wc -c)) >> 20)) MiB"
@@ -37,8 +38,14 @@ if [ -f "$packed" ]; then
     rm -rf "$unpacked" "$unpacked.part" && mkdir "$unpacked.part" && tar -C "$unpacked.part" -xmf "$packed" &&
       mv "$unpacked.part/first-hour" "$unpacked" && rmdir "$unpacked.part"
   } || no "$packed cannot be unpacked"
-  export LD_LIBRARY_PATH=$unpacked/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-  gpu=$unpacked/gpu bench=$unpacked/bench-gpu
+  # For our programs alone: the machine's git, python and compilers have libraries of their own.
+  lib=$PWD/$unpacked/lib
+  ldconfig -p 2>/dev/null | grep -q 'libstdc++\.so\.6' || lib=$lib:$lib/c++
+  for program in gpu bench-gpu; do
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%q${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec %q "$@"\n' "$lib" "$PWD/$unpacked/$program" >"$unpacked/$program.sh" &&
+      chmod +x "$unpacked/$program.sh" || exit 1
+  done
+  gpu=$unpacked/gpu.sh bench=$unpacked/bench-gpu.sh
 else
   make -j"$(nproc)" GPU=native build/tests/gpu build/bench-gpu || no "build the programs with make first-hour elsewhere, and bring build/first-hour.tar.xz"
   gpu=build/tests/gpu bench=build/bench-gpu

@@ -15,7 +15,7 @@ gpu() { sed -n 's/^device: \([^,]*\).*/\1/p' "$1" | tr -cs 'A-Za-z0-9' '-' | sed
 state() {
   echo "date: $(date -u +%Y-%m-%d)"
   echo "commit: $(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes')"
-  sed -n 's/.*Kernel Module.* \([0-9][0-9][0-9]*\.[0-9.]*\) .*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+  sed -n 's/.*Kernel Module.* \([0-9][0-9][0-9]*\.[0-9.]*\) .*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null || true
 }
 
 case "${1:-}" in
@@ -44,7 +44,8 @@ sanitize)
     echo "compute-sanitizer was not found: its four tools were NOT run (it is part of the CUDA toolkit)"
     exit 0
   }
-  work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+  # What is cut off stays readable where evidence goes to a folder of its own.
+  if [ -n "${EVIDENCE:-}" ]; then work=$EVIDENCE/sanitizer && mkdir -p "$work"; else work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT; fi || exit 1
   status=0 tools='memcheck racecheck initcheck synccheck'
   for t in $tools; do # side by side
     # Races are looked for in our kernels alone, and without the library's: racecheck 2025.3 ends in one of them with

@@ -53,7 +53,7 @@ median() { sort -g | awk '{v[NR]=$1} END {if (NR) print (NR % 2 ? v[(NR+1)/2] : 
 "$program" device >"$work/device" || exit 1 # the program has said why
 gpu=$(sh tools/parity.sh gpu "$work/device")
 place=$(sed -n 's/.*, PCI //p' "$work/device") # the GPU in use: nvidia-smi numbers them in another order
-torch=$("$python" -c 'import torch; assert torch.cuda.is_available(); print(torch.__version__)' 2>/dev/null)
+torch=$("$python" -c 'import torch; assert torch.cuda.is_available(); print(torch.__version__)' 2>"$work/no-torch")
 [[ " $parts " != *" kernels "* ]] || ours kernels
 models=${parts//kernels/}
 [ -n "${models// /}" ] || rounds=0
@@ -73,7 +73,7 @@ if [ "$played" -gt 0 ]; then
   say
   say "medians of $played alternated rounds | tokens/s | ours is so many times as fast"
   say "--- | ---: | ---:"
-  [ -n "$torch" ] || say "no PyTorch with CUDA here: our figures alone (PYTHON names another python) | | "
+  [ -n "$torch" ] || say "no PyTorch with CUDA here ($(tail -n 1 "$work/no-torch")): our figures alone (PYTHON names another python) | | "
   for part in $models; do
     own=$(median <"$work/$part.ours")
     say "$part, ours | $own | "

@@ -48,6 +48,7 @@ compare() { # PEER KIND MODEL FLAGS...; for PyTorch alone: COMPILE=--compile, an
   done
   printf '%-9s %-11s %-24s ours %9.0f %s' "$kind" "$model" "$*" "$(median "${ours[@]}")" "$what"
   [ "$kind" = train ] && printf ', %.2f of the FMA peak of %.0f GFLOP/s' "$(median "${shares[@]}")" "$(median "${peaks[@]}")"
+  [ "$kind $model" = "train translate" ] && [ -z "${BUCKETED:-}" ] && [ -n "$python" ] && printf ' (half of the rows scored, PyTorch all)'
   printf '%s' "$left_out"
   [ -n "$python" ] && printf '   %s %9.0f   ratio %.2f   peak MiB %.0f, %.0f (%.0f with its imports alone)' "$name" "$(median "${theirs[@]}")" "$(median "${ratios[@]}")" ${memory[-1]}
   printf '\n'

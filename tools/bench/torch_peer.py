@@ -9,7 +9,7 @@ timed. A training step: forward, next-token cross-entropy over all B*T tokens, b
 a time from a key-value cache, drawn at temperature 1. With one thread the time is processor time, as build/bench's.
 --bucketed, for `translate`: the pairs that build/bench packs, as one trains on pairs here: sorted into buckets of like
 length, padded to its longest, as many to a batch as have build/bench's tokens; only the targets' tokens are scored.
-Prints one JSON line; peak_rss_mib includes the imports, start_rss_mib is what they and the initial weights took."""
+Prints one JSON line; peak_rss_mib includes the imports, start_rss_mib is what they took."""
 import argparse
 import json
 import math
@@ -124,8 +124,8 @@ def bucketed():
     return [batches[i] for i in order]
 
 
-net = Gpt()
 start_rss = rss()
+net = Gpt()
 if args.kind == "train":
     matrices = [p for p in net.parameters() if p.dim() > 1]
     vectors = [p for p in net.parameters() if p.dim() <= 1]
