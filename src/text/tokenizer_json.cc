@@ -311,7 +311,6 @@ class Parser {
         refuse(path + ".content", "appears twice", content);
       bpe_.added.push_back(std::move(t));
     }
-    std::sort(bpe_.added.begin(), bpe_.added.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   }
   Token read_id(const Json& j, const std::string& path) const {
     int64_t id = 0;
@@ -391,14 +390,36 @@ class Parser {
       take(id, path, std::move(bytes));
       ordinary_[text] = id;
     }
-    for (AddedToken& a : bpe_.added) {
-      take(a.id, "added_tokens", a.content);
+    auto next = static_cast<Token>(vocab.object()->size());
+    for (size_t i = 0; i < bpe_.added.size(); ++i) {
+      AddedToken& a = bpe_.added[i];
+      const std::string path = fmt::format("added_tokens[{}]", i);
       a.in_vocab = in_vocab_.count(a.content) > 0;
+      if (!a.in_vocab && a.id != next)
+        refuse(
+            path + ".id",
+            fmt::format("Hugging Face's library goes by the order of the list and would number it {}", next),
+            Json(a.id));
+      next += !a.in_vocab;
+      if (a.in_vocab && reached(a))
+        refuse(path + ".content",
+               "is in model.vocab, too, and there it would be made of other text, which is not supported",
+               Json(a.content));
+      take(a.id, "added_tokens", a.content);
     }
+    std::sort(bpe_.added.begin(), bpe_.added.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
     if (bpe_.spaced) read_spelling();
     for (int b = 0; b < 256 && bytewise(); ++b)
       if (const std::string c = to_characters(std::string(1, static_cast<char>(b))); !ordinary_.count(c))
         refuse("model.vocab", fmt::format("the token of byte 0x{:02X}, written \"{}\", is missing", b, c));
+  }
+  // Does the model make it of text that does not hold its content? Hugging Face's does, as it is in the
+  // vocabulary; here the model does not know added tokens.
+  bool reached(const AddedToken& a) const {
+    std::string bytes;
+    if (bytewise()) return bpe_.ignore_merges && from_characters(a.content, bytes) && bytes != a.content;
+    return bpe_.spaced && (bpe_.ignore_merges || one_character(a.content)) &&
+           (a.content.find(kMark) != std::string::npos || (a.normalized && bpe_.spaced->prepends));
   }
   bool bytewise() const { return !bpe_.spaced && !bpe_.characters(); }
   // What the tokens stand for: a mark is a blank, and <0x0A> a byte.
