@@ -146,6 +146,35 @@ TEST(Jinja, FiltersAndRangesWriteAsPythonDoes) {
   };
   for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
 }
+TEST(Jinja, ReadsWhatIsRareAsPythonDoes) {
+  const struct {
+    const char *jinja, *written;
+  } cases[] = {
+      {"{{ 2 == 2 == 2 }}{{ 1 < 2 < 3 }}{{ 3 > 2 > 2 }}{{ 1 != 2 != 1 }}{{ 'a' in 'abc' == true }}"
+       "{{ not 'a' in 'abc' == false }}{{ 'b' not in 'a' in 'ab' }}",
+       "TrueTrueFalseTrueFalseTrueTrue"},
+      {"{% if messages | selectattr('role', 'equalto', 'tool') %}yes{% endif %}{% set users = messages | "
+       "selectattr('role', 'equalto', 'user') %}{{ users is iterable }}{{ users is sequence }}"
+       "{{ users is mapping }}{{ users == users }}{% for m in users | selectattr('content') %}{{ m.role }}"
+       "{% endfor %}",
+       "yesTrueFalseFalseTrueuser"},
+      {R"({{ '\033[0m|\0|\18|\777|\8' | tojson }})", R"("\u001b[0m|\u0000|\u00018|ǿ|\\8")"},
+      {"{% set z %}{% set q = 5 %}{{ q }}{% endset %}{{ z }}{{ q is defined }}{% for m in [] %}{% else %}"
+       "{% set q = 6 %}{{ q }}{% endfor %}{{ q is defined }}",
+       "5False6False"},
+      {"a\u00a0{%- if true %}b{% endif %}\n\u3000{# c #}d{% if true -%}\u00a0\u3000e{% endif %}|x{# kept "
+       "+#}\ny",
+       "abde|x\ny"},
+      {"a\rb\r\nc{{ 'd\re' }}\r", "a\nb\ncd\ne"},
+      {"{% set ns = namespace(items='i') %}{% set empty = namespace() %}{{ 'yes' if empty else 'no' }}"
+       "{{ ns is mapping }}{{ ns is iterable }}{{ ns == ns }}{{ ns == namespace(items='i') }}{{ ns.items }}"
+       "{{ ns.keys is defined }}",
+       "yesFalseFalseTrueFalseiFalse"},
+      {"{{ messages.role is defined }}{{ 'x'.y is defined }}{{ messages[0].name is defined }}",
+       "FalseFalseFalse"},
+  };
+  for (const auto& c : cases) EXPECT_EQ(rendered(c.jinja), c.written) << c.jinja;
+}
 TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
   std::string deep, wide = "{{ 'a'", nested;
   for (int i = 0; i < 5000; ++i) deep += "{% if true %}", nested += "(";
@@ -182,6 +211,18 @@ TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
       {"{{ missing | tojson }}", "what is not defined"},
       {"{{ namespace(a=1) | tojson }}", "a namespace"},
       {"{{ 'a'.split(sep='a') }}", ".split() with named values"},
+      {"{{ messages[0].content.strip is defined }}", ".strip without calling it"},  // jinja2 writes True
+      {"{{ messages[0]['items'] is defined }}", ".items without calling it"},       // the same
+      {"{{ '\\N{DEGREE SIGN}' }}", "a \\ sequence that is not known here"},
+      {"{{ '\\ä' }}", "a \\ sequence that is not known here"},  // jinja2 writes \xe4
+      {"{{ '\\x-1' }}", "a broken \\ sequence"},
+      {"{{ ('a' | safe) + '<b>' }}", "the filter safe, which is not known here"},  // a&lt;b&gt;
+      {"{{ namespace(messages[0]).role }}", "namespace() with a value without a name"},
+      {"{% set u = messages | selectattr('role') %}{{ u | list | length }}{{ u | list | length }}",  // 30
+       "it walks twice through what selectattr gives"},
+      {"{{ messages | selectattr('role') | length }}", "the length of what has none"},
+      {"{{ messages | selectattr('role') | last }}", "the last of what selectattr gives"},
+      {"{{ messages | selectattr('a.b', 'undefined') | list }}", "selectattr in a way that is not known"},
       {"{% include 'x' %}", "{% include %} is not known here"},
       {"{% if true %}x", "expected {% endif %}, found its end"},
       {"{{ 'x", "a text in it has no end"},
@@ -249,6 +290,17 @@ TEST(Template, ADefaultOfTheSystemIsRead) {
             joined(t, {"<|im_start|>", "system\n be brief ", "<|im_end|>", "\n", "<|im_start|>", "user\n hi ",
                        "<|im_end|>", "\n", "<|im_start|>", "assistant\n"}));
   EXPECT_EQ(read_template({kLoop, "", "</s>"}, t).form, ChatForm{});
+}
+// A generator is true, whatever it holds: jinja2 never writes this default.
+TEST(Template, ADefaultThatIsNeverWrittenIsNone) {
+  const std::string jinja =
+      std::string(
+          "{% if not messages | selectattr('role', 'equalto', 'system') %}{{ '<|im_start|>system\\nYou are Q."
+          "<|im_end|>\\n' }}{% endif %}") +
+      kLoop;
+  const ReadTemplate read = read_template({jinja, "", "</s>"}, with({"<|im_start|>", "<|im_end|>"}));
+  EXPECT_EQ(read.note, "");
+  EXPECT_EQ(read.form, ChatForm{});
 }
 // What a template does where a token is defined is part of what it writes.
 TEST(Template, TheOtherSpecialTokensAreThere) {

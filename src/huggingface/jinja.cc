@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "huggingface/jinja_value.h"
 #include "text/unicode.h"
+#include "text/words.h"
 
 namespace rum {
 namespace {
@@ -22,11 +23,19 @@ struct Word {
   enum Kind : uint8_t { name, text, number, sign, end } kind = end;
   std::string is;
 };
-int64_t hex(std::string_view s, size_t at, size_t digits) {
+bool is_octal(char c) { return c >= '0' && c <= '7'; }
+// Behind a backslash: \x1b, \u00e4, \U0001f600, octal \033. `at` is then at the last of its characters.
+void add_code(std::string_view s, size_t& at, std::string& out) {
+  const bool octal = is_octal(s[at]);
+  size_t digits = octal ? 1 : size_t{2} << std::string_view("xuU").find(s[at]);
+  at += !octal;
+  while (octal && digits < 3 && at + digits < s.size() && is_octal(s[at + digits])) ++digits;
   const std::string_view given = s.substr(std::min(at, s.size()), digits);
-  const auto code = number_in<int64_t>(given, 16);
-  RUM_CHECK(code && given.size() == digits, "a text holds a broken \\ sequence");
-  return *code;
+  const auto code = number_in<uint32_t>(given, octal ? 8 : 16);
+  RUM_CHECK(code && given.size() == digits && *code < 0x110000 && (*code & 0x1FF800) != 0xD800,
+            "a text holds a broken \\ sequence");
+  append_utf8(out, *code);
+  at += digits - 1;
 }
 std::string quoted(std::string_view s, size_t& at) {
   const char quote = s[at++];
@@ -37,14 +46,11 @@ std::string quoted(std::string_view s, size_t& at) {
       continue;
     }
     const char c = s[++at];
-    const std::string_view known = "ntr\\'\"0abfv", means = std::string_view("\n\t\r\\'\"\0\a\b\f\v", 11);
-    const size_t code_kind = std::string_view("xuU").find(c);
-    const size_t digits = code_kind == std::string_view::npos ? 0 : size_t{2} << code_kind;
-    if (digits > 0) {
-      const int64_t code = hex(s, at + 1, digits);
-      RUM_CHECK(code < 0x110000 && (code & 0x1FF800) != 0xD800, "a text holds a broken \\ sequence");
-      append_utf8(out, static_cast<char32_t>(code));
-      at += digits;
+    RUM_CHECK(c != 'N' && static_cast<uint8_t>(c) < 0x80,
+              "a text holds a \\ sequence that is not known here");
+    const std::string_view known = "ntr\\'\"abfv", means = "\n\t\r\\'\"\a\b\f\v";
+    if (is_octal(c) || std::string_view("xuU").find(c) != std::string_view::npos) {
+      add_code(s, at, out);
     } else if (const size_t i = known.find(c); i != std::string_view::npos) {
       out += means[i];
     } else if (c != '\n') {
@@ -165,22 +171,29 @@ class JinjaParser {
       return s.paid(computed(sign, left, b(s)));
     };
   }
+  // a < b <= c is a < b and b <= c, as in Python.
   Expression comparison() {
-    Expression a = two(0);
+    const Expression first = two(0);
+    std::vector<std::pair<std::string, Expression>> others;
     for (;;) {
       link();
-      if (is(Word::name, "not") && words_[at_ + 1].is == "in") {
-        at_ += 2;
-        Expression in = of_two("in", a, two(0));
-        a = [=](Scope& s) -> Value { return !truth(in(s)); };
-        continue;
-      }
       std::string sign;
+      if (is(Word::name, "not") && words_[at_ + 1].is == "in") sign = "not in", at_ += 2;
       for (const char* known : {"==", "!=", "<", ">", "<=", ">=", "in"})
         if (sign.empty() && take(known)) sign = known;
-      if (sign.empty()) return a;
-      a = of_two(sign, a, two(0));
+      if (sign.empty()) break;
+      others.emplace_back(sign, two(0));
     }
+    if (others.empty()) return first;
+    return [=](Scope& s) -> Value {
+      Value left = first(s);
+      for (const auto& [sign, other] : others) {
+        Value right = other(s);
+        if (!truth(s.paid(computed(sign, left, right)))) return false;
+        left = std::move(right);
+      }
+      return true;
+    };
   }
   Expression two(size_t level) {
     static const std::vector<std::string> signs[] = {{"+", "-"}, {"~"}, {"*", "//", "%"}};
@@ -257,7 +270,7 @@ class JinjaParser {
   }
   Expression dotted(const Expression& a) {
     const std::string name = need_name();
-    if (!take("(")) return [=](Scope& s) { return s.paid(item(a(s), name)); };
+    if (!take("(")) return [=](Scope& s) { return s.paid(attribute(a(s), name)); };
     const Arguments with = arguments();
     RUM_CHECK(with.named.empty(), "it calls .{}() with named values, which are not known here", name);
     return [=](Scope& s) { return s.paid(method(a(s), name, with.values(s))); };
@@ -374,13 +387,13 @@ class JinjaParser {
       const char kind = open < s_.size() ? s_[open + 1] : ' ',
                  mark = open + 2 < s_.size() ? s_[open + 2] : ' ';
       bool fresh = place_ == 0;  // does it begin a line?
-      if (strip_next_) text.remove_prefix(std::min(text.find_first_not_of(" \t\n\r\f\v"), text.size()));
+      if (strip_next_) text = without_leading_blanks(text);
       if (!strip_next_ && trim_next_ && text.starts_with('\n')) {
         text.remove_prefix(1);
         fresh = true;
       }
       if (open < s_.size() && mark == '-')
-        text = text.substr(0, text.find_last_not_of(" \t\n\r\f\v") + 1);
+        text = without_trailing_blanks(text);
       else if ((kind == '%' || kind == '#') && mark != '+')
         text = without_indent(text, fresh);
       strip_next_ = trim_next_ = false;
@@ -389,16 +402,17 @@ class JinjaParser {
       if (kind != '#') return out;
       const size_t end = s_.find("#}", open + 2);
       RUM_CHECK(end != std::string_view::npos, "a comment in it has no end");
-      strip_next_ = s_[end - 1] == '-' && end - 1 > open + 1;
-      trim_next_ = true;
+      const char last = end > open + 2 ? s_[end - 1] : ' ';
+      strip_next_ = last == '-';
+      trim_next_ = last != '+';
       place_ = end + 2;
     }
   }
   // Without the blanks between the beginning of a line and a tag. `fresh`: the text begins a line.
   static std::string_view without_indent(std::string_view text, bool fresh) {
-    const size_t last = text.find_last_not_of(" \t");
-    if (last == std::string_view::npos) return fresh ? std::string_view() : text;
-    return text[last] == '\n' ? text.substr(0, last + 1) : text;
+    const size_t line = text.rfind('\n') + 1;  // 0: there is no line end
+    return (fresh || line > 0) && without_outer_blanks(text.substr(line)).empty() ? text.substr(0, line)
+                                                                                  : text;
   }
   Body statement(const std::string& name) {
     if (name == "if") return condition();
@@ -435,6 +449,12 @@ class JinjaParser {
     Dict out;
     for (size_t i = 0; i < names.size(); ++i) out.emplace_back(names[i], (*item.list())[i]);
     return out;
+  }
+  // What is set in it is gone behind it.
+  static void in_frame(const Body& b, Scope& s, std::string& out) {
+    s.frames.emplace_back();
+    b(s, out);
+    s.frames.pop_back();
   }
   Body loop() {
     std::vector<std::string> names{need_name()};
@@ -475,7 +495,7 @@ class JinjaParser {
         inside(s, out);
       }
       s.frames.pop_back();
-      if (n == 0 && otherwise) otherwise(s, out);
+      if (n == 0 && otherwise) in_frame(otherwise, s, out);
     };
   }
   Body assignment() {
@@ -485,7 +505,7 @@ class JinjaParser {
       Body inside = body({"endset"}, ended);
       return [=](Scope& s, std::string&) {
         std::string text;
-        inside(s, text);
+        in_frame(inside, s, text);
         s.set(name, std::move(text));
       };
     }
@@ -516,7 +536,7 @@ std::string render_jinja(std::string_view source, const Json& variables) {
   RUM_CHECK(source.size() <= kMostText, "it is longer than {} bytes", kMostText);
   std::string text;
   for (size_t i = 0; i < source.size(); ++i)
-    if (!source.substr(i).starts_with("\r\n")) text += source[i];
+    if (!source.substr(i).starts_with("\r\n")) text += source[i] == '\r' ? '\n' : source[i];
   if (text.ends_with('\n')) text.pop_back();
   const Body body = JinjaParser(text).all();
   Scope scope;

@@ -7,11 +7,6 @@
 #include "text/words.h"
 
 namespace rum::jinja {
-const Dict* Value::dict() const {
-  if (const Namespace* n = space()) return &n->fields;
-  const auto* p = std::get_if<std::shared_ptr<Dict>>(&is);
-  return p ? p->get() : nullptr;
-}
 Value list_of(List items) { return std::make_shared<List>(std::move(items)); }
 Value from_json(const Json& j) {
   int64_t whole = 0;
@@ -35,7 +30,7 @@ bool known_function(std::string_view name) {  // strftime_now is not: the clock 
   return false;
 }
 bool truth(const Value& v) {
-  if (v.function()) return true;
+  if (v.function() || v.space() || v.generator()) return true;
   if (const auto* b = std::get_if<bool>(&v.is)) return *b;
   if (v.whole()) return *v.whole() != 0;
   if (v.text()) return !v.text()->empty();
@@ -63,10 +58,10 @@ bool same(const Value& a, const Value& b) {
              return of_b && same(of_a.second, *of_b);
            });
   if (a.text()) return *a.text() == *b.text();
-  return true;  // none, undefined
+  return a.space() == b.space() && a.generator() == b.generator();  // none and undefined have neither
 }
 const Value* field(const Value& of, std::string_view name) {
-  if (const Dict* fields = of.dict())
+  if (const Dict* fields = of.space() ? &of.space()->fields : of.dict())
     for (const auto& [n, v] : *fields)
       if (n == name) return &v;
   return nullptr;
@@ -140,6 +135,7 @@ bool tested(const Value& v, const std::string& name, const List& args) {
   if (name == "none") return v.none();
   if (name == "string") return v.text() != nullptr;
   if (name == "mapping") return v.dict() != nullptr;
+  if (name == "iterable" && v.generator()) return true;
   if (name == "sequence" || name == "iterable") return v.text() || v.list() || v.dict() || !v.defined();
   if (name == "boolean") return std::holds_alternative<bool>(v.is);
   if (name == "true") return std::holds_alternative<bool>(v.is) && truth(v);
@@ -152,10 +148,14 @@ bool tested(const Value& v, const std::string& name, const List& args) {
 List items_of(const Value& v, Scope& s) {
   if (v.list()) return *v.list();
   List out;
-  if (v.text()) {
+  if (Generator* const g = v.generator()) {
+    RUM_CHECK(!std::exchange(g->used, true),
+              "it walks twice through what selectattr gives; \"| list\" is missing");
+    out = std::move(g->items);
+  } else if (v.text()) {
     each_character(*v.text(),
                    [&](char32_t, std::string_view bytes) { out.emplace_back(std::string(bytes)); });
-  } else if (v.dict() && !v.space()) {
+  } else if (v.dict()) {
     for (const auto& [name, one] : *v.dict()) out.emplace_back(name);
   } else {
     RUM_CHECK(!v.defined(), "it walks through what is no list");
@@ -166,7 +166,7 @@ List items_of(const Value& v, Scope& s) {
 namespace {
 int64_t length(const Value& v) {
   if (v.list()) return static_cast<int64_t>(v.list()->size());
-  if (v.dict() && !v.space()) return static_cast<int64_t>(v.dict()->size());
+  if (v.dict()) return static_cast<int64_t>(v.dict()->size());
   RUM_CHECK(v.text() || !v.defined(), "it asks for the length of what has none");
   int64_t characters = 0;
   if (v.text()) each_character(*v.text(), [&](char32_t, std::string_view) { ++characters; });
@@ -197,7 +197,7 @@ class JsonWriter {
  public:
   explicit JsonWriter(int64_t indent) : indent_(indent) {}
   void write(const Value& v) {
-    if (v.list() || (v.dict() && !v.space())) return write_all(v);
+    if (v.list() || v.dict()) return write_all(v);
     RUM_CHECK(v.defined() && !v.space(), "it writes what is not defined, or a namespace, as JSON");
     const auto* b = std::get_if<bool>(&v.is);
     if (v.none()) return add("null");
@@ -244,7 +244,6 @@ Given in_order(const std::string& filter, const List& args, const Dict& named) {
       {"list", {}},
       {"lower", {}},
       {"replace", {"old", "new", "count"}},
-      {"safe", {}},
       {"string", {}},
       {"title", {}},
       {"tojson", {"ensure_ascii", "indent"}},
@@ -275,18 +274,18 @@ int64_t whole_of(const Value* given, const std::string& filter, int64_t otherwis
             shown(*given), kMostLinks);
   return *given->whole();
 }
-Value chosen(const Value& v, const std::string& filter, const List& args) {
-  RUM_CHECK(v.list() && !args.empty() && args[0].text() && (args.size() == 1 || args[1].text()),
+Value chosen(const Value& v, const std::string& filter, const List& args, Scope& s) {
+  const std::string* const name = args.empty() ? nullptr : args[0].text();
+  RUM_CHECK(name && name->find('.') == std::string::npos && (args.size() == 1 || args[1].text()),
             "it uses the filter {} in a way that is not known here", filter);
   const List more(args.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(2, args.size())), args.end());
   List kept;
-  for (const Value& one : *v.list()) {
-    const Value* const found = field(one, *args[0].text());
-    const Value is = found ? *found : Value(Undefined{*args[0].text()});
+  for (const Value& one : items_of(v, s)) {
+    const Value is = item(one, *name);
     if ((args.size() == 1 ? truth(is) : tested(is, *args[1].text(), more)) == (filter == "selectattr"))
       kept.push_back(one);
   }
-  return list_of(std::move(kept));
+  return std::make_shared<Generator>(Generator{std::move(kept)});
 }
 std::string join(const List& items, const std::string& between) {
   std::string out;
@@ -296,17 +295,19 @@ std::string join(const List& items, const std::string& between) {
 }
 }  // namespace
 Value filtered(const Value& v, const std::string& name, const List& args, const Dict& named, Scope& s) {
-  if (named.empty() && (name == "selectattr" || name == "rejectattr")) return chosen(v, name, args);
+  if (named.empty() && (name == "selectattr" || name == "rejectattr")) return chosen(v, name, args, s);
   const Given given = in_order(name, args, named);
   if (name == "default" || name == "d") {
     const bool by_truth = given[1] && truth(*given[1]);
     if (by_truth ? truth(v) : v.defined()) return v;
     return given[0] ? *given[0] : Value(std::string());
   }
-  if (name == "list") return v.list() ? v : list_of(items_of(v, s));
+  if (name == "list") return list_of(items_of(v, s));
   if (name == "length" || name == "count") return length(v);
   if (name == "join") return join(items_of(v, s), given[0] ? shown(*given[0]) : "");
   if (name == "first" || name == "last") {
+    RUM_CHECK(name == "first" || !v.generator(),
+              "it asks for the last of what selectattr gives; \"| list\" is missing");
     const List items = items_of(v, s);
     if (items.empty()) return Undefined{name};
     return name == "first" ? items.front() : items.back();
@@ -326,7 +327,7 @@ Value filtered(const Value& v, const std::string& name, const List& args, const 
     RUM_CHECK(given[0] && given[1], "it uses the filter replace without what to replace, or by what");
     return replaced(text, shown(*given[0]), shown(*given[1]), whole_of(given[2], name, -1));
   }
-  return in_case(text, name).value_or(text);  // string and safe write it as it is
+  return in_case(text, name).value_or(text);  // string writes it as it is
 }
 namespace {
 // Jinja's sandbox has no longer ranges either.
@@ -355,6 +356,7 @@ Value called(const Value& what, const List& args, const Dict& named) {
   if (unknown->name == "raise_exception")
     fail(fmt::format("it refuses: {}", args.empty() ? std::string() : shown(args[0])));
   if (unknown->name == "namespace") {
+    RUM_CHECK(args.empty(), "it calls namespace() with a value without a name, which is not known here");
     for (const auto& [name, v] : named) RUM_CHECK(!v.space(), "it puts a namespace into another");
     return std::make_shared<Namespace>(Namespace{named});
   }
@@ -370,7 +372,7 @@ bool contains(const Value& in, const Value& what) {
 Value computed(const std::string& sign, const Value& a, const Value& b) {
   if (sign == "==") return same(a, b);
   if (sign == "!=") return !same(a, b);
-  if (sign == "in") return contains(b, a);
+  if (sign == "in" || sign == "not in") return contains(b, a) == (sign == "in");
   if (sign == "~") return joined(shown(a), shown(b));
   if (sign == "+" && a.text() && b.text()) return joined(*a.text(), *b.text());
   if (sign == "+" && a.list() && b.list()) {
@@ -393,12 +395,36 @@ Value computed(const std::string& sign, const Value& a, const Value& b) {
   const int64_t rest = (x % y + y) % y;
   return sign == "%" ? rest : (x - rest) / y;
 }
+namespace {
+// Python has its methods there, as values.
+void refuse_method(const Value& of, const std::string& name) {
+  constexpr std::string_view
+      objects = " clear copy fromkeys get items keys pop popitem setdefault update values ",
+      lists = " append clear copy count extend index insert pop remove reverse sort ",
+      texts =
+          " capitalize casefold center count encode endswith expandtabs find format format_map index isalnum"
+          " isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle"
+          " isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace rfind "
+          "rindex"
+          " rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper"
+          " zfill ";
+  const std::string_view all = of.dict() ? objects : of.list() ? lists : of.text() ? texts : "";
+  RUM_CHECK(all.find(" " + name + " ") == std::string_view::npos,
+            "it asks for .{} without calling it, which is not known here", name);
+}
+}  // namespace
+Value attribute(const Value& of, const std::string& name) {
+  refuse_method(of, name);  // even where an object has such a key
+  return item(of, name);
+}
 Value item(const Value& of, const Value& which) {
   RUM_CHECK(of.is.index() != 0, "it looks into \"{}\", which is not defined", name_of(of));
   if (which.text()) {
     const Value* found = field(of, *which.text());
     RUM_CHECK(found || !field(of, kLoopMark), "it asks for loop.{}, which is not known here", *which.text());
-    return found ? *found : Value(Undefined{*which.text()});
+    if (found) return *found;
+    refuse_method(of, *which.text());
+    return Undefined{*which.text()};
   }
   RUM_CHECK(which.whole() && of.list(), "it looks into a value in a way that is not known here");
   const auto n = static_cast<int64_t>(of.list()->size()), i = *which.whole() + (*which.whole() < 0 ? n : 0);

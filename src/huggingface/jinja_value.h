@@ -24,10 +24,11 @@ struct Undefined {
   std::string name;
   bool function = false;  // one of Jinja's or transformers': defined, but no value to work with
 };
+struct Generator;  // what selectattr gives
 struct Namespace;  // the one value that changes; no other value holds one, so that none holds itself
 struct Value {
   std::variant<Undefined, std::nullptr_t, bool, int64_t, std::string, std::shared_ptr<List>,
-               std::shared_ptr<Dict>, std::shared_ptr<Namespace>>
+               std::shared_ptr<Dict>, std::shared_ptr<Namespace>, std::shared_ptr<Generator>>
       is;
   Value() = default;
   template <class T>
@@ -38,15 +39,27 @@ struct Value {
     const auto* p = std::get_if<std::shared_ptr<List>>(&is);
     return p ? p->get() : nullptr;
   }
-  const Dict* dict() const;  // or the fields of a namespace
+  const Dict* dict() const {
+    const auto* p = std::get_if<std::shared_ptr<Dict>>(&is);
+    return p ? p->get() : nullptr;
+  }
   Namespace* space() const {
     const auto* p = std::get_if<std::shared_ptr<Namespace>>(&is);
+    return p ? p->get() : nullptr;
+  }
+  Generator* generator() const {
+    const auto* p = std::get_if<std::shared_ptr<Generator>>(&is);
     return p ? p->get() : nullptr;
   }
   bool defined() const { return is.index() != 0 || function(); }
   bool function() const { return is.index() == 0 && std::get<Undefined>(is).function; }
   bool none() const { return is.index() == 1; }
-  bool simple() const { return !list() && !dict(); }
+  bool simple() const { return !list() && !dict() && !space() && !generator(); }
+};
+// Python's: always true, without a length, and walked through once.
+struct Generator {
+  List items;
+  bool used = false;
 };
 struct Namespace {
   Dict fields;
@@ -88,7 +101,7 @@ Value list_of(List);
 Value from_json(const Json&);
 bool truth(const Value&);
 bool same(const Value&, const Value&);
-const Value* field(const Value& of, std::string_view name);  // null: it has none
+const Value* field(const Value& of, std::string_view name);  // of an object or a namespace; null: it has none
 std::string shown(const Value&);                             // as Python's str() has it
 std::string joined(std::string, const std::string&);
 
@@ -96,7 +109,8 @@ std::string joined(std::string, const std::string&);
 List items_of(const Value&, Scope&);
 bool contains(const Value& in, const Value& what);
 Value computed(const std::string& sign, const Value&, const Value&);
-Value item(const Value& of, const Value& which);
+Value item(const Value& of, const Value& which);            // of[which]
+Value attribute(const Value& of, const std::string& name);  // of.name
 Value slice(const Value& of, const Value& from, const Value& to);
 Value method(const Value& of, const std::string& name, const List& args);
 bool tested(const Value&, const std::string& name, const List& args);

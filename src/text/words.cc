@@ -63,11 +63,14 @@ std::string_view without_trailing_blanks(std::string_view line) {
   }
   return line;
 }
-std::string_view without_outer_blanks(std::string_view line) {
+std::string_view without_leading_blanks(std::string_view line) {
   const char* const end = line.data() + line.size();
   for (int n = 0; !line.empty() && (n = blank_bytes(line.data(), end)) > 0;)
     line.remove_prefix(static_cast<size_t>(n));
-  return without_trailing_blanks(line);
+  return line;
+}
+std::string_view without_outer_blanks(std::string_view line) {
+  return without_trailing_blanks(without_leading_blanks(line));
 }
 
 namespace {

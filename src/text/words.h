@@ -12,7 +12,8 @@ bool is_blank(char32_t code);
 std::vector<std::string_view> split_at_blanks(std::string_view line);
 // Nothing but blanks and what draws nothing: controls, Unicode's default ignorable characters.
 bool blank_line(std::string_view line);
-// The line without the blanks at its end.
+// The line without the blanks at its beginning, and at its end.
+std::string_view without_leading_blanks(std::string_view line);
 std::string_view without_trailing_blanks(std::string_view line);
 // The line without the blanks at either end: Python's str.strip().
 std::string_view without_outer_blanks(std::string_view line);
