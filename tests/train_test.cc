@@ -559,6 +559,9 @@ TEST(Train, StartsFromNothingOfAnotherShapeOrTokenizer) {
   train(small, s.progress);
   other = c, other.tokenizer = RunFolder{small.folder}.tokenizer();
   EXPECT_NE(refused(other).find("has another tokenizer than"), std::string::npos);
+  other = c, other.bpe.vocab = 350;
+  EXPECT_NE(refused(other).find("brings its own tokenizer: leave tokenizer.vocab = 350 out"),
+            std::string::npos);
   other = c, other.from = s.file("nowhere");
   EXPECT_NE(refused(other).find("not a run folder"), std::string::npos);
 }

@@ -97,7 +97,8 @@ void error_tables(page::Page& page, const std::vector<Row>& rows) {
         "better (length_ratio: 1 is), and of how many chances of the first seed: words, numbers, names, "
         "negations, sentences, bits or bigrams. Below each: on the sentences that have two human "
         "translations, the second &rarr; these targets, both against the first, in percent where every seed "
-        "has 30 chances. In brackets, of the first seed: all pairs compared, and those translated twice.",
+        "has 30 chances. Targets that are human are the reference itself, which lowers the errors of "
+        "mixtures with them. In brackets, of the first seed: all pairs compared, and those translated twice.",
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));

@@ -180,7 +180,8 @@ std::string best_remedies(const Gap& gap) {
   return out + ".";
 }
 // The remedies that close most of the gap of the gate's claim, and of any other that some remedy closes; else
-// the clearest difference between targets; else the smallest effect that would have been detected.
+// the clearest difference between targets; else that there are remedies, chosen later; else the smallest effect that
+// would have been detected.
 std::string main_effect(const ExperimentResults& r) {
   const std::vector<Gap> gaps = gaps_of(r);
   const auto closed = [](const Gap& g) {
@@ -200,6 +201,11 @@ std::string main_effect(const ExperimentResults& r) {
     return fmt::format("From human to generated targets {} goes {}.", escape_html(row.by),
                        page::change(row.from, row.to, page::digits_for(row.from, row.to)));
   }
+  if (std::ranges::any_of(r.claims, [](const ClaimResult& c) {
+        return !c.rows.empty() && !c.claim->ceiling.empty() && c.claim->chosen_later;
+      }))
+    return "What might close the gap was chosen later, when results had been seen: the table of claims has "
+           "it.";
   if (const ClaimResult* c = first_claim(r, "students"))
     return fmt::format(
         "In 80 of 100 repetitions the comparison of {} alone would have found a difference of {} BLEU.",

@@ -321,11 +321,12 @@ std::string svg(const ScatterChart& c) {
     std::string numbers;
   };
   std::vector<Label> labels;
+  std::string marks;  // drawn last: the white around a number would wipe out what lies below it
   for (size_t i = 0; i < c.points.size(); ++i) {
     const ScatterPoint& p = c.points[i];
     const double px = x(p.at.x), py = y(p.at.y);
-    if (p.at.high > p.at.low) out += line(px, y(p.at.low), px, y(p.at.high), "interval " + colour(p.key));
-    out += mark(px, py, p.key, names[i]);
+    if (p.at.high > p.at.low) marks += line(px, y(p.at.low), px, y(p.at.high), "interval " + colour(p.key));
+    marks += mark(px, py, p.key, names[i]);
     const auto at = std::ranges::find_if(labels, [&](const Label& l) {
       return std::abs(l.y - py) < kSmallFont && std::abs(l.x - px) < 4 + width_of(l.numbers, kSmallFont);
     });
@@ -340,6 +341,6 @@ std::string svg(const ScatterChart& c) {
     const bool right = l.x + 7 + width_of(l.numbers, kSmallFont) < kWidth;
     out += text(l.x + (right ? 7 : -7), l.y - 5, right ? "start" : "end", "label", l.numbers);
   }
-  return out + "</svg>\n";
+  return out + marks + "</svg>\n";
 }
 }  // namespace rum::page

@@ -9,7 +9,7 @@ const char* const kPageStyle = R"(
 --good:#5fcf95;--bad:#ff8a80;--open:#e6c34a;--care:#26221a;--c0:#7ea2ff;--c1:#ff9a6b;--c2:#5fcf95;--c3:#d68cf0;--c4:#e6c34a;--c5:#4fd0e3;
 --c6:#ff86b4;--c7:#a5adb8}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:68rem;padding:1.5rem 1.2rem 4rem;background:var(--paper);color:var(--ink);font:16px/1.55 Charter,Georgia,serif}
+body{margin:0 auto;max-width:72rem;padding:1.5rem 1.2rem 4rem;background:var(--paper);color:var(--ink);font:16px/1.55 Charter,Georgia,serif}
 h1{font-size:1.8rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.25rem;margin:2.6rem 0 .6rem;border-bottom:1px solid var(--rule);padding-bottom:.2rem}
 h3{font-size:1rem;margin:1.4rem 0 .3rem}p,li{max-width:46rem;overflow-wrap:anywhere}a{color:inherit;text-decoration-color:var(--soft)}
 .soft{color:var(--soft);font-size:.9rem}nav{font:.85rem/1.9 system-ui,sans-serif;margin:1rem 0}nav a{margin-right:1.1rem;white-space:nowrap}
@@ -53,10 +53,10 @@ mark{background:none;color:var(--bad);text-decoration:underline dotted}
 .sample dt{color:var(--soft);font:.8rem/1.7 system-ui,sans-serif}.sample dd{margin:0}
 @media screen and (max-width:640px){body{padding:1rem .8rem 3rem}.sample dl{grid-template-columns:1fr}.sample dd{margin-bottom:.4rem}
 .scroll{overflow:visible}table,tbody,tr,td,tbody th{display:block}thead{display:none}
-tr{border-bottom:1px solid var(--rule);padding:.4rem 0}td,tbody th{border:0;padding:.1rem 0;white-space:normal;max-width:none}
+tr{border-bottom:1px solid var(--rule);padding:.4rem 0}td,tbody th{border:0;padding:.1rem 0;white-space:normal;max-width:none;overflow-wrap:anywhere}
 th:first-child,td:first-child{position:static;max-width:none;font-weight:600}
 td:not(:first-child){display:flex;justify-content:space-between;gap:1rem}td:not(:first-child)::before{content:attr(data-label);color:var(--soft);text-align:left}
-td br{display:none}td small{margin-left:.4rem}}
+td>br{display:none}td small{margin-left:.4rem}}
 @media print{@page{size:A4;margin:13mm 12mm}:root{color-scheme:light}body{max-width:none;padding:0;font-size:10pt}nav{display:none}
 h2,h3,figcaption{break-after:avoid}.charts>div,.care,tr,figcaption,.sample dd{break-inside:avoid}
 tr:has(>.over),tbody tr:first-child,tbody tr:nth-last-child(2){break-after:avoid}figure:not(.table) figcaption{break-before:avoid;break-after:auto}thead{display:table-header-group}

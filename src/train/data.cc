@@ -80,6 +80,12 @@ std::unique_ptr<StoredRun> starting_run(const RunConfig& c, bool resume) {
   ours.model = model_config(c, 0);
   theirs.model = model_config(theirs, 0);
   for (const Key& key : keys()) {
+    const bool of_training = key.name == "tokenizer.vocab" || key.name == "tokenizer.pattern" ||
+                             key.name == "tokenizer.split_digits";
+    const std::string asked = key.get(c);
+    RUM_CHECK(!of_training || asked == key.get(RunConfig()) || asked == key.get(from->config),
+              "train.from = \"{}\" brings its own tokenizer: leave {} = {} out of this config", c.from,
+              key.name, asked);
     // What stood around the texts that the weights were learned from.
     const bool text =
         key.name == "tokenizer.begin" || key.name == "tokenizer.end" || key.name == "tokenizer.turns";
