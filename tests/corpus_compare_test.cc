@@ -128,9 +128,13 @@ TEST(Mauve, FrontierIntegralIsTheIntegral) {  // 2 int l KL(p, r) + (1 - l) KL(q
   EXPECT_NEAR(mauve(p, p), 1, 1e-12);
   EXPECT_THROW(distribution(std::vector<int64_t>{0, 0}), Error);
   EXPECT_THROW(mauve(p, std::vector<double>{1}), Error);
-  const auto [a, b] = word_histograms(Tokens{1, 5, 0, 2}, Tokens{1, 0, 3, 1}, 3);
-  EXPECT_EQ(a, (std::vector<int64_t>{5, 0, 3}));
-  EXPECT_EQ(b, (std::vector<int64_t>{0, 3, 2}));
+}
+TEST(Mauve, EquallyFrequentWordsRankByCodePoints) {
+  Vocabulary v;
+  for (const char* word : {"z", "x", "\u00e4", "b"}) v.add(word);  // 2, 5, 3 and 3 times
+  const auto [a, b] = word_histograms(Tokens{1, 5, 0, 2}, Tokens{1, 0, 3, 1}, v, 3);
+  EXPECT_EQ(a, (std::vector<int64_t>{5, 2, 1}));  // x, b, the others
+  EXPECT_EQ(b, (std::vector<int64_t>{0, 1, 4}));
 }
 TEST(Novelty, AgainstSetsOfStrings) {
   for (uint32_t seed = 1; seed <= 30; ++seed) {

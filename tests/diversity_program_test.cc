@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 
@@ -191,6 +193,27 @@ TEST(DiversityProgram, UndefinedIsShownSo) {
     d.run(files + " --json");
     EXPECT_TRUE(std::isnan(d.number(0, "measures", "mtld")));
     EXPECT_EQ(d.number(0, "lines", "lines"), 2);
+  }
+}
+// 1,200 words, each once, in turn of the reference and of the text: of the 499 that have a bin, 250 are the
+// reference's, in whatever order they were read.
+TEST(DiversityProgram, TheOrderOfReadingDoesNotChangeTheBins) {
+  Diversity d;
+  std::vector<std::string> reference, text;
+  for (int i = 10'000; i < 11'200; ++i) (i % 2 == 0 ? reference : text).push_back("w" + std::to_string(i));
+  const std::string last = " --json --measures types --reference " + d.write("reference", text_of(reference)),
+                    forwards = d.write("forwards", text_of(text));
+  std::reverse(text.begin(), text.end());
+  const std::string backwards = d.write("backwards", text_of(text));
+  const double p = 350. / 600, q = 351. / 600;  // of the words without a bin
+  const double integral = 499. / 600 / 2 + (p + q) / 2 - p * q * (std::log(p) - std::log(q)) / (p - q);
+  d.run(forwards + last);
+  const double mauve = d.number(0, "reference", "mauve_words");
+  EXPECT_NEAR(d.number(0, "reference", "frontier_integral"), integral, 1e-12);
+  d.run(backwards + " " + forwards + last);
+  for (const size_t file : {0, 1}) {
+    EXPECT_EQ(d.number(file, "reference", "mauve_words"), mauve);
+    EXPECT_NEAR(d.number(file, "reference", "frontier_integral"), integral, 1e-12);
   }
 }
 // A corpus and a copy of it: every permutation is a tie.

@@ -12,8 +12,9 @@ namespace {
 const Explanation mauve_{
     "mauve_words", "MAUVE over words",
     "area under the curve (exp(-c KL(q, r)), exp(-c KL(p, r))), r = w p + (1 - w) q, c = 5, 25 weights w and "
-    "both extremes. p, q: shares in reference and text of the 499 words most frequent in both together, a "
-    "bin each, and of all others in one; 1: the same, near 0: nothing in common",
+    "both extremes. p, q: shares in reference and text of the 499 words most frequent in both together "
+    "(equally frequent ones rank by code points), a bin each, and of all others in one; 1: the same, near 0: "
+    "nothing in common",
     "Pillutla et al. 2021, as their package computes it from histograms.",
     "Theirs clusters embeddings of whole texts, a bin each: other bins, so values are not comparable."};
 const Explanation integral_{
@@ -88,18 +89,24 @@ std::vector<double> distribution(std::span<const int64_t> counts, double add) {
 
 std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<const int32_t> p,
                                                                       std::span<const int32_t> q,
-                                                                      size_t bins) {
-  std::vector<size_t> ranked(p.size());
-  std::iota(ranked.begin(), ranked.end(), size_t{0});
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [&](size_t a, size_t b) { return int64_t{p[a]} + q[a] > int64_t{p[b]} + q[b]; });
+                                                                      const Vocabulary& words, size_t bins) {
+  std::vector<int32_t> ranked(words.size());
+  std::iota(ranked.begin(), ranked.end(), 0);
+  const auto count = [&](int32_t w) {
+    return int64_t{p[static_cast<size_t>(w)]} + q[static_cast<size_t>(w)];
+  };
+  std::sort(ranked.begin(), ranked.end(), [&](int32_t a, int32_t b) {
+    const int64_t x = count(a), y = count(b);
+    return x != y ? x > y : words.word(a) < words.word(b);  // UTF-8 bytes sort in the order of code points
+  });
   std::pair<std::vector<int64_t>, std::vector<int64_t>> out;
   out.first.resize(bins);
   out.second.resize(bins);
   for (size_t rank = 0; rank < ranked.size(); ++rank) {
     const size_t bin = std::min(rank, bins - 1);
-    out.first[bin] += p[ranked[rank]];
-    out.second[bin] += q[ranked[rank]];
+    const auto w = static_cast<size_t>(ranked[rank]);
+    out.first[bin] += p[w];
+    out.second[bin] += q[w];
   }
   return out;
 }

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "metrics/numbered.h"
+
 namespace rum::metrics {
 struct MauveConfig {
   double scaling = 5;   // c
@@ -21,10 +23,11 @@ double frontier_integral(std::span<const double> p, std::span<const double> q);
 std::vector<double> distribution(std::span<const int64_t> counts, double add = 0);
 
 // The histogram of `ruminate diversity`: the `bins` - 1 words most frequent in both corpora together have a
-// bin each; all other words share the last. Counts are by word number; equally frequent words rank by that
-// number.
+// bin each; all other words share the last. Counts are by word number, for all words of the vocabulary;
+// equally frequent words rank by code points, whatever their numbers.
 constexpr size_t kWordBins = 500;
 std::pair<std::vector<int64_t>, std::vector<int64_t>> word_histograms(std::span<const int32_t> p,
                                                                       std::span<const int32_t> q,
+                                                                      const Vocabulary& words,
                                                                       size_t bins = kWordBins);
 }  // namespace rum::metrics

@@ -182,7 +182,7 @@ void add_comparison(const ComparedCorpora& c, std::vector<Row>& rows) {
       add(rows, std::string("coverage_ref_freq_") + bands[b], x.bands[b]);
     const char* levels[] = {"lfp_top1000", "lfp_1001_2000", "lfp_rest"};
     for (size_t l = 0; l < 3; ++l) add(rows, levels[l], x.profile_system[l]);
-    const auto [p, q] = word_histograms(c.reference, counts);
+    const auto [p, q] = word_histograms(c.reference, counts, c.vocabulary);
     double area = kUndefined, integral = kUndefined;
     if (x.js_divergence_bits >= 0) {  // else one of them has no word
       area = mauve(distribution(p), distribution(q));
