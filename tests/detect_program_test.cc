@@ -10,6 +10,7 @@
 #include <cmath>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "base/file.h"
 #include "checkpoint/safetensors.h"
@@ -555,6 +556,58 @@ TEST_F(Detecting, IsotonicWhereAskedFor) {
   EXPECT_LT(isotonic.size(), platt.size() / 2);
   EXPECT_EQ(*isotonic.begin(), 0);  // only people below the lowest machine
   EXPECT_EQ(*isotonic.rbegin(), 1);
+}
+// Texts that get no verdict set no threshold and no curve, and probabilities are not judged by them: all is as
+// if they had not been given. People's short texts score low here, their long ones high.
+TEST_F(Detecting, TextsTooShortForAVerdictDoNotCount) {
+  make(60, 60);
+  ASSERT_EQ(fit().status, 0);
+  for (const auto& [name, machines, n] : {std::tuple{"people", false, 250}, {"machines", true, 100}}) {
+    std::string low, high;
+    for (int i = 1000; i < 1000 + n; ++i) {
+      low += fmt::format("they {} it anyway {}\n", machines ? "lost" : "found", i);
+      high += line(2 * i + machines, true, 100) + (machines ? " furthermore\n" : "\n");  // from 62 characters
+    }
+    write(std::string("short-") + name, low), write(std::string("long-") + name, high);
+    write(std::string("all-") + name, low + high);
+  }
+  const auto calibrate = [&](const std::string& which, const char* minimum, const char* fpr) {
+    return detect({"calibrate", "--detector", "@d", "--human", "@" + which + "people", "--machine",
+                   "@" + which + "machines", "--minimum", minimum, "--fpr", fpr, "-o", "@" + which});
+  };
+  ASSERT_EQ(calibrate("long-", "60", "0.05").status, 0);
+  const Ran all = calibrate("all-", "60", "0.05");
+  ASSERT_EQ(all.status, 0) << all.err;
+  EXPECT_NE(all.err.find("350 texts do not count: it will abstain below 60 characters\n"), std::string::npos);
+  EXPECT_NE(all.out.find("at most 0.05 of people, of 250 texts\n"), std::string::npos) << all.out;
+  EXPECT_TRUE(slurp(file("all-")) == slurp(file("long-")));
+  const Ran scored = detect({"score", "--detector", "@all-", "--in", "@all-people"});
+  int verdicts = 0, flagged = 0;
+  std::istringstream lines(scored.out);
+  for (std::string one; std::getline(lines, one);) {
+    const Json text = parse_json(one, "line");
+    verdicts += to_json(*text.find("abstains")) == "false";
+    flagged += to_json(*text.find("flagged")).find("true") != std::string::npos;
+  }
+  EXPECT_EQ(verdicts, 250);
+  EXPECT_GT(flagged, 0);
+  EXPECT_LE(flagged, 12);  // 5 %
+  expect_refusal(calibrate("all-", "60", "0.01"),
+                 "needs 1000 human texts, so that ten are flagged; there are 250");
+  expect_refusal(calibrate("all-", "1000", "0.05"), "expected human texts of at least 1000 characters");
+
+  const auto judged = [&](const std::string& which) {
+    const Ran r = detect({"evaluate", "--detector", "@all-", "--human", "@" + which + "people", "--machine",
+                          "@" + which + "machines"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    const Json out = parse_json(r.out, "out"), &one = *out.find(file("all-"));
+    return std::pair{to_json(*one.find("abstains")), to_json(*one.find("probabilities"))};
+  };
+  const auto [none, probabilities] = judged("long-");
+  EXPECT_EQ(none, "0");
+  EXPECT_NE(probabilities.find("accuracy"), std::string::npos);
+  EXPECT_EQ(judged("all-"), (std::pair<std::string, std::string>("0.5", probabilities)));
+  EXPECT_EQ(judged("short-"), (std::pair<std::string, std::string>("1", "null")));
 }
 // A model that judges its own output, recognised by hash or by ranks, is reported separately and never
 // orders.

@@ -166,9 +166,12 @@ int64_t usual_minimum(std::span<const Text> texts) {
   std::nth_element(lengths.begin(), at, lengths.end());
   return *at;
 }
+bool abstains(const Calibration& c, const Text& t) {
+  return static_cast<int64_t>(characters(t.target)) < c.minimum_characters;
+}
 Verdict verdict(const Calibration& c, const Text& t, double score) {
   Verdict out;
-  out.abstains = static_cast<int64_t>(characters(t.target)) < c.minimum_characters;
+  out.abstains = abstains(c, t);
   if (out.abstains) return out;
   out.probability = probability(c, score);
   for (const auto& at : c.thresholds) out.flagged.push_back(score > at.score);

@@ -25,9 +25,11 @@ std::optional<double> log_odds(const Calibration&, double score);
 std::vector<Calibration::Threshold> thresholds(std::span<const double> human, std::span<const double> fprs);
 // The length in characters that 95 % of the texts reach; 0 for no texts.
 int64_t usual_minimum(std::span<const Text>);
+// Whether the text is too short for a verdict.
+bool abstains(const Calibration&, const Text&);
 // What a calibrated detector says about a text.
 struct Verdict {
-  bool abstains = false;                // the text is too short: the rest is not valid
+  bool abstains = false;                // then the rest is not valid
   std::optional<double> probability{};  // that a machine wrote it
   std::vector<bool> flagged{};          // for each threshold in turn
 };

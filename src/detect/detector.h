@@ -83,7 +83,7 @@ struct Calibration {
   std::variant<std::monostate, Platt, Isotonic> curve;
   struct Threshold {
     double fpr = 0, score = 0;  // texts scoring above `score` are flagged, at most the share fpr of people's
-    int64_t humans = 0;         // texts that this was measured on
+    int64_t humans = 0;         // texts that this was measured on, none of them too short for a verdict
   };
   std::vector<Threshold> thresholds{};
   int64_t minimum_characters = 0;  // it abstains from shorter targets

@@ -259,7 +259,9 @@ int run_calibrate(int argc, char** argv) {
       .add("--fpr", rates, "share of human texts that may be flagged; each share gets a threshold")
       .choice("--curve", curve, kCurveHelp, {"platt", "isotonic"})
       .add("--minimum", minimum,
-           "characters below which it abstains; by default, the length that 95 % of these texts reach", 0)
+           "characters below which it abstains: shorter texts do not count here either; by default, the "
+           "length that 95 % of these texts reach",
+           0)
       .add("--output,-o", output, "where to write the calibrated detector", true)
       .footer(
           "Example:\n  ruminate detect calibrate --detector detector --human ours.txt --fpr 0.01 -o ours\n");
@@ -272,27 +274,35 @@ int run_calibrate(int argc, char** argv) {
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
   const auto [scores, own] = marked_scores(*detector, texts.texts);
-  Scores s;  // without the machine texts that say nothing of others (white_box.h)
-  int64_t left_out = 0;
+  const int64_t least = minimum >= 0 ? minimum : usual_minimum(texts.texts);
+  detector->calibration.minimum_characters = least;
+  Scores s;  // of texts that get a verdict, without machine texts that say nothing of others (white_box.h)
+  int64_t left_out = 0, too_short = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (texts.texts[i].author == Author::human) s.human.push_back(scores[i]);
-    if (texts.texts[i].author != Author::machine) continue;
-    if (own[i])
+    const Text& t = texts.texts[i];
+    if (t.author == Author::unknown) continue;
+    if (abstains(detector->calibration, t))
+      ++too_short;
+    else if (t.author == Author::human)
+      s.human.push_back(scores[i]);
+    else if (own[i])
       ++left_out;
     else
       s.machine.push_back(scores[i]);
   }
-  RUM_CHECK(!s.human.empty(), "expected human texts to calibrate on: --human FILE");
-  RUM_CHECK(!s.machine.empty() || !flags.given("--curve"),
-            "--curve {} needs machine texts{}: without them only thresholds are set", curve,
-            left_out > 0 ? " that the detector's own model did not write" : ", --machine FILE");
+  if (too_short > 0) say("{} texts do not count: it will abstain below {} characters", too_short, least);
+  RUM_CHECK(!s.human.empty(), "expected human texts of at least {} characters to calibrate on: --human FILE",
+            least);
+  RUM_CHECK(
+      !s.machine.empty() || !flags.given("--curve"),
+      "--curve {} needs machine texts of at least {} characters{}: without them only thresholds are set",
+      curve, least, left_out > 0 ? " that the detector's own model did not write" : ", --machine FILE");
   if (left_out > 0)
     say("{} of the machines' texts are by a model that the detector asks itself (white-box): they do "
         "not count for its probabilities",
         left_out);
   detector->calibration.thresholds = thresholds(s.human, fprs);
   if (!s.machine.empty()) fit_curve(detector->calibration, s, curve);
-  detector->calibration.minimum_characters = minimum >= 0 ? minimum : usual_minimum(texts.texts);
   save(*detector, output);
   print(told(*detector));
   return 0;

@@ -81,7 +81,8 @@ Json rates(const Scores& s) {
   }
   return out;
 }
-Json probabilities(const Detector& d, Scores s) {
+Json probabilities(const Detector& d, Scores s) {  // of texts that get a verdict
+  if (s.human.empty() && s.machine.empty()) return {};
   for (auto* list : {&s.human, &s.machine})
     for (double& x : *list) {
       const auto p = probability(d.calibration, x);
@@ -170,7 +171,11 @@ Json::Object evaluated(const Detector& d, const Part& part, const EvaluateFlags&
   out.emplace_back("average_precision", best.average_precision);
   out.emplace_back("eer", best.eer);
   out.emplace_back("at_fpr", rates(s));
-  out.emplace_back("probabilities", probabilities(d, s));
+  const Part judged(texts, scores, {}, [&](size_t i) { return !abstains(d.calibration, texts[i]); });
+  const Scores of_judged = judged.by_author();
+  const auto count = [](const Scores& x) { return static_cast<double>(x.human.size() + x.machine.size()); };
+  out.emplace_back("abstains", (count(s) - count(of_judged)) / count(s));
+  out.emplace_back("probabilities", probabilities(d, of_judged));
   out.emplace_back("paired_accuracy", shown(paired_accuracy(texts, scores)));
   out.emplace_back(
       "documents",
@@ -258,7 +263,7 @@ Json spread_over(const std::vector<const Json*>& each) {
 }
 // The main numbers of each detector.
 TextTable table_of(const Json::Object& detectors) {
-  TextTable t{{{"detector", "AUROC", "95 %", "EER", "TPR at 1 % FPR", "TPR at 5 % FPR", "ECE"}}};
+  TextTable t{{{"detector", "AUROC", "95 %", "EER", "TPR at 1 % FPR", "TPR at 5 % FPR", "ECE", "abstains"}}};
   const auto cell = [](const Json* x) {
     double v = 0, sd = 0;
     if (x && x->find("mean") && x->find("sd") && x->find("mean")->number(v) && x->find("sd")->number(sd))
@@ -272,7 +277,7 @@ TextTable table_of(const Json::Object& detectors) {
     if (interval && interval->array())
       width = fmt::format("{} to {}", cell(&interval->array()->at(0)), cell(&interval->array()->at(1)));
     t.rows.push_back({name, cell(d.find("auroc")), width, cell(d.find("eer")), tpr(1), tpr(2),
-                      cell(p && p->object() ? p->find("ece_15") : nullptr)});
+                      cell(p && p->object() ? p->find("ece_15") : nullptr), cell(d.find("abstains"))});
   }
   return t;
 }
@@ -305,8 +310,9 @@ int run(int argc, char** argv) {
   Flags flags(
       "detect evaluate",
       "Measures how well detectors tell machine from human text, on labelled texts that they were not fitted "
-      "on, and prints one JSON object. With --matrix it fits detectors itself, each on one machine, and "
-      "tries them on every other, on sources that were held out.");
+      "on, and prints one JSON object. Probabilities are judged on texts that are long enough for a verdict "
+      "(abstains: the share of the others), all else on all texts. With --matrix it fits detectors itself, "
+      "each on one machine, and tries them on every other, on sources that were held out.");
   input.declare(flags);
   recipe.declare(flags, "the split into folds, and of the attacks");
   flags.add("--detector", o.detectors, "detectors to measure; the others are tested against the first")
