@@ -145,6 +145,36 @@ TEST_F(Chat, APoolLikeAnyOther) {
   EXPECT_EQ(*last.find("messages")->array()->at(0).find("content")->text(), "Translate.");
   EXPECT_EQ(Disk::real().read(path).find("secret"), std::string::npos);
 }
+// What a model does not know is left out, and what only it knows is said; both are part of the provenance.
+TEST_F(Chat, ParametersAreAddedAndLeftOut) {
+  Json last;
+  const Server server([&](const std::string&, const Json& body, int) {
+    last = body;
+    return completion("x");
+  });
+  ChatConfig c = config(server);
+  sources.resize(1);
+  c.parameters = parse_json(
+      R"({"temperature": null, "max_tokens": null, "seed": null, "max_completion_tokens": 4096,
+          "reasoning_effort": "low"})",
+      "parameters");
+  write(c);
+  for (const char* key : {"temperature", "max_tokens", "seed"}) EXPECT_EQ(last.find(key), nullptr) << key;
+  int64_t limit = 0;
+  ASSERT_TRUE(last.find("max_completion_tokens") && last.find("max_completion_tokens")->whole(limit));
+  EXPECT_EQ(limit, 4096);
+  EXPECT_EQ(*last.find("reasoning_effort")->text(), "low");
+  EXPECT_EQ(*last.find("model")->text(), "m");
+  EXPECT_EQ(read_generated(path).at(0).from.decoding.find(
+                "chat max_completion_tokens 4096 reasoning_effort \"low\" without seed system "),
+            0u);
+  EXPECT_EQ(provenance_of(config(server)).decoding.find("chat temperature 0 max_tokens 256 system "), 0u);
+  for (const char* wrong :
+       {"[1]", R"({"temperature": 1})", R"({"model": "n"})", R"({"model": null})", R"({"top_p": null})"}) {
+    c.parameters = parse_json(wrong, "parameters");
+    EXPECT_NE(error_of([&] { provenance_of(c); }).find("--parameters: "), std::string::npos) << wrong;
+  }
+}
 TEST_F(Chat, CutOffItAsksOnlyForWhatIsMissing) {
   const Server server(echo);
   write(config(server));
@@ -338,7 +368,8 @@ TEST_F(Chat, FollowsNoRedirection) {
   const HttpReply r =
       post_json(server.url() + "/chat/completions", "{}", {"Authorization: Bearer secret"}, 30);
   EXPECT_EQ(r.status, 307) << r.error;
-  EXPECT_NE(error_of([&] { write(config(server)); }).find("status 307"), std::string::npos);
+  const std::string e = error_of([&] { write(config(server)); });
+  EXPECT_NE(e.find("status 307, which leads to " + to + ";"), std::string::npos) << e;
   EXPECT_EQ(elsewhere.requests(), 0);
 }
 TEST_F(Chat, AnAbsentServerIsNamed) {
@@ -487,7 +518,7 @@ TEST(ChatProgram, CountsTheAnswersThatAreCutOff) {
   for (int time = 0; time < 2; ++time) {  // also when all were there
     const Ran ran = p.run(words);
     EXPECT_EQ(ran.status, 0) << ran.err;
-    EXPECT_NE(ran.err.find("1 of 3 answers are cut off, at --max-tokens 4 or by the server"),
+    EXPECT_NE(ran.err.find("1 of 3 answers are cut off, at the limit of tokens or by the server"),
               std::string::npos)
         << ran.err;
   }
@@ -523,6 +554,9 @@ TEST(ChatProgram, WritesPoolsAndFineTuningLines) {
   expect_refusal(p.run({"chat", "--system", "T.", "--pairs", p.file("pairs.tsv"), "--output", p.file("x"),
                         "--url", server.url()}),
                  "--url needs --input");
+  expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources"),
+                        "--url", server.url(), "--model", "m", "--parameters", "{top_p: 1}"}),
+                 "--parameters: ");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources")}),
                  "needs --url and --model");
   expect_refusal(p.run({"chat", "--system", "T.", "--output", p.file("x"), "--input", p.file("sources"),

@@ -45,15 +45,27 @@ class Pace {
 Json message(const char* role, const std::string& content) {
   return Json::Object{{"role", role}, {"content", content}};
 }
+// All that a request says but for model and messages.
+Json::Object parameters(const ChatConfig& c) {
+  Json::Object out{{"temperature", c.temperature}, {"max_tokens", c.max_tokens}, {"seed", c.seed}};
+  RUM_CHECK(c.parameters.object(), "--parameters: expected a JSON object, found {}", to_json(c.parameters));
+  for (const auto& [key, value] : *c.parameters.object()) {
+    const bool ours = std::erase_if(out, [&](const auto& x) { return x.first == key; }) > 0;
+    RUM_CHECK(value.is_null() ? ours : !ours && key != "model" && key != "messages",
+              "--parameters: {}: expected null, which leaves out temperature, max_tokens or seed, or a "
+              "parameter that has no flag of its own",
+              to_json(Json(Json::Object{{key, value}})));
+    if (!ours) out.emplace_back(key, value);
+  }
+  return out;
+}
 std::string request(const ChatConfig& c, const std::string& source) {
   Json::Array messages;
   messages.push_back(message("system", c.system));
   messages.push_back(message("user", source));
-  return to_json(Json::Object{{"model", c.model},
-                              {"messages", std::move(messages)},
-                              {"temperature", c.temperature},
-                              {"max_tokens", c.max_tokens},
-                              {"seed", c.seed}});
+  Json::Object out{{"model", c.model}, {"messages", std::move(messages)}};
+  for (auto& x : parameters(c)) out.push_back(std::move(x));
+  return to_json(std::move(out));
 }
 const Json* member(const Json* of, const char* key) { return of ? of->find(key) : nullptr; }
 
@@ -112,6 +124,8 @@ std::string said(const HttpReply& r) {
   if (r.status == 0) return r.error;
   const std::string beginning = one_line(shortened(r.body, 200));
   if (r.status == 200) return fmt::format("no chat completion, but \"{}\"", beginning);
+  if (!r.leads_to.empty())
+    return fmt::format("status {}, which leads to {}; give the address that answers", r.status, r.leads_to);
   return fmt::format("status {}: \"{}\"", r.status, beginning);
 }
 
@@ -142,10 +156,17 @@ Asked ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& pace
 }  // namespace
 
 Provenance provenance_of(const ChatConfig& c, int64_t generation) {
-  return {c.model, c.url,
-          fmt::format("chat temperature {} max_tokens {} system {}", c.temperature, c.max_tokens,
-                      hex64(hash64(c.system))),
-          c.seed, generation};
+  std::string decoding = "chat";
+  bool seeded = false;
+  for (const auto& [key, value] : parameters(c)) {
+    double n = 0;
+    if (key == "seed")
+      seeded = true;
+    else
+      decoding += fmt::format(" {} {}", key, value.number(n) ? fmt::format("{}", n) : to_json(value));
+  }
+  if (!seeded) decoding += " without seed";
+  return {c.model, c.url, fmt::format("{} system {}", decoding, hex64(hash64(c.system))), c.seed, generation};
 }
 
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig& c, const Provenance& from,

@@ -9,6 +9,7 @@
 
 #include "data/corpus.h"
 #include "generate/generated.h"
+#include "text/json.h"
 
 namespace rum {
 struct ChatConfig {
@@ -19,13 +20,16 @@ struct ChatConfig {
   double temperature = 0;
   int64_t max_tokens = 256;  // of an answer
   int64_t seed = 1;          // servers may ignore it
-  double timeout = 60;       // seconds for one request
-  int64_t tries = 6;         // of one source
+  // An object of further members of each request; null leaves one of those three out.
+  Json parameters = Json::Object{};
+  double timeout = 60;  // seconds for one request
+  int64_t tries = 6;    // of one source
   double wait = 1;  // seconds before the second try, then doubled; a server's own request takes precedence
   double per_minute = 0;  // most requests; 0: no limit
   int64_t parallel = 4;   // requests in flight
 };
-// generator: the model; checkpoint: the server; decoding: temperature, limit and the hash of `system`.
+// generator: the model; checkpoint: the server; decoding: what a request says but for model, seed and sources,
+// with the hash of `system`. Error: `parameters` are no object, or hold one that the others say.
 Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 
 // Has what is missing of `sources` answered, and appends a line for each, in their order; returns how many

@@ -59,8 +59,11 @@ HttpReply post_json(const std::string& url, const std::string& body, const std::
   }
   long status = 0;
   curl_off_t wait = 0;
+  const char* leads_to = nullptr;
   curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &wait);
+  curl_easy_getinfo(h, CURLINFO_REDIRECT_URL, &leads_to);
+  if (leads_to != nullptr) reply.leads_to = leads_to;
   reply.status = static_cast<int>(status);
   reply.retry_after = static_cast<double>(wait);
   return reply;

@@ -8,6 +8,7 @@ struct HttpReply {
   int status = 0;  // 0: no whole answer came, `error` says why
   std::string body;
   std::string error;
+  std::string leads_to;    // the address that a redirection names
   double retry_after = 0;  // seconds that the server asks to wait; 0: it does not say
 };
 // POSTs a body of JSON and waits for the answer, `timeout` seconds at most for all of it. Headers: "Name:

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "base/say.h"
 #include "generate/hosted.h"
+#include "text/json.h"
 #include "text/reader.h"
 #include "text/unpack.h"
 #include "text/words.h"
@@ -36,8 +37,9 @@ bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t g
   const auto cut = std::count_if(all.begin(), all.end(),
                                  [](const Generated& g) { return !g.finished && !g.target.empty(); });
   if (cut > 0)
-    say("{}: {} of {} answers are cut off, at --max-tokens {} or by the server: \"finished\" is false there",
-        output, cut, all.size(), c.max_tokens);
+    say("{}: {} of {} answers are cut off, at the limit of tokens or by the server: \"finished\" is false "
+        "there",
+        output, cut, all.size());
   const auto is_refused = [](const Generated& g) { return g.target.empty() && !blank_line(g.source); };
   const auto refused = std::count_if(all.begin(), all.end(), is_refused);
   if (refused > 0)
@@ -48,7 +50,7 @@ bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t g
 }
 int chat(int argc, char** argv) {
   ChatConfig c;
-  std::string input, output, pairs, key_variable;
+  std::string input, output, pairs, key_variable, parameters = "{}";
   int64_t generation = 1;
   Flags flags(
       "chat",
@@ -66,6 +68,9 @@ int chat(int argc, char** argv) {
       .add("--temperature", c.temperature, "sampling temperature; 0: the likeliest token", 0)
       .add("--max-tokens", c.max_tokens, "longest answer, in tokens", 1, 1 << 20)
       .add("--seed", c.seed, "seed of the sampling; a server may ignore it", 0, UINT32_MAX)
+      .add("--parameters", parameters,
+           "JSON: further parameters of a request; null leaves one out. Reasoning models of OpenAI's need "
+           "'{\"temperature\": null, \"max_tokens\": null, \"max_completion_tokens\": 4096}'")
       .add("--timeout", c.timeout, "seconds allowed for one request", .001, 1e6)
       .add("--tries", c.tries,
            "of one source, with pauses of 1, 2, 4 ... seconds, or what the server asks for", 1, 100)
@@ -76,8 +81,8 @@ int chat(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   RUM_CHECK(input.empty() != pairs.empty(), "expected either --input with sources or --pairs");
   flags.need(pairs.empty(), "--input: with --pairs nobody is asked",
-             {"--url", "--model", "--key-from", "--temperature", "--max-tokens", "--seed", "--timeout",
-              "--tries", "--per-minute", "--parallel", "--generation"});
+             {"--url", "--model", "--key-from", "--temperature", "--max-tokens", "--seed", "--parameters",
+              "--timeout", "--tries", "--per-minute", "--parallel", "--generation"});
   if (!pairs.empty()) {
     check_output(output, {pairs});
     const Corpus corpus = read_corpus(pairs, CorpusKind::pairs);
@@ -88,6 +93,7 @@ int chat(int argc, char** argv) {
   output = check_output_file(output, {input});
   RUM_CHECK(!c.url.empty() && !c.model.empty(), "--input needs --url and --model");
   if (flags.given("--key-from")) c.key = key_from(key_variable);
+  c.parameters = parse_json(parameters, "--parameters");
   while (c.url.ends_with('/')) c.url.pop_back();
   std::vector<std::string> sources;
   LineReader reader(input);
