@@ -31,6 +31,7 @@ std::vector<std::pair<size_t, size_t>> pieces(size_t n) {
 page::Head head_of(const std::string& measure) { return {measure, explained(measure)}; }
 std::string beside_human(const MeasureResult& m) {
   const int d = digits_of_measure(m);
+  if (!std::isfinite(mean(m.human))) return page::shown(mean(m.values), d);
   const std::string by = page::relative(mean(m.human), mean(m.values));
   return fmt::format("{} → {}{}", page::shown(mean(m.human), d), page::shown(mean(m.values), d),
                      by.empty() ? "" : "<br><small>" + by + "</small>");
@@ -123,7 +124,8 @@ void diversity_tables(page::Page& page, const std::vector<Row>& rows) {
         "unattested_types are no "
         "measures of it, and other counts and shares of types depend on the amount of text, but for those in "
         "equally many tokens (expected). Invented words raise every count of types that is not one of "
-        "attested types.",
+        "attested types. Where a sentence has several translations there is no human text to compare them "
+        "with.",
         "results.csv",
         {{"targets"}}};
     for (size_t i = first; i < last; ++i) t.head.push_back(head_of(all[i].measure));
@@ -178,18 +180,22 @@ void costs(page::Page& page, const ExperimentResults& r) {
         "differences.csv");
 }
 
-// The diversity of an arm's targets; that of human targets is found in the measures of others.
+// The diversity of an arm's targets; that of human targets is found in the measures of others, unless those
+// have several translations of a sentence.
 double diversity_of(const ExperimentResults& r, const ArmResult& a) {
   const std::string& name = a.arm->apply.empty() ? a.arm->targets : a.arm->name;
   const bool human = name == "human";
-  const TargetsResult* widest = nullptr;
+  double out = NAN;
+  int64_t most = 0;
   for (const TargetsResult& t : r.targets) {
-    if (t.name == name) widest = &t;
-    if (human && (widest == nullptr || t.pairs > widest->pairs)) widest = &t;
+    const MeasureResult* m = find(t.diversity, kScattered);
+    if (m == nullptr) continue;
+    if (t.name == name) return mean(m->values);
+    if (!human || t.pairs <= most || !std::isfinite(mean(m->human))) continue;
+    most = t.pairs;
+    out = mean(m->human);
   }
-  const MeasureResult* m = widest ? find(widest->diversity, kScattered) : nullptr;
-  if (m == nullptr) return NAN;
-  return mean(human ? m->human : m->values);
+  return out;
 }
 void scatter(page::Page& page, const ExperimentResults& r) {
   page::ScatterChart chart{

@@ -68,15 +68,27 @@ Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
   return Json(std::move(out));
 }
 
+// The rows of a sentence added up, with one row for each: its targets are not independent, so they are swapped
+// together.
+metrics::Rows by_sentence(const metrics::Rows& rows, const std::vector<std::string>& sources) {
+  std::map<std::string_view, size_t> numbers;
+  metrics::Rows out{rows.columns, {}};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const size_t at = rows.columns * numbers.try_emplace(sources[i], numbers.size()).first->second;
+    out.values.resize(rows.columns * numbers.size());
+    for (size_t c = 0; c < rows.columns; ++c) out.values[at + c] += rows[i][c];
+  }
+  return out;
+}
 // The targets and a second person's translations, both against the first person's. The human text that tells
 // which words are invented is without the second person's, who could not invent any otherwise.
 Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
               const std::vector<std::string>& attesting, metrics::Language language, int64_t& sentences) {
   const edits::TranslatedTwice t = translated_twice(targets, human);
-  sentences = static_cast<int64_t>(t.sources.size());
-  Json::Object out;
-  if (t.sources.empty()) return Json(std::move(out));
   const std::set<std::string> twice(t.sources.begin(), t.sources.end());
+  sentences = std::ssize(twice);
+  Json::Object out;
+  if (twice.empty()) return Json(std::move(out));
   std::vector<std::string> once;
   for (const Pair& p : human.texts)
     if (!twice.contains(p.source)) once.push_back(p.target);
@@ -92,7 +104,8 @@ Json of_floor(const edits::TargetSet& targets, const edits::TargetSet& human,
     const bool defined = sum[1] > 0 && other[1] > 0;
     const double chance =
         defined ? randomisation_p([](std::span<const double> s) { return s[1] > 0 ? s[0] / s[1] : 0; },
-                                  {m[i].rows}, {p[i].rows}, {kSwaps, 1})
+                                  {by_sentence(m[i].rows, t.sources)}, {by_sentence(p[i].rows, t.sources)},
+                                  {kSwaps, 1})
                 : metrics::kUndefined;
     out.emplace_back(m[i].name, Json(Json::Object{{"value", value_of(sum)},
                                                   {"human", value_of(other)},
@@ -113,8 +126,8 @@ std::vector<int64_t> by_occurrence(const std::vector<int64_t>& ids) {
   std::ranges::stable_sort(rows, {}, [&](int64_t i) { return occurrence[static_cast<size_t>(i)]; });
   return rows;
 }
-// Targets of one sentence are not independent, so they are swapped together.
-metrics::Keep by_sentence(const std::vector<int64_t>& ids) {
+// Lines of one sentence are swapped together.
+metrics::Keep swaps_of_sentences(const std::vector<int64_t>& ids) {
   std::map<int64_t, size_t> numbers;
   std::vector<size_t> sentence;
   for (const int64_t id : ids) sentence.push_back(numbers.try_emplace(id, numbers.size()).first->second);
@@ -124,6 +137,14 @@ metrics::Keep by_sentence(const std::vector<int64_t>& ids) {
     each(permutation, stays);
     for (size_t i = 0; i < marks.size(); ++i) marks[i] = stays[sentence[i]];
   };
+}
+// Has a sentence different targets? Its one human target, repeated beside each, is no text to compare them with:
+// repetition is what measures of diversity find.
+bool several_each(const Lines& a) {
+  std::map<int64_t, std::string_view> first;
+  for (size_t i = 0; i < a.ids.size(); ++i)
+    if (first.try_emplace(a.ids[i], a.targets[i]).first->second != a.targets[i]) return true;
+  return false;
 }
 Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
   metrics::ComparedCorpora corpora;
@@ -141,14 +162,18 @@ Json of_diversity(const Lines& a, const std::vector<std::string>& attesting) {
     needs |= measures.back().needs();
   }
   const metrics::DiversitySample targets = sample(corpora, 0, needs), human = sample(corpora, 1, needs);
-  const bool once = std::set(a.ids.begin(), a.ids.end()).size() == a.ids.size();
-  const auto tests = once ? metrics::swap_test(corpora, 0, 1, measures, kSwaps, 1)
-                          : metrics::permutation_test(corpora, 0, 1, measures, kSwaps, by_sentence(a.ids));
+  const bool comparable = !several_each(a),
+             once = std::set(a.ids.begin(), a.ids.end()).size() == a.ids.size();
+  std::vector<metrics::DifferenceTest> tests;
+  if (comparable)
+    tests = once ? metrics::swap_test(corpora, 0, 1, measures, kSwaps, 1)
+                 : metrics::permutation_test(corpora, 0, 1, measures, kSwaps, swaps_of_sentences(a.ids));
   Json::Object out;
   for (size_t m = 0; m < measures.size(); ++m)
-    out.emplace_back(measures_of("diversity")[m].name, Json(Json::Object{{"value", measures[m](targets)},
-                                                                         {"human", measures[m](human)},
-                                                                         {"p", tests[m].p()}}));
+    out.emplace_back(measures_of("diversity")[m].name,
+                     Json(Json::Object{{"value", measures[m](targets)},
+                                       {"human", comparable ? measures[m](human) : metrics::kUndefined},
+                                       {"p", comparable ? tests[m].p() : metrics::kUndefined}}));
   return Json(std::move(out));
 }
 
@@ -176,6 +201,6 @@ void measure(const StageContext& x) {
                               {"diversity", of_diversity(a, attesting)}});
   Disk::real().replace_text(x.folder + "/measures.json", to_json(out, 1) + "\n");
 }
-const StageKind measure_kind("measure", 5, false, measure);
+const StageKind measure_kind("measure", 6, false, measure);
 }  // namespace
 }  // namespace rum::experiment
