@@ -55,6 +55,9 @@ class Reader {
     e.read("student", c_.student, true);
     e.read("bootstrap", c_.bootstrap, 100, 1e6);
     e.done();
+    if (c_.folder.find_first_not_of("/.") == std::string::npos)
+      throw FileError(fmt::format("{}experiment.folder = \"{}\" is not a folder of its own",
+                                  e.place("folder"), c_.folder));
     Section d = root_.table("data");
     d.read("train", c_.data.train, true);
     d.read("valid", c_.data.valid, true);
@@ -81,9 +84,12 @@ class Reader {
     g.read("bleu", c_.gate.bleu, 0, 100);
     g.read("half_width", c_.gate.half_width, 0, 100);
     g.done();
-    if (g) check_judged(g.place("arm"), c_.gate.arm, {"last"});
+    if (g) check_judged(g.place("arm"), c_.gate.arm, "last");
     if (!c_.gate.claim.empty())
       check_name(g.place("claim"), "claim about students", c_.gate.claim, claim_names());
+    else if (g.find("half_width") != nullptr)
+      throw FileError(g.place("half_width") +
+                      "gate.half_width is of the interval of a claim: name one as gate.claim");
     root_.done();
     return std::move(c_);
   }
@@ -124,7 +130,23 @@ class Reader {
         throw FileError(r.place("tokenizer") + r.path("tokenizer") +
                         ".pattern = \"characters\" knows only the characters of the seed set, and the pool "
                         "may have others: use a byte pattern, such as \"gpt2\"");
+      check_recipe(r, config);
       c_.recipes.emplace(name, config);
+    }
+  }
+  // Before the first stage, rather than when the recipe is trained, hours later.
+  static void check_recipe(const Section& r, RunConfig config) {
+    const Json* train = r.node()->find("train");
+    if (config.target_tokens > 0 && train != nullptr && train->find("steps") != nullptr)
+      throw FileError(fmt::format(
+          "{}{} is not read beside train.target_tokens = {}: leave it out, or set target_tokens to 0",
+          r.place("train.steps"), r.path("train.steps"), config.target_tokens));
+    config.train = {"train.tsv"}, config.valid = "valid.tsv";  // its stage has its own
+    if (config.lora.rank > 0) config.from = "model";
+    try {
+      check_config(config);
+    } catch (const Error& e) {
+      throw FileError(r.place("") + r.path("") + ": " + e.what());
     }
   }
   void generators() {
@@ -261,8 +283,8 @@ class Reader {
       x.name = name;
       s.read("kind", x.kind, true);
       s.read("recipe", x.recipe);
-      s.read("with", x.with);
-      s.read("decoding", x.decoding);
+      s.read("with", x.with, x.kind == "agreement");
+      s.read("decoding", x.decoding, x.kind == "consistency");
       s.read("draws", x.draws, 2, 1000);
       s.read("of", x.of);
       s.read("anyway", x.anyway);
@@ -363,11 +385,15 @@ class Reader {
     if (a.targets != "none") check_targets(s.place("targets"), a.targets);
     if (!a.from.empty()) check_from(s, a);
     for (const std::string& w : a.weights) check_name(s.place("weights"), "kind of weights", w, kWeights);
-    std::string arranging, scattering, rewriting;  // the last operation that did
+    if (std::ranges::find(a.weights, "last") == a.weights.end())
+      throw FileError(s.place("weights") + s.path("weights") +
+                      ": expected \"last\", by which arms are compared, alone or with \"best\"");
+    std::string arranging, scattering, rewriting, selecting;  // the last operation that did
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
       const AppliedOperation& last = a.apply.back();
       check_arrangement(o, last, arranging);
+      if (last.op == "mix") check_mix(o.place("op"), a.targets, selecting.empty() ? scattering : selecting);
       for (const auto& [key, scorer] : last.scores) {
         check_scorer(o.place(key), c_.scorers.at(scorer), a.targets, rewriting);
         if (!scattering.empty())
@@ -383,6 +409,8 @@ class Reader {
                                        [&](const auto& with) { return draws(with.second) > 1; });
       if (several || gives(last, &edits::OperationKey::scatters)) scattering = last.op;
       if (kept != edits::Operation::all) rewriting = last.op;
+      // What changes no text leaves targets out, or repeats them.
+      if (kept == edits::Operation::all || last.op == "mix") selecting = last.op;
     }
     s.done();
     if (a.targets == "none" &&
@@ -467,6 +495,19 @@ class Reader {
       throw FileError(fmt::format(
           "{}\"{}\" would undo the order or the weights that \"{}\" before it gave the targets: put it first",
           s.place("op"), o.op, arranging));
+  }
+  // The share of human targets is `real` only where each sentence of the pool has one other target.
+  void check_mix(const std::string& place, const std::string& targets, const std::string& changing) const {
+    if (draws(targets) > 1)
+      throw FileError(fmt::format(
+          "{}\"mix\" takes its share of the sentences, which is not that of the targets where \"{}\" "
+          "are {} translations of each: name a decoding of one",
+          place, targets, draws(targets)));
+    if (changing.empty()) return;
+    throw FileError(fmt::format(
+        "{}\"mix\" takes its share of all sentences of the pool, which is not that of the targets "
+        "after \"{}\": {}",
+        place, changing, changing == "mix" ? "give one \"mix\" the whole share" : "put \"mix\" first"));
   }
   // Is a key given that does this?
   static bool gives(const AppliedOperation& o, bool edits::OperationKey::*does) {
@@ -561,53 +602,47 @@ class Reader {
     c_.claims.push_back(std::move(x));
   }
   void about_students(Section& s, const Claim& x) const {
-    if (x.better == x.worse)
-      throw FileError(
-          fmt::format("{}claim {} compares \"{}\" with itself", s.place("worse"), x.id, x.better));
     if (x.ceiling == x.better || x.ceiling == x.worse)
       throw FileError(fmt::format("{}claim {}: the ceiling is a third arm, not \"{}\" again",
                                   s.place("ceiling"), x.id, x.ceiling));
-    check_distinct(s, "mean_with", x.mean_with);
     check_name(s.place("weights"), "kind of weights", x.weights, kWeights);
-    check_judged(s.place("better"), x.better, {x.weights});
-    check_judged(s.place("worse"), x.worse, {x.weights, "last"});
-    for (const auto& [better, worse] : x.mean_with) {
-      check_judged(s.place("mean_with"), better, {x.weights});
-      check_judged(s.place("mean_with"), worse, {x.weights, "last"});
+    std::set<std::set<std::string>> compared;
+    const auto check_pair = [&](const char* key, const std::pair<std::string, std::string>& arms) {
+      const auto& [better, worse] = arms;
+      check_judged(s.place(key), better, x.weights);
+      check_judged(s.place(key), worse, "last");  // if not by those of the claim
+      if (better == worse)
+        throw FileError(fmt::format("{}claim {} compares \"{}\" with itself", s.place(key), x.id, better));
+      if (!compared.insert({better, worse}).second)
+        throw FileError(fmt::format("{}claim {} compares \"{}\" and \"{}\" twice: name each pair once",
+                                    s.place(key), x.id, better, worse));
+    };
+    check_pair("better", {x.better, x.worse});
+    for (const auto& pair : x.mean_with) check_pair("mean_with", pair);
+    if (s.find("minus_with") != nullptr) {
+      check_minus(s, x);
+      check_pair("minus_with", x.minus_with);
     }
-    if (s.find("minus_with") != nullptr) check_minus(s, x);
-    if (!x.ceiling.empty()) check_judged(s.place("ceiling"), x.ceiling, {"last"});
+    if (!x.ceiling.empty()) check_judged(s.place("ceiling"), x.ceiling, "last");
     if (!x.measures.empty())
       throw FileError(s.place("measures") +
                       "students are judged by their scores: measures are for claims of kind \"errors\" or "
                       "\"diversity\"");
   }
-  void check_minus(const Section& s, const Claim& x) const {
-    const auto& [better, worse] = x.minus_with;
-    const std::string place = s.place("minus_with");
+  static void check_minus(const Section& s, const Claim& x) {
     if (!x.mean_with.empty())
       throw FileError(fmt::format(
           "{}claim {} is about a mean of differences or about one minus another: give one of mean_with and "
           "minus_with",
-          place, x.id));
-    if (better == worse)
-      throw FileError(fmt::format("{}claim {} compares \"{}\" with itself", place, x.id, better));
-    if (x.minus_with == std::pair(x.better, x.worse))
-      throw FileError(
-          fmt::format("{}claim {} takes a difference from itself: name two other arms, better "
-                      "and worse",
-                      place, x.id));
+          s.place("minus_with"), x.id));
     if (!x.ceiling.empty())
       throw FileError(
           fmt::format("{}claim {} is about a difference minus another, which closes no gap: "
                       "leave out ceiling or minus_with",
                       s.place("ceiling"), x.id));
-    check_judged(place, better, {x.weights});
-    check_judged(place, worse, {x.weights, "last"});
   }
-  // Are there students of the whole pool that are judged by one of these weights?
-  void check_judged(const std::string& place, const std::string& name,
-                    const std::vector<std::string>& weights) const {
+  // Are there students of the whole pool that are judged by these weights?
+  void check_judged(const std::string& place, const std::string& name, const std::string& weights) const {
     check_name(place, "arm", name, arm_names());
     const Arm& a =
         *std::find_if(c_.arms.begin(), c_.arms.end(), [&](const Arm& other) { return other.name == name; });
@@ -615,10 +650,9 @@ class Reader {
       throw FileError(fmt::format(
           "{}arm \"{}\" has no students of the whole pool, which are compared: add 1.0 to its volumes", place,
           name));
-    if (std::find_first_of(a.weights.begin(), a.weights.end(), weights.begin(), weights.end()) ==
-        a.weights.end())
+    if (std::ranges::find(a.weights, weights) == a.weights.end())
       throw FileError(fmt::format("{}arm \"{}\" is not judged by its {} weights: add \"{}\" to its weights",
-                                  place, name, weights[0], weights[0]));
+                                  place, name, weights, weights));
   }
   void about_targets(Section& s, Claim& x) const {
     for (const auto& [key, name] : {std::pair{"better", x.better}, std::pair{"worse", x.worse}})
@@ -632,6 +666,11 @@ class Reader {
     if (std::none_of(c_.arms.begin(), c_.arms.end(), [&](const Arm& a) { return a.targets == generated; }))
       throw FileError(fmt::format("{}no arm learns from \"{}\", and only what arms learn from is measured",
                                   s.place(key), generated));
+    if (x.kind == "diversity" && draws(generated) > 1)
+      throw FileError(
+          fmt::format("{}\"{}\" are {} translations of each sentence, and the diversity of so much text does "
+                      "not compare with that of one human translation: name a decoding of one",
+                      s.place(key), generated, draws(generated)));
     for (const char* with : {"mean_with", "minus_with"})
       if (s.find(with) != nullptr)
         throw FileError(s.place(with) + with + " names arms: it is for a claim of kind \"students\"");
@@ -644,6 +683,7 @@ class Reader {
       known.emplace_back(m.name);
       if (m.standard) standard.emplace_back(m.name);
     }
+    check_distinct(s, "measures", x.measures);
     if (x.measures.empty()) x.measures = standard;
     const std::string what = "measure of " + x.kind;
     for (const std::string& name : x.measures) {
@@ -677,6 +717,12 @@ TargetsName::TargetsName(const std::string& name) : generator(name.substr(0, nam
 }
 const std::string& recipe_of(const ExperimentConfig& c, const Arm& a) {
   return a.student.empty() ? c.student : a.student;
+}
+std::string weights_of(const ExperimentConfig& c, const Claim& x, const std::string& arm) {
+  const bool judged = std::ranges::any_of(c.arms, [&](const Arm& a) {
+    return a.name == arm && std::ranges::find(a.weights, x.weights) != a.weights.end();
+  });
+  return judged ? x.weights : "last";
 }
 Writers writers_of(const Arm& a) {
   Writers out{a.targets, {a.targets}};

@@ -80,7 +80,7 @@ struct Arm {
   std::vector<double> volumes{1};            // shares of the pool; target tokens in proportion
   bool equal_steps = false;                  // instead: the steps of the whole pool at every volume
   std::string student;                       // recipe of its students; empty: that of the experiment
-  std::vector<std::string> weights{"last"};  // those that are judged: last, best (on validation)
+  std::vector<std::string> weights{"last"};  // those that are judged: last, and best (on validation) if named
   std::string chain;                         // the chain that it belongs to
   int64_t generation = 0;                    // generation of the text that it learns from; 0: human
   std::string joined;                        // an arm whose targets are added to its own
@@ -129,6 +129,8 @@ struct ExperimentConfig {
   std::string text;          // the file's text, for the record
 };
 const std::string& recipe_of(const ExperimentConfig&, const Arm&);  // of its students
+// The weights by which a claim judges the students of an arm: its own, or the last where those are not judged.
+std::string weights_of(const ExperimentConfig&, const Claim&, const std::string& arm);
 // FileError: file, line, key, what was expected, what was found; unknown keys and names with a suggestion.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);
 ExperimentConfig read_experiment(const std::string& path);
