@@ -698,6 +698,12 @@ TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
   };
   lengthen("train.tsv", 710);  // of the pool
   lengthen("test.tsv", 3);
+  std::vector<std::string> pairs;
+  std::istringstream lines(slurp(e.file("test.tsv")));
+  for (std::string line; std::getline(lines, line);) pairs.push_back(line);
+  pairs.at(99) = pairs.at(0);  // of the 100 that are read
+  e.write("test.tsv", fmt::format("{}\n", fmt::join(pairs, "\n")));
+  const size_t repeated = 100 - std::set(pairs.begin(), pairs.begin() + 100).size();
   const Ran ran = e.run(e.words("run", "x"));
   ASSERT_EQ(ran.status, 0) << ran.err;
   const Ran report = e.run(e.words("report", "x"));
@@ -706,6 +712,10 @@ TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
   for (std::string row; std::getline(results, row);)
     EXPECT_EQ(row.find("NLL,,"), std::string::npos) << row;  // without a number
   EXPECT_NE(slurp(e.file("x/report.html")).find("<li>1 of 100 test pairs does not fit the context"),
+            std::string::npos);
+  EXPECT_GE(repeated, 1u);
+  EXPECT_NE(slurp(e.file("x/report.html"))
+                .find(fmt::format("<li>{} of 100 test pairs stand there before", repeated)),
             std::string::npos);
   int stages = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
@@ -776,6 +786,35 @@ TEST(ExperimentProgram, AConfigOfSomethingElseIsNotOverwritten) {
   expect_refusal(e.run(e.words("run", "x")), "x/config.toml: it is not of an experiment");
   EXPECT_EQ(slurp(e.file("x/config.toml")), "[run]\nfolder = \"x\"\n");
   EXPECT_EQ(std::distance(fs::directory_iterator(e.file("x")), {}), 1);
+}
+// Of a pool that nobody translated twice, and a gate that asks for BLEU alone.
+TEST(ExperimentProgram, WhatIsNotDefinedHasNoNumber) {
+  Experiment e;
+  copy_small(e, "x");
+  for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {
+    if (!entry.path().filename().string().starts_with("measure-")) continue;
+    const std::string path = entry.path().string(), before = slurp(path + "/measures.json");
+    Json measures = parse_json(before, path);
+    for (auto& [key, value] : std::get<Json::Object>(measures.value))
+      if (key == "floor") value = Json(Json::Object{});
+    const std::string now = to_json(measures);
+    std::ofstream(path + "/measures.json") << now;
+    const std::string facts = slurp(path + "/stage.json");
+    std::ofstream(path + "/stage.json") << replaced(facts, hex64(hash64(before)), hex64(hash64(now)));
+  }
+  e.config = replaced(small(e.config), "claim = \"C1\"\nhalf_width = 50\n", "") +
+             "[[claim]]\nid = \"C4\"\ntext = \"errors\"\nkind = \"errors\"\nbetter = \"human\"\n"
+             "worse = \"self/greedy\"\nmeasures = [\"ter\"]\n";
+  const Ran report = e.run(e.words("report", "x"));
+  ASSERT_EQ(report.status, 0) << report.err;
+  EXPECT_NE(report.out.find("errors (C4): ter (no floor): undecided\n"), std::string::npos) << report.out;
+  EXPECT_TRUE(std::regex_search(report.out, std::regex("\ngate: [a-zA-Z ]+ \\(BLEU [0-9.]+ of 0.50\\)\n")))
+      << report.out;
+  const Json all = parse_json(slurp(e.file("x/claims.json")), "claims.json");
+  EXPECT_EQ(all.find("gate")->find("half_width"), nullptr);
+  const Json& row = all.find("claims")->array()->back().find("rows")->array()->front();
+  for (const char* key : {"difference", "low", "seed_sd", "seed_low", "seed_high"})
+    EXPECT_TRUE(row.find(key)->is_null()) << key;
 }
 TEST(ExperimentProgram, TwoRunsAtOnceAreRefused) {
   Experiment e;

@@ -644,6 +644,82 @@ TEST(Report, AFractionOfRealDataIsOneMarkOnALine) {
     EXPECT_EQ(times(drawn, std::string("class=\"legend\">") + line + "</text>"), 1) << line;
   }
 }
+// A part of the generated targets has no human ones; other bins are another filter.
+TEST(Report, SharesOfHumanAndOfKeptTargetsAreLinesOfTheirOwn) {
+  Made m;
+  m.config.arms.clear(), m.config.claims.clear(), m.results.claims.clear(), m.results.arms.clear();
+  const auto add = [&](const char* name, const char* targets, AppliedOperation operation) {
+    Arm& arm = m.config.arms.emplace_back();
+    arm.name = name, arm.group = "B", arm.targets = targets, arm.apply = {std::move(operation)};
+  };
+  const auto filter = [](double keep, int64_t bins) {
+    AppliedOperation out{"filter", {{"keep", keep}}, {}, {{"by", "reverse"}}};
+    if (bins > 0) out.parameters.emplace_back("bins", bins);
+    return out;
+  };
+  for (const double share : {.25, .5}) {
+    add("human", "human", {"subset", {{"share", share}}, {}, {}});
+    add("self", "self/greedy", {"subset", {{"share", share}}, {}, {}});
+    add("plain", "self/greedy", filter(share, share < .5 ? 0 : 1));
+    add("in bins", "self/greedy", filter(share, 8));
+  }
+  m.config.scorers["reverse"].kind = "reverse";
+  for (const Arm& arm : m.config.arms) m.results.arms.push_back(Made::arm_of(arm));
+  const std::string html = m.html();
+  const auto legend = [&](const char* title) {
+    const size_t at = html.find(title);
+    return between(html.substr(at, html.find("</svg>", at) - at), "class=\"legend\">", "</text>");
+  };
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(legend(">A fraction of real data, BLEU</text>"), Lines{"human alone"});
+  EXPECT_EQ(legend(">Growing sets, BLEU</text>"),
+            (Lines{"self/greedy by reverse", "self/greedy by reverse, 8 bins"}));
+}
+TEST(Report, SaysWhichArmsLearnForEquallyManySteps) {
+  Made m;
+  for (Arm& arm : m.config.arms) arm.volumes = {0.5, 1};
+  EXPECT_EQ(m.html().find("for as many steps"), std::string::npos);
+  m.config.arms[1].equal_steps = true;
+  EXPECT_NE(m.html().find("for as many epochs each (for as many steps: best &amp; half); 95 %"),
+            std::string::npos);
+}
+// Only the first arm is judged by its best weights, too.
+TEST(Report, AClaimSaysByWhichWeightsEachArmIsJudged) {
+  Made m;
+  m.config.arms[0].weights = {"last", "best"};
+  EXPECT_EQ(m.html().find("best weights"), std::string::npos);
+  m.config.claims[0].weights = "best";
+  m.config.claims[0].mean_with = {{"human", "human"}};
+  EXPECT_NE(
+      m.html().find(": mean of human (best weights) against best &amp; half (last weights), human (best "
+                    "weights) against human (best weights)</th>"),
+      std::string::npos);
+  const Json all = parse_json(result_files(m.results).back().second, "claims.json");
+  const Json& claim = all.find("claims")->array()->front();
+  EXPECT_EQ(*claim.find("weights")->text(), "best");
+  EXPECT_EQ(*claim.find("weights_of_worse")->text(), "last");
+  EXPECT_EQ(*claim.find("mean_with")->array()->front().find("weights_of_worse")->text(), "best");
+}
+TEST(Report, CautionsAgainstATestSetThatRepeatsItself) {
+  Made m;
+  EXPECT_EQ(m.html().find("stand there before"), std::string::npos);
+  m.results.test_repeated = 59;
+  EXPECT_NE(m.html().find("<li>59 of 5,000 test pairs stand there before, too: intervals count them"),
+            std::string::npos);
+}
+// The MTLD of human targets is that beside one translation of each sentence; beside several there is none.
+TEST(Report, SeveralTranslationsOfASentenceStandAlone) {
+  Made m;
+  TargetsResult four = m.results.targets[0];
+  four.name = "self/four", four.pairs = 80000, four.diversity = {{"mtld", {45}, {NAN}, {NAN}}};
+  m.results.targets.push_back(four);
+  const std::string html = m.html();
+  EXPECT_EQ(malformed(html), "");
+  EXPECT_NE(html.find(">45.00</td>"), std::string::npos);
+  const size_t at = html.find(">Diversity of targets and quality of students</text>");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_EQ(times(html.substr(at, html.find("</svg>", at) - at), "class=\"label\""), 2 + 2);  // points, axes
+}
 // However many arms a group has, those of one panel differ in colour.
 TEST(Report, TrainingCurvesOfOnePanelHaveColoursOfTheirOwn) {
   Made m;

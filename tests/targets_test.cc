@@ -122,8 +122,8 @@ TEST(Targets, AreMeasuredWithAllThatASentenceHas) {
                five = f((5. / 9 + 4. / 8 + 3. / 7 + 2. / 6 + 1. / 5) / 5, 1);
   EXPECT_NEAR(at("errors", "1-chrf", "value"), 1 - (1 + six + four + five) / 4, 1e-12);
 }
-// Human text that is repeated beside each of several translations looks poor: here no bigram of it occurs once,
-// though it is the generator's own text.
+// Human text that is repeated beside each of several translations looks poor: here no bigram of it occurs
+// once, though it is the generator's own text.
 TEST(Targets, OfWhichASentenceHasSeveralAreNotComparedInDiversity) {
   const Measured one("0 a\tone two\n1 b\tthree four\n", "0 a\tone two\n1 b\tthree four\n"),
       two("0 a\tone two\n1 b\tthree four\n",
@@ -136,8 +136,8 @@ TEST(Targets, OfWhichASentenceHasSeveralAreNotComparedInDiversity) {
   }
   EXPECT_EQ(two("diversity", "types", "value"), 8);
 }
-// Lines that are drawn several times are repeated on both sides. Swapped by sentence, in all four ways the types
-// differ by one; line by line they would be equally many in half of the eight.
+// Lines that are drawn several times are repeated on both sides. Swapped by sentence, in all four ways the
+// types differ by one; line by line they would be equally many in half of the eight.
 TEST(Targets, OfWhichSomeAreRepeatedAreSwappedBySentence) {
   const Measured at("0 a\tone one\n1 b\ttwo\n", "0 a\tthree four\n0 a\tthree four\n1 b\tfive\n");
   EXPECT_EQ(at("diversity", "types", "value"), 3);

@@ -129,7 +129,7 @@ struct ExperimentConfig {
   std::string text;          // the file's text, for the record
 };
 const std::string& recipe_of(const ExperimentConfig&, const Arm&);  // of its students
-// The weights by which a claim judges the students of an arm: its own, or the last where those are not judged.
+// The weights by which a claim judges the students of an arm: its own, or the last where the arm lacks those.
 std::string weights_of(const ExperimentConfig&, const Claim&, const std::string& arm);
 // FileError: file, line, key, what was expected, what was found; unknown keys and names with a suggestion.
 ExperimentConfig parse_experiment(std::string_view toml, const std::string& name);

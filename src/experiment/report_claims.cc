@@ -20,12 +20,16 @@ bool any(const ExperimentResults& r, bool students) {
 int digits_of_row(const ClaimResult& c, const ClaimResult::Row& row) {
   return of_students(c) ? digits_of(row.by) : page::digits_for(row.from, row.to);
 }
-std::string against(const Claim& c) {
-  std::string out = fmt::format("{} against {}", escape_html(c.better), escape_html(c.worse));
+std::string against(const ExperimentConfig& config, const Claim& c) {
+  const auto arm = [&](const std::string& name) {
+    return escape_html(name) +
+           (c.weights == "last" ? "" : fmt::format(" ({} weights)", weights_of(config, c, name)));
+  };
+  std::string out = fmt::format("{} against {}", arm(c.better), arm(c.worse));
   for (const auto& [better, worse] : c.mean_with)
-    out += fmt::format(", {} against {}", escape_html(better), escape_html(worse));
+    out += fmt::format(", {} against {}", arm(better), arm(worse));
   if (const auto& [better, worse] = c.minus_with; !better.empty())
-    out += fmt::format(", minus {} against {}", escape_html(better), escape_html(worse));
+    out += fmt::format(", minus {} against {}", arm(better), arm(worse));
   return c.mean_with.empty() ? out : "mean of " + out;
 }
 
@@ -124,7 +128,7 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
        {"gap closed"}}};
   for (const ClaimResult& c : r.claims) {
     if (!of_students(c)) continue;
-    t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
+    t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*r.config, *c.claim))});
     for (const ClaimResult::Row& row : c.rows) {
       const int d = digits_of_row(c, row);
       const Effect& e = row.difference;
@@ -153,7 +157,7 @@ void numbers_of_targets(page::Page& page, const ExperimentResults& r) {
        {"sentences"}}};
   for (const ClaimResult& c : r.claims) {
     if (of_students(c)) continue;
-    t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*c.claim))});
+    t.rows.push_back({fmt::format("{}: {}", claim_sentence(*c.claim), against(*r.config, *c.claim))});
     for (const ClaimResult::Row& row : c.rows) {
       t.rows.push_back(verdict_cells(*c.claim, row, digits_of_row(c, row)));
       t.rows.back().push_back(page::counted(compared_sentences(r, *c.claim)));

@@ -101,11 +101,17 @@ void volumes(page::Page& page, const ExperimentResults& r) {
     }
     if (!chart.lines.empty()) charts.push_back(page::svg(chart));
   }
+  std::string equal_steps;
+  for (const Arm& arm : r.config->arms)
+    if (arm.volumes.size() > 1 && arm.equal_steps)
+      equal_steps += (equal_steps.empty() ? "" : ", ") + escape_html(arm.name);
   if (!charts.empty())
-    page.figure(charts,
-                "Learning curves over the volume of data: students that see a part of the pool, for as many "
-                "epochs each, or for as many steps where the name says so; 95 % intervals.",
-                "scores.csv");
+    page.figure(
+        charts,
+        fmt::format("Learning curves over the volume of data: students that see a part of the pool, for "
+                    "as many epochs each{}; 95 % intervals.",
+                    equal_steps.empty() ? "" : " (for as many steps: " + equal_steps + ")"),
+        "scores.csv");
 }
 
 // An arm as a point of a line; no name: of none.
@@ -129,7 +135,7 @@ Share real_share(const ArmResult& a) {
       value.number(f.share);
     else
       more += ", " + key;
-  if (o.op == "subset") f.line = a.arm->targets + " alone" + more;
+  if (o.op == "subset" && a.arm->targets == "human") f.line = "human alone" + more;
   if (o.op == "mix") f.line = "mixed with " + a.arm->targets + more;
   if (!f.line.empty() && a.weights == "best") f.line += ", best weights";
   return f;
@@ -139,13 +145,13 @@ Share kept_share(const ArmResult& a) {
   if (!one_operation(a) || a.weights != "last" || a.arm->apply.front().op != "filter") return {};
   const AppliedOperation& o = a.arm->apply.front();
   Share f;
-  std::string more;
-  for (const auto& [key, value] : o.parameters)
-    if (key == "keep")
-      value.number(f.share);
-    else if (key != "bins")
-      more += ", " + key;
-  for (const auto& [_, scorer] : o.scores) f.line = fmt::format("{} by {}{}", a.arm->targets, scorer, more);
+  int64_t bins = 1;
+  for (const auto& [key, value] : o.parameters) {
+    if (key == "keep") value.number(f.share);
+    if (key == "bins") value.whole(bins);
+  }
+  for (const auto& [_, scorer] : o.scores) f.line = fmt::format("{} by {}", a.arm->targets, scorer);
+  if (bins > 1) f.line += fmt::format(", {} bins", bins);
   return f;
 }
 void by_share(page::Page& page, const ExperimentResults& r, Share (*share_of)(const ArmResult&),

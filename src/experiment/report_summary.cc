@@ -119,20 +119,21 @@ std::string side(const Claim& c, const std::string& arm) {
   if (const size_t more = c.mean_with.size(); more > 0) out += fmt::format(" and {} more on average", more);
   return out;
 }
-std::string from_of(const Claim& c) {
-  return side(c, c.worse) + (c.weights == "last" ? "" : fmt::format(" ({} weights)", c.weights));
+std::string from_of(const ExperimentConfig& config, const Claim& c) {
+  const std::string weights = weights_of(config, c, c.worse);
+  return side(c, c.worse) + (weights == "last" ? "" : fmt::format(" ({} weights)", weights));
 }
 // The gap of the gate's claim first, if any remedy starts there. Shares of different gaps do not compare. Not
 // remedies: oracles, and controls whose generator learned from more human text; and what was chosen
 // later is no evidence.
 std::vector<Gap> gaps_of(const ExperimentResults& r) {
   std::vector<Gap> out;
-  if (const Claim* main = gap_claim(r)) out.push_back({from_of(*main), named(main->better), {}});
+  if (const Claim* main = gap_claim(r)) out.push_back({from_of(*r.config, *main), named(main->better), {}});
   for (const ClaimResult& c : r.claims) {
     if (c.rows.empty() || c.claim->ceiling.empty() || c.claim->chosen_later) continue;
     const ArmResult* arm = find_arm(r, c.claim->better);
     if (arm && (chosen_by_oracle(*r.config, *arm->arm) || learned_more(*r.config, *arm->arm))) continue;
-    const Gap gap{from_of(*c.claim), named(c.claim->ceiling), {}};
+    const Gap gap{from_of(*r.config, *c.claim), named(c.claim->ceiling), {}};
     auto at = std::find_if(out.begin(), out.end(),
                            [&](const Gap& g) { return g.from == gap.from && g.to == gap.to; });
     if (at == out.end()) at = out.insert(out.end(), gap);
@@ -245,6 +246,11 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
       "NLL punishes greedy targets for their lack of variety, so an arm may change by NLL alone: read it "
       "beside "
       "BLEU.");
+  if (r.test_repeated > 0)
+    out.push_back(fmt::format(
+        "{} of {} test pairs stand there before, too: intervals count them as further sentences, so "
+        "they are too narrow.",
+        page::counted(r.test_repeated), page::counted(r.test_sentences)));
   if (r.bleu_tokenizer != "13a")
     out.push_back(fmt::format(
         "The test set is written without spaces: BLEU counts what sacreBLEU&rsquo;s tokenizer {} gives.",

@@ -187,16 +187,22 @@ Json claims_json(const ExperimentResults& r) {
                        {"worse", c.claim->worse},
                        {"ceiling", c.claim->ceiling},
                        {"chosen_later", c.claim->chosen_later}};
+    const auto pair = [&](const std::string& better, const std::string& worse) {
+      return Json(Json::Object{{"better", better},
+                               {"worse", worse},
+                               {"weights_of_worse", weights_of(*r.config, *c.claim, worse)}});
+    };
     Json::Array pairs;
-    for (const auto& [better, worse] : c.claim->mean_with)
-      pairs.push_back(Json(Json::Object{{"better", better}, {"worse", worse}}));
+    for (const auto& [better, worse] : c.claim->mean_with) pairs.push_back(pair(better, worse));
     if (!pairs.empty()) claim.emplace_back("mean_with", Json(std::move(pairs)));
     if (const auto& [better, worse] = c.claim->minus_with; !better.empty())
-      claim.emplace_back("minus_with", Json(Json::Object{{"better", better}, {"worse", worse}}));
-    if (c.claim->kind == "students")
+      claim.emplace_back("minus_with", pair(better, worse));
+    if (c.claim->kind == "students") {
       claim.emplace_back("weights", c.claim->weights);
-    else
+      claim.emplace_back("weights_of_worse", weights_of(*r.config, *c.claim, c.claim->worse));
+    } else {
       claim.emplace_back("sentences", compared_sentences(r, *c.claim));
+    }
     claim.emplace_back("rows", std::move(rows));
     claims.push_back(Json(std::move(claim)));
   }
@@ -204,12 +210,14 @@ Json claims_json(const ExperimentResults& r) {
                    {"seeds", r.config->seeds},
                    {"test_sentences", r.test_sentences},
                    {"scale", scale_json(r)}};
-  if (r.gate)
-    out.emplace_back("gate", Json(Json::Object{{"met", r.gate->met},
-                                               {"bleu", r.gate->bleu},
-                                               {"bleu_asked", r.config->gate.bleu},
-                                               {"half_width", r.gate->half_width},
-                                               {"half_width_asked", r.config->gate.half_width}}));
+  if (r.gate) {
+    Json::Object gate{{"met", r.gate->met}, {"bleu", r.gate->bleu}, {"bleu_asked", r.config->gate.bleu}};
+    if (!r.config->gate.claim.empty()) {
+      gate.emplace_back("half_width", r.gate->half_width);
+      gate.emplace_back("half_width_asked", r.config->gate.half_width);
+    }
+    out.emplace_back("gate", Json(std::move(gate)));
+  }
   out.emplace_back("claims", std::move(claims));
   return Json(std::move(out));
 }

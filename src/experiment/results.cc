@@ -76,6 +76,9 @@ class Gatherer {
     out_.config = &config_;
     out_.students = trained_students(graph_);
     out_.test_sentences = static_cast<int64_t>(test_.size());
+    std::set<std::pair<std::string_view, std::string_view>> different;
+    for (const Pair& t : test_) different.emplace(t.source, t.target);
+    out_.test_repeated = out_.test_sentences - std::ssize(different);
     corpus();
     arms();
     differences();
@@ -321,8 +324,7 @@ class Gatherer {
     const Claim& c = *r.claim;
     std::vector<const ArmResult*> better_arms, worse_arms;
     const auto add = [&](const std::string& better, const std::string& worse) {
-      const ArmResult *a = find(better, c.weights), *b = find(worse, c.weights);
-      if (b == nullptr) b = find(worse, "last");
+      const ArmResult *a = find(better, c.weights), *b = find(worse, weights_of(config_, c, worse));
       RUM_CHECK(a && b, "claim {}: the arms \"{}\" and \"{}\" are not judged with the weights \"{}\"", c.id,
                 better, worse, c.weights);
       better_arms.push_back(a);
@@ -384,6 +386,7 @@ class Gatherer {
       Effect e;
       if (other.empty()) {  // the pool has no sentence that two people translated
         e.value = e.low = e.high = NAN;
+        e.seeds = {NAN, NAN, NAN, NAN};
         r.rows.push_back({measure + " (no floor)", NAN, NAN, e, NAN, 1, Verdict::undecided});
         continue;
       }

@@ -92,8 +92,8 @@ struct ExperimentResults {
   const ExperimentConfig* config = nullptr;
   std::vector<std::pair<std::string, std::string>> files;  // of the corpus: folder and name, hash
   std::vector<SetFacts> sets;
-  int64_t students = 0;  // trained ones
-  int64_t test_sentences = 0;
+  int64_t students = 0;                           // trained ones
+  int64_t test_sentences = 0, test_repeated = 0;  // repeated: pairs that stand there before, too
   std::vector<ArmResult> arms;
   std::vector<TargetsResult> targets;
   std::vector<RankingResult> rankings;

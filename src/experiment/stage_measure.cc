@@ -68,8 +68,7 @@ Json of_errors(const Lines& a, const metrics::ErrorRules& rules) {
   return Json(std::move(out));
 }
 
-// The rows of a sentence added up, with one row for each: its targets are not independent, so they are swapped
-// together.
+// The rows of each sentence added up: its targets are not independent, so they are swapped together.
 metrics::Rows by_sentence(const metrics::Rows& rows, const std::vector<std::string>& sources) {
   std::map<std::string_view, size_t> numbers;
   metrics::Rows out{rows.columns, {}};
@@ -138,8 +137,8 @@ metrics::Keep swaps_of_sentences(const std::vector<int64_t>& ids) {
     for (size_t i = 0; i < marks.size(); ++i) marks[i] = stays[sentence[i]];
   };
 }
-// Has a sentence different targets? Its one human target, repeated beside each, is no text to compare them with:
-// repetition is what measures of diversity find.
+// Has a sentence different targets? Its one human target, repeated beside each, is no text to compare them
+// with: repetition is what measures of diversity find.
 bool several_each(const Lines& a) {
   std::map<int64_t, std::string_view> first;
   for (size_t i = 0; i < a.ids.size(); ++i)

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -261,14 +262,17 @@ int report(const Options& a) {
   for (const ClaimResult& x : results.claims) {
     std::string verdicts;
     for (const ClaimResult::Row& row : x.rows)
-      verdicts += fmt::format("{}{}: {} ({:+.2f})", verdicts.empty() ? "" : ", ", row.by, name(row.verdict),
-                              row.difference.value);
+      verdicts += fmt::format(
+          "{}{}: {}{}", verdicts.empty() ? "" : ", ", row.by, name(row.verdict),
+          std::isfinite(row.difference.value) ? fmt::format(" ({:+.2f})", row.difference.value) : "");
     fmt::print("{} ({}): {}\n", x.claim->text, x.claim->id, verdicts);
   }
   if (results.gate)
-    fmt::print("gate: {} (BLEU {:.2f} of {:.2f}, half-width {:.2f} of {:.2f})\n",
-               results.gate->met ? "met" : "NOT met", results.gate->bleu, c.gate.bleu,
-               results.gate->half_width, c.gate.half_width);
+    fmt::print("gate: {} (BLEU {:.2f} of {:.2f}{})\n", results.gate->met ? "met" : "NOT met",
+               results.gate->bleu, c.gate.bleu,
+               c.gate.claim.empty() ? ""
+                                    : fmt::format(", half-width {:.2f} of {:.2f}", results.gate->half_width,
+                                                  c.gate.half_width));
   if (!waiting.empty())
     fmt::print("{} of {} arms are made; left out: {}\n", c.arms.size(), whole.arms.size(),
                fmt::join(waiting, "; "));
