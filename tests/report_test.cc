@@ -340,6 +340,27 @@ TEST(Report, FiveSentencesSumItUp) {
   EXPECT_NE(html.find("marked so: 1 of 3 claims."), std::string::npos);
 }
 
+TEST(Report, NamesWhoWroteElsewhereAndWhatIsMissing) {
+  Made made;
+  const std::string without = made.html();
+  EXPECT_EQ(without.find("elsewhere"), std::string::npos);
+  EXPECT_EQ(without.find("One text"), std::string::npos);
+  made.results.outside = {{"a&b", "0123abcd", "gpt-x of its server, chat temperature 0, seed 7", 500, 10, 50},
+                          {"pairs", "4567cdef", "", 500, 0, 0}};
+  made.results.one_text = {"a&b", "pairs"};
+  const std::string html = made.html();
+  EXPECT_EQ(malformed(html), "");
+  for (const char* part :
+       {"written elsewhere, a&amp;b", "gpt-x of its server, chat temperature 0, seed 7; file 0123abcd",
+        "the file does not say by whom; file 4567cdef",
+        "whatever is sampled; one text for all: a&amp;b, pairs",
+        "<li>&ldquo;a&amp;b&rdquo; translates 10 of 500 sources not at all, and 50 others only in part.</li>",
+        "<li>One text serves all seeds, so intervals hold no variance between generators: a&amp;b, "
+        "pairs.</li>",
+        "JSON lines written elsewhere are kept as they came"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  EXPECT_EQ(times(html, "not at all, and"), 1);
+}
 // By the words that stand in cells, and null in claims.json, which stays parseable.
 TEST(Report, AnEndWithoutABoundIsSaid) {
   const double infinity = std::numeric_limits<double>::infinity();

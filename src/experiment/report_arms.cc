@@ -157,8 +157,9 @@ void put_samples(page::Page& page, const ExperimentResults& r) {
 
 void put_provenance(page::Page& page, const ExperimentResults& r) {
   page.section("Provenance and cost",
-               "Every line of generated text is kept with its generator, checkpoint, decoding, seed and "
-               "log-probability in the stage that wrote it.");
+               fmt::format("Every line of text generated here is kept with its generator, checkpoint, "
+                           "decoding, seed and log-probability in the stage that wrote it{}.",
+                           r.outside.empty() ? "" : "; JSON lines written elsewhere are kept as they came"));
   page::Table t{"Stages and their cost.", "", {{"stages"}, {"number"}, {"hours of one process"}}};
   double sum = 0;
   int64_t number = 0;

@@ -30,9 +30,14 @@ void how_it_was_judged(page::Page& page, const ExperimentResults& r) {
   row("languages", fmt::format("{} to {}, by whose rules errors are counted",
                                metrics::language_named(c.data.source).in_english,
                                metrics::language_named(c.data.target).in_english));
-  row("seeds", fmt::format("{}, of generators, students and whatever is sampled", c.seeds));
+  std::string seeds = fmt::format("{}, of generators, students and whatever is sampled", c.seeds);
+  if (!r.one_text.empty()) seeds += fmt::format("; one text for all: {}", fmt::join(r.one_text, ", "));
+  row("seeds", seeds);
   for (const auto& [name, decoding] : c.decodings)
     row("generators write, " + escape_html(name), describe(decoding));
+  for (const auto& o : r.outside)
+    row("written elsewhere, " + escape_html(o.name),
+        fmt::format("{}; file {}", o.from.empty() ? "the file does not say by whom" : o.from, o.hash));
   row("students translate the test set", describe(c.test_decoding));
   for (const auto& [score, signature] : r.signatures) row(score, signature);
   row("NLL", "nats a token of the human target");

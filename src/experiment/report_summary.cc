@@ -280,6 +280,16 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
     out.push_back(fmt::format("{} off where the generator&rsquo;s context ends ({} translated).",
                               some(r.unfinished, "translation breaks", "translations break"),
                               some(r.generated, "source was", "sources were")));
+  for (const auto& o : r.outside)
+    if (o.left_out + o.unfinished > 0)
+      out.push_back(
+          fmt::format("&ldquo;{}&rdquo; translates {} of {} sources not at all, and {} others only in part.",
+                      escape_html(o.name), page::counted(o.left_out), page::counted(o.sources),
+                      page::counted(o.unfinished)));
+  if (!r.one_text.empty())
+    out.push_back(
+        fmt::format("One text serves all seeds, so intervals hold no variance between generators: {}.",
+                    escape_html(fmt::format("{}", fmt::join(r.one_text, ", ")))));
   std::string oracles;
   for (const Arm& a : r.config->arms)
     if (chosen_by_oracle(*r.config, a))

@@ -439,15 +439,32 @@ class Gatherer {
     out_.builds.assign(builds.begin(), builds.end());
   }
 
+  // "generator gpt-x, checkpoint https://..., decoding chat temperature 0 ..., seed 1, generation 1"
+  static std::string written_by(const Json& from) {
+    std::string out;
+    for (const auto& [key, value] : *from.object())
+      out +=
+          fmt::format("{}{} {}", out.empty() ? "" : ", ", key, value.text() ? *value.text() : to_json(value));
+    return out;
+  }
   void generated() {
     for (const Stage& s : graph_.graph.stages()) {
       const std::string path = store_.folder(s.id) + "/counts.json";
-      if (s.kind != "generate" || !Disk::real().exists(path)) continue;
+      if ((s.kind != "generate" && s.kind != "import") || !Disk::real().exists(path)) continue;
       const Json json = read_json(path);
       const JsonFields counts(json, path);
+      if (s.kind == "import") {
+        const JsonFields p(s.parameters, s.label);
+        out_.outside.push_back({p.text("name"), p.text("hash"), written_by(counts.at("from")),
+                                counts.whole("sources"), counts.whole("left_out"),
+                                counts.whole("unfinished")});
+        continue;
+      }
       out_.generated += counts.whole("sources");
       out_.unfinished += counts.whole("unfinished", 0);  // earlier versions did not count them
     }
+    for (const auto& [of, stage] : graph_.generated)
+      if (of.second == 2 && graph_.generated.at({of.first, 1}) == stage) out_.one_text.push_back(of.first);
   }
 
   const ExperimentConfig& config_;

@@ -117,6 +117,15 @@ struct ExperimentResults {
   std::vector<std::pair<std::string, std::string>> signatures;
   // Sources that were translated, and translations of them that end where the generator's context does.
   int64_t generated = 0, unfinished = 0;
+  // The text of a model that was run elsewhere, from its file.
+  struct Outside {
+    std::string name, hash;                             // of the file
+    std::string from;                                   // who wrote it and how; empty: the file does not say
+    int64_t sources = 0, left_out = 0, unfinished = 0;  // left out: they have no target
+  };
+  std::vector<Outside> outside;
+  // Targets that are one text for all seeds: from outside, or of a given model that does not sample.
+  std::vector<std::string> one_text;
   std::string bleu_tokenizer;  // metrics/tokenize.h
 };
 // Comparisons that Holm's correction counts together, whether their arms are made yet or not: of claims about
