@@ -546,7 +546,7 @@ TEST(ExperimentProgram, EveryArmFromCorporaToReport) {
   }
   expect_refusal(e.run(e.words("report", "x", {"--output", "-"})), "\"-\" is no folder");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "self, gredy"})), "did you mean \"self, greedy\"?");
-  expect_refusal(e.run(e.words("export", "x", {})), "export needs --arm NAME; known: human; ");
+  expect_refusal(e.run(e.words("export", "x", {})), "export needs --sources or --arm NAME; known: human; ");
   expect_refusal(e.run(e.words("export", "x", {"--arm", "human", "--seed", "9"})), "experiment.seeds = 2");
   expect_refusal(e.run(e.words("report", "x", {"--arm", "human"})),
                  "--arm is for `ruminate experiment export`");
@@ -905,6 +905,23 @@ TEST(ExperimentProgram, JobsCallTheProgramThatListsThem) {
     ASSERT_EQ(system(command.c_str()), 0);
     EXPECT_EQ(slurp(e.file("jobs")).find(program + " experiment stage c.toml "), 0u) << program;
   }
+}
+// What a model that is run elsewhere is asked: before its answers are there, and so before anything can run.
+TEST(ExperimentProgram, ThePoolsSourcesAreExportedFirst) {
+  Experiment e;
+  fs::remove(e.file("outside.jsonl"));
+  expect_refusal(e.run(e.words("run", "x")), "outside.jsonl: cannot open");
+  const Ran ran = e.run(e.words("export", "x", {"--sources", "-o", e.file("sources.txt")}));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  std::set<std::string> trained;  // sources of the corpus that it is a part of
+  std::istringstream train(slurp(e.file("train.tsv"))), sources(slurp(e.file("sources.txt")));
+  for (std::string line; std::getline(train, line);) trained.insert(line.substr(0, line.find('\t')));
+  int64_t n = 0;
+  for (std::string line; std::getline(sources, line); ++n) EXPECT_TRUE(trained.contains(line)) << line;
+  EXPECT_EQ(n, 500);
+  expect_refusal(e.run(e.words("export", "x", {"--sources", "--arm", "human"})), "--arm needs an arm");
+  expect_refusal(e.run(e.words("report", "x", {"--sources"})),
+                 "--sources is for `ruminate experiment export`");
 }
 // Names that would run commands if they were pasted into a script unquoted.
 TEST(ExperimentProgram, JobsRunNothingButTheirStages) {

@@ -41,7 +41,7 @@ struct Options {
   std::string what, config, stage, folder, data, arm, output, system;
   std::vector<std::string> generated, groups;
   int64_t jobs = 0, threads = 0, seed = 1;
-  bool slurm = false, plain = false, no_text = false;
+  bool slurm = false, plain = false, sources = false, no_text = false;
 };
 
 ExperimentConfig config_of(const Options& a) {
@@ -280,18 +280,32 @@ int report(const Options& a) {
   return 0;
 }
 
+// The pool's sources, for models that are run elsewhere: before their files are there, so without any arm.
+int export_sources(ExperimentConfig c, const std::string& output) {
+  c.arms.clear(), c.claims.clear();
+  Store store = store_in(c.folder);
+  const ExperimentGraph g = experiment_graph(c, &store);
+  Progress progress;
+  store.make(g.graph, g.split, progress, [] { return false; });
+  store.check(g.graph.at(g.split));
+  std::string lines;
+  for (const Pair& p : edits::read_pool(store.folder(g.split)).texts) lines += p.source + '\n';
+  write_output(output, lines);
+  return 0;
+}
 int export_targets(const Options& a) {
   const ExperimentConfig c = config_of(a);
   const std::string output = a.output.empty() ? "-" : a.output;
   std::vector<std::string> read{a.config, c.data.train, c.data.valid, c.data.test};
   for (const Generator& generator : c.generators) read.push_back(generator.file);
   check_output(output, read);
+  if (a.sources) return export_sources(c, output);
   const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
   std::vector<std::string> arms;
   for (const StudentRun& run : g.students)
     if (arms.empty() || arms.back() != run.arm->name) arms.push_back(run.arm->name);
-  RUM_CHECK(!a.arm.empty(), "export needs --arm NAME{}", known_names(a.arm, arms));
+  RUM_CHECK(!a.arm.empty(), "export needs --sources or --arm NAME{}", known_names(a.arm, arms));
   for (const StudentRun& run : g.students) {
     if (run.arm->name != a.arm || run.seed != a.seed) continue;
     RUM_CHECK(!run.targets_stage.empty(), "arm \"{}\" learns from no targets", a.arm);
@@ -319,7 +333,7 @@ int experiment(int argc, char** argv) {
       .choice("command", a.what,
               "run: make what is missing; status: what is made; jobs: the commands of what is missing, for a "
               "cluster; stage: make one that jobs lists; report: tables and verdicts of the arms that are "
-              "made; export: an arm's targets as chats",
+              "made; export: an arm's targets as chats, or the pool's sources",
               {"run", "status", "jobs", "report", "export", "stage"}, true)
       .add("config", a.config, "the experiment's TOML file, as in data/configs/experiments", true)
       .add("--folder", a.folder, "where everything goes, instead of the file's experiment.folder")
@@ -333,6 +347,8 @@ int experiment(int argc, char** argv) {
       .add("--plain", a.plain, "jobs: one command per line, in an order that works")
       .add("--arm", a.arm,
            "export: the arm whose targets to write as chats for fine-tuning, one JSON object per line")
+      .add("--sources", a.sources,
+           "export: instead of --arm, the pool's sources, one per line, for a model that is run elsewhere")
       .add("--seed", a.seed, "export: which seed of the arm", 1, 1000)
       .add("--system", a.system,
            "export: the system message of each chat, if not \"Translate from German to English.\", of "
@@ -345,6 +361,7 @@ int experiment(int argc, char** argv) {
                                       {"--slurm", "jobs"},
                                       {"--plain", "jobs"},
                                       {"--arm", "export"},
+                                      {"--sources", "export"},
                                       {"--seed", "export"},
                                       {"--system", "export"},
                                       {"--no-text", "report"}})
@@ -352,6 +369,7 @@ int experiment(int argc, char** argv) {
   flags.need(a.what == "run" || a.what == "status", "`ruminate experiment run` or `status`", {"--jobs"});
   flags.need(a.what == "run" || a.what == "jobs" || a.what == "stage",
              "`ruminate experiment run`, `jobs` or `stage`", {"--threads"});
+  flags.need(!a.sources, "an arm: --sources are those of all", {"--arm", "--seed", "--system"});
   flags.need(!a.slurm, "commands alone: --slurm writes a script", {"--plain"});
   RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",
             "--output is for `ruminate experiment report` and `export`");
