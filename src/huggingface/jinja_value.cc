@@ -402,12 +402,11 @@ void refuse_method(const Value& of, const std::string& name) {
       objects = " clear copy fromkeys get items keys pop popitem setdefault update values ",
       lists = " append clear copy count extend index insert pop remove reverse sort ",
       texts =
-          " capitalize casefold center count encode endswith expandtabs find format format_map index isalnum"
-          " isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle"
-          " isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace rfind "
-          "rindex"
-          " rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper"
-          " zfill ";
+          " capitalize casefold center count encode endswith expandtabs find format format_map index"
+          " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace"
+          " istitle isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace"
+          " rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title"
+          " translate upper zfill ";
   const std::string_view all = of.dict() ? objects : of.list() ? lists : of.text() ? texts : "";
   RUM_CHECK(all.find(" " + name + " ") == std::string_view::npos,
             "it asks for .{} without calling it, which is not known here", name);
