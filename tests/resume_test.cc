@@ -234,6 +234,15 @@ TEST_F(Resume, WhatCannotBeWrittenIsFoundBeforeAnythingIs) {
       EXPECT_FALSE(fs::exists(p->file("elsewhere")));
     }
 }
+TEST_F(Resume, CheckpointsOfAnotherRunAreNotThinnedOut) {
+  const std::string mine = copy("kept"), received = copy("received");
+  fs::remove_all(received + "/checkpoints");
+  fs::create_directory_symlink(mine + "/checkpoints", received + "/checkpoints");
+  const auto before = files(mine);
+  expect_refusal(p->run(resume(received, {"train.steps=30"})),
+                 received + "/checkpoints: cannot write checkpoints there: it is a symbolic link");
+  EXPECT_EQ(files(mine), before);
+}
 TEST_F(Resume, ARunOverwritesNoFilesOfOthers) {
   const std::string mine = p->file("mine");
   fs::create_directory(mine);

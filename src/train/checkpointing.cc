@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/shell.h"
 #include "checkpoint/weights.h"
 #include "ops/gemm.h"
@@ -105,6 +107,10 @@ void Trainer::State::open_folder() {
 
 void Trainer::State::open_files() {
   Disk& disk = Disk::real();
+  // A received folder's link may lead to the checkpoints of another run, which would be thinned out.
+  std::error_code unknown;
+  if (std::filesystem::is_symlink(folder.checkpoints(), unknown))
+    refuse(folder.checkpoints(), "write checkpoints there", ELOOP);
   disk.make_folders(folder.checkpoints());
   remove_stale(folder.checkpoints());
   // What cannot be written is found before anything is replaced.
