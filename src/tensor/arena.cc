@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 #include "base/round_up.h"
 
 namespace rum {
@@ -28,6 +29,9 @@ size_t Arena::reserved() const {
   return n;
 }
 void Arena::add_chunk(size_t bytes) {
+  // Linux gives more than there is, and ends the process when it is used.
+  if (device_ == DeviceKind::cpu && bytes >= size_t{16} << 20)
+    check_memory("a step", static_cast<double>(bytes));
   const Block chunk{static_cast<char*>(backend_.allocate(bytes)), bytes};
   chunks_.push_back(chunk);
   free_.insert(std::ranges::upper_bound(free_, chunk.begin, {}, &Block::begin), chunk);
