@@ -387,6 +387,11 @@ TEST_F(Explaining, WindowsOfADocument) {
   expect_refusal(run(words({"--document", file("none.txt")})), "none.txt: cannot open: No such file");
   expect_refusal(run(words({"--in", file("texts"), "--html", file("no/folder.html")})),
                  "there is no folder " + file("no"));
+  expect_refusal(run(words({"--in", file("texts"), "--html", file(std::string(250, 'x'))})),
+                 "the name has 250 bytes; at most 230 can be written");
+  ASSERT_EQ(shell("gzip -k " + file("essay.txt")).status, 0);
+  const Ran packed = run(words({"--document", file("essay.txt.gz"), "--window", "9", "--stride", "3"}));
+  EXPECT_EQ(packed.out.substr(packed.out.find("of 28")), r.out.substr(r.out.find("of 28"))) << packed.err;
 }
 }  // namespace
 }  // namespace rum::detect::detect_explain_test

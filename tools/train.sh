@@ -25,7 +25,7 @@ else
 fi
 files=(--set "data.train=$folder/train.tsv" --set "data.valid=$folder/valid.tsv" --set "data.test=$folder/test.tsv")
 [ "$corpus" != shakespeare ] || [ -n "$data" ] || files=()  # the config names them
-if compgen -G "$run/checkpoints/*.ckpt" >/dev/null; then
+if ls "$run"/checkpoints/*.ckpt >/dev/null 2>&1; then # the name itself may hold glob signs
   if [ -f "$run/results.json" ]; then
     echo "$run is finished:"
     "$RUMINATE" inspect "$run" || exit 1

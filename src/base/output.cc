@@ -41,6 +41,10 @@ void check_output(const std::string& given, const std::vector<std::string>& inpu
   std::error_code unknown;
   if (path.empty() || path.ends_with('/') || fs::is_directory(path, unknown))
     throw FileError(fmt::format("\"{}\" is a folder; name a file", path));
+  // It is written under a longer name first.
+  if (constexpr size_t kLongest = 230; fs::path(path).filename().string().size() > kLongest)
+    throw FileError(fmt::format("{}: the name has {} bytes; at most {} can be written", path,
+                                fs::path(path).filename().string().size(), kLongest));
   if (!fs::is_directory(folder_of(path), unknown))
     throw FileError(fmt::format("{}: there is no folder {}; make it first", path, folder_of(path)));
   if (::access(folder_of(path).c_str(), W_OK) != 0) refuse(folder_of(path), "write in the folder", errno);

@@ -33,7 +33,9 @@ int generate(int argc, char** argv) {
             shell_quoted(folder));
   const size_t bad = find_invalid_utf8(prompt);
   RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
-  prompt = nfc(prompt);  // as texts for training are read
+  std::string_view text = prompt;  // as texts for training are read
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  prompt = nfc(text);
   const Prompt p = text_prompt(prompt, run->tokenizer);
   RUM_CHECK(!p.tokens.empty(), "--prompt is empty: the model needs a token to start from");
   RUM_CHECK(room(run->model, p) > 0,

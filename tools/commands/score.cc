@@ -237,11 +237,12 @@ std::string number(double x, int64_t width) { return fmt::format("{:.{}f}", x, w
 std::string with_interval(const Bootstrapped& b, int64_t width) {
   return fmt::format("{} ± {}", number(b.interval.mean, width), number(b.interval.half_width, width));
 }
-// In plain text a blank stands where others have a star; in CSV the cell is the number alone.
-std::string p_of(const std::optional<double>& p, const std::string& format) {
+// In plain text a blank stands where others have a star; in CSV the cell is the number alone. `starred`: whether
+// p is one to go by.
+std::string p_of(const std::optional<double>& p, const std::string& format, bool starred = true) {
   if (!p) return "";
   std::string out = fmt::format("{:.4f}", *p);
-  if (format != "csv" && *p < 0.05) return out + "*";
+  if (format != "csv" && *p < 0.05 && starred) return out + "*";
   return format == "text" ? out + " " : out;
 }
 
@@ -349,7 +350,9 @@ std::string score_tables(const std::vector<Scored>& all, const Options& o) {
     }
     if (paired)
       column("p bootstrap", [&](size_t s) {
-        return s > 0 && too_few(j) && !csv ? "too few lines" : p_of(j.bootstrapped[s].p, o.format);
+        return s > 0 && too_few(j) && !csv
+                   ? "too few lines"
+                   : p_of(j.bootstrapped[s].p, o.format, j.rows[0].size() >= kFewLines);
       });
     if (!j.swapped.empty())
       column("p randomisation", [&](size_t s) { return p_of(j.swapped[s].p, o.format); });
