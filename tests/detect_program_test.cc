@@ -757,6 +757,13 @@ TEST_F(Detecting, BadInputIsNamed) {
   write("apart.tsv", "a\tthe one\n"), write("other.tsv", "b\tanother\n");
   refused({"fit", "--human", "@apart.tsv", "--machine", "@other.tsv", "--folds", "2", "-o", "@d"},
           "with one of 2 folds held out, ");
+  // Equal texts leave nothing to learn from: said before a classifier learns, which would take an hour here.
+  std::string equal;
+  for (int i = 0; i < 60; ++i) equal += "Das Haus ist alt.\n";
+  const Ran at_once = shell(
+      "ulimit -t 20; " + program_path() + " detect fit --kind classifier --option steps=100000 --human " +
+      write("equal", equal) + " --machine " + write("same", equal) + " -o " + file("d"));
+  expect_refusal(at_once, "with one of 5 folds held out, 0 texts by people and 0 by machines are left");
   write("blank", "\n \n");
   refused({"fit", "--human", "@blank", "--machine", "@blank", "-o", "@d"}, "all 4 lines are empty");
   refused({"score", "--detector", "@human", "--in", "@human"}, "human: byte 0: expected a header of at most");

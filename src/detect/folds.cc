@@ -45,13 +45,9 @@ void refuse_unfit(const Detector& detector, std::span<const Text> texts) {
             "{}; {} of {} texts cannot be judged: leave them out, or split those that are too long", first,
             unfit, texts.size());
 }
-// For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
-// that `tried` selects.
-MarkedScores fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
-                           const std::vector<int64_t>& fold, int64_t folds, const Selects& learns,
-                           const Selects& tried) {
-  MarkedScores out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
-  bool all_fit = false;
+// Before the first fit, which may take long: is there something to learn from whatever fold is held out?
+void check_folds(std::span<const Text> texts, const std::vector<int64_t>& fold, int64_t folds,
+                 const Selects& learns, const Selects& tried) {
   for (int64_t f = 0; f < folds; ++f) {
     const auto [seen, unseen, where] = hold_out(texts, fold, f, learns, tried);
     if (unseen.empty()) continue;
@@ -63,6 +59,19 @@ MarkedScores fit_and_score(const std::string& kind, std::span<const Text> texts,
         "with one of {} folds held out, {} texts by people and {} by machines are left to fit on, equal "
         "ones left out: give more sources, or try another --seed",
         folds, people, machines);
+  }
+}
+// For each fold: fits on the texts of the other folds that `learns` selects, and scores those of this fold
+// that `tried` selects.
+MarkedScores fit_and_score(const std::string& kind, std::span<const Text> texts, const Json::Object& options,
+                           const std::vector<int64_t>& fold, int64_t folds, const Selects& learns,
+                           const Selects& tried) {
+  check_folds(texts, fold, folds, learns, tried);
+  MarkedScores out{std::vector<double>(texts.size()), std::vector<bool>(texts.size())};
+  bool all_fit = false;
+  for (int64_t f = 0; f < folds; ++f) {
+    const auto [seen, unseen, where] = hold_out(texts, fold, f, learns, tried);
+    if (unseen.empty()) continue;
     const auto detector = fit(kind, seen, options);
     if (!std::exchange(all_fit, true)) refuse_unfit(*detector, texts);
     const std::vector<double> scores = detector->score(unseen);
@@ -125,7 +134,7 @@ std::unique_ptr<Detector> fit_calibrated(const std::string& kind, std::span<cons
                                          const Json::Object& options, int64_t folds, uint32_t seed,
                                          const std::string& curve) {
   check_authors(texts);
-  folds_of(texts, folds, seed);
+  check_folds(texts, folds_of(texts, folds, seed), folds, everyone, everyone);
   auto detector = fit(kind, texts, options);  // first, since what it says of texts it says of all
   const MarkedScores crossed = cross_fit(kind, texts, options, folds, seed);
   detector->calibration.minimum_characters = usual_minimum(texts);
