@@ -181,8 +181,8 @@ std::string best_remedies(const Gap& gap) {
   return out + ".";
 }
 // The remedies that close most of the gap of the gate's claim, and of any other that some remedy closes; else
-// the clearest difference between targets; else that there are remedies, chosen later; else the smallest effect that
-// would have been detected.
+// the clearest difference between targets; else that there are remedies, chosen later; else the smallest
+// effect that would have been detected.
 std::string main_effect(const ExperimentResults& r) {
   const std::vector<Gap> gaps = gaps_of(r);
   const auto closed = [](const Gap& g) {
