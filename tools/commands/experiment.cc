@@ -369,7 +369,8 @@ int experiment(int argc, char** argv) {
   flags.need(a.what == "run" || a.what == "status", "`ruminate experiment run` or `status`", {"--jobs"});
   flags.need(a.what == "run" || a.what == "jobs" || a.what == "stage",
              "`ruminate experiment run`, `jobs` or `stage`", {"--threads"});
-  flags.need(!a.sources, "an arm: --sources are those of all", {"--arm", "--seed", "--system"});
+  flags.need(!a.sources, "`export` without --sources, which are those of all arms",
+             {"--arm", "--seed", "--system"});
   flags.need(!a.slurm, "commands alone: --slurm writes a script", {"--plain"});
   RUM_CHECK(!flags.given("--output") || a.what == "report" || a.what == "export",
             "--output is for `ruminate experiment report` and `export`");
