@@ -919,7 +919,8 @@ TEST(ExperimentProgram, ThePoolsSourcesAreExportedFirst) {
   int64_t n = 0;
   for (std::string line; std::getline(sources, line); ++n) EXPECT_TRUE(trained.contains(line)) << line;
   EXPECT_EQ(n, 500);
-  expect_refusal(e.run(e.words("export", "x", {"--sources", "--arm", "human"})), "--arm needs an arm");
+  expect_refusal(e.run(e.words("export", "x", {"--sources", "--arm", "human"})),
+                 "--arm needs `export` without --sources");
   expect_refusal(e.run(e.words("report", "x", {"--sources"})),
                  "--sources is for `ruminate experiment export`");
 }
