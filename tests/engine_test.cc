@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/free_memory.h"
 #include "base/parallel_log.h"
 #include "base/threads.h"
 #include "ops/gelu.h"
@@ -236,6 +237,17 @@ TEST(Arenas, BlocksNeverOverlapAndMemoryComesBack) {
   const size_t all = arena.reserved();
   arena.give(arena.take(all), all);  // all in one piece again
   EXPECT_EQ(arena.chunks(), 1u);
+}
+// Linux would hand out as much, and end the process once it is used.
+TEST(Arenas, MoreThanIsFreeIsRefused) {
+  Arena arena(DeviceKind::cpu);
+  EXPECT_NE(error_of<OutOfMemory>([&] { arena.take(2 * free_memory()); }).find(" MiB are free"),
+            std::string::npos);
+  // Nor in two parts, of which the first was never touched.
+  const size_t part = free_memory() / 4 * 3;
+  void* const first = arena.take(part);
+  EXPECT_NE(error_of<OutOfMemory>([&] { arena.take(part); }), "");
+  arena.give(first, part);
 }
 TEST(Arenas, PoisonIsNotANumber) {
   Arena arena(DeviceKind::cpu);

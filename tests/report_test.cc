@@ -1095,6 +1095,7 @@ TEST(Chart, NoTextIsPrintedOverAnotherOrCutOff) {
   const std::string scattered = page::svg(points);
   expect_apart(scattered, {{"label", 11}, {"legend", 12}}, 30);
   // Nor is a mark wiped out by the white around a number: what is drawn later lies above.
+  ASSERT_NE(scattered.find("class=\"interval"), std::string::npos);
   EXPECT_GT(scattered.find("class=\"interval"), scattered.rfind("class=\"label\">14"));
   for (int i = 1; i <= 14; ++i)
     EXPECT_TRUE(

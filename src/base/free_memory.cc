@@ -1,5 +1,7 @@
 #include "base/free_memory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 
@@ -14,6 +16,11 @@ uint64_t free_memory() {
   uint64_t kilobytes = 0;
   const uint64_t allowed = allowed_memory(control_groups());
   return in >> kilobytes ? std::min(kilobytes * 1024, allowed) : allowed;
+}
+uint64_t resident_memory() {
+  std::ifstream in("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  return in >> size >> resident ? resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 void check_memory(const std::string& what, double bytes) {
   const auto free = static_cast<double>(free_memory());

@@ -140,10 +140,7 @@ Corpus read_corpus(const std::string& path, CorpusKind kind, const ReadRules& ru
 }
 
 Corpus read_stream(const std::string& path, int64_t unpack_ratio) {
-  ByteReader file(path, unpack_ratio);
-  std::string bytes;
-  std::vector<char> part(size_t{1} << 16);
-  while (const size_t n = file.read(part.data(), part.size())) bytes.append(part.data(), n);
+  std::string bytes = read_unpacked(path, unpack_ratio);
   Corpus c{shown(path), {}, hash64(bytes), CorpusKind::documents, {1}, 0};
   if (bytes.starts_with(kByteOrderMark)) bytes.erase(0, kByteOrderMark.size());
   std::erase(bytes, '\r');

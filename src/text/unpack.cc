@@ -323,5 +323,11 @@ size_t ByteReader::read(char* to, size_t size) {
   return source_->decoder ? source_->read_packed(to, size) : source_->read_plain(to, size);
 }
 
+std::string read_unpacked(const std::string& path, int64_t ratio) {
+  ByteReader file(path, ratio);
+  std::string bytes, part(size_t{1} << 16, '\0');
+  while (const size_t n = file.read(part.data(), part.size())) bytes.append(part, 0, n);
+  return bytes;
+}
 std::string shown(const std::string& path) { return path == "-" ? "standard input" : path; }
 }  // namespace rum

@@ -29,6 +29,9 @@ class ByteReader {
   std::unique_ptr<Source> source_;
 };
 
+// All bytes of such a file. FileError as above.
+std::string read_unpacked(const std::string& path, int64_t ratio = kUnpackRatio);
+
 // "standard input" for "-", in messages.
 std::string shown(const std::string& path);
 }  // namespace rum

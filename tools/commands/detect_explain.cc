@@ -130,9 +130,7 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
   if (o.documents.empty() || !input.humans.empty() || !input.machines.empty() || !input.in.empty())
     read = input.read();
   for (const std::string& path : o.documents) {
-    std::string text, part(1 << 16, '\0');
-    ByteReader bytes(path);
-    while (const size_t n = bytes.read(part.data(), part.size())) text.append(part, 0, n);
+    std::string text = read_unpacked(path);
     if (const auto why = other_encoding(text)) throw FileError(fmt::format("{}: {}", path, *why));
     const size_t bad = find_invalid_utf8(text);
     if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
