@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <ctime>
 #include <limits>
+#include <memory>
 
 #include "base/error.h"
 #include "base/free_memory.h"
@@ -16,6 +19,7 @@
 #include "ops/gemm.h"
 #include "ops/head_loss.h"
 #include "tests/error_of.h"
+#include "tests/sanitizer.h"
 #include "toy.h"
 
 namespace rum::engine_test {
@@ -238,6 +242,24 @@ TEST(Arenas, BlocksNeverOverlapAndMemoryComesBack) {
   arena.give(arena.take(all), all);  // all in one piece again
   EXPECT_EQ(arena.chunks(), 1u);
 }
+// malloc's own heap shrinks only as far as nothing above is in use, and after the first round it would serve the second.
+TEST(Arenas, FreedChunksGoBackToTheSystem) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer keeps what is freed";
+  Arena arena(DeviceKind::cpu);
+  std::vector<std::unique_ptr<char[]>> between;
+  const size_t before = resident_memory();
+  for (const size_t chunk : {size_t{24} << 20, size_t{16} << 20}) {
+    std::array<void*, 4> held{};
+    for (void*& block : held) {
+      std::memset(block = arena.take(chunk), 1, chunk);
+      between.push_back(std::make_unique_for_overwrite<char[]>(size_t{3} << 20));
+    }
+    EXPECT_GE(resident_memory(), before + held.size() * chunk);
+    for (void* block : held) arena.give(block, chunk);
+    arena.clear();
+  }
+  EXPECT_LT(resident_memory(), before + (size_t{16} << 20));
+}
 // Linux would hand out as much, and end the process once it is used.
 TEST(Arenas, MoreThanIsFreeIsRefused) {
   Arena arena(DeviceKind::cpu);
@@ -394,7 +416,7 @@ TEST(Steps, StandAtTheSameAddresses) {
     EXPECT_EQ(step.arena().in_use(), 0u);
   }
   EXPECT_EQ(step.arena().chunks(), 1u);
-  EXPECT_LE(static_cast<double>(step.arena().reserved()), 1.2 * static_cast<double>(step.arena().peak()));
+  EXPECT_LE(static_cast<double>(step.arena().reserved()), 1.03 * static_cast<double>(step.arena().peak()));
 }
 TEST(Steps,
      KeepNoPackedWeights) {  // they would change before their next use, and take as much memory as the model

@@ -1,6 +1,7 @@
 // The CPU as a device, and the register of devices.
 #include "tensor/backend.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <array>
@@ -13,10 +14,13 @@
 
 namespace rum {
 namespace {
-class CpuBackend final : public Backend {
+struct CpuBackend final : Backend {
+  static constexpr size_t kHuge = size_t{2} << 20;
+  // glibc maps a large block by itself, and unmaps it when it is freed. But with each such free it takes larger blocks
+  // from its heap instead, where the chunks of a run's first step would stay for good. A limit once set is kept.
+  CpuBackend() { ::mallopt(M_MMAP_THRESHOLD, kHuge); }
   // Large blocks ask for huge pages: decoding walks through all weights for every token.
   void* allocate(size_t bytes) override {
-    constexpr size_t kHuge = size_t{2} << 20;
     const size_t unit = bytes < kHuge ? 64 : kHuge, size = round_up(bytes, 64);
     void* p = nullptr;
     if (::posix_memalign(&p, unit, size) != 0)
