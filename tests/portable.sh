@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The engine for other processors: built for each, and its tests run: on this processor if it can, for 64-bit ARM
 # under qemu (Debian: g++-aarch64-linux-gnu qemu-user-static). Ends with `N passed, N failed, N skipped`.
-#   portable.sh [NAME...]     names as for g++'s -march; aarch64
+#   portable.sh [NAME...]     names as for g++'s -march
 set -u
 export LC_ALL=C # GCC's words are looked for
 unset CDPATH
@@ -25,12 +25,12 @@ count() { # name, command: runs it and adds up its last line
   echo "$name: $last"
 }
 # fmt is used header-only and gtest built from source, since packages have libraries only for this architecture.
-cross="aarch64-linux-gnu-g++ -isystem build/armv8-a/include -Lbuild/armv8-a -DFMT_HEADER_ONLY"
-cross_libraries() {
-  mkdir -p build/armv8-a/include && ln -sfn /usr/include/fmt /usr/include/gtest build/armv8-a/include || return 1
-  [ -f build/armv8-a/libgtest.a ] && return
+cross_libraries() { # folder
+  cross="aarch64-linux-gnu-g++ -isystem $1/include -L$1 -DFMT_HEADER_ONLY"
+  mkdir -p "$1/include" && ln -sfn /usr/include/fmt /usr/include/gtest "$1/include" || return 1
+  [ -f "$1/libgtest.a" ] && return
   $cross -std=c++20 -O1 -I/usr/src/googletest/googletest -c /usr/src/googletest/googletest/src/gtest-all.cc \
-    -o build/armv8-a/gtest.o >"$log" 2>&1 && aarch64-linux-gnu-ar rcs build/armv8-a/libgtest.a build/armv8-a/gtest.o
+    -o "$1/gtest.o" >"$log" 2>&1 && aarch64-linux-gnu-ar rcs "$1/libgtest.a" "$1/gtest.o"
 }
 cannot_build() {
   failed=$((failed + 1))
@@ -39,21 +39,18 @@ cannot_build() {
 }
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-[ $# -gt 0 ] || set -- x86-64-v2 x86-64-v3 haswell znver3 alderlake aarch64
+[ $# -gt 0 ] || set -- x86-64-v2 x86-64-v3 haswell znver3 alderlake armv8-a armv8.2-a+dotprod
 for name in "$@"; do
   program=build/$name/tests/engine
-  if [ "$name" != aarch64 ]; then
+  if [[ $name != armv* ]]; then
     if build MARCH="$name" "$program"; then count "$name" "$program"; else cannot_build "$name"; fi
   elif ! command -v aarch64-linux-gnu-g++ >/dev/null || ! command -v qemu-aarch64-static >/dev/null; then
     skipped=$((skipped + 1))
     echo "$name: g++-aarch64-linux-gnu and qemu-user-static are not installed"
+  elif cross_libraries "build/$name" && build CXX="$cross" LIBS="-pthread" MARCH="$name" "$program"; then
+    count "$name" qemu-aarch64-static -L /usr/aarch64-linux-gnu "$program"
   else
-    program=build/armv8-a/tests/engine
-    if cross_libraries && build CXX="$cross" LIBS="-pthread" MARCH=armv8-a "$program"; then
-      count "$name" qemu-aarch64-static -L /usr/aarch64-linux-gnu "$program"
-    else
-      cannot_build "$name"
-    fi
+    cannot_build "$name"
   fi
 done
 echo "$passed passed, $failed failed, $skipped skipped"

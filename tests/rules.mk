@@ -5,7 +5,7 @@ $(BIN)/tests/run: $(call objects,$(ENGINE) $(TESTS) tools/options.cc)
 	$(link) -lgtest
 # Only the engine and its tests: quick to build for another processor.
 $(BIN)/tests/engine: $(call alone,$(filter src/base/% src/tensor/% src/autograd/% src/ops/%,$(ENGINE)) tests/main.cc \
-    tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm attention ops)))
+    tests/formulas.cc $(addprefix tests/,$(addsuffix _test.cc,simd gemm int8 attention ops)))
 	$(link) -lgtest
 $(BIN)/tests/golden_cases: $(call objects,$(ENGINE) $(wildcard tests/golden/*.cc) tests/golden/main/golden_cases.cc)
 	$(link)
@@ -35,7 +35,7 @@ test-asan test-tsan: test-%:  # without oneDNN, whose locks ThreadSanitizer cann
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$$(nproc) V=$* ONEDNN=0 build/$*/ruminate build/$*/tests/run $(EMULATED)
 	@SIMT_ORDER=random RUM_PROGRAM=build/$*/ruminate bash tests/run.sh build/$*/tests/run $(EMULATED)
-portable: ##- the engine for other processors: five of x86-64, and 64-bit ARM under qemu
+portable: ##- the engine for other processors: five of x86-64, and two of 64-bit ARM under qemu
 	@bash tests/portable.sh
 check: ##- order of folders, includes, kernel comments, README's paths, format
 	@bash tools/check.sh

@@ -18,14 +18,19 @@
 // AVX2's vpmaddubsw saturates at 16 bits. It gets |p| as its unsigned factor and as its signed one q where p
 // is not negative, else the complement ~q = -q - 1: so each negative p makes the sum too small by |p|, with
 // which the sums start. No sum of two such products is beyond 2 * 127 * 128 = 32512 < 2^15.
+//
+// NEON multiplies signed bytes, p = x' - 128 with its highest bit flipped: sdot as vpdpbusd does, older processors
+// to 16 bits, of which the sum of two is within 2 * 127^2 = 32258.
 #include "ops/int8.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <map>
-#ifdef __AVX2__
+#if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "base/error.h"
@@ -195,6 +200,46 @@ void avx2(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const in
 }
 #endif
 
+#ifdef __aarch64__
+inline int32x4_t add_products(int32x4_t sums, int8x16_t p, int8x16_t q) {
+#ifdef __ARM_FEATURE_DOTPROD
+  return vdotq_s32(sums, p, q);
+#else
+  return vpadalq_s16(sums, vpaddq_s16(vmull_s8(vget_low_s8(p), vget_low_s8(q)), vmull_high_s8(p, q)));
+#endif
+}
+template <int R>
+void neon_rows(const uint8_t* x, int64_t step, int64_t groups, const int8_t* panel, int32_t* sums) {
+  for (int64_t at = 0; at < kPanel; at += 16) {
+    int32x4_t s[R][4];
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) s[r][v] = vdupq_n_s32(0);
+    for (int64_t g = 0; g < groups; ++g) {
+      int8x16_t w[4];
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) w[v] = vld1q_s8(panel + g * kGroupBytes + at * kGroup + 16 * v);
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) {
+        const int32x4_t inputs = vdupq_n_s32(four(x + r * step + g * kGroup));
+        const int8x16_t p = veorq_s8(vreinterpretq_s8_s32(inputs), vdupq_n_s8(-128));
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) s[r][v] = add_products(s[r][v], p, w[v]);
+      }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) vst1q_s32(sums + r * kPanel + at + 4 * v, s[r][v]);
+  }
+}
+void neon(const uint8_t* x, int64_t step, int64_t rows, int64_t groups, const int8_t* panel, const int32_t*,
+          int32_t* sums, const int8_t*) {
+  last_rows<kRows>(0, rows, [&]<int R>(int64_t) { neon_rows<R>(x, step, groups, panel, sums); });
+}
+#endif
+
 // In 32-bit lanes, four bytes of an output each. They are taken apart by shifts, which keep the sign.
 template <int R>
 void plain_rows(const uint8_t* x, int64_t step, int64_t groups, const int8_t* panel, int32_t* sums) {
@@ -228,6 +273,9 @@ constexpr Int8Path kPaths[] = {
 #endif
 #ifdef __AVX2__
     {"AVX2", true, avx2},
+#endif
+#ifdef __aarch64__
+    {"NEON", false, neon},
 #endif
     {"plain vectors", false, plain}};
 
