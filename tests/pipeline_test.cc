@@ -1,6 +1,7 @@
 // The graph of stages, their store and their runner.
 #include <linux/capability.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +199,31 @@ TEST_F(Runner, WhatDoesNotNeedAFailedStageIsStillMade) {
   EXPECT_TRUE(store.finished(good) && store.finished(last));
   EXPECT_FALSE(store.finished(bad) || store.finished(needs));
   EXPECT_NE(slurp(scratch.path + "/log.txt").find("2 of 4: needs good"), std::string::npos);
+}
+// As on a full disk: in this process no file may grow, so the stage's own sentence is lost.
+TEST_F(Runner, SaysWhyAFailedStageCouldNotSayWhy) {
+  const std::string bad = g.add("test-write", "bad", {{"text", "B"}}, {}), make = scratch.path + "/make";
+  std::ofstream(make) << "#!/bin/sh\necho 'no luck' >&2\nexit 3\n";
+  fs::permissions(make, fs::perms::owner_all);
+  fs::create_directories(scratch.path + "/stages");
+  const std::string log = store.log(bad);
+  const pid_t child = forked(fork());
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit none{0, 0};
+    const std::string says = error_of([&] {
+      if (setrlimit(RLIMIT_FSIZE, &none) != 0) fail("no limit");
+      run_stages(g, store, {{make}}, progress, kGoOn);
+    });
+    _exit(says == "bad failed (status 3): what it said last could not be written: " + log +
+                      ": cannot write: File too large; the whole log: " + log
+              ? 0
+              : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(slurp(log), "");
 }
 // Some launchers start a program so; then no ended process can be waited for.
 TEST_F(Runner, EndsWhereSignalsOfEndedProcessesAreIgnored) {

@@ -39,13 +39,25 @@ pid_t start(const std::vector<std::string>& command, const std::string& log) {
   ::execvp(words[0], words.data());
   ::_exit(127);
 }
-std::string last_line(const std::string& path) {
+std::string last_line(const std::string& path) {  // "" if there is none
   const std::string text = Disk::real().exists(path) ? Disk::real().read(path) : "";
   const size_t end = text.find_last_not_of("\n");
-  if (end == std::string::npos) return "it printed nothing";
+  if (end == std::string::npos) return "";
   const size_t begin = text.rfind('\n', end);
   return text.substr(begin == std::string::npos ? 0 : begin + 1,
                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+}
+// Why a stage failed, by its log. If not even a line's end can be added to that, as on a full disk, the
+// stage's own last words could not be either.
+std::string why_failed(const std::string& log) {
+  const std::string said = last_line(log);
+  try {
+    Disk::real().append(log, "\n");
+  } catch (const FileError& e) {
+    return fmt::format("{}{}what it said last could not be written: {}", said, said.empty() ? "" : "; ",
+                       e.what());
+  }
+  return said.empty() ? "it printed nothing" : said;
 }
 
 class Runner {
@@ -118,11 +130,12 @@ class Runner {
         progress_.line(fmt::format("{} of {}: {} ({})", result_.made + result_.there, graph_.stages().size(),
                                    job.stage->label, duration(seconds_now() - job.since)));
       } else if (!result_.stopped) {
+        const std::string log = store_.log(job.stage->id);
         const std::string how =
             fmt::format("{} failed ({}): {}; the whole log: {}", job.stage->label,
                         WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
                                             : fmt::format("status {}", WEXITSTATUS(status)),
-                        last_line(store_.log(job.stage->id)), store_.log(job.stage->id));
+                        why_failed(log), log);
         if (failed_.empty()) first_failure_ = how;
         failed_.insert(job.stage->id);
         progress_.line(how);
