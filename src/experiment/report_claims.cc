@@ -201,6 +201,16 @@ void gap_bars(page::Page& page, const ExperimentResults& r) {
       "or has no bound there.",
       "claims.json");
 }
+// What makes all claims about students doubtful; the top of the page has it among all else.
+std::string care(const ExperimentResults& r) {
+  if (!any(r, true)) return "";
+  std::string out;
+  if (r.gate && !r.gate->met) out += " The gate of this scale is not met.";
+  if (r.test_repeated > 0)
+    out += fmt::format(" {} of {} test pairs stand there before, too, so intervals are too narrow.",
+                       page::counted(r.test_repeated), page::counted(r.test_sentences));
+  return out.empty() ? "" : " <b>Read with care:</b>" + out;
+}
 }  // namespace
 
 void put_claims(page::Page& page, const ExperimentResults& r) {
@@ -210,7 +220,8 @@ void put_claims(page::Page& page, const ExperimentResults& r) {
       "the sign that it states. It <b>holds</b> when the whole 95 % interval lies on that side and "
       "p, corrected over all claims (Holm), is below .05; it does <b>not hold</b> when the same is true "
       "of the other side; everything else is <b>undecided</b>, and so is every claim about students of a "
-      "single seed.");
+      "single seed." +
+          care(r));
   if (any(r, true)) grid_of_students(page, r);
   if (any(r, false)) grid_of_targets(page, r);
   if (any(r, true)) numbers_of_students(page, r);
