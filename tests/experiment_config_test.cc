@@ -179,6 +179,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("[data]", "[data]\nlanguages = [\"de\"]", "data.languages: expected a pair");
   // What a training refuses is refused before the first stage, hours earlier.
   refuse("heads = 2", "heads = 3", ": recipe.student: model.heads = 3 does not divide model.width = 32");
+  refuse("context = 96", "context = 2", ": recipe.student: model.context = 2 has no room for a pair");
+  refuse("tokens = 256", "tokens = 3", ": recipe.student: batch.tokens = 3 have no room for a pair");
   refuse("bleu_texts = 20", "bleu_texts = 0", ": recipe.by-bleu: train.best = \"bleu\" needs translations");
   refuse("epochs = 1", "average = 50", ": recipe.classifier: train.average = 50 needs as many checkpoints");
   refuse("epochs = 1", "steps = 5",
@@ -296,6 +298,39 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
            ("in the order of the pool, and after \"" + std::string(op) +
             "\" they no longer are: put \"filter\" first")
                .c_str());
+  // The pool has 500 pairs; of a part from 250 on, none is in its first half.
+  const auto of_part = [&](const char* operations, const char* part) {
+    refuse("[{ op = \"drop_copies\" }", fmt::format("[{}", operations).c_str(), part);
+  };
+  of_part(
+      "{ op = \"part\", first = 500, count = 9 }",
+      "\"part\" leaves nothing of the pool, which has data.pool_pairs = 500: the places asked for, counted "
+      "from 0, begin at 500 and end before 500");
+  of_part(
+      "{ op = \"part\", first = 250, count = 9 }, { op = \"subset\", share = 0.5 }",
+      "\"subset\" leaves nothing of the pool, which has data.pool_pairs = 500: the places asked for, counted "
+      "from 0, begin at 250 and end before 250");
+  EXPECT_NO_THROW(parse_experiment(
+      replaced(good, "[{ op = \"drop_copies\" }",
+               "[{ op = \"part\", first = 249, count = 9 }, { op = \"subset\", share = 0.5 }"),
+      "x.toml"));
+  refuse(
+      "targets = \"self/greedy\"\nvolumes = [0.5, 1.0]",
+      "targets = \"self/greedy\"\nvolumes = [0.5, 1.0]\napply = [{ op = \"part\", first = 250, count = 9 }]",
+      "volumes: the first 0.5 of the pool holds nothing that \"apply\" leaves, which begins at place 250");
+  // A regression on its eight scores.
+  refuse("judge_pairs = 300", "judge_pairs = 11",
+         "scorer.quality learns from 8 scores, which needs data.judge_pairs of at least 12, not 11");
+  expect_error(
+      [&] {
+        parse_experiment(good +
+                             "[[arm]]\nname = \"x\"\ntargets = \"outside\"\napply = [{ op = \"filter\", by = "
+                             "\"confidence\", keep = 0.5 }]\n",
+                         "x.toml");
+      },
+      "scorer confidence (confidence) asks the generator that wrote the targets, but no generator trained "
+      "here "
+      "wrote \"outside\": name a scorer of another kind");
   refuse("better = \"human\"\nworse = \"self/greedy\"", "better = \"low/greedy\"\nworse = \"self/greedy\"",
          "a claim about targets compares generated ones with human ones");
   refuse("outside.jsonl\"", "outside.jsonl\"\nseed = 2",

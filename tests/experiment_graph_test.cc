@@ -9,6 +9,7 @@
 #include "experiment/arms.h"
 #include "tests/error_of.h"
 #include "tests/program.h"
+#include "tests/replaced.h"
 #include "tests/run_folder.h"
 #include "tests/scratch.h"
 
@@ -155,6 +156,49 @@ TEST(ExperimentGraph, AGivenModelIsItsFilesAndWhatItIsTold) {
   expect_error([&] { graph(model + "chat = true\n"); }, "chat = true a template");
   expect_error([&] { graph(model + "recipe = \"student\"\n"); }, "give one of recipe");
   expect_error([&] { graph("recipe = \"student\"\n" + told); }, "a template needs a model");
+}
+// What only a training would say, hours later, is said of the graph: recipes that are fine, but not for this.
+TEST(ExperimentGraph, ARecipeThatItsTrainingWouldRefuse) {
+  const Graphs at;
+  const std::string smoke = slurp("data/configs/experiments/smoke.toml");
+  const auto graph = [&](const std::string& toml) {
+    ExperimentConfig c = parse_experiment(toml, "x.toml");
+    c.data.train = at.scratch.path + "/train.tsv", c.data.valid = at.scratch.path + "/valid.tsv",
+    c.data.test = at.scratch.path + "/test.tsv";
+    for (Generator& g : c.generators)
+      if (g.name == "outside") g.file = c.data.test;
+    experiment_graph(c);
+  };
+  const std::string
+      adapters = smoke +
+                 "[recipe.adapters]\nlike = \"student\"\n[recipe.adapters.lora]\nrank = 4\n"
+                 "[[arm]]\nname = \"x\"\ntargets = \"human\"\nstudent = \"adapters\"\n",
+      lora =
+          ": lora.rank = 4 trains beside the weights of a model: name it (train.from, or `from` of "
+          "an experiment's arm), or leave lora.rank at 0";
+  expect_error([&] { graph(adapters); }, "recipe.adapters cannot train \"student x, seed 1\"" + lora);
+  EXPECT_NO_THROW(graph(adapters + "from = \"self\"\n"));
+  expect_error(
+      [&] {
+        graph(adapters +
+              "from = \"self\"\n[generator.y]\nrecipe = \"adapters\"\n[[arm]]\nname = \"y\"\n"
+              "targets = \"y/greedy\"\n");
+      },
+      "recipe.adapters cannot train \"generator y, seed 1\"" + lora);
+  expect_error([&] { graph(replaced(smoke, "recipe = \"by-bleu\"", "recipe = \"encoder-decoder\"")); },
+               "recipe.encoder-decoder cannot train \"target language model of the judge set, seed 1\": "
+               "model.kind = \"encoder_decoder\" needs data.kind = \"translation\"");
+  expect_error(
+      [&] { graph(replaced(smoke, "kind = \"encoder_decoder\"", "vocab = 399")); },
+      "recipe.encoder-decoder cannot train \"student human, encoder-decoder, seed 1\": model.vocab = "
+      "399, but the tokenizer has 400 tokens");
+  expect_error(
+      [&] {
+        graph(replaced(smoke, "like = \"student\"\n[recipe.classifier.train]",
+                       "like = \"student\"\nmodel.width = 48\n[recipe.classifier.train]"));
+      },
+      "recipe.classifier cannot train \"scorer classifier\": classifier: width = 48: expected a "
+      "multiple of 32");
 }
 // A greedy translation costs 1 / 500 s: of 500 validation pairs, beside a judge set of 20,000.
 TEST(ExperimentGraph, TranslatingASetCostsWhatItsSizeSays) {

@@ -666,6 +666,37 @@ TEST(Config, SaysWhatIsWrongWhere) {
   c.model.layers = 499;  // 998 dropout sites of the encoder, from 1; the decoder's begin at 999
   EXPECT_EQ(error_of([&] { check_config(c); }), "");
 }
+// By hand, of the shortest pair, "a <sep> b <eos>": a prefix LM holds all four tokens, with restarting
+// positions the three from <sep> on; encoder and decoder read two each.
+TEST(Config, TheShortestPairMustHaveRoom) {
+  RunConfig c;
+  c.train = {"a"}, c.valid = "b";
+  const auto least_context = [&] {
+    for (c.model.context = 2; !error_of([&] { check_config(c); }).empty(); ++c.model.context)
+      if (c.model.context > 10) return int64_t{-1};
+    return c.model.context;
+  };
+  c.model.restart = true;
+  EXPECT_EQ(least_context(), 3);
+  c.model.restart = false;
+  EXPECT_EQ(least_context(), 4);
+  c.model_kind = ModelKind::encoder_decoder;
+  EXPECT_EQ(least_context(), 2);
+  c.model_kind = ModelKind::gpt, c.model.context = 2;
+  EXPECT_EQ(
+      error_of([&] { check_config(c); }),
+      "model.context = 2 has no room for a pair: even one token to translate and one to translate it with "
+      "need 4, with <sep> and <eos>");
+  c.kind = CorpusKind::documents;
+  EXPECT_EQ(error_of([&] { check_config(c); }), "");
+  c.kind = CorpusKind::pairs, c.model.context = 64, c.tokens = 3;
+  EXPECT_EQ(error_of([&] { check_config(c); }).find("batch.tokens = 3 have no room for a pair"), 0u);
+  c.tokens = 4;
+  EXPECT_EQ(error_of([&] { check_config(c); }), "");
+  c.scored = 1;
+  EXPECT_EQ(error_of([&] { check_config(c); }).find("batch.tokens = 4 with batch.scored = 1 have no room"),
+            0u);
+}
 
 TEST(Config, WhatIsNoPlainFileIsRefused) {
   for (const char* device : {"/dev/zero", "/dev/null"})  // one without end, one that would give the defaults

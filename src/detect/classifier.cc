@@ -2,6 +2,8 @@
 // the labelled texts, from random weights or from those of a language or translation model of ours. The score
 // is the difference of the two classes' logits. It is linear in the pooled rows, so each token's share of it
 // is exact.
+#include "detect/classifier.h"
+
 #include <algorithm>
 #include <functional>
 
@@ -330,6 +332,11 @@ std::unique_ptr<Detector> load_classifier(const Saved& saved, const std::string&
   return std::make_unique<TextClassifier>(
       std::move(recipe), Tokenizer::parse(settings.text("tokenizer"), path), saved.tensors, path);
 }
+}  // namespace
+
+void check_classifier(const Json::Object& options) { options_of({}, options); }
+
+namespace {
 const Kind classifier_kind{
     "classifier",
     "a transformer trained on the labelled texts, from scratch or from a Ruminate run. "

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "detect/classifier.h"
 #include "edits/operation.h"
 #include "experiment/scorer.h"
 #include "run/run.h"
@@ -170,8 +171,8 @@ class Builder {
     const int64_t pairs = g.pairs > 0 ? g.pairs : c_.data.seed_pairs;
     Json::Object data{{"seed_pairs", pairs}};
     if (g.judge_set) data.emplace_back("and_judge_set", true);
-    return train(fmt::format("generator {}, seed {}", g.name, seed), c_.recipes.at(g.recipe),
-                 10000 * g.seed + 1000 + seed, std::move(data), {});
+    return train(fmt::format("generator {}, seed {}", g.name, seed), g.recipe, 10000 * g.seed + 1000 + seed,
+                 std::move(data), {});
   }
   int64_t pairs_of(const std::string& set) const {
     if (set == "judge") return c_.data.judge_pairs;
@@ -253,11 +254,29 @@ class Builder {
   }
   // A model for ranking, which learns from the judge set.
   std::string judge_model(const char* learns, const std::string& recipe, int64_t seed) {
-    return train(fmt::format("{} model of the judge set, seed {}", learns, seed), c_.recipes.at(recipe),
-                 2000 + seed, {{"judge_set", learns}}, {});
+    return train(fmt::format("{} model of the judge set, seed {}", learns, seed), recipe, 2000 + seed,
+                 {{"judge_set", learns}}, {});
   }
-  std::string train(const std::string& label, const RunConfig& recipe, int64_t seed, Json::Object data,
+  // Error: what the training itself would refuse, perhaps hours later.
+  static void check_training(const std::string& label, const std::string& recipe,
+                             const std::function<void()>& check) {
+    try {
+      check();
+    } catch (const Error& e) {
+      fail(fmt::format("recipe.{} cannot train \"{}\": {}", recipe, label, e.what()));
+    }
+  }
+  std::string train(const std::string& label, const std::string& name, int64_t seed, Json::Object data,
                     const std::string& targets, const std::string& from = "") {
+    const RunConfig& recipe = c_.recipes.at(name);
+    check_training(label, name, [&] {
+      const Json whole(data);
+      const Json* judged = whole.find("judge_set");
+      RunConfig c = for_what_is_learned(recipe, judged ? *judged->text() : "");
+      c.train = {"train.tsv"}, c.valid = "valid.tsv", c.from = from;  // its stage has its own
+      check_config(c);
+      model_config(c, c_.recipes.at(c_.student).bpe.vocab);
+    });
     std::vector<StageInput> inputs{{"tokenizer", tokenizer_}, {"split", out_.split}};
     if (!targets.empty()) inputs.push_back({"targets", targets});
     if (!from.empty()) inputs.push_back({"from", from});
@@ -305,9 +324,8 @@ class Builder {
   // A scorer's scores of targets for the sources of `set`; its models learn from the judge set.
   std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed,
                      const std::string& set) {
-    const std::string& name = s.recipe.empty() ? c_.student : s.recipe;
-    const RunConfig& recipe = c_.recipes.at(name);
-    const auto model = [&](const char* learns) { return judge_model(learns, name, seed); };
+    const std::string& recipe = s.recipe.empty() ? c_.student : s.recipe;
+    const auto model = [&](const char* learns) { return judge_model(learns, recipe, seed); };
     // a set as this generator translates it
     const auto by = [&](const std::string& writer, const std::string& of) {
       const auto [generator, decoding] = TargetsName(writer);
@@ -345,8 +363,11 @@ class Builder {
     }
     Json::Object parameters{{"kind", s.kind}, {"seed", seed}};
     if (s.anyway) parameters.emplace_back("anyway", true);
-    if (s.kind == "classifier" && !s.recipe.empty())
-      parameters.emplace_back("options", classifier_options(recipe));
+    if (s.kind == "classifier" && !s.recipe.empty()) {
+      const Json::Object options = classifier_options(c_.recipes.at(recipe));
+      check_training("scorer " + s.name, recipe, [&] { detect::check_classifier(options); });
+      parameters.emplace_back("options", options);
+    }
     return out_.graph.add("score",
                           fmt::format("{} of {}{}, seed {}", s.name, origin,
                                       set == "pool" ? "" : fmt::format(" on the {} set", set), seed),
@@ -368,7 +389,7 @@ class Builder {
     if (targets.empty()) return from;
     return train(fmt::format("student {}, seed {}{}", arm.name, seed,
                              volume < 1 ? fmt::format(", {:g} % of the pool", 100 * volume) : ""),
-                 c_.recipes.at(recipe_of(c_, arm)), seed, {{"volume", volume}}, targets, from);
+                 recipe_of(c_, arm), seed, {{"volume", volume}}, targets, from);
   }
   void student(const Arm& arm, int64_t seed, double volume) {
     std::string targets = targets_of(arm, seed);
@@ -424,6 +445,12 @@ Json::Object recipe_json(const RunConfig& c) {
     if (k.get(c) != k.get(defaults)) out.emplace_back(k.name, k.get(c));
   }
   return out;
+}
+RunConfig for_what_is_learned(RunConfig recipe, std::string_view what) {
+  if (what != "target language") return recipe;
+  recipe.kind = CorpusKind::documents;
+  if (recipe.best == Best::score) recipe.best = Best::loss;  // it translates nothing
+  return recipe;
 }
 Json::Object decoding_json(const Decoding& d) {
   return {{"beam", d.beam},     {"length_penalty", d.length_penalty},

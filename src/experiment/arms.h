@@ -8,6 +8,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -45,13 +46,16 @@ struct FileFacts {
 };
 using FilesRead = std::map<std::string, FileFacts>;  // by path: files already read
 // Reads the corpora for their hashes and sizes, except those already in `read`. FileError: a file that is
-// missing or too small, naming the key that asks for more.
+// missing or too small, naming the key that asks for more. Error: a recipe that its training would refuse.
 // With `made`, a missing file is taken to be the one that its finished stages were made from.
 ExperimentGraph experiment_graph(const ExperimentConfig&, const Store* made = nullptr,
                                  FilesRead* read = nullptr);
 
 // The non-default settings of a training recipe, by key: the parameters of a train stage.
 Json::Object recipe_json(const RunConfig&);
+// The recipe as it trains a model of the "target language", which reads plain text; of anything else, as it
+// is.
+RunConfig for_what_is_learned(RunConfig recipe, std::string_view what);
 Json::Object decoding_json(const Decoding&);
 Decoding decoding_of(const Json&);
 }  // namespace rum::experiment

@@ -297,8 +297,14 @@ class Reader {
             fmt::format("{}scorer {} learns from the judge set: set data.judge_pairs", s.place(""), name));
       if (!x.recipe.empty()) check_name(s.place("recipe"), "recipe", x.recipe, keys_of(c_.recipes));
       check_distinct(s, "of", x.of);
-      if (x.kind == "quality" && x.of.empty())
-        throw FileError(s.place("") + s.path("of") + ": expected the scorers that it learns from");
+      if (x.kind == "quality") {
+        if (x.of.empty())
+          throw FileError(s.place("") + s.path("of") + ": expected the scorers that it learns from");
+        if (const int64_t needed = least_for_quality(x.of.size()); c_.data.judge_pairs < needed)
+          throw FileError(
+              fmt::format("{}{} learns from {} scores, which needs data.judge_pairs of at least {}, not {}",
+                          s.place("of"), s.path(""), x.of.size(), needed, c_.data.judge_pairs));
+      }
       if (x.kind == "agreement") check_second(s, x);
       if (x.kind == "consistency") {
         std::vector<std::string> known;
@@ -389,9 +395,11 @@ class Reader {
       throw FileError(s.place("weights") + s.path("weights") +
                       ": expected \"last\", by which arms are compared, alone or with \"best\"");
     std::string arranging, scattering, rewriting, selecting;  // the last operation that did
+    Places left{0, static_cast<double>(c_.data.pool_pairs)};
     for (Section& o : s.tables("apply")) {
       a.apply.push_back(operation(o));
       const AppliedOperation& last = a.apply.back();
+      narrow(o, last, left);
       check_arrangement(o, last, arranging);
       if (last.op == "mix") check_mix(o.place("op"), a.targets, selecting.empty() ? scattering : selecting);
       for (const auto& [key, scorer] : last.scores) {
@@ -413,6 +421,12 @@ class Reader {
       if (kept == edits::Operation::all || last.op == "mix") selecting = last.op;
     }
     s.done();
+    for (const double v : a.volumes)
+      if (left.first >= v * static_cast<double>(c_.data.pool_pairs))
+        throw FileError(
+            fmt::format("{}{}: the first {:g} of the pool holds nothing that \"apply\" leaves, which begins "
+                        "at place {:g}",
+                        s.place("volumes"), s.path("volumes"), v, left.first));
     if (a.targets == "none" &&
         (a.from.empty() || !a.apply.empty() || !a.student.empty() || a.volumes != Arm().volumes))
       throw FileError(s.place("targets") +
@@ -481,6 +495,31 @@ class Reader {
         fmt::format("{}scorer {} ({}) asks the generator that wrote the targets, but no generator trained "
                     "here wrote \"{}\": name a scorer of another kind",
                     place, scorer.name, kind, targets));
+  }
+  // Sentences of the pool by place, `first` to before `end`.
+  struct Places {
+    double first, end;
+  };
+  // To what an operation leaves of them, whatever the texts. FileError: to nothing.
+  void narrow(const Section& s, const AppliedOperation& o, Places& left) const {
+    const auto pool = static_cast<double>(c_.data.pool_pairs);
+    const auto given = [&](const char* key) {
+      double v = 0;
+      for (const auto& [name, value] : o.parameters)
+        if (name == key) value.number(v);
+      return v;
+    };
+    if (o.op == "part")
+      left = {std::max(left.first, given("first")), std::min(left.end, given("first") + given("count"))};
+    else if (o.op == "subset")
+      left.end = std::min(left.end, given("share") * pool);
+    else if (o.op == "join" || o.op == "alternate")  // with targets of the whole pool
+      left = {0, pool};
+    if (left.first >= left.end)
+      throw FileError(
+          fmt::format("{}\"{}\" leaves nothing of the pool, which has data.pool_pairs = {}: the places asked "
+                      "for, counted from 0, begin at {:g} and end before {:g}",
+                      s.place("op"), o.op, c_.data.pool_pairs, left.first, left.end));
   }
   AppliedOperation operation(Section& s) const {
     AppliedOperation out;

@@ -1,6 +1,8 @@
 // The kinds of scorers: what a config may say of each, what its stage is given, and how it scores. A new one
 // needs an entry in the table of stage_score.cc and its function.
 #pragma once
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +11,12 @@
 #include "pipeline/stage.h"
 
 namespace rum::experiment {
+// Of sources: what learns from the judge set is first tested on one of them.
+inline constexpr int64_t kFolds = 5;
+// Fewest sources of the judge set from which a quality is learned, with so many scores.
+inline int64_t least_for_quality(size_t scores) {
+  return std::max(2 * kFolds, static_cast<int64_t>(scores) + 4);
+}
 struct ScorerKind {
   enum Trait : unsigned {
     learns = 1,    // from the judge set

@@ -23,7 +23,6 @@
 namespace rum::experiment {
 namespace {
 using Values = std::vector<double>;
-constexpr int64_t kFolds = 5;  // of sources; what learns from the judge set is first tested on one of them
 Values negated(Values v) {
   for (double& s : v) s = -s;
   return v;
@@ -202,7 +201,7 @@ Values quality(const StageContext& x, const edits::TargetSet& t) {
   const std::vector<Values> given = features(x.inputs("judge_score"), judge.ids);
   std::set<std::string_view> sources;
   for (const Pair& p : judge.texts) sources.insert(p.source);
-  RUM_CHECK(sources.size() >= std::max<size_t>(2 * kFolds, given.size() + 4),
+  RUM_CHECK(std::ssize(sources) >= least_for_quality(given.size()),
             "{}: {} sources of the judge set are too few for a regression on {} scores; raise "
             "data.judge_pairs",
             x.stage.label, sources.size(), given.size());

@@ -12,6 +12,7 @@
 #include "checkpoint/weights.h"
 #include "data/loader.h"
 #include "edits/targets.h"
+#include "experiment/arms.h"
 #include "experiment/stage_model.h"
 #include "pipeline/stage.h"
 #include "run/folder.h"
@@ -123,10 +124,7 @@ void train(const StageContext& x) {
   if (!x.stage.input("from").empty()) config.from = model_file(x, "from");
   const JsonFields learned = x.parameters().object("data");
   const std::string what = learned.has("judge_set") ? learned.text("judge_set") : "forward";
-  if (what == "target language") {
-    config.kind = CorpusKind::documents;
-    if (config.best == Best::score) config.best = Best::loss;  // it translates nothing
-  }
+  config = for_what_is_learned(std::move(config), what);
   const std::string data = x.folder + (config.kind == CorpusKind::pairs ? "/train.tsv" : "/train.txt"),
                     plan = x.folder + "/plan.tsv";
   edits::TargetSet all = training_set(x, config);

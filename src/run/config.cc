@@ -461,6 +461,22 @@ void check_model(const RunConfig& c) {
             "model.layers = {}: an encoder-decoder has at most {} blocks of each kind", m.layers,
             DecoderBlock::kMostBlocks);
 }
+// A pair has at least a token on each side, <sep> and <eos>.
+void check_shortest_pair(const RunConfig& c) {
+  if (c.kind != CorpusKind::pairs) return;
+  const Example shortest{.tokens = std::vector<Token>(4), .prefix = 2};
+  const BatchShape shape = batch_shape(c);
+  const int64_t needed = positions_of(shortest, shape);
+  RUM_CHECK(needed <= c.model.context,
+            "model.context = {} has no room for a pair: even one token to translate and one to translate it "
+            "with need {}, with {} and {}",
+            c.model.context, needed, kSep, kEos);
+  RUM_CHECK(
+      fits({&shortest, 1}, shape),
+      "batch.tokens = {}{} have no room for a pair: even one token to translate and one to translate it "
+      "with need 4, with {} and {}, and 2 of them get a loss",
+      c.tokens, c.scored > 0 ? fmt::format(" with batch.scored = {}", c.scored) : "", kSep, kEos);
+}
 // Also without adapters: a model declared with some knows the names of its layers.
 void check_lora_targets(const RunConfig& c) {
   ParameterBlock declared, trained;
@@ -475,6 +491,7 @@ void check_lora_targets(const RunConfig& c) {
 
 void check_config(const RunConfig& c) {
   check_model(c);
+  check_shortest_pair(c);
   RUM_CHECK(c.windows == Windows::documents || (c.kind == CorpusKind::documents && c.plan.empty()),
             "data.windows = \"stream\" needs data.kind = \"text\", and excludes data.plan");
   RUM_CHECK(c.micro_batches % c.parts == 0,
@@ -505,10 +522,10 @@ void check_config(const RunConfig& c) {
             "tokenizer.end is empty: a translation model learns from this token where a translation ends");
   RUM_CHECK(c.folder.find_first_not_of("/.") != std::string::npos,
             "run.folder = \"{}\" is not a folder of its own", c.folder);
-  RUM_CHECK(
-      c.lora.rank == 0 || !c.from.empty(),
-      "lora.rank = {} trains beside the weights of a model: name it as train.from, or leave lora.rank at 0",
-      c.lora.rank);
+  RUM_CHECK(c.lora.rank == 0 || !c.from.empty(),
+            "lora.rank = {} trains beside the weights of a model: name it (train.from, or `from` of an "
+            "experiment's arm), or leave lora.rank at 0",
+            c.lora.rank);
   RUM_CHECK(c.best != Best::score || (c.kind == CorpusKind::pairs && c.bleu_texts > 0),
             "train.best = \"bleu\" needs translations to judge: data.kind = \"translation\" and "
             "eval.bleu_texts above 0");
