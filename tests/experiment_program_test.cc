@@ -779,6 +779,61 @@ TEST(ExperimentProgram, AModelOfPlainTextTranslatesAsItIsTold) {
             std::string::npos);
   expect_refusal(e.run(e.words("run", "x", {"--group", "T"})), "not a run folder");
 }
+// What a config names is looked at before the first stage, which may be hours before the one that reads it.
+TEST(ExperimentProgram, GivenModelsAndTranslationsAreCheckedFirst) {
+  Experiment e;
+  const std::string whole = small(e.config);
+  const auto refuse = [&](const std::string& generator, const std::string& targets, const std::string& part) {
+    e.config = whole + generator + "[[arm]]\nname = \"given\"\ntargets = \"" + targets + "\"\n";
+    for (const char* command : {"status", "run"}) expect_refusal(e.run(e.words(command, "x")), part);
+    EXPECT_FALSE(fs::exists(e.file("x")));
+  };
+  const auto given = [&](const char* run, const char* told = "") {
+    return "[generator.given]\nmodel = \"" + e.file(run) + "\"\n" + told;
+  };
+  write_run(e.file("run"), {});
+  write_run(e.file("other"), {.vocab = 310});
+  fs::copy(e.file("run"), e.file("mixed"), fs::copy_options::recursive);
+  fs::copy_file(e.file("other/tokenizer.json"), e.file("mixed/tokenizer.json"),
+                fs::copy_options::overwrite_existing);
+  refuse(given("mixed"), "given/greedy", "generator given: " + e.file("mixed/model.safetensors"));
+  fs::copy(e.file("run"), e.file("cut"), fs::copy_options::recursive);
+  fs::resize_file(e.file("cut/model.safetensors"), fs::file_size(e.file("cut/model.safetensors")) / 2);
+  refuse(given("cut"), "given/greedy", "generator given: " + e.file("cut/model.safetensors"));
+  refuse(given("none"), "given/greedy", e.file("none") + ": ");
+  write_run(e.file("told"), {.kind = CorpusKind::documents, .context = 16});
+  refuse(given("told", "template = \"{source} =\"\nchat = true\n"), "given/greedy",
+         "generator given: this model was not trained to chat");
+  refuse(given("told", "template = \"0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 {source}\"\n"), "given/greedy",
+         "told: its context of 16 tokens has no room for a translation behind ");
+  const std::string outside = slurp(e.file("outside.jsonl"));
+  e.write("outside.jsonl", outside.substr(outside.find('\n') + 1));
+  refuse("", "outside", "outside.jsonl: 1 ids of the pool are missing: 0");
+}
+TEST(ExperimentProgram, AConfigThatIsNotThereMayBeOneThatShips) {
+  const Experiment e;
+  const std::string shipped = "data/configs/experiments";
+  const auto said = [&](const std::string& config) {
+    const Ran ran = e.run({"experiment", "run", config});
+    EXPECT_EQ(ran.status, 1);
+    return ran.err;
+  };
+  const std::string missing = ": cannot open: No such file or directory; expected a TOML file";
+  for (const char* name : {"smoke.toml", "smoke", "experiments/smoke.toml"}) {
+    EXPECT_NE(said(name).find(name + missing + "; did you mean \"" + shipped + "/smoke.toml\"?"),
+              std::string::npos)
+        << said(name);
+  }
+  EXPECT_NE(said("smoek.toml")
+                .find("smoek.toml" + missing + ", such as those in " + shipped +
+                      "; did you mean \"smoke\"? Known: chain, "),
+            std::string::npos)
+      << said("smoek.toml");
+  const std::string elsewhere = "cd " + e.scratch.path + " && " + fs::absolute(program_path()).string();
+  const Ran alone = e.shell(elsewhere + " experiment run smoke.toml");
+  EXPECT_EQ(alone.status, 1);
+  EXPECT_TRUE(alone.err.ends_with("smoke.toml" + missing + "\n")) << alone.err;
+}
 TEST(ExperimentProgram, AConfigOfSomethingElseIsNotOverwritten) {
   Experiment e;
   fs::create_directory(e.file("x"));
@@ -1013,9 +1068,13 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
     decomposed.replace(at, 2, "u\u0308");
   EXPECT_NE(decomposed, aligned);
   refuse(aligned + again, "line 501: id 0 appears twice");
-  refuse(decomposed + again, "line 501: id 0 appears twice");
-  refuse("{\"id\": 7, \"source\": \"Unsinn.\", \"target\": \"x\"}\n" + aligned,
-         "line 1: its source is not that of the pool's pair 7 (\"");
+  // The last of these is the first that is another.
+  const std::string nonsense = "{\"id\": 499, \"source\": \"Unsinn.\", \"target\": \"x\"}\n";
+  for (std::string* all : {&aligned, &decomposed}) {
+    all->pop_back();
+    all->resize(all->rfind('\n') + 1);
+    refuse(*all + nonsense, "line 500: its source is not that of the pool's pair 499 (\"");
+  }
   fs::remove(e.file("outside.jsonl"));
   expect_refusal(e.run(e.words("run", "c")), "outside.jsonl: cannot open: No such file");
   expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml: cannot open: No such file");

@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "data/loader.h"
 #include "edits/targets.h"
+#include "experiment/outside.h"
 #include "pipeline/stage.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
@@ -129,96 +129,33 @@ void tokenizer(const StageContext& x) {
 // ---- targets
 void human(const StageContext& x) { edits::write_targets(x.folder, edits::read_pool(x.input("split"))); }
 
-// ---- import: an external model's translations of the pool, as source<TAB>target lines in the pool's order,
-// or as JSON lines {"id": place in the pool, "target": text, ...}, which are kept as generated.jsonl; sources
-// that are there must be the pool's, or the targets would be learned beside sentences that they do not
-// translate. counts.json says how many sources have no target, how many targets are unfinished, and "from":
-// what the lines say of who wrote them.
-void check_source(const std::string& where, const std::string& source, const edits::TargetSet& pool,
-                  size_t i) {
-  if (source != pool.texts[i].source)
-    throw FileError(fmt::format("{}: its source is not that of the pool's pair {} (\"{}\")", where, i,
-                                pool.texts[i].source));
-}
-struct Imported {
-  edits::TargetSet targets;
-  std::string lines{};
-  int64_t unfinished = 0;
-  Json::Object from{};
-};
-// Of a line of generate/generated.h; of other programs' lines less.
-Json::Object provenance_in(const Json& line) {
-  Json::Object out;
-  for (const char* key : {"generator", "checkpoint", "decoding", "seed", "generation"})
-    if (const Json* value = line.find(key)) out.emplace_back(key, *value);
-  return out;
-}
-Imported from_json_lines(const std::string& path, const edits::TargetSet& pool) {
-  std::vector<std::optional<std::string>> by_id(pool.texts.size());
-  Imported out;
-  LineReader reader(path, kLineLimit, Form::as_is, BlankEnd::passed_over);
-  for (std::string_view line; reader.next(line);) {
-    const std::string where = fmt::format("{}: line {}", path, reader.line());
-    const Json json = parse_json(line, where);
-    const JsonFields j(json, where);
-    const int64_t id = j.whole("id");
-    const std::string& target = j.text("target");
-    if (id < 0 || id >= static_cast<int64_t>(by_id.size()))
-      throw FileError(
-          fmt::format("{}: id {} is not in the pool, which has ids 0 to {}", where, id, by_id.size() - 1));
-    if (by_id[static_cast<size_t>(id)]) throw FileError(fmt::format("{}: id {} appears twice", where, id));
-    if (j.has("source")) check_source(where, nfc(j.text("source")), pool, static_cast<size_t>(id));
-    const Json::Object from = provenance_in(json);
-    if (out.lines.empty()) out.from = from;
-    if (to_json(Json(from)) != to_json(Json(out.from)))
-      throw FileError(
-          fmt::format("{}: written by {}, but the lines before by {}; give each its own file, and "
-                      "mix them in an arm",
-                      where, to_json(Json(from)), to_json(Json(out.from))));
-    out.unfinished += !target.empty() && j.has("finished") && !j.boolean("finished");
-    out.lines += line;
-    out.lines += '\n';
-    by_id[static_cast<size_t>(id)] = target;
-  }
-  std::string missing;
-  int64_t count = 0;
-  for (size_t i = 0; i < by_id.size(); ++i) {
-    if (!by_id[i] && ++count <= 5) missing += fmt::format("{}{}", count > 1 ? ", " : "", i);
-    out.targets.ids.push_back(static_cast<int64_t>(i)),
-        out.targets.texts.push_back({pool.texts[i].source, by_id[i].value_or("")});
-  }
-  if (count > 0)
-    throw FileError(fmt::format("{}: {} ids of the pool are missing: {}{}", path, count, missing,
-                                count > 5 ? ", ..." : ""));
-  return out;
-}
-Imported from_pairs(const std::string& path, const edits::TargetSet& pool) {
-  Imported out{{pool.ids, read_corpus(path, CorpusKind::pairs, {.empty_sides = true}).texts, {}}};
-  const std::vector<Pair>& texts = out.targets.texts;
-  if (texts.size() != pool.texts.size())
-    throw FileError(
-        fmt::format("{} has {} lines, the pool {}; expected one pair for each sentence of the pool", path,
-                    texts.size(), pool.texts.size()));
-  for (size_t i = 0; i < texts.size(); ++i)
-    check_source(fmt::format("{}: line {}", path, i + 1), texts[i].source, pool, i);
-  return out;
-}
+// ---- import: an external model's translations of the pool (outside.h); JSON lines are kept as
+// generated.jsonl. counts.json says how many sources have no target, how many targets are unfinished, and
+// "from": what the lines say of who wrote them.
 void import(const StageContext& x) {
   const std::string path = JsonFields(x.stage.hints, x.stage.label).text("file");
   const edits::TargetSet pool = edits::read_pool(x.input("split"));
-  std::string_view start;
-  LineReader peek(path);
-  const bool json = peek.next(start) && start.starts_with('{');
-  const Imported in = json ? from_json_lines(path, pool) : from_pairs(path, pool);
-  if (json) Disk::real().replace_text(x.folder + "/generated.jsonl", in.lines);
-  const auto left_out = std::ranges::count_if(in.targets.texts, &std::string::empty, &Pair::target);
+  const Outside in = read_outside(path, std::ssize(pool.texts));
+  edits::TargetSet out;
+  int64_t left_out = 0;
+  for (size_t i = 0; i < in.targets.size(); ++i) {
+    const OutsideTarget& t = in.targets[i];
+    const std::string& source = pool.texts[i].source;
+    if (t.source && *t.source != source)  // it would be learned beside a sentence that it does not translate
+      throw FileError(fmt::format("{}: line {}: its source is not that of the pool's pair {} (\"{}\")", path,
+                                  t.line, i, source));
+    left_out += t.target.empty();
+    out.ids.push_back(static_cast<int64_t>(i));
+    out.texts.push_back({source, t.target});
+  }
+  if (!in.lines.empty()) Disk::real().replace_text(x.folder + "/generated.jsonl", in.lines);
   Disk::real().replace_text(x.folder + "/counts.json",
                             to_json(Json(Json::Object{{"sources", std::ssize(pool.texts)},
-                                                      {"left_out", int64_t{left_out}},
+                                                      {"left_out", left_out},
                                                       {"unfinished", in.unfinished},
                                                       {"from", in.from}})) +
                                 "\n");
-  edits::write_targets(x.folder, in.targets);
+  edits::write_targets(x.folder, out);
 }
 
 const StageKind kinds[] = {{"split", 2, false, split},

@@ -17,6 +17,7 @@
 #include "base/threads.h"
 #include "edits/targets.h"
 #include "experiment/arms.h"
+#include "experiment/given.h"
 #include "experiment/report.h"
 #include "experiment/result_files.h"
 #include "experiment/subset.h"
@@ -44,11 +45,30 @@ struct Options {
   bool slurm = false, plain = false, sources = false, no_text = false;
 };
 
+// A config that is not there may be meant as one of those that come with the program.
+void check_there(const std::string& config) {
+  if (Disk::real().exists(config)) return;
+  const std::filesystem::path shipped = "data/configs/experiments", asked = config;
+  const std::string meant = (shipped / asked.stem()).string() + ".toml";
+  std::string known;
+  if (Disk::real().exists(meant)) {
+    known = fmt::format("; did you mean \"{}\"?", meant);
+  } else if (std::filesystem::is_directory(shipped)) {
+    std::vector<std::string> names;
+    for (const std::string& name : Disk::real().list(shipped.string()))
+      if (name.ends_with(".toml")) names.push_back(std::filesystem::path(name).stem().string());
+    known =
+        fmt::format(", such as those in {}{}", shipped.string(), known_names(asked.stem().string(), names));
+  }
+  throw FileError(
+      fmt::format("{}: cannot open: No such file or directory; expected a TOML file{}", config, known));
+}
 ExperimentConfig config_of(const Options& a) {
   std::vector<std::string> names = a.generated;
   names.insert(names.end(), {a.folder, a.data});
   for (const std::string& name : names)
     RUM_CHECK(!has_controls(name), "{}: expected a name without control characters", to_json(Json(name)));
+  check_there(a.config);
   ExperimentConfig c = read_experiment(a.config);
   if (!a.folder.empty()) {
     c.folder = a.folder;
@@ -120,6 +140,7 @@ int run(const Options& a) {
   check_noted(c);
   const ExperimentGraph g = experiment_graph(c);
   Store store = store_in(c.folder);
+  check_given(g, store);
   Disk::real().make_folders(c.folder);
   Progress progress(c.folder + "/log.txt");
   listen_for_interrupts();
@@ -144,6 +165,7 @@ int status(const Options& a) {
   const ExperimentConfig c = config_of(a);
   const Store store = store_in(c.folder);
   const ExperimentGraph g = experiment_graph(c, &store);
+  check_given(g, store);
   struct Kind {
     int64_t all = 0, made = 0, begun = 0;
   };
@@ -185,6 +207,7 @@ int jobs(const Options& a) {
   const ExperimentConfig c = config_of(a);
   const ExperimentGraph g = experiment_graph(c);
   const Store store = store_in(c.folder);
+  check_given(g, store);
   const std::string command = shell(stage_command(a, this_program(), c.folder));
   const auto waves = waves_of(g.graph, store);
   if (a.slurm) {

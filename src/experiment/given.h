@@ -1,0 +1,10 @@
+// Models and translations that a config names, made before the experiment.
+#pragma once
+#include "experiment/arms.h"
+
+namespace rum::experiment {
+// Would the stages that read them refuse them? Error, before the first one works: files of a model that do
+// not belong together, a prompt that it cannot take, translations that are not of this pool. Those of
+// finished stages are not read.
+void check_given(const ExperimentGraph&, const Store&);
+}  // namespace rum::experiment
