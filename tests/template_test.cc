@@ -97,6 +97,12 @@ TEST(Jinja, FiltersAndRangesWriteAsPythonDoes) {
        "range(1, n - 3) | join('-') }}{{ (range(0, 10, 3) | list)[-1] }}",
        "76TrueFalse1-2-39"},
       {"{{ range(100000)|length }}", "100000"},
+      {"{{ range(3) == [0, 1, 2] }}{{ range(3) != [0, 1, 2] }}{{ range(3) == range(0, 3) }}{{ range(0, 3, 2) "
+       "== range(0, 4, 2) }}{{ [0, 1, 2] == range(3) | list }}",
+       "FalseTrueTrueTrueTrue"},
+      {"{{ range(5)[1:3] == range(1, 3) }}{{ range(5)[1:3] == [1, 2] }}{{ range(0) == range(2, 2) }}{{ "
+       "range(3)[-1] }}{{ range(3) is sequence }}{{ 'x' if range(0) }}",
+       "TrueFalseTrue2True"},
       {"{{ 'straße ΑΣ ŉ ﬁ' | upper }}|{{ 'STRASSE İI ΑΣ Σ' | lower }}|{{ n | upper }}{{ none | lower }}{{ "
        "missing | upper }}",
        "STRASSE ΑΣ ʼN FI|strasse i̇i ας σ|7none"},
@@ -193,6 +199,9 @@ TEST(Jinja, IsBoundedAndSaysWhatItDoesNotKnow) {
       {"{{ range(0, 9, 0) }}", "range() with steps of 0"},
       {"{{ range('a') }}", "range() with what is no whole number"},
       {"{{ range() }}", "range() with 0 values"},
+      {"{{ range(3) + [3] }}", "it computes \"+\" of values that are not known here for that"},
+      {"{{ range(3) | tojson }}", "it writes a list or an object as a text"},
+      {"{{ range(3).start }}", "it asks for .start without calling it"},
       {"{% for i in range(20) %}{{ range(100000) | first }}{% endfor %}", "steps"},
       {"{% for i in range(1000) %}{{ 'aaaaaaaaaa' | replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') "
        "}}{% endfor "

@@ -197,7 +197,7 @@ class JsonWriter {
  public:
   explicit JsonWriter(int64_t indent) : indent_(indent) {}
   void write(const Value& v) {
-    if (v.list() || v.dict()) return write_all(v);
+    if ((v.list() && !v.range()) || v.dict()) return write_all(v);
     RUM_CHECK(v.defined() && !v.space(), "it writes what is not defined, or a namespace, as JSON");
     const auto* b = std::get_if<bool>(&v.is);
     if (v.none()) return add("null");
@@ -346,7 +346,7 @@ Value range(const List& args) {
     RUM_CHECK(out.size() < kMost, "it calls range() for more than {} numbers", kMost);
     out.emplace_back(i);
   }
-  return list_of(std::move(out));
+  return std::make_shared<Range>(Range{std::move(out)});
 }
 }  // namespace
 Value called(const Value& what, const List& args, const Dict& named) {
@@ -375,7 +375,7 @@ Value computed(const std::string& sign, const Value& a, const Value& b) {
   if (sign == "in" || sign == "not in") return contains(b, a) == (sign == "in");
   if (sign == "~") return joined(shown(a), shown(b));
   if (sign == "+" && a.text() && b.text()) return joined(*a.text(), *b.text());
-  if (sign == "+" && a.list() && b.list()) {
+  if (sign == "+" && a.list() && b.list() && !a.range() && !b.range()) {
     List both = *a.list();
     both.insert(both.end(), b.list()->begin(), b.list()->end());
     RUM_CHECK(both.size() <= kMostText, "it makes a list of more than {} items", kMostText);
@@ -401,13 +401,18 @@ void refuse_method(const Value& of, const std::string& name) {
   constexpr std::string_view
       objects = " clear copy fromkeys get items keys pop popitem setdefault update values ",
       lists = " append clear copy count extend index insert pop remove reverse sort ",
+      ranges = " count index start step stop ",
       texts =
           " capitalize casefold center count encode endswith expandtabs find format format_map index"
           " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace"
           " istitle isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace"
           " rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title"
           " translate upper zfill ";
-  const std::string_view all = of.dict() ? objects : of.list() ? lists : of.text() ? texts : "";
+  const std::string_view all = of.dict()    ? objects
+                               : of.range() ? ranges
+                               : of.list()  ? lists
+                               : of.text()  ? texts
+                                            : "";
   RUM_CHECK(all.find(" " + name + " ") == std::string_view::npos,
             "it asks for .{} without calling it, which is not known here", name);
 }
@@ -437,6 +442,7 @@ Value slice(const Value& of, const Value& from, const Value& to) {
     return v.none() ? otherwise : std::clamp<int64_t>(*v.whole() + (*v.whole() < 0 ? n : 0), 0, n);
   };
   const int64_t begin = place(from, 0), end = std::max(begin, place(to, n));
-  return list_of(List(of.list()->begin() + begin, of.list()->begin() + end));
+  List part(of.list()->begin() + begin, of.list()->begin() + end);
+  return of.range() ? Value(std::make_shared<Range>(Range{std::move(part)})) : list_of(std::move(part));
 }
 }  // namespace rum::jinja

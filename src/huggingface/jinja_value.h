@@ -24,21 +24,21 @@ struct Undefined {
   std::string name;
   bool function = false;  // one of Jinja's or transformers': defined, but no value to work with
 };
+struct Range;      // what range() gives
 struct Generator;  // what selectattr gives
 struct Namespace;  // the one value that changes; no other value holds one, so that none holds itself
 struct Value {
   std::variant<Undefined, std::nullptr_t, bool, int64_t, std::string, std::shared_ptr<List>,
-               std::shared_ptr<Dict>, std::shared_ptr<Namespace>, std::shared_ptr<Generator>>
+               std::shared_ptr<Dict>, std::shared_ptr<Namespace>, std::shared_ptr<Range>,
+               std::shared_ptr<Generator>>
       is;
   Value() = default;
   template <class T>
   Value(T x) : is(std::move(x)) {}
   const std::string* text() const { return std::get_if<std::string>(&is); }
   const int64_t* whole() const { return std::get_if<int64_t>(&is); }
-  const List* list() const {
-    const auto* p = std::get_if<std::shared_ptr<List>>(&is);
-    return p ? p->get() : nullptr;
-  }
+  const List* list() const;  // of a range its numbers
+  bool range() const { return std::holds_alternative<std::shared_ptr<Range>>(is); }
   const Dict* dict() const {
     const auto* p = std::get_if<std::shared_ptr<Dict>>(&is);
     return p ? p->get() : nullptr;
@@ -56,6 +56,15 @@ struct Value {
   bool none() const { return is.index() == 1; }
   bool simple() const { return !list() && !dict() && !space() && !generator(); }
 };
+// Python's: read like a list, and equal to none.
+struct Range {
+  List items;
+};
+inline const List* Value::list() const {
+  if (range()) return &std::get<std::shared_ptr<Range>>(is)->items;
+  const auto* p = std::get_if<std::shared_ptr<List>>(&is);
+  return p ? p->get() : nullptr;
+}
 // Python's: always true, without a length, and walked through once.
 struct Generator {
   List items;
