@@ -244,14 +244,14 @@ TEST(Stream, ValidationScoresEachTokenOnceAndWindowByWindowTheSame) {
   const EvaluationBatches all =
       evaluation_batches(read_stream(s.config.valid), run->tokenizer, run->config, 0);
   double scored = 0;
-  for (const Packed& p : all.batches) scored += p.total_weight;
+  for (const auto& examples : all.batches) scored += figures(examples, all.shape).total_weight;
   EXPECT_EQ(scored,
             static_cast<double>(text.size()) - 1);  // ASCII: a token a byte, the first one is not predicted
   double sum = 0;
   for (size_t at = 0; at + 1 < text.size(); at += 24)
     sum -= log_probs(run->model,
                      std::vector<Example>{{run->tokenizer.encode(text.substr(at, 25)), 0, 1, true}})[0];
-  EXPECT_NEAR(mean_nll(run->model, all.batches), sum / scored, 1e-6);
+  EXPECT_NEAR(mean_nll(run->model, all), sum / scored, 1e-6);
   EXPECT_EQ(evaluation_batches(read_stream(s.config.valid), run->tokenizer, run->config, 5).batches.size(),
             1u);
 }

@@ -11,36 +11,38 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   const BatchShape shape = batch_shape(c);
   const TokenCorpus tokens =
       tokenise(corpus, tokenizer, shape, c.model.context, stream ? Windows::stream_in_order : c.windows);
-  EvaluationBatches out{{}, {}, tokens.note};
+  EvaluationBatches out{shape, {}, {}, tokens.note};
   for (const TextPiece& p : tokens.pieces)
     if (out.texts.empty() || out.texts.back() != p.text) out.texts.push_back(p.text);
-  std::vector<Example> open;
+  Load filled;
   for (size_t i = 0; i < tokens.pieces.size(); ++i) {
     const int64_t number = stream ? static_cast<int64_t>(i) : tokens.pieces[i].text;
     if (count > 0 && number >= count) break;
-    open.push_back(tokens.example(i));
-    if (fits(open, shape)) continue;
-    Example last = std::move(open.back());
-    open.pop_back();
-    out.batches.push_back(pack(open, shape));
-    open.assign(1, std::move(last));
+    Example next = tokens.example(i);
+    filled = filled + load_of(next, shape);
+    if (out.batches.empty() || !filled.fits(shape)) {
+      out.batches.emplace_back();
+      filled = load_of(next, shape);
+    }
+    out.batches.back().push_back(std::move(next));
   }
-  RUM_CHECK(!open.empty(), "{}; nothing is left to evaluate on: raise the context or the batch", tokens.note);
-  out.batches.push_back(pack(open, shape));
+  RUM_CHECK(!out.batches.empty(), "{}; nothing is left to evaluate on: raise the context or the batch",
+            tokens.note);
   return out;
 }
 
-double mean_nll(const Model& model, std::span<const Packed> batches, const Stop& stop) {
+double mean_nll(const Model& model, const EvaluationBatches& all, const Stop& stop) {
   Arena arena(model.tokens().device());
   double sum = 0, weight = 0;
-  for (const Packed& p : batches) {
+  for (const std::vector<Example>& examples : all.batches) {
     leave_if(stop);
+    const Packed p = pack(examples, all.shape);
     Batch b = upload(p, model.tokens().device());
     Tape tape(arena, Tape::Mode::forward_only);
     sum += model.loss(b, false).loss.at(0);
     weight += p.total_weight;
   }
-  RUM_CHECK(weight > 0, "no token of {} batches gets a loss: there is no mean", batches.size());
+  RUM_CHECK(weight > 0, "no token of {} batches gets a loss: there is no mean", all.batches.size());
   return sum / weight;
 }
 }  // namespace rum

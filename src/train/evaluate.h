@@ -1,6 +1,5 @@
 // How likely a model finds texts that it has not been trained on.
 #pragma once
-#include <span>
 #include <vector>
 
 #include "base/stop.h"
@@ -10,7 +9,8 @@
 
 namespace rum {
 struct EvaluationBatches {
-  std::vector<Packed> batches;
+  BatchShape shape;
+  std::vector<std::vector<Example>> batches;  // packed one at a time: few texts may lie in a large shape
   std::vector<int32_t> texts;  // numbers in the corpus of all that fit a batch, also beyond the first `count`
   std::string note;            // what was cut or left out, for people; or empty
 };
@@ -19,5 +19,5 @@ struct EvaluationBatches {
 EvaluationBatches evaluation_batches(const Corpus&, const Tokenizer&, const RunConfig&, int64_t count);
 // Mean of -log p (natural) over the scored tokens, without label smoothing. Error when there are none.
 // Interrupted once `stop`, asked before each batch, says so.
-double mean_nll(const Model&, std::span<const Packed>, const Stop& stop = {});
+double mean_nll(const Model&, const EvaluationBatches&, const Stop& stop = {});
 }  // namespace rum

@@ -74,9 +74,9 @@ Packed LanguageModel::largest_batch(int64_t tokens) const {
   const int64_t length = std::min(c.model.context, tokens);
   const Example longest{std::vector<Token>(static_cast<size_t>(length)),
                         static_cast<int32_t>(model_.encoder_decoder() ? length / 2 : 0)};
-  std::vector<Example> texts{longest};
-  while (fits(texts, shape)) texts.push_back(longest);
-  texts.pop_back();
+  const Load each = load_of(longest, shape);
+  std::vector<Example> texts;
+  for (Load all = each; all.fits(shape); all = all + each) texts.push_back(longest);
   return pack(texts, shape);
 }
 
@@ -110,7 +110,7 @@ std::string LanguageModel::take_weights() {
 }
 
 Evaluation LanguageModel::evaluate(const Stop& stop) const {
-  const double loss = mean_nll(model_, validation_.batches, stop);
+  const double loss = mean_nll(model_, validation_, stop);
   return {loss, {}, fmt::format("validation loss {:.4f} (perplexity {:.2f})", loss, std::exp(loss))};
 }
 
@@ -119,7 +119,7 @@ TestReport LanguageModel::test(Progress&, const Stop& stop) const {
   return test_loss(evaluation_batches(run_corpus(config_, config_.test), tokenizer_, config_, 0), stop);
 }
 TestReport LanguageModel::test_loss(const EvaluationBatches& test, const Stop& stop) const {
-  const double loss = mean_nll(model_, test.batches, stop);
+  const double loss = mean_nll(model_, test, stop);
   return {{{"test_loss", loss}}, fmt::format("test loss: {:.4f}\n", loss)};
 }
 
