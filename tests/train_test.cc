@@ -18,6 +18,7 @@
 #include "generate/translate.h"
 #include "run/environment.h"
 #include "run/folder.h"
+#include "run/idle_keys.h"
 #include "run/resume.h"
 #include "run/run.h"
 #include "tests/error_of.h"
@@ -168,7 +169,7 @@ TEST(Train, LearnsTheGrammarAndLeavesAModel) {
   const auto run = load_run(s.config.folder);
   EXPECT_TRUE(run->source.ends_with("model.safetensors"));
   const Corpus valid = read_corpus(s.config.valid, CorpusKind::pairs);
-  const auto batches = evaluation_batches(valid, run->tokenizer, run->config, 0).batches;
+  const EvaluationBatches batches = evaluation_batches(valid, run->tokenizer, run->config, 0);
   const Json results = parse_json(Disk::real().read(RunFolder{s.config.folder}.results()), "results");
   double noted = 0;
   ASSERT_TRUE(results.find("valid_loss")->number(noted));
@@ -435,15 +436,42 @@ TEST(Train, TheBestIsChosenByWhatTheConfigSays) {
                                                 : "chosen by validation loss";
     EXPECT_NE(results.find(fmt::format("model: step {} of 160, {}; ", expected, why)), std::string::npos)
         << results;
-    const bool warned = results.find("would have chosen it") != std::string::npos;
-    double highest = 0;
-    for (const auto& [step, e] : seen) highest = std::max(highest, e.second);
-    EXPECT_EQ(warned, seen.at(expected).second < highest - 1);
     const bool early = results.find("weights of so early a step often translate badly") != std::string::npos;
     EXPECT_EQ(early, by == Best::loss && expected < 80) << expected;
   }
   EXPECT_LT(chosen[Best::loss], 80);
   EXPECT_LT(chosen[Best::loss], chosen[Best::score]);
+}
+// One sentence is learned by heart, and so the other texts become less and less likely.
+TEST(Train, AChoiceByTheLossNamesTheStepThatTranslatesBetter) {
+  for (const Best by : {Best::loss, Best::score}) {
+    Scene s(20);
+    std::vector<Pair> same, valid, learned;
+    for (const char* number : {"eins", "zwei", "drei", "vier", "acht"})
+      same.push_back({std::string("alt ") + number, "the old man sees twelve ships ."});
+    valid = same;
+    for (int i = 0; i < 9; ++i)
+      for (const Pair& p : same) valid.push_back({p.source, "qqq zzz qqq zzz qqq zzz"});
+    write_pairs(s.file("valid.tsv"), valid);
+    for (int i = 0; i < 32; ++i) learned.insert(learned.end(), same.begin(), same.end());
+    write_pairs(s.file("train.tsv"), learned);
+    s.config.best = by, s.config.bleu_texts = 5, s.config.model.dropout = 0;
+    s.config.schedule = {.decay = Decay::constant, .peak = 2e-2f, .warmup = 5};
+    s.config.eval_every = s.config.save_every = 5, s.config.keep = 20;
+    const std::string results = train(s.config, s.progress).results;
+    const auto seen = evaluations(s.config.folder);
+    int64_t likeliest = 5, best = 5;
+    for (const auto& [step, e] : seen) {
+      if (e.first < seen.at(likeliest).first) likeliest = step;
+      if (e.second > seen.at(best).second) best = step;
+    }
+    ASSERT_LT(seen.at(likeliest).second, 50);
+    ASSERT_NEAR(seen.at(best).second, 100, 1e-6);
+    const std::string warning =
+        fmt::format("step {} had bleu 100.0: train.best = \"bleu\" would have chosen it\n", best);
+    EXPECT_EQ(results.find(warning) != std::string::npos, by == Best::loss) << results;
+    EXPECT_EQ(results.find("would have chosen it") != std::string::npos, by == Best::loss) << results;
+  }
 }
 // Summed here in double; the moments of the optimizer are no weights.
 TEST(Train, TheModelIsTheMeanOfTheLastCheckpoints) {
@@ -516,7 +544,7 @@ TEST(Train, StartsFromTheWeightsOfAnotherRun) {
   const auto start = load_run(first);
   EXPECT_EQ(weights_hash(start->params), weights_hash(source->params));
   const Corpus valid = read_corpus(c.valid, c.kind);
-  const auto batches = evaluation_batches(valid, source->tokenizer, c, 0).batches;
+  const EvaluationBatches batches = evaluation_batches(valid, source->tokenizer, c, 0);
   EXPECT_EQ(mean_nll(start->model, batches), mean_nll(source->model, batches));
   for (const auto& [name, t] : load(first).tensors)
     for (int64_t i = 0; name.starts_with("adamw.") && i < t.size(); ++i) ASSERT_EQ(t.at(i), 0) << name;
@@ -531,7 +559,12 @@ TEST(Train, StartsFromTheWeightsOfAnotherRun) {
   std::string line;
   std::getline(metrics, line);
   ASSERT_TRUE(parse_json(line, "metrics").find("loss")->number(noted)) << line;
-  EXPECT_NEAR(noted, mean_nll(source->model, loader.at(0)), 1e-5);
+  const Packed packed = loader.at(0)[0];
+  Arena arena(DeviceKind::cpu);
+  Tape tape(arena, Tape::Mode::forward_only);
+  Batch batch = upload(packed);
+  const double sum = source->model.loss(batch, false).loss.at(0);
+  EXPECT_NEAR(noted, sum / packed.total_weight, 1e-5);
 
   // It continues where it stopped, even if the source is gone.
   fs::remove_all(s.config.folder);
@@ -698,6 +731,40 @@ TEST(Config, TheShortestPairMustHaveRoom) {
             0u);
 }
 
+TEST(Config, KeysThatNothingReadsBesideOthersAreNamed) {
+  using Set = std::vector<std::pair<const char*, const char*>>;
+  const auto idle = [](const Set& set) {
+    RunConfig c;
+    for (const auto& [name, value] : set) set_key(c, name, value);
+    return fmt::format("{}", fmt::join(keys_without_effect(c), "|"));
+  };
+  const std::pair<Set, const char*> cases[] = {
+      {{}, ""},
+      {{{"tokenizer.vocab", "300"}, {"lora.alpha", "3"}, {"lora.rank", "2"}}, ""},
+      {{{"tokenizer.vocab", "300"}, {"tokenizer.file", "t.json"}},
+       "tokenizer.vocab = 300 has no effect: tokenizer.file brings its own"},
+      {{{"tokenizer.pattern", "characters"}}, ""},
+      {{{"tokenizer.pattern", "characters"}, {"tokenizer.split_digits", "true"}},
+       "tokenizer.split_digits = true has no effect: tokenizer.pattern = \"characters\" makes each character "
+       "a "
+       "token"},
+      {{{"model.rope_base", "5000"}, {"model.rope_low", "2"}, {"model.positions", "rope"}},
+       "model.rope_low = 2.0 has no effect: it is for model.rope_factor above 1"},
+      {{{"model.rope_base", "5000"}, {"model.positions", "learned"}},
+       "model.rope_base = 5000.0 has no effect: it is for model.positions = \"rope\""},
+      {{{"schedule.floor", "0.1"}}, ""},
+      {{{"schedule.floor", "0.1"}, {"schedule.decay", "constant"}},
+       "schedule.floor = 0.1 has no effect: it is for schedule.decay = \"cosine\" and \"linear\""},
+      {{{"train.steps", "7"}, {"train.target_tokens", "100"}},
+       "train.steps = 7 has no effect: train.target_tokens says how many steps there are"},
+      {{{"lora.alpha", "3"}}, "lora.alpha = 3.0 has no effect: it is for lora.rank above 0"},
+      {{{"eval.beam", "2"}, {"data.kind", "text"}},
+       "eval.beam = 2 has no effect: it is for data.kind = \"translation\""}};
+  for (const auto& [set, expected] : cases) EXPECT_EQ(idle(set), expected);
+  for (const char* shipped : {"shakespeare", "text", "translate"})
+    EXPECT_TRUE(keys_without_effect(read_config(fmt::format("data/configs/{}.toml", shipped))).empty())
+        << shipped;
+}
 TEST(Config, WhatIsNoPlainFileIsRefused) {
   for (const char* device : {"/dev/zero", "/dev/null"})  // one without end, one that would give the defaults
     EXPECT_NE(error_of([&] { read_config(device); }).find("is not a regular file"), std::string::npos)

@@ -3,7 +3,9 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "base/shell.h"
+#include "run/idle_keys.h"
 #include "run/resume.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
@@ -64,6 +66,8 @@ int train(const Options& o, Ranks& ranks) {
     check_output_folder(config.folder);
     refuse_begun_run(config.folder);
   }
+  if (resume.empty() && ranks.first())
+    for (const std::string& idle : keys_without_effect(config)) say("warning: {}", idle);
   Progress progress;
   if (!ranks.first()) progress.be_silent();
   Trainer trainer(config, progress, !resume.empty(), o.dry_run ? Purpose::estimate : Purpose::train, ranks);
