@@ -11,6 +11,7 @@
 #include <thread>
 #include <tuple>
 
+#include "base/output.h"
 #include "run/config.h"
 #include "tests/sanitizer.h"
 namespace rum::program_test {
@@ -273,7 +274,10 @@ TEST(Program, WritesPlainText) {
   EXPECT_EQ(one.status, 0) << one.err;
   EXPECT_EQ(one.out.rfind("the", 0), 0u) << one.out;
   const Ran again = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "3", "--max-new", "5"});
-  EXPECT_EQ(again.out, one.out);  // the same seed
+  EXPECT_EQ(again.out, one.out);                 // the same seed
+  const std::string marked = "\xEF\xBB\xBFthe";  // as an editor's file gives it
+  EXPECT_EQ(p.run({"generate", p.file("run"), "--prompt", marked, "--count", "3", "--max-new", "5"}).out,
+            one.out);
   expect_refusal(p.run({"translate", p.file("run")}, "x\n"), "is a plain-text model");
   // Text i is the same for any number of texts.
   const Ran more = p.run({"generate", p.file("run"), "--prompt", "the", "--count", "520", "--max-new", "5"});
@@ -401,7 +405,55 @@ TEST(Program, TheTokenizerNamesTheLineAndKeepsThoseBefore) {
     for (const char* what : {"encode", "decode"})
       expect_refusal(
           p.shell(program_path() + " tokenizer " + what + " --tokenizer " + p.file("t.json") + from),
-          "standard input: cannot be read");
+          "standard input: cannot ");
+  p.write("plain", "ab\nba\n"), p.write("ids", good.out);
+  for (const auto& [what, in] : {std::pair{"encode", "plain"}, {"decode", "ids"}})
+    for (const char* packer : {"gzip", "xz", "bzip2"}) {
+      const Ran packed = p.shell(std::string(packer) + " -c " + p.file(in) + " | " + program_path() +
+                                 " tokenizer " + what + " --tokenizer " + p.file("t.json"));
+      EXPECT_EQ(packed.out, what == std::string("encode") ? good.out : "ab\nba\n") << packer << packed.err;
+    }
+  expect_refusal(
+      p.shell("printf 'PK\\3\\4' | " + program_path() + " tokenizer encode --tokenizer " + p.file("t.json")),
+      "standard input: packed with zip");
+}
+// Held before anything is read: what is read does not exist.
+TEST(Program, TheSecondWriterOfAnOutputIsRefusedBeforeItsWork) {
+  const Program p;
+  const std::string out = p.file("made"), none = p.file("none");
+  const std::vector<std::vector<std::string>> commands = {
+      {"tokenizer", "train", "-i", none, "-o", out},
+      {"data", "debian", "--index-de", none, "--index-en", none, "-o", out},
+      {"detect", "fit", "--human", none, "--machine", none, "-o", out},
+      {"detect", "calibrate", "--detector", none, "--human", none, "-o", out},
+      {"detect", "score", "--detector", none, "--in", none, "-o", out},
+      {"detect", "plan", "--detector", none, "--pool", none, "-o", out},
+      {"detect", "explain", "--detector", none, "--in", none, "--html", out},
+      {"perplexity", none, "--input", none, "--html", out},
+      {"import", none, out},
+      {"export", none, out},
+      {"quantize", none, out}};
+  for (const auto& command : commands) {
+    {
+      const OutputLock first(out);
+      expect_refusal(p.run(command), out + ": another process is using it");
+    }
+    const Ran alone = p.run(command);
+    EXPECT_EQ(alone.status, 1) << command[0];
+    EXPECT_EQ(alone.err.find("another process"), std::string::npos) << alone.err;
+    for (const char* left : {"made", "made.ruminate.tmp"})
+      EXPECT_FALSE(fs::exists(p.file(left))) << command[0];
+  }
+  const std::vector<std::string> prepare{"data", "prepare", "-i", none, "-o", p.file("a/corpus")};
+  {
+    const OutputLock first(p.file("a/corpus/"));
+    expect_refusal(p.run(prepare), "another process is using it");
+  }
+  expect_refusal(p.run(prepare), none + ": cannot open");
+  EXPECT_FALSE(fs::exists(p.file("a/corpus")));
+  fs::create_directories(p.file("mine"));  // stays, though nothing is written into it
+  expect_refusal(p.run({"data", "prepare", "-i", none, "-o", p.file("mine")}), none + ": cannot open");
+  EXPECT_TRUE(fs::is_empty(p.file("mine")));
 }
 // For everything that prints, exit status 0 means that all output was written.
 TEST(Program, OutputThatDoesNotArriveIsAnError) {
@@ -483,6 +535,10 @@ TEST(Program, OutOfMemorySaysWhatWouldFit) {
   const int64_t fits = std::stoll(r.err.substr(at + 17));
   EXPECT_GE(fits, 1024);
   EXPECT_LT(fits, 262144);
+  // A batch for each of 15 validation texts; packed all at once, they would be a gigabyte.
+  std::vector<std::string> wide = words;
+  wide[3] = "batch.tokens=4000000", wide.back() = "batch.texts=1", wide.push_back("--dry-run");
+  expect_refusal(p.run(wide, "", int64_t{1} << 30), "; batch.tokens = ");
 }
 }  // namespace
 }  // namespace rum::program_test

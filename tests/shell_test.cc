@@ -116,6 +116,35 @@ TEST(Scripts, CdpathAndFoldersNamedLikeFlagsLeadNowhereElse) {
     EXPECT_NE(said.find(std::string("expected a folder, found ") + folder), std::string::npos) << said;
   }
 }
+// A program in place of ours notes how it is called, and prepares a folder.
+TEST(Scripts, GlobSignsInTheNameOfACorpusAreItsOwn) {
+  const Program p;
+  p.write("[a]*?.tsv", "Haus\thouse\n");
+  p.write("ours",
+          "#!/bin/sh\nprintf '<%s>' \"$@\"\necho\n[ \"$1\" != data ] || { mkdir -p \"$6\"; "
+          ">\"$6/stats.json\"; }\n");
+  std::string said;
+  const std::string script = std::filesystem::current_path().string() + "/tools/train.sh",
+                    command = "cd " + p.scratch.path + " && chmod +x ours && RUMINATE=./ours bash " + script +
+                              " debian '[a]*?.tsv'";
+  EXPECT_EQ(bash(p, command, said), 0) << said;
+  const std::string set = "<run.folder=", beside = "<train><data/configs/translate.toml><--set>" + set;
+  ASSERT_NE(said.find(beside + "runs/translate-[a]*?-"), std::string::npos) << said;
+  const size_t from = said.find(set) + set.size();
+  const std::string run = said.substr(from, said.find('>', from) - from);
+  std::string other = run;  // whose name the signs would match
+  other.replace(other.find("[a]*?"), 5, "axy");
+  const auto checkpoint = [&](const std::string& of) {
+    std::filesystem::create_directories(p.file(of + "/checkpoints"));
+    p.write(of + "/checkpoints/1.ckpt", "");
+  };
+  checkpoint(other);
+  EXPECT_EQ(bash(p, command, said), 0) << said;
+  EXPECT_NE(said.find(beside + run + ">"), std::string::npos) << said;
+  checkpoint(run);
+  EXPECT_EQ(bash(p, command, said), 0) << said;
+  EXPECT_EQ(said.substr(0, said.find('\n')), "<train><--resume><" + run + ">") << said;
+}
 TEST(Scripts, NamesAndNumbersRunNothing) {
   const Program p;
   const std::string touch = "touch " + p.file("ran"), hostile = shell_quoted("a[$(" + touch + ")]");

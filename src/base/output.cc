@@ -80,10 +80,24 @@ void check_output_folder(const std::string& path) {
   if (::access(there.c_str(), W_OK) != 0) refuse(there.string(), "write in the folder", errno);
 }
 
+OutputLock::OutputLock(const std::string& path) {
+  if (as_it_is(path)) return;
+  const std::string written = led_by_links(path), folder = folder_of(written);
+  if (!Disk::real().exists(folder)) {
+    Disk::real().make_folders(folder);
+    made_ = folder;
+  }
+  lock_.emplace(written_under(written));
+}
+OutputLock::~OutputLock() {
+  lock_.reset();
+  if (!made_.empty()) ::rmdir(made_.c_str());
+}
+
 AppendLock::AppendLock(const std::string& path) {
   check_output(path);
   if (as_it_is(path)) return;
-  whole_.emplace(written_under(path));
+  whole_.emplace(path);
   lines_.emplace(path);
 }
 

@@ -23,13 +23,27 @@ std::FILE* beside_output(const std::string& path);
 // nothing.
 void check_output_folder(const std::string& path);
 
-// While it lives, no other process writes the file, be it line by line as its owner does or whole.
+// While it lives, no other process writes this output: a file that is replaced when the work is done, or a
+// folder, new or (with a slash at its end) one that may be there.
+class OutputLock {
+ public:
+  explicit OutputLock(const std::string& path);  // FileError when another process has it
+  ~OutputLock();                                 // a folder that was made for it and is still empty goes
+  OutputLock(const OutputLock&) = delete;
+  OutputLock& operator=(const OutputLock&) = delete;
+
+ private:
+  std::string made_;
+  std::optional<FileLock> lock_;  // none of a pipe or a device
+};
+// The same of a file that its owner writes line by line.
 class AppendLock {
  public:
   explicit AppendLock(const std::string& path);  // FileError as check_output, and when another has it
 
  private:
-  std::optional<FileLock> whole_, lines_;  // none of a pipe or a device
+  std::optional<OutputLock> whole_;
+  std::optional<FileLock> lines_;  // none of a pipe or a device
 };
 
 class OutputFile {

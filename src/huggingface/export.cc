@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output.h"
 #include "base/whole_folder.h"
 #include "huggingface/config.h"
 #include "huggingface/import.h"
@@ -120,6 +121,7 @@ TensorFile their_adapters(const StoredWeights& ours, const HubConfig& hub, std::
 
 Exported export_folder(const std::string& run, const std::string& folder) {
   check_new_folder(folder);
+  const OutputLock alone(folder);
   const StoredRun stored = read_run(run);
   const HubConfig hub = hub_of(stored, run);
   // Weights with adapters added are not f16 numbers.
@@ -149,6 +151,7 @@ Exported export_folder(const std::string& run, const std::string& folder) {
 
 Exported export_adapters(const std::string& run, const std::string& folder) {
   check_new_folder(folder);
+  const OutputLock alone(folder);
   const StoredRun stored = read_run(run);
   RUM_CHECK(stored.adapters,
             "{} has no adapters: it was not trained with lora.rank; export it without --adapter", run);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/output.h"
 #include "base/whole_folder.h"
 #include "huggingface/config.h"
 #include "huggingface/turns.h"
@@ -79,6 +80,7 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   Disk& disk = Disk::real();
   RUM_CHECK(!folder.empty(), "\"\" is no folder; name the one of the model");
   check_new_folder(run);
+  const OutputLock alone(run);
   const std::string config_path = folder + "/config.json", tokenizer_path = folder + "/tokenizer.json";
   HubConfig hub = parse_hub_config(read(folder, "config.json", "it describes the model"), config_path);
   const int64_t own_context = hub.model.context;

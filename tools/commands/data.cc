@@ -57,6 +57,7 @@ int prepare_command(int argc, char** argv) {
         fmt::format("--max-words {} is below --min-words {} or below 1", rules.max_words, rules.min_words));
   refuse_second_reading(inputs);
   check_prepared_output(output, rules.kind, inputs);
+  const OutputLock alone(output + "/");
   Json::Array read;
   std::vector<Pair> raw;
   for (const std::string& path : inputs) {
@@ -102,6 +103,7 @@ int debian_command(int argc, char** argv) {
       (index_de + help_de).empty())
     throw Error("give --index-de with --index-en, or --pages-de with --pages-en, or all four");
   check_output(output, {index_de, index_en});
+  OutputFile written(output);
   std::vector<Pair> pairs;
   Disk& disk = Disk::real();
   std::FILE* said = beside_output(output);
@@ -119,7 +121,8 @@ int debian_command(int argc, char** argv) {
   }
   if (pairs.empty())
     throw FileError("no pairs found: are these the German and English sides of the same release?");
-  write_output(output, corpus_bytes(pairs, CorpusKind::pairs));
+  written.write(corpus_bytes(pairs, CorpusKind::pairs));
+  written.finish();
   return 0;
 }
 

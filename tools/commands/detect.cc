@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -225,6 +226,7 @@ int run_fit(int argc, char** argv) {
   std::vector<std::string> read = input.files();
   for (std::string& file : recipe.files()) read.push_back(std::move(file));
   output = check_output_file(output, read);  // rather than when all is fitted
+  const OutputLock alone(output);
   const Texts texts = input.read();
   refuse_seen_by_members(recipe, texts);
   auto detector = fit_calibrated(recipe.kind, texts.texts, recipe.parsed(), recipe.folds,
@@ -270,6 +272,7 @@ int run_calibrate(int argc, char** argv) {
   std::vector<std::string> read = input.files();
   read.push_back(path);
   output = check_output_file(output, read);
+  const OutputLock alone(output);
   auto detector = load(path);
   const Texts texts = input.read();
   warn_of_seen(*detector, path, texts);
@@ -379,7 +382,11 @@ int run_score(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   std::vector<std::string> read = input.files();
   read.push_back(path);
-  if (!output.empty()) check_output(output, read);
+  std::optional<OutputFile> written;
+  if (!output.empty()) {
+    check_output(output, read);
+    written.emplace(output);
+  }
   const auto detector = load(path);
   const Texts texts = input.read(true);
   const auto bad = [](const Text& t) { return !t.bad.empty(); };
@@ -404,10 +411,12 @@ int run_score(int argc, char** argv) {
     out.replace(out.size() - 2, 1, "]");
     out.insert(0, "[");
   }
-  if (output.empty())
+  if (!written) {
     print(out);
-  else
-    write_output(output, out);
+  } else {
+    written->write(out);
+    written->finish();
+  }
   const auto unfit = std::count_if(judged.scores.begin(), judged.scores.end(),
                                    [](double score) { return std::isnan(score); });
   if (unfit > 0) say("{} of {} texts have no score", unfit, n);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/output.h"
@@ -174,7 +175,11 @@ int run(int argc, char** argv) {
   std::vector<std::string> read = input.files();
   read.push_back(o.detector);
   read.insert(read.end(), o.documents.begin(), o.documents.end());
-  if (!o.html.empty()) check_output(o.html, read);
+  std::optional<OutputFile> written;
+  if (!o.html.empty()) {
+    check_output(o.html, read);
+    written.emplace(o.html);
+  }
   std::FILE* const to = beside_output(o.html);
   const auto detector = load(o.detector);
   const Calibration& calibration = detector->calibration;
@@ -193,7 +198,10 @@ int run(int argc, char** argv) {
     for (const Explained& e : all) show(calibration, e, o.features, to);
     page = explanation_page(calibration, all);
   }
-  if (!o.html.empty()) write_output(o.html, page);
+  if (written) {
+    written->write(page);
+    written->finish();
+  }
   return 0;
 }
 const DetectVerb verb{{"explain", "show which words drive a score, or which parts of a long text", run}};

@@ -165,6 +165,7 @@ int run(int argc, char** argv) {
   std::vector<std::string> read = recipe.files();
   read.insert(read.end(), {o.pool, o.detector, o.human, o.provenance});
   check_output(o.output, read);
+  OutputFile written(o.output);
   const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
   std::vector<Text> pool = texts_of(corpus, Author::machine);
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
@@ -186,7 +187,8 @@ int run(int argc, char** argv) {
     say("warning: {}", *why);
   }
   const Plan plan = plan_of(scored, corpus, o, static_cast<uint32_t>(recipe.seed));
-  write_output(o.output, plan_text(plan));
+  written.write(plan_text(plan));
+  written.finish();
   const auto without =
       std::count_if(plan.rows.begin(), plan.rows.end(), [](const PlanRow& row) { return row.weight == 0; });
   put(beside_output(o.output),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/output.h"
@@ -147,7 +148,7 @@ class Shown {
 };
 
 using Stats = std::vector<std::vector<metrics::TokenStats>>;  // of each example
-void write_page(const std::string& path, const LoadedRun& run, const Asked& asked, const Stats& stats,
+void write_page(OutputFile& written, const LoadedRun& run, const Asked& asked, const Stats& stats,
                 const metrics::TokenSums& all) {
   constexpr size_t kMostTokens = 10000;  // of a page that a browser shows at once: under 2 MB
   page::Page page;
@@ -172,7 +173,8 @@ void write_page(const std::string& path, const LoadedRun& run, const Asked& aske
   }
   if (i < asked.examples.size())
     page.put(fmt::format("<p class=\"soft\">{} more texts are not shown.</p>\n", asked.examples.size() - i));
-  write_output(path, page.html("Perplexity of " + asked.name, ""));
+  written.write(page.html("Perplexity of " + asked.name, ""));
+  written.finish();
 }
 
 metrics::TokenSums sums_of(const Asked& asked, const Stats& stats, const Tokenizer& tokenizer) {
@@ -226,6 +228,7 @@ struct Options {
   std::string folder, input, explained, page, on_long = "skip", dtype = "auto";
   int64_t unpack_ratio = kUnpackRatio;
   bool json = false, per_token = false;
+  std::optional<OutputFile> written;  // the page, opened before the work
 
   void add(Flags& flags) {
     flags.add("run", folder, "a run folder, a checkpoint or a model file in one")
@@ -250,13 +253,15 @@ struct Options {
         .add("--explain", explained, kExplainHelp);
   }
   // Error: what is missing, or flags that contradict each other. FileError: a page that cannot be written.
-  void check() const {
+  void check() {
     RUM_CHECK(!folder.empty() && !input.empty(),
               "expected a run folder and --input FILE; --help lists the options");
     RUM_CHECK(page.empty() || !(json || per_token), "--html excludes --json and --per-token");
     std::vector<std::string> read = files_to_keep(folder);
     read.push_back(input);
-    if (!page.empty()) check_output(page, read);
+    if (page.empty()) return;
+    check_output(page, read);
+    written.emplace(page);
   }
   // And settles what becomes of long texts, which depends on the model.
   std::unique_ptr<LoadedRun> load(const Flags& flags) {
@@ -283,8 +288,8 @@ int run(int argc, char** argv) {
   const Asked asked(o.input, *model, o.on_long, o.unpack_ratio);
   const Stats stats = text_stats(model->model, asked.examples);
   const metrics::TokenSums all = sums_of(asked, stats, model->tokenizer);
-  if (!o.page.empty())
-    write_page(o.page, *model, asked, stats, all);
+  if (o.written)
+    write_page(*o.written, *model, asked, stats, all);
   else if (o.json)
     print_json(*model, asked, stats, all, o.per_token);
   else if (o.per_token)

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/output.h"
 #include "base/whole_folder.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weights.h"
@@ -42,6 +43,7 @@ int quantize_run(int argc, char** argv) {
   if (const auto status = flags.parse(argc, argv)) return *status;
   to = without_end_slashes(to);
   check_new_folder(to);
+  const OutputLock alone(to);
   const auto run = load_run(from);
   RUM_CHECK(run->dtype != DType::i8, "{} is in int8 already", run->source);
   RunConfig config = run->config;

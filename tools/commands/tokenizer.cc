@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <deque>
-#include <iostream>
+#include <istream>
+#include <streambuf>
 
 #include "base/error.h"
 #include "base/names.h"
@@ -14,6 +16,7 @@
 #include "text/pretokenize.h"
 #include "text/reader.h"
 #include "text/unicode.h"
+#include "text/unpack.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -70,6 +73,7 @@ int train(int argc, char** argv) {
   flags.need(config.pattern != "characters", "a --pattern with merges: characters has none",
              {"--vocab", "--min-frequency"});
   check_output(output, input);
+  OutputFile written(output);
   Texts texts;
   for (const std::string& path : input) texts.add(path);
   if (config.pattern == "characters") texts.add_line_end();  // which whole files have
@@ -77,11 +81,23 @@ int train(int argc, char** argv) {
   Progress progress;
   const auto tokenizer = Tokenizer::train(
       texts.views(), config, [&](int64_t merges) { progress.status(fmt::format("{} merges", merges)); });
-  write_output(output, tokenizer.json());
+  written.write(tokenizer.json());
+  written.finish();
   progress.line(fmt::format("{}: {} tokens from {} texts, {:.1f} MB", output, tokenizer.size(),
                             texts.views().size(), static_cast<double>(texts.bytes()) * 1e-6));
   return 0;
 }
+
+// Standard input, unpacked where it is packed.
+class StandardInput : public std::streambuf {
+  int_type underflow() override {
+    const size_t n = bytes_.read(chunk_.data(), chunk_.size());
+    setg(chunk_.data(), chunk_.data(), chunk_.data() + n);
+    return n > 0 ? traits_type::to_int_type(chunk_[0]) : traits_type::eof();
+  }
+  ByteReader bytes_{"-"};
+  std::array<char, 1 << 16> chunk_;
+};
 
 // Standard input line by line (any bytes; a line ends at 0x0A only), what `convert` makes of it to standard
 // output: of the lines before one that is refused, too. FileError: that line, or what cannot be read.
@@ -92,22 +108,28 @@ int filter(int argc, char** argv, const char* name, const char* about, F&& conve
   flags.add("--tokenizer", path, "a tokenizer.json", true);
   if (const auto status = flags.parse(argc, argv)) return *status;
   const Tokenizer tokenizer = Tokenizer::load(path);
-  std::ios::sync_with_stdio(false);
-  std::string out, refused;
+  StandardInput bytes;
+  std::istream in(&bytes);
+  in.exceptions(std::ios::badbit);  // what the reader throws passes through
+  std::string out;
   int64_t number = 0;
-  for (std::string line; refused.empty() && std::getline(std::cin, line);) {
-    try {
-      out += convert(tokenizer, line, ++number) + '\n';
-    } catch (const Error& e) {  // a character that the tokenizer does not have, a number that is no id
-      refused = fmt::format("standard input: line {}: {}", number, e.what());
+  try {
+    for (std::string line; std::getline(in, line);) {
+      ++number;
+      try {
+        out += convert(tokenizer, line, number) + '\n';
+      } catch (const Error& e) {  // a character that the tokenizer does not have, a number that is no id
+        throw FileError(fmt::format("standard input: line {}: {}", number, e.what()));
+      }
+      if (out.size() <= (1 << 16)) continue;
+      fmt::print("{}", out);
+      out.clear();
     }
-    if (out.size() <= (1 << 16)) continue;
+  } catch (const FileError&) {
     fmt::print("{}", out);
-    out.clear();
+    throw;
   }
   fmt::print("{}", out);
-  if (!refused.empty()) throw FileError(refused);
-  if (std::cin.bad()) throw FileError(fmt::format("standard input: cannot be read after line {}", number));
   return 0;
 }
 int encode(int argc, char** argv) {

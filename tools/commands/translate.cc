@@ -374,8 +374,8 @@ struct Options {
         .add("--n-best", best, "translations per line, each after the line's number and a tab", 1, 1024)
         .add("--scores", scores, "the natural log-probability and a tab before each translation")
         .add("--jsonl", jsonl,
-             "JSON lines with source, log-probability and provenance, appended to --output; started again, "
-             "it continues where the file ends")
+             "JSON lines with source, log-probability and provenance, appended to --output once all of the "
+             "input is read; started again, it continues where the file ends")
         .add("--generator", generator, "with --jsonl: the name to record; by default the run's")
         .add("--generation", generation,
              "with --jsonl: 1 for a model of human text, 2 for one of text of 1, ...", 1, 1 << 20);
