@@ -156,7 +156,13 @@ TEST(Plan, EveryDamageIsRefused) {
       EXPECT_TRUE(has(loads(bad), path)) << i << " " << bit;
     }
   EXPECT_TRUE(has(loads(good + "x"), "the end of the file"));
-  EXPECT_TRUE(has(loads("a\tb\n"), "not a plan of this version"));
+  for (const std::string_view other :
+       {"a\tb\n", "r\0uminate\n", "a\rb", "\x1B]0;owned\007\n", "\x1F\x8B\x08\r"}) {
+    const std::string said = loads(std::string(other));
+    EXPECT_TRUE(has(said, "not a plan of this version")) << said;
+    EXPECT_TRUE(std::none_of(said.begin(), said.end(), [](unsigned char c) { return c < ' ' && c != '\t'; }))
+        << said;
+  }
   std::string windows = good;
   for (size_t at = 0; (at = windows.find('\n', at)) != std::string::npos; at += 2) windows.insert(at, "\r");
   EXPECT_TRUE(has(loads(windows), "its lines end in CR LF"));

@@ -119,7 +119,13 @@ SparseRows random_rows(size_t n, int32_t columns, std::vector<uint8_t>& labels) 
 TEST(Logistic, GradientVanishesAtTheOptimum) {
   std::vector<uint8_t> labels;
   const SparseRows rows = random_rows(400, 60, labels);
-  for (const double c : {0.01, 1.0, 100.0}) {
+  for (const double c : {0.0, -1.0, 1e7, 1e308, double{INFINITY}, double{NAN}})
+    EXPECT_NE(error_of([&] {
+                fit_logistic(rows, labels, c);
+              }).find("expected a number above 0 and at most 1000000"),
+              std::string::npos)
+        << c;
+  for (const double c : {0.01, 1.0, 100.0, 1e6}) {
     const Logistic m = fit_logistic(rows, labels, c);
     std::vector<double> gradient(m.weights);
     double by_constant = 0, objective = 0;

@@ -209,6 +209,10 @@ TEST(Calibrate, ARateThatTheTextsCannotShowIsRefused) {
             "a false-positive rate of 0.01 needs 1000 human texts, so that ten are flagged; there are 150: "
             "give more "
             "or ask for a larger rate");
+  for (const double fpr : {1e-9, 1e-18, 1e-300})
+    EXPECT_NE(error_of([&] { thresholds(human, std::vector<double>{fpr}); }).find("there are 150"),
+              std::string::npos)
+        << fpr;
   EXPECT_EQ(thresholds(human, std::vector<double>{0.1})[0].score, 1);
 }
 TEST(Calibrate, CurvesAndThresholdsSurviveTheFile) {

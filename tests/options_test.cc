@@ -58,6 +58,27 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   EXPECT_EQ(parse({"--any-whole", "1e18"}).whole, 1'000'000'000'000'000'000);
   expect({"--any-whole", "1e19"}, "expected a whole number from 0 to 9223372036854775807, found 1e19");
 }
+// As a variable of the shell that is not set would leave it.
+TEST(Options, AnEmptyTextIsNoValue) {
+  std::string text, maybe = "x";
+  std::vector<std::string> texts;
+  const auto status = [&](std::vector<std::string> words) {
+    Flags flags("test", "about");
+    flags.add("--text", text, "help").add("--texts", texts, "help").text("--maybe", maybe, "help");
+    words.insert(words.begin(), "test");
+    std::vector<char*> argv;
+    for (std::string& w : words) argv.push_back(w.data());
+    testing::internal::CaptureStderr();
+    const auto ended = flags.parse(static_cast<int>(argv.size()), argv.data());
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(said.find("found an empty text") == std::string::npos, !ended.has_value()) << said;
+    return ended.value_or(0);
+  };
+  EXPECT_EQ(status({"--text", ""}), 2);
+  EXPECT_EQ(status({"--texts", "a", "--texts", ""}), 2);
+  EXPECT_EQ(status({"--text", "a", "--texts", "a", "--maybe", ""}), 0);
+  EXPECT_EQ(text + texts.at(0) + maybe, "aa");
+}
 TEST(Options, ThingsAreFoundByNameInListsOfThemAndOfPointers) {
   struct Thing {
     const char* name;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "run/run.h"
 #include "tests/program.h"
 #include "text/json.h"
 
@@ -62,7 +63,7 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
   const Ran skipped = ask("a\tb\tc\n" + longer + "\tb\n" + good + "\n", {});
   EXPECT_EQ(skipped.status, 1);
   EXPECT_EQ(skipped.out, table.out);  // the figures of the others
-  for (const char* part : {"line 1: expected source<TAB>target", "line 2 needs ", "2 lines were left out"})
+  for (const char* part : {"line 1: expected source<TAB>target", "line 2 needs ", "lines left out: 2"})
     EXPECT_NE(skipped.err.find(part), std::string::npos) << skipped.err;
   const Json counted =
       parse_json(ask("a\tb\tc\n" + longer + "\tb\n" + good + "\n", {"--json"}).out, "skipped");
@@ -73,7 +74,7 @@ TEST(PerplexityCommand, TableTokensAndJsonAgree) {
   const Ran cut = ask("Hund\t" + longer + "\n", {"--on-long", "cut", "--per-token"});
   EXPECT_EQ(cut.status, 0) << cut.err;
   EXPECT_EQ(cut.out.find("<eos>"), std::string::npos);  // its end was cut off
-  EXPECT_NE(cut.err.find("1 texts were cut"), std::string::npos) << cut.err;
+  EXPECT_NE(cut.err.find("texts cut: 1"), std::string::npos) << cut.err;
   p.write("plain", "no tab\n");
   expect_refusal(p.run({"perplexity", p.file("run"), "--input", p.file("plain")}),
                  "expected source<TAB>target");
@@ -110,7 +111,20 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
     bytes += static_cast<double>(written.size());
   }
   EXPECT_EQ(number(j, "bytes"), bytes);
-  // A document longer than the context of 96 tokens is read as in validation.
+  // One token more than the context of 96: the last one is predicted, not read.
+  {
+    const auto run = load_run(p.file("run"));
+    std::string full = "the";
+    while (to_example({"", full}, run->tokenizer).tokens.size() < 97) full += " cat";
+    ASSERT_EQ(to_example({"", full}, run->tokenizer).tokens.size(), 97u);
+    p.write("full.txt", full + "\n");
+    const Ran all =
+        p.run({"perplexity", p.file("run"), "-i", p.file("full.txt"), "--json", "--on-long", "fail"});
+    ASSERT_EQ(all.status, 0) << all.err;
+    EXPECT_EQ(number(parse_json(all.out, "json"), "tokens"), 96);
+    EXPECT_EQ(number(parse_json(all.out, "json"), "cut"), 0);
+  }
+  // A longer document is read as in validation.
   const auto ask = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"perplexity", p.file("run"), "-i", p.file("valid.txt"), "--json"});
     return p.run(more);
@@ -128,12 +142,12 @@ TEST(PerplexityCommand, PlainTextIsPredictedAfterItsFirstToken) {
     expected = row.find("\"<eos>\"") == std::string::npos ? expected + 1 : 1;
   }
   EXPECT_GT(longest_text, 96);
-  EXPECT_NE(cut.err.find("1 texts were cut"), std::string::npos) << cut.err;
+  EXPECT_NE(cut.err.find("texts cut: 1"), std::string::npos) << cut.err;
   const Json results = parse_json(slurp(p.file("run/results.json")), "results");
   EXPECT_NEAR(std::log(number(parse_json(cut.out, "json"), "perplexity")), number(results, "valid_loss"),
               1e-5);
   EXPECT_EQ(skipped.status, 1);
-  EXPECT_NE(skipped.err.find("1 lines were left out"), std::string::npos) << skipped.err;
+  EXPECT_NE(skipped.err.find("lines left out: 1"), std::string::npos) << skipped.err;
   expect_refusal(ask({"--on-long", "fail"}), "split the text");
 }
 TEST(PerplexityCommand, AStreamIsReadInTheWindowsOfItsRun) {

@@ -75,7 +75,10 @@ TEST(Program, WhatIsGivenWronglyIsNamed) {
                           "data.valid=none", "data/configs/text.toml"}),
                    says);
   }
-  expect_refusal(p.run({"data", "prepare", "--input", p.file("none"), "--output", ""}), "\"\" is no folder");
+  const Ran nothing = p.run({"data", "prepare", "--input", p.file("none"), "--output", ""});
+  EXPECT_EQ(nothing.status, 2);
+  EXPECT_EQ(nothing.err.find("ruminate data prepare: --output: expected a value, found an empty text"), 0u)
+      << nothing.err;
   p.write("three.tsv", "Haus\thouse\na\tb\tc\n");
   expect_refusal(p.run({"detect", "fit", "--human", p.file("three.tsv"), "--machine", p.file("three.tsv"),
                         "-o", p.file("d")}),
@@ -521,6 +524,20 @@ TEST(Program, BadInputGetsOneSentence) {
   EXPECT_FALSE(fs::exists(p.file("run")));
 }
 
+TEST(Program, LinksInACircleAreNamed) {
+  Program p;
+  fs::create_symlink("loop", p.file("loop"));
+  p.write("ref", "a\n");
+  expect_refusal(p.run({"score", "--hyp", p.file("loop"), "--ref", p.file("ref")}),
+                 "loop: cannot open: its symbolic links lead to each other in a circle");
+}
+TEST(Program, OutOfMemorySaysSo) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer needs more address space than the limit";
+  Program p;
+  p.write("long", std::string(100'000'000, 'x'));
+  const Ran r = p.run({"errors", "--hyp", p.file("long"), "--ref", p.file("long")}, "", int64_t{3} << 28);
+  expect_refusal(r, "ruminate errors: out of memory");
+}
 TEST(Program, OutOfMemorySaysWhatWouldFit) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer needs more address space than the limit";
   Program p;

@@ -688,6 +688,15 @@ TEST(Config, SaysWhatIsWrongWhere) {
   for (const char* odd : {"ä = 1", "seed = ä", "\uFCFF = 1", "seed = 1 \uFCFF", "seed = \u3007"})
     EXPECT_NE(error(fmt::format("[run]\n{}\n", odd).c_str()).find("c.toml:2: "), std::string::npos) << odd;
   EXPECT_EQ(error("[run]\n\nseed = \"\xE4\"\n"), "c.toml:3: not UTF-8");
+  for (const char* nothing :
+       {"[model]\nlayers = {}\n", "[optimizer]\nlearning_rate = {}\n", "[model.width]\n"})
+    EXPECT_NE(error(nothing).find(": expected "), std::string::npos) << nothing;
+  EXPECT_EQ(error("[model]\n[modle]\n").find("c.toml:2: unknown key modle"), 0u);
+  EXPECT_EQ(error("[model]\n[train]\n"), "");
+  EXPECT_EQ(error("[model]\nwidth = \"\"\n"),
+            "c.toml:2: model.width: expected a whole number from 2 to 65536, found an empty text");
+  EXPECT_NE(error("[optimizer]\nclip = 1e-300\n").find("found 1e-300, which is 0 in single precision"),
+            std::string::npos);
   RunConfig c;
   c.train = {"a"}, c.valid = "b", c.model.heads = 5;
   EXPECT_EQ(error_of([&] { check_config(c); }), "model.heads = 5 does not divide model.width = 384");

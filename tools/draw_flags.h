@@ -17,10 +17,10 @@ struct DrawFlags {
   void add(Flags& flags) {
     flags.add("--temperature", asked.temperature, "temperature of the softmax when sampling", 0, 1e3f)
         .add("--top-k", asked.top_k, "sample from the k likeliest tokens; 0: all", 0)
-        .add("--top-p", asked.top_p, "sample from the fewest likeliest tokens with this much probability",
-             1e-6f, 1)
-        .add("--min-p", asked.min_p, "sample from tokens with this share of the likeliest one's probability",
-             0, 1)
+        .add("--top-p", asked.top_p,
+             "sample from the fewest likeliest tokens that together have this much probability", 1e-6f, 1)
+        .add("--min-p", asked.min_p,
+             "sample from tokens with at least this share of the likeliest one's probability", 0, 1)
         .add("--seed", seed, "seed of the sampling", 0, UINT32_MAX)
         .add("--max-new", asked.max_new, "most tokens to generate; 0: as many as the context allows", 0,
              int64_t{1} << 30)

@@ -24,7 +24,6 @@ std::vector<std::string> listed(std::string_view list) {
 }
 
 std::string key_from(const std::string& variable) {
-  RUM_CHECK(!variable.empty(), "--key-from is empty: name an environment variable, or leave it out");
   const char* const value = std::getenv(variable.c_str());
   RUM_CHECK(value != nullptr, "--key-from {}: that environment variable is not set", variable);
   const std::string key = value;
@@ -42,14 +41,26 @@ struct Flags::State {
     app.option_defaults()->always_capture_default();
   }
 };
+namespace {
+// What a variable of the shell that is not set leaves behind, which must not pass for a flag that was not given.
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](const std::string& given) { return given.empty() ? "expected a value, found an empty text" : ""; },
+      "");
+}
+}  // namespace
 Flags::Flags(const char* command, const char* about) : state_(std::make_unique<State>(command, about)) {}
 Flags::~Flags() = default;
 Flags& Flags::add(const char* name, std::string& value, const std::string& help, bool required) {
+  state_->app.add_option(name, value, help)->required(required)->check(not_empty());
+  return *this;
+}
+Flags& Flags::text(const char* name, std::string& value, const std::string& help, bool required) {
   state_->app.add_option(name, value, help)->required(required);
   return *this;
 }
 Flags& Flags::add(const char* name, std::vector<std::string>& value, const std::string& help, bool required) {
-  state_->app.add_option(name, value, help)->required(required);
+  state_->app.add_option(name, value, help)->required(required)->check(not_empty());
   return *this;
 }
 namespace {

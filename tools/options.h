@@ -29,7 +29,7 @@ class Flags {
   Flags(const char* command, const char* about);
   ~Flags();
   // name: "--beam" or "--output,-o"; without dashes ("run") a positional argument. The variable's
-  // value is the default.
+  // value is the default. An empty text is refused.
   Flags& add(const char* name, std::string& value, const std::string& help, bool required = false);
   Flags& add(const char* name, std::vector<std::string>& value, const std::string& help,
              bool required = false);
@@ -39,6 +39,8 @@ class Flags {
   Flags& add(const char* name, double& value, const std::string& help, double low = -1e300,
              double high = 1e300);
   Flags& add(const char* name, bool& value, const std::string& help);
+  Flags& text(const char* name, std::string& value, const std::string& help,
+              bool required = false);  // as add(), but it may be empty
   Flags& choice(const char* name, std::string& value, const std::string& help,
                 std::vector<std::string> allowed, bool required = false);
   Flags& footer(const std::string& text);  // at the end of --help

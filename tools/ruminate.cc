@@ -89,6 +89,10 @@ int run(const Command& command, int argc, char** argv) {
   const std::string name = fmt::format("ruminate {}", command.name);
   try {
     return finish(name, command.run(argc, argv));
+  } catch (const std::bad_alloc&) {
+    std::fflush(stdout);
+    rum::say("{}: out of memory: give it less at once, or close other programs", name);
+    return 1;
   } catch (const std::exception& e) {
     std::fflush(stdout);
     const auto* system = dynamic_cast<const std::system_error*>(&e);  // fmt::print's

@@ -179,9 +179,13 @@ void refuse(const std::string& path, const char* doing, int error, uint64_t byte
   if (error == ENOSPC || error == EDQUOT)
     throw FileError(fmt::format("{}: no space left: free {} MB or choose another folder", path,
                                 std::max<uint64_t>((bytes + 999'999) / 1'000'000, 1)));
-  if (error == ELOOP)
-    throw FileError(
-        fmt::format("{}: cannot {}: it is a symbolic link, and those are not followed here", path, doing));
+  if (std::error_code circle; error == ELOOP) {
+    static_cast<void>(fs::status(path, circle));
+    throw FileError(fmt::format("{}: cannot {}: {}", path, doing,
+                                circle == std::errc::too_many_symbolic_link_levels
+                                    ? "its symbolic links lead to each other in a circle"
+                                    : "it is a symbolic link, and those are not followed here"));
+  }
   throw FileError(fmt::format("{}: cannot {}: {}", path, doing, std::generic_category().message(error)));
 }
 std::string Disk::read(const std::string& path) {

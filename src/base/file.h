@@ -44,12 +44,12 @@ class File {
   uint64_t size_;
 };
 
-// A file open for writing, which is written to as it stands. Short writes and interruptions are retried;
-// FileError with its name and the system's reason.
 // Gives a new file the permissions, and where allowed the group, of the one that it is to replace, if there
 // is one: what was private stays so.
 void take_permissions(int file, const std::string& replaced);
 
+// A file open for writing, which is written to as it stands. Short writes and interruptions are retried;
+// FileError with its name and the system's reason.
 class FileWriter {
  public:
   // `file`: as open() returned it, -1 included; `name` and `bytes`, all that will be written if that is known:

@@ -22,6 +22,11 @@ double quantile(const std::vector<T>& sorted, double p) {
   const auto low = static_cast<double>(sorted[below]), high = static_cast<double>(sorted[above]);
   return low + (at - static_cast<double>(below)) * (high - low);
 }
+// Of at least one number, in any order.
+inline double median(std::vector<double> x) {
+  std::ranges::sort(x);
+  return quantile(x, 0.5);
+}
 // What brings numbers to mean 0 and deviation 1 (of n, not n - 1); constant ones become 0.
 struct Standard {
   double mean = 0, deviation = 0;

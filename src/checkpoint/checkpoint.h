@@ -17,9 +17,10 @@
 
 namespace rum {
 struct Checkpoint {
-  int64_t step = 0;                         // optimizer steps done
-  std::map<std::string, std::string> meta;  // config, seed, hashes of plan and corpora, build id, metrics
-  NamedTensors tensors;                     // by name, never by position; f32 masters and moments
+  int64_t step = 0;  // optimizer steps done
+  // Config, build, counters and best figures of the trainer, hashes of texts, tokenizer and plan.
+  std::map<std::string, std::string> meta;
+  NamedTensors tensors;  // by name, never by position; f32 masters and moments
 };
 // Durable on disk when it returns. Error: a key of meta that is ours, or what write_safetensors refuses.
 void save(const Checkpoint&, const std::string& path, Disk& = Disk::real());

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/random.h"
+#include "base/terminal.h"
 #include "base/utf8.h"
 
 namespace rum {
@@ -32,7 +33,7 @@ std::vector<int64_t> permutation(int64_t n, uint32_t seed, uint32_t which, int64
   return order;
 }
 
-// Calls take(text) with what its file holds before the hash, bit by bit.
+// Calls take(text) with what its file holds before the hash, piece by piece.
 template <class Take>
 void each_line(const Plan& p, Take&& take) {
   take(fmt::format("{}\nseed {} reshuffle {}\ncorpora {}\n", kMagic, p.seed, p.reshuffle ? 1 : 0,
@@ -128,13 +129,14 @@ Plan load_plan(const std::string& path, Disk& disk) {
   const std::string text = disk.read(path);
   Reader r(text, path);
   Plan plan;
-  if (text.find('\r') != std::string::npos)
+  const std::string_view first = std::string_view(text).substr(0, text.find('\n'));
+  if (first == std::string(kMagic) + '\r')
     throw FileError(path +
                     ": its lines end in CR LF, those of a plan in LF alone, by which its hash is computed");
-  if (std::string_view(text).substr(0, text.find('\n')) != kMagic)
+  if (first != kMagic)
     throw FileError(
         fmt::format("{}: line 1: expected \"{}\", found \"{}\"; this is not a plan of this version", path,
-                    kMagic, text.substr(0, std::min<size_t>(text.find('\n'), 40))));
+                    kMagic, visible(first.substr(0, 40))));
   r.line();
   r.line();
   r.word("seed");

@@ -17,6 +17,8 @@ namespace {
 constexpr double kClose = 1e-7, kWorth = 0.1;
 // The preconditioner is rebuilt when the objective has fallen by this share.
 constexpr double kChanged = 0.1;
+// With a larger C, the products in single precision no longer find the way down.
+constexpr double kLargestC = 1e6;
 using Vector = std::vector<double>;  // one number per column, then the constant's
 
 double dot(const Vector& a, const Vector& b) {
@@ -257,7 +259,7 @@ class Newton {
 
 Logistic fit_logistic(SparseRows rows, std::span<const uint8_t> machine, double c) {
   RUM_CHECK(rows.size() == machine.size(), "{} rows and {} labels", rows.size(), machine.size());
-  RUM_CHECK(c > 0 && std::isfinite(c), "C = {}: expected a number above 0", c);
+  RUM_CHECK(c > 0 && c <= kLargestC, "C = {}: expected a number above 0 and at most {:.0f}", c, kLargestC);
   const auto columns = static_cast<size_t>(rows.columns);
   const std::vector<int32_t> order = by_frequency(rows);
   renumber(rows, order);

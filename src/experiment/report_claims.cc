@@ -114,8 +114,8 @@ void numbers_of_students(page::Page& page, const ExperimentResults& r) {
        {"verdict"},
        {"second → first"},
        {"difference [95 %]",
-        "Resamples seeds and, within them, test sentences, both paired across arms; wider by Student's t "
-        "where few seeds make much of the variance."},
+        "Resamples seeds, and test sentences by one draw for all of them (Owen's pigeonhole bootstrap), both "
+        "paired across arms; wider by Student's t where few seeds make much of the variance."},
        {"p", "Two-sided, by the same bootstrap, or by Student's t where that is larger."},
        {"p, Holm",
         "Corrected over all claims that are judged by this score. Claims chosen later do not count "

@@ -22,6 +22,7 @@ class Parser {
   HubConfig run() {
     c_.family = &family();
     must_not("quantization_config", "quantised weights are not supported");
+    must_be("is_causal", true);
     if (c_.family->name == std::string_view("gpt2"))
       gpt2();
     else
@@ -114,6 +115,11 @@ class Parser {
 
   void gpt2() {
     GptConfig& m = c_.model;
+    for (const auto& [key, alias] :
+         {std::pair{"n_positions", "max_position_embeddings"}, std::pair{"n_embd", "hidden_size"},
+          std::pair{"n_layer", "num_hidden_layers"}, std::pair{"n_head", "num_attention_heads"}})
+      if (const Json* own = find(key), *other = find(alias); own && other && to_json(*own) != to_json(*other))
+        refuse(alias, fmt::format("contradicts {}; only one of the two is expected", key), other);
     m.vocab = whole("vocab_size", 1, 1 << 24);
     m.context = whole("n_positions", 2, 1 << 20);
     m.width = whole("n_embd", 2, 1 << 16);
@@ -140,7 +146,9 @@ class Parser {
     m.layers = whole("num_hidden_layers", 1, 1024);
     m.heads = whole("num_attention_heads", 1, 1024);
     m.inner = whole("intermediate_size", 1, 1 << 20);
-    m.kv_heads = whole("num_key_value_heads", 1, 1024, family == "mistral" ? 8 : m.heads);
+    // Of Mistral a missing key differs from one that is null.
+    m.kv_heads = whole("num_key_value_heads", 1, 1024,
+                       family == "mistral" && !root_.find("num_key_value_heads") ? 8 : m.heads);
     if (m.heads % m.kv_heads != 0)
       refuse("num_key_value_heads", fmt::format("a divisor of num_attention_heads = {} is expected", m.heads),
              find("num_key_value_heads"));
@@ -180,13 +188,16 @@ class Parser {
   }
   // transformers 5 puts everything into rope_parameters, transformers 4 the scaling into rope_scaling.
   void rope() {
-    const Json* parameters = find("rope_parameters");
+    const auto filled = [&](const char* name) {  // an empty object counts as missing
+      const Json* j = find(name);
+      return j && j->object() && j->object()->empty() ? nullptr : j;
+    };
+    const Json *parameters = filled("rope_parameters"), *scaling = filled("rope_scaling");
     const char* key = parameters ? "rope_parameters" : "rope_scaling";
     // If both are given, transformers 5 uses rope_scaling, and version 4 knows only that.
-    if (const Json* scaling = find("rope_scaling");
-        parameters && scaling && to_json(*scaling) != to_json(*parameters))
+    if (parameters && scaling && to_json(*scaling) != to_json(*parameters))
       refuse("rope_scaling", "contradicts rope_parameters; only one of the two is expected", scaling);
-    const Json* given = find(key);
+    const Json* given = parameters ? parameters : scaling;
     static const Json none = Json::Object{};
     if (given && !given->object()) refuse(key, "an object is expected", given);
     const Json& in = given ? *given : none;
@@ -211,6 +222,10 @@ class Parser {
     m.rope_low = real(in, "low_freq_factor", 1e-6, 1e6, 0);
     m.rope_high = real(in, "high_freq_factor", 1e-6, 1e6, 0);
     m.rope_context = real(in, "original_max_position_embeddings", 1, 1e9, 0);
+    if (const Json* top = find("original_max_position_embeddings");
+        top && real(root_, "original_max_position_embeddings", 1, 1e9, 0) != m.rope_context)
+      refuse("original_max_position_embeddings",
+             fmt::format("contradicts the one of {}; only one of the two is expected", key), top);
     if (m.rope_low >= m.rope_high)
       refuse(fmt::format("{}.high_freq_factor", key), "a number above low_freq_factor is expected",
              find(in, "high_freq_factor"));
@@ -269,7 +284,14 @@ const Family& family_for(const GptConfig& c, const Family* like) {
       "model.norm = \"rmsnorm\" is Llama's, which has model.activation = \"swiglu\" and model.positions = "
       "\"rope\"; no Hugging Face family known here combines them as this model does");
   if (c.bias == Biases::qkv) return *find_family("qwen2");
-  if (like && like->name == std::string_view("mistral") && c.bias == Biases::none) return *like;
+  // transformers loads no Llama whose width is not a multiple of its heads. A Mistral is the same model without biases.
+  const bool uneven = c.width % c.heads != 0;
+  if (c.bias == Biases::none && (uneven || (like && like->name == std::string_view("mistral"))))
+    return *find_family("mistral");
+  RUM_CHECK(!uneven,
+            "model.width = {} is not a multiple of model.heads = {}, as of a model with these biases "
+            "transformers expects it",
+            c.width, c.heads);
   return *find_family("llama");
 }
 

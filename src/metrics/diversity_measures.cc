@@ -23,7 +23,7 @@ const char *const kRichness = "Mingled with length: compare corpora of one lengt
 const MeasureKind kinds[] = {
     {{"tokens", "Tokens",
       "N, words by the tokenizer words_v2: lower case, letters, marks and numbers, joined "
-      "over one inner apostrophe or hyphen.",
+      "over one inner apostrophe or hyphen; parted by ICU's dictionaries where a script has no blanks.",
       "This program.", "Every tokenizer counts otherwise."},
      kNone,
      kWords,
@@ -150,7 +150,7 @@ const MeasureKind kinds[] = {
      kWords,
      [](S s, int64_t) { return chao1(words(s)); }},
     {{"msttr", "Mean segmental TTR",
-      "mean TTR of consecutive segments of w tokens (msttr_50: w = 50); a shorter tail is left "
+      "mean TTR of consecutive segments of w tokens (msttr_100: w = 100); a shorter tail is left "
       "out; undefined for N < w",
       "Johnson 1944.", "LexicalRichness leaves out the last segment even when it is complete."},
      100,

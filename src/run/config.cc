@@ -29,6 +29,8 @@ std::string toml_text(const std::string& s) {
   return out + '"';
 }
 
+std::string shown(const std::string& found) { return found.empty() ? "an empty text" : found; }
+
 constexpr const char *kInteger = "integer", *kNumber = "number";
 // One row of the table for each type of value. `at` gives the member that the key stands for.
 template <class At>
@@ -38,7 +40,7 @@ Key whole(const char* name, At at, int64_t low, int64_t high, const char* help) 
           [=](RunConfig& c, const std::string& text) {
             const auto v = number_in<int64_t>(text);
             if (!v || *v < low || *v > high)
-              fail(fmt::format("expected a whole number from {} to {}, found {}", low, high, text));
+              fail(fmt::format("expected a whole number from {} to {}, found {}", low, high, shown(text)));
             auto& to = at(c);
             to = static_cast<std::decay_t<decltype(to)>>(*v);
           }};
@@ -53,8 +55,12 @@ Key real(const char* name, At at, double low, double high, const char* help) {
           [=](RunConfig& c, const std::string& text) {
             const auto v = number_in<double>(text);
             if (!v || !(*v >= low && *v <= high))
-              fail(fmt::format("expected a number from {} to {}, found {}", low, high, text));
-            at(c) = static_cast<float>(*v);
+              fail(fmt::format("expected a number from {} to {}, found {}", low, high, shown(text)));
+            const auto stored = static_cast<float>(*v);
+            if (stored == 0 && *v != 0)
+              fail(fmt::format("expected a number from {} to {}, found {}, which is 0 in single precision",
+                               low, high, text));
+            at(c) = stored;
           }};
 }
 template <class At>
@@ -337,9 +343,13 @@ std::vector<std::string> key_names() {
   for (const Key& k : keys()) out.push_back(k.name);
   return out;
 }
-// Sets every leaf of a table.
+bool is_section(const std::string& path) {
+  return path.empty() ||
+         std::ranges::any_of(keys(), [&](const Key& k) { return k.name.starts_with(path + "."); });
+}
+// Sets every leaf of a table; one that is empty is a leaf itself, unless it is a section.
 void set_all(RunConfig& c, const Toml& file, const Json& node, const std::string& path) {
-  if (const auto* table = node.object()) {
+  if (const auto* table = node.object(); table && (!table->empty() || is_section(path))) {
     for (const auto& [key, value] : *table) set_all(c, file, value, path.empty() ? key : path + "." + key);
     return;
   }

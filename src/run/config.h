@@ -19,7 +19,7 @@ namespace rum {
 // score of the task (BLEU), or the last ones. Patience follows the same.
 enum class Best : uint8_t { loss, score, last };
 
-// Adapters (model/params.h) instead of all weights.
+// Adapters (model/lora.h) instead of all weights.
 struct LoraConfig {
   int64_t rank = 0;  // 0: all weights are trained
   float alpha = 16;

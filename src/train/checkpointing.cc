@@ -19,15 +19,14 @@
 
 namespace rum {
 namespace {
-const std::string& toml_of(const Checkpoint& c) {
+const std::string& toml_of(const Checkpoint& c, const std::string& path) {
   const auto config = c.meta.find("config");
   if (config == c.meta.end())
-    throw FileError(fmt::format(
-        "the checkpoint of step {} has no config; it was not written by `ruminate train`", c.step));
+    throw FileError(fmt::format("{}: it has no config; it was not written by `ruminate train`", path));
   return config->second;
 }
-RunConfig config_of(const Checkpoint& c) {
-  return parse_config(toml_of(c), fmt::format("the config in the checkpoint of step {}", c.step));
+RunConfig config_of(const Checkpoint& c, const std::string& path) {
+  return parse_config(toml_of(c, path), path + ", the config in it");
 }
 }  // namespace
 
@@ -64,9 +63,9 @@ Checkpoint Trainer::State::take_over(Purpose purpose) {
   if (!newest)
     throw FileError(
         fmt::format("{}: this run never saved a checkpoint; start it again without --resume", folder.path));
-  check_whole(folder.config(), toml_of(newest->checkpoint), newest->path);
+  check_whole(folder.config(), toml_of(newest->checkpoint, newest->path), newest->path);
   check_config(config);
-  const RunConfig then = config_of(newest->checkpoint);
+  const RunConfig then = config_of(newest->checkpoint, newest->path);
   check_resumed(then, config);
   follow_epochs(then, newest->checkpoint);
   return std::move(newest->checkpoint);
@@ -150,7 +149,7 @@ void Trainer::State::remove_finished_model() {
 
 void Trainer::State::restore(Checkpoint c) {
   const std::string file = checkpoint_path(folder.checkpoints(), c.step);
-  const RunConfig then = config_of(c);
+  const RunConfig then = config_of(c, file);
   const auto setting = [](const RunConfig& of, const char* name) {
     for (const Key& key : keys())
       if (key.name == name) return key.get(of);

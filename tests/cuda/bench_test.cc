@@ -53,11 +53,6 @@ TEST(CudaBench, FillsAllOfATensorWithNumbers) {
     EXPECT_NEAR(square / static_cast<double>(n), 1.0 / 3, 0.01);
   }
 }
-TEST(CudaBench, Median) {
-  EXPECT_EQ(bench::median({3, 1, 2}), 2);
-  EXPECT_EQ(bench::median({4, 1, 2, 3}), 2.5);
-}
-
 // By hand, 2 texts of 16 tokens, width 32, 2 heads, vocabulary 50.
 TEST(CudaBench, CountsWhatAKernelMustDo) {
   const bench::Sizes s = bench::tiny();

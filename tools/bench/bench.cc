@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "base/parallel_log.h"
 #include "base/random.h"
 #include "base/threads.h"
@@ -46,10 +47,6 @@ struct Options {
   bool json = false;
 };
 
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v.size() % 2 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
-}
 double peak_rss_mib() {
   rusage u{};
   getrusage(RUSAGE_SELF, &u);

@@ -57,7 +57,7 @@ int chat(int argc, char** argv) {
       "Has a hosted model write translations: one source per line in, generated pairs out, as JSON lines "
       "with provenance; started again, it continues where the file ends. Or turns pairs into lines for "
       "fine-tuning.");
-  flags.add("--system", c.system, "the system message, e.g. \"Translate German into English.\"", true)
+  flags.text("--system", c.system, "the system message, e.g. \"Translate German into English.\"", true)
       .add("--output,-o", output, "file to write; of --pairs also -, standard output", true)
       .add("--input,-i", input, fmt::format("sources, one per line; {}", kPackedHelp))
       .add("--pairs", pairs,

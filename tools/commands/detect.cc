@@ -88,7 +88,7 @@ Texts DetectInput::read(bool keep_bad) const {
         ".tsv",
         out.tabbed);
   if (const int64_t both = count_in_both(out.texts); both > 0)
-    say("{} texts appear both as human and as machine text", both);
+    say("texts both as human and as machine text: {}", both);
   return out;
 }
 

@@ -22,7 +22,7 @@ int generate(int argc, char** argv) {
   DrawFlags draws;
   Flags flags("generate", "Continues a prompt with a plain-text model.");
   flags.add("run", folder, "a run folder, a checkpoint or a model file in one", true)
-      .add("--prompt", prompt, "the beginning of the text", true)
+      .text("--prompt", prompt, "the beginning of the text", true)
       .add("--count", count, "texts to write", 1, UINT32_MAX)
       .add("--greedy", greedy, "always take the likeliest token instead of drawing");
   draws.add(flags);

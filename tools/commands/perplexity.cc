@@ -42,8 +42,8 @@ struct Asked {
   }
   // What the program ends with: 1 when lines were left out, after saying how many.
   int status() const {
-    if (cut > 0) say("{}: {} texts were cut", name, cut);
-    if (left_out > 0) say("{}: {} lines were left out", name, left_out);
+    if (cut > 0) say("{}: texts cut: {}", name, cut);
+    if (left_out > 0) say("{}: lines left out: {}", name, left_out);
     return left_out > 0;
   }
 
@@ -64,6 +64,8 @@ struct Asked {
         ++left_out;
         continue;
       }
+      if (!run.translation() && e.tokens.size() > 1)
+        e.goes_on = true;  // its last token is predicted, and not read
       if (fits(e, run))
         add(std::move(e), corpus.lines[i], 0);
       else

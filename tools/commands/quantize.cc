@@ -34,10 +34,11 @@ void write_run(const LoadedRun& run, RunConfig config, const RunFolder& folder) 
 
 int quantize_run(int argc, char** argv) {
   std::string from, to;
-  Flags flags("quantize",
-              "Writes a run with its weights in int8: a quarter of the size, and translate, generate and "
-              "perplexity multiply in int8 without being asked. It is for inference on a CPU; training "
-              "continues from the run itself.");
+  Flags flags(
+      "quantize",
+      "Writes a run with its weights in int8: a quarter of the size, and translate, generate, "
+      "perplexity and serve multiply in int8 without being asked. It is for inference on a CPU; training "
+      "continues from the run itself.");
   flags.add("run", from, "a run folder, a checkpoint or a model file in one", true)
       .add("new-run", to, "the folder to make", true);
   if (const auto status = flags.parse(argc, argv)) return *status;

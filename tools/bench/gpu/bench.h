@@ -43,7 +43,6 @@ std::vector<Case> ladder();
 // Median seconds of one run. As many runs as fill a burst are recorded and replayed as one graph, so neither
 // the host nor the wait at the end counts; scratch comes from an arena that has settled before.
 double seconds(const Work&, const Sizes&);
-double median(std::vector<double>);
 
 Tensor filled(Shape, DType);                                 // random numbers in [-1, 1)
 Tensor random_ids(int64_t n, int64_t below, uint32_t seed);  // on the device

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/mean.h"
 #include "base/random.h"
 #include "generate/generate.h"
 #include "ops/gemm.h"

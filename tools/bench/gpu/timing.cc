@@ -8,6 +8,7 @@
 
 #include "autograd/tape.h"
 #include "base/error.h"
+#include "base/mean.h"
 #include "base/random.h"
 #include "ops/gemm.h"
 #include "tools/bench/gpu/bench.h"
@@ -43,10 +44,6 @@ struct Recorded {
 std::string milliseconds(double s) { return fmt::format("{:.4f} ms", 1e3 * s); }
 }  // namespace
 
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return (v[v.size() / 2] + v[(v.size() - 1) / 2]) / 2;
-}
 double seconds(const Work& work, const Sizes& sizes) {
   Backend& backend = Backend::of(kCuda);
   Arena arena(kCuda);
