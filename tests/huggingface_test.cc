@@ -375,6 +375,19 @@ TEST(HuggingFaceImport, OfTwoAtOnceTheSecondLeavesTheFirstAlone) {
   EXPECT_TRUE(fs::exists(theirs));
   EXPECT_EQ(std::distance(fs::directory_iterator(s.path), fs::directory_iterator{}), 1);
 }
+TEST(HuggingFaceImport, WhatAKilledOneHasLeftIsRemoved) {
+  const Scratch s;
+  const std::string run = s.path + "/run", left = run + ".ruminate-0a1b2c3d.tmp",
+                    of_another = s.path + "/run2.ruminate-0a1b2c3d.tmp";
+  for (const std::string& folder : {left, of_another}) {
+    fs::create_directories(folder);
+    hub::spit(folder + "/weights", "x");
+  }
+  whole_folder(run, [](const std::string& unfinished) { hub::spit(unfinished + "/new", "x"); });
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_TRUE(fs::exists(of_another + "/weights"));
+  EXPECT_TRUE(fs::exists(run + "/new"));
+}
 TEST(HuggingFaceImport, TheEmbeddingMayStandThereTwice) {
   const Scratch s;
   const Folder folder({.tied = true}, s.path + "/in");

@@ -13,7 +13,19 @@ void check_new_folder(const std::string& path) {
   if (Disk::real().exists(path)) throw FileError(path + ": already exists; name a new folder");
   check_output_folder(path);
 }
+namespace {
+// What a process has left behind that was killed while it wrote this folder.
+void remove_leftovers(const std::string& path) {
+  const std::string folder = folder_of(path), name = fs::path(path).filename().string();
+  if (!Disk::real().exists(folder)) return;
+  for (const std::string& left : Disk::real().list(folder))
+    if (std::error_code ignored; is_unfinished(left) && finished_name(left) == name &&
+                                 fs::is_directory(fs::symlink_status(folder + "/" + left, ignored)))
+      fs::remove_all(folder + "/" + left, ignored);
+}
+}  // namespace
 void whole_folder(const std::string& path, const std::function<void(const std::string&)>& write) {
+  remove_leftovers(path);
   const std::string unfinished = unfinished_name(path);
   try {
     Disk::real().make_folders(unfinished);
