@@ -242,7 +242,8 @@ TEST(Arenas, BlocksNeverOverlapAndMemoryComesBack) {
   arena.give(arena.take(all), all);  // all in one piece again
   EXPECT_EQ(arena.chunks(), 1u);
 }
-// malloc's own heap shrinks only as far as nothing above is in use, and after the first round it would serve the second.
+// malloc's own heap shrinks only as far as nothing above is in use, and after the first round it would serve
+// the second.
 TEST(Arenas, FreedChunksGoBackToTheSystem) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer keeps what is freed";
   Arena arena(DeviceKind::cpu);

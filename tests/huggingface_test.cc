@@ -416,7 +416,8 @@ TEST(HuggingFaceImport, NoRunIsMadeThatNobodyCanRead) {
   ASSERT_EQ(p.run({"import", p.file("in"), p.file("run"), "--context", "2"}).status, 0);
   EXPECT_EQ(load_run(p.file("run"))->model.config().context, 2);
 }
-// As transformers 5 takes them: the other name of a key counts, an empty object does not, and null is not "missing".
+// As transformers 5 takes them: the other name of a key counts, an empty object does not, and null is not
+// "missing".
 TEST(HuggingFaceImport, KeysThatAreGivenTwiceOrAsNothing) {
   const auto error = [](const std::string& json) { return error_of([&] { parse_hub_config(json, "c"); }); };
   const std::string gpt2 =

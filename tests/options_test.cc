@@ -54,6 +54,8 @@ TEST(Options, NumbersAreReadInFullOrRefusedInWords) {
   expect({"--any", "3x"}, "expected a number such as 2.5, found 3x");
   expect({"--whole", "1.5"}, "--whole: expected a whole number from 1 to 1048576, found 1.5");
   expect({"--whole", "0"}, "found 0");
+  expect({"--whole", ""}, "from 1 to 1048576, found an empty text");
+  expect({"--ratio", ""}, "found an empty text");
   expect({"--whole", "99999999999999999999"}, "expected a whole number");
   EXPECT_EQ(parse({"--any-whole", "1e18"}).whole, 1'000'000'000'000'000'000);
   expect({"--any-whole", "1e19"}, "expected a whole number from 0 to 9223372036854775807, found 1e19");

@@ -447,13 +447,13 @@ TEST(Program, TheSecondWriterOfAnOutputIsRefusedBeforeItsWork) {
     for (const char* left : {"made", "made.ruminate.tmp"})
       EXPECT_FALSE(fs::exists(p.file(left))) << command[0];
   }
-  const std::vector<std::string> prepare{"data", "prepare", "-i", none, "-o", p.file("a/corpus")};
+  const std::vector<std::string> prepare{"data", "prepare", "-i", none, "-o", p.file("a/b/corpus")};
   {
-    const OutputLock first(p.file("a/corpus/"));
+    const OutputLock first(p.file("a/b/corpus/"));
     expect_refusal(p.run(prepare), "another process is using it");
   }
   expect_refusal(p.run(prepare), none + ": cannot open");
-  EXPECT_FALSE(fs::exists(p.file("a/corpus")));
+  EXPECT_FALSE(fs::exists(p.file("a")));
   fs::create_directories(p.file("mine"));  // stays, though nothing is written into it
   expect_refusal(p.run({"data", "prepare", "-i", none, "-o", p.file("mine")}), none + ": cannot open");
   EXPECT_TRUE(fs::is_empty(p.file("mine")));

@@ -42,7 +42,7 @@ struct Flags::State {
   }
 };
 namespace {
-// What a variable of the shell that is not set leaves behind, which must not pass for a flag that was not given.
+// What a variable of the shell that is not set leaves behind must not pass for a flag that was not given.
 CLI::Validator not_empty() {
   return CLI::Validator(
       [](const std::string& given) { return given.empty() ? "expected a value, found an empty text" : ""; },
@@ -75,6 +75,7 @@ std::string bounds(T low, T high, bool has_low, bool has_high) {
   if (has_low) return " of at least " + shown(low);
   return has_high ? " of at most " + shown(high) : "";
 }
+std::string shown(const std::string& given) { return given.empty() ? "an empty text" : given; }
 CLI::Validator number(double low, double high) {
   const bool has_low = low > -1e30, has_high = high < 1e30;
   return CLI::Validator(
@@ -82,7 +83,7 @@ CLI::Validator number(double low, double high) {
         const auto x = number_in<double>(text);
         if (x && std::isfinite(*x) && (!has_low || *x >= low) && (!has_high || *x <= high)) return "";
         return fmt::format("expected a number{}{}, found {}", x ? "" : " such as 2.5",
-                           bounds(low, high, has_low, has_high), text);
+                           bounds(low, high, has_low, has_high), shown(text));
       },
       "");
 }
@@ -99,7 +100,7 @@ CLI::Validator whole_number(int64_t low, int64_t high) {
         }
         if (n && *n >= low && *n <= high) return "";
         return fmt::format("expected a whole number{}, found {}",
-                           bounds(low, high, low != INT64_MIN, too_large || high != INT64_MAX), text);
+                           bounds(low, high, low != INT64_MIN, too_large || high != INT64_MAX), shown(text));
       },
       "");
 }

@@ -83,15 +83,14 @@ void check_output_folder(const std::string& path) {
 OutputLock::OutputLock(const std::string& path) {
   if (as_it_is(path)) return;
   const std::string written = led_by_links(path), folder = folder_of(written);
-  if (!Disk::real().exists(folder)) {
-    Disk::real().make_folders(folder);
-    made_ = folder;
-  }
+  for (fs::path p = folder; !p.empty() && !Disk::real().exists(p.string()); p = p.parent_path())
+    made_.push_back(p.string());
+  if (!made_.empty()) Disk::real().make_folders(folder);
   lock_.emplace(written_under(written));
 }
 OutputLock::~OutputLock() {
   lock_.reset();
-  if (!made_.empty()) ::rmdir(made_.c_str());
+  for (const std::string& made : made_) ::rmdir(made.c_str());
 }
 
 AppendLock::AppendLock(const std::string& path) {

@@ -28,13 +28,13 @@ void check_output_folder(const std::string& path);
 class OutputLock {
  public:
   explicit OutputLock(const std::string& path);  // FileError when another process has it
-  ~OutputLock();                                 // a folder that was made for it and is still empty goes
+  ~OutputLock();                                 // folders that were made for it and are still empty go
   OutputLock(const OutputLock&) = delete;
   OutputLock& operator=(const OutputLock&) = delete;
 
  private:
-  std::string made_;
-  std::optional<FileLock> lock_;  // none of a pipe or a device
+  std::vector<std::string> made_;  // innermost first
+  std::optional<FileLock> lock_;   // none of a pipe or a device
 };
 // The same of a file that its owner writes line by line.
 class AppendLock {

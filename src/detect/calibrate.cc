@@ -150,11 +150,10 @@ std::vector<Calibration::Threshold> thresholds(std::span<const double> human, st
   for (const double fpr : fprs) {
     RUM_CHECK(fpr > 0 && fpr < 1, "a false-positive rate of {}: expected more than 0 and less than 1", fpr);
     const double needed = std::ceil(10 / fpr - 1e-9);
-    RUM_CHECK(
-        static_cast<double>(n) >= needed,
-        "a false-positive rate of {} needs {:.0f} human texts, so that ten are flagged; there are {}: give "
-        "more or ask for a larger rate",
-        fpr, needed, n);
+    RUM_CHECK(static_cast<double>(n) >= needed,
+              "a false-positive rate of {} needs {} human texts, so that ten are flagged; there are {}: give "
+              "more or ask for a larger rate",
+              fpr, needed, n);
     out.push_back({fpr, threshold(human, fpr), n});
   }
   return out;

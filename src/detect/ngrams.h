@@ -13,7 +13,8 @@
 #include "detect/detector.h"
 
 namespace rum::detect {
-// MurmurHash3_x86_32 (Appleby, public domain), signed as the reference tools use it; other seeds are for tests.
+// MurmurHash3_x86_32 (Appleby, public domain), signed as the reference tools use it; other seeds are for
+// tests.
 int32_t murmur3(std::string_view bytes, uint32_t seed = 0);
 
 enum class Analyzer : uint8_t {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "experiment/outside.h"
 #include "generate/instruction.h"
@@ -34,11 +36,14 @@ void check_model(const Stage& s, const std::string& path) {
 
 void check_given(const ExperimentGraph& g, const Store& store) {
   const int64_t pool = JsonFields(g.graph.at(g.split).parameters, "split").whole("pool_pairs");
+  std::set<std::string> seen;  // models by generator: several stages use each
   for (const Stage& s : g.graph.stages()) {
     if (store.finished(s.id)) continue;
     const JsonFields given(s.hints, s.label);
     if (s.kind == "import") read_outside(given.text("file"), pool);
-    if (s.kind == "generate" && given.has("model")) check_model(s, given.text("model"));
+    if (s.kind != "generate" || !given.has("model")) continue;
+    const std::string& name = JsonFields(s.parameters, s.label).text("name");
+    if (seen.insert(TargetsName(name).generator).second) check_model(s, given.text("model"));
   }
 }
 }  // namespace rum::experiment

@@ -11,7 +11,6 @@
 #include "experiment/outside.h"
 #include "pipeline/stage.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 namespace rum::experiment {
 namespace {

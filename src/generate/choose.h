@@ -17,7 +17,8 @@ std::unique_ptr<metrics::Metric> make_utility(const std::string& name);
 // [i * n + j]: the metric's sentence score of hypothesis i with hypothesis j as the reference, in
 // its own unit. Not symmetric in general.
 std::vector<double> utilities(const metrics::Metric&, std::span<const std::string> hypotheses);
-// The mean of each row of an n x n matrix, with the diagonal or, in tests, without it (then Error for n below 2).
+// The mean of each row of an n x n matrix, with the diagonal or, in tests, without it (then Error for n below
+// 2).
 enum class Self { counted, left_out };
 std::vector<double> mean_utilities(std::span<const double> utilities, Self = Self::counted);
 // The first index within 1e-9 of the largest: equal hypotheses differ by rounding alone.

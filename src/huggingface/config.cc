@@ -284,7 +284,8 @@ const Family& family_for(const GptConfig& c, const Family* like) {
       "model.norm = \"rmsnorm\" is Llama's, which has model.activation = \"swiglu\" and model.positions = "
       "\"rope\"; no Hugging Face family known here combines them as this model does");
   if (c.bias == Biases::qkv) return *find_family("qwen2");
-  // transformers loads no Llama whose width is not a multiple of its heads. A Mistral is the same model without biases.
+  // transformers loads no Llama whose width is not a multiple of its heads. A Mistral is the same model
+  // without biases.
   const bool uneven = c.width % c.heads != 0;
   if (c.bias == Biases::none && (uneven || (like && like->name == std::string_view("mistral"))))
     return *find_family("mistral");

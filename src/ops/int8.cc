@@ -19,8 +19,8 @@
 // is not negative, else the complement ~q = -q - 1: so each negative p makes the sum too small by |p|, with
 // which the sums start. No sum of two such products is beyond 2 * 127 * 128 = 32512 < 2^15.
 //
-// NEON multiplies signed bytes, p = x' - 128 with its highest bit flipped: sdot as vpdpbusd does, older processors
-// to 16 bits, of which the sum of two is within 2 * 127^2 = 32258.
+// NEON multiplies signed bytes, p = x' - 128 with its highest bit flipped: sdot as vpdpbusd does, older
+// processors to 16 bits, of which the sum of two is within 2 * 127^2 = 32258.
 #include "ops/int8.h"
 
 #include <algorithm>

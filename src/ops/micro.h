@@ -1,6 +1,7 @@
-// The innermost loop of our products in f32 and f64 and of attention's (bf16_product.cc and int8.cc have their
-// own): R rows times V vectors of columns, all sums in registers. Each sum runs over k in order, one fused multiply-add a step, whatever R and V are, so a number
-// has the same bits in any tile, batch or number of threads.
+// The innermost loop of our products in f32 and f64 and of attention's (bf16_product.cc and int8.cc have
+// their own): R rows times V vectors of columns, all sums in registers. Each sum runs over k in order, one
+// fused multiply-add a step, whatever R and V are, so a number has the same bits in any tile, batch or number
+// of threads.
 #pragma once
 #include <algorithm>
 #include <utility>

@@ -87,8 +87,8 @@ void Arena::settle() {
   RUM_CHECK(in_use_ == 0, "{} bytes of the last step are still held: clone() what outlives a step", in_use_);
   trace_ = 0;
   if (chunks_.size() < 2) return;
-  // First one chunk of peak bytes, and a little for the gaps that best fit leaves. If that is not enough, a chunk
-  // as large as the tensor that did not fit is added during the step, and the next settle() merges them.
+  // First one chunk of peak bytes, and a little for the gaps that best fit leaves. If that is not enough,
+  // take() adds another chunk during the step, and the next settle() merges them.
   const size_t bytes = chunks_.front().bytes >= peak_ ? reserved() : rounded(peak_ + peak_ / 64);
   release_chunks();
   ++moves_;

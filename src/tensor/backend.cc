@@ -16,8 +16,9 @@ namespace rum {
 namespace {
 struct CpuBackend final : Backend {
   static constexpr size_t kHuge = size_t{2} << 20;
-  // glibc maps a large block by itself, and unmaps it when it is freed. But with each such free it takes larger blocks
-  // from its heap instead, where the chunks of a run's first step would stay for good. A limit once set is kept.
+  // glibc maps a large block by itself, and unmaps it when it is freed. But with each such free it takes
+  // larger blocks from its heap instead, where the chunks of a run's first step would stay for good. A limit
+  // once set is kept.
   CpuBackend() { ::mallopt(M_MMAP_THRESHOLD, kHuge); }
   // Large blocks ask for huge pages: decoding walks through all weights for every token.
   void* allocate(size_t bytes) override {

@@ -1,6 +1,7 @@
 // Vectors of numbers through the compiler's vector extensions: as wide as the target's registers, one source
-// for AVX-512, AVX2, SSE and NEON, and for f32, bf16 and f64. Sums run lane by lane and then as a fixed tree, so their bits depend
-// on the length alone. float has its own exp and tanh; double calls the standard library.
+// for AVX-512, AVX2, SSE and NEON, and for f32, bf16 and f64. Sums run lane by lane and then as a fixed tree,
+// so their bits depend on the length alone. float has its own exp and tanh; double calls the standard
+// library.
 //
 // Seven names are enough to read most kernels: Vec<S>, a register of numbers; each(), the loop over a row;
 // get() and put(), a vector's worth of it, or what is left at its end; all(x), x in each lane; sum(), all

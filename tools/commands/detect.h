@@ -1,5 +1,5 @@
-// `ruminate detect VERB`: each verb registers itself, so that a new one is a new file, detect_VERB.cc (fit, calibrate and score:
-// detect.cc).
+// `ruminate detect VERB`: each verb registers itself, so that a new one is a new file, detect_VERB.cc (fit,
+// calibrate and score: detect.cc).
 #pragma once
 #include <cstdio>
 #include <optional>
