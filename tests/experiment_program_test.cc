@@ -1077,6 +1077,10 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   }
   fs::remove(e.file("outside.jsonl"));
   expect_refusal(e.run(e.words("run", "c")), "outside.jsonl: cannot open: No such file");
+  expect_refusal(
+      e.shell("cd " + e.scratch.path + " && exec " + fs::absolute(program_path()).string() +
+              " experiment run " + fs::absolute("data/configs/experiments/laptop.toml").string()),
+      "data/cache/tatoeba/train.tsv: there is no such file; `make reproduce SCALE=...` fetches it");
   expect_refusal(e.run({"experiment", "run", e.file("none.toml")}), "none.toml: cannot open: No such file");
 }
 }  // namespace

@@ -17,6 +17,10 @@
 namespace rum::experiment {
 namespace {
 FileFacts facts_of(const std::string& path) {
+  if (path.starts_with("data/cache/") && !Disk::real().exists(path))  // a config that ships
+    throw FileError(
+        path +
+        ": there is no such file; `make reproduce SCALE=...` fetches it, and --data names another folder");
   ByteReader bytes(path);
   Hash64 hash;
   FileFacts f;
