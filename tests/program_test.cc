@@ -410,12 +410,11 @@ TEST(Program, TheTokenizerNamesTheLineAndKeepsThoseBefore) {
           p.shell(program_path() + " tokenizer " + what + " --tokenizer " + p.file("t.json") + from),
           "standard input: cannot ");
   p.write("plain", "ab\nba\n"), p.write("ids", good.out);
-  for (const auto& [what, in] : {std::pair{"encode", "plain"}, {"decode", "ids"}})
-    for (const char* packer : {"gzip", "xz", "bzip2"}) {
-      const Ran packed = p.shell(std::string(packer) + " -c " + p.file(in) + " | " + program_path() +
-                                 " tokenizer " + what + " --tokenizer " + p.file("t.json"));
-      EXPECT_EQ(packed.out, what == std::string("encode") ? good.out : "ab\nba\n") << packer << packed.err;
-    }
+  for (const auto& [what, in] : {std::pair{"encode", "plain"}, {"decode", "ids"}}) {
+    const Ran packed = p.shell("gzip -c " + p.file(in) + " | " + program_path() + " tokenizer " + what +
+                               " --tokenizer " + p.file("t.json"));
+    EXPECT_EQ(packed.out, what == std::string("encode") ? good.out : "ab\nba\n") << packed.err;
+  }
   expect_refusal(
       p.shell("printf 'PK\\3\\4' | " + program_path() + " tokenizer encode --tokenizer " + p.file("t.json")),
       "standard input: packed with zip");
