@@ -17,6 +17,7 @@
 
 namespace rum::data_test {
 namespace {
+using namespace std::literals;
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 // ---- pack -------------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ TEST(Plan, EveryDamageIsRefused) {
     }
   EXPECT_TRUE(has(loads(good + "x"), "the end of the file"));
   for (const std::string_view other :
-       {"a\tb\n", "r\0uminate\n", "a\rb", "\x1B]0;owned\007\n", "\x1F\x8B\x08\r"}) {
+       {"a\tb\n"sv, "r\0uminate\n"sv, "a\rb"sv, "\x1B]0;owned\007\n"sv, "\x1F\x8B\x08\r"sv}) {
     const std::string said = loads(std::string(other));
     EXPECT_TRUE(has(said, "not a plan of this version")) << said;
     EXPECT_TRUE(std::none_of(said.begin(), said.end(), [](unsigned char c) { return c < ' ' && c != '\t'; }))

@@ -146,7 +146,7 @@ class Parser {
     m.layers = whole("num_hidden_layers", 1, 1024);
     m.heads = whole("num_attention_heads", 1, 1024);
     m.inner = whole("intermediate_size", 1, 1 << 20);
-    // Of Mistral a missing key differs from one that is null.
+    // For Mistral, a missing key is not the same as one that is null.
     m.kv_heads = whole("num_key_value_heads", 1, 1024,
                        family == "mistral" && !root_.find("num_key_value_heads") ? 8 : m.heads);
     if (m.heads % m.kv_heads != 0)
@@ -290,8 +290,8 @@ const Family& family_for(const GptConfig& c, const Family* like) {
   if (c.bias == Biases::none && (uneven || (like && like->name == std::string_view("mistral"))))
     return *find_family("mistral");
   RUM_CHECK(!uneven,
-            "model.width = {} is not a multiple of model.heads = {}, as of a model with these biases "
-            "transformers expects it",
+            "model.width = {} is not a multiple of model.heads = {}, which transformers requires of a model "
+            "with these biases",
             c.width, c.heads);
   return *find_family("llama");
 }
