@@ -261,6 +261,11 @@ TEST(ByteFallback, ConversationsInWords) {
   EXPECT_EQ(import_folder(in, s.path + "/5", 0).config.chat, ChatForm{});
   hub::spit(in + "/chat_template.jinja", llama2);
   EXPECT_EQ(import_folder(in, s.path + "/3", 0).config.chat.turns, Turns::llama2);
+  hub::spit(in + "/tokenizer_config.json", R"({"add_prefix_space": true})");
+  import_folder(in, s.path + "/6", 0);
+  hub::spit(in + "/tokenizer_config.json", R"({"add_prefix_space": false})");
+  EXPECT_NE(error_of([&] { import_folder(in, s.path + "/7", 0); }).find("which puts a blank before a text"),
+            std::string::npos);
 }
 TEST(ByteFallback, WhatIsNotSupportedIsRefusedByName) {
   const struct {

@@ -131,7 +131,10 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("mean_with = [[", "minus_with = [\"human\", \"self, greedy\"]\nmean_with = [[",
          "give one of mean_with and minus_with");
   refuse("folder = \"runs/experiments/smoke\"", "folder = \"\"",
-         "x.toml:4: experiment.folder = \"\" is not a folder of its own");
+         "x.toml:4: experiment.folder: expected a text, found \"\"");
+  refuse("folder = \"runs/experiments/smoke\"", "folder = \"./\"",
+         "x.toml:4: experiment.folder = \"./\" is not a folder of its own");
+  refuse("student = \"student\"", "student = \"\"", "experiment.student: expected a text, found \"\"");
   refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
   refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a whole number from 1");
   refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");
@@ -178,6 +181,8 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
          "data.languages: expected two, of source and target, found \"de\" twice");
   refuse("[data]", "[data]\nlanguages = [\"de\"]", "data.languages: expected a pair");
   // What a training refuses is refused before the first stage, hours earlier.
+  refuse("heads = 2", "headz = 2",
+         ": recipe.student: unknown key model.headz; did you mean \"model.heads\"?");
   refuse("heads = 2", "heads = 3", ": recipe.student: model.heads = 3 does not divide model.width = 32");
   refuse("context = 96", "context = 2", ": recipe.student: model.context = 2 has no room for a pair");
   refuse("tokens = 256", "tokens = 3", ": recipe.student: batch.tokens = 3 have no room for a pair");

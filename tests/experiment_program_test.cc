@@ -1014,6 +1014,8 @@ TEST(ExperimentProgram, BadInputIsRefusedWithItsPlace) {
   expect_refusal(e.run(e.words("report", "a", {"--jobs", "2"})), "--jobs needs `ruminate experiment run`");
   expect_refusal(e.run(e.words("export", "a", {"--threads", "2"})),
                  "--threads needs `ruminate experiment run`");
+  for (const char* command : {"status", "jobs", "report", "run"})
+    expect_refusal(e.run(e.words(command, "train.tsv")), "train.tsv\" is a file; name a folder");
   expect_refusal(e.run(e.words("run", "a", {"--group", "A"})), "no group \"A\"; there are none");
   const std::string train = slurp(e.file("train.tsv")), test = slurp(e.file("test.tsv")),
                     outside = slurp(e.file("outside.jsonl"));

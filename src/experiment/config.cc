@@ -36,7 +36,7 @@ void set_recipe(RunConfig& c, const Section& section, const Json& node, const st
   try {
     set_value(c, key, node);
   } catch (const Error& e) {
-    throw FileError(section.place(key) + e.what());
+    throw FileError(fmt::format("{}{}: {}", section.place(key), section.path(""), e.what()));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "base/output.h"
 #include "base/whole_folder.h"
 #include "huggingface/config.h"
+#include "huggingface/tokenizer_config.h"
 #include "huggingface/turns.h"
 #include "huggingface/weights.h"
 #include "run/folder.h"
@@ -86,6 +87,8 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   const int64_t own_context = hub.model.context;
   limit_context(hub, config_path, context);
   const Tokenizer tokenizer = Tokenizer::parse(read(folder, "tokenizer.json", kNoTokenizer), tokenizer_path);
+  const Json tokenizer_config = read_tokenizer_config(folder);
+  check_prefix(tokenizer_config, folder, tokenizer);
   if (tokenizer.size() > hub.model.vocab)
     throw FileError(
         fmt::format("{}: it has {} tokens, but {} says vocab_size = {}: the two do not belong together",
@@ -96,15 +99,16 @@ Imported import_folder(const std::string& folder, const std::string& run, int64_
   c.kind = CorpusKind::documents;
   c.model = hub.model;
   c.begin = begin_of(tokenizer, tokenizer_path);
-  out.end_note = choose_end(hub, folder, tokenizer);
+  out.notes = {choose_end(hub, folder, tokenizer), missing_tokens(tokenizer_config, folder, tokenizer)};
   c.end = hub.end < 0 ? "" : tokenizer.name(hub.end);
   Tokenizer framed = tokenizer;
   framed.frame(c.begin, c.end);
   if (const auto written = template_of_folder(folder, framed)) {
     ReadTemplate talk = read_template(*written, framed);
     c.chat = std::move(talk.form);
-    out.note = std::move(talk.note);
+    if (!talk.note.empty()) out.notes.push_back(folder + ": " + talk.note);
   }
+  std::erase(out.notes, "");
   const std::string toml = to_toml(c);
   parse_config(toml, config_path + " as a run's config");  // what no run could read is not written
   ParameterBlock declared;

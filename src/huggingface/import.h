@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "run/config.h"
 
@@ -13,9 +14,9 @@ inline constexpr const char *kHubFamily = "huggingface", *kHubType = "huggingfac
 struct Imported {
   RunConfig config;
   int64_t parameters = 0;
-  int64_t tokens = 0;    // in the tokenizer's vocabulary
-  std::string note;      // the parts of its chat template that are not imported; "" if none
-  std::string end_note;  // which tokens of eos_token_id do not end a text here; "" if none
+  int64_t tokens = 0;  // in the tokenizer's vocabulary
+  std::vector<std::string>
+      notes;  // sentences: what transformers does with this folder, and Ruminate does not
 };
 // context: the longest text; 0: the model's own limit. Weights keep their type (f16 becomes f32). The run
 // folder must not exist. FileError names the key and file that is unsupported or inconsistent; then nothing

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "generate/chat_template.h"
 #include "huggingface/jinja.h"
+#include "huggingface/tokenizer_config.h"
 #include "text/json.h"
 
 namespace rum {
@@ -231,11 +232,6 @@ Template named(const Tokenizer& t) {
   throw FileError(
       fmt::format("{}: chat_template: {}, found {}", path, kExpected, shortened(to_json(found), 100)));
 }
-// How a token is called that stands there as its name or as an object with it; "" where none does.
-std::string token_text(const Json* token) {
-  if (token && token->object()) token = token->find("content");
-  return token && token->text() ? *token->text() : "";
-}
 // The text that stands in tokenizer_config.json, or the one of several that is named "default"; else "".
 std::string default_template(const Json& of, const std::string& path) {
   if (of.text()) return *of.text();
@@ -270,15 +266,9 @@ std::string template_for(const ChatForm& form, const Tokenizer& t) {
 }
 
 std::optional<Template> template_of_folder(const std::string& folder, const Tokenizer& t) {
-  Disk& disk = Disk::real();
   Template out = named(t);
-  const std::string path = folder + "/tokenizer_config.json", jinja = folder + "/chat_template.jinja";
-  Json root;
-  if (disk.exists(path)) {
-    root =
-        parse_json(disk.read(path), path, {.depth = 16, .bytes = size_t{1} << 26, .values = size_t{1} << 20});
-    if (!root.object()) throw FileError(path + ": expected an object");
-  }
+  const Json root = read_tokenizer_config(folder);
+  const std::string jinja = folder + "/chat_template.jinja";
   for (const auto& [key, to] : {std::pair{"bos_token", &out.begin}, std::pair{"eos_token", &out.end}})
     if (std::string name = token_text(root.find(key)); !name.empty()) *to = std::move(name);
   for (const char* key : {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
@@ -290,10 +280,10 @@ std::optional<Template> template_of_folder(const std::string& folder, const Toke
     if (!names.empty()) out.others.emplace_back("additional_special_tokens", std::move(names));
   }
   const Json* found = root.find("chat_template");
-  if (disk.exists(jinja))
-    out.jinja = disk.read(jinja);
+  if (Disk::real().exists(jinja))
+    out.jinja = Disk::real().read(jinja);
   else if (found && !found->is_null())
-    out.jinja = default_template(*found, path);
+    out.jinja = default_template(*found, folder + "/tokenizer_config.json");
   return out.jinja.empty() ? std::nullopt : std::optional(std::move(out));
 }
 }  // namespace rum

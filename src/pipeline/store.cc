@@ -39,7 +39,10 @@ std::string now() {
 }
 }  // namespace
 
-Store::Store(std::string folder, StoreUser user) : folder_(std::move(folder)), user_(std::move(user)) {}
+Store::Store(std::string folder, StoreUser user) : folder_(std::move(folder)), user_(std::move(user)) {
+  if (Disk::real().exists(folder_) && !fs::is_directory(folder_))
+    throw FileError(fmt::format("\"{}\" is a file; name a folder", folder_));
+}
 bool Store::finished(const std::string& id) const {
   if (Disk::real().exists(folder(id) + "/" + kFacts)) return true;
   std::error_code unknown;

@@ -17,7 +17,7 @@ struct StoreUser {
 };
 class Store {
  public:
-  explicit Store(std::string folder, StoreUser = {});
+  explicit Store(std::string folder, StoreUser = {});  // FileError: a file has that name
   const std::string& path() const { return folder_; }
   std::string folder(const std::string& id) const { return folder_ + "/stages/" + id; }
   std::string part(const std::string& id) const { return folder(id) + ".part"; }

@@ -85,7 +85,9 @@ Estimate Trainer::estimate() {
   State& s = *state_;
   const Loader& loader = s.task->loader();
   for (const std::string& note : s.task->notes) s.progress.line(note);
-  const int64_t steps = s.config.steps, tries = std::min<int64_t>(12, steps);
+  const int64_t steps = s.config.steps, tokens = s.config.tokens * s.config.micro_batches;
+  const int64_t tries = std::min<int64_t>(tokens > 100'000 ? 3 : 12, steps);  // long steps vary little
+  if (tokens > 100'000) s.progress.line(fmt::format("trying {} steps of {} tokens", tries, tokens));
   const int64_t warm = std::min<int64_t>(2, tries - 1);  // steps that settle the memory are not timed
   double begin = 0;
   int64_t tokens_before = 0;

@@ -29,8 +29,7 @@ int import_model(int argc, char** argv) {
   const GptConfig& m = made.config.model;
   say("{}: {} parameters, {} layers of width {}, a vocabulary of {} ({} tokens), texts of up to {}", run,
       made.parameters, m.layers, m.width, m.vocab, made.tokens, m.context);
-  if (!made.end_note.empty()) say("{}", made.end_note);
-  if (!made.note.empty()) say("{}: {}", folder, made.note);
+  for (const std::string& note : made.notes) say("{}", note);
   return 0;
 }
 

@@ -1,0 +1,58 @@
+#include "huggingface/tokenizer_config.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace rum {
+Json read_tokenizer_config(const std::string& folder) {
+  const std::string path = folder + "/tokenizer_config.json";
+  if (!Disk::real().exists(path)) return Json(Json::Object());
+  Json root = parse_json(Disk::real().read(path), path,
+                         {.depth = 16, .bytes = size_t{1} << 26, .values = size_t{1} << 20});
+  if (!root.object()) throw FileError(path + ": expected an object");
+  return root;
+}
+
+std::string token_text(const Json* token) {
+  if (token && token->object()) token = token->find("content");
+  return token && token->text() ? *token->text() : "";
+}
+
+void check_prefix(const Json& config, const std::string& folder, const Tokenizer& tokenizer) {
+  const Json* prefix = config.find("add_prefix_space");
+  if (prefix == nullptr || prefix->boolean() == nullptr) return;
+  const bool there = tokenizer.decode(tokenizer.encode("a"), tokenizer.encode("a")) == " a";
+  if (*prefix->boolean() != there)
+    throw FileError(
+        fmt::format("{0}/tokenizer_config.json: add_prefix_space = {1} contradicts {0}/tokenizer.json, which "
+                    "puts {2} before a text: correct one of them",
+                    folder, !there, there ? "a blank" : "none"));
+}
+
+std::string missing_tokens(const Json& config, const std::string& folder, const Tokenizer& tokenizer) {
+  std::set<std::string> there{""};
+  for (Token t = 0; t < tokenizer.size(); ++t) there.insert(tokenizer.name(t));
+  std::vector<std::string> missing;
+  const auto look_up = [&](const Json* token) {
+    if (const std::string name = token_text(token); there.insert(name).second) missing.push_back(name);
+  };
+  for (const char* key :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+    look_up(config.find(key));
+  if (const Json* more = config.find("additional_special_tokens"); more && more->array())
+    for (const Json& token : *more->array()) look_up(&token);
+  if (const Json* added = config.find("added_tokens_decoder"); added && added->object())
+    for (const auto& [id, token] : *added->object()) look_up(&token);
+  if (missing.empty()) return "";
+  return fmt::format(
+      "{}: tokenizer_config.json names tokens that tokenizer.json does not add: {}; transformers finds them "
+      "in "
+      "a text, and Ruminate does not",
+      folder, fmt::join(missing, ", "));
+}
+}  // namespace rum
