@@ -3,7 +3,7 @@
 // together. The host waits for the sum: a process that dies leaves the others' GPUs waiting for its part for
 // ever, and what they have instead of a sum must not reach the weights.
 #include "cuda/kernel.h"
-#include "parallel/ranks.h"
+#include "cuda/nccl.h"
 
 #ifdef SIMT_GPU
 #include <dlfcn.h>
@@ -106,6 +106,10 @@ class Nccl {
   Communicator all_ = nullptr;   // until the process ends, or a sum has failed
   cudaEvent_t added_ = nullptr;  // the newest sum is there
 };
+#endif
+}  // namespace
+
+#ifdef SIMT_GPU
 void add_all(Ranks& ranks, const Tensor& block) {
   static Nccl nccl(ranks);
   nccl.add_all(ranks, block);
@@ -114,6 +118,7 @@ void add_all(Ranks& ranks, const Tensor& block) {
 void add_all(Ranks&, const Tensor&) { fail("several processes on emulated GPUs: train on the CPU"); }
 #endif
 
+namespace {
 void sum_parts(Ranks& ranks, const Tensor& block, Tensor& held, Round round) {
   if (block.dtype() != DType::f32) fail_no_type(block.dtype());
   const bool last = round.number + 1 == round.of;

@@ -11,6 +11,17 @@ export LC_ALL=C # decimal points
 folder=${EVIDENCE:-data/evidence}
 
 hashes() { sha256sum cuda/*.cu cuda/*.h cuda/simt/*.h cuda/ladder/*.cu | awk '{ print substr($1, 1, 16), $2 }'; }
+# Of what ran: kernels with wgmma do so on cards of 9.0 alone, and not with RUM_HOPPER=0.
+files() { # FILE with its line `device: ...`
+  if [ "${RUM_HOPPER:-1}" != 0 ] && grep -q '^device: .*compute capability 9\.0' "$1"; then left_out='^$'; else
+    left_out=hopper && echo "not run: the kernels with wgmma"
+  fi
+  hashes | grep -v "$left_out" | sed 's/^/file: /'
+}
+# What is cut off stays readable where evidence goes to a folder of its own.
+make_work() { # NAME
+  if [ -n "${EVIDENCE:-}" ]; then work=$EVIDENCE/$1 && mkdir -p "$work"; else work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT; fi
+}
 gpu() { sed -n 's/^device: \([^,]*\).*/\1/p' "$1" | tr -cs 'A-Za-z0-9' '-' | sed 's/-*$//' | tr 'A-Z' 'a-z'; }
 state() {
   echo "date: $(date -u +%Y-%m-%d)"
@@ -20,10 +31,10 @@ state() {
 
 case "${1:-}" in
 run)
-  work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+  make_work parity || exit 1
   found=$work/evidence
-  RUM_EVIDENCE=$found "$2"
-  status=$?
+  { RUM_EVIDENCE=$found "$2"; echo $? >"$work/code"; } | tee "$work/out"
+  status=$(cat "$work/code")
   [ -f "$found" ] || exit 1 # no GPU: the program has already said so
   gpu=$(gpu "$found")
   case $gpu in emulation*) cat "$found"; echo "that was the emulation: it proves nothing about a GPU"; exit 1 ;; esac
@@ -35,7 +46,8 @@ run)
     echo "limits: f32 1e-05, bf16 2e-02; attention kernels that turn queries and keys (RoPE) in bf16 4e-02, since these are rounded once more"
     state
     cat "$found"
-    hashes | sed 's/^/file: /'
+    echo "tests: $(tail -n 1 "$work/out")"
+    files "$found"
   } >"$folder/parity-$gpu.txt"
   echo "written: $folder/parity-$gpu.txt"
   ;;
@@ -44,8 +56,7 @@ sanitize)
     echo "compute-sanitizer was not found: its four tools were NOT run (it is part of the CUDA toolkit)"
     exit 0
   }
-  # What is cut off stays readable where evidence goes to a folder of its own.
-  if [ -n "${EVIDENCE:-}" ]; then work=$EVIDENCE/sanitizer && mkdir -p "$work"; else work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT; fi || exit 1
+  make_work sanitizer || exit 1
   status=0 tools='memcheck racecheck initcheck synccheck'
   for t in $tools; do # side by side
     # Races are looked for in our kernels alone, and without the library's: racecheck 2025.3 ends in one of them with
@@ -54,10 +65,10 @@ sanitize)
     # the kernels with wgmma rely on; the emulator's checker does (data/evidence/gpu-2026-11-29.md).
     only='CudaKernels.*:CudaRows.*:CudaAttention.*:CudaChoose.*:CudaOps.Every*:CudaLadder.*' ours=
     case $t in racecheck) ours='--kernel-name kernel_substring=rum' only=$only-CudaKernels.Gemm:CudaOps.* ;; esac
-    case $t in racecheck | synccheck) wgmma=0 ;; *) wgmma=1 ;; esac
+    case $t in racecheck | synccheck) wgmma=0 ;; *) wgmma=${RUM_HOPPER:-1} ;; esac
     # shellcheck disable=SC2086
     { RUM_HOPPER=$wgmma "$tool" --tool $t $ours --show-backtrace no --error-exitcode 9 "$2" --gtest_brief=1 \
-      --gtest_filter="$only" >"$work/$t" 2>&1; echo $? >"$work/$t.code"; } &
+      --gtest_filter="$only" >"$work/$t" 2>&1; code=$?; echo $code >"$work/$t.code"; echo "$t: ended with status $code"; } &
   done
   wait
   for t in $tools; do
@@ -72,7 +83,7 @@ sanitize)
   gpu=$(gpu "$work/memcheck")
   case $gpu in emulation*) echo "that was the emulation: it proves nothing about a GPU"; exit 1 ;; esac
   mkdir -p "$folder"
-  { echo "the tests of single kernels under compute-sanitizer"; state; cat "$work/lines"; hashes | sed 's/^/file: /'; } \
+  { echo "the tests of single kernels under compute-sanitizer"; state; cat "$work/lines"; files "$work/memcheck"; } \
     >"$folder/sanitizer-$gpu.txt"
   echo "written: $folder/sanitizer-$gpu.txt"
   ;;
@@ -82,7 +93,7 @@ hashes) hashes ;;
 changed)
   newest=$(ls -t "$folder"/parity-*.txt 2>/dev/null | head -n 1)
   [ -n "$newest" ] || { echo "no evidence of a GPU run yet: every kernel is unproven on hardware (make test-gpu)"; exit 0; }
-  hashes | grep -vxF "$(sed -n 's/^file: //p' "$newest")" | awk '{ print $2, "has changed since" }' |
+  hashes | grep -vxF "$(sed -n 's/^file: //p' "$newest")" | awk '{ print $2, "is not as tested in" }' |
     sed "s|\$| $newest|"
   ;;
 *)

@@ -66,6 +66,7 @@ TEST(CudaBench, CountsWhatAKernelMustDo) {
   EXPECT_EQ(work(bf16, "cross_entropy").bytes, 2.0 * 2 * 32 * 50);
   // Two products of 16 wide heads: 2 * 16 flop for each pair of a query and a key, half of 16 x 16 pairs.
   EXPECT_EQ(work(bf16, "attention_forward").flops, 2.0 * (2 * 16) * (2 * 2 * 128));
+  EXPECT_EQ(work(bf16, "attention_backward, as in Llama").flops, 5.0 * (2 * 32) * (2 * 128));  // one head
   EXPECT_EQ(work(bf16, "cross_attention_backward").flops, 5.0 * (2 * 16) * (2 * 2 * 256));
 }
 TEST(CudaBench, FlopsPerTokenOfGpt2) {  // 123,689,472 parameters without the position table

@@ -3,6 +3,7 @@
 // positions) is left out.
 #include <memory>
 #include <numeric>
+#include <tuple>
 
 #include "cuda/ladder/ladder.h"
 #include "generate/sampler.h"
@@ -186,30 +187,38 @@ void norms(std::vector<Case>& to, DType t) {
   to.push_back({"rmsnorm_backward", t, [=](const Sizes& s) { return norm_backward(s, t, false, 0); }});
 }
 
+// The config's own; as Llama has it, with heads twice as wide, in groups, turned by their positions (RoPE); or of
+// a decoder to its encoder.
+enum class Attends : uint8_t { itself, grouped, memory };
 // Two products of (length x width of a head) forward and five backward; causal is half of it.
-Work attention_work(const Sizes& s, DType t, bool cross, bool backward) {
-  Tensor q = filled({s.tokens(), (cross ? 1 : 3) * s.width}, t),
+Work attention_work(const Sizes& s, DType t, Attends to, bool backward) {
+  const bool cross = to == Attends::memory, grouped = to == Attends::grouped;
+  const Heads h =
+      grouped ? Heads{static_cast<int>(s.heads / 2), static_cast<int>((s.heads + 5) / 6)} : heads(s);
+  const int64_t kv_width = s.width / h.query * h.kv;
+  const Rope rope = grouped ? 10000.0f : 0.0f;
+  Tensor q = filled({s.tokens(), s.width + (cross ? 0 : 2 * kv_width)}, t),
          kv = cross ? filled({s.tokens(), 2 * s.width}, t) : Tensor(),
          y = Tensor::empty({s.tokens(), s.width}, t, kCuda), dy = filled(y.shape(), t),
-         lse = Tensor::empty({s.tokens(), s.heads}, DType::f32, kCuda);
+         lse = Tensor::empty({s.tokens(), h.query}, DType::f32, kCuda);
   const Layout l = layout(s.texts, s.length, Mask::causal);
-  const Heads h = heads(s);
   const auto dq = slot(q.shape(), t), dkv = cross ? slot(kv.shape(), t) : nullptr;
   const std::function<void()> forward = [=]() mutable {
     if (cross)
       kernels::cross_attention_forward(kCuda, q, kv, h, l, l, y, lse);
     else
-      kernels::attention_forward(kCuda, q, h, l, 0, 0, y, lse);
+      kernels::attention_forward(kCuda, q, h, l, 0, rope, y, lse);
   };
   forward();  // backward reads what it leaves
   const double one = 2 * real(s.tokens()) * real(s.length) * real(s.width) / (cross ? 1 : 2);
-  if (!backward) return {.flops = 2 * one, .in_step = cross ? 0 : real(s.layers), .run = forward};
-  return {.flops = 5 * one, .in_step = cross ? 0 : real(s.layers), .run = [=] {
+  const double in_step = to == Attends::itself ? real(s.layers) : 0;
+  if (!backward) return {.flops = 2 * one, .in_step = in_step, .run = forward};
+  return {.flops = 5 * one, .in_step = in_step, .run = [=] {
             if (cross)
               kernels::cross_attention_backward(kCuda, q, kv, h, l, l, y, lse, dy, Grad(dq.get()),
                                                 Grad(dkv.get()));
             else
-              kernels::attention_backward(kCuda, q, h, l, 0, y, lse, dy, Grad(dq.get()));
+              kernels::attention_backward(kCuda, q, h, l, rope, y, lse, dy, Grad(dq.get()));
           }};
 }
 // One token for each text, each with `prompt + fresh - 1` before it in the cache.
@@ -227,11 +236,12 @@ struct Written {
   }
 };
 void attentions(std::vector<Case>& to, DType t) {
-  for (const bool cross : {false, true})
+  for (const auto& [kind, name, like] : {std::tuple{Attends::itself, "attention", ""},
+                                         {Attends::grouped, "attention", ", as in Llama"},
+                                         {Attends::memory, "cross_attention", ""}})
     for (const bool backward : {false, true})
-      to.push_back(
-          {std::string(cross ? "cross_attention" : "attention") + (backward ? "_backward" : "_forward"), t,
-           [=](const Sizes& s) { return attention_work(s, t, cross, backward); }});
+      to.push_back({std::string(name) + (backward ? "_backward" : "_forward") + like, t,
+                    [=](const Sizes& s) { return attention_work(s, t, kind, backward); }});
   to.push_back({"attention_forward, one token, cache", t, [=](const Sizes& s) {
                   const Written w(s, t);
                   Tensor qkv = filled({s.written, 3 * s.width}, t),
