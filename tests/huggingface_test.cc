@@ -399,6 +399,15 @@ TEST(HuggingFaceImport, OfTwoAtOnceTheSecondLeavesTheFirstAlone) {
   EXPECT_TRUE(fs::exists(theirs));
   EXPECT_EQ(std::distance(fs::directory_iterator(s.path), fs::directory_iterator{}), 1);
 }
+TEST(HuggingFaceImport, WhatFailsIsNamedAsItWouldHaveBeen) {
+  const Scratch s;
+  const std::string run = s.path + "/run";
+  EXPECT_EQ(error_of([&] {
+              whole_folder(run, [](const std::string& to) { throw FileError(to + "/model: no space left"); });
+            }),
+            run + "/model: no space left");
+  EXPECT_TRUE(fs::is_empty(s.path));
+}
 TEST(HuggingFaceImport, WhatAKilledOneHasLeftIsRemoved) {
   const Scratch s;
   const std::string run = s.path + "/run", left = run + ".ruminate-0a1b2c3d.tmp",

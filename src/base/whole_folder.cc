@@ -27,17 +27,22 @@ void remove_leftovers(const std::string& path) {
 void whole_folder(const std::string& path, const std::function<void(const std::string&)>& write) {
   remove_leftovers(path);
   const std::string unfinished = unfinished_name(path);
+  std::error_code failed;
   try {
     Disk::real().make_folders(unfinished);
     write(unfinished);
-    std::error_code failed;
     fs::rename(unfinished, path, failed);
     if (failed == std::errc::directory_not_empty || failed == std::errc::file_exists)
       throw FileError(path + ": another process has made it meanwhile; name a new folder");
     if (failed) refuse(path, "be made", failed.value());
+  } catch (const FileError& e) {  // of a file by its later name: the folder of now is gone when that is read
+    fs::remove_all(unfinished, failed);
+    std::string text = e.what();
+    if (const size_t at = text.find(unfinished); at != std::string::npos)
+      text.replace(at, unfinished.size(), path);
+    throw FileError(text);
   } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(unfinished, ignored);
+    fs::remove_all(unfinished, failed);
     throw;
   }
 }
