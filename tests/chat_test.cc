@@ -10,7 +10,9 @@
 #include <cmath>
 #include <condition_variable>
 #include <filesystem>
+#include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/file.h"
@@ -169,8 +171,8 @@ TEST_F(Chat, ParametersAreAddedAndLeftOut) {
                 "chat max_completion_tokens 4096 reasoning_effort \"low\" without seed system "),
             0u);
   EXPECT_EQ(provenance_of(config(server)).decoding.find("chat temperature 0 max_tokens 256 system "), 0u);
-  for (const char* wrong :
-       {"[1]", R"({"temperature": 1})", R"({"model": "n"})", R"({"model": null})", R"({"top_p": null})"}) {
+  for (const char* wrong : {"[1]", R"({"temperature": 1})", R"({"model": "n"})", R"({"model": null})",
+                            R"({"top_p": null})", R"({"n": 3})", R"({"stream": true})"}) {
     c.parameters = parse_json(wrong, "parameters");
     EXPECT_NE(error_of([&] { provenance_of(c); }).find("--parameters: "), std::string::npos) << wrong;
   }
@@ -237,6 +239,78 @@ TEST_F(Chat, TriesAgainWhatMayPass) {
   const auto lines = read_generated(path);
   ASSERT_EQ(lines.size(), 7u);
   for (size_t i = 0; i < 7; ++i) EXPECT_EQ(lines[i].target, sources[i]);
+}
+// As servers end requests when they stop or fail, with half a text or none: not by the model's or the client's
+// will.
+TEST_F(Chat, WhatTheServerBrokeOffIsAskedForAgain) {
+  const std::map<std::string, const char*> broken{{"eins", "abort"},
+                                                  {"drei \"x\"", "error"},
+                                                  {"vier", "cancelled"},
+                                                  {"sechs", "insufficient_system_resource"}};
+  std::set<std::string> seen;
+  std::mutex mutex;
+  const Server server([&](const std::string&, const Json& body, int) {
+    const std::lock_guard lock(mutex);
+    const std::string source = asked(body);
+    const bool first = seen.insert(source).second;
+    if (first && broken.contains(source))
+      return completion(source == "eins" ? "" : "half", broken.at(source));
+    return completion("<" + source + ">", source == "sieben" ? "tool_calls" : "stop");
+  });
+  write(config(server));
+  EXPECT_EQ(server.requests(), 7 + 4);
+  const auto lines = read_generated(path);
+  ASSERT_EQ(lines.size(), 7u);
+  for (size_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(lines[i].target, "<" + sources[i] + ">");
+    EXPECT_EQ(lines[i].finished, i != 6);  // no other reason says that a text is whole
+  }
+}
+TEST_F(Chat, AnAnswerThatDoesNotSayWhyItEndedIsWhole) {
+  const Server server([](const std::string&, const Json& body, int) -> Reply {
+    const char* reason = asked(body) == "eins" ? R"(, "finish_reason": null)" : "";
+    return {200, fmt::format(R"({{"choices": [{{"message": {{"content": "x"}}{}}}]}})", reason), "", 0};
+  });
+  write(config(server));
+  for (const Generated& line : read_generated(path)) EXPECT_TRUE(line.finished);
+}
+TEST_F(Chat, ACountBelowNothingIsNoCount) {
+  const Server server([](const std::string&, const Json&, int) -> Reply {
+    return {200, R"({"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": -5}})", "",
+            0};
+  });
+  write(config(server));
+  EXPECT_EQ(read_generated(path).at(0).tokens, 0);
+}
+// The server fails on the second source as long as others are asked for at its side.
+TEST_F(Chat, ASourceThatFailsIsAskedForAloneBeforeAnswersBehindItAreLost) {
+  for (const int fails : {3, 8}) {
+    std::atomic<int> failed = 0, others = 0;
+    const Server server([&](const std::string&, const Json& body, int) -> Reply {
+      if (asked(body) == "zwei" && failed++ < fails) return {500, "busy", "", 0};
+      ++others;
+      return completion("<" + asked(body) + ">");
+    });
+    ChatConfig c = config(server);
+    c.tries = 3, c.parallel = 7;
+    Disk::real().remove(path);
+    const std::string e = error_of([&] { write(c); });
+    EXPECT_EQ(read_generated(path).size(), fails == 3 ? 7u : 1u) << e;
+    EXPECT_EQ(failed, fails == 3 ? 4 : 6);
+    EXPECT_EQ(e.find("source 1: no answer in 3 tries") != std::string::npos, fails == 8) << e;
+    EXPECT_EQ(others, fails == 3 ? 7 : 6);
+  }
+}
+TEST_F(Chat, APasswordIsKeptOutOfTheFile) {
+  ChatConfig c;
+  for (const char* url : {"http://me:s3cret@host/v1", "me:s3cret@host/v1", "https://s3cret@host?x"}) {
+    c.url = url;
+    const std::string e = error_of([&] { provenance_of(c); });
+    EXPECT_EQ(e.find("--url: expected no name or password before the host; --key-from"), 0u) << e;
+    EXPECT_EQ(e.find("s3cret"), std::string::npos);
+  }
+  c.url = "https://host/v1/models/m@1";
+  EXPECT_EQ(error_of([&] { provenance_of(c); }), "");
 }
 TEST_F(Chat, ASourceThatIsRefusedCostsNoOther) {
   const Server server([&](const std::string&, const Json& body, int) -> Reply {
@@ -337,7 +411,7 @@ TEST_F(Chat, GivesUpWithTheServersOwnWords) {
     EXPECT_EQ(read_generated(path).size(), 5u);  // what was answered is kept
   };
   failing({429, "slow down", "", 0}, "no answer in 2 tries, the last: status 429: \"slow down\"", 2);
-  failing({200, "<html>", "", 0}, "no chat completion, but \"<html>\"", 2);
+  failing({200, "<html>", "", 0}, "no whole chat completion, but \"<html>\"", 2);
   failing({401, "wrong key", "", 0}, "status 401: \"wrong key\"; trying again would not help", 1);
   failing({429, "", "Retry-After: 7200\r\n", 0}, "the server asks to wait 7200 s", 1);
   failing({200, "{}", "", 1}, "timed out", 2, .3);

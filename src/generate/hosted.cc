@@ -21,6 +21,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 std::chrono::duration<double> seconds(double s) { return std::chrono::duration<double>(s); }
 
+// Else every line of the file, and every error, would repeat the password.
+void check_url(const std::string& url) {
+  const size_t scheme = url.find("://"), host = scheme == std::string::npos ? 0 : scheme + 3;
+  RUM_CHECK(url.substr(host, url.find_first_of("/?#", host) - host).find('@') == std::string::npos,
+            "--url: expected no name or password before the host; --key-from names a variable with a key");
+}
+
 constexpr double kLongestGap = 1e6;  // seconds between two requests; a clock counts no further than 9e9
 // Lets requests begin at most so often a minute, evenly spread.
 class Pace {
@@ -51,9 +58,10 @@ Json::Object parameters(const ChatConfig& c) {
   RUM_CHECK(c.parameters.object(), "--parameters: expected a JSON object, found {}", to_json(c.parameters));
   for (const auto& [key, value] : *c.parameters.object()) {
     const bool ours = std::erase_if(out, [&](const auto& x) { return x.first == key; }) > 0;
-    RUM_CHECK(value.is_null() ? ours : !ours && key != "model" && key != "messages",
+    const bool fixed = key == "model" || key == "messages" || key == "n" || key == "stream";
+    RUM_CHECK(value.is_null() ? ours : !ours && !fixed,
               "--parameters: {}: expected null, which leaves out temperature, max_tokens or seed, or a "
-              "parameter that has no flag of its own",
+              "parameter that has no flag of its own and leaves an answer one text in one piece",
               to_json(Json(Json::Object{{key, value}})));
     if (!ours) out.emplace_back(key, value);
   }
@@ -75,7 +83,7 @@ struct Asked {
   std::string refused;  // why it has no text
   bool answered = false;
 };
-// What an answer says, or nothing where it is not a chat completion.
+// What an answer says, or nothing where it is not a chat completion, or one that the server broke off.
 std::optional<Asked> answer(const std::string& body) {
   Json json;
   try {
@@ -92,10 +100,13 @@ std::optional<Asked> answer(const std::string& body) {
   const Json *const said = member(&first, "message"), *const content = member(said, "content"),
                     *const reason = member(&first, "finish_reason");
   const std::string ended = reason && reason->text() ? *reason->text() : "stop";
+  for (const char* broken : {"abort", "error", "cancelled", "insufficient_system_resource"})
+    if (ended == broken) return {};
   Asked out;
   out.answered = true;
   Generated& g = out.line;
-  if (const Json* tokens = member(member(&json, "usage"), "completion_tokens")) tokens->whole(g.tokens);
+  if (const Json* tokens = member(member(&json, "usage"), "completion_tokens"))
+    if (int64_t n = 0; tokens->whole(n)) g.tokens = std::max<int64_t>(n, 0);
   const bool none = said && said->object() && (!content || content->is_null());
   if (!none && (!content || !content->text())) return {};
   if (!none) g.target = one_line(*content->text());
@@ -107,7 +118,7 @@ std::optional<Asked> answer(const std::string& body) {
   const size_t begin = g.target.find_first_not_of(' ');
   g.target.erase(0, std::min(begin, g.target.size()));
   g.target.erase(g.target.find_last_not_of(' ') + 1);
-  g.finished = ended != "length" && ended != "content_filter";
+  g.finished = ended == "stop";
   return out;
 }
 constexpr double kLongestWait = 600;  // seconds that a server may ask for
@@ -123,7 +134,7 @@ constexpr size_t kMostRefused = 3;  // before any answer
 std::string said(const HttpReply& r) {
   if (r.status == 0) return r.error;
   const std::string beginning = one_line(shortened(r.body, 200));
-  if (r.status == 200) return fmt::format("no chat completion, but \"{}\"", beginning);
+  if (r.status == 200) return fmt::format("no whole chat completion, but \"{}\"", beginning);
   if (!r.leads_to.empty())
     return fmt::format("status {}, which leads to {}; give the address that answers", r.status, r.leads_to);
   return fmt::format("status {}: \"{}\"", r.status, beginning);
@@ -156,6 +167,7 @@ Asked ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& pace
 }  // namespace
 
 Provenance provenance_of(const ChatConfig& c, int64_t generation) {
+  check_url(c.url);
   std::string decoding = "chat";
   bool seeded = false;
   for (const auto& [key, value] : parameters(c)) {
@@ -182,17 +194,24 @@ int64_t chat_file(std::span<const std::string> sources, const ChatConfig& c, con
     const size_t n = std::min(static_cast<size_t>(c.parallel), sources.size() - at);
     std::vector<std::optional<Asked>> answers(n);
     std::vector<std::exception_ptr> failures(n);
+    const auto have_answered = [&](size_t k) {
+      try {
+        if (blank_line(sources[at + k])) return void(answers[k].emplace());
+        answers[k] = ask(c, sources[at + k], static_cast<int64_t>(at + k), pace);
+      } catch (...) {
+        failures[k] = std::current_exception();
+      }
+    };
     {
       std::vector<std::jthread> threads;
-      for (size_t k = 0; k < n; ++k)
-        threads.emplace_back([&, k] {
-          try {
-            if (blank_line(sources[at + k])) return void(answers[k].emplace());
-            answers[k] = ask(c, sources[at + k], static_cast<int64_t>(at + k), pace);
-          } catch (...) {
-            failures[k] = std::current_exception();
-          }
-        });
+      for (size_t k = 0; k < n; ++k) threads.emplace_back(have_answered, k);
+    }
+    // Answers behind a source that failed would be lost: it is asked for once more, alone.
+    size_t end = n;
+    while (end > 0 && !(answers[end - 1] && answers[end - 1]->answered)) --end;
+    for (size_t j = 0; j < end; ++j) {
+      if (!answers[j]) have_answered(j);
+      if (!answers[j]) break;
     }
     size_t k = 0;
     for (; k < n && answers[k]; ++k) {

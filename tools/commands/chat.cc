@@ -75,7 +75,9 @@ int chat(int argc, char** argv) {
       .add("--tries", c.tries,
            "of one source, with pauses of 1, 2, 4 ... seconds, or what the server asks for", 1, 100)
       .add("--per-minute", c.per_minute, "limit on requests per minute; 0: none", 0)
-      .add("--parallel", c.parallel, "requests in flight", 1, 256)
+      .add("--parallel", c.parallel,
+           "requests in flight; where a source fails for good, answers to up to N-1 later ones are dropped",
+           1, 256)
       .add("--generation", generation, "1 for a model of human text, 2 for one of text of 1, ...", 1,
            1 << 20);
   if (const auto status = flags.parse(argc, argv)) return *status;
