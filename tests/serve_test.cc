@@ -88,10 +88,22 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
       {R"({"prompt":"a","temperature":1e-40})",
        "400 temperature: temperature: expected 0, or enough to divide"},
       {R"({"prompt":"a","max_tokens":0})", "400 max_tokens: "},
+      {R"({"prompt":"a","max_tokens":513})",
+       "400 max_tokens: max_tokens: expected a whole number from 1 to 512, found 513"},
       {R"({"prompt":"a","n":1000})", "400 n: "},
       {R"({"prompt":["a","b","c"],"n":8})", "400 n: 24 texts in one request; at most 16"},
       {R"({"prompt":"a","model":"gpt"})", "404 model: there is no model \"gpt\" here, only \"m\""},
-      {R"({"prompt":"a","logprobs":5})", "400 logprobs: logprobs: this server supports only the value null"},
+      {R"({"prompt":"a","logprobs":5})", "400 logprobs: logprobs: this server supports only the value false"},
+      {R"({"prompt":"a","stream_options":"foo"})",
+       "400 stream_options: stream_options: expected a JSON object"},
+      {R"({"prompt":"a","stream_options":{"include_usage":"yes"}})",
+       "400 stream_options.include_usage: stream_options.include_usage: expected true or false, found"},
+      {R"({"prompt":"a","stream_options":{"usage":true}})",
+       "400 stream_options.usage: unknown key \"stream_options.usage\""},
+      {R"({"prompt":"a","top_p":-0.1})", "400 top_p: "},
+      {R"({"prompt":"a","seed":1.5})", "400 seed: "},
+      {R"({"prompt":"a","tool_choice":"auto"})", "400 tool_choice: "},
+      {R"({"prompt":"a","modalities":["text","audio"]})", "400 modalities: "},
       {R"({"prompt":"a","presence_penalty":1.5})", "400 presence_penalty: "},
       {R"({"prompt":"a","stop":["a","b","c","d","e"]})", "400 stop: "},
       {R"({"prompt":"a","stream":"yes"})", "400 stream: "},
@@ -123,6 +135,41 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
   EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":"a"}]})", true), "");
 }
 
+TEST_F(Refusals, OfAMessageNameWhatIsNotRead) {
+  const auto of = [&](const std::string& first) {
+    return said(*pairs, R"({"messages":[)" + first + R"(,{"role":"user","content":"a"}]})", true);
+  };
+  const std::pair<const char*, const char*> cases[] = {
+      {R"(1)", "400 messages[0]: messages[0]: expected a JSON object"},
+      {R"({"content":"a"})", "400 messages[0].role: "},
+      {R"({"role":"tool","content":"a"})",
+       "400 messages[0].role: messages[0].role: expected system, developer, user or assistant, found "
+       "\"tool\""},
+      {R"({"role":"user","content":"a","text":"b"})",
+       "400 messages[0].text: unknown key \"messages[0].text\""},
+      {R"({"role":"assistant","content":null,"tool_calls":[{"id":"1"}]})", "400 messages[0].tool_calls: "},
+  };
+  for (const auto& [first, expected] : cases) EXPECT_EQ(of(first).find(expected), 0u) << of(first);
+  EXPECT_EQ(of(R"({"role":"developer","content":"a","name":"me"})"), "");
+  // As OpenAI's library for Python writes an answer that is sent back.
+  EXPECT_EQ(of(R"({"content":"a","refusal":null,"role":"assistant","annotations":[],"audio":null,)"
+               R"("function_call":null,"tool_calls":null})"),
+            "");
+}
+TEST_F(Refusals, ButNotOfWhatOrdinaryClientsSend) {
+  const auto read = [&](const std::string& more) {
+    return serve::read_request(R"({"prompt":"a",)" + more + "}", false, *texts, served()).prompts[0];
+  };
+  read(
+      R"("tool_choice":"none","modalities":["text"],"logprobs":false,"stream_options":{"include_usage":true})");
+  const float least = read(R"("top_p":0)").decoding.top_p;  // less than any likeliest token has
+  EXPECT_GT(least, 0);
+  EXPECT_LT(static_cast<double>(least) * static_cast<double>(texts->tokenizer.size()), 1);
+  const auto seed = [&](const char* n) { return read(fmt::format("\"seed\":{}", n)).decoding.seed; };
+  EXPECT_EQ(seed("4294967295"), UINT32_MAX);  // those that fit are taken as they are
+  EXPECT_EQ(seed("-1"), seed("-1"));
+  EXPECT_NE(seed("1099511627776"), seed("2199023255552"));  // 2^40, 2^41
+}
 TEST_F(Refusals, EachPromptHasASeedOfItsOwn) {
   const auto seeds = [&](const std::string& more) {
     std::vector<uint32_t> out;
@@ -152,6 +199,9 @@ TEST_F(Refusals, TextsAreReadInNfcAsForTraining) {
     return R"({"messages":[{"role":"user","content":")" + text + "\"}]}";
   };
   EXPECT_EQ(read(*pairs, said(apart), true), read(*pairs, said(composed), true));
+  const std::string stops = R"({"prompt":"a","stop":[")" + apart + "\"]}";
+  EXPECT_EQ(serve::read_request(stops, false, *texts, served()).prompts[0].stop,
+            std::vector<std::string>{composed});
 }
 TEST_F(Refusals, AnAnswerIsCreatedWhenItIsAskedFor) {
   serve::ServedModel m = served();
@@ -209,6 +259,34 @@ TEST(Engine, OfASearchOnlyTheTokensUpToAStopCount) {
   while (!job->over() && job->wait(delta, std::chrono::seconds(2))) {
   }
   EXPECT_EQ(job->tokens(), static_cast<int64_t>(first));
+}
+
+TEST(Engine, WhoHasLeftKeepsNoPlaceInTheQueue) {
+  Scratch folder;
+  write_run(folder.path + "/run", {.kind = CorpusKind::documents});
+  const auto run = load_run(folder.path + "/run");
+  serve::Engine engine(*run, 8, 1);
+  std::promise<void> held, go;
+  std::jthread holds([&] {
+    engine.call([&] {
+      held.set_value();
+      go.get_future().wait();
+    });
+  });
+  held.get_future().wait();
+  serve::GenerationRequest w{{}, {.max_new = 2}, -1, {}};
+  run->tokenizer.encode("the ", w.prompt.tokens);
+  const auto left = engine.begin(w);
+  ASSERT_TRUE(left);
+  EXPECT_FALSE(engine.begin(w));
+  left->cancel();
+  const auto stays = engine.begin(w);
+  EXPECT_TRUE(stays);
+  go.set_value();
+  serve::TextDelta delta;
+  while (stays && !stays->over() && stays->wait(delta, std::chrono::seconds(2))) {
+  }
+  EXPECT_TRUE(stays && stays->over());
 }
 
 // A connection of this process with itself.
@@ -364,14 +442,15 @@ struct Serve : testing::Test {
     close(s);
     return out;
   }
-  // Asks for a text, and returns as soon as the server has begun to answer.
-  int begun(const std::string& body) const {
+  // Asks for a text, and returns as soon as the server has begun to answer: with news, or with its head, which
+  // it sends while the request waits.
+  int begun(const std::string& body, const char* until = "\ndata: ") const {
     const int s = connected();
     say(s, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
                std::to_string(body.size()) + "\r\n\r\n" + body);
     std::string heard;
     char c = 0;
-    while (heard.find("\ndata: ") == std::string::npos && read(s, &c, 1) == 1) heard += c;
+    while (heard.find(until) == std::string::npos && read(s, &c, 1) == 1) heard += c;
     return s;
   }
   std::string raw(const std::string& path, const std::string& body, const std::string& host = "localhost",
@@ -633,6 +712,10 @@ TEST_F(Serve, RefusesWhatIsNotMeantForIt) {
     EXPECT_EQ(status(std::string("\r\nOrigin: ") + foreign), "HTTP/1.1 403") << foreign;
   EXPECT_EQ(status("\r\nContent-Type: multipart/form-data; boundary=x"), "HTTP/1.1 415");
   EXPECT_EQ(status("\r\nContent-Encoding: gzip"), "HTTP/1.1 400");
+  const int malformed = connected();
+  say(malformed,
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n");
+  EXPECT_EQ(hear(malformed).substr(0, 12), "HTTP/1.1 400");
   EXPECT_EQ(raw("/look", std::string(51, '\x01')).substr(0, 12), "HTTP/1.1 413");
   // The program reads its prompt as the server does.
   const auto written = [&](const char* prompt) {
@@ -648,8 +731,9 @@ TEST_F(Serve, AFailureIsTold) {
   p.write("run/model.safetensors", weights);
   start(std::vector<std::string>{});
   const std::string body = R"({"prompt":"the ","max_tokens":4)";
-  EXPECT_NE(text_at(post("/v1/completions", body + "}").body, {"error", "message"}).find("not finite"),
-            std::string::npos);
+  const HttpReply whole = post("/v1/completions", body + "}");
+  EXPECT_EQ(whole.status, 0) << whole.body;  // not taken for an answer, but there for who looks
+  EXPECT_NE(text_at(whole.body, {"error", "message"}).find("not finite"), std::string::npos);
   const std::string streamed = post("/v1/completions", body + R"(,"stream":true})").body;
   ASSERT_EQ(streamed.find("data: {"), 0u) << streamed;
   EXPECT_NE(text_at(streamed.substr(6), {"error", "message"}).find("not finite"), std::string::npos);
@@ -703,13 +787,20 @@ TEST_F(Serve, WhatIsInProgressIsFinishedAtTheEnd) {
 }
 TEST_F(Serve, ButNotForLongerThanItsPatience) {
   start(CorpusKind::documents, {"--max-tokens", "60000", "--patience", "1"}, 60000);
-  const int asks = begun(kEndless);
-  std::future<std::string> rest = std::async(std::launch::async, [&] { return hear(asks); });
+  const int streams = begun(kEndless), waits = begun(R"({"prompt":"the "})", "\r\n\r\n");
+  std::future<std::string> rest = std::async(std::launch::async, [&] { return hear(streams); });
+  std::future<std::string> other = std::async(std::launch::async, [&] { return hear(waits); });
   const Ran r = end();
   EXPECT_EQ(r.status, 0) << r.err;
-  const std::string heard = rest.get();
-  EXPECT_NE(heard.find(R"("finish_reason":"abort")"), std::string::npos) << heard.substr(0, 999);
-  EXPECT_NE(heard.find("data: [DONE]"), std::string::npos);
+  // Neither looks like an answer: a stream ends with an error, and a body of chunks without its last one (RFC
+  // 9112, 7.1).
+  const std::string streamed = rest.get(), whole = other.get(), last_chunk = "\r\n0\r\n\r\n";
+  EXPECT_NE(streamed.find("data: {\"error\":{\"message\":\"the server was stopped"), std::string::npos)
+      << streamed.substr(0, 999);
+  EXPECT_EQ(streamed.find("data: [DONE]"), std::string::npos);
+  EXPECT_TRUE(streamed.ends_with(last_chunk));
+  EXPECT_NE(whole.find("{\"error\":{\"message\":\"the server was stopped"), std::string::npos) << whole;
+  EXPECT_FALSE(whole.ends_with(last_chunk)) << whole;
 }
 TEST_F(Serve, AsksForTheKey) {
   setenv("RUM_TEST_KEY", "secret", 1);

@@ -23,8 +23,11 @@ constexpr size_t kMostStops = 4, kMostPrompts = 16;
 // The keys of a request. Each function returns `otherwise`, or nothing, if the key is missing or null.
 class Fields : public JsonKeys {
  public:
-  Fields(const Json& json) : JsonKeys(json.object(), true) {
-    if (!json.object()) throw Refusal(400, "expected a JSON object");
+  // at: which of the request's objects it is; empty: the request itself.
+  explicit Fields(const Json& json, const std::string& at = "")
+      : JsonKeys(json.object(), true),
+        within_(at.empty() ? "" : at + ".") {
+    if (!json.object()) throw Refusal(400, (at.empty() ? "" : at + ": ") + "expected a JSON object", at);
   }
   [[noreturn]] static void bad(const std::string& key, const std::string& expected, const Json& found) {
     throw Refusal(400, fmt::format("{}: expected {}, found {}", key, expected, shortened(to_json(found), 60)),
@@ -58,18 +61,22 @@ class Fields : public JsonKeys {
   void only(const char* key, const Json& usual) {
     const Json* v = find(key);
     if (v && to_json(*v) != to_json(usual))
-      throw Refusal(400, fmt::format("{}: this server supports only the value {}", key, to_json(usual)), key);
+      throw Refusal(400,
+                    fmt::format("{}{}: this server supports only the value {}", within_, key, to_json(usual)),
+                    within_ + key);
   }
   void finish() const {
     if (const std::string* name = unknown())
-      throw Refusal(400, fmt::format("unknown key \"{}\"{}", *name, did_you_mean(*name, known())), *name);
+      throw Refusal(400, fmt::format("unknown key \"{}{}\"{}", within_, *name, did_you_mean(*name, known())),
+                    within_ + *name);
   }
 
  private:
   [[noreturn]] void wrong(const std::string& key, const std::string& expected,
                           const Json& found) const override {
-    bad(key, expected, found);
+    bad(within_ + key, expected, found);
   }
+  std::string within_;
 };
 
 std::string new_id(const char* kind) {
@@ -89,13 +96,14 @@ Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served,
   d.temperature = static_cast<float>(f.number("temperature", usual, 0, 2));
   if (d.temperature > 0 && !std::isfinite(1 / d.temperature))
     Fields::bad("temperature", "0, or enough to divide by", *f.find("temperature"));
-  d.top_p = static_cast<float>(f.number("top_p", 1, 1e-6, 1));
+  d.top_p = static_cast<float>(std::max(f.number("top_p", 1, 0, 1), 1e-6));  // 0: the likeliest token alone
   d.top_k = f.whole("top_k", 0, 0, 1 << 30);
   d.min_p = static_cast<float>(f.number("min_p", 0, 0, 1));
   d.repetition_penalty = static_cast<float>(f.number("repetition_penalty", 1, .01, 100));
   d.no_repeat = f.whole("no_repeat_ngram_size", 0, 0, 1 << 20);
   d.best = f.whole("n", 1, 1, served.most_choices);
-  d.seed = static_cast<uint32_t>(f.whole("seed", new_seed(), 0, UINT32_MAX));
+  const auto seed = static_cast<uint64_t>(f.whole("seed", new_seed(), INT64_MIN, INT64_MAX));
+  d.seed = static_cast<uint32_t>(seed ^ (seed >> 32));
   if (d.temperature > 0) {
     d.sample = true;
     d.beam = 1;
@@ -103,14 +111,12 @@ Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served,
     d.temperature = 1;
     d.beam = std::max(d.beam, d.best);
   }
-  int64_t most = f.whole("max_tokens", 0, 1, 1 << 30);
-  if (chat) most = f.whole("max_completion_tokens", most, 1, 1 << 30);
-  d.max_new = most > 0 ? std::min(most, served.most_answer) : served.most_answer;
+  d.max_new = f.whole("max_tokens", served.most_answer, 1, served.most_answer);
+  if (chat) d.max_new = f.whole("max_completion_tokens", d.max_new, 1, served.most_answer);
   return d;
 }
 // A text, or a list of text parts, concatenated.
-std::string content_of(const Json& message) {
-  const Json* content = message.find("content");
+std::string content_of(const Json& message, const Json* content) {
   if (content && content->text()) return *content->text();
   if (!content || !content->array())
     Fields::bad("messages", "objects with the texts \"role\" and \"content\"", message);
@@ -135,9 +141,18 @@ std::vector<Message> messages_of(Fields& f) {
     throw Refusal(400, "messages: expected a list of at least one message", "messages");
   std::vector<Message> out;
   for (const Json& m : *all->array()) {
-    const Json* role = m.find("role");
-    if (!role || !role->text()) Fields::bad("messages", "objects with the texts \"role\" and \"content\"", m);
-    out.push_back({*role->text(), nfc(content_of(m))});  // as texts for training are read
+    const std::string at = fmt::format("messages[{}]", out.size());
+    Fields said(m, at);
+    said.find("name");
+    // As clients send back what others answered them.
+    for (const char* key : {"refusal", "audio", "function_call"}) said.only(key, Json());
+    for (const char* key : {"annotations", "tool_calls"}) said.only(key, Json::Array{});
+    std::string role = said.text("role");
+    if (role == "developer") role = "system";  // its newer name
+    if (role != "system" && role != "user" && role != "assistant")
+      Fields::bad(at + ".role", "system, developer, user or assistant", role);
+    out.push_back({role, nfc(content_of(m, said.find("content")))});  // as texts for training are read
+    said.finish();
   }
   return out;
 }
@@ -178,17 +193,19 @@ void check_length(const GenerationRequest& asked, const LoadedRun& run, const Se
     throw Refusal(413, fmt::format("the prompt has {} tokens; at most {} are read here", tokens,
                                    std::min(served.most_prompt, run.model.config().context - 1)));
 }
-void read_what_changes_nothing(Fields& f, bool chat) {
+void read_what_changes_nothing(Fields& f) {
   for (const char* key : {"user", "metadata", "store", "service_tier", "parallel_tool_calls"}) f.find(key);
   f.only("frequency_penalty", 0);
   f.only("presence_penalty", 0);
   f.only("logit_bias", Json::Object{});
-  f.only("logprobs", chat ? Json(false) : Json());
+  f.only("logprobs", false);
   f.only("top_logprobs", 0);
   f.only("echo", false);
   f.only("best_of", 1);
   f.only("suffix", "");
   f.only("tools", Json::Array{});
+  f.only("tool_choice", "none");
+  f.only("modalities", Json::Array{"text"});
   f.only("response_format", Json::Object{{"type", "text"}});
 }
 }  // namespace
@@ -217,13 +234,18 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
   if (!name.empty() && name != served.name)
     throw Refusal(404, fmt::format("there is no model \"{}\" here, only \"{}\"", name, served.name), "model");
   r.stream = f.flag("stream");
-  if (const Json* o = f.find("stream_options"))
-    if (const Json* u = o->find("include_usage"); u && u->boolean()) r.usage = *u->boolean();
+  if (const Json* o = f.find("stream_options")) {
+    Fields options(*o, "stream_options");
+    r.usage = options.flag("include_usage");
+    options.only("include_obfuscation", false);
+    options.finish();
+  }
   GenerationRequest asked;
   asked.decoding = decoding_of(f, run, served, chat);
   asked.end = run.tokenizer.end();
   asked.stop = f.texts("stop", kMostStops);
   std::erase(asked.stop, "");
+  for (std::string& s : asked.stop) s = nfc(s);  // as texts for training are read
   if (chat) {
     ChatPrompt p = chat_of(messages_of(f), run);
     asked.prompt = std::move(p.prompt);
@@ -241,7 +263,7 @@ Request read_request(std::string_view body, bool chat, const LoadedRun& run, con
     }
     if (r.prompts.empty()) throw Refusal(400, "prompt: expected a text", "prompt");
   }
-  read_what_changes_nothing(f, chat);
+  read_what_changes_nothing(f);
   f.finish();
   const auto texts = static_cast<int64_t>(r.prompts.size()) * asked.decoding.best;
   if (texts > served.most_choices)

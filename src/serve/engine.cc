@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/utf8.h"
 #include "text/unicode.h"
 
@@ -20,6 +21,9 @@ bool decoded_alike(const GenerationRequest& a, const GenerationRequest& b) {
     return describe(d);
   };
   return a.end == b.end && shared(a.decoding) == shared(b.decoding);
+}
+std::exception_ptr server_stopped() {
+  return std::make_exception_ptr(Error("the server was stopped before the answer was whole"));
 }
 }  // namespace
 
@@ -45,7 +49,7 @@ std::string StreamedText::rest() { return std::exchange(held_, ""); }
 bool Job::wait(TextDelta& delta, std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
   if (!news_.wait_for(lock, most, [&] { return !deltas_.empty() || failure_; })) return false;
-  if (failure_) std::rethrow_exception(failure_);
+  if (deltas_.empty()) std::rethrow_exception(failure_);
   delta = std::move(deltas_.front());
   deltas_.pop_front();
   ended_ += delta.ended != nullptr;
@@ -79,6 +83,8 @@ void Engine::stop() {
 }
 bool Engine::push(Item item) {
   const std::lock_guard lock(mutex_);
+  // Clients that have left take no place.
+  std::erase_if(queue_, [](const Item& i) { return i.job && i.job->cancelled_; });
   if (stopping_ || static_cast<int64_t>(queue_.size()) >= waiting_) return false;
   queue_.push_back(std::move(item));
   come_.notify_one();
@@ -109,13 +115,10 @@ void Engine::serve() {
     if (!item.job)
       item.call();
     else if (stopping_)
-      abandon(*item.job);
+      item.job->fail(server_stopped());
     else
       write(alike(std::move(item.job)));
   }
-}
-void Engine::abandon(Job& job) const {
-  for (int64_t k = 0; k < job.request.decoding.best; ++k) job.tell({static_cast<int32_t>(k), "", "abort"});
 }
 // The first job and all waiting jobs that can be batched with it, in order.
 std::vector<std::shared_ptr<Job>> Engine::alike(std::shared_ptr<Job> first) {
@@ -173,13 +176,13 @@ void Engine::finish(Job& job, std::span<const Hypothesis> all) const {
     const bool stopped =
         of.text.stopped() || h.finished || (!h.tokens.empty() && h.tokens.back() == run_.tokenizer.end());
     if (!of.text.stopped()) text += of.text.rest();
-    const char* ended = "length";
-    if (stopped) ended = "stop";
-    if (!stopped && stopping_) ended = "abort";
-    job.tell({static_cast<int32_t>(k), std::move(text), ended});
+    if (!stopped && stopping_) return job.fail(server_stopped());
+    job.tell({static_cast<int32_t>(k), std::move(text), stopped ? "stop" : "length"});
   }
   // A search may find fewer than were asked for: where no tokens are left that penalties allow.
-  for (auto k = static_cast<int32_t>(all.size()); k < job.request.decoding.best; ++k)
-    job.tell({k, "", stopping_ ? "abort" : "stop"});
+  for (auto k = static_cast<int32_t>(all.size()); k < job.request.decoding.best; ++k) {
+    if (stopping_) return job.fail(server_stopped());
+    job.tell({k, "", "stop"});
+  }
 }
 }  // namespace rum::serve

@@ -28,7 +28,7 @@ struct GenerationRequest {  // decoding.best texts after one prompt
 struct TextDelta {  // news of one text
   int32_t draw = 0;
   std::string text;
-  const char* ended = nullptr;  // "stop", "length", or "abort" when the server ends; null: it continues
+  const char* ended = nullptr;  // "stop" or "length"; null: it continues
 };
 // Turns growing tokens into text that is safe to send: no partial character, no possible beginning of a stop.
 class StreamedText {
@@ -45,7 +45,7 @@ class StreamedText {
 class Job {  // a request in progress, for the thread that waits for it
  public:
   explicit Job(GenerationRequest r) : request(std::move(r)) {}
-  // Waits for news; false if there is none in this time. Rethrows errors.
+  // Waits for news; false if there is none in this time. Rethrows errors, after the news before them.
   bool wait(TextDelta&, std::chrono::milliseconds);
   void cancel() { cancelled_ = true; }
   bool over() const { return over_; }         // has wait() reported the end of every text?
@@ -81,7 +81,7 @@ class Engine {
   // Runs on the engine's thread, the only one that may touch the model; rethrows what that throws. false: too
   // many wait, or the engine is stopping.
   bool call(const std::function<void()>&);
-  void stop();  // requests that wait or are in progress end with "abort"
+  void stop();  // requests that wait or are in progress fail
 
  private:
   struct Item {
@@ -90,7 +90,6 @@ class Engine {
   };
   bool push(Item);
   void serve();
-  void abandon(Job&) const;
   std::vector<std::shared_ptr<Job>> alike(std::shared_ptr<Job> first);
   void write(const std::vector<std::shared_ptr<Job>>&);
   bool follow(Job&, int32_t draw, Token) const;

@@ -261,10 +261,8 @@ struct Server::State {
       if (!whole || late) {
         a.set_header("Connection", "close");
         // The library does not say why: before its patience is over it is what the bytes are.
-        const std::string packed = q.get_header_value("Content-Encoding");
-        if (!packed.empty() &&
-            std::chrono::steady_clock::now() - begun < std::chrono::seconds(config.patience))
-          return refuse(a, 400, "the body is not what Content-Encoding: " + packed + " says");
+        if (std::chrono::steady_clock::now() - begun < std::chrono::seconds(config.patience))
+          return refuse(a, 400, "the body is not what the headers say: its length, chunks or encoding");
         return refuse(a, 408, "the whole request did not arrive in time");
       }
       slow->answering(q.remote_addr, q.remote_port);
@@ -328,7 +326,8 @@ struct Server::State {
     a.set_chunked_content_provider(type, [this, at](size_t, httplib::DataSink& to) { return send(*at, to); });
   }
   // Sends the whole answer; false ends the connection. The status has been sent, so the body tells of a
-  // failure.
+  // failure: in a stream as its last event; else it is left without its end, so that no client takes the
+  // error for an answer.
   bool send(Answering& at, httplib::DataSink& to) const try {
     const auto each = static_cast<size_t>(at.request.prompts[0].decoding.best);
     auto glanced = std::chrono::steady_clock::now();
@@ -359,6 +358,7 @@ struct Server::State {
     say("a request failed: {}", e.what());
     const std::string failed = refusal_json(500, e.what());
     const bool sent = write(to, at.request.stream ? "data: " + failed + "\n\n" : failed + "\n");
+    if (!at.request.stream) return false;
     to.done();
     return sent;
   }

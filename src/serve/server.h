@@ -27,7 +27,7 @@ class Server {
   ~Server();
   int port() const;
   // Serves until it is asked to stop: then it accepts no more requests, finishes what it can of those in
-  // progress within the patience, and ends their other texts with "abort".
+  // progress within the patience; the others fail.
   void run(const Stop&);
 
  private:

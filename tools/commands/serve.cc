@@ -29,7 +29,9 @@ int serve(int argc, char** argv) {
            "the environment variable with a key that clients must send; none: open to all")
       .add("--max-prompt", model.most_prompt, "longest prompt, in tokens", 1)
       .add("--max-tokens", model.most_answer,
-           "longest answer, in tokens, and the default when a client names no limit", 1)
+           "longest answer, in tokens: the default when a client names no limit, and the most that it may "
+           "name",
+           1)
       .add("--max-body", c.most_body, "largest request, in bytes", 64, int64_t{1} << 30)
       .add("--clients", c.clients, "simultaneous connections; more must wait", 1, 4096)
       .add("--waiting", c.waiting, "requests queued for the model; more are told to retry after a second", 1,
