@@ -427,8 +427,11 @@ struct Together : testing::Test {
     w.insert(w.end(), more.begin(), more.end());
     return w;
   }
-  // `size` processes with these arguments, as torchrun starts them.
+  // `size` processes, as torchrun starts them, with these arguments or those of each.
   std::vector<pid_t> start(int size, const std::vector<std::string>& w) const {
+    return start(size, [&](int) { return w; });
+  }
+  std::vector<pid_t> start(int size, const std::function<std::vector<std::string>(int)>& words) const {
     const std::string port = std::to_string(free_port());
     std::vector<pid_t> children;
     for (int rank = 0; rank < size; ++rank) {
@@ -438,7 +441,7 @@ struct Together : testing::Test {
       setenv("MASTER_ADDR", "localhost", 1), setenv("MASTER_PORT", port.c_str(), 1);
       for (const auto& [name, to] : {std::pair{"out", 1}, std::pair{"err", 2}})
         dup2(open(p.file(name + std::to_string(rank)).c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), to);
-      become(w);
+      become(words(rank));
     }
     return children;
   }
@@ -512,6 +515,50 @@ TEST_F(Together, WhatIsRefusedIsSaidOnce) {
   refused(3, train(), "3 processes cannot share a step of batch.parts = 4: set it to a multiple of 3");
   refused(2, train({"--set", "batch.parts=3"}), "batch.parts = 3 does not divide batch.micro_batches = 8");
   refused(2, train({"--set", "model.wdth=8"}), "did you mean \"model.width\"");
+}
+TEST_F(Together, OnlyThreadsMayDiffer) {
+  const auto with = [&](const char* setting) {
+    return end(start(2, [&](int rank) {
+      return train(rank == 0 ? std::vector<std::string>{} : std::vector<std::string>{"--set", setting});
+    }));
+  };
+  expect_refusal(with("train.log_every=2")[0], "rank 1: its config is not what rank 0 has");
+  EXPECT_FALSE(fs::exists(p.file("run")));
+  for (const Ran& r : with("run.threads=1")) EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_TRUE(one.at("model.safetensors") == left(p.file("run"))["model.safetensors"]);
+}
+TEST_F(Together, AllBeginWithTheSameWeights) {
+  for (const int rank : {0, 1}) {  // each has weights of its own under the same name
+    const std::string folder = p.file("machine" + std::to_string(rank));
+    fs::create_directory(folder);
+    const Ran r = p.run(train({"--set", "run.folder=" + folder + "/base", "--set",
+                               "run.seed=" + std::to_string(rank), "--set", "data.test="}));
+    ASSERT_EQ(r.status, 0) << r.err;
+  }
+  const std::string tokenizer = p.file("machine0/base/tokenizer.json");
+  const std::vector<Ran> ran = end(start(2, [&](int rank) {
+    setenv("RUM_PROGRAM", fs::absolute(program_path()).c_str(), 1);
+    fs::current_path(p.file("machine" + std::to_string(rank)));
+    return train({"--set", "train.from=base", "--set", "tokenizer.file=" + tokenizer});
+  }));
+  expect_refusal(ran[0], "rank 1: what its weights begin with is not what rank 0 has");
+}
+TEST_F(Together, AFinishedRunNeedsNoOtherForItsTest) {
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += slurp(p.file("test.tsv"));
+  p.write("many.tsv", many);
+  const std::vector<pid_t> children = start(2, train({"--set", "data.test=" + p.file("many.tsv")}));
+  const auto wait = [&](const std::string& file) {
+    for (int i = 0; i < 60000 && !fs::exists(p.file(file)); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  wait("run/model.safetensors");
+  EXPECT_FALSE(fs::exists(p.file("run/results.json"))) << "the test was over too soon to show anything";
+  kill(children[1], SIGKILL);
+  const std::vector<Ran> ran = end(children);
+  EXPECT_EQ(ran[0].status, 0) << ran[0].err;
+  EXPECT_NE(ran[0].out.find("BLEU"), std::string::npos) << ran[0].out;
+  EXPECT_TRUE(fs::exists(p.file("run/results.json")));
 }
 TEST_F(Together, AnEmptyListOfGpusIsKept) {
   setenv("CUDA_VISIBLE_DEVICES", "", 1);

@@ -26,6 +26,7 @@
 #include "tests/program.h"
 #include "tests/run_folder.h"
 #include "tests/sanitizer.h"
+#include "train/log.h"
 #include "train/trainer.h"
 
 namespace rum::resume_test {
@@ -270,6 +271,42 @@ TEST_F(Resume, AnotherJudgeBeginsAnew) {
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_NE(r.err.find("the model is judged differently now"), std::string::npos) << r.err;
   EXPECT_EQ(noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 30)), "best_step"), 30);
+}
+TEST_F(Resume, SoDoOtherTextsThatFitTheBatch) {
+  const auto best_step = [](const Ran& r, const std::string& run, bool anew) {
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_EQ(r.err.find("the model is judged differently now") != std::string::npos, anew) << r.err;
+    return noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 22)), "best_step");
+  };
+  // No text is longer than the context, 96; some are longer than 40.
+  const std::string same = copy("same-texts"), fewer = copy("fewer-texts");
+  const Ran kept = p->run(resume(same, {"train.steps=22", "batch.tokens=128", "train.eval_every=100"}));
+  EXPECT_GE(best_step(kept, same, false), 10);
+  const Ran anew = p->run(resume(fewer, {"train.steps=22", "batch.tokens=40", "train.eval_every=22"}));
+  EXPECT_EQ(best_step(anew, fewer, true), 22);
+}
+TEST_F(Resume, ScoresOfOtherTextsAreNotCompared) {
+  const std::string run = copy("scores");
+  const Ran r = p->run(resume(run, {"train.steps=22", "train.eval_every=22", "eval.bleu_texts=2"}));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 22)), "best_score_step"), 22);
+}
+TEST_F(Resume, AnEvaluationThatIsRepeatedStandsThereOnce) {
+  p->write("cut/metrics.jsonl",
+           "{\"step\":10,\"loss\":2.5}\n{\"step\":10,\"valid_loss\":2.25}\n{\"step\":20,\"loss\":1.5}\n"
+           "{\"step\":20,\"valid_loss\":1.25}\n{\"step\":30,\"loss\":0.5}\n");
+  p->write("cut/samples.txt", "step 10\n  a\nstep 20\n  b\n");
+  Progress progress;
+  cut_log(RunFolder{p->file("cut")}, {.step = 20, .evaluated = 10}, progress);
+  EXPECT_EQ(slurp(p->file("cut/metrics.jsonl")),
+            "{\"step\":10,\"loss\":2.5}\n{\"step\":10,\"valid_loss\":2.25}\n{\"step\":20,\"loss\":1.5}\n");
+  EXPECT_EQ(slurp(p->file("cut/samples.txt")), "step 10\n  a\n");
+}
+TEST_F(Resume, AnEstimateIsOfWhatIsLeft) {
+  const Ran done = p->run({"train", "--resume", p->file("run"), "--dry-run"});
+  EXPECT_NE(done.out.find("time          0s from step 20 on\n"), std::string::npos) << done.out << done.err;
+  const Ran fresh = p->run({"train", p->file("c.toml"), "--dry-run"});
+  EXPECT_EQ(fresh.out.find("from step"), std::string::npos) << fresh.out << fresh.err;
 }
 
 // ---- one process, one state ----

@@ -25,6 +25,7 @@ struct BatchShape {
   // from the separator to the last token but one: all of it gets a loss, so `scored` stays 0. 0: no encoder.
   int64_t sources = 0;
   bool labelled = false;  // one target a text, its label: targets and weights are (S)
+  bool operator==(const BatchShape&) const = default;
 };
 struct Load {  // what examples take of a batch
   int64_t tokens = 0, texts = 0, scored = 0, sources = 0;

@@ -48,11 +48,14 @@ Trainer::Trainer(RunConfig c, Progress& p, bool resume, Purpose purpose, Ranks& 
 }
 Trainer::~Trainer() = default;
 
-// All processes must agree on these, or they would diverge.
+// All processes must agree on these, or they would diverge. Machines may have different numbers of threads.
 void Trainer::State::check_ranks() const {
-  std::string all = build_id() + to_toml(config) + fmt::format("{}", start ? start->step : -1);
-  for (const Fingerprint& f : task->fingerprints()) all += f.hash;
-  ranks.check_same(hash64(all), "what it trains (build, config, texts, tokenizer or newest checkpoint)");
+  RunConfig shared = config;
+  shared.threads = 0;
+  ranks.check_same(hash64(build_id()), "its build of the program");
+  ranks.check_same(hash64(to_toml(shared)), "its config");
+  ranks.check_same(static_cast<uint64_t>(start ? start->step : -1), "its newest checkpoint");
+  for (const Fingerprint& f : task->fingerprints()) ranks.check_same(hash64(f.hash), f.name);
 }
 Mine Trainer::State::mine() const {
   return [this](int64_t micro_batch) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/shell.h"
 #include "checkpoint/weights.h"
 #include "ops/gemm.h"
@@ -98,13 +99,13 @@ void Trainer::State::open_folder() {
     alone.emplace(std::filesystem::canonical(folder.path).string());
     refuse_begun_run(folder.path);
   }
-  if (ranks.first())
-    open_files();
-  else if (!resuming)
-    task->take_weights();
+  const std::string from = resuming ? "" : task->take_weights();
+  if (ranks.size() > 1) ranks.check_same(weights_hash(params), "what its weights begin with");
+  if (ranks.first()) open_files(from);
 }
 
-void Trainer::State::open_files() {
+// from: whose weights those of a fresh run are; "": random ones.
+void Trainer::State::open_files(const std::string& from) {
   Disk& disk = Disk::real();
   // A received folder's link may lead to the checkpoints of another run, which would be thinned out.
   std::error_code unknown;
@@ -118,7 +119,7 @@ void Trainer::State::open_files() {
   disk.replace_text(folder.file("environment.json"), to_json(environment(device), 2) + "\n");
   task->write_files(folder);
   if (resuming) {
-    cut_log(folder, done, progress);
+    cut_log(folder, {.step = done, .evaluated = evaluated}, progress);
     const bool early = out_of_patience() && !evaluation_due();
     if (early && done < config.steps)
       progress.line(
@@ -128,7 +129,7 @@ void Trainer::State::open_files() {
     else if (done < config.steps)
       remove_finished_model();
   } else {
-    if (const std::string from = task->take_weights(); !from.empty()) progress.line(from);
+    if (!from.empty()) progress.line(from);
     disk.replace_text(folder.file("samples.txt"), "");
     disk.replace_text(folder.metrics(), "");
   }
@@ -180,7 +181,11 @@ void Trainer::State::restore(Checkpoint c) {
       c.meta.contains("target_tokens") ? noted(c, "target_tokens") : task->loader().target_tokens(done);
   skipped_in_a_row = noted(c, "skipped");
   evaluated = noted(c, "evaluated");
-  if (!evaluated_alike(then, config)) {
+  const auto evaluated_on = c.meta.find("evaluated_on");
+  const bool same_texts = evaluated_on == c.meta.end()  // before 2026-12 it was not noted
+                              ? batch_shape(then) == batch_shape(config)
+                              : evaluated_on->second == hex64(task->evaluated_on());
+  if (!same_texts || !evaluated_alike(then, config)) {
     task->notes.emplace_back(
         "the model is judged differently now: only steps evaluated from now on compete for the best");
     return;
@@ -188,7 +193,7 @@ void Trainer::State::restore(Checkpoint c) {
   best_step = noted(c, "best_step");
   stale = noted(c, "stale");
   if (c.meta.contains("best_loss")) best_loss = noted_number(c, "best_loss");
-  if (c.meta.contains("best_score")) {
+  if (c.meta.contains("best_score") && then.bleu_texts == config.bleu_texts) {
     best_score = noted_number(c, "best_score");
     best_score_step = noted(c, "best_score_step");
   }
@@ -201,6 +206,7 @@ void Trainer::State::save_checkpoint() {
     c.tensors.push_back(std::move(t));
   c.meta = {{"config", to_toml(config)},
             {"evaluated", fmt::format("{}", evaluated)},
+            {"evaluated_on", hex64(task->evaluated_on())},
             {"best_step", fmt::format("{}", best_step)},
             {"stale", fmt::format("{}", stale)},
             {"skipped", fmt::format("{}", skipped_in_a_row)},

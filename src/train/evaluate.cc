@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace rum {
 EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& tokenizer, const RunConfig& c,
@@ -29,6 +30,17 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   RUM_CHECK(!out.batches.empty(), "{}; nothing is left to evaluate on: raise the context or the batch",
             tokens.note);
   return out;
+}
+
+uint64_t hash_of(const EvaluationBatches& all) {
+  Hash64 hash;
+  for (const std::vector<Example>& batch : all.batches)
+    for (const Example& e : batch) {
+      const int64_t head[] = {std::ssize(e.tokens), e.prefix, e.goes_on};
+      hash.add({reinterpret_cast<const char*>(head), sizeof head});
+      hash.add({reinterpret_cast<const char*>(e.tokens.data()), e.tokens.size() * sizeof(Token)});
+    }
+  return hash.value();
 }
 
 double mean_nll(const Model& model, const EvaluationBatches& all, const Stop& stop) {

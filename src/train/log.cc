@@ -70,10 +70,11 @@ void TrainingLog::note(Json::Object line) {
   Disk::real().append(folder_.metrics(), to_json(Json(std::move(line))) + "\n");
 }
 
-void cut_log(const RunFolder& folder, int64_t step, Progress& progress) {
+void cut_log(const RunFolder& folder, Reached at, Progress& progress) {
   std::string kept;
   const int64_t damaged = each_metrics_line(folder, [&](const MetricsLine& line) {
-    if (line.step <= step) kept += std::string(line.text) + '\n';
+    if (line.step <= (line.json.find("valid_loss") ? at.evaluated : at.step))
+      kept += std::string(line.text) + '\n';
   });
   if (damaged > 0) progress.line(fmt::format("{}: damaged lines left out: {}", folder.metrics(), damaged));
   Disk::real().replace_text(folder.metrics(), kept);
@@ -82,7 +83,7 @@ void cut_log(const RunFolder& folder, int64_t step, Progress& progress) {
   bool keep = true;
   kept.clear();
   for (std::string line; std::getline(text, line);) {
-    if (line.starts_with("step ")) keep = std::atoll(line.c_str() + 5) <= step;
+    if (line.starts_with("step ")) keep = std::atoll(line.c_str() + 5) <= at.evaluated;
     if (keep) kept += line + '\n';
   }
   Disk::real().replace_text(samples, kept);

@@ -35,7 +35,10 @@ class TrainingLog {
   int64_t first_, logged_tokens_ = 0;
   double begin_, spent_ = 0, logged_at_, paused_at_ = 0;
 };
-// Leaves out what metrics.jsonl and samples.txt have of steps after `step`, which will be done again, and damaged
-// lines of metrics.jsonl, which it says.
-void cut_log(const RunFolder&, int64_t step, Progress&);
+struct Reached {
+  int64_t step, evaluated;  // the last step, and the last whose weights were evaluated
+};
+// Leaves out what metrics.jsonl and samples.txt have of later steps and evaluations, which will be done again, and
+// damaged lines of metrics.jsonl, which it says.
+void cut_log(const RunFolder&, Reached, Progress&);
 }  // namespace rum

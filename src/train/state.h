@@ -107,7 +107,7 @@ struct Trainer::State {
   Checkpoint take_over(Purpose);
   void follow_epochs(const RunConfig& then, const Checkpoint&);  // of a resumed run
   void open_folder();
-  void open_files();
+  void open_files(const std::string& from);
   void restore(Checkpoint);
   void remove_finished_model();
   void save_checkpoint();

@@ -100,15 +100,17 @@ Estimate Trainer::estimate() {
     s.read_outcomes(0);
   }
   const double seconds = seconds_now() - begin;
+  const int64_t done = s.start ? s.start->step : 0;
   // master, gradient and two moments in f32, and the bf16 copy where there is one
   const double each = s.params.shadow() ? 18 : 16;
   return {.parameters = s.params.numbers(),
           .steps = steps,
+          .done = done,
           .epochs = loader.epoch(steps),
           .bytes = static_cast<double>(s.step.arena().reserved()) +
                    each * static_cast<double>(s.params.master().size()) +
                    static_cast<double>(s.task->frozen_bytes()),
-          .seconds = seconds / static_cast<double>(tries - warm) * static_cast<double>(steps),
-          .tokens_per_second = static_cast<double>(s.tokens - tokens_before) / seconds};
+          .tokens_per_second = static_cast<double>(s.tokens - tokens_before) / seconds,
+          .seconds = seconds / static_cast<double>(tries - warm) * static_cast<double>(steps - done)};
 }
 }  // namespace rum

@@ -62,6 +62,8 @@ class RunTask : public Task {
   virtual TestReport test(Progress&, const Stop&) const = 0;  // the finished model; nothing without data.test
 
   virtual std::vector<Fingerprint> fingerprints() const = 0;
+  // A hash of the texts that evaluate() reads: which ones fit may change with the shape of a batch.
+  virtual uint64_t evaluated_on() const = 0;
   // What belongs to the model besides its weights, and what it was made from.
   virtual void write_files(const RunFolder&) const = 0;
 };

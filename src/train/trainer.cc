@@ -33,7 +33,11 @@ Outcome Trainer::run(const std::function<bool(int64_t)>& stop) {
     if (!s.ranks.first()) throw;
     throw RankFailed(s.saved_after(e, trained), e.silent);
   }
-  out.finished = s.ranks.from_first(out.finished);
+  try {
+    out.finished = s.ranks.from_first(out.finished);
+  } catch (const RankFailed&) {  // while rank 0 tested the finished model, which needs no other
+    if (!s.ranks.first() || !out.finished) throw;
+  }
   return out;
 }
 
@@ -69,7 +73,9 @@ std::string Trainer::State::saved_after(const std::exception& failure, bool trai
 // end.
 AfterStep Trainer::State::before_steps() try {
   if (!ranks.first()) return AfterStep::next;
+  log->pause();
   const bool enough = evaluation_due() ? evaluate() : out_of_patience();
+  log->go_on();
   if (enough || done >= config.steps) return AfterStep::finished;
   return AfterStep::next;
 } catch (const Interrupted&) {  // the next start repeats it

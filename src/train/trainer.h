@@ -20,8 +20,9 @@ struct Outcome {
   std::string results;    // the lines that close a finished run
 };
 struct Estimate {  // of a run that was only tried for a few steps
-  int64_t parameters = 0, steps = 0;
-  double epochs = 0, bytes = 0, seconds = 0, tokens_per_second = 0;
+  int64_t parameters = 0, steps = 0, done = 0;
+  double epochs = 0, bytes = 0, tokens_per_second = 0;
+  double seconds = 0;  // for the steps that are not done yet
 };
 
 enum class Purpose : uint8_t { train, estimate };  // an estimate leaves the folder to whoever is at work

@@ -39,9 +39,9 @@ void apply_settings(RunConfig& config, const std::vector<std::string>& settings)
 void print_estimate(const RunConfig& config, const Estimate& e) {
   fmt::print(
       "parameters    {}\nsteps         {} of {} tokens ({:.1f} epochs)\nmemory        {:.0f} MiB\n"
-      "speed         {:.0f} tokens/s\ntime          {}\n",
+      "speed         {:.0f} tokens/s\ntime          {}{}\n",
       e.parameters, e.steps, config.tokens * config.micro_batches, e.epochs, e.bytes / (1 << 20),
-      e.tokens_per_second, duration(e.seconds));
+      e.tokens_per_second, duration(e.seconds), e.done > 0 ? fmt::format(" from step {} on", e.done) : "");
 }
 
 struct Options {
