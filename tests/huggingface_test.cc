@@ -327,7 +327,8 @@ const Wrong kWrong[] = {
      },
      {"F32, BF16 or F16, found I16"}},
 };
-// transformers 5.24 puts a blank before every text of such a folder, and gives the other tokens ids of their own.
+// transformers 5.24 puts a blank before every text of such a folder, and gives the other tokens ids of their
+// own.
 TEST(HuggingFaceImport, TokenizerConfigMayNotContradictTheTokenizer) {
   const Scratch s;
   const Folder made(Spec{}, s.path + "/in");

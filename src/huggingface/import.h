@@ -15,8 +15,8 @@ struct Imported {
   RunConfig config;
   int64_t parameters = 0;
   int64_t tokens = 0;  // in the tokenizer's vocabulary
-  std::vector<std::string>
-      notes;  // sentences: what transformers does with this folder, and Ruminate does not
+  // What transformers does with this folder and Ruminate does not, a sentence each.
+  std::vector<std::string> notes;
 };
 // context: the longest text; 0: the model's own limit. Weights keep their type (f16 becomes f32). The run
 // folder must not exist. FileError names the key and file that is unsupported or inconsistent; then nothing

@@ -51,8 +51,7 @@ std::string missing_tokens(const Json& config, const std::string& folder, const 
   if (missing.empty()) return "";
   return fmt::format(
       "{}: tokenizer_config.json names tokens that tokenizer.json does not add: {}; transformers finds them "
-      "in "
-      "a text, and Ruminate does not",
+      "in texts, and Ruminate does not",
       folder, fmt::join(missing, ", "));
 }
 }  // namespace rum

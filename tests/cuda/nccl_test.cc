@@ -1,5 +1,5 @@
-// NCCL's library itself, on the one GPU that a test can count on: with a single process its sum changes nothing.
-// tests/cuda/host has the rest, on a stand-in.
+// NCCL's library itself, on the one GPU that a test can count on: with a single process its sum changes
+// nothing. tests/cuda/host has the rest, on a stand-in.
 #include "cuda/nccl.h"
 
 #include <dlfcn.h>
