@@ -273,15 +273,24 @@ TEST_F(Resume, AnotherJudgeBeginsAnew) {
   EXPECT_EQ(noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 30)), "best_step"), 30);
 }
 TEST_F(Resume, SoDoOtherTextsThatFitTheBatch) {
-  const auto best_step = [](const Ran& r, const std::string& run, bool anew) {
+  const auto best_step = [](const Ran& r, const std::string& run, bool anew, int64_t step = 22) {
     EXPECT_EQ(r.status, 0) << r.err;
     EXPECT_EQ(r.err.find("the model is judged differently now") != std::string::npos, anew) << r.err;
-    return noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 22)), "best_step");
+    return noted(load(checkpoint_path(RunFolder{run}.checkpoints(), step)), "best_step");
   };
   // No text is longer than the context, 96; some are longer than 40.
   const std::string same = copy("same-texts"), fewer = copy("fewer-texts");
   const Ran kept = p->run(resume(same, {"train.steps=22", "batch.tokens=128", "train.eval_every=100"}));
   EXPECT_GE(best_step(kept, same, false), 10);
+  // Those of BLEU may be more than those of the loss.
+  const std::string bleu = copy("texts-of-bleu");
+  for (const char* steps : {"train.steps=21", "train.steps=22"}) {
+    const bool later = steps == std::string("train.steps=22");
+    const Ran r =
+        p->run(resume(bleu, {steps, "train.best=bleu", "train.eval_every=1", "eval.texts=1",
+                             "eval.bleu_texts=15", later ? "batch.tokens=40" : "batch.tokens=128"}));
+    EXPECT_EQ(best_step(r, bleu, true, later ? 22 : 21), later ? 22 : 21);
+  }
   const Ran anew = p->run(resume(fewer, {"train.steps=22", "batch.tokens=40", "train.eval_every=22"}));
   EXPECT_EQ(best_step(anew, fewer, true), 22);
 }
@@ -305,6 +314,8 @@ TEST_F(Resume, AnEvaluationThatIsRepeatedStandsThereOnce) {
 TEST_F(Resume, AnEstimateIsOfWhatIsLeft) {
   const Ran done = p->run({"train", "--resume", p->file("run"), "--dry-run"});
   EXPECT_NE(done.out.find("time          0s from step 20 on\n"), std::string::npos) << done.out << done.err;
+  expect_refusal(p->run({"train", "--resume", p->file("run"), "--set", "train.steps=5", "--dry-run"}),
+                 "is already at step 20, beyond train.steps = 5");
   const Ran fresh = p->run({"train", p->file("c.toml"), "--dry-run"});
   EXPECT_EQ(fresh.out.find("from step"), std::string::npos) << fresh.out << fresh.err;
 }

@@ -168,9 +168,6 @@ void Trainer::State::restore(Checkpoint c) {
         "{} has changed since this run began (hash {}, then {}): put the old file back or start another run",
         f.name, f.hash, c.meta[f.key]));
   }
-  RUM_CHECK(c.step <= config.steps,
-            "{} is already at step {}, beyond train.steps = {}: ask for more steps, or start another run",
-            folder.path, c.step, config.steps);
   set_weights(params, params.master(), c.tensors, "", file);
   set_weights(params, adamw.first_moment(), c.tensors, kFirstMoment, file);
   set_weights(params, adamw.second_moment(), c.tensors, kSecondMoment, file);

@@ -34,6 +34,7 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
 
 uint64_t hash_of(const EvaluationBatches& all) {
   Hash64 hash;
+  hash.add({reinterpret_cast<const char*>(all.texts.data()), all.texts.size() * sizeof(all.texts[0])});
   for (const std::vector<Example>& batch : all.batches)
     for (const Example& e : batch) {
       const int64_t head[] = {std::ssize(e.tokens), e.prefix, e.goes_on};

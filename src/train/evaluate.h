@@ -17,7 +17,7 @@ struct EvaluationBatches {
 // Batches that hold the first `count` texts (windows of a stream; 0: all), in order, each once. Error when
 // nothing is left of them.
 EvaluationBatches evaluation_batches(const Corpus&, const Tokenizer&, const RunConfig&, int64_t count);
-// A hash of the texts in the batches, however these are cut.
+// A hash of the texts, however the batches are cut.
 uint64_t hash_of(const EvaluationBatches&);
 // Mean of -log p (natural) over the scored tokens, without label smoothing. Error when there are none.
 // Interrupted once `stop`, asked before each batch, says so.

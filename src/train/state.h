@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "parallel/ranks.h"
 #include "run/environment.h"
@@ -74,6 +75,9 @@ struct Trainer::State {
             params, adamw, [this](const Batch& b) { return task->loss(b); }, config.seed, config.parts, r) {
     resolve_steps();
     check_config(config);
+    RUM_CHECK(!start || start->step <= config.steps,
+              "{} is already at step {}, beyond train.steps = {}: ask for more steps, or start another run",
+              folder.path, start->step, config.steps);
   }
   ParameterBlock& materialised() {
     params.materialise(device, config.dtype, config.seed);
