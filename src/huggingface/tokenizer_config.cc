@@ -31,7 +31,7 @@ void check_prefix(const Json& config, const std::string& folder, const Tokenizer
     throw FileError(
         fmt::format("{0}/tokenizer_config.json: add_prefix_space = {1} contradicts {0}/tokenizer.json, which "
                     "puts {2} before a text: correct one of them",
-                    folder, !there, there ? "a blank" : "none"));
+                    folder, !there, there ? "a blank" : "no blank"));
 }
 
 std::string missing_tokens(const Json& config, const std::string& folder, const Tokenizer& tokenizer) {
