@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "error_of.h"
 #include "generate/hosted.h"
@@ -261,19 +262,34 @@ TEST(Engine, OfASearchOnlyTheTokensUpToAStopCount) {
   EXPECT_EQ(job->tokens(), static_cast<int64_t>(first));
 }
 
+// Keeps an engine's thread until go(), so that what is asked for meanwhile waits in its queue.
+class BusyEngine {
+ public:
+  explicit BusyEngine(serve::Engine& engine)
+      : holds_([this, &engine] {
+          engine.call([this] {
+            held_.set_value();
+            go_.get_future().wait();
+          });
+        }) {
+    held_.get_future().wait();
+  }
+  ~BusyEngine() { go(); }
+  void go() {
+    if (!std::exchange(gone_, true)) go_.set_value();
+  }
+
+ private:
+  std::promise<void> held_, go_;
+  bool gone_ = false;
+  std::jthread holds_;
+};
 TEST(Engine, WhoHasLeftKeepsNoPlaceInTheQueue) {
   Scratch folder;
   write_run(folder.path + "/run", {.kind = CorpusKind::documents});
   const auto run = load_run(folder.path + "/run");
   serve::Engine engine(*run, 8, 1);
-  std::promise<void> held, go;
-  std::jthread holds([&] {
-    engine.call([&] {
-      held.set_value();
-      go.get_future().wait();
-    });
-  });
-  held.get_future().wait();
+  BusyEngine busy(engine);
   serve::GenerationRequest w{{}, {.max_new = 2}, -1, {}};
   run->tokenizer.encode("the ", w.prompt.tokens);
   const auto left = engine.begin(w);
@@ -282,7 +298,7 @@ TEST(Engine, WhoHasLeftKeepsNoPlaceInTheQueue) {
   left->cancel();
   const auto stays = engine.begin(w);
   EXPECT_TRUE(stays);
-  go.set_value();
+  busy.go();
   serve::TextDelta delta;
   while (stays && !stays->over() && stays->wait(delta, std::chrono::seconds(2))) {
   }
@@ -355,20 +371,13 @@ TEST(Engine, EveryRequestGetsAsManyTextsOfASearchAsItAskedFor) {
   write_run(folder.path + "/run", {});
   const auto run = load_run(folder.path + "/run");
   serve::Engine engine(*run, 8, 8);
-  std::promise<void> held, go;
-  std::jthread holds([&] {
-    engine.call([&] {
-      held.set_value();
-      go.get_future().wait();
-    });
-  });
-  held.get_future().wait();
+  BusyEngine busy(engine);
   serve::GenerationRequest w{
       source_prompt("a", run->tokenizer), {.beam = 3, .max_new = 4}, run->tokenizer.end(), {}};
   const auto one = engine.begin(w);
   w.decoding.best = 3;
   const auto three = engine.begin(w);
-  go.set_value();
+  busy.go();
   std::vector<std::map<int32_t, std::string>> texts;
   for (const auto& job : {one, three}) {
     texts.emplace_back();
