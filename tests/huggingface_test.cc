@@ -292,7 +292,7 @@ const Wrong kWrong[] = {
      },
      {"model-1.safetensors: \"", "not finite"}},
     {"part of a head", added(R"("partial_rotary_factor": 0.5)"), {"partial_rotary_factor"}},
-    {"quantised", added(R"("quantization_config": {"bits": 4})"), {"quantization_config"}},
+    {"quantized", added(R"("quantization_config": {"bits": 4})"), {"quantization_config"}},
     {"experts", added(R"("num_local_experts": 8)"), {"num_local_experts"}},
     {"activation", replaced("config.json", "\"silu\"", "\"relu\""), {"hidden_act", "relu"}},
     {"key twice", added(R"("hidden_act": "silu")"), {"config.json", "hidden_act", "twice"}},

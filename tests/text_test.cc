@@ -1,5 +1,5 @@
 // Unicode against ICU's own functions, the reader against a naive split of what zlib and liblzma compressed,
-// and the pre-tokenisers against a small backtracking matcher that reads the regular expressions themselves.
+// and the pre-tokenizers against a small backtracking matcher that reads the regular expressions themselves.
 #include <bzlib.h>
 #include <gtest/gtest.h>
 #include <lzma.h>
@@ -480,7 +480,7 @@ TEST(Words, ASoftHyphenIsAsGoodAsNotThere) {
   EXPECT_EQ(words_in("ab\u00AD, cd")[0], "ab");
 }
 
-// ---- Pre-tokenisers ---------------------------------------------------------------------------------------
+// ---- Pre-tokenizers ---------------------------------------------------------------------------------------
 using Codes = std::vector<char32_t>;
 // A backtracking matcher for the constructs in the patterns: | ( ) (?: (?i: (?! [^ ] \p{L} \p{N} \s \S \r \n
 // $ ? * + {a,b}, possessive ones too. A node is matched at i and calls `rest` with each possible end, best

@@ -99,7 +99,7 @@ TEST(Pieces, ByHand) {
   const Tokenizer t = characters_of("abcdefghij");
   const BatchShape shape{.tokens = 12, .texts = 4};
   const auto cut = [&](const std::string& text, Windows w) {
-    return pieces_of(tokenise(document(text), t, shape, 3, w), t);
+    return pieces_of(tokenize(document(text), t, shape, 3, w), t);
   };
   using Texts = std::vector<std::string>;
   EXPECT_EQ(cut("abcdefghij", Windows::stream_in_order), (Texts{"abcd+", "defg+", "ghij+"}));
@@ -113,13 +113,13 @@ TEST(Pieces, ByHand) {
   EXPECT_EQ(cut("abc", Windows::documents), (Texts{"abc+."}));
   EXPECT_EQ(cut("abcd", Windows::documents), (Texts{"abcd+", "d."}));
   EXPECT_EQ(cut("abcdefgh", Windows::documents), (Texts{"abcd+", "defg+", "gh."}));
-  const TokenCorpus two = tokenise(make_corpus("text", {{"", "ab"}, {"", "abcdefgh"}}, CorpusKind::documents),
+  const TokenCorpus two = tokenize(make_corpus("text", {{"", "ab"}, {"", "abcdefgh"}}, CorpusKind::documents),
                                    t, shape, 3, Windows::documents);
   EXPECT_EQ(two.note, "text: 1 of 2 documents are longer than 3 tokens and are cut into 3 pieces");
   EXPECT_EQ(two.pieces[1].text, 1);
   // A batch that is smaller than the context cuts, too.
   EXPECT_EQ(
-      pieces_of(tokenise(document("abcdef"), t, {.tokens = 2, .texts = 1}, 9, Windows::stream_in_order), t),
+      pieces_of(tokenize(document("abcdef"), t, {.tokens = 2, .texts = 1}, 9, Windows::stream_in_order), t),
       (Texts{"abc+", "cde+", "ef+"}));
 }
 

@@ -196,7 +196,7 @@ void Loader::Index::build(int64_t wanted) {
 }
 
 Loader::Loader(Plan plan, std::span<const Corpus> corpora, const Tokenizer& tokenizer,
-               const LoaderConfig& config, int64_t steps, const Tokenised& done)
+               const LoaderConfig& config, int64_t steps, const Tokenized& done)
     : index_(std::make_unique<Index>()) {
   RUM_CHECK(config.shape.tokens > 0 && config.shape.texts > 0, "loader: a batch of {} tokens and {} texts",
             config.shape.tokens, config.shape.texts);
@@ -207,7 +207,7 @@ Loader::Loader(Plan plan, std::span<const Corpus> corpora, const Tokenizer& toke
   index_->config = config;
   index_->check_corpora(corpora);
   for (const Corpus& c : corpora) {
-    index_->tokens.push_back(tokenise(c, tokenizer, config.shape, config.context, config.windows, done));
+    index_->tokens.push_back(tokenize(c, tokenizer, config.shape, config.context, config.windows, done));
     if (!index_->tokens.back().note.empty()) index_->notes.push_back(index_->tokens.back().note);
   }
   index_->expand();

@@ -24,7 +24,7 @@ inline constexpr int64_t kMostMicroBatches = int64_t{1} << 25;
 using Mine = std::function<bool(int64_t micro_batch)>;
 class Loader {
  public:
-  // Tokenises the corpora (in parallel: call it from the main thread) and indexes where each micro-batch
+  // Tokenizes the corpora (in parallel: call it from the main thread) and indexes where each micro-batch
   // begins. One pass over the plan is an epoch; when `steps` asks for more, the plan's next epoch follows at
   // once, in the same micro-batch (plan.h says in which order). steps = 0 and no target_tokens: one pass;
   // what is left of its last step stays empty. A row of the plan stands for all pieces of its text, one
@@ -33,7 +33,7 @@ class Loader {
   // Error when a corpus is not the one that the plan was made for, a weight is negative, nothing is left to
   // train on, or a run of so many epochs would have more than kMostMicroBatches.
   Loader(Plan, std::span<const Corpus>, const Tokenizer&, const LoaderConfig&, int64_t steps,
-         const Tokenised& = {});
+         const Tokenized& = {});
   ~Loader();
   Loader(Loader&&) noexcept;
   const std::vector<std::string>& notes() const;  // what was cut or left out, a line for each corpus

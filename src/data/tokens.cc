@@ -58,7 +58,7 @@ void encode_some(const Corpus& c, size_t first, size_t last, const Tokenizer& to
     to.source_words.insert(to.source_words.end(), t.source_words.begin(), t.source_words.end());
   }
 }
-Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end, const Tokenised& done) {
+Encoded encode(const Corpus& c, const Tokenizer& tokenizer, bool with_end, const Tokenized& done) {
   constexpr size_t kBatch = 1 << 14;  // texts whose tokens are held twice for a moment
   Encoded out;
   out.begin.reserve(c.texts.size() + 1);
@@ -176,8 +176,8 @@ int64_t positions_of(const Example& e, const BatchShape& shape) {
   return shape.restart && e.prefix > 0 ? std::max<int64_t>(e.prefix - 1, n - e.prefix + 1) : n;
 }
 
-TokenCorpus tokenise(const Corpus& corpus, const Tokenizer& tokenizer, const BatchShape& shape,
-                     int64_t context, Windows windows, const Tokenised& done) {
+TokenCorpus tokenize(const Corpus& corpus, const Tokenizer& tokenizer, const BatchShape& shape,
+                     int64_t context, Windows windows, const Tokenized& done) {
   Encoded texts = encode(corpus, tokenizer, windows == Windows::documents, done);
   Cutter cutter(corpus, shape, context, windows);
   cutter.pieces.reserve(corpus.texts.size());

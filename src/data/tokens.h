@@ -40,10 +40,10 @@ struct TokenCorpus {
   Example example(size_t piece, float weight = 1, int64_t shift = 0) const;
 };
 // Is told that texts first .. last - 1 of a corpus are tokens now: a caller may free them.
-using Tokenised = std::function<void(const Corpus&, size_t first, size_t last)>;
+using Tokenized = std::function<void(const Corpus&, size_t first, size_t last)>;
 // In parallel: call it from the main thread. `context`: most positions of a text; 0: no limit but the
 // shape's. Plain text that is too long is cut. A pair that is too long is left out. Error: a pair without a
 // source, a stream without two tokens.
-TokenCorpus tokenise(const Corpus&, const Tokenizer&, const BatchShape&, int64_t context, Windows,
-                     const Tokenised& = {});
+TokenCorpus tokenize(const Corpus&, const Tokenizer&, const BatchShape&, int64_t context, Windows,
+                     const Tokenized& = {});
 }  // namespace rum

@@ -21,7 +21,7 @@ class Parser {
   }
   HubConfig run() {
     c_.family = &family();
-    must_not("quantization_config", "quantised weights are not supported");
+    must_not("quantization_config", "quantized weights are not supported");
     must_be("is_causal", true);
     if (c_.family->name == std::string_view("gpt2"))
       gpt2();

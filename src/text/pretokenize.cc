@@ -132,6 +132,6 @@ constexpr Pattern kPatterns[] = {
 
 std::span<const Pattern> patterns() { return kPatterns; }
 const Pattern& pattern_named(std::string_view name) {
-  return find_named(kPatterns, name, "pre-tokenisation pattern");
+  return find_named(kPatterns, name, "pre-tokenization pattern");
 }
 }  // namespace rum

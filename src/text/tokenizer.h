@@ -20,7 +20,7 @@ struct TokenizerConfig {
   int64_t vocab = 8192;  // ids in all: special tokens, 256 bytes, merges; characters: as many as there are
   // These get the first ids, in this order; they are never found in a text, callers add them.
   std::vector<std::string> special{};
-  // Pre-tokenisation: gpt2, gpt4, llama3, qwen2, whitespace, or characters: no merges.
+  // Pre-tokenization: gpt2, gpt4, llama3, qwen2, whitespace, or characters: no merges.
   std::string pattern = "gpt2";
   bool split_digits = false;  // each digit a token of its own
   int64_t min_frequency = 2;  // pairs seen less often are not merged

@@ -1,5 +1,5 @@
 // Hugging Face's tokenizer.json for byte-level BPE, and for BPE over characters with bytes behind it, read
-// strictly: what would tokenise otherwise than this code does is refused by name.
+// strictly: what would tokenize otherwise than this code does is refused by name.
 #include <fmt/format.h>
 
 #include <algorithm>

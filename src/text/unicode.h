@@ -54,7 +54,7 @@ size_t find_invalid_utf8(std::string_view text);
 // spaces, and bytes that are not UTF-8 become U+FFFD.
 std::string one_line(std::string_view bytes);
 
-// The three classes that pre-tokenisers know: \p{L}, \p{N} and White_Space (\s); kNotUtf8 is `other`.
+// The three classes that pre-tokenizers know: \p{L}, \p{N} and White_Space (\s); kNotUtf8 is `other`.
 enum class CharClass : uint8_t { other, letter, number, space };
 // 0x110001 entries, one per code point and one for kNotUtf8.
 const CharClass* char_classes();

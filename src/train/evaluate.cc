@@ -11,7 +11,7 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   const bool stream = c.windows != Windows::documents;
   const BatchShape shape = batch_shape(c);
   const TokenCorpus tokens =
-      tokenise(corpus, tokenizer, shape, c.model.context, stream ? Windows::stream_in_order : c.windows);
+      tokenize(corpus, tokenizer, shape, c.model.context, stream ? Windows::stream_in_order : c.windows);
   EvaluationBatches out{shape, {}, {}, tokens.note};
   for (const TextPiece& p : tokens.pieces)
     if (out.texts.empty() || out.texts.back() != p.text) out.texts.push_back(p.text);

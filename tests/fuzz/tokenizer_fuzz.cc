@@ -8,7 +8,7 @@
 namespace {
 using namespace rum;
 
-const std::array<Tokenizer, 4>& trained() {  // one for each pre-tokenisation pattern
+const std::array<Tokenizer, 4>& trained() {  // one for each pre-tokenization pattern
   static const auto all = [] {
     const std::array<std::string_view, 3> texts{"Das ist ein kleiner Satz, don't you think?\n",
                                                 "Übung macht den Meister: 1234 Äpfel  und\t\r\n 5 Birnen.",

@@ -80,7 +80,7 @@ struct Asked {
   void add_pieces(const Corpus& text, int32_t line, const LoadedRun& run) {
     const bool documents = run.config.windows == Windows::documents;
     const int64_t context = run.model.config().context;
-    const TokenCorpus tokens = tokenise(text, run.tokenizer, {.tokens = context}, context,
+    const TokenCorpus tokens = tokenize(text, run.tokenizer, {.tokens = context}, context,
                                         documents ? Windows::documents : Windows::stream_in_order);
     int64_t predicted = 0;
     for (size_t i = 0; i < tokens.pieces.size(); ++i) {
