@@ -54,7 +54,7 @@ static uint64_t f_tid(uint64_t v) { return v >> 20 & 1023; }
 static uint64_t f_bar(uint64_t v) { return v >> 10 & 1023; }
 static uint64_t f_wep(uint64_t v) { return v & 1023; }
 static int f_cls(uint64_t v) { return v >> 60 & 3; }
-static uint64_t me_id() {
+[[gnu::always_inline]] static inline uint64_t me_id() {
   return Valid | launch_no << 50 | uint64_t(blk->bid_lin & 0xfffff) << 30 | uint64_t(cur->lin) << 20 |
          uint64_t(cur->bar_epoch & 1023) << 10 | (cur->warp_epoch & 1023);
 }
@@ -101,7 +101,8 @@ static bool within(const Clock& clock, uint64_t p) {
 }
 static bool earlier(uint64_t a, uint64_t b) { return ((a - b) & 1023) >= 512; }  // both have 10 bits
 
-static bool in_block(uint64_t p, uint64_t me) {  // p, of this block, comes before what `cur` does now
+// p, of this block, comes before what `cur` does now
+[[gnu::always_inline]] static inline bool in_block(uint64_t p, uint64_t me) {
   if (async && f_tid(p) >= kBarriers) return within(knows[cur->lin], p);
   if (f_tid(p) == f_tid(me) || f_bar(p) != f_bar(me)) return true;
   if (async && within(knows[cur->lin], p)) return true;
@@ -157,7 +158,7 @@ void check_all_met(unsigned threads) {
   for (unsigned t = 0; t < threads; ++t) join(joined, knows[t]);
   for (unsigned t = 0; t < threads; ++t) knows[t] = joined;
 }
-static bool ordered(uint64_t p, uint64_t me, bool shared) {
+[[gnu::always_inline]] static inline bool ordered(uint64_t p, uint64_t me, bool shared) {
   if (!(p & Valid) || f_launch(p) != launch_no) return true;
   if (f_block(p) != f_block(me)) return shared || across_blocks(p, me);
   return in_block(p, me);
@@ -375,23 +376,22 @@ static uint64_t late_reader(const Cell* c,
   cell_readers.erase(at);
   return 0;
 }
-static void access(const void* p, size_t n, bool write, bool atomic, void* ret) {
-  if (!cur || reporting) return;  // host code
-  auto* a = static_cast<const unsigned char*>(p);
-  uint32_t pc = uint32_t(reinterpret_cast<uintptr_t>(ret) - img);
-  size_t off = size_t(a - region);
-  if (off >= kRegion) {
-    if (async && size_t(a - stacks) < kStacks)
-      if (const char* const what = async_poisoned(p, n, write)) report(what, p, n, write, pc, me_id());
-    if (size_t(a - stacks) < kStacks || (a >= reinterpret_cast<unsigned char*>(&__executable_start) &&
-                                         a < reinterpret_cast<unsigned char*>(&_end)))
-      return;
-    for (auto& [q, m] : allowed)
-      if (size_t(a - q) < m) return;
-    report("host pointer used in a kernel", p, n, write, pc, me_id());
+[[gnu::noinline]] static void host_access(const unsigned char* a, size_t n, bool write, uint32_t pc) {
+  if (size_t(a - stacks) < kStacks) {
+    if (const char* const what = async_poisoned(a, n, write)) report(what, a, n, write, pc, me_id());
     return;
   }
-  uint64_t me = me_id();
+  if (a >= reinterpret_cast<unsigned char*>(&__executable_start) &&
+      a < reinterpret_cast<unsigned char*>(&_end))
+    return;
+  for (auto& [q, m] : allowed)
+    if (size_t(a - q) < m) return;
+  report("host pointer used in a kernel", a, n, write, pc, me_id());
+}
+[[gnu::noinline]] static void device_access(const unsigned char* p, size_t n, bool write, bool atomic,
+                                            uint32_t pc) {
+  const size_t off = size_t(p - region);
+  const uint64_t me = me_id();
   bool shared = off < (8 << 20);
   if (atomic && write) meet_at(p);
   if (reinterpret_cast<uintptr_t>(p) % n && (n & (n - 1)) == 0 && n <= 16)
@@ -399,7 +399,16 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
   if (lint && blk->bid_lin == 0)
     recs.push_back(
         {pc, cur->warp, occs[uint64_t(cur->lin) << 32 | pc]++, uint16_t(cur->lane), uint16_t(n), off, write});
+  // Neighbours mostly have the same past: what was right for the one before is right for this one.
+  const bool alike = !(async && shared);  // where readers are kept cell by cell
+  uint64_t right_w = Invalid, right_r = 0, next = 0;
   for (Cell *c = shadow + off / 2, *e = shadow + (off + n + 1) / 2; c != e; ++c) {
+    if (right_w != Invalid && c->w == right_w && c->r == right_r) {
+      (write ? c->w : c->r) = next;
+      (write ? c->wpc : c->rpc) = pc;
+      continue;
+    }
+    const uint64_t was_w = c->w, was_r = c->r;
     if (c->w == Invalid) {
       report("out of bounds", p, n, write, pc, me);
       return;
@@ -415,10 +424,12 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
       c->r = 0;
       continue;
     }
+    bool right = alike;
     if (!write || atomic) {
       if (c->w == Uninit) {
         report("uninitialised read", p, n, write, pc, me);
         c->w = HostInit;
+        right = false;
       }
     }
     uint64_t r = c->r;
@@ -463,12 +474,24 @@ static void access(const void* p, size_t n, bool write, bool atomic, void* ret) 
       if (bad && !(atomic && (r & Atomic))) {
         report("race", p, n, write, pc, me, r, c->rpc, "a read");
         c->r = 0;
+        right = false;
       }
       c->w = me | (atomic ? uint64_t(Atomic) : 0);
       c->wpc = pc;
     }
+    if (right) right_w = was_w, right_r = was_r, next = write ? c->w : c->r;
   }
-  if (async && write && shared) check_readers(a, n, pc);
+  if (async && write && shared) check_readers(p, n, pc);
+}
+[[gnu::always_inline]] static inline void access(const void* p, size_t n, bool write, bool atomic,
+                                                 void* ret) {
+  if (!cur || reporting) return;  // host code
+  auto* a = static_cast<const unsigned char*>(p);
+  const uint32_t pc = uint32_t(reinterpret_cast<uintptr_t>(ret) - img);
+  if (size_t(a - region) < kRegion)
+    device_access(a, n, write, atomic, pc);
+  else if (async || size_t(a - stacks) >= kStacks)  // most are of a thread's own variables
+    host_access(a, n, write, pc);
 }
 // ---------------------------------------------------------------- services for hopper.cc
 struct Asked {
@@ -603,10 +626,11 @@ void* check_stack(size_t n) {
   if (stack_brk > kStacks) fail("checker: stacks exhausted");
   return stacks + stack_brk - n;
 }
-void check_block_begin(void* arena, size_t n) {
-  std::fill(seen.begin(), seen.end(), Lanes{});
-  std::fill(released.begin(), released.end(), Release{});
-  std::fill(taken.begin(), taken.end(), Taken{});
+// used: bytes of shared memory that the block before took.
+void check_block_begin(void* arena, size_t used, unsigned threads) {
+  std::fill_n(seen.begin(), threads, Lanes{});
+  std::fill_n(released.begin(), threads, Release{});
+  std::fill_n(taken.begin(), threads, Taken{});
   known.clear();
   if (async) {
     async = false;
@@ -617,7 +641,7 @@ void check_block_begin(void* arena, size_t n) {
     ended.clear();
   }
   size_t o = (static_cast<unsigned char*>(arena) - region) / 2;
-  memset(static_cast<void*>(shadow + o), 0, n / 2 * sizeof(Cell));
+  memset(static_cast<void*>(shadow + o), 0, (used + 1) / 2 * sizeof(Cell));
 }
 void check_shared_alloc(void* p, size_t n) { check_mark(p, n, Uninit); }
 void check_block_end() {

@@ -38,7 +38,7 @@ Stats stats;
 void async_thread_ends();  // hopper.cc
 void async_block_ends();
 #ifdef SIMT_CHECK  // hooks into check.cc
-void check_block_begin(void* arena, size_t n);
+void check_block_begin(void* arena, size_t used, unsigned threads);
 void check_shared_alloc(void* p, size_t n);
 void check_mark(void* p, size_t n, int state);
 void check_launch(void* args, size_t bytes);
@@ -114,7 +114,7 @@ struct Worker {
   std::vector<SharedSlot> slots;
   void (*thunk)(void*) = nullptr;
   void* args = nullptr;
-  std::mt19937_64 rng;
+  std::minstd_rand rng;
   uint64_t switches = 0, barriers = 0, warp_ops = 0;
 };
 static thread_local Worker* W = nullptr;
@@ -327,14 +327,14 @@ void warp_op(const char* name, size_t sig, uint32_t mask, void* in, void* out, W
       if ((mask >> i & 1) && w.th[base + i].state == State::Done)
         fail("%s at %s:%u: mask 0x%08x names lane %u, which has returned from the kernel", name,
              l.file_name(), l.line(), mask, i);
-    ops.push_back({name, mask, 0, sig, {}, {}});
-    op = &ops.back();
+    op = &ops.emplace_back();
+    op->name = name, op->mask = mask, op->sig = sig;
   }
   op->arrived |= 1u << me->lane;
   op->in[me->lane] = in;
   op->out[me->lane] = out;
   if (op->arrived == mask) {
-    WarpOp o = *op;
+    WarpOp o = *op;  // on the stack, where the checker lets a kernel's code read
     ops.erase(ops.begin() + (op - ops.data()));
     fn(o.in, o.out, mask, ctx);
     for (unsigned i = 0; i < 32; ++i)
@@ -471,13 +471,13 @@ static void run_block(Worker& w, unsigned lin, dim3 grid, dim3 bd, size_t smem) 
   w.live = b.n;
   w.at_bar = 0;
   w.slots.clear();
+#ifdef SIMT_CHECK
+  check_block_begin(w.arena, w.arena_used, b.n);
+#endif
   w.arena_used = 0;
   w.static_used = 0;
 #ifdef SIMT_ASAN
   ASAN_POISON_MEMORY_REGION(w.arena, w.arena_cap);
-#endif
-#ifdef SIMT_CHECK
-  check_block_begin(w.arena, w.arena_cap);
 #endif
   w.spins = 0;
   blk = &b;
