@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -523,6 +524,38 @@ TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {
   const std::string run = p->file("run"), whole = slurp(run + "/config.toml");
   expect_refusal(p->run({"train", "--resume", run, "--set", "model.width=32"}), "of another model");
   EXPECT_EQ(slurp(run + "/config.toml"), whole);
+}
+// Nor may a config say something else of the weights than what they were trained with: no error would show it.
+TEST_F(TranslateCommand, AConfigOfAnotherModelIsRefused) {
+  namespace fs = std::filesystem;
+  const std::string other = p->file("edited"), config = other + "/config.toml";
+  fs::copy(p->file("run"), other, fs::copy_options::recursive);
+  const std::string whole = slurp(config), checkpoint = other + "/checkpoints/step-00000020.ckpt";
+  const auto refused = [&](const std::string& says) {
+    for (const std::string& what : {other, other + "/model.safetensors", checkpoint})
+      for (const std::vector<std::string>& words :
+           {std::vector<std::string>{"perplexity", what, "--input", p->file("valid.tsv")},
+            {"quantize", what, p->file("q")}})
+        expect_refusal(p->run(words), "config.toml: " + says);
+    EXPECT_FALSE(fs::exists(p->file("q")));
+  };
+  for (const char* from : {"", "[tokenizer]", "heads = ", "rope_base = ", "tied = "}) {
+    std::ofstream(config) << whole.substr(0, whole.find(from));
+    refused("cut off: ");
+  }
+  const auto edited = [&](const std::string& key, const std::string& value) {
+    const size_t at = whole.find("\n" + key + " = ") + 1;
+    std::ofstream(config) << whole.substr(0, at) + key + " = " + value + whole.substr(whole.find('\n', at));
+  };
+  for (const auto& [section, key, value] : {std::array{"model", "heads", "1"},
+                                            {"model", "restart", "false"},
+                                            {"model", "epsilon", "0.5"},
+                                            {"tokenizer", "end", "\"<sep>\""}}) {
+    edited(key, value);
+    refused(fmt::format("{}.{} = {}, but ", section, key, value));
+  }
+  edited("dropout", "0.5");  // of training alone
+  EXPECT_EQ(p->run({"translate", other}, "das Haus\n").status, 0);
 }
 }  // namespace
 }  // namespace rum::translate_program_test

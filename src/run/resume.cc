@@ -48,6 +48,11 @@ fs::path starting_folder(const RunConfig& c, const std::string& folder) {
   }
   return at;
 }
+
+// What is 0 means another value: 0 heads of keys are as many as heads.
+void fill_in(RunConfig& a, RunConfig& b) {
+  for (RunConfig* c : {&a, &b}) c->model = model_config(*c, 0);
+}
 }  // namespace
 
 std::string found_path(const std::string& path, const RunConfig& c, const std::string& folder) {
@@ -89,6 +94,21 @@ void check_whole(const std::string& path, const std::string& then, const std::st
         path, lost.size(), lost.front(), lost.back(), checkpoint));
 }
 
+void check_same_model(const std::string& path, const RunConfig& now, const std::string& then,
+                      const std::string& weights) {
+  check_whole(path, then, weights);
+  RunConfig a = parse_config(then, weights), b = now;
+  fill_in(a, b);
+  const auto decides = [](const Key& key) {  // what the model makes of a text
+    return shapes_weights(key) || key.name.starts_with("lora.") || key.name == "data.kind" ||
+           key.name == "tokenizer.begin" || key.name == "tokenizer.end";
+  };
+  for (const Key& key : keys())
+    if (decides(key) && key.get(a) != key.get(b))
+      throw FileError(fmt::format("{}: {} = {}, but {} was trained with {}: put the old value back", path,
+                                  key.name, key.get(b), weights, key.get(a)));
+}
+
 std::vector<std::string> changes(const RunConfig& then, const RunConfig& now, int64_t step) {
   std::vector<std::string> out;
   for (const Key& key : keys())
@@ -100,9 +120,7 @@ std::vector<std::string> changes(const RunConfig& then, const RunConfig& now, in
 
 void check_resumed(const RunConfig& then, const RunConfig& now) {
   RunConfig a = then, b = now;
-  // 0 heads of keys are as many as heads
-  a.model = model_config(then, 0);
-  b.model = model_config(now, 0);
+  fill_in(a, b);
   // What adapters are trained beside may lie elsewhere: the trainer compares hashes.
   if (now.lora.rank > 0) a.from = b.from;
   for (const Key& key : keys())

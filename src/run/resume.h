@@ -21,6 +21,10 @@ std::string why_fixed(const std::string& key);
 // FileError: the file of a run's config lacks keys that the config of its newest checkpoint, `then` in
 // TOML, has. A run writes all keys; what is missing was cut off, and would be its default.
 void check_whole(const std::string& path, const std::string& then, const std::string& checkpoint);
+// FileError: the file of a run's config is cut off, or another model than that of its weights: `then` is the
+// config in their header.
+void check_same_model(const std::string& path, const RunConfig& now, const std::string& then,
+                      const std::string& weights);
 // Error: the key in which `now` is not the run that `then` was, both values, and the reason.
 void check_resumed(const RunConfig& then, const RunConfig& now);
 // The keys that a resumed run changes, a line each for people: both values, and the last step with the old

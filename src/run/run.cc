@@ -128,6 +128,8 @@ StoredRun read_run(const std::string& given) {
     throw FileError(fmt::format(
         "{}: not the tokenizer that {} was trained with (hash {}, then {}): put the old file back",
         files.tokenizer, source, hex64(tokenizer.hash()), trained_with->second));
+  if (const auto then = weights.meta().find("config"); then != weights.meta().end())
+    check_same_model(files.config, config, then->second, source);
   std::optional<StoredWeights> adapters;
   if (config.lora.rank > 0) {
     adapters = std::move(weights);
