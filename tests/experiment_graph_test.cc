@@ -50,37 +50,59 @@ std::vector<std::string> both(const std::set<std::string>& a, const std::set<std
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
   return out;
 }
-// Five seeds each: the generators self, low and high, which three of them have; self's students of human
-// and of its own targets in remedies, map and mechanisms. Of the configs that go on where these end: the
-// generators and reverse models of both, and the students of the same arms.
+// By hand, five seeds each: the generators and models of the judge set, then the students, that two configs
+// have in common.
 TEST(ExperimentGraph, ConfigsOfOneFolderShareTheirStages) {
   const Graphs at;
   std::map<std::string, std::set<std::string>> ids;
-  for (const char* scale :
-       {"remedies", "finetune", "map", "mechanisms", "growing", "growing-generators", "growing-models",
-        "orders", "filters", "fraction", "mixing-seeds", "mixing-recipes", "map-decodings"}) {
+  const auto add = [&](const char* scale) {
     const ExperimentConfig c = at.config(scale);
     EXPECT_EQ(c.folder, "runs/experiments/remedies");
+    EXPECT_EQ(c.report, scale == std::string("remedies") ? "" : std::string("runs/experiments/") + scale);
     // The format when stages were first made: another one would make them all again.
     EXPECT_EQ(*Json(recipe_json(c.recipes.at("student"))).find("model.bias")->text(), "false");
     ids[scale] = trained(experiment_graph(c));
+  };
+  // The remedies are one experiment in six parts, of 29 arms: what they share is trained once.
+  std::set<std::string> remedies;
+  for (const char* part : {"remedies", "remedies-quality", "remedies-choice", "remedies-channel",
+                           "remedies-mixing", "remedies-rate"}) {
+    add(part);
+    remedies.insert(ids[part].begin(), ids[part].end());
   }
-  EXPECT_EQ(both(ids["remedies"], ids["finetune"]).size(), 15u);
-  EXPECT_EQ(both(ids["remedies"], ids["map"]).size(), 25u);
-  EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 15u);
-  EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 15u);
-  EXPECT_EQ(both(ids["remedies"], ids["orders"]).size(), 5u * (2 + 8));
+  EXPECT_EQ(remedies.size(), 5u * (5 + 4 + 29));
+  EXPECT_EQ(both(ids["remedies"], ids["remedies-quality"]).size(), 5u * (2 + 3));
+  EXPECT_EQ(both(ids["remedies"], ids["remedies-choice"]).size(), 5u * (1 + 3));
+  EXPECT_EQ(both(ids["remedies"], ids["remedies-channel"]).size(), 5u * (2 + 2));
+  EXPECT_EQ(both(ids["remedies"], ids["remedies-mixing"]).size(), 5u * (2 + 2));
+  EXPECT_EQ(both(ids["remedies"], ids["remedies-rate"]).size(), 5u * (2 + 2));
+  EXPECT_EQ(both(ids["remedies-quality"], ids["remedies-choice"]).size(), 5u * (2 + 3));
+  EXPECT_EQ(both(ids["remedies-quality"], ids["remedies-channel"]).size(), 5u * (3 + 2));
+  for (const char* scale :
+       {"finetune", "map", "mechanisms", "growing", "growing-generators", "growing-models", "orders",
+        "filters", "fraction", "mixing-seeds", "mixing-recipes", "map-decodings"})
+    add(scale);
+  EXPECT_EQ(both(ids["remedies-mixing"], ids["finetune"]).size(), 5u * 3);
+  EXPECT_EQ(both(ids["remedies-mixing"], ids["map"]).size(), 5u * (3 + 2));
+  EXPECT_EQ(both(ids["remedies"], ids["mechanisms"]).size(), 5u * (1 + 2));
+  EXPECT_EQ(both(ids["finetune"], ids["map"]).size(), 5u * 3);
+  EXPECT_EQ(both(ids["remedies-rate"], ids["orders"]).size(), 5u * (2 + 5));
   EXPECT_EQ(both(ids["remedies"], ids["filters"]).size(), 5u * (2 + 4));
   // Students are stopped by BLEU there, but those of a part of the generated targets.
   EXPECT_EQ(both(ids["remedies"], ids["fraction"]).size(), 5u * (1 + 2));
   EXPECT_EQ(both(ids["growing"], ids["fraction"]).size(), 5u * (1 + 3));
-  EXPECT_EQ(both(ids["remedies"], ids["growing-generators"]).size(), 5u * (2 + 6));
+  EXPECT_EQ(both(ids["remedies"], ids["growing"]).size(), 5u * (2 + 7));
+  EXPECT_EQ(both(remedies, ids["growing-generators"]).size(), 5u * (2 + 6));
   EXPECT_EQ(both(ids["growing"], ids["growing-generators"]).size(), 5u * (1 + 5));
+  EXPECT_EQ(both(remedies, ids["growing-models"]).size(), 5u * (4 + 5));
   EXPECT_EQ(both(ids["growing"], ids["growing-models"]).size(), 5u * (2 + 5));  // dual has its reverse model
   EXPECT_EQ(both(ids["remedies"], ids["mixing-seeds"]).size(), 5u * (1 + 2));
-  EXPECT_EQ(both(ids["remedies"], ids["mixing-recipes"]).size(), 5u * (4 + 4));
+  EXPECT_EQ(both(ids["remedies-mixing"], ids["mixing-recipes"]).size(), 5u * (4 + 4));
   EXPECT_EQ(both(ids["map"], ids["mixing-recipes"]).size(), 5u * (3 + 4));
   EXPECT_EQ(both(ids["map"], ids["map-decodings"]).size(), 5u * (2 + 5));
+  const ExperimentConfig debian = at.config("remedies-debian"), more = at.config("remedies-debian-more");
+  EXPECT_EQ(debian.folder, more.folder);
+  EXPECT_EQ(both(trained(experiment_graph(debian)), trained(experiment_graph(more))).size(), 5u * (2 + 3));
 }
 // Errors are counted by the rules of the language: what does so is another stage in German, and what does
 // not, the same.
@@ -203,14 +225,15 @@ TEST(ExperimentGraph, ARecipeThatItsTrainingWouldRefuse) {
 // A greedy translation costs 1 / 500 s: of 500 validation pairs, beside a judge set of 20,000.
 TEST(ExperimentGraph, TranslatingASetCostsWhatItsSizeSays) {
   const Graphs at;
-  const ExperimentConfig c = at.config("remedies");
-  const ExperimentGraph g = experiment_graph(c);
-  std::map<std::string, double> cost;  // by the last word of the label
-  for (const Stage& s : g.graph.stages())
-    if (s.kind == "generate" && s.label.starts_with("self/greedy, seed 1: "))
-      cost[s.label.substr(s.label.rfind(' ') + 1)] = s.cost;
-  EXPECT_DOUBLE_EQ(cost["valid"], 1);
-  EXPECT_DOUBLE_EQ(cost["judge"], 40);
+  const auto cost = [&](const char* scale, const std::string& set) {
+    const ExperimentConfig c = at.config(scale);
+    const ExperimentGraph g = experiment_graph(c);
+    for (const Stage& s : g.graph.stages())
+      if (s.label == "self/greedy, seed 1: translating the " + set) return s.cost;
+    throw Error("no translation of the set " + set);
+  };
+  EXPECT_DOUBLE_EQ(cost("remedies-channel", "valid"), 1);
+  EXPECT_DOUBLE_EQ(cost("remedies", "judge"), 40);
 }
 TEST(ExperimentGraph, FineTuningGoesOnFromTheGeneratorsOwnWeights) {
   const Graphs at;
