@@ -218,7 +218,7 @@ class Builder {
                           fmt::format("{}, seed {}: translating the {}{}", name, seed, set,
                                       draws == 1 ? "" : fmt::format(" {} times", draws)),
                           std::move(parameters), std::move(inputs),
-                          static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 500, std::move(hints));
+                          static_cast<double>(lines * (d.sample ? 1 : d.beam)) / 1500, std::move(hints));
   }
   // A generate stage's parameters with those of a given model: its files and its prompt.
   Json::Object given_model(const Generator& g, Json::Object parameters) {
@@ -252,9 +252,10 @@ class Builder {
       inputs.push_back({"reverse", judge_model("reverse", c_.student, seed)});
       inputs.push_back({"fluency", judge_model("target language", c_.student, seed)});
     }
-    return out_.graph.add(
-        "choose", fmt::format("{}/{}, seed {}: choosing for the {}", generator, name, seed, set),
-        {{"choose", choice.how}, {"utility", choice.utility}, {"set", set}}, std::move(inputs), 30);
+    return out_.graph.add("choose",
+                          fmt::format("{}/{}, seed {}: choosing for the {}", generator, name, seed, set),
+                          {{"choose", choice.how}, {"utility", choice.utility}, {"set", set}},
+                          std::move(inputs), choice.how == "channel" ? 140 : 20);
   }
   // A model for ranking, which learns from the judge set.
   std::string judge_model(const char* learns, const std::string& recipe, int64_t seed) {
@@ -323,7 +324,7 @@ class Builder {
         out_.scored[{name, arm.targets, seed}] = id;
     }
     return out_.graph.add(o.op, fmt::format("{}, seed {}: {}", arm.name, seed, o.op), std::move(parameters),
-                          std::move(inputs), 10);
+                          std::move(inputs));
   }
   // A scorer's scores of targets for the sources of `set`; its models learn from the judge set.
   std::string scores(const Scorer& s, const std::string& origin, const std::string& targets, int64_t seed,
@@ -358,8 +359,13 @@ class Builder {
          }},
         {"human", [&] { return human_; }}};
     std::vector<StageInput> inputs{{"targets", targets}, {"split", out_.split}};
-    for (const std::string& input : ScorerKind::named(s.kind).inputs)
-      inputs.push_back({input, made.at(input)()});
+    double cost = 1;
+    for (const std::string& input : ScorerKind::named(s.kind).inputs) {
+      const std::string id = made.at(input)();
+      if (input == "judge" || out_.graph.at(id).kind == "train")
+        cost += 8;  // learns from it, or reads with it
+      inputs.push_back({input, id});
+    }
     for (const std::string& of : s.of) {
       const Scorer& feature = c_.scorers.at(of);
       inputs.push_back({"score", scores(feature, origin, targets, seed, "pool")});
@@ -375,7 +381,7 @@ class Builder {
     return out_.graph.add("score",
                           fmt::format("{} of {}{}, seed {}", s.name, origin,
                                       set == "pool" ? "" : fmt::format(" on the {} set", set), seed),
-                          std::move(parameters), std::move(inputs), 20);
+                          std::move(parameters), std::move(inputs), cost);
   }
   // The targets that the students of an arm learn from.
   std::string targets_of(const Arm& arm, int64_t seed) {
@@ -410,12 +416,12 @@ class Builder {
       run.student = student_of(arm, seed, volume, targets);
     }
     for (const std::string& weights : arm.weights)
-      run.evaluated[weights] =
-          out_.graph.add("judge",
-                         fmt::format("test of {}, seed {}{}", arm.name, seed,
-                                     volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
-                         {{"model", weights}, {"decoding", decoding_json(c_.test_decoding)}},
-                         {{"student", run.student}, {"split", out_.split}}, 10);
+      run.evaluated[weights] = out_.graph.add(
+          "judge",
+          fmt::format("test of {}, seed {}{}", arm.name, seed,
+                      volume < 1 ? fmt::format(", {:g} %", 100 * volume) : ""),
+          {{"model", weights}, {"decoding", decoding_json(c_.test_decoding)}},
+          {{"student", run.student}, {"split", out_.split}}, static_cast<double>(c_.data.test_pairs) / 350);
     out_.students.push_back(std::move(run));
   }
   const ExperimentConfig& c_;
