@@ -3,7 +3,7 @@
 #include "parallel/ranks.h"
 
 namespace rum::cuda {
-// block (f32): this process's numbers, afterwards the sum of all processes', which have a GPU each. Error: NCCL
-// is missing or fails. RankFailed: another process has ended.
+// block (f32): this process's numbers, afterwards the sum of all processes', which have a GPU each. Error:
+// NCCL is missing or fails. RankFailed: another process has ended.
 void add_all(Ranks&, const Tensor& block);
 }  // namespace rum::cuda

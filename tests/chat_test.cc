@@ -240,8 +240,8 @@ TEST_F(Chat, TriesAgainWhatMayPass) {
   ASSERT_EQ(lines.size(), 7u);
   for (size_t i = 0; i < 7; ++i) EXPECT_EQ(lines[i].target, sources[i]);
 }
-// As servers end requests when they stop or fail, with half a text or none: not by the model's or the client's
-// will.
+// As servers end requests when they stop or fail, with half a text or none: not by the model's or the
+// client's will.
 TEST_F(Chat, WhatTheServerBrokeOffIsAskedForAgain) {
   const std::map<std::string, const char*> broken{{"eins", "abort"},
                                                   {"drei \"x\"", "error"},

@@ -127,10 +127,11 @@ TEST(ExperimentConfig, SaysWhatIsWrongAndWhere) {
   refuse("mean_with = [[", "minus_with = [\"human\", \"self, greedy\"]\nmean_with = [[",
          "give one of mean_with and minus_with");
   refuse("folder = \"runs/experiments/smoke\"", "folder = \"\"",
-         "x.toml:4: experiment.folder: expected a text, found \"\"");
+         "x.toml:4: experiment.folder: expected a text that is not empty, found \"\"");
   refuse("folder = \"runs/experiments/smoke\"", "folder = \"./\"",
          "x.toml:4: experiment.folder = \"./\" is not a folder of its own");
-  refuse("student = \"student\"", "student = \"\"", "experiment.student: expected a text, found \"\"");
+  refuse("student = \"student\"", "student = \"\"",
+         "experiment.student: expected a text that is not empty, found \"\"");
   refuse("seeds = 2", "seed = 2", "x.toml:5: unknown key experiment.seed; did you mean \"seeds\"?");
   refuse("seeds = 2", "seeds = 0", "experiment.seeds: expected a whole number from 1");
   refuse("seeds = 2", "seeds = \"2\"", "experiment.seeds: expected a whole number, found \"2\"");

@@ -293,6 +293,21 @@ TEST_F(Resume, SoDoOtherTextsThatFitTheBatch) {
   }
   const Ran anew = p->run(resume(fewer, {"train.steps=22", "batch.tokens=40", "train.eval_every=22"}));
   EXPECT_EQ(best_step(anew, fewer, true), 22);
+  // What is not judged may come and go, and the last step wins whatever was judged before.
+  const std::string few = copy("few-judged"), last = copy("last-wins");
+  const Words judged{"train.eval_every=1", "eval.texts=1", "eval.bleu_texts=1"};
+  const auto go_on = [&](const char* steps, const char* tokens) {
+    Words settings{steps, tokens};
+    settings.insert(settings.end(), judged.begin(), judged.end());
+    return p->run(resume(few, settings));
+  };
+  ASSERT_EQ(go_on("train.steps=21", "batch.tokens=128").status, 0);
+  const Ran narrower = go_on("train.steps=22", "batch.tokens=40");
+  EXPECT_EQ(narrower.status, 0) << narrower.err;
+  EXPECT_EQ(narrower.err.find("judged differently"), std::string::npos) << narrower.err;
+  const Ran quiet = p->run(resume(last, {"train.steps=22", "train.best=last", "batch.tokens=40"}));
+  EXPECT_EQ(quiet.status, 0) << quiet.err;
+  EXPECT_EQ(quiet.err.find("judged differently"), std::string::npos) << quiet.err;
 }
 TEST_F(Resume, ScoresOfOtherTextsAreNotCompared) {
   const std::string run = copy("scores");

@@ -451,8 +451,8 @@ struct Serve : testing::Test {
     close(s);
     return out;
   }
-  // Asks for a text, and returns as soon as the server has begun to answer: with news, or with its head, which
-  // it sends while the request waits.
+  // Asks for a text, and returns as soon as the server has begun to answer: with news, or with its head,
+  // which it sends while the request waits.
   int begun(const std::string& body, const char* until = "\ndata: ") const {
     const int s = connected();
     say(s, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +

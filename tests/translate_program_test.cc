@@ -525,7 +525,8 @@ TEST_F(TranslateCommand, AnotherTokenizerIsRefused) {
   expect_refusal(p->run({"train", "--resume", run, "--set", "model.width=32"}), "of another model");
   EXPECT_EQ(slurp(run + "/config.toml"), whole);
 }
-// Nor may a config say something else of the weights than what they were trained with: no error would show it.
+// Nor may a config say something else of the weights than what they were trained with: no error would show
+// it.
 TEST_F(TranslateCommand, AConfigOfAnotherModelIsRefused) {
   namespace fs = std::filesystem;
   const std::string other = p->file("edited"), config = other + "/config.toml";

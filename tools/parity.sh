@@ -33,6 +33,7 @@ case "${1:-}" in
 run)
   make_work parity || exit 1
   found=$work/evidence
+  rm -f "$found" # of an earlier run
   { RUM_EVIDENCE=$found "$2"; echo $? >"$work/code"; } | tee "$work/out"
   status=$(cat "$work/code")
   [ -f "$found" ] || exit 1 # no GPU: the program has already said so

@@ -38,7 +38,7 @@ class Section : public JsonKeys {
   using JsonKeys::read;
   void read(const std::string& key, std::string& to, bool required) {
     if (!read(key, to) && required) missing(key);
-    if (required && to.empty()) wrong(key, "a text", Json(to));
+    if (required && to.empty()) wrong(key, "a text that is not empty", Json(to));
   }
   template <class T>
   requires std::is_arithmetic_v<T>

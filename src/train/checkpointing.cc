@@ -183,8 +183,9 @@ void Trainer::State::restore(Checkpoint c) {
                               ? batch_shape(then) == batch_shape(config)
                               : evaluated_on->second == hex64(task->evaluated_on());
   if (!same_texts || !evaluated_alike(then, config)) {
-    task->notes.emplace_back(
-        "the model is judged differently now: only steps evaluated from now on compete for the best");
+    if (config.best != Best::last)
+      task->notes.emplace_back(
+          "the model is judged differently now: only steps evaluated from now on compete for the best");
     return;
   }
   best_step = noted(c, "best_step");

@@ -32,9 +32,10 @@ EvaluationBatches evaluation_batches(const Corpus& corpus, const Tokenizer& toke
   return out;
 }
 
-uint64_t hash_of(const EvaluationBatches& all) {
+uint64_t hash_of(const EvaluationBatches& all, int64_t translated) {
   Hash64 hash;
-  hash.add({reinterpret_cast<const char*>(all.texts.data()), all.texts.size() * sizeof(all.texts[0])});
+  const size_t first = std::min(all.texts.size(), static_cast<size_t>(translated));
+  hash.add({reinterpret_cast<const char*>(all.texts.data()), first * sizeof(all.texts[0])});
   for (const std::vector<Example>& batch : all.batches)
     for (const Example& e : batch) {
       const int64_t head[] = {std::ssize(e.tokens), e.prefix, e.goes_on};

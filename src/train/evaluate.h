@@ -17,8 +17,9 @@ struct EvaluationBatches {
 // Batches that hold the first `count` texts (windows of a stream; 0: all), in order, each once. Error when
 // nothing is left of them.
 EvaluationBatches evaluation_batches(const Corpus&, const Tokenizer&, const RunConfig&, int64_t count);
-// A hash of the texts, however the batches are cut.
-uint64_t hash_of(const EvaluationBatches&);
+// A hash of the texts that a model is judged by, however the batches are cut: those of the batches, and the
+// first `translated` ones.
+uint64_t hash_of(const EvaluationBatches&, int64_t translated);
 // Mean of -log p (natural) over the scored tokens, without label smoothing. Error when there are none.
 // Interrupted once `stop`, asked before each batch, says so.
 double mean_nll(const Model&, const EvaluationBatches&, const Stop& stop = {});

@@ -23,7 +23,7 @@ class LanguageModel : public RunTask {
   TestReport test(Progress&, const Stop&) const override;
 
   std::vector<Fingerprint> fingerprints() const override;
-  uint64_t evaluated_on() const override { return hash_of(validation_); }
+  uint64_t evaluated_on() const override { return hash_of(validation_, 0); }
   void write_files(const RunFolder&) const override;
 
  protected:

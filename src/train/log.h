@@ -38,7 +38,7 @@ class TrainingLog {
 struct Reached {
   int64_t step, evaluated;  // the last step, and the last whose weights were evaluated
 };
-// Leaves out what metrics.jsonl and samples.txt have of later steps and evaluations, which will be done again,
-// and damaged lines of metrics.jsonl, which it says.
+// Leaves out what metrics.jsonl and samples.txt have of later steps and evaluations, which will be done
+// again, and damaged lines of metrics.jsonl, which it says.
 void cut_log(const RunFolder&, Reached, Progress&);
 }  // namespace rum

@@ -187,8 +187,8 @@ void norms(std::vector<Case>& to, DType t) {
   to.push_back({"rmsnorm_backward", t, [=](const Sizes& s) { return norm_backward(s, t, false, 0); }});
 }
 
-// The config's own; as Llama has it, with heads twice as wide, in groups, turned by their positions (RoPE); or
-// of a decoder to its encoder.
+// The config's own; as Llama has it, with heads twice as wide, in groups, turned by their positions (RoPE);
+// or of a decoder to its encoder.
 enum class Attends : uint8_t { itself, grouped, memory };
 // Two products of (length x width of a head) forward and five backward; causal is half of it.
 Work attention_work(const Sizes& s, DType t, Attends to, bool backward) {
