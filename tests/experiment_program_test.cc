@@ -841,6 +841,9 @@ TEST(ExperimentProgram, AConfigOfSomethingElseIsNotOverwritten) {
   expect_refusal(e.run(e.words("run", "x")), "x/config.toml: it is not of an experiment");
   EXPECT_EQ(slurp(e.file("x/config.toml")), "[run]\nfolder = \"x\"\n");
   EXPECT_EQ(std::distance(fs::directory_iterator(e.file("x")), {}), 1);
+  fs::rename(e.file("x/config.toml"), e.file("x/log.txt"));
+  expect_refusal(e.run(e.words("run", "x")), "x/log.txt: it is not of an experiment");
+  EXPECT_EQ(slurp(e.file("x/log.txt")), "[run]\nfolder = \"x\"\n");
 }
 // Of a pool that nobody translated twice, and a gate that asks for BLEU alone.
 TEST(ExperimentProgram, WhatIsNotDefinedHasNoNumber) {
@@ -974,6 +977,9 @@ TEST(ExperimentProgram, ThePoolsSourcesAreExportedFirst) {
   int64_t n = 0;
   for (std::string line; std::getline(sources, line); ++n) EXPECT_TRUE(trained.contains(line)) << line;
   EXPECT_EQ(n, 500);
+  for (const char* owned : {"x/log.txt", "x/stages/seed.tsv"})
+    expect_refusal(e.run(e.words("export", "x", {"--sources", "-o", e.file(owned)})),
+                   "it belongs to the experiment ");
   expect_refusal(e.run(e.words("export", "x", {"--sources", "--arm", "human"})),
                  "--arm needs `export` without --sources");
   expect_refusal(e.run(e.words("report", "x", {"--sources"})),

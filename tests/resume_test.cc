@@ -248,7 +248,7 @@ TEST_F(Resume, ARunOverwritesNoFilesOfOthers) {
   const std::string mine = p->file("mine");
   fs::create_directory(mine);
   for (const char* name : {"config.toml", "tokenizer.json", "environment.json", "data.json", "metrics.jsonl",
-                           "samples.txt", "gemm.txt", "results.json"}) {
+                           "samples.txt", "gemm.txt", "results.json", "log.txt"}) {
     const std::string path = mine + "/" + name;
     fs::copy(p->file("c.toml"), path);
     const auto before = files(mine);

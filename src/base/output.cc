@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 #include <span>
 
 #include "base/error.h"
@@ -33,10 +35,26 @@ bool same_file(const std::string& path, const std::string& input) {
   std::error_code unknown;
   return fs::equivalent(path, input == "-" ? "/dev/stdin" : input, unknown);
 }
-}  // namespace
-
-void check_output(const std::string& given, const std::vector<std::string>& inputs) {
-  if (as_it_is(given)) return;
+// "the run FOLDER" or "the experiment FOLDER", if that is what writes and reads this file; else "".
+std::string owner_of(const std::string& path) {
+  constexpr const char* kExperiments[] = {"stages", "locks", "logs", "config.toml", "log.txt"};
+  std::error_code unknown;
+  const auto there = [&](const fs::path& p) { return fs::exists(p, unknown); };
+  const auto one_of = [](const auto& names, const std::string& name) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+  };
+  std::string name = fs::path(path).filename().string();  // in `f`: the file, or the folder that leads to it
+  for (fs::path f = fs::canonical(folder_of(path), unknown); f.has_relative_path(); f = f.parent_path()) {
+    if (there(f / "config.toml") && (there(f / "checkpoints") || there(f / "model.safetensors")) &&
+        (one_of(kRunFiles, name) || name == "checkpoints"))
+      return "the run " + f.string();
+    if (there(f / "stages") && there(f / "locks") && one_of(kExperiments, name))
+      return "the experiment " + f.string();
+    name = f.filename().string();
+  }
+  return "";
+}
+std::string check_writable(const std::string& given) {
   const std::string path = led_by_links(given);
   std::error_code unknown;
   if (path.empty() || path.ends_with('/') || fs::is_directory(path, unknown))
@@ -49,10 +67,20 @@ void check_output(const std::string& given, const std::vector<std::string>& inpu
     throw FileError(fmt::format("{}: there is no folder {}; make it first", path, folder_of(path)));
   if (::access(folder_of(path).c_str(), W_OK) != 0) refuse(folder_of(path), "write in the folder", errno);
   if (fs::exists(path, unknown) && ::access(path.c_str(), W_OK) != 0) refuse(path, "write to it", errno);
+  return path;
+}
+}  // namespace
+
+void check_output(const std::string& given, const std::vector<std::string>& inputs) {
+  if (as_it_is(given)) return;
+  const std::string path = check_writable(given);
   for (const std::string& input : inputs)
     if (same_file(path, input))
       throw FileError(
           fmt::format("{}: it is read here as well, and would be overwritten; name another output", given));
+  if (const std::string owner = owner_of(path); !owner.empty())
+    throw FileError(
+        fmt::format("{}: it belongs to {} and would be overwritten; name another output", given, owner));
 }
 
 std::string check_output_file(const std::string& path, const std::vector<std::string>& inputs) {
@@ -94,8 +122,8 @@ OutputLock::~OutputLock() {
 }
 
 AppendLock::AppendLock(const std::string& path) {
-  check_output(path);
   if (as_it_is(path)) return;
+  check_writable(path);  // an experiment's stages append, too
   whole_.emplace(path);
   lines_.emplace(path);
 }

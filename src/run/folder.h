@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/output.h"
+
 namespace rum {
 struct RunFolder {
   std::string path;
@@ -21,12 +23,10 @@ struct RunFolder {
   std::string checkpoints() const { return file("checkpoints"); }
   std::string model() const { return file("model.safetensors"); }  // the finished model: weights alone
   std::string results() const { return file("results.json"); }
-  // Those above that a run writes whole, and so over whatever lies there.
-  std::vector<std::string> written_whole() const {
+  // Those above that a run writes, over or behind whatever lies there.
+  std::vector<std::string> written() const {
     std::vector<std::string> out;
-    for (const char* name : {"config.toml", "tokenizer.json", "environment.json", "data.json",
-                             "metrics.jsonl", "samples.txt", "gemm.txt", "model.safetensors", "results.json"})
-      out.push_back(file(name));
+    for (const char* name : kRunFiles) out.push_back(file(name));
     return out;
   }
 };

@@ -87,8 +87,7 @@ RunFiles run_files(const std::string& given) {
   return {folder.config(), folder.tokenizer(), is_weights(given) ? given : weights_file(folder)};
 }
 std::vector<std::string> files_to_keep(const std::string& given) {
-  std::vector<std::string> out =
-      (is_weights(given) ? folder_around(given) : RunFolder{given}).written_whole();
+  std::vector<std::string> out = (is_weights(given) ? folder_around(given) : RunFolder{given}).written();
   out.push_back(given);
   return out;
 }

@@ -44,9 +44,9 @@ void refuse_begun_run(const std::string& path) {
       folder.path);
   // What a run has begun to write it may write again, even where it was stopped before its first checkpoint.
   if (Disk::real().exists(folder.checkpoints())) return;
-  for (const std::string& file : folder.written_whole())
+  for (const std::string& file : folder.written())
     RUM_CHECK(!Disk::real().exists(file),
-              "{} is not of a run, and one in this folder would overwrite it: move it away or choose another "
+              "{} is not of a run, and one in this folder would write to it: move it away or choose another "
               "run.folder",
               file);
 }

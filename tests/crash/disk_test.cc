@@ -509,6 +509,32 @@ TEST(OutputFile, WhatIsReadIsNotWrittenOver) {
   check_output(path("other"), {path("in"), path("none"), "-"});
   check_output(path("new"), {path("in"), path("new")});  // which is not there
 }
+// A name alone says nothing: it is what lies beside it that makes it the file of a run or of an experiment.
+TEST(OutputFile, WhatARunOrAnExperimentOwnsIsNotWrittenOver) {
+  namespace fs = std::filesystem;
+  Scratch folder;
+  const auto path = [&](const std::string& name) { return folder.path + "/" + name; };
+  for (const char* name :
+       {"config.toml", "model.safetensors", "tokenizer.json", "log.txt", "checkpoints", "x"})
+    check_output(path(name));
+  for (const char* made : {"run/checkpoints", "x/stages/split-1", "x/locks", "x/logs"})
+    fs::create_directories(path(made));
+  Disk::real().replace_text(path("run/config.toml"), "");
+  fs::create_symlink("run/model.safetensors", path("link"));
+  for (const char* owned : {"run/config.toml", "run/model.safetensors", "run/tokenizer.json", "run/log.txt",
+                            "link", "run/checkpoints/step-1.ckpt", "run/checkpoints/../results.json"}) {
+    const std::string why = error_of([&] { check_output(path(owned)); });
+    EXPECT_NE(why.find("it belongs to the run "), std::string::npos) << owned << why;
+    EXPECT_NE(error_of([&] { write_output(path(owned), "new"); }), "") << owned;
+  }
+  for (const char* owned : {"x/stages/split-1/seed.tsv", "x/config.toml", "x/log.txt", "x/logs/a.txt"})
+    EXPECT_NE(error_of([&] { check_output(path(owned)); }).find("it belongs to the experiment "),
+              std::string::npos)
+        << owned;
+  for (const char* free : {"run/translations.txt", "x/sources.txt", "x/notes"})
+    write_output(path(free), "new");
+  const AppendLock stage(path("x/stages/split-1/pool.jsonl"));  // which the experiment itself holds
+}
 // open, write, fsync, close, rename; open, fsync and close of the folder: as Disk::replace.
 TEST(OutputFile, IsDurableOrTheOldOneStays) {
   constexpr int kCalls = 8, kRename = 4;

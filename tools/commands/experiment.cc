@@ -124,15 +124,18 @@ std::string shell(const std::vector<std::string>& words) {
   return out;
 }
 
-// FileError when the config that is noted beside the report would overwrite a file of somebody else.
+// FileError when the config that is noted beside the report, or the log, would be written to a file of somebody
+// else.
 void check_noted(const ExperimentConfig& c) {
-  const std::string path = c.report + "/config.toml";
-  if (!Disk::real().exists(path)) return;
-  const std::string there = Disk::real().read(path);
-  if (there != c.text && there.find("[experiment]") == std::string::npos)
-    throw FileError(path +
-                    ": it is not of an experiment, and this one would overwrite it; move it away or choose "
-                    "another experiment.folder");
+  Disk& disk = Disk::real();
+  const std::string config = c.report + "/config.toml", log = c.folder + "/log.txt";
+  const std::string there = disk.exists(config) ? disk.read(config) : "";
+  const bool ours = there == c.text || there.find("[experiment]") != std::string::npos;
+  for (const std::string& path : {config, log})
+    if (disk.exists(path) && !ours && !(path == log && disk.exists(c.folder + "/stages")))
+      throw FileError(path +
+                      ": it is not of an experiment, and this one would write to it; move it away or choose "
+                      "another experiment.folder");
 }
 
 int run(const Options& a) {
@@ -141,7 +144,8 @@ int run(const Options& a) {
   const ExperimentGraph g = experiment_graph(c);
   Store store = store_in(c.folder);
   check_given(g, store);
-  Disk::real().make_folders(c.folder);
+  for (const std::string& folder : {c.folder, c.report}) Disk::real().make_folders(folder);
+  Disk::real().replace_text(c.report + "/config.toml", c.text);  // first, so that the log is known as its own
   Progress progress(c.folder + "/log.txt");
   listen_for_interrupts();
   RunnerConfig r{stage_command(a, "/proc/self/exe", c.folder), c.jobs,
@@ -149,8 +153,6 @@ int run(const Options& a) {
   progress.line(fmt::format("{}: {} stages, {} students, {} at a time", c.title, g.graph.stages().size(),
                             trained_students(g), r.jobs));
   for (const std::string& sentence : undecidable(c)) progress.line(sentence);
-  Disk::real().make_folders(c.report);
-  Disk::real().replace_text(c.report + "/config.toml", c.text);
   const RunnerResult result = run_stages(g.graph, store, r, progress, [] { return interrupted(); });
   if (result.stopped) {
     progress.line(fmt::format("stopped: {} of {} stages are made; the same command continues",
