@@ -2,9 +2,10 @@
 #include "tests/program.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -456,6 +457,38 @@ TEST(Program, TheSecondWriterOfAnOutputIsRefusedBeforeItsWork) {
   fs::create_directories(p.file("mine"));  // stays, though nothing is written into it
   expect_refusal(p.run({"data", "prepare", "-i", none, "-o", p.file("mine")}), none + ": cannot open");
   EXPECT_TRUE(fs::is_empty(p.file("mine")));
+}
+// Whoever stops a command learns what is lost, and nothing is left behind.
+TEST(Program, StoppedItLeavesNoPartOfItsOutput) {
+  Program p;
+  const std::string pipe = p.file("pipe");  // with nobody at its other end
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  p.write("kept", "as it was\n");
+  struct Case {
+    int signal;
+    std::vector<std::string> words;
+    std::string output, unfinished;
+  };
+  for (const Case& c : {Case{SIGINT, {"tokenizer", "train", "-i", pipe}, "kept", "kept.ruminate.tmp"},
+                        Case{SIGTERM, {"detect", "fit", "--human", pipe}, "new", "new.ruminate.tmp"},
+                        Case{SIGHUP, {"data", "prepare", "-i", pipe}, "a/b", "a/b/.ruminate.tmp"}}) {
+    std::vector<std::string> words = c.words;
+    words.insert(words.end(), {"-o", p.file(c.output)});
+    const auto before = std::signal(c.signal, SIG_DFL);  // these tests may run under nohup
+    const pid_t child = p.start(words);
+    std::signal(c.signal, before);
+    for (int i = 0; i < 6000 && !fs::exists(p.file(c.unfinished)); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    kill(child, c.signal);
+    const Ran r = p.end(child);
+    EXPECT_EQ(r.status, 130) << c.output;
+    EXPECT_EQ(r.err, "stopped, and what was made so far is lost: " + p.file(c.output) +
+                         " is written whole or not at all\n");
+    EXPECT_FALSE(fs::exists(p.file(c.unfinished))) << c.output;
+  }
+  EXPECT_EQ(slurp(p.file("kept")), "as it was\n");
+  for (const char* name : {"new", "a"}) EXPECT_FALSE(fs::exists(p.file(name))) << name;
 }
 // For everything that prints, exit status 0 means that all output was written.
 TEST(Program, OutputThatDoesNotArriveIsAnError) {

@@ -92,6 +92,10 @@ std::string check_output_file(const std::string& path, const std::vector<std::st
 }
 std::FILE* beside_output(const std::string& path) { return as_it_is(path) ? stderr : stdout; }
 
+std::string stopped_sentence(const std::string& path) {
+  return fmt::format("stopped, and what was made so far is lost: {} is written whole or not at all", path);
+}
+
 void check_output_folder(const std::string& path) {
   if (path.empty() || path == "-") throw FileError(fmt::format("\"{}\" is no folder; name one", path));
   std::error_code unknown;
@@ -115,6 +119,11 @@ OutputLock::OutputLock(const std::string& path) {
     made_.push_back(p.string());
   if (!made_.empty()) Disk::real().make_folders(folder);
   lock_.emplace(written_under(written));
+  unfinished_.emplace(stopped_sentence(without_end_slashes(path)),
+                      [lock = written_under(written), made = made_] {
+                        ::unlink(lock.c_str());
+                        for (const std::string& folder : made) ::rmdir(folder.c_str());
+                      });
 }
 OutputLock::~OutputLock() {
   lock_.reset();
@@ -123,9 +132,16 @@ OutputLock::~OutputLock() {
 
 AppendLock::AppendLock(const std::string& path) {
   if (as_it_is(path)) return;
-  check_writable(path);  // an experiment's stages append, too
-  whole_.emplace(path);
+  const std::string written = check_writable(path);  // an experiment's stages append, too
+  const bool new_file = !Disk::real().exists(written);
+  whole_.emplace(written_under(written));
   lines_.emplace(path);
+  unfinished_.emplace(fmt::format("stopped: {} keeps what it has; the same command continues", path),
+                      [new_file, written, lock = written_under(written)] {
+                        std::error_code unknown;
+                        if (new_file && fs::file_size(written, unknown) == 0) ::unlink(written.c_str());
+                        ::unlink(lock.c_str());
+                      });
 }
 
 OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
@@ -147,6 +163,7 @@ OutputFile::OutputFile(const std::string& path, SystemCalls& calls)
     calls_.unlink(temporary_.c_str());
     lock_.emplace(temporary_);
   }
+  unfinished_.emplace(stopped_sentence(path_), [name = temporary_] { ::unlink(name.c_str()); });
   const int file = calls_.open(temporary_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (file == -1) refuse(temporary_, "open for writing", errno);
   take_permissions(file, path_);
@@ -164,8 +181,10 @@ void OutputFile::finish() {
   if (!temporary_.empty()) file_->sync();
   file_->close();
   if (temporary_.empty()) return;
-  if (calls_.rename(temporary_.c_str(), path_.c_str()) == -1)
-    refuse(path_, "give the finished file its name", errno);
+  unfinished_->finish([&] {
+    if (calls_.rename(temporary_.c_str(), path_.c_str()) == -1)
+      refuse(path_, "give the finished file its name", errno);
+  });
   temporary_.clear();
   Disk(calls_).sync_folder(folder_of(path_));
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/unfinished.h"
 
 namespace rum {
 // What a run writes into its folder, over or behind whatever lies there (run/folder.h).
@@ -24,6 +25,8 @@ void check_output(const std::string& path, const std::vector<std::string>& input
                                             const std::vector<std::string>& inputs = {});
 // Standard output, for what a command says beside its output; standard error when that itself may go there.
 std::FILE* beside_output(const std::string& path);
+// What a command says that is stopped before this file or folder is whole.
+std::string stopped_sentence(const std::string& path);
 // FileError when this folder is not there and cannot be made, or nothing can be written into it. Creates
 // nothing.
 void check_output_folder(const std::string& path);
@@ -40,6 +43,7 @@ class OutputLock {
  private:
   std::vector<std::string> made_;  // innermost first
   std::optional<FileLock> lock_;   // none of a pipe or a device
+  std::optional<Unfinished> unfinished_;
 };
 // The same of a file that its owner writes line by line.
 class AppendLock {
@@ -47,8 +51,8 @@ class AppendLock {
   explicit AppendLock(const std::string& path);  // FileError as check_output, and when another has it
 
  private:
-  std::optional<OutputLock> whole_;
-  std::optional<FileLock> lines_;  // none of a pipe or a device
+  std::optional<FileLock> whole_, lines_;  // none of a pipe or a device
+  std::optional<Unfinished> unfinished_;
 };
 
 class OutputFile {
@@ -65,6 +69,7 @@ class OutputFile {
   std::string path_, temporary_;  // temporary_: empty when written to as it is
   SystemCalls& calls_;
   std::optional<FileLock> lock_;
+  std::optional<Unfinished> unfinished_;
   std::optional<FileWriter> file_;
   bool terminal_ = false;
 };

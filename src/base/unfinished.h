@@ -1,6 +1,7 @@
 // A file being written has a temporary name beside its final one, so that leftovers of a killed process
 // can be recognised.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -11,4 +12,18 @@ std::string unfinished_name(const std::string& path);
 bool is_unfinished(std::string_view name);
 // PATH of these two, any other name as it is.
 std::string finished_name(const std::string& path);
+
+// While it lives, Ctrl-C, SIGTERM and SIGHUP end the process as follows, unless it listens to them itself
+// (tools/interrupt.h): what is unfinished is removed, a sentence on standard error says what becomes of the work,
+// and the exit status is 130. A second Ctrl-C or SIGTERM kills.
+class Unfinished {
+ public:
+  // `remove` is called on another thread. Of several that live the first one's sentence is said.
+  Unfinished(const std::string& sentence, const std::function<void()>& remove);
+  ~Unfinished();
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  void finish(
+      const std::function<void()>& last_step);  // no signal comes between this and the end of its life
+};
 }  // namespace rum

@@ -28,10 +28,15 @@ void whole_folder(const std::string& path, const std::function<void(const std::s
   remove_leftovers(path);
   const std::string unfinished = unfinished_name(path);
   std::error_code failed;
+  Unfinished until_then(stopped_sentence(path), [&] {
+    std::error_code more;
+    do fs::remove_all(unfinished, more);
+    while (more == std::errc::directory_not_empty);  // it is still being written into
+  });
   try {
     Disk::real().make_folders(unfinished);
     write(unfinished);
-    fs::rename(unfinished, path, failed);
+    until_then.finish([&] { fs::rename(unfinished, path, failed); });
     if (failed == std::errc::directory_not_empty || failed == std::errc::file_exists)
       throw FileError(path + ": another process has made it meanwhile; name a new folder");
     if (failed) refuse(path, "be made", failed.value());
