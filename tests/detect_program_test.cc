@@ -434,6 +434,70 @@ TEST_F(Detecting, ATextThatTheModelCannotReadCostsNoOther) {
   EXPECT_NE(lines.out.find("{\"id\":\"2\",\"score\":null}\n"), std::string::npos) << lines.out;
   EXPECT_EQ(parse_json(list.out, "RAID's list").array()->size(), 4u);
 }
+// They are left out, and the rest is judged as if they were not there.
+TEST_F(Detecting, TextsThatTheModelCannotReadAreLeftOut) {
+  write_run(file("lm"), {.kind = CorpusKind::documents, .pattern = "characters"});  // a context of 64
+  std::string lines[4];  // of people and machines to fit on, and to be judged
+  std::vector<std::string> fit;
+  for (const Pair& t : grammar_pairs(300, 5))
+    if (t.target.size() < 50) fit.push_back(t.target);
+  ASSERT_GE(fit.size(), 80u);
+  for (size_t i = 0; i < 80; ++i) lines[i % 4] += fit[i] + "\n";
+  write("people", lines[0]), write("machines", lines[1]);
+  const Ran made = detect({"fit", "--kind", "likelihood", "--option", "model=" + file("lm"), "--human",
+                           "@people", "--machine", "@machines", "-o", "@d"});
+  ASSERT_EQ(made.status, 0) << made.err;
+  const std::string longer = std::string(100, 'e') + "\n";
+  write("h", lines[2]), write("m", lines[3]), write("h+", lines[2] + longer), write("m+", longer + lines[3]);
+  const auto evaluate = [&](const char* human, const char* machine) {
+    return detect({"evaluate", "--detector", "@d", "--human", human, "--machine", machine});
+  };
+  const Ran good = evaluate("@h", "@m"), some = evaluate("@h+", "@m+");
+  ASSERT_EQ(good.status, 0) << good.err;
+  ASSERT_EQ(some.status, 0) << some.err;
+  for (const std::string& part :
+       {file("h+") + ": line 21: it needs 10", file("m+") + ": line 1: it needs 10",
+        std::string("holds 64; it is left out"), file("d") + ": 2 of 42 texts are left out\n"})
+    EXPECT_NE(some.err.find(part), std::string::npos) << part << some.err;
+  const Json one = *parse_json(good.out, "").find(file("d")),
+             other = *parse_json(some.out, "").find(file("d"));
+  EXPECT_EQ(one.find("left_out"), nullptr);
+  ASSERT_NE(other.find("left_out"), nullptr);
+  EXPECT_EQ(to_json(*other.find("left_out")), "2");
+  for (const char* key : {"auroc", "eer", "humans", "machines", "probabilities"})
+    EXPECT_EQ(to_json(*one.find(key)), to_json(*other.find(key))) << key;
+  // A plan has the same lines in the same order, whatever stands between them.
+  std::string pool, pool_and_longer, line;
+  std::istringstream machine(lines[3]);
+  for (int i = 0; std::getline(machine, line); ++i) {
+    pool += "x\t" + line + "\n";
+    pool_and_longer += "x\t" + line + "\n" + (i == 6 ? "x\t" + longer : "");
+  }
+  write("pool.tsv", pool), write("pool+.tsv", pool_and_longer);
+  std::vector<int64_t> orders[2];
+  for (const bool with : {false, true}) {
+    const Ran r = detect({"plan", "--detector", "@d", "--pool", with ? "@pool+.tsv" : "@pool.tsv", "--anyway",
+                          "--exponent", "1", "-o", "@plan"});
+    ASSERT_EQ(r.status, 0) << r.err;
+    if (with) {
+      for (const std::string& part : {file("pool+.tsv") + ": line 8: it needs 10",
+                                      file("pool+.tsv") + ": 1 of 21 pairs are left out\n"})
+        EXPECT_NE(r.err.find(part), std::string::npos) << r.err;
+      EXPECT_NE(r.out.find("20 of 21 pairs"), std::string::npos) << r.out;
+    }
+    for (const PlanRow& row : load_plan(file("plan")).rows)
+      orders[with].push_back(row.example - (with && row.example > 7));
+    EXPECT_EQ(orders[with].size(), 20u);
+  }
+  EXPECT_EQ(orders[0], orders[1]);
+  const Ran explained = detect({"explain", "--detector", "@d", "--in", "@m+"});
+  EXPECT_EQ(explained.status, 1);
+  EXPECT_NE(explained.err.find("holds 64; it is left out\n1 of 21 texts are left out\n"), std::string::npos)
+      << explained.err;
+  EXPECT_NE(explained.out.find("text 2\n"), std::string::npos);
+  expect_refusal(detect({"explain", "--detector", "@d", "--in", "@m+", "--id", "1"}),
+                 file("m+") + ": line 1 needs 10");
+}
 // Whoever removes what a fold alone complains of meets the next fold.
 TEST_F(Detecting, TextsTooLongToFitOnAreCountedOfAll) {
   write_run(file("lm"), {.kind = CorpusKind::documents, .pattern = "characters"});  // a context of 64

@@ -184,6 +184,29 @@ std::vector<double> finite_scores(const Detector& d, std::span<const Text> texts
 MarkedScores marked_scores(const Detector& d, std::span<const Text> texts) {
   return {finite_scores(d, texts), white_box(d, texts)};
 }
+Judged judge(const Detector& d, std::span<const Text> texts, const char* otherwise) {
+  Judged out{{std::vector<double>(texts.size(), NAN), std::vector<bool>(texts.size())}};
+  std::vector<Text> fit;
+  std::vector<size_t> at;
+  constexpr int64_t kNamed = 20;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const Text& t = texts[i];
+    const auto why = t.bad.empty() ? d.unfit(t) : std::optional(t.bad);
+    if (why) {
+      if (out.unfit++ < kNamed) say("{}; it {}", t.bad.empty() ? place_of(t) + ": " + *why : *why, otherwise);
+      continue;
+    }
+    fit.push_back(texts[i]);
+    at.push_back(i);
+  }
+  if (fit.empty()) return out;
+  const auto [scores, own] = marked_scores(d, fit);
+  for (size_t k = 0; k < at.size(); ++k) {
+    out.scores[at[k]] = scores[k];
+    out.white_box[at[k]] = own[k];
+  }
+  return out;
+}
 void print(const std::string& text, std::FILE* to) {
   if (to == stderr) return put(to, text);
   if (std::fwrite(text.data(), 1, text.size(), to) != text.size() || std::fflush(to) != 0)
@@ -320,32 +343,6 @@ void warn_of_same_ids(std::span<const Text> texts) {
       return;
     }
 }
-// What a detector says of texts, those that it cannot score left out: their score is NaN, and the first of them are
-// named on standard error.
-MarkedScores judge(const Detector& d, std::span<const Text> texts) {
-  MarkedScores out{std::vector<double>(texts.size(), NAN), std::vector<bool>(texts.size())};
-  std::vector<Text> fit;
-  std::vector<size_t> at;
-  constexpr size_t kNamed = 20;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const Text& t = texts[i];
-    const auto why = t.bad.empty() ? d.unfit(t) : std::optional(t.bad);
-    if (why) {
-      if (i - fit.size() < kNamed)
-        say("{}; it has no score", t.bad.empty() ? place_of(t) + ": " + *why : *why);
-      continue;
-    }
-    fit.push_back(texts[i]);
-    at.push_back(i);
-  }
-  if (fit.empty()) return out;
-  const auto [scores, own] = marked_scores(d, fit);
-  for (size_t k = 0; k < at.size(); ++k) {
-    out.scores[at[k]] = scores[k];
-    out.white_box[at[k]] = own[k];
-  }
-  return out;
-}
 // One text's answer: RAID's {id, score}, or all that is known.
 std::string answer(const Detector& d, const Text& t, double score, bool own, const std::string& format) {
   if (format == "plain") return fmt::format("{}\n", score);
@@ -395,7 +392,7 @@ int run_score(int argc, char** argv) {
             "{} empty lines would be left out: their numbers would not stand "
             "beside their texts; use --format json",
             texts.empty);
-  const MarkedScores judged = judge(*detector, texts.texts);
+  const Judged judged = judge(*detector, texts.texts, "has no score");
   if (const auto why = why_white_box(judged.white_box)) say("warning: {}", *why);
   if (format != "plain") warn_of_same_ids(texts.texts);
   constexpr size_t kPiece = 1024;  // texts
@@ -417,10 +414,8 @@ int run_score(int argc, char** argv) {
     written->write(out);
     written->finish();
   }
-  const auto unfit = std::count_if(judged.scores.begin(), judged.scores.end(),
-                                   [](double score) { return std::isnan(score); });
-  if (unfit > 0) say("{} of {} texts have no score", unfit, n);
-  return unfit > 0;
+  if (judged.unfit > 0) say("{} of {} texts have no score", judged.unfit, n);
+  return judged.unfit > 0;
 }
 
 int run(int argc, char** argv) { return run_verb("detect", verbs(), argc, argv); }

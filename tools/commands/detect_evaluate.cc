@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "base/say.h"
 #include "detect/attacks.h"
 #include "detect/calibrate.h"
 #include "detect/folds.h"
@@ -33,7 +34,7 @@ Json shown(const std::optional<T>& x) {
 }
 Json::Object area(const Auroc& a) { return {{"auroc", a.value}, {"interval", shown(a.interval())}}; }
 // A part of the texts may hold one author only, or too few: then it says so instead.
-Json area_or_fault(const Scores& s) {
+Json::Object area_or_fault(const Scores& s) {
   try {
     Json::Object out = area(auroc(s));
     out.emplace_back("humans", static_cast<int64_t>(s.human.size()));
@@ -107,7 +108,10 @@ Json attacked(const Detector& d, std::span<const Text> texts, uint32_t seed) {
     for (size_t i = 0; i < changed.size(); ++i)
       if (changed[i].author == Author::machine)
         changed[i].target = attack(a.name, changed[i].target, seed, static_cast<uint32_t>(i));
-    out.emplace_back(a.name, area_or_fault(by_author(changed, finite_scores(d, changed))));
+    const size_t longer = std::erase_if(changed, [&](const Text& t) { return d.unfit(t).has_value(); });
+    Json::Object one = area_or_fault(by_author(changed, finite_scores(d, changed)));
+    if (longer > 0) one.emplace_back("left_out", static_cast<int64_t>(longer));
+    out.emplace_back(a.name, std::move(one));
   }
   return out;
 }
@@ -199,13 +203,15 @@ Json against_first(const Scores& first, const Scores& other) try {
 // Texts that a model wrote which the detector asks itself are shown apart.
 Json::Object tried_on(const Detector& d, std::span<const Text> texts, const MarkedScores& tried,
                       const std::vector<double>& quality, const EvaluateFlags& o) {
-  const Part others(texts, tried.scores, quality, [&](size_t i) { return !tried.white_box[i]; });
+  const Part others(texts, tried.scores, quality,
+                    [&](size_t i) { return !tried.white_box[i] && !std::isnan(tried.scores[i]); });
   const auto why = why_white_box(tried.white_box);
   if (!why) return evaluated(d, others, o);
   Json::Object out{{"fault", "one_class"}};
   if (!others.by_author().machine.empty()) out = evaluated(d, others, o);
-  const Part own(texts, tried.scores, quality,
-                 [&](size_t i) { return tried.white_box[i] || texts[i].author == Author::human; });
+  const Part own(texts, tried.scores, quality, [&](size_t i) {
+    return tried.white_box[i] || (texts[i].author == Author::human && !std::isnan(tried.scores[i]));
+  });
   out.emplace_back(
       "white_box",
       Json::Object{{"note", *why}, {"by_generator", by_group(own.texts, own.scores, true, [](const Text& t) {
@@ -289,10 +295,14 @@ Json::Object each_detector(const Texts& read, const std::vector<double>& quality
   for (const std::string& path : o.detectors) {
     const auto detector = load(path);
     warn_of_seen(*detector, path, read);
-    const MarkedScores tried = marked_scores(*detector, read.texts);
+    const Judged tried = judge(*detector, read.texts, "is left out");
+    if (tried.unfit > 0) say("{}: {} of {} texts are left out", path, tried.unfit, read.texts.size());
     Json::Object one = tried_on(*detector, read.texts, tried, quality, o);
+    if (tried.unfit > 0) one.emplace_back("left_out", tried.unfit);
     if (first) {
-      const auto neither = [&](size_t i) { return !first->white_box[i] && !tried.white_box[i]; };
+      const auto neither = [&](size_t i) {
+        return !first->white_box[i] && !tried.white_box[i] && !std::isnan(first->scores[i] + tried.scores[i]);
+      };
       const Part before(read.texts, first->scores, {}, neither), now(read.texts, tried.scores, {}, neither);
       one.emplace_back("against_the_first", against_first(before.by_author(), now.by_author()));
       const auto joined = [&](const Part& p) { return documents(p.texts, p.scores, o.documents); };
@@ -310,7 +320,8 @@ int run(int argc, char** argv) {
   Flags flags(
       "detect evaluate",
       "Measures how well detectors tell machine from human text, on labelled texts that they were not fitted "
-      "on, and prints one JSON object. Probabilities are judged on texts that are long enough for a verdict "
+      "on, and prints one JSON object. A text that a detector's model cannot read is left out (left_out: how "
+      "many). Probabilities are judged on texts that are long enough for a verdict "
       "(abstains: the share of the others), all else on all texts. With --matrix it fits detectors itself, "
       "each on one machine, and tries them on every other, on sources that were held out.");
   input.declare(flags);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
+#include "base/say.h"
 #include "base/terminal.h"
 #include "detect/explain_page.h"
 #include "text/unicode.h"
@@ -156,7 +157,8 @@ int run(int argc, char** argv) {
       "detect explain",
       "Shows what drives a text's score: its words or tokens in colour on a terminal, otherwise as a table "
       "whose numbers, with the constant, add up to the score. With --window it says instead which parts "
-      "of a long text look machine-written.");
+      "of a long text look machine-written. Of several texts those that the detector's model cannot read are "
+      "left out, and the exit status is then 1.");
   input.declare(flags);
   flags.add("--detector", o.detector, "the detector to use", true)
       .add("--document", o.documents, "a file that is one long text; its line ends count as spaces")
@@ -185,6 +187,7 @@ int run(int argc, char** argv) {
   const Calibration& calibration = detector->calibration;
   const std::vector<Text> texts = texts_of(input, o);
   std::string page;
+  size_t left_out = 0;
   if (o.window > 0) {
     const Unit unit = o.unit == "words" ? Unit::words : Unit::sentences;
     const int64_t stride = o.stride > 0 ? o.stride : std::max<int64_t>(1, o.window / 2);
@@ -194,7 +197,16 @@ int run(int argc, char** argv) {
     page = windows_page(calibration, all);
   } else {
     std::vector<Explained> all;
-    for (const Text& t : texts) all.push_back(explained(*detector, t));
+    for (const Text& t : texts) {
+      if (const auto why = detector->unfit(t); why && texts.size() > 1) {  // of a single one it is an error
+        say("{}: {}; it is left out", place_of(t), *why);
+        continue;
+      }
+      all.push_back(explained(*detector, t));
+    }
+    left_out = texts.size() - all.size();
+    RUM_CHECK(!all.empty(), "the detector can explain none of these {} texts", texts.size());
+    if (left_out > 0) say("{} of {} texts are left out", left_out, texts.size());
     for (const Explained& e : all) show(calibration, e, o.features, to);
     page = explanation_page(calibration, all);
   }
@@ -202,7 +214,7 @@ int run(int argc, char** argv) {
     written->write(page);
     written->finish();
   }
-  return 0;
+  return left_out > 0;
 }
 const DetectVerb verb{{"explain", "show which words drive a score, or which parts of a long text", run}};
 }  // namespace

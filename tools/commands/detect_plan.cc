@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <memory>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -27,10 +30,16 @@ struct PlanFlags {
   int64_t bins = 1;
   bool anyway = false;
 };
-std::vector<Text> texts_of(const Corpus& corpus, Author author) {
+std::vector<Text> texts_of(const Corpus& corpus, const std::string& path, Author author) {
   std::vector<Text> out;
+  const auto file = std::make_shared<const std::string>(rum::shown(path));
   for (size_t i = 0; i < corpus.texts.size(); ++i)
-    out.push_back({std::to_string(corpus.lines[i]), corpus.texts[i].source, corpus.texts[i].target, author});
+    out.push_back({.id = std::to_string(corpus.lines[i]),
+                   .source = corpus.texts[i].source,
+                   .target = corpus.texts[i].target,
+                   .author = author,
+                   .file = file,
+                   .line = corpus.lines[i]});
   return out;
 }
 // Who wrote each text of the pool, by the JSON lines that it was made from.
@@ -52,6 +61,7 @@ void add_provenance(std::vector<Text>& pool, const std::string& path, const std:
   }
 }
 struct Scored : MarkedScores {  // the pool
+  std::vector<size_t> at;       // each one's place in it: the others cannot be judged
   std::vector<double> log_odds;
   std::optional<HeldOut> held_out;
 };
@@ -71,9 +81,17 @@ Scored by_file(const std::vector<Text>& pool, uint64_t corpus, const PlanFlags& 
   refuse_seen(*detector, o.detector, read_again(pool, corpus, o),
               "what it has memorised says nothing; --human FILE fits detectors that do not see what they "
               "judge");
-  Scored out{marked_scores(*detector, pool), {}, detector->origin.held_out};
-  for (const double s : out.scores)
-    if (const auto x = log_odds(detector->calibration, s)) out.log_odds.push_back(*x);
+  const Judged judged = judge(*detector, pool, "is left out");
+  if (judged.unfit > 0) say("{}: {} of {} pairs are left out", o.pool, judged.unfit, pool.size());
+  Scored out{{}, {}, {}, detector->origin.held_out};
+  for (size_t i = 0; i < pool.size(); ++i) {
+    if (std::isnan(judged.scores[i])) continue;
+    out.at.push_back(i);
+    out.scores.push_back(judged.scores[i]);
+    out.white_box.push_back(judged.white_box[i]);
+    if (const auto x = log_odds(detector->calibration, judged.scores[i])) out.log_odds.push_back(*x);
+  }
+  RUM_CHECK(!out.at.empty(), "{}: the detector can judge none of its pairs", o.pool);
   return out;
 }
 // No text is scored by a detector that saw its source. The pool comes first.
@@ -83,8 +101,10 @@ Scored by_folds(const DetectRecipe& recipe, const std::vector<Text>& all, size_t
   const Platt curve = fit_rising_platt(by_author(all, scores));
   const auto ours = static_cast<int64_t>(pool);
   Scored out{{{scores.begin(), scores.begin() + ours}, {own.begin(), own.begin() + ours}},
+             std::vector<size_t>(pool),
              {},
              held_out(all, scores, recipe.folds)};
+  std::iota(out.at.begin(), out.at.end(), size_t{0});
   for (const double s : out.scores) out.log_odds.push_back(curve.log_odds(s));
   return out;
 }
@@ -101,18 +121,23 @@ std::vector<int64_t> shuffled(const std::vector<int64_t>& kept, size_t pool, uin
 Plan plan_of(const Scored& scored, const Corpus& pool, const PlanFlags& o, uint32_t seed) {
   std::vector<double> human_like;  // best_first() puts the highest first
   for (const double s : scored.scores) human_like.push_back(-s);
-  const std::vector<int64_t> lengths = edits::source_lengths(pool.texts),
+  std::vector<Pair> judged;
+  for (const size_t i : scored.at) judged.push_back(pool.texts[i]);
+  const std::vector<int64_t> lengths = edits::source_lengths(judged),
                              ranked =
                                  edits::best_first(human_like, lengths, edits::length_edges(lengths, o.bins));
-  const auto kept = edits::top(ranked, o.keep);
-  std::vector<int64_t> order(kept.begin(), kept.end());
+  std::vector<int64_t> order;  // of places in the pool
+  for (const int64_t k : edits::top(ranked, o.keep))
+    order.push_back(static_cast<int64_t>(scored.at[static_cast<size_t>(k)]));
   if (o.order == "human-last") std::reverse(order.begin(), order.end());
   if (o.order == "shuffled") order = shuffled(order, pool.texts.size(), pool.hash, seed);
-  std::vector<double> weights(pool.texts.size(), 1.0);
+  std::vector<double> scores(pool.texts.size()), weights(pool.texts.size(), 1.0);
+  for (size_t k = 0; k < scored.at.size(); ++k) scores[scored.at[k]] = scored.scores[k];
   if (o.exponent > 0) {
-    RUM_CHECK(scored.log_odds.size() == weights.size(),
+    RUM_CHECK(scored.log_odds.size() == scored.at.size(),
               "weights need probabilities, and this detector has no calibration curve: fit it again");
-    weights = edits::resampling_weights(scored.log_odds, 1, o.exponent);
+    const auto each = edits::resampling_weights(scored.log_odds, 1, o.exponent);
+    for (size_t k = 0; k < scored.at.size(); ++k) weights[scored.at[k]] = each[k];
     double sum = 0;
     for (const int64_t i : order) sum += weights[static_cast<size_t>(i)];
     for (double& w : weights) w *= static_cast<double>(order.size()) / sum;  // mean 1
@@ -122,7 +147,7 @@ Plan plan_of(const Scored& scored, const Corpus& pool, const PlanFlags& o, uint3
   for (const int64_t i : order) {
     const auto at = static_cast<size_t>(i);
     plan.rows.push_back(
-        {static_cast<int32_t>(i), 0, static_cast<float>(scored.scores[at]), static_cast<float>(weights[at])});
+        {static_cast<int32_t>(i), 0, static_cast<float>(scores[at]), static_cast<float>(weights[at])});
   }
   return plan;
 }
@@ -167,13 +192,13 @@ int run(int argc, char** argv) {
   check_output(o.output, read);
   OutputFile written(o.output);
   const Corpus corpus = read_corpus(o.pool, CorpusKind::pairs);
-  std::vector<Text> pool = texts_of(corpus, Author::machine);
+  std::vector<Text> pool = texts_of(corpus, o.pool, Author::machine);
   if (!o.provenance.empty()) add_provenance(pool, o.provenance, o.pool);
   Scored scored;
   if (o.human.empty()) {
     scored = by_file(pool, corpus.hash, o);
   } else {
-    const std::vector<Text> human = texts_of(read_corpus(o.human, CorpusKind::pairs), Author::human);
+    const std::vector<Text> human = texts_of(read_corpus(o.human, CorpusKind::pairs), o.human, Author::human);
     std::vector<Text> all = pool;
     all.insert(all.end(), human.begin(), human.end());
     if (recipe.kind == "combine") refuse_seen_by_members(recipe, read_again(all, corpus.hash, o));
