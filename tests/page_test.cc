@@ -165,6 +165,27 @@ TEST_F(RunPage, ASourceThatLooksLikeAnotherLineIsASource) {
         "<b>= equal</b><br><span class=\"soft\">two</span></p><dl>\n<dt>step 10</dt><dd></dd>\n</dl>"})
     EXPECT_NE(html.find(part), std::string::npos) << part << html;
 }
+// As a crash or a full disk may leave them: half a character at the end, then what was never written.
+TEST_F(RunPage, WhatIsDamagedIsPassedOverAndSaid) {
+  write_run(p.file("run"), {}), write_run(p.file("whole"), {});
+  const std::string good = "step 10\n  eins\n  = one\n  > first\n",
+                    damaged = good +
+                              "step 20\n  eins\n  = one\n  > sec\xC3\n  zwei\nstep 30\n  eins\n  = one\n" +
+                              "  > third\n" + std::string(100, '\0');
+  p.write("run/samples.txt", damaged), p.write("whole/samples.txt", good);
+  p.write("run/metrics.jsonl", "{\"step\":1,");
+  ASSERT_EQ(p.run({"inspect", p.file("whole"), p.file("run"), "--html", p.file("page.html")}).status, 0);
+  const std::string html = slurp(p.file("page.html"));
+  for (const char* part : {", 3 damaged lines of its records passed over",
+                           "<dt>step 10</dt><dd>first</dd>\n<dt>step 30</dt><dd>third</dd>\n</dl>"})
+    EXPECT_NE(html.find(part), std::string::npos) << part << html;
+  for (const char* part : {"zwei", "step 20"}) EXPECT_EQ(html.find(part), std::string::npos) << part;
+  p.write("run/results.json", "{\"report\": \"BLEU 3");
+  const Ran r = p.run({"inspect", p.file("run")});
+  EXPECT_EQ(r.status, 0);
+  EXPECT_NE(r.err.find("results.json: "), std::string::npos) << r.err;
+  EXPECT_NE(r.err.find("; the results are passed over\n"), std::string::npos) << r.err;
+}
 // An untrained model writes bytes that are no text.
 TEST_F(RunPage, SamplesAreLinesOfText) {
   p.corpora(), p.config();

@@ -18,16 +18,65 @@ namespace rum::serve {
 namespace {
 constexpr size_t kPoints = 200, kTexts = 3, kTextTokens = 80, kSteps = 12;
 
+// samples.txt: after each "step N", three lines per text: "  " source, "  = " reference, "  > " translation.
+// They are counted: a source may begin like the others.
+struct Sample {
+  std::string source, reference;
+  std::vector<std::pair<std::string, std::string>> written;  // step, translation
+};
+struct Samples {
+  std::vector<Sample> all;
+  int64_t damaged =
+      0;  // lines, as a crash or a full disk may leave them; passed over up to the next "step N"
+};
+Samples samples_of(const RunFolder& folder) {
+  Samples samples;
+  std::vector<Sample>& out = samples.all;
+  const std::string path = folder.file("samples.txt");
+  if (!Disk::real().exists(path)) return samples;
+  LineReader reader(path, size_t{1} << 24);
+  std::string step, source, reference;
+  int of_text = 0;  // lines
+  bool damaged = false;
+  const auto next = [&](std::string_view& line) {
+    while (true) try {
+        return reader.next(line);
+      } catch (const LineError&) {
+        ++samples.damaged;
+        damaged = true;
+      }
+  };
+  for (std::string_view line; next(line);) {
+    const auto from = [&](size_t column) { return line.substr(std::min(column, line.size())); };
+    if (line.starts_with("step ")) {
+      step = line;
+      of_text = 0;
+      damaged = false;
+      continue;
+    }
+    if (damaged) continue;
+    ++of_text;
+    if (of_text == 1) source = from(2);
+    if (of_text == 2) reference = from(4);
+    if (of_text < 3) continue;
+    auto at = std::find_if(out.begin(), out.end(), [&](const Sample& s) { return s.source == source; });
+    if (at == out.end()) at = out.insert(out.end(), {source, reference, {}});
+    at->written.emplace_back(step, from(4));
+    of_text = 0;
+  }
+  return samples;
+}
 struct Run {
   std::string name;
   RunFolder folder;
   RunConfig config;
   RunHistory history;
+  Samples samples;
 };
 Run read(const std::string& path) {
   const RunFolder folder{path};
   check_run_folder(folder, path);
-  return {path, folder, read_config(folder.config()), history_of(folder)};
+  return {path, folder, read_config(folder.config()), history_of(folder), samples_of(folder)};
 }
 using Points = std::vector<page::ChartPoint> RunHistory::*;
 // One line per run; empty if no run has a point.
@@ -84,6 +133,8 @@ void put_summary(page::Page& page, std::span<const Run> runs) {
     const double step = h.training.empty() ? 0 : h.training.back().x;
     std::string state = Disk::real().exists(r.folder.results()) ? "finished" : "not finished";
     if (h.skipped > 0) state += fmt::format(", {} steps skipped", h.skipped);
+    if (const int64_t damaged = h.damaged + r.samples.damaged; damaged > 0)
+      state += fmt::format(", {} damaged lines of its records passed over", damaged);
     t.rows.push_back(
         {escape_html(r.name), fmt::format("{} layers, width {}", r.config.model.layers, r.config.model.width),
          fmt::format("{} of {}", page::counted(static_cast<int64_t>(step)), page::counted(r.config.steps)),
@@ -94,41 +145,10 @@ void put_summary(page::Page& page, std::span<const Run> runs) {
   page.table(t);
 }
 
-// samples.txt: after each "step N", three lines per text: "  " source, "  = " reference, "  > " translation.
-// They are counted: a source may begin like the others.
-struct Sample {
-  std::string source, reference;
-  std::vector<std::pair<std::string, std::string>> written;  // step, translation
-};
-std::vector<Sample> samples_of(const RunFolder& folder) {
-  std::vector<Sample> out;
-  const std::string path = folder.file("samples.txt");
-  if (!Disk::real().exists(path)) return out;
-  LineReader reader(path, size_t{1} << 24);
-  std::string step, source, reference;
-  int of_text = 0;  // lines
-  for (std::string_view line; reader.next(line);) {
-    const auto from = [&](size_t column) { return line.substr(std::min(column, line.size())); };
-    if (line.starts_with("step ")) {
-      step = line;
-      of_text = 0;
-      continue;
-    }
-    ++of_text;
-    if (of_text == 1) source = from(2);
-    if (of_text == 2) reference = from(4);
-    if (of_text < 3) continue;
-    auto at = std::find_if(out.begin(), out.end(), [&](const Sample& s) { return s.source == source; });
-    if (at == out.end()) at = out.insert(out.end(), {source, reference, {}});
-    at->written.emplace_back(step, from(4));
-    of_text = 0;
-  }
-  return out;
-}
 void put_samples(page::Page& page, std::span<const Run> runs) {
   bool any = false;
   for (const Run& r : runs)
-    for (const Sample& s : samples_of(r.folder)) {
+    for (const Sample& s : r.samples.all) {
       if (!any) page.section("Samples over time");
       any = true;
       page.put("<div class=\"sample\"><p><b>" + escape_html(s.source) + "</b><br><span class=\"soft\">" +

@@ -109,10 +109,14 @@ void show_run(const std::string& path) {
     fmt::print("training loss {:.3f} {} {:.3f} at step {:.0f} of {}\n{}", h.training.front().y,
                sparkline(h.training, 60), h.training.back().y, h.training.back().x, run->config.steps,
                evaluations(h));
-  if (Disk::real().exists(folder.results())) {
-    const Json results = parse_json(Disk::real().read(folder.results()), folder.results());
-    if (const Json* report = results.find("report"); report && report->text())
+  if (!Disk::real().exists(folder.results())) return;
+  const std::string results = Disk::real().read(folder.results());
+  try {
+    const Json all = parse_json(results, folder.results());
+    if (const Json* report = all.find("report"); report && report->text())
       fmt::print("\n{}", *report->text());
+  } catch (const FileError& e) {  // as a crash or a full disk may leave it
+    say("{}; the results are passed over", e.what());
   }
 }
 
