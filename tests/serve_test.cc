@@ -811,6 +811,12 @@ TEST_F(Serve, ButNotForLongerThanItsPatience) {
   EXPECT_NE(whole.find("{\"error\":{\"message\":\"the server was stopped"), std::string::npos) << whole;
   EXPECT_FALSE(whole.ends_with(last_chunk)) << whole;
 }
+// Where it listens is said in this one line alone.
+TEST_F(Serve, APortThatNobodyIsToldEndsIt) {
+  write_run(p.file("run"), {});
+  const Ran r = p.shell("timeout 60 " + program_path() + " serve " + p.file("run") + " --port 0 >&-");
+  expect_refusal(r, "standard output cannot be written");
+}
 TEST_F(Serve, AsksForTheKey) {
   setenv("RUM_TEST_KEY", "secret", 1);
   start(CorpusKind::pairs, {"--key-from", "RUM_TEST_KEY"});

@@ -145,6 +145,19 @@ TEST(Scripts, GlobSignsInTheNameOfACorpusAreItsOwn) {
   EXPECT_EQ(bash(p, command, said), 0) << said;
   EXPECT_EQ(said.substr(0, said.find('\n')), "<train><--resume><" + run + ">") << said;
 }
+// Which no config could name, before anything is prepared.
+TEST(Scripts, ACorpusWithALineEndInItsNameIsRefusedFirst) {
+  const Program p;
+  p.write("n\nl.tsv", "Haus\thouse\n"), p.write("ours", "#!/bin/sh\necho called\n");
+  std::string said;
+  const std::string script = std::filesystem::current_path().string() + "/tools/train.sh";
+  EXPECT_EQ(bash(p,
+                 "cd " + p.scratch.path + " && chmod +x ours && RUMINATE=./ours bash " + script +
+                     " debian $'n\\nl.tsv'",
+                 said),
+            1);
+  EXPECT_EQ(said, "make train: DATA=$'n\\nl.tsv': expected a name without control characters\n");
+}
 TEST(Scripts, NamesAndNumbersRunNothing) {
   const Program p;
   const std::string touch = "touch " + p.file("ran"), hostile = shell_quoted("a[$(" + touch + ")]");

@@ -9,6 +9,7 @@ config=data/configs/translate.toml run=runs/translate
 short=(--max-words 30 --max-characters 240)  # so that no pair is longer than the model's context
 if [ -n "$data" ]; then
   [ -f "$data" ] || { echo "make train: DATA=$data is not a file; expected source<TAB>target lines" >&2; exit 1; }
+  case $data in *[[:cntrl:]]*) printf 'make train: DATA=%q: expected a name without control characters\n' "$data" >&2; exit 1 ;; esac
   name=$(basename -- "${data%%.tsv*}")-$(cksum <"$data" | cut -d' ' -f1)
   folder=data/cache/$name run=runs/translate-$name
   [ -f "$folder/stats.json" ] || "$RUMINATE" data prepare --input "$data" --output "$folder" "${short[@]}" || exit 1

@@ -1,7 +1,10 @@
 // `ruminate serve`: a run behind HTTP, for programs and for people.
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <ctime>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/say.h"
@@ -51,7 +54,9 @@ int serve(int argc, char** argv) {
   const bool ipv6 = c.host.find(':') != std::string::npos;
   fmt::print("http://{}:{}/ answers with {}{}\n", ipv6 ? "[" + c.host + "]" : c.host, server.port(),
              run->source, type_note(*run));
-  std::fflush(stdout);
+  errno = 0;
+  if (std::fflush(stdout) != 0 && c.port == 0)  // nobody would find it
+    throw std::system_error(errno, std::generic_category());
   listen_for_interrupts();
   server.run(interrupted);
   say("ended");
