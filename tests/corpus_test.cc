@@ -150,6 +150,13 @@ TEST(Clean, JoinersStayWhereTheyJoin) {
   for (const std::string& s : {persian, hindi, chillu, family, heart}) EXPECT_EQ(normalise(s), s);
   EXPECT_EQ(normalise("\u200Cab \u200D cd\u200C e\u200D, \u200C"), "ab cd e,");
   EXPECT_EQ(normalise("a\u200C\u200Cb"), "a\u200Cb");
+  // Thai and Khmer: where words part, also behind a vowel sign.
+  const std::string thai = "\u0E20\u0E32\u0E29\u0E32\u200B\u0E14\u0E35\u200B\u0E44\u0E17\u0E22",
+                    khmer = "\u1797\u17B6\u179F\u17B6\u200B\u1781\u17D2\u1798\u17C2\u179A";
+  EXPECT_EQ(normalise(thai), thai);
+  EXPECT_EQ(normalise(khmer), khmer);
+  EXPECT_EQ(normalise("\u200B" + thai + "\u200B \u200B\u200B."), thai + " .");
+  EXPECT_EQ(count_words(thai), 3);
   EXPECT_EQ(normalise("\U0001F468\u200C\U0001F469"), "\U0001F468\U0001F469");
   EXPECT_EQ(fold(persian), fold("\u0645\u06CC\u0631\u0648\u0645"));  // one sentence in two spellings
 }

@@ -167,6 +167,11 @@ TEST_P(Generation, OnlyABeginningOfItsOwnLineIsCutOff) {
     Disk::real().replace_text(path, one + tail);
     EXPECT_EQ(bytes(pool, d, path), whole);
   }
+  for (const std::string& tail : {nuls, std::string("\n"), std::string(" \r\n\n"), "\n" + nuls + "\n"})
+    for (const std::string& before : {std::string(), one, whole}) {  // no text, one, or all of them
+      Disk::real().replace_text(path, before + tail);
+      EXPECT_EQ(bytes(pool, d, path), whole);
+    }
   for (const std::string& tail :
        {std::string("the only sentence of my thesis"), std::string("{\"id\":1,\"text\":\"mine\"}"),
         std::string("{\"id\":2,\"source\":"), std::string("{\"idea\":"), "x" + nuls})

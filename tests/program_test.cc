@@ -396,6 +396,7 @@ TEST(Program, TheTokenizerNamesTheLineAndKeepsThoseBefore) {
     return p.run({"tokenizer", what, "--tokenizer", p.file("t.json")}, in);
   };
   const Ran good = filter("encode", "ab\nba\n");
+  EXPECT_EQ(filter("encode", "ab\r\nba\r\n").out, good.out);
   ASSERT_EQ(good.status, 0) << good.err;
   EXPECT_EQ(filter("decode", good.out).out, "ab\nba\n");
   const Ran bad = filter("encode", "ab\nba\na\u20ac\nb\n");

@@ -316,15 +316,16 @@ TEST_F(Resume, ScoresOfOtherTextsAreNotCompared) {
   EXPECT_EQ(noted(load(checkpoint_path(RunFolder{run}.checkpoints(), 22)), "best_score_step"), 22);
 }
 TEST_F(Resume, AnEvaluationThatIsRepeatedStandsThereOnce) {
-  p->write("cut/metrics.jsonl",
+  fs::create_directory(p->file("records"));
+  p->write("records/metrics.jsonl",
            "{\"step\":10,\"loss\":2.5}\n{\"step\":10,\"valid_loss\":2.25}\n{\"step\":20,\"loss\":1.5}\n"
            "{\"step\":20,\"valid_loss\":1.25}\n{\"step\":30,\"loss\":0.5}\n");
-  p->write("cut/samples.txt", "step 10\n  a\nstep 20\n  b\n");
+  p->write("records/samples.txt", "step 10\n  a\nstep 20\n  b\n");
   Progress progress;
-  cut_log(RunFolder{p->file("cut")}, {.step = 20, .evaluated = 10}, progress);
-  EXPECT_EQ(slurp(p->file("cut/metrics.jsonl")),
+  cut_log(RunFolder{p->file("records")}, {.step = 20, .evaluated = 10}, progress);
+  EXPECT_EQ(slurp(p->file("records/metrics.jsonl")),
             "{\"step\":10,\"loss\":2.5}\n{\"step\":10,\"valid_loss\":2.25}\n{\"step\":20,\"loss\":1.5}\n");
-  EXPECT_EQ(slurp(p->file("cut/samples.txt")), "step 10\n  a\n");
+  EXPECT_EQ(slurp(p->file("records/samples.txt")), "step 10\n  a\n");
 }
 TEST_F(Resume, AnEstimateIsOfWhatIsLeft) {
   const Ran done = p->run({"train", "--resume", p->file("run"), "--dry-run"});

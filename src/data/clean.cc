@@ -32,19 +32,23 @@ bool in_word(char32_t c) {
   const Category k = category(c);
   return k == Category::letter || k == Category::mark;
 }
+constexpr char32_t kWordEnd = 0x200B;
 // Does U+200C or U+200D say something between these two? Between letters it chooses their forms (Persian,
-// Hindi), behind a virama too; U+200D makes one emoji of several.
+// Hindi), behind a virama too; U+200D makes one emoji of several. U+200B parts words that have no blanks
+// between them (Thai, Khmer).
 bool joins(char32_t before, char32_t which, char32_t after) {
+  if (which == kWordEnd)
+    return (is_unspaced(before) || category(before) == Category::mark) && is_unspaced(after);
   if (in_word(before) && (in_word(after) || is_virama(before))) return true;
   return which == 0x200D && is_emoji(before) && is_emoji(after);
 }
 
 std::string normalise_line(std::string_view s) {
-  std::string out, waiting;  // a joiner waits for what it would join
+  std::string out, waiting;  // a joiner waits for what it would join, and U+200B for what it would part
   char32_t before = ' ', which = 0;
   out.reserve(s.size());
   each_character(s, [&](char32_t c, std::string_view bytes) {
-    if (joiner(c)) {
+    if (joiner(c) || c == kWordEnd) {
       waiting = bytes;
       which = c;
     }

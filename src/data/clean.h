@@ -30,8 +30,8 @@ struct CleanRules {
 };
 
 // NFC; control characters and every white space become plain spaces; zero-width characters and soft hyphens
-// go, but not U+200C and U+200D where they join letters or emoji; runs of spaces become one; none at the
-// ends. Lines of a document stay lines.
+// go, but not U+200C and U+200D where they join letters or emoji, nor U+200B where it parts words of a script
+// without blanks; runs of spaces become one; none at the ends. Lines of a document stay lines.
 std::string normalise(std::string_view);
 // The words of a text as min_words and max_words count them.
 int64_t count_words(std::string_view text);

@@ -40,18 +40,27 @@ bool begins_line(std::string_view found, int64_t id, const std::string& source) 
   const size_t both = std::min(found.size(), line.size());
   return found.substr(0, both) == std::string_view(line).substr(0, both);
 }
+// The beginning of a file, up to the end of its last line that says anything: blank lines and NULs after it,
+// which editors and power cuts leave, are no texts.
+std::string_view without_blank_end(std::string_view all) {
+  const size_t end = all.find_last_not_of(std::string_view("\0 \t\r\n", 5)) + 1;  // 0: there is none
+  const size_t line_end = all.find('\n', end);
+  if (end == 0) return {};
+  return line_end == std::string_view::npos ? all : all.substr(0, line_end + 1);
+}
 }  // namespace
 
 int64_t sources_done(std::span<const std::string> sources, int64_t best, const Provenance& from,
                      const std::string& path) {
   Disk& disk = Disk::real();
   if (!disk.exists(path)) return 0;
-  const std::string all = disk.read(path);
+  const std::string there = disk.read(path);
+  const std::string_view all = without_blank_end(there);
   size_t line = 0, at = 0, whole = 0;
   for (size_t end; (end = all.find('\n', at)) != std::string::npos; at = end + 1) {
     const size_t id = line++ / static_cast<size_t>(best);
     const std::string where = fmt::format("{}: line {}", path, line);
-    const Generated g = from_line(std::string_view(all).substr(at, end - at), where);
+    const Generated g = from_line(all.substr(at, end - at), where);
     auto same = [&](const char* what, const auto& found, const auto& wanted) {
       if (found != wanted)
         throw FileError(
@@ -72,13 +81,13 @@ int64_t sources_done(std::span<const std::string> sources, int64_t best, const P
     if (line % static_cast<size_t>(best) == 0) whole = end + 1;
   }
   const size_t next = line / static_cast<size_t>(best);  // the source that comes then
-  if (at < all.size() && (next >= sources.size() || !begins_line(std::string_view(all).substr(at),
-                                                                 static_cast<int64_t>(next), sources[next])))
+  if (at < all.size() &&
+      (next >= sources.size() || !begins_line(all.substr(at), static_cast<int64_t>(next), sources[next])))
     throw FileError(fmt::format(
         "{}: line {} has no end, and is not the beginning of what this work has there; remove the "
         "file or choose another",
         path, line + 1));
-  if (whole < all.size()) std::filesystem::resize_file(path, whole);  // in place: the file is locked
+  if (whole < there.size()) std::filesystem::resize_file(path, whole);  // in place: the file is locked
   return static_cast<int64_t>(line) / best;
 }
 namespace {

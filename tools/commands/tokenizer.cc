@@ -133,17 +133,20 @@ int filter(int argc, char** argv, const char* name, const char* about, F&& conve
   return 0;
 }
 int encode(int argc, char** argv) {
-  return filter(
-      argc, argv, "tokenizer encode",
-      "Lines of text in, lines of token ids out: the same ids as Hugging Face's, of each line in NFC.",
-      [&](const Tokenizer& t, const std::string& line, int64_t number) {
-        std::string_view text = line;
-        if (number == 1 && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-        if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos)
-          fail(fmt::format("byte {} is not UTF-8", at + 1));
-        const std::vector<Token> tokens = t.encode_with_special(nfc(text));
-        return fmt::format("{}", fmt::join(tokens, " "));
-      });
+  return filter(argc, argv, "tokenizer encode",
+                "Lines of text in, lines of token ids out: the same ids as Hugging Face's, of each line in "
+                "NFC, without the "
+                "carriage return that may end it.",
+                [&](const Tokenizer& t, const std::string& line, int64_t number) {
+                  std::string_view text = line;
+                  if (number == 1 && text.starts_with(kByteOrderMark))
+                    text.remove_prefix(kByteOrderMark.size());
+                  if (text.ends_with('\r')) text.remove_suffix(1);  // as all readers of text
+                  if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos)
+                    fail(fmt::format("byte {} is not UTF-8", at + 1));
+                  const std::vector<Token> tokens = t.encode_with_special(nfc(text));
+                  return fmt::format("{}", fmt::join(tokens, " "));
+                });
 }
 int decode(int argc, char** argv) {
   return filter(argc, argv, "tokenizer decode", "Lines of token ids in, lines of text out.",
