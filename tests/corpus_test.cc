@@ -362,6 +362,14 @@ TEST(Clean, CutsLongDocuments) {
   std::set<std::string> found;
   for (const Pair& t : p.parts[0].texts) found.insert(t.target);
   EXPECT_EQ(found, (std::set<std::string>{"a b\nc d", "e f g h", "i j\nk", "short"}));
+  // What parts Thai words stays between those of one piece, and is no word itself.
+  const std::string good = "\u0E14\u0E35", air = "\u0E2D\u0E32\u0E01\u0E32\u0E28", gap = "\u200B";
+  rules.max_words = 2;
+  const Prepared thai = prepare({{"", good + gap + air + gap + air + gap + good}}, rules);
+  ASSERT_EQ(thai.parts[0].texts.size(), 2u);
+  for (const Pair& t : thai.parts[0].texts)
+    EXPECT_TRUE(t.target == good + gap + air || t.target == air + gap + good) << t.target;
+  EXPECT_EQ(thai.parts[0].target.tokens, 4);
 }
 // Each document has a word of its own, in each of its lines: it tells where pieces have come from.
 TEST(Clean, PiecesOfADocumentStayTogether) {

@@ -13,6 +13,8 @@
 namespace rum {
 namespace {
 bool joiner(char32_t c) { return c == 0x200C || c == 0x200D; }
+constexpr std::string_view kZeroWidthSpace = "\u200B";
+bool zero_width_space(char32_t c) { return c == 0x200B; }
 // Calls f(code, bytes, class) for each character; marks and joiners are of the class of the letter before.
 template <class F>
 void each_classed(std::string_view s, F f) {
@@ -32,12 +34,11 @@ bool in_word(char32_t c) {
   const Category k = category(c);
   return k == Category::letter || k == Category::mark;
 }
-constexpr char32_t kWordEnd = 0x200B;
 // Does U+200C or U+200D say something between these two? Between letters it chooses their forms (Persian,
 // Hindi), behind a virama too; U+200D makes one emoji of several. U+200B parts words that have no blanks
 // between them (Thai, Khmer).
 bool joins(char32_t before, char32_t which, char32_t after) {
-  if (which == kWordEnd)
+  if (zero_width_space(which))
     return (is_unspaced(before) || category(before) == Category::mark) && is_unspaced(after);
   if (in_word(before) && (in_word(after) || is_virama(before))) return true;
   return which == 0x200D && is_emoji(before) && is_emoji(after);
@@ -48,7 +49,7 @@ std::string normalise_line(std::string_view s) {
   char32_t before = ' ', which = 0;
   out.reserve(s.size());
   each_character(s, [&](char32_t c, std::string_view bytes) {
-    if (joiner(c) || c == kWordEnd) {
+    if (joiner(c) || zero_width_space(c)) {
       waiting = bytes;
       which = c;
     }
@@ -66,8 +67,8 @@ std::string normalise_line(std::string_view s) {
   return nfc(out);
 }
 
-// Calls f(word, glued) for what stands between spaces, parted further where the script has no blanks: then
-// nothing stands between `word` and the one before it.
+// Calls f(word, glued) for what stands between spaces, parted further where the script has no blanks: then at
+// most U+200B stands between `word` and the one before it.
 template <class F>
 void each_word(std::string_view s, F f) {
   std::vector<std::string_view> parts;
@@ -75,7 +76,8 @@ void each_word(std::string_view s, F f) {
     const size_t end = std::min(s.find_first_of(" \n", at), s.size());
     parts.clear();
     if (end > at) part_unspaced(s.substr(at, end - at), parts);
-    for (size_t i = 0; i < parts.size(); ++i) f(parts[i], i > 0);
+    for (size_t i = 0; i < parts.size(); ++i)
+      if (parts[i] != kZeroWidthSpace) f(parts[i], i > 0);
     at = end + 1;
   }
 }
@@ -116,12 +118,13 @@ void cut(const std::string& document, int64_t max_words, std::vector<Pair>& out)
     const size_t end = std::min(document.find('\n', at), document.size());
     const std::string_view line = std::string_view(document).substr(at, end - at);
     if (words + measure(line).words > max_words) close();
-    const char* between = "\n";
+    const char *between = "\n", *behind = nullptr;  // the word before
     each_word(line, [&](std::string_view word, bool glued) {
       if (words == max_words) close();
-      if (!piece.empty() && !glued) piece += between;
+      if (!piece.empty()) piece += glued ? std::string_view(behind, word.data()) : between;
       piece += word;
       between = " ";
+      behind = word.data() + word.size();
       ++words;
     });
     at = end + 1;
@@ -150,7 +153,7 @@ void count_tokens(std::string_view s, SideStats& stats, std::unordered_set<uint6
       return;
     }
     close();
-    if (kind != CharClass::space) take(bytes);
+    if (kind != CharClass::space && bytes != kZeroWidthSpace) take(bytes);
   });
   close();
 }
