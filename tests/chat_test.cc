@@ -558,6 +558,23 @@ TEST(ChatProgram, OfNoSourcesThereIsAFileToo) {
   EXPECT_TRUE(std::filesystem::exists(p.file("pool")));
   EXPECT_EQ(std::filesystem::file_size(p.file("pool")), 0u);
 }
+TEST(ChatProgram, ALineThatIsNotReadableCostsNoOther) {
+  const Server server(echo);
+  Program p;
+  p.write("sources", "eins\nzw\xFFi\ndrei\n");
+  for (int time = 0; time < 2; ++time) {  // and when nothing is left to ask
+    const Ran ran = p.run({"chat", "--system", "T.", "--input", p.file("sources"), "--output", p.file("pool"),
+                           "--url", server.url(), "--model", "m"});
+    EXPECT_EQ(ran.status, 1);
+    EXPECT_NE(ran.err.find("sources: line 2, byte 7 "), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("1 of 3 lines are not readable; their targets are empty"), std::string::npos)
+        << ran.err;
+  }
+  std::vector<std::string> targets;
+  for (const Generated& g : read_generated(p.file("pool"))) targets.push_back(g.target);
+  EXPECT_EQ(targets, (std::vector<std::string>{"<eins>", "", "<drei>"}));
+  EXPECT_EQ(server.requests(), 2);
+}
 // A key with a line end would end the header, or begin another one.
 TEST(ChatProgram, AKeyThatNoRequestCanCarryIsNotSent) {
   const Server server(echo);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -47,6 +48,23 @@ bool ask(const std::vector<std::string>& sources, const ChatConfig& c, int64_t g
         "line {}, the first of them, and type the same command",
         output, refused, sources.size(), std::find_if(all.begin(), all.end(), is_refused) - all.begin() + 1);
   return refused > 0;
+}
+// A line each. One that is not readable is empty, and nobody is asked; how many there are.
+std::pair<std::vector<std::string>, int64_t> sources_of(const std::string& path) {
+  std::vector<std::string> sources;
+  int64_t unread = 0;
+  LineReader reader(path);
+  while (true) {
+    std::string_view line;
+    try {
+      if (!reader.next(line)) return {std::move(sources), unread};
+      sources.emplace_back(line);
+    } catch (const LineError& e) {
+      say("{}", e.what());
+      sources.emplace_back();
+      ++unread;
+    }
+  }
 }
 int chat(int argc, char** argv) {
   ChatConfig c;
@@ -97,10 +115,11 @@ int chat(int argc, char** argv) {
   if (flags.given("--key-from")) c.key = key_from(key_variable);
   c.parameters = parse_json(parameters, "--parameters");
   while (c.url.ends_with('/')) c.url.pop_back();
-  std::vector<std::string> sources;
-  LineReader reader(input);
-  for (std::string_view line; reader.next(line);) sources.emplace_back(line);
-  return ask(sources, c, generation, output);
+  const auto [sources, unread] = sources_of(input);
+  const bool refused = ask(sources, c, generation, output);
+  if (unread > 0)
+    say("{}: {} of {} lines are not readable; their targets are empty", input, unread, sources.size());
+  return refused || unread > 0;
 }
 const Command command{
     "chat", "have a hosted model write translations, or turn pairs into chat lines for fine-tuning", chat};
