@@ -16,8 +16,8 @@ inline constexpr const char* kRunFiles[] = {
     "config.toml", "tokenizer.json", "environment.json",  "data.json",    "metrics.jsonl",
     "samples.txt", "gemm.txt",       "model.safetensors", "results.json", "log.txt"};
 // FileError when no file can be written there: a folder, a missing folder, no permission, links in a circle;
-// or when something would be lost: it is one of `inputs` ("-": standard input), or of the files that a run or an
-// experiment writes into its folder and reads again. Creates nothing.
+// or when something would be lost: it is one of `inputs` ("-": standard input), or of the files that a run or
+// an experiment writes into its folder and reads again. Creates nothing.
 void check_output(const std::string& path, const std::vector<std::string>& inputs = {});
 // The same, and FileError for "-" and devices: where a file is read again later, or has to be whole. Returns
 // where it is to be written: a link stays, and what it leads to is written.

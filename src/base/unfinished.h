@@ -14,8 +14,8 @@ bool is_unfinished(std::string_view name);
 std::string finished_name(const std::string& path);
 
 // While it lives, Ctrl-C, SIGTERM and SIGHUP end the process as follows, unless it listens to them itself
-// (tools/interrupt.h): what is unfinished is removed, a sentence on standard error says what becomes of the work,
-// and the exit status is 130. A second Ctrl-C or SIGTERM kills.
+// (tools/interrupt.h): what is unfinished is removed, a sentence on standard error says what becomes of the
+// work, and the exit status is 130. A second Ctrl-C or SIGTERM kills.
 class Unfinished {
  public:
   // `remove` is called on another thread. Of several that live the first one's sentence is said.
@@ -23,7 +23,7 @@ class Unfinished {
   ~Unfinished();
   Unfinished(const Unfinished&) = delete;
   Unfinished& operator=(const Unfinished&) = delete;
-  void finish(
-      const std::function<void()>& last_step);  // no signal comes between this and the end of its life
+  // No signal comes between the last step and the end of this one's life.
+  void finish(const std::function<void()>& last_step);
 };
 }  // namespace rum

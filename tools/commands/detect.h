@@ -48,8 +48,8 @@ void refuse_seen_by_members(const DetectRecipe&, const Texts&);
 // Error: a score that is not finite, naming the text.
 std::vector<double> finite_scores(const Detector&, std::span<const Text>);
 MarkedScores marked_scores(const Detector&, std::span<const Text>);
-// The same where some texts cannot have a score: it is NaN, and the first of them are named on standard error,
-// each with why and what becomes of it `otherwise`.
+// The same where some texts cannot have a score: it is NaN, and the first of them are named on standard
+// error, each with why and what becomes of it `otherwise`.
 struct Judged : MarkedScores {
   int64_t unfit = 0;  // such texts
 };

@@ -124,8 +124,8 @@ std::string shell(const std::vector<std::string>& words) {
   return out;
 }
 
-// FileError when the config that is noted beside the report, or the log, would be written to a file of somebody
-// else.
+// FileError when the config that is noted beside the report, or the log, would be written to a file of
+// somebody else.
 void check_noted(const ExperimentConfig& c) {
   Disk& disk = Disk::real();
   const std::string config = c.report + "/config.toml", log = c.folder + "/log.txt";
