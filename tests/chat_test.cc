@@ -274,6 +274,35 @@ TEST_F(Chat, AnAnswerThatDoesNotSayWhyItEndedIsWhole) {
   write(config(server));
   for (const Generated& line : read_generated(path)) EXPECT_TRUE(line.finished);
 }
+TEST_F(Chat, ServersHaveOtherWordsForAWholeAnswer) {
+  const std::array words{"eos", "eos_token", "stop_sequence", "end_turn", "", "max_tokens", "tool_calls"};
+  const Server server([&](const std::string&, const Json& body, int) -> Reply {
+    const auto i = std::find(sources.begin(), sources.end(), asked(body)) - sources.begin();
+    return {200,
+            fmt::format(R"({{"choices": [{{"message": {{"content": "x"}}, "finish_reason": "{}"}}]}})",
+                        words.at(static_cast<size_t>(i))),
+            "", 0};
+  });
+  write(config(server));
+  const auto lines = read_generated(path);
+  for (size_t i = 0; i < 7; ++i) EXPECT_EQ(lines.at(i).finished, i < 5) << words[i];
+}
+// A key that is wrong, and a server that asks for hours, would answer the same at once.
+TEST_F(Chat, WhatNoFurtherTryCanChangeIsNotAskedAgain) {
+  for (const Reply& says : {Reply{401, "who?", "", 0}, Reply{429, "later", "Retry-After: 7200\r\n", 0}}) {
+    std::atomic<int> asked_for_it = 0;
+    const Server server([&](const std::string&, const Json& body, int) -> Reply {
+      if (asked(body) != "zwei") return completion(asked(body));
+      ++asked_for_it;
+      return says;
+    });
+    ChatConfig c = config(server);
+    c.tries = 3, c.parallel = 7;
+    Disk::real().remove(path);
+    EXPECT_NE(error_of([&] { write(c); }), "");
+    EXPECT_EQ(asked_for_it, 1);
+  }
+}
 TEST_F(Chat, ACountBelowNothingIsNoCount) {
   const Server server([](const std::string&, const Json&, int) -> Reply {
     return {200, R"({"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": -5}})", "",

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -84,6 +86,11 @@ struct Asked {
   bool answered = false;
 };
 // What an answer says, or nothing where it is not a chat completion, or one that the server broke off.
+// What servers say where the model has ended its answer: OpenAI's word, and those of TGI, Together and others.
+bool is_whole(std::string_view finish_reason) {
+  constexpr std::string_view kEnds[] = {"stop", "eos", "eos_token", "stop_sequence", "end_turn", ""};
+  return std::find(std::begin(kEnds), std::end(kEnds), finish_reason) != std::end(kEnds);
+}
 std::optional<Asked> answer(const std::string& body) {
   Json json;
   try {
@@ -118,7 +125,7 @@ std::optional<Asked> answer(const std::string& body) {
   const size_t begin = g.target.find_first_not_of(' ');
   g.target.erase(0, std::min(begin, g.target.size()));
   g.target.erase(g.target.find_last_not_of(' ') + 1);
-  g.finished = ended == "stop";
+  g.finished = is_whole(ended);
   return out;
 }
 constexpr double kLongestWait = 600;  // seconds that a server may ask for
@@ -128,8 +135,19 @@ bool is_one_of(int status, std::initializer_list<int> all) {
 bool worth_another_try(int status) {
   return status >= 500 || is_one_of(status, {0, 200, 408, 409, 425, 429});
 }
+// The tries were used up; a later one may still bring an answer.
+struct NoAnswer : FileError {
+  using FileError::FileError;
+};
 // May it be this source alone that is refused? A key, an address or a name that is wrong concerns them all.
 bool may_be_the_source(int status) { return is_one_of(status, {400, 413, 422, 451}); }
+bool may_answer_yet(const std::exception_ptr& failure) try {
+  std::rethrow_exception(failure);
+} catch (const NoAnswer&) {
+  return true;
+} catch (...) {
+  return false;
+}
 constexpr size_t kMostRefused = 3;  // before any answer
 std::string said(const HttpReply& r) {
   if (r.status == 0) return r.error;
@@ -154,7 +172,7 @@ Asked ask(const ChatConfig& c, const std::string& source, int64_t id, Pace& pace
     if (!worth_another_try(r.status))
       throw FileError(fmt::format("{}: source {}: {}; trying again would not help", url, id, said(r)));
     if (tried == c.tries)
-      throw FileError(
+      throw NoAnswer(
           fmt::format("{}: source {}: no answer in {} tries, the last: {}", url, id, tried, said(r)));
     if (r.retry_after > kLongestWait)
       throw FileError(
@@ -206,11 +224,11 @@ int64_t chat_file(std::span<const std::string> sources, const ChatConfig& c, con
       std::vector<std::jthread> threads;
       for (size_t k = 0; k < n; ++k) threads.emplace_back(have_answered, k);
     }
-    // Answers behind a source that failed would be lost: it is asked for once more, alone.
+    // Answers behind a source without one would be lost: it is asked for once more, alone.
     size_t end = n;
     while (end > 0 && !(answers[end - 1] && answers[end - 1]->answered)) --end;
     for (size_t j = 0; j < end; ++j) {
-      if (!answers[j]) have_answered(j);
+      if (!answers[j] && may_answer_yet(failures[j])) have_answered(j);
       if (!answers[j]) break;
     }
     size_t k = 0;

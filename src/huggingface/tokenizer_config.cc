@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
+#include "text/unicode.h"
 
 namespace rum {
 Json read_tokenizer_config(const std::string& folder) {
@@ -44,14 +47,25 @@ std::string missing_tokens(const Json& config, const std::string& folder, const 
   for (const char* key :
        {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
     look_up(config.find(key));
-  if (const Json* more = config.find("additional_special_tokens"); more && more->array())
-    for (const Json& token : *more->array()) look_up(&token);
+  // The name since transformers 5, and the one before; a list, or an object by what each token is for.
+  for (const char* key :
+       {"additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"}) {
+    const Json* more = config.find(key);
+    if (more && more->array())
+      for (const Json& token : *more->array()) look_up(&token);
+    if (more && more->object())
+      for (const auto& [use, token] : *more->object()) look_up(&token);
+  }
   if (const Json* added = config.find("added_tokens_decoder"); added && added->object())
     for (const auto& [id, token] : *added->object()) look_up(&token);
   if (missing.empty()) return "";
+  constexpr size_t kNamed = 8;
+  const size_t more = missing.size() - std::min(missing.size(), kNamed);
+  missing.resize(missing.size() - more);
+  for (std::string& name : missing) name = shortened(one_line(name), 40);
   return fmt::format(
-      "{}: tokenizer_config.json names tokens that tokenizer.json does not add: {}; transformers finds them "
-      "in texts, and Ruminate does not",
-      folder, fmt::join(missing, ", "));
+      "{}: tokenizer_config.json names tokens that tokenizer.json does not add: {}{}; transformers finds "
+      "them in texts, and Ruminate does not",
+      folder, fmt::join(missing, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
 }
 }  // namespace rum
