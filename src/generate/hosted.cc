@@ -86,7 +86,8 @@ struct Asked {
   bool answered = false;
 };
 // What an answer says, or nothing where it is not a chat completion, or one that the server broke off.
-// What servers say where the model has ended its answer: OpenAI's word, and those of TGI, Together and others.
+// What servers say where the model has ended its answer: OpenAI's word, and those of TGI, Together and
+// others.
 bool is_whole(std::string_view finish_reason) {
   constexpr std::string_view kEnds[] = {"stop", "eos", "eos_token", "stop_sequence", "end_turn", ""};
   return std::find(std::begin(kEnds), std::end(kEnds), finish_reason) != std::end(kEnds);

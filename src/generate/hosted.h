@@ -35,16 +35,18 @@ Provenance provenance_of(const ChatConfig&, int64_t generation = 1);
 
 // Has what is missing of `sources` answered, and appends a line for each, in their order; returns how many
 // lines the file already had. A blank source gets an empty target, and nobody is asked. Each line: log_prob
-// null (servers do not say), tokens as the server counts them; finished where finish_reason is "stop" or another
-// server's word for it ("eos", "eos_token", "stop_sequence", "end_turn"), empty, null or missing. Tries again after 408, 409, 425, 429, 5xx, no answer or a late one, an answer that is not a chat
+// null (servers do not say), tokens as the server counts them; finished where finish_reason is "stop" or
+// another server's word for it ("eos", "eos_token", "stop_sequence", "end_turn"), empty, null or missing.
+// Tries again after 408, 409, 425, 429, 5xx, no answer or a late one, an answer that is not a chat
 // completion, and one that the server broke off (finish_reason "abort", "error", "cancelled" or
 // "insufficient_system_resource"). A source that the server refuses (400, 413, 422, 451, an answer without
 // text or with half a character) gets an empty target that is not finished, and `refused` is told why, as
 // soon as another answer has shown that not every request is refused. Sources are asked for in groups of
-// `parallel`; one without an answer is asked for once more, alone, where later ones of its group were answered.
-// FileError: another process writes the file; an answer that trying again cannot change (status and the
-// beginning of what the server said); the first sources are all refused; too many tries; a server that asks
-// to wait for more than ten minutes. What was answered for the sources before that one stays in the file.
+// `parallel`; one without an answer is asked for once more, alone, where later ones of its group were
+// answered. FileError: another process writes the file; an answer that trying again cannot change (status and
+// the beginning of what the server said); the first sources are all refused; too many tries; a server that
+// asks to wait for more than ten minutes. What was answered for the sources before that one stays in the
+// file.
 int64_t chat_file(std::span<const std::string> sources, const ChatConfig&, const Provenance&,
                   const std::string& path,
                   const std::function<void(int64_t lines, int64_t before)>& done = {},
