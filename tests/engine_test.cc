@@ -371,6 +371,19 @@ TEST(Tapes, RecomputingGivesTheSameGradient) {
   tape.backward(y, dy.clone());
   EXPECT_EQ(hash(a.grad()), hash(b.grad()));
 }
+TEST(Tapes, TellEachWriteOfALeafsGradientOnceItIsThere) {
+  Watched a(numbers({1})), b(numbers({1}));
+  Arena arena(DeviceKind::cpu);
+  std::vector<std::string> told;
+  const Tape::Written note = [&](const GradSlot& slot) {
+    const bool of_a = a.grad() && a.grad().data<float>() == slot.grad.data<float>();
+    told.push_back(fmt::format("{} {}", of_a ? "a" : "b", slot.grad.at(0)));
+  };
+  Tape tape(arena, Tape::Mode::record, nullptr, &note);
+  const Tensor y = a.x + recompute([&](const Tensor& x) { return x + b.x; }, a.x + b.x);
+  tape.backward(y, numbers({1}));
+  EXPECT_EQ(told, (std::vector<std::string>{"a 1", "b 1", "a 2", "b 2"}));
+}
 
 // ---- memory claims of the design --------------------------------------------------------------------------
 TEST(Memory, OfOneBlockAndNoCopies) {

@@ -2,6 +2,7 @@
 // to its neighbours alone. A step's batch is cut into parts, whose gradients are added in the order of the
 // parts, so the sum has the same bits with any number of processes that divides that of the parts.
 #pragma once
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -62,5 +63,10 @@ namespace kernels {
 // waits between rounds. On the CPU the parts are added in their order; a GPU leaves the order of the
 // processes to NCCL.
 inline constinit Kernel<Ranks&, const Tensor& /*block*/, Tensor& /*held*/, Round> sum_parts{"sum_parts"};
+// For GPUs, which sum beside other work (parallel/pieces.h). mark_piece: the piece with this number is there
+// once all that was queued before is done; within a recording, at every replay.
+inline constinit Kernel<size_t> mark_piece{"mark_piece"};
+// The sum of each piece, in their order, from where it was last marked; returns once all are there.
+inline constinit Kernel<Ranks&, std::span<const Tensor>> sum_pieces{"sum_pieces"};
 }  // namespace kernels
 }  // namespace rum

@@ -195,7 +195,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               cublasLtMatrixLayout_t la, const void* b, cublasLtMatrixLayout_t lb,
                               const void* beta, const void* c, cublasLtMatrixLayout_t lc, void* d,
                               cublasLtMatrixLayout_t, const cublasLtMatmulAlgo_t* algo, void*, size_t,
-                              cudaStream_t) {
+                              cudaStream_t s) {
   const uint64_t n = algo->data[0];
   if (const int e = enter(__func__, std::to_string(n))) return static_cast<cublasStatus_t>(e);
   if (algo->data[7] != kMark || n >= library().algorithms.size() || c != d)
@@ -214,7 +214,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                   reinterpret_cast<Description*>(desc)->at};  // CUDA reads them at the call, too
   const auto last = call.get(CUBLASLT_MATMUL_DESC_EPILOGUE);
   const bool besides = last != CUBLASLT_EPILOGUE_DEFAULT && last != CUBLASLT_EPILOGUE_BIAS;
-  enqueue({library().algorithms[n].ms + (besides ? library().besides_ms : 0), [call] { multiply(call); }});
+  enqueue(stream_of(s),
+          {library().algorithms[n].ms + (besides ? library().besides_ms : 0), [call] { multiply(call); }});
   return CUBLAS_STATUS_SUCCESS;
 }
 char token, nccl_token;

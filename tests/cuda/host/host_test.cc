@@ -2,18 +2,11 @@
 // recording, errors, memory.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cstring>
 #include <functional>
-#include <future>
-#include <numeric>
-#include <thread>
 
 #include "../../error_of.h"
-#include "../../forked.h"
 #include "autograd/tape.h"
 #include "mock.h"
 #include "model/gpt.h"
@@ -21,6 +14,7 @@
 #include "tensor/backend.h"
 #include "tensor/recording.h"
 #include "train/step.h"
+#include "two_ranks.h"
 
 namespace rum::test {
 namespace {
@@ -267,77 +261,56 @@ TEST_F(CudaHost, AStepIsRecordedAndReplayedWithTheLaunchesOfAnEagerOne) {
   EXPECT_EQ(mock::calls("cudaGraphLaunch"), 3);           // first micro-batch, further one, update
   EXPECT_EQ(mock::launches(""), mock::launches("3put"));  // only what changes from step to step
   EXPECT_EQ(mock::calls("cudaMalloc"), 0);
-  EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 1);  // ours
+  EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 1);     // ours
+  EXPECT_EQ(mock::calls("cudaEventRecordWithFlags"), 0);  // one process: nothing is marked for sums
 }
 
-// Runs f in a process of its own, where everything is as it was here; whether it returned true there.
-bool in_child(const std::function<bool()>& f) {
-  const pid_t child = forked(fork());
-  if (child == 0) _exit(f() ? 0 : 1);
-  int status = 1;
-  waitpid(child, &status, 0);
-  return status == 0;
-}
-// This process is rank 0; a thread plays rank 1 for NCCL's start, and fails when it is let.
 TEST_F(CudaHost, GradientsOfSeveralGpusAreAddedByOneCall) {
-  Launch launch;
-  launch.size = 2, launch.port = static_cast<uint16_t>(20000 + getpid() % 10000);
-  struct Id {
-    char bytes[128];
-  } id{};
-  std::promise<void> started, may_fail;
-  std::jthread other([&, launch]() mutable {  // outlives the ranks here, whose end it waits for
-    launch.rank = 1;
-    Ranks ranks(launch);
-    ranks.check_same(22703, "the version of NCCL");
-    id = ranks.from_first(id);
-    started.set_value();
-    may_fail.get_future().wait_for(std::chrono::seconds(60));
-    ranks.end(Error("no space left"));
-  });
-  Ranks ranks(launch);
-  const std::vector<float> numbers{1, 2, 3};
-  const Tensor block = Tensor::from<float>(numbers, {3}, DType::f32, kCuda);
-  Tensor held;
-  const auto sum = [&](Round round) { kernels::sum_parts(kCuda, ranks, block, held, round); };
-  mock::nccl().there = false;
-  EXPECT_NE(error_of([&] {
-              sum({0, 1});
-            }).find("needs libnccl.so.2, which was not found"),
-            std::string::npos);
-  mock::nccl().there = true;
-  sum({0, 1});
-  started.get_future().wait();
-  EXPECT_EQ(id.bytes[127], 7) << "what names the communicator has come to the other";
-  EXPECT_EQ(block.at(2), 6);
-  mock::forget_calls();
-  sum({0, 2});  // not the last: it only waits
-  EXPECT_EQ(mock::calls("ncclAllReduce"), 0);
-  sum({1, 2});
-  EXPECT_EQ(mock::calls("ncclAllReduce"), 1);
-  EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 0);
-  mock::fail_at("ncclAllReduce", 1, 1);
-  EXPECT_NE(error_of([&] { sum({0, 1}); }).find("NCCL: ncclAllReduce: an error of NCCL"), std::string::npos);
-  mock::fail_at("ncclAllReduce", 1, 5);
-  EXPECT_NE(error_of([&] { sum({0, 1}); }).find("do two processes have the same GPU?"), std::string::npos);
-
-  // A sum that never ends fails with what is known of the reason, and then holds up nothing.
-  const auto sum_fails_with = [&](const std::string& sentence) {
-    mock::nccl().stuck = true;
+  const auto all = [] {
+    TwoRanks two;
+    const std::vector<float> numbers{1, 2, 3};
+    const Tensor block = Tensor::from<float>(numbers, {3}, DType::f32, kCuda);
+    Tensor held;
+    const auto sum = [&](Round round) { kernels::sum_parts(kCuda, two.ranks, block, held, round); };
+    mock::nccl().there = false;
+    EXPECT_NE(error_of([&] {
+                sum({0, 1});
+              }).find("needs libnccl.so.2, which was not found"),
+              std::string::npos);
+    mock::nccl().there = true;
+    sum({0, 1});
+    EXPECT_EQ(two.id(), 7) << "what names the communicator has come to the other";
+    EXPECT_EQ(block.at(2), 6);
     mock::forget_calls();
-    const std::string said = error_of([&] { sum({0, 1}); });
-    EXPECT_NE(said.find(sentence), std::string::npos) << said;
-    EXPECT_EQ(mock::calls("ncclCommAbort"), 1);
-    cuda().wait();
-    for (const std::string& v : mock::violations()) ADD_FAILURE() << v;
-    return !HasFailure();
+    sum({0, 2});  // not the last: it only waits
+    EXPECT_EQ(mock::calls("ncclAllReduce"), 0);
+    sum({1, 2});
+    EXPECT_EQ(mock::calls("ncclAllReduce"), 1);
+    EXPECT_EQ(mock::calls("cudaStreamSynchronize"), 0);
+    for (const auto& [error, sentence] :
+         {std::pair{1, "NCCL: ncclAllReduce: an error of NCCL"}, {5, "do two processes have the same GPU?"}})
+      EXPECT_TRUE(in_child([&, error = error, sentence = sentence] {
+        mock::fail_at("ncclAllReduce", 1, error);
+        EXPECT_NE(error_of([&] { sum({0, 1}); }).find(sentence), std::string::npos);
+      }));
+
+    // A sum that never ends fails with what is known of the reason, and then holds up nothing.
+    const auto sum_fails_with = [&](const std::string& sentence) {
+      mock::nccl().stuck = true;
+      mock::forget_calls();
+      const std::string said = error_of([&] { sum({0, 1}); });
+      EXPECT_NE(said.find(sentence), std::string::npos) << said;
+      EXPECT_EQ(mock::calls("ncclCommAbort"), 1);
+      cuda().wait();
+    };
+    EXPECT_TRUE(in_child([&] {
+      mock::nccl().async_error = 6;
+      sum_fails_with("NCCL: ncclAllReduce: an error of NCCL");
+    }));
+    two.fail();
+    sum_fails_with("rank 1: no space left");
   };
-  EXPECT_TRUE(in_child([&] {
-    mock::nccl().async_error = 6;
-    return sum_fails_with("NCCL: ncclAllReduce: an error of NCCL");
-  }));
-  may_fail.set_value();
-  sum_fails_with("rank 1: no space left");
+  EXPECT_TRUE(in_child(all));
 }
 }  // namespace
 }  // namespace rum::test

@@ -1,7 +1,7 @@
 // A stand-in for the CUDA runtime, cuBLASLt and NCCL, linked in their place, so that the host side of cuda/,
-// as nvcc compiles it, runs without a GPU. Queued work happens only when something waits for it; the host
-// cannot access device memory; copies to the host are poison until then. Kernels do nothing, except the one
-// that uploads a few bytes, unless a test says what they do.
+// as nvcc compiles it, runs without a GPU. Queued work happens only when something waits for it, or sums as soon
+// as they may (Gpu::hasty); the host cannot access device memory; copies to the host are poison until then.
+// Kernels do nothing, except the one that uploads a few bytes, unless a test says what they do.
 #pragma once
 #include <functional>
 #include <string>
@@ -30,6 +30,7 @@ struct Gpu {
   size_t memory = size_t{8} << 30;
   double kernel_ms = 0.01;  // each kernel
   double cold_ms = 10;      // after being idle it runs at a third of its speed for this long
+  bool hasty = false;       // sums begin as soon as they may, and go on while other work is done
 };
 Gpu& gpu();
 void idle();  // the GPU is cold from here on
@@ -50,6 +51,7 @@ Library& library();
 struct Nccl {
   bool there = true;    // can be opened
   bool stuck = false;   // sums do not end, nor anything behind them, until the communicator is aborted
+  int sums = 0;         // that have begun
   int async_error = 0;  // of the communicator
 };
 Nccl& nccl();

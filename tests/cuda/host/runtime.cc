@@ -29,11 +29,11 @@ struct State {
   std::map<std::string, Kernel> kernels;
   std::map<const void*, std::string> names;  // of kernels, by their host function
   std::map<const void*, int> shared;         // dynamic shared memory that a kernel may have
-  std::deque<Work> queue;
-  uint64_t queued = 0, done = 0;
+  std::deque<Stream> streams;
   double clock = 0, busy = 0;  // ms; since it was idle
-  Graph* capture = nullptr;
-  bool invalid = false;  // the capture
+  uint64_t sum_until = 0;
+  Graph* capture = nullptr;  // of the first stream
+  bool invalid = false;      // the capture
   cudaError_t last = cudaSuccess;
   size_t used = 0;
 };
@@ -100,36 +100,74 @@ void* reach(const void* device, size_t bytes) {
     spare.resize(std::max(spare.size(), bytes));
     return spare.data();
   }
-  return r->second.kept + (static_cast<const char*>(device) - r->first);
+  const auto* const at = static_cast<const char*>(device);
+  const std::span<char> sum = in_flight();
+  if (at < sum.data() + sum.size() && sum.data() < at + bytes)
+    violation(fmt::format("{} bytes at {} are used while NCCL sums them", bytes, device));
+  return r->second.kept + (at - r->first);
 }
-void enqueue(Work w) {
+std::span<char>& in_flight() {
+  static std::span<char> s;
+  return s;
+}
+Stream& stream_of(cudaStream_t s) {
+  const auto number = reinterpret_cast<uintptr_t>(s);
+  auto& all = state().streams;
+  if (number > 0 && number <= all.size()) return all[number - 1];
+  violation("the default stream is used: it waits for all others");
+  if (all.empty()) all.emplace_back();
+  return all[0];
+}
+bool capturing(const Stream& s) { return state().capture != nullptr && &s == &state().streams[0]; }
+namespace {
+bool run_until(Stream&, uint64_t);
+bool held_up(const Work& w) { return w.behind != nullptr && w.behind->done < w.until; }
+// Does the next work of this stream, or what that waits for; false: a sum is stuck.
+bool run_next(Stream& stream) {
   State& s = state();
-  if (s.capture != nullptr) return s.capture->work.push_back(std::move(w));
-  s.queue.push_back(std::move(w));
-  ++s.queued;
+  const Work w = stream.queue.front();
+  if (held_up(w)) return run_until(*w.behind, w.until);
+  if (w.sum && nccl().stuck) return false;
+  stream.queue.pop_front();
+  const double ms = s.busy < gpu().cold_ms ? 3 * w.ms : w.ms;
+  s.clock += ms, s.busy += ms, ++stream.done;
+  if (w.run) w.run();
+  return true;
+}
+void hurry() {  // a sum takes as long as ten works of the first stream
+  State& s = state();
+  auto& all = s.streams;
+  for (size_t i = 1; gpu().hasty && i < all.size(); ++i)
+    while (!all[i].queue.empty() && !held_up(all[i].queue.front()) &&
+           (in_flight().empty() || all[0].done >= s.sum_until) && run_next(all[i]))
+      s.sum_until = all[0].done + 10;
+}
+bool run_until(Stream& stream, uint64_t n) {
+  while (stream.done < n) {
+    if (!run_next(stream)) return false;
+    if (&stream == &state().streams[0]) hurry();
+  }
+  return true;
+}
+void wait_for(Stream& stream, uint64_t n) {
+  if (!run_until(stream, n)) violation("the host waits for ever for a sum of NCCL");
+}
+void wait_for_all() {
+  for (Stream& s : state().streams) wait_for(s, s.queued);
+}
+}  // namespace
+void enqueue(Stream& stream, Work w) {
+  if (capturing(stream)) return state().capture->work.push_back(std::move(w));
+  if (w.records != nullptr) w.records->stream = &stream, w.records->at = stream.queued + 1;
+  stream.queue.push_back(std::move(w));
+  ++stream.queued;
+  hurry();
 }
 namespace {
-bool stuck() { return nccl().stuck && !state().queue.empty() && state().queue.front().sum; }
-void run_until(uint64_t n) {
-  State& s = state();
-  while (s.done < n) {
-    if (stuck()) return violation("the host waits for ever for a sum of NCCL");
-    const Work w = std::move(s.queue.front());
-    s.queue.pop_front();
-    const double ms = s.busy < gpu().cold_ms ? 3 * w.ms : w.ms;
-    s.clock += ms, s.busy += ms, ++s.done;
-    if (w.run) w.run();
-  }
-}
 bool pinned(const void* p, size_t n) {
   const auto* r = range_of(p, n);
   return r != nullptr && r->second.kept == nullptr;
 }
-struct Event {
-  uint64_t at = 0;
-  double time = -1;
-  bool captured = false, timing = true;
-};
 cudaError_t got(cudaError_t e) {
   if (e != cudaSuccess) state().last = e;
   return e;
@@ -230,7 +268,7 @@ cudaError_t cudaMalloc(void** p, size_t n) {
 }
 cudaError_t cudaFree(void* p) {  // waits, as CUDA's does
   ENTER;
-  run_until(state().queued);
+  wait_for_all();
   const auto at = state().ranges.find(static_cast<char*>(p));
   if (p == nullptr) return cudaSuccess;
   if (at == state().ranges.end() || at->second.kept == nullptr) return got(cudaErrorInvalidValue);
@@ -247,40 +285,43 @@ cudaError_t cudaMallocHost(void** p, size_t n) {
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** p, size_t n, unsigned) { return cudaMallocHost(p, n); }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind kind, cudaStream_t) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind kind, cudaStream_t s) {
   ENTER;
+  Stream& stream = stream_of(s);
   if (kind == cudaMemcpyHostToDevice) {
     if (!pinned(from, n))
       violation("an upload from memory that is not pinned: it may wait for all that is queued");
     // Read when its turn comes; after that the pinned memory may be reused, and is poisoned.
-    enqueue({0, [=] {
-               std::memcpy(reach(to, n), from, n);
-               std::memset(const_cast<void*>(from), 0x5A, n);
-             }});
+    enqueue(stream, {0, [=] {
+                       std::memcpy(reach(to, n), from, n);
+                       std::memset(const_cast<void*>(from), 0x5A, n);
+                     }});
   } else if (kind == cudaMemcpyDeviceToHost) {
     std::memset(to, 0x5A, n);
-    enqueue({0, [=] { std::memcpy(to, reach(from, n), n); }});
+    enqueue(stream, {0, [=] { std::memcpy(to, reach(from, n), n); }});
   } else {
-    enqueue({0, [=] { std::memmove(reach(to, n), reach(from, n), n); }});
+    enqueue(stream, {0, [=] { std::memmove(reach(to, n), reach(from, n), n); }});
   }
   if (state().capture != nullptr && kind != cudaMemcpyDeviceToDevice)
     violation("a way to the host is captured");
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* to, int byte, size_t n, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* to, int byte, size_t n, cudaStream_t s) {
   ENTER;
-  enqueue({0, [=] { std::memset(reach(to, n), byte, n); }});
+  enqueue(stream_of(s), {0, [=] { std::memset(reach(to, n), byte, n); }});
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned) {
   ENTER;
-  *s = reinterpret_cast<cudaStream_t>(1);
+  state().streams.emplace_back();
+  *s = reinterpret_cast<cudaStream_t>(state().streams.size());
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+cudaError_t cudaStreamSynchronize(cudaStream_t s) {
   ENTER;
-  if (spoils()) return got(cudaErrorStreamCaptureUnsupported);
-  run_until(state().queued);
+  Stream& stream = stream_of(s);
+  if (capturing(stream)) return spoils(), got(cudaErrorStreamCaptureUnsupported);
+  wait_for(stream, stream.queued);
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned flags) {
@@ -291,28 +332,50 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned flags) {
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* e) { return cudaEventCreateWithFlags(e, 0); }
-cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
   ENTER;
+  Stream& stream = stream_of(s);
   auto* const event = reinterpret_cast<Event*>(e);
-  event->captured = state().capture != nullptr;
+  event->captured = capturing(stream);
   event->time = -1;
-  enqueue({0, [=] { event->time = state().clock; }});
-  event->at = state().queued;
+  enqueue(stream, {0, [=] { event->time = state().clock; }, false, event->captured ? nullptr : event});
+  return cudaSuccess;
+}
+// External: while captured, the event is what it was; each launch of the graph records it.
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t s, unsigned flags) {
+  if ((flags & cudaEventRecordExternal) == 0) return cudaEventRecord(e, s);
+  ENTER;
+  Stream& stream = stream_of(s);
+  if (!capturing(stream)) return got(cudaErrorIllegalState);
+  enqueue(stream, {0, {}, false, reinterpret_cast<Event*>(e)});
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
+  ENTER;
+  Stream& stream = stream_of(s);
+  const auto* const event = reinterpret_cast<Event*>(e);
+  if (event->captured) {
+    violation("a stream waits for an event that only a capture has recorded, and so joins it");
+    return got(cudaErrorStreamCaptureIsolation);
+  }
+  enqueue(stream, {0, {}, false, nullptr, event->stream, event->at});
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
   ENTER;
   auto* const event = reinterpret_cast<Event*>(e);
   if (event->captured) return spoils(), got(cudaErrorCapturedEvent);
-  run_until(event->at);
+  if (event->stream != nullptr) wait_for(*event->stream, event->at);
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
   ENTER;
   auto* const event = reinterpret_cast<Event*>(e);
   if (event->captured) return spoils(), got(cudaErrorCapturedEvent);
-  while (state().done < event->at && !stuck()) run_until(state().done + 1);
-  return state().done < event->at ? got(cudaErrorNotReady) : cudaSuccess;
+  Stream& first = state().streams[0];
+  if (gpu().hasty) run_until(first, first.queued);  // sums go on meanwhile
+  return event->stream == nullptr || run_until(*event->stream, event->at) ? cudaSuccess
+                                                                          : got(cudaErrorNotReady);
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) {
   ENTER;
@@ -325,7 +388,7 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t begin, cudaEvent_t end) 
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
   ENTER;
   if (e == nullptr) return got(cudaErrorInvalidResourceHandle);
-  run_until(state().queued);  // CUDA keeps it until it has completed
+  wait_for_all();  // CUDA keeps it until it has completed
   delete reinterpret_cast<Event*>(e);
   return cudaSuccess;
 }
@@ -337,8 +400,9 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status)
                                  : cudaStreamCaptureStatusActive;
   return cudaSuccess;
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
   ENTER;
+  if (&stream_of(s) != &state().streams[0]) violation("another stream than the first is captured");
   if (state().capture != nullptr) return got(cudaErrorIllegalState);
   state().capture = new Graph, state().invalid = false;
   return cudaSuccess;
@@ -367,12 +431,13 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   delete reinterpret_cast<Graph*>(graph);
   return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s) {
   ENTER;
+  Stream& stream = stream_of(s);
   auto* const graph = reinterpret_cast<Graph*>(exec);
   ++graph->waiting;
-  for (const Work& w : graph->work) enqueue(w);
-  enqueue({0, [=] { --graph->waiting; }});
+  for (const Work& w : graph->work) enqueue(stream, w);
+  enqueue(stream, {0, [=] { --graph->waiting; }});
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
@@ -407,7 +472,7 @@ cudaError_t __cudaPopCallConfiguration(dim3* grid, dim3* block, size_t* shared, 
   return cudaSuccess;
 }
 cudaError_t cudaLaunchKernel(const void* kernel, dim3 grid, dim3 block, void** arguments, size_t shared,
-                             cudaStream_t) {
+                             cudaStream_t s) {
   const std::string& name = state().names[kernel];
   if (const int e = enter("launch", name)) return got(static_cast<cudaError_t>(e));
   const auto allowed = state().shared.find(kernel);
@@ -421,7 +486,7 @@ cudaError_t cudaLaunchKernel(const void* kernel, dim3 grid, dim3 block, void** a
   std::function<void()> run;
   for (const auto& [part, make] : state().kernels)
     if (name.find(part) != std::string::npos) run = make(arguments);
-  enqueue({gpu().kernel_ms, run});
+  enqueue(stream_of(s), {gpu().kernel_ms, run});
   return cudaSuccess;
 }
 cudaError_t __cudaGetKernel(cudaKernel_t* k, const void* kernel) {  // from CUDA 13 on
