@@ -241,13 +241,15 @@ void set_fact(const Store& store, const std::string& id, const std::string& fact
   Disk::real().replace_text(path, to_json(facts));
 }
 TEST_F(Runner, TheTimeThatIsLeftByHand) {
-  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}, 2),
-                    b = g.add("test-write", "b", {{"text", "B"}}, {}, 5);
-  g.add("test-join", "c", {}, {{"part", a}, {"part", b}}, 1);
-  EXPECT_DOUBLE_EQ(seconds_left(g, store), 2 + 5 + 1);
+  const std::string a = g.add("test-write", "a", {{"text", "A"}}, {}, 20),
+                    b = g.add("test-write", "b", {{"text", "B"}}, {}, 50);
+  g.add("test-join", "c", {}, {{"part", a}, {"part", b}}, 10);
+  EXPECT_DOUBLE_EQ(seconds_left(g, store), 20 + 50 + 10);
   store.make(g, a, progress, kGoOn);
-  set_fact(store, a, "seconds", Json(6.0));
-  EXPECT_DOUBLE_EQ(seconds_left(g, store), 3 * 5 + 3 * 1);  // of no stage of c's kind is anything known
+  set_fact(store, a, "seconds", Json(180.0));                 // and a minute as expected: 240 s instead of 80
+  EXPECT_DOUBLE_EQ(seconds_left(g, store), 3 * 50 + 3 * 10);  // of no stage of c's kind is anything known
+  set_fact(store, a, "seconds", Json(0.0));
+  EXPECT_DOUBLE_EQ(seconds_left(g, store), .75 * (50 + 10)) << "a fast short stage promises little";
 }
 TEST(Store, TheNewestFactsComeFirst) {
   Scratch scratch;

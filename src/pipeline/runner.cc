@@ -181,8 +181,9 @@ class Runner {
 }  // namespace
 
 double seconds_left(const Graph& graph, const Store& store) {
+  // A minute that went as expected comes first: a few short stages say little about long ones.
   struct Rate {
-    double expected = 0, took = 0;
+    double expected = 60, took = 60;
   };
   std::map<std::string, Rate> rates;
   Rate all;
@@ -202,7 +203,7 @@ double seconds_left(const Graph& graph, const Store& store) {
     if (store.finished(s.id)) continue;
     const auto at = rates.find(s.kind);
     const Rate& r = at == rates.end() ? all : at->second;
-    left += s.cost * (r.expected > 0 ? r.took / r.expected : 1);
+    left += s.cost * r.took / r.expected;
   }
   return left;
 }
