@@ -158,7 +158,7 @@ TEST_F(Chat, ParametersAreAddedAndLeftOut) {
   sources.resize(1);
   c.parameters = parse_json(
       R"({"temperature": null, "max_tokens": null, "seed": null, "max_completion_tokens": 4096,
-          "reasoning_effort": "low"})",
+          "reasoning_effort": "low", "n": 1, "stream": false})",
       "parameters");
   write(c);
   for (const char* key : {"temperature", "max_tokens", "seed"}) EXPECT_EQ(last.find(key), nullptr) << key;
@@ -167,12 +167,13 @@ TEST_F(Chat, ParametersAreAddedAndLeftOut) {
   EXPECT_EQ(limit, 4096);
   EXPECT_EQ(*last.find("reasoning_effort")->text(), "low");
   EXPECT_EQ(*last.find("model")->text(), "m");
-  EXPECT_EQ(read_generated(path).at(0).from.decoding.find(
-                "chat max_completion_tokens 4096 reasoning_effort \"low\" without seed system "),
-            0u);
+  EXPECT_EQ(
+      read_generated(path).at(0).from.decoding.find(
+          "chat max_completion_tokens 4096 reasoning_effort \"low\" n 1 stream false without seed system "),
+      0u);
   EXPECT_EQ(provenance_of(config(server)).decoding.find("chat temperature 0 max_tokens 256 system "), 0u);
   for (const char* wrong : {"[1]", R"({"temperature": 1})", R"({"model": "n"})", R"({"model": null})",
-                            R"({"top_p": null})", R"({"n": 3})", R"({"stream": true})"}) {
+                            R"({"top_p": null})", R"({"n": null})", R"({"n": 3})", R"({"stream": true})"}) {
     c.parameters = parse_json(wrong, "parameters");
     EXPECT_NE(error_of([&] { provenance_of(c); }).find("--parameters: "), std::string::npos) << wrong;
   }
@@ -595,7 +596,7 @@ TEST(ChatProgram, ALineThatIsNotReadableCostsNoOther) {
     const Ran ran = p.run({"chat", "--system", "T.", "--input", p.file("sources"), "--output", p.file("pool"),
                            "--url", server.url(), "--model", "m"});
     EXPECT_EQ(ran.status, 1);
-    EXPECT_NE(ran.err.find("sources: line 2, byte 7 "), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("sources: line 2, byte 8 "), std::string::npos) << ran.err;
     EXPECT_NE(ran.err.find("1 of 3 lines are not readable; their targets are empty"), std::string::npos)
         << ran.err;
   }

@@ -48,16 +48,16 @@ TEST(Corpus, RefusesWithLineAndReason) {
                   "pairs.tsv: line 2: expected source<TAB>target with one tab, found 0"));
   EXPECT_TRUE(has(refusal("a\tb\tc\n"), "line 1: expected source<TAB>target with one tab, found 2"));
   EXPECT_TRUE(has(refusal("a\tb\n\nc\td\n"), "line 2: expected source<TAB>target with one tab, found 0"));
-  EXPECT_TRUE(has(refusal("a\tb\na\xFF\tb\n"), "line 2: byte 1 of the line: 0xFF is not UTF-8"));
-  EXPECT_TRUE(has(refusal("a\t\xED\xA0\x80\n"), "byte 2 of the line: 0xED is not UTF-8"));  // a surrogate
+  EXPECT_TRUE(has(refusal("a\tb\na\xFF\tb\n"), "line 2: byte 2 of the line: 0xFF is not UTF-8"));
+  EXPECT_TRUE(has(refusal("a\t\xED\xA0\x80\n"), "byte 3 of the line: 0xED is not UTF-8"));  // a surrogate
   EXPECT_TRUE(has(refusal(std::string_view("a\tb\0c\n", 6)),
-                  "line 1: byte 3 of the line: a NUL byte, expected text"));
+                  "line 1: byte 4 of the line: a NUL byte, expected text"));
   EXPECT_TRUE(has(refusal("\tb\n"), "line 1: the source is empty"));
   EXPECT_TRUE(has(refusal("a\t\r\n"), "line 1: the target is empty"));
   EXPECT_TRUE(has(refusal(""), "no text in it"));
   EXPECT_TRUE(has(refusal("\n \n", CorpusKind::documents), "no text in it"));
   EXPECT_TRUE(has(refusal("a\tb\n" + std::string(10'000'000, 'x') + "\ty\n"),
-                  "line 2: byte 1048576 of the line: the line is longer than 1048576 bytes"));
+                  "line 2: byte 1048577 of the line: the line is longer than 1048576 bytes"));
 }
 // A message is text, wherever what it shows is cut.
 TEST(Corpus, AMessageHoldsNoHalfCharacter) {

@@ -85,9 +85,13 @@ TEST_F(Detecting, FitCalibrateScoreEvaluatePlan) {
         "{\"id\": \"b\", \"text\": \"short\"}\n{\"id\": \"c\", \"text\": \"  \"}\n");
   const Ran scored = detect({"score", "--detector", "@c", "--in", "@new.jsonl"});
   ASSERT_EQ(scored.status, 0) << scored.err;
-  EXPECT_EQ(scored.err, "1 empty lines left out\n");
-  const Json a = parse_json(scored.out.substr(0, scored.out.find('\n')), "a");
-  const Json b = parse_json(scored.out.substr(scored.out.find('\n') + 1), "b");
+  EXPECT_EQ(scored.err, file("new.jsonl") +
+                            ": line 3: there is no text; it has no score\n"
+                            "1 of 3 texts have no score\n");
+  EXPECT_TRUE(scored.out.ends_with("\n{\"id\":\"c\",\"score\":null}\n")) << scored.out;
+  const size_t second = scored.out.find('\n') + 1;
+  const Json a = parse_json(scored.out.substr(0, second), "a");
+  const Json b = parse_json(scored.out.substr(second, scored.out.find('\n', second) - second), "b");
   EXPECT_EQ(to_json(*a.find("id")), "\"a\"");
   double p = 0;
   ASSERT_TRUE(a.find("probability")->number(p));
@@ -520,6 +524,12 @@ TEST_F(Detecting, ALineThatCannotBeReadCostsNoOther) {
   ASSERT_EQ(fit().status, 0);
   const Ran good = detect({"score", "--detector", "@d", "--in", "@human", "--format", "plain"});
   const size_t line = human.find('\n') + 1, answer = good.out.find('\n') + 1;
+  write("gap", human.substr(0, line) + " \n" + human.substr(line));
+  const Ran gap = detect({"score", "--detector", "@d", "--in", "@gap", "--format", "plain"});
+  EXPECT_EQ(gap.status, 0) << gap.err;
+  EXPECT_EQ(gap.out, good.out.substr(0, answer) + "nan\n" + good.out.substr(answer));
+  write("gap", "\n\n");
+  expect_refusal(detect({"score", "--detector", "@d", "--in", "@gap"}), "all 2 lines are empty");
   for (const std::string& bad : {std::string("\xff"), std::string(1, '\0'), std::string(2 << 20, 'x')}) {
     write("bad", human.substr(0, line) + bad + "\n" + human.substr(line));
     const Ran some = detect({"score", "--detector", "@d", "--in", "@bad", "--format", "plain"});

@@ -159,9 +159,9 @@ TEST(DiversityProgram, BadInput) {
   d.run(good + " --train " + empty);
   d.expect_refusal("empty: no line in it");
   d.run(bad);
-  d.expect_refusal("bad: line 2, byte 4");
+  d.expect_refusal("bad: line 2, byte 5");
   d.run(good + " --train " + bad);
-  d.expect_refusal("bad: line 2, byte 4");
+  d.expect_refusal("bad: line 2, byte 5");
   d.run("");
   d.expect_refusal("no file given");
   d.run(good + " --measures ttr,mtdl");

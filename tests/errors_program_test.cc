@@ -149,7 +149,7 @@ TEST_F(ErrorsCommand, BadInputGetsOneSentence) {
                  "hyp has 2 lines, " + p.file("ref") + " has 4; expected the same number");
   expect_refusal(with("hyp", ""), "hyp: no line in it");
   expect_refusal(with("hyp", "a\nb\nc\nbad \xFF\n"),
-                 "hyp: line 4, byte 10 (byte 4 of the line): 0xFF is not UTF-8");
+                 "hyp: line 4, byte 11 (byte 5 of the line): 0xFF is not UTF-8");
   SetUp();
   p.write("hyp.tsv", "a\tb\nc\nd\ne\n");
   expect_refusal(run({"--hyp", p.file("hyp.tsv:2")}), "hyp.tsv:2: line 2 has no such column");

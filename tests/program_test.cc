@@ -546,7 +546,7 @@ TEST(Program, BadInputGetsOneSentence) {
                  "notab.tsv: line 2: expected source<TAB>target");
   p.write("utf8.tsv", "Haus\thouse\nH\xff\thouse\n");
   expect_refusal(train({"data.train=" + p.file("utf8.tsv")}),
-                 "utf8.tsv: line 2: byte 1 of the line: 0xFF is not UTF-8");
+                 "utf8.tsv: line 2: byte 2 of the line: 0xFF is not UTF-8");
   expect_refusal(p.run({"train", p.file("none.toml")}), "none.toml: cannot open: No such file");
   expect_refusal(p.run({"train", "--resume", p.file("none")}), "none: not a run folder");
   expect_refusal(p.run({"translate", p.file("none"), "--input", "-", "--output", "-"}),

@@ -310,7 +310,7 @@ TEST(Score, BadInputGetsOneSentence) {
   s.refused("--hyp " + s.file("hyp") + " " + s.file("short") + ref, "short has 2 lines");
   s.refused("--hyp " + s.file("empty") + ref, "empty: no line in it");
   s.refused("--hyp " + s.file("latin") + ref,
-            "latin: line 2, byte 7 (byte 2 of the line): 0xEF is not UTF-8");
+            "latin: line 2, byte 8 (byte 3 of the line): 0xEF is not UTF-8");
   s.refused("--hyp " + s.file("none") + ref, "none: cannot open");
   s.refused(base + " --metrics blue", "did you mean \"bleu\"?");
   s.refused(base + " --metrics ,", "--metrics: no metric is named");

@@ -118,17 +118,25 @@ TEST_F(Refusals, NameTheKeyAndWhatWasExpected) {
                 .find("400 : this model was not trained to chat"),
             0u);
   EXPECT_EQ(said(*pairs, R"({"messages":[]})", true).find("400 messages: "), 0u);
-  EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":[1]}]})", true).find("400 messages: "), 0u);
+  EXPECT_EQ(said(*pairs, R"({"messages":[{"role":"user","content":[1]}]})", true)
+                .find("400 messages[0].content: messages[0].content: expected parts like"),
+            0u);
   const auto parts = [&](const std::string& content) {
     return said(*pairs, R"({"messages":[{"role":"user","content":)" + content + "}]}", true);
   };
   EXPECT_EQ(parts(R"([{"type":"text","text":"a"},{"type":"text","text":" b"}])"), "");
   EXPECT_EQ(parts("[]").find("400 : there is nothing"), 0u);
-  EXPECT_EQ(parts(R"([{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u"}}])")
-                .find("400 messages: messages: parts of type \"image_url\" are not supported"),
-            0u);
-  EXPECT_EQ(parts(R"([{"type":"text"}])").find("400 messages: messages: expected parts like"), 0u);
-  EXPECT_EQ(parts(R"([{"text":"a"}])").find("400 messages: messages: expected parts like"), 0u);
+  EXPECT_EQ(
+      parts(R"([{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u"}}])")
+          .find(
+              "400 messages[0].content: messages[0].content: parts of type \"image_url\" are not supported"),
+      0u);
+  EXPECT_EQ(
+      parts(R"([{"type":"text"}])").find("400 messages[0].content: messages[0].content: expected parts like"),
+      0u);
+  EXPECT_EQ(
+      parts(R"([{"text":"a"}])").find("400 messages[0].content: messages[0].content: expected parts like"),
+      0u);
   EXPECT_EQ(
       said(*pairs, R"({"messages":[{"role":"user","content":" "}]})", true).find("400 : there is nothing"),
       0u);
@@ -143,6 +151,11 @@ TEST_F(Refusals, OfAMessageNameWhatIsNotRead) {
   const std::pair<const char*, const char*> cases[] = {
       {R"(1)", "400 messages[0]: messages[0]: expected a JSON object"},
       {R"({"content":"a"})", "400 messages[0].role: "},
+      {R"({"role":"user"})", "400 messages[0].content: messages[0].content: expected a text, found none"},
+      {R"({"role":"assistant","content":null})",
+       "400 messages[0].content: messages[0].content: expected a text, found none"},
+      {R"({"role":"user","content":7})",
+       "400 messages[0].content: messages[0].content: expected a text or a list of text parts, found 7"},
       {R"({"role":"tool","content":"a"})",
        "400 messages[0].role: messages[0].role: expected system, developer, user or assistant, found "
        "\"tool\""},

@@ -338,11 +338,11 @@ TEST(Reader, SaysWhatIsWrongAndWhere) {
   expect_mentions(complaint(write("bad",
                                   "ab\nc\xff"
                                   "d\n")),
-                  {"bad", "line 2", "byte 4", "0xFF", "not UTF-8"});
-  expect_mentions(complaint(write("bad", "ab\nü\xc3")), {"line 2", "byte 5", "0xC3"});
-  expect_mentions(complaint(write("bad", std::string("ab\ncde\0f\xff", 9))), {"line 2", "byte 6", "NUL"});
+                  {"bad", "line 2", "byte 5", "0xFF", "not UTF-8"});
+  expect_mentions(complaint(write("bad", "ab\nü\xc3")), {"line 2", "byte 6", "0xC3"});
+  expect_mentions(complaint(write("bad", std::string("ab\ncde\0f\xff", 9))), {"line 2", "byte 7", "NUL"});
   expect_mentions(complaint(write("bad", "ok\n" + std::string(101, 'a')), 100),
-                  {"line 2", "byte 103", "longer than 100"});
+                  {"line 2", "byte 104", "longer than 100"});
   EXPECT_EQ(complaint(write("bad", "ok\n" + std::string(100, 'a') + "\r\n"), 100), "");
   // What follows a line that is too long is read, be that shorter or longer than what is held at once.
   for (const size_t bytes : {size_t{101}, size_t{1} << 18}) {

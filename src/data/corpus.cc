@@ -15,7 +15,7 @@ namespace {
 // What makes a line unfit, as the second half of a message; empty when it is fit.
 std::string defect(std::string_view line, CorpusKind kind, const ReadRules& rules) {
   if (const auto fault = fault_in(line, rules.line_bytes))
-    return fmt::format("byte {} of the line: {}", fault->byte, fault->what);
+    return fmt::format("byte {} of the line: {}", fault->byte + 1, fault->what);
   if (kind == CorpusKind::documents) return "";
   const auto tabs = std::count(line.begin(), line.end(), '\t');
   if (tabs != 1)

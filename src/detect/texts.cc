@@ -34,10 +34,12 @@ class Reading {
     Hash64 hash;
     for (Text t; next(t, hash);) {
       if (sources_) t.source = next_source();
-      if (t.bad.empty() && without_trailing_blanks(t.target).empty())
+      if (t.bad.empty() && without_trailing_blanks(t.target).empty()) {
         ++out_.empty;
-      else
-        out_.texts.push_back(std::move(t));
+        if (!file_.keep_bad) continue;
+        t.bad = place_of(t) + ": there is no text";
+      }
+      out_.texts.push_back(std::move(t));
     }
     if (lines_.line() == 0) throw FileError(lines_.path() + ": no line in it; expected one text a line");
     end_of_sources();

@@ -11,12 +11,13 @@ struct TextFile {
   std::string sources{};            // the file of sources for a plain file
   Author author = Author::unknown;  // the author, for a file without labels
   std::string generator{};
-  bool keep_bad = false;  // a line that cannot be read is a text with Text::bad, and no error
+  // A line that cannot be read, or has no target, is a text with Text::bad: no error, nor left out.
+  bool keep_bad = false;
 };
 struct Texts {
   std::vector<Text> texts;
   Corpora corpora;
-  int64_t empty = 0;   // lines without a target, left out
+  int64_t empty = 0;   // lines without a target
   int64_t tabbed = 0;  // lines of plain files that have a tab, which is part of their text
 };
 // Appends the texts of a file, in Unicode's form NFC, so that equal texts are equal bytes. JSON lines have

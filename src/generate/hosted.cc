@@ -60,7 +60,9 @@ Json::Object parameters(const ChatConfig& c) {
   RUM_CHECK(c.parameters.object(), "--parameters: expected a JSON object, found {}", to_json(c.parameters));
   for (const auto& [key, value] : *c.parameters.object()) {
     const bool ours = std::erase_if(out, [&](const auto& x) { return x.first == key; }) > 0;
-    const bool fixed = key == "model" || key == "messages" || key == "n" || key == "stream";
+    const std::string given = to_json(value);
+    const bool fixed = key == "model" || key == "messages" || (key == "n" && given != "1") ||
+                       (key == "stream" && given != "false");
     RUM_CHECK(value.is_null() ? ours : !ours && !fixed,
               "--parameters: {}: expected null, which leaves out temperature, max_tokens or seed, or a "
               "parameter that has no flag of its own and leaves an answer one text in one piece",

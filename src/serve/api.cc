@@ -115,22 +115,22 @@ Decoding decoding_of(Fields& f, const LoadedRun& run, const ServedModel& served,
   if (chat) d.max_new = f.whole("max_completion_tokens", d.max_new, 1, served.most_answer);
   return d;
 }
-// A text, or a list of text parts, concatenated.
-std::string content_of(const Json& message, const Json* content) {
+// A text, or a list of text parts, concatenated. at: the message's name in what a client is told.
+std::string content_of(const Json* content, const std::string& at) {
+  const std::string key = at + ".content";
   if (content && content->text()) return *content->text();
-  if (!content || !content->array())
-    Fields::bad("messages", "objects with the texts \"role\" and \"content\"", message);
+  if (!content) throw Refusal(400, fmt::format("{}: expected a text, found none", key), key);
+  if (!content->array()) Fields::bad(key, "a text or a list of text parts", *content);
   std::string out;
   for (const Json& part : *content->array()) {
     const Json *type = part.find("type"), *text = part.find("text");
     if (type && type->text() && *type->text() != "text")
-      throw Refusal(
-          400,
-          fmt::format("messages: parts of type \"{}\" are not supported, only those of type \"text\"",
-                      *type->text()),
-          "messages");
+      throw Refusal(400,
+                    fmt::format("{}: parts of type \"{}\" are not supported, only those of type \"text\"",
+                                key, *type->text()),
+                    key);
     if (!type || !type->text() || !text || !text->text())
-      Fields::bad("messages", "parts like {\"type\": \"text\", \"text\": \"...\"}", part);
+      Fields::bad(key, "parts like {\"type\": \"text\", \"text\": \"...\"}", part);
     out += *text->text();
   }
   return out;
@@ -151,7 +151,7 @@ std::vector<Message> messages_of(Fields& f) {
     if (role == "developer") role = "system";  // its newer name
     if (role != "system" && role != "user" && role != "assistant")
       Fields::bad(at + ".role", "system, developer, user or assistant", role);
-    out.push_back({role, nfc(content_of(m, said.find("content")))});  // as texts for training are read
+    out.push_back({role, nfc(content_of(said.find("content"), at))});  // as texts for training are read
     said.finish();
   }
   return out;

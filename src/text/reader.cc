@@ -34,7 +34,8 @@ LineReader::LineReader(const std::string& path, size_t line_limit, Form form, Bl
 void LineReader::check(std::string_view line) const {
   if (const auto fault = fault_in(line, limit_))
     throw LineError(fmt::format("{}: line {}, byte {} (byte {} of the line): {}", path_, line_,
-                                offset_ + static_cast<int64_t>(fault->byte), fault->byte, fault->what));
+                                offset_ + static_cast<int64_t>(fault->byte) + 1, fault->byte + 1,
+                                fault->what));
 }
 
 bool LineReader::fill() {

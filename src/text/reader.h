@@ -23,7 +23,7 @@ enum class BlankEnd : uint8_t { kept, passed_over };
 
 // What makes a line no text: more bytes than the limit, a NUL, bytes that are not UTF-8.
 struct LineFault {
-  size_t byte = 0;  // of the line
+  size_t byte = 0;  // of the line, from 0 on; messages count from 1
   std::string what;
 };
 std::optional<LineFault> fault_in(std::string_view line, size_t limit);

@@ -32,7 +32,7 @@ void check(UErrorCode status, const char* what) {
 }
 icu::StringPiece utf8(std::string_view text, const char* what) {
   const size_t bad = find_invalid_utf8(text);
-  RUM_CHECK(bad == std::string_view::npos, "{}: the text is not UTF-8 at byte {}", what, bad);
+  RUM_CHECK(bad == std::string_view::npos, "{}: the text is not UTF-8 at byte {}", what, bad + 1);
   RUM_CHECK(text.size() < size_t{1} << 30, "{}: {} bytes in one text, at most 1 GiB", what, text.size());
   return {text.data(), static_cast<int32_t>(text.size())};
 }

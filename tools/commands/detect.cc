@@ -81,8 +81,9 @@ Texts DetectInput::read(bool keep_bad) const {
     read_texts(file, out);
   }
   RUM_CHECK(!out.corpora.empty(), "expected texts: --human, --machine or --in FILE");
-  RUM_CHECK(!out.texts.empty(), "all {} lines are empty", out.empty);
-  if (out.empty > 0) say("{} empty lines left out", out.empty);
+  const int64_t lines = std::ssize(out.texts) + (keep_bad ? 0 : out.empty);
+  RUM_CHECK(out.empty < lines, "all {} lines are empty", lines);
+  if (out.empty > 0 && !keep_bad) say("{} empty lines left out", out.empty);
   if (out.tabbed > 0)
     say("{} lines of plain text have a tab, which counts as text; a file of source<TAB>target lines is named "
         ".tsv",
@@ -367,8 +368,9 @@ int run_score(int argc, char** argv) {
   std::string path, output, format = "json";
   Flags flags("detect score",
               "Scores every text: the higher, the more it looks machine-written. One line per text, in "
-              "the order of the input; the score of a line that cannot be read, or of a text that the "
-              "detector's model cannot read, is null (plain: nan), and the exit status then 1.");
+              "the order of the input; the score of an empty text is null (plain: nan), as is that of a line "
+              "that cannot be read, or of a text that the detector's model cannot read, and the exit status "
+              "is 1 if there are any of these two.");
   input.declare(flags);
   flags.add("--detector", path, "the detector to use", true)
       .choice("--format", format,
@@ -388,10 +390,6 @@ int run_score(int argc, char** argv) {
   const Texts texts = input.read(true);
   const auto bad = [](const Text& t) { return !t.bad.empty(); };
   if (std::all_of(texts.texts.begin(), texts.texts.end(), bad)) throw FileError(texts.texts[0].bad);
-  RUM_CHECK(format != "plain" || texts.empty == 0,
-            "{} empty lines would be left out: their numbers would not stand "
-            "beside their texts; use --format json",
-            texts.empty);
   const Judged judged = judge(*detector, texts.texts, "has no score");
   if (const auto why = why_white_box(judged.white_box)) say("warning: {}", *why);
   if (format != "plain") warn_of_same_ids(texts.texts);
@@ -415,7 +413,7 @@ int run_score(int argc, char** argv) {
     written->finish();
   }
   if (judged.unfit > 0) say("{} of {} texts have no score", judged.unfit, n);
-  return judged.unfit > 0;
+  return judged.unfit > texts.empty;
 }
 
 int run(int argc, char** argv) { return run_verb("detect", verbs(), argc, argv); }

@@ -25,7 +25,7 @@ struct DetectInput {
   std::vector<std::string> files() const;  // that read() reads
   // All of them in the order of the flags. Says on standard error how many lines were empty, and how many are
   // both human and machine.
-  // keep_bad: lines that cannot be read are texts without a target (Text::bad), and no error.
+  // keep_bad: lines that are empty or cannot be read are texts without a target (Text::bad).
   Texts read(bool keep_bad = false) const;
 };
 // The kind of detector and its options, as `--kind linear --option C=1`.

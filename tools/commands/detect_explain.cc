@@ -135,7 +135,7 @@ std::vector<Text> texts_of(const DetectInput& input, const ExplainFlags& o) {
     std::string text = read_unpacked(path);
     if (const auto why = other_encoding(text)) throw FileError(fmt::format("{}: {}", path, *why));
     const size_t bad = find_invalid_utf8(text);
-    if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad));
+    if (bad != std::string::npos) throw FileError(fmt::format("{}: byte {}: expected UTF-8", path, bad + 1));
     text = nfc(one_line(text));
     if (blank_line(text)) throw FileError(path + ": it holds only spaces; expected a text");
     read.texts.push_back({.id = path, .target = std::string(without_trailing_blanks(text))});

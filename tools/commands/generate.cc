@@ -32,7 +32,7 @@ int generate(int argc, char** argv) {
   RUM_CHECK(!run->translation(), "{} translates; `ruminate translate {}` does it line by line", folder,
             shell_quoted(folder));
   const size_t bad = find_invalid_utf8(prompt);
-  RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad);
+  RUM_CHECK(bad == std::string::npos, "--prompt: byte {} is not UTF-8", bad + 1);
   std::string_view text = prompt;  // as texts for training are read
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   prompt = nfc(text);

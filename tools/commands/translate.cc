@@ -145,7 +145,7 @@ class Sources {
     if (!next) return false;
     ++typed_lines_;
     const size_t bad = find_invalid_utf8(*next);
-    if (bad != std::string::npos) throw LineError(fmt::format("{}: byte {} is not UTF-8", place(), bad));
+    if (bad != std::string::npos) throw LineError(fmt::format("{}: byte {} is not UTF-8", place(), bad + 1));
     held_ = nfc(*next);
     line = held_;
     return true;
