@@ -339,6 +339,12 @@ TEST(HuggingFaceImport, TokenizerConfigMayNotContradictTheTokenizer) {
             }).find("tokenizer_config.json: add_prefix_space = true contradicts " + in + "/tokenizer.json"),
             std::string::npos);
   EXPECT_FALSE(fs::exists(s.path + "/a"));
+  hub::spit(config, R"({"add_prefix_space": true, "tokenizer_class": "GPT2Tokenizer"})");
+  EXPECT_NE(error_of([&] { import_folder(in, s.path + "/a"); }), "");
+  for (const char* general : {"PreTrainedTokenizerFast", "TokenizersBackend"}) {
+    hub::spit(config, to_json(Json::Object{{"add_prefix_space", true}, {"tokenizer_class", general}}));
+    EXPECT_TRUE(import_folder(in, s.path + "/" + general).notes.empty());
+  }
   hub::spit(config,
             to_json(Json::Object{{"add_prefix_space", false}, {"bos_token", made.tokenizer.name(0)}}));
   EXPECT_TRUE(import_folder(in, s.path + "/b").notes.empty());

@@ -319,7 +319,8 @@ TEST(Template, TheOtherSpecialTokensAreThere) {
     Disk::real().replace_text(
         folder.path + "/tokenizer_config.json",
         R"({"pad_token": {"content": "<pad>"}, "unk_token": "<unk>", "mask_token": null,)"
-        R"("additional_special_tokens": ["<|im_end|>"]})");
+        R"("additional_special_tokens": ["<|im_end|>"], "image_token": "<image>", "add_bos_token": true,)"
+        R"("extra_special_tokens": {"audio_token": {"content": "<audio>"}}})");
     Disk::real().replace_text(
         folder.path + "/chat_template.jinja",
         "{% if " + std::string(condition) + " %}{{ 'Hello' }}{% endif %}" + std::string(kLoop));
@@ -327,7 +328,8 @@ TEST(Template, TheOtherSpecialTokensAreThere) {
   };
   for (const char* there :
        {"pad_token == '<pad>'", "unk_token is defined", "additional_special_tokens[0] == '<|im_end|>'",
-        "mask_token is not defined", "bos_token is not defined"})
+        "mask_token is not defined", "bos_token is not defined", "add_bos_token is not defined",
+        "image_token + audio_token == '<image><audio>'"})
     EXPECT_NE(note(there).find("it writes \"Hello"), std::string::npos) << there;
   EXPECT_EQ(note("sep_token is defined"), "");
 }

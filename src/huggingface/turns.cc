@@ -271,9 +271,14 @@ std::optional<Template> template_of_folder(const std::string& folder, const Toke
   const std::string jinja = folder + "/chat_template.jinja";
   for (const auto& [key, to] : {std::pair{"bos_token", &out.begin}, std::pair{"eos_token", &out.end}})
     if (std::string name = token_text(root.find(key)); !name.empty()) *to = std::move(name);
-  for (const char* key : {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
-    if (std::string name = token_text(root.find(key)); !name.empty())
-      out.others.emplace_back(key, std::move(name));
+  const auto add = [&](const std::string& use, const Json& token) {
+    if (std::string name = token_text(&token); !name.empty()) out.others.emplace_back(use, std::move(name));
+  };
+  for (const auto& [key, token] : *root.object())
+    if (key.ends_with("_token") && key != "bos_token" && key != "eos_token") add(key, token);
+  for (const char* key : {"extra_special_tokens", "model_specific_special_tokens"})
+    if (const Json* more = root.find(key); more && more->object())
+      for (const auto& [use, token] : *more->object()) add(use, token);
   if (const Json* more = root.find("additional_special_tokens"); more && more->array()) {
     Json::Array names;
     for (const Json& token : *more->array()) names.emplace_back(token_text(&token));
