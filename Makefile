@@ -51,9 +51,9 @@ OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -Wno-unknown-warning-option
 LINKED := -Wl,-z,relro,-z,now  # after loading, the relocation tables are read-only
-# When tuning for some processors, GCC splits some chained FMAs: the same sum would get other bits. And by default it spends
-# 7 % of its time on collecting garbage; few files need more than the half gigabyte that it may hold here instead.
-FOR_GCC := $(if $(findstring clang,$(shell $(CXX) --version)),,--param avoid-fma-max-bits=0 --param ggc-min-heapsize=524288)
+# When tuning for some processors, GCC splits some chained FMAs: the same sum would get other bits. And it spends 7 % of its
+# time on collecting garbage, unless it may hold more than its usual 128 MB first.
+FOR_GCC := $(if $(findstring clang,$(shell $(CXX) --version)),,--param avoid-fma-max-bits=0 --param ggc-min-heapsize=262144)
 FLAGS  := -std=c++20 -fno-math-errno -fno-trapping-math $(FOR_GCC) $(OPT_$(V)) $(WARN) -Isrc -I. -MMD -MP -pthread
 LIBS   := $(LINKED) -lfmt -licuuc -lz -llzma -lcurl -lzstd -lbz2 -lcpp-httplib -ledit $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -pthread
 MACHINE  = $(shell $(CXX) -dumpmachine)

@@ -100,7 +100,7 @@ Json ranks(const Json& c) {
 }
 // The draws are given: a mean over the drawn seeds and sentences for each replicate. They stand there several
 // times, for an interval wants a hundred.
-constexpr int kTimes = 10;
+constexpr int kTimes = 100;
 Bootstrap drawn(const Json& c, const char* arm) {
   std::vector<std::vector<double>> sums;
   for (const Json& seed : *at(c, arm).array()) sums.push_back(numbers(seed));
