@@ -715,7 +715,7 @@ TEST(ExperimentProgram, ASourceLongerThanTheContextIsLeftOutWithACount) {
             std::string::npos);
   EXPECT_GE(repeated, 1u);
   EXPECT_NE(slurp(e.file("x/report.html"))
-                .find(fmt::format("<li>{} of 100 test pairs stand there before", repeated)),
+                .find(fmt::format("<li>{} of 100 test pairs repeat an earlier one", repeated)),
             std::string::npos);
   int stages = 0;
   for (const auto& entry : fs::directory_iterator(e.file("x/stages"))) {

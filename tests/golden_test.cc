@@ -30,7 +30,10 @@ int check(const std::string& path, const std::string& data) {
   const Json* name = file.find("area");
   if (name == nullptr) return -1;  // another kind of file
   const Area* area = Area::find(text(*name));
-  if (area == nullptr) return -1;
+  if (area == nullptr) {
+    ADD_FAILURE() << path << ": nobody answers \"" << text(*name) << '"';
+    return -1;
+  }
   std::map<std::string, Json> got;
   area->answer({file, data}, [&](const std::string& id, Json g) { got[id] = std::move(g); });
   int compared = 0;

@@ -323,6 +323,7 @@ TEST(Score, BadInputGetsOneSentence) {
   s.refused(ref, "expected --hyp FILE and --ref FILE");
   s.refused("--explain blue", "did you mean \"bleu\"?");
   EXPECT_EQ(s.run(base + " --chrf-bta 2").status, 2);
+  EXPECT_NE(s.run("--explain mattr_50").out.find("Covington"), std::string::npos);
   EXPECT_NE(s.run("--explain ter").out.find("Snover et al. 2006"), std::string::npos);
   EXPECT_NE(s.run("--explain paired-bs").out.find("mean d*"), std::string::npos);
 }

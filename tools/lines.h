@@ -46,8 +46,8 @@ class Lines {
     if (!there) throw FileError(fmt::format("{}: line {} has no such column", given_, reader_.line()));
     return true;
   }
-  // After the last line: of what is counted that may not be meant. Of lines that are counted as they are also
-  // what elsewhere would make them equal.
+  // After the last line, of what is counted but may not be meant: tabs; where lines count as they stand, also
+  // what would make them equal elsewhere.
   void warn() const {
     if (tabbed_ > 0)
       say("{}: {} of {} lines have a tab, and all of their columns count; {}:2 is the second column",

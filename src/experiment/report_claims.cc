@@ -207,7 +207,7 @@ std::string care(const ExperimentResults& r) {
   std::string out;
   if (r.gate && !r.gate->met) out += " The gate of this scale is not met.";
   if (r.test_repeated > 0)
-    out += fmt::format(" {} of {} test pairs stand there before, too, so intervals are too narrow.",
+    out += fmt::format(" {} of {} test pairs repeat an earlier one, so intervals are too narrow.",
                        page::counted(r.test_repeated), page::counted(r.test_sentences));
   return out.empty() ? "" : " <b>Read with care:</b>" + out;
 }

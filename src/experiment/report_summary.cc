@@ -248,8 +248,8 @@ std::vector<std::string> cautions(const ExperimentResults& r) {
       "BLEU.");
   if (r.test_repeated > 0)
     out.push_back(fmt::format(
-        "{} of {} test pairs stand there before, too: intervals count them as further sentences, so "
-        "they are too narrow.",
+        "{} of {} test pairs repeat an earlier one: intervals count them as independent, and so are too "
+        "narrow.",
         page::counted(r.test_repeated), page::counted(r.test_sentences)));
   if (r.bleu_tokenizer != "13a")
     out.push_back(fmt::format(

@@ -23,7 +23,7 @@ struct ArmResult {
   const Arm* arm = nullptr;
   double volume = 1;
   std::string weights;  // last, best
-  // Pairs that each generator learned from which wrote for it and was trained here; equal numbers once.
+  // How many pairs each generator that wrote for it learned from, where it was trained here; equal numbers once.
   std::vector<int64_t> seed_pairs;
   // Pairs that the student saw, and those of them that differ: less where some are drawn several times.
   // On average over seeds.
@@ -93,7 +93,7 @@ struct ExperimentResults {
   std::vector<std::pair<std::string, std::string>> files;  // of the corpus: folder and name, hash
   std::vector<SetFacts> sets;
   int64_t students = 0;                           // trained ones
-  int64_t test_sentences = 0, test_repeated = 0;  // repeated: pairs that stand there before, too
+  int64_t test_sentences = 0, test_repeated = 0;  // repeated: pairs that repeat an earlier one
   std::vector<ArmResult> arms;
   std::vector<TargetsResult> targets;
   std::vector<RankingResult> rankings;

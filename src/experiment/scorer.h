@@ -11,7 +11,7 @@
 #include "pipeline/stage.h"
 
 namespace rum::experiment {
-// Of sources: what learns from the judge set is first tested on one of them.
+// The judge set's sources are cut into so many folds; what learns from that set is first tested on one of them.
 inline constexpr int64_t kFolds = 5;
 // Fewest sources of the judge set from which a quality is learned, with so many scores.
 inline int64_t least_for_quality(size_t scores) {

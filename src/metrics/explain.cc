@@ -28,8 +28,13 @@ Explanation::Explanation(const char* n, const char* t, const char* d, const char
 }
 std::span<const Explanation* const> Explanation::all() { return registry(); }
 
-std::string explain(std::string_view name) {
-  const Explanation& e = find_named(Explanation::all(), name, "measure");
+std::string explain(std::string_view asked) {
+  const auto known = [](std::string_view name) {
+    return std::ranges::any_of(Explanation::all(), [&](const Explanation* e) { return name == e->name; });
+  };
+  std::string_view name = asked;
+  while (!known(name) && name.find('_') != name.npos) name = name.substr(0, name.rfind('_'));
+  const Explanation& e = find_named(Explanation::all(), known(name) ? name : asked, "measure");
   std::string out = fmt::format("{}\n\n{}\n\nSource: {}\n", e.title, e.definition, e.source);
   if (*e.disagreements) out += fmt::format("Tools disagree: {}\n", e.disagreements);
   return out;

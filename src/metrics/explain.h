@@ -17,6 +17,7 @@ struct Explanation {
               const char* disagreements = "");
   static std::span<const Explanation* const> all();  // by name
 };
-// The text that `--explain NAME` prints. Error with a suggestion when there is no such measure.
+// The text that `--explain NAME` prints: "mattr_50" is explained by "mattr". Error with a suggestion when there
+// is no such measure.
 std::string explain(std::string_view name);
 }  // namespace rum::metrics

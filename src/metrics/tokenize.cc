@@ -154,14 +154,6 @@ constexpr Range kChinese[] = {{0x3400, 0x4DB5}, {0x4E00, 0x9FBB}, {0xF900, 0xFA2
                               {0x2E80, 0x2EFF}, {0x3000, 0x303F}, {0x31C0, 0x31EF}, {0x2F00, 0x2FDF},
                               {0x2FF0, 0x2FFF}, {0x3100, 0x312F}, {0x31A0, 0x31BF}, {0xFE10, 0xFE1F},
                               {0xFE30, 0xFE4F}, {0x2600, 0x27BF}, {0x3200, 0x33FF}};
-std::string_view without_leading_blanks(std::string_view line) {
-  while (!line.empty()) {
-    const Character c = decode_utf8(line.data(), line.data() + line.size());
-    if (!is_blank(c.code)) break;
-    line.remove_prefix(static_cast<size_t>(c.bytes));
-  }
-  return line;
-}
 std::string tokenize_zh(std::string_view line) {
   return western(set_apart(without_leading_blanks(without_trailing_blanks(line)),
                            [](char32_t c) { return within(c, kChinese); }));

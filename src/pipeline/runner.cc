@@ -81,7 +81,7 @@ class Runner {
       store.remove(s.id, progress);
     }
   }
-  RunnerResult run(const std::function<bool()>& stop) {
+  RunnerResult run(const Stop& stop) {
     for (;;) {
       if (!result_.stopped && stop()) {
         result_.stopped = true;
@@ -209,7 +209,7 @@ double seconds_left(const Graph& graph, const Store& store) {
 }
 
 RunnerResult run_stages(const Graph& graph, Store& store, const RunnerConfig& config, Progress& progress,
-                        const std::function<bool()>& stop) {
+                        const Stop& stop) {
   const FileLock only(store.lock("experiment"), FileLock::Taken::tell);
   RUM_CHECK(only.held(), "{}: another process runs this experiment{}{}", store.path(),
             config.when_busy.empty() ? "" : "; ", config.when_busy);

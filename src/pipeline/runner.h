@@ -2,7 +2,6 @@
 // cluster's scheduler would run. It can be stopped and restarted at any time without losing or repeating
 // work.
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,8 +20,7 @@ struct RunnerResult {
 // Stages with a wrong checksum are removed and made again, with a message. When a stage fails, all that do not
 // need it are still made; then Error with its label, the last line of its output, and the path of its log.
 // Error at once if another process runs the stages of this store.
-RunnerResult run_stages(const Graph&, Store&, const RunnerConfig&, Progress&,
-                        const std::function<bool()>& stop);
+RunnerResult run_stages(const Graph&, Store&, const RunnerConfig&, Progress&, const Stop& stop);
 
 // Expected seconds of remaining work for one process: the costs of the missing stages, scaled by how long
 // finished ones took.

@@ -146,8 +146,7 @@ std::string Store::log(const std::string& id) const {
   return folder_ + "/logs/" + id + ".txt";
 }
 
-void Store::make(const Graph& graph, const std::string& id, Progress& progress,
-                 const std::function<bool()>& stop) {
+void Store::make(const Graph& graph, const std::string& id, Progress& progress, const Stop& stop) {
   const Stage& stage = graph.at(id);
   const StageKind& kind = StageKind::named(stage.kind);
   const FileLock alone(lock(id), FileLock::Taken::wait);

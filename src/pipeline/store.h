@@ -38,7 +38,7 @@ class Store {
   void remove(const std::string& id, Progress&);
   // Runs one stage whose inputs are finished; a lock keeps other processes on this machine out. Returns at
   // once if one of them has finished it. Error: a missing input, or whatever the stage throws.
-  void make(const Graph&, const std::string& id, Progress&, const std::function<bool()>& stop);
+  void make(const Graph&, const std::string& id, Progress&, const Stop& stop);
   Json facts(const std::string& id) const;  // stage.json of a finished stage; FileError
   // The facts of all finished, readable stages of this kind, newest first.
   std::vector<Json> all_facts(const std::string& kind) const;

@@ -1,5 +1,5 @@
-// A hash table from pairs of tokens to int32, for the trainer and the encoder: open addressing, linear
-// probing, at most half full; nothing is ever removed.
+// A hash table from pairs of numbers from 0 on (two tokens; a state and a token) to int32: open addressing,
+// linear probing, at most half full; nothing is ever removed.
 #pragma once
 #include <cstddef>
 #include <cstdint>

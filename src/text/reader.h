@@ -17,8 +17,8 @@ constexpr size_t kLineLimit = size_t{1} << 20;  // bytes
 // How the lines are handed out: as they stand, or in Unicode's form NFC, in which equal
 // texts are equal bytes.
 enum class Form : uint8_t { as_is, nfc };
-// What becomes of blank lines with which a file ends: they are lines like any other, or none, as where each
-// line has to hold something and an editor or a script has left one more.
+// Blank lines at the end of a file: lines like any other, or passed over, where every line must hold something
+// and an editor or a script has left one too many.
 enum class BlankEnd : uint8_t { kept, passed_over };
 
 // What makes a line no text: more bytes than the limit, a NUL, bytes that are not UTF-8.

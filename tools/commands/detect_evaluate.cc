@@ -14,6 +14,7 @@
 #include "detect/folds.h"
 #include "experiment/statistics.h"
 #include "text/table.h"
+#include "text/unicode.h"
 #include "tools/commands/detect.h"
 #include "tools/lines.h"
 
@@ -62,10 +63,10 @@ Json by_group(std::span<const Text> texts, std::span<const double> scores, bool 
   return out;
 }
 std::string length_bin(const Text& t) {
-  const size_t n = t.target.size();
+  const size_t n = characters(t.target);
   constexpr size_t edges[] = {50, 100, 150, 200};
   for (const size_t edge : edges)
-    if (n < edge) return fmt::format("below {:03d} bytes", edge);
+    if (n < edge) return fmt::format("below {:03d} characters", edge);
   return "longer";
 }
 Json rates(const Scores& s) {

@@ -313,18 +313,6 @@ void print_json(const Options& o, const Table& t) {
   fmt::print("{}\n", to_json(Json(std::move(out)), 1));
 }
 
-// "mattr_50" is explained by "mattr".
-std::string explain_measure(std::string name) {
-  const auto known = [&] {
-    for (const Explanation* e : Explanation::all())
-      if (name == e->name) return true;
-    return false;
-  };
-  const std::string asked = name;
-  while (!known() && name.find('_') != std::string::npos) name.resize(name.rfind('_'));
-  return explain(known() ? name : asked);
-}
-
 void Options::add(Flags& flags) {
   flags
       .add("files", files,
@@ -409,8 +397,8 @@ int run(int argc, char** argv) {
   Flags flags("diversity", "How varied the words and sentences of corpora are, side by side.");
   o.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
-  if (!o.explain.empty()) {
-    fmt::print("{}", explain_measure(o.explain));
+  if (flags.given("--explain")) {
+    fmt::print("{}", explain(o.explain));
     return 0;
   }
   o.check(flags);

@@ -23,7 +23,7 @@ using namespace metrics;
 namespace {
 struct Options {
   std::vector<std::string> systems, lexicons;
-  std::string reference, source, language = "en", by = "ter", explained, format = "text";
+  std::string reference, source, language = "en", by = "ter", explain, format = "text";
   int64_t worst = 0;
   bool json = false, no_text = false;
 };
@@ -201,12 +201,12 @@ int run(int argc, char** argv) {
       .choice("--format", o.format, kFormatHelp, table_formats())
       .add("--json", o.json, kJsonHelp)
       .add("--no-text", o.no_text, "line numbers and counts only, no words of the files")
-      .add("--explain", o.explained, kExplainHelp)
+      .add("--explain", o.explain, kExplainHelp)
       .footer(fmt::format("FILE is {}, or - for standard input; FILE:2 is the second column of a TSV.",
                           kPackedHelp));
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
-    fmt::print("{}", explain(o.explained));
+    fmt::print("{}", explain(o.explain));
     return 0;
   }
   RUM_CHECK(!o.systems.empty() && !o.reference.empty(),

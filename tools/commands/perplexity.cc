@@ -227,7 +227,7 @@ void print_row(const Asked& asked, const metrics::TokenSums& all) {
 
 // What the command line asks for.
 struct Options {
-  std::string folder, input, explained, page, on_long = "skip", dtype = "auto";
+  std::string folder, input, explain, page, on_long = "skip", dtype = "auto";
   int64_t unpack_ratio = kUnpackRatio;
   bool json = false, per_token = false;
   std::optional<OutputFile> written;  // the page, opened before the work
@@ -252,7 +252,7 @@ struct Options {
              "tab-separated")
         .add("--html", page, "write a page to this file: the texts, each token coloured by its probability")
         .add("--json", json, kJsonHelp)
-        .add("--explain", explained, kExplainHelp);
+        .add("--explain", explain, kExplainHelp);
   }
   // Error: what is missing, or flags that contradict each other. FileError: a page that cannot be written.
   void check() {
@@ -282,7 +282,7 @@ int run(int argc, char** argv) {
   o.add(flags);
   if (const auto status = flags.parse(argc, argv)) return *status;
   if (flags.given("--explain")) {
-    fmt::print("{}", metrics::explain(o.explained));
+    fmt::print("{}", metrics::explain(o.explain));
     return 0;
   }
   o.check();
